@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { hostRecord } from './decision.ts';
+import { challengeId, hostName, sha256Text, timestamp, userCode, uuid } from './names.ts';
+
+/** Host API v1. Every route but `enroll` is signed by the host's key; `enroll` by the key it brings. */
+export const HOST_API = '/api/host/v1';
+
+/** The largest request body that the host API reads, bytes. */
+export const HOST_BODY_LIMIT = 32 * 1024;
+
+/** The longest that a long poll stays open, seconds. */
+export const LONG_POLL_SECONDS = 25;
+
+/** A challenge whose host has not asked for this long after its last poll ended is cancelled, seconds. */
+export const LEASE_SECONDS = 40;
+
+const publicKey = z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: sha256Text, kid: sha256Text });
+
+/** SHA-256 of /etc/machine-id with a fixed prefix: tells two machines apart without telling their ids. */
+const machineId = sha256Text;
+
+const agentFacts = {
+  agentVersion: z.string().max(64),
+  osInfo: z.string().max(256),
+};
+
+/** POST /enroll. Exactly one of `token` and `sharedSecret`. */
+export const enrolRequest = z
+  .strictObject({
+    token: z.string().max(256).optional(),
+    sharedSecret: z.string().max(512).optional(),
+    hostname: hostName,
+    machineId,
+    /** 32 random bytes, echoed in the signed grant. */
+    nonce: sha256Text,
+    apiKey: publicKey,
+    /** PKCS #10 request in PEM for the TLS client key. */
+    csr: z.string().max(8192),
+    ...agentFacts,
+  })
+  .refine((body) => (body.token === undefined) !== (body.sharedSecret === undefined), 'one of token and sharedSecret');
+export type EnrolRequest = z.infer<typeof enrolRequest>;
+
+/** `waiting`: an operator must confirm the host's key first. */
+export const hostState = z.enum(['waiting', 'active', 'quarantined', 'revoked']);
+export type HostState = z.infer<typeof hostState>;
+
+/** The payload of the JWS in the enrolment answer, signed by the trust root. */
+export const enrolmentGrant = z.strictObject({
+  v: z.literal(1),
+  nonce: sha256Text,
+  hostId: uuid,
+  hostname: hostName,
+  state: hostState,
+  serverId: uuid,
+  externalUrl: z.string(),
+  trustRoot: publicKey,
+  verificationKeys: z.array(publicKey).min(1),
+  /** JWS by the trust root. */
+  approverKeys: z.string(),
+  /** PEM. */
+  certificate: z.string(),
+  /** PEM. */
+  caBundle: z.string(),
+});
+export type EnrolmentGrant = z.infer<typeof enrolmentGrant>;
+
+export const enrolResponse = z.object({ grant: z.string() });
+
+/** POST /challenges. `counter` grows with every request of this host that carries one; a repeat means a clone. */
+export const createChallengeRequest = z.strictObject({
+  record: hostRecord,
+  counter: z.int().min(1),
+  machineId,
+  /** Highest approver-key set that the host holds; a newer one comes with the answer. */
+  approverKeysVersion: z.int().min(0),
+  agentVersion: z.string().max(64),
+});
+export type CreateChallengeRequest = z.infer<typeof createChallengeRequest>;
+
+/** Answer to POST /challenges (201) and GET /challenges/{id} (200). */
+export const challengeAnswer = z.object({
+  challengeId,
+  userCode,
+  status: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']),
+  approvalUrl: z.string(),
+  expiresAt: timestamp,
+  /** Server clock, milliseconds: the host shows time left by difference, not by its own clock. */
+  now: timestamp,
+  /** Who can approve, for display: `self`, `admins` or both. */
+  approvers: z.array(z.enum(['self', 'admins'])),
+  /** Compact JWS once decided. A status without it is only a hint and never lets a command run. */
+  verdict: z.string().nullable(),
+  /** Newer approver-key set, when the host's is older. */
+  approverKeys: z.string().nullable(),
+});
+export type ChallengeAnswer = z.infer<typeof challengeAnswer>;
+
+export const pollQuery = z.object({
+  wait: z.coerce.number().int().min(0).max(LONG_POLL_SECONDS).default(0),
+  /** Approver-key set version that the host holds. */
+  keys: z.coerce.number().int().min(0).default(0),
+});
+
+/** POST /challenges/{id}/outcome: what the host did with the verdict. Shown to the approver and in the history. */
+export const outcomeRequest = z.strictObject({
+  outcome: z.enum(['granted', 'refused']),
+  /** Machine-readable cause of a refusal: `target_changed`, `verdict_rejected`, `gone`, … */
+  detail: z.string().max(200).nullable(),
+});
+export type OutcomeRequest = z.infer<typeof outcomeRequest>;
+
+/** POST /heartbeat. */
+export const heartbeatRequest = z.strictObject({
+  counter: z.int().min(1),
+  machineId,
+  approverKeysVersion: z.int().min(0),
+  /** Host clock, milliseconds. */
+  now: timestamp,
+  /** Sequence number of the newest event checkpoint that the host has seen. */
+  checkpointSeq: z.int().min(0),
+  ...agentFacts,
+});
+export type HeartbeatRequest = z.infer<typeof heartbeatRequest>;
+
+/** A signed-for head of the event log: a host that has seen it notices when history is rolled back. */
+export const checkpoint = z.object({ seq: z.int().min(0), hash: z.string() });
+export type Checkpoint = z.infer<typeof checkpoint>;
+
+export const heartbeatResponse = z.object({
+  now: timestamp,
+  state: hostState,
+  approverKeys: z.string().nullable(),
+  checkpoint,
+});
