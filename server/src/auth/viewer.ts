@@ -1,0 +1,30 @@
+import type { SubjectId } from '#shared/decision.ts';
+
+/** Session kinds have fixed capabilities: `desktop` may look and deny, nothing else (architecture, trust rule 7). */
+export type SessionKind = 'browser' | 'desktop';
+
+export type Role = 'admin' | 'user';
+
+/** Whoever is behind a request, computed anew for each one. */
+export interface Viewer {
+  person: SubjectId & {
+    id: string;
+    username: string;
+    displayName: string;
+    groups: readonly string[];
+    epoch: number;
+  };
+  role: Role;
+  /** Linux accounts that are bound to this person. */
+  accounts: readonly string[];
+  session: {
+    /** SHA-256 of the cookie value. */
+    idHash: string;
+    handle: string;
+    kind: SessionKind;
+    /** When the person last proved who they are to the identity provider, milliseconds. */
+    authTime: number;
+    csrfToken: string;
+  };
+  remoteAddr: string;
+}

@@ -1,0 +1,33 @@
+import type { HostRecord } from '#shared/decision.ts';
+
+/** One request as the approval page, the inbox and the history show it. Every text in it is safe to display as is. */
+export interface ChallengeView {
+  id: string;
+  userCode: string;
+  status: 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled';
+  user: string;
+  /** Display name of the person the account belongs to, when known. */
+  userDisplayName: string | null;
+  host: { id: string; name: string; group: string | null; lastSeenAt: number | null };
+  /** The whole command as typed, quoted for reading; invisible characters are shown as escapes. */
+  command: string;
+  /** The record as the host sent it, with every text made visible. */
+  record: HostRecord;
+  createdAt: number;
+  expiresAt: number;
+  policy: { rule: string; version: string; approval: 'none' | 'session' | 'passkey'; approvers: ('self' | 'admins')[] };
+  decidedAt: number | null;
+  /** Name of who decided; null for policy, time and the host itself. */
+  decidedBy: string | null;
+  class: 'passkey' | 'session' | 'grace' | 'policy' | null;
+  reason: string | null;
+  outcome: 'granted' | 'refused' | null;
+  outcomeDetail: string | null;
+  outcomeAt: number | null;
+  /** What this viewer may do with it now. */
+  can: { approve: boolean; deny: boolean };
+  /** Why not approve, when `can.approve` is false on a pending request: a code of the error table. */
+  approveRefusal: string | null;
+  /** Server clock, milliseconds, so that countdowns do not depend on the phone's clock. */
+  now: number;
+}

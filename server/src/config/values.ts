@@ -1,0 +1,194 @@
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+
+/** What a source gives: environment and secret files give text, TOML may give a list. */
+export type RawValue = string | readonly string[];
+
+const asText = (raw: RawValue): string => (typeof raw === 'string' ? raw.trim() : raw.join(','));
+
+const LOOPBACK_NAME = /^(localhost|[a-z0-9-]+\.localhost)$/;
+
+/** True for names and addresses that never leave the machine. `hostname` as `URL` gives it, brackets included. */
+export function isLoopback(hostname: string): boolean {
+  if (LOOPBACK_NAME.test(hostname)) return true;
+  const bare = hostname.replace(/^\[|\]$/g, '');
+  return ipaddr.isValid(bare) && ipaddr.process(bare).range() === 'loopback';
+}
+
+/** Builds a zod schema from a reader that returns the value, or says what is wrong by throwing a {@link Wrong}. */
+function reader<T>(read: (text: string, raw: RawValue) => T): z.ZodType<T, RawValue> {
+  return z.custom<RawValue>().transform((raw, context) => {
+    try {
+      return read(asText(raw), raw);
+    } catch (error) {
+      if (!(error instanceof Wrong)) throw error;
+      context.addIssue({ code: 'custom', message: error.message, params: { fix: error.fix } });
+      return z.NEVER;
+    }
+  });
+}
+
+/** What is wrong with a value and how to repair it. Never quotes the value: it may be a secret. */
+class Wrong extends Error {
+  readonly fix: string;
+  constructor(message: string, fix: string) {
+    super(message);
+    this.fix = fix;
+  }
+}
+
+/** One line of text. */
+export const text = (maxLength = 4096): z.ZodType<string, RawValue> =>
+  reader((value) => {
+    if (value.length > maxLength) throw new Wrong(`is longer than ${maxLength} characters`, 'Shorten it.');
+    if (/[\u0000-\u001f\u007f]/.test(value)) throw new Wrong('contains a control character', 'Write it on one line.');
+    return value;
+  });
+
+/** An absolute path. */
+export const path: z.ZodType<string, RawValue> = reader((value) => {
+  if (!value.startsWith('/') || value.includes('\0')) {
+    throw new Wrong('is not an absolute path', 'Write the whole path, beginning with a slash.');
+  }
+  return value;
+});
+
+/** Go's ParseBool, which the names and files of earlier installations were written for. */
+export const flag: z.ZodType<boolean, RawValue> = reader((value) => {
+  if (/^(1|t|T|TRUE|true|True)$/.test(value)) return true;
+  if (/^(0|f|F|FALSE|false|False)$/.test(value)) return false;
+  throw new Wrong('is neither true nor false', 'Write true or false.');
+});
+
+export const choice = <const T extends string>(...allowed: readonly T[]): z.ZodType<T, RawValue> =>
+  reader((value) => {
+    const found = allowed.find((candidate) => candidate === value);
+    if (found === undefined) throw new Wrong('is not a known value', `Write one of: ${allowed.join(', ')}.`);
+    return found;
+  });
+
+export const integer = (min: number, max: number): z.ZodType<number, RawValue> =>
+  reader((value) => {
+    const number = /^-?[0-9]{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(number >= min && number <= max)) {
+      throw new Wrong(`is not a whole number from ${min} to ${max}`, `Write a number from ${min} to ${max}.`);
+    }
+    return number;
+  });
+
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Reads a duration in Go's syntax (`90s`, `1h30m`). Milliseconds, or null when it is none. */
+export function parseDuration(value: string): number | null {
+  if (!/^([0-9]{1,9}(ms|s|m|h))+$/.test(value)) return null;
+  let total = 0;
+  for (const [, amount, unit] of value.matchAll(/([0-9]+)(ms|s|m|h)/g)) total += Number(amount) * UNIT_MS[unit!]!;
+  return total;
+}
+
+/** A duration in milliseconds between two others, all in Go's syntax. */
+export const duration = (min: string, max: string): z.ZodType<number, RawValue> =>
+  reader((value) => {
+    const milliseconds = parseDuration(value);
+    if (milliseconds === null) throw new Wrong('is not a duration', 'Write it like 90s, 5m or 1h30m.');
+    if (milliseconds < parseDuration(min)! || milliseconds > parseDuration(max)!) {
+      throw new Wrong(`is not between ${min} and ${max}`, `Write a duration from ${min} to ${max}.`);
+    }
+    return milliseconds;
+  });
+
+/** Comma-separated names, or a TOML list, whose items may then hold commas. */
+export const list: z.ZodType<string[], RawValue> = reader((_, raw) => {
+  const items = (typeof raw === 'string' ? raw.split(',') : raw)
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+  return [...new Set(items)];
+});
+
+/** Networks in CIDR notation; a bare address is a network of one. */
+export const networks: z.ZodType<string[], RawValue> = list.transform((items, context) =>
+  items.map((item) => {
+    const [address = '', bits] = item.split('/');
+    const valid = ipaddr.isValid(address) && (bits === undefined ? true : ipaddr.isValidCIDR(item));
+    if (!valid || (ipaddr.IPv4.isValid(address) && !ipaddr.IPv4.isValidFourPartDecimal(address))) {
+      context.addIssue({
+        code: 'custom',
+        message: `holds "${item}", which is no network`,
+        params: { fix: 'List the addresses of your proxies, like 10.0.0.5 or 10.0.0.0/24, separated by commas.' },
+      });
+    } else if (bits === '0') {
+      context.addIssue({
+        code: 'custom',
+        message: `trusts everybody (${item}), so anyone could pretend to come from any address`,
+        params: { fix: 'List only the addresses of your own proxies.' },
+      });
+    }
+    return bits === undefined ? `${address}/${ipaddr.IPv6.isValid(address) ? 128 : 32}` : item;
+  }),
+);
+
+function url(value: string): URL {
+  const parsed = URL.parse(value);
+  if (!parsed || !/^https?:$/.test(parsed.protocol) || !/^https?:\/\//i.test(value)) {
+    throw new Wrong('is not an http or https URL', 'Write it like https://identree.example.com.');
+  }
+  if (parsed.username || parsed.password)
+    throw new Wrong('holds a user name or password', 'Leave out what stands before the @.');
+  if (parsed.protocol === 'http:' && !isLoopback(parsed.hostname)) {
+    // Whoever is on the path could read sessions and swap the page that people approve on.
+    throw new Wrong('is plain http to another machine', 'Use https. Plain http is accepted for localhost only.');
+  }
+  return parsed;
+}
+
+/** Where people and hosts reach the server: scheme, name and port, nothing else. */
+export const origin: z.ZodType<string, RawValue> = reader((value) => {
+  const parsed = url(value);
+  if (parsed.pathname !== '/' || parsed.search || parsed.hash || value.includes('?') || value.includes('#')) {
+    throw new Wrong('has a path', 'Give scheme, name and port only: identree needs a host name of its own.');
+  }
+  return parsed.origin;
+});
+
+/** An OIDC issuer, kept exactly as written because it is compared letter by letter (OpenID Connect Discovery 4.3). */
+export const issuer: z.ZodType<string, RawValue> = reader((value) => {
+  const parsed = url(value);
+  if (parsed.search || parsed.hash)
+    throw new Wrong('has a query or fragment', 'Copy the issuer from your identity provider.');
+  return value;
+});
+
+/** Where to listen. An empty host means every address of the machine. */
+export const listenAddress: z.ZodType<{ host: string; port: number }, RawValue> = reader((value) => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]*)):([0-9]{1,5})$/.exec(value);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  if (!match || port > 65535 || (match[1] !== undefined && !ipaddr.IPv6.isValid(match[1]))) {
+    throw new Wrong('is not an address to listen on', 'Write it like :8090, 127.0.0.1:8090 or [::1]:8090.');
+  }
+  return { host: host === '' ? '::' : host, port };
+});
+
+const SAMPLE =
+  /change[-_ ]?me|change[-_ ]?this|replace[-_ ]?(me|with)|your[-_ ]|example|sample|dummy|placeholder|insecure|default|secret[-_ ]?(key|here)?$|^password|^test|^admin|123456|abcdef/i;
+
+/** A secret that this server checks: long, and not one from a manual or a keyboard row. */
+export const secret = (minLength: number): z.ZodType<string, RawValue> =>
+  reader((value) => {
+    const fix = `Make one with: openssl rand -hex ${Math.max(16, minLength)}`;
+    if (value.length < minLength) throw new Wrong(`is shorter than ${minLength} characters`, fix);
+    if (SAMPLE.test(value)) throw new Wrong('looks like a sample from a manual', fix);
+    if (new Set(value).size < 10) throw new Wrong('is too simple to be a secret', fix);
+    return value;
+  });
+
+/** A secret that somebody else issued: only samples are refused. */
+export const issuedSecret: z.ZodType<string, RawValue> = reader((value) => {
+  if (/change[-_ ]?me|your[-_ ]|^(secret|password|client[-_ ]secret|example)$/i.test(value)) {
+    throw new Wrong(
+      'looks like a sample from a manual',
+      'Copy the secret that your identity provider shows for this client.',
+    );
+  }
+  return value;
+});

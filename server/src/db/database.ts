@@ -1,0 +1,84 @@
+import type { Kysely, Transaction } from 'kysely';
+import { Migrator } from 'kysely/migration';
+import * as baseline from './migrations/0001-baseline.ts';
+import { openPostgres } from './postgres.ts';
+import type { Schema } from './schema.ts';
+import { openSqlite } from './sqlite.ts';
+
+/** Runs inside a transaction; what it registers with `afterCommit` runs once the change is durable. */
+export interface UnitOfWork {
+  readonly driver: Database['driver'];
+  readonly query: Transaction<Schema>;
+  afterCommit(run: () => void): void;
+}
+
+/** The one database handle. Stores are the only files that use it. */
+export interface Database {
+  readonly driver: 'sqlite' | 'postgres';
+  /** For reading outside a transaction. Sees only what is committed. */
+  readonly query: Kysely<Schema>;
+  /** All or nothing; durable when the promise resolves. Any exception rolls back and is thrown again. */
+  transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
+  /** Tells other server processes on the same database that there are new events. */
+  notify(): Promise<void>;
+  /** Calls back when another process has said so. Returns a function that stops it. */
+  onNotify(run: () => void): () => void;
+  close(): Promise<void>;
+}
+
+/** What a database engine brings. */
+export interface Engine {
+  driver: Database['driver'];
+  reader: Kysely<Schema>;
+  writer: Kysely<Schema>;
+  /** Serialises writers where the engine has only one. */
+  exclusive<T>(run: () => Promise<T>): Promise<T>;
+  notify(): Promise<void>;
+  onNotify(run: () => void): () => void;
+  close(): Promise<void>;
+}
+
+const migrations = { '0001-baseline': baseline };
+
+async function migrate(engine: Engine): Promise<void> {
+  const migrator = new Migrator({ db: engine.writer, provider: { getMigrations: async () => migrations } });
+  const { error } = await engine.exclusive(() => migrator.migrateToLatest());
+  if (error) throw new Error('the database could not be migrated', { cause: error });
+}
+
+/**
+ * Opens the database and brings its schema up to date.
+ *
+ * @param options.dsn a file path for SQLite, a libpq URL for Postgres.
+ * @throws when it cannot be opened or a migration fails; nothing is served then.
+ */
+export async function openDatabase(options: {
+  driver: Database['driver'];
+  dsn: string;
+  maxConnections?: number;
+}): Promise<Database> {
+  const engine = options.driver === 'sqlite' ? openSqlite(options.dsn) : await openPostgres(options.dsn, options.maxConnections);
+  try {
+    await migrate(engine);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return {
+    driver: engine.driver,
+    query: engine.reader,
+    async transaction(run) {
+      const after: (() => void)[] = [];
+      const result = await engine.exclusive(() =>
+        engine.writer.transaction().execute((query) =>
+          run({ driver: engine.driver, query, afterCommit: (callback) => void after.push(callback) }),
+        ),
+      );
+      for (const callback of after) callback();
+      return result;
+    },
+    notify: engine.notify,
+    onNotify: engine.onNotify,
+    close: engine.close,
+  };
+}

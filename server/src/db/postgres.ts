@@ -1,0 +1,70 @@
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import type { Engine } from './database.ts';
+import type { Schema } from './schema.ts';
+
+const CHANNEL = 'identree_events';
+const RECONNECT_MS = 1000;
+
+// bigint columns hold milliseconds and sequence numbers, all below 2^53.
+const types = {
+  getTypeParser(oid: number, format?: 'text' | 'binary') {
+    return oid === 20 ? Number : pg.types.getTypeParser(oid, format as 'text');
+  },
+} as pg.CustomTypesConfig;
+
+/** Postgres: a pool, and one connection that listens for other replicas. */
+export async function openPostgres(dsn: string, maxConnections = 25): Promise<Engine> {
+  const pool = new pg.Pool({ connectionString: dsn, max: maxConnections, types, statement_timeout: 10_000 });
+  pool.on('error', () => {});
+  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const listeners = new Set<() => void>();
+  let listening: pg.Client | undefined;
+  let closed = false;
+  let retry: NodeJS.Timeout | undefined;
+
+  async function listen(): Promise<void> {
+    if (closed) return;
+    const client = new pg.Client({ connectionString: dsn });
+    const again = () => {
+      if (listening === client) listening = undefined;
+      if (!closed) retry = setTimeout(() => void listen(), RECONNECT_MS).unref();
+    };
+    client.on('error', () => {});
+    client.on('notification', () => {
+      for (const run of listeners) run();
+    });
+    try {
+      await client.connect();
+      await client.query(`listen ${CHANNEL}`);
+      client.once('end', again);
+      listening = client;
+      // What was said while nobody listened is lost; readers catch up from their cursors.
+      for (const run of listeners) run();
+    } catch {
+      void client.end().catch(() => {});
+      again();
+    }
+  }
+  await listen();
+
+  return {
+    driver: 'postgres',
+    writer: kysely,
+    reader: kysely,
+    exclusive: (run) => run(),
+    async notify() {
+      await pool.query(`notify ${CHANNEL}`);
+    },
+    onNotify(run) {
+      listeners.add(run);
+      return () => listeners.delete(run);
+    },
+    async close() {
+      closed = true;
+      clearTimeout(retry);
+      await listening?.end().catch(() => {});
+      await kysely.destroy();
+    },
+  };
+}

@@ -1,0 +1,249 @@
+import type { ColumnType } from 'kysely';
+
+/** Text that holds JSON; stores parse it with a zod schema when they read it. */
+export type JsonText = string;
+/** Milliseconds since the Unix epoch. */
+export type Timestamp = number;
+/** 0 or 1: SQLite has no boolean, so neither database uses one. */
+export type Flag = 0 | 1;
+type Immutable<T> = ColumnType<T, T, never>;
+
+/** Single facts about this installation: `server_id`, `trust_root`, `evaluation`. */
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+/** The append-only log. `data` is canonical JSON. */
+export interface EventsTable {
+  seq: Immutable<number>;
+  at: Immutable<Timestamp>;
+  event: Immutable<string>;
+  username: Immutable<string>;
+  host_id: Immutable<string | null>;
+  hostname: Immutable<string | null>;
+  challenge_id: Immutable<string | null>;
+  code: Immutable<string | null>;
+  actor: Immutable<string | null>;
+  reason: Immutable<string | null>;
+  remote_addr: Immutable<string | null>;
+  data: Immutable<JsonText>;
+  prev_hash: Immutable<string>;
+  hash: Immutable<string>;
+}
+
+/** One row: the newest event. Locked by every writer, so sequence numbers are allocated serially. */
+export interface EventHeadTable {
+  id: 1;
+  seq: number;
+  hash: string;
+}
+
+export interface HostsTable {
+  id: string;
+  hostname: string;
+  state: 'waiting' | 'active' | 'quarantined' | 'revoked';
+  host_group: string | null;
+  /** Ed25519 public key, base64url `x` of the JWK. */
+  api_key: string;
+  api_key_thumbprint: string;
+  machine_id: string;
+  /** Highest counter seen; see host-api.ts. */
+  counter: number;
+  /** Set when an operator releases a quarantined host: the next request sets machine id and counter anew. */
+  rebind: Flag;
+  certificate: string;
+  enrolled_at: Timestamp;
+  enrolled_with: 'token' | 'shared_secret';
+  confirmed_at: Timestamp | null;
+  last_seen_at: Timestamp | null;
+  agent_version: string | null;
+  os_info: string | null;
+  clock_skew_ms: number | null;
+  checkpoint_seq: number;
+  remote_addr: string | null;
+}
+
+export interface EnrolmentTokensTable {
+  id: string;
+  secret_hash: string;
+  hostname: string;
+  created_by: string;
+  created_at: Timestamp;
+  expires_at: Timestamp;
+  used_at: Timestamp | null;
+  used_by: string | null;
+}
+
+/** Nonces of signed host requests, unique across replicas; kept while a replay would still be fresh. */
+export interface HostNoncesTable {
+  host_id: string;
+  nonce: string;
+  expires_at: Timestamp;
+}
+
+/** A person is (issuer, subject); every name is display. */
+export interface PeopleTable {
+  id: string;
+  issuer: string;
+  subject: string;
+  username: string;
+  display_name: string;
+  email: string | null;
+  /** JSON array of group names from the newest sign-in. */
+  groups: JsonText;
+  /** Grows when everything issued to this person before must stop counting. */
+  epoch: number;
+  created_at: Timestamp;
+  last_login_at: Timestamp;
+}
+
+/** Which person a Linux account belongs to. `held`: somebody else claims it; an operator decides. */
+export interface AccountBindingsTable {
+  account: string;
+  person_id: string;
+  created_at: Timestamp;
+  held_person_id: string | null;
+  held_at: Timestamp | null;
+}
+
+export interface SessionsTable {
+  /** SHA-256 of the cookie value; the value itself is nowhere. */
+  id_hash: string;
+  /** Public handle for listing and revoking. */
+  handle: string;
+  person_id: string;
+  person_epoch: number;
+  kind: 'browser' | 'desktop';
+  csrf_token: string;
+  auth_time: Timestamp;
+  created_at: Timestamp;
+  last_seen_at: Timestamp;
+  expires_at: Timestamp;
+  revoked_at: Timestamp | null;
+  user_agent: string;
+  remote_addr: string;
+}
+
+/** A sign-in under way, found by the hash of its `state`. */
+export interface LoginAttemptsTable {
+  state_hash: string;
+  /** Hash of the cookie that binds the attempt to one browser. */
+  browser_hash: string;
+  nonce: string;
+  code_verifier: string;
+  return_to: string;
+  expires_at: Timestamp;
+}
+
+export interface PasskeysTable {
+  credential_id: string;
+  person_id: string;
+  name: string;
+  /** JWK as JSON. */
+  jwk: JsonText;
+  /** COSE key, base64url, as the authenticator gave it. */
+  cose_key: string;
+  sign_count: number;
+  transports: JsonText;
+  backup_eligible: Flag;
+  backed_up: Flag;
+  created_at: Timestamp;
+  last_used_at: Timestamp | null;
+}
+
+/** WebAuthn ceremonies other than approvals: the challenge is remembered and used once. */
+export interface CeremoniesTable {
+  challenge: string;
+  purpose: 'register' | 'manage';
+  person_id: string;
+  session_hash: string;
+  /** What the ceremony is about, for example the credential to remove. */
+  target: string | null;
+  expires_at: Timestamp;
+}
+
+export interface RecoveryCodesTable {
+  code_hash: string;
+  person_id: string;
+  created_by: string;
+  created_at: Timestamp;
+  expires_at: Timestamp;
+  used_at: Timestamp | null;
+}
+
+/** Every approver-key set that was ever signed; the newest is in force. */
+export interface ApproverKeySetsTable {
+  version: number;
+  token: string;
+  issued_at: Timestamp;
+}
+
+export interface PolicyVersionsTable {
+  version: string;
+  content: JsonText;
+  first_seen_at: Timestamp;
+}
+
+export interface ChallengesTable {
+  id: string;
+  user_code: string;
+  host_id: string;
+  hostname: string;
+  username: string;
+  nonce: string;
+  /** Canonical JSON of the host record, byte for byte what was hashed. */
+  record: JsonText;
+  request_hash: string;
+  status: 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled';
+  created_at: Timestamp;
+  expires_at: Timestamp;
+  /** The host is gone when this passes without a new poll. */
+  lease_until: Timestamp;
+  policy_version: string;
+  policy_rule: string;
+  /** JSON of PolicyOutcome at creation. */
+  policy: JsonText;
+  decided_at: Timestamp | null;
+  decided_by: string | null;
+  decided_by_name: string | null;
+  class: 'passkey' | 'session' | 'grace' | 'policy' | null;
+  reason: string | null;
+  /** Compact JWS; null while pending. */
+  verdict: string | null;
+  /** Approver-key set in force at the decision. */
+  approver_keys_version: number | null;
+  outcome: 'granted' | 'refused' | null;
+  outcome_detail: string | null;
+  outcome_at: Timestamp | null;
+}
+
+/** Single-use codes that turn a browser sign-in into a desktop session (loopback redirect, PKCE). */
+export interface DesktopGrantsTable {
+  code_hash: string;
+  person_id: string;
+  code_challenge: string;
+  redirect_uri: string;
+  auth_time: Timestamp;
+  expires_at: Timestamp;
+}
+
+export interface Schema {
+  meta: MetaTable;
+  events: EventsTable;
+  event_head: EventHeadTable;
+  hosts: HostsTable;
+  enrolment_tokens: EnrolmentTokensTable;
+  host_nonces: HostNoncesTable;
+  people: PeopleTable;
+  account_bindings: AccountBindingsTable;
+  sessions: SessionsTable;
+  login_attempts: LoginAttemptsTable;
+  passkeys: PasskeysTable;
+  ceremonies: CeremoniesTable;
+  recovery_codes: RecoveryCodesTable;
+  approver_key_sets: ApproverKeySetsTable;
+  policy_versions: PolicyVersionsTable;
+  challenges: ChallengesTable;
+  desktop_grants: DesktopGrantsTable;
+}

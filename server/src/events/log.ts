@@ -1,0 +1,128 @@
+import { canonicalJson } from '#shared/canonical-json.ts';
+import { type EventName, type EventRecord, eventHash } from '#shared/events.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
+import type { Clock } from '../platform/clock.ts';
+import { appendEvent, readEvents, readHead } from './store.ts';
+
+/** What a module says about a change; everything it leaves out is null. */
+export interface NewEvent {
+  event: EventName;
+  username: string;
+  hostId?: string | null;
+  hostname?: string | null;
+  challengeId?: string | null;
+  code?: string | null;
+  actor?: string | null;
+  reason?: string | null;
+  remoteAddr?: string | null;
+  data?: Record<string, unknown>;
+}
+
+/** Called with each new event, in order, after it is durable. */
+export type EventReader = (event: EventRecord) => void;
+
+/**
+ * The bus. A change and its event commit together; readers see events in order, each with their own cursor, whichever
+ * process wrote them.
+ */
+export interface EventLog {
+  /** Appends within the transaction of the change that it reports. */
+  append(work: UnitOfWork, event: NewEvent): Promise<EventRecord>;
+  /** Events after `seq`, oldest first. */
+  read(after: number, limit: number): Promise<EventRecord[]>;
+  /** Newest event: sequence number and hash. */
+  head(): Promise<{ seq: number; hash: string }>;
+  /** Follows the log from now on. Returns a function that stops it. */
+  follow(reader: EventReader): () => void;
+  close(): void;
+}
+
+const BATCH = 200;
+/** Safety net when a notification is lost, milliseconds. */
+const CATCH_UP_MS = 1000;
+
+export async function createEventLog(deps: {
+  db: Database;
+  clock: Clock;
+  onError: (error: unknown) => void;
+}): Promise<EventLog> {
+  const { db, clock } = deps;
+  const readers = new Set<EventReader>();
+  let cursor = (await readHead(db.query)).seq;
+  let pumping = false;
+  let again = false;
+
+  async function pump(): Promise<void> {
+    if (pumping) {
+      again = true;
+      return;
+    }
+    pumping = true;
+    try {
+      do {
+        again = false;
+        for (;;) {
+          const events = await readEvents(db.query, cursor, BATCH);
+          for (const event of events) {
+            cursor = event.seq;
+            for (const reader of readers) {
+              try {
+                reader(event);
+              } catch (error) {
+                deps.onError(error);
+              }
+            }
+          }
+          if (events.length < BATCH) break;
+        }
+      } while (again);
+    } catch (error) {
+      deps.onError(error);
+    } finally {
+      pumping = false;
+    }
+  }
+
+  const stopListening = db.onNotify(() => void pump());
+  const timer = setInterval(() => void pump(), CATCH_UP_MS).unref();
+
+  return {
+    async append(work, event) {
+      const head = await readHead(work.query, work.driver);
+      const unsealed = {
+        seq: head.seq + 1,
+        at: clock.now(),
+        event: event.event,
+        username: event.username,
+        hostId: event.hostId ?? null,
+        hostname: event.hostname ?? null,
+        challengeId: event.challengeId ?? null,
+        code: event.code ?? null,
+        actor: event.actor ?? null,
+        reason: event.reason ?? null,
+        remoteAddr: event.remoteAddr ?? null,
+        // Stored and hashed in the same canonical form, so that reading it back gives the same hash.
+        data: JSON.parse(canonicalJson(event.data ?? {})) as Record<string, unknown>,
+        prevHash: head.hash,
+      };
+      const sealed: EventRecord = { ...unsealed, hash: eventHash(unsealed) };
+      await appendEvent(work.query, sealed);
+      work.afterCommit(() => {
+        void pump();
+        void db.notify().catch(deps.onError);
+      });
+      return sealed;
+    },
+    read: (after, limit) => readEvents(db.query, after, limit),
+    head: () => readHead(db.query),
+    follow(reader) {
+      readers.add(reader);
+      return () => readers.delete(reader);
+    },
+    close() {
+      clearInterval(timer);
+      stopListening();
+      readers.clear();
+    },
+  };
+}

@@ -1,0 +1,111 @@
+import type { Kysely } from 'kysely';
+import { canonicalJson } from '#shared/canonical-json.ts';
+import { CHAIN_START, type EventRecord, eventHash } from '#shared/events.ts';
+import type { Schema } from '../db/schema.ts';
+
+/** Newest event. With a driver: locked, so that the next writer waits for this one (SQLite has one writer anyway). */
+export async function readHead(
+  query: Kysely<Schema>,
+  lockFor?: 'sqlite' | 'postgres',
+): Promise<{ seq: number; hash: string }> {
+  let select = query.selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1);
+  if (lockFor === 'postgres') select = select.forUpdate();
+  return select.executeTakeFirstOrThrow();
+}
+
+/** Writes one sealed event and moves the head. */
+export async function appendEvent(query: Kysely<Schema>, event: EventRecord): Promise<void> {
+  await query
+    .insertInto('events')
+    .values({
+      seq: event.seq,
+      at: event.at,
+      event: event.event,
+      username: event.username,
+      host_id: event.hostId,
+      hostname: event.hostname,
+      challenge_id: event.challengeId,
+      code: event.code,
+      actor: event.actor,
+      reason: event.reason,
+      remote_addr: event.remoteAddr,
+      data: canonicalJson(event.data),
+      prev_hash: event.prevHash,
+      hash: event.hash,
+    })
+    .execute();
+  await query.updateTable('event_head').set({ seq: event.seq, hash: event.hash }).where('id', '=', 1).execute();
+}
+
+function fromRow(row: {
+  seq: number;
+  at: number;
+  event: string;
+  username: string;
+  host_id: string | null;
+  hostname: string | null;
+  challenge_id: string | null;
+  code: string | null;
+  actor: string | null;
+  reason: string | null;
+  remote_addr: string | null;
+  data: string;
+  prev_hash: string;
+  hash: string;
+}): EventRecord {
+  return {
+    seq: row.seq,
+    at: row.at,
+    event: row.event,
+    username: row.username,
+    hostId: row.host_id,
+    hostname: row.hostname,
+    challengeId: row.challenge_id,
+    code: row.code,
+    actor: row.actor,
+    reason: row.reason,
+    remoteAddr: row.remote_addr,
+    data: JSON.parse(row.data) as Record<string, unknown>,
+    prevHash: row.prev_hash,
+    hash: row.hash,
+  };
+}
+
+/** Events after `seq`, oldest first. */
+export async function readEvents(query: Kysely<Schema>, after: number, limit: number): Promise<EventRecord[]> {
+  const rows = await query.selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
+  return rows.map(fromRow);
+}
+
+/** Every event of one challenge, oldest first. */
+export async function readChallengeEvents(query: Kysely<Schema>, challengeId: string): Promise<EventRecord[]> {
+  const rows = await query
+    .selectFrom('events')
+    .selectAll()
+    .where('challenge_id', '=', challengeId)
+    .orderBy('seq')
+    .execute();
+  return rows.map(fromRow);
+}
+
+export type ChainProblem = { seq: number; problem: 'gap' | 'broken_link' | 'altered' | 'head_differs' };
+
+/** Walks the whole chain. Null when it is intact from the first event to the head. */
+export async function checkChain(query: Kysely<Schema>): Promise<ChainProblem | null> {
+  let seq = 0;
+  let hash = CHAIN_START;
+  for (;;) {
+    const events = await readEvents(query, seq, 1000);
+    for (const event of events) {
+      if (event.seq !== seq + 1) return { seq: seq + 1, problem: 'gap' };
+      if (event.prevHash !== hash) return { seq: event.seq, problem: 'broken_link' };
+      const { hash: own, ...rest } = event;
+      if (eventHash(rest) !== own) return { seq: event.seq, problem: 'altered' };
+      seq = event.seq;
+      hash = own;
+    }
+    if (events.length < 1000) break;
+  }
+  const head = await readHead(query);
+  return head.seq === seq && head.hash === hash ? null : { seq, problem: 'head_differs' };
+}

@@ -1,0 +1,75 @@
+import { initTRPC, TRPCError } from '@trpc/server';
+import { type ErrorCode, Refusal } from '#shared/errors.ts';
+import type { Viewer } from '../auth/viewer.ts';
+
+/** What every procedure knows about its caller. */
+export interface Context {
+  viewer: Viewer | null;
+  remoteAddr: string;
+  userAgent: string;
+}
+
+const STATUS_CODES: Record<number, TRPCError['code']> = {
+  400: 'BAD_REQUEST',
+  401: 'UNAUTHORIZED',
+  403: 'FORBIDDEN',
+  404: 'NOT_FOUND',
+  405: 'METHOD_NOT_SUPPORTED',
+  409: 'CONFLICT',
+  410: 'PRECONDITION_FAILED',
+  413: 'PAYLOAD_TOO_LARGE',
+  415: 'UNSUPPORTED_MEDIA_TYPE',
+  429: 'TOO_MANY_REQUESTS',
+  503: 'SERVICE_UNAVAILABLE',
+};
+
+const t = initTRPC.context<Context>().create({
+  errorFormatter({ shape, error }) {
+    const refusal = error.cause instanceof Refusal ? error.cause : null;
+    const code: ErrorCode = refusal?.code ?? (error.code === 'INTERNAL_SERVER_ERROR' ? 'internal' : 'bad_request');
+    return {
+      code: shape.code,
+      message: refusal?.message ?? (code === 'internal' ? 'Something went wrong on the server. It has been logged.' : shape.message),
+      data: { code: shape.data.code, httpStatus: refusal?.status ?? shape.data.httpStatus, reason: code },
+    };
+  },
+});
+
+/** Turns a refusal thrown by a module into a tRPC error with the status of the error table. */
+const refusals = t.middleware(async ({ next }) => {
+  const result = await next();
+  if (!result.ok && result.error.cause instanceof Refusal) {
+    const { cause } = result.error;
+    throw new TRPCError({ code: STATUS_CODES[cause.status] ?? 'INTERNAL_SERVER_ERROR', message: cause.message, cause });
+  }
+  return result;
+});
+
+export const { router, mergeRouters } = t;
+
+/** Anybody, signed in or not. */
+export const publicProcedure = t.procedure.use(refusals);
+
+/** A person with a live session of any kind. */
+export const signedInProcedure = publicProcedure.use(({ ctx, next }) => {
+  if (!ctx.viewer) throw new Refusal('not_signed_in');
+  return next({ ctx: { ...ctx, viewer: ctx.viewer } });
+});
+
+/** A person in a browser: everything that a desktop session may not do starts here. */
+export const browserProcedure = signedInProcedure.use(({ ctx, next }) => {
+  if (ctx.viewer.session.kind !== 'browser') throw new Refusal('session_kind');
+  return next({ ctx });
+});
+
+/** An administrator, to look. */
+export const adminViewProcedure = signedInProcedure.use(({ ctx, next }) => {
+  if (ctx.viewer.role !== 'admin') throw new Refusal('forbidden');
+  return next({ ctx });
+});
+
+/** An administrator in a browser, to change something. */
+export const adminProcedure = browserProcedure.use(({ ctx, next }) => {
+  if (ctx.viewer.role !== 'admin') throw new Refusal('forbidden');
+  return next({ ctx });
+});
