@@ -233,3 +233,17 @@ export interface Config extends Omit<Settings, 'tls' | 'ldapEnabled' | 'ldapBase
   /** Evaluation mode; no source can set it, only the evaluation entry. */
   evaluation: boolean;
 }
+
+type Leaf = z.ZodType<unknown, RawValue>;
+
+/** Every setting with its place in {@link Config}. */
+export function listSettings(): { path: string[]; type: Leaf; meta: SettingMeta }[] {
+  const walk = (object: z.ZodObject, path: string[]): { path: string[]; type: Leaf; meta: SettingMeta }[] =>
+    Object.entries(object.shape).flatMap(([key, type]) => {
+      if (type instanceof z.ZodObject) return walk(type, [...path, key]);
+      const meta = settingMeta.get(type);
+      if (!meta) throw new TypeError(`setting without description: ${[...path, key].join('.')}`);
+      return [{ path: [...path, key], type: type as Leaf, meta }];
+    });
+  return walk(settings, []);
+}

@@ -1,0 +1,71 @@
+import type { z } from 'zod';
+import { type Config, listSettings, type settings } from './config.ts';
+import { type ConfigProblem, missing } from './problems.ts';
+import { checkTogether, type Readable } from './rules.ts';
+import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
+import { unknownNames } from './unknown-names.ts';
+
+export type ConfigResult =
+  | { ok: true; config: Config; warnings: ConfigProblem[] }
+  | { ok: false; errors: ConfigProblem[]; warnings: ConfigProblem[] };
+
+/**
+ * Reads the configuration: environment, then the TOML file, then defaults. An empty variable clears what the file says.
+ * Tells everything that is wrong at once, and never a secret.
+ */
+export function loadConfig({ env, readFile }: ConfigSources): ConfigResult {
+  const errors: ConfigProblem[] = [];
+  const warnings: ConfigProblem[] = [];
+  const known = listSettings();
+  const toml = readToml({ env, readFile }, errors);
+  warnings.push(...unknownNames(env, toml));
+
+  const values: Record<string, unknown> = {};
+  for (const { path, type, meta } of known) {
+    const raw = rawValue(meta, { env, readFile }, toml, errors);
+    if (raw === INVALID) continue;
+    if (raw === null && meta.required) {
+      errors.push(missing(meta, 'is not set'));
+      continue;
+    }
+    if (raw === null) {
+      place(values, path, null);
+      continue;
+    }
+    const parsed = type.safeParse(raw);
+    if (parsed.success) {
+      if (meta.required && Array.isArray(parsed.data) && parsed.data.length === 0) {
+        errors.push(missing(meta, 'is empty'));
+      } else place(values, path, parsed.data);
+    } else {
+      for (const issue of parsed.error.issues) {
+        const fix = issue.code === 'custom' ? String(issue.params?.fix ?? '') : '';
+        errors.push({ setting: meta.env, problem: issue.message, fix });
+      }
+    }
+  }
+  checkTogether(values as Readable, { errors, warnings });
+  if (errors.length > 0) return { ok: false, errors, warnings };
+  return { ok: true, config: assemble(values as z.output<typeof settings>), warnings };
+}
+
+function place(values: Record<string, unknown>, path: string[], value: unknown): void {
+  let table = values;
+  for (const key of path.slice(0, -1)) {
+    table[key] ??= {};
+    table = table[key] as Record<string, unknown>;
+  }
+  table[path.at(-1)!] = value;
+}
+
+function assemble(values: z.output<typeof settings>): Config {
+  const { tls, database, ldapEnabled: _enabled, ldapBaseDn: _baseDn, ...rest } = values;
+  const { certFile, keyFile } = tls;
+  const maxConnections = database.driver === 'sqlite' ? 1 : database.maxConnections || 25;
+  return {
+    ...rest,
+    database: { ...database, maxConnections },
+    tls: certFile !== null && keyFile !== null ? { certFile, keyFile } : null,
+    evaluation: false,
+  };
+}

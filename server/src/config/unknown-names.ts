@@ -1,0 +1,52 @@
+import { listSettings } from './config.ts';
+import { DEAD_SETTINGS, DEAD_TOML_SECTIONS } from './dead-settings.ts';
+import { nearest } from './nearest.ts';
+import type { ConfigProblem } from './problems.ts';
+import { type ConfigSources, isTable, TOML_FILE_VARIABLE, type TomlTable } from './sources.ts';
+
+const HAS_NO_EFFECT = 'This version does not use it. Remove it, or read docs/configuration.md.';
+
+/** Warnings about names that mean nothing here: typing errors, settings of earlier installations, secrets in TOML. */
+export function unknownNames(env: ConfigSources['env'], toml: TomlTable): ConfigProblem[] {
+  return [...unknownVariables(env), ...unknownTomlKeys(toml)];
+}
+
+function unknownVariables(env: ConfigSources['env']): ConfigProblem[] {
+  const known = listSettings().flatMap(({ meta }) => (meta.secret ? [meta.env, `${meta.env}_FILE`] : [meta.env]));
+  known.push(TOML_FILE_VARIABLE);
+  const names = Object.keys(env).filter((name) => name.startsWith('IDENTREE_') && !known.includes(name));
+  return names.sort().flatMap((name) => {
+    const dead = DEAD_SETTINGS.includes(name) || name.startsWith('IDENTREE_NOTIFY_CHANNEL_');
+    if (!dead) return [unknown(name, known)];
+    return env[name] ? [{ setting: name, problem: 'has no effect', fix: HAS_NO_EFFECT }] : [];
+  });
+}
+
+function unknownTomlKeys(toml: TomlTable): ConfigProblem[] {
+  const settings = listSettings();
+  const known = settings.flatMap(({ meta }): string[] => (meta.toml ? [meta.toml] : []));
+  const secrets = settings.flatMap(({ meta }): string[] => (meta.secret ? [meta.env] : []));
+  const names = Object.entries(toml).flatMap(([section, table]) =>
+    isTable(table) ? Object.keys(table).map((key) => [section, key] as const) : [[section, ''] as const],
+  );
+  return names.flatMap(([section, key]) => {
+    const name = key === '' ? section : `${section}.${key}`;
+    if (known.includes(name)) return [];
+    const variables = [`IDENTREE_${section}_${key}`, `IDENTREE_${key}`].map((variable) => variable.toUpperCase());
+    const secret = secrets.find((candidate) => variables.includes(candidate));
+    if (secret) {
+      const fix = `Set ${secret} or ${secret}_FILE and remove it here.`;
+      return [{ setting: name, problem: 'is a secret, and secrets are not read from the TOML file', fix }];
+    }
+    if (DEAD_TOML_SECTIONS.includes(section) || variables.some((variable) => DEAD_SETTINGS.includes(variable))) {
+      return [{ setting: name, problem: 'has no effect', fix: HAS_NO_EFFECT }];
+    }
+    return [unknown(name, known)];
+  });
+}
+
+function unknown(name: string, known: readonly string[]): ConfigProblem {
+  const meant = nearest(name, known);
+  const fix = meant ? `Did you mean ${meant}?` : 'Remove it; docs/configuration.md lists what there is.';
+  return { setting: name, problem: 'is not known', fix };
+}
