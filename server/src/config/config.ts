@@ -37,14 +37,15 @@ export interface SettingMeta {
 /** Settings and what is known about them. */
 export const settingMeta = z.registry<SettingMeta>();
 
+// The types are shared between settings, and the registry knows a type by identity: each setting gets its own copy.
 function required<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta) {
-  return type.register(settingMeta, { ...meta, required: true });
+  return type.clone().register(settingMeta, { ...meta, required: true });
 }
 function optional<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta) {
   return type.nullable().register(settingMeta, meta);
 }
 function withDefault<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta & { default: string }) {
-  return type.register(settingMeta, meta);
+  return type.clone().register(settingMeta, meta);
 }
 
 /**

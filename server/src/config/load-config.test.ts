@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Config } from './config.ts';
+import { listSettings } from './config.ts';
+import { DEAD_SETTINGS } from './dead-settings.ts';
+import { loadConfig } from './load-config.ts';
+import { formatProblems } from './problems.ts';
+import { DEFAULT_TOML_FILE } from './sources.ts';
+
+const STRONG = 'b7e0f19c5a2d4836b7e0f19c5a2d4836';
+const MINIMAL = {
+  IDENTREE_EXTERNAL_URL: 'https://identree.example.com',
+  IDENTREE_OIDC_ISSUER_URL: 'https://id.example.com/',
+  IDENTREE_OIDC_CLIENT_ID: 'identree',
+  IDENTREE_OIDC_CLIENT_SECRET: 'k3yFromTheProvider',
+  IDENTREE_ADMIN_GROUPS: 'admins, ops',
+};
+
+function load(env: Record<string, string | undefined> = {}, files: Record<string, string> = {}) {
+  return loadConfig({
+    env: { ...MINIMAL, ...env },
+    readFile: (path) => {
+      const content = files[path];
+      if (content === undefined) throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
+      return content;
+    },
+  });
+}
+
+function config(env: Record<string, string | undefined> = {}, files: Record<string, string> = {}): Config {
+  const result = load(env, files);
+  assert.ok(result.ok, result.ok ? '' : formatProblems(result.errors));
+  return result.config;
+}
+
+function wrongSettings(env: Record<string, string | undefined> = {}, files: Record<string, string> = {}): string[] {
+  const result = load(env, files);
+  return result.ok ? [] : result.errors.map(({ setting }) => setting);
+}
+
+test('five settings make a server; everything else has a default', () => {
+  assert.deepEqual(config(), {
+    externalUrl: 'https://identree.example.com',
+    listen: { host: '::', port: 8090 },
+    tls: null,
+    trustedProxies: [],
+    keysDir: '/var/lib/identree-server/keys',
+    logLevel: 'info',
+    metricsToken: null,
+    database: { driver: 'sqlite', dsn: '/var/lib/identree-server/identree.db', maxConnections: 1 },
+    oidc: { issuerUrl: 'https://id.example.com/', clientId: 'identree', clientSecret: 'k3yFromTheProvider' },
+    adminGroups: ['admins', 'ops'],
+    firstPasskeyNeedsCode: false,
+    challengeTtlMs: 120_000,
+    policiesFile: null,
+    sharedSecret: null,
+    enrolmentAutoConfirm: false,
+    evaluation: false,
+  });
+});
+
+test('all that is wrong is told at once, with the variable and the way out', () => {
+  const nothing = Object.fromEntries(Object.keys(MINIMAL).map((name) => [name, undefined]));
+  const result = load({
+    ...nothing,
+    IDENTREE_CHALLENGE_TTL: '5s',
+    IDENTREE_TLS_CERT_FILE: '/etc/identree/tls.pem',
+    IDENTREE_LDAP_ENABLED: 'true',
+    IDENTREE_DATABASE_DRIVER: 'postgres',
+  });
+  assert.ok(!result.ok);
+  assert.deepEqual(result.errors.map(({ setting }) => setting).sort(), [
+    'IDENTREE_ADMIN_GROUPS',
+    'IDENTREE_CHALLENGE_TTL',
+    'IDENTREE_DATABASE_DSN',
+    'IDENTREE_EXTERNAL_URL',
+    'IDENTREE_LDAP_ENABLED',
+    'IDENTREE_OIDC_CLIENT_ID',
+    'IDENTREE_OIDC_CLIENT_SECRET',
+    'IDENTREE_OIDC_ISSUER_URL',
+    'IDENTREE_TLS_KEY_FILE',
+  ]);
+  for (const { problem, fix } of result.errors) assert.ok(problem !== '' && fix !== '');
+});
+
+const REFUSED: [name: string, value: string][] = [
+  ['IDENTREE_ADMIN_GROUPS', ''],
+  ['IDENTREE_ADMIN_GROUPS', ' , '],
+  ['IDENTREE_EXTERNAL_URL', 'identree.example.com'],
+  ['IDENTREE_EXTERNAL_URL', 'ftp://identree.example.com'],
+  ['IDENTREE_EXTERNAL_URL', 'javascript:alert(1)'],
+  ['IDENTREE_EXTERNAL_URL', 'https:identree.example.com'],
+  ['IDENTREE_EXTERNAL_URL', 'http://identree.example.com'],
+  ['IDENTREE_EXTERNAL_URL', 'http://10.0.0.1'],
+  ['IDENTREE_EXTERNAL_URL', 'http://localhost.example.com'],
+  ['IDENTREE_EXTERNAL_URL', 'https://example.com/identree'],
+  ['IDENTREE_EXTERNAL_URL', 'https://example.com/?x'],
+  ['IDENTREE_EXTERNAL_URL', 'https://example.com#'],
+  ['IDENTREE_EXTERNAL_URL', 'https://me:pw@example.com'],
+  ['IDENTREE_OIDC_ISSUER_URL', 'http://id.example.com'],
+  ['IDENTREE_OIDC_ISSUER_URL', 'https://id.example.com/?tenant=1'],
+  ['IDENTREE_OIDC_CLIENT_SECRET', 'your-client-secret'],
+  ['IDENTREE_OIDC_CLIENT_SECRET', 'changeme'],
+  ['IDENTREE_OIDC_CLIENT_ID', 'a\nb'],
+  ['IDENTREE_LISTEN_ADDR', '8090'],
+  ['IDENTREE_LISTEN_ADDR', ':99999'],
+  ['IDENTREE_LISTEN_ADDR', '[nonsense]:80'],
+  ['IDENTREE_TRUSTED_PROXIES', '10.0.0.0/33'],
+  ['IDENTREE_TRUSTED_PROXIES', 'proxy.example.com'],
+  ['IDENTREE_TRUSTED_PROXIES', '10.1'],
+  ['IDENTREE_TRUSTED_PROXIES', '0.0.0.0/0'],
+  ['IDENTREE_TRUSTED_PROXIES', '::/0'],
+  ['IDENTREE_KEYS_DIR', 'keys'],
+  ['IDENTREE_LOG_LEVEL', 'loud'],
+  ['IDENTREE_METRICS_TOKEN', 'short'],
+  ['IDENTREE_SHARED_SECRET', STRONG.slice(1)],
+  ['IDENTREE_SHARED_SECRET', 'changeme-changeme-changeme-changeme'],
+  ['IDENTREE_SHARED_SECRET', 'a'.repeat(40)],
+  ['IDENTREE_DATABASE_DRIVER', 'mysql'],
+  ['IDENTREE_DATABASE_MAX_OPEN_CONNS', '-1'],
+  ['IDENTREE_DATABASE_MAX_OPEN_CONNS', '4.5'],
+  ['IDENTREE_DATABASE_DSN', 'identree.db'],
+  ['IDENTREE_CHALLENGE_TTL', '29s'],
+  ['IDENTREE_CHALLENGE_TTL', '25h'],
+  ['IDENTREE_CHALLENGE_TTL', '120'],
+  ['IDENTREE_CHALLENGE_TTL', '1d'],
+  ['IDENTREE_APPROVAL_POLICIES_FILE', './policies.json'],
+  ['IDENTREE_FIRST_PASSKEY_NEEDS_CODE', 'yes'],
+  ['IDENTREE_ENROLMENT_AUTO_CONFIRM', 'on'],
+  ['IDENTREE_LDAP_ENABLED', 'true'],
+];
+for (const [name, value] of REFUSED) {
+  test(`refused: ${name}=${JSON.stringify(value)}`, () => {
+    assert.deepEqual([...new Set(wrongSettings({ [name]: value }))], [name]);
+  });
+}
+
+test('every flag is read into its own place', () => {
+  assert.equal(config({ IDENTREE_FIRST_PASSKEY_NEEDS_CODE: 'T' }).firstPasskeyNeedsCode, true);
+  assert.equal(config({ IDENTREE_FIRST_PASSKEY_NEEDS_CODE: 'T' }).enrolmentAutoConfirm, false);
+  assert.equal(config({ IDENTREE_ENROLMENT_AUTO_CONFIRM: '1' }).enrolmentAutoConfirm, true);
+  assert.deepEqual(new Set(listSettings().map(({ meta }) => meta.env)).size, listSettings().length);
+});
+
+test('addresses, proxies and durations in the forms that people write', () => {
+  assert.deepEqual(config({ IDENTREE_LISTEN_ADDR: '127.0.0.1:443' }).listen, { host: '127.0.0.1', port: 443 });
+  assert.deepEqual(config({ IDENTREE_LISTEN_ADDR: '[::1]:8090' }).listen, { host: '::1', port: 8090 });
+  assert.deepEqual(config({ IDENTREE_TRUSTED_PROXIES: '10.0.0.5, fd00::/8,::1' }).trustedProxies, [
+    '10.0.0.5/32',
+    'fd00::/8',
+    '::1/128',
+  ]);
+  assert.equal(config({ IDENTREE_CHALLENGE_TTL: '1h30m' }).challengeTtlMs, 5_400_000);
+  assert.equal(
+    config({ IDENTREE_EXTERNAL_URL: 'https://Identree.example.com:443/' }).externalUrl,
+    MINIMAL.IDENTREE_EXTERNAL_URL,
+  );
+  assert.equal(config({ IDENTREE_EXTERNAL_URL: 'http://localhost:8090' }).externalUrl, 'http://localhost:8090');
+});
+
+test('postgres needs an address and gets a pool', () => {
+  assert.deepEqual(wrongSettings({ IDENTREE_DATABASE_DRIVER: 'postgres' }), ['IDENTREE_DATABASE_DSN']);
+  const dsn = 'postgres://identree:pw@db/identree';
+  assert.deepEqual(config({ IDENTREE_DATABASE_DRIVER: 'postgres', IDENTREE_DATABASE_DSN: dsn }).database, {
+    driver: 'postgres',
+    dsn,
+    maxConnections: 25,
+  });
+});
+
+test('both TLS files or neither, and https outside when TLS ends here', () => {
+  const tls = { IDENTREE_TLS_CERT_FILE: '/c.pem', IDENTREE_TLS_KEY_FILE: '/k.pem' };
+  assert.deepEqual(config(tls).tls, { certFile: '/c.pem', keyFile: '/k.pem' });
+  assert.deepEqual(wrongSettings({ IDENTREE_TLS_KEY_FILE: '/k.pem' }), ['IDENTREE_TLS_CERT_FILE']);
+  assert.deepEqual(wrongSettings({ ...tls, IDENTREE_EXTERNAL_URL: 'http://localhost:1' }), ['IDENTREE_EXTERNAL_URL']);
+});
+
+test('environment beats the TOML file, which beats the default; an empty variable clears', () => {
+  const files = {
+    [DEFAULT_TOML_FILE]:
+      '[auth]\nchallenge_ttl = "5m"\n[server]\ntrusted_proxies = ["10.0.0.1"]\n[admin]\napproval_policies_file = "/p.json"\ngroups = ["a", "b,c"]\n',
+  };
+  const fromFile = config({ IDENTREE_ADMIN_GROUPS: undefined }, files);
+  assert.equal(fromFile.challengeTtlMs, 300_000);
+  assert.equal(fromFile.policiesFile, '/p.json');
+  assert.deepEqual(fromFile.adminGroups, ['a', 'b,c']);
+  assert.deepEqual(fromFile.trustedProxies, ['10.0.0.1/32']);
+  const both = config({ IDENTREE_CHALLENGE_TTL: '10m', IDENTREE_APPROVAL_POLICIES_FILE: '' }, files);
+  assert.equal(both.challengeTtlMs, 600_000);
+  assert.equal(both.policiesFile, null);
+  assert.equal(config({ IDENTREE_CHALLENGE_TTL: ' ' }, files).challengeTtlMs, 120_000);
+  assert.deepEqual(wrongSettings({ IDENTREE_ADMIN_GROUPS: '' }, files), ['IDENTREE_ADMIN_GROUPS']);
+});
+
+test('a TOML file that is named must be there, and must be TOML', () => {
+  assert.deepEqual(wrongSettings({ IDENTREE_TOML_CONFIG_FILE: '/gone.toml' }), ['IDENTREE_TOML_CONFIG_FILE']);
+  const broken = load({}, { [DEFAULT_TOML_FILE]: '[auth]\nclient_secret = hunter2hunter2\n' });
+  assert.ok(!broken.ok);
+  assert.match(formatProblems(broken.errors), /identree\.toml is not valid TOML at line 2/);
+  assert.doesNotMatch(JSON.stringify(broken), /hunter2/);
+  const wrongType = wrongSettings({}, { [DEFAULT_TOML_FILE]: '[auth]\nchallenge_ttl = { s = 1 }\n' });
+  assert.deepEqual(wrongType, ['auth.challenge_ttl']);
+});
+
+test('an unreadable TOML file is an error even at the default place', () => {
+  const result = loadConfig({
+    env: MINIMAL,
+    readFile: () => {
+      throw Object.assign(new Error('no'), { code: 'EACCES' });
+    },
+  });
+  assert.ok(!result.ok);
+  assert.deepEqual(
+    result.errors.map(({ setting }) => setting),
+    [DEFAULT_TOML_FILE],
+  );
+});
+
+for (const { meta } of listSettings().filter(({ meta }) => meta.secret)) {
+  test(`${meta.env} can come from a file, and only from a readable one`, () => {
+    const name = `${meta.env}_FILE`;
+    const value = meta.env === 'IDENTREE_DATABASE_DSN' ? '/db' : STRONG;
+    const read = load({ [meta.env]: undefined, [name]: '/run/secrets/x' }, { '/run/secrets/x': `${value}\n` });
+    assert.ok(read.ok);
+    assert.ok(JSON.stringify(read.config).includes(`"${value}"`));
+    assert.deepEqual(wrongSettings({ [meta.env]: undefined, [name]: '/gone' }), [name]);
+    assert.deepEqual(wrongSettings({ [meta.env]: undefined, [name]: '/e' }, { '/e': '\n' }), [name]);
+    assert.deepEqual(wrongSettings({ [meta.env]: value, [name]: '/s' }, { '/s': value }), [meta.env]);
+  });
+}
+
+test('secrets are never printed, whatever is wrong with them', () => {
+  const leaky = 'hunter2-hunter2';
+  const result = load(
+    {
+      IDENTREE_SHARED_SECRET: leaky,
+      IDENTREE_METRICS_TOKEN: 'hunter2',
+      IDENTREE_DATABASE_DRIVER: 'postgres',
+      IDENTREE_DATABASE_DSN: `x:${leaky}@db`,
+    },
+    { [DEFAULT_TOML_FILE]: `[oidc]\nclient_secret = "${leaky}"\n[server]\nshared_secret = "${leaky}"\n` },
+  );
+  assert.ok(!result.ok);
+  assert.equal(result.errors.length, 3);
+  assert.doesNotMatch(formatProblems([...result.errors, ...result.warnings]), /hunter2/);
+  assert.deepEqual(
+    result.warnings.map(({ setting }) => setting),
+    ['oidc.client_secret', 'server.shared_secret'],
+  );
+});
+
+test('one secret does not serve two purposes', () => {
+  assert.deepEqual(wrongSettings({ IDENTREE_SHARED_SECRET: STRONG, IDENTREE_METRICS_TOKEN: STRONG }), [
+    'IDENTREE_METRICS_TOKEN',
+  ]);
+});
+
+test('a name that means nothing gets a warning with the one that was probably meant', () => {
+  const result = load(
+    { IDENTREE_ADMIN_GROUP: 'x', IDENTREE_FROBNICATE: '1', PATH: '/bin' },
+    { [DEFAULT_TOML_FILE]: '[auth]\nchalenge_ttl = "5m"\n' },
+  );
+  const warnings = Object.fromEntries(result.warnings.map(({ setting, fix }) => [setting, fix]));
+  assert.equal(warnings.IDENTREE_ADMIN_GROUP, 'Did you mean IDENTREE_ADMIN_GROUPS?');
+  assert.equal(warnings['auth.chalenge_ttl'], 'Did you mean auth.challenge_ttl?');
+  assert.match(warnings.IDENTREE_FROBNICATE!, /^Remove it/);
+  assert.equal(warnings.PATH, undefined);
+});
+
+test('settings of earlier installations are recognised and said to have no effect', () => {
+  const result = load({
+    IDENTREE_GRACE_PERIOD: '10m',
+    IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN: 'x',
+    IDENTREE_ESCROW_BACKEND: '',
+  });
+  assert.deepEqual(
+    result.warnings.filter(({ problem }) => problem === 'has no effect').map(({ setting }) => setting),
+    ['IDENTREE_GRACE_PERIOD', 'IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN'],
+  );
+  const known = new Set(listSettings().map(({ meta }) => meta.env as string));
+  assert.deepEqual(
+    DEAD_SETTINGS.filter((name) => known.has(name)),
+    [],
+  );
+});
+
+test('evaluation mode cannot be switched on by configuration', () => {
+  const result = load({ IDENTREE_EVALUATION: 'true' }, { [DEFAULT_TOML_FILE]: 'evaluation = true\n' });
+  assert.ok(result.ok);
+  assert.equal(result.config.evaluation, false);
+});
+
+test('warned: an address where browsers offer no passkeys, and open metrics', () => {
+  const settings = (env: Record<string, string>) => load(env).warnings.map(({ setting }) => setting);
+  assert.deepEqual(settings({ IDENTREE_EXTERNAL_URL: 'http://127.0.0.1:8090' }), ['IDENTREE_EXTERNAL_URL']);
+  assert.deepEqual(settings({}), ['IDENTREE_METRICS_TOKEN']);
+  assert.deepEqual(settings({ IDENTREE_METRICS_TOKEN: STRONG }), []);
+});
