@@ -27,7 +27,8 @@ export async function verifyApprovalBundle(
 ): Promise<{ ok: true; verdict: Verdict } | { ok: false; problem: VerdictProblem | 'rolled_back' | 'event_altered' }> {
   for (const event of bundle.events) {
     const { hash, ...rest } = event;
-    if (eventHash(rest) !== hash || event.challengeId !== bundle.challengeId) return { ok: false, problem: 'event_altered' };
+    if (eventHash(rest) !== hash || event.challengeId !== bundle.challengeId)
+      return { ok: false, problem: 'event_altered' };
   }
   const keys = await readApproverKeySet(bundle.approverKeys, trust, 0);
   if (!keys.ok) return keys;

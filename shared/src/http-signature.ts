@@ -41,7 +41,10 @@ export function signatureParameters(p: SignatureParameters): string {
 }
 
 /** The signature base, RFC 9421 section 2.5. */
-export function signatureBase(request: { method: string; targetUri: string; contentDigest: string }, p: SignatureParameters): string {
+export function signatureBase(
+  request: { method: string; targetUri: string; contentDigest: string },
+  p: SignatureParameters,
+): string {
   return [
     `"@method": ${request.method}`,
     `"@target-uri": ${request.targetUri}`,

@@ -69,7 +69,8 @@ export async function verifyVerdict(input: {
   }
   if (verdict.class !== 'passkey') return { ok: true, verdict };
 
-  if (verdict.approvers.length === 0 || verdict.evidence.length === 0) return { ok: false, problem: 'assertion_missing' };
+  if (verdict.approvers.length === 0 || verdict.evidence.length === 0)
+    return { ok: false, problem: 'assertion_missing' };
   for (const approver of verdict.approvers) {
     const evidence = verdict.evidence.find(
       ({ document }) => document.approver.issuer === approver.issuer && document.approver.subject === approver.subject,
@@ -110,7 +111,9 @@ export async function readApproverKeySet(
   token: string,
   trust: Pick<PinnedTrust, 'serverId' | 'trustRoot'>,
   minimumVersion: number,
-): Promise<{ ok: true; set: ApproverKeySet } | { ok: false; problem: 'rolled_back' | 'wrong_server' | VerdictProblem }> {
+): Promise<
+  { ok: true; set: ApproverKeySet } | { ok: false; problem: 'rolled_back' | 'wrong_server' | VerdictProblem }
+> {
   const verified = await verifyToken(tokenType.approverKeys, token, [trust.trustRoot], approverKeySet);
   if (!verified.ok) return verified;
   if (verified.payload.iss !== trust.serverId) return { ok: false, problem: 'wrong_server' };

@@ -3,8 +3,9 @@
  * characters, line and paragraph separators, soft hyphen, variation selectors, tags, interlinear annotation and
  * other default-ignorable code points. An approver must never be shown a command that reads differently from what runs.
  */
+// biome-ignore lint/suspicious/noMisleadingCharacterClass: each of them is meant on its own, combining or not.
 const INVISIBLE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+  /[\u034f\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
 
 /** Makes every invisible or direction-changing character visible as an escape: `\x1b`, `\u{202e}`. Idempotent. */
 export function visibleText(text: string): string {
@@ -27,7 +28,8 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Length of the valid UTF-8 sequence at `offset`, or 0. */
 function sequenceLength(bytes: Uint8Array, offset: number): number {
   const lead = bytes[offset]!;
-  const length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+  const length =
+    lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
   if (length === 0 || (lead >= 0x80 && lead < 0xc2) || offset + length > bytes.length) return 0;
   try {
     decoder.decode(bytes.subarray(offset, offset + length));

@@ -57,7 +57,8 @@ export async function openDatabase(options: {
   dsn: string;
   maxConnections?: number;
 }): Promise<Database> {
-  const engine = options.driver === 'sqlite' ? openSqlite(options.dsn) : await openPostgres(options.dsn, options.maxConnections);
+  const engine =
+    options.driver === 'sqlite' ? openSqlite(options.dsn) : await openPostgres(options.dsn, options.maxConnections);
   try {
     await migrate(engine);
   } catch (error) {
@@ -70,9 +71,11 @@ export async function openDatabase(options: {
     async transaction(run) {
       const after: (() => void)[] = [];
       const result = await engine.exclusive(() =>
-        engine.writer.transaction().execute((query) =>
-          run({ driver: engine.driver, query, afterCommit: (callback) => void after.push(callback) }),
-        ),
+        engine.writer
+          .transaction()
+          .execute((query) =>
+            run({ driver: engine.driver, query, afterCommit: (callback) => void after.push(callback) }),
+          ),
       );
       for (const callback of after) callback();
       return result;

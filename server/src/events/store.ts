@@ -73,7 +73,13 @@ function fromRow(row: {
 
 /** Events after `seq`, oldest first. */
 export async function readEvents(query: Kysely<Schema>, after: number, limit: number): Promise<EventRecord[]> {
-  const rows = await query.selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
+  const rows = await query
+    .selectFrom('events')
+    .selectAll()
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute();
   return rows.map(fromRow);
 }
 

@@ -29,7 +29,9 @@ const t = initTRPC.context<Context>().create({
     const code: ErrorCode = refusal?.code ?? (error.code === 'INTERNAL_SERVER_ERROR' ? 'internal' : 'bad_request');
     return {
       code: shape.code,
-      message: refusal?.message ?? (code === 'internal' ? 'Something went wrong on the server. It has been logged.' : shape.message),
+      message:
+        refusal?.message ??
+        (code === 'internal' ? 'Something went wrong on the server. It has been logged.' : shape.message),
       data: { code: shape.data.code, httpStatus: refusal?.status ?? shape.data.httpStatus, reason: code },
     };
   },

@@ -1,0 +1,487 @@
+import type { AuthenticationResponseJSON, PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
+import { canonicalJson } from '#shared/canonical-json.ts';
+import {
+  type AssertionEvidence,
+  type DecisionDocument,
+  type HostRecord,
+  requestHash,
+  type Verdict,
+} from '#shared/decision.ts';
+import { type ErrorCode, Refusal } from '#shared/errors.ts';
+import type { ChallengeAnswer, OutcomeRequest } from '#shared/host-api.ts';
+import { LEASE_SECONDS } from '#shared/host-api.ts';
+import { visibleText } from '#shared/visible-text.ts';
+import type { Viewer } from '../auth/viewer.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Host } from '../hosts/store.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Random } from '../platform/random.ts';
+import { evaluatePolicy, type Policy, type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
+import type { PolicySource } from '../policies/source.ts';
+import { type Actor, type Decision, decide, type Method, maySee } from './decide.ts';
+import * as store from './store.ts';
+import { actorOf, commandLine, decidable, toView } from './to-view.ts';
+import { newUserCode } from './user-code.ts';
+import type { ChallengeView } from './view.ts';
+
+/** The most requests that one user on one host may have waiting; W-32: never counted across hosts. */
+export const PENDING_PER_USER_AND_HOST = 10;
+/** The most requests that may wait in all. */
+export const PENDING_IN_TOTAL = 10_000;
+/** How old a record may be when it arrives, milliseconds; the request itself is at most 60 s off already. */
+const RECORD_AGE_MS = 120_000;
+/** How long after its expiry a verdict may still be read by the host, seconds. */
+const VERDICT_SLACK_SECONDS = 60;
+
+/** A request that a viewer may decide: the page that shows it and what the passkey has to sign. */
+export interface Approval {
+  view: ChallengeView;
+  /** Present when the viewer may approve now and the policy asks for a passkey. */
+  passkey: { document: DecisionDocument; options: PublicKeyCredentialRequestOptionsJSON } | null;
+}
+
+export interface ChallengeDeps {
+  db: Database;
+  events: EventLog;
+  clock: Clock;
+  random: Random;
+  policies: PolicySource;
+  ttlMs: number;
+  externalUrl: string;
+  serverId: string;
+  signVerdict: (verdict: Verdict) => Promise<string>;
+  hosts: { facts(hostId: string): Promise<{ group: string | null; lastSeenAt: number | null }> };
+  /** Re-reads a session inside the transaction; null when it no longer counts. */
+  lockViewer: (work: UnitOfWork, viewer: Viewer) => Promise<Viewer | null>;
+  passkeys: {
+    approvalOptions(viewer: Viewer, document: DecisionDocument): Promise<PublicKeyCredentialRequestOptionsJSON>;
+    verifyApproval(
+      work: UnitOfWork,
+      viewer: Viewer,
+      document: DecisionDocument,
+      assertion: AuthenticationResponseJSON,
+    ): Promise<{ ok: true; evidence: AssertionEvidence } | { ok: false; refusal: ErrorCode }>;
+    currentKeySet(work: UnitOfWork | null): Promise<{ version: number; token: string }>;
+  };
+}
+
+export type ChallengeService = ReturnType<typeof createChallengeService>;
+
+export function createChallengeService(deps: ChallengeDeps) {
+  const { db, events, clock, random } = deps;
+
+  async function policyNow(): Promise<Policy> {
+    const state = await deps.policies.current();
+    if (!state.ok) throw new Refusal('policy_broken', state.problem);
+    return state.policy;
+  }
+
+  async function outcomeFor(
+    query: Database['query'],
+    policy: Policy,
+    user: string,
+    host: { name: string; group: string | null },
+  ): Promise<PolicyOutcome> {
+    const owner = await store.accountOwner(query, user);
+    return evaluatePolicy(policy, { user, groups: owner?.groups ?? [], host: host.name, hostGroup: host.group });
+  }
+
+  async function hostGroup(query: Database['query'], hostId: string): Promise<string | null> {
+    const row = await query.selectFrom('hosts').select('host_group').where('id', '=', hostId).executeTakeFirst();
+    return row?.host_group ?? null;
+  }
+
+  /** Applies `decide()` to a locked row and writes decision, verdict and event together. */
+  async function settle(
+    work: UnitOfWork,
+    challenge: store.Challenge,
+    actor: Actor,
+    method: Method,
+    policy: PolicyOutcome,
+    person: Viewer['person'] | null,
+    remoteAddr: string | null,
+  ): Promise<Decision> {
+    const now = clock.now();
+    const result = decide(decidable(challenge), actor, method, policy, now);
+    if (!result.ok) throw new Refusal(result.refusal);
+    const { decision } = result;
+    const verdict = await deps.signVerdict({
+      v: 1,
+      iss: deps.serverId,
+      aud: challenge.host_id,
+      iat: Math.floor(now / 1000),
+      exp: Math.ceil(Math.max(now, challenge.expires_at) / 1000) + VERDICT_SLACK_SECONDS,
+      challengeId: challenge.id,
+      nonce: challenge.nonce,
+      requestHash: challenge.request_hash,
+      decision: decision.status,
+      class: decision.status === 'approved' ? decision.class : null,
+      approvers:
+        person && decision.status === 'approved'
+          ? [{ issuer: person.issuer, subject: person.subject, username: person.username }]
+          : [],
+      reason: decision.reason,
+      policyVersion: policy.version,
+      grace: 0,
+      evidence: decision.evidence,
+    });
+    const keys = await deps.passkeys.currentKeySet(work);
+    const settled = await store.settleChallenge(work, challenge.id, {
+      status: decision.status,
+      decided_at: now,
+      decided_by: person?.id ?? null,
+      decided_by_name: person?.username ?? null,
+      class: decision.class,
+      reason: decision.reason,
+      verdict,
+      approver_keys_version: keys.version,
+    });
+    if (!settled) throw new Refusal('already_decided');
+    const name = {
+      approved: actor.kind === 'policy' ? ('auto_approved' as const) : ('challenge_approved' as const),
+      denied: 'challenge_rejected' as const,
+      expired: 'challenge_expired' as const,
+      cancelled: 'challenge_cancelled' as const,
+    }[decision.status];
+    await events.append(work, {
+      event: name,
+      username: challenge.username,
+      hostId: challenge.host_id,
+      hostname: challenge.hostname,
+      challengeId: challenge.id,
+      code: challenge.user_code,
+      actor: person?.username ?? (actor.kind === 'clock' && decision.status === 'cancelled' ? 'lease' : null),
+      reason: decision.reason,
+      remoteAddr,
+      data: {
+        requestHash: challenge.request_hash,
+        command: commandLine(challenge.record),
+        policyVersion: policy.version,
+        rule: policy.rule,
+        class: decision.class,
+        approver: person ? { issuer: person.issuer, subject: person.subject } : null,
+        credentialIds: decision.evidence.map((evidence) => evidence.credentialId),
+        approverKeysVersion: keys.version,
+      },
+    });
+    return decision;
+  }
+
+  function answer(challenge: store.Challenge, keys: { version: number; token: string }, held: number): ChallengeAnswer {
+    return {
+      challengeId: challenge.id,
+      userCode: challenge.user_code,
+      status: challenge.status,
+      approvalUrl: `${deps.externalUrl}/approve/${challenge.user_code}`,
+      expiresAt: challenge.expires_at,
+      now: clock.now(),
+      approvers: challenge.policy.approvers,
+      verdict: challenge.verdict,
+      approverKeys: keys.version > held ? keys.token : null,
+    };
+  }
+
+  /** A host's own challenge; another host's looks like one that never was. */
+  async function own(work: UnitOfWork, host: Host, challengeId: string): Promise<store.Challenge> {
+    const challenge = await store.lockChallenge(work, challengeId);
+    if (!challenge || challenge.host_id !== host.id) throw new Refusal('challenge_not_found');
+    return challenge;
+  }
+
+  async function personDecides(
+    viewer: Viewer,
+    challengeId: string,
+    method: (
+      work: UnitOfWork,
+      locked: {
+        viewer: Viewer;
+        challenge: store.Challenge;
+        policy: PolicyOutcome;
+      },
+    ) => Promise<Method>,
+  ): Promise<Decision> {
+    const policy = await policyNow();
+    return db.transaction(async (work) => {
+      const current = await deps.lockViewer(work, viewer);
+      if (!current) throw new Refusal('session_expired');
+      const challenge = await store.lockChallenge(work, challengeId);
+      if (!challenge || !maySee(actorOf(current), challenge.username)) throw new Refusal('not_found');
+      const outcome = stricterOutcome(
+        challenge.policy,
+        await outcomeFor(work.query, policy, challenge.username, {
+          name: challenge.hostname,
+          group: await hostGroup(work.query, challenge.host_id),
+        }),
+      );
+      const what = await method(work, { viewer: current, challenge, policy: outcome });
+      return settle(work, challenge, actorOf(current), what, outcome, current.person, viewer.remoteAddr);
+    });
+  }
+
+  function documentFor(challenge: store.Challenge, viewer: Viewer, policy: PolicyOutcome): DecisionDocument {
+    return {
+      v: 1,
+      purpose: 'approve',
+      decision: 'approved',
+      requestHash: challenge.request_hash,
+      challengeId: challenge.id,
+      approver: { issuer: viewer.person.issuer, subject: viewer.person.subject },
+      policyVersion: policy.version,
+      grace: 0,
+      expiresAt: challenge.expires_at,
+    };
+  }
+
+  async function viewOf(
+    challenge: store.Challenge,
+    viewer: Viewer,
+  ): Promise<{ view: ChallengeView; policy: PolicyOutcome }> {
+    const host = await deps.hosts.facts(challenge.host_id);
+    const owner = await store.accountOwner(db.query, challenge.username);
+    const state = await deps.policies.current();
+    const outcome = state.ok
+      ? evaluatePolicy(state.policy, {
+          user: challenge.username,
+          groups: owner?.groups ?? [],
+          host: challenge.hostname,
+          hostGroup: host.group,
+        })
+      : challenge.policy;
+    const view = toView(challenge, viewer, {
+      ownerName: owner?.displayName ?? null,
+      host,
+      policyNow: outcome,
+      now: clock.now(),
+    });
+    if (!state.ok && view.status === 'pending') {
+      return {
+        view: { ...view, can: { approve: false, deny: false }, approveRefusal: 'policy_broken' },
+        policy: stricterOutcome(challenge.policy, outcome),
+      };
+    }
+    return { view, policy: stricterOutcome(challenge.policy, outcome) };
+  }
+
+  return {
+    /** A host asks. Runs in the transaction that admitted its request. */
+    async create(
+      work: UnitOfWork,
+      host: Host,
+      body: { record: HostRecord; approverKeysVersion: number },
+      remoteAddr: string,
+    ): Promise<ChallengeAnswer> {
+      const now = clock.now();
+      const { record } = body;
+      if (record.hostId !== host.id) throw new Refusal('wrong_host_record');
+      if (Math.abs(now - record.createdAt) > RECORD_AGE_MS) throw new Refusal('stale_record');
+      const pending = await store.countPending(work.query, host.id, record.user, PENDING_IN_TOTAL);
+      if (pending.ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
+      if (pending.total >= PENDING_IN_TOTAL) throw new Refusal('too_many_pending');
+      const reused = await work.query
+        .selectFrom('challenges')
+        .select('id')
+        .where('nonce', '=', record.nonce)
+        .executeTakeFirst();
+      if (reused) throw new Refusal('nonce_reused');
+
+      const policy = await outcomeFor(work.query, await policyNow(), record.user, {
+        name: host.hostname,
+        group: host.host_group,
+      });
+      const row = {
+        id: random.bytes(16).toString('hex'),
+        user_code: newUserCode(random),
+        host_id: host.id,
+        hostname: host.hostname,
+        username: record.user,
+        nonce: record.nonce,
+        record: canonicalJson(record),
+        request_hash: requestHash(record),
+        created_at: now,
+        expires_at: now + deps.ttlMs,
+        lease_until: now + LEASE_SECONDS * 1000,
+        policy_version: policy.version,
+        policy_rule: policy.rule,
+        policy: JSON.stringify(policy),
+      };
+      await store.insertChallenge(work, row);
+      if (policy.approval === 'none') {
+        const challenge = await own(work, host, row.id);
+        await settle(work, challenge, { kind: 'policy' }, { kind: 'auto' }, policy, null, remoteAddr);
+      } else {
+        await events.append(work, {
+          event: 'challenge_created',
+          username: record.user,
+          hostId: host.id,
+          hostname: host.hostname,
+          challengeId: row.id,
+          code: row.user_code,
+          reason: record.reason,
+          remoteAddr,
+          data: {
+            requestHash: row.request_hash,
+            gate: record.gate,
+            runAs: record.runAs.user,
+            command: commandLine(record),
+            policyVersion: policy.version,
+            rule: policy.rule,
+            expiresAt: row.expires_at,
+          },
+        });
+      }
+      return answer(await own(work, host, row.id), await deps.passkeys.currentKeySet(work), body.approverKeysVersion);
+    },
+
+    /** Where a host's challenge stands. Extends the lease: the host will be heard of again within `waitMs` or is gone. */
+    async poll(
+      work: UnitOfWork,
+      host: Host,
+      challengeId: string,
+      waitMs: number,
+      keysHeld: number,
+    ): Promise<ChallengeAnswer> {
+      const challenge = await own(work, host, challengeId);
+      if (challenge.status === 'pending') {
+        await store.extendLease(work, challengeId, clock.now() + waitMs + LEASE_SECONDS * 1000);
+      }
+      return answer(challenge, await deps.passkeys.currentKeySet(work), keysHeld);
+    },
+
+    /** The same, outside a transaction and without touching the lease: the end of a long poll. */
+    async peek(host: Host, challengeId: string, keysHeld: number): Promise<ChallengeAnswer> {
+      const challenge = await store.findChallenge(db.query, challengeId);
+      if (!challenge || challenge.host_id !== host.id) throw new Refusal('challenge_not_found');
+      return answer(challenge, await deps.passkeys.currentKeySet(null), keysHeld);
+    },
+
+    /** The host withdraws its request. One that is decided already stays decided. */
+    async cancel(work: UnitOfWork, host: Host, challengeId: string, remoteAddr: string): Promise<ChallengeAnswer> {
+      const challenge = await own(work, host, challengeId);
+      if (challenge.status === 'pending') {
+        await settle(
+          work,
+          challenge,
+          { kind: 'host', hostId: host.id },
+          { kind: 'cancel' },
+          challenge.policy,
+          null,
+          remoteAddr,
+        );
+      }
+      return answer(
+        await own(work, host, challengeId),
+        await deps.passkeys.currentKeySet(work),
+        Number.MAX_SAFE_INTEGER,
+      );
+    },
+
+    /** The host tells what it did with an approval. Told once; a repetition changes nothing. */
+    async outcome(
+      work: UnitOfWork,
+      host: Host,
+      challengeId: string,
+      body: OutcomeRequest,
+      remoteAddr: string,
+    ): Promise<void> {
+      const challenge = await own(work, host, challengeId);
+      if (challenge.status === 'pending') throw new Refusal('superseded');
+      if (!(await store.recordOutcome(work, challengeId, body.outcome, body.detail, clock.now()))) return;
+      await events.append(work, {
+        event: 'challenge_outcome',
+        username: challenge.username,
+        hostId: host.id,
+        hostname: host.hostname,
+        challengeId,
+        code: challenge.user_code,
+        remoteAddr,
+        data: { outcome: body.outcome, detail: body.detail === null ? null : visibleText(body.detail) },
+      });
+    },
+
+    /** Approves as a signed-in person. Throws a Refusal; nothing is written then but, by the caller, its event. */
+    async approve(
+      viewer: Viewer,
+      input: { challengeId: string; assertion: AuthenticationResponseJSON | null; confirmTruncated: boolean },
+    ): Promise<void> {
+      await personDecides(viewer, input.challengeId, async (work, locked) => {
+        let evidence: AssertionEvidence | null = null;
+        if (input.assertion !== null) {
+          const document = documentFor(locked.challenge, locked.viewer, locked.policy);
+          const verified = await deps.passkeys.verifyApproval(work, locked.viewer, document, input.assertion);
+          if (!verified.ok) throw new Refusal(verified.refusal);
+          evidence = verified.evidence;
+        }
+        return { kind: 'approve', evidence, confirmTruncated: input.confirmTruncated };
+      });
+    },
+
+    /** Denies as a signed-in person. */
+    async deny(viewer: Viewer, input: { challengeId: string; reason: string | null }): Promise<void> {
+      await personDecides(viewer, input.challengeId, async () => ({ kind: 'deny', reason: input.reason }));
+    },
+
+    /** A refused attempt to decide leaves its event; the attempt itself changed nothing. */
+    async noteRefusal(viewer: Viewer, challengeId: string, refusal: ErrorCode): Promise<void> {
+      await db.transaction(async (work) => {
+        const challenge = await store.findChallenge(work.query, challengeId);
+        await events.append(work, {
+          event: 'decision_refused',
+          username: challenge?.username ?? '',
+          hostId: challenge?.host_id ?? null,
+          hostname: challenge?.hostname ?? null,
+          challengeId: challenge?.id ?? null,
+          code: challenge?.user_code ?? null,
+          actor: viewer.person.username,
+          remoteAddr: viewer.remoteAddr,
+          data: { refusal, sessionKind: viewer.session.kind },
+        });
+      });
+    },
+
+    /** The request behind a user code, for the approval page; null when there is none that this viewer may see. */
+    async approval(viewer: Viewer, userCode: string): Promise<Approval | null> {
+      const challenge = await store.findChallengeByCode(db.query, userCode);
+      if (!challenge || !maySee(actorOf(viewer), challenge.username)) return null;
+      const { view, policy } = await viewOf(challenge, viewer);
+      if (!view.can.approve || policy.approval !== 'passkey') return { view, passkey: null };
+      const document = documentFor(challenge, viewer, policy);
+      return { view, passkey: { document, options: await deps.passkeys.approvalOptions(viewer, document) } };
+    },
+
+    /** Pending requests that this viewer may see, oldest first. */
+    async inbox(viewer: Viewer): Promise<ChallengeView[]> {
+      const rows = await store.pendingChallenges(db.query, viewer.role === 'admin' ? null : viewer.accounts, 500);
+      const views = await Promise.all(rows.map((row) => viewOf(row, viewer)));
+      return views.map(({ view }) => view).filter((view) => view.status === 'pending');
+    },
+
+    /** Requests of any status that this viewer may see, newest first. */
+    async history(
+      viewer: Viewer,
+      filter: { before: number | null; limit: number; status: store.Challenge['status'] | null; search: string | null },
+    ): Promise<ChallengeView[]> {
+      const rows = await store.recentChallenges(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
+      return Promise.all(rows.map(async (row) => (await viewOf(row, viewer)).view));
+    },
+
+    /** Ends what is overdue. Several processes may do this at once; compare-and-set lets one win each. */
+    async reap(): Promise<number> {
+      const ids = await store.overdueChallenges(db.query, clock.now(), 200);
+      for (const id of ids) {
+        try {
+          await db.transaction(async (work) => {
+            const challenge = await store.lockChallenge(work, id);
+            if (challenge?.status !== 'pending') return;
+            const method = { kind: clock.now() >= challenge.expires_at ? 'expire' : 'cancel' } as const;
+            await settle(work, challenge, { kind: 'clock' }, method, challenge.policy, null, null);
+          });
+        } catch (error) {
+          // The host polled again, or another process was faster.
+          if (!(error instanceof Refusal)) throw error;
+        }
+      }
+      return ids.length;
+    },
+  };
+}

@@ -1,0 +1,196 @@
+import type { Kysely, Selectable } from 'kysely';
+import { type HostRecord, hostRecord } from '#shared/decision.ts';
+import type { UnitOfWork } from '../db/database.ts';
+import type { ChallengesTable, Schema } from '../db/schema.ts';
+import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
+
+/** A challenge as the module works with it: JSON columns parsed and checked. */
+export interface Challenge extends Omit<Selectable<ChallengesTable>, 'record' | 'policy'> {
+  record: HostRecord;
+  policy: PolicyOutcome;
+}
+
+function fromRow(row: Selectable<ChallengesTable>): Challenge {
+  return {
+    ...row,
+    record: hostRecord.parse(JSON.parse(row.record)),
+    policy: policyOutcome.parse(JSON.parse(row.policy)),
+  };
+}
+
+/** New challenges start pending; `record` is the canonical JSON that was hashed. */
+export async function insertChallenge(
+  work: UnitOfWork,
+  row: Omit<
+    ChallengesTable,
+    | 'status'
+    | 'decided_at'
+    | 'decided_by'
+    | 'decided_by_name'
+    | 'class'
+    | 'reason'
+    | 'verdict'
+    | 'approver_keys_version'
+    | 'outcome'
+    | 'outcome_detail'
+    | 'outcome_at'
+  >,
+): Promise<void> {
+  await work.query
+    .insertInto('challenges')
+    .values({ ...row, status: 'pending' })
+    .execute();
+}
+
+/** Reads and, on Postgres, locks one challenge for the transaction that will decide it. */
+export async function lockChallenge(work: UnitOfWork, id: string): Promise<Challenge | null> {
+  let select = work.query.selectFrom('challenges').selectAll().where('id', '=', id);
+  if (work.driver === 'postgres') select = select.forUpdate();
+  const row = await select.executeTakeFirst();
+  return row ? fromRow(row) : null;
+}
+
+export async function findChallenge(query: Kysely<Schema>, id: string): Promise<Challenge | null> {
+  const row = await query.selectFrom('challenges').selectAll().where('id', '=', id).executeTakeFirst();
+  return row ? fromRow(row) : null;
+}
+
+export async function findChallengeByCode(query: Kysely<Schema>, userCode: string): Promise<Challenge | null> {
+  const row = await query.selectFrom('challenges').selectAll().where('user_code', '=', userCode).executeTakeFirst();
+  return row ? fromRow(row) : null;
+}
+
+/**
+ * Writes a decision. Compare-and-set is the only authority: whoever finds the row no longer pending has lost.
+ *
+ * @returns false when somebody else decided first.
+ */
+export async function settleChallenge(
+  work: UnitOfWork,
+  id: string,
+  set: Pick<
+    ChallengesTable,
+    'decided_at' | 'decided_by' | 'decided_by_name' | 'class' | 'reason' | 'verdict' | 'approver_keys_version'
+  > & { status: 'approved' | 'denied' | 'expired' | 'cancelled' },
+): Promise<boolean> {
+  const result = await work.query
+    .updateTable('challenges')
+    .set(set)
+    .where('id', '=', id)
+    .where('status', '=', 'pending')
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Counts pending challenges of one user on one host, and of everybody (up to `limit`). */
+export async function countPending(
+  query: Kysely<Schema>,
+  hostId: string,
+  username: string,
+  limit: number,
+): Promise<{ ofUser: number; total: number }> {
+  const ofUser = await query
+    .selectFrom('challenges')
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .where('status', '=', 'pending')
+    .where('host_id', '=', hostId)
+    .where('username', '=', username)
+    .executeTakeFirstOrThrow();
+  const total = await query
+    .selectFrom((e) => e.selectFrom('challenges').select('id').where('status', '=', 'pending').limit(limit).as('p'))
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow();
+  return { ofUser: Number(ofUser.n), total: Number(total.n) };
+}
+
+/** The host asked again: somebody still waits for the answer. */
+export async function extendLease(work: UnitOfWork, id: string, leaseUntil: number): Promise<void> {
+  await work.query
+    .updateTable('challenges')
+    .set({ lease_until: leaseUntil })
+    .where('id', '=', id)
+    .where('status', '=', 'pending')
+    .where('lease_until', '<', leaseUntil)
+    .execute();
+}
+
+/** Pending challenges whose time or lease is over. */
+export async function overdueChallenges(query: Kysely<Schema>, now: number, limit: number): Promise<string[]> {
+  const rows = await query
+    .selectFrom('challenges')
+    .select('id')
+    .where('status', '=', 'pending')
+    .where((e) => e.or([e('expires_at', '<=', now), e('lease_until', '<=', now)]))
+    .limit(limit)
+    .execute();
+  return rows.map((row) => row.id);
+}
+
+/** Pending requests, oldest first. `accounts: null` means everybody's. */
+export async function pendingChallenges(
+  query: Kysely<Schema>,
+  accounts: readonly string[] | null,
+  limit: number,
+): Promise<Challenge[]> {
+  if (accounts?.length === 0) return [];
+  let select = query.selectFrom('challenges').selectAll().where('status', '=', 'pending');
+  if (accounts) select = select.where('username', 'in', accounts);
+  const rows = await select.orderBy('created_at').limit(limit).execute();
+  return rows.map(fromRow);
+}
+
+/** Requests of any status, newest first, older than `before`. */
+export async function recentChallenges(
+  query: Kysely<Schema>,
+  accounts: readonly string[] | null,
+  filter: { before: number | null; limit: number; status: Challenge['status'] | null; search: string | null },
+): Promise<Challenge[]> {
+  if (accounts?.length === 0) return [];
+  let select = query.selectFrom('challenges').selectAll();
+  if (accounts) select = select.where('username', 'in', accounts);
+  if (filter.before !== null) select = select.where('created_at', '<', filter.before);
+  if (filter.status !== null) select = select.where('status', '=', filter.status);
+  if (filter.search !== null) {
+    const like = `%${filter.search.replace(/[\\%_]/g, '\\$&')}%`;
+    select = select.where((e) =>
+      e.or(
+        (['hostname', 'username', 'user_code', 'record'] as const).map((column) =>
+          e(e.fn<string>('lower', [column]), 'like', like.toLowerCase()),
+        ),
+      ),
+    );
+  }
+  const rows = await select.orderBy('created_at', 'desc').limit(filter.limit).execute();
+  return rows.map(fromRow);
+}
+
+/** What the host did with the answer; written once. */
+export async function recordOutcome(
+  work: UnitOfWork,
+  id: string,
+  outcome: 'granted' | 'refused',
+  detail: string | null,
+  now: number,
+): Promise<boolean> {
+  const result = await work.query
+    .updateTable('challenges')
+    .set({ outcome, outcome_detail: detail, outcome_at: now })
+    .where('id', '=', id)
+    .where('outcome', 'is', null)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/** Display name and groups of the person a Linux account is bound to; null for an account nobody has claimed. */
+export async function accountOwner(
+  query: Kysely<Schema>,
+  account: string,
+): Promise<{ displayName: string; groups: string[] } | null> {
+  const row = await query
+    .selectFrom('account_bindings')
+    .innerJoin('people', 'people.id', 'account_bindings.person_id')
+    .select(['people.display_name', 'people.groups'])
+    .where('account_bindings.account', '=', account)
+    .executeTakeFirst();
+  return row ? { displayName: row.display_name, groups: JSON.parse(row.groups) as string[] } : null;
+}

@@ -1,0 +1,106 @@
+import type { HostRecord } from '#shared/decision.ts';
+import { shellQuote, visibleText } from '#shared/visible-text.ts';
+import type { Viewer } from '../auth/viewer.ts';
+import { type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
+import { type Actor, approveRefusal, type DecidableChallenge, decide } from './decide.ts';
+import type { Challenge } from './store.ts';
+import type { ChallengeView } from './view.ts';
+
+/** The facts of a challenge that a decision depends on. */
+export function decidable(challenge: Challenge): DecidableChallenge {
+  return {
+    id: challenge.id,
+    status: challenge.status,
+    hostId: challenge.host_id,
+    user: challenge.username,
+    requestHash: challenge.request_hash,
+    argvTruncated: challenge.record.argvTruncated,
+    expiresAt: challenge.expires_at,
+    leaseUntil: challenge.lease_until,
+  };
+}
+
+/** A signed-in person as an actor. */
+export function actorOf(viewer: Viewer): Extract<Actor, { kind: 'person' }> {
+  return {
+    kind: 'person',
+    issuer: viewer.person.issuer,
+    subject: viewer.person.subject,
+    username: viewer.person.username,
+    role: viewer.role,
+    sessionKind: viewer.session.kind,
+    accounts: viewer.accounts,
+  };
+}
+
+/** The command line as a person would read it. */
+export function commandLine(record: HostRecord): string {
+  if (record.gate === 'ssh') return `ssh login as ${visibleText(record.user)}`;
+  const shown = record.argv.map((argument) => visibleText(shellQuote(argument))).join(' ');
+  return record.argvTruncated ? `${shown} …` : shown;
+}
+
+function visibleRecord(record: HostRecord): HostRecord {
+  const text = (value: string | null) => (value === null ? null : visibleText(value));
+  return {
+    ...record,
+    runAs: { ...record.runAs, user: visibleText(record.runAs.user), group: text(record.runAs.group) },
+    argv: record.argv.map(visibleText),
+    target: record.target && { ...record.target, path: visibleText(record.target.path) },
+    cwd: text(record.cwd),
+    tty: text(record.tty),
+    origin: text(record.origin),
+    reason: text(record.reason),
+  };
+}
+
+/** Renders a challenge for one viewer. */
+export function toView(
+  challenge: Challenge,
+  viewer: Viewer,
+  facts: {
+    ownerName: string | null;
+    host: { group: string | null; lastSeenAt: number | null };
+    policyNow: PolicyOutcome;
+    now: number;
+  },
+): ChallengeView {
+  const actor = actorOf(viewer);
+  const policy = stricterOutcome(challenge.policy, facts.policyNow);
+  const pending = challenge.status === 'pending' && facts.now < challenge.expires_at;
+  const refusal = pending ? approveRefusal(decidable(challenge), actor, policy, facts.now) : null;
+  const deny = decide(decidable(challenge), actor, { kind: 'deny', reason: null }, policy, facts.now);
+  return {
+    id: challenge.id,
+    userCode: challenge.user_code,
+    status: challenge.status === 'pending' && !pending ? 'expired' : challenge.status,
+    user: challenge.username,
+    userDisplayName: facts.ownerName,
+    host: {
+      id: challenge.host_id,
+      name: challenge.hostname,
+      group: facts.host.group,
+      lastSeenAt: facts.host.lastSeenAt,
+    },
+    command: commandLine(challenge.record),
+    record: visibleRecord(challenge.record),
+    createdAt: challenge.created_at,
+    expiresAt: challenge.expires_at,
+    policy: {
+      rule: policy.rule,
+      version: policy.version,
+      approval: policy.approval,
+      approvers: policy.approvers,
+    },
+    decidedAt: challenge.decided_at,
+    decidedBy: challenge.decided_by_name,
+    class: challenge.class,
+    reason: challenge.reason === null ? null : visibleText(challenge.reason),
+    outcome: challenge.outcome,
+    outcomeDetail: challenge.outcome_detail === null ? null : visibleText(challenge.outcome_detail),
+    outcomeAt: challenge.outcome_at,
+    can: { approve: pending && refusal === null, deny: pending && deny.ok },
+    approveRefusal: refusal,
+    now: facts.now,
+  };
+}

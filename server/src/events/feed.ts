@@ -1,0 +1,87 @@
+import type { EventRecord } from '#shared/events.ts';
+import type { Viewer } from '../auth/viewer.ts';
+import type { EventLog } from './log.ts';
+
+/** What a signed-in person is told about an event. */
+export type FeedEvent = Pick<
+  EventRecord,
+  'seq' | 'at' | 'event' | 'username' | 'hostId' | 'hostname' | 'challengeId' | 'code' | 'actor' | 'reason'
+>;
+
+/** Events that everybody may see when they are about their own accounts; all others are for administrators. */
+const OWN_EVENTS = new Set([
+  'challenge_created',
+  'auto_approved',
+  'challenge_approved',
+  'challenge_rejected',
+  'challenge_expired',
+  'challenge_cancelled',
+  'challenge_outcome',
+  'passkey_added',
+  'passkey_renamed',
+  'passkey_removed',
+  'session_revoked',
+  'user_logged_in',
+]);
+
+/** May this viewer see this event? */
+export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {
+  if (viewer.role === 'admin') return true;
+  if (!OWN_EVENTS.has(event.event)) return false;
+  return event.challengeId === null
+    ? event.username === viewer.person.username
+    : viewer.accounts.includes(event.username);
+}
+
+export interface EventFeed {
+  /**
+   * Events after `after` (null: from now on) that the viewer may see, for as long as the signal lasts. Who is asking is
+   * looked up anew before each batch: a session that ended, or a role that was taken away, ends or narrows the stream.
+   */
+  open(viewer: () => Promise<Viewer | null>, after: number | null, signal: AbortSignal): AsyncGenerator<FeedEvent>;
+}
+
+const BATCH = 100;
+const RECHECK_MS = 15_000;
+
+export function createEventFeed(deps: { events: Pick<EventLog, 'read' | 'head' | 'follow'> }): EventFeed {
+  return {
+    async *open(viewer, after, signal) {
+      let wake = () => {};
+      let fresh = false;
+      const stop = deps.events.follow(() => {
+        fresh = true;
+        wake();
+      });
+      const onAbort = () => wake();
+      signal.addEventListener('abort', onAbort);
+      try {
+        let cursor = after ?? (await deps.events.head()).seq;
+        while (!signal.aborted) {
+          fresh = false;
+          const events = await deps.events.read(cursor, BATCH);
+          const who = await viewer();
+          if (!who) return;
+          for (const event of events) {
+            cursor = event.seq;
+            if (!maySeeEvent(who, event)) continue;
+            const { seq, at, event: name, username, hostId, hostname, challengeId, code, actor, reason } = event;
+            yield { seq, at, event: name, username, hostId, hostname, challengeId, code, actor, reason };
+          }
+          if (events.length === BATCH || fresh || signal.aborted) continue;
+          await new Promise<void>((resolve) => {
+            const timer = setTimeout(resolve, RECHECK_MS);
+            wake = () => {
+              clearTimeout(timer);
+              resolve();
+            };
+            if (fresh || signal.aborted) wake();
+          });
+        }
+      } finally {
+        stop();
+        signal.removeEventListener('abort', onAbort);
+      }
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { createPublicKey, verify } from 'node:crypto';
+import { parseDictionary } from 'structured-headers';
+import type { ErrorCode } from '#shared/errors.ts';
+import {
+  CLOCK_SKEW_SECONDS,
+  COVERED_COMPONENTS,
+  contentDigest,
+  SIGNATURE_LABEL,
+  type SignatureParameters,
+  signatureBase,
+} from '#shared/http-signature.ts';
+
+/** A request as it arrived; `targetUri` is built from the configured external URL, so TLS may end at a proxy. */
+export interface SignedRequest {
+  method: string;
+  targetUri: string;
+  body: Uint8Array;
+  headers: { signature: string | undefined; signatureInput: string | undefined; contentDigest: string | undefined };
+}
+
+export type ReadSignature =
+  | { ok: true; parameters: SignatureParameters; signature: Buffer }
+  | { ok: false; refusal: ErrorCode };
+
+const refuse = (refusal: ErrorCode): { ok: false; refusal: ErrorCode } => ({ ok: false, refusal });
+
+function bytesOf(value: unknown): Buffer | null {
+  if (value instanceof ArrayBuffer) return Buffer.from(value);
+  return value instanceof Uint8Array ? Buffer.from(value) : null;
+}
+
+/** Parses `Signature` and `Signature-Input` (RFC 9421, RFC 8941): one signature, exactly the agreed components. */
+export function readSignature(request: SignedRequest): ReadSignature {
+  const { signature, signatureInput } = request.headers;
+  if (!signature || !signatureInput) return refuse('signature_missing');
+  let input: ReturnType<typeof parseDictionary>;
+  let signatures: ReturnType<typeof parseDictionary>;
+  try {
+    input = parseDictionary(signatureInput);
+    signatures = parseDictionary(signature);
+  } catch {
+    return refuse('signature_malformed');
+  }
+  const member = input.get(SIGNATURE_LABEL);
+  const value = signatures.get(SIGNATURE_LABEL);
+  if (input.size !== 1 || signatures.size !== 1 || !member || !value) return refuse('signature_malformed');
+  const [components, parameters] = member;
+  if (!Array.isArray(components)) return refuse('signature_malformed');
+  const names = components.map((item) => (Array.isArray(item) ? item[0] : null));
+  if (names.length !== COVERED_COMPONENTS.length || names.some((name, i) => name !== COVERED_COMPONENTS[i])) {
+    return refuse('signature_components');
+  }
+  if (components.some((item) => Array.isArray(item) && item[1] instanceof Map && item[1].size > 0)) {
+    return refuse('signature_components');
+  }
+  const created = parameters.get('created');
+  const nonce = parameters.get('nonce');
+  const keyid = parameters.get('keyid');
+  const tag = parameters.get('tag');
+  const bytes = bytesOf(value[0]);
+  if (
+    typeof created !== 'number' ||
+    typeof nonce !== 'string' ||
+    typeof keyid !== 'string' ||
+    typeof tag !== 'string' ||
+    parameters.get('alg') !== 'ed25519' ||
+    bytes?.length !== 64 ||
+    !/^[A-Za-z0-9_-]{22,64}$/.test(nonce)
+  ) {
+    return refuse('signature_malformed');
+  }
+  return { ok: true, parameters: { created, nonce, keyid, tag }, signature: bytes };
+}
+
+/**
+ * Checks digest, signature and freshness with a known key. The nonce is spent by the caller, in the transaction of what
+ * the request does.
+ *
+ * @param key Ed25519 public key, base64url `x`.
+ * @param now milliseconds.
+ */
+export function checkSignature(
+  request: SignedRequest,
+  read: Extract<ReadSignature, { ok: true }>,
+  expected: { key: string; tag: string },
+  now: number,
+): ErrorCode | null {
+  const digest = contentDigest(request.body);
+  if (request.headers.contentDigest !== digest) return 'digest_mismatch';
+  if (read.parameters.tag !== expected.tag) return 'wrong_server';
+  const base = signatureBase(
+    { method: request.method, targetUri: request.targetUri, contentDigest: digest },
+    read.parameters,
+  );
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: expected.key }, format: 'jwk' });
+  if (!verify(null, Buffer.from(base), key, read.signature)) return 'signature_invalid';
+  // Only after the signature: an unsigned date tells nothing about the host's clock.
+  return Math.abs(now / 1000 - read.parameters.created) > CLOCK_SKEW_SECONDS ? 'clock_skew' : null;
+}

@@ -1,0 +1,361 @@
+import { calculateJwkThumbprint } from 'jose';
+import { constantTimeEqual, sha256 } from '#shared/digest.ts';
+import { formatEnrolmentToken, parseEnrolmentToken } from '#shared/enrolment-token.ts';
+import { type ErrorCode, Refusal } from '#shared/errors.ts';
+import type { EnrolmentGrant, EnrolRequest, HeartbeatRequest } from '#shared/host-api.ts';
+import { CLOCK_SKEW_SECONDS, ENROLMENT_TAG } from '#shared/http-signature.ts';
+import { hostName as hostNameSchema, normaliseHostName } from '#shared/names.ts';
+import type { PublicJwk } from '#shared/token.ts';
+import { terminalLine } from '#shared/visible-text.ts';
+import type { CertificateAuthority } from '../certificates/authority.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Clock } from '../platform/clock.ts';
+import { type Random, randomText } from '../platform/random.ts';
+import { checkSignature, readSignature, type SignedRequest } from './request-signature.ts';
+import * as store from './store.ts';
+
+/** How long an enrolment token works, milliseconds. */
+export const TOKEN_TTL_MS = 60 * 60 * 1000;
+
+/** A request whose signature, digest and date are good; the nonce is not spent yet. */
+export interface Authenticated {
+  host: store.Host;
+  nonce: string;
+  remoteAddr: string;
+}
+
+export interface HostDeps {
+  db: Database;
+  events: EventLog;
+  clock: Clock;
+  random: Random;
+  serverId: string;
+  externalUrl: string;
+  trustRoot: PublicJwk;
+  verificationKeys: PublicJwk[];
+  ca: CertificateAuthority;
+  signGrant: (grant: EnrolmentGrant) => Promise<string>;
+  currentKeySet: (work: UnitOfWork) => Promise<{ version: number; token: string }>;
+  /** The enrolment secret of the operations document; null when it is not in use. */
+  sharedSecret: string | null;
+  /** True: a host that enrols with the shared secret need not wait for an operator. */
+  autoConfirm: boolean;
+}
+
+export type HostService = ReturnType<typeof createHostService>;
+
+export function createHostService(deps: HostDeps) {
+  const { db, events, clock, random } = deps;
+
+  function stateRefusal(state: store.Host['state']): ErrorCode | null {
+    switch (state) {
+      case 'active':
+        return null;
+      case 'waiting':
+        return 'host_waiting';
+      case 'quarantined':
+        return 'host_quarantined';
+      case 'revoked':
+        return 'host_revoked';
+    }
+  }
+
+  /** Two machines with one identity: both stop until an operator has looked. */
+  async function quarantine(hostId: string, cause: string, remoteAddr: string): Promise<void> {
+    await db.transaction(async (work) => {
+      const host = await store.lockHost(work, hostId);
+      if (host?.state !== 'active') return;
+      await store.updateHost(work, hostId, { state: 'quarantined', rebind: 0 });
+      await events.append(work, {
+        event: 'host_quarantined',
+        username: '',
+        hostId,
+        hostname: host.hostname,
+        remoteAddr,
+        data: { cause },
+      });
+    });
+  }
+
+  async function confirmable(work: UnitOfWork, hostId: string): Promise<store.Host> {
+    const host = await store.lockHost(work, hostId);
+    if (!host) throw new Refusal('not_found');
+    return host;
+  }
+
+  return {
+    /** Who sent this? Throws a Refusal; writes nothing. */
+    async authenticate(request: SignedRequest, remoteAddr: string): Promise<Authenticated> {
+      const read = readSignature(request);
+      if (!read.ok) throw new Refusal(read.refusal);
+      const host = await store.findHost(db.query, read.parameters.keyid);
+      if (!host) throw new Refusal('host_unknown');
+      const problem = checkSignature(request, read, { key: host.api_key, tag: deps.serverId }, clock.now());
+      if (problem) throw new Refusal(problem);
+      return { host, nonce: read.parameters.nonce, remoteAddr };
+    },
+
+    /**
+     * Admits an authenticated request inside the transaction of what it does: host state, nonce and, where the body
+     * carries them, counter and machine id.
+     */
+    async admit(
+      work: UnitOfWork,
+      request: Authenticated,
+      proof: { counter: number; machineId: string; agentVersion?: string } | null,
+    ): Promise<store.Host> {
+      const now = clock.now();
+      const host = await store.lockHost(work, request.host.id);
+      if (!host) throw new Refusal('host_unknown');
+      const refusal = stateRefusal(host.state);
+      if (refusal) throw new Refusal(refusal);
+      if (!(await store.spendNonce(work, host.id, request.nonce, now + 2 * CLOCK_SKEW_SECONDS * 1000))) {
+        throw new Refusal('nonce_replayed');
+      }
+      if (!proof) return host;
+      if (host.rebind === 0) {
+        if (proof.machineId !== host.machine_id) throw new Refusal('host_quarantined', 'clone: machine id differs');
+        if (proof.counter <= host.counter) throw new Refusal('host_quarantined', 'clone: counter repeated');
+      }
+      await store.updateHost(work, host.id, {
+        counter: proof.counter,
+        last_seen_at: now,
+        remote_addr: request.remoteAddr,
+        ...(host.rebind ? { machine_id: proof.machineId, rebind: 0 } : {}),
+        ...(proof.agentVersion === undefined ? {} : { agent_version: proof.agentVersion }),
+      });
+      return host;
+    },
+
+    /** After `admit` refused and its transaction is gone: writes what must be remembered about it. */
+    async noteRefusal(request: Authenticated | null, refusal: Refusal, remoteAddr: string): Promise<void> {
+      if (request && refusal.detail?.startsWith('clone:')) {
+        await quarantine(request.host.id, refusal.detail.slice('clone: '.length), remoteAddr);
+      }
+      await db.transaction(async (work) => {
+        await events.append(work, {
+          event: 'host_request_refused',
+          username: '',
+          hostId: request?.host.id ?? null,
+          hostname: request?.host.hostname ?? null,
+          remoteAddr,
+          data: { refusal: refusal.code },
+        });
+      });
+    },
+
+    async heartbeat(work: UnitOfWork, host: store.Host, body: HeartbeatRequest): Promise<void> {
+      await store.updateHost(work, host.id, {
+        last_seen_at: clock.now(),
+        agent_version: body.agentVersion,
+        os_info: terminalLine(body.osInfo),
+        clock_skew_ms: body.now - clock.now(),
+        checkpoint_seq: Math.max(host.checkpoint_seq, body.checkpointSeq),
+      });
+    },
+
+    /** Enrols a host. Throws a Refusal; writes nothing then. */
+    async enrol(request: SignedRequest, body: EnrolRequest, remoteAddr: string): Promise<string> {
+      const read = readSignature(request);
+      if (!read.ok) throw new Refusal(read.refusal);
+      const { kid, ...bare } = body.apiKey;
+      if (read.parameters.keyid !== kid || (await calculateJwkThumbprint(bare, 'sha256')) !== kid) {
+        throw new Refusal('signature_invalid');
+      }
+      // Proof of possession: the request is signed with the key it brings.
+      const problem = checkSignature(request, read, { key: body.apiKey.x, tag: ENROLMENT_TAG }, clock.now());
+      if (problem) throw new Refusal(problem);
+
+      const token = body.token === undefined ? null : parseEnrolmentToken(body.token);
+      if (body.token !== undefined && !token) throw new Refusal('token_malformed');
+      if (!token) {
+        if (
+          deps.sharedSecret === null ||
+          !constantTimeEqual(sha256(body.sharedSecret ?? ''), sha256(deps.sharedSecret))
+        ) {
+          throw new Refusal('shared_secret_wrong');
+        }
+      }
+      const hostId = random.uuid();
+      const issued = await deps.ca.issue(body.csr, body.hostname, hostId);
+      if (!issued) throw new Refusal('csr_invalid');
+      const state = token || deps.autoConfirm ? ('active' as const) : ('waiting' as const);
+
+      return db.transaction(async (work) => {
+        const now = clock.now();
+        if (token) {
+          const row = await store.findToken(work.query, token.id);
+          if (!row || !constantTimeEqual(row.secret_hash, sha256(token.secret))) throw new Refusal('token_unknown');
+          if (row.used_at !== null) throw new Refusal('token_used');
+          if (now >= row.expires_at) throw new Refusal('token_expired');
+          if (row.hostname !== body.hostname) throw new Refusal('token_wrong_name');
+          if (!(await store.spendToken(work, token.id, hostId, now))) throw new Refusal('token_used');
+        }
+        if (await store.findLiveHost(work.query, body.hostname)) throw new Refusal('host_exists');
+        if (!(await store.spendNonce(work, kid, read.parameters.nonce, now + 2 * CLOCK_SKEW_SECONDS * 1000))) {
+          throw new Refusal('nonce_replayed');
+        }
+        await store.insertHost(work, {
+          id: hostId,
+          hostname: body.hostname,
+          state,
+          host_group: null,
+          api_key: body.apiKey.x,
+          api_key_thumbprint: kid,
+          machine_id: body.machineId,
+          counter: 0,
+          rebind: 0,
+          certificate: issued.pem,
+          enrolled_at: now,
+          enrolled_with: token ? 'token' : 'shared_secret',
+          confirmed_at: state === 'active' ? now : null,
+          last_seen_at: now,
+          agent_version: body.agentVersion,
+          os_info: terminalLine(body.osInfo),
+          clock_skew_ms: null,
+          checkpoint_seq: 0,
+          remote_addr: remoteAddr,
+        });
+        await events.append(work, {
+          event: 'host_enrolled',
+          username: '',
+          hostId,
+          hostname: body.hostname,
+          remoteAddr,
+          data: { state, with: token ? 'token' : 'shared_secret', keyFingerprint: kid, tokenId: token?.id ?? null },
+        });
+        await events.append(work, {
+          event: 'certificate_issued',
+          username: '',
+          hostId,
+          hostname: body.hostname,
+          code: issued.serial,
+          remoteAddr,
+          data: { serial: issued.serial, expiresAt: issued.expiresAt },
+        });
+        const keys = await deps.currentKeySet(work);
+        return deps.signGrant({
+          v: 1,
+          nonce: body.nonce,
+          hostId,
+          hostname: body.hostname,
+          state,
+          serverId: deps.serverId,
+          externalUrl: deps.externalUrl,
+          trustRoot: deps.trustRoot,
+          verificationKeys: deps.verificationKeys,
+          approverKeys: keys.token,
+          certificate: issued.pem,
+          caBundle: deps.ca.bundle,
+        });
+      });
+    },
+
+    /** Makes a single-use token for one host name. The token is shown once and stored as a hash. */
+    async createToken(
+      hostname: string,
+      createdBy: string,
+      remoteAddr: string | null,
+      ttlMs = TOKEN_TTL_MS,
+    ): Promise<{ token: string; expiresAt: number; hostname: string }> {
+      const parsed = hostNameSchema.safeParse(normaliseHostName(hostname));
+      if (!parsed.success) throw new Refusal('bad_request');
+      const id = randomText(random, 12);
+      const secret = randomText(random);
+      const now = clock.now();
+      await db.transaction(async (work) => {
+        await store.insertToken(work, {
+          id,
+          secret_hash: sha256(secret),
+          hostname: parsed.data,
+          created_by: createdBy,
+          created_at: now,
+          expires_at: now + ttlMs,
+          used_at: null,
+          used_by: null,
+        });
+        await events.append(work, {
+          event: 'enrolment_token_created',
+          username: '',
+          hostname: parsed.data,
+          actor: createdBy,
+          remoteAddr,
+          data: { tokenId: id, expiresAt: now + ttlMs },
+        });
+      });
+      return {
+        token: formatEnrolmentToken({ id, secret, fingerprint: deps.trustRoot.kid }),
+        expiresAt: now + ttlMs,
+        hostname: parsed.data,
+      };
+    },
+
+    list: () => store.listHosts(db.query),
+
+    async facts(hostId: string): Promise<{ group: string | null; lastSeenAt: number | null }> {
+      const host = await store.findHost(db.query, hostId);
+      return { group: host?.host_group ?? null, lastSeenAt: host?.last_seen_at ?? null };
+    },
+
+    /** An operator vouches for a waiting host after comparing its key fingerprint. */
+    async confirm(hostId: string, fingerprint: string, actor: string, remoteAddr: string | null): Promise<void> {
+      await db.transaction(async (work) => {
+        const host = await confirmable(work, hostId);
+        if (host.state !== 'waiting') throw new Refusal('superseded');
+        if (!constantTimeEqual(host.api_key_thumbprint, fingerprint.trim())) throw new Refusal('forbidden');
+        await store.updateHost(work, hostId, { state: 'active', confirmed_at: clock.now() });
+        await events.append(work, {
+          event: 'host_confirmed',
+          username: '',
+          hostId,
+          hostname: host.hostname,
+          actor,
+          remoteAddr,
+          data: { keyFingerprint: host.api_key_thumbprint, from: 'waiting' },
+        });
+      });
+    },
+
+    /** An operator releases a quarantined host: whichever machine speaks next with the right key is the host from then on. */
+    async release(hostId: string, actor: string, remoteAddr: string | null): Promise<void> {
+      await db.transaction(async (work) => {
+        const host = await confirmable(work, hostId);
+        if (host.state !== 'quarantined') throw new Refusal('superseded');
+        await store.updateHost(work, hostId, { state: 'active', rebind: 1, confirmed_at: clock.now() });
+        await events.append(work, {
+          event: 'host_confirmed',
+          username: '',
+          hostId,
+          hostname: host.hostname,
+          actor,
+          remoteAddr,
+          data: { keyFingerprint: host.api_key_thumbprint, from: 'quarantined' },
+        });
+      });
+    },
+
+    /** Ends a host's identity for good; its name may enrol again with a new token. */
+    async revoke(hostId: string, actor: string, remoteAddr: string | null): Promise<void> {
+      await db.transaction(async (work) => {
+        const host = await confirmable(work, hostId);
+        if (host.state === 'revoked') return;
+        await store.updateHost(work, hostId, { state: 'revoked' });
+        await events.append(work, {
+          event: 'host_removed',
+          username: '',
+          hostId,
+          hostname: host.hostname,
+          actor,
+          remoteAddr,
+          data: { keyFingerprint: host.api_key_thumbprint },
+        });
+      });
+    },
+
+    /** Drops request nonces that can no longer be replayed. */
+    async forgetNonces(): Promise<void> {
+      await db.transaction((work) => store.forgetNonces(work, clock.now()));
+    },
+  };
+}

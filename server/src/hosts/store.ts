@@ -1,0 +1,73 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { UnitOfWork } from '../db/database.ts';
+import type { EnrolmentTokensTable, HostsTable, Schema } from '../db/schema.ts';
+
+export type Host = Selectable<HostsTable>;
+
+export async function findHost(query: Kysely<Schema>, id: string): Promise<Host | null> {
+  return (await query.selectFrom('hosts').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+}
+
+/** Reads and, on Postgres, locks a host for the transaction that admits its request. */
+export async function lockHost(work: UnitOfWork, id: string): Promise<Host | null> {
+  let select = work.query.selectFrom('hosts').selectAll().where('id', '=', id);
+  if (work.driver === 'postgres') select = select.forUpdate();
+  return (await select.executeTakeFirst()) ?? null;
+}
+
+/** The live (not revoked) host of a name. */
+export async function findLiveHost(query: Kysely<Schema>, hostname: string): Promise<Host | null> {
+  return (
+    (await query
+      .selectFrom('hosts')
+      .selectAll()
+      .where('hostname', '=', hostname)
+      .where('state', '<>', 'revoked')
+      .executeTakeFirst()) ?? null
+  );
+}
+
+export async function listHosts(query: Kysely<Schema>): Promise<Host[]> {
+  return query.selectFrom('hosts').selectAll().orderBy('hostname').orderBy('enrolled_at', 'desc').execute();
+}
+
+export async function insertHost(work: UnitOfWork, host: HostsTable): Promise<void> {
+  await work.query.insertInto('hosts').values(host).execute();
+}
+
+export async function updateHost(work: UnitOfWork, id: string, set: Partial<HostsTable>): Promise<void> {
+  await work.query.updateTable('hosts').set(set).where('id', '=', id).execute();
+}
+
+/** Remembers a request nonce. False when it was seen before, in whichever process. */
+export async function spendNonce(work: UnitOfWork, hostId: string, nonce: string, expiresAt: number): Promise<boolean> {
+  const result = await work.query
+    .insertInto('host_nonces')
+    .values({ host_id: hostId, nonce, expires_at: expiresAt })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+export async function forgetNonces(work: UnitOfWork, now: number): Promise<void> {
+  await work.query.deleteFrom('host_nonces').where('expires_at', '<', now).execute();
+}
+
+export async function insertToken(work: UnitOfWork, token: EnrolmentTokensTable): Promise<void> {
+  await work.query.insertInto('enrolment_tokens').values(token).execute();
+}
+
+export async function findToken(query: Kysely<Schema>, id: string): Promise<Selectable<EnrolmentTokensTable> | null> {
+  return (await query.selectFrom('enrolment_tokens').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+}
+
+/** Uses a token up. False when somebody else was faster. */
+export async function spendToken(work: UnitOfWork, id: string, hostId: string, now: number): Promise<boolean> {
+  const result = await work.query
+    .updateTable('enrolment_tokens')
+    .set({ used_at: now, used_by: hostId })
+    .where('id', '=', id)
+    .where('used_at', 'is', null)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}

@@ -1,0 +1,101 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { chmod, mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { uuid } from '#shared/names.ts';
+import { type PublicJwk, publicJwk, type SigningKey, signingKeyFromPem } from '#shared/token.ts';
+
+/** The server's own keys. They live outside the database, so that a stolen database cannot sign anything. */
+export interface ServerKeys {
+  serverId: string;
+  /** True for an evaluation installation; `serve` refuses it. */
+  evaluation: boolean;
+  /** Signs approver-key sets and enrolment grants; hosts pin it. */
+  trustRoot: SigningKey & { public: PublicJwk };
+  /** Signs verdicts. */
+  verdict: SigningKey & { public: PublicJwk };
+  /** Signs host certificates: P-256, PKCS #8 PEM, and the self-signed CA certificate. */
+  ca: { keyPem: string; certificatePem: string };
+}
+
+const identity = z.strictObject({ v: z.literal(1), serverId: uuid, evaluation: z.boolean() });
+
+const FILES = ['server.json', 'trust-root.pem', 'verdict.pem', 'ca.pem', 'ca.crt'] as const;
+
+/** Written once, never over an existing file, on disk before it is used. */
+async function writeNew(path: string, content: string): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  await folder.sync();
+  await folder.close();
+}
+
+async function signingKey(pem: string): Promise<SigningKey & { public: PublicJwk }> {
+  const key = await signingKeyFromPem(pem);
+  return { ...key, public: await publicJwk(createPublicKey(createPrivateKey(pem))) };
+}
+
+/**
+ * Loads the keys from a folder, or makes them in an empty one.
+ *
+ * @param makeCa makes the CA certificate for a new P-256 key in PEM.
+ * @throws when some files are there and others are not: a missing half is a restore that went wrong, and making a new
+ * one would orphan every host.
+ */
+export async function loadServerKeys(
+  folder: string,
+  options: { evaluation: boolean; makeCa: (keyPem: string) => Promise<string> },
+): Promise<ServerKeys> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const present = new Set(await readdir(folder));
+  const missing = FILES.filter((name) => !present.has(name));
+  if (missing.length === FILES.length) {
+    await chmod(folder, 0o700);
+    const pem = (type: 'ed25519') =>
+      generateKeyPairSync(type).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+    const caKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+      type: 'pkcs8',
+      format: 'pem',
+    }) as string;
+    await writeNew(join(folder, 'trust-root.pem'), pem('ed25519'));
+    await writeNew(join(folder, 'verdict.pem'), pem('ed25519'));
+    await writeNew(join(folder, 'ca.pem'), caKey);
+    await writeNew(join(folder, 'ca.crt'), await options.makeCa(caKey));
+    const fresh = { v: 1, serverId: randomUUID(), evaluation: options.evaluation };
+    await writeNew(join(folder, 'server.json'), `${JSON.stringify(fresh)}\n`);
+    await syncFolder(folder);
+  } else if (missing.length > 0) {
+    throw new Error(
+      `the keys folder ${folder} is incomplete: ${missing.join(', ')} missing. Restore it from a backup.`,
+    );
+  }
+  for (const name of FILES) {
+    const info = await stat(join(folder, name));
+    if ((info.mode & 0o077) !== 0) throw new Error(`${join(folder, name)} is readable by others: chmod 600 it first`);
+  }
+  const read = (name: (typeof FILES)[number]) => readFile(join(folder, name), 'utf8');
+  const { serverId, evaluation } = identity.parse(JSON.parse(await read('server.json')));
+  if (evaluation !== options.evaluation) {
+    throw new Error(
+      evaluation
+        ? `the keys in ${folder} belong to an evaluation installation and are not accepted in production`
+        : `the keys in ${folder} belong to a production installation and are not touched by evaluation mode`,
+    );
+  }
+  return {
+    serverId,
+    evaluation,
+    trustRoot: await signingKey(await read('trust-root.pem')),
+    verdict: await signingKey(await read('verdict.pem')),
+    ca: { keyPem: await read('ca.pem'), certificatePem: await read('ca.crt') },
+  };
+}
