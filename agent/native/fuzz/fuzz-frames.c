@@ -1,0 +1,82 @@
+/*
+ * Whatever an agent sends, in whatever pieces it arrives: the reader must grant exactly
+ * when the whole stream reads A, then any A and T, then V "0", by a second and simpler
+ * reading of the same bytes. The first input byte chooses the size of the pieces.
+ */
+#include "hook-client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static enum hook_event expected(const uint8_t *p, size_t n)
+{
+    bool accepted = false;
+
+    for (;;) {
+        size_t len;
+
+        if (n == 0)
+            return HOOK_MORE;
+        if (*p != 'A' && (!accepted || (*p != 'T' && *p != 'V')))
+            return HOOK_BROKEN;
+        if (n < 3)
+            return HOOK_MORE;
+        len = (size_t)p[1] * 256 + p[2];
+        if (len > 8192 || (*p == 'A' && len > 0))
+            return HOOK_BROKEN;
+        if (n < 3 + len)
+            return HOOK_MORE;
+        if (*p == 'V')
+            return len == 1 && p[3] == '0' ? HOOK_GRANTED : HOOK_REFUSED;
+        accepted = true;
+        p += 3 + len;
+        n -= 3 + len;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct hook_reader reader;
+    static uint8_t clean[HOOK_MAX_PAYLOAD];
+    enum hook_event event = HOOK_MORE;
+    size_t piece, at = 0;
+
+    if (size == 0)
+        return 0;
+    piece = data[0] == 0 ? HOOK_MAX_PAYLOAD : data[0];
+    data++;
+    size--;
+    hook_reader_init(&reader);
+    while (at < size && event != HOOK_BROKEN && event != HOOK_GRANTED && event != HOOK_REFUSED) {
+        size_t n = hook_reader_want(&reader);
+
+        if (n == 0 || reader.len + n > sizeof reader.buf)
+            abort();
+        n = n < piece ? n : piece;
+        n = n < size - at ? n : size - at;
+        memcpy(reader.buf + reader.len, data + at, n);
+        at += n;
+        event = hook_reader_push(&reader, n);
+        if (event == HOOK_TEXT) {
+            size_t kept = hook_clean_text(clean, reader.text, reader.text_len);
+
+            if (kept > reader.text_len)
+                abort();
+            for (size_t i = 0; i < kept; i++)
+                if ((clean[i] < 0x20 && clean[i] != '\t' && clean[i] != 0x1b) || clean[i] == 0x7f)
+                    abort();
+        }
+    }
+    if (event == HOOK_ALIVE || event == HOOK_TEXT)
+        event = HOOK_MORE;
+    if (event != expected(data, size))
+        abort();
+    if (event == HOOK_GRANTED || event == HOOK_REFUSED || event == HOOK_BROKEN) {
+        reader.buf[0] = 'A';
+        if (hook_reader_push(&reader, 1) != HOOK_BROKEN)
+            abort(); /* nothing may follow a verdict */
+    }
+    return 0;
+}

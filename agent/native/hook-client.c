@@ -1,0 +1,233 @@
+#define _GNU_SOURCE
+#include "hook-client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t hook_now_ms(void)
+{
+    struct timespec ts;
+
+    if (clock_gettime(CLOCK_MONOTONIC, &ts) != 0)
+        return INT64_MAX; /* every deadline has passed: the caller gives up */
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void hello_put(struct hook_hello *hello, const void *data, size_t len)
+{
+    if (hello->overflow || len > sizeof hello->bytes - hello->len) {
+        hello->overflow = true;
+        return;
+    }
+    memcpy(hello->bytes + hello->len, data, len);
+    hello->len += len;
+}
+
+void hook_hello_begin(struct hook_hello *hello)
+{
+    memset(hello, 0, sizeof *hello);
+    hello->len = HOOK_HEADER;
+}
+
+void hook_hello_text(struct hook_hello *hello, const char *key, const char *value, size_t max)
+{
+    size_t len;
+
+    if (value == NULL)
+        return;
+    len = strnlen(value, max + 1);
+    hello_put(hello, key, strlen(key));
+    if (len > max) {
+        hello_put(hello, "_truncated=1", sizeof "_truncated=1");
+        return;
+    }
+    hello_put(hello, "=", 1);
+    hello_put(hello, value, len);
+    hello_put(hello, "", 1);
+}
+
+void hook_hello_number(struct hook_hello *hello, const char *key, unsigned long long value)
+{
+    char digits[24];
+    int n = snprintf(digits, sizeof digits, "%llu", value);
+
+    if (n <= 0 || (size_t)n >= sizeof digits) {
+        hello->overflow = true;
+        return;
+    }
+    hook_hello_text(hello, key, digits, sizeof digits);
+}
+
+bool hook_hello_end(struct hook_hello *hello)
+{
+    size_t payload = hello->len - HOOK_HEADER;
+
+    if (hello->overflow)
+        return false;
+    hello->bytes[0] = 'H';
+    hello->bytes[1] = (uint8_t)(payload >> 8);
+    hello->bytes[2] = (uint8_t)(payload & 0xff);
+    return true;
+}
+
+void hook_reader_init(struct hook_reader *reader)
+{
+    memset(reader, 0, sizeof *reader);
+}
+
+static size_t payload_size(const struct hook_reader *reader)
+{
+    return (size_t)reader->buf[1] << 8 | reader->buf[2];
+}
+
+size_t hook_reader_want(const struct hook_reader *reader)
+{
+    if (reader->len < HOOK_HEADER)
+        return HOOK_HEADER - reader->len;
+    return HOOK_HEADER + payload_size(reader) - reader->len;
+}
+
+static enum hook_event broken(struct hook_reader *reader)
+{
+    reader->closed = true;
+    reader->len = 0;
+    return HOOK_BROKEN;
+}
+
+enum hook_event hook_reader_push(struct hook_reader *reader, size_t n)
+{
+    size_t size;
+    uint8_t type;
+
+    if (reader->closed || n > hook_reader_want(reader))
+        return broken(reader);
+    reader->len += n;
+    if (reader->len == 0)
+        return HOOK_MORE;
+
+    /* Judged from the first byte on, so that a stranger's stream ends at once. */
+    type = reader->buf[0];
+    if (type != 'A' && type != 'T' && type != 'V')
+        return broken(reader);
+    if (!reader->accepted && type != 'A')
+        return broken(reader);
+    if (reader->len < HOOK_HEADER)
+        return HOOK_MORE;
+    size = payload_size(reader);
+    if (size > HOOK_MAX_PAYLOAD || (type == 'A' && size != 0))
+        return broken(reader);
+    if (reader->len < HOOK_HEADER + size)
+        return HOOK_MORE;
+
+    reader->len = 0;
+    if (type == 'A') {
+        reader->accepted = true;
+        return HOOK_ALIVE;
+    }
+    if (type == 'T') {
+        reader->text = reader->buf + HOOK_HEADER;
+        reader->text_len = size;
+        return HOOK_TEXT;
+    }
+    reader->closed = true;
+    return size == 1 && reader->buf[HOOK_HEADER] == '0' ? HOOK_GRANTED : HOOK_REFUSED;
+}
+
+size_t hook_clean_text(uint8_t *dst, const uint8_t *src, size_t len)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        uint8_t c = src[i];
+
+        if ((c < 0x20 && c != '\t' && c != 0x1b) || c == 0x7f)
+            continue;
+        dst[kept++] = c;
+    }
+    return kept;
+}
+
+static bool private_directory(int dir, uid_t owner)
+{
+    struct stat st;
+
+    return fstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == owner &&
+           (st.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+}
+
+static bool peer_is(int fd, uid_t owner)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof peer &&
+           peer.uid == owner;
+}
+
+int hook_connect(const char *dir, const char *name, uid_t owner)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int result = HOOK_ABSENT;
+    int dir_fd, fd, n;
+
+    dir_fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (dir_fd < 0)
+        return errno == ELOOP || errno == ENOTDIR ? HOOK_UNTRUSTED : HOOK_ABSENT;
+    if (!private_directory(dir_fd, owner)) {
+        (void)close(dir_fd);
+        return HOOK_UNTRUSTED;
+    }
+    /* Through the descriptor that was checked: the path cannot be swapped in between. */
+    n = snprintf(addr.sun_path, sizeof addr.sun_path, "/proc/self/fd/%d/%s", dir_fd, name);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && n > 0 && (size_t)n < sizeof addr.sun_path &&
+        connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0)
+        result = peer_is(fd, owner) ? fd : HOOK_UNTRUSTED;
+    if (fd >= 0 && result != fd)
+        (void)close(fd);
+    (void)close(dir_fd);
+    return result;
+}
+
+bool hook_send(int fd, const uint8_t *bytes, size_t len, int timeout_ms)
+{
+    int64_t deadline = hook_now_ms() + timeout_ms;
+
+    while (len > 0) {
+        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n > 0) {
+            bytes += n;
+            len -= (size_t)n;
+        } else if (n < 0 && errno == EAGAIN) {
+            struct pollfd p = {.fd = fd, .events = POLLOUT};
+            int64_t left = deadline - hook_now_ms();
+
+            if (left <= 0 || poll(&p, 1, (int)left) == 0)
+                return false;
+        } else if (n == 0 || errno != EINTR) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool hook_send_cancel(int fd, const char *reason, int timeout_ms)
+{
+    uint8_t frame[HOOK_HEADER + 16] = {'C'};
+    size_t len = strlen(reason);
+
+    if (len > sizeof frame - HOOK_HEADER)
+        return false;
+    frame[2] = (uint8_t)len;
+    memcpy(frame + HOOK_HEADER, reason, len);
+    return hook_send(fd, frame, HOOK_HEADER + len, timeout_ms);
+}

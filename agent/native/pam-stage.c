@@ -1,0 +1,529 @@
+/*
+ * identree-pam: the PAM stage. pam_exec starts it as root for sudo and sshd; it cleans up,
+ * tells the resident agent who asks, relays text to the person and the verdict to PAM.
+ * README.md describes the protocol, the states and every way this program ends.
+ *
+ * Exit status: 0 only after a complete verdict frame with the payload "0"; 2 for a wrong
+ * command line; 1 for everything else.
+ */
+#define _GNU_SOURCE
+#include "clean-start.h"
+#include "direct-gate.h"
+#include "hook-client.h"
+#include "parent.h"
+#include "terminal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#ifndef IDENTREE_SOCKET_DIR
+#define IDENTREE_SOCKET_DIR "/run/identree"
+#endif
+#ifndef IDENTREE_SOCKET_NAME
+#define IDENTREE_SOCKET_NAME "agent.sock"
+#endif
+#ifndef IDENTREE_DIRECT_PROGRAM
+#define IDENTREE_DIRECT_PROGRAM "/usr/bin/identree"
+#endif
+
+#define RESIDENT_ACCEPT_MS 3000
+#define DIRECT_ACCEPT_MS 10000 /* a runtime has to start first */
+#define SILENCE_MS 60000       /* the agent says 'A' every 15 s */
+#define LOOK_AGAIN_MS 200      /* fg, bg and a parent without pidfd are noticed this fast */
+#define STALLED_OUTPUT_MS 5000
+#define LAST_WORD_MS 200
+#define AFTER_VERDICT_MS 50
+#define TYPED_LINE_MS 2000
+#define TYPED_LINE_MAX 512
+#define MAX_WRITE 4096 /* PIPE_BUF: after POLLOUT, a write of this size cannot block */
+
+enum mode { MODE_SUDO, MODE_SSH_BEGIN, MODE_SSH_WAIT };
+
+enum outcome {
+    GRANTED,
+    REFUSED,
+    BROKEN,
+    SILENT,
+    NO_AGENT,
+    CANCEL_INTERRUPT,
+    CANCEL_HANGUP,
+    CANCEL_PARENT,
+    CANCEL_SIGNAL,
+};
+
+static const char *const cancel_reason[] = {
+    [CANCEL_INTERRUPT] = "interrupt",
+    [CANCEL_HANGUP] = "hangup",
+    [CANCEL_PARENT] = "parent",
+    [CANCEL_SIGNAL] = "signal",
+};
+
+static const char *const mode_name[] = {
+    [MODE_SUDO] = "sudo",
+    [MODE_SSH_BEGIN] = "ssh-begin",
+    [MODE_SSH_WAIT] = "ssh-wait",
+};
+
+static struct {
+    const char *socket_dir;
+    const char *direct_program;
+    uid_t agent_uid;
+    int accept_ms;
+    int direct_accept_ms;
+    int silence_ms;
+} setting = {
+    IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, 0,
+    RESIDENT_ACCEPT_MS,  DIRECT_ACCEPT_MS,        SILENCE_MS,
+};
+
+static struct handed_over handed;
+static struct parent parent;
+static struct hook_hello hello;
+static struct hook_reader reader;
+static int signals = -1;
+static enum mode mode;
+
+/* Text on its way to the person. The agent is not read while something is pending here,
+ * so a verdict can never overtake the text before it. */
+static struct {
+    uint8_t bytes[HOOK_MAX_PAYLOAD + 1];
+    size_t len;
+    size_t sent;
+    int64_t since;
+} output;
+
+#ifdef IDENTREE_TEST
+/* Never part of a release: whoever sets these decides who may become root. */
+static void apply_test_hooks(void)
+{
+    const char *value;
+
+    setting.agent_uid = geteuid();
+    if ((value = getenv("IDENTREE_TEST_SOCKET_DIR")) != NULL)
+        setting.socket_dir = value;
+    if ((value = getenv("IDENTREE_TEST_DIRECT")) != NULL)
+        setting.direct_program = value;
+    if ((value = getenv("IDENTREE_TEST_ACCEPT_MS")) != NULL)
+        setting.accept_ms = setting.direct_accept_ms = atoi(value);
+    if ((value = getenv("IDENTREE_TEST_SILENCE_MS")) != NULL)
+        setting.silence_ms = atoi(value);
+}
+#endif
+
+/* One line of our own, if it can be said at once: nothing waits for a reader here. */
+static void say(const char *line)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    if (poll(&p, 1, LAST_WORD_MS) == 1 && (p.revents & POLLOUT) != 0 &&
+        write(STDOUT_FILENO, line, strlen(line)) < 0)
+        return; /* nobody left to tell */
+}
+
+static void say_refused(const char *why, const char *what_next)
+{
+    char line[256];
+    int n = snprintf(line, sizeof line, "identree: %s; %s is refused.%s\n", why,
+                     mode == MODE_SUDO ? "sudo" : "the login", what_next);
+
+    if (n > 0 && (size_t)n < sizeof line)
+        say(line);
+}
+
+static void on_crash(int sig)
+{
+    terminal_emergency();
+    (void)raise(sig); /* SA_RESETHAND: dies of it now, and the log says so */
+}
+
+static bool prepare_signals(void)
+{
+    static const int crashes[] = {SIGABRT, SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    static const int ignored[] = {SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD, SIGCONT,
+                                  SIGWINCH, SIGURG};
+    static uint8_t crash_stack[32768];
+    const stack_t stack = {.ss_sp = crash_stack, .ss_size = sizeof crash_stack};
+    struct sigaction crash = {.sa_handler = on_crash,
+                              .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND | SA_NODEFER)};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t set;
+    size_t crash_count = sizeof crashes / sizeof *crashes;
+
+#ifdef IDENTREE_SANITIZED
+    crash_count = 2; /* the rest belongs to the sanitizer, which reports them */
+#endif
+    if (sigfillset(&set) != 0)
+        return false;
+    if (crash_count > 2 && sigaltstack(&stack, NULL) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
+        if (sigdelset(&set, crashes[i]) != 0 ||
+            (i < crash_count && sigaction(crashes[i], &crash, NULL) != 0))
+            return false;
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
+        if (sigdelset(&set, ignored[i]) != 0)
+            return false;
+        /* SIGCHLD keeps its default, or the direct gate could not be waited for. */
+        if (ignored[i] != SIGCHLD && sigaction(ignored[i], &ignore, NULL) != 0)
+            return false;
+    }
+    if (sigprocmask(SIG_SETMASK, &set, NULL) != 0)
+        return false;
+    signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return signals >= 0;
+}
+
+/* expose_authtok hands over what was typed at the prompt, maybe a password. It is drained
+ * so that pam_exec does not block, and goes nowhere. */
+static void forget_typed_line(void)
+{
+    char typed[TYPED_LINE_MAX];
+    size_t len = 0;
+    int64_t deadline = hook_now_ms() + TYPED_LINE_MS;
+
+    while (len < sizeof typed) {
+        struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+        int64_t left = deadline - hook_now_ms();
+        ssize_t n;
+
+        if (left <= 0 || poll(&p, 1, (int)left) != 1)
+            break;
+        n = read(STDIN_FILENO, typed + len, sizeof typed - len);
+        if (n <= 0 || memchr(typed + len, '\0', (size_t)n) != NULL)
+            break;
+        len += (size_t)n;
+    }
+    explicit_bzero(typed, sizeof typed);
+}
+
+/* An account that cannot be found gets no uid, and the agent refuses it by itself. */
+static void add_uid(const char *key, enum pam_name name)
+{
+    static char buffer[65536];
+    const char *user = handed.value[name];
+    struct passwd entry, *found = NULL;
+
+    if (user == NULL || strnlen(user, handed_over_limit(name) + 1) > handed_over_limit(name))
+        return;
+    if (getpwnam_r(user, &entry, buffer, sizeof buffer, &found) == 0 && found != NULL)
+        hook_hello_number(&hello, key, found->pw_uid);
+}
+
+static void add_text(const char *key, enum pam_name name)
+{
+    hook_hello_text(&hello, key, handed.value[name], handed_over_limit(name));
+}
+
+static bool foreground(void)
+{
+    return terminal_fd() >= 0 && parent_foreground(&parent, terminal_device());
+}
+
+static bool build_hello(void)
+{
+    unsigned cols, rows;
+
+    hook_hello_begin(&hello);
+    hook_hello_number(&hello, "v", 1);
+    hook_hello_text(&hello, "mode", mode_name[mode], 16);
+    add_text("service", PAM_ENV_SERVICE);
+    add_text("user", PAM_ENV_USER);
+    add_text("ruser", PAM_ENV_RUSER);
+    add_text("tty", PAM_ENV_TTY);
+    add_text("rhost", PAM_ENV_RHOST);
+    hook_hello_number(&hello, "ppid", (unsigned long long)parent.pid);
+    hook_hello_number(&hello, "pstart", parent.start);
+    add_uid("uid", PAM_ENV_USER);
+    if (mode == MODE_SUDO)
+        add_uid("ruid", PAM_ENV_RUSER);
+    if (terminal_size(&cols, &rows)) {
+        hook_hello_number(&hello, "cols", cols);
+        hook_hello_number(&hello, "rows", rows);
+    }
+    hook_hello_number(&hello, "fg", foreground() ? 1 : 0);
+    if (mode != MODE_SUDO) {
+        add_text("ssh_connection", SSH_ENV_CONNECTION);
+        add_text("ssh_auth_info", SSH_ENV_AUTH_INFO);
+    }
+    return hook_hello_end(&hello);
+}
+
+static void queue_text(const uint8_t *text, size_t len)
+{
+    output.len = hook_clean_text(output.bytes, text, len);
+    output.bytes[output.len++] = '\n';
+    output.sent = 0;
+    output.since = hook_now_ms();
+}
+
+static bool output_pending(void)
+{
+    return output.sent < output.len;
+}
+
+static bool write_output(void)
+{
+    size_t n = output.len - output.sent;
+    ssize_t written = write(STDOUT_FILENO, output.bytes + output.sent, n < MAX_WRITE ? n : MAX_WRITE);
+
+    if (written < 0)
+        return errno == EINTR || errno == EAGAIN;
+    output.sent += (size_t)written;
+    output.since = hook_now_ms();
+    return true;
+}
+
+enum { ON_AGENT, ON_SIGNAL, ON_PARENT, ON_TTY, ON_STDOUT, ON_COUNT };
+
+/* Looks at everything that ends the wait from our side; GRANTED means "nothing did". */
+static enum outcome look_for_cancel(const struct pollfd on[ON_COUNT])
+{
+    struct signalfd_siginfo info;
+
+    if (read(signals, &info, sizeof info) > 0)
+        return CANCEL_SIGNAL;
+    if (!parent_alive(&parent))
+        return CANCEL_PARENT;
+    if ((on[ON_TTY].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+        return CANCEL_HANGUP;
+    if ((on[ON_TTY].revents & POLLIN) != 0) {
+        bool fg = foreground(); /* asked again: these keys may be the shell's by now */
+
+        if (!terminal_follow(fg))
+            return CANCEL_HANGUP;
+        switch (fg ? terminal_read() : KEY_NOTHING) {
+        case KEY_CANCEL:
+            return CANCEL_INTERRUPT;
+        case KEY_HANGUP:
+            return CANCEL_HANGUP;
+        case KEY_NOTHING:
+            break;
+        }
+    }
+    if ((on[ON_STDOUT].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+        return CANCEL_HANGUP;
+    if ((on[ON_STDOUT].revents & POLLOUT) != 0 && output_pending() && !write_output())
+        return CANCEL_HANGUP;
+    if (output_pending() && hook_now_ms() - output.since >= STALLED_OUTPUT_MS)
+        return CANCEL_HANGUP;
+    return GRANTED;
+}
+
+/* One conversation with an agent on fd, from the hello to the outcome. */
+static enum outcome converse(int fd, int accept_ms)
+{
+    int64_t heard = hook_now_ms();
+    bool granted = false;
+
+    hook_reader_init(&reader);
+    output.len = output.sent = 0;
+    if (!hook_send(fd, hello.bytes, hello.len, accept_ms))
+        return NO_AGENT;
+    for (;;) {
+        bool fg = foreground();
+        int64_t limit = granted            ? AFTER_VERDICT_MS
+                        : reader.accepted ? setting.silence_ms
+                                          : accept_ms;
+        int64_t left = heard + limit - hook_now_ms();
+        struct pollfd on[ON_COUNT];
+        enum outcome cancel;
+        ssize_t n;
+
+        if (!terminal_follow(fg))
+            return CANCEL_HANGUP;
+        /* A negative descriptor is skipped; with events 0 only errors are reported. */
+        on[ON_AGENT] = (struct pollfd){.fd = output_pending() ? -1 : fd, .events = POLLIN};
+        on[ON_SIGNAL] = (struct pollfd){.fd = signals, .events = POLLIN};
+        on[ON_PARENT] = (struct pollfd){.fd = parent.pid_fd, .events = POLLIN};
+        on[ON_TTY] = (struct pollfd){.fd = terminal_fd(), .events = fg ? POLLIN : 0};
+        on[ON_STDOUT] =
+            (struct pollfd){.fd = STDOUT_FILENO, .events = output_pending() ? POLLOUT : 0};
+        left = left < 0 ? 0 : left > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : left;
+        if (poll(on, ON_COUNT, (int)left) < 0 && errno != EINTR)
+            return BROKEN;
+
+        cancel = look_for_cancel(on);
+        if (cancel != GRANTED)
+            return cancel;
+        if (output_pending())
+            continue;
+        if (granted) {
+            uint8_t extra;
+
+            /* The end of the stream settles it; a byte more is not this protocol. */
+            n = recv(fd, &extra, 1, MSG_DONTWAIT);
+            if (n > 0)
+                return BROKEN;
+            if (n == 0 || (errno != EAGAIN && errno != EINTR))
+                return GRANTED;
+            if (hook_now_ms() - heard >= AFTER_VERDICT_MS)
+                return GRANTED;
+            continue;
+        }
+        n = recv(fd, reader.buf + reader.len, hook_reader_want(&reader), MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return reader.accepted ? BROKEN : NO_AGENT;
+        if (n < 0) {
+            if (hook_now_ms() - heard >= limit)
+                return reader.accepted ? SILENT : NO_AGENT;
+            continue;
+        }
+        switch (hook_reader_push(&reader, (size_t)n)) {
+        case HOOK_MORE:
+            /* A frame that never ends is silence, however many bytes dribble in. */
+            if (hook_now_ms() - heard >= limit)
+                return reader.accepted ? SILENT : NO_AGENT;
+            continue;
+        case HOOK_ALIVE:
+            break;
+        case HOOK_TEXT:
+            queue_text(reader.text, reader.text_len);
+            break;
+        case HOOK_GRANTED:
+            granted = true;
+            break;
+        case HOOK_REFUSED:
+            return REFUSED;
+        case HOOK_BROKEN:
+            return BROKEN;
+        }
+        heard = hook_now_ms();
+    }
+}
+
+static bool is_cancel(enum outcome outcome)
+{
+    return outcome >= CANCEL_INTERRUPT;
+}
+
+/* In this order: the terminal is the person's again before anything may take time. */
+static void after_conversation(int fd, enum outcome outcome)
+{
+    if (outcome != NO_AGENT)
+        terminal_release(foreground());
+    if (outcome == CANCEL_INTERRUPT)
+        say("  Cancelled.\n");
+    if (is_cancel(outcome))
+        (void)hook_send_cancel(fd, cancel_reason[outcome], LAST_WORD_MS);
+}
+
+static enum outcome ask_direct(void)
+{
+    struct direct_gate gate;
+    char *env[DIRECT_ENV_SIZE];
+    enum outcome outcome;
+
+    direct_environment(env, &handed);
+    if (!direct_gate_start(&gate, setting.direct_program, env))
+        return NO_AGENT;
+    outcome = converse(gate.fd, setting.direct_accept_ms);
+    after_conversation(gate.fd, outcome);
+    direct_gate_end(&gate, LAST_WORD_MS);
+    return outcome;
+}
+
+static enum outcome ask(void)
+{
+    int fd = hook_connect(setting.socket_dir, IDENTREE_SOCKET_NAME, setting.agent_uid);
+    enum outcome outcome = NO_AGENT;
+
+    if (fd == HOOK_UNTRUSTED) {
+        say_refused("the agent's socket is not in a folder that only root can use",
+                    " Run `identree doctor` as root to see why.");
+        return REFUSED;
+    }
+    if (fd >= 0) {
+        outcome = converse(fd, setting.accept_ms);
+        after_conversation(fd, outcome);
+        (void)close(fd);
+    }
+    return outcome == NO_AGENT ? ask_direct() : outcome;
+}
+
+static bool parse_mode(int argc, char *const argv[])
+{
+    if (argc != 2)
+        return false;
+    for (size_t i = 0; i < sizeof mode_name / sizeof *mode_name; i++) {
+        if (strcmp(argv[1], mode_name[i]) == 0) {
+            mode = (enum mode)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int decide(void)
+{
+    const char *type = handed.value[PAM_ENV_TYPE];
+    enum outcome outcome;
+
+    /* Any other phase decides nothing here, and a 0 would count as a yes in it. */
+    if (type == NULL || strcmp(type, "auth") != 0)
+        return 1;
+    if (handed.duplicate) {
+        say_refused("the PAM environment names something twice", " Check pam_env.");
+        return 1;
+    }
+    if (!parent_pin(&parent) || !prepare_signals()) {
+        say_refused("the program that asks is gone or cannot be examined", "");
+        return 1;
+    }
+    if (mode == MODE_SSH_WAIT)
+        forget_typed_line();
+    if (mode == MODE_SUDO && terminal_open(handed.value[PAM_ENV_TTY]) == TERMINAL_GONE)
+        return 1;
+    if (!build_hello()) {
+        terminal_release(foreground());
+        return 1;
+    }
+    outcome = ask();
+    terminal_release(foreground());
+    switch (outcome) {
+    case GRANTED:
+        return 0;
+    case NO_AGENT:
+        say_refused("the agent is not running and could not be started",
+                    " Run `identree doctor` as root to see why.");
+        break;
+    case SILENT:
+        say_refused("the agent has stopped answering", "");
+        break;
+    case BROKEN:
+        say_refused("the agent's answer was incomplete or malformed", "");
+        break;
+    case REFUSED: /* the agent has said why */
+    case CANCEL_INTERRUPT:
+    case CANCEL_HANGUP:
+    case CANCEL_PARENT:
+    case CANCEL_SIGNAL:
+        break;
+    }
+    return 1;
+}
+
+int main(int argc, char *argv[], char *envp[])
+{
+    take_handed_over(&handed, envp);
+#ifdef IDENTREE_TEST
+    apply_test_hooks();
+#endif
+    if (!clean_start())
+        _exit(1);
+    if (!parse_mode(argc, argv)) {
+        say("usage: identree-pam sudo|ssh-begin|ssh-wait (started by pam_exec)\n");
+        _exit(2);
+    }
+    /* _exit: nothing that was registered or buffered in this process may run or be
+     * written after the verdict. */
+    _exit(decide());
+}
