@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { findCycle, type Import, packageOf, reachable, readImportGraph, scanImports } from './scripts/import-graph.ts';
+
+/** The layer rule of ARCHITECTURE.md. A new folder or exception is a decision: make it here, with its reason. */
+
+const root = import.meta.dirname;
+const folders = ['shared/src', 'server/src', 'agent/src', 'apps', 'e2e', 'bench', 'scripts'];
+const graph = readImportGraph(
+  root,
+  folders.filter((folder) => existsSync(join(root, folder))),
+);
+const product = [...graph].filter(([file]) => /^(shared|server|agent|apps)\//.test(file));
+const isTest = (file: string): boolean => /\.test\.tsx?$|\/testing\/|\/test-[^/]+\.ts$/.test(file);
+
+function violations(broken: (file: string, found: Import) => boolean, files = product): string[] {
+  return files.flatMap(([file, imports]) =>
+    imports.filter((found) => broken(file, found)).map(({ specifier }) => `${file} imports ${specifier}`),
+  );
+}
+
+/** `server/src/challenges/store.ts` → `challenges`; null for files directly in server/src and outside it. */
+const moduleOf = (file: string): string | null => /^server\/src\/([^/]+)\//.exec(file)?.[1] ?? null;
+
+describe('between packages', () => {
+  const packageFolder = (file: string): string => /^(shared|server|agent|apps\/[^/]+)/.exec(file)?.[1] ?? file;
+
+  test('shared is imported by all and imports nobody; nothing else crosses but the type of the router', () => {
+    const crossing = violations((file, { file: target, typeOnly }) => {
+      if (target === null || target === 'package.json') return false;
+      const [from, to] = [packageFolder(file), packageFolder(target)];
+      if (from === to || to === 'shared') return false;
+      // Tests may look over the fence: they hold both ends of a contract against each other.
+      if (isTest(file)) return false;
+      return !(from === 'apps/console' && to === 'server' && typeOnly);
+    });
+    assert.deepEqual(crossing, []);
+  });
+
+  test('shared depends on nothing but zod, jose and Node', () => {
+    const foreign = violations(
+      (file, { specifier }) =>
+        file.startsWith('shared/') && !isTest(file) && !['zod', 'jose', null].includes(packageOf(specifier)),
+    );
+    assert.deepEqual(foreign, []);
+  });
+
+  test('no value imports run in a circle', () => {
+    assert.equal(findCycle(graph)?.join(' → ') ?? null, null);
+  });
+});
+
+describe('inside the server', () => {
+  const BASE = ['platform', 'db', 'events', 'config'];
+  /** Where everything comes together. */
+  const isRoot = (file: string): boolean =>
+    /^server\/src\/(app|main|[a-z-]+-command|[a-z-]+)\.ts$/.test(file) || moduleOf(file) === 'evaluation';
+  /** A module's own surface, built with the procedures that http defines. */
+  const isSurface = (file: string): boolean => /(router|routes)\.ts$/.test(file);
+  /** Functions without state or surface that another module may call: they are the domain's own words. */
+  const PURE = ['server/src/policies/policy.ts'];
+
+  test('platform, db, events and config know no module', () => {
+    const upward = violations((file, { file: target, typeOnly }) => {
+      if (target === null || typeOnly || isTest(file)) return false;
+      const [from, to] = [moduleOf(file), moduleOf(target)];
+      if (from === null || to === null || !BASE.includes(from) || BASE.includes(to)) return false;
+      return !(to === 'http' && isSurface(file));
+    });
+    assert.deepEqual(upward, []);
+  });
+
+  test('a module is handed the others by app.ts; it imports their types at most', () => {
+    const sideways = violations((file, { file: target, typeOnly }) => {
+      if (target === null || typeOnly || isTest(file) || isRoot(file)) return false;
+      const [from, to] = [moduleOf(file), moduleOf(target)];
+      if (from === null || to === null || from === to || BASE.includes(to)) return false;
+      // http is above the modules.
+      if (from === 'http') return false;
+      if (to === 'http') return !isSurface(file);
+      return !PURE.includes(target);
+    });
+    assert.deepEqual(sideways, []);
+  });
+
+  test('pure rules stay pure', () => {
+    const impure = violations(
+      (file, { specifier, typeOnly }) =>
+        PURE.includes(file) &&
+        !typeOnly &&
+        !['zod', null].includes(packageOf(specifier)) &&
+        !specifier.startsWith('node:crypto'),
+    );
+    assert.deepEqual(impure, []);
+  });
+
+  test('app.ts is imported by entry points only', () => {
+    const early = violations((file, { file: target, typeOnly }) => {
+      return (
+        target === 'server/src/app.ts' && !typeOnly && file.startsWith('server/') && !isTest(file) && !isRoot(file)
+      );
+    });
+    assert.deepEqual(early, []);
+  });
+});
+
+describe('who may see a library', () => {
+  const only = (packages: RegExp, allowed: RegExp) =>
+    violations(
+      (file, { specifier }) => packages.test(packageOf(specifier) ?? '') && !allowed.test(file) && !isTest(file),
+    );
+
+  test('kysely and the database drivers: stores and db', () => {
+    assert.deepEqual(only(/^(kysely|better-sqlite3|pg)$/, /^server\/src\/(db\/|.*store\.ts$)/), []);
+  });
+
+  test('Fastify and tRPC: routes, routers and what stands next to them', () => {
+    const surface =
+      /^server\/src\/(http\/|evaluation\/|app\.ts$|.*(routes|router|cookies|csrf|plugin|page)\.ts$)|^apps\/console\//;
+    assert.deepEqual(only(/^(fastify|@fastify\/.*|fastify-.*|@trpc\/.*)$/, surface), []);
+  });
+
+  test('electron: one folder of the desktop shell', () => {
+    const users = new Set(
+      product
+        .filter(
+          ([file, imports]) =>
+            !isTest(file) &&
+            imports.some(({ specifier, typeOnly }) => packageOf(specifier) === 'electron' && !typeOnly),
+        )
+        .map(([file]) => file),
+    );
+    for (const file of users) assert.match(file, /^apps\/desktop\/src\/(main|preload)/);
+  });
+
+  test('React and Mantine: the console', () => {
+    assert.deepEqual(only(/^(react|react-dom|@mantine\/.*|@tanstack\/.*|@tabler\/.*)$/, /^apps\/console\//), []);
+  });
+});
+
+describe('what production runs', () => {
+  const entries = ['server/src/main.ts', 'agent/src/main.ts'].filter((entry) => graph.has(entry));
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+
+  test('both programs are there', () => {
+    assert.deepEqual(entries, ['server/src/main.ts', 'agent/src/main.ts']);
+  });
+
+  for (const entry of entries) {
+    test(`${entry} reaches no evaluation code and no identity provider of its own`, () => {
+      const { files, packages } = reachable(graph, entry);
+      assert.ok(files.size > 5);
+      assert.deepEqual(
+        [...files].filter((file) => /evaluation\//.test(file)),
+        [],
+      );
+      assert.ok(!packages.has('oidc-provider'));
+    });
+
+    test(`${entry} reaches no test code and only declared run-time dependencies`, () => {
+      const { files, packages } = reachable(graph, entry);
+      assert.deepEqual(
+        [...files].filter((file) => isTest(file) || file.startsWith('e2e/')),
+        [],
+      );
+      assert.deepEqual(
+        [...packages].filter((name) => !Object.hasOwn(dependencies, name)),
+        [],
+      );
+    });
+  }
+
+  test('every imported file exists', () => {
+    const missing = violations((_, { file }) => file !== null && !existsSync(join(root, file)), [...graph]);
+    assert.deepEqual(missing, []);
+  });
+});
+
+test('the scanner sees every kind of import', () => {
+  const source = `
+import a from 'a';
+import type { B } from 'b';
+import { type C, type D } from 'c';
+import { type E, f } from 'd';
+import * as g from 'e';
+import 'f';
+export { h } from 'g';
+export * from 'h';
+export type { I } from 'i';
+import {
+  j,
+  k,
+} from 'j';
+import l, { m } from 'k';
+// import x from 'x';
+/* import y from 'y'; */
+const n = await import('l');
+`;
+  assert.deepEqual(
+    scanImports(source)
+      .map(({ specifier, typeOnly }) => (typeOnly ? `type ${specifier}` : specifier))
+      .sort(),
+    ['a', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'l', 'type b', 'type c', 'type i'],
+  );
+});
