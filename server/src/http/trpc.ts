@@ -7,6 +7,8 @@ export interface Context {
   viewer: Viewer | null;
   remoteAddr: string;
   userAgent: string;
+  /** Looks the caller up again, for streams that outlive a session. */
+  refreshViewer: () => Promise<Viewer | null>;
 }
 
 const STATUS_CODES: Record<number, TRPCError['code']> = {

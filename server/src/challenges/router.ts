@@ -1,0 +1,91 @@
+import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
+import { z } from 'zod';
+import { Refusal } from '#shared/errors.ts';
+import { challengeId, parseUserCode } from '#shared/names.ts';
+import type { Viewer } from '../auth/viewer.ts';
+import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
+import type { ChallengeService } from './service.ts';
+
+/** A WebAuthn assertion as `PublicKeyCredential.toJSON()` gives it; verified in full by the passkeys module. */
+export const assertionJson = z
+  .object({
+    id: z.string().max(1400),
+    rawId: z.string().max(1400),
+    type: z.literal('public-key'),
+    response: z.object({
+      clientDataJSON: z.string().max(4096),
+      authenticatorData: z.string().max(2048),
+      signature: z.string().max(2048),
+      userHandle: z.string().max(256).nullish(),
+    }),
+    authenticatorAttachment: z.string().max(64).nullish(),
+    clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
+  })
+  .transform((value) => value as unknown as AuthenticationResponseJSON);
+
+const reason = z
+  .string()
+  .trim()
+  .max(2000)
+  .transform((text) => [...text].slice(0, 500).join(''))
+  .refine((text) => !/[\u0000-\u0008\u000a-\u001f\u007f]/.test(text), 'control characters')
+  .nullish()
+  .transform((text) => text || null);
+
+export function createChallengesRouter(deps: { challenges: ChallengeService }) {
+  const { challenges } = deps;
+
+  /** A refused attempt to decide is remembered. */
+  async function deciding(viewer: Viewer, id: string, run: () => Promise<void>): Promise<{ ok: true }> {
+    try {
+      await run();
+      return { ok: true };
+    } catch (error) {
+      if (error instanceof Refusal) await challenges.noteRefusal(viewer, id, error.code);
+      throw error;
+    }
+  }
+
+  return router({
+    inbox: signedInProcedure.query(({ ctx }) => challenges.inbox(ctx.viewer)),
+    history: signedInProcedure
+      .input(
+        z.object({
+          before: z.int().nullish(),
+          limit: z.int().min(1).max(200).default(50),
+          status: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']).nullish(),
+          search: z.string().trim().max(200).nullish(),
+        }),
+      )
+      .query(({ ctx, input }) =>
+        challenges.history(ctx.viewer, {
+          before: input.before ?? null,
+          limit: input.limit,
+          status: input.status ?? null,
+          search: input.search || null,
+        }),
+      ),
+    get: signedInProcedure.input(z.object({ code: z.string().max(32) })).query(async ({ ctx, input }) => {
+      const code = parseUserCode(input.code);
+      const approval = code && (await challenges.approval(ctx.viewer, code));
+      if (!approval) throw new Refusal('not_found');
+      return approval;
+    }),
+    approve: browserProcedure
+      .input(z.object({ challengeId, assertion: assertionJson.nullish(), confirmTruncated: z.boolean().default(false) }))
+      .mutation(({ ctx, input }) =>
+        deciding(ctx.viewer, input.challengeId, () =>
+          challenges.approve(ctx.viewer, {
+            challengeId: input.challengeId,
+            assertion: input.assertion ?? null,
+            confirmTruncated: input.confirmTruncated,
+          }),
+        ),
+      ),
+    deny: signedInProcedure
+      .input(z.object({ challengeId, reason }))
+      .mutation(({ ctx, input }) =>
+        deciding(ctx.viewer, input.challengeId, () => challenges.deny(ctx.viewer, input)),
+      ),
+  });
+}

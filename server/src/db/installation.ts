@@ -1,0 +1,54 @@
+import type { Database, UnitOfWork } from './database.ts';
+
+/** Which installation a database belongs to. */
+export interface Installation {
+  serverId: string;
+  /** RFC 7638 thumbprint of the trust root. */
+  trustRoot: string;
+  evaluation: boolean;
+}
+
+async function readMeta(db: Pick<Database, 'query'>): Promise<Map<string, string>> {
+  const rows = await db.query.selectFrom('meta').selectAll().execute();
+  return new Map(rows.map(({ key, value }) => [key, value]));
+}
+
+/**
+ * Binds a new database to the server's keys, or checks that they belong together.
+ *
+ * @param first runs in the transaction that stamps a new database.
+ * @throws when the keys are another installation's, or an evaluation database meets production.
+ */
+export async function claimInstallation(
+  db: Database,
+  installation: Installation,
+  first: (work: UnitOfWork) => Promise<void>,
+): Promise<void> {
+  const wanted = {
+    server_id: installation.serverId,
+    trust_root: installation.trustRoot,
+    evaluation: installation.evaluation ? 'yes' : 'no',
+  };
+  if ((await readMeta(db)).size === 0) {
+    await db.transaction(async (work) => {
+      const inserted = await work.query
+        .insertInto('meta')
+        .values(Object.entries(wanted).map(([key, value]) => ({ key, value })))
+        .onConflict((conflict) => conflict.doNothing())
+        .executeTakeFirst();
+      // Another replica may have been first.
+      if (inserted.numInsertedOrUpdatedRows === 3n) await first(work);
+    });
+  }
+  const meta = await readMeta(db);
+  if (meta.get('evaluation') !== wanted.evaluation) {
+    throw new Error(
+      meta.get('evaluation') === 'yes'
+        ? 'this database belongs to an evaluation installation and is not accepted in production'
+        : 'this database belongs to a production installation and is not touched by evaluation mode',
+    );
+  }
+  if (meta.get('server_id') !== wanted.server_id || meta.get('trust_root') !== wanted.trust_root) {
+    throw new Error('the database and the keys folder belong to different installations. Restore both from one backup.');
+  }
+}

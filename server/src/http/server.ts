@@ -1,0 +1,173 @@
+import { readFile } from 'node:fs/promises';
+import cookie from '@fastify/cookie';
+import fastifyStatic from '@fastify/static';
+import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { constantTimeEqual, sha256 } from '#shared/digest.ts';
+import { type ErrorCode, ERRORS, Refusal } from '#shared/errors.ts';
+import type { Viewer } from '../auth/viewer.ts';
+import type { EventFeed } from '../events/feed.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { eventStream } from './event-stream.ts';
+import { checkHealth, type HealthCheck } from './health.ts';
+import { type AppRouter } from './router.ts';
+import { securityHeaders } from './security-headers.ts';
+import type { Context } from './trpc.ts';
+
+export interface HttpDeps {
+  externalUrl: string;
+  trustedProxies: string[];
+  tls: { certFile: string; keyFile: string } | null;
+  metricsToken: string | null;
+  /** Folder of built browser assets: `console/` and `assets/`. */
+  distDir: string;
+  log: Logger;
+  viewerOf: (request: FastifyRequest) => Promise<Viewer | null>;
+  router: AppRouter;
+  /** Refuses a state-changing browser request that does not prove its origin. */
+  guardMutation: (request: FastifyRequest, viewer: Viewer | null) => void;
+  feed: EventFeed;
+  health: readonly HealthCheck[];
+  metrics: Metrics;
+  /** Host API, sign-in, approval page and, in evaluation mode, the built-in identity provider. */
+  plugins: readonly FastifyPluginAsync[];
+}
+
+const FASTIFY_CODES: Record<string, ErrorCode> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'wrong_content_type',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'bad_json',
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'bad_json',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad_request',
+};
+
+/** One error table for everything that is not tRPC or a page. */
+function errorHandler(log: Logger) {
+  return (error: FastifyError | Refusal, request: FastifyRequest, reply: import('fastify').FastifyReply) => {
+    const refusal =
+      error instanceof Refusal
+        ? error
+        : FASTIFY_CODES[error.code]
+          ? new Refusal(FASTIFY_CODES[error.code]!)
+          : (error.statusCode ?? 500) < 500
+            ? new Refusal('bad_request')
+            : new Refusal('internal');
+    if (refusal.code === 'internal') log.error({ err: error, url: request.routeOptions.url }, 'request failed');
+    else if (refusal.detail) log.info({ code: refusal.code, detail: refusal.detail }, 'request refused');
+    return reply.code(refusal.status).send(refusal.toJSON());
+  };
+}
+
+/** Assembles the HTTP server. Nothing listens yet. */
+export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance> {
+  const https = deps.externalUrl.startsWith('https:');
+  const tls = deps.tls && {
+    cert: await readFile(deps.tls.certFile),
+    key: await readFile(deps.tls.keyFile),
+    minVersion: 'TLSv1.2' as const,
+  };
+  const app = Fastify({
+    loggerInstance: deps.log as never,
+    disableRequestLogging: true,
+    trustProxy: deps.trustedProxies.length > 0 ? deps.trustedProxies : false,
+    bodyLimit: 64 * 1024,
+    requestTimeout: 30_000,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 5000 },
+    ...(tls ? { https: tls } : {}),
+  }) as unknown as FastifyInstance;
+
+  securityHeaders(app, { https });
+  await app.register(cookie);
+  app.setErrorHandler(errorHandler(deps.log) as never);
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send(new Refusal('not_found').toJSON()));
+
+  app.route({
+    method: ['GET', 'HEAD'],
+    url: '/healthz',
+    handler: async (_request, reply) => {
+      const report = await checkHealth(deps.health);
+      return reply.code(report.status === 'unhealthy' ? 503 : 200).send(report);
+    },
+  });
+  app.get('/metrics', async (request, reply) => {
+    if (deps.metricsToken !== null) {
+      const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
+      if (!constantTimeEqual(sha256(given), sha256(deps.metricsToken))) {
+        return reply.code(401).header('www-authenticate', 'Bearer').send({ error: { code: 'forbidden', message: ERRORS.forbidden[1] } });
+      }
+    }
+    const { contentType, body } = await deps.metrics.render();
+    return reply.type(contentType).send(body);
+  });
+
+  app.get('/api/events', eventStream({ viewerOf: deps.viewerOf, feed: deps.feed }));
+
+  await app.register(async (scope) => {
+    scope.addHook('preHandler', async (request) => {
+      if (request.method === 'GET' || request.method === 'HEAD') return;
+      deps.guardMutation(request, await deps.viewerOf(request));
+    });
+    await scope.register(fastifyTRPCPlugin, {
+      prefix: '/trpc',
+      trpcOptions: {
+        router: deps.router,
+        createContext: async ({ req }: { req: FastifyRequest }): Promise<Context> => ({
+          viewer: await deps.viewerOf(req),
+          remoteAddr: req.ip,
+          userAgent: String(req.headers['user-agent'] ?? '').slice(0, 256),
+          refreshViewer: () => deps.viewerOf(req),
+        }),
+        onError: ({ error, path }: { error: Error & { code: string }; path: string | undefined }) => {
+          if (error.code === 'INTERNAL_SERVER_ERROR') deps.log.error({ err: error.cause ?? error, path }, 'procedure failed');
+        },
+      } as never,
+    });
+  });
+
+  for (const gone of ['/api/challenge', '/api/challenge/*', '/api/grace-status', '/api/agent/heartbeat', '/api/breakglass/*']) {
+    app.all(gone, (_request, reply) =>
+      reply.code(410).send({
+        error: { code: 'gone', message: 'This endpoint belonged to the earlier agent. Install the current agent and enrol the host again.' },
+      }),
+    );
+  }
+
+  for (const plugin of deps.plugins) await app.register(plugin);
+
+  await app.register(fastifyStatic, {
+    root: `${deps.distDir}/assets`,
+    prefix: '/assets/',
+    index: false,
+    dotfiles: 'deny',
+    cacheControl: false,
+    setHeaders: (response) => void response.setHeader('cache-control', 'no-cache'),
+  });
+  await app.register(consolePages(deps.distDir));
+  return app;
+}
+
+/** The console: hashed files as they are, every other page path is index.html with this answer's nonce. */
+function consolePages(distDir: string): FastifyPluginAsync {
+  return async (app) => {
+    const root = `${distDir}/console`;
+    const index = await readFile(`${root}/index.html`, 'utf8').catch(() => null);
+    await app.register(fastifyStatic, {
+      root: `${root}/static`,
+      prefix: '/static/',
+      index: false,
+      decorateReply: false,
+      dotfiles: 'deny',
+      immutable: true,
+      maxAge: '1y',
+    });
+    for (const path of ['/', '/history', '/hosts', '/passkeys', '/sessions', '/people']) {
+      app.get(path, (_request, reply) =>
+        index === null
+          ? reply.code(503).send(new Refusal('unavailable', 'the console is not built').toJSON())
+          : reply.type('text/html; charset=utf-8').send(index.replaceAll('__CSP_NONCE__', reply.cspNonce)),
+      );
+    }
+  };
+}
