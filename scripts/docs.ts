@@ -1,0 +1,116 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ERRORS } from '#shared/errors.ts';
+import { EVENTS } from '#shared/events.ts';
+import { listSettings } from '../server/src/config/config.ts';
+import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
+
+/**
+ * `npm run docs`: writes the reference pages from the code that they describe. With `--check` it writes nothing and
+ * fails when a page is out of date.
+ */
+
+const NOTICE = '<!-- Written by `npm run docs`. Edit the source named below instead. -->';
+const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+function configurationPage(): string {
+  const settings = listSettings();
+  const sections = [...new Set(settings.map(({ meta }) => meta.section))];
+  const rows = (section: string): string[] =>
+    settings
+      .filter(({ meta }) => meta.section === section)
+      .flatMap(({ meta }) => [
+        `### \`${meta.env}\``,
+        '',
+        meta.description,
+        '',
+        ...(meta.required ? ['- Required'] : [`- Default: ${meta.default ? `\`${meta.default}\`` : 'unset'}`]),
+        ...(meta.example ? [`- Example: \`${meta.example}\``] : []),
+        meta.toml
+          ? `- TOML: \`${meta.toml}\``
+          : `- Secret: from the environment, or from the file that \`${meta.env}_FILE\` names`,
+        '',
+      ]);
+  return [
+    '# Configuration of the server',
+    '',
+    `${NOTICE}`,
+    '<!-- Source: server/src/config/config.ts -->',
+    '',
+    `The environment wins over the TOML file, which wins over the default. The file is \`${DEFAULT_TOML_FILE}\`, or the`,
+    `one that \`${TOML_FILE_VARIABLE}\` names. An empty variable clears what the file says.`,
+    '',
+    'The server refuses to start when a value is wrong or missing, and then lists everything that is wrong at once. A name',
+    'it does not know gets a warning with the name that was probably meant.',
+    '',
+    'Secrets are never read from the TOML file. Each has a second variable that ends in `_FILE` and names a file with the',
+    'secret in it, for systemd credentials and for the secrets of container platforms.',
+    '',
+    ...sections.flatMap((section) => [`## ${section}`, '', ...rows(section)]),
+  ]
+    .join('\n')
+    .trimEnd();
+}
+
+function eventsPage(): string {
+  return [
+    '# Events',
+    '',
+    NOTICE,
+    '<!-- Source: shared/src/events.ts -->',
+    '',
+    'Every change is one row in one append-only log, written in the same transaction as the change. Rows are chained: each',
+    'carries the hash of the one before it.',
+    '',
+    '| Event | Meaning |',
+    '|---|---|',
+    ...Object.entries(EVENTS).map(([name, meaning]) => `| \`${name}\` | ${cell(meaning)} |`),
+  ].join('\n');
+}
+
+function errorsPage(): string {
+  return [
+    '# Errors',
+    '',
+    NOTICE,
+    '<!-- Source: shared/src/errors.ts -->',
+    '',
+    'A refused request is answered with `{"error": {"code": "…", "message": "…"}}`. The code stays the same from version to',
+    'version; the message is for people.',
+    '',
+    '| Code | Status | Message |',
+    '|---|---|---|',
+    ...Object.entries(ERRORS).map(([code, [status, message]]) => `| \`${code}\` | ${status} | ${cell(message)} |`),
+  ].join('\n');
+}
+
+const PAGES: Record<string, () => string> = {
+  'configuration.md': configurationPage,
+  'events.md': eventsPage,
+  'errors.md': errorsPage,
+};
+
+const folder = join(import.meta.dirname, '../docs');
+const check = process.argv.includes('--check');
+const stale: string[] = [];
+for (const [name, render] of Object.entries(PAGES)) {
+  const content = `${render()}\n`;
+  let current = '';
+  try {
+    current = readFileSync(join(folder, name), 'utf8');
+  } catch {
+    // Not written yet.
+  }
+  if (current === content) continue;
+  stale.push(`docs/${name}`);
+  if (!check) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, name), content);
+  }
+}
+if (check && stale.length > 0) {
+  process.stderr.write(`out of date: ${stale.join(', ')}. Run: npm run docs\n`);
+  process.exitCode = 1;
+} else if (!check) {
+  process.stdout.write(stale.length > 0 ? `written: ${stale.join(', ')}\n` : 'everything is up to date\n');
+}
