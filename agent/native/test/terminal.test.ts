@@ -1,0 +1,308 @@
+// The person's terminal: what Ctrl-C does, what is left behind, and what is never touched.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  type Caller,
+  directGate,
+  ECHO,
+  type FakeAgent,
+  frame,
+  ICANON,
+  ISIG,
+  localModes,
+  openTerminal,
+  patience,
+  processIsGone,
+  sleep,
+  startAgent,
+  startTime,
+  type Terminal,
+  until,
+} from './support.ts';
+
+const waitingAgent = (): Promise<FakeAgent> =>
+  startAgent((caller) => void caller.hello().then(() => caller.socket.write(frame('A'))));
+
+const isRaw = (modes: string): boolean => (localModes(modes) & (ICANON | ECHO | ISIG)) === 0;
+
+async function waitRaw(terminal: Terminal): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!isRaw(await terminal.modes())) {
+    if (performance.now() > deadline) throw new Error('the stage never took the terminal');
+    await sleep(5);
+  }
+}
+
+/** A stage that waits in the foreground of a fresh terminal. */
+async function waitingInForeground(
+  flags: string[] = [],
+): Promise<{ terminal: Terminal; caller: Caller; before: string }> {
+  const agent = await waitingAgent();
+  const terminal = await openTerminal({ agentDir: agent.dir, flags });
+  const before = await terminal.modes();
+  await terminal.command('start');
+  const caller = await agent.caller();
+  await caller.hello();
+  await waitRaw(terminal);
+  return { terminal, caller, before };
+}
+
+test('the hello names the terminal, its size, the foreground and sudo itself', patience, async () => {
+  const { terminal, caller } = await waitingInForeground();
+  const hello = await caller.hello();
+  const sudo = terminal.pid('sudo');
+  for (const entry of [`tty=${terminal.tty}`, 'cols=101', 'rows=37', 'fg=1', `ppid=${sudo}`, `pstart=${startTime(sudo)}`])
+    assert.ok(hello.includes(entry), entry);
+  await terminal.key('\u0003');
+  await terminal.end();
+});
+
+for (const [name, key] of [
+  ['Ctrl-C', '\u0003'],
+  ['Ctrl-\\', '\u001c'],
+] as const)
+  test(`${name} cancels within 100 ms, says so, and leaves the terminal as it was`, patience, async () => {
+    const { terminal, caller, before } = await waitingInForeground();
+    const pressed = performance.now();
+    await terminal.key(key);
+    assert.equal(await terminal.end(), 'exit 1');
+    assert.ok(performance.now() - pressed < 100, `${performance.now() - pressed} ms`);
+    assert.deepEqual(await caller.rest(), frame('C', 'interrupt'));
+    await until('the line is shown', () => terminal.text() === '  Cancelled.\n');
+    assert.equal(await terminal.modes(), before);
+  });
+
+test('a key pressed before the agent answers cancels too', patience, async () => {
+  const agent = await startAgent();
+  const terminal = await openTerminal({ agentDir: agent.dir });
+  const before = await terminal.modes();
+  await terminal.command('start');
+  await waitRaw(terminal);
+  await terminal.key('\u0003');
+  assert.equal(await terminal.end(), 'exit 1');
+  assert.deepEqual(await (await agent.caller()).rest(), frame('C', 'interrupt'));
+  assert.equal(await terminal.modes(), before);
+});
+
+test('Ctrl-C while the direct gate decides cancels it', patience, async () => {
+  const terminal = await openTerminal({ direct: directGate('wait') });
+  const before = await terminal.modes();
+  await terminal.command('start');
+  await until('the direct gate reports', () => /^hello/m.test(terminal.text()));
+  await waitRaw(terminal);
+  await terminal.key('\u0003');
+  assert.equal(await terminal.end(), 'exit 1');
+  assert.equal(await terminal.modes(), before);
+});
+
+for (const [verdict, status] of [
+  ['0', 'exit 0'],
+  ['1', 'exit 1'],
+] as const)
+  test(`after the verdict "${verdict}" the terminal is as it was`, patience, async () => {
+    const { terminal, caller, before } = await waitingInForeground();
+    caller.socket.end(frame('V', verdict));
+    assert.equal(await terminal.end(), status);
+    assert.equal(await terminal.modes(), before);
+  });
+
+test('a malformed answer and an agent that vanishes leave the terminal as it was', patience, async () => {
+  for (const bytes of [frame('X'), Buffer.alloc(0)]) {
+    const { terminal, caller, before } = await waitingInForeground();
+    caller.socket.end(bytes);
+    assert.equal(await terminal.end(), 'exit 1');
+    assert.equal(await terminal.modes(), before);
+  }
+});
+
+test('keys typed ahead, even Ctrl-C characters in a paste, neither cancel nor reach the command', patience, async () => {
+  const agent = await waitingAgent();
+  const terminal = await openTerminal({ agentDir: agent.dir });
+  // LNEXT (Ctrl-V) makes the terminal keep a literal Ctrl-C instead of signalling.
+  await terminal.key('rm -rf /\nyes\n\u0016\u0003half a line');
+  await terminal.command('start');
+  const caller = await agent.caller();
+  await waitRaw(terminal);
+  await sleep(100);
+  caller.socket.end(frame('V', '0'));
+  assert.equal(await terminal.end(), 'exit 0');
+  assert.equal(await terminal.leftover(), '');
+});
+
+test('a paste while waiting decides nothing, is not echoed, and does not reach the command', patience, async () => {
+  const { terminal, caller } = await waitingInForeground();
+  await terminal.key(`yes\ny\n0\n\u0004\u001a\u0011\u0013${'hunter2 '.repeat(200)}\n`);
+  await sleep(150);
+  assert.equal(caller.ended(), false);
+  await terminal.key('last');
+  caller.socket.end(frame('V', '0'));
+  assert.equal(await terminal.end(), 'exit 0');
+  assert.equal(await terminal.leftover(), '');
+  assert.equal(terminal.output().includes('hunter2'), false);
+  assert.equal(caller.bytes().includes('hunter2'), false);
+});
+
+test('Ctrl-S does not freeze the wait: Ctrl-C after it still cancels', patience, async () => {
+  const { terminal } = await waitingInForeground();
+  await terminal.key('\u0013');
+  await sleep(50);
+  await terminal.key('\u0003');
+  assert.equal(await terminal.end(), 'exit 1');
+});
+
+test('started in the background, it takes no key and never touches the terminal', patience, async () => {
+  const agent = await waitingAgent();
+  const terminal = await openTerminal({ agentDir: agent.dir });
+  const before = await terminal.modes();
+  await terminal.command('start bg');
+  const caller = await agent.caller();
+  assert.ok((await caller.hello()).includes('fg=0'));
+  await terminal.key('ls\n');
+  for (let i = 0; i < 5; i++) {
+    await sleep(100);
+    assert.equal(await terminal.modes(), before);
+  }
+  caller.socket.end(frame('V', '0'));
+  assert.equal(await terminal.end(), 'exit 0');
+  assert.equal(await terminal.modes(), before);
+  assert.equal(await terminal.leftover(), 'ls\n');
+});
+
+test('brought to the foreground, it takes the terminal and Ctrl-C cancels', patience, async () => {
+  const agent = await waitingAgent();
+  const terminal = await openTerminal({ agentDir: agent.dir });
+  const before = await terminal.modes();
+  await terminal.command('start bg');
+  await (await agent.caller()).hello();
+  await terminal.command('fg');
+  await waitRaw(terminal);
+  await terminal.key('\u0003');
+  assert.equal(await terminal.end(), 'exit 1');
+  assert.equal(await terminal.modes(), before);
+});
+
+test('sent to the background, it gives back a terminal that the shell left alone', patience, async () => {
+  const { terminal, caller, before } = await waitingInForeground();
+  await terminal.command('bg');
+  await sleep(400);
+  assert.equal(await terminal.modes(), before);
+  await terminal.key('shell input\n');
+  await sleep(250);
+  assert.equal(caller.ended(), false);
+  assert.equal(await terminal.leftover(), 'shell input\n');
+  caller.socket.end(frame('V', '1'));
+  assert.equal(await terminal.end(), 'exit 1');
+});
+
+test('sent to the background, it leaves alone what the shell has set', patience, async () => {
+  const { terminal, caller } = await waitingInForeground();
+  await terminal.command('bg');
+  await terminal.command('shellmodes'); // ISIG back on, as a line editor has it
+  const shell = await terminal.modes();
+  await sleep(500);
+  const later = await terminal.modes();
+  caller.socket.end(frame('V', '0'));
+  assert.equal(await terminal.end(), 'exit 0');
+  assert.deepEqual([later, await terminal.modes()], [shell, shell]);
+});
+
+test('back and forth: the terminal ends as it began', patience, async () => {
+  const { terminal, caller, before } = await waitingInForeground();
+  for (let i = 0; i < 2; i++) {
+    await terminal.command('bg');
+    await sleep(300);
+    assert.equal(await terminal.modes(), before);
+    await terminal.command('fg');
+    await waitRaw(terminal);
+  }
+  caller.socket.end(frame('V', '0'));
+  assert.equal(await terminal.end(), 'exit 0');
+  assert.equal(await terminal.modes(), before);
+});
+
+for (const start of ['start', 'start bg'])
+  test(`the window is closed while it waits (${start}): cancelled at once`, patience, async () => {
+    const agent = await waitingAgent();
+    const terminal = await openTerminal({ agentDir: agent.dir });
+    await terminal.command(start);
+    const caller = await agent.caller();
+    await caller.hello();
+    if (start === 'start') await waitRaw(terminal);
+    const closed = performance.now();
+    await terminal.command('hup');
+    assert.equal(await terminal.end(), 'exit 1');
+    assert.ok(performance.now() - closed < 500);
+    assert.deepEqual(await caller.rest(), frame('C', 'hangup'));
+  });
+
+test('sudo is killed: the question is withdrawn and the terminal given back', patience, async () => {
+  const { terminal, caller, before } = await waitingInForeground();
+  const stage = terminal.pid('stage');
+  process.kill(terminal.pid('sudo'), 'SIGKILL');
+  assert.deepEqual(await caller.rest(), frame('C', 'parent'));
+  await until('the stage is gone', () => processIsGone(stage));
+  assert.equal(await terminal.modes(), before);
+});
+
+test('sudo is killed under a subreaper: the new parent is not mistaken for sudo', patience, async () => {
+  const { terminal, caller, before } = await waitingInForeground(['--subreaper']);
+  process.kill(terminal.pid('sudo'), 'SIGKILL');
+  assert.deepEqual(await caller.rest(), frame('C', 'parent'));
+  assert.equal(await terminal.end('orphan'), 'exit 1');
+  assert.equal(await terminal.modes(), before);
+});
+
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGALRM'] as const)
+  test(`${signal} gives the terminal back`, patience, async () => {
+    const { terminal, caller, before } = await waitingInForeground();
+    process.kill(terminal.pid('stage'), signal);
+    assert.equal(await terminal.end(), 'exit 1');
+    assert.deepEqual(await caller.rest(), frame('C', 'signal'));
+    assert.equal(await terminal.modes(), before);
+  });
+
+test('a crash gives the terminal back, refuses, and shows as a crash', patience, async () => {
+  const { terminal, before } = await waitingInForeground();
+  process.kill(terminal.pid('stage'), 'SIGABRT');
+  assert.equal(await terminal.end(), 'killed 6');
+  assert.equal(await terminal.modes(), before);
+});
+
+test('output that nobody reads for five seconds cancels, and gives the terminal back', patience, async () => {
+  const { terminal, caller, before } = await waitingInForeground(['--deaf']);
+  const line = frame('T', 'x'.repeat(8000));
+  for (let i = 0; i < 20; i++) caller.socket.write(line);
+  caller.socket.write(frame('V', '0'));
+  const began = performance.now();
+  assert.equal(await terminal.end(), 'exit 1');
+  const took = performance.now() - began;
+  assert.ok(took > 4_000 && took < 8_000, `${took}`);
+  assert.deepEqual(await caller.rest(), frame('C', 'hangup'));
+  assert.equal(await terminal.modes(), before);
+});
+
+test('Ctrl-C is heard even while output is stuck', patience, async () => {
+  const { terminal, caller } = await waitingInForeground(['--deaf']);
+  for (let i = 0; i < 20; i++) caller.socket.write(frame('T', 'x'.repeat(8000)));
+  await sleep(200);
+  await terminal.key('\u0003');
+  const pressed = performance.now();
+  assert.equal(await terminal.end(), 'exit 1');
+  assert.ok(performance.now() - pressed < 1_000);
+});
+
+test('in the ssh modes the terminal is never opened', patience, async () => {
+  const agent = await waitingAgent();
+  const terminal = await openTerminal({ agentDir: agent.dir, mode: 'ssh-begin' });
+  const before = await terminal.modes();
+  await terminal.command('start');
+  const caller = await agent.caller();
+  const hello = await caller.hello();
+  assert.equal(hello.find((entry) => /^(cols|rows)=/.test(entry)), undefined);
+  await terminal.key('\u0003typed\n');
+  await sleep(300);
+  assert.equal(await terminal.modes(), before);
+  assert.equal(caller.ended(), false);
+  caller.socket.end(frame('V', '0'));
+  assert.equal(await terminal.end(), 'exit 0');
+});
