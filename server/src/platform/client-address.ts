@@ -21,7 +21,9 @@ export function createNetworkMatcher(networks: readonly string[]): (address: str
   });
   return (text) => {
     const address = parse(text);
-    return address !== null && ranges.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits));
+    return (
+      address !== null && ranges.some(([range, bits]) => range.kind() === address.kind() && address.match(range, bits))
+    );
   };
 }
 
@@ -55,5 +57,7 @@ export function createClientAddress(
 export function addressBucket(address: string): string {
   const parsed = parse(address);
   if (parsed === null) return address;
-  return parsed instanceof ipaddr.IPv6 ? `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`)}/64` : parsed.toString();
+  return parsed instanceof ipaddr.IPv6
+    ? `${ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/64`)}/64`
+    : parsed.toString();
 }

@@ -1,0 +1,149 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import { z } from 'zod';
+import { compareCode } from '#shared/compare-code.ts';
+import { constantTimeEqual, sha256 } from '#shared/digest.ts';
+import { Refusal } from '#shared/errors.ts';
+import { sha256Text } from '#shared/names.ts';
+import { html } from '../approval-page/html.ts';
+import type { Database } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Clock } from '../platform/clock.ts';
+import { type Random, randomText } from '../platform/random.ts';
+import { insertDesktopGrant, takeDesktopGrant } from './desktop-store.ts';
+import { acceptForms } from './form-body.ts';
+import { desktopConsentBody, sendPage } from './pages.ts';
+import { lockPerson } from './people-store.ts';
+import type { RateLimits } from './rate-limit.ts';
+import type { ViewerOf, ViewerResolver } from './resolve-viewer.ts';
+import type { Sessions } from './sessions.ts';
+
+/** A code must be exchanged within this, milliseconds. */
+const CODE_LIFE_MS = 60_000;
+
+/** A redirect may only go to this computer, by literal address (RFC 8252, 7.3): a name could be resolved elsewhere. */
+const loopbackUri = z
+  .string()
+  .max(200)
+  .regex(/^http:\/\/(127\.0\.0\.1|\[::1\]):[1-9][0-9]{0,4}\/[A-Za-z0-9/_-]{0,100}$/)
+  .refine((uri) => URL.parse(uri)?.href === uri, 'not canonical');
+
+const ask = z.object({
+  code_challenge: sha256Text,
+  redirect_uri: loopbackUri,
+  state: z.string().regex(/^[A-Za-z0-9_-]{16,200}$/),
+});
+const consent = ask.extend({ answer: z.enum(['allow', 'cancel']) });
+/** RFC 7636, 4.1: 43 to 128 unreserved characters. */
+const exchange = z.strictObject({ code: sha256Text, code_verifier: z.string().regex(/^[A-Za-z0-9._~-]{43,128}$/) });
+
+export interface DesktopRoutesDeps {
+  db: Database;
+  events: Pick<EventLog, 'append'>;
+  clock: Clock;
+  random: Random;
+  resolver: Pick<ViewerResolver, 'recheck'>;
+  sessions: Pick<Sessions, 'create'>;
+  limits: Pick<RateLimits, 'desktopToken' | 'mutation'>;
+  csrfGuard: preHandlerAsyncHookHandler;
+  viewerOf: ViewerOf;
+  clientAddress: (request: FastifyRequest) => string;
+}
+
+function back(redirectUri: string, answer: Record<string, string>): string {
+  return `${redirectUri}?${new URLSearchParams(answer).toString()}`;
+}
+
+/**
+ * Sign-in of the desktop app (architecture 8b): `GET` and `POST /desktop/sign-in` in the system browser, then
+ * `POST /api/desktop/token` by the app itself.
+ */
+export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
+  const { db, events, clock, random, viewerOf, clientAddress } = deps;
+
+  return async (app: FastifyInstance) => {
+    acceptForms(app);
+
+    app.get('/desktop/sign-in', async (request, reply) => {
+      const asked = ask.safeParse(request.query);
+      if (!asked.success) {
+        const body = html`<p>The link from the desktop app is not complete. Start the sign-in there again.</p>`;
+        return sendPage(reply, { status: 400, title: 'This link does not work', body });
+      }
+      const viewer = await viewerOf(request);
+      if (viewer?.session.kind !== 'browser') {
+        const here = `/desktop/sign-in?${new URLSearchParams(asked.data).toString()}`;
+        return reply.redirect(`/sessions/login?return_to=${encodeURIComponent(here)}`, 303);
+      }
+      return sendPage(reply, {
+        status: 200,
+        title: 'Sign in the desktop app',
+        formTargets: [new URL(asked.data.redirect_uri).origin],
+        body: desktopConsentBody({
+          displayName: viewer.person.displayName,
+          username: viewer.person.username,
+          compareCode: compareCode(asked.data.code_challenge),
+          csrfToken: viewer.session.csrfToken,
+          fields: asked.data,
+        }),
+      });
+    });
+
+    app.post('/desktop/sign-in', { preHandler: deps.csrfGuard }, async (request, reply) => {
+      const viewer = await viewerOf(request);
+      if (!viewer) throw new Refusal('not_signed_in');
+      if (viewer.session.kind !== 'browser') throw new Refusal('session_kind');
+      deps.limits.mutation(viewer.person.id);
+      const answered = consent.safeParse(request.body);
+      if (!answered.success) throw new Refusal('bad_request');
+      const { redirect_uri, state, code_challenge, answer } = answered.data;
+      reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer');
+      if (answer === 'cancel') return reply.redirect(back(redirect_uri, { error: 'access_denied', state }), 303);
+      const code = randomText(random);
+      await db.transaction(async (work) => {
+        const now = await deps.resolver.recheck(work, viewer);
+        await insertDesktopGrant(work, {
+          code_hash: sha256(code),
+          person_id: now.person.id,
+          code_challenge,
+          redirect_uri,
+          auth_time: now.session.authTime,
+          expires_at: clock.now() + CODE_LIFE_MS,
+        });
+      });
+      return reply.redirect(back(redirect_uri, { code, state }), 303);
+    });
+
+    app.post('/api/desktop/token', async (request, reply) => {
+      const remoteAddr = clientAddress(request);
+      deps.limits.desktopToken(remoteAddr);
+      const asked = exchange.safeParse(request.body);
+      if (!asked.success) throw new Refusal('bad_request');
+      const { code, code_verifier: verifier } = asked.data;
+      const grant = await db.transaction((work) => takeDesktopGrant(work, sha256(code)));
+      const good =
+        grant !== null && clock.now() < grant.expires_at && constantTimeEqual(sha256(verifier), grant.code_challenge);
+      if (!good) throw new Refusal('not_signed_in', 'desktop code unknown, used, expired or of another app');
+      const session = await db.transaction(async (work) => {
+        const person = await lockPerson(work, grant.person_id);
+        if (!person) throw new Refusal('not_signed_in', 'person is gone');
+        const created = await deps.sessions.create(work, {
+          kind: 'desktop',
+          person,
+          authTime: grant.auth_time,
+          userAgent: request.headers['user-agent'] ?? '',
+          remoteAddr,
+        });
+        await events.append(work, {
+          event: 'user_logged_in',
+          username: person.username,
+          remoteAddr,
+          data: { issuer: person.issuer, subject: person.subject, session: created.handle, kind: 'desktop' },
+        });
+        return created;
+      });
+      return reply
+        .header('cache-control', 'no-store')
+        .send({ credential: session.value, expiresAt: session.expiresAt });
+    });
+  };
+}

@@ -1,0 +1,57 @@
+/** What the identity provider says about a person who has just signed in. */
+export interface Identity {
+  issuer: string;
+  subject: string;
+  /** `preferred_username`; a valid account name. */
+  username: string;
+  displayName: string;
+  email: string | null;
+  groups: string[];
+  /** When the person last proved who they are, milliseconds; 0 when the provider does not say. */
+  authTime: number;
+}
+
+/** What a sign-in has to keep until the person comes back. */
+export interface SignInSecrets {
+  state: string;
+  nonce: string;
+  codeVerifier: string;
+}
+
+/** Why a sign-in failed, as it is logged. */
+export type SignInProblem =
+  /** The provider answered with an OAuth error, for example because the person pressed Cancel. */
+  | 'refused_by_provider'
+  /** Signature, issuer, audience, nonce, expiry, `iss`: the answer is not an answer to this sign-in. */
+  | 'invalid_answer'
+  /** The provider cannot be reached or broke off. */
+  | 'provider_unreachable'
+  /** A fresh sign-in was asked for and the provider did not prove one. */
+  | 'not_fresh'
+  /** `preferred_username` is missing or cannot be a Linux account. */
+  | 'username_unusable'
+  | 'claims_unusable';
+
+export type ExchangeResult =
+  | { ok: true; identity: Identity }
+  /** `detail` is for the log only. */
+  | { ok: false; problem: SignInProblem; detail: string };
+
+/** Port: an OpenID Connect provider. Never throws for what the provider does; `provider_unreachable` is a value. */
+export interface IdentityProvider {
+  /** Where to send the browser; null while the provider cannot be reached. `fresh`: the person must sign in anew. */
+  authorizationUrl(secrets: SignInSecrets, options: { fresh: boolean }): Promise<URL | null>;
+  /**
+   * Turns the callback into an identity.
+   *
+   * @param callback the URL that the browser was sent to, with its query.
+   * @param options.fresh the sign-in must not be older than `startedAt` (milliseconds).
+   */
+  exchange(
+    callback: URL,
+    secrets: SignInSecrets,
+    options: { fresh: boolean; startedAt: number },
+  ): Promise<ExchangeResult>;
+  /** Whether the provider answers; for /healthz. */
+  healthy(): Promise<boolean>;
+}

@@ -1,0 +1,16 @@
+import type { UnitOfWork } from '../db/database.ts';
+import type { LoginAttemptsTable } from '../db/schema.ts';
+
+export async function insertLoginAttempt(work: UnitOfWork, attempt: LoginAttemptsTable): Promise<void> {
+  await work.query.insertInto('login_attempts').values(attempt).execute();
+}
+
+/** Takes an attempt out, once: of two callbacks that race, one gets nothing. */
+export async function takeLoginAttempt(work: UnitOfWork, stateHash: string): Promise<LoginAttemptsTable | null> {
+  const row = await work.query
+    .deleteFrom('login_attempts')
+    .where('state_hash', '=', stateHash)
+    .returningAll()
+    .executeTakeFirst();
+  return row ?? null;
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import { accountName } from '#shared/names.ts';
+import type { Config } from '../config/config.ts';
+import type { Database } from '../db/database.ts';
+import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
+import { listBindings } from './binding-store.ts';
+import type { Bindings } from './bindings.ts';
+import { listPeople } from './people-store.ts';
+import type { RateLimits } from './rate-limit.ts';
+import { roleOf } from './resolve-viewer.ts';
+import type { Viewer } from './viewer.ts';
+
+const personId = z.uuid();
+const claim = z.object({ account: accountName, personId });
+
+/** `people.*`: who has signed in, and what only an administrator may do about them. */
+export function createPeopleRouter(deps: {
+  db: Pick<Database, 'query'>;
+  config: Pick<Config, 'adminGroups'>;
+  bindings: Bindings;
+  limits: Pick<RateLimits, 'mutation'>;
+  countPasskeysByPerson: (query: Database['query']) => Promise<Map<string, number>>;
+  recoveryCodes: {
+    create(
+      personId: string,
+      by: { personId: string | null; username: string; remoteAddr: string | null },
+    ): Promise<{ code: string; expiresAt: number }>;
+  };
+}) {
+  const { db, bindings } = deps;
+  const change = adminProcedure.use(({ ctx, next }) => {
+    deps.limits.mutation(ctx.viewer.person.id);
+    return next({ ctx });
+  });
+  const actorOf = (viewer: Viewer) => ({ username: viewer.person.username, remoteAddr: viewer.remoteAddr });
+
+  return router({
+    list: adminViewProcedure.query(async () => {
+      const people = await listPeople(db.query);
+      const passkeys = await deps.countPasskeysByPerson(db.query);
+      const all = await listBindings(db.query);
+      const nameOf = new Map(people.map(({ id, username }) => [id, username]));
+      return people.map((person) => ({
+        id: person.id,
+        username: person.username,
+        displayName: person.displayName,
+        issuer: person.issuer,
+        subject: person.subject,
+        role: roleOf(person.groups, deps.config.adminGroups),
+        groups: [...person.groups],
+        accounts: all.filter((binding) => binding.person_id === person.id).map(({ account }) => account),
+        /** Accounts that this person claims and somebody else has. */
+        claims: all
+          .filter((binding) => binding.held_person_id === person.id)
+          .map((binding) => ({
+            account: binding.account,
+            heldAt: binding.held_at ?? 0,
+            owner: { id: binding.person_id, username: nameOf.get(binding.person_id) ?? '' },
+          })),
+        passkeys: passkeys.get(person.id) ?? 0,
+        createdAt: person.createdAt,
+        lastLoginAt: person.lastLoginAt,
+      }));
+    }),
+    /** Shown once; nobody can read it again. */
+    createRecoveryCode: change
+      .input(z.object({ personId }))
+      .mutation(({ ctx, input }) =>
+        deps.recoveryCodes.create(input.personId, { personId: ctx.viewer.person.id, ...actorOf(ctx.viewer) }),
+      ),
+    confirmBinding: change.input(claim).mutation(({ ctx, input }) => bindings.confirm(input, actorOf(ctx.viewer))),
+    rejectBinding: change.input(claim).mutation(({ ctx, input }) => bindings.reject(input, actorOf(ctx.viewer))),
+  });
+}

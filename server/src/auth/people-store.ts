@@ -1,0 +1,117 @@
+import type { Kysely } from 'kysely';
+import { z } from 'zod';
+import type { UnitOfWork } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import type { Identity } from './identity-provider.ts';
+
+const groupList = z.array(z.string());
+
+export interface Person {
+  id: string;
+  issuer: string;
+  subject: string;
+  username: string;
+  displayName: string;
+  email: string | null;
+  groups: readonly string[];
+  epoch: number;
+  createdAt: number;
+  lastLoginAt: number;
+}
+
+/** Reads the stored group list. A list that cannot be read counts as no group: nobody becomes admin by accident. */
+export function readGroups(text: string): readonly string[] {
+  try {
+    return groupList.parse(JSON.parse(text));
+  } catch {
+    return [];
+  }
+}
+
+function fromRow(row: {
+  id: string;
+  issuer: string;
+  subject: string;
+  username: string;
+  display_name: string;
+  email: string | null;
+  groups: string;
+  epoch: number;
+  created_at: number;
+  last_login_at: number;
+}): Person {
+  return {
+    id: row.id,
+    issuer: row.issuer,
+    subject: row.subject,
+    username: row.username,
+    displayName: row.display_name,
+    email: row.email,
+    groups: readGroups(row.groups),
+    epoch: row.epoch,
+    createdAt: row.created_at,
+    lastLoginAt: row.last_login_at,
+  };
+}
+
+/** Creates or updates the person behind a sign-in. The row stays locked, so that two sign-ins of one person queue. */
+export async function upsertPerson(
+  work: UnitOfWork,
+  identity: Identity,
+  fresh: { id: string; now: number },
+): Promise<{ person: Person; previousUsername: string | null }> {
+  const before = await lockPersonBySubject(work, identity);
+  const told = {
+    username: identity.username,
+    display_name: identity.displayName,
+    email: identity.email,
+    groups: JSON.stringify(identity.groups),
+    last_login_at: fresh.now,
+  };
+  const row = await work.query
+    .insertInto('people')
+    .values({
+      id: fresh.id,
+      issuer: identity.issuer,
+      subject: identity.subject,
+      epoch: 0,
+      created_at: fresh.now,
+      ...told,
+    })
+    .onConflict((conflict) => conflict.columns(['issuer', 'subject']).doUpdateSet(told))
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return { person: fromRow(row), previousUsername: before };
+}
+
+async function lockPersonBySubject(work: UnitOfWork, who: { issuer: string; subject: string }): Promise<string | null> {
+  let select = work.query
+    .selectFrom('people')
+    .select('username')
+    .where('issuer', '=', who.issuer)
+    .where('subject', '=', who.subject);
+  if (work.driver === 'postgres') select = select.forNoKeyUpdate();
+  return (await select.executeTakeFirst())?.username ?? null;
+}
+
+/**
+ * Reads a person and keeps the row from changing until the transaction ends. Not `FOR UPDATE`: rows that refer to the
+ * person are written by transactions that lock in another order.
+ */
+export async function lockPerson(work: UnitOfWork, id: string): Promise<Person | null> {
+  let select = work.query.selectFrom('people').selectAll().where('id', '=', id);
+  if (work.driver === 'postgres') select = select.forNoKeyUpdate();
+  const row = await select.executeTakeFirst();
+  return row ? fromRow(row) : null;
+}
+
+export async function findPerson(query: Kysely<Schema>, id: string): Promise<Person | null> {
+  const row = await query.selectFrom('people').selectAll().where('id', '=', id).executeTakeFirst();
+  return row ? fromRow(row) : null;
+}
+
+/** Everybody who ever signed in, by user name. */
+export async function listPeople(query: Kysely<Schema>): Promise<Person[]> {
+  const rows = await query.selectFrom('people').selectAll().orderBy('username').orderBy('id').limit(5000).execute();
+  return rows.map(fromRow);
+}

@@ -1,0 +1,106 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import type { Cookies } from './cookies.ts';
+import { acceptForms } from './form-body.ts';
+import { sendPage, signedOutBody, signInFailedBody } from './pages.ts';
+import type { RateLimits } from './rate-limit.ts';
+import type { ViewerOf } from './resolve-viewer.ts';
+import { localPath } from './return-to.ts';
+import type { Sessions } from './sessions.ts';
+import type { SignIn, SignInFailure } from './sign-in.ts';
+import { stepUpPath } from './step-up.ts';
+
+/** Words for the person; the reason itself is in the log and in the event. */
+const WORDS: Record<SignInFailure, string> = {
+  unknown_attempt: 'This sign-in is no longer valid, or it was started in another browser.',
+  refused_by_provider: 'Your identity provider did not sign you in.',
+  invalid_answer: 'The answer of your identity provider could not be verified.',
+  provider_unreachable: 'Your identity provider cannot be reached right now. Try again in a moment.',
+  not_fresh: 'You have to sign in anew for this, and your identity provider did not confirm that you did.',
+  username_unusable: 'Your user name at the identity provider cannot be used here. Ask an administrator.',
+  claims_unusable: 'Your identity provider sent incomplete details about you. Ask an administrator.',
+};
+
+const STATUS: Record<SignInFailure, number> = {
+  unknown_attempt: 400,
+  refused_by_provider: 403,
+  invalid_answer: 400,
+  provider_unreachable: 503,
+  not_fresh: 403,
+  username_unusable: 403,
+  claims_unusable: 403,
+};
+
+export interface AuthRoutesDeps {
+  signIn: SignIn;
+  sessions: Pick<Sessions, 'signOut'>;
+  cookies: Cookies;
+  limits: Pick<RateLimits, 'login' | 'callback'>;
+  csrfGuard: preHandlerAsyncHookHandler;
+  viewerOf: ViewerOf;
+  clientAddress: (request: FastifyRequest) => string;
+  config: { externalUrl: string };
+  log: { info(detail: object, message: string): void };
+}
+
+/** `GET /sessions/login`, `GET /callback`, `POST /signout`, `GET /signed-out`. */
+export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
+  const { signIn, cookies, limits, viewerOf, clientAddress } = deps;
+
+  const visitorOf = (request: FastifyRequest) => ({
+    remoteAddr: clientAddress(request),
+    userAgent: request.headers['user-agent'] ?? '',
+  });
+  const loginPath = (returnTo: string, fresh: boolean) =>
+    fresh ? stepUpPath(returnTo) : `/sessions/login?return_to=${encodeURIComponent(returnTo)}`;
+
+  return async (app: FastifyInstance) => {
+    acceptForms(app);
+
+    app.get('/sessions/login', async (request, reply) => {
+      const query = request.query as Record<string, unknown>;
+      const returnTo = localPath(query.return_to);
+      const fresh = query.step_up === '1';
+      reply.header('cache-control', 'no-store');
+      if (!fresh && (await viewerOf(request))?.session.kind === 'browser') return reply.redirect(returnTo, 303);
+      limits.login(clientAddress(request));
+      const started = await signIn.start({ returnTo, fresh, browser: cookies.readLogin(request.headers.cookie) });
+      if (started === null) {
+        const body = signInFailedBody(WORDS.provider_unreachable, loginPath(returnTo, fresh));
+        return sendPage(reply, { status: 503, title: 'Sign-in is not possible', body });
+      }
+      cookies.setLogin(reply, started.browser, started.maxAgeSeconds);
+      return reply.redirect(started.url.href, 302);
+    });
+
+    app.get('/callback', async (request, reply) => {
+      limits.callback(clientAddress(request));
+      reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer');
+      const viewer = await viewerOf(request);
+      const result = await signIn.finish({
+        callback: new URL(request.url, deps.config.externalUrl),
+        browser: cookies.readLogin(request.headers.cookie),
+        replaces:
+          viewer?.session.kind === 'browser' ? { idHash: viewer.session.idHash, personId: viewer.person.id } : null,
+        visitor: visitorOf(request),
+      });
+      if (!result.ok) {
+        deps.log.info({ failure: result.failure, detail: result.detail }, 'sign-in failed');
+        const body = signInFailedBody(WORDS[result.failure], loginPath(result.returnTo, result.fresh));
+        return sendPage(reply, { status: STATUS[result.failure], title: 'You are not signed in', body });
+      }
+      cookies.setSession(reply, result.sessionValue, result.maxAgeSeconds);
+      return reply.redirect(result.returnTo, 303);
+    });
+
+    app.post('/signout', { preHandler: deps.csrfGuard }, async (request, reply) => {
+      const viewer = await viewerOf(request);
+      if (viewer) await deps.sessions.signOut(viewer);
+      cookies.clearSession(reply);
+      return reply.redirect('/signed-out', 303);
+    });
+
+    app.get('/signed-out', async (_request, reply) =>
+      sendPage(reply, { status: 200, title: 'Goodbye', body: signedOutBody() }),
+    );
+  };
+}

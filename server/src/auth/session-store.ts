@@ -1,0 +1,118 @@
+import type { Kysely } from 'kysely';
+import type { UnitOfWork } from '../db/database.ts';
+import type { Schema, SessionsTable } from '../db/schema.ts';
+import { readGroups } from './people-store.ts';
+
+/** A session with the person behind it. */
+export interface SessionWithPerson {
+  session: SessionsTable;
+  person: {
+    id: string;
+    issuer: string;
+    subject: string;
+    username: string;
+    displayName: string;
+    groups: readonly string[];
+    epoch: number;
+  };
+}
+
+export async function insertSession(work: UnitOfWork, session: SessionsTable): Promise<void> {
+  await work.query.insertInto('sessions').values(session).execute();
+}
+
+function withPerson(query: Kysely<Schema>, idHash: string) {
+  return query
+    .selectFrom('sessions')
+    .innerJoin('people', 'people.id', 'sessions.person_id')
+    .selectAll('sessions')
+    .select([
+      'people.issuer',
+      'people.subject',
+      'people.username',
+      'people.display_name',
+      'people.groups',
+      'people.epoch as current_epoch',
+    ])
+    .where('sessions.id_hash', '=', idHash);
+}
+
+type Row = NonNullable<Awaited<ReturnType<ReturnType<typeof withPerson>['executeTakeFirst']>>>;
+
+function fromRow(row: Row): SessionWithPerson {
+  const { issuer, subject, username, display_name, groups, current_epoch, ...session } = row;
+  return {
+    session,
+    person: {
+      id: session.person_id,
+      issuer,
+      subject,
+      username,
+      displayName: display_name,
+      groups: readGroups(groups),
+      epoch: current_epoch,
+    },
+  };
+}
+
+export async function findSession(query: Kysely<Schema>, idHash: string): Promise<SessionWithPerson | null> {
+  const row = await withPerson(query, idHash).executeTakeFirst();
+  return row ? fromRow(row) : null;
+}
+
+/** Reads a session and its person and keeps both from changing until the transaction ends. */
+export async function lockSession(work: UnitOfWork, idHash: string): Promise<SessionWithPerson | null> {
+  let select = withPerson(work.query, idHash);
+  if (work.driver === 'postgres') select = select.forShare();
+  const row = await select.executeTakeFirst();
+  return row ? fromRow(row) : null;
+}
+
+/** Notes activity; never moves backwards and never revives. */
+export async function touchSession(query: Kysely<Schema>, idHash: string, now: number): Promise<void> {
+  await query
+    .updateTable('sessions')
+    .set({ last_seen_at: now })
+    .where('id_hash', '=', idHash)
+    .where('last_seen_at', '<', now)
+    .where('revoked_at', 'is', null)
+    .execute();
+}
+
+/** Sessions of a person that are neither revoked nor past `expires_at`, newest first. */
+export async function listSessions(query: Kysely<Schema>, personId: string, now: number): Promise<SessionsTable[]> {
+  return query
+    .selectFrom('sessions')
+    .selectAll()
+    .where('person_id', '=', personId)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .orderBy('created_at', 'desc')
+    .limit(500)
+    .execute();
+}
+
+/** Ends sessions of one person. Returns the handles of those that were not ended before. */
+export async function revokeSessions(
+  work: UnitOfWork,
+  which: { personId: string; handle?: string; idHash?: string; exceptHandle?: string },
+  now: number,
+): Promise<string[]> {
+  let update = work.query
+    .updateTable('sessions')
+    .set({ revoked_at: now })
+    .where('person_id', '=', which.personId)
+    .where('revoked_at', 'is', null);
+  if (which.handle !== undefined) update = update.where('handle', '=', which.handle);
+  if (which.idHash !== undefined) update = update.where('id_hash', '=', which.idHash);
+  if (which.exceptHandle !== undefined) update = update.where('handle', '!=', which.exceptHandle);
+  return (await update.returning('handle').execute()).map(({ handle }) => handle);
+}
+
+/** Forgets what can have no effect any more: expired attempts, ceremonies, grants and codes, sessions ended before `olderThan`. */
+export async function sweep(query: Kysely<Schema>, now: number, olderThan: number): Promise<void> {
+  await query.deleteFrom('login_attempts').where('expires_at', '<=', now).execute();
+  await query.deleteFrom('ceremonies').where('expires_at', '<=', now).execute();
+  await query.deleteFrom('desktop_grants').where('expires_at', '<=', now).execute();
+  await query.deleteFrom('sessions').where('expires_at', '<=', olderThan).execute();
+}
