@@ -121,10 +121,12 @@ export async function newApprover(server: Server, username: string): Promise<Per
 /** The code that a person reads on their terminal. */
 export const CODE = /\b[A-HJ-NP-Z]{6}-[0-9]{6}\b/;
 
-/** Waits until the server knows a request that is pending, and gives its code. */
-export async function pendingCode(server: Server, username: string): Promise<string> {
+/** Waits until the server knows a pending request of a user whose record mentions `what`, and gives its code. */
+export async function pendingCode(server: Server, username: string, what = ''): Promise<string> {
   return until(`a request of ${username}`, () => {
-    const row = server.data.challenges().findLast((c) => c.username === username && c.status === 'pending');
-    return row?.user_code;
+    const found = server.data
+      .challenges()
+      .findLast((row) => row.username === username && row.status === 'pending' && row.record.includes(what));
+    return found?.user_code;
   });
 }

@@ -36,6 +36,7 @@ export interface ChallengeRow {
   status: 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled';
   created_at: number;
   expires_at: number;
+  policy_version: string;
   verdict: string | null;
   class: string | null;
   reason: string | null;

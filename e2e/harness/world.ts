@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import type { EventRecord } from '#shared/events.ts';
+import { type Host, type Lab, type LabUser, openLab, whyNoLab } from './lab.ts';
+import { CODE, newApprover, type Person } from './person.ts';
+import type { Terminal } from './pty.ts';
+import { until } from './run.ts';
+import { type ChallengeRow, enrolmentToken, type Server, type ServerOptions, startServer } from './server.ts';
+
+/** Everything there is: the lab, the server, hosts that are enrolled and gated, people with passkeys. */
+export interface World {
+  readonly lab: Lab;
+  readonly server: Server;
+  host(name?: string): Host;
+  person(name: string): Person;
+  /** Boots one more host, enrols it and puts identree into its PAM stacks. */
+  addHost(name: string, options?: { serverAddress?: string; pam?: string | null }): Promise<Host>;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions extends ServerOptions {
+  hosts?: readonly string[];
+  people?: readonly string[];
+}
+
+export const SERVER_URL = (server: Server): string => server.url;
+
+/** Enrols a booted host with a fresh token and starts its agent. */
+export async function enrol(host: Host, server: Server, name = host.name): Promise<void> {
+  const token = await enrolmentToken(server, `${name}.example.com`);
+  const result = await host.exec(['identree', 'enroll', '--server', server.url, '--token', '-'], { input: `${token}\n` });
+  if (result.code !== 0) throw new Error(`enroll on ${host.name}: exit ${result.code}\n${result.stdout}${result.stderr}`);
+  await host.sh('systemctl restart identree-agent');
+  await until(`the agent on ${host.name}`, async () => (await host.exec(['test', '-S', '/run/identree/agent.sock'])).code === 0);
+}
+
+/** Puts identree into the PAM stacks, as an operator does. */
+export async function gate(host: Host, services = 'sudo,sudo-i'): Promise<void> {
+  await host.sh(`identree setup --pam ${services}`);
+}
+
+export async function openWorld(options: WorldOptions = {}): Promise<World> {
+  const lab = await openLab();
+  try {
+    const hosts = new Map<string, Host>();
+    const people = new Map<string, Person>();
+    const names = options.hosts ?? ['web1'];
+    const [server, booted] = await Promise.all([startServer(lab, options), Promise.all(names.map((name) => lab.up(name)))]);
+    for (const host of booted) hosts.set(host.name, host);
+    await Promise.all([
+      ...booted.map(async (host) => {
+        await enrol(host, server);
+        await gate(host);
+      }),
+      ...(options.people ?? ['alice', 'bob', 'olga']).map(async (name) => {
+        people.set(name, await newApprover(server, name));
+      }),
+    ]);
+    return {
+      lab,
+      server,
+      host: (name = names[0] ?? 'web1') => hosts.get(name)!,
+      person: (name) => people.get(name)!,
+      async addHost(name, { serverAddress, pam = 'sudo,sudo-i' } = {}) {
+        const host = await lab.up(name, serverAddress ? { serverAddress } : {});
+        hosts.set(name, host);
+        await enrol(host, server);
+        if (pam) await gate(host, pam);
+        return host;
+      },
+      async close() {
+        if (process.env.SHOW_LOGS) {
+          for (const host of hosts.values()) {
+            const log = await host.exec(['journalctl', '-u', 'identree-agent', '--no-pager', '-n', '80']);
+            process.stderr.write(`--- ${host.name}\n${log.stdout}`);
+          }
+        }
+        for (const person of people.values()) person.web.close();
+        await server.close();
+        await lab.close();
+      },
+    };
+  } catch (error) {
+    await lab.close();
+    throw error;
+  }
+}
+
+/** A command line of sudo that leaves a mark when, and only when, it ran. */
+export interface Asked {
+  terminal: Terminal;
+  /** What a person reads. */
+  code: string;
+  row: () => ChallengeRow;
+  events: () => EventRecord[];
+}
+
+let marks = 0;
+
+/** A path that no other test uses; on the disk of the host, so that it can be looked at from outside. */
+export const mark = (): string => `/srv/mark-${process.pid}-${++marks}`;
+
+/** Types a command and waits for the code on the screen. */
+export async function ask(
+  world: World,
+  host: Host,
+  user: LabUser,
+  command: readonly string[],
+  options?: Parameters<Host['terminal']>[2],
+): Promise<Asked> {
+  const terminal = host.terminal(user, command, options);
+  const [code] = await terminal.see(CODE);
+  return asked(world, terminal, code);
+}
+
+/** The same for a terminal that is open already. */
+export function asked(world: World, terminal: Terminal, code: string): Asked {
+  return {
+    terminal,
+    code,
+    row: () => {
+      const row = world.server.data.challenge(code);
+      if (!row) throw new Error(`the server does not know ${code}`);
+      return row;
+    },
+    events: () => world.server.data.events({ code }),
+  };
+}
+
+export const eventNames = (request: Asked): string[] => request.events().map(({ event }) => event);
+
+/** Waits until the server has written these events about a request, in this order and no others. */
+export async function eventsBecome(request: Asked, names: readonly string[], timeoutMs = 5000): Promise<void> {
+  await until(`the events ${names.join(', ')}; there are: ${eventNames(request).join(', ')}`, () => {
+    return eventNames(request).join() === names.join();
+  }, timeoutMs).catch(() => {
+    throw new Error(`expected the events ${names.join(', ')}; there are ${eventNames(request).join(', ')}`);
+  });
+}
+
+/** Reason to skip a real-host test, for the `skip` option of node:test. */
+export const skip: string | false = whyNoLab() ?? false;
+
+export const repository = join(import.meta.dirname, '../..');

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { Host } from '../harness/lab.ts';
+import { CODE, granted } from '../harness/person.ts';
+import { until } from '../harness/run.ts';
+import { type Asked, ask, asked, eventsBecome, mark, openWorld, skip, type World } from '../harness/world.ts';
+
+const SHELL = ['bash', '--norc', '--noprofile', '-i'] as const;
+
+/** Process ids of the sudo that was started with these words. */
+async function sudoPids(host: Host, words: string): Promise<string[]> {
+  const found = await host.exec(['pgrep', '-x', '-f', `sudo ${words}`]);
+  return found.stdout.split('\n').filter((pid) => pid !== '');
+}
+
+/** The request is over on the server, and nobody on the host works on it any more. */
+async function gone(request: Asked, host: Host, file: string): Promise<void> {
+  await eventsBecome(request, ['challenge_created', 'challenge_cancelled']);
+  assert.equal(request.row().status, 'cancelled');
+  await until('the end of sudo', async () => (await sudoPids(host, `touch ${file}`)).length === 0);
+  assert.equal(host.exists(file), false);
+}
+
+describe('sudo on a real host: the person goes away or types on', { concurrency: 4 }, () => {
+  let world: World;
+  before(async () => {
+    if (!skip) world = await openWorld();
+  });
+  after(() => world?.close());
+
+  test('Ctrl-C while waiting: refused at once, terminal restored, challenge gone', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const script = `stty -a; stty -g; sudo touch ${file}; echo rc=$?; stty -g`;
+    const request = await ask(world, host, 'alice', ['bash', '-c', script]);
+    const typedAt = performance.now();
+    request.terminal.type('\x03');
+    await request.terminal.see(/rc=1/);
+    assert.ok(performance.now() - typedAt < 5000, 'well before the request expires');
+    assert.equal(await request.terminal.exit, 0);
+    const modes = request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm);
+    assert.equal(modes?.length, 2);
+    assert.equal(modes?.[0], modes?.[1]);
+    assert.match(request.terminal.text(), /Cancelled/);
+    await gone(request, host, file);
+    const late = await world.person('alice').mutate('challenges.deny', { challengeId: request.row().id, reason: null });
+    assert.equal(late.ok, false, 'a cancelled request takes no decision');
+  });
+
+  test('an approval that comes after Ctrl-C runs nothing', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    const alice = world.person('alice');
+    const page = await alice.open(request.code);
+    const assertion = alice.assert(page);
+    request.terminal.type('\x03');
+    assert.equal(await request.terminal.exit, 1);
+    await gone(request, host, file);
+    const late = await alice.mutate('challenges.approve', {
+      challengeId: page.view.id,
+      assertion,
+      confirmTruncated: false,
+    });
+    assert.equal(late.ok, false);
+    assert.equal(host.exists(file), false);
+  });
+
+  test('terminal closed: cancelled', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    request.terminal.hangUp();
+    await gone(request, host, file);
+  });
+
+  test('terminal closed under an interactive shell: cancelled', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = host.terminal('alice', SHELL);
+    terminal.type(`sudo touch ${file}\r`);
+    const [code] = await terminal.see(CODE);
+    terminal.hangUp();
+    await gone(asked(world, terminal, code), host, file);
+  });
+
+  test('sudo killed: cancelled, terminal restored', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const script = `stty -g; sudo touch ${file}; sleep 1; stty -g`;
+    const request = await ask(world, host, 'alice', ['bash', '-c', script]);
+    const pids = await sudoPids(host, `touch ${file}`);
+    assert.equal(pids.length, 1);
+    await host.sh(`kill -KILL ${pids[0]}`);
+    await gone(request, host, file);
+    await request.terminal.exit;
+    const modes = request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm);
+    assert.equal(modes?.length, 2);
+    assert.equal(modes?.[0], modes?.[1]);
+  });
+
+  test('sudo killed under a subreaper: cancelled', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const command = ['/usr/local/lib/lab/labsubreaper', 'bash', '-c', `sudo touch ${file}; sleep 1`];
+    const request = await ask(world, host, 'alice', command);
+    const [pid] = await sudoPids(host, `touch ${file}`);
+    await host.sh(`kill -KILL ${pid}`);
+    await gone(request, host, file);
+  });
+
+  test('sudo ended by SIGTERM: nothing runs', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    const [pid] = await sudoPids(host, `touch ${file}`);
+    await host.sh(`kill -TERM ${pid}`);
+    await until('the end of the request', () => request.row().status === 'cancelled', 10_000);
+    assert.notEqual(await request.terminal.exit, 0);
+    assert.equal(host.exists(file), false);
+  });
+
+  test('background `sudo x &` reads no keys of the foreground', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = host.terminal('bob', SHELL);
+    terminal.type(`sudo touch ${file} &\r`);
+    const [code] = await terminal.see(CODE);
+    // Keys meant for the shell, among them the one that would cancel a sudo in the foreground.
+    terminal.type('cat\r');
+    terminal.type('typed for cat\r');
+    await terminal.see(/typed for cat\s+typed for cat/);
+    terminal.type('\x03');
+    terminal.type('echo still-$((40+2))\r');
+    await terminal.see(/still-42/);
+    const request = asked(world, terminal, code);
+    assert.equal(request.row().status, 'pending');
+    granted(await world.person('bob').approve(code));
+    await until('the command', () => host.exists(file));
+    terminal.type('exit\r');
+    await terminal.exit;
+  });
+
+  test('brought to the foreground, Ctrl-C cancels; the shell keeps its modes', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = host.terminal('bob', SHELL);
+    terminal.type('stty -g\r');
+    await terminal.see(/[0-9a-f]+(:[0-9a-f]+)+/);
+    terminal.type(`sudo touch ${file} &\r`);
+    const [code] = await terminal.see(CODE);
+    terminal.type('fg\r');
+    await terminal.see(/fg\s+sudo touch/);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    terminal.type('\x03');
+    await gone(asked(world, terminal, code), host, file);
+    terminal.type('stty -g; echo over\r');
+    await terminal.see(/^over/m);
+    const modes = [...new Set(terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm))];
+    assert.equal(modes.length, 1);
+    terminal.hangUp();
+  });
+
+  test('type-ahead and paste never reach a shell, and decide nothing', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = host.terminal('alice', SHELL);
+    const typed = `/home/alice/typed-${process.pid}`;
+    // Typed before sudo asks: the first command sleeps, the rest waits in the terminal's queue.
+    terminal.type(`sleep 1; sudo touch ${file}\r`);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    terminal.type(`touch ${typed}-ahead\r`);
+    const [code] = await terminal.see(CODE);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // A pasted script, while sudo waits.
+    terminal.type(`y\ryes\r\ntouch ${typed}-pasted\r`);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const request = asked(world, terminal, code);
+    assert.equal(request.row().status, 'pending');
+    granted(await world.person('alice').approve(code));
+    await until('the command', () => host.exists(file));
+    terminal.type('echo at-$((40+2))\r');
+    await terminal.see(/at-42/);
+    assert.equal(host.exists(`${typed}-ahead`), false);
+    assert.equal(host.exists(`${typed}-pasted`), false);
+    assert.doesNotMatch(terminal.text(), /command not found/);
+    terminal.hangUp();
+  });
+});

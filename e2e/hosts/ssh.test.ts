@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { localTerminal } from '../harness/lab.ts';
+import { CODE, granted } from '../harness/person.ts';
+import type { Terminal } from '../harness/pty.ts';
+import { must, until } from '../harness/run.ts';
+import { asked, eventsBecome, gate, mark, openWorld, skip, type World } from '../harness/world.ts';
+
+describe('ssh to a real host', { concurrency: 3 }, () => {
+  let world: World;
+  let key: string;
+  before(async () => {
+    if (skip) return;
+    world = await openWorld();
+    const host = world.host();
+    await gate(host, 'sudo,sudo-i,sshd');
+    key = join(world.lab.dir, 'id');
+    await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+    const authorized = await readFile(`${key}.pub`, 'utf8');
+    await host.write('/home/bob/.ssh/authorized_keys', authorized, 0o600);
+    await host.sh('chown -R bob:bob /home/bob/.ssh; chmod 700 /home/bob/.ssh');
+    await host.write(
+      '/etc/ssh/sshd_config.d/10-lab.conf',
+      'Match User bob\n  AuthenticationMethods publickey,keyboard-interactive:pam\n',
+    );
+    await host.sh('sshd -t; systemctl reload ssh');
+  });
+  after(() => world?.close());
+
+  const ssh = (user: string, command: readonly string[], options: readonly string[] = []): Promise<Terminal> =>
+    localTerminal([
+      'ssh',
+      ...['-F', 'none', '-tt', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+      ...['-o', 'LogLevel=ERROR', '-o', 'IdentitiesOnly=yes', '-o', 'NumberOfPasswordPrompts=1', ...options],
+      `${user}@${world.host().address}`,
+      ...command,
+    ]);
+  const interactive = ['-o', 'PreferredAuthentications=keyboard-interactive'];
+
+  test('keyboard-interactive: the link is shown before the wait, approved, logged in', { skip }, async () => {
+    const terminal = await ssh('alice', ['id', '-un'], interactive);
+    const [code] = await terminal.see(CODE);
+    await terminal.see(new RegExp(`${world.server.url}/approve/${code}[\\s\\S]*(Enter|Password)`));
+    const request = asked(world, terminal, code);
+    assert.equal(request.row().status, 'pending');
+    const record = JSON.parse(request.row().record) as { gate: string; service: string; mode: string; origin: string };
+    assert.equal(record.gate, 'ssh');
+    assert.equal(record.service, 'sshd');
+    assert.equal(record.mode, 'login');
+    assert.match(record.origin, new RegExp(world.lab.serverAddress.replaceAll('.', '\\.')));
+    terminal.type('\r');
+    granted(await world.person('alice').approve(code));
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.match(terminal.text(), /^alice$/m);
+    await eventsBecome(request, ['challenge_created', 'challenge_approved', 'challenge_outcome']);
+  });
+
+  test('approved first, Enter afterwards: logged in', { skip }, async () => {
+    const terminal = await ssh('alice', ['id', '-un'], interactive);
+    const [code] = await terminal.see(CODE);
+    granted(await world.person('alice').approve(code));
+    await terminal.see(/Password:|Enter/);
+    terminal.type('\r');
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.match(terminal.text(), /^alice$/m);
+  });
+
+  test('Enter without an approval, then denied: not logged in', { skip }, async () => {
+    const terminal = await ssh('alice', ['id', '-un'], interactive);
+    const [code] = await terminal.see(CODE);
+    terminal.type('\r');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(terminal.code(), null, 'still waiting');
+    granted(await world.person('olga').deny(code, 'who are you'));
+    assert.equal(await terminal.exit, 255);
+    assert.match(terminal.text(), /Permission denied/);
+    assert.doesNotMatch(terminal.text(), /^alice$/m);
+    await eventsBecome(asked(world, terminal, code), ['challenge_created', 'challenge_rejected']);
+  });
+
+  test('whatever is typed at the prompt is no approval', { skip }, async () => {
+    const terminal = await ssh('alice', ['id', '-un'], interactive);
+    const [code] = await terminal.see(CODE);
+    terminal.type('approved\r');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal(asked(world, terminal, code).row().status, 'pending');
+    granted(await world.person('alice').deny(code));
+    assert.equal(await terminal.exit, 255);
+  });
+
+  test('unknown user over SSH: no challenge, and the same words', { skip }, async () => {
+    const before = world.server.data.lastSeq();
+    const challenges = world.server.data.challenges().filter(({ username }) => username === 'nosuch').length;
+    const terminal = await ssh('nosuch', ['id'], interactive);
+    await Promise.race([terminal.exit, terminal.see(/Password:/).then(() => terminal.type('\r'))]);
+    assert.equal(await terminal.exit, 255);
+    assert.match(terminal.text(), /Permission denied/);
+    assert.doesNotMatch(terminal.text(), CODE);
+    assert.equal(challenges, 0);
+    assert.ok(!world.server.data.events({ after: before }).some(({ username }) => username === 'nosuch'));
+    assert.ok(!world.server.data.challenges().some(({ username }) => username === 'nosuch'));
+  });
+
+  test('as a second factor after the key', { skip }, async () => {
+    const terminal = await ssh('bob', ['id', '-un'], ['-i', key]);
+    const [code] = await terminal.see(CODE);
+    terminal.type('\r');
+    granted(await world.person('bob').approve(code));
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.match(terminal.text(), /^bob$/m);
+  });
+
+  test('the person goes away during the wait: the request is withdrawn', { skip }, async () => {
+    const terminal = await ssh('alice', ['id', '-un'], interactive);
+    const [code] = await terminal.see(CODE);
+    const request = asked(world, terminal, code);
+    terminal.hangUp();
+    await until('the request to be withdrawn', () => request.row().status === 'cancelled', 60_000);
+  });
+
+  test('sudo over ssh on a pty: Ctrl-C reaches the host, the approval continues by itself', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = await ssh('bob', [`sudo touch ${file}; echo first=$?; sudo touch ${file}; echo second=$?`], ['-i', key]);
+    const [login] = await terminal.see(CODE);
+    terminal.type('\r');
+    granted(await world.person('bob').approve(login));
+    const [, first = ''] = await terminal.see(/[A-Z]{6}-\d{6}[\s\S]*?sudo[\s\S]*?([A-HJ-NP-Z]{6}-\d{6})/).catch(() => terminal.see(new RegExp(`(?!${login})([A-HJ-NP-Z]{6}-\\d{6})`)));
+    assert.notEqual(first, login);
+    terminal.type('\x03');
+    await terminal.see(/first=1/);
+    assert.equal(host.exists(file), false);
+    const second = await until('the second request', () => {
+      const codes = terminal.text().match(new RegExp(CODE, 'g')) ?? [];
+      return codes.findLast((code) => code !== login && code !== first);
+    });
+    const record = JSON.parse(asked(world, terminal, second).row().record) as { origin: string | null };
+    assert.match(String(record.origin), /10\.77\./);
+    granted(await world.person('bob').approve(second));
+    await terminal.see(/second=0/);
+    assert.equal(host.exists(file), true);
+  });
+});
