@@ -1,0 +1,170 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type AllowedSkip,
+  closingLine,
+  count,
+  formatResult,
+  refuseUnexpectedSkips,
+  type StageReport,
+  type TestResult,
+} from './testing/results.ts';
+import { endAll, runReporting } from './testing/run-stage.ts';
+import { isThere, setUp } from './testing/setup.ts';
+import { listStages, pickStages, type Stage, type Step, stageOfFiles } from './testing/stages.ts';
+
+/**
+ * `npm test`: everything, or the stages or test files that are named. The last line is `N passed, N failed, N skipped`;
+ * whole outputs are in test-results/.
+ */
+
+const root = join(import.meta.dirname, '..');
+const outputFolder = join(root, 'test-results');
+const args = process.argv.slice(2);
+const long = args.includes('--long');
+const names = args.filter((arg) => !arg.startsWith('--'));
+/** The whole run ends by then, whatever hangs. */
+const deadline = Date.now() + (long ? 6 * 3600 : 20 * 60) * 1000;
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
+
+function chosenStages(): Stage[] {
+  const files = names.filter((name) => name.includes('/') && existsSync(join(root, name)));
+  const all = listStages(root, { long });
+  const picked = pickStages(
+    all,
+    names.filter((name) => !files.includes(name)),
+  );
+  if (!picked.ok) {
+    process.stderr.write(`there is no stage "${picked.unknown}". Stages: ${all.map(({ name }) => name).join(', ')}\n`);
+    process.exit(64);
+  }
+  if (files.length === 0) return picked.stages;
+  return [...(names.length > files.length ? picked.stages : []), stageOfFiles(files)];
+}
+
+async function runStep(stage: Stage, step: Step, onResult: (result: TestResult) => void): Promise<void> {
+  const started = Date.now();
+  let reported = 0;
+  let failed = 0;
+  const outcome = await runReporting({
+    command: step.command,
+    args: step.args,
+    cwd: root,
+    env: { ...process.env, ...step.env, ...(long ? { IDENTREE_TEST_LONG: '1' } : {}), FORCE_COLOR: '0', NO_COLOR: '1' },
+    logFile: join(outputFolder, `${stage.name}.log`),
+    limitMs: Math.max(1000, Math.min(stage.limitSeconds * 1000, deadline - Date.now())),
+    onResult: (result) => {
+      reported += 1;
+      if (result.status === 'failed') failed += 1;
+      onResult(result);
+    },
+  });
+  const durationMs = Date.now() - started;
+  const name = [step.check ?? stage.name];
+  const base = { name, file: null, durationMs };
+  if (outcome.problem !== null) onResult({ ...base, status: 'failed', detail: `${outcome.problem}\n${outcome.tail}` });
+  else if (step.check !== null) {
+    onResult({
+      ...base,
+      status: outcome.code === 0 ? 'passed' : 'failed',
+      detail: outcome.code === 0 ? null : outcome.tail,
+    });
+  } else if (reported === 0)
+    onResult({ ...base, status: 'failed', detail: `no test reported anything\n${outcome.tail}` });
+  else if (outcome.code !== 0 && failed === 0) {
+    onResult({
+      ...base,
+      status: 'failed',
+      detail: `exit code ${outcome.code} although no test failed\n${outcome.tail}`,
+    });
+  }
+}
+
+async function runStage(stage: Stage): Promise<StageReport> {
+  const started = Date.now();
+  const results: TestResult[] = [];
+  const report = (): StageReport => ({ stage: stage.name, results, durationMs: Date.now() - started });
+  const missing = stage.needs.filter((program) => !isThere(program));
+  const single = (status: TestResult['status'], detail: string): StageReport => {
+    results.push({ name: [stage.name], file: null, status, durationMs: 0, detail });
+    return report();
+  };
+  if (missing.length > 0) return single('skipped', `this machine has no ${missing.join(', ')}`);
+  if (stage.steps.length === 0) return single('failed', 'there are no tests');
+  if (Date.now() >= deadline) return single('failed', 'no time was left to run it');
+  const ticker = setInterval(
+    () => print(`  ${stage.name}: ${closingLine([report()])} so far, ${seconds(Date.now() - started)}`),
+    30_000,
+  );
+  for (const step of stage.steps) {
+    await runStep(stage, step, (result) => {
+      results.push(result);
+      if (result.status === 'failed') print(`  failed: ${result.name.join(' > ')}`);
+    });
+  }
+  clearInterval(ticker);
+  return report();
+}
+
+function printDetails(reports: readonly StageReport[]): void {
+  const with_ = (status: TestResult['status']) =>
+    reports.flatMap(({ stage, results }) =>
+      results.filter((result) => result.status === status).map((result) => ({ stage, ...result })),
+    );
+  const failures = with_('failed');
+  for (const [index, { stage, name, file, detail }] of failures.entries()) {
+    print(`\n${index + 1}) [${stage}] ${name.join(' > ')}${file ? `\n   ${file.replace(`${root}/`, '')}` : ''}`);
+    const lines = (detail ?? '').trimEnd().split('\n');
+    for (const line of lines.slice(0, 80)) print(`   ${line}`);
+    if (lines.length > 80) print(`   … ${lines.length - 80} more lines; see test-results/results.jsonl`);
+  }
+  const skips = new Map<string, number>();
+  for (const { stage, name, detail } of with_('skipped')) {
+    const line = `[${stage}] ${detail ?? name.join(' > ')}`;
+    skips.set(line, (skips.get(line) ?? 0) + 1);
+  }
+  if (skips.size > 0) print('\nSkipped:');
+  for (const [line, times] of skips) print(`  ${times > 1 ? `${times} × ` : ''}${line}`);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    endAll('SIGKILL');
+    process.exit(signal === 'SIGINT' ? 130 : 143);
+  });
+}
+
+const stages = chosenStages();
+rmSync(outputFolder, { recursive: true, force: true });
+mkdirSync(outputFolder, { recursive: true });
+const started = Date.now();
+setUp(
+  stages.map(({ name }) => name),
+  long,
+);
+let reports: StageReport[] = [];
+for (const stage of stages) {
+  print(`${stage.name} …`);
+  const report = await runStage(stage);
+  reports.push(report);
+  print(`${stage.name}: ${closingLine([report])} (${seconds(report.durationMs)})`);
+}
+if (process.env.CI === 'true') {
+  const allowed = JSON.parse(readFileSync(join(root, 'scripts/allowed-skips.json'), 'utf8')) as AllowedSkip[];
+  reports = refuseUnexpectedSkips(reports, allowed);
+}
+writeFileSync(
+  join(outputFolder, 'results.jsonl'),
+  reports
+    .flatMap(({ results }) => results.map(formatResult))
+    .join('')
+    .replaceAll('\u001e', ''),
+);
+printDetails(reports);
+print(`\n${seconds(Date.now() - started)}`);
+print(closingLine(reports));
+process.exitCode = count(reports).failed > 0 ? 1 : 0;

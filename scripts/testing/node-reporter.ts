@@ -1,0 +1,19 @@
+import { createNodeCollector, type NodeTestEvent } from './node-results.ts';
+import { formatResult } from './results.ts';
+
+type ReporterEvent =
+  | { type: 'test:pass' | 'test:fail'; data: NodeTestEvent }
+  | { type: 'test:stdout' | 'test:stderr'; data: { message: string } }
+  | { type: 'other' };
+
+/** A reporter for `node --test`: one result per line, and what tests print in between. */
+export default async function* report(source: AsyncIterable<ReporterEvent>): AsyncGenerator<string> {
+  const collect = createNodeCollector();
+  for await (const event of source) {
+    if (event.type === 'test:pass' || event.type === 'test:fail') {
+      for (const result of collect(event.type === 'test:pass', event.data)) yield formatResult(result);
+    } else if (event.type === 'test:stdout' || event.type === 'test:stderr') {
+      yield event.data.message.endsWith('\n') ? event.data.message : `${event.data.message}\n`;
+    }
+  }
+}

@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { TestResult } from './results.ts';
+import { runReporting } from './run-stage.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'identree-runner-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const reporter = join(import.meta.dirname, 'node-reporter.ts');
+
+async function run(files: Record<string, string>, limitMs = 30_000) {
+  const results: TestResult[] = [];
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const outcome = await runReporting({
+    command: process.execPath,
+    args: ['--test', `--test-reporter=${reporter}`, ...Object.keys(files).map((name) => join(folder, name))],
+    cwd: folder,
+    env,
+    logFile: join(folder, 'log'),
+    limitMs,
+    onResult: (result) => results.push(result),
+  });
+  return { ...outcome, results, lines: results.map(({ name, status }) => `${status}: ${name.join(' > ')}`).sort() };
+}
+
+test('leaves are counted, parents are not, and every kind of ending has its place', async () => {
+  const { lines, code, results } = await run({
+    'kinds.mjs': `
+      import { describe, test, before } from 'node:test';
+      test('plain', () => { console.log('noise'); });
+      test('broken', () => { throw new Error('the reason'); });
+      test.skip('left out');
+      test('left out in words', (t) => t.skip('no moon'));
+      test.todo('later');
+      test('later and failing', { todo: 'soon' }, () => { throw new Error('x'); });
+      describe('suite', () => {
+        test('inner', () => {});
+        describe('deeper', () => { test('innermost', () => { throw new Error('deep'); }); });
+      });
+      test('parent', async (t) => { await t.test('child', () => {}); await t.test('other child', () => {}); });
+      test('parent that fails itself', async (t) => { await t.test('fine', () => {}); throw new Error('own fault'); });
+      describe('hook', () => { before(() => { throw new Error('hook'); }); test('never ran', () => {}); });
+      test('cancelled', { timeout: 200 }, async (t) => { await t.test('unfinished', () => new Promise((r) => setTimeout(r, 20_000).unref())); });
+    `,
+  });
+  assert.deepEqual(lines, [
+    'failed: broken',
+    'failed: cancelled',
+    'failed: cancelled > unfinished',
+    'failed: hook',
+    'failed: hook > never ran',
+    'failed: parent that fails itself',
+    'failed: suite > deeper > innermost',
+    'passed: parent > child',
+    'passed: parent > other child',
+    'passed: parent that fails itself > fine',
+    'passed: plain',
+    'passed: suite > inner',
+    'skipped: later',
+    'skipped: later and failing',
+    'skipped: left out',
+    'skipped: left out in words',
+  ]);
+  assert.equal(code, 1);
+  assert.match(results.find(({ name }) => name[0] === 'broken')?.detail ?? '', /the reason/);
+  assert.equal(results.find(({ name }) => name[0] === 'left out in words')?.detail, 'no moon');
+});
+
+test('a file that cannot be loaded and one that crashes are failures', async () => {
+  const { results } = await run({
+    'syntax.mjs': 'import test from "node:test"; test("never", () => {}); }',
+    'crash.mjs': 'import test from "node:test"; test("crash", () => process.kill(process.pid, "SIGKILL"));',
+    'fine.mjs': 'import test from "node:test"; test("fine", () => {});',
+  });
+  assert.equal(results.filter(({ status }) => status === 'failed').length, 2);
+  assert.equal(results.filter(({ status }) => status === 'passed').length, 1);
+});
+
+test('a program that never ends is ended, with everything that it started', async () => {
+  const started = Date.now();
+  const outcome = await runReporting({
+    command: 'sh',
+    args: ['-c', 'sleep 300 & echo begun; sleep 300'],
+    cwd: folder,
+    env: process.env,
+    logFile: join(folder, 'log'),
+    limitMs: 500,
+    onResult: () => assert.fail('nothing was reported'),
+  });
+  assert.match(outcome.problem ?? '', /took longer than/);
+  assert.equal(outcome.tail, 'begun');
+  assert.ok(Date.now() - started < 60_000);
+});
+
+test('a program that is not there is told, not thrown', async () => {
+  const outcome = await runReporting({
+    command: '/nonexistent',
+    args: [],
+    cwd: folder,
+    env: {},
+    logFile: join(folder, 'log'),
+    limitMs: 5000,
+    onResult: () => {},
+  });
+  assert.match(outcome.problem ?? '', /could not be started/);
+});

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { parseResult, type TestResult } from './results.ts';
+
+export interface Run {
+  command: string;
+  args: readonly string[];
+  cwd: string;
+  env: NodeJS.ProcessEnv;
+  /** Everything that the program prints goes here. */
+  logFile: string;
+  limitMs: number;
+  onResult: (result: TestResult) => void;
+}
+
+/** Process groups under way; they are ended when this process is. */
+const running = new Set<number>();
+
+/** Ends everything that was started here and still runs. */
+export function endAll(signal: NodeJS.Signals): void {
+  for (const pid of running) endGroup(pid, signal);
+}
+
+function endGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // Already gone.
+  }
+}
+
+/**
+ * Runs a program that reports results on its standard output. Never throws for what the program does: a crash, a
+ * missing program and one that takes too long are told by `problem`.
+ */
+export function runReporting(run: Run): Promise<{ code: number | null; problem: string | null; tail: string }> {
+  return new Promise((resolve) => {
+    const log = createWriteStream(run.logFile, { flags: 'a' });
+    const child = spawn(run.command, run.args, {
+      cwd: run.cwd,
+      env: run.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own, so that browsers and servers started by tests end with it.
+      detached: true,
+    });
+    const pid = child.pid ?? 0;
+    if (pid > 0) running.add(pid);
+    let problem: string | null = null;
+    let tail: string[] = [];
+    const note = (line: string): void => {
+      log.write(`${line}\n`);
+      tail = [...tail.slice(-59), line];
+    };
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const result = parseResult(line);
+      if (result) run.onResult(result);
+      else note(line);
+    });
+    createInterface({ input: child.stderr }).on('line', note);
+    const timer = setTimeout(() => {
+      problem = `took longer than ${Math.round(run.limitMs / 1000)} s and was ended`;
+      endGroup(pid, 'SIGTERM');
+      setTimeout(() => endGroup(pid, 'SIGKILL'), 5000).unref();
+    }, run.limitMs);
+    child.on('error', (error) => {
+      problem = `could not be started: ${error.message}`;
+    });
+    // What a test left running keeps the pipes open.
+    child.on('exit', () => setTimeout(() => endGroup(pid, 'SIGKILL'), 3000).unref());
+    child.on('close', (code, signal) => {
+      clearTimeout(timer);
+      running.delete(pid);
+      if (pid > 0) endGroup(pid, 'SIGKILL');
+      if (signal && !problem) problem = `was ended by ${signal}`;
+      log.end(() => resolve({ code, problem, tail: tail.join('\n') }));
+    });
+  });
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type SetupDeps, setUp } from './setup.ts';
+import { pickStages, type Stage } from './stages.ts';
+
+function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean }) {
+  const printed: string[] = [];
+  const ran: string[] = [];
+  const deps: SetupDeps = {
+    isThere: (needs) => options.has.includes(needs),
+    isRoot: options.isRoot,
+    print: (line) => printed.push(line),
+    run: (command, args) => {
+      ran.push([command, ...args].join(' '));
+      return options.aptWorks ?? true;
+    },
+  };
+  return { deps, printed, ran };
+}
+
+test('root with apt gets what is missing for the chosen stages, and is told what', () => {
+  const { deps, printed, ran } = machine({ has: ['apt-get', 'make', '/usr/include/stdio.h'], isRoot: true });
+  setUp(['native'], false, deps);
+  assert.deepEqual(printed, ['set-up: installing gcc (apt-get)']);
+  assert.equal(ran.length, 2);
+  assert.match(ran[1]!, / install .* gcc$/);
+});
+
+test('anybody else is told the command and nothing is run', () => {
+  for (const other of [machine({ has: ['apt-get'], isRoot: false }), machine({ has: [], isRoot: true })]) {
+    setUp(['native'], false, other.deps);
+    assert.deepEqual(other.ran, []);
+    assert.match(other.printed[0]!, /sudo apt-get install -y gcc libc6-dev make/);
+  }
+});
+
+test('nothing is said or done when everything is there', () => {
+  const { deps, printed, ran } = machine({ has: ['gcc', 'make', '/usr/include/stdio.h'], isRoot: true });
+  setUp(['native'], false, deps);
+  assert.deepEqual([printed, ran], [[], []]);
+});
+
+test('an apt that fails is said and does not end the run', () => {
+  const { deps, printed } = machine({ has: ['apt-get'], isRoot: true, aptWorks: false });
+  setUp(['native'], false, deps);
+  assert.match(printed.at(-1)!, /apt-get failed/);
+});
+
+test('stages are picked by name, with the build where it is needed', () => {
+  const stages = ['unit', 'build', 'browser'].map((name): Stage => ({ name, steps: [], limitSeconds: 1, needs: [] }));
+  const names = (picked: ReturnType<typeof pickStages>) =>
+    picked.ok ? picked.stages.map(({ name }) => name) : picked.unknown;
+  assert.deepEqual(names(pickStages(stages, [])), ['unit', 'build', 'browser']);
+  assert.deepEqual(names(pickStages(stages, ['unit'])), ['unit']);
+  assert.deepEqual(names(pickStages(stages, ['browser'])), ['build', 'browser']);
+  assert.equal(names(pickStages(stages, ['unitt'])), 'unitt');
+});

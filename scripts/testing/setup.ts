@@ -1,0 +1,86 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** A tool that tests need and Debian packages. */
+interface Tool {
+  /** A program on the path, or a file. */
+  needs: string;
+  package: string;
+  stages: readonly string[];
+}
+
+const TOOLS: readonly Tool[] = [
+  { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts'] },
+  { needs: 'Xvfb', package: 'xvfb', stages: ['desktop'] },
+  { needs: 'dbus-run-session', package: 'dbus', stages: ['desktop'] },
+  {
+    needs: '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf',
+    package: 'fonts-dejavu-core',
+    stages: ['browser', 'evaluation', 'desktop'],
+  },
+  { needs: 'certutil', package: 'libnss3-tools', stages: ['hosts', 'browser'] },
+  { needs: 'gcc', package: 'gcc', stages: ['native', 'hosts'] },
+  { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', 'hosts'] },
+  { needs: 'make', package: 'make', stages: ['native', 'hosts'] },
+  { needs: 'python3', package: 'python3', stages: ['hosts'] },
+  { needs: 'mmdebstrap', package: 'mmdebstrap', stages: ['hosts'] },
+  { needs: 'zstd', package: 'zstd', stages: ['hosts'] },
+  { needs: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring', stages: ['hosts'] },
+  { needs: 'systemd-nspawn', package: 'systemd-container', stages: ['hosts'] },
+  { needs: 'ip', package: 'iproute2', stages: ['hosts', 'desktop'] },
+  { needs: 'ps', package: 'procps', stages: ['hosts'] },
+  { needs: 'setpriv', package: 'util-linux', stages: ['hosts', 'desktop'] },
+  { needs: 'openssl', package: 'openssl', stages: ['hosts'] },
+  { needs: 'ssh', package: 'openssh-client', stages: ['hosts'] },
+];
+
+const LONG_TOOLS: readonly Tool[] = [{ needs: 'clang', package: 'clang', stages: ['native'] }];
+
+/** True for a file that exists or a program that the path, or root's path, leads to. */
+export function isThere(needs: string, path = process.env.PATH ?? ''): boolean {
+  if (needs.startsWith('/')) return existsSync(needs);
+  return [...path.split(delimiter), '/usr/sbin', '/sbin'].some((folder) => existsSync(join(folder, needs)));
+}
+
+export interface SetupDeps {
+  isThere: (needs: string) => boolean;
+  isRoot: boolean;
+  print: (line: string) => void;
+  /** Runs a command and tells whether it succeeded. */
+  run: (command: string, args: readonly string[]) => boolean;
+}
+
+export const systemSetup: SetupDeps = {
+  isThere,
+  isRoot: process.getuid?.() === 0,
+  print: (line) => process.stdout.write(`${line}\n`),
+  run: (command, args) =>
+    spawnSync(command, args, {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+      timeout: 5 * 60_000,
+    }).status === 0,
+};
+
+/**
+ * Installs what the stages need and this machine lacks, as root on Debian and Ubuntu; elsewhere says what to install.
+ * What stays missing is no error here: the stages that need it are skipped and say why.
+ */
+export function setUp(stages: readonly string[], long: boolean, deps: SetupDeps = systemSetup): void {
+  const wanted = [...TOOLS, ...(long ? LONG_TOOLS : [])].filter((tool) =>
+    tool.stages.some((stage) => stages.includes(stage)),
+  );
+  const missing = wanted.filter((tool) => !deps.isThere(tool.needs)).map((tool) => tool.package);
+  if (missing.length === 0) return;
+  const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
+  if (!deps.isRoot || !deps.isThere('apt-get')) {
+    deps.print(`set-up: some tests need more than this machine has. Run: sudo apt-get install -y ${missing.join(' ')}`);
+    return;
+  }
+  deps.print(`set-up: installing ${missing.join(', ')} (apt-get)`);
+  const options = ['-o', 'DPkg::Lock::Timeout=120'];
+  if (!deps.run('apt-get', [...options, 'update', '-q']) || !deps.run('apt-get', [...options, ...install])) {
+    deps.print('set-up: apt-get failed; what needs these packages is skipped');
+  }
+}

@@ -1,0 +1,142 @@
+import { existsSync, globSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A program that reports results itself, or one whose exit code is the result. */
+export interface Step {
+  /** Name of the one check that an exit code stands for; null when the program reports its tests. */
+  check: string | null;
+  command: string;
+  args: readonly string[];
+  env?: Record<string, string>;
+}
+
+export interface Stage {
+  name: string;
+  steps: readonly Step[];
+  limitSeconds: number;
+  /** Programs without which nothing here can run. */
+  needs: readonly string[];
+}
+
+const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
+const REPORTER = './scripts/testing/node-reporter.ts';
+
+interface NodeTestOptions {
+  concurrency?: number;
+  timeoutSeconds?: number;
+  env?: Record<string, string>;
+}
+
+function nodeTests(
+  files: readonly string[],
+  { concurrency = 2, timeoutSeconds = 120, env }: NodeTestOptions = {},
+): Step {
+  const options = [
+    `--test-concurrency=${concurrency}`,
+    `--test-timeout=${timeoutSeconds * 1000}`,
+    `--test-reporter=${REPORTER}`,
+  ];
+  return {
+    check: null,
+    command: process.execPath,
+    args: [...NODE_FLAGS, '--test', ...options, ...files],
+    ...(env ? { env } : {}),
+  };
+}
+
+const script = (check: string, file: string, ...args: string[]): Step => ({
+  check,
+  command: process.execPath,
+  args: [...NODE_FLAGS, file, ...args],
+});
+
+/** Stages below e2e/: the folder's name is the stage's name. */
+const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOptions> = {
+  evaluation: { limitSeconds: 240, needs: ['chromium'], concurrency: 1 },
+  browser: { limitSeconds: 300, needs: ['chromium'], concurrency: 1 },
+  desktop: { limitSeconds: 300, needs: ['Xvfb'], concurrency: 1 },
+  hosts: { limitSeconds: 660, needs: [], concurrency: 2, timeoutSeconds: 600 },
+};
+const E2E_HELPERS = ['harness', 'lab'];
+const NEED_BUILD = ['evaluation', 'browser', 'desktop', 'hosts'];
+
+/** All stages in the order in which they run: what is quick and likely to fail comes first. */
+export function listStages(root: string, { long }: { long: boolean }): Stage[] {
+  const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+  const find = (...patterns: string[]): string[] =>
+    globSync(patterns, { cwd: root, exclude: ['**/node_modules/**', '**/dist/**'] }).sort();
+  const factor = long ? 10 : 1;
+  const stage = (name: string, limitSeconds: number, steps: Step[], needs: string[] = []): Stage => ({
+    name,
+    limitSeconds: limitSeconds * factor,
+    steps,
+    needs,
+  });
+
+  const projects = find('tsconfig.json', 'apps/*/tsconfig.json');
+  const unit = find(
+    'shared/src/**/*.test.ts',
+    'server/src/**/*.test.ts',
+    'agent/src/**/*.test.ts',
+    'scripts/**/*.test.ts',
+    'apps/*/src/**/*.test.ts',
+  );
+  const native = find('agent/native/test/*.test.ts');
+
+  const stages = [
+    stage(
+      'types',
+      240,
+      projects.map((project) => ({ check: `tsc -p ${project}`, command: bin('tsc'), args: ['-p', project] })),
+    ),
+    stage('lint', 90, [
+      { check: 'biome ci', command: bin('biome'), args: ['ci', '--colors=off', '--max-diagnostics=50', '.'] },
+    ]),
+    stage('docs', 60, [script('reference pages are up to date', 'scripts/docs.ts', '--check')]),
+    stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
+    stage('unit', 300, [nodeTests(unit)]),
+    stage('native', 300, [nodeTests(native, { timeoutSeconds: 240 * factor })], ['cc', 'make']),
+    stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
+  ];
+  const folders = readdirSync(join(root, 'e2e'), { withFileTypes: true });
+  const found = folders
+    .filter((entry) => entry.isDirectory() && !E2E_HELPERS.includes(entry.name))
+    .map(({ name }) => name);
+  const names = [...new Set([...Object.keys(E2E), ...found])];
+  for (const name of names) {
+    const known = E2E[name] ?? { limitSeconds: 180, needs: [] };
+    const steps: Step[] = [];
+    const config = `e2e/${name}/playwright.config.ts`;
+    if (existsSync(join(root, config))) {
+      const reporter = join(root, 'scripts/testing/playwright-reporter.ts');
+      steps.push({ check: null, command: bin('playwright'), args: ['test', '-c', config, `--reporter=${reporter}`] });
+    }
+    const tests = find(`e2e/${name}/**/*.test.ts`);
+    const { timeoutSeconds = 180, ...options } = known;
+    if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
+    stages.push(stage(name, known.limitSeconds, steps, [...known.needs]));
+  }
+  return stages;
+}
+
+/** Picks stages by name and adds the build that they need. Null and the wrong name when one is not known. */
+export function pickStages(
+  stages: readonly Stage[],
+  names: readonly string[],
+): { ok: true; stages: Stage[] } | { ok: false; unknown: string } {
+  if (names.length === 0) return { ok: true, stages: [...stages] };
+  const unknown = names.find((name) => !stages.some((stage) => stage.name === name));
+  if (unknown !== undefined) return { ok: false, unknown };
+  const wanted = new Set(names.some((name) => NEED_BUILD.includes(name)) ? ['build', ...names] : names);
+  return { ok: true, stages: stages.filter(({ name }) => wanted.has(name)) };
+}
+
+/** A stage made of test files that were named on the command line. */
+export function stageOfFiles(files: readonly string[]): Stage {
+  return {
+    name: 'files',
+    limitSeconds: 900,
+    needs: [],
+    steps: [nodeTests(files, { concurrency: 1, timeoutSeconds: 600 })],
+  };
+}
