@@ -1,27 +1,11 @@
-import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
 import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { challengeId, parseUserCode } from '#shared/names.ts';
+import type { RateLimits } from '../auth/rate-limit.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
+import { assertionResponse } from '../passkeys/assertion.ts';
 import type { ChallengeService } from './service.ts';
-
-/** A WebAuthn assertion as `PublicKeyCredential.toJSON()` gives it; verified in full by the passkeys module. */
-export const assertionJson = z
-  .object({
-    id: z.string().max(1400),
-    rawId: z.string().max(1400),
-    type: z.literal('public-key'),
-    response: z.object({
-      clientDataJSON: z.string().max(4096),
-      authenticatorData: z.string().max(2048),
-      signature: z.string().max(2048),
-      userHandle: z.string().max(256).nullish(),
-    }),
-    authenticatorAttachment: z.string().max(64).nullish(),
-    clientExtensionResults: z.record(z.string(), z.unknown()).default({}),
-  })
-  .transform((value) => value as unknown as AuthenticationResponseJSON);
 
 const reason = z
   .string()
@@ -32,11 +16,12 @@ const reason = z
   .nullish()
   .transform((text) => text || null);
 
-export function createChallengesRouter(deps: { challenges: ChallengeService }) {
+export function createChallengesRouter(deps: { challenges: ChallengeService; limits: Pick<RateLimits, 'mutation'> }) {
   const { challenges } = deps;
 
   /** A refused attempt to decide is remembered. */
   async function deciding(viewer: Viewer, id: string, run: () => Promise<void>): Promise<{ ok: true }> {
+    deps.limits.mutation(viewer.person.id);
     try {
       await run();
       return { ok: true };
@@ -72,7 +57,7 @@ export function createChallengesRouter(deps: { challenges: ChallengeService }) {
       return approval;
     }),
     approve: browserProcedure
-      .input(z.object({ challengeId, assertion: assertionJson.nullish(), confirmTruncated: z.boolean().default(false) }))
+      .input(z.object({ challengeId, assertion: assertionResponse.nullish(), confirmTruncated: z.boolean().default(false) }))
       .mutation(({ ctx, input }) =>
         deciding(ctx.viewer, input.challengeId, () =>
           challenges.approve(ctx.viewer, {

@@ -1,4 +1,4 @@
-import type { AuthenticationResponseJSON, PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
+import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import {
   type AssertionEvidence,
@@ -15,6 +15,8 @@ import type { Viewer } from '../auth/viewer.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Host } from '../hosts/store.ts';
+import type { AssertionResponse } from '../passkeys/assertion.ts';
+import type { Approvals } from '../passkeys/verify-approval.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { evaluatePolicy, type Policy, type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
@@ -52,18 +54,11 @@ export interface ChallengeDeps {
   serverId: string;
   signVerdict: (verdict: Verdict) => Promise<string>;
   hosts: { facts(hostId: string): Promise<{ group: string | null; lastSeenAt: number | null }> };
-  /** Re-reads a session inside the transaction; null when it no longer counts. */
-  lockViewer: (work: UnitOfWork, viewer: Viewer) => Promise<Viewer | null>;
-  passkeys: {
-    approvalOptions(viewer: Viewer, document: DecisionDocument): Promise<PublicKeyCredentialRequestOptionsJSON>;
-    verifyApproval(
-      work: UnitOfWork,
-      viewer: Viewer,
-      document: DecisionDocument,
-      assertion: AuthenticationResponseJSON,
-    ): Promise<{ ok: true; evidence: AssertionEvidence } | { ok: false; refusal: ErrorCode }>;
-    currentKeySet(work: UnitOfWork | null): Promise<{ version: number; token: string }>;
-  };
+  /** Reads the viewer anew inside the transaction; throws when the session no longer counts. */
+  recheckViewer: (work: UnitOfWork, viewer: Viewer) => Promise<Viewer>;
+  passkeys: Approvals;
+  /** The approver-key set in force. */
+  currentKeys: (query: Database['query']) => Promise<{ version: number; token: string }>;
 }
 
 export type ChallengeService = ReturnType<typeof createChallengeService>;
@@ -126,7 +121,7 @@ export function createChallengeService(deps: ChallengeDeps) {
       grace: 0,
       evidence: decision.evidence,
     });
-    const keys = await deps.passkeys.currentKeySet(work);
+    const keys = await deps.currentKeys(work.query);
     const settled = await store.settleChallenge(work, challenge.id, {
       status: decision.status,
       decided_at: now,
@@ -203,8 +198,7 @@ export function createChallengeService(deps: ChallengeDeps) {
   ): Promise<Decision> {
     const policy = await policyNow();
     return db.transaction(async (work) => {
-      const current = await deps.lockViewer(work, viewer);
-      if (!current) throw new Refusal('session_expired');
+      const current = await deps.recheckViewer(work, viewer);
       const challenge = await store.lockChallenge(work, challengeId);
       if (!challenge || !maySee(actorOf(current), challenge.username)) throw new Refusal('not_found');
       const outcome = stricterOutcome(
@@ -330,7 +324,7 @@ export function createChallengeService(deps: ChallengeDeps) {
           },
         });
       }
-      return answer(await own(work, host, row.id), await deps.passkeys.currentKeySet(work), body.approverKeysVersion);
+      return answer(await own(work, host, row.id), await deps.currentKeys(work.query), body.approverKeysVersion);
     },
 
     /** Where a host's challenge stands. Extends the lease: the host will be heard of again within `waitMs` or is gone. */
@@ -345,14 +339,14 @@ export function createChallengeService(deps: ChallengeDeps) {
       if (challenge.status === 'pending') {
         await store.extendLease(work, challengeId, clock.now() + waitMs + LEASE_SECONDS * 1000);
       }
-      return answer(challenge, await deps.passkeys.currentKeySet(work), keysHeld);
+      return answer(challenge, await deps.currentKeys(work.query), keysHeld);
     },
 
     /** The same, outside a transaction and without touching the lease: the end of a long poll. */
     async peek(host: Host, challengeId: string, keysHeld: number): Promise<ChallengeAnswer> {
       const challenge = await store.findChallenge(db.query, challengeId);
       if (!challenge || challenge.host_id !== host.id) throw new Refusal('challenge_not_found');
-      return answer(challenge, await deps.passkeys.currentKeySet(null), keysHeld);
+      return answer(challenge, await deps.currentKeys(db.query), keysHeld);
     },
 
     /** The host withdraws its request. One that is decided already stays decided. */
@@ -371,7 +365,7 @@ export function createChallengeService(deps: ChallengeDeps) {
       }
       return answer(
         await own(work, host, challengeId),
-        await deps.passkeys.currentKeySet(work),
+        await deps.currentKeys(work.query),
         Number.MAX_SAFE_INTEGER,
       );
     },
@@ -402,14 +396,15 @@ export function createChallengeService(deps: ChallengeDeps) {
     /** Approves as a signed-in person. Throws a Refusal; nothing is written then but, by the caller, its event. */
     async approve(
       viewer: Viewer,
-      input: { challengeId: string; assertion: AuthenticationResponseJSON | null; confirmTruncated: boolean },
+      input: { challengeId: string; assertion: AssertionResponse | null; confirmTruncated: boolean },
     ): Promise<void> {
       await personDecides(viewer, input.challengeId, async (work, locked) => {
         let evidence: AssertionEvidence | null = null;
         if (input.assertion !== null) {
           const document = documentFor(locked.challenge, locked.viewer, locked.policy);
-          const verified = await deps.passkeys.verifyApproval(work, locked.viewer, document, input.assertion);
-          if (!verified.ok) throw new Refusal(verified.refusal);
+          const { person } = locked.viewer;
+          const verified = await deps.passkeys.verifyApproval(work, { person, document, assertion: input.assertion });
+          if (!verified.ok) throw new Refusal(verified.refusal, verified.detail);
           evidence = verified.evidence;
         }
         return { kind: 'approve', evidence, confirmTruncated: input.confirmTruncated };
@@ -446,7 +441,7 @@ export function createChallengeService(deps: ChallengeDeps) {
       const { view, policy } = await viewOf(challenge, viewer);
       if (!view.can.approve || policy.approval !== 'passkey') return { view, passkey: null };
       const document = documentFor(challenge, viewer, policy);
-      return { view, passkey: { document, options: await deps.passkeys.approvalOptions(viewer, document) } };
+      return { view, passkey: { document, options: await deps.passkeys.approvalOptions(db.query, viewer.person.id, document) } };
     },
 
     /** Pending requests that this viewer may see, oldest first. */

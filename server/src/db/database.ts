@@ -17,6 +17,8 @@ export interface Database {
   readonly driver: 'sqlite' | 'postgres';
   /** For reading outside a transaction. Sees only what is committed. */
   readonly query: Kysely<Schema>;
+  /** Reads everything as it was at one moment, while others go on writing. */
+  snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
   /** All or nothing; durable when the promise resolves. Any exception rolls back and is thrown again. */
   transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
   /** Tells other server processes on the same database that there are new events. */
@@ -31,6 +33,7 @@ export interface Engine {
   driver: Database['driver'];
   reader: Kysely<Schema>;
   writer: Kysely<Schema>;
+  snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
   /** Serialises writers where the engine has only one. */
   exclusive<T>(run: () => Promise<T>): Promise<T>;
   notify(): Promise<void>;
@@ -68,6 +71,7 @@ export async function openDatabase(options: {
   return {
     driver: engine.driver,
     query: engine.reader,
+    snapshot: engine.snapshot,
     async transaction(run) {
       const after: (() => void)[] = [];
       const result = await engine.exclusive(() =>

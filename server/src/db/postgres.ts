@@ -52,6 +52,7 @@ export async function openPostgres(dsn: string, maxConnections = 25): Promise<En
     driver: 'postgres',
     writer: kysely,
     reader: kysely,
+    snapshot: (run) => kysely.transaction().setIsolationLevel('repeatable read').execute(run),
     exclusive: (run) => run(),
     async notify() {
       await pool.query(`notify ${CHANNEL}`);

@@ -1,4 +1,3 @@
-import { watch } from 'node:fs';
 import BetterSqlite from 'better-sqlite3';
 import { Kysely, SqliteDialect } from 'kysely';
 import type { Engine } from './database.ts';
@@ -15,14 +14,12 @@ function open(path: string, readonly: boolean): BetterSqlite.Database {
   return db;
 }
 
-function dialect(db: BetterSqlite.Database): SqliteDialect {
+function dialect(db: BetterSqlite.Database, begin: 'begin' | 'begin immediate'): SqliteDialect {
   const statements = new Map<string, BetterSqlite.Statement>();
   return new SqliteDialect({
     database: {
       prepare(sql: string) {
-        // A deferred transaction that reads first may be refused the write lock later (SQLITE_BUSY_SNAPSHOT) when a
-        // command-line tool writes at the same time: take the lock at once.
-        const text = sql === 'begin' ? 'begin immediate' : sql;
+        const text = sql === 'begin' ? begin : sql;
         let statement = statements.get(text);
         if (!statement) {
           statement = db.prepare(text);
@@ -46,20 +43,28 @@ export function openSqlite(path: string): Engine {
   let tail: Promise<unknown> = Promise.resolve();
   return {
     driver: 'sqlite',
-    writer: new Kysely<Schema>({ dialect: dialect(writerFile) }),
-    reader: new Kysely<Schema>({ dialect: dialect(readerFile) }),
+    // A deferred transaction that reads first may be refused the write lock later (SQLITE_BUSY_SNAPSHOT) when a
+    // command-line tool writes at the same time: take the lock at once.
+    writer: new Kysely<Schema>({ dialect: dialect(writerFile, 'begin immediate') }),
+    reader: new Kysely<Schema>({ dialect: dialect(readerFile, 'begin') }),
+    async snapshot(run) {
+      const file = open(path, false);
+      file.pragma('query_only = ON');
+      const kysely = new Kysely<Schema>({ dialect: dialect(file, 'begin') });
+      try {
+        return await kysely.transaction().execute(run);
+      } finally {
+        await kysely.destroy();
+      }
+    },
     exclusive(run) {
       const result = tail.then(run);
       tail = result.catch(() => {});
       return result;
     },
     async notify() {},
-    onNotify(run) {
-      // Command-line tools commit in their own process; the log file changes when they do.
-      const watcher = watch(`${path}-wal`, { persistent: false }, run);
-      watcher.on('error', () => watcher.close());
-      return () => watcher.close();
-    },
+    // A command-line tool commits in its own process; readers of the log look for that once a second anyway.
+    onNotify: () => () => {},
     async close() {
       await tail;
       readerFile.close();

@@ -36,7 +36,8 @@ export interface HostDeps {
   verificationKeys: PublicJwk[];
   ca: CertificateAuthority;
   signGrant: (grant: EnrolmentGrant) => Promise<string>;
-  currentKeySet: (work: UnitOfWork) => Promise<{ version: number; token: string }>;
+  /** The approver-key set in force. */
+  currentKeys: (query: Database['query']) => Promise<{ version: number; token: string }>;
   /** The enrolment secret of the operations document; null when it is not in use. */
   sharedSecret: string | null;
   /** True: a host that enrols with the shared secret need not wait for an operator. */
@@ -234,7 +235,7 @@ export function createHostService(deps: HostDeps) {
           remoteAddr,
           data: { serial: issued.serial, expiresAt: issued.expiresAt },
         });
-        const keys = await deps.currentKeySet(work);
+        const keys = await deps.currentKeys(work.query);
         return deps.signGrant({
           v: 1,
           nonce: body.nonce,

@@ -17,7 +17,7 @@ import type { Database, UnitOfWork } from '../db/database.ts';
 import type { SignedRequest } from '../hosts/request-signature.ts';
 import type { Authenticated, HostService } from '../hosts/service.ts';
 import type { Host } from '../hosts/store.ts';
-import type { Budget } from './budget.ts';
+import type { RateLimiter } from '../platform/rate-limiter.ts';
 
 export interface HostRouteDeps {
   db: Pick<Database, 'transaction'>;
@@ -26,12 +26,12 @@ export interface HostRouteDeps {
   challenges: Pick<ChallengeService, 'create' | 'poll' | 'peek' | 'cancel' | 'outcome'>;
   waiters: Waiters;
   checkpoint: () => Promise<{ seq: number; hash: string }>;
-  currentKeySet: (work: UnitOfWork) => Promise<{ version: number; token: string }>;
+  currentKeys: (query: Database['query']) => Promise<{ version: number; token: string }>;
   now: () => number;
   /** Bounds the security events that strangers can cause, per address. */
-  refusalEvents: Budget;
+  refusalEvents: RateLimiter;
   /** Bounds failed authentication, per address. */
-  failures: Budget;
+  failures: RateLimiter;
   onRefusal: (refusal: Refusal) => void;
 }
 
@@ -71,19 +71,19 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
     run: (seen: (who: Authenticated) => void) => Promise<T>,
   ): Promise<T> {
     let who: Authenticated | null = null;
-    if (!deps.failures.peek(request.ip)) throw new Refusal('rate_limited');
+    if (!deps.failures.peek(request.clientAddress)) throw new Refusal('rate_limited');
     try {
       return await run((authenticated) => {
         who = authenticated;
       });
     } catch (error) {
       if (error instanceof Refusal) {
-        if (who === null) deps.failures.take(request.ip);
+        if (who === null) deps.failures.take(request.clientAddress);
         deps.onRefusal(error);
         // A known host is bounded by its key; strangers by their address.
-        const key = who === null ? request.ip : (who as Authenticated).host.id;
+        const key = who === null ? request.clientAddress : (who as Authenticated).host.id;
         if (error.detail?.startsWith('clone:') || deps.refusalEvents.take(key)) {
-          await deps.hosts.noteRefusal(who, error, request.ip);
+          await deps.hosts.noteRefusal(who, error, request.clientAddress);
         }
       }
       throw error;
@@ -103,7 +103,7 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
     proof: Parameters<HostService['admit']>[2] | ((who: Authenticated) => Parameters<HostService['admit']>[2]),
     run: (work: UnitOfWork, host: Host) => Promise<T>,
   ): Promise<T> {
-    const who = await deps.hosts.authenticate(signed(request), request.ip);
+    const who = await deps.hosts.authenticate(signed(request), request.clientAddress);
     seen(who);
     const shown = typeof proof === 'function' ? proof(who) : proof;
     return deps.db.transaction(async (work) => run(work, await deps.hosts.admit(work, who, shown)));
@@ -120,7 +120,7 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
     app.post(`${HOST_API}/enroll`, (request) =>
       guarded(request, async () => {
         const body = parse(enrolRequest, request.body);
-        return { grant: await deps.hosts.enrol(signed(request), body, request.ip) };
+        return { grant: await deps.hosts.enrol(signed(request), body, request.clientAddress) };
       }),
     );
 
@@ -135,7 +135,7 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
             body = parse(createChallengeRequest, request.body);
             return body;
           },
-          (work, host) => deps.challenges.create(work, host, body!, request.ip),
+          (work, host) => deps.challenges.create(work, host, body!, request.clientAddress),
         );
       });
       return reply.code(201).send(answer);
@@ -171,7 +171,7 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
     app.delete(`${HOST_API}/challenges/:id`, (request) =>
       guarded(request, (seen) => {
         const id = idOf(request);
-        return act(request, seen, null, (work, host) => deps.challenges.cancel(work, host, id, request.ip));
+        return act(request, seen, null, (work, host) => deps.challenges.cancel(work, host, id, request.clientAddress));
       }),
     );
 
@@ -179,7 +179,7 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
       await guarded(request, (seen) => {
         const id = idOf(request);
         return act(request, seen, null, (work, host) =>
-          deps.challenges.outcome(work, host, id, parse(outcomeRequest, request.body), request.ip),
+          deps.challenges.outcome(work, host, id, parse(outcomeRequest, request.body), request.clientAddress),
         );
       });
       return reply.code(204).send();
@@ -197,7 +197,7 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
           },
           async (work, host) => {
             await deps.hosts.heartbeat(work, host, body!);
-            const keys = await deps.currentKeySet(work);
+            const keys = await deps.currentKeys(work.query);
             return {
               now: deps.now(),
               state: host.state,

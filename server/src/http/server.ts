@@ -1,32 +1,35 @@
 import { readFile } from 'node:fs/promises';
-import cookie from '@fastify/cookie';
 import fastifyStatic from '@fastify/static';
 import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest, type preHandlerAsyncHookHandler } from 'fastify';
 import type { Logger } from 'pino';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { type ErrorCode, ERRORS, Refusal } from '#shared/errors.ts';
+import type { ViewerOf } from '../auth/resolve-viewer.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import type { EventFeed } from '../events/feed.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { eventStream } from './event-stream.ts';
 import { checkHealth, type HealthCheck } from './health.ts';
-import { type AppRouter } from './router.ts';
+import type { AppRouter } from './router.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Context } from './trpc.ts';
 
 export interface HttpDeps {
   externalUrl: string;
-  trustedProxies: string[];
+  /** The true client, through trusted proxies only. */
+  clientAddress: (peer: string | undefined, forwardedFor: string | readonly string[] | undefined) => string;
   tls: { certFile: string; keyFile: string } | null;
   metricsToken: string | null;
   /** Folder of built browser assets: `console/` and `assets/`. */
   distDir: string;
   log: Logger;
-  viewerOf: (request: FastifyRequest) => Promise<Viewer | null>;
+  viewerOf: ViewerOf;
+  /** Looks the caller of a stream up again, without counting it as use. */
+  recheckViewer: (request: FastifyRequest) => Promise<Viewer | null>;
   router: AppRouter;
   /** Refuses a state-changing browser request that does not prove its origin. */
-  guardMutation: (request: FastifyRequest, viewer: Viewer | null) => void;
+  csrfGuard: preHandlerAsyncHookHandler;
   feed: EventFeed;
   health: readonly HealthCheck[];
   metrics: Metrics;
@@ -44,7 +47,7 @@ const FASTIFY_CODES: Record<string, ErrorCode> = {
 
 /** One error table for everything that is not tRPC or a page. */
 function errorHandler(log: Logger) {
-  return (error: FastifyError | Refusal, request: FastifyRequest, reply: import('fastify').FastifyReply) => {
+  return (error: FastifyError | Refusal, request: FastifyRequest, reply: FastifyReply) => {
     const refusal =
       error instanceof Refusal
         ? error
@@ -59,6 +62,13 @@ function errorHandler(log: Logger) {
   };
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The true client's address; use this, never the socket's. */
+    clientAddress: string;
+  }
+}
+
 /** Assembles the HTTP server. Nothing listens yet. */
 export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance> {
   const https = deps.externalUrl.startsWith('https:');
@@ -70,7 +80,6 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   const app = Fastify({
     loggerInstance: deps.log as never,
     disableRequestLogging: true,
-    trustProxy: deps.trustedProxies.length > 0 ? deps.trustedProxies : false,
     bodyLimit: 64 * 1024,
     requestTimeout: 30_000,
     forceCloseConnections: 'idle',
@@ -78,8 +87,11 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     ...(tls ? { https: tls } : {}),
   }) as unknown as FastifyInstance;
 
+  app.decorateRequest('clientAddress', '');
+  app.addHook('onRequest', async (request) => {
+    request.clientAddress = deps.clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']);
+  });
   securityHeaders(app, { https });
-  await app.register(cookie);
   app.setErrorHandler(errorHandler(deps.log) as never);
   app.setNotFoundHandler((_request, reply) => reply.code(404).send(new Refusal('not_found').toJSON()));
 
@@ -102,22 +114,19 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     return reply.type(contentType).send(body);
   });
 
-  app.get('/api/events', eventStream({ viewerOf: deps.viewerOf, feed: deps.feed }));
+  app.get('/api/events', eventStream({ viewerOf: deps.recheckViewer, feed: deps.feed }));
 
   await app.register(async (scope) => {
-    scope.addHook('preHandler', async (request) => {
-      if (request.method === 'GET' || request.method === 'HEAD') return;
-      deps.guardMutation(request, await deps.viewerOf(request));
-    });
+    scope.addHook('preHandler', deps.csrfGuard);
     await scope.register(fastifyTRPCPlugin, {
       prefix: '/trpc',
       trpcOptions: {
         router: deps.router,
         createContext: async ({ req }: { req: FastifyRequest }): Promise<Context> => ({
           viewer: await deps.viewerOf(req),
-          remoteAddr: req.ip,
+          remoteAddr: req.clientAddress,
           userAgent: String(req.headers['user-agent'] ?? '').slice(0, 256),
-          refreshViewer: () => deps.viewerOf(req),
+          refreshViewer: () => deps.recheckViewer(req),
         }),
         onError: ({ error, path }: { error: Error & { code: string }; path: string | undefined }) => {
           if (error.code === 'INTERNAL_SERVER_ERROR') deps.log.error({ err: error.cause ?? error, path }, 'procedure failed');
@@ -142,7 +151,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     index: false,
     dotfiles: 'deny',
     cacheControl: false,
-    setHeaders: (response) => void response.setHeader('cache-control', 'no-cache'),
+    setHeaders: (reply) => void reply.header('cache-control', 'no-cache'),
   });
   await app.register(consolePages(deps.distDir));
   return app;

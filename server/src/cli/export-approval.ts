@@ -1,0 +1,43 @@
+import { writeFile } from 'node:fs/promises';
+import type { ApprovalBundle } from '#shared/approval-bundle.ts';
+import { challengeId } from '#shared/names.ts';
+import { createCore } from '../app.ts';
+import { findChallenge } from '../challenges/store.ts';
+import { readChallengeEvents } from '../events/store.ts';
+import { type Command, EXIT } from './run.ts';
+
+/** `identree-server export-approval ID [FILE]`: one decision with everything that proves it. */
+export async function exportApproval(command: Command, [id, file]: string[]): Promise<number> {
+  if (!challengeId.safeParse(id).success) {
+    command.err('use: identree-server export-approval ID [FILE]\n');
+    return EXIT.usage;
+  }
+  const core = await createCore(command.config);
+  try {
+    const challenge = await findChallenge(core.db.query, id!);
+    if (!challenge?.verdict || challenge.approver_keys_version === null) {
+      command.err(challenge ? 'This request is not decided yet.\n' : 'There is no such request.\n');
+      return EXIT.failed;
+    }
+    const keys = await core.db.query
+      .selectFrom('approver_key_sets')
+      .select('token')
+      .where('version', '=', challenge.approver_keys_version)
+      .executeTakeFirstOrThrow();
+    const bundle: ApprovalBundle = {
+      v: 1,
+      challengeId: challenge.id,
+      record: challenge.record,
+      verdict: challenge.verdict,
+      approverKeys: keys.token,
+      events: await readChallengeEvents(core.db.query, challenge.id),
+      claimed: core.trust,
+    };
+    const text = `${JSON.stringify(bundle, null, 2)}\n`;
+    if (file === undefined) command.out(text);
+    else await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+    return EXIT.ok;
+  } finally {
+    await core.close();
+  }
+}

@@ -1,0 +1,94 @@
+import { parseArgs } from 'node:util';
+import { Refusal } from '#shared/errors.ts';
+import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { backup, restore } from './backup.ts';
+import { exportApproval } from './export-approval.ts';
+import { hostsCommand } from './hosts.ts';
+import { serve } from './serve.ts';
+import { exportTrust } from './trust.ts';
+import { verifyLog } from './verify-log.ts';
+
+/** What a command is run with; tests hand in their own. */
+export interface CommandIo {
+  argv: string[];
+  env: NodeJS.ProcessEnv;
+  readFile: (path: string) => string;
+  out: (text: string) => void;
+  err: (text: string) => void;
+  /** Resolves on SIGTERM or SIGINT. */
+  untilStopped: () => Promise<void>;
+}
+
+export interface Command extends CommandIo {
+  config: Config;
+  flags: { json: boolean };
+}
+
+/** 0 done, 1 failed, 2 wrong use, 6 configuration. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, configuration: 6 } as const;
+
+const USAGE = `identree-server: the server of identree
+
+  identree-server serve                       run the server
+  identree-server hosts list [--json]         hosts and their state
+  identree-server hosts token NAME            make an enrolment token for one host
+  identree-server hosts confirm ID PRINT      accept a waiting host by its key fingerprint
+  identree-server hosts release ID            let a quarantined host speak again
+  identree-server hosts revoke ID             end a host's identity
+  identree-server export-approval ID [FILE]   write one decision with all its evidence
+  identree-server trust [FILE]                write the keys that hosts and auditors pin
+  identree-server verify-log [--json]         walk the event chain
+  identree-server backup FOLDER               copy database and keys into a new folder
+  identree-server restore FOLDER              put them back where the configuration says
+
+Configuration: environment, /etc/identree/identree.toml. See docs/configuration.md.
+`;
+
+/** Runs one command of `identree-server`. @returns the exit code. */
+export async function runCommand(io: CommandIo): Promise<number> {
+  let parsed: { values: { json?: boolean; help?: boolean }; positionals: string[] };
+  try {
+    parsed = parseArgs({
+      args: io.argv,
+      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    io.err(`${(error as Error).message}\n\n${USAGE}`);
+    return EXIT.usage;
+  }
+  const [name, ...args] = parsed.positionals;
+  if (parsed.values.help || name === 'help') {
+    io.out(USAGE);
+    return EXIT.ok;
+  }
+  const commands: Record<string, (command: Command, args: string[]) => Promise<number>> = {
+    serve,
+    hosts: hostsCommand,
+    'export-approval': exportApproval,
+    trust: exportTrust,
+    'verify-log': verifyLog,
+    backup,
+    restore,
+  };
+  const command = name === undefined ? undefined : commands[name];
+  if (!command) {
+    io.err(name === undefined ? USAGE : `unknown command: ${name}\n\n${USAGE}`);
+    return EXIT.usage;
+  }
+  const loaded = loadConfig({ env: io.env, readFile: io.readFile });
+  for (const warning of loaded.warnings) io.err(`warning: ${warning.setting}: ${warning.problem}. ${warning.fix}\n`);
+  if (!loaded.ok) {
+    io.err(`The configuration has ${loaded.errors.length === 1 ? 'an error' : `${loaded.errors.length} errors`}:\n`);
+    for (const { setting, problem, fix } of loaded.errors) io.err(`  ${setting}: ${problem}${fix ? `. ${fix}` : ''}\n`);
+    return EXIT.configuration;
+  }
+  try {
+    return await command({ ...io, config: loaded.config, flags: { json: parsed.values.json ?? false } }, args);
+  } catch (error) {
+    io.err(`identree-server: ${error instanceof Refusal || error instanceof Error ? error.message : String(error)}\n`);
+    if (error instanceof Error && error.cause instanceof Error) io.err(`  because: ${error.cause.message}\n`);
+    return EXIT.failed;
+  }
+}

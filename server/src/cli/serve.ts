@@ -1,0 +1,12 @@
+import { createApp } from '../app.ts';
+import { type Command, EXIT } from './run.ts';
+
+/** `identree-server serve`: runs until it is told to stop. */
+export async function serve(command: Command): Promise<number> {
+  const app = await createApp(command.config);
+  await app.listen();
+  command.out(`identree is ready: ${command.config.externalUrl}\n`);
+  await command.untilStopped();
+  await app.close();
+  return EXIT.ok;
+}

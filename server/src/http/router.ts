@@ -1,0 +1,28 @@
+import type { createAuthRouters } from '../auth/router.ts';
+import type { createChallengesRouter } from '../challenges/router.ts';
+import type { createEventsRouter } from '../events/router.ts';
+import type { createHostsRouter } from '../hosts/router.ts';
+import type { createPasskeysRouter } from '../passkeys/router.ts';
+import { router } from './trpc.ts';
+
+/** Every procedure of the console, by module. */
+export function createAppRouter(modules: {
+  auth: ReturnType<typeof createAuthRouters>;
+  challenges: ReturnType<typeof createChallengesRouter>;
+  events: ReturnType<typeof createEventsRouter>;
+  hosts: ReturnType<typeof createHostsRouter>;
+  passkeys: ReturnType<typeof createPasskeysRouter>;
+}) {
+  return router({
+    me: modules.auth.me,
+    sessions: modules.auth.sessions,
+    people: modules.auth.people,
+    challenges: modules.challenges,
+    events: modules.events,
+    hosts: modules.hosts,
+    passkeys: modules.passkeys,
+  });
+}
+
+/** The type that the console imports. */
+export type AppRouter = ReturnType<typeof createAppRouter>;

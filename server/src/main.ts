@@ -1,0 +1,15 @@
+import { readFileSync } from 'node:fs';
+import { runCommand } from './cli/run.ts';
+
+process.exitCode = await runCommand({
+  argv: process.argv.slice(2),
+  env: process.env,
+  readFile: (path) => readFileSync(path, 'utf8'),
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  untilStopped: () =>
+    new Promise((resolve) => {
+      process.once('SIGTERM', () => resolve());
+      process.once('SIGINT', () => resolve());
+    }),
+});
