@@ -1,0 +1,21 @@
+/** Names of the messages between the shell's pages and its main process: one per action, none of them general. */
+export const CHANNELS = {
+  openApproval: 'console:open-approval',
+  signIn: 'console:sign-in',
+  signOut: 'console:sign-out',
+  /** The console says that it listens for links now. */
+  linksWanted: 'console:links-wanted',
+  /** To the console. */
+  deepLink: 'console:deep-link',
+
+  setupState: 'setup:state',
+  saveServer: 'setup:save-server',
+  changeServer: 'setup:change-server',
+  startSignIn: 'setup:start-sign-in',
+  cancelSignIn: 'setup:cancel-sign-in',
+  /** To the setup page. */
+  setupChanged: 'setup:changed',
+} as const;
+
+/** Start-up argument that carries the window's facts to its preload. */
+export const FACTS_ARGUMENT = '--identree-facts=';

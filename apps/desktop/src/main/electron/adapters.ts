@@ -1,0 +1,73 @@
+import { dialog, ipcMain, safeStorage, session, shell } from 'electron';
+import { externalUrl, mayOpenExternally } from '../external-link.ts';
+import type { HttpPort, IpcPort, NotifierPort, OpenerPort, ProtocolPort, SecretsPort } from '../ports.ts';
+
+/** Serves `app://` in a partition, and keeps the pages of that partition from any other network. */
+export const electronProtocol: ProtocolPort = {
+  serve(partition, handler) {
+    const target = session.fromPartition(partition);
+    if (target.protocol.isProtocolHandled('app')) target.protocol.unhandle('app');
+    target.protocol.handle('app', handler);
+    // The CSP already says so; this holds for what a CSP does not cover, such as prefetching.
+    target.webRequest.onBeforeRequest((details, done) => done({ cancel: !/^(app|data|blob):/.test(details.url) }));
+  },
+};
+
+export const electronIpc: IpcPort = {
+  handle(channel, listener) {
+    ipcMain.handle(channel, (event, ...args) => {
+      const frame = event.senderFrame;
+      return listener(
+        {
+          windowId: event.sender.id,
+          frame: frame && { url: frame.url, isMain: frame.parent === null && frame === event.sender.mainFrame },
+        },
+        args,
+      );
+    });
+  },
+};
+
+export const electronOpener: OpenerPort = {
+  async open(origin, link) {
+    const url = externalUrl(origin, link);
+    if (!mayOpenExternally(url, origin)) return false;
+    try {
+      await shell.openExternal(url);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+};
+
+export const electronSecrets: SecretsPort = {
+  async available() {
+    // On Linux "available" can mean a key that is the same on every computer.
+    if (process.platform === 'linux' && ['basic_text', 'unknown'].includes(safeStorage.getSelectedStorageBackend())) {
+      return false;
+    }
+    return safeStorage.isAsyncEncryptionAvailable();
+  },
+  encrypt: (text) => safeStorage.encryptStringAsync(text),
+  decrypt: async (data) => (await safeStorage.decryptStringAsync(data)).result,
+};
+
+/**
+ * The system's proxy settings and certificate store, without cookies, cache and client certificates. In a session of
+ * its own: what the pages do cannot colour it.
+ */
+export const electronHttp: HttpPort = {
+  fetch: (url, init) =>
+    session.fromPartition('shell-http', { cache: false }).fetch(url, {
+      ...init,
+      credentials: 'omit',
+      cache: 'no-store',
+      redirect: 'manual',
+      bypassCustomProtocolHandlers: true,
+    }) as Promise<Response>,
+};
+
+export const electronNotifier: NotifierPort = {
+  error: (title, text) => dialog.showErrorBox(title, text),
+};

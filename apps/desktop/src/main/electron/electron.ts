@@ -1,0 +1,67 @@
+import { app, protocol, session } from 'electron';
+import { DEEP_LINK_SCHEME } from '../deep-link.ts';
+import { guardContents, guardSession } from '../guard-contents.ts';
+import type { ShellPorts } from '../ports.ts';
+import {
+  electronHttp,
+  electronIpc,
+  electronNotifier,
+  electronOpener,
+  electronProtocol,
+  electronSecrets,
+} from './adapters.ts';
+import { showMenu } from './menu.ts';
+import { electronWindows } from './windows.ts';
+
+/** Takes the single-instance lock and sets up what must be in place before Electron is ready. */
+export function createElectron(options: { preloads: string }) {
+  const isFirstInstance = app.requestSingleInstanceLock();
+
+  protocol.registerSchemesAsPrivileged([
+    { scheme: 'app', privileges: { standard: true, secure: true, supportFetchAPI: true, stream: true } },
+  ]);
+  app.enableSandbox();
+  app.on('web-contents-created', (_event, contents) => guardContents(contents));
+  app.on('session-created', (created) => guardSession(created));
+  // Chromium would pick a client certificate by itself, and tell a stranger's server who this person is.
+  app.on('select-client-certificate', (event, _contents, _url, _list, choose) => {
+    event.preventDefault();
+    choose();
+  });
+  app.on('window-all-closed', () => app.quit());
+
+  const ports: ShellPorts = {
+    windows: electronWindows(options.preloads),
+    protocol: electronProtocol,
+    ipc: electronIpc,
+    opener: electronOpener,
+    secrets: electronSecrets,
+    http: electronHttp,
+    notifier: electronNotifier,
+    clock: { now: () => Date.now() },
+  };
+
+  return {
+    isFirstInstance,
+    ports,
+    folder: app.getPath('userData'),
+    version: app.getVersion(),
+    quit: () => app.exit(0),
+    async ready() {
+      await app.whenReady();
+      guardSession(session.defaultSession);
+      if (app.isPackaged) app.setAsDefaultProtocolClient(DEEP_LINK_SCHEME);
+    },
+    onSecondInstance: (listener: (argv: string[]) => void) => {
+      app.on('second-instance', (_event, argv) => listener(argv));
+    },
+    /** macOS hands links over by event. */
+    onOpenUrl: (listener: (url: string) => void) => {
+      app.on('open-url', (event, url) => {
+        event.preventDefault();
+        listener(url);
+      });
+    },
+    showMenu,
+  };
+}

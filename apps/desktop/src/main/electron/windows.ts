@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import { BrowserWindow, nativeTheme, screen } from 'electron';
+import { FACTS_ARGUMENT } from '../../channels.ts';
+import { WEB_PREFERENCES } from '../guard-contents.ts';
+import type { Bounds, ShellWindow, WindowsPort } from '../ports.ts';
+
+const SIZES = {
+  console: { width: 1180, height: 780, minWidth: 420, minHeight: 480 },
+  setup: { width: 520, height: 600, minWidth: 400, minHeight: 480 },
+} as const;
+
+const BOUNDS_SETTLE_MS = 500;
+const RELOAD_INTERVAL_MS = 60_000;
+
+/** Windows of the real desktop. Preloads are single files `preload-<kind>.cjs` in the given folder. */
+export function electronWindows(preloads: string): WindowsPort {
+  return {
+    open(spec) {
+      const window = new BrowserWindow({
+        ...SIZES[spec.kind],
+        ...onScreen(spec.bounds),
+        show: false,
+        title: 'identree',
+        // What is there before the first frame: without it a dark desktop flashes white.
+        backgroundColor: nativeTheme.shouldUseDarkColors ? '#242424' : '#ffffff',
+        webPreferences: {
+          ...WEB_PREFERENCES,
+          partition: spec.partition,
+          preload: join(preloads, `preload-${spec.kind}.cjs`),
+          additionalArguments: [FACTS_ARGUMENT + encodeURIComponent(JSON.stringify(spec.facts))],
+        },
+      });
+      window.once('ready-to-show', () => window.show());
+      window.webContents.setWebRTCIPHandlingPolicy('disable_non_proxied_udp');
+      reloadAfterCrash(window);
+      void window.loadURL(`app://${spec.kind}/`);
+      return adapt(window);
+    },
+  };
+}
+
+function adapt(window: BrowserWindow): ShellWindow {
+  const { id } = window.webContents;
+  return {
+    id,
+    focus() {
+      if (window.isDestroyed()) return;
+      if (window.isMinimized()) window.restore();
+      window.show();
+      window.focus();
+    },
+    close: () => window.destroy(),
+    send(channel, payload) {
+      if (!window.isDestroyed()) window.webContents.send(channel, payload);
+    },
+    onBounds(listener) {
+      let timer: NodeJS.Timeout | undefined;
+      const changed = () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          if (!window.isDestroyed()) listener(window.getNormalBounds());
+        }, BOUNDS_SETTLE_MS);
+      };
+      window.on('resize', changed);
+      window.on('move', changed);
+      // The last word: a move right before the end must not be lost.
+      window.on('close', () => listener(window.getNormalBounds()));
+    },
+    onClosed: (listener) => void window.once('closed', listener),
+  };
+}
+
+/** Remembered bounds, but never on a screen that is no longer there. */
+function onScreen(bounds: Bounds | null): Partial<Bounds> {
+  if (!bounds) return {};
+  const { x, y, width, height } = bounds;
+  if (x === undefined || y === undefined) return { width, height };
+  const area = screen.getDisplayMatching({ x, y, width, height }).workArea;
+  const visible =
+    x < area.x + area.width - 50 && x + width > area.x + 50 && y >= area.y - 10 && y < area.y + area.height - 50;
+  return visible
+    ? { x, y, width, height }
+    : { width: Math.min(width, area.width), height: Math.min(height, area.height) };
+}
+
+function reloadAfterCrash(window: BrowserWindow): void {
+  let last = Number.NEGATIVE_INFINITY;
+  window.webContents.on('render-process-gone', (_event, { reason }) => {
+    const now = performance.now();
+    if (reason === 'clean-exit' || window.isDestroyed() || now - last < RELOAD_INTERVAL_MS) return;
+    last = now;
+    window.webContents.reload();
+  });
+}

@@ -1,0 +1,53 @@
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { z } from 'zod';
+
+const MAX_BYTES = 64 * 1024;
+
+/** One small JSON document in the user's data folder, readable by that user alone. */
+export interface JsonFile<T> {
+  /** Null when there is none, or none that can be understood: the shell then starts as if it were new. */
+  read(): Promise<T | null>;
+  /** Replaces it whole; a crash leaves the old or the new text, never half of one. */
+  write(value: T): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export function createJsonFile<T>(path: string, schema: z.ZodType<T>): JsonFile<T> {
+  // Writes of one file follow each other, so that the last one called is the one that stays.
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = <R>(job: () => Promise<R>): Promise<R> => {
+    const next = queue.then(job, job);
+    queue = next.catch(() => {});
+    return next;
+  };
+  return {
+    async read() {
+      try {
+        const bytes = await readFile(path);
+        if (bytes.length > MAX_BYTES) return null;
+        const parsed = schema.safeParse(JSON.parse(bytes.toString('utf8')));
+        return parsed.success ? parsed.data : null;
+      } catch {
+        return null;
+      }
+    },
+    write: (value) =>
+      inTurn(async () => {
+        const draft = `${path}.new`;
+        const file = await open(draft, 'w', 0o600);
+        try {
+          await file.writeFile(`${JSON.stringify(value)}\n`);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+        await rename(draft, path);
+        // The rename itself must survive a power cut too. Not every system can open a folder.
+        const folder = await open(dirname(path), 'r').catch(() => null);
+        await folder?.sync().catch(() => {});
+        await folder?.close();
+      }),
+    remove: () => inTurn(() => rm(path, { force: true })),
+  };
+}

@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { createCredentialStore } from './credential-store.ts';
+import { deepLinkInArguments, parseDeepLink } from './deep-link.ts';
+import { createElectron } from './electron/electron.ts';
+import { listFiles } from './page-files.ts';
+import { boundsFile, profileFile } from './profile.ts';
+import { createShell } from './shell.ts';
+
+// First of all: a second process must not touch the files, the keychain or the ports of the first.
+const electron = createElectron({ preloads: import.meta.dirname });
+
+if (!electron.isFirstInstance) {
+  electron.quit();
+} else {
+  const firstLink = deepLinkInArguments(process.argv);
+  void electron.ready().then(async () => {
+    const { ports, folder } = electron;
+    const shell = createShell({
+      ports,
+      profiles: profileFile(folder),
+      bounds: boundsFile(folder),
+      credentials: createCredentialStore({ folder, secrets: ports.secrets, clock: ports.clock }),
+      files: {
+        console: listFiles(join(import.meta.dirname, 'console')),
+        setup: listFiles(join(import.meta.dirname, 'setup')),
+      },
+      random: randomBytes,
+      version: electron.version,
+      platform: process.platform,
+    });
+    electron.onSecondInstance((argv) => {
+      const link = deepLinkInArguments(argv);
+      return link ? shell.follow(link) : shell.raise();
+    });
+    electron.onOpenUrl((url) => {
+      const link = parseDeepLink(url);
+      return link ? shell.follow(link) : shell.raise();
+    });
+    electron.showMenu({ signOut: shell.signOut, changeServer: shell.changeServer });
+    await shell.start();
+    if (firstLink) shell.follow(firstLink);
+  });
+}

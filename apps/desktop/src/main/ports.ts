@@ -1,0 +1,95 @@
+import type { ExternalLink } from './external-link.ts';
+
+/** The outside world as the shell sees it. Adapters are in `electron/`; tests hand in their own. */
+export interface ShellPorts {
+  windows: WindowsPort;
+  protocol: ProtocolPort;
+  ipc: IpcPort;
+  opener: OpenerPort;
+  secrets: SecretsPort;
+  http: HttpPort;
+  notifier: NotifierPort;
+  clock: { now(): number };
+}
+
+/** Outbound HTTP from the main process: no cookies, no cache, and a redirect is an error or a 3xx answer, never followed. */
+export interface HttpPort {
+  fetch(url: string, init: HttpInit): Promise<Response>;
+}
+
+export interface HttpInit {
+  method: string;
+  headers: Record<string, string>;
+  body?: string;
+  signal: AbortSignal;
+}
+
+/** Hands a page of the profile's server to the desktop's own browser. */
+export interface OpenerPort {
+  /** @returns false when the address was refused or no browser could be started. */
+  open(origin: string, link: ExternalLink): Promise<boolean>;
+}
+
+/** The operating system's keychain. */
+export interface SecretsPort {
+  /** False when there is none, or only one that would keep secrets in clear. */
+  available(): Promise<boolean>;
+  encrypt(text: string): Promise<Buffer>;
+  /** @throws when it was encrypted by another user or the keychain was reset. */
+  decrypt(data: Buffer): Promise<string>;
+}
+
+/** The shell's two kinds of window. They share nothing: own preload, own origin, own storage. */
+export type WindowKind = 'setup' | 'console';
+
+export interface Bounds {
+  x?: number;
+  y?: number;
+  width: number;
+  height: number;
+}
+
+export interface WindowSpec {
+  kind: WindowKind;
+  /** Storage partition; a name that starts with `persist:` outlives the process. */
+  partition: string;
+  /** Handed to the preload before any page script runs. Never a secret. */
+  facts: Record<string, unknown>;
+  bounds: Bounds | null;
+}
+
+export interface ShellWindow {
+  /** Identifies the window in messages from it. */
+  id: number;
+  /** Shows and raises it. */
+  focus(): void;
+  close(): void;
+  send(channel: string, payload: unknown): void;
+  onBounds(listener: (bounds: Bounds) => void): void;
+  onClosed(listener: () => void): void;
+}
+
+export interface WindowsPort {
+  open(spec: WindowSpec): ShellWindow;
+}
+
+/** Serves `app://` in one partition. */
+export interface ProtocolPort {
+  serve(partition: string, handler: (request: Request) => Promise<Response>): void;
+}
+
+/** Who sent a message, as the browser process knows it; nothing in it is the renderer's word. */
+export interface IpcSender {
+  windowId: number;
+  /** Null when the frame is gone. */
+  frame: { url: string; isMain: boolean } | null;
+}
+
+export interface IpcPort {
+  handle(channel: string, listener: (sender: IpcSender, args: readonly unknown[]) => Promise<unknown>): void;
+}
+
+/** Messages that must not wait for a page. */
+export interface NotifierPort {
+  error(title: string, text: string): void;
+}

@@ -1,0 +1,40 @@
+import { contextBridge, ipcRenderer } from 'electron';
+import { CHANNELS, FACTS_ARGUMENT } from '../channels.ts';
+
+interface Facts {
+  version: string;
+  platform: string;
+  origin: string;
+}
+
+const argument = process.argv.find((text) => text.startsWith(FACTS_ARGUMENT)) ?? '';
+const facts = JSON.parse(decodeURIComponent(argument.slice(FACTS_ARGUMENT.length)) || '{}') as Facts;
+
+/** A link from outside, a timer or injected script must not open a browser: only a person's click or key does. */
+const byPerson = () => navigator.userActivation.isActive;
+
+let listener: ((link: unknown) => void) | null = null;
+ipcRenderer.on(CHANNELS.deepLink, (_event, link) => listener?.(link));
+
+contextBridge.exposeInMainWorld('identreeDesktop', {
+  platform: facts.platform,
+  version: facts.version,
+  /** The server that this window works with. */
+  profile: () => ({ origin: facts.origin }),
+  /** Opens the approval page of this request in the system browser. */
+  openApproval: (code: unknown) => {
+    if (byPerson()) void ipcRenderer.invoke(CHANNELS.openApproval, code).catch(() => {});
+  },
+  /** Leaves the console for the sign-in page of this window. */
+  signIn: () => ipcRenderer.invoke(CHANNELS.signIn),
+  /** Ends the session on the server and in this window. */
+  signOut: () => ipcRenderer.invoke(CHANNELS.signOut),
+  /** Tells of links that the person followed elsewhere; the latest one that waited comes at once. */
+  onDeepLink: (callback: (link: unknown) => void) => {
+    listener = callback;
+    void ipcRenderer.invoke(CHANNELS.linksWanted).catch(() => {});
+    return () => {
+      if (listener === callback) listener = null;
+    };
+  },
+});

@@ -1,0 +1,13 @@
+import { contextBridge, ipcRenderer } from 'electron';
+import { CHANNELS } from '../channels.ts';
+
+contextBridge.exposeInMainWorld('identreeSetup', {
+  state: () => ipcRenderer.invoke(CHANNELS.setupState),
+  onChange: (callback: (state: unknown) => void) => {
+    ipcRenderer.on(CHANNELS.setupChanged, (_event, state) => callback(state));
+  },
+  saveServer: (address: unknown) => ipcRenderer.invoke(CHANNELS.saveServer, address),
+  changeServer: () => ipcRenderer.invoke(CHANNELS.changeServer),
+  startSignIn: () => ipcRenderer.invoke(CHANNELS.startSignIn),
+  cancelSignIn: () => ipcRenderer.invoke(CHANNELS.cancelSignIn),
+});

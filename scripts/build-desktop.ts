@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '..');
+const source = join(root, 'apps/desktop/src');
+const consoleDist = join(root, 'dist/console');
+const out = join(root, 'dist/desktop');
+
+/**
+ * Builds `dist/desktop`: everything that Electron needs to start the shell, with nothing outside the folder. One
+ * CommonJS file each for the main process and the two preloads (a sandboxed preload cannot load a second file); only
+ * `electron` stays outside.
+ */
+export async function buildDesktop(): Promise<string> {
+  if (!existsSync(join(consoleDist, 'index.html'))) await buildConsole();
+  const { version, description, license } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const draft = `${out}.new-${process.pid}`;
+  await rm(draft, { recursive: true, force: true });
+  await mkdir(draft, { recursive: true });
+
+  const common = { bundle: true, legalComments: 'none', logLevel: 'warning', absWorkingDir: root } as const;
+  // electron 42 carries Node 24 and Chrome 148
+  const node = { ...common, platform: 'node', format: 'cjs', target: 'node24', external: ['electron'] } as const;
+  await build({
+    ...node,
+    entryPoints: { main: join(source, 'main/main.ts') },
+    outdir: draft,
+    outExtension: { '.js': '.cjs' },
+    define: { 'import.meta.dirname': '__dirname' },
+  });
+  await build({
+    ...node,
+    entryPoints: {
+      'preload-console': join(source, 'preload/console.ts'),
+      'preload-setup': join(source, 'preload/setup.ts'),
+    },
+    outdir: draft,
+    outExtension: { '.js': '.cjs' },
+  });
+  await build({
+    ...common,
+    platform: 'browser',
+    format: 'esm',
+    target: 'chrome148',
+    entryPoints: { setup: join(source, 'setup/setup.ts') },
+    outdir: join(draft, 'setup'),
+  });
+  for (const file of ['index.html', 'setup.css']) await cp(join(source, 'setup', file), join(draft, 'setup', file));
+  await cp(consoleDist, join(draft, 'console'), { recursive: true });
+  const manifest = { name: 'identree', productName: 'identree', version, description, license, main: 'main.cjs' };
+  await writeFile(join(draft, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+
+  // A build that stops half-way must not leave a shell that starts half-way.
+  await rm(out, { recursive: true, force: true });
+  await rename(draft, out);
+  return out;
+}
+
+async function buildConsole(): Promise<void> {
+  const config = join(root, 'apps/console/vite.config.ts');
+  await run(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--config', config], {
+    cwd: root,
+    timeout: 5 * 60_000,
+  });
+}
+
+if (import.meta.main) console.log(await buildDesktop());
