@@ -4,14 +4,15 @@ import { compareCode } from '#shared/compare-code.ts';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import { sha256Text } from '#shared/names.ts';
-import { html } from '../approval-page/html.ts';
+import { renderDesktopConsent, renderSignInError, type SmallPageOptions } from '../approval-page/small-pages.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
+import { CSRF_FIELD } from './csrf.ts';
 import { insertDesktopGrant, takeDesktopGrant } from './desktop-store.ts';
 import { acceptForms } from './form-body.ts';
-import { desktopConsentBody, sendPage } from './pages.ts';
+import { sendPlainPage } from './pages.ts';
 import { lockPerson } from './people-store.ts';
 import type { RateLimits } from './rate-limit.ts';
 import type { ViewerOf, ViewerResolver } from './resolve-viewer.ts';
@@ -29,10 +30,10 @@ const loopbackUri = z
 
 const ask = z.object({
   code_challenge: sha256Text,
+  code_challenge_method: z.literal('S256'),
   redirect_uri: loopbackUri,
   state: z.string().regex(/^[A-Za-z0-9_-]{16,200}$/),
 });
-const consent = ask.extend({ answer: z.enum(['allow', 'cancel']) });
 /** RFC 7636, 4.1: 43 to 128 unreserved characters. */
 const exchange = z.strictObject({ code: sha256Text, code_verifier: z.string().regex(/^[A-Za-z0-9._~-]{43,128}$/) });
 
@@ -66,26 +67,24 @@ export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
     app.get('/desktop/sign-in', async (request, reply) => {
       const asked = ask.safeParse(request.query);
       if (!asked.success) {
-        const body = html`<p>The link from the desktop app is not complete. Start the sign-in there again.</p>`;
-        return sendPage(reply, { status: 400, title: 'This link does not work', body });
+        const message = 'The link from the desktop app is not complete. Start the sign-in there again.';
+        return sendPlainPage(reply, 400, (options) => renderSignInError({ message, retry: '/' }, options));
       }
       const viewer = await viewerOf(request);
       if (viewer?.session.kind !== 'browser') {
         const here = `/desktop/sign-in?${new URLSearchParams(asked.data).toString()}`;
         return reply.redirect(`/sessions/login?return_to=${encodeURIComponent(here)}`, 303);
       }
-      return sendPage(reply, {
-        status: 200,
-        title: 'Sign in the desktop app',
-        formTargets: [new URL(asked.data.redirect_uri).origin],
-        body: desktopConsentBody({
-          displayName: viewer.person.displayName,
-          username: viewer.person.username,
-          compareCode: compareCode(asked.data.code_challenge),
-          csrfToken: viewer.session.csrfToken,
-          fields: asked.data,
-        }),
-      });
+      const { redirect_uri: redirectUri, state, code_challenge: codeChallenge } = asked.data;
+      const model = {
+        compareCode: compareCode(codeChallenge),
+        personName: viewer.person.displayName,
+        action: '/desktop/sign-in',
+        fields: { ...asked.data, [CSRF_FIELD]: viewer.session.csrfToken },
+        stop: back(redirectUri, { error: 'access_denied', state }),
+      };
+      const page = (options: SmallPageOptions) => renderDesktopConsent(model, options);
+      return sendPlainPage(reply, 200, page, [new URL(redirectUri).origin]);
     });
 
     app.post('/desktop/sign-in', { preHandler: deps.csrfGuard }, async (request, reply) => {
@@ -93,11 +92,10 @@ export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
       if (!viewer) throw new Refusal('not_signed_in');
       if (viewer.session.kind !== 'browser') throw new Refusal('session_kind');
       deps.limits.mutation(viewer.person.id);
-      const answered = consent.safeParse(request.body);
+      const answered = ask.safeParse(request.body);
       if (!answered.success) throw new Refusal('bad_request');
-      const { redirect_uri, state, code_challenge, answer } = answered.data;
+      const { redirect_uri, state, code_challenge } = answered.data;
       reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer');
-      if (answer === 'cancel') return reply.redirect(back(redirect_uri, { error: 'access_denied', state }), 303);
       const code = randomText(random);
       await db.transaction(async (work) => {
         const now = await deps.resolver.recheck(work, viewer);

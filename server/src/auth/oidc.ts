@@ -23,6 +23,8 @@ export function createOidc(deps: {
   config: Pick<Config, 'externalUrl' | 'oidc'>;
   clock: Clock;
   fetch?: Fetch;
+  /** Told how long a token exchange took, seconds, whatever came of it. */
+  onExchange?: (seconds: number) => void;
   log: { warn(detail: object, message: string): void };
 }): IdentityProvider {
   const { config, clock, log } = deps;
@@ -116,6 +118,7 @@ export function createOidc(deps: {
     async exchange(callback, secrets, { fresh, startedAt }): Promise<ExchangeResult> {
       const provider = await configuration();
       if (!provider) return { ok: false, problem: 'provider_unreachable', detail: 'no metadata' };
+      const began = clock.now();
       try {
         const url = new URL(`${redirectUri}${callback.search}`);
         const tokens = await oidc.authorizationCodeGrant(provider, url, {
@@ -143,6 +146,8 @@ export function createOidc(deps: {
         return identityOf(provider.serverMetadata().issuer, claims, clock.now());
       } catch (error) {
         return { ok: false, problem: problemOf(error), detail: explain(error) };
+      } finally {
+        deps.onExchange?.((clock.now() - began) / 1000);
       }
     },
 

@@ -6,38 +6,36 @@ import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import { listBindings } from './binding-store.ts';
 import type { Bindings } from './bindings.ts';
 import { listPeople } from './people-store.ts';
-import type { RateLimits } from './rate-limit.ts';
 import { roleOf } from './resolve-viewer.ts';
 import type { Viewer } from './viewer.ts';
 
 const personId = z.uuid();
 const claim = z.object({ account: accountName, personId });
 
+/** What this needs to know of everybody's passkeys. */
+export interface PasskeysOfPeople {
+  count(personId: string): Promise<number>;
+  countByPerson(): Promise<Map<string, number>>;
+  createRecoveryCode(
+    personId: string,
+    by: { personId: string | null; username: string; remoteAddr: string | null },
+  ): Promise<{ code: string; expiresAt: number }>;
+}
+
 /** `people.*`: who has signed in, and what only an administrator may do about them. */
 export function createPeopleRouter(deps: {
   db: Pick<Database, 'query'>;
   config: Pick<Config, 'adminGroups'>;
   bindings: Bindings;
-  limits: Pick<RateLimits, 'mutation'>;
-  countPasskeysByPerson: (query: Database['query']) => Promise<Map<string, number>>;
-  recoveryCodes: {
-    create(
-      personId: string,
-      by: { personId: string | null; username: string; remoteAddr: string | null },
-    ): Promise<{ code: string; expiresAt: number }>;
-  };
+  passkeys: PasskeysOfPeople;
 }) {
   const { db, bindings } = deps;
-  const change = adminProcedure.use(({ ctx, next }) => {
-    deps.limits.mutation(ctx.viewer.person.id);
-    return next({ ctx });
-  });
   const actorOf = (viewer: Viewer) => ({ username: viewer.person.username, remoteAddr: viewer.remoteAddr });
 
   return router({
     list: adminViewProcedure.query(async () => {
       const people = await listPeople(db.query);
-      const passkeys = await deps.countPasskeysByPerson(db.query);
+      const passkeys = await deps.passkeys.countByPerson();
       const all = await listBindings(db.query);
       const nameOf = new Map(people.map(({ id, username }) => [id, username]));
       return people.map((person) => ({
@@ -63,12 +61,16 @@ export function createPeopleRouter(deps: {
       }));
     }),
     /** Shown once; nobody can read it again. */
-    createRecoveryCode: change
+    createRecoveryCode: adminProcedure
       .input(z.object({ personId }))
       .mutation(({ ctx, input }) =>
-        deps.recoveryCodes.create(input.personId, { personId: ctx.viewer.person.id, ...actorOf(ctx.viewer) }),
+        deps.passkeys.createRecoveryCode(input.personId, { personId: ctx.viewer.person.id, ...actorOf(ctx.viewer) }),
       ),
-    confirmBinding: change.input(claim).mutation(({ ctx, input }) => bindings.confirm(input, actorOf(ctx.viewer))),
-    rejectBinding: change.input(claim).mutation(({ ctx, input }) => bindings.reject(input, actorOf(ctx.viewer))),
+    confirmBinding: adminProcedure
+      .input(claim)
+      .mutation(({ ctx, input }) => bindings.confirm(input, actorOf(ctx.viewer))),
+    rejectBinding: adminProcedure
+      .input(claim)
+      .mutation(({ ctx, input }) => bindings.reject(input, actorOf(ctx.viewer))),
   });
 }

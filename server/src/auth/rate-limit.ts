@@ -3,11 +3,11 @@ import { addressBucket } from '../platform/client-address.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createRateLimiter, type RateLimiter } from '../platform/rate-limiter.ts';
 
-/** The limits of the browser side. Each throws `rate_limited`. */
+/** The limits of the browser side, by person where there is one, else by true client address. Each throws `rate_limited`. */
 export interface RateLimits {
   login(remoteAddr: string): void;
   callback(remoteAddr: string): void;
-  /** The approval page by code: per address when signed out, else per person, so that an office behind one address works. */
+  /** The approval page by code: per person when signed in, so that an office behind one address works. */
   approvePage(remoteAddr: string, personId: string | null): void;
   mutation(personId: string): void;
   desktopToken(remoteAddr: string): void;

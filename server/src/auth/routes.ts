@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import { renderSignedOut, renderSignInError } from '../approval-page/small-pages.ts';
 import type { Cookies } from './cookies.ts';
 import { acceptForms } from './form-body.ts';
-import { sendPage, signedOutBody, signInFailedBody } from './pages.ts';
+import { sendPlainPage } from './pages.ts';
 import type { RateLimits } from './rate-limit.ts';
 import type { ViewerOf } from './resolve-viewer.ts';
 import { localPath } from './return-to.ts';
@@ -65,8 +66,8 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
       limits.login(clientAddress(request));
       const started = await signIn.start({ returnTo, fresh, browser: cookies.readLogin(request.headers.cookie) });
       if (started === null) {
-        const body = signInFailedBody(WORDS.provider_unreachable, loginPath(returnTo, fresh));
-        return sendPage(reply, { status: 503, title: 'Sign-in is not possible', body });
+        const model = { message: WORDS.provider_unreachable, retry: loginPath(returnTo, fresh) };
+        return sendPlainPage(reply, 503, (options) => renderSignInError(model, options));
       }
       cookies.setLogin(reply, started.browser, started.maxAgeSeconds);
       return reply.redirect(started.url.href, 302);
@@ -85,8 +86,8 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
       });
       if (!result.ok) {
         deps.log.info({ failure: result.failure, detail: result.detail }, 'sign-in failed');
-        const body = signInFailedBody(WORDS[result.failure], loginPath(result.returnTo, result.fresh));
-        return sendPage(reply, { status: STATUS[result.failure], title: 'You are not signed in', body });
+        const model = { message: WORDS[result.failure], retry: loginPath(result.returnTo, result.fresh) };
+        return sendPlainPage(reply, STATUS[result.failure], (options) => renderSignInError(model, options));
       }
       cookies.setSession(reply, result.sessionValue, result.maxAgeSeconds);
       return reply.redirect(result.returnTo, 303);
@@ -99,8 +100,6 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
       return reply.redirect('/signed-out', 303);
     });
 
-    app.get('/signed-out', async (_request, reply) =>
-      sendPage(reply, { status: 200, title: 'Goodbye', body: signedOutBody() }),
-    );
+    app.get('/signed-out', async (_request, reply) => sendPlainPage(reply, 200, renderSignedOut));
   };
 }

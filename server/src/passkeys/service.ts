@@ -23,10 +23,11 @@ import type { ApproverKeys } from './approver-keys.ts';
 import { type AssertionResponse, checkAssertion, claimedChallenge } from './assertion.ts';
 import { ALGORITHMS, coseToJwk } from './cose.ts';
 import { type PasskeyView, passkeyView, readTransports, transportsOf } from './passkey.ts';
-import { recoveryCodeHash } from './recovery-codes.ts';
+import { createRecoveryCodes, type RecoveryCodes, recoveryCodeHash } from './recovery-codes.ts';
 import type { RelyingParty } from './relying-party.ts';
 import {
   countPasskeys,
+  countPasskeysByPerson,
   deletePasskeys,
   findRecoveryCode,
   insertCeremony,
@@ -87,6 +88,10 @@ export interface Passkeys {
   rename(viewer: Viewer, input: { credentialId: string; name: string }): Promise<void>;
   removalOptions(viewer: Viewer, input: { credentialId: string }): Promise<PublicKeyCredentialRequestOptionsJSON>;
   remove(viewer: Viewer, input: { credentialId: string; assertion: AssertionResponse }): Promise<void>;
+  count(personId: string): Promise<number>;
+  /** By person id; people without a passkey are left out. */
+  countByPerson(): Promise<Map<string, number>>;
+  createRecoveryCode: RecoveryCodes['create'];
 }
 
 // What a ceremony was begun for. Part of the challenge, so that an answer can serve nothing else.
@@ -244,6 +249,10 @@ export function createPasskeys(deps: {
   }
 
   return {
+    count: (personId) => countPasskeys(db.query, personId),
+    countByPerson: () => countPasskeysByPerson(db.query),
+    createRecoveryCode: createRecoveryCodes(deps).create,
+
     async list(viewer) {
       const rows = await passkeysOf(db.query, viewer.person.id);
       return {
