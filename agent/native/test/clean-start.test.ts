@@ -1,7 +1,7 @@
 // What reaches the rest of the stage, and the program it may start, from a hostile caller.
 import assert from 'node:assert/strict';
-import { chownSync, copyFileSync, chmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -11,13 +11,9 @@ import {
   granted,
   isRoot,
   patience,
-  processIsGone,
   releasePath,
   runStage,
-  startAgent,
-  startStage,
   temporaryFolder,
-  until,
 } from './support.ts';
 
 const report = (text: string, name: string): string[] =>
@@ -63,7 +59,10 @@ test('the direct gate gets its three arguments and nothing of the caller’s env
 test('an over-long value does not reach the direct gate', patience, async () => {
   const end = await runStage({ direct: directGate('grant'), env: { PAM_RHOST: 'h'.repeat(65536) } });
   assert.equal(end.code, 0);
-  assert.equal(report(end.text, 'env').find((line) => line.startsWith('PAM_RHOST')), undefined);
+  assert.equal(
+    report(end.text, 'env').find((line) => line.startsWith('PAM_RHOST')),
+    undefined,
+  );
 });
 
 test('the caller’s folder, descriptors, umask and signal state do not reach the direct gate', patience, async () => {
@@ -87,7 +86,10 @@ test('the caller’s folder, descriptors, umask and signal state do not reach th
   assert.ok(status.includes('SigIgn: 0000000000000000'));
 });
 
-test('the caller’s groups and real ids are gone, as pam_exec without seteuid leaves them', { ...patience, skip: !isRoot }, async () => {
+test('the caller’s groups and real ids are gone, as pam_exec without seteuid leaves them', {
+  ...patience,
+  skip: !isRoot,
+}, async () => {
   const wrapper = ['setpriv', '--ruid=65534', '--rgid=65534', '--egid=65534', '--groups=65534,1'];
   const end = await runStage({ direct: directGate('grant'), wrapper });
   assert.equal(end.code, 0);
@@ -108,7 +110,10 @@ test('started with its standard descriptors closed, it neither crashes nor grant
 
 test('no file descriptors to be had: refused', patience, async () => {
   const agent = await answering(granted);
-  const end = await runStage({ agentDir: agent.dir, wrapper: ['/bin/sh', '-c', 'exec 3>&-; ulimit -n 4; exec "$@"', 'sh'] });
+  const end = await runStage({
+    agentDir: agent.dir,
+    wrapper: ['/bin/sh', '-c', 'exec 3>&-; ulimit -n 4; exec "$@"', 'sh'],
+  });
   assert.equal(end.code, 1);
 });
 

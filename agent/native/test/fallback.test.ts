@@ -75,7 +75,9 @@ test('an agent that hangs up after accepting refuses: its answer may have been n
 });
 
 test('an agent that refuses is not asked again through the direct gate', patience, async () => {
-  const agent = await startAgent((caller) => void caller.hello().then(() => caller.socket.end(Buffer.concat([frame('A'), frame('V', '1')]))));
+  const agent = await startAgent(
+    (caller) => void caller.hello().then(() => caller.socket.end(Buffer.concat([frame('A'), frame('V', '1')]))),
+  );
   const end = await runStage({ agentDir: agent.dir, direct: directGate('grant') });
   assert.deepEqual([end.code, end.text], [1, '']);
 });

@@ -35,48 +35,64 @@ test('the bytes on the wire are H, the length, and NUL-terminated entries', pati
   assert.deepEqual(caller.bytes(), expected);
 });
 
-test('sshd: the connection and the accepted key are passed on, the asking user is not looked up', patience, async () => {
-  const ssh = {
-    PAM_SERVICE: 'sshd',
-    PAM_TTY: 'ssh',
-    PAM_RHOST: '192.0.2.7',
-    SSH_CONNECTION: '192.0.2.7 50022 198.51.100.1 22',
-    SSH_AUTH_INFO_0: 'publickey ssh-ed25519 AAAAC3\n',
-  };
-  for (const mode of ['ssh-begin', 'ssh-wait'])
-    assert.deepEqual(await helloOf({ mode, env: ssh }), [
-      'v=1',
-      `mode=${mode}`,
-      'service=sshd',
-      'user=root',
-      'ruser=root',
-      'tty=ssh',
-      'rhost=192.0.2.7',
-      ...parent,
-      'uid=0',
-      'fg=0',
-      'ssh_connection=192.0.2.7 50022 198.51.100.1 22',
-      'ssh_auth_info=publickey ssh-ed25519 AAAAC3\n',
-    ]);
-});
+test(
+  'sshd: the connection and the accepted key are passed on, the asking user is not looked up',
+  patience,
+  async () => {
+    const ssh = {
+      PAM_SERVICE: 'sshd',
+      PAM_TTY: 'ssh',
+      PAM_RHOST: '192.0.2.7',
+      SSH_CONNECTION: '192.0.2.7 50022 198.51.100.1 22',
+      SSH_AUTH_INFO_0: 'publickey ssh-ed25519 AAAAC3\n',
+    };
+    for (const mode of ['ssh-begin', 'ssh-wait'])
+      assert.deepEqual(await helloOf({ mode, env: ssh }), [
+        'v=1',
+        `mode=${mode}`,
+        'service=sshd',
+        'user=root',
+        'ruser=root',
+        'tty=ssh',
+        'rhost=192.0.2.7',
+        ...parent,
+        'uid=0',
+        'fg=0',
+        'ssh_connection=192.0.2.7 50022 198.51.100.1 22',
+        'ssh_auth_info=publickey ssh-ed25519 AAAAC3\n',
+      ]);
+  },
+);
 
 test('under sudo, SSH_ variables are not passed on: the person could have set them', patience, async () => {
   const hello = await helloOf({ env: { SSH_CONNECTION: 'forged', SSH_AUTH_INFO_0: 'forged' } });
-  assert.equal(hello.find((entry) => entry.includes('forged')), undefined);
+  assert.equal(
+    hello.find((entry) => entry.includes('forged')),
+    undefined,
+  );
 });
 
 test('an account that does not exist is sent without a uid', patience, async () => {
   const hello = await helloOf({ env: { PAM_USER: 'no-such-user', PAM_RUSER: 'nor-this' } });
   assert.ok(hello.includes('user=no-such-user'));
-  assert.equal(hello.find((entry) => /^r?uid=/.test(entry)), undefined);
+  assert.equal(
+    hello.find((entry) => /^r?uid=/.test(entry)),
+    undefined,
+  );
 });
 
 test('newlines and equal signs in a value cannot add or change a field', patience, async () => {
   const hello = await helloOf({ env: { PAM_RUSER: 'a\nuid=0\n=b=', PAM_RHOST: 'x\u001b[2Juid=0' } });
   assert.ok(hello.includes('ruser=a\nuid=0\n=b='));
   assert.ok(hello.includes('rhost=x\u001b[2Juid=0'));
-  assert.deepEqual(hello.filter((entry) => entry.startsWith('uid=')), ['uid=0']);
-  assert.equal(hello.find((entry) => entry.startsWith('ruid=')), undefined);
+  assert.deepEqual(
+    hello.filter((entry) => entry.startsWith('uid=')),
+    ['uid=0'],
+  );
+  assert.equal(
+    hello.find((entry) => entry.startsWith('ruid=')),
+    undefined,
+  );
 });
 
 test('bytes that are not UTF-8 arrive unchanged', patience, async () => {
@@ -96,8 +112,15 @@ for (const [variable, key, limit] of [
   test(`a ${variable} of 64 kB is left out and announced, one of ${limit} bytes is sent`, patience, async () => {
     const hello = await helloOf({ env: { [variable]: 'r'.repeat(65536) } });
     assert.ok(hello.includes(`${key}_truncated=1`));
-    assert.equal(hello.find((entry) => entry.startsWith(`${key}=`)), undefined);
-    if (key === 'user') assert.equal(hello.find((entry) => entry.startsWith('uid=')), undefined);
+    assert.equal(
+      hello.find((entry) => entry.startsWith(`${key}=`)),
+      undefined,
+    );
+    if (key === 'user')
+      assert.equal(
+        hello.find((entry) => entry.startsWith('uid=')),
+        undefined,
+      );
     const fits = await helloOf({ env: { [variable]: 'r'.repeat(limit) } });
     assert.ok(fits.includes(`${key}=${'r'.repeat(limit)}`));
     const over = await helloOf({ env: { [variable]: 'r'.repeat(limit + 1) } });

@@ -186,11 +186,7 @@ export interface Stage {
 
 /** The stage without a terminal. */
 export function startStage(options: StageOptions = {}): Stage {
-  const argv = [
-    ...(options.wrapper ?? []),
-    options.binary ?? stagePath,
-    ...(options.args ?? [options.mode ?? 'sudo']),
-  ];
+  const argv = [...(options.wrapper ?? []), options.binary ?? stagePath, ...(options.args ?? [options.mode ?? 'sudo'])];
   const began = performance.now();
   const child = spawn(argv[0] as string, argv.slice(1), {
     env: environment(options),
@@ -208,9 +204,7 @@ export function startStage(options: StageOptions = {}): Stage {
   child.stdin?.on('error', () => {});
   child.stdin?.end(options.stdin ?? Buffer.alloc(0));
   const ended = new Promise<Ended>((done) =>
-    child.on('close', (code, signal) =>
-      done({ code, signal, text, stderr, ms: performance.now() - began }),
-    ),
+    child.on('close', (code, signal) => done({ code, signal, text, stderr, ms: performance.now() - began })),
   );
   after(() => child.kill('SIGKILL'));
   return { child, text: () => text, ended };
@@ -234,9 +228,7 @@ export interface Terminal {
 }
 
 /** A shell in a terminal, in which the stage is started by a stand-in for sudo. */
-export async function openTerminal(
-  options: StageOptions & { flags?: string[] } = {},
-): Promise<Terminal> {
+export async function openTerminal(options: StageOptions & { flags?: string[] } = {}): Promise<Terminal> {
   const mode = options.mode ?? 'sudo';
   const child = spawn(ptyrunPath, [...(options.flags ?? []), stagePath, mode], {
     env: environment(options),
@@ -258,7 +250,10 @@ export async function openTerminal(
   const count = (start: string): number => lines.filter((line) => line.startsWith(start)).length;
   const joined = (start: string): string =>
     Buffer.from(
-      lines.filter((line) => line.startsWith(start)).map((line) => line.slice(start.length)).join(''),
+      lines
+        .filter((line) => line.startsWith(start))
+        .map((line) => line.slice(start.length))
+        .join(''),
       'hex',
     ).toString('utf8');
   const ask = async (line: string, answer: string): Promise<string> => {
@@ -299,8 +294,7 @@ export async function openTerminal(
     output: () => joined('out '),
     async end(of = 'stage') {
       const ends = (line: string): boolean => /^(exit|killed) /.test(line.slice(of.length + 1));
-      const found = (): string | undefined =>
-        lines.find((line) => line.startsWith(`${of} `) && ends(line));
+      const found = (): string | undefined => lines.find((line) => line.startsWith(`${of} `) && ends(line));
       await until(`${of} ends`, () => found() !== undefined, 12_000);
       return (found() as string).slice(of.length + 1);
     },

@@ -7,14 +7,17 @@ import {
   ECHO,
   type FakeAgent,
   frame,
+  granted,
   ICANON,
   ISIG,
   localModes,
   openTerminal,
   patience,
   processIsGone,
+  runStage,
   sleep,
   startAgent,
+  startStage,
   startTime,
   type Terminal,
   until,
@@ -51,7 +54,14 @@ test('the hello names the terminal, its size, the foreground and sudo itself', p
   const { terminal, caller } = await waitingInForeground();
   const hello = await caller.hello();
   const sudo = terminal.pid('sudo');
-  for (const entry of [`tty=${terminal.tty}`, 'cols=101', 'rows=37', 'fg=1', `ppid=${sudo}`, `pstart=${startTime(sudo)}`])
+  for (const entry of [
+    `tty=${terminal.tty}`,
+    'cols=101',
+    'rows=37',
+    'fg=1',
+    `ppid=${sudo}`,
+    `pstart=${startTime(sudo)}`,
+  ])
     assert.ok(hello.includes(entry), entry);
   await terminal.key('\u0003');
   await terminal.end();
@@ -115,19 +125,23 @@ test('a malformed answer and an agent that vanishes leave the terminal as it was
   }
 });
 
-test('keys typed ahead, even Ctrl-C characters in a paste, neither cancel nor reach the command', patience, async () => {
-  const agent = await waitingAgent();
-  const terminal = await openTerminal({ agentDir: agent.dir });
-  // LNEXT (Ctrl-V) makes the terminal keep a literal Ctrl-C instead of signalling.
-  await terminal.key('rm -rf /\nyes\n\u0016\u0003half a line');
-  await terminal.command('start');
-  const caller = await agent.caller();
-  await waitRaw(terminal);
-  await sleep(100);
-  caller.socket.end(frame('V', '0'));
-  assert.equal(await terminal.end(), 'exit 0');
-  assert.equal(await terminal.leftover(), '');
-});
+test(
+  'keys typed ahead, even Ctrl-C characters in a paste, neither cancel nor reach the command',
+  patience,
+  async () => {
+    const agent = await waitingAgent();
+    const terminal = await openTerminal({ agentDir: agent.dir });
+    // LNEXT (Ctrl-V) makes the terminal keep a literal Ctrl-C instead of signalling.
+    await terminal.key('rm -rf /\nyes\n\u0016\u0003half a line');
+    await terminal.command('start');
+    const caller = await agent.caller();
+    await waitRaw(terminal);
+    await sleep(100);
+    caller.socket.end(frame('V', '0'));
+    assert.equal(await terminal.end(), 'exit 0');
+    assert.equal(await terminal.leftover(), '');
+  },
+);
 
 test('a paste while waiting decides nothing, is not echoed, and does not reach the command', patience, async () => {
   const { terminal, caller } = await waitingInForeground();
@@ -298,11 +312,57 @@ test('in the ssh modes the terminal is never opened', patience, async () => {
   await terminal.command('start');
   const caller = await agent.caller();
   const hello = await caller.hello();
-  assert.equal(hello.find((entry) => /^(cols|rows)=/.test(entry)), undefined);
+  assert.equal(
+    hello.find((entry) => /^(cols|rows)=/.test(entry)),
+    undefined,
+  );
   await terminal.key('\u0003typed\n');
   await sleep(300);
   assert.equal(await terminal.modes(), before);
   assert.equal(caller.ended(), false);
   caller.socket.end(frame('V', '0'));
   assert.equal(await terminal.end(), 'exit 0');
+});
+
+for (const tty of [
+  'pts/0',
+  '/dev',
+  '/dev/null',
+  '/dev/pts/../null',
+  '/dev/stdin',
+  '/etc/passwd',
+  '/proc/self/fd/0',
+  ':0',
+])
+  test(`PAM_TTY=${tty} is no terminal: it asks without reading keys`, patience, async () => {
+    const agent = await startAgent((caller) => void caller.hello().then(() => caller.socket.end(granted)));
+    const end = await runStage({ agentDir: agent.dir, env: { PAM_TTY: tty } });
+    assert.equal(end.code, 0);
+    const hello = await (await agent.caller()).hello();
+    assert.ok(hello.includes(`tty=${tty}`) && hello.includes('fg=0'));
+    assert.equal(
+      hello.find((entry) => /^(cols|rows)=/.test(entry)),
+      undefined,
+    );
+  });
+
+test('a terminal that is already gone refuses without asking anybody', patience, async () => {
+  const agent = await waitingAgent();
+  const end = await runStage({ agentDir: agent.dir, env: { PAM_TTY: '/dev/pts/999999' } });
+  assert.deepEqual([end.code, agent.callers.length], [1, 0]);
+});
+
+test('the terminal of somebody else than sudo is neither read nor changed', patience, async () => {
+  const agent = await waitingAgent();
+  const other = await openTerminal();
+  const before = await other.modes();
+  const stage = startStage({ agentDir: agent.dir, env: { PAM_TTY: other.tty } });
+  const caller = await agent.caller();
+  assert.ok((await caller.hello()).includes('fg=0'));
+  await other.key('\u0003ls\n');
+  await sleep(300);
+  assert.equal(await other.modes(), before);
+  assert.equal(caller.ended(), false);
+  caller.socket.end(frame('V', '0'));
+  assert.equal((await stage.ended).code, 0);
 });

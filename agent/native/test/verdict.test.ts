@@ -76,7 +76,13 @@ for (const [name, bytes] of malformed)
   });
 
 test('text is shown as sent, without the bytes that move a cursor', patience, async () => {
-  const agent = await answering(accepted, frame('T', 'Genehmigen: ✓ \u001b[1m42\tB'), frame('T', ''), frame('T', 'a\nb\r\u0007\u007fc'), yes);
+  const agent = await answering(
+    accepted,
+    frame('T', 'Genehmigen: ✓ \u001b[1m42\tB'),
+    frame('T', ''),
+    frame('T', 'a\nb\r\u0007\u007fc'),
+    yes,
+  );
   const end = await runStage({ agentDir: agent.dir });
   assert.equal(end.code, 0);
   assert.equal(end.text, 'Genehmigen: ✓ \u001b[1m42\tB\n\nabc\n');
