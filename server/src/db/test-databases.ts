@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import pg from 'pg';
+import { type Database, openDatabase } from './database.ts';
+import { testPostgres, whyNoPostgres } from './test-postgres.ts';
+
+/** Opens a fresh, migrated database for one test and removes it when the test ends. */
+export type OpenTestDatabase = (t: Pick<TestContext, 'after'>) => Promise<Database>;
+
+/** A fresh SQLite database in a folder of its own. */
+export const openTestSqlite: OpenTestDatabase = async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'identree-sqlite-'));
+  const db = await openDatabase({ driver: 'sqlite', dsn: join(folder, 'test.db') });
+  t.after(async () => {
+    await db.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return db;
+};
+
+const TEMPLATE = 'identree_template';
+let template: Promise<void> | undefined;
+let made = 0;
+
+async function administer(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: (await testPostgres()).dsn('postgres') });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+async function makeTemplate(): Promise<void> {
+  await administer(`create database ${TEMPLATE}`);
+  const db = await openDatabase({ driver: 'postgres', dsn: (await testPostgres()).dsn(TEMPLATE), maxConnections: 2 });
+  await db.close();
+}
+
+/** A fresh database on the Postgres server of this test process. */
+export const openTestPostgres: OpenTestDatabase = async (t) => {
+  const server = await testPostgres();
+  template ??= makeTemplate();
+  await template;
+  made += 1;
+  const name = `identree_test_${made}`;
+  await administer(`create database ${name} template ${TEMPLATE}`);
+  const db = await openDatabase({ driver: 'postgres', dsn: server.dsn(name), maxConnections: 10 });
+  t.after(async () => {
+    await db.close();
+    await administer(`drop database ${name} with (force)`);
+  });
+  return db;
+};
+
+/** Declares the same tests for SQLite and, where it can run, for Postgres. */
+export function forEachDatabase(
+  name: string,
+  suite: (open: OpenTestDatabase, driver: Database['driver']) => void,
+): void {
+  describe(`${name} on SQLite`, () => suite(openTestSqlite, 'sqlite'));
+  const missing = whyNoPostgres();
+  if (missing !== null) {
+    test(`${name} on Postgres`, { skip: missing }, () => {});
+    return;
+  }
+  describe(`${name} on Postgres`, () => suite(openTestPostgres, 'postgres'));
+}
