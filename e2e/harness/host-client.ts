@@ -1,7 +1,8 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign, webcrypto } from 'node:crypto';
 import { Agent, request as httpsRequest } from 'node:https';
+import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import { type HostRecord, type ApproverKeySet, approverKeySet } from '#shared/decision.ts';
+import { type ApproverKeySet, approverKeySet, type HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { type ChallengeAnswer, type EnrolmentGrant, enrolmentGrant, HOST_API } from '#shared/host-api.ts';
 import {
@@ -84,7 +85,9 @@ async function send<T>(
           'content-digest': digest,
           'signature-input': `${SIGNATURE_LABEL}=${signatureParameters(parameters)}`,
           signature: `${SIGNATURE_LABEL}=:${signature}:`,
-          ...(content === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(body.length) }),
+          ...(content === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': String(body.length) }),
         },
       },
       (answer) => {
@@ -168,9 +171,9 @@ export async function enrolFakeHost(
 ): Promise<{ client: HostClient; grant: EnrolmentGrant }> {
   const { privateKey } = generateKeyPairSync('ed25519');
   const apiKey: PublicJwk = await publicJwk(privateKey);
-  x509.cryptoProvider.set(webcrypto as Crypto);
+  x509.cryptoProvider.set(webcrypto as never);
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
+  const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
   const csr = await x509.Pkcs10CertificateRequestGenerator.create({
     name: `CN=${hostname}`,
     keys,
@@ -196,15 +199,18 @@ export async function enrolFakeHost(
     },
   );
   agent.destroy();
-  if (answer.status >= 300) throw new Error(`enrolment of ${hostname}: ${answer.status} ${JSON.stringify(answer.body)}`);
+  if (answer.status >= 300)
+    throw new Error(`enrolment of ${hostname}: ${answer.status} ${JSON.stringify(answer.body)}`);
   const grant = enrolmentGrant.parse(payloadOf(answer.body.grant));
   const client = createHostClient(endpoint, { hostId: grant.hostId, serverId: grant.serverId, privateKey, machineId });
   return { client, grant };
 }
 
-export const endpointOf = (server: { url: string }, lab: { serverAddress: string; certs: { ca: string } }): Endpoint => ({
+export const endpointOf = (
+  server: { url: string },
+  lab: { serverAddress: string; certs: { ca: string } },
+): Endpoint => ({
   url: server.url,
   address: lab.serverAddress,
   ca: lab.certs.ca,
 });
-

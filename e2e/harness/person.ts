@@ -1,14 +1,23 @@
-import { createAuthenticator, type Authenticator, type AssertionJson } from './authenticator.ts';
-import type { Server } from './server.ts';
+import { type AssertionJson, type Authenticator, createAuthenticator } from './authenticator.ts';
 import { SERVER_NAME } from './lab.ts';
 import { until } from './run.ts';
+import type { Server } from './server.ts';
 import type { Web } from './web.ts';
 
 /** An answer of the server's API: data, or the code of the error table. */
-export type ApiResult<T = unknown> = { ok: true; data: T } | { ok: false; status: number; reason: string; message: string };
+export type ApiResult<T = unknown> =
+  | { ok: true; data: T }
+  | { ok: false; status: number; reason: string; message: string };
 
 export interface ApprovalPage {
-  view: { id: string; userCode: string; status: string; command: string; record: Record<string, unknown>; can: { approve: boolean; deny: boolean } };
+  view: {
+    id: string;
+    userCode: string;
+    status: string;
+    command: string;
+    record: Record<string, unknown>;
+    can: { approve: boolean; deny: boolean };
+  };
   passkey: { document: Record<string, unknown>; options: { challenge: string; rpId: string } } | null;
 }
 
@@ -40,7 +49,10 @@ export function createPerson(server: Server, username: string): Person {
   const authenticator = createAuthenticator();
   let csrfToken = '';
 
-  async function call<T>(url: string, init: { method: string; headers: Record<string, string>; body?: string }): Promise<ApiResult<T>> {
+  async function call<T>(
+    url: string,
+    init: { method: string; headers: Record<string, string>; body?: string },
+  ): Promise<ApiResult<T>> {
     const answer = await web.send(url, init);
     const body = JSON.parse(answer.text) as {
       result?: { data: T };
@@ -72,7 +84,8 @@ export function createPerson(server: Server, username: string): Person {
         page = await web.visit(choice);
       }
       const me = await person.query<{ csrfToken: string; username: string }>('me.get');
-      if (!me.ok) throw new Error(`sign-in of ${username} ended at ${page.url}: ${page.status} ${page.text.slice(0, 500)}`);
+      if (!me.ok)
+        throw new Error(`sign-in of ${username} ended at ${page.url}: ${page.status} ${page.text.slice(0, 500)}`);
       csrfToken = me.data.csrfToken;
     },
     async addPasskey() {

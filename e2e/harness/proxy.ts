@@ -16,7 +16,7 @@ export interface Exchange {
 export type Tamper = (exchange: Exchange) => Promise<{ status?: number; json?: unknown } | undefined> | undefined;
 
 /** Somebody who holds a valid certificate for the server's name and sits between hosts and the server. */
-export interface Proxy {
+export interface Middleman {
   /** Everything that went by. */
   readonly seen: readonly Exchange[];
   /** Called with each answer; what it gives replaces the answer. `null`: pass everything on unchanged. */
@@ -32,7 +32,7 @@ export async function startProxy(options: {
   address: string;
   upstream: string;
   port: number;
-}): Promise<Proxy> {
+}): Promise<Middleman> {
   const { certs, address, upstream, port } = options;
   const seen: Exchange[] = [];
   let change: Tamper | null = null;

@@ -221,7 +221,8 @@ function openData(file: string): ServerData {
         name,
       )[0] ?? null,
     meta: (key) => all<{ value: string }>('select value from meta where key = ?', key)[0]?.value ?? null,
-    keySets: () => all<{ version: number; token: string }>('select version, token from approver_key_sets order by version'),
+    keySets: () =>
+      all<{ version: number; token: string }>('select version, token from approver_key_sets order by version'),
   };
 }
 
@@ -229,7 +230,8 @@ function openData(file: string): ServerData {
 export async function enrolmentToken(server: Server, hostname: string): Promise<string> {
   const result = await server.cli(['hosts', 'token', hostname]);
   const token = /idt1\.[\w-]+\.[\w-]+\.[\w-]+/.exec(result.stdout)?.[0];
-  if (result.code !== 0 || !token) throw new Error(`hosts token: exit ${result.code}\n${result.stdout}${result.stderr}`);
+  if (result.code !== 0 || !token)
+    throw new Error(`hosts token: exit ${result.code}\n${result.stdout}${result.stderr}`);
   return token;
 }
 

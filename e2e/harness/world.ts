@@ -27,10 +27,16 @@ export const SERVER_URL = (server: Server): string => server.url;
 /** Enrols a booted host with a fresh token and starts its agent. */
 export async function enrol(host: Host, server: Server, name = host.name): Promise<void> {
   const token = await enrolmentToken(server, `${name}.example.com`);
-  const result = await host.exec(['identree', 'enroll', '--server', server.url, '--token', '-'], { input: `${token}\n` });
-  if (result.code !== 0) throw new Error(`enroll on ${host.name}: exit ${result.code}\n${result.stdout}${result.stderr}`);
+  const result = await host.exec(['identree', 'enroll', '--server', server.url, '--token', '-'], {
+    input: `${token}\n`,
+  });
+  if (result.code !== 0)
+    throw new Error(`enroll on ${host.name}: exit ${result.code}\n${result.stdout}${result.stderr}`);
   await host.sh('systemctl restart identree-agent');
-  await until(`the agent on ${host.name}`, async () => (await host.exec(['test', '-S', '/run/identree/agent.sock'])).code === 0);
+  await until(
+    `the agent on ${host.name}`,
+    async () => (await host.exec(['test', '-S', '/run/identree/agent.sock'])).code === 0,
+  );
 }
 
 /** Puts identree into the PAM stacks, as an operator does. */
@@ -44,7 +50,10 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     const hosts = new Map<string, Host>();
     const people = new Map<string, Person>();
     const names = options.hosts ?? ['web1'];
-    const [server, booted] = await Promise.all([startServer(lab, options), Promise.all(names.map((name) => lab.up(name)))]);
+    const [server, booted] = await Promise.all([
+      startServer(lab, options),
+      Promise.all(names.map((name) => lab.up(name))),
+    ]);
     for (const host of booted) hosts.set(host.name, host);
     await Promise.all([
       ...booted.map(async (host) => {
@@ -130,9 +139,13 @@ export const eventNames = (request: Asked): string[] => request.events().map(({ 
 
 /** Waits until the server has written these events about a request, in this order and no others. */
 export async function eventsBecome(request: Asked, names: readonly string[], timeoutMs = 5000): Promise<void> {
-  await until(`the events ${names.join(', ')}; there are: ${eventNames(request).join(', ')}`, () => {
-    return eventNames(request).join() === names.join();
-  }, timeoutMs).catch(() => {
+  await until(
+    `the events ${names.join(', ')}; there are: ${eventNames(request).join(', ')}`,
+    () => {
+      return eventNames(request).join() === names.join();
+    },
+    timeoutMs,
+  ).catch(() => {
     throw new Error(`expected the events ${names.join(', ')}; there are ${eventNames(request).join(', ')}`);
   });
 }

@@ -31,7 +31,9 @@ describe('sudo on a real host: answers', { concurrency: 4 }, () => {
     assert.match(record.tty, /^\/dev\/pts\/\d+$/);
   });
 
-  test('the output of the command follows the approval at once, and its own exit status is kept', { skip }, async () => {
+  test('the output of the command follows the approval at once, and its own exit status is kept', {
+    skip,
+  }, async () => {
     const request = await ask(world, world.host(), 'alice', ['sudo', 'sh', '-c', 'id -u; exit 7']);
     granted(await world.person('alice').approve(request.code));
     assert.equal(await request.terminal.exit, 7);
@@ -72,7 +74,9 @@ describe('sudo on a real host: answers', { concurrency: 4 }, () => {
     assert.equal(world.host().exists(file), false);
   });
 
-  test('denied with a reason: the person reads it, nothing runs, and one denial makes one challenge', { skip }, async () => {
+  test('denied with a reason: the person reads it, nothing runs, and one denial makes one challenge', {
+    skip,
+  }, async () => {
     const file = mark();
     const request = await ask(world, world.host(), 'alice', ['sudo', 'touch', file]);
     granted(await world.person('olga').deny(request.code, 'not on a Friday'));
@@ -103,10 +107,7 @@ describe('sudo on a real host: answers', { concurrency: 4 }, () => {
     const host = world.host();
     const file = mark();
     const command = ['sudo', 'sh', '-c', `echo ran >> ${file}`];
-    const [first, second] = await Promise.all([
-      ask(world, host, 'bob', command),
-      ask(world, host, 'bob', command),
-    ]);
+    const [first, second] = await Promise.all([ask(world, host, 'bob', command), ask(world, host, 'bob', command)]);
     assert.notEqual(first.code, second.code);
     granted(await world.person('bob').approve(second.code));
     assert.equal(await second.terminal.exit, 0);

@@ -51,7 +51,11 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
     ['-Hubob, a group of short options', ['-Hubob', 'id', '-un'], { runAs: 'bob', mode: 'command', shows: /^bob$/m }],
     ['--user=bob', ['--user=bob', 'id', '-un'], { runAs: 'bob', mode: 'command', shows: /^bob$/m }],
     ['--us bob, abbreviated', ['--us', 'bob', 'id', '-un'], { runAs: 'bob', mode: 'command', shows: /^bob$/m }],
-    ['-u bob -g alice', ['-u', 'bob', '-g', 'alice', 'id', '-gn'], { runAs: 'bob', mode: 'command', shows: /^alice$/m }],
+    [
+      '-u bob -g alice',
+      ['-u', 'bob', '-g', 'alice', 'id', '-gn'],
+      { runAs: 'bob', mode: 'command', shows: /^alice$/m },
+    ],
     ['-s with a command', ['-s', 'id', '-u'], { runAs: 'root', mode: 'shell', shows: /^0$/m }],
     ['-i with a command', ['-i', 'id', '-u'], { runAs: 'root', mode: 'login-shell', shows: /^0$/m }],
     ['--login with a command', ['--login', 'id', '-u'], { runAs: 'root', mode: 'login-shell', shows: /^0$/m }],
@@ -126,7 +130,7 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
   test('control characters, bidi and invalid UTF-8 are shown, not obeyed, and arrive unchanged', { skip }, async () => {
     const host = world.host();
     const file = mark();
-    const nasty = "a\\x1b[31mred\\x07\\xe2\\x80\\xae\\xff\\xc3(\\n\\rb\\\\x41";
+    const nasty = 'a\\x1b[31mred\\x07\\xe2\\x80\\xae\\xff\\xc3(\\n\\rb\\\\x41';
     const script = `sudo sh -c 'printf %s "$1" > ${file}' sh "$(printf '${nasty}')"`;
     const request = await ask(world, host, 'alice', ['bash', '-c', script]);
     const record = recordOf(request);
@@ -172,7 +176,11 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
       ['gone', 'rm job'],
     ] as const) {
       const folder = `/home/alice/swap-${way.replaceAll(' ', '-')}`;
-      await host.as('alice', ['sh', '-c', `mkdir ${folder}; cd ${folder}; printf '#!/bin/sh\\ntouch ${ran}\\n' > job; chmod 755 job`]);
+      await host.as('alice', [
+        'sh',
+        '-c',
+        `mkdir ${folder}; cd ${folder}; printf '#!/bin/sh\\ntouch ${ran}\\n' > job; chmod 755 job`,
+      ]);
       const request = await ask(world, host, 'alice', ['sudo', `${folder}/job`]);
       assert.ok(recordOf(request).unrestricted.includes('user-writable-target'), way);
       const result = await host.as('alice', ['sh', '-ec', `cd ${folder}; ${swap.replaceAll('RAN', ran)}`]);
@@ -280,7 +288,7 @@ describe('hostile working directory, home and environment change nothing', () =>
       'node.config.json': JSON.stringify({ nodeOptions: { import: [`${folder}/evil.js`] } }),
       'sea-config.json': JSON.stringify({ main: 'evil.js' }),
       '.npmrc': `node-options=--require ${folder}/evil.js`,
-      'identree': `#!/bin/sh\necho identree >> ${evil}\n`,
+      identree: `#!/bin/sh\necho identree >> ${evil}\n`,
     };
     for (const module of ['fs', 'zod', 'jose', 'node:fs', 'identree']) {
       files[`node_modules/${module}/index.js`] = script;

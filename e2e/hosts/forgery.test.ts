@@ -9,7 +9,7 @@ import { altered, createForger, type Forger, signAs, strangerKey, unsigned } fro
 import { createHostClient, endpointOf, enrolFakeHost, type HostClient } from '../harness/host-client.ts';
 import type { Host } from '../harness/lab.ts';
 import { granted, pendingCode } from '../harness/person.ts';
-import { type Proxy, startProxy } from '../harness/proxy.ts';
+import { type Middleman, startProxy } from '../harness/proxy.ts';
 import { enrolmentToken, SERVER_PORT } from '../harness/server.ts';
 import { mark, openWorld, skip, type World } from '../harness/world.ts';
 
@@ -24,7 +24,7 @@ type Forgery = (answer: ChallengeAnswer, record: HostRecord) => Promise<Partial<
 describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
   let world: World;
   let victim: Host;
-  let proxy: Proxy;
+  let proxy: Middleman;
   let forger: Forger;
   let stranger: Authenticator;
   const alice = (): { authenticator: Authenticator; username: string } => ({
@@ -72,7 +72,9 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
   });
 
   /** Runs a sudo whose answers are forged, to its end. */
-  async function attempt(forge: Forgery): Promise<{ code: number; text: string; ran: boolean; polls: number; id: string }> {
+  async function attempt(
+    forge: Forgery,
+  ): Promise<{ code: number; text: string; ran: boolean; polls: number; id: string }> {
     const file = mark();
     forgeries.set(file, forge);
     const terminal = victim.terminal('alice', ['sudo', 'touch', file]);
@@ -124,19 +126,22 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
         status: 'approved',
         verdict: altered(token, (payload) => ({ ...payload, decision: 'approved', class: 'passkey' })),
       };
-    }));
+    }),
+  );
 
   test('a verdict that was cut off', { skip }, () =>
     refused(async (answer, record) => ({
       status: 'approved',
       verdict: (await forger.sign(forger.verdict(answer, record, alice()))).slice(0, -10),
-    })));
+    })),
+  );
 
   test('a verdict without a signature (alg none)', { skip }, () =>
     refused(async (answer, record) => ({
       status: 'approved',
       verdict: unsigned(forger.verdict(answer, record, alice()), forger.verdictKey.kid),
-    })));
+    })),
+  );
 
   test('a verdict that was replayed from an earlier approval', { skip }, async () => {
     const file = mark();
@@ -152,7 +157,8 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
     refused(async (answer, record) => ({
       status: 'approved',
       verdict: await forger.sign(forger.verdict(answer, record, alice()), await strangerKey()),
-    })));
+    })),
+  );
 
   test("a verdict signed by another key under the server's key id", { skip }, () =>
     refused(async (answer, record) => ({
@@ -163,37 +169,45 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
         await strangerKey(),
         forger.verdictKey.kid,
       ),
-    })));
+    })),
+  );
 
   test('a token of another purpose, signed by the right key', { skip }, () =>
     refused(async (answer, record) => ({
       status: 'approved',
       verdict: await signAs(tokenType.enrolment, forger.verdict(answer, record, alice()), forger.verdictKey),
-    })));
+    })),
+  );
 
   test('a verdict for another host', { skip }, () =>
-    refused(approvedBy({ verdict: { aud: world.server.data.host('web1.example.com')?.id ?? '' } })));
+    refused(approvedBy({ verdict: { aud: world.server.data.host('web1.example.com')?.id ?? '' } })),
+  );
 
   test('a verdict of another server', { skip }, () => refused(approvedBy({ verdict: { iss: randomUUID() } })));
 
   test('a verdict for another nonce', { skip }, () =>
-    refused(approvedBy({ verdict: { nonce: randomBytes(32).toString('base64url') } })));
+    refused(approvedBy({ verdict: { nonce: randomBytes(32).toString('base64url') } })),
+  );
 
   test('a verdict about another request', { skip }, () =>
-    refused(approvedBy({ verdict: { requestHash: randomBytes(32).toString('base64url') } })));
+    refused(approvedBy({ verdict: { requestHash: randomBytes(32).toString('base64url') } })),
+  );
 
   test('a verdict that is over', { skip }, () =>
-    refused(approvedBy({ verdict: { exp: Math.floor(Date.now() / 1000) - 5 } })));
+    refused(approvedBy({ verdict: { exp: Math.floor(Date.now() / 1000) - 5 } })),
+  );
 
   test('an approval without an assertion', { skip }, () => refused(approvedBy({ verdict: { evidence: [] } })));
 
   test('an approval that names nobody', { skip }, () => refused(approvedBy({ verdict: { approvers: [] } })));
 
   test('an assertion about another request', { skip }, () =>
-    refused(approvedBy({ document: { requestHash: randomBytes(32).toString('base64url') } })));
+    refused(approvedBy({ document: { requestHash: randomBytes(32).toString('base64url') } })),
+  );
 
   test('an assertion about another challenge', { skip }, () =>
-    refused(approvedBy({ document: { challengeId: randomBytes(16).toString('hex') } })));
+    refused(approvedBy({ document: { challengeId: randomBytes(16).toString('hex') } })),
+  );
 
   test('an assertion whose document was swapped afterwards', { skip }, () =>
     refused(async (answer, record) => {
@@ -203,13 +217,16 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
       const right = forger.verdict(answer, record, alice());
       const evidence = verdict.evidence.map((item) => ({ ...item, document: right.evidence[0]!.document }));
       return { status: 'approved', verdict: await forger.sign({ ...verdict, evidence }) };
-    }));
+    }),
+  );
 
   test('an assertion by a key that is not in the set', { skip }, () =>
-    refused(approvedBy({}, () => ({ authenticator: stranger, username: 'alice' }))));
+    refused(approvedBy({}, () => ({ authenticator: stranger, username: 'alice' }))),
+  );
 
   test("an assertion by somebody else's key", { skip }, () =>
-    refused(approvedBy({}, () => ({ authenticator: world.person('bob').authenticator, username: 'alice' }))));
+    refused(approvedBy({}, () => ({ authenticator: world.person('bob').authenticator, username: 'alice' }))),
+  );
 
   test("a stranger's assertion under a known credential id", { skip }, () =>
     refused(async (answer, record) => {
@@ -217,18 +234,22 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
       const credentialId = world.person('alice').authenticator.credentialId;
       const evidence = verdict.evidence.map((item) => ({ ...item, credentialId }));
       return { status: 'approved', verdict: await forger.sign({ ...verdict, evidence }) };
-    }));
+    }),
+  );
 
   test('an assertion without user verification', { skip }, () => refused(approvedBy({ userVerified: false })));
 
   test('an assertion made for another site', { skip }, () =>
-    refused(approvedBy({ origin: 'https://identree.example.net', rpId: 'identree.example.net' })));
+    refused(approvedBy({ origin: 'https://identree.example.net', rpId: 'identree.example.net' })),
+  );
 
   test('a class below what this host accepts', { skip }, () =>
-    refused(approvedBy({ verdict: { class: 'session', evidence: [] } })));
+    refused(approvedBy({ verdict: { class: 'session', evidence: [] } })),
+  );
 
   test('an approval by policy where this host wants a passkey', { skip }, () =>
-    refused(approvedBy({ verdict: { class: 'policy', approvers: [], evidence: [] } })));
+    refused(approvedBy({ verdict: { class: 'policy', approvers: [], evidence: [] } })),
+  );
 
   test('an approver-key set that was rolled back', { skip }, () =>
     refused(async (answer, record) => {
@@ -240,7 +261,8 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
         approverKeys: await forger.signSet({ ...set, version: set.version - 1, keys: [...set.keys, old] }),
         verdict: await forger.sign(forger.verdict(answer, record, { authenticator: stranger, username: 'alice' })),
       };
-    }));
+    }),
+  );
 
   test('another approver-key set of the same version', { skip }, () =>
     refused(async (answer, record) => {
@@ -252,7 +274,8 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
         approverKeys: await forger.signSet({ ...set, keys: [...set.keys, other] }),
         verdict: await forger.sign(forger.verdict(answer, record, { authenticator: stranger, username: 'alice' })),
       };
-    }));
+    }),
+  );
 
   test('an approver-key set that the trust root did not sign', { skip }, () =>
     refused(async (answer, record) => {
@@ -261,10 +284,14 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
       const other = { ...mine, credentialId: stranger.credentialId, jwk: stranger.jwk };
       return {
         status: 'approved',
-        approverKeys: await forger.signSet({ ...set, version: set.version + 1, keys: [...set.keys, other] }, forger.verdictKey),
+        approverKeys: await forger.signSet(
+          { ...set, version: set.version + 1, keys: [...set.keys, other] },
+          forger.verdictKey,
+        ),
         verdict: await forger.sign(forger.verdict(answer, record, { authenticator: stranger, username: 'alice' })),
       };
-    }));
+    }),
+  );
 
   test('a forged denial refuses nothing that is approved for real', { skip }, async () => {
     const file = mark();
@@ -335,7 +362,7 @@ describe('a host speaks for itself only', () => {
     assert.equal(world.server.data.challenges().length, before);
   });
 
-  test("host A signing with its own key as B", { skip }, async () => {
+  test('host A signing with its own key as B', { skip }, async () => {
     const row = world.server.data.host('web1.example.com')!;
     const endpoint = endpointOf(world.server, world.lab);
     const liar = createHostClient(endpoint, { ...other.identity, hostId: row.id }, 1_000_000);
@@ -347,13 +374,17 @@ describe('a host speaks for itself only', () => {
   });
 
   test('what the host stored is readable by root only', { skip }, async () => {
-    const found = await world.host().as('alice', ['sh', '-c', 'cat /var/lib/identree/* /etc/identree/* /run/identree/*']);
+    const found = await world
+      .host()
+      .as('alice', ['sh', '-c', 'cat /var/lib/identree/* /etc/identree/* /run/identree/*']);
     assert.equal(found.stdout, '');
-    const connect = await world.host().as('alice', [
-      'python3',
-      '-c',
-      'import socket; socket.socket(socket.AF_UNIX).connect("/run/identree/agent.sock")',
-    ]);
+    const connect = await world
+      .host()
+      .as('alice', [
+        'python3',
+        '-c',
+        'import socket; socket.socket(socket.AF_UNIX).connect("/run/identree/agent.sock")',
+      ]);
     assert.notEqual(connect.code, 0);
     assert.match(connect.stderr, /PermissionError/);
   });

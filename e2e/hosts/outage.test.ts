@@ -15,7 +15,11 @@ describe('sudo on a real host: parts that are missing', () => {
   after(() => world?.close());
 
   const agentUp = (): Promise<string> =>
-    world.host().sh('systemctl reset-failed identree-agent; systemctl start identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done');
+    world
+      .host()
+      .sh(
+        'systemctl reset-failed identree-agent; systemctl start identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done',
+      );
 
   /** A sudo that must end in a refusal by itself. */
   async function refusedBy(words: RegExp): Promise<string> {
@@ -67,7 +71,10 @@ describe('sudo on a real host: parts that are missing', () => {
     assert.equal(await request.terminal.exit, 1);
     assert.equal(world.host().exists(file), false);
     assert.match(request.terminal.text(), /refused/);
-    await until('the agent to be started again', async () => (await world.host().exec(['systemctl', 'is-active', 'identree-agent'])).code === 0);
+    await until(
+      'the agent to be started again',
+      async () => (await world.host().exec(['systemctl', 'is-active', 'identree-agent'])).code === 0,
+    );
     await agentUp();
   });
 

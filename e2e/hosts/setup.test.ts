@@ -8,7 +8,9 @@ import { ask, enrol, gate, mark, openWorld, skip, type World } from '../harness/
 
 /** Every file that decides who gets in, with mode, owner and content. */
 const snapshot = (host: Host): Promise<string> =>
-  host.sh('find /etc/pam.d /etc/sudoers /etc/sudoers.d /etc/ssh -type f -exec stat -c "%n %a %U:%G" {} + | sort; find /etc/pam.d /etc/sudoers /etc/sudoers.d /etc/ssh -type f -exec sha256sum {} + | sort -k2');
+  host.sh(
+    'find /etc/pam.d /etc/sudoers /etc/sudoers.d /etc/ssh -type f -exec stat -c "%n %a %U:%G" {} + | sort; find /etc/pam.d /etc/sudoers /etc/sudoers.d /etc/ssh -type f -exec sha256sum {} + | sort -k2',
+  );
 
 describe('setup on a real host', () => {
   let world: World;
@@ -79,10 +81,14 @@ describe('setup on a real host', () => {
     assert.notEqual(wrong.code, 0);
     assert.match(wrong.stdout + wrong.stderr, /another host name/);
     const good = await token('web2.example.com');
-    const enrolled = await next.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], { input: good });
+    const enrolled = await next.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], {
+      input: good,
+    });
     assert.equal(enrolled.code, 0, enrolled.stderr);
     const third = await world.lab.up('web3');
-    const reused = await third.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], { input: good });
+    const reused = await third.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], {
+      input: good,
+    });
     assert.notEqual(reused.code, 0);
     assert.match(reused.stdout + reused.stderr, /already used/);
     const taken = await third.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], {

@@ -123,11 +123,17 @@ describe('ssh to a real host', { concurrency: 3 }, () => {
   test('sudo over ssh on a pty: Ctrl-C reaches the host, the approval continues by itself', { skip }, async () => {
     const host = world.host();
     const file = mark();
-    const terminal = await ssh('bob', [`sudo touch ${file}; echo first=$?; sudo touch ${file}; echo second=$?`], ['-i', key]);
+    const terminal = await ssh(
+      'bob',
+      [`sudo touch ${file}; echo first=$?; sudo touch ${file}; echo second=$?`],
+      ['-i', key],
+    );
     const [login] = await terminal.see(CODE);
     terminal.type('\r');
     granted(await world.person('bob').approve(login));
-    const [, first = ''] = await terminal.see(/[A-Z]{6}-\d{6}[\s\S]*?sudo[\s\S]*?([A-HJ-NP-Z]{6}-\d{6})/).catch(() => terminal.see(new RegExp(`(?!${login})([A-HJ-NP-Z]{6}-\\d{6})`)));
+    const [, first = ''] = await terminal
+      .see(/[A-Z]{6}-\d{6}[\s\S]*?sudo[\s\S]*?([A-HJ-NP-Z]{6}-\d{6})/)
+      .catch(() => terminal.see(new RegExp(`(?!${login})([A-HJ-NP-Z]{6}-\\d{6})`)));
     assert.notEqual(first, login);
     terminal.type('\x03');
     await terminal.see(/first=1/);

@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import { endpointOf, enrolFakeHost, type HostClient } from '../e2e/harness/host-client.ts';
+import { whyNoLab } from '../e2e/harness/lab.ts';
+import { CODE, granted } from '../e2e/harness/person.ts';
+import { openWorld, type World } from '../e2e/harness/world.ts';
+import { type BenchResult, machineFacts, percentile, printReport, round } from './report.ts';
+
+/** From the approver's assertion leaving the phone to the first byte of the command's output on the terminal. */
+async function assertionToCommand(world: World, runs: number): Promise<BenchResult> {
+  const host = world.host();
+  const alice = world.person('alice');
+  const samples: number[] = [];
+  for (let i = 0; i < runs + 3; i++) {
+    const terminal = host.terminal('alice', ['sudo', 'echo', 'it-runs']);
+    const [code] = await terminal.see(CODE);
+    const page = await alice.open(code);
+    const assertion = alice.assert(page);
+    const sent = performance.now() - terminal.startedAt;
+    const answer = alice.mutate('challenges.approve', {
+      challengeId: page.view.id,
+      assertion,
+      confirmTruncated: false,
+    });
+    await terminal.see(/^it-runs/m);
+    const shown = terminal.log.find(({ text }) => text.includes('it-runs'))?.at ?? Number.NaN;
+    granted(await answer);
+    if ((await terminal.exit) !== 0) throw new Error(terminal.text());
+    // The first ones pay for code that is compiled on the way.
+    if (i >= 3) samples.push(shown - sent);
+  }
+  return {
+    metric: 'assertion_to_command_ms',
+    unit: 'ms',
+    value: round(percentile(samples, 0.5)),
+    p99: round(percentile(samples, 0.99)),
+    goal: 100,
+  };
+}
+
+/** What a policy of `none` adds to plain sudo, run in turns on two hosts of the same image. */
+async function autoGrant(world: World, runs: number): Promise<BenchResult> {
+  const gated = world.host('web1');
+  const plain = await world.lab.up('plain');
+  // Plain: a sudo that asks nobody, with everything else of its PAM stack in place.
+  await plain.sh(
+    "printf '%s\\n' '#%PAM-1.0' 'auth required pam_permit.so' '@include common-account' '@include common-session-noninteractive' > /etc/pam.d/sudo",
+  );
+  await world.server.setPolicy([{ name: 'default', approval: 'none' }]);
+  // Measured inside the host by one shell, so that entering it does not count: $EPOCHREALTIME is in microseconds.
+  const loop = (n: number): string =>
+    `for i in $(seq ${n}); do a=$EPOCHREALTIME; sudo true >/dev/null; b=$EPOCHREALTIME; echo $(( \${b/./} - \${a/./} )); done`;
+  const measure = async (host: typeof plain, n: number): Promise<number[]> => {
+    const terminal = host.terminal('alice', ['bash', '-c', loop(n)]);
+    if ((await terminal.exit) !== 0) throw new Error(terminal.text());
+    const times =
+      terminal
+        .text()
+        .match(/^\d+$/gm)
+        ?.map((text) => Number(text) / 1000) ?? [];
+    if (times.length !== n) throw new Error(`expected ${n} times:\n${terminal.text()}`);
+    return times;
+  };
+  await measure(gated, 5);
+  await measure(plain, 5);
+  const added: number[] = [];
+  const base: number[] = [];
+  for (let i = 0; i < runs; i++) {
+    const [[with_ = 0], [without = 0]] = [await measure(gated, 1), await measure(plain, 1)];
+    added.push(with_ - without);
+    base.push(without);
+  }
+  await world.server.setPolicy([{ name: 'default', approval: 'passkey' }]);
+  await plain.down();
+  const version = /version (\S+)/.exec((await gated.exec(['sudo', '--version'])).stdout)?.[1] ?? '';
+  const plainMs = percentile(base, 0.5);
+  const addedMs = percentile(added, 0.5);
+  return {
+    metric: 'auto_grant_added_ms',
+    unit: 'ms',
+    value: round(addedMs),
+    p99: round(percentile(added, 0.99)),
+    goal: 20,
+    peer: { name: 'sudo', version, value: round(plainMs) },
+    ratio: round((plainMs + addedMs) / plainMs),
+  };
+}
+
+/** Durable creations per second: 50 hosts, each with one connection and its own key, for `seconds`. */
+async function creates(world: World, seconds: number): Promise<BenchResult> {
+  const endpoint = endpointOf(world.server, world.lab);
+  const clients: HostClient[] = [];
+  for (let i = 0; i < 50; i++) {
+    const name = `bench${i}.example.com`;
+    const token = granted(
+      await world.person('olga').mutate<{ token: string }>('hosts.createToken', { hostname: name }),
+    ).token;
+    clients.push((await enrolFakeHost(endpoint, name, token)).client);
+  }
+  let done = 0;
+  let failed = '';
+  const latencies: number[] = [];
+  const end = performance.now() + seconds * 1000;
+  const started = performance.now();
+  await Promise.all(
+    clients.map(async (client, index) => {
+      for (let i = 0; performance.now() < end && failed === ''; i++) {
+        // A user has at most ten requests waiting on one host.
+        const at = performance.now();
+        const answer = await client.create(client.record({ user: `u${index}-${Math.floor(i / 9)}` }));
+        if (answer.status !== 201) failed = JSON.stringify(answer.body);
+        else {
+          done++;
+          latencies.push(performance.now() - at);
+        }
+      }
+    }),
+  );
+  const took = (performance.now() - started) / 1000;
+  for (const client of clients) client.close();
+  if (failed !== '') throw new Error(`a creation was refused: ${failed}`);
+  return {
+    metric: 'challenge_creates_per_s',
+    unit: '1/s',
+    value: round(done / took),
+    p99: round(percentile(latencies, 0.99)),
+    goal: 1000,
+  };
+}
+
+/** Resident set of a process of this machine, megabytes. */
+function residentMb(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return round(Number(match?.[1] ?? Number.NaN) / 1024);
+}
+
+async function agentPid(world: World): Promise<number> {
+  const inside = (await world.host().sh('systemctl show -p MainPID --value identree-agent')).trim();
+  const rss = await world.host().sh(`grep VmRSS /proc/${inside}/status`);
+  return Number(/(\d+) kB/.exec(rss)?.[1]);
+}
+
+const json = process.argv.includes('--json');
+const quick = process.argv.includes('--quick');
+const reason = whyNoLab();
+if (reason) {
+  process.stderr.write(`bench:approval needs a lab host: ${reason}\n`);
+  process.exit(2);
+}
+const note = (text: string): void => {
+  if (!json) process.stderr.write(`${text}\n`);
+};
+
+note('starting server and host ...');
+const world = await openWorld({ people: ['alice', 'olga'], challengeTtl: '300s' });
+try {
+  const startedAt = performance.now();
+  const idle = quick ? 5_000 : 60_000;
+  note(`idle for ${idle / 1000} s ...`);
+  await new Promise((resolve) => setTimeout(resolve, idle - (performance.now() - startedAt)));
+  const results: BenchResult[] = [
+    { metric: 'server_rss_mb', unit: 'MB', value: residentMb(world.server.pid()) },
+    { metric: 'agent_rss_mb', unit: 'MB', value: round((await agentPid(world)) / 1024) },
+  ];
+  note('approvals ...');
+  results.unshift(await assertionToCommand(world, quick ? 10 : 100));
+  note('automatic grants against plain sudo ...');
+  results.splice(1, 0, await autoGrant(world, quick ? 10 : 100));
+  note('creations ...');
+  results.splice(2, 0, await creates(world, quick ? 2 : 8));
+  printReport({ bench: 'approval', results, machine: machineFacts() }, json);
+} finally {
+  await world.close();
+}

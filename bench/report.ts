@@ -1,0 +1,58 @@
+import { execFileSync } from 'node:child_process';
+import { cpus, loadavg, totalmem } from 'node:os';
+
+export interface BenchResult {
+  metric: string;
+  unit: string;
+  value: number;
+  p99?: number;
+  goal?: number;
+  peer?: { name: string; version: string; value: number };
+  ratio?: number;
+}
+
+export interface BenchReport {
+  bench: string;
+  results: BenchResult[];
+  machine: { cpus: number; model: string; memoryMb: number; load: number; node: string; kernel: string };
+}
+
+/** Facts about the machine that numbers mean nothing without. `load`: one-minute load average at the end. */
+export function machineFacts(): BenchReport['machine'] {
+  return {
+    cpus: cpus().length,
+    model: cpus()[0]?.model ?? 'unknown',
+    memoryMb: Math.round(totalmem() / 1024 / 1024),
+    load: round(loadavg()[0] ?? 0),
+    node: process.version,
+    kernel: execFileSync('uname', ['-r'], { encoding: 'utf8' }).trim(),
+  };
+}
+
+export const round = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 1));
+
+/** The value below which a share `p` (0..1) of the samples lies, nearest rank. */
+export function percentile(samples: readonly number[], p: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(p * sorted.length) - 1))] ?? Number.NaN;
+}
+
+/** One JSON object with `--json`, else a table for people. */
+export function printReport(report: BenchReport, json: boolean): void {
+  if (json) {
+    process.stdout.write(`${JSON.stringify(report)}\n`);
+    return;
+  }
+  const { machine } = report;
+  process.stdout.write(
+    `${report.bench}: ${machine.cpus} x ${machine.model}, Node ${machine.node}, load ${machine.load}\n`,
+  );
+  for (const { metric, unit, value, p99, goal, peer, ratio } of report.results) {
+    const parts = [`  ${metric.padEnd(26)} ${String(value).padStart(9)} ${unit}`];
+    if (p99 !== undefined) parts.push(`p99 ${p99}`);
+    if (goal !== undefined) parts.push(`goal ${goal}`);
+    if (peer) parts.push(`${peer.name} ${peer.version}: ${peer.value}`);
+    if (ratio !== undefined) parts.push(`ratio ${ratio}`);
+    process.stdout.write(`${parts.join('   ')}\n`);
+  }
+}
