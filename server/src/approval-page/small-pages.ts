@@ -31,12 +31,13 @@ export function renderNotFound(options: SmallPageOptions): string {
   );
 }
 
-/** A sign-in that failed. `message` comes from the error table; `retry` is where to try again. */
+/** A sign-in that failed. `retry` is where to try again. */
 export function renderSignInError(model: { message: string; retry: string }, options: SmallPageOptions): string {
   const s = stringsOf(options.locale);
   return documentOf(
     { strings: s, nonce: options.nonce, title: s.signInTitle },
-    html`<article class="small"><h1>${s.signInTitle}</h1><p>${shownText(model.message).html}</p><p class="after"><a class="button primary" href="${model.retry}">${s.signInAgain}</a></p></article>`,
+    html`<article class="small"><h1>${s.signInTitle}</h1><p>${shownText(model.message).html}</p>
+<p class="after"><a class="button primary" href="${model.retry}">${s.signInAgain}</a></p></article>`,
   );
 }
 
@@ -45,7 +46,8 @@ export function renderSignedOut(options: SmallPageOptions): string {
   const s = stringsOf(options.locale);
   return documentOf(
     { strings: s, nonce: options.nonce, title: s.signedOutTitle },
-    html`<article class="small"><h1>${s.signedOutTitle}</h1><p>${s.signedOutText}</p><p class="after"><a class="button primary" href="/sessions/login">${s.signIn}</a></p></article>`,
+    html`<article class="small"><h1>${s.signedOutTitle}</h1><p>${s.signedOutText}</p>
+<p class="after"><a class="button primary" href="/sessions/login">${s.signIn}</a></p></article>`,
   );
 }
 
@@ -64,22 +66,15 @@ export interface DesktopConsentModel {
 /** Explicit consent before a desktop session is made: a page opened by somebody else's sign-in shows another code. */
 export function renderDesktopConsent(model: DesktopConsentModel, options: SmallPageOptions): string {
   const s = stringsOf(options.locale);
+  const name = html`<strong>${shownText(model.personName).html}</strong>`;
+  const hidden = Object.entries(model.fields).map(
+    ([field, value]) => html`<input type="hidden" name="${field}" value="${value}">`,
+  );
   return documentOf(
     { strings: s, nonce: options.nonce, title: s.consentTitle, personName: model.personName },
     html`<article class="small"><h1>${s.consentTitle}</h1><p>${s.consentText}</p>
 <div class="compare"><h2>${s.consentCode}</h2><p class="compare-code" translate="no">${model.compareCode}</p></div>
-<p>${s.consentCheck}</p><p class="hint">${s.consentAs(html`<strong>${shownText(model.personName).html}</strong>`)}</p>
-<form method="post" action="${model.action}">${Object.entries(model.fields).map(
-      ([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`,
-    )}<div class="buttons"><a class="button" href="${model.stop}">${s.consentStop}</a><button class="button primary" type="submit">${s.consentAllow}</button></div></form></article>`,
-  );
-}
-
-/** The end of the desktop sign-in in the browser. */
-export function renderDesktopConnected(options: SmallPageOptions): string {
-  const s = stringsOf(options.locale);
-  return documentOf(
-    { strings: s, nonce: options.nonce, title: s.connectedTitle },
-    html`<article class="small"><h1>${s.connectedTitle}</h1><p>${s.connectedText}</p></article>`,
+<p>${s.consentCheck}</p><p class="hint">${s.consentAs(name)}</p>
+<form method="post" action="${model.action}">${hidden}<div class="buttons"><a class="button" href="${model.stop}">${s.consentStop}</a><button class="button primary" type="submit">${s.consentAllow}</button></div></form></article>`,
   );
 }

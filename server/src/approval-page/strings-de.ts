@@ -58,7 +58,6 @@ export const de: Strings = {
   noPerson: 'Für dieses Konto hat sich noch niemand angemeldet',
   host: 'Host',
   hostGroup: (group: string) => `Gruppe ${group}`,
-  lastSeen: 'gesehen',
   asked: 'Gefragt',
   approval: 'Genehmigung',
   needs: { none: 'keine Genehmigung', session: 'eine angemeldete Person', passkey: 'einen Passkey' },
@@ -106,7 +105,6 @@ export const de: Strings = {
   cannotTitle: 'Sie können das nicht genehmigen',
   cannot: {
     not_an_approver: (approvers: Html) => html`Genehmigen dürfen nur: ${approvers}.`,
-    self_not_enough: 'Ein anderer Administrator muss es genehmigen.',
     session_kind: 'Öffnen Sie diese Seite zum Genehmigen in einem Browser.',
     policy_broken:
       'Die Richtlinie ist nicht lesbar, deshalb wird nichts entschieden. Ein Administrator muss sie reparieren.',
@@ -140,7 +138,6 @@ export const de: Strings = {
       none: 'Er hat keinen Grund genannt.',
     },
   },
-  the_request: 'Die Anfrage',
   inbox: 'Eingang öffnen',
 
   enterTitle: 'Code eingeben',
@@ -154,7 +151,7 @@ export const de: Strings = {
   notFoundCode: 'Anderen Code eingeben',
 
   signInTitle: 'Die Anmeldung hat nicht geklappt',
-  signInAgain: 'Noch einmal anmelden',
+  signInAgain: 'Noch einmal versuchen',
   signedOutTitle: 'Sie sind abgemeldet',
   signedOutText: 'Ihre Sitzung auf diesem Gerät ist beendet.',
   signIn: 'Anmelden',
@@ -168,8 +165,6 @@ export const de: Strings = {
   consentAllow: 'Codes gleich, verbinden',
   consentStop: 'Abbrechen',
   consentAs: (name: Html) => html`Sie sind angemeldet als ${name}.`,
-  connectedTitle: 'Die Desktop-App ist verbunden',
-  connectedText: 'Sie können diese Seite schließen und zum Fenster zurückkehren.',
 
   marks: {
     controls: {

@@ -56,7 +56,6 @@ export const en = {
   noPerson: 'Nobody has signed in for this account yet',
   host: 'Host',
   hostGroup: (group: string) => `group ${group}`,
-  lastSeen: 'seen',
   asked: 'Asked',
   approval: 'Approval',
   needs: { none: 'no approval', session: 'a signed-in approver', passkey: 'a passkey' },
@@ -104,7 +103,6 @@ export const en = {
   cannotTitle: 'You cannot approve this',
   cannot: {
     not_an_approver: (approvers: Html) => html`Only ${approvers} may approve it.`,
-    self_not_enough: 'Another administrator has to approve it.',
     session_kind: 'Open this page in a browser to approve.',
     policy_broken: 'The approval policy cannot be read, so nothing is decided. An operator must repair it.',
     binding_held: 'The link between your sign-in and this Linux account waits for an operator.',
@@ -137,7 +135,6 @@ export const en = {
       none: 'it gave no reason.',
     },
   },
-  the_request: 'The request',
   inbox: 'Open the inbox',
 
   enterTitle: 'Enter the code',
@@ -151,7 +148,7 @@ export const en = {
   notFoundCode: 'Enter another code',
 
   signInTitle: 'Sign-in did not work',
-  signInAgain: 'Sign in again',
+  signInAgain: 'Try again',
   signedOutTitle: 'You are signed out',
   signedOutText: 'Your session on this device has ended.',
   signIn: 'Sign in',
@@ -163,8 +160,6 @@ export const en = {
   consentAllow: 'Codes match, connect',
   consentStop: 'Stop',
   consentAs: (name: Html) => html`You are signed in as ${name}.`,
-  connectedTitle: 'The desktop app is connected',
-  connectedText: 'You can close this page and go back to the desktop window.',
 
   marks: {
     controls: {

@@ -1,0 +1,59 @@
+import type { ChallengeView } from '../challenges/view.ts';
+import { type Html, html } from './html.ts';
+import { approversText, createNames, factList, legend, moment, note } from './parts.ts';
+import type { Locale, Strings } from './strings.ts';
+
+/** Two groups, so that nobody takes what a host merely says for something that identree knows. */
+export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Html {
+  const { record } = view;
+  const names = createNames();
+  const isSudo = record.gate !== 'ssh';
+  const group = record.runAs.group;
+  const reported = factList([
+    { label: s.reason, value: record.reason ? html`<q>${names.text(record.reason)}</q>` : note(s.notGiven) },
+    { label: s.account, value: html`${names.strong(view.user)} ${note(s.uid(record.uid))}` },
+    isSudo && {
+      label: s.runAs,
+      value: html`${names.strong(record.runAs.user)} ${group !== null && note(s.group(names.text(group)))} ${note(s.assurance[record.runAs.assurance])}`,
+    },
+    record.target && {
+      label: s.program,
+      value: html`${names.code(record.target.path, 'bytes')} ${note(s.assurance[record.target.assurance])}`,
+    },
+    isSudo && { label: s.directory, value: record.cwd ? names.code(record.cwd, 'bytes') : note(s.unknown) },
+    record.tty !== null && { label: s.terminal, value: names.code(record.tty) },
+    record.origin !== null && { label: s.origin, value: names.code(record.origin) },
+  ]);
+  const known = factList([
+    {
+      label: s.person,
+      value: view.userDisplayName === null ? note(s.noPerson) : names.text(view.userDisplayName),
+    },
+    {
+      label: s.host,
+      value: html`${names.strong(view.host.name)} ${view.host.group !== null && note(s.hostGroup(view.host.group))} ${note(html`<code class="id">${view.host.id.slice(0, 8)}</code>`)}`,
+    },
+    { label: s.asked, value: moment(view.createdAt, view.now, locale) },
+    {
+      label: s.approval,
+      value: s.rule(names.code(view.policy.rule), s.needs[view.policy.approval], approversText(view, s, names)),
+    },
+  ]);
+  return html`<div class="groups"><section><h2>${s.reported(names.text(view.host.name))}</h2>${reported}</section>
+<section><h2>${s.checked}</h2>${known}</section></div>
+${legend(names.marks, s, s.legendElsewhere)}`;
+}
+
+/** The values that the passkey signs and the host compares again, for those who want to check. */
+export function signedDetails(view: ChallengeView, s: Strings): Html {
+  const { target, argvSha256 } = view.record;
+  const id = (text: string) => html`<code class="id">${text}</code>`;
+  return html`<details class="details" id="details"><summary>${s.details}</summary><p>${s.detailsNote}</p>${factList([
+    { label: s.requestId, value: id(view.id) },
+    { label: s.hostId, value: id(view.host.id) },
+    { label: s.argvHash, value: id(argvSha256) },
+    target && { label: s.programFile, value: id(s.deviceInode(target.device, target.inode)) },
+    target?.sha256 ? { label: s.programHash, value: id(target.sha256) } : null,
+    { label: s.policyVersion, value: id(view.policy.version) },
+  ])}</details>`;
+}
