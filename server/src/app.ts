@@ -195,12 +195,13 @@ export async function createApp(config: Config, options: AppOptions = {}) {
       return resolver.resolve({ cookie, authorization, remoteAddr: request.clientAddress }, { touch: false });
     },
     csrfGuard,
+    limitMutation: async (request) => limits.mutation((await viewerOf(request))?.person.id ?? request.clientAddress),
     router: createAppRouter({
-      auth: createAuthRouters({ db, clock, sessions, bindings, passkeys }),
-      challenges: createChallengesRouter({ challenges, limits }),
+      auth: createAuthRouters({ db, clock, config, sessions, bindings, passkeys }),
+      challenges: createChallengesRouter({ challenges }),
       events: createEventsRouter({ feed }),
-      hosts: createHostsRouter({ hosts, limits, now: clock.now }),
-      passkeys: createPasskeysRouter({ passkeys, limits }),
+      hosts: createHostsRouter({ hosts, now: clock.now }),
+      passkeys: createPasskeysRouter({ passkeys }),
     }),
     feed,
     metrics,

@@ -27,7 +27,7 @@ export interface SigningKey {
 
 /** Public half of an Ed25519 key with its thumbprint as key id. */
 export async function publicJwk(key: KeyObject): Promise<PublicJwk> {
-  const { x } = createPublicKey(key.type === 'private' ? (key as never) : key).export({ format: 'jwk' });
+  const { x } = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' });
   if (!x) throw new TypeError('not an Ed25519 key');
   const bare = { kty: 'OKP', crv: 'Ed25519', x } as const;
   return { ...bare, kid: await calculateJwkThumbprint(bare, 'sha256') };

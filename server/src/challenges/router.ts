@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { challengeId, parseUserCode } from '#shared/names.ts';
-import type { RateLimits } from '../auth/rate-limit.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
 import { assertionResponse } from '../passkeys/assertion.ts';
@@ -16,12 +15,11 @@ const reason = z
   .nullish()
   .transform((text) => text || null);
 
-export function createChallengesRouter(deps: { challenges: ChallengeService; limits: Pick<RateLimits, 'mutation'> }) {
+export function createChallengesRouter(deps: { challenges: ChallengeService }) {
   const { challenges } = deps;
 
   /** A refused attempt to decide is remembered. */
   async function deciding(viewer: Viewer, id: string, run: () => Promise<void>): Promise<{ ok: true }> {
-    deps.limits.mutation(viewer.person.id);
     try {
       await run();
       return { ok: true };

@@ -30,6 +30,8 @@ export interface HttpDeps {
   router: AppRouter;
   /** Refuses a state-changing browser request that does not prove its origin. */
   csrfGuard: preHandlerAsyncHookHandler;
+  /** Bounds what one caller can change per minute. */
+  limitMutation: (request: FastifyRequest) => Promise<void>;
   feed: EventFeed;
   health: readonly HealthCheck[];
   metrics: Metrics;
@@ -118,6 +120,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
 
   await app.register(async (scope) => {
     scope.addHook('preHandler', deps.csrfGuard);
+    scope.addHook('preHandler', async (request) => {
+      if (request.method === 'POST') await deps.limitMutation(request);
+    });
     await scope.register(fastifyTRPCPlugin, {
       prefix: '/trpc',
       trpcOptions: {

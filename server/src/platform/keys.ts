@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { chmod, mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -41,7 +41,7 @@ async function syncFolder(path: string): Promise<void> {
 
 async function signingKey(pem: string): Promise<SigningKey & { public: PublicJwk }> {
   const key = await signingKeyFromPem(pem);
-  return { ...key, public: await publicJwk(createPublicKey(createPrivateKey(pem))) };
+  return { ...key, public: await publicJwk(key.privateKey) };
 }
 
 /**
