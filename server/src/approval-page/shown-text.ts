@@ -68,11 +68,16 @@ export interface Shown {
   marks: Mark[];
 }
 
+/** Long paths break after a slash rather than in the middle of a name. */
+function withBreaks(text: string): Html {
+  return html`${text.split(/(?<=\/)(?=[^/])/).map((part, i) => (i === 0 ? html`${part}` : html`<wbr>${part}`))}`;
+}
+
 function markup(list: readonly Piece[], plain: (text: string) => string): Html[] {
   return list.map((piece) =>
     piece.mark
       ? html`<mark class="${piece.mark.kind === 'lookalike' ? 'lookalike' : 'escape'}">${piece.text}</mark>`
-      : html`${plain(piece.text)}`,
+      : withBreaks(plain(piece.text)),
   );
 }
 

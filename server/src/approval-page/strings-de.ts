@@ -71,11 +71,11 @@ export const de: Strings = {
   program: 'Programm',
   directory: 'Verzeichnis',
   terminal: 'Terminal',
-  origin: 'Kommt von',
+  origin: 'Von',
   reason: 'Grund',
   notGiven: 'nicht angegeben',
   unknown: 'nicht bekannt',
-  assurance: { derived: 'aus der Eingabe abgeleitet', resolved: 'von sudo bestätigt' },
+  assurance: { derived: 'aus der Eingabe abgeleitet', resolved: 'von sudo aufgelöst' },
 
   details: 'Was unterschrieben wird',
   detailsNote: 'Der Host vergleicht das noch einmal, bevor etwas läuft.',

@@ -69,11 +69,11 @@ export const en = {
   program: 'Program',
   directory: 'Directory',
   terminal: 'Terminal',
-  origin: 'Comes from',
+  origin: 'From',
   reason: 'Reason',
   notGiven: 'none given',
   unknown: 'not known',
-  assurance: { derived: 'worked out from what was typed', resolved: 'confirmed by sudo' },
+  assurance: { derived: 'derived from what was typed', resolved: 'resolved by sudo' },
 
   details: 'What is signed',
   detailsNote: 'The host compares these again before anything runs.',

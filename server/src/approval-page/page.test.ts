@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+import { sampleRequest, samples } from '../../../e2e/browser/fixture/sample-requests.ts';
+import type { ChallengeView } from '../challenges/view.ts';
+import { type ApprovalPageModel, renderApprovalPage } from './page.ts';
+import { chooseLocale, stringsOf } from './strings.ts';
+
+const options = { nonce: 'N0nce', csrfToken: 'csrf', locale: 'en' as const };
+const key = { challenge: 'AAAA', rpId: 'localhost', allowCredentials: [{ id: 'AAAA', type: 'public-key' as const }] };
+
+function modelOf(view: ChallengeView, more: Partial<ApprovalPageModel> = {}): ApprovalPageModel {
+  const passkey = view.can.approve && view.policy.approval === 'passkey' ? { options: key } : null;
+  return { view, passkey, viewer: { username: 'alice', displayName: 'Alice Ahlberg' }, ...more };
+}
+
+const page = (view: ChallengeView, more: Partial<ApprovalPageModel> = {}) =>
+  renderApprovalPage(modelOf(view, more), options);
+const plain = (markup: string) =>
+  markup
+    .replace(/<script[\s\S]*?<\/script>/g, '')
+    .replace(/<[^>]+>/g, '')
+    .replace(/\s+/g, ' ');
+const has = (markup: string, id: string) => markup.includes(`id="${id}"`);
+
+describe('what an approver sees', () => {
+  const all = samples();
+
+  test('who, where, what, as whom, from where and why', () => {
+    const text = plain(page(all.pending!));
+    for (const part of [
+      'alice wants to run a command as root on web1.example.com',
+      'sudo systemctl restart nginx',
+      'QWERTY-482913',
+      'Certificate was renewed, ticket 4711',
+      '/home/alice',
+      '/dev/pts/0',
+      '192.0.2.44',
+      'Rule production asks for a passkey of alice or an administrator.',
+      'derived from what was typed',
+    ]) {
+      assert.ok(text.includes(part), part);
+    }
+  });
+
+  test('unrestricted root is said in words, also when only the mode tells', () => {
+    assert.match(plain(page(all.shell!)), /This gives unrestricted root/);
+    const silent = sampleRequest({
+      code: 'ABCDEF-000001',
+      argv: ['sudo', '-s'],
+      record: { mode: 'shell', unrestricted: [] },
+    });
+    assert.match(plain(page(silent)), /This gives unrestricted root.*It opens a shell/);
+    assert.doesNotMatch(plain(page(all.pending!)), /unrestricted/);
+  });
+
+  test('no invisible character of the record is left in the document', () => {
+    assert.doesNotMatch(
+      page(all.hostile!),
+      /[\u0000-\u0009\u000b-\u001f\u007f-\u00a0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/u,
+    );
+  });
+
+  test('nothing in a record becomes markup or leaves the data block', () => {
+    const attack = `</script><script>alert(1)</script><img src=x onerror="alert(1)">'"`;
+    const view = sampleRequest({
+      code: 'ABCDEF-000002',
+      argv: [attack],
+      record: {
+        cwd: attack,
+        tty: attack,
+        origin: attack,
+        reason: attack,
+        runAs: { user: attack, group: attack, assurance: 'derived' },
+      },
+      view: { userDisplayName: attack, reason: attack, decidedBy: attack },
+    });
+    const markup = page(view, { viewer: { username: attack, displayName: attack } });
+    assert.equal(markup.match(/<script/g)?.length, 2, 'the script and the data block');
+    assert.doesNotMatch(markup, /<img/);
+  });
+
+  test('a part that is not shown, and a very long command, need a second confirmation', () => {
+    assert.ok(has(page(all.truncated!), 'confirm'));
+    assert.match(plain(page(all.truncated!)), /The command goes on/);
+    assert.ok(has(page(all.long!), 'confirm'));
+    assert.ok(!has(page(all.pending!), 'confirm'));
+  });
+
+  test('buttons only for those who may, and none is live without the script', () => {
+    const buttons = (markup: string) => ['approve', 'deny', 'create'].filter((id) => has(markup, id));
+    assert.deepEqual(buttons(page(all.pending!)), ['approve', 'deny']);
+    assert.deepEqual(buttons(page(all['admin-only']!)), ['deny']);
+    assert.deepEqual(buttons(page(all['policy-broken']!)), []);
+    assert.deepEqual(buttons(page(all.ran!)), []);
+    const without = page(all.pending!, { passkey: { options: { ...key, allowCredentials: [] } } });
+    assert.deepEqual(buttons(without), ['deny', 'create']);
+    assert.match(page(all.pending!), /id="approve" disabled/);
+    assert.match(plain(page(all['admin-only']!)), /Only an administrator may approve it/);
+  });
+
+  test('afterwards: what was decided and what happened', () => {
+    const says = (name: string, pattern: RegExp) => assert.match(plain(page(all[name]!)), pattern, name);
+    says('approved', /Approved by you Waiting for web1.example.com to start the command\./);
+    says('silent', /web1.example.com has not reported what happened\./);
+    says('ran', /Approved by you The command ran\./);
+    says('refused', /The host refused: the program changed after it was approved\./);
+    says('denied', /Denied by olga web1.example.com does not run the command\. Not on a Friday/);
+    says('expired', /Nobody answered in time/);
+    says('cancelled', /The request was withdrawn/);
+    says('rehearsal', /This is a rehearsal/);
+  });
+
+  test('a code of a refusal that the page does not know is shown as text', () => {
+    const view = { ...all.refused!, outcomeDetail: '<b>\u202e' };
+    assert.match(page(view), /&lt;b&gt;<mark class="escape">\\u\{202e\}<\/mark>/);
+  });
+});
+
+test('every language has the same words', () => {
+  const shape = (value: unknown): unknown =>
+    typeof value === 'object' && value !== null
+      ? Object.fromEntries(
+          Object.entries(value)
+            .filter(([name]) => name !== 'errors')
+            .map(([name, v]) => [name, shape(v)]),
+        )
+      : typeof value;
+  assert.deepEqual(shape(stringsOf('de')), shape(stringsOf('en')));
+  for (const view of Object.values(samples())) {
+    assert.doesNotMatch(renderApprovalPage(modelOf(view), { ...options, locale: 'de' }), /undefined|\[object/);
+  }
+});
+
+test('the language follows Accept-Language with its quality values', () => {
+  assert.equal(chooseLocale(undefined), 'en');
+  assert.equal(chooseLocale('de-AT,de;q=0.9,en;q=0.8'), 'de');
+  assert.equal(chooseLocale('fr, en;q=0.5, de;q=0.9'), 'de');
+  assert.equal(chooseLocale('de;q=0, en'), 'en');
+  assert.equal(chooseLocale('constructor'), 'en');
+});
+
+test('page, style, script and icon together stay under 60 kB, also uncompressed', async () => {
+  const here = import.meta.dirname;
+  const built = await build({
+    entryPoints: [join(here, 'client.ts')],
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    write: false,
+  });
+  const files = ['page.css', 'icon.svg'].map((name) => readFileSync(join(here, name)));
+  const all = [...files, built.outputFiles[0]!.contents, Buffer.from(page(samples().pending!))];
+  assert.ok(all.reduce((sum, part) => sum + part.length, 0) <= 60_000);
+  assert.ok(all.reduce((sum, part) => sum + gzipSync(part).length, 0) <= 20_000);
+});
