@@ -49,6 +49,8 @@ export async function claimInstallation(
     );
   }
   if (meta.get('server_id') !== wanted.server_id || meta.get('trust_root') !== wanted.trust_root) {
-    throw new Error('the database and the keys folder belong to different installations. Restore both from one backup.');
+    throw new Error(
+      'the database and the keys folder belong to different installations. Restore both from one backup.',
+    );
   }
 }

@@ -40,18 +40,24 @@ async function makeTemplate(): Promise<void> {
   await db.close();
 }
 
-/** A fresh database on the Postgres server of this test process. */
-export const openTestPostgres: OpenTestDatabase = async (t) => {
+/** A fresh, migrated database on the Postgres server of this test process: its DSN and what removes it. */
+export async function makeTestPostgres(): Promise<{ dsn: string; drop: () => Promise<void> }> {
   const server = await testPostgres();
   template ??= makeTemplate();
   await template;
   made += 1;
   const name = `identree_test_${made}`;
   await administer(`create database ${name} template ${TEMPLATE}`);
-  const db = await openDatabase({ driver: 'postgres', dsn: server.dsn(name), maxConnections: 10 });
+  return { dsn: server.dsn(name), drop: () => administer(`drop database ${name} with (force)`) };
+}
+
+/** The same, opened. */
+export const openTestPostgres: OpenTestDatabase = async (t) => {
+  const { dsn, drop } = await makeTestPostgres();
+  const db = await openDatabase({ driver: 'postgres', dsn, maxConnections: 10 });
   t.after(async () => {
     await db.close();
-    await administer(`drop database ${name} with (force)`);
+    await drop();
   });
   return db;
 };

@@ -29,7 +29,8 @@ export function eventStream(deps: { viewerOf: (request: FastifyRequest) => Promi
     try {
       for await (const event of deps.feed.open(() => deps.viewerOf(request), after, gone.signal)) {
         const flushed = raw.write(`id: ${event.seq}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`);
-        if (!flushed && !gone.signal.aborted) await new Promise((resolve) => raw.once('drain', resolve).once('close', resolve));
+        if (!flushed && !gone.signal.aborted)
+          await new Promise((resolve) => raw.once('drain', resolve).once('close', resolve));
       }
     } finally {
       clearInterval(keepAlive);

@@ -31,7 +31,11 @@ export async function checkHealth(checks: readonly HealthCheck[]): Promise<Healt
   );
   const failed = results.filter(({ failure }) => failure !== null);
   return {
-    status: failed.some(({ check }) => check.severity === 'critical') ? 'unhealthy' : failed.length > 0 ? 'degraded' : 'ok',
+    status: failed.some(({ check }) => check.severity === 'critical')
+      ? 'unhealthy'
+      : failed.length > 0
+        ? 'degraded'
+        : 'ok',
     checks: Object.fromEntries(results.map(({ check, failure }) => [check.name, failure ?? 'ok'])),
   };
 }

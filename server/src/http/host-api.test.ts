@@ -4,410 +4,476 @@ import { after, before, describe, test } from 'node:test';
 import { approverKeySet, verdict } from '#shared/decision.ts';
 import { enrolmentGrant } from '#shared/host-api.ts';
 import { tokenType, verifyToken } from '#shared/token.ts';
+import { whyNoPostgres } from '../db/test-postgres.ts';
 import { checkChain } from '../events/store.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
-import { certificateRequest, enrolBody, enrolTestHost, sendEnrol, type Tampering, type TestHost } from '../testing/test-host.ts';
+import {
+  certificateRequest,
+  enrolBody,
+  enrolTestHost,
+  sendEnrol,
+  type Tampering,
+  type TestHost,
+} from '../testing/test-host.ts';
 
-let t: TestApp;
-let host: TestHost;
-let other: TestHost;
-
-before(async () => {
-  t = await createTestApp();
-  host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
-  other = await enrolTestHost(t.app, t.clock, 'web2.example.com');
-});
-after(() => t.close());
-
-const count = async (table: 'challenges' | 'hosts' | 'events') =>
-  Number(
-    (await t.app.db.query.selectFrom(table).select((e) => e.fn.countAll().as('n')).executeTakeFirstOrThrow()).n,
-  );
-
-/** A refusal has its own code, changes nothing, and leaves exactly one security event that names it. */
-async function refused(code: string, status: number, run: () => Promise<{ status: number; body: { error?: { code: string } } }>) {
-  t.clock.advance(61_000);
-  const [challenges, hosts, events] = [await count('challenges'), await count('hosts'), await count('events')];
-  const answer = await run();
-  assert.equal(answer.body.error?.code, code);
-  assert.equal(answer.status, status);
-  assert.equal(await count('challenges'), challenges, 'no challenge was written');
-  assert.equal(await count('hosts'), hosts, 'no host was written');
-  const added = await t.app.events.read((await t.app.events.head()).seq - ((await count('events')) - events), 10);
-  assert.deepEqual(
-    added.filter((event) => event.event === 'host_request_refused').map((event) => event.data.refusal),
-    [code],
-  );
+for (const driver of ['sqlite', 'postgres'] as const) {
+  const missing = driver === 'postgres' ? whyNoPostgres() : null;
+  if (missing) test(`the host API on ${driver}`, { skip: missing }, () => {});
+  else describe(`the host API on ${driver}`, () => hostApi(driver));
 }
 
-const create = (tampering: Tampering, body: object = host.createBody()) => host.send('POST', '/challenges', body, tampering);
+function hostApi(driver: 'sqlite' | 'postgres') {
+  let t: TestApp;
+  let host: TestHost;
+  let other: TestHost;
 
-describe('what the host API refuses', () => {
-  test('malformed JSON', () => refused('bad_json', 400, () => create({ body: '{"record":' })));
-  test('a body of another shape', () => refused('bad_request', 400, () => create({ body: '{"record":{}}' })));
-  test('an unknown member in the record', () =>
-    refused('bad_request', 400, () => create({}, { ...host.createBody(), record: { ...host.record(), extra: 1 } })));
-  test('a body over 32 KiB', async () => {
-    const answer = await create({ body: `"${'x'.repeat(33 * 1024)}"` });
-    assert.equal(answer.status, 413);
-    assert.equal(answer.body.error?.code, 'body_too_large');
+  before(async () => {
+    t = await createTestApp({ driver });
+    host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+    other = await enrolTestHost(t.app, t.clock, 'web2.example.com');
   });
-  test('another content type', async () => {
-    const answer = await create({ headers: { 'content-type': 'text/plain' } });
-    assert.equal(answer.status, 415);
-    assert.equal(answer.body.error?.code, 'wrong_content_type');
-  });
-  test('no signature', () => refused('signature_missing', 401, () => create({ headers: { signature: undefined } })));
-  test('no signature input', () =>
-    refused('signature_missing', 401, () => create({ headers: { 'signature-input': undefined } })));
-  test('a signature header that is none', () =>
-    refused('signature_malformed', 401, () => create({ headers: { signature: 'sig1=(((' } })));
-  test('a signature by another key', () =>
-    refused('signature_invalid', 401, () => create({ key: generateKeyPairSync('ed25519').privateKey })));
-  test('another method than was signed', () =>
-    refused('signature_invalid', 401, () =>
-      host.send('GET', `/challenges/${'a'.repeat(32)}`, undefined, { after: { method: 'DELETE' } }),
-    ));
-  test('another target than was signed', () =>
-    refused('signature_invalid', 401, () =>
-      host.send('GET', `/challenges/${'a'.repeat(32)}?wait=0`, undefined, {
-        after: { path: `/api/host/v1/challenges/${'a'.repeat(32)}?wait=1` },
-      }),
-    ));
-  test('another body than was signed', () =>
-    refused('digest_mismatch', 401, () => create({ after: { body: JSON.stringify(host.createBody()) } })));
-  test('a digest that was exchanged with the body', () =>
-    refused('signature_invalid', 401, async () => {
-      const body = JSON.stringify(host.createBody());
-      const { contentDigest } = await import('#shared/http-signature.ts');
-      return create({ after: { body }, headers: { 'content-digest': contentDigest(Buffer.from(body)) } });
-    }));
-  test('a signature that covers less', () =>
-    refused('signature_components', 401, () =>
-      create({
-        headers: {
-          'signature-input': `sig1=("@method" "@target-uri");created=${Math.floor(t.clock.now() / 1000)};nonce="${'n'.repeat(24)}";keyid="${host.id}";alg="ed25519";tag="${host.serverId}"`,
-        },
-      }),
-    ));
-  test('a request signed for another server', () =>
-    refused('wrong_server', 401, () => create({ parameters: { tag: '00000000-0000-4000-8000-000000000000' } })));
-  test('a date 61 seconds back, with words about the clock', async () => {
-    await refused('clock_skew', 401, () => create({ parameters: { created: Math.floor(t.clock.now() / 1000) - 61 } }));
-    const answer = await create({ parameters: { created: Math.floor(t.clock.now() / 1000) - 61 } });
-    assert.match(answer.body.error!.message, /clock/);
-  });
-  test('a date 61 seconds ahead', () =>
-    refused('clock_skew', 401, () => create({ parameters: { created: Math.floor(t.clock.now() / 1000) + 61 } })));
-  test('a host that is not enrolled', () =>
-    refused('host_unknown', 401, () => create({ parameters: { keyid: '00000000-0000-4000-8000-000000000000' } })));
-  test('a record that names another host', () =>
-    refused('wrong_host_record', 403, () => create({}, host.createBody(host.record({ hostId: other.id })))));
-  test('a record that is too old', () =>
-    refused('stale_record', 400, () => create({}, host.createBody(host.record({ createdAt: t.clock.now() - 121_000 })))));
-  test('a challenge id that is none', () =>
-    refused('challenge_not_found', 404, () => host.send('GET', '/challenges/1%20or%201', undefined)));
-});
+  after(() => t.close());
 
-test('a request within the allowed skew is served', async () => {
-  for (const seconds of [-59, 59]) {
-    const answer = await create({ parameters: { created: Math.floor(t.clock.now() / 1000) + seconds } });
-    assert.equal(answer.status, 201);
-    await host.send('DELETE', `/challenges/${answer.body.challengeId}`);
+  const count = async (table: 'challenges' | 'hosts' | 'events') =>
+    Number(
+      (
+        await t.app.db.query
+          .selectFrom(table)
+          .select((e) => e.fn.countAll().as('n'))
+          .executeTakeFirstOrThrow()
+      ).n,
+    );
+
+  /** A refusal has its own code, changes nothing, and leaves exactly one security event that names it. */
+  async function refused(
+    code: string,
+    status: number,
+    run: () => Promise<{ status: number; body: { error?: { code: string } } }>,
+  ) {
+    t.clock.advance(61_000);
+    const [challenges, hosts, events] = [await count('challenges'), await count('hosts'), await count('events')];
+    const answer = await run();
+    assert.equal(answer.body.error?.code, code);
+    assert.equal(answer.status, status);
+    assert.equal(await count('challenges'), challenges, 'no challenge was written');
+    assert.equal(await count('hosts'), hosts, 'no host was written');
+    const added = await t.app.events.read((await t.app.events.head()).seq - ((await count('events')) - events), 10);
+    assert.deepEqual(
+      added.filter((event) => event.event === 'host_request_refused').map((event) => event.data.refusal),
+      [code],
+    );
   }
-});
 
-test('a replayed request is refused, also by another replica', async () => {
-  const replica = await t.replica();
-  const nonce = randomBytes(18).toString('base64url');
-  const id = (await host.create()).challengeId;
-  const path = `/challenges/${id}?wait=0`;
-  assert.equal((await host.send('GET', path, undefined, { parameters: { nonce } })).status, 200);
-  const here = await host.send('GET', path, undefined, { parameters: { nonce } });
-  assert.equal(here.body.error?.code, 'nonce_replayed');
-  const there = await host.send('GET', path, undefined, { parameters: { nonce } }, replica);
-  assert.equal(there.body.error?.code, 'nonce_replayed');
-  await host.send('DELETE', `/challenges/${id}`);
-});
+  const create = (tampering: Tampering, body: object = host.createBody()) =>
+    host.send('POST', '/challenges', body, tampering);
 
-test('a record that was submitted once is not submitted again', async () => {
-  const record = host.record();
-  const first = await host.create(record);
-  await refused('nonce_reused', 409, () => create({}, host.createBody(record)));
-  await host.send('DELETE', `/challenges/${first.challengeId}`);
-});
+  describe('what the host API refuses', () => {
+    test('malformed JSON', () => refused('bad_json', 400, () => create({ body: '{"record":' })));
+    test('a body of another shape', () => refused('bad_request', 400, () => create({ body: '{"record":{}}' })));
+    test('an unknown member in the record', () =>
+      refused('bad_request', 400, () => create({}, { ...host.createBody(), record: { ...host.record(), extra: 1 } })));
+    test('a body over 32 KiB', async () => {
+      const answer = await create({ body: `"${'x'.repeat(33 * 1024)}"` });
+      assert.equal(answer.status, 413);
+      assert.equal(answer.body.error?.code, 'body_too_large');
+    });
+    test('another content type', async () => {
+      const answer = await create({ headers: { 'content-type': 'text/plain' } });
+      assert.equal(answer.status, 415);
+      assert.equal(answer.body.error?.code, 'wrong_content_type');
+    });
+    test('no signature', () => refused('signature_missing', 401, () => create({ headers: { signature: undefined } })));
+    test('no signature input', () =>
+      refused('signature_missing', 401, () => create({ headers: { 'signature-input': undefined } })));
+    test('a signature header that is none', () =>
+      refused('signature_malformed', 401, () => create({ headers: { signature: 'sig1=(((' } })));
+    test('a signature by another key', () =>
+      refused('signature_invalid', 401, () => create({ key: generateKeyPairSync('ed25519').privateKey })));
+    test('another method than was signed', () =>
+      refused('signature_invalid', 401, () =>
+        host.send('GET', `/challenges/${'a'.repeat(32)}`, undefined, { after: { method: 'DELETE' } }),
+      ));
+    test('another target than was signed', () =>
+      refused('signature_invalid', 401, () =>
+        host.send('GET', `/challenges/${'a'.repeat(32)}?wait=0`, undefined, {
+          after: { path: `/api/host/v1/challenges/${'a'.repeat(32)}?wait=1` },
+        }),
+      ));
+    test('another body than was signed', () =>
+      refused('digest_mismatch', 401, () => create({ after: { body: JSON.stringify(host.createBody()) } })));
+    test('a digest that was exchanged with the body', () =>
+      refused('signature_invalid', 401, async () => {
+        const body = JSON.stringify(host.createBody());
+        const { contentDigest } = await import('#shared/http-signature.ts');
+        return create({ after: { body }, headers: { 'content-digest': contentDigest(Buffer.from(body)) } });
+      }));
+    test('a signature that covers less', () =>
+      refused('signature_components', 401, () =>
+        create({
+          headers: {
+            'signature-input': `sig1=("@method" "@target-uri");created=${Math.floor(t.clock.now() / 1000)};nonce="${'n'.repeat(24)}";keyid="${host.id}";alg="ed25519";tag="${host.serverId}"`,
+          },
+        }),
+      ));
+    test('a request signed for another server', () =>
+      refused('wrong_server', 401, () => create({ parameters: { tag: '00000000-0000-4000-8000-000000000000' } })));
+    test('a date 61 seconds back, with words about the clock', async () => {
+      await refused('clock_skew', 401, () =>
+        create({ parameters: { created: Math.floor(t.clock.now() / 1000) - 61 } }),
+      );
+      const answer = await create({ parameters: { created: Math.floor(t.clock.now() / 1000) - 61 } });
+      assert.match(answer.body.error!.message, /clock/);
+    });
+    test('a date 61 seconds ahead', () =>
+      refused('clock_skew', 401, () => create({ parameters: { created: Math.floor(t.clock.now() / 1000) + 61 } })));
+    test('a host that is not enrolled', () =>
+      refused('host_unknown', 401, () => create({ parameters: { keyid: '00000000-0000-4000-8000-000000000000' } })));
+    test('a record that names another host', () =>
+      refused('wrong_host_record', 403, () => create({}, host.createBody(host.record({ hostId: other.id })))));
+    test('a record that is too old', () =>
+      refused('stale_record', 400, () =>
+        create({}, host.createBody(host.record({ createdAt: t.clock.now() - 121_000 }))),
+      ));
+    test('a challenge id that is none', () =>
+      refused('challenge_not_found', 404, () => host.send('GET', '/challenges/1%20or%201', undefined)));
+  });
 
-test("another host's challenge cannot be read, cancelled or reported on; the answer is the same as for none", async () => {
-  const { challengeId } = await host.create();
-  for (const [method, path, body] of [
-    ['GET', `/challenges/${challengeId}?wait=0`, undefined],
-    ['DELETE', `/challenges/${challengeId}`, undefined],
-    ['POST', `/challenges/${challengeId}/outcome`, { outcome: 'granted', detail: null }],
-  ] as const) {
-    await refused('challenge_not_found', 404, () => other.send(method, path, body));
+  test('a request within the allowed skew is served', async () => {
+    for (const seconds of [-59, 59]) {
+      const answer = await create({ parameters: { created: Math.floor(t.clock.now() / 1000) + seconds } });
+      assert.equal(answer.status, 201);
+      await host.send('DELETE', `/challenges/${answer.body.challengeId}`);
+    }
+  });
+
+  test('a replayed request is refused', async () => {
+    const nonce = randomBytes(18).toString('base64url');
+    const { challengeId } = await host.create();
+    const path = `/challenges/${challengeId}?wait=0`;
+    assert.equal((await host.send('GET', path, undefined, { parameters: { nonce } })).status, 200);
+    const again = await host.send('GET', path, undefined, { parameters: { nonce } });
+    assert.equal(again.body.error?.code, 'nonce_replayed');
+    await host.send('DELETE', `/challenges/${challengeId}`);
+  });
+
+  if (driver === 'postgres') {
+    test('a request that one replica has served is refused by the other', async () => {
+      const replica = await t.replica();
+      const nonce = randomBytes(18).toString('base64url');
+      const { challengeId } = await host.create();
+      const path = `/challenges/${challengeId}?wait=0`;
+      assert.equal((await host.send('GET', path, undefined, { parameters: { nonce } })).status, 200);
+      const there = await host.send('GET', path, undefined, { parameters: { nonce } }, replica);
+      assert.equal(there.body.error?.code, 'nonce_replayed');
+      await host.send('DELETE', `/challenges/${challengeId}`);
+    });
+
+    test('a long poll at one replica is answered by a decision at the other', async () => {
+      const replica = await t.replica();
+      const created = await host.create();
+      const waiting = host.send('GET', `/challenges/${created.challengeId}?wait=25`, undefined, {}, replica);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const started = Date.now();
+      await host.send('DELETE', `/challenges/${created.challengeId}`);
+      assert.equal((await waiting).body.status, 'cancelled');
+      assert.ok(Date.now() - started < 10_000);
+    });
   }
-  const mine = await host.send('GET', `/challenges/${challengeId}?wait=0`);
-  assert.equal(mine.body.status, 'pending');
-  await host.send('DELETE', `/challenges/${challengeId}`);
-});
 
-test('cancel answers with a signed verdict, and twice is once', async () => {
-  const created = await host.create();
-  const path = `/challenges/${created.challengeId}`;
-  const first = await host.send('DELETE', path);
-  assert.equal(first.body.status, 'cancelled');
-  const again = await host.send('DELETE', path);
-  assert.equal(again.body.verdict, first.body.verdict);
-  const read = await verifyToken(tokenType.verdict, String(first.body.verdict), host.grant.verificationKeys, verdict);
-  assert.ok(read.ok && read.payload.decision === 'cancelled' && read.payload.aud === host.id);
-});
-
-test('nobody answers: the host gets a signed expiry', async () => {
-  const created = await host.create();
-  const path = `/challenges/${created.challengeId}?wait=0`;
-  t.clock.advance(39_000);
-  await host.send('GET', path);
-  t.clock.advance(39_000);
-  await host.send('GET', path);
-  t.clock.advance(39_000);
-  await host.send('GET', path);
-  t.clock.advance(2_999);
-  await t.app.challenges.reap();
-  assert.equal((await host.send('GET', path)).body.status, 'pending');
-  t.clock.advance(1);
-  await t.app.challenges.reap();
-  const answer = await host.send('GET', path);
-  assert.equal(answer.body.status, 'expired');
-  const read = await verifyToken(tokenType.verdict, String(answer.body.verdict), host.grant.verificationKeys, verdict);
-  assert.ok(read.ok && read.payload.decision === 'expired');
-});
-
-test('a host that fell silent: its request is cancelled 40 seconds after the last poll', async () => {
-  const created = await host.create();
-  t.clock.advance(39_999);
-  await t.app.challenges.reap();
-  const path = `/challenges/${created.challengeId}?wait=0`;
-  assert.equal((await host.send('GET', path)).body.status, 'pending');
-  t.clock.advance(40_000);
-  await t.app.challenges.reap();
-  assert.equal((await host.send('GET', path)).body.status, 'cancelled');
-});
-
-test('a long poll is answered at once when the request is decided', async () => {
-  const created = await host.create();
-  const waiting = host.send('GET', `/challenges/${created.challengeId}?wait=25`);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const started = Date.now();
-  await host.send('DELETE', `/challenges/${created.challengeId}`);
-  assert.equal((await waiting).body.status, 'cancelled');
-  assert.ok(Date.now() - started < 5000, 'not only when the wait was over');
-});
-
-test('a long poll at one replica is answered by a decision at the other', async () => {
-  const replica = await t.replica();
-  const created = await host.create();
-  const waiting = host.send('GET', `/challenges/${created.challengeId}?wait=25`, undefined, {}, replica);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const started = Date.now();
-  await host.send('DELETE', `/challenges/${created.challengeId}`);
-  assert.equal((await waiting).body.status, 'cancelled');
-  assert.ok(Date.now() - started < 10_000);
-});
-
-test('ten requests of one user wait on one host, the eleventh is refused, another user and another host are not', async () => {
-  const open = [];
-  for (let i = 0; i < 10; i++) open.push(await host.create(host.record({ user: 'loop' })));
-  await refused('too_many_pending_user', 429, () => create({}, host.createBody(host.record({ user: 'loop' }))));
-  // The refusal moved the clock; the lease of the ten is over, but nobody has reaped them.
-  const elsewhere = await other.create(other.record({ user: 'loop' }));
-  const somebody = await host.create(host.record({ user: 'somebody' }));
-  for (const { challengeId } of [...open, somebody]) await host.send('DELETE', `/challenges/${challengeId}`);
-  await other.send('DELETE', `/challenges/${elsewhere.challengeId}`);
-});
-
-test('the outcome is told once', async () => {
-  const created = await host.create();
-  const path = `/challenges/${created.challengeId}/outcome`;
-  await refused('superseded', 409, () => host.send('POST', path, { outcome: 'granted', detail: null }));
-  await host.send('DELETE', `/challenges/${created.challengeId}`);
-  assert.equal((await host.send('POST', path, { outcome: 'refused', detail: 'gone' })).status, 204);
-  assert.equal((await host.send('POST', path, { outcome: 'granted', detail: null })).status, 204);
-  const row = await t.app.db.query
-    .selectFrom('challenges')
-    .select(['outcome', 'outcome_detail'])
-    .where('id', '=', created.challengeId)
-    .executeTakeFirstOrThrow();
-  assert.deepEqual(row, { outcome: 'refused', outcome_detail: 'gone' });
-});
-
-test('heartbeat: seen, version, clock skew, newest event', async () => {
-  host.counter += 1;
-  const answer = await host.send('POST', '/heartbeat', {
-    counter: host.counter,
-    machineId: host.machineId,
-    approverKeysVersion: 0,
-    now: t.clock.now() + 5000,
-    checkpointSeq: 3,
-    agentVersion: '9.9.9',
-    osInfo: 'Debian',
-  });
-  assert.equal(answer.status, 200);
-  assert.equal(answer.body.state, 'active');
-  const set = await verifyToken(tokenType.approverKeys, String(answer.body.approverKeys), [host.grant.trustRoot], approverKeySet);
-  assert.ok(set.ok && set.payload.version >= 1);
-  const row = await t.app.db.query.selectFrom('hosts').selectAll().where('id', '=', host.id).executeTakeFirstOrThrow();
-  assert.equal(row.agent_version, '9.9.9');
-  assert.equal(row.clock_skew_ms, 5000);
-  assert.equal(row.checkpoint_seq, 3);
-});
-
-describe('enrolment', () => {
-  test('the grant is signed by the trust root that the token names, and the certificate is for that host', async () => {
-    const { token } = await t.app.hosts.createToken('db1.example.com', 'test', null);
-    const request = await enrolBody('db1.example.com', { token });
-    const answer = await sendEnrol(t.app, t.clock, request);
-    const grant = await verifyToken(tokenType.enrolment, String(answer.body.grant), [t.app.trust.trustRoot], enrolmentGrant);
-    assert.ok(grant.ok);
-    assert.equal(grant.payload.nonce, request.body.nonce);
-    assert.equal(token.split('.')[3], grant.payload.trustRoot.kid);
-    const certificate = new X509Certificate(grant.payload.certificate);
-    const ca = new X509Certificate(grant.payload.caBundle);
-    assert.ok(certificate.verify(createPublicKey(ca.publicKey.export({ type: 'spki', format: 'pem' }))));
-    assert.ok(certificate.checkHost('db1.example.com'));
-    assert.match(certificate.subjectAltName ?? '', new RegExp(`urn:uuid:${grant.payload.hostId}`));
+  test('a record that was submitted once is not submitted again', async () => {
+    const record = host.record();
+    const first = await host.create(record);
+    await refused('nonce_reused', 409, () => create({}, host.createBody(record)));
+    await host.send('DELETE', `/challenges/${first.challengeId}`);
   });
 
-  test('a token works once', async () => {
-    const { token } = await t.app.hosts.createToken('db2.example.com', 'test', null);
-    assert.equal((await sendEnrol(t.app, t.clock, await enrolBody('db2.example.com', { token }))).status, 200);
-    const again = await enrolBody('db2.example.com', { token });
-    await refused('token_used', 409, () => sendEnrol(t.app, t.clock, again));
+  test("another host's challenge cannot be read, cancelled or reported on; the answer is the same as for none", async () => {
+    const { challengeId } = await host.create();
+    for (const [method, path, body] of [
+      ['GET', `/challenges/${challengeId}?wait=0`, undefined],
+      ['DELETE', `/challenges/${challengeId}`, undefined],
+      ['POST', `/challenges/${challengeId}/outcome`, { outcome: 'granted', detail: null }],
+    ] as const) {
+      await refused('challenge_not_found', 404, () => other.send(method, path, body));
+    }
+    const mine = await host.send('GET', `/challenges/${challengeId}?wait=0`);
+    assert.equal(mine.body.status, 'pending');
+    await host.send('DELETE', `/challenges/${challengeId}`);
   });
 
-  test('a token works for its name only', async () => {
-    const { token } = await t.app.hosts.createToken('db3.example.com', 'test', null);
-    const request = await enrolBody('db4.example.com', { token });
-    await refused('token_wrong_name', 403, () => sendEnrol(t.app, t.clock, request));
-    assert.equal((await sendEnrol(t.app, t.clock, await enrolBody('db3.example.com', { token }))).status, 200);
+  test('cancel answers with a signed verdict, and twice is once', async () => {
+    const created = await host.create();
+    const path = `/challenges/${created.challengeId}`;
+    const first = await host.send('DELETE', path);
+    assert.equal(first.body.status, 'cancelled');
+    const again = await host.send('DELETE', path);
+    assert.equal(again.body.verdict, first.body.verdict);
+    const read = await verifyToken(tokenType.verdict, String(first.body.verdict), host.grant.verificationKeys, verdict);
+    assert.ok(read.ok && read.payload.decision === 'cancelled' && read.payload.aud === host.id);
   });
 
-  test('a token works for an hour', async () => {
-    const { token } = await t.app.hosts.createToken('db5.example.com', 'test', null);
-    t.clock.advance(60 * 60 * 1000);
-    const request = await enrolBody('db5.example.com', { token });
-    await refused('token_expired', 410, () => sendEnrol(t.app, t.clock, request));
+  test('nobody answers: the host gets a signed expiry', async () => {
+    const created = await host.create();
+    const path = `/challenges/${created.challengeId}?wait=0`;
+    t.clock.advance(39_000);
+    await host.send('GET', path);
+    t.clock.advance(39_000);
+    await host.send('GET', path);
+    t.clock.advance(39_000);
+    await host.send('GET', path);
+    t.clock.advance(2_999);
+    await t.app.challenges.reap();
+    assert.equal((await host.send('GET', path)).body.status, 'pending');
+    t.clock.advance(1);
+    await t.app.challenges.reap();
+    const answer = await host.send('GET', path);
+    assert.equal(answer.body.status, 'expired');
+    const read = await verifyToken(
+      tokenType.verdict,
+      String(answer.body.verdict),
+      host.grant.verificationKeys,
+      verdict,
+    );
+    assert.ok(read.ok && read.payload.decision === 'expired');
   });
 
-  test('a token that was never made, or not whole, is refused', async () => {
-    const made = await t.app.hosts.createToken('db6.example.com', 'test', null);
-    const parts = made.token.split('.');
-    const forged = [parts[0], parts[1], randomBytes(32).toString('base64url'), parts[3]].join('.');
-    const unknown = await enrolBody('db6.example.com', { token: forged });
-    await refused('token_unknown', 401, () => sendEnrol(t.app, t.clock, unknown));
-    const malformed = await enrolBody('db6.example.com', { token: 'idt1.x' });
-    await refused('token_malformed', 400, () => sendEnrol(t.app, t.clock, malformed));
+  test('a host that fell silent: its request is cancelled 40 seconds after the last poll', async () => {
+    const created = await host.create();
+    t.clock.advance(39_999);
+    await t.app.challenges.reap();
+    const path = `/challenges/${created.challengeId}?wait=0`;
+    assert.equal((await host.send('GET', path)).body.status, 'pending');
+    t.clock.advance(40_000);
+    await t.app.challenges.reap();
+    assert.equal((await host.send('GET', path)).body.status, 'cancelled');
   });
 
-  test('a live identity is never replaced', async () => {
-    const { token } = await t.app.hosts.createToken('web1.example.com', 'test', null);
-    const request = await enrolBody('web1.example.com', { token });
-    await refused('host_exists', 409, () => sendEnrol(t.app, t.clock, request));
+  test('a long poll is answered at once when the request is decided', async () => {
+    const created = await host.create();
+    const waiting = host.send('GET', `/challenges/${created.challengeId}?wait=25`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const started = Date.now();
+    await host.send('DELETE', `/challenges/${created.challengeId}`);
+    assert.equal((await waiting).body.status, 'cancelled');
+    assert.ok(Date.now() - started < 5000, 'not only when the wait was over');
   });
 
-  test('who enrols proves possession of the key', async () => {
-    const { token } = await t.app.hosts.createToken('db7.example.com', 'test', null);
-    const request = await enrolBody('db7.example.com', { token });
-    const stolen = { ...request, key: generateKeyPairSync('ed25519').privateKey };
-    await refused('signature_invalid', 401, () => sendEnrol(t.app, t.clock, stolen));
+  test('ten requests of one user wait on one host, the eleventh is refused, another user and another host are not', async () => {
+    const open = [];
+    for (let i = 0; i < 10; i++) open.push(await host.create(host.record({ user: 'loop' })));
+    await refused('too_many_pending_user', 429, () => create({}, host.createBody(host.record({ user: 'loop' }))));
+    // The refusal moved the clock; the lease of the ten is over, but nobody has reaped them.
+    const elsewhere = await other.create(other.record({ user: 'loop' }));
+    const somebody = await host.create(host.record({ user: 'somebody' }));
+    for (const { challengeId } of [...open, somebody]) await host.send('DELETE', `/challenges/${challengeId}`);
+    await other.send('DELETE', `/challenges/${elsewhere.challengeId}`);
   });
 
-  test('a certificate request that is none, or signed by another key, is refused', async () => {
-    const { token } = await t.app.hosts.createToken('db8.example.com', 'test', null);
-    const request = await enrolBody('db8.example.com', { token });
-    request.body.csr = 'no';
-    await refused('csr_invalid', 400, () => sendEnrol(t.app, t.clock, request));
-    const pem = await certificateRequest('db8.example.com');
-    const lines = pem.split('\n');
-    const last = Buffer.from(lines.slice(1, -1).join(''), 'base64');
-    last[last.length - 1] = last[last.length - 1]! ^ 1;
-    request.body.csr = `${lines[0]}\n${last.toString('base64')}\n${lines.at(-1)}`;
-    await refused('csr_invalid', 400, () => sendEnrol(t.app, t.clock, request));
+  test('the outcome is told once', async () => {
+    const created = await host.create();
+    const path = `/challenges/${created.challengeId}/outcome`;
+    await refused('superseded', 409, () => host.send('POST', path, { outcome: 'granted', detail: null }));
+    await host.send('DELETE', `/challenges/${created.challengeId}`);
+    assert.equal((await host.send('POST', path, { outcome: 'refused', detail: 'gone' })).status, 204);
+    assert.equal((await host.send('POST', path, { outcome: 'granted', detail: null })).status, 204);
+    const row = await t.app.db.query
+      .selectFrom('challenges')
+      .select(['outcome', 'outcome_detail'])
+      .where('id', '=', created.challengeId)
+      .executeTakeFirstOrThrow();
+    assert.deepEqual(row, { outcome: 'refused', outcome_detail: 'gone' });
   });
 
-  test('the shared secret is refused where it is not in use', async () => {
-    const request = await enrolBody('db9.example.com', { sharedSecret: 'x'.repeat(40) });
-    await refused('shared_secret_wrong', 401, () => sendEnrol(t.app, t.clock, request));
-  });
-});
-
-test('with the shared secret a host waits until an operator has compared its fingerprint', async () => {
-  const secret = 'correct horse battery staple, twice over';
-  const own = await createTestApp({ config: { sharedSecret: secret } });
-  try {
-    const wrong = await sendEnrol(own.app, own.clock, await enrolBody('a.example.com', { sharedSecret: `${secret}!` }));
-    assert.equal(wrong.body.error?.code, 'shared_secret_wrong');
-    const request = await enrolBody('a.example.com', { sharedSecret: secret });
-    assert.equal((await sendEnrol(own.app, own.clock, request)).status, 200);
-    const [waiting] = await own.app.hosts.list();
-    assert.equal(waiting?.state, 'waiting');
-    await assert.rejects(own.app.hosts.confirm(waiting!.id, 'A'.repeat(43), 'op', null));
-    assert.equal((await own.app.hosts.list())[0]?.state, 'waiting');
-    await own.app.hosts.confirm(waiting!.id, request.body.apiKey.kid, 'op', null);
-    assert.equal((await own.app.hosts.list())[0]?.state, 'active');
-  } finally {
-    await own.close();
-  }
-});
-
-describe('a host identity in two places', () => {
-  test('a repeated counter stops both until an operator releases the host', async () => {
-    const twin = await enrolTestHost(t.app, t.clock, 'twin.example.com');
-    const first = twin.createBody();
-    assert.equal((await twin.send('POST', '/challenges', first)).status, 201);
-    twin.counter -= 1;
-    const copy = await twin.send('POST', '/challenges', twin.createBody());
-    assert.equal(copy.body.error?.code, 'host_quarantined');
-    const original = await twin.send('POST', '/challenges', twin.createBody());
-    assert.equal(original.body.error?.code, 'host_quarantined');
-    assert.equal((await twin.send('GET', `/challenges/${'a'.repeat(32)}?wait=0`)).body.error?.code, 'host_quarantined');
-    await t.app.hosts.release(twin.id, 'op', null);
-    assert.equal((await twin.send('POST', '/challenges', twin.createBody())).status, 201);
+  test('heartbeat: seen, version, clock skew, newest event', async () => {
+    host.counter += 1;
+    const answer = await host.send('POST', '/heartbeat', {
+      counter: host.counter,
+      machineId: host.machineId,
+      approverKeysVersion: 0,
+      now: t.clock.now() + 5000,
+      checkpointSeq: 3,
+      agentVersion: '9.9.9',
+      osInfo: 'Debian',
+    });
+    assert.equal(answer.status, 200);
+    assert.equal(answer.body.state, 'active');
+    const set = await verifyToken(
+      tokenType.approverKeys,
+      String(answer.body.approverKeys),
+      [host.grant.trustRoot],
+      approverKeySet,
+    );
+    assert.ok(set.ok && set.payload.version >= 1);
+    const row = await t.app.db.query
+      .selectFrom('hosts')
+      .selectAll()
+      .where('id', '=', host.id)
+      .executeTakeFirstOrThrow();
+    assert.equal(row.agent_version, '9.9.9');
+    assert.equal(row.clock_skew_ms, 5000);
+    assert.equal(row.checkpoint_seq, 3);
   });
 
-  test('another machine id stops both', async () => {
-    const twin = await enrolTestHost(t.app, t.clock, 'twin2.example.com');
-    const body = { ...twin.createBody(), machineId: 'm'.repeat(43) };
-    assert.equal((await twin.send('POST', '/challenges', body)).body.error?.code, 'host_quarantined');
-    assert.equal((await twin.send('POST', '/challenges', twin.createBody())).body.error?.code, 'host_quarantined');
-    const events = await t.app.events.read((await t.app.events.head()).seq - 5, 5);
-    assert.ok(events.some((event) => event.event === 'host_quarantined' && event.hostId === twin.id));
+  describe('enrolment', () => {
+    test('the grant is signed by the trust root that the token names, and the certificate is for that host', async () => {
+      const { token } = await t.app.hosts.createToken('db1.example.com', 'test', null);
+      const request = await enrolBody('db1.example.com', { token });
+      const answer = await sendEnrol(t.app, t.clock, request);
+      const grant = await verifyToken(
+        tokenType.enrolment,
+        String(answer.body.grant),
+        [t.app.trust.trustRoot],
+        enrolmentGrant,
+      );
+      assert.ok(grant.ok);
+      assert.equal(grant.payload.nonce, request.body.nonce);
+      assert.equal(token.split('.')[3], grant.payload.trustRoot.kid);
+      const certificate = new X509Certificate(grant.payload.certificate);
+      const ca = new X509Certificate(grant.payload.caBundle);
+      assert.ok(certificate.verify(createPublicKey(ca.publicKey.export({ type: 'spki', format: 'pem' }))));
+      assert.ok(certificate.checkHost('db1.example.com'));
+      assert.match(certificate.subjectAltName ?? '', new RegExp(`urn:uuid:${grant.payload.hostId}`));
+    });
+
+    test('a token works once', async () => {
+      const { token } = await t.app.hosts.createToken('db2.example.com', 'test', null);
+      assert.equal((await sendEnrol(t.app, t.clock, await enrolBody('db2.example.com', { token }))).status, 200);
+      const again = await enrolBody('db2.example.com', { token });
+      await refused('token_used', 409, () => sendEnrol(t.app, t.clock, again));
+    });
+
+    test('a token works for its name only', async () => {
+      const { token } = await t.app.hosts.createToken('db3.example.com', 'test', null);
+      const request = await enrolBody('db4.example.com', { token });
+      await refused('token_wrong_name', 403, () => sendEnrol(t.app, t.clock, request));
+      assert.equal((await sendEnrol(t.app, t.clock, await enrolBody('db3.example.com', { token }))).status, 200);
+    });
+
+    test('a token works for an hour', async () => {
+      const { token } = await t.app.hosts.createToken('db5.example.com', 'test', null);
+      t.clock.advance(60 * 60 * 1000);
+      const request = await enrolBody('db5.example.com', { token });
+      await refused('token_expired', 410, () => sendEnrol(t.app, t.clock, request));
+    });
+
+    test('a token that was never made, or not whole, is refused', async () => {
+      const made = await t.app.hosts.createToken('db6.example.com', 'test', null);
+      const parts = made.token.split('.');
+      const forged = [parts[0], parts[1], randomBytes(32).toString('base64url'), parts[3]].join('.');
+      const unknown = await enrolBody('db6.example.com', { token: forged });
+      await refused('token_unknown', 401, () => sendEnrol(t.app, t.clock, unknown));
+      const malformed = await enrolBody('db6.example.com', { token: 'idt1.x' });
+      await refused('token_malformed', 400, () => sendEnrol(t.app, t.clock, malformed));
+    });
+
+    test('a live identity is never replaced', async () => {
+      const { token } = await t.app.hosts.createToken('web1.example.com', 'test', null);
+      const request = await enrolBody('web1.example.com', { token });
+      await refused('host_exists', 409, () => sendEnrol(t.app, t.clock, request));
+    });
+
+    test('who enrols proves possession of the key', async () => {
+      const { token } = await t.app.hosts.createToken('db7.example.com', 'test', null);
+      const request = await enrolBody('db7.example.com', { token });
+      const stolen = { ...request, key: generateKeyPairSync('ed25519').privateKey };
+      await refused('signature_invalid', 401, () => sendEnrol(t.app, t.clock, stolen));
+    });
+
+    test('a certificate request that is none, or signed by another key, is refused', async () => {
+      const { token } = await t.app.hosts.createToken('db8.example.com', 'test', null);
+      const request = await enrolBody('db8.example.com', { token });
+      request.body.csr = 'no';
+      await refused('csr_invalid', 400, () => sendEnrol(t.app, t.clock, request));
+      const pem = await certificateRequest('db8.example.com');
+      const lines = pem.split('\n');
+      const last = Buffer.from(lines.slice(1, -1).join(''), 'base64');
+      last[last.length - 1] = last[last.length - 1]! ^ 1;
+      request.body.csr = `${lines[0]}\n${last.toString('base64')}\n${lines.at(-1)}`;
+      await refused('csr_invalid', 400, () => sendEnrol(t.app, t.clock, request));
+    });
+
+    test('the shared secret is refused where it is not in use', async () => {
+      const request = await enrolBody('db9.example.com', { sharedSecret: 'x'.repeat(40) });
+      await refused('shared_secret_wrong', 401, () => sendEnrol(t.app, t.clock, request));
+    });
   });
-});
 
-test('a revoked host is told so and can do nothing', async () => {
-  const gone = await enrolTestHost(t.app, t.clock, 'gone.example.com');
-  await t.app.hosts.revoke(gone.id, 'op', null);
-  await refused('host_revoked', 403, () => gone.send('POST', '/challenges', gone.createBody()));
-  // Its name is free again.
-  const next = await enrolTestHost(t.app, t.clock, 'gone.example.com');
-  assert.notEqual(next.id, gone.id);
-});
+  test('with the shared secret a host waits until an operator has compared its fingerprint', async () => {
+    const secret = 'correct horse battery staple, twice over';
+    const own = await createTestApp({ driver, config: { sharedSecret: secret } });
+    try {
+      const wrong = await sendEnrol(
+        own.app,
+        own.clock,
+        await enrolBody('a.example.com', { sharedSecret: `${secret}!` }),
+      );
+      assert.equal(wrong.body.error?.code, 'shared_secret_wrong');
+      const request = await enrolBody('a.example.com', { sharedSecret: secret });
+      assert.equal((await sendEnrol(own.app, own.clock, request)).status, 200);
+      const [waiting] = await own.app.hosts.list();
+      assert.equal(waiting?.state, 'waiting');
+      await assert.rejects(own.app.hosts.confirm(waiting!.id, 'A'.repeat(43), 'op', null));
+      assert.equal((await own.app.hosts.list())[0]?.state, 'waiting');
+      await own.app.hosts.confirm(waiting!.id, request.body.apiKey.kid, 'op', null);
+      assert.equal((await own.app.hosts.list())[0]?.state, 'active');
+    } finally {
+      await own.close();
+    }
+  });
 
-test('strangers cannot fill the event log', async () => {
-  t.clock.advance(61_000);
-  const before = await count('events');
-  for (let i = 0; i < 60; i++) await create({ parameters: { keyid: '00000000-0000-4000-8000-000000000000' } });
-  const added = (await count('events')) - before;
-  assert.ok(added <= 20, `${added} events`);
-  t.clock.advance(61_000);
-});
+  describe('a host identity in two places', () => {
+    test('a repeated counter stops both until an operator releases the host', async () => {
+      const twin = await enrolTestHost(t.app, t.clock, 'twin.example.com');
+      const first = twin.createBody();
+      assert.equal((await twin.send('POST', '/challenges', first)).status, 201);
+      twin.counter -= 1;
+      const copy = await twin.send('POST', '/challenges', twin.createBody());
+      assert.equal(copy.body.error?.code, 'host_quarantined');
+      const original = await twin.send('POST', '/challenges', twin.createBody());
+      assert.equal(original.body.error?.code, 'host_quarantined');
+      assert.equal(
+        (await twin.send('GET', `/challenges/${'a'.repeat(32)}?wait=0`)).body.error?.code,
+        'host_quarantined',
+      );
+      await t.app.hosts.release(twin.id, 'op', null);
+      assert.equal((await twin.send('POST', '/challenges', twin.createBody())).status, 201);
+    });
 
-test('the old endpoints say where to go', async () => {
-  const answer = await t.app.http.inject({ method: 'POST', url: '/api/challenge', payload: {} });
-  assert.equal(answer.statusCode, 410);
-  assert.match(answer.json().error.message, /enrol/);
-});
+    test('another machine id stops both', async () => {
+      const twin = await enrolTestHost(t.app, t.clock, 'twin2.example.com');
+      const body = { ...twin.createBody(), machineId: 'm'.repeat(43) };
+      assert.equal((await twin.send('POST', '/challenges', body)).body.error?.code, 'host_quarantined');
+      assert.equal((await twin.send('POST', '/challenges', twin.createBody())).body.error?.code, 'host_quarantined');
+      const events = await t.app.events.read((await t.app.events.head()).seq - 5, 5);
+      assert.ok(events.some((event) => event.event === 'host_quarantined' && event.hostId === twin.id));
+    });
+  });
 
-test('after all of this the event chain is whole', async () => {
-  assert.equal(await checkChain(t.app.db.query), null);
-});
+  test('a revoked host is told so and can do nothing', async () => {
+    const gone = await enrolTestHost(t.app, t.clock, 'gone.example.com');
+    await t.app.hosts.revoke(gone.id, 'op', null);
+    await refused('host_revoked', 403, () => gone.send('POST', '/challenges', gone.createBody()));
+    // Its name is free again.
+    const next = await enrolTestHost(t.app, t.clock, 'gone.example.com');
+    assert.notEqual(next.id, gone.id);
+  });
+
+  test('strangers cannot fill the event log', async () => {
+    t.clock.advance(61_000);
+    const before = await count('events');
+    for (let i = 0; i < 60; i++) await create({ parameters: { keyid: '00000000-0000-4000-8000-000000000000' } });
+    const added = (await count('events')) - before;
+    assert.ok(added <= 20, `${added} events`);
+    t.clock.advance(61_000);
+  });
+
+  test('the old endpoints say where to go', async () => {
+    const answer = await t.app.http.inject({ method: 'POST', url: '/api/challenge', payload: {} });
+    assert.equal(answer.statusCode, 410);
+    assert.match(answer.json().error.message, /enrol/);
+  });
+
+  test('after all of this the event chain is whole', async () => {
+    assert.equal(await checkChain(t.app.db.query), null);
+  });
+}

@@ -1,10 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import fastifyStatic from '@fastify/static';
 import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest, type preHandlerAsyncHookHandler } from 'fastify';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+  type preHandlerAsyncHookHandler,
+} from 'fastify';
 import type { Logger } from 'pino';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
-import { type ErrorCode, ERRORS, Refusal } from '#shared/errors.ts';
+import { ERRORS, type ErrorCode, Refusal } from '#shared/errors.ts';
 import type { ViewerOf } from '../auth/resolve-viewer.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import type { EventFeed } from '../events/feed.ts';
@@ -81,7 +89,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   };
   const app = Fastify({
     loggerInstance: deps.log as never,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
     requestTimeout: 30_000,
     forceCloseConnections: 'idle',
@@ -109,7 +117,10 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     if (deps.metricsToken !== null) {
       const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
       if (!constantTimeEqual(sha256(given), sha256(deps.metricsToken))) {
-        return reply.code(401).header('www-authenticate', 'Bearer').send({ error: { code: 'forbidden', message: ERRORS.forbidden[1] } });
+        return reply
+          .code(401)
+          .header('www-authenticate', 'Bearer')
+          .send({ error: { code: 'forbidden', message: ERRORS.forbidden[1] } });
       }
     }
     const { contentType, body } = await deps.metrics.render();
@@ -134,16 +145,26 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
           refreshViewer: () => deps.recheckViewer(req),
         }),
         onError: ({ error, path }: { error: Error & { code: string }; path: string | undefined }) => {
-          if (error.code === 'INTERNAL_SERVER_ERROR') deps.log.error({ err: error.cause ?? error, path }, 'procedure failed');
+          if (error.code === 'INTERNAL_SERVER_ERROR')
+            deps.log.error({ err: error.cause ?? error, path }, 'procedure failed');
         },
       } as never,
     });
   });
 
-  for (const gone of ['/api/challenge', '/api/challenge/*', '/api/grace-status', '/api/agent/heartbeat', '/api/breakglass/*']) {
+  for (const gone of [
+    '/api/challenge',
+    '/api/challenge/*',
+    '/api/grace-status',
+    '/api/agent/heartbeat',
+    '/api/breakglass/*',
+  ]) {
     app.all(gone, (_request, reply) =>
       reply.code(410).send({
-        error: { code: 'gone', message: 'This endpoint belonged to the earlier agent. Install the current agent and enrol the host again.' },
+        error: {
+          code: 'gone',
+          message: 'This endpoint belonged to the earlier agent. Install the current agent and enrol the host again.',
+        },
       }),
     );
   }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type App, type AppOptions, createApp } from '../app.ts';
 import type { Config } from '../config/config.ts';
+import { makeTestPostgres } from '../db/test-databases.ts';
 import { manualClock } from '../platform/clock.ts';
 
 /** The whole server on a temporary database, with a clock that stands still. Nothing listens: use `app.http.inject`. */
@@ -10,7 +11,7 @@ export interface TestApp {
   app: App;
   clock: ReturnType<typeof manualClock>;
   config: Config;
-  /** A second server process on the same database and keys. */
+  /** A second server on the same database and keys; Postgres only, as in production. */
   replica(): Promise<App>;
   close(): Promise<void>;
 }
@@ -18,14 +19,11 @@ export interface TestApp {
 export const TEST_EXTERNAL_URL = 'https://identree.example.com';
 
 export async function createTestApp(
-  options: {
-    config?: Partial<Config>;
-    database?: Config['database'];
-    app?: Omit<AppOptions, 'clock'>;
-  } = {},
+  options: { config?: Partial<Config>; driver?: Config['database']['driver']; app?: Omit<AppOptions, 'clock'> } = {},
 ): Promise<TestApp> {
   const folder = await mkdtemp(join(tmpdir(), 'identree-test-'));
   const clock = manualClock();
+  const postgres = options.driver === 'postgres' ? await makeTestPostgres() : null;
   const config = {
     externalUrl: TEST_EXTERNAL_URL,
     listen: { host: '127.0.0.1', port: 0 },
@@ -34,7 +32,9 @@ export async function createTestApp(
     keysDir: join(folder, 'keys'),
     logLevel: 'error',
     metricsToken: null,
-    database: options.database ?? { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 5 },
+    database: postgres
+      ? { driver: 'postgres', dsn: postgres.dsn, maxConnections: 10 }
+      : { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1 },
     oidc: { issuerUrl: 'http://localhost:9', clientId: 'identree', clientSecret: 'not-used-here' },
     adminGroups: ['admins'],
     challengeTtlMs: 120_000,
@@ -59,6 +59,7 @@ export async function createTestApp(
     async close() {
       for (const other of replicas) await other.close();
       await app.close();
+      await postgres?.drop();
       await rm(folder, { recursive: true, force: true });
     },
   };

@@ -47,11 +47,20 @@ export interface TestHost {
   create(record?: HostRecord): Promise<ChallengeAnswer>;
 }
 
-async function inject(app: App, method: string, url: string, headers: Record<string, string | undefined>, body: string | Buffer) {
+async function inject(
+  app: App,
+  method: string,
+  url: string,
+  headers: Record<string, string | undefined>,
+  body: string | Buffer,
+) {
   const answer = await app.http.inject({
     method: method as 'GET',
     url,
-    headers: Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)) as Record<string, string>,
+    headers: Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== undefined)) as Record<
+      string,
+      string
+    >,
     ...(body.length > 0 ? { payload: body } : {}),
   });
   return { status: answer.statusCode, body: (answer.body === '' ? {} : answer.json()) as TestAnswer['body'] };
@@ -60,7 +69,14 @@ async function inject(app: App, method: string, url: string, headers: Record<str
 /** Signs and sends one request, with whatever is wrong about it. */
 export async function sendSigned(
   app: App,
-  input: { externalUrl: string; method: string; path: string; body: object | undefined; parameters: SignatureParameters; key: KeyObject },
+  input: {
+    externalUrl: string;
+    method: string;
+    path: string;
+    body: object | undefined;
+    parameters: SignatureParameters;
+    key: KeyObject;
+  },
   tampering: Tampering = {},
 ): Promise<TestAnswer> {
   const method = tampering.method ?? input.method;
@@ -123,7 +139,14 @@ export function sendEnrol(
     keyid: request.body.apiKey.kid,
     tag: ENROLMENT_TAG,
   };
-  const input = { externalUrl: app.config.externalUrl, method: 'POST', path: '/enroll', body: request.body, parameters, key: request.key };
+  const input = {
+    externalUrl: app.config.externalUrl,
+    method: 'POST',
+    path: '/enroll',
+    body: request.body,
+    parameters,
+    key: request.key,
+  };
   return sendSigned(app, input, tampering);
 }
 
@@ -151,7 +174,11 @@ export async function enrolTestHost(app: App, clock: Clock, hostname: string): P
         keyid: host.id,
         tag: host.serverId,
       };
-      return sendSigned(to, { externalUrl: app.config.externalUrl, method, path, body, parameters, key: host.key }, tampering);
+      return sendSigned(
+        to,
+        { externalUrl: app.config.externalUrl, method, path, body, parameters, key: host.key },
+        tampering,
+      );
     },
     record: (fields = {}) =>
       hostRecord.parse({
@@ -178,7 +205,13 @@ export async function enrolTestHost(app: App, clock: Clock, hostname: string): P
       }),
     createBody(record = host.record()) {
       host.counter += 1;
-      return { record, counter: host.counter, machineId: host.machineId, approverKeysVersion: 0, agentVersion: '0.3.0' };
+      return {
+        record,
+        counter: host.counter,
+        machineId: host.machineId,
+        approverKeysVersion: 0,
+        agentVersion: '0.3.0',
+      };
     },
     async create(record) {
       const created = await host.send('POST', '/challenges', host.createBody(record));
