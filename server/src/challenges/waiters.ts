@@ -12,7 +12,8 @@ export function createWaiters(deps: { events: Pick<EventLog, 'follow'> }): Waite
   const waiting = new Map<string, Set<() => void>>();
   let closed = false;
   const stop = deps.events.follow((event) => {
-    if (event.challengeId === null) return;
+    // Its own creation is no news to who already waits for it.
+    if (event.challengeId === null || event.event === 'challenge_created') return;
     for (const wake of [...(waiting.get(event.challengeId) ?? [])]) wake();
   });
   return {

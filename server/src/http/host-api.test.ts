@@ -272,7 +272,8 @@ function hostApi(driver: 'sqlite' | 'postgres') {
   test('the outcome is told once', async () => {
     const created = await host.create();
     const path = `/challenges/${created.challengeId}/outcome`;
-    await refused('superseded', 409, () => host.send('POST', path, { outcome: 'granted', detail: null }));
+    const early = await host.send('POST', path, { outcome: 'granted', detail: null });
+    assert.equal(early.body.error?.code, 'superseded');
     await host.send('DELETE', `/challenges/${created.challengeId}`);
     assert.equal((await host.send('POST', path, { outcome: 'refused', detail: 'gone' })).status, 204);
     assert.equal((await host.send('POST', path, { outcome: 'granted', detail: null })).status, 204);
@@ -460,10 +461,10 @@ function hostApi(driver: 'sqlite' | 'postgres') {
 
   test('strangers cannot fill the event log', async () => {
     t.clock.advance(61_000);
-    const before = await count('events');
+    const { seq } = await t.app.events.head();
     for (let i = 0; i < 60; i++) await create({ parameters: { keyid: '00000000-0000-4000-8000-000000000000' } });
-    const added = (await count('events')) - before;
-    assert.ok(added <= 20, `${added} events`);
+    const written = (await t.app.events.read(seq, 100)).filter(({ event }) => event === 'host_request_refused');
+    assert.ok(written.length <= 20, `${written.length} events`);
     t.clock.advance(61_000);
   });
 
