@@ -1,0 +1,48 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseDuration } from '../config/values.ts';
+
+export interface EvaluationOptions {
+  port: number;
+  /** The port was asked for, so that another one will not do. */
+  portChosen: boolean;
+  folder: string;
+  challengeTtlMs: number;
+}
+
+export const USAGE = `npm start -- [--port PORT] [--ttl DURATION] [--dir FOLDER]
+
+  --port PORT      listen on another port than 8090
+  --ttl DURATION   how long a request waits for an answer (5s to 24h; 120s)
+  --dir FOLDER     where to keep everything (./.identree)
+`;
+
+/** Reads the command line. `problem` is a sentence for the person. */
+export function parseOptions(
+  args: readonly string[],
+  cwd: string,
+): { ok: true; options: EvaluationOptions } | { ok: false; problem: string } {
+  let values: { port?: string; ttl?: string; dir?: string; help?: boolean };
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: {
+        port: { type: 'string' },
+        ttl: { type: 'string' },
+        dir: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    }));
+  } catch (error) {
+    return { ok: false, problem: `${(error as Error).message}\n\n${USAGE}` };
+  }
+  if (values.help) return { ok: false, problem: USAGE };
+  const port = values.port === undefined ? 8090 : /^[0-9]{1,5}$/.test(values.port) ? Number(values.port) : 0;
+  if (port < 1 || port > 65_535) return { ok: false, problem: '--port needs a number from 1 to 65535.' };
+  const challengeTtlMs = parseDuration(values.ttl ?? '120s') ?? 0;
+  if (challengeTtlMs < 5000 || challengeTtlMs > 86_400_000) {
+    return { ok: false, problem: '--ttl needs a duration from 5s to 24h, like 90s or 5m.' };
+  }
+  const folder = resolve(cwd, values.dir ?? '.identree');
+  return { ok: true, options: { port, portChosen: values.port !== undefined, folder, challengeTtlMs } };
+}
