@@ -1,7 +1,7 @@
-import type { PublicKeyCredentialCreationOptionsJSON } from '@simplewebauthn/server';
+import { clockTime, relativeTime } from '#shared/relative-time.ts';
+import { type CreationOptionsJson, type RequestOptionsJson, suggestPasskeyName } from '#shared/webauthn-json.ts';
 import { canUsePasskeys, createPasskey, getAssertion } from './client-passkey.ts';
 import type { PageData } from './page.ts';
-import { clockTime, relativeTime } from './relative-time.ts';
 
 // The whole script of the approval page. The server renders every state; this script asks for the page again when the
 // state changed and puts the new article in place of the old one, so there is one renderer and no markup here.
@@ -72,7 +72,7 @@ const isRefused = (value: unknown): value is Refused =>
 
 /** Calls a procedure. Throws TypeError when there is no connection. */
 async function call(name: string, input: unknown, method: 'GET' | 'POST' = 'POST'): Promise<unknown> {
-  const query = method === 'GET' ? `?input=${encodeURIComponent(JSON.stringify(input))}` : '';
+  const query = method === 'GET' && input !== undefined ? `?input=${encodeURIComponent(JSON.stringify(input))}` : '';
   const answer = await fetch(`/trpc/${name}${query}`, {
     method,
     credentials: 'same-origin',
@@ -204,7 +204,7 @@ function approve(): void {
       }
       announce(data.strings.passkey);
       try {
-        input.assertion = await getAssertion(data.passkey);
+        input.assertion = await getAssertion(data.passkey as RequestOptionsJson);
       } catch (error) {
         ceremonyFailed(error, data.strings.closed);
         return undefined;
@@ -230,18 +230,28 @@ function create(): void {
       return undefined;
     }
     const recoveryCode = byId<HTMLInputElement>('recovery-code')?.value.trim();
+    // Asked before the device makes a passkey that the server would then refuse.
+    const rules = await call('passkeys.list', undefined, 'GET');
+    if (isRefused(rules)) return rules;
+    if ((rules as { firstNeedsCode?: boolean }).firstNeedsCode && !recoveryCode) {
+      return { refused: 'recovery_code_required', message: data.strings.needsCode } satisfies Refused;
+    }
     const options = await call('passkeys.registrationOptions', recoveryCode ? { recoveryCode } : {});
     if (isRefused(options)) return options;
     announce(data.strings.passkey);
     let response: unknown;
     try {
-      response = await createPasskey(options as PublicKeyCredentialCreationOptionsJSON);
+      response = await createPasskey(options as CreationOptionsJson);
     } catch (error) {
       ceremonyFailed(error, data.strings.closedCreate);
       return undefined;
     }
     announce(data.strings.sending);
-    return call('passkeys.register', { response, ...(recoveryCode ? { recoveryCode } : {}) });
+    return call('passkeys.register', {
+      response,
+      name: suggestPasskeyName(navigator.userAgent),
+      ...(recoveryCode ? { recoveryCode } : {}),
+    });
   }, create);
 }
 

@@ -1,4 +1,5 @@
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
+import { clockTime } from '#shared/relative-time.ts';
 import type { ChallengeView } from '../challenges/view.ts';
 import { answerBar, hasPasskey, outcomeText, result } from './answer.ts';
 import { commandBlock } from './command-block.ts';
@@ -6,7 +7,6 @@ import { factGroups, signedDetails } from './fact-groups.ts';
 import { html } from './html.ts';
 import { documentOf } from './layout.ts';
 import { createNames } from './parts.ts';
-import { clockTime } from './relative-time.ts';
 import { type Locale, type Strings, stringsOf } from './strings.ts';
 
 /** Everything that the approval page shows. */

@@ -1,7 +1,8 @@
+import { relativeTime } from '#shared/relative-time.ts';
+import { distinctMarks, type Mark } from '#shared/text-marks.ts';
 import type { ChallengeView } from '../challenges/view.ts';
 import { type Html, html } from './html.ts';
-import { relativeTime } from './relative-time.ts';
-import { distinctMarks, type Mark, type Shown, shownText } from './shown-text.ts';
+import { type Shown, shownText } from './shown-text.ts';
 import { type Locale, markName, type Strings } from './strings.ts';
 
 /** One line of a list of facts. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { distinctMarks } from '#shared/text-marks.ts';
 import { escapeBytes } from '#shared/visible-text.ts';
 import { html, render } from './html.ts';
-import { distinctMarks, shownCommand, shownText } from './shown-text.ts';
+import { shownCommand, shownText } from './shown-text.ts';
 import { markName, stringsOf } from './strings.ts';
 
 const INVISIBLE = /[\u0000-\u001f\u007f-\u00a0\u00ad\u061c\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3164\ufeff]/u;

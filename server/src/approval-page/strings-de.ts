@@ -99,8 +99,8 @@ export const de: Strings = {
   createTitle: 'Sie brauchen zuerst einen Passkey',
   createText: 'Das dauert ein paar Sekunden. Danach sind Sie sofort wieder bei dieser Anfrage.',
   create: 'Passkey anlegen',
-  recoveryLabel: 'Wiederherstellungscode',
-  recoveryHint: 'Sie hatten schon einen Passkey. Ein Administrator muss Ihnen einen Code geben.',
+  recoveryLabel: 'Code vom Administrator',
+  recoveryHint: 'Er ist vor dem ersten Passkey nötig.',
 
   cannotTitle: 'Sie können das nicht genehmigen',
   cannot: {
@@ -203,6 +203,7 @@ export const de: Strings = {
       'Dieser Browser kann keine Passkeys. Öffnen Sie die Seite auf dem Telefon oder in einem anderen Browser.',
     noPasskeyHere: 'Auf diesem Gerät ist kein Passkey von Ihnen. Nehmen Sie das Gerät, das ihn hat.',
     existsHere: 'Dieses Gerät hat schon einen Passkey von Ihnen. Laden Sie die Seite neu und genehmigen Sie damit.',
+    needsCode: 'Bitten Sie einen Administrator um einen Code und geben Sie ihn hier ein.',
     failed: 'Das hat nicht geklappt. Versuchen Sie es noch einmal.',
     offline: 'Keine Verbindung. Ihre Antwort wurde nicht gesendet.',
     offlineLive: 'Keine Verbindung. Diese Seite holt alles von selbst nach.',

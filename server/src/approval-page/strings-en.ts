@@ -97,8 +97,8 @@ export const en = {
   createTitle: 'You need a passkey first',
   createText: 'It takes a few seconds. You come straight back to this request.',
   create: 'Create a passkey',
-  recoveryLabel: 'Recovery code',
-  recoveryHint: 'You had a passkey before, so an administrator has to give you a code.',
+  recoveryLabel: 'Code from an administrator',
+  recoveryHint: 'Your organisation asks for it before a first passkey.',
 
   cannotTitle: 'You cannot approve this',
   cannot: {
@@ -197,6 +197,7 @@ export const en = {
     unsupported: 'This browser cannot use passkeys. Open this page on your phone or in another browser.',
     noPasskeyHere: 'No passkey of yours is on this device. Use the device that has it.',
     existsHere: 'This device already has a passkey for you. Reload the page and approve with it.',
+    needsCode: 'Ask an administrator for a code and enter it here.',
     failed: 'That did not work. Try again.',
     offline: 'No connection. Your answer was not sent.',
     offlineLive: 'No connection. This page will catch up by itself.',
