@@ -1,0 +1,179 @@
+import { readFile } from 'node:fs/promises';
+import net from 'node:net';
+import type { Duplex } from 'node:stream';
+import { createHostClient, type HostClient } from './client/host-client.ts';
+import { createTransport, type Transport } from './client/transport.ts';
+import { type ClientConf, ConfigError, loadClientConf } from './config/client-conf.ts';
+import { osInfo } from './enrol/os-info.ts';
+import { type Ask, createAsk } from './gate/ask.ts';
+import { aliveFrame } from './gate/frames.ts';
+import { createGate, type Gate, refuseHook } from './gate/gate.ts';
+import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
+import { createProcessReader } from './gate/proc.ts';
+import { type Paths, stateFiles } from './paths.ts';
+import { type Clock, systemClock } from './platform/clock.ts';
+import type { Log } from './platform/log.ts';
+import { type Random, systemRandom } from './platform/random.ts';
+import { type Health, type HeartbeatDeps, keepBeating } from './service/heartbeat.ts';
+import { listen } from './service/socket-server.ts';
+import { type ApproverKeys, openApproverKeys } from './state/approver-keys.ts';
+import { atomicWrite } from './state/atomic-write.ts';
+import { type Checkpoints, openCheckpoints } from './state/checkpoint.ts';
+import { createCounter } from './state/counter.ts';
+import { type Enrolment, loadEnrolment, NotEnrolled, prepareStateFolder } from './state/identity.ts';
+import { machineId } from './state/machine-id.ts';
+
+/** Background work that should end before the process does. */
+export interface Background {
+  add(work: Promise<unknown>): void;
+  /** Resolves when all is done, or after `ms`. */
+  drain(ms: number): Promise<void>;
+}
+
+function createBackground(clock: Clock, log: Log): Background {
+  const running = new Set<Promise<unknown>>();
+  return {
+    add(work) {
+      const guarded = work.catch((error: unknown) => log.error(`background work failed: ${String(error)}`));
+      running.add(guarded);
+      void guarded.then(() => running.delete(guarded));
+    },
+    async drain(ms) {
+      const limit = new AbortController();
+      await Promise.race([Promise.allSettled([...running]), clock.sleep(ms, limit.signal)]);
+      limit.abort();
+    },
+  };
+}
+
+/** Reads the CA file that client.conf names. @throws ConfigError */
+async function readCa(conf: ClientConf): Promise<string | null> {
+  if (conf.caCert === null) return null;
+  const pem = await readFile(conf.caCert, 'utf8').catch(() => {
+    throw new ConfigError(`IDENTREE_CA_CERT: ${conf.caCert} cannot be read.`);
+  });
+  if (!pem.includes('-----BEGIN CERTIFICATE-----'))
+    throw new ConfigError(`IDENTREE_CA_CERT: ${conf.caCert} holds no certificate.`);
+  return pem;
+}
+
+/** The connection to the server that client.conf names; all that enrolment needs. */
+export async function connectServer(paths: Paths): Promise<{ conf: ClientConf; transport: Transport }> {
+  const conf = await loadClientConf(paths.config);
+  return { conf, transport: createTransport({ serverUrl: conf.serverUrl, ca: await readCa(conf) }) };
+}
+
+/** An enrolled host, ready to ask. */
+export interface Host {
+  conf: ClientConf;
+  enrolment: Enrolment;
+  keys: ApproverKeys;
+  checkpoints: Checkpoints;
+  client: HostClient;
+  ask: Ask;
+  background: Background;
+  close(): void;
+}
+
+/** Loads everything an enrolled host has. @throws NotEnrolled, ConfigError, UntrustedFile */
+export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Random; log: Log }): Promise<Host> {
+  const { clock = systemClock, random = systemRandom, log } = deps;
+  const files = stateFiles(paths.state);
+  await prepareStateFolder(paths.state);
+  const enrolment = await loadEnrolment(paths.state);
+  const keys = await openApproverKeys(files.approverKeys, enrolment.trust);
+  const checkpoints = await openCheckpoints(files.checkpoint);
+  const { conf, transport } = await connectServer(paths);
+  const client = createHostClient({
+    transport,
+    enrolment,
+    basePath: new URL(conf.serverUrl).pathname.replace(/\/+$/, ''),
+    counter: createCounter({ file: files.counter, lock: files.lock, clock }),
+    machineId: await machineId({ fallback: files.machineId, random }),
+    clock,
+    random,
+  });
+  const background = createBackground(clock, log);
+  const ask = createAsk({
+    client,
+    keys,
+    trust: enrolment.trust,
+    hostId: enrolment.identity.hostId,
+    serverName: new URL(enrolment.identity.externalUrl).host,
+    minimumClass: conf.minimumClass,
+    timeoutMs: conf.timeoutMs,
+    blocked: () => (checkpoints.rolledBack() === null ? null : 'rolled_back'),
+    background: background.add,
+    clock,
+    random,
+    log,
+  });
+  return { conf, enrolment, keys, checkpoints, client, ask, background, close: () => transport.close() };
+}
+
+function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
+  const processes = createProcessReader();
+  const clock = systemClock;
+  return createGate({
+    ask: host.ask,
+    logins: createResidentLogins({ ask: host.ask, processes, clock }),
+    processes,
+    clock,
+    log,
+    reportOutcome: 'after',
+    stopping,
+  });
+}
+
+/** The resident agent: socket, warm connection, heartbeat. Resolves once `signal` has stopped it. */
+export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Promise<void> {
+  const host = await openHost(paths, { log });
+  const gate = residentGate(host, log, signal);
+  const server = await listen(paths.socket, gate.handle);
+  log.info(
+    `ready on ${paths.socket} for ${host.enrolment.identity.externalUrl} as ${host.enrolment.identity.hostname}`,
+  );
+  const deps: HeartbeatDeps = {
+    client: host.client,
+    keys: host.keys,
+    checkpoints: host.checkpoints,
+    osInfo: await osInfo(),
+    save: (health: Health) => atomicWrite(stateFiles(paths.state).health, `${JSON.stringify(health)}\n`),
+    clock: systemClock,
+    log,
+  };
+  const beating = keepBeating({ ...deps, random: Math.random }, signal);
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  log.info('stopping');
+  await server.close();
+  await host.background.drain(3000);
+  host.close();
+  await beating;
+}
+
+/** One hook conversation on an inherited socket, without the resident agent. */
+export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new net.Socket({ fd: 0 })): Promise<void> {
+  const host = await openHost(paths, { log }).catch((error: unknown) => {
+    log.error(error instanceof Error ? error.message : String(error));
+    stream.write(aliveFrame());
+    refuseHook(stream, error instanceof NotEnrolled ? 'gate.notEnrolled' : 'gate.stateBroken');
+    return null;
+  });
+  if (host === null) return;
+  const processes = createProcessReader();
+  const clock = systemClock;
+  const gate = createGate({
+    ask: host.ask,
+    logins: createDirectLogins({ ask: host.ask, processes, clock, folder: stateFiles(paths.state).handover }),
+    processes,
+    clock,
+    log,
+    reportOutcome: 'before',
+  });
+  await gate.handle(stream);
+  await host.background.drain(3000);
+  host.close();
+}

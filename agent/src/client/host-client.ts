@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import type { HostRecord } from '#shared/decision.ts';
+import {
+  type ChallengeAnswer,
+  type CreateChallengeRequest,
+  challengeAnswer,
+  type HeartbeatRequest,
+  HOST_API,
+  heartbeatResponse,
+  LONG_POLL_SECONDS,
+  type OutcomeRequest,
+} from '#shared/host-api.ts';
+import type { Clock } from '../platform/clock.ts';
+import { type Random, randomText } from '../platform/random.ts';
+import type { Counter } from '../state/counter.ts';
+import type { Enrolment } from '../state/identity.ts';
+import { AGENT_VERSION } from '../version.ts';
+import { type Reply, readFailure, readReply } from './reply.ts';
+import { signRequest } from './sign-request.ts';
+import type { Transport } from './transport.ts';
+
+export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
+
+/** The host API as this host may use it: every call signed with its key. */
+export interface HostClient {
+  /** Not abortable: a request that may have arrived has to be known, so that it can be cancelled. */
+  createChallenge(record: HostRecord, approverKeysVersion: number): Promise<Reply<ChallengeAnswer>>;
+  /** Long poll; resolves when decided or after LONG_POLL_SECONDS. */
+  poll(challengeId: string, approverKeysVersion: number, signal?: AbortSignal): Promise<Reply<ChallengeAnswer>>;
+  cancel(challengeId: string): Promise<Reply<unknown>>;
+  outcome(challengeId: string, outcome: OutcomeRequest): Promise<Reply<unknown>>;
+  heartbeat(
+    facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo'>,
+  ): Promise<Reply<HeartbeatResponse>>;
+}
+
+const CALL_TIMEOUT_MS = 10_000;
+const POLL_TIMEOUT_MS = (LONG_POLL_SECONDS + 10) * 1000;
+const CANCEL_TIMEOUT_MS = 3000;
+
+export function createHostClient(deps: {
+  transport: Transport;
+  enrolment: Enrolment;
+  /** Path prefix of the server URL that connections go to; usually empty. */
+  basePath: string;
+  counter: Counter;
+  machineId: string;
+  clock: Clock;
+  random: Random;
+}): HostClient {
+  const { identity, apiKey } = deps.enrolment;
+  const target = identity.externalUrl.replace(/\/+$/, '');
+
+  async function call<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    schema: z.ZodType<T>,
+    options: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Reply<T>> {
+    const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body));
+    const signed = signRequest({ method, targetUri: `${target}${HOST_API}${path}`, body: bytes }, apiKey, {
+      created: Math.floor(deps.clock.now() / 1000),
+      nonce: randomText(deps.random, 18),
+      keyid: identity.hostId,
+      tag: identity.serverId,
+    });
+    try {
+      const answer = await deps.transport.request({
+        method,
+        path: `${deps.basePath}${HOST_API}${path}`,
+        headers: body === undefined ? signed : { ...signed, 'content-type': 'application/json' },
+        body: bytes,
+        timeoutMs: options.timeoutMs ?? CALL_TIMEOUT_MS,
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+      return readReply(answer, schema);
+    } catch (error) {
+      return readFailure(error);
+    }
+  }
+
+  return {
+    createChallenge: (record, approverKeysVersion) =>
+      deps.counter.next((counter) => {
+        const body: CreateChallengeRequest = {
+          record,
+          counter,
+          machineId: deps.machineId,
+          approverKeysVersion,
+          agentVersion: AGENT_VERSION,
+        };
+        return call('POST', '/challenges', body, challengeAnswer);
+      }),
+    poll: (challengeId, approverKeysVersion, signal) =>
+      call(
+        'GET',
+        `/challenges/${challengeId}?wait=${LONG_POLL_SECONDS}&keys=${approverKeysVersion}`,
+        undefined,
+        challengeAnswer,
+        {
+          timeoutMs: POLL_TIMEOUT_MS,
+          ...(signal ? { signal } : {}),
+        },
+      ),
+    cancel: (challengeId) =>
+      call('DELETE', `/challenges/${challengeId}`, undefined, z.unknown(), { timeoutMs: CANCEL_TIMEOUT_MS }),
+    outcome: (challengeId, outcome) => call('POST', `/challenges/${challengeId}/outcome`, outcome, z.unknown()),
+    heartbeat: (facts) =>
+      deps.counter.next((counter) => {
+        const body: HeartbeatRequest = {
+          counter,
+          machineId: deps.machineId,
+          now: deps.clock.now(),
+          agentVersion: AGENT_VERSION,
+          ...facts,
+        };
+        return call('POST', '/heartbeat', body, heartbeatResponse);
+      }),
+  };
+}

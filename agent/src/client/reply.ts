@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { terminalLine } from '#shared/visible-text.ts';
+import { type Answer, TransportError } from './transport.ts';
+
+/** What a call to the server came to. Only `ok` carries something to act on. */
+export type Reply<T> =
+  | { kind: 'ok'; value: T }
+  /** The server said no, with its words. Unsigned, so good for a refusal only. */
+  | { kind: 'refused'; status: number; code: string; message: string }
+  /** Try again: nobody there, a gateway without its server, a full server. */
+  | { kind: 'unavailable'; unreachable: boolean; message: string }
+  /** Somebody answered, but not an identree server in working order. */
+  | { kind: 'broken'; message: string }
+  | { kind: 'aborted' };
+
+const errorBody = z.object({ error: z.object({ code: z.string().max(64), message: z.string() }) });
+
+/** Refusals that pass by themselves. */
+const PASSING = new Set(['unavailable', 'internal', 'rate_limited']);
+
+function parse<T>(body: Buffer, schema: z.ZodType<T>): T | null {
+  try {
+    const parsed = schema.safeParse(body.length === 0 ? null : JSON.parse(body.toString('utf8')));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Sorts an answer into what the caller can do about it. */
+export function readReply<T>(answer: Answer, schema: z.ZodType<T>): Reply<T> {
+  const { status } = answer;
+  if (status >= 200 && status < 300) {
+    const value = parse(answer.body, schema);
+    return value === null
+      ? { kind: 'broken', message: 'the answer does not have the expected shape' }
+      : { kind: 'ok', value };
+  }
+  if (status >= 300 && status < 400) {
+    return {
+      kind: 'broken',
+      message: 'the server redirects; IDENTREE_SERVER_URL in client.conf must name identree itself',
+    };
+  }
+  const told = parse(answer.body, errorBody)?.error;
+  const message = told ? terminalLine(told.message).slice(0, 500) : `the server answered ${status} without saying why`;
+  if (told && !PASSING.has(told.code)) return { kind: 'refused', status, code: terminalLine(told.code), message };
+  // 502, 503, 504 without a word from identree come from a proxy whose server is away.
+  if (status >= 500 || status === 429 || status === 408) {
+    return { kind: 'unavailable', unreachable: !told && [502, 503, 504].includes(status), message };
+  }
+  return { kind: 'refused', status, code: 'unexplained', message };
+}
+
+/** Sorts a failed exchange. @throws what is not a TransportError: a bug. */
+export function readFailure(error: unknown): Reply<never> {
+  if (!(error instanceof TransportError)) throw error;
+  if (error.kind === 'aborted') return { kind: 'aborted' };
+  return { kind: 'unavailable', unreachable: error.kind === 'unreachable', message: error.message };
+}

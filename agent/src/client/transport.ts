@@ -1,0 +1,150 @@
+import http from 'node:http';
+import https from 'node:https';
+import tls from 'node:tls';
+
+/** One exchange with the server, nothing interpreted yet. */
+export interface Answer {
+  status: number;
+  contentType: string;
+  body: Buffer;
+}
+
+/** The exchange did not happen or did not finish. */
+export class TransportError extends Error {
+  /**
+   * `unreachable`: nobody was there (name, route, refused connection). `broken`: somebody was, and the exchange failed;
+   * whoever can stall or garble a connection must not be taken for an outage.
+   */
+  readonly kind: 'unreachable' | 'broken' | 'aborted';
+
+  constructor(kind: 'unreachable' | 'broken' | 'aborted', message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+export interface TransportRequest {
+  method: string;
+  /** Path and query below the server URL. */
+  path: string;
+  headers: Record<string, string>;
+  body: Uint8Array;
+  /** Whole exchange, milliseconds. */
+  timeoutMs: number;
+  signal?: AbortSignal;
+}
+
+export interface Transport {
+  request(request: TransportRequest): Promise<Answer>;
+  close(): void;
+}
+
+/** An answer larger than this is not read: a large approver-key set fits, a flood does not. */
+export const ANSWER_LIMIT = 1024 * 1024;
+
+const CONNECT_TIMEOUT_MS = 5000;
+
+const UNREACHABLE_CODES = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EHOSTDOWN', 'ENOENT']);
+const NAME_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME']);
+
+function classify(error: Error): TransportError {
+  if (error instanceof TransportError) return error;
+  // Happy eyeballs reports one error per address; the first tells why.
+  const first: NodeJS.ErrnoException = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
+  const code = first.code ?? '';
+  const dialling = first.syscall === 'connect' && (UNREACHABLE_CODES.has(code) || code === 'ETIMEDOUT');
+  return new TransportError(
+    dialling || NAME_CODES.has(code) ? 'unreachable' : 'broken',
+    code ? `${code}: ${first.message}` : first.message,
+  );
+}
+
+/**
+ * HTTP to one server over a pool of warm connections. No redirects, no proxies, no certificate exceptions, whatever the
+ * environment says: sudo's caller would otherwise choose who answers.
+ *
+ * @param options.ca PEM that replaces the system's authorities.
+ */
+export function createTransport(options: { serverUrl: string; ca: string | null }): Transport {
+  const base = new URL(options.serverUrl);
+  const secure = base.protocol === 'https:';
+  const authorities = () => [...tls.getCACertificates('bundled'), ...tls.getCACertificates('system')];
+  // A long poll holds its connection, so the pool must be larger than the number of people who wait at once.
+  const pool = {
+    keepAlive: true,
+    keepAliveMsecs: 10_000,
+    maxSockets: 1024,
+    maxFreeSockets: 8,
+    scheduling: 'lifo' as const,
+  };
+  const agent = secure
+    ? new https.Agent({ ...pool, ca: options.ca ?? authorities(), rejectUnauthorized: true, minVersion: 'TLSv1.2' })
+    : new http.Agent(pool);
+
+  function exchange(request: TransportRequest): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => reject(classify(error));
+      if (request.signal?.aborted) return fail(new TransportError('aborted', 'cancelled'));
+      const outgoing = (secure ? https : http).request({
+        agent,
+        protocol: base.protocol,
+        hostname: base.hostname.replace(/^\[(.*)\]$/, '$1'),
+        port: base.port || (secure ? 443 : 80),
+        method: request.method,
+        path: request.path,
+        headers: { ...request.headers, 'content-length': request.body.length, accept: 'application/json' },
+      });
+      const stop = (error: TransportError) => outgoing.destroy(error);
+      const whole = setTimeout(
+        () => stop(new TransportError('broken', 'the server did not answer in time')),
+        request.timeoutMs,
+      );
+      let dialling: NodeJS.Timeout | undefined;
+      const onAbort = () => stop(new TransportError('aborted', 'cancelled'));
+      request.signal?.addEventListener('abort', onAbort, { once: true });
+      const done = () => {
+        clearTimeout(whole);
+        clearTimeout(dialling);
+        request.signal?.removeEventListener('abort', onAbort);
+      };
+      outgoing.on('socket', (socket) => {
+        socket.setNoDelay(true);
+        if (!socket.connecting) return;
+        dialling = setTimeout(
+          () => stop(new TransportError('unreachable', 'the connection could not be made in time')),
+          CONNECT_TIMEOUT_MS,
+        );
+        socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(dialling));
+      });
+      outgoing.on('error', (error) => {
+        done();
+        fail(error);
+      });
+      outgoing.on('response', (incoming) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        incoming.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > ANSWER_LIMIT) stop(new TransportError('broken', 'the answer is too large'));
+          else chunks.push(chunk);
+        });
+        incoming.on('error', (error) => {
+          done();
+          fail(error);
+        });
+        incoming.on('end', () => {
+          done();
+          if (!incoming.complete) return fail(new TransportError('broken', 'the answer was cut off'));
+          resolve({
+            status: incoming.statusCode ?? 0,
+            contentType: String(incoming.headers['content-type'] ?? ''),
+            body: Buffer.concat(chunks),
+          });
+        });
+      });
+      outgoing.end(request.body);
+    });
+  }
+
+  return { request: exchange, close: () => agent.destroy() };
+}

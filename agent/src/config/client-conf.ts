@@ -1,0 +1,104 @@
+import { type ApprovalClass, approvalClass } from '#shared/decision.ts';
+import { readTrustedFile } from '../state/trusted-file.ts';
+
+/** What client.conf says. */
+export interface ClientConf {
+  /** Base URL without a trailing slash. */
+  serverUrl: string;
+  /** Path of a PEM bundle that replaces the system's certificate authorities; null: the system's. */
+  caCert: string | null;
+  /** The lowest class of approval that lets a command run here. */
+  minimumClass: ApprovalClass;
+  /** The longest that a request waits on this host, milliseconds. */
+  timeoutMs: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 15 * 60_000;
+const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
+
+/** client.conf cannot be used; the message holds every problem, one per line. */
+export class ConfigError extends Error {}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/**
+ * Normalises a server URL. Plain http is for loopback only: everything that is signed stays authentic without TLS, but
+ * what is asked and who answers would be readable on the network.
+ *
+ * @returns the URL without trailing slash, or a sentence that says what is wrong.
+ */
+export function checkServerUrl(text: string): { ok: true; url: string } | { ok: false; problem: string } {
+  if (!URL.canParse(text)) return { ok: false, problem: `is not a URL: ${text}` };
+  const url = new URL(text);
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return { ok: false, problem: 'must start with https://' };
+  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname)) {
+    return { ok: false, problem: 'must start with https:// (plain http is accepted for localhost only)' };
+  }
+  if (url.username !== '' || url.password !== '')
+    return { ok: false, problem: 'must not hold a user name or password' };
+  if (url.search !== '' || url.hash !== '') return { ok: false, problem: 'must not hold ? or #' };
+  return { ok: true, url: `${url.origin}${url.pathname.replace(/\/+$/, '')}` };
+}
+
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `90`, `90s`, `2m`, `1h30m`: a duration in milliseconds, null when it is none. A bare number means seconds. */
+export function parseDuration(text: string): number | null {
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text)) return null;
+  let total = 0;
+  for (const [, value, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)) total += Number(value) * UNIT_MS[unit!]!;
+  return total;
+}
+
+/** `KEY=VALUE` lines, `#` comments, optional `export`, one pair of quotes. Nothing is expanded. */
+function parseLines(text: string, problems: string[]): Map<string, string> {
+  const values = new Map<string, string>();
+  for (const [index, raw] of text.split(/\r?\n/).entries()) {
+    const line = raw.trim();
+    if (line === '' || line.startsWith('#')) continue;
+    const match = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(line);
+    if (!match) {
+      problems.push(`line ${index + 1} is not KEY=VALUE`);
+      continue;
+    }
+    const [, key, value] = match as unknown as [string, string, string];
+    if (values.has(key)) problems.push(`${key} is set twice`);
+    values.set(key, /^(["']).*\1$/.test(value) && value.length >= 2 ? value.slice(1, -1) : value);
+  }
+  return values;
+}
+
+/** Parses the text of client.conf. Keys that are not ours are left alone. @throws ConfigError with all problems. */
+export function parseClientConf(text: string, path: string): ClientConf {
+  const problems: string[] = [];
+  if (/[\u0000\ufffd]/.test(text)) problems.push('holds bytes that are not text');
+  const values = parseLines(text, problems);
+  const server = values.get('IDENTREE_SERVER_URL') ?? '';
+  const checked = server === '' ? { ok: false as const, problem: 'is missing' } : checkServerUrl(server);
+  if (!checked.ok) problems.push(`IDENTREE_SERVER_URL ${checked.problem}`);
+  const caCert = values.get('IDENTREE_CA_CERT') || null;
+  if (caCert !== null && !caCert.startsWith('/')) problems.push('IDENTREE_CA_CERT must be an absolute path');
+  const minimumClass = approvalClass.safeParse(values.get('IDENTREE_MINIMUM_CLASS') || 'policy');
+  if (!minimumClass.success) problems.push(`IDENTREE_MINIMUM_CLASS must be one of ${approvalClass.options.join(', ')}`);
+  const timeout = values.get('IDENTREE_TIMEOUT');
+  const timeoutMs = timeout ? parseDuration(timeout) : DEFAULT_TIMEOUT_MS;
+  if (timeoutMs === null || timeoutMs < 5000 || timeoutMs > LONGEST_TIMEOUT_MS) {
+    problems.push('IDENTREE_TIMEOUT must be a duration between 5s and 24h');
+  }
+  if (problems.length > 0 || !checked.ok || !minimumClass.success) {
+    throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'));
+  }
+  return { serverUrl: checked.url, caCert, minimumClass: minimumClass.data, timeoutMs: timeoutMs! };
+}
+
+/** Reads client.conf. @throws ConfigError, UntrustedFile */
+export async function loadClientConf(path: string): Promise<ClientConf> {
+  const bytes = await readTrustedFile(path, { maxBytes: 64 * 1024 });
+  if (bytes === null) {
+    throw new ConfigError(
+      `${path} does not exist. It needs one line: IDENTREE_SERVER_URL=https://your-identree-server`,
+    );
+  }
+  return parseClientConf(bytes.toString('utf8'), path);
+}

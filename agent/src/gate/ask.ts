@@ -1,0 +1,272 @@
+import type { ApprovalClass, HostRecord, Verdict } from '#shared/decision.ts';
+import type { ChallengeAnswer, OutcomeRequest } from '#shared/host-api.ts';
+import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
+import { type PinnedTrust, verifyVerdict } from '#shared/verify-verdict.ts';
+import type { HostClient } from '../client/host-client.ts';
+import type { Reply } from '../client/reply.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import { type Random, randomText } from '../platform/random.ts';
+import type { ApproverKeys } from '../state/approver-keys.ts';
+import { buildRecord, type Evidence } from './evidence.ts';
+import type { Voice } from './terminal-text.ts';
+
+/** A request that the server has taken and nobody has answered yet. */
+export interface Asked {
+  record: HostRecord;
+  answer: ChallengeAnswer;
+  /** On the monotonic clock: after this nothing counts any more. */
+  deadline: number;
+  /** Server clock minus ours, milliseconds, never more than the skew that signatures allow. */
+  offset: number;
+}
+
+export type Outcome =
+  /** `settle` reports what became of the yes; call it once the hook has been told. */
+  | { kind: 'granted'; settle(outcome: OutcomeRequest): Promise<void> }
+  | { kind: 'denied' | 'expired' | 'cancelled' | 'refused' };
+
+export interface AskDeps {
+  client: Pick<HostClient, 'createChallenge' | 'poll' | 'cancel' | 'outcome'>;
+  keys: ApproverKeys;
+  trust: PinnedTrust;
+  hostId: string;
+  /** Shown to the person: where the request goes. */
+  serverName: string;
+  minimumClass: ApprovalClass;
+  timeoutMs: number;
+  /** Why no request may be made at all, if there is a reason. */
+  blocked(): 'rolled_back' | null;
+  /** Work that must not hold up the person, but should end before the process does. */
+  background(work: Promise<unknown>): void;
+  clock: Clock;
+  random: Random;
+  log: Log;
+}
+
+export interface Question {
+  evidence: Evidence;
+  who: {
+    user: string;
+    uid: number;
+    gate: HostRecord['gate'];
+    service: string;
+    tty: string | null;
+    origin: string | null;
+  };
+}
+
+export interface Ask {
+  /** Brings the request to the server and shows the person what to do. Null: refused, and the person knows why. */
+  open(question: Question, voice: Voice, signal: AbortSignal): Promise<Asked | null>;
+  /** Waits for an answer that can be verified. `unchanged` is asked once, right before a yes. */
+  wait(asked: Asked, voice: Voice, unchanged: () => Promise<boolean>, signal: AbortSignal): Promise<Outcome>;
+}
+
+/** How long a server that cannot be reached is tried before the person is told, milliseconds. */
+const CREATE_PATIENCE_MS = 6000;
+const SLACK_MS = 5000;
+const LONGEST_WAIT_MS = 24 * 3_600_000;
+const OUTCOME_RETRIES_MS = [0, 1000, 5000, 15_000];
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<'aborted'>((resolve) => {
+    if (signal.aborted) resolve('aborted');
+    else signal.addEventListener('abort', () => resolve('aborted'), { once: true });
+  });
+
+export function createAsk(deps: AskDeps): Ask {
+  const { client, keys, clock, log } = deps;
+
+  async function takeKeys(answer: ChallengeAnswer): Promise<void> {
+    if (answer.approverKeys === null) return;
+    const taken = await keys.offer(answer.approverKeys);
+    if (taken === 'rejected') log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
+  }
+
+  const cancel = (challengeId: string) => deps.background(client.cancel(challengeId));
+
+  async function report(challengeId: string, outcome: OutcomeRequest): Promise<void> {
+    for (const pause of OUTCOME_RETRIES_MS) {
+      await clock.sleep(pause);
+      const reply = await client.outcome(challengeId, outcome);
+      if (reply.kind === 'ok') return;
+      if (reply.kind === 'refused')
+        return log.warn(`the server did not take the outcome of ${challengeId}: ${reply.message}`);
+    }
+    log.warn(`the outcome of ${challengeId} could not be reported`);
+  }
+
+  /** Says why there is no request. Null when it is worth another try. */
+  function explain(reply: Exclude<Reply<unknown>, { kind: 'ok' }>, patient: boolean, voice: Voice): boolean {
+    const server = deps.serverName;
+    if (reply.kind === 'unavailable') {
+      if (patient) return false;
+      if (reply.unreachable) voice.sentence('gate.unreachable', { server });
+      else voice.sentence('gate.serverFault', { server, message: reply.message });
+    } else if (reply.kind === 'refused') voice.sentence('gate.refused', { server, message: reply.message });
+    else if (reply.kind === 'broken') voice.sentence('gate.serverFault', { server, message: reply.message });
+    return true;
+  }
+
+  const open: Ask['open'] = async (question, voice, signal) => {
+    if (deps.blocked() === 'rolled_back') {
+      voice.sentence('gate.rolledBack');
+      return null;
+    }
+    const giveUp = clock.monotonic() + CREATE_PATIENCE_MS;
+    for (let tries = 0; ; tries += 1) {
+      // Every try is a request of its own: whether an unanswered one has arrived cannot be known.
+      const record = buildRecord(question.evidence, question.who, {
+        hostId: deps.hostId,
+        nonce: randomText(deps.random),
+        createdAt: clock.now(),
+      });
+      const started = clock.monotonic();
+      const creating = client.createChallenge(record, keys.current().version);
+      const reply = await Promise.race([creating, aborted(signal)]);
+      if (reply === 'aborted') {
+        deps.background(
+          creating.then((late) => (late.kind === 'ok' ? client.cancel(late.value.challengeId) : undefined)),
+        );
+        return null;
+      }
+      if (reply.kind === 'ok') {
+        const answer = reply.value;
+        await takeKeys(answer);
+        const ttl = Math.min(Math.max(0, answer.expiresAt - answer.now), LONGEST_WAIT_MS);
+        const skew = CLOCK_SKEW_SECONDS * 1000;
+        const login = question.evidence.mode === 'login';
+        if (answer.status === 'pending') voice.request(answer, { server: deps.serverName, leftMs: ttl, login });
+        return {
+          record,
+          answer,
+          deadline: started + Math.min(ttl + SLACK_MS, deps.timeoutMs),
+          offset: Math.min(skew, Math.max(-skew, answer.now - clock.now())),
+        };
+      }
+      if (explain(reply, clock.monotonic() < giveUp, voice)) return null;
+      if (tries === 0) voice.sentence('gate.retrying');
+      await clock.sleep(1000, signal);
+    }
+  };
+
+  /** Null while there is no answer that counts. */
+  async function judge(
+    asked: Asked,
+    answer: ChallengeAnswer,
+  ): Promise<{ verdict: Verdict } | { problem: string; final: boolean } | null> {
+    if (answer.verdict === null) return answer.status === 'pending' ? null : { problem: 'unsigned', final: false };
+    const judged = await verifyVerdict({
+      token: answer.verdict,
+      record: asked.record,
+      challengeId: asked.answer.challengeId,
+      trust: deps.trust,
+      approverKeys: keys.current(),
+      minimumClass: deps.minimumClass,
+      now: clock.now() + asked.offset,
+    });
+    if (judged.ok) return { verdict: judged.verdict };
+    return { problem: judged.problem, final: judged.problem === 'class_too_low' };
+  }
+
+  async function finish(
+    asked: Asked,
+    verdict: Verdict,
+    voice: Voice,
+    unchanged: () => Promise<boolean>,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const id = asked.answer.challengeId;
+    const settle = (outcome: OutcomeRequest) => {
+      const reporting = report(id, outcome);
+      deps.background(reporting);
+      return reporting;
+    };
+    if (verdict.decision === 'denied') {
+      voice.denied(verdict);
+      return { kind: 'denied' };
+    }
+    if (verdict.decision !== 'approved') {
+      voice.sentence(verdict.decision === 'expired' ? 'gate.expired' : 'gate.withdrawn');
+      return { kind: verdict.decision };
+    }
+    if (!(await unchanged())) {
+      voice.sentence('gate.targetChanged');
+      log.warn(`${id} was approved, but what would run is no longer what was shown; refused`);
+      void settle({ outcome: 'refused', detail: 'target_changed' });
+      return { kind: 'refused' };
+    }
+    if (signal.aborted) {
+      void settle({ outcome: 'refused', detail: 'gone' });
+      return { kind: 'cancelled' };
+    }
+    voice.approved(verdict);
+    return { kind: 'granted', settle };
+  }
+
+  const wait: Ask['wait'] = async (asked, voice, unchanged, signal) => {
+    const id = asked.answer.challengeId;
+    let answer: ChallengeAnswer | null = asked.answer;
+    let ignored: string | null = null;
+    let saidRetrying = false;
+    let pause = 1000;
+    for (;;) {
+      if (signal.aborted) {
+        cancel(id);
+        return { kind: 'cancelled' };
+      }
+      const judged = answer && (await judge(asked, answer));
+      if (judged && clock.monotonic() < asked.deadline) {
+        if ('verdict' in judged) return finish(asked, judged.verdict, voice, unchanged, signal);
+        if (judged.final) {
+          voice.tooWeak(deps.minimumClass);
+          deps.background(report(id, { outcome: 'refused', detail: judged.problem }));
+          return { kind: 'refused' };
+        }
+        if (ignored === null) {
+          voice.sentence('gate.ignored');
+          log.warn(`an answer to ${id} could not be verified (${judged.problem}); ignored`);
+        }
+        ignored = judged.problem;
+      }
+      const left = asked.deadline - clock.monotonic();
+      if (left <= 0) {
+        voice.sentence('gate.expired');
+        if (ignored === null) cancel(id);
+        else deps.background(report(id, { outcome: 'refused', detail: `verdict_rejected: ${ignored}`.slice(0, 200) }));
+        return { kind: 'expired' };
+      }
+      if (judged) {
+        await clock.sleep(Math.min(pause, left), signal);
+        pause = Math.min(pause * 1.5, 5000);
+      }
+
+      const asking = clock.monotonic();
+      const until = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.ceil(asked.deadline - asking)))]);
+      const reply = await client.poll(id, keys.current().version, until);
+      if (reply.kind === 'ok' && reply.value.challengeId === id) {
+        answer = reply.value;
+        await takeKeys(answer);
+        const early = answer.status === 'pending' && clock.monotonic() - asking < 500;
+        // A server that does not hold the poll must not be asked in a tight loop.
+        if (early) await clock.sleep(1000, signal);
+        else if (answer.status === 'pending') pause = 1000;
+        continue;
+      }
+      answer = null;
+      if (reply.kind === 'aborted') continue;
+      if (reply.kind === 'refused') {
+        voice.sentence('gate.refused', { server: deps.serverName, message: reply.message });
+        cancel(id);
+        return { kind: 'refused' };
+      }
+      if (!saidRetrying) voice.sentence('gate.retrying');
+      saidRetrying = true;
+      await clock.sleep(Math.min(pause, Math.max(0, asked.deadline - clock.monotonic())), signal);
+      pause = Math.min(pause * 1.5, 5000);
+    }
+  };
+
+  return { open, wait };
+}

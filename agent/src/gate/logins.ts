@@ -1,0 +1,209 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { hostRecord } from '#shared/decision.ts';
+import { sha256 } from '#shared/digest.ts';
+import { challengeAnswer } from '#shared/host-api.ts';
+import type { Clock } from '../platform/clock.ts';
+import { atomicWrite } from '../state/atomic-write.ts';
+import { readTrustedFile } from '../state/trusted-file.ts';
+import type { Ask, Asked, Outcome } from './ask.ts';
+import { loginEvidence, sshOrigin } from './evidence.ts';
+import type { Hello } from './hello.ts';
+import type { ProcessReader } from './proc.ts';
+import { createVoice, type Say, type Voice } from './terminal-text.ts';
+
+/**
+ * SSH logins come in two stages, because sshd shows text only at a prompt: `begin` asks and shows the link, then the
+ * person presses Enter and `wait` waits. Both stages have the same parent process.
+ */
+export interface Logins {
+  /** True: go on to the prompt. That alone lets nobody in. */
+  begin(hello: Hello & { uid: number }, say: Say, signal: AbortSignal): Promise<boolean>;
+  wait(hello: Hello, say: Say, signal: AbortSignal): Promise<Outcome>;
+}
+
+const PROCESS_LOOK_MS = 1000;
+
+const processKey = (hello: Hello) => `${hello.ppid}:${hello.pstart}`;
+const loginKey = (hello: Hello) => `${processKey(hello)}:${hello.user}:${hello.service}`;
+
+function question(hello: Hello & { uid: number }) {
+  return {
+    evidence: loginEvidence(hello),
+    who: {
+      user: hello.user,
+      uid: hello.uid,
+      gate: 'ssh' as const,
+      service: hello.service,
+      tty: null,
+      origin: sshOrigin(hello),
+    },
+  };
+}
+
+const screenOf = (hello: Hello) => ({ cols: hello.cols, rows: hello.rows, term: '', locale: '' });
+
+interface Entry {
+  key: string;
+  controller: AbortController;
+  result: Promise<Outcome>;
+  deadline: number;
+  /** Lines of the wait until somebody listens. */
+  held: string[];
+  listener: Say | null;
+}
+
+/** The resident agent's logins: the wait starts at once, so that the server knows that somebody still waits. */
+export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader; clock: Clock }): Logins {
+  const entries = new Map<string, Entry>();
+  /** Processes whose login was denied: sshd would ask again for each of its password prompts. */
+  const denied = new Set<string>();
+
+  const alive = async (hello: Hello) => (await deps.processes.startTime(hello.ppid)) === hello.pstart;
+
+  async function watch(hello: Hello, entry: Entry): Promise<void> {
+    const key = processKey(hello);
+    while (await alive(hello)) {
+      if (entries.get(key) !== entry && !denied.has(key)) return;
+      await deps.clock.sleep(PROCESS_LOOK_MS);
+    }
+    entry.controller.abort();
+    if (entries.get(key) === entry) entries.delete(key);
+    denied.delete(key);
+  }
+
+  return {
+    async begin(hello, say, signal) {
+      const key = processKey(hello);
+      const voice = createVoice(say, screenOf(hello));
+      if (denied.has(key)) {
+        voice.sentence('gate.deniedBefore');
+        return false;
+      }
+      entries.get(key)?.controller.abort();
+      entries.delete(key);
+      const asked = await deps.ask.open(question(hello), voice, signal);
+      if (asked === null) return false;
+      const controller = new AbortController();
+      const entry: Entry = {
+        key: loginKey(hello),
+        controller,
+        result: Promise.resolve({ kind: 'refused' }),
+        deadline: asked.deadline,
+        held: [],
+        listener: null,
+      };
+      const later = createVoice(
+        (line) => (entry.listener ? entry.listener(line) : entry.held.push(line)),
+        screenOf(hello),
+      );
+      entry.result = deps.ask.wait(asked, later, () => alive(hello), controller.signal);
+      entry.result.then(
+        (outcome) => {
+          if (outcome.kind === 'denied') denied.add(key);
+        },
+        () => undefined,
+      );
+      if (signal.aborted) {
+        controller.abort();
+        return false;
+      }
+      entries.set(key, entry);
+      void watch(hello, entry);
+      voice.sentence(asked.answer.status === 'pending' ? 'gate.pressEnter' : 'gate.approvedPressEnter');
+      return true;
+    },
+
+    async wait(hello, say, signal) {
+      const key = processKey(hello);
+      const voice = createVoice(say, screenOf(hello));
+      const entry = entries.get(key);
+      if (entry === undefined || entry.key !== loginKey(hello)) {
+        voice.sentence(denied.has(key) ? 'gate.deniedBefore' : 'gate.noRequest');
+        return { kind: 'refused' };
+      }
+      // One approval lets one login in.
+      entries.delete(key);
+      const stop = () => entry.controller.abort();
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+      for (const line of entry.held) say(line);
+      entry.listener = say;
+      const outcome = await entry.result;
+      signal.removeEventListener('abort', stop);
+      if (outcome.kind === 'denied') void watch(hello, entry);
+      if (outcome.kind !== 'granted') return outcome;
+      const late = deps.clock.monotonic() >= entry.deadline;
+      if (late || signal.aborted) {
+        if (late) voice.sentence('gate.expired');
+        void outcome.settle({ outcome: 'refused', detail: late ? 'too_late' : 'gone' });
+        return { kind: late ? 'expired' : 'cancelled' };
+      }
+      return outcome;
+    },
+  };
+}
+
+const handover = z.strictObject({
+  v: z.literal(1),
+  key: z.string(),
+  record: hostRecord,
+  answer: challengeAnswer,
+  /** Wall clock, milliseconds: the two stages are two processes. */
+  endsAt: z.int(),
+});
+
+const HANDOVER_LIFE_MS = 3_600_000;
+
+/** Logins of `gate --direct`: each stage is a process of its own, so the request is handed over in a file. */
+export function createDirectLogins(deps: {
+  ask: Ask;
+  processes: ProcessReader;
+  clock: Clock;
+  /** Folder in the state folder. */
+  folder: string;
+}): Logins {
+  const fileOf = (hello: Hello) => join(deps.folder, `${sha256(loginKey(hello))}.json`);
+
+  async function sweep(): Promise<void> {
+    for (const name of await readdir(deps.folder)) {
+      const path = join(deps.folder, name);
+      const content = await readTrustedFile(path, { private: true }).catch(() => null);
+      const parsed = content && handover.safeParse(JSON.parse(content.toString('utf8') || 'null'));
+      if (!parsed?.success || parsed.data.endsAt + HANDOVER_LIFE_MS < deps.clock.now()) await rm(path, { force: true });
+    }
+  }
+
+  return {
+    async begin(hello, say, signal) {
+      const voice: Voice = createVoice(say, screenOf(hello));
+      await mkdir(deps.folder, { recursive: true, mode: 0o700 });
+      await sweep().catch(() => undefined);
+      const asked = await deps.ask.open(question(hello), voice, signal);
+      if (asked === null) return false;
+      const endsAt = Math.floor(deps.clock.now() + asked.deadline - deps.clock.monotonic());
+      const content = { v: 1, key: loginKey(hello), record: asked.record, answer: asked.answer, endsAt };
+      await atomicWrite(fileOf(hello), JSON.stringify(content));
+      voice.sentence(asked.answer.status === 'pending' ? 'gate.pressEnter' : 'gate.approvedPressEnter');
+      return true;
+    },
+
+    async wait(hello, say, signal) {
+      const voice = createVoice(say, screenOf(hello));
+      const path = fileOf(hello);
+      const content = await readTrustedFile(path, { private: true });
+      // Gone before it is used: a second stage of the same process finds nothing.
+      await rm(path, { force: true });
+      const parsed = content && handover.safeParse(JSON.parse(content.toString('utf8')));
+      if (!parsed?.success || parsed.data.key !== loginKey(hello) || parsed.data.record.user !== hello.user) {
+        voice.sentence('gate.noRequest');
+        return { kind: 'refused' };
+      }
+      const { record, answer, endsAt } = parsed.data;
+      const asked: Asked = { record, answer, deadline: deps.clock.monotonic() + endsAt - deps.clock.now(), offset: 0 };
+      const alive = async () => (await deps.processes.startTime(hello.ppid)) === hello.pstart;
+      return deps.ask.wait(asked, voice, alive, signal);
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import { open, readFile, readlink, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A folder by what it is, not by its name. */
+export interface FolderId {
+  /** Path as the kernel shows it, exact bytes as latin1. */
+  path: string;
+  device: string;
+  inode: string;
+}
+
+/** What /proc tells about the process that waits for the verdict. */
+export interface ProcessFacts {
+  /** Raw bytes: arguments, each ended by NUL. */
+  cmdline: Buffer;
+  /** Base name of the executable; null when it cannot be read. */
+  program: string | null;
+  cwd: FolderId | null;
+  environ: { sudoReason: Buffer | null; locale: string; term: string };
+}
+
+/** Reads processes; tests hand in a fixture tree. */
+export interface ProcessReader {
+  /** Start time, field 22 of stat, as decimal text; null when there is no such process. */
+  startTime(pid: number): Promise<string | null>;
+  /** Everything, or null when the process is gone or was replaced while it was read. */
+  capture(pid: number, startTime: string): Promise<ProcessFacts | null>;
+  /** Prefix under which the process's own file tree is seen (mount namespaces, chroot). */
+  root(pid: number): string;
+}
+
+/** Linux caps all arguments together at 6 MiB. */
+const MAX_CMDLINE = 8 * 1024 * 1024;
+const MAX_ENVIRON = 8 * 1024 * 1024;
+
+async function readCapped(path: string, limit: number): Promise<Buffer | null> {
+  const file = await open(path, 'r').catch(() => null);
+  if (file === null) return null;
+  try {
+    const chunks: Buffer[] = [];
+    for (let size = 0; ; ) {
+      const chunk = Buffer.allocUnsafe(64 * 1024);
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+      if (bytesRead === 0) return Buffer.concat(chunks);
+      size += bytesRead;
+      if (size > limit) return null;
+      chunks.push(chunk.subarray(0, bytesRead));
+    }
+  } catch {
+    return null;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Field 22 of /proc/PID/stat. The name in parentheses may hold anything, so fields count from the last one. */
+export function parseStartTime(statText: string): string | null {
+  const fields = statText
+    .slice(statText.lastIndexOf(')') + 2)
+    .trim()
+    .split(' ');
+  const start = fields[19];
+  return start !== undefined && /^\d+$/.test(start) ? start : null;
+}
+
+function variable(environ: Buffer, name: string): Buffer | null {
+  const wanted = Buffer.from(`${name}=`);
+  for (let start = 0; start < environ.length; ) {
+    const nul = environ.indexOf(0, start);
+    const end = nul === -1 ? environ.length : nul;
+    if (environ.subarray(start, start + wanted.length).equals(wanted)) {
+      return environ.subarray(start + wanted.length, end);
+    }
+    start = end + 1;
+  }
+  return null;
+}
+
+/** The first of LC_ALL, LC_MESSAGES and LANG that says something (POSIX order). */
+function locale(environ: Buffer): string {
+  for (const name of ['LC_ALL', 'LC_MESSAGES', 'LANG']) {
+    const value = variable(environ, name)?.toString('latin1') ?? '';
+    if (value !== '') return value;
+  }
+  return '';
+}
+
+export function createProcessReader(proc = '/proc'): ProcessReader {
+  const of = (pid: number, name: string) => join(proc, String(pid), name);
+
+  const startTime = async (pid: number) => {
+    const text = await readFile(of(pid, 'stat'), 'latin1').catch(() => null);
+    return text === null ? null : parseStartTime(text);
+  };
+
+  const readCwd = async (pid: number): Promise<FolderId | null> => {
+    try {
+      const path = await readlink(of(pid, 'cwd'), { encoding: 'buffer' });
+      const info = await stat(of(pid, 'cwd'), { bigint: true });
+      return { path: path.toString('latin1'), device: info.dev.toString(), inode: info.ino.toString() };
+    } catch {
+      return null;
+    }
+  };
+
+  return {
+    startTime,
+    root: (pid) => of(pid, 'root'),
+    async capture(pid, expected) {
+      // The number may be given to another process at any time: what was read between two equal start times is of one.
+      if ((await startTime(pid)) !== expected) return null;
+      const [cmdline, environ, cwd, exe] = await Promise.all([
+        readCapped(of(pid, 'cmdline'), MAX_CMDLINE),
+        readCapped(of(pid, 'environ'), MAX_ENVIRON),
+        readCwd(pid),
+        readlink(of(pid, 'exe')).catch(() => null),
+      ]);
+      if (cmdline === null || (await startTime(pid)) !== expected) return null;
+      return {
+        cmdline: Buffer.from(cmdline),
+        program: exe === null ? null : exe.slice(exe.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, ''),
+        cwd,
+        environ: {
+          sudoReason: environ && variable(environ, 'SUDO_REASON'),
+          locale: environ ? locale(environ) : '',
+          term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { ARGV_SHOWN_BYTES } from '#shared/decision.ts';
+import { escapeBytes } from '#shared/visible-text.ts';
+
+const MAX_ARGUMENTS = 1024;
+
+/** The longest beginning of an escaped text that fits and does not end inside an escape. */
+function cutEscaped(text: string, limit: number): string {
+  let out = '';
+  let size = 0;
+  for (const [piece] of text.matchAll(/\\(?:\\|x[0-9a-f]{2}|u\{[0-9a-f]{1,6}\})|[^\\]/gu)) {
+    size += Buffer.byteLength(piece);
+    if (size > limit) break;
+    out += piece;
+  }
+  return out;
+}
+
+/**
+ * Arguments as the record shows them: escaped, at most ARGV_SHOWN_BYTES bytes of UTF-8 in all.
+ *
+ * @param cmdline raw bytes, each argument ended by NUL.
+ */
+export function shownArgv(cmdline: Buffer): { argv: string[]; truncated: boolean } {
+  const argv: string[] = [];
+  let budget = ARGV_SHOWN_BYTES;
+  for (const bytes of splitArguments(cmdline)) {
+    if (argv.length === MAX_ARGUMENTS) return { argv, truncated: true };
+    // Escaping never shortens, so more raw bytes than the budget cannot fit; the rest need not be looked at.
+    const escaped = escapeBytes(bytes.subarray(0, budget + 1));
+    const size = Buffer.byteLength(escaped);
+    if (bytes.length > budget || size > budget) {
+      const part = cutEscaped(escaped, budget);
+      if (part !== '') argv.push(part);
+      return { argv, truncated: true };
+    }
+    argv.push(escaped);
+    budget -= size;
+  }
+  return { argv, truncated: false };
+}
+
+/** The arguments as exact bytes. The last one ends with or without NUL. */
+export function splitArguments(cmdline: Buffer): Buffer[] {
+  const out: Buffer[] = [];
+  for (let start = 0; start < cmdline.length; ) {
+    const nul = cmdline.indexOf(0, start);
+    const end = nul === -1 ? cmdline.length : nul;
+    out.push(cmdline.subarray(start, end));
+    start = end + 1;
+  }
+  return out;
+}
+
+/** A path as the record shows it. */
+export function shownPath(latin1: string, limit = 4096): string {
+  const escaped = escapeBytes(Buffer.from(latin1, 'latin1'));
+  return escaped.length <= limit ? escaped : `${cutEscaped(escaped, limit - 3)}…`;
+}

@@ -1,0 +1,104 @@
+import type { ApprovalClass, Verdict } from '#shared/decision.ts';
+import type { ChallengeAnswer } from '#shared/host-api.ts';
+import { type Locale, localeOf, type MessageKey, t, timeLeft } from '#shared/messages.ts';
+import { terminalLine } from '#shared/visible-text.ts';
+import { qrLines } from './qr.ts';
+
+/** The person's terminal as far as it is known. */
+export interface Screen {
+  cols: number | null;
+  rows: number | null;
+  /** TERM of the asking process. */
+  term: string;
+  /** POSIX locale of the asking process. */
+  locale: string;
+}
+
+/** Writes one finished line to the person. */
+export type Say = (line: string) => void;
+
+const INDENT = '  ';
+
+/** Breaks a sentence at spaces so that it fits; a word longer than the line stays whole. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const joined = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && [...joined].length > width) {
+      lines.push(line);
+      line = word;
+    } else line = joined;
+  }
+  return [...lines, line];
+}
+
+/** Everything that a waiting person reads. All texts of a server go through `terminalLine` here. */
+export interface Voice {
+  sentence(key: MessageKey, params?: Record<string, string | number>): void;
+  /** Where the request went, who can approve, link, code, time left and, when it fits, the QR code. */
+  request(answer: ChallengeAnswer, context: { server: string; leftMs: number; login: boolean }): void;
+  approved(verdict: Verdict): void;
+  denied(verdict: Verdict): void;
+  tooWeak(needed: ApprovalClass): void;
+}
+
+export function createVoice(say: Say, screen: Screen): Voice {
+  const locale: Locale = localeOf(screen.locale);
+  const width = Math.max(20, Math.min(screen.cols ?? 80, 100) - INDENT.length - 1);
+  const line = (text: string) => say(text === '' ? '' : INDENT + text);
+  const lines = (text: string) => {
+    for (const part of wrap(text, width)) line(part);
+  };
+  const sentence: Voice['sentence'] = (key, params = {}) => {
+    const clean = Object.fromEntries(
+      Object.entries(params).map(([name, value]) => [name, typeof value === 'string' ? terminalLine(value) : value]),
+    );
+    lines(t(key, clean, locale));
+  };
+
+  const whoText = (approvers: ChallengeAnswer['approvers']) => {
+    const names = [...new Set(approvers)].map((who) => t(`gate.who.${who}`, {}, locale));
+    return names.length === 2 ? t('gate.who.or', { a: names[0]!, b: names[1]! }, locale) : (names[0] ?? '');
+  };
+
+  const nameOf = (verdict: Verdict) => {
+    const names = verdict.approvers.map((approver) => terminalLine(approver.username)).filter((name) => name !== '');
+    return names.length > 0 ? names.join(', ').slice(0, 200) : t('gate.someone', {}, locale);
+  };
+
+  return {
+    sentence,
+    request(answer, context) {
+      const link = terminalLine(answer.approvalUrl);
+      const label = (key: MessageKey, value: string) => `${t(key, {}, locale)}: ${value}`;
+      const text: string[] = [''];
+      text.push(
+        ...wrap(t(context.login ? 'gate.askedLogin' : 'gate.asked', { server: context.server }, locale), width),
+      );
+      if (answer.approvers.length > 0)
+        text.push(...wrap(t('gate.who', { who: whoText(answer.approvers) }, locale), width));
+      text.push('', link, '');
+      const code = label('gate.code', terminalLine(answer.userCode));
+      const left = label('gate.left', timeLeft(context.leftMs, locale));
+      text.push(...([...`${code}    ${left}`].length <= width ? [`${code}    ${left}`] : [code, left]));
+      const qr = qrLines(link, { ...screen, usedRows: text.length + 2 });
+      for (const part of text) line(part);
+      if (qr.length > 0) for (const part of ['', ...qr]) line(part);
+      line('');
+    },
+    approved(verdict) {
+      if (verdict.class === 'policy') sentence('gate.approvedByPolicy');
+      else if (verdict.class === 'grace') sentence('gate.approvedByGrace');
+      else sentence('gate.approved', { name: nameOf(verdict) });
+    },
+    denied(verdict) {
+      const reason = terminalLine(verdict.reason ?? '')
+        .trim()
+        .slice(0, 500);
+      if (reason === '') sentence('gate.denied', { name: nameOf(verdict) });
+      else sentence('gate.deniedReason', { name: nameOf(verdict), reason });
+    },
+    tooWeak: (needed) => sentence('gate.tooWeak', { needed: t(`class.${needed}`, {}, locale) }),
+  };
+}

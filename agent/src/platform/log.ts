@@ -1,0 +1,16 @@
+import { visibleText } from '#shared/visible-text.ts';
+
+/** One line per fact on standard error: journald adds time, unit and pid. */
+export interface Log {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+/** Writes with the priority prefixes that journald understands (sd-daemon(3)). */
+export function createLog(write: (line: string) => void): Log {
+  const line = (priority: number) => (message: string) => write(`<${priority}>${visibleText(message)}\n`);
+  return { info: line(6), warn: line(4), error: line(3) };
+}
+
+export const silentLog: Log = { info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -1,0 +1,64 @@
+import { chmod, lstat, mkdir, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
+
+/** The agent's socket cannot be opened; the message says what to do. */
+export class SocketError extends Error {}
+
+/** More hooks at once than this are turned away: each holds memory and a connection to the server. */
+const MAX_HOOKS = 512;
+
+async function preparePrivateFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  const info = await lstat(path);
+  // Being able to connect is the whole authority of this socket.
+  if (!info.isDirectory() || info.uid !== process.geteuid?.()) {
+    throw new SocketError(`${path} must be a folder of the account that runs the agent. Remove it and start again.`);
+  }
+  if ((info.mode & 0o077) !== 0) await chmod(path, 0o700);
+}
+
+const answers = (path: string) =>
+  new Promise<boolean>((resolve) => {
+    const probe = net.connect(path);
+    probe.on('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.on('error', () => resolve(false));
+  });
+
+/** True when an agent listens on the socket. */
+export const agentAnswers = answers;
+
+export interface SocketServer {
+  close(): Promise<void>;
+}
+
+/** Listens in a folder that only its owner can enter. @throws SocketError */
+export async function listen(path: string, handle: (stream: Duplex) => Promise<void>): Promise<SocketServer> {
+  await preparePrivateFolder(dirname(path));
+  if (await answers(path)) throw new SocketError(`An agent already listens on ${path}.`);
+  await rm(path, { force: true });
+  const streams = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    if (streams.size >= MAX_HOOKS) return void socket.destroy();
+    streams.add(socket);
+    socket.on('close', () => streams.delete(socket));
+    socket.on('error', () => undefined);
+    void handle(socket);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  await chmod(path, 0o600);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of streams) socket.destroySoon();
+      }),
+  };
+}

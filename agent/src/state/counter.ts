@@ -1,0 +1,105 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { DatabaseSync } from 'node:sqlite';
+import type { Clock } from '../platform/clock.ts';
+import { atomicWrite } from './atomic-write.ts';
+import { UntrustedFile } from './trusted-file.ts';
+
+/**
+ * The host's monotonic request counter. The server takes a number that does not grow for a cloned host, so a number
+ * must never be used twice nor out of order, not by this process, not by `gate --direct`, not after a power failure.
+ */
+export interface Counter {
+  /** Runs `send` with the next number while nobody else on this host can take one. */
+  next<T>(send: (counter: number) => Promise<T>): Promise<T>;
+}
+
+const SLOT = 64;
+const LOCK_PATIENCE_MS = 15_000;
+const LOCK_LOOK_MS = 10;
+
+const slot = (value: number) =>
+  `${String(value).padStart(20, '0')} ${String(value).padStart(20, '0')}`.padEnd(SLOT - 1).concat('\n');
+
+function readSlot(bytes: Buffer): number | null {
+  const match = /^(\d{20}) (\d{20}) *\n$/.exec(bytes.toString('latin1'));
+  if (!match || match[1] !== match[2]) return null;
+  const value = Number(match[1]);
+  return Number.isSafeInteger(value) ? value : null;
+}
+
+/** Writes a counter file that starts after `value`; part of enrolment. */
+export async function createCounterFile(path: string, value = 0): Promise<void> {
+  await atomicWrite(path, slot(value) + slot(value));
+}
+
+/** The highest number that was taken. @throws UntrustedFile when no valid number can be read: starting anew would repeat. */
+export async function readCounter(path: string): Promise<number> {
+  const damaged = () =>
+    new UntrustedFile(path, `${path} is damaged. Enrol this host again: identree enroll --replace.`);
+  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? damaged() : error;
+  });
+  try {
+    const content = Buffer.alloc(2 * SLOT);
+    await file.read(content, 0, 2 * SLOT, 0);
+    const values = [readSlot(content.subarray(0, SLOT)), readSlot(content.subarray(SLOT))].filter(
+      (value) => value !== null,
+    );
+    if (values.length === 0) throw damaged();
+    return Math.max(...values);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * Takes the next number: written to the slot that does not hold the current one and flushed before it is returned, so
+ * that a torn write leaves the previous number readable and loses only one that nobody has used.
+ */
+async function take(path: string): Promise<number> {
+  const value = (await readCounter(path)) + 1;
+  const file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  try {
+    await file.write(slot(value), (value % 2) * SLOT, 'latin1');
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  return value;
+}
+
+/**
+ * The lock between processes is SQLite's on an empty database: a kernel record lock that vanishes with its process, so
+ * there is no stale lock file to judge and steal.
+ */
+async function withLock<T>(path: string, clock: Clock, work: () => Promise<T>): Promise<T> {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    const deadline = clock.monotonic() + LOCK_PATIENCE_MS;
+    for (;;) {
+      try {
+        database.exec('BEGIN EXCLUSIVE');
+        break;
+      } catch (error) {
+        const busy = (error as { errcode?: number }).errcode === 5;
+        if (!busy || clock.monotonic() >= deadline) throw error;
+        await clock.sleep(LOCK_LOOK_MS);
+      }
+    }
+    return await work();
+  } finally {
+    database.close();
+  }
+}
+
+export function createCounter(deps: { file: string; lock: string; clock: Clock }): Counter {
+  let queue: Promise<unknown> = Promise.resolve();
+  return {
+    next(send) {
+      const turn = queue.then(() => withLock(deps.lock, deps.clock, async () => send(await take(deps.file))));
+      queue = turn.catch(() => undefined);
+      return turn;
+    },
+  };
+}

@@ -1,0 +1,407 @@
+import 'reflect-metadata';
+import {
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  randomBytes,
+  randomUUID,
+  verify,
+  webcrypto,
+} from 'node:crypto';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  BasicConstraintsExtension,
+  Pkcs10CertificateRequest,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
+import {
+  type ApproverKey,
+  type ApproverKeySet,
+  type DecisionDocument,
+  type HostRecord,
+  requestHash,
+  type Verdict,
+} from '#shared/decision.ts';
+import { sha256 } from '#shared/digest.ts';
+import { formatEnrolmentToken } from '#shared/enrolment-token.ts';
+import { type EnrolmentGrant, enrolRequest, HOST_API } from '#shared/host-api.ts';
+import { contentDigest, ENROLMENT_TAG, signatureBase } from '#shared/http-signature.ts';
+import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from '#shared/token.ts';
+import { createPasskey, ORIGIN, RP_ID, type TestPasskey } from './passkey.ts';
+
+export interface ServerKey extends SigningKey {
+  public: PublicJwk;
+}
+
+export async function createServerKey(): Promise<ServerKey> {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const jwk = await publicJwk(publicKey);
+  return { kid: jwk.kid, privateKey, public: jwk };
+}
+
+/** A challenge as the fake server holds it. */
+export interface FakeChallenge {
+  id: string;
+  record: HostRecord;
+  counter: number;
+  keysVersion: number;
+  status: 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled';
+  verdict: string | null;
+  polls: number;
+  cancelled: boolean;
+  outcomes: { outcome: string; detail: string | null }[];
+}
+
+/** A call before it is handled; a test may answer it itself. */
+export interface Call {
+  method: string;
+  path: string;
+  body: Record<string, unknown> | null;
+  response: http.ServerResponse;
+}
+
+export interface FakeServer {
+  url: string;
+  serverId: string;
+  trustRoot: ServerKey;
+  verdictKey: ServerKey;
+  passkey: TestPasskey;
+  person: { issuer: string; subject: string; username: string };
+  calls: { method: string; path: string; body: Record<string, unknown> | null }[];
+  challenges: FakeChallenge[];
+  token: string;
+  /** What the next answers carry. */
+  approverKeys: { version: number; keys: ApproverKey[] };
+  checkpoint: { seq: number; hash: string };
+  ttlMs: number;
+  hostState: EnrolmentGrant['state'];
+  /** Milliseconds that the server's clock is ahead. */
+  clockAhead: number;
+  /** Returns true when it has answered. */
+  intercept: ((call: Call) => boolean | Promise<boolean>) | null;
+  /** Changes the grant before it is signed. */
+  tamperGrant: ((grant: EnrolmentGrant) => EnrolmentGrant) | null;
+  grantKey: ServerKey | null;
+  /** Resolves with the n-th challenge (from 0) once it exists. */
+  challenge(n?: number): Promise<FakeChallenge>;
+  /** A verdict as the server would make it; `change` edits the payload before it is signed. */
+  verdict(
+    challenge: FakeChallenge,
+    change?: (verdict: Verdict) => Verdict,
+    key?: SigningKey,
+    type?: string,
+  ): Promise<string>;
+  /** Signs and publishes an approval. */
+  approve(challenge: FakeChallenge, change?: (verdict: Verdict) => Verdict): Promise<void>;
+  deny(challenge: FakeChallenge, reason?: string | null): Promise<void>;
+  decide(challenge: FakeChallenge, status: FakeChallenge['status'], verdict: string | null): void;
+  keySet(version: number, keys: ApproverKey[], signer?: SigningKey): Promise<string>;
+  refuse(response: http.ServerResponse, status: number, code: string, message: string): void;
+  close(): Promise<void>;
+}
+
+const POLICY = sha256('policy');
+
+async function makeCa() {
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const day = 86_400_000;
+  const dates = { notBefore: new Date(Date.now() - day), notAfter: new Date(Date.now() + 365 * day) };
+  const ca = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=test ca',
+    keys,
+    signingAlgorithm: algorithm,
+    serialNumber: '01',
+    ...dates,
+    extensions: [new BasicConstraintsExtension(true, 0, true)],
+  });
+  return {
+    pem: ca.toString('pem'),
+    async issue(csrPem: string, hostname: string): Promise<string> {
+      const csr = new Pkcs10CertificateRequest(csrPem);
+      const certificate = await X509CertificateGenerator.create({
+        subject: `CN=${hostname}`,
+        issuer: ca.subject,
+        publicKey: csr.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: algorithm,
+        serialNumber: '02',
+        ...dates,
+        extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: hostname }])],
+      });
+      return certificate.toString('pem');
+    },
+  };
+}
+
+/** A server that speaks the host API over real HTTP and checks every signature; all misbehaviour is up to the test. */
+export async function createFakeServer(): Promise<FakeServer> {
+  const trustRoot = await createServerKey();
+  const verdictKey = await createServerKey();
+  const ca = await makeCa();
+  const person = { issuer: 'https://id.example.com', subject: 'sub-1', username: 'dana' };
+  const passkey = createPasskey(person);
+  const hosts = new Map<string, PublicJwk>();
+  const waiting = new Set<() => void>();
+  const secret = randomBytes(32).toString('base64url');
+
+  const readBody = async (request: http.IncomingMessage) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  };
+
+  function checkSignature(
+    request: http.IncomingMessage,
+    bytes: Buffer,
+    key: PublicJwk,
+    tag: string,
+    keyid: string,
+  ): boolean {
+    const input = /^sig1=(\(.*\);created=(\d+);nonce="([^"]+)";keyid="([^"]+)";alg="ed25519";tag="([^"]+)")$/.exec(
+      String(request.headers['signature-input']),
+    );
+    const signature = /^sig1=:(.*):$/.exec(String(request.headers.signature))?.[1];
+    const digest = contentDigest(bytes);
+    if (!input || !signature || request.headers['content-digest'] !== digest) return false;
+    const [, , created, nonce, id, signedTag] = input as unknown as string[];
+    if (id !== keyid || signedTag !== tag) return false;
+    const base = signatureBase(
+      { method: request.method!, targetUri: `${server.url}${request.url}`, contentDigest: digest },
+      { created: Number(created), nonce: nonce!, keyid, tag },
+    );
+    const publicKey = createPublicKey({ key: key as unknown as JsonWebKey, format: 'jwk' });
+    return verify(null, Buffer.from(base), publicKey, Buffer.from(signature, 'base64'));
+  }
+
+  const send = (response: http.ServerResponse, status: number, body: unknown) => {
+    response.writeHead(status, { 'content-type': 'application/json' });
+    response.end(body === undefined ? '' : JSON.stringify(body));
+  };
+
+  const answerOf = async (challenge: FakeChallenge) => ({
+    challengeId: challenge.id,
+    userCode: 'ABCDEF-123456',
+    status: challenge.status,
+    approvalUrl: `${server.url}/approve/ABCDEF-123456`,
+    expiresAt: challenge.record.createdAt + server.ttlMs + server.clockAhead,
+    now: Date.now() + server.clockAhead,
+    approvers: ['self' as const, 'admins' as const],
+    verdict: challenge.verdict,
+    approverKeys:
+      server.approverKeys.version > challenge.keysVersion
+        ? await server.keySet(server.approverKeys.version, server.approverKeys.keys)
+        : null,
+  });
+
+  async function enrol(request: http.IncomingMessage, bytes: Buffer, response: http.ServerResponse): Promise<void> {
+    const body = enrolRequest.parse(JSON.parse(bytes.toString('utf8')));
+    if (!checkSignature(request, bytes, body.apiKey, ENROLMENT_TAG, body.apiKey.kid)) {
+      return server.refuse(response, 401, 'signature_invalid', 'The signature does not match the request.');
+    }
+    if (body.token !== undefined && body.token !== server.token) {
+      return server.refuse(response, 401, 'token_unknown', 'This enrolment token is not known here.');
+    }
+    const hostId = randomUUID();
+    hosts.set(hostId, body.apiKey);
+    let grant: EnrolmentGrant = {
+      v: 1,
+      nonce: body.nonce,
+      hostId,
+      hostname: body.hostname,
+      state: server.hostState,
+      serverId: server.serverId,
+      externalUrl: server.url,
+      trustRoot: trustRoot.public,
+      verificationKeys: [verdictKey.public],
+      approverKeys: await server.keySet(server.approverKeys.version, server.approverKeys.keys),
+      certificate: await ca.issue(body.csr, body.hostname),
+      caBundle: ca.pem,
+    };
+    if (server.tamperGrant) grant = server.tamperGrant(grant);
+    send(response, 201, { grant: await signToken(tokenType.enrolment, grant, server.grantKey ?? trustRoot) });
+  }
+
+  async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const bytes = await readBody(request);
+    const body = bytes.length === 0 ? null : (JSON.parse(bytes.toString('utf8')) as Record<string, unknown>);
+    const path = request.url!.slice(HOST_API.length);
+    const method = request.method!;
+    server.calls.push({ method, path, body });
+    if (server.intercept && (await server.intercept({ method, path, body, response }))) return;
+    if (method === 'POST' && path === '/enroll') return enrol(request, bytes, response);
+    const keyid = /keyid="([^"]+)"/.exec(String(request.headers['signature-input']))?.[1] ?? '';
+    const key = hosts.get(keyid);
+    if (!key || !checkSignature(request, bytes, key, server.serverId, keyid)) {
+      return server.refuse(response, 401, 'signature_invalid', 'The signature does not match the request.');
+    }
+    if (method === 'POST' && path === '/heartbeat') {
+      const version = Number(body!.approverKeysVersion);
+      return send(response, 200, {
+        now: Date.now() + server.clockAhead,
+        state: server.hostState,
+        approverKeys:
+          server.approverKeys.version > version
+            ? await server.keySet(server.approverKeys.version, server.approverKeys.keys)
+            : null,
+        checkpoint: server.checkpoint,
+      });
+    }
+    if (method === 'POST' && path === '/challenges') {
+      const challenge: FakeChallenge = {
+        id: randomBytes(16).toString('hex'),
+        record: body!.record as HostRecord,
+        counter: Number(body!.counter),
+        keysVersion: Number(body!.approverKeysVersion),
+        status: 'pending',
+        verdict: null,
+        polls: 0,
+        cancelled: false,
+        outcomes: [],
+      };
+      server.challenges.push(challenge);
+      for (const wake of [...waiting]) wake();
+      return send(response, 201, await answerOf(challenge));
+    }
+    const [, , id, sub] = path.split(/[/?]/);
+    const challenge = server.challenges.find((candidate) => candidate.id === id);
+    if (!challenge) return server.refuse(response, 404, 'challenge_not_found', 'There is no such request.');
+    if (method === 'DELETE') {
+      challenge.cancelled = true;
+      return send(response, 200, {});
+    }
+    if (method === 'POST' && sub === 'outcome') {
+      challenge.outcomes.push(body as FakeChallenge['outcomes'][number]);
+      return send(response, 200, {});
+    }
+    challenge.polls += 1;
+    challenge.keysVersion = Number(new URL(request.url!, server.url).searchParams.get('keys'));
+    if (challenge.status === 'pending') {
+      await new Promise<void>((resolve) => {
+        const wake = () => {
+          clearTimeout(timer);
+          waiting.delete(wake);
+          resolve();
+        };
+        const timer = setTimeout(wake, 5000);
+        waiting.add(wake);
+        response.on('close', wake);
+      });
+    }
+    send(response, 200, await answerOf(challenge));
+  }
+
+  const listener = http.createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      if (!response.headersSent) server.refuse(response, 500, 'internal', String(error));
+    });
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+
+  const server: FakeServer = {
+    url: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
+    serverId: randomUUID(),
+    trustRoot,
+    verdictKey,
+    passkey,
+    person,
+    calls: [],
+    challenges: [],
+    token: formatEnrolmentToken({ id: 'AAAAAAAAAAAAAAAA', secret, fingerprint: trustRoot.kid }),
+    approverKeys: { version: 1, keys: [passkey.key] },
+    checkpoint: { seq: 10, hash: 'h10' },
+    ttlMs: 60_000,
+    hostState: 'active',
+    clockAhead: 0,
+    intercept: null,
+    tamperGrant: null,
+    grantKey: null,
+    async challenge(n = 0) {
+      while (server.challenges.length <= n) {
+        await new Promise<void>((resolve) => {
+          const wake = () => {
+            waiting.delete(wake);
+            resolve();
+          };
+          waiting.add(wake);
+        });
+      }
+      return server.challenges[n]!;
+    },
+    async verdict(challenge, change = (verdict) => verdict, key = verdictKey, type = tokenType.verdict) {
+      const hash = requestHash(challenge.record);
+      const document: DecisionDocument = {
+        v: 1,
+        purpose: 'approve',
+        decision: 'approved',
+        requestHash: hash,
+        challengeId: challenge.id,
+        approver: { issuer: person.issuer, subject: person.subject },
+        policyVersion: POLICY,
+        grace: 0,
+        expiresAt: challenge.record.createdAt + server.ttlMs,
+      };
+      const now = Math.floor((Date.now() + server.clockAhead) / 1000);
+      const payload: Verdict = {
+        v: 1,
+        iss: server.serverId,
+        aud: challenge.record.hostId,
+        iat: now,
+        exp: now + 60,
+        challengeId: challenge.id,
+        nonce: challenge.record.nonce,
+        requestHash: hash,
+        decision: 'approved',
+        class: 'passkey',
+        approvers: [person],
+        reason: null,
+        policyVersion: POLICY,
+        grace: 0,
+        evidence: [passkey.assert(document)],
+      };
+      return signToken(type as typeof tokenType.verdict, change(payload), key);
+    },
+    async approve(challenge, change) {
+      server.decide(challenge, 'approved', await server.verdict(challenge, change));
+    },
+    async deny(challenge, reason = null) {
+      const verdict = await server.verdict(challenge, (payload) => ({
+        ...payload,
+        decision: 'denied',
+        class: null,
+        evidence: [],
+        reason,
+      }));
+      server.decide(challenge, 'denied', verdict);
+    },
+    decide(challenge, status, verdict) {
+      challenge.status = status;
+      challenge.verdict = verdict;
+      for (const wake of [...waiting]) wake();
+    },
+    keySet(version, keys, signer = trustRoot) {
+      const set: ApproverKeySet = {
+        v: 1,
+        iss: server.serverId,
+        version,
+        issuedAt: Date.now(),
+        rpId: RP_ID,
+        origins: [ORIGIN],
+        keys,
+      };
+      return signToken(tokenType.approverKeys, set, signer);
+    },
+    refuse(response, status, code, message) {
+      send(response, status, { error: { code, message } });
+    },
+    close: () =>
+      new Promise((resolve) => {
+        for (const wake of [...waiting]) wake();
+        listener.closeAllConnections();
+        listener.close(() => resolve());
+      }),
+  };
+  return server;
+}
