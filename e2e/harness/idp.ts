@@ -61,6 +61,7 @@ export async function startIdp(options: {
         post_logout_redirect_uris: [],
         grant_types: ['authorization_code'],
         response_types: ['code'],
+        require_auth_time: true,
       },
     ],
     jwks: { keys: [{ ...(await exportJWK(privateKey)), use: 'sig', alg: 'RS256', kid: 'e2e' }] },

@@ -78,7 +78,7 @@ export function createPerson(server: Server, username: string): Person {
         body: JSON.stringify(input ?? {}),
       }),
     async signIn() {
-      let page = await web.visit(`${server.url}/auth/login`);
+      let page = await web.visit(`${server.url}/sessions/login`);
       if (page.url.includes('/interaction/')) {
         const choice = new URL(`?login=${username}`, page.url).href;
         page = await web.visit(choice);

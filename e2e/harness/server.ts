@@ -91,7 +91,7 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
   const logFile = join(folder, 'server.log');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const idp = await startIdp({
-    redirectUris: [`${url}/auth/callback`],
+    redirectUris: [`${url}/callback`],
     tls: { cert: lab.certs.cert, key: lab.certs.key },
   });
 

@@ -3,7 +3,7 @@ import type { EventRecord } from '#shared/events.ts';
 import { type Host, type Lab, type LabUser, openLab, whyNoLab } from './lab.ts';
 import { CODE, newApprover, type Person } from './person.ts';
 import type { Terminal } from './pty.ts';
-import { until } from './run.ts';
+import { type RunResult, until } from './run.ts';
 import { type ChallengeRow, enrolmentToken, type Server, type ServerOptions, startServer } from './server.ts';
 
 /** Everything there is: the lab, the server, hosts that are enrolled and gated, people with passkeys. */
@@ -22,21 +22,28 @@ export interface WorldOptions extends ServerOptions {
   people?: readonly string[];
 }
 
-export const SERVER_URL = (server: Server): string => server.url;
+/** Enrols a booted host with a token, as an operator does: one line of configuration, the token on standard input. */
+export async function enroll(host: Host, server: Server, token: string): Promise<RunResult> {
+  if (!host.exists('/etc/identree/client.conf')) {
+    await host.write('/etc/identree/client.conf', `IDENTREE_SERVER_URL=${server.url}\n`, 0o600);
+  }
+  return host.exec(['identree', 'enroll', '--hostname', `${host.name}.example.com`], { input: `${token}\n` });
+}
 
-/** Enrols a booted host with a fresh token and starts its agent. */
-export async function enrol(host: Host, server: Server, name = host.name): Promise<void> {
-  const token = await enrolmentToken(server, `${name}.example.com`);
-  const result = await host.exec(['identree', 'enroll', '--server', server.url, '--token', '-'], {
-    input: `${token}\n`,
-  });
-  if (result.code !== 0)
-    throw new Error(`enroll on ${host.name}: exit ${result.code}\n${result.stdout}${result.stderr}`);
-  await host.sh('systemctl restart identree-agent');
-  await until(
+/** Waits until the agent takes questions. */
+export const agentReady = (host: Host): Promise<true> =>
+  until(
     `the agent on ${host.name}`,
     async () => (await host.exec(['test', '-S', '/run/identree/agent.sock'])).code === 0,
   );
+
+/** Enrols a booted host with a fresh token and starts its agent. */
+export async function enrol(host: Host, server: Server): Promise<void> {
+  const result = await enroll(host, server, await enrolmentToken(server, `${host.name}.example.com`));
+  if (result.code !== 0)
+    throw new Error(`enroll on ${host.name}: exit ${result.code}\n${result.stdout}${result.stderr}`);
+  await host.sh('systemctl reset-failed identree-agent 2>/dev/null || true; systemctl restart identree-agent');
+  await agentReady(host);
 }
 
 /** Puts identree into the PAM stacks, as an operator does. */

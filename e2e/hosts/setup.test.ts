@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Host } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
 import { must, until } from '../harness/run.ts';
-import { ask, enrol, gate, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { ask, enrol, enroll, gate, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 /** Every file that decides who gets in, with mode, owner and content. */
 const snapshot = (host: Host): Promise<string> =>
@@ -75,26 +75,21 @@ describe('setup on a real host', () => {
     const token = async (name: string): Promise<string> =>
       /idt1\.\S+/.exec((await world.server.cli(['hosts', 'token', name])).stdout)?.[0] ?? '';
     const next = await world.lab.up('web2');
-    const wrong = await next.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], {
-      input: await token('web3.example.com'),
-    });
+    const wrong = await enroll(next, world.server, await token('web3.example.com'));
     assert.notEqual(wrong.code, 0);
     assert.match(wrong.stdout + wrong.stderr, /another host name/);
     const good = await token('web2.example.com');
-    const enrolled = await next.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], {
-      input: good,
-    });
+    const enrolled = await enroll(next, world.server, good);
     assert.equal(enrolled.code, 0, enrolled.stderr);
     const third = await world.lab.up('web3');
-    const reused = await third.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], {
-      input: good,
-    });
+    const reused = await enroll(third, world.server, good);
     assert.notEqual(reused.code, 0);
     assert.match(reused.stdout + reused.stderr, /already used/);
-    const taken = await third.exec(['identree', 'enroll', '--server', world.server.url, '--token', '-'], {
-      input: `${good.slice(0, -4)}AAAA`,
-    });
-    assert.notEqual(taken.code, 0, 'a token that names another server key is for another server');
+    // A token of another installation: whoever answers in its name has another key.
+    const foreign = `${(await token('web3.example.com')).slice(0, -4)}AAAA`;
+    const taken = await enroll(third, world.server, foreign);
+    assert.notEqual(taken.code, 0, 'the server key is not the one that the token names');
+    assert.equal(third.exists('/var/lib/identree/identity.json'), false);
   });
 });
 
