@@ -2,10 +2,12 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { signToken, tokenType } from '#shared/token.ts';
+import { approvalPageRoutes } from './approval-page/routes.ts';
 import { createBindings } from './auth/bindings.ts';
 import { createCookies } from './auth/cookies.ts';
 import { createCsrfGuard } from './auth/csrf.ts';
 import { desktopRoutes } from './auth/desktop.ts';
+import type { IdentityProvider } from './auth/identity-provider.ts';
 import { createOidc } from './auth/oidc.ts';
 import { createRateLimits } from './auth/rate-limit.ts';
 import { createViewerOf, createViewerResolver } from './auth/resolve-viewer.ts';
@@ -13,7 +15,6 @@ import { createAuthRouters } from './auth/router.ts';
 import { authRoutes } from './auth/routes.ts';
 import { createSessions } from './auth/sessions.ts';
 import { createSignIn } from './auth/sign-in.ts';
-import { approvalPageRoutes } from './approval-page/routes.ts';
 import { createCertificateAuthority, makeCaCertificate } from './certificates/authority.ts';
 import { startReaper } from './challenges/reaper.ts';
 import { createChallengesRouter } from './challenges/router.ts';
@@ -41,8 +42,8 @@ import { createClientAddress } from './platform/client-address.ts';
 import { systemClock } from './platform/clock.ts';
 import { loadServerKeys } from './platform/keys.ts';
 import { createLogger } from './platform/logger.ts';
-import { createRateLimiter } from './platform/rate-limiter.ts';
 import { systemRandom } from './platform/random.ts';
+import { createRateLimiter } from './platform/rate-limiter.ts';
 import { builtInPolicySource, createPolicyFile } from './policies/source.ts';
 
 const MINUTE = 60_000;
@@ -51,6 +52,8 @@ const MINUTE = 60_000;
 export interface AppOptions {
   clock?: typeof systemClock;
   random?: typeof systemRandom;
+  /** Replaces the configured OpenID Connect provider. */
+  provider?: IdentityProvider;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
   plugins?: readonly FastifyPluginAsync[];
   /** Folder of the built browser assets. */
@@ -145,7 +148,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const sessions = createSessions({ db, events, clock, random });
   const bindings = createBindings({ db, events, clock });
   const metrics = createMetrics({ db, events });
-  const provider = createOidc({ config, clock, log });
+  const provider = options.provider ?? createOidc({ config, clock, log });
   const signIn = createSignIn({
     db,
     events,
@@ -220,7 +223,8 @@ export async function createApp(config: Config, options: AppOptions = {}) {
         severity: 'critical',
         run: async () => {
           const state = await policies.current();
-          if (!state.ok) log.error({ problem: state.problem }, 'the approval policy cannot be used: nothing is decided');
+          if (!state.ok)
+            log.error({ problem: state.problem }, 'the approval policy cannot be used: nothing is decided');
           return state.ok ? null : 'broken';
         },
       },
@@ -244,7 +248,18 @@ export async function createApp(config: Config, options: AppOptions = {}) {
         },
       }),
       authRoutes({ signIn, sessions, cookies, limits, csrfGuard, viewerOf, clientAddress: addressOf, config, log }),
-      desktopRoutes({ db, events, clock, random, resolver, sessions, limits, csrfGuard, viewerOf, clientAddress: addressOf }),
+      desktopRoutes({
+        db,
+        events,
+        clock,
+        random,
+        resolver,
+        sessions,
+        limits,
+        csrfGuard,
+        viewerOf,
+        clientAddress: addressOf,
+      }),
       (scope) => approvalPageRoutes(scope, { challenges, viewerOf }),
       ...(options.plugins ?? []),
     ],

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { runCommand } from './cli/run.ts';
 
+// Whatever this process writes, its database above all, is for its own eyes.
+process.umask(0o077);
+
 process.exitCode = await runCommand({
   argv: process.argv.slice(2),
   env: process.env,

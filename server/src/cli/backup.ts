@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { openDatabase } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { checkChain } from '../events/store.ts';
-import { type Command, EXIT } from './run.ts';
+import { type Command, EXIT } from './command.ts';
 
 /** Every table, parents before children, with what orders its rows. */
 const TABLES: readonly [table: keyof Schema, order: string][] = [
@@ -112,9 +112,11 @@ export async function restore(command: Command, [folder]: string[]): Promise<num
   const manifest = manifestSchema.parse(JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')));
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(join(folder, 'data.jsonl'))) hash.update(chunk as Buffer);
-  if (hash.digest('hex') !== manifest.dataSha256) throw new Error('the backup is damaged: data.jsonl does not match its manifest');
+  if (hash.digest('hex') !== manifest.dataSha256)
+    throw new Error('the backup is damaged: data.jsonl does not match its manifest');
   const existing = await readdir(command.config.keysDir).catch(() => []);
-  if (existing.length > 0) throw new Error(`the keys folder ${command.config.keysDir} is not empty; nothing was restored`);
+  if (existing.length > 0)
+    throw new Error(`the keys folder ${command.config.keysDir} is not empty; nothing was restored`);
 
   const db = await openDatabase(command.config.database);
   try {
@@ -122,7 +124,10 @@ export async function restore(command: Command, [folder]: string[]): Promise<num
       const used = await work.query.selectFrom('meta').select('key').limit(1).executeTakeFirst();
       if (used) throw new Error('the database is not empty; nothing was restored');
       await work.query.deleteFrom('event_head').execute();
-      const lines = createInterface({ input: createReadStream(join(folder, 'data.jsonl')), crlfDelay: Number.POSITIVE_INFINITY });
+      const lines = createInterface({
+        input: createReadStream(join(folder, 'data.jsonl')),
+        crlfDelay: Number.POSITIVE_INFINITY,
+      });
       const known = new Set<string>(TABLES.map(([table]) => table));
       let rows = 0;
       let table = '';

@@ -4,7 +4,7 @@ import { challengeId } from '#shared/names.ts';
 import { createCore } from '../app.ts';
 import { findChallenge } from '../challenges/store.ts';
 import { readChallengeEvents } from '../events/store.ts';
-import { type Command, EXIT } from './run.ts';
+import { type Command, EXIT } from './command.ts';
 
 /** `identree-server export-approval ID [FILE]`: one decision with everything that proves it. */
 export async function exportApproval(command: Command, [id, file]: string[]): Promise<number> {

@@ -1,5 +1,5 @@
 import { createCore } from '../app.ts';
-import { type Command, EXIT } from './run.ts';
+import { type Command, EXIT } from './command.ts';
 
 const ACTOR = 'identree-server';
 
@@ -27,7 +27,9 @@ export async function hostsCommand(command: Command, args: string[]): Promise<nu
         if (hosts.length === 0) command.out('No hosts yet. Make a token: identree-server hosts token NAME\n');
         for (const host of hosts) {
           const seen = host.last_seen_at === null ? 'never seen' : `seen ${new Date(host.last_seen_at).toISOString()}`;
-          command.out(`${host.id}  ${host.state.padEnd(11)}  ${host.hostname}  ${seen}  key ${host.api_key_thumbprint}\n`);
+          command.out(
+            `${host.id}  ${host.state.padEnd(11)}  ${host.hostname}  ${seen}  key ${host.api_key_thumbprint}\n`,
+          );
         }
         return EXIT.ok;
       }

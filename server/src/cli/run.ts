@@ -1,32 +1,13 @@
 import { parseArgs } from 'node:util';
 import { Refusal } from '#shared/errors.ts';
-import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { backup, restore } from './backup.ts';
+import { type Command, type CommandIo, EXIT } from './command.ts';
 import { exportApproval } from './export-approval.ts';
 import { hostsCommand } from './hosts.ts';
 import { serve } from './serve.ts';
 import { exportTrust } from './trust.ts';
 import { verifyLog } from './verify-log.ts';
-
-/** What a command is run with; tests hand in their own. */
-export interface CommandIo {
-  argv: string[];
-  env: NodeJS.ProcessEnv;
-  readFile: (path: string) => string;
-  out: (text: string) => void;
-  err: (text: string) => void;
-  /** Resolves on SIGTERM or SIGINT. */
-  untilStopped: () => Promise<void>;
-}
-
-export interface Command extends CommandIo {
-  config: Config;
-  flags: { json: boolean };
-}
-
-/** 0 done, 1 failed, 2 wrong use, 6 configuration. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, configuration: 6 } as const;
 
 const USAGE = `identree-server: the server of identree
 

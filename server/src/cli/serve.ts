@@ -1,5 +1,5 @@
 import { createApp } from '../app.ts';
-import { type Command, EXIT } from './run.ts';
+import { type Command, EXIT } from './command.ts';
 
 /** `identree-server serve`: runs until it is told to stop. */
 export async function serve(command: Command): Promise<number> {

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { createCore } from '../app.ts';
-import { type Command, EXIT } from './run.ts';
+import { type Command, EXIT } from './command.ts';
 
 /** `identree-server trust [FILE]`: the public keys that an auditor pins. */
 export async function exportTrust(command: Command, [file]: string[]): Promise<number> {

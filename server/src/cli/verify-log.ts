@@ -1,6 +1,6 @@
 import { createCore } from '../app.ts';
 import { checkChain, readHead } from '../events/store.ts';
-import { type Command, EXIT } from './run.ts';
+import { type Command, EXIT } from './command.ts';
 
 /** `identree-server verify-log`: is the event chain whole, from its first event to its head? */
 export async function verifyLog(command: Command): Promise<number> {

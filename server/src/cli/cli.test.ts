@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { createApp } from '../app.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { makeTestPostgres } from '../db/test-databases.ts';
+import { whyNoPostgres } from '../db/test-postgres.ts';
+import { runCommand } from './run.ts';
+
+let folder: string;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'identree-cli-'));
+});
+after(() => rm(folder, { recursive: true }));
+
+const environment = (name: string, more: Record<string, string> = {}) => ({
+  IDENTREE_EXTERNAL_URL: 'https://identree.example.com',
+  IDENTREE_LISTEN_ADDR: '127.0.0.1:0',
+  IDENTREE_DATABASE_DSN: join(folder, `${name}.db`),
+  IDENTREE_KEYS_DIR: join(folder, `${name}-keys`),
+  IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
+  IDENTREE_OIDC_CLIENT_ID: 'identree',
+  IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
+  IDENTREE_ADMIN_GROUPS: 'admins',
+  IDENTREE_LOG_LEVEL: 'error',
+  ...more,
+});
+
+async function run(argv: string[], env: Record<string, string>) {
+  let out = '';
+  let err = '';
+  const { readFileSync } = await import('node:fs');
+  const code = await runCommand({
+    argv,
+    env,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    untilStopped: async () => {},
+  });
+  return { code, out, err };
+}
+
+test('without configuration every error is listed at once', async () => {
+  const { code, err } = await run(['serve'], {});
+  assert.equal(code, 6);
+  for (const name of [
+    'IDENTREE_EXTERNAL_URL',
+    'IDENTREE_OIDC_ISSUER_URL',
+    'IDENTREE_OIDC_CLIENT_ID',
+    'IDENTREE_ADMIN_GROUPS',
+  ]) {
+    assert.match(err, new RegExp(name));
+  }
+});
+
+test('empty admin groups are an error', async () => {
+  const { code, err } = await run(['serve'], environment('empty', { IDENTREE_ADMIN_GROUPS: '' }));
+  assert.equal(code, 6);
+  assert.match(err, /IDENTREE_ADMIN_GROUPS/);
+});
+
+test('an unknown command and no command explain themselves', async () => {
+  assert.equal((await run(['explode'], {})).code, 2);
+  assert.match((await run(['explode'], {})).err, /identree-server serve/);
+  assert.equal((await run([], {})).code, 2);
+  assert.equal((await run(['help'], {})).code, 0);
+  assert.equal((await run(['hosts', '--nope'], {})).code, 2);
+});
+
+test('hosts: a token alone on standard output, an empty list that helps', async () => {
+  const env = environment('hosts');
+  assert.match((await run(['hosts', 'list'], env)).out, /No hosts yet/);
+  const made = await run(['hosts', 'token', 'Web1.Example.com.'], env);
+  assert.equal(made.code, 0);
+  assert.match(made.out, /^idt1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}\n$/);
+  assert.match(made.err, /web1\.example\.com/);
+  assert.equal((await run(['hosts', 'token', '-bad-'], env)).code !== 0, true);
+  const list = await run(['hosts', 'list', '--json'], env);
+  assert.deepEqual(JSON.parse(list.out), []);
+});
+
+test('serve starts, says where, and stops cleanly; the log is whole', async () => {
+  const env = environment('serve');
+  const served = await run(['serve'], env);
+  assert.equal(served.code, 0, served.err);
+  assert.match(served.out, /identree is ready: https:\/\/identree\.example\.com/);
+  const log = await run(['verify-log', '--json'], env);
+  assert.equal(JSON.parse(log.out).ok, true);
+});
+
+test('keys of one installation and database of another do not go together', async () => {
+  await run(['hosts', 'list'], environment('one'));
+  await run(['hosts', 'list'], environment('two'));
+  const mixed = await run(['hosts', 'list'], { ...environment('one'), IDENTREE_KEYS_DIR: join(folder, 'two-keys') });
+  assert.equal(mixed.code, 1);
+  assert.match(mixed.err, /different installations/);
+});
+
+test('a missing key file is never replaced by a new one', async () => {
+  const env = environment('half');
+  await run(['hosts', 'list'], env);
+  const lost = join(env.IDENTREE_KEYS_DIR, 'verdict.pem');
+  const trustRoot = await readFile(join(env.IDENTREE_KEYS_DIR, 'trust-root.pem'), 'utf8');
+  await rm(lost);
+  const result = await run(['hosts', 'list'], env);
+  assert.equal(result.code, 1);
+  assert.match(result.err, /incomplete: verdict\.pem/);
+  await assert.rejects(readFile(lost));
+  assert.equal(await readFile(join(env.IDENTREE_KEYS_DIR, 'trust-root.pem'), 'utf8'), trustRoot);
+});
+
+test('keys that others can read are refused', async () => {
+  const env = environment('open');
+  await run(['hosts', 'list'], env);
+  const { chmod } = await import('node:fs/promises');
+  await chmod(join(env.IDENTREE_KEYS_DIR, 'ca.pem'), 0o644);
+  assert.match((await run(['hosts', 'list'], env)).err, /readable by others/);
+});
+
+test('an evaluation installation is not accepted in production', async () => {
+  const env = environment('evaluation');
+  const loaded = loadConfig({
+    env,
+    readFile: () => {
+      throw Object.assign(new Error('none'), { code: 'ENOENT' });
+    },
+  });
+  assert.ok(loaded.ok);
+  const app = await createApp({ ...loaded.config, evaluation: true });
+  await app.close();
+  const keys = await run(['serve'], env);
+  assert.equal(keys.code, 1);
+  assert.match(keys.err, /evaluation/);
+  // Production keys do not help: the database is stamped too.
+  await run(['hosts', 'list'], environment('production'));
+  const database = await run(['serve'], { ...env, IDENTREE_KEYS_DIR: join(folder, 'production-keys') });
+  assert.equal(database.code, 1);
+  assert.match(database.err, /evaluation/);
+});
+
+for (const target of ['sqlite', 'postgres'] as const) {
+  const missing = target === 'postgres' ? whyNoPostgres() : null;
+  test(`backup and restore into ${target}: the same hosts, keys and event chain`, {
+    skip: missing ?? false,
+  }, async () => {
+    const env = environment(`source-${target}`);
+    await run(['hosts', 'token', 'web1'], env);
+    const backup = join(folder, `backup-${target}`);
+    assert.equal((await run(['backup', backup], env)).code, 0);
+    const postgres = target === 'postgres' ? await makeTestPostgres() : null;
+    const restored = environment(
+      `restored-${target}`,
+      postgres ? { IDENTREE_DATABASE_DRIVER: 'postgres', IDENTREE_DATABASE_DSN: postgres.dsn } : {},
+    );
+    try {
+      const done = await run(['restore', backup], restored);
+      assert.equal(done.code, 0, done.err);
+      const [a, b] = [await run(['trust'], env), await run(['trust'], restored)];
+      assert.equal(a.out, b.out);
+      assert.equal(JSON.parse((await run(['verify-log', '--json'], restored)).out).ok, true);
+      // Nothing is ever restored over something.
+      const again = await run(['restore', backup], restored);
+      assert.equal(again.code, 1);
+      assert.match(again.err, /not empty/);
+    } finally {
+      await postgres?.drop();
+    }
+  });
+}
+
+test('a backup that was changed is not restored', async () => {
+  const env = environment('source-changed');
+  await run(['hosts', 'token', 'web1'], env);
+  const backup = join(folder, 'backup-changed');
+  await run(['backup', backup], env);
+  const data = join(backup, 'data.jsonl');
+  await writeFile(data, (await readFile(data, 'utf8')).replace('web1', 'web2'));
+  const result = await run(['restore', backup], environment('restored-changed'));
+  assert.equal(result.code, 1);
+  assert.match(result.err, /damaged/);
+});
+
+test('an event that was changed in the database is found', async () => {
+  const env = environment('altered');
+  await run(['hosts', 'token', 'web1'], env);
+  const { default: Sqlite } = await import('better-sqlite3');
+  const db = new Sqlite(env.IDENTREE_DATABASE_DSN);
+  db.exec(`update events set hostname = 'web2' where event = 'enrolment_token_created'`);
+  db.close();
+  const result = await run(['verify-log'], env);
+  assert.equal(result.code, 1);
+  assert.match(result.out, /broken at event/);
+});
