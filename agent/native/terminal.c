@@ -108,8 +108,8 @@ bool terminal_follow(bool foreground)
         return true;
     }
     changed = 0;
-    if (same_modes(&now, &ours) &&
-        (tcsetattr(tty, TCSANOW, &saved) != 0 || tcflush(tty, TCIFLUSH) != 0))
+    /* No flush: whatever waits to be read now was typed for the shell. */
+    if (same_modes(&now, &ours) && tcsetattr(tty, TCSANOW, &saved) != 0)
         return errno != EIO;
     return true;
 }

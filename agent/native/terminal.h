@@ -42,7 +42,7 @@ bool terminal_follow(bool foreground);
 /* One read; only after terminal_follow(true). What was typed is forgotten. */
 enum terminal_key terminal_read(void);
 
-/* Gives the terminal back, by the same rule, and drops what was typed meanwhile. */
+/* Gives the terminal back, by the same rule; in the foreground it drops what was typed. */
 void terminal_release(bool foreground);
 
 /* For crash handlers and a forked child: async-signal-safe. */

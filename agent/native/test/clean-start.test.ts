@@ -1,7 +1,19 @@
 // What reaches the rest of the stage, and the program it may start, from a hostile caller.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
@@ -13,6 +25,8 @@ import {
   patience,
   releasePath,
   runStage,
+  startAgent,
+  startStage,
   temporaryFolder,
 } from './support.ts';
 
@@ -97,6 +111,23 @@ test('the caller’s groups and real ids are gone, as pam_exec without seteuid l
   for (const expected of ['Uid: 0 0 0 0', 'Gid: 0 0 0 0', 'Groups:']) assert.ok(status.includes(expected), expected);
 });
 
+test('while it waits, the stage itself holds nothing the caller had open', { ...patience, skip: !isRoot }, async () => {
+  const agent = await startAgent((caller) => void caller.hello().then(() => caller.socket.write(frame('A'))));
+  const wrapper = ['/bin/sh', '-c', 'exec 7</dev/zero 9</dev/full; exec "$@"', 'sh'];
+  const stage = startStage({ agentDir: agent.dir, wrapper });
+  const caller = await agent.caller();
+  await caller.hello();
+  const folder = `/proc/${stage.child.pid}/fd`;
+  const targets = readdirSync(folder).map((fd) => readlinkSync(join(folder, fd)));
+  assert.deepEqual(
+    targets.filter((target) => target.startsWith('/dev/')),
+    [],
+  );
+  assert.equal(readlinkSync(`/proc/${stage.child.pid}/cwd`), '/');
+  caller.socket.end(frame('V', '0'));
+  assert.equal((await stage.ended).code, 0);
+});
+
 test('started with its standard descriptors closed, it neither crashes nor grants by accident', patience, async () => {
   const agent = await answering(granted);
   const closed = await runStage({ agentDir: agent.dir, wrapper: ['/bin/sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh'] });
@@ -125,6 +156,28 @@ test('what was typed at the ssh prompt is read and sent nowhere', patience, asyn
   const caller = await agent.caller();
   assert.equal((await caller.rest()).length, 0);
   assert.equal(caller.bytes().includes('horse'), false);
+});
+
+test('a password typed at the ssh prompt does not stay in memory', { ...patience, skip: !isRoot }, async () => {
+  const agent = await startAgent((caller) => void caller.hello().then(() => caller.socket.write(frame('A'))));
+  const secret = 'correct horse battery staple';
+  const stage = startStage({ mode: 'ssh-wait', agentDir: agent.dir, stdin: Buffer.from(`${secret}\0`) });
+  const caller = await agent.caller();
+  await caller.hello();
+  const memory = openSync(`/proc/${stage.child.pid}/mem`, 'r');
+  let searched = 0;
+  for (const line of readFileSync(`/proc/${stage.child.pid}/maps`, 'utf8').split('\n')) {
+    const [, from, to] = /^([0-9a-f]+)-([0-9a-f]+) rw.*(?:\[stack\]|\[heap\]|identree-pam)$/.exec(line) ?? [];
+    if (from === undefined || to === undefined) continue;
+    const part = Buffer.alloc(Number.parseInt(to, 16) - Number.parseInt(from, 16));
+    readSync(memory, part, 0, part.length, Number.parseInt(from, 16));
+    assert.equal(part.includes(secret.slice(0, 12)), false, line);
+    searched += 1;
+  }
+  closeSync(memory);
+  assert.ok(searched >= 2);
+  caller.socket.end(frame('V', '0'));
+  assert.equal((await stage.ended).code, 0);
 });
 
 test('a megabyte typed at the ssh prompt does not hold anything up', patience, async () => {
@@ -197,7 +250,7 @@ test('a listener that does not run as root is refused', { ...patience, skip: !is
   chownSync(join(dir, 'run'), 65534, 65534);
   // Changes its ids before it listens: that is when the kernel notes whose socket it is.
   const script = `process.setgroups([]); process.setgid(65534); process.setuid(65534);
-    require('node:net').createServer((s) => s.end(Buffer.from([0x41, 0, 0, 0x56, 0, 1, 0x30])))
+    require('node:net').createServer((s) => s.on('error', () => {}).end(Buffer.from([0x41, 0, 0, 0x56, 0, 1, 0x30])))
       .listen('agent.sock', () => console.log('up'));
     setTimeout(() => process.exit(), 15_000);`;
   const server = spawn(process.execPath, ['-e', script], {

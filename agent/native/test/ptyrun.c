@@ -3,13 +3,14 @@
  * pam_exec does (own session, output through a pipe). Driven by lines on stdin, reports by
  * lines on stdout; every line is one write, so the processes may share stdout.
  *
- *   ptyrun [--subreaper] [--deaf] program args...
+ *   ptyrun [--subreaper] [--deaf] [--tty=PATH] program args...
  *
  * start [bg] | key HEX | modes | shellmodes | bg | fg | hup | leftover
  * (signals are sent by the test itself: it is told the numbers of the processes)
  *
  * --subreaper  orphans come to ptyrun instead of init, and their end is reported
  * --deaf       "sudo" never reads the stage's output
+ * --tty=PATH   PAM_TTY names another terminal than sudo's own
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,6 +32,7 @@
 
 static bool deaf;
 static char slave_name[64];
+static const char *pam_tty = slave_name;
 
 static _Noreturn void die(const char *what)
 {
@@ -97,7 +99,7 @@ static _Noreturn void fake_sudo(char **argv, int go)
     if (stage == 0) {
         (void)signal(SIGPIPE, SIG_IGN);
         if (setsid() < 0 || dup2(in[0], 0) < 0 || dup2(out[1], 1) < 0 || dup2(out[1], 2) < 0 ||
-            close(in[1]) != 0 || close(out[0]) != 0 || setenv("PAM_TTY", slave_name, 1) != 0)
+            close(in[1]) != 0 || close(out[0]) != 0 || setenv("PAM_TTY", pam_tty, 1) != 0)
             die("stage");
         (void)execv(argv[0], argv);
         die("exec");
@@ -216,6 +218,8 @@ int main(int argc, char **argv)
             subreaper = true;
         else if (strcmp(*argv, "--deaf") == 0)
             deaf = true;
+        else if (strncmp(*argv, "--tty=", 6) == 0)
+            pam_tty = *argv + 6;
     }
     if (argc < 1)
         return 2;

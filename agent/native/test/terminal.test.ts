@@ -17,7 +17,6 @@ import {
   runStage,
   sleep,
   startAgent,
-  startStage,
   startTime,
   type Terminal,
   until,
@@ -220,6 +219,19 @@ test('sent to the background, it leaves alone what the shell has set', patience,
   assert.deepEqual([later, await terminal.modes()], [shell, shell]);
 });
 
+test('a key typed right after it went to the background is the shell’s', patience, async () => {
+  for (const key of ['ls\n', '\u0016\u0003\n']) {
+    const { terminal, caller } = await waitingInForeground();
+    await terminal.command('bg');
+    await terminal.key(key);
+    await sleep(300);
+    assert.equal(caller.ended(), false);
+    assert.notEqual(await terminal.leftover(), '');
+    caller.socket.end(frame('V', '1'));
+    assert.equal(await terminal.end(), 'exit 1');
+  }
+});
+
 test('back and forth: the terminal ends as it began', patience, async () => {
   const { terminal, caller, before } = await waitingInForeground();
   for (let i = 0; i < 2; i++) {
@@ -356,13 +368,16 @@ test('the terminal of somebody else than sudo is neither read nor changed', pati
   const agent = await waitingAgent();
   const other = await openTerminal();
   const before = await other.modes();
-  const stage = startStage({ agentDir: agent.dir, env: { PAM_TTY: other.tty } });
+  const terminal = await openTerminal({ agentDir: agent.dir, flags: [`--tty=${other.tty}`] });
+  await terminal.command('start');
   const caller = await agent.caller();
-  assert.ok((await caller.hello()).includes('fg=0'));
+  const hello = await caller.hello();
+  assert.ok(hello.includes(`tty=${other.tty}`) && hello.includes('fg=0'));
   await other.key('\u0003ls\n');
   await sleep(300);
   assert.equal(await other.modes(), before);
   assert.equal(caller.ended(), false);
   caller.socket.end(frame('V', '0'));
-  assert.equal((await stage.ended).code, 0);
+  assert.equal(await terminal.end(), 'exit 0');
+  assert.equal(await other.modes(), before);
 });
