@@ -9,15 +9,16 @@ const run = promisify(execFile);
 const root = join(import.meta.dirname, '..');
 const source = join(root, 'apps/desktop/src');
 const consoleDist = join(root, 'dist/console');
-const out = join(root, 'dist/desktop');
+const defaultOut = join(root, 'dist/desktop');
 
 /**
  * Builds `dist/desktop`: everything that Electron needs to start the shell, with nothing outside the folder. One
  * CommonJS file each for the main process and the two preloads (a sandboxed preload cannot load a second file); only
  * `electron` stays outside.
  */
-export async function buildDesktop(): Promise<string> {
-  if (!existsSync(join(consoleDist, 'index.html'))) await buildConsole();
+export async function buildDesktop(options: { console?: string; out?: string } = {}): Promise<string> {
+  const { console: consoleFolder = consoleDist, out = defaultOut } = options;
+  if (!existsSync(join(consoleFolder, 'index.html'))) await buildConsole();
   const { version, description, license } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
   const draft = `${out}.new-${process.pid}`;
   await rm(draft, { recursive: true, force: true });
@@ -51,7 +52,7 @@ export async function buildDesktop(): Promise<string> {
     outdir: join(draft, 'setup'),
   });
   for (const file of ['index.html', 'setup.css']) await cp(join(source, 'setup', file), join(draft, 'setup', file));
-  await cp(consoleDist, join(draft, 'console'), { recursive: true });
+  await cp(consoleFolder, join(draft, 'console'), { recursive: true });
   const manifest = { name: 'identree', productName: 'identree', version, description, license, main: 'main.cjs' };
   await writeFile(join(draft, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 

@@ -8,6 +8,11 @@ export const ALLOWED_PROCEDURES: Readonly<Record<string, 'query' | 'mutation' | 
   'challenges.history': 'query',
   'challenges.get': 'query',
   'challenges.deny': 'mutation',
+  'events.stream': 'subscription',
+  'hosts.list': 'query',
+  'passkeys.list': 'query',
+  'people.list': 'query',
+  'sessions.list': 'query',
 };
 
 /** What one address under `app://console` means. */

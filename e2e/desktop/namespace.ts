@@ -1,0 +1,151 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants, globSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { buildDesktop } from '../../scripts/build-desktop.ts';
+import { electronRuntime } from '../../scripts/electron-runtime.ts';
+import { parseResult, type TestResult } from '../../scripts/testing/results.ts';
+
+const root = join(import.meta.dirname, '../..');
+const LIMIT_MS = 170_000;
+
+/** Program → Debian package. */
+const PROGRAMS: Record<string, string> = {
+  unshare: 'util-linux',
+  setpriv: 'util-linux',
+  mount: 'mount',
+  ip: 'iproute2',
+  Xvfb: 'xvfb',
+  'dbus-run-session': 'dbus',
+  chromium: 'chromium',
+  certutil: 'libnss3-tools',
+  openssl: 'openssl',
+};
+
+function isOnPath(program: string): boolean {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return folders.some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Why the desktop tests cannot run on this machine; null when they can. */
+export function whyNoDesktop(): string | null {
+  if (process.platform !== 'linux') return 'the desktop tests need Linux';
+  if (process.getuid?.() !== 0)
+    return 'the desktop tests need root, to make a network namespace: run the tests as root';
+  const missing = Object.entries(PROGRAMS).filter(([program]) => !isOnPath(program));
+  if (missing.length > 0) {
+    const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
+    return `the desktop tests need ${missing.map(([program]) => program).join(', ')}: apt-get install -y ${packages}`;
+  }
+  const probe = spawnSync('unshare', [...UNSHARE, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { timeout: 10_000 });
+  if (probe.status !== 0) return 'this machine does not let root make network and mount namespaces';
+  return null;
+}
+
+const UNSHARE = ['--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child', '--mount-proc'];
+
+/**
+ * Inside: loopback only, an empty /tmp, the project read-only, and from there on the unprivileged user `nobody`. The
+ * Electron that is tested is a third party's build: it sees neither the network nor anybody's files.
+ */
+const ENTER = `
+set -eu
+mount -t tmpfs -o mode=1777,size=3g tmpfs "$WORK"
+mkdir "$WORK/project" "$WORK/runtime" "$WORK/out"
+mkdir -m 1777 "$WORK/.X11-unix"
+mkdir -m 700 "$WORK/home" "$WORK/results"
+chown nobody:nogroup "$WORK/home" "$WORK/results"
+touch "$WORK/node"
+bind() { mount --bind "$1" "$2"; mount -o remount,bind,ro,nosuid,nodev "$2"; }
+bind "$ROOT" "$WORK/project"
+bind "$RUNTIME" "$WORK/runtime"
+bind "$NODE" "$WORK/node"
+mount --bind "$OUT" "$WORK/out"
+printf '127.0.0.1 localhost identree.example.com\\n' > "$WORK/hosts"
+chmod 644 "$WORK/hosts"
+mount --bind "$WORK/hosts" /etc/hosts
+mount --rbind "$WORK" /tmp
+ip link set lo up
+cd /tmp/project
+status=0
+env -i PATH=/tmp/project/node_modules/.bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp/home USER=nobody \\
+  XDG_CONFIG_HOME=/tmp/home/.config XDG_CACHE_HOME=/tmp/home/.cache XDG_RUNTIME_DIR=/tmp/home \\
+  IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_RESULTS=/tmp/results NO_COLOR=1 \\
+  setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- \\
+  dbus-run-session -- /tmp/node "$@" || status=$?
+cp -r /tmp/results/. /tmp/out/
+exit $status
+`;
+
+/**
+ * Builds the shell and runs the test files of `inside/` in namespaces of their own.
+ *
+ * @returns how each test ended, or why none could run.
+ */
+export async function runInside(): Promise<{ ok: true; results: TestResult[] } | { ok: false; skip: string }> {
+  const reason = whyNoDesktop();
+  if (reason) return { ok: false, skip: reason };
+  const runtime = await electronRuntime();
+  if (!runtime.ok) return { ok: false, skip: runtime.reason };
+  const missing = spawnSync('ldd', [join(runtime.folder, 'electron')], { encoding: 'utf8' }).stdout.match(
+    /\S+(?= => not found)/g,
+  );
+  if (missing) return { ok: false, skip: `Electron needs ${missing.join(', ')}` };
+  if (!process.env.IDENTREE_SHELL_BUILT) await buildDesktop();
+
+  const work = mkdtempSync(join(tmpdir(), 'identree-desktop-'));
+  const out = join(root, 'test-results/screenshots');
+  mkdirSync(out, { recursive: true });
+  const files = globSync('e2e/desktop/inside/*.inside.ts', { cwd: root }).sort();
+  const flags = [
+    '--disable-warning=ExperimentalWarning',
+    '--test',
+    '--test-concurrency=1',
+    '--test-timeout=90000',
+    '--test-force-exit',
+  ];
+  const child = spawn(
+    'unshare',
+    [...UNSHARE, 'sh', '-c', ENTER, 'sh', ...flags, '--test-reporter=./scripts/testing/node-reporter.ts', ...files],
+    {
+      env: {
+        PATH: `${process.env.PATH}:/usr/sbin:/sbin`,
+        WORK: work,
+        ROOT: root,
+        RUNTIME: runtime.folder,
+        NODE: process.execPath,
+        OUT: out,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const results: TestResult[] = [];
+  const said: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const result = parseResult(line);
+    if (result) results.push(result);
+    else said.push(line);
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
+  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
+    child.on('close', (...how) => resolve(how)),
+  );
+  clearTimeout(timer);
+  rmSync(work, { recursive: true, force: true });
+  const failed = results.filter(({ status }) => status === 'failed');
+  if (failed.length > 0 || code !== 0 || process.env.VERBOSE) process.stdout.write(`${said.join('\n')}\n`);
+  if (code !== 0 && failed.length === 0) {
+    const detail = `the tests inside ended with ${signal ?? `exit code ${code}`}\n${said.slice(-60).join('\n')}`;
+    results.push({ name: ['desktop tests'], file: null, status: 'failed', durationMs: 0, detail });
+  }
+  return { ok: true, results };
+}
