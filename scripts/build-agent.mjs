@@ -1,0 +1,120 @@
+// Builds what a managed host needs: the agent as one executable (dist/agent/identree) and the native PAM stage
+// (dist/native/identree-pam). The agent is a Node single executable application with a V8 code cache.
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire, isBuiltin } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const require = createRequire(import.meta.url);
+const { inject } = require('postject');
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const out = join(root, 'dist', 'agent');
+const started = Date.now();
+const say = (text) => process.stdout.write(`${text}\n`);
+const size = (path) => `${(statSync(path).size / 1e6).toFixed(1)} MB`;
+
+/** The marker that Node looks for in its own binary (nodejs.org/api/single-executable-applications). */
+const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+
+async function bundle() {
+  const file = join(out, 'identree.cjs');
+  const result = await build({
+    entryPoints: [join(root, 'agent', 'src', 'main.ts')],
+    outfile: file,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node24',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    metafile: true,
+  });
+  // A file looked up at run time would be looked up in the folder of whoever runs sudo.
+  const output = Object.values(result.metafile.outputs)[0];
+  const foreign = output.imports
+    .filter(({ path }) => !path.startsWith('node:') && !isBuiltin(path))
+    .map(({ path }) => path);
+  if (foreign.length > 0) throw new Error(`the bundle would load at run time: ${foreign.join(', ')}`);
+  return file;
+}
+
+function makeBlob(bundled) {
+  const config = join(out, 'sea-config.json');
+  const blob = join(out, 'identree.blob');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      main: bundled,
+      output: blob,
+      disableExperimentalSEAWarning: true,
+      useSnapshot: false,
+      useCodeCache: true,
+      // NODE_OPTIONS of whoever starts the agent must not load code into it.
+      execArgvExtension: 'none',
+    }),
+  );
+  const made = spawnSync(process.execPath, ['--experimental-sea-config', config], { encoding: 'utf8', env: {} });
+  if (made.status !== 0) throw new Error(`node could not make the blob: ${made.stderr}`);
+  return blob;
+}
+
+async function makeExecutable(blob) {
+  const fresh = join(out, 'identree.new');
+  copyFileSync(process.execPath, fresh);
+  chmodSync(fresh, 0o755);
+  // Before the injection: stripping afterwards leaves a binary that does nothing.
+  const strip = spawnSync('strip', [fresh], { stdio: 'ignore' });
+  if (strip.error || strip.status !== 0)
+    say('strip is not installed: the executable stays about 18 MB larger (apt install binutils)');
+  // postject warns about section names of the stripped binary; they are gone on purpose.
+  const { warn, error } = console;
+  console.warn = console.error = (text) => (/section name/.test(text) ? undefined : warn(text));
+  await inject(fresh, 'NODE_SEA_BLOB', readFileSync(blob), { sentinelFuse: SENTINEL });
+  Object.assign(console, { warn, error });
+  const final = join(out, 'identree');
+  renameSync(fresh, final);
+  return final;
+}
+
+function buildNative() {
+  const source = join(root, 'agent', 'native');
+  if (!existsSync(join(source, 'Makefile'))) throw new Error('agent/native has no Makefile');
+  const made = spawnSync('make', ['-C', source, '--no-print-directory'], { stdio: ['ignore', 'inherit', 'inherit'] });
+  if (made.error?.code === 'ENOENT') throw new Error('make is not installed (apt install build-essential)');
+  if (made.status !== 0) throw new Error('the native PAM stage could not be built');
+  const stage = join(root, 'dist', 'native', 'identree-pam');
+  if (!existsSync(stage)) throw new Error(`make did not produce ${stage}`);
+  return stage;
+}
+
+mkdirSync(out, { recursive: true });
+try {
+  const bundled = await bundle();
+  const blob = makeBlob(bundled);
+  const executable = await makeExecutable(blob);
+  const version = execFileSync(executable, ['--version'], { encoding: 'utf8', cwd: '/' }).trim();
+  say(`${executable}  ${size(executable)}  (${version}, bundle ${size(bundled)})`);
+  rmSync(blob, { force: true });
+  rmSync(join(out, 'sea-config.json'), { force: true });
+  const stage = buildNative();
+  say(`${stage}  ${size(stage)}`);
+  say(`built in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+} catch (error) {
+  process.stderr.write(`build-agent: ${error.message}\n`);
+  process.exit(1);
+}
