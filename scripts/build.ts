@@ -106,7 +106,12 @@ async function make(target: Target, ifStale: boolean): Promise<void> {
   }
 }
 
-const ifStale = process.argv.includes('--if-stale');
-mkdirSync(dist, { recursive: true });
-await make(approvalPage, ifStale);
-if (existsSync(join(root, 'apps/console/vite.config.ts'))) await make(consoleApp, ifStale);
+try {
+  const ifStale = process.argv.includes('--if-stale');
+  mkdirSync(dist, { recursive: true });
+  await make(approvalPage, ifStale);
+  if (existsSync(join(root, 'apps/console/vite.config.ts'))) await make(consoleApp, ifStale);
+} catch (error) {
+  process.stderr.write(`the build failed: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

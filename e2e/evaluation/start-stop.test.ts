@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { run } from '../harness/run.ts';
+import { command, type Evaluation, freePort, newFolder, startEvaluation } from './evaluation.ts';
+
+/** Status of a request to the evaluation with exactly these headers. */
+function statusOf(evaluation: Evaluation, headers: Record<string, string>, address = '127.0.0.1'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const options = {
+      host: address,
+      port: evaluation.port,
+      path: '/',
+      headers: { host: `localhost:${evaluation.port}`, ...headers },
+    };
+    const call = request(options, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    call.on('error', reject);
+    call.end();
+  });
+}
+
+describe('npm start', () => {
+  let evaluation: Evaluation;
+  before(async () => {
+    evaluation = await startEvaluation();
+  });
+  after(() => evaluation?.remove());
+
+  test('says where it is, how to sign in and what to try', () => {
+    assert.match(evaluation.said(), new RegExp(`^identree is ready: ${evaluation.url}$`, 'm'));
+    assert.match(evaluation.said(), /npm run try -- systemctl restart nginx/);
+    assert.doesNotMatch(evaluation.said(), /warning|deprecat|error/i);
+  });
+
+  test('a second start says that it runs already, and where', async () => {
+    const again = await command('start', ['--dir', evaluation.folder]);
+    assert.equal(again.code, 0);
+    assert.match(again.stdout, new RegExp(`already running: ${evaluation.url}`));
+    const elsewhere = await command('start', ['--dir', evaluation.folder, '--port', String(await freePort())]);
+    assert.equal(elsewhere.code, 1);
+  });
+
+  test('a busy port is named, with a way out, and leaves nothing behind', async () => {
+    const folder = await newFolder();
+    await rm(folder, { recursive: true });
+    const result = await command('start', ['--dir', folder, '--port', String(evaluation.port)]);
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, new RegExp(`Port ${evaluation.port} is in use`));
+    assert.match(result.stderr, /npm start -- --port/);
+    assert.equal(existsSync(folder), false);
+  });
+
+  test('a port that is taken on IPv6 only is busy, too', async (t) => {
+    const squatter = createServer();
+    const port = await freePort();
+    const listening = await new Promise<boolean>((resolve) => {
+      squatter.on('error', () => resolve(false));
+      squatter.listen({ port, host: '::1', ipv6Only: true }, () => resolve(true));
+    });
+    if (!listening) return t.skip('this machine has no IPv6');
+    const folder = await newFolder();
+    const result = await command('start', ['--dir', folder, '--port', String(port)]);
+    squatter.close();
+    await rm(folder, { recursive: true });
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, /is in use/);
+  });
+
+  test('reset refuses while it runs', async () => {
+    const result = await command('reset', ['--dir', evaluation.folder]);
+    assert.equal(result.code, 1);
+    assert.match(result.stderr, /is running/);
+    assert.ok(existsSync(join(evaluation.folder, 'identree.db')));
+  });
+
+  test('only this machine under its one name, and nothing that came through a proxy', async () => {
+    assert.equal(await statusOf(evaluation, { host: 'evil.example' }), 421);
+    assert.equal(await statusOf(evaluation, { host: `127.0.0.1:${evaluation.port}` }), 421);
+    assert.equal(await statusOf(evaluation, { 'x-forwarded-for': '192.0.2.1' }), 400);
+    assert.equal(await statusOf(evaluation, { forwarded: 'for=192.0.2.1' }), 400);
+    assert.equal(await statusOf(evaluation, { via: '1.1 tunnel' }), 400);
+    assert.notEqual(await statusOf(evaluation, {}), 421);
+    // The listener for IPv6 has the same guard.
+    const byIpv6 = await statusOf(evaluation, { host: 'evil.example' }, '::1').catch(() => 421);
+    assert.equal(byIpv6, 421);
+  });
+
+  test('it listens on loopback only', async () => {
+    const addresses = await run('hostname', ['-I']);
+    const outside = addresses.stdout
+      .split(/\s+/)
+      .find((address) => /^\d+\.\d+\.\d+\.\d+$/.test(address) && !address.startsWith('127.'));
+    if (!outside) return;
+    const refused = await new Promise<boolean>((resolve) => {
+      const socket = connect({ host: outside, port: evaluation.port, timeout: 3000 });
+      socket.on('connect', () => resolve(false));
+      socket.on('error', () => resolve(true));
+      socket.on('timeout', () => resolve(true));
+      socket.on('close', () => socket.destroy());
+    });
+    assert.equal(refused, true);
+  });
+
+  test('production refuses its database and its keys', async () => {
+    const folder = await newFolder();
+    const production = (env: Record<string, string>) =>
+      run(process.execPath, [join(import.meta.dirname, '../../server/src/main.ts'), 'serve'], {
+        timeoutMs: 20_000,
+        env: {
+          PATH: process.env.PATH ?? '',
+          IDENTREE_EXTERNAL_URL: 'https://identree.example.com',
+          IDENTREE_LISTEN_ADDR: '127.0.0.1:0',
+          IDENTREE_OIDC_ISSUER_URL: 'https://id.example.com',
+          IDENTREE_OIDC_CLIENT_ID: 'identree',
+          IDENTREE_OIDC_CLIENT_SECRET: 'k3yFromTheProvider',
+          IDENTREE_ADMIN_GROUPS: 'admins',
+          ...env,
+        },
+      });
+    const database = await production({
+      IDENTREE_DATABASE_DSN: join(evaluation.folder, 'identree.db'),
+      IDENTREE_KEYS_DIR: join(folder, 'keys'),
+    });
+    assert.equal(database.code, 1);
+    assert.match(database.stderr, /evaluation/);
+    const keys = await production({
+      IDENTREE_DATABASE_DSN: join(folder, 'identree.db'),
+      IDENTREE_KEYS_DIR: join(evaluation.folder, 'keys'),
+    });
+    assert.equal(keys.code, 1);
+    assert.match(keys.stderr, /evaluation/);
+    await rm(folder, { recursive: true });
+  });
+});
+
+test('Ctrl-C ends it cleanly, twice in a row as well, and reset then deletes everything', async () => {
+  const evaluation = await startEvaluation();
+  const ended = evaluation.stop();
+  await evaluation.stop();
+  assert.equal(await ended, 0, evaluation.said());
+  assert.match(evaluation.said(), /stopping/);
+  const tried = await command('try', ['--dir', evaluation.folder, 'id']);
+  assert.equal(tried.code, 3);
+  assert.match(tried.stderr, /npm start/);
+  const reset = await command('reset', ['--dir', evaluation.folder]);
+  assert.equal(reset.code, 0);
+  assert.match(reset.stdout, /Deleting/);
+  assert.equal(existsSync(evaluation.folder), false);
+});
+
+test('what a crash leaves behind does not keep it from starting again', async () => {
+  const evaluation = await startEvaluation();
+  const { pid } = JSON.parse(await readFile(join(evaluation.folder, 'run.json'), 'utf8')) as { pid: number };
+  process.kill(pid, 'SIGKILL');
+  await evaluation.stop();
+  const next = await startEvaluation({ folder: evaluation.folder, port: evaluation.port });
+  assert.equal(next.code, evaluation.code);
+  await next.remove();
+});
+
+test('reset deletes nothing that is not an evaluation', async () => {
+  const folder = await newFolder();
+  await writeFile(join(folder, 'thesis.txt'), 'x');
+  const result = await command('reset', ['--dir', folder]);
+  assert.equal(result.code, 1);
+  assert.ok(existsSync(join(folder, 'thesis.txt')));
+  await rm(folder, { recursive: true });
+});
+
+test('wrong options are explained', async () => {
+  assert.match((await command('start', ['--prot', '1'])).stderr, /--port PORT/);
+  assert.match((await command('start', ['--port', 'x'])).stderr, /--port needs/);
+  assert.match((await command('try', [])).stderr, /npm run try/);
+});
