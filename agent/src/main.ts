@@ -129,6 +129,22 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       const { tryCommand } = await import('./commands/try.ts');
       return tryCommand(pathsOf(values), { user: values.user ?? null, words: words.length }, process.stdout);
     }
+    case 'setup': {
+      const options = {
+        ...COMMON,
+        pam: { type: 'string' },
+        undo: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
+      } as const;
+      const { values } = parseArgs({ args, options });
+      needRoot();
+      const { setupCommand } = await import('./commands/setup.ts');
+      return setupCommand(
+        pathsOf(values),
+        { pam: values.pam ?? null, undo: values.undo ?? false, dryRun: values['dry-run'] ?? false },
+        print,
+      );
+    }
     case 'status': {
       const { values } = parseArgs({ args, options: { ...COMMON, json: { type: 'boolean' } } });
       const paths = pathsOf(values);

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Puts what `npm run build:agent` made in place. Changes no login and starts nothing.
+#   agent/packaging/install.sh [DESTDIR]
+set -eu
+
+here=$(cd -- "$(dirname -- "$0")" && pwd)
+dist=$here/../../dist
+dest=${1:-}
+
+for file in "$dist/agent/identree" "$dist/native/identree-pam"; do
+  [ -x "$file" ] || { echo "$file is missing. Build it first: npm run build:agent" >&2; exit 1; }
+done
+
+install -d -m 0755 "$dest/usr/bin" "$dest/usr/lib/identree" "$dest/usr/lib/systemd/system" "$dest/etc/identree"
+install -d -m 0700 "$dest/var/lib/identree"
+install -m 0755 "$dist/agent/identree" "$dest/usr/bin/identree"
+install -m 0755 "$dist/native/identree-pam" "$dest/usr/lib/identree/identree-pam"
+install -m 0644 "$here/identree-agent.service" "$dest/usr/lib/systemd/system/identree-agent.service"
+install -m 0644 "$here/client.conf.example" "$dest/etc/identree/client.conf.example"
+
+if [ -z "$dest" ]; then
+  echo 'Next: write /etc/identree/client.conf, then
+  identree enroll --token-file FILE
+  systemctl daemon-reload && systemctl enable --now identree-agent
+  identree status
+  identree setup --pam sudo,sudo-i,sshd'
+fi

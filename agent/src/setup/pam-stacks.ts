@@ -1,0 +1,43 @@
+/** The PAM services that identree can decide for. */
+export const SERVICES = ['sudo', 'sudo-i', 'sshd'] as const;
+export type Service = (typeof SERVICES)[number];
+
+export const STAGE = '/usr/lib/identree/identree-pam';
+
+/**
+ * The lines of a service. How they work, in the words of pam.conf(5):
+ *
+ * - `pam_permit` stands first, because pam_exec answers PAM_IGNORE to pam_setcred and sshd drops a session whose
+ *   setcred nobody answered. It is `required`, so alone it decides nothing: the lines below it still have to.
+ * - the stage is `success=done`: after its yes the rest of the file, with the password, is not asked.
+ * - `pam_deny` ends everything else, as a failed authentication that sudo words decently.
+ *
+ * Any of these lines may get lost without the file becoming an open door: without the stage `pam_deny` denies, without
+ * that too the file's own lines ask for the password again.
+ */
+export function stackLines(service: Service): string[] {
+  const permit = 'auth required pam_permit.so';
+  const deny = 'auth requisite pam_deny.so';
+  if (service === 'sshd') {
+    return [
+      permit,
+      `auth requisite pam_exec.so quiet seteuid stdout ${STAGE} ssh-begin`,
+      `auth [success=done default=ignore] pam_exec.so quiet seteuid expose_authtok ${STAGE} ssh-wait`,
+      deny,
+    ];
+  }
+  return [permit, `auth [success=done default=ignore] pam_exec.so quiet seteuid stdout ${STAGE} sudo`, deny];
+}
+
+/** sudo's own ticket would let commands through unseen, and its retries would make three requests of one denial. */
+export const SUDOERS_TEXT = `# Managed by identree; removed by: identree setup --undo
+Defaults timestamp_timeout=0, passwd_tries=1
+`;
+
+/** Only what the two stages need. Logins with a key alone do not pass PAM's auth stack; see docs for AuthenticationMethods. */
+export const SSHD_TEXT = `# Managed by identree; removed by: identree setup --undo
+# Users who sign in with a key are asked for an approval too with:
+#   AuthenticationMethods publickey,keyboard-interactive:pam
+KbdInteractiveAuthentication yes
+UsePAM yes
+`;

@@ -1,0 +1,83 @@
+import { withBlock, withoutBlock } from './marked-block.ts';
+import { type Service, SSHD_TEXT, SUDOERS_TEXT, stackLines } from './pam-stacks.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** One file that changes. Paths are as on the host, without the prefix of a test tree. */
+export interface Change {
+  path: string;
+  before: Snapshot | null;
+  after: Snapshot | null;
+}
+
+export const SUDOERS_FILE = '/etc/sudoers.d/identree';
+export const SSHD_FILE = '/etc/ssh/sshd_config.d/50-identree.conf';
+export const pamFile = (service: Service): string => `/etc/pam.d/${service}`;
+
+/** Every file that setup may touch for these services. */
+export function touchedFiles(services: readonly Service[]): string[] {
+  const sudo = services.some((service) => service !== 'sshd');
+  return [...(sudo ? [SUDOERS_FILE] : []), ...(services.includes('sshd') ? [SSHD_FILE] : []), ...services.map(pamFile)];
+}
+
+const ROOT_FILE = (text: string, mode: number): Snapshot => ({ text, mode, uid: 0, gid: 0 });
+
+/**
+ * What to change so that identree decides for the services. Settings come first and PAM last, so that the gate is
+ * switched when everything it needs is in place. A service without a file is left out.
+ *
+ * @param owner of new files; root on a host.
+ */
+export function planSetup(
+  services: readonly Service[],
+  files: ReadonlyMap<string, Snapshot | null>,
+  owner: { uid: number; gid: number } = { uid: 0, gid: 0 },
+): { changes: Change[]; missing: Service[] } {
+  const present = services.filter((service) => files.get(pamFile(service)) != null);
+  const wanted = new Map<string, Snapshot>();
+  if (present.some((service) => service !== 'sshd'))
+    wanted.set(SUDOERS_FILE, { ...ROOT_FILE(SUDOERS_TEXT, 0o440), ...owner });
+  if (present.includes('sshd')) wanted.set(SSHD_FILE, { ...ROOT_FILE(SSHD_TEXT, 0o644), ...owner });
+  for (const service of present) {
+    const before = files.get(pamFile(service))!;
+    wanted.set(pamFile(service), { ...before, text: withBlock(before.text, stackLines(service)) });
+  }
+  const changes = [...wanted].map(([path, after]) => ({ path, before: files.get(path) ?? null, after }));
+  return {
+    changes: changes.filter(({ before, after }) => before?.text !== after.text || before.mode !== after.mode),
+    missing: services.filter((service) => !present.includes(service)),
+  };
+}
+
+/**
+ * What to change to undo: a file that only has our block more than its original becomes the original, mode and owner
+ * included; one that was edited since loses the block and keeps the edits. PAM first: the gate goes before its settings.
+ */
+export function planUndo(
+  originals: ReadonlyMap<string, Snapshot | null>,
+  files: ReadonlyMap<string, Snapshot | null>,
+): { changes: Change[]; edited: string[] } {
+  const changes: Change[] = [];
+  const edited: string[] = [];
+  const paths = [...originals.keys()].sort(
+    (a, b) => Number(b.startsWith('/etc/pam.d/')) - Number(a.startsWith('/etc/pam.d/')),
+  );
+  for (const path of paths) {
+    const original = originals.get(path) ?? null;
+    const before = files.get(path) ?? null;
+    if (before === null && path.startsWith('/etc/pam.d/')) {
+      // Removed by somebody since, the whole service perhaps. Its return is not ours to decide.
+      edited.push(path);
+      continue;
+    }
+    let after = original;
+    if (before !== null && path.startsWith('/etc/pam.d/')) {
+      const bare = withoutBlock(before.text);
+      if (original === null || bare !== original.text) {
+        edited.push(path);
+        after = { ...before, text: bare };
+      }
+    }
+    if (JSON.stringify(before) !== JSON.stringify(after)) changes.push({ path, before, after });
+  }
+  return { changes, edited };
+}
