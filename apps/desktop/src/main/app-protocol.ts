@@ -1,7 +1,6 @@
 import { readConsoleRequest } from './api-paths.ts';
 import { contentSecurityPolicy, type ShellPage } from './csp.ts';
 import type { createForwarder } from './forward.ts';
-import { refusal } from './forward.ts';
 import type { ShellFile } from './page-files.ts';
 import type { RandomBytes } from './pkce.ts';
 
@@ -25,13 +24,13 @@ export function createConsoleHandler(deps: {
       case 'file':
         return page('console', deps.files(read.path) ?? route(deps.files, read.path), deps.random);
       case 'events':
-        return deps.forwarder.forward({ ...transfer(request), target: read.target, stream: true, batch: null });
+        return deps.forwarder.forward({ ...transfer(request), target: read.target, stream: true, names: [] });
       case 'procedures':
         return deps.forwarder.forward({
           ...transfer(request),
           target: read.target,
           stream: read.stream,
-          batch: read.names.length,
+          names: read.names,
         });
     }
   };
@@ -53,7 +52,7 @@ export function onlyFor(kind: ShellPage, handler: Handler): Handler {
     try {
       return await handler(request);
     } catch {
-      return refusal('internal', null);
+      return empty(500);
     }
   };
 }

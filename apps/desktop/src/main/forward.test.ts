@@ -11,7 +11,7 @@ const SECRET = 'secret-of-the-desktop-session-0123456789';
 async function setUp(t: TestContext, answer?: (request: Seen, response: ServerResponse) => void) {
   const server = await startFakeServer(answer);
   t.after(() => server.close());
-  const ended: Credential[] = [];
+  const ended: (Credential | null)[] = [];
   const state: { credential: Credential | null } = {
     credential: { origin: server.origin, secret: SECRET, expiresAt: Number.MAX_SAFE_INTEGER },
   };
@@ -33,7 +33,7 @@ function ask(
     method: 'GET',
     target: '/trpc/challenges.inbox',
     stream: false,
-    batch: 1,
+    names: ['challenges.inbox'],
     signal: new AbortController().signal,
     ...rest,
     headers: new Headers(headers),
@@ -106,10 +106,7 @@ test('nobody is signed in: nothing is sent', async (t) => {
   state.credential = null;
   const answer = await forward(ask());
   assert.equal(answer.status, 401);
-  assert.equal(
-    ((await answer.json()) as { error: { data: { reason: string } } }[])[0]?.error.data.reason,
-    'not_signed_in',
-  );
+  assert.equal(((await answer.json()) as { error: { data: { reason: string } } }).error.data.reason, 'not_signed_in');
   assert.equal(server.seen.length, 0);
 });
 
@@ -123,7 +120,7 @@ for (const status of [301, 302, 303, 307, 308]) {
         .end('{}');
     });
     const answer = await forward(ask());
-    assert.equal(answer.status, 503);
+    assert.equal(answer.type, 'error');
     assert.equal(answer.headers.get('location'), null);
     assert.equal(other.seen.length, 0);
   });
@@ -143,8 +140,8 @@ for (const type of [
       response.writeHead(200, type === '' ? {} : { 'content-type': type }).end('<script>alert(1)</script>');
     });
     const answer = await forward(ask());
-    assert.equal(answer.status, 503);
-    assert.doesNotMatch(await answer.text(), /script/);
+    assert.equal(answer.type, 'error');
+    assert.equal(await answer.text(), '');
   });
 }
 
@@ -152,7 +149,7 @@ test('an event stream where none was asked for is refused', async (t) => {
   const { forward } = await setUp(t, (_request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: x\n\n');
   });
-  assert.equal((await forward(ask())).status, 503);
+  assert.equal((await forward(ask())).type, 'error');
 });
 
 test('bodies: JSON only, bounded', async (t) => {
@@ -177,25 +174,49 @@ test('an answer without end is cut off', async (t) => {
     response.on('drain', more);
     more();
   });
-  assert.equal((await forward(ask())).status, 503);
+  assert.equal((await forward(ask())).type, 'error');
 });
 
-test('the server is down: a refusal in the shape that the console knows', async (t) => {
-  const { server, forward } = await setUp(t);
+test('the server is down: a failed connection, as in a browser', async (t) => {
+  const { server, forward, ended } = await setUp(t);
   await server.close();
-  const answer = await forward(ask({ batch: 2 }));
-  assert.equal(answer.status, 503);
-  const body = (await answer.json()) as { error: { data: { reason: string } } }[];
+  assert.equal((await forward(ask())).type, 'error');
+  assert.deepEqual(ended, [], 'an outage signs nobody out');
+});
+
+test('refusals of the shell have the shape that the console reads from the server', async (t) => {
+  const { state, forward } = await setUp(t);
+  state.credential = null;
+  const reasons = async (changes: Parameters<typeof ask>[0]) => (await forward(ask(changes))).json();
+  const names = ['me.get', 'challenges.inbox'];
+  const single = (await reasons({})) as { error: { message: string; data: { reason: string } } };
+  assert.equal(single.error.data.reason, 'not_signed_in');
+  const batch = (await reasons({ names, target: '/trpc/me.get,challenges.inbox?batch=1' })) as (typeof single)[];
   assert.deepEqual(
-    body.map((one) => one.error.data.reason),
-    ['unavailable', 'unavailable'],
+    batch.map((one) => one.error.data.reason),
+    ['not_signed_in', 'not_signed_in'],
   );
+  const plain = (await reasons({ names: [], target: '/api/events' })) as { error: { code: string } };
+  assert.equal(plain.error.code, 'not_signed_in');
 });
 
 test('a session that the server no longer knows is reported with the credential that was used', async (t) => {
   const { ended, forward } = await setUp(t, (_request, response) => json(response, 401, { error: {} }));
   assert.equal((await forward(ask())).status, 401);
   assert.equal(ended[0]?.secret, SECRET);
+});
+
+test('so is one that me.get no longer knows, and only then', async (t) => {
+  let data: unknown = { username: 'alice' };
+  const { ended, forward } = await setUp(t, (_request, response) => json(response, 200, { result: { data } }));
+  const me = () => forward(ask({ names: ['me.get'], target: '/trpc/me.get' }));
+  await me();
+  assert.equal(ended.length, 0);
+  data = null;
+  await forward(ask());
+  assert.equal(ended.length, 0, 'null is an answer of other procedures');
+  await me();
+  assert.equal(ended.length, 1);
 });
 
 test('live updates pass as they come, and end on the server when the page stops listening', async (t) => {
@@ -206,7 +227,7 @@ test('live updates pass as they come, and end on the server when the page stops 
     response.write('id: 1\ndata: one\n\n');
   });
   const answer = await forward(
-    ask({ target: '/api/events', stream: true, batch: null, headers: { 'last-event-id': '0' } }),
+    ask({ target: '/api/events', stream: true, names: [], headers: { 'last-event-id': '0' } }),
   );
   assert.equal(answer.headers.get('content-type'), 'text/event-stream; charset=utf-8');
   assert.equal(server.seen[0]?.headers['last-event-id'], '0');
@@ -225,7 +246,7 @@ test('a stream that breaks is an error for the page, not an end', async (t) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write('data: one\n\n', () => setTimeout(() => response.destroy(), 20));
   });
-  const answer = await forward(ask({ target: '/api/events', stream: true, batch: null }));
+  const answer = await forward(ask({ target: '/api/events', stream: true, names: [] }));
   await assert.rejects(answer.text());
 });
 
@@ -237,7 +258,7 @@ test('streams are bounded, and all end when the person signs out', async (t) => 
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: x\n\n');
   });
   const answers = [];
-  for (let i = 0; i < 7; i++) answers.push(await forward(ask({ target: '/api/events', stream: true, batch: null })));
+  for (let i = 0; i < 7; i++) answers.push(await forward(ask({ target: '/api/events', stream: true, names: [] })));
   const settle = async (count: number) => {
     for (let i = 0; i < 200 && open.size !== count; i++) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.equal(open.size, count);

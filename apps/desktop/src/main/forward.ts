@@ -29,14 +29,17 @@ export interface ForwardRequest {
   headers: Headers;
   body: ReadableStream<Uint8Array> | null;
   signal: AbortSignal;
-  /** How many procedures are asked: refusals made here take the same shape as the server's. */
-  batch: number | null;
+  /** The procedures that are asked; empty for the plain event stream. */
+  names: readonly string[];
 }
 
-/** The server no longer knows the credential that was sent. */
-export type OnSessionEnded = (credential: Credential) => void;
+/** The server no longer knows the credential that was sent, or (null) there is none any more. */
+export type OnSessionEnded = (used: Credential | null) => void;
 
-/** Carries an allowed request of the console to the server of the profile, with the credential attached. */
+/**
+ * Carries an allowed request of the console to the server of the profile, with the credential attached. When the
+ * server does not answer, or what answers is not it, the console sees a failed connection, as it would in a browser.
+ */
 export function createForwarder(deps: {
   http: HttpPort;
   origin: string;
@@ -48,15 +51,18 @@ export function createForwarder(deps: {
 
   async function forward(request: ForwardRequest): Promise<Response> {
     const credential = deps.credential();
-    if (!credential) return refusal('not_signed_in', request.batch);
+    if (!credential) {
+      deps.onSessionEnded(null);
+      return refusal('not_signed_in', request);
+    }
     if (request.method === 'POST' && request.headers.get('content-type')?.split(';')[0] !== 'application/json') {
-      return refusal('wrong_content_type', request.batch);
+      return refusal('wrong_content_type', request);
     }
     let body: string | undefined;
     try {
       if (request.method === 'POST') body = (await readBounded(request, REQUEST_LIMIT)).toString('utf8');
     } catch (error) {
-      return refusal(error instanceof BodyTooLarge ? 'body_too_large' : 'bad_request', request.batch);
+      return refusal(error instanceof BodyTooLarge ? 'body_too_large' : 'bad_request', request);
     }
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), ANSWER_TIMEOUT_MS);
@@ -76,7 +82,7 @@ export function createForwarder(deps: {
       return await check(answer, request, credential, stop, timer);
     } catch {
       stop.abort();
-      return refusal('unavailable', request.batch);
+      return Response.error();
     } finally {
       clearTimeout(timer);
     }
@@ -98,7 +104,7 @@ export function createForwarder(deps: {
       (!isStream && type !== 'application/json')
     ) {
       stop.abort();
-      return refusal('unavailable', request.batch);
+      return Response.error();
     }
     const headers = {
       ...pick(answer.headers, ANSWER_HEADERS),
@@ -111,7 +117,7 @@ export function createForwarder(deps: {
       return new Response(follow(answer.body, stop), { status: 200, headers });
     }
     const bytes = await readBounded(answer, ANSWER_LIMIT);
-    if (answer.status === 401) deps.onSessionEnded(credential);
+    if (saysSignedOut(answer.status, request.names, bytes)) deps.onSessionEnded(credential);
     return new Response(Uint8Array.from(bytes), { status: answer.status, headers });
   }
 
@@ -163,10 +169,27 @@ function pick(headers: Headers, names: readonly string[]): Record<string, string
   return kept;
 }
 
+/** Does the answer say that nobody is signed in? `me.get` says so without an error, as null. */
+function saysSignedOut(status: number, names: readonly string[], body: Buffer): boolean {
+  if (status === 401) return true;
+  if (status !== 200 || names.length !== 1 || names[0] !== 'me.get') return false;
+  try {
+    return (JSON.parse(body.toString('utf8')) as { result?: { data?: unknown } }).result?.data === null;
+  } catch {
+    return false;
+  }
+}
+
 /** A refusal made by the shell, in the shape that the console reads from the server: tRPC's for procedures, else plain. */
-export function refusal(code: ErrorCode, batch: number | null): Response {
+export function refusal(code: ErrorCode, request: { names: readonly string[]; target: string }): Response {
   const [status, message] = ERRORS[code];
-  const error = { message, code: -32603, data: { code: 'CLIENT_CLOSED_REQUEST', httpStatus: status, reason: code } };
-  const body = batch === null ? { error: { code, message } } : Array.from({ length: batch }, () => ({ error }));
+  const error = { message, code: -32603, data: { code: 'FORBIDDEN', httpStatus: status, reason: code } };
+  const isBatch = /[?&]batch=1(&|$)/.test(request.target);
+  const body =
+    request.names.length === 0
+      ? { error: { code, message } }
+      : isBatch
+        ? request.names.map(() => ({ error }))
+        : { error };
   return Response.json(body, { status, headers: { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } });
 }

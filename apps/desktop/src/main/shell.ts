@@ -3,7 +3,7 @@ import { userCode } from '#shared/names.ts';
 import { CHANNELS } from '../channels.ts';
 import type { SetupState, SignInNotice } from '../setup-state.ts';
 import { createConsoleHandler, createSetupHandler, onlyFor } from './app-protocol.ts';
-import type { CredentialStore } from './credential-store.ts';
+import type { Credential, CredentialStore } from './credential-store.ts';
 import type { DeepLink } from './deep-link.ts';
 import { createForwarder } from './forward.ts';
 import { answerMessages, message } from './ipc.ts';
@@ -57,6 +57,7 @@ export function createShell(deps: {
   let bounds: Bounds | null = null;
   let setup: SetupState = { step: 'server', origin: null, problem: null };
   let attempt: SignInAttempt | null = null;
+  let signingIn = false;
   let waitingLink: DeepLink | null = null;
   let listening = false;
   let openedAt = Number.NEGATIVE_INFINITY;
@@ -104,10 +105,12 @@ export function createShell(deps: {
       credential: () => credentials.get(origin),
       userAgent: `identree-desktop/${deps.version} (${deps.platform})`,
       onSessionEnded: (used) => {
+        const known = credentials.get(origin);
         // An answer to an older credential says nothing about the one in use now.
-        if (credentials.get(origin)?.secret === used.secret || credentials.get(origin) === null) {
-          void credentials.clear().then(() => showSignIn('session_ended'));
-        }
+        if (known && known.secret !== used?.secret) return;
+        void credentials.clear().then(() => {
+          if (current?.kind === 'console') return showSignIn('session_ended');
+        });
       },
     });
     const handler = createConsoleHandler({ files: deps.files.console, forwarder, random: deps.random });
@@ -123,24 +126,32 @@ export function createShell(deps: {
   }
 
   async function signIn(): Promise<void> {
-    if (!profile || attempt) return;
-    const target = profile;
+    if (!profile || signingIn) return;
+    const { origin } = profile;
+    signingIn = true;
     try {
-      attempt = await startSignIn(target.origin);
+      attempt = await startSignIn(origin);
+      const { compareCode, done } = attempt;
+      const keychain = await ports.secrets.available().catch(() => false);
+      showSetup({ step: 'waiting', origin, compareCode, keychain });
+      const result = await done;
+      // Window closed, or another server asked for meanwhile: this sign-in has no place any more.
+      const isWanted = current && setup.step === 'waiting' && setup.compareCode === compareCode;
+      if (!result.ok) {
+        if (isWanted) await showSignIn(result.problem === 'cancelled' ? null : result.problem);
+        return;
+      }
+      const credential = { origin, secret: result.credential, expiresAt: result.expiresAt };
+      if (!isWanted) return await revoke(credential);
+      await credentials.set(credential);
+      showConsole({ origin });
+      current?.window.focus();
     } catch {
-      return showSignIn('listener_failed');
+      await showSignIn('listener_failed');
+    } finally {
+      attempt = null;
+      signingIn = false;
     }
-    const keychain = await ports.secrets.available().catch(() => false);
-    const mine = attempt;
-    showSetup({ step: 'waiting', origin: target.origin, compareCode: mine.compareCode, keychain });
-    const result = await mine.done;
-    attempt = null;
-    // Window closed, or another server chosen meanwhile: this sign-in has no place any more.
-    if (!current || profile !== target) return;
-    if (!result.ok) return showSignIn(result.problem);
-    await credentials.set({ origin: target.origin, secret: result.credential, expiresAt: result.expiresAt });
-    showConsole(target);
-    current.window.focus();
   }
 
   async function saveServer(typed: string): Promise<void> {
@@ -155,11 +166,8 @@ export function createShell(deps: {
     await showSignIn(null);
   }
 
-  /** The server forgets the session too; when it cannot be asked, this computer at least does. */
-  async function revoke(): Promise<void> {
-    const credential = profile && credentials.get(profile.origin);
-    await credentials.clear();
-    if (!credential) return;
+  /** Has the server forget the session. When it cannot be asked, the session ends there by its own age. */
+  async function revoke(credential: Credential): Promise<void> {
     await ports.http
       .fetch(`${credential.origin}/trpc/sessions.signOut`, {
         method: 'POST',
@@ -170,15 +178,22 @@ export function createShell(deps: {
       .catch(() => null);
   }
 
+  async function forget(): Promise<void> {
+    const credential = profile && credentials.get(profile.origin);
+    // This computer first: it has to hold even when the server does not answer.
+    await credentials.clear();
+    if (credential) await revoke(credential);
+  }
+
   async function signOut(): Promise<void> {
     if (current?.kind !== 'console') return;
-    await revoke();
+    await forget();
     await showSignIn('signed_out');
   }
 
   async function changeServer(): Promise<void> {
     attempt?.cancel();
-    if (current?.kind === 'console') await revoke();
+    if (current?.kind === 'console') await forget();
     showSetup({ step: 'server', origin: profile?.origin ?? null, problem: null });
   }
 

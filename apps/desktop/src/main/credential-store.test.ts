@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { createCredentialStore } from './credential-store.ts';
+import { fakeSecrets } from './testing/fake-ports.ts';
+
+const ORIGIN = 'https://identree.example.com';
+const CREDENTIAL = { origin: ORIGIN, secret: 'credential-that-must-not-leak-0123456789', expiresAt: 2_000 };
+
+function setUp(t: TestContext, secrets = fakeSecrets()) {
+  const folder = mkdtempSync(join(tmpdir(), 'identree-credential-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const clock = { at: 1_000, now: () => clock.at };
+  const open = () => createCredentialStore({ folder, secrets, clock });
+  const onDisk = () =>
+    readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name), 'latin1'))
+      .join('');
+  return { folder, clock, secrets, open, onDisk };
+}
+
+test('with a keychain the credential outlives the process, encrypted, for this user alone', async (t) => {
+  const { folder, open, onDisk } = setUp(t);
+  assert.equal(await open().set(CREDENTIAL), 'keychain');
+  assert.ok(!onDisk().includes(CREDENTIAL.secret));
+  assert.ok(!onDisk().includes(Buffer.from(CREDENTIAL.secret).toString('base64').slice(0, 20)));
+  assert.equal(statSync(join(folder, 'credential.json')).mode & 0o777, 0o600);
+  const later = open();
+  assert.equal(later.get(ORIGIN), null, 'nothing before it is read');
+  await later.load();
+  assert.deepEqual(later.get(ORIGIN), CREDENTIAL);
+});
+
+for (const [what, secrets] of [
+  ['no keychain', fakeSecrets({ available: false })],
+  ['a keychain that refuses', fakeSecrets({ fails: true })],
+] as const) {
+  test(`${what}: memory only, nothing on disk`, async (t) => {
+    const { open, onDisk } = setUp(t, secrets);
+    const store = open();
+    assert.equal(await store.set(CREDENTIAL), 'memory');
+    assert.deepEqual(store.get(ORIGIN), CREDENTIAL);
+    assert.equal(onDisk(), '');
+    const later = open();
+    await later.load();
+    assert.equal(later.get(ORIGIN), null);
+  });
+}
+
+test('a keychain that goes away leaves no older credential behind', async (t) => {
+  const secrets = fakeSecrets();
+  const { open, onDisk } = setUp(t, secrets);
+  const store = open();
+  await store.set(CREDENTIAL);
+  secrets.setAvailable(false);
+  await store.set({ ...CREDENTIAL, secret: 'another-credential-0123456789' });
+  assert.equal(onDisk(), '');
+});
+
+test('the credential is given for its own server only', async (t) => {
+  const { open } = setUp(t);
+  const store = open();
+  await store.set(CREDENTIAL);
+  for (const origin of ['https://evil.example', `${ORIGIN}:8443`, `${ORIGIN}.`, 'http://identree.example.com', '']) {
+    assert.equal(store.get(origin), null, origin);
+  }
+});
+
+test('an expired credential is none', async (t) => {
+  const { clock, open } = setUp(t);
+  const store = open();
+  await store.set(CREDENTIAL);
+  clock.at = 1_999;
+  assert.deepEqual(store.get(ORIGIN), CREDENTIAL);
+  clock.at = 2_000;
+  assert.equal(store.get(ORIGIN), null);
+});
+
+test('cleared means gone, here and on disk', async (t) => {
+  const { open, onDisk } = setUp(t);
+  const store = open();
+  await store.set(CREDENTIAL);
+  await store.clear();
+  assert.equal(store.get(ORIGIN), null);
+  assert.equal(onDisk(), '');
+});
+
+test('what cannot be decrypted or understood counts as nothing', async (t) => {
+  const { folder, open } = setUp(t);
+  for (const text of [
+    '',
+    '{',
+    '[]',
+    '{"v":1}',
+    '{"v":2,"sealed":"AAAA"}',
+    '{"v":1,"sealed":"AAAA"}',
+    'x'.repeat(100_000),
+  ]) {
+    writeFileSync(join(folder, 'credential.json'), text);
+    const store = open();
+    await store.load();
+    assert.equal(store.get(ORIGIN), null, text.slice(0, 30));
+  }
+});

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { z } from 'zod';
+import { createJsonFile } from './json-file.ts';
+import { boundsFile, partitionOf, profileFile } from './profile.ts';
+
+function folderOf(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'identree-json-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+test('what is written is read, readable by its owner alone, and nothing else stays', async (t) => {
+  const folder = folderOf(t);
+  const file = createJsonFile(join(folder, 'a.json'), z.object({ n: z.number() }));
+  assert.equal(await file.read(), null);
+  await file.write({ n: 1 });
+  await file.write({ n: 2 });
+  assert.deepEqual(await file.read(), { n: 2 });
+  assert.deepEqual(readdirSync(folder), ['a.json']);
+  assert.equal(statSync(join(folder, 'a.json')).mode & 0o777, 0o600);
+  await file.remove();
+  await file.remove();
+  assert.equal(await file.read(), null);
+});
+
+test('writes at the same time: the last one called stays, and it is whole', async (t) => {
+  const folder = folderOf(t);
+  const file = createJsonFile(join(folder, 'a.json'), z.object({ n: z.number(), pad: z.string() }));
+  await Promise.all(Array.from({ length: 20 }, (_, n) => file.write({ n, pad: 'x'.repeat(1000) })));
+  assert.equal((await file.read())?.n, 19);
+});
+
+test('a write that fails leaves the old text', async (t) => {
+  const folder = folderOf(t);
+  const file = createJsonFile(join(folder, 'a.json'), z.object({ n: z.number() }));
+  await file.write({ n: 1 });
+  mkdirSync(join(folder, 'a.json.new'));
+  await assert.rejects(file.write({ n: 2 }));
+  assert.deepEqual(await file.read(), { n: 1 });
+  rmSync(join(folder, 'a.json.new'), { recursive: true });
+  await file.write({ n: 3 });
+  assert.deepEqual(await file.read(), { n: 3 });
+});
+
+test('a profile that was edited is read like typed text: anything but a canonical safe origin is none', async (t) => {
+  const folder = folderOf(t);
+  const file = profileFile(folder);
+  await file.write({ v: 1, origin: 'https://identree.example.com' });
+  assert.equal((await file.read())?.origin, 'https://identree.example.com');
+  for (const origin of [
+    'http://identree.example.com',
+    'https://identree.example.com/',
+    'https://IDENTREE.example.com',
+    'https://a@identree.example.com',
+    'file:///etc',
+    'app://console',
+    '',
+  ]) {
+    writeFileSync(join(folder, 'profile.json'), JSON.stringify({ v: 1, origin }));
+    assert.equal(await file.read(), null, origin);
+  }
+  writeFileSync(join(folder, 'profile.json'), readFileSync('/dev/null'));
+  assert.equal(await file.read(), null);
+});
+
+test('bounds that no screen can show are none', async (t) => {
+  const folder = folderOf(t);
+  const file = boundsFile(folder);
+  await file.write({ v: 1, x: -50, y: 10, width: 900, height: 700 });
+  assert.deepEqual(await file.read(), { v: 1, x: -50, y: 10, width: 900, height: 700 });
+  for (const bounds of [{ width: 1, height: 1 }, { width: 1e9, height: 700 }, { width: 900.5, height: 700 }, {}]) {
+    writeFileSync(join(folder, 'window.json'), JSON.stringify({ v: 1, ...bounds }));
+    assert.equal(await file.read(), null);
+  }
+});
+
+test('each server has storage of its own, and its name gives nothing away', () => {
+  const a = partitionOf({ origin: 'https://a.example.com' });
+  assert.notEqual(a, partitionOf({ origin: 'https://b.example.com' }));
+  assert.match(a, /^persist:server-[0-9a-f]{32}$/);
+});

@@ -1,0 +1,115 @@
+import type {
+  HttpPort,
+  IpcPort,
+  IpcSender,
+  OpenerPort,
+  SecretsPort,
+  ShellPorts,
+  ShellWindow,
+  WindowSpec,
+} from '../ports.ts';
+import { nodeHttp } from './fake-server.ts';
+
+/** A keychain that turns bytes around: enough to see whether something went through it. */
+export function fakeSecrets(options: { available?: boolean; fails?: boolean } = {}) {
+  let available = options.available ?? true;
+  const flip = (data: Buffer) => Buffer.from(data.map((byte) => byte ^ 0x5a));
+  const secrets: SecretsPort & { setAvailable(now: boolean): void } = {
+    setAvailable(now) {
+      available = now;
+    },
+    available: async () => available,
+    async encrypt(text) {
+      if (options.fails) throw new Error('the keychain is locked');
+      return flip(Buffer.from(`sealed${text}`));
+    },
+    async decrypt(data) {
+      const text = flip(data).toString('utf8');
+      if (!text.startsWith('sealed')) throw new Error('not sealed here');
+      return text.slice('sealed'.length);
+    },
+  };
+  return secrets;
+}
+
+export interface FakeWindow extends ShellWindow {
+  spec: WindowSpec;
+  sent: { channel: string; payload: unknown }[];
+  isOpen: boolean;
+  focused: number;
+  /** The person closes it. */
+  userCloses(): void;
+  move(bounds: { x: number; y: number; width: number; height: number }): void;
+}
+
+/** A desktop without a screen: windows are lists of what happened to them. */
+export function fakePorts(options: { opener?: OpenerPort; http?: HttpPort; secrets?: SecretsPort } = {}) {
+  const windows: FakeWindow[] = [];
+  const handlers = new Map<string, (request: Request) => Promise<Response>>();
+  const listeners = new Map<string, Parameters<IpcPort['handle']>[1]>();
+  const errors: string[] = [];
+  const clock = { at: 1_000_000, now: () => clock.at };
+  const ports: ShellPorts = {
+    windows: {
+      open(spec) {
+        const closed: (() => void)[] = [];
+        const moved: ((bounds: { x: number; y: number; width: number; height: number }) => void)[] = [];
+        const end = () => {
+          if (!window.isOpen) return;
+          window.isOpen = false;
+          for (const listener of closed) listener();
+        };
+        const window: FakeWindow = {
+          id: windows.length + 1,
+          spec,
+          sent: [],
+          isOpen: true,
+          focused: 0,
+          focus: () => {
+            window.focused += 1;
+          },
+          close: end,
+          userCloses: end,
+          send: (channel, payload) => void window.sent.push({ channel, payload }),
+          onBounds: (listener) => void moved.push(listener as (typeof moved)[number]),
+          onClosed: (listener) => void closed.push(listener),
+          move: (bounds) => {
+            for (const listener of moved) listener(bounds);
+          },
+        };
+        windows.push(window);
+        return window;
+      },
+    },
+    protocol: { serve: (partition, handler) => void handlers.set(partition, handler) },
+    ipc: { handle: (channel, listener) => void listeners.set(channel, listener) },
+    opener: options.opener ?? { open: async () => true },
+    secrets: options.secrets ?? fakeSecrets(),
+    http: options.http ?? nodeHttp,
+    notifier: { error: (title) => void errors.push(title) },
+    clock,
+  };
+  const current = () => {
+    const open = windows.filter((window) => window.isOpen);
+    if (open.length !== 1) throw new Error(`${open.length} windows are open`);
+    return open[0]!;
+  };
+  return {
+    ports,
+    windows,
+    errors,
+    clock,
+    current,
+    /** A message of the page that is open, as its preload would send it. */
+    send(channel: string, ...args: unknown[]) {
+      const { id, spec } = current();
+      const sender: IpcSender = { windowId: id, frame: { url: `app://${spec.kind}/`, isMain: true } };
+      return listeners.get(channel)!(sender, args);
+    },
+    /** A request of the page that is open. */
+    fetch(path: string, init: RequestInit = {}) {
+      const { spec } = current();
+      return handlers.get(spec.partition)!(new Request(`app://${spec.kind}${path}`, init));
+    },
+  };
+}
