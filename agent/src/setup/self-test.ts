@@ -64,7 +64,8 @@ export async function selfTest(services: readonly Service[], deps: SelfTestDeps)
   for (const name of ['pam_exec.so', 'pam_deny.so', 'pam_permit.so']) {
     if (!(await hasModule(deps.root, name))) problems.push(`The PAM module ${name} is not installed.`);
   }
-  if (services.some((service) => service !== 'sshd')) problems.push(await includeProblem(deps.root), await checkSudoers(deps.run));
+  if (services.some((service) => service !== 'sshd'))
+    problems.push(await includeProblem(deps.root), await checkSudoers(deps.run));
   if (services.includes('sshd')) problems.push(await checkSshd(deps.run));
   return problems.filter((problem) => problem !== null);
 }
