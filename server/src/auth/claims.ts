@@ -7,7 +7,7 @@ const line = z.string().max(1024);
 
 const claims = z.object({
   sub: z.string().min(1).max(255),
-  preferred_username: z.unknown(),
+  preferred_username: z.unknown().optional(),
   name: line.optional().catch(undefined),
   email: line.optional().catch(undefined),
   // One provider sends a list, another a single text. Anything else means that nobody knows the groups.

@@ -7,6 +7,11 @@ import type { ExchangeResult, IdentityProvider } from './identity-provider.ts';
 
 const SCOPE = 'openid profile email groups';
 const TIMEOUT_SECONDS = 15;
+/**
+ * Asked for with every sign-in, seconds: a provider that is given a `max_age` has to say when the person signed in
+ * (OpenID Connect Core 2). 30 days, so that it does not ask them more often because of us.
+ */
+const PLAIN_MAX_AGE = 30 * 24 * 60 * 60;
 /** How far the provider's clock may be behind ours, seconds. */
 const CLOCK_TOLERANCE = 10;
 /** A failed discovery is not tried again sooner than this, so that a dead provider does not delay every request. */
@@ -111,7 +116,7 @@ export function createOidc(deps: {
         nonce,
         code_challenge: await oidc.calculatePKCECodeChallenge(codeVerifier),
         code_challenge_method: 'S256',
-        ...(fresh ? { prompt: 'login', max_age: '0' } : {}),
+        ...(fresh ? { prompt: 'login', max_age: '0' } : { max_age: String(PLAIN_MAX_AGE) }),
       });
     },
 

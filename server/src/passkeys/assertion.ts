@@ -1,25 +1,13 @@
 import { type AuthenticationResponseJSON, verifyAuthenticationResponse } from '@simplewebauthn/server';
 import { z } from 'zod';
-import { base64url } from '#shared/names.ts';
 import { verifyAssertion } from '#shared/webauthn-assertion.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { PasskeysTable } from '../db/schema.ts';
+import { type AssertionResponse, assertionResponse } from './assertion-response.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { lockPasskey, notePasskeyUse } from './store.ts';
 
-/** `AuthenticationResponseJSON` of WebAuthn Level 3 as browsers give it; what is not needed is dropped. */
-export const assertionResponse = z.object({
-  id: base64url.min(1).max(1400),
-  rawId: base64url.min(1).max(1400),
-  type: z.literal('public-key'),
-  response: z.object({
-    clientDataJSON: base64url.max(4096),
-    authenticatorData: base64url.max(2048),
-    signature: base64url.max(2048),
-    userHandle: base64url.max(100).nullish(),
-  }),
-});
-export type AssertionResponse = z.infer<typeof assertionResponse>;
+export { type AssertionResponse, assertionResponse };
 
 const clientData = z.object({ challenge: z.string().min(1).max(200) });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { base64url } from '#shared/names.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
-import { assertionResponse } from './assertion.ts';
+import { assertionResponse } from './assertion-response.ts';
 import { passkeyName } from './passkey.ts';
 import { type Passkeys, registrationResponse } from './service.ts';
 

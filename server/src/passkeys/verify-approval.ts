@@ -8,7 +8,8 @@ import {
 } from '#shared/decision.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type AssertionResponse, checkAssertion } from './assertion.ts';
+import { checkAssertion } from './assertion.ts';
+import type { AssertionResponse } from './assertion-response.ts';
 import { transportsOf } from './passkey.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { passkeysOf } from './store.ts';

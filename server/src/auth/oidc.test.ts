@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { openTestSqlite } from '../db/test-databases.ts';
+import { systemClock } from '../platform/clock.ts';
+import { createOidc, type Fetch } from './oidc.ts';
+import { startTestIdp, type TestIdp, type TestIdpOptions } from './test-idp.ts';
+import { createTestSite, type TestBrowser } from './test-site.ts';
+
+const EXTERNAL = 'http://localhost:8090';
+const silent = { warn() {} };
+
+function oidcFor(
+  idp: Pick<TestIdp, 'issuer' | 'clientId' | 'clientSecret'>,
+  more: { fetch?: Fetch; externalUrl?: string } = {},
+) {
+  const { externalUrl = EXTERNAL, ...rest } = more;
+  const oidc = { issuerUrl: idp.issuer, clientId: idp.clientId, clientSecret: idp.clientSecret };
+  return createOidc({ config: { externalUrl, oidc }, clock: systemClock, log: silent, ...rest });
+}
+
+async function siteWith(t: TestContext, options: TestIdpOptions = {}) {
+  const idp = await startTestIdp(t, options);
+  const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: EXTERNAL, provider: oidcFor(idp) });
+  site.clock.set(Date.now());
+  const atIdp = idp.browser();
+  /** From our sign-in link over the provider back to us; `tamper` is what an attacker does to the address in between. */
+  async function signIn(browser: TestBrowser, query = '', tamper: (url: URL) => void = () => {}) {
+    site.clock.set(Date.now());
+    const begun = await browser.get(`/sessions/login${query}`);
+    const url = new URL(String(begun.headers.location));
+    tamper(url);
+    const back = await atIdp.visit(url);
+    site.clock.set(Date.now());
+    return { back, response: await browser.get(`${back.pathname}${back.search}`), url };
+  }
+  return { idp, site, atIdp, signIn };
+}
+
+const secrets = { state: 'plain.state', nonce: 'nonce', codeVerifier: 'v'.repeat(43) };
+
+test('a person signs in with a real provider: PKCE, state, nonce, groups and role', async (t) => {
+  const { site, signIn, idp } = await siteWith(t);
+  const browser = site.browser();
+  const { response, url } = await signIn(browser, '?return_to=/hosts');
+  assert.equal(response.statusCode, 303, response.body);
+  assert.equal(response.headers.location, '/hosts');
+  assert.equal(url.searchParams.get('code_challenge_method'), 'S256');
+  assert.equal(url.searchParams.get('redirect_uri'), `${EXTERNAL}/callback`);
+  assert.equal(url.searchParams.get('scope'), 'openid profile email groups');
+  assert.ok(url.searchParams.get('state'));
+  assert.ok(url.searchParams.get('nonce'));
+  const me = await browser.me();
+  assert.equal(me?.person.username, 'alice');
+  assert.equal(me?.person.displayName, 'Alice Example');
+  assert.equal(me?.role, 'admin');
+  assert.ok(Math.abs(me.authTime - Date.now()) < 60_000, 'the provider said when');
+  assert.match(String(idp.seen.find(({ path }) => path === '/token')?.authorization), /^Basic /);
+  assert.deepEqual(site.problems, []);
+});
+
+test('a provider that gives claims at the userinfo endpoint only works as well', async (t) => {
+  const { site, signIn, idp } = await siteWith(t, { conform: true });
+  const browser = site.browser();
+  await signIn(browser);
+  assert.equal((await browser.me())?.role, 'admin');
+  assert.ok(idp.seen.some(({ path }) => path === '/me'));
+});
+
+test('a provider that wants the client secret in the body gets it there', async (t) => {
+  const { site, signIn } = await siteWith(t, { authMethod: 'client_secret_post' });
+  const browser = site.browser();
+  assert.equal((await signIn(browser)).response.statusCode, 303);
+});
+
+test('a person without a groups claim has no groups', async (t) => {
+  const { site, signIn } = await siteWith(t, { accounts: { alice: { preferred_username: 'alice' } } });
+  const browser = site.browser();
+  await signIn(browser);
+  const me = await browser.me();
+  assert.equal(me?.role, 'user');
+  assert.equal(me?.person.displayName, 'alice');
+});
+
+for (const [what, username] of [
+  ['has white space', 'alice smith'],
+  ['is an address', 'alice@example.test'],
+  ['is a path', '../alice'],
+  ['begins with a dash', '-alice'],
+  ['is missing', undefined],
+  ['is a list', ['alice']],
+]) {
+  test(`a user name that ${what} is refused`, async (t) => {
+    const { site, signIn } = await siteWith(t, { accounts: { alice: { preferred_username: username, groups: [] } } });
+    const browser = site.browser();
+    assert.equal((await signIn(browser)).response.statusCode, 403);
+    assert.equal(await browser.me(), null);
+    assert.equal((await site.eventsNamed('login_failed'))[0]?.reason, 'username_unusable');
+  });
+}
+
+test('a step-up makes the person type again although the provider knows them, and moves the sign-in time', async (t) => {
+  const { site, signIn, idp } = await siteWith(t);
+  const browser = site.browser();
+  idp.loginTs = Math.floor(Date.now() / 1000) - 3600;
+  await signIn(browser);
+  assert.equal(idp.typed, 1);
+  const before = (await browser.me())!.authTime;
+  assert.ok(Date.now() - before >= 3_599_000);
+  idp.loginTs = null;
+  const { response, url } = await signIn(browser, '?step_up=1&return_to=/passkeys');
+  assert.equal(url.searchParams.get('prompt'), 'login');
+  assert.equal(url.searchParams.get('max_age'), '0');
+  assert.equal(response.headers.location, '/passkeys');
+  assert.equal(idp.typed, 2);
+  assert.ok((await browser.me())!.authTime > before);
+});
+
+test('a step-up that somebody turned into a silent sign-in on the way is refused', async (t) => {
+  const { site, signIn, idp } = await siteWith(t);
+  const browser = site.browser();
+  idp.loginTs = Math.floor(Date.now() / 1000) - 600;
+  await signIn(browser);
+  const before = browser.jar.get(browser.sessionCookie);
+  for (const tamper of [
+    (url: URL) => url.searchParams.delete('prompt'),
+    (url: URL) => {
+      url.searchParams.delete('prompt');
+      url.searchParams.delete('max_age');
+    },
+    (url: URL) => {
+      url.searchParams.delete('prompt');
+      url.searchParams.set('max_age', '86400');
+    },
+  ]) {
+    const { response } = await signIn(browser, '?step_up=1', tamper);
+    if (response.statusCode === 303) assert.ok(idp.typed > 1, 'accepted only when the provider asked');
+    else assert.equal(response.statusCode, 403);
+    idp.typed = 1;
+  }
+  assert.equal(browser.jar.get(browser.sessionCookie), before);
+  assert.equal(
+    (await site.eventsNamed('login_failed')).every(({ reason }) => reason === 'not_fresh'),
+    true,
+  );
+  assert.ok((await site.eventsNamed('login_failed')).length >= 2);
+});
+
+test('a sign-in in the past does not count as fresh, whatever the provider was asked', async (t) => {
+  const { site, signIn, idp } = await siteWith(t);
+  idp.loginTs = Math.floor(Date.now() / 1000) - 300;
+  // oidc-provider itself would ask again for max_age=0; with an old timestamp it answers with it.
+  const { response } = await signIn(site.browser(), '?step_up=1', (url) => url.searchParams.set('max_age', '86400'));
+  assert.equal(response.statusCode, 403);
+});
+
+test('the person’s Cancel at the provider is an ordinary page, not an error of ours', async (t) => {
+  const { site, signIn, idp } = await siteWith(t);
+  idp.person = 'cancel';
+  const { response } = await signIn(site.browser(), '?return_to=/hosts');
+  assert.equal(response.statusCode, 403);
+  assert.match(response.body, /return_to=%2Fhosts/);
+  assert.equal((await site.eventsNamed('login_failed'))[0]?.reason, 'refused_by_provider');
+});
+
+test('an authorization code works once', async (t) => {
+  const { site, idp, atIdp } = await siteWith(t);
+  const oidc = oidcFor(idp);
+  const url = await oidc.authorizationUrl(secrets, { fresh: false });
+  const back = await atIdp.visit(url!);
+  const now = { fresh: false, startedAt: Date.now() };
+  assert.equal((await oidc.exchange(back, secrets, now)).ok, true);
+  const again = await oidc.exchange(back, secrets, now);
+  assert.deepEqual([again.ok, !again.ok && again.problem], [false, 'invalid_answer']);
+  assert.deepEqual(site.problems, []);
+});
+
+for (const [what, change] of [
+  ['another state', { state: 'plain.other' }],
+  ['another nonce', { nonce: 'other' }],
+  ['another code verifier', { codeVerifier: 'w'.repeat(43) }],
+] as const) {
+  test(`an answer to a sign-in with ${what} is refused`, async (t) => {
+    const { idp, atIdp } = await siteWith(t);
+    const oidc = oidcFor(idp);
+    const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+    const result = await oidc.exchange(back, { ...secrets, ...change }, { fresh: false, startedAt: Date.now() });
+    assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'invalid_answer']);
+  });
+}
+
+for (const [what, change] of [
+  ['names another issuer (mix-up)', (url: URL) => url.searchParams.set('iss', 'https://evil.test')],
+  ['names no issuer although the provider always does', (url: URL) => url.searchParams.delete('iss')],
+  ['has lost its code', (url: URL) => url.searchParams.delete('code')],
+  ['has a code of somebody else', (url: URL) => url.searchParams.set('code', 'x'.repeat(43))],
+] as const) {
+  test(`an answer that ${what} is refused`, async (t) => {
+    const { idp, atIdp } = await siteWith(t);
+    const oidc = oidcFor(idp);
+    const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+    change(back);
+    const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+    assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'invalid_answer']);
+  });
+}
+
+test('an ID token of another client, issuer or key is refused', async (t) => {
+  const { idp, atIdp } = await siteWith(t);
+  const oidc = oidcFor(idp);
+  const other = await startTestIdp(t);
+  // The other provider's tokens, handed out under the first one's name.
+  const otherOidc = oidcFor({ ...other });
+  const stolen = await other.browser().visit((await otherOidc.authorizationUrl(secrets, { fresh: false }))!);
+  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  idp.instead = (request, response) => {
+    if (!request.url?.startsWith('/token')) return false;
+    const body = new URLSearchParams({
+      grant_type: 'authorization_code',
+      code: stolen.searchParams.get('code')!,
+      redirect_uri: `${EXTERNAL}/callback`,
+      code_verifier: secrets.codeVerifier,
+    });
+    const authorization = `Basic ${Buffer.from(`${other.clientId}:${encodeURIComponent(other.clientSecret).replaceAll('%20', '+')}`).toString('base64')}`;
+    fetch(`${other.issuer}/token`, { method: 'POST', body, headers: { authorization } })
+      .then(async (answer) => {
+        assert.equal(answer.status, 200);
+        response.writeHead(200, { 'content-type': 'application/json' }).end(await answer.text());
+      })
+      .catch(() => response.destroy());
+    return true;
+  };
+  const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+  assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'invalid_answer']);
+});
+
+test('a redirect at the token endpoint is not followed: our client secret stays where it belongs', async (t) => {
+  const { idp, atIdp } = await siteWith(t);
+  const elsewhere = await startTestIdp(t);
+  const oidc = oidcFor(idp);
+  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  idp.instead = (request, response) => {
+    if (!request.url?.startsWith('/token')) return false;
+    response.writeHead(307, { location: `${elsewhere.issuer}/token` }).end();
+    return true;
+  };
+  const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+  assert.equal(result.ok, false);
+  assert.deepEqual(elsewhere.seen, []);
+});
+
+test('a provider that is down at first is found when it comes up, without a restart', async (t) => {
+  const idp = await startTestIdp(t);
+  let now = Date.now();
+  const oidc = createOidc({
+    config: {
+      externalUrl: EXTERNAL,
+      oidc: { issuerUrl: idp.issuer, clientId: idp.clientId, clientSecret: idp.clientSecret },
+    },
+    clock: { now: () => now },
+    log: silent,
+  });
+  idp.instead = (_request, response) => {
+    response.writeHead(503).end();
+    return true;
+  };
+  assert.equal(await oidc.authorizationUrl(secrets, { fresh: false }), null);
+  assert.equal(await oidc.healthy(), false);
+  const asked = idp.seen.length;
+  assert.equal(await oidc.authorizationUrl(secrets, { fresh: false }), null);
+  assert.equal(idp.seen.length, asked, 'a dead provider is not asked for every visitor');
+  idp.instead = null;
+  now += 5_000;
+  assert.ok(await oidc.authorizationUrl(secrets, { fresh: false }));
+  now += 30_000;
+  assert.equal(await oidc.healthy(), true);
+});
+
+test('discovery happens once for many sign-ins', async (t) => {
+  const { site, signIn, idp } = await siteWith(t);
+  await signIn(site.browser());
+  await signIn(site.browser());
+  assert.equal(idp.seen.filter(({ path }) => path.includes('.well-known')).length, 1);
+});
+
+test('an issuer on plain http on another machine is refused at once', () => {
+  for (const issuer of ['http://idp.example.com', 'http://10.0.0.1', 'http://localhost.example.com']) {
+    assert.throws(() => oidcFor({ issuer, clientId: 'c', clientSecret: 's' }), TypeError);
+  }
+});
+
+test('a provider on https whose endpoints are plain http is not used', async () => {
+  const issuer = 'https://idp.test';
+  const metadata = {
+    issuer,
+    authorization_endpoint: `${issuer}/auth`,
+    token_endpoint: 'http://idp.test/token',
+    jwks_uri: `${issuer}/jwks`,
+    response_types_supported: ['code'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['RS256'],
+  };
+  const answering =
+    (body: object): Fetch =>
+    async () =>
+      Response.json(body);
+  const idp = { issuer, clientId: 'c', clientSecret: 's' };
+  assert.equal(await oidcFor(idp, { fetch: answering(metadata) }).authorizationUrl(secrets, { fresh: false }), null);
+  const sound = { ...metadata, token_endpoint: `${issuer}/token` };
+  assert.ok(await oidcFor(idp, { fetch: answering(sound) }).authorizationUrl(secrets, { fresh: false }));
+  const impostor = { ...sound, issuer: 'https://evil.test' };
+  assert.equal(await oidcFor(idp, { fetch: answering(impostor) }).authorizationUrl(secrets, { fresh: false }), null);
+});
+
+test('a provider that cannot be reached during the exchange is told apart from one that lies', async (t) => {
+  const { idp, atIdp } = await siteWith(t);
+  let broken = false;
+  const flaky: Fetch = (url, init) => (broken ? Promise.reject(new TypeError('fetch failed')) : fetch(url, init));
+  const oidc = oidcFor(idp, { fetch: flaky });
+  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  broken = true;
+  const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+  assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'provider_unreachable']);
+});
+
+test('nothing secret gets into what is logged', async (t) => {
+  const { idp, atIdp } = await siteWith(t);
+  const oidc = oidcFor(idp);
+  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  const code = back.searchParams.get('code')!;
+  const result = await oidc.exchange(back, { ...secrets, nonce: 'other' }, { fresh: false, startedAt: Date.now() });
+  assert.equal(result.ok, false);
+  const told = JSON.stringify(result);
+  for (const secret of [code, idp.clientSecret, secrets.codeVerifier]) assert.equal(told.includes(secret), false);
+});

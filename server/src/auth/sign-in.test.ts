@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import type { SignInProblem } from './identity-provider.ts';
+import { createTestSite, identity } from './test-site.ts';
+
+forEachDatabase('signing in', (open) => {
+  test('makes a person, a session and their events', async (t) => {
+    const site = await createTestSite(t, await open(t));
+    const browser = site.browser();
+    const response = await browser.signIn(identity('alice', { groups: ['staff'] }), '?return_to=/hosts');
+    assert.equal(response.statusCode, 303);
+    assert.equal(response.headers.location, '/hosts');
+    const me = await browser.me();
+    assert.equal(me?.person.username, 'alice');
+    assert.equal(me?.role, 'user');
+    assert.deepEqual(me?.accounts, ['alice']);
+    assert.deepEqual(await site.eventNames(), ['account_bound', 'user_logged_in']);
+    const [event] = await site.eventsNamed('user_logged_in');
+    assert.equal(event?.username, 'alice');
+    assert.equal(event?.remoteAddr, '192.0.2.7');
+    assert.deepEqual(site.problems, []);
+  });
+
+  test('again finds the same person by subject, under whatever name', async (t) => {
+    const site = await createTestSite(t, await open(t));
+    await site.browser().signIn(identity('alice'));
+    const id = await site.personId('alice');
+    await site.browser().signIn(identity('alice.b', { subject: 'subject of alice', displayName: 'Alice B' }));
+    assert.equal(await site.personId('alice.b'), id);
+  });
+
+  test('with the same user name and another subject is another person', async (t) => {
+    const site = await createTestSite(t, await open(t));
+    await site.browser().signIn(identity('alice'));
+    await site.browser().signIn(identity('alice', { subject: 'somebody new' }));
+    await site.browser().signIn(identity('alice', { issuer: 'https://other-idp.test' }));
+    const people = await site.db.query.selectFrom('people').selectAll().execute();
+    assert.equal(people.length, 3);
+  });
+
+  test('by one person in many tabs at once works and makes one person', async (t) => {
+    const site = await createTestSite(t, await open(t));
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, async (_, i) => {
+        const browser = site.browser(`192.0.2.${i}`);
+        const state = await browser.beginSignIn();
+        site.provider.next = { ok: true, identity: identity('alice') };
+        return browser.get(`/callback?code=c&state=${encodeURIComponent(state)}`);
+      }),
+    );
+    assert.deepEqual(
+      answers.map(({ statusCode }) => statusCode),
+      [303, 303, 303, 303, 303],
+    );
+    assert.equal((await site.db.query.selectFrom('people').selectAll().execute()).length, 1);
+    assert.equal((await site.eventsNamed('account_bound')).length, 1);
+    assert.deepEqual(site.problems, []);
+  });
+
+  test('leaves nothing behind when the event cannot be written', async (t) => {
+    const site = await createTestSite(t, await open(t));
+    const browser = site.browser();
+    const state = await browser.beginSignIn();
+    site.provider.next = { ok: true, identity: identity('alice') };
+    await site.db.transaction((work) => work.query.updateTable('event_head').set({ hash: 'broken' }).execute());
+    await site.db.transaction((work) =>
+      work.query
+        .insertInto('events')
+        .values({
+          seq: 3,
+          at: 0,
+          event: 'x',
+          username: '',
+          host_id: null,
+          hostname: null,
+          challenge_id: null,
+          code: null,
+          actor: null,
+          reason: null,
+          remote_addr: null,
+          data: '{}',
+          prev_hash: 'x',
+          hash: 'x',
+        })
+        .execute(),
+    );
+    const answer = await browser.get(`/callback?code=c&state=${encodeURIComponent(state)}`);
+    assert.equal(answer.statusCode, 500);
+    assert.equal(answer.cookies.length, 0);
+    assert.deepEqual(await site.db.query.selectFrom('sessions').selectAll().execute(), []);
+    assert.deepEqual(await site.db.query.selectFrom('people').selectAll().execute(), []);
+  });
+});
+
+test('the session cookie is out of reach of scripts, sister domains and plain http', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const response = await site.browser().signIn(identity('alice'));
+  assert.match(
+    String(response.headers['set-cookie']),
+    /^__Host-identree_session=[A-Za-z0-9_-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax; Secure$/,
+  );
+});
+
+test('on http, which exists on loopback only, the cookie has no prefix', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: 'http://localhost:8090' });
+  const browser = site.browser();
+  const response = await browser.signIn(identity('alice'));
+  assert.match(
+    String(response.headers['set-cookie']),
+    /^identree_session=[A-Za-z0-9_-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax$/,
+  );
+  assert.equal((await browser.me())?.person.username, 'alice');
+});
+
+test('on https a cookie without the prefix, which anybody could have planted, is not looked at', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const browser = site.browser();
+  await browser.signIn(identity('alice'));
+  const cookie = `identree_session=${browser.jar.get(browser.sessionCookie)}`;
+  const response = await browser.get('/trpc/me.get', { cookie });
+  assert.equal(response.json().result.data, null);
+});
+
+const PROBLEMS: [SignInProblem, number][] = [
+  ['refused_by_provider', 403],
+  ['invalid_answer', 400],
+  ['provider_unreachable', 503],
+  ['not_fresh', 403],
+  ['username_unusable', 403],
+  ['claims_unusable', 403],
+];
+for (const [problem, status] of PROBLEMS) {
+  test(`a sign-in that ends as ${problem} says so in an event and keeps the detail to the log`, async (t) => {
+    const site = await createTestSite(t, await openTestSqlite(t));
+    const browser = site.browser();
+    const state = await browser.beginSignIn('?return_to=/hosts');
+    site.provider.next = { ok: false, problem, detail: 'inner detail' };
+    const response = await browser.get(`/callback?error=x&state=${encodeURIComponent(state)}`);
+    assert.equal(response.statusCode, status);
+    assert.match(String(response.headers['content-type']), /^text\/html/);
+    assert.equal(response.body.includes('inner detail'), false);
+    assert.match(response.body, /href="\/sessions\/login\?return_to=%2Fhosts"/);
+    assert.equal(browser.jar.has(browser.sessionCookie), false);
+    const [event] = await site.eventsNamed('login_failed');
+    assert.equal(event?.reason, problem);
+    assert.equal(JSON.stringify(site.logged).includes('inner detail'), true);
+  });
+}
+
+test('pages around the sign-in run no script and cannot be framed', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const response = await site.browser().get('/signed-out');
+  const policy = String(response.headers['content-security-policy']);
+  assert.match(policy, /default-src 'none'/);
+  assert.match(policy, /frame-ancestors 'none'/);
+  assert.equal(policy.includes('script-src'), false);
+  assert.equal(response.headers['cache-control'], 'no-store');
+});
+
+test('while the identity provider is away the page says so and nothing is remembered', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  site.provider.up = false;
+  const response = await site.browser().get('/sessions/login?return_to=/hosts');
+  assert.equal(response.statusCode, 503);
+  assert.match(response.body, /href="\/sessions\/login\?return_to=%2Fhosts"/);
+  assert.deepEqual(await site.db.query.selectFrom('login_attempts').selectAll().execute(), []);
+});
+
+test('somebody who is signed in goes straight on, unless a fresh sign-in is asked for', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const browser = site.browser();
+  await browser.signIn(identity('alice'));
+  const straight = await browser.get('/sessions/login?return_to=/hosts');
+  assert.equal(straight.headers.location, '/hosts');
+  const again = await browser.get('/sessions/login?step_up=1&return_to=/hosts');
+  assert.match(String(again.headers.location), /^https:\/\/idp\.test\/authorize/);
+  assert.deepEqual(
+    site.provider.begun.map(({ fresh }) => fresh),
+    [false, true],
+  );
+});
+
+test('signing out says goodbye, ends the session for good and does not sign in again by itself', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const browser = site.browser();
+  await browser.signIn(identity('alice'));
+  const value = browser.jar.get(browser.sessionCookie)!;
+  const response = await browser.submit('/signout', { csrf_token: await browser.csrf() });
+  assert.equal(response.statusCode, 303);
+  assert.equal(response.headers.location, '/signed-out');
+  assert.equal(browser.jar.has(browser.sessionCookie), false);
+  const goodbye = await browser.get('/signed-out');
+  assert.equal(goodbye.statusCode, 200);
+  assert.equal(goodbye.headers.refresh, undefined);
+  assert.equal(/http-equiv/i.test(goodbye.body), false);
+  browser.jar.set(browser.sessionCookie, value);
+  assert.equal(await browser.me(), null);
+  assert.equal((await site.eventsNamed('user_logged_out')).length, 1);
+});
+
+test('signing out without a session is harmless', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const response = await site.browser().submit('/signout', {});
+  assert.equal(response.statusCode, 303);
+  assert.deepEqual(await site.eventNames(), []);
+});
+
+test('the eleventh sign-in in a minute from one address waits, one from elsewhere does not', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const browser = site.browser('192.0.2.1');
+  for (let i = 0; i < 10; i++) assert.equal((await browser.get('/sessions/login')).statusCode, 302);
+  assert.equal((await browser.get('/sessions/login')).statusCode, 429);
+  assert.equal((await site.browser('192.0.2.2').get('/sessions/login')).statusCode, 302);
+  site.clock.advance(60_000);
+  assert.equal((await browser.get('/sessions/login')).statusCode, 302);
+});
+
+test('callbacks are limited too', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t));
+  const browser = site.browser('192.0.2.1');
+  for (let i = 0; i < 10; i++) assert.equal((await browser.get('/callback?state=x')).statusCode, 400);
+  assert.equal((await browser.get('/callback?state=x')).statusCode, 429);
+});
+
+test('behind a trusted proxy each client has its own limit, and nobody can write themselves another address', async (t) => {
+  const site = await createTestSite(t, await openTestSqlite(t), { trustedProxies: ['10.0.0.0/8'] });
+  const proxied = site.browser('10.0.0.5');
+  const from = (address: string) => proxied.get('/sessions/login', { 'x-forwarded-for': `198.51.100.9, ${address}` });
+  for (let i = 0; i < 10; i++) await from('203.0.113.1');
+  assert.equal((await from('203.0.113.1')).statusCode, 429);
+  assert.equal((await from('203.0.113.2')).statusCode, 302);
+  const direct = site.browser('192.0.2.1');
+  const pretend = (i: number) => direct.get('/sessions/login', { 'x-forwarded-for': `198.51.100.${i}` });
+  for (let i = 0; i < 10; i++) await pretend(i);
+  assert.equal((await pretend(11)).statusCode, 429);
+});
