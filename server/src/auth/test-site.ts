@@ -232,7 +232,8 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
         return answerOf(
           await send('POST', `/trpc/${path}`, {
             headers: sent,
-            ...(input === undefined ? {} : { contentType: 'application/json', payload: JSON.stringify(input) }),
+            contentType: 'application/json',
+            payload: input === undefined ? '' : JSON.stringify(input),
           }),
         );
       },

@@ -21,7 +21,6 @@ const count = async (browser: TestBrowser) => (await browser.me())?.passkeys;
 test('a session alone, however fresh, adds no further passkey', async (t) => {
   const { browser, thief } = await victim(t);
   assert.equal((await thief.mutate('passkeys.registrationOptions', {})).reason, 'passkey_required');
-  assert.equal((await thief.mutate('passkeys.registrationOptions')).reason, 'passkey_required');
   assert.equal(await count(browser), 1);
 });
 
