@@ -1,8 +1,11 @@
-import type { Kysely, Selectable } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { ChallengesTable, Schema } from '../db/schema.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
+
+/** As a literal: a bound value would keep both databases from using the index of pending rows. */
+const PENDING = sql.lit('pending' as const);
 
 /** A challenge as the module works with it: JSON columns parsed and checked. */
 export interface Challenge extends Omit<Selectable<ChallengesTable>, 'record' | 'policy'> {
@@ -77,7 +80,7 @@ export async function settleChallenge(
     .updateTable('challenges')
     .set(set)
     .where('id', '=', id)
-    .where('status', '=', 'pending')
+    .where('status', '=', PENDING)
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
@@ -92,12 +95,12 @@ export async function countPending(
   const ofUser = await query
     .selectFrom('challenges')
     .select((e) => e.fn.countAll<number>().as('n'))
-    .where('status', '=', 'pending')
+    .where('status', '=', PENDING)
     .where('host_id', '=', hostId)
     .where('username', '=', username)
     .executeTakeFirstOrThrow();
   const total = await query
-    .selectFrom((e) => e.selectFrom('challenges').select('id').where('status', '=', 'pending').limit(limit).as('p'))
+    .selectFrom((e) => e.selectFrom('challenges').select('id').where('status', '=', PENDING).limit(limit).as('p'))
     .select((e) => e.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow();
   return { ofUser: Number(ofUser.n), total: Number(total.n) };
@@ -109,7 +112,7 @@ export async function extendLease(work: UnitOfWork, id: string, leaseUntil: numb
     .updateTable('challenges')
     .set({ lease_until: leaseUntil })
     .where('id', '=', id)
-    .where('status', '=', 'pending')
+    .where('status', '=', PENDING)
     .where('lease_until', '<', leaseUntil)
     .execute();
 }
@@ -119,7 +122,7 @@ export async function overdueChallenges(query: Kysely<Schema>, now: number, limi
   const rows = await query
     .selectFrom('challenges')
     .select('id')
-    .where('status', '=', 'pending')
+    .where('status', '=', PENDING)
     .where((e) => e.or([e('expires_at', '<=', now), e('lease_until', '<=', now)]))
     .limit(limit)
     .execute();
@@ -133,7 +136,7 @@ export async function pendingChallenges(
   limit: number,
 ): Promise<Challenge[]> {
   if (accounts?.length === 0) return [];
-  let select = query.selectFrom('challenges').selectAll().where('status', '=', 'pending');
+  let select = query.selectFrom('challenges').selectAll().where('status', '=', PENDING);
   if (accounts) select = select.where('username', 'in', accounts);
   const rows = await select.orderBy('created_at').limit(limit).execute();
   return rows.map(fromRow);

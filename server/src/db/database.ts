@@ -34,8 +34,8 @@ export interface Engine {
   reader: Kysely<Schema>;
   writer: Kysely<Schema>;
   snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
-  /** Serialises writers where the engine has only one. */
-  exclusive<T>(run: () => Promise<T>): Promise<T>;
+  /** Runs in a transaction; resolves when it is durable. */
+  transact<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
   notify(): Promise<void>;
   onNotify(run: () => void): () => void;
   close(): Promise<void>;
@@ -45,7 +45,7 @@ const migrations = { '0001-baseline': baseline };
 
 async function migrate(engine: Engine): Promise<void> {
   const migrator = new Migrator({ db: engine.writer, provider: { getMigrations: async () => migrations } });
-  const { error } = await engine.exclusive(() => migrator.migrateToLatest());
+  const { error } = await migrator.migrateToLatest();
   if (error) throw new Error('the database could not be migrated', { cause: error });
 }
 
@@ -74,12 +74,8 @@ export async function openDatabase(options: {
     snapshot: engine.snapshot,
     async transaction(run) {
       const after: (() => void)[] = [];
-      const result = await engine.exclusive(() =>
-        engine.writer
-          .transaction()
-          .execute((query) =>
-            run({ driver: engine.driver, query, afterCommit: (callback) => void after.push(callback) }),
-          ),
+      const result = await engine.transact((query) =>
+        run({ driver: engine.driver, query, afterCommit: (callback) => void after.push(callback) }),
       );
       for (const callback of after) callback();
       return result;

@@ -53,7 +53,7 @@ export async function openPostgres(dsn: string, maxConnections = 25): Promise<En
     writer: kysely,
     reader: kysely,
     snapshot: (run) => kysely.transaction().setIsolationLevel('repeatable read').execute(run),
-    exclusive: (run) => run(),
+    transact: (run) => kysely.transaction().execute(run),
     async notify() {
       await pool.query(`notify ${CHANNEL}`);
     },

@@ -1,5 +1,5 @@
 import BetterSqlite from 'better-sqlite3';
-import { Kysely, SqliteDialect } from 'kysely';
+import { Kysely, SqliteDialect, sql, type Transaction } from 'kysely';
 import type { Engine } from './database.ts';
 import type { Schema } from './schema.ts';
 
@@ -32,6 +32,64 @@ function dialect(db: BetterSqlite.Database, begin: 'begin' | 'begin immediate'):
   });
 }
 
+interface Unit {
+  run(query: Transaction<Schema>): Promise<unknown>;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** The most transactions that share one wait for the disk. */
+const GROUP = 64;
+
+/**
+ * One writer at a time, and one wait for the disk for all who queued up meanwhile: each transaction is a savepoint of
+ * a common one. A failure undoes its own savepoint only; nobody hears of success before the common commit is durable.
+ */
+function groupCommit(writer: Kysely<Schema>) {
+  const queue: Unit[] = [];
+  let running: Promise<void> | null = null;
+
+  async function commitGroup(group: Unit[]): Promise<void> {
+    const answers: (() => void)[] = [];
+    try {
+      await writer.transaction().execute(async (query) => {
+        for (const unit of group) {
+          await sql`savepoint unit`.execute(query);
+          try {
+            const value = await unit.run(query);
+            answers.push(() => unit.resolve(value));
+          } catch (error) {
+            await sql`rollback to unit`.execute(query);
+            answers.push(() => unit.reject(error));
+          }
+          await sql`release unit`.execute(query);
+        }
+      });
+    } catch (error) {
+      for (const unit of group) unit.reject(error);
+      return;
+    }
+    for (const answer of answers) answer();
+  }
+
+  async function drain(): Promise<void> {
+    while (queue.length > 0) await commitGroup(queue.splice(0, GROUP));
+    running = null;
+  }
+
+  return {
+    transact<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T> {
+      return new Promise<T>((resolve, reject) => {
+        queue.push({ run, resolve: resolve as Unit['resolve'], reject });
+        running ??= drain();
+      });
+    },
+    idle: async (): Promise<void> => {
+      await running;
+    },
+  };
+}
+
 /**
  * SQLite: one connection that writes, one that reads and sees only committed rows. The file is created with mode 0600
  * by the caller's umask; WAL needs a local file system.
@@ -40,12 +98,13 @@ export function openSqlite(path: string): Engine {
   const writerFile = open(path, false);
   const readerFile = open(path, false);
   readerFile.pragma('query_only = ON');
-  let tail: Promise<unknown> = Promise.resolve();
+  // A deferred transaction that reads first may be refused the write lock later (SQLITE_BUSY_SNAPSHOT) when a
+  // command-line tool writes at the same time: take the lock at once.
+  const writer = new Kysely<Schema>({ dialect: dialect(writerFile, 'begin immediate') });
+  const { transact, idle } = groupCommit(writer);
   return {
     driver: 'sqlite',
-    // A deferred transaction that reads first may be refused the write lock later (SQLITE_BUSY_SNAPSHOT) when a
-    // command-line tool writes at the same time: take the lock at once.
-    writer: new Kysely<Schema>({ dialect: dialect(writerFile, 'begin immediate') }),
+    writer,
     reader: new Kysely<Schema>({ dialect: dialect(readerFile, 'begin') }),
     async snapshot(run) {
       const file = open(path, false);
@@ -57,16 +116,12 @@ export function openSqlite(path: string): Engine {
         await kysely.destroy();
       }
     },
-    exclusive(run) {
-      const result = tail.then(run);
-      tail = result.catch(() => {});
-      return result;
-    },
+    transact,
     async notify() {},
     // A command-line tool commits in its own process; readers of the log look for that once a second anyway.
     onNotify: () => () => {},
     async close() {
-      await tail;
+      await idle();
       readerFile.close();
       writerFile.close();
     },
