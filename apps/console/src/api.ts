@@ -1,0 +1,65 @@
+import { QueryClient } from '@tanstack/react-query';
+import {
+  createTRPCClient,
+  httpLink,
+  httpSubscriptionLink,
+  splitLink,
+  TRPCClientError,
+  type TRPCClientErrorLike,
+} from '@trpc/client';
+import type { inferRouterOutputs } from '@trpc/server';
+import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
+import type { AppRouter } from '../../../server/src/http/router.ts';
+
+export type Outputs = inferRouterOutputs<AppRouter>;
+export type Me = NonNullable<Outputs['me']['get']>;
+export type Request = Outputs['challenges']['inbox'][number];
+export type Host = Outputs['hosts']['list']['hosts'][number];
+export type Passkey = Outputs['passkeys']['list']['passkeys'][number];
+export type Session = Outputs['sessions']['list'][number];
+export type Person = Outputs['people']['list'][number];
+
+let csrfToken = '';
+
+/** Called with every answer to `me.get`: the token belongs to the session. */
+export function setCsrfToken(token: string): void {
+  csrfToken = token;
+}
+
+export const client = createTRPCClient<AppRouter>({
+  links: [
+    splitLink({
+      condition: (operation) => operation.type === 'subscription',
+      true: httpSubscriptionLink({ url: '/trpc' }),
+      false: httpLink({ url: '/trpc', headers: () => (csrfToken ? { 'x-csrf-token': csrfToken } : {}) }),
+    }),
+  ],
+});
+
+/** The code of the error table, when the server refused; null when there was no answer. */
+export function refusalOf(error: unknown): string | null {
+  if (!(error instanceof TRPCClientError)) return null;
+  const data = (error as TRPCClientErrorLike<AppRouter>).data as { reason?: string } | null | undefined;
+  return data?.reason ?? null;
+}
+
+/** What to tell the person. The server's words are made for people; everything else is a connection problem. */
+export function messageOf(error: unknown): string {
+  if (refusalOf(error) !== null) return (error as Error).message;
+  return 'The server cannot be reached. Check your connection and try again.';
+}
+
+export const queryClient = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      // A refusal does not change by asking again.
+      retry: (failures, error) => refusalOf(error) === null && failures < 2,
+      refetchOnWindowFocus: true,
+      networkMode: 'always',
+    },
+    mutations: { networkMode: 'always' },
+  },
+});
+
+export const api = createTRPCOptionsProxy<AppRouter>({ client, queryClient });

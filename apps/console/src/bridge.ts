@@ -1,0 +1,29 @@
+/** A link that the person followed outside the desktop app. */
+export interface DeepLink {
+  kind: 'approve';
+  code: string;
+}
+
+/** What the desktop app adds to the console; the preload script of apps/desktop provides it. */
+export interface DesktopBridge {
+  platform: string;
+  version: string;
+  /** The server that this window works with. */
+  profile(): { origin: string };
+  /** Opens the approval page of a request in the system browser. Works only on a click or key of the person. */
+  openApproval(code: string): void;
+  /** Leaves the console for the sign-in page of this window. */
+  signIn(): Promise<void>;
+  signOut(): Promise<void>;
+  /** Tells of links; the latest one that waited comes at once. Returns how to stop. */
+  onDeepLink(callback: (link: DeepLink) => void): () => void;
+}
+
+declare global {
+  interface Window {
+    identreeDesktop?: DesktopBridge;
+  }
+}
+
+/** The bridge; undefined in a browser. */
+export const desktop: DesktopBridge | undefined = window.identreeDesktop;

@@ -1,0 +1,23 @@
+import { Group, Text, Title } from '@mantine/core';
+import { type ReactNode, useEffect } from 'react';
+
+/** Name of the page, what it is for, and its main action. Also names the browser tab. */
+export function PageHeader({ title, text, children }: { title: string; text: ReactNode; children?: ReactNode }) {
+  useEffect(() => {
+    document.documentElement.dataset.page = title;
+    dispatchEvent(new Event('identree:title'));
+  }, [title]);
+  return (
+    <Group justify="space-between" align="flex-start" gap="md" mb="lg" wrap="wrap">
+      <div className="page-title">
+        <Title order={1} size="h2" tabIndex={-1} id="page-title">
+          {title}
+        </Title>
+        <Text c="dimmed" mt={2}>
+          {text}
+        </Text>
+      </div>
+      {children}
+    </Group>
+  );
+}

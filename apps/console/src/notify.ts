@@ -1,0 +1,36 @@
+import { useState } from 'react';
+import { desktop } from './bridge.ts';
+import type { LiveEvent } from './live.ts';
+
+export type NotifyState = 'unsupported' | 'ask' | 'on' | 'blocked';
+
+function stateNow(): NotifyState {
+  // The desktop app shows its own notifications.
+  if (desktop || typeof Notification !== 'function') return 'unsupported';
+  return Notification.permission === 'granted' ? 'on' : Notification.permission === 'denied' ? 'blocked' : 'ask';
+}
+
+/** Whether this browser tells about new requests, and how to ask for the permission. */
+export function useNotifications(): [NotifyState, () => void] {
+  const [state, setState] = useState(stateNow);
+  return [state, () => void Notification.requestPermission().then(() => setState(stateNow()))];
+}
+
+/** Tells that somebody waits. The text names nobody's command: it may be read on a locked screen. */
+export function announceRequest(event: LiveEvent): void {
+  if (stateNow() !== 'on' || !event.code) return;
+  try {
+    const notification = new Notification(`${event.username} on ${event.hostname ?? 'a host'} waits for an answer`, {
+      body: `Code ${event.code}`,
+      tag: event.code,
+      icon: new URL('./icon.svg', import.meta.url).href,
+    });
+    notification.onclick = () => {
+      focus();
+      notification.close();
+      location.assign(`/approve/${event.code}`);
+    };
+  } catch {
+    // Android allows notifications from service workers only; the inbox is live anyway.
+  }
+}

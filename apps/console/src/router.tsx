@@ -1,0 +1,61 @@
+import { type AnchorHTMLAttributes, useSyncExternalStore } from 'react';
+
+/** The pages of the console. The server serves its index for exactly these paths. */
+export const PATHS = ['/', '/history', '/hosts', '/passkeys', '/sessions', '/people'] as const;
+export type Path = (typeof PATHS)[number];
+
+const listeners = new Set<() => void>();
+const changed = () => {
+  for (const listener of listeners) listener();
+};
+addEventListener('popstate', changed);
+
+const subscribe = (listener: () => void) => {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+};
+
+/** Goes to a page of the console, without leaving it. */
+export function navigate(to: string, options: { replace?: boolean } = {}): void {
+  if (options.replace) history.replaceState(null, '', to);
+  else history.pushState(null, '', to);
+  changed();
+}
+
+/** The page in the address bar; the inbox when it is none of ours (`/index.html` in the desktop app). */
+export function usePath(): Path {
+  const path = useSyncExternalStore(subscribe, () => location.pathname);
+  return (PATHS as readonly string[]).includes(path) ? (path as Path) : '/';
+}
+
+/** One value of the query string, and how to change it. */
+export function useQueryValue(name: string): [string | null, (value: string | null) => void] {
+  const search = useSyncExternalStore(subscribe, () => location.search);
+  return [
+    new URLSearchParams(search).get(name),
+    (value) => {
+      const next = new URLSearchParams(location.search);
+      if (value === null) next.delete(name);
+      else next.set(name, value);
+      const text = next.toString();
+      navigate(text ? `${location.pathname}?${text}` : location.pathname);
+    },
+  ];
+}
+
+/** A link within the console: a real one, so that the middle button and the context menu work. */
+export function Link({ href, onClick, ...rest }: AnchorHTMLAttributes<HTMLAnchorElement> & { href: string }) {
+  return (
+    <a
+      href={href}
+      onClick={(event) => {
+        onClick?.(event);
+        if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+        event.preventDefault();
+        navigate(href);
+        scrollTo({ top: 0 });
+      }}
+      {...rest}
+    />
+  );
+}

@@ -1,0 +1,232 @@
+import {
+  AppShell,
+  Badge,
+  Burger,
+  Button,
+  Group,
+  Menu,
+  NavLink,
+  ScrollArea,
+  SegmentedControl,
+  Text,
+  UnstyledButton,
+  useMantineColorScheme,
+} from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import {
+  IconCloudOff,
+  IconDeviceDesktop,
+  IconDevices,
+  IconHistory,
+  IconInbox,
+  IconKey,
+  IconLogout,
+  IconMoon,
+  IconSelector,
+  IconServer,
+  IconSun,
+  IconUsers,
+} from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { type ReactNode, useEffect, useRef } from 'react';
+import { api, queryClient } from './api.ts';
+import { desktop } from './bridge.ts';
+import { Logo } from './components/logo.tsx';
+import type { LiveState } from './live.ts';
+import { useMe } from './me.ts';
+import { Link, type Path } from './router.tsx';
+
+interface Entry {
+  path: Path;
+  label: string;
+  icon: typeof IconInbox;
+  admin?: boolean;
+}
+
+const ENTRIES: readonly Entry[] = [
+  { path: '/', label: 'Inbox', icon: IconInbox },
+  { path: '/history', label: 'History', icon: IconHistory },
+  { path: '/hosts', label: 'Hosts', icon: IconServer, admin: true },
+  { path: '/people', label: 'People', icon: IconUsers, admin: true },
+  { path: '/passkeys', label: 'My passkeys', icon: IconKey },
+  { path: '/sessions', label: 'Sessions', icon: IconDevices },
+];
+
+/** `(2) Inbox · identree` */
+function useTabTitle(waiting: number): void {
+  useEffect(() => {
+    const show = () => {
+      const page = document.documentElement.dataset.page ?? 'Inbox';
+      document.title = `${waiting > 0 ? `(${waiting}) ` : ''}${page} · identree`;
+    };
+    show();
+    addEventListener('identree:title', show);
+    return () => removeEventListener('identree:title', show);
+  }, [waiting]);
+}
+
+function ColorScheme() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const option = (label: string, icon: ReactNode) => (
+    <span className="scheme-option">
+      {icon}
+      <span className="sr-only">{label}</span>
+    </span>
+  );
+  return (
+    <SegmentedControl
+      fullWidth
+      size="xs"
+      aria-label="Colour scheme"
+      value={colorScheme}
+      onChange={(value) => setColorScheme(value as 'light' | 'dark' | 'auto')}
+      data={[
+        { value: 'auto', label: option('Same as this device', <IconDeviceDesktop size={16} />) },
+        { value: 'light', label: option('Light', <IconSun size={16} />) },
+        { value: 'dark', label: option('Dark', <IconMoon size={16} />) },
+      ]}
+    />
+  );
+}
+
+function PersonMenu() {
+  const me = useMe();
+  const form = useRef<HTMLFormElement>(null);
+  return (
+    <>
+      <form ref={form} method="post" action="/signout" hidden>
+        <input type="hidden" name="csrf_token" value={me.csrfToken} />
+      </form>
+      <Menu position="top-start" width="target" shadow="md">
+        <Menu.Target>
+          <UnstyledButton className="person-button" aria-label={`${me.person.displayName}, account menu`}>
+            <span className="initial" aria-hidden="true">
+              {[...me.person.displayName][0]?.toUpperCase() ?? '?'}
+            </span>
+            <span className="person-name">
+              <Text component="span" size="sm" fw={600} truncate>
+                {me.person.displayName}
+              </Text>
+              <Text component="span" size="xs" c="dimmed" truncate>
+                {me.role === 'admin' ? `${me.person.username}, administrator` : me.person.username}
+              </Text>
+            </span>
+            <IconSelector size={16} aria-hidden="true" />
+          </UnstyledButton>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item
+            leftSection={<IconLogout size={16} />}
+            onClick={() => (desktop ? void desktop.signOut() : form.current?.submit())}
+          >
+            Sign out
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    </>
+  );
+}
+
+/** Navigation, connection state and the page in the middle. */
+export function Shell({ live, path, children }: { live: LiveState; path: Path; children: ReactNode }) {
+  const me = useMe();
+  const [opened, { toggle, close }] = useDisclosure();
+  const inbox = useQuery({ ...api.challenges.inbox.queryOptions(), refetchInterval: live === 'live' ? false : 15_000 });
+  const waiting = inbox.data?.length ?? 0;
+  useTabTitle(waiting);
+  const first = useRef(true);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes, which is the point.
+  useEffect(() => {
+    // Not on arrival: a screen reader starts at the top of a page that was just loaded.
+    if (!first.current) document.getElementById('page-title')?.focus({ preventScroll: true });
+    first.current = false;
+    close();
+  }, [path]);
+
+  return (
+    <AppShell
+      padding={{ base: 'md', sm: 'xl' }}
+      header={{ height: { base: 56, sm: 0 } }}
+      navbar={{ width: 248, breakpoint: 'sm', collapsed: { mobile: !opened } }}
+    >
+      <a className="skip" href="#content">
+        Skip to the page
+      </a>
+      <AppShell.Header hiddenFrom="sm" px="md">
+        <Group h="100%" justify="space-between" wrap="nowrap">
+          <Link href="/" className="brand">
+            <Logo />
+            identree
+          </Link>
+          <Group gap="sm" wrap="nowrap">
+            {waiting > 0 && (
+              <Badge circle size="lg" variant="filled" aria-label={`${waiting} waiting`}>
+                {waiting}
+              </Badge>
+            )}
+            <Burger
+              opened={opened}
+              onClick={toggle}
+              size="sm"
+              aria-label={opened ? 'Close the menu' : 'Open the menu'}
+              aria-expanded={opened}
+            />
+          </Group>
+        </Group>
+      </AppShell.Header>
+
+      <AppShell.Navbar p="md" aria-label="Main">
+        <AppShell.Section visibleFrom="sm" mb="lg">
+          <Link href="/" className="brand">
+            <Logo />
+            identree
+          </Link>
+        </AppShell.Section>
+        <AppShell.Section grow component={ScrollArea}>
+          {ENTRIES.filter((entry) => !entry.admin || me.role === 'admin').map((entry) => (
+            <NavLink
+              key={entry.path}
+              renderRoot={(props) => <Link {...props} href={entry.path} />}
+              className="nav-link"
+              active={path === entry.path}
+              aria-current={path === entry.path ? 'page' : undefined}
+              label={entry.label}
+              leftSection={<entry.icon size={20} stroke={1.75} aria-hidden="true" />}
+              rightSection={
+                entry.path === '/' && waiting > 0 ? (
+                  <Badge size="md" circle variant="filled" aria-label={`${waiting} waiting`}>
+                    {waiting}
+                  </Badge>
+                ) : undefined
+              }
+            />
+          ))}
+        </AppShell.Section>
+        <AppShell.Section className="nav-foot">
+          <ColorScheme />
+          <PersonMenu />
+        </AppShell.Section>
+      </AppShell.Navbar>
+
+      <AppShell.Main id="content">
+        <div className="page">
+          {live === 'offline' && (
+            <div className="offline" role="status">
+              <IconCloudOff size={20} aria-hidden="true" />
+              <span>No live connection. What you see may be old; it will catch up by itself.</span>
+              <Button
+                variant="default"
+                size="xs"
+                className="offline-retry"
+                onClick={() => void queryClient.invalidateQueries()}
+              >
+                Try again
+              </Button>
+            </div>
+          )}
+          {children}
+        </div>
+      </AppShell.Main>
+    </AppShell>
+  );
+}
