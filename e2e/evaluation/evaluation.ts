@@ -100,6 +100,8 @@ export interface Rehearsal {
   link: string;
   said(): string;
   exited: Promise<number>;
+  /** Ctrl-C. */
+  cancel(): void;
 }
 
 /** `npm run try`, without a terminal; resolves once the link is there. */
@@ -117,7 +119,7 @@ export async function rehearse(evaluation: Evaluation, ...words: string[]): Prom
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${said()}`);
   });
-  return { link, said, exited };
+  return { link, said, exited, cancel: () => void child.kill('SIGINT') };
 }
 
 function follow(child: ChildProcess): { said: () => string; exited: Promise<number> } {

@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { demoHostArguments } from '../../server/src/evaluation/demo-host.ts';
 import { run } from '../harness/run.ts';
 import { command, type Evaluation, freePort, newFolder, startEvaluation } from './evaluation.ts';
 
@@ -149,6 +150,17 @@ test('Ctrl-C ends it cleanly, twice in a row as well, and reset then deletes eve
   const tried = await command('try', ['--dir', evaluation.folder, 'id']);
   assert.equal(tried.code, 3);
   assert.match(tried.stderr, /npm start/);
+  // The agent itself, for which the server is simply not there.
+  const agent = join(import.meta.dirname, '../../agent/src/main.ts');
+  const asked = await run(process.execPath, [
+    agent,
+    'try',
+    ...demoHostArguments(evaluation.folder),
+    '--user',
+    'alice',
+    'id',
+  ]);
+  assert.equal(asked.code, 3, asked.stdout + asked.stderr);
   const reset = await command('reset', ['--dir', evaluation.folder]);
   assert.equal(reset.code, 0);
   assert.match(reset.stdout, /Deleting/);

@@ -51,12 +51,12 @@ function signInPages({ externalUrl, provider, sample, code }: Deps): FastifyPlug
   return async (app) => {
     acceptForms(app);
 
-    // SameSite keeps the interaction's cookie at home; this covers browsers and set-ups where it does not.
+    // SameSite keeps the interaction's cookie at home; this covers browsers and set-ups where it does not. A page without
+    // referrer sends `Origin: null` with its forms, so the browser's own word on the site comes first.
     app.addHook('preHandler', async (request, reply) => {
       const { origin, 'sec-fetch-site': site } = request.headers;
-      const foreign =
-        (origin !== undefined && origin !== externalUrl) || (site !== undefined && site !== 'same-origin');
-      if (request.method === 'POST' && foreign) return sendPage(reply, 403, (nonce) => renderEnded({ nonce }));
+      const own = site === undefined ? origin === undefined || origin === externalUrl : site === 'same-origin';
+      if (request.method === 'POST' && !own) return sendPage(reply, 403, (nonce) => renderEnded({ nonce }));
     });
 
     app.get<{ Params: { uid: string } }>(interactionPath(':uid'), async (request, reply) => {
