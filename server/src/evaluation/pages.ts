@@ -19,13 +19,13 @@ export function renderCodePage(options: {
   const { problem } = options;
   const words =
     problem === 'wrong'
-      ? 'That is not the code. Look again in the terminal.'
+      ? 'That is not the code. Check the terminal and try again.'
       : 'Too many wrong codes. Wait ten minutes and try again.';
   return pageOf(
     'Sign-in code',
     options.nonce,
     html`<article class="small"><h1>Enter the sign-in code</h1>
-<p id="code-hint">It stands in the terminal where identree was started. This browser is asked once.</p>
+<p id="code-hint">It is shown in the terminal where you ran npm start. This browser is asked only once.</p>
 <form method="post" action="${options.action}" class="code-form"><label class="sr-only" for="code">Sign-in code</label><input class="field code-field" id="code" name="code" placeholder="XXXX-XXXX" required autofocus autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="20" aria-describedby="${problem && 'code-problem '}code-hint" ${problem && html`aria-invalid="true"`}>
 ${problem && html`<p class="problem" id="code-problem" role="alert">${words}</p>`}
 <button class="button primary" type="submit">Continue</button></form></article>`,
@@ -46,7 +46,7 @@ export function renderPicker(options: {
     'Choose a person',
     options.nonce,
     html`<article class="picker"><div><h1>${signedIn ? 'Sign in again' : 'Who are you today?'}</h1>
-<p class="note">${signedIn ? 'What you are about to do needs a fresh sign-in.' : 'These are sample people. Nobody needs a password in an evaluation.'}</p></div>
+<p class="note">${signedIn ? 'What you are about to do needs a fresh sign-in.' : 'These are sample people. No passwords needed.'}</p></div>
 <form method="post" action="${options.action}"><ul class="people">${ordered.map((person) => html`<li>${card(person, sample.adminGroup, person === signedIn)}</li>`)}</ul></form>
 <p class="hint">To change who is listed, edit <code>server/src/evaluation/people.json</code> and start again.</p></article>`,
   );
