@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import * as baseline from './migrations/0001-baseline.ts';
+import * as directory from './migrations/0002-directory.ts';
 import { openPostgres } from './postgres.ts';
 import type { Schema } from './schema.ts';
 import { openSqlite } from './sqlite.ts';
@@ -41,7 +42,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-const migrations = { '0001-baseline': baseline };
+const migrations = { '0001-baseline': baseline, '0002-directory': directory };
 
 async function migrate(engine: Engine): Promise<void> {
   const migrator = new Migrator({ db: engine.writer, provider: { getMigrations: async () => migrations } });

@@ -228,6 +228,129 @@ export interface DesktopGrantsTable {
   expires_at: Timestamp;
 }
 
+/**
+ * One row for the directory. Locked by every writer of numbers, names or stamps. The counts let a lost row be noticed:
+ * a number that nobody remembers would be given away again.
+ */
+export interface DirectoryStateTable {
+  id: 1;
+  /** Grows with every change of numbers or names. */
+  generation: number;
+  next_uid: number;
+  next_gid: number;
+  uid_count: number;
+  gid_count: number;
+  /** `separate`: imported from an installation where private groups had their own numbers. */
+  upg_policy: 'match' | 'separate';
+  /** Grows with every change of stamps. */
+  stamp_generation: number;
+  /** Highest update sequence number given to an entry. */
+  usn: number;
+}
+
+/** Which number belongs to whom, for ever. A user has a uid, and a gid for the private group; a group has a gid. */
+export interface DirectoryIdsTable {
+  kind: 'uid' | 'gid';
+  number: number;
+  owner: 'user' | 'group';
+  issuer: string;
+  subject: string;
+  /** The name it had last; display. */
+  name: string;
+  assigned_at: Timestamp;
+  /** Set while the source does not know the owner. The number stays theirs. */
+  retired_at: Timestamp | null;
+}
+
+/** Which name belongs to whom. Users and groups share one name space, because of private groups. */
+export interface DirectoryNamesTable {
+  name: string;
+  owner: 'user' | 'group';
+  issuer: string;
+  subject: string;
+  since: Timestamp;
+  /** Since when the owner no longer uses it. */
+  left_at: Timestamp | null;
+}
+
+/** When an entry last changed, by entryUUID. */
+export interface DirectoryStampsTable {
+  uuid: string;
+  hash: string;
+  created_at: Timestamp;
+  modified_at: Timestamp;
+  usn: number;
+}
+
+/** The snapshot that hosts see, kept for restarts and to compare the next one with. */
+export interface DirectoryPublishedTable {
+  id: 1;
+  source: string;
+  hash: string;
+  /** gzip of the snapshot's JSON, base64. */
+  content: string;
+  /** HMAC-SHA256 with a key from outside the database: who can write here cannot make root. */
+  mac: string;
+  published_at: Timestamp;
+  fetched_at: Timestamp;
+}
+
+/** Changes that wait for an operator, and what the operator said. */
+export interface DirectoryHoldsTable {
+  id: string;
+  /** Of exactly what the operator saw; another change of the same thing is another hold. */
+  digest: string;
+  kind: 'power_member' | 'power_rule' | 'binding' | 'mass_change';
+  subject: string;
+  detail: JsonText;
+  state: 'open' | 'confirmed' | 'rejected';
+  held_at: Timestamp;
+  decided_at: Timestamp | null;
+  decided_by: string | null;
+}
+
+export interface SudoRulesTable {
+  id: string;
+  name: string;
+  /** Starts at 1 and grows with every change: optimistic locking. */
+  revision: number;
+  rule: JsonText;
+  created_at: Timestamp;
+  created_by: string;
+  updated_at: Timestamp;
+  updated_by: string;
+}
+
+/** Whoever may push people over SCIM, bound to one issuer. */
+export interface ScimClientsTable {
+  id: string;
+  name: string;
+  issuer: string;
+  token_hash: string;
+  /** Space-separated: `sudo:write`. */
+  scopes: string;
+  created_at: Timestamp;
+  created_by: string;
+  expires_at: Timestamp;
+  last_used_at: Timestamp | null;
+  revoked_at: Timestamp | null;
+}
+
+/** Users and groups as a SCIM client gave them. */
+export interface ScimResourcesTable {
+  id: string;
+  client_id: string;
+  kind: 'User' | 'Group';
+  external_id: string | null;
+  /** userName or displayName, folded: unique among the live ones of a client. */
+  unique_name: string;
+  resource: JsonText;
+  version: number;
+  created_at: Timestamp;
+  modified_at: Timestamp;
+  deleted_at: Timestamp | null;
+}
+
 export interface Schema {
   meta: MetaTable;
   events: EventsTable;
@@ -246,4 +369,13 @@ export interface Schema {
   policy_versions: PolicyVersionsTable;
   challenges: ChallengesTable;
   desktop_grants: DesktopGrantsTable;
+  directory_state: DirectoryStateTable;
+  directory_ids: DirectoryIdsTable;
+  directory_names: DirectoryNamesTable;
+  directory_stamps: DirectoryStampsTable;
+  directory_published: DirectoryPublishedTable;
+  directory_holds: DirectoryHoldsTable;
+  sudo_rules: SudoRulesTable;
+  scim_clients: ScimClientsTable;
+  scim_resources: ScimResourcesTable;
 }

@@ -1,0 +1,125 @@
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { z } from 'zod';
+import { type SourceGroup, type SourceUser, sourceGroup, sourceUser, toSnapshot } from './model.ts';
+import { eachInSlices } from './slices.ts';
+import type { DirectorySource, FetchResult, SourceProblem } from './source.ts';
+
+const MAX_BYTES = 256 * 1024 * 1024;
+const LOOK_EVERY_MS = 1000;
+
+const envelope = z.object({ users: z.array(z.unknown()), groups: z.array(z.unknown()) });
+
+const failed = (code: SourceProblem['code'], message: string): FetchResult => ({
+  ok: false,
+  problem: { code, message },
+});
+
+/**
+ * A JSON file in PocketID's own shapes, so that an export of PocketID is a valid file. Read again when it changes; a
+ * file that others may write is refused, because it decides who is root.
+ *
+ * @param options.issuer identity of every record that names none: the issuer that people sign in with.
+ */
+export function createFileSource(options: {
+  path: string;
+  issuer: string;
+  /** How often `watch` looks, milliseconds. */
+  lookEveryMs?: number;
+}): DirectorySource {
+  const { path } = options;
+  let seen: { identity: string; result: FetchResult } | undefined;
+
+  const identityOf = (info: { ino: number; size: number; mtimeMs: number; ctimeMs: number }) =>
+    `${info.ino}:${info.size}:${info.mtimeMs}:${info.ctimeMs}`;
+
+  async function withFile<T>(
+    run: (file: Awaited<ReturnType<typeof open>>, identity: string) => Promise<T>,
+  ): Promise<T | FetchResult> {
+    let file: Awaited<ReturnType<typeof open>>;
+    try {
+      // O_NONBLOCK: opening a pipe that somebody put there must not wait for a writer.
+      file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? 'cannot be opened';
+      return failed('unreachable', code === 'ELOOP' ? `${path}: is a symbolic link` : `${path}: ${code}`);
+    }
+    try {
+      const info = await file.stat();
+      if (!info.isFile()) return failed('invalid', `${path}: not a regular file`);
+      if ((info.mode & 0o022) !== 0) return failed('invalid', `${path}: writable by group or others`);
+      if (info.size > MAX_BYTES) return failed('invalid', `${path}: larger than 256 MiB`);
+      return await run(file, identityOf(info));
+    } finally {
+      await file.close();
+    }
+  }
+
+  async function parse(content: string, signal: AbortSignal): Promise<FetchResult> {
+    let json: unknown;
+    try {
+      json = JSON.parse(content);
+    } catch {
+      return failed('invalid', `${path}: not valid JSON`);
+    }
+    const outer = envelope.safeParse(json);
+    if (!outer.success) return failed('invalid', `${path}: needs "users" and "groups"`);
+    const users: SourceUser[] = [];
+    const groups: SourceGroup[] = [];
+    let problem: string | undefined;
+    const collect =
+      <T>(schema: z.ZodType<T>, into: T[], kind: string) =>
+      ([index, item]: [number, unknown]) => {
+        if (problem !== undefined) return;
+        const parsed = schema.safeParse(item);
+        if (parsed.success) into.push(parsed.data);
+        else problem = `${path}: ${kind} ${index + 1}: ${firstIssue(parsed.error)}`;
+      };
+    await eachInSlices(outer.data.users.entries(), collect(sourceUser, users, 'user'), signal);
+    await eachInSlices(outer.data.groups.entries(), collect(sourceGroup, groups, 'group'), signal);
+    if (problem !== undefined) return failed('invalid', problem);
+    const result = toSnapshot({ users, groups }, options.issuer);
+    return result.ok ? result : failed('inconsistent', `${path}: ${result.problem}`);
+  }
+
+  return {
+    name: 'file',
+    async fetch(signal) {
+      signal.throwIfAborted();
+      return withFile(async (file, identity) => {
+        if (seen?.identity === identity) return seen.result;
+        const content = await file.readFile({ encoding: 'utf8', signal });
+        // A writer that is not done yet: what was read is neither the old nor the new file.
+        if (identityOf(await file.stat()) !== identity)
+          return failed('inconsistent', `${path}: changed while it was read`);
+        const result = await parse(content, signal);
+        seen = { identity, result };
+        return result;
+      }) as Promise<FetchResult>;
+    },
+    watch(onChange) {
+      let last: string | undefined;
+      let looking = false;
+      const look = async () => {
+        if (looking) return;
+        looking = true;
+        try {
+          const now = await withFile(async (_file, identity) => identity);
+          const state = typeof now === 'string' ? now : JSON.stringify(now);
+          if (last !== undefined && state !== last) onChange();
+          last = state;
+        } finally {
+          looking = false;
+        }
+      };
+      void look();
+      const timer = setInterval(() => void look(), options.lookEveryMs ?? LOOK_EVERY_MS).unref();
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+function firstIssue(error: z.ZodError): string {
+  const issue = error.issues[0];
+  return issue ? `${issue.path.join('.') || 'it'}: ${issue.message}` : 'invalid';
+}

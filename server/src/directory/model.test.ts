@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { MAX_CLAIM_LENGTH, snapshotHash, sourceGroup, sourceUser, toSnapshot } from './model.ts';
+
+const user = (over: object) => sourceUser.parse({ id: 'u1', username: 'alice', ...over });
+const group = (over: object) => sourceGroup.parse({ id: 'g1', name: 'ops', ...over });
+
+test('null and missing lists and names are empty', () => {
+  const parsed = user({ lastName: null, email: null, customClaims: null, userGroups: null });
+  assert.deepEqual([parsed.lastName, parsed.email, parsed.customClaims, parsed.disabled], ['', '', [], false]);
+});
+
+test('the first of two claims with one key wins; keys with control characters are left out', () => {
+  const { customClaims } = user({
+    customClaims: [
+      { key: 'b', value: '1' },
+      { key: 'b', value: '2' },
+      { key: 'a\u0007', value: 'x' },
+      { key: 'a', value: 'with\0nul' },
+    ],
+  });
+  assert.deepEqual(customClaims, [
+    { key: 'a', value: 'withnul' },
+    { key: 'b', value: '1' },
+  ]);
+});
+
+test('a value that is too long stays too long instead of vanishing', () => {
+  const { customClaims } = group({ customClaims: [{ key: 'sudoHosts', value: 'x'.repeat(99_999) }] });
+  assert.equal(customClaims[0]?.value.length, MAX_CLAIM_LENGTH + 1);
+});
+
+test('members come from userIds, from users, or from the groups of the users; unknown members are dropped', () => {
+  const people = [user({ userGroups: [{ id: 'g1' }] }), user({ id: 'u2', username: 'bob' })];
+  const members = (over: object) => {
+    const result = toSnapshot({ users: people, groups: [group(over)] }, 'https://id.example');
+    return result.ok ? result.snapshot.groups[0]?.userIds : null;
+  };
+  assert.deepEqual(members({ userIds: ['u2', 'u1', 'u2', 'nobody'] }), ['u1', 'u2']);
+  assert.deepEqual(members({ users: [{ id: 'u2' }] }), ['u2']);
+  assert.deepEqual(members({}), ['u1']);
+  assert.deepEqual(members({ userIds: [] }), []);
+});
+
+test('an id that appears twice is refused, the same id of two issuers is two people', () => {
+  const twice = toSnapshot({ users: [user({}), user({ username: 'eve' })], groups: [] }, 'https://id.example');
+  assert.ok(!twice.ok);
+  const two = toSnapshot(
+    { users: [user({}), user({ issuer: 'https://other.example' })], groups: [] },
+    'https://id.example',
+  );
+  assert.ok(two.ok && two.snapshot.users.length === 2);
+});
+
+test('a member of one issuer is not a member by the same id of another', () => {
+  const result = toSnapshot(
+    { users: [user({ issuer: 'https://other.example' })], groups: [group({ userIds: ['u1'] })] },
+    'https://id.example',
+  );
+  assert.ok(result.ok);
+  assert.deepEqual(result.snapshot.groups[0]?.userIds, []);
+});
+
+test('ids with spaces or control characters are refused, so that an identity has one spelling', () => {
+  for (const id of ['', 'a b', 'a\n', 'ä', 'x'.repeat(129)])
+    assert.ok(!sourceUser.safeParse({ id, username: 'x' }).success);
+});
+
+test('the order of delivery does not matter', () => {
+  const ids = fc.uniqueArray(fc.stringMatching(/^[a-z0-9-]{1,12}$/), { minLength: 1, maxLength: 8 });
+  fc.assert(
+    fc.property(ids, fc.infiniteStream(fc.nat()), (list, picks) => {
+      const shuffled = [...list].sort(() => (Number(picks.next().value) % 3) - 1);
+      const make = (of: string[]) => {
+        const result = toSnapshot(
+          {
+            users: of.map((id) => user({ id, username: id })),
+            groups: [group({ userIds: of })],
+          },
+          'https://id.example',
+        );
+        assert.ok(result.ok);
+        return snapshotHash(result.snapshot);
+      };
+      assert.equal(make(list), make(shuffled));
+    }),
+  );
+});

@@ -1,0 +1,19 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+/** Milliseconds that one piece of directory work may keep approvals waiting. */
+const SLICE_MS = 12;
+
+/** Does something for every item and lets everybody else have a turn in between. @throws when the signal aborts */
+export async function eachInSlices<T>(items: Iterable<T>, run: (item: T) => void, signal?: AbortSignal): Promise<void> {
+  let start = performance.now();
+  let count = 0;
+  for (const item of items) {
+    run(item);
+    count += 1;
+    if (count % 64 === 0 && performance.now() - start > SLICE_MS) {
+      await nextTurn();
+      signal?.throwIfAborted();
+      start = performance.now();
+    }
+  }
+}

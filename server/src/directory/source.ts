@@ -1,0 +1,29 @@
+import type { DirectorySnapshot } from './model.ts';
+
+/** Why a source could not deliver. The words are for an operator; they contain no secret and no unfiltered answer. */
+export interface SourceProblem {
+  /**
+   * `unauthorised`: the key is not accepted. `unreachable`: no answer. `inconsistent`: the answer contradicts itself.
+   * `invalid`: the answer or file does not have the expected shape.
+   */
+  readonly code: 'unauthorised' | 'unreachable' | 'inconsistent' | 'invalid';
+  readonly message: string;
+  /** The source asked to be left alone for so long, milliseconds. */
+  readonly retryAfterMs?: number;
+}
+
+export type FetchResult =
+  | { readonly ok: true; readonly snapshot: DirectorySnapshot }
+  | { readonly ok: false; readonly problem: SourceProblem };
+
+/**
+ * Where people, groups and claims come from. All or nothing: a source that reached only a part of its data delivers a
+ * problem, never a smaller snapshot, because what is missing would be deleted on every host.
+ */
+export interface DirectorySource {
+  readonly name: 'pocketid' | 'scim' | 'file';
+  /** Never rejects but for an aborted signal. */
+  fetch(signal: AbortSignal): Promise<FetchResult>;
+  /** Calls back when there is something new to fetch. Returns what stops it. */
+  watch?(onChange: () => void): () => void;
+}
