@@ -1,9 +1,26 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { chmod, cp, mkdir, rename, symlink, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { Verdict } from '#shared/decision.ts';
+import { tokenType } from '#shared/token.ts';
+import { connectHook, frame } from '../testing/fake-hook.ts';
+import { createServerKey, type FakeChallenge, type FakeServer } from '../testing/fake-server.ts';
+import { createPasskey } from '../testing/passkey.ts';
 import { createTestGate } from '../testing/test-gate.ts';
 
-describe('gate, granted', () => {
-  it('shows link and code, and says yes when a signed approval arrives', async () => {
+/** Until something is so; the caller's test time limit is the bound. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+// Most of the time here is waiting, so the tests of a group wait together.
+const SHORT = { timeout: 120_000, concurrency: 6 };
+
+describe('gate: the way to a yes', SHORT, () => {
+  it('shows where, who, link, code and time, then says yes once a signed approval arrives', async () => {
     await using gate = await createTestGate();
     const hook = gate.sudo();
     const challenge = await gate.server.challenge();
@@ -11,7 +28,703 @@ describe('gate, granted', () => {
     await gate.server.approve(challenge);
     const result = await hook.result;
     assert.equal(result.granted, true);
-    assert.equal(result.trailing, 0);
-    console.log(result.text);
+    assert.equal(result.trailing, 0, 'nothing follows the verdict');
+    assert.ok(result.alive >= 1);
+    for (const words of [
+      new URL(gate.server.url).host,
+      'you or an administrator',
+      '/approve/ABCDEF-123456',
+      'Time left: 60 s',
+      'Approved by dana.',
+    ]) {
+      assert.ok(result.text.includes(words), `${words} in:\n${result.text}`);
+    }
+    for (const line of result.text.split('\n')) assert.ok(line === '' || line.startsWith('  '), `indented: "${line}"`);
+  });
+
+  it('reports the use after the hook has the verdict', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    assert.equal((await hook.result).granted, true);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'granted', detail: null }]);
+  });
+
+  it('reports the use again when the server does not take it the first time', async () => {
+    await using gate = await createTestGate();
+    let failures = 1;
+    gate.server.intercept = ({ path, response }) => {
+      if (!path.endsWith('/outcome') || failures === 0) return false;
+      failures -= 1;
+      gate.server.refuse(response, 503, 'unavailable', 'later');
+      return true;
+    };
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    assert.equal((await hook.result).granted, true);
+    await until(() => challenge.outcomes.length > 0);
+  });
+
+  it('an approval by policy needs no link', async () => {
+    await using gate = await createTestGate();
+    gate.server.intercept = async ({ method, path, body, response }) => {
+      if (method !== 'POST' || path !== '/challenges') return false;
+      const record = body!.record as FakeChallenge['record'];
+      const challenge: FakeChallenge = {
+        id: 'a'.repeat(32),
+        record,
+        counter: 1,
+        keysVersion: 1,
+        status: 'approved',
+        verdict: null,
+        polls: 0,
+        cancelled: false,
+        outcomes: [],
+      };
+      gate.server.challenges.push(challenge);
+      challenge.verdict = await gate.server.verdict(challenge, (verdict) => ({
+        ...verdict,
+        class: 'policy',
+        approvers: [],
+        evidence: [],
+      }));
+      response.writeHead(201, { 'content-type': 'application/json' });
+      const times = { expiresAt: Date.now() + 60_000, now: Date.now() };
+      response.end(
+        JSON.stringify({
+          challengeId: challenge.id,
+          userCode: 'ABCDEF-123456',
+          status: 'approved',
+          approvalUrl: 'x',
+          ...times,
+          approvers: [],
+          verdict: challenge.verdict,
+          approverKeys: null,
+        }),
+      );
+      return true;
+    };
+    const result = await gate.sudo().result;
+    assert.equal(result.granted, true);
+    assert.equal(result.text, '  Approved by policy.\n');
+    assert.equal(gate.server.calls.filter(({ method }) => method === 'GET').length, 0, 'no poll');
+  });
+
+  it('takes a newer approver-key set from the answer, so that a new passkey works at once', async () => {
+    await using gate = await createTestGate();
+    const fresh = createPasskey(gate.server.person);
+    gate.server.approverKeys = { version: 2, keys: [fresh.key] };
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge, (verdict) => ({
+      ...verdict,
+      evidence: [fresh.assert(verdict.evidence[0]!.document)],
+    }));
+    assert.equal((await hook.result).granted, true);
+  });
+});
+
+describe('gate: a verified no', SHORT, () => {
+  it('a denial ends the wait and shows who and why', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    await gate.server.deny(await gate.server.challenge(), 'not on a Friday');
+    const result = await hook.result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /Denied by dana: not on a Friday/);
+  });
+
+  it('speaks the language of the caller', async () => {
+    await using gate = await createTestGate({ environ: { LC_ALL: 'de_AT.UTF-8', LANG: 'en_US.UTF-8' } });
+    const hook = gate.sudo();
+    await gate.server.deny(await gate.server.challenge());
+    assert.match((await hook.result).text, /Abgelehnt von dana/);
+  });
+
+  it('whatever a server says cannot move the cursor or colour the screen', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    await gate.server.deny(await gate.server.challenge(), 'a\u001b[2Jb\u202ec\rd\u0007');
+    const { text } = await hook.result;
+    assert.match(text, /a\[2Jbc d/);
+    assert.doesNotMatch(text, /[\u001b\u202e\r\u0007]/);
+  });
+
+  for (const [decision, words] of [
+    ['expired', /Expired/],
+    ['cancelled', /Cancelled on the server/],
+  ] as const) {
+    it(`${decision} refuses`, async () => {
+      await using gate = await createTestGate();
+      const hook = gate.sudo();
+      const challenge = await gate.server.challenge();
+      const verdict = await gate.server.verdict(challenge, (payload) => ({
+        ...payload,
+        decision,
+        class: null,
+        evidence: [],
+        approvers: [],
+      }));
+      gate.server.decide(challenge, decision, verdict);
+      const result = await hook.result;
+      assert.equal(result.granted, false);
+      assert.match(result.text, words);
+    });
+  }
+
+  it('an approval of a class below the local minimum refuses', async () => {
+    await using gate = await createTestGate({ conf: 'IDENTREE_MINIMUM_CLASS=passkey\n' });
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge, (verdict) => ({ ...verdict, class: 'session', evidence: [] }));
+    const result = await hook.result;
+    assert.equal(result.granted, false);
+    assert.match(result.text.replace(/\s+/g, ' '), /stronger kind of approval: a passkey/);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'class_too_low' }]);
+  });
+});
+
+describe('gate: an answer that cannot be verified is no answer', SHORT, () => {
+  const forge = (change: (verdict: Verdict) => Verdict) => (server: FakeServer, challenge: FakeChallenge) =>
+    server.verdict(challenge, change);
+  const documentOf = (verdict: Verdict) => verdict.evidence[0]!.document;
+  const cases: Record<string, (server: FakeServer, challenge: FakeChallenge) => Promise<string>> = {
+    'signed by another key': async (server, challenge) => server.verdict(challenge, undefined, await createServerKey()),
+    'another key with the id of the real one': async (server, challenge) =>
+      server.verdict(challenge, undefined, {
+        kid: server.verdictKey.kid,
+        privateKey: (await createServerKey()).privateKey,
+      }),
+    'signed by the trust root': (server, challenge) => server.verdict(challenge, undefined, server.trustRoot),
+    'of another purpose': (server, challenge) =>
+      server.verdict(challenge, undefined, undefined, tokenType.approverKeys),
+    'a tampered payload': async (server, challenge) => {
+      const [head, , signature] = (await server.verdict(challenge)).split('.');
+      const payload = Buffer.from(
+        JSON.stringify({
+          ...JSON.parse(Buffer.from((await server.verdict(challenge)).split('.')[1]!, 'base64url').toString()),
+          grace: 9,
+        }),
+      );
+      return `${head}.${payload.toString('base64url')}.${signature}`;
+    },
+    'not a token at all': async () => 'approved',
+    'of another server': forge((verdict) => ({ ...verdict, iss: '00000000-0000-4000-8000-000000000000' })),
+    'for another host': forge((verdict) => ({ ...verdict, aud: '00000000-0000-4000-8000-000000000000' })),
+    'with another nonce': forge((verdict) => ({ ...verdict, nonce: 'A'.repeat(43) })),
+    'of another request': forge((verdict) => ({ ...verdict, requestHash: 'A'.repeat(43) })),
+    'of another challenge': forge((verdict) => ({ ...verdict, challengeId: 'f'.repeat(32) })),
+    'out of date': forge((verdict) => ({ ...verdict, exp: verdict.iat - 120 })),
+    'passkey without an assertion': forge((verdict) => ({ ...verdict, evidence: [] })),
+    'passkey of nobody': forge((verdict) => ({ ...verdict, approvers: [] })),
+    'with the assertion of somebody else': forge((verdict) => ({
+      ...verdict,
+      approvers: [{ ...verdict.approvers[0]!, subject: 'mallory' }],
+    })),
+    'by a passkey that is not in the set': (server, challenge) =>
+      server.verdict(challenge, (verdict) => ({
+        ...verdict,
+        evidence: [createPasskey(server.person).assert(documentOf(verdict))],
+      })),
+    'with an assertion about another request': (server, challenge) =>
+      server.verdict(challenge, (verdict) => ({
+        ...verdict,
+        evidence: [server.passkey.assert({ ...documentOf(verdict), requestHash: 'B'.repeat(43) })],
+      })),
+    'with an assertion from another origin': (server, challenge) =>
+      server.verdict(challenge, (verdict) => ({
+        ...verdict,
+        evidence: [server.passkey.assert(documentOf(verdict), { origin: 'https://evil.example' })],
+      })),
+    'with an assertion for another relying party': (server, challenge) =>
+      server.verdict(challenge, (verdict) => ({
+        ...verdict,
+        evidence: [server.passkey.assert(documentOf(verdict), { rpId: 'evil.example' })],
+      })),
+    'with an assertion without user verification': (server, challenge) =>
+      server.verdict(challenge, (verdict) => ({
+        ...verdict,
+        evidence: [server.passkey.assert(documentOf(verdict), { flags: 0x01 })],
+      })),
+    'with a registration instead of an assertion': (server, challenge) =>
+      server.verdict(challenge, (verdict) => ({
+        ...verdict,
+        evidence: [server.passkey.assert(documentOf(verdict), { type: 'webauthn.create' })],
+      })),
+  };
+  for (const [name, make] of Object.entries(cases)) {
+    it(`${name}: ignored, told once, and a real denial still counts`, async () => {
+      await using gate = await createTestGate();
+      const hook = gate.sudo();
+      const challenge = await gate.server.challenge();
+      gate.server.decide(challenge, 'approved', await make(gate.server, challenge));
+      await hook.says('could not be verified and was ignored');
+      await until(() => challenge.polls >= 2);
+      await gate.server.deny(challenge);
+      const result = await hook.result;
+      assert.equal(result.granted, false);
+      assert.match(result.text, /Denied by dana/);
+      assert.equal(result.text.match(/could not be verified/g)?.length, 1);
+    });
+  }
+
+  it('a status without a verdict never lets a command run', async () => {
+    await using gate = await createTestGate({ conf: 'IDENTREE_TIMEOUT=5s\n' });
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    gate.server.decide(challenge, 'approved', null);
+    const result = await hook.result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /Expired/);
+    assert.ok(challenge.polls < 10, `backs off instead of hammering: ${challenge.polls} polls`);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'verdict_rejected: unsigned' }]);
+  });
+
+  it('one approval does not serve two identical requests', async () => {
+    await using gate = await createTestGate();
+    const first = gate.sudo();
+    const one = await gate.server.challenge(0);
+    const second = gate.sudo();
+    const two = await gate.server.challenge(1);
+    const verdict = await gate.server.verdict(one);
+    gate.server.decide(two, 'approved', verdict);
+    await second.says('ignored');
+    gate.server.decide(one, 'approved', verdict);
+    assert.equal((await first.result).granted, true);
+    await gate.server.deny(two);
+    assert.equal((await second.result).granted, false);
+  });
+
+  it('an older approver-key set does not bring a removed key back', async () => {
+    await using gate = await createTestGate();
+    const removed = createPasskey(gate.server.person);
+    await gate.host.keys.offer(await gate.server.keySet(5, [gate.server.passkey.key]));
+    const old = await gate.server.keySet(4, [removed.key, gate.server.passkey.key]);
+    gate.server.intercept = null;
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    assert.equal(await gate.host.keys.offer(old), 'not_newer');
+    await gate.server.approve(challenge, (verdict) => ({
+      ...verdict,
+      evidence: [removed.assert(documentOf(verdict))],
+    }));
+    await hook.says('ignored');
+    hook.cancel('interrupt');
+    assert.notEqual((await hook.result).granted, true);
+  });
+});
+
+describe('gate: what runs must be what was approved', SHORT, () => {
+  async function approveAfter(
+    change: (gate: Awaited<ReturnType<typeof createTestGate>>, work: string) => Promise<void>,
+  ) {
+    await using gate = await createTestGate();
+    const work = join(gate.dir, 'work');
+    await mkdir(work);
+    await writeFile(join(work, 'deploy'), '#!/bin/sh\necho good\n', { mode: 0o755 });
+    await gate.parent.setCmdline(['sudo', './deploy']);
+    await gate.parent.setCwd(work);
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    assert.ok(challenge.record.target?.path.endsWith('/work/deploy'), 'the target is known');
+    await change(gate, work);
+    await gate.server.approve(challenge);
+    const result = await hook.result;
+    if (result.granted !== true) await until(() => challenge.outcomes.length > 0);
+    return { result, challenge };
+  }
+
+  it('unchanged: yes', async () => {
+    const { result } = await approveAfter(async () => undefined);
+    assert.equal(result.granted, true);
+  });
+
+  const swaps: Record<string, (gate: Awaited<ReturnType<typeof createTestGate>>, work: string) => Promise<void>> = {
+    'the script was edited': (_, work) => writeFile(join(work, 'deploy'), '#!/bin/sh\necho evil\n'),
+    'the script was replaced by a file with the same bytes': async (_, work) => {
+      await cp(join(work, 'deploy'), join(work, 'twin'));
+      await rename(join(work, 'twin'), join(work, 'deploy'));
+    },
+    'the script became a link': async (_, work) => {
+      await rename(join(work, 'deploy'), join(work, 'real'));
+      await symlink('real', join(work, 'deploy'));
+    },
+    'the script lost its x bit': (_, work) => chmod(join(work, 'deploy'), 0o644),
+    'the folder was swapped': async (gate, work) => {
+      await rename(work, `${work}.old`);
+      await cp(`${work}.old`, work, { recursive: true });
+      await gate.parent.setCwd(work);
+    },
+    'the arguments changed': (gate) => gate.parent.setCmdline(['sudo', './deploy', '--evil']),
+    'another process took the number': (gate) => gate.parent.setStartTime('778'),
+    'the process ended': (gate) => gate.parent.end(),
+  };
+  for (const [name, swap] of Object.entries(swaps)) {
+    it(`${name}: refused although approved, and the server is told`, async () => {
+      const { result, challenge } = await approveAfter(swap);
+      assert.equal(result.granted, false);
+      assert.match(result.text, /changed while you waited/);
+      assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'target_changed' }]);
+    });
+  }
+});
+
+describe('gate: cancelled', SHORT, () => {
+  for (const reason of ['interrupt', 'hangup', 'parent', 'signal']) {
+    it(`by the hook (${reason}): withdrawn on the server`, async () => {
+      await using gate = await createTestGate();
+      const hook = gate.sudo();
+      const challenge = await gate.server.challenge();
+      await hook.says('ABCDEF-123456');
+      hook.cancel(reason);
+      await until(() => challenge.cancelled);
+      assert.notEqual((await hook.result).granted, true);
+    });
+  }
+
+  it('a hook that just goes away counts as cancelled', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await hook.says('ABCDEF-123456');
+    hook.hangUp();
+    await until(() => challenge.cancelled);
+  });
+
+  it('while the request is on its way: withdrawn as soon as its number is known', async () => {
+    await using gate = await createTestGate();
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    let arrived = false;
+    gate.server.intercept = async ({ path }) => {
+      if (path !== '/challenges') return false;
+      arrived = true;
+      await released;
+      return false;
+    };
+    const hook = gate.sudo();
+    await until(() => arrived);
+    hook.cancel('interrupt');
+    assert.notEqual((await hook.result).granted, true);
+    release();
+    await until(() => gate.server.challenges[0]?.cancelled === true);
+  });
+
+  it('an approval after the cancellation is not used', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    hook.cancel('interrupt');
+    await until(() => challenge.cancelled);
+    await gate.server.approve(challenge);
+    assert.notEqual((await hook.result).granted, true);
+    assert.ok(!challenge.outcomes.some(({ outcome }) => outcome === 'granted'));
+  });
+
+  it('a stopping agent tells those who wait', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await hook.says('ABCDEF-123456');
+    gate.stop.abort();
+    const result = await hook.result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /is stopping/);
+    await until(() => challenge.cancelled);
+  });
+});
+
+describe('gate: the server', SHORT, () => {
+  it('a 4xx refuses at once and shows the text, cleaned', async () => {
+    await using gate = await createTestGate();
+    gate.server.intercept = ({ path, response }) => {
+      if (path !== '/challenges') return false;
+      gate.server.refuse(response, 403, 'host_waiting', 'This host waits\u001b[1m for an operator.');
+      return true;
+    };
+    const result = await gate.sudo().result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /refused: This host waits\[1m\s+for\s+an\s+operator\./);
+    assert.equal(gate.server.calls.filter(({ path }) => path === '/challenges').length, 1);
+  });
+
+  it('a clock that is wrong is named', async () => {
+    await using gate = await createTestGate();
+    gate.server.intercept = ({ path, response }) => {
+      if (path !== '/challenges') return false;
+      gate.server.refuse(
+        response,
+        401,
+        'clock_skew',
+        'The host clock differs from the server clock. Set the clock (timedatectl) and try again.',
+      );
+      return true;
+    };
+    assert.match((await gate.sudo().result).text.replace(/\s+/g, ' '), /Set the clock \(timedatectl\)/);
+  });
+
+  it('not reachable: a few tries, each a request of its own, then refused in clear words', async () => {
+    await using gate = await createTestGate();
+    await gate.server.close();
+    const started = performance.now();
+    const result = await gate.sudo().result;
+    assert.equal(result.granted, false);
+    assert.match(result.text.replace(/\s+/g, ' '), /cannot be reached, so nobody can approve this/);
+    assert.ok(performance.now() - started < 20_000, 'bounded');
+  });
+
+  it('a server that fails for a moment is asked again with a fresh nonce and a higher counter', async () => {
+    await using gate = await createTestGate();
+    const seen: { nonce: string; counter: number }[] = [];
+    gate.server.intercept = ({ path, body, response }) => {
+      if (path !== '/challenges') return false;
+      seen.push({ nonce: (body!.record as { nonce: string }).nonce, counter: Number(body!.counter) });
+      if (seen.length > 1) return false;
+      response.destroy();
+      return true;
+    };
+    const hook = gate.sudo();
+    await gate.server.approve(await gate.server.challenge());
+    assert.equal((await hook.result).granted, true);
+    assert.notEqual(seen[0]!.nonce, seen[1]!.nonce);
+    assert.ok(seen[1]!.counter > seen[0]!.counter);
+  });
+
+  it('trouble while waiting is told once and survived', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    let failures = 2;
+    gate.server.intercept = ({ method, response }) => {
+      if (method !== 'GET' || failures === 0) return false;
+      failures -= 1;
+      response.destroy();
+      return true;
+    };
+    gate.server.decide(challenge, 'pending', null);
+    await until(() => failures === 0);
+    await gate.server.approve(challenge);
+    const result = await hook.result;
+    assert.equal(result.granted, true);
+    assert.equal(result.text.match(/cannot be reached right now/g)?.length, 1);
+  });
+
+  it('a request that the server no longer knows is refused', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    gate.server.challenges.length = 0;
+    gate.server.decide(challenge, 'pending', null);
+    const result = await hook.result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /There is no such request/);
+  });
+
+  it('nobody answers: refused when time is up, by the server clock, and withdrawn', async () => {
+    await using gate = await createTestGate();
+    // Half a minute off is within what signatures allow; the time left must not suffer from it.
+    gate.server.clockAhead = 30_000;
+    gate.server.ttlMs = 1000;
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    const result = await hook.result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /Expired/);
+    await until(() => challenge.cancelled);
+  });
+
+  it('a redirect is not followed', async () => {
+    await using gate = await createTestGate();
+    gate.server.intercept = ({ path, response }) => {
+      if (path !== '/challenges') return false;
+      response.writeHead(307, { location: `${gate.server.url}/elsewhere` });
+      response.end();
+      return true;
+    };
+    const result = await gate.sudo().result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /redirects/);
+    assert.ok(!gate.server.calls.some(({ path }) => path.includes('elsewhere')));
+  });
+
+  it('a log that went back stops everything before anybody is asked', async () => {
+    await using gate = await createTestGate();
+    await gate.host.checkpoints.observe({ seq: 50, hash: 'h50' }, 1);
+    await gate.host.checkpoints.observe({ seq: 49, hash: 'h49' }, 2);
+    const result = await gate.sudo().result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /forgotten events/);
+    assert.equal(gate.server.challenges.length, 0);
+  });
+});
+
+describe('gate: the record', SHORT, () => {
+  it('carries the exact bytes of what was typed, and who and where', async () => {
+    const argv = ['sudo', '-u', 'www-data', Buffer.from([0x66, 0xff, 0x1b]), 'a\u202eb', 'back\\slash'];
+    await using gate = await createTestGate({
+      argv,
+      cwd: '/usr',
+      environ: { SUDO_REASON: ' disk is full ', LANG: 'C' },
+    });
+    const hook = gate.sudo();
+    const { record } = await gate.server.challenge();
+    hook.hangUp();
+    const raw = Buffer.concat(argv.flatMap((word) => [Buffer.from(word), Buffer.from([0])]));
+    assert.equal(record.argvSha256, createHash('sha256').update(raw).digest('base64url'));
+    assert.deepEqual(record.argv, ['sudo', '-u', 'www-data', 'f\\xff\\u{1b}', 'a\\u{202e}b', 'back\\\\slash']);
+    assert.equal(record.argvTruncated, false);
+    assert.equal(record.user, 'alice');
+    assert.equal(record.uid, 1000);
+    assert.deepEqual(record.runAs, { user: 'www-data', group: null, assurance: 'derived' });
+    assert.equal(record.gate, 'pam');
+    assert.equal(record.cwd, '/usr');
+    assert.equal(record.tty, '/dev/pts/3');
+    assert.equal(record.reason, 'disk is full');
+    assert.match(record.nonce, /^[A-Za-z0-9_-]{43}$/);
+  });
+
+  it('the user is who asks, not whose password sudo would take', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo({ user: 'root', uid: 0, ruser: 'alice', ruid: 1000 });
+    const { record } = await gate.server.challenge();
+    hook.hangUp();
+    assert.equal(record.user, 'alice');
+    assert.equal(record.uid, 1000);
+  });
+
+  it('a parent that is not sudo is unparsed, whatever its arguments look like', async () => {
+    await using gate = await createTestGate();
+    await gate.parent.end();
+    const { createParent } = await import('../testing/parent.ts');
+    await createParent(gate.dir, { argv: ['sudo', 'true'], cwd: '/usr', program: 'su', pid: gate.parent.pid });
+    const hook = gate.sudo();
+    const { record } = await gate.server.challenge();
+    hook.hangUp();
+    assert.equal(record.mode, 'unparsed');
+    assert.deepEqual(record.unrestricted, ['unparsed']);
+    assert.equal(record.target, null);
+  });
+});
+
+describe('gate: the hook', SHORT, () => {
+  it('an account that does not exist: nobody is asked, and every guess takes the same time', async () => {
+    await using gate = await createTestGate();
+    const strangers: Record<string, string | null>[] = [
+      { ruid: null },
+      { mode: 'ssh-begin', ruser: null, ruid: null, uid: null },
+    ];
+    for (const change of strangers) {
+      const started = performance.now();
+      const result = await gate.sudo(change).result;
+      assert.equal(result.granted, false);
+      assert.equal(result.text, '');
+      assert.ok(performance.now() - started >= 1900);
+    }
+    assert.equal(gate.server.calls.filter(({ path }) => path === '/challenges').length, 0);
+  });
+
+  for (const [name, change] of Object.entries({
+    'no mode': { mode: null },
+    'an unknown mode': { mode: 'sudo2' },
+    'another protocol version': { v: 2 },
+    'no parent': { ppid: null },
+    'a parent that is no number': { ppid: '1; rm' },
+    'a hostile user name': { ruser: '../../etc', user: 'x' },
+    'a user name that did not fit': { ruser_truncated: 1 },
+    'a hostile service': { service: '../sudo' },
+  } as Record<string, Record<string, string | number | null>>)) {
+    it(`a hello with ${name} is refused`, async () => {
+      await using gate = await createTestGate();
+      assert.equal((await gate.sudo(change).result).granted, false);
+      assert.equal(gate.server.challenges.length, 0);
+    });
+  }
+
+  it('a parent that is gone already is refused', async () => {
+    await using gate = await createTestGate();
+    const result = await gate.sudo({ pstart: '1' }).result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /is gone/);
+    assert.equal(gate.server.challenges.length, 0);
+  });
+
+  for (const [name, bytes] of Object.entries({
+    'an unknown frame': frame('X', 'abc'),
+    'an agent frame': frame('V', '0'),
+    'an endless frame': Buffer.from([0x48, 0xff, 0xff]),
+    text: Buffer.from('GET / HTTP/1.1\r\n\r\n'),
+  })) {
+    it(`${name} instead of a hello ends the conversation`, async () => {
+      await using gate = await createTestGate();
+      const socket = net.connect(gate.socket);
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+      socket.on('error', () => undefined);
+      socket.write(bytes);
+      await new Promise((resolve) => socket.on('close', resolve));
+      assert.equal(Buffer.concat(chunks).length, 0, 'no acceptance, no verdict');
+    });
+  }
+
+  it('rubbish after the hello cancels and never grants', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    hook.stream.write(frame('Z', ''));
+    await until(() => challenge.cancelled);
+    assert.equal((await hook.result).granted, null);
+  });
+
+  it('a hello in pieces is one hello', async () => {
+    await using gate = await createTestGate();
+    const { helloPayload } = await import('../testing/fake-hook.ts');
+    const whole = frame('H', helloPayload(gate.hello()));
+    const socket = net.connect(gate.socket);
+    for (const byte of whole) {
+      socket.write(Buffer.from([byte]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await gate.server.challenge();
+    socket.destroy();
+  });
+
+  it('a hook that says nothing is dropped', async () => {
+    await using gate = await createTestGate();
+    const socket = net.connect(gate.socket);
+    socket.resume();
+    await new Promise((resolve) => socket.on('close', resolve));
+  });
+
+  it('a failure inside refuses, tells the person nothing and the log everything', async () => {
+    await using gate = await createTestGate();
+    await writeFile(join(gate.state, 'counter'), 'rubbish');
+    const result = await gate.sudo().result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /failed, so this is refused/);
+    assert.doesNotMatch(result.text, /counter/);
+    assert.ok(gate.logged.some((line) => line.includes('counter is damaged')));
+    assert.equal(gate.server.challenges.length, 0);
+  });
+
+  it('many at once get their own answers, with counters in order', async () => {
+    await using gate = await createTestGate();
+    const hooks = Array.from({ length: 20 }, () => connectHook(gate.socket, gate.hello()));
+    await gate.server.challenge(19);
+    for (const [index, challenge] of gate.server.challenges.entries()) {
+      if (index % 2 === 0) await gate.server.approve(challenge);
+      else await gate.server.deny(challenge);
+    }
+    const results = await Promise.all(hooks.map((hook) => hook.result));
+    assert.equal(results.filter(({ granted }) => granted).length, 10);
+    const counters = gate.server.challenges.map(({ counter }) => counter);
+    assert.deepEqual(
+      counters,
+      [...counters].sort((a, b) => a - b),
+    );
+    assert.equal(new Set(counters).size, 20);
   });
 });
