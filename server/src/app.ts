@@ -33,7 +33,7 @@ import { hostRoutes } from './http/host-routes.ts';
 import { createAppRouter } from './http/router.ts';
 import { createHttpServer } from './http/server.ts';
 import { createMetrics } from './metrics/metrics.ts';
-import { createApproverKeys, currentApproverKeys } from './passkeys/approver-keys.ts';
+import { approverKeysSince, createApproverKeys, currentApproverKeys } from './passkeys/approver-keys.ts';
 import { relyingPartyOf } from './passkeys/relying-party.ts';
 import { createPasskeysRouter } from './passkeys/router.ts';
 import { createPasskeys } from './passkeys/service.ts';
@@ -177,7 +177,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     hosts,
     recheckViewer: resolver.recheck,
     passkeys: createApprovals({ rp, clock }),
-    currentKeys: currentApproverKeys,
+    keysSince: approverKeysSince,
   });
   const reaper = startReaper({ challenges, hosts, onError: (err) => log.error({ err }, 'reaper failed') });
 
@@ -238,7 +238,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
         challenges,
         waiters,
         checkpoint: events.head,
-        currentKeys: currentApproverKeys,
+        keysSince: approverKeysSince,
         now: clock.now,
         refusalEvents: perMinute(20),
         failures: perMinute(30),

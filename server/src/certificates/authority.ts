@@ -11,15 +11,17 @@ const CA_DAYS = 3650;
 /** Hosts renew at two thirds of this. */
 const LEAF_DAYS = 90;
 
-// Named by the global type: the console's type check reads this file with the browser's idea of a CryptoKey.
-async function privateKey(pem: string): Promise<CryptoKey> {
+/** As the library names it: the console's type check reads this file with the browser's idea of a CryptoKey. */
+type Key = x509.X509CertificateCreateWithKeyParams['signingKey'];
+
+async function privateKey(pem: string): Promise<Key> {
   const der = createPrivateKey(pem).export({ type: 'pkcs8', format: 'der' });
-  return (await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign'])) as CryptoKey;
+  return (await webcrypto.subtle.importKey('pkcs8', der, ALGORITHM, false, ['sign'])) as Key;
 }
 
-async function publicKeyOf(pem: string): Promise<CryptoKey> {
+async function publicKeyOf(pem: string): Promise<Key> {
   const der = createPublicKey(pem).export({ type: 'spki', format: 'der' });
-  return (await webcrypto.subtle.importKey('spki', der, ALGORITHM, true, ['verify'])) as CryptoKey;
+  return (await webcrypto.subtle.importKey('spki', der, ALGORITHM, true, ['verify'])) as Key;
 }
 
 const serial = () => {

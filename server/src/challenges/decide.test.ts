@@ -16,7 +16,12 @@ const challenge: DecidableChallenge = {
   expiresAt: NOW + 120_000,
   leaseUntil: NOW + 40_000,
 };
-const passkey: PolicyOutcome = { rule: 'default', version: 'p'.repeat(43), approval: 'passkey', approvers: ['self', 'admins'] };
+const passkey: PolicyOutcome = {
+  rule: 'default',
+  version: 'p'.repeat(43),
+  approval: 'passkey',
+  approvers: ['self', 'admins'],
+};
 const session: PolicyOutcome = { ...passkey, approval: 'session' };
 const none: PolicyOutcome = { ...passkey, approval: 'none' };
 const alice = {
@@ -132,13 +137,19 @@ test('expiry: open one millisecond before, closed at and after the moment', () =
 test('a host that fell silent: not approved any more, cancelled by the clock', () => {
   assert.ok(decide(challenge, alice, approve(), passkey, challenge.leaseUntil - 1).ok);
   assert.equal(refusal(challenge, alice, approve(), passkey, challenge.leaseUntil), 'expired');
-  assert.equal(refusal(challenge, { kind: 'clock' }, { kind: 'cancel' }, passkey, challenge.leaseUntil - 1), 'forbidden');
+  assert.equal(
+    refusal(challenge, { kind: 'clock' }, { kind: 'cancel' }, passkey, challenge.leaseUntil - 1),
+    'forbidden',
+  );
   assert.ok(decide(challenge, { kind: 'clock' }, { kind: 'cancel' }, passkey, challenge.leaseUntil).ok);
 });
 
 test('a host cancels its own request and no other', () => {
   assert.ok(decide(challenge, { kind: 'host', hostId: 'host-1' }, { kind: 'cancel' }, passkey, NOW).ok);
-  assert.equal(refusal(challenge, { kind: 'host', hostId: 'host-2' }, { kind: 'cancel' }, passkey, NOW), 'challenge_not_found');
+  assert.equal(
+    refusal(challenge, { kind: 'host', hostId: 'host-2' }, { kind: 'cancel' }, passkey, NOW),
+    'challenge_not_found',
+  );
 });
 
 test('policy approves by itself only where it asks for nothing', () => {
@@ -151,7 +162,10 @@ test('policy approves by itself only where it asks for nothing', () => {
 test('what is decided stays decided', () => {
   for (const status of ['approved', 'denied'] as const) {
     assert.equal(refusal({ ...challenge, status }, alice, approve(), passkey, NOW), 'already_decided');
-    assert.equal(refusal({ ...challenge, status }, alice, { kind: 'deny', reason: null }, passkey, NOW), 'already_decided');
+    assert.equal(
+      refusal({ ...challenge, status }, alice, { kind: 'deny', reason: null }, passkey, NOW),
+      'already_decided',
+    );
   }
   assert.equal(refusal({ ...challenge, status: 'expired' }, alice, approve(), passkey, NOW), 'expired');
   assert.equal(refusal({ ...challenge, status: 'cancelled' }, alice, approve(), passkey, NOW), 'superseded');
@@ -209,7 +223,13 @@ test('whatever is tried, an approval has an approver with the right, in time, an
       anyMethod,
       anyPolicy,
       fc.integer({ min: NOW - 1000, max: NOW + 200_000 }),
-      fc.constantFrom('pending' as const, 'approved' as const, 'denied' as const, 'expired' as const, 'cancelled' as const),
+      fc.constantFrom(
+        'pending' as const,
+        'approved' as const,
+        'denied' as const,
+        'expired' as const,
+        'cancelled' as const,
+      ),
       fc.boolean(),
       (actor, method, policy, now, status, argvTruncated) => {
         const result = decide({ ...challenge, status, argvTruncated }, actor, method, policy, now);

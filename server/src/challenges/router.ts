@@ -55,7 +55,9 @@ export function createChallengesRouter(deps: { challenges: ChallengeService }) {
       return approval;
     }),
     approve: browserProcedure
-      .input(z.object({ challengeId, assertion: assertionResponse.nullish(), confirmTruncated: z.boolean().default(false) }))
+      .input(
+        z.object({ challengeId, assertion: assertionResponse.nullish(), confirmTruncated: z.boolean().default(false) }),
+      )
       .mutation(({ ctx, input }) =>
         deciding(ctx.viewer, input.challengeId, () =>
           challenges.approve(ctx.viewer, {
@@ -67,8 +69,6 @@ export function createChallengesRouter(deps: { challenges: ChallengeService }) {
       ),
     deny: signedInProcedure
       .input(z.object({ challengeId, reason }))
-      .mutation(({ ctx, input }) =>
-        deciding(ctx.viewer, input.challengeId, () => challenges.deny(ctx.viewer, input)),
-      ),
+      .mutation(({ ctx, input }) => deciding(ctx.viewer, input.challengeId, () => challenges.deny(ctx.viewer, input))),
   });
 }

@@ -21,7 +21,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { evaluatePolicy, type Policy, type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import type { PolicySource } from '../policies/source.ts';
-import { type Actor, type Decision, decide, type Method, maySee } from './decide.ts';
+import { type Actor, decide, type Method, maySee } from './decide.ts';
 import * as store from './store.ts';
 import { actorOf, commandLine, decidable, toView } from './to-view.ts';
 import { newUserCode } from './user-code.ts';
@@ -57,8 +57,8 @@ export interface ChallengeDeps {
   /** Reads the viewer anew inside the transaction; throws when the session no longer counts. */
   recheckViewer: (work: UnitOfWork, viewer: Viewer) => Promise<Viewer>;
   passkeys: Approvals;
-  /** The approver-key set in force. */
-  currentKeys: (query: Database['query']) => Promise<{ version: number; token: string }>;
+  /** Version of the approver-key set in force and, when it is newer than what the host holds, the set. */
+  keysSince: (query: Database['query'], held: number) => Promise<{ version: number; token: string | null }>;
 }
 
 export type ChallengeService = ReturnType<typeof createChallengeService>;
@@ -96,7 +96,7 @@ export function createChallengeService(deps: ChallengeDeps) {
     policy: PolicyOutcome,
     person: Viewer['person'] | null,
     remoteAddr: string | null,
-  ): Promise<Decision> {
+  ): Promise<store.Challenge> {
     const now = clock.now();
     const result = decide(decidable(challenge), actor, method, policy, now);
     if (!result.ok) throw new Refusal(result.refusal);
@@ -121,8 +121,8 @@ export function createChallengeService(deps: ChallengeDeps) {
       grace: 0,
       evidence: decision.evidence,
     });
-    const keys = await deps.currentKeys(work.query);
-    const settled = await store.settleChallenge(work, challenge.id, {
+    const keys = await deps.keysSince(work.query, Number.MAX_SAFE_INTEGER);
+    const written = {
       status: decision.status,
       decided_at: now,
       decided_by: person?.id ?? null,
@@ -131,8 +131,8 @@ export function createChallengeService(deps: ChallengeDeps) {
       reason: decision.reason,
       verdict,
       approver_keys_version: keys.version,
-    });
-    if (!settled) throw new Refusal('already_decided');
+    };
+    if (!(await store.settleChallenge(work, challenge.id, written))) throw new Refusal('already_decided');
     const name = {
       approved: actor.kind === 'policy' ? ('auto_approved' as const) : ('challenge_approved' as const),
       denied: 'challenge_rejected' as const,
@@ -160,10 +160,10 @@ export function createChallengeService(deps: ChallengeDeps) {
         approverKeysVersion: keys.version,
       },
     });
-    return decision;
+    return { ...challenge, ...written };
   }
 
-  function answer(challenge: store.Challenge, keys: { version: number; token: string }, held: number): ChallengeAnswer {
+  async function answer(challenge: store.Challenge, query: Database['query'], held: number): Promise<ChallengeAnswer> {
     return {
       challengeId: challenge.id,
       userCode: challenge.user_code,
@@ -173,7 +173,7 @@ export function createChallengeService(deps: ChallengeDeps) {
       now: clock.now(),
       approvers: challenge.policy.approvers,
       verdict: challenge.verdict,
-      approverKeys: keys.version > held ? keys.token : null,
+      approverKeys: (await deps.keysSince(query, held)).token,
     };
   }
 
@@ -195,7 +195,7 @@ export function createChallengeService(deps: ChallengeDeps) {
         policy: PolicyOutcome;
       },
     ) => Promise<Method>,
-  ): Promise<Decision> {
+  ): Promise<store.Challenge> {
     const policy = await policyNow();
     return db.transaction(async (work) => {
       const current = await deps.recheckViewer(work, viewer);
@@ -272,59 +272,49 @@ export function createChallengeService(deps: ChallengeDeps) {
       const pending = await store.countPending(work.query, host.id, record.user, PENDING_IN_TOTAL);
       if (pending.ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
       if (pending.total >= PENDING_IN_TOTAL) throw new Refusal('too_many_pending');
-      const reused = await work.query
-        .selectFrom('challenges')
-        .select('id')
-        .where('nonce', '=', record.nonce)
-        .executeTakeFirst();
-      if (reused) throw new Refusal('nonce_reused');
-
       const policy = await outcomeFor(work.query, await policyNow(), record.user, {
         name: host.hostname,
         group: host.host_group,
       });
-      const row = {
+      const challenge = await store.insertChallenge(work, {
         id: random.bytes(16).toString('hex'),
         user_code: newUserCode(random),
         host_id: host.id,
         hostname: host.hostname,
         username: record.user,
         nonce: record.nonce,
-        record: canonicalJson(record),
+        record,
         request_hash: requestHash(record),
         created_at: now,
         expires_at: now + deps.ttlMs,
         lease_until: now + LEASE_SECONDS * 1000,
-        policy_version: policy.version,
-        policy_rule: policy.rule,
-        policy: JSON.stringify(policy),
-      };
-      await store.insertChallenge(work, row);
+        policy,
+      });
+      if (!challenge) throw new Refusal('nonce_reused');
       if (policy.approval === 'none') {
-        const challenge = await own(work, host, row.id);
-        await settle(work, challenge, { kind: 'policy' }, { kind: 'auto' }, policy, null, remoteAddr);
-      } else {
-        await events.append(work, {
-          event: 'challenge_created',
-          username: record.user,
-          hostId: host.id,
-          hostname: host.hostname,
-          challengeId: row.id,
-          code: row.user_code,
-          reason: record.reason,
-          remoteAddr,
-          data: {
-            requestHash: row.request_hash,
-            gate: record.gate,
-            runAs: record.runAs.user,
-            command: commandLine(record),
-            policyVersion: policy.version,
-            rule: policy.rule,
-            expiresAt: row.expires_at,
-          },
-        });
+        const settled = await settle(work, challenge, { kind: 'policy' }, { kind: 'auto' }, policy, null, remoteAddr);
+        return answer(settled, work.query, body.approverKeysVersion);
       }
-      return answer(await own(work, host, row.id), await deps.currentKeys(work.query), body.approverKeysVersion);
+      await events.append(work, {
+        event: 'challenge_created',
+        username: record.user,
+        hostId: host.id,
+        hostname: host.hostname,
+        challengeId: challenge.id,
+        code: challenge.user_code,
+        reason: record.reason,
+        remoteAddr,
+        data: {
+          requestHash: challenge.request_hash,
+          gate: record.gate,
+          runAs: record.runAs.user,
+          command: commandLine(record),
+          policyVersion: policy.version,
+          rule: policy.rule,
+          expiresAt: challenge.expires_at,
+        },
+      });
+      return answer(challenge, work.query, body.approverKeysVersion);
     },
 
     /** Where a host's challenge stands. Extends the lease: the host will be heard of again within `waitMs` or is gone. */
@@ -339,35 +329,32 @@ export function createChallengeService(deps: ChallengeDeps) {
       if (challenge.status === 'pending') {
         await store.extendLease(work, challengeId, clock.now() + waitMs + LEASE_SECONDS * 1000);
       }
-      return answer(challenge, await deps.currentKeys(work.query), keysHeld);
+      return answer(challenge, work.query, keysHeld);
     },
 
     /** The same, outside a transaction and without touching the lease: the end of a long poll. */
     async peek(host: Host, challengeId: string, keysHeld: number): Promise<ChallengeAnswer> {
       const challenge = await store.findChallenge(db.query, challengeId);
       if (!challenge || challenge.host_id !== host.id) throw new Refusal('challenge_not_found');
-      return answer(challenge, await deps.currentKeys(db.query), keysHeld);
+      return answer(challenge, db.query, keysHeld);
     },
 
     /** The host withdraws its request. One that is decided already stays decided. */
     async cancel(work: UnitOfWork, host: Host, challengeId: string, remoteAddr: string): Promise<ChallengeAnswer> {
       const challenge = await own(work, host, challengeId);
-      if (challenge.status === 'pending') {
-        await settle(
-          work,
-          challenge,
-          { kind: 'host', hostId: host.id },
-          { kind: 'cancel' },
-          challenge.policy,
-          null,
-          remoteAddr,
-        );
-      }
-      return answer(
-        await own(work, host, challengeId),
-        await deps.currentKeys(work.query),
-        Number.MAX_SAFE_INTEGER,
-      );
+      const ended =
+        challenge.status === 'pending'
+          ? await settle(
+              work,
+              challenge,
+              { kind: 'host', hostId: host.id },
+              { kind: 'cancel' },
+              challenge.policy,
+              null,
+              remoteAddr,
+            )
+          : challenge;
+      return answer(ended, work.query, Number.MAX_SAFE_INTEGER);
     },
 
     /** The host tells what it did with an approval. Told once; a repetition changes nothing. */
@@ -441,7 +428,10 @@ export function createChallengeService(deps: ChallengeDeps) {
       const { view, policy } = await viewOf(challenge, viewer);
       if (!view.can.approve || policy.approval !== 'passkey') return { view, passkey: null };
       const document = documentFor(challenge, viewer, policy);
-      return { view, passkey: { document, options: await deps.passkeys.approvalOptions(db.query, viewer.person.id, document) } };
+      return {
+        view,
+        passkey: { document, options: await deps.passkeys.approvalOptions(db.query, viewer.person.id, document) },
+      };
     },
 
     /** Pending requests that this viewer may see, oldest first. */

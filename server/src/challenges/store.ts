@@ -1,4 +1,5 @@
 import { type Kysely, type Selectable, sql } from 'kysely';
+import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { ChallengesTable, Schema } from '../db/schema.ts';
@@ -21,28 +22,47 @@ function fromRow(row: Selectable<ChallengesTable>): Challenge {
   };
 }
 
-/** New challenges start pending; `record` is the canonical JSON that was hashed. */
-export async function insertChallenge(
-  work: UnitOfWork,
-  row: Omit<
-    ChallengesTable,
-    | 'status'
-    | 'decided_at'
-    | 'decided_by'
-    | 'decided_by_name'
-    | 'class'
-    | 'reason'
-    | 'verdict'
-    | 'approver_keys_version'
-    | 'outcome'
-    | 'outcome_detail'
-    | 'outcome_at'
-  >,
-): Promise<void> {
-  await work.query
+/** What is known of a challenge when it is made. */
+export type NewChallenge = Pick<
+  Challenge,
+  | 'id'
+  | 'user_code'
+  | 'host_id'
+  | 'hostname'
+  | 'username'
+  | 'nonce'
+  | 'record'
+  | 'request_hash'
+  | 'created_at'
+  | 'expires_at'
+  | 'lease_until'
+  | 'policy'
+>;
+
+/** Writes a pending challenge. Null when its nonce was used before: one record, one request. */
+export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Promise<Challenge | null> {
+  const challenge: Challenge = {
+    ...made,
+    policy_version: made.policy.version,
+    policy_rule: made.policy.rule,
+    status: 'pending',
+    decided_at: null,
+    decided_by: null,
+    decided_by_name: null,
+    class: null,
+    reason: null,
+    verdict: null,
+    approver_keys_version: null,
+    outcome: null,
+    outcome_detail: null,
+    outcome_at: null,
+  };
+  const result = await work.query
     .insertInto('challenges')
-    .values({ ...row, status: 'pending' })
-    .execute();
+    .values({ ...challenge, record: canonicalJson(made.record), policy: JSON.stringify(made.policy) })
+    .onConflict((conflict) => conflict.column('nonce').doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n ? challenge : null;
 }
 
 /** Reads and, on Postgres, locks one challenge for the transaction that will decide it. */

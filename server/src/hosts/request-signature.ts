@@ -1,4 +1,4 @@
-import { createPublicKey, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { parseDictionary } from 'structured-headers';
 import type { ErrorCode } from '#shared/errors.ts';
 import {
@@ -72,6 +72,20 @@ export function readSignature(request: SignedRequest): ReadSignature {
   return { ok: true, parameters: { created, nonce, keyid, tag }, signature: bytes };
 }
 
+const MAX_KEYS = 5000;
+const keys = new Map<string, KeyObject>();
+
+/** Reading a key costs as much as using it; the text of a key always means the same key. */
+function publicKey(x: string): KeyObject {
+  let key = keys.get(x);
+  if (!key) {
+    key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+    if (keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value!);
+    keys.set(x, key);
+  }
+  return key;
+}
+
 /**
  * Checks digest, signature and freshness with a known key. The nonce is spent by the caller, in the transaction of what
  * the request does.
@@ -92,8 +106,7 @@ export function checkSignature(
     { method: request.method, targetUri: request.targetUri, contentDigest: digest },
     read.parameters,
   );
-  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: expected.key }, format: 'jwk' });
-  if (!verify(null, Buffer.from(base), key, read.signature)) return 'signature_invalid';
+  if (!verify(null, Buffer.from(base), publicKey(expected.key), read.signature)) return 'signature_invalid';
   // Only after the signature: an unsigned date tells nothing about the host's clock.
   return Math.abs(now / 1000 - read.parameters.created) > CLOCK_SKEW_SECONDS ? 'clock_skew' : null;
 }

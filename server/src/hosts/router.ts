@@ -28,7 +28,9 @@ export function createHostsRouter(deps: { hosts: HostService; now: () => number 
       .mutation(({ ctx, input }) => hosts.createToken(input.hostname, ctx.viewer.person.username, ctx.remoteAddr)),
     confirm: adminProcedure
       .input(z.object({ hostId: uuid, fingerprint: z.string().max(64) }))
-      .mutation(({ ctx, input }) => hosts.confirm(input.hostId, input.fingerprint, ctx.viewer.person.username, ctx.remoteAddr)),
+      .mutation(({ ctx, input }) =>
+        hosts.confirm(input.hostId, input.fingerprint, ctx.viewer.person.username, ctx.remoteAddr),
+      ),
     release: adminProcedure
       .input(z.object({ hostId: uuid }))
       .mutation(({ ctx, input }) => hosts.release(input.hostId, ctx.viewer.person.username, ctx.remoteAddr)),

@@ -26,7 +26,7 @@ export interface HostRouteDeps {
   challenges: Pick<ChallengeService, 'create' | 'poll' | 'peek' | 'cancel' | 'outcome'>;
   waiters: Waiters;
   checkpoint: () => Promise<{ seq: number; hash: string }>;
-  currentKeys: (query: Database['query']) => Promise<{ version: number; token: string }>;
+  keysSince: (query: Database['query'], held: number) => Promise<{ version: number; token: string | null }>;
   now: () => number;
   /** Bounds the security events that strangers can cause, per address. */
   refusalEvents: RateLimiter;
@@ -197,11 +197,10 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
           },
           async (work, host) => {
             await deps.hosts.heartbeat(work, host, body!);
-            const keys = await deps.currentKeys(work.query);
             return {
               now: deps.now(),
               state: host.state,
-              approverKeys: keys.version > body!.approverKeysVersion ? keys.token : null,
+              approverKeys: (await deps.keysSince(work.query, body!.approverKeysVersion)).token,
               checkpoint: await deps.checkpoint(),
             };
           },

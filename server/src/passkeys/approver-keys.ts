@@ -5,7 +5,7 @@ import type { EventLog } from '../events/log.ts';
 import { readHead } from '../events/store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { RelyingParty } from './relying-party.ts';
-import { allPasskeys, insertApproverKeySet, newestApproverKeySet } from './store.ts';
+import { allPasskeys, insertApproverKeySet, newestApproverKeySet, newestApproverKeysVersion } from './store.ts';
 
 /** Keeps the signed list of passkeys that hosts check approvals against. */
 export interface ApproverKeys {
@@ -25,6 +25,15 @@ export async function currentApproverKeys(query: Database['query']): Promise<{ v
   const newest = await newestApproverKeySet(query);
   if (!newest) throw new Error('no approver-key set was published yet');
   return { version: newest.version, token: newest.token };
+}
+
+/** Version in force and, for a host that holds an older one, the signed token. */
+export async function approverKeysSince(
+  query: Database['query'],
+  held: number,
+): Promise<{ version: number; token: string | null }> {
+  const version = await newestApproverKeysVersion(query);
+  return { version, token: version > held ? (await currentApproverKeys(query)).token : null };
 }
 
 /** The payload of a token that this server signed itself. */

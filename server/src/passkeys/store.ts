@@ -180,6 +180,17 @@ export async function dropRecoveryCodes(work: UnitOfWork, personId: string): Pro
     .execute();
 }
 
+/** Version of the set in force; 0 when none was published yet. The set itself may be long. */
+export async function newestApproverKeysVersion(query: Kysely<Schema>): Promise<number> {
+  const row = await query
+    .selectFrom('approver_key_sets')
+    .select('version')
+    .orderBy('version', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.version ?? 0;
+}
+
 export async function newestApproverKeySet(query: Kysely<Schema>): Promise<ApproverKeySetsTable | null> {
   const row = await query
     .selectFrom('approver_key_sets')

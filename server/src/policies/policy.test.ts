@@ -22,7 +22,13 @@ test('the first rule that matches decides, default is only the fall-back', () =>
 
 test('criteria must all hold, each list is any-of', () => {
   const rules = policy([
-    { name: 'a', match_users: ['bob', 'al?ce'], match_groups: ['dev', 'ops'], match_host_groups: ['web'], approval: 'none' },
+    {
+      name: 'a',
+      match_users: ['bob', 'al?ce'],
+      match_groups: ['dev', 'ops'],
+      match_host_groups: ['web'],
+      approval: 'none',
+    },
   ]);
   assert.equal(evaluatePolicy(rules, subject).rule, 'a');
   assert.equal(evaluatePolicy(rules, { ...subject, groups: ['sales'] }).rule, 'default');
@@ -47,7 +53,12 @@ test('a file that could be misread is refused', () => {
     { policies: [{ name: 'a', match_users: ['[z-'], approval: 'passkey' }] },
     { policies: [{ name: 'a', match_users: ['x'], approval: 'maybe' }] },
     { policies: [{ name: 'a', match_users: ['x'], approval: 'none', require_amdin: true }] },
-    { policies: [{ name: 'a', match_users: ['x'], approval: 'none' }, { name: 'a', match_users: ['y'], approval: 'none' }] },
+    {
+      policies: [
+        { name: 'a', match_users: ['x'], approval: 'none' },
+        { name: 'a', match_users: ['y'], approval: 'none' },
+      ],
+    },
     [{ name: 'a', match_users: ['x'], approval: 'none' }],
   ]) {
     assert.equal(policyFile.safeParse(broken).success, false, JSON.stringify(broken));

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, type Stats } from 'node:fs';
 import { z } from 'zod';
 import { BUILT_IN_POLICY, type Policy, policyFile, policyOf } from './policy.ts';
 
@@ -23,36 +22,39 @@ export function createPolicyFile(path: string): PolicySource {
   let seen = '';
   let state: PolicyState = { ok: false, problem: 'not read yet' };
 
-  async function read(): Promise<PolicyState> {
-    let file: Awaited<ReturnType<typeof open>>;
+  const identityOf = (info: Stats) =>
+    `${info.dev}:${info.ino}:${info.size}:${info.mode}:${info.mtimeMs}:${info.ctimeMs}`;
+
+  function read(): PolicyState {
+    // Synchronous on purpose: this runs inside transactions, and a look at one inode is quicker than a turn of the loop.
+    let file: number;
     try {
-      file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      if (identityOf(lstatSync(path)) === seen) return state;
+      file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     } catch (error) {
       seen = '';
       return { ok: false, problem: `${path}: ${(error as NodeJS.ErrnoException).code ?? 'cannot be opened'}` };
     }
     try {
-      const info = await file.stat();
+      const info = fstatSync(file);
+      seen = identityOf(info);
       if (!info.isFile()) return { ok: false, problem: `${path}: not a regular file` };
       if ((info.mode & 0o022) !== 0) return { ok: false, problem: `${path}: writable by group or others` };
       if (info.size > MAX_BYTES) return { ok: false, problem: `${path}: larger than 4 MiB` };
-      const identity = `${info.ino}:${info.size}:${info.mtimeMs}:${info.ctimeMs}`;
-      if (identity === seen) return state;
-      const parsed = policyFile.safeParse(JSON.parse(await file.readFile('utf8')));
-      seen = identity;
+      const parsed = policyFile.safeParse(JSON.parse(readFileSync(file, 'utf8')));
       return parsed.success
         ? { ok: true, policy: policyOf(parsed.data) }
         : { ok: false, problem: `${path}: ${z.prettifyError(parsed.error)}` };
     } catch (error) {
       return { ok: false, problem: `${path}: ${error instanceof SyntaxError ? 'not valid JSON' : 'cannot be read'}` };
     } finally {
-      await file.close();
+      closeSync(file);
     }
   }
 
   return {
     async current() {
-      state = await read();
+      state = read();
       return state;
     },
   };
