@@ -31,6 +31,7 @@ test('leaves are counted, parents are not, and every kind of ending has its plac
     'kinds.mjs': `
       import { describe, test, before } from 'node:test';
       test('plain', () => { console.log('noise'); });
+      test('strange \\u2028 name \\r \\u001e', () => {});
       test('broken', () => { throw new Error('the reason'); });
       test.skip('left out');
       test('left out in words', (t) => t.skip('no moon'));
@@ -58,6 +59,7 @@ test('leaves are counted, parents are not, and every kind of ending has its plac
     'passed: parent > other child',
     'passed: parent that fails itself > fine',
     'passed: plain',
+    'passed: strange \u2028 name \r \u001e',
     'passed: suite > inner',
     'skipped: later',
     'skipped: later and failing',

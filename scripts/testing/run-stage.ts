@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { parseResult, type TestResult } from './results.ts';
 
 export interface Run {
@@ -20,6 +20,20 @@ const running = new Set<number>();
 /** Ends everything that was started here and still runs. */
 export function endAll(signal: NodeJS.Signals): void {
   for (const pid of running) endGroup(pid, signal);
+}
+
+/** Lines end with LF only: readline would also cut at U+2028, which tests for strange text have in their names. */
+function onLines(stream: Readable, take: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) take(line);
+  });
+  stream.on('end', () => {
+    if (rest !== '') take(rest);
+  });
 }
 
 function endGroup(pid: number, signal: NodeJS.Signals): void {
@@ -52,12 +66,12 @@ export function runReporting(run: Run): Promise<{ code: number | null; problem: 
       log.write(`${line}\n`);
       tail = [...tail.slice(-59), line];
     };
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    onLines(child.stdout, (line) => {
       const result = parseResult(line);
       if (result) run.onResult(result);
       else note(line);
     });
-    createInterface({ input: child.stderr }).on('line', note);
+    onLines(child.stderr, note);
     const timer = setTimeout(() => {
       problem = `took longer than ${Math.round(run.limitMs / 1000)} s and was ended`;
       endGroup(pid, 'SIGTERM');
