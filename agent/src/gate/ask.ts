@@ -233,8 +233,10 @@ export function createAsk(deps: AskDeps): Ask {
       const left = asked.deadline - clock.monotonic();
       if (left <= 0) {
         voice.sentence('gate.expired');
-        if (ignored === null) cancel(id);
-        else deps.background(report(id, { outcome: 'refused', detail: `verdict_rejected: ${ignored}`.slice(0, 200) }));
+        // Withdrawn first: what could not be verified may never have been the server's, and then the request is still open.
+        const withdrawn = client.cancel(id);
+        const outcome = { outcome: 'refused', detail: `verdict_rejected: ${ignored}`.slice(0, 200) } as const;
+        deps.background(ignored === null ? withdrawn : withdrawn.then(() => report(id, outcome)));
         return { kind: 'expired' };
       }
       if (judged) {

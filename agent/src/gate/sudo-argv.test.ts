@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { parseSudoArgv } from './sudo-argv.ts';
+
+/** mode, run-as user, run-as group, the command word. */
+type Row = [line: string, mode: string, user: string | null, group: string | null, command: string | null];
+
+const TABLE: Row[] = [
+  ['sudo id', 'command', 'root', null, 'id'],
+  ['sudo -- id', 'command', 'root', null, 'id'],
+  ['sudo -u alice id', 'command', 'alice', null, 'id'],
+  ['sudo -ualice id', 'command', 'alice', null, 'id'],
+  ['sudo -nu alice id', 'command', 'alice', null, 'id'],
+  ['sudo -nHualice id', 'command', 'alice', null, 'id'],
+  ['sudo -u #1000 id', 'command', '#1000', null, 'id'],
+  ['sudo --user alice id', 'command', 'alice', null, 'id'],
+  ['sudo --user=alice id', 'command', 'alice', null, 'id'],
+  ['sudo --us alice id', 'command', 'alice', null, 'id'],
+  ['sudo --use=alice id', 'command', 'alice', null, 'id'],
+  ['sudo -u a -u b id', 'command', 'b', null, 'id'],
+  ['sudo -g wheel id', 'command', null, 'wheel', 'id'],
+  ['sudo -u bob -g wheel id', 'command', 'bob', 'wheel', 'id'],
+  ['sudo --gr wheel id', 'command', null, 'wheel', 'id'],
+  ['sudo -u -- id', 'command', '--', null, 'id'],
+  ['sudo -u -n id', 'command', '-n', null, 'id'],
+  ['sudo -p prompt: -C 3 -T 10 id', 'command', 'root', null, 'id'],
+  ['sudo -r role_r -t type_t id', 'command', 'root', null, 'id'],
+  ['sudo -EHPBbnAkNS id', 'command', 'root', null, 'id'],
+  ['sudo --preserve-env id', 'command', 'root', null, 'id'],
+  ['sudo --preserve-env=PATH,HOME id', 'command', 'root', null, 'id'],
+  ['sudo --preserve-e=PATH id', 'command', 'root', null, 'id'],
+  ['sudo A=1 id', 'command', 'root', null, 'id'],
+  ['sudo A=1 -u bob B=2 id C=3', 'command', 'bob', null, 'id'],
+  ['sudo -- A=1 id', 'command', 'root', null, 'A=1'],
+  ['sudo -u -- A=1 id', 'command', '--', null, 'A=1'],
+  ['sudo /a=b', 'command', 'root', null, '/a=b'],
+  ['sudo =a', 'command', 'root', null, '=a'],
+  ['sudo id -u bob', 'command', 'root', null, 'id'],
+  ['sudo id --user=bob -i', 'command', 'root', null, 'id'],
+  ['sudo -k id', 'command', 'root', null, 'id'],
+  ['sudo -', 'command', 'root', null, '-'],
+  ['sudo -s', 'shell', 'root', null, null],
+  ['sudo -s id', 'shell', 'root', null, 'id'],
+  ['sudo --sh', 'shell', 'root', null, null],
+  ['sudo', 'shell', 'root', null, null],
+  ['sudo -u bob', 'shell', 'bob', null, null],
+  ['sudo A=1', 'shell', 'root', null, null],
+  ['sudo -i', 'login-shell', 'root', null, null],
+  ['sudo --login', 'login-shell', 'root', null, null],
+  ['sudo --login -u bob', 'login-shell', 'bob', null, null],
+  ['sudo -iu bob id', 'login-shell', 'bob', null, 'id'],
+  ['sudo -e /etc/fstab', 'edit', 'root', null, null],
+  ['sudo --edit /etc/fstab', 'edit', 'root', null, null],
+  ['sudoedit /etc/fstab', 'edit', 'root', null, null],
+  ['/usr/bin/sudoedit -u bob f', 'edit', 'bob', null, null],
+  ['sudo -l', 'list', 'root', null, null],
+  ['sudo -ll', 'list', 'root', null, null],
+  ['sudo -lU bob', 'list', 'root', null, null],
+  ['sudo -l id', 'list', 'root', null, 'id'],
+  ['sudo -h web1 -l', 'unparsed', 'root', null, null],
+  ['sudo -hweb1 -l', 'list', 'root', null, null],
+  ['sudo --host=web1 -l', 'list', 'root', null, null],
+  ['sudo -v', 'validate', 'root', null, null],
+  // What sudo itself refuses, or never authenticates for.
+  ['sudo -s -i', 'unparsed', 'root', null, null],
+  ['sudo -e', 'unparsed', 'root', null, null],
+  ['sudoedit -s f', 'unparsed', 'root', null, null],
+  ['sudo -l -v', 'unparsed', 'root', null, null],
+  ['sudo -v id', 'unparsed', 'root', null, null],
+  ['sudo -K', 'unparsed', 'root', null, null],
+  ['sudo -V', 'unparsed', 'root', null, null],
+  ['sudo --help', 'unparsed', 'root', null, null],
+  ['sudo -u', 'unparsed', 'root', null, null],
+  ['sudo --user', 'unparsed', 'root', null, null],
+  ['sudo --user= id', 'unparsed', 'root', null, null],
+  ['sudo -Z id', 'unparsed', 'root', null, null],
+  ['sudo -nZu bob id', 'unparsed', 'root', null, null],
+  ['sudo --nonsense id', 'unparsed', 'root', null, null],
+  ['sudo --shell=x id', 'unparsed', 'root', null, null],
+  // Ambiguous abbreviations: --preserve-(env|groups), --re(move|set)-timestamp, --lo… is --login or --login-class.
+  ['sudo --preserve id', 'unparsed', 'root', null, null],
+  ['sudo --re', 'unparsed', 'root', null, null],
+  ['sudo --s id', 'unparsed', 'root', null, null],
+  ['sudo --logi', 'unparsed', 'root', null, null],
+];
+
+describe('sudo argv', () => {
+  for (const [line, mode, user, group, command] of TABLE) {
+    it(`${line}: ${mode}${command === null ? '' : ` ${command}`}${user === 'root' ? '' : ` as ${user}`}`, () => {
+      const words = line.split(' ');
+      const parsed = parseSudoArgv(words);
+      assert.equal(parsed.mode, mode);
+      if (mode === 'unparsed') {
+        assert.deepEqual([parsed.runAsUser, parsed.command], ['root', null]);
+        return;
+      }
+      assert.equal(parsed.runAsUser, user);
+      assert.equal(parsed.runAsGroup, group);
+      assert.equal(parsed.command === null ? null : words[parsed.command], command);
+    });
+  }
+
+  it('the abbreviation --login of two options is the exact one', () => {
+    assert.equal(parseSudoArgv(['sudo', '--login']).mode, 'login-shell');
+    assert.equal(parseSudoArgv(['sudo', '--login-c', 'staff', 'id']).mode, 'command');
+  });
+
+  it('tells that -R and -D change where things are looked up', () => {
+    assert.equal(parseSudoArgv(['sudo', '-R', '/jail', 'id']).chroot, true);
+    assert.equal(parseSudoArgv(['sudo', '--chdir=/tmp', './id']).chdir, true);
+  });
+
+  it('no arguments at all, empty words, and only options', () => {
+    assert.equal(parseSudoArgv([]).mode, 'unparsed');
+    assert.equal(parseSudoArgv(['sudo', '']).mode, 'command');
+    assert.equal(parseSudoArgv(['sudo', '-n']).mode, 'shell');
+  });
+
+  it('never throws, and a command is always one of the words and no option of sudo', () => {
+    const word = fc.oneof(
+      fc.constantFrom(
+        '-u',
+        '-i',
+        '-s',
+        '-e',
+        '--',
+        '--user',
+        '--us=',
+        '-nu',
+        'A=1',
+        'id',
+        '',
+        '-',
+        '--edit',
+        '-h',
+        '-l',
+        'root',
+        '=',
+        '-=',
+        '--=',
+      ),
+      fc.string(),
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 8 }), (words) => {
+        const parsed = parseSudoArgv(['sudo', ...words]);
+        if (parsed.command === null) return;
+        assert.ok(parsed.command >= 1 && parsed.command <= words.length);
+        const ended = words[parsed.command - 2] === '--';
+        const command = words[parsed.command - 1]!;
+        assert.ok(ended || command === '-' || !command.startsWith('-'), `${command} in ${JSON.stringify(words)}`);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmod, chown, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { MAX_HASHED_BYTES, orderReasons, resolveTarget } from './target.ts';
+import { walkPath } from './walk-path.ts';
+
+const isRoot = process.geteuid?.() === 0;
+const skip = isRoot ? false : 'needs root: files of several owners';
+
+describe('target of a command', () => {
+  /** A file tree of its own, as seen through /proc/PID/root. */
+  let root: string;
+  const put = async (path: string, content = '#!/bin/true\n', mode = 0o755) => {
+    await mkdir(join(root, path, '..'), { recursive: true });
+    await writeFile(join(root, path), content);
+    await chmod(join(root, path), mode);
+  };
+  before(async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'identree-target-'));
+    root = join(dir, 'root');
+    await mkdir(root, { mode: 0o755 });
+    await put('/usr/bin/id', 'id\n');
+    await put('/usr/bin/vim.basic', 'vim\n');
+    await put('/usr/bin/python3.12', 'python\n');
+    await put('/usr/bin/mysh', 'sh\n');
+    await put('/etc/shells', '# shells\n/usr/bin/mysh\n', 0o644);
+    await symlink('vim.basic', join(root, 'usr/bin/vi'));
+    await symlink('/usr/bin/python3.12', join(root, 'usr/bin/python3'));
+    await put('/usr/local/bin/tool', 'local\n');
+    await put('/usr/bin/tool', 'distribution\n');
+    await put('/usr/bin/noexec', 'x', 0o644);
+    await put('/home/alice/deploy', 'deploy\n');
+    await put('/srv/open/job', 'job\n');
+    await mkdir(join(root, 'tmp'), { mode: 0o1777 });
+    await chmod(join(root, 'tmp'), 0o1777);
+    await put('/tmp/roots', 'tmp\n');
+    await mkdir(join(root, 'proc/self'), { recursive: true });
+    await put('/proc/self/exe', 'fake\n');
+    await symlink('/usr/bin/id', join(root, 'home/alice/link'));
+    await symlink('loop', join(root, 'usr/bin/loop'));
+    if (isRoot) {
+      await chown(join(root, 'home/alice'), 1000, 1000);
+      await chown(join(root, 'home/alice/deploy'), 1000, 1000);
+      await chmod(join(root, 'srv/open'), 0o777);
+    }
+  });
+  after(() => rm(join(root, '..'), { recursive: true, force: true }));
+  const resolve = (command: string, cwd: string | null = '/') => resolveTarget(command, { root, cwd });
+
+  it('a bare word is looked up in the secure path, first match first', async () => {
+    const { target } = await resolve('tool');
+    assert.equal(target?.path, '/usr/local/bin/tool');
+    assert.equal(target?.sha256, createHash('sha256').update('local\n').digest('base64url'));
+    const info = await stat(join(root, 'usr/local/bin/tool'), { bigint: true });
+    assert.deepEqual([target?.device, target?.inode], [String(info.dev), String(info.ino)]);
+  });
+
+  it('a relative word counts from the folder of the caller', async () => {
+    assert.equal((await resolve('./id', '/usr/bin')).target?.path, '/usr/bin/id');
+    assert.equal((await resolve('../bin/id', '/usr/local')).target?.path, '/usr/bin/id');
+    assert.equal((await resolve('./id', '/usr/local')).target, null);
+    assert.equal((await resolve('bin/../bin/./id', '/usr')).target?.path, '/usr/bin/id');
+  });
+
+  it('links are followed inside the tree of the caller', async () => {
+    assert.equal((await resolve('python3')).target?.path, '/usr/bin/python3.12');
+    assert.equal((await resolve('/usr/../usr/bin/vi')).target?.path, '/usr/bin/vim.basic');
+  });
+
+  it('the end of a ".." beyond the top is the top', async () => {
+    assert.equal((await resolve('/../../usr/bin/id')).target?.path, '/usr/bin/id');
+  });
+
+  for (const [name, command, cwd] of [
+    ['nothing there', 'nope', '/'],
+    ['not executable', 'noexec', '/'],
+    ['a folder', '/usr/bin', '/'],
+    ['a path through a file', '/usr/bin/id/x', '/'],
+    ['an endless link', 'loop', '/'],
+    ['a relative word without a folder', './id', null],
+    ['a path through /proc', '/proc/self/exe', '/'],
+    ['an empty word', '', '/'],
+    ['a NUL in the middle', '/usr/bin/i\0d', '/'],
+  ] as const) {
+    it(`${name}: unparsed, so anything at all`, async () => {
+      assert.deepEqual(await resolve(command, cwd), { target: null, unrestricted: ['unparsed'] });
+    });
+  }
+
+  it('a FIFO does not hold anybody up', async () => {
+    execFileSync('mkfifo', ['-m', '755', join(root, 'usr/bin/fifo')]);
+    assert.equal((await resolve('fifo')).target, null);
+  });
+
+  it('bytes that are no text are a file name like any other', async () => {
+    const name = Buffer.concat([Buffer.from(`${root}/usr/bin/`), Buffer.from([0xff, 0xfe])]);
+    await writeFile(name, 'x\n', { mode: 0o755 });
+    assert.equal((await resolve('/usr/bin/\xff\xfe')).target?.path, '/usr/bin/\xff\xfe');
+  });
+
+  it('a file beyond the limit is known by size and times instead of a hash', async () => {
+    await put('/usr/bin/huge', 'x');
+    await truncate(join(root, 'usr/bin/huge'), MAX_HASHED_BYTES + 1);
+    const { target } = await resolve('huge');
+    assert.equal(target?.sha256, null);
+    assert.match(target?.stamp ?? '', new RegExp(`^${MAX_HASHED_BYTES + 1}:\\d+:\\d+$`));
+  });
+
+  describe('unrestricted', { skip }, () => {
+    for (const [command, reasons] of [
+      ['id', []],
+      ['tool', []],
+      ['/tmp/roots', []],
+      ['vi', ['editor']],
+      ['python3', ['interpreter']],
+      ['/usr/bin/mysh', ['shell']],
+      ['/home/alice/deploy', ['user-writable-target', 'user-writable-path']],
+      ['/home/alice/link', ['user-writable-path']],
+      ['/srv/open/job', ['user-writable-path']],
+    ] as const) {
+      it(`${command}: ${reasons.length === 0 ? 'no' : reasons.join(', ')}`, async () => {
+        assert.deepEqual((await resolve(command)).unrestricted, reasons);
+      });
+    }
+
+    it('a file that a group may write is writable, unless the group is root', async () => {
+      await put('/usr/bin/grp', 'x', 0o775);
+      assert.deepEqual((await resolve('grp')).unrestricted, []);
+      await chown(join(root, 'usr/bin/grp'), 0, 50);
+      await chmod(join(root, 'usr/bin/grp'), 0o775);
+      assert.deepEqual((await resolve('grp')).unrestricted, ['user-writable-target']);
+    });
+
+    it('an alias of a shell is a shell, and a shell under another name is found by its real one', async () => {
+      await put('/usr/bin/bash', 'bash\n');
+      await symlink('bash', join(root, 'usr/bin/harmless'));
+      assert.deepEqual((await resolve('harmless')).unrestricted, ['shell']);
+    });
+  });
+
+  it('a link that is turned while it is walked does not lead out of the tree', async () => {
+    await symlink('../../../../../../etc', join(root, 'usr/out'));
+    const walked = await walkPath(root, '/usr/out/shells');
+    assert.equal(walked?.real, '/etc/shells');
+    assert.equal(walked?.info.ino, (await stat(join(root, 'etc/shells'), { bigint: true })).ino);
+  });
+
+  it('another file under the name between look and open is not taken for the first', async () => {
+    await put('/usr/bin/racy', 'one\n');
+    const first = (await resolve('racy')).target;
+    await put('/usr/bin/other', 'two\n');
+    await rename(join(root, 'usr/bin/other'), join(root, 'usr/bin/racy'));
+    const second = (await resolve('racy')).target;
+    assert.notEqual(first?.inode, second?.inode);
+    assert.notEqual(first?.sha256, second?.sha256);
+  });
+
+  it('reasons come once and in one order', () => {
+    assert.deepEqual(orderReasons(['unparsed', 'shell', 'unparsed', 'editor']), ['shell', 'editor', 'unparsed']);
+  });
+});
