@@ -139,6 +139,7 @@ export const verdict = z.strictObject({
   requestHash: sha256Text,
   decision: verdictDecision,
   class: approvalClass.nullable(),
+  /** Who decided: the approvers, or the one who denied. Empty when no person did. */
   approvers: z.array(subjectId.extend({ username: z.string().max(255) })).max(16),
   reason: z.string().max(2000).nullable(),
   policyVersion: sha256Text,

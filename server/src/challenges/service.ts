@@ -1,5 +1,4 @@
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
-import { canonicalJson } from '#shared/canonical-json.ts';
 import {
   type AssertionEvidence,
   type DecisionDocument,
@@ -112,10 +111,7 @@ export function createChallengeService(deps: ChallengeDeps) {
       requestHash: challenge.request_hash,
       decision: decision.status,
       class: decision.status === 'approved' ? decision.class : null,
-      approvers:
-        person && decision.status === 'approved'
-          ? [{ issuer: person.issuer, subject: person.subject, username: person.username }]
-          : [],
+      approvers: person ? [{ issuer: person.issuer, subject: person.subject, username: person.username }] : [],
       reason: decision.reason,
       policyVersion: policy.version,
       grace: 0,
