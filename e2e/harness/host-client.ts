@@ -163,11 +163,11 @@ export function payloadOf<T>(token: string): T {
 
 export const keySetOf = (token: string): ApproverKeySet => approverKeySet.parse(payloadOf(token));
 
-/** A host that exists only in the tests, enrolled with a real token. */
+/** A host that exists only in the tests, enrolled with a real token or the server's enrolment secret. */
 export async function enrolFakeHost(
   endpoint: Endpoint,
   hostname: string,
-  token: string,
+  credential: { token: string } | { sharedSecret: string },
 ): Promise<{ client: HostClient; grant: EnrolmentGrant }> {
   const { privateKey } = generateKeyPairSync('ed25519');
   const apiKey: PublicJwk = await publicJwk(privateKey);
@@ -188,7 +188,7 @@ export async function enrolFakeHost(
     'POST',
     '/enroll',
     {
-      token,
+      ...credential,
       hostname,
       machineId,
       nonce: randomBytes(32).toString('base64url'),

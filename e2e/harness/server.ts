@@ -44,13 +44,21 @@ export interface ChallengeRow {
   outcome_detail: string | null;
 }
 
+/** Columns of the hosts table that tests look at. */
+export interface HostRow {
+  id: string;
+  state: string;
+  api_key_thumbprint: string;
+  last_seen_at: number | null;
+}
+
 /** What the server wrote, read from its own database file. */
 export interface ServerData {
   challenges(): ChallengeRow[];
   challenge(code: string): ChallengeRow | null;
   events(filter?: { event?: EventName; code?: string; after?: number }): EventRecord[];
   lastSeq(): number;
-  host(name: string): { id: string; state: string; api_key_thumbprint: string } | null;
+  host(name: string): HostRow | null;
   meta(key: string): string | null;
   keySets(): { version: number; token: string }[];
 }
@@ -164,7 +172,12 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
     await ended;
   }
 
-  await start();
+  try {
+    await start();
+  } catch (error) {
+    await idp.close();
+    throw error;
+  }
 
   return {
     url,
@@ -216,8 +229,8 @@ function openData(file: string): ServerData {
       })),
     lastSeq: () => Number(all<{ seq: number }>('select seq from event_head')[0]?.seq ?? 0),
     host: (name) =>
-      all<{ id: string; state: string; api_key_thumbprint: string }>(
-        'select id, state, api_key_thumbprint from hosts where hostname = ? order by enrolled_at desc',
+      all<HostRow>(
+        'select id, state, api_key_thumbprint, last_seen_at from hosts where hostname = ? order by enrolled_at desc',
         name,
       )[0] ?? null,
     meta: (key) => all<{ value: string }>('select value from meta where key = ?', key)[0]?.value ?? null,

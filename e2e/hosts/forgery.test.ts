@@ -95,7 +95,7 @@ describe('a host believes evidence, not answers', { concurrency: 8 }, () => {
       .events()
       .filter(({ challengeId }) => challengeId === result.id)
       .map(({ event }) => event);
-    assert.equal(names[0], 'challenge_created');
+    assert.equal(names[0], 'challenge_created', result.text);
     assert.ok(!names.includes('challenge_approved'));
     assert.ok(
       names.includes('challenge_cancelled') || names.includes('challenge_outcome'),
@@ -317,7 +317,7 @@ describe('a host speaks for itself only', () => {
     if (skip) return;
     world = await openWorld({ hosts: ['web1'], people: ['alice'] });
     const token = await enrolmentToken(world.server, 'other.example.com');
-    ({ client: other } = await enrolFakeHost(endpointOf(world.server, world.lab), 'other.example.com', token));
+    ({ client: other } = await enrolFakeHost(endpointOf(world.server, world.lab), 'other.example.com', { token }));
   });
   after(async () => {
     other?.close();

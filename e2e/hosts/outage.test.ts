@@ -159,6 +159,12 @@ describe('sudo on a real host: parts that are missing', () => {
 
   test('agent stopped (SIGSTOP): refused or asked another way, never granted', { skip }, async () => {
     const host = world.host();
+    // Not in the middle of a report, when it alone may speak for the host.
+    const reports = (): string => String(world.server.data.host('web1.example.com')?.last_seen_at);
+    const seen = reports();
+    await host.sh('systemctl restart identree-agent');
+    await until('the first report of the agent', () => reports() !== seen);
+    await new Promise((resolve) => setTimeout(resolve, 300));
     await host.sh('systemctl kill -s STOP identree-agent');
     const file = mark();
     const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
