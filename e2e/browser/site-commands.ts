@@ -1,0 +1,57 @@
+import type { HostRecord } from '#shared/decision.ts';
+
+/** What tests ask of the server process: to be the host, the clock, and the hand that brings about rare states. */
+export interface SiteCommands {
+  /** A host asks. Fields of the record replace those of a plain `sudo systemctl restart nginx`. */
+  ask(input: { user: string; host?: string; record?: Partial<HostRecord> }): { id: string; code: string };
+  /** The host tells what it did. */
+  outcome(input: { id: string; outcome: 'granted' | 'refused'; detail?: string | null }): null;
+  /** The host withdraws. */
+  cancel(input: { id: string }): null;
+  /** What the server holds about a request. */
+  look(input: { id: string }): {
+    status: string;
+    class: string | null;
+    reason: string | null;
+    hasVerdict: boolean;
+    events: string[];
+  };
+  /** Names of the newest events, oldest first. */
+  events(input: { last: number }): { event: string; username: string; data: Record<string, unknown> }[];
+  /** Moves the server's clock on. */
+  advance(input: { ms: number }): null;
+  /** Sets columns of a host, for states that take hours or an attack to come about. */
+  setHost(input: { hostname: string; set: Record<string, string | number | null> }): null;
+  /** A host that enrolled with the shared secret and waits. */
+  waitingHost(input: { hostname: string }): { fingerprint: string };
+  /** One person claims the account of another. */
+  claim(input: { account: string; by: string }): null;
+}
+
+export type CommandName = keyof SiteCommands;
+
+export type SiteMessage =
+  | { kind: 'ready'; url: string }
+  | { kind: 'failed'; message: string }
+  | { kind: 'done'; id: number; result: unknown }
+  | { kind: 'error'; id: number; message: string };
+
+export interface SiteCall {
+  id: number;
+  name: CommandName;
+  input: unknown;
+}
+
+/** Everybody who can sign in. Tests take fresh ones, so that none sees what another left behind. */
+export const NAMED = [
+  { username: 'alice', name: 'Alice Ahlberg', groups: ['developers'] },
+  { username: 'bob', name: 'Bob Brandt', groups: ['developers'] },
+  { username: 'olga', name: 'Olga Operator', groups: ['identree-admins'] },
+] as const;
+
+export const FRESH = Array.from({ length: 60 }, (_, i) => `user${i + 1}`);
+export const FRESH_ADMINS = Array.from({ length: 20 }, (_, i) => `admin${i + 1}`);
+
+/** Hosts and what the policy says about them. */
+export const HOSTS = ['web1.example.com', 'lab1.example.com', 'db1.example.com'] as const;
+export const SHARED_SECRET = 'a shared secret of the browser tests, 32+';

@@ -1,0 +1,212 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostRecord } from '#shared/decision.ts';
+import { sha256 } from '#shared/digest.ts';
+import { createApp } from '../../server/src/app.ts';
+import type { Config } from '../../server/src/config/config.ts';
+import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
+import { startIdp } from '../harness/idp.ts';
+import {
+  FRESH,
+  FRESH_ADMINS,
+  HOSTS,
+  NAMED,
+  SHARED_SECRET,
+  type SiteCall,
+  type SiteCommands,
+  type SiteMessage,
+} from './site-commands.ts';
+
+/** The server under test, in a process of its own. Playwright forks it and talks to it with {@link SiteCommands}. */
+
+const send = (message: SiteMessage): void => void process.send?.(message);
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.on('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+async function start() {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-browser-'));
+  const port = await freePort();
+  // Passkeys need a name; browsers take `localhost` for secure.
+  const url = `http://localhost:${port}`;
+  const person = (username: string, groups: string[]) => ({
+    username,
+    name: `${username[0]!.toUpperCase()}${username.slice(1)} Example`,
+    groups,
+  });
+  const idp = await startIdp({
+    redirectUris: [`${url}/callback`],
+    users: [
+      ...NAMED.map((one) => ({ ...one, groups: [...one.groups] })),
+      ...FRESH.map((name) => person(name, ['developers'])),
+      ...FRESH_ADMINS.map((name) => person(name, ['identree-admins'])),
+    ],
+  });
+  const policiesFile = join(folder, 'policies.json');
+  const policies = [
+    { name: 'lab', match_hosts: ['lab*'], approval: 'session' },
+    { name: 'databases', match_hosts: ['db*'], approval: 'passkey', require_admin: true },
+    { name: 'default', approval: 'passkey' },
+  ];
+  await writeFile(policiesFile, JSON.stringify({ policies }), { mode: 0o600 });
+  let offset = 0;
+  const clock = { now: () => Date.now() + offset };
+  const config = {
+    externalUrl: url,
+    listen: { host: '127.0.0.1', port },
+    tls: null,
+    // Each browser of a test says which address it has, so that limits by address count it on its own.
+    trustedProxies: ['127.0.0.1/32'],
+    keysDir: join(folder, 'keys'),
+    logLevel: 'error',
+    metricsToken: null,
+    database: { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1 },
+    oidc: { issuerUrl: idp.issuer, clientId: idp.clientId, clientSecret: idp.clientSecret },
+    adminGroups: ['identree-admins'],
+    challengeTtlMs: 120_000,
+    policiesFile,
+    sharedSecret: SHARED_SECRET,
+    enrolmentAutoConfirm: false,
+    firstPasskeyNeedsCode: false,
+    evaluation: false,
+  } as unknown as Config;
+  const app = await createApp(config, { clock });
+  await app.listen();
+  const hosts = new Map<string, TestHost>();
+  for (const name of HOSTS) hosts.set(name, await enrolTestHost(app, clock, name));
+
+  // A real host asks again within its lease for as long as somebody waits in front of it.
+  const open = new Map<string, TestHost>();
+  const polling = setInterval(() => {
+    for (const [id, host] of open) {
+      void host.send('GET', `/challenges/${id}?wait=0&keys=0`).then(({ body }) => {
+        if (body.status !== 'pending') open.delete(id);
+      });
+    }
+  }, 10_000);
+
+  const hostOf = async (id: string): Promise<TestHost> => {
+    const row = await app.db.query
+      .selectFrom('challenges')
+      .select('hostname')
+      .where('id', '=', id)
+      .executeTakeFirstOrThrow();
+    return hosts.get(row.hostname)!;
+  };
+
+  const commands: { [Name in keyof SiteCommands]: (input: never) => Promise<ReturnType<SiteCommands[Name]>> } = {
+    async ask({ user, host = HOSTS[0], record = {} }: Parameters<SiteCommands['ask']>[0]) {
+      const from = hosts.get(host)!;
+      const argv = record.argv ?? ['sudo', 'systemctl', 'restart', 'nginx'];
+      const full: Partial<HostRecord> = {
+        user,
+        argv,
+        argvSha256: sha256(`${argv.join('\0')}\0`),
+        cwd: `/home/${user}`,
+        ...record,
+      };
+      const answer = await from.create(from.record(full));
+      open.set(answer.challengeId, from);
+      return { id: answer.challengeId, code: answer.userCode };
+    },
+    async outcome({ id, outcome, detail = null }: Parameters<SiteCommands['outcome']>[0]) {
+      const host = await hostOf(id);
+      const { status } = await host.send('POST', `/challenges/${id}/outcome`, { outcome, detail });
+      if (status >= 300) throw new Error(`outcome: ${status}`);
+      return null;
+    },
+    async cancel({ id }: Parameters<SiteCommands['cancel']>[0]) {
+      const host = await hostOf(id);
+      await host.send('DELETE', `/challenges/${id}`);
+      return null;
+    },
+    async look({ id }: Parameters<SiteCommands['look']>[0]) {
+      const row = await app.db.query
+        .selectFrom('challenges')
+        .selectAll()
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow();
+      const events = await app.db.query
+        .selectFrom('events')
+        .select('event')
+        .where('challenge_id', '=', id)
+        .orderBy('seq')
+        .execute();
+      return {
+        status: row.status,
+        class: row.class,
+        reason: row.reason,
+        hasVerdict: row.verdict !== null,
+        events: events.map(({ event }) => event),
+      };
+    },
+    async events({ last }: Parameters<SiteCommands['events']>[0]) {
+      const rows = await app.db.query.selectFrom('events').selectAll().orderBy('seq', 'desc').limit(last).execute();
+      return rows
+        .reverse()
+        .map(({ event, username, data }) => ({ event, username, data: JSON.parse(data) as Record<string, unknown> }));
+    },
+    async advance({ ms }: Parameters<SiteCommands['advance']>[0]) {
+      offset += ms;
+      return null;
+    },
+    async setHost({ hostname, set }: Parameters<SiteCommands['setHost']>[0]) {
+      await app.db.transaction(async (work) => {
+        await work.query.updateTable('hosts').set(set).where('hostname', '=', hostname).execute();
+      });
+      return null;
+    },
+    async waitingHost({ hostname }: Parameters<SiteCommands['waitingHost']>[0]) {
+      const request = await enrolBody(hostname, { sharedSecret: SHARED_SECRET });
+      const answer = await sendEnrol(app, clock, request);
+      if (answer.status !== 200) throw new Error(`enrolment: ${answer.status}`);
+      return { fingerprint: request.body.apiKey.kid };
+    },
+    async claim({ account, by }: Parameters<SiteCommands['claim']>[0]) {
+      await app.db.transaction(async (work) => {
+        const { id } = await work.query
+          .selectFrom('people')
+          .select('id')
+          .where('username', '=', by)
+          .executeTakeFirstOrThrow();
+        await work.query
+          .updateTable('account_bindings')
+          .set({ held_person_id: id, held_at: clock.now() })
+          .where('account', '=', account)
+          .execute();
+      });
+      return null;
+    },
+  };
+
+  process.on('message', (call: SiteCall) => {
+    const command = commands[call.name] as (input: unknown) => Promise<unknown>;
+    command(call.input).then(
+      (result) => send({ kind: 'done', id: call.id, result }),
+      (error: unknown) => send({ kind: 'error', id: call.id, message: String(error) }),
+    );
+  });
+  process.on('disconnect', () => {
+    clearInterval(polling);
+    void Promise.allSettled([app.close(), idp.close()])
+      .then(() => rm(folder, { recursive: true, force: true }))
+      .finally(() => process.exit(0));
+    setTimeout(() => process.exit(1), 5000).unref();
+  });
+  send({ kind: 'ready', url });
+}
+
+start().catch((error: unknown) => {
+  send({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  process.exit(1);
+});
