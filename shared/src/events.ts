@@ -12,6 +12,7 @@ export const EVENTS = {
   policy_changed: 'Another approval policy became active.',
   host_enrolled: 'A host enrolled with a token or the enrolment secret.',
   host_confirmed: "An operator confirmed a host's key.",
+  host_group_changed: 'An operator put a host into another group.',
   host_quarantined: 'A host identity was seen in two places; it waits for an operator.',
   host_removed: 'An operator revoked a host.',
   enrolment_token_created: 'An operator made an enrolment token.',

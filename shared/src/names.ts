@@ -9,6 +9,9 @@ export const hostName = z
   .max(253)
   .regex(/^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/);
 
+/** Group of hosts that a policy can name. */
+export const hostGroup = z.string().regex(/^[a-zA-Z0-9._-]{1,64}$/);
+
 /** RFC 9562 UUID in lower case. */
 export const uuid = z.string().regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
 

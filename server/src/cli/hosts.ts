@@ -5,7 +5,7 @@ const ACTOR = 'identree-server';
 
 /** `identree-server hosts …`: works beside a running server, on the same database. */
 export async function hostsCommand(command: Command, args: string[]): Promise<number> {
-  const [verb, id, fingerprint] = args;
+  const [verb, id, last] = args;
   const core = await createCore(command.config);
   try {
     switch (verb) {
@@ -16,6 +16,7 @@ export async function hostsCommand(command: Command, args: string[]): Promise<nu
             id: host.id,
             hostname: host.hostname,
             state: host.state,
+            group: host.host_group,
             keyFingerprint: host.api_key_thumbprint,
             enrolledAt: host.enrolled_at,
             lastSeenAt: host.last_seen_at,
@@ -42,8 +43,8 @@ export async function hostsCommand(command: Command, args: string[]): Promise<nu
         return EXIT.ok;
       }
       case 'confirm':
-        if (!id || !fingerprint) break;
-        await core.hosts.confirm(id, fingerprint, ACTOR, null);
+        if (!id || !last) break;
+        await core.hosts.confirm(id, last, ACTOR, null);
         command.out('Confirmed.\n');
         return EXIT.ok;
       case 'release':
@@ -51,13 +52,20 @@ export async function hostsCommand(command: Command, args: string[]): Promise<nu
         await core.hosts.release(id, ACTOR, null);
         command.out('Released: the next machine that speaks with its key is this host from then on.\n');
         return EXIT.ok;
+      case 'group':
+        if (!id) break;
+        await core.hosts.setGroup(id, last ?? null, ACTOR, null);
+        command.out(last ? `In group ${last}.\n` : 'In no group.\n');
+        return EXIT.ok;
       case 'revoke':
         if (!id) break;
         await core.hosts.revoke(id, ACTOR, null);
         command.out('Revoked.\n');
         return EXIT.ok;
     }
-    command.err('use: identree-server hosts list | token NAME | confirm ID FINGERPRINT | release ID | revoke ID\n');
+    command.err(
+      'use: identree-server hosts list | token NAME | confirm ID FINGERPRINT | release ID | group ID [GROUP] | revoke ID\n',
+    );
     return EXIT.usage;
   } finally {
     await core.close();

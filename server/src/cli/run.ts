@@ -16,6 +16,7 @@ const USAGE = `identree-server: the server of identree
   identree-server hosts token NAME            make an enrolment token for one host
   identree-server hosts confirm ID PRINT      accept a waiting host by its key fingerprint
   identree-server hosts release ID            let a quarantined host speak again
+  identree-server hosts group ID [GROUP]      put a host into a group for policies
   identree-server hosts revoke ID             end a host's identity
   identree-server export-approval ID [FILE]   write one decision with all its evidence
   identree-server trust [FILE]                write the keys that hosts and auditors pin

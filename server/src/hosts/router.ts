@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { uuid } from '#shared/names.ts';
+import { hostGroup, uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import type { HostService } from './service.ts';
 
@@ -34,6 +34,11 @@ export function createHostsRouter(deps: { hosts: HostService; now: () => number 
     release: adminProcedure
       .input(z.object({ hostId: uuid }))
       .mutation(({ ctx, input }) => hosts.release(input.hostId, ctx.viewer.person.username, ctx.remoteAddr)),
+    setGroup: adminProcedure
+      .input(z.object({ hostId: uuid, group: hostGroup.nullable() }))
+      .mutation(({ ctx, input }) =>
+        hosts.setGroup(input.hostId, input.group, ctx.viewer.person.username, ctx.remoteAddr),
+      ),
     revoke: adminProcedure
       .input(z.object({ hostId: uuid }))
       .mutation(({ ctx, input }) => hosts.revoke(input.hostId, ctx.viewer.person.username, ctx.remoteAddr)),

@@ -4,7 +4,7 @@ import { formatEnrolmentToken, parseEnrolmentToken } from '#shared/enrolment-tok
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
 import type { EnrolmentGrant, EnrolRequest, HeartbeatRequest } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS, ENROLMENT_TAG } from '#shared/http-signature.ts';
-import { hostName as hostNameSchema, normaliseHostName } from '#shared/names.ts';
+import { hostGroup, hostName as hostNameSchema, normaliseHostName } from '#shared/names.ts';
 import type { PublicJwk } from '#shared/token.ts';
 import { terminalLine } from '#shared/visible-text.ts';
 import type { CertificateAuthority } from '../certificates/authority.ts';
@@ -332,6 +332,26 @@ export function createHostService(deps: HostDeps) {
           actor,
           remoteAddr,
           data: { keyFingerprint: host.api_key_thumbprint, from: 'quarantined' },
+        });
+      });
+    },
+
+    /** Puts a host into a group that policies can name, or takes it out of any (null). */
+    async setGroup(hostId: string, group: string | null, actor: string, remoteAddr: string | null): Promise<void> {
+      const parsed = hostGroup.nullable().safeParse(group);
+      if (!parsed.success) throw new Refusal('bad_request');
+      await db.transaction(async (work) => {
+        const host = await confirmable(work, hostId);
+        if (host.host_group === parsed.data) return;
+        await store.updateHost(work, hostId, { host_group: parsed.data });
+        await events.append(work, {
+          event: 'host_group_changed',
+          username: '',
+          hostId,
+          hostname: host.hostname,
+          actor,
+          remoteAddr,
+          data: { from: host.host_group, to: parsed.data },
         });
       });
     },
