@@ -2,7 +2,7 @@ import type { ApprovalClass, Verdict } from '#shared/decision.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { type Locale, localeOf, type MessageKey, t, timeLeft } from '#shared/messages.ts';
 import { terminalLine } from '#shared/visible-text.ts';
-import { qrLines } from './qr.ts';
+import { qrCode } from './qr.ts';
 
 /** The person's terminal as far as it is known. */
 export interface Screen {
@@ -18,6 +18,10 @@ export interface Screen {
 export type Say = (line: string) => void;
 
 const INDENT = '  ';
+const GAP = '   ';
+
+/** Fewer columns beside the code would break every sentence. */
+const NARROWEST = 24;
 
 /** Breaks a sentence at spaces so that it fits; a word longer than the line stays whole. */
 export function wrap(text: string, width: number): string[] {
@@ -72,19 +76,30 @@ export function createVoice(say: Say, screen: Screen): Voice {
     request(answer, context) {
       const link = terminalLine(answer.approvalUrl);
       const label = (key: MessageKey, value: string) => `${t(key, {}, locale)}: ${value}`;
-      const text: string[] = [''];
-      text.push(
-        ...wrap(t(context.login ? 'gate.askedLogin' : 'gate.asked', { server: context.server }, locale), width),
-      );
-      if (answer.approvers.length > 0)
-        text.push(...wrap(t('gate.who', { who: whoText(answer.approvers) }, locale), width));
-      text.push('', link, '');
+      const asked = t(context.login ? 'gate.askedLogin' : 'gate.asked', { server: context.server }, locale);
+      const who = answer.approvers.length === 0 ? '' : t('gate.who', { who: whoText(answer.approvers) }, locale);
       const code = label('gate.code', terminalLine(answer.userCode));
       const left = label('gate.left', timeLeft(context.leftMs, locale));
-      text.push(...([...`${code}    ${left}`].length <= width ? [`${code}    ${left}`] : [code, left]));
-      const qr = qrLines(link, { ...screen, usedRows: text.length + 2 });
-      for (const part of text) line(part);
-      if (qr.length > 0) for (const part of ['', ...qr]) line(part);
+      const paragraphs = (columns: number, code: string[]) => [
+        ...wrap(asked, columns),
+        ...(who === '' ? [] : wrap(who, columns)),
+        '',
+        ...code,
+      ];
+      const qr = qrCode(link, screen.term);
+      const beside = (screen.cols ?? 0) - INDENT.length - (qr?.width ?? 0) - GAP.length - 1;
+      // Link, blank lines and the instruction around the code take six rows; one more for the shell's own line.
+      if (qr !== null && beside >= NARROWEST && (screen.rows ?? 0) >= qr.lines.length + 7) {
+        // The first row of the code is its margin.
+        const text = ['', ...paragraphs(beside, [code, left])];
+        for (const part of ['', link, '']) line(part);
+        for (const [index, bars] of qr.lines.entries()) line(bars + (text[index] ? GAP + text[index] : ''));
+      } else {
+        const together = `${code}    ${left}`;
+        const text = paragraphs(width, [...together].length <= width ? [together] : [code, left]);
+        for (const part of ['', ...text.slice(0, text.indexOf('')), '', link, ...text.slice(text.indexOf(''))])
+          line(part);
+      }
       line('');
     },
     approved(verdict) {

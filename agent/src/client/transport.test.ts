@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { describe, it } from 'node:test';
+import { z } from 'zod';
+import { readFailure, readReply } from './reply.ts';
+import { ANSWER_LIMIT, createTransport, TransportError } from './transport.ts';
+
+async function serve(handler: http.RequestListener) {
+  const server = http.createServer(handler);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const transport = createTransport({ serverUrl: url, ca: null });
+  return {
+    url,
+    transport,
+    async [Symbol.asyncDispose]() {
+      transport.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+const GET = { method: 'GET', path: '/x', headers: {}, body: Buffer.alloc(0), timeoutMs: 5000 };
+const kind = async (work: Promise<unknown>) => {
+  const error = await work.then(
+    () => assert.fail('no failure'),
+    (caught: unknown) => caught,
+  );
+  assert.ok(error instanceof TransportError, String(error));
+  return error.kind;
+};
+
+describe('transport', () => {
+  it('keeps its connection warm', async () => {
+    const sockets = new Set<unknown>();
+    await using server = await serve((request, response) => {
+      sockets.add(request.socket);
+      response.end('{}');
+    });
+    for (let i = 0; i < 5; i += 1) await server.transport.request(GET);
+    assert.equal(sockets.size, 1);
+  });
+
+  it('long polls do not stand in the way of each other', async () => {
+    const held: http.ServerResponse[] = [];
+    await using server = await serve((request, response) => {
+      if (request.url === '/hold') held.push(response);
+      else response.end('{}');
+    });
+    const polls = Array.from({ length: 60 }, () => server.transport.request({ ...GET, path: '/hold' }));
+    while (held.length < 60) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal((await server.transport.request(GET)).status, 200);
+    for (const response of held) response.end('{}');
+    await Promise.all(polls);
+  });
+
+  it('ignores proxies of the environment', async () => {
+    let proxied = 0;
+    await using proxy = await serve((_, response) => {
+      proxied += 1;
+      response.end('{}');
+    });
+    await using server = await serve((_, response) => response.end('{}'));
+    const names = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'ALL_PROXY'];
+    const before = names.map((name) => process.env[name]);
+    try {
+      for (const name of names) process.env[name] = proxy.url;
+      const transport = createTransport({ serverUrl: server.url, ca: null });
+      await transport.request(GET);
+      transport.close();
+    } finally {
+      names.forEach((name, index) => {
+        if (before[index] === undefined) delete process.env[name];
+        else process.env[name] = before[index];
+      });
+    }
+    assert.equal(proxied, 0);
+  });
+
+  it('does not follow a redirect', async () => {
+    let calls = 0;
+    await using server = await serve((_, response) => {
+      calls += 1;
+      response.writeHead(302, { location: '/y' });
+      response.end();
+    });
+    const answer = await server.transport.request(GET);
+    assert.equal(answer.status, 302);
+    assert.equal(calls, 1);
+    assert.equal(readReply(answer, z.unknown()).kind, 'broken');
+  });
+
+  it('stops reading an endless answer', async () => {
+    await using server = await serve((_, response) => {
+      const timer = setInterval(() => response.write(Buffer.alloc(ANSWER_LIMIT / 4)), 1);
+      response.on('close', () => clearInterval(timer));
+    });
+    assert.equal(await kind(server.transport.request(GET)), 'broken');
+  });
+
+  it('gives up on an answer that does not come', async () => {
+    await using server = await serve(() => undefined);
+    assert.equal(await kind(server.transport.request({ ...GET, timeoutMs: 100 })), 'broken');
+  });
+
+  it('can be cancelled', async () => {
+    await using server = await serve(() => undefined);
+    const abort = new AbortController();
+    const request = server.transport.request({ ...GET, signal: abort.signal });
+    setTimeout(() => abort.abort(), 20);
+    assert.equal(await kind(request), 'aborted');
+    assert.equal(await kind(server.transport.request({ ...GET, signal: abort.signal })), 'aborted');
+  });
+
+  it('nobody listening is unreachable', async () => {
+    const server = net.createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    const transport = createTransport({ serverUrl: `http://127.0.0.1:${port}`, ca: null });
+    assert.equal(await kind(transport.request(GET)), 'unreachable');
+  });
+
+  it('a name that does not exist is unreachable', async () => {
+    const transport = createTransport({ serverUrl: 'https://no-such-host.invalid', ca: 'x' });
+    assert.equal(await kind(transport.request(GET)), 'unreachable');
+  });
+
+  for (const [name, bytes] of Object.entries({
+    'a reset': null,
+    'something that is not HTTP': 'SSH-2.0-x\r\n',
+    'half an answer': 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc',
+  })) {
+    it(`${name} is broken, not unreachable: it must not look like an outage`, async () => {
+      const server = net.createServer((socket) => {
+        socket.on('error', () => undefined);
+        socket.once('data', () => (bytes === null ? socket.resetAndDestroy() : socket.end(bytes)));
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const transport = createTransport({
+        serverUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+        ca: null,
+      });
+      assert.equal(await kind(transport.request(GET)), 'broken');
+      transport.close();
+      await new Promise((resolve) => server.close(resolve));
+    });
+  }
+});
+
+describe('replies', () => {
+  const answer = (status: number, body: string) => ({
+    status,
+    contentType: 'application/json',
+    body: Buffer.from(body),
+  });
+  const told = (code: string) => JSON.stringify({ error: { code, message: 'words\u001b[1m' } });
+  for (const [name, status, body, expected] of [
+    ['a good answer', 200, '{"a":1}', 'ok'],
+    ['an answer of another shape', 200, '{"b":1}', 'broken'],
+    ['an answer that is not JSON', 200, '<html>', 'broken'],
+    ['a refusal', 403, told('host_revoked'), 'refused'],
+    ['a refusal in an unknown code', 418, told('teapot'), 'refused'],
+    ['a 4xx of a proxy', 404, '<html>', 'refused'],
+    ['a broken policy', 503, told('policy_broken'), 'refused'],
+    ['a server that is busy', 503, told('unavailable'), 'unavailable'],
+    ['too many requests', 429, told('rate_limited'), 'unavailable'],
+    ['too many of this user', 429, told('too_many_pending_user'), 'refused'],
+    ['a gateway without its server', 502, '<html>', 'unavailable'],
+  ] as const) {
+    it(`${name}: ${expected}`, () => {
+      const reply = readReply(answer(status, body), z.object({ a: z.number() }));
+      assert.equal(reply.kind, expected);
+      if (reply.kind === 'refused') assert.doesNotMatch(reply.message, /\u001b/);
+    });
+  }
+
+  it('only a gateway without its server counts as unreachable', () => {
+    const unreachable = (status: number, body: string) => {
+      const reply = readReply(answer(status, body), z.unknown());
+      return reply.kind === 'unavailable' && reply.unreachable;
+    };
+    assert.equal(unreachable(502, ''), true);
+    assert.equal(unreachable(504, 'x'), true);
+    assert.equal(unreachable(500, 'x'), false);
+    assert.equal(unreachable(503, told('unavailable')), false);
+  });
+
+  it('a bug is not taken for an outage', () => {
+    assert.throws(() => readFailure(new TypeError('x')), TypeError);
+  });
+});

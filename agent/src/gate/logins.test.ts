@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type Duplex, duplexPair } from 'node:stream';
+import { describe, it } from 'node:test';
+import { systemClock } from '../platform/clock.ts';
+import { silentLog } from '../platform/log.ts';
+import { attachHook } from '../testing/fake-hook.ts';
+import { createTestGate, type TestGate } from '../testing/test-gate.ts';
+import { createGate } from './gate.ts';
+import { createDirectLogins } from './logins.ts';
+import { createProcessReader } from './proc.ts';
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+const SSH = {
+  mode: 'ssh-begin',
+  service: 'sshd',
+  user: 'bob',
+  uid: 7,
+  ruser: null,
+  ruid: null,
+  tty: null,
+  cols: null,
+  rows: null,
+  rhost: '192.0.2.7',
+};
+const begin = (gate: TestGate, change: Record<string, string | number | null> = {}) => gate.sudo({ ...SSH, ...change });
+const wait = (gate: TestGate, change: Record<string, string | number | null> = {}) =>
+  gate.sudo({ ...SSH, mode: 'ssh-wait', ...change });
+const OPTIONS = { timeout: 120_000, concurrency: 6 };
+
+describe('ssh, both stages', OPTIONS, () => {
+  it('the link is shown before the prompt, Enter waits, the approval lets in', async () => {
+    await using gate = await createTestGate();
+    const first = await begin(gate).result;
+    assert.equal(first.granted, true, 'go on to the prompt');
+    assert.match(first.text, /ABCDEF-123456/);
+    assert.match(first.text.replace(/\s+/g, ' '), /press Enter/);
+    const challenge = await gate.server.challenge();
+    assert.deepEqual(
+      [challenge.record.gate, challenge.record.mode, challenge.record.user, challenge.record.origin],
+      ['ssh', 'login', 'bob', '192.0.2.7'],
+    );
+    const second = wait(gate);
+    await gate.server.approve(challenge);
+    assert.equal((await second.result).granted, true);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'granted', detail: null }]);
+  });
+
+  it('an approval before Enter is waiting there', async () => {
+    await using gate = await createTestGate();
+    await begin(gate).result;
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    await until(() => challenge.polls > 0);
+    assert.equal((await wait(gate).result).granted, true);
+  });
+
+  it('one approval lets one login in', async () => {
+    await using gate = await createTestGate();
+    await begin(gate).result;
+    await gate.server.approve(await gate.server.challenge());
+    assert.equal((await wait(gate).result).granted, true);
+    const again = await wait(gate).result;
+    assert.equal(again.granted, false);
+    assert.match(again.text, /no request to wait for/);
+  });
+
+  for (const [name, change] of Object.entries<Record<string, string | number>>({
+    'of another process': { ppid: 4243 },
+    'of the same number, another process': { pstart: '778' },
+    'for another account': { user: 'root', uid: 0 },
+    'of another service': { service: 'login' },
+  })) {
+    it(`a second stage ${name} finds nothing`, async () => {
+      await using gate = await createTestGate();
+      await begin(gate).result;
+      await gate.server.approve(await gate.server.challenge());
+      assert.equal((await wait(gate, change).result).granted, false);
+    });
+  }
+
+  it('a second stage without a first refuses and asks nobody', async () => {
+    await using gate = await createTestGate();
+    assert.equal((await wait(gate).result).granted, false);
+    assert.equal(gate.server.challenges.length, 0);
+  });
+
+  it('the end of sshd between the stages withdraws the request', async () => {
+    await using gate = await createTestGate();
+    await begin(gate).result;
+    const challenge = await gate.server.challenge();
+    await gate.parent.end();
+    await until(() => challenge.cancelled);
+  });
+
+  it('a hook that goes away while waiting withdraws the request', async () => {
+    await using gate = await createTestGate();
+    await begin(gate).result;
+    const challenge = await gate.server.challenge();
+    const second = wait(gate);
+    await until(() => challenge.polls > 0);
+    second.hangUp();
+    await until(() => challenge.cancelled);
+  });
+
+  it('a denial is final for this sshd: its further prompts make no further requests', async () => {
+    await using gate = await createTestGate();
+    await begin(gate).result;
+    const second = wait(gate);
+    await gate.server.deny(await gate.server.challenge());
+    assert.equal((await second.result).granted, false);
+    for (let prompt = 0; prompt < 2; prompt += 1) {
+      const again = await begin(gate).result;
+      assert.equal(again.granted, false);
+      assert.match(again.text, /refused already/);
+    }
+    assert.equal(gate.server.challenges.length, 1);
+  });
+
+  it('a new first stage of the same sshd replaces the request', async () => {
+    await using gate = await createTestGate();
+    await begin(gate).result;
+    await begin(gate).result;
+    const [one, two] = [await gate.server.challenge(0), await gate.server.challenge(1)];
+    await until(() => one.cancelled);
+    const second = wait(gate);
+    await gate.server.approve(one);
+    await gate.server.deny(two);
+    assert.equal((await second.result).granted, false);
+  });
+
+  it('a refusal by the server ends before the prompt', async () => {
+    await using gate = await createTestGate();
+    gate.server.intercept = ({ path, response }) => {
+      if (path !== '/challenges') return false;
+      gate.server.refuse(response, 429, 'too_many_pending_user', 'Too many requests are waiting.');
+      return true;
+    };
+    const result = await begin(gate).result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /Too many requests/);
+  });
+});
+
+describe('ssh without the resident agent', OPTIONS, () => {
+  async function direct(gate: TestGate, hello: Record<string, string | number | null>) {
+    const processes = createProcessReader(gate.parent.proc);
+    const direct = createGate({
+      ask: gate.host.ask,
+      logins: createDirectLogins({
+        ask: gate.host.ask,
+        processes,
+        clock: systemClock,
+        folder: join(gate.state, 'handover'),
+      }),
+      processes,
+      clock: systemClock,
+      log: silentLog,
+      reportOutcome: 'before',
+    });
+    const [ours, theirs] = duplexPair();
+    void direct.handle(ours as Duplex);
+    return attachHook(theirs as Duplex, gate.hello(hello));
+  }
+
+  it('hands the request from one process to the next, once', async () => {
+    await using gate = await createTestGate();
+    const first = await (await direct(gate, SSH)).result;
+    assert.equal(first.granted, true);
+    assert.match(first.text, /ABCDEF-123456/);
+    const challenge = await gate.server.challenge();
+    const second = await direct(gate, { ...SSH, mode: 'ssh-wait' });
+    await gate.server.approve(challenge);
+    assert.equal((await second.result).granted, true);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'granted', detail: null }], 'reported before the process ends');
+    const third = await (await direct(gate, { ...SSH, mode: 'ssh-wait' })).result;
+    assert.equal(third.granted, false);
+  });
+
+  it('does not take the request of another process', async () => {
+    await using gate = await createTestGate();
+    await (await direct(gate, SSH)).result;
+    await gate.server.approve(await gate.server.challenge());
+    assert.equal((await (await direct(gate, { ...SSH, mode: 'ssh-wait', pstart: '778' })).result).granted, false);
+    assert.equal((await (await direct(gate, { ...SSH, mode: 'ssh-wait', user: 'eve' })).result).granted, false);
+  });
+
+  it('sudo works the same way', async () => {
+    await using gate = await createTestGate();
+    const hook = await direct(gate, {});
+    await gate.server.approve(await gate.server.challenge());
+    assert.equal((await hook.result).granted, true);
+  });
+});

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { ChallengeAnswer } from '#shared/host-api.ts';
+import { qrCode } from './qr.ts';
+import { createVoice, type Screen, wrap } from './terminal-text.ts';
+
+const ANSWER: ChallengeAnswer = {
+  challengeId: 'a'.repeat(32),
+  userCode: 'ABCDEF-123456',
+  status: 'pending',
+  approvalUrl: 'https://id.example.com/approve/ABCDEF-123456',
+  expiresAt: 120_000,
+  now: 0,
+  approvers: ['self', 'admins'],
+  verdict: null,
+  approverKeys: null,
+};
+const SCREEN: Screen = { cols: 80, rows: 24, term: 'xterm-256color', locale: '' };
+
+function shown(screen: Screen, answer = ANSWER, login = false): string[] {
+  const lines: string[] = [];
+  const voice = createVoice((line) => lines.push(line), screen);
+  voice.request(answer, { server: 'id.example.com', leftMs: 120_000, login });
+  voice.sentence(login ? 'gate.pressEnter' : 'gate.waiting');
+  return lines;
+}
+
+/** Columns that a line takes, colours aside. */
+const width = (line: string) => [...line.replace(/\u001b\[[0-9;]*m/g, '')].length;
+
+describe('what a waiting person sees', () => {
+  it('on 80x24: everything at once, the code to scan included', () => {
+    const lines = shown(SCREEN);
+    assert.ok(lines.length < 24, `${lines.length} lines leave room for the command line`);
+    for (const line of lines) assert.ok(width(line) <= 79, line);
+    const text = lines.join('\n');
+    for (const words of [
+      'id.example.com is asked',
+      'you or an administrator',
+      ANSWER.approvalUrl,
+      'Code: ABCDEF-123456',
+      'Time left: 2 min',
+      'Ctrl-C',
+    ]) {
+      assert.ok(text.includes(words), words);
+    }
+    assert.match(text, /[▀▄█]/);
+    assert.ok(
+      lines.findIndex((line) => line.includes('Ctrl-C')) > lines.findLastIndex((line) => /[▀▄█]/.test(line)),
+      'the instruction stays at the end',
+    );
+  });
+
+  it('on 40 columns: sentences wrap, the link stays whole, no code to scan', () => {
+    const lines = shown({ ...SCREEN, cols: 40 });
+    for (const line of lines) if (!line.includes('https://')) assert.ok(width(line) <= 39, line);
+    assert.equal(lines.filter((line) => line.trim() === ANSWER.approvalUrl).length, 1);
+    assert.doesNotMatch(lines.join(''), /[▀▄█]/);
+  });
+
+  it('without a terminal: plain text', () => {
+    const text = shown({ cols: null, rows: null, term: '', locale: '' }).join('\n');
+    assert.doesNotMatch(text, /[▀▄█\u001b]/);
+    assert.match(text, /ABCDEF-123456/);
+  });
+
+  it('each line is indented by two or empty', () => {
+    for (const line of shown(SCREEN)) assert.match(line, /^( {2}|$)/);
+  });
+
+  it('in German', () => {
+    const text = shown({ ...SCREEN, term: '', locale: 'de_DE.UTF-8' }).join('\n');
+    assert.match(text, /Freigeben kann: du selbst oder die Administration\./);
+    assert.match(text, /Noch: 2 min/);
+    assert.doesNotMatch(text, /Time left|Waiting/);
+  });
+
+  it('what the server sends cannot leave its place', () => {
+    const hostile = '\u001b]0;owned\u0007\nroot# \u202eexe\r';
+    const lines = shown(
+      { ...SCREEN, cols: 40 },
+      { ...ANSWER, approvalUrl: `https://x/${hostile}`, userCode: `AB${hostile}` },
+    );
+    for (const line of lines) assert.doesNotMatch(line, /[\u0000-\u001f\u007f\u202e]/, JSON.stringify(line));
+  });
+
+  it('a login says login', () => {
+    const text = shown({ ...SCREEN, cols: null, rows: null }, ANSWER, true)
+      .join(' ')
+      .replace(/\s+/g, ' ');
+    assert.match(text, /asked to approve this login/);
+    assert.match(text, /then press Enter here/);
+  });
+});
+
+describe('the code to scan', () => {
+  it('is black on white whatever the colours of the terminal, and closed at each line end', () => {
+    const code = qrCode(ANSWER.approvalUrl, 'xterm');
+    assert.ok(code);
+    for (const line of code.lines) assert.match(line, /^\u001b\[30;107m[ ▀▄█]+\u001b\[0m$/);
+    assert.deepEqual([...new Set(code.lines.map(width))], [code.width]);
+    // Two light modules all around, or scanners do not find it.
+    assert.match(code.lines[0]!, /m +\u001b/);
+    for (const line of code.lines) assert.match(line, /m {2}.* {2}\u001b/);
+  });
+  const hasCode = (change: Partial<Screen>) => /[▀▄█]/.test(shown({ ...SCREEN, ...change }).join(''));
+  it('stands beside the text where there is room', () => {
+    assert.equal(hasCode({}), true);
+    assert.equal(hasCode({ cols: 200, rows: 60 }), true);
+  });
+  for (const [name, change] of Object.entries<Partial<Screen>>({
+    narrow: { cols: 60 },
+    low: { rows: 23 },
+    dumb: { term: 'dumb' },
+    unnamed: { term: '' },
+    'of unknown size': { cols: null, rows: null },
+  })) {
+    it(`is left out on a terminal that is ${name}`, () => assert.equal(hasCode(change), false));
+  }
+  it('is left out when the link does not fit any code', () => assert.equal(qrCode('x'.repeat(8000), 'xterm'), null));
+});
+
+describe('wrap', () => {
+  it('breaks at spaces only', () => {
+    assert.deepEqual(wrap('a bb ccc', 4), ['a bb', 'ccc']);
+    assert.deepEqual(wrap('aaaaaaaa b', 4), ['aaaaaaaa', 'b']);
+    assert.deepEqual(wrap('', 4), ['']);
+  });
+});
