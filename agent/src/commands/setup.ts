@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import type { Health } from '../service/heartbeat.ts';
@@ -20,11 +21,22 @@ export function parseServices(text: string): Service[] {
 
 const FRESH_MS = 15 * 60_000;
 
-async function serverAccepts(paths: Paths, now: number): Promise<string | null> {
-  const health = await readFile(stateFiles(paths.state).health, 'utf8').then(
-    (text) => JSON.parse(text) as Health,
-    () => null,
-  );
+/** An agent that was started a moment ago, as in a script that enrols, gets the time for its first report. */
+const FIRST_REPORT_MS = 10_000;
+
+async function readHealth(paths: Paths): Promise<Health | null> {
+  const deadline = Date.now() + FIRST_REPORT_MS;
+  for (;;) {
+    const text = await readFile(stateFiles(paths.state).health, 'utf8').catch(() => null);
+    if (text !== null) return JSON.parse(text) as Health;
+    if (Date.now() >= deadline || !(await agentAnswers(paths.socket))) return null;
+    await setTimeout(200);
+  }
+}
+
+async function serverAccepts(paths: Paths): Promise<string | null> {
+  const health = await readHealth(paths);
+  const now = Date.now();
   if (health === null || now - health.at > FRESH_MS)
     return 'The agent has not spoken to the server lately. Run: identree status';
   if (health.result !== 'ok') return `The server does not serve this host: ${health.message ?? health.result}`;
@@ -52,7 +64,7 @@ export async function setupCommand(
         (error: unknown) => (error instanceof Error ? error.message : String(error)),
       ),
     agentAnswers: () => agentAnswers(paths.socket),
-    serverAccepts: () => serverAccepts(paths, Date.now()),
+    serverAccepts: () => serverAccepts(paths),
     backup: stateFiles(paths.state).backup,
     now: Date.now,
     print,

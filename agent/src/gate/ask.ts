@@ -221,7 +221,8 @@ export function createAsk(deps: AskDeps): Ask {
         if ('verdict' in judged) return finish(asked, judged.verdict, voice, unchanged, signal);
         if (judged.final) {
           voice.tooWeak(deps.minimumClass);
-          deps.background(report(id, { outcome: 'refused', detail: judged.problem }));
+          const outcome = { outcome: 'refused', detail: judged.problem } as const;
+          deps.background(client.cancel(id).then(() => report(id, outcome)));
           return { kind: 'refused' };
         }
         if (ignored === null) {
