@@ -117,16 +117,18 @@ async function buildTools(): Promise<string> {
   return folder;
 }
 
-/** What is built and belongs on every host. */
-export const PRODUCT = {
-  agent: join(ROOT, 'dist/agent/identree'),
-  stage: join(ROOT, 'dist/native/identree-pam'),
-  unit: join(ROOT, 'agent/packaging/identree-agent.service'),
-};
+/** What belongs on every host: two programs that are built, and how they are installed. */
+const PRODUCT = [
+  'dist/agent/identree',
+  'dist/native/identree-pam',
+  'agent/packaging/identree-agent.service',
+  'agent/packaging/client.conf.example',
+  'agent/packaging/install.sh',
+].map((file) => join(ROOT, file));
 
 /** The layer with the product, made once per build of it and shared by all labs. */
-async function productLayer(tools: string, product: typeof PRODUCT): Promise<string> {
-  const inputs = [...Object.values(product), join(LAB, 'mklayer.sh')];
+async function productLayer(tools: string): Promise<string> {
+  const inputs = [...PRODUCT, join(LAB, 'mklayer.sh')];
   const facts: string[] = [tools, (await must(MKHOST, ['key'])).trim()];
   for (const file of inputs) {
     const info = await stat(file).catch(() => {
@@ -138,7 +140,7 @@ async function productLayer(tools: string, product: typeof PRODUCT): Promise<str
   const folder = join(cacheFolder(), `layer-${key}`);
   if (!existsSync(folder)) {
     const fresh = await mkdtemp(join(cacheFolder(), '.layer-'));
-    await must(join(LAB, 'mklayer.sh'), [fresh, product.agent, product.stage, product.unit, tools]);
+    await must(join(LAB, 'mklayer.sh'), [fresh, tools]);
     await must('chmod', ['755', fresh]);
     await rename(fresh, folder).catch(() => rm(fresh, { recursive: true }));
   }
@@ -171,11 +173,11 @@ for pid in "\${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 `;
 
 /** Opens a lab: a network of its own, certificates, and as many hosts as asked for. */
-export async function openLab(product: typeof PRODUCT = PRODUCT): Promise<Lab> {
+export async function openLab(): Promise<Lab> {
   const reason = whyNoLab();
   if (reason) throw new Error(reason);
   const tools = await buildTools();
-  const layer = await productLayer(tools, product);
+  const layer = await productLayer(tools);
   const dir = await mkdtemp(join(tmpdir(), 'identree-lab-'));
   const id = await claimNumber();
   const env = {

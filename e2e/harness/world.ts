@@ -51,19 +51,46 @@ export async function gate(host: Host, services = 'sudo,sudo-i'): Promise<void> 
   await host.sh(`identree setup --pam ${services}`);
 }
 
+/** Waits for all, then fails with the first failure: nothing may still be at work on a lab that is being closed. */
+async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(work);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const lab = await openLab();
+  const hosts = new Map<string, Host>();
+  const people = new Map<string, Person>();
+  let started: Server | null = null;
+
+  async function close(): Promise<void> {
+    if (process.env.SHOW_LOGS) {
+      for (const host of hosts.values()) {
+        const log = await host.exec(['journalctl', '-u', 'identree-agent', '--no-pager', '-n', '80']);
+        process.stderr.write(`--- ${host.name}\n${log.stdout}`);
+      }
+    }
+    for (const person of people.values()) person.web.close();
+    await started?.close();
+    await lab.close();
+  }
+
   try {
-    const hosts = new Map<string, Host>();
-    const people = new Map<string, Person>();
     const names = options.hosts ?? ['web1'];
-    const [server, booted] = await Promise.all([
-      startServer(lab, options),
-      Promise.all(names.map((name) => lab.up(name))),
+    await all([
+      startServer(lab, options).then((running) => {
+        started = running;
+      }),
+      ...names.map(async (name) => {
+        hosts.set(name, await lab.up(name));
+      }),
     ]);
-    for (const host of booted) hosts.set(host.name, host);
-    await Promise.all([
-      ...booted.map(async (host) => {
+    const server = started as unknown as Server;
+    await all([
+      ...[...hosts.values()].map(async (host) => {
         await enrol(host, server);
         await gate(host);
       }),
@@ -83,20 +110,10 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
         if (pam) await gate(host, pam);
         return host;
       },
-      async close() {
-        if (process.env.SHOW_LOGS) {
-          for (const host of hosts.values()) {
-            const log = await host.exec(['journalctl', '-u', 'identree-agent', '--no-pager', '-n', '80']);
-            process.stderr.write(`--- ${host.name}\n${log.stdout}`);
-          }
-        }
-        for (const person of people.values()) person.web.close();
-        await server.close();
-        await lab.close();
-      },
+      close,
     };
   } catch (error) {
-    await lab.close();
+    await close();
     throw error;
   }
 }
