@@ -54,7 +54,7 @@ async function runStep(stage: Stage, step: Step, onResult: (result: TestResult) 
     command: step.command,
     args: step.args,
     cwd: root,
-    env: { ...process.env, ...step.env, ...(long ? { IDENTREE_TEST_LONG: '1' } : {}), FORCE_COLOR: '0', NO_COLOR: '1' },
+    env: { ...process.env, ...step.env, ...(long ? { IDENTREE_LONG: '1' } : {}), FORCE_COLOR: '0', NO_COLOR: '1' },
     logFile: join(outputFolder, `${stage.name}.log`),
     limitMs: Math.max(1000, Math.min(stage.limitSeconds * 1000, deadline - Date.now())),
     onResult: (result) => {

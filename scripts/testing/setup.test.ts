@@ -3,12 +3,13 @@ import { test } from 'node:test';
 import { type SetupDeps, setUp } from './setup.ts';
 import { pickStages, type Stage } from './stages.ts';
 
-function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean }) {
+function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean; users?: string[] }) {
   const printed: string[] = [];
   const ran: string[] = [];
   const deps: SetupDeps = {
     isThere: (needs) => options.has.includes(needs),
     isRoot: options.isRoot,
+    hasUser: (name) => (options.users ?? ['postgres']).includes(name),
     print: (line) => printed.push(line),
     run: (command, args) => {
       ran.push([command, ...args].join(' '));
@@ -44,6 +45,15 @@ test('an apt that fails is said and does not end the run', () => {
   const { deps, printed } = machine({ has: ['apt-get'], isRoot: true, aptWorks: false });
   setUp(['native'], false, deps);
   assert.match(printed.at(-1)!, /apt-get failed/);
+});
+
+test('the user that Postgres runs as is made where there is none', () => {
+  const { deps, ran } = machine({ has: [], isRoot: true, users: [] });
+  setUp(['unit'], false, deps);
+  assert.match(ran.join(), /^useradd .*--system .*postgres$/);
+  const other = machine({ has: [], isRoot: false, users: [] });
+  setUp(['unit'], false, other.deps);
+  assert.deepEqual(other.ran, []);
 });
 
 test('stages are picked by name, with the build where it is needed', () => {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** A tool that tests need and Debian packages. */
@@ -46,6 +46,7 @@ export function isThere(needs: string, path = process.env.PATH ?? ''): boolean {
 export interface SetupDeps {
   isThere: (needs: string) => boolean;
   isRoot: boolean;
+  hasUser: (name: string) => boolean;
   print: (line: string) => void;
   /** Runs a command and tells whether it succeeded. */
   run: (command: string, args: readonly string[]) => boolean;
@@ -54,6 +55,10 @@ export interface SetupDeps {
 export const systemSetup: SetupDeps = {
   isThere,
   isRoot: process.getuid?.() === 0,
+  hasUser: (name) =>
+    readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .some((line) => line.startsWith(`${name}:`)),
   print: (line) => process.stdout.write(`${line}\n`),
   run: (command, args) =>
     spawnSync(command, args, {
@@ -71,6 +76,11 @@ export function setUp(stages: readonly string[], long: boolean, deps: SetupDeps 
   const wanted = [...TOOLS, ...(long ? LONG_TOOLS : [])].filter((tool) =>
     tool.stages.some((stage) => stages.includes(stage)),
   );
+  if (stages.includes('unit') && deps.isRoot && !deps.hasUser('postgres')) {
+    deps.print('set-up: adding the system user "postgres" for the test databases (useradd)');
+    const added = deps.run('useradd', ['--system', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres']);
+    if (!added) deps.print('set-up: useradd failed; tests on Postgres are skipped');
+  }
   const missing = wanted.filter((tool) => !deps.isThere(tool.needs)).map((tool) => tool.package);
   if (missing.length === 0) return;
   const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
