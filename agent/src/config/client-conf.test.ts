@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { UntrustedFile } from '../state/trusted-file.ts';
+import { ConfigError, loadClientConf, parseClientConf, parseDuration } from './client-conf.ts';
+
+const parse = (text: string) => parseClientConf(text, 'client.conf');
+const SERVER = 'IDENTREE_SERVER_URL=https://id.example.com\n';
+
+describe('client.conf', () => {
+  it('has defaults for all but the server', () => {
+    assert.deepEqual(parse(SERVER), {
+      serverUrl: 'https://id.example.com',
+      caCert: null,
+      minimumClass: 'policy',
+      timeoutMs: 900_000,
+    });
+  });
+
+  it('reads comments, export, quotes and blanks', () => {
+    const conf = parse(
+      `# a comment\r\n\n export IDENTREE_SERVER_URL = "https://id.example.com:8443/base/"\nIDENTREE_CA_CERT='/etc/identree/ca.pem'\nIDENTREE_MINIMUM_CLASS=passkey\nIDENTREE_TIMEOUT=2m\n`,
+    );
+    assert.deepEqual(conf, {
+      serverUrl: 'https://id.example.com:8443/base',
+      caCert: '/etc/identree/ca.pem',
+      minimumClass: 'passkey',
+      timeoutMs: 120_000,
+    });
+  });
+
+  it('leaves the settings of earlier versions alone', () => {
+    assert.equal(
+      parse(`${SERVER}IDENTREE_POLL_INTERVAL=2s\nIDENTREE_SHARED_SECRET=x\n`).serverUrl,
+      'https://id.example.com',
+    );
+  });
+
+  it('expands nothing', () => {
+    process.env.IDENTREE_TEST_HOST = 'evil.example';
+    assert.throws(
+      () => parse('IDENTREE_SERVER_URL=https://$IDENTREE_TEST_HOST\nIDENTREE_CA_CERT=$HOME/ca\n'),
+      /absolute path/,
+    );
+    delete process.env.IDENTREE_TEST_HOST;
+  });
+
+  it('ignores the environment', () => {
+    process.env.IDENTREE_SERVER_URL = 'https://evil.example';
+    assert.equal(parse(SERVER).serverUrl, 'https://id.example.com');
+    assert.throws(() => parse(''), /IDENTREE_SERVER_URL is missing/);
+    delete process.env.IDENTREE_SERVER_URL;
+  });
+
+  for (const url of [
+    'http://localhost:8090',
+    'http://127.0.0.1:1',
+    'http://127.8.8.8',
+    'http://[::1]:8090',
+    'https://id.example.com',
+  ]) {
+    it(`accepts ${url}`, () => assert.doesNotThrow(() => parse(`IDENTREE_SERVER_URL=${url}`)));
+  }
+  for (const url of [
+    'http://id.example.com',
+    'http://10.0.0.1',
+    'http://localhost.evil.example',
+    'http://127.0.0.1.evil.example',
+    'ftp://id.example.com',
+    'https://user:pass@id.example.com',
+    'https://id.example.com/?x',
+    'https://id.example.com/#x',
+    'id.example.com',
+    'javascript:alert(1)',
+    '//id.example.com',
+    '',
+  ]) {
+    it(`refuses "${url}"`, () => assert.throws(() => parse(`IDENTREE_SERVER_URL=${url}`), ConfigError));
+  }
+
+  it('lists all problems at once', () => {
+    try {
+      parse('nonsense\nIDENTREE_MINIMUM_CLASS=none\nIDENTREE_TIMEOUT=1s\nIDENTREE_CA_CERT=ca.pem\n');
+      assert.fail('accepted');
+    } catch (error) {
+      assert.ok(error instanceof ConfigError);
+      for (const words of [
+        'line 1',
+        'IDENTREE_SERVER_URL',
+        'IDENTREE_MINIMUM_CLASS',
+        'IDENTREE_TIMEOUT',
+        'IDENTREE_CA_CERT',
+      ]) {
+        assert.ok(error.message.includes(words), words);
+      }
+    }
+  });
+
+  it('a key that is set twice is not guessed at', () => {
+    assert.throws(() => parse(`${SERVER}IDENTREE_SERVER_URL=https://other.example\n`), /set twice/);
+  });
+
+  it('an unknown class is refused, not taken for the weakest', () => {
+    assert.throws(() => parse(`${SERVER}IDENTREE_MINIMUM_CLASS=Passkey\n`), ConfigError);
+  });
+
+  it('from a file that others can write is refused, a missing one is explained', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'identree-conf-'));
+    const path = join(dir, 'client.conf');
+    await assert.rejects(loadClientConf(path), /does not exist/);
+    await writeFile(path, SERVER, { mode: 0o644 });
+    assert.equal((await loadClientConf(path)).serverUrl, 'https://id.example.com');
+    await chmod(path, 0o666);
+    await assert.rejects(loadClientConf(path), UntrustedFile);
+    await rm(dir, { recursive: true });
+  });
+});
+
+describe('durations', () => {
+  for (const [text, ms] of [
+    ['90', 90_000],
+    ['90s', 90_000],
+    ['2m', 120_000],
+    ['1h30m', 5_400_000],
+    ['1.5m', 90_000],
+    ['500ms', 500],
+  ] as const) {
+    it(`${text} is ${ms} ms`, () => assert.equal(parseDuration(text), ms));
+  }
+  for (const text of ['', 'x', '-1s', '1', '1d', '1 m', 's'].filter((value) => value !== '1'))
+    it(`"${text}" is none`, () => assert.equal(parseDuration(text), null));
+});

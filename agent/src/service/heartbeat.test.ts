@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type Host, openHost } from '../app.ts';
+import { systemClock } from '../platform/clock.ts';
+import { silentLog } from '../platform/log.ts';
+import { createFakeServer, createServerKey, type FakeServer } from '../testing/fake-server.ts';
+import { createEnrolledHost } from '../testing/host.ts';
+import { createPasskey } from '../testing/passkey.ts';
+import { beat, type Health, type HeartbeatDeps, keepBeating } from './heartbeat.ts';
+import { agentAnswers, listen, SocketError } from './socket-server.ts';
+
+async function world() {
+  const server = await createFakeServer();
+  const enrolled = await createEnrolledHost(server);
+  const host = await openHost(enrolled.paths, { log: silentLog });
+  const saved: Health[] = [];
+  const errors: string[] = [];
+  const deps: HeartbeatDeps = {
+    client: host.client,
+    keys: host.keys,
+    checkpoints: host.checkpoints,
+    osInfo: 'Debian x64',
+    save: async (health) => void saved.push(health),
+    clock: systemClock,
+    log: { info: () => undefined, warn: () => undefined, error: (line) => errors.push(line) },
+  };
+  return {
+    server,
+    host,
+    deps,
+    saved,
+    errors,
+    async [Symbol.asyncDispose]() {
+      host.close();
+      await server.close();
+      await enrolled.remove();
+    },
+  } satisfies AsyncDisposable & { server: FakeServer; host: Host } & Record<string, unknown>;
+}
+
+describe('heartbeat', () => {
+  it('says who and how, and takes newer approver keys', async () => {
+    await using w = await world();
+    w.server.approverKeys = { version: 4, keys: [createPasskey(w.server.person).key] };
+    w.server.clockAhead = 7000;
+    const health = await beat(w.deps);
+    assert.equal(health.result, 'ok');
+    assert.equal(health.hostState, 'active');
+    assert.ok(Math.abs(health.clockOffset! - 7000) < 2000);
+    assert.equal(w.host.keys.current().version, 4);
+    assert.deepEqual(w.saved, [health]);
+    const body = w.server.calls.find(({ path }) => path === '/heartbeat')?.body;
+    assert.equal(body?.osInfo, 'Debian x64');
+    assert.equal(body?.approverKeysVersion, 1);
+    assert.equal(body?.counter, 1);
+    await beat(w.deps);
+    assert.deepEqual(
+      w.server.calls.map(({ body }) => body?.checkpointSeq).filter((seq) => seq !== undefined),
+      [0, 10],
+    );
+  });
+
+  it('an older set, or one by another key, changes nothing', async () => {
+    await using w = await world();
+    const removed = createPasskey(w.server.person);
+    const mallory = await createServerKey();
+    const genuine = w.server.keySet;
+    w.server.approverKeys = { version: 9, keys: [] };
+    w.server.keySet = (version, keys) => genuine(version, keys, mallory);
+    assert.equal((await beat(w.deps)).approverKeysVersion, 1);
+    w.server.keySet = () => genuine(0, [removed.key]);
+    assert.equal((await beat(w.deps)).approverKeysVersion, 1);
+  });
+
+  it('a log that went back stops decisions, is written to the log, and heals when it has caught up', async () => {
+    await using w = await world();
+    await beat(w.deps);
+    w.server.checkpoint = { seq: 9, hash: 'h9' };
+    assert.equal((await beat(w.deps)).result, 'rolled_back');
+    assert.ok(w.errors.some((line) => line.includes('rolled back')));
+    assert.notEqual(w.host.checkpoints.rolledBack(), null);
+    w.server.checkpoint = { seq: 11, hash: 'h11' };
+    assert.equal((await beat(w.deps)).result, 'ok');
+    assert.equal(w.host.checkpoints.rolledBack(), null);
+  });
+
+  it('a refusal and an outage are told apart and remembered', async () => {
+    await using w = await world();
+    w.server.intercept = ({ response }) => {
+      w.server.refuse(response, 403, 'host_revoked', 'This host was revoked.');
+      return true;
+    };
+    const refused = await beat(w.deps);
+    assert.deepEqual([refused.result, refused.message], ['refused', 'This host was revoked.']);
+    await w.server.close();
+    assert.equal((await beat(w.deps)).result, 'unreachable');
+  });
+
+  it('goes on after a failure, and varies its pause', async () => {
+    await using w = await world();
+    const pauses: number[] = [];
+    const stop = new AbortController();
+    let beats = 0;
+    const clock = {
+      ...systemClock,
+      sleep: async (ms: number) => {
+        pauses.push(ms);
+        if (pauses.length === 3) stop.abort();
+      },
+    };
+    const save = async () => {
+      beats += 1;
+      if (beats === 1) throw new Error('disk full');
+    };
+    const randoms = [0, 0, 1];
+    await keepBeating({ ...w.deps, clock, save, random: () => randoms.shift() ?? 0 }, stop.signal);
+    assert.deepEqual(pauses, [30_000, 300_000, 360_000]);
+  });
+});
+
+describe('the socket', () => {
+  const folder = () => mkdtemp(join(tmpdir(), 'identree-sock-'));
+  const echo = async () => undefined;
+
+  it('lives in a folder that only its owner can enter', async () => {
+    const dir = await folder();
+    await mkdir(join(dir, 'run'), { mode: 0o755 });
+    const server = await listen(join(dir, 'run/agent.sock'), echo);
+    assert.equal((await stat(join(dir, 'run'))).mode & 0o777, 0o700);
+    assert.equal((await stat(join(dir, 'run/agent.sock'))).mode & 0o777, 0o600);
+    assert.equal(await agentAnswers(join(dir, 'run/agent.sock')), true);
+    await server.close();
+    assert.equal(await agentAnswers(join(dir, 'run/agent.sock')), false);
+    await rm(dir, { recursive: true });
+  });
+
+  it('a second agent does not take it from a living one', async () => {
+    const dir = await folder();
+    const path = join(dir, 'agent.sock');
+    const server = await listen(path, echo);
+    await assert.rejects(listen(path, echo), SocketError);
+    assert.equal(await agentAnswers(path), true);
+    await server.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('what a dead agent left behind is taken over', async () => {
+    const dir = await folder();
+    await chmod(dir, 0o700);
+    const path = join(dir, 'agent.sock');
+    await writeFile(path, '');
+    const server = await listen(path, echo);
+    assert.equal(await agentAnswers(path), true);
+    await server.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('a link in place of its folder is refused', async () => {
+    const dir = await folder();
+    await symlink('/tmp', join(dir, 'run'));
+    await assert.rejects(listen(join(dir, 'run/agent.sock'), echo), SocketError);
+    await rm(dir, { recursive: true });
+  });
+});

@@ -1,0 +1,402 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { BrokenBlock, withBlock, withoutBlock } from './marked-block.ts';
+import { STAGE, stackLines } from './pam-stacks.ts';
+import { type SetupDeps, setUp, undo } from './setup.ts';
+import { putSnapshot } from './snapshot.ts';
+
+const DEBIAN_SUDO = `#%PAM-1.0
+
+# Set up user limits from /etc/security/limits.conf.
+session    required   pam_limits.so
+
+session    required   pam_env.so readenv=1 user_readenv=0
+
+@include common-auth
+@include common-account
+@include common-session-noninteractive
+`;
+const REDHAT_SUDO = '#%PAM-1.0\nauth       include      system-auth\naccount    include      system-auth';
+const DEBIAN_SSHD =
+  '# PAM configuration for the Secure Shell service\n\n# Standard Un*x authentication.\n@include common-auth\n\naccount    required     pam_nologin.so\n';
+
+const FILES: Record<string, [string, number]> = {
+  '/etc/pam.d/sudo': [DEBIAN_SUDO, 0o644],
+  '/etc/pam.d/sudo-i': [REDHAT_SUDO, 0o640],
+  '/etc/pam.d/sshd': [DEBIAN_SSHD, 0o644],
+  '/etc/sudoers': ['root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n', 0o440],
+  '/etc/ssh/sshd_config': ['Include /etc/ssh/sshd_config.d/*.conf\n', 0o644],
+  [STAGE]: ['stage', 0o755],
+  '/usr/lib/x86_64-linux-gnu/security/pam_exec.so': ['', 0o644],
+  '/usr/lib/x86_64-linux-gnu/security/pam_deny.so': ['', 0o644],
+  '/usr/lib/x86_64-linux-gnu/security/pam_permit.so': ['', 0o644],
+};
+
+async function host() {
+  const dir = await mkdtemp(join(tmpdir(), 'identree-setup-'));
+  const root = join(dir, 'root');
+  await mkdir(join(dir, 'backup'), { mode: 0o700 });
+  for (const [path, [text, mode]] of Object.entries(FILES)) {
+    await mkdir(dirname(join(root, path)), { recursive: true, mode: 0o755 });
+    await writeFile(join(root, path), text);
+    await chmod(join(root, path), mode);
+  }
+  const printed: string[] = [];
+  const ran: string[] = [];
+  const answers = new Map<string, { code: number; output: string }>();
+  const deps: SetupDeps = {
+    root,
+    ownerUid: process.geteuid!(),
+    run: async (program, args) => {
+      const line = [program, ...args].join(' ');
+      ran.push(line);
+      const sshd = 'kbdinteractiveauthentication yes\nusepam yes\n';
+      return answers.get(line) ?? answers.get(program) ?? { code: 0, output: line === 'sshd -T' ? sshd : '' };
+    },
+    enrolment: async () => null,
+    agentAnswers: async () => true,
+    serverAccepts: async () => null,
+    backup: join(dir, 'backup'),
+    now: () => 1,
+    print: (line) => printed.push(line),
+  };
+  /** Every file with mode and bytes. */
+  const everything = async () => {
+    const out: Record<string, string> = {};
+    for (const entry of await readdir(join(root, 'etc'), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      const info = await stat(path);
+      out[path.slice(root.length)] =
+        `${(info.mode & 0o7777).toString(8)} ${info.uid}:${info.gid} ${await readFile(path, 'latin1')}`;
+    }
+    return out;
+  };
+  return {
+    root,
+    deps,
+    printed,
+    ran,
+    answers,
+    everything,
+    read: (path: string) => readFile(join(root, path), 'utf8'),
+    write: (path: string, text: string) => writeFile(join(root, path), text),
+    async [Symbol.asyncDispose]() {
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+const ALL = ['sudo', 'sudo-i', 'sshd'] as const;
+
+/**
+ * What a PAM stack comes to, by the rules of pam.conf(5), for the controls that are used here.
+ *
+ * @param results of each module by name or, for pam_exec, by its last word.
+ */
+function authenticate(text: string, results: Record<string, 'success' | 'failure'>): 'granted' | 'denied' | 'password' {
+  let positive = false;
+  for (const line of text.split('\n')) {
+    if (/^@include\s+common-auth/.test(line) || /^auth\s+include/.test(line)) return 'password';
+    const match = /^auth\s+(\[[^\]]*\]|\w+)\s+(\S+)(.*)$/.exec(line);
+    if (!match) continue;
+    const [, control, module, rest] = match as unknown as [string, string, string, string];
+    const name = module === 'pam_exec.so' ? rest.trim().split(' ').at(-1)! : module;
+    const ok = results[name] === 'success';
+    if (control === 'requisite' && !ok) return 'denied';
+    if (control.includes('success=done') && ok) return 'granted';
+    if (ok && (control === 'required' || control === 'requisite')) positive = true;
+    if (!ok && control === 'required') return 'denied';
+  }
+  return positive ? 'granted' : 'denied';
+}
+
+const MODULES = { 'pam_permit.so': 'success', 'pam_deny.so': 'failure' } as const;
+
+describe('the PAM lines', () => {
+  for (const service of ALL) {
+    const text = withBlock(DEBIAN_SUDO, stackLines(service));
+    const stages = service === 'sshd' ? ['ssh-begin', 'ssh-wait'] : ['sudo'];
+    const outcomes = (value: 'success' | 'failure') => Object.fromEntries(stages.map((stage) => [stage, value]));
+
+    it(`${service}: a yes of the last stage grants without a password, a no denies`, () => {
+      assert.equal(authenticate(text, { ...MODULES, ...outcomes('success') }), 'granted');
+      assert.equal(authenticate(text, { ...MODULES, ...outcomes('failure') }), 'denied');
+      if (service === 'sshd') {
+        assert.equal(authenticate(text, { ...MODULES, 'ssh-begin': 'success', 'ssh-wait': 'failure' }), 'denied');
+        assert.equal(authenticate(text, { ...MODULES, 'ssh-begin': 'failure', 'ssh-wait': 'success' }), 'denied');
+      }
+    });
+
+    it(`${service}: whichever of its lines are lost, nobody gets in without a yes`, () => {
+      const lines = stackLines(service);
+      for (let kept = 0; kept < 2 ** lines.length; kept += 1) {
+        const some = lines.filter((_, index) => kept & (1 << index));
+        const outcome = authenticate(withBlock(DEBIAN_SUDO, some), { ...MODULES, ...outcomes('failure') });
+        assert.notEqual(outcome, 'granted', some.join('\n'));
+      }
+    });
+
+    it(`${service}: every stage runs with seteuid and quiet`, () => {
+      for (const line of stackLines(service).filter((text) => text.includes('pam_exec')))
+        assert.match(line, /pam_exec\.so quiet seteuid /);
+    });
+  }
+});
+
+describe('the marked block', () => {
+  it('goes before the first line that could authenticate', () => {
+    for (const [text, before] of [
+      [DEBIAN_SUDO, '@include common-auth'],
+      [REDHAT_SUDO, 'auth       include'],
+      ['account x\n-auth optional y\nauth z\n', '-auth optional y'],
+      ['account x\n', 'account x'],
+      ['', ''],
+    ] as const) {
+      const result = withBlock(text, ['auth line']);
+      assert.ok(result.includes(`auth line\n# identree end\n${before}`), result);
+    }
+  });
+
+  it('comes out without a trace, whatever the file', () => {
+    const line = fc.constantFrom(
+      'auth required x',
+      '@include common-auth',
+      'session y',
+      '# c',
+      '',
+      '\tauth z',
+      ' -auth q',
+      'authx',
+      '\r',
+    );
+    fc.assert(
+      fc.property(fc.array(line), fc.boolean(), (lines, newline) => {
+        const text = lines.join('\n') + (newline ? '\n' : '');
+        const once = withBlock(text, stackLines('sudo'));
+        assert.equal(withoutBlock(once), text);
+        assert.equal(withBlock(once, stackLines('sudo')), once, 'twice is once');
+      }),
+    );
+  });
+
+  for (const text of [
+    '# identree begin\n',
+    '# identree end\n',
+    '# identree end\n# identree begin\n',
+    '# identree begin\n# identree begin\n# identree end\n',
+  ]) {
+    it(`half a block is not touched: ${JSON.stringify(text)}`, () =>
+      assert.throws(() => withBlock(text, []), BrokenBlock));
+  }
+});
+
+describe('setup', () => {
+  it('changes what it says, prints the way back first, and twice gives the same bytes', async () => {
+    await using h = await host();
+    assert.equal(await setUp(ALL, { dryRun: false }, h.deps), true, h.printed.join('\n'));
+    const way = h.printed.findIndex((line) => line.includes('identree setup --undo'));
+    const first = h.printed.findIndex((line) => line.includes('/etc/'));
+    assert.ok(way >= 0 && way < first);
+    const once = await h.everything();
+    assert.match(once['/etc/pam.d/sudo']!, /identree-pam sudo\n/);
+    assert.match(once['/etc/pam.d/sudo-i']!, /^640 /, 'modes are kept');
+    assert.match(once['/etc/sudoers.d/identree']!, /^440 .*[\s\S]*timestamp_timeout=0, passwd_tries=1/);
+    assert.match(once['/etc/ssh/sshd_config.d/50-identree.conf']!, /KbdInteractiveAuthentication yes/);
+    assert.equal(await setUp(ALL, { dryRun: false }, h.deps), true);
+    assert.deepEqual(await h.everything(), once);
+  });
+
+  it('checks before it switches, and sudoers and sshd again after', async () => {
+    await using h = await host();
+    const seen: string[] = [];
+    h.deps.put = async (path, snapshot) => {
+      seen.push(path);
+      if (seen.length === 1) assert.ok(h.ran.includes('visudo -c') && h.ran.includes('sshd -t'), 'before');
+      await putSnapshot(path, snapshot);
+    };
+    assert.equal(await setUp(ALL, { dryRun: false }, h.deps), true);
+    assert.ok(seen.findIndex((path) => path.includes('/pam.d/')) >= 2, 'settings first, the gate last');
+    assert.equal(h.ran.filter((line) => line === 'visudo -c').length, 2);
+    assert.ok(h.ran.includes('sshd -T'));
+    assert.ok(h.ran.includes('systemctl try-reload-or-restart ssh.service'));
+  });
+
+  it('a dry run writes nothing', async () => {
+    await using h = await host();
+    const before = await h.everything();
+    assert.equal(await setUp(ALL, { dryRun: true }, h.deps), true);
+    assert.deepEqual(await h.everything(), before);
+    assert.match(h.printed.join('\n'), /\+ auth requisite pam_deny\.so/);
+    assert.deepEqual(await readdir(h.deps.backup), []);
+  });
+
+  const FAULTS: Record<string, (h: Awaited<ReturnType<typeof host>>) => unknown> = {
+    'this host is not enrolled': (h) => {
+      h.deps.enrolment = async () => 'This host is not enrolled.';
+    },
+    'the agent does not answer': (h) => {
+      h.deps.agentAnswers = async () => false;
+    },
+    'the server does not accept the host': (h) => {
+      h.deps.serverAccepts = async () => 'This host waits.';
+    },
+    'the stage is missing': (h) => rm(join(h.root, STAGE)),
+    'the stage cannot be executed': (h) => chmod(join(h.root, STAGE), 0o644),
+    'the stage can be changed by others': (h) => chmod(join(h.root, STAGE), 0o777),
+    'the folder of the stage can be changed by others': (h) => chmod(join(h.root, dirname(STAGE)), 0o777),
+    'the stage belongs to somebody else': (h) => {
+      h.deps.ownerUid = process.geteuid!() + 1;
+    },
+    'pam_exec is missing': (h) => rm(join(h.root, '/usr/lib/x86_64-linux-gnu/security/pam_exec.so')),
+    'pam_permit is missing': (h) => rm(join(h.root, '/usr/lib/x86_64-linux-gnu/security/pam_permit.so')),
+    'sudoers is broken already': (h) => h.answers.set('visudo', { code: 1, output: 'syntax error' }),
+    'there is no visudo': (h) => h.answers.set('visudo', { code: 127, output: '' }),
+    'sudoers does not read sudoers.d': (h) =>
+      h.write('/etc/sudoers', 'root ALL=(ALL) ALL\n#includedir /etc/sudoers.d.off\n'),
+    'sshd is broken already': (h) => h.answers.set('sshd -t', { code: 1, output: 'bad' }),
+  };
+  for (const [name, fault] of Object.entries(FAULTS)) {
+    it(`nothing is changed when ${name}`, async () => {
+      await using h = await host();
+      await fault(h);
+      const before = await h.everything();
+      assert.equal(await setUp(ALL, { dryRun: false }, h.deps), false);
+      assert.deepEqual(await h.everything(), before);
+      assert.match(h.printed.join('\n'), /Nothing is changed/);
+    });
+  }
+
+  const LATE: Record<string, (h: Awaited<ReturnType<typeof host>>) => void> = {
+    'writing fails half way': (h) => {
+      let writes = 0;
+      h.deps.put = async (path, snapshot) => {
+        writes += 1;
+        if (writes === 4) throw new Error('disk full');
+        await putSnapshot(path, snapshot);
+      };
+    },
+    'a file is not what was written': (h) => {
+      h.deps.put = (path, snapshot) => putSnapshot(path, snapshot && { ...snapshot, text: `${snapshot.text} ` });
+    },
+    'sshd does not take the setting': (h) =>
+      h.answers.set('sshd -T', { code: 0, output: 'kbdinteractiveauthentication no\nusepam yes' }),
+    'another file keeps the ticket of sudo': (h) =>
+      h.answers.set('sudo -V', { code: 0, output: 'Authentication timestamp timeout: 15.0 minutes' }),
+  };
+  for (const [name, fault] of Object.entries(LATE)) {
+    it(`everything is put back when ${name}`, async () => {
+      await using h = await host();
+      fault(h);
+      const before = await h.everything();
+      assert.equal(await setUp(ALL, { dryRun: false }, h.deps), false);
+      assert.deepEqual(await h.everything(), before);
+      assert.match(h.printed.join('\n'), /put back/);
+    });
+  }
+
+  it('a file that changes between plan and switch stops everything', async () => {
+    await using h = await host();
+    h.deps.enrolment = async () => {
+      await h.write('/etc/pam.d/sshd', '# edited meanwhile\n');
+      return null;
+    };
+    assert.equal(await setUp(ALL, { dryRun: false }, h.deps), false);
+    assert.equal(await h.read('/etc/pam.d/sshd'), '# edited meanwhile\n');
+    assert.equal(await h.read('/etc/pam.d/sudo'), DEBIAN_SUDO);
+  });
+
+  it('a service without a file is left out; none at all is refused', async () => {
+    await using h = await host();
+    await rm(join(h.root, '/etc/pam.d/sudo-i'));
+    assert.equal(await setUp(['sudo', 'sudo-i'], { dryRun: false }, h.deps), true);
+    assert.match(h.printed.join('\n'), /no \/etc\/pam\.d\/sudo-i/);
+    await rm(join(h.root, '/etc/pam.d/sshd'));
+    assert.equal(await setUp(['sshd'], { dryRun: false }, h.deps), false);
+  });
+
+  it('a PAM file that is a link is not replaced', async () => {
+    await using h = await host();
+    await rm(join(h.root, '/etc/pam.d/sudo'));
+    await symlink('sshd', join(h.root, '/etc/pam.d/sudo'));
+    await assert.rejects(setUp(['sudo'], { dryRun: false }, h.deps), /symbolic link/);
+  });
+});
+
+describe('setup --undo', () => {
+  it('restores bytes, mode and owner, and a second time does nothing', async () => {
+    await using h = await host();
+    const before = await h.everything();
+    await setUp(ALL, { dryRun: false }, h.deps);
+    assert.equal(await undo({ dryRun: false }, h.deps), true);
+    assert.deepEqual(await h.everything(), before);
+    assert.equal(await undo({ dryRun: false }, h.deps), true);
+    assert.deepEqual(await h.everything(), before);
+  });
+
+  it('restores what was before the first of several setups', async () => {
+    await using h = await host();
+    const before = await h.everything();
+    for (const services of [['sudo'], ['sudo', 'sshd'], ['sudo-i']] as const)
+      await setUp(services, { dryRun: false }, h.deps);
+    await undo({ dryRun: false }, h.deps);
+    assert.deepEqual(await h.everything(), before);
+  });
+
+  it('keeps what was edited outside the block since, and says so', async () => {
+    await using h = await host();
+    await setUp(['sudo'], { dryRun: false }, h.deps);
+    await h.write('/etc/pam.d/sudo', `${await h.read('/etc/pam.d/sudo')}session optional pam_mail.so\n`);
+    await undo({ dryRun: false }, h.deps);
+    assert.equal(await h.read('/etc/pam.d/sudo'), `${DEBIAN_SUDO}session optional pam_mail.so\n`);
+    assert.match(h.printed.join('\n'), /edited since/);
+  });
+
+  it('works without server, agent and stage, and whatever sudoers looks like', async () => {
+    await using h = await host();
+    const before = await h.everything();
+    await setUp(ALL, { dryRun: false }, h.deps);
+    h.deps.enrolment = async () => 'gone';
+    h.deps.agentAnswers = async () => false;
+    await rm(join(h.root, STAGE));
+    h.answers.set('visudo', { code: 1, output: 'broken elsewhere' });
+    assert.equal(await undo({ dryRun: false }, h.deps), true);
+    assert.deepEqual(await h.everything(), before);
+  });
+
+  it('takes the gate away before its settings', async () => {
+    await using h = await host();
+    await setUp(ALL, { dryRun: false }, h.deps);
+    const order: string[] = [];
+    h.deps.put = async (path, snapshot) => {
+      order.push(path.slice(h.root.length));
+      await putSnapshot(path, snapshot);
+    };
+    await undo({ dryRun: false }, h.deps);
+    const last = order.findLastIndex((path) => path.startsWith('/etc/pam.d/'));
+    assert.ok(
+      order.slice(0, last).every((path) => path.startsWith('/etc/pam.d/')),
+      order.join(' '),
+    );
+  });
+
+  it('does not bring a removed service back', async () => {
+    await using h = await host();
+    await setUp(['sudo', 'sudo-i'], { dryRun: false }, h.deps);
+    await rm(join(h.root, '/etc/pam.d/sudo-i'));
+    await undo({ dryRun: false }, h.deps);
+    await assert.rejects(h.read('/etc/pam.d/sudo-i'));
+  });
+
+  it('a dry run writes nothing', async () => {
+    await using h = await host();
+    await setUp(['sudo'], { dryRun: false }, h.deps);
+    const before = await h.everything();
+    await undo({ dryRun: true }, h.deps);
+    assert.deepEqual(await h.everything(), before);
+  });
+});
