@@ -151,7 +151,7 @@ test('console, as an administrator', async ({ site, open }) => {
   await site.do('setHost', { hostname: 'lab1.example.com', set: { state: 'quarantined' } });
   await page.goto('/hosts');
   await inspect(page, 'hosts', () => page.getByText('edge7.example.com').waitFor());
-  await page.getByRole('button', { name: 'Look at lab1.example.com' }).click();
+  await page.getByRole('button', { name: 'Look at it: lab1.example.com' }).click();
   await inspect(page, 'hosts-quarantine', () => page.getByRole('dialog').getByText('Two machines').waitFor());
   await page.keyboard.press('Escape');
   await page.getByRole('button', { name: 'Enrol a host' }).click();
@@ -163,7 +163,7 @@ test('console, as an administrator', async ({ site, open }) => {
   await page.goto('/passkeys');
   await inspect(page, 'passkeys', () => page.getByText('MacBook of Olga').waitFor());
   await page.goto('/sessions');
-  await inspect(page, 'sessions', () => page.getByText('This device').waitFor());
+  await inspect(page, 'sessions', () => page.getByText('This device', { exact: true }).waitFor());
   await site.do('claim', { account: 'alice', by: 'bob' });
   await page.goto('/people');
   await inspect(page, 'people', () => page.getByText('claims the account alice').waitFor());

@@ -1,6 +1,7 @@
 /** `12 seconds ago`, in the given language. Used on the server and in the page's script. */
 export function relativeTime(locale: string, at: number, now: number): string {
   const seconds = Math.round((at - now) / 1000);
+  if (Math.abs(seconds) < 5) return new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }).format(0, 'second');
   const [amount, unit]: [number, Intl.RelativeTimeFormatUnit] =
     Math.abs(seconds) < 60
       ? [seconds, 'second']

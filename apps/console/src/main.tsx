@@ -11,6 +11,8 @@ import { App } from './app.tsx';
 import { theme } from './theme.ts';
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? '';
+// Where react-remove-scroll, which keeps the page still behind a dialog, looks for the nonce of its style element.
+(globalThis as { __webpack_nonce__?: string }).__webpack_nonce__ = nonce;
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

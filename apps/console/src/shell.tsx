@@ -1,6 +1,7 @@
 import {
   AppShell,
   Badge,
+  Box,
   Burger,
   Button,
   Group,
@@ -99,7 +100,7 @@ function PersonMenu() {
       </form>
       <Menu position="top-start" width="target" shadow="md">
         <Menu.Target>
-          <UnstyledButton className="person-button" aria-label={`${me.person.displayName}, account menu`}>
+          <UnstyledButton className="person-button">
             <span className="initial" aria-hidden="true">
               {[...me.person.displayName][0]?.toUpperCase() ?? '?'}
             </span>
@@ -111,6 +112,7 @@ function PersonMenu() {
                 {me.role === 'admin' ? `${me.person.username}, administrator` : me.person.username}
               </Text>
             </span>
+            <span className="sr-only">, account menu</span>
             <IconSelector size={16} aria-hidden="true" />
           </UnstyledButton>
         </Menu.Target>
@@ -152,7 +154,8 @@ export function Shell({ live, path, children }: { live: LiveState; path: Path; c
       <a className="skip" href="#content">
         Skip to the page
       </a>
-      <AppShell.Header hiddenFrom="sm" px="md">
+      {/* A nav, no header: a dialog's own head would be a second banner. */}
+      <Box component="nav" hiddenFrom="sm" className="top" aria-label="Top">
         <Group h="100%" justify="space-between" wrap="nowrap">
           <Link href="/" className="brand">
             <Logo />
@@ -173,7 +176,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Path; c
             />
           </Group>
         </Group>
-      </AppShell.Header>
+      </Box>
 
       <AppShell.Navbar p="md" aria-label="Main">
         <AppShell.Section visibleFrom="sm" mb="lg">

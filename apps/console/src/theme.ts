@@ -1,6 +1,11 @@
-import { createTheme } from '@mantine/core';
+import { Badge, createTheme, Drawer, Modal } from '@mantine/core';
 
-/** One accent; shades and threshold chosen so that every text reaches WCAG AA in light and dark. */
+const closeButtonProps = { 'aria-label': 'Close' };
+
+/**
+ * One accent; shades and threshold chosen so that every text reaches WCAG AA in light and dark. The greys of the dark
+ * scheme are those of the server-rendered pages.
+ */
 export const theme = createTheme({
   primaryColor: 'indigo',
   primaryShade: { light: 7, dark: 8 },
@@ -9,8 +14,27 @@ export const theme = createTheme({
   defaultRadius: 'md',
   cursorType: 'pointer',
   respectReducedMotion: true,
+  colors: {
+    dark: [
+      '#e9ecf1',
+      '#b9c0cc',
+      '#a4adbc',
+      '#7c8596',
+      '#333945',
+      '#272c36',
+      '#1d2129',
+      '#171a21',
+      '#0e1015',
+      '#090a0e',
+    ],
+  },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif',
   fontFamilyMonospace:
     'ui-monospace, "SF Mono", SFMono-Regular, Menlo, "Cascadia Mono", Consolas, "DejaVu Sans Mono", monospace',
   headings: { fontWeight: '650' },
+  components: {
+    Badge: Badge.extend({ classNames: { root: 'badge' } }),
+    Modal: Modal.extend({ defaultProps: { closeButtonProps, radius: 'lg' }, classNames: { title: 'dialog-title' } }),
+    Drawer: Drawer.extend({ defaultProps: { closeButtonProps }, classNames: { title: 'dialog-title' } }),
+  },
 });

@@ -1,19 +1,51 @@
-import { Fragment } from 'react';
-import { pieces } from '#shared/text-marks.ts';
+import { type Piece, pieces } from '#shared/text-marks.ts';
+
+/** Splits pieces at spaces, so that a line breaks between words and never inside an option. */
+function wordsOf(list: readonly Piece[]): (Piece[] | string)[] {
+  const out: (Piece[] | string)[] = [];
+  let word: Piece[] = [];
+  const flush = () => {
+    if (word.length > 0) out.push(word);
+    word = [];
+  };
+  for (const piece of list) {
+    if (piece.mark) {
+      word.push(piece);
+      continue;
+    }
+    for (const part of piece.text.split(/( +)/)) {
+      if (part === '') continue;
+      if (part.startsWith(' ')) {
+        flush();
+        out.push(part);
+      } else word.push({ text: part, mark: null });
+    }
+  }
+  flush();
+  return out;
+}
 
 /** A command or another text from a host: characters that cannot be seen, or pass for others, are marked. */
 export function CommandText({ text, clamp = false }: { text: string; clamp?: boolean }) {
   return (
     <code className={clamp ? 'command-text clamp' : 'command-text'}>
-      {pieces(text, 'text').map((piece, i) =>
-        piece.mark ? (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a text is shown whole or not at all.
-          <mark key={i} className={piece.mark.kind === 'lookalike' ? 'lookalike' : 'escape'}>
-            {piece.text}
-          </mark>
+      {wordsOf(pieces(text, 'text')).map((word, i) =>
+        typeof word === 'string' ? (
+          word
         ) : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: as above.
-          <Fragment key={i}>{piece.text}</Fragment>
+          // biome-ignore lint/suspicious/noArrayIndexKey: a text is shown whole or not at all.
+          <span key={i} className="word">
+            {word.map((piece, j) =>
+              piece.mark ? (
+                // biome-ignore lint/suspicious/noArrayIndexKey: as above.
+                <mark key={j} className={piece.mark.kind === 'lookalike' ? 'lookalike' : 'escape'}>
+                  {piece.text}
+                </mark>
+              ) : (
+                piece.text
+              ),
+            )}
+          </span>
         ),
       )}
     </code>

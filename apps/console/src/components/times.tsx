@@ -14,6 +14,16 @@ export function Ago({ at }: { at: number }) {
   );
 }
 
+/** `in 23 hours`; the exact moment as a title. */
+export function Until({ at }: { at: number }) {
+  const now = useServerNow(5000);
+  return (
+    <time dateTime={new Date(at).toISOString()} title={full.format(at)}>
+      {relativeTime('en', at, now)}
+    </time>
+  );
+}
+
 /** The exact moment, in the person's own way of writing it. */
 export function Moment({ at }: { at: number }) {
   return <time dateTime={new Date(at).toISOString()}>{full.format(at)}</time>;

@@ -25,8 +25,8 @@ const STATUSES = [
 
 function Rows({ requests, open }: { requests: Request[]; open: (code: string) => void }) {
   return (
-    <Table.ScrollContainer minWidth={720}>
-      <Table verticalSpacing="sm" highlightOnHover>
+    <Table.ScrollContainer minWidth={720} type="native">
+      <Table verticalSpacing="sm" horizontalSpacing="md" highlightOnHover>
         <Table.Thead>
           <Table.Tr>
             <Table.Th>When</Table.Th>
@@ -81,7 +81,7 @@ function Cards({ requests, open }: { requests: Request[]; open: (code: string) =
         <UnstyledButton key={request.id} className="row-button" onClick={() => open(request.userCode)}>
           <Card withBorder padding="md" radius="lg">
             <Stack gap="xs">
-              <Group justify="space-between" wrap="nowrap" align="flex-start">
+              <Group justify="space-between" align="flex-start" gap="xs">
                 <Text size="sm" className="break">
                   <strong>{request.user}</strong> on <strong>{request.host.name}</strong>
                 </Text>

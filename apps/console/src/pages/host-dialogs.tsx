@@ -6,7 +6,7 @@ import { hostName, normaliseHostName } from '#shared/names.ts';
 import { api, type Host, queryClient } from '../api.ts';
 import { CopyLine } from '../components/copy-line.tsx';
 import { DialogActions } from '../components/dialog-actions.tsx';
-import { Ago } from '../components/times.tsx';
+import { Until } from '../components/times.tsx';
 
 const refresh = () => void queryClient.invalidateQueries({ queryKey: api.hosts.pathKey() });
 
@@ -97,7 +97,7 @@ function EnrolSteps({
         </List.Item>
       </List>
       <Alert className="tone tone-yellow" color="yellow" variant="light">
-        The token is shown only now. It works once and ends <Ago at={expiresAt} />.
+        The token is shown only now. It works once and ends <Until at={expiresAt} />.
       </Alert>
       <Group justify="flex-end">
         <Button onClick={close}>Done</Button>

@@ -38,7 +38,7 @@ function LastSeen({ host }: { host: Host }) {
   const now = useServerNow(5000);
   if (host.lastSeenAt === null) {
     return (
-      <span className="nowrap">
+      <span>
         <span className="dot" aria-hidden="true" />
         never
       </span>
@@ -46,7 +46,7 @@ function LastSeen({ host }: { host: Host }) {
   }
   const online = now - host.lastSeenAt < ONLINE_MS;
   return (
-    <span className="nowrap">
+    <span>
       <span className="dot" data-tone={online ? 'good' : 'late'} aria-hidden="true" />
       <span className="sr-only">{online ? 'Online, ' : 'Silent since '}</span>
       <Ago at={host.lastSeenAt} />
@@ -55,7 +55,7 @@ function LastSeen({ host }: { host: Host }) {
 }
 
 function Clock({ host }: { host: Host }) {
-  if (host.clockSkewMs === null) return <>–</>;
+  if (host.clockSkewMs === null) return <>unknown</>;
   const seconds = Math.round(Math.abs(host.clockSkewMs) / 1000);
   if (Math.abs(host.clockSkewMs) < SKEW_WARNING_MS) return <>in step</>;
   return (
@@ -79,7 +79,7 @@ function Actions({ host, act }: { host: Host; act: Act }) {
           size="xs"
           variant="default"
           onClick={() => act('release', host)}
-          aria-label={`Look at ${host.hostname}`}
+          aria-label={`Look at it: ${host.hostname}`}
         >
           Look at it
         </Button>
@@ -103,7 +103,7 @@ function Actions({ host, act }: { host: Host; act: Act }) {
 function HostTable({ hosts, act }: { hosts: Host[]; act: Act }) {
   return (
     <Card withBorder radius="lg" padding={0}>
-      <Table.ScrollContainer minWidth={760}>
+      <Table.ScrollContainer minWidth={760} type="native">
         <Table verticalSpacing="sm" horizontalSpacing="md">
           <Table.Thead>
             <Table.Tr>
@@ -131,11 +131,11 @@ function HostTable({ hosts, act }: { hosts: Host[]; act: Act }) {
                 <Table.Td>
                   <State host={host} />
                 </Table.Td>
-                <Table.Td>
+                <Table.Td className="nowrap">
                   <LastSeen host={host} />
                 </Table.Td>
                 <Table.Td>{host.agentVersion ?? '–'}</Table.Td>
-                <Table.Td>
+                <Table.Td className="nowrap">
                   <Clock host={host} />
                 </Table.Td>
                 <Table.Td>
@@ -155,7 +155,7 @@ function HostCards({ hosts, act }: { hosts: Host[]; act: Act }) {
     <Stack gap="sm">
       {hosts.map((host) => (
         <Card key={host.id} component="article" withBorder radius="lg" padding="md" aria-label={host.hostname}>
-          <Group justify="space-between" align="flex-start" wrap="nowrap" mb="xs">
+          <Group justify="space-between" align="flex-start" gap="xs" mb="sm">
             <Text fw={600} className="break">
               {host.hostname}
             </Text>
@@ -173,7 +173,9 @@ function HostCards({ hosts, act }: { hosts: Host[]; act: Act }) {
               <Clock host={host} />
             </dd>
           </dl>
-          <Actions host={host} act={act} />
+          <div className="card-foot">
+            <Actions host={host} act={act} />
+          </div>
         </Card>
       ))}
     </Stack>

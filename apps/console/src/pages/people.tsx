@@ -8,7 +8,7 @@ import { CopyLine } from '../components/copy-line.tsx';
 import { DialogActions } from '../components/dialog-actions.tsx';
 import { PageHeader } from '../components/page-header.tsx';
 import { QueryState } from '../components/query-state.tsx';
-import { Ago } from '../components/times.tsx';
+import { Ago, Until } from '../components/times.tsx';
 import { useMayChange, useMe } from '../me.ts';
 
 type Claim = Person['claims'][number];
@@ -28,8 +28,8 @@ function ClaimCard({ person, claim, decide }: { person: Person; claim: Claim; de
     >
       <Stack gap="xs" align="flex-start">
         <Text size="sm" className="break">
-          The account belongs to {claim.owner.username}. Until you decide, {person.displayName} cannot approve for it.{' '}
-          <Ago at={claim.heldAt} />.
+          The account belongs to {claim.owner.username}. Until you decide, {person.displayName} cannot approve for it.
+          Claimed <Ago at={claim.heldAt} />.
         </Text>
         {useMayChange() && (
           <Button size="xs" variant="default" onClick={decide}>
@@ -143,7 +143,7 @@ function RecoveryForm({ person, close }: { person: Person; close: () => void }) 
         <CopyLine text={create.data.code} label="Copy the code" />
         <Text size="sm">
           Give it to {person.displayName} in person or over a channel that you trust. It is shown only now, works once
-          and ends <Ago at={create.data.expiresAt} />.
+          and ends <Until at={create.data.expiresAt} />.
         </Text>
         <Group justify="flex-end">
           <Button onClick={close}>Done</Button>
