@@ -13,6 +13,8 @@ const ASK = {
   state: 's'.repeat(43),
 };
 
+const REGISTRATION = { challenge: 'A'.repeat(43), rp: { id: 'identree.test' }, user: { id: 'AAAA' } };
+
 const page = (change: Record<string, string> = {}) => `/desktop/sign-in?${new URLSearchParams({ ...ASK, ...change })}`;
 
 async function allow(browser: TestBrowser, change: Record<string, string> = {}) {
@@ -282,6 +284,7 @@ test('a desktop session, of an administrator too, registers, changes and enrols 
     ['passkeys.additionOptions', undefined],
     ['passkeys.registrationOptions', {}],
     ['passkeys.registrationOptions', { assertion }],
+    ['passkeys.register', { name: 'x', response: passkey.register(REGISTRATION as never) }],
     ['passkeys.rename', { credentialId, name: 'x' }],
     ['passkeys.removalOptions', { credentialId }],
     ['passkeys.remove', { credentialId, assertion }],

@@ -12,7 +12,7 @@ import { type Random, randomText } from '../platform/random.ts';
 import { CSRF_FIELD } from './csrf.ts';
 import { insertDesktopGrant, takeDesktopGrant } from './desktop-store.ts';
 import { acceptForms } from './form-body.ts';
-import { sendPlainPage } from './pages.ts';
+import { sendPlainPage, showRefusals } from './pages.ts';
 import { lockPerson } from './people-store.ts';
 import type { RateLimits } from './rate-limit.ts';
 import type { ViewerOf, ViewerResolver } from './resolve-viewer.ts';
@@ -63,6 +63,7 @@ export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
 
   return async (app: FastifyInstance) => {
     acceptForms(app);
+    showRefusals(app);
 
     app.get('/desktop/sign-in', async (request, reply) => {
       const asked = ask.safeParse(request.query);

@@ -39,15 +39,17 @@ test('the cookie that binds a sign-in cannot be planted or read by others', asyn
   );
 });
 
-test('a cookie that was planted beside ours makes both worthless', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: 'http://localhost:8090' });
-  const browser = site.browser();
-  const state = await browser.beginSignIn();
-  const own = browser.jar.get(browser.loginCookie);
-  const cookie = `${browser.loginCookie}=${'A'.repeat(43)}; ${browser.loginCookie}=${own}`;
-  site.provider.next = { ok: true, identity: identity('alice') };
-  assert.equal((await browser.get(callback(state), { cookie })).statusCode, 400);
-});
+for (const order of ['before', 'behind']) {
+  test(`a cookie that was planted ${order} ours makes both worthless`, async (t) => {
+    const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: 'http://localhost:8090' });
+    const browser = site.browser();
+    const state = await browser.beginSignIn();
+    const pairs = [`${browser.loginCookie}=${browser.jar.get(browser.loginCookie)}`];
+    pairs[order === 'before' ? 'unshift' : 'push'](`${browser.loginCookie}=${'A'.repeat(43)}`);
+    site.provider.next = { ok: true, identity: identity('alice') };
+    assert.equal((await browser.get(callback(state), { cookie: pairs.join('; ') })).statusCode, 400);
+  });
+}
 
 for (const [what, query] of [
   ['no state', 'code=c'],

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsy
 import { renderSignedOut, renderSignInError } from '../approval-page/small-pages.ts';
 import type { Cookies } from './cookies.ts';
 import { acceptForms } from './form-body.ts';
-import { sendPlainPage } from './pages.ts';
+import { sendPlainPage, showRefusals } from './pages.ts';
 import type { RateLimits } from './rate-limit.ts';
 import type { ViewerOf } from './resolve-viewer.ts';
 import { localPath } from './return-to.ts';
@@ -56,6 +56,7 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
 
   return async (app: FastifyInstance) => {
     acceptForms(app);
+    showRefusals(app);
 
     app.get('/sessions/login', async (request, reply) => {
       const query = request.query as Record<string, unknown>;

@@ -210,7 +210,10 @@ test('the eleventh sign-in in a minute from one address waits, one from elsewher
   const site = await createTestSite(t, await openTestSqlite(t));
   const browser = site.browser('192.0.2.1');
   for (let i = 0; i < 10; i++) assert.equal((await browser.get('/sessions/login')).statusCode, 302);
-  assert.equal((await browser.get('/sessions/login')).statusCode, 429);
+  const refused = await browser.get('/sessions/login');
+  assert.equal(refused.statusCode, 429);
+  assert.match(String(refused.headers['content-type']), /^text\/html/);
+  assert.match(refused.body, /Wait a minute/);
   assert.equal((await site.browser('192.0.2.2').get('/sessions/login')).statusCode, 302);
   site.clock.advance(60_000);
   assert.equal((await browser.get('/sessions/login')).statusCode, 302);

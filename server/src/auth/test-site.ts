@@ -158,9 +158,8 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
     });
   });
   const shared = { csrfGuard, viewerOf, limits, sessions, clientAddress: addressOf };
-  await app.register(
-    authRoutes({ ...shared, signIn, cookies, config, log: { info: (detail) => void logged.push(detail) } }),
-  );
+  const log = { info: (detail: object) => void logged.push(detail) };
+  await app.register(authRoutes({ ...shared, signIn, cookies, config, log }));
   await app.register(desktopRoutes({ ...shared, db, events, clock, random, resolver }));
   t.after(async () => {
     events.close();

@@ -1,17 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import pg from 'pg';
 import { type Database, openDatabase } from './database.ts';
-import { testPostgres, whyNoPostgres } from './test-postgres.ts';
+import { TEST_FOLDER, testPostgres, whyNoPostgres } from './test-postgres.ts';
 
 /** Opens a fresh, migrated database for one test and removes it when the test ends. */
 export type OpenTestDatabase = (t: Pick<TestContext, 'after'>) => Promise<Database>;
 
 /** A fresh SQLite database in a folder of its own. */
 export const openTestSqlite: OpenTestDatabase = async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'identree-sqlite-'));
+  const folder = mkdtempSync(join(TEST_FOLDER, 'identree-sqlite-'));
   const db = await openDatabase({ driver: 'sqlite', dsn: join(folder, 'test.db') });
   t.after(async () => {
     await db.close();

@@ -36,8 +36,7 @@ export async function checkAssertion(
   const { personId, challenge, rp, now } = input;
   const parsed = assertionResponse.safeParse(input.assertion);
   if (!parsed.success) return { ok: false, detail: 'malformed' };
-  const { id, rawId, response } = parsed.data;
-  if (id !== rawId) return { ok: false, detail: 'id and rawId differ' };
+  const { id, response } = parsed.data;
   const passkey = await lockPasskey(work, id);
   if (!passkey || passkey.person_id !== personId) return { ok: false, detail: 'not a passkey of this person' };
   if (response.userHandle && Buffer.from(response.userHandle, 'base64url').toString('utf8') !== personId) {

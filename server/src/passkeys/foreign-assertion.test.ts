@@ -70,6 +70,7 @@ test('somebody else’s passkey does not approve', async (t) => {
     (await verify(site, 'alice', document, his.assert(options, { credentialId: hers.credentialId }))).ok,
     false,
   );
+  assert.equal((await verify(site, 'alice', document, his.assert(options, { userHandle: null }))).ok, false);
   const bobs = documentFor('bob');
   assert.equal((await verify(site, 'bob', bobs, hers.assert(await optionsFor(site, 'bob', bobs)))).ok, false);
 });
@@ -144,6 +145,21 @@ test('an assertion for managing passkeys does not approve, and the other way rou
     (await alice.mutate('passkeys.registrationOptions', { assertion: approving })).reason,
     'passkey_rejected',
   );
+});
+
+test('an answer to one kind of ceremony does not end another kind', async (t) => {
+  const { site, alice, hers } = await withPasskeys(t);
+  const adding = (await alice.mutate('passkeys.additionOptions')).data as { challenge: string };
+  const creation = await alice.mutate('passkeys.registrationOptions', { assertion: hers.assert(adding as never) });
+  const vouched = creation.data as { challenge: string };
+  // An assertion over the challenge of a registration.
+  const assertion = hers.assert({ ...adding, challenge: vouched.challenge } as never);
+  assert.equal((await alice.mutate('passkeys.registrationOptions', { assertion })).reason, 'passkey_rejected');
+  // A registration over the challenge of an assertion.
+  const another = (await alice.mutate('passkeys.additionOptions')).data as { challenge: string };
+  const response = site.authenticator().register({ ...vouched, challenge: another.challenge } as never);
+  assert.equal((await alice.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_rejected');
+  assert.equal((await alice.me())?.passkeys, 1);
 });
 
 test('an assertion for adding does not remove, and one for removing does not remove another one', async (t) => {

@@ -48,6 +48,21 @@ forEachDatabase('an assertion', (open) => {
     assert.deepEqual(site.problems, []);
   });
 
+  test('sent again while the first one is being decided waits for it, and is refused', async (t) => {
+    const { site, passkey, options, verify } = await prepare(t);
+    const person = await site.db.query.selectFrom('people').selectAll().executeTakeFirstOrThrow();
+    const assertion = passkey.assert(options);
+    let second: ReturnType<typeof verify> | undefined;
+    const first = await site.db.transaction(async (work) => {
+      const result = await site.approvals.verifyApproval(work, { person, document, assertion });
+      second = verify(assertion);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      return result;
+    });
+    assert.equal(first.ok, true);
+    assert.equal((await second)?.ok, false);
+  });
+
   test('of a copied authenticator, whose counter lags behind, is refused', async (t) => {
     const { passkey, options, verify } = await prepare(t);
     for (let i = 0; i < 3; i++) assert.equal((await verify(passkey.assert(options))).ok, true);

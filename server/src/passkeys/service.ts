@@ -114,7 +114,8 @@ export function createPasskeys(deps: {
 }): Passkeys {
   const { db, events, clock, random, rp, config } = deps;
 
-  const isFresh = ({ session }: Viewer) => session.authTime > 0 && clock.now() - session.authTime <= FRESH_SIGN_IN_MS;
+  // A time that the provider did not tell is stored as 0, which is long ago.
+  const isFresh = ({ session }: Viewer) => clock.now() - session.authTime <= FRESH_SIGN_IN_MS;
 
   function requireBrowser(viewer: Viewer): void {
     if (viewer.session.kind !== 'browser') throw new Refusal('session_kind');

@@ -19,7 +19,8 @@ export interface Deviation {
   signCount?: number;
   backupEligible?: boolean;
   backedUp?: boolean;
-  userHandle?: string;
+  /** Null: the authenticator names no user. */
+  userHandle?: string | null;
   credentialId?: string;
   /** Replaces the public key in the attested credential data. */
   coseKey?: Uint8Array;
@@ -179,7 +180,7 @@ export function createTestAuthenticator(options: {
           clientDataJSON: text(client),
           authenticatorData: text(authData),
           signature: text(signature),
-          userHandle: deviation.userHandle ?? userHandle ?? null,
+          userHandle: deviation.userHandle === undefined ? (userHandle ?? null) : deviation.userHandle,
         },
       };
     },
