@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..');
@@ -24,9 +24,9 @@ export async function buildDesktop(options: { console?: string; out?: string } =
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { recursive: true });
 
-  const common = { bundle: true, legalComments: 'none', logLevel: 'warning', absWorkingDir: root } as const;
+  const common: BuildOptions = { bundle: true, legalComments: 'none', logLevel: 'warning', absWorkingDir: root };
   // electron 42 carries Node 24 and Chrome 148
-  const node = { ...common, platform: 'node', format: 'cjs', target: 'node24', external: ['electron'] } as const;
+  const node: BuildOptions = { ...common, platform: 'node', format: 'cjs', target: 'node24', external: ['electron'] };
   await build({
     ...node,
     entryPoints: { main: join(source, 'main/main.ts') },
@@ -62,12 +62,19 @@ export async function buildDesktop(options: { console?: string; out?: string } =
   return out;
 }
 
+/** @throws with the first lines of what Vite said. */
 async function buildConsole(): Promise<void> {
   const config = join(root, 'apps/console/vite.config.ts');
-  await run(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--config', config], {
-    cwd: root,
-    timeout: 5 * 60_000,
-  });
+  try {
+    await run(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', '--config', config], {
+      cwd: root,
+      env: { ...process.env, NO_COLOR: '1' },
+      timeout: 5 * 60_000,
+    });
+  } catch (error) {
+    const said = (error as { stderr?: string }).stderr ?? String(error);
+    throw new Error(`the console could not be built\n${said.split('\n').slice(0, 20).join('\n')}`);
+  }
 }
 
 if (import.meta.main) console.log(await buildDesktop());

@@ -81,7 +81,7 @@ env -i PATH=/tmp/project/node_modules/.bin:/usr/local/bin:/usr/bin:/bin LANG=C.U
   IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_RESULTS=/tmp/results NO_COLOR=1 \\
   setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- \\
   dbus-run-session -- /tmp/node "$@" || status=$?
-cp -r /tmp/results/. /tmp/out/
+cp -r /tmp/results/. /tmp/out/ || true
 exit $status
 `;
 
@@ -143,7 +143,7 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
   rmSync(work, { recursive: true, force: true });
   const failed = results.filter(({ status }) => status === 'failed');
   if (failed.length > 0 || code !== 0 || process.env.VERBOSE) process.stdout.write(`${said.join('\n')}\n`);
-  if (code !== 0 && failed.length === 0) {
+  if (signal || (code !== 0 && failed.length === 0)) {
     const detail = `the tests inside ended with ${signal ?? `exit code ${code}`}\n${said.slice(-60).join('\n')}`;
     results.push({ name: ['desktop tests'], file: null, status: 'failed', durationMs: 0, detail });
   }

@@ -1,0 +1,230 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, chromium, type ElectronApplication, _electron as electron, type Page } from '@playwright/test';
+import { endpointOf, enrolFakeHost, type HostClient } from '../../harness/host-client.ts';
+import type { Certificates, Lab } from '../../harness/lab.ts';
+import { createPerson, type Person } from '../../harness/person.ts';
+import { must, until } from '../../harness/run.ts';
+import { enrolmentToken, type Server, startServer } from '../../harness/server.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const SERVER_NAME = 'identree.example.com';
+const SHELL = process.env.IDENTREE_SHELL ?? join(root, 'dist/desktop');
+
+/** Everything around the shell: display, server with identity provider, a host, a person with a browser. */
+export interface World {
+  server: Server;
+  host: HostClient;
+  person: Person;
+  /** Somebody on the host runs a command; gives the code of the request. */
+  ask(argv?: string[]): Promise<{ code: string; challengeId: string }>;
+  /** Starts the shell. Its data folder is kept between starts of the same name. */
+  launch(options?: LaunchOptions): Promise<Shell>;
+  /** Says yes on the consent page, as the person; gives the address that the browser is sent back to. */
+  consent(url: string): Promise<string>;
+  /** The same with a real browser, from the sign-in at the identity provider to the page that says it is done. */
+  consentInBrowser(url: string): Promise<{ compareCode: string; end: string }>;
+  close(): Promise<void>;
+}
+
+export interface LaunchOptions {
+  dataFolder?: string;
+  args?: string[];
+}
+
+export interface Shell {
+  app: ElectronApplication;
+  /** The window that is open now. */
+  page(): Promise<Page>;
+  /** The window, once it shows this page of the shell. */
+  pageAt(page: 'setup' | 'console'): Promise<Page>;
+  /** What was handed to the system browser so far. */
+  opened(): string[];
+  dataFolder: string;
+  /** How it was started, for starting it once more. */
+  command: string[];
+  env: Record<string, string>;
+  close(): Promise<void>;
+}
+
+async function makeCertificates(dir: string): Promise<Certificates> {
+  const certs = join(dir, 'certs');
+  await must(join(root, 'e2e/lab/mkcerts.sh'), [certs, SERVER_NAME, '127.0.0.1']);
+  const file = (name: string) => join(certs, name);
+  const pem = (name: string) => readFileSync(file(name), 'utf8');
+  // The trust store of this user's Chromium and Electron.
+  const nss = join(process.env.HOME!, '.pki/nssdb');
+  if (!existsSync(nss)) {
+    mkdirSync(nss, { recursive: true });
+    await must('certutil', ['-d', `sql:${nss}`, '-N', '--empty-password']);
+  }
+  const trust = ['-d', `sql:${nss}`, '-A', '-t', 'C,,', '-n', `lab-${process.pid}`, '-i', file('ca.crt')];
+  await must('certutil', trust);
+  return {
+    ca: pem('ca.crt'),
+    caFile: file('ca.crt'),
+    caKeyFile: file('ca.key'),
+    cert: pem('server.crt'),
+    certFile: file('server.crt'),
+    key: pem('server.key'),
+    keyFile: file('server.key'),
+  };
+}
+
+async function startDisplay(): Promise<{ name: string; close(): void }> {
+  const args = ['-displayfd', '3', '-screen', '0', '1440x1000x24', '-nolisten', 'tcp', '-noreset'];
+  const child: ChildProcess = spawn('Xvfb', args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
+  let number = '';
+  child.stdio[3]!.on('data', (chunk: Buffer) => {
+    number += chunk.toString('utf8');
+  });
+  await until('the display', () => number.endsWith('\n'));
+  return { name: `:${number.trim()}`, close: () => void child.kill() };
+}
+
+export async function openWorld(): Promise<World> {
+  const dir = mkdtempSync(join(tmpdir(), 'world-'));
+  const certs = await makeCertificates(dir);
+  const display = await startDisplay();
+  const lab = { dir, certs, serverAddress: '127.0.0.1', adopt: () => {} } as unknown as Lab;
+  const server = await startServer(lab);
+  const token = await enrolmentToken(server, 'web1.example.com');
+  const { client: host } = await enrolFakeHost(endpointOf(server, lab), 'web1.example.com', { token });
+  const person = createPerson(server, 'alice');
+  await person.signIn();
+  let browser: Browser | null = null;
+  const shells = new Set<Shell>();
+
+  /** Stands for the desktop's own browser: notes the address. */
+  const openedFolder = join(dir, 'opened');
+  const bin = join(dir, 'bin');
+  mkdirSync(openedFolder);
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s' "$1" > ${openedFolder}/$(date +%s%N)\n`);
+  chmodSync(join(bin, 'xdg-open'), 0o755);
+  const opened = () =>
+    readdirSync(openedFolder)
+      .sort()
+      .map((name) => readFileSync(join(openedFolder, name), 'utf8'));
+
+  async function launch(options: LaunchOptions = {}): Promise<Shell> {
+    const dataFolder = options.dataFolder ?? mkdtempSync(join(dir, 'data-'));
+    const before = opened().length;
+    const executablePath = process.env.IDENTREE_ELECTRON!;
+    const first = [SHELL, `--user-data-dir=${dataFolder}`];
+    const env = {
+      ...(process.env as Record<string, string>),
+      DISPLAY: display.name,
+      PATH: `${bin}:${process.env.PATH}`,
+    };
+    const args = [...first, ...(options.args ?? [])];
+    const app = await electron.launch({ executablePath, chromiumSandbox: true, args, env });
+    app.context().setDefaultTimeout(15_000);
+    const page = async () => app.windows().at(-1) ?? (await app.firstWindow());
+    const shell: Shell = {
+      app,
+      page,
+      pageAt: async (name) => {
+        const found = await until(
+          `the ${name} page`,
+          () => app.windows().find((window) => window.url().startsWith(`app://${name}/`)) ?? null,
+        );
+        await found.waitForLoadState();
+        return found;
+      },
+      opened: () => opened().slice(before),
+      dataFolder,
+      command: [executablePath, ...first],
+      env,
+      async close() {
+        shells.delete(shell);
+        await app.close();
+      },
+    };
+    shells.add(shell);
+    return shell;
+  }
+
+  return {
+    server,
+    host,
+    person,
+    async ask(argv = ['sudo', 'systemctl', 'restart', 'nginx']) {
+      const answer = await host.create(host.record({ argv }));
+      if (answer.status !== 201) throw new Error(`create: ${answer.status} ${JSON.stringify(answer.body)}`);
+      return { code: answer.body.userCode, challengeId: answer.body.challengeId };
+    },
+    launch,
+    async consent(url) {
+      const page = await person.web.visit(url);
+      const fields = [...page.text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)];
+      const body = new URLSearchParams(
+        Object.fromEntries(fields.map(([, name = '', value = '']) => [name, unescapeHtml(value)])),
+      );
+      const answer = await person.web.send(`${server.url}/desktop/sign-in`, {
+        method: 'POST',
+        headers: { origin: server.url, 'content-type': 'application/x-www-form-urlencoded' },
+        body: body.toString(),
+      });
+      if (answer.status !== 303) throw new Error(`consent: ${answer.status} ${answer.text.slice(0, 500)}`);
+      return answer.headers.location!;
+    },
+    async consentInBrowser(url) {
+      browser ??= await chromium.launch({
+        executablePath: '/usr/bin/chromium',
+        args: ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update'],
+      });
+      const context = await browser.newContext();
+      context.setDefaultTimeout(15_000);
+      try {
+        const page = await context.newPage();
+        await page.goto(url);
+        await page.getByRole('link', { name: 'Alice' }).click();
+        const code = await page.locator('.compare-code').innerText();
+        await page.getByRole('button', { name: 'connect' }).click();
+        await page.waitForURL(/^http:\/\/127\.0\.0\.1:/);
+        return { compareCode: code, end: await page.locator('body').innerText() };
+      } finally {
+        await context.close();
+      }
+    },
+    async close() {
+      for (const shell of shells) await shell.close();
+      await browser?.close();
+      person.web.close();
+      host.close();
+      await server.close();
+      display.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+const unescapeHtml = (text: string) =>
+  text
+    .replace(/&#(x?)([0-9a-f]+);/gi, (_, hex, digits) => String.fromCodePoint(Number.parseInt(digits, hex ? 16 : 10)))
+    .replaceAll('&amp;', '&');
+
+/** Starts the shell and goes through first run and sign-in. */
+export async function signedIn(world: World, options: LaunchOptions = {}): Promise<Shell> {
+  const shell = await world.launch(options);
+  const setup = await shell.pageAt('setup');
+  await setup.getByLabel('Server address').fill(world.server.url);
+  await setup.getByRole('button', { name: 'Continue' }).click();
+  await setup.getByRole('button', { name: 'Open the browser' }).click();
+  const url = await until('the browser', () => shell.opened()[0]);
+  await fetch(await world.consent(url));
+  await shell.pageAt('console');
+  return shell;
+}
