@@ -1,0 +1,133 @@
+import { groupOwner, type Owner, ownerKey, userOwner } from './ids.ts';
+import type { Lint, LintCode } from './lint.ts';
+import { type DirectorySnapshot, order } from './model.ts';
+import { isReservedGroup, isReservedUser } from './reserved-names.ts';
+import type { DirectorySettings } from './settings.ts';
+
+const STRICT = /^[a-z_][a-z0-9_.-]{0,31}$/;
+const ANY_CASE = /^[a-zA-Z_][a-zA-Z0-9_.-]{0,31}$/;
+
+export type MappedName = { ok: true; name: string } | { ok: false; code: 'name_invalid' | 'name_reserved' };
+
+// ASCII only: toLowerCase() would turn the Kelvin sign into "k" and one person into another.
+const foldCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+
+const fits = (name: string, policy: DirectorySettings['names']['policy']): boolean =>
+  (policy === 'preserve' ? ANY_CASE : STRICT).test(name) && !name.endsWith('.');
+
+/** The Linux account name of a user name at the source. */
+export function mapUserName(username: string, settings: DirectorySettings['names']): MappedName {
+  const { policy } = settings;
+  let name = policy === 'localpart' ? username.replace(/@.*$/s, '') : username;
+  if (policy === 'fold' || policy === 'localpart') name = foldCase(name);
+  // Looked at before a digit gets its underscore: `_apt` is the system's, `_1000` is ours.
+  if (isReservedUser(name, settings.reserved)) return { ok: false, code: 'name_reserved' };
+  if (policy !== 'strict' && /^[0-9]/.test(name)) name = `_${name}`;
+  return fits(name, policy) ? { ok: true, name } : { ok: false, code: 'name_invalid' };
+}
+
+/** The Linux group name of a group name at the source. */
+export function mapGroupName(groupName: string, settings: DirectorySettings['names']): MappedName {
+  const { policy } = settings;
+  const name = policy === 'fold' || policy === 'localpart' ? foldCase(groupName) : groupName;
+  if (isReservedGroup(name, settings.reserved)) return { ok: false, code: 'name_reserved' };
+  return fits(name, policy === 'preserve' ? 'preserve' : 'strict')
+    ? { ok: true, name }
+    : { ok: false, code: 'name_invalid' };
+}
+
+/** Who has a name, or had it last. */
+export interface NameRecord extends Owner {
+  /** Lower case: LDAP compares names without regard to it. */
+  readonly name: string;
+  readonly since: number;
+  readonly leftAt: number | null;
+}
+
+export interface NamePlan {
+  /** Owner → name that is served. Whoever is not in it is withheld. */
+  readonly served: Map<string, string>;
+  /** Records that are new or changed. */
+  readonly changed: readonly NameRecord[];
+  readonly lints: readonly Lint[];
+}
+
+interface Wish extends Owner {
+  name: string;
+  /** Decides between two newcomers. */
+  number: number;
+  subjectText: string;
+}
+
+/**
+ * Who is served under which name. Users and groups share one name space, because a user's private group has the user's
+ * name. Whoever has a name keeps it; whoever left it may come back; a stranger gets it after the quarantine only. Local
+ * files of hosts (sudoers.d, cron.allow, AllowUsers) go by name: a name must not change hands unnoticed.
+ *
+ * @param numberOf the uid of a user or gid of a group; undefined withholds.
+ */
+export function planNames(
+  records: ReadonlyMap<string, NameRecord>,
+  snapshot: DirectorySnapshot,
+  settings: DirectorySettings['names'],
+  numberOf: (of: Owner) => number | undefined,
+  now: number,
+): NamePlan {
+  const lints: Lint[] = [];
+  const wishes = new Map<string, Wish[]>();
+
+  const wish = (owner: Owner, mapped: MappedName, subjectText: string): void => {
+    if (!mapped.ok) {
+      const detail = mapped.code === 'name_reserved' ? 'the name belongs to the system' : 'the name is no account name';
+      lints.push({ code: mapped.code, subject: subjectText, detail });
+      return;
+    }
+    const number = numberOf(owner);
+    if (number === undefined) return;
+    const key = mapped.name.toLowerCase();
+    const list = wishes.get(key);
+    const entry = { ...owner, name: mapped.name, number, subjectText };
+    if (list) list.push(entry);
+    else wishes.set(key, [entry]);
+  };
+  for (const user of snapshot.users)
+    wish(userOwner(user), mapUserName(user.username, settings), `user ${user.username}`);
+  for (const group of snapshot.groups)
+    wish(groupOwner(group), mapGroupName(group.name, settings), `group ${group.name}`);
+
+  const served = new Map<string, string>();
+  const changed: NameRecord[] = [];
+  for (const [key, list] of wishes) {
+    const record = records.get(key);
+    // Users first: their private group must have their name. Then the oldest number.
+    list.sort((a, b) => order(b.owner, a.owner) || a.number - b.number || order(ownerKey(a), ownerKey(b)));
+    const incumbent = record && list.find((one) => ownerKey(one) === ownerKey(record));
+    const quarantined = record !== undefined && !incumbent && now - (record.leftAt ?? now) < settings.quarantineMs;
+    const winner = incumbent ?? (quarantined ? undefined : list[0]!);
+    for (const one of list) {
+      if (one === winner) continue;
+      const code: LintCode = quarantined
+        ? 'name_requarantined'
+        : winner?.owner === 'user' && one.owner === 'group'
+          ? 'group_shadows_upg'
+          : 'name_collision';
+      const detail = quarantined
+        ? `${key} belonged to somebody else until recently`
+        : `${key} belongs to somebody else`;
+      lints.push({ code, subject: one.subjectText, detail });
+    }
+    if (!winner) continue;
+    served.set(ownerKey(winner), winner.name);
+    if (record && incumbent) {
+      if (record.leftAt !== null) changed.push({ ...record, leftAt: null });
+    } else {
+      const { owner, issuer, subject } = winner;
+      changed.push({ owner, issuer, subject, name: key, since: now, leftAt: null });
+    }
+  }
+  for (const [key, record] of records) {
+    const still = wishes.get(key)?.some((one) => ownerKey(one) === ownerKey(record));
+    if (record.leftAt === null && !still) changed.push({ ...record, leftAt: now });
+  }
+  return { served, changed, lints };
+}

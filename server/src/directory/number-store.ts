@@ -1,0 +1,154 @@
+import type { Kysely } from 'kysely';
+import type { UnitOfWork } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import type { AssignedNumber, Counters } from './ids.ts';
+import type { NameRecord } from './names.ts';
+
+export interface NumberState extends Counters {
+  readonly generation: number;
+  readonly uidCount: number;
+  readonly gidCount: number;
+}
+
+/** Null on an installation whose directory never ran. With a unit of work: locked for it. */
+export async function readNumberState(from: Kysely<Schema> | UnitOfWork): Promise<NumberState | null> {
+  const locked = 'query' in from;
+  let select = (locked ? from.query : from).selectFrom('directory_state').selectAll().where('id', '=', 1);
+  if (locked && from.driver === 'postgres') select = select.forUpdate();
+  const row = await select.executeTakeFirst();
+  return row
+    ? {
+        generation: row.generation,
+        nextUid: row.next_uid,
+        nextGid: row.next_gid,
+        uidCount: row.uid_count,
+        gidCount: row.gid_count,
+        upgPolicy: row.upg_policy,
+      }
+    : null;
+}
+
+/** Makes the state row. False when another process was first. */
+export async function insertNumberState(work: UnitOfWork, state: NumberState): Promise<boolean> {
+  const result = await work.query
+    .insertInto('directory_state')
+    .values({ id: 1, ...columns(state), stamp_generation: 0, usn: 0 })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return result.numInsertedOrUpdatedRows === 1n;
+}
+
+const columns = (state: NumberState) => ({
+  generation: state.generation,
+  next_uid: state.nextUid,
+  next_gid: state.nextGid,
+  uid_count: state.uidCount,
+  gid_count: state.gidCount,
+  upg_policy: state.upgPolicy,
+});
+
+export async function updateNumberState(work: UnitOfWork, state: NumberState): Promise<void> {
+  await work.query.updateTable('directory_state').set(columns(state)).where('id', '=', 1).execute();
+}
+
+export async function readNumbers(query: Kysely<Schema>): Promise<AssignedNumber[]> {
+  const rows = await query.selectFrom('directory_ids').selectAll().execute();
+  return rows.map((row) => ({
+    kind: row.kind,
+    number: row.number,
+    owner: row.owner,
+    issuer: row.issuer,
+    subject: row.subject,
+    name: row.name,
+    assignedAt: row.assigned_at,
+    retiredAt: row.retired_at,
+  }));
+}
+
+/** @throws when a number or an owner is already there: the database's own constraint, last line of defence. */
+export async function insertNumbers(work: UnitOfWork, numbers: readonly AssignedNumber[]): Promise<void> {
+  if (numbers.length === 0) return;
+  await work.query
+    .insertInto('directory_ids')
+    .values(
+      numbers.map((row) => ({
+        kind: row.kind,
+        number: row.number,
+        owner: row.owner,
+        issuer: row.issuer,
+        subject: row.subject,
+        name: row.name,
+        assigned_at: row.assignedAt,
+        retired_at: row.retiredAt,
+      })),
+    )
+    .execute();
+}
+
+/** Name and retirement only: a number never changes its owner. */
+export async function updateNumber(work: UnitOfWork, row: AssignedNumber): Promise<void> {
+  await work.query
+    .updateTable('directory_ids')
+    .set({ name: row.name, retired_at: row.retiredAt })
+    .where('kind', '=', row.kind)
+    .where('number', '=', row.number)
+    .execute();
+}
+
+export async function readNames(query: Kysely<Schema>): Promise<Map<string, NameRecord>> {
+  const rows = await query.selectFrom('directory_names').selectAll().execute();
+  return new Map(
+    rows.map((row) => [
+      row.name,
+      {
+        name: row.name,
+        owner: row.owner,
+        issuer: row.issuer,
+        subject: row.subject,
+        since: row.since,
+        leftAt: row.left_at,
+      },
+    ]),
+  );
+}
+
+export async function upsertNames(work: UnitOfWork, names: readonly NameRecord[]): Promise<void> {
+  if (names.length === 0) return;
+  await work.query
+    .insertInto('directory_names')
+    .values(
+      names.map((row) => ({
+        name: row.name,
+        owner: row.owner,
+        issuer: row.issuer,
+        subject: row.subject,
+        since: row.since,
+        left_at: row.leftAt,
+      })),
+    )
+    .onConflict((conflict) =>
+      conflict.column('name').doUpdateSet((e) => ({
+        owner: e.ref('excluded.owner'),
+        issuer: e.ref('excluded.issuer'),
+        subject: e.ref('excluded.subject'),
+        since: e.ref('excluded.since'),
+        left_at: e.ref('excluded.left_at'),
+      })),
+    )
+    .execute();
+}
+
+/** Forgets who had a name. False when nobody has left it. */
+export async function releaseName(work: UnitOfWork, name: string): Promise<boolean> {
+  const result = await work.query
+    .deleteFrom('directory_names')
+    .where('name', '=', name)
+    .where('left_at', 'is not', null)
+    .executeTakeFirst();
+  return result.numDeletedRows === 1n;
+}
+
+/** Whether anything was ever published: then there must be a number map as well. */
+export async function wasEverPublished(query: Kysely<Schema>): Promise<boolean> {
+  return (await query.selectFrom('directory_published').select('id').executeTakeFirst()) !== undefined;
+}

@@ -1,0 +1,268 @@
+import { Refusal } from '#shared/errors.ts';
+import type { Database } from '../db/database.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { DirectoryEvents } from './events.ts';
+import { type AssignedNumber, indexNumbers, type NumberMap, type Owner, ownerKey, planNumbers } from './ids.ts';
+import type { Lint } from './lint.ts';
+import type { DirectorySnapshot } from './model.ts';
+import { type NameRecord, planNames } from './names.ts';
+import * as store from './number-store.ts';
+import type { DirectorySettings } from './settings.ts';
+import { formatUidMap, readUidMap, replaceFile } from './uidmap-file.ts';
+
+/** Rows written in one transaction, so that an approval never waits for a whole first sync. */
+const CHUNK = 400;
+
+/** Who has which number and is served under which name. Everything in it is durable. */
+export interface Assigned {
+  uidOf(owner: Owner): number | undefined;
+  gidOf(owner: Owner): number | undefined;
+  /** Undefined: withheld. */
+  nameOf(owner: Owner): string | undefined;
+  readonly lints: readonly Lint[];
+}
+
+export type Numbers = ReturnType<typeof createNumbers>;
+
+/** The map cannot be trusted; nothing may be assigned or served that depends on it. */
+export class UidMapBroken extends Error {}
+
+/**
+ * The UID/GID map. The database has it; `uidmap.json` is imported when the database has none, and written after every
+ * change for backups and for earlier programs.
+ */
+export function createNumbers(deps: {
+  db: Database;
+  events: DirectoryEvents;
+  clock: Clock;
+  settings: Pick<DirectorySettings, 'issuer' | 'ids' | 'names'>;
+  /** Null: no copy is written and none imported. */
+  mapFile: string | null;
+}) {
+  const { db, clock, settings, mapFile } = deps;
+  let held: { generation: number; map: NumberMap; names: Map<string, NameRecord> } | undefined;
+  let exported = -1;
+  let exportProblem: string | null = null;
+
+  async function importOrBegin(): Promise<void> {
+    if (await store.wasEverPublished(db.query)) {
+      throw new UidMapBroken('the UID map is lost, but a directory was published. Restore the database from a backup.');
+    }
+    const file =
+      mapFile === null
+        ? ({ ok: false, missing: true } as const)
+        : await readUidMap(mapFile, settings.issuer, settings.ids.max, clock.now());
+    if (!file.ok && !file.missing) throw new UidMapBroken(file.problem);
+    const { uidBase, gidBase } = settings.ids;
+    const map = file.ok
+      ? file.map
+      : {
+          nextUid: uidBase,
+          nextGid: gidBase,
+          upgPolicy: uidBase === gidBase ? ('match' as const) : ('separate' as const),
+          generation: 0,
+          numbers: [],
+          names: [],
+        };
+    // One transaction: half an imported map would give numbers away twice.
+    await db.transaction(async (work) => {
+      const count = (kind: 'uid' | 'gid') => map.numbers.filter((row) => row.kind === kind).length;
+      const { generation, nextUid, nextGid, upgPolicy } = map;
+      const state = { generation, nextUid, nextGid, upgPolicy, uidCount: count('uid'), gidCount: count('gid') };
+      if (!(await store.insertNumberState(work, state))) return;
+      for (let at = 0; at < map.numbers.length; at += CHUNK) {
+        await store.insertNumbers(work, map.numbers.slice(at, at + CHUNK));
+      }
+      for (let at = 0; at < map.names.length; at += CHUNK) {
+        await store.upsertNames(work, map.names.slice(at, at + CHUNK));
+      }
+      if (map.numbers.length > 0) {
+        await deps.events.append(work, {
+          event: 'directory_numbers_changed',
+          username: '',
+          reason: 'imported from uidmap.json',
+          data: { imported: map.numbers.length },
+        });
+      }
+    });
+  }
+
+  /** The map as it is in the database now. @throws UidMapBroken */
+  async function load(): Promise<NonNullable<typeof held>> {
+    let state = await store.readNumberState(db.query);
+    if (!state) {
+      await importOrBegin();
+      state = await store.readNumberState(db.query);
+      if (!state) throw new UidMapBroken('the UID map could not be created');
+    }
+    if (held?.generation === state.generation) return held;
+    const { generation, rows, names, counters } = await db.snapshot(async (query) => {
+      const counters = await store.readNumberState(query);
+      if (!counters) throw new UidMapBroken('the UID map is lost. Restore the database from a backup.');
+      return {
+        counters,
+        generation: counters.generation,
+        rows: await store.readNumbers(query),
+        names: await store.readNames(query),
+      };
+    });
+    const uids = rows.filter(({ kind }) => kind === 'uid').length;
+    if (uids !== counters.uidCount || rows.length - uids !== counters.gidCount) {
+      throw new UidMapBroken('rows of the UID map are missing. Restore the database from a backup.');
+    }
+    const indexed = indexNumbers(rows, counters);
+    if (!indexed.ok) throw new UidMapBroken(indexed.problem);
+    if (mapFile !== null && held === undefined) {
+      const file = await readUidMap(mapFile, settings.issuer, settings.ids.max, clock.now());
+      // Somebody restored an old database: numbers given away since then would be given away again.
+      if (file.ok && file.version === 2 && file.map.generation > generation) {
+        throw new UidMapBroken(
+          `the database is older than ${mapFile}. Restore a newer database, or move that file away to accept the loss.`,
+        );
+      }
+    }
+    held = { generation, map: indexed.map, names };
+    return held;
+  }
+
+  /** Writes one chunk. False when another process changed the map meanwhile; then everything is planned anew. */
+  async function write(
+    added: readonly AssignedNumber[],
+    updated: readonly AssignedNumber[],
+    names: readonly NameRecord[],
+    counters: { nextUid: number; nextGid: number },
+  ): Promise<boolean> {
+    const expected = held!;
+    const generation = expected.generation + 1;
+    const done = await db.transaction(async (work) => {
+      const state = await store.readNumberState(work);
+      if (state?.generation !== expected.generation) return false;
+      await store.insertNumbers(work, added);
+      for (const row of updated) await store.updateNumber(work, row);
+      await store.upsertNames(work, names);
+      const uids = added.filter(({ kind }) => kind === 'uid').length;
+      await store.updateNumberState(work, {
+        ...state,
+        ...counters,
+        generation,
+        uidCount: state.uidCount + uids,
+        gidCount: state.gidCount + added.length - uids,
+      });
+      if (added.length + updated.length > 0) {
+        await deps.events.append(work, {
+          event: 'directory_numbers_changed',
+          username: '',
+          data: {
+            assigned: added.length,
+            changed: updated.length,
+            first: [...added, ...updated].slice(0, 10).map(({ kind, number, name }) => `${kind} ${number} ${name}`),
+          },
+        });
+      }
+      return true;
+    });
+    if (!done) {
+      held = undefined;
+      return false;
+    }
+    for (const row of [...added, ...updated]) {
+      const space = row.kind === 'uid' ? expected.map.uids : expected.map.gids;
+      space.byOwner.set(ownerKey(row), row);
+      space.byNumber.set(row.number, row);
+    }
+    for (const record of names) expected.names.set(record.name, record);
+    held = { generation, map: { ...expected.map, ...counters }, names: expected.names };
+    return true;
+  }
+
+  async function exportFile(): Promise<void> {
+    if (mapFile === null || !held || exported === held.generation) return;
+    const { nextUid, nextGid, upgPolicy, uids, gids } = held.map;
+    const numbers = [...uids.byNumber.values(), ...gids.byNumber.values()];
+    const { generation } = held;
+    const text = formatUidMap(
+      { nextUid, nextGid, upgPolicy, generation, numbers, names: [...held.names.values()] },
+      settings.issuer,
+    );
+    try {
+      await replaceFile(mapFile, text);
+      exported = generation;
+      exportProblem = null;
+    } catch (error) {
+      exportProblem = (error as NodeJS.ErrnoException).code ?? 'cannot be written';
+    }
+  }
+
+  return {
+    /**
+     * Gives everybody in a snapshot their numbers and names. Resolves when they are durable.
+     *
+     * @throws UidMapBroken when the map is damaged, lost or older than its copy.
+     */
+    async assign(snapshot: DirectorySnapshot): Promise<Assigned> {
+      for (let attempt = 0; attempt < 5; attempt += 1) {
+        const { map, names } = await load();
+        const now = clock.now();
+        const plan = planNumbers(map, snapshot, settings.ids, now);
+        const fresh = new Map(plan.added.map((row) => [`${row.kind} ${ownerKey(row)}`, row.number]));
+        const numberOf = (kind: 'uid' | 'gid', owner: Owner) =>
+          (kind === 'uid' ? map.uids : map.gids).byOwner.get(ownerKey(owner))?.number ??
+          fresh.get(`${kind} ${ownerKey(owner)}`);
+        const named = planNames(
+          names,
+          snapshot,
+          settings.names,
+          (owner) =>
+            owner.owner === 'user' ? numberOf('gid', owner) && numberOf('uid', owner) : numberOf('gid', owner),
+          now,
+        );
+
+        let intact = true;
+        for (let at = 0; intact && at < plan.added.length; at += CHUNK) {
+          intact = await write(plan.added.slice(at, at + CHUNK), [], [], plan.counters);
+        }
+        for (let at = 0; intact && at < plan.updated.length; at += CHUNK) {
+          intact = await write([], plan.updated.slice(at, at + CHUNK), [], plan.counters);
+        }
+        for (let at = 0; intact && at < named.changed.length; at += CHUNK) {
+          intact = await write([], [], named.changed.slice(at, at + CHUNK), plan.counters);
+        }
+        if (!intact) continue;
+        await exportFile();
+        const final = held!.map;
+        const lints = [...plan.lints, ...named.lints];
+        if (exportProblem !== null) {
+          lints.push({ code: 'uidmap_export_failed', subject: 'uidmap.json', detail: exportProblem });
+        }
+        return {
+          uidOf: (owner) => final.uids.byOwner.get(ownerKey(owner))?.number,
+          gidOf: (owner) => final.gids.byOwner.get(ownerKey(owner))?.number,
+          nameOf: (owner) => named.served.get(ownerKey(owner)),
+          lints,
+        };
+      }
+      throw new Error('the UID map keeps changing under this process');
+    },
+
+    /** Every name and who has it, for guards and the console. @throws UidMapBroken */
+    async names(): Promise<ReadonlyMap<string, NameRecord>> {
+      return (await load()).names;
+    },
+
+    /** An operator lets others have a name before its quarantine ends. @throws Refusal */
+    async releaseName(name: string, actor: { username: string; remoteAddr: string | null }): Promise<void> {
+      await db.transaction(async (work) => {
+        const state = await store.readNumberState(work);
+        if (!state || !(await store.releaseName(work, name))) throw new Refusal('not_found');
+        await store.updateNumberState(work, { ...state, generation: state.generation + 1 });
+        await deps.events.append(work, {
+          event: 'directory_name_released',
+          username: name,
+          actor: actor.username,
+          remoteAddr: actor.remoteAddr,
+        });
+      });
+      held = undefined;
+    },
+  };
+}

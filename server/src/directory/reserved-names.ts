@@ -1,0 +1,48 @@
+const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '');
+
+/** Accounts that distributions bring, and words that sudoers gives a meaning. Lower case. */
+const USERS = new Set(
+  words(`
+    root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody nogroup adm shutdown
+    halt operator gopher ftp ftpuser nfsnobody nscd ntp ntpd chrony rpc rpcuser rpcbind postfix postdrop exim debian-exim
+    smmsp smmta sshd sssd dbus messagebus avahi avahi-autoipd colord polkitd policykit pulse rtkit saned usbmux uuidd
+    tcpdump tss geoclue gdm lightdm sddm haldaemon abrt apt syslog systemd statd unbound named bind dnsmasq libvirt-qemu
+    libuuid lxd landscape pollinate fwupd-refresh kernoops whoopsie speech-dispatcher hplip cups-pk-helper rabbitmq
+    postgres mysql mariadb redis mongodb memcache memcached nginx apache http httpd haproxy squid tomcat jenkins gitlab
+    git grafana prometheus elasticsearch kibana zabbix nagios docker dockremap containerd podman kube etcd consul vault
+    admin administrator sudo wheel toor all defaults identree sssd_auth clevis setroubleshoot cockpit-ws cockpit-wsinstance
+    flatpak insights tang stunnel oprofile saslauth mailnull ldap openldap slapd pcp radvd qemu vagrant ubuntu ec2-user
+    centos debian fedora cloud-user core
+  `),
+);
+
+/** Groups that distributions bring. Some are as good as root; local sudoers files name others. Lower case. */
+const GROUPS = new Set(
+  words(`
+    root daemon bin sys adm tty disk lp mail news uucp man proxy kmem dialout fax voice cdrom floppy tape sudo audio dip
+    www-data backup operator list irc src gnats shadow utmp video sasl plugdev staff games users nogroup nobody wheel
+    input kvm render sgx crontab messagebus ssh ssh_keys _ssh docker lxd lxc libvirt libvirtd libvirt-qemu podman incus
+    incus-admin admin administrators wireshark netdev bluetooth lpadmin sambashare scanner pulse pulse-access rtkit
+    polkitd sssd dbus avahi nm-openconnect ntp chrony tss tcpdump postfix postdrop mysql postgres redis nginx apache
+    systemd systemd-journal lock dbus floppy mem utempter all defaults identree sudoers wheelnopw nixbld ubuntu
+  `),
+);
+
+const PREFIXES = ['systemd-', 'identree'];
+
+/** Whether a user name would meet an account of the system. */
+export function isReservedUser(name: string, more: readonly string[]): boolean {
+  const folded = name.toLowerCase();
+  return (
+    USERS.has(folded) ||
+    folded.startsWith('_') ||
+    PREFIXES.some((prefix) => folded.startsWith(prefix)) ||
+    more.includes(folded)
+  );
+}
+
+/** Whether a group name would meet a group of the system. */
+export function isReservedGroup(name: string, more: readonly string[]): boolean {
+  const folded = name.toLowerCase();
+  return GROUPS.has(folded) || PREFIXES.some((prefix) => folded.startsWith(prefix)) || more.includes(folded);
+}

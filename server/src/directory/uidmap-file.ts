@@ -1,0 +1,195 @@
+import { constants } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { canonicalSha256 } from '#shared/digest.ts';
+import { type AssignedNumber, type Counters, indexNumbers, LOWEST_NUMBER } from './ids.ts';
+import type { NameRecord } from './names.ts';
+
+/** The map as `uidmap.json` carries it. */
+export interface UidMapFile extends Counters {
+  readonly generation: number;
+  readonly numbers: readonly AssignedNumber[];
+  readonly names: readonly NameRecord[];
+}
+
+export type ReadUidMap =
+  | { ok: true; map: UidMapFile; version: 1 | 2 }
+  | { ok: false; missing: true }
+  | { ok: false; missing: false; problem: string };
+
+const MAX_BYTES = 64 * 1024 * 1024;
+
+const numbers = z.record(z.string().min(1).max(1024), z.int());
+const retired = z.record(
+  z.string().min(1).max(1024),
+  z.object({ id: z.int(), name: z.string(), at: z.iso.datetime() }),
+);
+// Version 1 has the first four members only.
+const fileSchema = z.object({
+  version: z.literal(2).optional(),
+  uids: numbers.nullish().transform((map) => map ?? {}),
+  gids: numbers.nullish().transform((map) => map ?? {}),
+  nextUID: z.int().optional(),
+  nextGID: z.int().optional(),
+  upgPolicy: z.enum(['match', 'separate']).optional(),
+  retired: z.object({ uids: retired, gids: retired }).optional(),
+  names: z
+    .record(
+      z.string(),
+      z.object({ owner: z.string(), since: z.iso.datetime(), leftAt: z.iso.datetime().nullable().optional() }),
+    )
+    .optional(),
+  generation: z.int().min(0).optional(),
+  checksum: z.string().optional(),
+});
+
+const GROUP = 'group:';
+
+/** `uuid` for the main issuer, `issuer uuid` for others; `group:` before a group whose id is also a user's. */
+function spell(of: { issuer: string; subject: string }, issuer: string): string {
+  return of.issuer === issuer ? of.subject : `${of.issuer} ${of.subject}`;
+}
+
+function unspell(key: string, issuer: string): { issuer: string; subject: string } {
+  const space = key.indexOf(' ');
+  return space < 0 ? { issuer, subject: key } : { issuer: key.slice(0, space), subject: key.slice(space + 1) };
+}
+
+const checksumOf = (content: object): string => `sha256:${canonicalSha256(content)}`;
+
+/**
+ * Reads a map, of this program or of earlier installations (version 1).
+ *
+ * @returns a problem for whatever could make a number change its owner: damaged JSON, a wrong checksum, a number twice
+ * or out of range, a file that others may write. Nothing is ever repaired by leaving entries out.
+ */
+export async function readUidMap(path: string, issuer: string, max: number, now: number): Promise<ReadUidMap> {
+  const problem = (text: string): ReadUidMap => ({ ok: false, missing: false, problem: `${path}: ${text}` });
+  let text: string;
+  try {
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const info = await file.stat();
+      if (!info.isFile()) return problem('not a regular file');
+      if ((info.mode & 0o022) !== 0) return problem('writable by group or others');
+      if (info.size > MAX_BYTES) return problem('larger than 64 MiB');
+      text = await file.readFile('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? { ok: false, missing: true } : problem(code ?? 'cannot be read');
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return problem('not valid JSON. Restore it from a backup');
+  }
+  const parsed = fileSchema.safeParse(json);
+  if (!parsed.success) return problem(z.prettifyError(parsed.error));
+  const content = parsed.data;
+  const { checksum, ...rest } = json as Record<string, unknown>;
+  if (content.version === 2 && checksum !== checksumOf(rest)) {
+    return problem('the checksum does not match. Restore it from a backup');
+  }
+
+  const rows: AssignedNumber[] = [];
+  const users = new Set([...Object.keys(content.uids), ...Object.keys(content.retired?.uids ?? {})]);
+  const add = (kind: 'uid' | 'gid', key: string, number: number, name: string, retiredAt: number | null) => {
+    const explicit = key.startsWith(GROUP);
+    const owner = kind === 'uid' || (!explicit && users.has(key)) ? ('user' as const) : ('group' as const);
+    const who = unspell(explicit ? key.slice(GROUP.length) : key, issuer);
+    rows.push({ kind, number, owner, ...who, name, assignedAt: now, retiredAt });
+  };
+  for (const [key, number] of Object.entries(content.uids)) add('uid', key, number, '', null);
+  for (const [key, number] of Object.entries(content.gids)) add('gid', key, number, '', null);
+  for (const kind of ['uid', 'gid'] as const) {
+    for (const [key, entry] of Object.entries(content.retired?.[`${kind}s`] ?? {})) {
+      add(kind, key, entry.id, entry.name, Date.parse(entry.at));
+    }
+  }
+  const tooHigh = rows.find(({ number }) => number > max);
+  if (tooHigh) return problem(`${tooHigh.kind} ${tooHigh.number} is above ${max}`);
+
+  const above = (kind: 'uid' | 'gid', next: number | undefined) =>
+    rows.reduce((top, row) => (row.kind === kind ? Math.max(top, row.number + 1) : top), next ?? LOWEST_NUMBER);
+  const counters: Counters = {
+    nextUid: above('uid', content.nextUID),
+    nextGid: above('gid', content.nextGID),
+    upgPolicy: content.upgPolicy ?? 'separate',
+  };
+  const indexed = indexNumbers(rows, counters);
+  if (!indexed.ok) return problem(indexed.problem);
+  const names = Object.entries(content.names ?? {}).map(([name, entry]): NameRecord => {
+    const explicit = entry.owner.startsWith(GROUP);
+    const who = unspell(explicit ? entry.owner.slice(GROUP.length) : entry.owner, issuer);
+    return {
+      name,
+      owner: explicit ? 'group' : 'user',
+      ...who,
+      since: Date.parse(entry.since),
+      leftAt: entry.leftAt ? Date.parse(entry.leftAt) : null,
+    };
+  });
+  const map: UidMapFile = { ...counters, generation: content.generation ?? 0, numbers: rows, names };
+  return { ok: true, map, version: content.version ?? 1 };
+}
+
+/** The file's text. Version 1 readers find what they know and ignore the rest. */
+export function formatUidMap(map: UidMapFile, issuer: string): string {
+  const content = {
+    version: 2,
+    uids: {} as Record<string, number>,
+    gids: {} as Record<string, number>,
+    nextUID: map.nextUid,
+    nextGID: map.nextGid,
+    upgPolicy: map.upgPolicy,
+    retired: {
+      uids: {} as Record<string, { id: number; name: string; at: string }>,
+      gids: {} as Record<string, { id: number; name: string; at: string }>,
+    },
+    names: {} as Record<string, { owner: string; since: string; leftAt?: string }>,
+    generation: map.generation,
+  };
+  const users = new Set(map.numbers.filter(({ owner }) => owner === 'user').map((row) => spell(row, issuer)));
+  for (const row of map.numbers) {
+    const plain = spell(row, issuer);
+    const key = row.owner === 'group' && users.has(plain) ? `${GROUP}${plain}` : plain;
+    if (row.retiredAt === null) content[`${row.kind}s`][key] = row.number;
+    else {
+      const at = new Date(row.retiredAt).toISOString();
+      content.retired[`${row.kind}s`][key] = { id: row.number, name: row.name, at };
+    }
+  }
+  for (const record of map.names) {
+    content.names[record.name] = {
+      owner: `${record.owner === 'group' ? GROUP : ''}${spell(record, issuer)}`,
+      since: new Date(record.since).toISOString(),
+      ...(record.leftAt === null ? {} : { leftAt: new Date(record.leftAt).toISOString() }),
+    };
+  }
+  return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 1)}\n`;
+}
+
+/** Replaces a file so that a reader, and a power cut, meet the old or the new content, never a part. @throws */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const fresh = `${path}.${process.pid}.new`;
+  await rm(fresh, { force: true });
+  const file = await open(fresh, 'wx', 0o600);
+  try {
+    await file.writeFile(content);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(fresh, path);
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
