@@ -73,7 +73,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     needs,
   });
 
-  const projects = find('tsconfig.json', 'apps/*/tsconfig.json');
+  const projects = find('tsconfig.json', 'apps/*/tsconfig.json', 'e2e/*/tsconfig.json', 'server/src/*/tsconfig.json');
   // What takes longest begins first, so that the processors end together.
   const unit = [
     ...find('server/src/testing/*.test.ts'),
