@@ -9,6 +9,7 @@ import { createCsrfGuard } from './auth/csrf.ts';
 import { desktopRoutes } from './auth/desktop.ts';
 import type { IdentityProvider } from './auth/identity-provider.ts';
 import { createOidc } from './auth/oidc.ts';
+import { showRefusals } from './auth/pages.ts';
 import { createRateLimits } from './auth/rate-limit.ts';
 import { createViewerOf, createViewerResolver } from './auth/resolve-viewer.ts';
 import { createAuthRouters } from './auth/router.ts';
@@ -260,7 +261,10 @@ export async function createApp(config: Config, options: AppOptions = {}) {
         viewerOf,
         clientAddress: addressOf,
       }),
-      (scope) => approvalPageRoutes(scope, { challenges, viewerOf }),
+      async (scope) => {
+        showRefusals(scope);
+        await approvalPageRoutes(scope, { challenges, viewerOf, limits });
+      },
       ...(options.plugins ?? []),
     ],
   });

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import Fastify from 'fastify';
 import { sampleRequest } from '../../../e2e/browser/fixture/sample-requests.ts';
+import { createRateLimits } from '../auth/rate-limit.ts';
 import type { Viewer } from '../auth/viewer.ts';
+import { manualClock } from '../platform/clock.ts';
 import { approvalPageRoutes } from './routes.ts';
 
 const viewer = {
@@ -26,6 +28,7 @@ async function serve(options: { viewer: Viewer | null }) {
   const app = Fastify();
   await app.register(approvalPageRoutes, {
     viewerOf: async () => options.viewer,
+    limits: createRateLimits({ clock: manualClock() }),
     challenges: {
       approval: async (_viewer, code) => {
         looked.push(code);
@@ -84,4 +87,15 @@ test('pages are not cached, not framed, and run nothing but their own script', a
   assert.doesNotMatch(answer.body, /\son[a-z]+=|style=/);
   const again = await app.inject('/approve/ABCDEF-123456');
   assert.notEqual(again.headers['content-security-policy'], policy, 'a nonce is used once');
+});
+
+test('codes cannot be tried one after the other', async () => {
+  const { app, looked } = await serve({ viewer });
+  const answers: number[] = [];
+  for (let i = 0; i < 40; i++) {
+    const code = `ABCDEF-${String(i).padStart(6, '0')}`;
+    answers.push((await app.inject(`/approve/${code}`)).statusCode);
+  }
+  assert.ok(looked.length <= 30, `${looked.length} were looked up`);
+  assert.notEqual(answers.at(-1), 200);
 });

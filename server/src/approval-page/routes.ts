@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseUserCode } from '#shared/names.ts';
+import type { RateLimits } from '../auth/rate-limit.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import type { ChallengeService } from '../challenges/service.ts';
 import { pagePolicy } from './layout.ts';
@@ -12,6 +13,8 @@ export interface ApprovalPageDeps {
   /** The signed-in person behind a request, or null. */
   viewerOf(request: FastifyRequest): Promise<Viewer | null>;
   challenges: Pick<ChallengeService, 'approval'>;
+  /** Bounds how many codes a person can try. Throws `rate_limited`. */
+  limits: Pick<RateLimits, 'approvePage'>;
 }
 
 /** Sends one server-rendered page with its own policy: never cached, never framed. */
@@ -48,6 +51,7 @@ export async function approvalPageRoutes(app: FastifyInstance, deps: ApprovalPag
     const viewer = await deps.viewerOf(request);
     // Before the code is looked up: without a session nobody learns which codes exist.
     if (!viewer) return reply.redirect(`/sessions/login?return_to=${encodeURIComponent(`/approve/${code}`)}`, 303);
+    deps.limits.approvePage(viewer.person.id);
     const approval = await deps.challenges.approval(viewer, code);
     const personName = viewer.person.displayName;
     if (!approval) return sendPage(reply, 404, (options) => renderNotFound({ ...options, personName }));

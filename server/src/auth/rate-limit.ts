@@ -7,8 +7,8 @@ import { createRateLimiter, type RateLimiter } from '../platform/rate-limiter.ts
 export interface RateLimits {
   login(remoteAddr: string): void;
   callback(remoteAddr: string): void;
-  /** The approval page by code: per person when signed in, so that an office behind one address works. */
-  approvePage(remoteAddr: string, personId: string | null): void;
+  /** The approval page by code. Nothing is looked up for who is not signed in. */
+  approvePage(personId: string): void;
   mutation(personId: string): void;
   desktopToken(remoteAddr: string): void;
 }
@@ -20,7 +20,7 @@ export function createRateLimits(deps: { clock: Clock }): RateLimits {
   const limiters = {
     login: perMinute(10),
     callback: perMinute(10),
-    approvePage: perMinute(10),
+    approvePage: perMinute(30),
     mutation: perMinute(30),
     desktopToken: perMinute(10),
   };
@@ -30,8 +30,7 @@ export function createRateLimits(deps: { clock: Clock }): RateLimits {
   return {
     login: (remoteAddr) => spend(limiters.login, addressBucket(remoteAddr)),
     callback: (remoteAddr) => spend(limiters.callback, addressBucket(remoteAddr)),
-    approvePage: (remoteAddr, personId) =>
-      spend(limiters.approvePage, personId === null ? addressBucket(remoteAddr) : `person ${personId}`),
+    approvePage: (personId) => spend(limiters.approvePage, personId),
     mutation: (personId) => spend(limiters.mutation, personId),
     desktopToken: (remoteAddr) => spend(limiters.desktopToken, addressBucket(remoteAddr)),
   };

@@ -8,8 +8,8 @@ declare module 'fastify' {
   }
 }
 
-/** The policy for pages: nothing but our own files, and inline only with the nonce. */
-export function pagePolicy(nonce: string, formTargets: readonly string[] = []): string {
+/** The policy for the console: nothing but our own files, and inline only with the nonce. Other pages bring their own. */
+function consolePolicy(nonce: string): string {
   return [
     "default-src 'none'",
     `script-src 'self' 'nonce-${nonce}'`,
@@ -18,7 +18,7 @@ export function pagePolicy(nonce: string, formTargets: readonly string[] = []): 
     "font-src 'self'",
     "connect-src 'self'",
     "manifest-src 'self'",
-    ["form-action 'self'", ...formTargets].join(' '),
+    "form-action 'self'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
@@ -36,7 +36,7 @@ export function securityHeaders(app: FastifyInstance, options: { https: boolean 
   app.addHook('onSend', async (_request, reply: FastifyReply) => {
     const isPage = String(reply.getHeader('content-type') ?? '').startsWith('text/html');
     if (!reply.hasHeader('content-security-policy')) {
-      reply.header('content-security-policy', isPage ? pagePolicy(reply.cspNonce) : API_POLICY);
+      reply.header('content-security-policy', isPage ? consolePolicy(reply.cspNonce) : API_POLICY);
     }
     reply.header('x-content-type-options', 'nosniff');
     reply.header('x-frame-options', 'DENY');
