@@ -60,11 +60,19 @@ export async function findSession(query: Kysely<Schema>, idHash: string): Promis
   return row ? fromRow(row) : null;
 }
 
-/** Reads a session and its person and keeps both from changing until the transaction ends. */
+/**
+ * Reads a session and its person and keeps both from changing until the transaction ends. The person is locked first, as
+ * a sign-in does: in the other order two transactions could wait for each other.
+ */
 export async function lockSession(work: UnitOfWork, idHash: string): Promise<SessionWithPerson | null> {
-  let select = withPerson(work.query, idHash);
-  if (work.driver === 'postgres') select = select.forShare();
-  const row = await select.executeTakeFirst();
+  const found = withPerson(work.query, idHash);
+  if (work.driver === 'sqlite') {
+    const row = await found.executeTakeFirst();
+    return row ? fromRow(row) : null;
+  }
+  const owner = work.query.selectFrom('sessions').select('person_id').where('id_hash', '=', idHash);
+  await work.query.selectFrom('people').select('id').where('id', '=', owner).forShare().executeTakeFirst();
+  const row = await found.forShare().executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 

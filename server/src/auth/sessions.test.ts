@@ -139,4 +139,29 @@ forEachDatabase('a session', (open) => {
     const late = site.db.transaction((work) => site.resolver.recheck(work, viewer));
     await assert.rejects(late, { code: 'session_expired' });
   });
+
+  test('can be looked at for decisions while its person signs in anew, and neither waits for the other for ever', async (t) => {
+    const site = await createTestSite(t, await open(t));
+    for (let round = 0; round < 5; round++) {
+      const browser = site.browser(`192.0.2.${round}`);
+      await browser.signIn(identity('alice'));
+      const cookie = `${browser.sessionCookie}=${browser.jar.get(browser.sessionCookie)}`;
+      const viewer = await site.resolver.resolve({ cookie, authorization: undefined, remoteAddr: '' });
+      const looks = Array.from({ length: 6 }, () =>
+        site.db
+          .transaction((work) => site.resolver.recheck(work, viewer!))
+          .then(
+            () => 'live',
+            (error: { code?: string }) => error.code,
+          ),
+      );
+      const [answer, ...seen] = await Promise.all([browser.signIn(identity('alice'), '?step_up=1'), ...looks]);
+      assert.equal(answer.statusCode, 303);
+      assert.ok(
+        seen.every((what) => what === 'live' || what === 'session_expired'),
+        String(seen),
+      );
+    }
+    assert.deepEqual(site.problems, []);
+  });
 });

@@ -3,7 +3,8 @@ import { base64url } from '#shared/names.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
 import { assertionResponse } from './assertion-response.ts';
 import { passkeyName } from './passkey.ts';
-import { type Passkeys, registrationResponse } from './service.ts';
+import { registrationResponse } from './registration.ts';
+import type { Passkeys } from './service.ts';
 
 const credentialId = base64url.min(1).max(1400);
 const recoveryCode = z.string().min(1).max(64);

@@ -3,13 +3,8 @@ import {
   generateRegistrationOptions,
   type PublicKeyCredentialCreationOptionsJSON,
   type PublicKeyCredentialRequestOptionsJSON,
-  type RegistrationResponseJSON,
-  verifyRegistrationResponse,
 } from '@simplewebauthn/server';
-import { z } from 'zod';
-import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
-import { base64url } from '#shared/names.ts';
 import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import { stepUpPath } from '../auth/step-up.ts';
 import type { Viewer } from '../auth/viewer.ts';
@@ -18,46 +13,31 @@ import type { Database, UnitOfWork } from '../db/database.ts';
 import type { CeremoniesTable, PasskeysTable } from '../db/schema.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type Random, randomText } from '../platform/random.ts';
+import type { Random } from '../platform/random.ts';
 import type { ApproverKeys } from './approver-keys.ts';
-import { checkAssertion, claimedChallenge } from './assertion.ts';
+import { checkAssertion } from './assertion.ts';
 import type { AssertionResponse } from './assertion-response.ts';
-import { ALGORITHMS, coseToJwk } from './cose.ts';
-import { type PasskeyView, passkeyView, readTransports, transportsOf } from './passkey.ts';
+import { CEREMONY_LIFE_MS, createCeremonies, target } from './ceremonies.ts';
+import { ALGORITHMS } from './cose.ts';
+import { type PasskeyView, passkeyView, transportsOf } from './passkey.ts';
 import { createRecoveryCodes, type RecoveryCodes, recoveryCodeHash } from './recovery-codes.ts';
+import { type RegistrationResponse, verifyRegistration } from './registration.ts';
 import type { RelyingParty } from './relying-party.ts';
 import {
   countPasskeys,
   countPasskeysByPerson,
   deletePasskeys,
   findRecoveryCode,
-  insertCeremony,
   insertPasskey,
   lockOwner,
   passkeysOf,
   renamePasskey,
   spendRecoveryCode,
-  takeCeremony,
 } from './store.ts';
 
 /** How old a sign-in may be that a first passkey rests on, milliseconds (architecture, trust rule 8). */
 export const FRESH_SIGN_IN_MS = 5 * 60_000;
-/** A ceremony must be finished within this, milliseconds. */
-const CEREMONY_LIFE_MS = 5 * 60_000;
 const MAX_PASSKEYS = 32;
-
-/** `RegistrationResponseJSON` of WebAuthn Level 3 as browsers give it; what is not needed is dropped. */
-export const registrationResponse = z.object({
-  id: base64url.min(1).max(1400),
-  rawId: base64url.min(1).max(1400),
-  type: z.literal('public-key'),
-  response: z.object({
-    clientDataJSON: base64url.max(4096),
-    attestationObject: base64url.max(24_000),
-    transports: z.unknown().optional(),
-  }),
-});
-export type RegistrationResponse = z.infer<typeof registrationResponse>;
 
 export interface PasskeyList {
   passkeys: PasskeyView[];
@@ -95,13 +75,6 @@ export interface Passkeys {
   createRecoveryCode: RecoveryCodes['create'];
 }
 
-// What a ceremony was begun for. Part of the challenge, so that an answer can serve nothing else.
-const ADD = 'add';
-const FIRST = 'first';
-const RECOVERY = 'recovery';
-const furtherBy = (credentialId: string) => `further:${credentialId}`;
-const removalOf = (credentialId: string) => `remove:${credentialId}`;
-
 export function createPasskeys(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
@@ -112,7 +85,8 @@ export function createPasskeys(deps: {
   resolver: Pick<ViewerResolver, 'recheck'>;
   approverKeys: Pick<ApproverKeys, 'publish'>;
 }): Passkeys {
-  const { db, events, clock, random, rp, config } = deps;
+  const { db, events, clock, rp, config } = deps;
+  const { begin, take } = createCeremonies(deps);
 
   // A time that the provider did not tell is stored as 0, which is long ago.
   const isFresh = ({ session }: Viewer) => clock.now() - session.authTime <= FRESH_SIGN_IN_MS;
@@ -122,49 +96,6 @@ export function createPasskeys(deps: {
   }
   function requireFresh(viewer: Viewer): void {
     if (!isFresh(viewer)) throw new Refusal('fresh_sign_in_required');
-  }
-
-  /** Begins a ceremony; the challenge commits to what it is for. */
-  async function begin(
-    viewer: Viewer,
-    purpose: CeremoniesTable['purpose'],
-    target: string,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const challenge = canonicalSha256({ v: 1, purpose, target, person: viewer.person.id, nonce: randomText(random) });
-    await db.transaction((work) =>
-      insertCeremony(work, {
-        challenge,
-        purpose,
-        person_id: viewer.person.id,
-        session_hash: viewer.session.idHash,
-        target,
-        expires_at: clock.now() + CEREMONY_LIFE_MS,
-      }),
-    );
-    return Uint8Array.from(Buffer.from(challenge, 'base64url'));
-  }
-
-  /** Takes the ceremony that a response answers; it is gone whatever comes of it. */
-  async function take(
-    viewer: Viewer,
-    purpose: CeremoniesTable['purpose'],
-    clientDataJSON: string,
-  ): Promise<CeremoniesTable> {
-    const challenge = claimedChallenge(clientDataJSON);
-    const ceremony =
-      challenge === null
-        ? null
-        : await db.transaction((work) =>
-            takeCeremony(work, {
-              challenge,
-              purpose,
-              person_id: viewer.person.id,
-              session_hash: viewer.session.idHash,
-            }),
-          );
-    if (!ceremony) throw new Refusal('passkey_rejected', 'no such ceremony in this session');
-    if (clock.now() >= ceremony.expires_at) throw new Refusal('passkey_rejected', 'ceremony expired');
-    return ceremony;
   }
 
   /** The person locked first, then the session: two changes by one person queue instead of dead-locking. */
@@ -223,7 +154,7 @@ export function createPasskeys(deps: {
   async function authoriseAddition(
     work: UnitOfWork,
     viewer: Viewer,
-    target: string | null,
+    what: string | null,
     recoveryCode: string | undefined,
   ) {
     const existing = await passkeysOf(work.query, viewer.person.id);
@@ -232,20 +163,20 @@ export function createPasskeys(deps: {
       const which = { codeHash: recoveryCodeHash(recoveryCode), personId: viewer.person.id };
       if (!(await spendRecoveryCode(work, which, clock.now()))) throw new Refusal('recovery_code_wrong');
     };
-    if (target === FIRST) {
+    if (what === target.first) {
       // Somebody was faster: the next one needs that passkey.
       if (existing.length > 0) throw new Refusal('passkey_required');
       requireFresh(viewer);
       if (config.firstPasskeyNeedsCode) await spend();
       return [];
     }
-    if (target === RECOVERY) {
+    if (what === target.recovery) {
       requireFresh(viewer);
       await spend();
       return deletePasskeys(work, { personId: viewer.person.id });
     }
     // The passkey that vouched may have been removed since, perhaps because it was stolen.
-    if (!existing.some((key) => target === furtherBy(key.credential_id))) throw new Refusal('passkey_required');
+    if (!existing.some((key) => what === target.further(key.credential_id))) throw new Refusal('passkey_required');
     if (existing.length >= MAX_PASSKEYS) throw new Refusal('forbidden', 'too many passkeys');
     return [];
   }
@@ -269,28 +200,28 @@ export function createPasskeys(deps: {
       requireBrowser(viewer);
       const keys = await passkeysOf(db.query, viewer.person.id);
       if (keys.length === 0) throw new Refusal('passkey_required');
-      return requestOptions(keys, await begin(viewer, 'manage', ADD));
+      return requestOptions(keys, await begin(viewer, 'manage', target.add));
     },
 
     async registrationOptions(viewer, { assertion, recoveryCode }) {
       requireBrowser(viewer);
       const keys = await passkeysOf(db.query, viewer.person.id);
-      let target: string;
+      let what: string;
       if (keys.length === 0) {
         requireFresh(viewer);
-        target = FIRST;
+        what = target.first;
       } else if (assertion !== undefined) {
         const ceremony = await take(viewer, 'manage', assertion.response.clientDataJSON);
-        if (ceremony.target !== ADD) throw new Refusal('passkey_rejected', 'ceremony for something else');
+        if (ceremony.target !== target.add) throw new Refusal('passkey_rejected', 'ceremony for something else');
         const by = await db.transaction(async (work) =>
           assertManaging(work, await lock(work, viewer), ceremony, assertion),
         );
-        target = furtherBy(by.credential_id);
+        what = target.further(by.credential_id);
       } else if (recoveryCode !== undefined) {
         requireFresh(viewer);
         const which = { codeHash: recoveryCodeHash(recoveryCode), personId: viewer.person.id };
         if (!(await findRecoveryCode(db.query, which, clock.now()))) throw new Refusal('recovery_code_wrong');
-        target = RECOVERY;
+        what = target.recovery;
       } else {
         throw new Refusal('passkey_required');
       }
@@ -300,13 +231,13 @@ export function createPasskeys(deps: {
         userID: Uint8Array.from(Buffer.from(viewer.person.id)),
         userName: viewer.person.username,
         userDisplayName: viewer.person.displayName,
-        challenge: await begin(viewer, 'register', target),
+        challenge: await begin(viewer, 'register', what),
         attestationType: 'none',
         supportedAlgorithmIDs: ALGORITHMS,
         authenticatorSelection: { residentKey: 'preferred', userVerification: 'required' },
         // A recovery removes the old ones, so the same authenticator may register again.
         excludeCredentials:
-          target === RECOVERY ? [] : keys.map((key) => ({ id: key.credential_id, transports: transportsOf(key) })),
+          what === target.recovery ? [] : keys.map((key) => ({ id: key.credential_id, transports: transportsOf(key) })),
         timeout: CEREMONY_LIFE_MS,
       });
     },
@@ -314,7 +245,7 @@ export function createPasskeys(deps: {
     async register(viewer, { name, response, recoveryCode }) {
       requireBrowser(viewer);
       const ceremony = await take(viewer, 'register', response.response.clientDataJSON);
-      const passkey = await verifyNew(response, ceremony.challenge);
+      const passkey = await verifyRegistration(response, ceremony.challenge, rp);
       return db.transaction(async (work) => {
         const now = await lock(work, viewer);
         const replaced = await authoriseAddition(work, now, ceremony.target, recoveryCode);
@@ -360,13 +291,13 @@ export function createPasskeys(deps: {
       const keys = await passkeysOf(db.query, viewer.person.id);
       if (!keys.some((key) => key.credential_id === credentialId)) throw new Refusal('not_found');
       if (keys.length === 1) throw new Refusal('passkey_last');
-      return requestOptions(keys, await begin(viewer, 'manage', removalOf(credentialId)));
+      return requestOptions(keys, await begin(viewer, 'manage', target.remove(credentialId)));
     },
 
     async remove(viewer, { credentialId, assertion }) {
       requireBrowser(viewer);
       const ceremony = await take(viewer, 'manage', assertion.response.clientDataJSON);
-      if (ceremony.target !== removalOf(credentialId))
+      if (ceremony.target !== target.remove(credentialId))
         throw new Refusal('passkey_rejected', 'ceremony for something else');
       await db.transaction(async (work) => {
         const now = await lock(work, viewer);
@@ -379,39 +310,4 @@ export function createPasskeys(deps: {
       });
     },
   };
-
-  /** Verifies a new credential. Columns that depend on the owner are added by the caller. */
-  async function verifyNew(response: RegistrationResponse, challenge: string) {
-    let verified: Awaited<ReturnType<typeof verifyRegistrationResponse>>;
-    try {
-      verified = await verifyRegistrationResponse({
-        response: {
-          ...response,
-          response: { ...response.response, transports: readTransports(response.response.transports) },
-          clientExtensionResults: {},
-        } as unknown as RegistrationResponseJSON,
-        expectedChallenge: challenge,
-        expectedOrigin: rp.origin,
-        expectedRPID: rp.id,
-        expectedType: 'webauthn.create',
-        requireUserVerification: true,
-        supportedAlgorithmIDs: ALGORITHMS,
-      });
-    } catch (error) {
-      throw new Refusal('passkey_rejected', error instanceof Error ? error.message : 'verification failed');
-    }
-    if (!verified.verified) throw new Refusal('passkey_rejected', 'attestation does not verify');
-    const { credential, credentialDeviceType, credentialBackedUp } = verified.registrationInfo;
-    const jwk = coseToJwk(credential.publicKey);
-    if (jwk === null) throw new Refusal('passkey_rejected', 'unsupported public key');
-    return {
-      credential_id: credential.id,
-      jwk: JSON.stringify(jwk),
-      cose_key: Buffer.from(credential.publicKey).toString('base64url'),
-      sign_count: credential.counter,
-      transports: JSON.stringify(readTransports(response.response.transports)),
-      backup_eligible: credentialDeviceType === 'multiDevice' ? 1 : 0,
-      backed_up: credentialBackedUp ? 1 : 0,
-    } satisfies Partial<PasskeysTable>;
-  }
 }

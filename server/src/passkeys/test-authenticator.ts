@@ -5,7 +5,7 @@ import type {
 } from '@simplewebauthn/server';
 import { isoCBOR } from '@simplewebauthn/server/helpers';
 import type { AssertionResponse } from './assertion-response.ts';
-import type { RegistrationResponse } from './service.ts';
+import type { RegistrationResponse } from './registration.ts';
 
 /** What a hostile page, browser or authenticator does differently. */
 export interface Deviation {
