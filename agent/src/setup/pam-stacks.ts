@@ -12,6 +12,9 @@ export const STAGE = '/usr/lib/identree/identree-pam';
  * - the stage is `success=done`: after its yes the rest of the file, with the password, is not asked.
  * - `pam_deny` ends everything else, as a failed authentication that sudo words decently.
  *
+ * For sshd nothing may deny behind the stage: it asks pam_setcred in another process than the one that asked the stage,
+ * so PAM walks the lines anew, the stage says PAM_IGNORE there, and a pam_deny would end every approved login.
+ *
  * Any of these lines may get lost without the file becoming an open door: without the stage `pam_deny` denies, without
  * that too the file's own lines ask for the password again.
  */
@@ -22,8 +25,7 @@ export function stackLines(service: Service): string[] {
     return [
       permit,
       `auth requisite pam_exec.so quiet seteuid stdout ${STAGE} ssh-begin`,
-      `auth [success=done default=ignore] pam_exec.so quiet seteuid expose_authtok ${STAGE} ssh-wait`,
-      deny,
+      `auth [success=done ignore=ignore default=die] pam_exec.so quiet seteuid expose_authtok ${STAGE} ssh-wait`,
     ];
   }
   return [permit, `auth [success=done default=ignore] pam_exec.so quiet seteuid stdout ${STAGE} sudo`, deny];

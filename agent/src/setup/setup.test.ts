@@ -107,7 +107,7 @@ function authenticate(text: string, results: Record<string, 'success' | 'failure
     const [, control, module, rest] = match as unknown as [string, string, string, string];
     const name = module === 'pam_exec.so' ? rest.trim().split(' ').at(-1)! : module;
     const ok = results[name] === 'success';
-    if (control === 'requisite' && !ok) return 'denied';
+    if ((control === 'requisite' || control.includes('default=die')) && !ok) return 'denied';
     if (control.includes('success=done') && ok) return 'granted';
     if (ok && (control === 'required' || control === 'requisite')) positive = true;
     if (!ok && control === 'required') return 'denied';
