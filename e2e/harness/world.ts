@@ -69,7 +69,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   async function close(): Promise<void> {
     if (process.env.SHOW_LOGS) {
       for (const host of hosts.values()) {
-        const log = await host.exec(['journalctl', '-u', 'identree-agent', '--no-pager', '-n', '80']);
+        const log = await host.exec(['journalctl', '--no-pager', '-n', '120']);
         process.stderr.write(`--- ${host.name}\n${log.stdout}`);
       }
     }

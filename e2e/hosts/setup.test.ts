@@ -120,11 +120,7 @@ describe('one image booted as two hosts', () => {
       }
       await clone.boot();
       await gate(clone);
-      // The original goes on working; then the clone speaks, with a counter or machine id of the past.
       const file = mark();
-      const request = await ask(world, original, 'alice', ['sudo', 'true']);
-      granted(await world.person('alice').approve(request.code));
-      assert.equal(await request.terminal.exit, 0);
       for (const host of [clone, original]) {
         const terminal = host.terminal('alice', ['sudo', 'touch', file]);
         assert.equal(await terminal.exit, 1, terminal.text());
