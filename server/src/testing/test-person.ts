@@ -1,0 +1,113 @@
+import type { LightMyRequestResponse } from 'fastify';
+import type { App } from '../app.ts';
+import type { Identity, IdentityProvider } from '../auth/identity-provider.ts';
+import { createTestAuthenticator, type TestAuthenticator } from '../passkeys/test-authenticator.ts';
+import type { Clock } from '../platform/clock.ts';
+
+/** An identity provider that signs in whoever the test names. Hand it to `createTestApp({ app: { provider } })`. */
+export interface TestProvider extends IdentityProvider {
+  next: Identity | null;
+}
+
+export function createTestProvider(): TestProvider {
+  const provider: TestProvider = {
+    next: null,
+    authorizationUrl: async ({ state }) => new URL(`https://idp.example.com/?state=${state}`),
+    exchange: async () =>
+      provider.next
+        ? { ok: true, identity: provider.next }
+        : { ok: false, problem: 'refused_by_provider', detail: 'nobody' },
+    healthy: async () => true,
+  };
+  return provider;
+}
+
+/** What a tRPC call came to. */
+export interface Called<T = unknown> {
+  status: number;
+  data: T;
+  /** Code of the error table; null when it worked. */
+  refusal: string | null;
+}
+
+/** A signed-in person in a browser of their own. */
+export interface TestPerson {
+  cookie: string;
+  csrf: string;
+  passkey: TestAuthenticator;
+  query<T = unknown>(name: string, input?: unknown): Promise<Called<T>>;
+  mutate<T = unknown>(name: string, input: unknown, headers?: Record<string, string>): Promise<Called<T>>;
+}
+
+function called<T>(response: LightMyRequestResponse): Called<T> {
+  const body = response.json() as { result?: { data: T }; error?: { data?: { reason?: string }; code?: string } };
+  const refusal = body.error ? (body.error.data?.reason ?? String(body.error.code)) : null;
+  return { status: response.statusCode, data: body.result?.data as T, refusal };
+}
+
+/** Signs somebody in and, unless told otherwise, registers a passkey. */
+export async function signInTestPerson(
+  app: App,
+  provider: TestProvider,
+  clock: Clock,
+  username: string,
+  options: { groups?: string[]; passkey?: boolean; subject?: string } = {},
+): Promise<TestPerson> {
+  provider.next = {
+    issuer: 'https://idp.example.com',
+    subject: options.subject ?? `subject of ${username}`,
+    username,
+    displayName: username,
+    email: null,
+    groups: options.groups ?? [],
+    authTime: clock.now(),
+  };
+  const origin = app.config.externalUrl;
+  const start = await app.http.inject({ url: '/sessions/login' });
+  const state = new URL(String(start.headers.location)).searchParams.get('state') ?? '';
+  const jar = (response: LightMyRequestResponse) =>
+    response.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
+  const back = await app.http.inject({
+    url: `/callback?code=c&state=${encodeURIComponent(state)}`,
+    headers: { cookie: jar(start) },
+  });
+  if (back.statusCode !== 303) throw new Error(`sign-in failed: ${back.statusCode} ${back.body}`);
+  const person: TestPerson = {
+    cookie: jar(back),
+    csrf: '',
+    passkey: createTestAuthenticator({ origin }),
+    query: async (name, input) =>
+      called(
+        await app.http.inject({
+          url: `/trpc/${name}${input === undefined ? '' : `?input=${encodeURIComponent(JSON.stringify(input))}`}`,
+          headers: { cookie: person.cookie },
+        }),
+      ),
+    mutate: async (name, input, headers = {}) =>
+      called(
+        await app.http.inject({
+          method: 'POST',
+          url: `/trpc/${name}`,
+          headers: {
+            cookie: person.cookie,
+            origin,
+            'sec-fetch-site': 'same-origin',
+            'x-csrf-token': person.csrf,
+            'content-type': 'application/json',
+            ...headers,
+          },
+          payload: JSON.stringify(input),
+        }),
+      ),
+  };
+  person.csrf = (await person.query<{ csrfToken: string }>('me.get')).data.csrfToken;
+  if (options.passkey !== false) {
+    const creation = await person.mutate('passkeys.registrationOptions', {});
+    const made = await person.mutate('passkeys.register', {
+      name: 'phone',
+      response: person.passkey.register(creation.data as never),
+    });
+    if (made.refusal) throw new Error(`passkey refused: ${made.refusal}`);
+  }
+  return person;
+}
