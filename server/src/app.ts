@@ -16,6 +16,7 @@ import { createAuthRouters } from './auth/router.ts';
 import { authRoutes } from './auth/routes.ts';
 import { createSessions } from './auth/sessions.ts';
 import { createSignIn } from './auth/sign-in.ts';
+import { startSweeper } from './auth/sweeper.ts';
 import { createCertificateAuthority, makeCaCertificate } from './certificates/authority.ts';
 import { startReaper } from './challenges/reaper.ts';
 import { createChallengesRouter } from './challenges/router.ts';
@@ -149,7 +150,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const sessions = createSessions({ db, events, clock, random });
   const bindings = createBindings({ db, events, clock });
   const metrics = createMetrics({ db, events });
-  const provider = options.provider ?? createOidc({ config, clock, log });
+  const provider = options.provider ?? createOidc({ config, clock, log, onExchange: metrics.oidcExchange });
   const signIn = createSignIn({
     db,
     events,
@@ -180,6 +181,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     passkeys: createApprovals({ rp, clock }),
     keysSince: approverKeysSince,
   });
+  const sweeper = startSweeper({ db, clock, onError: (err) => log.error({ err }, 'sweeper failed') });
   const reaper = startReaper({ challenges, hosts, onError: (err) => log.error({ err }, 'reaper failed') });
 
   // Who is told.
@@ -196,7 +198,9 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     viewerOf,
     recheckViewer: (request) => {
       const { cookie, authorization } = request.headers;
-      return resolver.resolve({ cookie, authorization, remoteAddr: request.clientAddress }, { touch: false });
+      // A desktop app that follows events is in use; a forgotten browser tab is not.
+      const touch = authorization !== undefined;
+      return resolver.resolve({ cookie, authorization, remoteAddr: request.clientAddress }, { touch });
     },
     csrfGuard,
     limitMutation: async (request) => limits.mutation((await viewerOf(request))?.person.id ?? request.clientAddress),
@@ -283,6 +287,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     /** Lets go of whoever waits, finishes what is under way, closes the database last. */
     async close(): Promise<void> {
       reaper.stop();
+      sweeper.stop();
       waiters.close();
       metrics.close();
       await http.close();

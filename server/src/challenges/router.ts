@@ -3,7 +3,7 @@ import { Refusal } from '#shared/errors.ts';
 import { challengeId, parseUserCode } from '#shared/names.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
-import { assertionResponse } from '../passkeys/assertion.ts';
+import { assertionResponse } from '../passkeys/assertion-response.ts';
 import type { ChallengeService } from './service.ts';
 
 const reason = z

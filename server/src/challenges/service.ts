@@ -14,7 +14,7 @@ import type { Viewer } from '../auth/viewer.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Host } from '../hosts/store.ts';
-import type { AssertionResponse } from '../passkeys/assertion.ts';
+import type { AssertionResponse } from '../passkeys/assertion-response.ts';
 import type { Approvals } from '../passkeys/verify-approval.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';

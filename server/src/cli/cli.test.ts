@@ -198,3 +198,11 @@ test('an event that was changed in the database is found', async () => {
   assert.equal(result.code, 1);
   assert.match(result.out, /broken at event/);
 });
+
+test('a recovery code for somebody who never signed in is not made', async () => {
+  const env = environment('recovery');
+  assert.equal((await run(['recovery-code'], env)).code, 2);
+  const result = await run(['recovery-code', 'nobody'], env);
+  assert.equal(result.code, 1);
+  assert.equal(result.out, '');
+});

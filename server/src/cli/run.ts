@@ -5,6 +5,7 @@ import { backup, restore } from './backup.ts';
 import { type Command, type CommandIo, EXIT } from './command.ts';
 import { exportApproval } from './export-approval.ts';
 import { hostsCommand } from './hosts.ts';
+import { recoveryCode } from './recovery-code.ts';
 import { serve } from './serve.ts';
 import { exportTrust } from './trust.ts';
 import { verifyLog } from './verify-log.ts';
@@ -18,6 +19,7 @@ const USAGE = `identree-server: the server of identree
   identree-server hosts release ID            let a quarantined host speak again
   identree-server hosts group ID [GROUP]      put a host into a group for policies
   identree-server hosts revoke ID             end a host's identity
+  identree-server recovery-code USERNAME      let a person replace lost passkeys
   identree-server export-approval ID [FILE]   write one decision with all its evidence
   identree-server trust [FILE]                write the keys that hosts and auditors pin
   identree-server verify-log [--json]         walk the event chain
@@ -49,6 +51,7 @@ export async function runCommand(io: CommandIo): Promise<number> {
     serve,
     hosts: hostsCommand,
     'export-approval': exportApproval,
+    'recovery-code': recoveryCode,
     trust: exportTrust,
     'verify-log': verifyLog,
     backup,

@@ -7,8 +7,6 @@ import { type AssertionResponse, assertionResponse } from './assertion-response.
 import type { RelyingParty } from './relying-party.ts';
 import { lockPasskey, notePasskeyUse } from './store.ts';
 
-export { type AssertionResponse, assertionResponse };
-
 const clientData = z.object({ challenge: z.string().min(1).max(200) });
 
 /** The challenge that a response claims to answer; null when it cannot be read. Only for finding the ceremony. */
