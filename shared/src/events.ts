@@ -32,6 +32,7 @@ export const EVENTS = {
   session_revoked: 'A session was ended by its owner or an operator.',
   account_bound: 'A person was bound to a Linux account of the same name.',
   account_binding_held: 'A person claims a Linux account that belongs to somebody else; an operator must look.',
+  account_binding_rejected: 'An operator left a claimed Linux account with its owner.',
   passkey_added: 'A person added a passkey.',
   passkey_renamed: 'A person renamed a passkey.',
   passkey_removed: 'A passkey was removed.',

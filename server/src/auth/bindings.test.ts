@@ -73,7 +73,7 @@ forEachDatabase('a Linux account', (open) => {
       (await list()).flatMap(({ claims }) => claims),
       [],
     );
-    assert.equal((await site.eventsNamed('account_bound')).at(-1)?.actor, 'root-admin');
+    assert.equal((await site.eventsNamed('account_binding_rejected')).at(-1)?.actor, 'root-admin');
   });
 
   test('is not confirmed for a claimant other than the one that the administrator saw', async (t) => {

@@ -83,11 +83,10 @@ export function createBindings(deps: { db: Database; events: Pick<EventLog, 'app
         const { owner, claimant } = await lockClaim(work, input);
         await releaseClaim(work, input.account);
         await events.append(work, {
-          event: 'account_bound',
+          event: 'account_binding_rejected',
           username: input.account,
           actor: actor.username,
           remoteAddr: actor.remoteAddr,
-          reason: 'claim of somebody else rejected by an operator',
           data: {
             account: input.account,
             issuer: owner.issuer,
