@@ -52,6 +52,7 @@ export async function buildDesktop(options: { console?: string; out?: string } =
     outdir: join(draft, 'setup'),
   });
   for (const file of ['index.html', 'setup.css']) await cp(join(source, 'setup', file), join(draft, 'setup', file));
+  await cp(join(root, 'apps/console/src/icon.svg'), join(draft, 'setup/icon.svg'));
   await cp(consoleFolder, join(draft, 'console'), { recursive: true });
   const manifest = { name: 'identree', productName: 'identree', version, description, license, main: 'main.cjs' };
   await writeFile(join(draft, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);

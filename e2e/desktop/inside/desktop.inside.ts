@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
@@ -22,9 +23,19 @@ after(async () => {
   await world?.close();
 });
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Takes a picture in light and in dark, and has both checked for accessibility. */
 async function pictures(page: Page, name: string): Promise<void> {
+  await page.evaluate(AXE);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.waitForTimeout(300);
+    const faults = await inPage(
+      page,
+      'return (await axe.run()).violations.map(({ id, nodes }) => [id, ...nodes.map((n) => n.html)])',
+    );
+    assert.deepEqual(faults, [], `${name} in ${colorScheme}`);
     await page.screenshot({ path: join(RESULTS, `desktop-${name}-${colorScheme}.png`), animations: 'disabled' });
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: null });

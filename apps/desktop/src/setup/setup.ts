@@ -72,7 +72,7 @@ function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
   if (state.problem) {
     input.setAttribute('aria-invalid', 'true');
     input.setAttribute('aria-describedby', 'problem');
-    form.append(element('p', { id: 'problem', className: 'problem' }, SERVER_PROBLEMS[state.problem]));
+    form.append(element('p', { id: 'problem', className: 'problem', role: 'alert' }, SERVER_PROBLEMS[state.problem]));
   }
   form.append(element('button', { type: 'submit', className: 'primary' }, 'Continue'));
   form.addEventListener('submit', (event) => {
@@ -85,7 +85,7 @@ function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
 function signInStep(state: Extract<SetupState, { step: 'sign-in' }>): Node[] {
   return [
     title('Sign in'),
-    ...(state.notice ? [element('p', { className: 'note' }, NOTICES[state.notice])] : []),
+    ...(state.notice ? [element('p', { className: 'note', role: 'alert' }, NOTICES[state.notice])] : []),
     text('You sign in at ', shown(state.origin), ' in your browser.'),
     button('primary', 'Open the browser', () => void bridge.startSignIn()),
     button('link', 'Use another server', () => void bridge.changeServer()),
@@ -106,7 +106,8 @@ function waitingStep(state: Extract<SetupState, { step: 'waiting' }>): Node[] {
 function draw(state: SetupState): void {
   const step =
     state.step === 'server' ? serverStep(state) : state.step === 'sign-in' ? signInStep(state) : waitingStep(state);
-  main.replaceChildren(element('p', { className: 'brand' }, 'identree'), ...step);
+  const logo = element('img', { src: 'icon.svg', alt: '', width: 28, height: 28 });
+  main.replaceChildren(element('p', { className: 'brand' }, logo, 'identree'), ...step);
   // The keyboard starts where the person has to act; a screen reader starts at the heading otherwise.
   (main.querySelector('input') ?? main.querySelector('h1'))?.focus();
 }

@@ -21,8 +21,10 @@ export function electronWindows(preloads: string): WindowsPort {
         ...onScreen(spec.bounds),
         show: false,
         title: 'identree',
+        // Everything in the menu is in the pages too; Alt shows it.
+        autoHideMenuBar: true,
         // What is there before the first frame: without it a dark desktop flashes white.
-        backgroundColor: nativeTheme.shouldUseDarkColors ? '#242424' : '#ffffff',
+        backgroundColor: nativeTheme.shouldUseDarkColors ? '#0e1015' : '#f7f8fa',
         webPreferences: {
           ...WEB_PREFERENCES,
           partition: spec.partition,
