@@ -27,7 +27,8 @@ describe('the whole chain: real sudo, real server, real browser', () => {
     const complaints: string[] = [];
     page.on('pageerror', (error) => complaints.push(String(error)));
     page.on('console', (message) => {
-      if (message.type() === 'error') complaints.push(message.text());
+      const { url } = message.location();
+      if (message.type() === 'error' && url.startsWith(world.server.url)) complaints.push(`${url}: ${message.text()}`);
     });
     return { page, complaints };
   }

@@ -126,9 +126,11 @@ leader() {                                       # PID (outside) of the host's P
 }
 is_up() { leader "$1" >/dev/null; }
 
-next_addr() {
-  local i; for i in $(seq 2 254); do
-    grep -qsx "$LAB_NET.$i" "$LAB_STATE"/*/addr || { echo "$LAB_NET.$i"; return; }
+next_addr() {                                    # making its folder is the claim, so two callers never agree
+  local i; mkdir -p "$LAB_STATE"
+  for i in $(seq 2 249); do
+    grep -qsx "$LAB_NET.$i" "$LAB_STATE"/*/addr && continue
+    mkdir "$LAB_STATE/.addr-$i" 2>/dev/null && { echo "$LAB_NET.$i"; return; }
   done; die "no free address"
 }
 
@@ -239,7 +241,10 @@ down() {
     kill -KILL "$pid" 2>/dev/null || true
   fi
   ip netns pids "$ns" 2>/dev/null | xargs -r kill -KILL 2>/dev/null || true
-  [ ! -e "$dir/addr" ] || ip link del "${BR}v$(sed 's/.*\.//' "$dir/addr")" 2>/dev/null || true
+  if [ -e "$dir/addr" ]; then
+    ip link del "${BR}v$(sed 's/.*\.//' "$dir/addr")" 2>/dev/null || true
+    rmdir "$LAB_STATE/.addr-$(sed 's/.*\.//' "$dir/addr")" 2>/dev/null || true
+  fi
   ip netns del "$ns" 2>/dev/null || true
   umount -l "$dir/root" 2>/dev/null || true; umount -l "$dir/rw" 2>/dev/null || true
   rmdir "/run/systemd/nspawn/propagate/$ns" 2>/dev/null || true
@@ -248,7 +253,7 @@ down() {
 
 names() { local f; for f in "$LAB_STATE"/*/addr; do [ -e "$f" ] && basename "$(dirname "$f")"; done; return 0; }
 down_all() {
-  local n; for n in $(names); do down "$n" & done; wait
+  local n; for n in "$LAB_STATE"/*/; do [ ! -d "$n" ] || down "$(basename "$n")" & done; wait
   # Somebody else's hosts (another LAB_STATE, same LAB_ID) may still hang on the bridge.
   [ -n "$(ip -o link show master "$BR" 2>/dev/null)" ] || ip link del "$BR" 2>/dev/null || true
   rm -rf --one-file-system "$LAB_STATE"

@@ -1,24 +1,20 @@
 #!/usr/bin/env bash
-# mklayer.sh OUT AGENT_BINARY PAM_STAGE UNIT TOOLS - what every lab host has beside the
-# distribution: identree as its package installs it, local people with sudo rules, and
-# the pty tool of the tests.  OUT is handed to mkhost.sh as LAB_LAYERS, so that hosts
-# share one copy of the binaries and may still remove or replace their own.
+# mklayer.sh OUT TOOLS - what every lab host has beside the distribution: identree as
+# its installer leaves it, local people with sudo rules, and the tools of the tests.
+# OUT is handed to mkhost.sh as LAB_LAYERS, so that hosts share one copy of the
+# binaries and may still remove or replace their own.
 #
 #   alice, bob   may run anything with sudo        carol   may not
 #   dave         no person behind this account
 set -euo pipefail
-out=$1 agent=$2 stage=$3 unit=$4 tools=$5
+out=$1 tools=$2
 here=$(cd "$(dirname "$0")" && pwd)
 image=$("$here/mkhost.sh" build)
 rm -rf "$out"; mkdir -p "$out"
-put() { install -D -m "$1" "$2" "$out$3"; }
-
-put 755 "$agent" /usr/bin/identree
-put 755 "$stage" /usr/lib/identree/identree-pam
-put 644 "$unit" /usr/lib/systemd/system/identree-agent.service
+"$here/../../agent/packaging/install.sh" "$out"
 mkdir -p "$out/etc/systemd/system/multi-user.target.wants"
 ln -s /usr/lib/systemd/system/identree-agent.service "$out/etc/systemd/system/multi-user.target.wants/"
-for tool in "$tools"/*; do put 755 "$tool" "/usr/local/lib/lab/$(basename "$tool")"; done
+for tool in "$tools"/*; do install -D -m 755 "$tool" "$out/usr/local/lib/lab/$(basename "$tool")"; done
 
 mkdir -p "$out/etc/sudoers.d" "$out/home"
 for f in passwd group shadow; do cp -p "$image/etc/$f" "$out/etc/$f"; done
