@@ -18,8 +18,10 @@ export interface SiteCommands {
   };
   /** Names of the newest events, oldest first. */
   events(input: { last: number }): { event: string; username: string; data: Record<string, unknown> }[];
-  /** Moves the server's clock on. */
-  advance(input: { ms: number }): null;
+  /** The time of a request is over. */
+  expire(input: { id: string }): null;
+  /** A person's sign-ins are older than they are. */
+  ageSignIn(input: { username: string; ms: number }): null;
   /** Sets columns of a host, for states that take hours or an attack to come about. */
   setHost(input: { hostname: string; set: Record<string, string | number | null> }): null;
   /** A host that enrolled with the shared secret and waits. */

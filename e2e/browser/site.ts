@@ -6,6 +6,7 @@ import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app.ts';
 import type { Config } from '../../server/src/config/config.ts';
+import { systemClock } from '../../server/src/platform/clock.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
 import { startIdp } from '../harness/idp.ts';
 import {
@@ -59,8 +60,6 @@ async function start() {
     { name: 'default', approval: 'passkey' },
   ];
   await writeFile(policiesFile, JSON.stringify({ policies }), { mode: 0o600 });
-  let offset = 0;
-  const clock = { now: () => Date.now() + offset };
   const config = {
     externalUrl: url,
     listen: { host: '127.0.0.1', port },
@@ -80,10 +79,10 @@ async function start() {
     firstPasskeyNeedsCode: false,
     evaluation: false,
   } as unknown as Config;
-  const app = await createApp(config, { clock });
+  const app = await createApp(config);
   await app.listen();
   const hosts = new Map<string, TestHost>();
-  for (const name of HOSTS) hosts.set(name, await enrolTestHost(app, clock, name));
+  for (const name of HOSTS) hosts.set(name, await enrolTestHost(app, systemClock, name));
 
   // A real host asks again within its lease for as long as somebody waits in front of it.
   const open = new Map<string, TestHost>();
@@ -156,8 +155,29 @@ async function start() {
         .reverse()
         .map(({ event, username, data }) => ({ event, username, data: JSON.parse(data) as Record<string, unknown> }));
     },
-    async advance({ ms }: Parameters<SiteCommands['advance']>[0]) {
-      offset += ms;
+    async expire({ id }: Parameters<SiteCommands['expire']>[0]) {
+      await app.db.transaction(async (work) => {
+        await work.query
+          .updateTable('challenges')
+          .set({ expires_at: Date.now() - 1000 })
+          .where('id', '=', id)
+          .execute();
+      });
+      return null;
+    },
+    async ageSignIn({ username, ms }: Parameters<SiteCommands['ageSignIn']>[0]) {
+      await app.db.transaction(async (work) => {
+        const { id } = await work.query
+          .selectFrom('people')
+          .select('id')
+          .where('username', '=', username)
+          .executeTakeFirstOrThrow();
+        await work.query
+          .updateTable('sessions')
+          .set({ auth_time: Date.now() - ms })
+          .where('person_id', '=', id)
+          .execute();
+      });
       return null;
     },
     async setHost({ hostname, set }: Parameters<SiteCommands['setHost']>[0]) {
@@ -168,7 +188,7 @@ async function start() {
     },
     async waitingHost({ hostname }: Parameters<SiteCommands['waitingHost']>[0]) {
       const request = await enrolBody(hostname, { sharedSecret: SHARED_SECRET });
-      const answer = await sendEnrol(app, clock, request);
+      const answer = await sendEnrol(app, systemClock, request);
       if (answer.status !== 200) throw new Error(`enrolment: ${answer.status}`);
       return { fingerprint: request.body.apiKey.kid };
     },
@@ -181,7 +201,7 @@ async function start() {
           .executeTakeFirstOrThrow();
         await work.query
           .updateTable('account_bindings')
-          .set({ held_person_id: id, held_at: clock.now() })
+          .set({ held_person_id: id, held_at: Date.now() })
           .where('account', '=', account)
           .execute();
       });

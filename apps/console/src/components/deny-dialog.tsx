@@ -54,11 +54,11 @@ function DenyForm({ request, close }: { request: Request; close: () => void }) {
             {messageOf(deny.error)}
           </Alert>
         )}
-        <Group justify="flex-end">
+        <Group justify="flex-end" className="dialog-actions">
           <Button variant="default" onClick={close}>
             Back
           </Button>
-          <Button color="red" type="submit" loading={deny.isPending}>
+          <Button color="red.9" type="submit" loading={deny.isPending}>
             Deny request
           </Button>
         </Group>

@@ -26,7 +26,7 @@ export function DialogActions({
           {messageOf(error)}
         </Alert>
       )}
-      <Group justify="flex-end">
+      <Group justify="flex-end" className="dialog-actions">
         <Button variant="default" onClick={close}>
           {backLabel}
         </Button>

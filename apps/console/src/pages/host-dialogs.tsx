@@ -99,7 +99,7 @@ function EnrolSteps({
       <Alert className="tone tone-yellow" color="yellow" variant="light">
         The token is shown only now. It works once and ends <Until at={expiresAt} />.
       </Alert>
-      <Group justify="flex-end">
+      <Group justify="flex-end" className="dialog-actions">
         <Button onClick={close}>Done</Button>
       </Group>
     </Stack>
@@ -217,7 +217,7 @@ export function ReleaseDialog({ host, close }: { host: Host | null; close: () =>
               close={close}
               label="The copy is gone, release"
               pending={release.isPending}
-              color="red"
+              color="red.9"
             />
           </Stack>
         </form>
@@ -268,7 +268,7 @@ function RevokeForm({ host, close }: { host: Host; close: () => void }) {
           label="Revoke host"
           pending={revoke.isPending}
           disabled={!matches}
-          color="red"
+          color="red.9"
         />
       </Stack>
     </form>

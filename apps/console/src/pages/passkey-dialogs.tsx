@@ -88,7 +88,7 @@ function AddForm({ rules, close }: { rules: Rules; close: () => void }) {
             First use a passkey that you have. Then you make the new one, on this device, a phone or a security key.
           </Text>
           <Problem error={prove.error ?? create.error} rules={rules} />
-          <Group justify="flex-end">
+          <Group justify="flex-end" className="dialog-actions">
             <Button variant="default" onClick={close}>
               Back
             </Button>
@@ -128,7 +128,7 @@ function AddForm({ rules, close }: { rules: Rules; close: () => void }) {
           />
         )}
         <Problem error={create.error} rules={rules} />
-        <Group justify="flex-end">
+        <Group justify="flex-end" className="dialog-actions">
           <Button variant="default" onClick={close}>
             Back
           </Button>
@@ -174,7 +174,7 @@ function RecoverForm({ rules, close }: { rules: Rules; close: () => void }) {
         <Text size="sm">
           Sign in again first. Then enter the code that an administrator gives you, and make a new passkey.
         </Text>
-        <Group justify="flex-end">
+        <Group justify="flex-end" className="dialog-actions">
           <Button variant="default" onClick={close}>
             Back
           </Button>
@@ -203,7 +203,7 @@ function RecoverForm({ rules, close }: { rules: Rules; close: () => void }) {
           onChange={(event) => setCode(event.currentTarget.value)}
         />
         <Problem error={recover.error} rules={rules} />
-        <Group justify="flex-end">
+        <Group justify="flex-end" className="dialog-actions">
           <Button variant="default" onClick={close}>
             Back
           </Button>
@@ -283,11 +283,11 @@ function RemoveForm({ passkey, close }: { passkey: Passkey; close: () => void })
             {wordsFor(remove.error)}
           </Alert>
         )}
-        <Group justify="flex-end">
+        <Group justify="flex-end" className="dialog-actions">
           <Button variant="default" onClick={close}>
             Back
           </Button>
-          <Button type="submit" color="red" loading={remove.isPending} data-autofocus>
+          <Button type="submit" color="red.9" loading={remove.isPending} data-autofocus>
             Remove passkey
           </Button>
         </Group>

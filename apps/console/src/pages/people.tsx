@@ -100,7 +100,7 @@ function ClaimDialog({
               {messageOf(error)}
             </Alert>
           )}
-          <Group justify="flex-end">
+          <Group justify="flex-end" className="dialog-actions">
             <Button
               variant="default"
               loading={reject.isPending}
@@ -109,7 +109,7 @@ function ClaimDialog({
               Leave it
             </Button>
             <Button
-              color="red"
+              color="red.9"
               loading={confirm.isPending}
               onClick={() => confirm.mutate({ account: choice.claim.account, personId: choice.person.id })}
             >
@@ -145,7 +145,7 @@ function RecoveryForm({ person, close }: { person: Person; close: () => void }) 
           Give it to {person.displayName} in person or over a channel that you trust. It is shown only now, works once
           and ends <Until at={create.data.expiresAt} />.
         </Text>
-        <Group justify="flex-end">
+        <Group justify="flex-end" className="dialog-actions">
           <Button onClick={close}>Done</Button>
         </Group>
       </Stack>

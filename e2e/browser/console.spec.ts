@@ -1,0 +1,276 @@
+import { expect, test } from './world.ts';
+
+test.describe('inbox', () => {
+  test('is live: somebody waits, is denied with a reason, is gone', async ({ site, open }) => {
+    const { page, username, signIn } = await open();
+    await page.addInitScript(() => {
+      const seen: string[] = [];
+      class FakeNotification {
+        static permission = 'granted';
+        static requestPermission = async () => 'granted';
+        onclick: unknown;
+        constructor(title: string) {
+          seen.push(title);
+        }
+        close() {}
+      }
+      Object.assign(window, { Notification: FakeNotification, seen });
+    });
+    await signIn('/');
+    await expect(page.getByText('Nobody is waiting')).toBeVisible();
+    await expect(page).toHaveTitle('Inbox · identree');
+    const { id } = await site.do('ask', { user: username, record: { argv: ['sudo', 'reboot'] } });
+    const card = page.getByRole('article');
+    await expect(card).toContainText('sudo reboot');
+    await expect(page).toHaveTitle('(1) Inbox · identree');
+    expect(await page.evaluate(() => (window as unknown as { seen: string[] }).seen)).toEqual([
+      `${username} on web1.example.com waits for an answer`,
+    ]);
+    await page.getByRole('button', { name: `Deny the request of ${username} on web1.example.com` }).click();
+    await page.getByLabel('Reason (optional)').fill('later');
+    await page.getByRole('button', { name: 'Deny request' }).click();
+    await expect(page.getByText('Nobody is waiting')).toBeVisible();
+    await expect(page).toHaveTitle('Inbox · identree');
+    expect(await site.do('look', { id })).toMatchObject({ status: 'denied', reason: 'later' });
+  });
+
+  test('leads to the approval page and back', async ({ site, open }) => {
+    const { page, username, signIn, addPasskey } = await open();
+    await signIn('/');
+    await addPasskey();
+    const { code } = await site.do('ask', { user: username });
+    await page.getByRole('link', { name: `Review the request of ${username} on web1.example.com` }).click();
+    await expect(page).toHaveURL(`/approve/${code}`);
+    await page.getByRole('button', { name: 'Approve', exact: true }).click();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Approved by you');
+    await page.getByRole('link', { name: 'Open the inbox' }).click();
+    await expect(page.getByText('Nobody is waiting')).toBeVisible();
+  });
+
+  test('says when the connection is gone, and catches up', async ({ site, open, allow }) => {
+    allow(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK/);
+    const { page, context, username, signIn } = await open();
+    await signIn('/');
+    await expect(page.getByText('Nobody is waiting')).toBeVisible();
+    await context.setOffline(true);
+    await page.evaluate(() => dispatchEvent(new Event('offline')));
+    await expect(page.getByText('No live connection.')).toBeVisible();
+    await site.do('ask', { user: username });
+    await context.setOffline(false);
+    await expect(page.getByText('sudo systemctl restart nginx')).toBeVisible({ timeout: 15_000 });
+    await expect(page.getByText('No live connection.')).toHaveCount(0, { timeout: 15_000 });
+  });
+});
+
+test('history: search, filter, details, and a link to them', async ({ site, open }) => {
+  const { page, username, signIn, call } = await open();
+  await signIn('/history');
+  await expect(page.getByText('No requests yet.')).toBeVisible();
+  const denied = await site.do('ask', { user: username, record: { argv: ['sudo', 'rm', '-rf', '/srv'] } });
+  await call('challenges.deny', { challengeId: denied.id, reason: 'no' });
+  const ran = await site.do('ask', {
+    user: username,
+    host: 'lab1.example.com',
+    record: { argv: ['sudo', 'apt', 'update'] },
+  });
+  await call('challenges.approve', { challengeId: ran.id });
+  await site.do('outcome', { id: ran.id, outcome: 'granted' });
+  await expect(page.getByRole('row')).toHaveCount(3);
+
+  await page.getByLabel('Search').fill('apt');
+  await expect(page.getByRole('row')).toHaveCount(2);
+  await page.getByLabel('Search').fill('');
+  await page.getByRole('combobox', { name: 'Result' }).click();
+  await page.getByRole('option', { name: 'Denied' }).click();
+  await expect(page.getByRole('row')).toHaveCount(2);
+  await page.getByRole('button', { name: 'Details of sudo rm -rf /srv' }).click();
+  const drawer = page.getByRole('dialog', { name: 'Request' });
+  await expect(drawer).toContainText('“no”');
+  await expect(drawer).toContainText('The command did not run.');
+  await expect(page).toHaveURL(`/history?request=${denied.code}`);
+  await page.keyboard.press('Escape');
+  await expect(drawer).toHaveCount(0);
+
+  await page.goto(`/history?request=${ran.code}`);
+  await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('The command ran.');
+  await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('Signed-in session');
+});
+
+test.describe('hosts', () => {
+  test('a token with exactly the commands to run', async ({ open, site }) => {
+    const { page, signIn } = await open({ admin: true });
+    await signIn('/hosts');
+    await page.getByRole('button', { name: 'Enrol a host' }).first().click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Host name').fill('not a name');
+    await expect(dialog.getByText('Letters, digits, hyphens and dots only.')).toBeVisible();
+    await expect(dialog.getByRole('button', { name: 'Create token' })).toBeDisabled();
+    await dialog.getByLabel('Host name').fill('Web9.Example.com');
+    await dialog.getByRole('button', { name: 'Create token' }).click();
+    await expect(dialog).toContainText(`IDENTREE_SERVER_URL=${site.url}`);
+    await expect(dialog).toContainText('sudo identree enroll --hostname web9.example.com');
+    await expect(dialog).toContainText(/idt1\.[\w-]+\.[\w-]+\.[\w-]+/);
+    // A token on a command line would be in everybody's process list.
+    expect(await dialog.innerText()).not.toMatch(/enroll.*idt1/);
+  });
+
+  test('a host that waits is confirmed by its key, and only by its key', async ({ open, site }) => {
+    const { fingerprint } = await site.do('waitingHost', { hostname: 'edge1.example.com' });
+    const { page, signIn } = await open({ admin: true });
+    await signIn('/hosts');
+    await page.getByRole('button', { name: 'Confirm edge1.example.com' }).click();
+    const dialog = page.getByRole('dialog');
+    const confirm = dialog.getByRole('button', { name: 'Confirm host' });
+    const field = dialog.getByLabel('Key of this host, as the host printed it');
+    await expect(confirm).toBeDisabled();
+    await field.fill('x'.repeat(43));
+    await expect(dialog.getByText('This is another key.')).toBeVisible();
+    await expect(confirm).toBeDisabled();
+    await field.fill(fingerprint.match(/.{1,4}/g)!.join(' '));
+    await expect(dialog.getByText('The keys are the same.')).toBeVisible();
+    await confirm.click();
+    await expect(page.getByRole('row', { name: /edge1/ })).toContainText('Enrolled');
+  });
+
+  test('quarantine is explained and ended, revoking needs the name', async ({ open, site }) => {
+    await site.do('waitingHost', { hostname: 'edge2.example.com' });
+    await site.do('setHost', { hostname: 'edge2.example.com', set: { state: 'quarantined' } });
+    const { page, signIn } = await open({ admin: true });
+    await signIn('/hosts');
+    const row = page.getByRole('row', { name: /edge2/ });
+    await row.getByRole('button', { name: 'Look at it: edge2.example.com' }).click();
+    await expect(page.getByRole('dialog')).toContainText('Two machines used the identity');
+    await page.getByRole('button', { name: 'The copy is gone, release' }).click();
+    await expect(row).toContainText('Enrolled');
+    await row.getByRole('button', { name: 'More for edge2.example.com' }).click();
+    await page.getByRole('menuitem', { name: 'Revoke' }).click();
+    const revoke = page.getByRole('dialog').getByRole('button', { name: 'Revoke host' });
+    await expect(revoke).toBeDisabled();
+    await page.getByLabel('Type edge2.example.com to go on').fill('edge2.example.com');
+    await revoke.click();
+    await expect(row).toContainText('Revoked');
+  });
+
+  test('are for administrators', async ({ open }) => {
+    const { page, signIn, call } = await open();
+    await signIn('/hosts');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Inbox');
+    await expect(page.getByRole('link', { name: 'Hosts' })).toHaveCount(0);
+    await expect(page.getByRole('link', { name: 'People' })).toHaveCount(0);
+    expect(await call('hosts.list', undefined, { method: 'GET' })).toMatchObject({ status: 403, reason: 'forbidden' });
+    expect(await call('hosts.createToken', { hostname: 'x.example.com' })).toMatchObject({ reason: 'forbidden' });
+    expect(await call('people.list', undefined, { method: 'GET' })).toMatchObject({ reason: 'forbidden' });
+  });
+});
+
+test('people: a disputed account is decided with both sides in view', async ({ open, site }) => {
+  const owner = await open();
+  await owner.signIn();
+  const claimant = await open();
+  await claimant.signIn();
+  await site.do('claim', { account: owner.username, by: claimant.username });
+  const { page, signIn } = await open({ admin: true });
+  await signIn('/people');
+  const alert = page.getByRole('alert').filter({ hasText: `claims the account ${owner.username}` });
+  await alert.getByRole('button', { name: 'Decide' }).click();
+  await expect(page.getByRole('dialog')).toContainText(`sub-${owner.username}`);
+  await expect(page.getByRole('dialog')).toContainText(`sub-${claimant.username}`);
+  await page.getByRole('button', { name: 'Leave it' }).click();
+  await expect(alert).toHaveCount(0);
+});
+
+test.describe('sessions', () => {
+  test('one ends another, and that browser is signed out at once', async ({ open }) => {
+    const here = await open();
+    await here.signIn('/sessions');
+    const there = await open({ as: here.username, userAgent: 'Mozilla/5.0 (iPhone) Mobile Safari/605.1' });
+    await there.signIn('/sessions');
+    await here.page.reload();
+    await expect(here.page.getByText('Safari on iOS')).toBeVisible();
+    await here.page.getByRole('button', { name: 'End the session Safari on iOS' }).click();
+    await expect(here.page.getByText('Safari on iOS')).toHaveCount(0);
+    await there.page.reload();
+    await expect(there.page.getByRole('heading', { level: 1 })).toHaveText('Sign in to identree');
+  });
+
+  test('signing out ends here, and says so', async ({ open }) => {
+    const { page, signIn, call } = await open();
+    await signIn('/');
+    await page.getByRole('button', { name: /account menu/ }).click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await expect(page).toHaveURL('/signed-out');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('You are signed out');
+    expect((await call('me.get', undefined, { method: 'GET' })).data).toBeNull();
+  });
+});
+
+test.describe('for everybody', () => {
+  test('light, dark or as the device, kept for the next visit', async ({ open }) => {
+    const { page, signIn } = await open({ colorScheme: 'light' });
+    await signIn('/');
+    const scheme = () => page.locator('html').getAttribute('data-mantine-color-scheme');
+    expect(await scheme()).toBe('light');
+    await page.getByRole('radio', { name: 'Dark' }).check({ force: true });
+    expect(await scheme()).toBe('dark');
+    await page.reload();
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+    expect(await scheme()).toBe('dark');
+  });
+
+  test('by keyboard: past the menu, through the menu', async ({ open }) => {
+    const { page, signIn } = await open();
+    await signIn('/');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Inbox');
+    await page.keyboard.press('Tab');
+    await expect(page.getByRole('link', { name: 'Skip to the page' })).toBeFocused();
+    await page.getByRole('link', { name: 'History' }).focus();
+    await page.keyboard.press('Enter');
+    await expect(page).toHaveURL('/history');
+    await expect(page.getByRole('heading', { level: 1 })).toBeFocused();
+    await page.goBack();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Inbox');
+  });
+
+  test('on a phone the menu opens and closes', async ({ open }) => {
+    const { page, signIn } = await open({ viewport: { width: 360, height: 740 } });
+    await signIn('/');
+    await expect(page.getByRole('link', { name: 'Sessions' })).not.toBeInViewport();
+    await page.getByRole('button', { name: 'Open the menu' }).click();
+    await page.getByRole('link', { name: 'Sessions' }).click();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Sessions');
+    await expect(page.getByRole('link', { name: 'History' })).not.toBeInViewport();
+  });
+});
+
+test('in the desktop app: review opens the browser, links lead to the request', async ({ site, open }) => {
+  const { page, username, signIn } = await open();
+  await signIn('/passkeys');
+  await page.addInitScript(() => {
+    const opened: string[] = [];
+    Object.assign(window, {
+      opened,
+      identreeDesktop: {
+        platform: 'linux',
+        version: '0.0.0',
+        profile: () => ({ origin: location.origin }),
+        openApproval: (code: string) => void opened.push(code),
+        signIn: async () => {},
+        signOut: async () => void opened.push('signed out'),
+        onDeepLink: (callback: (link: object) => void) => {
+          Object.assign(window, { follow: callback });
+          return () => {};
+        },
+      },
+    });
+  });
+  const { code } = await site.do('ask', { user: username });
+  await page.goto('/');
+  await page.getByRole('button', { name: `Review the request of ${username} on web1.example.com` }).click();
+  expect(await page.evaluate(() => (window as unknown as { opened: string[] }).opened)).toEqual([code]);
+  await expect(page.getByRole('button', { name: 'Notify me' })).toHaveCount(0);
+  await page.evaluate(
+    (link) => (window as unknown as { follow(link: object): void }).follow({ kind: 'approve', code: link }),
+    code,
+  );
+  await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('sudo systemctl restart nginx');
+});
