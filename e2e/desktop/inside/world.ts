@@ -191,10 +191,10 @@ export async function openWorld(): Promise<World> {
         const page = await context.newPage();
         await page.goto(url);
         await page.getByRole('link', { name: 'Alice' }).click();
-        const code = await page.locator('.compare-code').innerText();
+        const code = (await page.locator('.compare-code').textContent()) ?? '';
         await page.getByRole('button', { name: 'connect' }).click();
         await page.waitForURL(/^http:\/\/127\.0\.0\.1:/);
-        return { compareCode: code, end: await page.locator('body').innerText() };
+        return { compareCode: code, end: (await page.locator('h1').textContent()) ?? '' };
       } finally {
         await context.close();
       }
