@@ -135,9 +135,9 @@ const isOptionByte = (byte: number): boolean =>
  * `UNKNOWN`.
  */
 export function findAttribute(bytes: Uint8Array, start: number, end: number): number {
-  const semicolon = bytes.indexOf(0x3b, start);
-  const hasOptions = semicolon !== -1 && semicolon < end;
-  const nameEnd = hasOptions ? semicolon : end;
+  let nameEnd = start;
+  while (nameEnd < end && bytes[nameEnd] !== 0x3b) nameEnd++;
+  const hasOptions = nameEnd < end;
   let slot = hashName(bytes, start, nameEnd);
   for (;;) {
     const index = table[slot]!;

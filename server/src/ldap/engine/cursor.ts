@@ -1,0 +1,147 @@
+import type { Output } from '../ber/writer.ts';
+import { effort, evaluate, evaluateShape } from '../filter/evaluate.ts';
+import { TRUE } from '../filter/test.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { Candidates } from './plan.ts';
+import type { Projection } from './projection.ts';
+import { isVisible, type View } from './view.ts';
+import { type Remainder, writeEntry, writeRemainder } from './write-entry.ts';
+
+/** Why `fill` came back. */
+export const FILLED = {
+  /** The budget is used up or the output is full. */
+  more: 0,
+  done: 1,
+  /** There is at least one entry more than the size limit allows. */
+  sizeLimit: 2,
+  /** The page is complete and there is at least one entry more. */
+  page: 3,
+  /** An entry would take too much work to be tested. */
+  effort: 4,
+} as const;
+
+export type Filled = (typeof FILLED)[keyof typeof FILLED];
+
+/** A search under way. Knows no socket: it appends to an output and stops when told. */
+export interface Cursor {
+  snapshot: Snapshot;
+  /** The snapshot's arena as a Buffer, whose copying is fast. */
+  arena: Buffer;
+  view: View;
+  projection: Projection;
+  candidates: Candidates;
+  /** Position among the candidates. */
+  at: number;
+  /** Only children of this ordinal match; -1: any depth. */
+  parent: number;
+  /** Entries that may still be sent in all. */
+  sizeLeft: number;
+  /** Entries that may still be sent on this page. */
+  pageLeft: number;
+  sent: number;
+  /** By shape: 0 not tested yet, 1 matches, 2 does not. Null when a test needs the entry. */
+  byShape: Uint8Array | null;
+  remainder: Remainder | null;
+}
+
+/** Work of sending one entry; testing a candidate is 1 and whatever its values take. */
+export const ENTRY_WORK = 16;
+/** About a hundred entries: short enough for others not to notice, long enough not to be all overhead. */
+export const SLICE = 100 * ENTRY_WORK;
+/** The output counts as full from here on. */
+const FULL = 60 * 1024;
+
+export function createCursor(
+  snapshot: Snapshot,
+  arena: Buffer,
+  view: View,
+  projection: Projection,
+  candidates: Candidates,
+  parent: number,
+  sizeLimit: number,
+): Cursor {
+  const { test } = candidates;
+  const worthwhile = test?.byShape === true && candidates.end - candidates.start > 8;
+  return {
+    snapshot,
+    arena,
+    view,
+    projection,
+    candidates,
+    at: candidates.start,
+    parent,
+    sizeLeft: sizeLimit,
+    pageLeft: Number.POSITIVE_INFINITY,
+    sent: 0,
+    byShape: worthwhile ? new Uint8Array(snapshot.shapeStructural.length) : null,
+    remainder: null,
+  };
+}
+
+/**
+ * Appends entries until the budget is used up, the output is full or nothing is left.
+ *
+ * @param budget in units of work; what is left of it is in `budget.left`, negative when the last entry was dear.
+ */
+export function fill(cursor: Cursor, messageId: number, output: Output, budget: { left: number }): Filled {
+  const { snapshot, candidates, view, arena, projection } = cursor;
+  const { list, end } = candidates;
+  const limit = Math.max(FULL, output.length);
+  if (cursor.remainder !== null && !continueEntry(cursor, output, budget)) return FILLED.more;
+  while (cursor.at < end) {
+    if (budget.left <= 0 || output.length >= limit) return FILLED.more;
+    const ordinal = list === null ? cursor.at : list[cursor.at]!;
+    budget.left--;
+    if (
+      (cursor.parent >= 0 && snapshot.parent[ordinal] !== cursor.parent) ||
+      !isVisible(snapshot, view, ordinal) ||
+      !matches(cursor, ordinal, budget)
+    ) {
+      if (effort.exhausted) {
+        effort.exhausted = false;
+        return FILLED.effort;
+      }
+      cursor.at++;
+      continue;
+    }
+    // Only now is it known that there is one more than allowed.
+    if (cursor.sizeLeft === 0) return FILLED.sizeLimit;
+    if (cursor.pageLeft === 0) return FILLED.page;
+    cursor.at++;
+    cursor.sizeLeft--;
+    cursor.pageLeft--;
+    cursor.sent++;
+    budget.left -= ENTRY_WORK;
+    cursor.remainder = writeEntry(snapshot, arena, projection, ordinal, messageId, output);
+    if (cursor.remainder !== null && !continueEntry(cursor, output, budget)) return FILLED.more;
+  }
+  return FILLED.done;
+}
+
+function continueEntry(cursor: Cursor, output: Output, budget: { left: number }): boolean {
+  const before = output.length;
+  const complete = writeRemainder(cursor.remainder!, output, Math.max(0, FULL - output.length));
+  budget.left -= (output.length - before) >>> 5;
+  if (complete) cursor.remainder = null;
+  return complete;
+}
+
+function matches(cursor: Cursor, ordinal: number, budget: { left: number }): boolean {
+  const { snapshot, byShape } = cursor;
+  const { test } = cursor.candidates;
+  if (test === null) return true;
+  if (byShape !== null) {
+    const shape = snapshot.shape[ordinal]!;
+    if (byShape[shape] === 0) byShape[shape] = evaluateShape(snapshot, test, shape) === TRUE ? 1 : 2;
+    return byShape[shape] === 1;
+  }
+  effort.spent = 0;
+  const truth = evaluate(snapshot, test, ordinal);
+  budget.left -= effort.spent;
+  return truth === TRUE && !effort.exhausted;
+}
+
+/** How many entries there are in all, at most: what a paging client is told. */
+export function estimateSize(cursor: Cursor): number {
+  return Math.min(0x7fffffff, cursor.sent + cursor.candidates.end - cursor.at);
+}

@@ -1,0 +1,144 @@
+import { compileEquality, compileFilter } from '../filter/compile.ts';
+import { evaluate } from '../filter/evaluate.ts';
+import { KIND, TRUE, UNDEFINED } from '../filter/test.ts';
+import { createDnForm, parseDn } from '../matching/dn.ts';
+import { RESULT, type ResultCode, SCOPE } from '../protocol/operation.ts';
+import type { CompareRequest, SearchRequest, Span } from '../protocol/request.ts';
+import { NO_MATCH } from '../schema/rules.ts';
+import { attributes, findAttribute, ID, UNKNOWN, WITH_OPTIONS } from '../schema/schema.ts';
+import { findKey } from '../snapshot/lookup.ts';
+import { found, NAME_KEY, readElement, type Snapshot, shapeHas } from '../snapshot/snapshot.ts';
+import { type Cursor, createCursor } from './cursor.ts';
+import { plan } from './plan.ts';
+import { createProjectionCache, findProjection, type ProjectionCache, sameBytes } from './projection.ts';
+import { isVisible, type View } from './view.ts';
+
+/** An operation that ends without looking at entries. */
+export interface Refused {
+  kind: 'refused';
+  code: ResultCode;
+  matchedDn?: Uint8Array;
+  text?: string;
+}
+
+/** Answers questions about one snapshot. */
+export interface Engine {
+  readonly snapshot: Snapshot;
+  /** Starts a search below an entry. The request's bytes are not needed any more afterwards. */
+  search(request: SearchRequest, view: View, sizeLimit: number): Cursor | Refused;
+  /** Compare (RFC 4511 4.10). */
+  compare(request: CompareRequest, view: View): Refused;
+  /** The view of an identity: finds its own entry. */
+  viewOf(audience: number, dn: string | null, host: readonly string[] | null): View;
+}
+
+const NAME_SLOTS = 64;
+const form = createDnForm();
+
+export function createEngine(snapshot: Snapshot): Engine {
+  const arena = Buffer.from(snapshot.arena.buffer, snapshot.arena.byteOffset, snapshot.arena.length);
+  const projections: ProjectionCache = createProjectionCache(snapshot);
+  /** Names that were asked for and exist, by their bytes: clients search below the same three containers for ever. */
+  const names: ({ bytes: Uint8Array; key: number } | undefined)[] = [];
+
+  /** Number of the key of a name; -1 when no entry has it, -2 when it is no DN. */
+  function resolve(bytes: Uint8Array, { start, end }: Span): number {
+    let hash = 0;
+    for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0;
+    const slot = (hash ^ (hash >>> 13)) & (NAME_SLOTS - 1);
+    const cached = names[slot];
+    if (cached !== undefined && sameBytes(cached.bytes, bytes, start, end)) return cached.key;
+    if (!parseDn(bytes, start, end, form)) return -2;
+    const key = findKey(snapshot, NAME_KEY, form.bytes, form.length);
+    if (key >= 0 && end - start <= 512) names[slot] = { bytes: bytes.slice(start, end), key };
+    return key;
+  }
+
+  /** The visible entry with a key; -1 when there is none. */
+  function visibleEntry(key: number, view: View): number {
+    if (key < 0) return -1;
+    for (let i = snapshot.keyStart[key]!; i < snapshot.keyStart[key + 1]!; i++) {
+      const ordinal = snapshot.postings[i]!;
+      if (isVisible(snapshot, view, ordinal)) return ordinal;
+    }
+    return -1;
+  }
+
+  /** noSuchObject with the nearest entry above that can be seen. */
+  function missing(bytes: Uint8Array, span: Span, view: View): Refused {
+    const code = RESULT.noSuchObject;
+    if (!parseDn(bytes, span.start, span.end, form)) return { kind: 'refused', code: RESULT.invalidDnSyntax };
+    for (const start of form.rdns.slice(1)) {
+      const above = form.bytes.slice(start, form.length);
+      const ordinal = visibleEntry(findKey(snapshot, NAME_KEY, above, above.length), view);
+      if (ordinal < 0) continue;
+      readElement(snapshot.arena, snapshot.start[ordinal]!);
+      return { kind: 'refused', code, matchedDn: snapshot.arena.slice(found.start, found.end) };
+    }
+    return { kind: 'refused', code };
+  }
+
+  const invalidDn: Refused = { kind: 'refused', code: RESULT.invalidDnSyntax, text: 'invalid DN' };
+
+  return {
+    snapshot,
+
+    search(request, view, sizeLimit) {
+      const { bytes } = request;
+      const key = resolve(bytes, request.base);
+      if (key === -2) return invalidDn;
+      const base = visibleEntry(key, view);
+      if (base < 0) return missing(bytes, request.base, view);
+      if (request.filter === null) {
+        return { kind: 'refused', code: RESULT.adminLimitExceeded, text: 'filter too large' };
+      }
+      let start = base;
+      let end = snapshot.subtreeEnd[base]!;
+      let parent = -1;
+      if (request.scope === SCOPE.base) end = base + 1;
+      else if (request.scope === SCOPE.one) {
+        start++;
+        parent = base;
+      } else if (request.scope === SCOPE.subordinate) start++;
+      const test = compileFilter(snapshot, request.filter, bytes);
+      const candidates = plan(snapshot, test, start, end);
+      const { attributes: list } = request;
+      const projection = findProjection(projections, bytes, list.start, list.end, request.typesOnly);
+      return createCursor(snapshot, arena, view, projection, candidates, parent, sizeLimit);
+    },
+
+    compare(request, view) {
+      const { bytes, attribute, value } = request;
+      const key = resolve(bytes, request.entry);
+      if (key === -2) return invalidDn;
+      const ordinal = visibleEntry(key, view);
+      if (ordinal < 0) return missing(bytes, request.entry, view);
+      const answer = (code: ResultCode): Refused => ({ kind: 'refused', code });
+      const id = findAttribute(bytes, attribute.start, attribute.end);
+      if (id === UNKNOWN) return answer(RESULT.undefinedAttributeType);
+      const stored =
+        id !== WITH_OPTIONS &&
+        attributes[id]!.family.filter(
+          (member) => attributes[member]!.computed || shapeHas(snapshot, snapshot.shape[ordinal]!, member),
+        );
+      if (id === WITH_OPTIONS || stored === false || stored.length === 0) return answer(RESULT.noSuchAttribute);
+      if (snapshot.kinds[id] === NO_MATCH) return answer(RESULT.inappropriateMatching);
+      const tests = stored.map((member) => compileEquality(snapshot, member, bytes, value.start, value.end));
+      if (tests.some(({ kind, truth }) => kind === KIND.constant && truth === UNDEFINED) && id !== ID.objectClass) {
+        return answer(RESULT.invalidAttributeSyntax);
+      }
+      const isTrue = tests.some((test) => evaluate(snapshot, test, ordinal) === TRUE);
+      return answer(isTrue ? RESULT.compareTrue : RESULT.compareFalse);
+    },
+
+    viewOf(audience, dn, host) {
+      let self = -1;
+      if (dn !== null) {
+        const bytes = Buffer.from(dn, 'utf8');
+        const key = resolve(bytes, { start: 0, end: bytes.length });
+        if (key >= 0) self = snapshot.postings[snapshot.keyStart[key]!]!;
+      }
+      return { audience, self, host };
+    },
+  };
+}

@@ -1,0 +1,142 @@
+import { normalize } from '../matching/normalize.ts';
+import { createScratch } from '../matching/scratch.ts';
+import { AT_END, AT_START, prepareText } from '../matching/text.ts';
+import { parseTime } from '../matching/time.ts';
+import { FOLD, type MatchKind, WHOLE } from '../schema/rules.ts';
+import type { ValueMatcher } from './test.ts';
+
+const stored = createScratch();
+const assertion = createScratch();
+
+/** The assertion's normal form as bytes of its own; null when it does not have the syntax. */
+export function normalForm(kind: MatchKind, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
+  const length = normalize(kind, bytes, start, end, assertion);
+  return length < 0 ? null : assertion.bytes.slice(0, length);
+}
+
+function compare(bytes: Uint8Array, length: number, wanted: Uint8Array): number {
+  const shared = Math.min(length, wanted.length);
+  for (let i = 0; i < shared; i++) if (bytes[i] !== wanted[i]) return bytes[i]! - wanted[i]!;
+  return length - wanted.length;
+}
+
+/** equalityMatch: same normal form. */
+export function equalTo(kind: MatchKind, wanted: Uint8Array): ValueMatcher {
+  return (bytes, start, end) => {
+    const length = normalize(kind, bytes, start, end, stored);
+    return length === wanted.length && compare(stored.bytes, length, wanted) === 0;
+  };
+}
+
+/** Orders two decimal numbers in normal form, however long they are. */
+function compareDecimal(a: Uint8Array, length: number, b: Uint8Array): number {
+  const [negativeA, negativeB] = [a[0] === 0x2d, b[0] === 0x2d];
+  if (negativeA !== negativeB) return negativeA ? -1 : 1;
+  const order = length === b.length ? compare(a, length, b) : length - b.length;
+  return negativeA ? -order : order;
+}
+
+/** greaterOrEqual (`sign` 1) and lessOrEqual (`sign` −1) for text, integers and UUIDs. */
+export function ordered(kind: MatchKind, wanted: Uint8Array, sign: 1 | -1): ValueMatcher {
+  return (bytes, start, end) => {
+    const length = normalize(kind, bytes, start, end, stored);
+    if (length < 0) return false;
+    const order = kind === WHOLE ? compareDecimal(stored.bytes, length, wanted) : compare(stored.bytes, length, wanted);
+    return order * sign >= 0;
+  };
+}
+
+/** greaterOrEqual and lessOrEqual for times. */
+export function orderedTime(wanted: number, sign: 1 | -1): ValueMatcher {
+  return (bytes, start, end) => (parseTime(bytes, start, end) - wanted) * sign >= 0;
+}
+
+/** One part of a substring assertion in normal form. */
+export interface Part {
+  place: 'initial' | 'any' | 'final';
+  bytes: Uint8Array;
+}
+
+/** Brings a part into normal form; space counts where the part does not touch an end of the value. Null: no text. */
+export function preparePart(
+  kind: MatchKind,
+  place: Part['place'],
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Part | null {
+  const ends = place === 'initial' ? AT_START : place === 'final' ? AT_END : 0;
+  const length = prepareText(bytes, start, end, kind === FOLD, assertion, ends);
+  return length < 0 ? null : { place, bytes: assertion.bytes.slice(0, length) };
+}
+
+function indexOf(bytes: Uint8Array, from: number, end: number, part: Uint8Array): number {
+  const last = end - part.length;
+  for (let at = from; at <= last; at++) {
+    let i = 0;
+    while (i < part.length && bytes[at + i] === part[i]) i++;
+    if (i === part.length) return at;
+  }
+  return -1;
+}
+
+/** substrings: the parts in their order, without overlap. */
+export function containing(kind: MatchKind, parts: readonly Part[]): ValueMatcher {
+  return (bytes, start, end) => {
+    let length = normalize(kind, bytes, start, end, stored);
+    if (length < 0) return false;
+    let at = 0;
+    for (const { place, bytes: part } of parts) {
+      if (place === 'any') {
+        const position = indexOf(stored.bytes, at, length, part);
+        if (position < 0) return false;
+        at = position + part.length;
+        continue;
+      }
+      const position = place === 'initial' ? 0 : length - part.length;
+      if (position < at || position + part.length > length) return false;
+      for (let i = 0; i < part.length; i++) if (stored.bytes[position + i] !== part[i]) return false;
+      if (place === 'initial') at = part.length;
+      else length = position;
+    }
+    return true;
+  };
+}
+
+const isSignificant = (byte: number): boolean =>
+  byte >= 0x80 || (byte >= 0x30 && byte <= 0x39) || (byte >= 0x61 && byte <= 0x7a);
+
+function letters(bytes: Uint8Array, length: number): number {
+  let kept = 0;
+  for (let i = 0; i < length; i++) if (isSignificant(bytes[i]!)) bytes[kept++] = bytes[i]!;
+  return kept;
+}
+
+/** approxMatch: equal when only letters and digits count, whatever their case. */
+export function soundsLike(bytes: Uint8Array, start: number, end: number): ValueMatcher | null {
+  const length = prepareText(bytes, start, end, true, assertion);
+  if (length < 0) return null;
+  const wanted = assertion.bytes.slice(0, letters(assertion.bytes, length));
+  return (value, from, to) => {
+    const kept = letters(stored.bytes, Math.max(0, prepareText(value, from, to, true, stored)));
+    return kept === wanted.length && compare(stored.bytes, kept, wanted) === 0;
+  };
+}
+
+/** Bits of an integer below 2^53 as two halves, because shifts see 32 bits only. */
+const halves = (value: number): [number, number] => [Math.floor(value / 2 ** 32), value >>> 0];
+
+/** The two bit rules: all bits of the assertion set, or any of them. Null when the assertion is no such integer. */
+export function bits(rule: 'and' | 'or', wanted: Uint8Array): ValueMatcher | null {
+  const mask = Number(Buffer.from(wanted).toString('latin1'));
+  if (!Number.isSafeInteger(mask) || mask < 0) return null;
+  const [high, low] = halves(mask);
+  return (bytes, start, end) => {
+    const length = normalize(WHOLE, bytes, start, end, stored);
+    const value = length < 0 ? -1 : Number(Buffer.from(stored.bytes.subarray(0, length)).toString('latin1'));
+    if (!Number.isSafeInteger(value) || value < 0) return false;
+    const [valueHigh, valueLow] = halves(value);
+    const [bothHigh, bothLow] = [(valueHigh & high) >>> 0, (valueLow & low) >>> 0];
+    return rule === 'and' ? bothHigh === high && bothLow === low : bothHigh !== 0 || bothLow !== 0;
+  };
+}
