@@ -10,6 +10,7 @@ import {
   LONG_POLL_SECONDS,
   type OutcomeRequest,
 } from '#shared/host-api.ts';
+import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import type { Counter } from '../state/counter.ts';
@@ -35,6 +36,7 @@ export interface HostClient {
 }
 
 const CALL_TIMEOUT_MS = 10_000;
+const COUNTED_TIMEOUT_MS = (CLOCK_SKEW_SECONDS + 5) * 1000;
 const POLL_TIMEOUT_MS = (LONG_POLL_SECONDS + 10) * 1000;
 const CANCEL_TIMEOUT_MS = 3000;
 
@@ -80,18 +82,52 @@ export function createHostClient(deps: {
     }
   }
 
+  /**
+   * A request with a counter. The caller gets its answer or, after CALL_TIMEOUT_MS, the news that there is none; the
+   * next number waits longer, until the server would refuse this one for its age: overtaken on the way, it would look
+   * like the number of a clone.
+   */
+  async function counted<T>(
+    send: (counter: number) => Promise<Reply<T>>,
+    late: (reply: Reply<T>) => void,
+  ): Promise<Reply<T>> {
+    let given = false;
+    const turn = deps.counter.next((counter) =>
+      given ? Promise.resolve<Reply<T>>({ kind: 'aborted' }) : send(counter),
+    );
+    const limit = new AbortController();
+    const patience = deps.clock.sleep(CALL_TIMEOUT_MS, limit.signal).then((): Reply<T> => {
+      given = true;
+      return { kind: 'unavailable', unreachable: false, message: 'the server did not answer in time' };
+    });
+    turn.then((reply) => (given ? late(reply) : undefined)).catch(() => undefined);
+    try {
+      return await Promise.race([turn, patience]);
+    } finally {
+      given = true;
+      limit.abort();
+    }
+  }
+
+  const cancel: HostClient['cancel'] = (challengeId) =>
+    call('DELETE', `/challenges/${challengeId}`, undefined, z.unknown(), { timeoutMs: CANCEL_TIMEOUT_MS });
+
   return {
     createChallenge: (record, approverKeysVersion) =>
-      deps.counter.next((counter) => {
-        const body: CreateChallengeRequest = {
-          record,
-          counter,
-          machineId: deps.machineId,
-          approverKeysVersion,
-          agentVersion: AGENT_VERSION,
-        };
-        return call('POST', '/challenges', body, challengeAnswer);
-      }),
+      counted(
+        (counter) => {
+          const body: CreateChallengeRequest = {
+            record,
+            counter,
+            machineId: deps.machineId,
+            approverKeysVersion,
+            agentVersion: AGENT_VERSION,
+          };
+          return call('POST', '/challenges', body, challengeAnswer, { timeoutMs: COUNTED_TIMEOUT_MS });
+        },
+        // Nobody waits for it any more.
+        (reply) => void (reply.kind === 'ok' && cancel(reply.value.challengeId)),
+      ),
     poll: (challengeId, approverKeysVersion, signal) =>
       call(
         'GET',
@@ -103,19 +139,21 @@ export function createHostClient(deps: {
           ...(signal ? { signal } : {}),
         },
       ),
-    cancel: (challengeId) =>
-      call('DELETE', `/challenges/${challengeId}`, undefined, z.unknown(), { timeoutMs: CANCEL_TIMEOUT_MS }),
+    cancel,
     outcome: (challengeId, outcome) => call('POST', `/challenges/${challengeId}/outcome`, outcome, z.unknown()),
     heartbeat: (facts) =>
-      deps.counter.next((counter) => {
-        const body: HeartbeatRequest = {
-          counter,
-          machineId: deps.machineId,
-          now: deps.clock.now(),
-          agentVersion: AGENT_VERSION,
-          ...facts,
-        };
-        return call('POST', '/heartbeat', body, heartbeatResponse);
-      }),
+      counted(
+        (counter) => {
+          const body: HeartbeatRequest = {
+            counter,
+            machineId: deps.machineId,
+            now: deps.clock.now(),
+            agentVersion: AGENT_VERSION,
+            ...facts,
+          };
+          return call('POST', '/heartbeat', body, heartbeatResponse, { timeoutMs: COUNTED_TIMEOUT_MS });
+        },
+        () => undefined,
+      ),
   };
 }
