@@ -71,7 +71,7 @@ export function openTerminal(command: string, args: readonly string[], env: Reco
     text: () => readable(raw),
     log,
     type: (keys) => void child.stdin.write(keys),
-    see: (pattern, timeoutMs = 15_000) =>
+    see: (pattern, timeoutMs = 45_000) =>
       new Promise((resolve, reject) => {
         const finish = (result: RegExpExecArray | null, why: string): void => {
           watchers.delete(look);

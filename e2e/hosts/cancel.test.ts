@@ -33,10 +33,9 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     const file = mark();
     const script = `stty -a; stty -g; sudo touch ${file}; echo rc=$?; stty -g`;
     const request = await ask(world, host, 'alice', ['bash', '-c', script]);
-    const typedAt = performance.now();
     request.terminal.type('\x03');
     await request.terminal.see(/rc=1/);
-    assert.ok(performance.now() - typedAt < 5000, 'well before the request expires');
+    assert.ok(Date.now() < request.row().expires_at, 'well before the request expires');
     assert.equal(await request.terminal.exit, 0);
     const modes = request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm);
     assert.equal(modes?.length, 2);

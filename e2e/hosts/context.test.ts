@@ -67,6 +67,7 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
       const record = recordOf(request);
       assert.equal(record.runAs.user, expected.runAs);
       assert.equal(record.mode, expected.mode);
+      assert.equal(record.service, expected.mode === 'login-shell' ? 'sudo-i' : 'sudo');
       assert.deepEqual(record.argv, ['sudo', ...args]);
       if (expected.mode !== 'command') assert.ok(record.unrestricted.includes('shell'), record.unrestricted.join());
       await approve(request);

@@ -20,7 +20,7 @@ type Forgery = (answer: ChallengeAnswer, record: HostRecord) => Promise<Partial<
 /**
  * Somebody sits between host and server with a valid certificate for the server's name, and in most cases has even the
  * server's signing keys. The host must find out from the evidence alone. `victim` is told a wrong address of the server
- * and waits 5 seconds at most.
+ * and waits 8 seconds at most.
  */
 describe('a host believes evidence, not answers', { concurrency: 16 }, () => {
   let world: World;
@@ -50,7 +50,7 @@ describe('a host believes evidence, not answers', { concurrency: 16 }, () => {
     const conf = await victim.read('/etc/identree/client.conf');
     await victim.write(
       '/etc/identree/client.conf',
-      `${conf.trimEnd()}\nIDENTREE_TIMEOUT=5s\nIDENTREE_MINIMUM_CLASS=passkey\n`,
+      `${conf.trimEnd()}\nIDENTREE_TIMEOUT=8s\nIDENTREE_MINIMUM_CLASS=passkey\n`,
       0o600,
     );
     await victim.sh('systemctl restart identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done');

@@ -26,7 +26,7 @@ describe('sudo on a real host: parts that are missing', () => {
     const file = mark();
     const before = world.server.data.lastSeq();
     const terminal = world.host().terminal('alice', ['bash', '-c', `stty -g; sudo touch ${file}; echo rc=$?; stty -g`]);
-    await terminal.see(/rc=\d+/, 30_000);
+    await terminal.see(/rc=\d+/, 60_000);
     await terminal.exit;
     const text = terminal.text();
     assert.match(text, /rc=1/);
