@@ -8,12 +8,13 @@ type ReporterEvent =
 
 /** A reporter for `node --test`: one result per line, and what tests print in between. */
 export default async function* report(source: AsyncIterable<ReporterEvent>): AsyncGenerator<string> {
-  const collect = createNodeCollector();
+  const collector = createNodeCollector();
   for await (const event of source) {
     if (event.type === 'test:pass' || event.type === 'test:fail') {
-      for (const result of collect(event.type === 'test:pass', event.data)) yield formatResult(result);
+      for (const result of collector.take(event.type === 'test:pass', event.data)) yield formatResult(result);
     } else if (event.type === 'test:stdout' || event.type === 'test:stderr') {
       yield event.data.message.endsWith('\n') ? event.data.message : `${event.data.message}\n`;
     }
   }
+  for (const result of collector.rest()) yield formatResult(result);
 }

@@ -17,26 +17,37 @@ export interface NodeTestEvent {
 }
 
 /**
- * Turns node:test's events into leaf results. Events of nested tests come before that of their parent; a parent only
- * counts when it failed by itself (a hook, its own body), because its children have already been counted.
+ * Turns node:test's events into leaf results. The events of nested tests come right before that of their parent, one
+ * test file after the other; a parent only counts when it failed by itself (a hook, its own body), because its children
+ * have already been counted. A suite's `file` is where `describe` was called, so it cannot be used to tell suites apart.
  */
-export function createNodeCollector(): (passed: boolean, event: NodeTestEvent) => TestResult[] {
-  /** Per file and nesting level: results that wait for the names of their parents. */
-  const waiting = new Map<string, TestResult[][]>();
+export interface NodeCollector {
+  take(passed: boolean, event: NodeTestEvent): TestResult[];
+  /** What still waits for a parent that never came, because a process died. */
+  rest(): TestResult[];
+}
 
-  return (passed, event) => {
-    const file = event.file ?? '';
-    const levels = waiting.get(file) ?? [];
-    waiting.set(file, levels);
-    const children = levels[event.nesting + 1] ?? [];
-    levels.length = Math.min(levels.length, event.nesting + 1);
-    for (const child of children) child.name.unshift(event.name);
+export function createNodeCollector(): NodeCollector {
+  /** Per nesting level: results that wait for the name of their parent. */
+  let levels: TestResult[][] = [];
 
-    const own = children.length === 0 || failedByItself(passed, event) ? [toResult(passed, event)] : [];
-    const results = [...children, ...own];
-    if (event.nesting === 0) return results;
-    levels[event.nesting] = [...(levels[event.nesting] ?? []), ...results];
-    return [];
+  return {
+    take(passed, event) {
+      const { nesting, name } = event;
+      const children = levels[nesting + 1] ?? [];
+      levels = levels.slice(0, nesting + 1);
+      for (const child of children) child.name.unshift(name);
+      const own = children.length === 0 || failedByItself(passed, event) ? [toResult(passed, event)] : [];
+      const results = [...children, ...own];
+      if (nesting === 0) return results;
+      levels[nesting] = [...(levels[nesting] ?? []), ...results];
+      return [];
+    },
+    rest() {
+      const left = levels.flat();
+      levels = [];
+      return left;
+    },
   };
 }
 

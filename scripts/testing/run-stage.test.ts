@@ -16,7 +16,13 @@ async function run(files: Record<string, string>, limitMs = 30_000) {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
   const outcome = await runReporting({
     command: process.execPath,
-    args: ['--test', `--test-reporter=${reporter}`, ...Object.keys(files).map((name) => join(folder, name))],
+    args: [
+      '--test',
+      `--test-reporter=${reporter}`,
+      ...Object.keys(files)
+        .filter((name) => !name.startsWith('helper'))
+        .map((name) => join(folder, name)),
+    ],
     cwd: folder,
     env,
     logFile: join(folder, 'log'),
@@ -69,6 +75,27 @@ test('leaves are counted, parents are not, and every kind of ending has its plac
   assert.equal(code, 1);
   assert.match(results.find(({ name }) => name[0] === 'broken')?.detail ?? '', /the reason/);
   assert.equal(results.find(({ name }) => name[0] === 'left out in words')?.detail, 'no moon');
+});
+
+test('suites that a helper declares keep their tests, with several files at once', async () => {
+  const file = (name: string) => `
+    import { forEach } from './helper.mjs';
+    import { test } from 'node:test';
+    forEach('${name}', () => { test('good', () => {}); test('bad', () => { throw new Error('x'); }); });
+  `;
+  const { lines } = await run({
+    'helper.mjs': `
+      import { describe } from 'node:test';
+      export const forEach = (name, suite) => { for (const on of ['one', 'two']) describe(name + ' on ' + on, suite); };
+    `,
+    'a.mjs': file('a'),
+    'b.mjs': file('b'),
+    'c.mjs': file('c'),
+  });
+  const expected = ['a', 'b', 'c'].flatMap((name) =>
+    ['one', 'two'].flatMap((on) => [`failed: ${name} on ${on} > bad`, `passed: ${name} on ${on} > good`]),
+  );
+  assert.deepEqual(lines, expected.sort());
 });
 
 test('a file that cannot be loaded and one that crashes are failures', async () => {

@@ -12,6 +12,8 @@ export interface Run {
   logFile: string;
   limitMs: number;
   onResult: (result: TestResult) => void;
+  /** Ends the program early; that is no problem then. */
+  enough?: AbortSignal;
 }
 
 /** Process groups under way; they are ended when this process is. */
@@ -77,6 +79,7 @@ export function runReporting(run: Run): Promise<{ code: number | null; problem: 
       endGroup(pid, 'SIGTERM');
       setTimeout(() => endGroup(pid, 'SIGKILL'), 5000).unref();
     }, run.limitMs);
+    run.enough?.addEventListener('abort', () => endGroup(pid, 'SIGKILL'));
     child.on('error', (error) => {
       problem = `could not be started: ${error.message}`;
     });
@@ -86,7 +89,7 @@ export function runReporting(run: Run): Promise<{ code: number | null; problem: 
       clearTimeout(timer);
       running.delete(pid);
       if (pid > 0) endGroup(pid, 'SIGKILL');
-      if (signal && !problem) problem = `was ended by ${signal}`;
+      if (signal && !problem && !run.enough?.aborted) problem = `was ended by ${signal}`;
       log.end(() => resolve({ code, problem, tail: tail.join('\n') }));
     });
   });

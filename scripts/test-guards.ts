@@ -1,0 +1,159 @@
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { closingLine, count, type TestResult } from './testing/results.ts';
+import { endAll, runReporting } from './testing/run-stage.ts';
+
+/**
+ * `npm run test:guards`: takes each guard of guards.json away in turn, in a copy of the project, and expects its tests to
+ * go red. A guard whose absence nobody notices protects nothing for long. Arguments pick guards whose name holds them.
+ */
+
+const guard = z.strictObject({
+  name: z.string().min(1),
+  file: z.string(),
+  /** Occurs exactly once in the file. */
+  find: z.string().min(1),
+  replace: z.string(),
+  /** Test files of which at least one must fail. Those that are not there (any more) are an error. */
+  tests: z.array(z.string()).min(1),
+});
+type Guard = z.infer<typeof guard>;
+
+const root = join(import.meta.dirname, '..');
+const words = process.argv.slice(2);
+const guards = z
+  .array(guard)
+  .parse(JSON.parse(readFileSync(join(import.meta.dirname, 'guards.json'), 'utf8')))
+  .filter(({ name, file }) => words.length === 0 || words.some((word) => name.includes(word) || file.includes(word)));
+
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/** Tracked files and new ones, without what is ignored; dependencies and built assets are shared. */
+function copyProject(): string {
+  const copy = mkdtempSync(join(tmpdir(), 'identree-guards-'));
+  const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  for (const file of listed.split('\0').filter((name) => name !== '' && existsSync(join(root, name)))) {
+    mkdirSync(dirname(join(copy, file)), { recursive: true });
+    copyFileSync(join(root, file), join(copy, file));
+  }
+  for (const shared of ['node_modules', 'dist']) {
+    if (existsSync(join(root, shared))) symlinkSync(join(root, shared), join(copy, shared));
+  }
+  return copy;
+}
+
+/** Runs test files in the copy. `failed` lists the leaf tests that failed; `problem` is a run that did not work at all. */
+async function runTests(
+  copy: string,
+  tests: readonly string[],
+  { untilRed }: { untilRed: boolean },
+): Promise<{ failed: string[]; passed: number; problem: string | null }> {
+  const results: TestResult[] = [];
+  const enough = new AbortController();
+  const reporter = join(root, 'scripts/testing/node-reporter.ts');
+  const flags = [
+    '--disable-warning=ExperimentalWarning',
+    '--test',
+    '--test-timeout=120000',
+    `--test-reporter=${reporter}`,
+  ];
+  const outcome = await runReporting({
+    command: process.execPath,
+    args: [...flags, ...tests],
+    cwd: copy,
+    env: { ...process.env, NO_COLOR: '1' },
+    logFile: join(copy, 'guards.log'),
+    limitMs: 300_000,
+    enough: enough.signal,
+    onResult: (result) => {
+      results.push(result);
+      const has = (wanted: TestResult['status']) => results.some(({ status }) => status === wanted);
+      if (untilRed && has('failed') && has('passed')) enough.abort();
+    },
+  });
+  const failed = results.filter(({ status }) => status === 'failed').map(({ name }) => name.join(' > '));
+  const passed = results.filter(({ status }) => status === 'passed').length;
+  return {
+    failed,
+    passed,
+    problem: results.length === 0 ? (outcome.problem ?? `nothing ran\n${outcome.tail}`) : outcome.problem,
+  };
+}
+
+/** Null when the tests notice that the guard is gone; else what is wrong. */
+async function check(copy: string, { file, find, replace, tests }: Guard): Promise<string | null> {
+  const missing = [file, ...tests].filter((path) => !existsSync(join(copy, path)));
+  if (missing.length > 0) return `not there: ${missing.join(', ')}`;
+  const path = join(copy, file);
+  const source = readFileSync(path, 'utf8');
+  const times = source.split(find).length - 1;
+  if (times !== 1) return `the guard stands ${times} times in ${file}; guards.json is out of date`;
+  writeFileSync(
+    path,
+    source.replace(find, () => replace),
+  );
+  try {
+    const { failed, passed, problem } = await runTests(copy, tests, { untilRed: true });
+    if (problem !== null) return problem;
+    if (failed.length === 0) return 'every test passes without it';
+    // A file that no longer loads says nothing about the guard.
+    return passed > 0 ? null : `nothing passes without it, so it is not the guard that is missed: ${failed[0]}`;
+  } finally {
+    writeFileSync(path, source);
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    endAll('SIGKILL');
+    process.exit(130);
+  });
+}
+
+const copy = copyProject();
+process.on('exit', () => rmSync(copy, { recursive: true, force: true }));
+const results: TestResult[] = [];
+const note = (name: string, problem: string | null, started: number): void => {
+  const durationMs = Date.now() - started;
+  results.push({
+    name: [name],
+    file: null,
+    status: problem === null ? 'passed' : 'failed',
+    durationMs,
+    detail: problem,
+  });
+  const verdict = problem === null ? 'ok' : 'FAILED';
+  print(`${verdict}: ${name} (${(durationMs / 1000).toFixed(1)} s)`);
+  if (problem !== null) print(`  ${problem.replaceAll('\n', '\n  ')}`);
+};
+
+const started = Date.now();
+const everyTest = [...new Set(guards.flatMap(({ tests }) => tests))].filter((path) => existsSync(join(copy, path)));
+const whole = await runTests(copy, everyTest, { untilRed: false });
+note(
+  'with all guards in place the tests are green',
+  whole.problem ?? (whole.failed.length > 0 ? `red: ${whole.failed.join('; ')}` : null),
+  started,
+);
+for (const one of guards) {
+  const begun = Date.now();
+  note(one.name, await check(copy, one), begun);
+}
+const reports = [{ stage: 'guards', results, durationMs: Date.now() - started }];
+print(closingLine(reports));
+process.exitCode = count(reports).failed > 0 ? 1 : 0;
