@@ -7,7 +7,16 @@ export function createEventsRouter(deps: { feed: EventFeed }) {
   return router({
     /** Live events, resumed after `lastEventId`. */
     stream: signedInProcedure
-      .input(z.object({ lastEventId: z.string().regex(/^[0-9]{1,15}$/).nullish() }).nullish())
+      .input(
+        z
+          .object({
+            lastEventId: z
+              .string()
+              .regex(/^[0-9]{1,15}$/)
+              .nullish(),
+          })
+          .nullish(),
+      )
       .subscription(async function* ({ ctx, input, signal }) {
         const after = input?.lastEventId ? Number(input.lastEventId) : null;
         for await (const event of deps.feed.open(ctx.refreshViewer, after, signal ?? new AbortController().signal)) {

@@ -40,7 +40,8 @@ export function securityHeaders(app: FastifyInstance, options: { https: boolean 
     }
     reply.header('x-content-type-options', 'nosniff');
     reply.header('x-frame-options', 'DENY');
-    reply.header('referrer-policy', 'no-referrer');
+    // Without a referrer browsers send `Origin: null` with our own forms, and nothing could tell them from forged ones.
+    reply.header('referrer-policy', isPage ? 'same-origin' : 'no-referrer');
     reply.header('cross-origin-opener-policy', 'same-origin');
     reply.header('cross-origin-resource-policy', 'same-origin');
     reply.header(

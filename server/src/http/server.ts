@@ -13,6 +13,8 @@ import Fastify, {
 import type { Logger } from 'pino';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { ERRORS, type ErrorCode, Refusal } from '#shared/errors.ts';
+import { sendPage } from '../approval-page/routes.ts';
+import { renderNotFound, renderProblem } from '../approval-page/small-pages.ts';
 import type { ViewerOf } from '../auth/resolve-viewer.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import type { EventFeed } from '../events/feed.ts';
@@ -55,6 +57,12 @@ const FASTIFY_CODES: Record<string, ErrorCode> = {
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad_request',
 };
 
+/** Did a person open this address in a browser? Programs get JSON. */
+function wantsPage(request: FastifyRequest): boolean {
+  const isPath = !/^\/(api|trpc|assets|static)\//.test(request.url);
+  return request.method === 'GET' && isPath && String(request.headers.accept ?? '').includes('text/html');
+}
+
 /** One error table for everything that is not tRPC or a page. */
 function errorHandler(log: Logger) {
   return (error: FastifyError | Refusal, request: FastifyRequest, reply: FastifyReply) => {
@@ -68,6 +76,10 @@ function errorHandler(log: Logger) {
             : new Refusal('internal');
     if (refusal.code === 'internal') log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     else if (refusal.detail) log.info({ code: refusal.code, detail: refusal.detail }, 'request refused');
+    if (wantsPage(request)) {
+      const message = refusal.message;
+      return sendPage(reply, refusal.status, (options) => renderProblem({ message, retry: request.url }, options));
+    }
     return reply.code(refusal.status).send(refusal.toJSON());
   };
 }
@@ -103,7 +115,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   });
   securityHeaders(app, { https });
   app.setErrorHandler(errorHandler(deps.log) as never);
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send(new Refusal('not_found').toJSON()));
+  app.setNotFoundHandler((request, reply) =>
+    wantsPage(request) ? sendPage(reply, 404, renderNotFound) : reply.code(404).send(new Refusal('not_found').toJSON()),
+  );
 
   app.route({
     method: ['GET', 'HEAD'],
