@@ -18,7 +18,7 @@ const HELP = `identree ${AGENT_VERSION}: sudo and SSH on this host, approved els
   identree setup --pam LIST  let identree decide for sudo,sudo-i,sshd (comma-separated)
       --undo                   put everything back as it was
       --dry-run                show what would change
-  identree status [--json]   what this host is and what keeps it from working
+  identree status [--json]   what this host is and what keeps it from working (also: identree doctor)
   identree try [--user NAME] COMMAND [ARGUMENT...]
                              rehearse an approval; nothing is run
   identree verify-approval FILE [--trust FILE] [--json]
@@ -145,7 +145,8 @@ async function run(command: string | undefined, args: string[]): Promise<number>
         print,
       );
     }
-    case 'status': {
+    case 'status':
+    case 'doctor': {
       const { values } = parseArgs({ args, options: { ...COMMON, json: { type: 'boolean' } } });
       const paths = pathsOf(values);
       needRootFor(paths);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { UnrestrictedReason } from '#shared/decision.ts';
 import { changeableByUsers, walkPath } from './walk-path.ts';
 
@@ -23,6 +24,10 @@ export interface ResolvedTarget {
 
 /** Larger files are identified by device, inode, size and times. */
 export const MAX_HASHED_BYTES = 64 * 1024 * 1024;
+
+const UNKNOWN: ResolvedTarget = { target: null, unrestricted: ['unparsed'] };
+
+const LOOK_UP_MS = 5000;
 
 /** Where sudo looks for a command without a slash: the secure_path of common distributions. */
 const SECURE_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -123,23 +128,33 @@ export async function resolveTarget(
   command: string,
   context: { root: string; cwd: string | null },
 ): Promise<ResolvedTarget> {
-  const unknown: ResolvedTarget = { target: null, unrestricted: ['unparsed'] };
+  // A file system that does not answer (network, FUSE) must not keep the person from hearing anything.
+  const limit = new AbortController();
+  const patience = setTimeout(LOOK_UP_MS, UNKNOWN, { signal: limit.signal }).catch(() => UNKNOWN);
+  try {
+    return await Promise.race([lookUp(command, context), patience]);
+  } finally {
+    limit.abort();
+  }
+}
+
+async function lookUp(command: string, context: { root: string; cwd: string | null }): Promise<ResolvedTarget> {
   let candidates: string[];
   if (!command.includes('/')) candidates = SECURE_PATH.map((folder) => `${folder}/${command}`);
   else if (command.startsWith('/')) candidates = [command];
   else if (context.cwd?.startsWith('/')) candidates = [`${context.cwd}/${command}`];
-  else return unknown;
+  else return UNKNOWN;
 
   for (const typed of candidates) {
     const walked = await walkPath(context.root, typed);
     if (walked === null || !walked.info.isFile() || (walked.info.mode & 0o111n) === 0n) continue;
     const target = await identify(context.root, walked.real, walked.info.dev, walked.info.ino);
-    if (target === null) return unknown;
+    if (target === null) return UNKNOWN;
     const names = [baseName(typed), baseName(walked.real)];
     const reasons = kindReasons(names, [typed, walked.real], await loginShells(context.root));
     if (changeableByUsers(walked.info)) reasons.push('user-writable-target');
     if (walked.userWritable) reasons.push('user-writable-path');
     return { target, unrestricted: orderReasons(reasons) };
   }
-  return unknown;
+  return UNKNOWN;
 }
