@@ -27,6 +27,7 @@ const COMMANDS = {
   check: [['scripts/test.ts', 'types', 'lint', 'docs', 'architecture']],
   format: [['scripts/format.ts']],
   docs: [['scripts/docs.ts']],
+  pictures: [['scripts/pictures.ts']],
   'bench-approval': [['bench/approval.ts']],
 };
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { granted, pendingCode } from '../harness/person.ts';
+import { keepTranscript } from '../harness/transcript.ts';
 import { ask, eventsBecome, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 describe('sudo on a real host: answers', { concurrency: 4 }, () => {
@@ -29,6 +30,7 @@ describe('sudo on a real host: answers', { concurrency: 4 }, () => {
     assert.deepEqual(record.argv, ['sudo', 'touch', file]);
     assert.equal(record.user, 'alice');
     assert.match(record.tty, /^\/dev\/pts\/\d+$/);
+    keepTranscript('sudo', terminal.text());
   });
 
   test('the output of the command follows the approval at once, and its own exit status is kept', {
