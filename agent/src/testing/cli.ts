@@ -1,0 +1,29 @@
+import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export const MAIN = join(import.meta.dirname, '..', 'main.ts');
+
+/** Starting a process costs most of the time of these tests; Node keeps what it compiled here. */
+const CACHE = { NODE_COMPILE_CACHE: join(tmpdir(), 'identree-test-compile-cache') };
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `identree` from source, with nothing of our environment but PATH. */
+export function identree(
+  args: readonly string[],
+  options: { input?: string; cwd?: string; env?: Record<string, string> } = {},
+): Promise<Ended> {
+  return new Promise((resolve) => {
+    const env = { PATH: process.env.PATH ?? '', ...CACHE, ...options.env };
+    const settings = { timeout: 60_000, env, ...(options.cwd ? { cwd: options.cwd } : {}) };
+    const child = execFile(process.execPath, [MAIN, ...args], settings, (error, stdout, stderr) => {
+      resolve({ code: error ? ((error.code as unknown as number | null) ?? null) : 0, stdout, stderr });
+    });
+    child.stdin?.end(options.input ?? '');
+  });
+}
