@@ -104,6 +104,17 @@ describe('inside the server', () => {
     assert.deepEqual(impure, []);
   });
 
+  test('ldap sees snapshots and sockets, and nothing else of the server', () => {
+    const curious = violations(
+      (file, { file: target }) =>
+        file.startsWith('server/src/ldap/') &&
+        !isTest(file) &&
+        target !== null &&
+        !/^(server\/src\/(ldap|platform)|shared)\//.test(target),
+    );
+    assert.deepEqual(curious, []);
+  });
+
   test('app.ts is imported by entry points only', () => {
     const early = violations((file, { file: target, typeOnly }) => {
       return (

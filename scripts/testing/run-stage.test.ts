@@ -78,8 +78,9 @@ test('leaves are counted, parents are not, and every kind of ending has its plac
 });
 
 test('suites that a helper declares keep their tests, with several files at once', async () => {
+  const helper = './helper.mjs';
   const file = (name: string) => `
-    import { forEach } from './helper.mjs';
+    import { forEach } from ${JSON.stringify(helper)};
     import { test } from 'node:test';
     forEach('${name}', () => { test('good', () => {}); test('bad', () => { throw new Error('x'); }); });
   `;
