@@ -50,7 +50,7 @@ test('deny, with a reason that the host is told', async ({ site, open }) => {
   await page.getByLabel('Reason (optional)').fill('not on a Friday');
   await page.getByRole('button', { name: 'Deny request' }).click();
   await expect(title(page)).toHaveText('Denied by you');
-  await expect(page.getByText('“not on a Friday”')).toBeVisible();
+  await expect(page.getByText('not on a Friday', { exact: true })).toBeVisible();
   expect(await site.do('look', { id })).toMatchObject({ status: 'denied', reason: 'not on a Friday' });
 });
 
@@ -154,7 +154,7 @@ test.describe('too late', () => {
     await deny(person.page).click();
     await person.page.getByRole('button', { name: 'Deny request' }).click();
     await expect(title(person.page)).toHaveText('Denied by you');
-    await expect(person.page.getByText('“first”')).toBeVisible();
+    await expect(person.page.getByText('first', { exact: true })).toBeVisible();
   });
 });
 

@@ -194,13 +194,14 @@ test.describe('sessions', () => {
   });
 
   test('signing out ends here, and says so', async ({ open }) => {
-    const { page, signIn, call } = await open();
+    const { page, signIn } = await open();
     await signIn('/');
     await page.getByRole('button', { name: /account menu/ }).click();
     await page.getByRole('menuitem', { name: 'Sign out' }).click();
     await expect(page).toHaveURL('/signed-out');
     await expect(page.getByRole('heading', { level: 1 })).toHaveText('You are signed out');
-    expect((await call('me.get', undefined, { method: 'GET' })).data).toBeNull();
+    await page.goto('/');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Sign in to identree');
   });
 });
 
@@ -210,7 +211,7 @@ test.describe('for everybody', () => {
     await signIn('/');
     const scheme = () => page.locator('html').getAttribute('data-mantine-color-scheme');
     expect(await scheme()).toBe('light');
-    await page.getByRole('radio', { name: 'Dark' }).check({ force: true });
+    await page.locator('label', { has: page.getByText('Dark', { exact: true }) }).click();
     expect(await scheme()).toBe('dark');
     await page.reload();
     await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
@@ -273,4 +274,37 @@ test('in the desktop app: review opens the browser, links lead to the request', 
     code,
   );
   await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('sudo systemctl restart nginx');
+});
+
+test('connecting the desktop app: the code is compared, then the browser goes back to this computer', async ({
+  open,
+}) => {
+  const { page, signIn } = await open();
+  await signIn('/passkeys');
+  const back: URL[] = [];
+  await page.route('http://127.0.0.1:45678/**', (route) => {
+    back.push(new URL(route.request().url()));
+    return route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>Done</title>' });
+  });
+  const query = new URLSearchParams({
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+    code_challenge_method: 'S256',
+    redirect_uri: 'http://127.0.0.1:45678/callback',
+    state: 'a-state-of-the-desktop-app',
+  });
+  await page.goto(`/desktop/sign-in?${query}`);
+  await expect(page.getByText('BUUZ-WHVV')).toBeVisible();
+  await page.getByRole('button', { name: 'Codes match, connect' }).click();
+  await expect(page).toHaveTitle('Done');
+  expect(back[0]?.searchParams.get('state')).toBe('a-state-of-the-desktop-app');
+  expect(back[0]?.searchParams.get('code')).toMatch(/^[\w-]{43}$/);
+});
+
+test('an address that does not exist shows a page to people and JSON to programs', async ({ open, allow }) => {
+  allow(/status of 404/);
+  const { page } = await open();
+  await page.goto('/no/such/page');
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('There is nothing here');
+  const answer = await page.request.get('/no/such/page', { headers: { accept: 'application/json' } });
+  expect(await answer.json()).toEqual({ error: { code: 'not_found', message: 'There is nothing here.' } });
 });

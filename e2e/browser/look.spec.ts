@@ -103,6 +103,14 @@ test('small pages: enter a code, nothing here, signed out', async ({ open, allow
   await inspect(person.page, 'enter-code', heading(person.page, 'Enter the code'));
   await person.page.goto('/approve/ZZZZZZ-000000');
   await inspect(person.page, 'not-found', heading(person.page, 'There is nothing here'));
+  const query = new URLSearchParams({
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+    code_challenge_method: 'S256',
+    redirect_uri: 'http://127.0.0.1:45678/callback',
+    state: 'a-state-of-the-desktop-app',
+  });
+  await person.page.goto(`/desktop/sign-in?${query}`);
+  await inspect(person.page, 'desktop-consent', heading(person.page, 'Connect the desktop app?'));
   await person.page.goto('/signed-out');
   await inspect(person.page, 'signed-out', heading(person.page, 'You are signed out'));
 });

@@ -5,7 +5,9 @@ export const PATHS = ['/', '/history', '/hosts', '/passkeys', '/sessions', '/peo
 export type Path = (typeof PATHS)[number];
 
 const listeners = new Set<() => void>();
+let arrived = false;
 const changed = () => {
+  arrived = true;
   for (const listener of listeners) listener();
 };
 addEventListener('popstate', changed);
@@ -14,6 +16,13 @@ const subscribe = (listener: () => void) => {
   listeners.add(listener);
   return () => listeners.delete(listener);
 };
+
+/** True once after each change of page: the focus then belongs to the new page's title. False on the first page. */
+export function takeArrival(): boolean {
+  const was = arrived;
+  arrived = false;
+  return was;
+}
 
 /** Goes to a page of the console, without leaving it. */
 export function navigate(to: string, options: { replace?: boolean } = {}): void {

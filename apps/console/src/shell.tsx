@@ -136,14 +136,8 @@ export function Shell({ live, path, children }: { live: LiveState; path: Path; c
   const inbox = useQuery({ ...api.challenges.inbox.queryOptions(), refetchInterval: live === 'live' ? false : 15_000 });
   const waiting = inbox.data?.length ?? 0;
   useTabTitle(waiting);
-  const first = useRef(true);
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes, which is the point.
-  useEffect(() => {
-    // Not on arrival: a screen reader starts at the top of a page that was just loaded.
-    if (!first.current) document.getElementById('page-title')?.focus({ preventScroll: true });
-    first.current = false;
-    close();
-  }, [path]);
+  useEffect(() => close(), [path]);
 
   return (
     <AppShell

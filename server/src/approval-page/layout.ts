@@ -39,7 +39,6 @@ export function documentOf(chrome: Chrome, content: Html): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 <meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
 <meta name="robots" content="noindex">
 <title>${chrome.title} · ${strings.brand}</title>
 <link rel="icon" href="/assets/icon.svg" type="image/svg+xml">

@@ -30,7 +30,7 @@ export function sendPage(
     .header('cache-control', 'no-store')
     .header('x-frame-options', 'DENY')
     .header('x-content-type-options', 'nosniff')
-    .header('referrer-policy', 'no-referrer')
+    .header('referrer-policy', 'same-origin')
     .type('text/html; charset=utf-8')
     .send(page({ nonce, locale: chooseLocale(reply.request.headers['accept-language']) }));
 }

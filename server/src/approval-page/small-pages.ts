@@ -31,6 +31,16 @@ export function renderNotFound(options: SmallPageOptions): string {
   );
 }
 
+/** Any other refusal that a person meets on their way: too many tries, a server that cannot decide. */
+export function renderProblem(model: { message: string; retry: string }, options: SmallPageOptions): string {
+  const s = stringsOf(options.locale);
+  return documentOf(
+    { strings: s, nonce: options.nonce, title: s.problemTitle, personName: options.personName },
+    html`<article class="small"><h1>${s.problemTitle}</h1><p>${shownText(model.message).html}</p>
+<p class="after"><a class="button primary" href="${model.retry}">${s.signInAgain}</a></p></article>`,
+  );
+}
+
 /** A sign-in that failed. `retry` is where to try again. */
 export function renderSignInError(model: { message: string; retry: string }, options: SmallPageOptions): string {
   const s = stringsOf(options.locale);

@@ -150,6 +150,7 @@ export const de: Strings = {
   notFoundText: 'Die Anfrage gibt es nicht, sie wird nicht mehr aufbewahrt, oder sie ist nicht für Sie.',
   notFoundCode: 'Anderen Code eingeben',
 
+  problemTitle: 'Das hat nicht geklappt',
   signInTitle: 'Die Anmeldung hat nicht geklappt',
   signInAgain: 'Noch einmal versuchen',
   signedOutTitle: 'Sie sind abgemeldet',

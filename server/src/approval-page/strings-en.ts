@@ -147,6 +147,7 @@ export const en = {
   notFoundText: 'The request does not exist, is no longer kept, or is not yours to see.',
   notFoundCode: 'Enter another code',
 
+  problemTitle: 'That did not work',
   signInTitle: 'Sign-in did not work',
   signInAgain: 'Try again',
   signedOutTitle: 'You are signed out',

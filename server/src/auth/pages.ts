@@ -29,7 +29,7 @@ export function sendPlainPage(
     .code(status)
     .header('content-security-policy', policy.join('; '))
     .header('cache-control', 'no-store')
-    .header('referrer-policy', 'no-referrer')
+    .header('referrer-policy', 'same-origin')
     .header('x-content-type-options', 'nosniff')
     .type('text/html; charset=utf-8')
     .send(page({ nonce: '', locale: chooseLocale(reply.request.headers['accept-language']) }));

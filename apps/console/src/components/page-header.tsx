@@ -1,8 +1,13 @@
 import { Group, Text, Title } from '@mantine/core';
-import { type ReactNode, useEffect } from 'react';
+import { type ReactNode, useEffect, useRef } from 'react';
+import { takeArrival } from '../router.tsx';
 
 /** Name of the page, what it is for, and its main action. Also names the browser tab. */
 export function PageHeader({ title, text, children }: { title: string; text: ReactNode; children?: ReactNode }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (takeArrival()) heading.current?.focus({ preventScroll: true });
+  }, []);
   useEffect(() => {
     document.documentElement.dataset.page = title;
     dispatchEvent(new Event('identree:title'));
@@ -10,7 +15,7 @@ export function PageHeader({ title, text, children }: { title: string; text: Rea
   return (
     <Group justify="space-between" align="flex-start" gap="md" mb="lg" wrap="wrap">
       <div className="page-title">
-        <Title order={1} size="h2" tabIndex={-1} id="page-title">
+        <Title order={1} size="h2" tabIndex={-1} ref={heading}>
           {title}
         </Title>
         <Text c="dimmed" mt={2}>
