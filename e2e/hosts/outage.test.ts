@@ -21,6 +21,9 @@ describe('sudo on a real host: parts that are missing', () => {
         'systemctl reset-failed identree-agent; systemctl start identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done',
       );
 
+  const signal = (name: string): Promise<string> =>
+    world.host().sh(`kill -${name} "$(systemctl show -p MainPID --value identree-agent)"`);
+
   /** A sudo that must end in a refusal by itself. */
   async function refusedBy(words: RegExp): Promise<string> {
     const file = mark();
@@ -67,7 +70,7 @@ describe('sudo on a real host: parts that are missing', () => {
   test('agent killed while sudo waits: refused, not granted', { skip }, async () => {
     const file = mark();
     const request = await ask(world, world.host(), 'alice', ['sudo', 'touch', file]);
-    await world.host().sh('systemctl kill -s KILL identree-agent');
+    await signal('KILL');
     assert.equal(await request.terminal.exit, 1);
     assert.equal(world.host().exists(file), false);
     assert.match(request.terminal.text(), /refused/);
@@ -165,13 +168,13 @@ describe('sudo on a real host: parts that are missing', () => {
     await host.sh('systemctl restart identree-agent');
     await until('the first report of the agent', () => reports() !== seen);
     await new Promise((resolve) => setTimeout(resolve, 300));
-    await host.sh('systemctl kill -s STOP identree-agent');
+    await signal('STOP');
     const file = mark();
     const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
     assert.equal(host.exists(file), false);
     granted(await world.person('alice').approve(request.code));
     assert.equal(await request.terminal.exit, 0);
-    await host.sh('systemctl kill -s CONT identree-agent');
+    await signal('CONT');
     await agentUp();
   });
 
