@@ -16,7 +16,7 @@ export function describeAttributes(): string[] {
       equality && `EQUALITY ${equality}`,
       ordering && `ORDERING ${ordering}`,
       substring && `SUBSTR ${substring}`,
-      !sup && `SYNTAX ${syntaxOid(id)}`,
+      (!sup || definition.syntax) && `SYNTAX ${syntaxOid(id)}`,
       single && 'SINGLE-VALUE',
       operational && 'NO-USER-MODIFICATION USAGE',
       operational && (computed || !names.some(isDsaWide) ? 'directoryOperation' : 'dSAOperation'),

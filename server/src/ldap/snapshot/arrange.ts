@@ -155,7 +155,7 @@ function firstRecords(from: Collected): Uint32Array {
 function baseRecord(from: Collected, byName: Uint32Array): number {
   const form = createDnForm();
   const dn = Buffer.from(from.options.baseDn, 'utf8');
-  if (!parseDn(dn, 0, dn.length, form) || form.rdns.length === 0) {
+  if (!parseDn(dn, 0, dn.length, form)) {
     throw new SnapshotError(`the base ${from.options.baseDn} is not a distinguished name`);
   }
   const base = byName[internKey(from.keys, NAME_KEY, form.bytes, form.length)] ?? NONE;

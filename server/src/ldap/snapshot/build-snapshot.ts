@@ -26,12 +26,11 @@ export interface SnapshotBuilder {
 /** Ordinals and 32-bit numbers are sorted together in one double. */
 const MOST_ENTRIES = 2 ** 21 - 1;
 
-/** Builds a snapshot entry by entry, so that a caller can pause in between. */
-export function createSnapshotBuilder(options: SnapshotOptions): SnapshotBuilder {
+function startCollecting(options: SnapshotOptions): Collected {
   const kinds = Uint8Array.from(attributes, ({ kind }) => kind);
   if (options.foldMemberUid) kinds[ID.memberUid] = FOLD;
   const seed = options.hashSeed ?? randomInt(2 ** 32);
-  const collected: Collected = {
+  return {
     options,
     seed,
     kinds,
@@ -54,6 +53,11 @@ export function createSnapshotBuilder(options: SnapshotOptions): SnapshotBuilder
     keyValue: growingNumbers(),
     keyLast: growingNumbers(),
   };
+}
+
+/** Builds a snapshot entry by entry, so that a caller can pause in between. */
+export function createSnapshotBuilder(options: SnapshotOptions): SnapshotBuilder {
+  const collected = startCollecting(options);
   return {
     add(entry) {
       const anonymous = withoutSkippedAuthentication(entry);
@@ -79,13 +83,25 @@ export function buildSnapshot(entries: Iterable<Entry>, options: SnapshotOptions
   return builder.finish();
 }
 
+/** An entry outside the directory tree that describes the server itself. */
+export interface Single extends Omit<Entry, 'operational' | 'audience'> {
+  operational: Entry['operational'] | null;
+}
+
+/** A snapshot of one entry that has no place in the tree: rootDSE or subschema. */
+export function buildSingle(entry: Omit<Single, 'operational'>): Snapshot {
+  const collected = startCollecting({ baseDn: entry.dn, generation: 0, lastUsn: 0 });
+  addRecord(collected, { ...entry, operational: null }, AUDIENCE.everyone);
+  return arrange(collected);
+}
+
 const name = createDnForm();
 const scratch = createScratch();
 const present: number[] = [];
 const valuesOf: (readonly string[] | undefined)[] = new Array(attributes.length);
 
 /** Sorts the attributes of an entry by id into `present` and `valuesOf`. */
-function gather(entry: Entry): void {
+function gather(entry: Single): void {
   present.length = 0;
   const put = (id: number, values: readonly string[], label: string): void => {
     if (id < 0) throw new SnapshotError(`${entry.dn}: the schema has no attribute ${label}`);
@@ -102,14 +118,16 @@ function gather(entry: Entry): void {
   const { operational } = entry;
   for (const [label, values] of entry.attributes) put(attributeId(label), values, label);
   put(ID.objectClass, entry.objectClass, 'objectClass');
-  put(ID.entryUSN, [String(operational.entryUSN)], 'entryUSN');
-  put(ID.modifyTimestamp, [operational.modifyTimestamp], 'modifyTimestamp');
-  put(ID.entryUUID, [operational.entryUUID], 'entryUUID');
-  put(ID.createTimestamp, [operational.createTimestamp], 'createTimestamp');
+  if (operational !== null) {
+    put(ID.entryUSN, [String(operational.entryUSN)], 'entryUSN');
+    put(ID.modifyTimestamp, [operational.modifyTimestamp], 'modifyTimestamp');
+    put(ID.entryUUID, [operational.entryUUID], 'entryUUID');
+    put(ID.createTimestamp, [operational.createTimestamp], 'createTimestamp');
+  }
   present.sort((a, b) => a - b);
 }
 
-function classesOf(entry: Entry): number[] {
+function classesOf(entry: Single): number[] {
   return entry.objectClass.map((label) => {
     const id = classId(label);
     if (id < 0) throw new SnapshotError(`${entry.dn}: the schema has no object class ${label}`);
@@ -120,7 +138,7 @@ function classesOf(entry: Entry): number[] {
 /** Kinds whose values have a syntax that can be wrong. */
 const CHECKED: readonly MatchKind[] = [WHOLE, UUID, TIME, FLAG];
 
-function addRecord(to: Collected, entry: Entry, audience: number): void {
+function addRecord(to: Collected, entry: Single, audience: number): void {
   if (to.size === MOST_ENTRIES) throw new SnapshotError('too many entries');
   gather(entry);
   const record = to.size++;
@@ -141,6 +159,11 @@ function addRecord(to: Collected, entry: Entry, audience: number): void {
   push(to.uidNumber, uidNumber);
   push(to.gidNumber, gidNumber);
   push(to.end, to.arena.length);
+  if (entry.operational === null) {
+    push(to.usn, 0);
+    push(to.modified, 0);
+    return;
+  }
   const { entryUSN, modifyTimestamp } = entry.operational;
   if (!Number.isInteger(entryUSN) || entryUSN < 1 || entryUSN > to.options.lastUsn) {
     throw new SnapshotError(`${entry.dn}: entryUSN ${entryUSN} is not within 1 … lastUsn`);
@@ -150,15 +173,15 @@ function addRecord(to: Collected, entry: Entry, audience: number): void {
   push(to.modified, parseTime(time, 0, time.length));
 }
 
-function accountNumber(entry: Entry, text: string): number {
+function accountNumber(entry: Single, text: string): number {
   const number = Number(text);
   if (number >= 0 && number < NO_NUMBER) return number;
   throw new SnapshotError(`${entry.dn}: ${text} is no number of an account or group`);
 }
 
-function addName(to: Collected, entry: Entry, record: number): void {
+function addName(to: Collected, entry: Single, record: number): void {
   const dn = Buffer.from(entry.dn, 'utf8');
-  if (!parseDn(dn, 0, dn.length, name) || name.rdns.length === 0) {
+  if (!parseDn(dn, 0, dn.length, name) || (name.rdns.length === 0 && entry.operational !== null)) {
     throw new SnapshotError(`${entry.dn}: not a distinguished name`);
   }
   const at = appendText(to.arena, entry.dn);
@@ -188,7 +211,7 @@ function emit(to: Collected, key: number, record: number, at: number): void {
   push(to.emitted, key);
 }
 
-function addKeys(to: Collected, entry: Entry, record: number, id: number, count: number, first: number): void {
+function addKeys(to: Collected, entry: Single, record: number, id: number, count: number, first: number): void {
   const kind = to.kinds[id] as MatchKind;
   if (kind === NO_MATCH) return;
   let at = first;

@@ -1,0 +1,255 @@
+import { constants } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import { createOutput } from './ber/writer.ts';
+import { readClientCertificate } from './client-certificate.ts';
+import { createEngine } from './engine/engine.ts';
+import { RESULT } from './protocol/operation.ts';
+import { disconnectionNotice } from './protocol/response.ts';
+import { createBindThrottle } from './session/bind-throttle.ts';
+import type { Context, SessionEvent } from './session/context.ts';
+import { createSession, dismiss, enforceTime, recheck, secured } from './session/create-session.ts';
+import type { CredentialChecker } from './session/credentials.ts';
+import { receive, resumeOutput } from './session/receive.ts';
+import { hangUp } from './session/respond.ts';
+import { createScheduler } from './session/scheduler.ts';
+import type { Peer, Session } from './session/session.ts';
+import type { Settings } from './session/settings.ts';
+import { createSpecialEntries } from './session/special-entries.ts';
+import { createStats, reject, type Stats } from './session/stats.ts';
+import { createBucket } from './session/token-bucket.ts';
+import type { Snapshot } from './snapshot/snapshot.ts';
+import { createSocketTransport, type SocketTransport } from './socket-transport.ts';
+
+/** Certificate of the server and what it asks of clients. All in PEM. */
+export interface TlsSettings {
+  certificate: string;
+  key: string;
+  /** CAs that sign client certificates; empty: none are asked for. */
+  clientCa: readonly string[];
+  /** `required`: no connection without a certificate of `clientCa`. */
+  clientCertificates: 'off' | 'optional' | 'required';
+}
+
+export interface ListenAddress {
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  /** TLS from the first octet (ldaps); else plain, with StartTLS when a certificate is configured. */
+  tls: boolean;
+}
+
+export interface DirectoryServerDeps {
+  settings: Settings;
+  checker: CredentialChecker;
+  tls: TlsSettings | null;
+  report(event: SessionEvent): void;
+  randomBytes(length: number): Uint8Array;
+  /** Milliseconds that only ever grow. */
+  now(): number;
+}
+
+/** The LDAP server of one thread. */
+export interface DirectoryServer {
+  /** Opens a listener. @returns the port. Rejects when the address cannot be had. */
+  listen(address: ListenAddress): Promise<number>;
+  /** Answers from this snapshot from now on; searches under way finish on the one they began with. */
+  publish(snapshot: Snapshot): void;
+  /** Asks the credential checker about every identity that is connected. */
+  recheck(): Promise<void>;
+  /** Uses this certificate for new connections. */
+  setTls(tls: TlsSettings): void;
+  stats(): Stats;
+  /** Says goodbye to every client and stops listening. */
+  close(): Promise<void>;
+}
+
+const noop = (): void => {};
+const addressOf = (socket: Socket): string => (socket.remoteAddress ?? 'unknown').replace(/^::ffff:/, '');
+/** Names a connection, whichever of its two sockets is asked. */
+const keyOf = (socket: Socket): string =>
+  `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`;
+
+export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServer {
+  const { settings } = deps;
+  const { limits } = settings;
+  const context: Context = {
+    settings,
+    checker: deps.checker,
+    throttle: createBindThrottle(limits),
+    special: createSpecialEntries(),
+    scheduler: createScheduler(),
+    stats: createStats(),
+    output: createOutput(),
+    engine: null,
+    tlsAvailable: deps.tls !== null,
+    now: deps.now,
+    randomBytes: deps.randomBytes,
+    report: deps.report,
+  };
+  const sessions = new Set<Session>();
+  const peers = new Map<string, Peer>();
+  const listeners: Server[] = [];
+  /** Connections in the middle of a TLS handshake. */
+  const handshakes = new Map<string, { session: Session; transport: SocketTransport; raw: Socket }>();
+  let tlsServer: TlsServer | null = deps.tls === null ? null : acceptTls(deps.tls);
+
+  function acceptTls(tls: TlsSettings): TlsServer {
+    const asks = tls.clientCertificates !== 'off';
+    const server = createTlsServer({
+      cert: tls.certificate,
+      key: tls.key,
+      ...(asks ? { ca: [...tls.clientCa] } : {}),
+      requestCert: asks,
+      rejectUnauthorized: tls.clientCertificates === 'required',
+      minVersion: 'TLSv1.2',
+      // A resumed session would carry a certificate that may have been revoked since.
+      secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+      handshakeTimeout: limits.handshake,
+    });
+    server.on('secureConnection', (socket) => {
+      const pending = handshakes.get(keyOf(socket));
+      handshakes.delete(keyOf(socket));
+      if (pending === undefined || pending.session.ended) socket.destroy();
+      else establish(pending.session, pending.transport, socket);
+    });
+    server.on('tlsClientError', (_, socket) => {
+      reject(context.stats, 'handshake');
+      socket.destroy();
+    });
+    return server;
+  }
+
+  /** A certificate that does not verify is no better than none where one is needed, and worse where none is. */
+  function establish(session: Session, transport: SocketTransport, socket: TLSSocket): void {
+    const certificate = socket.getPeerX509Certificate() ?? null;
+    transport.socket = socket;
+    transport.secure = true;
+    attach(session, socket);
+    if (certificate !== null && !socket.authorized) {
+      hangUp(session, 'client_certificate');
+      socket.destroy();
+      return;
+    }
+    void secured(session, certificate === null ? null : readClientCertificate(certificate));
+  }
+
+  function attach(session: Session, socket: Socket): void {
+    socket.on('error', noop);
+    socket.on('data', (chunk: Buffer) => receive(session, chunk));
+    socket.on('drain', () => resumeOutput(session));
+    socket.on('end', () => hangUp(session, 'closed_by_client'));
+  }
+
+  function handshake(session: Session, transport: SocketTransport, raw: Socket): void {
+    handshakes.set(keyOf(raw), { session, transport, raw });
+    tlsServer!.emit('connection', raw);
+  }
+
+  function startTls(session: Session, transport: SocketTransport): void {
+    const raw = transport.socket;
+    for (const event of ['data', 'drain', 'end']) raw.removeAllListeners(event);
+    // What has been read in clear text goes nowhere: the TLS layer reads from the connection itself.
+    raw.read();
+    handshake(session, transport, raw);
+  }
+
+  function accept(raw: Socket, tls: boolean): void {
+    const address = addressOf(raw);
+    raw.on('error', noop);
+    const peer = peers.get(address) ?? {
+      connections: 0,
+      searches: createBucket(limits.searchBurstPerAddress, deps.now()),
+    };
+    if (sessions.size >= limits.connections || peer.connections >= limits.connectionsPerAddress) {
+      reject(context.stats, sessions.size >= limits.connections ? 'connections' : 'connections_per_address');
+      if (tls) raw.destroy();
+      else raw.end(disconnectionNotice(RESULT.unavailable, 'too many connections'));
+      // What it sends is not read, and it may not stay because it does not read either.
+      setTimeout(() => raw.destroy(), 1000).unref();
+      return;
+    }
+    peers.set(address, peer);
+    peer.connections++;
+    const transport = createSocketTransport(raw, address, () => startTls(session, transport));
+    const session = createSession(context, transport, peer, tls);
+    const key = keyOf(raw);
+    sessions.add(session);
+    context.stats.connections = sessions.size;
+    context.stats.accepted++;
+    raw.on('close', () => {
+      hangUp(session, 'closed_by_client');
+      sessions.delete(session);
+      handshakes.delete(key);
+      context.stats.connections = sessions.size;
+      peer.connections--;
+    });
+    if (tls) handshake(session, transport, raw);
+    else attach(session, raw);
+  }
+
+  const sweepEvery = Math.max(
+    20,
+    Math.min(1000, limits.idleUnauthenticated / 4, limits.incompleteMessage / 4, limits.writeStall / 4),
+  );
+  const sweep = setInterval(() => {
+    for (const session of sessions) enforceTime(session);
+    for (const [address, peer] of peers) {
+      // Its bucket is full again after this long, so nothing is forgiven that was not forgiven already.
+      const idle = deps.now() - peer.searches.refilled > 60_000;
+      if (peer.connections === 0 && idle) peers.delete(address);
+    }
+  }, sweepEvery);
+  sweep.unref();
+
+  return {
+    async listen({ host, port, tls }) {
+      if (tls && tlsServer === null) throw new Error('a TLS listener needs a certificate');
+      const highWaterMark = Math.min(64 * 1024, limits.writeBuffer);
+      const server = createServer({ noDelay: true, keepAlive: true, highWaterMark }, (socket) => accept(socket, tls));
+      await new Promise<void>((resolve, rejected) => {
+        server.once('error', rejected);
+        server.listen({ host, port, backlog: 511 }, () => {
+          server.off('error', rejected);
+          resolve();
+        });
+      });
+      server.on('error', (error) => deps.report({ kind: 'bug', message: String(error) }));
+      listeners.push(server);
+      return (server.address() as { port: number }).port;
+    },
+
+    publish(snapshot) {
+      const first = context.engine === null;
+      context.engine = createEngine(snapshot);
+      if (!first) return;
+      // They were told that there is no `lastUSN` and would compare timestamps for as long as they stay connected.
+      for (const session of sessions) {
+        if (session.sawUnreadyRoot) dismiss(session, 'the directory has been loaded', 'reload');
+      }
+    },
+
+    async recheck() {
+      await Promise.all([...sessions].map(recheck));
+    },
+
+    setTls(tls) {
+      const fresh = acceptTls(tls);
+      tlsServer = fresh;
+      context.tlsAvailable = true;
+    },
+
+    stats: () => structuredClone(context.stats),
+
+    async close() {
+      clearInterval(sweep);
+      const closed = listeners.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
+      for (const session of sessions) dismiss(session, 'the server is stopping', 'shutdown');
+      const late = setTimeout(() => {
+        for (const session of sessions) session.transport.destroy();
+      }, 500);
+      await Promise.all(closed);
+      clearTimeout(late);
+    },
+  };
+}

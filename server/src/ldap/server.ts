@@ -1,0 +1,172 @@
+import { Worker } from 'node:worker_threads';
+import type { ListenAddress, TlsSettings } from './directory-server.ts';
+import type { SessionEvent } from './session/context.ts';
+import type { CredentialChecker } from './session/credentials.ts';
+import type { Settings } from './session/settings.ts';
+import type { Stats } from './session/stats.ts';
+import type { Snapshot } from './snapshot/snapshot.ts';
+import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
+
+export interface LdapServerDeps {
+  settings: Settings;
+  /** At least one; plain and TLS listeners may run side by side. */
+  listen: readonly ListenAddress[];
+  tls: TlsSettings | null;
+  checker: CredentialChecker;
+  /** For log and events. `worker-failed`: the thread died and is started again with the last snapshot. */
+  report(event: SessionEvent | { kind: 'worker-failed'; message: string }): void;
+}
+
+/** The LDAP server as the rest of the product sees it; it works in a thread of its own. */
+export interface LdapServer {
+  /** Ports of the listeners, in order. */
+  readonly ports: readonly number[];
+  /** Answers from this snapshot from now on. Until the first one every search is told that the server is busy. */
+  publish(snapshot: Snapshot): void;
+  /** Call when a host or certificate was revoked: asks the checker about every identity that is connected. */
+  recheck(): void;
+  /** A renewed certificate, for new connections. */
+  setTls(tls: TlsSettings): void;
+  /** Counters since the thread started; null when it does not answer. */
+  stats(): Promise<Stats | null>;
+  close(): Promise<void>;
+}
+
+/** Every this often identities are asked about even if nobody calls `recheck`. */
+const RECHECK_EVERY = 30_000;
+const STATS_WITHIN = 2000;
+const RESTART_AFTER = 1000;
+
+/**
+ * Starts the LDAP thread and waits until it listens.
+ *
+ * @throws when an address cannot be had; the message names the reason.
+ */
+export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer> {
+  let { tls, listen } = deps;
+  let snapshot: Snapshot | null = null;
+  let closing = false;
+  let restart: NodeJS.Timeout | null = null;
+  let worker: Worker;
+  let questionsAsked = 0;
+  const statistics = new Map<number, (stats: Stats) => void>();
+  let closed: (() => void) | null = null;
+
+  const send = (message: ToWorker): void => worker.postMessage(message);
+
+  async function answer(id: number, { method, argument }: Question): Promise<void> {
+    const from = worker;
+    let message: ToWorker;
+    try {
+      const value = await deps.checker[method](argument as never);
+      message = { kind: 'answer', id, ok: true, value };
+    } catch (error) {
+      deps.report({ kind: 'bug', message: String(error) });
+      message = { kind: 'answer', id, ok: false };
+    }
+    from.postMessage(message);
+  }
+
+  function start(): Promise<number[]> {
+    const workerData: WorkerStart = { settings: deps.settings, tls, listen };
+    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+    worker = started;
+    return new Promise((resolve, reject) => {
+      started.on('message', (message: FromWorker) => {
+        switch (message.kind) {
+          case 'listening':
+            resolve(message.ports);
+            break;
+          case 'failed':
+            reject(Object.assign(new Error(message.message), { code: message.code }));
+            break;
+          case 'question':
+            void answer(message.id, message.question);
+            break;
+          case 'event':
+            deps.report(message.event);
+            break;
+          case 'stats':
+            statistics.get(message.id)?.(message.stats);
+            statistics.delete(message.id);
+            break;
+          default:
+            closed?.();
+        }
+      });
+      started.on('error', (error) => {
+        reject(error);
+        deps.report({ kind: 'worker-failed', message: error instanceof Error ? (error.stack ?? '') : String(error) });
+      });
+      started.on('exit', () => {
+        reject(new Error('the LDAP thread ended'));
+        closed?.();
+        if (!closing && worker === started) startAgain();
+      });
+    });
+  }
+
+  /** Hosts must not lose their users because of a bug: the next thread takes over the same ports. */
+  function startAgain(): void {
+    restart = setTimeout(async () => {
+      try {
+        await start();
+        if (snapshot !== null) send({ kind: 'snapshot', snapshot });
+      } catch (error) {
+        // `exit` of the thread that could not listen arms the next attempt.
+        deps.report({ kind: 'worker-failed', message: String(error) });
+      }
+    }, RESTART_AFTER);
+    restart.unref();
+  }
+
+  let ports: number[];
+  try {
+    ports = await start();
+  } catch (error) {
+    closing = true;
+    throw error;
+  }
+  listen = listen.map((address, index) => ({ ...address, port: ports[index]! }));
+  const recheck = setInterval(() => send({ kind: 'recheck' }), RECHECK_EVERY);
+  recheck.unref();
+
+  return {
+    ports,
+    publish(next) {
+      snapshot = next;
+      send({ kind: 'snapshot', snapshot: next });
+    },
+    recheck: () => send({ kind: 'recheck' }),
+    setTls(next) {
+      tls = next;
+      send({ kind: 'tls', tls: next });
+    },
+    stats() {
+      const id = ++questionsAsked;
+      return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          statistics.delete(id);
+          resolve(null);
+        }, STATS_WITHIN);
+        statistics.set(id, (stats) => {
+          clearTimeout(timer);
+          resolve(stats);
+        });
+        send({ kind: 'stats', id });
+      });
+    },
+    async close() {
+      if (closing) return;
+      closing = true;
+      clearInterval(recheck);
+      if (restart !== null) clearTimeout(restart);
+      await new Promise<void>((resolve) => {
+        closed = resolve;
+        setTimeout(resolve, 2000).unref();
+        send({ kind: 'close' });
+      });
+      await worker.terminate();
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/** What one client may take of the server (directory.md 2.4). Times in milliseconds, sizes in octets. */
+export interface Limits {
+  /** Message size before and after authentication; decided on the header, before anything is kept. */
+  messageSizeUnauthenticated: number;
+  messageSize: number;
+  connections: number;
+  connectionsPerAddress: number;
+  idleUnauthenticated: number;
+  idle: number;
+  /** From the first octet of a message to its last. */
+  incompleteMessage: number;
+  handshake: number;
+  /** Searches under way at once on a connection. */
+  operations: number;
+  /** Searches per second; 0: any number. `…Burst` is how many may come at once. */
+  searchRate: number;
+  searchBurst: number;
+  searchRatePerAddress: number;
+  searchBurstPerAddress: number;
+  /** Failed binds a minute per address and per name, before answers are withheld for up to `bindPenalty`. */
+  bindFailures: number;
+  bindPenalty: number;
+  /** How long a refusal of a bind is held back. */
+  bindFailureDelay: number;
+  /** Output waiting for a client, beyond which its searches pause. */
+  writeBuffer: number;
+  /** How long they may pause before the connection is closed. */
+  writeStall: number;
+  /** Entries per unpaged search; 0: any number. */
+  searchResults: number;
+  pageSize: number;
+  /** Work on one search, not counting the time it waits for its client. */
+  searchTime: number;
+  cursors: number;
+  cursorIdle: number;
+  filterDepth: number;
+  filterLeaves: number;
+  filterSize: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  messageSizeUnauthenticated: 64 * 1024,
+  messageSize: 1024 * 1024,
+  connections: 4096,
+  connectionsPerAddress: 64,
+  idleUnauthenticated: 30_000,
+  // sssd gives up idle connections after 900 s; a server that is faster makes it log errors.
+  idle: 1_000_000,
+  incompleteMessage: 15_000,
+  handshake: 10_000,
+  operations: 32,
+  searchRate: 200,
+  searchBurst: 1000,
+  searchRatePerAddress: 1000,
+  searchBurstPerAddress: 5000,
+  bindFailures: 10,
+  bindPenalty: 300_000,
+  bindFailureDelay: 500,
+  writeBuffer: 256 * 1024,
+  writeStall: 60_000,
+  searchResults: 10_000,
+  pageSize: 1000,
+  searchTime: 30_000,
+  cursors: 8,
+  cursorIdle: 300_000,
+  filterDepth: 32,
+  filterLeaves: 1024,
+  filterSize: 64 * 1024,
+};

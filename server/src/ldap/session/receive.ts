@@ -1,0 +1,289 @@
+import { frameLength } from '../ber/reader.ts';
+import { SEQUENCE } from '../ber/tag.ts';
+import { SLICE } from '../engine/cursor.ts';
+import { decodeRequest } from '../protocol/decode-request.ts';
+import { OP, RESULT } from '../protocol/operation.ts';
+import type { Request } from '../protocol/request.ts';
+import { handleBind } from './bind.ts';
+import { handleExtended } from './extended.ts';
+import { disconnect, hangUp, refuse, refuseWithdrawn, respond, responseTagOf } from './respond.ts';
+import { handleCompare, handleSearch } from './search.ts';
+import { advance } from './searches.ts';
+import type { Session } from './session.ts';
+import { reject } from './stats.ts';
+
+/** The header of a message takes no more than this. */
+const HEADER = 6;
+/** Answers collected before they are sent, at most, give or take one. */
+const ENOUGH = 60 * 1024;
+
+const budget = { left: 0 };
+
+/** Whether the next message may be looked at. */
+const isReady = (session: Session): boolean => !session.ended && !session.waiting && session.stalledSince === 0;
+
+/** A large entry is half written: nothing else may be said before its other half. */
+const isMidEntry = (session: Session): boolean => session.running.some(({ cursor }) => cursor.remainder !== null);
+
+/** What work a message is when it is nothing else: reading it. */
+const MESSAGE_WORK = 4;
+
+/**
+ * Takes octets from the client. Everything that can be answered within one slice is, in one write; the rest waits for
+ * its turn.
+ *
+ * @param chunk is not kept.
+ */
+export function receive(session: Session, chunk: Buffer): void {
+  if (session.ended) return;
+  session.lastActivity = session.context.now();
+  guarded(session, () => {
+    if (session.backlog !== null || !isReady(session)) {
+      session.backlog = session.backlog === null ? Buffer.from(chunk) : Buffer.concat([session.backlog, chunk]);
+      session.transport.pause();
+      return;
+    }
+    budget.left = SLICE;
+    consume(session, chunk);
+    finish(session);
+  });
+}
+
+/** Does one slice of what the session has to do. @returns true when there is more. */
+export function runSlice(session: Session): boolean {
+  guarded(session, () => {
+    budget.left = SLICE;
+    if (session.backlog !== null && isReady(session) && !isMidEntry(session)) {
+      const { backlog } = session;
+      session.backlog = null;
+      consume(session, backlog);
+    }
+    advanceAll(session);
+    finish(session);
+  });
+  return hasWork(session);
+}
+
+/** Searches take turns; one in the middle of an entry goes on until the entry is complete. */
+function advanceAll(session: Session): void {
+  while (session.running.length > 0 && isReady(session) && hasRoom(session)) {
+    if (session.nextTurn >= session.running.length) session.nextTurn = 0;
+    const index = session.running.findIndex(({ cursor }) => cursor.remainder !== null);
+    const turn = index >= 0 ? index : session.nextTurn;
+    if (advance(session, session.running[turn]!, budget)) session.running.splice(turn, 1);
+    else if (session.running[turn]!.cursor.remainder === null) session.nextTurn = turn + 1;
+  }
+}
+
+const hasRoom = (session: Session): boolean => budget.left > 0 && session.context.output.length < ENOUGH;
+
+const hasWork = (session: Session): boolean =>
+  isReady(session) && (session.backlog !== null || session.running.length > 0);
+
+/** The client has taken what was waiting for it. */
+export function resumeOutput(session: Session): void {
+  if (session.ended) return;
+  session.stalledSince = 0;
+  if (hasWork(session)) session.context.scheduler.add(session);
+  else if (session.backlog === null) session.transport.resume();
+}
+
+/** What was awaited has come. @param write the answer, if there is one to be given now. */
+export function stopWaiting(session: Session, write: () => void = () => {}): void {
+  if (session.ended) return;
+  session.waiting = false;
+  guarded(session, () => {
+    write();
+    finish(session);
+  });
+}
+
+/** Sends what has been written and decides how it goes on. */
+function finish(session: Session): void {
+  const { context, transport } = session;
+  if (context.output.length > 0) transport.send(context.output);
+  if (session.ended) {
+    transport.end();
+    return;
+  }
+  if (transport.pending() >= context.settings.limits.writeBuffer) {
+    if (session.stalledSince === 0) session.stalledSince = context.now();
+    transport.pause();
+    return;
+  }
+  if (session.backlog !== null || session.waiting) transport.pause();
+  else transport.resume();
+  if (hasWork(session)) context.scheduler.add(session);
+}
+
+/** A bug in here costs one connection, not the server. */
+function guarded(session: Session, work: () => void): void {
+  const { context } = session;
+  context.output.length = 0;
+  try {
+    work();
+  } catch (error) {
+    context.output.length = 0;
+    context.report({ kind: 'bug', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    hangUp(session, 'bug');
+    session.transport.destroy();
+  }
+}
+
+function consume(session: Session, chunk: Buffer): void {
+  let at = session.partial === null ? 0 : completePartial(session, chunk);
+  while (at < chunk.length) {
+    if (session.dropRest) {
+      // Octets that came with a StartTLS request must not be taken for what TLS protects.
+      session.dropRest = false;
+      reject(session.context.stats, 'plaintext_after_starttls');
+      return;
+    }
+    if (!isReady(session) || !hasRoom(session) || isMidEntry(session)) {
+      if (!session.ended) session.backlog = Buffer.from(chunk.subarray(at));
+      return;
+    }
+    const length = frameLength(chunk, at, chunk.length, SEQUENCE);
+    if (!isAcceptable(session, length)) return;
+    if (length === 0 || at + length > chunk.length) {
+      beginPartial(session, chunk, at, length);
+      return;
+    }
+    handle(session, chunk, at, at + length);
+    at += length;
+  }
+}
+
+/** False, and the conversation over, when a message of this length is none or too large. */
+function isAcceptable(session: Session, length: number): boolean {
+  if (length < 0) {
+    hangUp(session, 'garbage');
+    return false;
+  }
+  const { limits } = session.context.settings;
+  const most = session.identity === null ? limits.messageSizeUnauthenticated : limits.messageSize;
+  if (length <= most) return true;
+  disconnect(session, RESULT.adminLimitExceeded, 'message too large', 'message_size');
+  return false;
+}
+
+function beginPartial(session: Session, chunk: Buffer, at: number, length: number): void {
+  const have = chunk.length - at;
+  // Room grows with what has come, not with what has been announced.
+  const capacity = length === 0 ? HEADER : Math.min(length, Math.max(1024, have * 2));
+  const bytes = Buffer.allocUnsafeSlow(capacity);
+  chunk.copy(bytes, 0, at);
+  session.partial = { bytes, length: have, wanted: length };
+  session.partialSince = session.lastActivity;
+}
+
+/** Adds to the message that was begun, and handles it when it is complete. @returns how much of the chunk it took. */
+function completePartial(session: Session, chunk: Buffer): number {
+  const partial = session.partial!;
+  let at = 0;
+  if (partial.wanted === 0) {
+    while (partial.wanted === 0 && at < chunk.length && partial.length < HEADER) {
+      partial.bytes[partial.length++] = chunk[at++]!;
+      const length = frameLength(partial.bytes, 0, partial.length, SEQUENCE);
+      if (!isAcceptable(session, length)) return chunk.length;
+      partial.wanted = length;
+    }
+    if (partial.wanted === 0) return at;
+  }
+  const count = Math.min(partial.wanted - partial.length, chunk.length - at);
+  if (partial.length + count > partial.bytes.length) {
+    const larger = Buffer.allocUnsafeSlow(Math.min(partial.wanted, (partial.length + count) * 2));
+    partial.bytes.copy(larger, 0, 0, partial.length);
+    partial.bytes = larger;
+  }
+  chunk.copy(partial.bytes, partial.length, at, at + count);
+  partial.length += count;
+  at += count;
+  if (partial.length === partial.wanted) {
+    session.partial = null;
+    session.partialSince = 0;
+    handle(session, partial.bytes, 0, partial.wanted);
+  }
+  return at;
+}
+
+function handle(session: Session, bytes: Buffer, start: number, end: number): void {
+  const { limits } = session.context.settings;
+  const request = decodeRequest(bytes, start, end, {
+    depth: limits.filterDepth,
+    leaves: limits.filterLeaves,
+    size: limits.filterSize,
+  });
+  budget.left -= MESSAGE_WORK;
+  if (request.kind === 'protocol-error') {
+    disconnect(session, RESULT.protocolError, request.text, 'protocol_error');
+    return;
+  }
+  perform(session, request);
+}
+
+function perform(session: Session, request: Request): void {
+  const { messageId, controls } = request;
+  if (request.kind === 'unbind') {
+    hangUp(session, 'unbind');
+    return;
+  }
+  if (request.kind === 'abandon') {
+    abandon(session, request.target);
+    return;
+  }
+  const tag = 'responseTag' in request ? request.responseTag : responseTagOf(request.kind);
+  if (session.withdrawn) {
+    refuseWithdrawn(session, messageId, tag);
+    return;
+  }
+  // Two operations under one number could not be told apart by anybody.
+  if (session.running.some((running) => running.messageId === messageId)) {
+    disconnect(session, RESULT.protocolError, 'message id in use', 'protocol_error');
+    return;
+  }
+  if (controls.unavailable) {
+    refuse(session, messageId, tag, RESULT.unavailableCriticalExtension, 'critical control not supported');
+    return;
+  }
+  if (controls.malformed !== null) {
+    refuse(session, messageId, tag, RESULT.protocolError, controls.malformed);
+    return;
+  }
+  switch (request.kind) {
+    case 'search':
+      handleSearch(session, request, budget);
+      return;
+    case 'bind': {
+      const answer = handleBind(session, request);
+      if (answer === null) return;
+      session.waiting = true;
+      answer.then(
+        (write) => stopWaiting(session, write),
+        (error: unknown) => {
+          session.context.report({ kind: 'bug', message: String(error) });
+          stopWaiting(session, () =>
+            respond(session, messageId, OP.bindResponse, RESULT.unavailable, { text: 'cannot check credentials now' }),
+          );
+        },
+      );
+      return;
+    }
+    case 'compare':
+      handleCompare(session, request);
+      return;
+    case 'extended':
+      handleExtended(session, request);
+      return;
+    case 'update':
+      refuse(session, messageId, request.responseTag, RESULT.unwillingToPerform, 'read-only directory');
+      return;
+    case 'unacceptable':
+      refuse(session, messageId, request.responseTag, RESULT.protocolError, request.text);
+  }
+}
+
+function abandon(session: Session, target: number): void {
+  const index = session.running.findIndex((running) => running.messageId === target);
+  if (index >= 0) session.running.splice(index, 1);
+}

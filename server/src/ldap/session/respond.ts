@@ -1,0 +1,69 @@
+import { reserve } from '../ber/writer.ts';
+import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
+import { disconnectionNotice, type ResultDetails, writeResult } from '../protocol/response.ts';
+import type { Session } from './session.ts';
+import { reject } from './stats.ts';
+
+/** Answers a request with a result. */
+export function respond(
+  session: Session,
+  messageId: number,
+  tag: number,
+  code: ResultCode,
+  details?: ResultDetails,
+): void {
+  writeResult(session.context.output, messageId, tag, code, details);
+}
+
+/** Ends the conversation; what has been written before is still sent. @param reason for log and metrics. */
+export function hangUp(session: Session, reason: string): void {
+  if (session.ended) return;
+  session.ended = true;
+  session.backlog = null;
+  session.partial = null;
+  session.running = [];
+  session.pages = [];
+  reject(session.context.stats, reason);
+  session.context.report({ kind: 'disconnected', address: session.transport.address, reason });
+}
+
+/** Ends the conversation with a Notice of Disconnection (RFC 4511 4.4.1). */
+export function disconnect(session: Session, code: ResultCode, text: string, reason: string): void {
+  if (session.ended) return;
+  const { output } = session.context;
+  const notice = disconnectionNotice(code, text);
+  reserve(output, notice.length);
+  notice.copy(output.bytes, output.length);
+  output.length += notice.length;
+  hangUp(session, reason);
+}
+
+/** An operation that the connection is not allowed, or that must wait; counted. */
+export function refuse(session: Session, messageId: number, tag: number, code: ResultCode, text: string): void {
+  reject(session.context.stats, `result_${code}`);
+  respond(session, messageId, tag, code, { text });
+}
+
+/** The answer after a certificate or host was withdrawn: the last one on this connection. */
+export function refuseWithdrawn(session: Session, messageId: number, tag: number): void {
+  if (tag !== 0) {
+    respond(session, messageId, tag, RESULT.insufficientAccessRights, { text: 'credentials are no longer valid' });
+  }
+  disconnect(session, RESULT.insufficientAccessRights, 'credentials are no longer valid', 'withdrawn');
+}
+
+/** The tag of the answer to a request; 0 for requests without one. */
+export function responseTagOf(kind: string): number {
+  switch (kind) {
+    case 'bind':
+      return OP.bindResponse;
+    case 'search':
+      return OP.searchDone;
+    case 'compare':
+      return OP.compareResponse;
+    case 'extended':
+      return OP.extendedResponse;
+    default:
+      return 0;
+  }
+}

@@ -1,0 +1,83 @@
+import { type Cursor, estimateSize, FILLED, type Filled, fill } from '../engine/cursor.ts';
+import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
+import { pagingControl, type ResultDetails, writeResult, writeSearchSuccess } from '../protocol/response.ts';
+import { keepPage } from './pages.ts';
+import type { Session } from './session.ts';
+import { observeSearch } from './stats.ts';
+
+/** A search that is being answered. */
+export interface Running {
+  messageId: number;
+  cursor: Cursor;
+  /** Fingerprint of the request when it is paged. */
+  paged: string | null;
+  /** The server's own size limit applies, and reaching it means that the client sees less than there is. */
+  serverLimit: boolean;
+  startedAt: number;
+  /** Time the client asked for at most, in milliseconds; 0: none. */
+  timeLimit: number;
+  /** Time spent working on it. */
+  worked: number;
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function done(session: Session, running: Running, code: ResultCode, details: ResultDetails = {}): void {
+  const { context } = session;
+  const controls = running.paged === null ? [] : [pagingControl(0, EMPTY)];
+  if (code === RESULT.success && controls.length === 0) writeSearchSuccess(context.output, running.messageId);
+  else writeResult(context.output, running.messageId, OP.searchDone, code, { ...details, controls });
+  context.stats.entries += running.cursor.sent;
+  observeSearch(context.stats, context.now() - running.startedAt);
+}
+
+function pageDone(session: Session, running: Running): void {
+  const { context } = session;
+  const cookie = Buffer.from(context.randomBytes(32));
+  const { limits } = context.settings;
+  const page = { cookie, fingerprint: running.paged!, cursor: running.cursor, usedAt: context.now() };
+  keepPage(session.pages, page, limits.cursors);
+  const controls = [pagingControl(estimateSize(running.cursor), cookie)];
+  writeResult(context.output, running.messageId, OP.searchDone, RESULT.success, { controls });
+  observeSearch(context.stats, context.now() - running.startedAt);
+}
+
+/**
+ * Works on a search for as long as the budget allows and writes its end when it is reached.
+ *
+ * @returns true when it is finished.
+ */
+export function advance(session: Session, running: Running, budget: { left: number }): boolean {
+  const { context } = session;
+  const before = context.now();
+  const { limits } = context.settings;
+  const late =
+    (running.timeLimit > 0 && before - running.startedAt > running.timeLimit) || running.worked > limits.searchTime;
+  // An entry that has been begun is finished first: half a message would end the conversation.
+  if (late && running.cursor.remainder === null) {
+    done(session, running, RESULT.timeLimitExceeded);
+    return true;
+  }
+  const outcome: Filled = fill(running.cursor, running.messageId, context.output, budget);
+  switch (outcome) {
+    case FILLED.more:
+      running.worked += context.now() - before;
+      return false;
+    case FILLED.page:
+      pageDone(session, running);
+      return true;
+    case FILLED.sizeLimit:
+      if (running.serverLimit) {
+        const identity = session.identity?.dn ?? null;
+        context.report({ kind: 'size-limit', address: session.transport.address, identity });
+      }
+      done(session, running, RESULT.sizeLimitExceeded);
+      return true;
+    case FILLED.effort:
+      done(session, running, RESULT.adminLimitExceeded, { text: 'filter takes too much work' });
+      return true;
+    default:
+      done(session, running, RESULT.success);
+      return true;
+  }
+}

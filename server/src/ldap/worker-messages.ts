@@ -1,0 +1,36 @@
+import type { ListenAddress, TlsSettings } from './directory-server.ts';
+import type { SessionEvent } from './session/context.ts';
+import type { BindAttempt, ClientCertificate, Identity } from './session/credentials.ts';
+import type { Settings } from './session/settings.ts';
+import type { Stats } from './session/stats.ts';
+import type { Snapshot } from './snapshot/snapshot.ts';
+
+/** What the worker is started with. */
+export interface WorkerStart {
+  settings: Settings;
+  tls: TlsSettings | null;
+  listen: readonly ListenAddress[];
+}
+
+/** What the worker asks about credentials; the answer comes back under the same number. */
+export type Question =
+  | { method: 'checkBind'; argument: BindAttempt }
+  | { method: 'identify'; argument: ClientCertificate }
+  | { method: 'isCurrent'; argument: Identity };
+
+export type ToWorker =
+  | { kind: 'snapshot'; snapshot: Snapshot }
+  | { kind: 'recheck' }
+  | { kind: 'tls'; tls: TlsSettings }
+  | { kind: 'stats'; id: number }
+  | { kind: 'answer'; id: number; ok: true; value: Identity | boolean | null }
+  | { kind: 'answer'; id: number; ok: false }
+  | { kind: 'close' };
+
+export type FromWorker =
+  | { kind: 'listening'; ports: number[] }
+  | { kind: 'failed'; message: string; code: string | null }
+  | { kind: 'question'; id: number; question: Question }
+  | { kind: 'event'; event: SessionEvent }
+  | { kind: 'stats'; id: number; stats: Stats }
+  | { kind: 'closed' };

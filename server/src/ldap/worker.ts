@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { parentPort, workerData } from 'node:worker_threads';
+import { createDirectoryServer } from './directory-server.ts';
+import type { CredentialChecker, Identity } from './session/credentials.ts';
+import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
+
+/** The LDAP thread: a directory server whose snapshots and credential checks come by message. */
+
+/** A main thread that does not answer within this time does not know who it is. */
+const ANSWER_WITHIN = 10_000;
+
+const port = parentPort!;
+const { settings, tls, listen } = workerData as WorkerStart;
+const send = (message: FromWorker): void => port.postMessage(message);
+
+const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+let questions = 0;
+
+function ask<T>(question: Question): Promise<T> {
+  const id = ++questions;
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => settle(id)?.reject(new Error('no answer about credentials')), ANSWER_WITHIN);
+    const finish = (): void => clearTimeout(timer);
+    waiting.set(id, {
+      resolve: (value) => {
+        finish();
+        resolve(value as T);
+      },
+      reject: (error) => {
+        finish();
+        reject(error);
+      },
+    });
+    send({ kind: 'question', id, question });
+  });
+}
+
+function settle(id: number): { resolve(value: unknown): void; reject(error: Error): void } | undefined {
+  const entry = waiting.get(id);
+  waiting.delete(id);
+  return entry;
+}
+
+const checker: CredentialChecker = {
+  checkBind: (argument) => ask<Identity | null>({ method: 'checkBind', argument }),
+  identify: (argument) => ask<Identity | null>({ method: 'identify', argument }),
+  isCurrent: (argument) => ask<boolean>({ method: 'isCurrent', argument }),
+};
+
+const server = createDirectoryServer({
+  settings,
+  tls,
+  checker,
+  report: (event) => send({ kind: 'event', event }),
+  randomBytes,
+  now: () => performance.now(),
+});
+
+port.on('message', (message: ToWorker) => {
+  switch (message.kind) {
+    case 'snapshot':
+      server.publish(message.snapshot);
+      break;
+    case 'recheck':
+      server
+        .recheck()
+        .catch((error: unknown) => send({ kind: 'event', event: { kind: 'bug', message: String(error) } }));
+      break;
+    case 'tls':
+      server.setTls(message.tls);
+      break;
+    case 'stats':
+      send({ kind: 'stats', id: message.id, stats: server.stats() });
+      break;
+    case 'answer': {
+      const entry = settle(message.id);
+      if (message.ok) entry?.resolve(message.value);
+      else entry?.reject(new Error('credentials cannot be checked'));
+      break;
+    }
+    default:
+      void server.close().then(() => {
+        send({ kind: 'closed' });
+        port.close();
+      });
+  }
+});
+
+try {
+  const ports: number[] = [];
+  for (const address of listen) ports.push(await server.listen(address));
+  send({ kind: 'listening', ports });
+} catch (error) {
+  const { message, code } = error as NodeJS.ErrnoException;
+  await server.close();
+  send({ kind: 'failed', message, code: code ?? null });
+  port.close();
+}
