@@ -243,6 +243,17 @@ describe('signed in', () => {
     assert.deepEqual(new Set(foreign), new Set(['failed']));
   });
 
+  test('the session of the page has no network but app://, whatever the page gets round', async () => {
+    const outcome = await shell.app.evaluate(async ({ BrowserWindow }, url) => {
+      const session = BrowserWindow.getAllWindows()[0]!.webContents.session;
+      return session.fetch(url).then(
+        (answer) => String(answer.status),
+        (error: Error) => error.message,
+      );
+    }, `${world.server.url}/healthz`);
+    assert.match(outcome, /ERR_BLOCKED_BY_CLIENT/);
+  });
+
   test('the credential is nowhere in the page, nor on the disk when there is no keychain', async () => {
     const known = new Set(
       (

@@ -25,6 +25,8 @@ const SHELL = process.env.IDENTREE_SHELL ?? join(root, 'dist/desktop');
 /** Everything around the shell: display, server with identity provider, a host, a person with a browser. */
 export interface World {
   server: Server;
+  /** Of the server, by a throw-away authority that this user trusts. */
+  certs: Certificates;
   host: HostClient;
   person: Person;
   /** Somebody on the host runs a command; gives the code of the request. */
@@ -158,6 +160,7 @@ export async function openWorld(): Promise<World> {
 
   return {
     server,
+    certs,
     host,
     person,
     async ask(argv = ['sudo', 'systemctl', 'restart', 'nginx']) {

@@ -54,8 +54,8 @@ export const electronSecrets: SecretsPort = {
 };
 
 /**
- * The system's proxy settings and certificate store, without cookies, cache and client certificates. In a session of
- * its own: what the pages do cannot colour it.
+ * The system's proxy settings and certificate store, without cookies, cache and client certificates (Electron ends a
+ * connection on which one is asked for). In a session of its own: what the pages do cannot colour it.
  */
 export const electronHttp: HttpPort = {
   fetch: (url, init) =>

@@ -23,11 +23,6 @@ export function createElectron(options: { preloads: string }) {
   app.enableSandbox();
   app.on('web-contents-created', (_event, contents) => guardContents(contents));
   app.on('session-created', (created) => guardSession(created));
-  // Chromium would pick a client certificate by itself, and tell a stranger's server who this person is.
-  app.on('select-client-certificate', (event, _contents, _url, _list, choose) => {
-    event.preventDefault();
-    choose();
-  });
   app.on('window-all-closed', () => app.quit());
 
   const ports: ShellPorts = {
