@@ -35,7 +35,7 @@ const TOOLS: readonly Tool[] = [
   { needs: 'ssh', package: 'openssh-client', stages: ['hosts'] },
 ];
 
-const LONG_TOOLS: readonly Tool[] = [{ needs: 'clang', package: 'clang', stages: ['native'] }];
+const LONG_TOOLS: readonly Tool[] = [{ needs: 'clang', package: 'clang', stages: ['fuzz'] }];
 
 /** True for a file that exists or a program that the path, or root's path, leads to. */
 export function isThere(needs: string, path = process.env.PATH ?? ''): boolean {
@@ -83,7 +83,8 @@ export function setUp(stages: readonly string[], long: boolean, deps: SetupDeps 
   }
   const missing = wanted.filter((tool) => !deps.isThere(tool.needs)).map((tool) => tool.package);
   if (missing.length === 0) return;
-  const install = ['install', '-y', '-q', '--no-install-recommends', ...missing];
+  // clang only recommends the runtime that fuzzing needs.
+  const install = ['install', '-y', '-q', ...(long ? [] : ['--no-install-recommends']), ...missing];
   if (!deps.isRoot || !deps.isThere('apt-get')) {
     deps.print(`set-up: some tests need more than this machine has. Run: sudo apt-get install -y ${missing.join(' ')}`);
     return;

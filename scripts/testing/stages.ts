@@ -82,6 +82,13 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
   ].filter((file, index, all) => all.indexOf(file) === index);
   const native = find('agent/native/test/*.test.ts');
 
+  const fuzzing: Step = {
+    check: 'the parsers of the hooks survive five minutes of fuzzing each',
+    command: 'make',
+    args: ['-s', '-C', 'agent/native', 'fuzz', 'FUZZ_SECONDS=300'],
+  };
+  const fuzz = stage('fuzz', 120, [fuzzing], ['clang', 'make']);
+
   const stages = [
     stage(
       'types',
@@ -95,6 +102,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
     stage('unit', 480, [nodeTests(unit, { timeoutSeconds: 180 * factor })]),
     stage('native', 300, [nodeTests(native, { timeoutSeconds: 240 * factor })], ['cc', 'make']),
+    ...(long ? [fuzz] : []),
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
   ];
   const folders = readdirSync(join(root, 'e2e'), { withFileTypes: true });
