@@ -10,6 +10,7 @@ import { aliveFrame } from './gate/frames.ts';
 import { createGate, type Gate, refuseHook } from './gate/gate.ts';
 import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
 import { createProcessReader } from './gate/proc.ts';
+import { sessionOrigin } from './gate/session-origin.ts';
 import { type Paths, stateFiles } from './paths.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import type { Log } from './platform/log.ts';
@@ -99,7 +100,7 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
     keys,
     trust: enrolment.trust,
     hostId: enrolment.identity.hostId,
-    serverName: new URL(enrolment.identity.externalUrl).host,
+    externalUrl: enrolment.identity.externalUrl,
     minimumClass: conf.minimumClass,
     timeoutMs: conf.timeoutMs,
     blocked: () => (checkpoints.rolledBack() === null ? null : 'rolled_back'),
@@ -118,6 +119,7 @@ function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
     ask: host.ask,
     logins: createResidentLogins({ ask: host.ask, processes, clock }),
     processes,
+    sessionOrigin,
     clock,
     log,
     reportOutcome: 'after',
@@ -169,6 +171,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
     ask: host.ask,
     logins: createDirectLogins({ ask: host.ask, processes, clock, folder: stateFiles(paths.state).handover }),
     processes,
+    sessionOrigin,
     clock,
     log,
     reportOutcome: 'before',

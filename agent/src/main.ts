@@ -77,7 +77,7 @@ function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
-const log = createLog((line) => process.stderr.write(line));
+const log = createLog((line) => process.stderr.write(line), process.env.JOURNAL_STREAM !== undefined);
 
 async function run(command: string | undefined, args: string[]): Promise<number> {
   switch (command) {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
+import { makeCertificate } from '../testing/certificate.ts';
 import { readFailure, readReply } from './reply.ts';
 import { ANSWER_LIMIT, createTransport, TransportError } from './transport.ts';
 
@@ -190,5 +192,49 @@ describe('replies', () => {
 
   it('a bug is not taken for an outage', () => {
     assert.throws(() => readFailure(new TypeError('x')), TypeError);
+  });
+});
+
+describe('TLS', () => {
+  async function secureServer(name: string) {
+    const { certificate, key, ca } = await makeCertificate(name);
+    const server = https.createServer({ cert: certificate, key }, (_, response) => response.end('{}'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return {
+      url: `https://localhost:${(server.address() as AddressInfo).port}`,
+      ca,
+      async [Symbol.asyncDispose]() {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+      },
+    };
+  }
+
+  it('trusts the authority of client.conf and no other', async () => {
+    await using server = await secureServer('localhost');
+    await using other = await secureServer('localhost');
+    const good = createTransport({ serverUrl: server.url, ca: server.ca });
+    assert.equal((await good.request(GET)).status, 200);
+    good.close();
+    for (const ca of [other.ca, null]) {
+      const bad = createTransport({ serverUrl: server.url, ca });
+      assert.equal(await kind(bad.request(GET)), 'broken', 'not unreachable: a wrong certificate is no outage');
+    }
+  });
+
+  it('checks the name in the certificate', async () => {
+    await using server = await secureServer('identree.example.com');
+    assert.equal(await kind(createTransport({ serverUrl: server.url, ca: server.ca }).request(GET)), 'broken');
+  });
+
+  it('cannot be talked out of it by the environment', async () => {
+    await using server = await secureServer('localhost');
+    await using other = await secureServer('localhost');
+    process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+    try {
+      assert.equal(await kind(createTransport({ serverUrl: server.url, ca: other.ca }).request(GET)), 'broken');
+    } finally {
+      delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+    }
   });
 });

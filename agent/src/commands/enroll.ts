@@ -9,6 +9,7 @@ import { CommandError, EXIT } from '../exit-codes.ts';
 import type { Paths } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
+import { agentAnswers } from '../service/socket-server.ts';
 import { isEnrolled } from '../state/identity.ts';
 
 const MAX_SECRET = 4096;
@@ -83,6 +84,9 @@ export async function enrollCommand(
     if (options.secretFile !== null) {
       print('');
       print('Compare both fingerprints with what the console shows under Hosts before you confirm this host.');
+    }
+    if (options.replace && (await agentAnswers(paths.socket))) {
+      print('The running agent still has the old identity. Run: systemctl restart identree-agent');
     }
     if (result.state === 'waiting') {
       print('This host waits: until an operator confirms its key in the console, every request is refused.');

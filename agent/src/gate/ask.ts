@@ -31,8 +31,8 @@ export interface AskDeps {
   keys: ApproverKeys;
   trust: PinnedTrust;
   hostId: string;
-  /** Shown to the person: where the request goes. */
-  serverName: string;
+  /** The server's own address, pinned at enrolment. */
+  externalUrl: string;
   minimumClass: ApprovalClass;
   timeoutMs: number;
   /** Why no request may be made at all, if there is a reason. */
@@ -77,6 +77,14 @@ const aborted = (signal: AbortSignal) =>
 
 export function createAsk(deps: AskDeps): Ask {
   const { client, keys, clock, log } = deps;
+  const serverName = new URL(deps.externalUrl).host;
+
+  /** The link as shown: on the pinned server, whatever an answer on its way here was turned into. */
+  function ownLink(answer: ChallengeAnswer): ChallengeAnswer {
+    const base = deps.externalUrl.replace(/\/+$/, '');
+    const own = URL.canParse(answer.approvalUrl) && new URL(answer.approvalUrl).origin === new URL(base).origin;
+    return own ? answer : { ...answer, approvalUrl: `${base}/approve/${answer.userCode}` };
+  }
 
   async function takeKeys(answer: ChallengeAnswer): Promise<void> {
     if (answer.approverKeys === null) return;
@@ -99,7 +107,7 @@ export function createAsk(deps: AskDeps): Ask {
 
   /** Says why there is no request. Null when it is worth another try. */
   function explain(reply: Exclude<Reply<unknown>, { kind: 'ok' }>, patient: boolean, voice: Voice): boolean {
-    const server = deps.serverName;
+    const server = serverName;
     if (reply.kind === 'unavailable') {
       if (patient) return false;
       if (reply.unreachable) voice.sentence('gate.unreachable', { server });
@@ -137,7 +145,7 @@ export function createAsk(deps: AskDeps): Ask {
         const ttl = Math.min(Math.max(0, answer.expiresAt - answer.now), LONGEST_WAIT_MS);
         const skew = CLOCK_SKEW_SECONDS * 1000;
         const login = question.evidence.mode === 'login';
-        if (answer.status === 'pending') voice.request(answer, { server: deps.serverName, leftMs: ttl, login });
+        if (answer.status === 'pending') voice.request(ownLink(answer), { server: serverName, leftMs: ttl, login });
         return {
           record,
           answer,
@@ -260,7 +268,7 @@ export function createAsk(deps: AskDeps): Ask {
       answer = null;
       if (reply.kind === 'aborted') continue;
       if (reply.kind === 'refused') {
-        voice.sentence('gate.refused', { server: deps.serverName, message: reply.message });
+        voice.sentence('gate.refused', { server: serverName, message: reply.message });
         cancel(id);
         return { kind: 'refused' };
       }

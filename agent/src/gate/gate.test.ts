@@ -537,6 +537,32 @@ describe('gate: the server', SHORT, () => {
     await until(() => challenge.cancelled);
   });
 
+  it('a link to somewhere else is not shown: the pinned address is', async () => {
+    await using gate = await createTestGate();
+    gate.server.intercept = ({ path, body, response }) => {
+      if (path !== '/challenges') return false;
+      const record = body!.record as FakeChallenge['record'];
+      const times = { expiresAt: Date.now() + 60_000, now: Date.now() };
+      response.writeHead(201, { 'content-type': 'application/json' });
+      response.end(
+        JSON.stringify({
+          challengeId: 'a'.repeat(32),
+          userCode: 'ABCDEF-123456',
+          status: 'pending',
+          approvalUrl: `https://identree.evil.example/approve/ABCDEF-123456?for=${record.user}`,
+          ...times,
+          approvers: [],
+          verdict: null,
+          approverKeys: null,
+        }),
+      );
+      return true;
+    };
+    const { text } = await gate.sudo().result;
+    assert.ok(text.includes(`${gate.server.url}/approve/ABCDEF-123456`), text);
+    assert.doesNotMatch(text, /evil/);
+  });
+
   it('a redirect is not followed', async () => {
     await using gate = await createTestGate();
     gate.server.intercept = ({ path, response }) => {

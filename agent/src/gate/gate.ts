@@ -20,6 +20,8 @@ export interface GateDeps {
   ask: Ask;
   logins: Logins;
   processes: ProcessReader;
+  /** Where the login session of a process comes from. */
+  sessionOrigin(pid: number): Promise<string | null>;
   clock: Clock;
   log: Log;
   /** `after`: the yes is reported once the hook has it, never before. `before`: a dying process reports first. */
@@ -64,14 +66,14 @@ async function gateSudo(
         gate: 'pam',
         service: hello.service,
         tty: hello.tty,
-        origin: hello.rhost,
+        origin: hello.rhost ?? (await deps.sessionOrigin(hello.ppid)),
       },
     },
     voice,
     signal,
   );
   if (asked === null) return { kind: 'refused' };
-  if (asked.answer.status === 'pending') voice.sentence(hello.tty === null ? 'gate.waitingQuietly' : 'gate.waiting');
+  if (asked.answer.status === 'pending') voice.sentence(hello.foreground ? 'gate.waiting' : 'gate.waitingQuietly');
   const parent = { pid: hello.ppid, startTime: hello.pstart, user: hello.user };
   return deps.ask.wait(asked, voice, () => stillTheSame(evidence, parent, processes), signal);
 }

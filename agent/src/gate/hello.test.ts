@@ -33,6 +33,7 @@ describe('hello', () => {
       sshAuthInfo: null,
       ppid: 10,
       pstart: '99',
+      foreground: true,
       cols: 80,
       rows: 24,
     });

@@ -15,6 +15,8 @@ export interface Hello {
   /** The process that waits for the verdict, and its start time in clock ticks since boot. */
   ppid: number;
   pstart: string;
+  /** The caller has the terminal, so keys such as Ctrl-C reach us. */
+  foreground: boolean;
   /** Terminal size, when there is one. */
   cols: number | null;
   rows: number | null;
@@ -60,6 +62,7 @@ export function parseHello(payload: Buffer): Hello | null {
     sshAuthInfo: fields.get('ssh_auth_info') || null,
     ppid,
     pstart,
+    foreground: fields.get('fg') === '1',
     cols: whole(fields.get('cols'), 100_000),
     rows: whole(fields.get('rows'), 100_000),
   };

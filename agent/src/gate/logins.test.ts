@@ -158,6 +158,7 @@ describe('ssh without the resident agent', OPTIONS, () => {
         folder: join(gate.state, 'handover'),
       }),
       processes,
+      sessionOrigin: async () => null,
       clock: systemClock,
       log: silentLog,
       reportOutcome: 'before',

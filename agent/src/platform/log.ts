@@ -7,9 +7,10 @@ export interface Log {
   error(message: string): void;
 }
 
-/** Writes with the priority prefixes that journald understands (sd-daemon(3)). */
-export function createLog(write: (line: string) => void): Log {
-  const line = (priority: number) => (message: string) => write(`<${priority}>${visibleText(message)}\n`);
+/** Writes lines; for journald with the priority prefixes of sd-daemon(3). */
+export function createLog(write: (line: string) => void, journal: boolean): Log {
+  const line = (priority: number) => (message: string) =>
+    write(`${journal ? `<${priority}>` : ''}${visibleText(message)}\n`);
   return { info: line(6), warn: line(4), error: line(3) };
 }
 

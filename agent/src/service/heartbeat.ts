@@ -85,7 +85,8 @@ export async function keepBeating(deps: HeartbeatDeps & { random: () => number }
     } catch (error) {
       deps.log.error(`heartbeat failed: ${error instanceof Error ? error.message : String(error)}`);
     }
-    const pause = result === 'unreachable' ? RETRY_MS : INTERVAL_MS;
+    // Also when refused: an operator may confirm this host any moment.
+    const pause = result === 'ok' ? INTERVAL_MS : RETRY_MS;
     await deps.clock.sleep(pause * (1 + JITTER * deps.random()), signal);
   }
 }

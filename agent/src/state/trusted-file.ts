@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** A file that decides whom we trust is not what it should be. The message tells the operator what to do. */
@@ -34,8 +34,8 @@ export async function readTrustedFile(
   const maxBytes = options.maxBytes ?? 1024 * 1024;
   let file: FileHandle;
   try {
-    const folder = await lstat(dirname(path));
-    if (folder.isDirectory() && (!ownedByUs(folder.uid) || (folder.mode & 0o022) !== 0)) {
+    const folder = await stat(dirname(path));
+    if (!ownedByUs(folder.uid) || (folder.mode & 0o022) !== 0) {
       throw new UntrustedFile(
         path,
         `${dirname(path)} can be changed by others than root. Run: chown root ${dirname(path)} && chmod go-w ${dirname(path)}`,

@@ -44,6 +44,7 @@ export async function createTestGate(
     ask: host.ask,
     logins: createResidentLogins({ ask: host.ask, processes, clock: systemClock }),
     processes,
+    sessionOrigin: async () => null,
     clock: systemClock,
     log,
     reportOutcome: 'after',
