@@ -11,6 +11,9 @@ import { axe, expect, overflow, type Person, type Site, test } from './world.ts'
 const FOLDER = process.env.SCREENSHOTS ?? join(import.meta.dirname, '../../test-results/screenshots');
 mkdirSync(FOLDER, { recursive: true });
 
+// Nobody else leaves requests in these pictures.
+test.use({ town: 'quiet' });
+
 const SIZES = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 860 } } as const;
 const SCHEMES = ['light', 'dark'] as const;
 

@@ -5,8 +5,8 @@ export default defineConfig({
   testDir: import.meta.dirname,
   testMatch: '*.spec.ts',
   outputDir: '../../test-results/browser',
-  // One server for all: tests share it as people do, each as somebody else.
-  workers: 1,
+  // A server for each worker: its tests share it as people do, each as somebody else.
+  workers: 2,
   retries: 0,
   forbidOnly: Boolean(process.env.CI),
   timeout: 30_000,

@@ -52,6 +52,8 @@ export interface OpenOptions extends BrowserContextOptions {
 }
 
 interface WorkerFixtures {
+  /** Tests that name another town get another server. */
+  town: string;
   site: Site;
 }
 
@@ -83,9 +85,11 @@ async function withAuthenticator(page: Page): Promise<{ cdp: CDPSession; authent
 }
 
 export const test = base.extend<TestFixtures, WorkerFixtures>({
+  town: ['any', { scope: 'worker', option: true }],
+
   site: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from the pattern.
-    async ({}, use) => {
+    // biome-ignore lint/correctness/noUnusedFunctionParameters: named, so that another town means another server.
+    async ({ town }, use) => {
       const child = fork(join(import.meta.dirname, 'site.ts'), {
         execArgv: ['--disable-warning=ExperimentalWarning'],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
@@ -121,7 +125,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     { scope: 'worker', timeout: 60_000 },
   ],
 
-  // biome-ignore lint/correctness/noEmptyPattern: as above.
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from the pattern.
   allow: async ({}, use, testInfo) => {
     await use((...patterns) => {
       for (const pattern of patterns) testInfo.annotations.push({ type: 'allowed', description: pattern.source });

@@ -1,4 +1,4 @@
-import { QueryClient } from '@tanstack/react-query';
+import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query';
 import {
   createTRPCClient,
   httpLink,
@@ -49,7 +49,19 @@ export function messageOf(error: unknown): string {
   return 'The server cannot be reached. Check your connection and try again.';
 }
 
+/** A session that ended elsewhere, or a token that grew old: `me.get` knows, and the console shows the sign-in. */
+function checkSession(error: unknown): void {
+  if (['not_signed_in', 'session_expired', 'csrf'].includes(refusalOf(error) ?? '')) askWhoIAm();
+}
+
+/** Asks anew who is signed in. */
+export function askWhoIAm(): void {
+  void queryClient.invalidateQueries({ queryKey: api.me.pathKey() });
+}
+
 export const queryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: checkSession }),
+  mutationCache: new MutationCache({ onError: checkSession }),
   defaultOptions: {
     queries: {
       staleTime: 10_000,

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { api, client, queryClient } from './api.ts';
+import { api, askWhoIAm, client, queryClient } from './api.ts';
 
 /** `offline`: nothing was heard for a moment; what is shown may be old. */
 export type LiveState = 'connecting' | 'live' | 'offline';
@@ -31,42 +31,61 @@ function refreshFor(event: string): void {
   }
 }
 
+/** Short interruptions are not worth a word. */
+const OFFLINE_AFTER_MS = 1500;
+const AGAIN_AFTER_MS = 2000;
+
 /** Follows the event stream for as long as somebody is signed in. */
 export function useLive(signedIn: boolean, onEvent: (event: LiveEvent) => void): LiveState {
   const [state, setState] = useState<LiveState>('connecting');
+  const [attempt, setAttempt] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt is another subscription.
   useEffect(() => {
     if (!signedIn) return;
     let quiet: ReturnType<typeof setTimeout> | undefined;
-    const set = (next: LiveState) => {
+    let again: ReturnType<typeof setTimeout> | undefined;
+    const up = () => {
       clearTimeout(quiet);
-      // Short interruptions are not worth a word.
-      if (next === 'offline') quiet = setTimeout(() => setState('offline'), 1500);
-      else setState(next);
+      quiet = undefined;
+      setState('live');
+    };
+    const down = () => {
+      // Each failed try says so again; the first one counts.
+      quiet ??= setTimeout(() => setState('offline'), OFFLINE_AFTER_MS);
+    };
+    const lost = () => {
+      down();
+      // Perhaps the session ended: the server closes its streams then.
+      askWhoIAm();
     };
     const subscription = client.events.stream.subscribe(undefined, {
       onStarted: () => {
-        set('live');
+        up();
         // Whatever happened while nobody listened.
         void queryClient.invalidateQueries();
       },
       onData: ({ data }) => {
-        set('live');
+        up();
         refreshFor(data.event);
         onEvent(data);
       },
       onConnectionStateChange: ({ state: connection, error }) => {
-        if (connection === 'connecting' && error) set('offline');
-        else if (connection === 'pending') set('live');
+        if (connection === 'connecting' && error) lost();
+        else if (connection === 'pending') up();
       },
-      onError: () => set('offline'),
+      onError: lost,
+      onComplete: () => {
+        lost();
+        again = setTimeout(() => setAttempt((n) => n + 1), AGAIN_AFTER_MS);
+      },
     });
-    const offline = () => set('offline');
-    addEventListener('offline', offline);
+    addEventListener('offline', down);
     return () => {
       clearTimeout(quiet);
-      removeEventListener('offline', offline);
+      clearTimeout(again);
+      removeEventListener('offline', down);
       subscription.unsubscribe();
     };
-  }, [signedIn, onEvent]);
+  }, [signedIn, onEvent, attempt]);
   return state;
 }

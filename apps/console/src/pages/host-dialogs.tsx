@@ -165,7 +165,7 @@ function ConfirmForm({ host, close }: { host: Host; close: () => void }) {
             onChange={(event) => setPasted(event.currentTarget.value)}
           />
         )}
-        <Button variant="subtle" size="compact-sm" className="start" onClick={() => setByEye(!byEye)}>
+        <Button variant="subtle" size="compact-sm" className="text-button" onClick={() => setByEye(!byEye)}>
           {byEye ? 'Paste it instead' : 'Compare by eye instead'}
         </Button>
         <DialogActions

@@ -169,7 +169,13 @@ export default function PasskeysPage() {
         </Text>
       )}
       {mayChange && count > 0 && (
-        <Button variant="subtle" size="compact-sm" mt="lg" onClick={() => setDialog({ kind: 'recover' })}>
+        <Button
+          variant="subtle"
+          size="compact-sm"
+          mt="lg"
+          className="text-button"
+          onClick={() => setDialog({ kind: 'recover' })}
+        >
           I lost my passkeys
         </Button>
       )}
