@@ -55,7 +55,7 @@ const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOption
   evaluation: { limitSeconds: 240, needs: ['chromium'], concurrency: 1 },
   browser: { limitSeconds: 300, needs: ['chromium'], concurrency: 1 },
   desktop: { limitSeconds: 300, needs: ['Xvfb'], concurrency: 1 },
-  hosts: { limitSeconds: 660, needs: [], concurrency: 2, timeoutSeconds: 600 },
+  hosts: { limitSeconds: 660, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
 };
 const E2E_HELPERS = ['harness', 'lab'];
 const NEED_BUILD = ['evaluation', 'browser', 'desktop', 'hosts'];
@@ -118,6 +118,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       const reporter = join(root, 'scripts/testing/playwright-reporter.ts');
       steps.push({ check: null, command: bin('playwright'), args: ['test', '-c', config, `--reporter=${reporter}`] });
     }
+    // Hosts run what is packaged, so it has to be what is in the tree.
+    if (name === 'hosts') steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs'));
     const tests = find(`e2e/${name}/**/*.test.ts`);
     const { timeoutSeconds = 180, ...options } = known;
     if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
