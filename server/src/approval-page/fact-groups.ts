@@ -36,7 +36,10 @@ export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Htm
     { label: s.asked, value: moment(view.createdAt, view.now, locale) },
     {
       label: s.approval,
-      value: s.rule(names.code(view.policy.rule), s.needs[view.policy.approval], approversText(view, s, names)),
+      value:
+        view.policy.approval === 'none'
+          ? s.ruleNone(names.code(view.policy.rule))
+          : s.rule(names.code(view.policy.rule), s.needs[view.policy.approval], approversText(view, s, names)),
     },
   ]);
   return html`<div class="groups"><section><h2>${s.reported(names.text(view.host.name))}</h2>${reported}</section>

@@ -9,9 +9,9 @@ export interface Shown {
   marks: Mark[];
 }
 
-/** Long paths break after a slash rather than in the middle of a name. */
+/** Long paths break after a folder's name rather than in the middle of one. */
 function withBreaks(text: string): Html {
-  return html`${text.split(/(?<=\/)(?=[^/])/).map((part, i) => (i === 0 ? html`${part}` : html`<wbr>${part}`))}`;
+  return html`${text.split(/(?<=[^/.'"]\/)(?=[^/])/).map((part, i) => (i === 0 ? html`${part}` : html`<wbr>${part}`))}`;
 }
 
 function markup(list: readonly Piece[], plain: (text: string) => string): Html[] {
