@@ -52,10 +52,10 @@ const script = (check: string, file: string, ...args: string[]): Step => ({
 
 /** Stages below e2e/: the folder's name is the stage's name. */
 const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOptions> = {
-  evaluation: { limitSeconds: 240, needs: ['chromium'], concurrency: 1 },
-  browser: { limitSeconds: 300, needs: ['chromium'], concurrency: 1 },
-  desktop: { limitSeconds: 300, needs: ['Xvfb'], concurrency: 1 },
-  hosts: { limitSeconds: 660, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
+  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
+  browser: { limitSeconds: 600, needs: ['chromium'], concurrency: 1 },
+  desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
+  hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
 };
 const E2E_HELPERS = ['harness', 'lab'];
 const NEED_BUILD = ['evaluation', 'browser', 'desktop', 'hosts'];
@@ -100,8 +100,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     ]),
     stage('docs', 60, [script('reference pages are up to date', 'scripts/docs.ts', '--check')]),
     stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
-    stage('unit', 480, [nodeTests(unit, { timeoutSeconds: 180 * factor })]),
-    stage('native', 300, [nodeTests(native, { timeoutSeconds: 240 * factor })], ['cc', 'make']),
+    stage('unit', 900, [nodeTests(unit, { timeoutSeconds: 180 * factor })]),
+    stage('native', 600, [nodeTests(native, { timeoutSeconds: 240 * factor })], ['cc', 'make']),
     ...(long ? [fuzz] : []),
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
   ];
