@@ -48,6 +48,8 @@ export function createPerson(server: Server, username: string): Person {
   const web = server.web();
   const authenticator = createAuthenticator();
   let csrfToken = '';
+  // A passkey's signature counter must reach the server in the order in which it was counted.
+  let turn: Promise<unknown> = Promise.resolve();
 
   async function call<T>(
     url: string,
@@ -107,13 +109,17 @@ export function createPerson(server: Server, username: string): Person {
       const { challenge, rpId } = page.passkey.options;
       return authenticator.assert({ challenge, rpId, origin: server.url });
     },
-    async approve(code, options = {}) {
-      const page = await person.open(code);
-      return person.mutate('challenges.approve', {
-        challengeId: page.view.id,
-        assertion: person.assert(page),
-        confirmTruncated: options.confirmTruncated ?? false,
+    approve(code, options = {}) {
+      const result = turn.then(async () => {
+        const page = await person.open(code);
+        return person.mutate('challenges.approve', {
+          challengeId: page.view.id,
+          assertion: person.assert(page),
+          confirmTruncated: options.confirmTruncated ?? false,
+        });
       });
+      turn = result.catch(() => undefined);
+      return result;
     },
     async deny(code, reason = null) {
       const page = await person.open(code);

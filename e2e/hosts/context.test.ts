@@ -209,6 +209,7 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
     assert.equal(await request.terminal.exit, 1);
     assert.equal(host.exists(ran), false);
     assert.equal(host.exists(`${ran}-evil`), false);
+    await eventsBecome(request, ['challenge_created', 'challenge_approved', 'challenge_outcome']);
     assert.equal(request.row().outcome_detail, 'target_changed');
   });
 
