@@ -65,6 +65,7 @@ interface Wish extends Owner {
  * files of hosts (sudoers.d, cron.allow, AllowUsers) go by name: a name must not change hands unnoticed.
  *
  * @param numberOf the uid of a user or gid of a group; undefined withholds.
+ * @param granted names that an operator gave to somebody, with their {@link ownerKey}.
  */
 export function planNames(
   records: ReadonlyMap<string, NameRecord>,
@@ -72,6 +73,7 @@ export function planNames(
   settings: DirectorySettings['names'],
   numberOf: (of: Owner) => number | undefined,
   now: number,
+  granted: ReadonlyMap<string, string> = new Map(),
 ): NamePlan {
   const lints: Lint[] = [];
   const wishes = new Map<string, Wish[]>();
@@ -102,8 +104,10 @@ export function planNames(
     // Users first: their private group must have their name. Then the oldest number.
     list.sort((a, b) => order(b.owner, a.owner) || a.number - b.number || order(ownerKey(a), ownerKey(b)));
     const incumbent = record && list.find((one) => ownerKey(one) === ownerKey(record));
-    const quarantined = record !== undefined && !incumbent && now - (record.leftAt ?? now) < settings.quarantineMs;
-    const winner = incumbent ?? (quarantined ? undefined : list[0]!);
+    const favoured = list.find((one) => granted.get(key) === ownerKey(one));
+    const quarantined =
+      record !== undefined && !incumbent && !favoured && now - (record.leftAt ?? now) < settings.quarantineMs;
+    const winner = incumbent ?? favoured ?? (quarantined ? undefined : list[0]!);
     for (const one of list) {
       if (one === winner) continue;
       const code: LintCode = quarantined

@@ -197,9 +197,10 @@ export function createNumbers(deps: {
     /**
      * Gives everybody in a snapshot their numbers and names. Resolves when they are durable.
      *
+     * @param granted names that an operator gave to somebody; see {@link planNames}.
      * @throws UidMapBroken when the map is damaged, lost or older than its copy.
      */
-    async assign(snapshot: DirectorySnapshot): Promise<Assigned> {
+    async assign(snapshot: DirectorySnapshot, granted?: ReadonlyMap<string, string>): Promise<Assigned> {
       for (let attempt = 0; attempt < 5; attempt += 1) {
         const { map, names } = await load();
         const now = clock.now();
@@ -215,6 +216,7 @@ export function createNumbers(deps: {
           (owner) =>
             owner.owner === 'user' ? numberOf('gid', owner) && numberOf('uid', owner) : numberOf('gid', owner),
           now,
+          granted,
         );
 
         let intact = true;

@@ -1,0 +1,374 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { Database } from '../db/database.ts';
+import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import { createEventLog } from '../events/log.ts';
+import type { Entry } from '../ldap/entry.ts';
+import { manualClock } from '../platform/clock.ts';
+import { systemRandom } from '../platform/random.ts';
+import { createDirectory, type DirectoryDeps } from './directory.ts';
+import type { DirectoryEvents } from './events.ts';
+import { DEFAULT_GUARDS } from './guards.ts';
+import type { DirectorySnapshot } from './model.ts';
+import { createNumbers } from './numbers.ts';
+import type { DirectorySource, SourceProblem } from './source.ts';
+import { type TestGroup, type TestUser, testSettings, testSnapshot } from './test-tree.ts';
+
+const DAY = 86_400_000;
+const admin = { username: 'root-admin', remoteAddr: '192.0.2.9' };
+
+async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<DirectoryDeps> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-directory-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const clock = manualClock();
+  const events = await createEventLog({ db, clock, onError: () => {} });
+  t.after(() => events.close());
+  const settings = over.settings ?? testSettings();
+  const mapFile = join(folder, 'uidmap.json');
+  let content: DirectorySnapshot = testSnapshot([]);
+  let problem: SourceProblem | null = null;
+  let fetches = 0;
+  const source: DirectorySource = {
+    name: 'file',
+    async fetch(signal) {
+      signal.throwIfAborted();
+      fetches += 1;
+      return problem ? { ok: false, problem } : { ok: true, snapshot: content };
+    },
+  };
+  const published: (readonly Entry[] | null)[] = [];
+  const errors: string[] = [];
+  const make = (more: Partial<DirectoryDeps> = {}) => {
+    const directory = createDirectory({
+      db,
+      events: events as unknown as DirectoryEvents,
+      clock,
+      random: systemRandom,
+      settings,
+      guards: DEFAULT_GUARDS,
+      source,
+      numbers: createNumbers({ db, events: events as unknown as DirectoryEvents, clock, settings, mapFile }),
+      storedRules: async () => [],
+      hosts: async () => [],
+      pinned: async () => new Map(),
+      macKey: Buffer.alloc(32, 7),
+      publish: (entries) => void published.push(entries),
+      metrics: { refreshed: () => {}, syncFailed: () => {}, syncSeconds: () => {}, published: () => {} },
+      onError: (error) => void errors.push(String(error)),
+      refreshMs: 300_000,
+      cacheMaxAgeMs: 7 * DAY,
+      minGapMs: 0,
+      ...over,
+      ...more,
+    });
+    t.after(() => directory.stop());
+    return directory;
+  };
+  return {
+    make,
+    clock,
+    published,
+    errors,
+    mapFile,
+    fetches: () => fetches,
+    put(users: TestUser[], groups: TestGroup[] = []) {
+      content = testSnapshot(users, groups);
+      problem = null;
+    },
+    fail(one: SourceProblem = { code: 'unreachable', message: 'no answer' }) {
+      problem = one;
+    },
+    names: () =>
+      published
+        .at(-1)
+        ?.map(({ dn }) => dn.split(',')[0]!)
+        .filter((rdn) => /^(uid|cn)=/.test(rdn)) ?? null,
+    value: (rdn: string, attribute: string) =>
+      published
+        .at(-1)
+        ?.find(({ dn }) => dn.startsWith(`${rdn},`))
+        ?.attributes.find(([name]) => name === attribute)?.[1],
+    eventNames: async () => (await events.read(0, 1000)).map(({ event }) => event as string),
+  };
+}
+
+const people = (...names: string[]) => names.map((username) => ({ username }));
+const ops = (...members: string[]): TestGroup => ({ name: 'ops', members, claims: { sudoCommands: '/bin/id' } });
+
+forEachDatabase('the directory', (open) => {
+  test('publishes what the source says, once per change, with numbers already on disk', async (t) => {
+    const site = await setUp(t, await open(t));
+    site.put(people('alice', 'bob'), [ops('alice')]);
+    let onDisk: unknown;
+    const directory = site.make({
+      publish: async (entries) => {
+        site.published.push(entries);
+        onDisk ??= JSON.parse(await readFile(site.mapFile, 'utf8')).uids;
+      },
+    });
+    await directory.start();
+    await directory.settled();
+    assert.deepEqual(site.names(), ['cn=ops', 'cn=alice', 'cn=bob', 'uid=alice', 'uid=bob', 'cn=defaults', 'cn=ops']);
+    assert.deepEqual(onDisk, { 'id-alice': 200_000, 'id-bob': 200_001 });
+    assert.deepEqual([directory.status().state, directory.health()], ['fresh', null]);
+    directory.refresh('poll');
+    await directory.settled();
+    assert.equal(site.published.length, 1, 'the same again is not published again');
+    const before = site.published[0]!;
+    site.put(people('alice', 'bob', 'carol'), [ops('alice')]);
+    directory.refresh('webhook');
+    await directory.settled();
+    const after = site.published[1]!;
+    const stamp = (entries: readonly Entry[], rdn: string) => entries.find(({ dn }) => dn.startsWith(rdn))?.operational;
+    assert.deepEqual(stamp(after, 'uid=alice'), stamp(before, 'uid=alice'));
+    assert.ok(stamp(after, 'uid=carol')!.entryUSN > Math.max(...before.map(({ operational }) => operational.entryUSN)));
+    assert.deepEqual((await site.eventNames()).filter((name) => name === 'directory_published').length, 2);
+  });
+
+  test('keeps serving the last good directory while the source fails, also after a restart', async (t) => {
+    const site = await setUp(t, await open(t));
+    site.put(people('alice'), [ops('alice')]);
+    const first = site.make();
+    await first.start();
+    await first.settled();
+    const served = site.published.at(-1);
+    site.fail();
+    first.refresh('poll');
+    await first.settled();
+    assert.equal(site.published.length, 1);
+    assert.equal(first.status().problem, 'no answer');
+    site.clock.advance(451_000);
+    assert.deepEqual([first.health(), first.status().state], ['stale', 'stale']);
+    await first.stop();
+
+    const second = site.make();
+    await second.start();
+    assert.deepEqual(site.published.at(-1), served, 'the same entries with the same numbers and times');
+    await second.settled();
+    assert.equal(second.status().state, 'stale');
+    site.clock.advance(8 * DAY);
+    second.refresh('poll');
+    await second.settled();
+    assert.equal(site.published.at(-1), null, 'too old to be true');
+    await second.stop();
+
+    const third = site.make();
+    await third.start();
+    await third.settled();
+    assert.equal(third.status().state, 'cold');
+    site.put(people('alice'), [ops('alice')]);
+    third.refresh('poll');
+    await third.settled();
+    assert.deepEqual(site.value('uid=alice', 'uidNumber'), ['200000']);
+  });
+
+  test('holds growth of power until an operator confirms exactly that', async (t) => {
+    const site = await setUp(t, await open(t));
+    site.put(people('alice', 'bob', 'eve'), [ops('alice')]);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    site.put(people('alice', 'bob', 'eve'), [ops('alice', 'bob')]);
+    directory.refresh('poll');
+    await directory.settled();
+    assert.deepEqual(site.value('cn=ops,ou=sudoers', 'sudoUser'), ['alice']);
+    const [hold] = await directory.holds();
+    assert.deepEqual([hold?.kind, hold?.state, hold?.detail.count], ['power_member', 'open', 1]);
+    directory.refresh('poll');
+    await directory.settled();
+    assert.equal((await site.eventNames()).filter((name) => name === 'directory_change_held').length, 1);
+
+    await assert.rejects(directory.confirm({ id: hold!.id, digest: 'another' }, admin));
+    site.put(people('alice', 'bob', 'eve'), [ops('alice', 'bob', 'eve')]);
+    directory.refresh('poll');
+    await directory.settled();
+    await assert.rejects(directory.confirm(hold!, admin), 'the question has changed');
+    assert.deepEqual(site.value('cn=ops,ou=sudoers', 'sudoUser'), ['alice']);
+
+    const [current] = await directory.holds();
+    await directory.confirm(current!, admin);
+    await directory.settled();
+    assert.deepEqual(site.value('cn=ops,ou=sudoers', 'sudoUser'), ['alice', 'bob', 'eve']);
+    assert.ok((await site.eventNames()).includes('directory_change_confirmed'));
+    directory.refresh('poll');
+    await directory.settled();
+    assert.deepEqual(await directory.holds(), []);
+  });
+
+  test('what an operator refused stays out over a restart, and is not asked again', async (t) => {
+    const site = await setUp(t, await open(t));
+    site.put(people('alice', 'bob'), [ops('alice')]);
+    const first = site.make();
+    await first.start();
+    await first.settled();
+    site.put(people('alice', 'bob'), [ops('alice', 'bob')]);
+    first.refresh('poll');
+    await first.settled();
+    await first.reject((await first.holds())[0]!, admin);
+    await first.settled();
+    await first.stop();
+    const second = site.make();
+    await second.start();
+    await second.settled();
+    assert.deepEqual(site.value('cn=ops,ou=sudoers', 'sudoUser'), ['alice']);
+    assert.deepEqual(
+      (await second.holds()).map(({ state }) => state),
+      ['rejected'],
+    );
+    assert.equal((await site.eventNames()).filter((name) => name === 'directory_change_held').length, 1);
+  });
+
+  test('a confirmed takeover of a name moves the name and not the number', async (t) => {
+    const site = await setUp(t, await open(t));
+    site.put([{ id: 'old', username: 'alice' }, { username: 'bob' }]);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    site.put([{ id: 'new', username: 'alice' }, { username: 'bob' }]);
+    directory.refresh('poll');
+    await directory.settled();
+    assert.equal(site.value('uid=alice', 'uidNumber'), undefined);
+    await directory.confirm((await directory.holds())[0]!, admin);
+    await directory.settled();
+    assert.deepEqual(site.value('uid=alice', 'uidNumber'), ['200002']);
+    site.put([{ id: 'new', username: 'alice' }, { username: 'bob' }, { id: 'old', username: 'alice' }]);
+    directory.refresh('poll');
+    await directory.settled();
+    assert.deepEqual(site.value('uid=alice', 'uidNumber'), ['200002'], 'the old owner does not get it back either');
+  });
+
+  test('a stored directory that somebody else changed is not used, and gives nobody power unseen', async (t) => {
+    const db = await open(t);
+    const site = await setUp(t, db);
+    site.put(people('alice'), [ops('alice')]);
+    const first = site.make();
+    await first.start();
+    await first.settled();
+    await first.stop();
+    await db.transaction((work) => work.query.updateTable('directory_published').set({ source: 'forged' }).execute());
+    const second = site.make();
+    await second.start();
+    await second.settled();
+    assert.match(site.errors[0] ?? '', /changed by somebody else/);
+    assert.deepEqual(site.value('uid=alice', 'uidNumber'), ['200000']);
+    assert.equal(site.value('cn=ops,ou=sudoers', 'sudoUser'), undefined);
+    assert.deepEqual(
+      (await second.holds()).map(({ kind }) => kind),
+      ['power_rule'],
+    );
+  });
+
+  test('a broken UID map takes the directory off the air', async (t) => {
+    const db = await open(t);
+    const site = await setUp(t, db);
+    site.put(people('alice', 'bob'));
+    const first = site.make();
+    await first.start();
+    await first.settled();
+    await first.stop();
+    await db.transaction((work) =>
+      work.query.deleteFrom('directory_ids').where('subject', '=', 'id-bob').where('kind', '=', 'uid').execute(),
+    );
+    const second = site.make();
+    await second.start();
+    await second.settled();
+    assert.equal(site.published.at(-1), null);
+    assert.deepEqual([second.status().state, second.health()], ['broken', 'broken']);
+    assert.match(second.status().problem ?? '', /UID map/);
+  });
+});
+
+test('a mass deletion is held, an empty source too', async (t) => {
+  const site = await setUp(t, await openTestSqlite(t));
+  const all = Array.from({ length: 20 }, (_, n) => `u${n}`);
+  site.put(people(...all));
+  const directory = site.make();
+  await directory.start();
+  await directory.settled();
+  for (const left of [all.slice(10), []]) {
+    site.put(people(...left));
+    directory.refresh('poll');
+    await directory.settled();
+    assert.equal(site.names()?.filter((rdn) => rdn.startsWith('uid=')).length, 20);
+    assert.deepEqual(
+      (await directory.holds()).map(({ kind }) => kind),
+      ['mass_change'],
+    );
+  }
+});
+
+test('a key that is not accepted is left alone for as long as it was asked', async (t) => {
+  const site = await setUp(t, await openTestSqlite(t));
+  site.fail({ code: 'unauthorised', message: 'no', retryAfterMs: 300_000 });
+  const directory = site.make();
+  await directory.start();
+  await directory.settled();
+  for (let n = 0; n < 5; n += 1) directory.refresh('webhook');
+  await directory.settled();
+  assert.equal(site.fetches(), 1);
+  directory.refresh('console');
+  await directory.settled();
+  assert.equal(site.fetches(), 2);
+});
+
+test('many signals at once are one fetch or two', async (t) => {
+  const site = await setUp(t, await openTestSqlite(t));
+  site.put(people('alice'));
+  const directory = site.make();
+  await directory.start();
+  await directory.settled();
+  const before = site.fetches();
+  for (let n = 0; n < 50; n += 1) directory.refresh('webhook');
+  await directory.settled();
+  assert.ok(site.fetches() - before <= 2);
+});
+
+test('bridge mode serves the rules of the database, and follows their times', async (t) => {
+  const site = await setUp(t, await openTestSqlite(t), {
+    settings: testSettings({ people: false, sudoSource: 'store' }),
+    source: null,
+  });
+  const written = {
+    hosts: null,
+    commands: ['/bin/id'],
+    runAsUser: null,
+    runAsGroup: null,
+    options: [],
+    order: null,
+    notBefore: null,
+  };
+  const notAfter = site.clock.now() + 60_000;
+  const rule = { id: 'r1', name: 'web', sudoUsers: ['%web'], description: '', written: { ...written, notAfter } };
+  const directory = site.make({ storedRules: async () => [rule] });
+  await directory.start();
+  assert.deepEqual(site.names(), ['cn=defaults', 'cn=web']);
+  assert.equal(directory.health(), null);
+  site.clock.advance(60_001);
+  directory.rebuild();
+  await directory.settled();
+  assert.deepEqual(site.names(), ['cn=defaults']);
+});
+
+test('a directory of several thousand people is written in pieces that leave room for an approval', async (t) => {
+  const db = await openTestSqlite(t);
+  const site = await setUp(t, db);
+  site.put(people(...Array.from({ length: 3000 }, (_, n) => `u${n}`)));
+  const directory = site.make();
+  await directory.start();
+  let others = 0;
+  let done = false;
+  const busy = directory.settled().then(() => {
+    done = true;
+  });
+  while (!done) {
+    await db.transaction(async (work) => work.query.selectFrom('meta').selectAll().execute());
+    others += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await busy;
+  assert.ok(others >= 10, `${others} other transactions`);
+  assert.equal(site.names()?.length, 6001);
+});

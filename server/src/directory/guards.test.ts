@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { DEFAULT_GUARDS, type GuardInput, guard } from './guards.ts';
+import type { DirectorySnapshot } from './model.ts';
+import { mapUserName } from './names.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
+import { hasSudoClaims } from './sudo/from-claims.ts';
+import { ISSUER, type TestGroup, type TestUser, testSnapshot } from './test-tree.ts';
+
+function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, over: Partial<GuardInput> = {}) {
+  const result = guard({
+    published,
+    candidate,
+    decided: new Map(),
+    accountOf: ({ username }) => {
+      const mapped = mapUserName(username, DEFAULT_SETTINGS.names);
+      return mapped.ok ? mapped.name : null;
+    },
+    owners: new Map(),
+    pinned: new Map(),
+    claimsGivePower: true,
+    ruleNames: () => false,
+    settings: DEFAULT_GUARDS,
+    ...over,
+  });
+  return {
+    ...result,
+    kinds: result.arising.map(({ kind }) => kind),
+    names: result.publish.users.map(({ username }) => username),
+    members: (name: string) => result.publish.groups.find((group) => group.name === name)?.userIds,
+    claim: (name: string) => result.publish.groups.find((group) => group.name === name)?.customClaims,
+    confirmed: () =>
+      run(published, candidate, {
+        ...over,
+        decided: new Map(result.arising.map(({ digest }) => [digest, 'confirmed'])),
+      }),
+  };
+}
+
+const people = (...names: string[]): TestUser[] => names.map((username) => ({ username }));
+const ops = (members: string[], claims: Record<string, string> = { sudoCommands: '/bin/id' }): TestGroup => ({
+  name: 'ops',
+  members,
+  claims,
+});
+
+describe('growth of a group that produces root', () => {
+  const before = testSnapshot(people('a', 'b'), [ops(['a'])]);
+
+  test('is held, and everything else goes through', () => {
+    const result = run(before, testSnapshot(people('a', 'b', 'c'), [ops(['a', 'b']), { name: 'dev', members: ['c'] }]));
+    assert.deepEqual(result.kinds, ['power_member']);
+    assert.deepEqual(result.members('ops'), ['id-a']);
+    assert.deepEqual(result.members('dev'), ['id-c']);
+    assert.deepEqual(result.confirmed().members('ops'), ['id-a', 'id-b']);
+  });
+
+  test('a confirmation is for the people whom the operator saw', () => {
+    const first = run(before, testSnapshot(people('a', 'b', 'c'), [ops(['a', 'b'])]));
+    const decided = new Map(first.arising.map(({ digest }) => [digest, 'confirmed' as const]));
+    const more = run(before, testSnapshot(people('a', 'b', 'c'), [ops(['a', 'b', 'c'])]), { decided });
+    assert.deepEqual(more.members('ops'), ['id-a']);
+  });
+
+  test('also when somebody disabled comes back, and when a rule of the database names the group', () => {
+    const disabled = testSnapshot([{ username: 'a', disabled: true }], [ops(['a'])]);
+    assert.deepEqual(run(disabled, testSnapshot(people('a'), [ops(['a'])])).members('ops'), []);
+    const plain = testSnapshot(people('a', 'b'), [ops(['a'], {})]);
+    const grown = testSnapshot(people('a', 'b'), [ops(['a', 'b'], {})]);
+    assert.deepEqual(run(plain, grown).kinds, []);
+    assert.deepEqual(run(plain, grown, { ruleNames: ({ name }) => name === 'ops' }).members('ops'), ['id-a']);
+  });
+
+  test('leaving it is never held', () => {
+    const result = run(before, testSnapshot(people('a', 'b'), [ops([])]));
+    assert.deepEqual([result.kinds, result.members('ops')], [[], []]);
+  });
+
+  test('the first directory of all is published as it is', () => {
+    const result = run(null, before);
+    assert.deepEqual([result.kinds, result.members('ops')], [[], ['id-a']]);
+  });
+
+  test('can be let through by setting', () => {
+    const settings = { ...DEFAULT_GUARDS, power: 'publish' as const };
+    assert.deepEqual(run(before, testSnapshot(people('a', 'b'), [ops(['a', 'b'])]), { settings }).kinds, []);
+  });
+});
+
+describe('the rule of a group', () => {
+  const before = testSnapshot(people('a', 'b'), [ops(['a']), { name: 'dev', members: ['b'] }]);
+
+  test('a changed or new rule is held; members and other claims are not', () => {
+    const changed = run(
+      before,
+      testSnapshot(people('a', 'b'), [
+        ops(['a'], { sudoCommands: 'ALL', accessHosts: 'web1' }),
+        { name: 'dev', members: ['b'], claims: { sudoCommands: 'ALL' } },
+      ]),
+    );
+    assert.deepEqual(changed.kinds, ['power_rule', 'power_rule']);
+    assert.deepEqual(changed.claim('ops'), [
+      { key: 'accessHosts', value: 'web1' },
+      { key: 'sudoCommands', value: '/bin/id' },
+    ]);
+    assert.deepEqual(changed.claim('dev'), []);
+    assert.deepEqual(changed.confirmed().claim('dev'), [{ key: 'sudoCommands', value: 'ALL' }]);
+  });
+
+  test('whoever joins while a rule waits is part of what is confirmed', () => {
+    const wait = run(
+      before,
+      testSnapshot(people('a', 'b'), [ops(['a']), { name: 'dev', members: ['b'], claims: { sudoCommands: 'ALL' } }]),
+    );
+    const decided = new Map(wait.arising.map(({ digest }) => [digest, 'confirmed' as const]));
+    const joined = testSnapshot(people('a', 'b', 'e'), [
+      ops(['a']),
+      { name: 'dev', members: ['b', 'e'], claims: { sudoCommands: 'ALL' } },
+    ]);
+    assert.deepEqual(run(before, joined, { decided }).claim('dev'), []);
+  });
+
+  test('a rule that is taken away goes at once', () => {
+    const result = run(before, testSnapshot(people('a', 'b'), [ops(['a'], {}), { name: 'dev', members: ['b'] }]));
+    assert.deepEqual([result.kinds, result.claim('ops')], [[], []]);
+  });
+});
+
+describe('who has which account', () => {
+  const before = testSnapshot(people('alice', 'bob'), [ops(['alice'])]);
+
+  test('a rename is held; the person stays under the old name', () => {
+    const renamed = testSnapshot(
+      [{ id: 'id-alice', username: 'mallory', disabled: true }, { username: 'bob' }],
+      [ops(['mallory'])],
+    );
+    const result = run(before, renamed);
+    assert.deepEqual([result.kinds, result.names], [['binding'], ['alice', 'bob']]);
+    assert.equal(result.publish.users[0]?.disabled, true, 'what takes power away is not held');
+    assert.deepEqual(result.confirmed().names, ['mallory', 'bob']);
+    assert.deepEqual([...result.confirmed().granted], [['mallory', `${ISSUER} id-alice`]]);
+  });
+
+  test('somebody new under a name that is somebody else’s does not get it', () => {
+    const swapped = testSnapshot([{ id: 'new', username: 'alice' }, { username: 'bob' }], [ops(['alice'])]);
+    const result = run(before, swapped);
+    assert.deepEqual([result.kinds, result.names], [['binding'], ['bob']]);
+    assert.deepEqual(result.members('ops'), []);
+  });
+
+  test('nor does somebody new under a name that was left lately', () => {
+    const owners = new Map([['carol', `user ${ISSUER} gone`]]);
+    const more = testSnapshot(people('alice', 'bob', 'carol'), [ops(['alice'])]);
+    const result = run(before, more, { owners });
+    assert.deepEqual([result.kinds, result.names], [['binding'], ['alice', 'bob']]);
+    assert.deepEqual(result.confirmed().names, ['alice', 'bob', 'carol']);
+    const own = new Map([['carol', `user ${ISSUER} id-carol`]]);
+    assert.deepEqual(run(before, more, { owners: own }).names, ['alice', 'bob', 'carol']);
+  });
+
+  test('an account that a sign-in bound to somebody else is not given away, not even at first', () => {
+    const pinned = new Map([['alice', { issuer: ISSUER, subject: 'the real one' }]]);
+    assert.deepEqual(run(null, before, { pinned }).names, ['bob']);
+    const own = new Map([['alice', { issuer: ISSUER, subject: 'id-alice' }]]);
+    assert.deepEqual(run(null, before, { pinned: own }).names, ['alice', 'bob']);
+  });
+
+  test('somebody new under a new name is published, or held where every account is', () => {
+    const more = testSnapshot(people('alice', 'bob', 'carol'), [ops(['alice'])]);
+    assert.deepEqual(run(before, more).names, ['alice', 'bob', 'carol']);
+    const settings = { ...DEFAULT_GUARDS, bindings: 'all' as const };
+    assert.deepEqual(run(before, more, { settings }).names, ['alice', 'bob']);
+  });
+
+  test('two people cannot swap their names', () => {
+    const swapped = testSnapshot(
+      [
+        { id: 'id-alice', username: 'bob' },
+        { id: 'id-bob', username: 'alice' },
+      ],
+      [ops(['bob'])],
+    );
+    const result = run(before, swapped);
+    assert.deepEqual(
+      [result.kinds, result.names],
+      [
+        ['binding', 'binding'],
+        ['alice', 'bob'],
+      ],
+    );
+  });
+});
+
+describe('a mass change', () => {
+  const names = Array.from({ length: 20 }, (_, n) => `u${n}`);
+  const before = testSnapshot(people(...names), [
+    { name: 'all', members: names },
+    { name: 'dev', members: [] },
+  ]);
+
+  test('is held as a whole', () => {
+    const result = run(
+      before,
+      testSnapshot(people(...names.slice(7)), [{ name: 'all', members: names.slice(7) }, { name: 'dev' }]),
+    );
+    assert.deepEqual([result.kinds, result.publish], [['mass_change'], before]);
+    assert.equal(result.confirmed().names.length, 13);
+  });
+
+  test('also when everybody is disabled or put out of their groups', () => {
+    const disabled = names.map((username) => ({ username, disabled: true }));
+    assert.deepEqual(run(before, testSnapshot(disabled, [{ name: 'all', members: names }, { name: 'dev' }])).kinds, [
+      'mass_change',
+    ]);
+    assert.deepEqual(run(before, testSnapshot(people(...names), [{ name: 'all' }, { name: 'dev' }])).kinds, [
+      'mass_change',
+    ]);
+  });
+
+  test('an empty answer never goes through by itself', () => {
+    const small = testSnapshot(people('a'), []);
+    assert.deepEqual(run(small, testSnapshot([], [])).publish, small);
+    const settings = { ...DEFAULT_GUARDS, massChangePercent: 0 };
+    assert.deepEqual(run(small, testSnapshot([], []), { settings }).publish, small);
+  });
+
+  test('a few people leaving is no mass change', () => {
+    assert.deepEqual(
+      run(before, testSnapshot(people(...names.slice(5)), [{ name: 'all', members: names.slice(5) }, { name: 'dev' }]))
+        .kinds,
+      [],
+    );
+  });
+});
+
+test('whatever a source says, nobody gains root, and no account changes hands, without an operator', () => {
+  const id = fc.constantFrom('1', '2', '3', '4');
+  const snapshots = fc
+    .record({
+      users: fc.uniqueArray(
+        fc.record({ id, username: fc.constantFrom('a', 'b', 'c', 'd', 'e'), disabled: fc.boolean() }),
+        { selector: (user) => user.id, maxLength: 4 },
+      ),
+      groups: fc.uniqueArray(
+        fc.record({
+          id: fc.constantFrom('g', 'h'),
+          members: fc.uniqueArray(id),
+          power: fc.constantFrom('', 'ALL', '/bin/id'),
+        }),
+        { selector: (group) => group.id, maxLength: 2 },
+      ),
+    })
+    .map(({ users, groups }) => {
+      const nameOf = new Map(users.map((user) => [user.id, user.username]));
+      const snapshot = testSnapshot(
+        users.map((user) => ({ ...user })),
+        groups.map((group) => ({
+          id: group.id,
+          name: `g${group.id}`,
+          claims: (group.power === '' ? {} : { sudoCommands: group.power }) as Record<string, string>,
+        })),
+      );
+      return {
+        users: snapshot.users,
+        groups: snapshot.groups.map((group) => ({
+          ...group,
+          userIds: groups
+            .find((one) => one.id === group.id)!
+            .members.filter((member) => nameOf.has(member))
+            .sort(),
+        })),
+      };
+    });
+  const powers = (snapshot: DirectorySnapshot) =>
+    new Set(
+      snapshot.groups
+        .filter(hasSudoClaims)
+        .flatMap((group) =>
+          group.userIds
+            .filter((member) => snapshot.users.find((user) => user.id === member)?.disabled === false)
+            .map((member) => `${member} ${group.customClaims[0]?.value} in ${group.id}`),
+        ),
+    );
+  fc.assert(
+    fc.property(snapshots, snapshots, (before, after) => {
+      const { publish } = run(before, after);
+      const had = powers(before);
+      for (const power of powers(publish)) assert.ok(had.has(power), power);
+      for (const user of publish.users) {
+        const owner = before.users.find(({ username }) => username === user.username);
+        const self = before.users.find((one) => one.id === user.id);
+        if (self) assert.equal(user.username, self.username);
+        else assert.equal(owner, undefined, 'a taken name');
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});

@@ -1,0 +1,297 @@
+import { canonicalSha256 } from '#shared/digest.ts';
+import {
+  claimOf,
+  type DirectoryGroup,
+  type DirectorySnapshot,
+  type DirectoryUser,
+  EMPTY_SNAPSHOT,
+  identityKey,
+  order,
+  withMembers,
+} from './model.ts';
+import { hasSudoClaims, SUDO_CLAIMS } from './sudo/from-claims.ts';
+
+/** What waits for an operator; one set per source. */
+export interface GuardSettings {
+  /** New members of a group that produces root, and changes of its rule. */
+  readonly power: 'hold' | 'publish';
+  /** `changed`: a renamed person, or a new one who takes a name that is somebody else's. `all`: every new account too. */
+  readonly bindings: 'all' | 'changed' | 'publish';
+  /** Share of users, groups or memberships that may vanish at once, percent. 0: any. */
+  readonly massChangePercent: number;
+  /** Never a mass change up to this number. */
+  readonly massChangeMinimum: number;
+}
+
+export const DEFAULT_GUARDS: GuardSettings = {
+  power: 'hold',
+  bindings: 'changed',
+  massChangePercent: 30,
+  massChangeMinimum: 5,
+};
+
+export interface Hold {
+  readonly kind: 'power_member' | 'power_rule' | 'binding' | 'mass_change';
+  /** What it is about, for people. */
+  readonly subject: string;
+  /** Of exactly this change. Whoever confirms it confirms nothing else. */
+  readonly digest: string;
+  /** Before and after, for the operator. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface GuardInput {
+  /** What hosts see; null when nothing was ever published. */
+  readonly published: DirectorySnapshot | null;
+  readonly candidate: DirectorySnapshot;
+  /** Digest → what an operator said. */
+  readonly decided: ReadonlyMap<string, 'open' | 'confirmed' | 'rejected'>;
+  /** The Linux account of a user; null when they would not be served. */
+  readonly accountOf: (user: DirectoryUser) => string | null;
+  /** Folded name → key of who has it or left it so lately that nobody else may have it (`user <issuer> <id>`). */
+  readonly owners: ReadonlyMap<string, string>;
+  /** Account → the person it is bound to by sign-in (trust rule 6). */
+  readonly pinned: ReadonlyMap<string, { readonly issuer: string; readonly subject: string }>;
+  /** False where sudo rules do not come from claims. */
+  readonly claimsGivePower: boolean;
+  /** Whether a rule of the database names this group. */
+  readonly ruleNames: (group: DirectoryGroup) => boolean;
+  readonly settings: GuardSettings;
+}
+
+export interface GuardResult {
+  readonly publish: DirectorySnapshot;
+  /** Everything that needs or needed an operator in this candidate, confirmed or not. */
+  readonly arising: readonly Hold[];
+  /** Account → identity key, for names that an operator gave to somebody else. */
+  readonly granted: ReadonlyMap<string, string>;
+}
+
+/**
+ * Compares what a source says now with what hosts see, and keeps back what could give somebody power unseen. Taking
+ * power away is never kept back, but for a mass change, which is more often an accident at the source.
+ */
+export function guard(input: GuardInput): GuardResult {
+  const { candidate, settings } = input;
+  const published = input.published ?? EMPTY_SNAPSHOT;
+  const arising: Hold[] = [];
+  /** Notes a change; true when it may happen. */
+  const allowed = (kind: Hold['kind'], subject: string, proof: unknown, detail: Hold['detail']): boolean => {
+    const digest = canonicalSha256({ kind, proof });
+    arising.push({ kind, subject, digest, detail });
+    return input.decided.get(digest) === 'confirmed';
+  };
+
+  if (input.published && !massChangeAllowed(published, candidate, settings, allowed)) {
+    return { publish: published, arising, granted: new Map() };
+  }
+
+  const granted = new Map<string, string>();
+  const users = settings.bindings === 'publish' ? candidate.users : guardBindings(input, published, allowed, granted);
+  const publish = { users, groups: candidate.groups };
+  if (!input.published || settings.power === 'publish') {
+    return { publish: withoutStrangers(publish), arising, granted };
+  }
+  return {
+    publish: withoutStrangers({ users, groups: guardPower(input, published, users, allowed) }),
+    arising,
+    granted,
+  };
+}
+
+type Allowed = (kind: Hold['kind'], subject: string, proof: unknown, detail: Hold['detail']) => boolean;
+
+function massChangeAllowed(
+  published: DirectorySnapshot,
+  candidate: DirectorySnapshot,
+  settings: GuardSettings,
+  allowed: Allowed,
+): boolean {
+  const users = new Map(candidate.users.map((user) => [identityKey(user), user]));
+  const groups = new Map(candidate.groups.map((group) => [identityKey(group), group]));
+  const before = published.users.filter(({ disabled }) => !disabled);
+  const lostUsers = before.filter((user) => users.get(identityKey(user))?.disabled !== false).map(identityKey);
+  const lost = new Set(lostUsers);
+  const lostGroups = published.groups.filter((group) => !groups.has(identityKey(group))).map(identityKey);
+  let members = 0;
+  const lostMembers: string[] = [];
+  for (const group of published.groups) {
+    const now = groups.get(identityKey(group));
+    members += group.userIds.length;
+    if (!now) continue;
+    const still = new Set(now.userIds);
+    for (const id of group.userIds) if (!still.has(id)) lostMembers.push(`${identityKey(group)} ${id}`);
+  }
+  const tooMany = (count: number, all: number): boolean =>
+    settings.massChangePercent > 0 &&
+    count > settings.massChangeMinimum &&
+    count * 100 > all * settings.massChangePercent;
+  // An empty answer is a broken source until somebody says otherwise.
+  const emptied =
+    (candidate.users.length === 0 && published.users.length > 0) ||
+    (candidate.groups.length === 0 && published.groups.length > 1);
+  if (
+    !emptied &&
+    !tooMany(lostUsers.length, before.length) &&
+    !tooMany(lostGroups.length, published.groups.length) &&
+    !tooMany(lostMembers.length, members)
+  ) {
+    return true;
+  }
+  return allowed('mass_change', 'directory', [lostUsers, lostGroups, lostMembers], {
+    usersLost: lostUsers.length,
+    usersBefore: before.length,
+    groupsLost: lostGroups.length,
+    groupsBefore: published.groups.length,
+    membershipsLost: lostMembers.length,
+    examples: published.users
+      .filter((user) => lost.has(identityKey(user)))
+      .slice(0, 10)
+      .map(({ username }) => username),
+  });
+}
+
+function guardBindings(
+  input: GuardInput,
+  published: DirectorySnapshot,
+  allowed: Allowed,
+  granted: Map<string, string>,
+): readonly DirectoryUser[] {
+  const { accountOf, settings } = input;
+  const before = new Map(published.users.map((user) => [identityKey(user), user]));
+  const owners = new Map(input.owners);
+  for (const user of published.users) {
+    const account = accountOf(user);
+    if (account !== null) owners.set(account.toLowerCase(), `user ${identityKey(user)}`);
+  }
+  const result: DirectoryUser[] = [];
+  for (const user of input.candidate.users) {
+    const key = identityKey(user);
+    const account = accountOf(user);
+    const old = before.get(key);
+    const oldAccount = old ? accountOf(old) : null;
+    if (account === null || account === oldAccount) {
+      // Somebody who is no longer servable under the new name gives their name up; that takes power away.
+      result.push(user);
+      continue;
+    }
+    const name = account.toLowerCase();
+    const owner = owners.get(name);
+    const pin = input.pinned.get(account);
+    const othersName = owner !== undefined && owner !== `user ${key}`;
+    const othersPin = pin !== undefined && (pin.issuer !== user.issuer || pin.subject !== user.id);
+    if (oldAccount === null && !othersName && !othersPin && (settings.bindings !== 'all' || input.published === null)) {
+      result.push(user);
+      continue;
+    }
+    const fine = allowed(
+      'binding',
+      `account ${account}`,
+      { key, from: oldAccount, to: account, owner: owner ?? null, pin: pin ?? null },
+      {
+        person: { issuer: user.issuer, subject: user.id, username: user.username },
+        from: oldAccount,
+        to: account,
+        belongsTo: othersPin ? pin : othersName ? { identity: owner } : null,
+      },
+    );
+    if (fine) {
+      granted.set(name, key);
+      result.push(user);
+    } else if (old) {
+      // Everything but the name is up to date; whoever was disabled stays out.
+      result.push({ ...user, username: old.username });
+    }
+  }
+  return result;
+}
+
+function sudoClaimsOf(group: DirectoryGroup): Record<string, string> {
+  return Object.fromEntries(
+    SUDO_CLAIMS.map((key) => [key, claimOf(group, key)]).filter(
+      (pair): pair is [string, string] => pair[1] !== undefined,
+    ),
+  );
+}
+
+function guardPower(
+  input: GuardInput,
+  published: DirectorySnapshot,
+  users: readonly DirectoryUser[],
+  allowed: Allowed,
+): readonly DirectoryGroup[] {
+  const { claimsGivePower, ruleNames } = input;
+  const before = new Map(published.groups.map((group) => [identityKey(group), group]));
+  const enabled = new Map(users.filter(({ disabled }) => !disabled).map((user) => [identityKey(user), user]));
+  const enabledBefore = new Set(published.users.filter(({ disabled }) => !disabled).map(identityKey));
+  const givesPower = (group: DirectoryGroup) => (claimsGivePower && hasSudoClaims(group)) || ruleNames(group);
+  const keyOf = (group: DirectoryGroup, id: string) => identityKey({ issuer: group.issuer, id });
+  const nameOf = (group: DirectoryGroup, id: string) => enabled.get(keyOf(group, id))?.username ?? id;
+
+  return input.candidate.groups.map((wanted) => {
+    const key = identityKey(wanted);
+    const old = before.get(key);
+    let group = wanted;
+    const live = wanted.userIds.filter((id) => enabled.has(keyOf(wanted, id)));
+    if (claimsGivePower && hasSudoClaims(wanted)) {
+      const [was, is] = [old ? sudoClaimsOf(old) : {}, sudoClaimsOf(wanted)];
+      const changed = canonicalSha256(was) !== canonicalSha256(is);
+      if (
+        changed &&
+        // Who gets it is part of what the operator confirms.
+        !allowed(
+          'power_rule',
+          `group ${wanted.name}`,
+          { key, was, is, live },
+          {
+            group: wanted.name,
+            before: was,
+            after: is,
+            members: live.length,
+            examples: live.slice(0, 20).map((id) => nameOf(wanted, id)),
+          },
+        )
+      ) {
+        const kept = wanted.customClaims.filter(({ key: name }) => !(SUDO_CLAIMS as readonly string[]).includes(name));
+        const back = Object.entries(was).map(([name, value]) => ({ key: name, value }));
+        group = { ...wanted, customClaims: [...kept, ...back].sort((a, b) => order(a.key, b.key)) };
+      } else if (changed) return group;
+    }
+    if (!givesPower(group)) return group;
+    const had = new Set(old && givesPower(old) ? old.userIds.filter((id) => enabledBefore.has(keyOf(old, id))) : []);
+    const grown = live.filter((id) => !had.has(id));
+    if (grown.length === 0) return group;
+    const fine = allowed(
+      'power_member',
+      `group ${wanted.name}`,
+      { key, rule: sudoClaimsOf(group), grown },
+      {
+        group: wanted.name,
+        added: grown.slice(0, 100).map((id) => ({ subject: id, username: nameOf(wanted, id) })),
+        count: grown.length,
+      },
+    );
+    if (fine) return group;
+    const heldBack = new Set(grown);
+    return withMembers(
+      group,
+      group.userIds.filter((id) => !heldBack.has(id)),
+    );
+  });
+}
+
+/** Members that are not published are nobody's members. */
+function withoutStrangers(snapshot: DirectorySnapshot): DirectorySnapshot {
+  const known = new Set(snapshot.users.map(identityKey));
+  return {
+    users: snapshot.users,
+    groups: snapshot.groups.map((group) =>
+      group.userIds.every((id) => known.has(identityKey({ issuer: group.issuer, id })))
+        ? group
+        : withMembers(
+            group,
+            group.userIds.filter((id) => known.has(identityKey({ issuer: group.issuer, id }))),
+          ),
+    ),
+  };
+}
