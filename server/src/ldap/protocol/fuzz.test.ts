@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { element } from '../ber/writer.ts';
+import { cases, randomFrom, testSeed } from '../testing/long.ts';
+import {
+  abandon,
+  bind,
+  cancel,
+  compare,
+  extended,
+  message,
+  pagingControl,
+  saslBind,
+  search,
+  unbind,
+} from '../testing/messages.ts';
+import { mutateOften } from '../testing/mutate.ts';
+import type { FilterNode } from './decode-filter.ts';
+import { decodeRequest } from './decode-request.ts';
+import { OID } from './operation.ts';
+import type { Request } from './request.ts';
+
+const VALID: readonly Buffer[] = [
+  bind(1),
+  bind(2, 'cn=sssd,dc=example,dc=com', 'secret', { controls: [{ oid: OID.passwordPolicy }] }),
+  saslBind(3, 'EXTERNAL', ''),
+  unbind(4),
+  abandon(5, 4),
+  compare(6, 'uid=alice,ou=people,dc=example,dc=com', 'uidNumber', '200001'),
+  extended(7, OID.whoAmI),
+  extended(8, OID.startTls),
+  cancel(9, 1),
+  message(10, element(0x66, element(4, 'cn=x'), element(0x30))),
+  search(11, { base: '', scope: 0, attributes: ['*', '+'] }),
+  search(12, {
+    base: 'ou=people,dc=example,dc=com',
+    filter: '(&(uid=alice)(objectclass=posixAccount)(uid=*)(&(uidNumber=*)(!(uidNumber=0))))',
+    attributes: ['objectClass', 'uid', 'uidNumber', 'userCertificate;binary'],
+    controls: [pagingControl(1000, 'cookie')],
+  }),
+  search(13, {
+    base: 'ou=sudoers,dc=example,dc=com',
+    filter: '(|(sudoHost=+*)(sudoHost=*\\\\*)(cn=a*b*c)(x>=1)(x<=1)(x~=1)(cn:dn:2.5.13.2:=y))',
+    controls: [{ oid: '1.2.3', critical: true, value: Buffer.from('x') }],
+  }),
+];
+
+/** Everything a request points at lies within its bytes. */
+function assertBounded(request: Request, length: number): void {
+  const check = (value: unknown, key: string): void => {
+    if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
+    const span = value as { start?: number; end?: number };
+    if (typeof span.start === 'number') {
+      assert.ok(span.start >= 0 && span.start <= span.end! && span.end! <= length, `${key} out of bounds`);
+    }
+    for (const [name, inner] of Object.entries(value)) check(inner, name);
+  };
+  check(request, 'request');
+  const walk = (node: FilterNode): void => {
+    for (const position of [node.attributeEnd, node.valueEnd, node.ruleEnd]) assert.ok(position <= length);
+    for (const child of node.children) walk(child);
+  };
+  if (request.kind === 'search' && request.filter !== null) walk(request.filter);
+}
+
+test('mutated messages become a request or a protocol error, and nothing else', () => {
+  const count = cases(6000, 300_000);
+  const random = randomFrom(testSeed('mutated messages'));
+  let requests = 0;
+  for (let i = 0; i < count; i++) {
+    const data = mutateOften(random, random.pick(VALID));
+    const request = decodeRequest(data);
+    if (request.kind === 'protocol-error') {
+      assert.equal(typeof request.text, 'string');
+      continue;
+    }
+    requests++;
+    assert.ok(request.messageId >= 1);
+    assertBounded(request, data.length);
+  }
+  // Mutations that never got past the first octet would prove little.
+  assert.ok(requests > count / 100, `${requests} of ${count} were still requests`);
+});
+
+test('random bytes become a request or a protocol error', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (data) => {
+      const request = decodeRequest(data);
+      if (request.kind !== 'protocol-error') assertBounded(request, data.length);
+    }),
+    { numRuns: cases(2000, 100_000) },
+  );
+});
+
+test('what lies around a message is not looked at', () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...VALID),
+      fc.uint8Array({ maxLength: 20 }),
+      fc.uint8Array({ maxLength: 20 }),
+      (data, before, after) => {
+        const surrounded = Buffer.concat([before, data, after]);
+        const inside = decodeRequest(surrounded, before.length, before.length + data.length);
+        const alone = decodeRequest(data);
+        assert.equal(inside.kind, alone.kind);
+        assert.equal((inside as Request).messageId, (alone as Request).messageId);
+      },
+    ),
+    { numRuns: cases(500, 20_000) },
+  );
+});
+
+test('the cut-off beginning of a message is never a message', () => {
+  for (const data of VALID) {
+    for (let length = 0; length < data.length; length++) {
+      assert.equal(decodeRequest(data, 0, length).kind, 'protocol-error');
+    }
+  }
+});
