@@ -322,16 +322,17 @@ describe('gate: an answer that cannot be verified is no answer', SHORT, () => {
 describe('gate: what runs must be what was approved', SHORT, () => {
   async function approveAfter(
     change: (gate: Awaited<ReturnType<typeof createTestGate>>, work: string) => Promise<void>,
+    command = './deploy',
   ) {
     await using gate = await createTestGate();
     const work = join(gate.dir, 'work');
     await mkdir(work);
     await writeFile(join(work, 'deploy'), '#!/bin/sh\necho good\n', { mode: 0o755 });
-    await gate.parent.setCmdline(['sudo', './deploy']);
+    await gate.parent.setCmdline(['sudo', command]);
     await gate.parent.setCwd(work);
     const hook = gate.sudo();
     const challenge = await gate.server.challenge();
-    assert.ok(challenge.record.target?.path.endsWith('/work/deploy'), 'the target is known');
+    assert.ok(challenge.record.target, 'the target is known');
     await change(gate, work);
     await gate.server.approve(challenge);
     const result = await hook.result;
@@ -372,6 +373,16 @@ describe('gate: what runs must be what was approved', SHORT, () => {
       assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'target_changed' }]);
     });
   }
+
+  it('the same program in another folder under the same name: refused, its relative files are others', async () => {
+    const { result } = await approveAfter(async (gate, work) => {
+      await rename(work, `${work}.old`);
+      await mkdir(work);
+      await gate.parent.setCwd(work);
+    }, '/bin/sh');
+    assert.equal(result.granted, false);
+    assert.match(result.text, /changed while you waited/);
+  });
 });
 
 describe('gate: cancelled', SHORT, () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -80,6 +80,20 @@ describe('capture from a fixture', () => {
     const facts = await createProcessReader(parent.proc).capture(7, parent.startTime);
     assert.equal(facts?.program, 'sudo');
     assert.equal(facts?.cwd, null);
+  });
+
+  it('a process that is replaced while it is read is not taken for the one that asked', async () => {
+    const parent = await createParent(dir, { argv: ['sudo'], cwd: '/', pid: 9 });
+    const cmdline = join(parent.proc, '9', 'cmdline');
+    await rm(cmdline);
+    execFileSync('mkfifo', [cmdline]);
+    const capturing = createProcessReader(parent.proc).capture(9, '777');
+    // Opening waits for a reader, so the first look at the start time is over by now.
+    const writer = await open(cmdline, 'w');
+    await parent.setStartTime('778');
+    await writer.writeFile('sudo\0harmless\0');
+    await writer.close();
+    assert.equal(await capturing, null);
   });
 
   it('arguments beyond all limits are not read', async () => {

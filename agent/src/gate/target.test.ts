@@ -5,7 +5,7 @@ import { chmod, chown, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { MAX_HASHED_BYTES, orderReasons, resolveTarget } from './target.ts';
+import { identify, MAX_HASHED_BYTES, orderReasons, resolveTarget } from './target.ts';
 import { walkPath } from './walk-path.ts';
 
 const isRoot = process.geteuid?.() === 0;
@@ -149,7 +149,15 @@ describe('target of a command', () => {
     assert.equal(walked?.info.ino, (await stat(join(root, 'etc/shells'), { bigint: true })).ino);
   });
 
-  it('another file under the name between look and open is not taken for the first', async () => {
+  it('another file under the name between look and open is not vouched for', async () => {
+    const info = await stat(join(root, 'usr/bin/id'), { bigint: true });
+    assert.equal((await identify(root, '/usr/bin/id', info.dev, info.ino))?.path, '/usr/bin/id');
+    assert.equal(await identify(root, '/usr/bin/id', info.dev, info.ino + 1n), null);
+    assert.equal(await identify(root, '/usr/bin/id', info.dev + 1n, info.ino), null);
+    assert.equal(await identify(root, '/usr/bin/vi', info.dev, info.ino), null, 'a link');
+  });
+
+  it('a file that replaces another is another target', async () => {
     await put('/usr/bin/racy', 'one\n');
     const first = (await resolve('racy')).target;
     await put('/usr/bin/other', 'two\n');

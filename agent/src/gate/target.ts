@@ -81,7 +81,7 @@ function kindReasons(names: readonly string[], paths: readonly string[], shells:
 }
 
 /** Opens and hashes exactly the file that the walk found. Null when it is another one by now, or no regular file. */
-async function identify(root: string, path: string, device: bigint, inode: bigint): Promise<Target | null> {
+export async function identify(root: string, path: string, device: bigint, inode: bigint): Promise<Target | null> {
   // O_NONBLOCK: a FIFO put there meanwhile must not hold up the agent.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const file = await open(Buffer.from(`${root}${path}`, 'latin1'), flags).catch(() => null);
