@@ -1,0 +1,146 @@
+import type { Kysely, Selectable } from 'kysely';
+import type { UnitOfWork } from '../../db/database.ts';
+import type { Schema, ScimClientsTable, ScimResourcesTable } from '../../db/schema.ts';
+import type { Kind } from './resource.ts';
+
+export type ClientRow = Selectable<ScimClientsTable>;
+export type ResourceRow = Selectable<ScimResourcesTable>;
+
+export async function findClientByToken(query: Kysely<Schema>, tokenHash: string): Promise<ClientRow | null> {
+  return (
+    (await query.selectFrom('scim_clients').selectAll().where('token_hash', '=', tokenHash).executeTakeFirst()) ?? null
+  );
+}
+
+export async function listClients(query: Kysely<Schema>): Promise<ClientRow[]> {
+  return query.selectFrom('scim_clients').selectAll().orderBy('created_at').execute();
+}
+
+export async function insertClient(work: UnitOfWork, row: ClientRow): Promise<void> {
+  await work.query.insertInto('scim_clients').values(row).execute();
+}
+
+export async function revokeClient(work: UnitOfWork, id: string, now: number): Promise<ClientRow | null> {
+  return (
+    (await work.query
+      .updateTable('scim_clients')
+      .set({ revoked_at: now })
+      .where('id', '=', id)
+      .where('revoked_at', 'is', null)
+      .returningAll()
+      .executeTakeFirst()) ?? null
+  );
+}
+
+export async function touchClient(work: UnitOfWork, id: string, now: number): Promise<void> {
+  await work.query.updateTable('scim_clients').set({ last_used_at: now }).where('id', '=', id).execute();
+}
+
+/** Keeps two writers of one client from passing each other. */
+export async function lockClient(work: UnitOfWork, id: string): Promise<ClientRow | null> {
+  let select = work.query.selectFrom('scim_clients').selectAll().where('id', '=', id);
+  if (work.driver === 'postgres') select = select.forUpdate();
+  return (await select.executeTakeFirst()) ?? null;
+}
+
+const live = (query: Kysely<Schema>, clientId: string, kind: Kind) =>
+  query
+    .selectFrom('scim_resources')
+    .where('client_id', '=', clientId)
+    .where('kind', '=', kind)
+    .where('deleted_at', 'is', null);
+
+/** Live resources of one client in a stable order. `by` narrows to one name, external id or id. */
+export async function listResources(
+  query: Kysely<Schema>,
+  clientId: string,
+  kind: Kind,
+  page: { offset: number; limit: number },
+  by?: { column: 'unique_name' | 'external_id' | 'id'; value: string },
+): Promise<{ rows: ResourceRow[]; total: number }> {
+  let rows = live(query, clientId, kind).selectAll();
+  let total = live(query, clientId, kind).select((e) => e.fn.countAll<number>().as('n'));
+  if (by) {
+    rows = rows.where(by.column, '=', by.value);
+    total = total.where(by.column, '=', by.value);
+  }
+  return {
+    rows:
+      page.limit === 0
+        ? []
+        : await rows.orderBy('created_at').orderBy('id').limit(page.limit).offset(page.offset).execute(),
+    total: Number((await total.executeTakeFirstOrThrow()).n),
+  };
+}
+
+export async function findResource(
+  query: Kysely<Schema>,
+  clientId: string,
+  kind: Kind,
+  id: string,
+): Promise<ResourceRow | null> {
+  return (await live(query, clientId, kind).selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+}
+
+/** Which of these ids are live users of the client. */
+export async function knownUsers(
+  query: Kysely<Schema>,
+  clientId: string,
+  ids: readonly string[],
+): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (let at = 0; at < ids.length; at += 500) {
+    const rows = await live(query, clientId, 'User')
+      .select('id')
+      .where('id', 'in', ids.slice(at, at + 500))
+      .execute();
+    for (const { id } of rows) found.add(id);
+  }
+  return found;
+}
+
+export async function findByName(
+  query: Kysely<Schema>,
+  clientId: string,
+  kind: Kind,
+  name: string,
+): Promise<ResourceRow | null> {
+  return (await live(query, clientId, kind).selectAll().where('unique_name', '=', name).executeTakeFirst()) ?? null;
+}
+
+/** Everything, deleted or not, that any client of an issuer ever had under an external id. */
+export async function historyOf(
+  query: Kysely<Schema>,
+  issuer: string,
+  kind: Kind,
+  externalId: string,
+): Promise<ResourceRow[]> {
+  return query
+    .selectFrom('scim_resources')
+    .innerJoin('scim_clients', 'scim_clients.id', 'scim_resources.client_id')
+    .selectAll('scim_resources')
+    .where('scim_clients.issuer', '=', issuer)
+    .where('kind', '=', kind)
+    .where('external_id', '=', externalId)
+    .execute();
+}
+
+/** Live resources of all clients that are not revoked, with their issuer. */
+export async function allResources(query: Kysely<Schema>, kind: Kind): Promise<(ResourceRow & { issuer: string })[]> {
+  return query
+    .selectFrom('scim_resources')
+    .innerJoin('scim_clients', 'scim_clients.id', 'scim_resources.client_id')
+    .selectAll('scim_resources')
+    .select('scim_clients.issuer')
+    .where('kind', '=', kind)
+    .where('deleted_at', 'is', null)
+    .execute();
+}
+
+export async function insertResource(work: UnitOfWork, row: ResourceRow): Promise<void> {
+  await work.query.insertInto('scim_resources').values(row).execute();
+}
+
+export async function updateResource(work: UnitOfWork, id: string, set: Partial<ResourceRow>): Promise<void> {
+  await work.query.updateTable('scim_resources').set(set).where('id', '=', id).execute();
+}

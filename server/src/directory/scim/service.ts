@@ -1,0 +1,413 @@
+import { z } from 'zod';
+import { constantTimeEqual, sha256 } from '#shared/digest.ts';
+import { Refusal } from '#shared/errors.ts';
+import type { Database, UnitOfWork } from '../../db/database.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { type Random, randomText } from '../../platform/random.ts';
+import type { DirectoryEvents } from '../events.ts';
+import { issuerText } from '../model.ts';
+import { type Filter, matchesFilter } from './filter.ts';
+import { applyPatch, type PatchOperation } from './patch.ts';
+import {
+  canonicalDocument,
+  hasPosixPart,
+  type Kind,
+  SCHEMA,
+  type ScimGroup,
+  type ScimUser,
+  scimGroup,
+  scimUser,
+  slug,
+} from './resource.ts';
+import * as store from './scim-store.ts';
+
+/** A refusal in SCIM's words (RFC 7644 3.12). */
+export class ScimError extends Error {
+  readonly status: number;
+  readonly scimType: string | undefined;
+  constructor(status: number, detail: string, scimType?: string) {
+    super(detail);
+    this.status = status;
+    this.scimType = scimType;
+  }
+}
+
+/** Who is pushing. */
+export interface ScimClient {
+  readonly id: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly maySudo: boolean;
+}
+
+export interface Actor {
+  readonly username: string;
+  readonly remoteAddr: string | null;
+}
+
+export type Scim = ReturnType<typeof createScim>;
+
+const TOUCH_EVERY_MS = 60_000;
+export const MAX_PAGE = 1000;
+const DAY_MS = 86_400_000;
+const SCAN = 500;
+
+/** What is stored: the document, and for groups the POSIX name that stays whatever happens to the display name. */
+const stored = z.object({ document: z.record(z.string(), z.unknown()), posixName: z.string().optional() });
+type Stored = z.infer<typeof stored>;
+
+const readStored = (row: store.ResourceRow): Stored => stored.parse(JSON.parse(row.resource));
+const nameOfDocument = (kind: Kind, document: Record<string, unknown>): string =>
+  String(kind === 'User' ? document.userName : document.displayName).toLowerCase();
+
+/** SCIM 2.0 inbound: clients push users and groups of the issuer that they are bound to. */
+export function createScim(deps: {
+  db: Database;
+  events: DirectoryEvents;
+  clock: Clock;
+  random: Random;
+  /** `follow`: the POSIX name of a group follows its display name; `keep`: it stays as it was made. */
+  groupRename: 'keep' | 'follow';
+  /** Called after a change is durable. */
+  onChange: () => void;
+}) {
+  const { db, clock, random } = deps;
+
+  function show(row: store.ResourceRow, location: string) {
+    const { document } = readStored(row);
+    const schemas: string[] = [row.kind === 'User' ? SCHEMA.user : SCHEMA.group];
+    for (const extension of [SCHEMA.posixUser, SCHEMA.posixGroup]) if (document[extension]) schemas.push(extension);
+    return {
+      schemas,
+      id: row.id,
+      ...document,
+      meta: {
+        resourceType: row.kind,
+        created: new Date(row.created_at).toISOString(),
+        lastModified: new Date(row.modified_at).toISOString(),
+        location: `${location}/${row.kind}s/${row.id}`,
+        version: etagOf(row),
+      },
+    };
+  }
+
+  /** Reads a body strictly; says which attribute is wrong and repeats no value. */
+  function parse(kind: Kind, body: unknown): ScimUser | ScimGroup {
+    const parsed = (kind === 'User' ? scimUser : scimGroup).safeParse(canonicalDocument(body));
+    if (parsed.success) return parsed.data;
+    throw new ScimError(400, `${parsed.error.issues[0]?.path.join('.') || 'the body'} is not valid`, 'invalidValue');
+  }
+
+  async function checkMembers(work: UnitOfWork, client: ScimClient, resource: ScimUser | ScimGroup): Promise<void> {
+    if (!('members' in resource)) return;
+    const ids = [...new Set(resource.members.map(({ value }) => value))];
+    const known = await store.knownUsers(work.query, client.id, ids);
+    if (ids.some((id) => !known.has(id))) throw new ScimError(400, 'a member is not known here', 'invalidValue');
+  }
+
+  /** What the new document needs that the old one did not have. */
+  function checkScope(client: ScimClient, next: ScimUser | ScimGroup): void {
+    if (hasPosixPart(next) && !client.maySudo) {
+      throw new ScimError(403, 'POSIX and sudo attributes need a token with the scope sudo:write');
+    }
+  }
+
+  async function freePosixName(work: UnitOfWork, client: ScimClient, group: ScimGroup, ownId: string): Promise<string> {
+    const wished = group[SCHEMA.posixGroup]?.posixName ?? slug(group.displayName);
+    const others = new Set(
+      (await store.allResources(work.query, 'Group'))
+        .filter((row) => row.issuer === client.issuer && row.id !== ownId)
+        .map((row) => readStored(row).posixName),
+    );
+    let name = wished;
+    for (let n = 2; others.has(name); n += 1) name = `${wished}-${n}`;
+    return name;
+  }
+
+  async function report(
+    work: UnitOfWork,
+    client: ScimClient,
+    action: string,
+    row: store.ResourceRow,
+    remoteAddr: string,
+  ) {
+    await deps.events.append(work, {
+      event: 'scim_resource_changed',
+      username: row.kind === 'User' ? row.unique_name : '',
+      actor: `scim ${client.name}`,
+      remoteAddr,
+      reason: action,
+      data: { kind: row.kind, id: row.id, externalId: row.external_id, name: row.unique_name, issuer: client.issuer },
+    });
+    work.afterCommit(deps.onChange);
+  }
+
+  /** Locks the client for the transaction and looks once more whether it may still write. */
+  async function begin(work: UnitOfWork, client: ScimClient): Promise<void> {
+    const row = await store.lockClient(work, client.id);
+    if (!row || row.revoked_at !== null || row.expires_at <= clock.now())
+      throw new ScimError(401, 'the token is not valid');
+  }
+
+  async function load(work: UnitOfWork, client: ScimClient, kind: Kind, id: string, ifMatch: string | undefined) {
+    const row = await store.findResource(work.query, client.id, kind, id);
+    if (!row) throw new ScimError(404, 'there is no such resource');
+    if (ifMatch !== undefined && ifMatch !== '*' && !ifMatch.split(',').some((tag) => tag.trim() === etagOf(row))) {
+      throw new ScimError(412, 'the resource has changed meanwhile');
+    }
+    return row;
+  }
+
+  async function save(
+    work: UnitOfWork,
+    client: ScimClient,
+    row: store.ResourceRow,
+    next: ScimUser | ScimGroup,
+    remoteAddr: string,
+  ) {
+    const { kind } = row;
+    if ((next.externalId ?? null) !== row.external_id) {
+      // Whoever signs in as that subject would become somebody else.
+      if (row.external_id !== null) throw new ScimError(400, 'externalId cannot be changed', 'mutability');
+      await checkExternalId(work, client, kind, next.externalId!, nameOfDocument(kind, next), row.id);
+    }
+    checkScope(client, next);
+    await checkMembers(work, client, next);
+    const name = nameOfDocument(kind, next);
+    const other = await store.findByName(work.query, client.id, kind, name);
+    if (other && other.id !== row.id) throw new ScimError(409, 'another resource has this name', 'uniqueness');
+    const old = readStored(row);
+    let { posixName } = old;
+    if ('members' in next) {
+      const asked = next[SCHEMA.posixGroup]?.posixName;
+      if ((asked !== undefined && asked !== posixName) || deps.groupRename === 'follow') {
+        posixName = await freePosixName(work, client, next, row.id);
+      }
+    }
+    const resource = JSON.stringify({
+      document: next,
+      ...(posixName === undefined ? {} : { posixName }),
+    } satisfies Stored);
+    const same = resource === row.resource;
+    const updated: store.ResourceRow = {
+      ...row,
+      resource,
+      unique_name: name,
+      external_id: next.externalId ?? null,
+      version: same ? row.version : row.version + 1,
+      modified_at: clock.now(),
+    };
+    await store.updateResource(work, row.id, updated);
+    if (!same) await report(work, client, 'updated', updated, remoteAddr);
+    return updated;
+  }
+
+  /** An external id is somebody's for ever: it never names another person, whichever client says so. */
+  async function checkExternalId(
+    work: UnitOfWork,
+    client: ScimClient,
+    kind: Kind,
+    externalId: string,
+    name: string,
+    ownId: string,
+  ) {
+    for (const row of await store.historyOf(work.query, client.issuer, kind, externalId)) {
+      if (row.id === ownId) continue;
+      if (row.deleted_at === null) throw new ScimError(409, 'this externalId is in use', 'uniqueness');
+      if (row.unique_name !== name) throw new ScimError(409, 'this externalId belonged to somebody else', 'uniqueness');
+    }
+  }
+
+  return {
+    show,
+
+    /** Who sent this? Null for a token that is unknown, expired or revoked. */
+    async authenticate(token: string): Promise<ScimClient | null> {
+      const hash = sha256(token);
+      const row = await store.findClientByToken(db.query, hash);
+      const now = clock.now();
+      if (!row || !constantTimeEqual(row.token_hash, hash) || row.revoked_at !== null || row.expires_at <= now)
+        return null;
+      if (now - (row.last_used_at ?? 0) > TOUCH_EVERY_MS)
+        await db.transaction((work) => store.touchClient(work, row.id, now));
+      return { id: row.id, name: row.name, issuer: row.issuer, maySudo: row.scopes.split(' ').includes('sudo:write') };
+    },
+
+    async get(client: ScimClient, kind: Kind, id: string): Promise<store.ResourceRow> {
+      const row = await store.findResource(db.query, client.id, kind, id);
+      if (!row) throw new ScimError(404, 'there is no such resource');
+      return row;
+    },
+
+    /** One page. `startIndex` counts from 1. Only what this client made: PocketID deletes what it does not know. */
+    async list(
+      client: ScimClient,
+      kind: Kind,
+      page: { startIndex: number; count: number },
+      filter: Filter | null,
+    ): Promise<{ rows: store.ResourceRow[]; total: number }> {
+      const window = { offset: page.startIndex - 1, limit: page.count };
+      if (!filter) return store.listResources(db.query, client.id, kind, window);
+      const column = {
+        id: 'id',
+        externalid: 'external_id',
+        [kind === 'User' ? 'username' : 'displayname']: 'unique_name',
+      } as const;
+      if (filter.op === 'eq' && Object.hasOwn(column, filter.path) && typeof filter.value === 'string') {
+        const by = column[filter.path as keyof typeof column] as 'id' | 'external_id' | 'unique_name';
+        const value = by === 'unique_name' ? filter.value.toLowerCase() : filter.value;
+        return store.listResources(db.query, client.id, kind, window, { column: by, value });
+      }
+      const found: store.ResourceRow[] = [];
+      for (let offset = 0; ; offset += SCAN) {
+        const { rows } = await store.listResources(db.query, client.id, kind, { offset, limit: SCAN });
+        found.push(...rows.filter((row) => matchesFilter(filter, show(row, ''))));
+        if (rows.length < SCAN) break;
+      }
+      return { rows: found.slice(window.offset, window.offset + window.limit), total: found.length };
+    },
+
+    create: (client: ScimClient, kind: Kind, body: unknown, remoteAddr: string): Promise<store.ResourceRow> =>
+      db.transaction(async (work) => {
+        await begin(work, client);
+        const resource = parse(kind, body);
+        checkScope(client, resource);
+        await checkMembers(work, client, resource);
+        const name = nameOfDocument(kind, resource);
+        if (await store.findByName(work.query, client.id, kind, name)) {
+          throw new ScimError(409, 'another resource has this name', 'uniqueness');
+        }
+        const id = random.uuid();
+        if (resource.externalId !== undefined) await checkExternalId(work, client, kind, resource.externalId, name, id);
+        const now = clock.now();
+        const posixName = 'members' in resource ? await freePosixName(work, client, resource, id) : undefined;
+        const row: store.ResourceRow = {
+          id,
+          client_id: client.id,
+          kind,
+          external_id: resource.externalId ?? null,
+          unique_name: name,
+          resource: JSON.stringify({
+            document: resource,
+            ...(posixName === undefined ? {} : { posixName }),
+          } satisfies Stored),
+          version: 1,
+          created_at: now,
+          modified_at: now,
+          deleted_at: null,
+        };
+        await store.insertResource(work, row);
+        await report(work, client, 'created', row, remoteAddr);
+        return row;
+      }),
+
+    replace: (
+      client: ScimClient,
+      kind: Kind,
+      id: string,
+      body: unknown,
+      ifMatch: string | undefined,
+      remoteAddr: string,
+    ) =>
+      db.transaction(async (work) => {
+        await begin(work, client);
+        const row = await load(work, client, kind, id, ifMatch);
+        return save(work, client, row, parse(kind, body), remoteAddr);
+      }),
+
+    patch: (
+      client: ScimClient,
+      kind: Kind,
+      id: string,
+      operations: readonly PatchOperation[],
+      ifMatch: string | undefined,
+      remoteAddr: string,
+    ) =>
+      db.transaction(async (work) => {
+        await begin(work, client);
+        const row = await load(work, client, kind, id, ifMatch);
+        const patched = applyPatch(readStored(row).document, operations);
+        if (!patched.ok) throw new ScimError(400, 'an operation cannot be applied', patched.scimType);
+        return save(work, client, row, parse(kind, patched.document), remoteAddr);
+      }),
+
+    remove: (
+      client: ScimClient,
+      kind: Kind,
+      id: string,
+      ifMatch: string | undefined,
+      remoteAddr: string,
+    ): Promise<void> =>
+      db.transaction(async (work) => {
+        await begin(work, client);
+        const row = await load(work, client, kind, id, ifMatch);
+        await store.updateResource(work, id, { deleted_at: clock.now(), version: row.version + 1 });
+        await report(work, client, 'deleted', row, remoteAddr);
+      }),
+
+    clients: async () =>
+      (await store.listClients(db.query)).map((row) => ({
+        id: row.id,
+        name: row.name,
+        issuer: row.issuer,
+        maySudo: row.scopes.split(' ').includes('sudo:write'),
+        createdAt: row.created_at,
+        createdBy: row.created_by,
+        expiresAt: row.expires_at,
+        lastUsedAt: row.last_used_at,
+        revokedAt: row.revoked_at,
+      })),
+
+    /** Makes a client and its token. The token is shown once and stored as a hash. @throws Refusal */
+    async createClient(
+      input: { name: string; issuer: string; sudo: boolean; days: number },
+      actor: Actor,
+    ): Promise<{ id: string; token: string; expiresAt: number }> {
+      if (!issuerText.safeParse(input.issuer).success) throw new Refusal('bad_request');
+      const token = `scim_${randomText(random)}`;
+      const now = clock.now();
+      const row: store.ClientRow = {
+        id: random.uuid(),
+        name: input.name,
+        issuer: input.issuer,
+        token_hash: sha256(token),
+        scopes: input.sudo ? 'sudo:write' : '',
+        created_at: now,
+        created_by: actor.username,
+        expires_at: now + input.days * DAY_MS,
+        last_used_at: null,
+        revoked_at: null,
+      };
+      await db.transaction(async (work) => {
+        await store.insertClient(work, row);
+        await deps.events.append(work, {
+          event: 'scim_client_created',
+          username: '',
+          actor: actor.username,
+          remoteAddr: actor.remoteAddr,
+          data: { clientId: row.id, name: row.name, issuer: row.issuer, scopes: row.scopes, expiresAt: row.expires_at },
+        });
+      });
+      return { id: row.id, token, expiresAt: row.expires_at };
+    },
+
+    /** From now on the token writes nothing. What it wrote stays. @throws Refusal */
+    revokeClient: (id: string, actor: Actor): Promise<void> =>
+      db.transaction(async (work) => {
+        const row = await store.revokeClient(work, id, clock.now());
+        if (!row) throw new Refusal('not_found');
+        await deps.events.append(work, {
+          event: 'scim_client_revoked',
+          username: '',
+          actor: actor.username,
+          remoteAddr: actor.remoteAddr,
+          data: { clientId: row.id, name: row.name },
+        });
+      }),
+  };
+}
+
+/** Weak entity tag of a resource (RFC 7644 3.14). */
+export function etagOf(row: { version: number }): string {
+  return `W/"${row.version}"`;
+}
