@@ -78,6 +78,7 @@ export function createCredentialChecker(deps: CredentialCheckerDeps): Credential
     if (hostname === null) return null;
     if (certificate !== null) {
       // The certificate of this very connection decides; no password makes up for another host's.
+      if (!certificate.names.includes(hostname)) return null;
       const host = await deps.hosts.byCertificate(certificate);
       if (host === null || host.hostname.toLowerCase() !== hostname) return null;
       return identityOf(host, certificate.serial);

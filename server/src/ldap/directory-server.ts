@@ -1,22 +1,16 @@
 import { constants } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
-import { createOutput } from './ber/writer.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import { createEngine } from './engine/engine.ts';
 import { RESULT } from './protocol/operation.ts';
 import { disconnectionNotice } from './protocol/response.ts';
-import { createBindThrottle } from './session/bind-throttle.ts';
-import type { Context, SessionEvent } from './session/context.ts';
+import { type ContextDeps, createContext } from './session/context.ts';
 import { createSession, dismiss, enforceTime, recheck, secured } from './session/create-session.ts';
-import type { CredentialChecker } from './session/credentials.ts';
 import { receive, resumeOutput } from './session/receive.ts';
 import { hangUp } from './session/respond.ts';
-import { createScheduler } from './session/scheduler.ts';
 import type { Peer, Session } from './session/session.ts';
-import type { Settings } from './session/settings.ts';
-import { createSpecialEntries } from './session/special-entries.ts';
-import { createStats, reject, type Stats } from './session/stats.ts';
+import { reject, type Stats } from './session/stats.ts';
 import { createBucket } from './session/token-bucket.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import { createSocketTransport, type SocketTransport } from './socket-transport.ts';
@@ -39,14 +33,8 @@ export interface ListenAddress {
   tls: boolean;
 }
 
-export interface DirectoryServerDeps {
-  settings: Settings;
-  checker: CredentialChecker;
+export interface DirectoryServerDeps extends ContextDeps {
   tls: TlsSettings | null;
-  report(event: SessionEvent): void;
-  randomBytes(length: number): Uint8Array;
-  /** Milliseconds that only ever grow. */
-  now(): number;
 }
 
 /** The LDAP server of one thread. */
@@ -73,20 +61,8 @@ const keyOf = (socket: Socket): string =>
 export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServer {
   const { settings } = deps;
   const { limits } = settings;
-  const context: Context = {
-    settings,
-    checker: deps.checker,
-    throttle: createBindThrottle(limits),
-    special: createSpecialEntries(),
-    scheduler: createScheduler(),
-    stats: createStats(),
-    output: createOutput(),
-    engine: null,
-    tlsAvailable: deps.tls !== null,
-    now: deps.now,
-    randomBytes: deps.randomBytes,
-    report: deps.report,
-  };
+  const context = createContext(deps);
+  context.tlsAvailable = deps.tls !== null;
   const sessions = new Set<Session>();
   const peers = new Map<string, Peer>();
   const listeners: Server[] = [];

@@ -1,11 +1,11 @@
-import type { Output } from '../ber/writer.ts';
+import { createOutput, type Output } from '../ber/writer.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { BindThrottle } from './bind-throttle.ts';
+import { type BindThrottle, createBindThrottle } from './bind-throttle.ts';
 import type { CredentialChecker, Identity } from './credentials.ts';
-import type { Scheduler } from './scheduler.ts';
+import { createScheduler, type Scheduler } from './scheduler.ts';
 import type { Settings } from './settings.ts';
-import type { SpecialEntries } from './special-entries.ts';
-import type { Stats } from './stats.ts';
+import { createSpecialEntries, type SpecialEntries } from './special-entries.ts';
+import { createStats, type Stats } from './stats.ts';
 
 /** What all sessions of a server share. */
 export interface Context {
@@ -34,3 +34,31 @@ export type SessionEvent =
   | { kind: 'disconnected'; address: string; reason: string }
   | { kind: 'identity-withdrawn'; address: string; identity: Identity }
   | { kind: 'bug'; message: string };
+
+export interface ContextDeps {
+  settings: Settings;
+  checker: CredentialChecker;
+  report(event: SessionEvent): void;
+  randomBytes(length: number): Uint8Array;
+  /** Milliseconds that only ever grow, with fractions. */
+  now(): number;
+  /** Runs work after what is going on now. */
+  defer?: (work: () => void) => void;
+}
+
+export function createContext(deps: ContextDeps): Context {
+  return {
+    settings: deps.settings,
+    checker: deps.checker,
+    throttle: createBindThrottle(deps.settings.limits),
+    special: createSpecialEntries(),
+    scheduler: createScheduler(deps.defer),
+    stats: createStats(),
+    output: createOutput(),
+    engine: null,
+    tlsAvailable: false,
+    now: deps.now,
+    randomBytes: deps.randomBytes,
+    report: deps.report,
+  };
+}

@@ -52,12 +52,14 @@ export function receive(session: Session, chunk: Buffer): void {
 /** Does one slice of what the session has to do. @returns true when there is more. */
 export function runSlice(session: Session): boolean {
   guarded(session, () => {
-    budget.left = SLICE;
+    // What is under way gets its half even if messages never stop coming, and the other way round.
+    budget.left = session.running.length > 0 ? SLICE / 2 : SLICE;
     if (session.backlog !== null && isReady(session) && !isMidEntry(session)) {
       const { backlog } = session;
       session.backlog = null;
       consume(session, backlog);
     }
+    if (session.running.length > 0) budget.left = Math.max(budget.left, SLICE / 2);
     advanceAll(session);
     finish(session);
   });
@@ -152,6 +154,7 @@ function consume(session: Session, chunk: Buffer): void {
     handle(session, chunk, at, at + length);
     at += length;
   }
+  session.dropRest = false;
 }
 
 /** False, and the conversation over, when a message of this length is none or too large. */

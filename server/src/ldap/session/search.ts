@@ -1,4 +1,4 @@
-import type { Cursor } from '../engine/cursor.ts';
+import { type Cursor, ENTRY_WORK } from '../engine/cursor.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { View } from '../engine/view.ts';
 import { ANONYMOUS } from '../engine/view.ts';
@@ -143,7 +143,11 @@ function runningOf(
   return { messageId: request.messageId, cursor, paged, serverLimit, startedAt, timeLimit, worked: 0 };
 }
 
+/** A lookup is worth finishing once it has been begun. */
+const FIRST_SLICE = 8 * ENTRY_WORK;
+
 function begin(session: Session, running: Running, budget: { left: number }): void {
+  budget.left = Math.max(budget.left, FIRST_SLICE);
   if (!advance(session, running, budget)) session.running.push(running);
 }
 

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { element } from '../ber/writer.ts';
+import { OID, OP, RESULT } from '../protocol/operation.ts';
+import { snapshotOf } from '../testing/entries.ts';
+import { type Answer, abandon, bind, extended, search, unbind } from '../testing/messages.ts';
+import { BASE, sampleEntries, sampleUsn } from '../testing/sample-entries.ts';
+import {
+  createTestServer,
+  SERVICE_DN,
+  type TestConnection,
+  type TestServerOptions,
+} from '../testing/session-harness.ts';
+
+/** Each limit of directory.md 2.4 as a client meets it. Every test fails when its limit is taken away. */
+
+const ask = async (connection: TestConnection, ...messages: Uint8Array[]): Promise<Answer[]> => {
+  connection.send(...messages);
+  return connection.answers();
+};
+const sample = (users: number) => snapshotOf(sampleEntries(users), { lastUsn: sampleUsn(users) });
+const isNotice = (answer: Answer | undefined, code: number): void =>
+  assert.deepEqual([answer?.id, answer?.responseName, answer?.code], [0, OID.noticeOfDisconnection, code]);
+const look = (id = 1): Buffer => search(id, { base: BASE, scope: 0, attributes: ['1.1'] });
+const withoutAnonymous: TestServerOptions = { settings: { allowAnonymous: false } };
+
+describe('message size', () => {
+  const ofSize = (size: number): Buffer => search(1, { base: BASE, scope: 0, attributes: ['x'.repeat(size)] });
+
+  test('64 KiB before authentication, 1 MiB after', async () => {
+    const server = createTestServer();
+    assert.equal((await ask(server.connect(), ofSize(65_000))).at(-1)!.code, RESULT.success);
+    const nobody = server.connect();
+    isNotice((await ask(nobody, ofSize(65_600)))[0], RESULT.adminLimitExceeded);
+    assert.equal(nobody.closed(), true);
+    const bound = server.connect();
+    await ask(bound, bind(1, SERVICE_DN, 'secret'));
+    assert.equal((await ask(bound, ofSize(1_000_000))).at(-1)!.code, RESULT.success);
+    isNotice((await ask(bound, ofSize(1_050_000)))[0], RESULT.adminLimitExceeded);
+  });
+
+  test('is decided on the header: a gigabyte that is only announced takes no room', async () => {
+    const connection = createTestServer().connect();
+    isNotice((await ask(connection, Buffer.from('308440000000', 'hex')))[0], RESULT.adminLimitExceeded);
+    assert.equal(connection.session.partial, null);
+    assert.equal(connection.closed(), true);
+  });
+
+  test('what is announced within the limit gets room as it comes, not before', () => {
+    const connection = createTestServer().connect();
+    connection.send(Buffer.from('3083 00ff00 02'.replaceAll(' ', ''), 'hex'));
+    assert.ok(connection.session.partial!.bytes.length <= 1024);
+  });
+
+  test('a length that is no length is garbage', async () => {
+    for (const hex of ['3080', '3085ffffffffff', '16030100', '474554202f']) {
+      const connection = createTestServer().connect();
+      assert.deepEqual(await ask(connection, Buffer.from(hex, 'hex')), []);
+      assert.equal(connection.closed(), true);
+    }
+  });
+});
+
+describe('time', () => {
+  test('an idle connection goes after 30 s without authentication, after 1,000 s with it', async () => {
+    const server = createTestServer(withoutAnonymous);
+    const nobody = server.connect();
+    const bound = server.connect();
+    await ask(bound, bind(1, SERVICE_DN, 'secret'));
+    server.advance(29_000);
+    assert.equal(nobody.closed(), false);
+    server.advance(1_100);
+    isNotice((await nobody.answers())[0], RESULT.unavailable);
+    assert.equal(nobody.closed(), true);
+    server.advance(960_000);
+    assert.equal(bound.closed(), false);
+    server.advance(20_000);
+    isNotice((await bound.answers())[0], RESULT.unavailable);
+    assert.equal(bound.closed(), true);
+  });
+
+  test('who says something now and then is not idle', async () => {
+    const server = createTestServer(withoutAnonymous);
+    const connection = server.connect();
+    for (let i = 0; i < 10; i++) {
+      server.advance(20_000);
+      await ask(connection, extended(i + 1, OID.whoAmI));
+    }
+    assert.equal(connection.closed(), false);
+  });
+
+  test('where anonymous clients may search they may stay', () => {
+    const server = createTestServer();
+    const connection = server.connect();
+    server.advance(900_000);
+    assert.equal(connection.closed(), false);
+  });
+
+  test('a message that comes octet by octet must be there within 15 s', () => {
+    const server = createTestServer();
+    const connection = server.connect();
+    for (const octet of look().subarray(0, 14)) {
+      connection.send(Uint8Array.of(octet));
+      server.advance(1_000);
+    }
+    assert.equal(connection.closed(), false);
+    connection.send(look().subarray(14, 15));
+    server.advance(1_100);
+    assert.equal(connection.closed(), true);
+  });
+
+  test('a client that does not read is given up after 60 s', () => {
+    const server = createTestServer({ snapshot: sample(4000) });
+    const connection = server.connect();
+    connection.stall();
+    connection.send(search(1, { base: BASE }));
+    return connection.answers().then(() => {
+      server.advance(59_000);
+      assert.equal(connection.closed(), false);
+      server.advance(1_100);
+      assert.equal(connection.closed(), true);
+    });
+  });
+
+  test('a client’s time limit ends its search with 3', async () => {
+    const server = createTestServer({ snapshot: sample(4000) });
+    const connection = server.connect();
+    connection.send(search(1, { base: BASE, timeLimit: 2 }));
+    server.advance(2_100);
+    assert.equal((await connection.answers()).at(-1)!.code, RESULT.timeLimitExceeded);
+  });
+
+  test('work on a search ends after 30 s with 3', async () => {
+    const server = createTestServer({ snapshot: sample(4000) });
+    const connection = server.connect();
+    connection.send(search(1, { base: BASE }));
+    connection.session.running[0]!.worked = 30_001;
+    assert.equal((await connection.answers()).at(-1)!.code, RESULT.timeLimitExceeded);
+  });
+
+  test('time that a search waits for its client is not held against it', async () => {
+    const server = createTestServer({ snapshot: sample(4000), limits: { writeStall: 1e9 } });
+    const connection = server.connect();
+    connection.stall();
+    connection.send(search(1, { base: BASE }));
+    await server.settle();
+    server.advance(100_000);
+    connection.drain();
+    const answers = await connection.answers();
+    assert.deepEqual([answers.length, answers.at(-1)!.code], [8446, RESULT.success]);
+  });
+});
+
+describe('how much at once', () => {
+  test('32 searches under way; the next one is told that it is too many', async () => {
+    const connection = createTestServer({ snapshot: sample(4000) }).connect();
+    connection.stall();
+    for (let id = 1; id <= 33; id++) {
+      connection.session.stalledSince = 0;
+      connection.send(search(id, { base: BASE }));
+    }
+    connection.drain();
+    const answers = (await connection.answers()).filter(({ tag }) => tag === OP.searchDone);
+    assert.equal(answers.length, 33);
+    assert.deepEqual(
+      answers.filter(({ code }) => code === RESULT.busy).map(({ id }) => id),
+      [33],
+    );
+  });
+
+  test('200 searches a second and 1,000 at once on a connection', async () => {
+    const server = createTestServer({ limits: { searchRate: 200, searchBurst: 1000 } });
+    const connection = server.connect();
+    const answersTo = async (count: number) => {
+      const answers = await ask(connection, ...Array.from({ length: count }, (_, i) => look(i + 1)));
+      const codes = answers.filter(({ tag }) => tag === OP.searchDone).map(({ code }) => code);
+      return [
+        codes.filter((code) => code === RESULT.success).length,
+        codes.filter((code) => code === RESULT.busy).length,
+      ];
+    };
+    assert.deepEqual(await answersTo(1100), [1000, 100]);
+    server.advance(1000);
+    assert.deepEqual(await answersTo(300), [200, 100]);
+  });
+
+  test('1,000 searches a second from an address, over all its connections', async () => {
+    const server = createTestServer({ limits: { searchRatePerAddress: 1000, searchBurstPerAddress: 50 } });
+    const peer = server.peer();
+    const count = async () => {
+      const answers = await ask(server.connect({ peer }), ...Array.from({ length: 40 }, (_, i) => look(i + 1)));
+      return answers.filter(({ code }) => code === RESULT.success).length;
+    };
+    assert.deepEqual([await count(), await count()], [40, 10]);
+    server.advance(1000);
+    assert.equal(await count(), 40);
+  });
+
+  test('output for a client that does not read stops at the limit, and so does reading from it', async () => {
+    const server = createTestServer({ snapshot: sample(4000), limits: { writeBuffer: 200_000 } });
+    const connection = server.connect();
+    connection.stall();
+    connection.send(search(1, { base: BASE }), search(2, { base: BASE }));
+    await server.settle();
+    const waiting = connection.raw().length;
+    assert.ok(waiting >= 200_000 && waiting < 300_000, `${waiting} octets wait`);
+    connection.send(look(3), look(4));
+    await server.settle();
+    assert.equal(connection.raw().length, waiting);
+    assert.equal(connection.paused(), true);
+    connection.drain();
+    const done = (await connection.answers()).filter(({ tag }) => tag === OP.searchDone);
+    assert.deepEqual(done.map(({ id }) => id).toSorted(), [1, 2, 3, 4]);
+    assert.equal(connection.paused(), false);
+  });
+
+  test('filters: 32 levels, 1,024 assertions, 64 KiB', async () => {
+    const nested = (depth: number): Buffer => {
+      let filter = element(0x87, 'uid');
+      for (let i = 1; i < depth; i++) filter = element(0xa2, filter);
+      return filter;
+    };
+    const many = (count: number) => element(0xa1, ...Array.from({ length: count }, () => element(0x87, 'x')));
+    const large = (size: number) => element(0xa3, element(4, 'uid'), element(4, 'x'.repeat(size)));
+    for (const [filter, code] of [
+      [nested(32), RESULT.success],
+      [nested(33), RESULT.adminLimitExceeded],
+      [many(1024), RESULT.success],
+      [many(1025), RESULT.adminLimitExceeded],
+      [large(65_000), RESULT.success],
+      [large(65_536), RESULT.adminLimitExceeded],
+    ] as const) {
+      const connection = createTestServer({ limits: { messageSizeUnauthenticated: 200_000 } }).connect();
+      assert.equal((await ask(connection, search(1, { base: BASE, filter }))).at(-1)!.code, code);
+      assert.equal(connection.closed(), false);
+    }
+  });
+});
+
+describe('many messages in one piece', () => {
+  test('9,000 searches are all answered, each once, and nobody else waits for all of them', async () => {
+    const server = createTestServer();
+    const connection = server.connect();
+    const other = server.connect();
+    connection.send(Buffer.concat(Array.from({ length: 9000 }, (_, i) => look(i + 1))));
+    // One slice has been done; the rest is queued behind whoever comes now.
+    const first = connection.raw().length;
+    other.send(look(1));
+    assert.ok(other.raw().length > 0);
+    const answers = await connection.answers();
+    assert.ok(first < answers.length * 10);
+    assert.deepEqual(
+      answers.filter(({ tag }) => tag === OP.searchDone).map(({ id }) => id),
+      Array.from({ length: 9000 }, (_, i) => i + 1),
+    );
+  });
+
+  test('9,000 abandons and 9,000 unbinds do no harm', async () => {
+    const server = createTestServer();
+    const connection = server.connect();
+    const abandons = Array.from({ length: 9000 }, (_, i) => abandon(i + 1, 1));
+    assert.equal((await ask(connection, ...abandons, look(9001))).at(-1)!.code, RESULT.success);
+    const leaving = server.connect();
+    await ask(leaving, ...Array.from({ length: 9000 }, (_, i) => unbind(i + 1)));
+    assert.equal(leaving.closed(), true);
+    assert.ok(server.events.every(({ kind }) => kind !== 'bug'));
+  });
+});
