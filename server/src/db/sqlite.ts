@@ -73,7 +73,12 @@ function groupCommit(writer: Kysely<Schema>) {
   }
 
   async function drain(): Promise<void> {
-    while (queue.length > 0) await commitGroup(queue.splice(0, GROUP));
+    while (queue.length > 0) {
+      // SQLite answers at once, so without this turn of the event loop nobody else's request would ever be read
+      // meanwhile, and every group would be one.
+      await new Promise((resolve) => setImmediate(resolve));
+      await commitGroup(queue.splice(0, GROUP));
+    }
     running = null;
   }
 
