@@ -127,13 +127,21 @@ describe('the socket', () => {
 
   it('lives in a folder that only its owner can enter', async () => {
     const dir = await folder();
-    await mkdir(join(dir, 'run'), { mode: 0o755 });
     const server = await listen(join(dir, 'run/agent.sock'), echo);
     assert.equal((await stat(join(dir, 'run'))).mode & 0o777, 0o700);
     assert.equal((await stat(join(dir, 'run/agent.sock'))).mode & 0o777, 0o600);
     assert.equal(await agentAnswers(join(dir, 'run/agent.sock')), true);
     await server.close();
     assert.equal(await agentAnswers(join(dir, 'run/agent.sock')), false);
+    await rm(dir, { recursive: true });
+  });
+
+  it('a folder that others can enter is refused and left as it is', async () => {
+    const dir = await folder();
+    await mkdir(join(dir, 'shared'));
+    await chmod(join(dir, 'shared'), 0o1777);
+    await assert.rejects(listen(join(dir, 'shared/agent.sock'), echo), SocketError);
+    assert.equal((await stat(join(dir, 'shared'))).mode & 0o7777, 0o1777);
     await rm(dir, { recursive: true });
   });
 

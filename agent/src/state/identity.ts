@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { lstat, mkdir, open } from 'node:fs/promises';
+import { lstat, mkdir } from 'node:fs/promises';
 import { z } from 'zod';
 import { hostName, sha256Text, timestamp, uuid } from '#shared/names.ts';
 import { type PublicJwk, type SigningKey, signingKeyFromPem } from '#shared/token.ts';
@@ -48,12 +47,12 @@ export async function prepareStateFolder(path: string): Promise<void> {
   if (info.uid !== process.geteuid?.()) {
     throw new UntrustedFile(path, `${path} belongs to uid ${info.uid}, not to the account that runs this command.`);
   }
-  if ((info.mode & 0o077) === 0) return;
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    await folder.chmod(0o700);
-  } finally {
-    await folder.close();
+  // Never narrowed on our own: whoever names a shared folder, /tmp say, would lock everybody else out of it.
+  if ((info.mode & 0o077) !== 0) {
+    throw new UntrustedFile(
+      path,
+      `${path} is open to other accounts. Choose another folder, or run: chmod 700 ${path}`,
+    );
   }
 }
 

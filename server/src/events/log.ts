@@ -51,8 +51,10 @@ export async function createEventLog(deps: {
   let cursor = (await readHead(db.query)).seq;
   let pumping = false;
   let again = false;
+  let closed = false;
 
   async function pump(): Promise<void> {
+    if (closed) return;
     if (pumping) {
       again = true;
       return;
@@ -77,7 +79,8 @@ export async function createEventLog(deps: {
         }
       } while (again);
     } catch (error) {
-      deps.onError(error);
+      // The database may go before a last look has ended.
+      if (!closed) deps.onError(error);
     } finally {
       pumping = false;
     }
@@ -109,7 +112,9 @@ export async function createEventLog(deps: {
       await appendEvent(work.query, sealed);
       work.afterCommit(() => {
         void pump();
-        void db.notify().catch(deps.onError);
+        void db.notify().catch((error: unknown) => {
+          if (!closed) deps.onError(error);
+        });
       });
       return sealed;
     },
@@ -120,6 +125,7 @@ export async function createEventLog(deps: {
       return () => readers.delete(reader);
     },
     close() {
+      closed = true;
       clearInterval(timer);
       stopListening();
       readers.clear();

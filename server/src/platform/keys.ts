@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { chmod, mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
@@ -59,7 +59,10 @@ export async function loadServerKeys(
   const present = new Set(await readdir(folder));
   const missing = FILES.filter((name) => !present.has(name));
   if (missing.length === FILES.length) {
-    await chmod(folder, 0o700);
+    // Never narrowed on our own: whoever names a shared folder, /tmp say, would lock everybody else out of it.
+    if (((await stat(folder)).mode & 0o077) !== 0) {
+      throw new Error(`the keys folder ${folder} is open to other accounts: chmod 700 it first`);
+    }
     const pem = (type: 'ed25519') =>
       generateKeyPairSync(type).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
     const caKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
