@@ -111,7 +111,11 @@ async function send<T>(
 }
 
 /** Takes over an identity, for example one that was read from a host's disk. */
-export function createHostClient(endpoint: Endpoint, identity: HostIdentity, firstCounter = 1): HostClient {
+export function createHostClient(
+  endpoint: Endpoint,
+  identity: HostIdentity,
+  { firstCounter = 1, approverKeysVersion = 0 } = {},
+): HostClient {
   const agent = new Agent({ ca: endpoint.ca, keepAlive: true, maxSockets: 1 });
   const signer = { keyid: identity.hostId, tag: identity.serverId, privateKey: identity.privateKey };
   let counter = firstCounter;
@@ -125,7 +129,7 @@ export function createHostClient(endpoint: Endpoint, identity: HostIdentity, fir
         record,
         counter: counter++,
         machineId: identity.machineId,
-        approverKeysVersion: 0,
+        approverKeysVersion,
         agentVersion: 'e2e',
       }),
     poll: (challengeId, wait = 0) => call('GET', `/challenges/${challengeId}?wait=${wait}&keys=0`),
@@ -202,7 +206,9 @@ export async function enrolFakeHost(
   if (answer.status >= 300)
     throw new Error(`enrolment of ${hostname}: ${answer.status} ${JSON.stringify(answer.body)}`);
   const grant = enrolmentGrant.parse(payloadOf(answer.body.grant));
-  const client = createHostClient(endpoint, { hostId: grant.hostId, serverId: grant.serverId, privateKey, machineId });
+  const identity = { hostId: grant.hostId, serverId: grant.serverId, privateKey, machineId };
+  const approverKeysVersion = keySetOf(grant.approverKeys).version;
+  const client = createHostClient(endpoint, identity, { approverKeysVersion });
   return { client, grant };
 }
 

@@ -371,7 +371,7 @@ describe('a host speaks for itself only', () => {
   test('host A signing with its own key as B', { skip }, async () => {
     const row = world.server.data.host('web1.example.com')!;
     const endpoint = endpointOf(world.server, world.lab);
-    const liar = createHostClient(endpoint, { ...other.identity, hostId: row.id }, 1_000_000);
+    const liar = createHostClient(endpoint, { ...other.identity, hostId: row.id }, { firstCounter: 1_000_000 });
     const answer = await liar.create(liar.record());
     liar.close();
     assert.equal(answer.status, 401);

@@ -21,6 +21,7 @@ import type { Random } from '../platform/random.ts';
 import { evaluatePolicy, type Policy, type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import type { PolicySource } from '../policies/source.ts';
 import { type Actor, decide, type Method, maySee } from './decide.ts';
+import { createPendingTotal } from './pending-total.ts';
 import * as store from './store.ts';
 import { actorOf, commandLine, decidable, toView } from './to-view.ts';
 import { newUserCode } from './user-code.ts';
@@ -63,6 +64,7 @@ export interface ChallengeDeps {
 export type ChallengeService = ReturnType<typeof createChallengeService>;
 
 export function createChallengeService(deps: ChallengeDeps) {
+  const pendingTotal = createPendingTotal(PENDING_IN_TOTAL);
   const { db, events, clock, random } = deps;
 
   async function policyNow(): Promise<Policy> {
@@ -265,9 +267,10 @@ export function createChallengeService(deps: ChallengeDeps) {
       const { record } = body;
       if (record.hostId !== host.id) throw new Refusal('wrong_host_record');
       if (Math.abs(now - record.createdAt) > RECORD_AGE_MS) throw new Refusal('stale_record');
-      const pending = await store.countPending(work.query, host.id, record.user, PENDING_IN_TOTAL);
-      if (pending.ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
-      if (pending.total >= PENDING_IN_TOTAL) throw new Refusal('too_many_pending');
+      const ofUser = await store.countPendingOfUser(work.query, host.id, record.user);
+      if (ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
+      const room = await pendingTotal.admits(() => store.countPending(work.query, PENDING_IN_TOTAL), now);
+      if (!room) throw new Refusal('too_many_pending');
       const policy = await outcomeFor(work.query, await policyNow(), record.user, {
         name: host.hostname,
         group: host.host_group,

@@ -105,25 +105,25 @@ export async function settleChallenge(
   return result.numUpdatedRows === 1n;
 }
 
-/** Counts pending challenges of one user on one host, and of everybody (up to `limit`). */
-export async function countPending(
-  query: Kysely<Schema>,
-  hostId: string,
-  username: string,
-  limit: number,
-): Promise<{ ofUser: number; total: number }> {
-  const ofUser = await query
+/** How many requests of one user on one host wait. */
+export async function countPendingOfUser(query: Kysely<Schema>, hostId: string, username: string): Promise<number> {
+  const row = await query
     .selectFrom('challenges')
     .select((e) => e.fn.countAll<number>().as('n'))
     .where('status', '=', PENDING)
     .where('host_id', '=', hostId)
     .where('username', '=', username)
     .executeTakeFirstOrThrow();
-  const total = await query
+  return Number(row.n);
+}
+
+/** How many requests wait in all, counted up to `limit`. */
+export async function countPending(query: Kysely<Schema>, limit: number): Promise<number> {
+  const row = await query
     .selectFrom((e) => e.selectFrom('challenges').select('id').where('status', '=', PENDING).limit(limit).as('p'))
     .select((e) => e.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow();
-  return { ofUser: Number(ofUser.n), total: Number(total.n) };
+  return Number(row.n);
 }
 
 /** The host asked again: somebody still waits for the answer. */
