@@ -13,6 +13,7 @@ import { mapGroupName, mapUserName } from './names.ts';
 import { type Numbers, UidMapBroken } from './numbers.ts';
 import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
 import type { DirectorySettings } from './settings.ts';
+import { breathe } from './slices.ts';
 import type { DirectorySource, SourceProblem } from './source.ts';
 import { createStamps } from './stamps.ts';
 import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree.ts';
@@ -154,7 +155,9 @@ export function createDirectory(deps: DirectoryDeps) {
       ruleNames: ruleNamesOf(stored),
       settings: deps.guards,
     });
+    await breathe();
     const hash = snapshotHash(guarded.publish);
+    await breathe();
     const now = clock.now();
     const due = nextBoundary !== null && now >= nextBoundary;
     const from = canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group])]);
@@ -236,6 +239,7 @@ export function createDirectory(deps: DirectoryDeps) {
         const start = performance.now();
         const result = await source.fetch(stopping.signal);
         deps.metrics.syncSeconds((performance.now() - start) / 1000);
+        await breathe();
         if (result.ok) candidate = result.snapshot;
         else throw new SourceFailed(result.problem);
       }

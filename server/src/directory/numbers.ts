@@ -8,6 +8,7 @@ import type { DirectorySnapshot } from './model.ts';
 import { type NameRecord, planNames } from './names.ts';
 import * as store from './number-store.ts';
 import type { DirectorySettings } from './settings.ts';
+import { breathe } from './slices.ts';
 import { formatUidMap, readUidMap, replaceFile } from './uidmap-file.ts';
 
 /** Rows written in one transaction, so that an approval never waits for a whole first sync. */
@@ -161,6 +162,7 @@ export function createNumbers(deps: {
       }
       return true;
     });
+    await breathe();
     if (!done) {
       held = undefined;
       return false;
@@ -205,6 +207,7 @@ export function createNumbers(deps: {
         const { map, names } = await load();
         const now = clock.now();
         const plan = planNumbers(map, snapshot, settings.ids, now);
+        await breathe();
         const fresh = new Map(plan.added.map((row) => [`${row.kind} ${ownerKey(row)}`, row.number]));
         const numberOf = (kind: 'uid' | 'gid', owner: Owner) =>
           (kind === 'uid' ? map.uids : map.gids).byOwner.get(ownerKey(owner))?.number ??
@@ -219,6 +222,7 @@ export function createNumbers(deps: {
           granted,
         );
 
+        await breathe();
         let intact = true;
         for (let at = 0; intact && at < plan.added.length; at += CHUNK) {
           intact = await write(plan.added.slice(at, at + CHUNK), [], [], plan.counters);

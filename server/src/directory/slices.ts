@@ -3,6 +3,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 /** Milliseconds that one piece of directory work may keep approvals waiting. */
 const SLICE_MS = 12;
 
+/**
+ * Lets whatever waits have its turn. SQLite answers at once, so a chain of awaited queries never gives the event loop
+ * back by itself.
+ */
+export const breathe = (): Promise<void> => nextTurn();
+
 /** Does something for every item and lets everybody else have a turn in between. @throws when the signal aborts */
 export async function eachInSlices<T>(items: Iterable<T>, run: (item: T) => void, signal?: AbortSignal): Promise<void> {
   let start = performance.now();

@@ -1,6 +1,7 @@
 import type { Database } from '../db/database.ts';
 import type { Entry } from '../ldap/entry.ts';
 import type { Clock } from '../platform/clock.ts';
+import { breathe } from './slices.ts';
 import { planStamps, type Stamp, usnAtBoot } from './stamp.ts';
 import { readStampState, readStamps, writeStamps } from './stamp-store.ts';
 import type { BareEntry } from './tree.ts';
@@ -43,6 +44,7 @@ export function createStamps(deps: { db: Database; clock: Clock }) {
             return true;
           });
           generation += 1;
+          await breathe();
         }
         if (!intact) {
           held = undefined;
