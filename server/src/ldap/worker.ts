@@ -59,7 +59,12 @@ const server = createDirectoryServer({
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'snapshot':
-      server.publish(message.snapshot);
+      try {
+        server.publish(message.snapshot);
+      } catch (error) {
+        // The last one is still good; a thread that dies of this one would die of it again and again.
+        send({ kind: 'event', event: { kind: 'bug', message: String(error) } });
+      }
       break;
     case 'recheck':
       server
