@@ -77,8 +77,13 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
     maxFreeSockets: 8,
     scheduling: 'lifo' as const,
   };
+  // Not the agent's `ca`: it would become part of the name that is made for every request, half a megabyte of it.
   const agent = secure
-    ? new https.Agent({ ...pool, ca: options.ca ?? authorities(), rejectUnauthorized: true, minVersion: 'TLSv1.2' })
+    ? new https.Agent({
+        ...pool,
+        secureContext: tls.createSecureContext({ ca: options.ca ?? authorities(), minVersion: 'TLSv1.2' }),
+        rejectUnauthorized: true,
+      })
     : new http.Agent(pool);
 
   function exchange(request: TransportRequest): Promise<Answer> {
