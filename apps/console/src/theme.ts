@@ -1,4 +1,4 @@
-import { Badge, createTheme, Drawer, Modal } from '@mantine/core';
+import { Badge, createTheme, Drawer, Modal, Notification } from '@mantine/core';
 
 const closeButtonProps = { 'aria-label': 'Close' };
 
@@ -35,6 +35,7 @@ export const theme = createTheme({
   components: {
     Badge: Badge.extend({ classNames: { root: 'badge' } }),
     Modal: Modal.extend({ defaultProps: { closeButtonProps, radius: 'lg' }, classNames: { title: 'dialog-title' } }),
+    Notification: Notification.extend({ defaultProps: { closeButtonProps } }),
     Drawer: Drawer.extend({ defaultProps: { closeButtonProps }, classNames: { title: 'dialog-title' } }),
   },
 });

@@ -66,11 +66,16 @@ function readType(): { start: number; end: number } | null {
   const end = cursor.at;
   skipSpaces();
   if (end === start || cursor.bytes[cursor.at] !== EQUALS || cursor.at >= cursor.end) return null;
-  const first = cursor.bytes[start]!;
-  if (first === 0x2d || first === 0x2e) return null;
+  if (!isTypeName(start, end)) return null;
   cursor.at++;
   skipSpaces();
   return { start, end };
+}
+
+/** RFC 4512 1.4: a descr begins with a letter and has no dots; a numericoid is two or more numbers with dots between. */
+function isTypeName(start: number, end: number): boolean {
+  const text = String.fromCharCode(...cursor.bytes.subarray(start, end));
+  return /^(?:[A-Za-z][A-Za-z0-9-]*|(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+)$/.test(text);
 }
 
 /** Reads `#04…`: the BER encoding of a string in hexadecimal. @returns the length in `raw`, -1 when malformed. */
