@@ -9,8 +9,8 @@ import type { Schema } from '../db/schema.ts';
 import { checkChain } from '../events/store.ts';
 import { type Command, EXIT } from './command.ts';
 
-/** Every table, parents before children, with what orders its rows. */
-const TABLES: readonly [table: keyof Schema, order: string][] = [
+/** Every table, parents before children, with the columns that order its rows. */
+const TABLES: readonly [table: keyof Schema, ...order: string[]][] = [
   ['meta', 'key'],
   ['events', 'seq'],
   ['event_head', 'id'],
@@ -24,6 +24,15 @@ const TABLES: readonly [table: keyof Schema, order: string][] = [
   ['approver_key_sets', 'version'],
   ['policy_versions', 'version'],
   ['challenges', 'id'],
+  ['directory_state', 'id'],
+  ['directory_ids', 'kind', 'number'],
+  ['directory_names', 'name'],
+  ['directory_stamps', 'uuid'],
+  ['directory_published', 'id'],
+  ['directory_holds', 'id'],
+  ['sudo_rules', 'id'],
+  ['scim_clients', 'id'],
+  ['scim_resources', 'id'],
 ];
 // Not in a backup, because they are good for minutes only: host_nonces, login_attempts, ceremonies, desktop_grants.
 
@@ -68,15 +77,11 @@ export async function backup(command: Command, [folder]: string[]): Promise<numb
     const manifest = await db.snapshot(async (query) => {
       let rows = 0;
       async function* lines(): AsyncGenerator<string> {
-        for (const [table, order] of TABLES) {
+        for (const [table, ...order] of TABLES) {
           for (let offset = 0; ; offset += BATCH) {
-            const batch = await query
-              .selectFrom(table)
-              .selectAll()
-              .orderBy(order as never)
-              .limit(BATCH)
-              .offset(offset)
-              .execute();
+            let select = query.selectFrom(table).selectAll().limit(BATCH).offset(offset);
+            for (const column of order) select = select.orderBy(column as never);
+            const batch = await select.execute();
             for (const row of batch) {
               rows += 1;
               yield `${JSON.stringify([table, row])}\n`;
