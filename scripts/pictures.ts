@@ -15,7 +15,7 @@ const PICTURES = {
   'approval-unrestricted.png': 'screenshots/approval-unrestricted-desktop-light.png',
   'inbox.png': 'screenshots/inbox-desktop-light.png',
   'inbox-dark.png': 'screenshots/inbox-desktop-dark.png',
-  'desktop.png': 'screenshots/desktop-light.png',
+  'desktop.png': 'screenshots/desktop-inbox-light.png',
 };
 
 mkdirSync(images, { recursive: true });
