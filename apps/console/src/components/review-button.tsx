@@ -1,20 +1,27 @@
 import { Button } from '@mantine/core';
+import { IconExternalLink } from '@tabler/icons-react';
 import type { Request } from '../api.ts';
 import { desktop } from '../bridge.ts';
 
 /** Opens the approval page: in this tab, or from the desktop app in the system browser. */
 export function ReviewButton({ request }: { request: Request }) {
-  const label = request.can.approve ? 'Review' : 'View';
-  const which = `the request of ${request.user} on ${request.host.name}`;
+  // The desktop session itself may not approve; the page that it opens in the browser may.
+  const review = request.can.approve || request.approveRefusal === 'session_kind';
+  const label = review ? 'Review' : 'View';
+  const about = `${label} the request of ${request.user} on ${request.host.name}`;
   if (desktop) {
     return (
-      <Button aria-label={`${label} in browser: ${which}`} onClick={() => desktop?.openApproval(request.userCode)}>
-        {label} in browser
+      <Button
+        aria-label={`${about}, in the browser`}
+        rightSection={<IconExternalLink size={16} aria-hidden />}
+        onClick={() => desktop?.openApproval(request.userCode)}
+      >
+        {label}
       </Button>
     );
   }
   return (
-    <Button component="a" href={`/approve/${request.userCode}`} aria-label={`${label} ${which}`}>
+    <Button component="a" href={`/approve/${request.userCode}`} aria-label={about}>
       {label}
     </Button>
   );
