@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, globSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { buildDesktop } from '../../scripts/build-desktop.ts';
 import { electronRuntime } from '../../scripts/electron-runtime.ts';
@@ -59,7 +59,7 @@ const UNSHARE = ['--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child',
 const ENTER = `
 set -eu
 mount -t tmpfs -o mode=1777,size=3g tmpfs "$WORK"
-mkdir "$WORK/project" "$WORK/runtime" "$WORK/out"
+mkdir "$WORK/project" "$WORK/runtime" "$WORK/shell" "$WORK/out"
 mkdir -m 1777 "$WORK/.X11-unix"
 mkdir -m 700 "$WORK/home" "$WORK/results"
 chown nobody:nogroup "$WORK/home" "$WORK/results"
@@ -67,6 +67,7 @@ touch "$WORK/node"
 bind() { mount --bind "$1" "$2"; mount -o remount,bind,ro,nosuid,nodev "$2"; }
 bind "$ROOT" "$WORK/project"
 bind "$RUNTIME" "$WORK/runtime"
+bind "$SHELL_FOLDER" "$WORK/shell"
 bind "$NODE" "$WORK/node"
 mount --bind "$OUT" "$WORK/out"
 printf '127.0.0.1 localhost identree.example.com\\n' > "$WORK/hosts"
@@ -78,7 +79,7 @@ cd /tmp/project
 status=0
 env -i PATH=/tmp/project/node_modules/.bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp/home USER=nobody \\
   XDG_CONFIG_HOME=/tmp/home/.config XDG_CACHE_HOME=/tmp/home/.cache XDG_RUNTIME_DIR=/tmp/home \\
-  IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_RESULTS=/tmp/results NO_COLOR=1 \\
+  IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_SHELL=/tmp/shell IDENTREE_RESULTS=/tmp/results NO_COLOR=1 \\
   setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- \\
   dbus-run-session -- /tmp/node "$@" || status=$?
 cp -r /tmp/results/. /tmp/out/ || true
@@ -99,7 +100,9 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
     /\S+(?= => not found)/g,
   );
   if (missing) return { ok: false, skip: `Electron needs ${missing.join(', ')}` };
-  if (!process.env.IDENTREE_SHELL_BUILT) await buildDesktop();
+  // A build of its own: somebody else may build at the same time.
+  const shell = join(mkdtempSync(join(tmpdir(), 'identree-shell-')), 'desktop');
+  await buildDesktop({ out: shell });
 
   const work = mkdtempSync(join(tmpdir(), 'identree-desktop-'));
   const out = join(root, 'test-results/screenshots');
@@ -121,6 +124,7 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
         WORK: work,
         ROOT: root,
         RUNTIME: runtime.folder,
+        SHELL_FOLDER: shell,
         NODE: process.execPath,
         OUT: out,
       },
@@ -140,7 +144,7 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
     child.on('close', (...how) => resolve(how)),
   );
   clearTimeout(timer);
-  rmSync(work, { recursive: true, force: true });
+  for (const folder of [work, dirname(shell)]) rmSync(folder, { recursive: true, force: true });
   const failed = results.filter(({ status }) => status === 'failed');
   if (failed.length > 0 || code !== 0 || process.env.VERBOSE) process.stdout.write(`${said.join('\n')}\n`);
   if (signal || (code !== 0 && failed.length === 0)) {

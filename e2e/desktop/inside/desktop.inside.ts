@@ -4,16 +4,19 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import Database from 'better-sqlite3';
 import { until } from '../../harness/run.ts';
-import { openWorld, type Shell, signedIn, type World } from './world.ts';
+import { openWorld, recentTraffic, type Shell, signedIn, type World } from './world.ts';
 
 const RESULTS = process.env.IDENTREE_RESULTS!;
 
 // Where a run that hangs got to.
 beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
+afterEach((context) => {
+  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
+});
 
 let world: World;
 before(async () => {
@@ -343,9 +346,13 @@ describe('signed in', () => {
 
   test('reloading often leaves no streams behind: the inbox stays live', async () => {
     for (let i = 0; i < 8; i++) {
+      const live = page.waitForResponse(/events\.stream/);
       await reload(shell);
-      await page.getByRole('heading', { name: 'Inbox' }).waitFor();
+      await live;
     }
+    await page.getByRole('heading', { name: 'Inbox' }).waitFor();
+    // What the page asked for before it was live has to be answered first.
+    await page.waitForTimeout(500);
     const { code } = await world.ask(['sudo', 'true']);
     await page.getByText(code).waitFor();
   });

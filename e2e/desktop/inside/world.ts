@@ -20,7 +20,7 @@ import { enrolmentToken, type Server, startServer } from '../../harness/server.t
 
 const root = join(import.meta.dirname, '../../..');
 const SERVER_NAME = 'identree.example.com';
-const SHELL = process.env.IDENTREE_SHELL ?? join(root, 'dist/desktop');
+const SHELL = process.env.IDENTREE_SHELL!;
 
 /** Everything around the shell: display, server with identity provider, a host, a person with a browser. */
 export interface World {
@@ -132,6 +132,7 @@ export async function openWorld(): Promise<World> {
     };
     const args = [...first, ...(options.args ?? [])];
     const app = await electron.launch({ executablePath, chromiumSandbox: true, args, env });
+    watch(app);
     app.context().setDefaultTimeout(15_000);
     const page = async () => app.windows().at(-1) ?? (await app.firstWindow());
     const shell: Shell = {
@@ -212,6 +213,27 @@ export async function openWorld(): Promise<World> {
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+const TRACE_LINES = 80;
+const trace: string[] = [];
+
+/** What the windows of all shells asked and were answered lately; printed when a test fails. */
+export function recentTraffic(): string {
+  return trace.join('\n');
+}
+
+function watch(app: ElectronApplication): void {
+  const note = (line: string) => {
+    trace.push(`${new Date().toISOString()} ${line}`);
+    if (trace.length > TRACE_LINES) trace.shift();
+  };
+  app.context().on('request', (request) => note(`ask ${request.method()} ${request.url()}`));
+  app.context().on('requestfailed', (request) => note(`failed ${request.url()} ${request.failure()?.errorText}`));
+  app.context().on('response', (response) => note(`answer ${response.status()} ${response.url()}`));
+  app.context().on('console', (entry) => note(`console ${entry.type()} ${entry.text()}`));
+  app.context().on('weberror', (error) => note(`error ${error.error().message}`));
+  app.process().stderr?.on('data', (chunk: Buffer) => note(`electron ${chunk.toString('utf8').trimEnd()}`));
 }
 
 const unescapeHtml = (text: string) =>

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { createCredentialStore } from './credential-store.ts';
 import { deepLinkInArguments, parseDeepLink } from './deep-link.ts';
 import { createElectron } from './electron/electron.ts';
-import { listFiles } from './page-files.ts';
+import { readFiles } from './page-files.ts';
 import { boundsFile, profileFile } from './profile.ts';
 import { createShell } from './shell.ts';
 
@@ -22,8 +22,8 @@ if (!electron.isFirstInstance) {
       bounds: boundsFile(folder),
       credentials: createCredentialStore({ folder, secrets: ports.secrets, clock: ports.clock }),
       files: {
-        console: listFiles(join(import.meta.dirname, 'console')),
-        setup: listFiles(join(import.meta.dirname, 'setup')),
+        console: readFiles(join(import.meta.dirname, 'console')),
+        setup: readFiles(join(import.meta.dirname, 'setup')),
       },
       random: randomBytes,
       version: electron.version,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { listFiles } from './page-files.ts';
+import { readFiles } from './page-files.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'identree-files-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -22,7 +22,7 @@ symlinkSync(folder, join(root, 'up'));
 symlinkSync(join(folder, 'console-2/sibling.js'), join(root, 'sibling.js'));
 
 test('the files of the page, with their types', () => {
-  const files = listFiles(root);
+  const files = readFiles(root);
   assert.equal(files('/index.html')?.type, 'text/html; charset=utf-8');
   assert.equal(files('/assets/index-a1.js')?.type, 'text/javascript; charset=utf-8');
   assert.equal(files('/assets/index-a1.css')?.type, 'text/css; charset=utf-8');
@@ -30,7 +30,7 @@ test('the files of the page, with their types', () => {
 });
 
 test('nothing outside the folder, however it is spelt or linked', () => {
-  const files = listFiles(root);
+  const files = readFiles(root);
   for (const path of [
     '/../outside.js',
     '/assets/../../outside.js',
@@ -54,16 +54,18 @@ test('nothing outside the folder, however it is spelt or linked', () => {
 });
 
 test('only kinds of file that a page needs', () => {
-  const files = listFiles(root);
+  const files = readFiles(root);
   assert.equal(files('/.env'), null);
   assert.equal(files('/assets/index-a1.js.map'), null);
 });
 
-test('a file that becomes a link after it was listed is refused', () => {
-  writeFileSync(join(root, 'late.js'), 'fine');
-  const files = listFiles(root);
-  assert.equal(files('/late.js')?.bytes.toString(), 'fine');
-  renameSync(join(root, 'late.js'), join(root, 'late.old'));
+test('what is on the disk later changes nothing: a running window never gets two builds', () => {
+  writeFileSync(join(root, 'late.js'), 'first');
+  const files = readFiles(root);
+  writeFileSync(join(root, 'late.js'), 'second');
+  assert.equal(files('/late.js')?.bytes.toString(), 'first');
+  rmSync(join(root, 'late.js'));
   symlinkSync(join(folder, 'outside.js'), join(root, 'late.js'));
-  assert.equal(files('/late.js'), null);
+  assert.equal(files('/late.js')?.bytes.toString(), 'first');
+  assert.equal(readFiles(root)('/late.js'), null);
 });

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { extname, join, relative, sep } from 'node:path';
 
 export interface ShellFile {
@@ -22,37 +22,26 @@ const TYPES: Record<string, string> = {
 const MAX_FILE_BYTES = 16 * 1024 * 1024;
 
 /**
- * The files of one built page, listed once. A request can only name an entry of this list, so no spelling of `..`,
- * no encoding and no link that leads out of the folder reaches anything else.
+ * Reads the files of one built page, once. A request can only name an entry of this list, so no spelling of `..`, no
+ * encoding and no link reaches anything else; and an upgrade that replaces the files under a running shell does not
+ * mix two builds in one window.
  *
  * @returns a look-up from URL path (`/assets/index.js`) to file; null when there is no such entry.
  */
-export function listFiles(root: string): (path: string) => ShellFile | null {
+export function readFiles(root: string): (path: string) => ShellFile | null {
   const realRoot = realpathSync(root);
-  const allowed = new Map<string, { file: string; type: string }>();
-  const list = (folder: string) => {
+  const files = new Map<string, ShellFile>();
+  const read = (folder: string) => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const file = join(folder, entry.name);
       const type = TYPES[extname(entry.name)];
       // A link is neither: a build makes none, so one can only have come from somewhere else.
-      if (entry.isDirectory()) list(file);
-      else if (entry.isFile() && type) allowed.set(`/${relative(realRoot, file).split(sep).join('/')}`, { file, type });
+      if (entry.isDirectory()) read(file);
+      else if (entry.isFile() && type && realpathSync(file) === file && statSync(file).size <= MAX_FILE_BYTES) {
+        files.set(`/${relative(realRoot, file).split(sep).join('/')}`, { type, bytes: readFileSync(file) });
+      }
     }
   };
-  list(realRoot);
-  return (path) => {
-    const entry = allowed.get(path);
-    // Checked again at each read: a file may have become a link since it was listed.
-    if (!entry || !inside(entry.file, realRoot)) return null;
-    const bytes = readFileSync(entry.file);
-    return bytes.length > MAX_FILE_BYTES ? null : { type: entry.type, bytes };
-  };
-}
-
-function inside(file: string, realRoot: string): boolean {
-  try {
-    return realpathSync(file).startsWith(realRoot + sep);
-  } catch {
-    return false;
-  }
+  read(realRoot);
+  return (path) => files.get(path) ?? null;
 }
