@@ -169,7 +169,7 @@ describe('the socket', () => {
   it('a link in place of its folder is refused', async () => {
     const dir = await folder();
     await symlink('/tmp', join(dir, 'run'));
-    await assert.rejects(listen(join(dir, 'run/agent.sock'), echo), SocketError);
+    await assert.rejects(listen(join(dir, 'run/agent.sock'), echo), /must be a folder of the account/);
     await rm(dir, { recursive: true });
   });
 });
