@@ -116,7 +116,9 @@ build() {
 net() {                                          # bridge; the machine is $LAB_NET.1
   ip link show "$BR" >/dev/null 2>&1 || ip link add "$BR" type bridge
   case $(ip -o -4 addr show dev "$BR") in *" $LAB_NET.1/"*) ;; *) ip addr add "$LAB_NET.1/24" dev "$BR" ;; esac
-  ip link set "$BR" up
+  # Without an address of its own a bridge takes the lowest of its ports: each new host could
+  # change it, and the others would send into the void until they ask again.
+  ip link set "$BR" address "02:1d:77:00:00:$(printf %02x "$LAB_ID")"; ip link set "$BR" up
 }
 
 d() { printf '%s/%s' "$LAB_STATE" "$1"; }
