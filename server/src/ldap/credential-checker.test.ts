@@ -8,6 +8,8 @@ import {
   hostBindPassword,
   hostDn,
   type LdapHost,
+  type ServiceAccount,
+  withServiceAccount,
 } from './credential-checker.ts';
 import type { ClientCertificate } from './session/credentials.ts';
 import { createTestCa } from './testing/certificates.ts';
@@ -23,10 +25,15 @@ const certificateOf = (host: LdapHost): ClientCertificate => ({
   fingerprint: '',
 });
 
-function checkerWith(hosts: LdapHost[], more: Partial<CredentialCheckerDeps> = {}) {
-  return createCredentialChecker({
+const ACCOUNT = { dn: `cn=sssd,${BASE}`, password: 'secret' };
+
+function checkerWith(
+  hosts: LdapHost[],
+  more: Partial<CredentialCheckerDeps> = {},
+  account: ServiceAccount | null = ACCOUNT,
+) {
+  const own = createCredentialChecker({
     baseDn: BASE,
-    service: { dn: `cn=sssd,${BASE}`, password: 'secret' },
     hostSecrets: [SECRET, 'the one before'],
     hosts: {
       byName: async (name) => hosts.find(({ hostname }) => hostname === name) ?? null,
@@ -36,6 +43,7 @@ function checkerWith(hosts: LdapHost[], more: Partial<CredentialCheckerDeps> = {
     },
     ...more,
   });
+  return withServiceAccount(account, own);
 }
 
 const checker = checkerWith([web1, web2]);
@@ -52,11 +60,11 @@ describe('service account', () => {
   });
 
   test('without one nobody is it', async () => {
-    assert.equal(await bind(`cn=sssd,${BASE}`, 'secret', null, checkerWith([], { service: null })), null);
+    assert.equal(await bind(`cn=sssd,${BASE}`, 'secret', null, checkerWith([], {}, null)), null);
   });
 
   test('a name that is none is refused at start', () => {
-    assert.throws(() => checkerWith([], { service: { dn: 'sssd', password: 'x' } }), /not a distinguished name/);
+    assert.throws(() => checkerWith([], {}, { dn: 'sssd', password: 'x' }), /not a distinguished name/);
   });
 });
 

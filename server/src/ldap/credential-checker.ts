@@ -20,10 +20,13 @@ export interface HostLookup {
   isActive(hostId: string, serial: string | null): Promise<boolean>;
 }
 
+export interface ServiceAccount {
+  dn: string;
+  password: string;
+}
+
 export interface CredentialCheckerDeps {
   baseDn: string;
-  /** The account that sssd.conf may name; null: none. */
-  service: { dn: string; password: string } | null;
   /** Secrets that host passwords derive from, the current one first; empty: hosts have no passwords. */
   hostSecrets: readonly string[];
   hosts: HostLookup;
@@ -40,20 +43,36 @@ export function hostDn(hostname: string, baseDn: string): string {
   return `uid=${hostname.toLowerCase()},ou=identree-hosts,${baseDn}`;
 }
 
+const digest = (data: string | Uint8Array): Buffer => createHash('sha256').update(data).digest();
+
 /** Compares without telling by its time how much was right, or how long the secret is. */
-function isSame(given: Uint8Array, expected: string): boolean {
-  const digest = (data: string | Uint8Array): Buffer => createHash('sha256').update(data).digest();
-  return timingSafeEqual(digest(given), digest(expected));
+const isSame = (given: Uint8Array, expected: string): boolean => timingSafeEqual(digest(given), digest(expected));
+
+/**
+ * The account that sssd.conf may name, checked where the connection is; everything else is left to `others`.
+ *
+ * @throws when its name is none.
+ */
+export function withServiceAccount(account: ServiceAccount | null, others: CredentialChecker): CredentialChecker {
+  if (account === null) return others;
+  const key = dnKey(account.dn);
+  if (key === null) throw new Error(`${account.dn} is not a distinguished name`);
+  const expected = digest(account.password);
+  const identity: Identity = { kind: 'service', dn: account.dn, hostNames: [], reference: 'service' };
+  return {
+    async checkBind(attempt) {
+      if (attempt.dn !== account.dn && dnKey(attempt.dn) !== key) return others.checkBind(attempt);
+      return timingSafeEqual(digest(attempt.password), expected) ? identity : null;
+    },
+    identify: others.identify,
+    isCurrent: async (candidate) => candidate.reference === identity.reference || others.isCurrent(candidate),
+  };
 }
 
-const SERVICE = 'service';
 const HOSTNAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
-/** Checks service account, host passwords and client certificates (directory.md 2.1). */
+/** Checks host passwords and client certificates (directory.md 2.1). */
 export function createCredentialChecker(deps: CredentialCheckerDeps): CredentialChecker {
-  const serviceKey = deps.service === null ? null : dnKey(deps.service.dn);
-  if (deps.service !== null && serviceKey === null) throw new Error(`${deps.service.dn} is not a distinguished name`);
-
   /** Host name in `uid=<host>,ou=identree-hosts,<base>`; null for any other name. */
   function hostnameOf(dn: string): string | null {
     const [first] = nameParts(dn);
@@ -90,13 +109,7 @@ export function createCredentialChecker(deps: CredentialCheckerDeps): Credential
   }
 
   return {
-    async checkBind(attempt) {
-      if (deps.service !== null && dnKey(attempt.dn) === serviceKey) {
-        if (!isSame(attempt.password, deps.service.password)) return null;
-        return { kind: 'service', dn: deps.service.dn, hostNames: [], reference: SERVICE };
-      }
-      return checkHost(attempt);
-    },
+    checkBind: checkHost,
 
     async identify(certificate) {
       const host = await deps.hosts.byCertificate(certificate);
@@ -104,7 +117,6 @@ export function createCredentialChecker(deps: CredentialCheckerDeps): Credential
     },
 
     async isCurrent(identity) {
-      if (identity.kind === 'service') return deps.service !== null;
       const [hostId, serial] = JSON.parse(identity.reference) as [string, string | null];
       return deps.hosts.isActive(hostId, serial);
     },

@@ -506,7 +506,8 @@ describe('in its own thread', () => {
       settings: settingsOf(),
       listen: [{ host: '127.0.0.1', port: 0, tls: false }],
       tls: null,
-      checker,
+      service: { dn: SERVICE_DN, password: 'secret' },
+      checker: { ...checker, checkBind: async () => null },
       report: () => {},
       ...more,
     });

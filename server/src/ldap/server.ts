@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import type { ServiceAccount } from './credential-checker.ts';
 import type { ListenAddress, TlsSettings } from './directory-server.ts';
 import type { SessionEvent } from './session/context.ts';
 import type { CredentialChecker } from './session/credentials.ts';
@@ -12,6 +13,9 @@ export interface LdapServerDeps {
   /** At least one; plain and TLS listeners may run side by side. */
   listen: readonly ListenAddress[];
   tls: TlsSettings | null;
+  /** The account that sssd.conf may name; null: none. */
+  service: ServiceAccount | null;
+  /** Hosts: their passwords and certificates. */
   checker: CredentialChecker;
   /** For log and events. `worker-failed`: the thread died and is started again with the last snapshot. */
   report(event: SessionEvent | { kind: 'worker-failed'; message: string }): void;
@@ -68,7 +72,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
   }
 
   function start(): Promise<number[]> {
-    const workerData: WorkerStart = { settings: deps.settings, tls, listen };
+    const workerData: WorkerStart = { settings: deps.settings, tls, service: deps.service, listen };
     const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
     worker = started;
     return new Promise((resolve, reject) => {

@@ -1,3 +1,4 @@
+import type { ServiceAccount } from './credential-checker.ts';
 import type { ListenAddress, TlsSettings } from './directory-server.ts';
 import type { SessionEvent } from './session/context.ts';
 import type { BindAttempt, ClientCertificate, Identity } from './session/credentials.ts';
@@ -9,6 +10,7 @@ import type { Snapshot } from './snapshot/snapshot.ts';
 export interface WorkerStart {
   settings: Settings;
   tls: TlsSettings | null;
+  service: ServiceAccount | null;
   listen: readonly ListenAddress[];
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
+import { withServiceAccount } from './credential-checker.ts';
 import { createDirectoryServer } from './directory-server.ts';
 import type { CredentialChecker, Identity } from './session/credentials.ts';
 import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
@@ -10,7 +11,7 @@ import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messa
 const ANSWER_WITHIN = 10_000;
 
 const port = parentPort!;
-const { settings, tls, listen } = workerData as WorkerStart;
+const { settings, tls, service, listen } = workerData as WorkerStart;
 const send = (message: FromWorker): void => port.postMessage(message);
 
 const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
@@ -50,7 +51,7 @@ const checker: CredentialChecker = {
 const server = createDirectoryServer({
   settings,
   tls,
-  checker,
+  checker: withServiceAccount(service, checker),
   report: (event) => send({ kind: 'event', event }),
   randomBytes,
   now: () => performance.now(),

@@ -2,6 +2,7 @@ import { element } from '../ber/writer.ts';
 import { dnKey } from '../matching/dn.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
 import type { BindRequest, Span } from '../protocol/request.ts';
+import type { Context } from './context.ts';
 import type { Identity } from './credentials.ts';
 import { refuse, respond } from './respond.ts';
 import type { Session } from './session.ts';
@@ -77,8 +78,8 @@ async function checkPassword(
     else reject(stats, 'bind_throttled');
     await new Promise((resolve) => setTimeout(resolve, settings.limits.bindFailureDelay).unref());
   }
-  const outcome = identity !== null ? 'accepted' : allowed ? 'refused' : 'withheld';
-  context.report({ kind: 'bind', address, dn: name, outcome, secure });
+  if (identity === null) context.report({ kind: 'bind', address, dn: name, outcome: allowed ? 'refused' : 'withheld' });
+  else if (!secure) noteClearText(context, address, name);
   return () => {
     if (identity !== null) {
       become(session, identity);
@@ -86,6 +87,15 @@ async function checkPassword(
     } else refuse(session, messageId, OP.bindResponse, RESULT.invalidCredentials, '');
   };
 }
+
+/** Addresses whose passwords were seen in clear text; said once each. */
+function noteClearText(context: Context, address: string, dn: string): void {
+  if (context.clearText.has(address) || isLoopback(address)) return;
+  if (context.clearText.size < 10_000) context.clearText.add(address);
+  context.report({ kind: 'clear-text-password', address, dn });
+}
+
+const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.');
 
 /** SASL: EXTERNAL with the certificate of the TLS layer, and nothing else (RFC 4513 5.2.3). */
 function handleSasl(session: Session, request: BindRequest): null {

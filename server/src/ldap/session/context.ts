@@ -19,6 +19,7 @@ export interface Context {
   output: Output;
   /** Null until the first snapshot has arrived. */
   engine: Engine | null;
+  clearText: Set<string>;
   /** A certificate is configured. */
   tlsAvailable: boolean;
   /** Milliseconds that only ever grow, with fractions. */
@@ -29,7 +30,10 @@ export interface Context {
 
 /** What is worth a line in the log. */
 export type SessionEvent =
-  | { kind: 'bind'; address: string; dn: string; outcome: 'accepted' | 'refused' | 'withheld'; secure: boolean }
+  /** `withheld`: there were too many wrong passwords to look at this one. */
+  | { kind: 'bind'; address: string; dn: string; outcome: 'refused' | 'withheld' }
+  /** A good password that anybody on the way could read. */
+  | { kind: 'clear-text-password'; address: string; dn: string }
   | { kind: 'size-limit'; address: string; identity: string | null }
   | { kind: 'disconnected'; address: string; reason: string }
   | { kind: 'identity-withdrawn'; address: string; identity: Identity }
@@ -56,6 +60,7 @@ export function createContext(deps: ContextDeps): Context {
     stats: createStats(),
     output: createOutput(),
     engine: null,
+    clearText: new Set(),
     tlsAvailable: false,
     now: deps.now,
     randomBytes: deps.randomBytes,
