@@ -112,7 +112,7 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
     '--disable-warning=ExperimentalWarning',
     '--test',
     '--test-concurrency=1',
-    '--test-timeout=90000',
+    '--test-timeout=240000',
     '--test-force-exit',
   ];
   const child = spawn(

@@ -162,6 +162,7 @@ describe('signed in', () => {
     const [event] = world.server.data.events({ event: 'challenge_rejected', code });
     assert.equal(event?.actor ?? event?.username, 'alice');
     await card.waitFor({ state: 'detached' });
+    await page.getByRole('alert').filter({ hasText: 'Denied' }).getByRole('button').click();
   });
 
   test('reviewing opens the approval page in the system browser, nothing in the window', async () => {
