@@ -149,7 +149,7 @@ async function productLayer(tools: string): Promise<string> {
   for (const name of await readdir(cacheFolder())) {
     const old = join(cacheFolder(), name);
     const age = name.startsWith('layer-') ? now.getTime() - (await stat(old)).mtimeMs : 0;
-    if (age > 24 * 3_600_000) await rm(old, { recursive: true, force: true });
+    if (age > 2 * 3_600_000) await rm(old, { recursive: true, force: true });
   }
   return folder;
 }

@@ -181,7 +181,8 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     const request = asked(world, terminal, code);
     assert.equal(request.row().status, 'pending');
     granted(await world.person('alice').approve(code));
-    await until('the command', () => host.exists(file));
+    await terminal.see(/Approved by alice\.\s+\S*\$ $/);
+    assert.equal(host.exists(file), true);
     terminal.type('echo at-$((40+2))\r');
     await terminal.see(/at-42/);
     assert.equal(host.exists(`${typed}-ahead`), false);
