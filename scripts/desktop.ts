@@ -27,8 +27,8 @@ if (!executable) {
   console.error(
     [
       'identree: there is no Electron to start the desktop console with. Either',
-      '  npx install-electron                             download the official one, or',
-      '  ELECTRON_OVERRIDE_DIST_PATH=/path npm run desktop   name the folder of one that you have.',
+      '  npx install-electron                               downloads the official one, or',
+      '  ELECTRON_OVERRIDE_DIST_PATH=/path npm run desktop  uses the one in that folder.',
     ].join('\n'),
   );
   process.exit(1);
