@@ -23,9 +23,13 @@ export function hangUp(session: Session, reason: string): void {
   session.partial = null;
   session.running = [];
   session.pages = [];
+  if (ORDINARY.has(reason)) return;
   reject(session.context.stats, reason);
   session.context.report({ kind: 'disconnected', address: session.transport.address, reason });
 }
+
+/** Ends that are nobody's fault and not worth a line. */
+const ORDINARY = new Set(['unbind', 'closed_by_client', 'shutdown', 'reload']);
 
 /** Ends the conversation with a Notice of Disconnection (RFC 4511 4.4.1). */
 export function disconnect(session: Session, code: ResultCode, text: string, reason: string): void {
