@@ -24,7 +24,9 @@ function configurationPage(): string {
         '',
         meta.description,
         '',
-        ...(meta.required ? ['- Required'] : [`- Default: ${meta.default ? `\`${meta.default}\`` : 'unset'}`]),
+        ...(meta.required
+          ? ['- Required']
+          : [`- Default: ${meta.defaultNote ?? (meta.default ? `\`${meta.default}\`` : 'unset')}`]),
         ...(meta.example ? [`- Example: \`${meta.example}\``] : []),
         meta.toml
           ? `- TOML: \`${meta.toml}\``

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app.ts';
-import type { Config } from '../../server/src/config/config.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
+import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
 import { startIdp } from '../harness/idp.ts';
 import {
@@ -60,25 +60,18 @@ async function start() {
     { name: 'default', approval: 'passkey' },
   ];
   await writeFile(policiesFile, JSON.stringify({ policies }), { mode: 0o600 });
-  const config = {
-    externalUrl: url,
-    listen: { host: '127.0.0.1', port },
-    tls: null,
+  const config = testConfig(folder, {
+    IDENTREE_EXTERNAL_URL: url,
+    IDENTREE_LISTEN_ADDR: `127.0.0.1:${port}`,
     // Each browser of a test says which address it has, so that limits by address count it on its own.
-    trustedProxies: ['127.0.0.1/32'],
-    keysDir: join(folder, 'keys'),
-    logLevel: 'error',
-    metricsToken: null,
-    database: { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1 },
-    oidc: { issuerUrl: idp.issuer, clientId: idp.clientId, clientSecret: idp.clientSecret },
-    adminGroups: ['identree-admins'],
-    challengeTtlMs: 120_000,
-    policiesFile,
-    sharedSecret: SHARED_SECRET,
-    enrolmentAutoConfirm: false,
-    firstPasskeyNeedsCode: false,
-    evaluation: false,
-  } as unknown as Config;
+    IDENTREE_TRUSTED_PROXIES: '127.0.0.1',
+    IDENTREE_OIDC_ISSUER_URL: idp.issuer,
+    IDENTREE_OIDC_CLIENT_ID: idp.clientId,
+    IDENTREE_OIDC_CLIENT_SECRET: idp.clientSecret,
+    IDENTREE_ADMIN_GROUPS: 'identree-admins',
+    IDENTREE_APPROVAL_POLICIES_FILE: policiesFile,
+    IDENTREE_SHARED_SECRET: SHARED_SECRET,
+  });
   const app = await createApp(config);
   await app.listen();
   const hosts = new Map<string, TestHost>();

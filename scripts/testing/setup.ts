@@ -14,6 +14,7 @@ const TOOLS: readonly Tool[] = [
   { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts'] },
   { needs: 'Xvfb', package: 'xvfb', stages: ['desktop'] },
   { needs: 'dbus-run-session', package: 'dbus', stages: ['desktop'] },
+  { needs: '/usr/bin/gnome-keyring-daemon', package: 'gnome-keyring', stages: ['desktop'] },
   {
     needs: '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf',
     package: 'fonts-dejavu-core',

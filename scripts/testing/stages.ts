@@ -58,6 +58,8 @@ const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOption
   hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
 };
 const E2E_HELPERS = ['harness', 'lab'];
+/** Stages on real hosts. */
+const NEED_LAB = ['hosts'];
 const NEED_BUILD = ['evaluation', 'browser', 'desktop', 'hosts'];
 
 /** All stages in the order in which they run: what is quick and likely to fail comes first. */
@@ -119,7 +121,10 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push({ check: null, command: bin('playwright'), args: ['test', '-c', config, `--reporter=${reporter}`] });
     }
     // Hosts run what is packaged, so it has to be what is in the tree.
-    if (name === 'hosts') steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs'));
+    if (NEED_LAB.includes(name)) {
+      steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs'));
+      steps.push(script("the image of the lab's hosts is built", 'scripts/lab-image.ts'));
+    }
     const tests = find(`e2e/${name}/**/*.test.ts`);
     const { timeoutSeconds = 180, ...options } = known;
     if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));

@@ -2,6 +2,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { signToken, tokenType } from '#shared/token.ts';
+import { createDirectoryService } from './app-directory.ts';
 import { approvalPageRoutes } from './approval-page/routes.ts';
 import { createBindings } from './auth/bindings.ts';
 import { createCookies } from './auth/cookies.ts';
@@ -25,6 +26,9 @@ import { createWaiters } from './challenges/waiters.ts';
 import type { Config } from './config/config.ts';
 import { openDatabase } from './db/database.ts';
 import { claimInstallation } from './db/installation.ts';
+import { createDirectoryRouters } from './directory/router.ts';
+import { webhookRoutes } from './directory/routes.ts';
+import { scimRoutes } from './directory/scim/routes.ts';
 import { createEventFeed } from './events/feed.ts';
 import { createEventLog } from './events/log.ts';
 import { createEventsRouter } from './events/router.ts';
@@ -98,6 +102,7 @@ export async function createCore(config: Config, options: AppOptions = {}) {
   });
   await approverKeys.ensure();
 
+  const ca = createCertificateAuthority({ ca: keys.ca, now: clock.now, hostTtlMs: config.certificateTtlMs });
   const hosts = createHostService({
     db,
     events,
@@ -107,7 +112,7 @@ export async function createCore(config: Config, options: AppOptions = {}) {
     externalUrl: config.externalUrl,
     trustRoot: keys.trustRoot.public,
     verificationKeys: [keys.verdict.public],
-    ca: createCertificateAuthority({ ca: keys.ca, now: clock.now }),
+    ca,
     signGrant: (grant) => signToken(tokenType.enrolment, grant, keys.trustRoot),
     currentKeys: currentApproverKeys,
     sharedSecret: config.sharedSecret,
@@ -124,6 +129,7 @@ export async function createCore(config: Config, options: AppOptions = {}) {
     events,
     rp,
     approverKeys,
+    ca,
     hosts,
     /** What hosts and auditors pin. */
     trust: { serverId: keys.serverId, trustRoot: keys.trustRoot.public, verificationKeys: [keys.verdict.public] },
@@ -184,6 +190,9 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const sweeper = startSweeper({ db, clock, onError: (err) => log.error({ err }, 'sweeper failed') });
   const reaper = startReaper({ challenges, hosts, onError: (err) => log.error({ err }, 'reaper failed') });
 
+  // Whom hosts know: people, groups and sudo rules for sssd.
+  const directory = config.ldap && (await createDirectoryService(core, { ldap: config.ldap, metrics, bindings }));
+
   // Who is told.
   const feed = createEventFeed({ events });
 
@@ -210,6 +219,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
       events: createEventsRouter({ feed }),
       hosts: createHostsRouter({ hosts, now: clock.now }),
       passkeys: createPasskeysRouter({ passkeys }),
+      directory: createDirectoryRouters(directory),
     }),
     feed,
     metrics,
@@ -234,6 +244,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
         },
       },
       { name: 'oidc', severity: 'degraded', run: async () => ((await provider.healthy()) ? null : 'unreachable') },
+      ...(directory?.health ?? []),
     ],
     plugins: [
       hostRoutes({
@@ -269,26 +280,41 @@ export async function createApp(config: Config, options: AppOptions = {}) {
         showRefusals(scope);
         await approvalPageRoutes(scope, { challenges, viewerOf, limits });
       },
+      ...(directory
+        ? [
+            webhookRoutes({ webhook: directory.webhook, failures: perMinute(10) }),
+            scimRoutes({ scim: directory.scim, externalUrl: config.externalUrl, failures: perMinute(30), log }),
+          ]
+        : []),
       ...(options.plugins ?? []),
     ],
   });
+
+  /** Begins everything that is not asked for over HTTP. */
+  async function start(): Promise<void> {
+    await directory?.start();
+    await db.transaction(async (work) => {
+      await events.append(work, { event: 'server_started', username: '' });
+    });
+  }
 
   return {
     ...core,
     http,
     challenges,
+    directory,
+    start,
     /** Starts to listen; the server is ready when this resolves. */
     async listen(): Promise<void> {
+      await start();
       await http.listen({ host: config.listen.host, port: config.listen.port });
-      await db.transaction(async (work) => {
-        await events.append(work, { event: 'server_started', username: '' });
-      });
     },
     /** Lets go of whoever waits, finishes what is under way, closes the database last. */
     async close(): Promise<void> {
       reaper.stop();
       sweeper.stop();
       waiters.close();
+      await directory?.stop();
       metrics.close();
       await http.close();
       await reaper.done();

@@ -65,6 +65,7 @@ export const ERRORS = {
   already_decided: [409, 'This request was already answered.'],
   expired: [410, 'This request has expired. Run the command again.'],
   superseded: [409, 'This request is no longer valid. Run the command again.'],
+  directory_off: [404, 'This server serves no directory.'],
   policy_broken: [503, 'The approval policy cannot be read, so nothing is decided. An operator must repair it.'],
 } as const satisfies Record<string, readonly [status: number, message: string]>;
 

@@ -80,3 +80,14 @@ export async function releaseClaim(work: UnitOfWork, account: string): Promise<v
 export async function listBindings(query: Kysely<Schema>): Promise<AccountBindingsTable[]> {
   return query.selectFrom('account_bindings').selectAll().orderBy('account').execute();
 }
+
+/** Every bound account and the identity that it is bound to. */
+export async function listOwners(
+  query: Kysely<Schema>,
+): Promise<{ account: string; issuer: string; subject: string }[]> {
+  return query
+    .selectFrom('account_bindings')
+    .innerJoin('people', 'people.id', 'account_bindings.person_id')
+    .select(['account_bindings.account', 'people.issuer', 'people.subject'])
+    .execute();
+}

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
+import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 
 x509.cryptoProvider.set(webcrypto as never);
@@ -8,8 +9,8 @@ const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as con
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const CA_DAYS = 3650;
-/** Hosts renew at two thirds of this. */
-const LEAF_DAYS = 90;
+/** A server makes itself a new certificate at each start, and when two thirds of this have passed. */
+const SERVER_DAYS = 90;
 
 /** As the library names it: the console's type check reads this file with the browser's idea of a CryptoKey. */
 type Key = x509.X509CertificateCreateWithKeyParams['signingKey'];
@@ -57,12 +58,44 @@ export interface CertificateAuthority {
     hostname: string,
     hostId: string,
   ): Promise<{ pem: string; serial: string; expiresAt: number } | null>;
+  /** Makes a key and a server certificate for it, both in PEM. @param names DNS names and addresses, at least one */
+  issueServer(names: readonly string[]): Promise<{ certificate: string; key: string; expiresAt: number }>;
 }
 
 export function createCertificateAuthority(deps: {
   ca: { keyPem: string; certificatePem: string };
   now: () => number;
+  /** How long the certificate of a host is valid, milliseconds. */
+  hostTtlMs: number;
 }): CertificateAuthority {
+  const issuer = new x509.X509Certificate(deps.ca.certificatePem);
+
+  /** Everything that certificates of this authority have in common. */
+  const sign = async (
+    subject: string,
+    key: Key,
+    life: { serial: string; notAfter: number },
+    usage: x509.ExtendedKeyUsage,
+    names: x509.JsonGeneralNames,
+  ) =>
+    x509.X509CertificateGenerator.create({
+      serialNumber: life.serial,
+      subject: [{ CN: [subject] }],
+      issuer: issuer.subjectName,
+      notBefore: new Date(deps.now() - 5 * MINUTE),
+      notAfter: new Date(life.notAfter),
+      signingAlgorithm: ALGORITHM,
+      signingKey: await privateKey(deps.ca.keyPem),
+      publicKey: key,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([usage]),
+        new x509.SubjectAlternativeNameExtension(names),
+        await x509.AuthorityKeyIdentifierExtension.create(issuer),
+      ],
+    });
+
   return {
     bundle: deps.ca.certificatePem,
     async issue(csrPem, hostname, hostId) {
@@ -76,30 +109,33 @@ export function createCertificateAuthority(deps: {
       } catch {
         return null;
       }
-      const issuer = new x509.X509Certificate(deps.ca.certificatePem);
-      const serialNumber = serial();
-      const notAfter = new Date(deps.now() + LEAF_DAYS * DAY);
-      const certificate = await x509.X509CertificateGenerator.create({
-        serialNumber,
-        subject: [{ CN: [hostname] }],
-        issuer: issuer.subjectName,
-        notBefore: new Date(deps.now() - 5 * MINUTE),
-        notAfter,
-        signingAlgorithm: ALGORITHM,
-        signingKey: await privateKey(deps.ca.keyPem),
-        publicKey: request.publicKey,
-        extensions: [
-          new x509.BasicConstraintsExtension(false, undefined, true),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
-          new x509.SubjectAlternativeNameExtension([
-            { type: 'dns', value: hostname },
-            { type: 'url', value: `urn:uuid:${hostId}` },
-          ]),
-          await x509.AuthorityKeyIdentifierExtension.create(issuer),
+      const life = { serial: serial(), notAfter: deps.now() + deps.hostTtlMs };
+      const certificate = await sign(
+        hostname.slice(0, 64),
+        request.publicKey as never,
+        life,
+        x509.ExtendedKeyUsage.clientAuth,
+        [
+          { type: 'dns', value: hostname },
+          { type: 'url', value: `urn:uuid:${hostId}` },
         ],
-      });
-      return { pem: certificate.toString('pem'), serial: serialNumber, expiresAt: notAfter.getTime() };
+      );
+      return { pem: certificate.toString('pem'), serial: life.serial, expiresAt: life.notAfter };
+    },
+
+    async issueServer(names) {
+      const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+      const life = { serial: serial(), notAfter: deps.now() + SERVER_DAYS * DAY };
+      const certificate = await sign(
+        names[0]!.slice(0, 64),
+        pair.publicKey as never,
+        life,
+        x509.ExtendedKeyUsage.serverAuth,
+        names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+      );
+      const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', pair.privateKey));
+      const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' });
+      return { certificate: certificate.toString('pem'), key: key as string, expiresAt: life.notAfter };
     },
   };
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { ldapSettings, sourceSettings, sudoRuleSettings } from './directory.ts';
+import { optional, required, type SettingMeta, settingMeta, withDefault } from './setting.ts';
 import {
   choice,
   duration,
@@ -15,38 +17,6 @@ import {
   secret,
   text,
 } from './values.ts';
-
-/** Everything about a setting that is not its type. */
-export interface SettingMeta {
-  /** Name in the environment. */
-  env: `IDENTREE_${string}`;
-  /** `section.key` in the TOML file; null for what only the environment can set. */
-  toml: `${string}.${string}` | null;
-  /** Heading in docs/configuration.md. */
-  section: string;
-  /** For docs and error messages: what it does, in one or two sentences. */
-  description: string;
-  /** As a person would write it. */
-  default?: string;
-  example?: string;
-  required?: boolean;
-  /** Never printed, never read from TOML, and readable from the file that `<env>_FILE` names. */
-  secret?: boolean;
-}
-
-/** Settings and what is known about them. */
-export const settingMeta = z.registry<SettingMeta>();
-
-// The types are shared between settings, and the registry knows a type by identity: each setting gets its own copy.
-function required<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta) {
-  return type.clone().register(settingMeta, { ...meta, required: true });
-}
-function optional<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta) {
-  return type.nullable().register(settingMeta, meta);
-}
-function withDefault<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta & { default: string }) {
-  return type.clone().register(settingMeta, meta);
-}
 
 /**
  * The settings of the server: the one place to add one. Reading, errors, the warning about unknown names and
@@ -209,28 +179,54 @@ export const settings = z.object({
       'Accept hosts that enrol with IDENTREE_SHARED_SECRET at once. Then the secret is all that a stranger needs.',
     default: 'false',
   }),
+  certificateTtlMs: withDefault(duration('24h', '3650d'), {
+    env: 'IDENTREE_MTLS_CERT_TTL',
+    toml: 'hosts.cert_ttl',
+    section: 'Hosts',
+    description:
+      'How long the certificate of a host is valid. Its agent renews it when two thirds of that have passed.',
+    default: '8760h',
+  }),
 
-  ldapEnabled: withDefault(flag, {
-    env: 'IDENTREE_LDAP_ENABLED',
-    toml: 'ldap.enabled',
-    section: 'Directory',
-    description: 'Serve the LDAP directory. This version has none yet: only false is accepted.',
-    default: 'false',
-  }),
-  ldapBaseDn: optional(text(512), {
-    env: 'IDENTREE_LDAP_BASE_DN',
-    toml: 'ldap.base_dn',
-    section: 'Directory',
-    description: 'Base of the LDAP directory. Accepted, and not used before the directory is served.',
-    example: 'dc=example,dc=com',
-  }),
+  ...sourceSettings,
+  ldap: ldapSettings,
+  sudoRules: sudoRuleSettings,
 });
 
 type Settings = z.output<typeof settings>;
 
+type KeyPairFiles = { certFile: string; keyFile: string };
+type LdapSettings = Settings['ldap'];
+
+/** The LDAP directory as it is served. */
+export interface LdapConfig
+  extends Omit<
+    LdapSettings,
+    | 'enabled'
+    | 'baseDn'
+    | 'tlsCertFile'
+    | 'tlsKeyFile'
+    | 'clientCertificates'
+    | 'bindDn'
+    | 'bindPassword'
+    | 'externalUrl'
+  > {
+  baseDn: string;
+  externalUrl: string;
+  /** Null: the embedded CA issues a certificate. */
+  tls: KeyPairFiles | null;
+  clientCertificates: 'off' | 'optional' | 'required';
+  /** The service account; null: none. */
+  service: { dn: string; password: string } | null;
+}
+
 /** What the rest of the server is told. */
-export interface Config extends Omit<Settings, 'tls' | 'ldapEnabled' | 'ldapBaseDn'> {
-  tls: { certFile: string; keyFile: string } | null;
+export interface Config extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules'> {
+  tls: KeyPairFiles | null;
+  directory: Omit<Settings['directory'], 'source'> & { source: 'pocketid' | 'scim' | 'file' | 'none' };
+  sudoRules: Omit<Settings['sudoRules'], 'source'> & { source: 'claims' | 'store' | 'both' };
+  /** Null: no directory is served. */
+  ldap: LdapConfig | null;
   /** Evaluation mode; no source can set it, only the evaluation entry. */
   evaluation: boolean;
 }

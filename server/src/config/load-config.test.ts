@@ -16,6 +16,9 @@ const MINIMAL = {
   IDENTREE_ADMIN_GROUPS: 'admins, ops',
 };
 
+/** A directory is served. */
+const LDAP = { IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com' };
+
 function load(env: Record<string, string | undefined> = {}, files: Record<string, string> = {}) {
   return loadConfig({
     env: { ...MINIMAL, ...env },
@@ -55,6 +58,13 @@ test('five settings make a server; everything else has a default', () => {
     policiesFile: null,
     sharedSecret: null,
     enrolmentAutoConfirm: false,
+    certificateTtlMs: 8760 * 3_600_000,
+    directory: { source: 'none', file: null, guardPower: 'hold', guardBindings: 'changed' },
+    pocketId: { apiKey: null, apiUrl: null, caCertFile: null },
+    webhookSecret: null,
+    scimGroupRename: 'keep',
+    sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
+    ldap: null,
     evaluation: false,
   });
 });
@@ -74,7 +84,7 @@ test('all that is wrong is told at once, with the variable and the way out', () 
     'IDENTREE_CHALLENGE_TTL',
     'IDENTREE_DATABASE_DSN',
     'IDENTREE_EXTERNAL_URL',
-    'IDENTREE_LDAP_ENABLED',
+    'IDENTREE_LDAP_BASE_DN',
     'IDENTREE_OIDC_CLIENT_ID',
     'IDENTREE_OIDC_CLIENT_SECRET',
     'IDENTREE_OIDC_ISSUER_URL',
@@ -123,11 +133,36 @@ const REFUSED: [name: string, value: string][] = [
   ['IDENTREE_CHALLENGE_TTL', '29s'],
   ['IDENTREE_CHALLENGE_TTL', '25h'],
   ['IDENTREE_CHALLENGE_TTL', '120'],
-  ['IDENTREE_CHALLENGE_TTL', '1d'],
+  ['IDENTREE_CHALLENGE_TTL', '1w'],
   ['IDENTREE_APPROVAL_POLICIES_FILE', './policies.json'],
   ['IDENTREE_FIRST_PASSKEY_NEEDS_CODE', 'yes'],
   ['IDENTREE_ENROLMENT_AUTO_CONFIRM', 'on'],
-  ['IDENTREE_LDAP_ENABLED', 'true'],
+  ['IDENTREE_MTLS_CERT_TTL', '1h'],
+  ['IDENTREE_DIRECTORY_SOURCE', 'ldap'],
+  ['IDENTREE_POCKETID_API_URL', 'http://id.example.com'],
+  ['IDENTREE_WEBHOOK_SECRET', STRONG.slice(1)],
+  ['IDENTREE_LDAP_ENABLED', 'maybe'],
+  ['IDENTREE_LDAP_BASE_DN', 'example.com'],
+  ['IDENTREE_LDAP_BASE_DN', 'cn=x,dc=example,dc=com'],
+  ['IDENTREE_LDAP_LISTEN_ADDR', '389'],
+  ['IDENTREE_LDAP_LISTEN_ADDR', 'none'],
+  ['IDENTREE_LDAP_EXTERNAL_URL', 'https://ldap.example.com'],
+  ['IDENTREE_LDAP_EXTERNAL_URL', 'ldaps://ldap.example.com/dc=example'],
+  ['IDENTREE_LDAP_TLS_CA_CERT', 'ca.pem'],
+  ['IDENTREE_LDAP_REFRESH_INTERVAL', '9s'],
+  ['IDENTREE_LDAP_REFRESH_INTERVAL', '9'],
+  ['IDENTREE_LDAP_REFRESH_INTERVAL', 'often'],
+  ['IDENTREE_LDAP_UID_BASE', '999'],
+  ['IDENTREE_LDAP_ID_EXCLUDE', '20-10'],
+  ['IDENTREE_LDAP_CLAIM_ID_RANGE', '1000-2000,3000-4000'],
+  ['IDENTREE_LDAP_DEFAULT_SHELL', '/bin/bash -c id'],
+  ['IDENTREE_LDAP_DEFAULT_SHELL', 'bash'],
+  ['IDENTREE_LDAP_DEFAULT_HOME', '/home/../root'],
+  ['IDENTREE_LDAP_DEFAULT_HOME', '/home/%d'],
+  ['IDENTREE_LDAP_SUDO_NO_AUTHENTICATE', 'yes'],
+  ['IDENTREE_LDAP_MAX_MESSAGE_SIZE', '1TB'],
+  ['IDENTREE_LDAP_SYNC_MAX_DELETE_PCT', '101'],
+  ['IDENTREE_SUDO_SOURCE', 'file'],
 ];
 for (const [name, value] of REFUSED) {
   test(`refused: ${name}=${JSON.stringify(value)}`, () => {
@@ -220,7 +255,9 @@ for (const { meta } of listSettings().filter(({ meta }) => meta.secret)) {
   test(`${meta.env} can come from a file, and only from a readable one`, () => {
     const name = `${meta.env}_FILE`;
     const value = meta.env === 'IDENTREE_DATABASE_DSN' ? '/db' : STRONG;
-    const read = load({ [meta.env]: undefined, [name]: '/run/secrets/x' }, { '/run/secrets/x': `${value}\n` });
+    const more =
+      meta.env === 'IDENTREE_LDAP_BIND_PASSWORD' ? { ...LDAP, IDENTREE_LDAP_BIND_DN: 'cn=readonly,dc=x' } : LDAP;
+    const read = load({ ...more, [meta.env]: undefined, [name]: '/run/secrets/x' }, { '/run/secrets/x': `${value}\n` });
     assert.ok(read.ok);
     assert.ok(JSON.stringify(read.config).includes(`"${value}"`));
     assert.deepEqual(wrongSettings({ [meta.env]: undefined, [name]: '/gone' }), [name]);
@@ -295,4 +332,77 @@ test('warned: an address where browsers offer no passkeys, and open metrics', ()
   assert.deepEqual(settings({ IDENTREE_EXTERNAL_URL: 'http://127.0.0.1:8090' }), ['IDENTREE_EXTERNAL_URL']);
   assert.deepEqual(settings({}), ['IDENTREE_METRICS_TOKEN']);
   assert.deepEqual(settings({ IDENTREE_METRICS_TOKEN: STRONG }), []);
+});
+
+test('the directory: served when it has a base, unless it is switched off', () => {
+  assert.equal(config({ IDENTREE_LDAP_ENABLED: 'false', ...LDAP }).ldap, null);
+  assert.deepEqual(wrongSettings({ IDENTREE_LDAP_ENABLED: 'true' }), ['IDENTREE_LDAP_BASE_DN']);
+  const { ldap } = config(LDAP);
+  assert.deepEqual(ldap?.listen, { host: '::', port: 389 });
+  assert.deepEqual(ldap?.tlsListen, { host: '::', port: 636 });
+  assert.equal(ldap?.externalUrl, 'ldaps://identree.example.com:636');
+  assert.equal(ldap?.clientCertificates, 'optional');
+  assert.equal(ldap?.allowAnonymous, false);
+  assert.deepEqual(ldap?.sudoDefaults, ['timestamp_timeout=0']);
+  const plain = config({ ...LDAP, IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off', IDENTREE_LDAP_LISTEN_ADDR: '10.0.0.1:1389' });
+  assert.equal(plain.ldap?.externalUrl, 'ldap://identree.example.com:1389');
+  assert.deepEqual(wrongSettings({ ...LDAP, IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off', IDENTREE_LDAP_LISTEN_ADDR: 'off' }), [
+    'IDENTREE_LDAP_LISTEN_ADDR',
+  ]);
+  assert.equal(config({ ...LDAP, IDENTREE_LDAP_TLS_CA_CERT: '/ca.pem' }).ldap?.clientCertificates, 'required');
+});
+
+test('the modes of the mission: an API key makes full mode, none makes bridge mode', () => {
+  const full = config({ ...LDAP, IDENTREE_POCKETID_API_KEY: 'k3yOfAnAdmin' });
+  assert.deepEqual([full.directory.source, full.sudoRules.source], ['pocketid', 'claims']);
+  const bridge = config(LDAP);
+  assert.deepEqual([bridge.directory.source, bridge.sudoRules.source], ['none', 'store']);
+  assert.deepEqual(wrongSettings({ ...LDAP, IDENTREE_DIRECTORY_SOURCE: 'pocketid' }), ['IDENTREE_POCKETID_API_KEY']);
+  assert.deepEqual(wrongSettings({ ...LDAP, IDENTREE_DIRECTORY_SOURCE: 'file' }), ['IDENTREE_DIRECTORY_FILE']);
+  assert.deepEqual(wrongSettings({ ...LDAP, IDENTREE_DIRECTORY_SOURCE: 'none', IDENTREE_SUDO_SOURCE: 'claims' }), [
+    'IDENTREE_SUDO_SOURCE',
+  ]);
+});
+
+test('durations, sizes and ranges of the directory', () => {
+  const { ldap } = config({
+    ...LDAP,
+    IDENTREE_LDAP_REFRESH_INTERVAL: '300',
+    IDENTREE_LDAP_CACHE_MAX_AGE: '2d12h',
+    IDENTREE_LDAP_MAX_MESSAGE_SIZE: '512KB',
+    IDENTREE_LDAP_ID_EXCLUDE: '5000, 6000 - 7000',
+    IDENTREE_LDAP_CLAIM_ID_RANGE: '1000-60000',
+    IDENTREE_LDAP_EXTERNAL_URL: 'ldap://[fd00::1]:389/',
+  });
+  assert.equal(ldap?.refreshIntervalMs, 300_000);
+  assert.equal(ldap?.cacheMaxAgeMs, 60 * 3_600_000);
+  assert.equal(ldap?.maxMessageSize, 524_288);
+  assert.deepEqual(ldap?.idExclude, [
+    [5000, 5000],
+    [6000, 7000],
+  ]);
+  assert.deepEqual(ldap?.claimIdRange, [1000, 60_000]);
+  assert.equal(ldap?.externalUrl, 'ldap://[fd00::1]:389');
+});
+
+test('halves of the directory are refused: account, certificate, passwords of hosts', () => {
+  assert.deepEqual(wrongSettings({ ...LDAP, IDENTREE_LDAP_BIND_DN: 'cn=x,dc=example' }), [
+    'IDENTREE_LDAP_BIND_PASSWORD',
+  ]);
+  assert.deepEqual(wrongSettings({ ...LDAP, IDENTREE_LDAP_TLS_KEY_FILE: '/k' }), ['IDENTREE_LDAP_TLS_CERT_FILE']);
+  // Hosts know the shared secret: any of them could compute the password of any other.
+  assert.deepEqual(
+    wrongSettings({ ...LDAP, IDENTREE_LDAP_PROVISION_ENABLED: 'true', IDENTREE_SHARED_SECRET: STRONG }),
+    ['IDENTREE_LDAP_SECRET'],
+  );
+});
+
+test('warned: sudo that asks nobody, and accounts that everybody can read', () => {
+  const settings = (env: Record<string, string>) =>
+    load({ ...LDAP, IDENTREE_METRICS_TOKEN: STRONG, ...env }).warnings.map(({ setting }) => setting);
+  assert.deepEqual(settings({}), []);
+  assert.deepEqual(settings({ IDENTREE_LDAP_SUDO_NO_AUTHENTICATE: 'true' }), ['IDENTREE_LDAP_SUDO_NO_AUTHENTICATE']);
+  assert.deepEqual(settings({ IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true' }), ['IDENTREE_LDAP_ALLOW_ANONYMOUS']);
+  const local = { IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true', IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:389' };
+  assert.deepEqual(settings(local), []);
 });

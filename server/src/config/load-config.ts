@@ -59,13 +59,37 @@ function place(values: Record<string, unknown>, path: string[], value: unknown):
 }
 
 function assemble(values: z.output<typeof settings>): Config {
-  const { tls, database, ldapEnabled: _enabled, ldapBaseDn: _baseDn, ...rest } = values;
-  const { certFile, keyFile } = tls;
+  const { tls, database, ldap, directory, sudoRules, ...rest } = values;
   const maxConnections = database.driver === 'sqlite' ? 1 : database.maxConnections || 25;
+  const source = directory.source ?? (values.pocketId.apiKey === null ? 'none' : 'pocketid');
   return {
     ...rest,
     database: { ...database, maxConnections },
-    tls: certFile !== null && keyFile !== null ? { certFile, keyFile } : null,
+    tls: keyPair(tls.certFile, tls.keyFile),
+    directory: { ...directory, source },
+    sudoRules: { ...sudoRules, source: sudoRules.source ?? (source === 'none' ? 'store' : 'claims') },
+    ldap: assembleLdap(ldap, values.externalUrl),
     evaluation: false,
+  };
+}
+
+const keyPair = (certFile: string | null, keyFile: string | null): Config['tls'] =>
+  certFile !== null && keyFile !== null ? { certFile, keyFile } : null;
+
+function assembleLdap(values: z.output<typeof settings>['ldap'], externalUrl: string): Config['ldap'] {
+  const { enabled, baseDn, tlsCertFile, tlsKeyFile, bindDn, bindPassword, ...rest } = values;
+  if (baseDn === null || enabled === false) return null;
+  const { hostname } = new URL(externalUrl);
+  const derived =
+    rest.tlsListen === null
+      ? `ldap://${hostname}:${rest.listen?.port ?? 389}`
+      : `ldaps://${hostname}:${rest.tlsListen.port}`;
+  return {
+    ...rest,
+    baseDn,
+    externalUrl: rest.externalUrl ?? derived,
+    tls: keyPair(tlsCertFile, tlsKeyFile),
+    clientCertificates: rest.clientCertificates ?? (rest.tlsCaCert === null ? 'optional' : 'required'),
+    service: bindDn !== null && bindPassword !== null ? { dn: bindDn, password: bindPassword } : null,
   };
 }

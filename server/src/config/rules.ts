@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { settings } from './config.ts';
-import type { ConfigProblem } from './problems.ts';
+import { checkDirectory } from './directory-rules.ts';
+import { bothOrNeither, type ConfigProblem } from './problems.ts';
 import { isLoopback } from './values.ts';
 
 type DeepPartial<T> = {
@@ -15,20 +16,7 @@ export function checkTogether(
   { errors, warnings }: { errors: ConfigProblem[]; warnings: ConfigProblem[] },
 ): void {
   const { certFile, keyFile } = values.tls ?? {};
-  if (certFile && keyFile === null) {
-    errors.push({
-      setting: 'IDENTREE_TLS_KEY_FILE',
-      problem: 'is not set, but IDENTREE_TLS_CERT_FILE is',
-      fix: 'Set both or neither.',
-    });
-  }
-  if (keyFile && certFile === null) {
-    errors.push({
-      setting: 'IDENTREE_TLS_CERT_FILE',
-      problem: 'is not set, but IDENTREE_TLS_KEY_FILE is',
-      fix: 'Set both or neither.',
-    });
-  }
+  bothOrNeither(errors, ['IDENTREE_TLS_CERT_FILE', certFile], ['IDENTREE_TLS_KEY_FILE', keyFile]);
   if (certFile && values.externalUrl?.startsWith('http:')) {
     errors.push({
       setting: 'IDENTREE_EXTERNAL_URL',
@@ -56,6 +44,11 @@ export function checkTogether(
     ['IDENTREE_SHARED_SECRET', values.sharedSecret],
     ['IDENTREE_METRICS_TOKEN', values.metricsToken],
     ['IDENTREE_OIDC_CLIENT_SECRET', values.oidc?.clientSecret],
+    ['IDENTREE_WEBHOOK_SECRET', values.webhookSecret],
+    ['IDENTREE_POCKETID_API_KEY', values.pocketId?.apiKey],
+    ['IDENTREE_LDAP_SECRET', values.ldap?.secret],
+    ['IDENTREE_LDAP_SECRET_PREVIOUS', values.ldap?.secretPrevious],
+    ['IDENTREE_LDAP_BIND_PASSWORD', values.ldap?.bindPassword],
   ] as const;
   for (const [i, [name, value]] of secrets.entries()) {
     const other = secrets.slice(0, i).find(([, earlier]) => earlier && earlier === value);
@@ -69,13 +62,7 @@ export function checkTogether(
       fix: 'Hosts that enrol with a token are accepted at once anyway.',
     });
   }
-  if (values.ldapEnabled) {
-    errors.push({
-      setting: 'IDENTREE_LDAP_ENABLED',
-      problem: 'is true, but this version does not serve the directory yet',
-      fix: 'Remove it or set it to false.',
-    });
-  }
+  checkDirectory(values, { errors, warnings });
   const hostname = values.externalUrl ? new URL(values.externalUrl).hostname : null;
   if (hostname && (/^[0-9.]+$/.test(hostname) || hostname.startsWith('['))) {
     warnings.push({

@@ -1,6 +1,6 @@
 import { parse as parseToml, TomlError } from 'smol-toml';
-import type { SettingMeta } from './config.ts';
 import { type ConfigProblem, missing } from './problems.ts';
+import type { SettingMeta } from './setting.ts';
 import type { RawValue } from './values.ts';
 
 export interface ConfigSources {

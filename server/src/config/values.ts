@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { parseBaseDn } from '../platform/base-dn.ts';
 
 /** What a source gives: environment and secret files give text, TOML may give a list. */
 export type RawValue = string | readonly string[];
@@ -76,17 +77,17 @@ export const integer = (min: number, max: number): z.ZodType<number, RawValue> =
     return number;
   });
 
-const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Reads a duration in Go's syntax (`90s`, `1h30m`). Milliseconds, or null when it is none. */
+/** Reads a duration in Go's syntax (`90s`, `1h30m`), and days beside it. Milliseconds, or null when it is none. */
 export function parseDuration(value: string): number | null {
-  if (!/^([0-9]{1,9}(ms|s|m|h))+$/.test(value)) return null;
+  if (!/^([0-9]{1,9}(ms|s|m|h|d))+$/.test(value)) return null;
   let total = 0;
-  for (const [, amount, unit] of value.matchAll(/([0-9]+)(ms|s|m|h)/g)) total += Number(amount) * UNIT_MS[unit!]!;
+  for (const [, amount, unit] of value.matchAll(/([0-9]+)(ms|s|m|h|d)/g)) total += Number(amount) * UNIT_MS[unit!]!;
   return total;
 }
 
-/** A duration in milliseconds between two others, all in Go's syntax. */
+/** A duration in milliseconds between two others, all in the syntax of {@link parseDuration}. */
 export const duration = (min: string, max: string): z.ZodType<number, RawValue> =>
   reader((value) => {
     const milliseconds = parseDuration(value);
@@ -96,6 +97,15 @@ export const duration = (min: string, max: string): z.ZodType<number, RawValue> 
     }
     return milliseconds;
   });
+
+/** The same for settings that earlier installations also wrote as a number of seconds. */
+export const durationOrSeconds = (min: string, max: string): z.ZodType<number, RawValue> => {
+  const type = duration(min, max);
+  return z
+    .custom<RawValue>()
+    .transform((raw) => (/^[0-9]{1,9}$/.test(asText(raw)) ? `${asText(raw)}s` : raw))
+    .pipe(type);
+};
 
 /** Comma-separated names, or a TOML list, whose items may then hold commas. */
 export const list: z.ZodType<string[], RawValue> = reader((_, raw) => {
@@ -167,6 +177,102 @@ export const listenAddress: z.ZodType<{ host: string; port: number }, RawValue> 
     throw new Wrong('is not an address to listen on', 'Write it like :8090, 127.0.0.1:8090 or [::1]:8090.');
   }
   return { host: host === '' ? '::' : host, port };
+});
+
+/** An address to listen on, or null for `off`. */
+export const listenAddressOrOff: z.ZodType<{ host: string; port: number } | null, RawValue> = z
+  .custom<RawValue>()
+  .transform((raw, context) => {
+    if (asText(raw) === 'off') return null;
+    const parsed = listenAddress.safeParse(raw);
+    if (parsed.success) return parsed.data;
+    context.addIssue({
+      code: 'custom',
+      message: 'is not an address to listen on',
+      params: { fix: 'Write it like :389 or 127.0.0.1:389, or off.' },
+    });
+    return z.NEVER;
+  });
+
+/** Suffix of a directory tree (RFC 4514). */
+export const baseDn: z.ZodType<string, RawValue> = reader((value) => {
+  if (parseBaseDn(value) === null) {
+    throw new Wrong('is not the base of a directory', 'Write it like dc=example,dc=com, with dc, o, ou or c.');
+  }
+  return value;
+});
+
+/** Where hosts find the directory: scheme, name and port. */
+export const ldapUrl: z.ZodType<string, RawValue> = reader((value) => {
+  const parsed = /^(ldaps?):\/\/([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(?::([0-9]{1,5}))?\/?$/.exec(value);
+  if (!parsed || Number(parsed[3] ?? 1) > 65_535) {
+    throw new Wrong('is not an ldap or ldaps URL', 'Write it like ldaps://identree.example.com:636.');
+  }
+  return value.replace(/\/$/, '');
+});
+
+const PLAIN_PATH = /^\/[A-Za-z0-9._/+@-]*$/;
+
+/** Absolute paths of plain characters, as a passwd line may hold them. */
+export const plainPath: z.ZodType<string, RawValue> = reader((value) => {
+  if (!PLAIN_PATH.test(value) || value.split('/').includes('..')) {
+    throw new Wrong('is not a plain absolute path', 'Use letters, digits and . _ / + @ - only.');
+  }
+  return value;
+});
+
+/** A home folder in which every `%s` stands for the user name. */
+export const homePattern: z.ZodType<string, RawValue> = reader((value) => {
+  const path = value.replaceAll('%s', 'user');
+  if (!PLAIN_PATH.test(path) || path.split('/').includes('..')) {
+    throw new Wrong('is not a pattern of home folders', 'Write it like /home/%s.');
+  }
+  return value;
+});
+
+const MAX_ID = 2_147_483_647;
+
+/** Ranges of numbers, `low-high`, separated by commas; a single number is a range of one. */
+export const idRanges: z.ZodType<(readonly [number, number])[], RawValue> = reader((_, raw) => {
+  const items = (typeof raw === 'string' ? raw.split(',') : raw).map((item) => item.trim()).filter((item) => item);
+  return items.map((item) => {
+    const [, low = '', high = low] = /^([0-9]{1,10})(?:\s*-\s*([0-9]{1,10}))?$/.exec(item) ?? [];
+    if (low === '' || Number(low) > Number(high) || Number(high) > MAX_ID) {
+      throw new Wrong(`holds "${item}", which is no range of numbers`, 'Write ranges like 300000-310000.');
+    }
+    return [Number(low), Number(high)] as const;
+  });
+});
+
+/** One range of numbers. */
+export const idRange: z.ZodType<readonly [number, number], RawValue> = idRanges.transform((ranges, context) => {
+  if (ranges.length !== 1) {
+    context.addIssue({
+      code: 'custom',
+      message: 'is not one range of numbers',
+      params: { fix: 'Write it like 1000-60000.' },
+    });
+  }
+  return ranges[0] ?? [0, 0];
+});
+
+const UNIT_OCTETS: Record<string, number> = { '': 1, KB: 1024, MB: 1_048_576, GB: 1_073_741_824 };
+
+/** A size in octets: a number, or one with KB, MB or GB, which are powers of 1024. */
+export const octets = (min: number, max: number): z.ZodType<number, RawValue> =>
+  reader((value) => {
+    const [, amount = '', unit = ''] = /^([0-9]{1,12})\s*(KB|MB|GB)?$/i.exec(value) ?? [];
+    const size = amount === '' ? Number.NaN : Number(amount) * UNIT_OCTETS[unit.toUpperCase()]!;
+    if (!(size >= min && size <= max)) {
+      throw new Wrong(`is not a size from ${min} to ${max} bytes`, 'Write it like 65536, 64KB or 1MB.');
+    }
+    return size;
+  });
+
+/** PEM certificates, or the absolute path of a file with some. */
+export const pemOrPath: z.ZodType<string, RawValue> = reader((value) => {
+  if (value.startsWith('/') || value.includes('-----BEGIN CERTIFICATE-----')) return value;
+  throw new Wrong('is neither a path nor a certificate', 'Name a file, or paste certificates in PEM.');
 });
 
 const SAMPLE =

@@ -10,7 +10,6 @@ import type { Entry } from '../ldap/entry.ts';
 import { manualClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
-import type { DirectoryEvents } from './events.ts';
 import { DEFAULT_GUARDS } from './guards.ts';
 import type { DirectorySnapshot } from './model.ts';
 import { createNumbers } from './numbers.ts';
@@ -44,13 +43,13 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<
   const make = (more: Partial<DirectoryDeps> = {}) => {
     const directory = createDirectory({
       db,
-      events: events as unknown as DirectoryEvents,
+      events,
       clock,
       random: systemRandom,
       settings,
       guards: DEFAULT_GUARDS,
       source,
-      numbers: createNumbers({ db, events: events as unknown as DirectoryEvents, clock, settings, mapFile }),
+      numbers: createNumbers({ db, events, clock, settings, mapFile }),
       storedRules: async () => [],
       hosts: async () => [],
       pinned: async () => new Map(),

@@ -1,10 +1,10 @@
 import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { Database } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
 import type { Entry } from '../ldap/entry.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
-import type { DirectoryEvents } from './events.ts';
 import { type GuardSettings, guard } from './guards.ts';
 import { decideHold, deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
 import type { Lint } from './lint.ts';
@@ -32,7 +32,7 @@ export interface DirectoryMetrics {
 
 export interface DirectoryDeps {
   db: Database;
-  events: DirectoryEvents;
+  events: Pick<EventLog, 'append'>;
   clock: Clock;
   random: Random;
   settings: DirectorySettings;

@@ -8,7 +8,6 @@ import type { Database } from '../db/database.ts';
 import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
 import { createEventLog } from '../events/log.ts';
 import { manualClock } from '../platform/clock.ts';
-import type { DirectoryEvents } from './events.ts';
 import { groupOwner, userOwner } from './ids.ts';
 import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from './model.ts';
 import { createNumbers, UidMapBroken } from './numbers.ts';
@@ -47,7 +46,7 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<
   const make = () =>
     createNumbers({
       db,
-      events: events as unknown as DirectoryEvents,
+      events,
       clock,
       settings: { issuer, ids: { ...DEFAULT_SETTINGS.ids, ...over }, names: DEFAULT_SETTINGS.names },
       mapFile,

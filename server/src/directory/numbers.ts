@@ -1,7 +1,7 @@
 import { Refusal } from '#shared/errors.ts';
 import type { Database } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { DirectoryEvents } from './events.ts';
 import { type AssignedNumber, indexNumbers, type NumberMap, type Owner, ownerKey, planNumbers } from './ids.ts';
 import type { Lint } from './lint.ts';
 import type { DirectorySnapshot } from './model.ts';
@@ -34,7 +34,7 @@ export class UidMapBroken extends Error {}
  */
 export function createNumbers(deps: {
   db: Database;
-  events: DirectoryEvents;
+  events: Pick<EventLog, 'append'>;
   clock: Clock;
   settings: Pick<DirectorySettings, 'issuer' | 'ids' | 'names'>;
   /** Null: no copy is written and none imported. */

@@ -1,28 +1,71 @@
 import { z } from 'zod';
+import { Refusal } from '#shared/errors.ts';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import type { Directory } from './directory.ts';
 import type { Numbers } from './numbers.ts';
+import { createSudoRulesRouter } from './rules/router.ts';
+import type { SudoRules } from './rules/service.ts';
+import { createScimRouter } from './scim/router.ts';
+import type { Scim } from './scim/service.ts';
+import type { DirectorySettings } from './settings.ts';
 
+/** What the routers stand for. */
+export interface DirectoryParts {
+  directory: Directory;
+  numbers: Pick<Numbers, 'releaseName'>;
+  rules: SudoRules;
+  scim: Scim;
+  settings: DirectorySettings;
+  /** Where hosts reach it. */
+  ldapUrl: string;
+}
+
+const MAX_LINTS = 1000;
 const hold = z.object({ id: uuid, digest: z.string().max(64) });
 
+/** Tells a caller that this server serves no directory. */
+function on<T>(parts: T | null): T {
+  if (parts === null) throw new Refusal('directory_off');
+  return parts;
+}
+
+/** `directory.*`, `sudoRules.*` and `scim.*`. @param parts null: this server serves no directory */
+export function createDirectoryRouters(parts: DirectoryParts | null) {
+  return {
+    directory: createDirectoryRouter(parts),
+    sudoRules: createSudoRulesRouter(() => on(parts)),
+    scim: createScimRouter(() => on(parts).scim),
+  };
+}
+
 /** `directory.*`: what is served, what waits for an operator, and what the source said that cannot be served. */
-export function createDirectoryRouter(deps: { directory: Directory; numbers: Pick<Numbers, 'releaseName'> }) {
-  const { directory, numbers } = deps;
+function createDirectoryRouter(parts: DirectoryParts | null) {
   const actorOf = (ctx: { viewer: { person: { username: string } }; remoteAddr: string }) => ({
     username: ctx.viewer.person.username,
     remoteAddr: ctx.remoteAddr,
   });
   return router({
-    status: adminViewProcedure.query(() => directory.status()),
-    lints: adminViewProcedure.query(() => directory.lints().slice(0, 1000)),
-    holds: adminViewProcedure.query(() => directory.holds()),
-    refresh: adminProcedure.mutation(() => directory.refresh('console')),
-    confirm: adminProcedure.input(hold).mutation(({ ctx, input }) => directory.confirm(input, actorOf(ctx))),
-    reject: adminProcedure.input(hold).mutation(({ ctx, input }) => directory.reject(input, actorOf(ctx))),
-    releaseName: adminProcedure.input(z.object({ name: z.string().max(64) })).mutation(async ({ ctx, input }) => {
-      await numbers.releaseName(input.name, actorOf(ctx));
-      directory.rebuild();
+    /** Null: this server serves no directory. */
+    status: adminViewProcedure.query(() => {
+      if (parts === null) return null;
+      const { directory, settings, ldapUrl } = parts;
+      const lints = directory.lints();
+      return {
+        ...directory.status(),
+        ldapUrl,
+        baseDn: settings.baseDn,
+        sudoSource: settings.sudoSource,
+        lintCount: lints.length,
+      };
     }),
+    lints: adminViewProcedure.query(() => on(parts).directory.lints().slice(0, MAX_LINTS)),
+    holds: adminViewProcedure.query(() => on(parts).directory.holds()),
+    refresh: adminProcedure.mutation(() => on(parts).directory.refresh('console')),
+    confirm: adminProcedure.input(hold).mutation(({ ctx, input }) => on(parts).directory.confirm(input, actorOf(ctx))),
+    reject: adminProcedure.input(hold).mutation(({ ctx, input }) => on(parts).directory.reject(input, actorOf(ctx))),
+    releaseName: adminProcedure
+      .input(z.object({ name: z.string().max(64) }))
+      .mutation(({ ctx, input }) => on(parts).numbers.releaseName(input.name, actorOf(ctx))),
   });
 }

@@ -1,6 +1,7 @@
 import type { Entry } from '../ldap/entry.ts';
+import { parseBaseDn } from '../platform/base-dn.ts';
 import { accessHostsOf, commonName, gecosOf, homeOf, readable, shellOf, sshKeysOf } from './account.ts';
-import { escapeRdnValue, parseBaseDn } from './dn.ts';
+import { escapeRdnValue } from './dn.ts';
 import { createEntryUuids } from './entry-uuid.ts';
 import { groupOwner, userOwner } from './ids.ts';
 import type { Lint } from './lint.ts';

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider, { type Configuration } from 'oidc-provider';
 import { createMemoryAdapter } from './memory-adapter.ts';
-import type { SamplePeople } from './people.ts';
+import { type SamplePeople, subjectOf } from './people.ts';
 
 /** Path of the identity provider on the server's own origin; with it the issuer. */
 export const IDP_PATH = '/evaluation/idp';
@@ -56,7 +56,7 @@ export async function createEvaluationProvider(
     interactions: { url: (_, interaction) => interactionPath(interaction.uid) },
     ttl: { Session: 12 * 3600, Grant: 12 * 3600, AccessToken: 600, IdToken: 600, Interaction: 900 },
     findAccount: (_, id) => {
-      const person = sample.people.find(({ username }) => id === `sample-${username}`);
+      const person = sample.people.find(({ username }) => id === subjectOf(username));
       if (!person) return undefined;
       return {
         accountId: id,

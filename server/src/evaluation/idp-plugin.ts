@@ -6,7 +6,7 @@ import { pagePolicy } from '../approval-page/layout.ts';
 import { acceptForms } from '../auth/form-body.ts';
 import { IDP_PATH, interactionPath } from './identity-provider.ts';
 import { PICKER_CSS, renderCodePage, renderEnded, renderPicker } from './pages.ts';
-import type { SamplePeople } from './people.ts';
+import { type SamplePeople, subjectOf } from './people.ts';
 import type { SignInCode } from './sign-in-code.ts';
 
 /** Marks a browser in which the sign-in code was typed. */
@@ -68,7 +68,8 @@ function signInPages({ externalUrl, provider, sample, code }: Deps): FastifyPlug
           renderCodePage({ nonce, action: `${interactionPath(uid)}/code`, problem: null }),
         );
       }
-      const current = session?.accountId?.replace(/^sample-/, '') ?? null;
+      const current =
+        sample.people.find(({ username }) => subjectOf(username) === session?.accountId)?.username ?? null;
       return sendPage(reply, 200, (nonce) =>
         renderPicker({ nonce, action: `${interactionPath(uid)}/person`, sample, current }),
       );
@@ -94,7 +95,7 @@ function signInPages({ externalUrl, provider, sample, code }: Deps): FastifyPlug
       if (!code.recognises(cookieOf(request))) return reply.redirect(interactionPath(under.uid), 303);
       const chosen = sample.people.find(({ username }) => username === fieldOf(request, 'person'));
       if (!chosen) return reply.redirect(interactionPath(under.uid), 303);
-      const result = { login: { accountId: `sample-${chosen.username}`, remember: true } };
+      const result = { login: { accountId: subjectOf(chosen.username), remember: true } };
       return reply.redirect(await provider.interactionResult(request.raw, reply.raw, result), 303);
     });
 

@@ -24,12 +24,18 @@ async function run(options: EvaluationOptions): Promise<number> {
   });
   const evaluation = await startEvaluation(options);
   const people = evaluation.sample.people.map(({ username }) => username);
+  const directory =
+    options.ldapPort === null
+      ? ''
+      : `
+  Directory     ldapsearch -x -H ldap://127.0.0.1:${options.ldapPort} -b dc=example,dc=com uid=alice
+                people, groups and sudo rules as sssd asks for them`;
   say(`
 identree is ready: ${evaluation.url}
 
   Sign in       with the code ${evaluation.code}, as ${people.slice(0, -1).join(', ')} or ${people.at(-1)}
   Then try      npm run try -- systemctl restart nginx
-                in a second terminal; it asks for approval and runs nothing
+                in a second terminal; it asks for approval and runs nothing${directory}
 
 This is an evaluation on this machine only. Everything is kept in ${folder}.
 Ctrl-C stops it; npm run reset deletes it.
@@ -50,11 +56,11 @@ if (!parsed.ok) {
 try {
   process.exitCode = await run(parsed.options);
 } catch (error) {
-  const { port } = parsed.options;
   if (error instanceof PortBusy) {
-    complain(
-      `Port ${port} is in use by another program. Stop it, or choose another port: npm start -- --port ${port + 1}`,
-    );
+    const { option, port } = error;
+    const other =
+      option === '--ldap-port' ? `npm start -- ${option} ${port + 1}, or off` : `npm start -- ${option} ${port + 1}`;
+    complain(`Port ${port} is in use by another program. Stop it, or choose another port: ${other}`);
   } else complain(`identree could not start: ${error instanceof Error ? error.message : String(error)}`);
   process.exit(1);
 }

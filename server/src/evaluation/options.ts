@@ -8,11 +8,14 @@ export interface EvaluationOptions {
   portChosen: boolean;
   folder: string;
   challengeTtlMs: number;
+  /** Null: no directory is served. */
+  ldapPort: number | null;
 }
 
-export const USAGE = `npm start -- [--port PORT] [--ttl DURATION] [--dir FOLDER]
+export const USAGE = `npm start -- [--port PORT] [--ldap-port PORT] [--ttl DURATION] [--dir FOLDER]
 
   --port PORT      listen on another port than 8090
+  --ldap-port PORT serve the LDAP directory on another port than 3389, or not at all: off
   --ttl DURATION   how long a request waits for an answer (5s to 24h; 120s)
   --dir FOLDER     where to keep everything (./.identree)
 `;
@@ -22,12 +25,13 @@ export function parseOptions(
   args: readonly string[],
   cwd: string,
 ): { ok: true; options: EvaluationOptions } | { ok: false; problem: string } {
-  let values: { port?: string; ttl?: string; dir?: string; help?: boolean };
+  let values: { port?: string; 'ldap-port'?: string; ttl?: string; dir?: string; help?: boolean };
   try {
     ({ values } = parseArgs({
       args: [...args],
       options: {
         port: { type: 'string' },
+        'ldap-port': { type: 'string' },
         ttl: { type: 'string' },
         dir: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
@@ -37,12 +41,22 @@ export function parseOptions(
     return { ok: false, problem: `${(error as Error).message}\n\n${USAGE}` };
   }
   if (values.help) return { ok: false, problem: USAGE };
-  const port = values.port === undefined ? 8090 : /^[0-9]{1,5}$/.test(values.port) ? Number(values.port) : 0;
-  if (port < 1 || port > 65_535) return { ok: false, problem: '--port needs a number from 1 to 65535.' };
+  const port = readPort(values.port ?? '8090');
+  if (port === null) return { ok: false, problem: '--port needs a number from 1 to 65535.' };
+  const ldap = values['ldap-port'] ?? '3389';
+  const ldapPort = readPort(ldap);
+  if (ldapPort === null && ldap !== 'off') {
+    return { ok: false, problem: '--ldap-port needs a number from 1 to 65535, or off.' };
+  }
   const challengeTtlMs = parseDuration(values.ttl ?? '120s') ?? 0;
   if (challengeTtlMs < 5000 || challengeTtlMs > 86_400_000) {
     return { ok: false, problem: '--ttl needs a duration from 5s to 24h, like 90s or 5m.' };
   }
   const folder = resolve(cwd, values.dir ?? '.identree');
-  return { ok: true, options: { port, portChosen: values.port !== undefined, folder, challengeTtlMs } };
+  return { ok: true, options: { port, portChosen: values.port !== undefined, folder, challengeTtlMs, ldapPort } };
+}
+
+function readPort(text: string): number | null {
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
+  return port >= 1 && port <= 65_535 ? port : null;
 }

@@ -1,14 +1,17 @@
+import { writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { createApp } from '../app.ts';
+import { type App, createApp } from '../app.ts';
 import type { Config } from '../config/config.ts';
+import { loadConfig } from '../config/load-config.ts';
+import { formatProblems } from '../config/problems.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import { enrolDemoHost } from './demo-host.ts';
-import { createEvaluationProvider } from './identity-provider.ts';
+import { createEvaluationProvider, type IdpClient } from './identity-provider.ts';
 import { evaluationIdp } from './idp-plugin.ts';
 import { guarded } from './loopback-guard.ts';
 import type { EvaluationOptions } from './options.ts';
-import { readPeople, type SamplePeople } from './people.ts';
+import { directoryFileOf, readPeople, type SamplePeople } from './people.ts';
 import { createSignInCode } from './sign-in-code.ts';
 import { loadSecrets, noteRunning, prepareStateFolder, stateFiles } from './state-folder.ts';
 
@@ -20,8 +23,16 @@ export interface Evaluation {
   close(): Promise<void>;
 }
 
-/** The port belongs to another program. */
-export class PortBusy extends Error {}
+/** A port belongs to another program. */
+export class PortBusy extends Error {
+  readonly option: '--port' | '--ldap-port';
+  readonly port: number;
+  constructor(option: PortBusy['option'], port: number) {
+    super(`port ${port} is in use`);
+    this.option = option;
+    this.port = port;
+  }
+}
 
 const IPV4 = '127.0.0.1';
 const IPV6 = '::1';
@@ -48,31 +59,13 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
     const secrets = loadSecrets(folder, systemRandom);
     const sample = readPeople();
     const { provider, client } = await createEvaluationProvider(url, sample);
-    const config: Config = {
-      externalUrl: url,
-      listen: { host: IPV4, port },
-      tls: null,
-      trustedProxies: [],
-      keysDir: files.keys,
-      logLevel: 'error',
-      metricsToken: null,
-      database: { driver: 'sqlite', dsn: files.database, maxConnections: 1 },
-      oidc: client,
-      adminGroups: [sample.adminGroup],
-      firstPasskeyNeedsCode: false,
-      challengeTtlMs: options.challengeTtlMs,
-      policiesFile: null,
-      sharedSecret: null,
-      enrolmentAutoConfirm: false,
-      evaluation: true,
-    };
+    writeFileSync(files.directory, `${JSON.stringify(directoryFileOf(sample), null, 2)}\n`, { mode: 0o600 });
+    const config = evaluationConfig(options, url, client, sample);
     const code = createSignInCode({ ...secrets, clock: systemClock, random: systemRandom });
     const app = await createApp(config, { plugins: [evaluationIdp({ externalUrl: url, provider, sample, code })] });
     await app.http.ready();
     ready.resolve(guarded(authority, (request, response) => app.http.routing(request, response)));
-    await app.db.transaction(
-      async (work) => void (await app.events.append(work, { event: 'server_started', username: '' })),
-    );
+    await startOrExplain(app, options);
     await enrolDemoHost({ hosts: app.hosts, serverUrl: url, folder });
     return {
       url,
@@ -87,6 +80,53 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
     };
   } catch (error) {
     for (const listener of listeners) listener.close();
+    throw error;
+  }
+}
+
+/** What `npm start` does not take from the environment. */
+function evaluationConfig(
+  { folder, port, ldapPort, challengeTtlMs }: EvaluationOptions,
+  url: string,
+  client: IdpClient,
+  sample: SamplePeople,
+): Config {
+  const files = stateFiles(folder);
+  const loaded = loadConfig({
+    env: {
+      IDENTREE_EXTERNAL_URL: url,
+      IDENTREE_LISTEN_ADDR: `${IPV4}:${port}`,
+      IDENTREE_KEYS_DIR: files.keys,
+      IDENTREE_LOG_LEVEL: 'error',
+      IDENTREE_DATABASE_DSN: files.database,
+      IDENTREE_OIDC_ISSUER_URL: client.issuerUrl,
+      IDENTREE_OIDC_CLIENT_ID: client.clientId,
+      IDENTREE_OIDC_CLIENT_SECRET: client.clientSecret,
+      IDENTREE_ADMIN_GROUPS: sample.adminGroup,
+      IDENTREE_DIRECTORY_SOURCE: 'file',
+      IDENTREE_DIRECTORY_FILE: files.directory,
+      IDENTREE_LDAP_ENABLED: String(ldapPort !== null),
+      IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
+      IDENTREE_LDAP_LISTEN_ADDR: ldapPort === null ? 'off' : `${IPV4}:${ldapPort}`,
+      IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off',
+      IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true',
+      IDENTREE_LDAP_UID_MAP_FILE: files.uidMap,
+    },
+    readFile: () => {
+      throw Object.assign(new Error('no configuration file counts here'), { code: 'ENOENT' });
+    },
+  });
+  if (!loaded.ok) throw new Error(formatProblems(loaded.errors));
+  return { ...loaded.config, challengeTtlMs, evaluation: true };
+}
+
+async function startOrExplain(app: App, { ldapPort }: EvaluationOptions): Promise<void> {
+  try {
+    await app.start();
+  } catch (error) {
+    await app.close();
+    const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+    if (cause?.code === 'EADDRINUSE' && ldapPort !== null) throw new PortBusy('--ldap-port', ldapPort);
     throw error;
   }
 }
@@ -108,7 +148,7 @@ function listen(port: number, host: string, listener: RequestListener): Promise<
   return new Promise((resolve, reject) => {
     const server = createServer({ requestTimeout: 30_000 }, listener);
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(error.code === 'EADDRINUSE' ? new PortBusy(`port ${port} is in use`) : error);
+      reject(error.code === 'EADDRINUSE' ? new PortBusy('--port', port) : error);
     });
     server.listen({ port, host, exclusive: true }, () => resolve(server));
   });

@@ -24,6 +24,8 @@ export const stateFiles = (folder: string) => ({
   host: join(folder, 'host'),
   hostServer: join(folder, 'host-server'),
   policies: join(folder, 'policies.json'),
+  directory: join(folder, 'directory.json'),
+  uidMap: join(folder, 'uidmap.json'),
   log: join(folder, 'server.log'),
 });
 

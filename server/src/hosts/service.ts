@@ -294,6 +294,18 @@ export function createHostService(deps: HostDeps) {
 
     list: () => store.listHosts(db.query),
 
+    /** A host of this name that may speak now. */
+    async activeByName(hostname: string): Promise<store.Host | null> {
+      const host = await store.findLiveHost(db.query, hostname);
+      return host?.state === 'active' ? host : null;
+    },
+
+    /** A host that may speak now. */
+    async activeById(id: string): Promise<store.Host | null> {
+      const host = await store.findHost(db.query, id);
+      return host?.state === 'active' ? host : null;
+    },
+
     async facts(hostId: string): Promise<{ group: string | null; lastSeenAt: number | null }> {
       const host = await store.findHost(db.query, hostId);
       return { group: host?.host_group ?? null, lastSeenAt: host?.last_seen_at ?? null };

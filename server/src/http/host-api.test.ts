@@ -387,7 +387,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       const request = await enrolBody('db8.example.com', { token });
       request.body.csr = 'no';
       await refused('csr_invalid', 400, () => sendEnrol(t.app, t.clock, request));
-      const pem = await certificateRequest('db8.example.com');
+      const { csr: pem } = await certificateRequest('db8.example.com');
       const lines = pem.split('\n');
       const last = Buffer.from(lines.slice(1, -1).join(''), 'base64');
       last[last.length - 1] = last[last.length - 1]! ^ 1;

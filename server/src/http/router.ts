@@ -1,5 +1,6 @@
 import type { createAuthRouters } from '../auth/router.ts';
 import type { createChallengesRouter } from '../challenges/router.ts';
+import type { createDirectoryRouters } from '../directory/router.ts';
 import type { createEventsRouter } from '../events/router.ts';
 import type { createHostsRouter } from '../hosts/router.ts';
 import type { createPasskeysRouter } from '../passkeys/router.ts';
@@ -9,6 +10,7 @@ import { router } from './trpc.ts';
 export function createAppRouter(modules: {
   auth: ReturnType<typeof createAuthRouters>;
   challenges: ReturnType<typeof createChallengesRouter>;
+  directory: ReturnType<typeof createDirectoryRouters>;
   events: ReturnType<typeof createEventsRouter>;
   hosts: ReturnType<typeof createHostsRouter>;
   passkeys: ReturnType<typeof createPasskeysRouter>;
@@ -21,6 +23,9 @@ export function createAppRouter(modules: {
     events: modules.events,
     hosts: modules.hosts,
     passkeys: modules.passkeys,
+    directory: modules.directory.directory,
+    sudoRules: modules.directory.sudoRules,
+    scim: modules.directory.scim,
   });
 }
 

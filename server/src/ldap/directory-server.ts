@@ -42,7 +42,7 @@ export interface DirectoryServer {
   /** Opens a listener. @returns the port. Rejects when the address cannot be had. */
   listen(address: ListenAddress): Promise<number>;
   /** Answers from this snapshot from now on; searches under way finish on the one they began with. */
-  publish(snapshot: Snapshot): void;
+  publish(snapshot: Snapshot | null): void;
   /** Asks the credential checker about every identity that is connected. */
   recheck(): Promise<void>;
   /** Uses this certificate for new connections. */
@@ -197,8 +197,8 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
 
     publish(snapshot) {
       const first = context.engine === null;
-      context.engine = createEngine(snapshot);
-      if (!first) return;
+      context.engine = snapshot === null ? null : createEngine(snapshot);
+      if (!first || snapshot === null) return;
       // They were told that there is no `lastUSN` and would compare timestamps for as long as they stay connected.
       for (const session of sessions) {
         if (session.sawUnreadyRoot) dismiss(session, 'the directory has been loaded', 'reload');

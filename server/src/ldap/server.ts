@@ -25,8 +25,8 @@ export interface LdapServerDeps {
 export interface LdapServer {
   /** Ports of the listeners, in order. */
   readonly ports: readonly number[];
-  /** Answers from this snapshot from now on. Until the first one every search is told that the server is busy. */
-  publish(snapshot: Snapshot): void;
+  /** Answers from this snapshot from now on. Null, and before the first one: every search is told that the server is busy. */
+  publish(snapshot: Snapshot | null): void;
   /** Call when a host or certificate was revoked: asks the checker about every identity that is connected. */
   recheck(): void;
   /** A renewed certificate, for new connections. */

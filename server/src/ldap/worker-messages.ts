@@ -21,7 +21,7 @@ export type Question =
   | { method: 'isCurrent'; argument: Identity };
 
 export type ToWorker =
-  | { kind: 'snapshot'; snapshot: Snapshot }
+  | { kind: 'snapshot'; snapshot: Snapshot | null }
   | { kind: 'recheck' }
   | { kind: 'tls'; tls: TlsSettings }
   | { kind: 'stats'; id: number }

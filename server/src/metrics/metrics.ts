@@ -5,6 +5,8 @@ import type { EventLog } from '../events/log.ts';
 
 /** Prometheus metrics under the names of the operations guide. Counters follow the event log; gauges ask the database. */
 export interface Metrics {
+  /** Where modules register metrics of their own. */
+  registry: Registry;
   /** Text exposition format and its content type. */
   render(): Promise<{ contentType: string; body: string }>;
   hostAuthenticationFailed(): void;
@@ -113,6 +115,7 @@ export function createMetrics(deps: { db: Pick<Database, 'query'>; events: Pick<
   });
 
   return {
+    registry,
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     hostAuthenticationFailed: () => authFailures.inc(),
     rateLimited: () => rejections.inc(),

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -16,11 +16,15 @@ export interface ServerKeys {
   verdict: SigningKey & { public: PublicJwk };
   /** Signs host certificates: P-256, PKCS #8 PEM, and the self-signed CA certificate. */
   ca: { keyPem: string; certificatePem: string };
+  /** 32 bytes that authenticate what the server keeps in the database for itself. */
+  storage: Uint8Array;
 }
 
 const identity = z.strictObject({ v: z.literal(1), serverId: uuid, evaluation: z.boolean() });
 
 const FILES = ['server.json', 'trust-root.pem', 'verdict.pem', 'ca.pem', 'ca.crt'] as const;
+/** Nobody outside pins it: one that is lost is made anew, and what the old one vouched for is no longer believed. */
+const STORAGE = 'storage.key';
 
 /** Written once, never over an existing file, on disk before it is used. */
 async function writeNew(path: string, content: string): Promise<void> {
@@ -81,11 +85,15 @@ export async function loadServerKeys(
       `the keys folder ${folder} is incomplete: ${missing.join(', ')} missing. Restore it from a backup.`,
     );
   }
-  for (const name of FILES) {
+  if (!present.has(STORAGE)) {
+    await writeNew(join(folder, STORAGE), `${randomBytes(32).toString('base64url')}\n`);
+    await syncFolder(folder);
+  }
+  for (const name of [...FILES, STORAGE]) {
     const info = await stat(join(folder, name));
     if ((info.mode & 0o077) !== 0) throw new Error(`${join(folder, name)} is readable by others: chmod 600 it first`);
   }
-  const read = (name: (typeof FILES)[number]) => readFile(join(folder, name), 'utf8');
+  const read = (name: string) => readFile(join(folder, name), 'utf8');
   const { serverId, evaluation } = identity.parse(JSON.parse(await read('server.json')));
   if (evaluation !== options.evaluation) {
     throw new Error(
@@ -100,5 +108,6 @@ export async function loadServerKeys(
     trustRoot: await signingKey(await read('trust-root.pem')),
     verdict: await signingKey(await read('verdict.pem')),
     ca: { keyPem: await read('ca.pem'), certificatePem: await read('ca.crt') },
+    storage: Buffer.from((await read(STORAGE)).trim(), 'base64url'),
   };
 }

@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '../db/database.ts';
 import { checkChain } from '../events/store.ts';
+import { testConfig } from './test-config.ts';
 
 const ROUNDS = process.env.IDENTREE_LONG === '1' ? 1000 : 20;
 
@@ -49,24 +50,7 @@ test(`killed ${ROUNDS} times at random moments: no decision without its event, n
   );
   await writeFile(
     join(folder, 'config.json'),
-    JSON.stringify({
-      externalUrl: 'https://identree.example.com',
-      listen: { host: '127.0.0.1', port: 0 },
-      tls: null,
-      trustedProxies: [],
-      keysDir: join(folder, 'keys'),
-      logLevel: 'error',
-      metricsToken: null,
-      database: { driver: 'sqlite', dsn, maxConnections: 1 },
-      oidc: { issuerUrl: 'https://idp.example.com', clientId: 'identree', clientSecret: 'not-used-here' },
-      adminGroups: ['admins'],
-      challengeTtlMs: 120_000,
-      policiesFile: join(folder, 'policy.json'),
-      sharedSecret: null,
-      enrolmentAutoConfirm: false,
-      firstPasskeyNeedsCode: false,
-      evaluation: false,
-    }),
+    JSON.stringify(testConfig(folder, { IDENTREE_APPROVAL_POLICIES_FILE: join(folder, 'policy.json') })),
   );
   const ready = join(folder, 'ready');
   const seed = Date.now() % 100_000;

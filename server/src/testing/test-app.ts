@@ -5,6 +5,9 @@ import { type App, type AppOptions, createApp } from '../app.ts';
 import type { Config } from '../config/config.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { manualClock } from '../platform/clock.ts';
+import { testConfig } from './test-config.ts';
+
+export { TEST_EXTERNAL_URL } from './test-config.ts';
 
 /** The whole server on a temporary database, with a clock that stands still. Nothing listens: use `app.http.inject`. */
 export interface TestApp {
@@ -16,35 +19,28 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
-export const TEST_EXTERNAL_URL = 'https://identree.example.com';
-
 export async function createTestApp(
-  options: { config?: Partial<Config>; driver?: Config['database']['driver']; app?: Omit<AppOptions, 'clock'> } = {},
+  options: {
+    /** Settings as an operator writes them. */
+    env?: Record<string, string>;
+    /** Settings that no operator can write. */
+    config?: Partial<Config>;
+    driver?: Config['database']['driver'];
+    app?: Omit<AppOptions, 'clock'>;
+    /** Where the clock stands; certificates that others check need the present. */
+    now?: number;
+  } = {},
 ): Promise<TestApp> {
   const folder = await mkdtemp(join(tmpdir(), 'identree-test-'));
-  const clock = manualClock();
+  const clock = manualClock(options.now);
   const postgres = options.driver === 'postgres' ? await makeTestPostgres() : null;
-  const config = {
-    externalUrl: TEST_EXTERNAL_URL,
-    listen: { host: '127.0.0.1', port: 0 },
-    tls: null,
-    trustedProxies: [],
-    keysDir: join(folder, 'keys'),
-    logLevel: 'error',
-    metricsToken: null,
-    database: postgres
-      ? { driver: 'postgres', dsn: postgres.dsn, maxConnections: 10 }
-      : { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1 },
-    oidc: { issuerUrl: 'http://localhost:9', clientId: 'identree', clientSecret: 'not-used-here' },
-    adminGroups: ['admins'],
-    challengeTtlMs: 120_000,
-    policiesFile: null,
-    sharedSecret: null,
-    enrolmentAutoConfirm: false,
-    firstPasskeyNeedsCode: false,
-    evaluation: false,
+  const config: Config = {
+    ...testConfig(folder, {
+      ...(postgres ? { IDENTREE_DATABASE_DRIVER: 'postgres', IDENTREE_DATABASE_DSN: postgres.dsn } : {}),
+      ...options.env,
+    }),
     ...options.config,
-  } as Config;
+  };
   const app = await createApp(config, { ...options.app, clock });
   const replicas: App[] = [];
   return {

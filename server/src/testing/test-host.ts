@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomBytes, sign, webcrypto } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
@@ -37,6 +37,8 @@ export interface TestHost {
   hostname: string;
   machineId: string;
   key: KeyObject;
+  /** Private key of the certificate in `grant`, PEM. */
+  tlsKey: string;
   serverId: string;
   grant: EnrolmentGrant;
   counter: number;
@@ -97,7 +99,8 @@ export async function sendSigned(
   return inject(app, after.method ?? method, after.path ?? path, headers, after.body ?? body);
 }
 
-export async function certificateRequest(name: string): Promise<string> {
+/** A request for a client certificate, and the key that belongs to it; both in PEM. */
+export async function certificateRequest(name: string): Promise<{ csr: string; key: string }> {
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const request = await x509.Pkcs10CertificateRequestGenerator.create({
@@ -105,22 +108,26 @@ export async function certificateRequest(name: string): Promise<string> {
     keys: keys as never,
     signingAlgorithm: algorithm,
   });
-  return request.toString('pem');
+  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ type: 'pkcs8', format: 'pem' });
+  return { csr: request.toString('pem'), key: String(key) };
 }
 
 /** A body for POST /enroll with a fresh key. */
 export async function enrolBody(hostname: string, credential: { token: string } | { sharedSecret: string }) {
   const { privateKey } = generateKeyPairSync('ed25519');
   const apiKey: PublicJwk = await publicJwk(privateKey);
+  const tls = await certificateRequest(hostname);
   return {
     key: privateKey,
+    tlsKey: tls.key,
     body: {
       ...credential,
       hostname,
       machineId: sha256(`machine of ${hostname}`),
       nonce: randomBytes(32).toString('base64url'),
       apiKey,
-      csr: await certificateRequest(hostname),
+      csr: tls.csr,
       agentVersion: '0.3.0',
       osInfo: 'Debian GNU/Linux 12 (bookworm)',
     },
@@ -164,6 +171,7 @@ export async function enrolTestHost(app: App, clock: Clock, hostname: string): P
     hostname,
     machineId: request.body.machineId,
     key: request.key,
+    tlsKey: request.tlsKey,
     serverId: grant.serverId,
     grant,
     counter: 0,

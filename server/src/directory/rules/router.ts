@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../../http/trpc.ts';
-import type { ServedRule } from '../tree.ts';
+import type { Directory } from '../directory.ts';
+import type { DirectorySettings } from '../settings.ts';
 import { ruleInput } from './rule.ts';
 import type { SudoRules } from './service.ts';
 import { simulate } from './simulate.ts';
@@ -11,35 +12,34 @@ const revision = z.int().min(1);
 const names = z.array(z.string().min(1).max(256)).max(500);
 
 /** `sudoRules.*`: the rules of the database. Changing one changes who is root, so it takes an administrator in a browser. */
-export function createSudoRulesRouter(deps: {
-  rules: SudoRules;
-  /** Every rule that hosts see now, from claims as well. */
-  served: () => readonly ServedRule[];
-  defaults: readonly string[];
-}) {
-  const { rules } = deps;
+export function createSudoRulesRouter(
+  /** @throws Refusal when there is no directory */
+  parts: () => { rules: SudoRules; directory: Pick<Directory, 'rules'>; settings: Pick<DirectorySettings, 'sudo'> },
+) {
   const actorOf = (ctx: { viewer: { person: { username: string } }; remoteAddr: string }) => ({
     username: ctx.viewer.person.username,
     remoteAddr: ctx.remoteAddr,
   });
   return router({
-    list: adminViewProcedure.query(() => rules.list()),
-    validate: adminViewProcedure.input(z.object({ rule: ruleInput })).query(({ input }) => rules.validate(input.rule)),
+    list: adminViewProcedure.query(() => parts().rules.list()),
+    validate: adminViewProcedure
+      .input(z.object({ rule: ruleInput }))
+      .query(({ input }) => parts().rules.validate(input.rule)),
     create: adminProcedure
       .input(z.object({ rule: ruleInput, acknowledged }))
-      .mutation(({ ctx, input }) => rules.create(input.rule, input.acknowledged, actorOf(ctx))),
+      .mutation(({ ctx, input }) => parts().rules.create(input.rule, input.acknowledged, actorOf(ctx))),
     update: adminProcedure
       .input(z.object({ id: uuid, revision, rule: ruleInput, acknowledged }))
       .mutation(({ ctx, input }) =>
-        rules.update(input.id, input.revision, input.rule, input.acknowledged, actorOf(ctx)),
+        parts().rules.update(input.id, input.revision, input.rule, input.acknowledged, actorOf(ctx)),
       ),
     delete: adminProcedure
       .input(z.object({ id: uuid, revision }))
-      .mutation(({ ctx, input }) => rules.remove(input.id, input.revision, actorOf(ctx))),
+      .mutation(({ ctx, input }) => parts().rules.remove(input.id, input.revision, actorOf(ctx))),
     import: adminProcedure
       .input(z.object({ content: z.string().max(60_000) }))
-      .mutation(({ ctx, input }) => rules.importFile(input.content, actorOf(ctx), { onlyIfEmpty: false })),
-    export: adminViewProcedure.query(() => rules.exportFile()),
+      .mutation(({ ctx, input }) => parts().rules.importFile(input.content, actorOf(ctx), { onlyIfEmpty: false })),
+    export: adminViewProcedure.query(() => parts().rules.exportFile()),
     simulate: adminViewProcedure
       .input(
         z.object({
@@ -50,6 +50,6 @@ export function createSudoRulesRouter(deps: {
           runAsGroup: z.string().max(64).nullable().default(null),
         }),
       )
-      .query(({ input }) => simulate(deps.served(), deps.defaults, input)),
+      .query(({ input }) => simulate(parts().directory.rules(), parts().settings.sudo.defaults ?? [], input)),
   });
 }

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import type { Database, UnitOfWork } from '../../db/database.ts';
+import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
-import type { DirectoryEvents } from '../events.ts';
 import type { SudoSettings } from '../settings.ts';
 import type { StoredRule } from '../tree.ts';
 import {
@@ -73,14 +73,12 @@ function fromRow(row: store.RuleRow): SudoRule {
 /** Sudo rules in the database. */
 export function createSudoRules(deps: {
   db: Database;
-  events: DirectoryEvents;
+  events: Pick<EventLog, 'append'>;
   clock: Clock;
   random: Random;
   settings: SudoSettings;
   syntax: RuleSyntax;
   hostNames: () => Promise<readonly string[]>;
-  /** Called after a change is durable. */
-  onChange: () => void;
 }) {
   const { db, clock, random } = deps;
 
@@ -102,7 +100,6 @@ export function createSudoRules(deps: {
       reason: action,
       data: { name, before, after },
     });
-    work.afterCommit(deps.onChange);
   }
 
   /** The wished name, or the first free `name-2`, `name-3` … where the rule names itself after its group. */

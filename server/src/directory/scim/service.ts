@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { Database, UnitOfWork } from '../../db/database.ts';
+import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { type Random, randomText } from '../../platform/random.ts';
-import type { DirectoryEvents } from '../events.ts';
 import { issuerText } from '../model.ts';
 import { type Filter, matchesFilter } from './filter.ts';
 import { applyPatch, type PatchOperation } from './patch.ts';
@@ -63,13 +63,11 @@ const nameOfDocument = (kind: Kind, document: Record<string, unknown>): string =
 /** SCIM 2.0 inbound: clients push users and groups of the issuer that they are bound to. */
 export function createScim(deps: {
   db: Database;
-  events: DirectoryEvents;
+  events: Pick<EventLog, 'append'>;
   clock: Clock;
   random: Random;
   /** `follow`: the POSIX name of a group follows its display name; `keep`: it stays as it was made. */
   groupRename: 'keep' | 'follow';
-  /** Called after a change is durable. */
-  onChange: () => void;
 }) {
   const { db, clock, random } = deps;
 
@@ -139,7 +137,6 @@ export function createScim(deps: {
       reason: action,
       data: { kind: row.kind, id: row.id, externalId: row.external_id, name: row.unique_name, issuer: client.issuer },
     });
-    work.afterCommit(deps.onChange);
   }
 
   /** Locks the client for the transaction and looks once more whether it may still write. */

@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { ConnectionOptions } from 'node:tls';
+import { Client, type Entry } from 'ldapts';
+import { createApp } from './app.ts';
+import { createTestApp, type TestApp } from './testing/test-app.ts';
+import { enrolTestHost } from './testing/test-host.ts';
+import { createTestProvider, signInTestPerson, type TestProvider } from './testing/test-person.ts';
+
+/** The directory in the whole server: from its source to an LDAP client on a real socket, and what administrators do. */
+
+const BASE = 'dc=example,dc=com';
+const SERVICE = { dn: `cn=readonly,${BASE}`, password: 'b7e0f19c5a2d48' };
+const SECRET = 'b7e0f19c5a2d4836b7e0f19c5a2d4836';
+
+type Group = { name: string; members: string[]; claims?: Record<string, string> };
+
+const directoryFile = (users: string[], groups: Group[]): string =>
+  JSON.stringify({
+    users: users.map((username) => ({ id: `sub-${username}`, username })),
+    groups: groups.map(({ name, members, claims = {} }) => ({
+      id: `group-${name}`,
+      name,
+      customClaims: Object.entries(claims).map(([key, value]) => ({ key, value })),
+      userIds: members.map((member) => `sub-${member}`),
+    })),
+  });
+
+const OPS: Group = { name: 'ops', members: ['alice'], claims: { sudoCommands: 'ALL' } };
+
+interface Site extends TestApp {
+  provider: TestProvider;
+  write(users: string[], groups: Group[]): Promise<void>;
+  /** A client on the plain (0) or TLS (1) listener. */
+  client(listener: 0 | 1, tls?: ConnectionOptions): Client;
+  find(client: Client, filter: string, attributes?: string[]): Promise<Entry[]>;
+}
+
+async function open(t: TestContext, options: { env?: Record<string, string>; content?: string } = {}): Promise<Site> {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-directory-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const file = join(folder, 'directory.json');
+  await writeFile(file, options.content ?? directoryFile(['alice', 'bob'], [OPS]), { mode: 0o600 });
+  const provider = createTestProvider();
+  const site = await createTestApp({
+    env: {
+      IDENTREE_DIRECTORY_SOURCE: 'file',
+      IDENTREE_DIRECTORY_FILE: file,
+      IDENTREE_LDAP_BASE_DN: BASE,
+      IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
+      IDENTREE_LDAP_TLS_LISTEN_ADDR: '127.0.0.1:0',
+      IDENTREE_LDAP_BIND_DN: SERVICE.dn,
+      IDENTREE_LDAP_BIND_PASSWORD: SERVICE.password,
+      IDENTREE_WEBHOOK_SECRET: SECRET,
+      ...options.env,
+    },
+    app: { provider },
+    now: Date.now(),
+  });
+  t.after(() => site.close());
+  await site.app.start();
+  await site.app.directory!.directory.settled();
+  const client = (listener: 0 | 1, tls: ConnectionOptions = {}): Client => {
+    const port = site.app.directory!.ports()[listener];
+    const url = `${listener === 0 ? 'ldap' : 'ldaps'}://localhost:${port}`;
+    const made = new Client({
+      url,
+      timeout: 10_000,
+      connectTimeout: 10_000,
+      ...(listener === 1 ? { tlsOptions: { ca: site.app.keys.ca.certificatePem, ...tls } } : {}),
+    });
+    t.after(() => made.unbind());
+    return made;
+  };
+  return {
+    ...site,
+    provider,
+    client,
+    write: (users, groups) => writeFile(file, directoryFile(users, groups), { mode: 0o600 }),
+    find: async (from, filter, attributes = []) =>
+      (await from.search(BASE, { scope: 'sub', filter, attributes })).searchEntries,
+  };
+}
+
+test('the service account reads people, groups and rules; a stranger reads nothing', async (t) => {
+  const site = await open(t);
+  const client = site.client(0);
+  await assert.rejects(site.find(client, '(uid=alice)'), /0x32/);
+  await client.bind(SERVICE.dn, SERVICE.password);
+  const [alice] = await site.find(client, '(uid=alice)');
+  assert.equal(alice?.uidNumber, '200000');
+  const [rule] = await site.find(client, '(&(objectClass=sudoRole)(cn=ops))');
+  assert.deepEqual([rule?.sudoUser, rule?.sudoCommand, rule?.sudoOption], ['alice', 'ALL', undefined]);
+  await assert.rejects(site.client(0).bind(SERVICE.dn, 'wrong-password'), /0x31/);
+});
+
+test('the certificate of a host opens LDAPS until the host is revoked, and then at once no more', async (t) => {
+  const site = await open(t);
+  const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  const own = { cert: host.grant.certificate, key: host.tlsKey };
+  const client = site.client(1, own);
+  assert.equal((await site.find(client, '(uid=bob)')).length, 1);
+  await assert.rejects(site.find(site.client(1), '(uid=bob)'), /0x32/, 'without a certificate');
+
+  await site.app.hosts.revoke(host.id, 'admin', null);
+  const cutOff = async (): Promise<boolean> =>
+    site.find(client, '(uid=bob)').then(
+      () => false,
+      () => true,
+    );
+  for (let tries = 0; tries < 100 && !(await cutOff()); tries++) await new Promise((done) => setTimeout(done, 50));
+  assert.ok(await cutOff());
+  await assert.rejects(site.find(site.client(1, own), '(uid=bob)'));
+});
+
+test('a host of the same name that enrols again is not its predecessor', async (t) => {
+  const site = await open(t);
+  const first = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  await site.app.hosts.revoke(first.id, 'admin', null);
+  const second = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  const with_ = (host: typeof first) => site.client(1, { cert: host.grant.certificate, key: host.tlsKey });
+  await assert.rejects(site.find(with_(first), '(uid=bob)'), /0x32/);
+  assert.equal((await site.find(with_(second), '(uid=bob)')).length, 1);
+});
+
+test('passwords of hosts work when they are switched on, and name the host they belong to', async (t) => {
+  const site = await open(t, {
+    env: { IDENTREE_LDAP_PROVISION_ENABLED: 'true', IDENTREE_LDAP_SECRET: SECRET.replace('b7', 'c8') },
+  });
+  await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  const key = createHmac('sha256', SECRET.replace('b7', 'c8')).update('ldap-bind').digest();
+  const password = (name: string) => createHmac('sha256', key).update(name).digest('hex');
+  const dn = (name: string) => `uid=${name},ou=identree-hosts,${BASE}`;
+  const client = site.client(0);
+  await client.bind(dn('web1.example.com'), password('web1.example.com'));
+  assert.equal((await site.find(client, '(uid=alice)')).length, 1);
+  await assert.rejects(
+    site.client(0).bind(dn('web2.example.com'), password('web2.example.com')),
+    /0x31/,
+    'not enrolled',
+  );
+});
+
+test('a change of the source and a signed webhook: the answer changes, and nobody else may ask for it', async (t) => {
+  const site = await open(t);
+  const client = site.client(0);
+  await client.bind(SERVICE.dn, SERVICE.password);
+  await site.write(['alice', 'bob', 'carol'], [OPS]);
+  const call = (body: string, signature: string) =>
+    site.app.http.inject({
+      method: 'POST',
+      url: '/api/webhook/pocketid',
+      headers: { 'content-type': 'application/json', 'x-webhook-signature': signature },
+      payload: body,
+    });
+  const sign = (body: string) => `sha256=${createHmac('sha256', SECRET).update(body).digest('hex')}`;
+  assert.equal((await call('{}', sign('{ }'))).statusCode, 403);
+  assert.equal((await call('{}', sign('{}'))).statusCode, 204);
+  await site.app.directory!.directory.settled();
+  assert.equal((await site.find(client, '(uid=carol)')).length, 1);
+  assert.equal((await site.app.http.inject({ url: '/api/webhook/directory' })).statusCode, 405);
+});
+
+test('a new member of a group that makes root waits for an administrator, who sees who it is', async (t) => {
+  const site = await open(t);
+  const client = site.client(0);
+  await client.bind(SERVICE.dn, SERVICE.password);
+  const sudoUsers = async (): Promise<unknown> =>
+    (await site.find(client, '(&(objectClass=sudoRole)(cn=ops))'))[0]?.sudoUser;
+  await site.write(['alice', 'bob'], [{ ...OPS, members: ['alice', 'bob'] }]);
+  site.app.directory!.directory.refresh('watch');
+  await site.app.directory!.directory.settled();
+  assert.equal(await sudoUsers(), 'alice');
+
+  const olga = await signInTestPerson(site.app, site.provider, site.clock, 'olga', {
+    groups: ['admins'],
+    passkey: false,
+  });
+  const mallory = await signInTestPerson(site.app, site.provider, site.clock, 'mallory', { passkey: false });
+  assert.equal((await mallory.query('directory.holds')).refusal, 'forbidden');
+  const [held] = (await olga.query<{ id: string; digest: string; kind: string; detail: object }[]>('directory.holds'))
+    .data;
+  assert.equal(held?.kind, 'power_member');
+  assert.match(JSON.stringify(held?.detail), /bob/);
+  const { id, digest } = held!;
+  assert.equal((await mallory.mutate('directory.confirm', { id, digest })).refusal, 'forbidden');
+  assert.equal((await olga.mutate('directory.confirm', { id, digest: 'another' })).refusal, 'not_found');
+  assert.equal((await olga.mutate('directory.confirm', { id, digest })).refusal, null);
+  await site.app.directory!.directory.settled();
+  assert.deepEqual(await sudoUsers(), ['alice', 'bob']);
+});
+
+test('bridge mode: rules of the database and nothing else, changed in the console and visible at once', async (t) => {
+  const site = await open(t, { env: { IDENTREE_DIRECTORY_SOURCE: 'none' } });
+  const client = site.client(0);
+  await client.bind(SERVICE.dn, SERVICE.password);
+  const olga = await signInTestPerson(site.app, site.provider, site.clock, 'olga', {
+    groups: ['admins'],
+    passkey: false,
+  });
+  const rule = { group: 'ops', commands: ['/usr/bin/apt'] };
+  const made = await olga.mutate<{ ok: boolean }>('sudoRules.create', { rule, acknowledged: true });
+  assert.deepEqual([made.refusal, made.data.ok], [null, true]);
+  const served = async (): Promise<unknown> => (await site.find(client, '(cn=ops)'))[0]?.sudoUser;
+  for (let tries = 0; tries < 100 && (await served()) === undefined; tries++)
+    await new Promise((done) => setTimeout(done, 50));
+  assert.equal(await served(), '%ops');
+  // Empty would make a sssd that is set up wrongly delete every user it knows.
+  await assert.rejects(client.search(`ou=people,${BASE}`, { scope: 'sub', filter: '(uid=*)' }), /0x20/);
+});
+
+test('after a restart while the source is gone, what was served last is served at once', async (t) => {
+  const site = await open(t);
+  await site.write(['alice'], []);
+  const { directory } = site.app;
+  await directory!.stop();
+  const file = site.config.directory.file!;
+  await rm(file);
+  const again = await createApp(site.config, { clock: site.clock, provider: site.provider });
+  t.after(() => again.close());
+  await again.start();
+  const client = new Client({ url: `ldap://localhost:${again.directory!.ports()[0]}` });
+  t.after(() => client.unbind());
+  await client.bind(SERVICE.dn, SERVICE.password);
+  assert.equal((await site.find(client, '(uid=bob)')).length, 1);
+  await again.directory!.directory.settled();
+  assert.equal((await site.find(client, '(uid=bob)')).length, 1);
+  assert.equal(again.directory!.directory.status().problem, `${file}: ENOENT`);
+});
+
+test('without a directory its operations say so, and nothing answers for it', async (t) => {
+  const provider = createTestProvider();
+  const site = await createTestApp({ app: { provider } });
+  t.after(() => site.close());
+  await site.app.start();
+  const olga = await signInTestPerson(site.app, provider, site.clock, 'olga', { groups: ['admins'], passkey: false });
+  assert.equal((await olga.query('directory.status')).data, null);
+  for (const name of ['directory.holds', 'sudoRules.list', 'scim.clients']) {
+    assert.equal((await olga.query(name)).refusal, 'directory_off', name);
+  }
+  assert.equal((await site.app.http.inject({ url: '/scim/v2/Users' })).statusCode, 404);
+  const { checks } = (await site.app.http.inject({ url: '/healthz' })).json() as { checks: object };
+  assert.deepEqual(Object.keys(checks), ['disk', 'database', 'policy', 'oidc']);
+});
+
+test('health and metrics carry the names of the operations guide', async (t) => {
+  const site = await open(t);
+  const health = (await site.app.http.inject({ url: '/healthz' })).json() as { checks: Record<string, string> };
+  assert.deepEqual([health.checks.ldap_sync, health.checks.ldap_server], ['ok', 'ok']);
+  site.clock.advance(1.6 * 300_000);
+  const stale = await site.app.http.inject({ url: '/healthz' });
+  assert.equal(stale.statusCode, 503);
+  assert.equal((stale.json() as { checks: Record<string, string> }).checks.ldap_sync, 'stale');
+  await assert.rejects(site.client(0).bind(SERVICE.dn, 'wrong-password'));
+  const metrics = (await site.app.http.inject({ url: '/metrics' })).body;
+  for (const line of [
+    /^identree_ldap_sync_failures_total 0$/m,
+    /^identree_ldap_bind_failures_total 1$/m,
+    /^identree_ldap_directory_entries\{kind="people"\} 2$/m,
+    /^identree_ldap_queries_total\{base="people"\} \d+$/m,
+    /^identree_ldap_search_duration_seconds_bucket\{le="\+Inf"\} \d+$/m,
+  ]) {
+    assert.match(metrics, line);
+  }
+});

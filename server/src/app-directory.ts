@@ -1,0 +1,307 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EventName } from '#shared/events.ts';
+import type { Core } from './app.ts';
+import type { Bindings } from './auth/bindings.ts';
+import { keepServerCertificate } from './certificates/server-certificate.ts';
+import type { Config, LdapConfig } from './config/config.ts';
+import { directorySettingsOf, guardSettingsOf } from './directory/configured.ts';
+import { createDirectory, type PublishEntries } from './directory/directory.ts';
+import { createFileSource } from './directory/file-source.ts';
+import { createNumbers } from './directory/numbers.ts';
+import { createPocketIdClient } from './directory/pocketid/client.ts';
+import { createPocketIdSource } from './directory/pocketid/source.ts';
+import { createHttpGet } from './directory/pocketid/transport.ts';
+import { createSudoRules } from './directory/rules/service.ts';
+import { createScim } from './directory/scim/service.ts';
+import { createScimSource } from './directory/scim/source.ts';
+import type { DirectorySource } from './directory/source.ts';
+import { createWebhook } from './directory/webhook.ts';
+import { createLdapHosts } from './hosts/ldap-hosts.ts';
+import type { HealthCheck } from './http/health.ts';
+import { createCredentialChecker } from './ldap/credential-checker.ts';
+import type { TlsSettings } from './ldap/directory-server.ts';
+import { createLdapServer, type LdapServer, type LdapServerDeps } from './ldap/server.ts';
+import { DEFAULT_LIMITS } from './ldap/session/limits.ts';
+import { SEARCH_SECONDS } from './ldap/session/stats.ts';
+import { buildSnapshotInThread } from './ldap/snapshot/build-in-thread.ts';
+import type { Snapshot } from './ldap/snapshot/snapshot.ts';
+import { createDirectoryMetrics } from './metrics/directory-metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
+import { VERSION } from './version.ts';
+
+/** Changes after which the tree is built again, whichever replica made them. */
+const REBUILD: ReadonlySet<string> = new Set([
+  'sudo_rule_modified',
+  'directory_change_confirmed',
+  'directory_change_rejected',
+  'directory_name_released',
+  'host_enrolled',
+  'host_confirmed',
+  'host_group_changed',
+  'host_removed',
+  'account_bound',
+] satisfies EventName[]);
+/** Changes after which a connection may belong to nobody any more. */
+const RECHECK: ReadonlySet<string> = new Set(['host_removed', 'host_quarantined'] satisfies EventName[]);
+
+const ACTOR = { username: 'identree-server', remoteAddr: null };
+
+export type DirectoryService = Awaited<ReturnType<typeof createDirectoryService>>;
+
+/**
+ * The directory, from where people come from to what sssd sees: the second chapter of app.ts. Nothing listens and
+ * nothing is fetched before `start`.
+ */
+export async function createDirectoryService(
+  core: Core,
+  deps: { ldap: LdapConfig; metrics: Metrics; bindings: Pick<Bindings, 'owners'> },
+) {
+  const { config, clock, random, log, keys, ca, db, events, hosts } = core;
+  const { ldap, metrics, bindings } = deps;
+  const settings = directorySettingsOf(config, ldap);
+
+  // What is known: rules, numbers, where people come from.
+  const numbers = createNumbers({ db, events, clock, settings, mapFile: ldap.uidMapFile });
+  const rules = createSudoRules({
+    db,
+    events,
+    clock,
+    random,
+    settings: settings.sudo,
+    syntax: { groups: config.sudoRules.groupSyntax, reserved: settings.names.reserved },
+    hostNames: async () => (await activeHosts()).map(({ hostname }) => hostname),
+  });
+  const scim = createScim({ db, events, clock, random, groupRename: config.scimGroupRename });
+  const source = await createSource(core);
+  const activeHosts = async () => (await hosts.list()).filter(({ state }) => state === 'active');
+
+  // What hosts see.
+  let server: LdapServer | null = null;
+  let snapshot: Snapshot | null = null;
+  let generation = 0;
+  const publish: PublishEntries = async (entries, usn) => {
+    generation += 1;
+    snapshot =
+      entries === null
+        ? null
+        : await buildSnapshotInThread(entries, { baseDn: settings.baseDn, generation, lastUsn: usn });
+    server?.publish(snapshot);
+  };
+  const directory = createDirectory({
+    db,
+    events,
+    clock,
+    random,
+    settings,
+    guards: guardSettingsOf(config, ldap),
+    source,
+    numbers,
+    storedRules: rules.storedRules,
+    hosts: async () =>
+      (await activeHosts()).map(({ id, hostname, host_group }) => ({ id, hostname, group: host_group })),
+    pinned: bindings.owners,
+    macKey: keys.storage,
+    publish,
+    metrics: createDirectoryMetrics({
+      registry: metrics.registry,
+      searchSeconds: SEARCH_SECONDS,
+      readStats: async () => (await server?.stats()) ?? null,
+      status: () => directory.status(),
+      now: clock.now,
+    }),
+    onError: (err, what) => log.error({ err }, `${what} failed`),
+    refreshMs: ldap.refreshIntervalMs,
+    cacheMaxAgeMs: ldap.cacheMaxAgeMs,
+  });
+  const checker = createCredentialChecker({
+    baseDn: settings.baseDn,
+    hostSecrets: ldap.provisionEnabled ? [ldap.secret, ldap.secretPrevious].filter((secret) => secret !== null) : [],
+    hosts: createLdapHosts(hosts),
+  });
+
+  const unfollow = events.follow(({ event }) => {
+    if (event === 'scim_resource_changed' && source?.name === 'scim') directory.refresh('scim');
+    if (REBUILD.has(event)) directory.rebuild();
+    if (RECHECK.has(event)) server?.recheck();
+  });
+  let certificate: Awaited<ReturnType<typeof keepServerCertificate>> | null = null;
+
+  const health: HealthCheck[] = [
+    { name: 'ldap_sync', severity: 'critical', run: async () => directory.health() },
+    { name: 'ldap_server', severity: 'critical', run: async () => (server === null ? 'not_started' : null) },
+  ];
+  if (source?.name === 'pocketid') {
+    const run = async () => (directory.status().problem === null ? null : 'unreachable');
+    health.push({ name: 'pocketid', severity: 'degraded', run });
+  }
+
+  return {
+    directory,
+    ldapUrl: ldap.externalUrl,
+    webhook: createWebhook({
+      secret: config.webhookSecret,
+      now: clock.now,
+      onSignal: () => directory.refresh('webhook'),
+    }),
+    numbers,
+    rules,
+    scim,
+    settings,
+    health,
+    /** Takes over what an earlier installation left, serves what was published last, opens the listeners. */
+    async start(): Promise<void> {
+      await importRules(core, rules);
+      await directory.start();
+      const clientCa = [keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert))];
+      const tlsSettings = (own: { certificate: string; key: string }): TlsSettings => ({
+        ...own,
+        clientCa,
+        clientCertificates: ldap.clientCertificates,
+      });
+      certificate = await keepServerCertificate({
+        source: ldap.tls
+          ? { from: 'files', ...ldap.tls }
+          : { from: 'authority', authority: ca, names: namesOf(config, ldap) },
+        now: clock.now,
+        onChange: (fresh) => server?.setTls(tlsSettings(fresh)),
+        onError: (err) => log.error({ err }, 'the certificate of the directory could not be renewed'),
+      });
+      server = await openLdapServer({
+        settings: {
+          limits: {
+            ...DEFAULT_LIMITS,
+            messageSize: ldap.maxMessageSize,
+            messageSizeUnauthenticated: Math.min(ldap.maxMessageSize, DEFAULT_LIMITS.messageSizeUnauthenticated),
+            connections: ldap.maxConnections,
+            connectionsPerAddress: ldap.maxConnectionsPerAddress,
+            searchResults: ldap.maxSearchResults,
+          },
+          allowAnonymous: ldap.allowAnonymous,
+          requireTls: ldap.requireTls,
+          scopeSudoToHost: ldap.sudoHostScope === 'bound',
+          vendorName: 'identree',
+          vendorVersion: VERSION,
+        },
+        listen: [
+          ...(ldap.listen ? [{ ...ldap.listen, tls: false }] : []),
+          ...(ldap.tlsListen ? [{ ...ldap.tlsListen, tls: true }] : []),
+        ],
+        tls: tlsSettings(certificate.current),
+        service: ldap.service,
+        checker,
+        report: reportTo(log),
+      });
+      server.publish(snapshot);
+    },
+    /** Ports of the listeners in the order plain, TLS, without those that are off. */
+    ports: (): readonly number[] => server?.ports ?? [],
+    async stop(): Promise<void> {
+      unfollow();
+      certificate?.stop();
+      await directory.stop();
+      await server?.close();
+    },
+  };
+}
+
+async function createSource(core: Core): Promise<DirectorySource | null> {
+  const { config, clock, db } = core;
+  const issuer = config.oidc.issuerUrl;
+  switch (config.directory.source) {
+    case 'none':
+      return null;
+    case 'file':
+      return createFileSource({ path: config.directory.file!, issuer });
+    case 'scim':
+      return createScimSource({ db });
+    case 'pocketid': {
+      const { apiKey, apiUrl, caCertFile } = config.pocketId;
+      const ca = caCertFile === null ? undefined : await readFile(caCertFile, 'utf8');
+      const pause = (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal });
+      const client = createPocketIdClient({
+        baseUrl: apiUrl ?? issuer,
+        apiKey: apiKey!,
+        get: createHttpGet({ ca, userAgent: `identree/${VERSION}` }),
+        now: clock.now,
+        sleep: pause,
+      });
+      return createPocketIdSource({ client, issuer, sleep: pause });
+    }
+  }
+}
+
+/** The rules of an earlier installation, once: what has been changed since is not overwritten. */
+async function importRules(core: Core, rules: ReturnType<typeof createSudoRules>): Promise<void> {
+  const { rulesFile } = core.config.sudoRules;
+  if (rulesFile === null) return;
+  let content: string;
+  try {
+    content = await readFile(rulesFile, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const result = await rules.importFile(content, ACTOR, { onlyIfEmpty: true });
+  if (!result.ok) throw new Error(`${rulesFile}: ${result.problem}`);
+  if (result.imported > 0) core.log.info({ rules: result.imported }, `imported sudo rules from ${rulesFile}`);
+}
+
+/** Certificates from a setting that is a path or PEM itself. */
+async function readPem(value: string | null): Promise<string[]> {
+  if (value === null) return [];
+  return [value.startsWith('/') ? await readFile(value, 'utf8') : value];
+}
+
+/** Names under which hosts may reach the directory. */
+function namesOf(config: Config, ldap: LdapConfig): string[] {
+  const hostnames = [ldap.externalUrl, config.externalUrl].map((url) =>
+    new URL(url.replace(/^ldaps?:/, 'https:')).hostname.replace(/^\[|\]$/g, ''),
+  );
+  return [...new Set([...hostnames, 'localhost'])];
+}
+
+async function openLdapServer(deps: LdapServerDeps): Promise<LdapServer> {
+  try {
+    return await createLdapServer(deps);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const where = deps.listen.map(({ host, port }) => `${host}:${port}`).join(' and ');
+    const hint =
+      code === 'EACCES'
+        ? '. Ports below 1024 need the capability CAP_NET_BIND_SERVICE; or choose others with IDENTREE_LDAP_LISTEN_ADDR and IDENTREE_LDAP_TLS_LISTEN_ADDR'
+        : '';
+    throw new Error(`the directory cannot listen on ${where}: ${message}${hint}`, { cause: error });
+  }
+}
+
+/** Log lines of what happens on LDAP connections. */
+function reportTo(log: Core['log']): LdapServerDeps['report'] {
+  return (event) => {
+    switch (event.kind) {
+      case 'bug':
+        log.error(event, 'LDAP: something went wrong');
+        return;
+      case 'worker-failed':
+        log.error(event, 'LDAP: the thread failed and is started again');
+        return;
+      case 'size-limit':
+        log.error(
+          event,
+          'LDAP: a search was cut off at IDENTREE_LDAP_MAX_SEARCH_RESULTS; sssd takes that for deletions',
+        );
+        return;
+      case 'clear-text-password':
+        log.warn(event, 'LDAP: a password came in clear text. Use LDAPS or StartTLS');
+        return;
+      case 'bind':
+        log.warn(event, 'LDAP: bind refused');
+        return;
+      case 'identity-withdrawn':
+        log.info(event, 'LDAP: a host that may no longer connect was cut off');
+        return;
+      default:
+        log.debug(event, 'LDAP: connection ended');
+    }
+  };
+}

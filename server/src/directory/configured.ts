@@ -1,0 +1,58 @@
+import type { Config, LdapConfig } from '../config/config.ts';
+import { DEFAULT_GUARDS, type GuardSettings } from './guards.ts';
+import { DEFAULT_SETTINGS, type DirectorySettings } from './settings.ts';
+
+/** What the configuration says about the content of the directory. */
+export function directorySettingsOf(config: Config, ldap: LdapConfig): DirectorySettings {
+  const defaults = ldap.sudoDefaults;
+  return {
+    baseDn: ldap.baseDn,
+    issuer: config.oidc.issuerUrl,
+    people: config.directory.source !== 'none',
+    sudoSource: config.sudoRules.source,
+    rfc2307bis: DEFAULT_SETTINGS.rfc2307bis,
+    hostIdentities: ldap.provisionEnabled,
+    netgroups: ldap.netgroups,
+    names: {
+      policy: ldap.usernamePolicy,
+      reserved: ldap.reservedNames.map((name) => name.toLowerCase()),
+      quarantineMs: ldap.nameQuarantineMs,
+    },
+    ids: {
+      uidBase: ldap.uidBase,
+      gidBase: ldap.gidBase,
+      max: ldap.uidMax,
+      exclude: ldap.idExclude,
+      claimRange: ldap.claimIdRange,
+    },
+    accounts: {
+      defaultShell: ldap.defaultShell,
+      defaultHome: ldap.defaultHome,
+      allowedShells: ldap.allowedShells.length > 0 ? ldap.allowedShells : null,
+    },
+    access: { byDefault: ldap.accessDefault, allowAll: ldap.accessAllowAll },
+    sudo: {
+      noAuthenticate: ldap.sudoNoAuthenticate,
+      maxTimestampTimeout: ldap.sudoMaxTimestampTimeout,
+      strict: ldap.sudoStrict,
+      hostWildcards: ldap.sudoHostWildcards,
+      userStyle: ldap.sudoUserStyle,
+      allowNegated: ldap.sudoAllowNegated,
+      allowSudoedit: ldap.sudoAllowSudoedit,
+      allowRegex: ldap.sudoAllowRegex,
+      allowMac: ldap.sudoAllowMac,
+      environment: ldap.sudoEnvironment,
+      defaults: defaults.length === 1 && defaults[0] === 'none' ? null : defaults,
+    },
+  };
+}
+
+/** What the configuration says about changes that wait for an administrator. */
+export function guardSettingsOf(config: Config, ldap: LdapConfig): GuardSettings {
+  return {
+    ...DEFAULT_GUARDS,
+    power: config.directory.guardPower,
+    bindings: config.directory.guardBindings,
+    massChangePercent: ldap.syncMaxDeletePercent,
+  };
+}
