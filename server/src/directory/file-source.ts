@@ -1,11 +1,14 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { type SourceGroup, type SourceUser, sourceGroup, sourceUser, toSnapshot } from './model.ts';
 import { eachInSlices } from './slices.ts';
 import type { DirectorySource, FetchResult, SourceProblem } from './source.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;
+/** YAML is written by hand; its parser takes a second for this much, in which nothing else happens. */
+const MAX_YAML_BYTES = 4 * 1024 * 1024;
 const LOOK_EVERY_MS = 1000;
 
 const envelope = z.object({ users: z.array(z.unknown()), groups: z.array(z.unknown()) });
@@ -16,8 +19,26 @@ const failed = (code: SourceProblem['code'], message: string): FetchResult => ({
 });
 
 /**
- * A JSON file in PocketID's own shapes, so that an export of PocketID is a valid file. Read again when it changes; a
- * file that others may write is refused, because it decides who is root.
+ * Reads text of the kind that the file's name says.
+ *
+ * @returns undefined when it is none. YAML is read by its core schema with unique keys: no dates, no types of its own,
+ * and no alias that unfolds into gigabytes.
+ */
+function parseText(path: string, content: string): unknown {
+  try {
+    return isYaml(path)
+      ? parseYaml(content, { schema: 'core', uniqueKeys: true, maxAliasCount: 100, logLevel: 'error' })
+      : JSON.parse(content);
+  } catch {
+    return undefined;
+  }
+}
+
+const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path);
+
+/**
+ * A JSON or YAML file in PocketID's own shapes, so that an export of PocketID is a valid file. Read again when it
+ * changes; a file that others may write is refused, because it decides who is root.
  *
  * @param options.issuer identity of every record that names none: the issuer that people sign in with.
  */
@@ -49,6 +70,9 @@ export function createFileSource(options: {
       if (!info.isFile()) return failed('invalid', `${path}: not a regular file`);
       if ((info.mode & 0o022) !== 0) return failed('invalid', `${path}: writable by group or others`);
       if (info.size > MAX_BYTES) return failed('invalid', `${path}: larger than 256 MiB`);
+      if (isYaml(path) && info.size > MAX_YAML_BYTES) {
+        return failed('invalid', `${path}: larger than 4 MiB, which is too much for YAML. Write it as JSON`);
+      }
       return await run(file, identityOf(info));
     } finally {
       await file.close();
@@ -56,12 +80,8 @@ export function createFileSource(options: {
   }
 
   async function parse(content: string, signal: AbortSignal): Promise<FetchResult> {
-    let json: unknown;
-    try {
-      json = JSON.parse(content);
-    } catch {
-      return failed('invalid', `${path}: not valid JSON`);
-    }
+    const json = parseText(path, content);
+    if (json === undefined) return failed('invalid', `${path}: not valid ${isYaml(path) ? 'YAML' : 'JSON'}`);
     const outer = envelope.safeParse(json);
     if (!outer.success) return failed('invalid', `${path}: needs "users" and "groups"`);
     const users: SourceUser[] = [];
