@@ -7,9 +7,11 @@ import { type TestContext, test } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, type Entry } from 'ldapts';
 import { createApp } from './app.ts';
+import type { Approval } from './challenges/service.ts';
+import { FAKE_API_KEY, startFakePocketId } from './directory/pocketid/test-pocketid.ts';
 import { createTestApp, type TestApp } from './testing/test-app.ts';
 import { enrolTestHost } from './testing/test-host.ts';
-import { createTestProvider, signInTestPerson, type TestProvider } from './testing/test-person.ts';
+import { createTestProvider, signInTestPerson, type TestPerson, type TestProvider } from './testing/test-person.ts';
 
 /** The directory in the whole server: from its source to an LDAP client on a real socket, and what administrators do. */
 
@@ -19,11 +21,16 @@ const SECRET = 'b7e0f19c5a2d4836b7e0f19c5a2d4836';
 
 type Group = { name: string; members: string[]; claims?: Record<string, string> };
 
+/** `!alice` is a disabled alice. */
 const directoryFile = (users: string[], groups: Group[]): string =>
   JSON.stringify({
-    users: users.map((username) => ({ id: `sub-${username}`, username })),
+    users: users.map((name) => {
+      const username = name.replace('!', '');
+      return { id: `sub-${username}`, issuer: 'https://idp.example.com', username, disabled: name.startsWith('!') };
+    }),
     groups: groups.map(({ name, members, claims = {} }) => ({
       id: `group-${name}`,
+      issuer: 'https://idp.example.com',
       name,
       customClaims: Object.entries(claims).map(([key, value]) => ({ key, value })),
       userIds: members.map((member) => `sub-${member}`),
@@ -192,6 +199,91 @@ test('a new member of a group that makes root waits for an administrator, who se
   assert.equal((await olga.mutate('directory.confirm', { id, digest })).refusal, null);
   await site.app.directory!.directory.settled();
   assert.deepEqual(await sudoUsers(), ['alice', 'bob']);
+});
+
+test('a person who is disabled at the source: sessions end, what waits is denied, and nothing new begins', async (t) => {
+  const site = await open(t);
+  const who = { subject: 'sub-alice', passkey: false };
+  const alice = await signInTestPerson(site.app, site.provider, site.clock, 'alice', who);
+  const bob = await signInTestPerson(site.app, site.provider, site.clock, 'bob', {
+    subject: 'sub-bob',
+    passkey: false,
+  });
+  const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  const [hers, his] = [await host.create(), await host.create(host.record({ user: 'bob' }))];
+
+  await site.write(['!alice', 'bob'], [OPS]);
+  site.app.directory!.directory.refresh('watch');
+  await site.app.directory!.directory.settled();
+  assert.equal((await alice.query('sessions.list')).refusal, 'not_signed_in');
+  assert.equal((await bob.query('sessions.list')).refusal, null);
+  const answer = async (id: string) => (await host.send('GET', `/challenges/${id}?wait=0`)).body;
+  const denied = await answer(hers.challengeId);
+  assert.deepEqual([denied.status, typeof denied.verdict], ['denied', 'string']);
+  assert.equal((await answer(his.challengeId)).status, 'pending');
+  const refused = await host.send('POST', '/challenges', host.createBody());
+  assert.deepEqual([refused.status, refused.body.error?.code], [403, 'account_disabled']);
+  await assert.rejects(signInTestPerson(site.app, site.provider, site.clock, 'alice', who), /403/);
+
+  const log = await site.app.events.read(0, 1000);
+  const of = (event: string) =>
+    log.filter((one) => one.event === event).map(({ username, actor }) => [username, actor]);
+  assert.deepEqual(of('session_revoked'), [['alice', 'directory']]);
+  assert.deepEqual(of('challenge_rejected'), [['alice', 'directory']]);
+  assert.deepEqual(
+    log.filter(({ event }) => event === 'login_failed').map(({ reason }) => reason),
+    ['account_disabled'],
+  );
+});
+
+test('a person who vanished from the source is signed out, and who was never in it is not', async (t) => {
+  const site = await open(t);
+  const alice = await signInTestPerson(site.app, site.provider, site.clock, 'alice', {
+    subject: 'sub-alice',
+    passkey: false,
+  });
+  const guest = await signInTestPerson(site.app, site.provider, site.clock, 'guest', { passkey: false });
+  await site.write(['bob', 'carol'], []);
+  site.app.directory!.directory.refresh('watch');
+  await site.app.directory!.directory.settled();
+  assert.equal((await alice.query('sessions.list')).refusal, 'not_signed_in');
+  assert.equal((await guest.query('sessions.list')).refusal, null);
+});
+
+test('PocketID is asked at the approval: who was disabled a moment ago is not approved by a snapshot', async (t) => {
+  const pocketId = await startFakePocketId(t);
+  const users = [
+    { id: 'a1', username: 'alice' },
+    { id: 'b1', username: 'olga' },
+  ];
+  pocketId.content = { users, groups: [] };
+  const site = await open(t, {
+    env: {
+      IDENTREE_DIRECTORY_SOURCE: 'pocketid',
+      IDENTREE_POCKETID_API_KEY: FAKE_API_KEY,
+      IDENTREE_POCKETID_API_URL: pocketId.url,
+      IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
+    },
+  });
+  const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  const alice = await signInTestPerson(site.app, site.provider, site.clock, 'alice', { subject: 'a1' });
+  const olga = await signInTestPerson(site.app, site.provider, site.clock, 'olga', {
+    subject: 'b1',
+    groups: ['admins'],
+  });
+  const approve = async (person: TestPerson) => {
+    const asked = await host.create();
+    const { data } = await person.query<Approval>('challenges.get', { code: asked.userCode });
+    const assertion = person.passkey.assert(data.passkey!.options as never);
+    const { refusal } = await person.mutate('challenges.approve', { challengeId: asked.challengeId, assertion });
+    const { body } = await host.send('GET', `/challenges/${asked.challengeId}?wait=0`);
+    return [refusal, body.status];
+  };
+  assert.deepEqual(await approve(olga), [null, 'approved']);
+  pocketId.content = { users: [users[0]!, { ...users[1]!, disabled: true } as never], groups: [] };
+  assert.deepEqual(await approve(olga), ['account_disabled', 'pending'], 'the approver is disabled');
+  pocketId.content = { users: [{ ...users[0]!, disabled: true } as never, users[1]!], groups: [] };
+  assert.deepEqual(await approve(alice), ['account_disabled', 'denied'], 'the one who asks is disabled');
 });
 
 test('bridge mode: rules of the database and nothing else, changed in the console and visible at once', async (t) => {

@@ -3,19 +3,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventName } from '#shared/events.ts';
 import type { Core } from './app.ts';
 import type { Bindings } from './auth/bindings.ts';
+import type { Leaver } from './auth/standing.ts';
 import { keepServerCertificate } from './certificates/server-certificate.ts';
 import type { Config, LdapConfig } from './config/config.ts';
 import { directorySettingsOf, guardSettingsOf } from './directory/configured.ts';
 import { createDirectory, type PublishEntries } from './directory/directory.ts';
 import { createFileSource } from './directory/file-source.ts';
 import { createNumbers } from './directory/numbers.ts';
-import { createPocketIdClient } from './directory/pocketid/client.ts';
+import { createPocketIdClient, type PocketIdClient } from './directory/pocketid/client.ts';
 import { createPocketIdSource } from './directory/pocketid/source.ts';
 import { createHttpGet } from './directory/pocketid/transport.ts';
 import { createSudoRules } from './directory/rules/service.ts';
 import { createScim } from './directory/scim/service.ts';
 import { createScimSource } from './directory/scim/source.ts';
 import type { DirectorySource } from './directory/source.ts';
+import { createStanding } from './directory/standing.ts';
 import { createWebhook } from './directory/webhook.ts';
 import { createLdapHosts } from './hosts/ldap-hosts.ts';
 import type { HealthCheck } from './http/health.ts';
@@ -55,7 +57,13 @@ export type DirectoryService = Awaited<ReturnType<typeof createDirectoryService>
  */
 export async function createDirectoryService(
   core: Core,
-  deps: { ldap: LdapConfig; metrics: Metrics; bindings: Pick<Bindings, 'owners'> },
+  deps: {
+    ldap: LdapConfig;
+    metrics: Metrics;
+    bindings: Pick<Bindings, 'owners'>;
+    /** Somebody was disabled or removed where people come from. */
+    onLeft: (leavers: readonly Leaver[]) => Promise<void>;
+  },
 ) {
   const { config, clock, random, log, keys, ca, db, events, hosts } = core;
   const { ldap, metrics, bindings } = deps;
@@ -73,7 +81,7 @@ export async function createDirectoryService(
     hostNames: async () => (await activeHosts()).map(({ hostname }) => hostname),
   });
   const scim = createScim({ db, events, clock, random, groupRename: config.scimGroupRename });
-  const source = await createSource(core);
+  const { source, client } = await createSource(core);
   const activeHosts = async () => (await hosts.list()).filter(({ state }) => state === 'active');
 
   // What hosts see.
@@ -103,6 +111,7 @@ export async function createDirectoryService(
     pinned: bindings.owners,
     macKey: keys.storage,
     publish,
+    onLeft: deps.onLeft,
     metrics: createDirectoryMetrics({
       registry: metrics.registry,
       searchSeconds: SEARCH_SECONDS,
@@ -114,6 +123,7 @@ export async function createDirectoryService(
     refreshMs: ldap.refreshIntervalMs,
     cacheMaxAgeMs: ldap.cacheMaxAgeMs,
   });
+  const standing = createStanding({ directory, client, issuer: settings.issuer, log });
   const checker = createCredentialChecker({
     baseDn: settings.baseDn,
     hostSecrets: ldap.provisionEnabled ? [ldap.secret, ldap.secretPrevious].filter((secret) => secret !== null) : [],
@@ -138,6 +148,7 @@ export async function createDirectoryService(
 
   return {
     directory,
+    standing,
     ldapUrl: ldap.externalUrl,
     webhook: createWebhook({
       secret: config.webhookSecret,
@@ -205,16 +216,17 @@ export async function createDirectoryService(
   };
 }
 
-async function createSource(core: Core): Promise<DirectorySource | null> {
+/** Where people come from, and who can be asked about one of them. */
+async function createSource(core: Core): Promise<{ source: DirectorySource | null; client: PocketIdClient | null }> {
   const { config, clock, db } = core;
   const issuer = config.oidc.issuerUrl;
   switch (config.directory.source) {
     case 'none':
-      return null;
+      return { source: null, client: null };
     case 'file':
-      return createFileSource({ path: config.directory.file!, issuer });
+      return { source: createFileSource({ path: config.directory.file!, issuer }), client: null };
     case 'scim':
-      return createScimSource({ db });
+      return { source: createScimSource({ db }), client: null };
     case 'pocketid': {
       const { apiKey, apiUrl, caCertFile } = config.pocketId;
       const ca = caCertFile === null ? undefined : await readFile(caCertFile, 'utf8');
@@ -226,7 +238,7 @@ async function createSource(core: Core): Promise<DirectorySource | null> {
         now: clock.now,
         sleep: pause,
       });
-      return createPocketIdSource({ client, issuer, sleep: pause });
+      return { source: createPocketIdSource({ client, issuer, sleep: pause }), client };
     }
   }
 }

@@ -9,6 +9,7 @@ import { createCookies } from './auth/cookies.ts';
 import { createCsrfGuard } from './auth/csrf.ts';
 import { desktopRoutes } from './auth/desktop.ts';
 import type { IdentityProvider } from './auth/identity-provider.ts';
+import { createLeavers } from './auth/leavers.ts';
 import { createOidc } from './auth/oidc.ts';
 import { showRefusals } from './auth/pages.ts';
 import { createRateLimits } from './auth/rate-limit.ts';
@@ -17,6 +18,7 @@ import { createAuthRouters } from './auth/router.ts';
 import { authRoutes } from './auth/routes.ts';
 import { createSessions } from './auth/sessions.ts';
 import { createSignIn } from './auth/sign-in.ts';
+import { unknownStanding } from './auth/standing.ts';
 import { startSweeper } from './auth/sweeper.ts';
 import { createCertificateAuthority, makeCaCertificate } from './certificates/authority.ts';
 import { startReaper } from './challenges/reaper.ts';
@@ -156,6 +158,22 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const sessions = createSessions({ db, events, clock, random });
   const bindings = createBindings({ db, events, clock });
   const metrics = createMetrics({ db, events });
+
+  // Whom hosts know: people, groups and sudo rules for sssd.
+  const leavers = createLeavers({ db, events, clock });
+  const directory =
+    config.ldap &&
+    (await createDirectoryService(core, {
+      ldap: config.ldap,
+      metrics,
+      bindings,
+      onLeft: async (left) => {
+        await leavers.endSessions(left);
+        await challenges.denyOf(left.flatMap(({ account }) => account ?? []));
+      },
+    }));
+  const standing = directory?.standing ?? unknownStanding;
+
   const provider = options.provider ?? createOidc({ config, clock, log, onExchange: metrics.oidcExchange });
   const signIn = createSignIn({
     db,
@@ -165,6 +183,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     provider,
     sessions,
     bindings,
+    standing,
     onRenamed: async (work, person) => void (await approverKeys.publish(work, { username: person.username })),
   });
   const passkeys = createPasskeys({ db, events, clock, random, config, rp, approverKeys, resolver });
@@ -185,13 +204,11 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     hosts,
     recheckViewer: resolver.recheck,
     passkeys: createApprovals({ rp, clock }),
+    standing,
     keysSince: approverKeysSince,
   });
   const sweeper = startSweeper({ db, clock, onError: (err) => log.error({ err }, 'sweeper failed') });
   const reaper = startReaper({ challenges, hosts, onError: (err) => log.error({ err }, 'reaper failed') });
-
-  // Whom hosts know: people, groups and sudo rules for sssd.
-  const directory = config.ldap && (await createDirectoryService(core, { ldap: config.ldap, metrics, bindings }));
 
   // Who is told.
   const feed = createEventFeed({ events });

@@ -60,6 +60,7 @@ export const ERRORS = {
   recovery_code_required: [403, 'Ask an administrator for a recovery code.'],
   recovery_code_wrong: [403, 'This recovery code is not valid.'],
   not_an_approver: [403, 'You may not approve this request.'],
+  account_disabled: [403, 'This account is disabled at its identity provider.'],
   binding_held: [403, 'The link between your sign-in and this Linux account waits for an operator.'],
   confirm_truncated: [409, 'The command is too long to show whole. Confirm that you approve it unseen.'],
   already_decided: [409, 'This request was already answered.'],

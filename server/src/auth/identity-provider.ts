@@ -30,6 +30,8 @@ export type SignInProblem =
   | 'not_fresh'
   /** `preferred_username` is missing or cannot be a Linux account. */
   | 'username_unusable'
+  /** The directory says that this person is disabled. */
+  | 'account_disabled'
   | 'claims_unusable';
 
 export type ExchangeResult =

@@ -115,3 +115,18 @@ export async function listPeople(query: Kysely<Schema>): Promise<Person[]> {
   const rows = await query.selectFrom('people').selectAll().orderBy('username').orderBy('id').limit(5000).execute();
   return rows.map(fromRow);
 }
+
+/** People with a session that has not ended. */
+export async function peopleWithSessions(
+  query: Kysely<Schema>,
+  now: number,
+): Promise<Pick<Person, 'id' | 'issuer' | 'subject' | 'username'>[]> {
+  return query
+    .selectFrom('people')
+    .innerJoin('sessions', 'sessions.person_id', 'people.id')
+    .select(['people.id', 'people.issuer', 'people.subject', 'people.username'])
+    .distinct()
+    .where('sessions.revoked_at', 'is', null)
+    .where('sessions.expires_at', '>', now)
+    .execute();
+}

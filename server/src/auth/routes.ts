@@ -18,6 +18,7 @@ const WORDS: Record<SignInFailure, string> = {
   provider_unreachable: 'Your identity provider cannot be reached right now. Try again in a moment.',
   not_fresh: 'You have to sign in anew for this, and your identity provider did not confirm that you did.',
   username_unusable: 'Your user name at the identity provider cannot be used here. Ask an administrator.',
+  account_disabled: 'Your account is disabled. Ask an administrator.',
   claims_unusable: 'Your identity provider sent incomplete details about you. Ask an administrator.',
 };
 
@@ -28,6 +29,7 @@ const STATUS: Record<SignInFailure, number> = {
   provider_unreachable: 503,
   not_fresh: 403,
   username_unusable: 403,
+  account_disabled: 403,
   claims_unusable: 403,
 };
 

@@ -10,6 +10,7 @@ import { type Person, upsertPerson } from './people-store.ts';
 import { localPath } from './return-to.ts';
 import { revokeSessions } from './session-store.ts';
 import type { Sessions } from './sessions.ts';
+import type { Standing } from './standing.ts';
 
 /** A sign-in must be finished within this, milliseconds. */
 const ATTEMPT_LIFE_MS = 15 * 60_000;
@@ -57,6 +58,7 @@ export function createSignIn(deps: {
   provider: Pick<IdentityProvider, 'authorizationUrl' | 'exchange'>;
   sessions: Pick<Sessions, 'create'>;
   bindings: Pick<Bindings, 'claim'>;
+  standing: Pick<Standing, 'personMayAct'>;
   /** Called within the sign-in when the provider has renamed somebody: signed lists hold their name. */
   onRenamed: (work: UnitOfWork, person: Person) => Promise<void>;
 }): SignIn {
@@ -154,6 +156,11 @@ export function createSignIn(deps: {
       if (!result.ok) {
         await reportFailure(result.problem, visitor);
         return { ok: false, failure: result.problem, detail: result.detail, returnTo, fresh };
+      }
+      if (!deps.standing.personMayAct(result.identity)) {
+        await reportFailure('account_disabled', visitor);
+        const detail = `${result.identity.subject} is disabled in the directory`;
+        return { ok: false, failure: 'account_disabled', detail, returnTo, fresh };
       }
       const session = await signIn(result.identity, visitor, replaces);
       const maxAgeSeconds = Math.floor((session.expiresAt - clock.now()) / 1000);

@@ -27,6 +27,7 @@ import { createAuthRouters } from './router.ts';
 import { authRoutes } from './routes.ts';
 import { createSessions } from './sessions.ts';
 import { createSignIn } from './sign-in.ts';
+import { unknownStanding } from './standing.ts';
 
 /** An identity provider that says what the test tells it to. */
 export interface FakeProvider extends IdentityProvider {
@@ -122,6 +123,7 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
     provider,
     sessions,
     bindings,
+    standing: unknownStanding,
     onRenamed: async (work, person) => void (await approverKeys.publish(work, { username: person.username })),
   });
   const passkeys = createPasskeys({ db, events, clock, random, config, rp, approverKeys, resolver });

@@ -159,6 +159,16 @@ test('policy approves by itself only where it asks for nothing', () => {
   assert.equal(refusal(challenge, { kind: 'policy' }, { kind: 'auto' }, passkey, NOW), 'forbidden');
 });
 
+test('the directory denies what waits for somebody who was disabled, and can do nothing else', () => {
+  const directory = { kind: 'directory' } as const;
+  const result = decide(challenge, directory, { kind: 'deny', reason: 'disabled' }, passkey, NOW);
+  assert.ok(result.ok && result.decision.status === 'denied' && result.decision.class === null);
+  for (const method of [approve(), { kind: 'auto' }, { kind: 'expire' }, { kind: 'cancel' }] as const) {
+    const loose = { ...passkey, approval: 'none' } as const;
+    assert.equal(refusal(challenge, directory, method, loose, NOW), 'forbidden', method.kind);
+  }
+});
+
 test('what is decided stays decided', () => {
   for (const status of ['approved', 'denied'] as const) {
     assert.equal(refusal({ ...challenge, status }, alice, approve(), passkey, NOW), 'already_decided');
@@ -188,6 +198,7 @@ const anyActor: fc.Arbitrary<Actor> = fc.oneof(
   }),
   fc.constant({ kind: 'policy' as const }),
   fc.constant({ kind: 'clock' as const }),
+  fc.constant({ kind: 'directory' as const }),
   fc.record({ kind: fc.constant('host' as const), hostId: fc.constantFrom('host-1', 'host-2') }),
 );
 const anyEvidence = fc.option(

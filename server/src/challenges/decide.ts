@@ -28,6 +28,8 @@ export type Actor =
     }
   | { kind: 'policy' }
   | { kind: 'clock' }
+  /** Somebody was disabled or removed where people come from. */
+  | { kind: 'directory' }
   | { kind: 'host'; hostId: string };
 
 /** What they want to do. `evidence` is a verified assertion over exactly this request, or null. */
@@ -108,6 +110,7 @@ export function decide(
 
     case 'deny':
       if (!open) return refuse('expired');
+      if (actor.kind === 'directory') return decided('denied', { reason: method.reason });
       return actor.kind === 'person'
         ? decided('denied', { class: 'session', reason: method.reason })
         : refuse('forbidden');

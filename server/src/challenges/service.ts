@@ -6,10 +6,11 @@ import {
   requestHash,
   type Verdict,
 } from '#shared/decision.ts';
-import { type ErrorCode, Refusal } from '#shared/errors.ts';
+import { ERRORS, type ErrorCode, Refusal } from '#shared/errors.ts';
 import type { ChallengeAnswer, OutcomeRequest } from '#shared/host-api.ts';
 import { LEASE_SECONDS } from '#shared/host-api.ts';
 import { visibleText } from '#shared/visible-text.ts';
+import type { Standing } from '../auth/standing.ts';
 import type { Viewer } from '../auth/viewer.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
@@ -57,8 +58,15 @@ export interface ChallengeDeps {
   /** Reads the viewer anew inside the transaction; throws when the session no longer counts. */
   recheckViewer: (work: UnitOfWork, viewer: Viewer) => Promise<Viewer>;
   passkeys: Approvals;
+  standing: Standing;
   /** Version of the approver-key set in force and, when it is newer than what the host holds, the set. */
   keysSince: (query: Database['query'], held: number) => Promise<{ version: number; token: string | null }>;
+}
+
+/** Who is named in the event of a decision that no person took. */
+function silentActor(actor: Actor, status: store.Challenge['status']): string | null {
+  if (actor.kind === 'directory') return 'directory';
+  return actor.kind === 'clock' && status === 'cancelled' ? 'lease' : null;
 }
 
 export type ChallengeService = ReturnType<typeof createChallengeService>;
@@ -144,7 +152,7 @@ export function createChallengeService(deps: ChallengeDeps) {
       hostname: challenge.hostname,
       challengeId: challenge.id,
       code: challenge.user_code,
-      actor: person?.username ?? (actor.kind === 'clock' && decision.status === 'cancelled' ? 'lease' : null),
+      actor: person?.username ?? silentActor(actor, decision.status),
       reason: decision.reason,
       remoteAddr,
       data: {
@@ -211,6 +219,30 @@ export function createChallengeService(deps: ChallengeDeps) {
     });
   }
 
+  /** Nobody approves, or is approved, who was disabled a minute ago. */
+  async function refuseDisabled(viewer: Viewer, challengeId: string): Promise<void> {
+    const challenge = await store.findChallenge(db.query, challengeId);
+    if (challenge?.status !== 'pending') return;
+    const may = await deps.standing.confirm({ person: viewer.person, account: challenge.username });
+    if (!may.account) await denyOf([challenge.username]);
+    if (!may.account || !may.person) throw new Refusal('account_disabled');
+  }
+
+  /** Denies everything that waits for these Linux accounts. */
+  async function denyOf(accounts: readonly string[]): Promise<void> {
+    const concerned = new Set(accounts);
+    const few = accounts.length <= 100 ? accounts : null;
+    const waiting = await store.pendingChallenges(db.query, few, PENDING_IN_TOTAL);
+    for (const { id } of waiting.filter(({ username }) => concerned.has(username))) {
+      await db.transaction(async (work) => {
+        const challenge = await store.lockChallenge(work, id);
+        if (challenge?.status !== 'pending' || clock.now() >= challenge.expires_at) return;
+        const method = { kind: 'deny', reason: ERRORS.account_disabled[1] } as const;
+        await settle(work, challenge, { kind: 'directory' }, method, challenge.policy, null, null);
+      });
+    }
+  }
+
   function documentFor(challenge: store.Challenge, viewer: Viewer, policy: PolicyOutcome): DecisionDocument {
     return {
       v: 1,
@@ -267,6 +299,8 @@ export function createChallengeService(deps: ChallengeDeps) {
       const { record } = body;
       if (record.hostId !== host.id) throw new Refusal('wrong_host_record');
       if (Math.abs(now - record.createdAt) > RECORD_AGE_MS) throw new Refusal('stale_record');
+      // Before any policy: `approval: none` would let a disabled person run things.
+      if (!deps.standing.accountMayAct(record.user)) throw new Refusal('account_disabled');
       const ofUser = await store.countPendingOfUser(work.query, host.id, record.user);
       if (ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
       const room = await pendingTotal.admits(() => store.countPending(work.query, PENDING_IN_TOTAL), now);
@@ -384,6 +418,7 @@ export function createChallengeService(deps: ChallengeDeps) {
       viewer: Viewer,
       input: { challengeId: string; assertion: AssertionResponse | null; confirmTruncated: boolean },
     ): Promise<void> {
+      await refuseDisabled(viewer, input.challengeId);
       await personDecides(viewer, input.challengeId, async (work, locked) => {
         let evidence: AssertionEvidence | null = null;
         if (input.assertion !== null) {
@@ -401,6 +436,9 @@ export function createChallengeService(deps: ChallengeDeps) {
     async deny(viewer: Viewer, input: { challengeId: string; reason: string | null }): Promise<void> {
       await personDecides(viewer, input.challengeId, async () => ({ kind: 'deny', reason: input.reason }));
     },
+
+    /** Denies what waits for accounts whose owners were disabled or removed. */
+    denyOf,
 
     /** A refused attempt to decide leaves its event; the attempt itself changed nothing. */
     async noteRefusal(viewer: Viewer, challengeId: string, refusal: ErrorCode): Promise<void> {

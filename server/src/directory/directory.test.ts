@@ -53,6 +53,7 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<
       storedRules: async () => [],
       hosts: async () => [],
       pinned: async () => new Map(),
+      onLeft: async () => {},
       macKey: Buffer.alloc(32, 7),
       publish: (entries) => void published.push(entries),
       metrics: { refreshed: () => {}, syncFailed: () => {}, syncSeconds: () => {}, published: () => {} },

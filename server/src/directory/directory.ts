@@ -1,5 +1,6 @@
 import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
+import type { Leaver } from '../auth/standing.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Entry } from '../ldap/entry.ts';
@@ -7,13 +8,21 @@ import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { type GuardSettings, guard } from './guards.ts';
 import { decideHold, deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
+import { userOwner } from './ids.ts';
 import type { Lint } from './lint.ts';
-import { type DirectoryGroup, type DirectorySnapshot, EMPTY_SNAPSHOT, snapshotHash } from './model.ts';
+import {
+  type DirectoryGroup,
+  type DirectorySnapshot,
+  type DirectoryUser,
+  EMPTY_SNAPSHOT,
+  identityKey,
+  snapshotHash,
+} from './model.ts';
 import { mapGroupName, mapUserName } from './names.ts';
-import { type Numbers, UidMapBroken } from './numbers.ts';
+import { type Assigned, type Numbers, UidMapBroken } from './numbers.ts';
 import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
 import type { DirectorySettings } from './settings.ts';
-import { breathe } from './slices.ts';
+import { breathe, eachInSlices } from './slices.ts';
 import type { DirectorySource, SourceProblem } from './source.ts';
 import { createStamps } from './stamps.ts';
 import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree.ts';
@@ -49,6 +58,11 @@ export interface DirectoryDeps {
   /** Authenticates what is kept in the database; 32 bytes from outside of it. */
   macKey: Uint8Array;
   publish: PublishEntries;
+  /**
+   * Called before hosts see it, with everybody who was disabled or removed. Disabled people are named each time. Rejects:
+   * nothing is published, and it is tried again.
+   */
+  onLeft: (leavers: readonly Leaver[]) => Promise<void>;
   metrics: DirectoryMetrics;
   onError: (error: unknown, what: string) => void;
   refreshMs: number;
@@ -102,6 +116,9 @@ export function createDirectory(deps: DirectoryDeps) {
   let lints: readonly Lint[] = [];
   let rules: readonly ServedRule[] = [];
   let nextBoundary: number | null = null;
+  /** Linux account → who is served under it. */
+  let accounts: ReadonlyMap<string, DirectoryUser> = new Map();
+  let disabled: ReadonlySet<string> = new Set();
 
   const accountOf = ({ username }: { username: string }) => {
     const mapped = mapUserName(username, settings.names);
@@ -177,6 +194,8 @@ export function createDirectory(deps: DirectoryDeps) {
       { snapshot: guarded.publish, assigned, storedRules: stored, hosts, settings, now },
       stopping.signal,
     );
+    const served = await peopleOf(guarded.publish, assigned);
+    await deps.onLeft(leaversOf(served));
     const stamped = await stamps.stamp(tree.entries, stopping.signal);
     const packed =
       source && hash !== publishedHash ? await packSnapshot(guarded.publish, hash, source.name, deps.macKey) : null;
@@ -222,6 +241,7 @@ export function createDirectory(deps: DirectoryDeps) {
       publishedHash = hash;
       lastTouchAt = now;
     }
+    ({ accounts, disabled } = served);
     counts = tree.counts;
     rules = tree.rules;
     nextBoundary = tree.nextBoundary;
@@ -231,6 +251,40 @@ export function createDirectory(deps: DirectoryDeps) {
     await deps.publish(stamped.entries, usn);
     serving = true;
     deps.metrics.published({ ...tree.counts, usn, lints });
+  }
+
+  async function peopleOf(snapshot: DirectorySnapshot, assigned: Pick<Assigned, 'nameOf'>) {
+    const byAccount = new Map<string, DirectoryUser>();
+    const out = new Set<string>();
+    const known = new Set<string>();
+    await eachInSlices(
+      snapshot.users,
+      (user) => {
+        const key = identityKey(user);
+        known.add(key);
+        if (user.disabled) out.add(key);
+        const name = assigned.nameOf(userOwner(user));
+        if (name !== undefined) byAccount.set(name, user);
+      },
+      stopping.signal,
+    );
+    return { accounts: byAccount, disabled: out, known };
+  }
+
+  /** Everybody who is disabled now, and who was served until now and is no longer known. */
+  function leaversOf(now: { accounts: ReadonlyMap<string, DirectoryUser>; known: ReadonlySet<string> }): Leaver[] {
+    const leaver = (reason: Leaver['reason'], user: DirectoryUser, account: string): Leaver => ({
+      issuer: user.issuer,
+      subject: user.id,
+      account,
+      reason,
+    });
+    const leavers: Leaver[] = [];
+    for (const [account, user] of now.accounts) if (user.disabled) leavers.push(leaver('disabled', user, account));
+    for (const [account, user] of accounts) {
+      if (!now.known.has(identityKey(user))) leavers.push(leaver('removed', user, account));
+    }
+    return leavers;
   }
 
   async function round(fetch: boolean): Promise<void> {
@@ -415,6 +469,10 @@ export function createDirectory(deps: DirectoryDeps) {
       decide(hold, 'rejected', actor),
     lints: () => lints,
     rules: () => rules,
+    /** Who is served under a Linux account; undefined when nobody is. */
+    account: (name: string): Pick<DirectoryUser, 'issuer' | 'id' | 'disabled'> | undefined => accounts.get(name),
+    /** Whether the source says that somebody is disabled. `key` as {@link identityKey} gives it. */
+    isDisabled: (key: string): boolean => disabled.has(key),
     /** What hosts see. */
     snapshot: () => published ?? EMPTY_SNAPSHOT,
     /** The health check `ldap_sync`: null when well. */

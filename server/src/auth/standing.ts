@@ -1,0 +1,30 @@
+/** Who somebody is for good: see trust rule 6. */
+export interface Subject {
+  issuer: string;
+  subject: string;
+}
+
+/** Port: whether somebody may still act, as far as the directory knows. People it does not know may. */
+export interface Standing {
+  personMayAct(person: Subject): boolean;
+  accountMayAct(account: string): boolean;
+  /**
+   * Asks where people come from, now, where it can be asked: a disabled person must not approve in the minutes until the
+   * next refresh. No answer in time counts as what is known.
+   */
+  confirm(who: { person: Subject; account: string }): Promise<{ person: boolean; account: boolean }>;
+}
+
+/** Without a directory nobody is known to be disabled. */
+export const unknownStanding: Standing = {
+  personMayAct: () => true,
+  accountMayAct: () => true,
+  confirm: async () => ({ person: true, account: true }),
+};
+
+/** Somebody who was disabled or removed at the source. */
+export interface Leaver extends Subject {
+  /** The Linux account they are or were served as. */
+  account: string | null;
+  reason: 'disabled' | 'removed';
+}

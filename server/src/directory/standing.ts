@@ -1,0 +1,52 @@
+import type { Standing, Subject } from '../auth/standing.ts';
+import type { Directory } from './directory.ts';
+import { identityKey } from './model.ts';
+import type { PocketIdClient } from './pocketid/client.ts';
+
+const ANSWER_WITHIN_MS = 2000;
+
+/** The directory's word on who may act: who is disabled in what is served, and at approvals what the source says now. */
+export function createStanding(deps: {
+  directory: Pick<Directory, 'account' | 'isDisabled' | 'refresh'>;
+  /** Null: the source cannot be asked about one person. */
+  client: Pick<PocketIdClient, 'userState'> | null;
+  /** Issuer of the people that `client` knows. */
+  issuer: string;
+  log: { warn(detail: object, message: string): void };
+}): Standing {
+  const { directory } = deps;
+  const personMayAct = ({ issuer, subject }: Subject): boolean =>
+    !directory.isDisabled(identityKey({ issuer, id: subject }));
+  const accountMayAct = (account: string): boolean => directory.account(account)?.disabled !== true;
+
+  /** Null: nobody could say. */
+  async function ask({ issuer, subject }: Subject): Promise<boolean | null> {
+    if (deps.client === null || issuer !== deps.issuer) return null;
+    const answer = await deps.client
+      .userState(subject, AbortSignal.timeout(ANSWER_WITHIN_MS))
+      .catch(() => 'unknown' as const);
+    return answer === 'unknown' ? null : answer === 'enabled';
+  }
+
+  return {
+    personMayAct,
+    accountMayAct,
+    async confirm({ person, account }) {
+      const known = { person: personMayAct(person), account: accountMayAct(account) };
+      const owner = directory.account(account);
+      const isSelf = owner !== undefined && owner.issuer === person.issuer && owner.id === person.subject;
+      const asked = {
+        person: await ask(person),
+        account: owner === undefined || isSelf ? null : await ask({ issuer: owner.issuer, subject: owner.id }),
+      };
+      if (isSelf) asked.account = asked.person;
+      if (asked.person === null && deps.client !== null && person.issuer === deps.issuer) {
+        deps.log.warn({ subject: person.subject }, 'PocketID did not say in time whether an approver is still enabled');
+      }
+      const now = { person: asked.person ?? known.person, account: asked.account ?? known.account };
+      if (now.person !== known.person || now.account !== known.account) directory.refresh('login');
+      // What is served may be ahead of a source that is asked behind a cache: the stricter of both counts.
+      return { person: now.person && known.person, account: now.account && known.account };
+    },
+  };
+}
