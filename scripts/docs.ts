@@ -1,9 +1,18 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { ERRORS } from '#shared/errors.ts';
 import { EVENTS } from '#shared/events.ts';
+import { createAuthRouters } from '../server/src/auth/router.ts';
+import { createChallengesRouter } from '../server/src/challenges/router.ts';
 import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
+import { createDirectoryRouters } from '../server/src/directory/router.ts';
+import { createEventsRouter } from '../server/src/events/router.ts';
+import { createHostsRouter } from '../server/src/hosts/router.ts';
+import { listOperations, REST_PREFIX } from '../server/src/http/operations.ts';
+import { createAppRouter } from '../server/src/http/router.ts';
+import { createPasskeysRouter } from '../server/src/passkeys/router.ts';
 
 /**
  * `npm run docs`: writes the reference pages from the code that they describe. With `--check` it writes nothing and
@@ -86,10 +95,46 @@ function errorsPage(): string {
   ].join('\n');
 }
 
+/** Only what the routers say about themselves is read; nothing behind them is ever called. */
+const nothing = new Proxy({}, { get: () => nothing }) as never;
+const appRouter = createAppRouter({
+  auth: createAuthRouters(nothing),
+  challenges: createChallengesRouter(nothing),
+  directory: createDirectoryRouters(null),
+  events: createEventsRouter(nothing),
+  hosts: createHostsRouter(nothing),
+  passkeys: createPasskeysRouter(nothing),
+});
+
+function restPage(): string {
+  const operations = listOperations(appRouter);
+  return [
+    '# REST',
+    '',
+    NOTICE,
+    '<!-- Source: the routers below server/src; an operation says its own place -->',
+    '',
+    'The operations of the console that other programs may want, under the same rights and with the same refusals. They are',
+    'called with the session of a signed-in person: its cookie, and for everything but GET also the header `x-csrf-token`',
+    `with the token that \`me.get\` answers, from this server's own origin. \`${REST_PREFIX}/openapi.json\` describes them to programs.`,
+    '',
+    'Bodies and answers are JSON. What `{…}` stands for goes into the path; with GET and DELETE the rest goes into the query.',
+    '',
+    '| Operation | What it does | Input |',
+    '|---|---|---|',
+    ...operations.map(({ rest, input }) => {
+      const members = input instanceof z.ZodObject ? Object.keys(input.shape) : [];
+      const given = members.map((member) => `\`${member}\``).join(', ') || '–';
+      return `| \`${rest.method} ${REST_PREFIX}${rest.path}\` | ${cell(rest.summary)} | ${given} |`;
+    }),
+  ].join('\n');
+}
+
 const PAGES: Record<string, () => string> = {
   'configuration.md': configurationPage,
   'events.md': eventsPage,
   'errors.md': errorsPage,
+  'rest.md': restPage,
 };
 
 const folder = join(import.meta.dirname, '../docs');

@@ -21,6 +21,7 @@ import type { EventFeed } from '../events/feed.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { eventStream } from './event-stream.ts';
 import { checkHealth, type HealthCheck } from './health.ts';
+import { restRoutes } from './rest-routes.ts';
 import type { AppRouter } from './router.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Context } from './trpc.ts';
@@ -146,18 +147,20 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   await app.register(async (scope) => {
     scope.addHook('preHandler', deps.csrfGuard);
     scope.addHook('preHandler', async (request) => {
-      if (request.method === 'POST') await deps.limitMutation(request);
+      if (request.method !== 'GET' && request.method !== 'HEAD') await deps.limitMutation(request);
     });
+    const contextOf = async (request: FastifyRequest): Promise<Context> => ({
+      viewer: await deps.viewerOf(request),
+      remoteAddr: request.clientAddress,
+      userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
+      refreshViewer: () => deps.recheckViewer(request),
+    });
+    await scope.register(restRoutes({ router: deps.router, contextOf }));
     await scope.register(fastifyTRPCPlugin, {
       prefix: '/trpc',
       trpcOptions: {
         router: deps.router,
-        createContext: async ({ req }: { req: FastifyRequest }): Promise<Context> => ({
-          viewer: await deps.viewerOf(req),
-          remoteAddr: req.clientAddress,
-          userAgent: String(req.headers['user-agent'] ?? '').slice(0, 256),
-          refreshViewer: () => deps.recheckViewer(req),
-        }),
+        createContext: ({ req }: { req: FastifyRequest }) => contextOf(req),
         onError: ({ error, path }: { error: Error & { code: string }; path: string | undefined }) => {
           if (error.code === 'INTERNAL_SERVER_ERROR')
             deps.log.error({ err: error.cause ?? error, path }, 'procedure failed');
@@ -172,6 +175,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     '/api/grace-status',
     '/api/agent/heartbeat',
     '/api/breakglass/*',
+    '/api/client/*',
   ]) {
     app.all(gone, (_request, reply) =>
       reply.code(410).send({

@@ -25,19 +25,33 @@ const STATUS_CODES: Record<number, TRPCError['code']> = {
   503: 'SERVICE_UNAVAILABLE',
 };
 
-const t = initTRPC.context<Context>().create({
-  errorFormatter({ shape, error }) {
-    const refusal = error.cause instanceof Refusal ? error.cause : null;
-    const code: ErrorCode = refusal?.code ?? (error.code === 'INTERNAL_SERVER_ERROR' ? 'internal' : 'bad_request');
-    return {
-      code: shape.code,
-      message:
-        refusal?.message ??
-        (code === 'internal' ? 'Something went wrong on the server. It has been logged.' : shape.message),
-      data: { code: shape.data.code, httpStatus: refusal?.status ?? shape.data.httpStatus, reason: code },
-    };
-  },
-});
+/** Where an operation is found under `/api/v1`. */
+export interface RestMeta {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** `{name}` stands for a member of the input. The rest of it is in the query of a GET or DELETE, else in the body. */
+  path: `/${string}`;
+  /** For the reference: what it does, as a sentence without a full stop. */
+  summary: string;
+  /** Status of an answer; 200 unless it says otherwise. */
+  status?: (output: unknown) => number;
+}
+
+const t = initTRPC
+  .context<Context>()
+  .meta<{ rest: RestMeta }>()
+  .create({
+    errorFormatter({ shape, error }) {
+      const refusal = error.cause instanceof Refusal ? error.cause : null;
+      const code: ErrorCode = refusal?.code ?? (error.code === 'INTERNAL_SERVER_ERROR' ? 'internal' : 'bad_request');
+      return {
+        code: shape.code,
+        message:
+          refusal?.message ??
+          (code === 'internal' ? 'Something went wrong on the server. It has been logged.' : shape.message),
+        data: { code: shape.data.code, httpStatus: refusal?.status ?? shape.data.httpStatus, reason: code },
+      };
+    },
+  });
 
 /** Turns a refusal thrown by a module into a tRPC error with the status of the error table. */
 const refusals = t.middleware(async ({ next }) => {
