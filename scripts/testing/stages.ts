@@ -55,6 +55,7 @@ const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOption
   evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
   browser: { limitSeconds: 600, needs: ['chromium'], concurrency: 1 },
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
+  interop: { limitSeconds: 240, needs: [], concurrency: 1 },
   hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
 };
 const E2E_HELPERS = ['harness', 'lab'];

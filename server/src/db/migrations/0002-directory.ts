@@ -105,7 +105,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('modified_at', 'bigint', (c) => c.notNull())
     .addColumn('deleted_at', 'bigint')
     .execute();
-  await sql`create unique index scim_live_name on scim_resources (client_id, kind, unique_name) where deleted_at is null`.execute(
+  await sql`create unique index scim_live_name on scim_resources (client_id, unique_name) where deleted_at is null and kind = 'User'`.execute(
     db,
   );
   await sql`create unique index scim_live_external on scim_resources (client_id, kind, external_id) where deleted_at is null`.execute(

@@ -2,8 +2,8 @@ import { type SourceGroup, toSnapshot } from '../model.ts';
 import type { DirectorySource, FetchResult } from '../source.ts';
 import type { PocketIdClient } from './client.ts';
 
-/** The pseudo user that PocketID makes for its static API key. */
-const STATIC_KEY_USER = '00000000-0000-0000-0000-000000000000';
+/** The pseudo user that PocketID makes for its static API key. It lists and pushes it like a person. */
+export const STATIC_KEY_USER = '00000000-0000-0000-0000-000000000000';
 const ATTEMPTS = 3;
 const PAUSE_MS = 500;
 

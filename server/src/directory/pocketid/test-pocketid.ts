@@ -3,7 +3,10 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Upstream } from '../test-source-contract.ts';
 
-/** Shape of the answers: `2.14` embeds groups in users; `detail` is an old server whose users name no groups. */
+/**
+ * Shape of the answers: `2.14` embeds groups in users and sends empty lists as such; `detail` is an old server whose
+ * users name no groups, and whose empty lists are null.
+ */
 export type Compat = '2.14' | 'detail';
 
 export interface FakePocketId {
@@ -21,7 +24,7 @@ const KEY = 'k'.repeat(32);
 
 export { KEY as FAKE_API_KEY };
 
-/** A PocketID for tests: its paging quirks, null lists and error bodies. Loopback only. */
+/** A PocketID for tests: its paging quirks, empty lists and error bodies. Loopback only. */
 export async function startFakePocketId(t: Pick<TestContext, 'after'>, compat: Compat = '2.14'): Promise<FakePocketId> {
   let running = 0;
   const server = createServer((request, response) => {
@@ -44,18 +47,19 @@ export async function startFakePocketId(t: Pick<TestContext, 'after'>, compat: C
     if (key !== KEY) return send(401, { error: 'You are not signed in', code: 'not_signed_in' });
     const url = new URL(path, 'http://localhost');
     const { users, groups } = fake.content;
+    const none = compat === 'detail' ? null : [];
     const groupBody = (group: Upstream['groups'][number], count: number) => ({
       id: group.id,
       friendlyName: group.name,
       name: group.name,
-      customClaims: group.customClaims ?? null,
+      customClaims: group.customClaims ?? none,
       userCount: count,
       ldapId: null,
       createdAt: '2026-01-02T10:00:00Z',
     });
     const userBody = (user: Upstream['users'][number]) => ({
       firstName: '',
-      lastName: null,
+      lastName: '',
       displayName: '',
       email: null,
       emailVerified: false,
@@ -63,21 +67,25 @@ export async function startFakePocketId(t: Pick<TestContext, 'after'>, compat: C
       locale: null,
       ldapId: null,
       disabled: false,
-      customClaims: null,
       ...user,
+      customClaims: user.customClaims ?? none,
       ...(compat === 'detail'
         ? {}
         : {
-            userGroups: groups.filter(({ userIds }) => userIds.includes(user.id)).map((group) => groupBody(group, 0)),
+            // Neither counts nor claims are loaded here.
+            userGroups: groups
+              .filter(({ userIds }) => userIds.includes(user.id))
+              .map((group) => ({ ...groupBody(group, 0), customClaims: none })),
           }),
     });
     const page = (all: { sort: string; body: unknown }[]) => {
-      const limit = Math.min(Number(url.searchParams.get('pagination[limit]') ?? 20), 100);
+      const asked = Number(url.searchParams.get('pagination[limit]') ?? 0);
+      const limit = asked < 1 ? 20 : Math.min(asked, 100);
       const sorted = url.searchParams.get('sort[column]')
         ? all.toSorted((a, b) => (a.sort < b.sort ? -1 : 1))
         : all.toReversed();
       const totalPages = Math.max(1, Math.ceil(all.length / limit));
-      const current = Math.min(Number(url.searchParams.get('pagination[page]') ?? 1), totalPages);
+      const current = Math.min(Math.max(1, Number(url.searchParams.get('pagination[page]') ?? 1)), totalPages);
       const data = sorted.slice((current - 1) * limit, current * limit).map(({ body }) => body);
       send(200, {
         data,
@@ -91,15 +99,15 @@ export async function startFakePocketId(t: Pick<TestContext, 'after'>, compat: C
     } else if (one?.[1] === 'users') {
       const user = users.find(({ id }) => id === one[2]);
       if (user) send(200, userBody(user));
-      else send(404, { error: 'User not found', code: 'user_not_found' });
+      else send(404, { error: 'Record not found' });
     } else if (one) {
       const group = groups.find(({ id }) => id === one[2]);
-      if (!group) return send(404, { error: 'Not found' });
+      if (!group) return send(404, { error: 'Record not found' });
       const { userCount, ...rest } = groupBody(group, 0);
       const members = users.filter(({ id }) => group.userIds.includes(id));
       send(200, {
         ...rest,
-        users: members.map((user) => ({ ...userBody(user), customClaims: null, userGroups: null })),
+        users: members.map((user) => ({ ...userBody(user), customClaims: none, userGroups: none })),
         allowedOidcClients: [],
       });
     } else send(404, { error: 'Not found' });

@@ -126,12 +126,16 @@ forEachDatabase('SCIM', (open) => {
     );
     assert.equal(same.body.meta.version, 'W/"1"');
     assert.equal(Date.parse(same.body.meta.lastModified), clock.now(), 'also a write that changes nothing');
+    clock.advance(999);
+    const late = await call('PUT', `/Users/${made.body.id}`, user('alice', { displayName: 'Alice' }));
+    // PocketID keeps seconds, and would not push what was changed later in this one.
+    assert.equal(Date.parse(late.body.meta.lastModified), clock.now() - 999);
     const put = await call('PUT', `/Users/${made.body.id}`, user('alice', { active: false }));
-    assert.deepEqual([put.body.active, put.body.meta.version, put.body.name], [false, 'W/"2"', undefined]);
+    assert.deepEqual([put.body.active, put.body.meta.version, put.body.name], [false, 'W/"3"', undefined]);
     assert.equal((await call('DELETE', `/Users/${made.body.id}`)).status, 204);
     assert.equal((await call('GET', `/Users/${made.body.id}`)).status, 404);
     assert.equal((await call('DELETE', `/Users/${made.body.id}`)).status, 404);
-    assert.deepEqual(await eventNames(), ['scim_client_created', ...Array(4).fill('scim_resource_changed')]);
+    assert.deepEqual(await eventNames(), ['scim_client_created', ...Array(5).fill('scim_resource_changed')]);
   });
 
   test('pages by the true length, finds by filter, and shows a client only what it made', async (t) => {
@@ -187,6 +191,48 @@ forEachDatabase('SCIM', (open) => {
     assert.deepEqual([twice.status, twice.body.scimType], [409, 'uniqueness']);
     const bob = await call('POST', '/Users', user('bob'));
     assert.equal((await call('PUT', `/Users/${bob.body.id}`, user('Alice', { externalId: 'ext-bob' }))).status, 409);
+  });
+
+  test('groups may share what people call them, never a POSIX name', async (t) => {
+    const db = await open(t);
+    const { client } = await setUp(t, db);
+    const { call } = await client();
+    for (const externalId of ['g1', 'g2']) {
+      assert.equal((await call('POST', '/Groups', { externalId, displayName: 'Web Team' })).status, 201);
+    }
+    const found = await call('GET', `/Groups?filter=${encodeURIComponent('displayName eq "web team"')}`);
+    assert.equal(found.body.totalResults, 2);
+    const result = await createScimSource({ db }).fetch(new AbortController().signal);
+    assert.ok(result.ok);
+    assert.deepEqual(
+      result.snapshot.groups.map(({ id, name }) => [id, name]),
+      [
+        ['g1', 'web-team'],
+        ['g2', 'web-team-2'],
+      ],
+    );
+  });
+
+  test('the pseudo user of a PocketID key, which it pushes like a person, is nobody', async (t) => {
+    const db = await open(t);
+    const { client } = await setUp(t, db);
+    const { call } = await client();
+    const ghost = await call(
+      'POST',
+      '/Users',
+      user('static-api-user-abc123', { externalId: '00000000-0000-0000-0000-000000000000' }),
+    );
+    const alice = await call('POST', '/Users', user('alice'));
+    const members = [{ value: ghost.body.id }, { value: alice.body.id }];
+    await call('POST', '/Groups', { externalId: OPS, displayName: 'ops', members });
+    const result = await createScimSource({ db }).fetch(new AbortController().signal);
+    assert.ok(result.ok);
+    assert.deepEqual(
+      result.snapshot.users.map(({ username }) => username),
+      ['alice'],
+    );
+    assert.deepEqual(result.snapshot.groups[0]?.userIds, ['ext-alice']);
+    assert.equal((await call('GET', '/Users')).body.totalResults, 2, 'PocketID still finds what it pushed');
   });
 
   test('POSIX and sudo attributes need their own scope, by every way in', async (t) => {

@@ -82,7 +82,8 @@ export function createScim(deps: {
       meta: {
         resourceType: row.kind,
         created: new Date(row.created_at).toISOString(),
-        lastModified: new Date(row.modified_at).toISOString(),
+        // PocketID knows its own changes to the second, and leaves out those from before this time.
+        lastModified: new Date(Math.floor(row.modified_at / 1000) * 1000).toISOString(),
         location: `${location}/${row.kind}s/${row.id}`,
         version: etagOf(row),
       },
@@ -171,8 +172,7 @@ export function createScim(deps: {
     checkScope(client, next);
     await checkMembers(work, client, next);
     const name = nameOfDocument(kind, next);
-    const other = await store.findByName(work.query, client.id, kind, name);
-    if (other && other.id !== row.id) throw new ScimError(409, 'another resource has this name', 'uniqueness');
+    await checkUserName(work, client, kind, name, row.id);
     const old = readStored(row);
     let { posixName } = old;
     if ('members' in next) {
@@ -197,6 +197,13 @@ export function createScim(deps: {
     await store.updateResource(work, row.id, updated);
     if (!same) await report(work, client, 'updated', updated, remoteAddr);
     return updated;
+  }
+
+  /** A user name is one person's. Groups may share what people call them (RFC 7643 4.2); their POSIX names differ. */
+  async function checkUserName(work: UnitOfWork, client: ScimClient, kind: Kind, name: string, ownId: string) {
+    if (kind !== 'User') return;
+    const other = await store.findByName(work.query, client.id, kind, name);
+    if (other && other.id !== ownId) throw new ScimError(409, 'another user has this name', 'uniqueness');
   }
 
   /** An external id is somebody's for ever: it never names another person, whichever client says so. */
@@ -271,10 +278,8 @@ export function createScim(deps: {
         checkScope(client, resource);
         await checkMembers(work, client, resource);
         const name = nameOfDocument(kind, resource);
-        if (await store.findByName(work.query, client.id, kind, name)) {
-          throw new ScimError(409, 'another resource has this name', 'uniqueness');
-        }
         const id = random.uuid();
+        await checkUserName(work, client, kind, name, id);
         if (resource.externalId !== undefined) await checkExternalId(work, client, kind, resource.externalId, name, id);
         const now = clock.now();
         const posixName = 'members' in resource ? await freePosixName(work, client, resource, id) : undefined;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Database } from '../../db/database.ts';
 import { toSnapshot } from '../model.ts';
+import { STATIC_KEY_USER } from '../pocketid/source.ts';
 import type { DirectorySource } from '../source.ts';
 import { scimGroup, scimUser, toSourceGroup, toSourceUser } from './resource.ts';
 import { allResources } from './scim-store.ts';
@@ -25,6 +26,7 @@ export function createScimSource(deps: { db: Database }): DirectorySource {
       for (const row of users) {
         const parsed = storedUser.safeParse(JSON.parse(row.resource));
         const subject = row.external_id ?? row.id;
+        if (subject === STATIC_KEY_USER) continue;
         const user = parsed.success ? toSourceUser(parsed.data.document, row.issuer, subject) : null;
         if (!user) return invalid(`user ${row.id}`);
         subjects.set(row.id, { issuer: row.issuer, subject });

@@ -1,0 +1,262 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve as resolvePath } from 'node:path';
+import { must, until } from './run.ts';
+
+/** The program of a real PocketID 2.x, as its releases have it: given, never fetched or built here. */
+const BINARY = process.env.POCKETID_BINARY ? resolvePath(process.env.POCKETID_BINARY) : null;
+
+/** Why tests against a real PocketID cannot run here; null when one is given. Whoever gives a wrong path hears of it. */
+export function whyNoPocketId(): string | null {
+  return BINARY === null ? 'a real PocketID is needed: POCKETID_BINARY=/path/to/pocket-id' : null;
+}
+
+/** Reason to skip, for the `skip` option of node:test. */
+export const skip: string | false = whyNoPocketId() ?? false;
+
+export interface Claim {
+  key: string;
+  value: string;
+}
+
+/** What an administrator types in for a person. PocketID makes the id. */
+export interface NewUser {
+  username: string;
+  firstName?: string;
+  lastName?: string;
+  displayName?: string;
+  email?: string | null;
+  disabled?: boolean;
+  isAdmin?: boolean;
+}
+
+export interface Reply<T> {
+  status: number;
+  body: T;
+}
+
+/** A browser in which somebody is signed in at PocketID. */
+export interface PocketIdSession {
+  /** Agrees to what an authorization request asks for, and gives the address that the browser is sent back to. */
+  authorize(request: URL): Promise<URL>;
+  /** A key of this person's own. @param expiresAt milliseconds since the epoch; PocketID keeps whole seconds */
+  createApiKey(expiresAt: number): Promise<string>;
+}
+
+export interface PocketId {
+  /** Also its OpenID Connect issuer. */
+  readonly url: string;
+  /** Accepted for everything, without end. */
+  readonly apiKey: string;
+  readonly version: string;
+  readonly logFile: string;
+  call<T = unknown>(method: string, path: string, body?: unknown): Promise<Reply<T>>;
+  createUser(user: NewUser): Promise<string>;
+  updateUser(id: string, user: NewUser): Promise<void>;
+  deleteUser(id: string): Promise<void>;
+  createGroup(name: string, friendlyName?: string): Promise<string>;
+  renameGroup(id: string, name: string, friendlyName?: string): Promise<void>;
+  deleteGroup(id: string): Promise<void>;
+  setMembers(groupId: string, userIds: readonly string[]): Promise<void>;
+  setClaims(kind: 'user' | 'user-group', id: string, claims: readonly Claim[]): Promise<void>;
+  /** An OpenID Connect client with a secret. */
+  createClient(id: string, callbackUrl: string): Promise<{ clientId: string; clientSecret: string }>;
+  /** Tells PocketID to push what a client may see to a SCIM server. */
+  createScimProvider(clientId: string, endpoint: string, token: string): Promise<string>;
+  /** Pushes now. The status is 200 when everything arrived. */
+  syncScim(providerId: string): Promise<Reply<unknown>>;
+  /** Signs somebody in with a login code, as an administrator hands them out. */
+  signIn(userId: string): Promise<PocketIdSession>;
+  stop(): Promise<void>;
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts a PocketID with an empty database on loopback. It calls nobody. @param env further settings of its own */
+export async function startPocketId(env: Record<string, string> = {}): Promise<PocketId> {
+  if (BINARY === null) throw new Error(whyNoPocketId() ?? '');
+  const program = BINARY;
+  const version = /\d+\.\d+\.\d+/.exec(await must(program, ['version'], { cwd: tmpdir(), env: {} }))?.[0] ?? 'unknown';
+  const folder = await mkdtemp(join(tmpdir(), 'identree-pocketid-'));
+  const logFile = join(folder, 'pocketid.log');
+  const port = await freePort();
+  const url = `http://localhost:${port}`;
+  const apiKey = randomBytes(24).toString('hex');
+  const settings = {
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    ACTORS_HOST: '127.0.0.1',
+    ACTORS_PORT: String(await freePort()),
+    APP_URL: url,
+    ENCRYPTION_KEY: randomBytes(24).toString('hex'),
+    STATIC_API_KEY: apiKey,
+    ANALYTICS_DISABLED: 'true',
+    VERSION_CHECK_DISABLED: 'true',
+    DISABLE_RATE_LIMITING: 'true',
+    UI_CONFIG_DISABLED: 'true',
+    // People without an address are a case that a directory has to bear.
+    REQUIRE_USER_EMAIL: 'false',
+    ...env,
+  };
+  let child: ChildProcess | null = null;
+  let ended: Promise<void> = Promise.resolve();
+  const killed = (): void => void child?.kill('SIGKILL');
+  process.on('exit', killed);
+
+  async function start(): Promise<void> {
+    const log = openSync(logFile, 'a');
+    const started = spawn(program, [], { cwd: folder, env: settings, stdio: ['ignore', log, log] });
+    closeSync(log);
+    child = started;
+    ended = new Promise((resolve) => {
+      started.on('close', () => {
+        if (child === started) child = null;
+        resolve();
+      });
+    });
+    await until(
+      'PocketID',
+      async () => {
+        if (child !== started) throw new Error(`PocketID ended:\n${await readFile(logFile, 'utf8')}`);
+        return (await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => null))?.ok;
+      },
+      90_000,
+    );
+  }
+
+  async function stop(): Promise<void> {
+    child?.kill('SIGKILL');
+    await ended;
+  }
+
+  async function close(): Promise<void> {
+    process.off('exit', killed);
+    await stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  async function send<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string>,
+  ): Promise<Reply<T> & { cookies: string }> {
+    const answer = await fetch(`${url}/api${path}`, {
+      method,
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      redirect: 'manual',
+    });
+    const text = await answer.text();
+    const cookies = answer.headers.getSetCookie().map((line) => line.split(';')[0]);
+    const json = answer.headers.get('content-type')?.startsWith('application/json');
+    return { status: answer.status, body: (json ? JSON.parse(text) : text) as T, cookies: cookies.join('; ') };
+  }
+
+  const call = <T>(method: string, path: string, body?: unknown): Promise<Reply<T>> =>
+    send<T>(method, path, body, { 'x-api-key': apiKey });
+
+  function granted<T>({ status, body }: Reply<T>, what: string): T {
+    if (status >= 200 && status < 300) return body;
+    throw new Error(`PocketID, ${what}: ${status} ${JSON.stringify(body)}`);
+  }
+
+  const must2xx = async <T>(method: string, path: string, body?: unknown): Promise<T> =>
+    granted(await call<T>(method, path, body), `${method} ${path}`);
+
+  async function signIn(userId: string): Promise<PocketIdSession> {
+    const path = `/users/${userId}/one-time-access-token`;
+    const { token } = await must2xx<{ token: string }>('POST', path, { userId, ttl: '10m' });
+    const { cookies, ...answer } = await send('POST', `/one-time-access-token/${token}`, undefined, {});
+    granted(answer, 'login code');
+    return {
+      async authorize(request) {
+        const asked = Object.fromEntries(request.searchParams);
+        // What the page behind the authorization endpoint sends when the person agrees, up to PocketID 2.9.
+        const agreed = await send<{ code: string; callbackURL: string; issuer: string }>(
+          'POST',
+          '/oidc/authorize',
+          {
+            clientID: asked.client_id,
+            scope: asked.scope,
+            callbackURL: asked.redirect_uri,
+            nonce: asked.nonce,
+            codeChallenge: asked.code_challenge,
+            codeChallengeMethod: asked.code_challenge_method,
+            ...(asked.prompt ? { prompt: asked.prompt } : {}),
+          },
+          { cookie: cookies },
+        );
+        const { code, callbackURL, issuer } = granted(agreed, 'authorize');
+        const back = new URL(callbackURL);
+        back.search = new URLSearchParams({ code, state: asked.state ?? '', iss: issuer }).toString();
+        return back;
+      },
+      async createApiKey(expiresAt) {
+        const body = { name: randomBytes(6).toString('hex'), expiresAt: new Date(expiresAt).toISOString() };
+        const made = await send<{ token: string }>('POST', '/api-keys', body, { cookie: cookies });
+        return granted(made, 'API key').token;
+      },
+    };
+  }
+
+  const userBody = (user: NewUser) => ({
+    firstName: '',
+    lastName: '',
+    displayName: '',
+    email: null,
+    disabled: false,
+    isAdmin: false,
+    ...user,
+  });
+  const idOf = ({ id }: { id: string }): string => id;
+
+  try {
+    await start();
+    // The key's pseudo user is made with its first use; of two first uses at once one is refused.
+    await must2xx('GET', '/version/current');
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    url,
+    apiKey,
+    version,
+    logFile,
+    call,
+    createUser: async (user) => idOf(await must2xx('POST', '/users', userBody(user))),
+    updateUser: (id, user) => must2xx('PUT', `/users/${id}`, userBody(user)),
+    deleteUser: (id) => must2xx('DELETE', `/users/${id}`),
+    createGroup: async (name, friendlyName = name) =>
+      idOf(await must2xx('POST', '/user-groups', { name, friendlyName })),
+    renameGroup: (id, name, friendlyName = name) => must2xx('PUT', `/user-groups/${id}`, { name, friendlyName }),
+    deleteGroup: (id) => must2xx('DELETE', `/user-groups/${id}`),
+    setMembers: (groupId, userIds) => must2xx('PUT', `/user-groups/${groupId}/users`, { userIds }),
+    setClaims: (kind, id, claims) => must2xx('PUT', `/custom-claims/${kind}/${id}`, claims),
+    async createClient(id, callbackUrl) {
+      await must2xx('POST', '/oidc/clients', { id, name: id, callbackURLs: [callbackUrl], pkceEnabled: true });
+      const { secret } = await must2xx<{ secret: string }>('POST', `/oidc/clients/${id}/secret`);
+      return { clientId: id, clientSecret: secret };
+    },
+    createScimProvider: async (oidcClientId, endpoint, token) =>
+      idOf(await must2xx('POST', '/scim/service-provider', { endpoint, token, oidcClientId })),
+    syncScim: (providerId) => call('POST', `/scim/service-provider/${providerId}/sync`),
+    signIn,
+    stop,
+    start,
+    close,
+  };
+}
