@@ -47,6 +47,9 @@ const REBUILD: ReadonlySet<string> = new Set([
 /** Changes after which a connection may belong to nobody any more. */
 const RECHECK: ReadonlySet<string> = new Set(['host_removed', 'host_quarantined'] satisfies EventName[]);
 
+/** Seconds' worth of searches that may come at once: sssd asks in bursts. */
+const BURST = 5;
+
 const ACTOR = { username: 'identree-server', remoteAddr: null };
 
 export type DirectoryService = Awaited<ReturnType<typeof createDirectoryService>>;
@@ -187,6 +190,10 @@ export async function createDirectoryService(
             connections: ldap.maxConnections,
             connectionsPerAddress: ldap.maxConnectionsPerAddress,
             searchResults: ldap.maxSearchResults,
+            searchRate: ldap.searchRate,
+            searchBurst: BURST * ldap.searchRate,
+            searchRatePerAddress: ldap.searchRatePerAddress,
+            searchBurstPerAddress: BURST * ldap.searchRatePerAddress,
           },
           allowAnonymous: ldap.allowAnonymous,
           requireTls: ldap.requireTls,

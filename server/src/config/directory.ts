@@ -251,6 +251,20 @@ export const ldapSettings = z.object({
       '64',
     ),
   ),
+  searchRate: withDefault(
+    integer(0, 1_000_000),
+    by(
+      ldap('SEARCH_RATE', 'Searches a second on one connection; five times as many may come at once. 0: any number.'),
+      '200',
+    ),
+  ),
+  searchRatePerAddress: withDefault(
+    integer(0, 1_000_000),
+    by(
+      ldap('SEARCH_RATE_PER_IP', 'The same for all connections of one address. Raise it for hosts behind one gateway.'),
+      '1000',
+    ),
+  ),
 
   uidMapFile: withDefault(
     path,
