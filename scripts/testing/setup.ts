@@ -25,7 +25,7 @@ const TOOLS: readonly Tool[] = [
   { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', 'hosts'] },
   { needs: 'make', package: 'make', stages: ['native', 'hosts'] },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
-  { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit'] },
+  { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation'] },
   { needs: 'python3', package: 'python3', stages: ['hosts'] },
   { needs: 'mmdebstrap', package: 'mmdebstrap', stages: ['hosts'] },
   { needs: 'zstd', package: 'zstd', stages: ['hosts'] },
