@@ -15,4 +15,5 @@ process.exitCode = await runCommand({
       process.once('SIGTERM', () => resolve());
       process.once('SIGINT', () => resolve());
     }),
+  onHangUp: (callback) => void process.on('SIGHUP', callback),
 });

@@ -43,6 +43,7 @@ async function run(argv: string[], env: Record<string, string>) {
       err += text;
     },
     untilStopped: async () => {},
+    onHangUp: () => {},
   });
   return { code, out, err };
 }

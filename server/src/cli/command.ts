@@ -9,6 +9,8 @@ export interface CommandIo {
   err: (text: string) => void;
   /** Resolves on SIGTERM or SIGINT. */
   untilStopped: () => Promise<void>;
+  /** Calls back on each SIGHUP. */
+  onHangUp: (callback: () => void) => void;
 }
 
 export interface Command extends CommandIo {

@@ -11,6 +11,7 @@ export async function serve(command: Command): Promise<number> {
     throw error;
   }
   command.out(`identree is ready: ${command.config.externalUrl}\n`);
+  command.onHangUp(() => app.directory?.directory.refresh('signal'));
   await command.untilStopped();
   await app.close();
   return EXIT.ok;

@@ -27,7 +27,7 @@ import type { DirectorySource, SourceProblem } from './source.ts';
 import { createStamps } from './stamps.ts';
 import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree.ts';
 
-export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'start';
+export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'signal' | 'start';
 
 /** What the LDAP engine gets. Null entries: not ready, so it answers busy, never empty. */
 export type PublishEntries = (entries: readonly Entry[] | null, usn: number) => void | Promise<void>;
