@@ -17,14 +17,23 @@ test.use({ town: 'quiet' });
 const SIZES = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 860 } } as const;
 const SCHEMES = ['light', 'dark'] as const;
 
+/** Waits until nothing on the page is on its way any more: fonts, colours of the other scheme, dialogs. */
+async function still(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    await document.fonts.ready;
+    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame);
+    const finite = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(finite.map(({ finished }) => finished));
+  });
+}
+
 async function inspect(page: Page, name: string, ready: () => Promise<unknown>): Promise<void> {
   for (const scheme of SCHEMES) {
     for (const [size, viewport] of Object.entries(SIZES)) {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
       await page.setViewportSize(viewport);
       await ready();
-      await page.evaluate(() => document.fonts.ready);
-      await page.waitForTimeout(100);
+      await still(page);
       const label = `${name}-${size}-${scheme}`;
       await page.screenshot({ path: join(FOLDER, `${label}.png`) });
       expect.soft(await overflow(page), `${label}: wider than the window`).toBeLessThanOrEqual(0);
@@ -129,7 +138,6 @@ test('console, nothing there yet', async ({ open }) => {
 });
 
 test('console, inbox and history', async ({ site, open }) => {
-  test.setTimeout(60_000);
   for (const as of ['alice', 'bob']) await (await open({ as })).signIn();
   const olga = await open({ as: 'olga' });
   const { page } = olga;
@@ -153,7 +161,6 @@ test('console, inbox and history', async ({ site, open }) => {
 });
 
 test('console, hosts', async ({ site, open }) => {
-  test.setTimeout(60_000);
   const { page, signIn } = await open({ as: 'olga' });
   await site.do('waitingHost', { hostname: 'edge7.example.com' });
   await site.do('setHost', { hostname: 'db1.example.com', set: { clock_skew_ms: -14_000, host_group: 'databases' } });
@@ -175,7 +182,6 @@ test('console, hosts', async ({ site, open }) => {
 });
 
 test('console, passkeys, sessions and people', async ({ site, open }) => {
-  test.setTimeout(60_000);
   const bob = await open({ as: 'bob' });
   await bob.signIn();
   const phone = await open({

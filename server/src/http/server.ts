@@ -129,6 +129,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   });
 
   app.get('/api/events', eventStream({ viewerOf: deps.recheckViewer, feed: deps.feed }));
+  // A connection that follows events never ends by itself, and closing waits for connections.
+  app.addHook('preClose', async () => deps.feed.close());
 
   await app.register(async (scope) => {
     scope.addHook('preHandler', deps.csrfGuard);
