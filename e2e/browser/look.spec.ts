@@ -45,6 +45,9 @@ async function inspect(page: Page, name: string, ready: () => Promise<unknown>):
 
 const heading = (page: Page, name: string | RegExp) => () => page.getByRole('heading', { level: 1, name }).waitFor();
 
+/** The page has settled: its buttons count. */
+const answerable = (page: Page) => () => expect(page.getByRole('button', { name: 'Approve' })).toBeEnabled();
+
 /** Requests as a team makes them on an ordinary day. */
 async function ordinaryDay(site: Site, olga: Person): Promise<void> {
   const decide = async (name: string, record: object, answer: 'approve' | 'deny' | 'cancel', more: object = {}) => {
@@ -78,7 +81,7 @@ test('approval page, waiting for an answer', async ({ site, open }) => {
     },
   });
   await alice.page.goto(`/approve/${code}`);
-  await inspect(alice.page, 'approval', () => alice.page.getByRole('button', { name: 'Approve' }).waitFor());
+  await inspect(alice.page, 'approval', answerable(alice.page));
 });
 
 test('approval page, unrestricted root and hidden characters', async ({ site, open }) => {
@@ -94,7 +97,7 @@ test('approval page, unrestricted root and hidden characters', async ({ site, op
     },
   });
   await person.page.goto(`/approve/${code}`);
-  await inspect(person.page, 'approval-unrestricted', heading(person.page, /wants to run/));
+  await inspect(person.page, 'approval-unrestricted', answerable(person.page));
 });
 
 test('approval page, answered', async ({ site, open }) => {

@@ -5,7 +5,7 @@ import type { LiveEvent } from './live.ts';
 export type NotifyState = 'unsupported' | 'ask' | 'on' | 'blocked';
 
 function stateNow(): NotifyState {
-  // The desktop app shows its own notifications.
+  // Pages of the desktop app have no permission to notify; its window is the inbox itself.
   if (desktop || typeof Notification !== 'function') return 'unsupported';
   return Notification.permission === 'granted' ? 'on' : Notification.permission === 'denied' ? 'blocked' : 'ask';
 }
