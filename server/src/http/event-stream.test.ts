@@ -209,7 +209,7 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
     follower.leave();
   });
 
-  test('a session that ended ends its stream, and nothing comes after that', async () => {
+  test('a session that ended ends its stream, and nothing comes after that', { timeout: 60_000 }, async () => {
     const gina = await signInTestPerson(t.app, provider, t.clock, 'gina', { passkey: false });
     const follower = await follow(url, way, gina.cookie);
     await askAndCancel('gina');
