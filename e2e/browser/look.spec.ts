@@ -17,14 +17,23 @@ test.use({ town: 'quiet' });
 const SIZES = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 860 } } as const;
 const SCHEMES = ['light', 'dark'] as const;
 
+/** Waits until nothing on the page is on its way any more: fonts, colours of the other scheme, dialogs. */
+async function still(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    await document.fonts.ready;
+    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame);
+    const finite = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(finite.map(({ finished }) => finished));
+  });
+}
+
 async function inspect(page: Page, name: string, ready: () => Promise<unknown>): Promise<void> {
   for (const scheme of SCHEMES) {
     for (const [size, viewport] of Object.entries(SIZES)) {
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
       await page.setViewportSize(viewport);
       await ready();
-      await page.evaluate(() => document.fonts.ready);
-      await page.waitForTimeout(100);
+      await still(page);
       const label = `${name}-${size}-${scheme}`;
       await page.screenshot({ path: join(FOLDER, `${label}.png`) });
       expect.soft(await overflow(page), `${label}: wider than the window`).toBeLessThanOrEqual(0);
@@ -35,6 +44,9 @@ async function inspect(page: Page, name: string, ready: () => Promise<unknown>):
 }
 
 const heading = (page: Page, name: string | RegExp) => () => page.getByRole('heading', { level: 1, name }).waitFor();
+
+/** The page has settled: its buttons count. */
+const answerable = (page: Page) => () => expect(page.getByRole('button', { name: 'Approve' })).toBeEnabled();
 
 /** Requests as a team makes them on an ordinary day. */
 async function ordinaryDay(site: Site, olga: Person): Promise<void> {
@@ -69,7 +81,7 @@ test('approval page, waiting for an answer', async ({ site, open }) => {
     },
   });
   await alice.page.goto(`/approve/${code}`);
-  await inspect(alice.page, 'approval', () => alice.page.getByRole('button', { name: 'Approve' }).waitFor());
+  await inspect(alice.page, 'approval', answerable(alice.page));
 });
 
 test('approval page, unrestricted root and hidden characters', async ({ site, open }) => {
@@ -85,7 +97,7 @@ test('approval page, unrestricted root and hidden characters', async ({ site, op
     },
   });
   await person.page.goto(`/approve/${code}`);
-  await inspect(person.page, 'approval-unrestricted', heading(person.page, /wants to run/));
+  await inspect(person.page, 'approval-unrestricted', answerable(person.page));
 });
 
 test('approval page, answered', async ({ site, open }) => {
@@ -129,7 +141,6 @@ test('console, nothing there yet', async ({ open }) => {
 });
 
 test('console, inbox and history', async ({ site, open }) => {
-  test.setTimeout(60_000);
   for (const as of ['alice', 'bob']) await (await open({ as })).signIn();
   const olga = await open({ as: 'olga' });
   const { page } = olga;
@@ -153,7 +164,6 @@ test('console, inbox and history', async ({ site, open }) => {
 });
 
 test('console, hosts', async ({ site, open }) => {
-  test.setTimeout(60_000);
   const { page, signIn } = await open({ as: 'olga' });
   await site.do('waitingHost', { hostname: 'edge7.example.com' });
   await site.do('setHost', { hostname: 'db1.example.com', set: { clock_skew_ms: -14_000, host_group: 'databases' } });
@@ -175,7 +185,6 @@ test('console, hosts', async ({ site, open }) => {
 });
 
 test('console, passkeys, sessions and people', async ({ site, open }) => {
-  test.setTimeout(60_000);
   const bob = await open({ as: 'bob' });
   await bob.signIn();
   const phone = await open({

@@ -1,5 +1,4 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostRecord } from '#shared/decision.ts';
@@ -8,6 +7,7 @@ import { createApp } from '../../server/src/app.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
+import { freePort } from '../harness/free-port.ts';
 import { startIdp } from '../harness/idp.ts';
 import {
   FRESH,
@@ -23,17 +23,6 @@ import {
 /** The server under test, in a process of its own. Playwright forks it and talks to it with {@link SiteCommands}. */
 
 const send = (message: SiteMessage): void => void process.send?.(message);
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
-}
 
 async function start() {
   const folder = await mkdtemp(join(tmpdir(), 'identree-browser-'));

@@ -122,7 +122,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
       child.disconnect();
       await ended;
     },
-    { scope: 'worker', timeout: 60_000 },
+    { scope: 'worker', timeout: 120_000 },
   ],
 
   // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of the fixtures from the pattern.

@@ -8,7 +8,7 @@ import { electronRuntime } from '../../scripts/electron-runtime.ts';
 import { parseResult, type TestResult } from '../../scripts/testing/results.ts';
 
 const root = join(import.meta.dirname, '../..');
-const LIMIT_MS = 250_000;
+const LIMIT_MS = 560_000;
 
 /** Program → Debian package. */
 const PROGRAMS: Record<string, string> = {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { freePort } from '../harness/free-port.ts';
 import { run } from '../harness/run.ts';
-import { command, type Evaluation, freePort, newFolder, startEvaluation } from './evaluation.ts';
+import { command, type Evaluation, newFolder, startEvaluation } from './evaluation.ts';
 
 const README = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
 

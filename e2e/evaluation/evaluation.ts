@@ -1,24 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../harness/free-port.ts';
 import { type RunResult, run, until } from '../harness/run.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const BOOTSTRAP = join(ROOT, 'scripts/bootstrap.mjs');
-
-/** A port that nobody listens on right now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.on('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
 
 export const newFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'identree-evaluation-'));
 
@@ -34,7 +22,7 @@ const program = (name: Name): string[] => ['--disable-warning=ExperimentalWarnin
 
 /** An npm script by its name, run to its end. */
 export function command(name: Name, args: readonly string[]): Promise<RunResult> {
-  return run(process.execPath, [...program(name), ...args], { cwd: ROOT, timeoutMs: 60_000 });
+  return run(process.execPath, [...program(name), ...args], { cwd: ROOT, timeoutMs: 120_000 });
 }
 
 /** `npm start` in a folder of its own. */
@@ -77,7 +65,7 @@ export async function startEvaluation(
       if (ended) throw new Error(`npm start ended:\n${said()}`);
       return said().includes('identree is ready:') && /with the code (\S+),[\s\S]*Ctrl-C/.exec(said())?.[1];
     },
-    90_000,
+    120_000,
   ).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${said()}`);
@@ -115,7 +103,7 @@ export async function rehearse(evaluation: Evaluation, ...words: string[]): Prom
   const link = await until(
     'the link',
     () => /http:\/\/localhost:\d+\/approve\/[A-Z]{6}-\d{6}/.exec(said())?.[0],
-    30_000,
+    90_000,
   ).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${said()}`);

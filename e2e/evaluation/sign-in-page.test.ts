@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { whyNoChromium } from '../harness/chromium.ts';
+import { until } from '../harness/run.ts';
 import { type Evaluation, startEvaluation } from './evaluation.ts';
 
 const skip = whyNoChromium() ?? false;
@@ -71,13 +72,18 @@ describe('the sign-in of the evaluation', { skip }, () => {
 
   test('by keyboard alone, and the cookie is out of reach for scripts', async () => {
     const { page } = await open('light', 800);
+    // Nobody has to find the field first; the browser gives it the focus once the page is shown.
+    await until('the focus on the field', () =>
+      page.evaluate<boolean>("document.hasFocus() && document.activeElement.id === 'code'"),
+    );
     await page.keyboard.type(evaluation.code);
+    assert.equal(await page.getByLabel('Sign-in code').inputValue(), evaluation.code);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Who are you today?' }).waitFor();
-    for (let presses = 0; presses < 10; presses++) {
-      await page.keyboard.press('Tab');
-      if ((await page.evaluate('document.activeElement.value')) === 'bob') break;
-    }
+    await page.waitForLoadState();
+    const chosen = () => page.evaluate('document.activeElement.value');
+    for (let presses = 0; presses < 10 && (await chosen()) !== 'bob'; presses++) await page.keyboard.press('Tab');
+    assert.equal(await chosen(), 'bob');
     await page.keyboard.press('Enter');
     await page.waitForURL(`${evaluation.url}/`);
     const cookies = await page.context().cookies();

@@ -6,8 +6,9 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { demoHostArguments } from '../../server/src/evaluation/demo-host.ts';
+import { freePort } from '../harness/free-port.ts';
 import { run } from '../harness/run.ts';
-import { command, type Evaluation, freePort, newFolder, startEvaluation } from './evaluation.ts';
+import { command, type Evaluation, newFolder, startEvaluation } from './evaluation.ts';
 
 /** Status of a request to the evaluation with exactly these headers. */
 function statusOf(evaluation: Evaluation, headers: Record<string, string>, address = '127.0.0.1'): Promise<number> {
@@ -113,7 +114,7 @@ describe('npm start', () => {
     const folder = await newFolder();
     const production = (env: Record<string, string>) =>
       run(process.execPath, [join(import.meta.dirname, '../../server/src/main.ts'), 'serve'], {
-        timeoutMs: 20_000,
+        timeoutMs: 90_000,
         env: {
           PATH: process.env.PATH ?? '',
           IDENTREE_EXTERNAL_URL: 'https://identree.example.com',

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { openTerminal, type Terminal } from './pty.ts';
+import { openTerminal, type Terminal, TYPED } from './pty.ts';
 import { must, type RunOptions, type RunResult, run, until } from './run.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -298,7 +298,8 @@ function createHost(
       run('nsenter', enter(user, options, [], command), { ...options, env: undefined, cwd: undefined }),
     sh: (script, options = {}) => must('nsenter', enter('root', { cwd: '/' }, [], ['sh', '-ec', script]), options),
     terminal: (user, command, options = {}) => {
-      const pty = ['/usr/local/lib/lab/labpty', '-u', String(UID[user]), '-s', options.size ?? '100x50'];
+      const size = ['-s', options.size ?? '100x50'];
+      const pty = ['/usr/local/lib/lab/labpty', ...TYPED, '-u', String(UID[user]), ...size];
       return openTerminal('nsenter', enter(user, options, pty, command));
     },
     read: (path) => readFile(join(root, path), 'utf8'),
@@ -323,5 +324,5 @@ function createHost(
 
 /** A terminal on this machine, for programs such as ssh that talk to a host. */
 export async function localTerminal(command: readonly string[]): Promise<Terminal> {
-  return openTerminal(join(await buildTools(), 'labpty'), command);
+  return openTerminal(join(await buildTools(), 'labpty'), [...TYPED, ...command]);
 }

@@ -8,8 +8,8 @@ export interface Terminal {
   readonly text: () => string;
   /** Each piece of output with milliseconds since the start. */
   readonly log: readonly { at: number; text: string }[];
-  /** Types keys: `\x03` is Ctrl-C, `\r` is Enter. */
-  type(keys: string): void;
+  /** Types keys: `\x03` is Ctrl-C, `\r` is Enter. Resolves once the terminal has them, or has ended. */
+  type(keys: string): Promise<void>;
   /** Waits until the text matches. @throws with what was shown when the process ended or time is over. */
   see(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
   /** Closes the window. */
@@ -34,12 +34,16 @@ export function readable(raw: string): string {
     .replace(/\r/g, '');
 }
 
+/** Options of `labpty`: it tells on descriptor 3 what the terminal has of what was typed. */
+export const TYPED = ['-k', '3'] as const;
+
 /**
- * Starts a process that ends in `labpty` (see ../lab/labpty.c): its stdin is the keyboard, its stdout the screen.
+ * Starts a process that ends in `labpty` (see ../lab/labpty.c) with {@link TYPED}: its stdin is the keyboard, its
+ * stdout the screen.
  */
 export function openTerminal(command: string, args: readonly string[], env: Record<string, string> = {}): Terminal {
   const startedAt = performance.now();
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe', 'pipe'], env: { ...process.env, ...env } });
   const log: { at: number; text: string }[] = [];
   const decoder = new TextDecoder();
   let raw = '';
@@ -57,6 +61,12 @@ export function openTerminal(command: string, args: readonly string[], env: Reco
   child.stdout.on('data', show);
   child.stderr.on('data', show);
   child.stdin.on('error', () => {});
+  let sent = 0;
+  let typed = 0;
+  child.stdio[3]?.on('data', (chunk: Buffer) => {
+    typed += chunk.length;
+    wake();
+  });
   const exit = new Promise<number>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status, signal) => {
@@ -70,8 +80,21 @@ export function openTerminal(command: string, args: readonly string[], env: Reco
     raw: () => raw,
     text: () => readable(raw),
     log,
-    type: (keys) => void child.stdin.write(keys),
-    see: (pattern, timeoutMs = 45_000) =>
+    type(keys) {
+      child.stdin.write(keys);
+      sent += Buffer.byteLength(keys);
+      const mine = sent;
+      return new Promise((resolve) => {
+        const look = (): void => {
+          if (typed < mine && code === null) return;
+          watchers.delete(look);
+          resolve();
+        };
+        watchers.add(look);
+        look();
+      });
+    },
+    see: (pattern, timeoutMs = 90_000) =>
       new Promise((resolve, reject) => {
         const finish = (result: RegExpExecArray | null, why: string): void => {
           watchers.delete(look);

@@ -24,7 +24,7 @@ export function run(command: string, args: readonly string[], options: RunOption
       stdio: 'pipe',
       cwd: options.cwd,
       env: options.env ?? process.env,
-      timeout: options.timeoutMs ?? 60_000,
+      timeout: options.timeoutMs ?? 120_000,
       killSignal: 'SIGKILL',
     });
     const out: Buffer[] = [];
@@ -57,7 +57,7 @@ export async function must(command: string, args: readonly string[], options: Ru
 export async function until<T>(
   what: string,
   check: () => T | null | undefined | false | Promise<T | null | undefined | false>,
-  timeoutMs = 45_000,
+  timeoutMs = 90_000,
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {

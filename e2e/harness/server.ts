@@ -161,7 +161,7 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
         const answer = await probe.send(`${url}/healthz`, { timeoutMs: 2000 }).catch(() => null);
         return answer?.status === 200;
       },
-      90_000,
+      120_000,
     ).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${said}`);
     });

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeAttributes, describeClasses } from '../../server/src/ldap/schema/subschema.ts';
+import { freePort } from './free-port.ts';
 
 const SCHEMA = '/etc/ldap/schema';
 const MODULES = '/usr/lib/ldap';
@@ -69,14 +69,6 @@ function ownSchema(): string {
       .filter(isOurs)
       .map((line) => `objectclass ${line}`),
   ].join('\n');
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as { port: number };
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 function output(program: string, args: string[]): Promise<{ code: number; text: string }> {

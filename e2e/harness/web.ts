@@ -51,7 +51,7 @@ export function createWeb(options: { ca: string; resolve: Record<string, string>
           path: url.pathname + url.search,
           method: request.method ?? 'GET',
           headers,
-          timeout: request.timeoutMs ?? 20_000,
+          timeout: request.timeoutMs ?? 60_000,
           ...(secure ? { agent, servername: url.hostname } : {}),
         },
         (response) => {

@@ -162,7 +162,7 @@ export function asked(world: World, terminal: Terminal, code: string): Asked {
 export const eventNames = (request: Asked): string[] => request.events().map(({ event }) => event);
 
 /** Waits until the server has written these events about a request, in this order and no others. */
-export async function eventsBecome(request: Asked, names: readonly string[], timeoutMs = 30_000): Promise<void> {
+export async function eventsBecome(request: Asked, names: readonly string[], timeoutMs = 90_000): Promise<void> {
   await until(
     `the events ${names.join(', ')}; there are: ${eventNames(request).join(', ')}`,
     () => {

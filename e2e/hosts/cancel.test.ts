@@ -86,13 +86,15 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
   test('sudo killed: cancelled, terminal restored', { skip }, async () => {
     const host = world.host();
     const file = mark();
-    const script = `stty -g; sudo touch ${file}; sleep 1; stty -g`;
+    const script = `stty -g; sudo touch ${file}; read -r; stty -g`;
     const request = await ask(world, host, 'alice', ['bash', '-c', script]);
     const pids = await sudoPids(host, `touch ${file}`);
     assert.equal(pids.length, 1);
     await host.sh(`kill -KILL ${pids[0]}`);
+    // The stage gives the terminal back before it tells that the request is over.
     await gone(request, host, file);
-    await request.terminal.exit;
+    request.terminal.type('\r');
+    assert.equal(await request.terminal.exit, 0);
     const modes = request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm);
     assert.equal(modes?.length, 2);
     assert.equal(modes?.[0], modes?.[1]);
@@ -101,11 +103,13 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
   test('sudo killed under a subreaper: cancelled', { skip }, async () => {
     const host = world.host();
     const file = mark();
-    const command = ['/usr/local/lib/lab/labsubreaper', 'bash', '-c', `sudo touch ${file}; sleep 1`];
+    const command = ['/usr/local/lib/lab/labsubreaper', 'bash', '-c', `sudo touch ${file}; read -r`];
     const request = await ask(world, host, 'alice', command);
     const [pid] = await sudoPids(host, `touch ${file}`);
     await host.sh(`kill -KILL ${pid}`);
     await gone(request, host, file);
+    request.terminal.type('\r');
+    await request.terminal.exit;
   });
 
   test('sudo ended by SIGTERM: it is deaf while PAM works, and runs nothing once it is approved', {
@@ -154,9 +158,11 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     const [code] = await terminal.see(CODE);
     terminal.type('fg\r');
     await terminal.see(/fg\s+sudo touch/);
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    const request = asked(world, terminal, code);
+    const { tty } = JSON.parse(request.row().record) as { tty: string };
+    await until('sudo to have the keyboard', async () => (await host.sh(`stty -a -F ${tty}`)).includes('-isig'));
     terminal.type('\x03');
-    await gone(asked(world, terminal, code), host, file);
+    await gone(request, host, file);
     terminal.type('stty -g; echo over\r');
     await terminal.see(/^over/m);
     const modes = [...new Set(terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm))];
@@ -169,15 +175,16 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     const file = mark();
     const terminal = host.terminal('alice', SHELL);
     const typed = `/home/alice/typed-${process.pid}`;
-    // Typed before sudo asks: the first command sleeps, the rest waits in the terminal's queue.
-    terminal.type(`sleep 1; sudo touch ${file}\r`);
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    terminal.type(`touch ${typed}-ahead\r`);
+    // Typed before sudo asks: the first command waits, the rest is in the terminal's queue until sudo comes.
+    const go = `/home/alice/go-${process.pid}`;
+    await host.as('alice', ['mkfifo', go]);
+    terminal.type(`echo begun; cat ${go}; sudo touch ${file}\r`);
+    await terminal.see(/^begun/m);
+    await terminal.type(`touch ${typed}-ahead\r`);
+    await host.as('alice', ['sh', '-c', `: > ${go}`]);
     const [code] = await terminal.see(CODE);
-    await new Promise((resolve) => setTimeout(resolve, 300));
     // A pasted script, while sudo waits.
-    terminal.type(`y\ryes\r\ntouch ${typed}-pasted\r`);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await terminal.type(`y\ryes\r\ntouch ${typed}-pasted\r`);
     const request = asked(world, terminal, code);
     assert.equal(request.row().status, 'pending');
     granted(await world.person('alice').approve(code));

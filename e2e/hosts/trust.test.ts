@@ -150,7 +150,7 @@ describe('policies, evidence and the standing of a host', () => {
     const wrong = await olga.mutate('hosts.confirm', { hostId: row?.id, fingerprint: 'A'.repeat(43) });
     assert.equal(wrong.ok, false);
     granted(await olga.mutate('hosts.confirm', { hostId: row?.id, fingerprint: row?.api_key_thumbprint }));
-    await host.sh('systemctl restart identree-agent; rm -f /var/lib/identree/health.json');
+    await host.sh('systemctl stop identree-agent; rm -f /var/lib/identree/health.json; systemctl start identree-agent');
     await agentReady(host);
     await gate(host, 'sudo');
     const file = mark();

@@ -1,7 +1,8 @@
 /*
- * labpty [-u UID] [-s COLSxROWS] CMD... - runs CMD with a new pty as its controlling
- * terminal and relays: our stdin is what the person types, our stdout what they see.
- * The end of stdin is the window being closed.  Exits with CMD's status, 128 + signal.
+ * labpty [-u UID] [-s COLSxROWS] [-k FD] CMD... - runs CMD with a new pty as its
+ * controlling terminal and relays: our stdin is what the person types, our stdout what
+ * they see.  What is typed comes back on FD once the terminal has it.  The end of stdin is
+ * the window being closed.  Exits with CMD's status, 128 + signal.
  * Linked statically, so that it runs in any host; -u gives the terminal to its owner as
  * login would, changing the user is up to CMD (setpriv).
  */
@@ -50,14 +51,16 @@ int main(int argc, char **argv)
     struct winsize size = {.ws_col = 100, .ws_row = 50};
     unsigned cols, rows;
     long uid = -1;
-    int opt, master, slave, events, status = 0;
+    int opt, master, slave, events, status = 0, typed = -1;
     char buf[65536];
     sigset_t chld;
     pid_t pid;
 
-    while ((opt = getopt(argc, argv, "+u:s:")) != -1) {
+    while ((opt = getopt(argc, argv, "+u:s:k:")) != -1) {
         if (opt == 'u')
             uid = strtol(optarg, NULL, 10);
+        else if (opt == 'k')
+            typed = atoi(optarg);
         else if (opt == 's' && sscanf(optarg, "%ux%u", &cols, &rows) == 2)
             size = (struct winsize){.ws_col = (unsigned short)cols, .ws_row = (unsigned short)rows};
         else
@@ -65,6 +68,8 @@ int main(int argc, char **argv)
     }
     if (optind >= argc)
         return 125;
+    if (typed >= 0 && fcntl(typed, F_SETFD, FD_CLOEXEC) != 0)
+        fail("-k");
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, NULL);
@@ -109,6 +114,8 @@ int main(int argc, char **argv)
             if (n <= 0)
                 return 129; /* the master closes with us: everything on it gets SIGHUP */
             write_all(master, buf, (size_t)n);
+            if (typed >= 0)
+                write_all(typed, buf, (size_t)n);
         }
         if (fds[2].revents != 0) {
             struct signalfd_siginfo info;

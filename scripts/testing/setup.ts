@@ -20,7 +20,7 @@ const TOOLS: readonly Tool[] = [
     package: 'fonts-dejavu-core',
     stages: ['browser', 'evaluation', 'desktop'],
   },
-  { needs: 'certutil', package: 'libnss3-tools', stages: ['hosts', 'browser'] },
+  { needs: 'certutil', package: 'libnss3-tools', stages: ['desktop'] },
   { needs: 'gcc', package: 'gcc', stages: ['native', 'hosts'] },
   { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', 'hosts'] },
   { needs: 'make', package: 'make', stages: ['native', 'hosts'] },
@@ -34,7 +34,7 @@ const TOOLS: readonly Tool[] = [
   { needs: 'ip', package: 'iproute2', stages: ['hosts', 'desktop'] },
   { needs: 'ps', package: 'procps', stages: ['hosts'] },
   { needs: 'setpriv', package: 'util-linux', stages: ['hosts', 'desktop'] },
-  { needs: 'openssl', package: 'openssl', stages: ['hosts'] },
+  { needs: 'openssl', package: 'openssl', stages: ['hosts', 'desktop'] },
   { needs: 'ssh', package: 'openssh-client', stages: ['hosts'] },
 ];
 

@@ -13,7 +13,7 @@ export const releasePath = join(distDir, 'identree-pam');
 const stagePath = join(distDir, 'test/identree-pam');
 const ptyrunPath = join(distDir, 'test/ptyrun');
 const probePath = join(distDir, 'test/direct-probe');
-export const patience = { timeout: 20_000 };
+export const patience = { timeout: 120_000 };
 
 // Test files run at the same time; flock lets one of them build and the others wait.
 for (const target of ['asan', 'all']) {
@@ -33,9 +33,9 @@ export function temporaryFolder(): string {
 
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-export async function until(what: string, test: () => boolean, ms = 5_000): Promise<void> {
+export async function until(what: string, test: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
   const deadline = performance.now() + ms;
-  while (!test()) {
+  while (!(await test())) {
     if (performance.now() > deadline) throw new Error(`did not happen within ${ms} ms: ${what}`);
     await sleep(4);
   }
@@ -295,7 +295,7 @@ export async function openTerminal(options: StageOptions & { flags?: string[] } 
     async end(of = 'stage') {
       const ends = (line: string): boolean => /^(exit|killed) /.test(line.slice(of.length + 1));
       const found = (): string | undefined => lines.find((line) => line.startsWith(`${of} `) && ends(line));
-      await until(`${of} ends`, () => found() !== undefined, 12_000);
+      await until(`${of} ends`, () => found() !== undefined);
       return (found() as string).slice(of.length + 1);
     },
   };

@@ -24,7 +24,7 @@ function impatientClock() {
 
 const FACTS = { approverKeysVersion: 1, checkpointSeq: 0, osInfo: 'x' };
 
-describe('requests that carry a counter', { timeout: 30_000 }, () => {
+describe('requests that carry a counter', { timeout: 120_000 }, () => {
   it('one that the server sits on is not overtaken: its number would look like that of a clone', async () => {
     const server = await createFakeServer();
     const enrolled = await createEnrolledHost(server);

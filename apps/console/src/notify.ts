@@ -5,7 +5,7 @@ import type { LiveEvent } from './live.ts';
 export type NotifyState = 'unsupported' | 'ask' | 'on' | 'blocked';
 
 function stateNow(): NotifyState {
-  // The desktop app shows its own notifications.
+  // Pages of the desktop app have no permission to notify; its window is the inbox itself.
   if (desktop || typeof Notification !== 'function') return 'unsupported';
   return Notification.permission === 'granted' ? 'on' : Notification.permission === 'denied' ? 'blocked' : 'ask';
 }
@@ -16,13 +16,27 @@ export function useNotifications(): [NotifyState, () => void] {
   return [state, () => void Notification.requestPermission().then(() => setState(stateNow()))];
 }
 
+/** Within this time a further request of the same account on the same host looks like a repeat, milliseconds. */
+const REPEAT_MS = 60_000;
+const lately = new Map<string, { tag: string; at: number }>();
+
+/** What looks like a repeat takes the place of the notification before it. It stays a request of its own. */
+function tagOf(event: LiveEvent, code: string): string {
+  const who = `${event.username} ${event.hostname}`;
+  const before = lately.get(who);
+  const now = Date.now();
+  const tag = before && now - before.at < REPEAT_MS ? before.tag : code;
+  lately.set(who, { tag, at: now });
+  return tag;
+}
+
 /** Tells that somebody waits. The text names nobody's command: it may be read on a locked screen. */
 export function announceRequest(event: LiveEvent): void {
   if (stateNow() !== 'on' || !event.code) return;
   try {
     const notification = new Notification(`${event.username} on ${event.hostname ?? 'a host'} waits for an answer`, {
       body: `Code ${event.code}`,
-      tag: event.code,
+      tag: tagOf(event, event.code),
       icon: new URL('./icon.svg', import.meta.url).href,
     });
     notification.onclick = () => {

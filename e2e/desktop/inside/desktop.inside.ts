@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -28,6 +28,12 @@ after(async () => {
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
+/** Script that ends once nothing on the page is on its way any more. */
+const STILL = `await document.fonts.ready;
+  for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame);
+  const finite = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(finite.map(({ finished }) => finished));`;
+
 const faults = new Set<string>();
 
 /** Takes a picture in light and in dark, and has both checked for accessibility. */
@@ -38,10 +44,10 @@ async function pictures(page: Page, name: string): Promise<void> {
     const run = "return (await axe.run()).violations.map(({ id, nodes }) => id + ': ' + nodes[0].html)";
     let found: string[] = [];
     // Colours that are still on their way are no fault; what stays is one.
-    for (let tries = 0; tries < 8; tries++) {
-      await page.waitForTimeout(250);
+    await inPage(page, STILL);
+    for (const end = Date.now() + 10_000; ; await page.waitForTimeout(250)) {
       found = await inPage<string[]>(page, run);
-      if (found.length === 0) break;
+      if (found.length === 0 || Date.now() > end) break;
     }
     for (const fault of found) faults.add(`${name}, ${colorScheme}: ${fault}`);
     await page.screenshot({ path: join(RESULTS, `desktop-${name}-${colorScheme}.png`), animations: 'disabled' });
@@ -211,15 +217,18 @@ describe('signed in', () => {
   test('script in the page cannot open the browser: only a click can', async () => {
     const before = shell.opened().length;
     // What Playwright runs in the page counts as the person's own act for five seconds: the script has to come later.
-    await inPage(page, "setTimeout(() => window.identreeDesktop.openApproval('ABCDEF-123456'), 5500)");
-    await page.waitForTimeout(6000);
-    assert.equal(shell.opened().length, before);
+    await inPage(
+      page,
+      "await new Promise((resolve) => setTimeout(resolve, 5500)); window.identreeDesktop.openApproval('ABCDEF-123456')",
+    );
     // With a click, but not a code.
     for (const bad of ['https://evil.example/', '../admin', 'ABCDEF-123456/../x', '']) {
       await inPage(page, `window.identreeDesktop.openApproval(${JSON.stringify(bad)})`);
     }
-    await page.waitForTimeout(300);
-    assert.equal(shell.opened().length, before);
+    // With a click and a code: the only one of all that opens anything.
+    await inPage(page, "window.identreeDesktop.openApproval('GHJKLM-123456')");
+    await until('the browser', () => shell.opened()[before]);
+    assert.deepEqual(shell.opened().slice(before), [`${world.server.url}/approve/GHJKLM-123456`]);
   });
 
   test('the page cannot reach a path off the list', async () => {
@@ -314,7 +323,9 @@ describe('signed in', () => {
       const style = document.createElement('style'); style.textContent = 'body { --injected: 1 }'; document.body.append(style);
       const image = new Image(); image.src = 'https://evil.example/?leak'; document.body.append(image);
       const event = document.createElement('div'); event.setAttribute('onclick', 'window.injected = 2'); document.body.append(event); event.click();
-      await new Promise((resolve) => setTimeout(resolve, 300));
+      for (let looks = 0; looks < 500 && new Set(blocked).size < 4; looks++) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
       const injectedStyle = getComputedStyle(document.body).getPropertyValue('--injected');
       for (const node of [script, remote, style, image, event]) node.remove();
       return { injected: window.injected, injectedStyle, blocked: [...new Set(blocked)].sort() };`,
@@ -345,9 +356,12 @@ describe('signed in', () => {
       if (entry.type() === 'error') errors.push(entry.text());
     });
     page.on('pageerror', (error) => errors.push(error.message));
+    const live = page.waitForResponse(/events\.stream/);
     await reload(shell);
+    await live;
     await page.getByRole('heading', { name: 'Inbox' }).waitFor();
-    await page.waitForTimeout(300);
+    await page.waitForLoadState('load');
+    await inPage(page, STILL);
     assert.deepEqual(errors, []);
   });
 
@@ -358,8 +372,6 @@ describe('signed in', () => {
       await live;
     }
     await page.getByRole('heading', { name: 'Inbox' }).waitFor();
-    // What the page asked for before it was live has to be answered first.
-    await page.waitForTimeout(500);
     const { code } = await world.ask(['sudo', 'true']);
     await page.getByText(code).waitFor();
   });
@@ -394,11 +406,11 @@ describe('signed in', () => {
     await page
       .getByText(/offline|not connected|connection/i)
       .first()
-      .waitFor({ timeout: 15_000 });
+      .waitFor();
     await pictures(page, 'offline');
     await world.server.start();
     const { code } = await world.ask(['sudo', 'uptime']);
-    await page.getByText(code).waitFor({ timeout: 30_000 });
+    await page.getByText(code).waitFor();
   });
 
   test('a session that is ended on the server ends in the window', async () => {
@@ -467,7 +479,10 @@ describe('starting', () => {
     await shell.app.evaluate(({ BrowserWindow }) =>
       BrowserWindow.getAllWindows()[0]?.setBounds({ x: 60, y: 50, width: 900, height: 640 }),
     );
-    await new Promise((resolve) => setTimeout(resolve, 800));
+    const kept = join(shell.dataFolder, 'window.json');
+    await until('the note of where the window is', () => {
+      return existsSync(kept) && /"width":\s*900\b/.test(readFileSync(kept, 'utf8'));
+    });
     await shell.close();
     const again = await world.launch({ dataFolder: shell.dataFolder });
     const page = await again.pageAt('setup');
@@ -491,7 +506,7 @@ test('nothing in the window is inaccessible, in light or dark', () => {
 function startAgain(shell: Shell, ...args: string[]): Promise<number | null> {
   const [program = '', ...first] = shell.command;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, [...first, ...args], { env: shell.env, stdio: 'ignore', timeout: 20_000 });
+    const child = spawn(program, [...first, ...args], { env: shell.env, stdio: 'ignore', timeout: 120_000 });
     child.on('error', reject);
     child.on('close', resolve);
   });

@@ -11,7 +11,7 @@ const skip = existsSync(DAEMON) ? false : 'there is no keychain: apt-get install
 
 test('with a keychain the next start is signed in, and the file on the disk is encrypted', { skip }, async () => {
   // Reads the password of the keychain from its input; the D-Bus session is this test run's own.
-  execFileSync(DAEMON, ['--unlock', '--components=secrets', '--daemonize'], { input: 'test\n', timeout: 10_000 });
+  execFileSync(DAEMON, ['--unlock', '--components=secrets', '--daemonize'], { input: 'test\n', timeout: 60_000 });
   const world = await openWorld();
   after(() => world.close());
   const args = ['--password-store=gnome-libsecret'];

@@ -133,7 +133,7 @@ export async function openWorld(): Promise<World> {
     const args = [...first, ...(options.args ?? [])];
     const app = await electron.launch({ executablePath, chromiumSandbox: true, args, env });
     watch(app);
-    app.context().setDefaultTimeout(15_000);
+    app.context().setDefaultTimeout(60_000);
     const page = async () => app.windows().at(-1) ?? (await app.firstWindow());
     const shell: Shell = {
       app,
@@ -190,7 +190,7 @@ export async function openWorld(): Promise<World> {
         args: ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update'],
       });
       const context = await browser.newContext();
-      context.setDefaultTimeout(15_000);
+      context.setDefaultTimeout(60_000);
       try {
         const page = await context.newPage();
         await page.goto(url);

@@ -7,6 +7,8 @@ import { createApp } from '../app.ts';
 import { loadConfig } from '../config/load-config.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
+import { systemClock } from '../platform/clock.ts';
+import { enrolTestHost } from '../testing/test-host.ts';
 import { runCommand } from './run.ts';
 
 let folder: string;
@@ -85,6 +87,55 @@ test('hosts: a token alone on standard output, an empty list that helps', async 
   assert.equal((await run(['hosts', 'token', '-bad-'], env)).code !== 0, true);
   const list = await run(['hosts', 'list', '--json'], env);
   assert.deepEqual(JSON.parse(list.out), []);
+});
+
+test('hosts: an enrolled one is listed, put into a group, released and revoked, each with its event', async () => {
+  const env = environment('enrolled');
+  const loaded = loadConfig({
+    env,
+    readFile: () => {
+      throw Object.assign(new Error('none'), { code: 'ENOENT' });
+    },
+  });
+  assert.ok(loaded.ok);
+  // Beside a server that runs.
+  const app = await createApp(loaded.config);
+  try {
+    const host = await enrolTestHost(app, systemClock, 'web1.example.com');
+    const listed = async () => JSON.parse((await run(['hosts', 'list', '--json'], env)).out)[0];
+    assert.equal((await listed()).state, 'active');
+    assert.match((await run(['hosts', 'list'], env)).out, new RegExp(`${host.id} +active +web1\\.example\\.com`));
+    assert.equal((await run(['hosts', 'group', host.id, 'production'], env)).code, 0);
+    assert.equal((await listed()).group, 'production');
+    // Nothing to release and nothing to confirm.
+    assert.equal((await run(['hosts', 'release', host.id], env)).code, 1);
+    assert.equal((await run(['hosts', 'confirm', host.id, 'A'.repeat(43)], env)).code, 1);
+    await app.db.transaction((work) =>
+      work.query.updateTable('hosts').set({ state: 'quarantined' }).where('id', '=', host.id).execute(),
+    );
+    assert.equal((await run(['hosts', 'release', host.id], env)).code, 0);
+    assert.equal((await listed()).state, 'active');
+    assert.equal((await run(['hosts', 'revoke', host.id], env)).code, 0);
+    assert.equal((await listed()).state, 'revoked');
+    const refused = await host.send('POST', '/challenges', host.createBody());
+    assert.equal(refused.body.error?.code, 'host_revoked');
+    const events = await app.events.read(0, 100);
+    const names = events.filter(({ hostId }) => hostId === host.id).map(({ event, actor }) => `${event} ${actor}`);
+    assert.deepEqual(names, [
+      'host_enrolled null',
+      'certificate_issued null',
+      'host_group_changed identree-server',
+      'host_confirmed identree-server',
+      'host_removed identree-server',
+      'host_request_refused null',
+    ]);
+    assert.equal((await run(['hosts', 'revoke', 'no-such-host'], env)).code, 1);
+    for (const verb of ['confirm', 'release', 'group', 'revoke', 'explode']) {
+      assert.equal((await run(['hosts', verb], env)).code, 2, verb);
+    }
+  } finally {
+    await app.close();
+  }
 });
 
 test('serve starts, says where, and stops cleanly; the log is whole', async () => {

@@ -25,7 +25,7 @@ export function renderCodePage(options: {
     'Sign-in code',
     options.nonce,
     html`<article class="small"><h1>Enter the sign-in code</h1>
-<p id="code-hint">It is shown in the terminal where you ran npm start. This browser is asked only once.</p>
+<p id="code-hint">It is shown in the terminal where you ran <code>npm start</code>. This browser is asked only once.</p>
 <form method="post" action="${options.action}" class="code-form"><label class="sr-only" for="code">Sign-in code</label><input class="field code-field" id="code" name="code" placeholder="XXXX-XXXX" required autofocus autocomplete="off" autocapitalize="characters" spellcheck="false" maxlength="20" aria-describedby="${problem && 'code-problem '}code-hint" ${problem && html`aria-invalid="true"`}>
 ${problem && html`<p class="problem" id="code-problem" role="alert">${words}</p>`}
 <button class="button primary" type="submit">Continue</button></form></article>`,

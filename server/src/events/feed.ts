@@ -34,19 +34,27 @@ export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {
 }
 
 export interface EventFeed {
+  /** Sequence number of the newest event: where a stream without a past begins. */
+  head(): Promise<number>;
   /**
-   * Events after `after` (null: from now on) that the viewer may see, for as long as the signal lasts. Who is asking is
-   * looked up anew before each batch: a session that ended, or a role that was taken away, ends or narrows the stream.
+   * Events after `after` that the viewer may see, for as long as the signal lasts. Who is asking is looked up anew
+   * before each batch: a session that ended, or a role that was taken away, ends or narrows the stream.
    */
-  open(viewer: () => Promise<Viewer | null>, after: number | null, signal: AbortSignal): AsyncGenerator<FeedEvent>;
+  open(viewer: () => Promise<Viewer | null>, after: number, signal: AbortSignal): AsyncGenerator<FeedEvent>;
+  /** Ends every stream: the server is stopping. */
+  close(): void;
 }
 
 const BATCH = 100;
 const RECHECK_MS = 15_000;
 
 export function createEventFeed(deps: { events: Pick<EventLog, 'read' | 'head' | 'follow'> }): EventFeed {
+  const stopping = new AbortController();
   return {
-    async *open(viewer, after, signal) {
+    head: async () => (await deps.events.head()).seq,
+    close: () => stopping.abort(),
+    async *open(viewer, after, gone) {
+      const signal = AbortSignal.any([gone, stopping.signal]);
       let wake = () => {};
       let fresh = false;
       const stop = deps.events.follow(() => {
@@ -56,7 +64,7 @@ export function createEventFeed(deps: { events: Pick<EventLog, 'read' | 'head' |
       const onAbort = () => wake();
       signal.addEventListener('abort', onAbort);
       try {
-        let cursor = after ?? (await deps.events.head()).seq;
+        let cursor = after;
         while (!signal.aborted) {
           fresh = false;
           const events = await deps.events.read(cursor, BATCH);

@@ -1,7 +1,11 @@
 import { tracked } from '@trpc/server';
 import { z } from 'zod';
 import { router, signedInProcedure } from '../http/trpc.ts';
-import type { EventFeed } from './feed.ts';
+import type { EventFeed, FeedEvent } from './feed.ts';
+
+async function* track(events: AsyncIterable<FeedEvent>) {
+  for await (const event of events) yield tracked(String(event.seq), event);
+}
 
 export function createEventsRouter(deps: { feed: EventFeed }) {
   return router({
@@ -17,11 +21,10 @@ export function createEventsRouter(deps: { feed: EventFeed }) {
           })
           .nullish(),
       )
-      .subscription(async function* ({ ctx, input, signal }) {
-        const after = input?.lastEventId ? Number(input.lastEventId) : null;
-        for await (const event of deps.feed.open(ctx.refreshViewer, after, signal ?? new AbortController().signal)) {
-          yield tracked(String(event.seq), event);
-        }
+      .subscription(async ({ ctx, input, signal }) => {
+        // Before the client is told that it is connected: what it asks for after that is newer than where this begins.
+        const after = input?.lastEventId ? Number(input.lastEventId) : await deps.feed.head();
+        return track(deps.feed.open(ctx.refreshViewer, after, signal ?? new AbortController().signal));
       }),
   });
 }

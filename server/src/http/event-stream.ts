@@ -10,7 +10,8 @@ export function eventStream(deps: { viewerOf: (request: FastifyRequest) => Promi
   return async (request: FastifyRequest, reply: FastifyReply) => {
     if (!(await deps.viewerOf(request))) throw new Refusal('not_signed_in');
     const last = request.headers['last-event-id'];
-    const after = typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? Number(last) : null;
+    // Where it begins is settled before the client learns that it is connected: nothing falls in between.
+    const after = typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? Number(last) : await deps.feed.head();
     const gone = new AbortController();
     request.raw.once('close', () => gone.abort());
 

@@ -17,7 +17,9 @@ import type { Database, UnitOfWork } from '../db/database.ts';
 import type { SignedRequest } from '../hosts/request-signature.ts';
 import type { Authenticated, HostService } from '../hosts/service.ts';
 import type { Host } from '../hosts/store.ts';
+import { addressBucket } from '../platform/client-address.ts';
 import type { RateLimiter } from '../platform/rate-limiter.ts';
+import { refusalOf } from './refusal-of.ts';
 
 export interface HostRouteDeps {
   db: Pick<Database, 'transaction'>;
@@ -65,28 +67,42 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
     return parsed.data;
   }
 
-  /** Runs a handler; whatever it refuses has changed nothing, and leaves its security event. */
+  /**
+   * Every refusal leaves its security event, as far as strangers cannot fill the log with them.
+   *
+   * @returns the refusal to answer with: past the limit of an address, strangers learn no more than that
+   */
+  async function remember(request: FastifyRequest, who: Authenticated | null, refusal: Refusal): Promise<Refusal> {
+    const address = addressBucket(request.clientAddress);
+    if (who === null && !deps.failures.take(address)) {
+      const limited = new Refusal('rate_limited');
+      deps.onRefusal(limited);
+      return limited;
+    }
+    deps.onRefusal(refusal);
+    // A known host is bounded by its key; strangers by their address.
+    const key = who === null ? address : who.host.id;
+    if (refusal.detail?.startsWith('clone:') || deps.refusalEvents.take(key)) {
+      await deps.hosts.noteRefusal(who, refusal, request.clientAddress);
+    }
+    return refusal;
+  }
+
+  /**
+   * Runs a handler; whatever it refuses has changed nothing, and leaves its security event. Who proves to be a host is
+   * never held up by the failures of others at its address: a whole site may stand behind one.
+   */
   async function guarded<T>(
     request: FastifyRequest,
     run: (seen: (who: Authenticated) => void) => Promise<T>,
   ): Promise<T> {
     let who: Authenticated | null = null;
-    if (!deps.failures.peek(request.clientAddress)) throw new Refusal('rate_limited');
     try {
       return await run((authenticated) => {
         who = authenticated;
       });
     } catch (error) {
-      if (error instanceof Refusal) {
-        if (who === null) deps.failures.take(request.clientAddress);
-        deps.onRefusal(error);
-        // A known host is bounded by its key; strangers by their address.
-        const key = who === null ? request.clientAddress : (who as Authenticated).host.id;
-        if (error.detail?.startsWith('clone:') || deps.refusalEvents.take(key)) {
-          await deps.hosts.noteRefusal(who, error, request.clientAddress);
-        }
-      }
-      throw error;
+      throw error instanceof Refusal ? await remember(request, who, error) : error;
     }
   }
 
@@ -116,9 +132,17 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
       { parseAs: 'buffer', bodyLimit: HOST_BODY_LIMIT },
       (_request, body, done) => done(null, body),
     );
+    // A body that is too large or of another type is refused before any handler runs.
+    app.addHook('onError', async (request, _reply, error) => {
+      if (!(error instanceof Refusal) && error.code?.startsWith('FST_ERR_CTP_')) {
+        await remember(request, null, refusalOf(error));
+      }
+    });
 
     app.post(`${HOST_API}/enroll`, (request) =>
       guarded(request, async () => {
+        // Secrets can be guessed here, so a good one does not count any more either.
+        if (!deps.failures.peek(addressBucket(request.clientAddress))) throw new Refusal('rate_limited');
         const body = parse(enrolRequest, request.body);
         return { grant: await deps.hosts.enrol(signed(request), body, request.clientAddress) };
       }),

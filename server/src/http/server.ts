@@ -12,7 +12,7 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
-import { ERRORS, type ErrorCode, Refusal } from '#shared/errors.ts';
+import { ERRORS, Refusal } from '#shared/errors.ts';
 import { sendPage } from '../approval-page/routes.ts';
 import { renderNotFound, renderProblem } from '../approval-page/small-pages.ts';
 import type { ViewerOf } from '../auth/resolve-viewer.ts';
@@ -21,6 +21,7 @@ import type { EventFeed } from '../events/feed.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { eventStream } from './event-stream.ts';
 import { checkHealth, type HealthCheck } from './health.ts';
+import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import type { AppRouter } from './router.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -50,14 +51,6 @@ export interface HttpDeps {
   plugins: readonly FastifyPluginAsync[];
 }
 
-const FASTIFY_CODES: Record<string, ErrorCode> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'wrong_content_type',
-  FST_ERR_CTP_INVALID_JSON_BODY: 'bad_json',
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'bad_json',
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad_request',
-};
-
 /** Did a person open this address in a browser? Programs get JSON. */
 function wantsPage(request: FastifyRequest): boolean {
   const isPath = !/^\/(api|trpc|assets|static)\//.test(request.url);
@@ -67,14 +60,7 @@ function wantsPage(request: FastifyRequest): boolean {
 /** One error table for everything that is not tRPC or a page. */
 function errorHandler(log: Logger) {
   return (error: FastifyError | Refusal, request: FastifyRequest, reply: FastifyReply) => {
-    const refusal =
-      error instanceof Refusal
-        ? error
-        : FASTIFY_CODES[error.code]
-          ? new Refusal(FASTIFY_CODES[error.code]!)
-          : (error.statusCode ?? 500) < 500
-            ? new Refusal('bad_request')
-            : new Refusal('internal');
+    const refusal = refusalOf(error);
     if (refusal.code === 'internal') log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     else if (refusal.detail) log.info({ code: refusal.code, detail: refusal.detail }, 'request refused');
     if (wantsPage(request)) {
@@ -143,6 +129,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   });
 
   app.get('/api/events', eventStream({ viewerOf: deps.recheckViewer, feed: deps.feed }));
+  // A connection that follows events never ends by itself, and closing waits for connections.
+  app.addHook('preClose', async () => deps.feed.close());
 
   await app.register(async (scope) => {
     scope.addHook('preHandler', deps.csrfGuard);

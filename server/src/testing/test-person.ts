@@ -45,6 +45,37 @@ function called<T>(response: LightMyRequestResponse): Called<T> {
   return { status: response.statusCode, data: body.result?.data as T, refusal };
 }
 
+/** Somebody with the cookie, token and passkey that they have already, at this server. */
+export function testPersonAt(app: App, has: Pick<TestPerson, 'cookie' | 'csrf' | 'passkey'>): TestPerson {
+  const person: TestPerson = {
+    ...has,
+    query: async (name, input) =>
+      called(
+        await app.http.inject({
+          url: `/trpc/${name}${input === undefined ? '' : `?input=${encodeURIComponent(JSON.stringify(input))}`}`,
+          headers: { cookie: person.cookie },
+        }),
+      ),
+    mutate: async (name, input, headers = {}) =>
+      called(
+        await app.http.inject({
+          method: 'POST',
+          url: `/trpc/${name}`,
+          headers: {
+            cookie: person.cookie,
+            origin: app.config.externalUrl,
+            'sec-fetch-site': 'same-origin',
+            'x-csrf-token': person.csrf,
+            'content-type': 'application/json',
+            ...headers,
+          },
+          payload: JSON.stringify(input),
+        }),
+      ),
+  };
+  return person;
+}
+
 /** Signs somebody in and, unless told otherwise, registers a passkey. */
 export async function signInTestPerson(
   app: App,
@@ -72,34 +103,8 @@ export async function signInTestPerson(
     headers: { cookie: jar(start) },
   });
   if (back.statusCode !== 303) throw new Error(`sign-in failed: ${back.statusCode} ${back.body}`);
-  const person: TestPerson = {
-    cookie: jar(back),
-    csrf: '',
-    passkey: createTestAuthenticator({ origin }),
-    query: async (name, input) =>
-      called(
-        await app.http.inject({
-          url: `/trpc/${name}${input === undefined ? '' : `?input=${encodeURIComponent(JSON.stringify(input))}`}`,
-          headers: { cookie: person.cookie },
-        }),
-      ),
-    mutate: async (name, input, headers = {}) =>
-      called(
-        await app.http.inject({
-          method: 'POST',
-          url: `/trpc/${name}`,
-          headers: {
-            cookie: person.cookie,
-            origin,
-            'sec-fetch-site': 'same-origin',
-            'x-csrf-token': person.csrf,
-            'content-type': 'application/json',
-            ...headers,
-          },
-          payload: JSON.stringify(input),
-        }),
-      ),
-  };
+  const passkey = createTestAuthenticator({ origin });
+  const person = testPersonAt(app, { cookie: jar(back), csrf: '', passkey });
   person.csrf = (await person.query<{ csrfToken: string }>('me.get')).data.csrfToken;
   if (options.passkey !== false) {
     const creation = await person.mutate('passkeys.registrationOptions', {});

@@ -5,7 +5,18 @@ import { IconCheck, IconCopy } from '@tabler/icons-react';
 export function CopyLine({ text, label }: { text: string; label: string }) {
   return (
     <div className="copy-line">
-      <code>{text}</code>
+      <code>
+        {text.split(/( +)/).map((part, i) =>
+          part.trim() === '' ? (
+            part
+          ) : (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a text is shown whole or not at all.
+            <span key={i} className="word">
+              {part}
+            </span>
+          ),
+        )}
+      </code>
       <CopyButton value={text} timeout={2000}>
         {({ copied, copy }) => (
           <Tooltip label={copied ? 'Copied' : label} withArrow>

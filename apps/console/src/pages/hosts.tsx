@@ -234,7 +234,7 @@ export default function HostsPage() {
               {urgent > 0 && (
                 <Alert className="tone tone-yellow" color="yellow" variant="light">
                   {urgent === 1 ? 'One host waits' : `${urgent} hosts wait`} for an operator. Until then{' '}
-                  {urgent === 1 ? 'it asks' : 'they ask'} in vain.
+                  {urgent === 1 ? 'its requests are' : 'their requests are'} refused.
                 </Alert>
               )}
               {narrow ? <HostCards hosts={ordered} act={act} /> : <HostTable hosts={ordered} act={act} />}

@@ -19,7 +19,7 @@ const FILE = { type: 'text/html; charset=utf-8', bytes: Buffer.from('<p>page') }
 const LINK = { kind: 'approve', code: 'ABCDEF-123456' } as const;
 
 async function until(what: string, check: () => unknown): Promise<void> {
-  for (let i = 0; i < 500; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (await check()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
@@ -252,7 +252,7 @@ test('the window comes back where it was', async (t) => {
   await desk.signIn();
   assert.equal(desk.current().spec.bounds, null);
   desk.current().move({ x: 30, y: 40, width: 900, height: 700 });
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await until('the note of where it was', async () => (await start()).current().spec.bounds !== null);
   assert.deepEqual((await start()).current().spec.bounds, { x: 30, y: 40, width: 900, height: 700 });
 });
 

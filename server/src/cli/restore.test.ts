@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type ApprovalBundle, verifyApprovalBundle } from '#shared/approval-bundle.ts';
+import type { ChallengeAnswer } from '#shared/host-api.ts';
+import { createApp } from '../app.ts';
+import type { Approval } from '../challenges/service.ts';
+import type { Config } from '../config/config.ts';
+import { makeTestPostgres } from '../db/test-databases.ts';
+import { whyNoPostgres } from '../db/test-postgres.ts';
+import { checkChain } from '../events/store.ts';
+import { createTestApp } from '../testing/test-app.ts';
+import { enrolTestHost } from '../testing/test-host.ts';
+import { createTestProvider, signInTestPerson, type TestPerson, testPersonAt } from '../testing/test-person.ts';
+import { runCommand } from './run.ts';
+
+async function run(argv: string[], config: Config): Promise<string> {
+  let out = '';
+  let err = '';
+  const code = await runCommand({
+    argv,
+    env: {
+      IDENTREE_EXTERNAL_URL: config.externalUrl,
+      IDENTREE_DATABASE_DRIVER: config.database.driver,
+      IDENTREE_DATABASE_DSN: config.database.dsn,
+      IDENTREE_KEYS_DIR: config.keysDir,
+      IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
+      IDENTREE_OIDC_CLIENT_ID: 'identree',
+      IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
+      IDENTREE_ADMIN_GROUPS: 'admins',
+      IDENTREE_LDAP_ENABLED: 'false',
+      IDENTREE_LOG_LEVEL: 'error',
+    },
+    readFile: (path) => readFileSync(path, 'utf8'),
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    untilStopped: async () => {},
+  });
+  assert.equal(code, 0, err);
+  return out;
+}
+
+for (const [from, to] of [
+  ['sqlite', 'sqlite'],
+  ['sqlite', 'postgres'],
+  ['postgres', 'sqlite'],
+] as const) {
+  const skip = [from, to].some((driver) => driver === 'postgres') ? (whyNoPostgres() ?? false) : false;
+  test(`a backup of ${from}, restored into ${to}: sessions, passkeys, hosts and evidence go on`, { skip }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'identree-restore-'));
+    const provider = createTestProvider();
+    const source = await createTestApp({ driver: from, app: { provider } });
+    const host = await enrolTestHost(source.app, source.clock, 'web1.example.com');
+    const alice = await signInTestPerson(source.app, provider, source.clock, 'alice');
+    const approve = async (person: TestPerson, { userCode, challengeId }: ChallengeAnswer): Promise<void> => {
+      const { data } = await person.query<Approval>('challenges.get', { code: userCode });
+      const assertion = person.passkey.assert(data.passkey!.options as never);
+      assert.equal((await person.mutate('challenges.approve', { challengeId, assertion })).refusal, null);
+    };
+    const earlier = await host.create();
+    await approve(alice, earlier);
+    const waiting = await host.create();
+
+    // While the server runs.
+    await run(['backup', join(folder, 'backup')], source.config);
+    const { trust } = source.app;
+    const { clock } = source;
+    await source.close();
+
+    const postgres = to === 'postgres' ? await makeTestPostgres() : null;
+    const config: Config = {
+      ...source.config,
+      keysDir: join(folder, 'keys'),
+      database: postgres
+        ? { driver: 'postgres', dsn: postgres.dsn, maxConnections: 5 }
+        : { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1 },
+    };
+    try {
+      await run(['restore', join(folder, 'backup')], config);
+      const bundle = JSON.parse(await run(['export-approval', earlier.challengeId], config)) as ApprovalBundle;
+      assert.ok((await verifyApprovalBundle(bundle, trust)).ok, 'what was approved before proves itself');
+
+      const restored = await createApp(config, { provider, clock });
+      try {
+        // The same cookie, the same passkey, the request that was waiting; the host with the key and counter it had.
+        await approve(testPersonAt(restored, alice), waiting);
+        const answer = await host.send('GET', `/challenges/${waiting.challengeId}?wait=0`, undefined, {}, restored);
+        assert.equal(answer.body.status, 'approved');
+        const next = await host.send('POST', '/challenges', host.createBody(), {}, restored);
+        assert.equal(next.status, 201);
+        assert.equal(await checkChain(restored.db.query), null);
+      } finally {
+        await restored.close();
+      }
+    } finally {
+      await postgres?.drop();
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+}

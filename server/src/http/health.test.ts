@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { createTestProvider } from '../testing/test-person.ts';
+import { checkHealth, diskCheck, type HealthCheck } from './health.ts';
+
+const check = (name: string, severity: HealthCheck['severity'], failure: string | null): HealthCheck => ({
+  name,
+  severity,
+  run: async () => failure,
+});
+
+test('one critical failure outweighs everything, a lesser one only degrades', async () => {
+  const well = check('disk', 'critical', null);
+  const away = check('oidc', 'degraded', 'unreachable');
+  const broken = check('policy', 'critical', 'broken');
+  assert.deepEqual(await checkHealth([well]), { status: 'ok', checks: { disk: 'ok' } });
+  assert.deepEqual(await checkHealth([well, away]), {
+    status: 'degraded',
+    checks: { disk: 'ok', oidc: 'unreachable' },
+  });
+  assert.equal((await checkHealth([well, away, broken])).status, 'unhealthy');
+});
+
+test('a check that throws or never ends is a failure, and holds nobody up for long', async () => {
+  const throwing: HealthCheck = { ...check('database', 'critical', null), run: () => Promise.reject(new Error('x')) };
+  const hanging: HealthCheck = { ...check('oidc', 'degraded', null), run: () => new Promise(() => {}) };
+  const report = await checkHealth([throwing, hanging]);
+  assert.deepEqual(report, { status: 'unhealthy', checks: { database: 'error', oidc: 'timeout' } });
+});
+
+test('a folder that cannot be written is said to be so', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-health-'));
+  assert.equal(await diskCheck(folder).run(), null);
+  await rm(folder, { recursive: true });
+  assert.equal(await diskCheck(folder).run(), 'not_writable');
+});
+
+describe('/healthz', () => {
+  let t: TestApp;
+  const provider = createTestProvider();
+  before(async () => {
+    t = await createTestApp({ app: { provider } });
+  });
+  after(() => t.close());
+
+  test('names each component that is on, and nothing else, to anybody who asks', async () => {
+    const answer = await t.app.http.inject('/healthz');
+    assert.equal(answer.statusCode, 200);
+    assert.deepEqual(answer.json(), {
+      status: 'ok',
+      checks: { disk: 'ok', database: 'ok', policy: 'ok', oidc: 'ok' },
+    });
+    assert.equal((await t.app.http.inject({ method: 'HEAD', url: '/healthz' })).statusCode, 200);
+  });
+
+  test('an identity provider that is away degrades, but approvals by sessions go on', async () => {
+    provider.healthy = async () => false;
+    const answer = await t.app.http.inject('/healthz');
+    assert.equal(answer.statusCode, 200);
+    assert.equal(answer.json().status, 'degraded');
+    assert.equal(answer.json().checks.oidc, 'unreachable');
+    provider.healthy = async () => true;
+  });
+
+  test('without its database the server is unhealthy', async () => {
+    const own = await createTestApp({ app: { provider } });
+    await own.app.db.close();
+    const answer = await own.app.http.inject('/healthz');
+    assert.equal(answer.statusCode, 503);
+    assert.equal(answer.json().status, 'unhealthy');
+    assert.equal(answer.json().checks.database, 'error');
+    await own.app.http.close();
+  });
+});

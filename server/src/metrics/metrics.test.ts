@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { ChallengeAnswer } from '#shared/host-api.ts';
+import type { Approval } from '../challenges/service.ts';
+import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
+import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
+
+const TOKEN = 'a token of the metrics tests';
+const policyPath = join(tmpdir(), `identree-metrics-${process.pid}.json`);
+
+describe('/metrics', () => {
+  let t: TestApp;
+  let host: TestHost;
+  let alice: TestPerson;
+  before(async () => {
+    const policies = [{ name: 'robots', match_users: ['robot'], approval: 'none' }];
+    await writeFile(policyPath, JSON.stringify({ policies }), { mode: 0o600 });
+    const provider = createTestProvider();
+    t = await createTestApp({ config: { metricsToken: TOKEN, policiesFile: policyPath }, app: { provider } });
+    host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+    alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
+  });
+  after(async () => {
+    await t.close();
+    await rm(policyPath, { force: true });
+  });
+
+  const read = (authorization?: string) =>
+    t.app.http.inject({ url: '/metrics', headers: authorization === undefined ? {} : { authorization } });
+
+  /** Values of our own metrics; counters and gauges by name and labels. */
+  async function values(): Promise<Map<string, number>> {
+    const { body } = await read(`Bearer ${TOKEN}`);
+    const lines = body.split('\n').filter((line) => line.startsWith('identree_'));
+    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
+  }
+
+  /** Events are counted when they have been read back, a moment after they were written. */
+  async function becomes(name: string, value: number): Promise<void> {
+    for (let i = 0; i < 500 && (await values()).get(name) !== value; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    assert.equal((await values()).get(name), value, name);
+  }
+
+  async function approve({ userCode, challengeId }: ChallengeAnswer): Promise<void> {
+    const { data } = await alice.query<Approval>('challenges.get', { code: userCode });
+    const assertion = alice.passkey.assert(data.passkey!.options as never);
+    assert.equal((await alice.mutate('challenges.approve', { challengeId, assertion })).refusal, null);
+  }
+
+  test('are for who has the token', async () => {
+    for (const authorization of [undefined, 'Bearer', `Bearer ${TOKEN}x`, `Basic ${TOKEN}`, TOKEN]) {
+      const answer = await read(authorization);
+      assert.equal(answer.statusCode, 401, authorization);
+      assert.doesNotMatch(answer.body, /identree_/);
+    }
+    assert.equal((await t.app.http.inject(`/metrics?token=${encodeURIComponent(TOKEN)}`)).statusCode, 401);
+    const answer = await read(`Bearer ${TOKEN}`);
+    assert.equal(answer.statusCode, 200);
+    assert.match(String(answer.headers['content-type']), /^text\/plain; version=0\.0\.4/);
+  });
+
+  test('without a token in the configuration they are open, as Prometheus expects', async () => {
+    const open = await createTestApp();
+    assert.equal((await open.app.http.inject('/metrics')).statusCode, 200);
+    await open.close();
+  });
+
+  test('have the names and types of the operations guide', async () => {
+    const { body } = await read(`Bearer ${TOKEN}`);
+    const found = [...body.matchAll(/^# TYPE identree_(\S+) (\S+)$/gm)].map(([, name = '', type]) => [name, type]);
+    // Those of the directory have tests of their own.
+    const types = Object.fromEntries(found.filter(([name]) => !name?.startsWith('ldap_')));
+    assert.deepEqual(types, {
+      challenges_created_total: 'counter',
+      challenges_approved_total: 'counter',
+      challenges_auto_approved_total: 'counter',
+      challenges_expired_total: 'counter',
+      challenges_cancelled_total: 'counter',
+      challenges_denied_total: 'counter',
+      challenge_duration_seconds: 'histogram',
+      oidc_exchange_duration_seconds: 'histogram',
+      auth_failures_total: 'counter',
+      rate_limit_rejections_total: 'counter',
+      active_challenges: 'gauge',
+      registered_hosts: 'gauge',
+    });
+    assert.match(body, /^process_resident_memory_bytes /m);
+  });
+
+  test('count what happened', async () => {
+    const approved = await host.create();
+    t.clock.advance(12_000);
+    await approve(approved);
+    const denied = await host.create();
+    await alice.mutate('challenges.deny', { challengeId: denied.challengeId, reason: null });
+    const cancelled = await host.create();
+    await host.send('DELETE', `/challenges/${cancelled.challengeId}`);
+    await host.create(host.record({ user: 'robot' }));
+    const waiting = await host.create();
+    await becomes('identree_active_challenges', 1);
+    await host.send('GET', `/challenges/${waiting.challengeId}?wait=25`, undefined, {
+      parameters: { keyid: '00000000-0000-4000-8000-000000000000' },
+    });
+    t.clock.advance(121_000);
+    await t.app.challenges.reap();
+
+    await becomes('identree_challenges_created_total', 4);
+    await becomes('identree_challenges_approved_total', 1);
+    await becomes('identree_challenges_denied_total{reason="user_rejected"}', 1);
+    await becomes('identree_challenges_cancelled_total', 1);
+    await becomes('identree_challenges_expired_total', 1);
+    await becomes('identree_challenges_auto_approved_total', 1);
+    await becomes('identree_auth_failures_total', 1);
+    await becomes('identree_active_challenges', 0);
+    await becomes('identree_registered_hosts', 1);
+    // A person took 12 seconds and another none; the policy none.
+    await becomes('identree_challenge_duration_seconds_bucket{le="10"}', 2);
+    await becomes('identree_challenge_duration_seconds_bucket{le="15"}', 3);
+    await becomes('identree_challenge_duration_seconds_count', 3);
+    await t.app.hosts.revoke(host.id, 'op', null);
+    await becomes('identree_registered_hosts', 0);
+  });
+});
