@@ -6,6 +6,7 @@ import type { Entry } from '../ldap/entry.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { type GuardSettings, guard } from './guards.ts';
+import { heldChange } from './held-change.ts';
 import { decideHold, deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
 import type { Lint } from './lint.ts';
 import { type DirectoryGroup, type DirectorySnapshot, EMPTY_SNAPSHOT, snapshotHash } from './model.ts';
@@ -108,17 +109,20 @@ export function createDirectory(deps: DirectoryDeps) {
     return mapped.ok ? mapped.name : null;
   };
 
-  /** What stands in the rules' `%group`, folded: those groups give power by a rule of the database. */
-  function ruleNamesOf(stored: readonly StoredRule[]): (group: DirectoryGroup) => boolean {
-    if (settings.sudoSource === 'claims') return () => false;
-    const named = new Set(
-      stored
-        .flatMap(({ sudoUsers }) => sudoUsers.filter((user) => user.startsWith('%')))
-        .map((user) => user.slice(1).toLowerCase()),
-    );
+  /** Finds the rules of the database that name a group as `%group`, without regard to case: it gives power by them. */
+  function rulesForGroups(stored: readonly StoredRule[]): (group: DirectoryGroup) => readonly string[] {
+    if (settings.sudoSource === 'claims') return () => [];
+    const named = new Map<string, string[]>();
+    for (const { name, sudoUsers } of stored) {
+      for (const user of sudoUsers) {
+        if (!user.startsWith('%')) continue;
+        const group = user.slice(1).toLowerCase();
+        named.set(group, [...(named.get(group) ?? []), name]);
+      }
+    }
     return (group) => {
       const mapped = mapGroupName(group.name, settings.names);
-      return mapped.ok && named.has(mapped.name.toLowerCase());
+      return (mapped.ok && named.get(mapped.name.toLowerCase())) || [];
     };
   }
 
@@ -152,7 +156,7 @@ export function createDirectory(deps: DirectoryDeps) {
       owners: await ownersOfNames(clock.now()),
       pinned: await deps.pinned(),
       claimsGivePower: settings.sudoSource !== 'store',
-      ruleNames: ruleNamesOf(stored),
+      rulesFor: rulesForGroups(stored),
       settings: deps.guards,
     });
     await breathe();
@@ -339,11 +343,12 @@ export function createDirectory(deps: DirectoryDeps) {
 
   async function decide(
     hold: { id: string; digest: string },
+    was: 'open' | 'rejected',
     state: 'confirmed' | 'rejected',
     actor: { username: string; remoteAddr: string | null },
   ): Promise<void> {
     await db.transaction(async (work) => {
-      const row = await decideHold(work, hold, { state, at: clock.now(), by: actor.username });
+      const row = await decideHold(work, { ...hold, state: was }, { state, at: clock.now(), by: actor.username });
       if (!row) throw new Refusal('not_found');
       await deps.events.append(work, {
         event: state === 'confirmed' ? 'directory_change_confirmed' : 'directory_change_rejected',
@@ -351,7 +356,7 @@ export function createDirectory(deps: DirectoryDeps) {
         actor: actor.username,
         remoteAddr: actor.remoteAddr,
         reason: row.kind,
-        data: { holdId: row.id, subject: row.subject, ...(JSON.parse(row.detail) as object) },
+        data: { holdId: row.id, subject: row.subject, was, ...(JSON.parse(row.detail) as object) },
       });
     });
     rebuild();
@@ -397,22 +402,26 @@ export function createDirectory(deps: DirectoryDeps) {
     },
     holds: async () =>
       (await listHolds(db.query)).map((row) => ({
+        ...heldChange.parse({ kind: row.kind, detail: JSON.parse(row.detail) }),
         id: row.id,
         digest: row.digest,
-        kind: row.kind,
         subject: row.subject,
-        detail: JSON.parse(row.detail) as Record<string, unknown>,
         state: row.state,
         heldAt: row.held_at,
         decidedAt: row.decided_at,
         decidedBy: row.decided_by,
       })),
-    /** Lets exactly this change through. `digest` is what the operator was shown. @throws Refusal */
-    confirm: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
-      decide(hold, 'confirmed', actor),
-    /** Keeps exactly this change out for as long as the source asks for it. @throws Refusal */
+    /**
+     * Lets exactly this change through. `digest` is what the operator was shown, and so is `was`: whoever lets through
+     * what a colleague refused a moment ago has to know it. @throws Refusal
+     */
+    confirm: (
+      hold: { id: string; digest: string; was?: 'open' | 'rejected' },
+      actor: { username: string; remoteAddr: string | null },
+    ) => decide(hold, hold.was ?? 'open', 'confirmed', actor),
+    /** Keeps exactly this change out for as long as the source asks for it, or until it is confirmed. @throws Refusal */
     reject: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
-      decide(hold, 'rejected', actor),
+      decide(hold, 'open', 'rejected', actor),
     lints: () => lints,
     rules: () => rules,
     /** What hosts see. */

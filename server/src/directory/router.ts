@@ -62,7 +62,10 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
     lints: adminViewProcedure.query(() => on(parts).directory.lints().slice(0, MAX_LINTS)),
     holds: adminViewProcedure.query(() => on(parts).directory.holds()),
     refresh: adminProcedure.mutation(() => on(parts).directory.refresh('console')),
-    confirm: adminProcedure.input(hold).mutation(({ ctx, input }) => on(parts).directory.confirm(input, actorOf(ctx))),
+    /** `was`: how the change stood when the operator looked. */
+    confirm: adminProcedure
+      .input(hold.extend({ was: z.enum(['open', 'rejected']).default('open') }))
+      .mutation(({ ctx, input }) => on(parts).directory.confirm(input, actorOf(ctx))),
     reject: adminProcedure.input(hold).mutation(({ ctx, input }) => on(parts).directory.reject(input, actorOf(ctx))),
     releaseName: adminProcedure
       .input(z.object({ name: z.string().max(64) }))
