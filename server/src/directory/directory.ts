@@ -5,6 +5,7 @@ import type { EventLog } from '../events/log.ts';
 import type { Entry } from '../ldap/entry.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
+import { groupsOf } from './groups-of.ts';
 import { type GuardSettings, guard } from './guards.ts';
 import { heldChange } from './held-change.ts';
 import { decideHold, deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
@@ -66,6 +67,10 @@ export interface DirectoryStatus {
   readonly problem: string | null;
   readonly counts: { people: number; groups: number; sudoRules: number } | null;
   readonly usn: number;
+  /** When what hosts see was built last in this process; null when nothing was. */
+  readonly builtAt: number | null;
+  /** Fetching or building, or about to. */
+  readonly busy: boolean;
 }
 
 export type Directory = ReturnType<typeof createDirectory>;
@@ -100,6 +105,7 @@ export function createDirectory(deps: DirectoryDeps) {
   let notBefore = 0;
   let counts: DirectoryStatus['counts'] = null;
   let usn = 0;
+  let builtAt: number | null = null;
   let lints: readonly Lint[] = [];
   let rules: readonly ServedRule[] = [];
   let nextBoundary: number | null = null;
@@ -148,12 +154,13 @@ export function createDirectory(deps: DirectoryDeps) {
     const hosts = await deps.hosts();
     const holds = await listHolds(db.query);
     const decided = new Map(holds.map(({ digest, state }) => [digest, state]));
+    const owners = await ownersOfNames(clock.now());
     const guarded = guard({
       published,
       candidate: wanted,
       decided,
       accountOf,
-      owners: await ownersOfNames(clock.now()),
+      owners,
       pinned: await deps.pinned(),
       claimsGivePower: settings.sudoSource !== 'store',
       rulesFor: rulesForGroups(stored),
@@ -163,7 +170,10 @@ export function createDirectory(deps: DirectoryDeps) {
     const hash = snapshotHash(guarded.publish);
     await breathe();
     const now = clock.now();
-    const due = nextBoundary !== null && now >= nextBoundary;
+    // A rule begins or ends, or a name that somebody waits for was released or has been left for long enough.
+    const due =
+      (nextBoundary !== null && now >= nextBoundary) ||
+      lints.some(({ name }) => name !== undefined && !owners.has(name));
     const from = canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group])]);
     const sameHolds =
       !heard || (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
@@ -233,6 +243,7 @@ export function createDirectory(deps: DirectoryDeps) {
     usn = stamped.usn;
     builtFrom = from;
     await deps.publish(stamped.entries, usn);
+    builtAt = clock.now();
     serving = true;
     deps.metrics.published({ ...tree.counts, usn, lints });
   }
@@ -411,6 +422,8 @@ export function createDirectory(deps: DirectoryDeps) {
         decidedAt: row.decided_at,
         decidedBy: row.decided_by,
       })),
+    /** How many changes nobody has decided yet. */
+    openHolds: async () => (await listHolds(db.query)).filter(({ state }) => state === 'open').length,
     /**
      * Lets exactly this change through. `digest` is what the operator was shown, and so is `was`: whoever lets through
      * what a colleague refused a moment ago has to know it. @throws Refusal
@@ -423,7 +436,11 @@ export function createDirectory(deps: DirectoryDeps) {
     reject: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
       decide(hold, 'open', 'rejected', actor),
     lints: () => lints,
+    /** The sudo rules that hosts see, in the order in which they were written. */
     rules: () => rules,
+    /** Names of the groups that an account is served in; empty in bridge mode. */
+    groupsOf: async (account: string): Promise<string[]> =>
+      groupsOf(account, published ?? EMPTY_SNAPSHOT, await deps.numbers.names(), settings.names),
     /** What hosts see. */
     snapshot: () => published ?? EMPTY_SNAPSHOT,
     /** The health check `ldap_sync`: null when well. */
@@ -444,6 +461,8 @@ export function createDirectory(deps: DirectoryDeps) {
         problem: broken ?? problem?.message ?? null,
         counts,
         usn,
+        builtAt,
+        busy: running !== null || pendingFetch || pendingBuild,
       };
     },
     async stop(): Promise<void> {

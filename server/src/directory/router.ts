@@ -47,16 +47,20 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
   });
   return router({
     /** Null: this server serves no directory. */
-    status: adminViewProcedure.query(() => {
+    status: adminViewProcedure.query(async () => {
       if (parts === null) return null;
       const { directory, settings, ldapUrl } = parts;
-      const lints = directory.lints();
+      const held = await directory.openHolds();
       return {
         ...directory.status(),
         ldapUrl,
         baseDn: settings.baseDn,
-        sudoSource: settings.sudoSource,
-        lintCount: lints.length,
+        issuer: settings.issuer,
+        // Without people of its own the tree has only the rules of the database, whatever the setting says.
+        sudoSource: settings.people ? settings.sudoSource : ('store' as const),
+        lintCount: directory.lints().length,
+        /** Changes that nobody has decided yet. */
+        held,
       };
     }),
     lints: adminViewProcedure.query(() => on(parts).directory.lints().slice(0, MAX_LINTS)),

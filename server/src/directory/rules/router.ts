@@ -14,7 +14,11 @@ const names = z.array(z.string().min(1).max(256)).max(500);
 /** `sudoRules.*`: the rules of the database. Changing one changes who is root, so it takes an administrator in a browser. */
 export function createSudoRulesRouter(
   /** @throws Refusal when there is no directory */
-  parts: () => { rules: SudoRules; directory: Pick<Directory, 'rules'>; settings: Pick<DirectorySettings, 'sudo'> },
+  parts: () => {
+    rules: SudoRules;
+    directory: Pick<Directory, 'rules' | 'groupsOf'>;
+    settings: Pick<DirectorySettings, 'sudo'>;
+  },
 ) {
   const actorOf = (ctx: { viewer: { person: { username: string } }; remoteAddr: string }) => ({
     username: ctx.viewer.person.username,
@@ -22,6 +26,8 @@ export function createSudoRulesRouter(
   });
   return router({
     list: adminViewProcedure.query(() => parts().rules.list()),
+    /** What hosts see now, from claims and from the database. */
+    served: adminViewProcedure.query(() => parts().directory.rules()),
     validate: adminViewProcedure
       .input(z.object({ rule: ruleInput }))
       .query(({ input }) => parts().rules.validate(input.rule)),
@@ -37,19 +43,31 @@ export function createSudoRulesRouter(
       .input(z.object({ id: uuid, revision }))
       .mutation(({ ctx, input }) => parts().rules.remove(input.id, input.revision, actorOf(ctx))),
     import: adminProcedure
-      .input(z.object({ content: z.string().max(60_000) }))
-      .mutation(({ ctx, input }) => parts().rules.importFile(input.content, actorOf(ctx), { onlyIfEmpty: false })),
+      .input(z.object({ content: z.string().max(60_000), acknowledged }))
+      .mutation(({ ctx, input }) =>
+        parts().rules.importFile(input.content, actorOf(ctx), { onlyIfEmpty: false, acknowledged: input.acknowledged }),
+      ),
     export: adminViewProcedure.query(() => parts().rules.exportFile()),
     simulate: adminViewProcedure
       .input(
         z.object({
-          user: z.object({ name: z.string().max(64), groups: names, netgroups: names.default([]) }),
+          user: z.object({
+            name: z.string().max(64),
+            /** Null: those that the directory knows. */
+            groups: names.nullable().default(null),
+            netgroups: names.default([]),
+          }),
           host: z.object({ names: names.min(1), addresses: names.default([]), netgroups: names.default([]) }),
           command: z.string().max(4096),
           runAsUser: z.string().max(64).default('root'),
           runAsGroup: z.string().max(64).nullable().default(null),
         }),
       )
-      .query(({ input }) => simulate(parts().directory.rules(), parts().settings.sudo.defaults ?? [], input)),
+      .query(async ({ input }) => {
+        const { directory, settings } = parts();
+        const groups = input.user.groups ?? (await directory.groupsOf(input.user.name));
+        const asked = { ...input, user: { ...input.user, groups } };
+        return { ...simulate(directory.rules(), settings.sudo.defaults ?? [], asked), groups };
+      }),
   });
 }
