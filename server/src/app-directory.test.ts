@@ -286,6 +286,79 @@ test('PocketID is asked at the approval: who was disabled a moment ago is not ap
   assert.deepEqual(await approve(alice), ['account_disabled', 'denied'], 'the one who asks is disabled');
 });
 
+test('administrators see what is served, and try a command with the groups that the directory knows', async (t) => {
+  const rulesOf = { name: 'web', members: ['bob'] };
+  const site = await open(t, {
+    env: { IDENTREE_SUDO_SOURCE: 'both' },
+    content: directoryFile(['alice', 'bob'], [OPS, rulesOf]),
+  });
+  const olga = await signInTestPerson(site.app, site.provider, site.clock, 'olga', {
+    groups: ['admins'],
+    passkey: false,
+  });
+  // Signing in bound an account, which builds the tree again.
+  await site.app.directory!.directory.settled();
+  const status = (await olga.query<Record<string, unknown>>('directory.status')).data;
+  assert.deepEqual(
+    [status.state, status.busy, status.held, status.sudoSource, status.counts],
+    ['fresh', false, 0, 'both', { people: 2, groups: 4, sudoRules: 1 }],
+  );
+  const rule = { group: 'web', commands: ['/usr/bin/id'] };
+  assert.ok((await olga.mutate<{ ok: boolean }>('sudoRules.create', { rule })).data.ok);
+  const served = async () =>
+    (await olga.query<{ cn: string; source: string; sudoUsers: string[] }[]>('sudoRules.served')).data;
+  for (let tries = 0; tries < 100 && (await served()).length < 2; tries++)
+    await new Promise((done) => setTimeout(done, 50));
+  assert.deepEqual(
+    (await served()).map(({ cn, source, sudoUsers }) => [cn, source, sudoUsers]),
+    [
+      ['ops', 'claims', ['alice']],
+      ['web', 'store', ['%web']],
+    ],
+  );
+  const ask = async (name: string, groups?: string[]) =>
+    (
+      await olga.query<{ verdict: string; rule: string | null; groups: string[] }>('sudoRules.simulate', {
+        user: { name, ...(groups ? { groups } : {}) },
+        host: { names: ['web1'] },
+        command: '/usr/bin/id',
+      })
+    ).data;
+  const { verdict, rule: by, groups } = await ask('bob');
+  assert.deepEqual([verdict, by, groups], ['allowed', 'web', ['bob', 'web']]);
+  assert.equal((await ask('bob', [])).verdict, 'no_rule', 'groups that are given count, even none');
+  assert.deepEqual((await ask('nobody-here')).groups, []);
+  const mallory = await signInTestPerson(site.app, site.provider, site.clock, 'mallory', { passkey: false });
+  for (const name of ['directory.status', 'directory.lints', 'sudoRules.list', 'sudoRules.served', 'scim.clients'])
+    assert.equal((await mallory.query(name)).refusal, 'forbidden', name);
+});
+
+test('a name that was left is kept from a group until an administrator releases it', async (t) => {
+  const site = await open(t);
+  const client = site.client(0);
+  await client.bind(SERVICE.dn, SERVICE.password);
+  await site.write(['alice'], [OPS, { name: 'bob', members: ['alice'] }]);
+  site.app.directory!.directory.refresh('watch');
+  await site.app.directory!.directory.settled();
+  const groupBob = async () => (await site.find(client, '(&(objectClass=posixGroup)(cn=bob))'))[0]?.memberUid;
+  assert.equal(await groupBob(), undefined);
+  const olga = await signInTestPerson(site.app, site.provider, site.clock, 'olga', {
+    groups: ['admins'],
+    passkey: false,
+  });
+  const lints = async () =>
+    (await olga.query<{ code: string; subject: string; name?: string }[]>('directory.lints')).data.map(
+      ({ code, subject, name }) => [code, subject, name],
+    );
+  const wide = ['sudo_equals_all', 'group ops', undefined];
+  assert.deepEqual(await lints(), [['name_requarantined', 'group bob', 'bob'], wide]);
+  assert.equal((await olga.mutate('directory.releaseName', { name: 'bob' })).refusal, null);
+  for (let tries = 0; tries < 100 && (await groupBob()) === undefined; tries++)
+    await new Promise((done) => setTimeout(done, 50));
+  assert.equal(await groupBob(), 'alice');
+  assert.deepEqual(await lints(), [wide]);
+});
+
 test('bridge mode: rules of the database and nothing else, changed in the console and visible at once', async (t) => {
   const site = await open(t, { env: { IDENTREE_DIRECTORY_SOURCE: 'none' } });
   const client = site.client(0);

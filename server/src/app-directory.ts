@@ -261,8 +261,8 @@ async function importRules(core: Core, rules: ReturnType<typeof createSudoRules>
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
-  const result = await rules.importFile(content, ACTOR, { onlyIfEmpty: true });
-  if (!result.ok) throw new Error(`${rulesFile}: ${result.problem}`);
+  const result = await rules.importFile(content, ACTOR, { onlyIfEmpty: true, acknowledged: true });
+  if (!result.ok) throw new Error(`${rulesFile}: ${result.why === 'invalid' ? result.problem : result.why}`);
   if (result.imported > 0) core.log.info({ rules: result.imported }, `imported sudo rules from ${rulesFile}`);
 }
 

@@ -42,6 +42,7 @@ async function run(argv: string[], config: Config): Promise<string> {
       err += text;
     },
     untilStopped: async () => {},
+    onHangUp: () => {},
   });
   assert.equal(code, 0, err);
   return out;

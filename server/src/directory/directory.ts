@@ -6,7 +6,9 @@ import type { EventLog } from '../events/log.ts';
 import type { Entry } from '../ldap/entry.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
+import { groupsOf } from './groups-of.ts';
 import { type GuardSettings, guard } from './guards.ts';
+import { heldChange } from './held-change.ts';
 import { decideHold, deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
 import { userOwner } from './ids.ts';
 import type { Lint } from './lint.ts';
@@ -79,6 +81,10 @@ export interface DirectoryStatus {
   readonly problem: string | null;
   readonly counts: { people: number; groups: number; sudoRules: number } | null;
   readonly usn: number;
+  /** When what hosts see was built last in this process; null when nothing was. */
+  readonly builtAt: number | null;
+  /** Fetching or building, or about to. */
+  readonly busy: boolean;
 }
 
 export type Directory = ReturnType<typeof createDirectory>;
@@ -113,6 +119,7 @@ export function createDirectory(deps: DirectoryDeps) {
   let notBefore = 0;
   let counts: DirectoryStatus['counts'] = null;
   let usn = 0;
+  let builtAt: number | null = null;
   let lints: readonly Lint[] = [];
   let rules: readonly ServedRule[] = [];
   let nextBoundary: number | null = null;
@@ -125,17 +132,20 @@ export function createDirectory(deps: DirectoryDeps) {
     return mapped.ok ? mapped.name : null;
   };
 
-  /** What stands in the rules' `%group`, folded: those groups give power by a rule of the database. */
-  function ruleNamesOf(stored: readonly StoredRule[]): (group: DirectoryGroup) => boolean {
-    if (settings.sudoSource === 'claims') return () => false;
-    const named = new Set(
-      stored
-        .flatMap(({ sudoUsers }) => sudoUsers.filter((user) => user.startsWith('%')))
-        .map((user) => user.slice(1).toLowerCase()),
-    );
+  /** Finds the rules of the database that name a group as `%group`, without regard to case: it gives power by them. */
+  function rulesForGroups(stored: readonly StoredRule[]): (group: DirectoryGroup) => readonly string[] {
+    if (settings.sudoSource === 'claims') return () => [];
+    const named = new Map<string, string[]>();
+    for (const { name, sudoUsers } of stored) {
+      for (const user of sudoUsers) {
+        if (!user.startsWith('%')) continue;
+        const group = user.slice(1).toLowerCase();
+        named.set(group, [...(named.get(group) ?? []), name]);
+      }
+    }
     return (group) => {
       const mapped = mapGroupName(group.name, settings.names);
-      return mapped.ok && named.has(mapped.name.toLowerCase());
+      return (mapped.ok && named.get(mapped.name.toLowerCase())) || [];
     };
   }
 
@@ -161,22 +171,26 @@ export function createDirectory(deps: DirectoryDeps) {
     const hosts = await deps.hosts();
     const holds = await listHolds(db.query);
     const decided = new Map(holds.map(({ digest, state }) => [digest, state]));
+    const owners = await ownersOfNames(clock.now());
     const guarded = guard({
       published,
       candidate: wanted,
       decided,
       accountOf,
-      owners: await ownersOfNames(clock.now()),
+      owners,
       pinned: await deps.pinned(),
       claimsGivePower: settings.sudoSource !== 'store',
-      ruleNames: ruleNamesOf(stored),
+      rulesFor: rulesForGroups(stored),
       settings: deps.guards,
     });
     await breathe();
     const hash = snapshotHash(guarded.publish);
     await breathe();
     const now = clock.now();
-    const due = nextBoundary !== null && now >= nextBoundary;
+    // A rule begins or ends, or a name that somebody waits for was released or has been left for long enough.
+    const due =
+      (nextBoundary !== null && now >= nextBoundary) ||
+      lints.some(({ name }) => name !== undefined && !owners.has(name));
     const from = canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group])]);
     const sameHolds =
       !heard || (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
@@ -249,6 +263,7 @@ export function createDirectory(deps: DirectoryDeps) {
     usn = stamped.usn;
     builtFrom = from;
     await deps.publish(stamped.entries, usn);
+    builtAt = clock.now();
     serving = true;
     deps.metrics.published({ ...tree.counts, usn, lints });
   }
@@ -393,11 +408,12 @@ export function createDirectory(deps: DirectoryDeps) {
 
   async function decide(
     hold: { id: string; digest: string },
+    was: 'open' | 'rejected',
     state: 'confirmed' | 'rejected',
     actor: { username: string; remoteAddr: string | null },
   ): Promise<void> {
     await db.transaction(async (work) => {
-      const row = await decideHold(work, hold, { state, at: clock.now(), by: actor.username });
+      const row = await decideHold(work, { ...hold, state: was }, { state, at: clock.now(), by: actor.username });
       if (!row) throw new Refusal('not_found');
       await deps.events.append(work, {
         event: state === 'confirmed' ? 'directory_change_confirmed' : 'directory_change_rejected',
@@ -405,7 +421,7 @@ export function createDirectory(deps: DirectoryDeps) {
         actor: actor.username,
         remoteAddr: actor.remoteAddr,
         reason: row.kind,
-        data: { holdId: row.id, subject: row.subject, ...(JSON.parse(row.detail) as object) },
+        data: { holdId: row.id, subject: row.subject, was, ...(JSON.parse(row.detail) as object) },
       });
     });
     rebuild();
@@ -451,28 +467,38 @@ export function createDirectory(deps: DirectoryDeps) {
     },
     holds: async () =>
       (await listHolds(db.query)).map((row) => ({
+        ...heldChange.parse({ kind: row.kind, detail: JSON.parse(row.detail) }),
         id: row.id,
         digest: row.digest,
-        kind: row.kind,
         subject: row.subject,
-        detail: JSON.parse(row.detail) as Record<string, unknown>,
         state: row.state,
         heldAt: row.held_at,
         decidedAt: row.decided_at,
         decidedBy: row.decided_by,
       })),
-    /** Lets exactly this change through. `digest` is what the operator was shown. @throws Refusal */
-    confirm: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
-      decide(hold, 'confirmed', actor),
-    /** Keeps exactly this change out for as long as the source asks for it. @throws Refusal */
+    /** How many changes nobody has decided yet. */
+    openHolds: async () => (await listHolds(db.query)).filter(({ state }) => state === 'open').length,
+    /**
+     * Lets exactly this change through. `digest` is what the operator was shown, and so is `was`: whoever lets through
+     * what a colleague refused a moment ago has to know it. @throws Refusal
+     */
+    confirm: (
+      hold: { id: string; digest: string; was?: 'open' | 'rejected' },
+      actor: { username: string; remoteAddr: string | null },
+    ) => decide(hold, hold.was ?? 'open', 'confirmed', actor),
+    /** Keeps exactly this change out for as long as the source asks for it, or until it is confirmed. @throws Refusal */
     reject: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
-      decide(hold, 'rejected', actor),
+      decide(hold, 'open', 'rejected', actor),
     lints: () => lints,
+    /** The sudo rules that hosts see, in the order in which they were written. */
     rules: () => rules,
     /** Who is served under a Linux account; undefined when nobody is. */
     account: (name: string): Pick<DirectoryUser, 'issuer' | 'id' | 'disabled'> | undefined => accounts.get(name),
     /** Whether the source says that somebody is disabled. `key` as {@link identityKey} gives it. */
     isDisabled: (key: string): boolean => disabled.has(key),
+    /** Names of the groups that an account is served in; empty in bridge mode. */
+    groupsOf: async (account: string): Promise<string[]> =>
+      groupsOf(account, published ?? EMPTY_SNAPSHOT, await deps.numbers.names(), settings.names),
     /** What hosts see. */
     snapshot: () => published ?? EMPTY_SNAPSHOT,
     /** The health check `ldap_sync`: null when well. */
@@ -493,6 +519,8 @@ export function createDirectory(deps: DirectoryDeps) {
         problem: broken ?? problem?.message ?? null,
         counts,
         usn,
+        builtAt,
+        busy: running !== null || pendingFetch || pendingBuild,
       };
     },
     async stop(): Promise<void> {

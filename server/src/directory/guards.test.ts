@@ -20,7 +20,7 @@ function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, 
     owners: new Map(),
     pinned: new Map(),
     claimsGivePower: true,
-    ruleNames: () => false,
+    rulesFor: () => [],
     settings: DEFAULT_GUARDS,
     ...over,
   });
@@ -69,7 +69,16 @@ describe('growth of a group that produces root', () => {
     const plain = testSnapshot(people('a', 'b'), [ops(['a'], {})]);
     const grown = testSnapshot(people('a', 'b'), [ops(['a', 'b'], {})]);
     assert.deepEqual(run(plain, grown).kinds, []);
-    assert.deepEqual(run(plain, grown, { ruleNames: ({ name }) => name === 'ops' }).members('ops'), ['id-a']);
+    const named = run(plain, grown, { rulesFor: ({ name }) => (name === 'ops' ? ['nightly'] : []) });
+    assert.deepEqual(named.members('ops'), ['id-a']);
+    const [hold] = named.arising;
+    assert.deepEqual(hold?.kind === 'power_member' && hold.detail, {
+      group: 'ops',
+      claims: {},
+      rules: ['nightly'],
+      added: [{ subject: 'id-b', username: 'b', account: 'b' }],
+      count: 1,
+    });
   });
 
   test('leaving it is never held', () => {
@@ -100,6 +109,13 @@ describe('the rule of a group', () => {
       ]),
     );
     assert.deepEqual(changed.kinds, ['power_rule', 'power_rule']);
+    assert.deepEqual(changed.arising[1]?.detail, {
+      group: 'ops',
+      before: { sudoCommands: '/bin/id' },
+      after: { sudoCommands: 'ALL' },
+      members: [{ subject: 'id-a', username: 'a', account: 'a' }],
+      count: 1,
+    });
     assert.deepEqual(changed.claim('ops'), [
       { key: 'accessHosts', value: 'web1' },
       { key: 'sudoCommands', value: '/bin/id' },
@@ -128,6 +144,7 @@ describe('the rule of a group', () => {
 });
 
 describe('who has which account', () => {
+  const ownerIn = ({ arising: [hold] }: ReturnType<typeof run>) => hold?.kind === 'binding' && hold.detail.owner;
   const before = testSnapshot(people('alice', 'bob'), [ops(['alice'])]);
 
   test('a rename is held; the person stays under the old name', () => {
@@ -137,6 +154,12 @@ describe('who has which account', () => {
     );
     const result = run(before, renamed);
     assert.deepEqual([result.kinds, result.names], [['binding'], ['alice', 'bob']]);
+    assert.deepEqual(result.arising[0]?.detail, {
+      person: { issuer: ISSUER, subject: 'id-alice', username: 'mallory' },
+      from: 'alice',
+      to: 'mallory',
+      owner: null,
+    });
     assert.equal(result.publish.users[0]?.disabled, true, 'what takes power away is not held');
     assert.deepEqual(result.confirmed().names, ['mallory', 'bob']);
     assert.deepEqual([...result.confirmed().granted], [['mallory', `${ISSUER} id-alice`]]);
@@ -146,6 +169,13 @@ describe('who has which account', () => {
     const swapped = testSnapshot([{ id: 'new', username: 'alice' }, { username: 'bob' }], [ops(['alice'])]);
     const result = run(before, swapped);
     assert.deepEqual([result.kinds, result.names], [['binding'], ['bob']]);
+    assert.deepEqual(ownerIn(result), {
+      kind: 'user',
+      issuer: ISSUER,
+      subject: 'id-alice',
+      name: 'alice',
+      claim: 'has',
+    });
     assert.deepEqual(result.members('ops'), []);
   });
 
@@ -154,14 +184,25 @@ describe('who has which account', () => {
     const more = testSnapshot(people('alice', 'bob', 'carol'), [ops(['alice'])]);
     const result = run(before, more, { owners });
     assert.deepEqual([result.kinds, result.names], [['binding'], ['alice', 'bob']]);
+    assert.deepEqual(ownerIn(result), { kind: 'user', issuer: ISSUER, subject: 'gone', name: null, claim: 'left' });
     assert.deepEqual(result.confirmed().names, ['alice', 'bob', 'carol']);
+    const group = run(before, more, { owners: new Map([['carol', `group ${ISSUER} id-ops`]]) });
+    assert.deepEqual(ownerIn(group), { kind: 'group', issuer: ISSUER, subject: 'id-ops', name: 'ops', claim: 'has' });
     const own = new Map([['carol', `user ${ISSUER} id-carol`]]);
     assert.deepEqual(run(before, more, { owners: own }).names, ['alice', 'bob', 'carol']);
   });
 
   test('an account that a sign-in bound to somebody else is not given away, not even at first', () => {
-    const pinned = new Map([['alice', { issuer: ISSUER, subject: 'the real one' }]]);
-    assert.deepEqual(run(null, before, { pinned }).names, ['bob']);
+    const pinned = new Map([['alice', { issuer: ISSUER, subject: 'the-real-one' }]]);
+    const result = run(null, before, { pinned });
+    assert.deepEqual(result.names, ['bob']);
+    assert.deepEqual(ownerIn(result), {
+      kind: 'user',
+      issuer: ISSUER,
+      subject: 'the-real-one',
+      name: null,
+      claim: 'signs_in',
+    });
     const own = new Map([['alice', { issuer: ISSUER, subject: 'id-alice' }]]);
     assert.deepEqual(run(null, before, { pinned: own }).names, ['alice', 'bob']);
   });
@@ -205,6 +246,12 @@ describe('a mass change', () => {
       testSnapshot(people(...names.slice(7)), [{ name: 'all', members: names.slice(7) }, { name: 'dev' }]),
     );
     assert.deepEqual([result.kinds, result.publish], [['mass_change'], before]);
+    const gone = ['u0', 'u1', 'u2', 'u3', 'u4', 'u5', 'u6'];
+    assert.deepEqual(result.arising[0]?.detail, {
+      users: { count: 7, before: 20, names: gone },
+      groups: { count: 0, before: 2, names: [] },
+      memberships: { count: 7, before: 20, names: gone.map((name) => `${name} in all`) },
+    });
     assert.equal(result.confirmed().names.length, 13);
   });
 

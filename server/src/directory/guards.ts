@@ -1,4 +1,5 @@
 import { canonicalSha256 } from '#shared/digest.ts';
+import { type HeldChange, MAX_LISTED } from './held-change.ts';
 import {
   claimOf,
   type DirectoryGroup,
@@ -30,15 +31,12 @@ export const DEFAULT_GUARDS: GuardSettings = {
   massChangeMinimum: 5,
 };
 
-export interface Hold {
-  readonly kind: 'power_member' | 'power_rule' | 'binding' | 'mass_change';
+export type Hold = HeldChange & {
   /** What it is about, for people. */
   readonly subject: string;
   /** Of exactly this change. Whoever confirms it confirms nothing else. */
   readonly digest: string;
-  /** Before and after, for the operator. */
-  readonly detail: Readonly<Record<string, unknown>>;
-}
+};
 
 export interface GuardInput {
   /** What hosts see; null when nothing was ever published. */
@@ -54,8 +52,8 @@ export interface GuardInput {
   readonly pinned: ReadonlyMap<string, { readonly issuer: string; readonly subject: string }>;
   /** False where sudo rules do not come from claims. */
   readonly claimsGivePower: boolean;
-  /** Whether a rule of the database names this group. */
-  readonly ruleNames: (group: DirectoryGroup) => boolean;
+  /** Names of the rules of the database that are for this group. */
+  readonly rulesFor: (group: DirectoryGroup) => readonly string[];
   readonly settings: GuardSettings;
 }
 
@@ -76,9 +74,9 @@ export function guard(input: GuardInput): GuardResult {
   const published = input.published ?? EMPTY_SNAPSHOT;
   const arising: Hold[] = [];
   /** Notes a change; true when it may happen. */
-  const allowed = (kind: Hold['kind'], subject: string, proof: unknown, detail: Hold['detail']): boolean => {
-    const digest = canonicalSha256({ kind, proof });
-    arising.push({ kind, subject, digest, detail });
+  const allowed: Allowed = (change, subject, proof) => {
+    const digest = canonicalSha256({ kind: change.kind, proof });
+    arising.push({ ...change, subject, digest });
     return input.decided.get(digest) === 'confirmed';
   };
 
@@ -99,7 +97,7 @@ export function guard(input: GuardInput): GuardResult {
   };
 }
 
-type Allowed = (kind: Hold['kind'], subject: string, proof: unknown, detail: Hold['detail']) => boolean;
+type Allowed = (change: HeldChange, subject: string, proof: unknown) => boolean;
 
 function massChangeAllowed(
   published: DirectorySnapshot,
@@ -113,14 +111,22 @@ function massChangeAllowed(
   const lostUsers = before.filter((user) => users.get(identityKey(user))?.disabled !== false).map(identityKey);
   const lost = new Set(lostUsers);
   const lostGroups = published.groups.filter((group) => !groups.has(identityKey(group))).map(identityKey);
+  const usernames = new Map(published.users.map((user) => [identityKey(user), user.username]));
   let members = 0;
   const lostMembers: string[] = [];
+  const lostMemberNames: string[] = [];
   for (const group of published.groups) {
     const now = groups.get(identityKey(group));
     members += group.userIds.length;
     if (!now) continue;
     const still = new Set(now.userIds);
-    for (const id of group.userIds) if (!still.has(id)) lostMembers.push(`${identityKey(group)} ${id}`);
+    for (const id of group.userIds) {
+      if (still.has(id)) continue;
+      lostMembers.push(`${identityKey(group)} ${id}`);
+      if (lostMemberNames.length === MAX_LISTED) continue;
+      const username = usernames.get(identityKey({ issuer: group.issuer, id })) ?? id;
+      lostMemberNames.push(`${username} in ${group.name}`);
+    }
   }
   const tooMany = (count: number, all: number): boolean =>
     settings.massChangePercent > 0 &&
@@ -138,17 +144,26 @@ function massChangeAllowed(
   ) {
     return true;
   }
-  return allowed('mass_change', 'directory', [lostUsers, lostGroups, lostMembers], {
-    usersLost: lostUsers.length,
-    usersBefore: before.length,
-    groupsLost: lostGroups.length,
-    groupsBefore: published.groups.length,
-    membershipsLost: lostMembers.length,
-    examples: published.users
-      .filter((user) => lost.has(identityKey(user)))
-      .slice(0, 10)
-      .map(({ username }) => username),
-  });
+  const detail = {
+    users: {
+      count: lostUsers.length,
+      before: before.length,
+      names: before
+        .filter((user) => lost.has(identityKey(user)))
+        .slice(0, MAX_LISTED)
+        .map(({ username }) => username),
+    },
+    groups: {
+      count: lostGroups.length,
+      before: published.groups.length,
+      names: published.groups
+        .filter((group) => !groups.has(identityKey(group)))
+        .slice(0, MAX_LISTED)
+        .map(({ name }) => name),
+    },
+    memberships: { count: lostMembers.length, before: members, names: lostMemberNames },
+  };
+  return allowed({ kind: 'mass_change', detail }, 'directory', [lostUsers, lostGroups, lostMembers]);
 }
 
 function guardBindings(
@@ -184,17 +199,18 @@ function guardBindings(
       result.push(user);
       continue;
     }
-    const fine = allowed(
-      'binding',
-      `account ${account}`,
-      { key, from: oldAccount, to: account, owner: owner ?? null, pin: pin ?? null },
-      {
-        person: { issuer: user.issuer, subject: user.id, username: user.username },
-        from: oldAccount,
-        to: account,
-        belongsTo: othersPin ? pin : othersName ? { identity: owner } : null,
-      },
-    );
+    const detail = {
+      person: { issuer: user.issuer, subject: user.id, username: user.username },
+      from: oldAccount,
+      to: account,
+      owner: othersPin
+        ? ownerOf(published, `user ${pin.issuer} ${pin.subject}`, () => 'signs_in')
+        : othersName
+          ? ownerOf(published, owner, (now) => (now && accountOf(now)?.toLowerCase() === name ? 'has' : 'left'))
+          : null,
+    };
+    const proof = { key, from: oldAccount, to: account, owner: owner ?? null, pin: pin ?? null };
+    const fine = allowed({ kind: 'binding', detail }, `account ${account}`, proof);
     if (fine) {
       granted.set(name, key);
       result.push(user);
@@ -204,6 +220,24 @@ function guardBindings(
     }
   }
   return result;
+}
+
+type NameOwner = NonNullable<Extract<HeldChange, { kind: 'binding' }>['detail']['owner']>;
+
+/** Whose a name is, for people. @param key `user <issuer> <id>` or `group <issuer> <id>` */
+function ownerOf(
+  published: DirectorySnapshot,
+  key: string,
+  claimOfUser: (now: DirectoryUser | undefined) => NameOwner['claim'],
+): NameOwner {
+  const [kind, issuer = '', subject = ''] = key.split(' ');
+  const is = (one: { issuer: string; id: string }) => one.issuer === issuer && one.id === subject;
+  if (kind === 'group') {
+    const group = published.groups.find(is);
+    return { kind, issuer, subject, name: group?.name ?? null, claim: group ? 'has' : 'left' };
+  }
+  const user = published.users.find(is);
+  return { kind: 'user', issuer, subject, name: user?.username ?? null, claim: claimOfUser(user) };
 }
 
 function sudoClaimsOf(group: DirectoryGroup): Record<string, string> {
@@ -220,13 +254,17 @@ function guardPower(
   users: readonly DirectoryUser[],
   allowed: Allowed,
 ): readonly DirectoryGroup[] {
-  const { claimsGivePower, ruleNames } = input;
+  const { claimsGivePower, rulesFor } = input;
   const before = new Map(published.groups.map((group) => [identityKey(group), group]));
   const enabled = new Map(users.filter(({ disabled }) => !disabled).map((user) => [identityKey(user), user]));
   const enabledBefore = new Set(published.users.filter(({ disabled }) => !disabled).map(identityKey));
-  const givesPower = (group: DirectoryGroup) => (claimsGivePower && hasSudoClaims(group)) || ruleNames(group);
+  const givesPower = (group: DirectoryGroup) => (claimsGivePower && hasSudoClaims(group)) || rulesFor(group).length > 0;
   const keyOf = (group: DirectoryGroup, id: string) => identityKey({ issuer: group.issuer, id });
-  const nameOf = (group: DirectoryGroup, id: string) => enabled.get(keyOf(group, id))?.username ?? id;
+  const listed = (group: DirectoryGroup, ids: readonly string[]) =>
+    ids.slice(0, MAX_LISTED).map((id) => {
+      const user = enabled.get(keyOf(group, id));
+      return { subject: id, username: user?.username ?? id, account: user ? input.accountOf(user) : null };
+    });
 
   return input.candidate.groups.map((wanted) => {
     const key = identityKey(wanted);
@@ -240,16 +278,18 @@ function guardPower(
         changed &&
         // Who gets it is part of what the operator confirms.
         !allowed(
-          'power_rule',
+          {
+            kind: 'power_rule',
+            detail: {
+              group: wanted.name,
+              before: was,
+              after: is,
+              members: listed(wanted, live),
+              count: live.length,
+            },
+          },
           `group ${wanted.name}`,
           { key, was, is, live },
-          {
-            group: wanted.name,
-            before: was,
-            after: is,
-            members: live.length,
-            examples: live.slice(0, 20).map((id) => nameOf(wanted, id)),
-          },
         )
       ) {
         const kept = wanted.customClaims.filter(({ key: name }) => !(SUDO_CLAIMS as readonly string[]).includes(name));
@@ -261,16 +301,16 @@ function guardPower(
     const had = new Set(old && givesPower(old) ? old.userIds.filter((id) => enabledBefore.has(keyOf(old, id))) : []);
     const grown = live.filter((id) => !had.has(id));
     if (grown.length === 0) return group;
-    const fine = allowed(
-      'power_member',
-      `group ${wanted.name}`,
-      { key, rule: sudoClaimsOf(group), grown },
-      {
-        group: wanted.name,
-        added: grown.slice(0, 100).map((id) => ({ subject: id, username: nameOf(wanted, id) })),
-        count: grown.length,
-      },
-    );
+    const claims = claimsGivePower ? sudoClaimsOf(group) : {};
+    const detail = {
+      group: wanted.name,
+      claims,
+      rules: [...rulesFor(group)],
+      added: listed(wanted, grown),
+      count: grown.length,
+    };
+    const proof = { key, rule: sudoClaimsOf(group), grown };
+    const fine = allowed({ kind: 'power_member', detail }, `group ${wanted.name}`, proof);
     if (fine) return group;
     const heldBack = new Set(grown);
     return withMembers(

@@ -23,10 +23,10 @@ export async function deleteHold(work: UnitOfWork, id: string): Promise<void> {
   await work.query.deleteFrom('directory_holds').where('id', '=', id).execute();
 }
 
-/** Answers an open hold. Null when there is none of that id and digest. */
+/** Answers a hold. Null when there is none of that id and digest in that state. */
 export async function decideHold(
   work: UnitOfWork,
-  hold: { id: string; digest: string },
+  hold: { id: string; digest: string; state: 'open' | 'rejected' },
   decision: { state: 'confirmed' | 'rejected'; at: number; by: string },
 ): Promise<HoldRow | null> {
   return (
@@ -35,7 +35,7 @@ export async function decideHold(
       .set({ state: decision.state, decided_at: decision.at, decided_by: decision.by })
       .where('id', '=', hold.id)
       .where('digest', '=', hold.digest)
-      .where('state', '=', 'open')
+      .where('state', '=', hold.state)
       .returningAll()
       .executeTakeFirst()) ?? null
   );

@@ -5,6 +5,8 @@ export interface Lint {
   readonly subject: string;
   /** One plain sentence fragment for the operator. */
   readonly detail: string;
+  /** The account or group name that is kept free, where an operator may release it. */
+  readonly name?: string;
 }
 
 export const LINT_CODES = [

@@ -118,7 +118,7 @@ export function planNames(
       const detail = quarantined
         ? `${key} belonged to somebody else until recently`
         : `${key} belongs to somebody else`;
-      lints.push({ code, subject: one.subjectText, detail });
+      lints.push({ code, subject: one.subjectText, detail, ...(quarantined ? { name: key } : {}) });
     }
     if (!winner) continue;
     served.set(ownerKey(winner), winner.name);

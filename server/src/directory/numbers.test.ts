@@ -140,8 +140,8 @@ forEachDatabase('the UID map', (open) => {
     assert.equal(taken.nameOf(user('a')), 'alice2');
     assert.equal(taken.nameOf(user('b')), undefined);
     assert.deepEqual(
-      taken.lints.map(({ code }) => code),
-      ['name_requarantined'],
+      taken.lints.map(({ code, name }) => [code, name]),
+      [['name_requarantined', 'alice']],
     );
     clock.advance(29 * DAY);
     assert.equal((await numbers.assign(snapshot({ a: 'alice2', b: 'alice' }))).nameOf(user('b')), undefined);

@@ -47,22 +47,29 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
   });
   return router({
     /** Null: this server serves no directory. */
-    status: adminViewProcedure.query(() => {
+    status: adminViewProcedure.query(async () => {
       if (parts === null) return null;
       const { directory, settings, ldapUrl } = parts;
-      const lints = directory.lints();
+      const held = await directory.openHolds();
       return {
         ...directory.status(),
         ldapUrl,
         baseDn: settings.baseDn,
-        sudoSource: settings.sudoSource,
-        lintCount: lints.length,
+        issuer: settings.issuer,
+        // Without people of its own the tree has only the rules of the database, whatever the setting says.
+        sudoSource: settings.people ? settings.sudoSource : ('store' as const),
+        lintCount: directory.lints().length,
+        /** Changes that nobody has decided yet. */
+        held,
       };
     }),
     lints: adminViewProcedure.query(() => on(parts).directory.lints().slice(0, MAX_LINTS)),
     holds: adminViewProcedure.query(() => on(parts).directory.holds()),
     refresh: adminProcedure.mutation(() => on(parts).directory.refresh('console')),
-    confirm: adminProcedure.input(hold).mutation(({ ctx, input }) => on(parts).directory.confirm(input, actorOf(ctx))),
+    /** `was`: how the change stood when the operator looked. */
+    confirm: adminProcedure
+      .input(hold.extend({ was: z.enum(['open', 'rejected']).default('open') }))
+      .mutation(({ ctx, input }) => on(parts).directory.confirm(input, actorOf(ctx))),
     reject: adminProcedure.input(hold).mutation(({ ctx, input }) => on(parts).directory.reject(input, actorOf(ctx))),
     releaseName: adminProcedure
       .input(z.object({ name: z.string().max(64) }))

@@ -31,7 +31,11 @@ const rest = (
 /** `sudoRules.*`: the rules of the database. Changing one changes who is root, so it takes an administrator in a browser. */
 export function createSudoRulesRouter(
   /** @throws Refusal when there is no directory */
-  parts: () => { rules: SudoRules; directory: Pick<Directory, 'rules'>; settings: Pick<DirectorySettings, 'sudo'> },
+  parts: () => {
+    rules: SudoRules;
+    directory: Pick<Directory, 'rules' | 'groupsOf'>;
+    settings: Pick<DirectorySettings, 'sudo'>;
+  },
 ) {
   const actorOf = (ctx: { viewer: { person: { username: string } }; remoteAddr: string }) => ({
     username: ctx.viewer.person.username,
@@ -39,6 +43,8 @@ export function createSudoRulesRouter(
   });
   return router({
     list: adminViewProcedure.meta(rest('GET', '', 'Rules of the database')).query(() => parts().rules.list()),
+    /** What hosts see now, from claims and from the database. */
+    served: adminViewProcedure.query(() => parts().directory.rules()),
     validate: adminViewProcedure
       .meta(rest('POST', '/validate', 'What is wrong with a rule, without writing it'))
       .input(z.object({ rule: ruleInput }))
@@ -59,8 +65,10 @@ export function createSudoRulesRouter(
       .mutation(({ ctx, input }) => parts().rules.remove(input.id, input.revision, actorOf(ctx))),
     import: adminProcedure
       .meta(rest('POST', '/import', 'Take over rules from the text of a sudorules.json, all or none', writeStatus(200)))
-      .input(z.object({ content: z.string().max(60_000) }))
-      .mutation(({ ctx, input }) => parts().rules.importFile(input.content, actorOf(ctx), { onlyIfEmpty: false })),
+      .input(z.object({ content: z.string().max(60_000), acknowledged }))
+      .mutation(({ ctx, input }) =>
+        parts().rules.importFile(input.content, actorOf(ctx), { onlyIfEmpty: false, acknowledged: input.acknowledged }),
+      ),
     export: adminViewProcedure
       .meta(rest('GET', '/export', 'Rules of the database as the text of a sudorules.json'))
       .query(() => parts().rules.exportFile()),
@@ -68,13 +76,23 @@ export function createSudoRulesRouter(
       .meta(rest('POST', '/simulate', 'What sudo would do for a person, a host and a command'))
       .input(
         z.object({
-          user: z.object({ name: z.string().max(64), groups: names, netgroups: names.default([]) }),
+          user: z.object({
+            name: z.string().max(64),
+            /** Null: those that the directory knows. */
+            groups: names.nullable().default(null),
+            netgroups: names.default([]),
+          }),
           host: z.object({ names: names.min(1), addresses: names.default([]), netgroups: names.default([]) }),
           command: z.string().max(4096),
           runAsUser: z.string().max(64).default('root'),
           runAsGroup: z.string().max(64).nullable().default(null),
         }),
       )
-      .query(({ input }) => simulate(parts().directory.rules(), parts().settings.sudo.defaults ?? [], input)),
+      .query(async ({ input }) => {
+        const { directory, settings } = parts();
+        const groups = input.user.groups ?? (await directory.groupsOf(input.user.name));
+        const asked = { ...input, user: { ...input.user, groups } };
+        return { ...simulate(directory.rules(), settings.sudo.defaults ?? [], asked), groups };
+      }),
   });
 }

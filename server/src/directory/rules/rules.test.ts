@@ -86,11 +86,11 @@ forEachDatabase('sudo rules of the database', (open) => {
     const { rules } = await setUp(t, await open(t));
     const good = { group: 'web', commands: '/usr/bin/id, /usr/bin/uptime', hosts: 'web1', options: 'use_pty' };
     const bad = JSON.stringify([good, { group: 'docker', commands: '/usr/bin/id' }]);
-    const refused = await rules.importFile(bad, actor, { onlyIfEmpty: true });
-    assert.ok(!refused.ok && /rule 2 \(docker\): group/.test(refused.problem));
+    const refused = await rules.importFile(bad, actor, { onlyIfEmpty: true, acknowledged: false });
+    assert.ok(!refused.ok && refused.why === 'invalid' && /rule 2 \(docker\): group/.test(refused.problem));
     assert.deepEqual(await rules.list(), []);
     for (let start = 0; start < 2; start += 1)
-      await rules.importFile(JSON.stringify([good]), actor, { onlyIfEmpty: true });
+      await rules.importFile(JSON.stringify([good]), actor, { onlyIfEmpty: true, acknowledged: false });
     const [imported, ...more] = await rules.list();
     assert.deepEqual(more, []);
     assert.deepEqual(imported?.rule.commands, ['/usr/bin/id', '/usr/bin/uptime']);
@@ -99,11 +99,39 @@ forEachDatabase('sudo rules of the database', (open) => {
 
     const exported = await rules.exportFile();
     await rules.remove(imported!.id, 1, actor);
-    assert.deepEqual(await rules.importFile(exported, actor, { onlyIfEmpty: false }), { ok: true, imported: 1 });
-    assert.deepEqual(await rules.importFile('null', actor, { onlyIfEmpty: false }), { ok: true, imported: 0 });
+    assert.deepEqual(await rules.importFile(exported, actor, { onlyIfEmpty: false, acknowledged: false }), {
+      ok: true,
+      imported: 1,
+    });
+    assert.deepEqual(await rules.importFile('null', actor, { onlyIfEmpty: false, acknowledged: false }), {
+      ok: true,
+      imported: 0,
+    });
     for (const broken of ['{', '{}', '[{"group":1}]', '[{"group":"web"}]']) {
-      assert.ok(!(await rules.importFile(broken, actor, { onlyIfEmpty: false })).ok, broken);
+      assert.ok(!(await rules.importFile(broken, actor, { onlyIfEmpty: false, acknowledged: false })).ok, broken);
     }
+  });
+
+  test('an imported rule that is as good as root has to be meant too, and no name is had twice', async (t) => {
+    const { rules, create } = await setUp(t, await open(t));
+    await create({ name: 'nightly' });
+    const asked = { onlyIfEmpty: false, acknowledged: false };
+    const wide = JSON.stringify([{ group: 'web', commands: 'ALL' }]);
+    assert.deepEqual(await rules.importFile(wide, actor, asked), {
+      ok: false,
+      why: 'warnings',
+      rules: 1,
+      warnings: [{ rule: 'web', code: 'sudo_equals_all', message: 'ALL' }],
+    });
+    assert.equal((await rules.list()).length, 1);
+    const twice = JSON.stringify({
+      version: 2,
+      rules: [rule(), rule({ name: 'nightly' })],
+    });
+    const taken = await rules.importFile(twice, actor, asked);
+    assert.deepEqual(taken, { ok: false, why: 'invalid', problem: 'there is a rule "nightly" already' });
+    assert.equal((await rules.list()).length, 1, 'nothing of it was written');
+    assert.deepEqual(await rules.importFile(wide, actor, { ...asked, acknowledged: true }), { ok: true, imported: 1 });
   });
 
   test('nothing is accepted that would not be served, and what is as good as root has to be meant', async (t) => {

@@ -45,6 +45,16 @@ export type WriteResult =
   /** Somebody else was faster. */
   | { ok: false; why: 'conflict'; current: SudoRule | null };
 
+/** What came of a file of rules. All of them were written, or none. */
+export type ImportResult =
+  | { ok: true; imported: number }
+  | { ok: false; why: 'invalid'; problem: string }
+  /** Allowed, but has to be meant: send it again with `acknowledged`. */
+  | { ok: false; why: 'warnings'; rules: number; warnings: (RuleWarning & { rule: string })[] };
+
+/** Thrown, so that the transaction takes back what it already wrote. */
+class NameTaken extends Error {}
+
 export type SudoRules = ReturnType<typeof createSudoRules>;
 
 // Trusts nothing that it reads: an edited database must not crash the directory or smuggle a shape in.
@@ -203,26 +213,33 @@ export function createSudoRules(deps: {
     async importFile(
       content: string,
       actor: Actor,
-      options: { onlyIfEmpty: boolean },
-    ): Promise<{ ok: true; imported: number } | { ok: false; problem: string }> {
+      options: { onlyIfEmpty: boolean; acknowledged: boolean },
+    ): Promise<ImportResult> {
+      const invalid = (problem: string): ImportResult => ({ ok: false, why: 'invalid', problem });
       const parsed = parseRulesFile(content);
-      if (!parsed.ok) return parsed;
+      if (!parsed.ok) return invalid(parsed.problem);
+      const warnings: (RuleWarning & { rule: string })[] = [];
       for (const [index, rule] of parsed.rules.entries()) {
-        const { problems } = await check(rule);
-        const first = problems[0];
-        if (first)
-          return { ok: false, problem: `rule ${index + 1} (${nameOf(rule)}): ${first.field}: ${first.message}` };
+        const checked = await check(rule);
+        const first = checked.problems[0];
+        if (first) return invalid(`rule ${index + 1} (${nameOf(rule)}): ${first.field}: ${first.message}`);
+        warnings.push(...checked.warnings.map((warning) => ({ ...warning, rule: nameOf(rule) })));
       }
-      return db.transaction(async (work) => {
-        if (options.onlyIfEmpty && (await store.listRules(work.query)).length > 0)
-          return { ok: true, imported: 0 } as const;
-        for (const rule of parsed.rules) {
-          // Thrown, so that the transaction takes back what it already wrote.
-          if (!(await insert(work, rule, actor, 'imported')))
-            throw new Refusal('bad_request', `rule ${nameOf(rule)} exists`);
-        }
-        return { ok: true, imported: parsed.rules.length } as const;
-      });
+      if (warnings.length > 0 && !options.acknowledged)
+        return { ok: false, why: 'warnings', rules: parsed.rules.length, warnings };
+      try {
+        return await db.transaction(async (work) => {
+          if (options.onlyIfEmpty && (await store.listRules(work.query)).length > 0)
+            return { ok: true, imported: 0 } as const;
+          for (const rule of parsed.rules) {
+            if (!(await insert(work, rule, actor, 'imported'))) throw new NameTaken(nameOf(rule));
+          }
+          return { ok: true, imported: parsed.rules.length } as const;
+        });
+      } catch (error) {
+        if (error instanceof NameTaken) return invalid(`there is a rule "${error.message}" already`);
+        throw error;
+      }
     },
 
     exportFile: async (): Promise<string> =>

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+
+/** Names that are listed with a change; `count` says how many there are in all. */
+export const MAX_LISTED = 100;
+
+const claims = z.record(z.string(), z.string());
+const member = z.object({
+  subject: z.string(),
+  username: z.string(),
+  /** The Linux account; null when they would not be served. */
+  account: z.string().nullable(),
+});
+const vanishing = z.object({ count: z.number(), before: z.number(), names: z.array(z.string()) });
+
+/** What waits for an operator, complete enough to be judged without looking anything up. Names are the source's. */
+export const heldChange = z.discriminatedUnion('kind', [
+  /** People become members of a group that produces root. */
+  z.object({
+    kind: z.literal('power_member'),
+    detail: z.object({
+      group: z.string(),
+      /** Sudo claims of the group as it would be served. */
+      claims,
+      /** Names of the rules of the database that are for this group. */
+      rules: z.array(z.string()),
+      added: z.array(member),
+      count: z.number(),
+    }),
+  }),
+  /** The sudo claims of a group change. */
+  z.object({
+    kind: z.literal('power_rule'),
+    detail: z.object({ group: z.string(), before: claims, after: claims, members: z.array(member), count: z.number() }),
+  }),
+  /** A person gets another Linux account, or one that is or was somebody else's. */
+  z.object({
+    kind: z.literal('binding'),
+    detail: z.object({
+      person: z.object({ issuer: z.string(), subject: z.string(), username: z.string() }),
+      from: z.string().nullable(),
+      to: z.string(),
+      /** Whose it is. `has`: now; `left`: until lately; `signs_in`: bound by a sign-in. Null: nobody's. */
+      owner: z
+        .object({
+          kind: z.enum(['user', 'group']),
+          issuer: z.string(),
+          subject: z.string(),
+          /** Their name at the source; null when they are gone. */
+          name: z.string().nullable(),
+          claim: z.enum(['has', 'left', 'signs_in']),
+        })
+        .nullable(),
+    }),
+  }),
+  /** Much vanishes at once. */
+  z.object({
+    kind: z.literal('mass_change'),
+    detail: z.object({
+      users: vanishing,
+      groups: vanishing,
+      /** Of groups that stay; names are `user in group`. */
+      memberships: vanishing,
+    }),
+  }),
+]);
+export type HeldChange = z.infer<typeof heldChange>;
