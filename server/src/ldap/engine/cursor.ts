@@ -105,8 +105,8 @@ export function fill(cursor: Cursor, messageId: number, output: Output, budget: 
       continue;
     }
     // Only now is it known that there is one more than allowed.
-    if (cursor.sizeLeft === 0) return FILLED.sizeLimit;
     if (cursor.pageLeft === 0) return FILLED.page;
+    if (cursor.sizeLeft === 0) return FILLED.sizeLimit;
     cursor.at++;
     cursor.sizeLeft--;
     cursor.pageLeft--;

@@ -1,4 +1,5 @@
-import { compileEquality, compileFilter } from '../filter/compile.ts';
+import { compileFilter } from '../filter/compile.ts';
+import { compileEquality } from '../filter/equality.ts';
 import { evaluate } from '../filter/evaluate.ts';
 import { KIND, TRUE, UNDEFINED } from '../filter/test.ts';
 import { createDnForm, parseDn } from '../matching/dn.ts';

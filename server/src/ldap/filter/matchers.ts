@@ -1,8 +1,8 @@
 import { normalize } from '../matching/normalize.ts';
-import { createScratch } from '../matching/scratch.ts';
-import { AT_END, AT_START, prepareText } from '../matching/text.ts';
+import { createScratch, grow } from '../matching/scratch.ts';
+import { prepareText } from '../matching/text.ts';
 import { parseTime } from '../matching/time.ts';
-import { FOLD, type MatchKind, WHOLE } from '../schema/rules.ts';
+import { FOLD, type MatchKind, TIME, WHOLE } from '../schema/rules.ts';
 import type { ValueMatcher } from './test.ts';
 
 const stored = createScratch();
@@ -46,18 +46,59 @@ export function ordered(kind: MatchKind, wanted: Uint8Array, sign: 1 | -1): Valu
   };
 }
 
+/** An ordering rule in an extensible match (RFC 4517 4.2): the value comes before the assertion. */
+export function before(kind: MatchKind, wanted: Uint8Array): ValueMatcher {
+  const reaches = kind === TIME ? orderedTime(decimal(wanted), 1) : ordered(kind, wanted, 1);
+  return (bytes, start, end) => !reaches(bytes, start, end);
+}
+
+/** A number in normal form; times have one as well. */
+const decimal = (form: Uint8Array): number => Number(Buffer.from(form).toString('latin1'));
+
 /** greaterOrEqual and lessOrEqual for times. */
 export function orderedTime(wanted: number, sign: 1 | -1): ValueMatcher {
   return (bytes, start, end) => (parseTime(bytes, start, end) - wanted) * sign >= 0;
 }
 
-/** One part of a substring assertion in normal form. */
+/** One part of a substring assertion. */
 export interface Part {
   place: 'initial' | 'any' | 'final';
+  /** With its space in the form of RFC 4518 2.6.1. */
   bytes: Uint8Array;
+  /** In normal form, without space at its ends: how the keys of matching values begin when the part is the initial one. */
+  key: Uint8Array;
 }
 
-/** Brings a part into normal form; space counts where the part does not touch an end of the value. Null: no text. */
+const SPACE = 0x20;
+const widened = createScratch();
+
+/**
+ * Brings the space of a normal form into the form in which parts are found (RFC 4518 2.6.1): two between words and one
+ * at each end that is asked for, so that `foo ` and ` bar` both find theirs in `foo bar`.
+ *
+ * @returns the length in `widened`.
+ */
+function widen(form: Uint8Array, start: number, end: number, before: boolean, after: boolean): number {
+  const target = grow(widened, (end - start) * 2 + 2);
+  let length = 0;
+  if (before) target[length++] = SPACE;
+  for (let i = start; i < end; i++) {
+    target[length++] = form[i]!;
+    if (form[i] === SPACE) target[length++] = SPACE;
+  }
+  if (after) target[length++] = SPACE;
+  return length;
+}
+
+/** A value as parts are found in it. @returns the length in `widened`, -1 when it is no text. */
+function widenValue(kind: MatchKind, bytes: Uint8Array, start: number, end: number): number {
+  const length = normalize(kind, bytes, start, end, stored);
+  if (length < 0) return -1;
+  const isBlank = length === 0 || (length === 1 && stored.bytes[0] === SPACE);
+  return widen(stored.bytes, 0, isBlank ? 0 : length, true, true);
+}
+
+/** Prepares a part of an assertion; null when it is no text. */
 export function preparePart(
   kind: MatchKind,
   place: Part['place'],
@@ -65,9 +106,14 @@ export function preparePart(
   start: number,
   end: number,
 ): Part | null {
-  const ends = place === 'initial' ? AT_START : place === 'final' ? AT_END : 0;
-  const length = prepareText(bytes, start, end, kind === FOLD, assertion, ends);
-  return length < 0 ? null : { place, bytes: assertion.bytes.slice(0, length) };
+  const length = prepareText(bytes, start, end, kind === FOLD, assertion, false);
+  if (length < 0) return null;
+  const form = assertion.bytes;
+  const [leads, trails] = [form[0] === SPACE, form[length - 1] === SPACE];
+  if (length === 1 && leads) return { place, bytes: Uint8Array.of(SPACE), key: new Uint8Array(0) };
+  const [from, to] = [leads ? 1 : 0, trails ? length - 1 : length];
+  const size = widen(form, from, to, leads || place === 'initial', trails || place === 'final');
+  return { place, bytes: widened.bytes.slice(0, size), key: form.slice(from, to) };
 }
 
 function indexOf(bytes: Uint8Array, from: number, end: number, part: Uint8Array): number {
@@ -83,19 +129,20 @@ function indexOf(bytes: Uint8Array, from: number, end: number, part: Uint8Array)
 /** substrings: the parts in their order, without overlap. */
 export function containing(kind: MatchKind, parts: readonly Part[]): ValueMatcher {
   return (bytes, start, end) => {
-    let length = normalize(kind, bytes, start, end, stored);
+    let length = widenValue(kind, bytes, start, end);
     if (length < 0) return false;
+    const value = widened.bytes;
     let at = 0;
     for (const { place, bytes: part } of parts) {
       if (place === 'any') {
-        const position = indexOf(stored.bytes, at, length, part);
+        const position = indexOf(value, at, length, part);
         if (position < 0) return false;
         at = position + part.length;
         continue;
       }
       const position = place === 'initial' ? 0 : length - part.length;
       if (position < at || position + part.length > length) return false;
-      for (let i = 0; i < part.length; i++) if (stored.bytes[position + i] !== part[i]) return false;
+      for (let i = 0; i < part.length; i++) if (value[position + i] !== part[i]) return false;
       if (place === 'initial') at = part.length;
       else length = position;
     }

@@ -1,4 +1,4 @@
-import { FOLD, NAME } from '../schema/rules.ts';
+import { EXACT, FOLD, NAME, NO_MATCH } from '../schema/rules.ts';
 import { attributes, findAttribute } from '../schema/schema.ts';
 import { createScratch, grow, type Scratch } from './scratch.ts';
 import { normalizeSimple } from './simple.ts';
@@ -129,6 +129,17 @@ function readValue(): number {
   return kept;
 }
 
+/** Brings the value in `raw` into its type's normal form. @returns -1 when it does not have the type's syntax. */
+function normalizeValue(id: number, length: number): number {
+  const { kind, ascii } = attributes[id]!;
+  // A DN inside a DN would re-enter this parser; nothing is named that way.
+  if (kind === NAME || kind === NO_MATCH) return prepareText(raw.bytes, 0, length, true, value);
+  // A Directory String has at least one character (RFC 4517 3.3.6).
+  if (length === 0 && (kind === FOLD || kind === EXACT)) return -1;
+  if (ascii) for (let i = 0; i < length; i++) if (raw.bytes[i]! >= 0x80) return -1;
+  return normalizeSimple(kind, raw.bytes, 0, length, value);
+}
+
 /** Reads `type=value`. @returns its normal form: type (2 octets), length (4 octets), value. Null when malformed. */
 function readAssertion(): Assertion | null {
   const type = readType();
@@ -137,10 +148,7 @@ function readAssertion(): Assertion | null {
   const name = id < 0 ? cursor.bytes.slice(type.start, type.end) : null;
   const length = readValue();
   if (length < 0) return null;
-  const kind = id < 0 ? FOLD : attributes[id]!.kind;
-  // A DN inside a DN would re-enter this parser; nothing is named that way.
-  let valueLength = kind === NAME ? -1 : normalizeSimple(kind, raw.bytes, 0, length, value);
-  if (valueLength < 0) valueLength = prepareText(raw.bytes, 0, length, true, value);
+  const valueLength = id < 0 ? prepareText(raw.bytes, 0, length, true, value) : normalizeValue(id, length);
   if (valueLength < 0) return null;
   const prefix = name === null ? 0 : name.length + 1;
   const bytes = new Uint8Array(6 + prefix + valueLength);
