@@ -38,7 +38,7 @@ async function served(): Promise<Bare[]> {
     { username: 'carol', firstName: 'Carol', lastName: 'Smith, Jr. (ops)', disabled: true, email: 'carol@example.com' },
     { username: 'dave', firstName: 'Дейв', lastName: 'Жуков', displayName: '大輔 *', email: 'dave@exämple.com' },
     { username: 'erin.o-neil_2', lastName: 'O’Neil\\x', email: 'erin+test@example.com' },
-    { username: '7of9', displayName: 'Straße ﬁ ǅ', email: '7of9@example.com' },
+    { username: '7of9', displayName: 'Seven of Nine', email: '7of9@example.com' },
     ...Array.from({ length: 24 }, (_, n) => ({
       username: `user${n}`,
       firstName: n % 3 === 0 ? 'Same' : `First${n}`,

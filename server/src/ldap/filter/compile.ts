@@ -33,8 +33,9 @@ export function compileFilter(snapshot: Snapshot, node: FilterNode, bytes: Uint8
       if (id === UNKNOWN) return constant(UNDEFINED);
       if (id === WITH_OPTIONS) return compileWithOptions(snapshot, node, bytes);
       const { family } = attributes[id]!;
-      if (family.length === 1) return compileLeaf(snapshot, node, bytes, id);
-      return or(family.map((member) => compileLeaf(snapshot, node, bytes, member)));
+      const prepared: Prepared = new Map();
+      if (family.length === 1) return compileLeaf(snapshot, node, bytes, id, prepared);
+      return or(family.map((member) => compileLeaf(snapshot, node, bytes, member, prepared)));
     }
   }
 }
@@ -46,7 +47,10 @@ function compileWithOptions(snapshot: Snapshot, node: FilterNode, bytes: Uint8Ar
   return isUndefined(plain) ? plain : constant(FALSE);
 }
 
-function compileLeaf(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id: number): Test {
+/** Parts of a substring assertion by the kind of text that they are parts of; null when they are no such text. */
+type Prepared = Map<MatchKind, Part[] | null>;
+
+function compileLeaf(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id: number, prepared: Prepared): Test {
   switch (node.tag) {
     case FILTER.present:
       return id === ID.objectClass || attributes[id]!.computed ? constant(TRUE) : present(id);
@@ -57,7 +61,7 @@ function compileLeaf(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id
     case FILTER.lessOrEqual:
       return compileOrder(snapshot, node, bytes, id, -1);
     case FILTER.substrings:
-      return compileSubstrings(snapshot, node, bytes, id);
+      return compileSubstrings(snapshot, node, bytes, id, prepared);
     default:
       return compileApproximate(snapshot, node, bytes, id);
   }
@@ -88,18 +92,35 @@ function compileOrder(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, i
 
 const PLACES = ['initial', 'any', 'final'] as const;
 
-function compileSubstrings(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id: number): Test {
-  const kind = snapshot.kinds[id] as MatchKind;
-  if (!isText(kind) || node.parts.length === 0) return constant(UNDEFINED);
+function prepareParts(node: FilterNode, bytes: Uint8Array, kind: MatchKind): Part[] | null {
   const parts: Part[] = [];
   for (let i = 0; i < node.parts.length; i += 3) {
     const start = node.parts[i + 1]!;
     const end = node.parts[i + 2]!;
-    if (start === end || !isAssertable(id, kind, bytes, start, end)) return constant(UNDEFINED);
-    const part = preparePart(kind, PLACES[node.parts[i]! - 0x80]!, bytes, start, end);
-    if (part === null) return constant(UNDEFINED);
+    const part = start === end ? null : preparePart(kind, PLACES[node.parts[i]! - 0x80]!, bytes, start, end);
+    if (part === null) return null;
     parts.push(part);
   }
+  return parts.length === 0 ? null : parts;
+}
+
+const isAscii = (bytes: Uint8Array): boolean => bytes.every((byte) => byte < 0x80);
+
+function compileSubstrings(
+  snapshot: Snapshot,
+  node: FilterNode,
+  bytes: Uint8Array,
+  id: number,
+  prepared: Prepared,
+): Test {
+  const kind = snapshot.kinds[id] as MatchKind;
+  if (!isText(kind)) return constant(UNDEFINED);
+  let parts = prepared.get(kind);
+  if (parts === undefined) {
+    parts = prepareParts(node, bytes, kind);
+    prepared.set(kind, parts);
+  }
+  if (parts === null || (attributes[id]!.ascii && !parts.every((part) => isAscii(part.bytes)))) return constant(UNDEFINED);
   const leaf = someValue(id, containing(kind, parts));
   leaf.cost = 8 + parts.length;
   const [first] = parts as [Part];

@@ -105,9 +105,25 @@ function inName(
     if (matcher !== null) matchers.set(id, matcher);
   }
   if (matchers.size === 0) return constant(UNDEFINED);
-  return someEntry((ordinal) => {
+  return someEntry((ordinal) =>
+    partsOf(snapshot, ordinal).some(({ id, value }) => matchers.get(id)?.(value, 0, value.length) ?? false),
+  );
+}
+
+/** The name taken apart last: the leaves of a filter ask for the same one in turn. */
+const last: { snapshot: WeakRef<Snapshot> | null; ordinal: number; parts: { id: number; value: Buffer }[] } = {
+  snapshot: null,
+  ordinal: -1,
+  parts: [],
+};
+
+function partsOf(snapshot: Snapshot, ordinal: number): { id: number; value: Buffer }[] {
+  if (last.ordinal !== ordinal || last.snapshot?.deref() !== snapshot) {
     readElement(snapshot.arena, snapshot.start[ordinal]!);
     const dn = Buffer.from(snapshot.arena.slice(found.start, found.end)).toString('utf8');
-    return nameParts(dn).some(({ type, value }) => matchers.get(attributeId(type))?.(value, 0, value.length) ?? false);
-  });
+    last.parts = nameParts(dn).map(({ type, value }) => ({ id: attributeId(type), value }));
+    last.snapshot = new WeakRef(snapshot);
+    last.ordinal = ordinal;
+  }
+  return last.parts;
 }

@@ -118,6 +118,8 @@ const table: Record<string, [filter: string, expected: string[]][]> = {
     ['(uid:nosuchMatch:=alice)', []],
     ['(nosuch:caseIgnoreMatch:=alice)', []],
     ['(uidNumber:1.2.840.113556.1.4.803:=3)', ['uid=carol']],
+    ['(&(uid=*)(uidNumber:1.2.840.113556.1.4.804:=-1))', ['uid=alice', 'uid=bob', 'uid=carol', 'uid=dave']],
+    ['(sudoOrder:1.2.840.113556.1.4.803:=8)', ['cn=timed']],
     ['(&(uid=*)(uidNumber:1.2.840.113556.1.4.804:=3))', ['uid=alice', 'uid=bob', 'uid=carol']],
     ['(&(uid=*)(ou:dn:=PEOPLE))', ['uid=alice', 'uid=bob', 'uid=carol', 'uid=dave']],
     ['(cn:dn:caseIgnoreMatch:=A\\2cB)', ['cn=a\\']],

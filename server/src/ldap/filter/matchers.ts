@@ -2,11 +2,34 @@ import { normalize } from '../matching/normalize.ts';
 import { createScratch, grow } from '../matching/scratch.ts';
 import { prepareText } from '../matching/text.ts';
 import { parseTime } from '../matching/time.ts';
-import { FOLD, type MatchKind, TIME, WHOLE } from '../schema/rules.ts';
+import { FOLD, type MatchKind, NO_MATCH, TIME, WHOLE } from '../schema/rules.ts';
 import type { ValueMatcher } from './test.ts';
 
 const stored = createScratch();
 const assertion = createScratch();
+const spoken = createScratch();
+
+/** What is in `stored`: the leaves of a filter look at the same value in turn. */
+const NOTHING: Uint8Array = new Uint8Array(0);
+const seen = { bytes: NOTHING, start: -1, end: -1, kind: NO_MATCH as MatchKind, length: 0 };
+
+/** Lets go of the snapshot that the value was part of. */
+export function forgetValue(): void {
+  seen.bytes = NOTHING;
+  seen.start = -1;
+}
+
+/** Brings a stored value into normal form. @returns the length in `stored`, -1 when it does not have the syntax. */
+function normalizeStored(kind: MatchKind, bytes: Uint8Array, start: number, end: number): number {
+  if (seen.start !== start || seen.end !== end || seen.kind !== kind || seen.bytes !== bytes) {
+    seen.length = normalize(kind, bytes, start, end, stored);
+    seen.bytes = bytes;
+    seen.start = start;
+    seen.end = end;
+    seen.kind = kind;
+  }
+  return seen.length;
+}
 
 /** The assertion's normal form as bytes of its own; null when it does not have the syntax. */
 export function normalForm(kind: MatchKind, bytes: Uint8Array, start: number, end: number): Uint8Array | null {
@@ -23,7 +46,7 @@ function compare(bytes: Uint8Array, length: number, wanted: Uint8Array): number 
 /** equalityMatch: same normal form. */
 export function equalTo(kind: MatchKind, wanted: Uint8Array): ValueMatcher {
   return (bytes, start, end) => {
-    const length = normalize(kind, bytes, start, end, stored);
+    const length = normalizeStored(kind, bytes, start, end);
     return length === wanted.length && compare(stored.bytes, length, wanted) === 0;
   };
 }
@@ -39,7 +62,7 @@ function compareDecimal(a: Uint8Array, length: number, b: Uint8Array): number {
 /** greaterOrEqual (`sign` 1) and lessOrEqual (`sign` −1) for text, integers and UUIDs. */
 export function ordered(kind: MatchKind, wanted: Uint8Array, sign: 1 | -1): ValueMatcher {
   return (bytes, start, end) => {
-    const length = normalize(kind, bytes, start, end, stored);
+    const length = normalizeStored(kind, bytes, start, end);
     if (length < 0) return false;
     const order = kind === WHOLE ? compareDecimal(stored.bytes, length, wanted) : compare(stored.bytes, length, wanted);
     return order * sign >= 0;
@@ -92,7 +115,7 @@ function widen(form: Uint8Array, start: number, end: number, before: boolean, af
 
 /** A value as parts are found in it. @returns the length in `widened`, -1 when it is no text. */
 function widenValue(kind: MatchKind, bytes: Uint8Array, start: number, end: number): number {
-  const length = normalize(kind, bytes, start, end, stored);
+  const length = normalizeStored(kind, bytes, start, end);
   if (length < 0) return -1;
   const isBlank = length === 0 || (length === 1 && stored.bytes[0] === SPACE);
   return widen(stored.bytes, 0, isBlank ? 0 : length, true, true);
@@ -165,25 +188,26 @@ export function soundsLike(bytes: Uint8Array, start: number, end: number): Value
   if (length < 0) return null;
   const wanted = assertion.bytes.slice(0, letters(assertion.bytes, length));
   return (value, from, to) => {
-    const kept = letters(stored.bytes, Math.max(0, prepareText(value, from, to, true, stored)));
-    return kept === wanted.length && compare(stored.bytes, kept, wanted) === 0;
+    const kept = letters(spoken.bytes, Math.max(0, prepareText(value, from, to, true, spoken)));
+    return kept === wanted.length && compare(spoken.bytes, kept, wanted) === 0;
   };
 }
 
-/** Bits of an integer below 2^53 as two halves, because shifts see 32 bits only. */
-const halves = (value: number): [number, number] => [Math.floor(value / 2 ** 32), value >>> 0];
+/** Digits beyond what any counter or flag word has. */
+const MOST_DIGITS = 20;
 
-/** The two bit rules: all bits of the assertion set, or any of them. Null when the assertion is no such integer. */
+function bitsOf(form: Uint8Array, length: number): bigint | null {
+  return length <= MOST_DIGITS ? BigInt(Buffer.from(form.subarray(0, length)).toString('latin1')) : null;
+}
+
+/** The two bit rules: all bits of the assertion set, or any of them; negative numbers in two's complement. */
 export function bits(rule: 'and' | 'or', wanted: Uint8Array): ValueMatcher | null {
-  const mask = Number(Buffer.from(wanted).toString('latin1'));
-  if (!Number.isSafeInteger(mask) || mask < 0) return null;
-  const [high, low] = halves(mask);
+  const mask = bitsOf(wanted, wanted.length);
+  if (mask === null) return null;
   return (bytes, start, end) => {
-    const length = normalize(WHOLE, bytes, start, end, stored);
-    const value = length < 0 ? -1 : Number(Buffer.from(stored.bytes.subarray(0, length)).toString('latin1'));
-    if (!Number.isSafeInteger(value) || value < 0) return false;
-    const [valueHigh, valueLow] = halves(value);
-    const [bothHigh, bothLow] = [(valueHigh & high) >>> 0, (valueLow & low) >>> 0];
-    return rule === 'and' ? bothHigh === high && bothLow === low : bothHigh !== 0 || bothLow !== 0;
+    const length = normalizeStored(WHOLE, bytes, start, end);
+    const value = length < 0 ? null : bitsOf(stored.bytes, length);
+    if (value === null) return false;
+    return rule === 'and' ? (value & mask) === mask : (value & mask) !== 0n;
   };
 }
