@@ -30,6 +30,7 @@ const COMMANDS = {
   docs: [['scripts/docs.ts']],
   pictures: [['scripts/pictures.ts']],
   'bench-approval': [['bench/approval.ts']],
+  'bench-ldap': [['bench/ldap.ts']],
 };
 
 const MINIMUM_NODE = 20;

@@ -24,6 +24,8 @@ export interface SlapdOptions {
   rootDn: string;
   rootPassword: string;
   tls?: { ca: string; certificate: string; key: string };
+  /** Modules to be loaded besides the database; `memberof` brings its attribute with it. */
+  modules?: readonly string[];
   /** Further lines of slapd.conf, for the database. */
   database?: string;
 }
@@ -58,8 +60,9 @@ const THEIRS = new Set(
 );
 
 /** Our own definitions of everything else, which proves that `cn=subschema` is well-formed. */
-function ownSchema(): string {
-  const isOurs = (line: string): boolean => !THEIRS.has(/NAME (?:\( )?'([^']+)'/.exec(line)![1]!);
+function ownSchema(modules: readonly string[]): string {
+  const theirs = modules.includes('memberof') ? new Set([...THEIRS, 'memberOf']) : THEIRS;
+  const isOurs = (line: string): boolean => !theirs.has(/NAME (?:\( )?'([^']+)'/.exec(line)![1]!);
   const attributes = describeAttributes()
     .filter(isOurs)
     .map((line) => `attributetype ${line.replace(/ NO-USER-MODIFICATION USAGE \w+/, '')}`);
@@ -90,17 +93,17 @@ export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
   const folder = await mkdtemp(join(tmpdir(), 'identree-slapd-'));
   const data = join(folder, 'data');
   await mkdir(data);
-  await writeFile(join(folder, 'own.schema'), `${ownSchema()}\n`);
-  const { tls } = options;
+  const { tls, modules = [] } = options;
+  await writeFile(join(folder, 'own.schema'), `${ownSchema(modules)}\n`);
   if (tls) {
     for (const [name, pem] of Object.entries(tls)) await writeFile(join(folder, `${name}.pem`), pem, { mode: 0o600 });
   }
   const lines = [
     ...['core', 'cosine', 'inetorgperson', 'nis'].map((name) => `include ${SCHEMA}/${name}.schema`),
+    `modulepath ${MODULES}`,
+    ...['back_mdb', ...modules].map((name) => `moduleload ${name}`),
     `include ${folder}/own.schema`,
     `pidfile ${folder}/slapd.pid`,
-    `modulepath ${MODULES}`,
-    'moduleload back_mdb',
     'threads 4',
     'loglevel 0',
     'sizelimit unlimited',

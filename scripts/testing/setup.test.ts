@@ -6,6 +6,7 @@ import { pickStages, type Stage } from './stages.ts';
 function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean; users?: string[] }) {
   const printed: string[] = [];
   const ran: string[] = [];
+  let quiet = false;
   const deps: SetupDeps = {
     isThere: (needs) => options.has.includes(needs),
     isRoot: options.isRoot,
@@ -13,7 +14,13 @@ function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean; 
     print: (line) => printed.push(line),
     run: (command, args) => {
       ran.push([command, ...args].join(' '));
+      if (args.includes('install')) assert.ok(quiet, 'packages could start their daemons');
       return options.aptWorks ?? true;
+    },
+    withoutServices: (work) => {
+      quiet = true;
+      work();
+      quiet = false;
     },
   };
   return { deps, printed, ran };
@@ -45,6 +52,13 @@ test('an apt that fails is said and does not end the run', () => {
   const { deps, printed } = machine({ has: ['apt-get'], isRoot: true, aptWorks: false });
   setUp(['native'], false, deps);
   assert.match(printed.at(-1)!, /apt-get failed/);
+});
+
+test('the directory server that is compared with starts neither now nor at boot', () => {
+  const { deps, ran } = machine({ has: ['apt-get', 'ldapsearch'], isRoot: true });
+  setUp(['ldap'], false, deps);
+  assert.match(ran[1]!, / install .* slapd$/);
+  assert.deepEqual(ran.slice(2), ['update-rc.d slapd disable']);
 });
 
 test('the user that Postgres runs as is made where there is none', () => {

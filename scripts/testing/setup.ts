@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** A tool that tests need and Debian packages. */
@@ -8,6 +8,8 @@ interface Tool {
   needs: string;
   package: string;
   stages: readonly string[];
+  /** A daemon that the package would start, now and at every boot. Tests start what they need themselves. */
+  service?: string;
 }
 
 const TOOLS: readonly Tool[] = [
@@ -25,7 +27,8 @@ const TOOLS: readonly Tool[] = [
   { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', 'hosts'] },
   { needs: 'make', package: 'make', stages: ['native', 'hosts'] },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
-  { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation'] },
+  { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap'] },
+  { needs: 'slapd', package: 'slapd', stages: ['ldap'], service: 'slapd' },
   { needs: 'python3', package: 'python3', stages: ['hosts'] },
   { needs: 'mmdebstrap', package: 'mmdebstrap', stages: ['hosts'] },
   { needs: 'zstd', package: 'zstd', stages: ['hosts'] },
@@ -53,7 +56,12 @@ export interface SetupDeps {
   print: (line: string) => void;
   /** Runs a command and tells whether it succeeded. */
   run: (command: string, args: readonly string[]) => boolean;
+  /** Does work during which no package may start a daemon. */
+  withoutServices: (work: () => void) => void;
 }
+
+/** What invoke-rc.d and deb-systemd-invoke ask before they start anything; 101 forbids it. */
+const POLICY = '/usr/sbin/policy-rc.d';
 
 export const systemSetup: SetupDeps = {
   isThere,
@@ -69,6 +77,19 @@ export const systemSetup: SetupDeps = {
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
       timeout: 5 * 60_000,
     }).status === 0,
+  withoutServices(work) {
+    // Containers have one already.
+    if (existsSync(POLICY)) {
+      work();
+      return;
+    }
+    writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755, flag: 'wx' });
+    try {
+      work();
+    } finally {
+      rmSync(POLICY);
+    }
+  },
 };
 
 /**
@@ -84,7 +105,8 @@ export function setUp(stages: readonly string[], long: boolean, deps: SetupDeps 
     const added = deps.run('useradd', ['--system', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres']);
     if (!added) deps.print('set-up: useradd failed; tests on Postgres are skipped');
   }
-  const missing = wanted.filter((tool) => !deps.isThere(tool.needs)).map((tool) => tool.package);
+  const lacking = wanted.filter((tool) => !deps.isThere(tool.needs));
+  const missing = lacking.map((tool) => tool.package);
   if (missing.length === 0) return;
   // clang only recommends the runtime that fuzzing needs.
   const install = ['install', '-y', '-q', ...(long ? [] : ['--no-install-recommends']), ...missing];
@@ -94,7 +116,11 @@ export function setUp(stages: readonly string[], long: boolean, deps: SetupDeps 
   }
   deps.print(`set-up: installing ${missing.join(', ')} (apt-get)`);
   const options = ['-o', 'DPkg::Lock::Timeout=120'];
-  if (!deps.run('apt-get', [...options, 'update', '-q']) || !deps.run('apt-get', [...options, ...install])) {
-    deps.print('set-up: apt-get failed; what needs these packages is skipped');
-  }
+  deps.withoutServices(() => {
+    if (!deps.run('apt-get', [...options, 'update', '-q']) || !deps.run('apt-get', [...options, ...install])) {
+      deps.print('set-up: apt-get failed; what needs these packages is skipped');
+      return;
+    }
+    for (const { service } of lacking) if (service) deps.run('update-rc.d', [service, 'disable']);
+  });
 }

@@ -39,13 +39,17 @@ export interface Cursor {
   /** Entries that may still be sent on this page. */
   pageLeft: number;
   sent: number;
+  /** What testing one candidate takes from the budget, not counting the values that are looked at. */
+  testWork: number;
   /** By shape: 0 not tested yet, 1 matches, 2 does not. Null when a test needs the entry. */
   byShape: Uint8Array | null;
   remainder: Remainder | null;
 }
 
-/** Work of sending one entry; testing a candidate is 1 and whatever its values take. */
+/** Work of sending one entry; testing a candidate is 1 and whatever its values and the size of the filter take. */
 export const ENTRY_WORK = 16;
+/** Comparisons of a filter that are as much work as looking at one value. */
+const COMPARISONS = 32;
 /** About a hundred entries: short enough for others not to notice, long enough not to be all overhead. */
 export const SLICE = 100 * ENTRY_WORK;
 /** The output counts as full from here on. */
@@ -62,6 +66,7 @@ export function createCursor(
 ): Cursor {
   const { test } = candidates;
   const worthwhile = test?.byShape === true && candidates.end - candidates.start > 8;
+  const testWork = test === null || worthwhile ? 1 : 1 + Math.floor(test.cost / COMPARISONS);
   return {
     snapshot,
     arena,
@@ -73,6 +78,7 @@ export function createCursor(
     sizeLeft: sizeLimit,
     pageLeft: Number.POSITIVE_INFINITY,
     sent: 0,
+    testWork,
     byShape: worthwhile ? new Uint8Array(snapshot.shapeStructural.length) : null,
     remainder: null,
   };
@@ -91,7 +97,7 @@ export function fill(cursor: Cursor, messageId: number, output: Output, budget: 
   while (cursor.at < end) {
     if (budget.left <= 0 || output.length >= limit) return FILLED.more;
     const ordinal = list === null ? cursor.at : list[cursor.at]!;
-    budget.left--;
+    budget.left -= cursor.testWork;
     if (
       (cursor.parent >= 0 && snapshot.parent[ordinal] !== cursor.parent) ||
       !isVisible(snapshot, view, ordinal) ||
@@ -105,8 +111,8 @@ export function fill(cursor: Cursor, messageId: number, output: Output, budget: 
       continue;
     }
     // Only now is it known that there is one more than allowed.
-    if (cursor.sizeLeft === 0) return FILLED.sizeLimit;
     if (cursor.pageLeft === 0) return FILLED.page;
+    if (cursor.sizeLeft === 0) return FILLED.sizeLimit;
     cursor.at++;
     cursor.sizeLeft--;
     cursor.pageLeft--;

@@ -221,7 +221,8 @@ describe('compare (RFC 4511 4.10)', () => {
   for (const [dn, attribute, value, code] of [
     [alice, 'uid', 'ALICE', RESULT.compareTrue],
     [alice, 'uid', 'bob', RESULT.compareFalse],
-    [alice, 'uidNumber', '0200001', RESULT.compareTrue],
+    [alice, 'uidNumber', '200001', RESULT.compareTrue],
+    [alice, 'uidNumber', '0200001', RESULT.invalidAttributeSyntax],
     [alice, 'sn', 'x', RESULT.compareFalse],
     [alice, 'name', 'alice', RESULT.compareTrue],
     [alice, 'entryDN', alice.toUpperCase(), RESULT.compareTrue],

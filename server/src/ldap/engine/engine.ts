@@ -1,5 +1,7 @@
-import { compileEquality, compileFilter } from '../filter/compile.ts';
+import { compileFilter } from '../filter/compile.ts';
+import { compileEquality } from '../filter/equality.ts';
 import { evaluate } from '../filter/evaluate.ts';
+import { forgetValue } from '../filter/matchers.ts';
 import { KIND, TRUE, UNDEFINED } from '../filter/test.ts';
 import { createDnForm, parseDn } from '../matching/dn.ts';
 import { RESULT, type ResultCode, SCOPE } from '../protocol/operation.ts';
@@ -33,6 +35,8 @@ export interface Engine {
 }
 
 const NAME_SLOTS = 64;
+/** In normal form; nothing longer has anything below it. */
+const LONGEST_NAME = 8192;
 const form = createDnForm();
 
 export function createEngine(snapshot: Snapshot): Engine {
@@ -68,11 +72,17 @@ export function createEngine(snapshot: Snapshot): Engine {
   function missing(bytes: Uint8Array, span: Span, view: View): Refused {
     const code = RESULT.noSuchObject;
     if (!parseDn(bytes, span.start, span.end, form)) return { kind: 'refused', code: RESULT.invalidDnSyntax };
-    for (const start of form.rdns.slice(1)) {
-      const above = form.bytes.slice(start, form.length);
+    let nearest = -1;
+    // From the root down: above the first name that is missing nothing is.
+    for (let i = form.rdns.length - 1; i > 0; i--) {
+      const above = form.bytes.subarray(form.rdns[i]!, form.length);
+      if (above.length > LONGEST_NAME) break;
       const ordinal = visibleEntry(findKey(snapshot, NAME_KEY, above, above.length), view);
-      if (ordinal < 0) continue;
-      readElement(snapshot.arena, snapshot.start[ordinal]!);
+      if (ordinal >= 0) nearest = ordinal;
+      else if (nearest >= 0) break;
+    }
+    if (nearest >= 0) {
+      readElement(snapshot.arena, snapshot.start[nearest]!);
       return { kind: 'refused', code, matchedDn: snapshot.arena.slice(found.start, found.end) };
     }
     return { kind: 'refused', code };
@@ -85,6 +95,7 @@ export function createEngine(snapshot: Snapshot): Engine {
 
     search(request, view, sizeLimit) {
       const { bytes } = request;
+      forgetValue();
       const key = resolve(bytes, request.base);
       if (key === -2) return invalidDn;
       const base = visibleEntry(key, view);

@@ -1,39 +1,14 @@
-import { normalize } from '../matching/normalize.ts';
-import { createScratch } from '../matching/scratch.ts';
 import { parseTime } from '../matching/time.ts';
 import type { FilterNode } from '../protocol/decode-filter.ts';
 import { FILTER } from '../protocol/operation.ts';
-import { DESCRIPTOR, EXACT, FLAG, FOLD, type MatchKind, NAME, NO_MATCH, OCTETS, TIME } from '../schema/rules.ts';
-import { attributes, classId, findAttribute, ID, UNKNOWN, WITH_OPTIONS } from '../schema/schema.ts';
-import { EQUALITY_INDEXED, PREFIX_INDEXED } from '../snapshot/indexed.ts';
-import { findKey } from '../snapshot/lookup.ts';
+import { DESCRIPTOR, FLAG, type MatchKind, NAME, NO_MATCH, OCTETS, TIME } from '../schema/rules.ts';
+import { attributes, findAttribute, ID, UNKNOWN, WITH_OPTIONS } from '../schema/schema.ts';
+import { PREFIX_INDEXED } from '../snapshot/indexed.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
+import { compileEquality, compileRange, isAssertable, isText, MOST, withoutOptions } from './equality.ts';
 import { compileExtensible } from './extensible.ts';
-import {
-  containing,
-  equalTo,
-  normalForm,
-  ordered,
-  orderedTime,
-  type Part,
-  preparePart,
-  soundsLike,
-} from './matchers.ts';
-import {
-  and,
-  constant,
-  FALSE,
-  inRange,
-  isA,
-  not,
-  onList,
-  or,
-  present,
-  someValue,
-  type Test,
-  TRUE,
-  UNDEFINED,
-} from './test.ts';
+import { containing, normalForm, ordered, orderedTime, type Part, preparePart, soundsLike } from './matchers.ts';
+import { and, constant, FALSE, isUndefined, not, or, present, someValue, type Test, TRUE, UNDEFINED } from './test.ts';
 
 /**
  * Binds a decoded filter to a snapshot. What the schema or the index already decides becomes a constant: an equality that
@@ -56,16 +31,26 @@ export function compileFilter(snapshot: Snapshot, node: FilterNode, bytes: Uint8
     default: {
       const id = findAttribute(bytes, node.attributeStart, node.attributeEnd);
       if (id === UNKNOWN) return constant(UNDEFINED);
-      // A known type with options is an attribute that no entry has.
-      if (id === WITH_OPTIONS) return constant(FALSE);
+      if (id === WITH_OPTIONS) return compileWithOptions(snapshot, node, bytes);
       const { family } = attributes[id]!;
-      if (family.length === 1) return compileLeaf(snapshot, node, bytes, id);
-      return or(family.map((member) => compileLeaf(snapshot, node, bytes, member)));
+      const prepared: Prepared = new Map();
+      if (family.length === 1) return compileLeaf(snapshot, node, bytes, id, prepared);
+      return or(family.map((member) => compileLeaf(snapshot, node, bytes, member, prepared)));
     }
   }
 }
 
-function compileLeaf(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id: number): Test {
+/** A known type with options is an attribute that no entry has; what cannot be asserted of the type is undefined still. */
+function compileWithOptions(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array): Test {
+  if (node.tag === FILTER.present) return constant(FALSE);
+  const plain = compileFilter(snapshot, withoutOptions(node, bytes), bytes);
+  return isUndefined(plain) ? plain : constant(FALSE);
+}
+
+/** Parts of a substring assertion by the kind of text that they are parts of; null when they are no such text. */
+type Prepared = Map<MatchKind, Part[] | null>;
+
+function compileLeaf(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id: number, prepared: Prepared): Test {
   switch (node.tag) {
     case FILTER.present:
       return id === ID.objectClass || attributes[id]!.computed ? constant(TRUE) : present(id);
@@ -76,63 +61,10 @@ function compileLeaf(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id
     case FILTER.lessOrEqual:
       return compileOrder(snapshot, node, bytes, id, -1);
     case FILTER.substrings:
-      return compileSubstrings(snapshot, node, bytes, id);
+      return compileSubstrings(snapshot, node, bytes, id, prepared);
     default:
       return compileApproximate(snapshot, node, bytes, id);
   }
-}
-
-const isText = (kind: MatchKind): boolean => kind === FOLD || kind === EXACT;
-
-/** Whether bytes can be an assertion about the attribute at all. */
-function isAssertable(id: number, kind: MatchKind, bytes: Uint8Array, start: number, end: number): boolean {
-  if (isText(kind) && start === end) return false;
-  if (attributes[id]!.ascii) for (let i = start; i < end; i++) if (bytes[i]! >= 0x80) return false;
-  return true;
-}
-
-const scratch = createScratch();
-
-/** Equality by the attribute's own rule. */
-export function compileEquality(snapshot: Snapshot, id: number, bytes: Uint8Array, start: number, end: number): Test {
-  const kind = snapshot.kinds[id] as MatchKind;
-  if (kind === NO_MATCH || !isAssertable(id, kind, bytes, start, end)) return constant(UNDEFINED);
-  if (id === ID.objectClass) return compileClass(bytes, start, end);
-  if (id === ID.entryUSN || id === ID.modifyTimestamp) return compileRange(id, bytes, start, end, 0);
-  const length = normalize(kind, bytes, start, end, scratch);
-  if (length < 0) return constant(UNDEFINED);
-  if (EQUALITY_INDEXED.has(id)) {
-    const key = findKey(snapshot, id, scratch.bytes, length);
-    return key < 0 ? constant(FALSE) : onList(key);
-  }
-  return someValue(id, equalTo(kind, scratch.bytes.slice(0, length)));
-}
-
-/** A class by name or OID; one that the schema does not know is neither true nor false of an entry (RFC 4517 4.2.26). */
-export function compileClass(bytes: Uint8Array, start: number, end: number): Test {
-  const name = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start)
-    .toString('latin1')
-    .trim();
-  const id = classId(name);
-  return id < 0 ? constant(UNDEFINED) : isA(id);
-}
-
-/** Largest number that the columns of a snapshot hold. */
-const MOST = 0xffffffff;
-
-/** entryUSN and modifyTimestamp, which every entry has as a number. `sign` 0 is equality. */
-function compileRange(id: number, bytes: Uint8Array, start: number, end: number, sign: 1 | 0 | -1): Test {
-  let value: number;
-  if (id === ID.modifyTimestamp) value = parseTime(bytes, start, end);
-  else {
-    const form = normalForm(attributes[id]!.kind, bytes, start, end);
-    value = form === null ? Number.NaN : Number(Buffer.from(form).toString('latin1'));
-  }
-  if (Number.isNaN(value)) return constant(UNDEFINED);
-  const low = sign < 0 ? 0 : Math.max(0, Math.ceil(value));
-  const high = sign > 0 ? MOST : Math.min(MOST, Math.floor(value));
-  if (low > high) return constant(FALSE);
-  return inRange(id, low, high);
 }
 
 function compileOrder(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id: number, sign: 1 | -1): Test {
@@ -160,23 +92,42 @@ function compileOrder(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, i
 
 const PLACES = ['initial', 'any', 'final'] as const;
 
-function compileSubstrings(snapshot: Snapshot, node: FilterNode, bytes: Uint8Array, id: number): Test {
-  const kind = snapshot.kinds[id] as MatchKind;
-  if (!isText(kind) || node.parts.length === 0) return constant(UNDEFINED);
+function prepareParts(node: FilterNode, bytes: Uint8Array, kind: MatchKind): Part[] | null {
   const parts: Part[] = [];
   for (let i = 0; i < node.parts.length; i += 3) {
     const start = node.parts[i + 1]!;
     const end = node.parts[i + 2]!;
-    if (!isAssertable(id, kind, bytes, start, end)) return constant(UNDEFINED);
-    const part = preparePart(kind, PLACES[node.parts[i]! - 0x80]!, bytes, start, end);
-    if (part === null) return constant(UNDEFINED);
+    const part = start === end ? null : preparePart(kind, PLACES[node.parts[i]! - 0x80]!, bytes, start, end);
+    if (part === null) return null;
     parts.push(part);
   }
+  return parts.length === 0 ? null : parts;
+}
+
+const isAscii = (bytes: Uint8Array): boolean => bytes.every((byte) => byte < 0x80);
+
+function compileSubstrings(
+  snapshot: Snapshot,
+  node: FilterNode,
+  bytes: Uint8Array,
+  id: number,
+  prepared: Prepared,
+): Test {
+  const kind = snapshot.kinds[id] as MatchKind;
+  if (!isText(kind)) return constant(UNDEFINED);
+  let parts = prepared.get(kind);
+  if (parts === undefined) {
+    parts = prepareParts(node, bytes, kind);
+    prepared.set(kind, parts);
+  }
+  if (parts === null || (attributes[id]!.ascii && !parts.every((part) => isAscii(part.bytes)))) return constant(UNDEFINED);
   const leaf = someValue(id, containing(kind, parts));
   leaf.cost = 8 + parts.length;
-  if (parts[0]!.place === 'initial' && PREFIX_INDEXED.includes(id)) {
-    leaf.prefix = parts[0]!.bytes;
-    leaf.prefixOnly = parts.length === 1;
+  const [first] = parts as [Part];
+  if (first.place === 'initial' && first.key.length > 0 && PREFIX_INDEXED.includes(id)) {
+    leaf.prefix = first.key;
+    // With space behind it, it is a whole word.
+    leaf.prefixOnly = parts.length === 1 && first.bytes.at(-1) !== 0x20;
   }
   return leaf;
 }

@@ -29,7 +29,6 @@ const table: Record<string, [filter: string, expected: string[]][]> = {
     ['(UID=alice)', ['uid=alice']],
     ['(0.9.2342.19200300.100.1.1=alice)', ['uid=alice']],
     ['(cn=dave q. doe)', ['uid=dave']],
-    ['(uidNumber=0200001)', ['uid=alice']],
     ['(homeDirectory=/home/alice)', ['uid=alice']],
     ['(homeDirectory=/HOME/alice)', []],
     ['(memberuid=alice)', ['cn=alice', 'cn=ops']],
@@ -40,6 +39,8 @@ const table: Record<string, [filter: string, expected: string[]][]> = {
     ['(displayName=BÓB ünal)', ['uid=bob']],
     ['(entryDN=uid=alice,ou=people,dc=example,dc=com)', ['uid=alice']],
     ['(structuralObjectClass=sudoRole)', ['cn=ops', 'cn=web', 'cn=timed']],
+    ['(structuralObjectClass=1.3.6.1.4.1.15953.9.2.1)', ['cn=ops', 'cn=web', 'cn=timed']],
+    ['(structuralObjectClass=person)', []],
     ['(hasSubordinates=TRUE)', ['dc=example', 'ou=people', 'ou=groups', 'ou=sudoers']],
     ['(sudoNotAfter=202701010000Z)', ['cn=timed']],
   ],
@@ -64,6 +65,14 @@ const table: Record<string, [filter: string, expected: string[]][]> = {
     ['(uid=ali*ice)', []],
     ['(uid=*a*l*i*c*e*)', ['uid=alice']],
     ['(cn=dave q*doe)', ['uid=dave']],
+    ['(cn=dave *q*)', ['uid=dave']],
+    ['(cn=dave * q. *doe)', ['uid=dave']],
+    ['(cn= dave *)', ['uid=dave']],
+    ['(cn=dav *)', []],
+    ['(cn=* doe)', ['uid=dave']],
+    ['(cn=*av e*)', []],
+    ['(&(uid=d*)(cn=* *))', ['uid=dave']],
+    ['(&(uid=d*)(uid=* *))', ['uid=dave']],
     ['(homeDirectory=/home/A*)', []],
     ['(description=*\\2a*)', ['uid=dave']],
     ['(description=*\\28team\\29)', ['uid=dave']],
@@ -109,10 +118,16 @@ const table: Record<string, [filter: string, expected: string[]][]> = {
     ['(uid:nosuchMatch:=alice)', []],
     ['(nosuch:caseIgnoreMatch:=alice)', []],
     ['(uidNumber:1.2.840.113556.1.4.803:=3)', ['uid=carol']],
+    ['(&(uid=*)(uidNumber:1.2.840.113556.1.4.804:=-1))', ['uid=alice', 'uid=bob', 'uid=carol', 'uid=dave']],
+    ['(sudoOrder:1.2.840.113556.1.4.803:=8)', ['cn=timed']],
     ['(&(uid=*)(uidNumber:1.2.840.113556.1.4.804:=3))', ['uid=alice', 'uid=bob', 'uid=carol']],
     ['(&(uid=*)(ou:dn:=PEOPLE))', ['uid=alice', 'uid=bob', 'uid=carol', 'uid=dave']],
     ['(cn:dn:caseIgnoreMatch:=A\\2cB)', ['cn=a\\']],
     ['(objectClass:objectIdentifierMatch:=sudoRole)', ['cn=ops', 'cn=web', 'cn=timed']],
+    ['(uid:caseIgnoreOrderingMatch:=BOB)', ['uid=alice']],
+    ['(&(uid=*)(uidNumber:integerOrderingMatch:=200002))', ['uid=alice']],
+    ['(sudoNotAfter:generalizedTimeOrderingMatch:=20280101000000Z)', ['cn=timed']],
+    ['(sudoNotAfter:generalizedTimeOrderingMatch:=20270101000000Z)', []],
   ],
   'queries of sssd': [
     ['(&(uid=alice)(objectclass=posixAccount)(uid=*)(&(uidNumber=*)(!(uidNumber=0))))', ['uid=alice']],
@@ -145,12 +160,20 @@ describe('three values (RFC 4511 4.5.1.7)', () => {
     '(nosuch>=1)',
     '(objectClass=nosuch)',
     '(uidNumber=many)',
+    '(uidNumber=0200001)',
     '(uidNumber>=many)',
     '(uidNumber=20*)',
     '(member=no dn)',
     '(modifyTimestamp>=yesterday)',
     '(uid=)',
     '(uid:nosuchMatch:=alice)',
+    '(uid:telephoneNumberMatch:=alice)',
+    '(uid:caseIgnoreSubstringsMatch:=al*)',
+    '(userCertificate;binary=x)',
+    '(uidNumber;x-option=many)',
+    '(objectClass= person)',
+    '(structuralObjectClass=nosuch)',
+    '(structuralObjectClass:objectIdentifierMatch:=nosuch)',
     '(member>=cn=x)',
     '(entryUUID=1234)',
     '(hasSubordinates=maybe)',
@@ -169,6 +192,8 @@ describe('three values (RFC 4511 4.5.1.7)', () => {
     assert.equal(matching('(!(uidNumber=0))').length, all.length);
     assert.equal(matching('(!(mail=alice@example.com))').length, all.length - 1);
     assert.equal(matching('(!(cn;lang-de=x))').length, all.length);
+    assert.equal(matching('(!(cn;lang-de:caseIgnoreMatch:=x))').length, all.length);
+    assert.equal(matching('(!(mail=))').length, all.length);
   });
 
   test('absolute truth matches everything', () => {

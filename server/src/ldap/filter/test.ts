@@ -73,6 +73,9 @@ const CONSTANTS = [FALSE, UNDEFINED, TRUE].map((truth) =>
 
 const isConstant = (node: Test, truth: Truth): boolean => node.kind === KIND.constant && node.truth === truth;
 
+/** Whether nothing about any entry can make it true or false. */
+export const isUndefined = (node: Test): boolean => isConstant(node, UNDEFINED);
+
 function combine(kind: 1 | 2, children: readonly Test[], decides: Truth, neutral: Truth): Test {
   const kept: Test[] = [];
   let undefinedSeen = false;

@@ -1,4 +1,4 @@
-import { FOLD, NAME } from '../schema/rules.ts';
+import { EXACT, FOLD, NAME, NO_MATCH } from '../schema/rules.ts';
 import { attributes, findAttribute } from '../schema/schema.ts';
 import { createScratch, grow, type Scratch } from './scratch.ts';
 import { normalizeSimple } from './simple.ts';
@@ -36,11 +36,6 @@ function hexDigit(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-/** Type and value of one attribute in a name, in normal form. */
-interface Assertion {
-  bytes: Uint8Array;
-}
-
 /** Reads one name. State of the function below, kept here so that parsing a name allocates nothing but its result. */
 const cursor: { bytes: Uint8Array; at: number; end: number } = { bytes: new Uint8Array(0), at: 0, end: 0 };
 
@@ -72,10 +67,16 @@ function readType(): { start: number; end: number } | null {
   return { start, end };
 }
 
+const NUMERIC_OID = /^(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+$/;
+
 /** RFC 4512 1.4: a descr begins with a letter and has no dots; a numericoid is two or more numbers with dots between. */
 function isTypeName(start: number, end: number): boolean {
-  const text = String.fromCharCode(...cursor.bytes.subarray(start, end));
-  return /^(?:[A-Za-z][A-Za-z0-9-]*|(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+)$/.test(text);
+  const { bytes } = cursor;
+  if ((bytes[start]! | 0x20) < 0x61) {
+    return NUMERIC_OID.test(Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1'));
+  }
+  for (let i = start; i < end; i++) if (bytes[i] === 0x2e) return false;
+  return true;
 }
 
 /** Reads `#04…`: the BER encoding of a string in hexadecimal. @returns the length in `raw`, -1 when malformed. */
@@ -129,35 +130,63 @@ function readValue(): number {
   return kept;
 }
 
-/** Reads `type=value`. @returns its normal form: type (2 octets), length (4 octets), value. Null when malformed. */
-function readAssertion(): Assertion | null {
-  const type = readType();
-  if (type === null) return null;
-  const id = findAttribute(cursor.bytes, type.start, type.end);
-  const name = id < 0 ? cursor.bytes.slice(type.start, type.end) : null;
-  const length = readValue();
-  if (length < 0) return null;
-  const kind = id < 0 ? FOLD : attributes[id]!.kind;
+/** Brings the value in `raw` into its type's normal form. @returns -1 when it does not have the type's syntax. */
+function normalizeValue(id: number, length: number): number {
+  const { kind, ascii } = attributes[id]!;
   // A DN inside a DN would re-enter this parser; nothing is named that way.
-  let valueLength = kind === NAME ? -1 : normalizeSimple(kind, raw.bytes, 0, length, value);
-  if (valueLength < 0) valueLength = prepareText(raw.bytes, 0, length, true, value);
-  if (valueLength < 0) return null;
-  const prefix = name === null ? 0 : name.length + 1;
-  const bytes = new Uint8Array(6 + prefix + valueLength);
-  const tag = id < 0 ? 0xffff : id;
-  bytes[0] = tag >>> 8;
-  bytes[1] = tag & 0xff;
-  new DataView(bytes.buffer).setUint32(2, prefix + valueLength);
-  if (name !== null) {
-    for (let i = 0; i < name.length; i++) {
-      const byte = name[i]!;
-      bytes[6 + i] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
-    }
-    bytes[6 + name.length] = EQUALS;
-  }
-  bytes.set(value.bytes.subarray(0, valueLength), 6 + prefix);
-  return { bytes };
+  if (kind === NAME || kind === NO_MATCH) return prepareText(raw.bytes, 0, length, true, value);
+  // A Directory String has at least one character (RFC 4517 3.3.6).
+  if (length === 0 && (kind === FOLD || kind === EXACT)) return -1;
+  if (ascii) for (let i = 0; i < length; i++) if (raw.bytes[i]! >= 0x80) return -1;
+  return normalizeSimple(kind, raw.bytes, 0, length, value);
 }
+
+/** Reads `type=value` and appends its normal form: type (2 octets), length (4 octets), value. False when malformed. */
+function readAssertion(out: DnForm): boolean {
+  const type = readType();
+  if (type === null) return false;
+  const { bytes } = cursor;
+  const id = findAttribute(bytes, type.start, type.end);
+  const length = readValue();
+  if (length < 0) return false;
+  const valueLength = id < 0 ? prepareText(raw.bytes, 0, length, true, value) : normalizeValue(id, length);
+  if (valueLength < 0) return false;
+  const nameLength = id < 0 ? type.end - type.start + 1 : 0;
+  const target = grow(out, out.length + 6 + nameLength + valueLength);
+  const tag = id < 0 ? 0xffff : id;
+  const size = nameLength + valueLength;
+  let at = out.length;
+  target[at++] = tag >>> 8;
+  target[at++] = tag & 0xff;
+  target[at++] = size >>> 24;
+  target[at++] = size >>> 16;
+  target[at++] = size >>> 8;
+  target[at++] = size;
+  if (id < 0) {
+    for (let i = type.start; i < type.end; i++) {
+      const byte = bytes[i]!;
+      target[at++] = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    }
+    target[at++] = EQUALS;
+  }
+  for (let i = 0; i < valueLength; i++) target[at++] = value.bytes[i]!;
+  out.length = at;
+  return true;
+}
+
+/** Puts the parts of an RDN into one order, whichever they came in. */
+function sortParts(out: DnForm, starts: readonly number[]): void {
+  const parts = starts.map((start, index) => out.bytes.slice(start, starts[index + 1] ?? out.length));
+  parts.sort(Buffer.compare);
+  let at = starts[0]!;
+  for (const part of parts) {
+    out.bytes.set(part, at);
+    at += part.length;
+  }
+}
+
+/** Attributes in a name, all RDNs together: beyond that it costs more to read than any name is worth. */
+const MOST_PARTS = 128;
 
 /**
  * Parses a DN (RFC 4514, with space allowed around separators) into its normal form. Types are resolved by name or OID,
@@ -172,24 +201,21 @@ export function parseDn(bytes: Uint8Array, start: number, end: number, out: DnFo
   cursor.bytes = bytes;
   cursor.at = start;
   cursor.end = end;
-  for (;;) {
-    const parts: Assertion[] = [];
+  for (let count = 0; ; ) {
+    const rdn = out.length;
+    out.rdns.push(rdn);
+    grow(out, out.length + 1);
+    out.length++;
+    const starts: number[] = [];
     for (;;) {
-      const part = readAssertion();
-      if (part === null || parts.length === 255) return false;
-      parts.push(part);
+      if (count++ === MOST_PARTS) return false;
+      starts.push(out.length);
+      if (!readAssertion(out)) return false;
       if (cursor.at >= end || bytes[cursor.at] !== PLUS) break;
       cursor.at++;
     }
-    if (parts.length > 1) parts.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
-    const size = parts.reduce((sum, part) => sum + part.bytes.length, 1);
-    const target = grow(out, out.length + size);
-    out.rdns.push(out.length);
-    target[out.length++] = parts.length;
-    for (const part of parts) {
-      target.set(part.bytes, out.length);
-      out.length += part.bytes.length;
-    }
+    out.bytes[rdn] = starts.length;
+    if (starts.length > 1) sortParts(out, starts);
     if (cursor.at >= end) return true;
     // Only a comma can stand here; behind it must come another RDN.
     cursor.at++;

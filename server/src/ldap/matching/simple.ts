@@ -37,18 +37,14 @@ function copy(bytes: Uint8Array, start: number, end: number, out: Scratch): numb
   return end - start;
 }
 
+/** INTEGER (RFC 4517 3.3.16) has one spelling for each number: no zeros in front, no minus zero. */
 function normalizeInteger(bytes: Uint8Array, start: number, end: number, out: Scratch): number {
-  const target = grow(out, end - start + 1);
-  let at = start;
-  const negative = at < end && bytes[at] === 0x2d;
-  if (negative) at++;
-  if (at === end) return -1;
-  for (let i = at; i < end; i++) if (bytes[i]! < 0x30 || bytes[i]! > 0x39) return -1;
-  while (at < end - 1 && bytes[at] === 0x30) at++;
-  let length = 0;
-  if (negative && !(at === end - 1 && bytes[at] === 0x30)) target[length++] = 0x2d;
-  while (at < end) target[length++] = bytes[at++]!;
-  return length;
+  const negative = start < end && bytes[start] === 0x2d;
+  const first = negative ? start + 1 : start;
+  if (first === end) return -1;
+  for (let i = first; i < end; i++) if (bytes[i]! < 0x30 || bytes[i]! > 0x39) return -1;
+  if (bytes[first] === 0x30 && (negative || end - first > 1)) return -1;
+  return copy(bytes, start, end, out);
 }
 
 function normalizeUuid(bytes: Uint8Array, start: number, end: number, out: Scratch): number {

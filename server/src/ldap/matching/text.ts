@@ -9,21 +9,22 @@ const IGNORED =
 /** RFC 4518 2.2: mapped to a space. */
 const SEPARATORS = /[\u0009-\u000d\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/g;
 
+/** More marks on one letter than any language has (UAX 15, 13): sorting them takes time that grows with their square. */
+const HEAPED_MARKS = /\p{M}{31}/u;
+
 /** RFC 4518 for text with letters beyond ASCII. Final sigma is not told apart: folding must not depend on position. */
 function prepareUnicode(text: string, fold: boolean): string {
-  const mapped = text.replace(IGNORED, '').replace(SEPARATORS, ' ').normalize('NFKC');
+  const plain = text.replace(IGNORED, '').replace(SEPARATORS, ' ');
+  if (HEAPED_MARKS.test(plain)) return plain;
+  const mapped = plain.normalize('NFKC');
   return fold ? mapped.toUpperCase().toLowerCase().normalize('NFKC').replaceAll('ς', 'σ') : mapped;
 }
-
-/** Which ends of the text are ends of the value, where space does not count (RFC 4518 2.6.1). */
-export const AT_START = 1;
-export const AT_END = 2;
-export const BOTH_ENDS = 3;
 
 /**
  * Brings text into the form in which it is compared: letters folded if wanted, control characters dropped, runs of space
  * made one, none at the ends of the value.
  *
+ * @param isValue false for a part of one, at whose ends space stays.
  * @returns the length written from the scratch's start, or -1 when the bytes are no UTF-8.
  */
 export function prepareText(
@@ -32,11 +33,11 @@ export function prepareText(
   end: number,
   fold: boolean,
   out: Scratch,
-  ends: number = BOTH_ENDS,
+  isValue = true,
 ): number {
   const target = grow(out, end - start + 1);
   let length = 0;
-  let spaces = (ends & AT_START) !== 0;
+  let spaces = isValue;
   for (let i = start; i < end; i++) {
     let byte = bytes[i]!;
     if (byte > SPACE && byte < 0x7f) {
@@ -47,27 +48,34 @@ export function prepareText(
       if (!spaces) target[length++] = SPACE;
       spaces = true;
     } else if (byte >= 0x80) {
-      return prepareWide(bytes, start, end, fold, out, ends);
+      return prepareWide(bytes, start, end, fold, out, isValue);
     }
   }
-  return trimEnd(target, length, end > start, ends);
+  return trimEnd(target, length, end > start, isValue);
 }
 
-function trimEnd(target: Uint8Array, length: number, hadText: boolean, ends: number): number {
+function trimEnd(target: Uint8Array, length: number, hadText: boolean, isValue: boolean): number {
   let trimmed = length;
-  if ((ends & AT_END) !== 0 && trimmed > 0 && target[trimmed - 1] === SPACE) trimmed--;
+  if (isValue && trimmed > 0 && target[trimmed - 1] === SPACE) trimmed--;
   // What consists of space only is one space, not nothing.
   if (trimmed === 0 && hadText) target[trimmed++] = SPACE;
   return trimmed;
 }
 
-function prepareWide(bytes: Uint8Array, start: number, end: number, fold: boolean, out: Scratch, ends: number): number {
+function prepareWide(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  fold: boolean,
+  out: Scratch,
+  isValue: boolean,
+): number {
   const source = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
   if (!isUtf8(source)) return -1;
   const prepared = Buffer.from(prepareUnicode(source.toString('utf8'), fold), 'utf8');
   const target = grow(out, prepared.length + 1);
   let length = 0;
-  let spaces = (ends & AT_START) !== 0;
+  let spaces = isValue;
   for (const byte of prepared) {
     if (byte === SPACE) {
       if (!spaces) target[length++] = SPACE;
@@ -77,5 +85,5 @@ function prepareWide(bytes: Uint8Array, start: number, end: number, fold: boolea
       spaces = false;
     }
   }
-  return trimEnd(target, length, end > start, ends);
+  return trimEnd(target, length, end > start, isValue);
 }

@@ -97,6 +97,8 @@ function decodeNode(reader: BerReader, budget: Budget, depth: number): FilterNod
       break;
     case FILTER.extensible:
       decodeExtensible(reader, result);
+      // Without an attribute it is about all there are, and costs as much.
+      if (result.attributeStart < 0) budget.leaves += 63;
       break;
     default:
       // Context tags are where later versions may add choices; anything else is no filter.

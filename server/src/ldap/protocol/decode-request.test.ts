@@ -215,6 +215,13 @@ describe('limits on filters', () => {
     assert.equal(filterOf(element(0xa0, ...Array.from({ length: 2000 }, () => element(0xa1)))), null);
   });
 
+  test('an assertion about any attribute counts as many', () => {
+    const many = (count: number): Buffer =>
+      element(0xa1, ...Array.from({ length: count }, () => filterElement('(:caseIgnoreMatch:=x)')));
+    assert.notEqual(filterOf(many(16)), null);
+    assert.equal(filterOf(many(17)), null);
+  });
+
   test('64 KiB are read, more are not', () => {
     assert.notEqual(filterOf(element(0xa3, element(4, 'cn'), element(4, 'x'.repeat(60_000)))), null);
     assert.equal(filterOf(element(0xa3, element(4, 'cn'), element(4, 'x'.repeat(66_000)))), null);

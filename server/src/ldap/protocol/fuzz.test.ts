@@ -1,50 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { element } from '../ber/writer.ts';
 import { cases, randomFrom, testSeed } from '../testing/long.ts';
-import {
-  abandon,
-  bind,
-  cancel,
-  compare,
-  extended,
-  message,
-  pagingControl,
-  saslBind,
-  search,
-  unbind,
-} from '../testing/messages.ts';
 import { mutateOften } from '../testing/mutate.ts';
+import { VALID_MESSAGES as VALID } from '../testing/valid-messages.ts';
 import type { FilterNode } from './decode-filter.ts';
 import { decodeRequest } from './decode-request.ts';
-import { OID } from './operation.ts';
 import type { Request } from './request.ts';
-
-const VALID: readonly Buffer[] = [
-  bind(1),
-  bind(2, 'cn=sssd,dc=example,dc=com', 'secret', { controls: [{ oid: OID.passwordPolicy }] }),
-  saslBind(3, 'EXTERNAL', ''),
-  unbind(4),
-  abandon(5, 4),
-  compare(6, 'uid=alice,ou=people,dc=example,dc=com', 'uidNumber', '200001'),
-  extended(7, OID.whoAmI),
-  extended(8, OID.startTls),
-  cancel(9, 1),
-  message(10, element(0x66, element(4, 'cn=x'), element(0x30))),
-  search(11, { base: '', scope: 0, attributes: ['*', '+'] }),
-  search(12, {
-    base: 'ou=people,dc=example,dc=com',
-    filter: '(&(uid=alice)(objectclass=posixAccount)(uid=*)(&(uidNumber=*)(!(uidNumber=0))))',
-    attributes: ['objectClass', 'uid', 'uidNumber', 'userCertificate;binary'],
-    controls: [pagingControl(1000, 'cookie')],
-  }),
-  search(13, {
-    base: 'ou=sudoers,dc=example,dc=com',
-    filter: '(|(sudoHost=+*)(sudoHost=*\\\\*)(cn=a*b*c)(x>=1)(x<=1)(x~=1)(cn:dn:2.5.13.2:=y))',
-    controls: [{ oid: '1.2.3', critical: true, value: Buffer.from('x') }],
-  }),
-];
 
 /** Everything a request points at lies within its bytes. */
 function assertBounded(request: Request, length: number): void {

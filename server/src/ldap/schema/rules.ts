@@ -55,6 +55,7 @@ export const SYNTAXES = {
   objectClass: { oid: syntaxOf(37), description: 'Object Class Description' },
   matchingRule: { oid: syntaxOf(30), description: 'Matching Rule Description' },
   syntax: { oid: syntaxOf(54), description: 'LDAP Syntax Description' },
+  substrings: { oid: syntaxOf(58), description: 'Substring Assertion' },
 } as const;
 
 export type SyntaxName = keyof typeof SYNTAXES;
@@ -72,10 +73,10 @@ export const MATCHING_RULES: readonly MatchingRule[] = [
   rule('distinguishedNameMatch', '2.5.13.1', 'dn', NAME),
   rule('caseIgnoreMatch', '2.5.13.2', 'text', FOLD),
   rule('caseIgnoreOrderingMatch', '2.5.13.3', 'text', FOLD),
-  rule('caseIgnoreSubstringsMatch', '2.5.13.4', 'text', FOLD),
+  rule('caseIgnoreSubstringsMatch', '2.5.13.4', 'substrings', FOLD),
   rule('caseExactMatch', '2.5.13.5', 'text', EXACT),
   rule('caseExactOrderingMatch', '2.5.13.6', 'text', EXACT),
-  rule('caseExactSubstringsMatch', '2.5.13.7', 'text', EXACT),
+  rule('caseExactSubstringsMatch', '2.5.13.7', 'substrings', EXACT),
   rule('numericStringMatch', '2.5.13.8', 'numeric', FOLD),
   rule('caseIgnoreListMatch', '2.5.13.11', 'postal', FOLD),
   rule('booleanMatch', '2.5.13.13', 'boolean', FLAG),

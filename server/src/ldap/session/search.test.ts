@@ -245,6 +245,34 @@ describe('paged results (RFC 2696)', () => {
     assert.deepEqual([dnsOf(second).length, second.at(-1)!.code], [5, RESULT.sizeLimitExceeded]);
   });
 
+  test('a page and the size limit end together: the limit is told on the next page', async () => {
+    const connection = createTestServer({ snapshot: sample(57) }).connect();
+    const first = await ask(connection, search(1, { ...users(5), sizeLimit: 10 }));
+    const second = await ask(connection, search(2, { ...users(5, first.at(-1)!.cookie), sizeLimit: 10 }));
+    assert.deepEqual([dnsOf(second).length, second.at(-1)!.code], [5, RESULT.success]);
+    const third = await ask(connection, search(3, { ...users(5, second.at(-1)!.cookie), sizeLimit: 10 }));
+    assert.deepEqual([dnsOf(third).length, third.at(-1)!.code], [0, RESULT.sizeLimitExceeded]);
+  });
+
+  test('what the size limit fits into one page is not paged', async () => {
+    const connection = createTestServer({ snapshot: sample(57) }).connect();
+    for (const size of [5, 6]) {
+      const answers = await ask(connection, search(size, { ...users(size), sizeLimit: 5 }));
+      assert.deepEqual(
+        [dnsOf(answers).length, answers.at(-1)!.code, answers.at(-1)!.cookie],
+        [5, RESULT.sizeLimitExceeded, undefined],
+      );
+    }
+  });
+
+  test('a page of nothing is an estimate, and never a success where there is no such base', async () => {
+    const connection = createTestServer({ snapshot: sample(57) }).connect();
+    const [estimate] = await ask(connection, search(1, users(0)));
+    assert.deepEqual([estimate!.code, estimate!.estimate, estimate!.cookie!.length], [RESULT.success, 57, 0]);
+    const [gone] = await ask(connection, search(2, { ...users(0), base: `ou=gone,${BASE}` }));
+    assert.equal(gone!.code, RESULT.noSuchObject);
+  });
+
   test('a size of zero gives the rest up', async () => {
     const connection = createTestServer({ snapshot: sample(57) }).connect();
     const { cookie } = (await ask(connection, search(1, users(10)))).at(-1)!;

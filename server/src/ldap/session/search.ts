@@ -1,4 +1,4 @@
-import { type Cursor, ENTRY_WORK } from '../engine/cursor.ts';
+import { type Cursor, ENTRY_WORK, estimateSize } from '../engine/cursor.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { View } from '../engine/view.ts';
 import { ANONYMOUS } from '../engine/view.ts';
@@ -115,10 +115,6 @@ export function handleSearch(session: Session, request: SearchRequest, budget: {
     continuePaged(session, request, paging, budget);
     return;
   }
-  if (paging?.size === 0) {
-    respond(session, messageId, OP.searchDone, RESULT.success, { controls: [pagingControl(0, EMPTY)] });
-    return;
-  }
   const own = paging !== null || limits.searchResults === 0 ? Number.POSITIVE_INFINITY : limits.searchResults;
   const wanted = request.sizeLimit === 0 ? Number.POSITIVE_INFINITY : request.sizeLimit;
   const started = engine.search(request, viewOf(session, engine), Math.min(own, wanted));
@@ -126,8 +122,17 @@ export function handleSearch(session: Session, request: SearchRequest, budget: {
     respond(session, messageId, OP.searchDone, started.code, started);
     return;
   }
-  if (paging !== null) started.pageLeft = Math.min(paging.size, limits.pageSize);
-  const paged = paging === null ? null : fingerprintOf(request);
+  // RFC 2696 3: a page of nothing asks for nothing but the estimate.
+  if (paging?.size === 0) {
+    respond(session, messageId, OP.searchDone, RESULT.success, {
+      controls: [pagingControl(estimateSize(started), EMPTY)],
+    });
+    return;
+  }
+  // RFC 2696 3: what fits into one page anyway is not paged.
+  const isPaged = paging !== null && paging.size < wanted;
+  if (isPaged) started.pageLeft = Math.min(paging.size, limits.pageSize);
+  const paged = isPaged ? fingerprintOf(request) : null;
   begin(session, runningOf(session, request, started, paged, own < wanted), budget);
 }
 

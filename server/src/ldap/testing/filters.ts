@@ -8,6 +8,7 @@ export type TestFilter =
   | { kind: 'not'; child: TestFilter }
   | { kind: 'present'; attribute: string }
   | { kind: 'equal' | 'atLeast' | 'atMost'; attribute: string; value: string }
+  | { kind: 'similar'; attribute: string; value: string }
   | { kind: 'substring'; attribute: string; initial: string; any: string[]; final: string }
   | { kind: 'extensible'; attribute: string; rule: string; dn: boolean; value: string };
 
@@ -31,6 +32,8 @@ export function encodeFilter(filter: TestFilter): Buffer {
       return pair(0xa5, filter.attribute, filter.value);
     case 'atMost':
       return pair(0xa6, filter.attribute, filter.value);
+    case 'similar':
+      return pair(0xa8, filter.attribute, filter.value);
     case 'substring':
       return element(
         0xa4,
@@ -72,6 +75,8 @@ export function filterText(filter: TestFilter): string {
       return `(${filter.attribute}>=${escapeValue(filter.value)})`;
     case 'atMost':
       return `(${filter.attribute}<=${escapeValue(filter.value)})`;
+    case 'similar':
+      return `(${filter.attribute}~=${escapeValue(filter.value)})`;
     case 'substring':
       return `(${filter.attribute}=${[filter.initial, ...filter.any, filter.final].map(escapeValue).join('*')})`;
     default:

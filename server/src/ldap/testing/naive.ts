@@ -63,7 +63,7 @@ const KNOWN_CLASSES = new Set(
   ),
 );
 
-const squeeze = (text: string): string => text.trim().replace(/\s+/g, ' ') || ' ';
+const squeeze = (text: string): string => text.trim().replace(/\s+/g, ' ') || (text === '' ? '' : ' ');
 
 function valuesOf(entry: Entry, attribute: string): string[] {
   if (attribute === 'objectclass') return [...entry.objectClass];
@@ -81,7 +81,7 @@ function form(rule: Rule, text: string): string | number | null {
     case 'exact':
       return squeeze(text);
     case 'integer':
-      return /^-?\d+$/.test(text) ? Number(text) : null;
+      return /^(?:0|-?[1-9]\d*)$/.test(text) ? Number(text) : null;
     case 'dn':
       if (!/^\s*([a-zA-Z]+\s*=\s*[^,=+"<>;#]+)(,\s*[a-zA-Z]+\s*=\s*[^,=+"<>;#]+)*$/.test(text)) return null;
       return text
@@ -123,13 +123,15 @@ export function judge(filter: TestFilter, entry: Entry): 0 | 1 | 2 {
     case 'not':
       return (2 - judge(filter.child, entry)) as 0 | 1 | 2;
     case 'extensible':
+    case 'similar':
       throw new Error('not judged here');
     default:
       return judgeLeaf(filter, entry);
   }
 }
 
-type Leaf = Exclude<TestFilter, { kind: 'and' | 'or' | 'not' | 'extensible' }>;
+type Leaf = Extract<TestFilter, { kind: 'present' | 'substring' }> | Ordered;
+type Ordered = { kind: 'equal' | 'atLeast' | 'atMost'; attribute: string; value: string };
 
 function judgeLeaf(filter: Leaf, entry: Entry): 0 | 1 | 2 {
   const attribute = filter.attribute.toLowerCase();
@@ -146,17 +148,17 @@ function judgeLeaf(filter: Leaf, entry: Entry): 0 | 1 | 2 {
   if (ASCII.has(attribute) && !isAscii(assertion)) return 1;
   if (filter.kind === 'substring') {
     if (!isText(rule)) return 1;
-    return values.some((value) => hasParts(form(rule, value) as string, rule, filter)) ? 2 : 0;
+    return values.some((value) => hasParts(value, rule, filter)) ? 2 : 0;
   }
   if (rule === 'class') {
     if (filter.kind !== 'equal') return 1;
-    const wanted = assertion.trim().toLowerCase();
+    const wanted = assertion.toLowerCase();
     if (!KNOWN_CLASSES.has(wanted)) return 1;
     const all = values.flatMap((value) => CLASSES[value.toLowerCase()] ?? [value.toLowerCase()]);
     return all.includes(wanted) ? 2 : 0;
   }
   if (rule === 'none') return filter.kind === 'equal' ? 0 : 1;
-  if (assertion === '') return 1;
+  if (assertion === '' && !ASCII.has(attribute)) return 1;
   const wanted = form(rule, assertion);
   if (wanted === null) return 1;
   if (filter.kind !== 'equal' && rule === 'dn') return 1;
@@ -172,29 +174,27 @@ function judgeLeaf(filter: Leaf, entry: Entry): 0 | 1 | 2 {
     : 0;
 }
 
+/** Words with two spaces between them and one at each end that is wanted (RFC 4518 2.6.1). */
+function spaced(text: string, rule: Rule, before: boolean, after: boolean): string {
+  const words = text.split(/\s+/).filter((word) => word !== '');
+  const result = `${before ? ' ' : ''}${words.join('  ')}${after ? ' ' : ''}`;
+  return rule === 'fold' ? result.toLowerCase() : result;
+}
+
 function hasParts(stored: string, rule: Rule, filter: { initial: string; any: string[]; final: string }): boolean {
-  const prepared = (text: string, start: boolean, end: boolean): string => {
-    let result = text.replace(/\s+/g, ' ');
-    if (start) result = result.trimStart();
-    if (end) result = result.trimEnd();
-    if (result === '') result = ' ';
-    return rule === 'fold' ? result.toLowerCase() : result;
-  };
-  let rest = stored;
+  const part = (text: string, before: boolean, after: boolean): string =>
+    text.trim() === '' ? ' ' : spaced(text, rule, before || /^\s/.test(text), after || /\s$/.test(text));
+  let rest = spaced(stored, rule, true, true);
   if (filter.initial !== '') {
-    const part = prepared(filter.initial, true, false);
-    if (!rest.startsWith(part)) return false;
-    rest = rest.slice(part.length);
+    const initial = part(filter.initial, true, false);
+    if (!rest.startsWith(initial)) return false;
+    rest = rest.slice(initial.length);
   }
-  let end = '';
-  if (filter.final !== '') {
-    end = prepared(filter.final, false, true);
-  }
-  for (const any of filter.any) {
-    const part = prepared(any, false, false);
-    const at = rest.indexOf(part);
+  for (const text of filter.any) {
+    const any = part(text, false, false);
+    const at = rest.indexOf(any);
     if (at < 0) return false;
-    rest = rest.slice(at + part.length);
+    rest = rest.slice(at + any.length);
   }
-  return rest.endsWith(end);
+  return filter.final === '' || rest.endsWith(part(filter.final, false, true));
 }
