@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EventName } from '#shared/events.ts';
+import type { DirectorySettings } from '#shared/host-api.ts';
 import type { Core } from './app.ts';
 import type { Bindings } from './auth/bindings.ts';
 import type { Leaver } from './auth/standing.ts';
@@ -21,7 +22,7 @@ import { createStanding } from './directory/standing.ts';
 import { createWebhook } from './directory/webhook.ts';
 import { createLdapHosts } from './hosts/ldap-hosts.ts';
 import type { HealthCheck } from './http/health.ts';
-import { createCredentialChecker } from './ldap/credential-checker.ts';
+import { createCredentialChecker, hostBindPassword, hostDn } from './ldap/credential-checker.ts';
 import type { TlsSettings } from './ldap/directory-server.ts';
 import { createLdapServer, type LdapServer, type LdapServerDeps } from './ldap/server.ts';
 import { DEFAULT_LIMITS } from './ldap/session/limits.ts';
@@ -149,6 +150,9 @@ export async function createDirectoryService(
     health.push({ name: 'pocketid', severity: 'degraded', run });
   }
 
+  /** Who signs client certificates, and, unless it has one from elsewhere, the certificate of the directory. */
+  const authorities = async (): Promise<string[]> => [keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert))];
+
   return {
     directory,
     standing,
@@ -163,11 +167,29 @@ export async function createDirectoryService(
     scim,
     settings,
     health,
+    /** What a host needs to reach the directory as itself. With `bind`, a secret. */
+    async settingsFor(host: { id: string; hostname: string }): Promise<Omit<DirectorySettings, 'nonce' | 'serverId'>> {
+      const { baseDn } = settings;
+      return {
+        v: 1,
+        hostId: host.id,
+        ldapUrl: ldap.externalUrl,
+        baseDn,
+        mode: source === null ? 'bridge' : 'full',
+        caBundle: certificatesOf((await authorities()).join('\n')),
+        clientCertificates: ldap.clientCertificates,
+        anonymous: ldap.allowAnonymous,
+        bind:
+          ldap.provisionEnabled && ldap.secret !== null
+            ? { dn: hostDn(host.hostname, baseDn), password: hostBindPassword(ldap.secret, host.hostname) }
+            : null,
+      };
+    },
     /** Takes over what an earlier installation left, serves what was published last, opens the listeners. */
     async start(): Promise<void> {
       await importRules(core, rules);
       await directory.start();
-      const clientCa = [keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert))];
+      const clientCa = await authorities();
       const tlsSettings = (own: { certificate: string; key: string }): TlsSettings => ({
         ...own,
         clientCa,
@@ -270,6 +292,12 @@ async function importRules(core: Core, rules: ReturnType<typeof createSudoRules>
 async function readPem(value: string | null): Promise<string[]> {
   if (value === null) return [];
   return [value.startsWith('/') ? await readFile(value, 'utf8') : value];
+}
+
+/** Only the certificates: an operator's file may hold a private key as well, which must not leave the server. */
+function certificatesOf(pem: string): string {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => `${block}\n`).join('');
 }
 
 /** Names under which hosts may reach the directory. */

@@ -116,6 +116,7 @@ export async function createCore(config: Config, options: AppOptions = {}) {
     verificationKeys: [keys.verdict.public],
     ca,
     signGrant: (grant) => signToken(tokenType.enrolment, grant, keys.trustRoot),
+    signCertificateGrant: (grant) => signToken(tokenType.certificate, grant, keys.trustRoot),
     currentKeys: currentApproverKeys,
     sharedSecret: config.sharedSecret,
     autoConfirm: config.enrolmentAutoConfirm,
@@ -270,6 +271,12 @@ export async function createApp(config: Config, options: AppOptions = {}) {
         hosts,
         challenges,
         waiters,
+        directorySettings:
+          directory &&
+          (async (host, nonce) => {
+            const settings = { ...(await directory.settingsFor(host)), nonce, serverId: keys.serverId };
+            return signToken(tokenType.directory, settings, keys.trustRoot);
+          }),
         checkpoint: events.head,
         keysSince: approverKeysSince,
         now: clock.now,

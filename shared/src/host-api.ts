@@ -133,3 +133,71 @@ export const heartbeatResponse = z.object({
   approverKeys: z.string().nullable(),
   checkpoint,
 });
+
+/** POST /certificate: a new client certificate for the same host. Name and id come from who signed the request. */
+export const certificateRequest = z.strictObject({
+  counter: z.int().min(1),
+  machineId,
+  /** 32 random bytes, echoed in the signed grant. */
+  nonce: sha256Text,
+  /** PKCS #10 request in PEM. Only its key counts; names in it are ignored. */
+  csr: z.string().max(8192),
+});
+export type CertificateRequest = z.infer<typeof certificateRequest>;
+
+/**
+ * The payload of the JWS in the answer, signed by the trust root: whoever sits in between, or has the database, cannot
+ * make a host trust another CA.
+ */
+export const certificateGrant = z.strictObject({
+  v: z.literal(1),
+  nonce: sha256Text,
+  serverId: uuid,
+  hostId: uuid,
+  hostname: hostName,
+  /** PEM. */
+  certificate: z.string(),
+  /** PEM, newest first. */
+  caBundle: z.string(),
+});
+export type CertificateGrant = z.infer<typeof certificateGrant>;
+
+export const certificateResponse = z.object({ grant: z.string() });
+
+/** GET /directory?nonce=…: 32 random bytes, echoed in the signed settings. */
+export const directoryQuery = z.object({ nonce: sha256Text });
+
+/** Printable, on one line: these values end up in configuration files. */
+const oneLine = z
+  .string()
+  .min(1)
+  .max(1024)
+  .regex(/^[^\p{Cc}\p{Zl}\p{Zp}]+$/u);
+
+/**
+ * What sssd needs to know about the directory. The payload of a JWS by the trust root, because it says who may tell this
+ * host about accounts and sudo rules. Holds a secret when `bind` is set.
+ */
+export const directorySettings = z.strictObject({
+  v: z.literal(1),
+  nonce: sha256Text,
+  serverId: uuid,
+  hostId: uuid,
+  /** `ldaps://…` or `ldap://…`, with or without a port. */
+  ldapUrl: oneLine.regex(/^ldaps?:\/\//),
+  baseDn: oneLine,
+  /** `bridge`: people and groups come from another directory; only sudo rules are served. */
+  mode: z.enum(['full', 'bridge']),
+  /** CA certificates that verify the directory, PEM. */
+  caBundle: z.string(),
+  /** Whether TLS connections may or must bring the certificate of the host. */
+  clientCertificates: z.enum(['off', 'optional', 'required']),
+  /** Whether who has not authenticated may search. */
+  anonymous: z.boolean(),
+  /** The name and password of this host, where hosts have one. */
+  bind: z.strictObject({ dn: oneLine, password: oneLine }).nullable(),
+});
+export type DirectorySettings = z.infer<typeof directorySettings>;
+
+/** `settings` is a JWS. */
+export const directoryResponse = z.object({ settings: z.string() });

@@ -8,6 +8,8 @@ export const tokenType = {
   verdict: 'identree-verdict+jws',
   approverKeys: 'identree-approver-keys+jws',
   enrolment: 'identree-enrolment+jws',
+  certificate: 'identree-certificate+jws',
+  directory: 'identree-directory+jws',
 } as const;
 export type TokenType = (typeof tokenType)[keyof typeof tokenType];
 

@@ -2,7 +2,13 @@ import { calculateJwkThumbprint } from 'jose';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { formatEnrolmentToken, parseEnrolmentToken } from '#shared/enrolment-token.ts';
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
-import type { EnrolmentGrant, EnrolRequest, HeartbeatRequest } from '#shared/host-api.ts';
+import type {
+  CertificateGrant,
+  CertificateRequest,
+  EnrolmentGrant,
+  EnrolRequest,
+  HeartbeatRequest,
+} from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS, ENROLMENT_TAG } from '#shared/http-signature.ts';
 import { hostGroup, hostName as hostNameSchema, normaliseHostName } from '#shared/names.ts';
 import type { PublicJwk } from '#shared/token.ts';
@@ -36,6 +42,7 @@ export interface HostDeps {
   verificationKeys: PublicJwk[];
   ca: CertificateAuthority;
   signGrant: (grant: EnrolmentGrant) => Promise<string>;
+  signCertificateGrant: (grant: CertificateGrant) => Promise<string>;
   /** The approver-key set in force. */
   currentKeys: (query: Database['query']) => Promise<{ version: number; token: string }>;
   /** The enrolment secret of the operations document; null when it is not in use. */
@@ -83,6 +90,23 @@ export function createHostService(deps: HostDeps) {
     const host = await store.lockHost(work, hostId);
     if (!host) throw new Refusal('not_found');
     return host;
+  }
+
+  async function noteCertificate(
+    work: UnitOfWork,
+    host: Pick<store.Host, 'id' | 'hostname'>,
+    issued: { serial: string; expiresAt: number },
+    remoteAddr: string,
+  ): Promise<void> {
+    await events.append(work, {
+      event: 'certificate_issued',
+      username: '',
+      hostId: host.id,
+      hostname: host.hostname,
+      code: issued.serial,
+      remoteAddr,
+      data: { serial: issued.serial, expiresAt: issued.expiresAt },
+    });
   }
 
   return {
@@ -156,6 +180,31 @@ export function createHostService(deps: HostDeps) {
       });
     },
 
+    /**
+     * Issues the next client certificate to a host that was admitted. Whose it is follows from who asked, whatever the
+     * request for it says: otherwise one host could become any other.
+     */
+    async renewCertificate(
+      work: UnitOfWork,
+      host: store.Host,
+      body: CertificateRequest,
+      remoteAddr: string,
+    ): Promise<string> {
+      const issued = await deps.ca.issue(body.csr, host.hostname, host.id);
+      if (!issued) throw new Refusal('csr_invalid');
+      await store.updateHost(work, host.id, { certificate: issued.pem });
+      await noteCertificate(work, host, issued, remoteAddr);
+      return deps.signCertificateGrant({
+        v: 1,
+        nonce: body.nonce,
+        serverId: deps.serverId,
+        hostId: host.id,
+        hostname: host.hostname,
+        certificate: issued.pem,
+        caBundle: deps.ca.bundle,
+      });
+    },
+
     /** Enrols a host. Throws a Refusal; writes nothing then. */
     async enrol(request: SignedRequest, body: EnrolRequest, remoteAddr: string): Promise<string> {
       const read = readSignature(request);
@@ -226,15 +275,7 @@ export function createHostService(deps: HostDeps) {
           remoteAddr,
           data: { state, with: token ? 'token' : 'shared_secret', keyFingerprint: kid, tokenId: token?.id ?? null },
         });
-        await events.append(work, {
-          event: 'certificate_issued',
-          username: '',
-          hostId,
-          hostname: body.hostname,
-          code: issued.serial,
-          remoteAddr,
-          data: { serial: issued.serial, expiresAt: issued.expiresAt },
-        });
+        await noteCertificate(work, { id: hostId, hostname: body.hostname }, issued, remoteAddr);
         const keys = await deps.currentKeys(work.query);
         return deps.signGrant({
           v: 1,

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
-import { createPublicKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { approverKeySet, verdict } from '#shared/decision.ts';
-import { enrolmentGrant, LEASE_SECONDS } from '#shared/host-api.ts';
+import type { EventRecord } from '#shared/events.ts';
+import {
+  type CertificateGrant,
+  certificateGrant,
+  directorySettings,
+  enrolmentGrant,
+  LEASE_SECONDS,
+} from '#shared/host-api.ts';
 import {
   contentDigest,
   SIGNATURE_LABEL,
@@ -10,8 +17,10 @@ import {
   signatureParameters,
 } from '#shared/http-signature.ts';
 import { tokenType, verifyToken } from '#shared/token.ts';
+import { makeCaCertificate } from '../certificates/authority.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { checkChain } from '../events/store.ts';
+import { hostBindPassword } from '../ldap/credential-checker.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import {
   certificateRequest,
@@ -22,6 +31,13 @@ import {
   type Tampering,
   type TestHost,
 } from '../testing/test-host.ts';
+
+/** An authority of the operator's own, with its key; both in PEM. */
+async function makeForeignAuthority(): Promise<{ certificate: string; key: string }> {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+  return { certificate: await makeCaCertificate(key, Date.now()), key };
+}
 
 for (const driver of ['sqlite', 'postgres'] as const) {
   const missing = driver === 'postgres' ? whyNoPostgres() : null;
@@ -427,6 +443,247 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     test('the shared secret is refused where it is not in use', async () => {
       const request = await enrolBody('db9.example.com', { sharedSecret: 'x'.repeat(40) });
       await refused('shared_secret_wrong', 401, () => sendEnrol(t.app, t.clock, request));
+    });
+  });
+
+  describe('a new certificate', () => {
+    let csr: string;
+    before(async () => {
+      ({ csr } = await certificateRequest('web1.example.com'));
+    });
+
+    const bodyOf = (who: TestHost, change: object = {}) => {
+      who.counter += 1;
+      return {
+        counter: who.counter,
+        machineId: who.machineId,
+        nonce: randomBytes(32).toString('base64url'),
+        csr,
+        ...change,
+      };
+    };
+    const renew = (who: TestHost, change: object = {}, tampering: Tampering = {}) =>
+      who.send('POST', '/certificate', bodyOf(who, change), tampering);
+    const storedCertificate = async (who: TestHost) =>
+      (
+        await t.app.db.query
+          .selectFrom('hosts')
+          .select('certificate')
+          .where('id', '=', who.id)
+          .executeTakeFirstOrThrow()
+      ).certificate;
+
+    async function grantOf(answer: { body: object }): Promise<CertificateGrant> {
+      const token = String((answer.body as { grant?: unknown }).grant);
+      const read = await verifyToken(tokenType.certificate, token, [t.app.trust.trustRoot], certificateGrant);
+      assert.ok(read.ok, JSON.stringify(read));
+      return read.payload;
+    }
+
+    test('is for whoever asks, signed by the trust root, remembered, and an event', async () => {
+      t.clock.advance(1000);
+      const own = await certificateRequest('anything.example.org');
+      const nonce = randomBytes(32).toString('base64url');
+      const answer = await renew(host, { csr: own.csr, nonce });
+      assert.equal(answer.status, 200);
+      const grant = await grantOf(answer);
+      assert.deepEqual(
+        { nonce: grant.nonce, hostId: grant.hostId, hostname: grant.hostname, serverId: grant.serverId },
+        { nonce, hostId: host.id, hostname: 'web1.example.com', serverId: host.serverId },
+      );
+      const certificate = new X509Certificate(grant.certificate);
+      assert.ok(certificate.verify(new X509Certificate(grant.caBundle).publicKey));
+      assert.ok(certificate.checkPrivateKey(createPrivateKey(own.key)));
+      assert.notEqual(certificate.serialNumber, new X509Certificate(host.grant.certificate).serialNumber);
+      assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'for clients only');
+      assert.equal(await storedCertificate(host), grant.certificate);
+      const [event] = (await t.app.events.read((await t.app.events.head()).seq - 1, 1)) as [EventRecord];
+      assert.equal(event.event, 'certificate_issued');
+      assert.equal(event.hostId, host.id);
+      assert.equal(event.code, certificate.serialNumber.toLowerCase());
+    });
+
+    test("another host's name in the request is worth nothing", async () => {
+      const theirs = await certificateRequest('web2.example.com');
+      const grant = await grantOf(await renew(host, { csr: theirs.csr }));
+      const certificate = new X509Certificate(grant.certificate);
+      assert.equal(certificate.subject, 'CN=web1.example.com');
+      assert.equal(certificate.subjectAltName, `DNS:web1.example.com, URI:urn:uuid:${host.id}`);
+      assert.equal(await storedCertificate(other), other.grant.certificate);
+    });
+
+    test('a host cannot ask in the name of another', async () => {
+      await refused('signature_invalid', 401, () => renew(other, {}, { key: host.key }));
+      await refused('bad_request', 400, () => renew(host, { hostname: 'web2.example.com' }));
+      await refused('bad_request', 400, () => renew(host, { hostId: other.id }));
+    });
+
+    test('a certificate request that is none, or not signed with its own key, is refused', async () => {
+      const before = await storedCertificate(host);
+      await refused('csr_invalid', 400, () => renew(host, { csr: 'no' }));
+      const lines = csr.split('\n');
+      const bytes = Buffer.from(lines.slice(1, -1).join(''), 'base64');
+      bytes[bytes.length - 1] = bytes[bytes.length - 1]! ^ 1;
+      const forged = `${lines[0]}\n${bytes.toString('base64')}\n${lines.at(-1)}`;
+      await refused('csr_invalid', 400, () => renew(host, { csr: forged }));
+      assert.equal(await storedCertificate(host), before);
+    });
+
+    test('unsigned, unknown, late, repeated: refused like everything else', async () => {
+      await refused('signature_missing', 401, () => renew(host, {}, { headers: { signature: undefined } }));
+      await refused('host_unknown', 401, () =>
+        renew(host, {}, { parameters: { keyid: '00000000-0000-4000-8000-000000000000' } }),
+      );
+      await refused('wrong_server', 401, () =>
+        renew(host, {}, { parameters: { tag: '00000000-0000-4000-8000-000000000000' } }),
+      );
+      await refused('clock_skew', 401, () =>
+        renew(host, {}, { parameters: { created: Math.floor(t.clock.now() / 1000) - 61 } }),
+      );
+      const changed = bodyOf(host);
+      await refused('digest_mismatch', 401, () =>
+        host.send('POST', '/certificate', bodyOf(host), { after: { body: JSON.stringify(changed) } }),
+      );
+      const nonce = randomBytes(18).toString('base64url');
+      assert.equal((await renew(host, {}, { parameters: { nonce } })).status, 200);
+      await refused('nonce_replayed', 401, () => renew(host, {}, { parameters: { nonce } }));
+    });
+
+    test('a copy of the host is noticed', async () => {
+      const twin = await enrolTestHost(t.app, t.clock, 'twin3.example.com');
+      assert.equal((await renew(twin)).status, 200);
+      await refused('host_quarantined', 403, () => renew(twin, { counter: twin.counter }));
+      await refused('host_quarantined', 403, () => renew(twin), false);
+      const second = await enrolTestHost(t.app, t.clock, 'twin4.example.com');
+      await refused('host_quarantined', 403, () => renew(second, { machineId: 'm'.repeat(43) }));
+    });
+
+    test('only an active host gets one', async () => {
+      const gone = await enrolTestHost(t.app, t.clock, 'gone2.example.com');
+      await t.app.hosts.revoke(gone.id, 'op', null);
+      await refused('host_revoked', 403, () => renew(gone));
+      const waiting = await enrolTestHost(t.app, t.clock, 'waiting.example.com');
+      await t.app.db.transaction(async ({ query }) => {
+        await query.updateTable('hosts').set({ state: 'waiting' }).where('id', '=', waiting.id).execute();
+      });
+      await refused('host_waiting', 403, () => renew(waiting));
+      assert.equal(await storedCertificate(gone), gone.grant.certificate);
+    });
+  });
+
+  describe('where the directory is', () => {
+    const ask = (who: TestHost, nonce: string = randomBytes(32).toString('base64url'), tampering: Tampering = {}) =>
+      who.send('GET', `/directory?nonce=${nonce}`, undefined, tampering);
+
+    test('a server without one says so', () => refused('directory_off', 404, () => ask(host)));
+    test('a request without a nonce, or with something else for one', async () => {
+      await refused('bad_request', 400, () => host.send('GET', '/directory'));
+      await refused('bad_request', 400, () => ask(host, 'short'));
+    });
+    test('unsigned, or signed by another host', async () => {
+      await refused('signature_missing', 401, () => ask(host, undefined, { headers: { signature: undefined } }));
+      await refused('signature_invalid', 401, () => ask(host, undefined, { key: other.key }));
+      await refused('clock_skew', 401, () =>
+        ask(host, undefined, { parameters: { created: Math.floor(t.clock.now() / 1000) - 61 } }),
+      );
+    });
+    test('a revoked host is told nothing', async () => {
+      const gone = await enrolTestHost(t.app, t.clock, 'gone3.example.com');
+      await t.app.hosts.revoke(gone.id, 'op', null);
+      await refused('host_revoked', 403, () => ask(gone));
+    });
+    describe('of a server with one', () => {
+      const SECRET = 'a long secret of the directory, hosts never see it';
+      let site: TestApp;
+      let member: TestHost;
+      const begin = async (env: Record<string, string>) => {
+        site = await createTestApp({
+          driver,
+          now: Date.now(),
+          env: {
+            IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
+            IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
+            IDENTREE_LDAP_TLS_LISTEN_ADDR: '127.0.0.1:6360',
+            ...env,
+          },
+        });
+        member = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+      };
+      const read = async (nonce = randomBytes(32).toString('base64url')) => {
+        const answer = await member.send('GET', `/directory?nonce=${nonce}`);
+        assert.equal(answer.status, 200, JSON.stringify(answer.body));
+        const token = String(answer.body.settings);
+        const checked = await verifyToken(tokenType.directory, token, [member.grant.trustRoot], directorySettings);
+        assert.ok(checked.ok, JSON.stringify(checked));
+        return { settings: checked.payload, nonce };
+      };
+
+      test('signed settings: address, base, CA; no password where hosts have none', async () => {
+        await begin({});
+        try {
+          const { settings, nonce } = await read();
+          assert.deepEqual(settings, {
+            v: 1,
+            nonce,
+            serverId: member.serverId,
+            hostId: member.id,
+            ldapUrl: 'ldaps://identree.example.com:6360',
+            baseDn: 'dc=example,dc=com',
+            mode: 'bridge',
+            caBundle: `${site.app.keys.ca.certificatePem.trim()}\n`,
+            clientCertificates: 'optional',
+            anonymous: false,
+            bind: null,
+          });
+        } finally {
+          await site.close();
+        }
+      });
+
+      test("the host's own password, a further authority without its key, and neither in the log", async () => {
+        const foreign = await makeForeignAuthority();
+        await begin({
+          IDENTREE_LDAP_PROVISION_ENABLED: 'true',
+          IDENTREE_LDAP_SECRET: SECRET,
+          IDENTREE_LDAP_TLS_CA_CERT: `${foreign.certificate}\n${foreign.key}`,
+          IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true',
+          IDENTREE_LDAP_EXTERNAL_URL: 'ldaps://ldap.example.com',
+        });
+        try {
+          const { settings } = await read();
+          assert.deepEqual(settings.bind, {
+            dn: 'uid=web1.example.com,ou=identree-hosts,dc=example,dc=com',
+            password: hostBindPassword(SECRET, 'web1.example.com'),
+          });
+          assert.equal(settings.caBundle.match(/BEGIN CERTIFICATE/g)?.length, 2);
+          assert.ok(settings.caBundle.includes(foreign.certificate.trim()));
+          assert.doesNotMatch(settings.caBundle, /PRIVATE/);
+          assert.equal(settings.clientCertificates, 'required');
+          assert.equal(settings.anonymous, true);
+          assert.equal(settings.ldapUrl, 'ldaps://ldap.example.com');
+          const other = await enrolTestHost(site.app, site.clock, 'web2.example.com');
+          assert.notEqual(hostBindPassword(SECRET, other.hostname), settings.bind?.password);
+          const log = JSON.stringify(await site.app.events.read(0, 100));
+          assert.ok(!log.includes(settings.bind!.password));
+          const raw = await site.app.http.inject({ method: 'GET', url: '/api/host/v1/directory' });
+          assert.equal(raw.headers['cache-control'], 'no-store');
+        } finally {
+          await site.close();
+        }
+      });
+
+      test('a request that was served is refused the second time', async () => {
+        await begin({});
+        try {
+          const parameters = { nonce: randomBytes(18).toString('base64url') };
+          const path = `/directory?nonce=${randomBytes(32).toString('base64url')}`;
+          assert.equal((await member.send('GET', path, undefined, { parameters })).status, 200);
+          const again = await member.send('GET', path, undefined, { parameters });
+          assert.equal(again.body.error?.code, 'nonce_replayed');
+        } finally {
+          await site.close();
+        }
+      });
     });
   });
 

@@ -2,7 +2,9 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import {
+  certificateRequest,
   createChallengeRequest,
+  directoryQuery,
   enrolRequest,
   HOST_API,
   HOST_BODY_LIMIT,
@@ -24,9 +26,11 @@ import { refusalOf } from './refusal-of.ts';
 export interface HostRouteDeps {
   db: Pick<Database, 'transaction'>;
   externalUrl: string;
-  hosts: Pick<HostService, 'authenticate' | 'admit' | 'noteRefusal' | 'heartbeat' | 'enrol'>;
+  hosts: Pick<HostService, 'authenticate' | 'admit' | 'noteRefusal' | 'heartbeat' | 'enrol' | 'renewCertificate'>;
   challenges: Pick<ChallengeService, 'create' | 'poll' | 'peek' | 'cancel' | 'outcome'>;
   waiters: Waiters;
+  /** Signed settings of the directory for a host; null when none is served. */
+  directorySettings: ((host: Host, nonce: string) => Promise<string>) | null;
   checkpoint: () => Promise<{ seq: number; hash: string }>;
   keysSince: (query: Database['query'], held: number) => Promise<{ version: number; token: string | null }>;
   now: () => number;
@@ -229,6 +233,34 @@ export function hostRoutes(deps: HostRouteDeps): FastifyPluginAsync {
             };
           },
         );
+      }),
+    );
+
+    app.post(`${HOST_API}/certificate`, (request) =>
+      guarded(request, (seen) => {
+        let body: ReturnType<typeof certificateRequest.parse> | undefined;
+        return act(
+          request,
+          seen,
+          () => {
+            body = parse(certificateRequest, request.body);
+            return body;
+          },
+          async (work, host) => ({
+            grant: await deps.hosts.renewCertificate(work, host, body!, request.clientAddress),
+          }),
+        );
+      }),
+    );
+
+    app.get(`${HOST_API}/directory`, (request) =>
+      guarded(request, async (seen) => {
+        const query = directoryQuery.safeParse(request.query);
+        if (!query.success) throw new Refusal('bad_request');
+        return act(request, seen, null, async (_work, host) => {
+          if (deps.directorySettings === null) throw new Refusal('directory_off');
+          return { settings: await deps.directorySettings(host, query.data.nonce) };
+        });
       }),
     );
   };
