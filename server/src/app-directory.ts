@@ -1,24 +1,20 @@
 import { readFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { EventName } from '#shared/events.ts';
 import type { DirectorySettings } from '#shared/host-api.ts';
 import type { Core } from './app.ts';
-import type { Bindings } from './auth/bindings.ts';
+import { createSource } from './app-directory-source.ts';
 import type { Leaver } from './auth/standing.ts';
 import { keepServerCertificate } from './certificates/server-certificate.ts';
 import type { Config, LdapConfig } from './config/config.ts';
-import { directorySettingsOf, guardSettingsOf } from './directory/configured.ts';
-import { createDirectory, type PublishEntries } from './directory/directory.ts';
-import { createFileSource } from './directory/file-source.ts';
+import { directorySettingsOf } from './directory/configured.ts';
+import { createDirectory } from './directory/directory.ts';
+import { userOfName } from './directory/number-store.ts';
 import { createNumbers } from './directory/numbers.ts';
-import { createPocketIdClient, type PocketIdClient } from './directory/pocketid/client.ts';
-import { createPocketIdSource } from './directory/pocketid/source.ts';
-import { createHttpGet } from './directory/pocketid/transport.ts';
 import { createSudoRules } from './directory/rules/service.ts';
 import { createScim } from './directory/scim/service.ts';
-import { createScimSource } from './directory/scim/source.ts';
-import type { DirectorySource } from './directory/source.ts';
 import { createStanding } from './directory/standing.ts';
+import { createDirectoryThread } from './directory/thread.ts';
 import { createWebhook } from './directory/webhook.ts';
 import { createLdapHosts } from './hosts/ldap-hosts.ts';
 import type { HealthCheck } from './http/health.ts';
@@ -27,8 +23,6 @@ import type { TlsSettings } from './ldap/directory-server.ts';
 import { createLdapServer, type LdapServer, type LdapServerDeps } from './ldap/server.ts';
 import { DEFAULT_LIMITS } from './ldap/session/limits.ts';
 import { SEARCH_SECONDS } from './ldap/session/stats.ts';
-import { buildSnapshotInThread } from './ldap/snapshot/build-in-thread.ts';
-import type { Snapshot } from './ldap/snapshot/snapshot.ts';
 import { createDirectoryMetrics } from './metrics/directory-metrics.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { VERSION } from './version.ts';
@@ -64,13 +58,12 @@ export async function createDirectoryService(
   deps: {
     ldap: LdapConfig;
     metrics: Metrics;
-    bindings: Pick<Bindings, 'owners'>;
     /** Somebody was disabled or removed where people come from. */
     onLeft: (leavers: readonly Leaver[]) => Promise<void>;
   },
 ) {
   const { config, clock, random, log, keys, ca, db, events, hosts } = core;
-  const { ldap, metrics, bindings } = deps;
+  const { ldap, metrics } = deps;
   const settings = directorySettingsOf(config, ldap);
 
   // What is known: rules, numbers, where people come from.
@@ -85,37 +78,43 @@ export async function createDirectoryService(
     hostNames: async () => (await activeHosts()).map(({ hostname }) => hostname),
   });
   const scim = createScim({ db, events, clock, random, groupRename: config.scimGroupRename });
-  const { source, client } = await createSource(core);
+  const { source, client } = await createSource({ config, clock, db });
   const activeHosts = async () => (await hosts.list()).filter(({ state }) => state === 'active');
 
   // What hosts see.
   let server: LdapServer | null = null;
-  let snapshot: Snapshot | null = null;
-  let generation = 0;
-  const publish: PublishEntries = async (entries, usn) => {
-    generation += 1;
-    snapshot =
-      entries === null
-        ? null
-        : await buildSnapshotInThread(entries, { baseDn: settings.baseDn, generation, lastUsn: usn });
-    server?.publish(snapshot);
+  /** The LDAP engine's end of the way to it, until there is one. */
+  let waiting: MessagePort | null = null;
+  /** No snapshot up to this generation is served. */
+  let withdrawn = 0;
+  const snapshotPort = (): MessagePort => {
+    const { port1, port2 } = new MessageChannel();
+    if (server) server.receive(port2);
+    else waiting = port2;
+    return port1;
   };
+  const onError = (err: unknown, what: string): void => log.error({ err }, `${what} failed`);
+  const thread = createDirectoryThread({
+    config,
+    storage: keys.storage,
+    clock,
+    program: new URL('./app-directory-thread.ts', import.meta.url),
+    snapshotPort,
+    onLeft: deps.onLeft,
+    onWrote: events.wake,
+    onError,
+  });
   const directory = createDirectory({
     db,
     events,
     clock,
     random,
-    settings,
-    guards: guardSettingsOf(config, ldap),
     source,
-    numbers,
-    storedRules: rules.storedRules,
-    hosts: async () =>
-      (await activeHosts()).map(({ id, hostname, host_group }) => ({ id, hostname, group: host_group })),
-    pinned: bindings.owners,
-    macKey: keys.storage,
-    publish,
-    onLeft: deps.onLeft,
+    rounds: thread,
+    withdraw() {
+      withdrawn = thread.generation();
+      server?.withdraw(withdrawn);
+    },
     metrics: createDirectoryMetrics({
       registry: metrics.registry,
       searchSeconds: SEARCH_SECONDS,
@@ -123,11 +122,17 @@ export async function createDirectoryService(
       status: () => directory.status(),
       now: clock.now,
     }),
-    onError: (err, what) => log.error({ err }, `${what} failed`),
+    onError,
     refreshMs: ldap.refreshIntervalMs,
     cacheMaxAgeMs: ldap.cacheMaxAgeMs,
   });
-  const standing = createStanding({ directory, client, issuer: settings.issuer, log });
+  const standing = createStanding({
+    ownerOf: (account) => userOfName(db.query, account),
+    directory,
+    client,
+    issuer: settings.issuer,
+    log,
+  });
   const checker = createCredentialChecker({
     baseDn: settings.baseDn,
     hostSecrets: ldap.provisionEnabled ? [ldap.secret, ldap.secretPrevious].filter((secret) => secret !== null) : [],
@@ -203,6 +208,8 @@ export async function createDirectoryService(
         onChange: (fresh) => server?.setTls(tlsSettings(fresh)),
         onError: (err) => log.error({ err }, 'the certificate of the directory could not be renewed'),
       });
+      const snapshots = waiting;
+      waiting = null;
       server = await openLdapServer({
         settings: {
           limits: {
@@ -230,46 +237,30 @@ export async function createDirectoryService(
         tls: tlsSettings(certificate.current),
         service: ldap.service,
         checker,
+        ...(snapshots ? { snapshots } : {}),
+        onEmpty: () => {
+          thread.reconnect();
+          directory.republish();
+        },
         report: reportTo(log),
       });
-      server.publish(snapshot);
+      // What happened while it opened its listeners.
+      if (waiting) server.receive(waiting);
+      waiting = null;
+      if (withdrawn > 0) server.withdraw(withdrawn);
     },
     /** Ports of the listeners in the order plain, TLS, without those that are off. */
     ports: (): readonly number[] => server?.ports ?? [],
     async stop(): Promise<void> {
       unfollow();
       certificate?.stop();
-      await directory.stop();
+      const stopped = directory.stop();
+      // A round that is under way ends by this.
+      await thread.stop();
+      await stopped;
       await server?.close();
     },
   };
-}
-
-/** Where people come from, and who can be asked about one of them. */
-async function createSource(core: Core): Promise<{ source: DirectorySource | null; client: PocketIdClient | null }> {
-  const { config, clock, db } = core;
-  const issuer = config.oidc.issuerUrl;
-  switch (config.directory.source) {
-    case 'none':
-      return { source: null, client: null };
-    case 'file':
-      return { source: createFileSource({ path: config.directory.file!, issuer }), client: null };
-    case 'scim':
-      return { source: createScimSource({ db }), client: null };
-    case 'pocketid': {
-      const { apiKey, apiUrl, caCertFile } = config.pocketId;
-      const ca = caCertFile === null ? undefined : await readFile(caCertFile, 'utf8');
-      const pause = (ms: number, signal: AbortSignal) => sleep(ms, undefined, { signal });
-      const client = createPocketIdClient({
-        baseUrl: apiUrl ?? issuer,
-        apiKey: apiKey!,
-        get: createHttpGet({ ca, userAgent: `identree/${VERSION}` }),
-        now: clock.now,
-        sleep: pause,
-      });
-      return { source: createPocketIdSource({ client, issuer, sleep: pause }), client };
-    }
-  }
 }
 
 /** The rules of an earlier installation, once: what has been changed since is not overwritten. */

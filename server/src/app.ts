@@ -167,7 +167,6 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     (await createDirectoryService(core, {
       ldap: config.ldap,
       metrics,
-      bindings,
       onLeft: async (left) => {
         await leavers.endSessions(left);
         await challenges.denyOf(left.flatMap(({ account }) => account ?? []));

@@ -2,7 +2,7 @@ import { Refusal } from '#shared/errors.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import { bindFreeAccount, holdBinding, listOwners, lockBinding, moveBinding, releaseClaim } from './binding-store.ts';
+import { bindFreeAccount, holdBinding, lockBinding, moveBinding, releaseClaim } from './binding-store.ts';
 import { findPerson, type Person } from './people-store.ts';
 
 /**
@@ -13,8 +13,6 @@ const NEVER_BOUND: readonly string[] = ['root'];
 
 /** Which Linux account belongs to which person (architecture, trust rule 6). */
 export interface Bindings {
-  /** Linux account → the person it is bound to. */
-  owners(): Promise<ReadonlyMap<string, { issuer: string; subject: string }>>;
   /** At a sign-in: binds the account of that name when it is free, notes a claim when it is somebody else's. */
   claim(work: UnitOfWork, person: Person, remoteAddr: string): Promise<void>;
   /** An operator gives the account to the claimant that they were shown. @throws Refusal */
@@ -37,9 +35,6 @@ export function createBindings(deps: { db: Database; events: Pick<EventLog, 'app
   }
 
   return {
-    owners: async () =>
-      new Map((await listOwners(db.query)).map(({ account, issuer, subject }) => [account, { issuer, subject }])),
-
     async claim(work, person, remoteAddr) {
       const account = person.username;
       if (NEVER_BOUND.includes(account)) return;

@@ -13,13 +13,17 @@ import { createDirectory, type DirectoryDeps } from './directory.ts';
 import { DEFAULT_GUARDS } from './guards.ts';
 import type { DirectorySnapshot } from './model.ts';
 import { createNumbers } from './numbers.ts';
+import { createRounds, type RoundsDeps } from './rounds.ts';
 import type { DirectorySource, SourceProblem } from './source.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from './test-tree.ts';
 
 const DAY = 86_400_000;
 const admin = { username: 'root-admin', remoteAddr: '192.0.2.9' };
 
-async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<DirectoryDeps> = {}) {
+/** What a test changes about rounds and what decides when there is one. */
+type Over = Partial<Omit<RoundsDeps, 'signal'>> & Partial<Pick<DirectoryDeps, 'refreshMs'>>;
+
+async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'identree-directory-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const clock = manualClock();
@@ -40,8 +44,9 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<
   };
   const published: (readonly Entry[] | null)[] = [];
   const errors: string[] = [];
-  const make = (more: Partial<DirectoryDeps> = {}) => {
-    const directory = createDirectory({
+  const make = (more: Over = {}) => {
+    const stopping = new AbortController();
+    const rounds = createRounds({
       db,
       events,
       clock,
@@ -53,18 +58,31 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<
       storedRules: async () => [],
       hosts: async () => [],
       pinned: async () => new Map(),
-      onLeft: async () => {},
       macKey: Buffer.alloc(32, 7),
       publish: (entries) => void published.push(entries),
+      onLeft: async () => {},
+      signal: stopping.signal,
+      ...over,
+      ...more,
+    });
+    const directory = createDirectory({
+      db,
+      events,
+      clock,
+      random: systemRandom,
+      source: over.source === undefined ? source : over.source,
+      rounds,
+      withdraw: () => void published.push(null),
       metrics: { refreshed: () => {}, syncFailed: () => {}, syncSeconds: () => {}, published: () => {} },
       onError: (error) => void errors.push(String(error)),
       refreshMs: 300_000,
       cacheMaxAgeMs: 7 * DAY,
       minGapMs: 0,
-      ...over,
-      ...more,
     });
-    t.after(() => directory.stop());
+    t.after(() => {
+      stopping.abort();
+      return directory.stop();
+    });
     return directory;
   };
   return {

@@ -1,38 +1,16 @@
-import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
-import type { Leaver } from '../auth/standing.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
-import type { Entry } from '../ldap/entry.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
-import { groupsOf } from './groups-of.ts';
-import { type GuardSettings, guard } from './guards.ts';
 import { heldChange } from './held-change.ts';
-import { decideHold, deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
-import { userOwner } from './ids.ts';
+import { decideHold, listHolds } from './hold-store.ts';
 import type { Lint } from './lint.ts';
-import {
-  type DirectoryGroup,
-  type DirectorySnapshot,
-  type DirectoryUser,
-  EMPTY_SNAPSHOT,
-  identityKey,
-  snapshotHash,
-} from './model.ts';
-import { mapGroupName, mapUserName } from './names.ts';
-import { type Assigned, type Numbers, UidMapBroken } from './numbers.ts';
-import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
-import type { DirectorySettings } from './settings.ts';
-import { breathe, eachInSlices } from './slices.ts';
+import { readFetchedAt } from './published-store.ts';
+import type { RoundReport, Rounds, Served } from './rounds.ts';
 import type { DirectorySource, SourceProblem } from './source.ts';
-import { createStamps } from './stamps.ts';
-import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree.ts';
 
 export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'signal' | 'start';
-
-/** What the LDAP engine gets. Null entries: not ready, so it answers busy, never empty. */
-export type PublishEntries = (entries: readonly Entry[] | null, usn: number) => void | Promise<void>;
 
 export interface DirectoryMetrics {
   refreshed(trigger: RefreshTrigger): void;
@@ -46,25 +24,11 @@ export interface DirectoryDeps {
   events: Pick<EventLog, 'append'>;
   clock: Clock;
   random: Random;
-  settings: DirectorySettings;
-  guards: GuardSettings;
   /** Null in bridge mode. */
-  source: DirectorySource | null;
-  numbers: Numbers;
-  /** Rules of the database, in a stable order. */
-  storedRules: () => Promise<readonly StoredRule[]>;
-  /** Hosts that are enrolled and not revoked. */
-  hosts: () => Promise<readonly EnrolledHost[]>;
-  /** Linux account → person it is bound to by sign-in. */
-  pinned: () => Promise<ReadonlyMap<string, { issuer: string; subject: string }>>;
-  /** Authenticates what is kept in the database; 32 bytes from outside of it. */
-  macKey: Uint8Array;
-  publish: PublishEntries;
-  /**
-   * Called before hosts see it, with everybody who was disabled or removed. Disabled people are named each time. Rejects:
-   * nothing is published, and it is tried again.
-   */
-  onLeft: (leavers: readonly Leaver[]) => Promise<void>;
+  source: Pick<DirectorySource, 'name' | 'watch'> | null;
+  rounds: Pick<Rounds, 'run' | 'groupsOf'>;
+  /** Takes the directory off the air: the LDAP engine answers busy, never empty. */
+  withdraw: () => void;
   metrics: DirectoryMetrics;
   onError: (error: unknown, what: string) => void;
   refreshMs: number;
@@ -79,7 +43,7 @@ export interface DirectoryStatus {
   readonly state: 'cold' | 'cached' | 'fresh' | 'stale' | 'broken';
   readonly lastSuccessAt: number | null;
   readonly problem: string | null;
-  readonly counts: { people: number; groups: number; sudoRules: number } | null;
+  readonly counts: Served['counts'] | null;
   readonly usn: number;
   /** When what hosts see was built last in this process; null when nothing was. */
   readonly builtAt: number | null;
@@ -91,230 +55,71 @@ export type Directory = ReturnType<typeof createDirectory>;
 
 const MIN_GAP_MS = 1000;
 const BACKOFF_MS = [60_000, 120_000, 240_000, 300_000];
-const TOUCH_EVERY_MS = 10 * 60_000;
 const MAX_TIMER_MS = 60_000;
 
-/**
- * Keeps the LDAP engine supplied: fetches, holds back what needs an operator, assigns numbers and names, builds, stamps,
- * stores, publishes, in that order, one round at a time.
- */
+/** Keeps the LDAP engine supplied: decides when there is a round, and knows how the last ones ended. */
 export function createDirectory(deps: DirectoryDeps) {
-  const { db, clock, settings, source } = deps;
+  const { db, clock, source } = deps;
   const minGapMs = deps.minGapMs ?? MIN_GAP_MS;
-  const stamps = createStamps({ db, clock });
-  const stopping = new AbortController();
   const startedAt = clock.now();
 
-  let published: DirectorySnapshot | null = null;
-  let publishedHash = '';
-  let candidate: DirectorySnapshot | null = null;
-  let builtFrom = '';
+  let served: Served | null = null;
+  /** Whether hosts get answers. `served` outlives a withdrawal: who was disabled stays disabled. */
   let serving = false;
   let fresh = false;
   let broken: string | null = null;
   let problem: SourceProblem | null = null;
   let failures = 0;
   let lastSuccessAt: number | null = null;
-  let lastTouchAt = 0;
   let notBefore = 0;
-  let counts: DirectoryStatus['counts'] = null;
-  let usn = 0;
   let builtAt: number | null = null;
-  let lints: readonly Lint[] = [];
-  let rules: readonly ServedRule[] = [];
-  let nextBoundary: number | null = null;
-  /** Linux account → who is served under it. */
-  let accounts: ReadonlyMap<string, DirectoryUser> = new Map();
-  let disabled: ReadonlySet<string> = new Set();
+  let disabledPeople: ReadonlySet<string> = new Set();
+  let disabledAccounts: ReadonlySet<string> = new Set();
+  let forgeryTold = false;
+  let stopped = false;
 
-  const accountOf = ({ username }: { username: string }) => {
-    const mapped = mapUserName(username, settings.names);
-    return mapped.ok ? mapped.name : null;
-  };
-
-  /** Finds the rules of the database that name a group as `%group`, without regard to case: it gives power by them. */
-  function rulesForGroups(stored: readonly StoredRule[]): (group: DirectoryGroup) => readonly string[] {
-    if (settings.sudoSource === 'claims') return () => [];
-    const named = new Map<string, string[]>();
-    for (const { name, sudoUsers } of stored) {
-      for (const user of sudoUsers) {
-        if (!user.startsWith('%')) continue;
-        const group = user.slice(1).toLowerCase();
-        named.set(group, [...(named.get(group) ?? []), name]);
-      }
-    }
-    return (group) => {
-      const mapped = mapGroupName(group.name, settings.names);
-      return (mapped.ok && named.get(mapped.name.toLowerCase())) || [];
-    };
-  }
-
-  /** Names that are somebody's: users' own, and those that their owner left within the quarantine. */
-  async function ownersOfNames(now: number): Promise<Map<string, string>> {
-    const owners = new Map<string, string>();
-    for (const [name, record] of await deps.numbers.names()) {
-      const { owner, issuer, subject, leftAt } = record;
-      const kept = leftAt === null ? owner === 'user' : now - leftAt < settings.names.quarantineMs;
-      if (kept) owners.set(name, `${owner} ${issuer} ${subject}`);
-    }
-    return owners;
-  }
-
-  /**
-   * From a snapshot to what hosts see.
-   *
-   * @param heard whether the source said so in this process. What is only remembered asks an operator nothing and takes
-   * back no question.
-   */
-  async function bring(wanted: DirectorySnapshot, heard: boolean): Promise<void> {
-    const stored = await deps.storedRules();
-    const hosts = await deps.hosts();
-    const holds = await listHolds(db.query);
-    const decided = new Map(holds.map(({ digest, state }) => [digest, state]));
-    const owners = await ownersOfNames(clock.now());
-    const guarded = guard({
-      published,
-      candidate: wanted,
-      decided,
-      accountOf,
-      owners,
-      pinned: await deps.pinned(),
-      claimsGivePower: settings.sudoSource !== 'store',
-      rulesFor: rulesForGroups(stored),
-      settings: deps.guards,
-    });
-    await breathe();
-    const hash = snapshotHash(guarded.publish);
-    await breathe();
-    const now = clock.now();
-    // A rule begins or ends, or a name that somebody waits for was released or has been left for long enough.
-    const due =
-      (nextBoundary !== null && now >= nextBoundary) ||
-      lints.some(({ name }) => name !== undefined && !owners.has(name));
-    const from = canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group])]);
-    const sameHolds =
-      !heard || (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
-    if (from === builtFrom && sameHolds && !due && serving) {
-      if (source && candidate && now - lastTouchAt > TOUCH_EVERY_MS) {
-        await db.transaction((work) => touchPublished(work, now));
-        lastTouchAt = now;
-      }
-      return;
-    }
-
-    const granted = new Map([...guarded.granted].map(([name, key]) => [name, `user ${key}`]));
-    const assigned = await deps.numbers.assign(guarded.publish, granted);
-    const tree = await buildTree(
-      { snapshot: guarded.publish, assigned, storedRules: stored, hosts, settings, now },
-      stopping.signal,
-    );
-    const served = await peopleOf(guarded.publish, assigned);
-    await deps.onLeft(leaversOf(served));
-    const stamped = await stamps.stamp(tree.entries, stopping.signal);
-    const packed =
-      source && hash !== publishedHash ? await packSnapshot(guarded.publish, hash, source.name, deps.macKey) : null;
-
-    await db.transaction(async (work) => {
-      if (packed) {
-        await writePublished(work, packed, now);
-        await deps.events.append(work, {
-          event: 'directory_published',
-          username: '',
-          data: { ...tree.counts, source: packed.source, hash, held: guarded.arising.length },
-        });
-      }
-      if (!heard) return;
-      const arising = new Set(guarded.arising.map(({ digest }) => digest));
-      for (const row of holds) if (!arising.has(row.digest)) await deleteHold(work, row.id);
-      for (const hold of guarded.arising) {
-        if (decided.has(hold.digest)) continue;
-        const id = deps.random.uuid();
-        const { kind, subject, digest, detail } = hold;
-        const row: HoldRow = {
-          id,
-          kind,
-          subject,
-          digest,
-          detail: JSON.stringify(detail),
-          state: 'open',
-          held_at: now,
-          decided_at: null,
-          decided_by: null,
-        };
-        if (!(await insertHold(work, row))) continue;
-        await deps.events.append(work, {
-          event: 'directory_change_held',
-          username: '',
-          reason: kind,
-          data: { holdId: id, subject, ...detail },
-        });
-      }
-    });
-    if (packed) {
-      published = guarded.publish;
-      publishedHash = hash;
-      lastTouchAt = now;
-    }
-    ({ accounts, disabled } = served);
-    counts = tree.counts;
-    rules = tree.rules;
-    nextBoundary = tree.nextBoundary;
-    lints = [...assigned.lints, ...tree.lints];
-    usn = stamped.usn;
-    builtFrom = from;
-    await deps.publish(stamped.entries, usn);
-    builtAt = clock.now();
+  function take(next: Served): void {
+    served = next;
     serving = true;
-    deps.metrics.published({ ...tree.counts, usn, lints });
+    builtAt = clock.now();
+    disabledPeople = new Set(next.disabledPeople);
+    disabledAccounts = new Set(next.disabledAccounts);
+    deps.metrics.published({ ...next.counts, usn: next.usn, lints: next.lints });
   }
 
-  async function peopleOf(snapshot: DirectorySnapshot, assigned: Pick<Assigned, 'nameOf'>) {
-    const byAccount = new Map<string, DirectoryUser>();
-    const out = new Set<string>();
-    const known = new Set<string>();
-    await eachInSlices(
-      snapshot.users,
-      (user) => {
-        const key = identityKey(user);
-        known.add(key);
-        if (user.disabled) out.add(key);
-        const name = assigned.nameOf(userOwner(user));
-        if (name !== undefined) byAccount.set(name, user);
-      },
-      stopping.signal,
-    );
-    return { accounts: byAccount, disabled: out, known };
-  }
-
-  /** Everybody who is disabled now, and who was served until now and is no longer known. */
-  function leaversOf(now: { accounts: ReadonlyMap<string, DirectoryUser>; known: ReadonlySet<string> }): Leaver[] {
-    const leaver = (reason: Leaver['reason'], user: DirectoryUser, account: string): Leaver => ({
-      issuer: user.issuer,
-      subject: user.id,
-      account,
-      reason,
-    });
-    const leavers: Leaver[] = [];
-    for (const [account, user] of now.accounts) if (user.disabled) leavers.push(leaver('disabled', user, account));
-    for (const [account, user] of accounts) {
-      if (!now.known.has(identityKey(user))) leavers.push(leaver('removed', user, account));
+  function fail(report: Extract<RoundReport, { ok: false }>): void {
+    deps.metrics.syncFailed();
+    failures += 1;
+    switch (report.why) {
+      case 'source':
+        problem = report.problem;
+        notBefore = clock.now() + (report.problem.retryAfterMs ?? 0);
+        deps.onError(report.problem, 'directory refresh');
+        return;
+      case 'uid_map':
+        broken = report.message;
+        // Somebody's files could get another owner: better no directory than that one.
+        withdraw();
+        break;
+      case 'error':
+        problem = { code: 'invalid', message: 'the directory could not be built. The log says why' };
     }
-    return leavers;
+    deps.onError(report.message, 'directory refresh');
   }
 
   async function round(fetch: boolean): Promise<void> {
-    try {
-      if (fetch && source) {
-        const start = performance.now();
-        const result = await source.fetch(stopping.signal);
-        deps.metrics.syncSeconds((performance.now() - start) / 1000);
-        await breathe();
-        if (result.ok) candidate = result.snapshot;
-        else throw new SourceFailed(result.problem);
-      }
-      // Without a source there is nothing to fetch; after a restart, what was published is all there is.
-      const wanted = candidate ?? (source ? published : EMPTY_SNAPSHOT);
-      if (wanted) await bring(wanted, candidate !== null || !source);
+    const awaitedNames = (served?.lints ?? []).flatMap(({ name }) => name ?? []);
+    const now = serving && served ? { ...pick(served), awaitedNames } : null;
+    const report = await deps.rounds.run({ fetch, served: now });
+    if (stopped) return;
+    if (report.fetchSeconds !== null) deps.metrics.syncSeconds(report.fetchSeconds);
+    if (report.forged && !forgeryTold) {
+      forgeryTold = true;
+      lastSuccessAt = null;
+      deps.onError('the stored directory was changed by somebody else; it is not used', 'directory cache');
+    }
+    if (report.ok) {
+      if (report.served) take(report.served);
       if (fetch) {
         problem = null;
         failures = 0;
@@ -323,27 +128,13 @@ export function createDirectory(deps: DirectoryDeps) {
         fresh = true;
       }
       broken = null;
-    } catch (error) {
-      if (stopping.signal.aborted) return;
-      deps.metrics.syncFailed();
-      failures += 1;
-      if (error instanceof SourceFailed) {
-        problem = error.problem;
-        notBefore = clock.now() + (error.problem.retryAfterMs ?? 0);
-      } else if (error instanceof UidMapBroken) {
-        broken = error.message;
-        // Somebody's files could get another owner: better no directory than that one.
-        await withdraw();
-      } else problem = { code: 'invalid', message: 'the directory could not be built. The log says why' };
-      deps.onError(error, 'directory refresh');
-    }
-    if (serving && source && clock.now() - (lastSuccessAt ?? startedAt) > deps.cacheMaxAgeMs) await withdraw();
+    } else fail(report);
+    if (serving && source && clock.now() - (lastSuccessAt ?? startedAt) > deps.cacheMaxAgeMs) withdraw();
   }
 
-  async function withdraw(): Promise<void> {
+  function withdraw(): void {
     serving = false;
-    builtFrom = '';
-    await deps.publish(null, usn);
+    deps.withdraw();
   }
 
   // One round at a time; what is asked for meanwhile is one more round.
@@ -356,8 +147,21 @@ export function createDirectory(deps: DirectoryDeps) {
   let edgeTimer: NodeJS.Timeout | undefined;
   let stopWatching: (() => void) | undefined;
 
+  function begin(fetch: boolean): Promise<void> {
+    running = round(fetch)
+      .catch((error: unknown) => {
+        if (!stopped) deps.onError(error, 'directory refresh');
+      })
+      .finally(() => {
+        running = null;
+        planTimers(fetch);
+        pump();
+      });
+    return running;
+  }
+
   function pump(): void {
-    if (running || stopping.signal.aborted || !(pendingFetch || pendingBuild)) return;
+    if (running || stopped || !(pendingFetch || pendingBuild)) return;
     const wait = pendingFetch && !pendingBuild ? lastFetchAt + minGapMs - performance.now() : 0;
     clearTimeout(gapTimer);
     if (wait > 0) {
@@ -370,18 +174,14 @@ export function createDirectory(deps: DirectoryDeps) {
       lastFetchAt = performance.now();
     }
     pendingBuild = false;
-    running = round(fetch).finally(() => {
-      running = null;
-      planTimers(fetch);
-      pump();
-    });
+    void begin(fetch);
   }
 
   function planTimers(fetched: boolean): void {
-    if (stopping.signal.aborted) return;
+    if (stopped) return;
     clearTimeout(edgeTimer);
-    if (nextBoundary !== null) {
-      const wait = Math.min(MAX_TIMER_MS, Math.max(10, nextBoundary - clock.now()));
+    if (served !== null && served.nextBoundary !== null) {
+      const wait = Math.min(MAX_TIMER_MS, Math.max(10, served.nextBoundary - clock.now()));
       edgeTimer = setTimeout(() => rebuild(), wait).unref();
     }
     if (!fetched || !source) return;
@@ -431,24 +231,8 @@ export function createDirectory(deps: DirectoryDeps) {
     /** Serves what was published last, then follows the source. Resolves when the former is done. */
     async start(): Promise<void> {
       if (source) {
-        const last = await readPublished(db.query, deps.macKey);
-        if (last.state === 'forged') {
-          deps.onError(
-            new Error('the stored directory was changed by somebody else; it is not used'),
-            'directory cache',
-          );
-          // Not null: compared with nothing, everything that gives power waits for an operator.
-          published = EMPTY_SNAPSHOT;
-        } else if (last.state === 'ok') {
-          published = last.published.snapshot;
-          publishedHash = last.published.hash;
-          lastSuccessAt = last.published.fetchedAt;
-          if (clock.now() - lastSuccessAt <= deps.cacheMaxAgeMs) {
-            running = round(false);
-            await running;
-            running = null;
-          }
-        }
+        lastSuccessAt = await readFetchedAt(db.query);
+        if (lastSuccessAt !== null && clock.now() - lastSuccessAt <= deps.cacheMaxAgeMs) await begin(false);
       }
       stopWatching = source?.watch?.(() => ask('watch'));
       ask('start');
@@ -458,6 +242,11 @@ export function createDirectory(deps: DirectoryDeps) {
     refresh: ask,
     /** Rules or hosts changed: builds again from what the source said last. */
     rebuild,
+    /** The LDAP engine lost what it had: it gets everything again. */
+    republish(): void {
+      serving = false;
+      rebuild();
+    },
     /** Resolves when nothing is under way and nothing waits. For tests and orderly ends. */
     async settled(): Promise<void> {
       while (running || pendingBuild || pendingFetch) {
@@ -489,18 +278,14 @@ export function createDirectory(deps: DirectoryDeps) {
     /** Keeps exactly this change out for as long as the source asks for it, or until it is confirmed. @throws Refusal */
     reject: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
       decide(hold, 'open', 'rejected', actor),
-    lints: () => lints,
+    lints: () => served?.lints ?? [],
     /** The sudo rules that hosts see, in the order in which they were written. */
-    rules: () => rules,
-    /** Who is served under a Linux account; undefined when nobody is. */
-    account: (name: string): Pick<DirectoryUser, 'issuer' | 'id' | 'disabled'> | undefined => accounts.get(name),
-    /** Whether the source says that somebody is disabled. `key` as {@link identityKey} gives it. */
-    isDisabled: (key: string): boolean => disabled.has(key),
+    rules: () => served?.rules ?? [],
+    /** Whether the source says that somebody is disabled: by identity key, and by the Linux account they are served as. */
+    isPersonDisabled: (key: string): boolean => disabledPeople.has(key),
+    isAccountDisabled: (account: string): boolean => disabledAccounts.has(account),
     /** Names of the groups that an account is served in; empty in bridge mode. */
-    groupsOf: async (account: string): Promise<string[]> =>
-      groupsOf(account, published ?? EMPTY_SNAPSHOT, await deps.numbers.names(), settings.names),
-    /** What hosts see. */
-    snapshot: () => published ?? EMPTY_SNAPSHOT,
+    groupsOf: deps.rounds.groupsOf,
     /** The health check `ldap_sync`: null when well. */
     health(): 'stale' | 'broken' | null {
       if (broken !== null) return 'broken';
@@ -517,14 +302,14 @@ export function createDirectory(deps: DirectoryDeps) {
         state,
         lastSuccessAt,
         problem: broken ?? problem?.message ?? null,
-        counts,
-        usn,
+        counts: served?.counts ?? null,
+        usn: served?.usn ?? 0,
         builtAt,
         busy: running !== null || pendingFetch || pendingBuild,
       };
     },
     async stop(): Promise<void> {
-      stopping.abort();
+      stopped = true;
       stopWatching?.();
       clearTimeout(gapTimer);
       clearTimeout(pollTimer);
@@ -534,10 +319,4 @@ export function createDirectory(deps: DirectoryDeps) {
   };
 }
 
-class SourceFailed extends Error {
-  readonly problem: SourceProblem;
-  constructor(problem: SourceProblem) {
-    super(problem.message);
-    this.problem = problem;
-  }
-}
+const pick = ({ from, pinned, nextBoundary }: Served) => ({ from, pinned, nextBoundary });

@@ -112,6 +112,21 @@ export async function readNames(query: Kysely<Schema>): Promise<Map<string, Name
   );
 }
 
+/** The user who is served under a name; null when it is nobody's or a group's. */
+export async function userOfName(
+  query: Kysely<Schema>,
+  name: string,
+): Promise<{ issuer: string; subject: string } | null> {
+  const row = await query
+    .selectFrom('directory_names')
+    .select(['issuer', 'subject'])
+    .where('name', '=', name.toLowerCase())
+    .where('owner', '=', 'user')
+    .where('left_at', 'is', null)
+    .executeTakeFirst();
+  return row ?? null;
+}
+
 export async function upsertNames(work: UnitOfWork, names: readonly NameRecord[]): Promise<void> {
   if (names.length === 0) return;
   await work.query

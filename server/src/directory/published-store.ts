@@ -55,6 +55,12 @@ export async function readPublished(
   return { state: 'ok', published: { snapshot, hash: row.hash, fetchedAt: row.fetched_at } };
 }
 
+/** When the source was heard last, whatever the row is worth; null when nothing was ever published. */
+export async function readFetchedAt(query: Kysely<Schema>): Promise<number | null> {
+  const row = await query.selectFrom('directory_published').select('fetched_at').where('id', '=', 1).executeTakeFirst();
+  return row?.fetched_at ?? null;
+}
+
 export async function writePublished(work: UnitOfWork, packed: PackedSnapshot, now: number): Promise<void> {
   await work.query
     .insertInto('directory_published')

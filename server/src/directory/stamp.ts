@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import type { Entry } from '../ldap/entry.ts';
 import { eachInSlices } from './slices.ts';
 import { generalizedTime } from './sudo/rule.ts';
@@ -35,9 +35,8 @@ export function usnAtBoot(persisted: number, now: number): number {
 }
 
 export function hashEntry(entry: BareEntry): string {
-  return createHash('sha256')
-    .update(JSON.stringify([entry.dn, entry.objectClass, entry.attributes, entry.audience ?? null]))
-    .digest('base64url');
+  const content = JSON.stringify([entry.dn, entry.objectClass, entry.attributes, entry.audience ?? null]);
+  return digest('sha256', content, 'base64url');
 }
 
 /**
@@ -64,11 +63,20 @@ export async function planStamps(
   const entries: Entry[] = [];
   const changed: Stamp[] = [];
   const nextParents = new Map<string, string>();
+  // Most entries share the few moments at which much was written.
+  const times = new Map<number, string>();
+  const timeOf = (ms: number): string => {
+    const known = times.get(ms);
+    if (known !== undefined) return known;
+    const text = generalizedTime(ms);
+    times.set(ms, text);
+    return text;
+  };
   let usn = start;
   await eachInSlices(
     bare,
     (entry) => {
-      const { entryUUID, ...visible } = entry;
+      const { entryUUID, dn, objectClass, attributes, audience } = entry;
       const isContainer = !entry.dn.startsWith('uid=') && !entry.dn.startsWith('cn=');
       const parent = byDn.get(entry.dn.slice(entry.dn.search(/(?<!\\),/) + 1));
       if (parent !== undefined) nextParents.set(entryUUID, parent);
@@ -88,13 +96,16 @@ export async function planStamps(
         changed.push(stamp);
       }
       entries.push({
-        ...visible,
+        dn,
+        objectClass,
+        attributes,
         operational: {
           entryUUID,
-          createTimestamp: generalizedTime(stamp!.createdAt),
-          modifyTimestamp: generalizedTime(stamp!.modifiedAt),
+          createTimestamp: timeOf(stamp!.createdAt),
+          modifyTimestamp: timeOf(stamp!.modifiedAt),
           entryUSN: stamp!.usn,
         },
+        ...(audience === undefined ? {} : { audience }),
       });
     },
     signal,

@@ -15,9 +15,13 @@ function standing(states: Record<string, State> | null) {
   const asked: string[] = [];
   const refreshes: string[] = [];
   const made = createStanding({
+    ownerOf: async (account) => {
+      const owner = served[account as keyof typeof served];
+      return owner ? { issuer: owner.issuer, subject: owner.id } : null;
+    },
     directory: {
-      account: (name) => served[name as keyof typeof served],
-      isDisabled: (key) => key === `${issuer} sub-bob`,
+      isPersonDisabled: (key) => key === `${issuer} sub-bob`,
+      isAccountDisabled: (name) => name === 'bob',
       refresh: (trigger) => void refreshes.push(trigger),
     },
     client: states && {

@@ -7,7 +7,9 @@ const ANSWER_WITHIN_MS = 2000;
 
 /** The directory's word on who may act: who is disabled in what is served, and at approvals what the source says now. */
 export function createStanding(deps: {
-  directory: Pick<Directory, 'account' | 'isDisabled' | 'refresh'>;
+  /** Whose Linux account it is; null: nobody's of the directory. */
+  ownerOf: (account: string) => Promise<Subject | null>;
+  directory: Pick<Directory, 'isPersonDisabled' | 'isAccountDisabled' | 'refresh'>;
   /** Null: the source cannot be asked about one person. */
   client: Pick<PocketIdClient, 'userState'> | null;
   /** Issuer of the people that `client` knows. */
@@ -16,8 +18,8 @@ export function createStanding(deps: {
 }): Standing {
   const { directory } = deps;
   const personMayAct = ({ issuer, subject }: Subject): boolean =>
-    !directory.isDisabled(identityKey({ issuer, id: subject }));
-  const accountMayAct = (account: string): boolean => directory.account(account)?.disabled !== true;
+    !directory.isPersonDisabled(identityKey({ issuer, id: subject }));
+  const accountMayAct = (account: string): boolean => !directory.isAccountDisabled(account);
 
   /** Null: nobody could say. */
   async function ask({ issuer, subject }: Subject): Promise<boolean | null> {
@@ -33,11 +35,11 @@ export function createStanding(deps: {
     accountMayAct,
     async confirm({ person, account }) {
       const known = { person: personMayAct(person), account: accountMayAct(account) };
-      const owner = directory.account(account);
-      const isSelf = owner !== undefined && owner.issuer === person.issuer && owner.id === person.subject;
+      const owner = await deps.ownerOf(account);
+      const isSelf = owner !== null && owner.issuer === person.issuer && owner.subject === person.subject;
       const asked = {
         person: await ask(person),
-        account: owner === undefined || isSelf ? null : await ask({ issuer: owner.issuer, subject: owner.id }),
+        account: owner === null || isSelf ? null : await ask(owner),
       };
       if (isSelf) asked.account = asked.person;
       if (asked.person === null && deps.client !== null && person.issuer === deps.issuer) {

@@ -34,7 +34,50 @@ export interface EventLog {
   head(): Promise<{ seq: number; hash: string }>;
   /** Follows the log from now on. Returns a function that stops it. */
   follow(reader: EventReader): () => void;
+  /** Somebody else in this process has written events: readers get them now, not within a second. */
+  wake(): void;
   close(): void;
+}
+
+/**
+ * The writing end of the log alone, for threads that report changes and read nothing.
+ *
+ * @param deps.onAppended called after an event is durable.
+ */
+export function createEventAppender(deps: {
+  db: Pick<Database, 'notify'>;
+  clock: Clock;
+  onAppended: () => void;
+  onError: (error: unknown) => void;
+}): Pick<EventLog, 'append'> {
+  return {
+    async append(work, event) {
+      const head = await readHead(work.query, work.driver);
+      const unsealed = {
+        seq: head.seq + 1,
+        at: deps.clock.now(),
+        event: event.event,
+        username: event.username,
+        hostId: event.hostId ?? null,
+        hostname: event.hostname ?? null,
+        challengeId: event.challengeId ?? null,
+        code: event.code ?? null,
+        actor: event.actor ?? null,
+        reason: event.reason ?? null,
+        remoteAddr: event.remoteAddr ?? null,
+        // Stored and hashed in the same canonical form, so that reading it back gives the same hash.
+        data: JSON.parse(canonicalJson(event.data ?? {})) as Record<string, unknown>,
+        prevHash: head.hash,
+      };
+      const sealed: EventRecord = { ...unsealed, hash: eventHash(unsealed) };
+      await appendEvent(work.query, sealed);
+      work.afterCommit(() => {
+        deps.onAppended();
+        void deps.db.notify().catch(deps.onError);
+      });
+      return sealed;
+    },
+  };
 }
 
 const BATCH = 200;
@@ -46,7 +89,7 @@ export async function createEventLog(deps: {
   clock: Clock;
   onError: (error: unknown) => void;
 }): Promise<EventLog> {
-  const { db, clock } = deps;
+  const { db } = deps;
   const readers = new Set<EventReader>();
   let cursor = (await readHead(db.query)).seq;
   let pumping = false;
@@ -88,42 +131,24 @@ export async function createEventLog(deps: {
 
   const stopListening = db.onNotify(() => void pump());
   const timer = setInterval(() => void pump(), CATCH_UP_MS).unref();
+  const appender = createEventAppender({
+    db,
+    clock: deps.clock,
+    onAppended: () => void pump(),
+    onError: (error) => {
+      if (!closed) deps.onError(error);
+    },
+  });
 
   return {
-    async append(work, event) {
-      const head = await readHead(work.query, work.driver);
-      const unsealed = {
-        seq: head.seq + 1,
-        at: clock.now(),
-        event: event.event,
-        username: event.username,
-        hostId: event.hostId ?? null,
-        hostname: event.hostname ?? null,
-        challengeId: event.challengeId ?? null,
-        code: event.code ?? null,
-        actor: event.actor ?? null,
-        reason: event.reason ?? null,
-        remoteAddr: event.remoteAddr ?? null,
-        // Stored and hashed in the same canonical form, so that reading it back gives the same hash.
-        data: JSON.parse(canonicalJson(event.data ?? {})) as Record<string, unknown>,
-        prevHash: head.hash,
-      };
-      const sealed: EventRecord = { ...unsealed, hash: eventHash(unsealed) };
-      await appendEvent(work.query, sealed);
-      work.afterCommit(() => {
-        void pump();
-        void db.notify().catch((error: unknown) => {
-          if (!closed) deps.onError(error);
-        });
-      });
-      return sealed;
-    },
+    append: appender.append,
     read: (after, limit) => readEvents(db.query, after, limit),
     head: () => readHead(db.query),
     follow(reader) {
       readers.add(reader);
       return () => readers.delete(reader);
     },
+    wake: () => void pump(),
     close() {
       closed = true;
       clearInterval(timer);

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { type MessagePort, Worker } from 'node:worker_threads';
 import type { ServiceAccount } from './credential-checker.ts';
 import type { ListenAddress, TlsSettings } from './directory-server.ts';
 import type { SessionEvent } from './session/context.ts';
@@ -17,7 +17,11 @@ export interface LdapServerDeps {
   service: ServiceAccount | null;
   /** Hosts: their passwords and certificates. */
   checker: CredentialChecker;
-  /** For log and events. `worker-failed`: the thread died and is started again with the last snapshot. */
+  /** Where snapshots come from, straight from the thread that builds them; see `receive`. */
+  snapshots?: MessagePort;
+  /** The thread is started again and has nothing to serve. */
+  onEmpty?: () => void;
+  /** For log and events. `worker-failed`: the thread died and is started again. */
   report(event: SessionEvent | { kind: 'worker-failed'; message: string }): void;
 }
 
@@ -25,8 +29,15 @@ export interface LdapServerDeps {
 export interface LdapServer {
   /** Ports of the listeners, in order. */
   readonly ports: readonly number[];
-  /** Answers from this snapshot from now on. Null, and before the first one: every search is told that the server is busy. */
-  publish(snapshot: Snapshot | null): void;
+  /** Answers from this snapshot from now on. Before the first one every search is told that the server is busy. */
+  publish(snapshot: Snapshot): void;
+  /**
+   * Takes snapshots from this port, in place of an earlier one. A snapshot is hundreds of megabytes that the collector of
+   * a thread knows nothing of: what never passes through a thread cannot stay behind in it.
+   */
+  receive(port: MessagePort): void;
+  /** Busy for everybody, until a snapshot of a later generation comes. */
+  withdraw(generation: number): void;
   /** Call when a host or certificate was revoked: asks the checker about every identity that is connected. */
   recheck(): void;
   /** A renewed certificate, for new connections. */
@@ -56,7 +67,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
   const statistics = new Map<number, (stats: Stats) => void>();
   let closed: (() => void) | null = null;
 
-  const send = (message: ToWorker): void => worker.postMessage(message);
+  const send = (message: ToWorker, ports: readonly MessagePort[] = []): void => worker.postMessage(message, ports);
 
   async function answer(id: number, { method, argument }: Question): Promise<void> {
     const from = worker;
@@ -71,9 +82,12 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
     from.postMessage(message);
   }
 
-  function start(): Promise<number[]> {
-    const workerData: WorkerStart = { settings: deps.settings, tls, service: deps.service, listen };
-    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+  function start(first?: MessagePort): Promise<number[]> {
+    const snapshots = first ?? null;
+    const { settings, service } = deps;
+    const workerData: WorkerStart = { settings, tls, service, listen, snapshots };
+    const transferList = snapshots ? [snapshots] : [];
+    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList });
     worker = started;
     return new Promise((resolve, reject) => {
       started.on('message', (message: FromWorker) => {
@@ -116,6 +130,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
       try {
         await start();
         if (snapshot !== null) send({ kind: 'snapshot', snapshot });
+        else deps.onEmpty?.();
       } catch (error) {
         // `exit` of the thread that could not listen arms the next attempt.
         deps.report({ kind: 'worker-failed', message: String(error) });
@@ -126,7 +141,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
 
   let ports: number[];
   try {
-    ports = await start();
+    ports = await start(deps.snapshots);
   } catch (error) {
     closing = true;
     throw error;
@@ -141,6 +156,8 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
       snapshot = next;
       send({ kind: 'snapshot', snapshot: next });
     },
+    receive: (port) => send({ kind: 'snapshots', port }, [port]),
+    withdraw: (generation) => send({ kind: 'withdraw', generation }),
     recheck: () => send({ kind: 'recheck' }),
     setTls(next) {
       tls = next;

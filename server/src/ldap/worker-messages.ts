@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { ServiceAccount } from './credential-checker.ts';
 import type { ListenAddress, TlsSettings } from './directory-server.ts';
 import type { SessionEvent } from './session/context.ts';
@@ -12,6 +13,8 @@ export interface WorkerStart {
   tls: TlsSettings | null;
   service: ServiceAccount | null;
   listen: readonly ListenAddress[];
+  /** Where snapshots come from; one that waits there is served from the first connection on. */
+  snapshots: MessagePort | null;
 }
 
 /** What the worker asks about credentials; the answer comes back under the same number. */
@@ -21,7 +24,11 @@ export type Question =
   | { method: 'isCurrent'; argument: Identity };
 
 export type ToWorker =
-  | { kind: 'snapshot'; snapshot: Snapshot | null }
+  | { kind: 'snapshot'; snapshot: Snapshot }
+  /** Snapshots come from here from now on, as they are. */
+  | { kind: 'snapshots'; port: MessagePort }
+  /** Off the air until a snapshot comes that is newer than this generation. */
+  | { kind: 'withdraw'; generation: number }
   | { kind: 'recheck' }
   | { kind: 'tls'; tls: TlsSettings }
   | { kind: 'stats'; id: number }

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { parentPort, workerData } from 'node:worker_threads';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { withServiceAccount } from './credential-checker.ts';
 import { createDirectoryServer } from './directory-server.ts';
 import type { CredentialChecker, Identity } from './session/credentials.ts';
+import type { Snapshot } from './snapshot/snapshot.ts';
 import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
 
 /** The LDAP thread: a directory server whose snapshots and credential checks come by message. */
@@ -11,7 +14,7 @@ import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messa
 const ANSWER_WITHIN = 10_000;
 
 const port = parentPort!;
-const { settings, tls, service, listen } = workerData as WorkerStart;
+const { settings, tls, service, listen, snapshots } = workerData as WorkerStart;
 const send = (message: FromWorker): void => port.postMessage(message);
 
 const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
@@ -57,15 +60,46 @@ const server = createDirectoryServer({
   now: () => performance.now(),
 });
 
+// The collector counts this thread's own few megabytes and not what they point to: without this an old directory would
+// stay for hours, and the one before it as well.
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+/** By then the searches that began on the old directory have ended. */
+const COLLECT_AFTER = 2000;
+let collecting: NodeJS.Timeout | undefined;
+let withdrawn = 0;
+
+function serve(snapshot: Snapshot): void {
+  if (snapshot.generation <= withdrawn) return;
+  try {
+    server.publish(snapshot);
+  } catch (error) {
+    // The last one is still good; a thread that dies of this one would die of it again and again.
+    send({ kind: 'event', event: { kind: 'bug', message: String(error) } });
+  }
+  clearTimeout(collecting);
+  collecting = setTimeout(collect, COLLECT_AFTER).unref();
+}
+
+let source: MessagePort | null = null;
+function receive(from: MessagePort): void {
+  source?.close();
+  source = from;
+  from.on('message', serve);
+  from.unref();
+}
+
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'snapshot':
-      try {
-        server.publish(message.snapshot);
-      } catch (error) {
-        // The last one is still good; a thread that dies of this one would die of it again and again.
-        send({ kind: 'event', event: { kind: 'bug', message: String(error) } });
-      }
+      serve(message.snapshot);
+      break;
+    case 'snapshots':
+      receive(message.port);
+      break;
+    case 'withdraw':
+      withdrawn = message.generation;
+      server.publish(null);
       break;
     case 'recheck':
       server
@@ -92,6 +126,12 @@ port.on('message', (message: ToWorker) => {
   }
 });
 
+if (snapshots !== null) {
+  for (let waits = receiveMessageOnPort(snapshots); waits; waits = receiveMessageOnPort(snapshots)) {
+    serve(waits.message as Snapshot);
+  }
+  receive(snapshots);
+}
 try {
   const ports: number[] = [];
   for (const address of listen) ports.push(await server.listen(address));

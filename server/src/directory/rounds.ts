@@ -1,0 +1,368 @@
+import { canonicalSha256 } from '#shared/digest.ts';
+import type { Leaver } from '../auth/standing.ts';
+import type { Database } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Entry } from '../ldap/entry.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Random } from '../platform/random.ts';
+import { groupsOf } from './groups-of.ts';
+import { type GuardResult, type GuardSettings, guard } from './guards.ts';
+import { deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
+import { userOwner } from './ids.ts';
+import type { Lint } from './lint.ts';
+import {
+  type DirectoryGroup,
+  type DirectorySnapshot,
+  type DirectoryUser,
+  EMPTY_SNAPSHOT,
+  identityKey,
+  snapshotHash,
+} from './model.ts';
+import { mapGroupName, mapUserName } from './names.ts';
+import { type Assigned, type Numbers, UidMapBroken } from './numbers.ts';
+import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
+import type { DirectorySettings } from './settings.ts';
+import { breathe } from './slices.ts';
+import type { DirectorySource, SourceProblem } from './source.ts';
+import { createStamps } from './stamps.ts';
+import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree.ts';
+
+export interface RoundsDeps {
+  db: Database;
+  events: Pick<EventLog, 'append'>;
+  clock: Clock;
+  random: Random;
+  settings: DirectorySettings;
+  guards: GuardSettings;
+  /** Null in bridge mode. */
+  source: DirectorySource | null;
+  numbers: Numbers;
+  /** Rules of the database, in a stable order. */
+  storedRules: () => Promise<readonly StoredRule[]>;
+  /** Hosts that are enrolled and not revoked. */
+  hosts: () => Promise<readonly EnrolledHost[]>;
+  /** Linux account → person it is bound to by sign-in. */
+  pinned: () => Promise<ReadonlyMap<string, { issuer: string; subject: string }>>;
+  /** Authenticates what is kept in the database; 32 bytes from outside of it. */
+  macKey: Uint8Array;
+  /** Gives the LDAP engine what hosts see from now on. */
+  publish: (entries: readonly Entry[], usn: number) => void | Promise<void>;
+  /**
+   * Called before hosts see it, with everybody who was disabled or removed. Disabled people are named each time. Rejects:
+   * nothing is published, and it is tried again.
+   */
+  onLeft: (leavers: readonly Leaver[]) => Promise<void>;
+  signal: AbortSignal;
+}
+
+/** What hosts see, as far as others need to know it. */
+export interface Served {
+  /** Of everything that it was built from: equal digests, equal entries. */
+  readonly from: string;
+  /** Of the bindings that were looked at. */
+  readonly pinned: string;
+  readonly counts: { readonly people: number; readonly groups: number; readonly sudoRules: number };
+  readonly usn: number;
+  /** In the order in which they were written. */
+  readonly rules: readonly ServedRule[];
+  readonly lints: readonly Lint[];
+  /** When a sudo rule begins or ends next; null when none does. */
+  readonly nextBoundary: number | null;
+  /** Identity keys and Linux accounts of people who are disabled. */
+  readonly disabledPeople: readonly string[];
+  readonly disabledAccounts: readonly string[];
+}
+
+export interface RoundRequest {
+  /** False: builds again from what the source said last. */
+  readonly fetch: boolean;
+  /** What hosts see now; null: nothing. */
+  readonly served:
+    | (Pick<Served, 'from' | 'pinned' | 'nextBoundary'> & { readonly awaitedNames: readonly string[] })
+    | null;
+}
+
+export type RoundReport = {
+  /** How long the source took; null when it was not asked. */
+  readonly fetchSeconds: number | null;
+  /** What was kept in the database was written by somebody else, and was not used. */
+  readonly forged: boolean;
+} & (
+  | { readonly ok: true /** Null: hosts see what they saw. */; readonly served: Served | null }
+  | { readonly ok: false; readonly why: 'source'; readonly problem: SourceProblem }
+  /** The UID map cannot be trusted. */
+  | { readonly ok: false; readonly why: 'uid_map'; readonly message: string }
+  | { readonly ok: false; readonly why: 'error'; readonly message: string }
+);
+
+export type Rounds = ReturnType<typeof createRounds>;
+
+const TOUCH_EVERY_MS = 10 * 60_000;
+
+/**
+ * One round after the other: fetches, holds back what needs an operator, assigns numbers and names, builds, stamps,
+ * stores, publishes, in that order. What it remembers between rounds can be had from the database again.
+ */
+export function createRounds(deps: RoundsDeps) {
+  const { db, clock, settings, source, signal } = deps;
+  const stamps = createStamps({ db, clock });
+
+  let loaded = false;
+  let published: DirectorySnapshot | null = null;
+  let publishedHash = '';
+  let forged = false;
+  let candidate: DirectorySnapshot | null = null;
+  let lastTouchAt = 0;
+
+  /** What was published last, by whichever process. */
+  async function load(): Promise<void> {
+    if (loaded || !source) return;
+    const last = await readPublished(db.query, deps.macKey);
+    if (last.state === 'forged') {
+      forged = true;
+      // Not null: compared with nothing, everything that gives power waits for an operator.
+      published = EMPTY_SNAPSHOT;
+    } else if (last.state === 'ok') {
+      published = last.published.snapshot;
+      publishedHash = last.published.hash;
+      lastTouchAt = last.published.fetchedAt;
+    }
+    loaded = true;
+  }
+
+  const accountOf = ({ username }: { username: string }) => {
+    const mapped = mapUserName(username, settings.names);
+    return mapped.ok ? mapped.name : null;
+  };
+
+  /** Finds the rules of the database that name a group as `%group`, without regard to case: it gives power by them. */
+  function rulesForGroups(stored: readonly StoredRule[]): (group: DirectoryGroup) => readonly string[] {
+    if (settings.sudoSource === 'claims') return () => [];
+    const named = new Map<string, string[]>();
+    for (const { name, sudoUsers } of stored) {
+      for (const user of sudoUsers) {
+        if (!user.startsWith('%')) continue;
+        const group = user.slice(1).toLowerCase();
+        named.set(group, [...(named.get(group) ?? []), name]);
+      }
+    }
+    return (group) => {
+      const mapped = mapGroupName(group.name, settings.names);
+      return (mapped.ok && named.get(mapped.name.toLowerCase())) || [];
+    };
+  }
+
+  /** Names that are somebody's: users' own, and those that their owner left within the quarantine. */
+  async function ownersOfNames(now: number): Promise<Map<string, string>> {
+    const owners = new Map<string, string>();
+    for (const [name, record] of await deps.numbers.names()) {
+      const { owner, issuer, subject, leftAt } = record;
+      const kept = leftAt === null ? owner === 'user' : now - leftAt < settings.names.quarantineMs;
+      if (kept) owners.set(name, `${owner} ${issuer} ${subject}`);
+    }
+    return owners;
+  }
+
+  async function heardAgain(): Promise<void> {
+    const now = clock.now();
+    if (!source || !candidate || now - lastTouchAt <= TOUCH_EVERY_MS) return;
+    await db.transaction((work) => touchPublished(work, now));
+    lastTouchAt = now;
+  }
+
+  /**
+   * From a snapshot to what hosts see.
+   *
+   * @param heard whether the source said so in this process. What is only remembered asks an operator nothing and takes
+   * back no question.
+   * @returns null when nothing changed.
+   */
+  async function bring(
+    wanted: DirectorySnapshot,
+    heard: boolean,
+    before: RoundRequest['served'],
+  ): Promise<Served | null> {
+    const stored = await deps.storedRules();
+    const hosts = await deps.hosts();
+    const holds = await listHolds(db.query);
+    const bindings = await deps.pinned();
+    const pinned = canonicalSha256([...bindings].sort(([a], [b]) => (a < b ? -1 : 1)).map((one) => one));
+    const digestOf = (hash: string) =>
+      canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group])]);
+    const awaitsNames = (before?.awaitedNames.length ?? 0) > 0;
+    const crossed = before !== null && before.nextBoundary !== null && clock.now() >= before.nextBoundary;
+    const wantedHash = snapshotHash(wanted);
+    await breathe();
+    // Most rounds find nothing new, and then the numbers of a hundred thousand people need not be read.
+    const asBefore = before !== null && before.pinned === pinned && before.from === digestOf(wantedHash);
+    if (asBefore && wantedHash === publishedHash && holds.length === 0 && !crossed && !awaitsNames) {
+      await heardAgain();
+      return null;
+    }
+
+    const decided = new Map(holds.map(({ digest, state }) => [digest, state]));
+    const owners = await ownersOfNames(clock.now());
+    const guarded = guard({
+      published,
+      candidate: wanted,
+      decided,
+      accountOf,
+      owners,
+      pinned: bindings,
+      claimsGivePower: settings.sudoSource !== 'store',
+      rulesFor: rulesForGroups(stored),
+      settings: deps.guards,
+    });
+    await breathe();
+    const hash = snapshotHash(guarded.publish);
+    await breathe();
+    const now = clock.now();
+    // A rule begins or ends, or a name that somebody waits for was released or has been left for long enough.
+    const due = crossed || (before?.awaitedNames ?? []).some((name) => !owners.has(name));
+    const from = digestOf(hash);
+    const sameHolds =
+      !heard || (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
+    if (from === before?.from && sameHolds && !due) {
+      await heardAgain();
+      return null;
+    }
+
+    const granted = new Map([...guarded.granted].map(([name, key]) => [name, `user ${key}`]));
+    const assigned = await deps.numbers.assign(guarded.publish, granted);
+    const tree = await buildTree(
+      { snapshot: guarded.publish, assigned, storedRules: stored, hosts, settings, now },
+      signal,
+    );
+    const disabled = guarded.publish.users.filter((user) => user.disabled);
+    await deps.onLeft([...disabledLeavers(disabled, assigned), ...removedLeavers(guarded.publish, owners)]);
+    const stamped = await stamps.stamp(tree.entries, signal);
+    await store(guarded, hash, tree.counts, { heard, holds, decided, now });
+    await deps.publish(stamped.entries, stamped.usn);
+    return {
+      from,
+      pinned,
+      counts: tree.counts,
+      usn: stamped.usn,
+      rules: tree.rules,
+      lints: [...assigned.lints, ...tree.lints],
+      nextBoundary: tree.nextBoundary,
+      disabledPeople: disabled.map(identityKey),
+      disabledAccounts: disabled.flatMap((user) => assigned.nameOf(userOwner(user)) ?? []),
+    };
+  }
+
+  const leaver = (reason: Leaver['reason'], user: DirectoryUser, account: string | null): Leaver => ({
+    issuer: user.issuer,
+    subject: user.id,
+    account,
+    reason,
+  });
+
+  const disabledLeavers = (users: readonly DirectoryUser[], assigned: Pick<Assigned, 'nameOf'>): Leaver[] =>
+    users.map((user) => leaver('disabled', user, assigned.nameOf(userOwner(user)) ?? null));
+
+  /** Everybody whom hosts still see and the source no longer knows. */
+  function removedLeavers(now: DirectorySnapshot, owners: ReadonlyMap<string, string>): Leaver[] {
+    const known = new Set(now.users.map(identityKey));
+    const gone = (published?.users ?? []).filter((user) => !known.has(identityKey(user)));
+    return gone.map((user) => {
+      const account = accountOf(user);
+      // Somebody else may be served under the name that this one only would have had.
+      const theirs = account !== null && owners.get(account) === `user ${identityKey(user)}`;
+      return leaver('removed', user, theirs ? account : null);
+    });
+  }
+
+  /** What is published, and what waits, in one transaction with the events that say so. */
+  async function store(
+    guarded: GuardResult,
+    hash: string,
+    counts: Served['counts'],
+    context: {
+      heard: boolean;
+      holds: readonly HoldRow[];
+      decided: ReadonlyMap<string, HoldRow['state']>;
+      now: number;
+    },
+  ): Promise<void> {
+    const { heard, holds, decided, now } = context;
+    const packed =
+      source && hash !== publishedHash ? await packSnapshot(guarded.publish, hash, source.name, deps.macKey) : null;
+    await db.transaction(async (work) => {
+      if (packed) {
+        await writePublished(work, packed, now);
+        await deps.events.append(work, {
+          event: 'directory_published',
+          username: '',
+          data: { ...counts, source: packed.source, hash, held: guarded.arising.length },
+        });
+      }
+      if (!heard) return;
+      const arising = new Set(guarded.arising.map(({ digest }) => digest));
+      for (const row of holds) if (!arising.has(row.digest)) await deleteHold(work, row.id);
+      for (const hold of guarded.arising) {
+        if (decided.has(hold.digest)) continue;
+        const id = deps.random.uuid();
+        const { kind, subject, digest, detail } = hold;
+        const row: HoldRow = {
+          id,
+          kind,
+          subject,
+          digest,
+          detail: JSON.stringify(detail),
+          state: 'open',
+          held_at: now,
+          decided_at: null,
+          decided_by: null,
+        };
+        if (!(await insertHold(work, row))) continue;
+        await deps.events.append(work, {
+          event: 'directory_change_held',
+          username: '',
+          reason: kind,
+          data: { holdId: id, subject, ...detail },
+        });
+      }
+    });
+    if (!packed) return;
+    published = guarded.publish;
+    publishedHash = hash;
+    lastTouchAt = now;
+  }
+
+  async function run(request: RoundRequest): Promise<RoundReport> {
+    let fetchSeconds: number | null = null;
+    const report = () => ({ fetchSeconds, forged });
+    try {
+      await load();
+      if (request.fetch && source) {
+        const start = performance.now();
+        const result = await source.fetch(signal);
+        fetchSeconds = (performance.now() - start) / 1000;
+        await breathe();
+        if (!result.ok) return { ...report(), ok: false, why: 'source', problem: result.problem };
+        candidate = result.snapshot;
+      }
+      // Without a source there is nothing to fetch; after a restart, what was published is all there is.
+      const remembered = source ? (forged ? null : published) : EMPTY_SNAPSHOT;
+      const wanted = candidate ?? remembered;
+      const served = wanted && (await bring(wanted, candidate !== null || !source, request.served));
+      return { ...report(), ok: true, served };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof UidMapBroken) return { ...report(), ok: false, why: 'uid_map', message: error.message };
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      return { ...report(), ok: false, why: 'error', message };
+    }
+  }
+
+  return {
+    /** One at a time. Rejects only when the signal aborts. */
+    run,
+    /** Names of the groups that an account is served in; empty in bridge mode. */
+    async groupsOf(account: string): Promise<string[]> {
+      await load();
+      return groupsOf(account, published ?? EMPTY_SNAPSHOT, await deps.numbers.names(), settings.names);
+    },
+  };
+}
