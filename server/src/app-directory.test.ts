@@ -8,7 +8,9 @@ import type { ConnectionOptions } from 'node:tls';
 import { Client, type Entry } from 'ldapts';
 import { createApp } from './app.ts';
 import type { Approval } from './challenges/service.ts';
+import { whyNoPostgres } from './db/test-postgres.ts';
 import { FAKE_API_KEY, startFakePocketId } from './directory/pocketid/test-pocketid.ts';
+import { ruleInput } from './directory/rules/rule.ts';
 import { createTestApp, type TestApp } from './testing/test-app.ts';
 import { enrolTestHost } from './testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson, type TestProvider } from './testing/test-person.ts';
@@ -47,7 +49,10 @@ interface Site extends TestApp {
   find(client: Client, filter: string, attributes?: string[]): Promise<Entry[]>;
 }
 
-async function open(t: TestContext, options: { env?: Record<string, string>; content?: string } = {}): Promise<Site> {
+async function open(
+  t: TestContext,
+  options: { env?: Record<string, string>; content?: string; driver?: 'postgres' } = {},
+): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), 'identree-directory-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   const file = join(folder, 'directory.json');
@@ -66,6 +71,7 @@ async function open(t: TestContext, options: { env?: Record<string, string>; con
       ...options.env,
     },
     app: { provider },
+    ...(options.driver ? { driver: options.driver } : {}),
     now: Date.now(),
   });
   t.after(() => site.close());
@@ -376,6 +382,33 @@ test('bridge mode: rules of the database and nothing else, changed in the consol
   assert.equal(await served(), '%ops');
   // Empty would make a sssd that is set up wrongly delete every user it knows.
   await assert.rejects(client.search(`ou=people,${BASE}`, { scope: 'sub', filter: '(uid=*)' }), /0x20/);
+});
+
+test('two servers on one database: numbers are the same, and a rule made at one is served by the other', {
+  skip: whyNoPostgres() ?? false,
+}, async (t) => {
+  const site = await open(t, { driver: 'postgres', env: { IDENTREE_SUDO_SOURCE: 'both' } });
+  const other = await site.replica();
+  await other.start();
+  await other.directory!.directory.settled();
+  const clients = [site.app, other].map((app) => {
+    const made = new Client({ url: `ldap://localhost:${app.directory!.ports()[0]}` });
+    t.after(() => made.unbind());
+    return made;
+  });
+  for (const client of clients) await client.bind(SERVICE.dn, SERVICE.password);
+  const everywhere = (filter: string) => Promise.all(clients.map((client) => site.find(client, filter, ['*', '+'])));
+  const [here, there] = await everywhere('(objectClass=posixAccount)');
+  assert.equal(here!.length, 2);
+  assert.deepEqual(here, there, 'with the same numbers, times and update numbers');
+
+  const actor = { username: 'olga', remoteAddr: null };
+  const rule = ruleInput.parse({ group: 'web', commands: ['/usr/bin/id'] });
+  assert.ok((await site.app.directory!.rules.create(rule, true, actor)).ok);
+  const served = async () => (await everywhere('(&(objectClass=sudoRole)(cn=web))')).map(({ length }) => length);
+  for (let tries = 0; tries < 200 && (await served()).includes(0); tries++)
+    await new Promise((done) => setTimeout(done, 50));
+  assert.deepEqual(await served(), [1, 1]);
 });
 
 test('after a restart while the source is gone, what was served last is served at once', async (t) => {
