@@ -116,7 +116,7 @@ export function createHostService(deps: HostDeps) {
       if (!read.ok) throw new Refusal(read.refusal);
       const host = await store.findHost(db.query, read.parameters.keyid);
       if (!host) throw new Refusal('host_unknown');
-      const problem = checkSignature(request, read, { key: host.api_key, tag: deps.serverId }, clock.now());
+      const problem = await checkSignature(request, read, { key: host.api_key, tag: deps.serverId }, clock.now());
       if (problem) throw new Refusal(problem);
       return { host, nonce: read.parameters.nonce, remoteAddr };
     },
@@ -214,7 +214,7 @@ export function createHostService(deps: HostDeps) {
         throw new Refusal('signature_invalid');
       }
       // Proof of possession: the request is signed with the key it brings.
-      const problem = checkSignature(request, read, { key: body.apiKey.x, tag: ENROLMENT_TAG }, clock.now());
+      const problem = await checkSignature(request, read, { key: body.apiKey.x, tag: ENROLMENT_TAG }, clock.now());
       if (problem) throw new Refusal(problem);
 
       const token = body.token === undefined ? null : parseEnrolmentToken(body.token);
