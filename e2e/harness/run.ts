@@ -63,7 +63,10 @@ export async function until<T>(
   for (;;) {
     const value = await check();
     if (value !== null && value !== undefined && value !== false) return value;
-    if (Date.now() > end) throw new Error(`waited ${timeoutMs} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    const left = end - Date.now();
+    if (left < 0) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    // Less and less often: what takes long on a busy machine must not keep it busy.
+    const pause = Math.min(250, 25 + (timeoutMs - left) / 20);
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }

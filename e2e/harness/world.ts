@@ -48,7 +48,18 @@ export async function enrol(host: Host, server: Server): Promise<void> {
 
 /** Puts identree into the PAM stacks, as an operator does. */
 export async function gate(host: Host, services = 'sudo,sudo-i'): Promise<void> {
-  await host.sh(`identree setup --pam ${services}`);
+  await until(
+    'identree setup',
+    async () => {
+      const result = await host.exec(['identree', 'setup', '--pam', services]);
+      if (result.code === 0) return true;
+      // On a busy machine the first report of the agent may come too late; the next one follows within a minute.
+      if (/has not spoken to the server lately|did not answer in time|could not be made in time/.test(result.stdout))
+        return false;
+      throw new Error(`identree setup: exit ${result.code}\n${result.stdout}${result.stderr}`);
+    },
+    150_000,
+  );
 }
 
 /** Waits for all, then fails with the first failure: nothing may still be at work on a lab that is being closed. */

@@ -67,7 +67,8 @@ export interface Ask {
 const CREATE_PATIENCE_MS = 6000;
 const SLACK_MS = 5000;
 const LONGEST_WAIT_MS = 24 * 3_600_000;
-const OUTCOME_RETRIES_MS = [0, 1000, 5000, 15_000];
+/** Pauses before each try to tell the server what became of a request. */
+const RETRIES_MS = [0, 1000, 5000, 15_000];
 
 const aborted = (signal: AbortSignal) =>
   new Promise<'aborted'>((resolve) => {
@@ -92,10 +93,20 @@ export function createAsk(deps: AskDeps): Ask {
     if (taken === 'rejected') log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
   }
 
-  const cancel = (challengeId: string) => deps.background(client.cancel(challengeId));
+  /** Until the server knows, an approver sees a request that nobody waits for any more. */
+  async function withdraw(challengeId: string): Promise<void> {
+    for (const pause of RETRIES_MS) {
+      await clock.sleep(pause);
+      const { kind } = await client.cancel(challengeId);
+      if (kind === 'ok' || kind === 'refused') return;
+    }
+    log.warn(`${challengeId} could not be withdrawn; the server lets go of it by itself`);
+  }
+
+  const cancel = (challengeId: string) => deps.background(withdraw(challengeId));
 
   async function report(challengeId: string, outcome: OutcomeRequest): Promise<void> {
-    for (const pause of OUTCOME_RETRIES_MS) {
+    for (const pause of RETRIES_MS) {
       await clock.sleep(pause);
       const reply = await client.outcome(challengeId, outcome);
       if (reply.kind === 'ok') return;
@@ -134,9 +145,7 @@ export function createAsk(deps: AskDeps): Ask {
       const creating = client.createChallenge(record, keys.current().version);
       const reply = await Promise.race([creating, aborted(signal)]);
       if (reply === 'aborted') {
-        deps.background(
-          creating.then((late) => (late.kind === 'ok' ? client.cancel(late.value.challengeId) : undefined)),
-        );
+        deps.background(creating.then((late) => (late.kind === 'ok' ? withdraw(late.value.challengeId) : undefined)));
         return null;
       }
       if (reply.kind === 'ok') {
@@ -230,7 +239,7 @@ export function createAsk(deps: AskDeps): Ask {
         if (judged.final) {
           voice.tooWeak(deps.minimumClass);
           const outcome = { outcome: 'refused', detail: judged.problem } as const;
-          deps.background(client.cancel(id).then(() => report(id, outcome)));
+          deps.background(withdraw(id).then(() => report(id, outcome)));
           return { kind: 'refused' };
         }
         if (ignored === null) {
@@ -243,7 +252,7 @@ export function createAsk(deps: AskDeps): Ask {
       if (left <= 0) {
         voice.sentence('gate.expired');
         // Withdrawn first: what could not be verified may never have been the server's, and then the request is still open.
-        const withdrawn = client.cancel(id);
+        const withdrawn = withdraw(id);
         const outcome = { outcome: 'refused', detail: `verdict_rejected: ${ignored}`.slice(0, 200) } as const;
         deps.background(ignored === null ? withdrawn : withdrawn.then(() => report(id, outcome)));
         return { kind: 'expired' };

@@ -407,6 +407,24 @@ describe('gate: cancelled', SHORT, () => {
     await until(() => challenge.cancelled);
   });
 
+  it('withdraws it again when the server does not take it the first time', async () => {
+    await using gate = await createTestGate();
+    let failures = 2;
+    gate.server.intercept = ({ method, response }) => {
+      if (method !== 'DELETE' || failures === 0) return false;
+      failures -= 1;
+      gate.server.refuse(response, 503, 'unavailable', 'later');
+      return true;
+    };
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await hook.says('ABCDEF-123456');
+    hook.cancel('interrupt');
+    await until(() => challenge.cancelled);
+    assert.equal(failures, 0);
+    assert.notEqual((await hook.result).granted, true);
+  });
+
   it('while the request is on its way: withdrawn as soon as its number is known', async () => {
     await using gate = await createTestGate();
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
