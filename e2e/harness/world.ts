@@ -54,7 +54,11 @@ export async function gate(host: Host, services = 'sudo,sudo-i'): Promise<void> 
       const result = await host.exec(['identree', 'setup', '--pam', services]);
       if (result.code === 0) return true;
       // On a busy machine the first report of the agent may come too late; the next one follows within a minute.
-      if (/has not spoken to the server lately|did not answer in time|could not be made in time/.test(result.stdout))
+      if (
+        /has not spoken to the server lately|did not answer in time|could not be made in time/.test(
+          result.stdout + result.stderr,
+        )
+      )
         return false;
       throw new Error(`identree setup: exit ${result.code}\n${result.stdout}${result.stderr}`);
     },
