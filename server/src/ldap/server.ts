@@ -40,6 +40,8 @@ export interface LdapServer {
 const RECHECK_EVERY = 30_000;
 const STATS_WITHIN = 2000;
 const RESTART_AFTER = 1000;
+/** Serving makes little garbage; strangers who make it produce some must not make it grow first. */
+const resourceLimits = { maxYoungGenerationSizeMb: 16 };
 
 /**
  * Starts the LDAP thread and waits until it listens.
@@ -73,7 +75,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
 
   function start(): Promise<number[]> {
     const workerData: WorkerStart = { settings: deps.settings, tls, service: deps.service, listen };
-    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData });
+    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, resourceLimits });
     worker = started;
     return new Promise((resolve, reject) => {
       started.on('message', (message: FromWorker) => {

@@ -120,7 +120,8 @@ function compileSubstrings(
     parts = prepareParts(node, bytes, kind);
     prepared.set(kind, parts);
   }
-  if (parts === null || (attributes[id]!.ascii && !parts.every((part) => isAscii(part.bytes)))) return constant(UNDEFINED);
+  if (parts === null || (attributes[id]!.ascii && !parts.every((part) => isAscii(part.bytes))))
+    return constant(UNDEFINED);
   const leaf = someValue(id, containing(kind, parts));
   leaf.cost = 8 + parts.length;
   const [first] = parts as [Part];

@@ -39,6 +39,7 @@ export function disconnect(session: Session, code: ResultCode, text: string, rea
   reserve(output, notice.length);
   notice.copy(output.bytes, output.length);
   output.length += notice.length;
+  session.toldWhy = true;
   hangUp(session, reason);
 }
 

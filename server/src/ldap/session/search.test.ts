@@ -221,10 +221,42 @@ describe('paged results (RFC 2696)', () => {
     const server = createTestServer({ snapshot: sample(57) });
     let generation = 1;
     const found = await pages(server.connect(), 10, () => {
-      generation++;
-      server.publish(sample(57 - generation * 5, generation));
+      if (generation < 4) server.publish(sample(57 - ++generation * 5, generation));
     });
     assert.equal(new Set(found.flat()).size, 57);
+  });
+
+  test('three older snapshots are kept for those who page through them, not more', async () => {
+    const server = createTestServer({ snapshot: sample(57) });
+    const connection = server.connect();
+    const cookieOf = async () => (await ask(connection, search(1, users(10)))).at(-1)!.cookie!;
+    const [kept, dropped] = [await cookieOf(), await cookieOf()];
+    for (let generation = 2; generation <= 4; generation++) server.publish(sample(20, generation));
+    assert.equal((await ask(connection, search(2, users(10, kept)))).at(-1)!.code, RESULT.success);
+    server.publish(sample(20, 5));
+    assert.equal((await ask(connection, search(3, users(10, dropped)))).at(-1)!.code, RESULT.unwillingToPerform);
+  });
+
+  test('nor for a search whose answer is taken too slowly: it is told that the server is busy, and not less than all', async () => {
+    const server = createTestServer({ snapshot: sample(3000), limits: { writeBuffer: 100_000 } });
+    const connection = server.connect();
+    connection.stall();
+    connection.send(search(1, { base: BASE }));
+    await server.settle();
+    for (let generation = 2; generation <= 5; generation++) server.publish(sample(20, generation));
+    connection.drain();
+    const answers = await connection.answers();
+    assert.equal(answers.at(-1)!.code, RESULT.busy);
+    assert.ok(answers.length < 6000);
+  });
+
+  test('an idle connection keeps no older snapshot in memory', async () => {
+    const server = createTestServer({ snapshot: sample(57) });
+    const connection = server.connect();
+    await ask(connection, bind(1, SERVICE_DN, 'secret'), search(2, users(10)));
+    assert.notEqual(connection.session.view, null);
+    server.publish(sample(20, 2));
+    assert.equal(connection.session.view, null);
   });
 
   test('the server’s own size limit does not cut paged searches short; the page size has one', async () => {
