@@ -1,15 +1,8 @@
 import { connect as connectTls } from 'node:tls';
-import { element } from '../../../server/src/ldap/ber/writer.ts';
 import { OID, RESULT } from '../../../server/src/ldap/protocol/operation.ts';
+import { dearBind, dearSearches } from '../../../server/src/ldap/testing/dear-requests.ts';
 import { randomFrom } from '../../../server/src/ldap/testing/long.ts';
-import {
-  abandon,
-  bind,
-  extended,
-  filterElement,
-  readAnswers,
-  search,
-} from '../../../server/src/ldap/testing/messages.ts';
+import { abandon, bind, extended, readAnswers, search } from '../../../server/src/ldap/testing/messages.ts';
 import { mutateOften } from '../../../server/src/ldap/testing/mutate.ts';
 import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
 import { VALID_MESSAGES } from '../../../server/src/ldap/testing/valid-messages.ts';
@@ -231,28 +224,9 @@ async function vanishing(attack: Attack, counts: Counts): Promise<void> {
   });
 }
 
-/** The dearest filters and lists that the limits let through. */
+/** The dearest requests that the limits let through. */
 async function costly(attack: Attack, counts: Counts): Promise<void> {
-  const leaves = (count: number, text: string): Buffer =>
-    element(0xa1, ...Array.from({ length: count }, () => filterElement(text)));
-  let id = 0;
-  const within = (filter: Buffer): Buffer => search(++id, { base: BASE, filter });
-  const requests = [
-    within(leaves(500, '(memberUid=*nobody*)')),
-    within(leaves(1000, '(ou:dn:=x)')),
-    within(leaves(15, '(:caseIgnoreMatch:=ü)')),
-    within(leaves(1000, '(cn~=ü-x)')),
-    within(leaves(500, '(name=*ü*)')),
-    within(leaves(1000, '(memberUid>=zzzz)')),
-    within(filterElement(`(description=*${'a'.repeat(60_000)}*)`)),
-    within(filterElement(`(cn=${'ü'.repeat(30_000)})`)),
-    within(filterElement(`(member=${'cn=x,'.repeat(10_000)}dc=x)`)),
-    search(++id, { base: `${'cn=x,'.repeat(10_000)}dc=x` }),
-    search(++id, { base: `${'cn=x,'.repeat(100)}${'ou=y+cn=z,'.repeat(12)}dc=x` }),
-    bind(++id, `cn=a${'\u0301\u0316'.repeat(15_000)}`, 'x'),
-    within(filterElement(`(cn=a${'\u0301\u0316'.repeat(15_000)})`)),
-    search(++id, { base: BASE, scope: 0, attributes: Array.from({ length: 6000 }, (_, i) => `cn${i}`) }),
-  ];
+  const requests = [...dearSearches().map(({ request }, i) => request(i + 1)), dearBind(100)];
   const end = performance.now() + attack.seconds * 1000;
   await inLanes(attack, 8, async (lane) => {
     const client = await dial(attack.port, 90 + lane);

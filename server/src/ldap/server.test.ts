@@ -17,6 +17,7 @@ import { DEFAULT_LIMITS, type Limits } from './session/limits.ts';
 import type { Settings } from './session/settings.ts';
 import { createTestCa, type TestCa, type TestCertificate } from './testing/certificates.ts';
 import { smallDirectory, snapshotOf } from './testing/entries.ts';
+import { type LdapjsClient, type LdapjsEntry, type LdapjsSearch, ldapjs } from './testing/ldapjs.ts';
 import { bind, extended, saslBind, search } from './testing/messages.ts';
 import { BASE, sampleEntries, sampleUsn } from './testing/sample-entries.ts';
 import { HOST, SERVICE, SERVICE_DN } from './testing/session-harness.ts';
@@ -400,6 +401,66 @@ describe('ldapts', () => {
     await client.bind(SERVICE_DN, 'secret');
     assert.equal((await client.search(BASE, { filter: '(uid=alice)' })).searchEntries.length, 1);
     await client.unbind();
+  });
+});
+
+describe('ldapjs', () => {
+  const call = <T>(work: (done: (error: Error | null, result: T) => void) => void): Promise<T> =>
+    new Promise((resolve, reject) => work((error, result) => (error === null ? resolve(result) : reject(error))));
+
+  async function find(client: LdapjsClient, base: string, options: Record<string, unknown>): Promise<LdapjsEntry[]> {
+    const search = await call<LdapjsSearch>((done) => client.search(base, options, done));
+    return new Promise((resolve, reject) => {
+      const entries: LdapjsEntry[] = [];
+      search.on('searchEntry', ({ pojo }) => entries.push(pojo));
+      search.on('error', reject);
+      search.on('end', () => resolve(entries));
+    });
+  }
+
+  function dial(port: number): LdapjsClient {
+    const client = ldapjs.createClient({ url: `ldap://127.0.0.1:${port}` });
+    client.on('error', () => {});
+    return client;
+  }
+
+  test('binds, searches, pages, compares and asks who it is', async () => {
+    const { server, port } = await serve({ settings: { allowAnonymous: false } });
+    server.publish(sample(2500));
+    const client = dial(port);
+    await assert.rejects(find(client, BASE, { scope: 'base' }), { code: RESULT.insufficientAccessRights });
+    await call((done) => client.bind(SERVICE_DN, 'secret', done));
+    const options = {
+      scope: 'sub',
+      filter: '(&(uid=u00000*)(!(uid=u000003)))',
+      attributes: ['uidNumber', 'objectClass'],
+    };
+    const found = await find(client, BASE, options);
+    assert.equal(found.length, 9);
+    assert.deepEqual(found[0]!.attributes.find(({ type }) => type === 'uidNumber')!.values, ['200000']);
+    const paged = await find(client, `ou=people,${BASE}`, {
+      scope: 'one',
+      paged: { pageSize: 400 },
+      attributes: ['uid'],
+    });
+    assert.equal(paged.length, 2500);
+    const alice = `uid=u000001,ou=people,${BASE}`;
+    assert.equal(await call<boolean>((done) => client.compare(alice, 'uidNumber', '200001', done)), true);
+    assert.equal(await call<string>((done) => client.exop(OID.whoAmI, done)), `dn:${SERVICE_DN}`);
+    await assert.rejects(
+      call((done) => client.bind(SERVICE_DN, 'wrong', done)),
+      { code: RESULT.invalidCredentials },
+    );
+    client.destroy();
+  });
+
+  test('StartTLS', async () => {
+    const { port } = await serve({ tls, settings: { requireTls: true } });
+    const client = dial(port);
+    await call((done) => client.starttls({ ca: [ca.certificate], servername: 'ldap.test' }, [], done));
+    await call((done) => client.bind(SERVICE_DN, 'secret', done));
+    assert.equal((await find(client, BASE, { scope: 'sub', filter: '(uid=alice)' })).length, 1);
+    client.destroy();
   });
 });
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { element } from '../ber/writer.ts';
 import { OID, OP, RESULT } from '../protocol/operation.ts';
 import { baseEntry, container, person, smallDirectory, snapshotOf } from '../testing/entries.ts';
+import { arbitraryFilter, encodeFilter } from '../testing/filters.ts';
+import { cases } from '../testing/long.ts';
 import {
   type Answer,
   abandon,
@@ -215,6 +218,33 @@ describe('paged results (RFC 2696)', () => {
       assert.deepEqual(found.flat(), whole);
       assert.ok(found.every((page, index) => page.length === Math.min(size, 57) || index === found.length - 1));
     }
+  });
+
+  test('whatever is asked for, pages of any size are what one answer is, whenever a new snapshot comes', async () => {
+    const snapshot = sample(12);
+    const filters = arbitraryFilter(
+      ['uid', 'cn', 'uidNumber', 'memberUid', 'objectClass', 'sudoHost', 'nosuch'],
+      ['u000001', 'u00002', 'posixAccount', 'posixGroup', '200010', 'g000001', 'ALL', 'User Number 000005'],
+    ).map(encodeFilter);
+    await fc.assert(
+      fc.asyncProperty(filters, fc.integer({ min: 1, max: 40 }), fc.nat(5), async (filter, size, swapAfter) => {
+        const server = createTestServer({ snapshot });
+        const connection = server.connect();
+        const whole = dnsOf(await ask(connection, search(1, { base: BASE, filter, attributes: ['1.1'] })));
+        const found: string[] = [];
+        let cookie: Buffer | string = '';
+        for (let id = 2; id === 2 || cookie.length > 0; id++) {
+          const controls = [pagingControl(size, cookie)];
+          const answers = await ask(connection, search(id, { base: BASE, filter, attributes: ['1.1'], controls }));
+          assert.equal(answers.at(-1)!.code, RESULT.success);
+          found.push(...dnsOf(answers));
+          cookie = answers.at(-1)!.cookie!;
+          if (id === swapAfter + 2) server.publish(sample(3, 2));
+        }
+        assert.deepEqual(found, whole);
+      }),
+      { numRuns: cases(80, 3000) },
+    );
   });
 
   test('a new snapshot in between neither skips nor repeats', async () => {
