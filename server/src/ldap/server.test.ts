@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import type { Worker } from 'node:worker_threads';
 import { Client } from 'ldapts';
 import { createDirectoryServer, type DirectoryServer, type TlsSettings } from './directory-server.ts';
@@ -351,6 +352,31 @@ describe('TLS', () => {
     await assert.rejects(wireClient(port, { tls: { ca: ca.certificate } }));
     const client = await wireClient(port, { tls: { ca: otherCa.certificate } });
     client.close();
+  });
+
+  test('a TLS session cannot be taken up again: its certificate may have been revoked since', async () => {
+    const { port } = await serve({ tls, listenTls: true });
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const once = (session?: Buffer): Promise<{ reused: boolean; session: Buffer | undefined }> =>
+        new Promise((resolve, reject) => {
+          const socket = connectTls({
+            port,
+            host: '127.0.0.1',
+            servername: 'ldap.test',
+            maxVersion,
+            ...own(),
+            session,
+          });
+          socket.on('error', reject);
+          socket.on('data', () => {
+            resolve({ reused: socket.isSessionReused(), session: socket.getSession() });
+            socket.destroy();
+          });
+          socket.on('secureConnect', () => socket.write(look()));
+        });
+      const first = await once();
+      assert.equal((await once(first.session)).reused, false);
+    }
   });
 
   test('what is older than TLS 1.2 is refused', async () => {

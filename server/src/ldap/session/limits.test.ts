@@ -311,6 +311,29 @@ describe('many messages in one piece', () => {
     );
   });
 
+  test('a slice ends when its time is up, however little work it was by count', async () => {
+    const server = createTestServer({ tick: 0.2 });
+    const connection = server.connect();
+    connection.send(Buffer.concat(Array.from({ length: 500 }, (_, i) => look(i + 1))));
+    const first = connection.raw().length;
+    const answers = await connection.answers();
+    assert.equal(answers.filter(({ tag }) => tag === OP.searchDone).length, 500);
+    assert.ok(first > 0 && first < 2000, `${first} octets in one go`);
+  });
+
+  test('who comes in a busy moment waits for a turn, and the one who has had least gets the first', async () => {
+    const server = createTestServer();
+    const { scheduler } = server.context;
+    const [greedy, modest] = [server.connect(), server.connect()];
+    scheduler.spend(greedy.session.peer, 30);
+    greedy.send(look(1));
+    modest.send(look(1));
+    assert.deepEqual([greedy.raw().length, modest.raw().length], [0, 0]);
+    assert.equal(scheduler.length, 2);
+    assert.equal((await modest.answers()).at(-1)!.code, RESULT.success);
+    assert.equal((await greedy.answers()).at(-1)!.code, RESULT.success);
+  });
+
   test('9,000 abandons and 9,000 unbinds do no harm', async () => {
     const server = createTestServer();
     const connection = server.connect();

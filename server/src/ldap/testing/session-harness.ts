@@ -32,6 +32,8 @@ export interface TestServerOptions {
   snapshot?: Snapshot | null;
   checker?: Partial<CredentialChecker>;
   tls?: boolean;
+  /** Milliseconds by which time moves whenever it is looked at; 0: it stands still. */
+  tick?: number;
 }
 
 /** Sessions without sockets, in a time that stands still until it is moved. */
@@ -91,7 +93,10 @@ export function createTestServer(options: TestServerOptions = {}): TestServer {
     },
     report: (event) => events.push(event),
     randomBytes: (length) => Buffer.alloc(length, ++random),
-    now: () => now,
+    now: () => {
+      now += options.tick ?? 0;
+      return now;
+    },
     defer: (work) => deferred.push(work),
   });
   context.tlsAvailable = options.tls ?? false;
