@@ -72,7 +72,7 @@ test('an entry with very many values is not looked at for ever', () => {
     while (outcome === FILLED.more) outcome = fill(cursor, 1, output, { left: SLICE });
     assert.equal(outcome, FILLED.effort);
   });
-  assert.ok(spent < 100, `${spent} ms`);
+  assert.ok(spent < 300, `${spent} ms`);
 });
 
 test('a name that nobody has to authenticate for', () => {
