@@ -154,8 +154,9 @@ function finish(session: Session): void {
     transport.pause();
     return;
   }
-  if (session.backlog !== null || session.waiting) transport.pause();
-  else transport.resume();
+  // While a password is checked nothing is read on either, but only who sends on meanwhile has to be stopped.
+  if (session.backlog !== null) transport.pause();
+  else if (!session.waiting) transport.resume();
   if (hasWork(session)) context.scheduler.add(session);
 }
 
