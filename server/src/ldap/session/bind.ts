@@ -52,9 +52,17 @@ export function handleBind(session: Session, request: BindRequest): Promise<() =
   if (session.context.settings.requireTls && !session.transport.secure) {
     return answer(RESULT.confidentialityRequired, 'passwords are taken over TLS only');
   }
-  const key = dnKey(name);
+  const key = keyOf(name);
   if (key === null) return answer(RESULT.invalidDnSyntax, 'invalid DN');
   return checkPassword(session, messageId, name, key, bytes.slice(password.start, password.end));
+}
+
+/** The name that was bound with last: most hosts use the same account. */
+let lastName: { name: string; key: string | null } = { name: '', key: null };
+
+function keyOf(name: string): string | null {
+  if (lastName.name !== name) lastName = { name, key: dnKey(name) };
+  return lastName.key;
 }
 
 function checkPassword(
