@@ -6,14 +6,23 @@ export interface BenchResult {
   unit: string;
   value: number;
   p99?: number;
+  /** What has to be reached, and where it should end. */
   goal?: number;
+  target?: number;
+  /** A ratio is good when it is high; everything else when it is low. */
+  better?: 'higher';
   peer?: { name: string; version: string; value: number };
   ratio?: number;
+  /** Of a ratio: our own value, and between what half of the rounds lay. */
+  own?: { unit: string; value: number };
+  quartiles?: readonly [number, number];
 }
 
 export interface BenchReport {
   bench: string;
   results: BenchResult[];
+  /** Facts about the run that decide whether it counts. */
+  run?: Record<string, unknown>;
   machine: { cpus: number; model: string; memoryMb: number; load: number; node: string; kernel: string };
 }
 
@@ -47,12 +56,23 @@ export function printReport(report: BenchReport, json: boolean): void {
   process.stdout.write(
     `${report.bench}: ${machine.cpus} x ${machine.model}, Node ${machine.node}, load ${machine.load}\n`,
   );
-  for (const { metric, unit, value, p99, goal, peer, ratio } of report.results) {
-    const parts = [`  ${metric.padEnd(26)} ${String(value).padStart(9)} ${unit}`];
+  for (const { metric, unit, value, p99, goal, target, own, quartiles, peer, ratio } of report.results) {
+    const parts = [`  ${metric.padEnd(38)} ${String(value).padStart(9)} ${unit}`];
     if (p99 !== undefined) parts.push(`p99 ${p99}`);
     if (goal !== undefined) parts.push(`goal ${goal}`);
+    if (target !== undefined) parts.push(`target ${target}`);
+    if (quartiles) parts.push(`half of ${quartiles.join(' … ')}`);
+    if (own) parts.push(`${own.value} ${own.unit}`);
     if (peer) parts.push(`${peer.name} ${peer.version}: ${peer.value}`);
     if (ratio !== undefined) parts.push(`ratio ${ratio}`);
     process.stdout.write(`${parts.join('   ')}\n`);
   }
+}
+
+/** Results that miss their goal. Of a ratio half of the rounds may lie below, as long as a quarter is above. */
+export function misses(results: readonly BenchResult[]): BenchResult[] {
+  return results.filter(({ value, goal, better, quartiles }) => {
+    if (goal === undefined) return false;
+    return better === 'higher' ? Math.max(value, quartiles?.[1] ?? value) < goal : value > goal;
+  });
 }

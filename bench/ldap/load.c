@@ -29,7 +29,7 @@
 #include <openssl/ssl.h>
 #endif
 
-#define SLOTS 64
+#define SLOTS 4096
 #define ANY 0xffffffffu
 #define PAGE 1000
 

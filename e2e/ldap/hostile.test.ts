@@ -216,6 +216,8 @@ describe('under attack', () => {
 
   test('afterwards everything is as before', async () => {
     await until('attackers to be forgotten', async () => (await stats()).connections <= 2);
+    await observe();
+    await new Promise((resolve) => setTimeout(resolve, 2000));
     await holds('afterwards', {});
     assert.equal(server.exitCode, null);
   });

@@ -93,6 +93,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     args: ['-s', '-C', 'agent/native', 'fuzz', 'FUZZ_SECONDS=300'],
   };
   const fuzz = stage('fuzz', 120, [fuzzing], ['clang', 'make']);
+  const goals = script('the LDAP server meets its goals side by side with slapd', 'bench/ldap.ts', '--gate', '--json');
+  const bench = stage('bench', 300, [goals], ['cc', 'slapd', 'ldapsearch']);
 
   const stages = [
     stage(
@@ -133,7 +135,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
     stages.push(stage(name, known.limitSeconds, steps, [...known.needs]));
   }
-  return stages;
+  // Last, when nothing else runs.
+  return long ? [...stages, bench] : stages;
 }
 
 /** Picks stages by name and adds the build that they need. Null and the wrong name when one is not known. */

@@ -1,15 +1,8 @@
 import { connect as connectTls } from 'node:tls';
-import { element } from '../../../server/src/ldap/ber/writer.ts';
 import { OID, RESULT } from '../../../server/src/ldap/protocol/operation.ts';
+import { dearBind, dearSearches } from '../../../server/src/ldap/testing/dear-requests.ts';
 import { randomFrom } from '../../../server/src/ldap/testing/long.ts';
-import {
-  abandon,
-  bind,
-  extended,
-  filterElement,
-  readAnswers,
-  search,
-} from '../../../server/src/ldap/testing/messages.ts';
+import { abandon, bind, extended, readAnswers, search } from '../../../server/src/ldap/testing/messages.ts';
 import { mutateOften } from '../../../server/src/ldap/testing/mutate.ts';
 import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
 import { VALID_MESSAGES } from '../../../server/src/ldap/testing/valid-messages.ts';
@@ -231,32 +224,19 @@ async function vanishing(attack: Attack, counts: Counts): Promise<void> {
   });
 }
 
-/** The dearest filters and lists that the limits let through. */
+/** The dearest requests that the limits let through. */
 async function costly(attack: Attack, counts: Counts): Promise<void> {
-  const leaves = (count: number, text: string): Buffer =>
-    element(0xa1, ...Array.from({ length: count }, () => filterElement(text)));
-  const within = (filter: Buffer): Buffer => search(1, { base: BASE, filter });
-  const requests = [
-    within(leaves(1000, '(member=*nobody*nowhere*)')),
-    within(leaves(1000, '(ou:dn:=x)')),
-    within(leaves(15, '(:caseIgnoreMatch:=ü)')),
-    within(leaves(1000, '(cn~=ü-x)')),
-    within(leaves(1000, '(name=*ü*)')),
-    within(leaves(1000, '(memberUid>=zzzz)')),
-    within(filterElement(`(description=*${'a'.repeat(60_000)}*)`)),
-    within(filterElement(`(cn=${'ü'.repeat(30_000)})`)),
-    within(filterElement(`(member=${'cn=x,'.repeat(10_000)}dc=x)`)),
-    search(1, { base: `${'cn=x,'.repeat(10_000)}dc=x` }),
-    search(1, { base: BASE, scope: 0, attributes: Array.from({ length: 6000 }, (_, i) => `cn${i}`) }),
-  ];
-  await inLanes(attack, 6, async (lane) => {
+  const requests = [...dearSearches().map(({ request }, i) => request(i + 1)), dearBind(100)];
+  const end = performance.now() + attack.seconds * 1000;
+  await inLanes(attack, 8, async (lane) => {
     const client = await dial(attack.port, 90 + lane);
     if (client === null) return;
-    for (const request of requests) {
+    for (let i = 0; i < requests.length && performance.now() < end; i++) {
       const before = client.results.length;
-      client.socket.write(request);
-      if (!(await client.until(() => client.results.length > before, 60_000))) break;
-      counts.answered = (counts.answered ?? 0) + 1;
+      client.socket.write(requests[(lane * 2 + i) % requests.length]!);
+      // Some take longer than there is time; the next one begins while they go on.
+      if (await client.until(() => client.results.length > before, 500)) counts.answered = (counts.answered ?? 0) + 1;
+      else counts.goingOn = (counts.goingOn ?? 0) + 1;
     }
     noteCode(counts, client);
     client.socket.destroy();

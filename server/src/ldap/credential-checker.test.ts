@@ -135,6 +135,12 @@ describe('certificates', () => {
     assert.equal(await bind(hostDn('web1.example.com', BASE), 'x', odd), null);
   });
 
+  test('a name in it does not make it the certificate of another host', async () => {
+    const both = { ...certificateOf(web1), names: ['web1.example.com', 'web2'] };
+    assert.equal(await bind(hostDn('web2', BASE), 'x', both), null);
+    assert.notEqual(await bind(hostDn('web1.example.com', BASE), 'x', both), null);
+  });
+
   test('names in full and in short are both the host', async () => {
     assert.deepEqual((await checker.identify(certificateOf(web1)))?.hostNames, ['web1.example.com', 'web1']);
     assert.deepEqual((await checker.identify(certificateOf(web2)))?.hostNames, ['web2']);

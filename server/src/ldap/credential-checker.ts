@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, hash, timingSafeEqual } from 'node:crypto';
 import { nameParts } from './filter/dn-values.ts';
 import { dnKey } from './matching/dn.ts';
 import type { BindAttempt, ClientCertificate, CredentialChecker, Identity } from './session/credentials.ts';
@@ -43,7 +43,7 @@ export function hostDn(hostname: string, baseDn: string): string {
   return `uid=${hostname.toLowerCase()},ou=identree-hosts,${baseDn}`;
 }
 
-const digest = (data: string | Uint8Array): Buffer => createHash('sha256').update(data).digest();
+const digest = (data: string | Uint8Array): Buffer => hash('sha256', data, 'buffer');
 
 /** Compares without telling by its time how much was right, or how long the secret is. */
 const isSame = (given: Uint8Array, expected: string): boolean => timingSafeEqual(digest(given), digest(expected));
@@ -60,7 +60,7 @@ export function withServiceAccount(account: ServiceAccount | null, others: Crede
   const expected = digest(account.password);
   const identity: Identity = { kind: 'service', dn: account.dn, hostNames: [], reference: 'service' };
   return {
-    async checkBind(attempt) {
+    checkBind(attempt) {
       if (attempt.dn !== account.dn && dnKey(attempt.dn) !== key) return others.checkBind(attempt);
       return timingSafeEqual(digest(attempt.password), expected) ? identity : null;
     },

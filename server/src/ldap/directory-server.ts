@@ -6,14 +6,16 @@ import { createEngine } from './engine/engine.ts';
 import { RESULT } from './protocol/operation.ts';
 import { disconnectionNotice } from './protocol/response.ts';
 import { type ContextDeps, createContext } from './session/context.ts';
-import { createSession, dismiss, enforceTime, recheck, secured } from './session/create-session.ts';
+import { createSession, dismiss, enforceTime, forget, recheck, secured } from './session/create-session.ts';
+import { publish } from './session/publish.ts';
 import { receive, resumeOutput } from './session/receive.ts';
 import { hangUp } from './session/respond.ts';
+import { createShare } from './session/scheduler.ts';
 import type { Peer, Session } from './session/session.ts';
 import { reject, type Stats } from './session/stats.ts';
 import { createBucket } from './session/token-bucket.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
-import { createSocketTransport, type SocketTransport } from './socket-transport.ts';
+import { createSocketTransport, destroyLater, type SocketTransport } from './socket-transport.ts';
 
 /** Certificate of the server and what it asks of clients. All in PEM. */
 export interface TlsSettings {
@@ -63,7 +65,7 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
   const { limits } = settings;
   const context = createContext(deps);
   context.tlsAvailable = deps.tls !== null;
-  const sessions = new Set<Session>();
+  const { sessions } = context;
   const peers = new Map<string, Peer>();
   const listeners: Server[] = [];
   /** Connections in the middle of a TLS handshake. */
@@ -136,13 +138,14 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
     const peer = peers.get(address) ?? {
       connections: 0,
       searches: createBucket(limits.searchBurstPerAddress, deps.now()),
+      ...createShare(),
     };
     if (sessions.size >= limits.connections || peer.connections >= limits.connectionsPerAddress) {
       reject(context.stats, sessions.size >= limits.connections ? 'connections' : 'connections_per_address');
       if (tls) raw.destroy();
       else raw.end(disconnectionNotice(RESULT.unavailable, 'too many connections'));
       // What it sends is not read, and it may not stay because it does not read either.
-      setTimeout(() => raw.destroy(), 1000).unref();
+      destroyLater(raw, 1000);
       return;
     }
     peers.set(address, peer);
@@ -150,12 +153,10 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
     const transport = createSocketTransport(raw, address, () => startTls(session, transport));
     const session = createSession(context, transport, peer, tls);
     const key = keyOf(raw);
-    sessions.add(session);
     context.stats.connections = sessions.size;
     context.stats.accepted++;
     raw.on('close', () => {
-      hangUp(session, 'closed_by_client');
-      sessions.delete(session);
+      forget(session);
       handshakes.delete(key);
       context.stats.connections = sessions.size;
       peer.connections--;
@@ -195,15 +196,7 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
       return (server.address() as { port: number }).port;
     },
 
-    publish(snapshot) {
-      const first = context.engine === null;
-      context.engine = snapshot === null ? null : createEngine(snapshot);
-      if (!first || snapshot === null) return;
-      // They were told that there is no `lastUSN` and would compare timestamps for as long as they stay connected.
-      for (const session of sessions) {
-        if (session.sawUnreadyRoot) dismiss(session, 'the directory has been loaded', 'reload');
-      }
-    },
+    publish: (snapshot) => publish(context, snapshot && createEngine(snapshot)),
 
     async recheck() {
       await Promise.all([...sessions].map(recheck));

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import type { Worker } from 'node:worker_threads';
 import { Client } from 'ldapts';
 import { createDirectoryServer, type DirectoryServer, type TlsSettings } from './directory-server.ts';
@@ -17,7 +18,8 @@ import { DEFAULT_LIMITS, type Limits } from './session/limits.ts';
 import type { Settings } from './session/settings.ts';
 import { createTestCa, type TestCa, type TestCertificate } from './testing/certificates.ts';
 import { smallDirectory, snapshotOf } from './testing/entries.ts';
-import { bind, extended, saslBind, search } from './testing/messages.ts';
+import { type LdapjsClient, type LdapjsEntry, type LdapjsSearch, ldapjs } from './testing/ldapjs.ts';
+import { bind, extended, saslBind, search, unbind } from './testing/messages.ts';
 import { BASE, sampleEntries, sampleUsn } from './testing/sample-entries.ts';
 import { HOST, SERVICE, SERVICE_DN } from './testing/session-harness.ts';
 import { type WireClient, wireClient } from './testing/wire-client.ts';
@@ -131,6 +133,18 @@ describe('over TCP', () => {
     await server.close();
     assert.equal((await silent.ended())[0]!.responseName, OID.noticeOfDisconnection);
   });
+});
+
+test('who has said goodbye and goes on sending is cut off', async () => {
+  const { port } = await serve();
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.write(unbind(1));
+  const sending = setInterval(() => socket.write(Buffer.alloc(4096)), 20);
+  const started = performance.now();
+  const error = await new Promise<NodeJS.ErrnoException>((resolve) => socket.on('error', resolve));
+  clearInterval(sending);
+  assert.match(error.code!, /ECONNRESET|EPIPE/);
+  assert.ok(performance.now() - started < 8000, 'it was listened to until nobody had any more patience');
 });
 
 describe('limits on connections', () => {
@@ -352,19 +366,41 @@ describe('TLS', () => {
     client.close();
   });
 
+  test('a TLS session cannot be taken up again: its certificate may have been revoked since', async () => {
+    const { port } = await serve({ tls, listenTls: true });
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const once = (session?: Buffer): Promise<{ reused: boolean; session: Buffer | undefined }> =>
+        new Promise((resolve, reject) => {
+          const socket = connectTls({
+            port,
+            host: '127.0.0.1',
+            servername: 'ldap.test',
+            maxVersion,
+            ...own(),
+            session,
+          });
+          socket.on('error', reject);
+          socket.on('data', () => {
+            resolve({ reused: socket.isSessionReused(), session: socket.getSession() });
+            socket.destroy();
+          });
+          socket.on('secureConnect', () => socket.write(look()));
+        });
+      const first = await once();
+      assert.equal((await once(first.session)).reused, false);
+    }
+  });
+
   test('what is older than TLS 1.2 is refused', async () => {
     const { port } = await serve({ tls, listenTls: true });
-    const hello = Buffer.from('160301002f0100002b0301'.concat('00'.repeat(32), '00', '0004002f0035', '0100'), 'hex');
-    const socket = connect(port, '127.0.0.1');
-    socket.on('error', () => {});
-    const received = await new Promise<Buffer>((resolve) => {
-      const chunks: Buffer[] = [];
-      socket.on('data', (chunk) => chunks.push(chunk));
-      socket.on('close', () => resolve(Buffer.concat(chunks)));
-      socket.write(hello);
+    const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL:@SECLEVEL=0' } as const;
+    const attempt = new Promise((resolve, reject) => {
+      const socket = connectTls({ port, host: '127.0.0.1', servername: 'ldap.test', ...own(), ...old }, () =>
+        resolve(null),
+      );
+      socket.on('error', reject);
     });
-    // An alert, or nothing; no ServerHello.
-    assert.ok(received.length === 0 || received[0] === 21);
+    await assert.rejects(attempt, { code: 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION' });
   });
 });
 
@@ -400,6 +436,66 @@ describe('ldapts', () => {
     await client.bind(SERVICE_DN, 'secret');
     assert.equal((await client.search(BASE, { filter: '(uid=alice)' })).searchEntries.length, 1);
     await client.unbind();
+  });
+});
+
+describe('ldapjs', () => {
+  const call = <T>(work: (done: (error: Error | null, result: T) => void) => void): Promise<T> =>
+    new Promise((resolve, reject) => work((error, result) => (error === null ? resolve(result) : reject(error))));
+
+  async function find(client: LdapjsClient, base: string, options: Record<string, unknown>): Promise<LdapjsEntry[]> {
+    const search = await call<LdapjsSearch>((done) => client.search(base, options, done));
+    return new Promise((resolve, reject) => {
+      const entries: LdapjsEntry[] = [];
+      search.on('searchEntry', ({ pojo }) => entries.push(pojo));
+      search.on('error', reject);
+      search.on('end', () => resolve(entries));
+    });
+  }
+
+  function dial(port: number): LdapjsClient {
+    const client = ldapjs.createClient({ url: `ldap://127.0.0.1:${port}` });
+    client.on('error', () => {});
+    return client;
+  }
+
+  test('binds, searches, pages, compares and asks who it is', async () => {
+    const { server, port } = await serve({ settings: { allowAnonymous: false } });
+    server.publish(sample(2500));
+    const client = dial(port);
+    await assert.rejects(find(client, BASE, { scope: 'base' }), { code: RESULT.insufficientAccessRights });
+    await call((done) => client.bind(SERVICE_DN, 'secret', done));
+    const options = {
+      scope: 'sub',
+      filter: '(&(uid=u00000*)(!(uid=u000003)))',
+      attributes: ['uidNumber', 'objectClass'],
+    };
+    const found = await find(client, BASE, options);
+    assert.equal(found.length, 9);
+    assert.deepEqual(found[0]!.attributes.find(({ type }) => type === 'uidNumber')!.values, ['200000']);
+    const paged = await find(client, `ou=people,${BASE}`, {
+      scope: 'one',
+      paged: { pageSize: 400 },
+      attributes: ['uid'],
+    });
+    assert.equal(paged.length, 2500);
+    const alice = `uid=u000001,ou=people,${BASE}`;
+    assert.equal(await call<boolean>((done) => client.compare(alice, 'uidNumber', '200001', done)), true);
+    assert.equal(await call<string>((done) => client.exop(OID.whoAmI, done)), `dn:${SERVICE_DN}`);
+    await assert.rejects(
+      call((done) => client.bind(SERVICE_DN, 'wrong', done)),
+      { code: RESULT.invalidCredentials },
+    );
+    client.destroy();
+  });
+
+  test('StartTLS', async () => {
+    const { port } = await serve({ tls, settings: { requireTls: true } });
+    const client = dial(port);
+    await call((done) => client.starttls({ ca: [ca.certificate], servername: 'ldap.test' }, [], done));
+    await call((done) => client.bind(SERVICE_DN, 'secret', done));
+    assert.equal((await find(client, BASE, { scope: 'sub', filter: '(uid=alice)' })).length, 1);
+    client.destroy();
   });
 });
 

@@ -51,6 +51,8 @@ export interface LdapServer {
 const RECHECK_EVERY = 30_000;
 const STATS_WITHIN = 2000;
 const RESTART_AFTER = 1000;
+/** Serving makes little garbage; strangers who make it produce some must not make it grow first. */
+const resourceLimits = { maxYoungGenerationSizeMb: 16 };
 
 /**
  * Starts the LDAP thread and waits until it listens.
@@ -87,7 +89,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
     const { settings, service } = deps;
     const workerData: WorkerStart = { settings, tls, service, listen, snapshots };
     const transferList = snapshots ? [snapshots] : [];
-    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList });
+    const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList, resourceLimits });
     worker = started;
     return new Promise((resolve, reject) => {
       started.on('message', (message: FromWorker) => {

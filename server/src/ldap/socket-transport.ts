@@ -40,15 +40,36 @@ export function createSocketTransport(
     resume: () => {
       if (transport.socket.isPaused()) transport.socket.resume();
     },
-    end: () => {
-      transport.socket.end();
-    },
+    end: (lastWords) => endSoon(transport.socket, lastWords),
     destroy: () => {
       transport.socket.destroy();
     },
     startTls: () => startTls(transport),
   };
   return transport;
+}
+
+/** What has been said is to arrive: octets that are not read would turn the end into a reset, so there is a moment. */
+const LINGER = 250;
+/** Who does not take even the last answers is not waited for. */
+const PATIENCE = 10_000;
+
+/** Destroys a socket after some time, unless it closes by itself: a timer would keep it, and what it has read, in memory. */
+export function destroyLater(socket: Socket, milliseconds: number): void {
+  const timer = setTimeout(() => socket.destroy(), milliseconds);
+  timer.unref();
+  socket.once('close', () => clearTimeout(timer));
+}
+
+function endSoon(socket: Socket, lastWords: boolean): void {
+  destroyLater(socket, PATIENCE);
+  if (!lastWords) {
+    socket.end();
+    return;
+  }
+  // Who has been cut off may go on sending for ever; nobody listens any more.
+  socket.pause();
+  socket.end(() => destroyLater(socket, LINGER));
 }
 
 function replace(output: Output): void {

@@ -2,12 +2,12 @@ import { compileFilter } from '../filter/compile.ts';
 import { compileEquality } from '../filter/equality.ts';
 import { evaluate } from '../filter/evaluate.ts';
 import { forgetValue } from '../filter/matchers.ts';
-import { KIND, TRUE, UNDEFINED } from '../filter/test.ts';
+import { isUndefined, TRUE } from '../filter/test.ts';
 import { createDnForm, parseDn } from '../matching/dn.ts';
 import { RESULT, type ResultCode, SCOPE } from '../protocol/operation.ts';
 import type { CompareRequest, SearchRequest, Span } from '../protocol/request.ts';
 import { NO_MATCH } from '../schema/rules.ts';
-import { attributes, findAttribute, ID, UNKNOWN, WITH_OPTIONS } from '../schema/schema.ts';
+import { attributes, findAttribute, UNKNOWN, WITH_OPTIONS } from '../schema/schema.ts';
 import { findKey } from '../snapshot/lookup.ts';
 import { found, NAME_KEY, readElement, type Snapshot, shapeHas } from '../snapshot/snapshot.ts';
 import { type Cursor, createCursor } from './cursor.ts';
@@ -120,24 +120,24 @@ export function createEngine(snapshot: Snapshot): Engine {
 
     compare(request, view) {
       const { bytes, attribute, value } = request;
+      forgetValue();
       const key = resolve(bytes, request.entry);
       if (key === -2) return invalidDn;
+      const answer = (code: ResultCode): Refused => ({ kind: 'refused', code });
+      const type = findAttribute(bytes, attribute.start, attribute.end);
+      if (type === UNKNOWN) return answer(RESULT.undefinedAttributeType);
+      const id =
+        type === WITH_OPTIONS ? findAttribute(bytes, attribute.start, bytes.indexOf(0x3b, attribute.start)) : type;
+      if (snapshot.kinds[id] === NO_MATCH) return answer(RESULT.inappropriateMatching);
+      const { family } = attributes[id]!;
+      const tests = family.map((member) => compileEquality(snapshot, member, bytes, value.start, value.end));
+      if (tests.some(isUndefined)) return answer(RESULT.invalidAttributeSyntax);
+      // Whether the assertion makes sense at all does not depend on the entry.
       const ordinal = visibleEntry(key, view);
       if (ordinal < 0) return missing(bytes, request.entry, view);
-      const answer = (code: ResultCode): Refused => ({ kind: 'refused', code });
-      const id = findAttribute(bytes, attribute.start, attribute.end);
-      if (id === UNKNOWN) return answer(RESULT.undefinedAttributeType);
-      const stored =
-        id !== WITH_OPTIONS &&
-        attributes[id]!.family.filter(
-          (member) => attributes[member]!.computed || shapeHas(snapshot, snapshot.shape[ordinal]!, member),
-        );
-      if (id === WITH_OPTIONS || stored === false || stored.length === 0) return answer(RESULT.noSuchAttribute);
-      if (snapshot.kinds[id] === NO_MATCH) return answer(RESULT.inappropriateMatching);
-      const tests = stored.map((member) => compileEquality(snapshot, member, bytes, value.start, value.end));
-      if (tests.some(({ kind, truth }) => kind === KIND.constant && truth === UNDEFINED) && id !== ID.objectClass) {
-        return answer(RESULT.invalidAttributeSyntax);
-      }
+      const isThere = (member: number): boolean =>
+        attributes[member]!.computed || shapeHas(snapshot, snapshot.shape[ordinal]!, member);
+      if (type === WITH_OPTIONS || !family.some(isThere)) return answer(RESULT.noSuchAttribute);
       const isTrue = tests.some((test) => evaluate(snapshot, test, ordinal) === TRUE);
       return answer(isTrue ? RESULT.compareTrue : RESULT.compareFalse);
     },

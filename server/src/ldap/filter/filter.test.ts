@@ -168,6 +168,7 @@ describe('three values (RFC 4511 4.5.1.7)', () => {
     '(uid=)',
     '(uid:nosuchMatch:=alice)',
     '(uid:telephoneNumberMatch:=alice)',
+    '(uidNumber:1.2.840.113556.1.4.803:=99999999999999999999)',
     '(uid:caseIgnoreSubstringsMatch:=al*)',
     '(userCertificate;binary=x)',
     '(uidNumber;x-option=many)',

@@ -193,11 +193,11 @@ export function soundsLike(bytes: Uint8Array, start: number, end: number): Value
   };
 }
 
-/** Digits beyond what any counter or flag word has. */
-const MOST_DIGITS = 20;
-
+/** A number of 64 bits; null when it has more. */
 function bitsOf(form: Uint8Array, length: number): bigint | null {
-  return length <= MOST_DIGITS ? BigInt(Buffer.from(form.subarray(0, length)).toString('latin1')) : null;
+  if (length > 20) return null;
+  const value = BigInt(Buffer.from(form.subarray(0, length)).toString('latin1'));
+  return BigInt.asIntN(64, value) === value ? value : null;
 }
 
 /** The two bit rules: all bits of the assertion set, or any of them; negative numbers in two's complement. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { dearBind, dearSearches } from '../testing/dear-requests.ts';
 import { cases, randomFrom, testSeed } from '../testing/long.ts';
 import { mutateOften } from '../testing/mutate.ts';
 import { VALID_MESSAGES as VALID } from '../testing/valid-messages.ts';
@@ -26,6 +27,10 @@ function assertBounded(request: Request, length: number): void {
   if (request.kind === 'search' && request.filter !== null) walk(request.filter);
 }
 
+function nodesOf(filter: FilterNode | null): number {
+  return filter === null ? 0 : filter.children.reduce((sum, child) => sum + nodesOf(child), 1);
+}
+
 test('mutated messages become a request or a protocol error, and nothing else', () => {
   const count = cases(6000, 300_000);
   const random = randomFrom(testSeed('mutated messages'));
@@ -43,6 +48,43 @@ test('mutated messages become a request or a protocol error, and nothing else', 
   }
   // Mutations that never got past the first octet would prove little.
   assert.ok(requests > count / 100, `${requests} of ${count} were still requests`);
+});
+
+test('reading takes time and room in proportion to what was sent', () => {
+  const count = cases(3000, 100_000);
+  const random = randomFrom(testSeed('cost of mutated messages'));
+  let octets = 0;
+  const started = process.threadCpuUsage();
+  for (let i = 0; i < count; i++) {
+    const data = mutateOften(random, random.pick(VALID));
+    octets += data.length;
+    const request = decodeRequest(data);
+    // Every node of a filter is made of at least two octets.
+    if (request.kind === 'search') assert.ok(nodesOf(request.filter) <= 1 + data.length / 2);
+  }
+  const { user, system } = process.threadCpuUsage(started);
+  const perKiB = ((user + system) / octets) * 1024;
+  // Making the mutants is in there as well.
+  assert.ok(perKiB < 200, `${perKiB} µs per KiB`);
+});
+
+test('no single message takes longer to read than its length allows', () => {
+  const random = randomFrom(testSeed('slow messages'));
+  const large = [...VALID, ...dearSearches().map(({ request }) => request(1)), dearBind(1)];
+  const microseconds = (work: () => void): number => {
+    const before = performance.now();
+    work();
+    return (performance.now() - before) * 1000;
+  };
+  for (let i = 0; i < cases(1500, 30_000); i++) {
+    const data = mutateOften(random, random.pick(large));
+    const allowed = 100 + (data.length / 1024) * 50;
+    const read = (): void => void decodeRequest(data);
+    let spent = microseconds(read);
+    // Others take their time from somebody; again and again it is the message.
+    for (let again = 0; again < 30 && spent > allowed; again++) spent = microseconds(read);
+    assert.ok(spent <= allowed, `${spent} µs for ${data.length} octets: ${data.subarray(0, 200).toString('hex')}`);
+  }
 });
 
 test('random bytes become a request or a protocol error', () => {

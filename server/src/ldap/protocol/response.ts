@@ -45,8 +45,8 @@ export function resultMessage(
   return element(SEQUENCE, integerElement(INTEGER, messageId), operation, ...attached);
 }
 
-/** Appends a SearchResultDone that says success, without creating anything. */
-export function writeSearchSuccess(output: Output, messageId: number): void {
+/** Appends a result that says success and nothing else, without creating anything. */
+export function writeSuccess(output: Output, messageId: number, tag: number): void {
   reserve(output, 20);
   const { bytes } = output;
   let i = output.length;
@@ -56,7 +56,7 @@ export function writeSearchSuccess(output: Output, messageId: number): void {
   bytes[i++] = INTEGER;
   bytes[i++] = idLength;
   for (let shift = (idLength - 1) * 8; shift >= 0; shift -= 8) bytes[i++] = (messageId >>> shift) & 0xff;
-  bytes[i++] = OP.searchDone;
+  bytes[i++] = tag;
   bytes[i++] = 7;
   bytes[i++] = ENUMERATED;
   bytes[i++] = 1;

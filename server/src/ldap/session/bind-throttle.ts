@@ -54,14 +54,18 @@ export function createBindThrottle(limits: Pick<Limits, 'bindFailures' | 'bindPe
 
   return {
     allows: (address, name, now) =>
-      !isBlocked(`address ${address}`, now) && (proven.has(pair(address, name)) || !isBlocked(`name ${name}`, now)),
+      failures.size === 0 ||
+      (!isBlocked(`address ${address}`, now) && (proven.has(pair(address, name)) || !isBlocked(`name ${name}`, now))),
     failed(address, name, now) {
       note(`address ${address}`, now);
       note(`name ${name}`, now);
     },
     succeeded(address, name) {
-      proven.delete(pair(address, name));
-      proven.add(pair(address, name));
+      const known = pair(address, name);
+      // The order matters when there are too many only.
+      if (proven.size < MOST_REMEMBERED / 2 && proven.has(known)) return;
+      proven.delete(known);
+      proven.add(known);
       trim(proven as never);
     },
   };

@@ -237,6 +237,9 @@ describe('guessing passwords', () => {
       assert.equal(server.binds.length, before + 1, `looked at again before ${wait} ms`);
       server.advance(11);
     }
+    const before = server.binds.length;
+    await code(connection, bind(1, SERVICE_DN, 'wrong'));
+    assert.equal(server.binds.length, before + 1, 'the wait went on growing');
   });
 
   test('who has proved to know a password is not locked out by others who guess at it', async () => {

@@ -52,40 +52,69 @@ export function handleBind(session: Session, request: BindRequest): Promise<() =
   if (session.context.settings.requireTls && !session.transport.secure) {
     return answer(RESULT.confidentialityRequired, 'passwords are taken over TLS only');
   }
-  const key = dnKey(name);
+  const key = keyOf(name);
   if (key === null) return answer(RESULT.invalidDnSyntax, 'invalid DN');
   return checkPassword(session, messageId, name, key, bytes.slice(password.start, password.end));
 }
 
-async function checkPassword(
+/** The name that was bound with last: most hosts use the same account. */
+let lastName: { name: string; key: string | null } = { name: '', key: null };
+
+function keyOf(name: string): string | null {
+  if (lastName.name !== name) lastName = { name, key: dnKey(name) };
+  return lastName.key;
+}
+
+function checkPassword(
   session: Session,
   messageId: number,
   name: string,
   key: string,
   password: Uint8Array,
-): Promise<() => void> {
+): Promise<() => void> | null {
   const { context, transport } = session;
-  const { throttle, settings, stats } = context;
-  const { address, secure } = transport;
-  const allowed = throttle.allows(address, key, context.now());
+  const allowed = context.throttle.allows(transport.address, key, context.now());
   const attempt = { dn: name, password, certificate: session.certificate };
-  const identity = allowed ? await context.checker.checkBind(attempt) : null;
-  password.fill(0);
-  if (identity !== null) throttle.succeeded(address, key);
-  else {
-    stats.bindFailures++;
-    if (allowed) throttle.failed(address, key, context.now());
-    else reject(stats, 'bind_throttled');
-    await new Promise((resolve) => setTimeout(resolve, settings.limits.bindFailureDelay).unref());
-  }
-  if (identity === null) context.report({ kind: 'bind', address, dn: name, outcome: allowed ? 'refused' : 'withheld' });
-  else if (!secure) noteClearText(context, address, name);
-  return () => {
-    if (identity !== null) {
-      become(session, identity);
-      respond(session, messageId, OP.bindResponse, RESULT.success);
-    } else refuse(session, messageId, OP.bindResponse, RESULT.invalidCredentials, '');
+  const found = allowed ? context.checker.checkBind(attempt) : null;
+  const accept = (identity: Identity): void => {
+    context.throttle.succeeded(transport.address, key);
+    if (!transport.secure) noteClearText(context, transport.address, name);
+    become(session, identity);
+    respond(session, messageId, OP.bindResponse, RESULT.success);
   };
+  if (found !== null && !(found instanceof Promise)) {
+    password.fill(0);
+    accept(found);
+    return null;
+  }
+  return settled(found, password).then(async (identity) => {
+    if (identity !== null) return () => accept(identity);
+    await noteFailure(context, transport.address, name, key, allowed);
+    return () => refuse(session, messageId, OP.bindResponse, RESULT.invalidCredentials, '');
+  });
+}
+
+async function settled(found: Promise<Identity | null> | null, password: Uint8Array): Promise<Identity | null> {
+  try {
+    return await found;
+  } finally {
+    password.fill(0);
+  }
+}
+
+/** Counts a wrong password and holds the refusal back. */
+async function noteFailure(
+  { stats, throttle, settings, now, report }: Context,
+  address: string,
+  dn: string,
+  key: string,
+  allowed: boolean,
+): Promise<void> {
+  stats.bindFailures++;
+  if (allowed) throttle.failed(address, key, now());
+  else reject(stats, 'bind_throttled');
+  await new Promise((resolve) => setTimeout(resolve, settings.limits.bindFailureDelay).unref());
+  report({ kind: 'bind', address, dn, outcome: allowed ? 'refused' : 'withheld' });
 }
 
 /** Addresses whose passwords were seen in clear text; said once each. */

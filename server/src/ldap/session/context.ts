@@ -3,6 +3,7 @@ import type { Engine } from '../engine/engine.ts';
 import { type BindThrottle, createBindThrottle } from './bind-throttle.ts';
 import type { CredentialChecker, Identity } from './credentials.ts';
 import { createScheduler, type Scheduler } from './scheduler.ts';
+import type { Session } from './session.ts';
 import type { Settings } from './settings.ts';
 import { createSpecialEntries, type SpecialEntries } from './special-entries.ts';
 import { createStats, type Stats } from './stats.ts';
@@ -19,6 +20,12 @@ export interface Context {
   output: Output;
   /** Null until the first snapshot has arrived. */
   engine: Engine | null;
+  /** Of the snapshots before the engine's that somebody may still be reading, oldest first. */
+  generations: number[];
+  /** Everybody who is connected. */
+  sessions: Set<Session>;
+  /** Octets kept for all of them. */
+  held: number;
   clearText: Set<string>;
   /** A certificate is configured. */
   tlsAvailable: boolean;
@@ -56,10 +63,13 @@ export function createContext(deps: ContextDeps): Context {
     checker: deps.checker,
     throttle: createBindThrottle(deps.settings.limits),
     special: createSpecialEntries(),
-    scheduler: createScheduler(deps.defer),
+    scheduler: createScheduler(deps.now, deps.defer),
     stats: createStats(),
     output: createOutput(),
     engine: null,
+    generations: [],
+    sessions: new Set(),
+    held: 0,
     clearText: new Set(),
     tlsAvailable: false,
     now: deps.now,

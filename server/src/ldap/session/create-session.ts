@@ -1,6 +1,7 @@
 import { RESULT } from '../protocol/operation.ts';
 import type { Context } from './context.ts';
 import type { ClientCertificate } from './credentials.ts';
+import { release } from './memory.ts';
 import { dropIdlePages } from './pages.ts';
 import { runSlice, stopWaiting } from './receive.ts';
 import { disconnect, hangUp } from './respond.ts';
@@ -20,6 +21,7 @@ export function createSession(context: Context, transport: Transport, peer: Peer
     withdrawn: false,
     waiting: handshaking,
     ended: false,
+    toldWhy: false,
     dropRest: false,
     sawUnreadyRoot: false,
     backlog: null,
@@ -29,12 +31,21 @@ export function createSession(context: Context, transport: Transport, peer: Peer
     pages: [],
     searches: createBucket(context.settings.limits.searchBurst, now),
     view: null,
+    held: 0,
     lastActivity: now,
     partialSince: 0,
     stalledSince: 0,
     run: () => runSlice(session),
   };
+  context.sessions.add(session);
   return session;
+}
+
+/** The connection is gone. */
+export function forget(session: Session): void {
+  hangUp(session, 'closed_by_client');
+  release(session);
+  session.context.sessions.delete(session);
 }
 
 /**
@@ -83,7 +94,7 @@ function say(session: Session, write: () => void): void {
   if (midEntry || transport.pending() > 0) transport.destroy();
   else {
     transport.send(context.output);
-    transport.end();
+    transport.end(session.toldWhy);
   }
 }
 

@@ -32,8 +32,8 @@ export interface BindAttempt {
 
 /** What the LDAP server asks about credentials; it knows none itself. */
 export interface CredentialChecker {
-  /** @returns null when name and password do not belong together, whatever the reason. */
-  checkBind(attempt: BindAttempt): Promise<Identity | null>;
+  /** @returns null when name and password do not belong together, whatever the reason; at once where that can be told. */
+  checkBind(attempt: BindAttempt): Promise<Identity | null> | Identity | null;
   /** @returns null when the certificate belongs to no host that may connect. */
   identify(certificate: ClientCertificate): Promise<Identity | null>;
   /** Whether an identity handed out earlier still holds: certificate not revoked, host still registered. */

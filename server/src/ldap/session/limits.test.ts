@@ -11,6 +11,7 @@ import {
   type TestConnection,
   type TestServerOptions,
 } from '../testing/session-harness.ts';
+import { forget } from './create-session.ts';
 
 /** Each limit of directory.md 2.4 as a client meets it. Every test fails when its limit is taken away. */
 
@@ -237,6 +238,61 @@ describe('how much at once', () => {
   });
 });
 
+describe('memory', () => {
+  const enumerate = (connection: TestConnection): void => {
+    connection.stall();
+    connection.send(search(1, { base: BASE }));
+  };
+
+  test('beyond half of what may be kept for all, everybody gets small portions', async () => {
+    const snapshot = sample(2000);
+    const server = createTestServer({ snapshot, limits: { memory: 1_000_000, writeBuffer: 200_000 } });
+    const clients = Array.from({ length: 40 }, () => server.connect());
+    for (const client of clients) {
+      enumerate(client);
+      await server.settle();
+    }
+    const waiting = clients.map((client) => client.raw().length);
+    assert.ok(waiting[0]! > 150_000, 'the first one was short of room already');
+    assert.ok(waiting.at(-1)! < 20_000, `${waiting.at(-1)} octets wait for the last one`);
+    assert.ok(waiting.every((octets) => octets > 0));
+    assert.ok(server.context.held <= 1_000_000, `${server.context.held} octets are kept`);
+    for (const client of clients) client.drain();
+    for (const client of clients) assert.equal((await client.answers()).at(-1)!.code, RESULT.success);
+  });
+
+  test('beyond all of it, whoever makes the server keep most has to go', async () => {
+    const server = createTestServer({ snapshot: sample(2000), limits: { memory: 100_000, writeBuffer: 200_000 } });
+    const modest = server.connect();
+    modest.send(look(1).subarray(0, 5));
+    const greedy = Array.from({ length: 20 }, () => server.connect());
+    for (const client of greedy) client.send(Buffer.concat([Buffer.from('3082fa00', 'hex'), Buffer.alloc(20_000)]));
+    assert.ok(server.context.held <= 100_000);
+    assert.ok(greedy.some((client) => client.closed()));
+    assert.equal(server.context.stats.rejected.memory, greedy.filter((client) => client.closed()).length);
+    modest.send(look(1).subarray(5));
+    assert.equal((await modest.answers()).at(-1)!.code, RESULT.success);
+  });
+
+  test('what was kept for a client is given back when it is taken, handled or gone', async () => {
+    const server = createTestServer({ snapshot: sample(500) });
+    const reader = server.connect();
+    enumerate(reader);
+    const slow = server.connect();
+    slow.send(look(1).subarray(0, 5));
+    await server.settle();
+    assert.ok(server.context.held > 1000);
+    reader.drain();
+    await reader.answers();
+    slow.send(look(1).subarray(5));
+    assert.equal(server.context.held, 0);
+    slow.send(look(2).subarray(0, 5));
+    assert.ok(server.context.held > 0);
+    forget(slow.session);
+    assert.equal(server.context.held, 0);
+  });
+});
+
 describe('many messages in one piece', () => {
   test('9,000 searches are all answered, each once, and nobody else waits for all of them', async () => {
     const server = createTestServer();
@@ -253,6 +309,29 @@ describe('many messages in one piece', () => {
       answers.filter(({ tag }) => tag === OP.searchDone).map(({ id }) => id),
       Array.from({ length: 9000 }, (_, i) => i + 1),
     );
+  });
+
+  test('a slice ends when its time is up, however little work it was by count', async () => {
+    const server = createTestServer({ tick: 0.2 });
+    const connection = server.connect();
+    connection.send(Buffer.concat(Array.from({ length: 500 }, (_, i) => look(i + 1))));
+    const first = connection.raw().length;
+    const answers = await connection.answers();
+    assert.equal(answers.filter(({ tag }) => tag === OP.searchDone).length, 500);
+    assert.ok(first > 0 && first < 2000, `${first} octets in one go`);
+  });
+
+  test('who comes in a busy moment waits for a turn, and the one who has had least gets the first', async () => {
+    const server = createTestServer();
+    const { scheduler } = server.context;
+    const [greedy, modest] = [server.connect(), server.connect()];
+    scheduler.spend(greedy.session.peer, 30);
+    greedy.send(look(1));
+    modest.send(look(1));
+    assert.deepEqual([greedy.raw().length, modest.raw().length], [0, 0]);
+    assert.equal(scheduler.length, 2);
+    assert.equal((await modest.answers()).at(-1)!.code, RESULT.success);
+    assert.equal((await greedy.answers()).at(-1)!.code, RESULT.success);
   });
 
   test('9,000 abandons and 9,000 unbinds do no harm', async () => {

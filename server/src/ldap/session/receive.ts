@@ -1,11 +1,12 @@
 import { frameLength } from '../ber/reader.ts';
 import { SEQUENCE } from '../ber/tag.ts';
-import { SLICE } from '../engine/cursor.ts';
+import { type Cursor, SLICE } from '../engine/cursor.ts';
 import { decodeRequest } from '../protocol/decode-request.ts';
 import { OP, RESULT } from '../protocol/operation.ts';
 import type { Request } from '../protocol/request.ts';
 import { handleBind } from './bind.ts';
 import { handleExtended } from './extended.ts';
+import { account, isTight } from './memory.ts';
 import { disconnect, hangUp, refuse, refuseWithdrawn, respond, responseTagOf } from './respond.ts';
 import { handleCompare, handleSearch } from './search.ts';
 import { advance } from './searches.ts';
@@ -14,10 +15,21 @@ import { reject } from './stats.ts';
 
 /** The header of a message takes no more than this. */
 const HEADER = 6;
-/** Answers collected before they are sent, at most, give or take one. */
+/** Answers collected before they are sent, at most, give or take one; and when memory is short. */
 const ENOUGH = 60 * 1024;
+const LITTLE = 8 * 1024;
+/** Milliseconds that a slice takes at most, give or take one message. */
+const SLICE_TIME = 0.5;
 
-const budget = { left: 0 };
+/** What is left of the slice that is being done: units of work, and the time by which it ends. */
+const budget = { left: 0, until: 0, enough: ENOUGH };
+
+function beginSlice({ context }: Session, work: number, now: number): void {
+  const tight = isTight(context);
+  budget.left = tight ? work / 8 : work;
+  budget.until = now + SLICE_TIME;
+  budget.enough = tight ? LITTLE : ENOUGH;
+}
 
 /** Whether the next message may be looked at. */
 const isReady = (session: Session): boolean => !session.ended && !session.waiting && session.stalledSince === 0;
@@ -28,6 +40,13 @@ const isMidEntry = (session: Session): boolean => session.running.some(({ cursor
 /** What work a message is when it is nothing else: reading it. */
 const MESSAGE_WORK = 4;
 
+/** Keeps octets that cannot be looked at yet, and takes no more. @param chunk is not kept. */
+function keep(session: Session, chunk: Buffer): void {
+  session.backlog = session.backlog === null ? Buffer.from(chunk) : Buffer.concat([session.backlog, chunk]);
+  session.transport.pause();
+  account(session);
+}
+
 /**
  * Takes octets from the client. Everything that can be answered within one slice is, in one write; the rest waits for
  * its turn.
@@ -35,34 +54,51 @@ const MESSAGE_WORK = 4;
  * @param chunk is not kept.
  */
 export function receive(session: Session, chunk: Buffer): void {
-  if (session.ended) return;
-  session.lastActivity = session.context.now();
+  if (session.ended) {
+    // It said that this was the end, or was told so.
+    if (!session.toldWhy) session.transport.destroy();
+    return;
+  }
+  const { context } = session;
+  const started = context.now();
+  session.lastActivity = started;
+  if (session.backlog !== null || !isReady(session)) {
+    keep(session, chunk);
+    return;
+  }
+  if (!context.scheduler.mayRunNow(session.peer)) {
+    session.backlog = Buffer.from(chunk);
+    context.scheduler.add(session);
+    return;
+  }
   guarded(session, () => {
-    if (session.backlog !== null || !isReady(session)) {
-      session.backlog = session.backlog === null ? Buffer.from(chunk) : Buffer.concat([session.backlog, chunk]);
-      session.transport.pause();
-      return;
-    }
-    budget.left = SLICE;
+    beginSlice(session, SLICE, started);
     consume(session, chunk);
     finish(session);
   });
+  context.scheduler.spend(session.peer, context.now() - started);
 }
 
 /** Does one slice of what the session has to do. @returns true when there is more. */
 export function runSlice(session: Session): boolean {
+  const { context } = session;
+  const started = context.now();
   guarded(session, () => {
     // What is under way gets its half even if messages never stop coming, and the other way round.
-    budget.left = session.running.length > 0 ? SLICE / 2 : SLICE;
+    beginSlice(session, session.running.length > 0 ? SLICE / 2 : SLICE, started);
     if (session.backlog !== null && isReady(session) && !isMidEntry(session)) {
       const { backlog } = session;
       session.backlog = null;
       consume(session, backlog);
     }
-    if (session.running.length > 0) budget.left = Math.max(budget.left, SLICE / 2);
+    if (session.running.length > 0) {
+      budget.left = Math.max(budget.left, SLICE / 2);
+      budget.until = context.now() + SLICE_TIME;
+    }
     advanceAll(session);
     finish(session);
   });
+  context.scheduler.spend(session.peer, context.now() - started);
   return hasWork(session);
 }
 
@@ -77,7 +113,8 @@ function advanceAll(session: Session): void {
   }
 }
 
-const hasRoom = (session: Session): boolean => budget.left > 0 && session.context.output.length < ENOUGH;
+const hasRoom = ({ context }: Session): boolean =>
+  budget.left > 0 && context.output.length < budget.enough && context.now() < budget.until;
 
 const hasWork = (session: Session): boolean =>
   isReady(session) && (session.backlog !== null || session.running.length > 0);
@@ -86,6 +123,7 @@ const hasWork = (session: Session): boolean =>
 export function resumeOutput(session: Session): void {
   if (session.ended) return;
   session.stalledSince = 0;
+  account(session);
   if (hasWork(session)) session.context.scheduler.add(session);
   else if (session.backlog === null) session.transport.resume();
 }
@@ -105,16 +143,20 @@ function finish(session: Session): void {
   const { context, transport } = session;
   if (context.output.length > 0) transport.send(context.output);
   if (session.ended) {
-    transport.end();
+    transport.end(session.toldWhy);
     return;
   }
-  if (transport.pending() >= context.settings.limits.writeBuffer) {
+  account(session);
+  if (session.ended) return;
+  const pending = transport.pending();
+  if (pending > 0 && (pending >= context.settings.limits.writeBuffer || isTight(context))) {
     if (session.stalledSince === 0) session.stalledSince = context.now();
     transport.pause();
     return;
   }
-  if (session.backlog !== null || session.waiting) transport.pause();
-  else transport.resume();
+  // While a password is checked nothing is read on either, but only who sends on meanwhile has to be stopped.
+  if (session.backlog !== null) transport.pause();
+  else if (!session.waiting) transport.resume();
   if (hasWork(session)) context.scheduler.add(session);
 }
 
@@ -284,6 +326,28 @@ function perform(session: Session, request: Request): void {
     case 'unacceptable':
       refuse(session, messageId, request.responseTag, RESULT.protocolError, request.text);
   }
+}
+
+/** Gives up what still reads a snapshot from before a generation: pages, which are asked for again, and searches. */
+export function endOutdated(session: Session, oldest: number): void {
+  const isOutdated = ({ cursor }: { cursor: Cursor }): boolean => cursor.snapshot.generation < oldest;
+  session.pages = session.pages.filter((page) => !isOutdated(page));
+  const outdated = session.running.filter(isOutdated);
+  if (session.ended || outdated.length === 0) return;
+  guarded(session, () => {
+    session.running = session.running.filter((running) => !isOutdated(running));
+    for (const { messageId, cursor } of outdated) {
+      if (cursor.remainder === null) {
+        refuse(session, messageId, OP.searchDone, RESULT.busy, 'the directory has changed too often meanwhile');
+        continue;
+      }
+      // Half an entry cannot be taken back.
+      hangUp(session, 'outdated');
+      session.transport.destroy();
+      return;
+    }
+    finish(session);
+  });
 }
 
 function abandon(session: Session, target: number): void {

@@ -1,6 +1,6 @@
 import { reserve } from '../ber/writer.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
-import { disconnectionNotice, type ResultDetails, writeResult } from '../protocol/response.ts';
+import { disconnectionNotice, type ResultDetails, writeResult, writeSuccess } from '../protocol/response.ts';
 import type { Session } from './session.ts';
 import { reject } from './stats.ts';
 
@@ -12,7 +12,8 @@ export function respond(
   code: ResultCode,
   details?: ResultDetails,
 ): void {
-  writeResult(session.context.output, messageId, tag, code, details);
+  if (code === RESULT.success && details === undefined) writeSuccess(session.context.output, messageId, tag);
+  else writeResult(session.context.output, messageId, tag, code, details);
 }
 
 /** Ends the conversation; what has been written before is still sent. @param reason for log and metrics. */
@@ -39,6 +40,7 @@ export function disconnect(session: Session, code: ResultCode, text: string, rea
   reserve(output, notice.length);
   notice.copy(output.bytes, output.length);
   output.length += notice.length;
+  session.toldWhy = true;
   hangUp(session, reason);
 }
 

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { element } from '../ber/writer.ts';
 import { OID, OP, RESULT } from '../protocol/operation.ts';
 import { baseEntry, container, person, smallDirectory, snapshotOf } from '../testing/entries.ts';
+import { arbitraryFilter, encodeFilter } from '../testing/filters.ts';
+import { cases } from '../testing/long.ts';
 import {
   type Answer,
   abandon,
@@ -217,14 +220,73 @@ describe('paged results (RFC 2696)', () => {
     }
   });
 
+  test('whatever is asked for, pages of any size are what one answer is, whenever a new snapshot comes', async () => {
+    const snapshot = sample(12);
+    const filters = arbitraryFilter(
+      ['uid', 'cn', 'uidNumber', 'memberUid', 'objectClass', 'sudoHost', 'nosuch'],
+      ['u000001', 'u00002', 'posixAccount', 'posixGroup', '200010', 'g000001', 'ALL', 'User Number 000005'],
+    ).map(encodeFilter);
+    await fc.assert(
+      fc.asyncProperty(filters, fc.integer({ min: 1, max: 40 }), fc.nat(5), async (filter, size, swapAfter) => {
+        const server = createTestServer({ snapshot });
+        const connection = server.connect();
+        const whole = dnsOf(await ask(connection, search(1, { base: BASE, filter, attributes: ['1.1'] })));
+        const found: string[] = [];
+        let cookie: Buffer | string = '';
+        for (let id = 2; id === 2 || cookie.length > 0; id++) {
+          const controls = [pagingControl(size, cookie)];
+          const answers = await ask(connection, search(id, { base: BASE, filter, attributes: ['1.1'], controls }));
+          assert.equal(answers.at(-1)!.code, RESULT.success);
+          found.push(...dnsOf(answers));
+          cookie = answers.at(-1)!.cookie!;
+          if (id === swapAfter + 2) server.publish(sample(3, 2));
+        }
+        assert.deepEqual(found, whole);
+      }),
+      { numRuns: cases(80, 3000) },
+    );
+  });
+
   test('a new snapshot in between neither skips nor repeats', async () => {
     const server = createTestServer({ snapshot: sample(57) });
     let generation = 1;
     const found = await pages(server.connect(), 10, () => {
-      generation++;
-      server.publish(sample(57 - generation * 5, generation));
+      if (generation < 4) server.publish(sample(57 - ++generation * 5, generation));
     });
     assert.equal(new Set(found.flat()).size, 57);
+  });
+
+  test('three older snapshots are kept for those who page through them, not more', async () => {
+    const server = createTestServer({ snapshot: sample(57) });
+    const connection = server.connect();
+    const cookieOf = async () => (await ask(connection, search(1, users(10)))).at(-1)!.cookie!;
+    const [kept, dropped] = [await cookieOf(), await cookieOf()];
+    for (let generation = 2; generation <= 4; generation++) server.publish(sample(20, generation));
+    assert.equal((await ask(connection, search(2, users(10, kept)))).at(-1)!.code, RESULT.success);
+    server.publish(sample(20, 5));
+    assert.equal((await ask(connection, search(3, users(10, dropped)))).at(-1)!.code, RESULT.unwillingToPerform);
+  });
+
+  test('nor for a search whose answer is taken too slowly: it is told that the server is busy, and not less than all', async () => {
+    const server = createTestServer({ snapshot: sample(3000), limits: { writeBuffer: 100_000 } });
+    const connection = server.connect();
+    connection.stall();
+    connection.send(search(1, { base: BASE }));
+    await server.settle();
+    for (let generation = 2; generation <= 5; generation++) server.publish(sample(20, generation));
+    connection.drain();
+    const answers = await connection.answers();
+    assert.equal(answers.at(-1)!.code, RESULT.busy);
+    assert.ok(answers.length < 6000);
+  });
+
+  test('an idle connection keeps no older snapshot in memory', async () => {
+    const server = createTestServer({ snapshot: sample(57) });
+    const connection = server.connect();
+    await ask(connection, bind(1, SERVICE_DN, 'secret'), search(2, users(10)));
+    assert.ok(connection.session.view !== null);
+    server.publish(sample(20, 2));
+    assert.ok((connection.session.view as unknown) === null);
   });
 
   test('the server’s own size limit does not cut paged searches short; the page size has one', async () => {

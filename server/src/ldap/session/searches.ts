@@ -1,6 +1,6 @@
 import { type Cursor, estimateSize, FILLED, type Filled, fill } from '../engine/cursor.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
-import { pagingControl, type ResultDetails, writeResult, writeSearchSuccess } from '../protocol/response.ts';
+import { pagingControl, type ResultDetails, writeResult, writeSuccess } from '../protocol/response.ts';
 import { keepPage } from './pages.ts';
 import type { Session } from './session.ts';
 import { observeSearch } from './stats.ts';
@@ -25,7 +25,7 @@ const EMPTY = Buffer.alloc(0);
 function done(session: Session, running: Running, code: ResultCode, details: ResultDetails = {}): void {
   const { context } = session;
   const controls = running.paged === null ? [] : [pagingControl(0, EMPTY)];
-  if (code === RESULT.success && controls.length === 0) writeSearchSuccess(context.output, running.messageId);
+  if (code === RESULT.success && controls.length === 0) writeSuccess(context.output, running.messageId, OP.searchDone);
   else writeResult(context.output, running.messageId, OP.searchDone, code, { ...details, controls });
   context.stats.entries += running.cursor.sent;
   observeSearch(context.stats, context.now() - running.startedAt);

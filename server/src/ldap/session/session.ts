@@ -3,6 +3,7 @@ import type { View } from '../engine/view.ts';
 import type { Context } from './context.ts';
 import type { ClientCertificate, Identity } from './credentials.ts';
 import type { PageStore } from './pages.ts';
+import type { Share } from './scheduler.ts';
 import type { Running } from './searches.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
@@ -17,8 +18,8 @@ export interface Transport {
   pending(): number;
   pause(): void;
   resume(): void;
-  /** Closes once everything has been sent. */
-  end(): void;
+  /** Closes once everything has been sent. @param lastWords the client did not expect it and may still be sending. */
+  end(lastWords: boolean): void;
   /** Closes at once. */
   destroy(): void;
   /** Starts TLS on the connection; octets received in clear text and not looked at yet are dropped. */
@@ -26,7 +27,7 @@ export interface Transport {
 }
 
 /** Limits that all connections from one address share. */
-export interface Peer {
+export interface Peer extends Share {
   connections: number;
   searches: TokenBucket;
 }
@@ -45,6 +46,8 @@ export interface Session {
   /** Something is awaited before the next message may be looked at: a password check, a handshake. */
   waiting: boolean;
   ended: boolean;
+  /** Was told why. */
+  toldWhy: boolean;
   /** The rest of what came with the last message belongs to nobody. */
   dropRest: boolean;
   /** Was told an rootDSE without `lastUSN`. */
@@ -60,6 +63,8 @@ export interface Session {
   searches: TokenBucket;
   /** Cached view, valid for one engine and identity. */
   view: { engine: Engine; identity: Identity | null; view: View } | null;
+  /** Octets kept for the client, as far as the context's sum knows of them. */
+  held: number;
   lastActivity: number;
   /** When the incomplete message began; 0 without one. */
   partialSince: number;

@@ -93,9 +93,10 @@ export function arbitraryFilter(attributes: readonly string[], values: readonly 
     { weight: 1, arbitrary: whole.map((text) => text.toUpperCase()) },
     { weight: 1, arbitrary: fc.string({ unit: fc.constantFrom(...'abu01 *+/=,'), minLength: 1, maxLength: 6 }) },
   );
-  const piece = fc
-    .tuple(whole, fc.nat(10), fc.integer({ min: 1, max: 6 }))
-    .map(([text, start, length]) => text.slice(start % text.length, (start % text.length) + length));
+  const piece = fc.tuple(whole, fc.nat(10), fc.integer({ min: 1, max: 6 })).map(([text, start, length]) => {
+    const letters = [...text];
+    return letters.slice(start % letters.length, (start % letters.length) + length).join('');
+  });
   const maybe = fc.oneof(fc.constant(''), piece);
   const leaf = fc.oneof(
     fc.record({ kind: fc.constant('present' as const), attribute }),

@@ -31,3 +31,14 @@ export function runSearch(
   const entries = readAnswers(Buffer.concat(chunks));
   return { entries, dns: entries.map(({ dn }) => dn!), code: 0, outcome, matchedDn: '' };
 }
+
+/** What a search writes, as it goes over the wire: entries without the result. */
+export function encodedAnswer(engine: Engine, options: TestSearch, messageId: number): Buffer {
+  const request = decodeRequest(search(7, options));
+  if (request.kind !== 'search') throw new Error(`not a search: ${request.kind}`);
+  const started = engine.search(request, ANONYMOUS, Number.POSITIVE_INFINITY);
+  if ('kind' in started) throw new Error(`refused with ${started.code}`);
+  const output = createOutput();
+  while (fill(started, messageId, output, { left: Number.POSITIVE_INFINITY }) === FILLED.more);
+  return Buffer.from(output.bytes.subarray(0, output.length));
+}

@@ -4,7 +4,9 @@ import { type Context, createContext, type SessionEvent } from '../session/conte
 import { createSession, enforceTime, secured } from '../session/create-session.ts';
 import type { BindAttempt, ClientCertificate, CredentialChecker, Identity } from '../session/credentials.ts';
 import { DEFAULT_LIMITS, type Limits } from '../session/limits.ts';
+import { publish as publishEngine } from '../session/publish.ts';
 import { receive, resumeOutput } from '../session/receive.ts';
+import { createShare } from '../session/scheduler.ts';
 import type { Peer, Session } from '../session/session.ts';
 import type { Settings } from '../session/settings.ts';
 import { createBucket } from '../session/token-bucket.ts';
@@ -30,6 +32,8 @@ export interface TestServerOptions {
   snapshot?: Snapshot | null;
   checker?: Partial<CredentialChecker>;
   tls?: boolean;
+  /** Milliseconds by which time moves whenever it is looked at; 0: it stands still. */
+  tick?: number;
 }
 
 /** Sessions without sockets, in a time that stands still until it is moved. */
@@ -89,16 +93,21 @@ export function createTestServer(options: TestServerOptions = {}): TestServer {
     },
     report: (event) => events.push(event),
     randomBytes: (length) => Buffer.alloc(length, ++random),
-    now: () => now,
+    now: () => {
+      now += options.tick ?? 0;
+      return now;
+    },
     defer: (work) => deferred.push(work),
   });
   context.tlsAvailable = options.tls ?? false;
-  const publish = (snapshot: Snapshot): void => {
-    context.engine = createEngine(snapshot);
-  };
+  const publish = (snapshot: Snapshot): void => publishEngine(context, createEngine(snapshot));
   if (options.snapshot !== null) publish(options.snapshot ?? snapshotOf(smallDirectory()));
   const { limits } = context.settings;
-  const peer = (): Peer => ({ connections: 1, searches: createBucket(limits.searchBurstPerAddress, now) });
+  const peer = (): Peer => ({
+    connections: 1,
+    searches: createBucket(limits.searchBurstPerAddress, now),
+    ...createShare(),
+  });
 
   async function settle(): Promise<void> {
     const isWaiting = (): boolean => sessions.some(({ waiting, ended }) => waiting && !ended);

@@ -1,0 +1,34 @@
+import type { Context } from './context.ts';
+import { hangUp } from './respond.ts';
+import type { Session } from './session.ts';
+
+/** Counts what is kept for a client. When all of them keep too much, those who keep most have to go. */
+export function account(session: Session): void {
+  const { context } = session;
+  const unhandled = (session.backlog?.length ?? 0) + (session.partial?.bytes.length ?? 0);
+  const own = session.ended ? 0 : unhandled + session.transport.pending();
+  if (own === session.held) return;
+  context.held += own - session.held;
+  session.held = own;
+  while (context.held > context.settings.limits.memory && dropGreediest(context));
+}
+
+export function release(session: Session): void {
+  session.context.held -= session.held;
+  session.held = 0;
+}
+
+/** Half of what may be kept is: from here on everybody gets small portions. */
+export const isTight = (context: Context): boolean => context.held > context.settings.limits.memory / 2;
+
+function dropGreediest(context: Context): boolean {
+  let greediest: Session | null = null;
+  for (const session of context.sessions) {
+    if (session.held > (greediest?.held ?? 0)) greediest = session;
+  }
+  if (greediest === null) return false;
+  release(greediest);
+  hangUp(greediest, 'memory');
+  greediest.transport.destroy();
+  return true;
+}
