@@ -13,11 +13,13 @@ import { InboxPage } from './pages/inbox.tsx';
 import { navigate, type Path, usePath } from './router.tsx';
 import { Shell } from './shell.tsx';
 
+const DirectoryPage = lazy(() => import('./pages/directory.tsx'));
 const HistoryPage = lazy(() => import('./pages/history.tsx'));
 const HostsPage = lazy(() => import('./pages/hosts.tsx'));
 const PasskeysPage = lazy(() => import('./pages/passkeys.tsx'));
 const SessionsPage = lazy(() => import('./pages/sessions.tsx'));
 const PeoplePage = lazy(() => import('./pages/people.tsx'));
+const SudoRulesPage = lazy(() => import('./pages/sudo-rules.tsx'));
 
 const PAGES: Record<Path, React.ComponentType> = {
   '/': InboxPage,
@@ -26,8 +28,10 @@ const PAGES: Record<Path, React.ComponentType> = {
   '/passkeys': PasskeysPage,
   '/sessions': SessionsPage,
   '/people': PeoplePage,
+  '/directory': DirectoryPage,
+  '/sudo-rules': SudoRulesPage,
 };
-const FOR_ADMINS: readonly Path[] = ['/hosts', '/people'];
+const FOR_ADMINS: readonly Path[] = ['/hosts', '/people', '/directory', '/sudo-rules'];
 
 function SignIn() {
   const here = encodeURIComponent(location.pathname + location.search);

@@ -25,6 +25,12 @@ function refreshFor(event: string): void {
     refresh(api.people.pathKey());
   } else if (event.startsWith('account_')) {
     refresh(api.people.pathKey());
+  } else if (event.startsWith('directory_') || event === 'sudo_rule_modified') {
+    refresh(api.directory.pathKey());
+    refresh(api.sudoRules.pathKey());
+  } else if (event.startsWith('scim_')) {
+    refresh(api.scim.pathKey());
+    refresh(api.directory.pathKey());
   } else if (event.startsWith('session_') || event.startsWith('user_logged_')) {
     refresh(api.sessions.pathKey());
     refresh(api.people.pathKey());
