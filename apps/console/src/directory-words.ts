@@ -71,7 +71,7 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
     todo: 'Name a narrower command with its arguments, or treat the rule as ALL.',
   },
   sudo_argument_wildcard: {
-    title: 'Wildcards in arguments',
+    title: 'Wildcard in the arguments',
     means: 'A wildcard there also matches blanks, further options and other paths.',
     todo: 'Write the arguments out, or use one rule for each.',
   },
@@ -81,33 +81,33 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
     todo: 'Check the spelling, or enrol the host.',
   },
   sudo_rule_dropped: {
-    title: 'Rules that are not served',
+    title: 'Not served',
     means: 'What is left of the rule would mean something else than was written, so hosts do not get it at all.',
     todo: 'Correct the value that is named.',
   },
   sudo_value_rejected: {
-    title: 'Values that are left out',
+    title: 'Value left out',
     means: 'Hosts get the rule without this value: sudo would not take it, or it would open a way around the approval.',
     todo: 'Correct or remove the value.',
   },
   name_requarantined: {
-    title: 'Names that are kept free',
+    title: 'Name kept free',
     means:
       'The name was somebody else’s until lately. Files on hosts may still name it, so nobody else gets it for a while.',
     todo: 'Wait, or release the name once you know that no host gives it anything.',
   },
   name_collision: {
-    title: 'Names that are taken',
+    title: 'Name taken',
     means: 'Somebody else already has this account or group name. Whoever came later is not served.',
     todo: 'Rename one of them at the source.',
   },
   group_shadows_upg: {
-    title: 'Groups named like a person',
+    title: 'Group named like a person',
     means: 'A person’s private group has that name already, so this group is not served.',
     todo: 'Rename the group at the source.',
   },
   name_reserved: {
-    title: 'Names of the system',
+    title: 'Name of the system',
     means: 'The name belongs to the operating system or to sudo. Whoever had it could act as something else.',
     todo: 'Rename them at the source.',
   },
@@ -117,37 +117,37 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
     todo: 'Rename them at the source, or change IDENTREE_LDAP_USERNAME_POLICY.',
   },
   ids_exhausted: {
-    title: 'No number is left',
+    title: 'No number left',
     means: 'The range of account numbers is used up, so they are not served.',
     todo: 'Raise IDENTREE_LDAP_UID_MAX.',
   },
   id_claim_refused: {
-    title: 'Numbers that cannot be given',
+    title: 'Number that cannot be given',
     means: 'A claim asks for a number that is taken, was somebody else’s, or is outside the allowed range.',
     todo: 'Choose another number, or leave the choice to the server.',
   },
   ssh_key_rejected: {
-    title: 'SSH keys that are left out',
+    title: 'SSH key left out',
     means: 'The key is malformed, too weak, or of a kind that is not accepted.',
     todo: 'Put another public key there.',
   },
   shell_rejected: {
-    title: 'Shells that are not accepted',
+    title: 'Shell not accepted',
     means: 'The person gets the default shell.',
     todo: 'Correct the claim loginShell, or allow the shell in IDENTREE_LDAP_ALLOWED_SHELLS.',
   },
   home_rejected: {
-    title: 'Home folders that are not accepted',
+    title: 'Home folder not accepted',
     means: 'The person gets the default home folder.',
     todo: 'Correct the claim homeDirectory.',
   },
   access_value_rejected: {
-    title: 'Hosts that are left out',
+    title: 'Host left out',
     means: 'A value of accessHosts cannot be read, so it lets nobody onto any host.',
     todo: 'Correct the claim accessHosts.',
   },
   uidmap_export_failed: {
-    title: 'The copy of the UID map could not be written',
+    title: 'Copy of the UID map not written',
     means:
       'The map in the database is current, but the file beside it is not. A restore from that file would be wrong.',
     todo: 'Check the disk and the permissions of IDENTREE_LDAP_UID_MAP_FILE.',

@@ -73,16 +73,16 @@ export function consequence(hold: Hold): string {
 export function meanwhile(hold: Hold): string {
   switch (hold.kind) {
     case 'power_member':
-      return `Until then hosts do not count ${hold.detail.count === 1 ? 'this person' : 'these people'} among the members. Everything else is up to date.`;
+      return `For now hosts do not count ${hold.detail.count === 1 ? 'this person' : 'these people'} among the members. Everything else is up to date.`;
     case 'power_rule':
       return hold.detail.before.sudoCommands === undefined
-        ? 'Until then the group has no sudo rule.'
-        : 'Until then the rule holds as it was before.';
+        ? 'For now the group has no sudo rule.'
+        : 'For now the rule holds as it was before.';
     case 'binding':
       return hold.detail.from === null
-        ? 'Until then this person has no account on your hosts.'
-        : `Until then they keep the account ${hold.detail.from}.`;
+        ? 'For now this person has no account on your hosts.'
+        : `For now they keep the account ${hold.detail.from}.`;
     case 'mass_change':
-      return 'Until then hosts see nothing new at all from the source, additions included.';
+      return 'For now hosts see nothing new from the source at all, not even additions.';
   }
 }

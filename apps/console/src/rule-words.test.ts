@@ -19,6 +19,11 @@ test('a claim that is not there is told by what it means', () => {
   ]);
 });
 
+test('a claim that is left empty is not the default', () => {
+  const hosts = rowsOfClaims({ sudoCommands: 'ALL', sudoHosts: ' ' }).find(({ label }) => label === 'On');
+  assert.deepEqual(hosts, { label: 'On', values: ['left empty, so the rule is void'], said: true });
+});
+
 test('a host that vanishes from a rule is a difference: it then holds everywhere', () => {
   const before = rowsOfClaims({ sudoCommands: '/usr/bin/id', sudoHosts: 'lab1', sudoOptions: 'use_pty' });
   const after = rowsOfClaims({ sudoCommands: '/usr/bin/id' });

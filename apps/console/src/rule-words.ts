@@ -63,7 +63,7 @@ export const rowsOfServed = (rule: ServedRule): RuleRow[] =>
 /** The sudo claims of a group in lines, each exactly as the source has it. */
 export function rowsOfClaims(claims: Readonly<Record<string, string>>): RuleRow[] {
   const list = (key: string) => (claims[key] === undefined ? [] : [claims[key]]);
-  return rowsOf({
+  const rows = rowsOf({
     commands: list('sudoCommands'),
     hosts: list('sudoHosts'),
     runAsUser: list('sudoRunAsUser'),
@@ -73,6 +73,12 @@ export function rowsOfClaims(claims: Readonly<Record<string, string>>): RuleRow[
     notBefore: claims.sudoNotBefore ?? null,
     notAfter: claims.sudoNotAfter ?? null,
   });
+  // Not the default: hosts do not get a rule with a claim that says nothing.
+  return rows.map((row) =>
+    row.values.length === 1 && row.values[0]!.trim() === ''
+      ? { ...row, ...said('left empty, so the rule is void') }
+      : row,
+  );
 }
 
 export interface DifferentRow {

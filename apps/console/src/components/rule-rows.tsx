@@ -21,7 +21,7 @@ function Values({ row }: { row: RuleRow | null }) {
 /** What a sudo rule says, line by line. */
 export function RuleRows({ rows }: { rows: readonly RuleRow[] }) {
   return (
-    <dl className="facts">
+    <dl className="facts compact">
       {rows.map((row) => (
         <Fragment key={row.label}>
           <dt>{row.label}</dt>
@@ -45,7 +45,7 @@ export function RuleDifference({
   names?: readonly [string, string];
 }) {
   return (
-    <dl className="facts">
+    <dl className="facts compact">
       {differences(before, after).map((row) => (
         <Fragment key={row.label}>
           <dt>{row.label}</dt>

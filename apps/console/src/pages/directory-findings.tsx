@@ -9,7 +9,6 @@ import { DialogActions } from '../components/dialog-actions.tsx';
 import { QueryState } from '../components/query-state.tsx';
 import { FINDINGS } from '../directory-words.ts';
 import { useMayChange } from '../me.ts';
-import { sentence } from '../words.ts';
 
 const FIRST = 10;
 /** The server tells so many at most. */
@@ -78,9 +77,10 @@ function FindingCard({
           {lints.length}
         </Badge>
       </Group>
-      <Text size="sm">
-        {means} {todo}
+      <Text size="sm" c="dimmed">
+        {means}
       </Text>
+      <Text size="sm">{todo}</Text>
       <ul className="plain-list findings">
         {shown.map((lint, index) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: two findings may be word for word the same.
@@ -90,7 +90,7 @@ function FindingCard({
                 <MarkedText text={lint.subject} />
               </strong>
               <span className="break">
-                <MarkedText text={sentence(lint.detail)} />
+                <MarkedText text={lint.detail} />
               </span>
             </span>
             {release && lint.name !== undefined && (

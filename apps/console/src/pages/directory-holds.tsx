@@ -41,7 +41,7 @@ function HoldCard({ hold, answer }: { hold: Hold; answer: (answer: Answer) => vo
             <Text size="sm" c="dimmed" className="break">
               {open ? (
                 <>
-                  Waiting since <Ago at={hold.heldAt} />
+                  Noticed <Ago at={hold.heldAt} />
                 </>
               ) : (
                 <>

@@ -57,7 +57,7 @@ function State({ status }: { status: DirectoryStatus }) {
           </Alert>
         )}
         {status.counts && <Counts counts={status.counts} />}
-        <dl className="facts">
+        <dl className="facts compact">
           {!bridge && (
             <>
               <dt>Last heard</dt>
@@ -72,7 +72,7 @@ function State({ status }: { status: DirectoryStatus }) {
           <dd>
             <code>{status.baseDn}</code>
           </dd>
-          <dt>Hosts ask at</dt>
+          <dt className="beside-box">Hosts ask at</dt>
           <dd>
             <CopyLine text={status.ldapUrl} label="Copy the address" />
           </dd>
@@ -89,9 +89,11 @@ export function Overview({ status }: { status: DirectoryStatus }) {
     <QueryState query={holds} label="Loading what waits">
       {(all) => {
         const open = all.filter(({ state }) => state === 'open');
+        const well = stateOf(status).tone === 'green';
         const rejected = all.filter(({ state }) => state === 'rejected');
         return (
           <Stack gap="xl">
+            {!well && <State status={status} />}
             {open.length > 0 && (
               <section aria-labelledby="waiting">
                 <Title order={2} size="h4" id="waiting">
@@ -104,11 +106,11 @@ export function Overview({ status }: { status: DirectoryStatus }) {
                 <HoldList holds={open} />
               </section>
             )}
-            <State status={status} />
+            {well && <State status={status} />}
             {open.length === 0 && status.source !== null && (
               <Text size="sm" c="dimmed">
-                Nothing waits for you. IDENTREE_DIRECTORY_GUARD_POWER and IDENTREE_DIRECTORY_GUARD_BINDINGS say which
-                changes would.
+                Nothing waits for you. New members of groups that give root, changed rules, accounts that change hands
+                and mass deletions wait here, unless these guards are switched off.
               </Text>
             )}
             {rejected.length > 0 && (

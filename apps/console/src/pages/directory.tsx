@@ -1,4 +1,4 @@
-import { Alert, Badge, Button, Card, Stack, Tabs, Text, ThemeIcon, Title } from '@mantine/core';
+import { Alert, Badge, Button, Card, Group, Stack, Tabs, Text, ThemeIcon, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconAddressBook, IconRefresh } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
@@ -6,6 +6,7 @@ import { api, type DirectoryStatus, messageOf, queryClient } from '../api.ts';
 import { PageHeader } from '../components/page-header.tsx';
 import { QueryState } from '../components/query-state.tsx';
 import { useDirectoryStatus } from '../directory-status.ts';
+import { stateOf } from '../directory-words.ts';
 import { useMayChange } from '../me.ts';
 import { useQueryValue } from '../router.tsx';
 import { Findings } from './directory-findings.tsx';
@@ -32,6 +33,16 @@ export function NoDirectory({ children }: { children: string }) {
         </div>
       </Stack>
     </Card>
+  );
+}
+
+/** How the directory stands, whichever part of the page is open. */
+function StateBadge({ status }: { status: DirectoryStatus }) {
+  const { tone, title } = stateOf(status);
+  return (
+    <Badge className={`tone tone-${tone}`} variant="light" color={tone}>
+      {title}
+    </Badge>
   );
 }
 
@@ -63,7 +74,12 @@ export default function DirectoryPage() {
   return (
     <>
       <PageHeader title="Directory" text="The people, groups and sudo rules that your hosts see.">
-        {mayChange && query.data && query.data.source !== null && <FetchNow status={query.data} />}
+        {query.data && (
+          <Group gap="md">
+            <StateBadge status={query.data} />
+            {mayChange && query.data.source !== null && <FetchNow status={query.data} />}
+          </Group>
+        )}
       </PageHeader>
       <QueryState query={query} label="Loading the directory">
         {(status) =>

@@ -129,7 +129,7 @@ export function HeldChange({ hold }: { hold: Hold }) {
               <MarkedText text={owner} />
             </Text>
           )}
-          <dl className="facts">
+          <dl className="facts compact">
             <dt>Account</dt>
             <dd>
               {from === null ? (
@@ -140,7 +140,7 @@ export function HeldChange({ hold }: { hold: Hold }) {
                 </>
               )}
             </dd>
-            <dt>Who</dt>
+            <dt>At the source</dt>
             <dd>
               <MarkedText text={person.username} />
             </dd>
@@ -167,7 +167,7 @@ export function HeldChange({ hold }: { hold: Hold }) {
     case 'mass_change': {
       const { users, groups, memberships } = hold.detail;
       return (
-        <dl className="facts">
+        <dl className="facts compact">
           <Vanishing label="People" part={users} of="people" />
           <Vanishing label="Groups" part={groups} of="groups" />
           <Vanishing label="Members" part={memberships} of="memberships" />

@@ -1,21 +1,8 @@
-import {
-  Alert,
-  Button,
-  Checkbox,
-  Group,
-  List,
-  Modal,
-  SimpleGrid,
-  Stack,
-  Switch,
-  Text,
-  TextInput,
-  Title,
-} from '@mantine/core';
+import { Alert, Button, Checkbox, Group, List, Modal, SimpleGrid, Stack, Switch, Text, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { keepPreviousData, skipToken, useMutation, useQuery } from '@tanstack/react-query';
-import { type ReactNode, useRef, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { api, client, queryClient, type RuleCheck, type RuleInput, refusalOf, type SudoRule } from '../api.ts';
 import { DialogActions } from '../components/dialog-actions.tsx';
 import { LinesInput } from '../components/lines-input.tsx';
@@ -106,7 +93,9 @@ function RuleFields({
       staleTime: 0,
     }),
   );
+  // Words about what was typed a moment ago stay until there are newer ones; only those about this text count.
   const check = answer?.text === text ? answer.check : query.data;
+  const current = answer?.text === text || (live && settled === text && query.isSuccess && !query.isPlaceholderData);
   const problems = unreadable.length > 0 ? unreadable : problemsAt(form, check?.problems ?? []);
   const shown = problems.filter(
     ({ field }) => tried || touched.has(field) || (field === 'group' && touchedWho(touched)),
@@ -114,6 +103,7 @@ function RuleFields({
   const warnings = unreadable.length === 0 && check?.problems.length === 0 ? check.warnings : [];
   const warningKey = JSON.stringify(warnings);
   const mustMean = warnings.length > 0 && meant !== warningKey;
+  const acknowledged = current && warnings.length > 0 && !mustMean;
 
   const save = useMutation({
     mutationFn: () =>
@@ -122,9 +112,9 @@ function RuleFields({
             id: base.id,
             revision: base.revision,
             rule,
-            acknowledged: warnings.length > 0,
+            acknowledged,
           })
-        : client.sudoRules.create.mutate({ rule, acknowledged: warnings.length > 0 }),
+        : client.sudoRules.create.mutate({ rule, acknowledged }),
     onSuccess: (result) => {
       if (result.ok) {
         notifications.show({
@@ -173,8 +163,8 @@ function RuleFields({
       onSubmit={(event) => {
         event.preventDefault();
         setTried(true);
-        if (problems.length > 0) focusFirst(problems.map(({ field }) => field));
-        else if (!mustMean) save.mutate();
+        if (problems.length > 0 && (current || unreadable.length > 0)) focusFirst(problems.map(({ field }) => field));
+        else save.mutate();
       }}
     >
       <Stack gap="xl">
@@ -295,7 +285,7 @@ function RuleFields({
         </Part>
         <Stack gap="md">
           {warnings.length > 0 && (
-            <Alert className="tone tone-yellow" color="yellow" variant="light" title="This has to be meant">
+            <Alert className="tone tone-yellow" color="yellow" variant="light" title="Is this what you want?">
               <List size="sm" spacing={4} mb="sm">
                 {warnings.map((warning) => (
                   <List.Item key={`${warning.code} ${warning.message}`} className="break">
@@ -304,7 +294,7 @@ function RuleFields({
                 ))}
               </List>
               <Checkbox
-                label="I mean it."
+                label="Yes, this is what I want."
                 checked={!mustMean}
                 onChange={(event) => setMeant(event.currentTarget.checked ? warningKey : '')}
               />
@@ -316,21 +306,19 @@ function RuleFields({
             </Text>
           )}
           {leaving ? (
-            <Alert className="tone tone-yellow" color="yellow" variant="light" role="alert">
-              <Group justify="space-between" gap="sm">
-                <Text size="sm" fw={600}>
-                  Discard what you typed?
-                </Text>
-                <Group gap="sm">
-                  <Button variant="default" size="xs" onClick={stay} autoFocus>
-                    Keep editing
-                  </Button>
-                  <Button color="red.9" size="xs" onClick={close}>
-                    Discard
-                  </Button>
-                </Group>
+            <div className="ask" role="alert">
+              <Text size="sm" fw={600}>
+                Discard what you typed?
+              </Text>
+              <Group gap="sm">
+                <Button variant="default" size="xs" onClick={stay} autoFocus>
+                  Keep editing
+                </Button>
+                <Button color="red.9" size="xs" onClick={close}>
+                  Discard
+                </Button>
               </Group>
-            </Alert>
+            </div>
           ) : (
             <DialogActions
               error={save.error}
@@ -370,8 +358,13 @@ function Conflict({
   take: () => void;
   keep: () => void;
 }) {
+  // It stands above the form, and whoever saved is below it.
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => box.current?.focus(), []);
   return (
     <Alert
+      ref={box}
+      tabIndex={-1}
       className="tone tone-yellow"
       color="yellow"
       variant="light"
@@ -382,9 +375,6 @@ function Conflict({
         <Text size="sm" className="break">
           {theirs.updatedBy} saved another version <Ago at={theirs.updatedAt} />. Yours is not saved.
         </Text>
-        <Title order={3} className="sr-only">
-          The two versions
-        </Title>
         <RuleDifference before={aboutOf(theirs.rule)} after={aboutOf(mine)} names={['Theirs', 'Yours']} />
         <Group gap="sm">
           <Button variant="default" size="xs" onClick={take}>

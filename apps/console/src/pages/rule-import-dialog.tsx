@@ -100,7 +100,7 @@ function ImportForm({ close }: { close: () => void }) {
             color="yellow"
             variant="light"
             role="alert"
-            title={`${plural(result.rules, 'rule')}, and this has to be meant`}
+            title={`${plural(result.rules, 'rule')}. Is this what you want?`}
           >
             <List size="sm" spacing={4} mb="sm">
               {warnings.map((warning) => (
@@ -110,7 +110,7 @@ function ImportForm({ close }: { close: () => void }) {
               ))}
             </List>
             <Checkbox
-              label="I mean it."
+              label="Yes, this is what I want."
               checked={meant}
               onChange={(event) => setMeantFor(event.currentTarget.checked ? text : '')}
             />

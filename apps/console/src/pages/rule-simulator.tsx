@@ -1,6 +1,5 @@
 import {
   Autocomplete,
-  Badge,
   Button,
   Card,
   Group,
@@ -9,11 +8,13 @@ import {
   Table,
   Text,
   TextInput,
+  ThemeIcon,
   Title,
 } from '@mantine/core';
+import { IconCheck, IconX } from '@tabler/icons-react';
 import { skipToken, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
-import { api, type DirectoryStatus, type Simulated } from '../api.ts';
+import { useEffect, useRef, useState } from 'react';
+import { api, type DirectoryStatus, queryClient, type Simulated } from '../api.ts';
 import { MarkedText } from '../components/command-text.tsx';
 import { QueryState } from '../components/query-state.tsx';
 import { listed } from '../words.ts';
@@ -61,21 +62,25 @@ function verdictOf(result: Simulated): { tone: string; title: string; text: stri
 
 function Result({ result }: { result: Simulated }) {
   const { tone, title, text } = verdictOf(result);
+  const Icon = result.verdict === 'allowed' ? IconCheck : IconX;
+  // The answer to a question that was just asked: on a phone it is far below the question.
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus(), []);
   return (
     <Card component="section" withBorder radius="lg" padding="lg" aria-labelledby="verdict">
       <Stack gap="md">
-        <div role="status">
-          <Group gap="sm" mb={4}>
-            <Badge className={`tone tone-${tone}`} variant="light" color={tone}>
-              {result.verdict === 'allowed' ? 'Allowed' : 'Denied'}
-            </Badge>
-            <Title order={2} size="h4" id="verdict" className="break">
+        <Group gap="md" wrap="nowrap" align="flex-start">
+          <ThemeIcon size={44} radius="md" variant="light" className={`tone tone-${tone}`}>
+            <Icon size={24} stroke={1.75} aria-hidden="true" />
+          </ThemeIcon>
+          <div className="grow">
+            <Title order={2} size="h4" id="verdict" className="break" tabIndex={-1} ref={heading}>
               {title}
             </Title>
-          </Group>
-          <Text size="sm">{text}</Text>
-        </div>
-        <dl className="facts">
+            <Text size="sm">{text}</Text>
+          </div>
+        </Group>
+        <dl className="facts compact">
           <dt>Groups</dt>
           <dd>{result.groups.length === 0 ? 'none' : <MarkedText text={listed(result.groups)} />}</dd>
           {result.verdict === 'allowed' && (
@@ -154,7 +159,7 @@ export function Simulator({ status }: { status: DirectoryStatus }) {
     runAsGroup: '',
   });
   const [more, setMore] = useState(false);
-  const [asked, setAsked] = useState<Ask | null>(null);
+  const [asked, setAsked] = useState<(Ask & { nth: number }) | null>(null);
   const bridge = status.source === null;
   const answer = useQuery(
     api.sudoRules.simulate.queryOptions(
@@ -188,7 +193,9 @@ export function Simulator({ status }: { status: DirectoryStatus }) {
         <form
           onSubmit={(event) => {
             event.preventDefault();
-            if (ready) setAsked(ask);
+            if (!ready) return;
+            setAsked({ ...ask, nth: (asked?.nth ?? 0) + 1 });
+            void queryClient.invalidateQueries({ queryKey: api.sudoRules.simulate.pathKey() });
           }}
         >
           <Stack gap="md">
@@ -239,16 +246,16 @@ export function Simulator({ status }: { status: DirectoryStatus }) {
                 />
               </SimpleGrid>
             )}
-            <Group justify="space-between" gap="sm">
-              <Button
-                variant="subtle"
-                size="compact-sm"
-                className="text-button"
-                aria-expanded={more}
-                onClick={() => setMore(!more)}
-              >
-                {more ? 'Fewer details' : 'More details'}
-              </Button>
+            <Button
+              variant="subtle"
+              size="compact-sm"
+              className="text-button"
+              aria-expanded={more}
+              onClick={() => setMore(!more)}
+            >
+              {more ? 'Fewer details' : 'More details'}
+            </Button>
+            <Group justify="flex-end" className="dialog-actions">
               <Button type="submit" disabled={!ready} loading={answer.isFetching}>
                 Try it
               </Button>
@@ -258,7 +265,7 @@ export function Simulator({ status }: { status: DirectoryStatus }) {
       </Card>
       {asked !== null && (
         <QueryState query={answer} label="Trying the command">
-          {(result) => <Result result={result} />}
+          {(result) => <Result key={asked.nth} result={result} />}
         </QueryState>
       )}
     </Stack>

@@ -26,7 +26,7 @@ import { FINDINGS } from '../directory-words.ts';
 import { useMayChange } from '../me.ts';
 import { useQueryValue } from '../router.tsx';
 import { type RuleRow, rowsOfInput, rowsOfServed, whoOf, whoOfInput } from '../rule-words.ts';
-import { listed, sentence } from '../words.ts';
+import { listed } from '../words.ts';
 import { NoDirectory } from './directory.tsx';
 import { RuleDialog } from './rule-dialog.tsx';
 import { ImportDialog } from './rule-import-dialog.tsx';
@@ -126,7 +126,7 @@ function StoredRule({
             <ul className="plain-list rule-findings">
               {lints.map((lint) => (
                 <li key={`${lint.code} ${lint.detail}`} className="break">
-                  <strong>{FINDINGS[lint.code].title}.</strong> <MarkedText text={sentence(lint.detail)} />
+                  <strong>{FINDINGS[lint.code].title}:</strong> <MarkedText text={lint.detail} />
                 </li>
               ))}
             </ul>
