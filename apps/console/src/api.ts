@@ -83,4 +83,13 @@ export const queryClient = new QueryClient({
   },
 });
 
+/**
+ * Asks anew for everything below a key, or for everything. A first answer that is still on its way may be older than the
+ * reason to ask, and TanStack Query starts no second request beside it; so that one is given up.
+ */
+export async function refresh(queryKey: readonly unknown[] = []): Promise<void> {
+  await queryClient.cancelQueries({ queryKey, predicate: ({ state }) => state.data === undefined });
+  await queryClient.invalidateQueries({ queryKey });
+}
+
 export const api = createTRPCOptionsProxy<AppRouter>({ client, queryClient });

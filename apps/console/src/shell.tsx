@@ -35,7 +35,7 @@ import { type ReactNode, useEffect, useRef } from 'react';
 import { api, queryClient } from './api.ts';
 import { desktop } from './bridge.ts';
 import { Logo } from './components/logo.tsx';
-import { useDirectoryStatus } from './directory-status.ts';
+import { useDirectoryUpdates } from './directory-status.ts';
 import type { LiveState } from './live.ts';
 import { useMe } from './me.ts';
 import { Link, type Path } from './router.tsx';
@@ -149,7 +149,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Path; c
   const [opened, { toggle, close }] = useDisclosure();
   const inbox = useQuery({ ...api.challenges.inbox.queryOptions(), refetchInterval: live === 'live' ? false : 15_000 });
   const waiting = inbox.data?.length ?? 0;
-  const held = useDirectoryStatus(live).data?.held ?? 0;
+  const held = useDirectoryUpdates(live);
   const badges: Partial<Record<Path, number>> = { '/': waiting, '/directory': held };
   useTabTitle(waiting);
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes, which is the point.

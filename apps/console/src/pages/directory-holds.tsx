@@ -2,7 +2,6 @@ import { Button, Card, Group, Modal, Stack, Text, ThemeIcon, Title } from '@mant
 import { notifications } from '@mantine/notifications';
 import { IconIdBadge2, IconTerminal2, IconUserPlus, IconUsersMinus } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
-import { useState } from 'react';
 import { api, type Hold, queryClient, refusalOf } from '../api.ts';
 import { MarkedText } from '../components/command-text.tsx';
 import { DialogActions } from '../components/dialog-actions.tsx';
@@ -84,28 +83,35 @@ function HoldCard({ hold, answer }: { hold: Hold; answer: (answer: Answer) => vo
   );
 }
 
-/** Changes at the source that nobody has decided, or that were refused, with their answers. */
-export function HoldList({ holds }: { holds: readonly Hold[] }) {
-  // The change as it was when the dialog opened: a newer question must not slip under the answer.
-  const [asked, setAsked] = useState<{ hold: Hold; answer: Answer } | null>(null);
-  const close = () => setAsked(null);
+export interface Asked {
+  /** The change as it was when the question was put: a newer one must not slip under the answer. */
+  hold: Hold;
+  answer: Answer;
+}
+
+/** Changes at the source that nobody has decided, or that were refused. */
+export function HoldList({ holds, ask }: { holds: readonly Hold[]; ask: (asked: Asked) => void }) {
   return (
-    <>
-      <Stack gap="md">
-        {holds.map((hold) => (
-          <HoldCard key={hold.id} hold={hold} answer={(answer) => setAsked({ hold, answer })} />
-        ))}
-      </Stack>
-      <Modal
-        opened={asked !== null}
-        onClose={close}
-        title={asked?.answer === 'reject' ? 'Keep this out?' : 'Let this through?'}
-        size="lg"
-        centered
-      >
-        {asked && <AnswerForm key={asked.hold.id} {...asked} close={close} />}
-      </Modal>
-    </>
+    <Stack gap="md">
+      {holds.map((hold) => (
+        <HoldCard key={hold.id} hold={hold} answer={(answer) => ask({ hold, answer })} />
+      ))}
+    </Stack>
+  );
+}
+
+/** Repeats what a change is about before it is let through or kept out. */
+export function AnswerDialog({ asked, close }: { asked: Asked | null; close: () => void }) {
+  return (
+    <Modal
+      opened={asked !== null}
+      onClose={close}
+      title={asked?.answer === 'reject' ? 'Keep this out?' : 'Let this through?'}
+      size="lg"
+      centered
+    >
+      {asked && <AnswerForm key={asked.hold.id} {...asked} close={close} />}
+    </Modal>
   );
 }
 

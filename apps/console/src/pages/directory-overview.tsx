@@ -1,12 +1,13 @@
 import { Alert, Card, Group, Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import { IconAddressBook, IconAlertCircle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { api, type DirectoryStatus } from '../api.ts';
 import { CopyLine } from '../components/copy-line.tsx';
 import { QueryState } from '../components/query-state.tsx';
 import { Ago } from '../components/times.tsx';
 import { SOURCES, SUDO_SOURCES, stateOf } from '../directory-words.ts';
-import { HoldList } from './directory-holds.tsx';
+import { AnswerDialog, type Asked, HoldList } from './directory-holds.tsx';
 
 function Counts({ counts }: { counts: NonNullable<DirectoryStatus['counts']> }) {
   const count = (n: number, label: string) => (
@@ -85,6 +86,7 @@ function State({ status }: { status: DirectoryStatus }) {
 /** How the directory stands, and what waits for an administrator. */
 export function Overview({ status }: { status: DirectoryStatus }) {
   const holds = useQuery(api.directory.holds.queryOptions());
+  const [asked, setAsked] = useState<Asked | null>(null);
   return (
     <QueryState query={holds} label="Loading what waits">
       {(all) => {
@@ -103,7 +105,7 @@ export function Overview({ status }: { status: DirectoryStatus }) {
                   These changes at the source could give somebody power, or take much away. Hosts do not see them until
                   an administrator lets them through.
                 </Text>
-                <HoldList holds={open} />
+                <HoldList holds={open} ask={setAsked} />
               </section>
             )}
             {well && <State status={status} />}
@@ -122,12 +124,13 @@ export function Overview({ status }: { status: DirectoryStatus }) {
                   The source still asks for these. They stay out until somebody lets them through, or the source takes
                   them back.
                 </Text>
-                <HoldList holds={rejected} />
+                <HoldList holds={rejected} ask={setAsked} />
               </section>
             )}
             <div className="sr-only" role="status">
               {open.length === 1 ? '1 change waits' : `${open.length} changes wait`}
             </div>
+            <AnswerDialog asked={asked} close={() => setAsked(null)} />
           </Stack>
         );
       }}
