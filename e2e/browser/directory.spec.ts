@@ -183,8 +183,10 @@ test('findings are explained and searched, and a name is released', async ({ sit
   await kept.getByRole('button', { name: 'Release the name erin' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Release the name' }).click();
   await expect(kept).toHaveCount(0);
-  const [group] = await site.do('ldap', { filter: '(&(objectClass=posixGroup)(cn=erin))', attributes: ['memberUid'] });
-  expect(group?.memberUid).toBe('dave');
+  const members = async () =>
+    (await site.do('ldap', { filter: '(&(objectClass=posixGroup)(cn=erin))', attributes: ['memberUid'] }))[0]
+      ?.memberUid;
+  await expect.poll(members).toBe('dave');
 });
 
 test('a SCIM token is shown once and works, until it is revoked', async ({ site, open }) => {

@@ -271,7 +271,7 @@ test('the simulator answers with the rule, the options, and why the others do no
   const answer = page.getByRole('region', { name: 'Allowed by for-carol' });
   await expect(answer).toContainText('carol and web');
   await expect(answer).toContainText('timestamp_timeout=0, use_pty');
-  const row = (name: string) => answer.getByRole('row').filter({ hasText: name });
+  const row = (name: string) => answer.getByRole('listitem').filter({ hasText: name });
   await expect(row('for-carol')).toContainText('Decides.');
   await expect(row('as-postgres')).toContainText(/another user or group to run as|Comes after/);
   await expect(row('in-the-lab')).toContainText('sssd on this host would never ask for it');

@@ -9,7 +9,7 @@ import { Ago } from '../components/times.tsx';
 import { SOURCES, SUDO_SOURCES, stateOf } from '../directory-words.ts';
 import { AnswerDialog, type Asked, HoldList } from './directory-holds.tsx';
 
-function Counts({ counts }: { counts: NonNullable<DirectoryStatus['counts']> }) {
+function Counts({ counts, people }: { counts: NonNullable<DirectoryStatus['counts']>; people: boolean }) {
   const count = (n: number, label: string) => (
     <div>
       <dt>{label}</dt>
@@ -18,9 +18,9 @@ function Counts({ counts }: { counts: NonNullable<DirectoryStatus['counts']> }) 
   );
   return (
     <dl className="counts">
-      {count(counts.people, 'People')}
+      {people && count(counts.people, 'People')}
       {/* Each person has a private group; what an operator made is the rest. */}
-      {count(counts.groups - counts.people, 'Groups')}
+      {people && count(counts.groups - counts.people, 'Groups')}
       {count(counts.sudoRules, 'Sudo rules')}
     </dl>
   );
@@ -57,7 +57,7 @@ function State({ status }: { status: DirectoryStatus }) {
             </Text>
           </Alert>
         )}
-        {status.counts && <Counts counts={status.counts} />}
+        {status.counts && <Counts counts={status.counts} people={!bridge} />}
         <dl className="facts compact">
           {!bridge && (
             <>
@@ -102,8 +102,8 @@ export function Overview({ status }: { status: DirectoryStatus }) {
                   Waiting for you
                 </Title>
                 <Text size="sm" c="dimmed" mb="md">
-                  These changes at the source could give somebody power, or take much away. Hosts do not see them until
-                  an administrator lets them through.
+                  These changes could give somebody power, or take much away. Hosts do not see them until an
+                  administrator lets them through.
                 </Text>
                 <HoldList holds={open} ask={setAsked} />
               </section>

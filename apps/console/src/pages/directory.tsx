@@ -2,6 +2,7 @@ import { Alert, Badge, Button, Card, Group, Stack, Tabs, Text, ThemeIcon, Title 
 import { notifications } from '@mantine/notifications';
 import { IconAddressBook, IconRefresh } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
 import { api, type DirectoryStatus, messageOf, queryClient } from '../api.ts';
 import { PageHeader } from '../components/page-header.tsx';
 import { QueryState } from '../components/query-state.tsx';
@@ -47,18 +48,27 @@ function StateBadge({ status }: { status: DirectoryStatus }) {
 }
 
 function FetchNow({ status }: { status: DirectoryStatus }) {
+  const [pressed, setPressed] = useState(false);
   const fetchNow = useMutation(
     api.directory.refresh.mutationOptions({
       onError: (error) => notifications.show({ color: 'red', message: messageOf(error) }),
       onSettled: () => queryClient.invalidateQueries({ queryKey: api.directory.pathKey() }),
     }),
   );
+  // The server is busy at other times too; only who asked for it waits for it.
+  const waiting = fetchNow.isPending || (pressed && status.busy);
+  useEffect(() => {
+    if (!waiting) setPressed(false);
+  }, [waiting]);
   return (
     <Button
       variant="default"
       leftSection={<IconRefresh size={18} />}
-      loading={fetchNow.isPending || status.busy}
-      onClick={() => fetchNow.mutate()}
+      loading={waiting}
+      onClick={() => {
+        setPressed(true);
+        fetchNow.mutate();
+      }}
     >
       Fetch now
     </Button>

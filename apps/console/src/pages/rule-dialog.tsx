@@ -206,7 +206,7 @@ function RuleFields({
           <LinesInput
             {...many('commands')}
             label="Commands"
-            description="Absolute paths, one on each line. With arguments only exactly those, without any arguments all; ALL is everything."
+            description="One on each line, with the whole path. Without arguments, any are allowed; ALL allows every command."
             placeholder="/usr/bin/systemctl restart nginx"
             minRows={2}
           />

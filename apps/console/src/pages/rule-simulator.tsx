@@ -1,16 +1,4 @@
-import {
-  Autocomplete,
-  Button,
-  Card,
-  Group,
-  SimpleGrid,
-  Stack,
-  Table,
-  Text,
-  TextInput,
-  ThemeIcon,
-  Title,
-} from '@mantine/core';
+import { Autocomplete, Button, Card, Group, SimpleGrid, Stack, Text, TextInput, ThemeIcon, Title } from '@mantine/core';
 import { IconCheck, IconX } from '@tabler/icons-react';
 import { skipToken, useQuery } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
@@ -107,26 +95,16 @@ function Result({ result }: { result: Simulated }) {
             <Title order={3} size="h6" mb="xs">
               Rules about this person, in sudo’s order
             </Title>
-            <Table verticalSpacing="xs" horizontalSpacing="sm" className="considered">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Rule</Table.Th>
-                  <Table.Th>Order</Table.Th>
-                  <Table.Th>Outcome</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {result.considered.map((one) => (
-                  <Table.Tr key={one.rule}>
-                    <Table.Td className="break">
-                      {one.outcome === 'decides' ? <strong>{one.rule}</strong> : one.rule}
-                    </Table.Td>
-                    <Table.Td>{one.order}</Table.Td>
-                    <Table.Td>{outcomeOf(one)}.</Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
+            <ol className="plain-list considered">
+              {result.considered.map((one) => (
+                <li key={one.rule}>
+                  <span className="break">
+                    <strong>{one.rule}</strong> <span className="said">order {one.order}</span>
+                  </span>
+                  <span>{outcomeOf(one)}.</span>
+                </li>
+              ))}
+            </ol>
           </div>
         )}
       </Stack>

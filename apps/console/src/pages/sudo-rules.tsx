@@ -252,7 +252,7 @@ function StoredRules({
             <Card withBorder radius="lg" padding="xl">
               <Stack align="center" gap="md" py="xl" ta="center">
                 <Text c="dimmed" maw={440}>
-                  No rules yet. Nobody may use sudo on your hosts by a rule of this console.
+                  No rules yet. Until there is one, nobody gets sudo from this console.
                 </Text>
                 {mayChange && <Button onClick={() => edit(null)}>Make the first rule</Button>}
               </Stack>
