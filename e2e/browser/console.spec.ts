@@ -262,6 +262,19 @@ test.describe('for everybody', () => {
     await expect(page.getByRole('heading', { level: 1 })).toHaveText('Inbox');
   });
 
+  test('a page whose program does not come says so, and is loaded again', async ({ open, allow }) => {
+    allow(/ERR_FAILED/);
+    const { page, signIn } = await open();
+    await signIn('/');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('Inbox');
+    await page.route('**/static/history-*.js', (route) => route.abort());
+    await page.getByRole('link', { name: 'History' }).click();
+    await expect(page.getByRole('alert')).toContainText('This could not be loaded');
+    await page.unroute('**/static/history-*.js');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('History');
+  });
+
   test('on a phone the menu opens and closes', async ({ open }) => {
     const { page, signIn } = await open({ viewport: { width: 360, height: 740 } });
     await signIn('/');

@@ -1,49 +1,10 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Page } from '@playwright/test';
-import { axe, expect, overflow, type Person, type Site, test } from './world.ts';
+import { heading, inspect } from './inspect.ts';
+import { FIRST_DIRECTORY } from './site-commands.ts';
+import { expect, type Person, type Site, test } from './world.ts';
 
-/**
- * Every page in light and dark, on a phone and on a desktop: nothing wider than the window, nothing that axe finds, no
- * complaint of the browser; and a screenshot in test-results/screenshots for people to look at.
- */
-
-const FOLDER = process.env.SCREENSHOTS ?? join(import.meta.dirname, '../../test-results/screenshots');
-mkdirSync(FOLDER, { recursive: true });
-
-// Nobody else leaves requests in these pictures.
+// Every page as people see it. Nobody else leaves requests in these pictures.
 test.use({ town: 'quiet' });
-
-const SIZES = { phone: { width: 360, height: 740 }, desktop: { width: 1280, height: 860 } } as const;
-const SCHEMES = ['light', 'dark'] as const;
-
-/** Waits until nothing on the page is on its way any more: fonts, colours of the other scheme, dialogs. */
-async function still(page: Page): Promise<void> {
-  await page.evaluate(async () => {
-    await document.fonts.ready;
-    for (let frames = 0; frames < 2; frames++) await new Promise(requestAnimationFrame);
-    const finite = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
-    await Promise.allSettled(finite.map(({ finished }) => finished));
-  });
-}
-
-async function inspect(page: Page, name: string, ready: () => Promise<unknown>): Promise<void> {
-  for (const scheme of SCHEMES) {
-    for (const [size, viewport] of Object.entries(SIZES)) {
-      await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
-      await page.setViewportSize(viewport);
-      await ready();
-      await still(page);
-      const label = `${name}-${size}-${scheme}`;
-      await page.screenshot({ path: join(FOLDER, `${label}.png`) });
-      expect.soft(await overflow(page), `${label}: wider than the window`).toBeLessThanOrEqual(0);
-      // Both schemes and both layouts, each once: colours and structure do not depend on each other.
-      if ((scheme === 'light') === (size === 'phone')) expect.soft(await axe(page), `${label}: axe`).toEqual([]);
-    }
-  }
-}
-
-const heading = (page: Page, name: string | RegExp) => () => page.getByRole('heading', { level: 1, name }).waitFor();
 
 /** The page has settled: its buttons count. */
 const answerable = (page: Page) => () => expect(page.getByRole('button', { name: 'Approve' })).toBeEnabled();
@@ -205,6 +166,206 @@ test('console, passkeys, sessions and people', async ({ site, open }) => {
   await inspect(page, 'people', () => page.getByText('claims the account alice').waitFor());
   await page.getByRole('button', { name: 'Decide' }).click();
   await inspect(page, 'people-claim', () => page.getByRole('dialog').getByText('Claims it').waitFor());
+});
+
+/** A directory in which much waits, and much is to be said about. */
+async function eventfulDirectory(site: Site, olga: Person): Promise<void> {
+  const { users, groups } = FIRST_DIRECTORY;
+  const [operators, web] = groups as [(typeof groups)[number], (typeof groups)[number]];
+  const staff = Array.from({ length: 30 }, (_, n) => ({ username: `staff${n + 1}` }));
+  const databases = {
+    name: 'databases',
+    members: ['carol'],
+    claims: {
+      sudoCommands: '/usr/bin/psql',
+      sudoHosts: 'db*, archive1',
+      sudoRunAsUser: 'postgres',
+      sudoOptions: 'setenv',
+    },
+  };
+  const before = { users: [...users, ...staff], groups: [operators, web, databases] };
+  await site.do('directory', before);
+  const holds = (await olga.call('directory.holds', undefined, { method: 'GET' })).data as {
+    id: string;
+    digest: string;
+  }[];
+  for (const { id, digest } of holds) await olga.call('directory.confirm', { id, digest });
+  await site.do('directory', before);
+  await site.do('directory', {
+    users: [
+      ...users.filter(({ username }) => username !== 'dave'),
+      { username: 'dave.the.second', id: 'sub-dave' },
+      { username: 'root', id: '5f1c0f1e-7c0a-4a6e-9a55-1d5d2c0f6b11' },
+      { username: 'Grace@example.com', claims: { loginShell: 'zsh', sshPublicKey: 'ssh-dss AAAA' } },
+      ...staff,
+    ],
+    groups: [
+      { ...operators, members: ['alice', 'bob', 'Grace@example.com'], claims: { ...operators.claims, sudoHosts: '' } },
+      { ...web, members: ['bob', 'carol', 'alice'] },
+      {
+        ...databases,
+        members: ['carol', 'bob'],
+        claims: { sudoCommands: '/usr/bin/psql, /bin/bash', sudoRunAsUser: 'postgres', sudoOptions: 'setenv' },
+      },
+    ],
+  });
+}
+
+test('console, directory', async ({ site, open }) => {
+  test.setTimeout(120_000);
+  const olga = await open({ as: 'olga' });
+  const { page } = olga;
+  await olga.signIn('/directory');
+  await inspect(page, 'directory-quiet', () => page.getByText('Nothing waits for you.').waitFor());
+  await eventfulDirectory(site, olga);
+  await inspect(page, 'directory', () => page.getByText('would be renamed').first().waitFor());
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await inspect(page, 'directory-below', () => page.getByText('Base DN').first().waitFor());
+  await page
+    .getByRole('button', { name: /^Let it through: Grace/ })
+    .first()
+    .click();
+  await inspect(page, 'directory-let-through', () => page.getByRole('dialog').waitFor());
+  await page.keyboard.press('Escape');
+  const rename = /dave would be renamed/;
+  await page.getByRole('article', { name: rename }).getByRole('button', { name: 'Keep out' }).click();
+  await inspect(page, 'directory-keep-out', () => page.getByRole('dialog').waitFor());
+  await page.getByRole('dialog').getByRole('button', { name: 'Keep out' }).click();
+  await page.getByText('Kept out by').waitFor();
+  await page.getByRole('alert').filter({ hasText: 'Kept out.' }).getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('article', { name: rename }).scrollIntoViewIfNeeded();
+  await inspect(page, 'directory-kept-out', () => page.getByText('Kept out by').waitFor());
+});
+
+test('console, findings and SCIM clients', async ({ site, open }) => {
+  test.setTimeout(120_000);
+  const olga = await open({ as: 'olga' });
+  const { page } = olga;
+  await olga.signIn('/directory');
+  await eventfulDirectory(site, olga);
+  await page.getByRole('tab', { name: 'Findings' }).click();
+  await inspect(page, 'directory-findings', () => page.getByText('Name of the system').waitFor());
+  await page.getByRole('tab', { name: 'SCIM' }).click();
+  await inspect(page, 'scim-empty', () => page.getByText('No clients yet.').waitFor());
+  await page.getByRole('button', { name: 'New client' }).click();
+  await page.getByLabel('Name').fill('Entra ID');
+  await page.getByRole('switch', { name: 'May also write' }).check();
+  await inspect(page, 'scim-create', () => page.getByText('can make root').waitFor());
+  await page.getByRole('button', { name: 'Create token' }).click();
+  await inspect(page, 'scim-token', () => page.getByText('The token is shown only now.').waitFor());
+  await page.getByRole('button', { name: 'Done' }).click();
+  await inspect(page, 'scim', () => page.getByText('never used').waitFor());
+  await page.getByRole('button', { name: 'Revoke Entra ID' }).click();
+  await inspect(page, 'scim-revoke', () => page.getByRole('dialog').waitFor());
+});
+
+test('console, directory without its source, and after a disaster there', async ({ site, open }) => {
+  test.setTimeout(60_000);
+  const { page, signIn } = await open({ as: 'olga' });
+  await site.do('directory', FIRST_DIRECTORY);
+  await site.do('directory', { users: [], groups: [] });
+  await signIn('/directory');
+  await inspect(page, 'directory-mass-change', () => page.getByText('would vanish at once').first().waitFor());
+  await site.do('directory', { raw: '{"users": [{"id": "sub-alice", "username": 7}], "groups": []}' });
+  await page.getByRole('button', { name: 'Fetch now' }).click();
+  await inspect(page, 'directory-failed', () => page.getByRole('heading', { name: 'The last fetch failed' }).waitFor());
+  await site.do('directory', FIRST_DIRECTORY);
+});
+
+test('console, sudo rules', async ({ site, open }) => {
+  test.setTimeout(120_000);
+  await site.do('directory', FIRST_DIRECTORY);
+  const olga = await open({ as: 'olga' });
+  const { page } = olga;
+  await olga.signIn('/sudo-rules');
+  await inspect(page, 'rules-none', () => page.getByText('No rules yet.').waitFor());
+  const create = async (rule: object) => {
+    const result = await olga.call('sudoRules.create', { rule, acknowledged: true });
+    expect(result.data).toMatchObject({ ok: true });
+  };
+  await create({
+    group: 'web',
+    description: 'Restarts after a deployment',
+    hosts: ['web1.example.com', 'web2.example.com'],
+    commands: ['/usr/bin/systemctl restart nginx', '/usr/bin/systemctl reload nginx'],
+    options: ['use_pty'],
+  });
+  await create({ name: 'backups', users: ['dave'], commands: ['/usr/bin/rsync'], hosts: ['archive*'], order: 20 });
+  await create({
+    name: 'migration',
+    users: ['alice', 'carol'],
+    commands: ['/usr/bin/psql'],
+    runAsUser: ['postgres'],
+    notBefore: Date.UTC(2030, 0, 5, 20),
+    notAfter: Date.UTC(2030, 0, 6, 4),
+  });
+  await create({ name: 'old', netgroup: 'contractors', commands: ['/usr/bin/id'], enabled: false });
+  await page.reload();
+  await inspect(page, 'rules', () => page.getByText('Restarts after a deployment').waitFor());
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await inspect(page, 'rules-claims', () => page.getByText('From claims of groups').waitFor());
+  await page.getByRole('button', { name: 'Edit backups' }).click();
+  const dialog = page.getByRole('dialog');
+  await inspect(page, 'rules-edit', () => dialog.getByText('Rule backups').waitFor());
+  await dialog.getByLabel('Commands').fill('/usr/bin/rsync\napt update\n/usr/bin/tar ../x');
+  await dialog.getByLabel('Group', { exact: true }).fill('docker');
+  await dialog.getByText('Line 2: Not an absolute path.').waitFor();
+  await inspect(page, 'rules-problems', () => dialog.getByText('This group belongs to the system.').waitFor());
+  await dialog.getByLabel('Group', { exact: true }).fill('');
+  await dialog.getByLabel('Commands').fill('/usr/bin/rsync\n/usr/bin/ls *');
+  await dialog.getByText('Is this what you want?').scrollIntoViewIfNeeded();
+  await inspect(page, 'rules-warnings', () => dialog.getByText('Is this what you want?').waitFor());
+  const [rule] = (await olga.call('sudoRules.list', undefined, { method: 'GET' })).data as {
+    id: string;
+    name: string;
+    rule: object;
+  }[];
+  expect(rule?.name).toBe('backups');
+  await olga.call('sudoRules.update', {
+    id: rule!.id,
+    revision: 1,
+    rule: { ...rule!.rule, hosts: ['web1.example.com'], description: 'Nightly' },
+    acknowledged: true,
+  });
+  await dialog.getByLabel('Yes, this is what I want.').check();
+  await dialog.getByRole('button', { name: 'Save rule' }).click();
+  await inspect(page, 'rules-conflict', () => dialog.getByText('Somebody else changed this rule').waitFor());
+  await page.keyboard.press('Escape');
+  await dialog.getByText('Discard what you typed?').scrollIntoViewIfNeeded();
+  await inspect(page, 'rules-discard', () => dialog.getByText('Discard what you typed?').waitFor());
+  await dialog.getByRole('button', { name: 'Discard' }).click();
+  await page.getByRole('button', { name: 'Delete web' }).click();
+  await inspect(page, 'rules-delete', () => page.getByRole('dialog').getByText('Delete this rule?').waitFor());
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Import and export' }).click();
+  await page.getByRole('menuitem', { name: 'Import rules' }).click();
+  await page
+    .getByLabel('Or paste it here')
+    .fill('[{"group":"web","commands":"ALL"},{"group":"ops","commands":"/bin/sh"}]');
+  await page.getByRole('dialog').getByRole('button', { name: 'Import rules' }).click();
+  await inspect(page, 'rules-import', () => page.getByText('2 rules. Is this what you want?').waitFor());
+});
+
+test('console, trying a command', async ({ site, open }) => {
+  test.setTimeout(60_000);
+  await site.do('directory', FIRST_DIRECTORY);
+  const olga = await open({ as: 'olga' });
+  const { page } = olga;
+  await olga.signIn('/sudo-rules?tab=try');
+  await inspect(page, 'try', () => page.getByRole('button', { name: 'Try it' }).waitFor());
+  await olga.call('sudoRules.create', {
+    rule: { name: 'all-operators', users: ['alice'], commands: ['/usr/bin/apt'], order: 900_000 },
+    acknowledged: true,
+  });
+  await page.getByLabel('User', { exact: true }).fill('alice');
+  await page.getByRole('combobox', { name: 'Host' }).fill('web1.example.com');
+  await page.getByRole('textbox', { name: 'Command' }).fill('/usr/bin/systemctl restart nginx');
+  await page.keyboard.press('Enter');
+  await inspect(page, 'try-allowed', () => page.getByText('Allowed by operators').waitFor());
+  await page.getByRole('combobox', { name: 'Host' }).fill('db1.example.com');
+  await page.getByRole('button', { name: 'More details' }).click();
+  await page.getByRole('button', { name: 'Try it' }).click();
+  await inspect(page, 'try-denied', () => page.getByText('no rule allows it').waitFor());
 });
 
 test('console, signed out', async ({ open }) => {

@@ -2,6 +2,10 @@ import type { HostRecord } from '#shared/decision.ts';
 
 /** What tests ask of the server process: to be the host, the clock, and the hand that brings about rare states. */
 export interface SiteCommands {
+  /** The source says something else now, or something that is no directory at all. Resolves when hosts see it. */
+  directory(input: DirectoryContent | { raw: string }): null;
+  /** What a host with the service account finds. */
+  ldap(input: { filter: string; attributes: string[] }): Record<string, string | string[]>[];
   /** A host asks. Fields of the record replace those of a plain `sudo systemctl restart nginx`. */
   ask(input: { user: string; host?: string; record?: Partial<HostRecord> }): { id: string; code: string };
   /** The host tells what it did. */
@@ -30,6 +34,11 @@ export interface SiteCommands {
   claim(input: { account: string; by: string }): null;
 }
 
+export interface DirectoryContent {
+  users: { username: string; id?: string; claims?: Record<string, string> }[];
+  groups: { name: string; members: string[]; claims?: Record<string, string> }[];
+}
+
 export type CommandName = keyof SiteCommands;
 
 export type SiteMessage =
@@ -52,8 +61,30 @@ export const NAMED = [
 ] as const;
 
 export const FRESH = Array.from({ length: 60 }, (_, i) => `user${i + 1}`);
-export const FRESH_ADMINS = Array.from({ length: 20 }, (_, i) => `admin${i + 1}`);
+export const FRESH_ADMINS = Array.from({ length: 40 }, (_, i) => `admin${i + 1}`);
 
 /** Hosts and what the policy says about them. */
 export const HOSTS = ['web1.example.com', 'lab1.example.com', 'db1.example.com'] as const;
 export const SHARED_SECRET = 'a shared secret of the browser tests, 32+';
+
+export const BASE_DN = 'dc=example,dc=com';
+
+/** What differs where a test names the town; every other one has people from a file, and rules of both kinds. */
+export const TOWNS: Record<string, Record<string, string>> = {
+  claims: { IDENTREE_SUDO_SOURCE: 'claims' },
+  bridge: { IDENTREE_DIRECTORY_SOURCE: 'none', IDENTREE_SUDO_SOURCE: 'store' },
+  undirected: { IDENTREE_LDAP_ENABLED: 'false' },
+};
+
+/** The directory that a town starts with: Alice is the only one with root. */
+export const FIRST_DIRECTORY: DirectoryContent = {
+  users: ['alice', 'bob', 'carol', 'dave'].map((username) => ({ username })),
+  groups: [
+    {
+      name: 'operators',
+      members: ['alice'],
+      claims: { sudoCommands: '/usr/bin/systemctl restart nginx, /usr/bin/journalctl', sudoHosts: 'web1.example.com' },
+    },
+    { name: 'web', members: ['bob', 'carol'] },
+  ],
+};

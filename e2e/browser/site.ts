@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Client } from 'ldapts';
 import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app.ts';
@@ -10,6 +11,9 @@ import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server
 import { freePort } from '../harness/free-port.ts';
 import { startIdp } from '../harness/idp.ts';
 import {
+  BASE_DN,
+  type DirectoryContent,
+  FIRST_DIRECTORY,
   FRESH,
   FRESH_ADMINS,
   HOSTS,
@@ -18,13 +22,36 @@ import {
   type SiteCall,
   type SiteCommands,
   type SiteMessage,
+  TOWNS,
 } from './site-commands.ts';
 
 /** The server under test, in a process of its own. Playwright forks it and talks to it with {@link SiteCommands}. */
 
 const send = (message: SiteMessage): void => void process.send?.(message);
 
-async function start() {
+const SERVICE = { dn: `cn=readonly,${BASE_DN}`, password: 'the service account of the browser tests' };
+
+/** What the file source reads. People sign in with `sub-<name>`, so that is who they are. */
+function directoryFile({ users, groups }: DirectoryContent): string {
+  const claimsOf = (claims: Record<string, string> = {}) =>
+    Object.entries(claims).map(([key, value]) => ({ key, value }));
+  const idOf = new Map(users.map(({ username, id }) => [username, id ?? `sub-${username}`]));
+  return JSON.stringify({
+    users: users.map(({ username, claims }) => ({
+      id: idOf.get(username),
+      username,
+      customClaims: claimsOf(claims),
+    })),
+    groups: groups.map(({ name, members, claims }) => ({
+      id: `group-${name}`,
+      name,
+      customClaims: claimsOf(claims),
+      userIds: members.map((member) => idOf.get(member)),
+    })),
+  });
+}
+
+async function start(town: string) {
   const folder = await mkdtemp(join(tmpdir(), 'identree-browser-'));
   const port = await freePort();
   // Passkeys need a name; browsers take `localhost` for secure.
@@ -49,6 +76,8 @@ async function start() {
     { name: 'default', approval: 'passkey' },
   ];
   await writeFile(policiesFile, JSON.stringify({ policies }), { mode: 0o600 });
+  const directoryPath = join(folder, 'directory.json');
+  await writeFile(directoryPath, directoryFile(FIRST_DIRECTORY), { mode: 0o600 });
   const config = testConfig(folder, {
     IDENTREE_EXTERNAL_URL: url,
     IDENTREE_LISTEN_ADDR: `127.0.0.1:${port}`,
@@ -60,6 +89,16 @@ async function start() {
     IDENTREE_ADMIN_GROUPS: 'identree-admins',
     IDENTREE_APPROVAL_POLICIES_FILE: policiesFile,
     IDENTREE_SHARED_SECRET: SHARED_SECRET,
+    IDENTREE_LDAP_BASE_DN: BASE_DN,
+    IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
+    IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off',
+    IDENTREE_LDAP_EXTERNAL_URL: 'ldaps://identree.example.com',
+    IDENTREE_LDAP_BIND_DN: SERVICE.dn,
+    IDENTREE_LDAP_BIND_PASSWORD: SERVICE.password,
+    IDENTREE_DIRECTORY_SOURCE: 'file',
+    IDENTREE_DIRECTORY_FILE: directoryPath,
+    IDENTREE_SUDO_SOURCE: 'both',
+    ...TOWNS[town],
   });
   const app = await createApp(config);
   await app.listen();
@@ -86,6 +125,24 @@ async function start() {
   };
 
   const commands: { [Name in keyof SiteCommands]: (input: never) => Promise<ReturnType<SiteCommands[Name]>> } = {
+    async directory(input: Parameters<SiteCommands['directory']>[0]) {
+      await writeFile(directoryPath, 'raw' in input ? input.raw : directoryFile(input), { mode: 0o600 });
+      const { directory } = app.directory!;
+      await directory.settled();
+      directory.refresh('watch');
+      await directory.settled();
+      return null;
+    },
+    async ldap({ filter, attributes }: Parameters<SiteCommands['ldap']>[0]) {
+      const client = new Client({ url: `ldap://127.0.0.1:${app.directory!.ports()[0]}` });
+      try {
+        await client.bind(SERVICE.dn, SERVICE.password);
+        const { searchEntries } = await client.search(BASE_DN, { scope: 'sub', filter, attributes });
+        return searchEntries as unknown as Record<string, string | string[]>[];
+      } finally {
+        await client.unbind();
+      }
+    },
     async ask({ user, host = HOSTS[0], record = {} }: Parameters<SiteCommands['ask']>[0]) {
       const from = hosts.get(host)!;
       const argv = record.argv ?? ['sudo', 'systemctl', 'restart', 'nginx'];
@@ -208,7 +265,7 @@ async function start() {
   send({ kind: 'ready', url });
 }
 
-start().catch((error: unknown) => {
+start(process.argv[2] ?? '').catch((error: unknown) => {
   send({ kind: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   process.exit(1);
 });

@@ -88,9 +88,8 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   town: ['any', { scope: 'worker', option: true }],
 
   site: [
-    // biome-ignore lint/correctness/noUnusedFunctionParameters: named, so that another town means another server.
     async ({ town }, use) => {
-      const child = fork(join(import.meta.dirname, 'site.ts'), {
+      const child = fork(join(import.meta.dirname, 'site.ts'), [town], {
         execArgv: ['--disable-warning=ExperimentalWarning'],
         stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       });

@@ -53,7 +53,7 @@ const script = (check: string, file: string, ...args: string[]): Step => ({
 /** Stages below e2e/: the folder's name is the stage's name. */
 const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOptions> = {
   evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
-  browser: { limitSeconds: 600, needs: ['chromium'], concurrency: 1 },
+  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1 },
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
   interop: { limitSeconds: 240, needs: [], concurrency: 1 },
   hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },

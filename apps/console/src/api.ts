@@ -18,6 +18,15 @@ export type Host = Outputs['hosts']['list']['hosts'][number];
 export type Passkey = Outputs['passkeys']['list']['passkeys'][number];
 export type Session = Outputs['sessions']['list'][number];
 export type Person = Outputs['people']['list'][number];
+export type DirectoryStatus = NonNullable<Outputs['directory']['status']>;
+export type Hold = Outputs['directory']['holds'][number];
+export type Lint = Outputs['directory']['lints'][number];
+export type SudoRule = Outputs['sudoRules']['list'][number];
+export type RuleInput = SudoRule['rule'];
+export type RuleCheck = Outputs['sudoRules']['validate'];
+export type ServedRule = Outputs['sudoRules']['served'][number];
+export type Simulated = Outputs['sudoRules']['simulate'];
+export type ScimClient = Outputs['scim']['clients'][number];
 
 let csrfToken = '';
 
@@ -73,5 +82,14 @@ export const queryClient = new QueryClient({
     mutations: { networkMode: 'always' },
   },
 });
+
+/**
+ * Asks anew for everything below a key, or for everything. A first answer that is still on its way may be older than the
+ * reason to ask, and TanStack Query starts no second request beside it; so that one is given up.
+ */
+export async function refresh(queryKey: readonly unknown[] = []): Promise<void> {
+  await queryClient.cancelQueries({ queryKey, predicate: ({ state }) => state.data === undefined });
+  await queryClient.invalidateQueries({ queryKey });
+}
 
 export const api = createTRPCOptionsProxy<AppRouter>({ client, queryClient });

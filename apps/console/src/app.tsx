@@ -13,11 +13,35 @@ import { InboxPage } from './pages/inbox.tsx';
 import { navigate, type Path, usePath } from './router.tsx';
 import { Shell } from './shell.tsx';
 
-const HistoryPage = lazy(() => import('./pages/history.tsx'));
-const HostsPage = lazy(() => import('./pages/hosts.tsx'));
-const PasskeysPage = lazy(() => import('./pages/passkeys.tsx'));
-const SessionsPage = lazy(() => import('./pages/sessions.tsx'));
-const PeoplePage = lazy(() => import('./pages/people.tsx'));
+const AGAIN_AFTER_MS = 500;
+
+/** In place of a page whose program did not come: the network failed, or another version of the server has other files. */
+function NotLoaded() {
+  return (
+    <Failure
+      message="The connection failed, or the server has been updated meanwhile."
+      retry={() => location.reload()}
+    />
+  );
+}
+
+/** A page that is loaded when it is wanted. A failure is tried again once, and told; it never leaves an empty window. */
+function page(load: () => Promise<{ default: React.ComponentType }>) {
+  const again = () => new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS)).then(load);
+  return lazy(() =>
+    load()
+      .catch(again)
+      .catch(() => ({ default: NotLoaded })),
+  );
+}
+
+const DirectoryPage = page(() => import('./pages/directory.tsx'));
+const HistoryPage = page(() => import('./pages/history.tsx'));
+const HostsPage = page(() => import('./pages/hosts.tsx'));
+const PasskeysPage = page(() => import('./pages/passkeys.tsx'));
+const SessionsPage = page(() => import('./pages/sessions.tsx'));
+const PeoplePage = page(() => import('./pages/people.tsx'));
+const SudoRulesPage = page(() => import('./pages/sudo-rules.tsx'));
 
 const PAGES: Record<Path, React.ComponentType> = {
   '/': InboxPage,
@@ -26,8 +50,10 @@ const PAGES: Record<Path, React.ComponentType> = {
   '/passkeys': PasskeysPage,
   '/sessions': SessionsPage,
   '/people': PeoplePage,
+  '/directory': DirectoryPage,
+  '/sudo-rules': SudoRulesPage,
 };
-const FOR_ADMINS: readonly Path[] = ['/hosts', '/people'];
+const FOR_ADMINS: readonly Path[] = ['/hosts', '/people', '/directory', '/sudo-rules'];
 
 function SignIn() {
   const here = encodeURIComponent(location.pathname + location.search);

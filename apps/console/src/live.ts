@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { api, askWhoIAm, client, queryClient } from './api.ts';
+import { api, askWhoIAm, client, refresh } from './api.ts';
 
 /** `offline`: nothing was heard for a moment; what is shown may be old. */
 export type LiveState = 'connecting' | 'live' | 'offline';
@@ -14,20 +14,25 @@ export interface LiveEvent {
 
 /** Which answers of the server an event makes old. */
 function refreshFor(event: string): void {
-  const refresh = (queryKey: readonly unknown[]) => void queryClient.invalidateQueries({ queryKey });
   if (event.startsWith('challenge_') || event === 'auto_approved') {
-    refresh(api.challenges.pathKey());
+    void refresh(api.challenges.pathKey());
   } else if (event.startsWith('host_') || event === 'certificate_issued') {
-    refresh(api.hosts.pathKey());
+    void refresh(api.hosts.pathKey());
   } else if (event.startsWith('passkey_') || event === 'recovery_code_created') {
-    refresh(api.passkeys.pathKey());
-    refresh(api.me.pathKey());
-    refresh(api.people.pathKey());
+    void refresh(api.passkeys.pathKey());
+    void refresh(api.me.pathKey());
+    void refresh(api.people.pathKey());
   } else if (event.startsWith('account_')) {
-    refresh(api.people.pathKey());
+    void refresh(api.people.pathKey());
+  } else if (event.startsWith('directory_') || event === 'sudo_rule_modified') {
+    void refresh(api.directory.pathKey());
+    void refresh(api.sudoRules.pathKey());
+  } else if (event.startsWith('scim_')) {
+    void refresh(api.scim.pathKey());
+    void refresh(api.directory.pathKey());
   } else if (event.startsWith('session_') || event.startsWith('user_logged_')) {
-    refresh(api.sessions.pathKey());
-    refresh(api.people.pathKey());
+    void refresh(api.sessions.pathKey());
+    void refresh(api.people.pathKey());
   }
 }
 
@@ -62,7 +67,7 @@ export function useLive(signedIn: boolean, onEvent: (event: LiveEvent) => void):
       onStarted: () => {
         up();
         // Whatever happened while nobody listened.
-        void queryClient.invalidateQueries();
+        void refresh();
       },
       onData: ({ data }) => {
         up();

@@ -1,7 +1,16 @@
 import { type AnchorHTMLAttributes, useSyncExternalStore } from 'react';
 
 /** The pages of the console. The server serves its index for exactly these paths. */
-export const PATHS = ['/', '/history', '/hosts', '/passkeys', '/sessions', '/people'] as const;
+export const PATHS = [
+  '/',
+  '/history',
+  '/hosts',
+  '/people',
+  '/directory',
+  '/sudo-rules',
+  '/passkeys',
+  '/sessions',
+] as const;
 export type Path = (typeof PATHS)[number];
 
 const listeners = new Set<() => void>();

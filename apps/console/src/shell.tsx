@@ -15,6 +15,7 @@ import {
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import {
+  IconAddressBook,
   IconCloudOff,
   IconDeviceDesktop,
   IconDevices,
@@ -26,6 +27,7 @@ import {
   IconSelector,
   IconServer,
   IconSun,
+  IconTerminal2,
   IconUsers,
 } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -33,6 +35,7 @@ import { type ReactNode, useEffect, useRef } from 'react';
 import { api, queryClient } from './api.ts';
 import { desktop } from './bridge.ts';
 import { Logo } from './components/logo.tsx';
+import { useDirectoryUpdates } from './directory-status.ts';
 import type { LiveState } from './live.ts';
 import { useMe } from './me.ts';
 import { Link, type Path } from './router.tsx';
@@ -49,6 +52,8 @@ const ENTRIES: readonly Entry[] = [
   { path: '/history', label: 'History', icon: IconHistory },
   { path: '/hosts', label: 'Hosts', icon: IconServer, admin: true },
   { path: '/people', label: 'People', icon: IconUsers, admin: true },
+  { path: '/directory', label: 'Directory', icon: IconAddressBook, admin: true },
+  { path: '/sudo-rules', label: 'Sudo rules', icon: IconTerminal2, admin: true },
   { path: '/passkeys', label: 'My passkeys', icon: IconKey },
   { path: '/sessions', label: 'Sessions', icon: IconDevices },
 ];
@@ -129,12 +134,23 @@ function PersonMenu() {
   );
 }
 
+function WaitingBadge({ count, size }: { count: number; size: 'md' | 'lg' }) {
+  if (count === 0) return null;
+  return (
+    <Badge circle={count < 100} size={size} variant="filled" role="img" aria-label={`${count} waiting`}>
+      {count}
+    </Badge>
+  );
+}
+
 /** Navigation, connection state and the page in the middle. */
 export function Shell({ live, path, children }: { live: LiveState; path: Path; children: ReactNode }) {
   const me = useMe();
   const [opened, { toggle, close }] = useDisclosure();
   const inbox = useQuery({ ...api.challenges.inbox.queryOptions(), refetchInterval: live === 'live' ? false : 15_000 });
   const waiting = inbox.data?.length ?? 0;
+  const held = useDirectoryUpdates(live);
+  const badges: Partial<Record<Path, number>> = { '/': waiting, '/directory': held };
   useTabTitle(waiting);
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes, which is the point.
   useEffect(() => close(), [path]);
@@ -156,11 +172,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Path; c
             identree
           </Link>
           <Group gap="sm" wrap="nowrap">
-            {waiting > 0 && (
-              <Badge circle size="lg" variant="filled" aria-label={`${waiting} waiting`}>
-                {waiting}
-              </Badge>
-            )}
+            <WaitingBadge count={waiting + held} size="lg" />
             <Burger
               opened={opened}
               onClick={toggle}
@@ -189,13 +201,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Path; c
               aria-current={path === entry.path ? 'page' : undefined}
               label={entry.label}
               leftSection={<entry.icon size={20} stroke={1.75} aria-hidden="true" />}
-              rightSection={
-                entry.path === '/' && waiting > 0 ? (
-                  <Badge size="md" circle variant="filled" aria-label={`${waiting} waiting`}>
-                    {waiting}
-                  </Badge>
-                ) : undefined
-              }
+              rightSection={badges[entry.path] ? <WaitingBadge count={badges[entry.path] ?? 0} size="md" /> : undefined}
             />
           ))}
         </AppShell.Section>

@@ -237,6 +237,7 @@ describe('signed in', () => {
       `const asks = [
         ['POST', '/trpc/challenges.approve'], ['POST', '/trpc/challenges.deny,challenges.approve?batch=1'],
         ['POST', '/trpc/hosts.createToken'], ['POST', '/trpc/passkeys.registrationOptions'], ['POST', '/trpc/sessions.revokeOthers'],
+        ['POST', '/trpc/directory.confirm'], ['POST', '/trpc/sudoRules.create'], ['POST', '/trpc/scim.createClient'],
         ['GET', '/trpc/unknown.thing'], ['GET', '/trpc/me.get%2Cunknown.thing'], ['POST', '/trpc/me.get'],
         ['POST', '/api/desktop/token'], ['GET', '/api/host/v1/heartbeat'], ['POST', '/signout'], ['GET', '/..%2f..%2fmain.cjs'],
         ['GET', '/%2e%2e/main.cjs'], ['GET', '/static/..%5c..%5cpackage.json'], ['GET', '/main.cjs'], ['GET', '/../../main.cjs'], ['GET', '/package.json'],
@@ -427,6 +428,50 @@ describe('signed in', () => {
   });
 });
 
+describe('an administrator', () => {
+  let shell: Shell;
+  let page: Page;
+  before(async () => {
+    shell = await signedIn(world, { as: world.admin });
+    page = await shell.pageAt('console');
+    await page.getByRole('heading', { name: 'Inbox' }).waitFor();
+  });
+  after(() => shell.close());
+
+  test('sees what waits in the directory, and is sent to the browser to decide', async () => {
+    world.writeDirectory(['alice', 'bob']);
+    await page.getByRole('link', { name: 'Directory 1 waiting' }).click();
+    await page.getByRole('article', { name: 'bob would join operators' }).waitFor();
+    await page.getByText('You decide about the directory in the browser').waitFor();
+    assert.equal(await page.getByRole('button', { name: /Let it through|Keep out|Fetch now/ }).count(), 0);
+    await pictures(page, 'directory');
+  });
+
+  test('sees the sudo rules and tries a command, and changes none', async () => {
+    await page.getByRole('link', { name: 'Sudo rules' }).click();
+    await page.getByRole('heading', { name: 'operators' }).waitFor();
+    assert.equal(await page.getByRole('button', { name: /New rule|Edit|Delete|Import/ }).count(), 0);
+    await page.getByRole('tab', { name: 'Try a command' }).click();
+    await page.getByRole('textbox', { name: 'User', exact: true }).fill('alice');
+    await page.getByRole('combobox', { name: 'Host' }).fill('web1.example.com');
+    await page.getByRole('textbox', { name: 'Command' }).fill('/usr/bin/systemctl restart nginx');
+    await page.getByRole('button', { name: 'Try it' }).click();
+    await page.getByRole('heading', { name: 'Allowed by operators' }).waitFor();
+    await pictures(page, 'try');
+  });
+
+  test('gets nothing done by asking the server itself with the credential of the window', async () => {
+    const credential = await desktopCredential(world, world.admin);
+    const answer = await world.admin.web.send(`${world.server.url}/trpc/directory.confirm`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${credential}` },
+      body: JSON.stringify({ id: '00000000-0000-4000-8000-000000000000', digest: 'x' }),
+    });
+    assert.equal(answer.status, 403);
+    assert.match(answer.text, /session_kind/);
+  });
+});
+
 // In a shell of its own: navigation that is refused leaves Playwright waiting for its end.
 describe('navigation', () => {
   let shell: Shell;
@@ -520,7 +565,7 @@ async function reload(shell: Shell): Promise<void> {
 }
 
 /** A desktop session of the same person, got as the shell gets its own. */
-async function desktopCredential(world: World): Promise<string> {
+async function desktopCredential(world: World, as = world.person): Promise<string> {
   const verifier = randomBytes(32).toString('base64url');
   const query = new URLSearchParams({
     code_challenge: createHash('sha256').update(verifier).digest('base64url'),
@@ -528,8 +573,8 @@ async function desktopCredential(world: World): Promise<string> {
     redirect_uri: 'http://127.0.0.1:1/callback',
     state: randomBytes(32).toString('base64url'),
   });
-  const back = new URL(await world.consent(`${world.server.url}/desktop/sign-in?${query}`));
-  const answer = await world.person.web.send(`${world.server.url}/api/desktop/token`, {
+  const back = new URL(await world.consent(`${world.server.url}/desktop/sign-in?${query}`, as));
+  const answer = await as.web.send(`${world.server.url}/api/desktop/token`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ code: back.searchParams.get('code'), code_verifier: verifier }),

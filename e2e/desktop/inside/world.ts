@@ -29,12 +29,16 @@ export interface World {
   certs: Certificates;
   host: HostClient;
   person: Person;
+  /** An administrator with a browser. */
+  admin: Person;
+  /** The directory's source says something else from now on. */
+  writeDirectory(operators: readonly string[]): void;
   /** Somebody on the host runs a command; gives the code of the request. */
   ask(argv?: string[]): Promise<{ code: string; challengeId: string }>;
   /** Starts the shell. Its data folder is kept between starts of the same name. */
   launch(options?: LaunchOptions): Promise<Shell>;
-  /** Says yes on the consent page, as the person; gives the address that the browser is sent back to. */
-  consent(url: string): Promise<string>;
+  /** Says yes on the consent page, as the person or somebody else; gives the address that the browser is sent back to. */
+  consent(url: string, as?: Person): Promise<string>;
   /** The same with a real browser, from the sign-in at the identity provider to the page that says it is done. */
   consentInBrowser(url: string): Promise<{ compareCode: string; end: string }>;
   close(): Promise<void>;
@@ -43,6 +47,8 @@ export interface World {
 export interface LaunchOptions {
   dataFolder?: string;
   args?: string[];
+  /** Who signs in; the person when not given. */
+  as?: Person;
 }
 
 export interface Shell {
@@ -95,16 +101,48 @@ async function startDisplay(): Promise<{ name: string; close(): void }> {
   return { name: `:${number.trim()}`, close: () => void child.kill() };
 }
 
+/** Alice and Bob, and a group whose members have root. */
+function directoryOf(operators: readonly string[]): string {
+  return JSON.stringify({
+    users: ['alice', 'bob'].map((username) => ({ id: `sub-${username}`, username })),
+    groups: [
+      {
+        id: 'group-operators',
+        name: 'operators',
+        customClaims: [{ key: 'sudoCommands', value: '/usr/bin/systemctl' }],
+        userIds: operators.map((username) => `sub-${username}`),
+      },
+    ],
+  });
+}
+
 export async function openWorld(): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'world-'));
   const certs = await makeCertificates(dir);
   const display = await startDisplay();
   const lab = { dir, certs, serverAddress: '127.0.0.1', adopt: () => {} } as unknown as Lab;
-  const server = await startServer(lab);
+  const directoryFile = join(dir, 'directory.json');
+  const writeDirectory = (operators: readonly string[]) =>
+    writeFileSync(directoryFile, directoryOf(operators), { mode: 0o600 });
+  writeDirectory(['alice']);
+  const server = await startServer(lab, {
+    env: {
+      IDENTREE_LDAP_ENABLED: 'true',
+      IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
+      IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
+      IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off',
+      IDENTREE_LDAP_EXTERNAL_URL: 'ldaps://identree.example.com',
+      IDENTREE_LDAP_UID_MAP_FILE: join(dir, 'uidmap.json'),
+      IDENTREE_DIRECTORY_SOURCE: 'file',
+      IDENTREE_DIRECTORY_FILE: directoryFile,
+    },
+  });
   const token = await enrolmentToken(server, 'web1.example.com');
   const { client: host } = await enrolFakeHost(endpointOf(server, lab), 'web1.example.com', { token });
   const person = createPerson(server, 'alice');
   await person.signIn();
+  const admin = createPerson(server, 'olga');
+  await admin.signIn();
   let browser: Browser | null = null;
   const shells = new Set<Shell>();
 
@@ -164,19 +202,21 @@ export async function openWorld(): Promise<World> {
     certs,
     host,
     person,
+    admin,
+    writeDirectory,
     async ask(argv = ['sudo', 'systemctl', 'restart', 'nginx']) {
       const answer = await host.create(host.record({ argv }));
       if (answer.status !== 201) throw new Error(`create: ${answer.status} ${JSON.stringify(answer.body)}`);
       return { code: answer.body.userCode, challengeId: answer.body.challengeId };
     },
     launch,
-    async consent(url) {
-      const page = await person.web.visit(url);
+    async consent(url, as = person) {
+      const page = await as.web.visit(url);
       const fields = [...page.text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)];
       const body = new URLSearchParams(
         Object.fromEntries(fields.map(([, name = '', value = '']) => [name, unescapeHtml(value)])),
       );
-      const answer = await person.web.send(`${server.url}/desktop/sign-in`, {
+      const answer = await as.web.send(`${server.url}/desktop/sign-in`, {
         method: 'POST',
         headers: { origin: server.url, 'content-type': 'application/x-www-form-urlencoded' },
         body: body.toString(),
@@ -207,6 +247,7 @@ export async function openWorld(): Promise<World> {
       for (const shell of shells) await shell.close();
       await browser?.close();
       person.web.close();
+      admin.web.close();
       host.close();
       await server.close();
       display.close();
@@ -249,7 +290,7 @@ export async function signedIn(world: World, options: LaunchOptions = {}): Promi
   await setup.getByRole('button', { name: 'Continue' }).click();
   await setup.getByRole('button', { name: 'Open the browser' }).click();
   const url = await until('the browser', () => shell.opened()[0]);
-  await fetch(await world.consent(url));
+  await fetch(await world.consent(url, options.as));
   await shell.pageAt('console');
   return shell;
 }

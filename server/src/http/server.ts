@@ -189,6 +189,8 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   return app;
 }
 
+const CONSOLE_PATHS = ['/', '/history', '/hosts', '/people', '/directory', '/sudo-rules', '/passkeys', '/sessions'];
+
 /** The console: hashed files as they are, every other page path is index.html with this answer's nonce. */
 function consolePages(distDir: string): FastifyPluginAsync {
   return async (app) => {
@@ -203,12 +205,14 @@ function consolePages(distDir: string): FastifyPluginAsync {
       immutable: true,
       maxAge: '1y',
     });
-    for (const path of ['/', '/history', '/hosts', '/passkeys', '/sessions', '/people']) {
+    for (const path of CONSOLE_PATHS) {
       app.get(path, (_request, reply) =>
         index === null
           ? reply.code(503).send(new Refusal('unavailable', 'the console is not built').toJSON())
           : reply.type('text/html; charset=utf-8').send(index.replaceAll('__CSP_NONCE__', reply.cspNonce)),
       );
     }
+    // Where earlier installations had it, and their documents still point.
+    app.get('/admin/sudo-rules', (_request, reply) => reply.redirect('/sudo-rules'));
   };
 }

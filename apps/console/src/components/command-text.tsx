@@ -25,29 +25,34 @@ function wordsOf(list: readonly Piece[]): (Piece[] | string)[] {
   return out;
 }
 
-/** A command or another text from a host: characters that cannot be seen, or pass for others, are marked. */
+/** A text from elsewhere within a sentence: characters that cannot be seen, or pass for others, are marked. */
+export function MarkedText({ text }: { text: string }) {
+  return wordsOf(pieces(text, 'text')).map((word, i) =>
+    typeof word === 'string' ? (
+      word
+    ) : (
+      // biome-ignore lint/suspicious/noArrayIndexKey: a text is shown whole or not at all.
+      <span key={i} className="word">
+        {word.map((piece, j) =>
+          piece.mark ? (
+            // biome-ignore lint/suspicious/noArrayIndexKey: as above.
+            <mark key={j} className={piece.mark.kind === 'lookalike' ? 'lookalike' : 'escape'}>
+              {piece.text}
+            </mark>
+          ) : (
+            piece.text
+          ),
+        )}
+      </span>
+    ),
+  );
+}
+
+/** A command or another text from a host, in the type of a terminal. */
 export function CommandText({ text, clamp = false }: { text: string; clamp?: boolean }) {
   return (
     <code className={clamp ? 'command-text clamp' : 'command-text'}>
-      {wordsOf(pieces(text, 'text')).map((word, i) =>
-        typeof word === 'string' ? (
-          word
-        ) : (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a text is shown whole or not at all.
-          <span key={i} className="word">
-            {word.map((piece, j) =>
-              piece.mark ? (
-                // biome-ignore lint/suspicious/noArrayIndexKey: as above.
-                <mark key={j} className={piece.mark.kind === 'lookalike' ? 'lookalike' : 'escape'}>
-                  {piece.text}
-                </mark>
-              ) : (
-                piece.text
-              ),
-            )}
-          </span>
-        ),
-      )}
+      <MarkedText text={text} />
     </code>
   );
 }

@@ -1,9 +1,10 @@
 import { Alert, Button, type ButtonProps, Group } from '@mantine/core';
 import { messageOf } from '../api.ts';
 
-/** The foot of a dialog: what went wrong, a way back, and the one thing that it does. */
+/** The foot of a dialog: what went wrong, a way back, and the one thing that it does. `label` null: only the way back. */
 export function DialogActions({
   error,
+  note,
   close,
   label,
   pending,
@@ -12,8 +13,10 @@ export function DialogActions({
   backLabel = 'Back',
 }: {
   error: unknown;
+  /** What went wrong, where the page knows better words than the server. */
+  note?: string;
   close: () => void;
-  label: string;
+  label: string | null;
   pending: boolean;
   disabled?: boolean;
   color?: ButtonProps['color'];
@@ -21,18 +24,20 @@ export function DialogActions({
 }) {
   return (
     <>
-      {Boolean(error) && (
+      {(note !== undefined || Boolean(error)) && (
         <Alert color="red" className="tone tone-red" role="alert">
-          {messageOf(error)}
+          {note ?? messageOf(error)}
         </Alert>
       )}
       <Group justify="flex-end" className="dialog-actions">
         <Button variant="default" onClick={close}>
           {backLabel}
         </Button>
-        <Button type="submit" loading={pending} disabled={disabled} color={color}>
-          {label}
-        </Button>
+        {label !== null && (
+          <Button type="submit" loading={pending} disabled={disabled} color={color}>
+            {label}
+          </Button>
+        )}
       </Group>
     </>
   );

@@ -10,11 +10,11 @@ import { PageHeader } from '../components/page-header.tsx';
 import { QueryState } from '../components/query-state.tsx';
 import { Ago, Until } from '../components/times.tsx';
 import { useMayChange, useMe } from '../me.ts';
+import { plural } from '../words.ts';
 
 type Claim = Person['claims'][number];
 
 const refresh = () => void queryClient.invalidateQueries({ queryKey: api.people.pathKey() });
-const plural = (n: number, one: string) => `${n === 0 ? 'no' : n} ${one}${n === 1 ? '' : 's'}`;
 
 /** Somebody signed in under the name of an account that belongs to somebody else. */
 function ClaimCard({ person, claim, decide }: { person: Person; claim: Claim; decide: () => void }) {

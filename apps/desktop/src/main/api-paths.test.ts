@@ -35,7 +35,7 @@ test('the list holds nothing that approves, enrols, or touches passkeys, policy 
   for (const name of Object.keys(ALLOWED_PROCEDURES)) {
     assert.doesNotMatch(
       name,
-      /approve|register|remove|rename|revoke|enrol|token|confirm|recover|polic(y|ies)\.|reveal/i,
+      /approve|register|remove|rename|revoke|enrol|token|confirm|recover|polic(y|ies)\.|reveal|create|update|delete|import|export|reject|release|refresh/i,
       name,
     );
   }
@@ -49,6 +49,10 @@ test('the list holds nothing that approves, enrols, or touches passkeys, policy 
 const refused: [why: string, method: string, url: string][] = [
   ['approving', 'POST', at('/trpc/challenges.approve')],
   ['a name off the list', 'GET', at('/trpc/admin.settings')],
+  ['letting a held change through', 'POST', at('/trpc/directory.confirm')],
+  ['changing who is root', 'POST', at('/trpc/sudoRules.create')],
+  ['a token that writes people', 'POST', at('/trpc/scim.createClient')],
+  ['rules as a file', 'GET', at('/trpc/sudoRules.export')],
   ['a property that every object has', 'GET', at('/trpc/constructor')],
   ['__proto__', 'GET', at('/trpc/__proto__')],
   ['a forbidden name behind an allowed one', 'POST', at('/trpc/challenges.deny,challenges.approve?batch=1')],

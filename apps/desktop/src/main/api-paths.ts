@@ -13,6 +13,13 @@ export const ALLOWED_PROCEDURES: Readonly<Record<string, 'query' | 'mutation' | 
   'passkeys.list': 'query',
   'people.list': 'query',
   'sessions.list': 'query',
+  'directory.status': 'query',
+  'directory.lints': 'query',
+  'directory.holds': 'query',
+  'sudoRules.list': 'query',
+  'sudoRules.served': 'query',
+  'sudoRules.simulate': 'query',
+  'scim.clients': 'query',
 };
 
 /** What one address under `app://console` means. */

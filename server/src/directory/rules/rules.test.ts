@@ -161,6 +161,15 @@ forEachDatabase('sudo rules of the database', (open) => {
     const wide = await rules.create(rule({ commands: ['/bin/bash'] }), false, actor);
     assert.ok(!wide.ok && wide.why === 'warnings' && wide.warnings[0]?.code === 'sudo_equals_all');
     assert.ok((await rules.create(rule({ commands: ['/bin/bash'] }), true, actor)).ok);
+    const later = await rules.validate(rule({ hosts: ['archive*'], commands: ['ALL', '/usr/bin/ls *'] }));
+    assert.deepEqual(later, {
+      problems: [],
+      warnings: [
+        { code: 'sudo_host_unmatched', message: 'archive* matches no enrolled host' },
+        { code: 'sudo_equals_all', message: 'ALL' },
+        { code: 'sudo_argument_wildcard', message: '/usr/bin/ls *' },
+      ],
+    });
   });
 
   test('a rule that is switched off is not served', async (t) => {
