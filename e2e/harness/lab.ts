@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { openTerminal, type Terminal, TYPED } from './pty.ts';
@@ -68,6 +69,13 @@ export interface Lab {
   up(name: string, options?: { serverAddress?: string }): Promise<Host>;
   /** One more address of this machine on the lab's network. */
   addAddress(lastByte: number): Promise<string>;
+  /**
+   * An address on the lab's network, the same in every lab but for its number, with a network of its own: its ports are
+   * free whatever listens on this machine.
+   */
+  readonly frontAddress: string;
+  /** Listens there, in this process. Whoever closes the server closes the port. */
+  listenInFront(port: number): Promise<Server>;
   /** Ends this process when the lab goes, however it goes. */
   adopt(pid: number): void;
   close(): Promise<void>;
@@ -172,6 +180,33 @@ for pid in "\${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 "$1" down-all; rm -rf --one-file-system "$2"
 `;
 
+const FRONT = 'front';
+/** The socket is made in the other network and handed over; where it came from makes no difference to its users. */
+const LISTEN = `
+const server = require('node:net').createServer();
+server.listen(Number(process.argv[1]), process.argv[2], () => process.send('listening', server, () => process.exit(0)));
+`;
+
+function listenIn(network: string, address: string, port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(
+      'nsenter',
+      [`--net=/run/netns/${network}`, process.execPath, '-e', LISTEN, '--', String(port), address],
+      { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+    );
+    child.on('error', reject);
+    let server: Server | null = null;
+    child.on('message', (_, handle) => {
+      server = handle as Server;
+    });
+    // Not before: as long as two processes hold it, each would get every other connection.
+    child.on('exit', (code) => {
+      if (server) resolve(server);
+      else reject(new Error(`cannot listen on ${address}:${port} (exit ${code})`));
+    });
+  });
+}
+
 /** Opens a lab: a network of its own, certificates, and as many hosts as asked for. */
 export async function openLab(): Promise<Lab> {
   const reason = whyNoLab();
@@ -226,9 +261,18 @@ export async function openLab(): Promise<Lab> {
     return host;
   }
 
+  const frontAddress = `${net}.250`;
+  let front: Promise<string> | null = null;
+
   return {
     id,
     serverAddress: `${net}.1`,
+    frontAddress,
+    async listenInFront(port) {
+      front ??= mkhost('prepare', FRONT, frontAddress);
+      await front;
+      return listenIn(`idl${id}-${FRONT}`, frontAddress, port);
+    },
     certs: certificates,
     dir,
     prepare,
