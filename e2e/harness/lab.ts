@@ -46,6 +46,8 @@ export interface Host {
   sh(script: string, options?: RunOptions): Promise<string>;
   /** Runs a command on a terminal of its own. */
   terminal(user: LabUser, command: readonly string[], options?: TerminalOptions): Terminal;
+  /** The command that runs another one as root in here, inside of `outer` if that is not empty. */
+  enter(outer: readonly string[], command: readonly string[]): [program: string, args: string[]];
   read(path: string): Promise<string>;
   exists(path: string): boolean;
   write(path: string, content: string | Uint8Array, mode?: number): Promise<void>;
@@ -346,6 +348,7 @@ function createHost(
       const pty = ['/usr/local/lib/lab/labpty', ...TYPED, '-u', String(UID[user]), ...size];
       return openTerminal('nsenter', enter(user, options, pty, command));
     },
+    enter: (outer, command) => ['nsenter', enter('root', {}, [...outer], command)],
     read: (path) => readFile(join(root, path), 'utf8'),
     exists: (path) => existsSync(join(root, path)),
     async write(path, content, mode = 0o644) {

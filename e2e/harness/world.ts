@@ -20,6 +20,8 @@ export interface World {
 export interface WorldOptions extends ServerOptions {
   hosts?: readonly string[];
   people?: readonly string[];
+  /** Told when there is a lab, long before there is a world. */
+  onLab?: (lab: Lab) => void;
   /** What the server's name means to hosts; without it the server's address. */
   serverAddress?: (lab: Lab) => string;
 }
@@ -64,6 +66,7 @@ async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const lab = await openLab();
+  options.onLab?.(lab);
   const hosts = new Map<string, Host>();
   const people = new Map<string, Person>();
   let started: Server | null = null;

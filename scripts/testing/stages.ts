@@ -126,7 +126,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     }
     // Hosts run what is packaged, so it has to be what is in the tree.
     if (NEED_LAB.includes(name)) {
-      steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs'));
+      steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs', '--if-stale'));
       steps.push(script("the image of the lab's hosts is built", 'scripts/lab-image.ts'));
     }
     const tests = find(`e2e/${name}/**/*.test.ts`);
