@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { OID } from '../../server/src/ldap/protocol/operation.ts';
 import {
   BASE_DN,
   copyAgentCertificate,
@@ -97,6 +98,16 @@ describe('sssd over LDAPS with the certificate of the host', () => {
     assert.match(await out('getent', 'passwd', 'barbara'), /^barbara:/);
     assert.match(await out('sudo', '-l', '-U', 'ada'), /^\s+\(root\) ALL$/m);
     assert.match(await out('sssctl', 'user-checks', 'ada', '-a', 'acct', '-s', 'sshd'), /pam_acct_mgmt: Success/);
+  });
+
+  test('StartTLS on the plain port: nobody on the way reads more than the wish for it', { skip }, async () => {
+    const since = world.tap.seen.length;
+    await start(recommended({ ldap_uri: 'ldap://identree.example.com', ldap_id_use_start_tls: 'true' }));
+    assert.match(await out('getent', 'passwd', 'grace'), /^grace:/);
+    assert.match(await out('sudo', '-l', '-U', 'ada'), /^\s+\(root\) ALL$/m);
+    const seen = world.tap.seen.slice(since);
+    assert.ok(seen.length > 0);
+    assert.ok(seen.every((request) => request.kind === 'extended' && request.name === OID.startTls));
   });
 
   test('a host sees the rules that may apply to it, and no others', { skip }, async () => {
