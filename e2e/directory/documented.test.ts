@@ -261,6 +261,8 @@ describe('sssd with the documented file of full mode', () => {
       });
       assert.deepEqual(full.at(-1)?.answer, { resultCode: 0, entries: 3 });
       assert.match(await out('sudo', '-l', '-U', 'ada'), /\(root\) ALL/);
+      const connections = world.tap.searches().filter(({ attributes }) => attributes.includes('lastUSN'));
+      assert.equal(connections.length, 1, 'one connection for all of this, however long it is silent');
     });
   });
 });

@@ -15,7 +15,7 @@ import {
   user,
 } from '../harness/directory.ts';
 import type { Host } from '../harness/lab.ts';
-import type { SeenBind } from '../harness/ldap-tap.ts';
+import type { SeenBind, SeenSearch } from '../harness/ldap-tap.ts';
 import { until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
 import { FILTERS, GROUPS, hostFilter, PAGED, PEOPLE, SUDO_ATTRIBUTES, SUDOERS, sudoFilter } from './seen.ts';
@@ -31,6 +31,9 @@ const BIND = { ldap_default_bind_dn: SERVICE.dn, ldap_default_authtok: SERVICE.p
 /** The recommended file, on a connection that the tap can read. */
 const PLAIN = { ...WITHOUT_TLS, ...BIND };
 
+/** More than a page of a thousand. */
+const CROWD = Array.from({ length: 1100 }, (_, i) => `crowd${i}`);
+
 describe('sssd as we recommend it, with a service account', () => {
   let world: DirectoryWorld;
   let host: Host;
@@ -39,7 +42,9 @@ describe('sssd as we recommend it, with a service account', () => {
     if (skip) return;
     world = await openDirectoryWorld({
       content: {
-        users: ['ada', 'barbara', 'dennis', 'edsger', 'frances', 'grace', 'grete', 'linus'].map((name) => user(name)),
+        users: ['ada', 'barbara', 'dennis', 'edsger', 'frances', 'grace', 'grete', 'linus', ...CROWD].map((name) =>
+          user(name),
+        ),
         groups: [
           group('ops', ['ada', 'barbara'], { sudoCommands: 'ALL', accessHosts: 'web1.example.com' }),
           group('web', ['edsger'], { sudoCommands: '/usr/bin/id', sudoHosts: '+webservers' }),
@@ -66,10 +71,21 @@ describe('sssd as we recommend it, with a service account', () => {
     host = world.host();
     const id = world.server.data.host('web1.example.com')!.id;
     assert.equal((await world.server.cli(['hosts', 'group', id, 'webservers'])).code, 0);
+    await until(
+      'the group to be served',
+      async () => (await find(`ou=netgroups,${BASE_DN}`, 'one', 'cn')).length === 1,
+    );
   });
   after(() => world?.close());
 
   const out = (...command: string[]): Promise<string> => printed(host, command);
+  /** Values of an attribute, by ldapsearch. */
+  async function find(base: string, scope: string, name: string): Promise<string[]> {
+    const account = ['-D', SERVICE.dn, '-w', SERVICE.password];
+    const url = ['-x', '-LLL', '-H', 'ldap://identree.example.com'];
+    const found = await out('ldapsearch', ...url, ...account, '-b', base, '-s', scope, '(objectClass=*)', name);
+    return [...found.matchAll(new RegExp(`^${name}: (.*)$`, 'gm'))].map(([, value]) => value!);
+  }
   const sudoListing = (name: string): Promise<string> => out('sudo', '-l', '-U', name);
   async function start(changes: Record<string, string | null>, services?: string): Promise<void> {
     since = world.tap.seen.length;
@@ -137,14 +153,8 @@ describe('sssd as we recommend it, with a service account', () => {
     assert.deepEqual(idle.attributes, SUDO_ATTRIBUTES);
     assert.match(sudoFilter(idle.filter)!.hosts, hostFilter('web1', host.address));
     assert.deepEqual(idle.answer, { resultCode: 0, entries: 0 }, 'nothing is newer');
-    const numbers = async (base: string, scope: string, name: string): Promise<number[]> => {
-      const account = ['-D', SERVICE.dn, '-w', SERVICE.password];
-      const url = ['-x', '-LLL', '-H', 'ldap://identree.example.com'];
-      const found = await out('ldapsearch', ...url, ...account, '-b', base, '-s', scope, '(objectClass=*)', name);
-      return [...found.matchAll(new RegExp(`^${name}: (\\d+)$`, 'gm'))].map(([, usn]) => Number(usn));
-    };
-    const [last] = await numbers('', 'base', 'lastUSN');
-    assert.ok(Math.max(...(await numbers(SUDOERS, 'one', 'entryUSN'))) <= last!);
+    const [last] = (await find('', 'base', 'lastUSN')).map(Number);
+    assert.ok(Math.max(...(await find(SUDOERS, 'one', 'entryUSN')).map(Number)) <= last!);
     assert.equal(smart(idle.filter), last! + 1, 'beyond what the root DSE said at connect');
 
     await world.change(({ groups }) => {
@@ -223,13 +233,19 @@ describe('sssd as we recommend it, with a service account', () => {
     };
     const elsewhere = { other: 'db1', others: 'db*', except: '!web1' };
     const forms = Object.entries({ ...here, ...elsewhere });
+    const from = world.tap.seen.length;
     await world.change(({ users, groups }) => {
       for (const [name, sudoHosts] of forms) {
         users.push(user(name));
         groups.push(group(`for-${name}`, [name], { sudoCommands: '/usr/bin/id', sudoHosts }));
       }
     });
-    await becomes('the rules', () => sudoListing(Object.keys(here)[0]!), /\(root\) \/usr\/bin\/id/);
+    // Not to be asked for before they are there: sssd remembers for a while who does not exist.
+    const news = await world.tap.sees('the rules', ({ base, answer }) => base === SUDOERS && answer!.entries > 3, {
+      since: from,
+    });
+    assert.equal(news.answer?.entries, Object.keys(here).length + 1, 'all but those for other hosts');
+    await becomes('them on the host', () => sudoListing('short'), /\(root\) \/usr\/bin\/id/);
     for (const [name, sudoHosts] of forms) {
       const allowed = /\(root\) \/usr\/bin\/id/.test(await sudoListing(name));
       assert.equal(allowed, name in here, `${sudoHosts}`);
@@ -251,13 +267,19 @@ describe('sssd as we recommend it, with a service account', () => {
       [PEOPLE, 'allUsers'],
       [GROUPS, 'allGroups'],
     ] as const) {
-      const first = await world.tap.sees('the first', ({ filter }) => filter === FILTERS[kind], {
-        since,
-        timeoutMs: 90_000,
-      });
-      assert.ok(first.answer!.entries >= 8);
+      const { length: people } = world.content.users;
+      const all = kind === 'allUsers' ? people : people + world.content.groups.length;
+      const [page, last] = await until(
+        'two pages',
+        () => {
+          const found = world.tap.searches(since).filter(({ filter }) => filter === FILTERS[kind]);
+          return found[1]?.answer?.resultCode === 0 && (found as [SeenSearch, SeenSearch]);
+        },
+        90_000,
+      );
+      assert.deepEqual([page.answer?.entries, last.answer?.entries], [1000, all - 1000]);
       const next = await world.tap.sees('the next', ({ filter }) => changed(kind).test(filter), {
-        since: first.at,
+        since: last.at,
         timeoutMs: 90_000,
       });
       assert.deepEqual([next.base, next.scope, next.controls], [base, 'sub', PAGED]);

@@ -38,12 +38,13 @@ describe('sssd over LDAPS with the certificate of the host', () => {
           group('robots', ['dennis'], { sudoCommands: '/usr/bin/whoami', sudoOptions: '!authenticate' }),
         ],
       },
-      env: {
-        IDENTREE_LDAP_TLS_CLIENT_CERTIFICATES: 'required',
+      env: (lab) => ({
+        // Client certificates are required then; those of the embedded authority go on being good.
+        IDENTREE_LDAP_TLS_CA_CERT: lab.certs.caFile,
         IDENTREE_LDAP_SUDO_HOST_SCOPE: 'bound',
         IDENTREE_LDAP_SUDO_NO_AUTHENTICATE: 'claims',
         IDENTREE_LDAP_ACCESS_DEFAULT: 'allow',
-      },
+      }),
     });
     host = world.host();
     await host.write('/etc/nsswitch.conf', NSSWITCH);
@@ -68,6 +69,18 @@ describe('sssd over LDAPS with the certificate of the host', () => {
     CACERT: '/etc/identree/ca.crt',
     REQCERT: 'demand',
   };
+  /** Has an authority issue a certificate, makes the authority if there is none, and puts the files on the host. */
+  async function certificateOf(authority: string, name: string): Promise<typeof OWN> {
+    await must(join(repository, 'e2e/lab/mkcerts.sh'), [authority, 'unused', world.lab.serverAddress, name]);
+    const [CERT, KEY] = await Promise.all(
+      ['crt', 'key'].map(async (kind) => {
+        const path = `/etc/identree/other.${kind}`;
+        await host.write(path, await readFile(join(authority, `client-${name}.${kind}`), 'utf8'), 0o600);
+        return path;
+      }),
+    );
+    return { ...OWN, CERT: CERT!, KEY: KEY! };
+  }
   const LDAPS = 'ldaps://identree.example.com:636';
 
   test('the documented file of full mode with mutual TLS, as printed', { skip }, async () => {
@@ -136,18 +149,21 @@ describe('sssd over LDAPS with the certificate of the host', () => {
     await refused({ ldap_tls_cert: null, ldap_tls_key: null }, LDAPS, files, /Can't contact LDAP server/);
   });
 
-  test('a certificate of another authority in the name of this host: nobody', { skip }, async () => {
-    const folder = dirname(world.lab.certs.caFile);
-    const name = 'web1.example.com';
-    await must(join(repository, 'e2e/lab/mkcerts.sh'), [folder, 'unused', world.lab.serverAddress, name]);
-    for (const kind of ['crt', 'key']) {
-      await host.write(
-        `/etc/identree/other.${kind}`,
-        await readFile(join(folder, `client-${name}.${kind}`), 'utf8'),
-        0o600,
-      );
-    }
-    const files = { ...OWN, CERT: '/etc/identree/other.crt', KEY: '/etc/identree/other.key' };
+  test('a certificate of the authority that the site has named, for this host: it is this host', { skip }, async () => {
+    const files = await certificateOf(dirname(world.lab.certs.caFile), 'web1.example.com');
+    await start(recommended({ ldap_tls_cert: files.CERT, ldap_tls_key: files.KEY }));
+    assert.match(await out('getent', 'passwd', 'barbara'), /^barbara:/);
+    assert.match(await search(LDAPS, files, '(uid=ada)', 'uid'), /^uid: ada$/m);
+    const stranger = await certificateOf(dirname(world.lab.certs.caFile), 'web9.example.com');
+    assert.match(
+      await search(LDAPS, stranger, '(uid=ada)', 'uid'),
+      /Insufficient access/,
+      'a host that never enrolled',
+    );
+  });
+
+  test('a certificate of any other authority in the name of this host: nobody', { skip }, async () => {
+    const files = await certificateOf(join(world.lab.dir, 'other-authority'), 'web1.example.com');
     await refused({ ldap_tls_cert: files.CERT, ldap_tls_key: files.KEY }, LDAPS, files, /Can't contact LDAP server/);
   });
 

@@ -97,7 +97,7 @@ export interface DirectoryWorld extends World {
 
 export interface DirectoryWorldOptions extends Omit<WorldOptions, 'env' | 'users'> {
   content: FileContent;
-  env?: Record<string, string>;
+  env?: Record<string, string> | ((lab: Lab) => Record<string, string>);
 }
 
 const PLAIN_PORT = 1389;
@@ -158,7 +158,7 @@ export async function openDirectoryWorld(options: DirectoryWorldOptions): Promis
       IDENTREE_DIRECTORY_SOURCE: 'file',
       IDENTREE_DIRECTORY_FILE: file,
       IDENTREE_WEBHOOK_SECRET: WEBHOOK_SECRET,
-      ...options.env,
+      ...(typeof options.env === 'function' ? options.env(lab) : options.env),
     };
   }
 
