@@ -234,7 +234,9 @@ export async function openLab(): Promise<Lab> {
   });
   const reaped = new Promise<void>((resolve) => reaper.on('close', () => resolve()));
   reaper.stdin?.on('error', () => {});
-  const mkhost = (...args: string[]): Promise<string> => must(MKHOST, args, { env });
+  // Boots and mounts take a second, but not on a machine that is busy otherwise.
+  const patient = { env, timeoutMs: 300_000 };
+  const mkhost = (...args: string[]): Promise<string> => must(MKHOST, args, patient);
 
   await mkhost('net');
   const net = `10.77.${id}`;
@@ -253,7 +255,7 @@ export async function openLab(): Promise<Lab> {
 
   async function prepare(name: string, options: { serverAddress?: string } = {}): Promise<Host> {
     const vars = options.serverAddress ? { ...env, LAB_SERVER_ADDR: options.serverAddress } : env;
-    await must(MKHOST, ['prepare', name], { env: vars });
+    await must(MKHOST, ['prepare', name], { ...patient, env: vars });
     const host = createHost(name, join(env.LAB_STATE, name), mkhost);
     await host.write('/usr/local/share/ca-certificates/lab.crt', certificates.ca);
     await host.write(

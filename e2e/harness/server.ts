@@ -101,6 +101,7 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
   const policyFile = join(folder, 'policies.json');
   const logFile = join(folder, 'server.log');
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  const further = typeof options.env === 'function' ? await options.env(lab) : options.env;
   const idp = await startIdp({
     redirectUris: [`${url}/callback`],
     tls: { cert: lab.certs.cert, key: lab.certs.key },
@@ -127,7 +128,7 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
     IDENTREE_APPROVAL_POLICIES_FILE: policyFile,
     IDENTREE_CHALLENGE_TTL: options.challengeTtl ?? '120s',
     IDENTREE_LDAP_ENABLED: 'false',
-    ...(typeof options.env === 'function' ? await options.env(lab) : options.env),
+    ...further,
   };
   const web = (): Web => createWeb({ ca: lab.certs.ca, resolve: { [SERVER_NAME]: lab.serverAddress } });
   const probe = web();

@@ -82,6 +82,8 @@ customize() {
 build() {
   local key dir tar tmp
   mirror; key=$(image_key); dir=$LAB_CACHE/rootfs-$key; tar=$LAB_CACHE/image-$key.tar.zst
+  # Who has an image does not wait for somebody who builds another one.
+  [ ! -e "$dir/.complete" ] || { printf '%s\n' "$dir"; return; }
   mkdir -p "$LAB_CACHE"
   exec 9> "$LAB_CACHE/.lock"; flock 9            # two callers never build twice
   if [ ! -s "$tar" ]; then
