@@ -12,6 +12,7 @@ const COMMANDS = {
   start: [['scripts/build.ts', '--if-stale'], ['server/src/evaluation/main.ts']],
   try: [['scripts/try.ts']],
   reset: [['scripts/reset.ts']],
+  lab: [['scripts/lab.ts']],
   serve: [
     ['scripts/build.ts', '--if-stale'],
     ['server/src/main.ts', 'serve'],

@@ -1,10 +1,13 @@
 // Builds what a managed host needs: the agent as one executable (dist/agent/identree) and the native PAM stage
-// (dist/native/identree-pam). The agent is a Node single executable application with a V8 code cache.
+// (dist/native/identree-pam). The agent is a Node single executable application with a V8 code cache. With `--if-stale`
+// only what changed since it was last built.
 import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
   existsSync,
+  globSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -28,6 +31,19 @@ const size = (path) => `${(statSync(path).size / 1e6).toFixed(1)} MB`;
 
 /** The marker that Node looks for in its own binary (nodejs.org/api/single-executable-applications). */
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
+
+/** Everything that the executable depends on. */
+function fingerprint() {
+  const hash = createHash('sha256').update(process.version);
+  const sources = globSync(['agent/src/**/*.ts', 'shared/src/**/*.ts'], { cwd: root });
+  const files = sources.filter((file) => !file.endsWith('.test.ts')).sort();
+  for (const file of [...files, 'package-lock.json', 'scripts/build-agent.mjs'])
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(root, file)))
+      .update('\0');
+  return hash.digest('hex');
+}
 
 async function bundle() {
   const file = join(out, 'identree.cjs');
@@ -102,8 +118,11 @@ function buildNative() {
   return stage;
 }
 
-mkdirSync(out, { recursive: true });
-try {
+async function buildAgent() {
+  const stamp = join(out, '.stamp');
+  const wanted = fingerprint();
+  const isFresh = existsSync(join(out, 'identree')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+  if (isFresh && process.argv.includes('--if-stale')) return;
   const bundled = await bundle();
   const blob = makeBlob(bundled);
   const executable = await makeExecutable(blob);
@@ -111,6 +130,12 @@ try {
   say(`${executable}  ${size(executable)}  (${version}, bundle ${size(bundled)})`);
   rmSync(blob, { force: true });
   rmSync(join(out, 'sea-config.json'), { force: true });
+  writeFileSync(stamp, wanted);
+}
+
+mkdirSync(out, { recursive: true });
+try {
+  await buildAgent();
   const stage = buildNative();
   say(`${stage}  ${size(stage)}`);
   say(`built in ${((Date.now() - started) / 1000).toFixed(1)} s`);

@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair } from 'jose';
 import Provider from 'oidc-provider';
+import { createMemoryAdapter } from '../../server/src/evaluation/memory-adapter.ts';
 
 /** Somebody who can sign in. */
 export interface IdpUser {
@@ -53,6 +54,7 @@ export async function startIdp(options: {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
 
   const provider = new Provider(issuer, {
+    adapter: createMemoryAdapter(Date.now),
     clients: [
       {
         client_id: clientId,

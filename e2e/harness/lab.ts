@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash, randomInt } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import type { Server } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { openTerminal, type Terminal, TYPED } from './pty.ts';
@@ -45,6 +46,8 @@ export interface Host {
   sh(script: string, options?: RunOptions): Promise<string>;
   /** Runs a command on a terminal of its own. */
   terminal(user: LabUser, command: readonly string[], options?: TerminalOptions): Terminal;
+  /** The command that runs another one as root in here, inside of `outer` if that is not empty. */
+  enter(outer: readonly string[], command: readonly string[]): [program: string, args: string[]];
   read(path: string): Promise<string>;
   exists(path: string): boolean;
   write(path: string, content: string | Uint8Array, mode?: number): Promise<void>;
@@ -68,6 +71,13 @@ export interface Lab {
   up(name: string, options?: { serverAddress?: string }): Promise<Host>;
   /** One more address of this machine on the lab's network. */
   addAddress(lastByte: number): Promise<string>;
+  /**
+   * An address on the lab's network, the same in every lab but for its number, with a network of its own: its ports are
+   * free whatever listens on this machine.
+   */
+  readonly frontAddress: string;
+  /** Listens there, in this process. Whoever closes the server closes the port. */
+  listenInFront(port: number): Promise<Server>;
   /** Ends this process when the lab goes, however it goes. */
   adopt(pid: number): void;
   close(): Promise<void>;
@@ -172,6 +182,33 @@ for pid in "\${pids[@]}"; do kill -KILL "$pid" 2>/dev/null; done
 "$1" down-all; rm -rf --one-file-system "$2"
 `;
 
+const FRONT = 'front';
+/** The socket is made in the other network and handed over; where it came from makes no difference to its users. */
+const LISTEN = `
+const server = require('node:net').createServer();
+server.listen(Number(process.argv[1]), process.argv[2], () => process.send('listening', server, () => process.exit(0)));
+`;
+
+function listenIn(network: string, address: string, port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(
+      'nsenter',
+      [`--net=/run/netns/${network}`, process.execPath, '-e', LISTEN, '--', String(port), address],
+      { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
+    );
+    child.on('error', reject);
+    let server: Server | null = null;
+    child.on('message', (_, handle) => {
+      server = handle as Server;
+    });
+    // Not before: as long as two processes hold it, each would get every other connection.
+    child.on('exit', (code) => {
+      if (server) resolve(server);
+      else reject(new Error(`cannot listen on ${address}:${port} (exit ${code})`));
+    });
+  });
+}
+
 /** Opens a lab: a network of its own, certificates, and as many hosts as asked for. */
 export async function openLab(): Promise<Lab> {
   const reason = whyNoLab();
@@ -197,7 +234,9 @@ export async function openLab(): Promise<Lab> {
   });
   const reaped = new Promise<void>((resolve) => reaper.on('close', () => resolve()));
   reaper.stdin?.on('error', () => {});
-  const mkhost = (...args: string[]): Promise<string> => must(MKHOST, args, { env });
+  // Boots and mounts take a second, but not on a machine that is busy otherwise.
+  const patient = { env, timeoutMs: 300_000 };
+  const mkhost = (...args: string[]): Promise<string> => must(MKHOST, args, patient);
 
   await mkhost('net');
   const net = `10.77.${id}`;
@@ -216,7 +255,7 @@ export async function openLab(): Promise<Lab> {
 
   async function prepare(name: string, options: { serverAddress?: string } = {}): Promise<Host> {
     const vars = options.serverAddress ? { ...env, LAB_SERVER_ADDR: options.serverAddress } : env;
-    await must(MKHOST, ['prepare', name], { env: vars });
+    await must(MKHOST, ['prepare', name], { ...patient, env: vars });
     const host = createHost(name, join(env.LAB_STATE, name), mkhost);
     await host.write('/usr/local/share/ca-certificates/lab.crt', certificates.ca);
     await host.write(
@@ -226,9 +265,18 @@ export async function openLab(): Promise<Lab> {
     return host;
   }
 
+  const frontAddress = `${net}.250`;
+  let front: Promise<string> | null = null;
+
   return {
     id,
     serverAddress: `${net}.1`,
+    frontAddress,
+    async listenInFront(port) {
+      front ??= mkhost('prepare', FRONT, frontAddress);
+      await front;
+      return listenIn(`idl${id}-${FRONT}`, frontAddress, port);
+    },
     certs: certificates,
     dir,
     prepare,
@@ -302,6 +350,7 @@ function createHost(
       const pty = ['/usr/local/lib/lab/labpty', ...TYPED, '-u', String(UID[user]), ...size];
       return openTerminal('nsenter', enter(user, options, pty, command));
     },
+    enter: (outer, command) => ['nsenter', enter('root', {}, [...outer], command)],
     read: (path) => readFile(join(root, path), 'utf8'),
     exists: (path) => existsSync(join(root, path)),
     async write(path, content, mode = 0o644) {

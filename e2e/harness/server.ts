@@ -4,7 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import type { EventName, EventRecord } from '#shared/events.ts';
-import { type Idp, startIdp } from './idp.ts';
+import { type Idp, type IdpUser, startIdp } from './idp.ts';
 import { type Lab, SERVER_NAME } from './lab.ts';
 import { must, type RunResult, run, until } from './run.ts';
 import { createWeb, type Web } from './web.ts';
@@ -86,7 +86,10 @@ export interface ServerOptions {
   /** Go duration, 30s or more. */
   challengeTtl?: string;
   policy?: readonly PolicyRuleInput[];
-  env?: Record<string, string>;
+  /** Who can sign in; without it the people of idp.ts. */
+  users?: readonly IdpUser[];
+  /** Further settings; a function when they depend on the lab's addresses. */
+  env?: Record<string, string> | ((lab: Lab) => Promise<Record<string, string>>);
 }
 
 /** Starts the server of a lab at https://identree.example.com:8443, which is the machine's address in the lab. */
@@ -98,9 +101,11 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
   const policyFile = join(folder, 'policies.json');
   const logFile = join(folder, 'server.log');
   await mkdir(folder, { recursive: true, mode: 0o700 });
+  const further = typeof options.env === 'function' ? await options.env(lab) : options.env;
   const idp = await startIdp({
     redirectUris: [`${url}/callback`],
     tls: { cert: lab.certs.cert, key: lab.certs.key },
+    ...(options.users ? { users: options.users } : {}),
   });
 
   const setPolicy = (rules: readonly PolicyRuleInput[]): Promise<void> =>
@@ -123,7 +128,7 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
     IDENTREE_APPROVAL_POLICIES_FILE: policyFile,
     IDENTREE_CHALLENGE_TTL: options.challengeTtl ?? '120s',
     IDENTREE_LDAP_ENABLED: 'false',
-    ...options.env,
+    ...further,
   };
   const web = (): Web => createWeb({ ca: lab.certs.ca, resolve: { [SERVER_NAME]: lab.serverAddress } });
   const probe = web();

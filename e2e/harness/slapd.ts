@@ -147,7 +147,8 @@ export async function startSlapd(options: SlapdOptions): Promise<Slapd> {
     complaint = (complaint + chunk).slice(-3000);
   });
   await isListening(child, port, () => complaint);
-  const version = /slapd (\d+\.\d+\.\d+)/.exec((await output(PROGRAM, ['-V'])).text)?.[1] ?? '';
+  // With one V it prints and then serves the machine's own configuration on port 389.
+  const version = /slapd (\d+\.\d+\.\d+)/.exec((await output(PROGRAM, ['-VV'])).text)?.[1] ?? '';
   return {
     port,
     tlsPort,

@@ -20,6 +20,10 @@ export interface World {
 export interface WorldOptions extends ServerOptions {
   hosts?: readonly string[];
   people?: readonly string[];
+  /** Told when there is a lab, long before there is a world. */
+  onLab?: (lab: Lab) => void;
+  /** What the server's name means to hosts; without it the server's address. */
+  serverAddress?: (lab: Lab) => string;
 }
 
 /** Enrols a booted host with a token, as an operator does: one line of configuration, the token on standard input. */
@@ -77,6 +81,7 @@ async function all<T>(work: readonly Promise<T>[]): Promise<T[]> {
 
 export async function openWorld(options: WorldOptions = {}): Promise<World> {
   const lab = await openLab();
+  options.onLab?.(lab);
   const hosts = new Map<string, Host>();
   const people = new Map<string, Person>();
   let started: Server | null = null;
@@ -95,12 +100,13 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
 
   try {
     const names = options.hosts ?? ['web1'];
+    const seenAs = options.serverAddress ? { serverAddress: options.serverAddress(lab) } : {};
     await all([
       startServer(lab, options).then((running) => {
         started = running;
       }),
       ...names.map(async (name) => {
-        hosts.set(name, await lab.up(name));
+        hosts.set(name, await lab.up(name, seenAs));
       }),
     ]);
     const server = started as unknown as Server;
@@ -119,7 +125,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       host: (name = names[0] ?? 'web1') => hosts.get(name)!,
       person: (name) => people.get(name)!,
       async addHost(name, { serverAddress, pam = 'sudo,sudo-i' } = {}) {
-        const host = await lab.up(name, serverAddress ? { serverAddress } : {});
+        const host = await lab.up(name, serverAddress ? { serverAddress } : seenAs);
         hosts.set(name, host);
         await enrol(host, server);
         if (pam) await gate(host, pam);

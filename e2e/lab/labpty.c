@@ -27,6 +27,15 @@ static _Noreturn void fail(const char *what)
     exit(125);
 }
 
+/* Gives the pty the size of our own terminal, if there is one. */
+static void follow_size(int slave)
+{
+    struct winsize size;
+
+    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        (void)ioctl(slave, TIOCSWINSZ, &size);
+}
+
 static void write_all(int fd, const char *at, size_t left)
 {
     while (left > 0) {
@@ -53,7 +62,7 @@ int main(int argc, char **argv)
     long uid = -1;
     int opt, master, slave, events, status = 0, typed = -1;
     char buf[65536];
-    sigset_t chld;
+    sigset_t watched;
     pid_t pid;
 
     while ((opt = getopt(argc, argv, "+u:s:k:")) != -1) {
@@ -70,10 +79,11 @@ int main(int argc, char **argv)
         return 125;
     if (typed >= 0 && fcntl(typed, F_SETFD, FD_CLOEXEC) != 0)
         fail("-k");
-    sigemptyset(&chld);
-    sigaddset(&chld, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &chld, NULL);
-    events = signalfd(-1, &chld, SFD_CLOEXEC);
+    sigemptyset(&watched);
+    sigaddset(&watched, SIGCHLD);
+    sigaddset(&watched, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &watched, NULL);
+    events = signalfd(-1, &watched, SFD_CLOEXEC);
     master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (events < 0 || master < 0 || grantpt(master) != 0 || unlockpt(master) != 0)
         fail("pty");
@@ -82,11 +92,12 @@ int main(int argc, char **argv)
         fail("pty");
     if (uid >= 0 && (fchown(slave, (uid_t)uid, 5) != 0 || fchmod(slave, 0620) != 0))
         fail("pty owner");
+    follow_size(slave);
     pid = fork();
     if (pid < 0)
         fail("fork");
     if (pid == 0) {
-        sigprocmask(SIG_UNBLOCK, &chld, NULL);
+        sigprocmask(SIG_UNBLOCK, &watched, NULL);
         for (int sig = 1; sig < NSIG; sig++)
             signal(sig, SIG_DFL);
         if (setsid() < 0 || ioctl(slave, TIOCSCTTY, 0) != 0)
@@ -120,7 +131,8 @@ int main(int argc, char **argv)
         if (fds[2].revents != 0) {
             struct signalfd_siginfo info;
 
-            (void)!read(events, &info, sizeof info);
+            if (read(events, &info, sizeof info) == sizeof info && info.ssi_signo == SIGWINCH)
+                follow_size(slave);
             if (waitpid(pid, &status, WNOHANG) != pid)
                 continue;
             fcntl(master, F_SETFL, O_NONBLOCK);

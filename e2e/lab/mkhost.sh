@@ -38,7 +38,7 @@ LAB_LAYERS=${LAB_LAYERS:-}
 LAB_SERVER_NAMES=${LAB_SERVER_NAMES:-identree.example.com ldap.example.com}
 LAB_UPPER_SIZE=${LAB_UPPER_SIZE:-512m}
 BR=idl$LAB_ID                                  # bridge name, at most 15 characters
-PKGS=sssd-ldap,sssd-tools,libnss-sss,libpam-sss,libsss-sudo,sudo
+PKGS=sssd-ldap,sssd-tools,sssd-dbus,libnss-sss,libpam-sss,libsss-sudo,sudo
 PKGS+=,openssh-server,openssh-client,auditd,cron,rsyslog
 PKGS+=,systemd,systemd-sysv,dbus,libpam-systemd
 PKGS+=,curl,ca-certificates,openssl,iproute2,procps,ldap-utils,python3-minimal${LAB_EXTRA:+,$LAB_EXTRA}
@@ -82,6 +82,8 @@ customize() {
 build() {
   local key dir tar tmp
   mirror; key=$(image_key); dir=$LAB_CACHE/rootfs-$key; tar=$LAB_CACHE/image-$key.tar.zst
+  # Who has an image does not wait for somebody who builds another one.
+  [ ! -e "$dir/.complete" ] || { printf '%s\n' "$dir"; return; }
   mkdir -p "$LAB_CACHE"
   exec 9> "$LAB_CACHE/.lock"; flock 9            # two callers never build twice
   if [ ! -s "$tar" ]; then

@@ -12,6 +12,9 @@ interface Tool {
   service?: string;
 }
 
+/** Stages on real hosts. */
+const LAB = ['hosts', 'directory'];
+
 const TOOLS: readonly Tool[] = [
   { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts'] },
   { needs: 'Xvfb', package: 'xvfb', stages: ['desktop'] },
@@ -23,23 +26,27 @@ const TOOLS: readonly Tool[] = [
     stages: ['browser', 'evaluation', 'desktop'],
   },
   { needs: 'certutil', package: 'libnss3-tools', stages: ['desktop'] },
-  { needs: 'gcc', package: 'gcc', stages: ['native', 'hosts', 'bench'] },
-  { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', 'hosts', 'bench'] },
+  { needs: 'gcc', package: 'gcc', stages: ['native', ...LAB, 'bench'] },
+  { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', ...LAB, 'bench'] },
   { needs: '/usr/include/openssl/ssl.h', package: 'libssl-dev', stages: ['bench'] },
-  { needs: 'make', package: 'make', stages: ['native', 'hosts'] },
+  { needs: 'make', package: 'make', stages: ['native', ...LAB] },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
-  { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap', 'bench'] },
+  { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap', 'directory', 'bench'] },
   { needs: 'slapd', package: 'slapd', stages: ['ldap', 'bench'], service: 'slapd' },
-  { needs: 'python3', package: 'python3', stages: ['hosts'] },
-  { needs: 'mmdebstrap', package: 'mmdebstrap', stages: ['hosts'] },
-  { needs: 'zstd', package: 'zstd', stages: ['hosts'] },
-  { needs: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring', stages: ['hosts'] },
-  { needs: 'systemd-nspawn', package: 'systemd-container', stages: ['hosts'] },
-  { needs: 'ip', package: 'iproute2', stages: ['hosts', 'desktop'] },
-  { needs: 'ps', package: 'procps', stages: ['hosts'] },
-  { needs: 'setpriv', package: 'util-linux', stages: ['hosts', 'desktop'] },
-  { needs: 'openssl', package: 'openssl', stages: ['hosts', 'desktop'] },
-  { needs: 'ssh', package: 'openssh-client', stages: ['hosts'] },
+  { needs: 'python3', package: 'python3', stages: LAB },
+  { needs: 'mmdebstrap', package: 'mmdebstrap', stages: LAB },
+  { needs: 'zstd', package: 'zstd', stages: LAB },
+  {
+    needs: '/usr/share/keyrings/debian-archive-keyring.gpg',
+    package: 'debian-archive-keyring',
+    stages: LAB,
+  },
+  { needs: 'systemd-nspawn', package: 'systemd-container', stages: LAB },
+  { needs: 'ip', package: 'iproute2', stages: [...LAB, 'desktop'] },
+  { needs: 'ps', package: 'procps', stages: LAB },
+  { needs: 'setpriv', package: 'util-linux', stages: [...LAB, 'desktop'] },
+  { needs: 'openssl', package: 'openssl', stages: [...LAB, 'desktop'] },
+  { needs: 'ssh', package: 'openssh-client', stages: LAB },
 ];
 
 const LONG_TOOLS: readonly Tool[] = [{ needs: 'clang', package: 'clang', stages: ['fuzz'] }];

@@ -57,13 +57,14 @@ const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOption
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
   interop: { limitSeconds: 240, needs: [], concurrency: 1 },
   hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
+  directory: { limitSeconds: 900, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
   // One file at a time: latency is measured. What needs slapd says so itself where there is none.
   ldap: { limitSeconds: 480, needs: [], concurrency: 1, timeoutSeconds: 300 },
 };
 const E2E_HELPERS = ['harness', 'lab'];
 /** Stages on real hosts. */
-const NEED_LAB = ['hosts'];
-const NEED_BUILD = ['evaluation', 'browser', 'desktop', 'hosts'];
+const NEED_LAB = ['hosts', 'directory'];
+const NEED_BUILD = ['evaluation', 'browser', 'desktop', ...NEED_LAB];
 
 /** All stages in the order in which they run: what is quick and likely to fail comes first. */
 export function listStages(root: string, { long }: { long: boolean }): Stage[] {
@@ -127,7 +128,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     }
     // Hosts run what is packaged, so it has to be what is in the tree.
     if (NEED_LAB.includes(name)) {
-      steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs'));
+      steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs', '--if-stale'));
       steps.push(script("the image of the lab's hosts is built", 'scripts/lab-image.ts'));
     }
     const tests = find(`e2e/${name}/**/*.test.ts`);

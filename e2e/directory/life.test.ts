@@ -1,0 +1,349 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Client } from 'ldapts';
+import {
+  BASE_DN,
+  type DirectoryWorld,
+  type FileContent,
+  forgetName,
+  group,
+  openDirectoryWorld,
+  printed,
+  SERVICE,
+  startSssd,
+  user,
+} from '../harness/directory.ts';
+import type { Host } from '../harness/lab.ts';
+import { must, type RunResult, run, until } from '../harness/run.ts';
+import { skip } from '../harness/world.ts';
+import { FILTERS } from './seen.ts';
+import { recommended } from './sssd-conf.ts';
+
+const named = (content: FileContent, name: string) => content.users.find(({ username }) => username === name)!;
+const groupOf = (content: FileContent, name: string) => content.groups.find((one) => one.name === name)!;
+
+/** What becomes of people, as a host sees it through sssd. One after the other: each test goes on where the last ended. */
+describe('people come, change and go', () => {
+  let world: DirectoryWorld;
+  let host: Host;
+  let key: string;
+  before(async () => {
+    if (skip) return;
+    world = await openDirectoryWorld({
+      content: {
+        users: [
+          ...['ada', 'barbara', 'dennis', 'edsger', 'frances', 'grace', 'linus', 'margaret'],
+          ...['niklaus', 'radia', 'shafi', 'tony', 'whitfield'],
+        ].map((name) => user(name)),
+        groups: [
+          group('ops', ['ada', 'barbara', 'grace'], { sudoCommands: 'ALL' }),
+          group('developers', ['ada', 'linus', 'grace']),
+        ],
+      },
+      env: {
+        IDENTREE_LDAP_BIND_DN: SERVICE.dn,
+        IDENTREE_LDAP_BIND_PASSWORD: SERVICE.password,
+        IDENTREE_LDAP_ACCESS_DEFAULT: 'allow',
+      },
+    });
+    host = world.host();
+    key = join(world.lab.dir, 'id');
+    await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key]);
+    await host.write(
+      '/etc/ssh/sshd_config.d/10-directory.conf',
+      'AuthorizedKeysCommand /usr/bin/sss_ssh_authorizedkeys %u\nAuthorizedKeysCommandUser nobody\n',
+    );
+    await host.sh('sshd -t; systemctl reload ssh');
+    const configuration = recommended({
+      ldap_uri: 'ldap://identree.example.com',
+      ldap_tls_cacert: null,
+      ldap_tls_cert: null,
+      ldap_tls_key: null,
+      ldap_default_bind_dn: SERVICE.dn,
+      ldap_default_authtok: SERVICE.password,
+      // Nobody here has the time to wait for what is new, what is gone and the end of an outage.
+      ldap_sudo_smart_refresh_interval: '2',
+      entry_cache_sudo_timeout: '1',
+      offline_timeout: '1',
+      offline_timeout_random_offset: '0',
+    });
+    const forgetful = `${configuration}\n[nss]\nentry_negative_timeout = 1\n`;
+    assert.ok(await startSssd(host, forgetful), await host.sh('cat /var/log/sssd/*.log'));
+  });
+  after(() => world?.close());
+
+  const out = (...command: string[]): Promise<string> => printed(host, command);
+  const passwd = async (name: string): Promise<string> => {
+    await forgetName(host, '-u', name);
+    return (await host.exec(['getent', 'passwd', name])).stdout.trim();
+  };
+  const uidOf = async (name: string): Promise<number> => Number((await passwd(name)).split(':')[2]);
+  const members = async (name: string): Promise<string[]> => {
+    await forgetName(host, '-g', name);
+    const line = (await host.exec(['getent', 'group', name])).stdout.trim();
+    return (line.split(':')[3] ?? '').split(',').filter(Boolean).sort();
+  };
+  const sudoListing = (name: string): Promise<string> => out('sudo', '-l', '-U', name);
+  const keysOf = async (name: string): Promise<string> => {
+    await forgetName(host, '-u', name);
+    return (await host.exec(['sss_ssh_authorizedkeys', name])).stdout.trim();
+  };
+  const ssh = (name: string): Promise<RunResult> =>
+    run('ssh', [
+      ...['-F', 'none', '-i', key, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR'],
+      ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+      ...[`${name}@${host.address}`, 'id', '-un'],
+    ]);
+  const access = (name: string): Promise<string> => out('sssctl', 'user-checks', name, '-a', 'acct', '-s', 'sshd');
+  const becomes = <T>(what: string, look: () => Promise<T>, right: (value: T) => boolean): Promise<unknown> => {
+    let last: T;
+    return until(what, async () => {
+      last = await look();
+      return right(last);
+    }).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; it is: ${last}`);
+    });
+  };
+
+  test('SSH keys: sss_ssh_authorizedkeys prints them, and sshd lets their owner in', { skip }, async () => {
+    const [type, blob] = (await readFile(`${key}.pub`, 'utf8')).split(' ');
+    await world.change((content) => {
+      for (const name of ['ada', 'grace']) {
+        named(content, name).customClaims.push({ key: 'sshPublicKey', value: `${type} ${blob?.trim()} laptop` });
+      }
+    });
+    await becomes(
+      'the key',
+      () => keysOf('ada'),
+      (text) => text.startsWith(`${type} ${blob?.trim()}`),
+    );
+    assert.equal(await keysOf('linus'), '');
+    const login = await ssh('ada');
+    assert.equal(login.stdout.trim(), 'ada', login.stderr);
+    assert.notEqual((await ssh('linus')).code, 0, 'whose key it is not');
+  });
+
+  test('disabled: the name stays; groups, rules, keys and access are gone', { skip }, async () => {
+    const line = await passwd('grace');
+    assert.match(await access('grace'), /pam_acct_mgmt: Success/);
+    assert.match(await sudoListing('grace'), /\(root\) ALL/);
+    assert.equal((await ssh('grace')).code, 0);
+    // A key that the directory does not know of, so that only the account can be what keeps her out.
+    await host.write('/home/grace/.ssh/authorized_keys', await readFile(`${key}.pub`, 'utf8'));
+
+    await world.change((content) => {
+      named(content, 'grace').disabled = true;
+    });
+    await becomes(
+      'the group',
+      () => members('developers'),
+      (now) => now.join() === 'ada,linus',
+    );
+    assert.deepEqual(await members('ops'), ['ada', 'barbara']);
+    assert.deepEqual(await members('grace'), [], 'her private group is there and empty');
+    assert.equal(await passwd('grace'), line, 'files go on showing a name');
+    assert.equal(await keysOf('grace'), '');
+    await becomes(
+      'the rule',
+      () => sudoListing('grace'),
+      (text) => /not allowed to run sudo/.test(text),
+    );
+    assert.match(await access('grace'), /pam_acct_mgmt: (Permission denied|User account has expired)/);
+    assert.notEqual((await ssh('grace')).code, 0);
+    const shadow = await out(
+      ...['ldapsearch', '-x', '-LLL', '-H', 'ldap://identree.example.com', '-D', SERVICE.dn, '-w', SERVICE.password],
+      ...['-b', BASE_DN, '(uid=grace)', 'shadowExpire', 'sshPublicKey', 'accountStatus'],
+    );
+    assert.match(shadow, /^shadowExpire: 1$/m);
+    assert.match(shadow, /^accountStatus: inactive$/m);
+    assert.doesNotMatch(shadow, /sshPublicKey/);
+  });
+
+  test('a rename waits for an operator; then the uid is the same and the old name is nobody', { skip }, async () => {
+    const uid = await uidOf('barbara');
+    await world.change((content) => {
+      named(content, 'barbara').username = 'babs';
+    });
+    await becomes('the question', world.holds, (holds) => holds.some(({ kind }) => kind === 'binding'));
+    assert.equal(await passwd('babs'), '', 'not before somebody agreed');
+    assert.equal(await uidOf('barbara'), uid);
+
+    await world.confirm('binding', /account babs/);
+    await becomes(
+      'the new name',
+      () => passwd('babs'),
+      (line) => line !== '',
+    );
+    assert.equal(await uidOf('babs'), uid);
+    assert.match(await out('id', 'babs'), new RegExp(`^uid=${uid}\\(babs\\) gid=\\d+\\(babs\\) .*\\(ops\\)`));
+    assert.equal(await passwd('barbara'), '');
+    await becomes(
+      'her rule',
+      () => sudoListing('babs'),
+      (text) => /\(root\) ALL/.test(text),
+    );
+    assert.deepEqual(await members('ops'), ['ada', 'babs']);
+  });
+
+  test('the name that was left is given to nobody else unasked, least of all its rights', { skip }, async () => {
+    const uid = await uidOf('babs');
+    await world.change((content) => {
+      content.users.push({ ...user('barbara'), id: 'sub-somebody-else' });
+    });
+    await becomes('the question', world.holds, (holds) =>
+      holds.some(({ kind, subject }) => kind === 'binding' && subject === 'account barbara'),
+    );
+    assert.equal(await passwd('barbara'), '');
+    await world.confirm('binding', /account barbara/);
+    await becomes(
+      'somebody else',
+      () => passwd('barbara'),
+      (line) => line !== '',
+    );
+    assert.notEqual(await uidOf('barbara'), uid);
+    assert.equal(await uidOf('babs'), uid);
+    assert.match(await sudoListing('barbara'), /not allowed to run sudo/);
+  });
+
+  test('deleted and made again: another person with another uid; the same one gets theirs back', { skip }, async () => {
+    const uid = await uidOf('margaret');
+    const margaret = named(world.content, 'margaret');
+    await world.change((content) => {
+      content.users.splice(content.users.indexOf(margaret), 1);
+    });
+    await becomes(
+      'her to be gone',
+      () => passwd('margaret'),
+      (line) => line === '',
+    );
+    assert.equal((await host.exec(['getent', 'group', 'margaret'])).code, 2);
+
+    await world.change((content) => {
+      content.users.push({ ...margaret, id: 'sub-margaret-2' });
+    });
+    await world.confirm('binding', /account margaret/);
+    await becomes(
+      'the second',
+      () => passwd('margaret'),
+      (line) => line !== '',
+    );
+    assert.notEqual(await uidOf('margaret'), uid, 'files of the first are not hers');
+
+    await world.change((content) => {
+      content.users.pop();
+    });
+    await becomes(
+      'the second to be gone',
+      () => passwd('margaret'),
+      (line) => line === '',
+    );
+    await world.change((content) => {
+      content.users.push(margaret);
+    });
+    await world.confirm('binding', /account margaret/);
+    await becomes(
+      'the first',
+      () => passwd('margaret'),
+      (line) => line !== '',
+    );
+    assert.equal(await uidOf('margaret'), uid);
+  });
+
+  test('a new member of a group that makes root waits for an operator', { skip }, async () => {
+    await world.change((content) => {
+      groupOf(content, 'ops').userIds.push('sub-linus');
+    });
+    await becomes('the question', world.holds, (holds) => holds.some(({ kind }) => kind === 'power_member'));
+    assert.match(await sudoListing('linus'), /not allowed to run sudo/);
+    assert.deepEqual(await members('ops'), ['ada', 'babs']);
+    await world.confirm('power_member', /group ops/);
+    await becomes(
+      'the rule',
+      () => sudoListing('linus'),
+      (text) => /\(root\) ALL/.test(text),
+    );
+    assert.deepEqual(await members('ops'), ['ada', 'babs', 'linus']);
+  });
+
+  test('most people vanish at once: nothing changes until an operator has looked', { skip }, async () => {
+    const everybody = structuredClone(world.content) as FileContent;
+    await world.change((content) => {
+      content.users.splice(3);
+      for (const one of content.groups) one.userIds = [];
+    });
+    await becomes('the question', world.holds, (holds) => holds.some(({ kind }) => kind === 'mass_change'));
+    assert.notEqual(await passwd('tony'), '');
+    assert.notEqual(await passwd('whitfield'), '');
+    assert.deepEqual(await members('developers'), ['ada', 'linus']);
+    assert.match(await sudoListing('ada'), /\(root\) ALL/);
+    await world.change((content) => {
+      content.users.splice(0, content.users.length, ...everybody.users);
+      content.groups.splice(0, content.groups.length, ...everybody.groups);
+    });
+    await becomes('nothing to ask', world.holds, (holds) => !holds.some(({ kind }) => kind === 'mass_change'));
+    assert.notEqual(await passwd('tony'), '');
+  });
+
+  test('a change with a webhook is answered on the LDAP port within two seconds', { skip }, async (t) => {
+    const client = new Client({ url: `ldap://${world.ldap.host}:${world.ldap.port}` });
+    await client.bind(SERVICE.dn, SERVICE.password);
+    const shellOf = async (): Promise<unknown> => {
+      const found = await client.search(BASE_DN, { filter: '(uid=edsger)', attributes: ['loginShell'] });
+      return found.searchEntries[0]?.loginShell;
+    };
+    for (const shell of ['/bin/dash', '/bin/sh', '/usr/bin/zsh']) {
+      named(world.content, 'edsger').customClaims = [{ key: 'loginShell', value: shell }];
+      await world.write();
+      const called = performance.now();
+      await world.webhook();
+      await until(`the shell ${shell}`, async () => (await shellOf()) === shell);
+      const took = performance.now() - called;
+      t.diagnostic(`${Math.round(took)} ms from the call of the webhook to the first new answer`);
+      assert.ok(took <= 2000, `${Math.round(took)} ms`);
+    }
+    await client.unbind();
+    assert.match(await passwd('edsger'), /:\/usr\/bin\/zsh$/);
+  });
+
+  test('LDAP is away: what was asked before is still answered; when it is back, everything is', { skip }, async () => {
+    const line = await passwd('ada');
+    assert.match(await sudoListing('ada'), /\(root\) ALL/);
+    await world.tap.down();
+    assert.equal((await host.exec(['getent', 'passwd', 'shafi'])).code, 2, 'nobody has asked for her yet');
+    assert.equal((await host.exec(['getent', 'passwd', 'ada'])).stdout.trim(), line);
+    assert.match(await out('id', 'ada'), /\(ops\)/);
+    assert.match(await sudoListing('ada'), /\(root\) ALL/);
+    assert.match(await out('sssctl', 'domain-status', 'IDENTREE', '--online'), /Offline/);
+
+    await world.tap.up();
+    await until('sssd to be back', async () => (await host.exec(['getent', 'passwd', 'shafi'])).code === 0, 120_000);
+    assert.match(await out('sssctl', 'domain-status', 'IDENTREE', '--online'), /Online/);
+  });
+
+  test('the server starts while its source is away: it answers from what it published last', { skip }, async () => {
+    const uid = await uidOf('ada');
+    await world.removeFile();
+    await world.server.stop();
+    await world.server.start();
+    await until('sssd to be back', async () => (await host.exec(['getent', 'passwd', 'radia'])).code === 0, 120_000);
+    const since = world.tap.seen.length;
+    assert.equal(await uidOf('ada'), uid);
+    const search = await world.tap.sees('her', ({ filter }) => filter === FILTERS.userByName('ada'), { since });
+    assert.deepEqual(search.answer, { resultCode: 0, entries: 1 });
+    assert.match((await world.status()).problem ?? '', /ENOENT/);
+    assert.deepEqual(await members('ops'), ['ada', 'babs', 'linus']);
+
+    await world.change((content) => {
+      named(content, 'ada').lastName = 'Returned';
+    });
+    await becomes(
+      'the source',
+      () => passwd('ada'),
+      (line) => line.includes('Ada Returned'),
+    );
+    assert.equal((await world.status()).problem, null);
+    assert.equal(await uidOf('ada'), uid);
+  });
+});

@@ -1,0 +1,259 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { join } from 'node:path';
+import { ADMIN_GROUP, type IdpUser } from './idp.ts';
+import type { Host, Lab } from './lab.ts';
+import { type LdapTap, openLdapTap } from './ldap-tap.ts';
+import type { ApiResult } from './person.ts';
+import { granted } from './person.ts';
+import { until } from './run.ts';
+import { SERVER_PORT } from './server.ts';
+import { openWorld, type World, type WorldOptions } from './world.ts';
+
+/** Somebody as the file source has them: PocketID's own shape. */
+export interface FileUser {
+  id: string;
+  username: string;
+  firstName: string;
+  lastName: string;
+  email: string;
+  disabled: boolean;
+  customClaims: { key: string; value: string }[];
+}
+
+export interface FileGroup {
+  id: string;
+  name: string;
+  friendlyName: string;
+  customClaims: { key: string; value: string }[];
+  userIds: string[];
+}
+
+export interface FileContent {
+  users: FileUser[];
+  groups: FileGroup[];
+}
+
+const claimsOf = (claims: Record<string, string>): { key: string; value: string }[] =>
+  Object.entries(claims).map(([key, value]) => ({ key, value }));
+
+/** A person who signs in at the lab's identity provider under the same subject. */
+export const user = (username: string, claims: Record<string, string> = {}): FileUser => ({
+  id: `sub-${username}`,
+  username,
+  firstName: `${username[0]!.toUpperCase()}${username.slice(1)}`,
+  lastName: 'Sample',
+  email: `${username}@example.com`,
+  disabled: false,
+  customClaims: claimsOf(claims),
+});
+
+export const group = (name: string, members: readonly string[], claims: Record<string, string> = {}): FileGroup => ({
+  id: `group-${name}`,
+  name,
+  friendlyName: name,
+  customClaims: claimsOf(claims),
+  userIds: members.map((member) => `sub-${member}`),
+});
+
+export const BASE_DN = 'dc=example,dc=com';
+export const SERVICE = { dn: `cn=readonly,${BASE_DN}`, password: randomBytes(12).toString('hex') };
+/** Bind passwords of hosts derive from it. */
+export const LDAP_SECRET = randomBytes(24).toString('hex');
+const WEBHOOK_SECRET = randomBytes(24).toString('hex');
+/** The one who confirms what waits. */
+export const OPERATOR = 'olga';
+
+/** What waits for an operator. */
+export interface Held {
+  id: string;
+  digest: string;
+  kind: string;
+  subject: string;
+  state: string;
+  detail: Record<string, unknown>;
+}
+
+/** A world whose server serves a directory from a file. */
+export interface DirectoryWorld extends World {
+  /** Listens where hosts expect the server's plain LDAP. */
+  readonly tap: LdapTap;
+  /** Plain LDAP and LDAPS without anything in between. */
+  readonly ldap: { host: string; port: number; tlsPort: number };
+  /** What the file says now. Change it with {@link DirectoryWorld.change}. */
+  readonly content: Readonly<FileContent>;
+  /** Changes the file and calls the webhook. Resolves when that was accepted. */
+  change(edit: (content: FileContent) => void): Promise<void>;
+  /** Writes the file without telling anybody. */
+  write(): Promise<void>;
+  removeFile(): Promise<void>;
+  webhook(): Promise<void>;
+  /** Waits for what the operator has to decide and confirms it. */
+  confirm(kind: string, about: RegExp): Promise<void>;
+  holds(): Promise<Held[]>;
+  status(): Promise<{ state: string; problem: string | null; counts: Record<string, number> | null }>;
+}
+
+export interface DirectoryWorldOptions extends Omit<WorldOptions, 'env' | 'users'> {
+  content: FileContent;
+  env?: Record<string, string> | ((lab: Lab) => Record<string, string>);
+}
+
+const PLAIN_PORT = 1389;
+const TLS_PORT = 1636;
+
+/** Passes on what it does not understand. */
+function relayTo(server: Server, upstream: { host: string; port: number }): void {
+  server.on('connection', (client) => {
+    const behind = connect(upstream);
+    client.pipe(behind).pipe(client);
+    client.on('error', () => behind.destroy());
+    behind.on('error', () => client.destroy());
+  });
+}
+
+/**
+ * Opens a world with a directory. Hosts find the server under one address with the ports of the documentation: 8443, 636,
+ * and 389 with a tap.
+ */
+export async function openDirectoryWorld(options: DirectoryWorldOptions): Promise<DirectoryWorld> {
+  const content = structuredClone(options.content);
+  const signIns: IdpUser[] = content.users.map(({ username, firstName, lastName }) => ({
+    username,
+    name: `${firstName} ${lastName}`,
+    groups: [],
+  }));
+  let file = '';
+  let tap: LdapTap | null = null;
+  const listeners: Server[] = [];
+
+  async function write(): Promise<void> {
+    const next = `${file}.next`;
+    await writeFile(next, JSON.stringify(content), { mode: 0o600 });
+    await rename(next, file);
+  }
+
+  async function env(lab: Lab): Promise<Record<string, string>> {
+    const folder = join(lab.dir, 'directory');
+    await mkdir(folder, { mode: 0o700 });
+    file = join(folder, 'directory.json');
+    await write();
+    const host = lab.serverAddress;
+    tap = await openLdapTap({ listen: () => lab.listenInFront(389), upstream: { host, port: PLAIN_PORT } });
+    for (const [front, port] of [
+      [636, TLS_PORT],
+      [SERVER_PORT, SERVER_PORT],
+    ] as const) {
+      const server = await lab.listenInFront(front);
+      relayTo(server, { host, port });
+      listeners.push(server);
+    }
+    return {
+      IDENTREE_LDAP_ENABLED: 'true',
+      IDENTREE_LDAP_BASE_DN: BASE_DN,
+      IDENTREE_LDAP_LISTEN_ADDR: `${host}:${PLAIN_PORT}`,
+      IDENTREE_LDAP_TLS_LISTEN_ADDR: `${host}:${TLS_PORT}`,
+      IDENTREE_LDAP_UID_MAP_FILE: join(folder, 'uidmap.json'),
+      IDENTREE_DIRECTORY_SOURCE: 'file',
+      IDENTREE_DIRECTORY_FILE: file,
+      IDENTREE_WEBHOOK_SECRET: WEBHOOK_SECRET,
+      ...(typeof options.env === 'function' ? options.env(lab) : options.env),
+    };
+  }
+
+  async function closeFront(): Promise<void> {
+    for (const server of listeners) server.close();
+    await tap?.close();
+  }
+
+  const world = await openWorld({
+    ...options,
+    people: [...(options.people ?? []), OPERATOR],
+    users: [...signIns, { username: OPERATOR, name: 'Olga Operator', groups: [ADMIN_GROUP] }],
+    env,
+    serverAddress: (lab) => lab.frontAddress,
+  }).catch(async (error: unknown) => {
+    await closeFront();
+    throw error;
+  });
+  const web = world.server.web();
+
+  async function webhook(): Promise<void> {
+    const body = '{}';
+    const answer = await web.send(`${world.server.url}/api/webhook/pocketid`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'x-webhook-signature': `sha256=${createHmac('sha256', WEBHOOK_SECRET).update(body).digest('hex')}`,
+      },
+      body,
+    });
+    if (answer.status !== 204) throw new Error(`the webhook answered ${answer.status}: ${answer.text}`);
+  }
+
+  const holds = async (): Promise<Held[]> => granted(await world.person(OPERATOR).query<Held[]>('directory.holds'));
+
+  return {
+    ...world,
+    tap: tap!,
+    ldap: { host: world.lab.serverAddress, port: PLAIN_PORT, tlsPort: TLS_PORT },
+    content,
+    async change(edit) {
+      edit(content);
+      await write();
+      await webhook();
+    },
+    write,
+    removeFile: () => rm(file),
+    webhook,
+    async confirm(kind, about) {
+      const held = await until(`something of kind ${kind} to confirm`, async () =>
+        (await holds()).find((hold) => hold.kind === kind && hold.state === 'open' && about.test(hold.subject)),
+      );
+      const { id, digest } = held;
+      granted((await world.person(OPERATOR).mutate('directory.confirm', { id, digest })) as ApiResult);
+    },
+    holds,
+    status: async () => granted(await world.person(OPERATOR).query('directory.status')),
+    async close() {
+      web.close();
+      await world.close();
+      await closeFront();
+    },
+  };
+}
+
+/**
+ * Starts sssd with a configuration, without anything it remembers. Never fails when sssd does: see the unit's state.
+ *
+ * @returns whether it runs.
+ */
+export async function startSssd(host: Host, configuration: string): Promise<boolean> {
+  await host.exec(['systemctl', 'stop', 'sssd']);
+  await host.write('/etc/sssd/sssd.conf', configuration, 0o600);
+  await host.sh('rm -rf /var/lib/sss/db/* /var/lib/sss/mc/* /var/log/sssd/*; systemctl reset-failed sssd');
+  return (await host.exec(['systemctl', 'start', 'sssd'])).code === 0;
+}
+
+/** What a command prints, whether it succeeds or not. */
+export const printed = async (host: Host, command: readonly string[]): Promise<string> => {
+  const { stdout, stderr } = await host.exec(command);
+  return `${stdout}${stderr}`.trim();
+};
+
+/** Makes sssd ask again for a user or group. A name that it does not know yet is no error. */
+export async function forgetName(host: Host, kind: '-u' | '-g', name: string): Promise<void> {
+  await host.exec(['sss_cache', kind, name]);
+}
+
+/** Puts the files that the agent got at enrolment where the documented sssd.conf looks for them. */
+export async function copyAgentCertificate(host: Host): Promise<void> {
+  await host.sh(
+    [
+      'install -m 644 /var/lib/identree/tls.crt /etc/identree/client.crt',
+      'install -m 600 /var/lib/identree/tls.key /etc/identree/client.key',
+      'install -m 644 /var/lib/identree/ca.pem /etc/identree/ca.crt',
+    ].join('; '),
+  );
+}
