@@ -12,22 +12,17 @@ import { endOutdated } from './receive.ts';
 export function publish(context: Context, engine: Engine | null): void {
   const before = context.engine;
   context.engine = engine;
-  if (engine === null) {
-    context.generations = [];
-    for (const session of context.sessions) {
-      session.view = null;
-      endOutdated(session, Number.POSITIVE_INFINITY);
-    }
-    return;
-  }
-  if (before !== null) context.generations.push(before.snapshot.generation);
+  if (engine === null) context.generations = [];
+  else if (before !== null) context.generations.push(before.snapshot.generation);
   while (context.generations.length > context.settings.limits.snapshots) context.generations.shift();
-  const oldest = context.generations[0] ?? engine.snapshot.generation;
+  const oldest = engine === null ? Number.POSITIVE_INFINITY : (context.generations[0] ?? engine.snapshot.generation);
   for (const session of context.sessions) {
     // A view remembers the engine that it is of.
     session.view = null;
     endOutdated(session, oldest);
     // They were told that there is no `lastUSN` and would compare timestamps for as long as they stay connected.
-    if (before === null && session.sawUnreadyRoot) dismiss(session, 'the directory has been loaded', 'reload');
+    if (engine !== null && before === null && session.sawUnreadyRoot) {
+      dismiss(session, 'the directory has been loaded', 'reload');
+    }
   }
 }
