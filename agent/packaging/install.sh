@@ -11,7 +11,8 @@ for file in "$dist/agent/identree" "$dist/native/identree-pam"; do
   [ -x "$file" ] || { echo "$file is missing. Build it first: npm run build:agent" >&2; exit 1; }
 done
 
-install -d -m 0755 "$dest/usr/bin" "$dest/usr/lib/identree" "$dest/usr/lib/systemd/system" "$dest/etc/identree"
+install -d -m 0755 "$dest/usr/bin" "$dest/usr/lib/identree" "$dest/usr/lib/systemd/system" \
+  "$dest/etc/identree" "$dest/etc/identree/tls"
 install -d -m 0700 "$dest/var/lib/identree"
 install -m 0755 "$dist/agent/identree" "$dest/usr/bin/identree"
 install -m 0755 "$dist/native/identree-pam" "$dest/usr/lib/identree/identree-pam"
@@ -23,5 +24,5 @@ if [ -z "$dest" ]; then
   identree enroll --token-file FILE
   systemctl daemon-reload && systemctl enable --now identree-agent
   identree status
-  identree setup --pam sudo,sudo-i,sshd'
+  identree setup --pam sudo,sudo-i,sshd    (with --sssd: people, groups and sudo rules too)'
 fi

@@ -1,9 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type RenewDeps, renewCertificate } from './certificates/renew.ts';
+import { keepCertificate } from './certificates/schedule.ts';
+import { type CertificateStore, createCertificateStore } from './certificates/store.ts';
 import { createHostClient, type HostClient } from './client/host-client.ts';
 import { createTransport, type Transport } from './client/transport.ts';
 import { type ClientConf, ConfigError, loadClientConf } from './config/client-conf.ts';
+import { readDirectoryUse } from './directory/settings.ts';
 import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
 import { aliveFrame } from './gate/frames.ts';
@@ -11,12 +15,14 @@ import { createGate, type Gate, refuseHook } from './gate/gate.ts';
 import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
 import { createProcessReader } from './gate/proc.ts';
 import { sessionOrigin } from './gate/session-origin.ts';
-import { type Paths, stateFiles } from './paths.ts';
+import { certificateFolder, type Paths, stateFiles } from './paths.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import type { Log } from './platform/log.ts';
 import { type Random, systemRandom } from './platform/random.ts';
 import { type Health, type HeartbeatDeps, keepBeating } from './service/heartbeat.ts';
 import { listen } from './service/socket-server.ts';
+import { control } from './setup/sssd.ts';
+import { type Run, systemRun } from './setup/tools.ts';
 import { type ApproverKeys, openApproverKeys } from './state/approver-keys.ts';
 import { atomicWrite } from './state/atomic-write.ts';
 import { type Checkpoints, openCheckpoints } from './state/checkpoint.ts';
@@ -64,6 +70,14 @@ export async function connectServer(paths: Paths): Promise<{ conf: ClientConf; t
   return { conf, transport: createTransport({ serverUrl: conf.serverUrl, ca: await readCa(conf) }) };
 }
 
+/** The certificate of this host, and where its parts are. */
+export const openCertificates = (paths: Paths, clock: Clock = systemClock): CertificateStore =>
+  createCertificateStore({
+    folder: certificateFolder(paths.state),
+    lock: stateFiles(paths.state).certificateLock,
+    clock,
+  });
+
 /** An enrolled host, ready to ask. */
 export interface Host {
   conf: ClientConf;
@@ -71,6 +85,7 @@ export interface Host {
   keys: ApproverKeys;
   checkpoints: Checkpoints;
   client: HostClient;
+  certificates: CertificateStore;
   ask: Ask;
   background: Background;
   close(): void;
@@ -94,6 +109,7 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
     clock,
     random,
   });
+  const certificates = openCertificates(paths, clock);
   const background = createBackground(clock, log);
   const ask = createAsk({
     client,
@@ -109,7 +125,8 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
     random,
     log,
   });
-  return { conf, enrolment, keys, checkpoints, client, ask, background, close: () => transport.close() };
+  const close = () => transport.close();
+  return { conf, enrolment, keys, checkpoints, client, certificates, ask, background, close };
 }
 
 function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
@@ -127,7 +144,25 @@ function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
   });
 }
 
-/** The resident agent: socket, warm connection, heartbeat. Resolves once `signal` has stopped it. */
+/** What it takes to renew the certificate of this host. */
+export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemRun): RenewDeps {
+  return {
+    client: host.client,
+    enrolment: host.enrolment,
+    store: host.certificates,
+    directory: () => readDirectoryUse(stateFiles(paths.state).directory),
+    // Its TLS library reads the files once: neither a new connection nor SIGHUP makes it look again.
+    async reconnect() {
+      const { code, output } = await control(run, 'try-restart');
+      if (code !== 0) log.error(`sssd goes on with the old certificate, because it could not be restarted: ${output}`);
+    },
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  };
+}
+
+/** The resident agent: socket, warm connection, heartbeat, certificate. Resolves once `signal` has stopped it. */
 export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Promise<void> {
   const host = await openHost(paths, { log });
   const gate = residentGate(host, log, signal);
@@ -145,6 +180,19 @@ export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Pro
     log,
   };
   const beating = keepBeating({ ...deps, random: Math.random }, signal);
+  const { hostname, hostId } = host.enrolment.identity;
+  const renewing = keepCertificate(
+    {
+      current: host.certificates.current,
+      identity: { hostname, hostId },
+      renew: () => renewCertificate(renewalOf(host, paths, log)),
+      save: (attempt) => atomicWrite(stateFiles(paths.state).renewal, `${JSON.stringify(attempt)}\n`),
+      clock: systemClock,
+      log,
+      random: Math.random,
+    },
+    signal,
+  );
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
@@ -153,7 +201,7 @@ export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Pro
   await server.close();
   await host.background.drain(3000);
   host.close();
-  await beating;
+  await Promise.all([beating, renewing]);
 }
 
 /** One hook conversation on an inherited socket, without the resident agent. */

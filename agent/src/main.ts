@@ -16,9 +16,16 @@ const HELP = `identree ${AGENT_VERSION}: sudo and SSH on this host, approved els
       --hostname NAME          instead of the system's host name
       --replace                give up the present identity
   identree setup --pam LIST  let identree decide for sudo,sudo-i,sshd (comma-separated)
+      --sssd                   take people, groups and sudo rules from the server's directory
+        --host-access            only people whom the directory names for this host may log in
+        --start-tls              protect an ldap:// address with StartTLS
+        --allow-plain-ldap       do without TLS, knowing that the network then decides who is root
+        --force                  replace an sssd.conf that is not identree's; --undo brings it back
+      --sudo-ldap              have sudo read its rules there, when sssd asks another directory
       --undo                   put everything back as it was
       --dry-run                show what would change
   identree status [--json]   what this host is and what keeps it from working (also: identree doctor)
+  identree renew-cert        get a new certificate now; the agent does so by itself in time
   identree try [--user NAME] COMMAND [ARGUMENT...]
                              rehearse an approval; nothing is run
   identree verify-approval FILE [--trust FILE] [--json]
@@ -133,6 +140,12 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       const options = {
         ...COMMON,
         pam: { type: 'string' },
+        sssd: { type: 'boolean' },
+        'sudo-ldap': { type: 'boolean' },
+        'host-access': { type: 'boolean' },
+        'start-tls': { type: 'boolean' },
+        'allow-plain-ldap': { type: 'boolean' },
+        force: { type: 'boolean' },
         undo: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
       } as const;
@@ -141,8 +154,18 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       const { setupCommand } = await import('./commands/setup.ts');
       return setupCommand(
         pathsOf(values),
-        { pam: values.pam ?? null, undo: values.undo ?? false, dryRun: values['dry-run'] ?? false },
-        print,
+        {
+          pam: values.pam ?? null,
+          sssd: values.sssd ?? false,
+          sudoLdap: values['sudo-ldap'] ?? false,
+          hostAccess: values['host-access'] ?? false,
+          startTls: values['start-tls'] ?? false,
+          allowPlainLdap: values['allow-plain-ldap'] ?? false,
+          force: values.force ?? false,
+          undo: values.undo ?? false,
+          dryRun: values['dry-run'] ?? false,
+        },
+        { print, log },
       );
     }
     case 'status':
@@ -152,6 +175,12 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       needRootFor(paths);
       const { statusCommand } = await import('./commands/status.ts');
       return statusCommand(paths, { json: values.json ?? false }, print);
+    }
+    case 'renew-cert': {
+      const paths = pathsOf(parseArgs({ args, options: COMMON }).values);
+      needRootFor(paths);
+      const { renewCertCommand } = await import('./commands/renew-cert.ts');
+      return renewCertCommand(paths, log, print);
     }
     case 'verify-approval': {
       const options = { ...COMMON, trust: { type: 'string' }, json: { type: 'boolean' } } as const;

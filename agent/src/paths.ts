@@ -20,16 +20,25 @@ export const DEFAULT_PATHS: Paths = {
 export const stateFiles = (state: string) => ({
   identity: join(state, 'identity.json'),
   apiKey: join(state, 'api-key.pem'),
-  tlsKey: join(state, 'tls.key'),
-  tlsCertificate: join(state, 'tls.crt'),
-  caBundle: join(state, 'ca.pem'),
   trust: join(state, 'trust.json'),
   approverKeys: join(state, 'approver-keys.jws'),
   counter: join(state, 'counter'),
   lock: join(state, 'counter.lock'),
+  certificateLock: join(state, 'certificate.lock'),
+  /** What the last attempt to renew the certificate came to. */
+  renewal: join(state, 'renewal.json'),
+  /** The directory that `setup --sssd` was run for. */
+  directory: join(state, 'directory.json'),
   checkpoint: join(state, 'checkpoint.json'),
   health: join(state, 'health.json'),
   machineId: join(state, 'machine-id'),
   backup: join(state, 'backup'),
   handover: join(state, 'handover'),
 });
+
+/**
+ * Where the client certificate and its key are, one folder for each, with a link to the current one. Not below the
+ * state folder, which only root may enter: some distributions run sssd as an account of its own.
+ */
+export const certificateFolder = (state: string): string =>
+  state === DEFAULT_PATHS.state ? '/etc/identree/tls' : join(state, 'tls');

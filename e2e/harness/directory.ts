@@ -251,9 +251,9 @@ export async function forgetName(host: Host, kind: '-u' | '-g', name: string): P
 export async function copyAgentCertificate(host: Host): Promise<void> {
   await host.sh(
     [
-      'install -m 644 /var/lib/identree/tls.crt /etc/identree/client.crt',
-      'install -m 600 /var/lib/identree/tls.key /etc/identree/client.key',
-      'install -m 644 /var/lib/identree/ca.pem /etc/identree/ca.crt',
+      'install -m 644 /etc/identree/tls/current/client.crt /etc/identree/client.crt',
+      'install -m 600 /etc/identree/tls/current/client.key /etc/identree/client.key',
+      'install -m 644 /etc/identree/tls/current/ca.crt /etc/identree/ca.crt',
     ].join('; '),
   );
 }

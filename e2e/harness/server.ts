@@ -78,7 +78,8 @@ export interface Server {
   cli(args: readonly string[]): Promise<RunResult>;
   setPolicy(rules: readonly PolicyRuleInput[]): Promise<void>;
   stop(signal?: NodeJS.Signals): Promise<void>;
-  start(): Promise<void>;
+  /** @param change settings that are other than before; null: without it */
+  start(change?: Record<string, string | null>): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -135,7 +136,11 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
   let child: ChildProcess | null = null;
   let ended: Promise<void> = Promise.resolve();
 
-  async function start(): Promise<void> {
+  async function start(change: Record<string, string | null> = {}): Promise<void> {
+    for (const [name, value] of Object.entries(change)) {
+      if (value === null) delete env[name];
+      else env[name] = value;
+    }
     const log = createWriteStream(logFile, { flags: 'a' });
     // Should these tests be killed, the server has to go with them.
     const started = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, MAIN, 'serve'], {

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import type { HostRecord } from '#shared/decision.ts';
 import {
+  type CertificateRequest,
   type ChallengeAnswer,
   type CreateChallengeRequest,
+  certificateResponse,
   challengeAnswer,
+  directoryResponse,
   type HeartbeatRequest,
   HOST_API,
   heartbeatResponse,
@@ -33,6 +36,10 @@ export interface HostClient {
   heartbeat(
     facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo'>,
   ): Promise<Reply<HeartbeatResponse>>;
+  /** The grant in the answer still has to be verified. */
+  certificate(request: Pick<CertificateRequest, 'nonce' | 'csr'>): Promise<Reply<{ grant: string }>>;
+  /** The settings in the answer still have to be verified. */
+  directory(nonce: string): Promise<Reply<{ settings: string }>>;
 }
 
 const CALL_TIMEOUT_MS = 10_000;
@@ -155,5 +162,14 @@ export function createHostClient(deps: {
         },
         () => undefined,
       ),
+    certificate: (request) =>
+      counted(
+        (counter) => {
+          const body: CertificateRequest = { counter, machineId: deps.machineId, ...request };
+          return call('POST', '/certificate', body, certificateResponse, { timeoutMs: COUNTED_TIMEOUT_MS });
+        },
+        () => undefined,
+      ),
+    directory: (nonce) => call('GET', `/directory?nonce=${nonce}`, undefined, directoryResponse),
   };
 }

@@ -1,13 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { openHost } from '../app.ts';
+import { writeDirectoryUse } from '../directory/settings.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { type Paths, stateFiles } from '../paths.ts';
+import type { Log } from '../platform/log.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
 import { SERVICES, type Service } from '../setup/pam-stacks.ts';
 import { type SetupDeps, setUp, undo } from '../setup/setup.ts';
 import { systemRun } from '../setup/tools.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
+import { prepareDirectory } from './setup-directory.ts';
 
 /** `sudo,sudo-i,sshd` as a list. @throws CommandError */
 export function parseServices(text: string): Service[] {
@@ -45,14 +49,45 @@ async function serverAccepts(paths: Paths): Promise<string | null> {
     : `The server has this host as "${health.hostState}". An operator confirms it in the console.`;
 }
 
+export interface SetupOptions {
+  /** Services, comma-separated; null: PAM stays as it is. */
+  pam: string | null;
+  sssd: boolean;
+  sudoLdap: boolean;
+  undo: boolean;
+  dryRun: boolean;
+  force: boolean;
+  allowPlainLdap: boolean;
+  startTls: boolean;
+  hostAccess: boolean;
+}
+
+/** @throws CommandError when the options do not go together. */
+export function checkOptions(options: SetupOptions): void {
+  const wanted = options.pam !== null || options.sssd || options.sudoLdap;
+  const usage = (message: string) => new CommandError(EXIT.usage, message);
+  if (options.undo === wanted)
+    throw usage('Say what to set up: identree setup --pam sudo,sudo-i,sshd and/or --sssd   (or --undo)');
+  if (options.sssd && options.sudoLdap)
+    throw usage('With --sssd the rules come through sssd; --sudo-ldap is for hosts whose sssd asks another directory.');
+  const isDirectory = options.sssd || options.sudoLdap;
+  for (const [name, given] of [
+    ['--force', options.force],
+    ['--allow-plain-ldap', options.allowPlainLdap],
+    ['--start-tls', options.startTls],
+    ['--host-access', options.hostAccess],
+  ] as const) {
+    if (given && !isDirectory) throw usage(`${name} goes with --sssd.`);
+  }
+  if (options.hostAccess && options.sudoLdap) throw usage('--host-access goes with --sssd.');
+}
+
 export async function setupCommand(
   paths: Paths,
-  options: { pam: string | null; undo: boolean; dryRun: boolean },
-  print: (line: string) => void,
+  options: SetupOptions,
+  { print, log }: { print: (line: string) => void; log: Log },
 ): Promise<number> {
-  if (options.undo === (options.pam !== null)) {
-    throw new CommandError(EXIT.usage, 'Say what to set up: identree setup --pam sudo,sudo-i,sshd   (or --undo)');
-  }
+  checkOptions(options);
   await prepareStateFolder(paths.state);
   const deps: SetupDeps = {
     root: '',
@@ -69,9 +104,22 @@ export async function setupCommand(
     now: Date.now,
     print,
   };
-  const done =
-    options.pam === null
-      ? await undo({ dryRun: options.dryRun }, deps)
-      : await setUp(parseServices(options.pam), { dryRun: options.dryRun }, deps);
-  return done ? EXIT.ok : EXIT.failed;
+  const { dryRun } = options;
+  if (options.undo) {
+    const done = await undo({ dryRun }, deps);
+    if (done && !dryRun) await writeDirectoryUse(stateFiles(paths.state).directory, null);
+    return done ? EXIT.ok : EXIT.failed;
+  }
+  const services = options.pam === null ? [] : parseServices(options.pam);
+  if (!options.sssd && !options.sudoLdap) return (await setUp(services, { dryRun }, deps)) ? EXIT.ok : EXIT.failed;
+
+  const host = await openHost(paths, { log });
+  try {
+    const client = options.sssd ? 'sssd' : 'sudo';
+    const addition = await prepareDirectory(host, paths, { ...options, client }, { log, print });
+    if (addition === null) return EXIT.failed;
+    return (await setUp(services, { dryRun }, deps, addition)) ? EXIT.ok : EXIT.failed;
+  } finally {
+    host.close();
+  }
 }

@@ -1,10 +1,17 @@
 import { readFile } from 'node:fs/promises';
+import { accountName } from '#shared/names.ts';
+import { openCertificates } from '../app.ts';
+import { certificateProblem, lifetimeOf } from '../certificates/check.ts';
+import { isLate, readAttempt } from '../certificates/schedule.ts';
 import { loadClientConf } from '../config/client-conf.ts';
+import { probeDirectory } from '../directory/probe.ts';
+import { accessOf, readDirectoryUse } from '../directory/settings.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
+import { type Run, systemRun } from '../setup/tools.ts';
 import { openApproverKeys } from '../state/approver-keys.ts';
 import { readCheckpoint } from '../state/checkpoint.ts';
 import { readCounter } from '../state/counter.ts';
@@ -42,11 +49,63 @@ function heartbeatLine(health: Health | null, now: number): Line {
   return { what, value, problem: null };
 }
 
+const DAY_MS = 86_400_000;
+
+/** In the last third of its life the certificate should have been renewed. */
+async function certificateLine(paths: Paths, now: number): Promise<Line> {
+  const what = 'Certificate';
+  const set = await openCertificates(paths).current();
+  if (set === null) return { what, value: 'none', problem: 'Run: identree renew-cert' };
+  const { hostname, hostId } = (await loadEnrolment(paths.state)).identity;
+  const expected = { key: set.key, hostname, hostId, now: 0 };
+  const broken = certificateProblem({ certificate: set.certificate, caBundle: set.ca }, expected);
+  if (broken !== null) return { what, value: 'not in order', problem: `${broken}. Run: identree renew-cert` };
+  const life = lifetimeOf(set.certificate);
+  const days = Math.floor((life.until - now) / DAY_MS);
+  const left = days < 0 ? 'has ended' : days === 1 ? '1 day left' : `${days} days left`;
+  const value = `until ${new Date(life.until).toISOString().slice(0, 10)}, ${left}`;
+  if (!isLate(life, now)) return { what, value, problem: null };
+  const last = await readAttempt(stateFiles(paths.state).renewal);
+  const why = last?.problem ? `The last attempt failed: ${last.problem}` : 'Run: identree renew-cert';
+  return { what, value, problem: `It should have been renewed by now. ${why}` };
+}
+
+/** The directory as sssd reaches it, and sssd itself; nothing where none was set up. */
+async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
+  const use = await readDirectoryUse(stateFiles(paths.state).directory);
+  if (use === null) return [];
+  const set = await openCertificates(paths).current();
+  if (set === null) return [];
+  const probed = await probeDirectory(accessOf(use, set));
+  const lines: Line[] = [
+    {
+      what: 'Directory',
+      value: `${use.settings.ldapUrl}, ${probed.ok ? 'answers' : 'does not serve this host'}`,
+      problem: probed.ok ? null : probed.problem,
+    },
+  ];
+  if (use.client !== 'sssd') return lines;
+  const what = 'sssd';
+  const active = (await run('systemctl', ['is-active', 'sssd.service'])).output.trim();
+  if (active !== 'active') {
+    const problem = 'Run: systemctl restart sssd; journalctl -u sssd -n 20';
+    return [...lines, { what, value: active === '' ? 'not running' : active, problem }];
+  }
+  if (!probed.ok) return [...lines, { what, value: 'running, on what it remembers', problem: null }];
+  const { person } = probed;
+  if (person === null || !accountName.safeParse(person).success)
+    return [...lines, { what, value: 'running', problem: null }];
+  const known = (await run('getent', ['-s', 'sss', 'passwd', person])).code === 0;
+  const problem = `sssd does not know ${person}, whom the directory knows. Run: systemctl restart sssd; journalctl -u sssd -n 20`;
+  return [...lines, { what, value: known ? 'running, online' : 'running, offline', problem: known ? null : problem }];
+}
+
 /** `identree status`: what this host is, and everything that keeps it from working. Exit 1 when something does. */
 export async function statusCommand(
   paths: Paths,
   options: { json: boolean },
   print: (line: string) => void,
+  run: Run = systemRun,
 ): Promise<number> {
   const files = stateFiles(paths.state);
   const lines: Line[] = [{ what: 'Version', value: AGENT_VERSION, problem: null }];
@@ -78,6 +137,15 @@ export async function statusCommand(
     }
     return `up to ${seen.seq}`;
   });
+  const checked = async (what: string, work: () => Promise<Line[]>) => {
+    try {
+      lines.push(...(await work()));
+    } catch (error) {
+      lines.push({ what, value: 'not in order', problem: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  await checked('Certificate', async () => [await certificateLine(paths, Date.now())]);
+  await checked('Directory', () => directoryLines(paths, run));
   const running = await agentAnswers(paths.socket);
   lines.push({
     what: 'Agent',

@@ -1,10 +1,11 @@
-import { createPrivateKey, createPublicKey, type JsonWebKey, X509Certificate } from 'node:crypto';
+import { createPublicKey, type JsonWebKey } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { z } from 'zod';
 import { constantTimeEqual } from '#shared/digest.ts';
 import { type EnrolmentGrant, enrolmentGrant } from '#shared/host-api.ts';
 import { type PublicJwk, publicJwk, tokenType, verifyToken } from '#shared/token.ts';
 import { readApproverKeySet } from '#shared/verify-verdict.ts';
+import { certificateProblem } from '../certificates/check.ts';
 import { checkServerUrl } from '../config/client-conf.ts';
 
 export type GrantProblem =
@@ -44,23 +45,6 @@ async function withTrueId(x: string): Promise<PublicJwk | null> {
   }
 }
 
-function certificateFits(grant: EnrolmentGrant, tlsKeyPem: string, now: number): boolean {
-  try {
-    const certificate = new X509Certificate(grant.certificate);
-    const authority = new X509Certificate(grant.caBundle);
-    return (
-      certificate.checkPrivateKey(createPrivateKey(tlsKeyPem)) &&
-      certificate.checkHost(grant.hostname) !== undefined &&
-      certificate.checkIssued(authority) &&
-      certificate.verify(authority.publicKey) &&
-      // A day of leeway: the host's clock may be wrong, and signed requests will say so.
-      Date.parse(certificate.validTo) > now - 86_400_000
-    );
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Judges the answer to an enrolment. What passes is pinned for good, so everything in it is checked against what this
  * host sent or against the fingerprint that the operator carried here.
@@ -94,6 +78,8 @@ export async function checkGrant(
   }
   const keys = await readApproverKeySet(grant.approverKeys, { serverId: grant.serverId, trustRoot: root }, 0);
   if (!keys.ok) return refuse('bad_approver_keys');
-  if (!certificateFits(grant, expected.tlsKeyPem, expected.now)) return refuse('bad_certificate');
+  const { hostname, hostId } = grant;
+  if (certificateProblem(grant, { key: expected.tlsKeyPem, hostname, hostId, now: expected.now }) !== null)
+    return refuse('bad_certificate');
   return { ok: true, grant };
 }

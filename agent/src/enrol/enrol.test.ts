@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { EnrolmentGrant } from '#shared/host-api.ts';
 import { signToken, tokenType } from '#shared/token.ts';
 import { createTransport } from '../client/transport.ts';
-import { stateFiles } from '../paths.ts';
+import { certificateFolder, stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import { readCounter } from '../state/counter.ts';
@@ -59,9 +60,11 @@ describe('enrolment', () => {
     assert.equal(trust.trustRoot.kid, w.server.trustRoot.kid);
     assert.equal(trust.serverId, w.server.serverId);
     const files = stateFiles(w.state);
-    for (const path of [files.apiKey, files.tlsKey, files.identity, files.counter, files.checkpoint]) {
+    const tls = join(certificateFolder(w.state), 'current');
+    for (const path of [files.apiKey, join(tls, 'client.key'), files.identity, files.counter, files.checkpoint]) {
       assert.equal((await stat(path)).mode & 0o777, 0o600, path);
     }
+    for (const name of ['client.crt', 'ca.crt']) assert.equal((await stat(join(tls, name))).mode & 0o777, 0o644, name);
     assert.equal((await stat(w.state)).mode & 0o777, 0o700);
     assert.match(await readFile(files.apiKey, 'utf8'), /BEGIN PRIVATE KEY/);
     assert.equal(await readCounter(files.counter), 0);
@@ -287,7 +290,8 @@ async function probeGrant(server: FakeServer): Promise<EnrolmentGrant> {
 function keep(name: string, grant: EnrolmentGrant): Partial<EnrolmentGrant> {
   const certificate =
     name.includes('certificate') && !name.includes('authority') ? {} : { certificate: grant.certificate };
-  return { hostId: grant.hostId, ...certificate };
+  // A certificate for another key names that other enrolment's id, and so does the grant: only the key is wrong.
+  return name.includes('another key') ? {} : { hostId: grant.hostId, ...certificate };
 }
 
 async function certificateOfSomebodyElse(): Promise<string> {

@@ -2,10 +2,11 @@ import { parseEnrolmentToken } from '#shared/enrolment-token.ts';
 import { type EnrolmentGrant, type EnrolRequest, enrolResponse, HOST_API } from '#shared/host-api.ts';
 import { ENROLMENT_TAG } from '#shared/http-signature.ts';
 import { hostName } from '#shared/names.ts';
+import { createCertificateStore } from '../certificates/store.ts';
 import { type Reply, readFailure, readReply } from '../client/reply.ts';
 import { signRequest } from '../client/sign-request.ts';
 import type { Transport } from '../client/transport.ts';
-import { stateFiles } from '../paths.ts';
+import { certificateFolder, stateFiles } from '../paths.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
@@ -33,7 +34,7 @@ export type EnrolmentResult =
   | { ok: false; message: string };
 
 /** Files first, identity last: only a complete enrolment counts as one. */
-async function pin(state: string, grant: EnrolmentGrant, keys: HostKeys, now: number): Promise<void> {
+async function pin(state: string, grant: EnrolmentGrant, keys: HostKeys, clock: Clock): Promise<void> {
   const files = stateFiles(state);
   const identity: Identity = {
     v: 1,
@@ -42,18 +43,21 @@ async function pin(state: string, grant: EnrolmentGrant, keys: HostKeys, now: nu
     serverId: grant.serverId,
     externalUrl: grant.externalUrl,
     apiKeyId: keys.api.kid,
-    enrolledAt: now,
+    enrolledAt: clock.now(),
   };
   const trust = { serverId: grant.serverId, trustRoot: grant.trustRoot, verificationKeys: grant.verificationKeys };
   const json = (value: object) => `${JSON.stringify(value, null, 2)}\n`;
   await atomicWrite(files.apiKey, keys.api.pem);
-  await atomicWrite(files.tlsKey, keys.tls.pem);
-  await atomicWrite(files.tlsCertificate, grant.certificate, 0o644);
-  await atomicWrite(files.caBundle, grant.caBundle, 0o644);
   await atomicWrite(files.trust, json(trust), 0o644);
   await atomicWrite(files.approverKeys, `${grant.approverKeys}\n`, 0o644);
   await atomicWrite(files.checkpoint, json({ v: 1, seq: 0, hash: '', rolledBack: null }));
   await createCounterFile(files.counter);
+  const certificates = createCertificateStore({
+    folder: certificateFolder(state),
+    lock: files.certificateLock,
+    clock,
+  });
+  await certificates.put({ certificate: grant.certificate, key: keys.tls.pem, ca: grant.caBundle });
   await atomicWrite(files.identity, json(identity));
 }
 
@@ -110,7 +114,7 @@ export async function enrol(
     return refuse(`The answer is not accepted and nothing was written: ${GRANT_PROBLEMS[checked.problem]}.`);
   }
   const { grant } = checked;
-  await pin(input.state, grant, keys, deps.clock.now());
+  await pin(input.state, grant, keys, deps.clock);
   return {
     ok: true,
     state: grant.state,

@@ -1,7 +1,6 @@
-import 'reflect-metadata';
-import { generateKeyPairSync, webcrypto } from 'node:crypto';
-import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from '@peculiar/x509';
+import { generateKeyPairSync } from 'node:crypto';
 import { type PublicJwk, publicJwk, type SigningKey } from '#shared/token.ts';
+import { generateTlsKey } from '../certificates/key.ts';
 
 /** The keys that a host makes for itself. They never leave it. */
 export interface HostKeys {
@@ -15,22 +14,6 @@ export interface HostKeys {
 export async function generateHostKeys(hostname: string): Promise<HostKeys> {
   const api = generateKeyPairSync('ed25519');
   const jwk = await publicJwk(api.publicKey);
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-  const pair = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const csr = await Pkcs10CertificateRequestGenerator.create(
-    {
-      name: [{ CN: [hostname.slice(0, 64)] }],
-      keys: pair,
-      signingAlgorithm: algorithm,
-      extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: hostname }])],
-    },
-    webcrypto,
-  );
-  const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', pair.privateKey));
-  const lines = der
-    .toString('base64')
-    .match(/.{1,64}/g)!
-    .join('\n');
   return {
     api: {
       kid: jwk.kid,
@@ -38,6 +21,6 @@ export async function generateHostKeys(hostname: string): Promise<HostKeys> {
       pem: api.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
       public: jwk,
     },
-    tls: { pem: `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`, csr: csr.toString('pem') },
+    tls: await generateTlsKey(hostname),
   };
 }

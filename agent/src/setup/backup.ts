@@ -5,8 +5,13 @@ import { atomicWrite } from '../state/atomic-write.ts';
 import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
 import type { Snapshot } from './snapshot.ts';
 
-const file = z.strictObject({ text: z.string(), mode: z.int(), uid: z.int(), gid: z.int() }).nullable();
-const manifest = z.strictObject({ v: z.literal(1), at: z.int(), files: z.record(z.string(), file) });
+const file = z.strictObject({ text: z.string(), mode: z.int(), uid: z.int(), gid: z.int() });
+const link = z.strictObject({ link: z.string() });
+const manifest = z.strictObject({
+  v: z.literal(1),
+  at: z.int(),
+  files: z.record(z.string(), z.union([file, link]).nullable()),
+});
 
 /** What every file was before identree touched it first. */
 export type Originals = Map<string, Snapshot | null>;

@@ -1,6 +1,9 @@
+import { NSSWITCH_FILE, originalNsswitch } from '../directory/nsswitch.ts';
+import { SSSD_FILE } from '../directory/sssd-conf.ts';
+import { SUDO_LDAP_FILE } from '../directory/sudo-ldap-conf.ts';
 import { withBlock, withoutBlock } from './marked-block.ts';
 import { type Service, SSHD_TEXT, SUDOERS_TEXT, stackLines } from './pam-stacks.ts';
-import type { Snapshot } from './snapshot.ts';
+import { type FileSnapshot, isLink, type Snapshot, sameSnapshot } from './snapshot.ts';
 
 /** One file that changes. Paths are as on the host, without the prefix of a test tree. */
 export interface Change {
@@ -19,7 +22,13 @@ export function touchedFiles(services: readonly Service[]): string[] {
   return [...(sudo ? [SUDOERS_FILE] : []), ...(services.includes('sshd') ? [SSHD_FILE] : []), ...services.map(pamFile)];
 }
 
-const ROOT_FILE = (text: string, mode: number): Snapshot => ({ text, mode, uid: 0, gid: 0 });
+const ROOT_FILE = (text: string, mode: number): FileSnapshot => ({ text, mode, uid: 0, gid: 0 });
+
+/** A file that is edited has to be one: replacing a link would not change what it leads to. @throws */
+export function editable(path: string, snapshot: Snapshot | null): FileSnapshot | null {
+  if (isLink(snapshot)) throw new Error(`${path} is a symbolic link (authselect?). identree does not edit it.`);
+  return snapshot;
+}
 
 /**
  * What to change so that identree decides for the services. Settings come first and PAM last, so that the gate is
@@ -33,24 +42,35 @@ export function planSetup(
   owner: { uid: number; gid: number } = { uid: 0, gid: 0 },
 ): { changes: Change[]; missing: Service[] } {
   const present = services.filter((service) => files.get(pamFile(service)) != null);
-  const wanted = new Map<string, Snapshot>();
+  const wanted = new Map<string, FileSnapshot>();
   if (present.some((service) => service !== 'sshd'))
     wanted.set(SUDOERS_FILE, { ...ROOT_FILE(SUDOERS_TEXT, 0o440), ...owner });
   if (present.includes('sshd')) wanted.set(SSHD_FILE, { ...ROOT_FILE(SSHD_TEXT, 0o644), ...owner });
   for (const service of present) {
-    const before = files.get(pamFile(service))!;
+    const before = editable(pamFile(service), files.get(pamFile(service))!)!;
     wanted.set(pamFile(service), { ...before, text: withBlock(before.text, stackLines(service)) });
   }
-  const changes = [...wanted].map(([path, after]) => ({ path, before: files.get(path) ?? null, after }));
+  const changes = [...wanted].map(([path, after]) => ({
+    path,
+    before: editable(path, files.get(path) ?? null),
+    after,
+  }));
   return {
     changes: changes.filter(({ before, after }) => before?.text !== after.text || before.mode !== after.mode),
     missing: services.filter((service) => !present.includes(service)),
   };
 }
 
+/** How files begin that are identree's as a whole. */
+export const MANAGED = '# Managed by identree';
+const isManaged = (path: string): boolean => path === SSSD_FILE || path === SUDO_LDAP_FILE;
+
+/** The gate goes before its settings, and names are looked up elsewhere before sssd loses its configuration. */
+const rank = (path: string): number => (path.startsWith('/etc/pam.d/') ? 0 : path === NSSWITCH_FILE ? 1 : 2);
+
 /**
- * What to change to undo: a file that only has our block more than its original becomes the original, mode and owner
- * included; one that was edited since loses the block and keeps the edits. PAM first: the gate goes before its settings.
+ * What to change to undo: a file that has only our lines more than its original becomes the original, mode and owner
+ * included; one that was edited since loses our lines and keeps the edits. Files that are ours as a whole go.
  */
 export function planUndo(
   originals: ReadonlyMap<string, Snapshot | null>,
@@ -58,9 +78,7 @@ export function planUndo(
 ): { changes: Change[]; edited: string[] } {
   const changes: Change[] = [];
   const edited: string[] = [];
-  const paths = [...originals.keys()].sort(
-    (a, b) => Number(b.startsWith('/etc/pam.d/')) - Number(a.startsWith('/etc/pam.d/')),
-  );
+  const paths = [...originals.keys()].sort((a, b) => rank(a) - rank(b));
   for (const path of paths) {
     const original = originals.get(path) ?? null;
     const before = files.get(path) ?? null;
@@ -69,15 +87,26 @@ export function planUndo(
       edited.push(path);
       continue;
     }
+    // Somebody put their own there since.
+    if (isManaged(path) && before !== null && !isLink(before) && !before.text.startsWith(MANAGED)) {
+      edited.push(path);
+      continue;
+    }
     let after = original;
-    if (before !== null && path.startsWith('/etc/pam.d/')) {
-      const bare = withoutBlock(before.text);
-      if (original === null || bare !== original.text) {
+    const isShared = rank(path) < 2;
+    if (before !== null && isShared) {
+      if (isLink(before)) {
+        edited.push(path);
+        continue;
+      }
+      const text = original === null || isLink(original) ? null : original.text;
+      const bare = path === NSSWITCH_FILE ? originalNsswitch(before.text, text ?? '') : withoutBlock(before.text);
+      if (bare !== text) {
         edited.push(path);
         after = { ...before, text: bare };
       }
     }
-    if (JSON.stringify(before) !== JSON.stringify(after)) changes.push({ path, before, after });
+    if (!sameSnapshot(before, after)) changes.push({ path, before, after });
   }
   return { changes, edited };
 }

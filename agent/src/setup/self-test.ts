@@ -60,6 +60,7 @@ export async function selfTest(services: readonly Service[], deps: SelfTestDeps)
     (await deps.agentAnswers()) ? null : 'The agent does not answer. Run: systemctl enable --now identree-agent',
   );
   problems.push(await deps.serverAccepts());
+  if (services.length === 0) return problems.filter((problem) => problem !== null);
   problems.push(await stageProblem(deps.root, deps.ownerUid));
   for (const name of ['pam_exec.so', 'pam_deny.so', 'pam_permit.so']) {
     if (!(await hasModule(deps.root, name))) problems.push(`The PAM module ${name} is not installed.`);

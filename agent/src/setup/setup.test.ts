@@ -281,7 +281,8 @@ describe('setup', () => {
       };
     },
     'a file is not what was written': (h) => {
-      h.deps.put = (path, snapshot) => putSnapshot(path, snapshot && { ...snapshot, text: `${snapshot.text} ` });
+      h.deps.put = (path, snapshot) =>
+        putSnapshot(path, snapshot && 'text' in snapshot ? { ...snapshot, text: `${snapshot.text} ` } : snapshot);
     },
     'sshd does not take the setting': (h) =>
       h.answers.set('sshd -T', { code: 0, output: 'kbdinteractiveauthentication no\nusepam yes' }),

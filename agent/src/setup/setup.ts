@@ -1,10 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Addition } from './addition.ts';
 import { forgetOriginals, type Originals, readOriginals, writeOriginals } from './backup.ts';
 import type { Service } from './pam-stacks.ts';
 import { type Change, planSetup, planUndo, SSHD_FILE, SUDOERS_FILE, touchedFiles } from './plan.ts';
 import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudoersProblem } from './self-test.ts';
-import { putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
+import { type FileSnapshot, isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
+import { restartSssd } from './sssd.ts';
 
 export interface SetupDeps extends SelfTestDeps {
   /** Folder of the backups. */
@@ -23,22 +25,34 @@ const WAY_BACK = [
   'The way back, also without the server:  identree setup --undo',
 ];
 
-const show = (change: Change): string => {
-  const lines = (snapshot: Snapshot | null) => (snapshot?.text ?? '').split('\n');
-  const before = new Set(lines(change.before));
-  const after = new Set(lines(change.after));
-  const out = [`${change.path}${change.before === null ? ' (new)' : change.after === null ? ' (removed)' : ''}`];
-  for (const line of lines(change.before)) if (!after.has(line)) out.push(`  - ${line}`);
-  for (const line of lines(change.after)) if (!before.has(line)) out.push(`  + ${line}`);
+/** Passwords in configuration files are nobody's business who looks over a shoulder or reads a log of this. */
+const masked = (line: string): string =>
+  line.replace(/^(\s*(?:ldap_default_authtok|bindpw)\s*=?\s*)\S.*$/i, '$1********');
+
+function show({ path, before, after }: Change): string {
+  if (isLink(after)) return `${path} → ${after.link}${before === null ? ' (new)' : ' (in place of what is there)'}`;
+  if (isLink(before)) return `${path} → ${before.link} (${after === null ? 'removed' : 'becomes a file again'})`;
+  const out = [`${path}${before === null ? ' (new)' : after === null ? ' (removed)' : ''}`];
+  // A key, perhaps, which was in the place of one of our links.
+  if (/PRIVATE KEY/.test(`${before?.text}${after?.text}`)) return out.join('');
+  const lines = (snapshot: FileSnapshot | null) => snapshot?.text.replace(/\n$/, '').split('\n') ?? [];
+  const [had, has] = [lines(before), lines(after)];
+  for (const line of had) if (!has.includes(line)) out.push(`  - ${masked(line)}`);
+  for (const line of has) if (!had.includes(line)) out.push(`  + ${masked(line)}`);
   return out.join('\n');
-};
+}
 
 async function snapshots(root: string, paths: readonly string[]): Promise<Map<string, Snapshot | null>> {
   return new Map(await Promise.all(paths.map(async (path) => [path, await takeSnapshot(join(root, path))] as const)));
 }
 
 /** Applies all changes, or none: what was done is put back when a later step fails. */
-async function apply(changes: readonly Change[], deps: SetupDeps, check: () => Promise<string | null>): Promise<Done> {
+async function apply(
+  changes: readonly Change[],
+  deps: SetupDeps,
+  check: () => Promise<string | null>,
+  putBack: (changes: readonly Change[]) => Promise<void>,
+): Promise<Done> {
   const put = deps.put ?? putSnapshot;
   const done: Change[] = [];
   let problem: string | null;
@@ -62,6 +76,7 @@ async function apply(changes: readonly Change[], deps: SetupDeps, check: () => P
   if (problem === null) return true;
   deps.print(problem);
   for (const change of done.reverse()) await putSnapshot(join(deps.root, change.path), change.before);
+  await putBack(done).catch((error: unknown) => deps.print(error instanceof Error ? error.message : String(error)));
   deps.print('Nothing is changed: everything was put back as it was.');
   return false;
 }
@@ -90,21 +105,33 @@ async function verify(changes: readonly Change[], deps: SetupDeps): Promise<stri
   return (await checkSshd(deps.run)) ?? (written ? await sshdProblem(deps.run) : null);
 }
 
-/** Lets identree decide for the services: plan, self-test, backup, apply, check, and back if anything is amiss. */
+/**
+ * Lets identree decide for the services, and does what is added: plan, self-test, backup, apply, check, and back if
+ * anything is amiss.
+ */
 export async function setUp(
   services: readonly Service[],
   options: { dryRun: boolean },
   deps: SetupDeps,
+  addition: Addition | null = null,
 ): Promise<Done> {
   const { print } = deps;
-  const files = await snapshots(deps.root, touchedFiles(services));
-  const { changes, missing } = planSetup(services, files, { uid: deps.ownerUid, gid: deps.ownerUid });
-  for (const service of missing) print(`There is no /etc/pam.d/${service}; left out.`);
-  if (missing.length === services.length) {
+  const files = await snapshots(deps.root, [...touchedFiles(services), ...(addition?.files ?? [])]);
+  const added = (await addition?.plan(files)) ?? { changes: [] };
+  if ('problem' in added) {
+    print(added.problem);
+    print('Nothing is changed.');
+    return false;
+  }
+  const pam = planSetup(services, files, { uid: deps.ownerUid, gid: deps.ownerUid });
+  for (const service of pam.missing) print(`There is no /etc/pam.d/${service}; left out.`);
+  if (addition === null && pam.missing.length === services.length) {
     print('Nothing to set up.');
     return false;
   }
-  if (changes.length === 0) {
+  // PAM last: the gate is switched when everything else is in place.
+  const changes = [...added.changes, ...pam.changes];
+  if (changes.length === 0 && !addition?.pending) {
     print('Already set up; nothing changes.');
     return true;
   }
@@ -116,20 +143,25 @@ export async function setUp(
     print('Nothing was changed (--dry-run).');
     return true;
   }
-  const problems = await selfTest(
-    services.filter((service) => !missing.includes(service)),
-    deps,
-  );
+  const present = services.filter((service) => !pam.missing.includes(service));
+  const problems = [...(await selfTest(present, deps)), ...((await addition?.selfTest()) ?? [])];
   if (problems.length > 0) {
     print('');
     for (const problem of problems) print(problem);
     print('Nothing is changed: with this, nobody could log in or use sudo.');
     return false;
   }
-  const originals: Originals = await readOriginals(deps.backup);
+  const known = await readOriginals(deps.backup);
+  const originals: Originals = new Map(known);
   for (const { path, before } of changes) if (!originals.has(path)) originals.set(path, before);
   await writeOriginals(deps.backup, originals, deps.now());
-  if (!(await apply(changes, deps, () => verify(changes, deps)))) return false;
+  const check = async () => (await verify(changes, deps)) ?? (await addition?.switchOver(changes)) ?? null;
+  const putBack = async (done: readonly Change[]) => addition?.switchBack(done);
+  if (!(await apply(changes, deps, check, putBack))) {
+    // What was not set up must not be undone either: by then it may be somebody else's.
+    await (known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now()));
+    return false;
+  }
   await afterwards(changes, deps);
   print('');
   print('Done. Try a second login and a sudo now, before you close this shell.');
@@ -145,7 +177,7 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
     return true;
   }
   const { changes, edited } = planUndo(originals, await snapshots(deps.root, [...originals.keys()]));
-  for (const path of edited) print(`${path} was edited since; only the identree block is taken out.`);
+  for (const path of edited) print(`${path} was edited since; only what is identree's is taken out.`);
   for (const change of changes) print(show(change));
   if (options.dryRun) {
     print('Nothing was changed (--dry-run).');
@@ -155,9 +187,10 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
   const tell = async () => {
     const problem = await verify(changes, deps);
     if (problem !== null) print(problem);
+    await restartSssd(changes, deps);
     return null;
   };
-  if (!(await apply(changes, deps, tell))) return false;
+  if (!(await apply(changes, deps, tell, (done) => restartSssd(done, deps)))) return false;
   await afterwards(changes, deps);
   await forgetOriginals(deps.backup);
   print('Done: everything is as it was before identree.');

@@ -1,27 +1,41 @@
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
 
-/** A file as it is: bytes (as latin1, so that every byte survives), mode and owner. Null: there is none. */
-export interface Snapshot {
+/** A regular file as it is: bytes (as latin1, so that every byte survives), mode and owner. */
+export interface FileSnapshot {
   text: string;
   mode: number;
   uid: number;
   gid: number;
 }
 
-/** @throws when it is a symlink or no regular file: replacing it would not change what it points to. */
+/** A symbolic link: where it leads. */
+export interface LinkSnapshot {
+  link: string;
+}
+
+export type Snapshot = FileSnapshot | LinkSnapshot;
+
+export const isLink = (snapshot: Snapshot | null): snapshot is LinkSnapshot => snapshot !== null && 'link' in snapshot;
+
+/** @returns null when there is none. @throws when it is neither a regular file nor a link. */
 export async function takeSnapshot(path: string): Promise<Snapshot | null> {
   const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
     (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return null;
-      if (error.code === 'ELOOP')
-        throw new Error(`${path} is a symbolic link (authselect?). identree does not edit it.`);
+      if (error.code === 'ENOENT' || error.code === 'ELOOP') return null;
       throw error;
     },
   );
-  if (file === null) return null;
+  if (file === null) {
+    const link = await readlink(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    });
+    return link === null ? null : { link };
+  }
   try {
     const info = await file.stat();
     if (!info.isFile()) throw new Error(`${path} is not a regular file.`);
@@ -32,13 +46,23 @@ export async function takeSnapshot(path: string): Promise<Snapshot | null> {
   }
 }
 
-export const sameSnapshot = (a: Snapshot | null, b: Snapshot | null): boolean =>
-  a === null || b === null ? a === b : a.text === b.text && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
+export function sameSnapshot(a: Snapshot | null, b: Snapshot | null): boolean {
+  if (a === null || b === null) return a === b;
+  if (isLink(a) || isLink(b)) return isLink(a) && isLink(b) && a.link === b.link;
+  return a.text === b.text && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid;
+}
 
-/** Makes the file what the snapshot says, in one step. */
+/** Makes the path what the snapshot says, in one step. */
 export async function putSnapshot(path: string, snapshot: Snapshot | null): Promise<void> {
   if (snapshot === null) {
     await rm(path, { force: true });
+    await syncFolder(dirname(path));
+    return;
+  }
+  if (isLink(snapshot)) {
+    const fresh = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`);
+    await symlink(snapshot.link, fresh);
+    await rename(fresh, path);
     await syncFolder(dirname(path));
     return;
   }

@@ -1,8 +1,8 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../platform/clock.ts';
 import { atomicWrite } from './atomic-write.ts';
+import { withLock } from './lock.ts';
 import { UntrustedFile } from './trusted-file.ts';
 
 /**
@@ -15,8 +15,6 @@ export interface Counter {
 }
 
 const SLOT = 64;
-const LOCK_PATIENCE_MS = 15_000;
-const LOCK_LOOK_MS = 10;
 
 const slot = (value: number) =>
   `${String(value).padStart(20, '0')} ${String(value).padStart(20, '0')}`.padEnd(SLOT - 1).concat('\n');
@@ -67,30 +65,6 @@ async function take(path: string): Promise<number> {
     await file.close();
   }
   return value;
-}
-
-/**
- * The lock between processes is SQLite's on an empty database: a kernel record lock that vanishes with its process, so
- * there is no stale lock file to judge and steal.
- */
-async function withLock<T>(path: string, clock: Clock, work: () => Promise<T>): Promise<T> {
-  const database = new DatabaseSync(path, { timeout: 0 });
-  try {
-    const deadline = clock.monotonic() + LOCK_PATIENCE_MS;
-    for (;;) {
-      try {
-        database.exec('BEGIN EXCLUSIVE');
-        break;
-      } catch (error) {
-        const busy = (error as { errcode?: number }).errcode === 5;
-        if (!busy || clock.monotonic() >= deadline) throw error;
-        await clock.sleep(LOCK_LOOK_MS);
-      }
-    }
-    return await work();
-  } finally {
-    database.close();
-  }
 }
 
 export function createCounter(deps: { file: string; lock: string; clock: Clock }): Counter {

@@ -1,21 +1,6 @@
-import 'reflect-metadata';
-import {
-  createPublicKey,
-  generateKeyPairSync,
-  type JsonWebKey,
-  randomBytes,
-  randomUUID,
-  verify,
-  webcrypto,
-} from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type JsonWebKey, randomBytes, randomUUID, verify } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import {
-  BasicConstraintsExtension,
-  Pkcs10CertificateRequest,
-  SubjectAlternativeNameExtension,
-  X509CertificateGenerator,
-} from '@peculiar/x509';
 import {
   type ApproverKey,
   type ApproverKeySet,
@@ -26,9 +11,17 @@ import {
 } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { formatEnrolmentToken } from '#shared/enrolment-token.ts';
-import { type EnrolmentGrant, enrolRequest, HOST_API } from '#shared/host-api.ts';
+import {
+  type CertificateGrant,
+  certificateRequest,
+  type DirectorySettings,
+  type EnrolmentGrant,
+  enrolRequest,
+  HOST_API,
+} from '#shared/host-api.ts';
 import { contentDigest, ENROLMENT_TAG, signatureBase } from '#shared/http-signature.ts';
 import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from '#shared/token.ts';
+import { createTestAuthority, type IssueOptions, type TestAuthority } from './certificate.ts';
 import { createPasskey, ORIGIN, RP_ID, type TestPasskey } from './passkey.ts';
 
 export interface ServerKey extends SigningKey {
@@ -84,6 +77,16 @@ export interface FakeServer {
   /** Changes the grant before it is signed. */
   tamperGrant: ((grant: EnrolmentGrant) => EnrolmentGrant) | null;
   grantKey: ServerKey | null;
+  /** What signs client certificates. */
+  ca: TestAuthority;
+  /** How long certificates are good for. */
+  life: IssueOptions;
+  /** Changes the certificate grant before it is signed. */
+  tamperCertificate: ((grant: CertificateGrant) => CertificateGrant | Promise<CertificateGrant>) | null;
+  /** What is said about the directory; null: none is served. */
+  directory: Omit<DirectorySettings, 'v' | 'nonce' | 'serverId' | 'hostId'> | null;
+  /** Changes the settings before they are signed. */
+  tamperDirectory: ((settings: DirectorySettings) => object) | null;
   /** Resolves with the n-th challenge (from 0) once it exists. */
   challenge(n?: number): Promise<FakeChallenge>;
   /** A verdict as the server would make it; `change` edits the payload before it is signed. */
@@ -104,46 +107,14 @@ export interface FakeServer {
 
 const POLICY = sha256('policy');
 
-async function makeCa() {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const day = 86_400_000;
-  const dates = { notBefore: new Date(Date.now() - day), notAfter: new Date(Date.now() + 365 * day) };
-  const ca = await X509CertificateGenerator.createSelfSigned({
-    name: 'CN=test ca',
-    keys,
-    signingAlgorithm: algorithm,
-    serialNumber: '01',
-    ...dates,
-    extensions: [new BasicConstraintsExtension(true, 0, true)],
-  });
-  return {
-    pem: ca.toString('pem'),
-    async issue(csrPem: string, hostname: string): Promise<string> {
-      const csr = new Pkcs10CertificateRequest(csrPem);
-      const certificate = await X509CertificateGenerator.create({
-        subject: `CN=${hostname}`,
-        issuer: ca.subject,
-        publicKey: csr.publicKey,
-        signingKey: keys.privateKey,
-        signingAlgorithm: algorithm,
-        serialNumber: '02',
-        ...dates,
-        extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: hostname }])],
-      });
-      return certificate.toString('pem');
-    },
-  };
-}
-
 /** A server that speaks the host API over real HTTP and checks every signature; all misbehaviour is up to the test. */
 export async function createFakeServer(): Promise<FakeServer> {
   const trustRoot = await createServerKey();
   const verdictKey = await createServerKey();
-  const ca = await makeCa();
+  const ca = await createTestAuthority();
   const person = { issuer: 'https://id.example.com', subject: 'sub-1', username: 'dana' };
   const passkey = createPasskey(person);
-  const hosts = new Map<string, PublicJwk>();
+  const hosts = new Map<string, { key: PublicJwk; hostname: string }>();
   const waiting = new Set<() => void>();
   const secret = randomBytes(32).toString('base64url');
 
@@ -196,6 +167,32 @@ export async function createFakeServer(): Promise<FakeServer> {
         : null,
   });
 
+  const issue = (csr: string, hostname: string, hostId: string) =>
+    server.ca.issue(csr, [`dns:${hostname}`, `url:urn:uuid:${hostId}`], server.life);
+
+  async function certificate(hostId: string, hostname: string, body: unknown, response: http.ServerResponse) {
+    const { nonce, csr } = certificateRequest.parse(body);
+    let grant: CertificateGrant = {
+      v: 1,
+      nonce,
+      serverId: server.serverId,
+      hostId,
+      hostname,
+      certificate: await issue(csr, hostname, hostId),
+      caBundle: server.ca.pem,
+    };
+    if (server.tamperCertificate) grant = await server.tamperCertificate(grant);
+    send(response, 200, { grant: await signToken(tokenType.certificate, grant, server.grantKey ?? trustRoot) });
+  }
+
+  async function directory(hostId: string, nonce: string, response: http.ServerResponse): Promise<void> {
+    if (server.directory === null)
+      return server.refuse(response, 404, 'directory_off', 'This server serves no directory.');
+    const settings: DirectorySettings = { v: 1, nonce, serverId: server.serverId, hostId, ...server.directory };
+    const told = server.tamperDirectory ? server.tamperDirectory(settings) : settings;
+    send(response, 200, { settings: await signToken(tokenType.directory, told, server.grantKey ?? trustRoot) });
+  }
+
   async function enrol(request: http.IncomingMessage, bytes: Buffer, response: http.ServerResponse): Promise<void> {
     const body = enrolRequest.parse(JSON.parse(bytes.toString('utf8')));
     if (!checkSignature(request, bytes, body.apiKey, ENROLMENT_TAG, body.apiKey.kid)) {
@@ -205,7 +202,7 @@ export async function createFakeServer(): Promise<FakeServer> {
       return server.refuse(response, 401, 'token_unknown', 'This enrolment token is not known here.');
     }
     const hostId = randomUUID();
-    hosts.set(hostId, body.apiKey);
+    hosts.set(hostId, { key: body.apiKey, hostname: body.hostname });
     let grant: EnrolmentGrant = {
       v: 1,
       nonce: body.nonce,
@@ -217,8 +214,8 @@ export async function createFakeServer(): Promise<FakeServer> {
       trustRoot: trustRoot.public,
       verificationKeys: [verdictKey.public],
       approverKeys: await server.keySet(server.approverKeys.version, server.approverKeys.keys),
-      certificate: await ca.issue(body.csr, body.hostname),
-      caBundle: ca.pem,
+      certificate: await issue(body.csr, body.hostname, hostId),
+      caBundle: server.ca.pem,
     };
     if (server.tamperGrant) grant = server.tamperGrant(grant);
     send(response, 201, { grant: await signToken(tokenType.enrolment, grant, server.grantKey ?? trustRoot) });
@@ -233,9 +230,13 @@ export async function createFakeServer(): Promise<FakeServer> {
     if (server.intercept && (await server.intercept({ method, path, body, response }))) return;
     if (method === 'POST' && path === '/enroll') return enrol(request, bytes, response);
     const keyid = /keyid="([^"]+)"/.exec(String(request.headers['signature-input']))?.[1] ?? '';
-    const key = hosts.get(keyid);
-    if (!key || !checkSignature(request, bytes, key, server.serverId, keyid)) {
+    const known = hosts.get(keyid);
+    if (!known || !checkSignature(request, bytes, known.key, server.serverId, keyid)) {
       return server.refuse(response, 401, 'signature_invalid', 'The signature does not match the request.');
+    }
+    if (method === 'POST' && path === '/certificate') return certificate(keyid, known.hostname, body, response);
+    if (method === 'GET' && path.startsWith('/directory?')) {
+      return directory(keyid, new URLSearchParams(path.slice('/directory?'.length)).get('nonce') ?? '', response);
     }
     if (method === 'POST' && path === '/heartbeat') {
       const version = Number(body!.approverKeysVersion);
@@ -318,6 +319,11 @@ export async function createFakeServer(): Promise<FakeServer> {
     intercept: null,
     tamperGrant: null,
     grantKey: null,
+    ca,
+    life: {},
+    tamperCertificate: null,
+    directory: null,
+    tamperDirectory: null,
     async challenge(n = 0) {
       while (server.challenges.length <= n) {
         await new Promise<void>((resolve) => {

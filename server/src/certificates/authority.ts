@@ -33,16 +33,19 @@ const serial = () => {
 
 /** Self-signed CA certificate for a P-256 key, PEM: path length 0, certificate and CRL signing only. */
 export async function makeCaCertificate(keyPem: string, now: number): Promise<string> {
+  const publicKey = await publicKeyOf(keyPem);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: 'CN=identree host CA, O=identree',
     notBefore: new Date(now - 5 * MINUTE),
     notAfter: new Date(now + CA_DAYS * DAY),
     signingAlgorithm: ALGORITHM,
-    keys: { privateKey: await privateKey(keyPem), publicKey: await publicKeyOf(keyPem) },
+    keys: { privateKey: await privateKey(keyPem), publicKey },
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      // Tells the next CA, which will have the same name, from this one.
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
     ],
   });
   return certificate.toString('pem');

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { createTestAuthority, type IssueOptions } from '../testing/certificate.ts';
+import { generateTlsKey } from './key.ts';
+import type { Renewal } from './renew.ts';
+import { type Attempt, dueAt, isLate, keepCertificate, readAttempt } from './schedule.ts';
+import type { CertificateSet } from './store.ts';
+
+const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const MINUTE = 60_000;
+const START = Date.UTC(2027, 0, 1);
+const HOST = { hostname: 'web1.example.com', hostId: '0b9d7c9e-4a52-4a0b-9a3e-6d1f0c2b7a11' };
+const NAMES = [`dns:${HOST.hostname}`, `url:urn:uuid:${HOST.hostId}`];
+
+const authority = await createTestAuthority();
+const key = await generateTlsKey(HOST.hostname);
+const setOf = async (options: IssueOptions, names = NAMES): Promise<CertificateSet> => ({
+  certificate: await authority.issue(key.csr, names, options),
+  key: key.pem,
+  ca: authority.pem,
+});
+
+/** Runs the schedule on a clock that leaps, until it has slept `sleeps` times. */
+async function run(options: {
+  set: CertificateSet | null | Error;
+  sleeps: number;
+  random?: number;
+  renew?: (now: number) => Promise<Renewal & { set?: CertificateSet }>;
+}) {
+  let now = START;
+  let { set } = options;
+  const stop = new AbortController();
+  const renewals: number[] = [];
+  const pauses: number[] = [];
+  const saved: Attempt[] = [];
+  const lines: string[] = [];
+  const note = (line: string) => void lines.push(line);
+  await keepCertificate(
+    {
+      current: async () => {
+        if (set instanceof Error) throw set;
+        return set;
+      },
+      identity: HOST,
+      renew: async () => {
+        renewals.push(now);
+        const renewal = await (options.renew?.(now) ?? Promise.resolve({ ok: false as const, message: 'not today' }));
+        if ('set' in renewal && renewal.set) set = renewal.set;
+        return renewal;
+      },
+      save: async (attempt) => void saved.push(attempt),
+      clock: {
+        now: () => now,
+        monotonic: () => now,
+        sleep: async (ms) => {
+          pauses.push(ms);
+          now += ms;
+          if (pauses.length >= options.sleeps) stop.abort();
+        },
+      },
+      log: { info: note, warn: note, error: note },
+      random: () => options.random ?? 0,
+    },
+    stop.signal,
+  );
+  return { renewals, pauses, saved, lines };
+}
+
+const renewed = async (now: number) => {
+  const life = { from: now - 5 * MINUTE, until: now + 90 * DAY };
+  return { ok: true as const, serial: '1', until: life.until, set: await setOf(life) };
+};
+
+describe('when a certificate is renewed', () => {
+  it('at two thirds of its life, each host a little earlier by its own share', () => {
+    const life = { from: START, until: START + 300 * DAY };
+    assert.equal(dueAt(life, 0), START + 200 * DAY);
+    assert.equal(dueAt(life, 1), START + 185 * DAY);
+    assert.equal(isLate(life, START + 200 * DAY), false);
+    assert.equal(isLate(life, START + 200 * DAY + 1), true);
+  });
+
+  it('not before, within an hour after, and then not again', async () => {
+    const life = { from: START - 5 * MINUTE, until: START + 90 * DAY };
+    const { renewals, pauses, saved } = await run({ set: await setOf(life), sleeps: 61 * 24, renew: renewed });
+    assert.equal(renewals.length, 1);
+    const due = dueAt(life, 0);
+    assert.ok(renewals[0]! >= due && renewals[0]! <= due + HOUR, `${renewals[0]! - due}`);
+    assert.ok(pauses.every((ms) => ms <= HOUR && ms > 0));
+    assert.deepEqual(saved, [{ at: renewals[0], problem: null }]);
+  });
+
+  it('one that is missing, broken, not for this host or over is due at once', async () => {
+    const good = { from: START - DAY, until: START + 90 * DAY };
+    const ended = await setOf({ from: START - 10 * DAY, until: START - DAY });
+    const other = await setOf(good, [NAMES[0]!, 'url:urn:uuid:5f1a2b3c-0000-4000-8000-000000000000']);
+    const mixed = { ...(await setOf(good)), key: (await generateTlsKey(HOST.hostname)).pem };
+    const broken = { certificate: 'x', key: 'y', ca: 'z' };
+    for (const set of [null, new Error('can be changed by others'), ended, other, mixed, broken]) {
+      const { renewals } = await run({ set, sleeps: 1, renew: renewed });
+      assert.deepEqual(renewals, [START]);
+    }
+  });
+
+  it('a failure is tried again, less and less often, and noted for status', async () => {
+    const { renewals, pauses, saved, lines } = await run({ set: null, sleeps: 9 });
+    assert.equal(renewals.length, 9);
+    assert.deepEqual(
+      pauses.map((ms) => ms / MINUTE),
+      [1, 2, 4, 8, 16, 32, 60, 60, 60],
+    );
+    assert.deepEqual(saved[0], { at: START, problem: 'not today' });
+    assert.match(lines.join('\n'), /was not renewed: not today/);
+  });
+
+  it('a server whose certificates are always due does not make it turn without a pause', async () => {
+    const { renewals, pauses } = await run({
+      set: null,
+      sleeps: 5,
+      renew: async (now) => ({ ok: true, serial: '1', until: now, set: await setOf({ from: now - DAY, until: now }) }),
+    });
+    assert.equal(renewals.length, 5);
+    assert.deepEqual(pauses, [MINUTE, MINUTE, MINUTE, MINUTE, MINUTE]);
+  });
+
+  it('what throws does not end it', async () => {
+    const { renewals } = await run({ set: null, sleeps: 2, renew: () => Promise.reject(new Error('EROFS')) });
+    assert.equal(renewals.length, 2);
+  });
+
+  it('the last attempt is read for people, and damage there is nobody else’s business', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'identree-renewal-'));
+    try {
+      const file = join(dir, 'renewal.json');
+      assert.equal(await readAttempt(file), null);
+      await writeFile(file, JSON.stringify({ at: START, problem: 'away' }), { mode: 0o600 });
+      assert.deepEqual(await readAttempt(file), { at: START, problem: 'away' });
+      await writeFile(file, '{"at":');
+      assert.equal(await readAttempt(file), null);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+});

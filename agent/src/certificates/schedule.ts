@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { timestamp } from '#shared/names.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import { readTrustedFile } from '../state/trusted-file.ts';
+import { certificateProblem, lifetimeOf } from './check.ts';
+import type { Renewal } from './renew.ts';
+import type { CertificateSet } from './store.ts';
+
+const HOUR = 3_600_000;
+const FIRST_RETRY = 60_000;
+
+/** A fleet that was enrolled in one night must not renew in one night: each host is early by its own share of this. */
+const SPREAD = 0.05;
+
+/** When a certificate is due: two thirds of its life, less `early` (0…1) of the spread. */
+export function dueAt(life: { from: number; until: number }, early: number): number {
+  return life.from + (life.until - life.from) * (2 / 3 - SPREAD * early);
+}
+
+/** True in the last third of its life: by then it should have been renewed. */
+export function isLate(life: { from: number; until: number }, now: number): boolean {
+  return now > dueAt(life, 0);
+}
+
+const attempt = z.strictObject({ at: timestamp, problem: z.string().nullable() });
+/** What the last attempt came to; `identree status` shows it. */
+export type Attempt = z.infer<typeof attempt>;
+
+/** Null when there was none, or when nothing can be made of the file: it is only for people. */
+export async function readAttempt(path: string): Promise<Attempt | null> {
+  const bytes = await readTrustedFile(path).catch(() => null);
+  try {
+    return bytes && attempt.parse(JSON.parse(bytes.toString('utf8')));
+  } catch {
+    return null;
+  }
+}
+
+export interface ScheduleDeps {
+  /** The set in use; null or throws: there is none that can be used. */
+  current: () => Promise<CertificateSet | null>;
+  identity: { hostname: string; hostId: string };
+  renew: () => Promise<Renewal>;
+  save: (attempt: Attempt) => Promise<void>;
+  clock: Clock;
+  log: Log;
+  /** 0…1 */
+  random: () => number;
+}
+
+/** Keeps the certificate of this host good until stopped. One that is missing, broken or another host's is due at once. */
+export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): Promise<void> {
+  const { clock, log } = deps;
+  const early = deps.random();
+  let retry = FIRST_RETRY;
+  while (!signal.aborted) {
+    let pause: number;
+    try {
+      const due = await whenDue(deps, early);
+      if (clock.now() < due) pause = due - clock.now();
+      else {
+        const renewal = await deps.renew();
+        await deps.save({ at: clock.now(), problem: renewal.ok ? null : renewal.message });
+        if (!renewal.ok) throw new Error(renewal.message);
+        log.info(`the certificate of this host was renewed; it ends ${new Date(renewal.until).toISOString()}`);
+        // Looked at again, and not at once: whatever a server sends must not make this loop turn without a pause.
+        pause = retry = FIRST_RETRY;
+      }
+    } catch (error) {
+      log.error(
+        `the certificate of this host was not renewed: ${error instanceof Error ? error.message : String(error)}`,
+      );
+      pause = retry;
+      retry = Math.min(retry * 2, HOUR);
+    }
+    // At most an hour at a time: clocks are set, machines sleep, and root renews by hand.
+    await clock.sleep(Math.min(pause, HOUR) * (1 + 0.1 * deps.random()), signal);
+  }
+}
+
+async function whenDue(deps: ScheduleDeps, early: number): Promise<number> {
+  const set = await deps.current().catch((error: unknown) => {
+    deps.log.warn(error instanceof Error ? error.message : String(error));
+    return null;
+  });
+  if (set === null) return 0;
+  const { identity } = deps;
+  const expected = { ...identity, key: set.key, now: 0 };
+  const problem = certificateProblem({ certificate: set.certificate, caBundle: set.ca }, expected);
+  if (problem === null) return dueAt(lifetimeOf(set.certificate), early);
+  deps.log.warn(`the certificate of this host cannot be used: ${problem}`);
+  return 0;
+}

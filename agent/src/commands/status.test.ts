@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { openCertificates } from '../app.ts';
+import { generateTlsKey } from '../certificates/key.ts';
+import { directoryUse, writeDirectoryUse } from '../directory/settings.ts';
+import { stateFiles } from '../paths.ts';
+import { atomicWrite } from '../state/atomic-write.ts';
+import { createFakeServer } from '../testing/fake-server.ts';
+import { createEnrolledHost } from '../testing/host.ts';
+import { statusCommand } from './status.ts';
+
+const DAY = 86_400_000;
+
+async function world() {
+  const server = await createFakeServer();
+  const enrolled = await createEnrolledHost(server);
+  const certificates = openCertificates(enrolled.paths);
+  const key = await generateTlsKey('web1.example.com');
+  return {
+    server,
+    paths: enrolled.paths,
+    /** A certificate of which so many days have passed and so many are left. */
+    async aged(passed: number, left: number) {
+      const names = ['dns:web1.example.com', `url:urn:uuid:${enrolled.hostId}`];
+      const life = { from: Date.now() - passed * DAY, until: Date.now() + left * DAY };
+      const certificate = await server.ca.issue(key.csr, names, life);
+      await certificates.put({ certificate, key: key.pem, ca: server.ca.pem });
+    },
+    certificates,
+    async status(run = async () => ({ code: 1, output: '' })) {
+      const lines: string[] = [];
+      const code = await statusCommand(enrolled.paths, { json: false }, (line) => lines.push(line), run);
+      return { code, text: lines.join('\n') };
+    },
+    async [Symbol.asyncDispose]() {
+      await server.close();
+      await enrolled.remove();
+    },
+  };
+}
+
+describe('status: the certificate', () => {
+  it('says until when it is good', async () => {
+    await using w = await world();
+    await w.aged(100, 201.5);
+    const { text } = await w.status();
+    assert.match(text, /^Certificate +until \d{4}-\d\d-\d\d, 201 days left$/m);
+    assert.doesNotMatch(text, /renewed/);
+  });
+
+  it('warns in the last third of its life, with what the last attempt came to', async () => {
+    await using w = await world();
+    await w.aged(201, 99.5);
+    assert.match(
+      (await w.status()).text,
+      /99 days left\n +It should have been renewed by now\. Run: identree renew-cert/,
+    );
+    const problem = 'The server could not be reached.';
+    await atomicWrite(stateFiles(w.paths.state).renewal, JSON.stringify({ at: Date.now(), problem }));
+    assert.match((await w.status()).text, /The last attempt failed: The server could not be reached\./);
+    await w.aged(400, -1);
+    assert.match((await w.status()).text, /has ended/);
+  });
+
+  it('one that is missing or not for this host is told', async () => {
+    await using w = await world();
+    await w.certificates.put({ certificate: 'x', key: 'y', ca: 'z' });
+    const { code, text } = await w.status();
+    assert.equal(code, 1);
+    assert.match(text, /Certificate +not in order\n +it cannot be read\. Run: identree renew-cert/);
+  });
+});
+
+describe('status: the directory', () => {
+  it('is not mentioned where none was set up', async () => {
+    await using w = await world();
+    assert.doesNotMatch((await w.status()).text, /Directory|sssd/);
+  });
+
+  it('names the cause, and what sssd is at', async () => {
+    await using w = await world();
+    const settings = {
+      v: 1 as const,
+      nonce: '',
+      serverId: '',
+      hostId: '',
+      ldapUrl: 'ldaps://localhost:9',
+      baseDn: 'dc=example,dc=com',
+      mode: 'full' as const,
+      caBundle: w.server.ca.pem,
+      clientCertificates: 'optional' as const,
+      anonymous: false,
+      bind: null,
+    };
+    const file = stateFiles(w.paths.state).directory;
+    await writeDirectoryUse(file, directoryUse(settings, { client: 'sssd', startTls: false }));
+    const active = await w.status(async () => ({ code: 0, output: 'active' }));
+    assert.match(
+      active.text,
+      /Directory +ldaps:\/\/localhost:9, does not serve this host\n +Nothing listens at localhost:9/,
+    );
+    assert.match(active.text, /^sssd +running, on what it remembers$/m);
+    const dead = await w.status(async () => ({ code: 3, output: 'failed' }));
+    assert.match(dead.text, /^sssd +failed\n +Run: systemctl restart sssd/m);
+    await writeDirectoryUse(file, directoryUse(settings, { client: 'sudo', startTls: false }));
+    assert.doesNotMatch((await w.status()).text, /^sssd/m);
+  });
+});
