@@ -46,13 +46,13 @@ describe('identree setup --sssd where something is wrong', () => {
 
     test('an authority that nobody named', { skip }, async () => {
       await site.restart(own());
-      await refused(/signed by an unknown authority \(CN=lab CA\).*IDENTREE_LDAP_TLS_CA_CERT/);
+      await refused(/signed by an unknown authority \(CN=lab CA\).*IDENTREE_LDAP_TLS_SERVER_CA_CERT/);
     });
 
     test('a name that is not in the certificate', { skip }, async () => {
       await site.restart({
         ...own(),
-        IDENTREE_LDAP_TLS_CA_CERT: site.lab.certs.caFile,
+        IDENTREE_LDAP_TLS_SERVER_CA_CERT: site.lab.certs.caFile,
         IDENTREE_LDAP_EXTERNAL_URL: `ldaps://ldap.example.com:${TLS_PORT}`,
       });
       await refused(/certificate of the directory is not for ldap\.example\.com; it names .*identree\.example\.com/);

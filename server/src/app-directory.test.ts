@@ -11,6 +11,7 @@ import type { Approval } from './challenges/service.ts';
 import { whyNoPostgres } from './db/test-postgres.ts';
 import { FAKE_API_KEY, startFakePocketId } from './directory/pocketid/test-pocketid.ts';
 import { ruleInput } from './directory/rules/rule.ts';
+import { createTestCa } from './ldap/testing/certificates.ts';
 import { createTestApp, type TestApp } from './testing/test-app.ts';
 import { enrolTestHost } from './testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson, type TestProvider } from './testing/test-person.ts';
@@ -138,6 +139,22 @@ test('a host of the same name that enrols again is not its predecessor', async (
   const with_ = (host: typeof first) => site.client(1, { cert: host.grant.certificate, key: host.tlsKey });
   await assert.rejects(site.find(with_(first), '(uid=bob)'), /0x32/);
   assert.equal((await site.find(with_(second), '(uid=bob)')).length, 1);
+});
+
+test('a further authority vouches for hosts when it is named for that, and who signs the directory for none', async (t) => {
+  const foreign = await createTestCa('an authority of the site');
+  const { certificate, key } = await foreign.issue('web1.example.com', 'client');
+  const reads = async (env: Record<string, string>): Promise<boolean> => {
+    const site = await open(t, { env });
+    await enrolTestHost(site.app, site.clock, 'web1.example.com');
+    const found = site.find(site.client(1, { cert: certificate, key }), '(uid=bob)');
+    return found.then(
+      ({ length }) => length === 1,
+      () => false,
+    );
+  };
+  assert.equal(await reads({ IDENTREE_LDAP_TLS_CA_CERT: foreign.certificate }), true);
+  assert.equal(await reads({ IDENTREE_LDAP_TLS_SERVER_CA_CERT: foreign.certificate }), false);
 });
 
 test('passwords of hosts work when they are switched on, and name the host they belong to', async (t) => {

@@ -156,7 +156,11 @@ export async function createDirectoryService(
   }
 
   /** Who signs client certificates, and, unless it has one from elsewhere, the certificate of the directory. */
-  const authorities = async (): Promise<string[]> => [keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert))];
+  const clientAuthorities = async (): Promise<string[]> => [keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert))];
+  const serverAuthorities = async (): Promise<string[]> => [
+    ...(await clientAuthorities()),
+    ...(await readPem(ldap.tlsServerCaCert)),
+  ];
 
   return {
     directory,
@@ -181,7 +185,7 @@ export async function createDirectoryService(
         ldapUrl: ldap.externalUrl,
         baseDn,
         mode: source === null ? 'bridge' : 'full',
-        caBundle: certificatesOf((await authorities()).join('\n')),
+        caBundle: certificatesOf((await serverAuthorities()).join('\n')),
         clientCertificates: ldap.clientCertificates,
         anonymous: ldap.allowAnonymous,
         bind:
@@ -194,7 +198,7 @@ export async function createDirectoryService(
     async start(): Promise<void> {
       await importRules(core, rules);
       await directory.start();
-      const clientCa = await authorities();
+      const clientCa = await clientAuthorities();
       const tlsSettings = (own: { certificate: string; key: string }): TlsSettings => ({
         ...own,
         clientCa,

@@ -181,7 +181,7 @@ describe('the probe of the directory', () => {
     const port = await serve();
     assert.match(
       await problemOf(access(port, { ca: stranger.pem })),
-      /signed by an unknown authority \(CN=test authority\).*IDENTREE_LDAP_TLS_CA_CERT/,
+      /signed by an unknown authority \(CN=test authority\).*IDENTREE_LDAP_TLS_SERVER_CA_CERT/,
     );
     assert.match(
       await problemOf(access(await serve({ listen: { tls: false } }), { ca: stranger.pem, security: 'starttls' })),

@@ -82,7 +82,7 @@ async function whyNoConnection(error: unknown, endpoint: Endpoint): Promise<stri
   }
   if (UNKNOWN_AUTHORITY.has(code)) {
     const issuer = (await lookAtCertificate(endpoint))?.issuer;
-    return `The certificate of the directory at ${where} is signed by an unknown authority${issuer ? ` (${clean(issuer)})` : ''}. If it is yours, name it in IDENTREE_LDAP_TLS_CA_CERT on the server.`;
+    return `The certificate of the directory at ${where} is signed by an unknown authority${issuer ? ` (${clean(issuer)})` : ''}. If it is yours, name it in IDENTREE_LDAP_TLS_SERVER_CA_CERT on the server.`;
   }
   if (/ALERT_CERTIFICATE_REQUIRED|ALERT_NO_CERTIFICATE/.test(code)) {
     return `The directory at ${where} requires a client certificate, and none is used.`;

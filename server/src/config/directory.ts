@@ -167,6 +167,13 @@ export const ldapSettings = z.object({
       'Further certificate authority for client certificates, as a path or in PEM; hosts get it to verify the directory with. The embedded CA is always accepted.',
     ),
   ),
+  tlsServerCaCert: optional(
+    pemOrPath,
+    ldap(
+      'TLS_SERVER_CA_CERT',
+      'Who signed IDENTREE_LDAP_TLS_CERT_FILE, as a path or in PEM, when it is neither the embedded CA nor that of IDENTREE_LDAP_TLS_CA_CERT. Hosts get it to verify the directory with; client certificates of it count for nothing.',
+    ),
+  ),
   clientCertificates: optional(
     choice('off', 'optional', 'required'),
     ldap('TLS_CLIENT_CERTIFICATES', 'Whether TLS connections need a client certificate.', {

@@ -672,6 +672,19 @@ function hostApi(driver: 'sqlite' | 'postgres') {
         }
       });
 
+      test('who signed the certificate of the directory is told to hosts, and vouches for none of them', async () => {
+        const foreign = await makeForeignAuthority();
+        await begin({ IDENTREE_LDAP_TLS_SERVER_CA_CERT: foreign.certificate });
+        try {
+          const { settings } = await read();
+          assert.ok(settings.caBundle.includes(foreign.certificate.trim()));
+          // A client certificate of it would have to be asked for, as with IDENTREE_LDAP_TLS_CA_CERT.
+          assert.equal(settings.clientCertificates, 'optional');
+        } finally {
+          await site.close();
+        }
+      });
+
       test('a request that was served is refused the second time', async () => {
         await begin({});
         try {
