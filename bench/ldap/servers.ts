@@ -10,6 +10,7 @@ export interface Candidate {
   tlsPort: number | null;
   pid: number;
   buildMs: number;
+  buildCpuMs: number;
   entries: number;
   stop(): void;
 }

@@ -5,6 +5,7 @@ import { release } from './memory.ts';
 import { dropIdlePages } from './pages.ts';
 import { runSlice, stopWaiting } from './receive.ts';
 import { disconnect, hangUp } from './respond.ts';
+import { createShare } from './scheduler.ts';
 import { isAuthorised, type Peer, type Session, type Transport } from './session.ts';
 import { createBucket } from './token-bucket.ts';
 
@@ -15,6 +16,7 @@ export function createSession(context: Context, transport: Transport, peer: Peer
     context,
     transport,
     peer,
+    share: createShare(),
     certificate: null,
     certificateIdentity: null,
     identity: null,

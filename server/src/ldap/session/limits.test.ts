@@ -325,7 +325,7 @@ describe('many messages in one piece', () => {
     const server = createTestServer();
     const { scheduler } = server.context;
     const [greedy, modest] = [server.connect(), server.connect()];
-    scheduler.spend(greedy.session.peer, 30);
+    scheduler.spend(greedy.session, 30);
     greedy.send(look(1));
     modest.send(look(1));
     assert.deepEqual([greedy.raw().length, modest.raw().length], [0, 0]);

@@ -76,7 +76,7 @@ export function receive(session: Session, chunk: Buffer): void {
     consume(session, chunk);
     finish(session);
   });
-  context.scheduler.spend(session.peer, context.now() - started);
+  context.scheduler.spend(session, context.now() - started);
 }
 
 /** Does one slice of what the session has to do. @returns true when there is more. */
@@ -98,7 +98,7 @@ export function runSlice(session: Session): boolean {
     advanceAll(session);
     finish(session);
   });
-  context.scheduler.spend(session.peer, context.now() - started);
+  context.scheduler.spend(session, context.now() - started);
   return hasWork(session);
 }
 

@@ -11,19 +11,25 @@ function setUp() {
     (work) => deferred.push(work),
   );
   const order: string[] = [];
-  const worker = (name: string, peer: Share, slices: number, milliseconds: number): Runnable => ({
-    peer,
-    run() {
-      order.push(name);
-      now += milliseconds;
-      scheduler.spend(peer, milliseconds);
-      return --slices > 0;
-    },
-  });
+  const worker = (name: string, peer: Share, slices: number, milliseconds: number): Runnable => {
+    const runnable = {
+      peer,
+      share: createShare(),
+      run() {
+        order.push(name);
+        now += milliseconds;
+        scheduler.spend(runnable, milliseconds);
+        return --slices > 0;
+      },
+    };
+    return runnable;
+  };
   return {
     scheduler,
     order,
     worker,
+    /** Time that an address has had. */
+    had: (peer: Share, milliseconds: number) => scheduler.spend({ peer, share: createShare() }, milliseconds),
     pass: (milliseconds: number) => {
       now += milliseconds;
     },
@@ -41,9 +47,9 @@ function setUp() {
 
 describe('taking turns', () => {
   test('who has had least goes first, whoever came first', () => {
-    const { scheduler, order, worker, settle } = setUp();
+    const { scheduler, order, worker, settle, had } = setUp();
     const [greedy, modest] = [createShare(), createShare()];
-    scheduler.spend(greedy, 50);
+    had(greedy, 50);
     for (let i = 0; i < 5; i++) scheduler.add(worker('greedy', greedy, 3, 1));
     scheduler.add(worker('modest', modest, 1, 0.1));
     settle();
@@ -59,7 +65,18 @@ describe('taking turns', () => {
     assert.deepEqual(order, ['a', 'b', 'c', 'a', 'b', 'c']);
   });
 
-  test('the event loop comes round after a millisecond of work, and after many short slices', () => {
+  test('of the connections of an address the one that has had least goes first', () => {
+    const { scheduler, order, worker, settle } = setUp();
+    const peer = createShare();
+    const busy = worker('busy', peer, 4, 1);
+    busy.run();
+    scheduler.add(busy);
+    scheduler.add(worker('idle', peer, 1, 1));
+    settle();
+    assert.deepEqual(order, ['busy', 'idle', 'busy', 'busy', 'busy']);
+  });
+
+  test('the event loop comes round after a little work, and after many short slices', () => {
     const long = setUp();
     for (let i = 0; i < 10; i++) long.scheduler.add(long.worker('x', createShare(), 1, 2));
     assert.ok(long.settle() >= 10);
@@ -69,11 +86,11 @@ describe('taking turns', () => {
   });
 
   test('what an address has had is forgiven with time', () => {
-    const { scheduler, order, worker, settle, pass } = setUp();
+    const { scheduler, order, worker, settle, pass, had } = setUp();
     const [before, now] = [createShare(), createShare()];
-    scheduler.spend(before, 100);
+    had(before, 100);
     pass(5000);
-    scheduler.spend(now, 10);
+    had(now, 10);
     scheduler.add(worker('now', now, 1, 1));
     scheduler.add(worker('before', before, 1, 1));
     settle();
@@ -83,14 +100,14 @@ describe('taking turns', () => {
 
 describe('being served right away', () => {
   test('everybody is while the loop has little to do, then those who have had little, then nobody', () => {
-    const { scheduler, settle } = setUp();
+    const { scheduler, settle, had } = setUp();
     const [greedy, modest] = [createShare(), createShare()];
     const may = (): boolean[] => [scheduler.mayRunNow(greedy), scheduler.mayRunNow(modest)];
-    scheduler.spend(greedy, 1.5);
+    had(greedy, 1.5);
     assert.deepEqual(may(), [true, true]);
-    scheduler.spend(greedy, 10);
+    had(greedy, 10);
     assert.deepEqual(may(), [false, true]);
-    scheduler.spend(greedy, 10);
+    had(greedy, 10);
     assert.deepEqual(may(), [false, false]);
     settle();
     assert.deepEqual(may(), [true, true]);

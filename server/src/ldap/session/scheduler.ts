@@ -1,4 +1,4 @@
-/** How much of the server's time an address has had lately. */
+/** How much of the server's time an address or a connection has had lately. */
 export interface Share {
   /** Milliseconds, halved every `HALF_LIFE`, as a logarithm that can be compared whenever both were noted. */
   weight: number;
@@ -6,27 +6,30 @@ export interface Share {
 
 /** Something that has more to do than fits into one slice. */
 export interface Runnable {
+  /** Of its address and its own. */
   readonly peer: Share;
+  readonly share: Share;
   /** Does one slice. @returns true when there is more to do right away. */
   run(): boolean;
 }
 
 /**
- * Lets everything that has work take turns, one slice each, with the event loop in between. Who has had least goes
- * first, so that a host that asks now and then does not wait for those who never stop asking, however many they are.
+ * Lets everything that has work take turns, one slice each, with the event loop in between. The address that has had
+ * least goes first, and of its connections the one that has: who asks now and then does not wait for those who never
+ * stop asking, however many they are.
  */
 export interface Scheduler {
   /** Queues it, unless it is queued already. */
   add(runnable: Runnable): void;
   /** Whether an address may be served right away, or has to take its turn. */
   mayRunNow(peer: Share): boolean;
-  /** Notes work that was done for an address. */
-  spend(peer: Share, milliseconds: number): void;
+  /** Notes work that was done for a connection. */
+  spend(by: Pick<Runnable, 'peer' | 'share'>, milliseconds: number): void;
   readonly length: number;
 }
 
 /** Milliseconds per turn of the event loop, and slices however short: more would make a lookup elsewhere wait. */
-const TURN_TIME = 1;
+const TURN_TIME = 0.25;
 const PER_TURN = 64;
 const HALF_LIFE = 200;
 /** Milliseconds per turn of the event loop in which whoever comes is served at once, and who has had little. */
@@ -51,10 +54,12 @@ export function createScheduler(now: () => number, defer: (work: () => void) => 
     let lightest: Share | null = null;
     for (const peer of queues.keys()) if (lightest === null || peer.weight < lightest.weight) lightest = peer;
     const queue = queues.get(lightest!)!;
-    const runnable = queue.shift()!;
+    let at = 0;
+    for (let i = 1; i < queue.length; i++) if (queue[i]!.share.weight < queue[at]!.share.weight) at = i;
+    const [runnable] = queue.splice(at, 1);
     if (queue.length === 0) queues.delete(lightest!);
-    queued.delete(runnable);
-    return runnable;
+    queued.delete(runnable!);
+    return runnable!;
   }
 
   function turn(): void {
@@ -87,10 +92,11 @@ export function createScheduler(now: () => number, defer: (work: () => void) => 
   return {
     add,
     mayRunNow: (peer) => busy < FOR_ALL || (busy < FOR_LIGHT && recent(peer, now()) < LIGHT),
-    spend(peer, milliseconds) {
+    spend({ peer, share }, milliseconds) {
       if (milliseconds <= 0) return;
       const at = now();
       peer.weight = Math.log2(recent(peer, at) + milliseconds) + at / HALF_LIFE;
+      share.weight = Math.log2(recent(share, at) + milliseconds) + at / HALF_LIFE;
       busy += milliseconds;
       // Counts on until the loop comes round; looking for that is worth it only when there was something to count.
       if (busy >= FOR_ALL) arm();

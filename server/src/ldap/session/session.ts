@@ -37,6 +37,8 @@ export interface Session {
   context: Context;
   transport: Transport;
   peer: Peer;
+  /** How much of the server's time the connection itself has had. */
+  share: Share;
   /** Verified certificate of the connection, and whom it stands for. */
   certificate: ClientCertificate | null;
   certificateIdentity: Identity | null;

@@ -1,9 +1,9 @@
 import { createDnForm, parseDn } from '../matching/dn.ts';
 import { classes, ID } from '../schema/schema.ts';
 import { type Collected, NO_NUMBER, SnapshotError } from './collected.ts';
-import { shareBytes, sharedBytes, sharedNumbers, sharedShorts, shareNumbers } from './growing.ts';
 import { PREFIX_INDEXED } from './indexed.ts';
 import { compareKeys, finishSlots, internKey } from './key-table.ts';
+import { pack } from './pack.ts';
 import { finishShapes } from './shapes.ts';
 import { AUDIENCE, found, NAME_KEY, readElement, type Snapshot, shapeIsA } from './snapshot.ts';
 
@@ -19,12 +19,12 @@ export function arrange(from: Collected): Snapshot {
   const tree = arrangeTree(from);
   const { record: recordOf } = tree;
   const size = from.size;
-  const start = sharedNumbers(size);
-  const end = sharedNumbers(size);
-  const shape = sharedShorts(size);
-  const audience = sharedBytes(size);
-  const usn = sharedNumbers(size);
-  const modified = sharedNumbers(size);
+  const start = new Uint32Array(size);
+  const end = new Uint32Array(size);
+  const shape = new Uint16Array(size);
+  const audience = new Uint8Array(size);
+  const usn = new Uint32Array(size);
+  const modified = new Uint32Array(size);
   if (from.shapes.list.length > 0xffff) throw new SnapshotError('too many combinations of attributes');
   for (let ordinal = 0; ordinal < size; ordinal++) {
     const record = recordOf[ordinal]!;
@@ -38,21 +38,21 @@ export function arrange(from: Collected): Snapshot {
   const shapes = finishShapes(from.shapes);
   const { options, keys } = from;
   const keyCount = keys.count;
-  const keyAttribute = sharedBytes(keyCount);
+  const keyAttribute = new Uint8Array(keyCount);
   for (let key = 0; key < keyCount; key++) keyAttribute[key] = keys.attribute.values[key]!;
   const numbersOf = (values: Uint32Array): Uint32Array => {
     const column = new Uint32Array(size);
     for (let ordinal = 0; ordinal < size; ordinal++) column[ordinal] = values[recordOf[ordinal]!]!;
     return column;
   };
-  return {
+  return pack({
     baseDn: options.baseDn,
     generation: options.generation,
     lastUsn: options.lastUsn,
     rfc2307bis: options.rfc2307bis ?? false,
     hashSeed: from.seed,
     size,
-    arena: shareBytes(from.arena.bytes.subarray(0, from.arena.length)),
+    arena: from.arena.bytes.subarray(0, from.arena.length),
     start,
     end,
     shape,
@@ -62,12 +62,12 @@ export function arrange(from: Collected): Snapshot {
     audience,
     usn,
     modified,
-    kinds: shareBytes(from.kinds),
+    kinds: from.kinds,
     ...shapes,
     ...classPostings(size, shape, shapes),
-    slots: finishSlots(keys, sharedNumbers),
+    slots: finishSlots(keys),
     keyAttribute,
-    keyValue: shareNumbers(from.keyValue.values.subarray(0, keyCount)),
+    keyValue: from.keyValue.values.subarray(0, keyCount),
     ...keyPostings(from, recordOf),
     sorted: PREFIX_INDEXED.map((attribute) => ({ attribute, keys: sortedKeys(from, attribute) })),
     ordered: [
@@ -76,7 +76,7 @@ export function arrange(from: Collected): Snapshot {
       { attribute: ID.uidNumber, ...orderedNumbers(numbersOf(from.uidNumber.values)) },
       { attribute: ID.gidNumber, ...orderedNumbers(numbersOf(from.gidNumber.values)) },
     ],
-  };
+  });
 }
 
 interface Tree {
@@ -105,9 +105,9 @@ function arrangeTree(from: Collected): Tree {
   }
   const tree: Tree = {
     record: new Uint32Array(size),
-    parent: sharedNumbers(size),
-    subtreeEnd: sharedNumbers(size),
-    children: sharedNumbers(size),
+    parent: new Uint32Array(size),
+    subtreeEnd: new Uint32Array(size),
+    children: new Uint32Array(size),
   };
   const ordinalOf = new Uint32Array(size);
   let count = 0;
@@ -173,10 +173,10 @@ function classPostings(
   const lists = Array.from({ length: shapeCount }, (_, index) =>
     classes.flatMap(({ id }) => (shapeIsA(shapes as Snapshot, index, id) ? [id] : [])),
   );
-  const classStart = sharedNumbers(classes.length + 1);
+  const classStart = new Uint32Array(classes.length + 1);
   for (let ordinal = 0; ordinal < size; ordinal++) for (const id of lists[shape[ordinal]!]!) classStart[id + 1]!++;
   for (let id = 0; id < classes.length; id++) classStart[id + 1]! += classStart[id]!;
-  const postings = sharedNumbers(classStart[classes.length]!);
+  const postings = new Uint32Array(classStart[classes.length]!);
   const at = classStart.slice();
   for (let ordinal = 0; ordinal < size; ordinal++) {
     for (const id of lists[shape[ordinal]!]!) postings[at[id]!++] = ordinal;
@@ -188,10 +188,10 @@ function classPostings(
 function keyPostings(from: Collected, recordOf: Uint32Array): Pick<Snapshot, 'keyStart' | 'postings'> {
   const count = from.keys.count;
   const { values: emitted, length } = from.emitted;
-  const keyStart = sharedNumbers(count + 1);
+  const keyStart = new Uint32Array(count + 1);
   for (let i = 0; i < length; i++) keyStart[emitted[i]! + 1]!++;
   for (let key = 0; key < count; key++) keyStart[key + 1]! += keyStart[key]!;
-  const postings = sharedNumbers(length);
+  const postings = new Uint32Array(length);
   const at = keyStart.slice();
   for (let ordinal = 0; ordinal < recordOf.length; ordinal++) {
     const record = recordOf[ordinal]!;
@@ -206,7 +206,7 @@ function sortedKeys(from: Collected, attribute: number): Uint32Array {
   const { values } = from.keys.attribute;
   for (let key = 0; key < from.keys.count; key++) if (values[key] === attribute) list.push(key);
   list.sort((a, b) => compareKeys(from.keys, a, b));
-  return shareNumbers(Uint32Array.from(list));
+  return Uint32Array.from(list);
 }
 
 /** Ordinals in order of their numbers; sorted as doubles, which the engine does natively. */
@@ -217,8 +217,8 @@ function orderedNumbers(column: Uint32Array): { values: Uint32Array; ordinals: U
     if (column[ordinal] !== NO_NUMBER) pairs[count++] = column[ordinal]! * 2 ** 21 + ordinal;
   }
   const sorted = pairs.subarray(0, count).sort();
-  const values = sharedNumbers(count);
-  const ordinals = sharedNumbers(count);
+  const values = new Uint32Array(count);
+  const ordinals = new Uint32Array(count);
   for (let i = 0; i < count; i++) {
     const value = Math.floor(sorted[i]! / 2 ** 21);
     values[i] = value;

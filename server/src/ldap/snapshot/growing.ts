@@ -1,7 +1,19 @@
-/** Arrays that grow while a snapshot is built; what is kept is copied to its exact size in shared memory. */
+/** Arrays that grow while a snapshot is built; `pack` copies what is kept. */
 export interface GrowingBytes {
   bytes: Buffer;
   length: number;
+}
+
+/**
+ * What outgrows a megabyte becomes so large at once that it is a mapping of its own, of which only what is written takes
+ * memory. The C library's heap, where smaller pieces come from, keeps for ever what it once had.
+ */
+const SMALL = 1 << 20;
+const MAPPED = 40 << 20;
+
+function larger(octets: number, needed: number): number {
+  if (octets < SMALL && needed < SMALL) return Math.max(needed, octets * 2);
+  return Math.max(needed, MAPPED, Math.ceil(octets * 1.6));
 }
 
 export function growingBytes(capacity = 1 << 16): GrowingBytes {
@@ -12,9 +24,9 @@ export function growingBytes(capacity = 1 << 16): GrowingBytes {
 export function room(target: GrowingBytes, count: number): Buffer {
   const needed = target.length + count;
   if (needed > target.bytes.length) {
-    const larger = Buffer.allocUnsafeSlow(Math.max(needed, Math.ceil(target.bytes.length * 1.6)));
-    target.bytes.copy(larger, 0, 0, target.length);
-    target.bytes = larger;
+    const next = Buffer.allocUnsafeSlow(larger(target.bytes.length, needed));
+    target.bytes.copy(next, 0, 0, target.length);
+    target.bytes = next;
   }
   return target.bytes;
 }
@@ -30,27 +42,10 @@ export function growingNumbers(capacity = 1 << 12): GrowingNumbers {
 
 export function push(target: GrowingNumbers, value: number): void {
   if (target.length === target.values.length) {
-    const larger = new Uint32Array(target.values.length * 2);
-    larger.set(target.values);
-    target.values = larger;
+    const octets = target.values.byteLength;
+    const next = new Uint32Array(Math.ceil(larger(octets, octets + 4) / 4));
+    next.set(target.values);
+    target.values = next;
   }
   target.values[target.length++] = value;
-}
-
-export const sharedBytes = (length: number): Uint8Array => new Uint8Array(new SharedArrayBuffer(length));
-export const sharedShorts = (length: number): Uint16Array => new Uint16Array(new SharedArrayBuffer(length * 2));
-export const sharedNumbers = (length: number): Uint32Array => new Uint32Array(new SharedArrayBuffer(length * 4));
-
-/** Copies bytes into shared memory of exactly their size. */
-export function shareBytes(source: Uint8Array): Uint8Array {
-  const target = sharedBytes(source.length);
-  target.set(source);
-  return target;
-}
-
-/** Copies numbers into shared memory of exactly their size. */
-export function shareNumbers(source: Uint32Array): Uint32Array {
-  const target = sharedNumbers(source.length);
-  target.set(source);
-  return target;
 }

@@ -72,10 +72,10 @@ function enlarge(table: KeyTable): void {
 }
 
 /** The finished table: pairs of hash and key number + 1, two thirds full at most. */
-export function finishSlots(table: KeyTable, allocate: (length: number) => Uint32Array): Uint32Array {
+export function finishSlots(table: KeyTable): Uint32Array {
   let capacity = 16;
   while (capacity * 2 < table.count * 3) capacity *= 2;
-  const slots = allocate(capacity * 2);
+  const slots = new Uint32Array(capacity * 2);
   for (let key = 0; key < table.count; key++) {
     const hash = table.hash.values[key]!;
     let slot = hash & (capacity - 1);

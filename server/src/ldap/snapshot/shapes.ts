@@ -1,5 +1,4 @@
 import { ATTRIBUTE_COUNT, classes, MASK_WORDS } from '../schema/schema.ts';
-import { sharedBytes, sharedNumbers } from './growing.ts';
 import { ABSENT, CLASS_WORDS, type Snapshot } from './snapshot.ts';
 
 interface Shape {
@@ -45,12 +44,12 @@ type ShapeColumns = Pick<
 
 export function finishShapes(table: ShapeTable): ShapeColumns {
   const count = table.list.length;
-  const shapeStart = sharedNumbers(count + 1);
-  const shapeAttributes = sharedBytes(table.list.reduce((sum, { attributes }) => sum + attributes.length, 0));
-  const shapePosition = sharedBytes(count * ATTRIBUTE_COUNT).fill(ABSENT);
-  const shapeMask = sharedNumbers(count * MASK_WORDS);
-  const shapeClasses = sharedNumbers(count * CLASS_WORDS);
-  const shapeStructural = sharedBytes(count);
+  const shapeStart = new Uint32Array(count + 1);
+  const shapeAttributes = new Uint8Array(table.list.reduce((sum, { attributes }) => sum + attributes.length, 0));
+  const shapePosition = new Uint8Array(count * ATTRIBUTE_COUNT).fill(ABSENT);
+  const shapeMask = new Uint32Array(count * MASK_WORDS);
+  const shapeClasses = new Uint32Array(count * CLASS_WORDS);
+  const shapeStructural = new Uint8Array(count);
   let at = 0;
   for (const [shape, { attributes, classes: ids, structural }] of table.list.entries()) {
     shapeStart[shape] = at;
