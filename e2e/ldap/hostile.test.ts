@@ -189,6 +189,12 @@ describe('under attack', () => {
     assert.ok(counts.answered! > 0);
   });
 
+  test('searches by the thousand that are never read', async () => {
+    const counts = await attack('hoarding', seconds(5, 30));
+    await holds('hoarding', counts);
+    assert.ok(counts.tried! > 100);
+  });
+
   test('guessing passwords', async () => {
     const counts = await attack('guesses', seconds(4, 20));
     await holds('guesses', counts);

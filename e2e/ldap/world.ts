@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS } from '../../server/src/ldap/session/limits.ts';
 import { buildSnapshot } from '../../server/src/ldap/snapshot/build-snapshot.ts';
 import { createTestCa, type TestCertificate } from '../../server/src/ldap/testing/certificates.ts';
 import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
+import { connectSnapshots } from '../../server/src/ldap/testing/snapshot-port.ts';
 import { must } from '../harness/run.ts';
 import { startSlapd } from '../harness/slapd.ts';
 import { everything } from './directory.ts';
@@ -90,7 +91,7 @@ export async function startWorld(): Promise<World> {
       if (event.kind === 'bug' || event.kind === 'worker-failed') events.push(event.message);
     },
   });
-  server.publish(buildSnapshot(entries, { baseDn: BASE, generation: 1, lastUsn }));
+  connectSnapshots(server)(buildSnapshot(entries, { baseDn: BASE, generation: 1, lastUsn }));
   const slapd = await startSlapd({
     ldif: await enumerate(server.ports[0]!),
     baseDn: BASE,

@@ -1,8 +1,16 @@
 import { connect as connectTls } from 'node:tls';
+import { element } from '../../../server/src/ldap/ber/writer.ts';
 import { OID, RESULT } from '../../../server/src/ldap/protocol/operation.ts';
 import { dearBind, dearSearches } from '../../../server/src/ldap/testing/dear-requests.ts';
 import { randomFrom } from '../../../server/src/ldap/testing/long.ts';
-import { abandon, bind, extended, readAnswers, search } from '../../../server/src/ldap/testing/messages.ts';
+import {
+  abandon,
+  bind,
+  extended,
+  filterElement,
+  readAnswers,
+  search,
+} from '../../../server/src/ldap/testing/messages.ts';
 import { mutateOften } from '../../../server/src/ldap/testing/mutate.ts';
 import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
 import { VALID_MESSAGES } from '../../../server/src/ldap/testing/valid-messages.ts';
@@ -186,15 +194,21 @@ async function connections(attack: Attack, counts: Counts): Promise<void> {
   }
   const end = performance.now() + attack.seconds * 1000;
   while (performance.now() < end) {
-    await pause(500);
-    for (const { socket, closed } of clients) if (!closed) socket.write(lookup(2));
+    for (let n = 0; n < clients.length; n += 500) {
+      await pause(50);
+      for (const { socket, closed } of clients.slice(n, n + 500)) if (!closed) socket.write(lookup(2));
+    }
   }
   counts.opened = clients.length;
   counts.served = clients.filter(({ entries }) => entries > 0).length;
   counts.refused = clients.filter(
     ({ results }) => results[0]?.id === 0 && results[0].code === RESULT.unavailable,
   ).length;
-  for (const { socket } of clients) socket.destroy();
+  // They go as they came. All at once, which is when this process ends, is 20 µs for each that nobody is served in.
+  for (let n = 0; n < clients.length; n += 50) {
+    for (const { socket } of clients.slice(n, n + 50)) socket.destroy();
+    await pause(5);
+  }
 }
 
 /** Enumerations that are given up at once, hundreds in one piece. */
@@ -243,6 +257,23 @@ async function costly(attack: Attack, counts: Counts): Promise<void> {
   });
 }
 
+/** As many large searches at once as each of many connections may have, whose answers nobody reads. */
+async function hoarding(attack: Attack, counts: Counts): Promise<void> {
+  const filter = element(0xa1, ...Array.from({ length: 1000 }, () => filterElement('(description>=zzz)')));
+  const all = element(0xa1, filterElement('(objectClass=*)'), filter);
+  const requests = Buffer.concat(
+    Array.from({ length: 32 }, (_, i) => search(i + 1, { base: BASE, filter: i % 2 === 0 ? all : filter })),
+  );
+  await inLanes(attack, 128, async (lane) => {
+    const client = await dial(attack.port, 140 + (lane % 4), { read: false });
+    if (client === null) return;
+    client.socket.write(requests);
+    counts.tried = (counts.tried ?? 0) + 1;
+    if (await client.over(1000)) counts.closed = (counts.closed ?? 0) + 1;
+    client.socket.destroy();
+  });
+}
+
 /** Wrong passwords, from many connections. */
 async function guesses(attack: Attack, counts: Counts): Promise<void> {
   await inLanes(attack, 64, async (lane) => {
@@ -281,6 +312,7 @@ export const ATTACKS: Record<string, (attack: Attack, counts: Counts) => Promise
   abandons,
   vanishing,
   costly,
+  hoarding,
   guesses,
   handshakes,
 };

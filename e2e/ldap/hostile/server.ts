@@ -1,8 +1,9 @@
+import { once } from 'node:events';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { createLdapServer } from '../../../server/src/ldap/server.ts';
 import { DEFAULT_LIMITS } from '../../../server/src/ldap/session/limits.ts';
-import { buildSnapshotInThread } from '../../../server/src/ldap/snapshot/build-in-thread.ts';
 import { createTestCa } from '../../../server/src/ldap/testing/certificates.ts';
-import { BASE, sampleEntries, sampleUsn } from '../../../server/src/ldap/testing/sample-entries.ts';
+import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
 import type { FromServer, ToServer } from './messages.ts';
 
 /**
@@ -15,7 +16,9 @@ const send = (message: FromServer): void => void process.send!(message);
 
 const ca = await createTestCa('hostile CA');
 const own = await ca.issue('ldap.test', 'server');
+const { port1: into, port2: snapshots } = new MessageChannel();
 const server = await createLdapServer({
+  snapshots,
   settings: {
     limits: DEFAULT_LIMITS,
     allowAnonymous: true,
@@ -35,8 +38,11 @@ const server = await createLdapServer({
     if (event.kind === 'bug' || event.kind === 'worker-failed') send({ kind: 'bug', message: event.message });
   },
 });
-const options = { baseDn: BASE, generation: 1, lastUsn: sampleUsn(USERS) };
-server.publish(await buildSnapshotInThread(sampleEntries(USERS), options));
+const builder = new Worker(new URL('./builder.ts', import.meta.url), {
+  workerData: { users: USERS, snapshots: into },
+  transferList: [into],
+});
+await once(builder, 'exit');
 process.on('message', async (message: ToServer) => {
   if (message.kind === 'stats') send({ kind: 'stats', stats: await server.stats() });
 });

@@ -261,7 +261,10 @@ export const ldapSettings = z.object({
   searchRate: withDefault(
     integer(0, 1_000_000),
     by(
-      ldap('SEARCH_RATE', 'Searches a second on one connection; five times as many may come at once. 0: any number.'),
+      ldap(
+        'SEARCH_RATE',
+        'Searches a second on one connection; five times as many may come at once, and a large one counts as one for each KiB that it takes. 0: any number.',
+      ),
       '200',
     ),
   ),

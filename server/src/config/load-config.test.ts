@@ -266,6 +266,11 @@ for (const { meta } of listSettings().filter(({ meta }) => meta.secret)) {
   });
 }
 
+test('a secret of few characters is refused, any that the recommended command makes is not', () => {
+  const isRefused = (value: string) => !load({ IDENTREE_METRICS_TOKEN: value }).ok;
+  assert.deepEqual(['ababababababababcdcd', '0011223344550011'].map(isRefused), [true, false]);
+});
+
 test('secrets are never printed, whatever is wrong with them', () => {
   const leaky = 'hunter2-hunter2';
   const result = load(

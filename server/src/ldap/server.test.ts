@@ -22,7 +22,8 @@ import { type LdapjsClient, type LdapjsEntry, type LdapjsSearch, ldapjs } from '
 import { bind, extended, saslBind, search, unbind } from './testing/messages.ts';
 import { BASE, sampleEntries, sampleUsn } from './testing/sample-entries.ts';
 import { HOST, SERVICE, SERVICE_DN } from './testing/session-harness.ts';
-import { type WireClient, wireClient } from './testing/wire-client.ts';
+import { connectSnapshots } from './testing/snapshot-port.ts';
+import { wireClient } from './testing/wire-client.ts';
 
 const settingsOf = (limits: Partial<Limits> = {}, more: Partial<Settings> = {}): Settings => ({
   limits: { ...DEFAULT_LIMITS, searchRate: 0, searchRatePerAddress: 0, connectionsPerAddress: 6000, ...limits },
@@ -197,9 +198,9 @@ describe('limits on connections', () => {
   });
 });
 
-async function until(isTrue: () => boolean): Promise<void> {
+async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
   for (let i = 0; i < 2000; i++) {
-    if (isTrue()) return;
+    if (await isTrue()) return;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   assert.fail('it never happened');
@@ -627,7 +628,7 @@ describe('in its own thread', () => {
     ];
     plain.write(look(1));
     assert.equal((await plain.until(1))[0]!.code, RESULT.busy);
-    server.publish(small);
+    connectSnapshots(server)(small);
     plain.write(bind(2, SERVICE_DN, 'secret'), bind(3, SERVICE_DN, 'wrong'), extended(4, OID.whoAmI));
     assert.deepEqual(
       (await plain.until(4)).map(({ code }) => code),
@@ -655,15 +656,40 @@ describe('in its own thread', () => {
     await assert.rejects(start({ listen: [{ host: '127.0.0.1', port, tls: false }] }), { code: 'EADDRINUSE' });
   });
 
-  test('a thread that dies is replaced, with the snapshot it had, on the port it had', async () => {
+  test('once withdrawn it is busy until a newer directory comes, whatever was on its way', async () => {
+    const server = await start();
+    opened.push(server);
+    const servedUsn = async (): Promise<string | undefined> => {
+      const client = await wireClient(server.ports[0]!);
+      client.write(search(1, { base: '', scope: 0, attributes: ['lastUSN'] }));
+      const [root] = await client.until(1);
+      client.close();
+      return root!.attributes?.get('lastUSN')?.toString();
+    };
+    const of = (generation: number) => snapshotOf(smallDirectory(), { generation, lastUsn: 1000 + generation });
+    const give = connectSnapshots(server);
+    give(of(2));
+    await until(async () => (await servedUsn()) === '1002');
+    server.withdraw(4);
+    await until(async () => (await servedUsn()) === undefined);
+    give(of(4));
+    for (let i = 0; i < 20; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      assert.equal(await servedUsn(), undefined);
+    }
+    give(of(5));
+    await until(async () => (await servedUsn()) === '1005');
+  });
+
+  test('a thread that dies is replaced on the port it had and is given what to serve', async () => {
     const threads: Worker[] = [];
     const note = (worker: Worker): void => {
       threads.push(worker);
     };
     process.on('worker', note);
-    const server = await start();
+    const server: LdapServer = await start({ onEmpty: () => connectSnapshots(server)(small) });
     opened.push(server);
-    server.publish(small);
+    connectSnapshots(server)(small);
     const first = await wireClient(server.ports[0]!);
     first.write(look(1));
     assert.equal((await first.until(1)).at(-1)!.code, RESULT.success);
@@ -671,10 +697,12 @@ describe('in its own thread', () => {
     await first.ended();
     await until(() => threads.length === 2);
     process.off('worker', note);
-    let second: WireClient | null = null;
-    while (second === null) second = await wireClient(server.ports[0]!).catch(() => null);
-    second.write(look(1));
-    assert.equal((await second.until(1)).at(-1)!.code, RESULT.success);
-    second.close();
+    await until(async () => {
+      const second = await wireClient(server.ports[0]!).catch(() => null);
+      second?.write(look(1));
+      const answer = (await second?.until(1))?.at(-1);
+      second?.close();
+      return answer?.code === RESULT.success;
+    });
   });
 });

@@ -5,7 +5,6 @@ import type { SessionEvent } from './session/context.ts';
 import type { CredentialChecker } from './session/credentials.ts';
 import type { Settings } from './session/settings.ts';
 import type { Stats } from './session/stats.ts';
-import type { Snapshot } from './snapshot/snapshot.ts';
 import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
 
 export interface LdapServerDeps {
@@ -29,11 +28,10 @@ export interface LdapServerDeps {
 export interface LdapServer {
   /** Ports of the listeners, in order. */
   readonly ports: readonly number[];
-  /** Answers from this snapshot from now on. Before the first one every search is told that the server is busy. */
-  publish(snapshot: Snapshot): void;
   /**
-   * Takes snapshots from this port, in place of an earlier one. A snapshot is hundreds of megabytes that the collector of
-   * a thread knows nothing of: what never passes through a thread cannot stay behind in it.
+   * Takes snapshots from this port, in place of an earlier one, and answers from the newest; before the first one every
+   * search is told that the server is busy. A snapshot is hundreds of megabytes that the collector of a thread knows
+   * nothing of: what never passes through a thread cannot stay behind in it.
    */
   receive(port: MessagePort): void;
   /** Busy for everybody, until a snapshot of a later generation comes. */
@@ -51,8 +49,11 @@ export interface LdapServer {
 const RECHECK_EVERY = 30_000;
 const STATS_WITHIN = 2000;
 const RESTART_AFTER = 1000;
-/** Serving makes little garbage; strangers who make it produce some must not make it grow first. */
-const resourceLimits = { maxYoungGenerationSizeMb: 16 };
+/**
+ * The directory lies outside the heap, and what is kept for clients is bounded. With little to grow into, the collector
+ * takes garbage that strangers make it produce away instead of letting the heap grow first.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 384 };
 
 /**
  * Starts the LDAP thread and waits until it listens.
@@ -61,7 +62,6 @@ const resourceLimits = { maxYoungGenerationSizeMb: 16 };
  */
 export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer> {
   let { tls, listen } = deps;
-  let snapshot: Snapshot | null = null;
   let closing = false;
   let restart: NodeJS.Timeout | null = null;
   let worker: Worker;
@@ -131,8 +131,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
     restart = setTimeout(async () => {
       try {
         await start();
-        if (snapshot !== null) send({ kind: 'snapshot', snapshot });
-        else deps.onEmpty?.();
+        deps.onEmpty?.();
       } catch (error) {
         // `exit` of the thread that could not listen arms the next attempt.
         deps.report({ kind: 'worker-failed', message: String(error) });
@@ -154,10 +153,6 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
 
   return {
     ports,
-    publish(next) {
-      snapshot = next;
-      send({ kind: 'snapshot', snapshot: next });
-    },
     receive: (port) => send({ kind: 'snapshots', port }, [port]),
     withdraw: (generation) => send({ kind: 'withdraw', generation }),
     recheck: () => send({ kind: 'recheck' }),

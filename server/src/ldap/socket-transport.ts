@@ -2,8 +2,18 @@ import type { Socket } from 'node:net';
 import type { Output } from './ber/writer.ts';
 import type { Transport } from './session/session.ts';
 
-/** Answers up to this size are copied, so that the collecting buffer can be used again at once. */
-const SMALL = 8 * 1024;
+/** Answers up to this size are copied, so that a client that does not read keeps no more than twice what it was sent. */
+const SMALL = 32 * 1024;
+/** Where they are copied to, by the power of two that they fit in: used again unless a socket had to keep it. */
+const copies: (Buffer | undefined)[] = [];
+
+function sendCopy(socket: Socket, bytes: Uint8Array): void {
+  const exponent = 32 - Math.clz32(bytes.length - 1);
+  const copy = copies[exponent] ?? Buffer.allocUnsafeSlow(2 ** exponent);
+  copy.set(bytes);
+  socket.write(copy.subarray(0, bytes.length));
+  copies[exponent] = socket.writableLength > 0 ? undefined : copy;
+}
 
 export interface SocketTransport extends Transport {
   /** The socket in use: replaced when TLS starts. */
@@ -25,7 +35,7 @@ export function createSocketTransport(
       output.length = 0;
       if (transport.socket.destroyed || length === 0) return;
       if (length <= SMALL) {
-        transport.socket.write(Buffer.from(output.bytes.subarray(0, length)));
+        sendCopy(transport.socket, output.bytes.subarray(0, length));
         return;
       }
       const { bytes } = output;
@@ -56,6 +66,7 @@ const PATIENCE = 10_000;
 
 /** Destroys a socket after some time, unless it closes by itself: a timer would keep it, and what it has read, in memory. */
 export function destroyLater(socket: Socket, milliseconds: number): void {
+  if (socket.destroyed) return;
   const timer = setTimeout(() => socket.destroy(), milliseconds);
   timer.unref();
   socket.once('close', () => clearTimeout(timer));

@@ -5,7 +5,6 @@ import type { SessionEvent } from './session/context.ts';
 import type { BindAttempt, ClientCertificate, Identity } from './session/credentials.ts';
 import type { Settings } from './session/settings.ts';
 import type { Stats } from './session/stats.ts';
-import type { Snapshot } from './snapshot/snapshot.ts';
 
 /** What the worker is started with. */
 export interface WorkerStart {
@@ -24,7 +23,6 @@ export type Question =
   | { method: 'isCurrent'; argument: Identity };
 
 export type ToWorker =
-  | { kind: 'snapshot'; snapshot: Snapshot }
   /** Snapshots come from here from now on, as they are. */
   | { kind: 'snapshots'; port: MessagePort }
   /** Off the air until a snapshot comes that is newer than this generation. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { setFlagsFromString } from 'node:v8';
+import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { withServiceAccount } from './credential-checker.ts';
@@ -60,13 +60,47 @@ const server = createDirectoryServer({
   now: () => performance.now(),
 });
 
-// The collector counts this thread's own few megabytes and not what they point to: without this an old directory would
-// stay for hours, and the one before it as well.
+// Left to itself the collector waits until a multiple of this thread's few megabytes is garbage, and what lies outside
+// the heap hardly counts: an old directory would stay for hours, and strangers could fill the memory for a while.
 setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as () => void;
-/** By then the searches that began on the old directory have ended. */
+const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
+/** By then the searches that began on the old directory have ended, or whoever pressed on the memory has. */
 const COLLECT_AFTER = 2000;
+const LOOK_EVERY = 10;
+/**
+ * How much more than after the last collection may be in use before what is young is looked through, which takes less
+ * than a millisecond, and before everything is, which others notice.
+ */
+const YOUNG_GARBAGE = 8 * 1024 * 1024;
+const GARBAGE = 32 * 1024 * 1024;
+
+function inUse(): number {
+  const { used_heap_size, external_memory } = getHeapStatistics();
+  return used_heap_size + external_memory;
+}
+
+let afterCollection = inUse();
 let collecting: NodeJS.Timeout | undefined;
+
+function collectAll(): void {
+  collect();
+  afterCollection = inUse();
+}
+
+function collectLater(): void {
+  clearTimeout(collecting);
+  collecting = setTimeout(collectAll, COLLECT_AFTER).unref();
+}
+
+function tidy(): void {
+  if (inUse() - afterCollection < YOUNG_GARBAGE) return;
+  collect({ type: 'minor' });
+  if (inUse() - afterCollection < GARBAGE) return;
+  collectAll();
+  collectLater();
+}
+setInterval(tidy, LOOK_EVERY).unref();
+
 let withdrawn = 0;
 
 function serve(snapshot: Snapshot): void {
@@ -77,8 +111,7 @@ function serve(snapshot: Snapshot): void {
     // The last one is still good; a thread that dies of this one would die of it again and again.
     send({ kind: 'event', event: { kind: 'bug', message: String(error) } });
   }
-  clearTimeout(collecting);
-  collecting = setTimeout(collect, COLLECT_AFTER).unref();
+  collectLater();
 }
 
 let source: MessagePort | null = null;
@@ -91,9 +124,6 @@ function receive(from: MessagePort): void {
 
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
-    case 'snapshot':
-      serve(message.snapshot);
-      break;
     case 'snapshots':
       receive(message.port);
       break;

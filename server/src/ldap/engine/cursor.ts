@@ -1,6 +1,6 @@
 import type { Output } from '../ber/writer.ts';
 import { effort, evaluate, evaluateShape } from '../filter/evaluate.ts';
-import { TRUE } from '../filter/test.ts';
+import { type Test, TRUE } from '../filter/test.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { Candidates } from './plan.ts';
 import type { Projection } from './projection.ts';
@@ -39,6 +39,8 @@ export interface Cursor {
   /** Entries that may still be sent on this page. */
   pageLeft: number;
   sent: number;
+  /** Octets that the search itself takes, roughly: its filter and its list of candidates. */
+  weight: number;
   /** What testing one candidate takes from the budget, not counting the values that are looked at. */
   testWork: number;
   /** By shape: 0 not tested yet, 1 matches, 2 does not. Null when a test needs the entry. */
@@ -50,10 +52,19 @@ export interface Cursor {
 export const ENTRY_WORK = 16;
 /** Comparisons of a filter that are as much work as looking at one value. */
 const COMPARISONS = 32;
+/** What a cursor and a node of a compiled filter take, roughly. */
+const CURSOR_OCTETS = 1024;
+const NODE_OCTETS = 512;
 /** About a hundred entries: short enough for others not to notice, long enough not to be all overhead. */
 export const SLICE = 100 * ENTRY_WORK;
 /** The output counts as full from here on. */
 const FULL = 60 * 1024;
+
+function countNodes({ children }: Test): number {
+  let count = 1;
+  for (const child of children) count += countNodes(child);
+  return count;
+}
 
 export function createCursor(
   snapshot: Snapshot,
@@ -78,6 +89,7 @@ export function createCursor(
     sizeLeft: sizeLimit,
     pageLeft: Number.POSITIVE_INFINITY,
     sent: 0,
+    weight: CURSOR_OCTETS + (test === null ? 0 : countNodes(test) * NODE_OCTETS) + (candidates.own?.byteLength ?? 0),
     testWork,
     byShape: worthwhile ? new Uint8Array(snapshot.shapeStructural.length) : null,
     remainder: null,

@@ -7,6 +7,8 @@ import type { Snapshot } from '../snapshot/snapshot.ts';
 export interface Candidates {
   /** Null: the ordinals from `start` to `end` themselves. */
   list: Uint32Array | null;
+  /** The list, when it was made for this search. */
+  own?: Uint32Array;
   start: number;
   end: number;
   /** What remains to be tested of each; null when nothing does. */
@@ -179,5 +181,5 @@ export function plan(snapshot: Snapshot, test: Test, start: number, end: number)
   const list = new Uint32Array(size);
   const count = sortUnique(list.subarray(0, collect(snapshot, driver, list, 0)));
   const from = lowerBound(list, 0, count, start);
-  return { list, start: from, end: lowerBound(list, from, count, end), test: remaining(test, driver) };
+  return { list, own: list, start: from, end: lowerBound(list, from, count, end), test: remaining(test, driver) };
 }

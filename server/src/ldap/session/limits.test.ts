@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { element } from '../ber/writer.ts';
 import { OID, OP, RESULT } from '../protocol/operation.ts';
 import { snapshotOf } from '../testing/entries.ts';
-import { type Answer, abandon, bind, extended, search, unbind } from '../testing/messages.ts';
+import { type Answer, abandon, bind, extended, filterElement, search, unbind } from '../testing/messages.ts';
 import { BASE, sampleEntries, sampleUsn } from '../testing/sample-entries.ts';
 import {
   createTestServer,
@@ -185,6 +185,23 @@ describe('how much at once', () => {
     assert.deepEqual(await answersTo(300), [200, 100]);
   });
 
+  test('a large search counts as one for each KiB of it, and one that is larger than all that may come at once as that', async () => {
+    const server = createTestServer({ limits: { searchRate: 200, searchBurst: 1000 } });
+    const connection = server.connect();
+    const large = (id: number, octets: number) =>
+      search(id, { base: BASE, scope: 0, filter: `(uid=${'x'.repeat(octets)})` });
+    const codes = async (...requests: Buffer[]) =>
+      (await ask(connection, ...requests)).filter(({ tag }) => tag === OP.searchDone).map(({ code }) => code);
+    const twenty = Array.from({ length: 51 }, (_, i) => large(i + 1, 20_000));
+    assert.deepEqual(await codes(...twenty), [...Array(50).fill(RESULT.success), RESULT.busy]);
+    const small = createTestServer({ limits: { searchRate: 1, searchBurst: 5 } }).connect();
+    const answers = await ask(small, large(1, 20_000), look(2));
+    assert.deepEqual(
+      answers.filter(({ tag }) => tag === OP.searchDone).map(({ code }) => code),
+      [RESULT.success, RESULT.busy],
+    );
+  });
+
   test('1,000 searches a second from an address, over all its connections', async () => {
     const server = createTestServer({ limits: { searchRatePerAddress: 1000, searchBurstPerAddress: 50 } });
     const peer = server.peer();
@@ -272,6 +289,34 @@ describe('memory', () => {
     assert.equal(server.context.stats.rejected.memory, greedy.filter((client) => client.closed()).length);
     modest.send(look(1).subarray(5));
     assert.equal((await modest.answers()).at(-1)!.code, RESULT.success);
+  });
+
+  test('searches under way count with their filters and lists', async () => {
+    const server = createTestServer({ snapshot: sample(2000), limits: { memory: 2_000_000 } });
+    const filter = element(0xa1, ...Array.from({ length: 1000 }, () => filterElement('(description>=zzz)')));
+    const hoarders = Array.from({ length: 8 }, () => server.connect());
+    for (const hoarder of hoarders) {
+      hoarder.stall();
+      for (let id = 1; id <= 3; id++) hoarder.send(search(id, { base: BASE, filter }));
+    }
+    assert.ok(hoarders.some((hoarder) => hoarder.closed()));
+    assert.ok(server.context.held <= 2_000_000);
+    const kept = hoarders.find((hoarder) => !hoarder.closed())!;
+    assert.ok(kept.session.held > 100_000);
+    kept.drain();
+    await kept.answers();
+    assert.equal(kept.session.held, 0);
+  });
+
+  test('while the searches of a connection weigh much its next request waits', async () => {
+    const order = async (assertions: number) => {
+      const connection = createTestServer({ snapshot: sample(2000) }).connect();
+      const filter = element(0xa1, ...Array.from({ length: assertions }, () => filterElement('(description>=zzz)')));
+      connection.send(search(1, { base: BASE, filter }), look(2));
+      return (await connection.answers()).filter(({ tag }) => tag === OP.searchDone).map(({ id }) => id);
+    };
+    assert.deepEqual(await order(200), [2, 1]);
+    assert.deepEqual(await order(1000), [1, 2]);
   });
 
   test('what was kept for a client is given back when it is taken, handled or gone', async () => {

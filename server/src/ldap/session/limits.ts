@@ -26,7 +26,10 @@ export interface Limits {
   writeBuffer: number;
   /** How long they may pause before the connection is closed. */
   writeStall: number;
-  /** Octets kept for all clients together: messages that are not complete or not handled, answers that are not taken. */
+  /**
+   * Octets kept for all clients together: messages that are not complete or not handled, answers that are not taken,
+   * searches under way.
+   */
   memory: number;
   /** Older snapshots that searches and pages may hold on to, each as large as the directory. */
   snapshots: number;
@@ -62,7 +65,7 @@ export const DEFAULT_LIMITS: Limits = {
   bindFailureDelay: 500,
   writeBuffer: 256 * 1024,
   writeStall: 60_000,
-  memory: 32 * 1024 * 1024,
+  memory: 8 * 1024 * 1024,
   snapshots: 3,
   searchResults: 10_000,
   pageSize: 1000,

@@ -1,3 +1,4 @@
+import type { Cursor } from '../engine/cursor.ts';
 import type { Context } from './context.ts';
 import { hangUp } from './respond.ts';
 import type { Session } from './session.ts';
@@ -5,12 +6,23 @@ import type { Session } from './session.ts';
 /** Counts what is kept for a client. When all of them keep too much, those who keep most have to go. */
 export function account(session: Session): void {
   const { context } = session;
-  const unhandled = (session.backlog?.length ?? 0) + (session.partial?.bytes.length ?? 0);
-  const own = session.ended ? 0 : unhandled + session.transport.pending();
+  const own = session.ended ? 0 : kept(session);
   if (own === session.held) return;
   context.held += own - session.held;
   session.held = own;
   while (context.held > context.settings.limits.memory && dropGreediest(context));
+}
+
+function kept({ backlog, partial, transport, running, pages }: Session): number {
+  const unhandled = (backlog?.length ?? 0) + (partial?.bytes.length ?? 0);
+  return unhandled + transport.pending() + weightOf(running) + weightOf(pages);
+}
+
+/** Octets that searches take, roughly. */
+export function weightOf(searches: readonly { cursor: Cursor }[]): number {
+  let octets = 0;
+  for (const { cursor } of searches) octets += cursor.weight;
+  return octets;
 }
 
 export function release(session: Session): void {

@@ -6,7 +6,7 @@ import { OP, RESULT } from '../protocol/operation.ts';
 import type { Request } from '../protocol/request.ts';
 import { handleBind } from './bind.ts';
 import { handleExtended } from './extended.ts';
-import { account, isTight } from './memory.ts';
+import { account, isTight, weightOf } from './memory.ts';
 import { disconnect, hangUp, refuse, refuseWithdrawn, respond, responseTagOf } from './respond.ts';
 import { handleCompare, handleSearch } from './search.ts';
 import { advance } from './searches.ts';
@@ -31,8 +31,15 @@ function beginSlice({ context }: Session, work: number, now: number): void {
   budget.enough = tight ? LITTLE : ENOUGH;
 }
 
-/** Whether the next message may be looked at. */
+/** Octets that the searches of a connection take when the next one has to wait for them. */
+const HEAVY = 128 * 1024;
+
+/** Whether there is anything to be done for it. */
 const isReady = (session: Session): boolean => !session.ended && !session.waiting && session.stalledSince === 0;
+
+/** Whether the next message may be looked at. */
+const mayBegin = (session: Session): boolean =>
+  isReady(session) && (session.running.length === 0 || weightOf(session.running) < HEAVY);
 
 /** A large entry is half written: nothing else may be said before its other half. */
 const isMidEntry = (session: Session): boolean => session.running.some(({ cursor }) => cursor.remainder !== null);
@@ -62,7 +69,7 @@ export function receive(session: Session, chunk: Buffer): void {
   const { context } = session;
   const started = context.now();
   session.lastActivity = started;
-  if (session.backlog !== null || !isReady(session)) {
+  if (session.backlog !== null || !mayBegin(session)) {
     keep(session, chunk);
     return;
   }
@@ -86,7 +93,7 @@ export function runSlice(session: Session): boolean {
   guarded(session, () => {
     // What is under way gets its half even if messages never stop coming, and the other way round.
     beginSlice(session, session.running.length > 0 ? SLICE / 2 : SLICE, started);
-    if (session.backlog !== null && isReady(session) && !isMidEntry(session)) {
+    if (session.backlog !== null && mayBegin(session) && !isMidEntry(session)) {
       const { backlog } = session;
       session.backlog = null;
       consume(session, backlog);
@@ -183,7 +190,7 @@ function consume(session: Session, chunk: Buffer): void {
       reject(session.context.stats, 'plaintext_after_starttls');
       return;
     }
-    if (!isReady(session) || !hasRoom(session) || isMidEntry(session)) {
+    if (!mayBegin(session) || !hasRoom(session) || isMidEntry(session)) {
       if (!session.ended) session.backlog = Buffer.from(chunk.subarray(at));
       return;
     }

@@ -67,8 +67,11 @@ function classify(bytes: Uint8Array, span: Span): QueryBase {
   return (bytes[start]! | 0x20) === 0x64 ? 'base' : 'other';
 }
 
-/** Why a search or compare is not even begun; null when it may be. */
-function refusalOf(session: Session, isRoot: boolean): { code: ResultCode; text: string } | null {
+/** A large filter takes as much memory and time as many small ones: a request counts as a search for each of these. */
+const OCTETS_PER_SEARCH = 1024;
+
+/** Why a search or compare is not even begun; null when it may be. @param octets that it takes. */
+function refusalOf(session: Session, isRoot: boolean, octets = 0): { code: ResultCode; text: string } | null {
   const { limits, requireTls } = session.context.settings;
   if (!isRoot && !isAuthorised(session)) {
     return { code: RESULT.insufficientAccessRights, text: 'authentication required' };
@@ -77,9 +80,10 @@ function refusalOf(session: Session, isRoot: boolean): { code: ResultCode; text:
     return { code: RESULT.confidentialityRequired, text: 'TLS required' };
   }
   const now = session.context.now();
+  const count = Math.max(1, Math.ceil(octets / OCTETS_PER_SEARCH));
   if (
-    !take(session.searches, limits.searchRate, limits.searchBurst, now) ||
-    !take(session.peer.searches, limits.searchRatePerAddress, limits.searchBurstPerAddress, now)
+    !take(session.searches, limits.searchRate, limits.searchBurst, now, count) ||
+    !take(session.peer.searches, limits.searchRatePerAddress, limits.searchBurstPerAddress, now, count)
   ) {
     return { code: RESULT.busy, text: 'too many searches' };
   }
@@ -99,7 +103,7 @@ export function handleSearch(session: Session, request: SearchRequest, budget: {
   const { limits } = context.settings;
   const isRoot = base.start === base.end && request.scope === SCOPE.base;
   context.stats.queries[classify(bytes, base)]++;
-  let refusal = refusalOf(session, isRoot);
+  let refusal = refusalOf(session, isRoot, request.whole.end - request.whole.start);
   if (refusal === null && session.running.length >= limits.operations) {
     refusal = { code: RESULT.busy, text: 'too many operations at once' };
   }

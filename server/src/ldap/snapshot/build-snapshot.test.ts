@@ -15,8 +15,6 @@ import {
 } from '../testing/entries.ts';
 import { runSearch } from '../testing/run-search.ts';
 import { BASE, sampleEntries, sampleUsn } from '../testing/sample-entries.ts';
-import { buildSnapshotInThread } from './build-in-thread.ts';
-import { buildSnapshot } from './build-snapshot.ts';
 import { SnapshotError } from './collected.ts';
 import { AUDIENCE, type Snapshot } from './snapshot.ts';
 
@@ -167,23 +165,5 @@ describe('the built snapshot', () => {
       }
       assert.equal(runSearch(engine, { base: BASE, filter: '(uid=u000300)' }).dns.length, 0);
     }
-  });
-});
-
-describe('in a thread of its own', () => {
-  test('gives what building it here gives', async () => {
-    const options = { baseDn: BASE, generation: 3, lastUsn: sampleUsn(1200), hashSeed: 9 };
-    const built = await buildSnapshotInThread(sampleEntries(1200), options);
-    assert.deepEqual(built, buildSnapshot(sampleEntries(1200), options));
-    assert.ok(built.arena.buffer instanceof SharedArrayBuffer);
-  });
-
-  test('refuses what building it here refuses, wherever in the list it is', async () => {
-    const options = { baseDn: BASE, generation: 3, lastUsn: sampleUsn(1200) };
-    const wrong = person('alice', 1, { shoeSize: '43' });
-    const refused = { name: 'Error', message: /no attribute shoeSize/ };
-    await assert.rejects(buildSnapshotInThread([wrong], options), refused);
-    await assert.rejects(buildSnapshotInThread([...sampleEntries(1200), wrong], options), refused);
-    await assert.rejects(buildSnapshotInThread([], options), SnapshotError);
   });
 });
