@@ -9,7 +9,8 @@ import { type Comparison, compare, isSteady, resultsOf } from './ldap/compare.ts
 import { buildLoadClient } from './ldap/load.ts';
 import { listOperations } from './ldap/operations.ts';
 import { scale } from './ldap/scale.ts';
-import { enumerateOurs, type Pem, rssMb, startOurs } from './ldap/servers.ts';
+import { readServed } from './ldap/served.ts';
+import { enumerateOurs, rssMb, SERVICE_DN, SERVICE_PASSWORD, startOurs } from './ldap/servers.ts';
 import { type BenchResult, machineFacts, misses, printReport, round } from './report.ts';
 
 /**
@@ -42,20 +43,22 @@ const stops: (() => Promise<void> | void)[] = [];
 async function sideBySide(): Promise<{ results: BenchResult[]; steady: boolean }> {
   const load = await buildLoadClient(folder);
   const ca = await createTestCa('bench CA');
-  const own: Pem = { ...(await ca.issue('ldap.test', 'server')), ca: ca.certificate };
   note(`${users} users: starting both servers`);
-  const ours = await startOurs(users, own);
+  const ours = await startOurs(users, folder);
   stops.push(ours.stop);
+  const ldif = await enumerateOurs(ours.port, folder, ['*', 'entryUUID', 'createTimestamp', 'modifyTimestamp']);
+  const served = readServed(ldif);
+  if (served.people.length !== users) throw new Error(`${served.people.length} of ${users} people are served`);
   const slapd = await startSlapd({
-    ldif: await enumerateOurs(ours.port, folder),
+    ldif,
     baseDn: BASE,
-    rootDn: `cn=sssd,${BASE}`,
-    rootPassword: 'secret',
-    tls: own,
+    rootDn: SERVICE_DN,
+    rootPassword: SERVICE_PASSWORD,
+    tls: { ...(await ca.issue('ldap.test', 'server')), ca: ours.tls.ca },
   });
   stops.push(slapd.stop);
   const wanted = options.only?.split(',');
-  const operations = listOperations(users).filter(({ name }) => wanted?.includes(name) ?? true);
+  const operations = listOperations(served).filter(({ name }) => wanted?.includes(name) ?? true);
   const plain: Comparison = { load, ours, slapd, rounds, note };
   const cells = await compare(plain, operations);
   const results = resultsOf(cells, operations, slapd.version);
@@ -72,16 +75,20 @@ async function sideBySide(): Promise<{ results: BenchResult[]; steady: boolean }
   }
   if (wanted !== undefined) return { results, steady };
   if (load.tls) {
-    const client = await ca.issue('web1.example.com', 'client');
     const env: Record<string, string> = {};
-    for (const [name, pem] of Object.entries({ CERT: client.certificate, KEY: client.key, CA: ca.certificate })) {
+    const { certificate, key } = ours.tls;
+    for (const [name, pem] of Object.entries({
+      CERT: certificate,
+      KEY: key,
+      CA: `${ours.tls.ca}\n${ca.certificate}`,
+    })) {
       env[`LOAD_${name}`] = join(folder, `${name}.pem`);
       await writeFile(env[`LOAD_${name}`]!, pem);
     }
     const chosen = operations.filter(({ name }) => ['getpwnam', 'mix', 'users_enum', 'connect_search'].includes(name));
     const overTls = {
       ...plain,
-      ours: { ...ours, port: ours.tlsPort! },
+      ours: { ...ours, port: ours.tlsPort },
       slapd: { ...slapd, port: slapd.tlsPort! },
       env,
     };
@@ -101,7 +108,7 @@ async function main(): Promise<number> {
   }
   const loadBefore = round(loadavg()[0] ?? 0);
   const { results, steady } = await sideBySide();
-  if (options.only === undefined) results.push(...(await scale(await buildLoadClient(folder), rounds, note)));
+  if (options.only === undefined) results.push(...(await scale(await buildLoadClient(folder), folder, rounds, note)));
   const missed = misses(results).map(({ metric }) => metric);
   const run = { users, rounds, steady, loadBefore, missed };
   printReport({ bench: 'ldap', results, run, machine: machineFacts() }, options.json);

@@ -149,7 +149,12 @@ function run(node, args) {
     const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...args], {
       cwd: process.cwd(),
       stdio: 'inherit',
-      env: { ...process.env, PATH: [join(modules, '.bin'), process.env.PATH].join(delimiter) },
+      env: {
+        // Left to itself, glibc keeps large pieces of memory that a thread of the server has given back.
+        MALLOC_MMAP_THRESHOLD_: '1048576',
+        ...process.env,
+        PATH: [join(modules, '.bin'), process.env.PATH].join(delimiter),
+      },
     });
     const handlers = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => {
       const forward = () => {

@@ -1,5 +1,7 @@
 import { bind, search, type TestSearch } from '../../server/src/ldap/testing/messages.ts';
-import { BASE, timestamp } from '../../server/src/ldap/testing/sample-entries.ts';
+import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
+import type { Served } from './served.ts';
+import { SERVICE_DN, SERVICE_PASSWORD } from './servers.ts';
 
 /** One kind of request as clients send it, with what must come back. */
 export interface Operation {
@@ -31,8 +33,6 @@ const SUDO =
 const PEOPLE = `ou=people,${BASE}`;
 const GROUPS = `ou=groups,${BASE}`;
 const SUDOERS = `ou=sudoers,${BASE}`;
-const pad = (n: number): string => String(n).padStart(6, '0');
-const uid = (n: number): string => `u${pad(n)}`;
 const POSIX_GROUP = '(objectClass=posixGroup)(cn=*)(&(gidNumber=*)(!(gidNumber=0)))';
 const POSIX_USER = '(objectclass=posixAccount)(uid=*)(&(uidNumber=*)(!(uidNumber=0)))';
 
@@ -40,18 +40,16 @@ const POSIX_USER = '(objectclass=posixAccount)(uid=*)(&(uidNumber=*)(!(uidNumber
 const ID = 0x7fffff;
 const find = (options: TestSearch): Buffer => search(ID, options);
 
-/** @param users of `sampleEntries`. */
-export function listOperations(users: number): Operation[] {
-  const groups = Math.ceil(users / 10);
-  const roles = Math.ceil(users / 100);
-  const spread = (count: number, limit: number): number[] =>
-    Array.from({ length: Math.min(count, limit) }, (_, i) => Math.floor((i * limit) / Math.min(count, limit)));
-  const some = spread(2000, users);
-  const membersOf = (n: number): number[] =>
-    Array.from({ length: Math.min(20, users) }, (_, i) => (n * 10 + i) % users);
-  /** A user's private group and the groups of twenty. */
-  const memberships = new Map<number, number>();
-  for (let n = 0; n < groups; n++) for (const m of membersOf(n)) memberships.set(m, (memberships.get(m) ?? 0) + 1);
+/** Requests that a directory like this gets, with the answers that are right. */
+export function listOperations({ people, groups, rules, entries, latest }: Served): Operation[] {
+  const spread = <T>(all: readonly T[], count = 2000): T[] =>
+    Array.from(
+      { length: Math.min(count, all.length) },
+      (_, i) => all[Math.floor((i * all.length) / Math.min(count, all.length))]!,
+    );
+  const some = spread(people);
+  const memberships = new Map<string, number>();
+  for (const { members } of groups) for (const m of members) memberships.set(m, (memberships.get(m) ?? 0) + 1);
 
   const user = (filter: string, entries = 1) => ({
     bytes: find({ base: PEOPLE, filter: `(&${filter}${POSIX_USER})`, attributes: USER }),
@@ -66,18 +64,19 @@ export function listOperations(users: number): Operation[] {
   const hostRules = (n: number) => {
     const name = `host${n}.example.com`;
     const filter = `(&(objectClass=sudoRole)(|(&(!(sudoHost=*))(cn=defaults))(sudoHost=ALL)(sudoHost=host${n})(sudoHost=${name})(sudoHost=10.77.0.2)(sudoHost=10.77.0.0/24)(sudoHost=fe80::1)(sudoHost=fe80::/64)(sudoHost=+*)))`;
-    const entries = Array.from({ length: roles }, (_, i) => i % 25).filter((i) => i === 0 || i === n).length;
-    return { bytes: find({ base: SUDOERS, filter, attributes: SUDO }), entries, code: 0 };
+    const applies = ({ cn, hosts }: (typeof rules)[number]): boolean =>
+      hosts.length === 0 ? cn === 'defaults' : hosts.some((host) => ['ALL', `host${n}`, name].includes(host));
+    return { bytes: find({ base: SUDOERS, filter, attributes: SUDO }), entries: rules.filter(applies).length, code: 0 };
   };
   const enumerateUsers = '(&(objectclass=posixAccount)(uid=*)(uidNumber=*)(gidNumber=*))';
 
-  const getpwnam = some.map((n) => user(`(uid=${uid(n)})`));
-  const getpwuid = some.map((n) => user(`(uidNumber=${200_000 + n})`));
-  const getgrnam = spread(2000, groups).map((n) => group(`(cn=g${pad(n)})`, 1));
-  const getgrgid = some.map((n) => group(`(gidNumber=${200_000 + n})`, 1));
-  const initgroups = some.map((n) => group(`(memberuid=${uid(n)})`, 1 + (memberships.get(n) ?? 0), GROUP_NAMES));
+  const getpwnam = some.map(({ uid }) => user(`(uid=${uid})`));
+  const getpwuid = some.map(({ uidNumber }) => user(`(uidNumber=${uidNumber})`));
+  const getgrnam = spread(groups).map(({ cn }) => group(`(cn=${cn})`, 1));
+  const getgrgid = spread(groups).map(({ gidNumber }) => group(`(gidNumber=${gidNumber})`, 1));
+  const initgroups = some.map(({ uid }) => group(`(memberuid=${uid})`, memberships.get(uid) ?? 0, GROUP_NAMES));
   const sudo = Array.from({ length: 24 }, (_, n) => hostRules(n + 1));
-  const negative = some.map((n) => user(`(uid=x${pad(n)})`, 0));
+  const negative = some.map(({ uid }) => user(`(uid=x${uid})`, 0));
   // Ten of each twenty are user lookups, as in the logs of sssd hosts.
   const mix = some.flatMap((_, i) => [
     getpwnam[i]!,
@@ -86,16 +85,12 @@ export function listOperations(users: number): Operation[] {
     getgrgid[(i * 5) % getgrgid.length]!,
     ...(i % 4 === 0 ? [getgrnam[i % getgrnam.length]!, negative[i]!, sudo[i % sudo.length]!] : []),
   ]);
-  const prefixes = Array.from(
-    { length: Math.min(10, Math.max(1, Math.floor(users / 1000))) },
-    (_, i) => `u${pad(i * 1000).slice(0, 4)}`,
-  );
-  const latest = timestamp(users * 3);
+  // All but the last two digits: a hundred people.
+  const prefixes = [...new Set(spread(people, 10).map(({ uid }) => uid.slice(0, -2)))];
 
   const lookup = { mode: 'plain', connections: [1, 16], depth: 1, perEntry: false } as const;
   const bulk = { mode: 'plain', connections: [1], depth: 1, perEntry: true } as const;
   const one = (options: TestSearch, entries: number) => [{ bytes: find(options), entries, code: 0 }];
-  const total = 5 + users * 2 + groups + roles;
   return [
     { ...lookup, name: 'getpwnam', requests: getpwnam, must: 2, goal: 3 },
     { ...lookup, name: 'getpwuid', requests: getpwuid, must: 2, goal: 3 },
@@ -109,11 +104,11 @@ export function listOperations(users: number): Operation[] {
     {
       ...bulk,
       name: 'users_enum',
-      requests: one({ base: PEOPLE, filter: enumerateUsers, attributes: USER }, users),
+      requests: one({ base: PEOPLE, filter: enumerateUsers, attributes: USER }, people.length),
       must: 8,
       goal: 14,
     },
-    { ...bulk, name: 'full_tree', requests: one({ base: BASE }, total), must: 4, goal: 8 },
+    { ...bulk, name: 'full_tree', requests: one({ base: BASE }, entries), must: 4, goal: 8 },
     {
       ...bulk,
       name: 'paged',
@@ -121,7 +116,7 @@ export function listOperations(users: number): Operation[] {
       requests: [
         {
           bytes: operationOf(find({ base: PEOPLE, filter: enumerateUsers, attributes: USER })),
-          entries: users,
+          entries: people.length,
           code: 0,
         },
       ],
@@ -148,7 +143,7 @@ export function listOperations(users: number): Operation[] {
       name: 'substring',
       requests: prefixes.map((prefix) => ({
         bytes: find({ base: PEOPLE, filter: `(uid=${prefix}*)`, attributes: USER }),
-        entries: Array.from({ length: users }, (_, n) => uid(n)).filter((name) => name.startsWith(prefix)).length,
+        entries: people.filter(({ uid }) => uid.startsWith(prefix)).length,
         code: 0,
       })),
       connections: [1],
@@ -158,7 +153,7 @@ export function listOperations(users: number): Operation[] {
     {
       ...lookup,
       name: 'bind',
-      requests: [{ bytes: bind(ID, `cn=sssd,${BASE}`, 'secret'), entries: 0, code: 0 }],
+      requests: [{ bytes: bind(ID, SERVICE_DN, SERVICE_PASSWORD), entries: 0, code: 0 }],
       connections: [1],
       must: 0.8,
       goal: 1.2,

@@ -1,70 +1,101 @@
-import { once } from 'node:events';
-import { MessageChannel, Worker } from 'node:worker_threads';
-import { createLdapServer } from '../../server/src/ldap/server.ts';
-import { DEFAULT_LIMITS } from '../../server/src/ldap/session/limits.ts';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
+import { freePort } from '../../e2e/harness/free-port.ts';
+import { must } from '../../e2e/harness/run.ts';
+import { createApp } from '../../server/src/app.ts';
 import { search } from '../../server/src/ldap/testing/messages.ts';
 import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
 import { wireClient } from '../../server/src/ldap/testing/wire-client.ts';
+import { systemClock } from '../../server/src/platform/clock.ts';
+import { testConfig } from '../../server/src/testing/test-config.ts';
+import { enrolTestHost } from '../../server/src/testing/test-host.ts';
 
 /**
- * The server under test in a process of its own: the thread as the product runs it, with the directory of
- * `sampleEntries`, anonymous searches and no limits of rate. Prints where it listens once it is ready.
+ * The whole server in a process of its own, with people from a file, anonymous searches and no limits of rate. Prints
+ * where it listens once it serves them all and what that took; ends with its standard input.
  */
 
-const { users, tls } = JSON.parse(process.argv[2]!) as {
+const CHANGED = 20;
+const { users, folder, account, password } = JSON.parse(process.argv[2]!) as {
   users: number;
-  tls: { certificate: string; key: string; ca: string } | null;
+  folder: string;
+  account: string;
+  password: string;
 };
 
-const off = { searchRate: 0, searchRatePerAddress: 0, searchResults: 0, connectionsPerAddress: 0x7fffffff };
-/** Resolves when the snapshot has arrived: before it there is no `lastUSN`. */
-async function isServed(port: number): Promise<void> {
-  for (let id = 1; ; id++) {
-    const client = await wireClient(port);
-    client.write(search(id, { base: '', scope: 0, attributes: ['lastUSN'] }));
-    const [root] = await client.until(id);
-    client.close();
-    if (root?.attributes?.has('lastUSN')) return;
-  }
+const file = join(folder, 'people.json');
+const [port, tlsPort] = [await freePort(), await freePort()];
+const config = testConfig(folder, {
+  IDENTREE_DIRECTORY_SOURCE: 'file',
+  IDENTREE_DIRECTORY_FILE: file,
+  IDENTREE_DIRECTORY_GUARD_POWER: 'publish',
+  IDENTREE_LDAP_BASE_DN: BASE,
+  IDENTREE_LDAP_LISTEN_ADDR: `127.0.0.1:${port}`,
+  IDENTREE_LDAP_TLS_LISTEN_ADDR: `127.0.0.1:${tlsPort}`,
+  IDENTREE_LDAP_EXTERNAL_URL: `ldaps://ldap.test:${tlsPort}`,
+  IDENTREE_LDAP_TLS_CLIENT_CERTIFICATES: 'required',
+  IDENTREE_LDAP_BIND_DN: account,
+  IDENTREE_LDAP_BIND_PASSWORD: password,
+  IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true',
+  IDENTREE_LDAP_SUDO_USER_STYLE: 'group',
+  IDENTREE_LDAP_MAX_SEARCH_RESULTS: '0',
+  IDENTREE_LDAP_MAX_CONNECTIONS_PER_IP: '4096',
+  IDENTREE_LDAP_SEARCH_RATE: '0',
+  IDENTREE_LDAP_SEARCH_RATE_PER_IP: '0',
+});
+
+/** What the server did until `isServed`, in milliseconds. */
+async function timed(isServed: () => Promise<boolean>): Promise<{ ms: number; cpuMs: number }> {
+  const [started, before] = [performance.now(), process.cpuUsage()];
+  while (!(await isServed())) await sleep(50);
+  const { user, system } = process.cpuUsage(before);
+  return { ms: performance.now() - started, cpuMs: (user + system) / 1000 };
 }
 
-const { port1: into, port2: from } = new MessageChannel();
-const server = await createLdapServer({
-  snapshots: from,
-  settings: {
-    limits: { ...DEFAULT_LIMITS, ...off },
-    allowAnonymous: true,
-    requireTls: false,
-    scopeSudoToHost: false,
-    vendorName: 'identree',
-    vendorVersion: 'bench',
-  },
-  listen: [
-    { host: '127.0.0.1', port: 0, tls: false },
-    ...(tls === null ? [] : [{ host: '127.0.0.1', port: 0, tls: true }]),
-  ],
-  tls: tls === null ? null : { ...tls, clientCa: [tls.ca], clientCertificates: 'required' },
-  service: { dn: `cn=sssd,${BASE}`, password: 'secret' },
-  checker: {
-    checkBind: async () => null,
-    identify: async ({ names, serial }) => ({
-      kind: 'host',
-      dn: `cn=${names[0]}`,
-      hostNames: names,
-      reference: serial,
-    }),
-    isCurrent: async () => true,
-  },
-  report: (event) => process.stderr.write(`${JSON.stringify(event)}\n`),
+async function served(base: string, attribute: string): Promise<string | undefined> {
+  const client = await wireClient(port);
+  client.write(search(1, { base, scope: 0, attributes: [attribute] }));
+  const [entry] = await client.until(1);
+  client.close();
+  return entry?.attributes?.get(attribute)?.[0];
+}
+
+async function writePeople(changed: number): Promise<string> {
+  const next = `${file}.next`;
+  await must(process.execPath, [join(import.meta.dirname, 'people.ts'), next, String(users), String(changed)]);
+  return next;
+}
+
+const workers = new Set<Worker>();
+process.on('worker', (worker) => {
+  workers.add(worker);
+  worker.once('exit', () => workers.delete(worker));
 });
 
-const builder = new Worker(new URL('./builder.ts', import.meta.url), {
-  workerData: { users, snapshots: into },
-  transferList: [into],
-});
-const [built] = (await once(builder, 'message')) as [{ buildMs: number; buildCpuMs: number; entries: number }];
-await once(builder, 'exit');
-await isServed(server.ports[0]!);
-const ready = { port: server.ports[0], tlsPort: server.ports[1] ?? null, pid: process.pid, ...built };
+await rename(await writePeople(0), file);
+const app = await createApp(config, { clock: systemClock });
+const sync = timed(async () => (await served('', 'lastUSN').catch(() => undefined)) !== undefined);
+await app.listen();
+const first = await sync;
+const next = await writePeople(CHANGED);
+// A second is the least by which sssd can tell that an entry has changed.
+await sleep(1000);
+await rename(next, file);
+const last = `uid=u${String(CHANGED - 1).padStart(6, '0')},ou=people,${BASE}`;
+const change = await timed(async () => (await served(last, 'givenName')) === 'Renamed');
+
+const host = await enrolTestHost(app, systemClock, 'web1.example.com');
+// In service: the thread that worked on the directory ends when there has been nothing to do for a minute.
+while (workers.size > 1) await sleep(500);
+const ready = {
+  port,
+  tlsPort,
+  pid: process.pid,
+  first,
+  change,
+  tls: { ca: host.grant.caBundle, certificate: host.grant.certificate, key: host.tlsKey },
+};
 process.stdout.write(`${JSON.stringify(ready)}\n`);
-process.stdin.on('end', () => process.exit(0)).resume();
+process.stdin.on('end', () => void app.close().then(() => process.exit(0))).resume();

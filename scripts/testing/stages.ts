@@ -55,7 +55,7 @@ const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOption
   evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
   browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1 },
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
-  interop: { limitSeconds: 240, needs: [], concurrency: 1 },
+  interop: { limitSeconds: 480, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
   hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
   directory: { limitSeconds: 900, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
   // One file at a time: latency is measured. What needs slapd says so itself where there is none.
@@ -63,7 +63,7 @@ const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOption
 };
 const E2E_HELPERS = ['harness', 'lab'];
 /** Stages on real hosts. */
-const NEED_LAB = ['hosts', 'directory'];
+const NEED_LAB = ['interop', 'hosts', 'directory'];
 const NEED_BUILD = ['evaluation', 'browser', 'desktop', ...NEED_LAB];
 
 /** All stages in the order in which they run: what is quick and likely to fail comes first. */

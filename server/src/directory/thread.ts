@@ -13,7 +13,7 @@ export interface DirectoryThreadDeps extends Omit<ThreadStart, 'snapshots'> {
   onLeft: (leavers: readonly Leaver[]) => Promise<void>;
   onWrote: () => void;
   onError: (error: unknown, what: string) => void;
-  /** How long the thread stays after its last round, milliseconds. */
+  /** How long the thread stays after its last change, milliseconds. */
   idleMs?: number;
 }
 
@@ -36,13 +36,14 @@ interface Waiting {
 
 /**
  * Works on the directory beside everything else: a hundred thousand people take seconds, in which nobody may wait for an
- * approval, and memory that is given back when the thread ends. It begins with the first round and ends when there has
- * been none for a while; what it knew is in the database.
+ * approval, and memory that is given back when the thread ends. It begins with a round and ends with it when nothing has
+ * changed for a while; what it knew is in the database.
  */
 export function createDirectoryThread(deps: DirectoryThreadDeps): DirectoryThread {
   let worker: Worker | null = null;
   let ended: Promise<void> = Promise.resolve();
   let idle: NodeJS.Timeout | undefined;
+  let warmUntil = 0;
   let stopped = false;
   let ids = 0;
   let generation = 0;
@@ -62,8 +63,12 @@ export function createDirectoryThread(deps: DirectoryThreadDeps): DirectoryThrea
   function settle(id: number): Waiting | undefined {
     const one = waiting.get(id);
     waiting.delete(id);
-    if (waiting.size === 0 && !stopped) idle = setTimeout(retire, deps.idleMs ?? IDLE_MS).unref();
+    if (waiting.size === 0 && !stopped) idle = setTimeout(retire, Math.max(0, warmUntil - performance.now())).unref();
     return one;
+  }
+
+  function stayWarm(): void {
+    warmUntil = performance.now() + (deps.idleMs ?? IDLE_MS);
   }
 
   function retire(): void {
@@ -85,9 +90,12 @@ export function createDirectoryThread(deps: DirectoryThreadDeps): DirectoryThrea
     started.on('message', (message: FromThread) => {
       switch (message.kind) {
         case 'report':
+          // Most rounds find that nothing has changed.
+          if (!message.report.ok || message.report.served) stayWarm();
           settle(message.id)?.resolve(message.report as never);
           break;
         case 'groups':
+          stayWarm();
           settle(message.id)?.resolve(message.groups as never);
           break;
         case 'failed':

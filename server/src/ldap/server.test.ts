@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Worker } from 'node:worker_threads';
 import { Client } from 'ldapts';
 import { createDirectoryServer, type DirectoryServer, type TlsSettings } from './directory-server.ts';
@@ -134,6 +136,34 @@ describe('over TCP', () => {
     await server.close();
     assert.equal((await silent.ended())[0]!.responseName, OID.noticeOfDisconnection);
   });
+});
+
+test('nothing is kept of the directory before this one', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const { server, port } = await serve({ ready: false });
+  async function published(): Promise<WeakRef<object>> {
+    const snapshot = sample(100);
+    server.publish(snapshot);
+    return new WeakRef(snapshot.arena);
+  }
+  const before = await published();
+  const client = await wireClient(port);
+  client.write(
+    look(1),
+    bind(2, SERVICE_DN, 'secret'),
+    search(3, { base: BASE, filter: '(&(objectClass=posixAccount)(memberOf=cn=g1,dc=example,dc=com))' }),
+    search(4, { base: `ou=people,${BASE}`, filter: '(|(uid=u000001)(cn=*a*))', controls: [] }),
+  );
+  await client.until(4);
+  await published();
+  client.write(look(5));
+  await client.until(5);
+  await until(() => {
+    collect();
+    return before.deref() === undefined;
+  });
+  client.close();
 });
 
 test('who has said goodbye and goes on sending is cut off', async () => {

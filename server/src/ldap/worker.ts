@@ -66,7 +66,9 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
 /** By then the searches that began on the old directory have ended, or whoever pressed on the memory has. */
 const COLLECT_AFTER = 2000;
-const LOOK_EVERY = 10;
+/** How often is looked while memory is taken, and while it is not. */
+const LOOK_AGAIN = 10;
+const LOOK_EVERY = 50;
 /**
  * How much more than after the last collection may be in use before what is young is looked through, which takes less
  * than a millisecond, and before everything is, which others notice.
@@ -80,6 +82,7 @@ function inUse(): number {
 }
 
 let afterCollection = inUse();
+let lastSeen = afterCollection;
 let collecting: NodeJS.Timeout | undefined;
 
 function collectAll(): void {
@@ -93,13 +96,18 @@ function collectLater(): void {
 }
 
 function tidy(): void {
-  if (inUse() - afterCollection < YOUNG_GARBAGE) return;
-  collect({ type: 'minor' });
-  if (inUse() - afterCollection < GARBAGE) return;
-  collectAll();
-  collectLater();
+  const before = inUse();
+  if (before - afterCollection > YOUNG_GARBAGE) {
+    collect({ type: 'minor' });
+    if (inUse() - afterCollection > GARBAGE) {
+      collectAll();
+      collectLater();
+    }
+  }
+  setTimeout(tidy, before - lastSeen > 2 ** 18 ? LOOK_AGAIN : LOOK_EVERY).unref();
+  lastSeen = inUse();
 }
-setInterval(tidy, LOOK_EVERY).unref();
+tidy();
 
 let withdrawn = 0;
 

@@ -36,8 +36,9 @@ function hexDigit(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
 }
 
-/** Reads one name. State of the function below, kept here so that parsing a name allocates nothing but its result. */
-const cursor: { bytes: Uint8Array; at: number; end: number } = { bytes: new Uint8Array(0), at: 0, end: 0 };
+const NOTHING = new Uint8Array(0);
+/** Reads one name. State of the functions below, kept here so that parsing a name allocates nothing but its result. */
+const cursor: { bytes: Uint8Array; at: number; end: number } = { bytes: NOTHING, at: 0, end: 0 };
 
 function skipSpaces(): void {
   while (cursor.at < cursor.end && cursor.bytes[cursor.at] === SPACE) cursor.at++;
@@ -188,19 +189,8 @@ function sortParts(out: DnForm, starts: readonly number[]): void {
 /** Attributes in a name, all RDNs together: beyond that it costs more to read than any name is worth. */
 const MOST_PARTS = 128;
 
-/**
- * Parses a DN (RFC 4514, with space allowed around separators) into its normal form. Types are resolved by name or OID,
- * values compared by their type's rule, parts of an RDN ordered.
- *
- * @returns false when it is no DN; `out` is then worthless. The empty DN is one.
- */
-export function parseDn(bytes: Uint8Array, start: number, end: number, out: DnForm): boolean {
-  out.length = 0;
-  out.rdns.length = 0;
-  if (start === end) return true;
-  cursor.bytes = bytes;
-  cursor.at = start;
-  cursor.end = end;
+function readRdns(out: DnForm): boolean {
+  const { bytes, end } = cursor;
   for (let count = 0; ; ) {
     const rdn = out.length;
     out.rdns.push(rdn);
@@ -220,6 +210,25 @@ export function parseDn(bytes: Uint8Array, start: number, end: number, out: DnFo
     // Only a comma can stand here; behind it must come another RDN.
     cursor.at++;
   }
+}
+
+/**
+ * Parses a DN (RFC 4514, with space allowed around separators) into its normal form. Types are resolved by name or OID,
+ * values compared by their type's rule, parts of an RDN ordered.
+ *
+ * @returns false when it is no DN; `out` is then worthless. The empty DN is one.
+ */
+export function parseDn(bytes: Uint8Array, start: number, end: number, out: DnForm): boolean {
+  out.length = 0;
+  out.rdns.length = 0;
+  if (start === end) return true;
+  cursor.bytes = bytes;
+  cursor.at = start;
+  cursor.end = end;
+  const isDn = readRdns(out);
+  // They may lie in a snapshot, which would stay in memory with them.
+  cursor.bytes = NOTHING;
+  return isDn;
 }
 
 /** `parseDn` for those who only want the bytes. @returns their length in `out`, -1 when it is no DN. */

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { EXACT, FLAG, FOLD, type MatchKind, NAME, TIME, UUID, WHOLE } from '../schema/rules.ts';
 import { cases } from '../testing/long.ts';
-import { dnKey } from './dn.ts';
+import { createDnForm, dnKey, parseDn } from './dn.ts';
 import { normalize } from './normalize.ts';
 import { createScratch } from './scratch.ts';
 import { parseTime } from './time.ts';
@@ -244,4 +246,22 @@ describe('names (RFC 4514)', () => {
       { numRuns: cases(2000, 100_000) },
     );
   });
+});
+
+test('a name that was parsed is not kept: it may be a whole directory', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  for (const [dn, isDn] of [
+    ['uid=alice,ou=people,dc=example,dc=com', true],
+    ['uid=alice,,dc=com', false],
+  ] as const) {
+    const parsed = (() => {
+      const bytes = new Uint8Array(Buffer.from(dn));
+      assert.equal(parseDn(bytes, 0, bytes.length, createDnForm()), isDn);
+      return new WeakRef(bytes);
+    })();
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+    assert.equal(parsed.deref(), undefined);
+  }
 });
