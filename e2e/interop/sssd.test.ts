@@ -111,6 +111,8 @@ describe('people of a real PocketID on a host', () => {
     await world.webhook();
     await world.confirm('binding', /account babs/);
     await becomes('the new name', () => passwd('babs'), new RegExp(`^babs:\\*:${uid}:`));
+    // What sssd keeps in memory of a name that it has deleted only goes when another name is forgotten.
+    assert.equal(await uidOf('babs'), uid);
     await becomes('the old name', () => passwd('barbara'), /^$/);
     await becomes('her group', () => members('ops'), /^ada,babs,grace$/);
     await becomes('her rule', () => sudoListing('babs'), /\(root\) ALL/);
