@@ -142,7 +142,7 @@ describe('sssd with the documented file of full mode', () => {
 
     test('group by name and by gid: getent group', { skip }, async () => {
       const wanted = ['ada', 'edsger', 'linus'];
-      // While it enumerates, sssd itself names a member twice that it learns of as a name and as a person at once.
+      // Seen once: while everything was enumerated, getent named a member twice.
       const members = (line: string): string[] => [...new Set(line.split(':')[3]?.split(','))].sort();
       const group = async (key: string, filter: string): Promise<[string, SeenSearch]> => {
         const { printed, searches } = await asking(['-g', 'developers'], ['getent', 'group', key], filter);
