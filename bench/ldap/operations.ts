@@ -72,8 +72,11 @@ export function listOperations({ people, groups, rules, entries, latest }: Serve
 
   const getpwnam = some.map(({ uid }) => user(`(uid=${uid})`));
   const getpwuid = some.map(({ uidNumber }) => user(`(uidNumber=${uidNumber})`));
-  const getgrnam = spread(groups).map(({ cn }) => group(`(cn=${cn})`, 1));
-  const getgrgid = spread(groups).map(({ gidNumber }) => group(`(gidNumber=${gidNumber})`, 1));
+  // Groups that people are in by name; by number the private ones, which every `ls -l` asks for.
+  const accounts = new Set(people.map(({ uid }) => uid));
+  const shared = spread(groups.filter(({ cn }) => !accounts.has(cn)));
+  const getgrnam = shared.map(({ cn }) => group(`(cn=${cn})`, 1));
+  const getgrgid = some.map(({ gidNumber }) => group(`(gidNumber=${gidNumber})`, 1));
   const initgroups = some.map(({ uid }) => group(`(memberuid=${uid})`, memberships.get(uid) ?? 0, GROUP_NAMES));
   const sudo = Array.from({ length: 24 }, (_, n) => hostRules(n + 1));
   const negative = some.map(({ uid }) => user(`(uid=x${uid})`, 0));

@@ -1,6 +1,6 @@
 /** What a server serves, as far as requests are made of it and answers are checked against it. */
 export interface Served {
-  people: { uid: string; uidNumber: string }[];
+  people: { uid: string; uidNumber: string; gidNumber: string }[];
   groups: { cn: string; gidNumber: string; members: string[] }[];
   rules: { cn: string; hosts: string[] }[];
   /** Entries in all. */
@@ -24,7 +24,7 @@ export function readServed(ldif: string): Served {
     served.entries++;
     const classes = all('objectclass');
     if (classes.includes('posixAccount')) {
-      served.people.push({ uid: one('uid'), uidNumber: one('uidnumber') });
+      served.people.push({ uid: one('uid'), uidNumber: one('uidnumber'), gidNumber: one('gidnumber') });
       if (one('modifytimestamp') > served.latest) served.latest = one('modifytimestamp');
     }
     if (classes.includes('posixGroup')) {

@@ -7,10 +7,8 @@ import {
   BASE_DN,
   type DirectoryWorld,
   type FileContent,
-  forgetName,
   group,
   openDirectoryWorld,
-  printed,
   SERVICE,
   startSssd,
   user,
@@ -18,8 +16,9 @@ import {
 import type { Host } from '../harness/lab.ts';
 import { must, type RunResult, run, until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
+import { becomes, viewOf } from './host-view.ts';
 import { FILTERS } from './seen.ts';
-import { recommended } from './sssd-conf.ts';
+import { forgetful } from './sssd-conf.ts';
 
 const named = (content: FileContent, name: string) => content.users.find(({ username }) => username === name)!;
 const groupOf = (content: FileContent, name: string) => content.groups.find((one) => one.name === name)!;
@@ -56,40 +55,11 @@ describe('people come, change and go', () => {
       'AuthorizedKeysCommand /usr/bin/sss_ssh_authorizedkeys %u\nAuthorizedKeysCommandUser nobody\n',
     );
     await host.sh('sshd -t; systemctl reload ssh');
-    const configuration = recommended({
-      ldap_uri: 'ldap://identree.example.com',
-      ldap_tls_cacert: null,
-      ldap_tls_cert: null,
-      ldap_tls_key: null,
-      ldap_default_bind_dn: SERVICE.dn,
-      ldap_default_authtok: SERVICE.password,
-      // Nobody here has the time to wait for what is new, what is gone and the end of an outage.
-      ldap_sudo_smart_refresh_interval: '2',
-      entry_cache_sudo_timeout: '1',
-      offline_timeout: '1',
-      offline_timeout_random_offset: '0',
-    });
-    const forgetful = `${configuration}\n[nss]\nentry_negative_timeout = 1\n`;
-    assert.ok(await startSssd(host, forgetful), await host.sh('cat /var/log/sssd/*.log'));
+    assert.ok(await startSssd(host, forgetful()), await host.sh('cat /var/log/sssd/*.log'));
   });
   after(() => world?.close());
 
-  const out = (...command: string[]): Promise<string> => printed(host, command);
-  const passwd = async (name: string): Promise<string> => {
-    await forgetName(host, '-u', name);
-    return (await host.exec(['getent', 'passwd', name])).stdout.trim();
-  };
-  const uidOf = async (name: string): Promise<number> => Number((await passwd(name)).split(':')[2]);
-  const members = async (name: string): Promise<string[]> => {
-    await forgetName(host, '-g', name);
-    const line = (await host.exec(['getent', 'group', name])).stdout.trim();
-    return (line.split(':')[3] ?? '').split(',').filter(Boolean).sort();
-  };
-  const sudoListing = (name: string): Promise<string> => out('sudo', '-l', '-U', name);
-  const keysOf = async (name: string): Promise<string> => {
-    await forgetName(host, '-u', name);
-    return (await host.exec(['sss_ssh_authorizedkeys', name])).stdout.trim();
-  };
+  const { out, passwd, uidOf, members, sudoListing, keysOf } = viewOf(() => host);
   const ssh = (name: string): Promise<RunResult> =>
     run('ssh', [
       ...['-F', 'none', '-i', key, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR'],
@@ -97,15 +67,6 @@ describe('people come, change and go', () => {
       ...[`${name}@${host.address}`, 'id', '-un'],
     ]);
   const access = (name: string): Promise<string> => out('sssctl', 'user-checks', name, '-a', 'acct', '-s', 'sshd');
-  const becomes = <T>(what: string, look: () => Promise<T>, right: (value: T) => boolean): Promise<unknown> => {
-    let last: T;
-    return until(what, async () => {
-      last = await look();
-      return right(last);
-    }).catch((error: unknown) => {
-      throw new Error(`${(error as Error).message}; it is: ${last}`);
-    });
-  };
 
   test('SSH keys: sss_ssh_authorizedkeys prints them, and sshd lets their owner in', { skip }, async () => {
     const [type, blob] = (await readFile(`${key}.pub`, 'utf8')).split(' ');

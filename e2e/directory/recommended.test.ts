@@ -19,17 +19,7 @@ import type { SeenBind, SeenSearch } from '../harness/ldap-tap.ts';
 import { until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
 import { FILTERS, GROUPS, hostFilter, PAGED, PEOPLE, SUDO_ATTRIBUTES, SUDOERS, sudoFilter } from './seen.ts';
-import { recommended } from './sssd-conf.ts';
-
-const WITHOUT_TLS = {
-  ldap_uri: 'ldap://identree.example.com',
-  ldap_tls_cacert: null,
-  ldap_tls_cert: null,
-  ldap_tls_key: null,
-};
-const BIND = { ldap_default_bind_dn: SERVICE.dn, ldap_default_authtok: SERVICE.password };
-/** The recommended file, on a connection that the tap can read. */
-const PLAIN = { ...WITHOUT_TLS, ...BIND };
+import { PLAIN, recommended, WITHOUT_TLS } from './sssd-conf.ts';
 
 /** More than a page of a thousand. */
 const CROWD = Array.from({ length: 1100 }, (_, i) => `crowd${i}`);

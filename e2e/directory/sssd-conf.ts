@@ -1,4 +1,4 @@
-import { BASE_DN } from '../harness/directory.ts';
+import { BASE_DN, SERVICE } from '../harness/directory.ts';
 
 /** Full mode's sssd.conf as the founding document prints it, comment included. */
 export const FULL_MODE_AS_PRINTED = `[sssd]
@@ -107,3 +107,27 @@ export function recommended(changes: Record<string, string | null> = {}, service
     '',
   ].join('\n');
 }
+
+export const WITHOUT_TLS = {
+  ldap_uri: 'ldap://identree.example.com',
+  ldap_tls_cacert: null,
+  ldap_tls_cert: null,
+  ldap_tls_key: null,
+};
+
+/** The service account on a connection that a tap can read. */
+export const PLAIN = {
+  ...WITHOUT_TLS,
+  ldap_default_bind_dn: SERVICE.dn,
+  ldap_default_authtok: SERVICE.password,
+};
+
+/** For tests that cannot wait for what is new, what is gone and the end of an outage. */
+export const forgetful = (): string =>
+  `${recommended({
+    ...PLAIN,
+    ldap_sudo_smart_refresh_interval: '2',
+    entry_cache_sudo_timeout: '1',
+    offline_timeout: '1',
+    offline_timeout_random_offset: '0',
+  })}\n[nss]\nentry_negative_timeout = 1\n`;

@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { recommended } from '../directory/sssd-conf.ts';
-import {
-  type DirectoryWorld,
-  forgetName,
-  openDirectoryWorld,
-  printed,
-  SERVICE,
-  startSssd,
-} from '../harness/directory.ts';
+import { becomes, viewOf } from '../directory/host-view.ts';
+import { forgetful } from '../directory/sssd-conf.ts';
+import { type DirectoryWorld, openDirectoryWorld, SERVICE, startSssd } from '../harness/directory.ts';
 import type { Host } from '../harness/lab.ts';
 import { type PocketId, startPocketId, whyNoPocketId } from '../harness/pocketid.ts';
 import { until } from '../harness/run.ts';
@@ -52,54 +46,22 @@ describe('people of a real PocketID on a host', () => {
       },
     });
     host = world.host();
-    const configuration = recommended({
-      ldap_uri: 'ldap://identree.example.com',
-      ldap_tls_cacert: null,
-      ldap_tls_cert: null,
-      ldap_tls_key: null,
-      ldap_default_bind_dn: SERVICE.dn,
-      ldap_default_authtok: SERVICE.password,
-      ldap_sudo_smart_refresh_interval: '2',
-      entry_cache_sudo_timeout: '1',
-    });
-    const forgetful = `${configuration}\n[nss]\nentry_negative_timeout = 1\n`;
-    assert.ok(await startSssd(host, forgetful), await host.sh('cat /var/log/sssd/*.log'));
+    assert.ok(await startSssd(host, forgetful()), await host.sh('cat /var/log/sssd/*.log'));
   });
   after(async () => {
     await world?.close();
     await pocketId?.close();
   });
 
-  const out = (...command: string[]): Promise<string> => printed(host, command);
-  const passwd = async (name: string): Promise<string> => {
-    await forgetName(host, '-u', name);
-    return (await host.exec(['getent', 'passwd', name])).stdout.trim();
-  };
-  const uidOf = async (name: string): Promise<number> => Number((await passwd(name)).split(':')[2]);
-  const members = async (name: string): Promise<string> => {
-    await forgetName(host, '-g', name);
-    const line = (await host.exec(['getent', 'group', name])).stdout.trim();
-    return (line.split(':')[3] ?? '').split(',').toSorted().join();
-  };
-  const sudoListing = (name: string): Promise<string> => out('sudo', '-l', '-U', name);
-  const keysOf = async (name: string): Promise<string> => {
-    await forgetName(host, '-u', name);
-    return out('sss_ssh_authorizedkeys', name);
-  };
-  const becomes = async (what: string, look: () => Promise<string>, right: RegExp): Promise<void> => {
-    let last = '';
-    await until(what, async () => {
-      last = await look();
-      return right.test(last);
-    }).catch((error: unknown) => {
-      throw new Error(`${(error as Error).message}; it is: ${last}`);
-    });
-  };
+  const { out, passwd, uidOf, members, sudoListing, keysOf } = viewOf(() => host);
+  const show = async (group: string): Promise<string> => (await members(group)).join();
+  const shows = (what: string, look: () => Promise<string>, right: RegExp): Promise<void> =>
+    becomes(what, look, (text) => right.test(text));
 
   test('users, groups and claims are there', { skip }, async () => {
     assert.match(await passwd('ada'), /^ada:\*:\d+:\d+:Ada Sample:\/home\/ada:\/bin\/sh$/);
     assert.match(await out('id', 'ada'), /\(ops\)/);
-    assert.equal(await members('developers'), 'ada,grace,linus');
+    assert.equal(await show('developers'), 'ada,grace,linus');
     assert.match(await sudoListing('ada'), /\(root\) ALL/);
     assert.match(await sudoListing('linus'), /not allowed to run sudo/);
     assert.match(await keysOf('ada'), new RegExp(`^${KEY.replaceAll('+', '\\+')}`));
@@ -110,12 +72,12 @@ describe('people of a real PocketID on a host', () => {
     await pocketId.updateUser(idOf('barbara'), { username: 'babs', firstName: 'Barbara', lastName: 'Sample' });
     await world.webhook();
     await world.confirm('binding', /account babs/);
-    await becomes('the new name', () => passwd('babs'), new RegExp(`^babs:\\*:${uid}:`));
+    await shows('the new name', () => passwd('babs'), new RegExp(`^babs:\\*:${uid}:`));
     // What sssd keeps in memory of a name that it has deleted only goes when another name is forgotten.
     assert.equal(await uidOf('babs'), uid);
-    await becomes('the old name', () => passwd('barbara'), /^$/);
-    await becomes('her group', () => members('ops'), /^ada,babs,grace$/);
-    await becomes('her rule', () => sudoListing('babs'), /\(root\) ALL/);
+    await shows('the old name', () => passwd('barbara'), /^$/);
+    await shows('her group', () => show('ops'), /^ada,babs,grace$/);
+    await shows('her rule', () => sudoListing('babs'), /\(root\) ALL/);
   });
 
   test('disabled: the name stays, groups and rules are gone', { skip }, async () => {
@@ -127,28 +89,28 @@ describe('people of a real PocketID on a host', () => {
       disabled: true,
     });
     await world.webhook();
-    await becomes('her group', () => members('developers'), /^ada,linus$/);
-    await becomes('the other one', () => members('ops'), /^ada,babs$/);
+    await shows('her group', () => show('developers'), /^ada,linus$/);
+    await shows('the other one', () => show('ops'), /^ada,babs$/);
     assert.equal(await passwd('grace'), line);
-    await becomes('her rule', () => sudoListing('grace'), /not allowed to run sudo/);
+    await shows('her rule', () => sudoListing('grace'), /not allowed to run sudo/);
   });
 
   test('deleted and made again: another person, another uid, none of the rights', { skip }, async () => {
     const uid = await uidOf('margaret');
     await pocketId.setMembers(idOf('developers'), ['ada', 'linus', 'margaret'].map(idOf));
     await world.webhook();
-    await becomes('her group', () => members('developers'), /^ada,linus,margaret$/);
+    await shows('her group', () => show('developers'), /^ada,linus,margaret$/);
     await pocketId.deleteUser(idOf('margaret'));
     await world.webhook();
-    await becomes('her to be gone', () => passwd('margaret'), /^$/);
-    await becomes('her group without her', () => members('developers'), /^ada,linus$/);
+    await shows('her to be gone', () => passwd('margaret'), /^$/);
+    await shows('her group without her', () => show('developers'), /^ada,linus$/);
 
     await pocketId.createUser({ username: 'margaret', firstName: 'Margaret', lastName: 'Other' });
     await world.webhook();
     await world.confirm('binding', /account margaret/);
-    await becomes('somebody else', () => passwd('margaret'), /:Margaret Other:/);
+    await shows('somebody else', () => passwd('margaret'), /:Margaret Other:/);
     assert.notEqual(await uidOf('margaret'), uid);
-    assert.equal(await members('developers'), 'ada,linus');
+    assert.equal(await show('developers'), 'ada,linus');
   });
 
   test('PocketID is away: hosts are answered as before', { skip }, async () => {

@@ -8,11 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Worker } from 'node:worker_threads';
 import { Client } from 'ldapts';
 import { createDirectoryServer, type DirectoryServer, type TlsSettings } from './directory-server.ts';
+import { collect } from './garbage.ts';
 import { OID, RESULT } from './protocol/operation.ts';
 import { createLdapServer, type LdapServer } from './server.ts';
 import type { CredentialChecker } from './session/credentials.ts';
@@ -139,8 +138,6 @@ describe('over TCP', () => {
 });
 
 test('nothing is kept of the directory before this one', async () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
   const { server, port } = await serve({ ready: false });
   async function published(): Promise<WeakRef<object>> {
     const snapshot = sample(100);

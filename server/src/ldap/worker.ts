@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { withServiceAccount } from './credential-checker.ts';
 import { createDirectoryServer } from './directory-server.ts';
+import { keepTidy } from './garbage.ts';
 import type { CredentialChecker, Identity } from './session/credentials.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
@@ -60,55 +59,7 @@ const server = createDirectoryServer({
   now: () => performance.now(),
 });
 
-// Left to itself the collector waits until a multiple of this thread's few megabytes is garbage, and what lies outside
-// the heap hardly counts: an old directory would stay for hours, and strangers could fill the memory for a while.
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
-/** By then the searches that began on the old directory have ended, or whoever pressed on the memory has. */
-const COLLECT_AFTER = 2000;
-/** How often is looked while memory is taken, and while it is not. */
-const LOOK_AGAIN = 10;
-const LOOK_EVERY = 50;
-/**
- * How much more than after the last collection may be in use before what is young is looked through, which takes less
- * than a millisecond, and before everything is, which others notice.
- */
-const YOUNG_GARBAGE = 8 * 1024 * 1024;
-const GARBAGE = 32 * 1024 * 1024;
-
-function inUse(): number {
-  const { used_heap_size, external_memory } = getHeapStatistics();
-  return used_heap_size + external_memory;
-}
-
-let afterCollection = inUse();
-let lastSeen = afterCollection;
-let collecting: NodeJS.Timeout | undefined;
-
-function collectAll(): void {
-  collect();
-  afterCollection = inUse();
-}
-
-function collectLater(): void {
-  clearTimeout(collecting);
-  collecting = setTimeout(collectAll, COLLECT_AFTER).unref();
-}
-
-function tidy(): void {
-  const before = inUse();
-  if (before - afterCollection > YOUNG_GARBAGE) {
-    collect({ type: 'minor' });
-    if (inUse() - afterCollection > GARBAGE) {
-      collectAll();
-      collectLater();
-    }
-  }
-  setTimeout(tidy, before - lastSeen > 2 ** 18 ? LOOK_AGAIN : LOOK_EVERY).unref();
-  lastSeen = inUse();
-}
-tidy();
-
+const { collectLater } = keepTidy();
 let withdrawn = 0;
 
 function serve(snapshot: Snapshot): void {
