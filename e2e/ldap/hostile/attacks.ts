@@ -194,17 +194,15 @@ async function connections(attack: Attack, counts: Counts): Promise<void> {
   }
   const end = performance.now() + attack.seconds * 1000;
   while (performance.now() < end) {
-    for (let n = 0; n < clients.length; n += 500) {
-      await pause(50);
-      for (const { socket, closed } of clients.slice(n, n + 500)) if (!closed) socket.write(lookup(2));
-    }
+    await pause(500);
+    for (const { socket, closed } of clients) if (!closed) socket.write(lookup(2));
   }
   counts.opened = clients.length;
   counts.served = clients.filter(({ entries }) => entries > 0).length;
   counts.refused = clients.filter(
     ({ results }) => results[0]?.id === 0 && results[0].code === RESULT.unavailable,
   ).length;
-  // They go as they came. All at once, which is when this process ends, is 20 µs for each that nobody is served in.
+  // They go as they came. Five thousand at once take a tenth of a second in which nobody is served, once.
   for (let n = 0; n < clients.length; n += 50) {
     for (const { socket } of clients.slice(n, n + 50)) socket.destroy();
     await pause(5);
