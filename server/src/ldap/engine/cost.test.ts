@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createOutput } from '../ber/writer.ts';
+import { createOutput, element } from '../ber/writer.ts';
 import { dnKey } from '../matching/dn.ts';
 import { decodeRequest } from '../protocol/decode-request.ts';
 import { dearBind, dearSearches } from '../testing/dear-requests.ts';
 import { baseEntry, container, entry, snapshotOf } from '../testing/entries.ts';
+import { filterElement, search } from '../testing/messages.ts';
 import { BASE, sampleEntries, sampleUsn } from '../testing/sample-entries.ts';
 import { FILLED, fill, SLICE } from './cursor.ts';
 import { createEngine } from './engine.ts';
@@ -56,6 +57,22 @@ describe('the dearest searches that the limits let through', () => {
       assert.ok(slices.length === 1 || typical < MOST_MS / 5, `${typical} ms a slice`);
     });
   }
+});
+
+test('the more a filter asks, even for what is not there, the fewer entries are looked at in a slice', () => {
+  const engine = createEngine(snapshotOf(sampleEntries(2000), { lastUsn: sampleUsn(2000) }));
+  const slices = (assertions: number): number => {
+    const filter = element(0xa1, ...Array.from({ length: assertions }, () => filterElement('(description>=zzzz)')));
+    const request = decodeRequest(search(1, { base: BASE, filter }));
+    assert.ok(request.kind === 'search');
+    const cursor = engine.search(request, ANONYMOUS, Number.POSITIVE_INFINITY);
+    assert.ok(!('kind' in cursor));
+    for (let count = 1; ; count++) {
+      output.length = 0;
+      if (fill(cursor, 1, output, { left: SLICE }) !== FILLED.more) return count;
+    }
+  };
+  assert.ok(slices(1000) > 2 * slices(2), `${slices(1000)} and ${slices(2)} slices`);
 });
 
 test('an entry with very many values is not looked at for ever', () => {

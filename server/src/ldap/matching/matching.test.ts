@@ -62,6 +62,24 @@ describe('text (RFC 4518)', () => {
   });
 });
 
+test('folding any letter once is enough', () => {
+  for (let code = 0x80; code < 0x110000; code++) {
+    if (code >= 0xd800 && code < 0xe000) continue;
+    const once = form(FOLD, String.fromCodePoint(code))!;
+    assert.equal(form(FOLD, Buffer.from(once, 'latin1')), once, `U+${code.toString(16)}`);
+  }
+  assert.equal(form(FOLD, 'STRA\u1e9eE'), form(FOLD, 'strasse'));
+});
+
+test('a name has 128 attributes at most', () => {
+  const name = (count: number, separator: string) =>
+    Array.from({ length: count }, (_, i) => `cn=x${i}`).join(separator);
+  for (const separator of [',', '+']) {
+    assert.notEqual(dnKey(name(128, separator)), null);
+    assert.equal(dnKey(name(129, separator)), null);
+  }
+});
+
 describe('integers, flags, UUIDs', () => {
   test('a number has one spelling', () => {
     equal(WHOLE, '0', '0');

@@ -12,12 +12,15 @@ const SEPARATORS = /[\u0009-\u000d\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u2
 /** More marks on one letter than any language has (UAX 15, 13): sorting them takes time that grows with their square. */
 const HEAPED_MARKS = /\p{M}{31}/u;
 
-/** RFC 4518 for text with letters beyond ASCII. Final sigma is not told apart: folding must not depend on position. */
+/**
+ * RFC 4518 for text with letters beyond ASCII. Final sigma is not told apart: folding must not depend on position. The
+ * capital sharp s is one letter in capitals and two after it has been a small one, so small letters come first.
+ */
 function prepareUnicode(text: string, fold: boolean): string {
   const plain = text.replace(IGNORED, '').replace(SEPARATORS, ' ');
   if (HEAPED_MARKS.test(plain)) return plain;
   const mapped = plain.normalize('NFKC');
-  return fold ? mapped.toUpperCase().toLowerCase().normalize('NFKC').replaceAll('ς', 'σ') : mapped;
+  return fold ? mapped.toLowerCase().toUpperCase().toLowerCase().normalize('NFKC').replaceAll('ς', 'σ') : mapped;
 }
 
 /**
