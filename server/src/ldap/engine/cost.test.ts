@@ -62,7 +62,7 @@ describe('the dearest searches that the limits let through', () => {
 test('the more a filter asks, even for what is not there, the fewer entries are looked at in a slice', () => {
   const engine = createEngine(snapshotOf(sampleEntries(2000), { lastUsn: sampleUsn(2000) }));
   const slices = (assertions: number): number => {
-    const filter = element(0xa1, ...Array.from({ length: assertions }, () => filterElement('(description>=zzzz)')));
+    const filter = element(0xa1, ...Array.from({ length: assertions }, () => filterElement('(sudoCommand=*q*)')));
     const request = decodeRequest(search(1, { base: BASE, filter }));
     assert.ok(request.kind === 'search');
     const cursor = engine.search(request, ANONYMOUS, Number.POSITIVE_INFINITY);
@@ -72,7 +72,7 @@ test('the more a filter asks, even for what is not there, the fewer entries are 
       if (fill(cursor, 1, output, { left: SLICE }) !== FILLED.more) return count;
     }
   };
-  assert.ok(slices(1000) > 2 * slices(2), `${slices(1000)} and ${slices(2)} slices`);
+  assert.ok(slices(15) > 3 * slices(2), `${slices(15)} and ${slices(2)} slices`);
 });
 
 test('an entry with very many values is not looked at for ever', () => {
