@@ -105,7 +105,7 @@ describe('request counter', () => {
 
   it('two processes never take the same number, and the lock of one that was killed holds nobody up', {
     timeout: 60_000,
-  }, async () => {
+  }, async (t) => {
     const folder = await fresh('processes');
     await createCounterFile(join(folder, 'counter'));
     const script = join(folder, 'taker.ts');
@@ -116,23 +116,28 @@ describe('request counter', () => {
        import { systemClock } from ${source('../platform/clock.ts')};
        const counter = createCounter({ file: ${JSON.stringify(join(folder, 'counter'))}, lock: ${JSON.stringify(join(folder, 'lock'))}, clock: systemClock });
        if (process.argv[2] === 'hang') await counter.next((n) => { console.log(n); return new Promise(() => setInterval(() => undefined, 1000)); });
+       process.stderr.write('asks');
        for (let i = 0; i < 25; i += 1) await counter.next(async (n) => console.log(n));`,
     );
     const start = (...args: string[]) => {
-      const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+      t.after(() => child.kill('SIGKILL'));
       let text = '';
       child.stdout.on('data', (chunk: Buffer) => {
         text += chunk.toString();
       });
+      const asks = new Promise((resolve) => child.stderr.once('data', resolve));
       const done = new Promise<number[]>((resolve) =>
         child.on('close', () => resolve(text.trim().split('\n').map(Number))),
       );
-      return { child, done };
+      return { child, asks, done, took: () => text };
     };
     const hung = start('hang');
     await new Promise((resolve) => hung.child.stdout.once('data', resolve));
     const takers = [start(), start()];
+    await Promise.all(takers.map(({ asks }) => asks));
     await systemClock.sleep(200);
+    for (const { took } of takers) assert.equal(took(), '');
     hung.child.kill('SIGKILL');
     const taken = (await Promise.all([hung.done, ...takers.map(({ done }) => done)])).flat();
     assert.equal(taken.length, 51);
