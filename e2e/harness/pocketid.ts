@@ -1,9 +1,15 @@
+import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve as resolvePath } from 'node:path';
+import type {
+  PublicKeyCredentialCreationOptionsJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+} from '@simplewebauthn/server';
+import { createTestAuthenticator } from '../../server/src/passkeys/test-authenticator.ts';
 import { freePort } from './free-port.ts';
 import { must, until } from './run.ts';
 
@@ -43,9 +49,17 @@ export interface Reply<T> {
 export interface PocketIdSession {
   /** Agrees to what an authorization request asks for, and gives the address that the browser is sent back to. */
   authorize(request: URL): Promise<URL>;
+  /** Gives the person a passkey, with which they can be asked to sign in once more. */
+  registerPasskey(): Promise<void>;
   /** A key of this person's own. @param expiresAt milliseconds since the epoch; PocketID keeps whole seconds */
   createApiKey(expiresAt: number): Promise<string>;
 }
+
+/** What PocketID from 2.10 on still wants of a person before it lets a client have them. */
+interface Interaction {
+  currentStep: string;
+}
+type Interacted = { interaction: Interaction } | { redirectUrl: string };
 
 export interface PocketId {
   /** Also its OpenID Connect issuer. */
@@ -144,7 +158,7 @@ export async function startPocketId(env: Record<string, string> = {}): Promise<P
     path: string,
     body: unknown,
     headers: Record<string, string>,
-  ): Promise<Reply<T> & { cookies: string }> {
+  ): Promise<Reply<T> & { cookies: string[] }> {
     const answer = await fetch(`${url}/api${path}`, {
       method,
       headers: { ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
@@ -152,9 +166,9 @@ export async function startPocketId(env: Record<string, string> = {}): Promise<P
       redirect: 'manual',
     });
     const text = await answer.text();
-    const cookies = answer.headers.getSetCookie().map((line) => line.split(';')[0]);
+    const cookies = answer.headers.getSetCookie().map((line) => line.split(';')[0]!);
     const json = answer.headers.get('content-type')?.startsWith('application/json');
-    return { status: answer.status, body: (json ? JSON.parse(text) : text) as T, cookies: cookies.join('; ') };
+    return { status: answer.status, body: (json ? JSON.parse(text) : text) as T, cookies };
   }
 
   const call = <T>(method: string, path: string, body?: unknown): Promise<Reply<T>> =>
@@ -171,35 +185,78 @@ export async function startPocketId(env: Record<string, string> = {}): Promise<P
   async function signIn(userId: string): Promise<PocketIdSession> {
     const path = `/users/${userId}/one-time-access-token`;
     const { token } = await must2xx<{ token: string }>('POST', path, { userId, ttl: '10m' });
-    const { cookies, ...answer } = await send('POST', `/one-time-access-token/${token}`, undefined, {});
-    granted(answer, 'login code');
+    const jar = new Map<string, string>();
+    const cookie = (): string => [...jar].map((pair) => pair.join('=')).join('; ');
+
+    async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+      const { cookies, ...answer } = await send<T>(method, path, body, { cookie: cookie() });
+      for (const line of cookies) jar.set(line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1));
+      return granted(answer, `${method} ${path}`);
+    }
+    await ask('POST', `/one-time-access-token/${token}`);
+    const passkey = createTestAuthenticator({ origin: url });
+
+    /** Up to PocketID 2.9 the endpoint is a page, and this is what it sends when the person agrees. */
+    async function agree(request: URL): Promise<URL> {
+      const asked = Object.fromEntries(request.searchParams);
+      const { code, callbackURL, issuer } = await ask<{ code: string; callbackURL: string; issuer: string }>(
+        'POST',
+        '/oidc/authorize',
+        {
+          clientID: asked.client_id,
+          scope: asked.scope,
+          callbackURL: asked.redirect_uri,
+          nonce: asked.nonce,
+          codeChallenge: asked.code_challenge,
+          codeChallengeMethod: asked.code_challenge_method,
+          ...(asked.prompt ? { prompt: asked.prompt } : {}),
+          ...(asked.prompt === 'login' ? await reauthenticate() : {}),
+        },
+      );
+      const back = new URL(callbackURL);
+      back.search = new URLSearchParams({ code, state: asked.state ?? '', iss: issuer }).toString();
+      return back;
+    }
+
+    /** Does what is asked of the person, one step after the other, and gives where to go on. */
+    async function interact(id: string): Promise<string> {
+      let asked = await ask<Interaction>('GET', `/oidc/interactions/${id}`);
+      for (;;) {
+        if (asked.currentStep === 'reauthenticate') await reauthenticate();
+        const step = { step: asked.currentStep };
+        const done = await ask<Interacted>('POST', `/oidc/interactions/${id}/complete`, step);
+        if ('redirectUrl' in done) return done.redirectUrl;
+        asked = done.interaction;
+      }
+    }
+
+    /** Says with the passkey who is there: a cookie, and up to PocketID 2.9 a token to hand in. */
+    async function reauthenticate(): Promise<object> {
+      const options = await ask<PublicKeyCredentialRequestOptionsJSON>('GET', '/webauthn/login/start');
+      return ask<object>('POST', '/webauthn/reauthenticate', passkey.assert(options));
+    }
+
     return {
-      async authorize(request) {
-        const asked = Object.fromEntries(request.searchParams);
-        // What the page behind the authorization endpoint sends when the person agrees, up to PocketID 2.9.
-        const agreed = await send<{ code: string; callbackURL: string; issuer: string }>(
-          'POST',
-          '/oidc/authorize',
-          {
-            clientID: asked.client_id,
-            scope: asked.scope,
-            callbackURL: asked.redirect_uri,
-            nonce: asked.nonce,
-            codeChallenge: asked.code_challenge,
-            codeChallengeMethod: asked.code_challenge_method,
-            ...(asked.prompt ? { prompt: asked.prompt } : {}),
-          },
-          { cookie: cookies },
-        );
-        const { code, callbackURL, issuer } = granted(agreed, 'authorize');
-        const back = new URL(callbackURL);
-        back.search = new URLSearchParams({ code, state: asked.state ?? '', iss: issuer }).toString();
-        return back;
+      async authorize(asked) {
+        let to = asked;
+        for (;;) {
+          const answer = await fetch(to, { headers: { cookie: cookie() }, redirect: 'manual' });
+          const location = answer.headers.get('location');
+          if (location === null) return agree(asked);
+          to = new URL(location, url);
+          if (to.origin !== url) return to;
+          const interaction = to.searchParams.get('interaction');
+          assert.ok(interaction, `PocketID leads to ${to}`);
+          to = new URL(await interact(interaction), url);
+        }
+      },
+      async registerPasskey() {
+        const options = await ask<PublicKeyCredentialCreationOptionsJSON>('GET', '/webauthn/register/start');
+        await ask('POST', '/webauthn/register/finish', passkey.register(options));
       },
       async createApiKey(expiresAt) {
         const body = { name: randomBytes(6).toString('hex'), expiresAt: new Date(expiresAt).toISOString() };
-        const made = await send<{ token: string }>('POST', '/api-keys', body, { cookie: cookies });
-        return granted(made, 'API key').token;
+        return (await ask<{ token: string }>('POST', '/api-keys', body)).token;
       },
     };
   }

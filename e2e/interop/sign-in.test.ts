@@ -96,6 +96,24 @@ describe('signing in with a real PocketID', () => {
     assert.notEqual(people.find(({ subject }) => subject === second)?.id, id);
   });
 
+  test('a step-up counts when PocketID says when the person signed in, and only then', { skip }, async (t) => {
+    const sam = await pocketId.createUser({ username: 'sam' });
+    const { site, signIn } = await siteFor(t);
+    const session = await pocketId.signIn(sam);
+    await session.registerPasskey();
+    const { request, response } = await signIn(session, '?step_up=1&return_to=/passkeys');
+    assert.equal(request.searchParams.get('max_age'), '0');
+    const refused = await site.eventsNamed('login_failed');
+    // Up to 2.9 it states no `auth_time`, and then nothing says that anybody was asked again.
+    if (!/^2\.\d\./.test(pocketId.version)) {
+      assert.deepEqual(
+        [response.statusCode, response.headers.location, refused],
+        [303, '/passkeys', []],
+        response.body,
+      );
+    } else assert.deepEqual([response.statusCode, refused.map(({ reason }) => reason)], [403, ['not_fresh']]);
+  });
+
   test('a code is worth nothing without the sign-in that asked for it', { skip }, async (t) => {
     const eve = await pocketId.createUser({ username: 'eve' });
     const session = await pocketId.signIn(eve);
