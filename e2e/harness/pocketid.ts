@@ -4,21 +4,20 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve as resolvePath } from 'node:path';
+import { join } from 'node:path';
 import type {
   PublicKeyCredentialCreationOptionsJSON,
   PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server';
 import { createTestAuthenticator } from '../../server/src/passkeys/test-authenticator.ts';
 import { freePort } from './free-port.ts';
+import { findPocketId } from './pocketid-program.ts';
 import { must, until } from './run.ts';
 
-/** The program of a real PocketID 2.x, as its releases have it: given, never fetched or built here. */
-const BINARY = process.env.POCKETID_BINARY ? resolvePath(process.env.POCKETID_BINARY) : null;
-
-/** Why tests against a real PocketID cannot run here; null when one is given. Whoever gives a wrong path hears of it. */
+/** Why tests against a real PocketID cannot run here; null when there is one. */
 export function whyNoPocketId(): string | null {
-  return BINARY === null ? 'a real PocketID is needed: POCKETID_BINARY=/path/to/pocket-id' : null;
+  if (findPocketId() !== null) return null;
+  return 'a real PocketID is needed: Go and a module proxy that has it, or POCKETID_BINARY=/path/to/pocket-id';
 }
 
 /** Reason to skip, for the `skip` option of node:test. */
@@ -92,8 +91,7 @@ export interface PocketId {
 
 /** Starts a PocketID with an empty database on loopback. It calls nobody. @param env further settings of its own */
 export async function startPocketId(env: Record<string, string> = {}): Promise<PocketId> {
-  if (BINARY === null) throw new Error(whyNoPocketId() ?? '');
-  const program = BINARY;
+  const program = findPocketId() ?? assert.fail(whyNoPocketId() ?? '');
   const version = /\d+\.\d+\.\d+/.exec(await must(program, ['version'], { cwd: tmpdir(), env: {} }))?.[0] ?? 'unknown';
   const folder = await mkdtemp(join(tmpdir(), 'identree-pocketid-'));
   const logFile = join(folder, 'pocketid.log');

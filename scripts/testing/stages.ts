@@ -55,7 +55,7 @@ const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOption
   evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
   browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1 },
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
-  interop: { limitSeconds: 480, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
+  interop: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
   hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
   directory: { limitSeconds: 900, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
   // One file at a time: latency is measured. What needs slapd says so itself where there is none.
@@ -131,6 +131,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs', '--if-stale'));
       steps.push(script("the image of the lab's hosts is built", 'scripts/lab-image.ts'));
     }
+    if (name === 'interop') steps.push(script('PocketID is built where Go can have it', 'scripts/pocketid.ts'));
     const tests = find(`e2e/${name}/**/*.test.ts`);
     const { timeoutSeconds = 180, ...options } = known;
     if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
