@@ -4,6 +4,7 @@ import { endpointOf, enrolFakeHost, type HostClient } from '../e2e/harness/host-
 import { whyNoLab } from '../e2e/harness/lab.ts';
 import { CODE, granted } from '../e2e/harness/person.ts';
 import { openWorld, type World } from '../e2e/harness/world.ts';
+import { PENDING_IN_TOTAL } from '../server/src/challenges/service.ts';
 import { type BenchResult, machineFacts, percentile, printReport, round } from './report.ts';
 
 /** A person may change thirty things a minute; two approvers in turns keep below that at this distance, milliseconds. */
@@ -91,7 +92,10 @@ async function autoGrant(world: World, runs: number): Promise<BenchResult> {
   };
 }
 
-/** Durable creations per second: 50 hosts, each with one connection and its own key, for `seconds`. */
+/** As many requests as may wait at a server, less one for each of the 50 connections. */
+const MOST_WAITING = PENDING_IN_TOTAL - 50;
+
+/** Durable creations per second: 50 hosts, each with one connection and its own key, for `seconds` or until all may wait. */
 async function creates(world: World, seconds: number): Promise<BenchResult> {
   const endpoint = endpointOf(world.server, world.lab);
   const clients: HostClient[] = [];
@@ -106,7 +110,7 @@ async function creates(world: World, seconds: number): Promise<BenchResult> {
   const started = performance.now();
   await Promise.all(
     clients.map(async (client, index) => {
-      for (let i = 0; performance.now() < end && failed === ''; i++) {
+      for (let i = 0; performance.now() < end && done < MOST_WAITING && failed === ''; i++) {
         // A user has at most ten requests waiting on one host.
         const at = performance.now();
         const answer = await client.create(client.record({ user: `u${index}-${Math.floor(i / 9)}` }));
