@@ -38,6 +38,7 @@
 #define RESIDENT_ACCEPT_MS 3000
 #define DIRECT_ACCEPT_MS 10000 /* a runtime has to start first */
 #define SILENCE_MS 60000       /* the agent says 'A' every 15 s */
+#define DYING_MS 100           /* between its last open file and its end */
 #define LOOK_AGAIN_MS 200      /* fg, bg and a parent without pidfd are noticed this fast */
 #define STALLED_OUTPUT_MS 5000
 #define LAST_WORD_MS 200
@@ -284,6 +285,15 @@ static bool write_output(void)
 
 enum { ON_AGENT, ON_SIGNAL, ON_PARENT, ON_TTY, ON_STDOUT, ON_COUNT };
 
+/* Nobody takes our output any more. A process that dies closes its files before it is dead. */
+static enum outcome output_gone(void)
+{
+    struct pollfd dying = {.fd = parent.pid_fd, .events = POLLIN};
+
+    (void)poll(&dying, 1, DYING_MS);
+    return parent_alive(&parent) ? CANCEL_HANGUP : CANCEL_PARENT;
+}
+
 /* Looks at everything that ends the wait from our side; GRANTED means "nothing did". */
 static enum outcome look_for_cancel(const struct pollfd on[ON_COUNT])
 {
@@ -310,9 +320,9 @@ static enum outcome look_for_cancel(const struct pollfd on[ON_COUNT])
         }
     }
     if ((on[ON_STDOUT].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
-        return CANCEL_HANGUP;
+        return output_gone();
     if ((on[ON_STDOUT].revents & POLLOUT) != 0 && output_pending() && !write_output())
-        return CANCEL_HANGUP;
+        return output_gone();
     if (output_pending() && hook_now_ms() - output.since >= STALLED_OUTPUT_MS)
         return CANCEL_HANGUP;
     return GRANTED;
