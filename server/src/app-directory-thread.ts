@@ -41,7 +41,14 @@ const rounds = createRounds({
   settings,
   guards: guardSettingsOf(config, ldap),
   source: (await createSource({ config, clock, db })).source,
-  numbers: createNumbers({ db, events, clock, settings, mapFile: ldap.uidMapFile }),
+  numbers: createNumbers({
+    db,
+    events,
+    clock,
+    settings,
+    mapFile: ldap.uidMapFile,
+    acceptLoss: ldap.uidMapInit === 'force',
+  }),
   storedRules: createSudoRules({
     db,
     events,

@@ -33,6 +33,7 @@ const REBUILD: ReadonlySet<string> = new Set([
   'directory_change_confirmed',
   'directory_change_rejected',
   'directory_name_released',
+  'directory_number_adopted',
   'host_enrolled',
   'host_confirmed',
   'host_group_changed',
@@ -67,7 +68,14 @@ export async function createDirectoryService(
   const settings = directorySettingsOf(config, ldap);
 
   // What is known: rules, numbers, where people come from.
-  const numbers = createNumbers({ db, events, clock, settings, mapFile: ldap.uidMapFile });
+  const numbers = createNumbers({
+    db,
+    events,
+    clock,
+    settings,
+    mapFile: ldap.uidMapFile,
+    acceptLoss: ldap.uidMapInit === 'force',
+  });
   const rules = createSudoRules({
     db,
     events,

@@ -40,6 +40,7 @@ export const EVENTS = {
   approver_keys_published: 'A new approver-key set was signed.',
   directory_published: 'Hosts see another directory: people, groups or their claims changed.',
   directory_numbers_changed: 'Numbers of users or groups were assigned, retired or given back to their owner.',
+  directory_number_adopted: 'An operator gave somebody the numbers of an account that is gone.',
   directory_change_held: 'A change that could give power waits for an operator.',
   directory_change_confirmed: 'An operator let a held change through.',
   directory_change_rejected: 'An operator refused a held change.',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -257,4 +257,64 @@ test('a recovery code for somebody who never signed in is not made', async () =>
   const result = await run(['recovery-code', 'nobody'], env);
   assert.equal(result.code, 1);
   assert.equal(result.out, '');
+});
+
+test('uidmap: an earlier map is taken over, shown, checked, changed and mended beside a server', async () => {
+  const mapFile = join(folder, 'uidmap', 'uidmap.json');
+  await mkdir(join(folder, 'uidmap'));
+  const env = environment('uidmap', {
+    IDENTREE_DIRECTORY_SOURCE: 'scim',
+    IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
+    IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
+    IDENTREE_LDAP_UID_MAP_FILE: mapFile,
+    IDENTREE_METRICS_TOKEN: 'mT3kQ9vX2bW7nL5cR8yZ1pJ4',
+  });
+  const uidmap = (...args: string[]) => run(['uidmap', ...args], env);
+  const earlier = join(folder, 'earlier.json');
+  const gone = { id: 200_001, name: 'bob', at: '2026-01-01T00:00:00.000Z' };
+  const content = {
+    uids: { a: 200_000, c: 200_002 },
+    gids: { a: 200_000, c: 200_002 },
+    retired: { uids: { b: gone }, gids: { b: gone } },
+  };
+  await writeFile(earlier, JSON.stringify(content), { mode: 0o600 });
+
+  assert.equal((await uidmap()).code, 2);
+  assert.equal((await uidmap('export', '--format', 'xml')).code, 2);
+  assert.match((await uidmap('verify')).err, /no map yet/);
+  assert.deepEqual(await uidmap('import', earlier), { code: 0, out: 'Added 6 numbers.\n', err: '' });
+  assert.match((await uidmap('import', earlier)).err, /--merge/);
+  assert.match((await uidmap('import', earlier, '--merge')).out, /Added 0 numbers/);
+  const verified = await uidmap('verify', '--json');
+  assert.deepEqual(
+    [verified.code, JSON.parse(verified.out)],
+    [0, { generation: 0, uids: 3, gids: 3, retired: 2, nextUid: 200_003, nextGid: 200_003, problems: [] }],
+  );
+  assert.equal((await uidmap('export')).out, await readFile(mapFile, 'utf8'));
+  assert.deepEqual(await uidmap('diff', earlier), { code: 0, out: 'No difference.\n', err: '' });
+
+  assert.equal((await uidmap('reserve', '200003')).out, 'Nobody gets 200003.\n');
+  assert.match((await uidmap('reserve', '200000')).err, /is user a's/);
+  assert.match((await uidmap('reserve', '0x10')).err, /numbers from 1000/);
+  const changed = await uidmap('diff', earlier);
+  assert.deepEqual([changed.code, changed.out], [1, '- uid 200003  nobody\n- gid 200003  nobody\n']);
+
+  const asked = await uidmap('adopt', 'bob', 'c');
+  assert.equal(asked.code, 1);
+  assert.match(asked.out, /user c gets uid 200001, gid 200001 of user bob \(b\)/);
+  assert.match(asked.err, /--yes/);
+  assert.equal((await uidmap('diff', earlier)).out, changed.out);
+  assert.equal((await uidmap('adopt', 'bob', 'c', '--yes')).code, 0);
+  assert.match((await uidmap('export', '--format', 'csv')).out, /uid,200001,user,,https:\/\/idp\.example\.com,c,/);
+  assert.equal((await uidmap('verify')).code, 0);
+
+  await writeFile(earlier, JSON.stringify({ uids: { a: 200_000, b: 200_000 }, gids: {} }), { mode: 0o600 });
+  assert.match((await uidmap('diff', earlier)).err, /uidmap repair --dry-run/);
+  const planned = await uidmap('repair', earlier, '--dry-run');
+  assert.match(planned.out, /uid 200000 of user b becomes 200001.*find \/ -xdev -uid 200000/s);
+  assert.match(await readFile(earlier, 'utf8'), /"b":200000/);
+  assert.equal((await uidmap('repair', earlier)).code, 0);
+  assert.match(await readFile(`${earlier}.broken`, 'utf8'), /"b":200000/);
+  assert.match((await uidmap('repair', earlier)).out, /No number has to change/);
+  assert.equal((await run(['uidmap', 'verify'], environment('uidmap-off'))).code, 1);
 });

@@ -15,7 +15,14 @@ export interface CommandIo {
 
 export interface Command extends CommandIo {
   config: Config;
-  flags: { json: boolean };
+  flags: {
+    json: boolean;
+    merge: boolean;
+    yes: boolean;
+    'dry-run': boolean;
+    /** Of an export. */
+    format?: string | undefined;
+  };
 }
 
 /** 0 done, 1 failed, 2 wrong use, 6 configuration. */

@@ -8,6 +8,7 @@ import { hostsCommand } from './hosts.ts';
 import { recoveryCode } from './recovery-code.ts';
 import { serve } from './serve.ts';
 import { exportTrust } from './trust.ts';
+import { uidMapCommand } from './uidmap.ts';
 import { verifyLog } from './verify-log.ts';
 
 const USAGE = `identree-server: the server of identree
@@ -23,21 +24,32 @@ const USAGE = `identree-server: the server of identree
   identree-server export-approval ID [FILE]   write one decision with all its evidence
   identree-server trust [FILE]                write the keys that hosts and auditors pin
   identree-server verify-log [--json]         walk the event chain
+  identree-server uidmap COMMAND              uids and gids: export, verify, diff, import, reserve, adopt, repair
   identree-server backup FOLDER               copy database and keys into a new folder
   identree-server restore FOLDER              put them back where the configuration says
 
 Configuration: environment, /etc/identree/identree.toml. See docs/configuration.md.
 `;
 
+const parse = (args: string[]) =>
+  parseArgs({
+    args,
+    options: {
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h' },
+      format: { type: 'string' },
+      merge: { type: 'boolean', default: false },
+      yes: { type: 'boolean', default: false },
+      'dry-run': { type: 'boolean', default: false },
+    },
+    allowPositionals: true,
+  });
+
 /** Runs one command of `identree-server`. @returns the exit code. */
 export async function runCommand(io: CommandIo): Promise<number> {
-  let parsed: { values: { json?: boolean; help?: boolean }; positionals: string[] };
+  let parsed: ReturnType<typeof parse>;
   try {
-    parsed = parseArgs({
-      args: io.argv,
-      options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
-      allowPositionals: true,
-    });
+    parsed = parse(io.argv);
   } catch (error) {
     io.err(`${(error as Error).message}\n\n${USAGE}`);
     return EXIT.usage;
@@ -54,6 +66,7 @@ export async function runCommand(io: CommandIo): Promise<number> {
     'recovery-code': recoveryCode,
     trust: exportTrust,
     'verify-log': verifyLog,
+    uidmap: uidMapCommand,
     backup,
     restore,
   };
@@ -70,7 +83,7 @@ export async function runCommand(io: CommandIo): Promise<number> {
     return EXIT.configuration;
   }
   try {
-    return await command({ ...io, config: loaded.config, flags: { json: parsed.values.json ?? false } }, args);
+    return await command({ ...io, config: loaded.config, flags: parsed.values }, args);
   } catch (error) {
     io.err(`identree-server: ${error instanceof Refusal || error instanceof Error ? error.message : String(error)}\n`);
     if (error instanceof Error && error.cause instanceof Error) io.err(`  because: ${error.cause.message}\n`);

@@ -286,6 +286,16 @@ export const ldapSettings = z.object({
       '/var/lib/identree-server/uidmap.json',
     ),
   ),
+  uidMapInit: withDefault(
+    choice('refuse', 'force'),
+    by(
+      names(
+        'UIDMAP_INIT',
+        'What to do when a directory was published and its UID/GID map is gone. force: begin with the copy, or with nothing, which gives people other numbers than their files have. Take it out again afterwards.',
+      ),
+      'refuse',
+    ),
+  ),
   uidBase: withDefault(integer(1000, 2_147_483_647), by(names('UID_BASE', 'First uid that is given.'), '200000')),
   gidBase: withDefault(integer(1000, 2_147_483_647), by(names('GID_BASE', 'First gid that is given.'), '200000')),
   uidMax: withDefault(

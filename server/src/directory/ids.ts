@@ -51,6 +51,12 @@ export const groupOwner = (group: Pick<DirectoryGroup, 'issuer' | 'id'>): Owner 
   subject: group.id,
 });
 
+/** Issuer of what an operator keeps from everybody. No source has it. */
+export const RESERVED = 'identree:reserved';
+
+/** Owner of a number that an operator keeps from everybody. */
+export const reserved = (number: number): Owner => ({ owner: 'user', issuer: RESERVED, subject: String(number) });
+
 /** Lowest number that may ever be given: below live the system's own accounts. */
 export const LOWEST_NUMBER = 1000;
 // "nobody" and the two spellings of -1.

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
-import type { AssignedNumber, Counters } from './ids.ts';
+import type { AssignedNumber, Counters, Owner } from './ids.ts';
 import type { NameRecord } from './names.ts';
 
 export interface NumberState extends Counters {
@@ -85,6 +85,21 @@ export async function insertNumbers(work: UnitOfWork, numbers: readonly Assigned
     .execute();
 }
 
+/** Rows of one statement: databases bound its parameters. */
+export const ROWS_AT_ONCE = 400;
+
+/** Any number of rows. @throws as {@link insertNumbers} */
+export async function insertMap(
+  work: UnitOfWork,
+  numbers: readonly AssignedNumber[],
+  names: readonly NameRecord[],
+): Promise<void> {
+  for (let at = 0; at < numbers.length; at += ROWS_AT_ONCE) {
+    await insertNumbers(work, numbers.slice(at, at + ROWS_AT_ONCE));
+  }
+  for (let at = 0; at < names.length; at += ROWS_AT_ONCE) await upsertNames(work, names.slice(at, at + ROWS_AT_ONCE));
+}
+
 /** Name and retirement only: a number never changes its owner. */
 export async function updateNumber(work: UnitOfWork, row: AssignedNumber): Promise<void> {
   await work.query
@@ -92,6 +107,30 @@ export async function updateNumber(work: UnitOfWork, row: AssignedNumber): Promi
     .set({ name: row.name, retired_at: row.retiredAt })
     .where('kind', '=', row.kind)
     .where('number', '=', row.number)
+    .execute();
+}
+
+/** Gives two owners each other's numbers, and the first one's names to the second. */
+export async function swapOwners(work: UnitOfWork, from: Owner, to: Owner): Promise<void> {
+  const move = (was: Owner, is: Owner) =>
+    work.query
+      .updateTable('directory_ids')
+      .set({ issuer: is.issuer, subject: is.subject })
+      .where('owner', '=', was.owner)
+      .where('issuer', '=', was.issuer)
+      .where('subject', '=', was.subject)
+      .execute();
+  // Nobody has two numbers of a kind, not for a moment.
+  const aside = { ...from, issuer: 'identree:moving' };
+  await move(from, aside);
+  await move(to, from);
+  await move(aside, to);
+  await work.query
+    .updateTable('directory_names')
+    .set({ issuer: to.issuer, subject: to.subject })
+    .where('owner', '=', from.owner)
+    .where('issuer', '=', from.issuer)
+    .where('subject', '=', from.subject)
     .execute();
 }
 

@@ -1,59 +1,10 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import type { Database } from '../db/database.ts';
 import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
-import { createEventLog } from '../events/log.ts';
-import { manualClock } from '../platform/clock.ts';
-import { groupOwner, userOwner } from './ids.ts';
-import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from './model.ts';
-import { createNumbers, UidMapBroken } from './numbers.ts';
-import { DEFAULT_SETTINGS } from './settings.ts';
-
-const issuer = 'https://id.example';
-const DAY = 86_400_000;
-type People = Record<string, string>;
-
-/** id → name. */
-function snapshot(users: People, groups: People = {}, claims: Record<string, string> = {}): DirectorySnapshot {
-  const withClaims = (id: string) => ({
-    customClaims: claims[id] === undefined ? [] : [{ key: claims[id].split('=')[0], value: claims[id].split('=')[1] }],
-  });
-  const result = toSnapshot(
-    {
-      users: Object.entries(users).map(([id, username]) => sourceUser.parse({ id, username, ...withClaims(id) })),
-      groups: Object.entries(groups).map(([id, name]) => sourceGroup.parse({ id, name, ...withClaims(id) })),
-    },
-    issuer,
-  );
-  assert.ok(result.ok);
-  return result.snapshot;
-}
-
-const user = (id: string) => userOwner({ issuer, id });
-const group = (id: string) => groupOwner({ issuer, id });
-
-async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Partial<typeof DEFAULT_SETTINGS.ids> = {}) {
-  const folder = await mkdtemp(join(tmpdir(), 'identree-uidmap-'));
-  t.after(() => rm(folder, { recursive: true, force: true }));
-  const mapFile = join(folder, 'uidmap.json');
-  const clock = manualClock();
-  const events = await createEventLog({ db, clock, onError: () => {} });
-  t.after(() => events.close());
-  const make = () =>
-    createNumbers({
-      db,
-      events,
-      clock,
-      settings: { issuer, ids: { ...DEFAULT_SETTINGS.ids, ...over }, names: DEFAULT_SETTINGS.names },
-      mapFile,
-    });
-  const file = async () => JSON.parse(await readFile(mapFile, 'utf8'));
-  return { folder, mapFile, clock, make, file, numbers: make() };
-}
+import { UidMapBroken } from './numbers.ts';
+import { DAY, group, setUp, snapshot, user } from './test-numbers.ts';
 
 forEachDatabase('the UID map', (open) => {
   test('starts at the base, gives private groups the number of their user, and is the same after a restart', async (t) => {
@@ -115,14 +66,16 @@ forEachDatabase('the UID map', (open) => {
 
   test('stops when the map is gone but a directory was published', async (t) => {
     const db = await open(t);
-    const { numbers } = await setUp(t, db);
+    const { numbers, make } = await setUp(t, db);
     await db.transaction((work) =>
       work.query
         .insertInto('directory_published')
         .values({ id: 1, source: 'file', hash: '', content: '', mac: '', published_at: 0, fetched_at: 0 })
         .execute(),
     );
-    await assert.rejects(numbers.assign(snapshot({ a: 'alice' })), UidMapBroken);
+    await assert.rejects(numbers.assign(snapshot({ a: 'alice' })), /UIDMAP_INIT=force/);
+    const accepted = await make(true).assign(snapshot({ a: 'alice' }));
+    assert.equal(accepted.uidOf(user('a')), 200_000, 'unless the loss is accepted by name');
   });
 
   test('stops when the database is older than the exported copy', async (t) => {
@@ -193,6 +146,17 @@ test('the exported copy brings everything back into an empty database', async (t
     assert.equal(now.uidOf(owner), was.uidOf(owner));
     assert.equal(now.nameOf(owner), was.nameOf(owner));
   }
+});
+
+test('the last thirty copies are kept', async (t) => {
+  const { numbers, folder, mapFile } = await setUp(t, await openTestSqlite(t));
+  for (let i = 0; i < 35; i += 1) {
+    await numbers.assign(snapshot(Object.fromEntries(Array.from({ length: i + 1 }, (_, n) => [`p${n}`, `user${n}`]))));
+  }
+  const kept = (await readdir(folder)).filter((name) => /^uidmap\.json\.[0-9]+$/.test(name));
+  assert.equal(kept.length, 30);
+  const newest = Math.max(...kept.map((name) => Number(name.split('.')[2])));
+  assert.deepEqual(await readFile(`${mapFile}.${newest}`), await readFile(mapFile));
 });
 
 test('a damaged, doubtful or foreign-writable map stops the directory', async (t) => {

@@ -9,10 +9,10 @@ import { type NameRecord, planNames } from './names.ts';
 import * as store from './number-store.ts';
 import type { DirectorySettings } from './settings.ts';
 import { breathe } from './slices.ts';
-import { formatUidMap, readUidMap, replaceFile } from './uidmap-file.ts';
+import { readUidMap, type UidMapFile, writeUidMap } from './uidmap-file.ts';
 
 /** Rows written in one transaction, so that an approval never waits for a whole first sync. */
-const CHUNK = 400;
+const CHUNK = store.ROWS_AT_ONCE;
 
 /** Who has which number and is served under which name. Everything in it is durable. */
 export interface Assigned {
@@ -24,6 +24,31 @@ export interface Assigned {
 }
 
 export type Numbers = ReturnType<typeof createNumbers>;
+
+/**
+ * Makes the map of an installation that has none. In one transaction: half an imported map would give numbers away twice.
+ *
+ * @returns false when another process was first.
+ */
+export async function beginUidMap(
+  db: Database,
+  events: Pick<EventLog, 'append'>,
+  map: UidMapFile,
+  reason: string,
+): Promise<boolean> {
+  return db.transaction(async (work) => {
+    const count = (kind: 'uid' | 'gid') => map.numbers.filter((row) => row.kind === kind).length;
+    const { generation, nextUid, nextGid, upgPolicy } = map;
+    const state = { generation, nextUid, nextGid, upgPolicy, uidCount: count('uid'), gidCount: count('gid') };
+    if (!(await store.insertNumberState(work, state))) return false;
+    await store.insertMap(work, map.numbers, map.names);
+    if (map.numbers.length > 0) {
+      const data = { imported: map.numbers.length };
+      await events.append(work, { event: 'directory_numbers_changed', username: '', reason, data });
+    }
+    return true;
+  });
+}
 
 /** The map cannot be trusted; nothing may be assigned or served that depends on it. */
 export class UidMapBroken extends Error {}
@@ -39,6 +64,8 @@ export function createNumbers(deps: {
   settings: Pick<DirectorySettings, 'issuer' | 'ids' | 'names'>;
   /** Null: no copy is written and none imported. */
   mapFile: string | null;
+  /** Begin with the copy, or with nothing, although a directory was published and the map is gone. */
+  acceptLoss?: boolean;
 }) {
   const { db, clock, settings, mapFile } = deps;
   let held: { generation: number; map: NumberMap; names: Map<string, NameRecord> } | undefined;
@@ -46,8 +73,10 @@ export function createNumbers(deps: {
   let exportProblem: string | null = null;
 
   async function importOrBegin(): Promise<void> {
-    if (await store.wasEverPublished(db.query)) {
-      throw new UidMapBroken('the UID map is lost, but a directory was published. Restore the database from a backup.');
+    if (!deps.acceptLoss && (await store.wasEverPublished(db.query))) {
+      throw new UidMapBroken(
+        'the UID map is lost, but a directory was published. Restore the database from a backup, or accept the loss with IDENTREE_LDAP_UIDMAP_INIT=force.',
+      );
     }
     const file =
       mapFile === null
@@ -65,27 +94,7 @@ export function createNumbers(deps: {
           numbers: [],
           names: [],
         };
-    // One transaction: half an imported map would give numbers away twice.
-    await db.transaction(async (work) => {
-      const count = (kind: 'uid' | 'gid') => map.numbers.filter((row) => row.kind === kind).length;
-      const { generation, nextUid, nextGid, upgPolicy } = map;
-      const state = { generation, nextUid, nextGid, upgPolicy, uidCount: count('uid'), gidCount: count('gid') };
-      if (!(await store.insertNumberState(work, state))) return;
-      for (let at = 0; at < map.numbers.length; at += CHUNK) {
-        await store.insertNumbers(work, map.numbers.slice(at, at + CHUNK));
-      }
-      for (let at = 0; at < map.names.length; at += CHUNK) {
-        await store.upsertNames(work, map.names.slice(at, at + CHUNK));
-      }
-      if (map.numbers.length > 0) {
-        await deps.events.append(work, {
-          event: 'directory_numbers_changed',
-          username: '',
-          reason: 'imported from uidmap.json',
-          data: { imported: map.numbers.length },
-        });
-      }
-    });
+    await beginUidMap(db, deps.events, map, 'imported from uidmap.json');
   }
 
   /** The map as it is in the database now. @throws UidMapBroken */
@@ -182,12 +191,9 @@ export function createNumbers(deps: {
     const { nextUid, nextGid, upgPolicy, uids, gids } = held.map;
     const numbers = [...uids.byNumber.values(), ...gids.byNumber.values()];
     const { generation } = held;
-    const text = formatUidMap(
-      { nextUid, nextGid, upgPolicy, generation, numbers, names: [...held.names.values()] },
-      settings.issuer,
-    );
+    const map = { nextUid, nextGid, upgPolicy, generation, numbers, names: [...held.names.values()] };
     try {
-      await replaceFile(mapFile, text);
+      await writeUidMap(mapFile, map, settings.issuer);
       exported = generation;
       exportProblem = null;
     } catch (error) {

@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { link, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { z } from 'zod';
 import { canonicalSha256 } from '#shared/digest.ts';
-import { type AssignedNumber, type Counters, indexNumbers, LOWEST_NUMBER } from './ids.ts';
+import { type AssignedNumber, type Counters, indexNumbers, LOWEST_NUMBER, ownerKey, reserved } from './ids.ts';
+import { order } from './model.ts';
 import type { NameRecord } from './names.ts';
 
 /** The map as `uidmap.json` carries it. */
@@ -58,14 +59,23 @@ function unspell(key: string, issuer: string): { issuer: string; subject: string
 
 const checksumOf = (content: object): string => `sha256:${canonicalSha256(content)}`;
 
-/**
- * Reads a map, of this program or of earlier installations (version 1).
- *
- * @returns a problem for whatever could make a number change its owner: damaged JSON, a wrong checksum, a number twice
- * or out of range, a file that others may write. Nothing is ever repaired by leaving entries out.
- */
-export async function readUidMap(path: string, issuer: string, max: number, now: number): Promise<ReadUidMap> {
-  const problem = (text: string): ReadUidMap => ({ ok: false, missing: false, problem: `${path}: ${text}` });
+type NotRead = Extract<ReadUidMap, { ok: false }>;
+
+/** A map as it is written in a file, whatever it says. */
+interface WrittenMap {
+  readonly map: UidMapFile;
+  readonly version: 1 | 2;
+  /** False: version 2, and not what this program wrote. */
+  readonly checksumFits: boolean;
+  /** What the file says was to be given next. */
+  readonly next: { readonly uid: number; readonly gid: number };
+}
+
+const problemOf = (path: string, text: string): NotRead => ({ ok: false, missing: false, problem: `${path}: ${text}` });
+
+/** Reads a file that others cannot write. Numbers may be out of range or twice in it. */
+async function readWritten(path: string, issuer: string, now: number): Promise<NotRead | (WrittenMap & { ok: true })> {
+  const problem = (text: string): NotRead => problemOf(path, text);
   let text: string;
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -92,9 +102,7 @@ export async function readUidMap(path: string, issuer: string, max: number, now:
   if (!parsed.success) return problem(z.prettifyError(parsed.error));
   const content = parsed.data;
   const { checksum, ...rest } = json as Record<string, unknown>;
-  if (content.version === 2 && checksum !== checksumOf(rest)) {
-    return problem('the checksum does not match. Restore it from a backup');
-  }
+  const checksumFits = content.version !== 2 || checksum === checksumOf(rest);
 
   const rows: AssignedNumber[] = [];
   const users = new Set([...Object.keys(content.uids), ...Object.keys(content.retired?.uids ?? {})]);
@@ -111,9 +119,6 @@ export async function readUidMap(path: string, issuer: string, max: number, now:
       add(kind, key, entry.id, entry.name, Date.parse(entry.at));
     }
   }
-  const tooHigh = rows.find(({ number }) => number > max);
-  if (tooHigh) return problem(`${tooHigh.kind} ${tooHigh.number} is above ${max}`);
-
   const above = (kind: 'uid' | 'gid', next: number | undefined) =>
     rows.reduce((top, row) => (row.kind === kind ? Math.max(top, row.number + 1) : top), next ?? LOWEST_NUMBER);
   const counters: Counters = {
@@ -121,8 +126,6 @@ export async function readUidMap(path: string, issuer: string, max: number, now:
     nextGid: above('gid', content.nextGID),
     upgPolicy: content.upgPolicy ?? 'separate',
   };
-  const indexed = indexNumbers(rows, counters);
-  if (!indexed.ok) return problem(indexed.problem);
   const names = Object.entries(content.names ?? {}).map(([name, entry]): NameRecord => {
     const explicit = entry.owner.startsWith(GROUP);
     const who = unspell(explicit ? entry.owner.slice(GROUP.length) : entry.owner, issuer);
@@ -135,7 +138,75 @@ export async function readUidMap(path: string, issuer: string, max: number, now:
     };
   });
   const map: UidMapFile = { ...counters, generation: content.generation ?? 0, numbers: rows, names };
-  return { ok: true, map, version: content.version ?? 1 };
+  const next = { uid: content.nextUID ?? LOWEST_NUMBER, gid: content.nextGID ?? LOWEST_NUMBER };
+  return { ok: true, map, version: content.version ?? 1, checksumFits, next };
+}
+
+/**
+ * Reads a map, of this program or of earlier installations (version 1).
+ *
+ * @returns a problem for whatever could make a number change its owner: damaged JSON, a wrong checksum, a number twice
+ * or out of range, a file that others may write. Nothing is ever repaired by leaving entries out.
+ */
+export async function readUidMap(path: string, issuer: string, max: number, now: number): Promise<ReadUidMap> {
+  const written = await readWritten(path, issuer, now);
+  if (!written.ok) return written;
+  const { map, version, checksumFits } = written;
+  if (!checksumFits) return problemOf(path, 'the checksum does not match. Restore it from a backup');
+  const tooHigh = map.numbers.find(({ number }) => number > max);
+  if (tooHigh) return problemOf(path, `${tooHigh.kind} ${tooHigh.number} is above ${max}. ${REPAIR}`);
+  const indexed = indexNumbers(map.numbers, map);
+  return indexed.ok ? { ok: true, map, version } : problemOf(path, `${indexed.problem}. ${REPAIR}`);
+}
+
+const REPAIR = 'See what would be changed: identree-server uidmap repair --dry-run';
+
+/** A number that two had or nobody may have, and what its owner gets instead. */
+export interface Renumbered extends AssignedNumber {
+  readonly was: number;
+}
+
+/**
+ * What a file would have to say to be accepted. Of two owners of one number one keeps it, who is there before who is gone
+ * and then by the order of identifiers, and the other gets one that nobody ever had: whose files they are, only people
+ * can tell.
+ */
+export async function repairUidMap(
+  path: string,
+  settings: { issuer: string; max: number },
+  now: number,
+): Promise<{ ok: true; map: UidMapFile; renumbered: readonly Renumbered[] } | NotRead> {
+  const written = await readWritten(path, settings.issuer, now);
+  if (!written.ok) return written;
+  const { map } = written;
+  const inRange = (n: number): boolean => n >= LOWEST_NUMBER && n <= settings.max;
+  const above = (kind: 'uid' | 'gid'): number =>
+    map.numbers.reduce(
+      (top, row) => (row.kind === kind && inRange(row.number) ? Math.max(top, row.number + 1) : top),
+      inRange(written.next[kind]) ? written.next[kind] : LOWEST_NUMBER,
+    );
+  const next = { uid: above('uid'), gid: above('gid') };
+  const seen = { uid: new Set<number | string>(), gid: new Set<number | string>() };
+  const renumbered: Renumbered[] = [];
+  const inOrder = [...map.numbers].sort(
+    (a, b) => Number(a.retiredAt !== null) - Number(b.retiredAt !== null) || order(ownerKey(a), ownerKey(b)),
+  );
+  const numbers = inOrder.flatMap((row): AssignedNumber[] => {
+    const taken = seen[row.kind];
+    const free = inRange(row.number) && !taken.has(row.number);
+    taken.add(row.number);
+    if (taken.has(ownerKey(row))) {
+      // Somebody's second number: theirs no longer, and nobody else's either.
+      return free ? [{ ...row, ...reserved(row.number), retiredAt: row.retiredAt ?? now }] : [];
+    }
+    taken.add(ownerKey(row));
+    if (free) return [row];
+    const number = next[row.kind]++;
+    renumbered.push({ ...row, number, was: row.number });
+    return [{ ...row, number }];
+  });
+  if (next.uid - 1 > settings.max || next.gid - 1 > settings.max) return problemOf(path, 'no number is left');
+  return { ok: true, map: { ...map, nextUid: next.uid, nextGid: next.gid, numbers }, renumbered };
 }
 
 /** The file's text. Version 1 readers find what they know and ignore the rest. */
@@ -174,8 +245,26 @@ export function formatUidMap(map: UidMapFile, issuer: string): string {
   return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 1)}\n`;
 }
 
+/** Former copies that are kept beside the file, for the day on which the newest is wrong. */
+const FORMER = 30;
+
+/** Writes the copy of a map and keeps the ones before it as `uidmap.json.GENERATION`. @throws */
+export async function writeUidMap(path: string, map: UidMapFile, issuer: string): Promise<void> {
+  await replaceFile(path, formatUidMap(map, issuer));
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.`;
+  const kept = `${path}.${map.generation}`;
+  await rm(kept, { force: true });
+  await link(path, kept);
+  const generations = (await readdir(folder))
+    .filter((name) => name.startsWith(prefix) && /^[0-9]+$/.test(name.slice(prefix.length)))
+    .map((name) => Number(name.slice(prefix.length)))
+    .sort((a, b) => b - a);
+  for (const old of generations.slice(FORMER)) await rm(`${path}.${old}`, { force: true });
+}
+
 /** Replaces a file so that a reader, and a power cut, meet the old or the new content, never a part. @throws */
-export async function replaceFile(path: string, content: string): Promise<void> {
+async function replaceFile(path: string, content: string): Promise<void> {
   const fresh = `${path}.${process.pid}.new`;
   await rm(fresh, { force: true });
   const file = await open(fresh, 'wx', 0o600);

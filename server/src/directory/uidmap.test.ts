@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
+import { group, setUp, snapshot, user } from './test-numbers.ts';
+import { UidMapRefusal } from './uidmap.ts';
+import { repairUidMap } from './uidmap-file.ts';
+import { UID_MAP_FORMATS } from './uidmap-formats.ts';
+
+const issuer = 'https://id.example';
+
+forEachDatabase('tools for the UID map', (open) => {
+  test('a reserved number is given to nobody, survives a copy, and is nobody’s to begin with', async (t) => {
+    const { numbers, tools, make, file, mapFile } = await setUp(t, await open(t));
+    await numbers.assign(snapshot({ a: 'alice' }));
+    await assert.rejects(tools.reserve(200_000), /uid 200000 is user alice \(a\)'s/);
+    for (const wrong of [999, 2_147_483_648, Number.NaN]) await assert.rejects(tools.reserve(wrong), UidMapRefusal);
+    assert.equal(await tools.reserve(200_001), true);
+    assert.equal(await tools.reserve(200_001), false);
+    const given = await numbers.assign(snapshot({ a: 'alice', b: 'bob' }, { g: 'ops' }));
+    assert.deepEqual([given.uidOf(user('b')), given.gidOf(user('b'))], [200_002, 200_002]);
+    assert.equal((await tools.verify()).problems.length, 0);
+    assert.equal((await file()).retired.uids['identree:reserved 200001'].id, 200_001);
+    const copy = await setUp(t, await openTestSqlite(t));
+    await writeFile(copy.mapFile, await readFile(mapFile), { mode: 0o600 });
+    await copy.numbers.assign(snapshot({ a: 'alice', b: 'bob' }, { g: 'ops' }));
+    assert.equal(await copy.tools.reserve(200_001), false);
+    assert.equal((await make().assign(snapshot({ a: 'alice', b: 'bob', c: 'carol' }))).uidOf(user('c')), 200_004);
+  });
+
+  test('another map is merged whole or not at all', async (t) => {
+    const { numbers, tools, folder } = await setUp(t, await open(t));
+    await numbers.assign(snapshot({ a: 'alice', b: 'bob' }));
+    const other = join(folder, 'other.json');
+    const write = (content: object) => writeFile(other, JSON.stringify(content), { mode: 0o600 });
+    await write({ uids: { a: 200_000, c: 300_000 }, gids: { a: 200_000, c: 300_000 }, nextUID: 300_050, nextGID: 1 });
+    await assert.rejects(tools.import(other, false), /--merge/);
+    assert.equal(await tools.import(other, true), 2);
+    assert.equal(await tools.import(other, true), 0);
+    assert.deepEqual((await tools.verify()).problems, []);
+    const given = await numbers.assign(snapshot({ a: 'alice', b: 'bob', c: 'carol', d: 'dora' }));
+    assert.deepEqual([given.uidOf(user('c')), given.uidOf(user('d'))], [300_000, 300_050]);
+
+    const before = await tools.read();
+    await write({ uids: { a: 200_009, e: 200_001, f: 400_000 }, gids: {} });
+    await assert.rejects(tools.import(other, true), (error: Error) => {
+      assert.ok(error instanceof UidMapRefusal);
+      assert.match(error.message, /a has uid 200000 here and 200009 in the file/);
+      assert.match(error.message, /uid 200001 is user bob \(b\)'s here and user e's in the file/);
+      return true;
+    });
+    assert.deepEqual(await tools.read(), before);
+    assert.deepEqual(
+      (await tools.diff(other)).map(({ number, here, there }) => [
+        number,
+        here?.subject ?? null,
+        there?.subject ?? null,
+      ]),
+      [
+        [200_000, 'a', null],
+        [200_001, 'b', 'e'],
+        [200_009, null, 'a'],
+        [300_000, 'c', null],
+        [300_050, 'd', null],
+        [400_000, null, 'f'],
+        [200_000, 'a', null],
+        [200_001, 'b', null],
+        [300_000, 'c', null],
+        [300_050, 'd', null],
+      ],
+    );
+  });
+
+  test('somebody made anew gets numbers and name of the account that is gone, and nobody the ones they had', async (t) => {
+    const { numbers, tools, make } = await setUp(t, await open(t));
+    await numbers.assign(snapshot({ a: 'alice', b: 'bob' }, { g: 'ops' }));
+    await numbers.assign(snapshot({ b: 'bob', a2: 'alice' }, { g: 'ops' }));
+    await assert.rejects(tools.find('alice2', true), /Nobody who is gone/);
+    await assert.rejects(tools.find('bob', true), /Nobody who is gone/);
+    const gone = await tools.find('alice', true);
+    const back = await tools.find('alice', false);
+    assert.deepEqual([gone.subject, back.subject], ['a', 'a2']);
+    await assert.rejects(tools.adopt(await tools.find('b', false), back), /is not gone/);
+    await assert.rejects(tools.adopt(gone, gone), /not there/);
+    await assert.rejects(tools.adopt(gone, await tools.find('ops', false)), /of a group/);
+    await tools.adopt(gone, back);
+    const next = await numbers.assign(snapshot({ b: 'bob', a2: 'alice' }, { g: 'ops' }));
+    assert.deepEqual(
+      [next.uidOf(user('a2')), next.gidOf(user('a2')), next.nameOf(user('a2'))],
+      [200_000, 200_000, 'alice'],
+    );
+    const later = await make().assign(snapshot({ b: 'bob', a2: 'alice', c: 'carol' }, { g: 'ops' }));
+    assert.equal(later.uidOf(user('c')), 200_004, 'what alice had in between is nobody’s');
+    assert.equal(later.gidOf(group('g')), 200_002);
+    assert.deepEqual((await tools.verify()).problems, []);
+  });
+
+  test('verify finds missing rows and a copy that is none', async (t) => {
+    const db = await open(t);
+    const { numbers, tools, mapFile } = await setUp(t, db);
+    await assert.rejects(tools.verify(), /no map yet/);
+    await numbers.assign(snapshot({ a: 'alice', b: 'bob' }));
+    const whole = await readFile(mapFile, 'utf8');
+    await writeFile(mapFile, whole.replace('200001', '200009'), { mode: 0o600 });
+    assert.match((await tools.verify()).problems.join('\n'), /checksum/);
+    await writeFile(mapFile, whole, { mode: 0o600 });
+    await db.transaction((work) =>
+      work.query.deleteFrom('directory_ids').where('kind', '=', 'uid').where('number', '=', 200_001).execute(),
+    );
+    assert.match((await tools.verify()).problems.join('\n'), /rows are missing: 1 uids of 2/);
+  });
+});
+
+test('a map can be had for people and for other directories', async (t) => {
+  const { numbers, tools } = await setUp(t, await openTestSqlite(t));
+  await numbers.assign(snapshot({ a: 'Alice', b: '=bob,"x"' }, { g: 'ops' }));
+  await numbers.assign(snapshot({ a: 'Alice' }, { g: 'ops' }));
+  await tools.reserve(200_005);
+  const settings = { baseDn: 'dc=example,dc=com', issuer, accounts: DEFAULT_SETTINGS.accounts };
+  const as = async (name: string) => UID_MAP_FORMATS[name]!(await tools.read(), settings);
+  assert.equal(await as('passwd'), 'alice:x:200000:200000::/home/alice:/bin/bash\n');
+  const csv = await as('csv');
+  assert.match(csv, /^kind,number,owner,name,issuer,subject,assigned_at,retired_at\r\nuid,200000,user,Alice,/);
+  assert.match(csv, /uid,200001,user,"'=bob,""x""",https:\/\/id\.example,b,/);
+  assert.match(csv, /gid,200005,reserved,,/);
+  assert.equal(
+    await as('ldif'),
+    `version: 1
+
+dn: uid=alice,ou=people,dc=example,dc=com
+objectClass: account
+objectClass: posixAccount
+uid: alice
+cn: alice
+uidNumber: 200000
+gidNumber: 200000
+homeDirectory: /home/alice
+loginShell: /bin/bash
+
+dn: cn=alice,ou=groups,dc=example,dc=com
+objectClass: posixGroup
+cn: alice
+gidNumber: 200000
+
+dn: cn=ops,ou=groups,dc=example,dc=com
+objectClass: posixGroup
+cn: ops
+gidNumber: 200002
+`,
+  );
+  assert.equal(JSON.parse(await as('json')).version, 2);
+});
+
+test('a file in which two have one number is mended without taking anybody’s only number away', async (t) => {
+  const { folder } = await setUp(t, await openTestSqlite(t));
+  const path = join(folder, 'damaged.json');
+  const damaged = {
+    uids: { b: 200_000, a: 200_000, c: 7, d: 200_003 },
+    gids: { a: 200_000 },
+    nextUID: 200_040,
+    retired: { uids: { d: { id: 200_007, name: 'dora', at: '2026-01-01T00:00:00.000Z' } }, gids: {} },
+  };
+  await writeFile(path, JSON.stringify(damaged), { mode: 0o600 });
+  const repaired = await repairUidMap(path, { issuer, max: 2_147_483_647 }, 0);
+  assert.ok(repaired.ok);
+  const uids = Object.fromEntries(
+    repaired.map.numbers.filter(({ kind }) => kind === 'uid').map((row) => [row.subject, row.number]),
+  );
+  assert.deepEqual(uids, { a: 200_000, b: 200_040, c: 200_041, d: 200_003, 200007: 200_007 });
+  assert.deepEqual(
+    repaired.renumbered.map(({ subject, was, number }) => [subject, was, number]),
+    [
+      ['b', 200_000, 200_040],
+      ['c', 7, 200_041],
+    ],
+  );
+  assert.equal(repaired.map.nextUid, 200_042);
+});
