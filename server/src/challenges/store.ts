@@ -2,6 +2,7 @@ import { type Kysely, type Selectable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { UnitOfWork } from '../db/database.ts';
+import { contains } from '../db/like.ts';
 import type { ChallengesTable, Schema } from '../db/schema.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
 
@@ -174,14 +175,9 @@ export async function recentChallenges(
   if (filter.before !== null) select = select.where('created_at', '<', filter.before);
   if (filter.status !== null) select = select.where('status', '=', filter.status);
   if (filter.search !== null) {
-    const like = `%${filter.search.replace(/[\\%_]/g, '\\$&')}%`;
-    select = select.where((e) =>
-      e.or(
-        (['hostname', 'username', 'user_code', 'record'] as const).map((column) =>
-          e(e.fn<string>('lower', [column]), 'like', like.toLowerCase()),
-        ),
-      ),
-    );
+    const { search } = filter;
+    const columns = ['hostname', 'username', 'user_code', 'record'];
+    select = select.where((e) => e.or(columns.map((column) => contains(column, search))));
   }
   const rows = await select.orderBy('created_at', 'desc').limit(filter.limit).execute();
   return rows.map(fromRow);
