@@ -279,3 +279,18 @@ test('in the desktop app one looks, and is sent to the browser for the rest', as
   await expect(page.getByRole('button', { name: /New rule|Make the first|Import|Edit|Delete/ })).toHaveCount(0);
   expect(await axe(page)).toEqual([]);
 });
+
+test('whose number is whose: found by name, number and identifier', async ({ open }) => {
+  const { page, signIn } = await open({ admin: true });
+  await signIn('/directory?tab=accounts');
+  const row = page.getByRole('row', { name: 'sub-carol' });
+  await expect(row).toContainText('Served');
+  const number = /[0-9]{6}/.exec(await row.innerText())![0];
+  for (const search of ['CAROL', number, 'sub-carol']) {
+    await page.getByLabel('Search accounts').fill(search);
+    await expect(row).toBeVisible();
+    await expect(page.getByRole('row')).toHaveCount(2);
+  }
+  await page.getByLabel('Search accounts').fill('nobody-like-this');
+  await expect(page.getByText('Nothing matches.')).toBeVisible();
+});

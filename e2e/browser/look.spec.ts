@@ -237,12 +237,14 @@ test('console, directory', async ({ site, open }) => {
   await inspect(page, 'directory-kept-out', () => page.getByText('Kept out by').waitFor());
 });
 
-test('console, findings and SCIM clients', async ({ site, open }) => {
+test('console, accounts, findings and SCIM clients', async ({ site, open }) => {
   test.setTimeout(120_000);
   const olga = await open({ as: 'olga' });
   const { page } = olga;
   await olga.signIn('/directory');
   await eventfulDirectory(site, olga);
+  await page.getByRole('tab', { name: 'Accounts' }).click();
+  await inspect(page, 'directory-accounts', () => page.getByText('Withheld').first().waitFor());
   await page.getByRole('tab', { name: 'Findings' }).click();
   await inspect(page, 'directory-findings', () => page.getByText('Name of the system').waitFor());
   await page.getByRole('tab', { name: 'SCIM' }).click();

@@ -20,6 +20,7 @@ export type Session = Outputs['sessions']['list'][number];
 export type Person = Outputs['people']['list'][number];
 export type DirectoryStatus = NonNullable<Outputs['directory']['status']>;
 export type Hold = Outputs['directory']['holds'][number];
+export type Account = Outputs['directory']['accounts'][number];
 export type Lint = Outputs['directory']['lints'][number];
 export type SudoRule = Outputs['sudoRules']['list'][number];
 export type RuleInput = SudoRule['rule'];

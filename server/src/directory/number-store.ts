@@ -1,7 +1,8 @@
 import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
+import { contains } from '../db/like.ts';
 import type { Schema } from '../db/schema.ts';
-import type { AssignedNumber, Counters, Owner } from './ids.ts';
+import { type AssignedNumber, type Counters, type Owner, ownerKey, RESERVED } from './ids.ts';
 import type { NameRecord } from './names.ts';
 
 export interface NumberState extends Counters {
@@ -205,4 +206,88 @@ export async function releaseName(work: UnitOfWork, name: string): Promise<boole
 /** Whether anything was ever published: then there must be a number map as well. */
 export async function wasEverPublished(query: Kysely<Schema>): Promise<boolean> {
   return (await query.selectFrom('directory_published').select('id').executeTakeFirst()) !== undefined;
+}
+
+/** Somebody who has numbers, as operators see them. */
+export interface Account {
+  /** `reserved`: nobody has it or gets it. */
+  readonly kind: Owner['owner'] | 'reserved';
+  /** Under which hosts know it; when it is not served, what its source called it last. */
+  readonly name: string;
+  /** False: gone at the source, or withheld. */
+  readonly served: boolean;
+  /** Null: a group. */
+  readonly uid: number | null;
+  readonly gid: number;
+  readonly issuer: string;
+  readonly subject: string;
+  readonly assignedAt: number;
+  readonly retiredAt: number | null;
+}
+
+/**
+ * Who has which numbers, by gid, which everybody has.
+ *
+ * @param filter.after gid of the last one that is known
+ * @param filter.search a part of the name at the source, an identifier there, or a number
+ */
+export async function listAccounts(
+  query: Kysely<Schema>,
+  filter: { after: number; limit: number; search: string | null },
+): Promise<Account[]> {
+  let select = query
+    .selectFrom('directory_ids as gid')
+    .leftJoin('directory_ids as uid', (join) =>
+      join
+        .onRef('uid.owner', '=', 'gid.owner')
+        .onRef('uid.issuer', '=', 'gid.issuer')
+        .onRef('uid.subject', '=', 'gid.subject')
+        .on('uid.kind', '=', 'uid'),
+    )
+    .select([
+      'gid.owner',
+      'gid.issuer',
+      'gid.subject',
+      'gid.name',
+      'gid.number as gid',
+      'uid.number as uid',
+      'gid.assigned_at as assignedAt',
+      'gid.retired_at as retiredAt',
+    ])
+    .where('gid.kind', '=', 'gid')
+    .where('gid.number', '>', filter.after);
+  const { search } = filter;
+  if (search !== null) {
+    const number = /^[0-9]{1,10}$/.test(search) ? Number(search) : -1;
+    select = select.where((e) =>
+      e.or([
+        contains('gid.name', search),
+        e('gid.subject', '=', search),
+        e('gid.number', '=', number),
+        e('uid.number', '=', number),
+      ]),
+    );
+  }
+  const rows = await select.orderBy('gid.number').limit(filter.limit).execute();
+  if (rows.length === 0) return [];
+  const names = await query
+    .selectFrom('directory_names')
+    .selectAll()
+    .where('left_at', 'is', null)
+    .where(
+      'subject',
+      'in',
+      rows.map(({ subject }) => subject),
+    )
+    .execute();
+  const served = new Map(names.map((row) => [ownerKey(row), row.name]));
+  return rows.map(({ owner, ...row }) => {
+    const name = served.get(ownerKey({ owner, ...row }));
+    return {
+      ...row,
+      kind: row.issuer === RESERVED ? 'reserved' : owner,
+      name: name ?? row.name,
+      served: name !== undefined && row.retiredAt === null,
+    };
+  });
 }

@@ -261,6 +261,9 @@ export function createNumbers(deps: {
       return (await load()).names;
     },
 
+    /** Who has which numbers, a page at a time; see {@link store.listAccounts}. */
+    accounts: (filter: Parameters<typeof store.listAccounts>[1]) => store.listAccounts(db.query, filter),
+
     /** An operator lets others have a name before its quarantine ends. @throws Refusal */
     async releaseName(name: string, actor: { username: string; remoteAddr: string | null }): Promise<void> {
       await db.transaction(async (work) => {

@@ -13,7 +13,7 @@ import type { DirectorySettings } from './settings.ts';
 /** What the routers stand for. */
 export interface DirectoryParts {
   directory: Directory;
-  numbers: Pick<Numbers, 'releaseName'>;
+  numbers: Pick<Numbers, 'releaseName' | 'accounts'>;
   rules: SudoRules;
   scim: Scim;
   settings: DirectorySettings;
@@ -64,6 +64,22 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
       };
     }),
     lints: adminViewProcedure.query(() => on(parts).directory.lints().slice(0, MAX_LINTS)),
+    /** Who has which uid and gid, by gid. */
+    accounts: adminViewProcedure
+      .input(
+        z.object({
+          after: z.int().min(0).nullish(),
+          limit: z.int().min(1).max(200).default(50),
+          search: z.string().trim().max(200).nullish(),
+        }),
+      )
+      .query(({ input }) =>
+        on(parts).numbers.accounts({
+          after: input.after ?? 0,
+          limit: input.limit,
+          search: input.search || null,
+        }),
+      ),
     holds: adminViewProcedure.query(() => on(parts).directory.holds()),
     refresh: adminProcedure.mutation(() => on(parts).directory.refresh('console')),
     /** `was`: how the change stood when the operator looked. */

@@ -97,6 +97,33 @@ forEachDatabase('tools for the UID map', (open) => {
     assert.deepEqual((await tools.verify()).problems, []);
   });
 
+  test('whose number is whose: in order, by page, by name, number and identifier', async (t) => {
+    const { numbers, tools } = await setUp(t, await open(t));
+    await numbers.assign(snapshot({ a: 'Alice', b: 'bob_1', d: 'root' }, { g: 'ops' }));
+    await numbers.assign(snapshot({ a: 'Alice', d: 'root' }, { g: 'ops' }));
+    await tools.reserve(200_010);
+    const list = async (search: string | null, after = 0, limit = 50) =>
+      (await numbers.accounts({ search, after, limit })).map(({ kind, name, served, uid, gid, retiredAt }) =>
+        [kind, name, served ? 'served' : retiredAt === null ? 'withheld' : 'retired', uid, gid].join(' '),
+      );
+    const all = [
+      'user alice served 200000 200000',
+      'user bob_1 retired 200001 200001',
+      'user root withheld 200002 200002',
+      'group ops served  200003',
+      'reserved  retired 200010 200010',
+    ];
+    assert.deepEqual(await list(null), all);
+    assert.deepEqual(await list(null, 0, 2), all.slice(0, 2));
+    assert.deepEqual(await list(null, 200_001, 2), all.slice(2, 4));
+    assert.deepEqual(await list('LIC'), [all[0]]);
+    assert.deepEqual(await list('b_1'), [all[1]]);
+    assert.deepEqual(await list('bo__1'), [], 'no wildcard');
+    assert.deepEqual(await list('%'), []);
+    assert.deepEqual(await list('200003'), [all[3]]);
+    assert.deepEqual(await list('g'), [all[3]], 'an identifier');
+  });
+
   test('verify finds missing rows and a copy that is none', async (t) => {
     const db = await open(t);
     const { numbers, tools, mapFile } = await setUp(t, db);

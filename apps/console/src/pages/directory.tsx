@@ -10,11 +10,12 @@ import { useDirectoryStatus } from '../directory-status.ts';
 import { stateOf } from '../directory-words.ts';
 import { useMayChange } from '../me.ts';
 import { useQueryValue } from '../router.tsx';
+import { Accounts } from './directory-accounts.tsx';
 import { Findings } from './directory-findings.tsx';
 import { Overview } from './directory-overview.tsx';
 import { ScimClients } from './scim-clients.tsx';
 
-const TABS = ['overview', 'findings', 'scim'] as const;
+const TABS = ['overview', 'accounts', 'findings', 'scim'] as const;
 
 /** In place of the pages that need a directory. */
 export function NoDirectory({ children }: { children: string }) {
@@ -105,6 +106,7 @@ export default function DirectoryPage() {
               <Tabs value={tab} keepMounted={false} onChange={(next) => setTab(next === 'overview' ? null : next)}>
                 <Tabs.List aria-label="Parts of the directory" mb="lg">
                   <Tabs.Tab value="overview">Overview</Tabs.Tab>
+                  {status.source !== null && <Tabs.Tab value="accounts">Accounts</Tabs.Tab>}
                   <Tabs.Tab
                     value="findings"
                     rightSection={
@@ -121,6 +123,9 @@ export default function DirectoryPage() {
                 </Tabs.List>
                 <Tabs.Panel value="overview">
                   <Overview status={status} />
+                </Tabs.Panel>
+                <Tabs.Panel value="accounts">
+                  <Accounts />
                 </Tabs.Panel>
                 <Tabs.Panel value="findings">
                   <Findings />
