@@ -239,8 +239,8 @@ test('whoever is no administrator neither sees nor reaches any of it', async ({ 
   }
   await expect(page.getByRole('link', { name: /Directory|Sudo rules/ })).toHaveCount(0);
   const id = '00000000-0000-4000-8000-000000000000';
-  const views = ['directory.status', 'directory.lints', 'directory.holds', 'sudoRules.list', 'sudoRules.served'];
-  for (const name of [...views, 'sudoRules.export', 'scim.clients'])
+  const views = ['status', 'lints', 'holds', 'accounts'].map((view) => `directory.${view}`);
+  for (const name of [...views, 'sudoRules.list', 'sudoRules.served', 'sudoRules.export', 'scim.clients'])
     expect(await call(name, undefined, { method: 'GET' }), name).toMatchObject({ status: 403, reason: 'forbidden' });
   for (const [name, input] of [
     ['directory.refresh', undefined],

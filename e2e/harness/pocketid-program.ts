@@ -42,7 +42,7 @@ export async function buildPocketId(): Promise<string | null> {
     spawnSync('chmod', ['-R', 'u+w', source]);
     const stamp = `-X ${MODULE}/internal/common.Version=${RELEASE.version}`;
     const program = join(work, 'pocket-id');
-    const build = go(['build', '-tags', 'exclude_frontend', '-ldflags', stamp, '-o', program, './cmd'], source, 14);
+    const build = go(['build', '-tags', 'exclude_frontend', '-ldflags', stamp, '-o', program, './cmd'], source, 15);
     if (build.status !== 0) return `PocketID could not be built: ${build.stderr.trim().slice(-2000)}`;
     await rename(program, built);
     return null;

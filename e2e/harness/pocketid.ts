@@ -240,7 +240,10 @@ export async function startPocketId(env: Record<string, string> = {}): Promise<P
         for (;;) {
           const answer = await fetch(to, { headers: { cookie: cookie() }, redirect: 'manual' });
           const location = answer.headers.get('location');
-          if (location === null) return agree(asked);
+          if (location === null) {
+            assert.ok([200, 404].includes(answer.status), `PocketID, ${to.pathname}: ${answer.status}`);
+            return agree(asked);
+          }
           to = new URL(location, url);
           if (to.origin !== url) return to;
           const interaction = to.searchParams.get('interaction');

@@ -280,7 +280,7 @@ test('uidmap: an earlier map is taken over, shown, checked, changed and mended b
   await writeFile(earlier, JSON.stringify(content), { mode: 0o600 });
 
   assert.equal((await uidmap()).code, 2);
-  assert.equal((await uidmap('export', '--format', 'xml')).code, 2);
+  for (const form of ['xml', 'toString']) assert.equal((await uidmap('export', '--format', form)).code, 2);
   assert.match((await uidmap('verify')).err, /no map yet/);
   assert.deepEqual(await uidmap('import', earlier), { code: 0, out: 'Added 6 numbers.\n', err: '' });
   assert.match((await uidmap('import', earlier)).err, /--merge/);
@@ -299,6 +299,14 @@ test('uidmap: an earlier map is taken over, shown, checked, changed and mended b
   const changed = await uidmap('diff', earlier);
   assert.deepEqual([changed.code, changed.out], [1, '- uid 200003  nobody\n- gid 200003  nobody\n']);
 
+  const flags = [
+    ['import', earlier, '--dry-run'],
+    ['adopt', 'bob', 'c', '--yes', '--dry-run'],
+    ['reserve', '5000', '--json'],
+  ];
+  for (const args of flags) assert.equal((await uidmap(...args)).code, 2, args.join(' '));
+  assert.equal((await uidmap('diff', earlier)).out, changed.out);
+
   const asked = await uidmap('adopt', 'bob', 'c');
   assert.equal(asked.code, 1);
   assert.match(asked.out, /user c gets uid 200001, gid 200001 of user bob \(b\)/);
@@ -315,6 +323,7 @@ test('uidmap: an earlier map is taken over, shown, checked, changed and mended b
   assert.match(await readFile(earlier, 'utf8'), /"b":200000/);
   assert.equal((await uidmap('repair', earlier)).code, 0);
   assert.match(await readFile(`${earlier}.broken`, 'utf8'), /"b":200000/);
-  assert.match((await uidmap('repair', earlier)).out, /No number has to change/);
+  assert.match((await uidmap('repair', earlier)).out, /Nothing has to change/);
+  assert.match(await readFile(`${earlier}.broken`, 'utf8'), /"b":200000/, 'and the first state is kept');
   assert.equal((await run(['uidmap', 'verify'], environment('uidmap-off'))).code, 1);
 });

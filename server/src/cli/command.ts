@@ -16,10 +16,10 @@ export interface CommandIo {
 export interface Command extends CommandIo {
   config: Config;
   flags: {
-    json: boolean;
-    merge: boolean;
-    yes: boolean;
-    'dry-run': boolean;
+    json?: boolean | undefined;
+    merge?: boolean | undefined;
+    yes?: boolean | undefined;
+    'dry-run'?: boolean | undefined;
     /** Of an export. */
     format?: string | undefined;
   };

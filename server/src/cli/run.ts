@@ -35,15 +35,27 @@ const parse = (args: string[]) =>
   parseArgs({
     args,
     options: {
-      json: { type: 'boolean', default: false },
+      json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
       format: { type: 'string' },
-      merge: { type: 'boolean', default: false },
-      yes: { type: 'boolean', default: false },
-      'dry-run': { type: 'boolean', default: false },
+      merge: { type: 'boolean' },
+      yes: { type: 'boolean' },
+      'dry-run': { type: 'boolean' },
     },
     allowPositionals: true,
   });
+
+/** What a command takes beside `--help`. A flag that would be ignored is refused: it may have been meant to prevent. */
+const FLAGS: Readonly<Record<string, readonly string[]>> = {
+  'hosts list': ['json'],
+  'verify-log': ['json'],
+  'uidmap export': ['format'],
+  'uidmap verify': ['json'],
+  'uidmap diff': ['json'],
+  'uidmap import': ['merge'],
+  'uidmap adopt': ['yes'],
+  'uidmap repair': ['dry-run'],
+};
 
 /** Runs one command of `identree-server`. @returns the exit code. */
 export async function runCommand(io: CommandIo): Promise<number> {
@@ -73,6 +85,12 @@ export async function runCommand(io: CommandIo): Promise<number> {
   const command = name === undefined ? undefined : commands[name];
   if (!command) {
     io.err(name === undefined ? USAGE : `unknown command: ${name}\n\n${USAGE}`);
+    return EXIT.usage;
+  }
+  const allowed = FLAGS[`${name} ${args[0]}`] ?? FLAGS[`${name}`] ?? [];
+  const foreign = Object.keys(parsed.values).find((flag) => !allowed.includes(flag));
+  if (foreign !== undefined) {
+    io.err(`this command has no --${foreign}\n\n${USAGE}`);
     return EXIT.usage;
   }
   const loaded = loadConfig({ env: io.env, readFile: io.readFile });

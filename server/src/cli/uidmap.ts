@@ -1,14 +1,21 @@
-import { copyFile } from 'node:fs/promises';
+import { constants, copyFile } from 'node:fs/promises';
 import { createCore } from '../app.ts';
 import type { LdapConfig } from '../config/config.ts';
 import { directorySettingsOf } from '../directory/configured.ts';
-import { createUidMapTools, type Difference, ownerText, UidMapRefusal } from '../directory/uidmap.ts';
-import { repairUidMap, writeUidMap } from '../directory/uidmap-file.ts';
+import {
+  createUidMapTools,
+  type Difference,
+  type NumberOwner,
+  ownerText,
+  UidMapCopyFailed,
+  UidMapRefusal,
+} from '../directory/uidmap.ts';
+import { formatUidMap, repairUidMap, replaceFile } from '../directory/uidmap-file.ts';
 import { UID_MAP_FORMATS } from '../directory/uidmap-formats.ts';
 import { type Command, EXIT } from './command.ts';
 
 const USAGE = `use:
-  identree-server uidmap export [--format ${Object.keys(UID_MAP_FORMATS).join('|')}]   print the map
+  identree-server uidmap export [--format ${[...UID_MAP_FORMATS.keys()].join('|')}]   print the map
   identree-server uidmap verify                 check the map and its copy
   identree-server uidmap diff FILE              what differs from another uidmap.json
   identree-server uidmap import FILE [--merge]  take a uidmap.json over, or add it to the map
@@ -35,7 +42,7 @@ export async function uidMapCommand(command: Command, args: string[]): Promise<n
   try {
     return await onDatabase(command, ldap, core, verb, operands);
   } catch (error) {
-    if (!(error instanceof UidMapRefusal)) throw error;
+    if (!(error instanceof UidMapRefusal) && !(error instanceof UidMapCopyFailed)) throw error;
     command.err(`${error.message}\n`);
     return EXIT.failed;
   } finally {
@@ -57,7 +64,7 @@ async function onDatabase(
   const [first, second] = operands;
   switch (`${verb} ${operands.length}`) {
     case 'export 0': {
-      const format = UID_MAP_FORMATS[flags.format ?? 'json'];
+      const format = UID_MAP_FORMATS.get(flags.format ?? 'json');
       if (!format) break;
       out(format(await tools.read(), settings));
       return EXIT.ok;
@@ -85,7 +92,7 @@ async function onDatabase(
       return found.length === 0 ? EXIT.ok : EXIT.failed;
     }
     case 'import 1':
-      out(`Added ${await tools.import(first!, flags.merge)} numbers.\n`);
+      out(`Added ${await tools.import(first!, flags.merge ?? false)} numbers.\n`);
       return EXIT.ok;
     case 'reserve 1': {
       const number = /^[0-9]{1,10}$/.test(first!) ? Number(first) : Number.NaN;
@@ -95,9 +102,9 @@ async function onDatabase(
     case 'adopt 2': {
       const gone = await tools.find(first!, true);
       const person = await tools.find(second!, false);
-      out(
-        `${ownerText(person)} gets ${gone.numbers} of ${ownerText(gone)}, and all files that are theirs.\nTheir own ${person.numbers} are kept from everybody: files that have these numbers need a new owner on every host.\n`,
-      );
+      const numbersOf = ({ numbers }: NumberOwner) => numbers.map(({ kind, number }) => `${kind} ${number}`).join(', ');
+      out(`${ownerText(person)} gets ${numbersOf(gone)} of ${ownerText(gone)}, and all files that are theirs.\n`);
+      out(`Nobody gets their own ${numbersOf(person)} again: on every host, files that have them need a new owner.\n`);
       if (!flags.yes) {
         err('Nothing was changed. Run it again with --yes.\n');
         return EXIT.failed;
@@ -118,21 +125,27 @@ function differenceLine({ kind, number, here, there }: Difference): string {
 }
 
 async function repair({ config, flags, out, err }: Command, ldap: LdapConfig, path: string): Promise<number> {
-  const { issuer, ids } = directorySettingsOf(config, ldap);
-  const repaired = await repairUidMap(path, { issuer, max: ids.max }, Date.now());
+  const settings = directorySettingsOf(config, ldap);
+  const repaired = await repairUidMap(path, settings, Date.now());
   if (!repaired.ok) {
     err(`${repaired.missing ? `${path}: no such file` : repaired.problem}\n`);
     return EXIT.failed;
   }
-  const { map, renumbered } = repaired;
+  const { map, renumbered, reserved } = repaired;
   for (const row of renumbered) {
     out(`${row.kind} ${row.was} of ${ownerText(row)} becomes ${row.number}. Look at its files on every host:\n`);
     out(`  find / -xdev -${row.kind} ${row.was}\n`);
   }
-  if (renumbered.length === 0) out('No number has to change.\n');
+  for (const row of reserved)
+    out(`${row.kind} ${row.number}, a second one of ${ownerText(row)}, is kept from everybody.\n`);
+  if (renumbered.length === 0 && reserved.length === 0) {
+    out('Nothing has to change.\n');
+    return EXIT.ok;
+  }
   if (flags['dry-run']) return EXIT.ok;
-  await copyFile(path, `${path}.broken`);
-  await writeUidMap(path, map, issuer);
-  out(`Written. The file as it was: ${path}.broken\n`);
+  const before = `${path}.broken`;
+  await copyFile(path, before, constants.COPYFILE_EXCL);
+  await replaceFile(path, formatUidMap(map, settings.issuer));
+  out(`Written. The file as it was: ${before}\n`);
   return EXIT.ok;
 }

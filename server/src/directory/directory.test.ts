@@ -16,6 +16,7 @@ import { createNumbers } from './numbers.ts';
 import { createRounds, type RoundsDeps } from './rounds.ts';
 import type { DirectorySource, SourceProblem } from './source.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from './test-tree.ts';
+import { createUidMapTools } from './uidmap.ts';
 
 const DAY = 86_400_000;
 const admin = { username: 'root-admin', remoteAddr: '192.0.2.9' };
@@ -91,6 +92,7 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {
     published,
     errors,
     mapFile,
+    tools: createUidMapTools({ db, events, clock, settings, mapFile, actor: 'root' }),
     fetches: () => fetches,
     put(users: TestUser[], groups: TestGroup[] = []) {
       content = testSnapshot(users, groups);
@@ -144,6 +146,34 @@ forEachDatabase('the directory', (open) => {
     assert.deepEqual(stamp(after, 'uid=alice'), stamp(before, 'uid=alice'));
     assert.ok(stamp(after, 'uid=carol')!.entryUSN > Math.max(...before.map(({ operational }) => operational.entryUSN)));
     assert.deepEqual((await site.eventNames()).filter((name) => name === 'directory_published').length, 2);
+  });
+
+  test('numbers that an operator gives to somebody reach hosts with the next round', async (t) => {
+    const site = await setUp(t, await open(t));
+    const alice = { username: 'alice', id: 'first' };
+    site.put([alice, ...people('bob')]);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    site.put([{ ...alice, id: 'second' }, ...people('bob')]);
+    directory.refresh('webhook');
+    await directory.settled();
+    const [hold] = await directory.holds();
+    assert.ok(hold, 'a stranger waits for the name');
+    await directory.confirm(hold, admin);
+    await directory.settled();
+    const uid = () => site.value('uid=alice', 'uidNumber')?.toString();
+    assert.equal(uid(), '200002');
+    directory.refresh('poll');
+    await directory.settled();
+    await site.tools.adopt(await site.tools.find('first', true), await site.tools.find('second', false));
+    const rounds = site.published.length;
+    directory.rebuild();
+    await directory.settled();
+    assert.deepEqual([site.published.length, uid()], [rounds + 1, '200000']);
+    directory.refresh('poll');
+    await directory.settled();
+    assert.equal(site.published.length, rounds + 1);
   });
 
   test('keeps serving the last good directory while the source fails, also after a restart', async (t) => {

@@ -319,4 +319,4 @@ export function createDirectory(deps: DirectoryDeps) {
   };
 }
 
-const pick = ({ from, pinned, nextBoundary }: Served) => ({ from, pinned, nextBoundary });
+const pick = ({ from, pinned, numbers, nextBoundary }: Served) => ({ from, pinned, numbers, nextBoundary });

@@ -65,6 +65,11 @@ const NEVER: readonly (readonly [number, number])[] = [
   [4_294_967_295, 4_294_967_295],
 ];
 
+/** The range that holds a number which is never given, or undefined. @param exclude the configured ones */
+export function excludedRange(number: number, exclude: DirectorySettings['ids']['exclude']) {
+  return [...NEVER, ...exclude].find(([low, high]) => number >= low && number <= high);
+}
+
 /**
  * Indexes a map and checks it.
  *
@@ -114,7 +119,6 @@ export function planNumbers(
   settings: DirectorySettings['ids'],
   now: number,
 ): NumberPlan {
-  const excluded = [...NEVER, ...settings.exclude];
   const taken = { uid: new Set<number>(), gid: new Set<number>() };
   const added: AssignedNumber[] = [];
   const updated: AssignedNumber[] = [];
@@ -129,7 +133,7 @@ export function planNumbers(
   /** First number from `from` on that is free in all spaces named; null when there is none left. */
   function free(from: number, ...kinds: ('uid' | 'gid')[]): number | null {
     for (let n = Math.max(from, LOWEST_NUMBER); n <= settings.max; n += 1) {
-      const range = excluded.find(([low, high]) => n >= low && n <= high);
+      const range = excludedRange(n, settings.exclude);
       if (range) n = range[1];
       else if (!kinds.some((kind) => inUse(kind, n))) return n;
     }
@@ -147,7 +151,7 @@ export function planNumbers(
     if (text === undefined) return null;
     const number = /^[0-9]{1,10}$/.test(text.trim()) ? Number(text) : Number.NaN;
     const [low, high] = settings.claimRange!;
-    const barred = NEVER.some(([from, to]) => number >= from && number <= to);
+    const barred = excludedRange(number, []) !== undefined;
     if (number >= Math.max(low, LOWEST_NUMBER) && number <= high && !barred && !inUse(kind, number)) return number;
     lints.push({ code: 'id_claim_refused', subject, detail: `${kind}Number ${text.slice(0, 20)} cannot be given` });
     return null;

@@ -52,7 +52,11 @@ export const MAX_CLAIM_LENGTH = 16 * 1024;
 
 const printable = /^[\x21-\x7e]+$/;
 const identifier = z.string().max(128).regex(printable);
-export const issuerText = z.string().max(512).regex(printable);
+// What the UID map says of itself begins with these.
+export const issuerText = z
+  .string()
+  .max(512)
+  .regex(/^(?!identree:|group:)[\x21-\x7e]+$/);
 
 // Lone surrogates would become a different text once encoded; NUL ends a text for C programs.
 const clean = (text: string): string => text.toWellFormed().replaceAll('\0', '');

@@ -2,7 +2,15 @@ import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { contains } from '../db/like.ts';
 import type { Schema } from '../db/schema.ts';
-import { type AssignedNumber, type Counters, type Owner, ownerKey, RESERVED } from './ids.ts';
+import {
+  type AssignedNumber,
+  type Counters,
+  indexNumbers,
+  type NumberMap,
+  type Owner,
+  ownerKey,
+  RESERVED,
+} from './ids.ts';
 import type { NameRecord } from './names.ts';
 
 export interface NumberState extends Counters {
@@ -111,21 +119,19 @@ export async function updateNumber(work: UnitOfWork, row: AssignedNumber): Promi
     .execute();
 }
 
-/** Gives two owners each other's numbers, and the first one's names to the second. */
-export async function swapOwners(work: UnitOfWork, from: Owner, to: Owner): Promise<void> {
-  const move = (was: Owner, is: Owner) =>
-    work.query
-      .updateTable('directory_ids')
-      .set({ issuer: is.issuer, subject: is.subject })
-      .where('owner', '=', was.owner)
-      .where('issuer', '=', was.issuer)
-      .where('subject', '=', was.subject)
-      .execute();
-  // Nobody has two numbers of a kind, not for a moment.
-  const aside = { ...from, issuer: 'identree:moving' };
-  await move(from, aside);
-  await move(to, from);
-  await move(aside, to);
+/** Gives a number to another owner. Only for what an operator said by name. */
+export async function moveNumber(work: UnitOfWork, row: AssignedNumber, to: AssignedNumber): Promise<void> {
+  const { owner, issuer, subject, name, retiredAt } = to;
+  await work.query
+    .updateTable('directory_ids')
+    .set({ owner, issuer, subject, name, retired_at: retiredAt })
+    .where('kind', '=', row.kind)
+    .where('number', '=', row.number)
+    .execute();
+}
+
+/** Gives all names of one owner, also those it left, to another. */
+export async function moveNames(work: UnitOfWork, from: Owner, to: Owner): Promise<void> {
   await work.query
     .updateTable('directory_names')
     .set({ issuer: to.issuer, subject: to.subject })
@@ -133,6 +139,30 @@ export async function swapOwners(work: UnitOfWork, from: Owner, to: Owner): Prom
     .where('issuer', '=', from.issuer)
     .where('subject', '=', from.subject)
     .execute();
+}
+
+/** The whole map, as it is and checked. Null: the directory never ran. In a transaction: locked for it. */
+export async function readMap(
+  from: Kysely<Schema> | UnitOfWork,
+): Promise<
+  | ({ state: NumberState; numbers: AssignedNumber[]; names: Map<string, NameRecord> } & (
+      | { ok: true; map: NumberMap }
+      | { ok: false; problem: string }
+    ))
+  | null
+> {
+  const state = await readNumberState(from);
+  if (!state) return null;
+  const query = 'query' in from ? from.query : from;
+  const numbers = await readNumbers(query);
+  const names = await readNames(query);
+  const uids = numbers.filter(({ kind }) => kind === 'uid').length;
+  const gids = numbers.length - uids;
+  if (uids !== state.uidCount || gids !== state.gidCount) {
+    const problem = `rows of the UID map are missing: ${uids} uids of ${state.uidCount}, ${gids} gids of ${state.gidCount}. Restore the database from a backup.`;
+    return { state, numbers, names, ok: false, problem };
+  }
+  return { state, numbers, names, ...indexNumbers(numbers, state) };
 }
 
 export async function readNames(query: Kysely<Schema>): Promise<Map<string, NameRecord>> {

@@ -2,7 +2,7 @@ import { Refusal } from '#shared/errors.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type AssignedNumber, indexNumbers, type NumberMap, type Owner, ownerKey, planNumbers } from './ids.ts';
+import { type AssignedNumber, type NumberMap, type Owner, ownerKey, planNumbers } from './ids.ts';
 import type { Lint } from './lint.ts';
 import type { DirectorySnapshot } from './model.ts';
 import { type NameRecord, planNames } from './names.ts';
@@ -16,11 +16,20 @@ const CHUNK = store.ROWS_AT_ONCE;
 
 /** Who has which number and is served under which name. Everything in it is durable. */
 export interface Assigned {
+  /** Of the map; see {@link Numbers.generation}. */
+  readonly generation: number;
   uidOf(owner: Owner): number | undefined;
   gidOf(owner: Owner): number | undefined;
   /** Undefined: withheld. */
   nameOf(owner: Owner): string | undefined;
   readonly lints: readonly Lint[];
+}
+
+/** The map as it was at one generation. */
+interface Held {
+  readonly generation: number;
+  readonly map: NumberMap;
+  readonly names: Map<string, NameRecord>;
 }
 
 export type Numbers = ReturnType<typeof createNumbers>;
@@ -34,7 +43,7 @@ export async function beginUidMap(
   db: Database,
   events: Pick<EventLog, 'append'>,
   map: UidMapFile,
-  reason: string,
+  why: { reason: string; actor?: string },
 ): Promise<boolean> {
   return db.transaction(async (work) => {
     const count = (kind: 'uid' | 'gid') => map.numbers.filter((row) => row.kind === kind).length;
@@ -44,7 +53,7 @@ export async function beginUidMap(
     await store.insertMap(work, map.numbers, map.names);
     if (map.numbers.length > 0) {
       const data = { imported: map.numbers.length };
-      await events.append(work, { event: 'directory_numbers_changed', username: '', reason, data });
+      await events.append(work, { event: 'directory_numbers_changed', username: '', ...why, data });
     }
     return true;
   });
@@ -68,7 +77,7 @@ export function createNumbers(deps: {
   acceptLoss?: boolean;
 }) {
   const { db, clock, settings, mapFile } = deps;
-  let held: { generation: number; map: NumberMap; names: Map<string, NameRecord> } | undefined;
+  let held: Held | undefined;
   let exported = -1;
   let exportProblem: string | null = null;
 
@@ -79,9 +88,7 @@ export function createNumbers(deps: {
       );
     }
     const file =
-      mapFile === null
-        ? ({ ok: false, missing: true } as const)
-        : await readUidMap(mapFile, settings.issuer, settings.ids.max, clock.now());
+      mapFile === null ? ({ ok: false, missing: true } as const) : await readUidMap(mapFile, settings, clock.now());
     if (!file.ok && !file.missing) throw new UidMapBroken(file.problem);
     const { uidBase, gidBase } = settings.ids;
     const map = file.ok
@@ -94,11 +101,11 @@ export function createNumbers(deps: {
           numbers: [],
           names: [],
         };
-    await beginUidMap(db, deps.events, map, 'imported from uidmap.json');
+    await beginUidMap(db, deps.events, map, { reason: 'imported from uidmap.json' });
   }
 
   /** The map as it is in the database now. @throws UidMapBroken */
-  async function load(): Promise<NonNullable<typeof held>> {
+  async function load(): Promise<Held> {
     let state = await store.readNumberState(db.query);
     if (!state) {
       await importOrBegin();
@@ -106,54 +113,45 @@ export function createNumbers(deps: {
       if (!state) throw new UidMapBroken('the UID map could not be created');
     }
     if (held?.generation === state.generation) return held;
-    const { generation, rows, names, counters } = await db.snapshot(async (query) => {
-      const counters = await store.readNumberState(query);
-      if (!counters) throw new UidMapBroken('the UID map is lost. Restore the database from a backup.');
-      return {
-        counters,
-        generation: counters.generation,
-        rows: await store.readNumbers(query),
-        names: await store.readNames(query),
-      };
-    });
-    const uids = rows.filter(({ kind }) => kind === 'uid').length;
-    if (uids !== counters.uidCount || rows.length - uids !== counters.gidCount) {
-      throw new UidMapBroken('rows of the UID map are missing. Restore the database from a backup.');
+    // Before the database: the other way round a change in between would look like an old database.
+    const file = mapFile !== null && held === undefined ? await readUidMap(mapFile, settings, clock.now()) : null;
+    const read = await db.snapshot(store.readMap);
+    if (!read) throw new UidMapBroken('the UID map is lost. Restore the database from a backup.');
+    if (!read.ok) throw new UidMapBroken(read.problem);
+    const { generation } = read.state;
+    // Somebody restored an old database: numbers given away since then would be given away again.
+    if (file?.ok && file.version === 2 && file.map.generation > generation) {
+      throw new UidMapBroken(
+        `the database is older than ${mapFile}. Restore a newer database, or move that file away to accept the loss.`,
+      );
     }
-    const indexed = indexNumbers(rows, counters);
-    if (!indexed.ok) throw new UidMapBroken(indexed.problem);
-    if (mapFile !== null && held === undefined) {
-      const file = await readUidMap(mapFile, settings.issuer, settings.ids.max, clock.now());
-      // Somebody restored an old database: numbers given away since then would be given away again.
-      if (file.ok && file.version === 2 && file.map.generation > generation) {
-        throw new UidMapBroken(
-          `the database is older than ${mapFile}. Restore a newer database, or move that file away to accept the loss.`,
-        );
-      }
-    }
-    held = { generation, map: indexed.map, names };
+    held = { generation, map: read.map, names: read.names };
     return held;
   }
 
-  /** Writes one chunk. False when another process changed the map meanwhile; then everything is planned anew. */
+  /**
+   * Writes one chunk of what was planned on `base`. Null when another process changed the map meanwhile; then everything
+   * is planned anew.
+   */
   async function write(
+    base: Held,
     added: readonly AssignedNumber[],
     updated: readonly AssignedNumber[],
     names: readonly NameRecord[],
     counters: { nextUid: number; nextGid: number },
-  ): Promise<boolean> {
-    const expected = held!;
-    const generation = expected.generation + 1;
+  ): Promise<Held | null> {
+    const generation = base.generation + 1;
     const done = await db.transaction(async (work) => {
       const state = await store.readNumberState(work);
-      if (state?.generation !== expected.generation) return false;
+      if (state?.generation !== base.generation) return false;
       await store.insertNumbers(work, added);
       for (const row of updated) await store.updateNumber(work, row);
       await store.upsertNames(work, names);
       const uids = added.filter(({ kind }) => kind === 'uid').length;
       await store.updateNumberState(work, {
         ...state,
-        ...counters,
+        nextUid: Math.max(state.nextUid, counters.nextUid),
+        nextGid: Math.max(state.nextGid, counters.nextGid),
         generation,
         uidCount: state.uidCount + uids,
         gidCount: state.gidCount + added.length - uids,
@@ -174,24 +172,24 @@ export function createNumbers(deps: {
     await breathe();
     if (!done) {
       held = undefined;
-      return false;
+      return null;
     }
     for (const row of [...added, ...updated]) {
-      const space = row.kind === 'uid' ? expected.map.uids : expected.map.gids;
+      const space = row.kind === 'uid' ? base.map.uids : base.map.gids;
       space.byOwner.set(ownerKey(row), row);
       space.byNumber.set(row.number, row);
     }
-    for (const record of names) expected.names.set(record.name, record);
-    held = { generation, map: { ...expected.map, ...counters }, names: expected.names };
-    return true;
+    for (const record of names) base.names.set(record.name, record);
+    held = { generation, map: { ...base.map, ...counters }, names: base.names };
+    return held;
   }
 
-  async function exportFile(): Promise<void> {
-    if (mapFile === null || !held || exported === held.generation) return;
-    const { nextUid, nextGid, upgPolicy, uids, gids } = held.map;
+  async function exportFile(of: Held): Promise<void> {
+    if (mapFile === null || exported === of.generation) return;
+    const { nextUid, nextGid, upgPolicy, uids, gids } = of.map;
     const numbers = [...uids.byNumber.values(), ...gids.byNumber.values()];
-    const { generation } = held;
-    const map = { nextUid, nextGid, upgPolicy, generation, numbers, names: [...held.names.values()] };
+    const { generation } = of;
+    const map = { nextUid, nextGid, upgPolicy, generation, numbers, names: [...of.names.values()] };
     try {
       await writeUidMap(mapFile, map, settings.issuer);
       exported = generation;
@@ -210,7 +208,8 @@ export function createNumbers(deps: {
      */
     async assign(snapshot: DirectorySnapshot, granted?: ReadonlyMap<string, string>): Promise<Assigned> {
       for (let attempt = 0; attempt < 5; attempt += 1) {
-        const { map, names } = await load();
+        let base: Held | null = await load();
+        const { map, names } = base;
         const now = clock.now();
         const plan = planNumbers(map, snapshot, settings.ids, now);
         await breathe();
@@ -229,24 +228,24 @@ export function createNumbers(deps: {
         );
 
         await breathe();
-        let intact = true;
-        for (let at = 0; intact && at < plan.added.length; at += CHUNK) {
-          intact = await write(plan.added.slice(at, at + CHUNK), [], [], plan.counters);
+        for (let at = 0; base && at < plan.added.length; at += CHUNK) {
+          base = await write(base, plan.added.slice(at, at + CHUNK), [], [], plan.counters);
         }
-        for (let at = 0; intact && at < plan.updated.length; at += CHUNK) {
-          intact = await write([], plan.updated.slice(at, at + CHUNK), [], plan.counters);
+        for (let at = 0; base && at < plan.updated.length; at += CHUNK) {
+          base = await write(base, [], plan.updated.slice(at, at + CHUNK), [], plan.counters);
         }
-        for (let at = 0; intact && at < named.changed.length; at += CHUNK) {
-          intact = await write([], [], named.changed.slice(at, at + CHUNK), plan.counters);
+        for (let at = 0; base && at < named.changed.length; at += CHUNK) {
+          base = await write(base, [], [], named.changed.slice(at, at + CHUNK), plan.counters);
         }
-        if (!intact) continue;
-        await exportFile();
-        const final = held!.map;
+        if (!base) continue;
+        await exportFile(base);
+        const final = base.map;
         const lints = [...plan.lints, ...named.lints];
         if (exportProblem !== null) {
           lints.push({ code: 'uidmap_export_failed', subject: 'uidmap.json', detail: exportProblem });
         }
         return {
+          generation: base.generation,
           uidOf: (owner) => final.uids.byOwner.get(ownerKey(owner))?.number,
           gidOf: (owner) => final.gids.byOwner.get(ownerKey(owner))?.number,
           nameOf: (owner) => named.served.get(ownerKey(owner)),
@@ -260,6 +259,9 @@ export function createNumbers(deps: {
     async names(): Promise<ReadonlyMap<string, NameRecord>> {
       return (await load()).names;
     },
+
+    /** Grows with every change of the map, whichever process makes it; -1 before there is one. */
+    generation: async (): Promise<number> => (await store.readNumberState(db.query))?.generation ?? -1,
 
     /** Who has which numbers, a page at a time; see {@link store.listAccounts}. */
     accounts: (filter: Parameters<typeof store.listAccounts>[1]) => store.listAccounts(db.query, filter),

@@ -12,7 +12,7 @@ const USERS = new Set(
     git grafana prometheus elasticsearch kibana zabbix nagios docker dockremap containerd podman kube etcd consul vault
     admin administrator sudo wheel toor all defaults identree sssd_auth clevis setroubleshoot cockpit-ws cockpit-wsinstance
     flatpak insights tang stunnel oprofile saslauth mailnull ldap openldap slapd pcp radvd qemu vagrant ubuntu ec2-user
-    centos debian fedora cloud-user core
+    centos debian fedora cloud-user core __proto__
   `),
 );
 
@@ -25,6 +25,7 @@ const GROUPS = new Set(
     incus-admin admin administrators wireshark netdev bluetooth lpadmin sambashare scanner pulse pulse-access rtkit
     polkitd sssd dbus avahi nm-openconnect ntp chrony tss tcpdump postfix postdrop mysql postgres redis nginx apache
     systemd systemd-journal lock dbus floppy mem utempter all defaults identree sudoers wheelnopw nixbld ubuntu
+    __proto__
   `),
 );
 

@@ -61,6 +61,8 @@ export interface Served {
   readonly from: string;
   /** Of the bindings that were looked at. */
   readonly pinned: string;
+  /** Of the UID map: an operator may have changed it. */
+  readonly numbers: number;
   readonly counts: { readonly people: number; readonly groups: number; readonly sudoRules: number };
   readonly usn: number;
   /** In the order in which they were written. */
@@ -78,7 +80,7 @@ export interface RoundRequest {
   readonly fetch: boolean;
   /** What hosts see now; null: nothing. */
   readonly served:
-    | (Pick<Served, 'from' | 'pinned' | 'nextBoundary'> & { readonly awaitedNames: readonly string[] })
+    | (Pick<Served, 'from' | 'pinned' | 'numbers' | 'nextBoundary'> & { readonly awaitedNames: readonly string[] })
     | null;
 }
 
@@ -194,7 +196,8 @@ export function createRounds(deps: RoundsDeps) {
     const wantedHash = snapshotHash(wanted);
     await breathe();
     // Most rounds find nothing new, and then the numbers of a hundred thousand people need not be read.
-    const asBefore = before !== null && before.pinned === pinned && before.from === digestOf(wantedHash);
+    const sameNumbers = before?.numbers === (await deps.numbers.generation());
+    const asBefore = sameNumbers && before?.pinned === pinned && before?.from === digestOf(wantedHash);
     if (asBefore && wantedHash === publishedHash && holds.length === 0 && !crossed && !awaitsNames) {
       await heardAgain();
       return null;
@@ -222,7 +225,7 @@ export function createRounds(deps: RoundsDeps) {
     const from = digestOf(hash);
     const sameHolds =
       !heard || (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
-    if (from === before?.from && sameHolds && !due) {
+    if (from === before?.from && sameNumbers && sameHolds && !due) {
       await heardAgain();
       return null;
     }
@@ -241,6 +244,7 @@ export function createRounds(deps: RoundsDeps) {
     return {
       from,
       pinned,
+      numbers: assigned.generation,
       counts: tree.counts,
       usn: stamped.usn,
       rules: tree.rules,

@@ -1,11 +1,22 @@
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { canonicalSha256 } from '#shared/digest.ts';
-import { type AssignedNumber, type Counters, indexNumbers, LOWEST_NUMBER, ownerKey, reserved } from './ids.ts';
+import {
+  type AssignedNumber,
+  type Counters,
+  excludedRange,
+  indexNumbers,
+  LOWEST_NUMBER,
+  ownerKey,
+  RESERVED,
+  reserved,
+} from './ids.ts';
 import { order } from './model.ts';
 import type { NameRecord } from './names.ts';
+import type { DirectorySettings } from './settings.ts';
 
 /** The map as `uidmap.json` carries it. */
 export interface UidMapFile extends Counters {
@@ -29,8 +40,9 @@ const retired = z.record(
 // Version 1 has the first four members only.
 const fileSchema = z.object({
   version: z.literal(2).optional(),
-  uids: numbers.nullish().transform((map) => map ?? {}),
-  gids: numbers.nullish().transform((map) => map ?? {}),
+  // Earlier programs wrote null for none. A file without them is no map.
+  uids: numbers.nullable().transform((map) => map ?? {}),
+  gids: numbers.nullable().transform((map) => map ?? {}),
   nextUID: z.int().optional(),
   nextGID: z.int().optional(),
   upgPolicy: z.enum(['match', 'separate']).optional(),
@@ -47,9 +59,13 @@ const fileSchema = z.object({
 
 const GROUP = 'group:';
 
-/** `uuid` for the main issuer, `issuer uuid` for others; `group:` before a group whose id is also a user's. */
+/**
+ * `uuid` for the main issuer, `issuer uuid` for others and for what could be taken for something else; `group:` before a
+ * group whose id is also a user's.
+ */
 function spell(of: { issuer: string; subject: string }, issuer: string): string {
-  return of.issuer === issuer ? of.subject : `${of.issuer} ${of.subject}`;
+  const plain = of.issuer === issuer && !of.subject.includes(' ') && !of.subject.startsWith(GROUP);
+  return plain && of.subject !== '__proto__' ? of.subject : `${of.issuer} ${of.subject}`;
 }
 
 function unspell(key: string, issuer: string): { issuer: string; subject: string } {
@@ -60,6 +76,9 @@ function unspell(key: string, issuer: string): { issuer: string; subject: string
 const checksumOf = (content: object): string => `sha256:${canonicalSha256(content)}`;
 
 type NotRead = Extract<ReadUidMap, { ok: false }>;
+
+/** What the numbers in a file are measured by. */
+export type UidMapSettings = Pick<DirectorySettings, 'issuer' | 'ids'>;
 
 /** A map as it is written in a file, whatever it says. */
 interface WrittenMap {
@@ -74,7 +93,11 @@ interface WrittenMap {
 const problemOf = (path: string, text: string): NotRead => ({ ok: false, missing: false, problem: `${path}: ${text}` });
 
 /** Reads a file that others cannot write. Numbers may be out of range or twice in it. */
-async function readWritten(path: string, issuer: string, now: number): Promise<NotRead | (WrittenMap & { ok: true })> {
+async function readWritten(
+  path: string,
+  { issuer, ids }: UidMapSettings,
+  now: number,
+): Promise<NotRead | (WrittenMap & { ok: true })> {
   const problem = (text: string): NotRead => problemOf(path, text);
   let text: string;
   try {
@@ -108,8 +131,9 @@ async function readWritten(path: string, issuer: string, now: number): Promise<N
   const users = new Set([...Object.keys(content.uids), ...Object.keys(content.retired?.uids ?? {})]);
   const add = (kind: 'uid' | 'gid', key: string, number: number, name: string, retiredAt: number | null) => {
     const explicit = key.startsWith(GROUP);
-    const owner = kind === 'uid' || (!explicit && users.has(key)) ? ('user' as const) : ('group' as const);
     const who = unspell(explicit ? key.slice(GROUP.length) : key, issuer);
+    const ofUser = kind === 'uid' || who.issuer === RESERVED || (!explicit && users.has(key));
+    const owner = ofUser ? ('user' as const) : ('group' as const);
     rows.push({ kind, number, owner, ...who, name, assignedAt: now, retiredAt });
   };
   for (const [key, number] of Object.entries(content.uids)) add('uid', key, number, '', null);
@@ -119,11 +143,16 @@ async function readWritten(path: string, issuer: string, now: number): Promise<N
       add(kind, key, entry.id, entry.name, Date.parse(entry.at));
     }
   }
-  const above = (kind: 'uid' | 'gid', next: number | undefined) =>
-    rows.reduce((top, row) => (row.kind === kind ? Math.max(top, row.number + 1) : top), next ?? LOWEST_NUMBER);
+  const next = { uid: content.nextUID ?? ids.uidBase, gid: content.nextGID ?? ids.gidBase };
+  for (const kind of ['uid', 'gid'] as const) {
+    // One above the last is said when none is left.
+    if (next[kind] > ids.max + 1) return problem(`the next ${kind} would be ${next[kind]}, above ${ids.max}`);
+  }
+  const above = (kind: 'uid' | 'gid') =>
+    rows.reduce((top, row) => (row.kind === kind ? Math.max(top, row.number + 1) : top), next[kind]);
   const counters: Counters = {
-    nextUid: above('uid', content.nextUID),
-    nextGid: above('gid', content.nextGID),
+    nextUid: above('uid'),
+    nextGid: above('gid'),
     upgPolicy: content.upgPolicy ?? 'separate',
   };
   const names = Object.entries(content.names ?? {}).map(([name, entry]): NameRecord => {
@@ -138,7 +167,6 @@ async function readWritten(path: string, issuer: string, now: number): Promise<N
     };
   });
   const map: UidMapFile = { ...counters, generation: content.generation ?? 0, numbers: rows, names };
-  const next = { uid: content.nextUID ?? LOWEST_NUMBER, gid: content.nextGID ?? LOWEST_NUMBER };
   return { ok: true, map, version: content.version ?? 1, checksumFits, next };
 }
 
@@ -148,65 +176,83 @@ async function readWritten(path: string, issuer: string, now: number): Promise<N
  * @returns a problem for whatever could make a number change its owner: damaged JSON, a wrong checksum, a number twice
  * or out of range, a file that others may write. Nothing is ever repaired by leaving entries out.
  */
-export async function readUidMap(path: string, issuer: string, max: number, now: number): Promise<ReadUidMap> {
-  const written = await readWritten(path, issuer, now);
+export async function readUidMap(path: string, settings: UidMapSettings, now: number): Promise<ReadUidMap> {
+  const written = await readWritten(path, settings, now);
   if (!written.ok) return written;
   const { map, version, checksumFits } = written;
-  if (!checksumFits) return problemOf(path, 'the checksum does not match. Restore it from a backup');
+  if (!checksumFits) return problemOf(path, CHANGED);
+  const { max } = settings.ids;
   const tooHigh = map.numbers.find(({ number }) => number > max);
   if (tooHigh) return problemOf(path, `${tooHigh.kind} ${tooHigh.number} is above ${max}. ${REPAIR}`);
   const indexed = indexNumbers(map.numbers, map);
   return indexed.ok ? { ok: true, map, version } : problemOf(path, `${indexed.problem}. ${REPAIR}`);
 }
 
+const CHANGED = 'the checksum does not match. Restore it from a backup';
 const REPAIR = 'See what would be changed: identree-server uidmap repair --dry-run';
 
-/** A number that two had or nobody may have, and what its owner gets instead. */
-export interface Renumbered extends AssignedNumber {
-  readonly was: number;
+/** What `repairUidMap` would change. */
+export interface Repair {
+  readonly map: UidMapFile;
+  /** Rows that get another number, as they will be, with the one they had. */
+  readonly renumbered: readonly (AssignedNumber & { readonly was: number })[];
+  /** Second numbers of somebody who has one already: from now on nobody's. */
+  readonly reserved: readonly AssignedNumber[];
 }
 
 /**
  * What a file would have to say to be accepted. Of two owners of one number one keeps it, who is there before who is gone
  * and then by the order of identifiers, and the other gets one that nobody ever had: whose files they are, only people
- * can tell.
+ * can tell. A file that somebody changed is not repaired.
  */
 export async function repairUidMap(
   path: string,
-  settings: { issuer: string; max: number },
+  settings: UidMapSettings,
   now: number,
-): Promise<{ ok: true; map: UidMapFile; renumbered: readonly Renumbered[] } | NotRead> {
-  const written = await readWritten(path, settings.issuer, now);
+): Promise<(Repair & { ok: true }) | NotRead> {
+  const written = await readWritten(path, settings, now);
   if (!written.ok) return written;
+  if (!written.checksumFits) return problemOf(path, CHANGED);
   const { map } = written;
-  const inRange = (n: number): boolean => n >= LOWEST_NUMBER && n <= settings.max;
-  const above = (kind: 'uid' | 'gid'): number =>
-    map.numbers.reduce(
-      (top, row) => (row.kind === kind && inRange(row.number) ? Math.max(top, row.number + 1) : top),
-      inRange(written.next[kind]) ? written.next[kind] : LOWEST_NUMBER,
-    );
-  const next = { uid: above('uid'), gid: above('gid') };
+  const { max, exclude } = settings.ids;
+  const inRange = (n: number): boolean => n >= LOWEST_NUMBER && n <= max;
+  const next = { ...written.next };
   const seen = { uid: new Set<number | string>(), gid: new Set<number | string>() };
-  const renumbered: Renumbered[] = [];
+  const renumbered: (AssignedNumber & { was: number })[] = [];
+  const kept: AssignedNumber[] = [];
   const inOrder = [...map.numbers].sort(
     (a, b) => Number(a.retiredAt !== null) - Number(b.retiredAt !== null) || order(ownerKey(a), ownerKey(b)),
   );
+  const all = { uid: new Set<number>(), gid: new Set<number>() };
+  for (const { kind, number } of map.numbers) all[kind].add(number);
+  const fresh = (kind: 'uid' | 'gid'): number => {
+    for (;;) {
+      const number = next[kind];
+      const range = excludedRange(number, exclude);
+      next[kind] = (range?.[1] ?? number) + 1;
+      if (range === undefined && !all[kind].has(number)) return number;
+    }
+  };
   const numbers = inOrder.flatMap((row): AssignedNumber[] => {
     const taken = seen[row.kind];
     const free = inRange(row.number) && !taken.has(row.number);
     taken.add(row.number);
     if (taken.has(ownerKey(row))) {
-      // Somebody's second number: theirs no longer, and nobody else's either.
-      return free ? [{ ...row, ...reserved(row.number), retiredAt: row.retiredAt ?? now }] : [];
+      if (!free) return [];
+      kept.push(row);
+      return [{ ...row, ...reserved(row.number), name: '', retiredAt: row.retiredAt ?? now }];
     }
     taken.add(ownerKey(row));
     if (free) return [row];
-    const number = next[row.kind]++;
+    const number = fresh(row.kind);
     renumbered.push({ ...row, number, was: row.number });
     return [{ ...row, number }];
   });
-  if (next.uid - 1 > settings.max || next.gid - 1 > settings.max) return problemOf(path, 'no number is left');
-  return { ok: true, map: { ...map, nextUid: next.uid, nextGid: next.gid, numbers }, renumbered };
+  if (next.uid - 1 > max || next.gid - 1 > max) return problemOf(path, 'no number is left');
+  const above = (kind: 'uid' | 'gid'): number =>
+    numbers.reduce((top, row) => (row.kind === kind ? Math.max(top, row.number + 1) : top), next[kind]);
+  const mended = { ...map, nextUid: above('uid'), nextGid: above('gid'), numbers };
+  return { ok: true, map: mended, renumbered, reserved: kept };
 }
 
 /** The file's text. Version 1 readers find what they know and ignore the rest. */
@@ -250,31 +296,39 @@ const FORMER = 30;
 
 /** Writes the copy of a map and keeps the ones before it as `uidmap.json.GENERATION`. @throws */
 export async function writeUidMap(path: string, map: UidMapFile, issuer: string): Promise<void> {
-  await replaceFile(path, formatUidMap(map, issuer));
+  const text = formatUidMap(map, issuer);
+  await replaceFile(path, text);
+  await replaceFile(`${path}.${map.generation}`, text);
   const folder = dirname(path);
   const prefix = `${basename(path)}.`;
-  const kept = `${path}.${map.generation}`;
-  await rm(kept, { force: true });
-  await link(path, kept);
-  const generations = (await readdir(folder))
-    .filter((name) => name.startsWith(prefix) && /^[0-9]+$/.test(name.slice(prefix.length)))
-    .map((name) => Number(name.slice(prefix.length)))
-    .sort((a, b) => b - a);
-  for (const old of generations.slice(FORMER)) await rm(`${path}.${old}`, { force: true });
+  const former: { file: string; at: number }[] = [];
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(prefix) || !/^[0-9]+$/.test(name.slice(prefix.length))) continue;
+    const file = join(folder, name);
+    const info = await lstat(file).catch(() => null);
+    if (info) former.push({ file, at: info.mtimeMs });
+  }
+  former.sort((a, b) => b.at - a.at);
+  for (const { file } of former.slice(FORMER)) await rm(file, { force: true });
 }
 
 /** Replaces a file so that a reader, and a power cut, meet the old or the new content, never a part. @throws */
-async function replaceFile(path: string, content: string): Promise<void> {
-  const fresh = `${path}.${process.pid}.new`;
-  await rm(fresh, { force: true });
-  const file = await open(fresh, 'wx', 0o600);
+export async function replaceFile(path: string, content: string): Promise<void> {
+  // Another process may do the same, also one that has the same number in another container.
+  const fresh = `${path}.${randomUUID()}.new`;
   try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(fresh, 'wx', 0o600);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(fresh, path);
+  } catch (error) {
+    await rm(fresh, { force: true });
+    throw error;
   }
-  await rename(fresh, path);
   const folder = await open(dirname(path), 'r');
   try {
     await folder.sync();

@@ -1,8 +1,9 @@
 import { type AssignedNumber, ownerKey, RESERVED } from './ids.ts';
+import { mapGroupName, mapUserName } from './names.ts';
 import type { DirectorySettings } from './settings.ts';
 import { formatUidMap, type UidMapFile } from './uidmap-file.ts';
 
-type Settings = Pick<DirectorySettings, 'baseDn' | 'issuer' | 'accounts'>;
+type Settings = Pick<DirectorySettings, 'baseDn' | 'issuer' | 'accounts' | 'names'>;
 type Format = (map: UidMapFile, settings: Settings) => string;
 
 interface Account {
@@ -11,21 +12,23 @@ interface Account {
   gid: number;
 }
 
-/** Who is there, under the name that hosts know. */
-function accountsOf(map: UidMapFile): { users: Account[]; groups: { name: string; gid: number }[] } {
+/** Who is served, under the name that hosts know. Whoever is withheld has a name that nobody may trust. */
+function accountsOf(map: UidMapFile, names: Settings['names']): { users: Account[]; groups: Omit<Account, 'uid'>[] } {
   const served = new Map(map.names.filter(({ leftAt }) => leftAt === null).map((row) => [ownerKey(row), row.name]));
-  const nameOf = (row: AssignedNumber): string => served.get(ownerKey(row)) ?? row.name;
+  const users: Account[] = [];
+  const groups: Omit<Account, 'uid'>[] = [];
   const there = map.numbers.filter(({ retiredAt }) => retiredAt === null);
-  const gids = new Map(there.filter(({ kind }) => kind === 'gid').map((row) => [ownerKey(row), row.number]));
-  const users = there
-    .filter(({ kind }) => kind === 'uid')
-    .map((row) => ({ name: nameOf(row), uid: row.number, gid: gids.get(ownerKey(row)) ?? row.number }))
-    .sort((a, b) => a.uid - b.uid);
-  const groups = there
-    .filter(({ kind, owner }) => kind === 'gid' && owner === 'group')
-    .map((row) => ({ name: nameOf(row), gid: row.number }))
-    .sort((a, b) => a.gid - b.gid);
-  return { users, groups };
+  const uids = new Map(there.filter(({ kind }) => kind === 'uid').map((row) => [ownerKey(row), row.number]));
+  for (const row of there) {
+    if (row.kind !== 'gid') continue;
+    const mapped = row.owner === 'user' ? mapUserName(row.name, names) : mapGroupName(row.name, names);
+    // Records are of lower case, whatever hosts see.
+    if (!mapped.ok || mapped.name.toLowerCase() !== served.get(ownerKey(row))) continue;
+    const uid = uids.get(ownerKey(row));
+    if (row.owner === 'group') groups.push({ name: mapped.name, gid: row.number });
+    else if (uid !== undefined) users.push({ name: mapped.name, uid, gid: row.number });
+  }
+  return { users: users.sort((a, b) => a.uid - b.uid), groups: groups.sort((a, b) => a.gid - b.gid) };
 }
 
 /** RFC 4180. A cell that a spreadsheet would compute is text. */
@@ -51,8 +54,8 @@ const csv: Format = (map) => {
   return [head, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('');
 };
 
-const passwd: Format = (map, { accounts }) =>
-  accountsOf(map)
+const passwd: Format = (map, { accounts, names }) =>
+  accountsOf(map, names)
     .users.map(({ name, uid, gid }) =>
       [name, 'x', uid, gid, '', homeOf(name, accounts), accounts.defaultShell].join(':').concat('\n'),
     )
@@ -60,9 +63,9 @@ const passwd: Format = (map, { accounts }) =>
 
 const homeOf = (name: string, accounts: Settings['accounts']): string => accounts.defaultHome.replaceAll('%s', name);
 
-/** RFC 2849, with RFC 2307's classes. Names are of plain characters already. */
-const ldif: Format = (map, { baseDn, accounts }) => {
-  const { users, groups } = accountsOf(map);
+/** RFC 2849, with RFC 2307's classes. Names that are served are of plain characters. */
+const ldif: Format = (map, { baseDn, accounts, names }) => {
+  const { users, groups } = accountsOf(map, names);
   const entries = [
     ...users.map(({ name, uid, gid }) => [
       `dn: uid=${name},ou=people,${baseDn}`,
@@ -85,12 +88,12 @@ const ldif: Format = (map, { baseDn, accounts }) => {
 };
 
 /**
- * Forms in which the map can be had. `json` is `uidmap.json` itself, `passwd` and `ldif` hold who is there, with the home
+ * Forms in which the map can be had. `json` is `uidmap.json` itself, `passwd` and `ldif` hold who is served, with the home
  * and shell that everybody has who says nothing else.
  */
-export const UID_MAP_FORMATS: Readonly<Record<string, Format>> = {
-  json: (map, { issuer }) => formatUidMap(map, issuer),
-  csv,
-  ldif,
-  passwd,
-};
+export const UID_MAP_FORMATS: ReadonlyMap<string, Format> = new Map<string, Format>([
+  ['json', (map, { issuer }) => formatUidMap(map, issuer)],
+  ['csv', csv],
+  ['ldif', ldif],
+  ['passwd', passwd],
+]);

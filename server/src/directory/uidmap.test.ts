@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import { type AssignedNumber, ownerKey, reserved } from './ids.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 import { group, setUp, snapshot, user } from './test-numbers.ts';
 import { UidMapRefusal } from './uidmap.ts';
-import { repairUidMap } from './uidmap-file.ts';
+import { formatUidMap, readUidMap, repairUidMap } from './uidmap-file.ts';
 import { UID_MAP_FORMATS } from './uidmap-formats.ts';
 
 const issuer = 'https://id.example';
@@ -86,15 +88,74 @@ forEachDatabase('tools for the UID map', (open) => {
     await assert.rejects(tools.adopt(gone, gone), /not there/);
     await assert.rejects(tools.adopt(gone, await tools.find('ops', false)), /of a group/);
     await tools.adopt(gone, back);
+    await assert.rejects(tools.find('alice', true), /Nobody who is gone/, 'twice does not change back');
     const next = await numbers.assign(snapshot({ b: 'bob', a2: 'alice' }, { g: 'ops' }));
     assert.deepEqual(
       [next.uidOf(user('a2')), next.gidOf(user('a2')), next.nameOf(user('a2'))],
       [200_000, 200_000, 'alice'],
     );
-    const later = await make().assign(snapshot({ b: 'bob', a2: 'alice', c: 'carol' }, { g: 'ops' }));
-    assert.equal(later.uidOf(user('c')), 200_004, 'what alice had in between is nobody’s');
+    const people = { b: 'bob', a2: 'alice', c: 'carol', a: 'alicia' };
+    const later = await make().assign(snapshot(people, { g: 'ops' }));
+    assert.deepEqual(
+      [later.uidOf(user('a')), later.uidOf(user('c'))],
+      [200_004, 200_005],
+      'what alice had in between is nobody’s, also when who had hers comes back',
+    );
     assert.equal(later.gidOf(group('g')), 200_002);
     assert.deepEqual((await tools.verify()).problems, []);
+  });
+
+  test('a change beside a round that was planned is not lost, and the round does not undo it', async (t) => {
+    const db = await open(t);
+    const { numbers, tools, folder } = await setUp(t, db);
+    await numbers.assign(snapshot({ a: 'alice' }));
+    const other = join(folder, 'other.json');
+    await writeFile(other, JSON.stringify({ uids: {}, gids: {}, nextUID: 300_000, nextGID: 300_000 }), { mode: 0o600 });
+    const round = numbers.assign(snapshot({ a: 'alice', b: 'bob' }));
+    const merged = tools.import(other, true).then(() => numbers.names());
+    await Promise.all([round, merged]);
+    const { nextUid } = await tools.read();
+    assert.ok(nextUid >= 300_000, `${nextUid}`);
+    assert.ok((await numbers.assign(snapshot({ a: 'alice', b: 'bob', c: 'carol' }))).uidOf(user('c'))! >= 300_000);
+    assert.deepEqual((await tools.verify()).problems, []);
+  });
+
+  test('a map that the server would refuse is not changed, except by what it lacks', async (t) => {
+    const db = await open(t);
+    const { numbers, tools, make, mapFile } = await setUp(t, db);
+    await numbers.assign(snapshot({ a: 'alice' }));
+    const old = await tools.read();
+    await numbers.assign(snapshot({ a: 'alice', b: 'bob' }));
+    const newest = await readFile(mapFile, 'utf8');
+    // The database of before bob.
+    await db.transaction(async (work) => {
+      await work.query.deleteFrom('directory_ids').where('subject', '=', 'b').execute();
+      await work.query.deleteFrom('directory_names').where('name', '=', 'bob').execute();
+      const { generation, nextUid, nextGid } = old;
+      await work.query
+        .updateTable('directory_state')
+        .set({ generation, next_uid: nextUid, next_gid: nextGid, uid_count: 1, gid_count: 1 })
+        .execute();
+    });
+    await assert.rejects(make().assign(snapshot({ a: 'alice' })), /older than/);
+    await assert.rejects(tools.reserve(5000), /older than .* --merge/);
+    assert.equal(await readFile(mapFile, 'utf8'), newest);
+    assert.equal(await tools.import(mapFile, true), 2);
+    assert.deepEqual((await tools.verify()).problems, []);
+    assert.equal((await make().assign(snapshot({ a: 'alice', b: 'bob' }))).uidOf(user('b')), 200_001);
+    await db.transaction((work) => work.query.deleteFrom('directory_ids').where('subject', '=', 'b').execute());
+    for (const act of [() => tools.reserve(200_001), () => tools.import(mapFile, true)]) {
+      await assert.rejects(act(), /rows of the UID map are missing/);
+    }
+  });
+
+  test('a map whose newest people are gone without a trace still raises what is given next', async (t) => {
+    const { numbers, tools, folder } = await setUp(t, await open(t));
+    await numbers.assign(snapshot({ a: 'alice' }));
+    const other = join(folder, 'other.json');
+    await writeFile(other, JSON.stringify({ uids: { a: 200_000 }, gids: null, nextUID: 200_050 }), { mode: 0o600 });
+    assert.equal(await tools.import(other, true), 0);
+    assert.equal((await numbers.assign(snapshot({ a: 'alice', b: 'bob' }))).uidOf(user('b')), 200_050);
   });
 
   test('whose number is whose: in order, by page, by name, number and identifier', async (t) => {
@@ -136,22 +197,25 @@ forEachDatabase('tools for the UID map', (open) => {
     await db.transaction((work) =>
       work.query.deleteFrom('directory_ids').where('kind', '=', 'uid').where('number', '=', 200_001).execute(),
     );
-    assert.match((await tools.verify()).problems.join('\n'), /rows are missing: 1 uids of 2/);
+    assert.match((await tools.verify()).problems.join('\n'), /missing: 1 uids of 2/);
   });
 });
 
-test('a map can be had for people and for other directories', async (t) => {
+test('a map can be had for people and for other directories, and nobody smuggles anything into it', async (t) => {
   const { numbers, tools } = await setUp(t, await openTestSqlite(t));
-  await numbers.assign(snapshot({ a: 'Alice', b: '=bob,"x"' }, { g: 'ops' }));
-  await numbers.assign(snapshot({ a: 'Alice' }, { g: 'ops' }));
-  await tools.reserve(200_005);
-  const settings = { baseDn: 'dc=example,dc=com', issuer, accounts: DEFAULT_SETTINGS.accounts };
-  const as = async (name: string) => UID_MAP_FORMATS[name]!(await tools.read(), settings);
+  const evil = { n: 'x\nr00t::0:0::/:/bin/bash', r: 'root', z: 'alice' };
+  await numbers.assign(snapshot({ a: 'Alice', b: '=bob,"x"', ...evil }, { g: 'ops' }));
+  await numbers.assign(snapshot({ a: 'Alice', ...evil }, { g: 'ops' }));
+  await tools.reserve(200_009);
+  const settings = { ...DEFAULT_SETTINGS, baseDn: 'dc=example,dc=com', issuer };
+  const as = async (name: string, names = DEFAULT_SETTINGS.names) =>
+    UID_MAP_FORMATS.get(name)!(await tools.read(), { ...settings, names });
   assert.equal(await as('passwd'), 'alice:x:200000:200000::/home/alice:/bin/bash\n');
+  assert.match(await as('passwd', { ...DEFAULT_SETTINGS.names, policy: 'preserve' }), /^Alice:x:200000:[^\n]*\n$/);
   const csv = await as('csv');
   assert.match(csv, /^kind,number,owner,name,issuer,subject,assigned_at,retired_at\r\nuid,200000,user,Alice,/);
   assert.match(csv, /uid,200001,user,"'=bob,""x""",https:\/\/id\.example,b,/);
-  assert.match(csv, /gid,200005,reserved,,/);
+  assert.match(csv, /gid,200009,reserved,,/);
   assert.equal(
     await as('ldif'),
     `version: 1
@@ -174,34 +238,100 @@ gidNumber: 200000
 dn: cn=ops,ou=groups,dc=example,dc=com
 objectClass: posixGroup
 cn: ops
-gidNumber: 200002
+gidNumber: 200005
 `,
   );
   assert.equal(JSON.parse(await as('json')).version, 2);
+});
+
+test('the copy says the same to whoever reads it, whatever identifiers look like', async (t) => {
+  const { folder } = await setUp(t, await openTestSqlite(t));
+  const path = join(folder, 'copy.json');
+  const subject = fc.oneof(
+    fc.constantFrom('a', 'group:a', 'group:', '__proto__', 'constructor', 'group:group:a', '1000'),
+    fc.stringMatching(/^[!-~]{1,12}$/),
+  );
+  const kinds = fc.constantFrom('user' as const, 'group' as const);
+  const owner = fc.record({ owner: kinds, issuer: fc.constantFrom(issuer, 'https://b'), subject });
+  const owners = fc.uniqueArray(owner, { selector: ownerKey, maxLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(owners, async (people) => {
+      const numbers = people.flatMap((one, index): AssignedNumber[] => {
+        const row = { ...one, number: 200_000 + index, name: '', assignedAt: 0, retiredAt: null };
+        const gid = { ...row, kind: 'gid' as const };
+        return one.owner === 'user' ? [{ ...row, kind: 'uid' }, gid] : [gid];
+      });
+      const nobody = { ...reserved(300_000), number: 300_000, name: '', assignedAt: 0, retiredAt: 0 };
+      numbers.push({ ...nobody, kind: 'gid' });
+      const map = {
+        nextUid: 300_001,
+        nextGid: 300_001,
+        upgPolicy: 'match' as const,
+        generation: 7,
+        names: [],
+        numbers,
+      };
+      await writeFile(path, formatUidMap(map, issuer), { mode: 0o600 });
+      const read = await readUidMap(path, { issuer, ids: DEFAULT_SETTINGS.ids }, 0);
+      assert.ok(read.ok, JSON.stringify(read));
+      const sorted = (rows: readonly AssignedNumber[]) =>
+        rows.map((row) => `${row.kind} ${row.number} ${ownerKey(row)}`).sort();
+      assert.deepEqual(sorted(read.map.numbers), sorted(numbers));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('what is no map is not taken for an empty one', async (t) => {
+  const { tools, folder } = await setUp(t, await openTestSqlite(t));
+  const path = join(folder, 'other.json');
+  for (const content of [{}, { gids: {} }, { uids: {}, gids: {}, nextUID: 9e15 }]) {
+    await writeFile(path, JSON.stringify(content), { mode: 0o600 });
+    await assert.rejects(tools.import(path, false), UidMapRefusal);
+  }
+  await writeFile(path, JSON.stringify({ uids: {}, gids: {} }), { mode: 0o600 });
+  await tools.import(path, false);
+  assert.equal((await tools.read()).nextUid, DEFAULT_SETTINGS.ids.uidBase);
 });
 
 test('a file in which two have one number is mended without taking anybody’s only number away', async (t) => {
   const { folder } = await setUp(t, await openTestSqlite(t));
   const path = join(folder, 'damaged.json');
   const damaged = {
-    uids: { b: 200_000, a: 200_000, c: 7, d: 200_003 },
+    uids: { b: 200_000, a: 200_000, c: 7, d: 200_003, e: 7 },
     gids: { a: 200_000 },
     nextUID: 200_040,
     retired: { uids: { d: { id: 200_007, name: 'dora', at: '2026-01-01T00:00:00.000Z' } }, gids: {} },
   };
   await writeFile(path, JSON.stringify(damaged), { mode: 0o600 });
-  const repaired = await repairUidMap(path, { issuer, max: 2_147_483_647 }, 0);
+  const settings = { issuer, ids: { ...DEFAULT_SETTINGS.ids, exclude: [[200_041, 200_049]] as const } };
+  const repaired = await repairUidMap(path, settings, 0);
   assert.ok(repaired.ok);
-  const uids = Object.fromEntries(
-    repaired.map.numbers.filter(({ kind }) => kind === 'uid').map((row) => [row.subject, row.number]),
-  );
-  assert.deepEqual(uids, { a: 200_000, b: 200_040, c: 200_041, d: 200_003, 200007: 200_007 });
+  const uids = repaired.map.numbers
+    .filter(({ kind }) => kind === 'uid')
+    .map((row) => [row.subject, row.number] as const);
+  assert.deepEqual(Object.fromEntries(uids), {
+    a: 200_000,
+    b: 200_040,
+    c: 200_050,
+    d: 200_003,
+    e: 200_051,
+    200007: 200_007,
+  });
   assert.deepEqual(
     repaired.renumbered.map(({ subject, was, number }) => [subject, was, number]),
     [
       ['b', 200_000, 200_040],
-      ['c', 7, 200_041],
+      ['c', 7, 200_050],
+      ['e', 7, 200_051],
     ],
   );
-  assert.equal(repaired.map.nextUid, 200_042);
+  assert.deepEqual(
+    repaired.reserved.map(({ subject, number }) => [subject, number]),
+    [['d', 200_007]],
+  );
+  assert.equal(repaired.map.nextUid, 200_052);
+  await writeFile(path, formatUidMap(repaired.map, issuer).replace('200050', '200060'), { mode: 0o600 });
+  const changed = await repairUidMap(path, settings, 0);
+  assert.match(changed.ok || changed.missing ? '' : changed.problem, /checksum/, 'what somebody changed stays so');
 });

@@ -1,16 +1,26 @@
-import type { Database } from '../db/database.ts';
+import { visibleText } from '#shared/visible-text.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type AssignedNumber, indexNumbers, LOWEST_NUMBER, type Owner, ownerKey, RESERVED, reserved } from './ids.ts';
+import { type AssignedNumber, LOWEST_NUMBER, type NumberMap, type Owner, ownerKey, RESERVED, reserved } from './ids.ts';
+import type { NameRecord } from './names.ts';
 import * as store from './number-store.ts';
 import { beginUidMap } from './numbers.ts';
-import type { DirectorySettings } from './settings.ts';
-import { readUidMap, type UidMapFile, writeUidMap } from './uidmap-file.ts';
+import { readUidMap, type UidMapFile, type UidMapSettings, writeUidMap } from './uidmap-file.ts';
 
 /** What an operator asked of the map cannot be done; nothing was changed. One line for each reason. */
 export class UidMapRefusal extends Error {}
 
+/** The map is changed, and its copy is not. */
+export class UidMapCopyFailed extends Error {}
+
 export type UidMapTools = ReturnType<typeof createUidMapTools>;
+
+/** Somebody who has numbers, for a question to an operator. */
+export interface NumberOwner extends Owner {
+  readonly name: string;
+  readonly numbers: readonly AssignedNumber[];
+}
 
 /** One number in which two maps differ. */
 export interface Difference {
@@ -32,97 +42,130 @@ export function differences(here: UidMapFile, there: UidMapFile): Difference[] {
     .sort((x, y) => (x.kind === y.kind ? x.number - y.number : x.kind === 'uid' ? -1 : 1));
 }
 
-/** What operators do to the UID/GID map, beside a server that runs. A number that has files never changes hands here. */
+/** Whose number it is, on a terminal: the name it had last and who that is. */
+export function ownerText(row: Owner & { readonly name: string }): string {
+  if (row.issuer === RESERVED) return 'nobody';
+  return visibleText(row.name ? `${row.owner} ${row.name} (${row.subject})` : `${row.owner} ${row.subject}`);
+}
+
+/** A map that may be changed, locked. */
+interface Intact {
+  state: store.NumberState;
+  numbers: readonly AssignedNumber[];
+  names: ReadonlyMap<string, NameRecord>;
+  map: NumberMap;
+}
+
+/** What operators do to the UID/GID map, beside a server that runs. No number changes hands unless they say so by name. */
 export function createUidMapTools(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
   clock: Clock;
-  settings: Pick<DirectorySettings, 'issuer' | 'ids'>;
+  settings: UidMapSettings;
   /** Where the copy is; null: nowhere. */
   mapFile: string | null;
   actor: string;
 }) {
   const { db, events, clock, settings, mapFile, actor } = deps;
 
-  /** The map and how many rows it should have. Null: the directory never ran. */
-  async function readAll() {
-    return db.snapshot(async (query) => {
-      const state = await store.readNumberState(query);
-      if (!state) return null;
-      const numbers = await store.readNumbers(query);
-      const names = [...(await store.readNames(query)).values()];
-      const { nextUid, nextGid, upgPolicy, generation } = state;
-      return { state, map: { nextUid, nextGid, upgPolicy, generation, numbers, names } satisfies UidMapFile };
-    });
-  }
-
-  async function read(): Promise<UidMapFile> {
-    const all = await readAll();
-    if (!all) throw new UidMapRefusal('There is no map yet: the directory never ran.');
-    return all.map;
+  async function readAny() {
+    const read = await db.snapshot(store.readMap);
+    if (!read) throw new UidMapRefusal('There is no map yet: the directory never ran.');
+    const { generation, nextUid, nextGid, upgPolicy } = read.state;
+    const file: UidMapFile = {
+      generation,
+      nextUid,
+      nextGid,
+      upgPolicy,
+      numbers: read.numbers,
+      names: [...read.names.values()],
+    };
+    return { file, problem: read.ok ? null : read.problem };
   }
 
   async function fileAt(path: string): Promise<UidMapFile> {
-    const file = await readUidMap(path, settings.issuer, settings.ids.max, clock.now());
+    const file = await readUidMap(path, settings, clock.now());
     if (file.ok) return file.map;
     throw new UidMapRefusal(file.missing ? `${path}: no such file` : file.problem);
   }
 
+  /** Until the copy says what the database says: a server may write to both meanwhile. */
   async function writeCopy(): Promise<void> {
-    if (mapFile !== null) await writeUidMap(mapFile, await read(), settings.issuer);
+    if (mapFile === null) return;
+    try {
+      for (let written = -1, tries = 0; tries < 5; tries += 1) {
+        const { file } = await readAny();
+        if (file.generation === written) return;
+        await writeUidMap(mapFile, file, settings.issuer);
+        written = file.generation;
+      }
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      throw new UidMapCopyFailed(
+        `The change is made, but its copy ${mapFile} could not be written (${code ?? error}).`,
+      );
+    }
   }
 
-  /** Adds numbers to the map as it is while nobody else changes it. */
-  async function add(
-    reason: string,
-    choose: (map: UidMapFile) => { numbers: AssignedNumber[]; names?: UidMapFile['names'] } & Partial<UidMapFile>,
-  ): Promise<number> {
-    const added = await db.transaction(async (work) => {
-      const state = await store.readNumberState(work);
-      if (!state) throw new UidMapRefusal('There is no map yet: the directory never ran.');
-      const numbers = await store.readNumbers(work.query);
-      const names = [...(await store.readNames(work.query)).values()];
-      const chosen = choose({ ...state, numbers, names });
-      if (chosen.numbers.length === 0) return 0;
-      await store.insertMap(work, chosen.numbers, chosen.names ?? []);
-      const uids = chosen.numbers.filter(({ kind }) => kind === 'uid').length;
-      await store.updateNumberState(work, {
-        ...state,
-        generation: state.generation + 1,
-        nextUid: chosen.nextUid ?? state.nextUid,
-        nextGid: chosen.nextGid ?? state.nextGid,
-        uidCount: state.uidCount + uids,
-        gidCount: state.gidCount + chosen.numbers.length - uids,
-      });
-      const first = chosen.numbers.slice(0, 10).map(({ kind, number, name }) => `${kind} ${number} ${name}`.trim());
-      const data = { assigned: chosen.numbers.length, first };
-      await events.append(work, { event: 'directory_numbers_changed', username: '', actor, reason, data });
-      return chosen.numbers.length;
+  /**
+   * Changes the map while nobody else does. A map that the server would not take is not changed either.
+   *
+   * @param newest generation of a file that is added: it may be what the database lacks
+   * @returns what `work` returns; null means that nothing changed
+   */
+  async function change<T>(
+    work: (work: UnitOfWork, current: Intact) => Promise<{ result: T; state?: Partial<store.NumberState> } | null>,
+    newest = -1,
+  ): Promise<T | null> {
+    const copy = mapFile === null ? null : await readUidMap(mapFile, settings, clock.now());
+    const changed = await db.transaction(async (unit) => {
+      const read = await store.readMap(unit);
+      if (!read) throw new UidMapRefusal('There is no map yet: the directory never ran.');
+      if (!read.ok) throw new UidMapRefusal(read.problem);
+      const { state } = read;
+      const copied = copy?.ok && copy.version === 2 ? copy.map.generation : -1;
+      if (copied > state.generation && newest < copied) {
+        throw new UidMapRefusal(
+          `The database is older than ${mapFile}: numbers were given away since. Add them first: identree-server uidmap import ${mapFile} --merge`,
+        );
+      }
+      const done = await work(unit, read);
+      if (!done) return null;
+      const generation = Math.max(state.generation, newest) + 1;
+      await store.updateNumberState(unit, { ...state, ...done.state, generation });
+      return { result: done.result };
     });
-    if (added > 0) await writeCopy();
-    return added;
+    if (changed) await writeCopy();
+    return changed?.result ?? null;
+  }
+
+  async function add(
+    work: UnitOfWork,
+    { state }: Intact,
+    rows: readonly AssignedNumber[],
+    names: readonly NameRecord[],
+    reason: string,
+  ): Promise<Partial<store.NumberState>> {
+    await store.insertMap(work, rows, names);
+    if (rows.length > 0) {
+      const first = rows.slice(0, 10).map(({ kind, number, name }) => `${kind} ${number} ${name}`.trim());
+      const data = { assigned: rows.length, first };
+      await events.append(work, { event: 'directory_numbers_changed', username: '', actor, reason, data });
+    }
+    const uids = rows.filter(({ kind }) => kind === 'uid').length;
+    return { uidCount: state.uidCount + uids, gidCount: state.gidCount + rows.length - uids };
   }
 
   return {
     /** @throws UidMapRefusal when there is none */
-    read,
+    read: async (): Promise<UidMapFile> => (await readAny()).file,
 
     /** What is wrong with the map, its copy, or between them; empty when nothing is. */
     async verify(): Promise<{ map: UidMapFile; problems: string[] }> {
-      const all = await readAll();
-      if (!all) throw new UidMapRefusal('There is no map yet: the directory never ran.');
-      const { state, map } = all;
-      const problems: string[] = [];
-      const uids = map.numbers.filter(({ kind }) => kind === 'uid').length;
-      if (uids !== state.uidCount || map.numbers.length - uids !== state.gidCount) {
-        problems.push(
-          `rows are missing: ${uids} uids of ${state.uidCount}, ${map.numbers.length - uids} gids of ${state.gidCount}`,
-        );
-      }
-      const indexed = indexNumbers(map.numbers, map);
-      if (!indexed.ok) problems.push(indexed.problem);
+      const { file: map, problem } = await readAny();
+      const problems = problem === null ? [] : [problem];
       if (mapFile === null) return { map, problems };
-      const file = await readUidMap(mapFile, settings.issuer, settings.ids.max, clock.now());
+      const file = await readUidMap(mapFile, settings, clock.now());
       if (!file.ok) problems.push(file.missing ? `${mapFile}: there is no copy` : file.problem);
       else if (file.map.generation !== map.generation) {
         problems.push(`${mapFile} is generation ${file.map.generation}, the database ${map.generation}`);
@@ -132,7 +175,7 @@ export function createUidMapTools(deps: {
 
     /** @throws UidMapRefusal when the file or the map cannot be read */
     async diff(path: string): Promise<Difference[]> {
-      return differences(await read(), await fileAt(path));
+      return differences((await readAny()).file, await fileAt(path));
     },
 
     /**
@@ -143,39 +186,40 @@ export function createUidMapTools(deps: {
      */
     async import(path: string, merge: boolean): Promise<number> {
       const file = await fileAt(path);
-      if (!(await readAll())) {
-        if (await beginUidMap(db, events, file, 'imported')) {
+      if (!(await db.snapshot(store.readNumberState))) {
+        if (await beginUidMap(db, events, file, { reason: 'imported', actor })) {
           await writeCopy();
           return file.numbers.length;
         }
       }
       if (!merge) throw new UidMapRefusal('There is a map already. Add to it with --merge.');
-      return add('merged', (map) => {
-        const indexed = indexNumbers(map.numbers, map);
-        if (!indexed.ok) throw new UidMapRefusal(indexed.problem);
+      const added = await change(async (work, current) => {
+        const { map, names, state } = current;
         const conflicts: string[] = [];
         const fresh = file.numbers.filter((row) => {
-          const space = row.kind === 'uid' ? indexed.map.uids : indexed.map.gids;
+          const space = row.kind === 'uid' ? map.uids : map.gids;
           const mine = space.byOwner.get(ownerKey(row));
           const other = space.byNumber.get(row.number);
           if (mine?.number === row.number) return false;
-          if (mine)
+          if (mine) {
             conflicts.push(`${ownerText(row)} has ${row.kind} ${mine.number} here and ${row.number} in the file`);
-          else if (other)
+          } else if (other) {
             conflicts.push(
               `${row.kind} ${row.number} is ${ownerText(other)}'s here and ${ownerText(row)}'s in the file`,
             );
+          }
           return true;
         });
         if (conflicts.length > 0) throw new UidMapRefusal(conflicts.join('\n'));
-        const known = new Set(map.names.map(({ name }) => name));
-        return {
-          numbers: fresh,
-          names: file.names.filter(({ name }) => !known.has(name)),
-          nextUid: Math.max(map.nextUid, file.nextUid),
-          nextGid: Math.max(map.nextGid, file.nextGid),
-        };
-      });
+        const others = file.names.filter(({ name }) => !names.has(name));
+        const nextUid = Math.max(state.nextUid, file.nextUid);
+        const nextGid = Math.max(state.nextGid, file.nextGid);
+        const same = nextUid === state.nextUid && nextGid === state.nextGid && file.generation <= state.generation;
+        if (fresh.length === 0 && others.length === 0 && same) return null;
+        const counts = await add(work, current, fresh, others, 'merged');
+        return { result: fresh.length, state: { ...counts, nextUid, nextGid } };
+      }, file.generation);
+      return added ?? 0;
     },
 
     /**
@@ -190,78 +234,71 @@ export function createUidMapTools(deps: {
       }
       const now = clock.now();
       const row = { ...reserved(number), number, name: '', assignedAt: now, retiredAt: now };
-      const added = await add('reserved', ({ numbers }) => {
-        const own = ownerKey(reserved(number));
-        const holders = numbers.filter((other) => other.number === number);
-        const other = holders.find((holder) => ownerKey(holder) !== own);
+      const done = await change(async (work, current) => {
+        const holders = current.numbers.filter((other) => other.number === number);
+        const other = holders.find(({ issuer }) => issuer !== RESERVED);
         if (other) throw new UidMapRefusal(`${other.kind} ${number} is ${ownerText(other)}'s.`);
         const kinds = (['uid', 'gid'] as const).filter((kind) => !holders.some((holder) => holder.kind === kind));
-        return { numbers: kinds.map((kind) => ({ kind, ...row })) };
+        if (kinds.length === 0) return null;
+        const rows = kinds.map((kind) => ({ kind, ...row }));
+        return { result: true, state: await add(work, current, rows, [], 'reserved') };
       });
-      return added > 0;
+      return done ?? false;
     },
 
-    /** Who is meant by an identifier or a last name, among those who are gone (`retired`) or those who are there. */
-    async find(who: string, retired: boolean): Promise<Owner & { readonly name: string; readonly numbers: string }> {
-      const map = await read();
-      const rows = map.numbers.filter((row) => (row.retiredAt !== null) === retired && row.issuer !== RESERVED);
+    /**
+     * Who is meant by an identifier or a last name, among those who are gone (`retired`) or those who are there.
+     *
+     * @throws UidMapRefusal when it is nobody, or may be several
+     */
+    async find(who: string, retired: boolean): Promise<NumberOwner> {
+      const { file } = await readAny();
+      const rows = file.numbers.filter((row) => (row.retiredAt !== null) === retired && row.issuer !== RESERVED);
       const fitting = rows.filter((row) => row.subject === who);
       const found = fitting.length > 0 ? fitting : rows.filter((row) => row.name === who);
-      const owners = new Map(found.map((row) => [ownerKey(row), row]));
-      const [one, ...others] = owners.values();
-      if (!one) throw new UidMapRefusal(`Nobody who is ${retired ? 'gone' : 'there'} is called ${who}.`);
+      const [one, ...others] = [...new Map(found.map((row) => [ownerKey(row), row])).values()];
+      if (!one) throw new UidMapRefusal(`Nobody who is ${retired ? 'gone' : 'there'} is called ${visibleText(who)}.`);
       if (others.length > 0) {
-        throw new UidMapRefusal(
-          `${who} may be ${[one, ...others].map(ownerText).join(' or ')}. Say which by identifier.`,
-        );
+        const all = [one, ...others].map(ownerText).join(' or ');
+        throw new UidMapRefusal(`${visibleText(who)} may be ${all}. Say which by identifier.`);
       }
-      const numbers = found.map(({ kind, number }) => `${kind} ${number}`).join(', ');
-      return { owner: one.owner, issuer: one.issuer, subject: one.subject, name: one.name, numbers };
+      return { owner: one.owner, issuer: one.issuer, subject: one.subject, name: one.name, numbers: found };
     },
 
     /**
      * Gives somebody the numbers, and with them the files, of an account that is gone, and the names that it left: a
-     * person who was deleted by mistake and made anew. Their own numbers are kept from everybody.
+     * person who was deleted by mistake and made anew. The numbers they had in between are reserved.
      *
      * @throws UidMapRefusal when meanwhile one is back or the other is gone
      */
     async adopt(from: Owner, to: Owner): Promise<void> {
-      if (from.owner !== to.owner)
+      if (from.owner !== to.owner) {
         throw new UidMapRefusal('A user cannot have the number of a group, nor a group a user’s.');
-      await db.transaction(async (work) => {
-        const state = await store.readNumberState(work);
-        const numbers = await store.readNumbers(work.query);
+      }
+      await change(async (work, { numbers }) => {
         const of = (owner: Owner) => numbers.filter((row) => ownerKey(row) === ownerKey(owner));
         const [gone, there] = [of(from), of(to)];
-        if (!state || gone.length === 0 || gone.some(({ retiredAt }) => retiredAt === null)) {
+        if (gone.length === 0 || gone.some(({ retiredAt }) => retiredAt === null)) {
           throw new UidMapRefusal('The account whose numbers are wanted is not gone.');
         }
         if (there.length === 0 || there.some(({ retiredAt }) => retiredAt !== null)) {
           throw new UidMapRefusal('Whoever is to have the numbers is not there.');
         }
-        await store.swapOwners(work, from, to);
+        const { name } = there[0]!;
         const now = clock.now();
-        for (const row of gone) await store.updateNumber(work, { ...row, name: there[0]!.name, retiredAt: null });
-        for (const row of there) await store.updateNumber(work, { ...row, retiredAt: now });
-        await store.updateNumberState(work, { ...state, generation: state.generation + 1 });
+        for (const row of there) {
+          await store.moveNumber(work, row, { ...row, ...reserved(row.number), name: '', retiredAt: now });
+        }
+        for (const row of gone) await store.moveNumber(work, row, { ...row, ...to, name, retiredAt: null });
+        await store.moveNames(work, from, to);
         await events.append(work, {
           event: 'directory_number_adopted',
-          username: there[0]!.name,
+          username: name,
           actor,
-          data: {
-            from: from.subject,
-            to: to.subject,
-            numbers: gone.map(({ kind, number }) => `${kind} ${number}`),
-          },
+          data: { from: from.subject, to: to.subject, numbers: gone.map(({ kind, number }) => `${kind} ${number}`) },
         });
+        return { result: true };
       });
-      await writeCopy();
     },
   };
-}
-
-/** Whose number it is, for people: the name it had last and who that is. */
-export function ownerText(row: Owner & { readonly name: string }): string {
-  if (row.issuer === RESERVED) return 'nobody';
-  return row.name ? `${row.owner} ${row.name} (${row.subject})` : `${row.owner} ${row.subject}`;
 }
