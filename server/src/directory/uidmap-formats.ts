@@ -1,4 +1,4 @@
-import { type AssignedNumber, ownerKey, RESERVED } from './ids.ts';
+import { ownerKey, RESERVED } from './ids.ts';
 import { mapGroupName, mapUserName } from './names.ts';
 import type { DirectorySettings } from './settings.ts';
 import { formatUidMap, type UidMapFile } from './uidmap-file.ts';
