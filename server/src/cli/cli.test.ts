@@ -317,7 +317,7 @@ test('uidmap: an earlier map is taken over, shown, checked, changed and mended b
   assert.equal((await uidmap('verify')).code, 0);
 
   await writeFile(earlier, JSON.stringify({ uids: { a: 200_000, b: 200_000 }, gids: {} }), { mode: 0o600 });
-  assert.match((await uidmap('diff', earlier)).err, /uidmap repair --dry-run/);
+  assert.match((await uidmap('diff', earlier)).err, /uidmap repair .*earlier\.json --dry-run/);
   const planned = await uidmap('repair', earlier, '--dry-run');
   assert.match(planned.out, /uid 200000 of user b becomes 200001.*find \/ -xdev -uid 200000/s);
   assert.match(await readFile(earlier, 'utf8'), /"b":200000/);
@@ -325,5 +325,8 @@ test('uidmap: an earlier map is taken over, shown, checked, changed and mended b
   assert.match(await readFile(`${earlier}.broken`, 'utf8'), /"b":200000/);
   assert.match((await uidmap('repair', earlier)).out, /Nothing has to change/);
   assert.match(await readFile(`${earlier}.broken`, 'utf8'), /"b":200000/, 'and the first state is kept');
+  assert.equal((await uidmap('repair')).code, 2);
+  await writeFile(earlier, JSON.stringify({ uids: { a: 200_000, b: 200_000 }, gids: {} }), { mode: 0o600 });
+  assert.match((await uidmap('repair', earlier)).err, /Nothing was written: .*broken/);
   assert.equal((await run(['uidmap', 'verify'], environment('uidmap-off'))).code, 1);
 });

@@ -37,7 +37,11 @@ export async function uidMapCommand(command: Command, args: string[]): Promise<n
   }
   const [verb, ...operands] = args;
   // Only files: it must work when nothing else does.
-  if (verb === 'repair' && operands.length === 1) return repair(command, ldap, operands[0]!);
+  if (verb === 'repair') {
+    if (operands.length === 1) return repair(command, ldap, operands[0]!);
+    command.err(USAGE);
+    return EXIT.usage;
+  }
   const core = await createCore(command.config);
   try {
     return await onDatabase(command, ldap, core, verb, operands);
@@ -144,7 +148,13 @@ async function repair({ config, flags, out, err }: Command, ldap: LdapConfig, pa
   }
   if (flags['dry-run']) return EXIT.ok;
   const before = `${path}.broken`;
-  await copyFile(path, before, constants.COPYFILE_EXCL);
+  try {
+    await copyFile(path, before, constants.COPYFILE_EXCL);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    err(`Nothing was written: ${before} is there already. Move it away.\n`);
+    return EXIT.failed;
+  }
   await replaceFile(path, formatUidMap(map, settings.issuer));
   out(`Written. The file as it was: ${before}\n`);
   return EXIT.ok;

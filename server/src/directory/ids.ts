@@ -9,7 +9,7 @@ export interface Owner {
   readonly subject: string;
 }
 
-/** One number of one owner. Numbers are never taken away and never given to somebody else. */
+/** One number of one owner. Numbers are never taken away, nor given to somebody else unless an operator says so by name. */
 export interface AssignedNumber extends Owner {
   readonly kind: 'uid' | 'gid';
   readonly number: number;

@@ -1,3 +1,4 @@
+import { rename } from 'node:fs/promises';
 import { Refusal } from '#shared/errors.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
@@ -79,6 +80,8 @@ export function createNumbers(deps: {
   const { db, clock, settings, mapFile } = deps;
   let held: Held | undefined;
   let exported = -1;
+  /** Whatever it says, it may be newer than the database. */
+  let unreadableCopy = false;
   let exportProblem: string | null = null;
 
   async function importOrBegin(): Promise<void> {
@@ -114,7 +117,10 @@ export function createNumbers(deps: {
     }
     if (held?.generation === state.generation) return held;
     // Before the database: the other way round a change in between would look like an old database.
-    const file = mapFile !== null && held === undefined ? await readUidMap(mapFile, settings, clock.now()) : null;
+    // And again when the database goes back in time under this process.
+    const doubtful = held === undefined || state.generation < held.generation;
+    const file = mapFile !== null && doubtful ? await readUidMap(mapFile, settings, clock.now()) : null;
+    if (file?.ok === false && !file.missing) unreadableCopy = true;
     const read = await db.snapshot(store.readMap);
     if (!read) throw new UidMapBroken('the UID map is lost. Restore the database from a backup.');
     if (!read.ok) throw new UidMapBroken(read.problem);
@@ -122,7 +128,7 @@ export function createNumbers(deps: {
     // Somebody restored an old database: numbers given away since then would be given away again.
     if (file?.ok && file.version === 2 && file.map.generation > generation) {
       throw new UidMapBroken(
-        `the database is older than ${mapFile}. Restore a newer database, or move that file away to accept the loss.`,
+        `the database is older than ${mapFile}. Restore a newer one, or add what it lacks: identree-server uidmap import ${mapFile} --merge. To accept the loss, move the file away.`,
       );
     }
     held = { generation, map: read.map, names: read.names };
@@ -191,6 +197,8 @@ export function createNumbers(deps: {
     const { generation } = of;
     const map = { nextUid, nextGid, upgPolicy, generation, numbers, names: [...of.names.values()] };
     try {
+      if (unreadableCopy) await rename(mapFile, `${mapFile}.unreadable`);
+      unreadableCopy = false;
       await writeUidMap(mapFile, map, settings.issuer);
       exported = generation;
       exportProblem = null;

@@ -183,13 +183,14 @@ export async function readUidMap(path: string, settings: UidMapSettings, now: nu
   if (!checksumFits) return problemOf(path, CHANGED);
   const { max } = settings.ids;
   const tooHigh = map.numbers.find(({ number }) => number > max);
-  if (tooHigh) return problemOf(path, `${tooHigh.kind} ${tooHigh.number} is above ${max}. ${REPAIR}`);
+  if (tooHigh) return problemOf(path, `${tooHigh.kind} ${tooHigh.number} is above IDENTREE_LDAP_UID_MAX, ${max}`);
   const indexed = indexNumbers(map.numbers, map);
-  return indexed.ok ? { ok: true, map, version } : problemOf(path, `${indexed.problem}. ${REPAIR}`);
+  return indexed.ok
+    ? { ok: true, map, version }
+    : problemOf(path, `${indexed.problem}. See what could be done: identree-server uidmap repair ${path} --dry-run`);
 }
 
 const CHANGED = 'the checksum does not match. Restore it from a backup';
-const REPAIR = 'See what would be changed: identree-server uidmap repair --dry-run';
 
 /** What `repairUidMap` would change. */
 export interface Repair {
@@ -216,21 +217,23 @@ export async function repairUidMap(
   const { map } = written;
   const { max, exclude } = settings.ids;
   const inRange = (n: number): boolean => n >= LOWEST_NUMBER && n <= max;
-  const next = { ...written.next };
+  const inRangeOf = (kind: 'uid' | 'gid'): number[] =>
+    map.numbers.filter((row) => row.kind === kind && inRange(row.number)).map(({ number }) => number);
+  const start = (kind: 'uid' | 'gid'): number =>
+    inRangeOf(kind).reduce((top, number) => Math.max(top, number + 1), Math.max(LOWEST_NUMBER, written.next[kind]));
+  const next = { uid: start('uid'), gid: start('gid') };
   const seen = { uid: new Set<number | string>(), gid: new Set<number | string>() };
   const renumbered: (AssignedNumber & { was: number })[] = [];
   const kept: AssignedNumber[] = [];
   const inOrder = [...map.numbers].sort(
     (a, b) => Number(a.retiredAt !== null) - Number(b.retiredAt !== null) || order(ownerKey(a), ownerKey(b)),
   );
-  const all = { uid: new Set<number>(), gid: new Set<number>() };
-  for (const { kind, number } of map.numbers) all[kind].add(number);
   const fresh = (kind: 'uid' | 'gid'): number => {
     for (;;) {
       const number = next[kind];
       const range = excludedRange(number, exclude);
       next[kind] = (range?.[1] ?? number) + 1;
-      if (range === undefined && !all[kind].has(number)) return number;
+      if (range === undefined) return number;
     }
   };
   const numbers = inOrder.flatMap((row): AssignedNumber[] => {
@@ -249,9 +252,7 @@ export async function repairUidMap(
     return [{ ...row, number }];
   });
   if (next.uid - 1 > max || next.gid - 1 > max) return problemOf(path, 'no number is left');
-  const above = (kind: 'uid' | 'gid'): number =>
-    numbers.reduce((top, row) => (row.kind === kind ? Math.max(top, row.number + 1) : top), next[kind]);
-  const mended = { ...map, nextUid: above('uid'), nextGid: above('gid'), numbers };
+  const mended = { ...map, nextUid: next.uid, nextGid: next.gid, numbers };
   return { ok: true, map: mended, renumbered, reserved: kept };
 }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -122,7 +122,7 @@ forEachDatabase('tools for the UID map', (open) => {
 
   test('a map that the server would refuse is not changed, except by what it lacks', async (t) => {
     const db = await open(t);
-    const { numbers, tools, make, mapFile } = await setUp(t, db);
+    const { numbers, tools, make, mapFile, folder } = await setUp(t, db);
     await numbers.assign(snapshot({ a: 'alice' }));
     const old = await tools.read();
     await numbers.assign(snapshot({ a: 'alice', b: 'bob' }));
@@ -138,7 +138,15 @@ forEachDatabase('tools for the UID map', (open) => {
         .execute();
     });
     await assert.rejects(make().assign(snapshot({ a: 'alice' })), /older than/);
+    await assert.rejects(numbers.assign(snapshot({ a: 'alice' })), /older than/, 'also under a process that runs');
     await assert.rejects(tools.reserve(5000), /older than .* --merge/);
+    const other = join(folder, 'other.json');
+    const elsewhere = { nextUid: 300_000, nextGid: 300_000, upgPolicy: 'match' as const, numbers: [], names: [] };
+    await writeFile(other, formatUidMap({ ...elsewhere, generation: 1000 }, issuer), { mode: 0o600 });
+    await assert.rejects(tools.import(other, true), /older than/, 'what it lacks is not in any file that is newer');
+    await chmod(mapFile, 0o666);
+    await assert.rejects(tools.reserve(5000), /writable by group or others\. To go on/);
+    await chmod(mapFile, 0o600);
     assert.equal(await readFile(mapFile, 'utf8'), newest);
     assert.equal(await tools.import(mapFile, true), 2);
     assert.deepEqual((await tools.verify()).problems, []);
@@ -282,6 +290,29 @@ test('the copy says the same to whoever reads it, whatever identifiers look like
   );
 });
 
+test('an installation that lost its map takes nothing older than the copy that is left', async (t) => {
+  const one = await setUp(t, await openTestSqlite(t));
+  await one.numbers.assign(snapshot({ a: 'alice' }));
+  const older = await readFile(one.mapFile);
+  await one.numbers.assign(snapshot({ a: 'alice', b: 'bob' }));
+  const two = await setUp(t, await openTestSqlite(t));
+  await writeFile(two.mapFile, await readFile(one.mapFile), { mode: 0o600 });
+  const path = join(two.folder, 'older.json');
+  await writeFile(path, older, { mode: 0o600 });
+  await assert.rejects(two.tools.import(path, false), /has numbers that .*older\.json lacks/);
+  assert.equal(await two.tools.import(two.mapFile, false), 4);
+  assert.equal((await two.numbers.assign(snapshot({ a: 'alice', c: 'carol' }))).uidOf(user('c')), 200_002);
+});
+
+test('a copy that cannot be read is kept when a new one is written', async (t) => {
+  const { numbers, make, mapFile } = await setUp(t, await openTestSqlite(t));
+  await numbers.assign(snapshot({ a: 'alice' }));
+  await writeFile(mapFile, 'torn', { mode: 0o600 });
+  await make().assign(snapshot({ a: 'alice', b: 'bob' }));
+  assert.equal(await readFile(`${mapFile}.unreadable`, 'utf8'), 'torn');
+  assert.equal(JSON.parse(await readFile(mapFile, 'utf8')).uids.b, 200_001);
+});
+
 test('what is no map is not taken for an empty one', async (t) => {
   const { tools, folder } = await setUp(t, await openTestSqlite(t));
   const path = join(folder, 'other.json');
@@ -331,6 +362,10 @@ test('a file in which two have one number is mended without taking anybody’s o
     [['d', 200_007]],
   );
   assert.equal(repaired.map.nextUid, 200_052);
+  const early = { uids: { a: 200_000, b: 200_000, c: 200_005 }, gids: {}, nextUID: 0 };
+  await writeFile(path, JSON.stringify(early), { mode: 0o600 });
+  const again = await repairUidMap(path, settings, 0);
+  assert.deepEqual(again.ok && again.renumbered.map(({ number }) => number), [200_006], 'above everybody');
   await writeFile(path, formatUidMap(repaired.map, issuer).replace('200050', '200060'), { mode: 0o600 });
   const changed = await repairUidMap(path, settings, 0);
   assert.match(changed.ok || changed.missing ? '' : changed.problem, /checksum/, 'what somebody changed stays so');

@@ -14,8 +14,6 @@ export class UidMapRefusal extends Error {}
 /** The map is changed, and its copy is not. */
 export class UidMapCopyFailed extends Error {}
 
-export type UidMapTools = ReturnType<typeof createUidMapTools>;
-
 /** Somebody who has numbers, for a question to an operator. */
 export interface NumberOwner extends Owner {
   readonly name: string;
@@ -42,11 +40,22 @@ export function differences(here: UidMapFile, there: UidMapFile): Difference[] {
     .sort((x, y) => (x.kind === y.kind ? x.number - y.number : x.kind === 'uid' ? -1 : 1));
 }
 
+/** Whether a map knows everything that another does: nothing is given again that the other has given. */
+const covers = (map: UidMapFile, other: UidMapFile): boolean =>
+  map.nextUid >= other.nextUid &&
+  map.nextGid >= other.nextGid &&
+  differences(map, other).every(({ there }) => there === null);
+
 /** Whose number it is, on a terminal: the name it had last and who that is. */
 export function ownerText(row: Owner & { readonly name: string }): string {
   if (row.issuer === RESERVED) return 'nobody';
   return visibleText(row.name ? `${row.owner} ${row.name} (${row.subject})` : `${row.owner} ${row.subject}`);
 }
+
+/** What is given to the next newcomer. */
+type NextNumbers = Pick<store.NumberState, 'nextUid' | 'nextGid'>;
+
+const numberText = ({ kind, number }: AssignedNumber): string => `${kind} ${number}`;
 
 /** A map that may be changed, locked. */
 interface Intact {
@@ -107,32 +116,40 @@ export function createUidMapTools(deps: {
     }
   }
 
+  /** The copy, which is what the map was at some time; null when there is none. */
+  async function readCopy(): Promise<UidMapFile | null> {
+    const copy = mapFile === null ? null : await readUidMap(mapFile, settings, clock.now());
+    if (copy?.ok === false && !copy.missing) {
+      throw new UidMapRefusal(`${copy.problem}. To go on without this copy, move it away.`);
+    }
+    return copy?.ok ? copy.map : null;
+  }
+
   /**
    * Changes the map while nobody else does. A map that the server would not take is not changed either.
    *
-   * @param newest generation of a file that is added: it may be what the database lacks
+   * @param added a file that is added: it may be what the database lacks
    * @returns what `work` returns; null means that nothing changed
    */
   async function change<T>(
     work: (work: UnitOfWork, current: Intact) => Promise<{ result: T; state?: Partial<store.NumberState> } | null>,
-    newest = -1,
+    added: UidMapFile | null = null,
   ): Promise<T | null> {
-    const copy = mapFile === null ? null : await readUidMap(mapFile, settings, clock.now());
+    const copy = await readCopy();
     const changed = await db.transaction(async (unit) => {
       const read = await store.readMap(unit);
       if (!read) throw new UidMapRefusal('There is no map yet: the directory never ran.');
       if (!read.ok) throw new UidMapRefusal(read.problem);
       const { state } = read;
-      const copied = copy?.ok && copy.version === 2 ? copy.map.generation : -1;
-      if (copied > state.generation && newest < copied) {
+      const newest = Math.max(copy?.generation ?? 0, added?.generation ?? 0, state.generation);
+      if (copy && copy.generation > state.generation && !(added && covers(added, copy))) {
         throw new UidMapRefusal(
           `The database is older than ${mapFile}: numbers were given away since. Add them first: identree-server uidmap import ${mapFile} --merge`,
         );
       }
       const done = await work(unit, read);
       if (!done) return null;
-      const generation = Math.max(state.generation, newest) + 1;
-      await store.updateNumberState(unit, { ...state, ...done.state, generation });
+      await store.updateNumberState(unit, { ...state, ...done.state, generation: newest + 1 });
       return { result: done.result };
     });
     if (changed) await writeCopy();
@@ -142,18 +159,15 @@ export function createUidMapTools(deps: {
   async function add(
     work: UnitOfWork,
     { state }: Intact,
-    rows: readonly AssignedNumber[],
-    names: readonly NameRecord[],
+    { rows, names = [], next }: { rows: readonly AssignedNumber[]; names?: readonly NameRecord[]; next?: NextNumbers },
     reason: string,
   ): Promise<Partial<store.NumberState>> {
     await store.insertMap(work, rows, names);
-    if (rows.length > 0) {
-      const first = rows.slice(0, 10).map(({ kind, number, name }) => `${kind} ${number} ${name}`.trim());
-      const data = { assigned: rows.length, first };
-      await events.append(work, { event: 'directory_numbers_changed', username: '', actor, reason, data });
-    }
+    const first = rows.slice(0, 10).map(({ kind, number, name }) => `${kind} ${number} ${name}`.trim());
+    const data = { assigned: rows.length, names: names.length, first, ...next };
+    await events.append(work, { event: 'directory_numbers_changed', username: '', actor, reason, data });
     const uids = rows.filter(({ kind }) => kind === 'uid').length;
-    return { uidCount: state.uidCount + uids, gidCount: state.gidCount + rows.length - uids };
+    return { ...next, uidCount: state.uidCount + uids, gidCount: state.gidCount + rows.length - uids };
   }
 
   return {
@@ -187,6 +201,12 @@ export function createUidMapTools(deps: {
     async import(path: string, merge: boolean): Promise<number> {
       const file = await fileAt(path);
       if (!(await db.snapshot(store.readNumberState))) {
+        const copy = await readCopy();
+        if (copy && !covers(file, copy)) {
+          throw new UidMapRefusal(
+            `${mapFile} has numbers that ${path} lacks. Import it first, then add ${path} with --merge.`,
+          );
+        }
         if (await beginUidMap(db, events, file, { reason: 'imported', actor })) {
           await writeCopy();
           return file.numbers.length;
@@ -210,15 +230,18 @@ export function createUidMapTools(deps: {
           }
           return true;
         });
-        if (conflicts.length > 0) throw new UidMapRefusal(conflicts.join('\n'));
+        if (conflicts.length > 0) {
+          const adopted = `An account that was adopted since the database was saved? Stop the server, move ${path} away, adopt again, and merge it then.`;
+          throw new UidMapRefusal([...conflicts, ...(file.generation > state.generation ? [adopted] : [])].join('\n'));
+        }
         const others = file.names.filter(({ name }) => !names.has(name));
         const nextUid = Math.max(state.nextUid, file.nextUid);
         const nextGid = Math.max(state.nextGid, file.nextGid);
         const same = nextUid === state.nextUid && nextGid === state.nextGid && file.generation <= state.generation;
         if (fresh.length === 0 && others.length === 0 && same) return null;
-        const counts = await add(work, current, fresh, others, 'merged');
-        return { result: fresh.length, state: { ...counts, nextUid, nextGid } };
-      }, file.generation);
+        const parts = { rows: fresh, names: others, next: { nextUid, nextGid } };
+        return { result: fresh.length, state: await add(work, current, parts, 'merged') };
+      }, file);
       return added ?? 0;
     },
 
@@ -241,7 +264,7 @@ export function createUidMapTools(deps: {
         const kinds = (['uid', 'gid'] as const).filter((kind) => !holders.some((holder) => holder.kind === kind));
         if (kinds.length === 0) return null;
         const rows = kinds.map((kind) => ({ kind, ...row }));
-        return { result: true, state: await add(work, current, rows, [], 'reserved') };
+        return { result: true, state: await add(work, current, { rows }, 'reserved') };
       });
       return done ?? false;
     },
@@ -295,7 +318,7 @@ export function createUidMapTools(deps: {
           event: 'directory_number_adopted',
           username: name,
           actor,
-          data: { from: from.subject, to: to.subject, numbers: gone.map(({ kind, number }) => `${kind} ${number}`) },
+          data: { from: from.subject, to: to.subject, numbers: gone.map(numberText), reserved: there.map(numberText) },
         });
         return { result: true };
       });
