@@ -298,7 +298,10 @@ export async function startPocketId(env: Record<string, string> = {}): Promise<P
     setClaims: (kind, id, claims) => must2xx('PUT', `/custom-claims/${kind}/${id}`, claims),
     async createClient(id, callbackUrl) {
       await must2xx('POST', '/oidc/clients', { id, name: id, callbackURLs: [callbackUrl], pkceEnabled: true });
-      const { secret } = await must2xx<{ secret: string }>('POST', `/oidc/clients/${id}/secret`);
+      // Newer ones keep several.
+      const made = await call<{ secret: string }>('POST', `/oidc/clients/${id}/secrets`);
+      const path = `/oidc/clients/${id}/secret`;
+      const { secret } = made.status === 404 ? await must2xx<{ secret: string }>('POST', path) : granted(made, path);
       return { clientId: id, clientSecret: secret };
     },
     createScimProvider: async (oidcClientId, endpoint, token) =>
