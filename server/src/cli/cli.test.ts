@@ -259,7 +259,7 @@ test('a recovery code for somebody who never signed in is not made', async () =>
   assert.equal(result.out, '');
 });
 
-test('uidmap: an earlier map is taken over, shown, checked, changed and mended beside a server', async () => {
+test('uidmap: an earlier map is taken over, shown, checked, changed and mended', async () => {
   const mapFile = join(folder, 'uidmap', 'uidmap.json');
   await mkdir(join(folder, 'uidmap'));
   const env = environment('uidmap', {

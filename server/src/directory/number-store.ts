@@ -242,7 +242,7 @@ export async function wasEverPublished(query: Kysely<Schema>): Promise<boolean> 
 export interface Account {
   /** `reserved`: nobody has it or gets it. */
   readonly kind: Owner['owner'] | 'reserved';
-  /** Under which hosts know it; when it is not served, what its source called it last. */
+  /** What hosts call it; when it is not served, what its source called it last. */
   readonly name: string;
   /** False: gone at the source, or withheld. */
   readonly served: boolean;
