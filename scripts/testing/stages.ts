@@ -50,14 +50,31 @@ const script = (check: string, file: string, ...args: string[]): Step => ({
   args: [...NODE_FLAGS, file, ...args],
 });
 
+interface E2eStage extends Pick<Stage, 'limitSeconds' | 'needs'>, NodeTestOptions {
+  /** The file that takes longest, where several run at a time: it begins first, so that nothing waits for it alone. */
+  longest?: string;
+}
+
 /** Stages below e2e/: the folder's name is the stage's name. */
-const E2E: Record<string, Pick<Stage, 'limitSeconds' | 'needs'> & NodeTestOptions> = {
+const E2E: Record<string, E2eStage> = {
   evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
   browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1 },
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
   interop: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
-  hosts: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
-  directory: { limitSeconds: 900, needs: ['cc', 'make'], concurrency: 2, timeoutSeconds: 600 },
+  hosts: {
+    limitSeconds: 1200,
+    needs: ['cc', 'make'],
+    concurrency: 2,
+    timeoutSeconds: 600,
+    longest: 'sssd-setup.test.ts',
+  },
+  directory: {
+    limitSeconds: 900,
+    needs: ['cc', 'make'],
+    concurrency: 2,
+    timeoutSeconds: 600,
+    longest: 'documented.test.ts',
+  },
   // One file at a time: latency is measured. What needs slapd says so itself where there is none.
   ldap: { limitSeconds: 480, needs: [], concurrency: 1, timeoutSeconds: 300 },
 };
@@ -82,10 +99,12 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
   const projects = find('tsconfig.json', 'apps/*/tsconfig.json', 'e2e/*/tsconfig.json', 'server/src/*/tsconfig.json');
   // What takes longest begins first, so that the processors end together.
   const unit = [
-    ...find('server/src/testing/*.test.ts'),
-    ...find('server/src/{auth,http,passkeys}/*.test.ts', 'agent/src/gate/*.test.ts'),
-    ...find('{shared,server,agent}/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'scripts/**/*.test.ts'),
-  ].filter((file, index, all) => all.indexOf(file) === index);
+    ...new Set([
+      ...find('server/src/testing/*.test.ts'),
+      ...find('server/src/{auth,http,passkeys}/*.test.ts', 'agent/src/gate/*.test.ts'),
+      ...find('{shared,server,agent}/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'scripts/**/*.test.ts'),
+    ]),
+  ];
   const native = find('agent/native/test/*.test.ts');
 
   const fuzzing: Step = {
@@ -132,8 +151,10 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push(script("the image of the lab's hosts is built", 'scripts/lab-image.ts'));
     }
     if (name === 'interop') steps.push(script('PocketID is built where Go can have it', 'scripts/pocketid.ts'));
-    const tests = find(`e2e/${name}/**/*.test.ts`);
-    const { timeoutSeconds = 180, ...options } = known;
+    const { timeoutSeconds = 180, longest, ...options } = known;
+    const tests = [
+      ...new Set([...(longest ? find(`e2e/${name}/${longest}`) : []), ...find(`e2e/${name}/**/*.test.ts`)]),
+    ];
     if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
     stages.push(stage(name, known.limitSeconds, steps, [...known.needs]));
   }
