@@ -8,7 +8,7 @@ import { runReporting } from './run-stage.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'identree-runner-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const reporter = join(import.meta.dirname, 'node-reporter.ts');
+const runner = join(import.meta.dirname, 'run-node-tests.ts');
 
 async function run(files: Record<string, string>, limitMs = 30_000) {
   const results: TestResult[] = [];
@@ -17,8 +17,10 @@ async function run(files: Record<string, string>, limitMs = 30_000) {
   const outcome = await runReporting({
     command: process.execPath,
     args: [
-      '--test',
-      `--test-reporter=${reporter}`,
+      '--disable-warning=ExperimentalWarning',
+      runner,
+      '--concurrency=1',
+      '--timeout=60000',
       ...Object.keys(files)
         .filter((name) => !name.startsWith('helper'))
         .map((name) => join(folder, name)),
@@ -97,6 +99,16 @@ test('suites that a helper declares keep their tests, with several files at once
     ['one', 'two'].flatMap((on) => [`failed: ${name} on ${on} > bad`, `passed: ${name} on ${on} > good`]),
   );
   assert.deepEqual(lines, expected.sort());
+});
+
+test('files run in the order in which they are named', async () => {
+  const file = (name: string) => `import { test } from 'node:test'; test('${name}', () => {});`;
+  const { results, code } = await run({ 'z.mjs': file('z'), 'm.mjs': file('m'), 'y.mjs': file('y') });
+  assert.deepEqual(
+    results.map(({ name }) => name[0]),
+    ['z', 'm', 'y'],
+  );
+  assert.equal(code, 0);
 });
 
 test('a file that cannot be loaded and one that crashes are failures', async () => {

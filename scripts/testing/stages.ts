@@ -19,7 +19,7 @@ export interface Stage {
 }
 
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
-const REPORTER = './scripts/testing/node-reporter.ts';
+const RUNNER = './scripts/testing/run-node-tests.ts';
 
 interface NodeTestOptions {
   concurrency?: number;
@@ -31,15 +31,10 @@ function nodeTests(
   files: readonly string[],
   { concurrency = 2, timeoutSeconds = 120, env }: NodeTestOptions = {},
 ): Step {
-  const options = [
-    `--test-concurrency=${concurrency}`,
-    `--test-timeout=${timeoutSeconds * 1000}`,
-    `--test-reporter=${REPORTER}`,
-  ];
   return {
     check: null,
     command: process.execPath,
-    args: [...NODE_FLAGS, '--test', ...options, ...files],
+    args: [...NODE_FLAGS, RUNNER, `--concurrency=${concurrency}`, `--timeout=${timeoutSeconds * 1000}`, ...files],
     ...(env ? { env } : {}),
   };
 }
