@@ -325,6 +325,10 @@ test('uidmap: an earlier map is taken over, shown, checked, changed and mended',
   assert.match(await readFile(`${earlier}.broken`, 'utf8'), /"b":200000/);
   assert.match((await uidmap('repair', earlier)).out, /Nothing has to change/);
   assert.match(await readFile(`${earlier}.broken`, 'utf8'), /"b":200000/, 'and the first state is kept');
+  const second = { uids: { b: { id: 7, name: 'bob', at: '2026-01-01T00:00:00.000Z' } }, gids: {} };
+  await writeFile(earlier, JSON.stringify({ uids: { b: 200_001 }, gids: {}, retired: second }), { mode: 0o600 });
+  const left = await uidmap('repair', earlier, '--dry-run');
+  assert.equal(left.out, "uid 7, a second one of user bob (b), is left out: it is out of range, or somebody else's.\n");
   assert.equal((await uidmap('repair')).code, 2);
   await writeFile(earlier, JSON.stringify({ uids: { a: 200_000, b: 200_000 }, gids: {} }), { mode: 0o600 });
   assert.match((await uidmap('repair', earlier)).err, /Nothing was written: .*broken/);

@@ -135,14 +135,18 @@ async function repair({ config, flags, out, err }: Command, ldap: LdapConfig, pa
     err(`${repaired.missing ? `${path}: no such file` : repaired.problem}\n`);
     return EXIT.failed;
   }
-  const { map, renumbered, reserved } = repaired;
+  const { map, renumbered, reserved, dropped } = repaired;
   for (const row of renumbered) {
     out(`${row.kind} ${row.was} of ${ownerText(row)} becomes ${row.number}. Look at its files on every host:\n`);
     out(`  find / -xdev -${row.kind} ${row.was}\n`);
   }
   for (const row of reserved)
     out(`${row.kind} ${row.number}, a second one of ${ownerText(row)}, is kept from everybody.\n`);
-  if (renumbered.length === 0 && reserved.length === 0) {
+  for (const row of dropped) {
+    const number = `${row.kind} ${row.number}, a second one of ${ownerText(row)},`;
+    out(`${number} is left out: it is out of range, or somebody else's.\n`);
+  }
+  if (renumbered.length + reserved.length + dropped.length === 0) {
     out('Nothing has to change.\n');
     return EXIT.ok;
   }

@@ -199,6 +199,8 @@ export interface Repair {
   readonly renumbered: readonly (AssignedNumber & { readonly was: number })[];
   /** Second numbers of somebody who has one already: from now on nobody's. */
   readonly reserved: readonly AssignedNumber[];
+  /** Second numbers of somebody who has one already that are somebody else's, or out of range: left out. */
+  readonly dropped: readonly AssignedNumber[];
 }
 
 /**
@@ -225,6 +227,7 @@ export async function repairUidMap(
   const seen = { uid: new Set<number | string>(), gid: new Set<number | string>() };
   const renumbered: (AssignedNumber & { was: number })[] = [];
   const kept: AssignedNumber[] = [];
+  const dropped: AssignedNumber[] = [];
   const inOrder = [...map.numbers].sort(
     (a, b) => Number(a.retiredAt !== null) - Number(b.retiredAt !== null) || order(ownerKey(a), ownerKey(b)),
   );
@@ -241,7 +244,10 @@ export async function repairUidMap(
     const free = inRange(row.number) && !taken.has(row.number);
     taken.add(row.number);
     if (taken.has(ownerKey(row))) {
-      if (!free) return [];
+      if (!free) {
+        dropped.push(row);
+        return [];
+      }
       kept.push(row);
       return [{ ...row, ...reserved(row.number), name: '', retiredAt: row.retiredAt ?? now }];
     }
@@ -253,7 +259,7 @@ export async function repairUidMap(
   });
   if (next.uid - 1 > max || next.gid - 1 > max) return problemOf(path, 'no number is left');
   const mended = { ...map, nextUid: next.uid, nextGid: next.gid, numbers };
-  return { ok: true, map: mended, renumbered, reserved: kept };
+  return { ok: true, map: mended, renumbered, reserved: kept, dropped };
 }
 
 /** The file's text. Version 1 readers find what they know and ignore the rest. */

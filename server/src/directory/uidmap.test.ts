@@ -361,7 +361,23 @@ test('a file in which two have one number is mended without taking anybody’s o
     repaired.reserved.map(({ subject, number }) => [subject, number]),
     [['d', 200_007]],
   );
+  assert.deepEqual(repaired.dropped, []);
   assert.equal(repaired.map.nextUid, 200_052);
+  const twice = (id: number) => ({
+    ...{ uids: { a: 200_000, b: 200_001 }, gids: {} },
+    retired: { uids: { b: { id, name: 'barbara', at: '2026-01-01T00:00:00.000Z' } }, gids: {} },
+  });
+  for (const number of [7, 200_000]) {
+    await writeFile(path, JSON.stringify(twice(number)), { mode: 0o600 });
+    const left = await repairUidMap(path, settings, 0);
+    assert.ok(left.ok);
+    assert.deepEqual([left.renumbered, left.reserved], [[], []]);
+    assert.deepEqual(
+      left.dropped.map((row) => [row.subject, row.number]),
+      [['b', number]],
+    );
+    assert.deepEqual(left.map.numbers.map((row) => row.number).sort(), [200_000, 200_001]);
+  }
   const early = { uids: { a: 200_000, b: 200_000, c: 200_005 }, gids: {}, nextUID: 0 };
   await writeFile(path, JSON.stringify(early), { mode: 0o600 });
   const again = await repairUidMap(path, settings, 0);
