@@ -59,7 +59,7 @@ const E2E: Record<string, E2eStage> = {
   hosts: {
     limitSeconds: 1200,
     needs: ['cc', 'make'],
-    concurrency: 2,
+    concurrency: 3,
     timeoutSeconds: 600,
     longest: 'sssd-setup.test.ts',
   },
@@ -122,7 +122,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     ]),
     stage('docs', 60, [script('reference pages are up to date', 'scripts/docs.ts', '--check')]),
     stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
-    stage('unit', 900, [nodeTests(unit, { timeoutSeconds: 180 * factor })]),
+    // Three: those of the gate mostly wait.
+    stage('unit', 900, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 180 * factor })]),
     stage('native', 600, [nodeTests(native, { timeoutSeconds: 240 * factor })], ['cc', 'make']),
     ...(long ? [fuzz] : []),
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
