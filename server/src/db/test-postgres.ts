@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -109,13 +110,14 @@ function prepare(user: { uid: number; gid: number }): string {
 }
 
 // Ends the server and removes its files when this process ends, however it ends: then `read` sees the end of the pipe.
+// A server that has only just started does not hear the first signal.
 const KEEPER = `
+mkdir -m 700 "$2" || exit 1
 cp -a "$1/data" "$2/data" || exit 1
 "$1/native/bin/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=200 \\
   -c shared_buffers=32MB -c autovacuum=off >"$2/log" 2>&1 </dev/null &
 read -r _
-kill -INT $!
-wait $!
+while kill -INT $! 2>/dev/null; do sleep 0.1; done
 rm -rf "$2"
 `;
 
@@ -142,8 +144,7 @@ async function start(): Promise<TestPostgres> {
   const user = serverUser();
   if (!user) throw new Error('there is no user "postgres" that the server could run as');
   const cache = prepare(user);
-  const folder = mkdtempSync(join(TEST_FOLDER, 'identree-pg-run-'));
-  spawnSync('chown', [`${user.uid}:${user.gid}`, folder]);
+  const folder = join(TEST_FOLDER, `identree-pg-run-${randomUUID()}`);
   const keeper = spawn('/bin/sh', ['-c', KEEPER, 'sh', cache, folder], {
     ...user,
     cwd: '/',
