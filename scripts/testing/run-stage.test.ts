@@ -19,7 +19,7 @@ async function run(files: Record<string, string>, limitMs = 30_000) {
     args: [
       '--disable-warning=ExperimentalWarning',
       runner,
-      '--concurrency=1',
+      '--concurrency=3',
       '--timeout=60000',
       ...Object.keys(files)
         .filter((name) => !name.startsWith('helper'))

@@ -364,7 +364,8 @@ test('a file in which two have one number is mended without taking anybody’s o
   assert.deepEqual(repaired.dropped, []);
   assert.equal(repaired.map.nextUid, 200_052);
   const twice = (id: number) => ({
-    ...{ uids: { a: 200_000, b: 200_001 }, gids: {} },
+    uids: { a: 200_000, b: 200_001 },
+    gids: {},
     retired: { uids: { b: { id, name: 'barbara', at: '2026-01-01T00:00:00.000Z' } }, gids: {} },
   });
   for (const number of [7, 200_000]) {
