@@ -11,32 +11,20 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import { collectGuards, type Guard, whyStale } from './testing/guards.ts';
 import { closingLine, count, type TestResult } from './testing/results.ts';
 import { endAll, runReporting } from './testing/run-stage.ts';
 
 /**
- * `npm run test:guards`: takes each guard of guards.json away in turn, in a copy of the project, and expects its tests to
+ * `npm run test:guards`: takes each guard of the `guards.json` files away in turn, in a copy of the project, and expects its tests to
  * go red. A guard whose absence nobody notices protects nothing for long. Arguments pick guards whose name holds them.
  */
 
-const guard = z.strictObject({
-  name: z.string().min(1),
-  file: z.string(),
-  /** Occurs exactly once in the file. */
-  find: z.string().min(1),
-  replace: z.string(),
-  /** Test files of which at least one must fail. Those that are not there (any more) are an error. */
-  tests: z.array(z.string()).min(1),
-});
-type Guard = z.infer<typeof guard>;
-
 const root = join(import.meta.dirname, '..');
 const words = process.argv.slice(2);
-const guards = z
-  .array(guard)
-  .parse(JSON.parse(readFileSync(join(import.meta.dirname, 'guards.json'), 'utf8')))
-  .filter(({ name, file }) => words.length === 0 || words.some((word) => name.includes(word) || file.includes(word)));
+const guards = collectGuards(root).filter(
+  ({ name, file }) => words.length === 0 || words.some((word) => name.includes(word) || file.includes(word)),
+);
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -96,13 +84,12 @@ async function runTests(
 }
 
 /** Null when the tests notice that the guard is gone; else what is wrong. */
-async function check(copy: string, { file, find, replace, tests }: Guard): Promise<string | null> {
-  const missing = [file, ...tests].filter((path) => !existsSync(join(copy, path)));
-  if (missing.length > 0) return `not there: ${missing.join(', ')}`;
+async function check(copy: string, guard: Guard): Promise<string | null> {
+  const stale = whyStale(copy, guard);
+  if (stale !== null) return stale;
+  const { file, find, replace, tests } = guard;
   const path = join(copy, file);
   const source = readFileSync(path, 'utf8');
-  const times = source.split(find).length - 1;
-  if (times !== 1) return `the guard stands ${times} times in ${file}; guards.json is out of date`;
   writeFileSync(
     path,
     source.replace(find, () => replace),
