@@ -56,7 +56,7 @@ describe('inside the server', () => {
   const BASE = ['platform', 'db', 'events', 'config'];
   /** Where everything comes together: entry points, the composition root and the command line. */
   const isRoot = (file: string): boolean =>
-    moduleOf(file) === null || ['cli', 'evaluation'].includes(moduleOf(file) ?? '');
+    moduleOf(file) === null || ['app', 'cli', 'evaluation'].includes(moduleOf(file) ?? '');
   /** A module's own surface, built with the procedures that http defines. */
   const isSurface = (file: string): boolean => /(router|routes)\.ts$/.test(file);
   /** Functions without state or surface that another module may call: the domain's own words, schemas and templates. */
@@ -115,10 +115,10 @@ describe('inside the server', () => {
     assert.deepEqual(curious, []);
   });
 
-  test('app.ts is imported by entry points only', () => {
+  test('app/app.ts is imported by entry points only', () => {
     const early = violations((file, { file: target, typeOnly }) => {
       return (
-        target === 'server/src/app.ts' && !typeOnly && file.startsWith('server/') && !isTest(file) && !isRoot(file)
+        target === 'server/src/app/app.ts' && !typeOnly && file.startsWith('server/') && !isTest(file) && !isRoot(file)
       );
     });
     assert.deepEqual(early, []);
@@ -137,7 +137,7 @@ describe('who may see a library', () => {
 
   test('Fastify and tRPC: routes and routers; pages and cookies see their types', () => {
     const libraries = /^(fastify|@fastify\/.*|fastify-.*|@trpc\/.*)$/;
-    const surface = /^server\/src\/(http\/|app\.ts$|.*(routes|router|plugin)\.ts$)|^apps\/console\//;
+    const surface = /^server\/src\/(http\/|app\/|.*(routes|router|plugin)\.ts$)|^apps\/console\//;
     const around = /^server\/src\/(auth|approval-page|evaluation)\//;
     const wrong = violations(
       (file, { specifier, typeOnly }) =>

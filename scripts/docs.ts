@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ERRORS } from '#shared/errors.ts';
 import { EVENTS } from '#shared/events.ts';
+import { createAppRouter } from '../server/src/app/router.ts';
 import { createAuthRouters } from '../server/src/auth/router.ts';
 import { createChallengesRouter } from '../server/src/challenges/router.ts';
 import { listSettings } from '../server/src/config/config.ts';
@@ -11,7 +12,6 @@ import { createDirectoryRouters } from '../server/src/directory/router.ts';
 import { createEventsRouter } from '../server/src/events/router.ts';
 import { createHostsRouter } from '../server/src/hosts/router.ts';
 import { listOperations, REST_PREFIX } from '../server/src/http/operations.ts';
-import { createAppRouter } from '../server/src/http/router.ts';
 import { createPasskeysRouter } from '../server/src/passkeys/router.ts';
 
 /**

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { freePort } from '../../e2e/harness/free-port.ts';
 import { must } from '../../e2e/harness/run.ts';
-import { createApp } from '../../server/src/app.ts';
+import { createApp } from '../../server/src/app/app.ts';
 import { search } from '../../server/src/ldap/testing/messages.ts';
 import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
 import { wireClient } from '../../server/src/ldap/testing/wire-client.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client } from 'ldapts';
 import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
-import { createApp } from '../../server/src/app.ts';
+import { createApp } from '../../server/src/app/app.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';

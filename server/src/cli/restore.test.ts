@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ApprovalBundle, verifyApprovalBundle } from '#shared/approval-bundle.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
-import { createApp } from '../app.ts';
+import { createApp } from '../app/app.ts';
 import type { Approval } from '../challenges/service.ts';
 import type { Config } from '../config/config.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';

@@ -1,4 +1,4 @@
-import { createApp } from '../app.ts';
+import { createApp } from '../app/app.ts';
 import { type Command, EXIT } from './command.ts';
 
 /** `identree-server serve`: runs until it is told to stop. */

@@ -13,6 +13,7 @@ import Fastify, {
 import type { Logger } from 'pino';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { ERRORS, Refusal } from '#shared/errors.ts';
+import type { AppRouter } from '../app/router.ts';
 import { sendPage } from '../approval-page/routes.ts';
 import { renderNotFound, renderProblem } from '../approval-page/small-pages.ts';
 import type { ViewerOf } from '../auth/resolve-viewer.ts';
@@ -23,7 +24,6 @@ import { eventStream } from './event-stream.ts';
 import { checkHealth, type HealthCheck } from './health.ts';
 import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
-import type { AppRouter } from './router.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Context } from './trpc.ts';
 

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type App, type AppOptions, createApp } from '../app.ts';
+import { type App, type AppOptions, createApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { manualClock } from '../platform/clock.ts';

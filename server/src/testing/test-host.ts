@@ -12,7 +12,7 @@ import {
   signatureParameters,
 } from '#shared/http-signature.ts';
 import { type PublicJwk, publicJwk } from '#shared/token.ts';
-import type { App } from '../app.ts';
+import type { App } from '../app/app.ts';
 import type { Clock } from '../platform/clock.ts';
 
 /** What a test changes about an otherwise good request. */

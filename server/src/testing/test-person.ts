@@ -1,5 +1,5 @@
 import type { LightMyRequestResponse } from 'fastify';
-import type { App } from '../app.ts';
+import type { App } from '../app/app.ts';
 import type { Identity, IdentityProvider } from '../auth/identity-provider.ts';
 import { createTestAuthenticator, type TestAuthenticator } from '../passkeys/test-authenticator.ts';
 import type { Clock } from '../platform/clock.ts';

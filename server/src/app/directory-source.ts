@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from './config/config.ts';
-import type { Database } from './db/database.ts';
-import { createFileSource } from './directory/file-source.ts';
-import { createPocketIdClient, type PocketIdClient } from './directory/pocketid/client.ts';
-import { createPocketIdSource } from './directory/pocketid/source.ts';
-import { createHttpGet } from './directory/pocketid/transport.ts';
-import { createScimSource } from './directory/scim/source.ts';
-import type { DirectorySource } from './directory/source.ts';
-import type { Clock } from './platform/clock.ts';
-import { VERSION } from './version.ts';
+import type { Config } from '../config/config.ts';
+import type { Database } from '../db/database.ts';
+import { createFileSource } from '../directory/file-source.ts';
+import { createPocketIdClient, type PocketIdClient } from '../directory/pocketid/client.ts';
+import { createPocketIdSource } from '../directory/pocketid/source.ts';
+import { createHttpGet } from '../directory/pocketid/transport.ts';
+import { createScimSource } from '../directory/scim/source.ts';
+import type { DirectorySource } from '../directory/source.ts';
+import type { Clock } from '../platform/clock.ts';
+import { VERSION } from '../version.ts';
 
 /** Where people come from, and who can be asked about one of them; null where there is none or nobody can be. */
 export async function createSource(deps: {

@@ -2,30 +2,30 @@ import { readFile } from 'node:fs/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { EventName } from '#shared/events.ts';
 import type { DirectorySettings } from '#shared/host-api.ts';
+import type { Leaver } from '../auth/standing.ts';
+import { keepServerCertificate } from '../certificates/server-certificate.ts';
+import type { Config, LdapConfig } from '../config/config.ts';
+import { directorySettingsOf } from '../directory/configured.ts';
+import { createDirectory } from '../directory/directory.ts';
+import { userOfName } from '../directory/number-store.ts';
+import { createNumbers } from '../directory/numbers.ts';
+import { createSudoRules } from '../directory/rules/service.ts';
+import { createScim } from '../directory/scim/service.ts';
+import { createStanding } from '../directory/standing.ts';
+import { createDirectoryThread } from '../directory/thread.ts';
+import { createWebhook } from '../directory/webhook.ts';
+import { createLdapHosts } from '../hosts/ldap-hosts.ts';
+import type { HealthCheck } from '../http/health.ts';
+import { createCredentialChecker, hostBindPassword, hostDn } from '../ldap/credential-checker.ts';
+import type { TlsSettings } from '../ldap/directory-server.ts';
+import { createLdapServer, type LdapServer, type LdapServerDeps } from '../ldap/server.ts';
+import { DEFAULT_LIMITS } from '../ldap/session/limits.ts';
+import { SEARCH_SECONDS } from '../ldap/session/stats.ts';
+import { createDirectoryMetrics } from '../metrics/directory-metrics.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { VERSION } from '../version.ts';
 import type { Core } from './app.ts';
-import { createSource } from './app-directory-source.ts';
-import type { Leaver } from './auth/standing.ts';
-import { keepServerCertificate } from './certificates/server-certificate.ts';
-import type { Config, LdapConfig } from './config/config.ts';
-import { directorySettingsOf } from './directory/configured.ts';
-import { createDirectory } from './directory/directory.ts';
-import { userOfName } from './directory/number-store.ts';
-import { createNumbers } from './directory/numbers.ts';
-import { createSudoRules } from './directory/rules/service.ts';
-import { createScim } from './directory/scim/service.ts';
-import { createStanding } from './directory/standing.ts';
-import { createDirectoryThread } from './directory/thread.ts';
-import { createWebhook } from './directory/webhook.ts';
-import { createLdapHosts } from './hosts/ldap-hosts.ts';
-import type { HealthCheck } from './http/health.ts';
-import { createCredentialChecker, hostBindPassword, hostDn } from './ldap/credential-checker.ts';
-import type { TlsSettings } from './ldap/directory-server.ts';
-import { createLdapServer, type LdapServer, type LdapServerDeps } from './ldap/server.ts';
-import { DEFAULT_LIMITS } from './ldap/session/limits.ts';
-import { SEARCH_SECONDS } from './ldap/session/stats.ts';
-import { createDirectoryMetrics } from './metrics/directory-metrics.ts';
-import type { Metrics } from './metrics/metrics.ts';
-import { VERSION } from './version.ts';
+import { createSource } from './directory-source.ts';
 
 /** Changes after which the tree is built again, whichever replica made them. */
 const REBUILD: ReadonlySet<string> = new Set([
@@ -106,7 +106,7 @@ export async function createDirectoryService(
     config,
     storage: keys.storage,
     clock,
-    program: new URL('./app-directory-thread.ts', import.meta.url),
+    program: new URL('./directory-thread.ts', import.meta.url),
     snapshotPort,
     onLeft: deps.onLeft,
     onWrote: events.wake,

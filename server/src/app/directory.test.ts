@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, type Entry } from 'ldapts';
+import type { Approval } from '../challenges/service.ts';
+import { whyNoPostgres } from '../db/test-postgres.ts';
+import { FAKE_API_KEY, startFakePocketId } from '../directory/pocketid/test-pocketid.ts';
+import { ruleInput } from '../directory/rules/rule.ts';
+import { createTestCa } from '../ldap/testing/certificates.ts';
+import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { enrolTestHost } from '../testing/test-host.ts';
+import { createTestProvider, signInTestPerson, type TestPerson, type TestProvider } from '../testing/test-person.ts';
 import { createApp } from './app.ts';
-import type { Approval } from './challenges/service.ts';
-import { whyNoPostgres } from './db/test-postgres.ts';
-import { FAKE_API_KEY, startFakePocketId } from './directory/pocketid/test-pocketid.ts';
-import { ruleInput } from './directory/rules/rule.ts';
-import { createTestCa } from './ldap/testing/certificates.ts';
-import { createTestApp, type TestApp } from './testing/test-app.ts';
-import { enrolTestHost } from './testing/test-host.ts';
-import { createTestProvider, signInTestPerson, type TestPerson, type TestProvider } from './testing/test-person.ts';
 
 /** The directory in the whole server: from its source to an LDAP client on a real socket, and what administrators do. */
 

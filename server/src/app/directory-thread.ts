@@ -1,17 +1,17 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { createSource } from './app-directory-source.ts';
-import { listOwners } from './auth/binding-store.ts';
-import type { Leaver } from './auth/standing.ts';
-import { openDatabase } from './db/database.ts';
-import { directorySettingsOf, guardSettingsOf } from './directory/configured.ts';
-import { createNumbers } from './directory/numbers.ts';
-import { createRounds } from './directory/rounds.ts';
-import { createSudoRules } from './directory/rules/service.ts';
-import type { FromThread, ThreadStart, ToThread } from './directory/thread-messages.ts';
-import { createEventAppender } from './events/log.ts';
-import { listHosts } from './hosts/store.ts';
-import { createSnapshotBuilder } from './ldap/snapshot/build-snapshot.ts';
-import { systemRandom } from './platform/random.ts';
+import { listOwners } from '../auth/binding-store.ts';
+import type { Leaver } from '../auth/standing.ts';
+import { openDatabase } from '../db/database.ts';
+import { directorySettingsOf, guardSettingsOf } from '../directory/configured.ts';
+import { createNumbers } from '../directory/numbers.ts';
+import { createRounds } from '../directory/rounds.ts';
+import { createSudoRules } from '../directory/rules/service.ts';
+import type { FromThread, ThreadStart, ToThread } from '../directory/thread-messages.ts';
+import { createEventAppender } from '../events/log.ts';
+import { listHosts } from '../hosts/store.ts';
+import { createSnapshotBuilder } from '../ldap/snapshot/build-snapshot.ts';
+import { systemRandom } from '../platform/random.ts';
+import { createSource } from './directory-source.ts';
 
 /** The directory's thread: everything between a source and a snapshot, on a database connection of its own. */
 

@@ -2,57 +2,57 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { signToken, tokenType } from '#shared/token.ts';
-import { createDirectoryService } from './app-directory.ts';
-import { approvalPageRoutes } from './approval-page/routes.ts';
-import { createBindings } from './auth/bindings.ts';
-import { createCookies } from './auth/cookies.ts';
-import { createCsrfGuard } from './auth/csrf.ts';
-import { desktopRoutes } from './auth/desktop.ts';
-import type { IdentityProvider } from './auth/identity-provider.ts';
-import { createLeavers } from './auth/leavers.ts';
-import { createOidc } from './auth/oidc.ts';
-import { showRefusals } from './auth/pages.ts';
-import { createRateLimits } from './auth/rate-limit.ts';
-import { createViewerOf, createViewerResolver } from './auth/resolve-viewer.ts';
-import { createAuthRouters } from './auth/router.ts';
-import { authRoutes } from './auth/routes.ts';
-import { createSessions } from './auth/sessions.ts';
-import { createSignIn } from './auth/sign-in.ts';
-import { unknownStanding } from './auth/standing.ts';
-import { startSweeper } from './auth/sweeper.ts';
-import { createCertificateAuthority, makeCaCertificate } from './certificates/authority.ts';
-import { startReaper } from './challenges/reaper.ts';
-import { createChallengesRouter } from './challenges/router.ts';
-import { createChallengeService } from './challenges/service.ts';
-import { createWaiters } from './challenges/waiters.ts';
-import type { Config } from './config/config.ts';
-import { openDatabase } from './db/database.ts';
-import { claimInstallation } from './db/installation.ts';
-import { createDirectoryRouters } from './directory/router.ts';
-import { webhookRoutes } from './directory/routes.ts';
-import { scimRoutes } from './directory/scim/routes.ts';
-import { createEventFeed } from './events/feed.ts';
-import { createEventLog } from './events/log.ts';
-import { createEventsRouter } from './events/router.ts';
-import { createHostsRouter } from './hosts/router.ts';
-import { createHostService } from './hosts/service.ts';
-import { diskCheck } from './http/health.ts';
-import { hostRoutes } from './http/host-routes.ts';
-import { createAppRouter } from './http/router.ts';
-import { createHttpServer } from './http/server.ts';
-import { createMetrics } from './metrics/metrics.ts';
-import { approverKeysSince, createApproverKeys, currentApproverKeys } from './passkeys/approver-keys.ts';
-import { relyingPartyOf } from './passkeys/relying-party.ts';
-import { createPasskeysRouter } from './passkeys/router.ts';
-import { createPasskeys } from './passkeys/service.ts';
-import { createApprovals } from './passkeys/verify-approval.ts';
-import { createClientAddress } from './platform/client-address.ts';
-import { systemClock } from './platform/clock.ts';
-import { loadServerKeys } from './platform/keys.ts';
-import { createLogger } from './platform/logger.ts';
-import { systemRandom } from './platform/random.ts';
-import { createRateLimiter } from './platform/rate-limiter.ts';
-import { builtInPolicySource, createPolicyFile } from './policies/source.ts';
+import { approvalPageRoutes } from '../approval-page/routes.ts';
+import { createBindings } from '../auth/bindings.ts';
+import { createCookies } from '../auth/cookies.ts';
+import { createCsrfGuard } from '../auth/csrf.ts';
+import { desktopRoutes } from '../auth/desktop.ts';
+import type { IdentityProvider } from '../auth/identity-provider.ts';
+import { createLeavers } from '../auth/leavers.ts';
+import { createOidc } from '../auth/oidc.ts';
+import { showRefusals } from '../auth/pages.ts';
+import { createRateLimits } from '../auth/rate-limit.ts';
+import { createViewerOf, createViewerResolver } from '../auth/resolve-viewer.ts';
+import { createAuthRouters } from '../auth/router.ts';
+import { authRoutes } from '../auth/routes.ts';
+import { createSessions } from '../auth/sessions.ts';
+import { createSignIn } from '../auth/sign-in.ts';
+import { unknownStanding } from '../auth/standing.ts';
+import { startSweeper } from '../auth/sweeper.ts';
+import { createCertificateAuthority, makeCaCertificate } from '../certificates/authority.ts';
+import { startReaper } from '../challenges/reaper.ts';
+import { createChallengesRouter } from '../challenges/router.ts';
+import { createChallengeService } from '../challenges/service.ts';
+import { createWaiters } from '../challenges/waiters.ts';
+import type { Config } from '../config/config.ts';
+import { openDatabase } from '../db/database.ts';
+import { claimInstallation } from '../db/installation.ts';
+import { createDirectoryRouters } from '../directory/router.ts';
+import { webhookRoutes } from '../directory/routes.ts';
+import { scimRoutes } from '../directory/scim/routes.ts';
+import { createEventFeed } from '../events/feed.ts';
+import { createEventLog } from '../events/log.ts';
+import { createEventsRouter } from '../events/router.ts';
+import { createHostsRouter } from '../hosts/router.ts';
+import { createHostService } from '../hosts/service.ts';
+import { diskCheck } from '../http/health.ts';
+import { hostRoutes } from '../http/host-routes.ts';
+import { createHttpServer } from '../http/server.ts';
+import { createMetrics } from '../metrics/metrics.ts';
+import { approverKeysSince, createApproverKeys, currentApproverKeys } from '../passkeys/approver-keys.ts';
+import { relyingPartyOf } from '../passkeys/relying-party.ts';
+import { createPasskeysRouter } from '../passkeys/router.ts';
+import { createPasskeys } from '../passkeys/service.ts';
+import { createApprovals } from '../passkeys/verify-approval.ts';
+import { createClientAddress } from '../platform/client-address.ts';
+import { systemClock } from '../platform/clock.ts';
+import { loadServerKeys } from '../platform/keys.ts';
+import { createLogger } from '../platform/logger.ts';
+import { systemRandom } from '../platform/random.ts';
+import { createRateLimiter } from '../platform/rate-limiter.ts';
+import { builtInPolicySource, createPolicyFile } from '../policies/source.ts';
+import { createDirectoryService } from './directory.ts';
+import { createAppRouter } from './router.ts';
 
 const MINUTE = 60_000;
 
@@ -219,7 +219,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     clientAddress,
     tls: config.tls,
     metricsToken: config.metricsToken,
-    distDir: options.distDir ?? fileURLToPath(new URL('../../dist', import.meta.url)),
+    distDir: options.distDir ?? fileURLToPath(new URL('../../../dist', import.meta.url)),
     log,
     viewerOf,
     recheckViewer: (request) => {

@@ -3,8 +3,8 @@ import type { createChallengesRouter } from '../challenges/router.ts';
 import type { createDirectoryRouters } from '../directory/router.ts';
 import type { createEventsRouter } from '../events/router.ts';
 import type { createHostsRouter } from '../hosts/router.ts';
+import { router } from '../http/trpc.ts';
 import type { createPasskeysRouter } from '../passkeys/router.ts';
-import { router } from './trpc.ts';
 
 /** Every procedure of the console, by module. */
 export function createAppRouter(modules: {
