@@ -53,7 +53,7 @@ describe('between packages', () => {
 });
 
 describe('inside the server', () => {
-  const BASE = ['platform', 'db', 'events', 'config'];
+  const BASE = ['platform', 'db', 'events', 'config', 'pages'];
   /** Where everything comes together: entry points, the composition root and the command line. */
   const isRoot = (file: string): boolean =>
     moduleOf(file) === null || ['app', 'cli', 'evaluation'].includes(moduleOf(file) ?? '');
@@ -66,10 +66,9 @@ describe('inside the server', () => {
       'server/src/policies/glob.ts',
       'server/src/auth/step-up.ts',
       'server/src/passkeys/assertion-response.ts',
-    ].includes(file) ||
-    /^server\/src\/approval-page\/(html|layout|small-pages|shown-text|strings(-[a-z]+)?)\.ts$/.test(file);
+    ].includes(file);
 
-  test('platform, db, events and config know no module', () => {
+  test('platform, db, events, config and pages know no module', () => {
     const upward = violations((file, { file: target, typeOnly }) => {
       if (target === null || typeOnly || isTest(file)) return false;
       const [from, to] = [moduleOf(file), moduleOf(target)];
@@ -138,7 +137,7 @@ describe('who may see a library', () => {
   test('Fastify and tRPC: routes and routers; pages and cookies see their types', () => {
     const libraries = /^(fastify|@fastify\/.*|fastify-.*|@trpc\/.*)$/;
     const surface = /^server\/src\/(http\/|app\/|.*(routes|router|plugin)\.ts$)|^apps\/console\//;
-    const around = /^server\/src\/(auth|approval-page|evaluation)\//;
+    const around = /^server\/src\/(auth|approval-page|pages|events|evaluation)\//;
     const wrong = violations(
       (file, { specifier, typeOnly }) =>
         libraries.test(packageOf(specifier) ?? '') &&

@@ -1,11 +1,11 @@
 import { ERRORS, type ErrorCode } from '#shared/errors.ts';
 import type { ChallengeView } from '../challenges/view.ts';
+import { type Html, html } from '../pages/html.ts';
+import { shownText } from '../pages/shown-text.ts';
+import type { Locale, Strings } from '../pages/strings.ts';
 import { needsConfirmation } from './command-block.ts';
-import { type Html, html } from './html.ts';
 import type { ApprovalPageModel } from './page.ts';
 import { approversText, createNames, moment } from './parts.ts';
-import { shownText } from './shown-text.ts';
-import type { Locale, Strings } from './strings.ts';
 
 /** How long after an approval a host may stay silent before the page says so, milliseconds. */
 const SILENT_AFTER_MS = 45_000;

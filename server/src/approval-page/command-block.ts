@@ -1,8 +1,8 @@
 import type { ChallengeView } from '../challenges/view.ts';
-import { type Html, html } from './html.ts';
+import { type Html, html } from '../pages/html.ts';
+import { type Shown, shownCommand, shownText } from '../pages/shown-text.ts';
+import type { Strings } from '../pages/strings.ts';
 import { legend } from './parts.ts';
-import { type Shown, shownCommand, shownText } from './shown-text.ts';
-import type { Strings } from './strings.ts';
 
 /** Commands longer than this many characters are confirmed as read before they can be approved. */
 export const LONG_COMMAND = 800;

@@ -1,7 +1,7 @@
 import type { ChallengeView } from '../challenges/view.ts';
-import { type Html, html } from './html.ts';
+import { type Html, html } from '../pages/html.ts';
+import type { Locale, Strings } from '../pages/strings.ts';
 import { approversText, createNames, factList, legend, moment, note } from './parts.ts';
-import type { Locale, Strings } from './strings.ts';
 
 /** Two groups, so that nobody takes what a host merely says for something that identree knows. */
 export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Html {

@@ -1,13 +1,13 @@
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
 import { clockTime } from '#shared/relative-time.ts';
 import type { ChallengeView } from '../challenges/view.ts';
+import { html } from '../pages/html.ts';
+import { documentOf } from '../pages/layout.ts';
+import { type Locale, type Strings, stringsOf } from '../pages/strings.ts';
 import { answerBar, hasPasskey, outcomeText, result } from './answer.ts';
 import { commandBlock } from './command-block.ts';
 import { factGroups, signedDetails } from './fact-groups.ts';
-import { html } from './html.ts';
-import { documentOf } from './layout.ts';
 import { createNames } from './parts.ts';
-import { type Locale, type Strings, stringsOf } from './strings.ts';
 
 /** Everything that the approval page shows. */
 export interface ApprovalPageModel {

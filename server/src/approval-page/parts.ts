@@ -1,9 +1,9 @@
 import { relativeTime } from '#shared/relative-time.ts';
 import { distinctMarks, type Mark } from '#shared/text-marks.ts';
 import type { ChallengeView } from '../challenges/view.ts';
-import { type Html, html } from './html.ts';
-import { type Shown, shownText } from './shown-text.ts';
-import { type Locale, markName, type Strings } from './strings.ts';
+import { type Html, html } from '../pages/html.ts';
+import { type Shown, shownText } from '../pages/shown-text.ts';
+import { type Locale, markName, type Strings } from '../pages/strings.ts';
 
 /** One line of a list of facts. */
 export interface Fact {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import Fastify from 'fastify';
 import { sampleRequest } from '../../../e2e/browser/fixture/sample-requests.ts';
 import { createRateLimits } from '../auth/rate-limit.ts';
-import type { Viewer } from '../auth/viewer.ts';
+import type { Viewer } from '../http/viewer.ts';
 import { manualClock } from '../platform/clock.ts';
 import { approvalPageRoutes } from './routes.ts';
 

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { parseUserCode } from '#shared/names.ts';
 import type { RateLimits } from '../auth/rate-limit.ts';
-import type { Viewer } from '../auth/viewer.ts';
 import type { ChallengeService } from '../challenges/service.ts';
-import { pagePolicy } from './layout.ts';
+import type { Viewer } from '../http/viewer.ts';
+import { pagePolicy } from '../pages/layout.ts';
+import { renderEnterCode, renderNotFound, type SmallPageOptions } from '../pages/small-pages.ts';
+import { chooseLocale } from '../pages/strings.ts';
 import { renderApprovalPage } from './page.ts';
-import { renderEnterCode, renderNotFound, type SmallPageOptions } from './small-pages.ts';
-import { chooseLocale } from './strings.ts';
 
 export interface ApprovalPageDeps {
   /** The signed-in person behind a request, or null. */

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Refusal } from '#shared/errors.ts';
-import { html } from '../approval-page/html.ts';
-import { documentOf } from '../approval-page/layout.ts';
-import type { SmallPageOptions } from '../approval-page/small-pages.ts';
-import { chooseLocale, stringsOf } from '../approval-page/strings.ts';
+import { html } from '../pages/html.ts';
+import { documentOf } from '../pages/layout.ts';
+import type { SmallPageOptions } from '../pages/small-pages.ts';
+import { chooseLocale, stringsOf } from '../pages/strings.ts';
 
 /**
  * Sends one of the plain pages around the sign-in. They carry no script, load nothing but our own files and cannot be

@@ -3,11 +3,11 @@ import { accountName } from '#shared/names.ts';
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
+import type { Viewer } from '../http/viewer.ts';
 import { listBindings } from './binding-store.ts';
 import type { Bindings } from './bindings.ts';
 import { listPeople } from './people-store.ts';
 import { roleOf } from './resolve-viewer.ts';
-import type { Viewer } from './viewer.ts';
 
 const personId = z.uuid();
 const claim = z.object({ account: accountName, personId });

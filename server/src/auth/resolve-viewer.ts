@@ -3,12 +3,12 @@ import { sha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
+import type { Role, SessionKind, Viewer } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import { accountsOf, lockAccountsOf } from './binding-store.ts';
 import type { Cookies } from './cookies.ts';
 import { findSession, lockSession, type SessionWithPerson, touchSession } from './session-store.ts';
 import { isLive } from './sessions.ts';
-import type { Role, SessionKind, Viewer } from './viewer.ts';
 
 /** What a request brings to say who is behind it. */
 export interface Credentials {

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
-import { renderSignedOut, renderSignInError } from '../approval-page/small-pages.ts';
+import { renderSignedOut, renderSignInError } from '../pages/small-pages.ts';
 import type { Cookies } from './cookies.ts';
 import { acceptForms } from './form-body.ts';
 import { sendPlainPage, showRefusals } from './pages.ts';

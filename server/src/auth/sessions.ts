@@ -3,11 +3,11 @@ import { Refusal } from '#shared/errors.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { SessionsTable } from '../db/schema.ts';
 import type { EventLog } from '../events/log.ts';
+import type { SessionKind, Viewer } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import { dropDesktopGrants } from './desktop-store.ts';
 import { insertSession, listSessions, revokeSessions } from './session-store.ts';
-import type { SessionKind, Viewer } from './viewer.ts';
 
 /** A session ends this long after the sign-in, whatever happens, milliseconds. */
 export const ABSOLUTE_LIFE_MS = 12 * 60 * 60_000;

@@ -1,6 +1,6 @@
 import type { ApprovalClass, AssertionEvidence } from '#shared/decision.ts';
 import type { ErrorCode } from '#shared/errors.ts';
-import type { Role, SessionKind } from '../auth/viewer.ts';
+import type { Role, SessionKind } from '../http/viewer.ts';
 import type { PolicyOutcome } from '../policies/policy.ts';
 
 /** What a decision needs to know about the request; read and locked in the transaction that writes the decision. */

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { challengeId, parseUserCode } from '#shared/names.ts';
-import type { Viewer } from '../auth/viewer.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
+import type { Viewer } from '../http/viewer.ts';
 import { assertionResponse } from '../passkeys/assertion-response.ts';
 import type { ChallengeService } from './service.ts';
 

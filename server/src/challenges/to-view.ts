@@ -1,6 +1,6 @@
 import type { HostRecord } from '#shared/decision.ts';
 import { shellQuote, visibleText } from '#shared/visible-text.ts';
-import type { Viewer } from '../auth/viewer.ts';
+import type { Viewer } from '../http/viewer.ts';
 import { type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import { type Actor, approveRefusal, type DecidableChallenge, decide } from './decide.ts';
 import type { Challenge } from './store.ts';

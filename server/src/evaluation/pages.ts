@@ -1,6 +1,6 @@
-import { type Html, html } from '../approval-page/html.ts';
-import { documentOf } from '../approval-page/layout.ts';
-import { en } from '../approval-page/strings-en.ts';
+import { type Html, html } from '../pages/html.ts';
+import { documentOf } from '../pages/layout.ts';
+import { en } from '../pages/strings-en.ts';
 import type { SamplePeople, SamplePerson } from './people.ts';
 
 /** Where the pages of the evaluation's sign-in get their own few rules from. */

@@ -1,5 +1,5 @@
 import type { EventRecord } from '#shared/events.ts';
-import type { Viewer } from '../auth/viewer.ts';
+import type { Viewer } from '../http/viewer.ts';
 import type { EventLog } from './log.ts';
 
 /** What a signed-in person is told about an event. */

@@ -15,17 +15,17 @@ import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { ERRORS, Refusal } from '#shared/errors.ts';
 import type { AppRouter } from '../app/router.ts';
 import { sendPage } from '../approval-page/routes.ts';
-import { renderNotFound, renderProblem } from '../approval-page/small-pages.ts';
 import type { ViewerOf } from '../auth/resolve-viewer.ts';
-import type { Viewer } from '../auth/viewer.ts';
+import { eventStream } from '../events/event-stream.ts';
 import type { EventFeed } from '../events/feed.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import { eventStream } from './event-stream.ts';
+import { renderNotFound, renderProblem } from '../pages/small-pages.ts';
 import { checkHealth, type HealthCheck } from './health.ts';
 import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Context } from './trpc.ts';
+import type { Viewer } from './viewer.ts';
 
 export interface HttpDeps {
   externalUrl: string;

@@ -1,6 +1,6 @@
 import { initTRPC, TRPCError } from '@trpc/server';
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
-import type { Viewer } from '../auth/viewer.ts';
+import type { Viewer } from './viewer.ts';
 
 /** What every procedure knows about its caller. */
 export interface Context {

@@ -1,8 +1,8 @@
 import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
-import type { Viewer } from '../auth/viewer.ts';
 import type { Database } from '../db/database.ts';
 import type { CeremoniesTable } from '../db/schema.ts';
+import type { Viewer } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import { claimedChallenge } from './assertion.ts';

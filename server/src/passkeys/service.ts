@@ -7,11 +7,11 @@ import {
 import { Refusal } from '#shared/errors.ts';
 import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import { stepUpPath } from '../auth/step-up.ts';
-import type { Viewer } from '../auth/viewer.ts';
 import type { Config } from '../config/config.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { CeremoniesTable, PasskeysTable } from '../db/schema.ts';
 import type { EventLog } from '../events/log.ts';
+import type { Viewer } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import type { ApproverKeys } from './approver-keys.ts';

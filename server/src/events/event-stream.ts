@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refusal } from '#shared/errors.ts';
-import type { Viewer } from '../auth/viewer.ts';
-import type { EventFeed } from '../events/feed.ts';
+import type { Viewer } from '../http/viewer.ts';
+import type { EventFeed } from './feed.ts';
 
 const KEEP_ALIVE_MS = 15_000;
 
