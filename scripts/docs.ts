@@ -73,9 +73,13 @@ function eventsPage(): string {
     'Every change is one row in one append-only log, written in the same transaction as the change. Rows are chained: each',
     'carries the hash of the one before it.',
     '',
-    '| Event | Meaning |',
-    '|---|---|',
-    ...Object.entries(EVENTS).map(([name, meaning]) => `| \`${name}\` | ${cell(meaning)} |`),
+    'Administrators see every event. The people whose own accounts it is about see those that say so.',
+    '',
+    '| Event | Topic | Own | Meaning |',
+    '|---|---|---|---|',
+    ...Object.entries(EVENTS).map(
+      ([name, { text, topic, own }]) => `| \`${name}\` | ${topic} | ${own ? 'yes' : ''} | ${cell(text)} |`,
+    ),
   ].join('\n');
 }
 

@@ -2,56 +2,263 @@ import { z } from 'zod';
 import { canonicalSha256 } from './digest.ts';
 import { timestamp } from './names.ts';
 
-/**
- * Event names. Those that the Go identree had keep their names, so that dashboards and SIEM rules carry over.
- * One line each: generated into docs/events.md.
- */
+/** What an event is about. The console asks anew for what belongs to a topic. */
+export type Topic =
+  | 'requests'
+  | 'hosts'
+  | 'passkeys'
+  | 'people'
+  | 'sessions'
+  | 'directory'
+  | 'rules'
+  | 'scim'
+  | 'policy'
+  | 'attempts'
+  | 'server';
+
+/** Everything that readers of the log have to know about an event. What they do with it follows from here. */
+export interface EventKind {
+  /** One sentence for docs/events.md and for people. */
+  readonly text: string;
+  /** `attempts`: refused, so nothing has changed. */
+  readonly topic: Topic;
+  /** Everybody may see it when it is about their own accounts; all others are for administrators. */
+  readonly own: boolean;
+  /** What it makes old in the directory: the tree, or to whom a connection belongs. */
+  readonly directory?: readonly ('tree' | 'connections')[];
+}
+
+/** Events. Those that the Go identree had keep their names, so that dashboards and SIEM rules carry over. */
 export const EVENTS = {
-  server_initialized: 'The event log begins.',
-  server_started: 'A server process started.',
-  policy_changed: 'Another approval policy became active.',
-  host_enrolled: 'A host enrolled with a token or the enrolment secret.',
-  host_confirmed: "An operator confirmed a host's key.",
-  host_group_changed: 'An operator put a host into another group.',
-  host_quarantined: 'A host identity was seen in two places; it waits for an operator.',
-  host_removed: 'An operator revoked a host.',
-  enrolment_token_created: 'An operator made an enrolment token.',
-  certificate_issued: 'The embedded CA issued a host certificate.',
-  host_request_refused: 'A host request was refused before it did anything.',
-  challenge_created: 'Someone on a host waits for an approval.',
-  auto_approved: 'A request was approved by policy or grace without a person.',
-  challenge_approved: 'A person approved a request.',
-  challenge_rejected: 'A person denied a request.',
-  challenge_expired: 'Nobody answered a request in time.',
-  challenge_cancelled: 'A request was withdrawn by its host, or its host fell silent.',
-  challenge_outcome: 'A host told what it did with an answer.',
-  decision_refused: 'Somebody tried to decide and was refused.',
-  user_logged_in: 'A person signed in.',
-  user_logged_out: 'A person signed out.',
-  login_failed: 'A sign-in failed.',
-  session_revoked: 'A session was ended by its owner or an operator.',
-  account_bound: 'A person was bound to a Linux account of the same name.',
-  account_binding_held: 'A person claims a Linux account that belongs to somebody else; an operator must look.',
-  account_binding_rejected: 'An operator left a claimed Linux account with its owner.',
-  passkey_added: 'A person added a passkey.',
-  passkey_renamed: 'A person renamed a passkey.',
-  passkey_removed: 'A passkey was removed.',
-  recovery_code_created: 'An administrator made a recovery code for a person.',
-  approver_keys_published: 'A new approver-key set was signed.',
-  directory_published: 'Hosts see another directory: people, groups or their claims changed.',
-  directory_numbers_changed: 'Numbers of users or groups were assigned, retired or given back to their owner.',
-  directory_number_adopted: 'An operator gave somebody the numbers of an account that is gone.',
-  directory_change_held: 'A change that could give power waits for an operator.',
-  directory_change_confirmed: 'An operator let a held change through.',
-  directory_change_rejected: 'An operator refused a held change.',
-  directory_name_released: 'An operator released a name that its former owner had left.',
-  sudo_rule_modified: 'A sudo rule was made, changed or removed.',
-  scim_client_created: 'An administrator made a SCIM token.',
-  scim_client_revoked: 'An administrator revoked a SCIM token.',
-  scim_resource_changed: 'A SCIM client changed a user or group.',
-} as const;
+  server_initialized: {
+    text: 'The event log begins.',
+    topic: 'server',
+    own: false,
+  },
+  server_started: {
+    text: 'A server process started.',
+    topic: 'server',
+    own: false,
+  },
+  policy_changed: {
+    text: 'Another approval policy became active.',
+    topic: 'policy',
+    own: false,
+  },
+  host_enrolled: {
+    text: 'A host enrolled with a token or the enrolment secret.',
+    topic: 'hosts',
+    own: false,
+    directory: ['tree'],
+  },
+  host_confirmed: {
+    text: "An operator confirmed a host's key.",
+    topic: 'hosts',
+    own: false,
+    directory: ['tree'],
+  },
+  host_group_changed: {
+    text: 'An operator put a host into another group.',
+    topic: 'hosts',
+    own: false,
+    directory: ['tree'],
+  },
+  host_quarantined: {
+    text: 'A host identity was seen in two places; it waits for an operator.',
+    topic: 'hosts',
+    own: false,
+    directory: ['connections'],
+  },
+  host_removed: {
+    text: 'An operator revoked a host.',
+    topic: 'hosts',
+    own: false,
+    directory: ['tree', 'connections'],
+  },
+  enrolment_token_created: {
+    text: 'An operator made an enrolment token.',
+    topic: 'hosts',
+    own: false,
+  },
+  certificate_issued: {
+    text: 'The embedded CA issued a host certificate.',
+    topic: 'hosts',
+    own: false,
+  },
+  host_request_refused: {
+    text: 'A host request was refused before it did anything.',
+    topic: 'attempts',
+    own: false,
+  },
+  challenge_created: {
+    text: 'Someone on a host waits for an approval.',
+    topic: 'requests',
+    own: true,
+  },
+  auto_approved: {
+    text: 'A request was approved by policy or grace without a person.',
+    topic: 'requests',
+    own: true,
+  },
+  challenge_approved: {
+    text: 'A person approved a request.',
+    topic: 'requests',
+    own: true,
+  },
+  challenge_rejected: {
+    text: 'A person denied a request.',
+    topic: 'requests',
+    own: true,
+  },
+  challenge_expired: {
+    text: 'Nobody answered a request in time.',
+    topic: 'requests',
+    own: true,
+  },
+  challenge_cancelled: {
+    text: 'A request was withdrawn by its host, or its host fell silent.',
+    topic: 'requests',
+    own: true,
+  },
+  challenge_outcome: {
+    text: 'A host told what it did with an answer.',
+    topic: 'requests',
+    own: true,
+  },
+  decision_refused: {
+    text: 'Somebody tried to decide and was refused.',
+    topic: 'attempts',
+    own: false,
+  },
+  user_logged_in: {
+    text: 'A person signed in.',
+    topic: 'sessions',
+    own: true,
+  },
+  user_logged_out: {
+    text: 'A person signed out.',
+    topic: 'sessions',
+    own: false,
+  },
+  login_failed: {
+    text: 'A sign-in failed.',
+    topic: 'attempts',
+    own: false,
+  },
+  session_revoked: {
+    text: 'A session was ended by its owner or an operator.',
+    topic: 'sessions',
+    own: true,
+  },
+  account_bound: {
+    text: 'A person was bound to a Linux account of the same name.',
+    topic: 'people',
+    own: false,
+    directory: ['tree'],
+  },
+  account_binding_held: {
+    text: 'A person claims a Linux account that belongs to somebody else; an operator must look.',
+    topic: 'people',
+    own: false,
+  },
+  account_binding_rejected: {
+    text: 'An operator left a claimed Linux account with its owner.',
+    topic: 'people',
+    own: false,
+  },
+  passkey_added: {
+    text: 'A person added a passkey.',
+    topic: 'passkeys',
+    own: true,
+  },
+  passkey_renamed: {
+    text: 'A person renamed a passkey.',
+    topic: 'passkeys',
+    own: true,
+  },
+  passkey_removed: {
+    text: 'A passkey was removed.',
+    topic: 'passkeys',
+    own: true,
+  },
+  recovery_code_created: {
+    text: 'An administrator made a recovery code for a person.',
+    topic: 'passkeys',
+    own: false,
+  },
+  approver_keys_published: {
+    text: 'A new approver-key set was signed.',
+    topic: 'passkeys',
+    own: false,
+  },
+  directory_published: {
+    text: 'Hosts see another directory: people, groups or their claims changed.',
+    topic: 'directory',
+    own: false,
+  },
+  directory_numbers_changed: {
+    text: 'Numbers of users or groups were assigned, retired or given back to their owner.',
+    topic: 'directory',
+    own: false,
+  },
+  directory_number_adopted: {
+    text: 'An operator gave somebody the numbers of an account that is gone.',
+    topic: 'directory',
+    own: false,
+    directory: ['tree'],
+  },
+  directory_change_held: {
+    text: 'A change that could give power waits for an operator.',
+    topic: 'directory',
+    own: false,
+  },
+  directory_change_confirmed: {
+    text: 'An operator let a held change through.',
+    topic: 'directory',
+    own: false,
+    directory: ['tree'],
+  },
+  directory_change_rejected: {
+    text: 'An operator refused a held change.',
+    topic: 'directory',
+    own: false,
+    directory: ['tree'],
+  },
+  directory_name_released: {
+    text: 'An operator released a name that its former owner had left.',
+    topic: 'directory',
+    own: false,
+    directory: ['tree'],
+  },
+  sudo_rule_modified: {
+    text: 'A sudo rule was made, changed or removed.',
+    topic: 'rules',
+    own: false,
+    directory: ['tree'],
+  },
+  scim_client_created: {
+    text: 'An administrator made a SCIM token.',
+    topic: 'scim',
+    own: false,
+  },
+  scim_client_revoked: {
+    text: 'An administrator revoked a SCIM token.',
+    topic: 'scim',
+    own: false,
+  },
+  scim_resource_changed: {
+    text: 'A SCIM client changed a user or group.',
+    topic: 'scim',
+    own: false,
+  },
+} as const satisfies Record<string, EventKind>;
 
 export type EventName = keyof typeof EVENTS;
+
+/** What is known about an event by its name; null for one that another version of the server wrote. */
+export function eventKind(name: string): EventKind | null {
+  return Object.hasOwn(EVENTS, name) ? EVENTS[name as EventName] : null;
+}
 
 /** One row of the append-only log. `prevHash` and `hash` chain it; see {@link eventHash}. */
 export const eventRecord = z.object({

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import type { EventName } from '#shared/events.ts';
+import { eventKind } from '#shared/events.ts';
 import type { DirectorySettings } from '#shared/host-api.ts';
 import type { Leaver } from '../auth/standing.ts';
 import { keepServerCertificate } from '../certificates/server-certificate.ts';
@@ -26,22 +26,6 @@ import type { Metrics } from '../metrics/metrics.ts';
 import { VERSION } from '../version.ts';
 import type { Core } from './app.ts';
 import { createSource } from './directory-source.ts';
-
-/** Changes after which the tree is built again, whichever replica made them. */
-const REBUILD: ReadonlySet<string> = new Set([
-  'sudo_rule_modified',
-  'directory_change_confirmed',
-  'directory_change_rejected',
-  'directory_name_released',
-  'directory_number_adopted',
-  'host_enrolled',
-  'host_confirmed',
-  'host_group_changed',
-  'host_removed',
-  'account_bound',
-] satisfies EventName[]);
-/** Changes after which a connection may belong to nobody any more. */
-const RECHECK: ReadonlySet<string> = new Set(['host_removed', 'host_quarantined'] satisfies EventName[]);
 
 /** Seconds' worth of searches that may come at once: sssd asks in bursts. */
 const BURST = 5;
@@ -149,8 +133,9 @@ export async function createDirectoryService(
 
   const unfollow = events.follow(({ event }) => {
     if (event === 'scim_resource_changed' && source?.name === 'scim') directory.refresh('scim');
-    if (REBUILD.has(event)) directory.rebuild();
-    if (RECHECK.has(event)) server?.recheck();
+    const old = eventKind(event)?.directory;
+    if (old?.includes('tree')) directory.rebuild();
+    if (old?.includes('connections')) server?.recheck();
   });
   let certificate: Awaited<ReturnType<typeof keepServerCertificate>> | null = null;
 

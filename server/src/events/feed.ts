@@ -1,4 +1,4 @@
-import type { EventRecord } from '#shared/events.ts';
+import { type EventRecord, eventKind } from '#shared/events.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { EventLog } from './log.ts';
 
@@ -8,26 +8,10 @@ export type FeedEvent = Pick<
   'seq' | 'at' | 'event' | 'username' | 'hostId' | 'hostname' | 'challengeId' | 'code' | 'actor' | 'reason'
 >;
 
-/** Events that everybody may see when they are about their own accounts; all others are for administrators. */
-const OWN_EVENTS = new Set([
-  'challenge_created',
-  'auto_approved',
-  'challenge_approved',
-  'challenge_rejected',
-  'challenge_expired',
-  'challenge_cancelled',
-  'challenge_outcome',
-  'passkey_added',
-  'passkey_renamed',
-  'passkey_removed',
-  'session_revoked',
-  'user_logged_in',
-]);
-
 /** May this viewer see this event? */
 export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {
   if (viewer.role === 'admin') return true;
-  if (!OWN_EVENTS.has(event.event)) return false;
+  if (!eventKind(event.event)?.own) return false;
   return event.challengeId === null
     ? event.username === viewer.person.username
     : viewer.accounts.includes(event.username);

@@ -1,0 +1,35 @@
+import type { Logger } from 'pino';
+import type { Job } from './module.ts';
+
+/** Runs jobs until they are stopped. */
+export interface RunningJobs {
+  /** No turn begins after this; resolves when those under way have ended. */
+  stop(): Promise<void>;
+}
+
+/** Runs each job every so many milliseconds, the first time after that long. */
+export function startJobs(jobs: readonly Job[], log: Pick<Logger, 'error'>): RunningJobs {
+  const running = new Map<Job, Promise<void>>();
+  const timers = jobs.map((job) =>
+    setInterval(() => {
+      // One that takes longer than its interval skips turns instead of piling up.
+      if (running.has(job)) return;
+      const turn = (async () => {
+        try {
+          await job.run();
+        } catch (err) {
+          log.error({ err, job: job.name }, 'a job failed; its next turn comes anyway');
+        } finally {
+          running.delete(job);
+        }
+      })();
+      running.set(job, turn);
+    }, job.everyMs).unref(),
+  );
+  return {
+    async stop() {
+      for (const timer of timers) clearInterval(timer);
+      await Promise.all(running.values());
+    },
+  };
+}
