@@ -137,7 +137,7 @@ describe('who may see a library', () => {
   test('Fastify and tRPC: routes and routers; pages and cookies see their types', () => {
     const libraries = /^(fastify|@fastify\/.*|fastify-.*|@trpc\/.*)$/;
     const surface = /^server\/src\/(http\/|app\/|.*(routes|router|plugin)\.ts$)|^apps\/console\//;
-    const around = /^server\/src\/(auth|approval-page|pages|events|evaluation)\//;
+    const around = /^server\/src\/((auth|approval-page|pages|events|evaluation)\/|platform\/module\.ts$)/;
     const wrong = violations(
       (file, { specifier, typeOnly }) =>
         libraries.test(packageOf(specifier) ?? '') &&

@@ -3,16 +3,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ERRORS } from '#shared/errors.ts';
 import { EVENTS } from '#shared/events.ts';
-import { createAppRouter } from '../server/src/app/router.ts';
-import { createAuthRouters } from '../server/src/auth/router.ts';
-import { createChallengesRouter } from '../server/src/challenges/router.ts';
 import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
-import { createDirectoryRouters } from '../server/src/directory/router.ts';
-import { createEventsRouter } from '../server/src/events/router.ts';
-import { createHostsRouter } from '../server/src/hosts/router.ts';
 import { listOperations, REST_PREFIX } from '../server/src/http/operations.ts';
-import { createPasskeysRouter } from '../server/src/passkeys/router.ts';
+import { createTestApp } from '../server/src/testing/test-app.ts';
 
 /**
  * `npm run docs`: writes the reference pages from the code that they describe. With `--check` it writes nothing and
@@ -99,19 +93,11 @@ function errorsPage(): string {
   ].join('\n');
 }
 
-/** Only what the routers say about themselves is read; nothing behind them is ever called. */
-const nothing = new Proxy({}, { get: () => nothing }) as never;
-const appRouter = createAppRouter({
-  auth: createAuthRouters(nothing),
-  challenges: createChallengesRouter(nothing),
-  directory: createDirectoryRouters(null),
-  events: createEventsRouter(nothing),
-  hosts: createHostsRouter(nothing),
-  passkeys: createPasskeysRouter(nothing),
-});
-
-function restPage(): string {
-  const operations = listOperations(appRouter);
+async function restPage(): Promise<string> {
+  // What the routers say about themselves is the same for every server; this one is not even started.
+  const { app, close } = await createTestApp();
+  const operations = listOperations(app.router);
+  await close();
   return [
     '# REST',
     '',
@@ -134,7 +120,7 @@ function restPage(): string {
   ].join('\n');
 }
 
-const PAGES: Record<string, () => string> = {
+const PAGES: Record<string, () => string | Promise<string>> = {
   'configuration.md': configurationPage,
   'events.md': eventsPage,
   'errors.md': errorsPage,
@@ -145,7 +131,7 @@ const folder = join(import.meta.dirname, '../docs');
 const check = process.argv.includes('--check');
 const stale: string[] = [];
 for (const [name, render] of Object.entries(PAGES)) {
-  const content = `${render()}\n`;
+  const content = `${await render()}\n`;
   let current = '';
   try {
     current = readFileSync(join(folder, name), 'utf8');

@@ -2,35 +2,78 @@ import { readFile } from 'node:fs/promises';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { eventKind } from '#shared/events.ts';
 import type { DirectorySettings } from '#shared/host-api.ts';
-import type { Leaver } from '../auth/standing.ts';
+import { signToken, tokenType } from '#shared/token.ts';
+import { type Leaver, unknownStanding } from '../auth/standing.ts';
 import { keepServerCertificate } from '../certificates/server-certificate.ts';
 import type { Config, LdapConfig } from '../config/config.ts';
 import { directorySettingsOf } from '../directory/configured.ts';
 import { createDirectory } from '../directory/directory.ts';
+import { createDirectoryGauges, createDirectoryMetrics } from '../directory/metrics.ts';
 import { userOfName } from '../directory/number-store.ts';
 import { createNumbers } from '../directory/numbers.ts';
+import { createDirectoryRouters } from '../directory/router.ts';
+import { webhookRoutes } from '../directory/routes.ts';
 import { createSudoRules } from '../directory/rules/service.ts';
+import { scimRoutes } from '../directory/scim/routes.ts';
 import { createScim } from '../directory/scim/service.ts';
 import { createStanding } from '../directory/standing.ts';
 import { createDirectoryThread } from '../directory/thread.ts';
 import { createWebhook } from '../directory/webhook.ts';
 import { createLdapHosts } from '../hosts/ldap-hosts.ts';
-import type { HealthCheck } from '../http/health.ts';
 import { createCredentialChecker, hostBindPassword, hostDn } from '../ldap/credential-checker.ts';
 import type { TlsSettings } from '../ldap/directory-server.ts';
 import { createLdapServer, type LdapServer, type LdapServerDeps } from '../ldap/server.ts';
 import { DEFAULT_LIMITS } from '../ldap/session/limits.ts';
 import { SEARCH_SECONDS } from '../ldap/session/stats.ts';
-import { createDirectoryMetrics } from '../metrics/directory-metrics.ts';
-import type { Metrics } from '../metrics/metrics.ts';
+import type { HealthCheck, Module } from '../platform/module.ts';
+import { createRateLimiter } from '../platform/rate-limiter.ts';
 import { VERSION } from '../version.ts';
-import type { Core } from './app.ts';
+import type { Core } from './core.ts';
 import { createSource } from './directory-source.ts';
 
 /** Seconds' worth of searches that may come at once: sssd asks in bursts. */
 const BURST = 5;
 
 const ACTOR = { username: 'identree-server', remoteAddr: null };
+
+/** Somebody was disabled or removed where people come from. */
+type OnLeft = (leavers: readonly Leaver[]) => Promise<void>;
+
+/**
+ * Whom hosts know: people, groups and sudo rules for sssd. Without a base DN nothing is served, and nobody is known to be
+ * disabled.
+ */
+export async function directoryModule(core: Core, others: { onLeft: OnLeft }) {
+  const { config, clock, keys, log } = core;
+  const service = config.ldap && (await createDirectoryService(core, { ldap: config.ldap, ...others }));
+  const perMinute = (limit: number) => createRateLimiter({ clock, limit, windowMs: 60_000 });
+  const served = service && {
+    routes: [
+      webhookRoutes({ webhook: service.webhook, failures: perMinute(10) }),
+      scimRoutes({ scim: service.scim, externalUrl: config.externalUrl, failures: perMinute(30), log }),
+    ],
+    health: service.health,
+    metrics: service.metrics,
+    start: service.start,
+    stop: service.stop,
+  };
+  return {
+    name: 'directory',
+    ...served,
+    procedures: createDirectoryRouters(service),
+    service,
+    standing: service?.standing ?? unknownStanding,
+    /** Signed settings for a host; null: this server serves no directory. */
+    signedSettings:
+      service &&
+      (async (host: { id: string; hostname: string }, nonce: string) =>
+        signToken(
+          tokenType.directory,
+          { ...(await service.settingsFor(host)), nonce, serverId: keys.serverId },
+          keys.trustRoot,
+        )),
+  } satisfies Module & Record<string, unknown>;
+}
 
 export type DirectoryService = Awaited<ReturnType<typeof createDirectoryService>>;
 
@@ -42,13 +85,11 @@ export async function createDirectoryService(
   core: Core,
   deps: {
     ldap: LdapConfig;
-    metrics: Metrics;
-    /** Somebody was disabled or removed where people come from. */
-    onLeft: (leavers: readonly Leaver[]) => Promise<void>;
+    onLeft: OnLeft;
   },
 ) {
   const { config, clock, random, log, keys, ca, db, events, hosts } = core;
-  const { ldap, metrics } = deps;
+  const { ldap } = deps;
   const settings = directorySettingsOf(config, ldap);
 
   // What is known: rules, numbers, where people come from.
@@ -96,6 +137,7 @@ export async function createDirectoryService(
     onWrote: events.wake,
     onError,
   });
+  const counters = createDirectoryMetrics();
   const directory = createDirectory({
     db,
     events,
@@ -107,13 +149,7 @@ export async function createDirectoryService(
       withdrawn = thread.generation();
       server?.withdraw(withdrawn);
     },
-    metrics: createDirectoryMetrics({
-      registry: metrics.registry,
-      searchSeconds: SEARCH_SECONDS,
-      readStats: async () => (await server?.stats()) ?? null,
-      status: () => directory.status(),
-      now: clock.now,
-    }),
+    metrics: counters,
     onError,
     refreshMs: ldap.refreshIntervalMs,
     cacheMaxAgeMs: ldap.cacheMaxAgeMs,
@@ -169,6 +205,15 @@ export async function createDirectoryService(
     scim,
     settings,
     health,
+    metrics: [
+      ...counters.metrics,
+      ...createDirectoryGauges({
+        searchSeconds: SEARCH_SECONDS,
+        readStats: async () => (await server?.stats()) ?? null,
+        status: directory.status,
+        now: clock.now,
+      }),
+    ],
     /** What a host needs to reach the directory as itself. With `bind`, a secret. */
     async settingsFor(host: { id: string; hostname: string }): Promise<Omit<DirectorySettings, 'nonce' | 'serverId'>> {
       const { baseDn } = settings;

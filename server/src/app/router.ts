@@ -1,33 +1,23 @@
-import type { createAuthRouters } from '../auth/router.ts';
-import type { createChallengesRouter } from '../challenges/router.ts';
-import type { createDirectoryRouters } from '../directory/router.ts';
-import type { createEventsRouter } from '../events/router.ts';
-import type { createHostsRouter } from '../hosts/router.ts';
+import type { authModule } from '../auth/module.ts';
+import type { challengesModule } from '../challenges/module.ts';
+import type { eventsModule } from '../events/module.ts';
+import type { hostsModule } from '../hosts/module.ts';
 import { router } from '../http/trpc.ts';
-import type { createPasskeysRouter } from '../passkeys/router.ts';
+import type { passkeysModule } from '../passkeys/module.ts';
+import type { directoryModule } from './directory.ts';
 
-/** Every procedure of the console, by module. */
-export function createAppRouter(modules: {
-  auth: ReturnType<typeof createAuthRouters>;
-  challenges: ReturnType<typeof createChallengesRouter>;
-  directory: ReturnType<typeof createDirectoryRouters>;
-  events: ReturnType<typeof createEventsRouter>;
-  hosts: ReturnType<typeof createHostsRouter>;
-  passkeys: ReturnType<typeof createPasskeysRouter>;
-}) {
-  return router({
-    me: modules.auth.me,
-    sessions: modules.auth.sessions,
-    people: modules.auth.people,
-    challenges: modules.challenges,
-    events: modules.events,
-    hosts: modules.hosts,
-    passkeys: modules.passkeys,
-    directory: modules.directory.directory,
-    sudoRules: modules.directory.sudoRules,
-    scim: modules.directory.scim,
-  });
+type Procedures<M extends (...deps: never[]) => unknown> =
+  Awaited<ReturnType<M>> extends { procedures: infer P } ? P : never;
+
+/** Every procedure, by the name under which it is called. */
+export interface AppProcedures extends Procedures<typeof authModule>, Procedures<typeof directoryModule> {
+  challenges: Procedures<typeof challengesModule>;
+  events: Procedures<typeof eventsModule>;
+  hosts: Procedures<typeof hostsModule>;
+  passkeys: Procedures<typeof passkeysModule>;
 }
+
+export const createAppRouter = (procedures: AppProcedures) => router({ ...procedures });
 
 /** The type that the console imports. */
 export type AppRouter = ReturnType<typeof createAppRouter>;

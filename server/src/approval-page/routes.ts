@@ -1,12 +1,10 @@
-import { randomBytes } from 'node:crypto';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseUserCode } from '#shared/names.ts';
 import type { RateLimits } from '../auth/rate-limit.ts';
 import type { ChallengeService } from '../challenges/service.ts';
 import type { Viewer } from '../http/viewer.ts';
-import { pagePolicy } from '../pages/layout.ts';
-import { renderEnterCode, renderNotFound, type SmallPageOptions } from '../pages/small-pages.ts';
-import { chooseLocale } from '../pages/strings.ts';
+import { sendPage } from '../pages/send-page.ts';
+import { renderEnterCode, renderNotFound } from '../pages/small-pages.ts';
 import { renderApprovalPage } from './page.ts';
 
 export interface ApprovalPageDeps {
@@ -15,24 +13,6 @@ export interface ApprovalPageDeps {
   challenges: Pick<ChallengeService, 'approval'>;
   /** Bounds how many codes a person can try. Throws `rate_limited`. */
   limits: Pick<RateLimits, 'approvePage'>;
-}
-
-/** Sends one server-rendered page with its own policy: never cached, never framed. */
-export function sendPage(
-  reply: FastifyReply,
-  status: number,
-  page: (options: SmallPageOptions) => string,
-): FastifyReply {
-  const nonce = randomBytes(16).toString('base64');
-  return reply
-    .code(status)
-    .header('content-security-policy', pagePolicy(nonce))
-    .header('cache-control', 'no-store')
-    .header('x-frame-options', 'DENY')
-    .header('x-content-type-options', 'nosniff')
-    .header('referrer-policy', 'same-origin')
-    .type('text/html; charset=utf-8')
-    .send(page({ nonce, locale: chooseLocale(reply.request.headers['accept-language']) }));
 }
 
 /** `/approve` and `/approve/<code>`. Neither changes anything: decisions are POSTs with a CSRF token. */

@@ -2,8 +2,7 @@ import type { FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
 import { constantTimeEqual } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { Config } from '../config/config.ts';
-import type { Viewer } from '../http/viewer.ts';
-import type { ViewerOf } from './resolve-viewer.ts';
+import type { Viewer, ViewerOf } from '../http/viewer.ts';
 
 /** Name of the field in HTML forms; scripts send the header `x-csrf-token`. */
 export const CSRF_FIELD = 'csrf_token';

@@ -3,7 +3,7 @@ import { sha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
-import type { Role, SessionKind, Viewer } from '../http/viewer.ts';
+import type { Role, SessionKind, Viewer, ViewerOf } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import { accountsOf, lockAccountsOf } from './binding-store.ts';
 import type { Cookies } from './cookies.ts';
@@ -99,19 +99,13 @@ export function createViewerResolver(deps: {
   };
 }
 
-/** Who is behind a Fastify request; asked once per request, however many hooks and handlers want to know. */
-export type ViewerOf = (request: FastifyRequest) => Promise<Viewer | null>;
-
-export function createViewerOf(deps: {
-  resolver: Pick<ViewerResolver, 'resolve'>;
-  clientAddress: (request: FastifyRequest) => string;
-}): ViewerOf {
+export function createViewerOf(deps: { resolver: Pick<ViewerResolver, 'resolve'> }): ViewerOf {
   const known = new WeakMap<FastifyRequest, Promise<Viewer | null>>();
   return (request) => {
     let viewer = known.get(request);
     if (!viewer) {
       const { cookie, authorization } = request.headers;
-      viewer = deps.resolver.resolve({ cookie, authorization, remoteAddr: deps.clientAddress(request) });
+      viewer = deps.resolver.resolve({ cookie, authorization, remoteAddr: request.clientAddress });
       known.set(request, viewer);
     }
     return viewer;

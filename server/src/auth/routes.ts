@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import { acceptForms } from '../http/form-body.ts';
+import type { ViewerOf } from '../http/viewer.ts';
+import { sendPlainPage, showRefusals } from '../pages/plain-page.ts';
 import { renderSignedOut, renderSignInError } from '../pages/small-pages.ts';
 import type { Cookies } from './cookies.ts';
-import { acceptForms } from './form-body.ts';
-import { sendPlainPage, showRefusals } from './pages.ts';
 import type { RateLimits } from './rate-limit.ts';
-import type { ViewerOf } from './resolve-viewer.ts';
 import { localPath } from './return-to.ts';
 import type { Sessions } from './sessions.ts';
 import type { SignIn, SignInFailure } from './sign-in.ts';
@@ -40,17 +40,16 @@ export interface AuthRoutesDeps {
   limits: Pick<RateLimits, 'login' | 'callback'>;
   csrfGuard: preHandlerAsyncHookHandler;
   viewerOf: ViewerOf;
-  clientAddress: (request: FastifyRequest) => string;
   config: { externalUrl: string };
   log: { info(detail: object, message: string): void };
 }
 
 /** `GET /sessions/login`, `GET /callback`, `POST /signout`, `GET /signed-out`. */
 export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
-  const { signIn, cookies, limits, viewerOf, clientAddress } = deps;
+  const { signIn, cookies, limits, viewerOf } = deps;
 
   const visitorOf = (request: FastifyRequest) => ({
-    remoteAddr: clientAddress(request),
+    remoteAddr: request.clientAddress,
     userAgent: request.headers['user-agent'] ?? '',
   });
   const loginPath = (returnTo: string, fresh: boolean) =>
@@ -66,7 +65,7 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
       const fresh = query.step_up === '1';
       reply.header('cache-control', 'no-store');
       if (!fresh && (await viewerOf(request))?.session.kind === 'browser') return reply.redirect(returnTo, 303);
-      limits.login(clientAddress(request));
+      limits.login(request.clientAddress);
       const started = await signIn.start({ returnTo, fresh, browser: cookies.readLogin(request.headers.cookie) });
       if (started === null) {
         const model = { message: WORDS.provider_unreachable, retry: loginPath(returnTo, fresh) };
@@ -77,7 +76,7 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
     });
 
     app.get('/callback', async (request, reply) => {
-      limits.callback(clientAddress(request));
+      limits.callback(request.clientAddress);
       reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer');
       const viewer = await viewerOf(request);
       const result = await signIn.finish({

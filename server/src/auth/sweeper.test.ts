@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { forEachDatabase } from '../db/test-databases.ts';
-import { startSweeper } from './sweeper.ts';
+import { sweepSessions } from './sweeper.ts';
 import { createTestSite, identity } from './test-site.ts';
 
 forEachDatabase('the sweeper', (open) => {
   test('forgets what has run out and nothing else', async (t) => {
     const site = await createTestSite(t, await open(t));
-    const sweeper = startSweeper({ ...site, onError: (error) => assert.ifError(error) });
-    t.after(() => sweeper.stop());
     const browser = site.browser();
     await browser.signInFresh('alice');
     await browser.mutate('passkeys.registrationOptions', {});
@@ -19,14 +17,14 @@ forEachDatabase('the sweeper', (open) => {
           async (table) => (await site.db.query.selectFrom(table).selectAll().execute()).length,
         ),
       );
-    await sweeper.sweepNow();
+    await sweepSessions(site);
     assert.deepEqual(await rows(), [1, 1, 1]);
     site.clock.advance(15 * 60_000);
-    await sweeper.sweepNow();
+    await sweepSessions(site);
     assert.deepEqual(await rows(), [0, 0, 1]);
     site.clock.advance(31 * 24 * 60 * 60_000);
     await site.browser().signIn(identity('alice'));
-    await sweeper.sweepNow();
+    await sweepSessions(site);
     assert.deepEqual(await rows(), [0, 0, 1]);
   });
 });

@@ -19,7 +19,7 @@ import { systemRandom } from '../platform/random.ts';
 import { createBindings } from './bindings.ts';
 import { createCookies } from './cookies.ts';
 import { createCsrfGuard } from './csrf.ts';
-import { desktopRoutes } from './desktop.ts';
+import { desktopRoutes } from './desktop-routes.ts';
 import type { ExchangeResult, Identity, IdentityProvider } from './identity-provider.ts';
 import { createRateLimits } from './rate-limit.ts';
 import { createViewerOf, createViewerResolver } from './resolve-viewer.ts';
@@ -110,7 +110,7 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
     clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']);
   const cookies = createCookies(config);
   const resolver = createViewerResolver({ db, clock, config, cookies });
-  const viewerOf = createViewerOf({ resolver, clientAddress: addressOf });
+  const viewerOf = createViewerOf({ resolver });
   const csrfGuard = createCsrfGuard({ config, viewerOf });
   const limits = createRateLimits({ clock });
   const sessions = createSessions({ db, events, clock, random });
@@ -131,6 +131,10 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
 
   const logged: object[] = [];
   const app = Fastify();
+  app.decorateRequest('clientAddress', '');
+  app.addHook('onRequest', async (request) => {
+    request.clientAddress = addressOf(request);
+  });
   app.setErrorHandler((error: FastifyError | Refusal, _request, reply) => {
     if (!(error instanceof Refusal) && (error.statusCode ?? 500) >= 500) problems.push(error);
     const refusal =
@@ -159,7 +163,7 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
       } as never,
     });
   });
-  const shared = { csrfGuard, viewerOf, limits, sessions, clientAddress: addressOf };
+  const shared = { csrfGuard, viewerOf, limits, sessions };
   const log = { info: (detail: object) => void logged.push(detail) };
   await app.register(authRoutes({ ...shared, signIn, cookies, config, log }));
   await app.register(desktopRoutes({ ...shared, db, events, clock, random, resolver }));

@@ -28,6 +28,8 @@ async function policy(policies: object[]): Promise<void> {
 before(async () => {
   await policy([]);
   t = await createTestApp({ config: { policiesFile: policyPath }, app: { provider } });
+  // Overdue requests are ended, as on a server that runs.
+  await t.app.start();
   host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
   alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
   bob = await signInTestPerson(t.app, provider, t.clock, 'bob');

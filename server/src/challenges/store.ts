@@ -213,3 +213,13 @@ export async function accountOwner(
     .executeTakeFirst();
   return row ? { displayName: row.display_name, groups: JSON.parse(row.groups) as string[] } : null;
 }
+
+/** How many requests wait, exactly. */
+export async function countAllPending(query: Kysely<Schema>): Promise<number> {
+  const { n } = await query
+    .selectFrom('challenges')
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .where('status', '=', PENDING)
+    .executeTakeFirstOrThrow();
+  return Number(n);
+}

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import type { ApprovalBundle } from '#shared/approval-bundle.ts';
 import { challengeId } from '#shared/names.ts';
-import { createCore } from '../app/app.ts';
+import { createCore } from '../app/core.ts';
 import { findChallenge } from '../challenges/store.ts';
 import { readChallengeEvents } from '../events/store.ts';
 import { type Command, EXIT } from './command.ts';

@@ -1,4 +1,4 @@
-import { createCore } from '../app/app.ts';
+import { createCore } from '../app/core.ts';
 import { type Command, EXIT } from './command.ts';
 
 const ACTOR = 'identree-server';

@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { createCore } from '../app/app.ts';
+import { createCore } from '../app/core.ts';
 import { type Command, EXIT } from './command.ts';
 
 /** `identree-server trust [FILE]`: the public keys that an auditor pins. */

@@ -1,5 +1,5 @@
 import { constants, copyFile } from 'node:fs/promises';
-import { createCore } from '../app/app.ts';
+import { createCore } from '../app/core.ts';
 import type { LdapConfig } from '../config/config.ts';
 import { directorySettingsOf } from '../directory/configured.ts';
 import {

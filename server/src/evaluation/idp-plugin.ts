@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type Provider from 'oidc-provider';
-import { acceptForms } from '../auth/form-body.ts';
+import { acceptForms } from '../http/form-body.ts';
 import { pagePolicy } from '../pages/layout.ts';
 import { IDP_PATH, interactionPath } from './identity-provider.ts';
 import { PICKER_CSS, renderCodePage, renderEnded, renderPicker } from './pages.ts';

@@ -71,3 +71,13 @@ export async function spendToken(work: UnitOfWork, id: string, hostId: string, n
     .executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
+
+/** How many hosts are enrolled and not revoked. */
+export async function countLiveHosts(query: Kysely<Schema>): Promise<number> {
+  const { n } = await query
+    .selectFrom('hosts')
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .where('state', '<>', 'revoked')
+    .executeTakeFirstOrThrow();
+  return Number(n);
+}

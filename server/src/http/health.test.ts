@@ -3,9 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { diskCheck } from '../db/module.ts';
+import type { HealthCheck } from '../platform/module.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { createTestProvider } from '../testing/test-person.ts';
-import { checkHealth, diskCheck, type HealthCheck } from './health.ts';
+import { checkHealth } from './health.ts';
 
 const check = (name: string, severity: HealthCheck['severity'], failure: string | null): HealthCheck => ({
   name,

@@ -1,13 +1,4 @@
-import { access, constants } from 'node:fs/promises';
-
-/** One component of the health report: what it says when it is well and what a failure means. */
-export interface HealthCheck {
-  name: string;
-  /** Null when well, else the failure value of the operations guide. */
-  run(): Promise<string | null>;
-  /** `critical` answers 503, `degraded` 200. */
-  severity: 'critical' | 'degraded';
-}
+import type { HealthCheck } from '../platform/module.ts';
 
 export interface HealthReport {
   status: 'ok' | 'degraded' | 'unhealthy';
@@ -37,21 +28,5 @@ export async function checkHealth(checks: readonly HealthCheck[]): Promise<Healt
         ? 'degraded'
         : 'ok',
     checks: Object.fromEntries(results.map(({ check, failure }) => [check.name, failure ?? 'ok'])),
-  };
-}
-
-/** `disk`: the folder of keys or database can be written. */
-export function diskCheck(folder: string): HealthCheck {
-  return {
-    name: 'disk',
-    severity: 'critical',
-    run: async () => {
-      try {
-        await access(folder, constants.W_OK);
-        return null;
-      } catch {
-        return 'not_writable';
-      }
-    },
   };
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import fastifyStatic from '@fastify/static';
+import type { AnyTRPCRouter } from '@trpc/server';
 import { fastifyTRPCPlugin } from '@trpc/server/adapters/fastify';
 import Fastify, {
   type FastifyError,
@@ -11,43 +12,42 @@ import Fastify, {
   type preHandlerAsyncHookHandler,
 } from 'fastify';
 import type { Logger } from 'pino';
-import { constantTimeEqual, sha256 } from '#shared/digest.ts';
-import { ERRORS, Refusal } from '#shared/errors.ts';
-import type { AppRouter } from '../app/router.ts';
-import { sendPage } from '../approval-page/routes.ts';
-import type { ViewerOf } from '../auth/resolve-viewer.ts';
-import { eventStream } from '../events/event-stream.ts';
-import type { EventFeed } from '../events/feed.ts';
-import type { Metrics } from '../metrics/metrics.ts';
+import { Refusal } from '#shared/errors.ts';
+import { sendPage } from '../pages/send-page.ts';
 import { renderNotFound, renderProblem } from '../pages/small-pages.ts';
-import { checkHealth, type HealthCheck } from './health.ts';
+import type { HealthCheck } from '../platform/module.ts';
+import { consolePages } from './console-pages.ts';
+import { goneEndpoints } from './gone.ts';
+import { checkHealth } from './health.ts';
 import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Context } from './trpc.ts';
-import type { Viewer } from './viewer.ts';
+import type { ViewerOf } from './viewer.ts';
+
+/** Who is asking, and whether they may ask in this way. */
+export interface Access {
+  readonly viewerOf: ViewerOf;
+  /** Looks the caller of a stream up again, without counting it as use. */
+  readonly recheckViewer: ViewerOf;
+  /** Refuses a state-changing browser request that does not prove its origin. */
+  readonly csrfGuard: preHandlerAsyncHookHandler;
+  /** Bounds what one caller can change per minute. */
+  readonly limitMutation: (request: FastifyRequest) => Promise<void>;
+}
 
 export interface HttpDeps {
   externalUrl: string;
   /** The true client, through trusted proxies only. */
   clientAddress: (peer: string | undefined, forwardedFor: string | readonly string[] | undefined) => string;
   tls: { certFile: string; keyFile: string } | null;
-  metricsToken: string | null;
   /** Folder of built browser assets: `console/` and `assets/`. */
   distDir: string;
   log: Logger;
-  viewerOf: ViewerOf;
-  /** Looks the caller of a stream up again, without counting it as use. */
-  recheckViewer: (request: FastifyRequest) => Promise<Viewer | null>;
-  router: AppRouter;
-  /** Refuses a state-changing browser request that does not prove its origin. */
-  csrfGuard: preHandlerAsyncHookHandler;
-  /** Bounds what one caller can change per minute. */
-  limitMutation: (request: FastifyRequest) => Promise<void>;
-  feed: EventFeed;
+  access: Access;
+  router: AnyTRPCRouter;
   health: readonly HealthCheck[];
-  metrics: Metrics;
-  /** Host API, sign-in, approval page and, in evaluation mode, the built-in identity provider. */
+  /** What the modules serve, each in a scope of its own. */
   plugins: readonly FastifyPluginAsync[];
 }
 
@@ -114,69 +114,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
       return reply.code(report.status === 'unhealthy' ? 503 : 200).send(report);
     },
   });
-  app.get('/metrics', async (request, reply) => {
-    if (deps.metricsToken !== null) {
-      const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-      if (!constantTimeEqual(sha256(given), sha256(deps.metricsToken))) {
-        return reply
-          .code(401)
-          .header('www-authenticate', 'Bearer')
-          .send({ error: { code: 'forbidden', message: ERRORS.forbidden[1] } });
-      }
-    }
-    const { contentType, body } = await deps.metrics.render();
-    return reply.type(contentType).send(body);
-  });
-
-  app.get('/api/events', eventStream({ viewerOf: deps.recheckViewer, feed: deps.feed }));
-  // A connection that follows events never ends by itself, and closing waits for connections.
-  app.addHook('preClose', async () => deps.feed.close());
-
-  await app.register(async (scope) => {
-    scope.addHook('preHandler', deps.csrfGuard);
-    scope.addHook('preHandler', async (request) => {
-      if (request.method !== 'GET' && request.method !== 'HEAD') await deps.limitMutation(request);
-    });
-    const contextOf = async (request: FastifyRequest): Promise<Context> => ({
-      viewer: await deps.viewerOf(request),
-      remoteAddr: request.clientAddress,
-      userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
-      refreshViewer: () => deps.recheckViewer(request),
-    });
-    await scope.register(restRoutes({ router: deps.router, contextOf }));
-    await scope.register(fastifyTRPCPlugin, {
-      prefix: '/trpc',
-      trpcOptions: {
-        router: deps.router,
-        createContext: ({ req }: { req: FastifyRequest }) => contextOf(req),
-        onError: ({ error, path }: { error: Error & { code: string }; path: string | undefined }) => {
-          if (error.code === 'INTERNAL_SERVER_ERROR')
-            deps.log.error({ err: error.cause ?? error, path }, 'procedure failed');
-        },
-      } as never,
-    });
-  });
-
-  for (const gone of [
-    '/api/challenge',
-    '/api/challenge/*',
-    '/api/grace-status',
-    '/api/agent/heartbeat',
-    '/api/breakglass/*',
-    '/api/client/*',
-  ]) {
-    app.all(gone, (_request, reply) =>
-      reply.code(410).send({
-        error: {
-          code: 'gone',
-          message: 'This endpoint belonged to the earlier agent. Install the current agent and enrol the host again.',
-        },
-      }),
-    );
-  }
-
+  await app.register(procedures(deps));
+  await app.register(goneEndpoints);
   for (const plugin of deps.plugins) await app.register(plugin);
-
   await app.register(fastifyStatic, {
     root: `${deps.distDir}/assets`,
     prefix: '/assets/',
@@ -189,30 +129,30 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   return app;
 }
 
-const CONSOLE_PATHS = ['/', '/history', '/hosts', '/people', '/directory', '/sudo-rules', '/passkeys', '/sessions'];
-
-/** The console: hashed files as they are, every other page path is index.html with this answer's nonce. */
-function consolePages(distDir: string): FastifyPluginAsync {
-  return async (app) => {
-    const root = `${distDir}/console`;
-    const index = await readFile(`${root}/index.html`, 'utf8').catch(() => null);
-    await app.register(fastifyStatic, {
-      root: `${root}/static`,
-      prefix: '/static/',
-      index: false,
-      decorateReply: false,
-      dotfiles: 'deny',
-      immutable: true,
-      maxAge: '1y',
+/** The procedures of all modules, by tRPC and, where they have a place there, by REST. */
+function procedures({ access, router, log }: HttpDeps): FastifyPluginAsync {
+  return async (scope) => {
+    scope.addHook('preHandler', access.csrfGuard);
+    scope.addHook('preHandler', async (request) => {
+      if (request.method !== 'GET' && request.method !== 'HEAD') await access.limitMutation(request);
     });
-    for (const path of CONSOLE_PATHS) {
-      app.get(path, (_request, reply) =>
-        index === null
-          ? reply.code(503).send(new Refusal('unavailable', 'the console is not built').toJSON())
-          : reply.type('text/html; charset=utf-8').send(index.replaceAll('__CSP_NONCE__', reply.cspNonce)),
-      );
-    }
-    // Where earlier installations had it, and their documents still point.
-    app.get('/admin/sudo-rules', (_request, reply) => reply.redirect('/sudo-rules'));
+    const contextOf = async (request: FastifyRequest): Promise<Context> => ({
+      viewer: await access.viewerOf(request),
+      remoteAddr: request.clientAddress,
+      userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
+      refreshViewer: () => access.recheckViewer(request),
+    });
+    await scope.register(restRoutes({ router, contextOf }));
+    await scope.register(fastifyTRPCPlugin, {
+      prefix: '/trpc',
+      trpcOptions: {
+        router,
+        createContext: ({ req }: { req: FastifyRequest }) => contextOf(req),
+        onError: ({ error, path }: { error: Error & { code: string }; path: string | undefined }) => {
+          if (error.code === 'INTERNAL_SERVER_ERROR')
+            log.error({ err: error.cause ?? error, path }, 'procedure failed');
+        },
+      } as never,
+    });
   };
 }

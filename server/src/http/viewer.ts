@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify';
 import type { SubjectId } from '#shared/decision.ts';
 
 /** Session kinds have fixed capabilities: `desktop` may look and deny, nothing else (architecture, trust rule 7). */
@@ -28,3 +29,6 @@ export interface Viewer {
   };
   remoteAddr: string;
 }
+
+/** Who is behind a request; asked once per request, however many hooks and handlers want to know. */
+export type ViewerOf = (request: FastifyRequest) => Promise<Viewer | null>;

@@ -14,26 +14,25 @@ export interface ApproverKeys {
    * appending an event serialises writers, so that of two changes the later one sees the earlier one's keys.
    */
   publish(work: UnitOfWork, why: { username: string; actor?: string; remoteAddr?: string }): Promise<number>;
+  /** The set in force: its version and the signed token. @throws when none was published yet */
+  current(query: Database['query']): Promise<{ version: number; token: string }>;
+  /** Version in force and, for a host that holds an older one, the signed token. */
+  since(query: Database['query'], held: number): Promise<{ version: number; token: string | null }>;
   /** At start: makes version 1, or a new version when this server has got another name since. */
   ensure(): Promise<void>;
 }
 
 const jwkText = z.record(z.string(), z.string());
 
-/** The set in force: its version and the signed token. @throws when none was published yet */
-export async function currentApproverKeys(query: Database['query']): Promise<{ version: number; token: string }> {
+async function current(query: Database['query']): Promise<{ version: number; token: string }> {
   const newest = await newestApproverKeySet(query);
   if (!newest) throw new Error('no approver-key set was published yet');
   return { version: newest.version, token: newest.token };
 }
 
-/** Version in force and, for a host that holds an older one, the signed token. */
-export async function approverKeysSince(
-  query: Database['query'],
-  held: number,
-): Promise<{ version: number; token: string | null }> {
+async function since(query: Database['query'], held: number): Promise<{ version: number; token: string | null }> {
   const version = await newestApproverKeysVersion(query);
-  return { version, token: version > held ? (await currentApproverKeys(query)).token : null };
+  return { version, token: version > held ? (await current(query)).token : null };
 }
 
 /** The payload of a token that this server signed itself. */
@@ -84,6 +83,8 @@ export function createApproverKeys(deps: {
   }
 
   return {
+    current,
+    since,
     publish,
     async ensure() {
       const isCurrent = (token: string) => {

@@ -5,10 +5,9 @@ import { readApproverKeySet } from '#shared/verify-verdict.ts';
 import { createTestSite, identity, type TestSite } from '../auth/test-site.ts';
 import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
 import { checkChain } from '../events/store.ts';
-import { currentApproverKeys } from './approver-keys.ts';
 
 async function publishedKeys(site: TestSite) {
-  const { token, version } = await currentApproverKeys(site.db.query);
+  const { token, version } = await site.approverKeys.current(site.db.query);
   const read = await readApproverKeySet(token, site.trust, version);
   assert.ok(read.ok);
   assert.equal(read.set.version, version);
@@ -273,7 +272,7 @@ test('a synced passkey is allowed and said to be one', async (t) => {
 
 test('the signed set is a token of its own kind, by the trust root', async (t) => {
   const site = await createTestSite(t, await openTestSqlite(t));
-  const { token } = await currentApproverKeys(site.db.query);
+  const { token } = await site.approverKeys.current(site.db.query);
   assert.deepEqual(decodeProtectedHeader(token), {
     alg: 'EdDSA',
     typ: 'identree-approver-keys+jws',
@@ -285,7 +284,7 @@ test('version 1 is made once, and a server with another address publishes anew',
   const db = await openTestSqlite(t);
   const first = await createTestSite(t, db);
   await first.approverKeys.ensure();
-  assert.equal((await currentApproverKeys(db.query)).version, 1);
+  assert.equal((await first.approverKeys.current(db.query)).version, 1);
   await createTestSite(t, db, { externalUrl: 'https://moved.test' });
-  assert.equal((await currentApproverKeys(db.query)).version, 2);
+  assert.equal((await first.approverKeys.current(db.query)).version, 2);
 });

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { Refusal } from '#shared/errors.ts';
-import { html } from '../pages/html.ts';
-import { documentOf } from '../pages/layout.ts';
-import type { SmallPageOptions } from '../pages/small-pages.ts';
-import { chooseLocale, stringsOf } from '../pages/strings.ts';
+import { html } from './html.ts';
+import { documentOf } from './layout.ts';
+import type { SmallPageOptions } from './small-pages.ts';
+import { chooseLocale, stringsOf } from './strings.ts';
 
 /**
  * Sends one of the plain pages around the sign-in. They carry no script, load nothing but our own files and cannot be

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync, preHandlerAsyncHookHandler } from 'fastify';
 import { z } from 'zod';
 import { compareCode } from '#shared/compare-code.ts';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
@@ -6,16 +6,17 @@ import { Refusal } from '#shared/errors.ts';
 import { sha256Text } from '#shared/names.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
+import { acceptForms } from '../http/form-body.ts';
+import type { ViewerOf } from '../http/viewer.ts';
+import { sendPlainPage, showRefusals } from '../pages/plain-page.ts';
 import { renderDesktopConsent, renderSignInError, type SmallPageOptions } from '../pages/small-pages.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import { CSRF_FIELD } from './csrf.ts';
 import { insertDesktopGrant, takeDesktopGrant } from './desktop-store.ts';
-import { acceptForms } from './form-body.ts';
-import { sendPlainPage, showRefusals } from './pages.ts';
 import { lockPerson } from './people-store.ts';
 import type { RateLimits } from './rate-limit.ts';
-import type { ViewerOf, ViewerResolver } from './resolve-viewer.ts';
+import type { ViewerResolver } from './resolve-viewer.ts';
 import type { Sessions } from './sessions.ts';
 
 /** A code must be exchanged within this, milliseconds. */
@@ -47,7 +48,6 @@ export interface DesktopRoutesDeps {
   limits: Pick<RateLimits, 'desktopToken' | 'mutation'>;
   csrfGuard: preHandlerAsyncHookHandler;
   viewerOf: ViewerOf;
-  clientAddress: (request: FastifyRequest) => string;
 }
 
 function back(redirectUri: string, answer: Record<string, string>): string {
@@ -59,7 +59,7 @@ function back(redirectUri: string, answer: Record<string, string>): string {
  * `POST /api/desktop/token` by the app itself.
  */
 export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
-  const { db, events, clock, random, viewerOf, clientAddress } = deps;
+  const { db, events, clock, random, viewerOf } = deps;
 
   return async (app: FastifyInstance) => {
     acceptForms(app);
@@ -113,7 +113,7 @@ export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
     });
 
     app.post('/api/desktop/token', async (request, reply) => {
-      const remoteAddr = clientAddress(request);
+      const remoteAddr = request.clientAddress;
       deps.limits.desktopToken(remoteAddr);
       const asked = exchange.safeParse(request.body);
       if (!asked.success) throw new Refusal('bad_request');

@@ -16,12 +16,12 @@ import { challengeId } from '#shared/names.ts';
 import type { ChallengeService } from '../challenges/service.ts';
 import type { Waiters } from '../challenges/waiters.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
-import type { SignedRequest } from '../hosts/request-signature.ts';
-import type { Authenticated, HostService } from '../hosts/service.ts';
-import type { Host } from '../hosts/store.ts';
+import { refusalOf } from '../http/refusal-of.ts';
 import { addressBucket } from '../platform/client-address.ts';
 import type { RateLimiter } from '../platform/rate-limiter.ts';
-import { refusalOf } from './refusal-of.ts';
+import type { SignedRequest } from './request-signature.ts';
+import type { Authenticated, HostService } from './service.ts';
+import type { Host } from './store.ts';
 
 export interface HostRouteDeps {
   db: Pick<Database, 'transaction'>;

@@ -1,0 +1,65 @@
+import { Registry } from 'prom-client';
+import { createHttpServer, type HttpDeps } from '../http/server.ts';
+import { type RunningJobs, startJobs } from '../platform/jobs.ts';
+import type { Ground, Module } from '../platform/module.ts';
+
+/** Joins modules to a server: they start in the order in which they were added and stop in the reverse one. */
+export function assemble(ground: Ground) {
+  const { config, log, db, events } = ground;
+  const modules: Module[] = [];
+  const registry = new Registry();
+  let jobs: RunningJobs | null = null;
+
+  return {
+    /** Everything that is measured. */
+    registry,
+
+    /** Adds a module. */
+    use<M extends Module>(module: M): M {
+      modules.push(module);
+      for (const metric of module.metrics ?? []) registry.registerMetric(metric);
+      return module;
+    },
+
+    /** The server of all modules. Nothing listens and nothing runs yet. */
+    async serve(deps: Pick<HttpDeps, 'clientAddress' | 'access' | 'router' | 'distDir'>) {
+      const http = await createHttpServer({
+        ...deps,
+        externalUrl: config.externalUrl,
+        tls: config.tls,
+        log,
+        health: modules.flatMap(({ health = [] }) => health),
+        plugins: modules.flatMap(({ routes = [] }) => routes),
+      });
+
+      /** Begins everything that is not asked for over HTTP. */
+      async function start(): Promise<void> {
+        for (const module of modules) await module.start?.();
+        jobs = startJobs(
+          modules.flatMap((module) => module.jobs ?? []),
+          log,
+        );
+        await db.transaction(async (work) => {
+          await events.append(work, { event: 'server_started', username: '' });
+        });
+      }
+
+      return {
+        http,
+        start,
+        /** Starts to listen; the server is ready when this resolves. */
+        async listen(): Promise<void> {
+          await start();
+          await http.listen({ host: config.listen.host, port: config.listen.port });
+        },
+        /** Lets go of those who wait and finishes what is under way. The database is still open then. */
+        async stop(): Promise<void> {
+          const ended = jobs?.stop();
+          for (const module of modules.toReversed()) await module.stop?.();
+          await http.close();
+          await ended;
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { signToken, tokenType } from '#shared/token.ts';
+import { createCertificateAuthority, makeCaCertificate } from '../certificates/authority.ts';
+import type { Config } from '../config/config.ts';
+import { openDatabase } from '../db/database.ts';
+import { claimInstallation } from '../db/installation.ts';
+import { createEventLog } from '../events/log.ts';
+import { createHostService } from '../hosts/service.ts';
+import { createApproverKeys } from '../passkeys/approver-keys.ts';
+import { relyingPartyOf } from '../passkeys/relying-party.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
+import { loadServerKeys } from '../platform/keys.ts';
+import { createLogger } from '../platform/logger.ts';
+import type { Ground } from '../platform/module.ts';
+import { type Random, systemRandom } from '../platform/random.ts';
+
+export type Core = Awaited<ReturnType<typeof createCore>>;
+
+/** Everything that works without a listener: also what the command line uses beside a running server. */
+export async function createCore(config: Config, options: { clock?: Clock; random?: Random } = {}) {
+  const { clock = systemClock, random = systemRandom } = options;
+  const log = createLogger(config.logLevel);
+  const keys = await loadServerKeys(config.keysDir, {
+    evaluation: config.evaluation,
+    makeCa: (pem) => makeCaCertificate(pem, clock.now()),
+  });
+  const db = await openDatabase(config.database);
+  const events = await createEventLog({ db, clock, onError: (err) => log.error({ err }, 'event reader failed') });
+  const ground: Ground = { config, clock, random, log, keys, db, events };
+  const { serverId, trustRoot, verdict } = keys;
+  await claimInstallation(db, { serverId, trustRoot: trustRoot.kid, evaluation: keys.evaluation }, async (work) => {
+    await events.append(work, {
+      event: 'server_initialized',
+      username: '',
+      data: { serverId, trustRoot: trustRoot.kid },
+    });
+  });
+
+  const rp = relyingPartyOf(config);
+  const approverKeys = createApproverKeys({
+    ...ground,
+    serverId,
+    rp,
+    signApproverKeys: (set) => signToken(tokenType.approverKeys, set, trustRoot),
+  });
+  await approverKeys.ensure();
+
+  const ca = createCertificateAuthority({ ca: keys.ca, now: clock.now, hostTtlMs: config.certificateTtlMs });
+  const hosts = createHostService({
+    ...ground,
+    serverId,
+    externalUrl: config.externalUrl,
+    trustRoot: trustRoot.public,
+    verificationKeys: [verdict.public],
+    ca,
+    signGrant: (grant) => signToken(tokenType.enrolment, grant, trustRoot),
+    signCertificateGrant: (grant) => signToken(tokenType.certificate, grant, trustRoot),
+    currentKeys: approverKeys.current,
+    sharedSecret: config.sharedSecret,
+    autoConfirm: config.enrolmentAutoConfirm,
+  });
+
+  return {
+    ...ground,
+    rp,
+    approverKeys,
+    ca,
+    hosts,
+    /** What hosts and auditors pin. */
+    trust: { serverId, trustRoot: trustRoot.public, verificationKeys: [verdict.public] },
+    async close() {
+      events.close();
+      await db.close();
+    },
+  };
+}

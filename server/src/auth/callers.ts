@@ -1,0 +1,36 @@
+import type { Access } from '../http/server.ts';
+import type { Ground } from '../platform/module.ts';
+import { type Cookies, createCookies } from './cookies.ts';
+import { createCsrfGuard } from './csrf.ts';
+import { createRateLimits, type RateLimits } from './rate-limit.ts';
+import { createViewerOf, createViewerResolver, type ViewerResolver } from './resolve-viewer.ts';
+
+/** Who is asking, for everything that is asked over HTTP. */
+export interface Callers extends Access {
+  readonly cookies: Cookies;
+  readonly resolver: ViewerResolver;
+  readonly limits: RateLimits;
+}
+
+/** Reads callers from cookies and credentials. */
+export function createCallers(ground: Pick<Ground, 'config' | 'clock' | 'db'>): Callers {
+  const { config, clock, db } = ground;
+  const cookies = createCookies(config);
+  const resolver = createViewerResolver({ db, clock, config, cookies });
+  const viewerOf = createViewerOf({ resolver });
+  const limits = createRateLimits({ clock });
+  return {
+    cookies,
+    resolver,
+    limits,
+    viewerOf,
+    recheckViewer(request) {
+      const { cookie, authorization } = request.headers;
+      // A desktop app that follows events is in use; a forgotten browser tab is not.
+      const touch = authorization !== undefined;
+      return resolver.resolve({ cookie, authorization, remoteAddr: request.clientAddress }, { touch });
+    },
+    csrfGuard: createCsrfGuard({ config, viewerOf }),
+    limitMutation: async (request) => limits.mutation((await viewerOf(request))?.person.id ?? request.clientAddress),
+  };
+}

@@ -1,0 +1,61 @@
+import { Histogram } from 'prom-client';
+import type { ApproverKeys } from '../passkeys/approver-keys.ts';
+import type { Ground, Module } from '../platform/module.ts';
+import { createBindings } from './bindings.ts';
+import type { Callers } from './callers.ts';
+import { desktopRoutes } from './desktop-routes.ts';
+import type { IdentityProvider } from './identity-provider.ts';
+import { createOidc } from './oidc.ts';
+import type { PasskeysOfPeople } from './people-router.ts';
+import { createAuthRouters } from './router.ts';
+import { authRoutes } from './routes.ts';
+import { createSessions } from './sessions.ts';
+import { createSignIn } from './sign-in.ts';
+import type { Standing } from './standing.ts';
+import { SWEEP_EVERY_MS, sweepSessions } from './sweeper.ts';
+
+/** Signing in, sessions, and who owns which Linux account. */
+export function authModule(
+  ground: Ground,
+  others: {
+    callers: Callers;
+    standing: Standing;
+    approverKeys: Pick<ApproverKeys, 'publish'>;
+    passkeys: PasskeysOfPeople;
+    /** Replaces the configured OpenID Connect provider. */
+    provider: IdentityProvider | undefined;
+  },
+) {
+  const { config, db, clock } = ground;
+  const { callers, standing, approverKeys, passkeys } = others;
+  const exchange = new Histogram({
+    name: 'identree_oidc_exchange_duration_seconds',
+    help: 'Token exchange with the identity provider.',
+    buckets: [0.1, 0.25, 0.5, 1, 2, 5, 15],
+    registers: [],
+  });
+  const provider = others.provider ?? createOidc({ ...ground, onExchange: (seconds) => exchange.observe(seconds) });
+  const sessions = createSessions(ground);
+  const bindings = createBindings(ground);
+  const signIn = createSignIn({
+    ...ground,
+    provider,
+    sessions,
+    bindings,
+    standing,
+    onRenamed: async (work, person) => void (await approverKeys.publish(work, { username: person.username })),
+  });
+  return {
+    name: 'auth',
+    routes: [
+      authRoutes({ ...ground, ...callers, signIn, sessions }),
+      desktopRoutes({ ...ground, ...callers, sessions }),
+    ],
+    health: [
+      { name: 'oidc', severity: 'degraded', run: async () => ((await provider.healthy()) ? null : 'unreachable') },
+    ],
+    metrics: [exchange],
+    jobs: [{ name: 'session sweep', everyMs: SWEEP_EVERY_MS, run: () => sweepSessions(ground) }],
+    procedures: createAuthRouters({ db, clock, config, sessions, bindings, passkeys }),
+  } satisfies Module & Record<string, unknown>;
+}

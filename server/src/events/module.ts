@@ -1,0 +1,17 @@
+import type { Access } from '../http/server.ts';
+import type { Ground, Module } from '../platform/module.ts';
+import { createEventFeed } from './feed.ts';
+import { createEventsRouter } from './router.ts';
+import { streamRoutes } from './stream-routes.ts';
+
+/** People who follow what happens. */
+export function eventsModule({ events }: Pick<Ground, 'events'>, access: Pick<Access, 'recheckViewer'>) {
+  const feed = createEventFeed({ events });
+  return {
+    name: 'events',
+    routes: [streamRoutes({ viewerOf: access.recheckViewer, feed })],
+    // A connection that follows events never ends by itself, and closing waits for connections.
+    stop: async () => feed.close(),
+    procedures: createEventsRouter({ feed }),
+  } satisfies Module & Record<string, unknown>;
+}

@@ -1,0 +1,43 @@
+import type { FastifyPluginAsync } from 'fastify';
+import { Refusal } from '#shared/errors.ts';
+import type { ViewerOf } from '../http/viewer.ts';
+import type { EventFeed } from './feed.ts';
+
+const KEEP_ALIVE_MS = 15_000;
+
+/** `GET /api/events`: server-sent events, resumable by `Last-Event-ID`. */
+export function streamRoutes(deps: { viewerOf: ViewerOf; feed: EventFeed }): FastifyPluginAsync {
+  return async (app) => {
+    app.get('/api/events', async (request, reply) => {
+      if (!(await deps.viewerOf(request))) throw new Refusal('not_signed_in');
+      const last = request.headers['last-event-id'];
+      // Where it begins is settled before the client learns that it is connected: nothing falls in between.
+      const after = typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? Number(last) : await deps.feed.head();
+      const gone = new AbortController();
+      request.raw.once('close', () => gone.abort());
+
+      reply.hijack();
+      const { raw } = reply;
+      raw.once('close', () => gone.abort());
+      raw.writeHead(200, {
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-cache, no-transform',
+        'x-accel-buffering': 'no',
+        'x-content-type-options': 'nosniff',
+        connection: 'keep-alive',
+      });
+      raw.write(': connected\n\n');
+      const keepAlive = setInterval(() => raw.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
+      try {
+        for await (const event of deps.feed.open(() => deps.viewerOf(request), after, gone.signal)) {
+          const flushed = raw.write(`id: ${event.seq}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`);
+          if (!flushed && !gone.signal.aborted)
+            await new Promise((resolve) => raw.once('drain', resolve).once('close', resolve));
+        }
+      } finally {
+        clearInterval(keepAlive);
+        raw.end();
+      }
+    });
+  };
+}

@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises';
+import fastifyStatic from '@fastify/static';
+import type { FastifyPluginAsync } from 'fastify';
+import { Refusal } from '#shared/errors.ts';
+
+const CONSOLE_PATHS = ['/', '/history', '/hosts', '/people', '/directory', '/sudo-rules', '/passkeys', '/sessions'];
+
+/** The console: hashed files as they are, every other page path is index.html with this answer's nonce. */
+export function consolePages(distDir: string): FastifyPluginAsync {
+  return async (app) => {
+    const root = `${distDir}/console`;
+    const index = await readFile(`${root}/index.html`, 'utf8').catch(() => null);
+    await app.register(fastifyStatic, {
+      root: `${root}/static`,
+      prefix: '/static/',
+      index: false,
+      decorateReply: false,
+      dotfiles: 'deny',
+      immutable: true,
+      maxAge: '1y',
+    });
+    for (const path of CONSOLE_PATHS) {
+      app.get(path, (_request, reply) =>
+        index === null
+          ? reply.code(503).send(new Refusal('unavailable', 'the console is not built').toJSON())
+          : reply.type('text/html; charset=utf-8').send(index.replaceAll('__CSP_NONCE__', reply.cspNonce)),
+      );
+    }
+    // Where earlier installations had it, and their documents still point.
+    app.get('/admin/sudo-rules', (_request, reply) => reply.redirect('/sudo-rules'));
+  };
+}
