@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Gauge } from 'prom-client';
+import type { Module } from '../platform/module.ts';
+import { createTestApp } from '../testing/test-app.ts';
+import { assemble } from './assemble.ts';
+import { createAppRouter } from './router.ts';
+
+/** A server of the given modules on the ground of a test server. */
+async function serverOf(modules: readonly Module[]) {
+  const t = await createTestApp();
+  const { app } = t;
+  const { use, registry, serve } = assemble(app);
+  for (const module of modules) use(module);
+  const server = await serve({
+    clientAddress: (peer) => peer ?? '',
+    access: {
+      viewerOf: async () => null,
+      recheckViewer: async () => null,
+      csrfGuard: async () => {},
+      limitMutation: async () => {},
+    },
+    router: createAppRouter({} as never),
+    distDir: '/nonexistent',
+  });
+  return { ...server, registry, events: app.events, close: t.close };
+}
+
+test('modules start in the order in which they are listed and stop in the reverse one', async () => {
+  const seen: string[] = [];
+  const module = (name: string): Module => ({
+    name,
+    start: async () => void seen.push(`start ${name}`),
+    stop: async () => void seen.push(`stop ${name}`),
+  });
+  const server = await serverOf([module('a'), module('b'), module('c')]);
+  assert.deepEqual(seen, []);
+  await server.start();
+  assert.deepEqual(seen, ['start a', 'start b', 'start c']);
+  const last = (await server.events.read(0, 1000)).at(-1);
+  assert.equal(last?.event, 'server_started');
+  await server.stop();
+  assert.deepEqual(seen.slice(3), ['stop c', 'stop b', 'stop a']);
+  await server.close();
+});
+
+test('a server that cannot start is not said to have started, and can still be stopped', async () => {
+  const stopped: string[] = [];
+  const server = await serverOf([
+    { name: 'a', stop: async () => void stopped.push('a') },
+    {
+      name: 'b',
+      start: () => Promise.reject(new Error('the port is taken')),
+      stop: async () => void stopped.push('b'),
+    },
+  ]);
+  await assert.rejects(server.start(), /the port is taken/);
+  assert.ok(!(await server.events.read(0, 1000)).some(({ event }) => event === 'server_started'));
+  await server.stop();
+  assert.deepEqual(stopped, ['b', 'a']);
+  await server.close();
+});
+
+test('what a module serves, measures and says of its health is joined with the others', async () => {
+  const gauge = new Gauge({ name: 'identree_answer', help: 'An answer.', registers: [] });
+  gauge.set(42);
+  const server = await serverOf([
+    {
+      name: 'first',
+      routes: [async (app) => void app.get('/first', () => 'one')],
+      health: [{ name: 'first', severity: 'degraded', run: async () => 'tired' }],
+    },
+    { name: 'second', routes: [async (app) => void app.get('/second', () => 'two')], metrics: [gauge] },
+  ]);
+  assert.equal((await server.http.inject('/first')).body, 'one');
+  assert.equal((await server.http.inject('/second')).body, 'two');
+  assert.deepEqual((await server.http.inject('/healthz')).json(), { status: 'degraded', checks: { first: 'tired' } });
+  assert.match(await server.registry.metrics(), /^identree_answer 42$/m);
+  await server.stop();
+  await server.close();
+});
+
+test('hooks that one module adds do not reach another', async () => {
+  const server = await serverOf([
+    {
+      name: 'strict',
+      routes: [
+        async (app) => {
+          app.addHook('onRequest', async (_request, reply) => reply.code(403).send('no'));
+          app.get('/strict', () => 'never');
+        },
+      ],
+    },
+    { name: 'open', routes: [async (app) => void app.get('/open', () => 'yes')] },
+  ]);
+  assert.equal((await server.http.inject('/strict')).statusCode, 403);
+  assert.equal((await server.http.inject('/open')).body, 'yes');
+  await server.stop();
+  await server.close();
+});
