@@ -13,10 +13,10 @@ import { createLogger } from '../platform/logger.ts';
 import type { Ground } from '../platform/module.ts';
 import { type Random, systemRandom } from '../platform/random.ts';
 
-export type Core = Awaited<ReturnType<typeof createCore>>;
+export type Core = Awaited<ReturnType<typeof coreOn>>;
 
 /** Everything that works without a listener: also what the command line uses beside a running server. */
-export async function createCore(config: Config, options: { clock?: Clock; random?: Random } = {}) {
+export async function createCore(config: Config, options: { clock?: Clock; random?: Random } = {}): Promise<Core> {
   const { clock = systemClock, random = systemRandom } = options;
   const log = createLogger(config.logLevel);
   const keys = await loadServerKeys(config.keysDir, {
@@ -24,8 +24,19 @@ export async function createCore(config: Config, options: { clock?: Clock; rando
     makeCa: (pem) => makeCaCertificate(pem, clock.now()),
   });
   const db = await openDatabase(config.database);
+  try {
+    return await coreOn({ config, clock, random, log, keys, db });
+  } catch (error) {
+    // An open database would keep a process alive that has said why it cannot start.
+    await db.close();
+    throw error;
+  }
+}
+
+async function coreOn(base: Omit<Ground, 'events'>) {
+  const { config, clock, log, keys, db } = base;
   const events = await createEventLog({ db, clock, onError: (err) => log.error({ err }, 'event reader failed') });
-  const ground: Ground = { config, clock, random, log, keys, db, events };
+  const ground: Ground = { ...base, events };
   const { serverId, trustRoot, verdict } = keys;
   await claimInstallation(db, { serverId, trustRoot: trustRoot.kid, evaluation: keys.evaluation }, async (work) => {
     await events.append(work, {

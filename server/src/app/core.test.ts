@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { makeTestPostgres } from '../db/test-databases.ts';
+import { whyNoPostgres } from '../db/test-postgres.ts';
+
+test('a server that may not use its database says why and ends', { skip: whyNoPostgres() ?? false }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-core-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const postgres = await makeTestPostgres();
+  t.after(() => postgres.drop());
+  /** `identree-server trust` with keys of its own, which claims a database that nobody has claimed yet. */
+  async function run(keys: string): Promise<{ code: number | null; said: string }> {
+    const child = spawn(process.execPath, ['server/src/main.ts', 'trust'], {
+      cwd: join(import.meta.dirname, '../../..'),
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: {
+        PATH: process.env.PATH,
+        IDENTREE_EXTERNAL_URL: 'https://identree.example.com',
+        IDENTREE_DATABASE_DRIVER: 'postgres',
+        IDENTREE_DATABASE_DSN: postgres.dsn,
+        IDENTREE_KEYS_DIR: join(folder, keys),
+        IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
+        IDENTREE_OIDC_CLIENT_ID: 'identree',
+        IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
+        IDENTREE_ADMIN_GROUPS: 'admins',
+      },
+    });
+    t.after(() => child.kill('SIGKILL'));
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, said };
+  }
+  assert.equal((await run('keys')).code, 0);
+  const { code, said } = await run('keys of another installation');
+  assert.match(said, /different installations/);
+  assert.equal(code, 1);
+});
