@@ -112,6 +112,9 @@ function parseOptions(argv: readonly string[]): Parsed | null {
       if (found === null) return null;
       const [, takes, short] = found;
       if (equals !== -1 && takes === 'none') return null;
+      // sudo cuts this list up where it stands, in the memory that is read here: what follows a comma would look like the
+      // command, while sudo runs another one. Nothing of such a line can be believed.
+      if (equals !== -1 && short === 'E') return null;
       let value = equals === -1 ? '' : word.slice(equals + 1);
       if (equals === -1 && takes === 'required') {
         if (argv[at] === undefined) return null;
