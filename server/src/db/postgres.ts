@@ -16,7 +16,10 @@ const types = {
 /** Postgres: a pool, and one connection that listens for other replicas. */
 export async function openPostgres(dsn: string, maxConnections = 25): Promise<Engine> {
   const pool = new pg.Pool({ connectionString: dsn, max: maxConnections, types, statement_timeout: 10_000 });
+  // A connection that breaks fails the query that uses it; without listeners it would end the process as well. The
+  // pool listens to connections that lie idle, nobody to those in use.
   pool.on('error', () => {});
+  pool.on('connect', (client) => void client.on('error', () => {}));
   const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   const listeners = new Set<() => void>();
   let listening: pg.Client | undefined;
