@@ -1,0 +1,64 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { makeTestPostgres } from './test-databases.ts';
+import { whyNoPostgres } from './test-postgres.ts';
+
+/** Cuts connections of its own while they are in use, as a restart of the database does, and works on. */
+const PROGRAM = `
+  import pg from 'pg';
+  import { openDatabase } from './database.ts';
+  const dsn = process.env.DSN;
+  const db = await openDatabase({ driver: 'postgres', dsn, maxConnections: 5 });
+  const cut = async (state) => {
+    const other = new pg.Client({ connectionString: dsn });
+    await other.connect();
+    const { rows } = await other.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and state = $1',
+      [state],
+    );
+    await other.end();
+    return rows.length;
+  };
+  let began = () => {};
+  const inside = new Promise((resolve) => { began = resolve; });
+  let go = () => {};
+  const wait = new Promise((resolve) => { go = resolve; });
+  const broken = db.transaction(async ({ query }) => {
+    await query.selectFrom('event_head').selectAll().execute();
+    began();
+    await wait;
+    await query.selectFrom('event_head').selectAll().execute();
+  }).then(() => 'committed', () => 'refused');
+  await inside;
+  console.log('cut', await cut('idle in transaction'));
+  // What the server says of it arrives before the next query is sent.
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  go();
+  console.log(await broken);
+  await db.transaction(({ query }) => query.selectFrom('event_head').selectAll().execute());
+  console.log('works');
+  await db.close();
+`;
+
+describe('Postgres', { skip: whyNoPostgres() ?? false }, () => {
+  test('a connection that is cut while it is in use fails its transaction and nothing else', async (t) => {
+    const { dsn, drop } = await makeTestPostgres();
+    t.after(drop);
+    const child = spawn(process.execPath, ['--input-type=module-typescript', '--eval', PROGRAM], {
+      cwd: import.meta.dirname,
+      env: { ...process.env, DSN: dsn },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+    const [code] = (await once(child, 'close')) as [number | null];
+    assert.equal(said, 'cut 1\nrefused\nworks\n');
+    assert.equal(code, 0);
+  });
+});
