@@ -259,6 +259,78 @@ test('a person who is disabled at the source: sessions end, what waits is denied
   );
 });
 
+for (const driver of ['sqlite', 'postgres'] as const) {
+  test(`a stranger who signs in under a name that the directory gave to somebody else has nothing of it (${driver})`, {
+    skip: driver === 'postgres' ? (whyNoPostgres() ?? false) : false,
+  }, async (t) => {
+    // The directory folds names: its account `mira` is of the person who signs in as `Mira`.
+    const site = await open(t, {
+      content: directoryFile(['alice', 'Mira'], [OPS]),
+      ...(driver === 'postgres' ? { driver } : {}),
+    });
+    assert.equal((await site.find(await bound(site), '(uid=mira)')).length, 1);
+    const stranger = await signInTestPerson(site.app, site.provider, site.clock, 'mira', { subject: 'a stranger' });
+    const alice = await signInTestPerson(site.app, site.provider, site.clock, 'alice', { subject: 'sub-alice' });
+    const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+    const hers = await host.create(host.record({ user: 'mira' }));
+    await attempt(stranger, hers);
+    const held = (await site.app.events.read(0, 1000)).filter(({ event }) => event === 'account_binding_held');
+    assert.deepEqual(
+      held.map(({ username, data }) => [username, data.subject]),
+      [['mira', 'a stranger']],
+    );
+    assert.equal((await host.send('GET', `/challenges/${hers.challengeId}?wait=0`)).body.status, 'pending');
+
+    // Who the directory names keeps what is hers.
+    const own = await host.create(host.record({ user: 'alice' }));
+    assert.deepEqual(
+      (await inboxOf(alice)).map(({ userCode }) => userCode),
+      [own.userCode],
+    );
+  });
+
+  test(`who had signed in under a name before the directory gave it to somebody else loses it (${driver})`, {
+    skip: driver === 'postgres' ? (whyNoPostgres() ?? false) : false,
+  }, async (t) => {
+    const site = await open(t, { ...(driver === 'postgres' ? { driver } : {}) });
+    const before = await signInTestPerson(site.app, site.provider, site.clock, 'mira', { subject: 'was first' });
+    const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+    assert.equal((await inboxOf(before)).length, 0);
+    const asked = await host.create(host.record({ user: 'mira' }));
+    assert.deepEqual(
+      (await inboxOf(before)).map(({ userCode }) => userCode),
+      [asked.userCode],
+    );
+
+    const admin = await signInTestPerson(site.app, site.provider, site.clock, 'root-admin', { groups: ['admins'] });
+    await site.write(['alice', 'bob', 'Mira'], [OPS]);
+    site.app.directory!.directory.refresh('watch');
+    await site.app.directory!.directory.settled();
+    const { data: holds } = await admin.query<{ id: string; digest: string; kind: string }[]>('directory.holds');
+    const [hold] = holds.filter(({ kind }) => kind === 'binding');
+    assert.equal((await admin.mutate('directory.confirm', { id: hold!.id, digest: hold!.digest })).refusal, null);
+    await site.app.directory!.directory.settled();
+    await attempt(before, asked);
+  });
+}
+
+type Request = { userCode: string };
+const inboxOf = async (person: TestPerson) => (await person.query<Request[]>('challenges.inbox')).data;
+
+/** Everything that somebody could try with a request that is none of theirs. */
+async function attempt(person: TestPerson, { userCode, challengeId }: { userCode: string; challengeId: string }) {
+  assert.deepEqual(await inboxOf(person), []);
+  assert.equal((await person.query('challenges.get', { code: userCode })).refusal, 'not_found');
+  assert.equal((await person.mutate('challenges.approve', { challengeId })).refusal, 'not_found');
+  assert.equal((await person.mutate('challenges.deny', { challengeId, reason: null })).refusal, 'not_found');
+}
+
+async function bound(site: Site): Promise<Client> {
+  const client = site.client(0);
+  await client.bind(SERVICE.dn, SERVICE.password);
+  return client;
+}
+
 test('a person who vanished from the source is signed out, and who was never in it is not', async (t) => {
   const site = await open(t);
   const alice = await signInTestPerson(site.app, site.provider, site.clock, 'alice', {

@@ -1,27 +1,71 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import type { AccountBindingsTable, Schema } from '../db/schema.ts';
 
-/** Linux accounts that are bound to a person, by name. */
-export async function accountsOf(query: Kysely<Schema>, personId: string): Promise<string[]> {
-  const rows = await query
+/** Whose account it is: by what they sign in as, and, where a directory serves people, by what it says too. */
+export interface AccountRules {
+  /** True: an account that the directory has given to somebody is nobody else's, whatever name they sign in under. */
+  readonly directoryNames: boolean;
+}
+
+/** Accounts that the directory has given, or had given, to others than who is bound to them. */
+const othersByDirectory = sql<boolean>`exists (
+  select 1 from directory_names as given
+  where given.name = lower(account_bindings.account) and given.owner = 'user'
+  and (given.issuer <> people.issuer or given.subject <> people.subject)
+)`;
+
+function selectAccounts(query: Kysely<Schema>, personId: string, { directoryNames }: AccountRules) {
+  const select = query
     .selectFrom('account_bindings')
-    .select('account')
-    .where('person_id', '=', personId)
-    .orderBy('account')
-    .execute();
-  return rows.map(({ account }) => account);
+    .innerJoin('people', 'people.id', 'account_bindings.person_id')
+    .select('account_bindings.account')
+    .where('account_bindings.person_id', '=', personId)
+    .orderBy('account_bindings.account');
+  return directoryNames ? select.where(({ not }) => not(othersByDirectory)) : select;
+}
+
+/** Linux accounts of a person, by name. */
+export async function accountsOf(query: Kysely<Schema>, personId: string, rules: AccountRules): Promise<string[]> {
+  return (await selectAccounts(query, personId, rules).execute()).map(({ account }) => account);
 }
 
 /** Like {@link accountsOf}, and keeps the bindings from moving until the transaction ends. */
-export async function lockAccountsOf(work: UnitOfWork, personId: string): Promise<string[]> {
-  let select = work.query
+export async function lockAccountsOf(work: UnitOfWork, personId: string, rules: AccountRules): Promise<string[]> {
+  const select = selectAccounts(work.query, personId, rules);
+  const rows = await (work.driver === 'postgres' ? select.forShare('account_bindings') : select).execute();
+  return rows.map(({ account }) => account);
+}
+
+/** The person behind an account, for policies and pages; null when it is nobody's. */
+export async function accountOwner(
+  query: Kysely<Schema>,
+  account: string,
+  { directoryNames }: AccountRules,
+): Promise<{ displayName: string; groups: string[] } | null> {
+  let select = query
     .selectFrom('account_bindings')
-    .select('account')
-    .where('person_id', '=', personId)
-    .orderBy('account');
-  if (work.driver === 'postgres') select = select.forShare();
-  return (await select.execute()).map(({ account }) => account);
+    .innerJoin('people', 'people.id', 'account_bindings.person_id')
+    .select(['people.display_name', 'people.groups'])
+    .where('account_bindings.account', '=', account);
+  if (directoryNames) select = select.where(({ not }) => not(othersByDirectory));
+  const row = await select.executeTakeFirst();
+  return row ? { displayName: row.display_name, groups: JSON.parse(row.groups) as string[] } : null;
+}
+
+/** Whether the directory has given an account of this name to somebody else, or had. */
+export async function isOthersByDirectory(
+  query: Kysely<Schema>,
+  account: string,
+  person: { issuer: string; subject: string },
+): Promise<boolean> {
+  const row = await query
+    .selectFrom('directory_names')
+    .select(['issuer', 'subject'])
+    .where('name', '=', account.toLowerCase())
+    .where('owner', '=', 'user')
+    .executeTakeFirst();
+  return row !== undefined && (row.issuer !== person.issuer || row.subject !== person.subject);
 }
 
 /** Binds a free account. False when somebody has it. */

@@ -2,7 +2,15 @@ import { Refusal } from '#shared/errors.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import { bindFreeAccount, holdBinding, lockBinding, moveBinding, releaseClaim } from './binding-store.ts';
+import {
+  type AccountRules,
+  bindFreeAccount,
+  holdBinding,
+  isOthersByDirectory,
+  lockBinding,
+  moveBinding,
+  releaseClaim,
+} from './binding-store.ts';
 import { findPerson, type Person } from './people-store.ts';
 
 /**
@@ -21,7 +29,12 @@ export interface Bindings {
   reject(input: { account: string; personId: string }, actor: { username: string; remoteAddr: string }): Promise<void>;
 }
 
-export function createBindings(deps: { db: Database; events: Pick<EventLog, 'append'>; clock: Clock }): Bindings {
+export function createBindings(deps: {
+  db: Database;
+  events: Pick<EventLog, 'append'>;
+  clock: Clock;
+  accountRules: AccountRules;
+}): Bindings {
   const { db, events, clock } = deps;
 
   /** The claim as the operator saw it; anything else has changed since and must be looked at again. */
@@ -39,6 +52,19 @@ export function createBindings(deps: { db: Database; events: Pick<EventLog, 'app
       const account = person.username;
       if (NEVER_BOUND.includes(account)) return;
       const now = clock.now();
+      const held = () =>
+        events.append(work, {
+          event: 'account_binding_held',
+          username: account,
+          remoteAddr,
+          data: { account, issuer: person.issuer, subject: person.subject },
+        });
+      // The directory folds names: its account `mira` may be of a person who signs in as `Mira`, and a stranger who signs
+      // in as `mira` would approve for her.
+      if (deps.accountRules.directoryNames && (await isOthersByDirectory(work.query, account, person))) {
+        await held();
+        return;
+      }
       if (await bindFreeAccount(work, { account, personId: person.id, now })) {
         await events.append(work, {
           event: 'account_bound',
@@ -51,12 +77,7 @@ export function createBindings(deps: { db: Database; events: Pick<EventLog, 'app
       const binding = await lockBinding(work, account);
       if (!binding || binding.person_id === person.id || binding.held_person_id === person.id) return;
       await holdBinding(work, account, person.id, now);
-      await events.append(work, {
-        event: 'account_binding_held',
-        username: account,
-        remoteAddr,
-        data: { account, issuer: person.issuer, subject: person.subject },
-      });
+      await held();
     },
 
     confirm: (input, actor) =>

@@ -36,7 +36,7 @@ export function authModule(
   });
   const provider = others.provider ?? createOidc({ ...ground, onExchange: (seconds) => exchange.observe(seconds) });
   const sessions = createSessions(ground);
-  const bindings = createBindings(ground);
+  const bindings = createBindings({ ...ground, ...callers });
   const signIn = createSignIn({
     ...ground,
     provider,

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Role, SessionKind, Viewer, ViewerOf } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
-import { accountsOf, lockAccountsOf } from './binding-store.ts';
+import { type AccountRules, accountsOf, lockAccountsOf } from './binding-store.ts';
 import type { Cookies } from './cookies.ts';
 import { findSession, lockSession, type SessionWithPerson, touchSession } from './session-store.ts';
 import { isLive } from './sessions.ts';
@@ -47,8 +47,9 @@ export function createViewerResolver(deps: {
   clock: Clock;
   config: Pick<Config, 'adminGroups'>;
   cookies: Pick<Cookies, 'readSession'>;
+  accountRules: AccountRules;
 }): ViewerResolver {
-  const { db, clock, config, cookies } = deps;
+  const { db, clock, config, cookies, accountRules } = deps;
 
   function credentialOf({ authorization, cookie }: Credentials): { value: string; kind: SessionKind } | null {
     if (authorization !== undefined) {
@@ -86,7 +87,7 @@ export function createViewerResolver(deps: {
       if (touch && now - found.session.last_seen_at >= TOUCH_MS) {
         await db.transaction((work) => touchSession(work.query, found.session.id_hash, now));
       }
-      return viewerOf(found, await accountsOf(db.query, found.person.id), credentials.remoteAddr);
+      return viewerOf(found, await accountsOf(db.query, found.person.id, accountRules), credentials.remoteAddr);
     },
 
     async recheck(work, viewer) {
@@ -94,7 +95,7 @@ export function createViewerResolver(deps: {
       if (!found || found.person.id !== viewer.person.id || !isLive(found.session, found.person.epoch, clock.now())) {
         throw new Refusal('session_expired');
       }
-      return viewerOf(found, await lockAccountsOf(work, found.person.id), viewer.remoteAddr);
+      return viewerOf(found, await lockAccountsOf(work, found.person.id, accountRules), viewer.remoteAddr);
     },
   };
 }

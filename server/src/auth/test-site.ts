@@ -108,13 +108,14 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
   const clientAddress = createClientAddress(options.trustedProxies ?? []);
   const addressOf = (request: FastifyRequest) =>
     clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']);
+  const accountRules = { directoryNames: false };
   const cookies = createCookies(config);
-  const resolver = createViewerResolver({ db, clock, config, cookies });
+  const resolver = createViewerResolver({ db, clock, config, cookies, accountRules });
   const viewerOf = createViewerOf({ resolver });
   const csrfGuard = createCsrfGuard({ config, viewerOf });
   const limits = createRateLimits({ clock });
   const sessions = createSessions({ db, events, clock, random });
-  const bindings = createBindings({ db, events, clock });
+  const bindings = createBindings({ db, events, clock, accountRules });
   const signIn = createSignIn({
     db,
     events,

@@ -1,5 +1,6 @@
 import { Gauge } from 'prom-client';
 import { signToken, tokenType } from '#shared/token.ts';
+import type { Callers } from '../auth/callers.ts';
 import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { HostService } from '../hosts/service.ts';
@@ -21,6 +22,7 @@ export function challengesModule(
   others: {
     hosts: Pick<HostService, 'facts'>;
     resolver: Pick<ViewerResolver, 'recheck'>;
+    accountOwner: Callers['accountOwner'];
     approvals: Approvals;
     approverKeys: Pick<ApproverKeys, 'since'>;
     policies: PolicySource;
@@ -39,6 +41,7 @@ export function challengesModule(
     recheckViewer: others.resolver.recheck,
     passkeys: others.approvals,
     standing: others.standing,
+    accountOwner: others.accountOwner,
     keysSince: others.approverKeys.since,
   });
   const waiters = createWaiters({ events });

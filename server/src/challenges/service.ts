@@ -59,6 +59,11 @@ export interface ChallengeDeps {
   recheckViewer: (work: UnitOfWork, viewer: Viewer) => Promise<Viewer>;
   passkeys: Approvals;
   standing: Standing;
+  /** The person behind an account; null when it is nobody's. */
+  accountOwner: (
+    query: Database['query'],
+    account: string,
+  ) => Promise<{ displayName: string; groups: string[] } | null>;
   /** Version of the approver-key set in force and, when it is newer than what the host holds, the set. */
   keysSince: (query: Database['query'], held: number) => Promise<{ version: number; token: string | null }>;
 }
@@ -87,7 +92,7 @@ export function createChallengeService(deps: ChallengeDeps) {
     user: string,
     host: { name: string; group: string | null },
   ): Promise<PolicyOutcome> {
-    const owner = await store.accountOwner(query, user);
+    const owner = await deps.accountOwner(query, user);
     return evaluatePolicy(policy, { user, groups: owner?.groups ?? [], host: host.name, hostGroup: host.group });
   }
 
@@ -262,7 +267,7 @@ export function createChallengeService(deps: ChallengeDeps) {
     viewer: Viewer,
   ): Promise<{ view: ChallengeView; policy: PolicyOutcome }> {
     const host = await deps.hosts.facts(challenge.host_id);
-    const owner = await store.accountOwner(db.query, challenge.username);
+    const owner = await deps.accountOwner(db.query, challenge.username);
     const state = await deps.policies.current();
     const outcome = state.ok
       ? evaluatePolicy(state.policy, {

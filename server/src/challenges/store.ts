@@ -200,20 +200,6 @@ export async function recordOutcome(
   return result.numUpdatedRows === 1n;
 }
 
-/** Display name and groups of the person a Linux account is bound to; null for an account nobody has claimed. */
-export async function accountOwner(
-  query: Kysely<Schema>,
-  account: string,
-): Promise<{ displayName: string; groups: string[] } | null> {
-  const row = await query
-    .selectFrom('account_bindings')
-    .innerJoin('people', 'people.id', 'account_bindings.person_id')
-    .select(['people.display_name', 'people.groups'])
-    .where('account_bindings.account', '=', account)
-    .executeTakeFirst();
-  return row ? { displayName: row.display_name, groups: JSON.parse(row.groups) as string[] } : null;
-}
-
 /** How many requests wait, exactly. */
 export async function countAllPending(query: Kysely<Schema>): Promise<number> {
   const { n } = await query
