@@ -36,6 +36,32 @@ async function siteWith(t: TestContext, options: TestIdpOptions = {}) {
   return { idp, site, atIdp, signIn };
 }
 
+test('a scope that the provider does not have is not asked for: it would refuse the whole sign-in', async (t) => {
+  const { idp, site, atIdp, signIn } = await siteWith(t, { groupsInProfile: true });
+  const browser = site.browser();
+  const { response, url } = await signIn(browser);
+  assert.equal(response.statusCode, 303, response.body);
+  assert.equal(url.searchParams.get('scope'), 'openid profile email');
+  assert.equal((await browser.me())?.role, 'admin', 'groups came without being asked for');
+
+  // What this provider says to one who asks for more.
+  const asking = (await oidcFor(idp).authorizationUrl(secrets, { fresh: false }))!;
+  asking.searchParams.set('scope', 'openid profile email groups');
+  assert.equal((await atIdp.visit(asking)).searchParams.get('error'), 'invalid_scope');
+});
+
+test('a provider that does not say which scopes it has is asked for all', async (t) => {
+  const { idp } = await siteWith(t);
+  const quiet: Fetch = async (url, init) => {
+    const answer = await fetch(url, init);
+    const { scopes_supported, ...rest } = (await answer.json()) as Record<string, unknown>;
+    assert.ok(scopes_supported);
+    return Response.json(rest);
+  };
+  const url = await oidcFor(idp, { fetch: quiet }).authorizationUrl(secrets, { fresh: false });
+  assert.equal(url?.searchParams.get('scope'), 'openid profile email groups');
+});
+
 const secrets = { state: 'plain.state', nonce: 'nonce', codeVerifier: 'v'.repeat(43) };
 
 test('a person signs in with a real provider: PKCE, state, nonce, groups and role', async (t) => {

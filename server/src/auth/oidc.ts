@@ -5,7 +5,7 @@ import type { Clock } from '../platform/clock.ts';
 import { identityOf } from './claims.ts';
 import type { ExchangeResult, IdentityProvider } from './identity-provider.ts';
 
-const SCOPE = 'openid profile email groups';
+const SCOPES = ['openid', 'profile', 'email', 'groups'];
 const TIMEOUT_SECONDS = 15;
 /**
  * Asked for with every sign-in, seconds: a provider that is given a `max_age` has to say when the person signed in
@@ -110,7 +110,7 @@ export function createOidc(deps: {
       if (!provider) return null;
       return oidc.buildAuthorizationUrl(provider, {
         redirect_uri: redirectUri,
-        scope: SCOPE,
+        scope: scopeFor(provider.serverMetadata().scopes_supported),
         response_type: 'code',
         state,
         nonce,
@@ -169,6 +169,14 @@ export function createOidc(deps: {
     running ??= discover();
     return running;
   }
+}
+
+/**
+ * What is asked for: of our scopes those that the provider says it has. Many answer `invalid_scope` to any other, and hand
+ * out groups without being asked. One that does not say what it has is asked for all.
+ */
+function scopeFor(supported: readonly string[] | undefined): string {
+  return SCOPES.filter((scope) => scope === 'openid' || (supported?.includes(scope) ?? true)).join(' ');
 }
 
 function problemOf(error: unknown): 'refused_by_provider' | 'invalid_answer' | 'provider_unreachable' {

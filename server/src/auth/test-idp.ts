@@ -13,6 +13,8 @@ export interface TestIdpOptions {
   redirectUri?: string;
   /** How the client must authenticate at the token endpoint. */
   authMethod?: 'client_secret_basic' | 'client_secret_post';
+  /** True: it has no scope for groups and refuses one that it does not have; groups come with the profile. */
+  groupsInProfile?: boolean;
 }
 
 export interface TestIdp {
@@ -44,6 +46,7 @@ export async function startTestIdp(t: Pick<TestContext, 'after'>, options: TestI
     },
     bob: { preferred_username: 'bob', name: 'Bob Example', groups: [] },
   };
+  const scopes = ['openid', 'profile', 'email', ...(options.groupsInProfile ? [] : ['groups'])];
   const redirectUri = options.redirectUri ?? 'http://localhost:8090/callback';
   let handler: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => {
     response.writeHead(503).end();
@@ -52,6 +55,18 @@ export async function startTestIdp(t: Pick<TestContext, 'after'>, options: TestI
     const { method = '', url = '' } = request;
     idp.seen.push({ method, path: url.split('?')[0]!, authorization: request.headers.authorization });
     if (idp.instead?.(request, response)) return;
+    const asked = new URL(url, issuer);
+    const unknown = (asked.searchParams.get('scope') ?? '').split(' ').some((scope) => !scopes.includes(scope));
+    if (options.groupsInProfile && asked.pathname === '/auth' && unknown) {
+      // As Keycloak does; oidc-provider passes over a scope that it does not have.
+      const back = new URLSearchParams({
+        error: 'invalid_scope',
+        state: asked.searchParams.get('state') ?? '',
+        iss: issuer,
+      });
+      response.writeHead(302, { location: `${redirectUri}?${back}` }).end();
+      return;
+    }
     handler(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -90,8 +105,14 @@ export async function startTestIdp(t: Pick<TestContext, 'after'>, options: TestI
     ],
     clientAuthMethods: [options.authMethod ?? 'client_secret_basic'],
     conformIdTokenClaims: options.conform ?? false,
-    claims: { openid: ['sub'], profile: ['name', 'preferred_username'], email: ['email'], groups: ['groups'] },
-    scopes: ['openid', 'profile', 'email', 'groups'],
+    claims: {
+      openid: ['sub'],
+      email: ['email'],
+      ...(options.groupsInProfile
+        ? { profile: ['name', 'preferred_username', 'groups'] }
+        : { profile: ['name', 'preferred_username'], groups: ['groups'] }),
+    },
+    scopes,
     cookies: { keys: ['a key of the test'] },
     features: { devInteractions: { enabled: false } },
     ttl: { Session: 3600, Interaction: 600, Grant: 3600, AccessToken: 600, IdToken: 600, AuthorizationCode: 60 },
@@ -103,7 +124,7 @@ export async function startTestIdp(t: Pick<TestContext, 'after'>, options: TestI
         clientId: context.oidc.client!.clientId,
         accountId: context.oidc.session!.accountId!,
       });
-      grant.addOIDCScope('openid profile email groups');
+      grant.addOIDCScope(scopes.join(' '));
       await grant.save();
       return grant;
     },
