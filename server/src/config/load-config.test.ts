@@ -326,6 +326,27 @@ test('settings of earlier installations are recognised and said to have no effec
   );
 });
 
+test('whoever asks for an audit sink is not given a server without one', () => {
+  const result = load(
+    {
+      IDENTREE_AUDIT_LOG: 'stdout',
+      IDENTREE_AUDIT_SPLUNK_HEC_TOKEN: 'a token that must not be told',
+      IDENTREE_AUDIT_SYSLOG_URI: 'a typing error asks for one too',
+      IDENTREE_AUDIT_LOKI_URL: '',
+    },
+    { [DEFAULT_TOML_FILE]: '[audit]\nbuffer_size = 8192\n' },
+  );
+  assert.ok(!result.ok);
+  assert.deepEqual(result.errors.map(({ setting }) => setting).sort(), [
+    'IDENTREE_AUDIT_LOG',
+    'IDENTREE_AUDIT_SPLUNK_HEC_TOKEN',
+    'IDENTREE_AUDIT_SYSLOG_URI',
+    'audit.buffer_size',
+  ]);
+  assert.ok(!JSON.stringify(result).includes('must not be told'));
+  assert.ok(load({ IDENTREE_AUDIT_LOG: '' }).ok);
+});
+
 test('evaluation mode cannot be switched on by configuration', () => {
   const result = load({ IDENTREE_EVALUATION: 'true' }, { [DEFAULT_TOML_FILE]: 'evaluation = true\n' });
   assert.ok(result.ok);

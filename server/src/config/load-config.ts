@@ -18,7 +18,9 @@ export function loadConfig({ env, readFile }: ConfigSources): ConfigResult {
   const warnings: ConfigProblem[] = [];
   const known = listSettings();
   const toml = readToml({ env, readFile }, errors);
-  warnings.push(...unknownNames(env, toml));
+  const unknown = unknownNames(env, toml);
+  errors.push(...unknown.errors);
+  warnings.push(...unknown.warnings);
 
   const values: Record<string, unknown> = {};
   for (const { path, type, meta } of known) {

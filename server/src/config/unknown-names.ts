@@ -6,9 +6,27 @@ import { type ConfigSources, isTable, TOML_FILE_VARIABLE, type TomlTable } from 
 
 const HAS_NO_EFFECT = 'This version does not use it. Remove it, or read docs/configuration.md.';
 
-/** Warnings about names that mean nothing here: typing errors, settings of earlier installations, secrets in TOML. */
-export function unknownNames(env: ConfigSources['env'], toml: TomlTable): ConfigProblem[] {
-  return [...unknownVariables(env), ...unknownTomlKeys(toml)];
+/** Whoever asks for an audit trail elsewhere must not believe that there is one. */
+const AUDIT = /^(IDENTREE_AUDIT_|audit(\.|$))/;
+
+/**
+ * Names that mean nothing here: typing errors, settings of earlier installations, secrets in TOML. They are warnings, but
+ * for those that ask for an audit trail: the server does not start without the trail that somebody counts on.
+ */
+export function unknownNames(
+  env: ConfigSources['env'],
+  toml: TomlTable,
+): { errors: ConfigProblem[]; warnings: ConfigProblem[] } {
+  const found = [...unknownVariables(env), ...unknownTomlKeys(toml)];
+  const audit = found.filter(({ setting }) => AUDIT.test(setting) && env[setting] !== '');
+  return {
+    errors: audit.map(({ setting }) => ({
+      setting,
+      problem: 'asks for an audit sink, and this version has none: events are kept in its database only',
+      fix: 'Unset it to start without the sink. identree-server verify-log walks the events that are kept.',
+    })),
+    warnings: found.filter(({ setting }) => !AUDIT.test(setting)),
+  };
 }
 
 function unknownVariables(env: ConfigSources['env']): ConfigProblem[] {
