@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { Config } from './config.ts';
 import { listSettings } from './config.ts';
 import { DEAD_SETTINGS } from './dead-settings.ts';
@@ -291,10 +291,31 @@ test('secrets are never printed, whatever is wrong with them', () => {
   );
 });
 
-test('one secret does not serve two purposes', () => {
-  assert.deepEqual(wrongSettings({ IDENTREE_SHARED_SECRET: STRONG, IDENTREE_METRICS_TOKEN: STRONG }), [
-    'IDENTREE_METRICS_TOKEN',
-  ]);
+describe('one secret does not serve two purposes', () => {
+  const secrets = listSettings().filter(({ meta }) => meta.secret);
+  const checked = secrets.filter(({ meta }) => meta.mayRepeat === undefined).map(({ meta }) => meta.env);
+  for (const [i, one] of checked.entries()) {
+    for (const other of checked.slice(i + 1)) {
+      test(`${one} and ${other}`, () => {
+        const result = load({ [one]: STRONG, [other]: STRONG });
+        assert.ok(!result.ok);
+        const same = result.errors.filter(({ problem }) => /^is the same as /.test(problem));
+        assert.deepEqual(
+          same.map(({ setting, problem }) => `${setting} ${problem}`),
+          [`${other} is the same as ${one}`],
+        );
+        assert.ok(!JSON.stringify(result).includes(STRONG));
+      });
+    }
+  }
+
+  test('every secret is held against the others, but for those that say why not', () => {
+    const exempt = secrets.filter(({ meta }) => meta.mayRepeat !== undefined).map(({ meta }) => meta.env);
+    assert.deepEqual(exempt, ['IDENTREE_DATABASE_DSN']);
+    // What only the environment may give is a secret, so that a new one cannot be left out by forgetting to say so.
+    for (const { meta } of listSettings())
+      assert.equal(meta.toml === null, meta.secret === true, `${meta.env}: secret and TOML`);
+  });
 });
 
 test('a name that means nothing gets a warning with the one that was probably meant', () => {

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import { type Config, listSettings, type settings } from './config.ts';
 import { type ConfigProblem, missing } from './problems.ts';
-import { checkTogether, type Readable } from './rules.ts';
+import type { Readable } from './readable.ts';
+import { checkTogether } from './rules.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
 
@@ -46,7 +47,7 @@ export function loadConfig({ env, readFile }: ConfigSources): ConfigResult {
       }
     }
   }
-  checkTogether(values as Readable, { errors, warnings });
+  checkTogether(values as Readable<(typeof settings)['shape']>, { errors, warnings });
   if (errors.length > 0) return { ok: false, errors, warnings };
   return { ok: true, config: assemble(values as z.output<typeof settings>), warnings };
 }

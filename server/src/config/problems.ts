@@ -7,6 +7,12 @@ export interface ConfigProblem {
   fix: string;
 }
 
+/** Where rules over several settings put what they find. */
+export interface Report {
+  errors: ConfigProblem[];
+  warnings: ConfigProblem[];
+}
+
 /** A required setting that nobody gave. */
 export function missing(meta: SettingMeta, problem: string): ConfigProblem {
   const how = meta.secret ? ` Set it or ${meta.env}_FILE.` : meta.example ? ` For example: ${meta.example}` : '';

@@ -19,6 +19,8 @@ export interface SettingMeta {
   required?: boolean;
   /** Never printed, never read from TOML, and readable from the file that `<env>_FILE` names. */
   secret?: boolean;
+  /** Why this secret may be the same as another one. No two others may. */
+  mayRepeat?: string;
 }
 
 /** Settings and what is known about them. */
@@ -40,3 +42,11 @@ export function optional<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta) {
 export function withDefault<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta & { default: string }) {
   return type.clone().register(settingMeta, meta);
 }
+
+/** What is known about a setting, with a default. */
+export const by = <T extends SettingMeta>(meta: T, value: string): T & { default: string } => ({
+  ...meta,
+  default: value,
+});
+/** A secret: never in the TOML file. */
+export const hidden = { toml: null, secret: true } as const;
