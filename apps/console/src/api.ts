@@ -9,6 +9,7 @@ import {
 } from '@trpc/client';
 import type { inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
+import type { ConsoleQuery } from '#shared/console.ts';
 import type { AppRouter } from '../../../server/src/app/router.ts';
 
 export type Outputs = inferRouterOutputs<AppRouter>;
@@ -36,7 +37,25 @@ export function setCsrfToken(token: string): void {
   csrfToken = token;
 }
 
-export const client = createTRPCClient<AppRouter>({
+/** A query or subscription, in the words of the client or of TanStack Query. */
+type Asks = { query: unknown } | { subscribe: unknown } | { queryOptions: unknown } | { subscriptionOptions: unknown };
+
+/**
+ * What the console may ask wherever it runs. A query that shared/src/console.ts does not declare is not here: the desktop
+ * app would refuse it, so using it is a type error.
+ */
+type Declared<T> = {
+  [Part in keyof T]: {
+    [Name in keyof T[Part] as T[Part][Name] extends Asks
+      ? `${Part & string}.${Name & string}` extends ConsoleQuery
+        ? Name
+        : never
+      : Name]: T[Part][Name];
+  };
+};
+
+/** Everything that the server has. For what is offered in a browser only, where `useMayChange` says so. */
+export const browserClient = createTRPCClient<AppRouter>({
   links: [
     splitLink({
       condition: (operation) => operation.type === 'subscription',
@@ -93,4 +112,6 @@ export async function refresh(queryKey: readonly unknown[] = []): Promise<void> 
   await queryClient.invalidateQueries({ queryKey });
 }
 
-export const api = createTRPCOptionsProxy<AppRouter>({ client, queryClient });
+export const browserApi = createTRPCOptionsProxy<AppRouter>({ client: browserClient, queryClient });
+export const client: Declared<typeof browserClient> = browserClient;
+export const api: Declared<typeof browserApi> = browserApi;

@@ -1,6 +1,7 @@
 import { Anchor, Button, Center, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { lazy, Suspense, useCallback, useEffect } from 'react';
+import { Suspense, useCallback, useEffect } from 'react';
+import { CONSOLE_PAGES } from '#shared/console.ts';
 import { api, messageOf, refusalOf, setCsrfToken } from './api.ts';
 import { desktop } from './bridge.ts';
 import { learnServerTime } from './clock.ts';
@@ -9,51 +10,9 @@ import { Failure, PageSkeleton } from './components/query-state.tsx';
 import { type LiveEvent, useLive } from './live.ts';
 import { MeContext } from './me.ts';
 import { announceRequest } from './notify.ts';
-import { InboxPage } from './pages/inbox.tsx';
-import { navigate, type Path, usePath } from './router.tsx';
+import { PAGES } from './pages.tsx';
+import { navigate, usePath } from './router.tsx';
 import { Shell } from './shell.tsx';
-
-const AGAIN_AFTER_MS = 500;
-
-/** In place of a page whose program did not come: the network failed, or another version of the server has other files. */
-function NotLoaded() {
-  return (
-    <Failure
-      message="The connection failed, or the server has been updated meanwhile."
-      retry={() => location.reload()}
-    />
-  );
-}
-
-/** A page that is loaded when it is wanted. A failure is tried again once, and told; it never leaves an empty window. */
-function page(load: () => Promise<{ default: React.ComponentType }>) {
-  const again = () => new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER_MS)).then(load);
-  return lazy(() =>
-    load()
-      .catch(again)
-      .catch(() => ({ default: NotLoaded })),
-  );
-}
-
-const DirectoryPage = page(() => import('./pages/directory.tsx'));
-const HistoryPage = page(() => import('./pages/history.tsx'));
-const HostsPage = page(() => import('./pages/hosts.tsx'));
-const PasskeysPage = page(() => import('./pages/passkeys.tsx'));
-const SessionsPage = page(() => import('./pages/sessions.tsx'));
-const PeoplePage = page(() => import('./pages/people.tsx'));
-const SudoRulesPage = page(() => import('./pages/sudo-rules.tsx'));
-
-const PAGES: Record<Path, React.ComponentType> = {
-  '/': InboxPage,
-  '/history': HistoryPage,
-  '/hosts': HostsPage,
-  '/passkeys': PasskeysPage,
-  '/sessions': SessionsPage,
-  '/people': PeoplePage,
-  '/directory': DirectoryPage,
-  '/sudo-rules': SudoRulesPage,
-};
-const FOR_ADMINS: readonly Path[] = ['/hosts', '/people', '/directory', '/sudo-rules'];
 
 function SignIn() {
   const here = encodeURIComponent(location.pathname + location.search);
@@ -123,8 +82,9 @@ export function App() {
       </Center>
     );
   }
-  const allowed = me.data.role === 'admin' || !FOR_ADMINS.includes(path);
-  const Page = allowed ? PAGES[path] : InboxPage;
+  const { role } = me.data;
+  const allowed = CONSOLE_PAGES.some((page) => page.path === path && (page.role === 'anyone' || role === 'admin'));
+  const { Page } = PAGES[allowed ? path : '/'];
   return (
     <MeContext value={me.data}>
       <Shell live={live} path={allowed ? path : '/'}>

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import type { Topic } from '#shared/events.ts';
 import { api, askWhoIAm, client, refresh } from './api.ts';
 
 /** `offline`: nothing was heard for a moment; what is shown may be old. */
@@ -6,35 +7,28 @@ export type LiveState = 'connecting' | 'live' | 'offline';
 
 export interface LiveEvent {
   event: string;
+  topic: Topic;
   username: string;
   hostname: string | null;
   challengeId: string | null;
   code: string | null;
 }
 
-/** Which answers of the server an event makes old. */
-function refreshFor(event: string): void {
-  if (event.startsWith('challenge_') || event === 'auto_approved') {
-    void refresh(api.challenges.pathKey());
-  } else if (event.startsWith('host_') || event === 'certificate_issued') {
-    void refresh(api.hosts.pathKey());
-  } else if (event.startsWith('passkey_') || event === 'recovery_code_created') {
-    void refresh(api.passkeys.pathKey());
-    void refresh(api.me.pathKey());
-    void refresh(api.people.pathKey());
-  } else if (event.startsWith('account_')) {
-    void refresh(api.people.pathKey());
-  } else if (event.startsWith('directory_') || event === 'sudo_rule_modified') {
-    void refresh(api.directory.pathKey());
-    void refresh(api.sudoRules.pathKey());
-  } else if (event.startsWith('scim_')) {
-    void refresh(api.scim.pathKey());
-    void refresh(api.directory.pathKey());
-  } else if (event.startsWith('session_') || event.startsWith('user_logged_')) {
-    void refresh(api.sessions.pathKey());
-    void refresh(api.people.pathKey());
-  }
-}
+/** What an event makes old, by what it is about. */
+const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
+  requests: () => [api.challenges],
+  hosts: () => [api.hosts],
+  passkeys: () => [api.passkeys, api.me, api.people],
+  people: () => [api.people],
+  sessions: () => [api.sessions, api.people],
+  directory: () => [api.directory, api.sudoRules],
+  rules: () => [api.directory, api.sudoRules],
+  scim: () => [api.scim, api.directory],
+  // Who may approve what waits.
+  policy: () => [api.challenges],
+  attempts: () => [],
+  server: () => [],
+};
 
 /** Short interruptions are not worth a word. */
 const OFFLINE_AFTER_MS = 1500;
@@ -71,7 +65,7 @@ export function useLive(signedIn: boolean, onEvent: (event: LiveEvent) => void):
       },
       onData: ({ data }) => {
         up();
-        refreshFor(data.event);
+        for (const part of OLD[data.topic]()) void refresh(part.pathKey());
         onEvent(data);
       },
       onConnectionStateChange: ({ state: connection, error }) => {

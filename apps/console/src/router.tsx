@@ -1,17 +1,5 @@
 import { type AnchorHTMLAttributes, useSyncExternalStore } from 'react';
-
-/** The pages of the console. The server serves its index for exactly these paths. */
-export const PATHS = [
-  '/',
-  '/history',
-  '/hosts',
-  '/people',
-  '/directory',
-  '/sudo-rules',
-  '/passkeys',
-  '/sessions',
-] as const;
-export type Path = (typeof PATHS)[number];
+import { CONSOLE_PAGES, type ConsolePath } from '#shared/console.ts';
 
 const listeners = new Set<() => void>();
 let arrived = false;
@@ -41,9 +29,9 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
 }
 
 /** The page in the address bar; the inbox when it is none of ours (`/index.html` in the desktop app). */
-export function usePath(): Path {
-  const path = useSyncExternalStore(subscribe, () => location.pathname);
-  return (PATHS as readonly string[]).includes(path) ? (path as Path) : '/';
+export function usePath(): ConsolePath {
+  const here = useSyncExternalStore(subscribe, () => location.pathname);
+  return CONSOLE_PAGES.find(({ path }) => path === here)?.path ?? '/';
 }
 
 /** One value of the query string, and how to change it. */

@@ -14,49 +14,18 @@ import {
   useMantineColorScheme,
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import {
-  IconAddressBook,
-  IconCloudOff,
-  IconDeviceDesktop,
-  IconDevices,
-  IconHistory,
-  IconInbox,
-  IconKey,
-  IconLogout,
-  IconMoon,
-  IconSelector,
-  IconServer,
-  IconSun,
-  IconTerminal2,
-  IconUsers,
-} from '@tabler/icons-react';
+import { IconCloudOff, IconDeviceDesktop, IconLogout, IconMoon, IconSelector, IconSun } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef } from 'react';
+import { CONSOLE_PAGES, type ConsolePath } from '#shared/console.ts';
 import { api, queryClient } from './api.ts';
 import { desktop } from './bridge.ts';
 import { Logo } from './components/logo.tsx';
 import { useDirectoryUpdates } from './directory-status.ts';
 import type { LiveState } from './live.ts';
 import { useMe } from './me.ts';
-import { Link, type Path } from './router.tsx';
-
-interface Entry {
-  path: Path;
-  label: string;
-  icon: typeof IconInbox;
-  admin?: boolean;
-}
-
-const ENTRIES: readonly Entry[] = [
-  { path: '/', label: 'Inbox', icon: IconInbox },
-  { path: '/history', label: 'History', icon: IconHistory },
-  { path: '/hosts', label: 'Hosts', icon: IconServer, admin: true },
-  { path: '/people', label: 'People', icon: IconUsers, admin: true },
-  { path: '/directory', label: 'Directory', icon: IconAddressBook, admin: true },
-  { path: '/sudo-rules', label: 'Sudo rules', icon: IconTerminal2, admin: true },
-  { path: '/passkeys', label: 'My passkeys', icon: IconKey },
-  { path: '/sessions', label: 'Sessions', icon: IconDevices },
-];
+import { PAGES } from './pages.tsx';
+import { Link } from './router.tsx';
 
 /** `(2) Inbox · identree` */
 function useTabTitle(waiting: number): void {
@@ -144,13 +113,13 @@ function WaitingBadge({ count, size }: { count: number; size: 'md' | 'lg' }) {
 }
 
 /** Navigation, connection state and the page in the middle. */
-export function Shell({ live, path, children }: { live: LiveState; path: Path; children: ReactNode }) {
+export function Shell({ live, path, children }: { live: LiveState; path: ConsolePath; children: ReactNode }) {
   const me = useMe();
   const [opened, { toggle, close }] = useDisclosure();
   const inbox = useQuery({ ...api.challenges.inbox.queryOptions(), refetchInterval: live === 'live' ? false : 15_000 });
   const waiting = inbox.data?.length ?? 0;
   const held = useDirectoryUpdates(live);
-  const badges: Partial<Record<Path, number>> = { '/': waiting, '/directory': held };
+  const badges: Partial<Record<ConsolePath, number>> = { '/': waiting, '/directory': held };
   useTabTitle(waiting);
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes, which is the point.
   useEffect(() => close(), [path]);
@@ -192,18 +161,22 @@ export function Shell({ live, path, children }: { live: LiveState; path: Path; c
           </Link>
         </AppShell.Section>
         <AppShell.Section grow component={ScrollArea}>
-          {ENTRIES.filter((entry) => !entry.admin || me.role === 'admin').map((entry) => (
-            <NavLink
-              key={entry.path}
-              renderRoot={(props) => <Link {...props} href={entry.path} />}
-              className="nav-link"
-              active={path === entry.path}
-              aria-current={path === entry.path ? 'page' : undefined}
-              label={entry.label}
-              leftSection={<entry.icon size={20} stroke={1.75} aria-hidden="true" />}
-              rightSection={badges[entry.path] ? <WaitingBadge count={badges[entry.path] ?? 0} size="md" /> : undefined}
-            />
-          ))}
+          {CONSOLE_PAGES.filter(({ role }) => role === 'anyone' || me.role === 'admin').map((page) => {
+            const { icon: Icon } = PAGES[page.path];
+            const count = badges[page.path] ?? 0;
+            return (
+              <NavLink
+                key={page.path}
+                renderRoot={(props) => <Link {...props} href={page.path} />}
+                className="nav-link"
+                active={path === page.path}
+                aria-current={path === page.path ? 'page' : undefined}
+                label={page.title}
+                leftSection={<Icon size={20} stroke={1.75} aria-hidden="true" />}
+                rightSection={count > 0 ? <WaitingBadge count={count} size="md" /> : undefined}
+              />
+            );
+          })}
         </AppShell.Section>
         <AppShell.Section className="nav-foot">
           <ColorScheme />

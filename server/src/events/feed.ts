@@ -1,4 +1,4 @@
-import { type EventRecord, eventKind } from '#shared/events.ts';
+import { type EventRecord, eventKind, type Topic } from '#shared/events.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { EventLog } from './log.ts';
 
@@ -6,7 +6,7 @@ import type { EventLog } from './log.ts';
 export type FeedEvent = Pick<
   EventRecord,
   'seq' | 'at' | 'event' | 'username' | 'hostId' | 'hostname' | 'challengeId' | 'code' | 'actor' | 'reason'
->;
+> & { topic: Topic };
 
 /** May this viewer see this event? */
 export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {
@@ -58,7 +58,19 @@ export function createEventFeed(deps: { events: Pick<EventLog, 'read' | 'head' |
             cursor = event.seq;
             if (!maySeeEvent(who, event)) continue;
             const { seq, at, event: name, username, hostId, hostname, challengeId, code, actor, reason } = event;
-            yield { seq, at, event: name, username, hostId, hostname, challengeId, code, actor, reason };
+            yield {
+              seq,
+              at,
+              event: name,
+              topic: eventKind(name)?.topic ?? 'server',
+              username,
+              hostId,
+              hostname,
+              challengeId,
+              code,
+              actor,
+              reason,
+            };
           }
           if (events.length === BATCH || fresh || signal.aborted) continue;
           await new Promise<void>((resolve) => {

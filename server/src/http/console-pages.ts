@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import fastifyStatic from '@fastify/static';
 import type { FastifyPluginAsync } from 'fastify';
+import { CONSOLE_PAGES } from '#shared/console.ts';
 import { Refusal } from '#shared/errors.ts';
-
-const CONSOLE_PATHS = ['/', '/history', '/hosts', '/people', '/directory', '/sudo-rules', '/passkeys', '/sessions'];
 
 /** The console: hashed files as they are, every other page path is index.html with this answer's nonce. */
 export function consolePages(distDir: string): FastifyPluginAsync {
@@ -19,7 +18,7 @@ export function consolePages(distDir: string): FastifyPluginAsync {
       immutable: true,
       maxAge: '1y',
     });
-    for (const path of CONSOLE_PATHS) {
+    for (const { path } of CONSOLE_PAGES) {
       app.get(path, (_request, reply) =>
         index === null
           ? reply.code(503).send(new Refusal('unavailable', 'the console is not built').toJSON())

@@ -3,7 +3,16 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { keepPreviousData, skipToken, useMutation, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
-import { api, client, queryClient, type RuleCheck, type RuleInput, refusalOf, type SudoRule } from '../api.ts';
+import {
+  api,
+  browserApi,
+  client,
+  queryClient,
+  type RuleCheck,
+  type RuleInput,
+  refusalOf,
+  type SudoRule,
+} from '../api.ts';
 import { DialogActions } from '../components/dialog-actions.tsx';
 import { LinesInput } from '../components/lines-input.tsx';
 import { RuleDifference } from '../components/rule-rows.tsx';
@@ -88,7 +97,7 @@ function RuleFields({
   const [settled] = useDebouncedValue(text, 300);
   const live = unreadable.length === 0 && encodeURIComponent(settled).length < MAX_LIVE_CHECK;
   const query = useQuery(
-    api.sudoRules.validate.queryOptions(live ? { rule: JSON.parse(settled) as RuleInput } : skipToken, {
+    browserApi.sudoRules.validate.queryOptions(live ? { rule: JSON.parse(settled) as RuleInput } : skipToken, {
       placeholderData: keepPreviousData,
       staleTime: 0,
     }),

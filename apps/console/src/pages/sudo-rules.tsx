@@ -5,6 +5,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import {
   api,
+  browserClient,
   client,
   type DirectoryStatus,
   type Lint,
@@ -343,7 +344,7 @@ function Rules({ status, edit }: { status: DirectoryStatus; edit: (rule: SudoRul
 /** Gives the rules of the database as a file, in the format that the import takes. */
 async function exportRules(): Promise<void> {
   try {
-    const content = await client.sudoRules.export.query();
+    const content = await browserClient.sudoRules.export.query();
     const link = document.createElement('a');
     link.href = URL.createObjectURL(new Blob([content], { type: 'application/json' }));
     link.download = 'sudorules.json';

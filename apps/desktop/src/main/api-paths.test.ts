@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { ALLOWED_PROCEDURES, readConsoleRequest } from './api-paths.ts';
+import { consoleProcedures } from '#shared/console.ts';
+import { readConsoleRequest } from './api-paths.ts';
 
+const ALLOWED_PROCEDURES = consoleProcedures();
 const at = (path: string) => `app://console${path}`;
 
 test('allowed procedures, alone and in a batch', () => {
@@ -16,6 +18,11 @@ test('allowed procedures, alone and in a batch', () => {
   assert.equal(batch.kind, 'procedures');
   assert.equal(batch.kind === 'procedures' && batch.target, '/trpc/me.get,challenges.inbox?batch=1&input=%7B%7D');
   assert.equal(readConsoleRequest('POST', at('/trpc/challenges.deny?batch=1')).kind, 'procedures');
+});
+
+test('every tab of the directory page, accounts among them', () => {
+  for (const name of ['status', 'accounts', 'lints', 'holds'])
+    assert.equal(readConsoleRequest('GET', at(`/trpc/directory.${name}`)).kind, 'procedures', name);
 });
 
 test('live updates', () => {

@@ -1,26 +1,10 @@
+import { consoleProcedures } from '#shared/console.ts';
+
 /**
  * What the console in the shell may ask the server, and how. The server decides on its own what a desktop session may
  * do; this list keeps injected script in the renderer from reaching anything else with the person's credential.
  */
-export const ALLOWED_PROCEDURES: Readonly<Record<string, 'query' | 'mutation' | 'subscription'>> = {
-  'me.get': 'query',
-  'challenges.inbox': 'query',
-  'challenges.history': 'query',
-  'challenges.get': 'query',
-  'challenges.deny': 'mutation',
-  'events.stream': 'subscription',
-  'hosts.list': 'query',
-  'passkeys.list': 'query',
-  'people.list': 'query',
-  'sessions.list': 'query',
-  'directory.status': 'query',
-  'directory.lints': 'query',
-  'directory.holds': 'query',
-  'sudoRules.list': 'query',
-  'sudoRules.served': 'query',
-  'sudoRules.simulate': 'query',
-  'scim.clients': 'query',
-};
+const ALLOWED_PROCEDURES = consoleProcedures();
 
 /** What one address under `app://console` means. */
 export type ConsoleRequest =

@@ -1,0 +1,72 @@
+/** A page of the console: its place, its name, who may open it, and what it asks the server. */
+export interface ConsolePage {
+  readonly path: `/${string}`;
+  /** In the navigation and the title of the window. */
+  readonly title: string;
+  /** `admin`: only administrators see it. */
+  readonly role: 'anyone' | 'admin';
+  /** Every query that the page sends in the desktop app, too. One that is missing here is a type error in the console. */
+  readonly queries: readonly string[];
+  /** What can be changed from the desktop app. Everything else can only be changed in a browser. */
+  readonly mutations?: readonly string[];
+}
+
+/**
+ * The pages of the console, in the order of the navigation. The paths that the server answers, navigation and router of
+ * the console, and what the desktop app lets through follow from this.
+ */
+export const CONSOLE_PAGES = [
+  {
+    path: '/',
+    title: 'Inbox',
+    role: 'anyone',
+    queries: ['challenges.inbox', 'challenges.get'],
+    mutations: ['challenges.deny'],
+  },
+  { path: '/history', title: 'History', role: 'anyone', queries: ['challenges.history'] },
+  { path: '/hosts', title: 'Hosts', role: 'admin', queries: ['hosts.list'] },
+  { path: '/people', title: 'People', role: 'admin', queries: ['people.list'] },
+  {
+    path: '/directory',
+    title: 'Directory',
+    role: 'admin',
+    queries: ['directory.status', 'directory.accounts', 'directory.lints', 'directory.holds', 'scim.clients'],
+  },
+  {
+    path: '/sudo-rules',
+    title: 'Sudo rules',
+    role: 'admin',
+    queries: ['sudoRules.list', 'sudoRules.served', 'sudoRules.simulate', 'hosts.list', 'people.list'],
+  },
+  { path: '/passkeys', title: 'My passkeys', role: 'anyone', queries: ['passkeys.list'] },
+  { path: '/sessions', title: 'Sessions', role: 'anyone', queries: ['sessions.list'] },
+] as const satisfies readonly ConsolePage[];
+
+/** What the console asks around every page. */
+export const CONSOLE_FRAME = {
+  queries: ['me.get', 'challenges.inbox', 'directory.status'],
+  subscriptions: ['events.stream'],
+} as const;
+
+type Page = (typeof CONSOLE_PAGES)[number];
+
+/** Path of a page of the console. */
+export type ConsolePath = Page['path'];
+
+/** Queries and subscriptions that the console sends wherever it runs, by name of the procedure. */
+export type ConsoleQuery =
+  | Page['queries'][number]
+  | (typeof CONSOLE_FRAME)['queries'][number]
+  | (typeof CONSOLE_FRAME)['subscriptions'][number];
+
+/** Every procedure that the desktop app may call for the console, and how. */
+export function consoleProcedures(): Record<string, 'query' | 'mutation' | 'subscription'> {
+  const pages: readonly ConsolePage[] = CONSOLE_PAGES;
+  const all = (names: readonly string[], kind: 'query' | 'mutation' | 'subscription') =>
+    names.map((name) => [name, kind] as const);
+  return Object.fromEntries([
+    ...pages.flatMap(({ queries, mutations = [] }) => [...all(queries, 'query'), ...all(mutations, 'mutation')]),
+    ...all(CONSOLE_FRAME.queries, 'query'),
+    ...all(CONSOLE_FRAME.subscriptions, 'subscription'),
+  ]);
+}
