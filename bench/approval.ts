@@ -4,7 +4,7 @@ import { endpointOf, enrolFakeHost, type HostClient } from '../e2e/harness/host-
 import { whyNoLab } from '../e2e/harness/lab.ts';
 import { CODE, granted } from '../e2e/harness/person.ts';
 import { openWorld, type World } from '../e2e/harness/world.ts';
-import { PENDING_IN_TOTAL } from '../server/src/challenges/service.ts';
+import { PENDING_IN_TOTAL } from '../server/src/challenges/limits.ts';
 import { type BenchResult, machineFacts, percentile, printReport, round } from './report.ts';
 
 /** A person may change thirty things a minute; two approvers in turns keep below that at this distance, milliseconds. */

@@ -5,7 +5,7 @@ import { createCallers } from '../auth/callers.ts';
 import type { IdentityProvider } from '../auth/identity-provider.ts';
 import { createLeavers } from '../auth/leavers.ts';
 import { authModule } from '../auth/module.ts';
-import { challengesModule } from '../challenges/module.ts';
+import { challengesModule, settlingModule } from '../challenges/module.ts';
 import type { Config } from '../config/config.ts';
 import { storageModule } from '../db/module.ts';
 import { eventsModule } from '../events/module.ts';
@@ -40,24 +40,17 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 export async function createApp(config: Config, options: AppOptions = {}) {
   const core = await createCore(config, options);
   const callers = createCallers(core);
-  const leavers = createLeavers(core);
   const { use, serve, registry } = assemble(core);
 
   use(storageModule(core));
   const { policies } = use(policiesModule(core));
   const { passkeys, approvals, ...passkey } = use(passkeysModule(core, callers));
-  const directory = use(
-    await directoryModule(core, {
-      onLeft: async (left) => {
-        await leavers.endSessions(left);
-        await challenges.denyOf(left.flatMap(({ account }) => account ?? []));
-      },
-    }),
-  );
+  const { settling } = use(settlingModule(core));
+  const directory = use(await directoryModule(core, createLeavers(core, settling)));
   const { standing } = directory;
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
   const { challenges, waiters, ...challenge } = use(
-    challengesModule(core, { ...core, ...callers, approvals, policies, standing }),
+    challengesModule(core, { callers, approvals, policies, standing, settling }),
   );
   const hosts = use(hostsModule(core));
   use(hostApiModule(core, { challenges, waiters, directorySettings: directory.signedSettings }));
@@ -86,6 +79,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     ...server,
     router,
     challenges,
+    settling,
     directory: directory.service,
     /** Stops everything; the database last. */
     async close(): Promise<void> {

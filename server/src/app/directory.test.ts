@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, type Entry } from 'ldapts';
-import type { Approval } from '../challenges/service.ts';
+import type { Approval } from '../challenges/showing.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { FAKE_API_KEY, startFakePocketId } from '../directory/pocketid/test-pocketid.ts';
 import { ruleInput } from '../directory/rules/rule.ts';

@@ -1,5 +1,5 @@
 import type { Callers } from '../auth/callers.ts';
-import type { ChallengeService } from '../challenges/service.ts';
+import type { Showing } from '../challenges/showing.ts';
 import { showRefusals } from '../pages/plain-page.ts';
 import type { Module } from '../platform/module.ts';
 import { approvalPageRoutes } from './routes.ts';
@@ -7,7 +7,7 @@ import { approvalPageRoutes } from './routes.ts';
 /** The page behind the link. */
 export function approvalPageModule(others: {
   callers: Pick<Callers, 'viewerOf' | 'limits'>;
-  challenges: Pick<ChallengeService, 'approval'>;
+  challenges: Pick<Showing, 'approval'>;
 }): Module {
   const { callers, challenges } = others;
   return {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseUserCode } from '#shared/names.ts';
 import type { RateLimits } from '../auth/rate-limit.ts';
-import type { ChallengeService } from '../challenges/service.ts';
+import type { Showing } from '../challenges/showing.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { sendPage } from '../pages/send-page.ts';
 import { renderEnterCode, renderNotFound } from '../pages/small-pages.ts';
@@ -10,7 +10,7 @@ import { renderApprovalPage } from './page.ts';
 export interface ApprovalPageDeps {
   /** The signed-in person behind a request, or null. */
   viewerOf(request: FastifyRequest): Promise<Viewer | null>;
-  challenges: Pick<ChallengeService, 'approval'>;
+  challenges: Pick<Showing, 'approval'>;
   /** Bounds how many codes a person can try. Throws `rate_limited`. */
   limits: Pick<RateLimits, 'approvePage'>;
 }

@@ -6,30 +6,43 @@ import { peopleWithSessions } from './people-store.ts';
 import { revokeSessions } from './session-store.ts';
 import type { Leaver } from './standing.ts';
 
-/** Ends the sessions of people who were disabled or removed where they come from. */
-export function createLeavers(deps: { db: Database; events: Pick<EventLog, 'append'>; clock: Clock }) {
+/** What becomes of people who were disabled or removed where they come from. */
+export function createLeavers(
+  deps: { db: Database; events: Pick<EventLog, 'append'>; clock: Clock },
+  requests: {
+    /** Denies everything that waits for these accounts. */
+    denyOf(accounts: readonly string[]): Promise<void>;
+  },
+) {
   const { db, events, clock } = deps;
-  return {
-    async endSessions(leavers: readonly Leaver[]): Promise<void> {
-      if (leavers.length === 0) return;
-      const reasons = new Map(leavers.map(({ issuer, subject, reason }) => [`${issuer} ${subject}`, reason]));
-      // Few people have sessions, and a source may have disabled thousands over the years.
-      for (const person of await peopleWithSessions(db.query, clock.now())) {
-        const reason = reasons.get(`${person.issuer} ${person.subject}`);
-        if (reason === undefined) continue;
-        await db.transaction(async (work) => {
-          const ended = await revokeSessions(work, { personId: person.id }, clock.now());
-          await dropDesktopGrants(work, person.id);
-          if (ended.length === 0) return;
-          await events.append(work, {
-            event: 'session_revoked',
-            username: person.username,
-            actor: 'directory',
-            reason,
-            data: { sessions: ended, issuer: person.issuer, subject: person.subject },
-          });
+
+  async function endSessions(leavers: readonly Leaver[]): Promise<void> {
+    if (leavers.length === 0) return;
+    const reasons = new Map(leavers.map(({ issuer, subject, reason }) => [`${issuer} ${subject}`, reason]));
+    // Few people have sessions, and a source may have disabled thousands over the years.
+    for (const person of await peopleWithSessions(db.query, clock.now())) {
+      const reason = reasons.get(`${person.issuer} ${person.subject}`);
+      if (reason === undefined) continue;
+      await db.transaction(async (work) => {
+        const ended = await revokeSessions(work, { personId: person.id }, clock.now());
+        await dropDesktopGrants(work, person.id);
+        if (ended.length === 0) return;
+        await events.append(work, {
+          event: 'session_revoked',
+          username: person.username,
+          actor: 'directory',
+          reason,
+          data: { sessions: ended, issuer: person.issuer, subject: person.subject },
         });
-      }
+      });
+    }
+  }
+
+  return {
+    /** Ends their sessions and denies what waits for their accounts. */
+    async onLeft(leavers: readonly Leaver[]): Promise<void> {
+      await endSessions(leavers);
+      await requests.denyOf(leavers.flatMap(({ account }) => account ?? []));
     },
   };
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
-import { PENDING_IN_TOTAL } from './service.ts';
+import { PENDING_IN_TOTAL } from './limits.ts';
 
 for (const driver of ['sqlite', 'postgres'] as const) {
   const skip = driver === 'postgres' ? (whyNoPostgres() ?? false) : false;

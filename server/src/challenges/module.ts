@@ -1,49 +1,64 @@
 import { Gauge } from 'prom-client';
 import { signToken, tokenType } from '#shared/token.ts';
 import type { Callers } from '../auth/callers.ts';
-import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { HostService } from '../hosts/service.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Approvals } from '../passkeys/verify-approval.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import type { PolicySource } from '../policies/source.ts';
+import { createAsking } from './asking.ts';
+import { createDeciding } from './deciding.ts';
+import { createRequirements } from './requirement.ts';
 import { createChallengesRouter } from './router.ts';
-import { createChallengeService } from './service.ts';
+import { createSettling, type Settling } from './settling.ts';
+import { createShowing } from './showing.ts';
 import { countAllPending } from './store.ts';
 import { createWaiters } from './waiters.ts';
 
 /** How often overdue requests are looked for, milliseconds. */
 const REAP_EVERY_MS = 500;
 
-/** Requests and their decisions. */
-export function challengesModule(
-  ground: Ground,
-  others: {
-    hosts: Pick<HostService, 'facts'>;
-    resolver: Pick<ViewerResolver, 'recheck'>;
-    accountOwner: Callers['accountOwner'];
-    approvals: Approvals;
-    approverKeys: Pick<ApproverKeys, 'since'>;
-    policies: PolicySource;
-    standing: Standing;
-  },
-) {
-  const { config, keys, db, events } = ground;
-  const challenges = createChallengeService({
+/** How requests end. It needs nobody but the keys, so that those who end requests can come before those who make them. */
+export function settlingModule(ground: Ground & { approverKeys: Pick<ApproverKeys, 'since'> }) {
+  const { keys, approverKeys } = ground;
+  const settling = createSettling({
     ...ground,
-    policies: others.policies,
-    ttlMs: config.challengeTtlMs,
-    externalUrl: config.externalUrl,
     serverId: keys.serverId,
     signVerdict: (verdict) => signToken(tokenType.verdict, verdict, keys.verdict),
-    hosts: others.hosts,
-    recheckViewer: others.resolver.recheck,
-    passkeys: others.approvals,
-    standing: others.standing,
-    accountOwner: others.accountOwner,
-    keysSince: others.approverKeys.since,
+    keysSince: approverKeys.since,
   });
+  return {
+    name: 'settling',
+    jobs: [{ name: 'overdue requests', everyMs: REAP_EVERY_MS, run: settling.reap }],
+    settling,
+  } satisfies Module & Record<string, unknown>;
+}
+
+/** Requests and their decisions. */
+export function challengesModule(
+  ground: Ground & { approverKeys: Pick<ApproverKeys, 'since'>; hosts: Pick<HostService, 'facts'> },
+  others: {
+    callers: Pick<Callers, 'resolver' | 'accountOwner'>;
+    approvals: Approvals;
+    policies: PolicySource;
+    standing: Standing;
+    settling: Settling;
+  },
+) {
+  const { config, db, events, approverKeys } = ground;
+  const { resolver, accountOwner } = others.callers;
+  const requirements = createRequirements({ ...others, accountOwner });
+  const asking = createAsking({
+    ...ground,
+    ...others,
+    requirements,
+    ttlMs: config.challengeTtlMs,
+    externalUrl: config.externalUrl,
+    keysSince: approverKeys.since,
+  });
+  const deciding = createDeciding({ ...ground, ...others, requirements, recheckViewer: resolver.recheck });
+  const showing = createShowing({ ...ground, ...others, accountOwner });
   const waiters = createWaiters({ events });
   return {
     name: 'challenges',
@@ -57,10 +72,9 @@ export function challengesModule(
         },
       }),
     ],
-    jobs: [{ name: 'overdue requests', everyMs: REAP_EVERY_MS, run: challenges.reap }],
     stop: async () => waiters.close(),
-    procedures: createChallengesRouter({ challenges }),
-    challenges,
+    procedures: createChallengesRouter({ ...deciding, ...showing }),
+    challenges: { ...asking, ...deciding, ...showing },
     waiters,
   } satisfies Module & Record<string, unknown>;
 }

@@ -10,7 +10,7 @@ import { checkChain } from '../events/store.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
-import type { Approval } from './service.ts';
+import type { Approval } from './showing.ts';
 
 /**
  * People without the right to approve, with everything else that people can have: sessions, passkeys, assertions of

@@ -4,7 +4,8 @@ import { challengeId, parseUserCode } from '#shared/names.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { assertionResponse } from '../passkeys/assertion-response.ts';
-import type { ChallengeService } from './service.ts';
+import type { Deciding } from './deciding.ts';
+import type { Showing } from './showing.ts';
 
 const reason = z
   .string()
@@ -15,9 +16,7 @@ const reason = z
   .nullish()
   .transform((text) => text || null);
 
-export function createChallengesRouter(deps: { challenges: ChallengeService }) {
-  const { challenges } = deps;
-
+export function createChallengesRouter(challenges: Deciding & Showing) {
   /** A refused attempt to decide is remembered. */
   async function deciding(viewer: Viewer, id: string, run: () => Promise<void>): Promise<{ ok: true }> {
     try {

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { type ApprovalBundle, verifyApprovalBundle } from '#shared/approval-bundle.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { createApp } from '../app/app.ts';
-import type { Approval } from '../challenges/service.ts';
+import type { Approval } from '../challenges/showing.ts';
 import type { Config } from '../config/config.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';

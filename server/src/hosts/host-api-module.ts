@@ -1,5 +1,5 @@
 import { Counter } from 'prom-client';
-import type { ChallengeService } from '../challenges/service.ts';
+import type { Asking } from '../challenges/asking.ts';
 import type { Waiters } from '../challenges/waiters.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Ground, Module } from '../platform/module.ts';
@@ -14,7 +14,7 @@ const MINUTE = 60_000;
 export function hostApiModule(
   ground: Ground & { hosts: HostService; approverKeys: Pick<ApproverKeys, 'since'> },
   others: {
-    challenges: ChallengeService;
+    challenges: Asking;
     waiters: Waiters;
     /** Null: this server serves no directory. */
     directorySettings: ((host: Host, nonce: string) => Promise<string>) | null;

@@ -269,10 +269,10 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     t.clock.advance(39_000);
     await host.send('GET', path);
     t.clock.advance(2_999);
-    await t.app.challenges.reap();
+    await t.app.settling.reap();
     assert.equal((await host.send('GET', path)).body.status, 'pending');
     t.clock.advance(1);
-    await t.app.challenges.reap();
+    await t.app.settling.reap();
     const answer = await host.send('GET', path);
     assert.equal(answer.body.status, 'expired');
     const read = await verifyToken(
@@ -287,11 +287,11 @@ function hostApi(driver: 'sqlite' | 'postgres') {
   test('a host that fell silent: its request is cancelled 40 seconds after the last poll', async () => {
     const created = await host.create();
     t.clock.advance(39_999);
-    await t.app.challenges.reap();
+    await t.app.settling.reap();
     const path = `/challenges/${created.challengeId}?wait=0`;
     assert.equal((await host.send('GET', path)).body.status, 'pending');
     t.clock.advance(40_000);
-    await t.app.challenges.reap();
+    await t.app.settling.reap();
     assert.equal((await host.send('GET', path)).body.status, 'cancelled');
   });
 

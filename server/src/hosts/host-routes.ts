@@ -13,7 +13,7 @@ import {
   pollQuery,
 } from '#shared/host-api.ts';
 import { challengeId } from '#shared/names.ts';
-import type { ChallengeService } from '../challenges/service.ts';
+import type { Asking } from '../challenges/asking.ts';
 import type { Waiters } from '../challenges/waiters.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import { refusalOf } from '../http/refusal-of.ts';
@@ -27,7 +27,7 @@ export interface HostRouteDeps {
   db: Pick<Database, 'transaction'>;
   externalUrl: string;
   hosts: Pick<HostService, 'authenticate' | 'admit' | 'noteRefusal' | 'heartbeat' | 'enrol' | 'renewCertificate'>;
-  challenges: Pick<ChallengeService, 'create' | 'poll' | 'peek' | 'cancel' | 'outcome'>;
+  challenges: Pick<Asking, 'create' | 'poll' | 'peek' | 'cancel' | 'outcome'>;
   waiters: Waiters;
   /** Signed settings of the directory for a host; null when none is served. */
   directorySettings: ((host: Host, nonce: string) => Promise<string>) | null;

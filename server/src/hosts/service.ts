@@ -347,10 +347,7 @@ export function createHostService(deps: HostDeps) {
       return host?.state === 'active' ? host : null;
     },
 
-    async facts(hostId: string): Promise<{ group: string | null; lastSeenAt: number | null }> {
-      const host = await store.findHost(db.query, hostId);
-      return { group: host?.host_group ?? null, lastSeenAt: host?.last_seen_at ?? null };
-    },
+    facts: store.hostFacts,
 
     /** An operator vouches for a waiting host after comparing its key fingerprint. */
     async confirm(hostId: string, fingerprint: string, actor: string, remoteAddr: string | null): Promise<void> {

@@ -81,3 +81,12 @@ export async function countLiveHosts(query: Kysely<Schema>): Promise<number> {
     .executeTakeFirstOrThrow();
   return Number(n);
 }
+
+/** What others need to know of a host: nulls for one that is not known. */
+export async function hostFacts(
+  query: Kysely<Schema>,
+  hostId: string,
+): Promise<{ group: string | null; lastSeenAt: number | null }> {
+  const host = await findHost(query, hostId);
+  return { group: host?.host_group ?? null, lastSeenAt: host?.last_seen_at ?? null };
+}

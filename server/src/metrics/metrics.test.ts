@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
-import type { Approval } from '../challenges/service.ts';
+import type { Approval } from '../challenges/showing.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
@@ -108,7 +108,7 @@ describe('/metrics', () => {
       parameters: { keyid: '00000000-0000-4000-8000-000000000000' },
     });
     t.clock.advance(121_000);
-    await t.app.challenges.reap();
+    await t.app.settling.reap();
 
     await becomes('identree_challenges_created_total', 4);
     await becomes('identree_challenges_approved_total', 1);

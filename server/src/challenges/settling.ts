@@ -1,0 +1,156 @@
+import type { Verdict } from '#shared/decision.ts';
+import { ERRORS, Refusal } from '#shared/errors.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Viewer } from '../http/viewer.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { PolicyOutcome } from '../policies/policy.ts';
+import { type Actor, decide, type Method } from './decide.ts';
+import { PENDING_IN_TOTAL } from './limits.ts';
+import * as store from './store.ts';
+import { commandLine, decidable } from './to-view.ts';
+
+/** How long after its expiry a verdict may still be read by the host, seconds. */
+const VERDICT_SLACK_SECONDS = 60;
+
+export interface SettlingDeps {
+  db: Database;
+  events: Pick<EventLog, 'append'>;
+  clock: Clock;
+  serverId: string;
+  signVerdict: (verdict: Verdict) => Promise<string>;
+  /** Version of the approver-key set in force and, when it is newer than what is held, the set. */
+  keysSince: (query: Database['query'], held: number) => Promise<{ version: number; token: string | null }>;
+}
+
+/** Who ends a request, and how. */
+export interface Settlement {
+  actor: Actor;
+  method: Method;
+  /** What it needs now; the policy under which it was asked unless it is given. */
+  policy?: PolicyOutcome;
+  /** The person who decides; null for policy, time, directory and the host itself. */
+  person?: Viewer['person'] | null;
+  remoteAddr?: string | null;
+}
+
+/** Who is named in the event of a decision that no person took. */
+function silentActor(actor: Actor, status: store.Challenge['status']): string | null {
+  if (actor.kind === 'directory') return 'directory';
+  return actor.kind === 'clock' && status === 'cancelled' ? 'lease' : null;
+}
+
+export type Settling = ReturnType<typeof createSettling>;
+
+/** The one way in which a request ends: decision, verdict and event are written together. */
+export function createSettling(deps: SettlingDeps) {
+  const { db, events, clock } = deps;
+
+  /** Applies `decide()` to a locked row and writes decision, verdict and event together. */
+  async function settle(
+    work: UnitOfWork,
+    challenge: store.Challenge,
+    { actor, method, policy = challenge.policy, person = null, remoteAddr = null }: Settlement,
+  ): Promise<store.Challenge> {
+    const now = clock.now();
+    const result = decide(decidable(challenge), actor, method, policy, now);
+    if (!result.ok) throw new Refusal(result.refusal);
+    const { decision } = result;
+    const verdict = await deps.signVerdict({
+      v: 1,
+      iss: deps.serverId,
+      aud: challenge.host_id,
+      iat: Math.floor(now / 1000),
+      exp: Math.ceil(Math.max(now, challenge.expires_at) / 1000) + VERDICT_SLACK_SECONDS,
+      challengeId: challenge.id,
+      nonce: challenge.nonce,
+      requestHash: challenge.request_hash,
+      decision: decision.status,
+      class: decision.status === 'approved' ? decision.class : null,
+      approvers: person ? [{ issuer: person.issuer, subject: person.subject, username: person.username }] : [],
+      reason: decision.reason,
+      policyVersion: policy.version,
+      grace: 0,
+      evidence: decision.evidence,
+    });
+    const keys = await deps.keysSince(work.query, Number.MAX_SAFE_INTEGER);
+    const written = {
+      status: decision.status,
+      decided_at: now,
+      decided_by: person?.id ?? null,
+      decided_by_name: person?.username ?? null,
+      class: decision.class,
+      reason: decision.reason,
+      verdict,
+      approver_keys_version: keys.version,
+    };
+    if (!(await store.settleChallenge(work, challenge.id, written))) throw new Refusal('already_decided');
+    const name = {
+      approved: actor.kind === 'policy' ? ('auto_approved' as const) : ('challenge_approved' as const),
+      denied: 'challenge_rejected' as const,
+      expired: 'challenge_expired' as const,
+      cancelled: 'challenge_cancelled' as const,
+    }[decision.status];
+    await events.append(work, {
+      event: name,
+      username: challenge.username,
+      hostId: challenge.host_id,
+      hostname: challenge.hostname,
+      challengeId: challenge.id,
+      code: challenge.user_code,
+      actor: person?.username ?? silentActor(actor, decision.status),
+      reason: decision.reason,
+      remoteAddr,
+      data: {
+        requestHash: challenge.request_hash,
+        command: commandLine(challenge.record),
+        policyVersion: policy.version,
+        rule: policy.rule,
+        class: decision.class,
+        approver: person ? { issuer: person.issuer, subject: person.subject } : null,
+        credentialIds: decision.evidence.map((evidence) => evidence.credentialId),
+        approverKeysVersion: keys.version,
+      },
+    });
+    return { ...challenge, ...written };
+  }
+
+  /** Denies everything that waits for these Linux accounts. */
+  async function denyOf(accounts: readonly string[]): Promise<void> {
+    const concerned = new Set(accounts);
+    const few = accounts.length <= 100 ? accounts : null;
+    const waiting = await store.pendingChallenges(db.query, few, PENDING_IN_TOTAL);
+    for (const { id } of waiting.filter(({ username }) => concerned.has(username))) {
+      await db.transaction(async (work) => {
+        const challenge = await store.lockChallenge(work, id);
+        if (challenge?.status !== 'pending' || clock.now() >= challenge.expires_at) return;
+        const method = { kind: 'deny', reason: ERRORS.account_disabled[1] } as const;
+        await settle(work, challenge, { actor: { kind: 'directory' }, method });
+      });
+    }
+  }
+
+  return {
+    settle,
+    denyOf,
+
+    /** Ends what is overdue. Several processes may do this at once; compare-and-set lets one win each. */
+    async reap(): Promise<number> {
+      const ids = await store.overdueChallenges(db.query, clock.now(), 200);
+      for (const id of ids) {
+        try {
+          await db.transaction(async (work) => {
+            const challenge = await store.lockChallenge(work, id);
+            if (challenge?.status !== 'pending') return;
+            const method = { kind: clock.now() >= challenge.expires_at ? 'expire' : 'cancel' } as const;
+            await settle(work, challenge, { actor: { kind: 'clock' }, method });
+          });
+        } catch (error) {
+          // The host polled again, or another process was faster.
+          if (!(error instanceof Refusal)) throw error;
+        }
+      }
+      return ids.length;
+    },
+  };
+}
