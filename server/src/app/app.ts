@@ -9,7 +9,6 @@ import { challengesModule, settlingModule } from '../challenges/module.ts';
 import type { Config } from '../config/config.ts';
 import { storageModule } from '../db/module.ts';
 import { eventsModule } from '../events/module.ts';
-import { hostApiModule } from '../hosts/host-api-module.ts';
 import { hostsModule } from '../hosts/module.ts';
 import { metricsModule } from '../metrics/module.ts';
 import { passkeysModule } from '../passkeys/module.ts';
@@ -45,15 +44,14 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   use(storageModule(core));
   const { policies } = use(policiesModule(core));
   const { passkeys, approvals, ...passkey } = use(passkeysModule(core, callers));
+  const { hostApi, ...hosts } = use(hostsModule(core));
   const { settling } = use(settlingModule(core));
-  const directory = use(await directoryModule(core, createLeavers(core, settling)));
+  const directory = use(await directoryModule(core, { ...createLeavers(core, settling), hostApi }));
   const { standing } = directory;
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
-  const { challenges, waiters, ...challenge } = use(
-    challengesModule(core, { callers, approvals, policies, standing, settling }),
+  const { challenges, ...challenge } = use(
+    challengesModule(core, { callers, approvals, policies, standing, settling, hostApi }),
   );
-  const hosts = use(hostsModule(core));
-  use(hostApiModule(core, { challenges, waiters, directorySettings: directory.signedSettings }));
   use(approvalPageModule({ callers, challenges }));
   const events = use(eventsModule(core, callers));
   use(metricsModule(core, registry));

@@ -120,7 +120,7 @@ test('the certificate of a host opens LDAPS until the host is revoked, and then 
   assert.equal((await site.find(client, '(uid=bob)')).length, 1);
   await assert.rejects(site.find(site.client(1), '(uid=bob)'), /0x32/, 'without a certificate');
 
-  await site.app.hosts.revoke(host.id, 'admin', null);
+  await site.app.hosts.revoke(host.id, { username: 'admin', remoteAddr: null });
   const cutOff = async (): Promise<boolean> =>
     site.find(client, '(uid=bob)').then(
       () => false,
@@ -134,7 +134,7 @@ test('the certificate of a host opens LDAPS until the host is revoked, and then 
 test('a host of the same name that enrols again is not its predecessor', async (t) => {
   const site = await open(t);
   const first = await enrolTestHost(site.app, site.clock, 'web1.example.com');
-  await site.app.hosts.revoke(first.id, 'admin', null);
+  await site.app.hosts.revoke(first.id, { username: 'admin', remoteAddr: null });
   const second = await enrolTestHost(site.app, site.clock, 'web1.example.com');
   const with_ = (host: typeof first) => site.client(1, { cert: host.grant.certificate, key: host.tlsKey });
   await assert.rejects(site.find(with_(first), '(uid=bob)'), /0x32/);

@@ -8,6 +8,7 @@ import { keepServerCertificate } from '../certificates/server-certificate.ts';
 import type { Config, LdapConfig } from '../config/config.ts';
 import { directorySettingsOf } from '../directory/configured.ts';
 import { createDirectory } from '../directory/directory.ts';
+import { directoryRoutes } from '../directory/host-routes.ts';
 import { createDirectoryGauges, createDirectoryMetrics } from '../directory/metrics.ts';
 import { userOfName } from '../directory/number-store.ts';
 import { createNumbers } from '../directory/numbers.ts';
@@ -20,6 +21,7 @@ import { createStanding } from '../directory/standing.ts';
 import { createDirectoryThread } from '../directory/thread.ts';
 import { createWebhook } from '../directory/webhook.ts';
 import { createLdapHosts } from '../hosts/ldap-hosts.ts';
+import type { HostApi } from '../http/host-operation.ts';
 import { createCredentialChecker, hostBindPassword, hostDn } from '../ldap/credential-checker.ts';
 import type { TlsSettings } from '../ldap/directory-server.ts';
 import { createLdapServer, type LdapServer, type LdapServerDeps } from '../ldap/server.ts';
@@ -43,12 +45,22 @@ type OnLeft = (leavers: readonly Leaver[]) => Promise<void>;
  * Whom hosts know: people, groups and sudo rules for sssd. Without a base DN nothing is served, and nobody is known to be
  * disabled.
  */
-export async function directoryModule(core: Core, others: { onLeft: OnLeft }) {
+export async function directoryModule(core: Core, others: { onLeft: OnLeft; hostApi: HostApi }) {
   const { config, clock, keys, log } = core;
-  const service = config.ldap && (await createDirectoryService(core, { ldap: config.ldap, ...others }));
+  const service = config.ldap && (await createDirectoryService(core, { ldap: config.ldap, onLeft: others.onLeft }));
   const perMinute = (limit: number) => createRateLimiter({ clock, limit, windowMs: 60_000 });
+  const signedSettings =
+    service &&
+    (async (host: { id: string; hostname: string }, nonce: string) =>
+      signToken(
+        tokenType.directory,
+        { ...(await service.settingsFor(host)), nonce, serverId: keys.serverId },
+        keys.trustRoot,
+      ));
+  const forHosts = others.hostApi(directoryRoutes(signedSettings));
   const served = service && {
     routes: [
+      forHosts,
       webhookRoutes({ webhook: service.webhook, failures: perMinute(10) }),
       scimRoutes({ scim: service.scim, externalUrl: config.externalUrl, failures: perMinute(30), log }),
     ],
@@ -59,19 +71,11 @@ export async function directoryModule(core: Core, others: { onLeft: OnLeft }) {
   };
   return {
     name: 'directory',
+    routes: [forHosts],
     ...served,
     procedures: createDirectoryRouters(service),
     service,
     standing: service?.standing ?? unknownStanding,
-    /** Signed settings for a host; null: this server serves no directory. */
-    signedSettings:
-      service &&
-      (async (host: { id: string; hostname: string }, nonce: string) =>
-        signToken(
-          tokenType.directory,
-          { ...(await service.settingsFor(host)), nonce, serverId: keys.serverId },
-          keys.trustRoot,
-        )),
   } satisfies Module & Record<string, unknown>;
 }
 

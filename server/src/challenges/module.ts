@@ -3,12 +3,14 @@ import { signToken, tokenType } from '#shared/token.ts';
 import type { Callers } from '../auth/callers.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { HostService } from '../hosts/service.ts';
+import type { HostApi } from '../http/host-operation.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Approvals } from '../passkeys/verify-approval.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import type { PolicySource } from '../policies/source.ts';
 import { createAsking } from './asking.ts';
 import { createDeciding } from './deciding.ts';
+import { challengeRoutes } from './host-routes.ts';
 import { createRequirements } from './requirement.ts';
 import { createChallengesRouter } from './router.ts';
 import { createSettling, type Settling } from './settling.ts';
@@ -44,6 +46,7 @@ export function challengesModule(
     policies: PolicySource;
     standing: Standing;
     settling: Settling;
+    hostApi: HostApi;
   },
 ) {
   const { config, db, events, approverKeys } = ground;
@@ -72,9 +75,9 @@ export function challengesModule(
         },
       }),
     ],
+    routes: [others.hostApi(challengeRoutes({ asking, waiters }))],
     stop: async () => waiters.close(),
     procedures: createChallengesRouter({ ...deciding, ...showing }),
     challenges: { ...asking, ...deciding, ...showing },
-    waiters,
   } satisfies Module & Record<string, unknown>;
 }

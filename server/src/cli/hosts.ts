@@ -2,6 +2,7 @@ import { createCore } from '../app/core.ts';
 import { type Command, EXIT } from './command.ts';
 
 const ACTOR = 'identree-server';
+const BY = { username: ACTOR, remoteAddr: null };
 
 /** `identree-server hosts …`: works beside a running server, on the same database. */
 export async function hostsCommand(command: Command, args: string[]): Promise<number> {
@@ -44,22 +45,22 @@ export async function hostsCommand(command: Command, args: string[]): Promise<nu
       }
       case 'confirm':
         if (!id || !last) break;
-        await core.hosts.confirm(id, last, ACTOR, null);
+        await core.hosts.confirm(id, last, BY);
         command.out('Confirmed.\n');
         return EXIT.ok;
       case 'release':
         if (!id) break;
-        await core.hosts.release(id, ACTOR, null);
+        await core.hosts.release(id, BY);
         command.out('Released: the next machine that speaks with its key is this host from then on.\n');
         return EXIT.ok;
       case 'group':
         if (!id) break;
-        await core.hosts.setGroup(id, last ?? null, ACTOR, null);
+        await core.hosts.setGroup(id, last ?? null, BY);
         command.out(last ? `In group ${last}.\n` : 'In no group.\n');
         return EXIT.ok;
       case 'revoke':
         if (!id) break;
-        await core.hosts.revoke(id, ACTOR, null);
+        await core.hosts.revoke(id, BY);
         command.out('Revoked.\n');
         return EXIT.ok;
     }

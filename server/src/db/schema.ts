@@ -1,4 +1,4 @@
-import type { ColumnType } from 'kysely';
+import type { ColumnType, Selectable } from 'kysely';
 
 /** Text that holds JSON; stores parse it with a zod schema when they read it. */
 export type JsonText = string;
@@ -63,6 +63,9 @@ export interface HostsTable {
   checkpoint_seq: number;
   remote_addr: string | null;
 }
+
+/** A managed host as it is kept. */
+export type Host = Selectable<HostsTable>;
 
 export interface EnrolmentTokensTable {
   id: string;

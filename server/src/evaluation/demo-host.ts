@@ -39,7 +39,7 @@ export async function enrolDemoHost(deps: {
     known.some(({ id, state }) => id === enrolled.hostId && state === 'active')
   )
     return;
-  for (const { id } of known) await hosts.revoke(id, ACTOR, null);
+  for (const { id } of known) await hosts.revoke(id, { username: ACTOR, remoteAddr: null });
 
   mkdirSync(host, { recursive: true, mode: 0o700 });
   writeFileSync(join(host, 'client.conf'), `IDENTREE_SERVER_URL=${serverUrl}\n`, { mode: 0o600 });

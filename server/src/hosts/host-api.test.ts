@@ -560,7 +560,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
 
     test('only an active host gets one', async () => {
       const gone = await enrolTestHost(t.app, t.clock, 'gone2.example.com');
-      await t.app.hosts.revoke(gone.id, 'op', null);
+      await t.app.hosts.revoke(gone.id, { username: 'op', remoteAddr: null });
       await refused('host_revoked', 403, () => renew(gone));
       const waiting = await enrolTestHost(t.app, t.clock, 'waiting.example.com');
       await t.app.db.transaction(async ({ query }) => {
@@ -589,7 +589,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     });
     test('a revoked host is told nothing', async () => {
       const gone = await enrolTestHost(t.app, t.clock, 'gone3.example.com');
-      await t.app.hosts.revoke(gone.id, 'op', null);
+      await t.app.hosts.revoke(gone.id, { username: 'op', remoteAddr: null });
       await refused('host_revoked', 403, () => ask(gone));
     });
     describe('of a server with one', () => {
@@ -728,9 +728,9 @@ function hostApi(driver: 'sqlite' | 'postgres') {
         key: request.key,
       });
       assert.equal(early.body.error?.code, 'host_waiting');
-      await assert.rejects(own.app.hosts.confirm(waiting!.id, 'A'.repeat(43), 'op', null));
+      await assert.rejects(own.app.hosts.confirm(waiting!.id, 'A'.repeat(43), { username: 'op', remoteAddr: null }));
       assert.equal((await own.app.hosts.list())[0]?.state, 'waiting');
-      await own.app.hosts.confirm(waiting!.id, request.body.apiKey.kid, 'op', null);
+      await own.app.hosts.confirm(waiting!.id, request.body.apiKey.kid, { username: 'op', remoteAddr: null });
       assert.equal((await own.app.hosts.list())[0]?.state, 'active');
     } finally {
       await own.close();
@@ -749,7 +749,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       // From here on the original is refused as well, whatever it asks.
       await refused('host_quarantined', 403, () => twin.send('POST', '/challenges', twin.createBody()));
       await refused('host_quarantined', 403, () => twin.send('GET', `/challenges/${'a'.repeat(32)}?wait=0`), false);
-      await t.app.hosts.release(twin.id, 'op', null);
+      await t.app.hosts.release(twin.id, { username: 'op', remoteAddr: null });
       assert.equal((await twin.send('POST', '/challenges', twin.createBody())).status, 201);
     });
 
@@ -765,7 +765,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
 
   test('a revoked host is told so and can do nothing', async () => {
     const gone = await enrolTestHost(t.app, t.clock, 'gone.example.com');
-    await t.app.hosts.revoke(gone.id, 'op', null);
+    await t.app.hosts.revoke(gone.id, { username: 'op', remoteAddr: null });
     await refused('host_revoked', 403, () => gone.send('POST', '/challenges', gone.createBody()));
     // Its name is free again.
     const next = await enrolTestHost(t.app, t.clock, 'gone.example.com');

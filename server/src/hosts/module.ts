@@ -1,17 +1,39 @@
-import { Gauge } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
+import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Ground, Module } from '../platform/module.ts';
+import { createRateLimiter } from '../platform/rate-limiter.ts';
+import { createHostApi } from './host-api-routes.ts';
+import { hostRoutes } from './host-routes.ts';
 import { createHostsRouter } from './router.ts';
 import type { HostService } from './service.ts';
 import { countLiveHosts } from './store.ts';
 
-/** How often request nonces that can no longer be replayed are forgotten, milliseconds. */
-const FORGET_EVERY_MS = 60_000;
+const MINUTE_MS = 60_000;
 
-/** Managed hosts: who may speak as which. */
-export function hostsModule({ db, clock, hosts }: Pick<Ground, 'db' | 'clock'> & { hosts: HostService }) {
+/** Managed hosts: who may speak as which, and what they may ask. */
+export function hostsModule(ground: Ground & { hosts: HostService; approverKeys: Pick<ApproverKeys, 'since'> }) {
+  const { config, db, clock, hosts } = ground;
+  const counter = (name: string, help: string) => new Counter({ name: `identree_${name}`, help, registers: [] });
+  const failures = counter('auth_failures_total', 'Host requests that could not be authenticated.');
+  const rejections = counter('rate_limit_rejections_total', 'Requests refused by a limit.');
+  const perMinute = (limit: number) => createRateLimiter({ clock, limit, windowMs: MINUTE_MS });
+  const hostApi = createHostApi({
+    db,
+    externalUrl: config.externalUrl,
+    admission: hosts,
+    refusalEvents: perMinute(20),
+    failures: perMinute(30),
+    onRefusal: ({ status }) => {
+      if (status === 401) failures.inc();
+      if (status === 429) rejections.inc();
+    },
+  });
   return {
     name: 'hosts',
+    routes: [hostApi(hostRoutes({ ...ground, enrolment: hosts }))],
     metrics: [
+      failures,
+      rejections,
       new Gauge({
         name: 'identree_registered_hosts',
         help: 'Enrolled hosts that are not revoked.',
@@ -21,7 +43,9 @@ export function hostsModule({ db, clock, hosts }: Pick<Ground, 'db' | 'clock'> &
         },
       }),
     ],
-    jobs: [{ name: 'spent nonces', everyMs: FORGET_EVERY_MS, run: hosts.forgetNonces }],
+    jobs: [{ name: 'spent nonces', everyMs: MINUTE_MS, run: hosts.forgetNonces }],
     procedures: createHostsRouter({ hosts, now: clock.now }),
+    /** Serves what other modules have for hosts. */
+    hostApi,
   } satisfies Module & Record<string, unknown>;
 }

@@ -10,14 +10,7 @@ import {
   type SignatureParameters,
   signatureBase,
 } from '#shared/http-signature.ts';
-
-/** A request as it arrived; `targetUri` is built from the configured external URL, so TLS may end at a proxy. */
-export interface SignedRequest {
-  method: string;
-  targetUri: string;
-  body: Uint8Array;
-  headers: { signature: string | undefined; signatureInput: string | undefined; contentDigest: string | undefined };
-}
+import type { SignedRequest } from '../http/host-operation.ts';
 
 export type ReadSignature =
   | { ok: true; parameters: SignatureParameters; signature: Buffer }

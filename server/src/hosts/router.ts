@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { hostGroup, uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
+import type { Operator } from './operators.ts';
 import type { HostService } from './service.ts';
+
+/** The person who calls, as the one who changes something. */
+const byOf = (ctx: { viewer: { person: { username: string } }; remoteAddr: string }): Operator => ({
+  username: ctx.viewer.person.username,
+  remoteAddr: ctx.remoteAddr,
+});
 
 export function createHostsRouter(deps: { hosts: HostService; now: () => number }) {
   const { hosts } = deps;
@@ -28,19 +35,15 @@ export function createHostsRouter(deps: { hosts: HostService; now: () => number 
       .mutation(({ ctx, input }) => hosts.createToken(input.hostname, ctx.viewer.person.username, ctx.remoteAddr)),
     confirm: adminProcedure
       .input(z.object({ hostId: uuid, fingerprint: z.string().max(64) }))
-      .mutation(({ ctx, input }) =>
-        hosts.confirm(input.hostId, input.fingerprint, ctx.viewer.person.username, ctx.remoteAddr),
-      ),
+      .mutation(({ ctx, input }) => hosts.confirm(input.hostId, input.fingerprint, byOf(ctx))),
     release: adminProcedure
       .input(z.object({ hostId: uuid }))
-      .mutation(({ ctx, input }) => hosts.release(input.hostId, ctx.viewer.person.username, ctx.remoteAddr)),
+      .mutation(({ ctx, input }) => hosts.release(input.hostId, byOf(ctx))),
     setGroup: adminProcedure
       .input(z.object({ hostId: uuid, group: hostGroup.nullable() }))
-      .mutation(({ ctx, input }) =>
-        hosts.setGroup(input.hostId, input.group, ctx.viewer.person.username, ctx.remoteAddr),
-      ),
+      .mutation(({ ctx, input }) => hosts.setGroup(input.hostId, input.group, byOf(ctx))),
     revoke: adminProcedure
       .input(z.object({ hostId: uuid }))
-      .mutation(({ ctx, input }) => hosts.revoke(input.hostId, ctx.viewer.person.username, ctx.remoteAddr)),
+      .mutation(({ ctx, input }) => hosts.revoke(input.hostId, byOf(ctx))),
   });
 }

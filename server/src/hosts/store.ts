@@ -1,8 +1,8 @@
 import type { Kysely, Selectable } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
-import type { EnrolmentTokensTable, HostsTable, Schema } from '../db/schema.ts';
+import type { EnrolmentTokensTable, Host, HostsTable, Schema } from '../db/schema.ts';
 
-export type Host = Selectable<HostsTable>;
+export type { Host } from '../db/schema.ts';
 
 export async function findHost(query: Kysely<Schema>, id: string): Promise<Host | null> {
   return (await query.selectFrom('hosts').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;

@@ -123,7 +123,7 @@ describe('/metrics', () => {
     await becomes('identree_challenge_duration_seconds_bucket{le="10"}', 2);
     await becomes('identree_challenge_duration_seconds_bucket{le="15"}', 3);
     await becomes('identree_challenge_duration_seconds_count', 3);
-    await t.app.hosts.revoke(host.id, 'op', null);
+    await t.app.hosts.revoke(host.id, { username: 'op', remoteAddr: null });
     await becomes('identree_registered_hosts', 0);
   });
 });

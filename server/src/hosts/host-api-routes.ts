@@ -1,0 +1,137 @@
+import type { FastifyRequest } from 'fastify';
+import type { z } from 'zod';
+import { Refusal } from '#shared/errors.ts';
+import { HOST_API, HOST_BODY_LIMIT } from '#shared/host-api.ts';
+import type { Database } from '../db/database.ts';
+import type { HostApi, HostOperation, SignedRequest } from '../http/host-operation.ts';
+import { refusalOf } from '../http/refusal-of.ts';
+import { addressBucket } from '../platform/client-address.ts';
+import type { RateLimiter } from '../platform/rate-limiter.ts';
+import type { Admission, Authenticated } from './admission.ts';
+
+const one = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value.join(', ') : value;
+
+function parse<T>(schema: z.ZodType<T> | undefined, body: unknown): T {
+  if (!schema) return undefined as T;
+  let json: unknown;
+  try {
+    json = JSON.parse((body as Buffer | undefined)?.toString('utf8') ?? '');
+  } catch {
+    throw new Refusal('bad_json');
+  }
+  const parsed = schema.safeParse(json);
+  if (!parsed.success) throw new Refusal('bad_request', parsed.error.message);
+  return parsed.data;
+}
+
+/** Host API v1. */
+export function createHostApi(deps: {
+  db: Pick<Database, 'transaction'>;
+  externalUrl: string;
+  admission: Pick<Admission, 'authenticate' | 'admit' | 'noteRefusal'>;
+  /** Bounds the security events that strangers can cause, per address. */
+  refusalEvents: RateLimiter;
+  /** Bounds failed authentication, per address. */
+  failures: RateLimiter;
+  onRefusal: (refusal: Refusal) => void;
+}): HostApi {
+  const { admission } = deps;
+
+  function signed(request: FastifyRequest): SignedRequest {
+    return {
+      method: request.method,
+      targetUri: `${deps.externalUrl}${request.raw.url ?? ''}`,
+      body: (request.body as Buffer | undefined) ?? Buffer.alloc(0),
+      headers: {
+        signature: one(request.headers.signature),
+        signatureInput: one(request.headers['signature-input']),
+        contentDigest: one(request.headers['content-digest']),
+      },
+    };
+  }
+
+  /**
+   * Every refusal leaves its security event, as far as strangers cannot fill the log with them. Who proves to be a host is
+   * never held up by the failures of others at its address: a whole site may stand behind one.
+   *
+   * @returns the refusal to answer with: past the limit of an address, strangers learn no more than that
+   */
+  async function remember(request: FastifyRequest, who: Authenticated | null, refusal: Refusal): Promise<Refusal> {
+    const address = addressBucket(request.clientAddress);
+    if (who === null && !deps.failures.take(address)) {
+      const limited = new Refusal('rate_limited');
+      deps.onRefusal(limited);
+      return limited;
+    }
+    deps.onRefusal(refusal);
+    // A known host is bounded by its key; strangers by their address.
+    const key = who === null ? address : who.host.id;
+    if (refusal.detail?.startsWith('clone:') || deps.refusalEvents.take(key)) {
+      await admission.noteRefusal(who, refusal, request.clientAddress);
+    }
+    return refusal;
+  }
+
+  async function answer(operation: HostOperation, request: FastifyRequest, gone: AbortSignal): Promise<unknown> {
+    let who: Authenticated | null = null;
+    try {
+      if (operation.guessable && !deps.failures.peek(addressBucket(request.clientAddress)))
+        throw new Refusal('rate_limited');
+      const query = operation.query?.safeParse(request.query);
+      if (query?.success === false) throw new Refusal('bad_request');
+      const body = () => parse(operation.body, request.body);
+      return await operation.run({
+        request: signed(request),
+        remoteAddr: request.clientAddress,
+        params: request.params as Record<string, string>,
+        query: query?.data,
+        gone,
+        body,
+        async act(run) {
+          const authenticated = await admission.authenticate(signed(request), request.clientAddress);
+          who = authenticated;
+          const read = body();
+          return deps.db.transaction(async (work) =>
+            run(work, await admission.admit(work, authenticated, operation.proves ? read : null), read),
+          );
+        },
+      });
+    } catch (error) {
+      throw error instanceof Refusal ? await remember(request, who, error) : error;
+    }
+  }
+
+  return (operations) => async (app) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser(
+      /^application\/json\b/,
+      { parseAs: 'buffer', bodyLimit: HOST_BODY_LIMIT },
+      (_request, body, done) => done(null, body),
+    );
+    // A body that is too large or of another type is refused before any handler runs.
+    app.addHook('onError', async (request, _reply, error) => {
+      if (!(error instanceof Refusal) && error.code?.startsWith('FST_ERR_CTP_')) {
+        await remember(request, null, refusalOf(error));
+      }
+    });
+    for (const operation of operations) {
+      app.route({
+        method: operation.method,
+        url: `${HOST_API}${operation.path}`,
+        async handler(request, reply) {
+          const gone = new AbortController();
+          const onClose = () => gone.abort();
+          reply.raw.once('close', onClose);
+          try {
+            const answered = await answer(operation, request, gone.signal);
+            return reply.code(operation.status ?? 200).send(answered);
+          } finally {
+            gone.abort();
+            reply.raw.removeListener('close', onClose);
+          }
+        },
+      });
+    }
+  };
+}
