@@ -1,14 +1,20 @@
 import { Registry } from 'prom-client';
+import { createLeases, createTurn } from '../db/leases.ts';
+import { createEventReaders, type RunningReader } from '../events/readers.ts';
 import { createHttpServer, type HttpDeps } from '../http/server.ts';
 import { type RunningJobs, startJobs } from '../platform/jobs.ts';
 import type { Ground, Module } from '../platform/module.ts';
 
 /** Joins modules to a server: they start in the order in which they were added and stop in the reverse one. */
 export function assemble(ground: Ground) {
-  const { config, log, db, events } = ground;
+  const { config, log, db, events, clock, random } = ground;
   const modules: Module[] = [];
   const registry = new Registry();
+  const leases = createLeases({ db, clock, holder: random.uuid() });
+  const { consume } = createEventReaders({ db, events, leases, clock, log });
+  const turn = createTurn(leases, 'jobs');
   let jobs: RunningJobs | null = null;
+  let readers: RunningReader[] = [];
 
   return {
     /** Everything that is measured. */
@@ -35,9 +41,12 @@ export function assemble(ground: Ground) {
       /** Begins everything that is not asked for over HTTP. */
       async function start(): Promise<void> {
         for (const module of modules) await module.start?.();
+        readers = modules.flatMap((module) =>
+          Object.entries(module.readers ?? {}).map(([name, reader]) => consume(name, reader)),
+        );
         jobs = startJobs(
           modules.flatMap((module) => module.jobs ?? []),
-          log,
+          { mayRun: async () => (await turn.has()) !== null, log },
         );
         await db.transaction(async (work) => {
           await events.append(work, { event: 'server_started', username: '' });
@@ -54,10 +63,11 @@ export function assemble(ground: Ground) {
         },
         /** Lets go of those who wait and finishes what is under way. The database is still open then. */
         async stop(): Promise<void> {
-          const ended = jobs?.stop();
+          const ended = Promise.all([jobs?.stop(), ...readers.map((reader) => reader.stop())]);
           for (const module of modules.toReversed()) await module.stop?.();
           await http.close();
           await ended;
+          await turn.release();
         },
       };
     },

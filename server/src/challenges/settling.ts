@@ -103,6 +103,7 @@ export function createSettling(deps: SettlingDeps) {
       remoteAddr,
       data: {
         requestHash: challenge.request_hash,
+        createdAt: challenge.created_at,
         command: commandLine(challenge.record),
         policyVersion: policy.version,
         rule: policy.rule,

@@ -9,32 +9,43 @@ import type { Schema } from '../db/schema.ts';
 import { checkChain } from '../events/store.ts';
 import { type Command, EXIT } from './command.ts';
 
-/** Every table, parents before children, with the columns that order its rows. */
-const TABLES: readonly [table: keyof Schema, ...order: string[]][] = [
-  ['meta', 'key'],
-  ['events', 'seq'],
-  ['event_head', 'id'],
-  ['hosts', 'id'],
-  ['enrolment_tokens', 'id'],
-  ['people', 'id'],
-  ['account_bindings', 'account'],
-  ['sessions', 'id_hash'],
-  ['passkeys', 'credential_id'],
-  ['recovery_codes', 'code_hash'],
-  ['approver_key_sets', 'version'],
-  ['policy_versions', 'version'],
-  ['challenges', 'id'],
-  ['directory_state', 'id'],
-  ['directory_ids', 'kind', 'number'],
-  ['directory_names', 'name'],
-  ['directory_stamps', 'uuid'],
-  ['directory_published', 'id'],
-  ['directory_holds', 'id'],
-  ['sudo_rules', 'id'],
-  ['scim_clients', 'id'],
-  ['scim_resources', 'id'],
-];
-// Not in a backup, because they are good for minutes only: host_nonces, login_attempts, ceremonies, desktop_grants.
+/**
+ * Every table, parents before children, with the columns that order its rows. Null: not in a backup, because it is good for
+ * minutes only, or says who is doing what now.
+ */
+const ORDERS: Record<keyof Schema, readonly string[] | null> = {
+  meta: ['key'],
+  events: ['seq'],
+  event_head: ['id'],
+  event_cursors: ['reader'],
+  hosts: ['id'],
+  enrolment_tokens: ['id'],
+  people: ['id'],
+  account_bindings: ['account'],
+  sessions: ['id_hash'],
+  passkeys: ['credential_id'],
+  recovery_codes: ['code_hash'],
+  approver_key_sets: ['version'],
+  policy_versions: ['version'],
+  challenges: ['id'],
+  directory_state: ['id'],
+  directory_ids: ['kind', 'number'],
+  directory_names: ['name'],
+  directory_stamps: ['uuid'],
+  directory_published: ['id'],
+  directory_holds: ['id'],
+  sudo_rules: ['id'],
+  scim_clients: ['id'],
+  scim_resources: ['id'],
+  leases: null,
+  host_nonces: null,
+  login_attempts: null,
+  ceremonies: null,
+  desktop_grants: null,
+};
+const TABLES = Object.entries(ORDERS).flatMap(([table, order]) =>
+  order === null ? [] : [[table as keyof Schema, ...order] as const],
+);
 
 const manifestSchema = z.object({
   v: z.literal(1),

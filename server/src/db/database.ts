@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import * as baseline from './migrations/0001-baseline.ts';
 import * as directory from './migrations/0002-directory.ts';
+import * as readers from './migrations/0003-readers.ts';
 import { openPostgres } from './postgres.ts';
 import type { Schema } from './schema.ts';
 import { openSqlite } from './sqlite.ts';
@@ -42,7 +43,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-const migrations = { '0001-baseline': baseline, '0002-directory': directory };
+const migrations = { '0001-baseline': baseline, '0002-directory': directory, '0003-readers': readers };
 
 async function migrate(engine: Engine): Promise<void> {
   const migrator = new Migrator({ db: engine.writer, provider: { getMigrations: async () => migrations } });

@@ -354,7 +354,32 @@ export interface ScimResourcesTable {
   deleted_at: Timestamp | null;
 }
 
+/** Work that one process does for all of them. */
+export interface LeasesTable {
+  /** `job …` or `reader …`. */
+  name: string;
+  /** The process that has it: a name that it made up when it started. */
+  holder: string;
+  /** Grows with each new holder: what an earlier one still tries to write is refused by it. */
+  fence: number;
+  /** When it runs out unless it is renewed, milliseconds. */
+  until: number;
+}
+
+/** How far a reader of the event log has come. */
+export interface EventCursorsTable {
+  reader: string;
+  /** The newest event that it has dealt with. */
+  seq: number;
+  /** When it came that far, milliseconds. */
+  moved_at: number;
+  /** Why it does not get on; null when it does. */
+  problem: string | null;
+}
+
 export interface Schema {
+  leases: LeasesTable;
+  event_cursors: EventCursorsTable;
   meta: MetaTable;
   events: EventsTable;
   event_head: EventHeadTable;

@@ -23,11 +23,9 @@ export function createEventCounters(): { metrics: Metric[]; count(event: EventRe
     registers,
   });
 
-  /** Creation times of requests that wait, to measure how long a person took. */
-  const waitingSince = new Map<string, number>();
   const decided = (event: EventRecord) => {
-    const since = waitingSince.get(event.challengeId ?? '');
-    if (since !== undefined) duration.observe((event.at - since) / 1000);
+    const { createdAt } = event.data;
+    if (typeof createdAt === 'number') duration.observe((event.at - createdAt) / 1000);
   };
 
   return {
@@ -36,7 +34,6 @@ export function createEventCounters(): { metrics: Metric[]; count(event: EventRe
       switch (event.event) {
         case 'challenge_created':
           created.inc();
-          waitingSince.set(event.challengeId!, event.at);
           return;
         case 'auto_approved':
           auto.inc();
@@ -45,26 +42,23 @@ export function createEventCounters(): { metrics: Metric[]; count(event: EventRe
         case 'challenge_approved':
           approved.inc();
           decided(event);
-          break;
+          return;
         case 'challenge_rejected':
           denied.inc({ reason: 'user_rejected' });
           decided(event);
-          break;
+          return;
         case 'challenge_expired':
           expired.inc();
-          break;
+          return;
         case 'challenge_cancelled':
           cancelled.inc();
-          break;
+          return;
         case 'login_failed': {
           const reason = String(event.data.reason ?? '');
           denied.inc({ reason: reason === 'nonce_mismatch' || reason === 'identity_mismatch' ? reason : 'oidc_error' });
           return;
         }
-        default:
-          return;
       }
-      waitingSince.delete(event.challengeId ?? '');
     },
   };
 }

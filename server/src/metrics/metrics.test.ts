@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import type { Approval } from '../challenges/showing.ts';
+import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
@@ -21,6 +22,7 @@ describe('/metrics', () => {
     await writeFile(policyPath, JSON.stringify({ policies }), { mode: 0o600 });
     const provider = createTestProvider();
     t = await createTestApp({ config: { metricsToken: TOKEN, policiesFile: policyPath }, app: { provider } });
+    await t.app.start();
     host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
     alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
   });
@@ -88,6 +90,8 @@ describe('/metrics', () => {
       auth_failures_total: 'counter',
       rate_limit_rejections_total: 'counter',
       active_challenges: 'gauge',
+      event_reader_lag_events: 'gauge',
+      event_reader_lag_seconds: 'gauge',
       registered_hosts: 'gauge',
     });
     assert.match(body, /^process_resident_memory_bytes /m);
@@ -126,4 +130,31 @@ describe('/metrics', () => {
     await t.app.hosts.revoke(host.id, { username: 'op', remoteAddr: null });
     await becomes('identree_registered_hosts', 0);
   });
+});
+
+test('three servers on one database count each event once among them', { skip: whyNoPostgres() ?? false }, async () => {
+  const provider = createTestProvider();
+  const t = await createTestApp({ driver: 'postgres', app: { provider } });
+  const servers = [t.app, await t.replica(), await t.replica()];
+  try {
+    for (const server of servers) await server.start();
+    const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+    for (let asked = 0; asked < 7; asked += 1) {
+      const { challengeId } = await host.create();
+      await host.send('DELETE', `/challenges/${challengeId}`);
+    }
+    const sumOf = async (name: string): Promise<number> => {
+      const bodies = await Promise.all(
+        servers.map(async (server) => (await server.http.inject('/metrics')).body.split('\n')),
+      );
+      return bodies
+        .flatMap((lines) => lines.filter((line) => line.startsWith(`identree_${name} `)))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    };
+    while ((await sumOf('challenges_cancelled_total')) < 7) await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(await sumOf('challenges_created_total'), 7);
+    assert.equal(await sumOf('challenges_cancelled_total'), 7);
+  } finally {
+    await t.close();
+  }
 });

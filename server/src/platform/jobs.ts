@@ -7,8 +7,15 @@ export interface RunningJobs {
   stop(): Promise<void>;
 }
 
-/** Runs each job every so many milliseconds, the first time after that long. */
-export function startJobs(jobs: readonly Job[], log: Pick<Logger, 'error'>): RunningJobs {
+/**
+ * Runs each job every so many milliseconds, the first time after that long.
+ *
+ * @param deps.mayRun whether it is this process that has to do it.
+ */
+export function startJobs(
+  jobs: readonly Job[],
+  deps: { mayRun: (job: Job) => Promise<boolean>; log: Pick<Logger, 'error'> },
+): RunningJobs {
   const running = new Map<Job, Promise<void>>();
   const timers = jobs.map((job) =>
     setInterval(() => {
@@ -16,9 +23,9 @@ export function startJobs(jobs: readonly Job[], log: Pick<Logger, 'error'>): Run
       if (running.has(job)) return;
       const turn = (async () => {
         try {
-          await job.run();
+          if (await deps.mayRun(job)) await job.run();
         } catch (err) {
-          log.error({ err, job: job.name }, 'a job failed; its next turn comes anyway');
+          deps.log.error({ err, job: job.name }, 'a job failed; its next turn comes anyway');
         } finally {
           running.delete(job);
         }

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
+import type { EventRecord } from '#shared/events.ts';
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
@@ -31,6 +32,8 @@ export interface Module {
   /** Made with `registers: []`; the app registers them. */
   readonly metrics?: readonly Metric[];
   readonly jobs?: readonly Job[];
+  /** Readers of the event log, by a name that stays: their cursors are kept under it. */
+  readonly readers?: Readonly<Record<string, EventReader>>;
   /** Begins what is not asked for over HTTP, after the modules before it. A failure ends the start of the server. */
   start?(): Promise<void>;
   /**
@@ -49,9 +52,27 @@ export interface HealthCheck {
   readonly severity: 'critical' | 'degraded';
 }
 
-/** Work that comes again and again. It never overlaps with itself; a failure is logged, and the next turn comes anyway. */
+/**
+ * Work that comes again and again, in one process of the cluster. It never overlaps with itself; a failure is logged, and
+ * the next turn comes anyway.
+ */
 export interface Job {
   readonly name: string;
   readonly everyMs: number;
   run(): Promise<unknown>;
+}
+
+/** Sees every event at least once and in order, in one process of the cluster at a time, and goes on after a crash. */
+export interface EventReader {
+  /**
+   * Deals with some events. When it resolves they count as dealt with; when it rejects they come again, after a pause.
+   *
+   * @param signal aborts when the server stops, or another process has taken over.
+   * @returns what is to happen in this process once that is durable: so that what is only counted here is counted once
+   */
+  handle(events: readonly EventRecord[], signal: AbortSignal): Promise<(() => void) | undefined>;
+  /** Where it begins when it is new: with the first event, or with the next one. `start` unless it says otherwise. */
+  readonly from?: 'start' | 'now';
+  /** The least time between two batches, milliseconds: a cursor is written for each. 0 unless it says otherwise. */
+  readonly everyMs?: number;
 }

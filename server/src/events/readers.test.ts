@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { EventRecord } from '#shared/events.ts';
+import type { Database } from '../db/database.ts';
+import { createLeases, type Leases } from '../db/leases.ts';
+import { forEachDatabase, type OpenTestDatabase } from '../db/test-databases.ts';
+import { manualClock } from '../platform/clock.ts';
+import type { EventReader } from '../platform/module.ts';
+import { listCursors } from './cursor-store.ts';
+import { createEventLog } from './log.ts';
+import { createEventReaders } from './readers.ts';
+
+const LIFE_MS = 150;
+
+/** Waits until something holds; far longer than it takes, so that what never comes is told. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`never held: ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+/** Several processes on one database, in one. */
+async function cluster(t: TestContext, open: OpenTestDatabase) {
+  const db = await open(t);
+  const clock = manualClock();
+  const logged: object[] = [];
+  async function start(holder: string, more: (leases: Leases) => Leases = (leases) => leases) {
+    const events = await createEventLog({ db, clock, onError: (error) => logged.push({ error }) });
+    const leases = more(createLeases({ db, clock, holder, lifeMs: LIFE_MS }));
+    const readers = createEventReaders({
+      db,
+      events,
+      leases,
+      clock,
+      log: { error: (line: object) => void logged.push(line) },
+    });
+    const stops: (() => Promise<void>)[] = [];
+    t.after(async () => {
+      await Promise.all(stops.map((stop) => stop()));
+      events.close();
+    });
+    return {
+      events,
+      consume(name: string, reader: EventReader) {
+        const running = readers.consume(name, reader);
+        stops.push(running.stop);
+        return running;
+      },
+    };
+  }
+  let written = 0;
+  return {
+    db,
+    clock,
+    logged,
+    start,
+    async write(by: Awaited<ReturnType<typeof start>>, count: number): Promise<void> {
+      for (let i = 0; i < count; i += 1) {
+        written += 1;
+        const username = `user${written}`;
+        await db.transaction(
+          async (work) => void (await by.events.append(work, { event: 'user_logged_in', username })),
+        );
+      }
+    },
+  };
+}
+
+/** Notes what it is given, and what it may count. */
+function notes(more: (batch: readonly EventRecord[], signal: AbortSignal) => Promise<void> = async () => {}) {
+  const given: number[] = [];
+  const confirmed: number[] = [];
+  const reader: EventReader = {
+    async handle(batch, signal) {
+      given.push(...batch.map(({ seq }) => seq));
+      await more(batch, signal);
+      return () => void confirmed.push(...batch.map(({ seq }) => seq));
+    },
+  };
+  return { given, confirmed, reader };
+}
+
+const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => from + i);
+const cursorOf = async (db: Database, reader: string) =>
+  (await listCursors(db.query)).find((cursor) => cursor.reader === reader);
+
+forEachDatabase('a reader of the event log', (open, driver) => {
+  test('sees every event once and in order, those from before it began too', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    await c.write(a, 250);
+    const seen = notes();
+    a.consume('sink', seen.reader);
+    await c.write(a, 30);
+    await until(() => seen.confirmed.length >= 280);
+    assert.deepEqual(seen.given, numbers(280));
+    assert.deepEqual(seen.confirmed, numbers(280));
+    assert.equal((await cursorOf(c.db, 'sink'))?.seq, 280);
+  });
+
+  test('begins with the next event when it is asked to, and stays there over a restart', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    await c.write(a, 3);
+    const first = notes();
+    const running = a.consume('counter', { ...first.reader, from: 'now' });
+    await until(async () => (await cursorOf(c.db, 'counter')) !== undefined);
+    await running.stop();
+    await c.write(a, 2);
+    const second = notes();
+    (await c.start('b')).consume('counter', { ...second.reader, from: 'now' });
+    await until(() => second.confirmed.length >= 2);
+    assert.deepEqual([first.given, second.given], [[], [4, 5]]);
+  });
+
+  test('what was being dealt with when its process died comes again', async (t) => {
+    const c = await cluster(t, open);
+    let dead = false;
+    const dying = await c.start('a', (leases) => ({
+      ...leases,
+      acquire: async (name) => (dead ? null : leases.acquire(name)),
+      // Killed between the handler and the cursor.
+      stillHas: async () => {
+        dead = true;
+        throw new Error('killed');
+      },
+    }));
+    await c.write(dying, 5);
+    const lost = notes();
+    dying.consume('sink', lost.reader);
+    await until(() => dead);
+    c.clock.advance(LIFE_MS + 1);
+    const heir = notes();
+    (await c.start('b')).consume('sink', heir.reader);
+    await until(() => heir.confirmed.length === 5);
+    assert.deepEqual(heir.given, numbers(5));
+    assert.deepEqual(lost.confirmed, []);
+  });
+
+  test('one that fails is asked again, says why, and holds up no other', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    let broken = true;
+    const failing = notes(async () => {
+      if (broken) throw new Error('the sink is full');
+    });
+    const well = notes();
+    a.consume('failing', failing.reader);
+    a.consume('well', well.reader);
+    await c.write(a, 3);
+    await until(() => well.confirmed.length === 3);
+    await until(async () => (await cursorOf(c.db, 'failing'))?.problem === 'the sink is full');
+    assert.equal((await cursorOf(c.db, 'failing'))?.seq, 0);
+    broken = false;
+    await until(() => failing.confirmed.length >= 3);
+    assert.deepEqual(failing.confirmed.slice(0, 3), numbers(3));
+    assert.equal((await cursorOf(c.db, 'failing'))?.problem, null);
+    assert.ok(c.logged.some((line) => 'reader' in line && line.reader === 'failing'));
+  });
+
+  test('a process that was stopped while it worked confirms nothing once another has taken over', async (t) => {
+    const c = await cluster(t, open);
+    let frozen = false;
+    let goOn = () => {};
+    const thawed = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const stopped = await c.start('a', (leases) => ({
+      ...leases,
+      // A process that is stopped renews nothing.
+      acquire: (name) => (frozen ? thawed.then(() => leases.acquire(name)) : leases.acquire(name)),
+    }));
+    await c.write(stopped, 4);
+    const stale = notes(async () => {
+      frozen = true;
+      await thawed;
+    });
+    stopped.consume('sink', stale.reader);
+    await until(() => stale.given.length === 4);
+    c.clock.advance(LIFE_MS + 1);
+    const successor = await c.start('b');
+    const heir = notes();
+    successor.consume('sink', heir.reader);
+    await until(() => heir.confirmed.length === 4);
+    await c.write(successor, 2);
+    await until(() => heir.confirmed.length === 6);
+    goOn();
+    // It has found out when it has asked for its turn again and is told that it has none.
+    await new Promise((resolve) => setTimeout(resolve, 2 * LIFE_MS));
+    assert.deepEqual(stale.confirmed, []);
+    assert.equal((await cursorOf(c.db, 'sink'))?.seq, 6);
+  });
+
+  if (driver === 'postgres') {
+    test('one process of three deals with each event, and when it goes another goes on', async (t) => {
+      const c = await cluster(t, open);
+      const [a, b, d] = [await c.start('a'), await c.start('b'), await c.start('d')];
+      const seen = [notes(), notes(), notes()];
+      const running = [a, b, d].map((one, index) => one!.consume('sink', seen[index]!.reader));
+      let total = 0;
+      for (const _ of [1, 2]) {
+        await c.write(a, 20);
+        total += 20;
+        await until(() => seen.flatMap(({ confirmed }) => confirmed).length >= total);
+        const busy = seen.findIndex(({ confirmed }) => confirmed.includes(total));
+        await running[busy]!.stop();
+      }
+      assert.deepEqual(
+        seen.flatMap(({ confirmed }) => confirmed).sort((x, y) => x - y),
+        numbers(40),
+      );
+      assert.equal(seen.filter(({ confirmed }) => confirmed.length > 0).length, 2);
+    });
+
+    test('an event that is written first and committed last is not passed over', async (t) => {
+      const c = await cluster(t, open);
+      const a = await c.start('a');
+      const seen = notes();
+      a.consume('sink', seen.reader);
+      let commit = () => {};
+      const held = new Promise<void>((resolve) => {
+        commit = resolve;
+      });
+      let wrote = () => {};
+      const firstWrote = new Promise<void>((resolve) => {
+        wrote = resolve;
+      });
+      const first = c.db.transaction(async (work) => {
+        await a.events.append(work, { event: 'user_logged_in', username: 'first' });
+        wrote();
+        await held;
+      });
+      await firstWrote;
+      const second = c.db.transaction(async (work) => {
+        await a.events.append(work, { event: 'user_logged_in', username: 'second' });
+      });
+      // Rolled back in between: neither an event nor a gap.
+      const none = c.db.transaction(async (work) => {
+        await a.events.append(work, { event: 'user_logged_in', username: 'none' });
+        throw new Error('undone');
+      });
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      assert.deepEqual(seen.given, []);
+      commit();
+      await Promise.all([first, second, assert.rejects(none, /undone/)]);
+      await until(() => seen.confirmed.length === 2);
+      assert.deepEqual(seen.given, [1, 2]);
+      assert.deepEqual((await a.events.read(0, 10)).map(({ username }) => username).sort(), ['first', 'second']);
+    });
+  }
+});
