@@ -16,7 +16,7 @@ async function serverOf(modules: readonly Module[]) {
     clientAddress: (peer) => peer ?? '',
     access: {
       viewerOf: async () => null,
-      recheckViewer: async () => null,
+      recheckViewers: async (all) => all.map(() => null),
       csrfGuard: async () => {},
       limitMutation: async () => {},
     },

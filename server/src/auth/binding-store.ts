@@ -15,24 +15,31 @@ const othersByDirectory = sql<boolean>`exists (
   and (given.issuer <> people.issuer or given.subject <> people.subject)
 )`;
 
-function selectAccounts(query: Kysely<Schema>, personId: string, { directoryNames }: AccountRules) {
+function selectAccounts(query: Kysely<Schema>, personIds: readonly string[], { directoryNames }: AccountRules) {
   const select = query
     .selectFrom('account_bindings')
     .innerJoin('people', 'people.id', 'account_bindings.person_id')
-    .select('account_bindings.account')
-    .where('account_bindings.person_id', '=', personId)
+    .select(['account_bindings.account', 'account_bindings.person_id'])
+    .where('account_bindings.person_id', 'in', personIds)
     .orderBy('account_bindings.account');
   return directoryNames ? select.where(({ not }) => not(othersByDirectory)) : select;
 }
 
-/** Linux accounts of a person, by name. */
-export async function accountsOf(query: Kysely<Schema>, personId: string, rules: AccountRules): Promise<string[]> {
-  return (await selectAccounts(query, personId, rules).execute()).map(({ account }) => account);
+/** Linux accounts of people, by name; those without any are left out. */
+export async function accountsOf(
+  query: Kysely<Schema>,
+  personIds: readonly string[],
+  rules: AccountRules,
+): Promise<Map<string, string[]>> {
+  const rows = await selectAccounts(query, personIds, rules).execute();
+  const found = new Map<string, string[]>();
+  for (const row of rows) found.set(row.person_id, [...(found.get(row.person_id) ?? []), row.account]);
+  return found;
 }
 
-/** Like {@link accountsOf}, and keeps the bindings from moving until the transaction ends. */
+/** Linux accounts of one person, by name; keeps the bindings from moving until the transaction ends. */
 export async function lockAccountsOf(work: UnitOfWork, personId: string, rules: AccountRules): Promise<string[]> {
-  const select = selectAccounts(work.query, personId, rules);
+  const select = selectAccounts(work.query, [personId], rules);
   const rows = await (work.driver === 'postgres' ? select.forShare('account_bindings') : select).execute();
   return rows.map(({ account }) => account);
 }

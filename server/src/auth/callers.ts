@@ -32,12 +32,9 @@ export function createCallers(ground: Pick<Ground, 'config' | 'clock' | 'db'>): 
     accountRules,
     accountOwner: (query, account) => accountOwner(query, account, accountRules),
     viewerOf,
-    recheckViewer(request) {
-      const { cookie, authorization } = request.headers;
+    recheckViewers: (credentials) =>
       // A desktop app that follows events is in use; a forgotten browser tab is not.
-      const touch = authorization !== undefined;
-      return resolver.resolve({ cookie, authorization, remoteAddr: request.clientAddress }, { touch });
-    },
+      resolver.resolveAll(credentials, { touch: ({ authorization }) => authorization !== undefined }),
     csrfGuard: createCsrfGuard({ config, viewerOf }),
     limitMutation: async (request) => limits.mutation((await viewerOf(request))?.person.id ?? request.clientAddress),
   };

@@ -3,19 +3,19 @@ import { sha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
-import type { Role, SessionKind, Viewer, ViewerOf } from '../http/viewer.ts';
+import {
+  type Credentials,
+  credentialsOf,
+  type Role,
+  type SessionKind,
+  type Viewer,
+  type ViewerOf,
+} from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type AccountRules, accountsOf, lockAccountsOf } from './binding-store.ts';
 import type { Cookies } from './cookies.ts';
-import { findSession, lockSession, type SessionWithPerson, touchSession } from './session-store.ts';
+import { findSessions, lockSession, type SessionWithPerson, touchSession } from './session-store.ts';
 import { isLive } from './sessions.ts';
-
-/** What a request brings to say who is behind it. */
-export interface Credentials {
-  cookie: string | undefined;
-  authorization: string | undefined;
-  remoteAddr: string;
-}
 
 export interface ViewerResolver {
   /**
@@ -25,6 +25,11 @@ export interface ViewerResolver {
    * @param options.touch whether this counts as use for the idle limit; false for live streams that re-check themselves.
    */
   resolve(credentials: Credentials, options?: { touch?: boolean }): Promise<Viewer | null>;
+  /** The same for many requests at once, in their order, with as many questions to the database as for a few. */
+  resolveAll(
+    credentials: readonly Credentials[],
+    options?: { touch?: (credentials: Credentials) => boolean },
+  ): Promise<(Viewer | null)[]>;
   /**
    * The viewer anew, locked within the transaction of a decision: session, epoch, groups and accounts as they are now.
    *
@@ -35,6 +40,8 @@ export interface ViewerResolver {
 
 /** Activity is written at most this often per session, milliseconds. */
 const TOUCH_MS = 60_000;
+/** How many sessions are asked for at once. */
+const MOST_AT_ONCE = 1000;
 const CREDENTIAL = /^[A-Za-z0-9_-]{43}$/;
 
 /** Administrators are members of one of the configured groups, exactly as the identity provider names them. */
@@ -76,19 +83,38 @@ export function createViewerResolver(deps: {
     };
   }
 
-  return {
-    async resolve(credentials, { touch = true } = {}) {
-      const credential = credentialOf(credentials);
-      if (credential === null) return null;
-      const found = await findSession(db.query, sha256(credential.value));
-      const now = clock.now();
-      if (!found || found.session.kind !== credential.kind || !isLive(found.session, found.person.epoch, now))
+  const resolveAll: ViewerResolver['resolveAll'] = async (credentials, { touch = () => true } = {}) => {
+    const asked = credentials.map((one) => {
+      const credential = credentialOf(one);
+      return credential && { ...credential, idHash: sha256(credential.value) };
+    });
+    const now = clock.now();
+    const found = new Map<string, SessionWithPerson>();
+    const accounts = new Map<string, string[]>();
+    for (const idHashes of chunks([...new Set(asked.flatMap((one) => one?.idHash ?? []))])) {
+      const sessions = await findSessions(db.query, idHashes);
+      for (const one of sessions) found.set(one.session.id_hash, one);
+      const people = [...new Set(sessions.map(({ person }) => person.id))];
+      if (people.length === 0) continue;
+      for (const [id, names] of await accountsOf(db.query, people, accountRules)) accounts.set(id, names);
+    }
+    const used = new Set<string>();
+    const viewers = credentials.map((one, index) => {
+      const credential = asked[index];
+      const known = credential && found.get(credential.idHash);
+      if (!known || known.session.kind !== credential.kind || !isLive(known.session, known.person.epoch, now))
         return null;
-      if (touch && now - found.session.last_seen_at >= TOUCH_MS) {
-        await db.transaction((work) => touchSession(work.query, found.session.id_hash, now));
-      }
-      return viewerOf(found, await accountsOf(db.query, found.person.id, accountRules), credentials.remoteAddr);
-    },
+      if (touch(one) && now - known.session.last_seen_at >= TOUCH_MS) used.add(known.session.id_hash);
+      return viewerOf(known, accounts.get(known.person.id) ?? [], one.remoteAddr);
+    });
+    for (const idHash of used) await db.transaction((work) => touchSession(work.query, idHash, now));
+    return viewers;
+  };
+
+  return {
+    resolve: async (credentials, { touch = true } = {}) =>
+      (await resolveAll([credentials], { touch: () => touch }))[0] ?? null,
+    resolveAll,
 
     async recheck(work, viewer) {
       const found = await lockSession(work, viewer.session.idHash);
@@ -100,13 +126,17 @@ export function createViewerResolver(deps: {
   };
 }
 
+/** Parts of a list that fit into one question. */
+function* chunks<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < list.length; at += MOST_AT_ONCE) yield list.slice(at, at + MOST_AT_ONCE);
+}
+
 export function createViewerOf(deps: { resolver: Pick<ViewerResolver, 'resolve'> }): ViewerOf {
   const known = new WeakMap<FastifyRequest, Promise<Viewer | null>>();
   return (request) => {
     let viewer = known.get(request);
     if (!viewer) {
-      const { cookie, authorization } = request.headers;
-      viewer = deps.resolver.resolve({ cookie, authorization, remoteAddr: request.clientAddress });
+      viewer = deps.resolver.resolve(credentialsOf(request));
       known.set(request, viewer);
     }
     return viewer;

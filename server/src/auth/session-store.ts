@@ -21,7 +21,7 @@ export async function insertSession(work: UnitOfWork, session: SessionsTable): P
   await work.query.insertInto('sessions').values(session).execute();
 }
 
-function withPerson(query: Kysely<Schema>, idHash: string) {
+function withPerson(query: Kysely<Schema>, idHashes: readonly string[]) {
   return query
     .selectFrom('sessions')
     .innerJoin('people', 'people.id', 'sessions.person_id')
@@ -34,7 +34,7 @@ function withPerson(query: Kysely<Schema>, idHash: string) {
       'people.groups',
       'people.epoch as current_epoch',
     ])
-    .where('sessions.id_hash', '=', idHash);
+    .where('sessions.id_hash', 'in', idHashes);
 }
 
 type Row = NonNullable<Awaited<ReturnType<ReturnType<typeof withPerson>['executeTakeFirst']>>>;
@@ -55,9 +55,9 @@ function fromRow(row: Row): SessionWithPerson {
   };
 }
 
-export async function findSession(query: Kysely<Schema>, idHash: string): Promise<SessionWithPerson | null> {
-  const row = await withPerson(query, idHash).executeTakeFirst();
-  return row ? fromRow(row) : null;
+/** Sessions with the people behind them; those that are not there are left out. */
+export async function findSessions(query: Kysely<Schema>, idHashes: readonly string[]): Promise<SessionWithPerson[]> {
+  return (await withPerson(query, idHashes).execute()).map(fromRow);
 }
 
 /**
@@ -65,7 +65,7 @@ export async function findSession(query: Kysely<Schema>, idHash: string): Promis
  * a sign-in does: in the other order two transactions could wait for each other.
  */
 export async function lockSession(work: UnitOfWork, idHash: string): Promise<SessionWithPerson | null> {
-  const found = withPerson(work.query, idHash);
+  const found = withPerson(work.query, [idHash]);
   if (work.driver === 'sqlite') {
     const row = await found.executeTakeFirst();
     return row ? fromRow(row) : null;

@@ -7,6 +7,7 @@ import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from
 import type { Database } from '../db/database.ts';
 import { createEventLog } from '../events/log.ts';
 import { type Context, router } from '../http/trpc.ts';
+import { credentialsOf } from '../http/viewer.ts';
 import { createApproverKeys } from '../passkeys/approver-keys.ts';
 import { relyingPartyOf } from '../passkeys/relying-party.ts';
 import { createPasskeysRouter } from '../passkeys/router.ts';
@@ -156,7 +157,7 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
           viewer: await viewerOf(req),
           remoteAddr: addressOf(req),
           userAgent: '',
-          refreshViewer: () => viewerOf(req),
+          credentials: credentialsOf(req),
         }),
         onError: ({ error }: { error: Error & { code: string } }) => {
           if (error.code === 'INTERNAL_SERVER_ERROR') problems.push(error.cause ?? error);

@@ -1,5 +1,6 @@
+import type { Logger } from 'pino';
 import { type EventRecord, eventKind, type Topic } from '#shared/events.ts';
-import type { Viewer } from '../http/viewer.ts';
+import type { Credentials, Viewer } from '../http/viewer.ts';
 import type { EventLog } from './log.ts';
 
 /** What a signed-in person is told about an event. */
@@ -17,73 +18,193 @@ export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {
     : viewer.accounts.includes(event.username);
 }
 
+function shown(event: EventRecord): FeedEvent {
+  const { seq, at, event: name, username, hostId, hostname, challengeId, code, actor, reason } = event;
+  const topic = eventKind(name)?.topic ?? 'server';
+  return { seq, at, event: name, topic, username, hostId, hostname, challengeId, code, actor, reason };
+}
+
 export interface EventFeed {
   /** Sequence number of the newest event: where a stream without a past begins. */
   head(): Promise<number>;
+  /** Whether somebody is behind these credentials. */
+  isSomebody(credentials: Credentials): Promise<boolean>;
   /**
-   * Events after `after` that the viewer may see, for as long as the signal lasts. Who is asking is looked up anew
-   * before each batch: a session that ended, or a role that was taken away, ends or narrows the stream.
+   * Events after `after` that the person may see, for as long as the signal lasts. Who is asking is looked up anew before
+   * each event: a session that ended, or a role that was taken away, ends or narrows the stream.
    */
-  open(viewer: () => Promise<Viewer | null>, after: number, signal: AbortSignal): AsyncGenerator<FeedEvent>;
+  open(credentials: Credentials, after: number, signal: AbortSignal): AsyncGenerator<FeedEvent>;
   /** Ends every stream: the server is stopping. */
   close(): void;
 }
 
+/** Somebody who follows. */
+interface Stream {
+  readonly credentials: Credentials;
+  /** Decided on for this stream, and not read by its client yet. */
+  readonly queue: FeedEvent[];
+  /** Everything up to here was decided on. */
+  cursor: number;
+  /** True: it is told what happens as it happens. False: it reads from the database until it has caught up. */
+  live: boolean;
+  ended: boolean;
+  wake: () => void;
+}
+
 const BATCH = 100;
+/** A client that has as many to read is let go of, and reads the rest from the database when it comes to it. */
+const QUEUE = 500;
 const RECHECK_MS = 15_000;
 
-export function createEventFeed(deps: { events: Pick<EventLog, 'read' | 'head' | 'follow'> }): EventFeed {
-  const stopping = new AbortController();
+/**
+ * The live feed. What happens is read from the log once, and who follows is looked up once for all of them, however many
+ * they are.
+ */
+export function createEventFeed(deps: {
+  events: Pick<EventLog, 'read' | 'head' | 'follow'>;
+  /** Who is behind these credentials now, in their order; null: nobody any more. */
+  viewersOf: (credentials: readonly Credentials[]) => Promise<(Viewer | null)[]>;
+  log: Pick<Logger, 'error'>;
+}): EventFeed {
+  const { events, viewersOf, log } = deps;
+  const streams = new Set<Stream>();
+  let pending: EventRecord[] = [];
+  let busy = false;
+  let recheckDue = false;
+  let closed = false;
+  /** Everything up to here has been given to the streams that were live. */
+  let dispatched = 0;
+
+  /** Looks all live streams up and gives them what is new. */
+  async function dispatch(): Promise<void> {
+    const batch = pending;
+    pending = [];
+    const live = [...streams].filter((stream) => stream.live);
+    const viewers = await viewersOf(live.map(({ credentials }) => credentials));
+    const known = new Map(live.map((stream, index) => [stream, viewers[index] ?? null]));
+    const told = batch.map((event) => ({ event, shown: shown(event) }));
+    for (const stream of streams) {
+      if (!stream.live) continue;
+      const viewer = known.get(stream);
+      // It caught up while the others were looked up, and this was not among what it read.
+      if (viewer === undefined) fallBehind(stream);
+      else if (viewer === null) stream.ended = true;
+      else give(stream, viewer, told);
+      stream.wake();
+    }
+    dispatched = Math.max(dispatched, batch.at(-1)?.seq ?? 0);
+  }
+
+  function give(stream: Stream, viewer: Viewer, told: readonly { event: EventRecord; shown: FeedEvent }[]): void {
+    for (const { event, shown } of told) {
+      if (event.seq <= stream.cursor) continue;
+      stream.cursor = event.seq;
+      if (maySeeEvent(viewer, event)) stream.queue.push(shown);
+    }
+    if (stream.queue.length > QUEUE) fallBehind(stream);
+  }
+
+  function fallBehind(stream: Stream): void {
+    const [oldest] = stream.queue.splice(0);
+    if (oldest) stream.cursor = oldest.seq - 1;
+    stream.live = false;
+  }
+
+  async function run(): Promise<void> {
+    if (busy) return;
+    busy = true;
+    try {
+      while (pending.length > 0 || recheckDue) {
+        recheckDue = false;
+        // What happens in one turn of the event loop is told together.
+        await new Promise((resolve) => setImmediate(resolve));
+        await dispatch();
+      }
+    } catch (err) {
+      log.error({ err }, 'live events could not be told; those who follow read them from the database');
+      for (const stream of streams) {
+        fallBehind(stream);
+        stream.wake();
+      }
+    } finally {
+      busy = false;
+    }
+  }
+
+  const unfollow = events.follow((event) => {
+    pending.push(event);
+    void run();
+  });
+  // Sessions also end by time, and nobody writes an event then.
+  const recheck = setInterval(() => {
+    recheckDue = streams.size > 0;
+    void run();
+  }, RECHECK_MS).unref();
+
+  /** What the stream missed, from the database; live when there is no more. */
+  async function* catchUp(stream: Stream): AsyncGenerator<FeedEvent> {
+    while (!stream.ended) {
+      const batch = await events.read(stream.cursor, BATCH);
+      const [viewer] = await viewersOf([stream.credentials]);
+      if (!viewer) {
+        stream.ended = true;
+        return;
+      }
+      for (const event of batch) {
+        stream.cursor = event.seq;
+        if (maySeeEvent(viewer, event)) yield shown(event);
+      }
+      // From here to the next event nothing is awaited: what is dispatched after this comes to the queue.
+      if (batch.length < BATCH && stream.cursor >= dispatched) {
+        stream.live = true;
+        return;
+      }
+    }
+  }
+
   return {
-    head: async () => (await deps.events.head()).seq,
-    close: () => stopping.abort(),
-    async *open(viewer, after, gone) {
-      const signal = AbortSignal.any([gone, stopping.signal]);
-      let wake = () => {};
-      let fresh = false;
-      const stop = deps.events.follow(() => {
-        fresh = true;
-        wake();
-      });
-      const onAbort = () => wake();
+    head: async () => (await events.head()).seq,
+    isSomebody: async (credentials) => (await viewersOf([credentials]))[0] !== null,
+    close() {
+      unfollow();
+      clearInterval(recheck);
+      closed = true;
+      for (const stream of streams) {
+        stream.ended = true;
+        stream.wake();
+      }
+    },
+    async *open(credentials, after, signal) {
+      const stream: Stream = {
+        credentials,
+        queue: [],
+        cursor: after,
+        live: false,
+        ended: closed,
+        wake: () => {},
+      };
+      const onAbort = () => stream.wake();
       signal.addEventListener('abort', onAbort);
+      streams.add(stream);
       try {
-        let cursor = after;
         while (!signal.aborted) {
-          fresh = false;
-          const events = await deps.events.read(cursor, BATCH);
-          const who = await viewer();
-          if (!who) return;
-          for (const event of events) {
-            cursor = event.seq;
-            if (!maySeeEvent(who, event)) continue;
-            const { seq, at, event: name, username, hostId, hostname, challengeId, code, actor, reason } = event;
-            yield {
-              seq,
-              at,
-              event: name,
-              topic: eventKind(name)?.topic ?? 'server',
-              username,
-              hostId,
-              hostname,
-              challengeId,
-              code,
-              actor,
-              reason,
-            };
+          if (!stream.live && !stream.ended) {
+            yield* catchUp(stream);
+            continue;
           }
-          if (events.length === BATCH || fresh || signal.aborted) continue;
+          const next = stream.queue.shift();
+          if (next) {
+            yield next;
+            continue;
+          }
+          if (stream.ended) return;
           await new Promise<void>((resolve) => {
-            const timer = setTimeout(resolve, RECHECK_MS);
-            wake = () => {
-              clearTimeout(timer);
-              resolve();
-            };
-            if (fresh || signal.aborted) wake();
+            stream.wake = resolve;
           });
+          stream.wake = () => {};
         }
       } finally {
-        stop();
+        streams.delete(stream);
         signal.removeEventListener('abort', onAbort);
       }
     },

@@ -5,11 +5,11 @@ import { createEventsRouter } from './router.ts';
 import { streamRoutes } from './stream-routes.ts';
 
 /** People who follow what happens. */
-export function eventsModule({ events }: Pick<Ground, 'events'>, access: Pick<Access, 'recheckViewer'>) {
-  const feed = createEventFeed({ events });
+export function eventsModule({ events, log }: Pick<Ground, 'events' | 'log'>, access: Pick<Access, 'recheckViewers'>) {
+  const feed = createEventFeed({ events, viewersOf: access.recheckViewers, log });
   return {
     name: 'events',
-    routes: [streamRoutes({ viewerOf: access.recheckViewer, feed })],
+    routes: [streamRoutes({ feed })],
     // A connection that follows events never ends by itself, and closing waits for connections.
     stop: async () => feed.close(),
     procedures: createEventsRouter({ feed }),

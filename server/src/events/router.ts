@@ -24,7 +24,7 @@ export function createEventsRouter(deps: { feed: EventFeed }) {
       .subscription(async ({ ctx, input, signal }) => {
         // Before the client is told that it is connected: what it asks for after that is newer than where this begins.
         const after = input?.lastEventId ? Number(input.lastEventId) : await deps.feed.head();
-        return track(deps.feed.open(ctx.refreshViewer, after, signal ?? new AbortController().signal));
+        return track(deps.feed.open(ctx.credentials, after, signal ?? new AbortController().signal));
       }),
   });
 }

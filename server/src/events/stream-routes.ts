@@ -1,15 +1,28 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Refusal } from '#shared/errors.ts';
-import type { ViewerOf } from '../http/viewer.ts';
-import type { EventFeed } from './feed.ts';
+import { credentialsOf } from '../http/viewer.ts';
+import type { EventFeed, FeedEvent } from './feed.ts';
 
 const KEEP_ALIVE_MS = 15_000;
 
+const texts = new WeakMap<FeedEvent, string>();
+
+/** One event as server-sent text, made once for all who get it. */
+function textOf(event: FeedEvent): string {
+  let text = texts.get(event);
+  if (text === undefined) {
+    text = `id: ${event.seq}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`;
+    texts.set(event, text);
+  }
+  return text;
+}
+
 /** `GET /api/events`: server-sent events, resumable by `Last-Event-ID`. */
-export function streamRoutes(deps: { viewerOf: ViewerOf; feed: EventFeed }): FastifyPluginAsync {
+export function streamRoutes(deps: { feed: EventFeed }): FastifyPluginAsync {
   return async (app) => {
     app.get('/api/events', async (request, reply) => {
-      if (!(await deps.viewerOf(request))) throw new Refusal('not_signed_in');
+      const credentials = credentialsOf(request);
+      if (!(await deps.feed.isSomebody(credentials))) throw new Refusal('not_signed_in');
       const last = request.headers['last-event-id'];
       // Where it begins is settled before the client learns that it is connected: nothing falls in between.
       const after = typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? Number(last) : await deps.feed.head();
@@ -29,8 +42,8 @@ export function streamRoutes(deps: { viewerOf: ViewerOf; feed: EventFeed }): Fas
       raw.write(': connected\n\n');
       const keepAlive = setInterval(() => raw.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
       try {
-        for await (const event of deps.feed.open(() => deps.viewerOf(request), after, gone.signal)) {
-          const flushed = raw.write(`id: ${event.seq}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`);
+        for await (const event of deps.feed.open(credentials, after, gone.signal)) {
+          const flushed = raw.write(textOf(event));
           if (!flushed && !gone.signal.aborted)
             await new Promise((resolve) => raw.once('drain', resolve).once('close', resolve));
         }

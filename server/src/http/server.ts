@@ -23,13 +23,13 @@ import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Context } from './trpc.ts';
-import type { ViewerOf } from './viewer.ts';
+import { type Credentials, credentialsOf, type Viewer, type ViewerOf } from './viewer.ts';
 
 /** Who is asking, and whether they may ask in this way. */
 export interface Access {
   readonly viewerOf: ViewerOf;
-  /** Looks the caller of a stream up again, without counting it as use. */
-  readonly recheckViewer: ViewerOf;
+  /** Looks the callers of streams up again, in their order, without counting it as use. */
+  readonly recheckViewers: (credentials: readonly Credentials[]) => Promise<(Viewer | null)[]>;
   /** Refuses a state-changing browser request that does not prove its origin. */
   readonly csrfGuard: preHandlerAsyncHookHandler;
   /** Bounds what one caller can change per minute. */
@@ -140,7 +140,7 @@ function procedures({ access, router, log }: HttpDeps): FastifyPluginAsync {
       viewer: await access.viewerOf(request),
       remoteAddr: request.clientAddress,
       userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
-      refreshViewer: () => access.recheckViewer(request),
+      credentials: credentialsOf(request),
     });
     await scope.register(restRoutes({ router, contextOf }));
     await scope.register(fastifyTRPCPlugin, {

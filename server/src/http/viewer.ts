@@ -32,3 +32,16 @@ export interface Viewer {
 
 /** Who is behind a request; asked once per request, however many hooks and handlers want to know. */
 export type ViewerOf = (request: FastifyRequest) => Promise<Viewer | null>;
+
+/** What a request brings to say who is behind it. */
+export interface Credentials {
+  cookie: string | undefined;
+  authorization: string | undefined;
+  remoteAddr: string;
+}
+
+export const credentialsOf = (request: FastifyRequest): Credentials => ({
+  cookie: request.headers.cookie,
+  authorization: request.headers.authorization,
+  remoteAddr: request.clientAddress,
+});
