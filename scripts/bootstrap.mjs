@@ -32,6 +32,7 @@ const COMMANDS = {
   pictures: [['scripts/pictures.ts']],
   'bench-approval': [['bench/approval.ts']],
   'bench-ldap': [['bench/ldap.ts']],
+  'bench-live': [['bench/live.ts']],
 };
 
 const MINIMUM_NODE = 20;

@@ -1,0 +1,159 @@
+import { execFileSync, fork } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Answer, Ask } from './live/server.ts';
+import { type BenchResult, machineFacts, misses, percentile, printReport, round } from './report.ts';
+
+/**
+ * `npm run bench:live`: how long it takes until everybody who follows live events has been told of one, and what
+ * following them costs the server. The server has a process of its own; the clients are this one, on loopback.
+ */
+
+const json = process.argv.includes('--json');
+const quick = process.argv.includes('--quick');
+const CLIENTS = quick ? [500] : [2000, 5000];
+const EVENTS = quick ? 10 : 40;
+/** Between two events: everybody has been told long before the next one. */
+const PAUSE_MS = 150;
+/** An event that has not reached everybody by then never will. */
+const GIVE_UP_MS = 60_000;
+/** How many connect at a time. */
+const AT_ONCE = 50;
+const GOAL_MS = 300;
+const GOAL_MB = 200;
+
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
+const now = (): number => performance.timeOrigin + performance.now();
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Files that this process may have open, as its limits say. */
+function mayOpen(): number {
+  const text = execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim();
+  return text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text);
+}
+
+const most = Math.max(...CLIENTS);
+if (mayOpen() < most + 200) {
+  note(`bench:live needs ${most + 200} open files, and this shell allows ${mayOpen()}. Run: ulimit -n ${most + 1000}`);
+  process.exit(2);
+}
+
+const server = fork(join(import.meta.dirname, 'live/server.ts'), {
+  execArgv: ['--disable-warning=ExperimentalWarning'],
+  stdio: ['ignore', 2, 2, 'ipc'],
+});
+const failed = new Promise<never>((_, reject) => {
+  server.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+});
+failed.catch(() => {});
+
+function next<K extends Answer['kind']>(kind: K): Promise<Extract<Answer, { kind: K }>> {
+  const answered = new Promise<Extract<Answer, { kind: K }>>((resolve) => {
+    const onMessage = (message: Answer) => {
+      if (message.kind !== kind) return;
+      server.off('message', onMessage);
+      resolve(message as Extract<Answer, { kind: K }>);
+    };
+    server.on('message', onMessage);
+  });
+  return Promise.race([answered, failed]);
+}
+async function ask<K extends 'event' | 'rss'>(kind: K): Promise<Extract<Answer, { kind: K }>> {
+  const answered = next(kind);
+  server.send({ kind } satisfies Ask);
+  return answered;
+}
+
+/** By sequence number: when each client was told, milliseconds since the epoch. */
+const told = new Map<number, number[]>();
+
+function toldOf(seq: number): number[] {
+  const times = told.get(seq) ?? [];
+  told.set(seq, times);
+  return times;
+}
+
+/** One client: a connection that follows live events as a browser does. Resolves when the server has taken it. */
+function follow(url: URL, cookie: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(url.port), url.hostname);
+    socket.setEncoding('latin1');
+    socket.once('error', reject);
+    let rest = '';
+    socket.on('data', (text: unknown) => {
+      const at = now();
+      rest += text as string;
+      if (rest.includes(': connected\n')) resolve(socket);
+      for (const [, seq] of rest.matchAll(/^id: (\d+)$/gm)) toldOf(Number(seq)).push(at);
+      rest = rest.slice(rest.lastIndexOf('\n') + 1);
+    });
+    socket.write(
+      `GET /api/events HTTP/1.1\r\nHost: ${url.host}\r\nAccept: text/event-stream\r\nCookie: ${cookie}\r\n\r\n`,
+    );
+  });
+}
+
+const results: BenchResult[] = [];
+try {
+  note('starting a server ...');
+  const { url, cookies } = await next('ready');
+  await pause(quick ? 500 : 3000);
+  const idle = (await ask('rss')).mb;
+  const sockets: Socket[] = [];
+  for (const clients of CLIENTS) {
+    note(`${clients} clients connect ...`);
+    while (sockets.length < clients) {
+      const batch = Array.from({ length: Math.min(AT_ONCE, clients - sockets.length) }, (_, index) =>
+        follow(new URL(url), cookies[(sockets.length + index) % cookies.length]!),
+      );
+      sockets.push(...(await Promise.race([Promise.all(batch), failed])));
+    }
+    note(`${EVENTS} events to ${clients} clients ...`);
+    const all: number[] = [];
+    const each: number[] = [];
+    for (let event = 0; event < EVENTS + 3; event += 1) {
+      const { at, seq } = await ask('event');
+      const deadline = now() + GIVE_UP_MS;
+      while (toldOf(seq).length < clients) {
+        if (now() > deadline) throw new Error(`${toldOf(seq).length} of ${clients} were told within a minute`);
+        await pause(2);
+      }
+      const times = toldOf(seq).map((time) => time - at);
+      told.clear();
+      // The first ones pay for code that is compiled on the way.
+      if (event >= 3) {
+        all.push(Math.max(...times));
+        each.push(...times);
+      }
+      await pause(PAUSE_MS);
+    }
+    results.push({
+      metric: `event_to_all_ms, ${clients} clients`,
+      unit: 'ms',
+      value: round(percentile(all, 0.5)),
+      p99: round(percentile(all, 0.99)),
+      target: GOAL_MS,
+    });
+    results.push({
+      metric: `event_to_one_ms, ${clients} clients`,
+      unit: 'ms',
+      value: round(percentile(each, 0.5)),
+      p99: round(percentile(each, 0.99)),
+    });
+  }
+  await pause(quick ? 500 : 3000);
+  results.push({
+    metric: `live_rss_mb, ${most} clients`,
+    unit: 'MB',
+    value: round((await ask('rss')).mb - idle),
+    goal: GOAL_MB,
+  });
+  for (const socket of sockets) socket.destroy();
+} finally {
+  server.removeAllListeners('exit');
+  if (server.connected) server.send({ kind: 'stop' } satisfies Ask);
+}
+printReport({ bench: 'live', results, machine: machineFacts() }, json);
+const late = results.filter(({ p99, target }) => target !== undefined && (p99 ?? 0) > target);
+for (const { metric } of [...misses(results), ...late]) note(`not reached: ${metric}`);
+process.exitCode = misses(results).length + late.length > 0 ? 1 : 0;

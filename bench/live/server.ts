@@ -1,0 +1,54 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createApp } from '../../server/src/app/app.ts';
+import { testConfig } from '../../server/src/testing/test-config.ts';
+import { createTestProvider, signInTestPerson } from '../../server/src/testing/test-person.ts';
+
+/** What the bench asks the server for. */
+export type Ask = { kind: 'event' } | { kind: 'rss' } | { kind: 'stop' };
+/** What it answers. `at`: milliseconds since the epoch, before the event was written. */
+export type Answer =
+  | { kind: 'ready'; url: string; cookies: string[] }
+  | { kind: 'event'; at: number; seq: number }
+  | { kind: 'rss'; mb: number };
+
+/** A whole server on SQLite with some administrators signed in, in a process of its own. */
+
+const ADMINISTRATORS = 50;
+const folder = await mkdtemp(join(tmpdir(), 'identree-bench-live-'));
+const provider = createTestProvider();
+let ahead = 0;
+const clock = { now: () => Date.now() + ahead };
+const app = await createApp(testConfig(folder), { provider, clock });
+await app.start();
+const url = await app.http.listen({ host: '127.0.0.1', port: 0 });
+const cookies: string[] = [];
+for (let index = 0; index < ADMINISTRATORS; index += 1) {
+  // Ten may sign in a minute.
+  ahead += 7000;
+  const person = await signInTestPerson(app, provider, clock, `admin${index}`, { passkey: false, groups: ['admins'] });
+  cookies.push(person.cookie);
+}
+
+const answer = (message: Answer): void => void process.send!(message);
+process.on('message', async (ask: Ask) => {
+  switch (ask.kind) {
+    case 'event': {
+      const at = performance.timeOrigin + performance.now();
+      const { seq } = await app.db.transaction((work) =>
+        app.events.append(work, { event: 'enrolment_token_created', username: '', hostname: 'web1.example.com' }),
+      );
+      answer({ kind: 'event', at, seq });
+      break;
+    }
+    case 'rss':
+      answer({ kind: 'rss', mb: process.memoryUsage.rss() / 1024 / 1024 });
+      break;
+    default:
+      await app.close();
+      await rm(folder, { recursive: true, force: true });
+      process.disconnect();
+  }
+});
+answer({ kind: 'ready', url, cookies });
