@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type DirectorySnapshot, MAX_CLAIM_LENGTH } from '../../server/src/directory/model.ts';
 import { createHttpGet, type HttpGet } from '../../server/src/directory/pocketid/transport.ts';
-import { sourceContract } from '../../server/src/directory/test-source-contract.ts';
+import { type DirectorySnapshot, MAX_CLAIM_LENGTH } from '../../server/src/directory/source/model.ts';
+import { sourceContract } from '../../server/src/directory/source/test-source-contract.ts';
 import { type PocketId, skip, startPocketId } from '../harness/pocketid.ts';
 import { until } from '../harness/run.ts';
 import { connect, createFiller, inParallel } from './source.ts';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createPocketIdClient } from '../../server/src/directory/pocketid/client.ts';
 import { createPocketIdSource } from '../../server/src/directory/pocketid/source.ts';
 import { createHttpGet, type HttpGet } from '../../server/src/directory/pocketid/transport.ts';
-import type { Upstream } from '../../server/src/directory/test-source-contract.ts';
+import type { Upstream } from '../../server/src/directory/source/test-source-contract.ts';
 import type { PocketId } from '../harness/pocketid.ts';
 
 /** Our client and source against a PocketID, with real time and real HTTP. */

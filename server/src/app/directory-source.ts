@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
-import { createFileSource } from '../directory/file-source.ts';
 import { createPocketIdClient, type PocketIdClient } from '../directory/pocketid/client.ts';
 import { createPocketIdSource } from '../directory/pocketid/source.ts';
 import { createHttpGet } from '../directory/pocketid/transport.ts';
 import { createScimSource } from '../directory/scim/source.ts';
-import type { DirectorySource } from '../directory/source.ts';
+import { createFileSource } from '../directory/source/file-source.ts';
+import type { DirectorySource } from '../directory/source/source.ts';
 import type { Clock } from '../platform/clock.ts';
 import { VERSION } from '../version.ts';
 

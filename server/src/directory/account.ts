@@ -1,8 +1,8 @@
-import type { Lint } from './lint.ts';
-import { claimOf, type DirectoryGroup, type DirectoryUser, order } from './model.ts';
 import type { DirectorySettings } from './settings.ts';
+import type { Lint } from './source/lint.ts';
+import { claimOf, type DirectoryGroup, type DirectoryUser, order } from './source/model.ts';
+import { splitValues } from './source/value-list.ts';
 import { parseSshKey } from './ssh-key.ts';
-import { splitValues } from './value-list.ts';
 
 const MAX_KEYS = 100;
 const PATH = /^\/[A-Za-z0-9._/+@-]*$/;

@@ -11,10 +11,10 @@ import { manualClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
 import { DEFAULT_GUARDS } from './guards.ts';
-import type { DirectorySnapshot } from './model.ts';
 import { createNumbers } from './numbers.ts';
 import { createRounds, type RoundsDeps } from './rounds.ts';
-import type { DirectorySource, SourceProblem } from './source.ts';
+import type { DirectorySnapshot } from './source/model.ts';
+import type { DirectorySource, SourceProblem } from './source/source.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from './test-tree.ts';
 import { createUidMapTools } from './uidmap.ts';
 

@@ -5,10 +5,10 @@ import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { heldChange } from './held-change.ts';
 import { decideHold, listHolds } from './hold-store.ts';
-import type { Lint } from './lint.ts';
 import { readFetchedAt } from './published-store.ts';
 import type { RoundReport, Rounds, Served } from './rounds.ts';
-import type { DirectorySource, SourceProblem } from './source.ts';
+import type { Lint } from './source/lint.ts';
+import type { DirectorySource, SourceProblem } from './source/source.ts';
 
 export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'signal' | 'start';
 

@@ -9,7 +9,7 @@ import {
   identityKey,
   order,
   withMembers,
-} from './model.ts';
+} from './source/model.ts';
 import { hasSudoClaims, SUDO_CLAIMS } from './sudo/from-claims.ts';
 
 /** What waits for an operator; one set per source. */

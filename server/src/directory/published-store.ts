@@ -4,7 +4,7 @@ import { gunzip, gzip } from 'node:zlib';
 import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
-import type { DirectorySnapshot } from './model.ts';
+import type { DirectorySnapshot } from './source/model.ts';
 
 const [pack, unpack] = [promisify(gzip), promisify(gunzip)];
 

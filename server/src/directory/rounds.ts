@@ -9,7 +9,12 @@ import { groupsOf } from './groups-of.ts';
 import { type GuardResult, type GuardSettings, guard } from './guards.ts';
 import { deleteHold, type HoldRow, insertHold, listHolds } from './hold-store.ts';
 import { userOwner } from './ids.ts';
-import type { Lint } from './lint.ts';
+import { mapGroupName, mapUserName } from './names.ts';
+import { type Assigned, type Numbers, UidMapBroken } from './numbers.ts';
+import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
+import type { DirectorySettings } from './settings.ts';
+import { breathe } from './slices.ts';
+import type { Lint } from './source/lint.ts';
 import {
   type DirectoryGroup,
   type DirectorySnapshot,
@@ -17,13 +22,8 @@ import {
   EMPTY_SNAPSHOT,
   identityKey,
   snapshotHash,
-} from './model.ts';
-import { mapGroupName, mapUserName } from './names.ts';
-import { type Assigned, type Numbers, UidMapBroken } from './numbers.ts';
-import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
-import type { DirectorySettings } from './settings.ts';
-import { breathe } from './slices.ts';
-import type { DirectorySource, SourceProblem } from './source.ts';
+} from './source/model.ts';
+import type { DirectorySource, SourceProblem } from './source/source.ts';
 import { createStamps } from './stamps.ts';
 import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree.ts';
 

@@ -1,7 +1,7 @@
 import type { Standing, Subject } from '../auth/standing.ts';
 import type { Directory } from './directory.ts';
-import { identityKey } from './model.ts';
 import type { PocketIdClient } from './pocketid/client.ts';
+import { identityKey } from './source/model.ts';
 
 const ANSWER_WITHIN_MS = 2000;
 

@@ -7,9 +7,9 @@ import type { Database } from '../db/database.ts';
 import { createEventLog } from '../events/log.ts';
 import { manualClock } from '../platform/clock.ts';
 import { groupOwner, userOwner } from './ids.ts';
-import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from './model.ts';
 import { createNumbers } from './numbers.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
+import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from './source/model.ts';
 import { createUidMapTools } from './uidmap.ts';
 
 const issuer = 'https://id.example';

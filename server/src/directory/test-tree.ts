@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { type Owner, ownerKey } from './ids.ts';
-import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from './model.ts';
 import { mapGroupName, mapUserName } from './names.ts';
 import { DEFAULT_SETTINGS, type DirectorySettings } from './settings.ts';
+import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from './source/model.ts';
 import { type BareEntry, buildTree, type Tree, type TreeInput } from './tree.ts';
 
 export const ISSUER = 'https://id.example';

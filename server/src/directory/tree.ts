@@ -4,11 +4,11 @@ import { accessHostsOf, commonName, gecosOf, homeOf, readable, shellOf, sshKeysO
 import { escapeRdnValue } from './dn.ts';
 import { createEntryUuids } from './entry-uuid.ts';
 import { groupOwner, userOwner } from './ids.ts';
-import type { Lint } from './lint.ts';
-import { type DirectoryGroup, type DirectorySnapshot, type DirectoryUser, identityKey, order } from './model.ts';
 import type { Assigned } from './numbers.ts';
 import type { DirectorySettings } from './settings.ts';
 import { eachInSlices } from './slices.ts';
+import type { Lint } from './source/lint.ts';
+import { type DirectoryGroup, type DirectorySnapshot, type DirectoryUser, identityKey, order } from './source/model.ts';
 import { ruleFromClaims } from './sudo/from-claims.ts';
 import { checkOption } from './sudo/options.ts';
 import { type CheckedRule, checkRule, generalizedTime, type WrittenRule } from './sudo/rule.ts';

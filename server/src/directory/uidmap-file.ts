@@ -14,9 +14,9 @@ import {
   RESERVED,
   reserved,
 } from './ids.ts';
-import { order } from './model.ts';
 import type { NameRecord } from './names.ts';
 import type { DirectorySettings } from './settings.ts';
+import { order } from './source/model.ts';
 
 /** The map as `uidmap.json` carries it. */
 export interface UidMapFile extends Counters {

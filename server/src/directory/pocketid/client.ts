@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { sourceGroup, sourceUser } from '../model.ts';
-import type { SourceProblem } from '../source.ts';
+import { sourceGroup, sourceUser } from '../source/model.ts';
+import type { SourceProblem } from '../source/source.ts';
 import { type HttpGet, TransportError } from './transport.ts';
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; problem: SourceProblem; status: number };

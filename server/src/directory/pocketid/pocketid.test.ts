@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import tls from 'node:tls';
-import { ALICE, BOB, OPS, SAMPLE, sourceContract } from '../test-source-contract.ts';
+import { ALICE, BOB, OPS, SAMPLE, sourceContract } from '../source/test-source-contract.ts';
 import { createPocketIdClient } from './client.ts';
 import { createPocketIdSource } from './source.ts';
 import { type Compat, FAKE_API_KEY, type FakePocketId, startFakePocketId } from './test-pocketid.ts';

@@ -1,5 +1,5 @@
-import { type SourceGroup, toSnapshot } from '../model.ts';
-import type { DirectorySource, FetchResult } from '../source.ts';
+import { type SourceGroup, toSnapshot } from '../source/model.ts';
+import type { DirectorySource, FetchResult } from '../source/source.ts';
 import type { PocketIdClient } from './client.ts';
 
 /** The pseudo user that PocketID makes for its static API key. It lists and pushes it like a person. */

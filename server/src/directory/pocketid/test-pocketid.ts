@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-import type { Upstream } from '../test-source-contract.ts';
+import type { Upstream } from '../source/test-source-contract.ts';
 
 /**
  * Shape of the answers: `2.14` embeds groups in users and sends empty lists as such; `detail` is an old server whose

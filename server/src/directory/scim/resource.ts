@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type SourceGroup, type SourceUser, sourceGroup, sourceUser } from '../model.ts';
+import { type SourceGroup, type SourceUser, sourceGroup, sourceUser } from '../source/model.ts';
 
 export const SCHEMA = {
   user: 'urn:ietf:params:scim:schemas:core:2.0:User',

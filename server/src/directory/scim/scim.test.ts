@@ -8,7 +8,7 @@ import { createEventLog } from '../../events/log.ts';
 import { manualClock } from '../../platform/clock.ts';
 import { systemRandom } from '../../platform/random.ts';
 import { createRateLimiter } from '../../platform/rate-limiter.ts';
-import { ALICE, OPS, sourceContract, type Upstream } from '../test-source-contract.ts';
+import { ALICE, OPS, sourceContract, type Upstream } from '../source/test-source-contract.ts';
 import { matchesFilter, parseFilter } from './filter.ts';
 import { SCHEMA, slug } from './resource.ts';
 import { scimRoutes } from './routes.ts';

@@ -5,7 +5,7 @@ import type { Database, UnitOfWork } from '../../db/database.ts';
 import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { type Random, randomText } from '../../platform/random.ts';
-import { issuerText } from '../model.ts';
+import { issuerText } from '../source/model.ts';
 import { type Filter, matchesFilter } from './filter.ts';
 import { applyPatch, type PatchOperation } from './patch.ts';
 import {

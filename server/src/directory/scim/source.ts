@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Database } from '../../db/database.ts';
-import { toSnapshot } from '../model.ts';
 import { STATIC_KEY_USER } from '../pocketid/source.ts';
-import type { DirectorySource } from '../source.ts';
+import { toSnapshot } from '../source/model.ts';
+import type { DirectorySource } from '../source/source.ts';
 import { scimGroup, scimUser, toSourceGroup, toSourceUser } from './resource.ts';
 import { allResources } from './scim-store.ts';
 

@@ -1,6 +1,6 @@
-import type { Lint } from '../lint.ts';
-import { claimOf, type DirectoryGroup } from '../model.ts';
-import { splitValues } from '../value-list.ts';
+import type { Lint } from '../source/lint.ts';
+import { claimOf, type DirectoryGroup } from '../source/model.ts';
+import { splitValues } from '../source/value-list.ts';
 import { parseTime, type WrittenRule } from './rule.ts';
 
 /** Claims of a group that decide what its members may do as somebody else. */

@@ -1,5 +1,5 @@
-import type { Lint } from '../lint.ts';
 import type { SudoSettings } from '../settings.ts';
+import type { Lint } from '../source/lint.ts';
 import { checkCommand } from './command.ts';
 import { checkHost, hostPattern } from './host.ts';
 import { checkOption } from './options.ts';

@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { eachInSlices } from '../slices.ts';
 import { type SourceGroup, type SourceUser, sourceGroup, sourceUser, toSnapshot } from './model.ts';
-import { eachInSlices } from './slices.ts';
 import type { DirectorySource, FetchResult, SourceProblem } from './source.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;
