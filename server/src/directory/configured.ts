@@ -1,5 +1,5 @@
 import type { Config, LdapConfig } from '../config/config.ts';
-import { DEFAULT_GUARDS, type GuardSettings } from './guards.ts';
+import { DEFAULT_GUARDS, type GuardSettings } from './guards/guard.ts';
 import { DEFAULT_SETTINGS, type DirectorySettings } from './settings.ts';
 
 /** What the configuration says about the content of the directory. */

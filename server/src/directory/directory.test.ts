@@ -10,7 +10,7 @@ import type { Entry } from '../ldap/entry.ts';
 import { manualClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
-import { DEFAULT_GUARDS } from './guards.ts';
+import { DEFAULT_GUARDS } from './guards/guard.ts';
 import { createNumbers } from './numbers.ts';
 import { createRounds, type RoundsDeps } from './rounds.ts';
 import type { DirectorySnapshot } from './source/model.ts';

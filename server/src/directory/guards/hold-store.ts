@@ -1,6 +1,6 @@
 import type { Kysely, Selectable } from 'kysely';
-import type { UnitOfWork } from '../db/database.ts';
-import type { DirectoryHoldsTable, Schema } from '../db/schema.ts';
+import type { UnitOfWork } from '../../db/database.ts';
+import type { DirectoryHoldsTable, Schema } from '../../db/schema.ts';
 
 export type HoldRow = Selectable<DirectoryHoldsTable>;
 

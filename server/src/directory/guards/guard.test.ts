@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { DEFAULT_GUARDS, type GuardInput, guard } from './guards.ts';
-import { mapUserName } from './names.ts';
-import { DEFAULT_SETTINGS } from './settings.ts';
-import type { DirectorySnapshot } from './source/model.ts';
-import { hasSudoClaims } from './sudo/from-claims.ts';
-import { ISSUER, type TestGroup, type TestUser, testSnapshot } from './test-tree.ts';
+import { mapUserName } from '../names.ts';
+import { DEFAULT_SETTINGS } from '../settings.ts';
+import type { DirectorySnapshot } from '../source/model.ts';
+import { hasSudoClaims } from '../sudo/from-claims.ts';
+import { ISSUER, type TestGroup, type TestUser, testSnapshot } from '../test-tree.ts';
+import { DEFAULT_GUARDS, type GuardInput, guard } from './guard.ts';
 
 function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, over: Partial<GuardInput> = {}) {
   const result = guard({

@@ -1,5 +1,4 @@
 import { canonicalSha256 } from '#shared/digest.ts';
-import { type HeldChange, MAX_LISTED } from './held-change.ts';
 import {
   claimOf,
   type DirectoryGroup,
@@ -9,8 +8,9 @@ import {
   identityKey,
   order,
   withMembers,
-} from './source/model.ts';
-import { hasSudoClaims, SUDO_CLAIMS } from './sudo/from-claims.ts';
+} from '../source/model.ts';
+import { hasSudoClaims, SUDO_CLAIMS } from '../sudo/from-claims.ts';
+import { type HeldChange, MAX_LISTED } from './held-change.ts';
 
 /** What waits for an operator; one set per source. */
 export interface GuardSettings {
