@@ -3,7 +3,7 @@ import { listOwners } from '../auth/binding-store.ts';
 import type { Leaver } from '../auth/standing.ts';
 import { openDatabase } from '../db/database.ts';
 import { directorySettingsOf, guardSettingsOf } from '../directory/configured.ts';
-import { createNumbers } from '../directory/numbers.ts';
+import { createNumbers } from '../directory/numbers/numbers.ts';
 import { createRounds } from '../directory/rounds.ts';
 import { createSudoRules } from '../directory/rules/service.ts';
 import type { FromThread, ThreadStart, ToThread } from '../directory/thread-messages.ts';

@@ -9,9 +9,9 @@ import {
   ownerText,
   UidMapCopyFailed,
   UidMapRefusal,
-} from '../directory/uidmap.ts';
-import { formatUidMap, repairUidMap, replaceFile } from '../directory/uidmap-file.ts';
-import { UID_MAP_FORMATS } from '../directory/uidmap-formats.ts';
+} from '../directory/numbers/uidmap.ts';
+import { formatUidMap, repairUidMap, replaceFile } from '../directory/numbers/uidmap-file.ts';
+import { UID_MAP_FORMATS } from '../directory/numbers/uidmap-formats.ts';
 import { type Command, EXIT } from './command.ts';
 
 const USAGE = `use:

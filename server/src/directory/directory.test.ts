@@ -11,12 +11,12 @@ import { manualClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
 import { DEFAULT_GUARDS } from './guards/guard.ts';
-import { createNumbers } from './numbers.ts';
+import { createNumbers } from './numbers/numbers.ts';
+import { createUidMapTools } from './numbers/uidmap.ts';
 import { createRounds, type RoundsDeps } from './rounds.ts';
 import type { DirectorySnapshot } from './source/model.ts';
 import type { DirectorySource, SourceProblem } from './source/source.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from './test-tree.ts';
-import { createUidMapTools } from './uidmap.ts';
 
 const DAY = 86_400_000;
 const admin = { username: 'root-admin', remoteAddr: '192.0.2.9' };

@@ -3,7 +3,7 @@ import { Refusal } from '#shared/errors.ts';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import type { Directory } from './directory.ts';
-import type { Numbers } from './numbers.ts';
+import type { Numbers } from './numbers/numbers.ts';
 import { createSudoRulesRouter } from './rules/router.ts';
 import type { SudoRules } from './rules/service.ts';
 import { createScimRouter } from './scim/router.ts';

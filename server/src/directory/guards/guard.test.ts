@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { mapUserName } from '../names.ts';
+import { mapUserName } from '../numbers/names.ts';
 import { DEFAULT_SETTINGS } from '../settings.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 import { hasSudoClaims } from '../sudo/from-claims.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isReservedGroup, isReservedUser } from '../reserved-names.ts';
+import { isReservedGroup, isReservedUser } from '../numbers/reserved-names.ts';
 import type { SudoSettings } from '../settings.ts';
 import { checkCommand } from '../sudo/command.ts';
 import { checkHost } from '../sudo/host.ts';

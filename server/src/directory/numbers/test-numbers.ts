@@ -3,13 +3,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Database } from '../db/database.ts';
-import { createEventLog } from '../events/log.ts';
-import { manualClock } from '../platform/clock.ts';
+import type { Database } from '../../db/database.ts';
+import { createEventLog } from '../../events/log.ts';
+import { manualClock } from '../../platform/clock.ts';
+import { DEFAULT_SETTINGS } from '../settings.ts';
+import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from '../source/model.ts';
 import { groupOwner, userOwner } from './ids.ts';
 import { createNumbers } from './numbers.ts';
-import { DEFAULT_SETTINGS } from './settings.ts';
-import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from './source/model.ts';
 import { createUidMapTools } from './uidmap.ts';
 
 const issuer = 'https://id.example';

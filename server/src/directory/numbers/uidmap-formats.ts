@@ -1,6 +1,6 @@
+import type { DirectorySettings } from '../settings.ts';
 import { ownerKey, RESERVED } from './ids.ts';
 import { mapGroupName, mapUserName } from './names.ts';
-import type { DirectorySettings } from './settings.ts';
 import { formatUidMap, type UidMapFile } from './uidmap-file.ts';
 
 type Settings = Pick<DirectorySettings, 'baseDn' | 'issuer' | 'accounts' | 'names'>;

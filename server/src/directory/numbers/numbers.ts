@@ -1,15 +1,15 @@
 import { rename } from 'node:fs/promises';
 import { Refusal } from '#shared/errors.ts';
-import type { Database } from '../db/database.ts';
-import type { EventLog } from '../events/log.ts';
-import type { Clock } from '../platform/clock.ts';
+import type { Database } from '../../db/database.ts';
+import type { EventLog } from '../../events/log.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { DirectorySettings } from '../settings.ts';
+import { breathe } from '../slices.ts';
+import type { Lint } from '../source/lint.ts';
+import type { DirectorySnapshot } from '../source/model.ts';
 import { type AssignedNumber, type NumberMap, type Owner, ownerKey, planNumbers } from './ids.ts';
 import { type NameRecord, planNames } from './names.ts';
 import * as store from './number-store.ts';
-import type { DirectorySettings } from './settings.ts';
-import { breathe } from './slices.ts';
-import type { Lint } from './source/lint.ts';
-import type { DirectorySnapshot } from './source/model.ts';
 import { readUidMap, type UidMapFile, writeUidMap } from './uidmap-file.ts';
 
 /** Rows written in one transaction, so that an approval never waits for a whole first sync. */

@@ -1,8 +1,8 @@
+import type { DirectorySettings } from '../settings.ts';
+import type { Lint, LintCode } from '../source/lint.ts';
+import { type DirectorySnapshot, order } from '../source/model.ts';
 import { groupOwner, type Owner, ownerKey, userOwner } from './ids.ts';
 import { isReservedGroup, isReservedUser } from './reserved-names.ts';
-import type { DirectorySettings } from './settings.ts';
-import type { Lint, LintCode } from './source/lint.ts';
-import { type DirectorySnapshot, order } from './source/model.ts';
 
 const STRICT = /^[a-z_][a-z0-9_.-]{0,31}$/;
 const ANY_CASE = /^[a-zA-Z_][a-zA-Z0-9_.-]{0,31}$/;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { DEFAULT_SETTINGS } from '../settings.ts';
 import { mapGroupName, mapUserName, planNames } from './names.ts';
-import { DEFAULT_SETTINGS } from './settings.ts';
 
 const names = DEFAULT_SETTINGS.names;
 const user = (text: string, policy = names.policy) => {

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
-import type { UnitOfWork } from '../db/database.ts';
-import { contains } from '../db/like.ts';
-import type { Schema } from '../db/schema.ts';
+import type { UnitOfWork } from '../../db/database.ts';
+import { contains } from '../../db/like.ts';
+import type { Schema } from '../../db/schema.ts';
 import {
   type AssignedNumber,
   type Counters,

@@ -1,6 +1,6 @@
-import type { DirectorySettings } from './settings.ts';
-import type { Lint } from './source/lint.ts';
-import { claimOf, type DirectoryGroup, type DirectorySnapshot, type DirectoryUser } from './source/model.ts';
+import type { DirectorySettings } from '../settings.ts';
+import type { Lint } from '../source/lint.ts';
+import { claimOf, type DirectoryGroup, type DirectorySnapshot, type DirectoryUser } from '../source/model.ts';
 
 /** Whose number or name it is. */
 export interface Owner {

@@ -1,6 +1,6 @@
+import type { DirectorySettings } from '../settings.ts';
+import { type DirectorySnapshot, identityKey } from '../source/model.ts';
 import { mapGroupName, type NameRecord } from './names.ts';
-import type { DirectorySettings } from './settings.ts';
-import { type DirectorySnapshot, identityKey } from './source/model.ts';
 
 /**
  * Names of the groups that a Linux account is served in, its private group first.

@@ -4,6 +4,8 @@ import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { canonicalSha256 } from '#shared/digest.ts';
+import type { DirectorySettings } from '../settings.ts';
+import { order } from '../source/model.ts';
 import {
   type AssignedNumber,
   type Counters,
@@ -15,8 +17,6 @@ import {
   reserved,
 } from './ids.ts';
 import type { NameRecord } from './names.ts';
-import type { DirectorySettings } from './settings.ts';
-import { order } from './source/model.ts';
 
 /** The map as `uidmap.json` carries it. */
 export interface UidMapFile extends Counters {

@@ -1,7 +1,7 @@
 import { visibleText } from '#shared/visible-text.ts';
-import type { Database, UnitOfWork } from '../db/database.ts';
-import type { EventLog } from '../events/log.ts';
-import type { Clock } from '../platform/clock.ts';
+import type { Database, UnitOfWork } from '../../db/database.ts';
+import type { EventLog } from '../../events/log.ts';
+import type { Clock } from '../../platform/clock.ts';
 import { type AssignedNumber, LOWEST_NUMBER, type NumberMap, type Owner, ownerKey, RESERVED, reserved } from './ids.ts';
 import type { NameRecord } from './names.ts';
 import * as store from './number-store.ts';

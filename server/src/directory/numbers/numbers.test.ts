@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
-import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import { forEachDatabase, openTestSqlite } from '../../db/test-databases.ts';
 import { UidMapBroken } from './numbers.ts';
 import { DAY, group, setUp, snapshot, user } from './test-numbers.ts';
 
