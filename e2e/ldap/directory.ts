@@ -1,4 +1,4 @@
-import { type TestGroup, testTree } from '../../server/src/directory/test-tree.ts';
+import { type TestGroup, testTree } from '../../server/src/directory/tree/test-tree.ts';
 import type { Entry } from '../../server/src/ldap/entry.ts';
 import { BASE, timestamp } from '../../server/src/ldap/testing/sample-entries.ts';
 

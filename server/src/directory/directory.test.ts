@@ -16,7 +16,7 @@ import { createUidMapTools } from './numbers/uidmap.ts';
 import { createRounds, type RoundsDeps } from './rounds.ts';
 import type { DirectorySnapshot } from './source/model.ts';
 import type { DirectorySource, SourceProblem } from './source/source.ts';
-import { type TestGroup, type TestUser, testSettings, testSnapshot } from './test-tree.ts';
+import { type TestGroup, type TestUser, testSettings, testSnapshot } from './tree/test-tree.ts';
 
 const DAY = 86_400_000;
 const admin = { username: 'root-admin', remoteAddr: '192.0.2.9' };

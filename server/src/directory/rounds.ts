@@ -25,7 +25,7 @@ import {
 } from './source/model.ts';
 import type { DirectorySource, SourceProblem } from './source/source.ts';
 import { createStamps } from './stamps.ts';
-import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree.ts';
+import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree/tree.ts';
 
 export interface RoundsDeps {
   db: Database;

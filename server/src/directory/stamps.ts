@@ -4,7 +4,7 @@ import type { Clock } from '../platform/clock.ts';
 import { breathe } from './slices.ts';
 import { planStamps, type Stamp, usnAtBoot } from './stamp.ts';
 import { readStampState, readStamps, writeStamps } from './stamp-store.ts';
-import type { BareEntry } from './tree.ts';
+import type { BareEntry } from './tree/tree.ts';
 
 const CHUNK = 500;
 

@@ -5,7 +5,7 @@ import { mapUserName } from '../numbers/names.ts';
 import { DEFAULT_SETTINGS } from '../settings.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 import { hasSudoClaims } from '../sudo/from-claims.ts';
-import { ISSUER, type TestGroup, type TestUser, testSnapshot } from '../test-tree.ts';
+import { ISSUER, type TestGroup, type TestUser, testSnapshot } from '../tree/test-tree.ts';
 import { DEFAULT_GUARDS, type GuardInput, guard } from './guard.ts';
 
 function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, over: Partial<GuardInput> = {}) {

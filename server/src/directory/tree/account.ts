@@ -1,7 +1,7 @@
-import type { DirectorySettings } from './settings.ts';
-import type { Lint } from './source/lint.ts';
-import { claimOf, type DirectoryGroup, type DirectoryUser, order } from './source/model.ts';
-import { splitValues } from './source/value-list.ts';
+import type { DirectorySettings } from '../settings.ts';
+import type { Lint } from '../source/lint.ts';
+import { claimOf, type DirectoryGroup, type DirectoryUser, order } from '../source/model.ts';
+import { splitValues } from '../source/value-list.ts';
 import { parseSshKey } from './ssh-key.ts';
 
 const MAX_KEYS = 100;

@@ -1,17 +1,23 @@
-import type { Entry } from '../ldap/entry.ts';
-import { parseBaseDn } from '../platform/base-dn.ts';
+import type { Entry } from '../../ldap/entry.ts';
+import { parseBaseDn } from '../../platform/base-dn.ts';
+import { groupOwner, userOwner } from '../numbers/ids.ts';
+import type { Assigned } from '../numbers/numbers.ts';
+import type { DirectorySettings } from '../settings.ts';
+import { eachInSlices } from '../slices.ts';
+import type { Lint } from '../source/lint.ts';
+import {
+  type DirectoryGroup,
+  type DirectorySnapshot,
+  type DirectoryUser,
+  identityKey,
+  order,
+} from '../source/model.ts';
+import { ruleFromClaims } from '../sudo/from-claims.ts';
+import { checkOption } from '../sudo/options.ts';
+import { type CheckedRule, checkRule, generalizedTime, type WrittenRule } from '../sudo/rule.ts';
 import { accessHostsOf, commonName, gecosOf, homeOf, readable, shellOf, sshKeysOf } from './account.ts';
 import { escapeRdnValue } from './dn.ts';
 import { createEntryUuids } from './entry-uuid.ts';
-import { groupOwner, userOwner } from './numbers/ids.ts';
-import type { Assigned } from './numbers/numbers.ts';
-import type { DirectorySettings } from './settings.ts';
-import { eachInSlices } from './slices.ts';
-import type { Lint } from './source/lint.ts';
-import { type DirectoryGroup, type DirectorySnapshot, type DirectoryUser, identityKey, order } from './source/model.ts';
-import { ruleFromClaims } from './sudo/from-claims.ts';
-import { checkOption } from './sudo/options.ts';
-import { type CheckedRule, checkRule, generalizedTime, type WrittenRule } from './sudo/rule.ts';
 
 /** An entry before it has its update number and times. */
 export interface BareEntry extends Omit<Entry, 'operational'> {
