@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 import type { Stats } from '../ldap/session/stats.ts';
-import type { Directory, DirectoryMetrics } from './directory.ts';
+import type { Directory, DirectoryMetrics } from './publish/directory.ts';
 
 /** What the LDAP thread counts; null while there is no thread that answers. */
 export type ReadLdapStats = () => Promise<Stats | null>;

@@ -1,6 +1,6 @@
 import type { Standing, Subject } from '../auth/standing.ts';
-import type { Directory } from './directory.ts';
 import type { PocketIdClient } from './pocketid/client.ts';
+import type { Directory } from './publish/directory.ts';
 import { identityKey } from './source/model.ts';
 
 const ANSWER_WITHIN_MS = 2000;

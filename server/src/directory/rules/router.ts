@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, type RestMeta, router } from '../../http/trpc.ts';
-import type { Directory } from '../directory.ts';
+import type { Directory } from '../publish/directory.ts';
 import type { DirectorySettings } from '../settings.ts';
 import { ruleInput } from './rule.ts';
 import type { SudoRules } from './service.ts';

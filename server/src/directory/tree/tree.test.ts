@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { planStamps, type Stamp, usnAtBoot } from '../stamp.ts';
+import { planStamps, type Stamp, usnAtBoot } from '../publish/plan-stamps.ts';
 import { testTree } from './test-tree.ts';
 import type { BareEntry } from './tree.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type Worker } from 'node:worker_threads';
-import { systemClock } from '../platform/clock.ts';
-import { testConfig } from '../testing/test-config.ts';
+import { systemClock } from '../../platform/clock.ts';
+import { testConfig } from '../../testing/test-config.ts';
 import { createDirectoryThread } from './thread.ts';
 
 /** Finds a change when it is told to fetch. */

@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Leaver } from '../auth/standing.ts';
-import type { Config } from '../config/config.ts';
+import type { Leaver } from '../../auth/standing.ts';
+import type { Config } from '../../config/config.ts';
 import type { RoundReport, RoundRequest } from './rounds.ts';
 
 /** What the directory's thread is started with. */

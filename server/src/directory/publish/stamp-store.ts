@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
-import type { UnitOfWork } from '../db/database.ts';
-import type { Schema } from '../db/schema.ts';
-import type { Stamp } from './stamp.ts';
+import type { UnitOfWork } from '../../db/database.ts';
+import type { Schema } from '../../db/schema.ts';
+import type { Stamp } from './plan-stamps.ts';
 
 export interface StampState {
   readonly generation: number;

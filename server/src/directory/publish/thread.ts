@@ -1,6 +1,6 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
-import type { Leaver } from '../auth/standing.ts';
-import type { Clock } from '../platform/clock.ts';
+import type { Leaver } from '../../auth/standing.ts';
+import type { Clock } from '../../platform/clock.ts';
 import type { Rounds } from './rounds.ts';
 import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts';
 

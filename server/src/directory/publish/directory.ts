@@ -1,14 +1,14 @@
 import { Refusal } from '#shared/errors.ts';
-import type { Database } from '../db/database.ts';
-import type { EventLog } from '../events/log.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { Random } from '../platform/random.ts';
-import { heldChange } from './guards/held-change.ts';
-import { decideHold, listHolds } from './guards/hold-store.ts';
+import type { Database } from '../../db/database.ts';
+import type { EventLog } from '../../events/log.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Random } from '../../platform/random.ts';
+import { heldChange } from '../guards/held-change.ts';
+import { decideHold, listHolds } from '../guards/hold-store.ts';
+import type { Lint } from '../source/lint.ts';
+import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import { readFetchedAt } from './published-store.ts';
 import type { RoundReport, Rounds, Served } from './rounds.ts';
-import type { Lint } from './source/lint.ts';
-import type { DirectorySource, SourceProblem } from './source/source.ts';
 
 export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'signal' | 'start';
 

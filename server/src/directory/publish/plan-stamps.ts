@@ -1,8 +1,8 @@
 import { hash as digest } from 'node:crypto';
-import type { Entry } from '../ldap/entry.ts';
-import { eachInSlices } from './slices.ts';
-import { generalizedTime } from './sudo/rule.ts';
-import type { BareEntry } from './tree/tree.ts';
+import type { Entry } from '../../ldap/entry.ts';
+import { eachInSlices } from '../slices.ts';
+import { generalizedTime } from '../sudo/rule.ts';
+import type { BareEntry } from '../tree/tree.ts';
 
 /** When an entry was made and last changed, and the update sequence number it got then. */
 export interface Stamp {

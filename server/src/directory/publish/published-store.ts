@@ -2,9 +2,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import type { Kysely } from 'kysely';
-import type { UnitOfWork } from '../db/database.ts';
-import type { Schema } from '../db/schema.ts';
-import type { DirectorySnapshot } from './source/model.ts';
+import type { UnitOfWork } from '../../db/database.ts';
+import type { Schema } from '../../db/schema.ts';
+import type { DirectorySnapshot } from '../source/model.ts';
 
 const [pack, unpack] = [promisify(gzip), promisify(gunzip)];
 

@@ -1,20 +1,19 @@
 import { canonicalSha256 } from '#shared/digest.ts';
-import type { Leaver } from '../auth/standing.ts';
-import type { Database } from '../db/database.ts';
-import type { EventLog } from '../events/log.ts';
-import type { Entry } from '../ldap/entry.ts';
-import type { Clock } from '../platform/clock.ts';
-import type { Random } from '../platform/random.ts';
-import { type GuardResult, type GuardSettings, guard } from './guards/guard.ts';
-import { deleteHold, type HoldRow, insertHold, listHolds } from './guards/hold-store.ts';
-import { groupsOf } from './numbers/groups-of.ts';
-import { userOwner } from './numbers/ids.ts';
-import { mapGroupName, mapUserName } from './numbers/names.ts';
-import { type Assigned, type Numbers, UidMapBroken } from './numbers/numbers.ts';
-import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
-import type { DirectorySettings } from './settings.ts';
-import { breathe } from './slices.ts';
-import type { Lint } from './source/lint.ts';
+import type { Leaver } from '../../auth/standing.ts';
+import type { Database } from '../../db/database.ts';
+import type { EventLog } from '../../events/log.ts';
+import type { Entry } from '../../ldap/entry.ts';
+import type { Clock } from '../../platform/clock.ts';
+import type { Random } from '../../platform/random.ts';
+import { type GuardResult, type GuardSettings, guard } from '../guards/guard.ts';
+import { deleteHold, type HoldRow, insertHold, listHolds } from '../guards/hold-store.ts';
+import { groupsOf } from '../numbers/groups-of.ts';
+import { userOwner } from '../numbers/ids.ts';
+import { mapGroupName, mapUserName } from '../numbers/names.ts';
+import { type Assigned, type Numbers, UidMapBroken } from '../numbers/numbers.ts';
+import type { DirectorySettings } from '../settings.ts';
+import { breathe } from '../slices.ts';
+import type { Lint } from '../source/lint.ts';
 import {
   type DirectoryGroup,
   type DirectorySnapshot,
@@ -22,10 +21,11 @@ import {
   EMPTY_SNAPSHOT,
   identityKey,
   snapshotHash,
-} from './source/model.ts';
-import type { DirectorySource, SourceProblem } from './source/source.ts';
+} from '../source/model.ts';
+import type { DirectorySource, SourceProblem } from '../source/source.ts';
+import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from '../tree/tree.ts';
+import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
 import { createStamps } from './stamps.ts';
-import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from './tree/tree.ts';
 
 export interface RoundsDeps {
   db: Database;

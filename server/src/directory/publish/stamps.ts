@@ -1,10 +1,10 @@
-import type { Database } from '../db/database.ts';
-import type { Entry } from '../ldap/entry.ts';
-import type { Clock } from '../platform/clock.ts';
-import { breathe } from './slices.ts';
-import { planStamps, type Stamp, usnAtBoot } from './stamp.ts';
+import type { Database } from '../../db/database.ts';
+import type { Entry } from '../../ldap/entry.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { breathe } from '../slices.ts';
+import type { BareEntry } from '../tree/tree.ts';
+import { planStamps, type Stamp, usnAtBoot } from './plan-stamps.ts';
 import { readStampState, readStamps, writeStamps } from './stamp-store.ts';
-import type { BareEntry } from './tree/tree.ts';
 
 const CHUNK = 500;
 
