@@ -6,7 +6,7 @@ import { createEngine } from './engine/engine.ts';
 import { RESULT } from './protocol/operation.ts';
 import { disconnectionNotice } from './protocol/response.ts';
 import { type ContextDeps, createContext } from './session/context.ts';
-import { createSession, dismiss, enforceTime, forget, recheck, secured } from './session/create-session.ts';
+import { createSession, dismiss, enforceTime, forget, recheck, secured } from './session/lifetime.ts';
 import { publish } from './session/publish.ts';
 import { receive, resumeOutput } from './session/receive.ts';
 import { hangUp } from './session/respond.ts';

@@ -1,6 +1,6 @@
 import { hash as digest } from 'node:crypto';
 import type { Entry } from '../../ldap/entry.ts';
-import { eachInSlices } from '../slices.ts';
+import { eachInSlices } from '../../platform/slices.ts';
 import { generalizedTime } from '../sudo/rule.ts';
 import type { BareEntry } from '../tree/tree.ts';
 

@@ -5,6 +5,7 @@ import type { EventLog } from '../../events/log.ts';
 import type { Entry } from '../../ldap/entry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
+import { breathe } from '../../platform/slices.ts';
 import { type GuardResult, type GuardSettings, guard } from '../guards/guard.ts';
 import { deleteHold, type HoldRow, insertHold, listHolds } from '../guards/hold-store.ts';
 import { groupsOf } from '../numbers/groups-of.ts';
@@ -12,7 +13,6 @@ import { userOwner } from '../numbers/ids.ts';
 import { mapGroupName, mapUserName } from '../numbers/names.ts';
 import { type Assigned, type Numbers, UidMapBroken } from '../numbers/numbers.ts';
 import type { DirectorySettings } from '../settings.ts';
-import { breathe } from '../slices.ts';
 import type { Lint } from '../source/lint.ts';
 import {
   type DirectoryGroup,

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { eachInSlices } from '../slices.ts';
+import { eachInSlices } from '../../platform/slices.ts';
 import { type SourceGroup, type SourceUser, sourceGroup, sourceUser, toSnapshot } from './model.ts';
 import type { DirectorySource, FetchResult, SourceProblem } from './source.ts';
 

@@ -1,9 +1,9 @@
 import type { Entry } from '../../ldap/entry.ts';
 import { parseBaseDn } from '../../platform/base-dn.ts';
+import { eachInSlices } from '../../platform/slices.ts';
 import { groupOwner, userOwner } from '../numbers/ids.ts';
 import type { Assigned } from '../numbers/numbers.ts';
 import type { DirectorySettings } from '../settings.ts';
-import { eachInSlices } from '../slices.ts';
 import type { Lint } from '../source/lint.ts';
 import {
   type DirectoryGroup,

@@ -11,7 +11,7 @@ import {
   type TestConnection,
   type TestServerOptions,
 } from '../testing/session-harness.ts';
-import { forget } from './create-session.ts';
+import { forget } from './lifetime.ts';
 
 /** Each limit of directory.md 2.4 as a client meets it. Every test fails when its limit is taken away. */
 

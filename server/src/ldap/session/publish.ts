@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/engine.ts';
 import type { Context } from './context.ts';
-import { dismiss } from './create-session.ts';
+import { dismiss } from './lifetime.ts';
 import { endOutdated } from './receive.ts';
 
 /**

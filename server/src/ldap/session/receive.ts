@@ -8,8 +8,8 @@ import { handleBind } from './bind.ts';
 import { handleExtended } from './extended.ts';
 import { account, isTight, weightOf } from './memory.ts';
 import { disconnect, hangUp, refuse, refuseWithdrawn, respond, responseTagOf } from './respond.ts';
+import { advance } from './running.ts';
 import { handleCompare, handleSearch } from './search.ts';
-import { advance } from './searches.ts';
 import type { Session } from './session.ts';
 import { reject } from './stats.ts';
 

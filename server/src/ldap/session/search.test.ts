@@ -174,7 +174,7 @@ describe('who may ask', () => {
     let current = true;
     const server = createTestServer({ checker: { isCurrent: async () => current } });
     const connection = server.connect({ certificate: CERTIFICATE });
-    const { recheck } = await import('./create-session.ts');
+    const { recheck } = await import('./lifetime.ts');
     await connection.answers();
     await recheck(connection.session);
     assert.equal((await ask(connection, search(1, { base: BASE, scope: 0 }))).at(-1)!.code, RESULT.success);

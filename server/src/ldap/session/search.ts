@@ -8,7 +8,7 @@ import { pagingControl } from '../protocol/response.ts';
 import { AUDIENCE } from '../snapshot/snapshot.ts';
 import { fingerprintOf, takePage } from './pages.ts';
 import { refuse, respond } from './respond.ts';
-import { advance, type Running } from './searches.ts';
+import { advance, type Running } from './running.ts';
 import { isAuthorised, type Session } from './session.ts';
 import { isSubschema } from './special-entries.ts';
 import { type QueryBase, reject } from './stats.ts';

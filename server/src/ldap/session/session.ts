@@ -3,8 +3,8 @@ import type { View } from '../engine/view.ts';
 import type { Context } from './context.ts';
 import type { ClientCertificate, Identity } from './credentials.ts';
 import type { PageStore } from './pages.ts';
+import type { Running } from './running.ts';
 import type { Share } from './scheduler.ts';
-import type { Running } from './searches.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
 /** What a session needs of the connection below it. */

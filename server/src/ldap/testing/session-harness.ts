@@ -1,8 +1,8 @@
 import type { Output } from '../ber/writer.ts';
 import { createEngine } from '../engine/engine.ts';
 import { type Context, createContext, type SessionEvent } from '../session/context.ts';
-import { createSession, enforceTime, secured } from '../session/create-session.ts';
 import type { BindAttempt, ClientCertificate, CredentialChecker, Identity } from '../session/credentials.ts';
+import { createSession, enforceTime, secured } from '../session/lifetime.ts';
 import { DEFAULT_LIMITS, type Limits } from '../session/limits.ts';
 import { publish as publishEngine } from '../session/publish.ts';
 import { receive, resumeOutput } from '../session/receive.ts';
