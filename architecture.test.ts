@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { findCycle, type Import, packageOf, reachable, readImportGraph, scanImports } from './scripts/import-graph.ts';
+import {
+  findCircles,
+  findProjects,
+  type Import,
+  packageOf,
+  reachable,
+  readImportGraph,
+} from './scripts/import-graph.ts';
 
 /** The layer rule of ARCHITECTURE.md. A new folder or exception is a decision: make it here, with its reason. */
 
 const root = import.meta.dirname;
-const folders = ['shared/src', 'server/src', 'agent/src', 'apps', 'e2e', 'bench', 'scripts'];
-const graph = readImportGraph(
-  root,
-  folders.filter((folder) => existsSync(join(root, folder))),
-);
+const graph = readImportGraph(root, findProjects(root));
 const product = [...graph].filter(([file]) => /^(shared|server|agent|apps)\//.test(file));
 const isTest = (file: string): boolean => /\.test\.tsx?$|\/testing\/|\/test-[^/]+\.ts$/.test(file);
 
@@ -21,6 +24,18 @@ function violations(broken: (file: string, found: Import) => boolean, files = pr
   );
 }
 
+/** What is not mended yet. Each line is to go; none may come. */
+const KNOWN_CIRCLES = [
+  ['server/src/approval-page/answer.ts', 'server/src/approval-page/page.ts'],
+  ['server/src/db/database.ts', 'server/src/db/postgres.ts', 'server/src/db/sqlite.ts'],
+  ['server/src/ldap/session/context.ts', 'server/src/ldap/session/searches.ts', 'server/src/ldap/session/session.ts'],
+  [
+    'server/src/ldap/session/root-dse.ts',
+    'server/src/ldap/session/special-entries.ts',
+    'server/src/ldap/session/subschema-entry.ts',
+  ],
+];
+
 /** `server/src/challenges/store.ts` → `challenges`; null for files directly in server/src and outside it. */
 const moduleOf = (file: string): string | null => /^server\/src\/([^/]+)\//.exec(file)?.[1] ?? null;
 
@@ -28,8 +43,9 @@ describe('between packages', () => {
   const packageFolder = (file: string): string => /^(shared|server|agent|apps\/[^/]+)/.exec(file)?.[1] ?? file;
 
   test('shared is imported by all and imports nobody; nothing else crosses but the type of the router', () => {
-    const crossing = violations((file, { file: target, typeOnly }) => {
-      if (target === null || target === 'package.json') return false;
+    const crossing = violations((file, { file: target, typeOnly, started }) => {
+      // A process of its own is talked to in what shared says.
+      if (target === null || target === 'package.json' || started) return false;
       const [from, to] = [packageFolder(file), packageFolder(target)];
       if (from === to || to === 'shared') return false;
       // Tests may look over the fence: they hold both ends of a contract against each other.
@@ -47,8 +63,16 @@ describe('between packages', () => {
     assert.deepEqual(foreign, []);
   });
 
-  test('no value imports run in a circle', () => {
-    assert.equal(findCycle(graph)?.join(' → ') ?? null, null);
+  test('no imports run in a circle, types included', () => {
+    assert.deepEqual(findCircles(graph), KNOWN_CIRCLES);
+  });
+
+  test('every source file belongs to a TypeScript project, so that it is checked and seen here', () => {
+    const sources = globSync('**/*.{ts,tsx}', { cwd: root, exclude: ['**/node_modules', '**/dist', '**/.cache'] });
+    assert.deepEqual(
+      sources.filter((file) => !graph.has(file)),
+      [],
+    );
   });
 });
 
@@ -114,6 +138,14 @@ describe('inside the server', () => {
     assert.deepEqual(curious, []);
   });
 
+  test('nothing of the evaluation is known outside it', () => {
+    const curious = violations(
+      (file, { file: target }) =>
+        target !== null && moduleOf(target) === 'evaluation' && moduleOf(file) !== 'evaluation' && !isTest(file),
+    );
+    assert.deepEqual(curious, []);
+  });
+
   test('app/app.ts is imported by entry points only', () => {
     const early = violations((file, { file: target, typeOnly }) => {
       return (
@@ -132,6 +164,10 @@ describe('who may see a library', () => {
 
   test('kysely and the database drivers: stores and db', () => {
     assert.deepEqual(only(/^(kysely|better-sqlite3|pg)$/, /^server\/src\/(db\/|.*store\.ts$)/), []);
+  });
+
+  test('an identity provider of its own: the evaluation', () => {
+    assert.deepEqual(only(/^oidc-provider$/, /^server\/src\/evaluation\//), []);
   });
 
   test('Fastify and tRPC: routes and routers; pages and cookies see their types', () => {
@@ -204,32 +240,4 @@ describe('what production runs', () => {
     const missing = violations((_, { file }) => file !== null && !existsSync(join(root, file)), [...graph]);
     assert.deepEqual(missing, []);
   });
-});
-
-test('the scanner sees every kind of import', () => {
-  const source = `
-import a from 'a';
-import type { B } from 'b';
-import { type C, type D } from 'c';
-import { type E, f } from 'd';
-import * as g from 'e';
-import 'f';
-export { h } from 'g';
-export * from 'h';
-export type { I } from 'i';
-import {
-  j,
-  k,
-} from 'j';
-import l, { m } from 'k';
-// import x from 'x';
-/* import y from 'y'; */
-const n = await import('l');
-`;
-  assert.deepEqual(
-    scanImports(source)
-      .map(({ specifier, typeOnly }) => (typeOnly ? `type ${specifier}` : specifier))
-      .sort(),
-    ['a', 'd', 'e', 'f', 'g', 'h', 'j', 'k', 'l', 'type b', 'type c', 'type i'],
-  );
 });

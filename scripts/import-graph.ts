@@ -1,5 +1,25 @@
-import { globSync, readFileSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
+import {
+  type Expression,
+  type ImportDeclaration,
+  type Node,
+  type SourceFile,
+  SyntaxKind,
+} from 'typescript/unstable/ast';
+import {
+  isExportDeclaration,
+  isImportDeclaration,
+  isImportTypeNode,
+  isMetaProperty,
+  isNamedExports,
+  isNamedImports,
+  isNewExpression,
+  isPropertyAccessExpression,
+  isStringLiteral,
+} from 'typescript/unstable/ast/is';
+import type { FileSystem } from 'typescript/unstable/fs';
+import { API } from 'typescript/unstable/sync';
 
 export interface Import {
   /** As written. */
@@ -8,55 +28,108 @@ export interface Import {
   file: string | null;
   /** Vanishes before the program runs. */
   typeOnly: boolean;
+  /** Not imported, but started: as a thread or a process of its own. */
+  started: boolean;
+  /** Names of the exports that are used as values; `*` when they are not listed. */
+  values: readonly string[];
 }
 
 /** File → what it imports, for every source file of the project. Paths are relative to the root, with `/`. */
 export type ImportGraph = ReadonlyMap<string, readonly Import[]>;
 
-const STATEMENT =
-  /(?:^|[;\n])\s*(?:import|export)\s+(type\s+)?((?:[\w$]+\s*,?\s*)?(?:\{[^}]*\}|\*(?:\s+as\s+[\w$]+)?)?)\s*from\s*['"]([^'"\n]+)['"]/g;
-const BARE = /(?:^|[;\n])\s*import\s*['"]([^'"\n]+)['"]/g;
-const DYNAMIC = /\bimport\(\s*['"]([^'"\n]+)['"]\s*\)/g;
+/** Every `tsconfig.json` of the project, as paths from its root. */
+export const findProjects = (root: string): string[] =>
+  globSync('**/tsconfig.json', { cwd: root, exclude: ['**/node_modules', '**/dist'] }).sort();
 
-const WITHOUT_COMMENTS = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/[^\n]*/g;
-
-/** The imports of one source text: static, bare, dynamic and re-exports. */
-export function scanImports(source: string): { specifier: string; typeOnly: boolean }[] {
-  const text = source.replace(WITHOUT_COMMENTS, '');
-  const found: { specifier: string; typeOnly: boolean }[] = [];
-  for (const [, type, clause = '', specifier = ''] of text.matchAll(STATEMENT)) {
-    const names = /\{([^}]*)\}/.exec(clause)?.[1]?.split(',') ?? [];
-    const listed = names.map((name) => name.trim()).filter((name) => name !== '');
-    const onlyTypes =
-      clause.trim().startsWith('{') && listed.length > 0 && listed.every((name) => name.startsWith('type '));
-    found.push({ specifier, typeOnly: type !== undefined || onlyTypes });
-  }
-  for (const [, specifier = ''] of text.matchAll(BARE)) found.push({ specifier, typeOnly: false });
-  for (const [match, specifier = ''] of text.matchAll(DYNAMIC)) {
-    // `typeof import('x')` and `import('x').Y` in a type are rare here; taking them for values errs on the strict side.
-    found.push({ specifier, typeOnly: match === '' });
-  }
-  return found;
-}
-
-/** Reads every source file below `folders`. */
-export function readImportGraph(root: string, folders: readonly string[]): ImportGraph {
-  const graph = new Map<string, Import[]>();
-  for (const folder of folders) {
-    for (const file of globSync('**/*.{ts,tsx}', {
-      cwd: join(root, folder),
-      exclude: ['**/node_modules', '**/dist'],
-    })) {
-      const path = join(folder, file);
-      const imports = scanImports(readFileSync(join(root, path), 'utf8'));
-      graph.set(
-        path,
-        imports.map((found) => ({ ...found, file: resolveImport(root, path, found.specifier) })),
-      );
+/**
+ * What every file of the TypeScript projects imports, as the compiler reads it: static, bare and dynamic imports,
+ * re-exports, `import('x').T` in types, and files that are started as programs of their own.
+ *
+ * @param projects paths of `tsconfig.json` files from the root
+ * @param fs files that stand in for those on the disk
+ */
+export function readImportGraph(root: string, projects: readonly string[], fs?: FileSystem): ImportGraph {
+  const api = new API({ cwd: root, ...(fs ? { fs } : {}) });
+  try {
+    const snapshot = api.updateSnapshot({ openProjects: projects.map((project) => join(root, project)) });
+    const graph = new Map<string, Import[]>();
+    for (const { program } of snapshot.getProjects()) {
+      for (const name of program.getSourceFileNames()) {
+        const file = relative(root, name);
+        if (file.startsWith('..') || file.includes('node_modules/') || graph.has(file)) continue;
+        const source = program.getSourceFile(name);
+        if (source) graph.set(file, importsOf(source, root, file));
+      }
     }
+    return graph;
+  } finally {
+    api.close();
   }
-  return graph;
 }
+
+function importsOf(source: SourceFile, root: string, from: string): Import[] {
+  const found = (specifier: string, values: readonly string[] | null, started = false): Import => ({
+    specifier,
+    file: resolveImport(root, from, specifier),
+    typeOnly: values === null,
+    started,
+    values: values ?? [],
+  });
+  return [
+    ...source.imports.filter(isStringLiteral).map(({ text, parent }) => found(text, valuesOf(parent))),
+    ...startedPrograms(source).map((specifier) => found(specifier, ['*'], true)),
+  ];
+}
+
+/**
+ * Names of the values that an import or a re-export brings; null when nothing of it is left at run time. That is so for
+ * `import type` alone: of `import { type T }` an empty import stays, and the file that it names is run.
+ */
+function valuesOf(node: Node): string[] | null {
+  if (isImportDeclaration(node)) return valuesOfImport(node);
+  if (isExportDeclaration(node)) {
+    if (node.isTypeOnly) return null;
+    if (!node.exportClause || !isNamedExports(node.exportClause)) return ['*'];
+    return node.exportClause.elements
+      .filter(({ isTypeOnly }) => !isTypeOnly)
+      .map(({ propertyName, name }) => (propertyName ?? name).text);
+  }
+  // `import('x').T`: the literal stands in a type of its own.
+  return isImportTypeNode(node.parent) ? null : ['*'];
+}
+
+function valuesOfImport({ importClause }: ImportDeclaration): string[] | null {
+  if (!importClause) return ['*'];
+  if (importClause.phaseModifier === SyntaxKind.TypeKeyword) return null;
+  const { name, namedBindings } = importClause;
+  const listed = !namedBindings
+    ? []
+    : isNamedImports(namedBindings)
+      ? namedBindings.elements
+          .filter(({ isTypeOnly }) => !isTypeOnly)
+          .map(({ propertyName, name }) => (propertyName ?? name).text)
+      : ['*'];
+  return name ? ['default', ...listed] : listed;
+}
+
+/** `new URL('./program.ts', import.meta.url)`: threads and child processes are started by it. */
+function startedPrograms(source: SourceFile): string[] {
+  if (!source.text.includes('import.meta.url')) return [];
+  const programs: string[] = [];
+  const visit = (node: Node): undefined => {
+    if (isNewExpression(node) && node.expression.getText(source) === 'URL') {
+      const [path, base] = node.arguments ?? [];
+      if (path && isStringLiteral(path) && /^\.{1,2}\/.*\.tsx?$/.test(path.text) && base && isModuleUrl(base))
+        programs.push(path.text);
+    }
+    node.forEachChild(visit);
+  };
+  visit(source);
+  return programs;
+}
+
+const isModuleUrl = (node: Expression): boolean =>
+  isPropertyAccessExpression(node) && node.name.text === 'url' && isMetaProperty(node.expression);
 
 function resolveImport(root: string, from: string, specifier: string): string | null {
   if (specifier.startsWith('#shared/')) return join('shared/src', specifier.slice('#shared/'.length));
@@ -88,25 +161,36 @@ export function reachable(graph: ImportGraph, entry: string): { files: Set<strin
   return { files, packages };
 }
 
-/** One cycle of value imports, as the files on it; null when there is none. */
-export function findCycle(graph: ImportGraph): string[] | null {
-  const done = new Set<string>();
-  const path: string[] = [];
-  const visit = (file: string): string[] | null => {
-    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
-    if (done.has(file)) return null;
-    path.push(file);
-    for (const found of graph.get(file) ?? []) {
-      const cycle = found.typeOnly || found.file === null ? null : visit(found.file);
-      if (cycle) return cycle;
+/**
+ * Groups of files that import each other in a circle, types included; each group sorted, the groups in order of their
+ * first file. Empty when every file can be understood after those it imports.
+ */
+export function findCircles(graph: ImportGraph): string[][] {
+  // Tarjan's algorithm: a strongly connected component is a set of files that all reach each other.
+  const index = new Map<string, number>();
+  const stack: string[] = [];
+  const onStack = new Set<string>();
+  const circles: string[][] = [];
+  const visit = (file: string): number => {
+    const own = index.size;
+    index.set(file, own);
+    stack.push(file);
+    onStack.add(file);
+    let low = own;
+    let importsItself = false;
+    for (const { file: target } of graph.get(file) ?? []) {
+      if (target === null || !graph.has(target)) continue;
+      if (target === file) importsItself = true;
+      if (!index.has(target)) low = Math.min(low, visit(target));
+      else if (onStack.has(target)) low = Math.min(low, index.get(target) ?? own);
     }
-    path.pop();
-    done.add(file);
-    return null;
+    if (low === own) {
+      const circle = stack.splice(stack.indexOf(file));
+      for (const member of circle) onStack.delete(member);
+      if (circle.length > 1 || importsItself) circles.push(circle.sort());
+    }
+    return low;
   };
-  for (const file of graph.keys()) {
-    const cycle = visit(file);
-    if (cycle) return cycle;
-  }
-  return null;
+  for (const file of [...graph.keys()].sort()) if (!index.has(file)) visit(file);
+  return circles.sort(([a = ''], [b = '']) => (a < b ? -1 : 1));
 }

@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
-// biome-ignore lint/style/noRestrictedImports: a provider for tests.
 import Provider from 'oidc-provider';
 
 export interface TestIdpOptions {
