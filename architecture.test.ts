@@ -83,7 +83,7 @@ describe('inside the server', () => {
   const BASE = [...FLOOR, 'events', 'pages', 'http'];
   /** Where everything comes together: entry points, the composition root and the command line. */
   const isRoot = (file: string): boolean =>
-    moduleOf(file) === null || ['app', 'cli', 'evaluation'].includes(moduleOf(file) ?? '');
+    moduleOf(file) === null || ['app', 'commands', 'evaluation'].includes(moduleOf(file) ?? '');
   /** Functions without state or surface that another module may call: the domain's own words, schemas and templates. */
   const isPure = (file: string): boolean =>
     [

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { runCommand } from './cli/run.ts';
+import { runCommand } from './commands/run.ts';
 
 // Whatever this process writes, its database above all, is for its own eyes.
 process.umask(0o077);
