@@ -1,6 +1,6 @@
+import { nearest } from '#shared/nearest.ts';
 import { listSettings } from './config.ts';
 import { DEAD_SETTINGS, DEAD_TOML_SECTIONS } from './dead-settings.ts';
-import { nearest } from './nearest.ts';
 import type { ConfigProblem } from './problems.ts';
 import { type ConfigSources, isTable, TOML_FILE_VARIABLE, type TomlTable } from './sources.ts';
 
