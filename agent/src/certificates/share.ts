@@ -1,5 +1,5 @@
 import { chmod, chown, lstat } from 'node:fs/promises';
-import type { Run } from '../setup/tools.ts';
+import type { Run } from '../platform/run.ts';
 
 /**
  * Lets sssd read the key where a distribution runs it as an account of its own (RHEL 10, Fedora): the folder gets its

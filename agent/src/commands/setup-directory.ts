@@ -23,10 +23,10 @@ import { certificateFolder, type Paths, stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { systemRandom } from '../platform/random.ts';
+import { systemRun } from '../platform/run.ts';
 import type { Addition } from '../setup/addition.ts';
 import { createSssdAddition } from '../setup/sssd.ts';
 import { createSudoLdapAddition } from '../setup/sudo-ldap.ts';
-import { systemRun } from '../setup/tools.ts';
 
 export interface DirectoryOptions {
   client: 'sssd' | 'sudo';

@@ -5,11 +5,11 @@ import { writeDirectoryUse } from '../directory/settings.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import type { Log } from '../platform/log.ts';
+import { systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
 import { SERVICES, type Service } from '../setup/pam-stacks.ts';
 import { type SetupDeps, setUp, undo } from '../setup/setup.ts';
-import { systemRun } from '../setup/tools.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
 import { prepareDirectory } from './setup-directory.ts';
 

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Run } from '../platform/run.ts';
 import { type Service, STAGE } from './pam-stacks.ts';
-import type { Run } from './tools.ts';
 
 export interface SelfTestDeps {
   /** Prefix of the file tree; '' on a host. */

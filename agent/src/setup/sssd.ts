@@ -7,10 +7,10 @@ import { type Database, isAuthselect, NSSWITCH_FILE, withService } from '../dire
 import type { ProbeResult } from '../directory/probe.ts';
 import { SSSD_FILE } from '../directory/sssd-conf.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Run } from '../platform/run.ts';
 import { type Addition, linkChanges } from './addition.ts';
 import type { Change } from './plan.ts';
 import { type FileSnapshot, isLink, type Snapshot } from './snapshot.ts';
-import type { Run } from './tools.ts';
 
 const DATABASES: readonly Database[] = ['passwd', 'group', 'sudoers'];
 
