@@ -7,7 +7,6 @@ import { type CertificateStore, createCertificateStore } from './certificates/st
 import { createHostClient, type HostClient } from './client/host-client.ts';
 import { createTransport, type Transport } from './client/transport.ts';
 import { type ClientConf, ConfigError, loadClientConf } from './config/client-conf.ts';
-import { readDirectoryUse } from './directory/settings.ts';
 import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
 import { aliveFrame } from './gate/frames.ts';
@@ -22,7 +21,8 @@ import { type Random, systemRandom } from './platform/random.ts';
 import { type Run, systemRun } from './platform/run.ts';
 import { type Health, type HeartbeatDeps, keepBeating } from './service/heartbeat.ts';
 import { listen } from './service/socket-server.ts';
-import { control } from './setup/sssd.ts';
+import { readDirectoryUse } from './sssd/settings.ts';
+import { control } from './sssd/sssd-addition.ts';
 import { type ApproverKeys, openApproverKeys } from './state/approver-keys.ts';
 import { atomicWrite } from './state/atomic-write.ts';
 import { type Checkpoints, openCheckpoints } from './state/checkpoint.ts';

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { openHost } from '../app.ts';
-import { writeDirectoryUse } from '../directory/settings.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import type { Log } from '../platform/log.ts';
@@ -10,8 +9,9 @@ import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
 import { SERVICES, type Service } from '../setup/pam-stacks.ts';
 import { type SetupDeps, setUp, undo } from '../setup/setup.ts';
+import { prepareDirectory } from '../sssd/prepare-directory.ts';
+import { writeDirectoryUse } from '../sssd/settings.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
-import { prepareDirectory } from './setup-directory.ts';
 
 /** `sudo,sudo-i,sshd` as a list. @throws CommandError */
 export function parseServices(text: string): Service[] {

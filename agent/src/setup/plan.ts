@@ -1,6 +1,6 @@
-import { NSSWITCH_FILE, originalNsswitch } from '../directory/nsswitch.ts';
-import { SSSD_FILE } from '../directory/sssd-conf.ts';
-import { SUDO_LDAP_FILE } from '../directory/sudo-ldap-conf.ts';
+import { NSSWITCH_FILE, originalNsswitch } from '../sssd/nsswitch.ts';
+import { SSSD_FILE } from '../sssd/sssd-conf.ts';
+import { SUDO_LDAP_FILE } from '../sssd/sudo-ldap-conf.ts';
 import { withBlock, withoutBlock } from './marked-block.ts';
 import { type Service, SSHD_TEXT, SUDOERS_TEXT, stackLines } from './pam-stacks.ts';
 import { type FileSnapshot, isLink, type Snapshot, sameSnapshot } from './snapshot.ts';

@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { restartSssd } from '../sssd/sssd-addition.ts';
 import type { Addition } from './addition.ts';
 import { forgetOriginals, type Originals, readOriginals, writeOriginals } from './backup.ts';
 import type { Service } from './pam-stacks.ts';
 import { type Change, planSetup, planUndo, SSHD_FILE, SUDOERS_FILE, touchedFiles } from './plan.ts';
 import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudoersProblem } from './self-test.ts';
 import { type FileSnapshot, isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
-import { restartSssd } from './sssd.ts';
 
 export interface SetupDeps extends SelfTestDeps {
   /** Folder of the backups. */

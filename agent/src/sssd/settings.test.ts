@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { DirectorySettings } from '#shared/host-api.ts';
 import { openHost } from '../app.ts';
-import { settingsProblem } from '../commands/setup-directory.ts';
 import { silentLog } from '../platform/log.ts';
 import { systemRandom } from '../platform/random.ts';
 import { UntrustedFile } from '../state/trusted-file.ts';
 import { createTestAuthority } from '../testing/certificate.ts';
 import { createFakeServer, type FakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
+import { settingsProblem } from './prepare-directory.ts';
 import {
   accessOf,
   directoryUse,

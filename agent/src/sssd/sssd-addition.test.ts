@@ -16,10 +16,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
-import type { ProbeResult } from '../directory/probe.ts';
-import { type SetupDeps, setUp, undo } from './setup.ts';
-import { createSssdAddition, type SssdInput } from './sssd.ts';
-import { createSudoLdapAddition } from './sudo-ldap.ts';
+import { type SetupDeps, setUp, undo } from '../setup/setup.ts';
+import type { ProbeResult } from './probe.ts';
+import { createSssdAddition, type SssdInput } from './sssd-addition.ts';
+import { createSudoLdapAddition } from './sudo-ldap-addition.ts';
 
 const NSSWITCH = 'passwd: files # local\ngroup: files [NOTFOUND=return] nis\nshadow: files\nhosts: files dns\n';
 const TEXT = '# Managed by identree; removed by: identree setup --undo\n[sssd]\nldap_default_authtok = hunter2\n';

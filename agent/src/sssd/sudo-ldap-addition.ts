@@ -2,13 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
 import { LINK_TARGETS } from '../certificates/links.ts';
-import { isAuthselect, NSSWITCH_FILE, withService } from '../directory/nsswitch.ts';
-import type { ProbeResult } from '../directory/probe.ts';
-import { SUDO_LDAP_FILE } from '../directory/sudo-ldap-conf.ts';
 import type { Run } from '../platform/run.ts';
-import { type Addition, linkChanges } from './addition.ts';
-import type { Change } from './plan.ts';
-import { isLink } from './snapshot.ts';
+import { type Addition, linkChanges } from '../setup/addition.ts';
+import type { Change } from '../setup/plan.ts';
+import { isLink } from '../setup/snapshot.ts';
+import { isAuthselect, NSSWITCH_FILE, withService } from './nsswitch.ts';
+import type { ProbeResult } from './probe.ts';
+import { SUDO_LDAP_FILE } from './sudo-ldap-conf.ts';
 
 /** Has sudo read its rules from the directory, for hosts whose sssd asks another one. */
 export function createSudoLdapAddition(

@@ -3,14 +3,14 @@ import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
 import { accountName } from '#shared/names.ts';
 import { LINK_TARGETS } from '../certificates/links.ts';
-import { type Database, isAuthselect, NSSWITCH_FILE, withService } from '../directory/nsswitch.ts';
-import type { ProbeResult } from '../directory/probe.ts';
-import { SSSD_FILE } from '../directory/sssd-conf.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Run } from '../platform/run.ts';
-import { type Addition, linkChanges } from './addition.ts';
-import type { Change } from './plan.ts';
-import { type FileSnapshot, isLink, type Snapshot } from './snapshot.ts';
+import { type Addition, linkChanges } from '../setup/addition.ts';
+import type { Change } from '../setup/plan.ts';
+import { type FileSnapshot, isLink, type Snapshot } from '../setup/snapshot.ts';
+import { type Database, isAuthselect, NSSWITCH_FILE, withService } from './nsswitch.ts';
+import type { ProbeResult } from './probe.ts';
+import { SSSD_FILE } from './sssd-conf.ts';
 
 const DATABASES: readonly Database[] = ['passwd', 'group', 'sudoers'];
 

@@ -5,7 +5,13 @@ import { certificateProblem, joinPem } from '../certificates/check.ts';
 import { renewCertificate } from '../certificates/renew.ts';
 import { shareWithSssd } from '../certificates/share.ts';
 import type { CertificateSet } from '../certificates/store.ts';
-import { probeDirectory } from '../directory/probe.ts';
+import { certificateFolder, type Paths, stateFiles } from '../paths.ts';
+import { systemClock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import { systemRandom } from '../platform/random.ts';
+import { systemRun } from '../platform/run.ts';
+import type { Addition } from '../setup/addition.ts';
+import { probeDirectory } from './probe.ts';
 import {
   accessOf,
   type DirectoryUse,
@@ -16,17 +22,11 @@ import {
   readDirectoryUse,
   showsCertificate,
   writeDirectoryUse,
-} from '../directory/settings.ts';
-import { sssdConf } from '../directory/sssd-conf.ts';
-import { sudoLdapConf } from '../directory/sudo-ldap-conf.ts';
-import { certificateFolder, type Paths, stateFiles } from '../paths.ts';
-import { systemClock } from '../platform/clock.ts';
-import type { Log } from '../platform/log.ts';
-import { systemRandom } from '../platform/random.ts';
-import { systemRun } from '../platform/run.ts';
-import type { Addition } from '../setup/addition.ts';
-import { createSssdAddition } from '../setup/sssd.ts';
-import { createSudoLdapAddition } from '../setup/sudo-ldap.ts';
+} from './settings.ts';
+import { createSssdAddition } from './sssd-addition.ts';
+import { sssdConf } from './sssd-conf.ts';
+import { createSudoLdapAddition } from './sudo-ldap-addition.ts';
+import { sudoLdapConf } from './sudo-ldap-conf.ts';
 
 export interface DirectoryOptions {
   client: 'sssd' | 'sudo';
