@@ -100,7 +100,7 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       const { values } = parseArgs({ args, options });
       const paths = pathsOf(values);
       needRootFor(paths);
-      const { enrollCommand } = await import('./commands/enroll.ts');
+      const { enrollCommand } = await import('./enrol/enroll-host.ts');
       return enrollCommand(
         paths,
         {
@@ -133,7 +133,7 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       const { values } = parseArgs({ args: own, options: { ...COMMON, user: { type: 'string' } } });
       if (words.length === 0)
         throw new CommandError(EXIT.usage, 'Say what to rehearse: identree try systemctl restart nginx');
-      const { tryCommand } = await import('./commands/try.ts');
+      const { tryCommand } = await import('./gate/rehearse.ts');
       return tryCommand(pathsOf(values), { user: values.user ?? null, words: words.length }, process.stdout);
     }
     case 'setup': {
@@ -151,7 +151,7 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       } as const;
       const { values } = parseArgs({ args, options });
       needRoot();
-      const { setupCommand } = await import('./commands/setup.ts');
+      const { setupCommand } = await import('./setup/run-setup.ts');
       return setupCommand(
         pathsOf(values),
         {
@@ -173,13 +173,13 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       const { values } = parseArgs({ args, options: { ...COMMON, json: { type: 'boolean' } } });
       const paths = pathsOf(values);
       needRootFor(paths);
-      const { statusCommand } = await import('./commands/status.ts');
+      const { statusCommand } = await import('./status/status.ts');
       return statusCommand(paths, { json: values.json ?? false }, print);
     }
     case 'renew-cert': {
       const paths = pathsOf(parseArgs({ args, options: COMMON }).values);
       needRootFor(paths);
-      const { renewCertCommand } = await import('./commands/renew-cert.ts');
+      const { renewCertCommand } = await import('./certificates/renew-now.ts');
       return renewCertCommand(paths, log, print);
     }
     case 'verify-approval': {
@@ -189,7 +189,7 @@ async function run(command: string | undefined, args: string[]): Promise<number>
       if (file === undefined || more.length > 0)
         throw new CommandError(EXIT.usage, 'Name one file: identree verify-approval FILE');
       const { stateFiles } = await import('./paths.ts');
-      const { verifyApprovalCommand } = await import('./commands/verify-approval.ts');
+      const { verifyApprovalCommand } = await import('./audit/verify-approval.ts');
       const trust = values.trust ?? stateFiles(pathsOf(values).state).trust;
       return verifyApprovalCommand(file, trust, { json: values.json ?? false }, print);
     }

@@ -7,11 +7,11 @@ import type { Log } from '../platform/log.ts';
 import { systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
-import { SERVICES, type Service } from '../setup/pam-stacks.ts';
-import { type SetupDeps, setUp, undo } from '../setup/setup.ts';
 import { prepareDirectory } from '../sssd/prepare-directory.ts';
 import { writeDirectoryUse } from '../sssd/settings.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
+import { SERVICES, type Service } from './pam-stacks.ts';
+import { type SetupDeps, setUp, undo } from './setup.ts';
 
 /** `sudo,sudo-i,sshd` as a list. @throws CommandError */
 export function parseServices(text: string): Service[] {

@@ -1,9 +1,9 @@
 import { openHost, renewalOf } from '../app.ts';
-import { renewCertificate } from '../certificates/renew.ts';
 import { EXIT } from '../exit-codes.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import type { Log } from '../platform/log.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
+import { renewCertificate } from './renew.ts';
 
 /** `identree renew-cert`: what the agent does by itself when two thirds of the certificate's life have passed, now. */
 export async function renewCertCommand(paths: Paths, log: Log, print: (line: string) => void): Promise<number> {

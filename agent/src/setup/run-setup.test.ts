@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CommandError } from '../exit-codes.ts';
-import { checkOptions, type SetupOptions } from './setup.ts';
+import { checkOptions, type SetupOptions } from './run-setup.ts';
 
 const NONE: SetupOptions = {
   pam: null,

@@ -3,14 +3,14 @@ import { open } from 'node:fs/promises';
 import { hostname as systemHostname } from 'node:os';
 import { normaliseHostName } from '#shared/names.ts';
 import { connectServer } from '../app.ts';
-import { type EnrolmentCredential, enrol } from '../enrol/enrol.ts';
-import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import type { Paths } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
 import { agentAnswers } from '../service/socket-server.ts';
 import { isEnrolled } from '../state/identity.ts';
+import { type EnrolmentCredential, enrol } from './enrol.ts';
+import { readableFingerprint } from './fingerprint.ts';
 
 const MAX_SECRET = 4096;
 

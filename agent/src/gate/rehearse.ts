@@ -2,14 +2,14 @@ import { readFile, readlink } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { accountName } from '#shared/names.ts';
 import { openHost } from '../app.ts';
-import type { Outcome } from '../gate/ask.ts';
-import { type Evidence, readReason, sudoEvidence } from '../gate/evidence.ts';
-import { createProcessReader, type ProcessFacts } from '../gate/proc.ts';
-import { splitArguments } from '../gate/shown-argv.ts';
-import { resolveTarget } from '../gate/target.ts';
-import { createVoice } from '../gate/terminal-text.ts';
 import type { Paths } from '../paths.ts';
 import { silentLog } from '../platform/log.ts';
+import type { Outcome } from './ask.ts';
+import { type Evidence, readReason, sudoEvidence } from './evidence.ts';
+import { createProcessReader, type ProcessFacts } from './proc.ts';
+import { splitArguments } from './shown-argv.ts';
+import { resolveTarget } from './target.ts';
+import { createVoice } from './terminal-text.ts';
 
 export const TRY_EXIT = { approved: 0, denied: 1, expired: 2, error: 3 } as const;
 
