@@ -2,16 +2,16 @@ import { Anchor, Button, Center, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Suspense, useCallback, useEffect } from 'react';
 import { CONSOLE_PAGES } from '#shared/console.ts';
-import { api, messageOf, refusalOf, setCsrfToken } from './api.ts';
 import { desktop } from './bridge.ts';
-import { learnServerTime } from './clock.ts';
-import { Logo } from './components/logo.tsx';
-import { Failure, PageSkeleton } from './components/query-state.tsx';
-import { type LiveEvent, useLive } from './live.ts';
-import { MeContext } from './me.ts';
+import { Logo } from './kit/logo.tsx';
+import { Failure, PageSkeleton } from './kit/query-state.tsx';
 import { announceRequest } from './notify.ts';
 import { PAGES } from './pages.tsx';
 import { navigate, usePath } from './router.tsx';
+import { api, messageOf, refusalOf, setCsrfToken } from './server/api.ts';
+import { learnServerTime } from './server/clock.ts';
+import { type LiveEvent, useLive } from './server/live.ts';
+import { MeContext } from './server/me.ts';
 import { Shell } from './shell.tsx';
 
 function SignIn() {

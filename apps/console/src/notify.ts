@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { desktop } from './bridge.ts';
-import type { LiveEvent } from './live.ts';
+import type { LiveEvent } from './server/live.ts';
 
 export type NotifyState = 'unsupported' | 'ask' | 'on' | 'blocked';
 

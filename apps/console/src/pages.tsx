@@ -10,8 +10,8 @@ import {
 } from '@tabler/icons-react';
 import { type ComponentType, lazy } from 'react';
 import type { ConsolePath } from '#shared/console.ts';
-import { Failure } from './components/query-state.tsx';
-import { InboxPage } from './pages/inbox.tsx';
+import { Failure } from './kit/query-state.tsx';
+import { InboxPage } from './pages/inbox/inbox.tsx';
 
 const AGAIN_AFTER_MS = 500;
 
@@ -38,11 +38,11 @@ function page(load: () => Promise<{ default: ComponentType }>): ComponentType {
 /** What is behind each path; the rest about a page is in shared/src/console.ts. The inbox is there at once. */
 export const PAGES: Record<ConsolePath, { icon: typeof IconInbox; Page: ComponentType }> = {
   '/': { icon: IconInbox, Page: InboxPage },
-  '/history': { icon: IconHistory, Page: page(() => import('./pages/history.tsx')) },
-  '/hosts': { icon: IconServer, Page: page(() => import('./pages/hosts.tsx')) },
-  '/people': { icon: IconUsers, Page: page(() => import('./pages/people.tsx')) },
-  '/directory': { icon: IconAddressBook, Page: page(() => import('./pages/directory.tsx')) },
-  '/sudo-rules': { icon: IconTerminal2, Page: page(() => import('./pages/sudo-rules.tsx')) },
-  '/passkeys': { icon: IconKey, Page: page(() => import('./pages/passkeys.tsx')) },
-  '/sessions': { icon: IconDevices, Page: page(() => import('./pages/sessions.tsx')) },
+  '/history': { icon: IconHistory, Page: page(() => import('./pages/history/history.tsx')) },
+  '/hosts': { icon: IconServer, Page: page(() => import('./pages/hosts/hosts.tsx')) },
+  '/people': { icon: IconUsers, Page: page(() => import('./pages/people/people.tsx')) },
+  '/directory': { icon: IconAddressBook, Page: page(() => import('./pages/directory/directory.tsx')) },
+  '/sudo-rules': { icon: IconTerminal2, Page: page(() => import('./pages/sudo-rules/sudo-rules.tsx')) },
+  '/passkeys': { icon: IconKey, Page: page(() => import('./pages/passkeys/passkeys.tsx')) },
+  '/sessions': { icon: IconDevices, Page: page(() => import('./pages/sessions/sessions.tsx')) },
 };

@@ -18,14 +18,14 @@ import { IconCloudOff, IconDeviceDesktop, IconLogout, IconMoon, IconSelector, Ic
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef } from 'react';
 import { CONSOLE_PAGES, type ConsolePath } from '#shared/console.ts';
-import { api, queryClient } from './api.ts';
 import { desktop } from './bridge.ts';
-import { Logo } from './components/logo.tsx';
-import { useDirectoryUpdates } from './directory-status.ts';
-import type { LiveState } from './live.ts';
-import { useMe } from './me.ts';
+import { Logo } from './kit/logo.tsx';
 import { PAGES } from './pages.tsx';
 import { Link } from './router.tsx';
+import { api, queryClient } from './server/api.ts';
+import { useDirectoryUpdates } from './server/directory-status.ts';
+import type { LiveState } from './server/live.ts';
+import { useMe } from './server/me.ts';
 
 /** `(2) Inbox · identree` */
 function useTabTitle(waiting: number): void {

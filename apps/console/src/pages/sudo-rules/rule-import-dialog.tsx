@@ -1,0 +1,130 @@
+import { Alert, Button, Checkbox, FileButton, List, Modal, Stack, Text, Textarea } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { IconFileImport } from '@tabler/icons-react';
+import { useMutation } from '@tanstack/react-query';
+import { useState } from 'react';
+import { DialogActions } from '../../kit/dialog-actions.tsx';
+import { api, client, queryClient } from '../../server/api.ts';
+import { warningText } from '../../words/rules.ts';
+import { plural, sentence } from '../../words/text.ts';
+
+/** What the server takes at once; as it travels, within a JSON string. */
+const MAX_BODY = 60_000;
+
+/** Without blanks: an exported file is indented. Null when it is no JSON. */
+function compact(text: string): string | null {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+/** Takes over a `sudorules.json`, from a file or pasted. */
+export function ImportDialog({ opened, close }: { opened: boolean; close: () => void }) {
+  return (
+    <Modal opened={opened} onClose={close} title="Import rules" size="lg" centered>
+      {opened && <ImportForm close={close} />}
+    </Modal>
+  );
+}
+
+function ImportForm({ close }: { close: () => void }) {
+  const [text, setText] = useState('');
+  const [meantFor, setMeantFor] = useState('');
+  const content = compact(text);
+  const tooLarge = content !== null && JSON.stringify(content).length > MAX_BODY;
+  const send = useMutation({
+    mutationFn: (acknowledged: boolean) => client.sudoRules.import.mutate({ content: content!, acknowledged }),
+    onSuccess: (result) => {
+      if (!result.ok) return;
+      notifications.show({ color: 'green', message: `Imported ${plural(result.imported, 'rule')}.` });
+      close();
+    },
+    onSettled: () => {
+      void queryClient.invalidateQueries({ queryKey: api.sudoRules.pathKey() });
+      void queryClient.invalidateQueries({ queryKey: api.directory.pathKey() });
+    },
+  });
+  const result = send.data?.ok === false ? send.data : null;
+  const warnings = result?.why === 'warnings' ? result.warnings : [];
+  const meant = meantFor === text;
+  const change = (next: string) => {
+    setText(next);
+    send.reset();
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        send.mutate(warnings.length > 0 && meant);
+      }}
+    >
+      <Stack gap="md">
+        <Text size="sm">
+          A <code className="mono">sudorules.json</code> of an earlier installation, or an export from here. The rules
+          are added; none is replaced. All of them are taken, or none.
+        </Text>
+        <FileButton
+          accept="application/json,.json"
+          inputProps={{ 'aria-label': 'File to import' }}
+          onChange={(file) => void file?.text().then(change)}
+        >
+          {(props) => (
+            <Button {...props} variant="default" leftSection={<IconFileImport size={18} />} className="self-start">
+              Choose a file
+            </Button>
+          )}
+        </FileButton>
+        <Textarea
+          label="Or paste it here"
+          value={text}
+          autosize
+          minRows={4}
+          maxRows={10}
+          autoComplete="off"
+          spellCheck={false}
+          classNames={{ input: 'mono' }}
+          error={
+            text.trim() !== '' && content === null
+              ? 'This is no JSON.'
+              : tooLarge
+                ? 'Too large for one import, which takes about 250 rules. Split it into several files.'
+                : undefined
+          }
+          onChange={(event) => change(event.currentTarget.value)}
+        />
+        {result?.why === 'warnings' && (
+          <Alert
+            className="tone tone-yellow"
+            color="yellow"
+            variant="light"
+            role="alert"
+            title={`${plural(result.rules, 'rule')}. Is this what you want?`}
+          >
+            <List size="sm" spacing={4} mb="sm">
+              {warnings.map((warning) => (
+                <List.Item key={`${warning.rule} ${warning.code} ${warning.message}`} className="break">
+                  <strong>{warning.rule}</strong>: {warningText(warning)}
+                </List.Item>
+              ))}
+            </List>
+            <Checkbox
+              label="Yes, this is what I want."
+              checked={meant}
+              onChange={(event) => setMeantFor(event.currentTarget.checked ? text : '')}
+            />
+          </Alert>
+        )}
+        <DialogActions
+          error={send.error}
+          note={result?.why === 'invalid' ? `${sentence(result.problem)} Nothing was imported.` : undefined}
+          close={close}
+          label="Import rules"
+          pending={send.isPending}
+          disabled={content === null || tooLarge || (warnings.length > 0 && !meant)}
+        />
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,143 @@
+import { Button, Divider, Drawer, Group, Stack, Text, Title } from '@mantine/core';
+import { skipToken, useQuery } from '@tanstack/react-query';
+import type { ReactNode } from 'react';
+import { CommandText } from '../kit/command-text.tsx';
+import { CopyLine } from '../kit/copy-line.tsx';
+import { QueryState } from '../kit/query-state.tsx';
+import { Countdown, Moment } from '../kit/times.tsx';
+import { api, type Request } from '../server/api.ts';
+import { useMe } from '../server/me.ts';
+import { classText, outcomeText, RequestStatus } from './request-status.tsx';
+import { ReviewButton } from './review-button.tsx';
+
+function Fact({ label, children }: { label: string; children: ReactNode }) {
+  return (
+    <>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+const ASSURANCE = { derived: 'derived from what was typed', resolved: 'resolved by sudo' } as const;
+
+function Details({ request, deny }: { request: Request; deny: (request: Request) => void }) {
+  const me = useMe();
+  const { record } = request;
+  return (
+    <Stack gap="lg">
+      <Group justify="space-between">
+        <RequestStatus status={request.status} />
+        {request.status === 'pending' && <Countdown from={request.createdAt} until={request.expiresAt} />}
+      </Group>
+      <div className="command-box">
+        <CommandText text={request.command} />
+      </div>
+      {request.status === 'pending' && (
+        <Group grow>
+          {request.can.deny && (
+            <Button variant="default" onClick={() => deny(request)}>
+              Deny
+            </Button>
+          )}
+          <ReviewButton request={request} />
+        </Group>
+      )}
+      <dl className="facts">
+        <Fact label="Asked by">
+          {request.user}
+          {request.userDisplayName && ` (${request.userDisplayName})`}
+        </Fact>
+        <Fact label="Host">{request.host.name}</Fact>
+        <Fact label="Asked">
+          <Moment at={request.createdAt} />
+        </Fact>
+        <Fact label="Reason">{record.reason ?? 'none given'}</Fact>
+        {record.gate !== 'ssh' && (
+          <>
+            <Fact label="Runs as">
+              {record.runAs.user}
+              {record.runAs.group !== null && `, group ${record.runAs.group}`} · {ASSURANCE[record.runAs.assurance]}
+            </Fact>
+            {record.target && (
+              <Fact label="Program">
+                <code>{record.target.path}</code> · {ASSURANCE[record.target.assurance]}
+              </Fact>
+            )}
+            <Fact label="Directory">{record.cwd ? <code>{record.cwd}</code> : 'not known'}</Fact>
+          </>
+        )}
+        {record.tty !== null && (
+          <Fact label="Terminal">
+            <code>{record.tty}</code>
+          </Fact>
+        )}
+        {record.origin !== null && (
+          <Fact label="From">
+            <code>{record.origin}</code>
+          </Fact>
+        )}
+        <Fact label="Code">
+          <code>{request.userCode}</code>
+        </Fact>
+      </dl>
+      {request.status !== 'pending' && (
+        <>
+          <Divider />
+          <dl className="facts">
+            <Fact label="Decided by">{request.decidedBy ?? (request.class ? 'the policy' : 'nobody')}</Fact>
+            {request.decidedAt !== null && (
+              <Fact label="Decided">
+                <Moment at={request.decidedAt} />
+              </Fact>
+            )}
+            {request.reason && <Fact label="Said">“{request.reason}”</Fact>}
+            {request.status === 'approved' && <Fact label="Evidence">{classText(request)}</Fact>}
+            <Fact label="Outcome">{outcomeText(request)}</Fact>
+            <Fact label="Rule">
+              <code>{request.policy.rule}</code>
+            </Fact>
+          </dl>
+        </>
+      )}
+      {request.class === 'passkey' && me.role === 'admin' && (
+        <Stack gap="xs">
+          <Title order={3} size="h5">
+            Signed evidence
+          </Title>
+          <Text size="sm" c="dimmed">
+            Export it on the server, then check it offline with <code>identree verify-approval</code>.
+          </Text>
+          <CopyLine text={`identree-server export-approval ${request.id}`} label="Copy the command" />
+        </Stack>
+      )}
+    </Stack>
+  );
+}
+
+/** Everything about one request, from the side. `code` null: closed. */
+export function RequestDrawer({
+  code,
+  close,
+  deny,
+}: {
+  code: string | null;
+  close: () => void;
+  deny: (request: Request) => void;
+}) {
+  const query = useQuery(api.challenges.get.queryOptions(code === null ? skipToken : { code }));
+  return (
+    <Drawer
+      opened={code !== null}
+      onClose={close}
+      position="right"
+      size="lg"
+      title="Request"
+      closeButtonProps={{ 'aria-label': 'Close' }}
+    >
+      <QueryState query={query} label="Loading the request">
+        {({ view }) => <Details request={view} deny={deny} />}
+      </QueryState>
+    </Drawer>
+  );
+}
