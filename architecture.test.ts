@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { CONSOLE_FRAME, CONSOLE_PAGES, type ConsolePage, consoleProcedures } from '#shared/console.ts';
 import {
   findCircles,
   findProjects,
@@ -199,6 +200,39 @@ describe('who may see a library', () => {
   test('React and Mantine: the console', () => {
     assert.deepEqual(only(/^(react|react-dom|@mantine\/.*|@tanstack\/.*|@tabler\/.*)$/, /^apps\/console\//), []);
   });
+});
+
+describe('what the console asks', () => {
+  const calls =
+    /(?<!\w)(?:api|client)\.(\w+)\.(\w+)\.(?:query|queryOptions|subscribe|subscriptionOptions|mutate|mutationOptions)\b/g;
+  const callsOf = (files: string): string[] =>
+    globSync(files, { cwd: join(root, 'apps/console/src') }).flatMap((file) =>
+      [...readFileSync(join(root, 'apps/console/src', file), 'utf8').matchAll(calls)].map(
+        ([, part, name]) => `${part}.${name}`,
+      ),
+    );
+
+  test('is declared in shared/src/console.ts, so that the desktop app lets it through', () => {
+    const called = new Set(callsOf('**/*.{ts,tsx}'));
+    const allowed = consoleProcedures();
+    assert.ok(called.size > 12, `${called.size} procedures seen`);
+    assert.deepEqual(
+      [...called].filter((name) => !Object.hasOwn(allowed, name)),
+      [],
+    );
+  });
+
+  for (const { path, queries, mutations = [] } of CONSOLE_PAGES as readonly ConsolePage[]) {
+    const folder = path === '/' ? 'inbox' : path.slice(1);
+    test(`${folder}: its folder asks for nothing that another page declares`, () => {
+      assert.ok(existsSync(join(root, 'apps/console/src/pages', folder)));
+      const declared = new Set<string>([...queries, ...mutations, ...CONSOLE_FRAME.queries]);
+      assert.deepEqual(
+        callsOf(`pages/${folder}/*.{ts,tsx}`).filter((name) => !declared.has(name)),
+        [],
+      );
+    });
+  }
 });
 
 describe('what production runs', () => {

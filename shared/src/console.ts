@@ -23,20 +23,40 @@ export const CONSOLE_PAGES = [
     queries: ['challenges.inbox', 'challenges.get'],
     mutations: ['challenges.deny'],
   },
-  { path: '/history', title: 'History', role: 'anyone', queries: ['challenges.history'] },
+  {
+    path: '/history',
+    title: 'History',
+    role: 'anyone',
+    queries: ['challenges.history', 'challenges.get'],
+    mutations: ['challenges.deny'],
+  },
   { path: '/hosts', title: 'Hosts', role: 'admin', queries: ['hosts.list'] },
   { path: '/people', title: 'People', role: 'admin', queries: ['people.list'] },
   {
     path: '/directory',
     title: 'Directory',
     role: 'admin',
-    queries: ['directory.status', 'directory.accounts', 'directory.lints', 'directory.holds', 'scim.clients'],
+    queries: [
+      'directory.status',
+      'directory.accounts',
+      'directory.lints',
+      'directory.holds',
+      'sudoRules.list',
+      'scim.clients',
+    ],
   },
   {
     path: '/sudo-rules',
     title: 'Sudo rules',
     role: 'admin',
-    queries: ['sudoRules.list', 'sudoRules.served', 'sudoRules.simulate', 'hosts.list', 'people.list'],
+    queries: [
+      'directory.status',
+      'directory.lints',
+      'sudoRules.list',
+      'sudoRules.served',
+      'sudoRules.simulate',
+      'hosts.list',
+    ],
   },
   { path: '/passkeys', title: 'My passkeys', role: 'anyone', queries: ['passkeys.list'] },
   { path: '/sessions', title: 'Sessions', role: 'anyone', queries: ['sessions.list'] },
@@ -53,9 +73,10 @@ type Page = (typeof CONSOLE_PAGES)[number];
 /** Path of a page of the console. */
 export type ConsolePath = Page['path'];
 
-/** Queries and subscriptions that the console sends wherever it runs, by name of the procedure. */
-export type ConsoleQuery =
+/** Procedures that the console calls wherever it runs, by name. */
+export type ConsoleProcedure =
   | Page['queries'][number]
+  | Extract<Page, { mutations: unknown }>['mutations'][number]
   | (typeof CONSOLE_FRAME)['queries'][number]
   | (typeof CONSOLE_FRAME)['subscriptions'][number];
 

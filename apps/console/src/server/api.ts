@@ -9,7 +9,7 @@ import {
 } from '@trpc/client';
 import type { inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
-import type { ConsoleQuery } from '#shared/console.ts';
+import type { ConsoleProcedure } from '#shared/console.ts';
 import type { AppRouter } from '../../../../server/src/app/router.ts';
 
 export type Outputs = inferRouterOutputs<AppRouter>;
@@ -37,17 +37,23 @@ export function setCsrfToken(token: string): void {
   csrfToken = token;
 }
 
-/** A query or subscription, in the words of the client or of TanStack Query. */
-type Asks = { query: unknown } | { subscribe: unknown } | { queryOptions: unknown } | { subscriptionOptions: unknown };
+/** A procedure, in the words of the client or of TanStack Query; everything else is about a part of the router or a key. */
+type Procedure =
+  | { query: unknown }
+  | { mutate: unknown }
+  | { subscribe: unknown }
+  | { queryOptions: unknown }
+  | { mutationOptions: unknown }
+  | { subscriptionOptions: unknown };
 
 /**
- * What the console may ask wherever it runs. A query that shared/src/console.ts does not declare is not here: the desktop
- * app would refuse it, so using it is a type error.
+ * What the console may call wherever it runs. A procedure that shared/src/console.ts does not declare is not here: the
+ * desktop app would refuse it, so using it is a type error.
  */
 type Declared<T> = {
   [Part in keyof T]: {
-    [Name in keyof T[Part] as T[Part][Name] extends Asks
-      ? `${Part & string}.${Name & string}` extends ConsoleQuery
+    [Name in keyof T[Part] as T[Part][Name] extends Procedure
+      ? `${Part & string}.${Name & string}` extends ConsoleProcedure
         ? Name
         : never
       : Name]: T[Part][Name];

@@ -6,7 +6,7 @@ import { useEffect, useState } from 'react';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { useQueryValue } from '../../router.tsx';
-import { api, type DirectoryStatus, messageOf, queryClient } from '../../server/api.ts';
+import { api, browserApi, type DirectoryStatus, messageOf, queryClient } from '../../server/api.ts';
 import { useDirectoryStatus } from '../../server/directory-status.ts';
 import { useMayChange } from '../../server/me.ts';
 import { stateOf } from '../../words/directory.ts';
@@ -51,7 +51,7 @@ function StateBadge({ status }: { status: DirectoryStatus }) {
 function FetchNow({ status }: { status: DirectoryStatus }) {
   const [pressed, setPressed] = useState(false);
   const fetchNow = useMutation(
-    api.directory.refresh.mutationOptions({
+    browserApi.directory.refresh.mutationOptions({
       onError: (error) => notifications.show({ color: 'red', message: messageOf(error) }),
       onSettled: () => queryClient.invalidateQueries({ queryKey: api.directory.pathKey() }),
     }),

@@ -6,7 +6,7 @@ import { useState } from 'react';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { DialogActions } from '../../kit/dialog-actions.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
-import { api, type Lint, queryClient, refusalOf } from '../../server/api.ts';
+import { api, browserApi, type Lint, queryClient, refusalOf } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { FINDINGS } from '../../words/directory.ts';
 
@@ -16,7 +16,7 @@ const TOLD = 1000;
 
 function ReleaseDialog({ name, close }: { name: string | null; close: () => void }) {
   const release = useMutation(
-    api.directory.releaseName.mutationOptions({
+    browserApi.directory.releaseName.mutationOptions({
       onSuccess: () => {
         notifications.show({ color: 'green', message: `${name} is released.` });
         close();

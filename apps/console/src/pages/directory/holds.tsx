@@ -5,7 +5,7 @@ import { useMutation } from '@tanstack/react-query';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { DialogActions } from '../../kit/dialog-actions.tsx';
 import { Ago } from '../../kit/times.tsx';
-import { api, type Hold, queryClient, refusalOf } from '../../server/api.ts';
+import { api, browserApi, type Hold, queryClient, refusalOf } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { HeldChange } from './held-change.tsx';
 import { consequence, meanwhile, titleOf } from './hold-words.ts';
@@ -124,9 +124,9 @@ function AnswerForm({ hold, answer, close }: { hold: Hold; answer: Answer; close
     onSettled: refresh,
   });
   const confirm = useMutation(
-    api.directory.confirm.mutationOptions(done('Let through. Hosts see it with their next refresh.')),
+    browserApi.directory.confirm.mutationOptions(done('Let through. Hosts see it with their next refresh.')),
   );
-  const reject = useMutation(api.directory.reject.mutationOptions(done('Kept out.')));
+  const reject = useMutation(browserApi.directory.reject.mutationOptions(done('Kept out.')));
   const { id, digest } = hold;
   const error = confirm.error ?? reject.error;
   const gone = refusalOf(error) === 'not_found';

@@ -21,7 +21,7 @@ import { CopyLine } from '../../kit/copy-line.tsx';
 import { DialogActions } from '../../kit/dialog-actions.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Moment, Until } from '../../kit/times.tsx';
-import { api, type DirectoryStatus, queryClient, type ScimClient } from '../../server/api.ts';
+import { api, browserApi, type DirectoryStatus, queryClient, type ScimClient } from '../../server/api.ts';
 import { useServerNow } from '../../server/clock.ts';
 import { useMayChange } from '../../server/me.ts';
 
@@ -102,7 +102,7 @@ function CreateForm({ issuer: ownIssuer, endpoint, close }: { issuer: string; en
   const [issuer, setIssuer] = useState(ownIssuer);
   const [sudo, setSudo] = useState(false);
   const [days, setDays] = useState<string | number>(365);
-  const create = useMutation(api.scim.createClient.mutationOptions({ onSuccess: refresh }));
+  const create = useMutation(browserApi.scim.createClient.mutationOptions({ onSuccess: refresh }));
   const goodIssuer = /^[\x21-\x7e]+$/.test(issuer.trim());
   const goodDays = Number.isInteger(days) && Number(days) >= 1 && Number(days) <= MAX_DAYS;
   if (create.data) {
@@ -198,7 +198,7 @@ function CreateForm({ issuer: ownIssuer, endpoint, close }: { issuer: string; en
 
 function RevokeDialog({ client, close }: { client: ScimClient | null; close: () => void }) {
   const revoke = useMutation(
-    api.scim.revokeClient.mutationOptions({
+    browserApi.scim.revokeClient.mutationOptions({
       onSuccess: () => {
         notifications.show({ color: 'gray', message: `${client?.name} is revoked.` });
         close();

@@ -6,7 +6,7 @@ import { hostName, normaliseHostName } from '#shared/names.ts';
 import { CopyLine } from '../../kit/copy-line.tsx';
 import { DialogActions } from '../../kit/dialog-actions.tsx';
 import { Until } from '../../kit/times.tsx';
-import { api, type Host, queryClient } from '../../server/api.ts';
+import { api, browserApi, type Host, queryClient } from '../../server/api.ts';
 
 const refresh = () => void queryClient.invalidateQueries({ queryKey: api.hosts.pathKey() });
 
@@ -29,7 +29,7 @@ export function EnrolDialog({ opened, close }: { opened: boolean; close: () => v
 
 function EnrolForm({ close }: { close: () => void }) {
   const [name, setName] = useState('');
-  const create = useMutation(api.hosts.createToken.mutationOptions({ onSuccess: refresh }));
+  const create = useMutation(browserApi.hosts.createToken.mutationOptions({ onSuccess: refresh }));
   const normalised = normaliseHostName(name.trim());
   const valid = hostName.safeParse(normalised).success;
   if (create.data) return <EnrolSteps {...create.data} close={close} />;
@@ -120,7 +120,7 @@ function ConfirmForm({ host, close }: { host: Host; close: () => void }) {
   const [byEye, setByEye] = useState(false);
   const [same, setSame] = useState(false);
   const confirm = useMutation(
-    api.hosts.confirm.mutationOptions({
+    browserApi.hosts.confirm.mutationOptions({
       onSuccess: () => {
         notifications.show({ color: 'green', message: `${host.hostname} is confirmed.` });
         close();
@@ -183,7 +183,7 @@ function ConfirmForm({ host, close }: { host: Host; close: () => void }) {
 /** What quarantine means, and the way out. */
 export function ReleaseDialog({ host, close }: { host: Host | null; close: () => void }) {
   const release = useMutation(
-    api.hosts.release.mutationOptions({
+    browserApi.hosts.release.mutationOptions({
       onSuccess: () => {
         notifications.show({ color: 'green', message: 'The host is released.' });
         close();
@@ -238,7 +238,7 @@ export function RevokeDialog({ host, close }: { host: Host | null; close: () => 
 function RevokeForm({ host, close }: { host: Host; close: () => void }) {
   const [typed, setTyped] = useState('');
   const revoke = useMutation(
-    api.hosts.revoke.mutationOptions({
+    browserApi.hosts.revoke.mutationOptions({
       onSuccess: () => {
         notifications.show({ color: 'gray', message: `${host.hostname} is revoked.` });
         close();

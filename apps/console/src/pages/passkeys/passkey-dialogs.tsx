@@ -4,7 +4,16 @@ import { useMutation } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { suggestPasskeyName } from '#shared/webauthn-json.ts';
 import { DialogActions } from '../../kit/dialog-actions.tsx';
-import { api, client, messageOf, type Outputs, type Passkey, queryClient, refusalOf } from '../../server/api.ts';
+import {
+  api,
+  browserApi,
+  browserClient,
+  messageOf,
+  type Outputs,
+  type Passkey,
+  queryClient,
+  refusalOf,
+} from '../../server/api.ts';
 import { ceremonyMessage, createPasskey, getAssertion } from './webauthn.ts';
 
 type Rules = Outputs['passkeys']['list'];
@@ -62,15 +71,15 @@ function AddForm({ rules, close }: { rules: Rules; close: () => void }) {
 
   const prove = useMutation({
     mutationFn: async () => {
-      const assertion = await getAssertion(await client.passkeys.additionOptions.mutate());
-      return client.passkeys.registrationOptions.mutate({ assertion });
+      const assertion = await getAssertion(await browserClient.passkeys.additionOptions.mutate());
+      return browserClient.passkeys.registrationOptions.mutate({ assertion });
     },
   });
   const create = useMutation({
     mutationFn: async () => {
-      const options = first ? await client.passkeys.registrationOptions.mutate(recoveryCode) : prove.data;
+      const options = first ? await browserClient.passkeys.registrationOptions.mutate(recoveryCode) : prove.data;
       const response = await createPasskey(options);
-      await client.passkeys.register.mutate({ name: name.trim(), response, ...recoveryCode });
+      await browserClient.passkeys.register.mutate({ name: name.trim(), response, ...recoveryCode });
     },
     onSuccess: () => {
       added(name.trim());
@@ -160,8 +169,8 @@ function RecoverForm({ rules, close }: { rules: Rules; close: () => void }) {
   const recover = useMutation({
     mutationFn: async () => {
       const recoveryCode = code.trim();
-      const response = await createPasskey(await client.passkeys.registrationOptions.mutate({ recoveryCode }));
-      await client.passkeys.register.mutate({ name, response, recoveryCode });
+      const response = await createPasskey(await browserClient.passkeys.registrationOptions.mutate({ recoveryCode }));
+      await browserClient.passkeys.register.mutate({ name, response, recoveryCode });
     },
     onSuccess: () => {
       added(name);
@@ -226,7 +235,7 @@ export function RenamePasskeyDialog({ passkey, close }: { passkey: Passkey | nul
 
 function RenameForm({ passkey, close }: { passkey: Passkey; close: () => void }) {
   const [name, setName] = useState(passkey.name);
-  const rename = useMutation(api.passkeys.rename.mutationOptions({ onSuccess: close, onSettled: refresh }));
+  const rename = useMutation(browserApi.passkeys.rename.mutationOptions({ onSuccess: close, onSettled: refresh }));
   return (
     <form onSubmit={submit(() => rename.mutate({ credentialId: passkey.credentialId, name: name.trim() }))}>
       <Stack gap="md">
@@ -263,8 +272,8 @@ function RemoveForm({ passkey, close }: { passkey: Passkey; close: () => void })
   const { credentialId } = passkey;
   const remove = useMutation({
     mutationFn: async () => {
-      const assertion = await getAssertion(await client.passkeys.removalOptions.mutate({ credentialId }));
-      await client.passkeys.remove.mutate({ credentialId, assertion });
+      const assertion = await getAssertion(await browserClient.passkeys.removalOptions.mutate({ credentialId }));
+      await browserClient.passkeys.remove.mutate({ credentialId, assertion });
     },
     onSuccess: () => {
       notifications.show({ color: 'gray', message: `${passkey.name} is removed.` });

@@ -8,7 +8,7 @@ import { DialogActions } from '../../kit/dialog-actions.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Until } from '../../kit/times.tsx';
-import { api, messageOf, type Person, queryClient } from '../../server/api.ts';
+import { api, browserApi, messageOf, type Person, queryClient } from '../../server/api.ts';
 import { useMayChange, useMe } from '../../server/me.ts';
 import { plural } from '../../words/text.ts';
 
@@ -51,8 +51,8 @@ function ClaimDialog({
   close: () => void;
 }) {
   const done = { onSuccess: close, onSettled: refresh };
-  const confirm = useMutation(api.people.confirmBinding.mutationOptions(done));
-  const reject = useMutation(api.people.rejectBinding.mutationOptions(done));
+  const confirm = useMutation(browserApi.people.confirmBinding.mutationOptions(done));
+  const reject = useMutation(browserApi.people.rejectBinding.mutationOptions(done));
   const owner = people.find(({ id }) => id === choice?.claim.owner.id);
   const error = confirm.error ?? reject.error;
   const who = (person: Person) => (
@@ -132,7 +132,7 @@ function RecoveryDialog({ person, close }: { person: Person | null; close: () =>
 
 function RecoveryForm({ person, close }: { person: Person; close: () => void }) {
   const create = useMutation(
-    api.people.createRecoveryCode.mutationOptions({
+    browserApi.people.createRecoveryCode.mutationOptions({
       onError: () => {},
       onSuccess: () => notifications.show({ color: 'gray', message: `A code for ${person.displayName} was made.` }),
     }),

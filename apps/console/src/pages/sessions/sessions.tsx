@@ -5,7 +5,7 @@ import { useMutation, useQuery } from '@tanstack/react-query';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Moment } from '../../kit/times.tsx';
-import { api, messageOf, queryClient, type Session } from '../../server/api.ts';
+import { api, browserApi, messageOf, queryClient, type Session } from '../../server/api.ts';
 import { useMayChange, useMe } from '../../server/me.ts';
 
 /** `Firefox on Linux`; the browser's own word about itself, so only a hint. */
@@ -84,8 +84,8 @@ export default function SessionsPage() {
     onError: (error: unknown) => notifications.show({ color: 'red', message: messageOf(error) }),
     onSettled: () => void queryClient.invalidateQueries({ queryKey: api.sessions.pathKey() }),
   };
-  const revoke = useMutation(api.sessions.revoke.mutationOptions(after));
-  const others = useMutation(api.sessions.revokeOthers.mutationOptions(after));
+  const revoke = useMutation(browserApi.sessions.revoke.mutationOptions(after));
+  const others = useMutation(browserApi.sessions.revokeOthers.mutationOptions(after));
   const more = (list.data?.length ?? 0) > 1;
   return (
     <>

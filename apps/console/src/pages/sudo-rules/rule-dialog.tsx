@@ -10,7 +10,7 @@ import { RuleDifference } from '../../parts/rule-rows.tsx';
 import {
   api,
   browserApi,
-  client,
+  browserClient,
   queryClient,
   type RuleCheck,
   type RuleInput,
@@ -117,13 +117,13 @@ function RuleFields({
   const save = useMutation({
     mutationFn: () =>
       base
-        ? client.sudoRules.update.mutate({
+        ? browserClient.sudoRules.update.mutate({
             id: base.id,
             revision: base.revision,
             rule,
             acknowledged,
           })
-        : client.sudoRules.create.mutate({ rule, acknowledged }),
+        : browserClient.sudoRules.create.mutate({ rule, acknowledged }),
     onSuccess: (result) => {
       if (result.ok) {
         notifications.show({

@@ -4,7 +4,7 @@ import { IconFileImport } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { DialogActions } from '../../kit/dialog-actions.tsx';
-import { api, client, queryClient } from '../../server/api.ts';
+import { api, browserClient, queryClient } from '../../server/api.ts';
 import { warningText } from '../../words/rules.ts';
 import { plural, sentence } from '../../words/text.ts';
 
@@ -35,7 +35,7 @@ function ImportForm({ close }: { close: () => void }) {
   const content = compact(text);
   const tooLarge = content !== null && JSON.stringify(content).length > MAX_BODY;
   const send = useMutation({
-    mutationFn: (acknowledged: boolean) => client.sudoRules.import.mutate({ content: content!, acknowledged }),
+    mutationFn: (acknowledged: boolean) => browserClient.sudoRules.import.mutate({ content: content!, acknowledged }),
     onSuccess: (result) => {
       if (!result.ok) return;
       notifications.show({ color: 'green', message: `Imported ${plural(result.imported, 'rule')}.` });

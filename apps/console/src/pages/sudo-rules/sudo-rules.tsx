@@ -13,7 +13,6 @@ import { useQueryValue } from '../../router.tsx';
 import {
   api,
   browserClient,
-  client,
   type DirectoryStatus,
   type Lint,
   messageOf,
@@ -174,7 +173,7 @@ function DeleteDialog({ rule, close }: { rule: SudoRule | null; close: () => voi
 
 function DeleteForm({ rule, close }: { rule: SudoRule; close: () => void }) {
   const remove = useMutation({
-    mutationFn: () => client.sudoRules.delete.mutate({ id: rule.id, revision: rule.revision }),
+    mutationFn: () => browserClient.sudoRules.delete.mutate({ id: rule.id, revision: rule.revision }),
     onSuccess: (result) => {
       if (!result.ok) return;
       notifications.show({
