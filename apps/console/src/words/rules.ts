@@ -1,4 +1,5 @@
 import type { RuleInput, ServedRule } from '../server/api.ts';
+import { listed } from './text.ts';
 
 /** One line about a sudo rule. `said`: nothing was written down, these are our words for what that means. */
 export interface RuleRow {
@@ -112,6 +113,15 @@ export function whoOfInput(rule: RuleInput): string[] {
     ...rule.users,
     ...(rule.netgroup === null ? [] : [`+${rule.netgroup}`]),
   ]);
+}
+
+/** People by name get long lists; the first few say enough. */
+const WHO_SHOWN = 8;
+
+/** For whom a rule is, in a sentence. */
+export function whoText(who: readonly string[]): string {
+  if (who.length <= WHO_SHOWN) return listed(who);
+  return `${who.slice(0, WHO_SHOWN).join(', ')} and ${who.length - WHO_SHOWN} more`;
 }
 
 /** What a warning means for whoever has to mean it. `message` is the server's: the value that it is about. */

@@ -4,6 +4,7 @@ import { IconSearch } from '@tabler/icons-react';
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { MarkedText } from '../../kit/command-text.tsx';
+import { EmptyState } from '../../kit/empty-state.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { type Account, api, client, messageOf } from '../../server/api.ts';
@@ -133,13 +134,13 @@ export function Accounts() {
       ) : !query.data ? (
         <PageSkeleton label="Loading accounts" rows={6} height={56} />
       ) : accounts.length === 0 ? (
-        <Card withBorder radius="lg" padding="xl">
-          <Text ta="center" c="dimmed" py="xl">
-            {search
+        <EmptyState
+          text={
+            search
               ? 'Nothing matches. Try fewer words.'
-              : 'Nobody has a number yet. The first people from the source start the list.'}
-          </Text>
-        </Card>
+              : 'Nobody has a number yet. The first people from the source start the list.'
+          }
+        />
       ) : (
         <>
           {narrow ? (

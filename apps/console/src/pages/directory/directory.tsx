@@ -1,10 +1,11 @@
-import { Alert, Badge, Button, Card, Group, Stack, Tabs, Text, ThemeIcon, Title } from '@mantine/core';
+import { Alert, Badge, Button, Group, Tabs } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconAddressBook, IconRefresh } from '@tabler/icons-react';
+import { IconRefresh } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
+import { NoDirectory } from '../../parts/no-directory.tsx';
 import { useQueryValue } from '../../router.tsx';
 import { api, browserApi, type DirectoryStatus, messageOf, queryClient } from '../../server/api.ts';
 import { useDirectoryStatus } from '../../server/directory-status.ts';
@@ -16,27 +17,6 @@ import { Overview } from './overview.tsx';
 import { ScimClients } from './scim-clients.tsx';
 
 const TABS = ['overview', 'accounts', 'findings', 'scim'] as const;
-
-/** In place of the pages that need a directory. */
-export function NoDirectory({ children }: { children: string }) {
-  return (
-    <Card withBorder padding="xl" radius="lg">
-      <Stack align="center" gap="md" py="xl" ta="center">
-        <ThemeIcon size={56} radius="xl" variant="light" className="tone tone-indigo">
-          <IconAddressBook size={30} stroke={1.75} aria-hidden="true" />
-        </ThemeIcon>
-        <div>
-          <Title order={2} size="h4">
-            This server serves no directory
-          </Title>
-          <Text c="dimmed" maw={480} mt={4}>
-            {children} Set IDENTREE_LDAP_BASE_DN, for example to dc=example,dc=com, and start the server again.
-          </Text>
-        </div>
-      </Stack>
-    </Card>
-  );
-}
 
 /** How the directory stands, whichever part of the page is open. */
 function StateBadge({ status }: { status: DirectoryStatus }) {

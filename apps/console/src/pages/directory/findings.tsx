@@ -1,12 +1,13 @@
-import { Badge, Button, Card, Group, Modal, Stack, Text, TextInput, ThemeIcon, Title } from '@mantine/core';
+import { Badge, Button, Card, Group, Stack, Text, TextInput, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconCircleCheck, IconSearch } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { MarkedText } from '../../kit/command-text.tsx';
-import { DialogActions } from '../../kit/dialog-actions.tsx';
+import { EmptyState } from '../../kit/empty-state.tsx';
+import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
-import { api, browserApi, type Lint, queryClient, refusalOf } from '../../server/api.ts';
+import { api, browserApi, type Lint, refresh, refusalOf } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { FINDINGS } from '../../words/directory.ts';
 
@@ -14,46 +15,35 @@ const FIRST = 10;
 /** The server tells so many at most. */
 const TOLD = 1000;
 
-function ReleaseDialog({ name, close }: { name: string | null; close: () => void }) {
+const ReleaseDialog = formDialog<string>('Release this name?', function ReleaseForm({ about: name, close }) {
   const release = useMutation(
     browserApi.directory.releaseName.mutationOptions({
       onSuccess: () => {
         notifications.show({ color: 'green', message: `${name} is released.` });
         close();
       },
-      onSettled: () => void queryClient.invalidateQueries({ queryKey: api.directory.pathKey() }),
+      onSettled: () => void refresh(api.directory.pathKey()),
     }),
   );
   const gone = refusalOf(release.error) === 'not_found';
   return (
-    <Modal opened={name !== null} onClose={close} title="Release this name?" centered>
-      {name !== null && (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            release.mutate({ name });
-          }}
-        >
-          <Stack gap="md">
-            <Text size="sm">
-              <strong>{name}</strong> was somebody else’s until lately. Whoever gets it now also gets whatever hosts
-              still give to that name: files in sudoers.d, cron.allow, AllowUsers, home folders.
-            </Text>
-            <DialogActions
-              error={release.error}
-              note={gone ? 'The name is not kept any more. Nothing was done.' : undefined}
-              close={close}
-              label={gone ? null : 'Release the name'}
-              backLabel={gone ? 'Close' : 'Back'}
-              pending={release.isPending}
-              color="red.9"
-            />
-          </Stack>
-        </form>
-      )}
-    </Modal>
+    <DialogForm
+      submit={() => release.mutate({ name })}
+      close={close}
+      label={gone ? null : 'Release the name'}
+      backLabel={gone ? 'Close' : 'Back'}
+      error={release.error}
+      problem={gone ? 'The name is not kept any more. Nothing was done.' : null}
+      pending={release.isPending}
+      tone="danger"
+    >
+      <Text size="sm">
+        <strong>{name}</strong> was somebody else’s until lately. Whoever gets it now also gets whatever hosts still
+        give to that name: files in sudoers.d, cron.allow, AllowUsers, home folders.
+      </Text>
+    </DialogForm>
   );
-}
+});
 
 function FindingCard({
   code,
@@ -131,21 +121,12 @@ export function Findings() {
       {(lints) => {
         if (lints.length === 0) {
           return (
-            <Card withBorder padding="xl" radius="lg">
-              <Stack align="center" gap="md" py="xl" ta="center">
-                <ThemeIcon size={56} radius="xl" variant="light" color="green" className="tone tone-green">
-                  <IconCircleCheck size={30} stroke={1.75} aria-hidden="true" />
-                </ThemeIcon>
-                <div>
-                  <Title order={2} size="h4">
-                    No findings
-                  </Title>
-                  <Text c="dimmed" maw={440} mt={4}>
-                    Everything that the source and the rules say is served as it was written.
-                  </Text>
-                </div>
-              </Stack>
-            </Card>
+            <EmptyState
+              icon={IconCircleCheck}
+              tone="green"
+              title="No findings"
+              text="Everything that the source and the rules say is served as it was written."
+            />
           );
         }
         const found = lints.filter(matches);
@@ -168,17 +149,11 @@ export function Findings() {
             {codes.map((code) => (
               <FindingCard key={code} code={code} lints={groups.get(code)!} release={mayChange ? setReleasing : null} />
             ))}
-            {found.length === 0 && (
-              <Card withBorder radius="lg" padding="xl">
-                <Text ta="center" c="dimmed" py="xl">
-                  Nothing matches. Try fewer words.
-                </Text>
-              </Card>
-            )}
+            {found.length === 0 && <EmptyState text="Nothing matches. Try fewer words." />}
             <div className="sr-only" role="status">
               {found.length === 1 ? '1 finding' : `${found.length} findings`}
             </div>
-            <ReleaseDialog name={releasing} close={() => setReleasing(null)} />
+            <ReleaseDialog about={releasing} close={() => setReleasing(null)} />
           </Stack>
         );
       }}

@@ -1,11 +1,11 @@
-import { Button, Card, Group, Modal, Stack, Text, ThemeIcon, Title } from '@mantine/core';
+import { Button, Card, Group, Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconIdBadge2, IconTerminal2, IconUserPlus, IconUsersMinus } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { MarkedText } from '../../kit/command-text.tsx';
-import { DialogActions } from '../../kit/dialog-actions.tsx';
+import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
 import { Ago } from '../../kit/times.tsx';
-import { api, browserApi, type Hold, queryClient, refusalOf } from '../../server/api.ts';
+import { api, browserApi, type Hold, refresh, refusalOf } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { HeldChange } from './held-change.tsx';
 import { consequence, meanwhile, titleOf } from './hold-words.ts';
@@ -18,8 +18,6 @@ const ICONS: Record<Hold['kind'], typeof IconUserPlus> = {
   binding: IconIdBadge2,
   mass_change: IconUsersMinus,
 };
-
-const refresh = () => void queryClient.invalidateQueries({ queryKey: api.directory.pathKey() });
 
 function HoldCard({ hold, answer }: { hold: Hold; answer: (answer: Answer) => void }) {
   const mayChange = useMayChange();
@@ -101,44 +99,41 @@ export function HoldList({ holds, ask }: { holds: readonly Hold[]; ask: (asked: 
 }
 
 /** Repeats what a change is about before it is let through or kept out. */
-export function AnswerDialog({ asked, close }: { asked: Asked | null; close: () => void }) {
-  return (
-    <Modal
-      opened={asked !== null}
-      onClose={close}
-      title={asked?.answer === 'reject' ? 'Keep this out?' : 'Let this through?'}
-      size="lg"
-      centered
-    >
-      {asked && <AnswerForm key={asked.hold.id} {...asked} close={close} />}
-    </Modal>
-  );
-}
-
-function AnswerForm({ hold, answer, close }: { hold: Hold; answer: Answer; close: () => void }) {
-  const done = (message: string) => ({
-    onSuccess: () => {
-      notifications.show({ color: answer === 'confirm' ? 'green' : 'gray', message });
-      close();
-    },
-    onSettled: refresh,
-  });
-  const confirm = useMutation(
-    browserApi.directory.confirm.mutationOptions(done('Let through. Hosts see it with their next refresh.')),
-  );
-  const reject = useMutation(browserApi.directory.reject.mutationOptions(done('Kept out.')));
-  const { id, digest } = hold;
-  const error = confirm.error ?? reject.error;
-  const gone = refusalOf(error) === 'not_found';
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (answer === 'reject') reject.mutate({ id, digest });
-        else confirm.mutate({ id, digest, was: hold.state === 'rejected' ? 'rejected' : 'open' });
-      }}
-    >
-      <Stack gap="md">
+export const AnswerDialog = formDialog<Asked>(
+  (asked) => (asked?.answer === 'reject' ? 'Keep this out?' : 'Let this through?'),
+  function AnswerForm({ about: { hold, answer }, close }) {
+    const done = (message: string) => ({
+      onSuccess: () => {
+        notifications.show({ color: answer === 'confirm' ? 'green' : 'gray', message });
+        close();
+      },
+      onSettled: () => void refresh(api.directory.pathKey()),
+    });
+    const confirm = useMutation(
+      browserApi.directory.confirm.mutationOptions(done('Let through. Hosts see it with their next refresh.')),
+    );
+    const reject = useMutation(browserApi.directory.reject.mutationOptions(done('Kept out.')));
+    const { id, digest } = hold;
+    const error = confirm.error ?? reject.error;
+    const gone = refusalOf(error) === 'not_found';
+    return (
+      <DialogForm
+        submit={() => {
+          if (answer === 'reject') reject.mutate({ id, digest });
+          else confirm.mutate({ id, digest, was: hold.state === 'rejected' ? 'rejected' : 'open' });
+        }}
+        close={close}
+        label={gone ? null : answer === 'confirm' ? 'Let it through' : 'Keep out'}
+        backLabel={gone ? 'Close' : 'Back'}
+        error={error}
+        problem={
+          gone
+            ? 'Somebody else has answered meanwhile, or the source asks for something else now. Nothing was done.'
+            : null
+        }
+        pending={confirm.isPending || reject.isPending}
+        tone={answer === 'confirm' ? 'danger' : undefined}
+      >
         <Text fw={600} className="break">
           <MarkedText text={titleOf(hold)} />
         </Text>
@@ -164,20 +159,8 @@ function AnswerForm({ hold, answer, close }: { hold: Hold; answer: Answer; close
             }
           />
         </Text>
-        <DialogActions
-          error={error}
-          note={
-            gone
-              ? 'Somebody else has answered meanwhile, or the source asks for something else now. Nothing was done.'
-              : undefined
-          }
-          close={close}
-          label={gone ? null : answer === 'confirm' ? 'Let it through' : 'Keep out'}
-          backLabel={gone ? 'Close' : 'Back'}
-          pending={confirm.isPending || reject.isPending}
-          color={answer === 'confirm' ? 'red.9' : undefined}
-        />
-      </Stack>
-    </form>
-  );
-}
+      </DialogForm>
+    );
+  },
+  'lg',
+);

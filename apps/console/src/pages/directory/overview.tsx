@@ -130,7 +130,7 @@ export function Overview({ status }: { status: DirectoryStatus }) {
             <div className="sr-only" role="status">
               {open.length === 1 ? '1 change waits' : `${open.length} changes wait`}
             </div>
-            <AnswerDialog asked={asked} close={() => setAsked(null)} />
+            <AnswerDialog about={asked} close={() => setAsked(null)} />
           </Stack>
         );
       }}

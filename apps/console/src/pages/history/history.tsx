@@ -4,6 +4,7 @@ import { IconSearch } from '@tabler/icons-react';
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { CommandText } from '../../kit/command-text.tsx';
+import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
@@ -143,13 +144,13 @@ export default function HistoryPage() {
       ) : !history.data ? (
         <PageSkeleton label="Loading the history" rows={6} height={56} />
       ) : requests.length === 0 ? (
-        <Card withBorder radius="lg" padding="xl">
-          <Text ta="center" c="dimmed" py="xl">
-            {filtered
+        <EmptyState
+          text={
+            filtered
               ? 'Nothing matches. Try fewer words.'
-              : 'No requests yet. The first sudo on a host starts the list.'}
-          </Text>
-        </Card>
+              : 'No requests yet. The first sudo on a host starts the list.'
+          }
+        />
       ) : (
         <>
           {narrow ? (
@@ -173,7 +174,7 @@ export default function HistoryPage() {
         </>
       )}
       <RequestDrawer code={code} close={() => setCode(null)} deny={setDenying} />
-      <DenyDialog request={denying} close={() => setDenying(null)} />
+      <DenyDialog about={denying} close={() => setDenying(null)} />
     </>
   );
 }

@@ -1,139 +1,45 @@
-import { Alert, Button, Checkbox, Group, List, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Button, Checkbox, List, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
-import { type FormEvent, useState } from 'react';
-import { hostName, normaliseHostName } from '#shared/names.ts';
+import { useState } from 'react';
+import { normaliseHostName } from '#shared/names.ts';
 import { CopyLine } from '../../kit/copy-line.tsx';
-import { DialogActions } from '../../kit/dialog-actions.tsx';
-import { Until } from '../../kit/times.tsx';
-import { api, browserApi, type Host, queryClient } from '../../server/api.ts';
-
-const refresh = () => void queryClient.invalidateQueries({ queryKey: api.hosts.pathKey() });
-
-const submit = (run: () => void) => (event: FormEvent) => {
-  event.preventDefault();
-  run();
-};
+import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
+import { api, browserApi, type Host, refresh } from '../../server/api.ts';
 
 /** In groups of four, as the host prints it. */
 const readable = (fingerprint: string) => fingerprint.match(/.{1,4}/g)?.join(' ') ?? '';
 
-/** A token for one host, and exactly what to type there. */
-export function EnrolDialog({ opened, close }: { opened: boolean; close: () => void }) {
-  return (
-    <Modal opened={opened} onClose={close} title="Enrol a host" size="lg" centered>
-      {opened && <EnrolForm close={close} />}
-    </Modal>
-  );
-}
-
-function EnrolForm({ close }: { close: () => void }) {
-  const [name, setName] = useState('');
-  const create = useMutation(browserApi.hosts.createToken.mutationOptions({ onSuccess: refresh }));
-  const normalised = normaliseHostName(name.trim());
-  const valid = hostName.safeParse(normalised).success;
-  if (create.data) return <EnrolSteps {...create.data} close={close} />;
-  return (
-    <form onSubmit={submit(() => valid && create.mutate({ hostname: normalised }))}>
-      <Stack gap="md">
-        <TextInput
-          label="Host name"
-          description="As the host calls itself; hostname -f shows it. The token works for this name only."
-          placeholder="web1.example.com"
-          value={name}
-          error={name !== '' && !valid ? 'Letters, digits, hyphens and dots only.' : undefined}
-          autoComplete="off"
-          spellCheck={false}
-          data-autofocus
-          onChange={(event) => setName(event.currentTarget.value)}
-        />
-        <DialogActions
-          error={create.error}
-          close={close}
-          label="Create token"
-          pending={create.isPending}
-          disabled={!valid}
-        />
-      </Stack>
-    </form>
-  );
-}
-
-function EnrolSteps({
-  token,
-  hostname,
-  expiresAt,
-  close,
-}: {
-  token: string;
-  hostname: string;
-  expiresAt: number;
-  close: () => void;
-}) {
-  return (
-    <Stack gap="md">
-      <Text size="sm">
-        Run this on <strong>{hostname}</strong> as root, with the identree agent installed.
-      </Text>
-      <List type="ordered" spacing="md" className="steps" listStyleType="decimal">
-        <List.Item>
-          Tell the host where its server is.
-          <CopyLine
-            text={`echo IDENTREE_SERVER_URL=${location.origin} | sudo install -D -m 644 /dev/stdin /etc/identree/client.conf`}
-            label="Copy the first command"
-          />
-        </List.Item>
-        <List.Item>
-          Enrol. It asks for the token, so that the token is in no history and no process list.
-          <CopyLine text={`sudo identree enroll --hostname ${hostname}`} label="Copy the second command" />
-          <CopyLine text={token} label="Copy the token" />
-        </List.Item>
-        <List.Item>
-          Start the agent and let identree decide for sudo.
-          <CopyLine
-            text="sudo systemctl enable --now identree-agent && sudo identree setup --pam sudo,sudo-i"
-            label="Copy the third command"
-          />
-        </List.Item>
-      </List>
-      <Alert className="tone tone-yellow" color="yellow" variant="light">
-        The token is shown only now. It works once and ends <Until at={expiresAt} />.
-      </Alert>
-      <Group justify="flex-end" className="dialog-actions">
-        <Button onClick={close}>Done</Button>
-      </Group>
-    </Stack>
-  );
-}
+/** Says that it is done, closes the dialog, and asks for the hosts anew. */
+const ending = (color: 'green' | 'gray', message: string, close: () => void) => ({
+  onSuccess: () => {
+    notifications.show({ color, message });
+    close();
+  },
+  onSettled: () => void refresh(api.hosts.pathKey()),
+});
 
 /** Confirms the key of a host that enrolled with the shared secret. */
-export function ConfirmHostDialog({ host, close }: { host: Host | null; close: () => void }) {
-  return (
-    <Modal opened={host !== null} onClose={close} title="Confirm a host" size="lg" centered>
-      {host && <ConfirmForm key={host.id} host={host} close={close} />}
-    </Modal>
-  );
-}
-
-function ConfirmForm({ host, close }: { host: Host; close: () => void }) {
-  const [pasted, setPasted] = useState('');
-  const [byEye, setByEye] = useState(false);
-  const [same, setSame] = useState(false);
-  const confirm = useMutation(
-    browserApi.hosts.confirm.mutationOptions({
-      onSuccess: () => {
-        notifications.show({ color: 'green', message: `${host.hostname} is confirmed.` });
-        close();
-      },
-      onSettled: refresh,
-    }),
-  );
-  const compact = pasted.replace(/\s/g, '');
-  const matches = compact === host.keyFingerprint;
-  const ready = byEye ? same : matches;
-  return (
-    <form onSubmit={submit(() => ready && confirm.mutate({ hostId: host.id, fingerprint: host.keyFingerprint }))}>
-      <Stack gap="md">
+export const ConfirmHostDialog = formDialog<Host>(
+  'Confirm a host',
+  function ConfirmForm({ about: host, close }) {
+    const [pasted, setPasted] = useState('');
+    const [byEye, setByEye] = useState(false);
+    const [same, setSame] = useState(false);
+    const confirm = useMutation(
+      browserApi.hosts.confirm.mutationOptions(ending('green', `${host.hostname} is confirmed.`, close)),
+    );
+    const compact = pasted.replace(/\s/g, '');
+    const matches = compact === host.keyFingerprint;
+    return (
+      <DialogForm
+        submit={() => confirm.mutate({ hostId: host.id, fingerprint: host.keyFingerprint })}
+        close={close}
+        label="Confirm host"
+        error={confirm.error}
+        pending={confirm.isPending}
+        disabled={byEye ? !same : !matches}
+      >
         <Text size="sm">
           Somebody with the enrolment secret says that this is <strong>{host.hostname}</strong>
           {host.remoteAddr ? `, from ${host.remoteAddr}` : ''}. Make sure that the key is really that host's:{' '}
@@ -168,109 +74,77 @@ function ConfirmForm({ host, close }: { host: Host; close: () => void }) {
         <Button variant="subtle" size="compact-sm" className="text-button" onClick={() => setByEye(!byEye)}>
           {byEye ? 'Paste it instead' : 'Compare by eye instead'}
         </Button>
-        <DialogActions
-          error={confirm.error}
-          close={close}
-          label="Confirm host"
-          pending={confirm.isPending}
-          disabled={!ready}
-        />
-      </Stack>
-    </form>
-  );
-}
+      </DialogForm>
+    );
+  },
+  'lg',
+);
 
 /** What quarantine means, and the way out. */
-export function ReleaseDialog({ host, close }: { host: Host | null; close: () => void }) {
-  const release = useMutation(
-    browserApi.hosts.release.mutationOptions({
-      onSuccess: () => {
-        notifications.show({ color: 'green', message: 'The host is released.' });
-        close();
-      },
-      onSettled: refresh,
-    }),
-  );
-  return (
-    <Modal opened={host !== null} onClose={close} title="A host in two places" size="lg" centered>
-      {host && (
-        <form onSubmit={submit(() => release.mutate({ hostId: host.id }))}>
-          <Stack gap="md">
-            <Text size="sm">
-              Two machines used the identity of <strong>{host.hostname}</strong>. Usually an image was cloned after it
-              was enrolled; it can also mean that its keys were stolen. Neither machine gets an approval until you
-              decide.
-            </Text>
-            <List size="sm" spacing="xs">
-              <List.Item>
-                A clone: run <code className="mono">sudo identree enroll --replace</code> on the copy with a token of
-                its own, then release this host.
-              </List.Item>
-              <List.Item>Not sure, or stolen: revoke the host and enrol the real machine again.</List.Item>
-            </List>
-            <Alert className="tone tone-yellow" color="yellow" variant="light">
-              After the release, whichever machine asks first with this key is {host.hostname} from then on. Switch the
-              other one off first.
-            </Alert>
-            <DialogActions
-              error={release.error}
-              close={close}
-              label="The copy is gone, release"
-              pending={release.isPending}
-              color="red.9"
-            />
-          </Stack>
-        </form>
-      )}
-    </Modal>
-  );
-}
+export const ReleaseDialog = formDialog<Host>(
+  'A host in two places',
+  function ReleaseForm({ about: host, close }) {
+    const release = useMutation(
+      browserApi.hosts.release.mutationOptions(ending('green', 'The host is released.', close)),
+    );
+    return (
+      <DialogForm
+        submit={() => release.mutate({ hostId: host.id })}
+        close={close}
+        label="The copy is gone, release"
+        error={release.error}
+        pending={release.isPending}
+        tone="danger"
+      >
+        <Text size="sm">
+          Two machines used the identity of <strong>{host.hostname}</strong>. Usually an image was cloned after it was
+          enrolled; it can also mean that its keys were stolen. Neither machine gets an approval until you decide.
+        </Text>
+        <List size="sm" spacing="xs">
+          <List.Item>
+            A clone: run <code className="mono">sudo identree enroll --replace</code> on the copy with a token of its
+            own, then release this host.
+          </List.Item>
+          <List.Item>Not sure, or stolen: revoke the host and enrol the real machine again.</List.Item>
+        </List>
+        <Alert className="tone tone-yellow" color="yellow" variant="light">
+          After the release, whichever machine asks first with this key is {host.hostname} from then on. Switch the
+          other one off first.
+        </Alert>
+      </DialogForm>
+    );
+  },
+  'lg',
+);
 
 /** Ends a host's identity. Its name has to be typed: this cannot be taken back. */
-export function RevokeDialog({ host, close }: { host: Host | null; close: () => void }) {
-  return (
-    <Modal opened={host !== null} onClose={close} title="Revoke a host?" centered>
-      {host && <RevokeForm key={host.id} host={host} close={close} />}
-    </Modal>
-  );
-}
-
-function RevokeForm({ host, close }: { host: Host; close: () => void }) {
+export const RevokeDialog = formDialog<Host>('Revoke a host?', function RevokeForm({ about: host, close }) {
   const [typed, setTyped] = useState('');
   const revoke = useMutation(
-    browserApi.hosts.revoke.mutationOptions({
-      onSuccess: () => {
-        notifications.show({ color: 'gray', message: `${host.hostname} is revoked.` });
-        close();
-      },
-      onSettled: refresh,
-    }),
+    browserApi.hosts.revoke.mutationOptions(ending('gray', `${host.hostname} is revoked.`, close)),
   );
-  const matches = normaliseHostName(typed.trim()) === host.hostname;
   return (
-    <form onSubmit={submit(() => matches && revoke.mutate({ hostId: host.id }))}>
-      <Stack gap="md">
-        <Text size="sm">
-          From now on every request of <strong>{host.hostname}</strong> is refused, sudo on it with them. Make sure that
-          you can still become root there. To use the host again, enrol it anew.
-        </Text>
-        <TextInput
-          label={`Type ${host.hostname} to go on`}
-          value={typed}
-          autoComplete="off"
-          spellCheck={false}
-          data-autofocus
-          onChange={(event) => setTyped(event.currentTarget.value)}
-        />
-        <DialogActions
-          error={revoke.error}
-          close={close}
-          label="Revoke host"
-          pending={revoke.isPending}
-          disabled={!matches}
-          color="red.9"
-        />
-      </Stack>
-    </form>
+    <DialogForm
+      submit={() => revoke.mutate({ hostId: host.id })}
+      close={close}
+      label="Revoke host"
+      error={revoke.error}
+      pending={revoke.isPending}
+      disabled={normaliseHostName(typed.trim()) !== host.hostname}
+      tone="danger"
+    >
+      <Text size="sm">
+        From now on every request of <strong>{host.hostname}</strong> is refused, sudo on it with them. Make sure that
+        you can still become root there. To use the host again, enrol it anew.
+      </Text>
+      <TextInput
+        label={`Type ${host.hostname} to go on`}
+        value={typed}
+        autoComplete="off"
+        spellCheck={false}
+        data-autofocus
+        onChange={(event) => setTyped(event.currentTarget.value)}
+      />
+    </DialogForm>
   );
-}
+});

@@ -1,15 +1,17 @@
-import { Alert, Badge, Button, Card, Group, Menu, Stack, Table, Text, ThemeIcon, Title } from '@mantine/core';
+import { Alert, Badge, Button, Card, Group, Menu, Stack, Table, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconDots, IconPlus, IconServer } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { api, type Host } from '../../server/api.ts';
 import { useServerNow } from '../../server/clock.ts';
 import { useMayChange } from '../../server/me.ts';
-import { ConfirmHostDialog, EnrolDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
+import { EnrolDialog } from './enrol-dialog.tsx';
+import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
 
 type Action = 'confirm' | 'release' | 'revoke';
 type Act = (action: Action, host: Host) => void;
@@ -184,22 +186,13 @@ function HostCards({ hosts, act }: { hosts: Host[]; act: Act }) {
 
 function Empty({ enrol }: { enrol: (() => void) | null }) {
   return (
-    <Card withBorder padding="xl" radius="lg">
-      <Stack align="center" gap="md" py="xl" ta="center">
-        <ThemeIcon size={56} radius="xl" variant="light" className="tone tone-indigo">
-          <IconServer size={30} stroke={1.75} aria-hidden="true" />
-        </ThemeIcon>
-        <div>
-          <Title order={2} size="h4">
-            No hosts yet
-          </Title>
-          <Text c="dimmed" maw={440} mt={4}>
-            A host makes its own keys and proves itself with a token that works once. It takes about a minute.
-          </Text>
-        </div>
-        {enrol && <Button onClick={enrol}>Enrol a host</Button>}
-      </Stack>
-    </Card>
+    <EmptyState
+      icon={IconServer}
+      title="No hosts yet"
+      text="A host makes its own keys and proves itself with a token that works once. It takes about a minute."
+    >
+      {enrol && <Button onClick={enrol}>Enrol a host</Button>}
+    </EmptyState>
   );
 }
 
@@ -211,7 +204,6 @@ export default function HostsPage() {
   const [enrolling, setEnrolling] = useState(false);
   const [acting, setActing] = useState<{ action: Action; host: Host } | null>(null);
   const act: Act = (action, host) => setActing({ action, host });
-  const target = (action: Action) => (acting?.action === action ? acting.host : null);
   const done = () => setActing(null);
   return (
     <>
@@ -242,10 +234,10 @@ export default function HostsPage() {
           );
         }}
       </QueryState>
-      <EnrolDialog opened={enrolling} close={() => setEnrolling(false)} />
-      <ConfirmHostDialog host={target('confirm')} close={done} />
-      <ReleaseDialog host={target('release')} close={done} />
-      <RevokeDialog host={target('revoke')} close={done} />
+      <EnrolDialog about={enrolling} close={() => setEnrolling(false)} />
+      <ConfirmHostDialog about={acting?.action === 'confirm' && acting.host} close={done} />
+      <ReleaseDialog about={acting?.action === 'release' && acting.host} close={done} />
+      <RevokeDialog about={acting?.action === 'revoke' && acting.host} close={done} />
     </>
   );
 }

@@ -1,9 +1,10 @@
-import { Anchor, Badge, Button, Card, Group, Stack, Text, ThemeIcon, Title } from '@mantine/core';
+import { Anchor, Badge, Button, Card, Group, Stack, Text } from '@mantine/core';
 import { IconBell, IconBellOff, IconCircleCheck } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { desktop } from '../../bridge.ts';
 import { CommandText } from '../../kit/command-text.tsx';
+import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Countdown } from '../../kit/times.tsx';
@@ -120,33 +121,27 @@ function NotifyButton() {
 function Empty() {
   const me = useMe();
   return (
-    <Card withBorder padding="xl" radius="lg">
-      <Stack align="center" gap="md" py="xl" ta="center">
-        <ThemeIcon size={56} radius="xl" variant="light" color="green" className="tone tone-green">
-          <IconCircleCheck size={30} stroke={1.75} aria-hidden="true" />
-        </ThemeIcon>
-        <div>
-          <Title order={2} size="h4">
-            Nobody is waiting
-          </Title>
-          <Text c="dimmed" maw={440} mt={4}>
-            {me.role === 'admin'
-              ? 'When somebody runs sudo on one of your hosts, the request appears here by itself.'
-              : 'When you run sudo on a host, the request appears here by itself.'}
-          </Text>
-        </div>
-        {me.passkeys === 0 && me.sessionKind === 'browser' && (
-          <Button component={Link} href="/passkeys">
-            Add your first passkey
-          </Button>
-        )}
-        {!desktop && (
-          <Anchor href="/approve" size="sm">
-            I have a code from a terminal
-          </Anchor>
-        )}
-      </Stack>
-    </Card>
+    <EmptyState
+      icon={IconCircleCheck}
+      tone="green"
+      title="Nobody is waiting"
+      text={
+        me.role === 'admin'
+          ? 'When somebody runs sudo on one of your hosts, the request appears here by itself.'
+          : 'When you run sudo on a host, the request appears here by itself.'
+      }
+    >
+      {me.passkeys === 0 && me.sessionKind === 'browser' && (
+        <Button component={Link} href="/passkeys">
+          Add your first passkey
+        </Button>
+      )}
+      {!desktop && (
+        <Anchor href="/approve" size="sm">
+          I have a code from a terminal
+        </Anchor>
+      )}
+    </EmptyState>
   );
 }
 
@@ -180,7 +175,7 @@ export function InboxPage() {
       <div className="sr-only" role="status">
         {inbox.data && (inbox.data.length === 1 ? '1 request waits' : `${inbox.data.length} requests wait`)}
       </div>
-      <DenyDialog request={denying} close={() => setDenying(null)} />
+      <DenyDialog about={denying} close={() => setDenying(null)} />
       <RequestDrawer code={code} close={() => setCode(null)} deny={setDenying} />
     </>
   );

@@ -1,13 +1,15 @@
-import { Alert, Badge, Button, Card, Group, Stack, Text, ThemeIcon, Title, Tooltip } from '@mantine/core';
+import { Alert, Badge, Button, Card, Group, Stack, Text, ThemeIcon, Tooltip } from '@mantine/core';
 import { IconDeviceUsb, IconKey, IconPencil, IconPlus, IconRefresh, IconTrash } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Moment } from '../../kit/times.tsx';
 import { api, type Passkey } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
-import { AddPasskeyDialog, RecoverDialog, RemovePasskeyDialog, RenamePasskeyDialog } from './passkey-dialogs.tsx';
+import { AddPasskeyDialog, RecoverDialog } from './add-dialogs.tsx';
+import { RemovePasskeyDialog, RenamePasskeyDialog } from './passkey-dialogs.tsx';
 
 function Kind({ passkey }: { passkey: Passkey }) {
   const [label, text, Icon] = passkey.synced
@@ -120,34 +122,25 @@ export default function PasskeysPage() {
       <QueryState query={list} label="Loading your passkeys">
         {(data) =>
           data.passkeys.length === 0 ? (
-            <Card withBorder padding="xl" radius="lg">
-              <Stack align="center" gap="md" py="xl" ta="center">
-                <ThemeIcon size={56} radius="xl" variant="light" className="tone tone-indigo">
-                  <IconKey size={30} stroke={1.75} aria-hidden="true" />
-                </ThemeIcon>
-                <div>
-                  <Title order={2} size="h4">
-                    No passkey yet
-                  </Title>
-                  <Text c="dimmed" maw={440} mt={4}>
-                    Approve with your fingerprint, face or security key. Nothing to remember, nothing to type.
-                  </Text>
-                </div>
-                {mayChange &&
-                  (data.signInIsFresh ? (
-                    <Button onClick={() => setDialog({ kind: 'add' })}>Add your first passkey</Button>
-                  ) : (
-                    <>
-                      <Button component="a" href={data.stepUpPath}>
-                        Sign in again to add one
-                      </Button>
-                      <Text size="sm" c="dimmed">
-                        Your sign-in is more than five minutes old.
-                      </Text>
-                    </>
-                  ))}
-              </Stack>
-            </Card>
+            <EmptyState
+              icon={IconKey}
+              title="No passkey yet"
+              text="Approve with your fingerprint, face or security key. Nothing to remember, nothing to type."
+            >
+              {mayChange &&
+                (data.signInIsFresh ? (
+                  <Button onClick={() => setDialog({ kind: 'add' })}>Add your first passkey</Button>
+                ) : (
+                  <>
+                    <Button component="a" href={data.stepUpPath}>
+                      Sign in again to add one
+                    </Button>
+                    <Text size="sm" c="dimmed">
+                      Your sign-in is more than five minutes old.
+                    </Text>
+                  </>
+                ))}
+            </EmptyState>
           ) : (
             <Stack gap="sm" component="ul" className="plain-list">
               {data.passkeys.map((passkey) => (
@@ -179,14 +172,10 @@ export default function PasskeysPage() {
           I lost my passkeys
         </Button>
       )}
-      {list.data && (
-        <>
-          <AddPasskeyDialog opened={dialog?.kind === 'add'} rules={list.data} close={close} />
-          <RecoverDialog opened={dialog?.kind === 'recover'} rules={list.data} close={close} />
-        </>
-      )}
-      <RenamePasskeyDialog passkey={dialog?.kind === 'rename' ? dialog.passkey : null} close={close} />
-      <RemovePasskeyDialog passkey={dialog?.kind === 'remove' ? dialog.passkey : null} close={close} />
+      <AddPasskeyDialog about={dialog?.kind === 'add' && (list.data ?? null)} close={close} />
+      <RecoverDialog about={dialog?.kind === 'recover' && (list.data ?? null)} close={close} />
+      <RenamePasskeyDialog about={dialog?.kind === 'rename' && dialog.passkey} close={close} />
+      <RemovePasskeyDialog about={dialog?.kind === 'remove' && dialog.passkey} close={close} />
     </>
   );
 }

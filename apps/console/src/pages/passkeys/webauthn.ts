@@ -6,6 +6,7 @@ import {
   toCreationOptions,
   toRequestOptions,
 } from '#shared/webauthn-json.ts';
+import { messageOf } from '../../server/api.ts';
 
 /** Asks for an assertion by one of the person's passkeys. */
 export async function getAssertion(options: unknown) {
@@ -21,8 +22,11 @@ export async function createPasskey(options: unknown) {
   return registrationToJson(credential as PublicKeyCredential & { response: AuthenticatorAttestationResponse });
 }
 
+/** What to tell the person, wherever it failed: on the device, at the server, or on the way. */
+export const wordsFor = (error: unknown): string => ceremonyMessage(error) ?? messageOf(error);
+
 /** What to tell the person when the ceremony on the device failed; null when the failure was elsewhere. */
-export function ceremonyMessage(error: unknown): string | null {
+function ceremonyMessage(error: unknown): string | null {
   if (!(error instanceof DOMException)) return null;
   switch (error.name) {
     case 'NotAllowedError':

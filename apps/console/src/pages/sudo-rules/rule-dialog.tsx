@@ -3,15 +3,13 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { keepPreviousData, skipToken, useMutation, useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
-import { DialogActions } from '../../kit/dialog-actions.tsx';
+import { DialogActions } from '../../kit/form-dialog.tsx';
 import { LinesInput } from '../../kit/lines-input.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { RuleDifference } from '../../parts/rule-rows.tsx';
 import {
-  api,
   browserApi,
   browserClient,
-  queryClient,
   type RuleCheck,
   type RuleInput,
   refusalOf,
@@ -19,15 +17,11 @@ import {
 } from '../../server/api.ts';
 import { rowsOfInput, warningText, whoOfInput } from '../../words/rules.ts';
 import { sentence } from '../../words/text.ts';
+import { refreshRules } from './refresh-rules.ts';
 import { EMPTY_FORM, type Field, formOf, type LIST_FIELDS, problemsAt, type RuleForm, ruleOf } from './rule-form.ts';
 
 /** Longer ones do not fit into an address; saving checks them all the same. */
 const MAX_LIVE_CHECK = 10_000;
-
-const refresh = () => {
-  void queryClient.invalidateQueries({ queryKey: api.sudoRules.pathKey() });
-  void queryClient.invalidateQueries({ queryKey: api.directory.pathKey() });
-};
 
 /** Makes a rule (`rule` null) or changes one. */
 export function RuleDialog({ opened, rule, close }: { opened: boolean; rule: SudoRule | null; close: () => void }) {
@@ -137,7 +131,7 @@ function RuleFields({
         if (result.why === 'invalid') focusFirst(result.problems.map(({ field }) => field));
       }
     },
-    onSettled: refresh,
+    onSettled: refreshRules,
   });
 
   function focusFirst(fields: readonly Field[]) {
@@ -331,9 +325,7 @@ function RuleFields({
           ) : (
             <DialogActions
               error={save.error}
-              note={
-                refusalOf(save.error) === 'not_found' ? 'Somebody else has deleted this rule meanwhile.' : undefined
-              }
+              problem={refusalOf(save.error) === 'not_found' ? 'Somebody else has deleted this rule meanwhile.' : null}
               close={close}
               label={base ? 'Save rule' : 'Create rule'}
               pending={save.isPending}

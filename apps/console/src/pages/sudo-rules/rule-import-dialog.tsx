@@ -1,12 +1,13 @@
-import { Alert, Button, Checkbox, FileButton, List, Modal, Stack, Text, Textarea } from '@mantine/core';
+import { Alert, Button, Checkbox, FileButton, List, Text, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconFileImport } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
-import { DialogActions } from '../../kit/dialog-actions.tsx';
-import { api, browserClient, queryClient } from '../../server/api.ts';
+import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
+import { browserClient } from '../../server/api.ts';
 import { warningText } from '../../words/rules.ts';
 import { plural, sentence } from '../../words/text.ts';
+import { refreshRules } from './refresh-rules.ts';
 
 /** What the server takes at once; as it travels, within a JSON string. */
 const MAX_BODY = 60_000;
@@ -21,46 +22,39 @@ function compact(text: string): string | null {
 }
 
 /** Takes over a `sudorules.json`, from a file or pasted. */
-export function ImportDialog({ opened, close }: { opened: boolean; close: () => void }) {
-  return (
-    <Modal opened={opened} onClose={close} title="Import rules" size="lg" centered>
-      {opened && <ImportForm close={close} />}
-    </Modal>
-  );
-}
-
-function ImportForm({ close }: { close: () => void }) {
-  const [text, setText] = useState('');
-  const [meantFor, setMeantFor] = useState('');
-  const content = compact(text);
-  const tooLarge = content !== null && JSON.stringify(content).length > MAX_BODY;
-  const send = useMutation({
-    mutationFn: (acknowledged: boolean) => browserClient.sudoRules.import.mutate({ content: content!, acknowledged }),
-    onSuccess: (result) => {
-      if (!result.ok) return;
-      notifications.show({ color: 'green', message: `Imported ${plural(result.imported, 'rule')}.` });
-      close();
-    },
-    onSettled: () => {
-      void queryClient.invalidateQueries({ queryKey: api.sudoRules.pathKey() });
-      void queryClient.invalidateQueries({ queryKey: api.directory.pathKey() });
-    },
-  });
-  const result = send.data?.ok === false ? send.data : null;
-  const warnings = result?.why === 'warnings' ? result.warnings : [];
-  const meant = meantFor === text;
-  const change = (next: string) => {
-    setText(next);
-    send.reset();
-  };
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        send.mutate(warnings.length > 0 && meant);
-      }}
-    >
-      <Stack gap="md">
+export const ImportDialog = formDialog(
+  'Import rules',
+  function ImportForm({ close }) {
+    const [text, setText] = useState('');
+    const [meantFor, setMeantFor] = useState('');
+    const content = compact(text);
+    const tooLarge = content !== null && JSON.stringify(content).length > MAX_BODY;
+    const send = useMutation({
+      mutationFn: (acknowledged: boolean) => browserClient.sudoRules.import.mutate({ content: content!, acknowledged }),
+      onSuccess: (result) => {
+        if (!result.ok) return;
+        notifications.show({ color: 'green', message: `Imported ${plural(result.imported, 'rule')}.` });
+        close();
+      },
+      onSettled: refreshRules,
+    });
+    const result = send.data?.ok === false ? send.data : null;
+    const warnings = result?.why === 'warnings' ? result.warnings : [];
+    const meant = meantFor === text;
+    const change = (next: string) => {
+      setText(next);
+      send.reset();
+    };
+    return (
+      <DialogForm
+        submit={() => send.mutate(warnings.length > 0 && meant)}
+        close={close}
+        label="Import rules"
+        error={send.error}
+        problem={result?.why === 'invalid' ? `${sentence(result.problem)} Nothing was imported.` : null}
+        pending={send.isPending}
+        disabled={content === null || tooLarge || (warnings.length > 0 && !meant)}
+      >
         <Text size="sm">
           A <code className="mono">sudorules.json</code> of an earlier installation, or an export from here. The rules
           are added; none is replaced. All of them are taken, or none.
@@ -116,15 +110,8 @@ function ImportForm({ close }: { close: () => void }) {
             />
           </Alert>
         )}
-        <DialogActions
-          error={send.error}
-          note={result?.why === 'invalid' ? `${sentence(result.problem)} Nothing was imported.` : undefined}
-          close={close}
-          label="Import rules"
-          pending={send.isPending}
-          disabled={content === null || tooLarge || (warnings.length > 0 && !meant)}
-        />
-      </Stack>
-    </form>
-  );
-}
+      </DialogForm>
+    );
+  },
+  'lg',
+);

@@ -1,13 +1,14 @@
-import { ActionIcon, Alert, Badge, Button, Card, Group, Menu, Modal, Stack, Tabs, Text, Title } from '@mantine/core';
+import { ActionIcon, Alert, Badge, Button, Card, Group, Menu, Stack, Tabs, Text, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconDots, IconDownload, IconFileImport, IconPencil, IconPlus, IconTrash } from '@tabler/icons-react';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useState } from 'react';
 import { MarkedText } from '../../kit/command-text.tsx';
-import { DialogActions } from '../../kit/dialog-actions.tsx';
+import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
+import { NoDirectory } from '../../parts/no-directory.tsx';
 import { RuleRows } from '../../parts/rule-rows.tsx';
 import { useQueryValue } from '../../router.tsx';
 import {
@@ -16,8 +17,6 @@ import {
   type DirectoryStatus,
   type Lint,
   messageOf,
-  queryClient,
-  refusalOf,
   type ServedRule,
   type SudoRule,
 } from '../../server/api.ts';
@@ -25,20 +24,11 @@ import { useServerNow } from '../../server/clock.ts';
 import { useDirectoryStatus } from '../../server/directory-status.ts';
 import { useMayChange } from '../../server/me.ts';
 import { FINDINGS } from '../../words/directory.ts';
-import { type RuleRow, rowsOfInput, rowsOfServed, whoOf, whoOfInput } from '../../words/rules.ts';
-import { listed } from '../../words/text.ts';
-import { NoDirectory } from '../directory/directory.tsx';
+import { type RuleRow, rowsOfInput, rowsOfServed, whoOf, whoOfInput, whoText } from '../../words/rules.ts';
+import { DeleteRuleDialog } from './delete-rule-dialog.tsx';
 import { RuleDialog } from './rule-dialog.tsx';
 import { ImportDialog } from './rule-import-dialog.tsx';
 import { Simulator } from './rule-simulator.tsx';
-
-/** People by name get long lists; the first few say enough. */
-const WHO_SHOWN = 8;
-
-function whoText(who: readonly string[]): string {
-  if (who.length <= WHO_SHOWN) return listed(who);
-  return `${who.slice(0, WHO_SHOWN).join(', ')} and ${who.length - WHO_SHOWN} more`;
-}
 
 function RuleCard({
   name,
@@ -163,65 +153,6 @@ function StoredRule({
   );
 }
 
-function DeleteDialog({ rule, close }: { rule: SudoRule | null; close: () => void }) {
-  return (
-    <Modal opened={rule !== null} onClose={close} title="Delete this rule?" size="lg" centered>
-      {rule && <DeleteForm key={rule.id} rule={rule} close={close} />}
-    </Modal>
-  );
-}
-
-function DeleteForm({ rule, close }: { rule: SudoRule; close: () => void }) {
-  const remove = useMutation({
-    mutationFn: () => browserClient.sudoRules.delete.mutate({ id: rule.id, revision: rule.revision }),
-    onSuccess: (result) => {
-      if (!result.ok) return;
-      notifications.show({
-        color: 'gray',
-        message: `${rule.name} is deleted. Hosts drop it with their next full refresh.`,
-      });
-      close();
-    },
-    onSettled: () => {
-      void queryClient.invalidateQueries({ queryKey: api.sudoRules.pathKey() });
-      void queryClient.invalidateQueries({ queryKey: api.directory.pathKey() });
-    },
-  });
-  const conflict = remove.data?.ok === false ? remove.data.current : null;
-  const gone = refusalOf(remove.error) === 'not_found';
-  return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        remove.mutate();
-      }}
-    >
-      <Stack gap="md">
-        <Text size="sm" className="break">
-          <strong>{rule.name}</strong> allows <MarkedText text={whoText(whoOfInput(rule.rule))} />:
-        </Text>
-        <RuleRows rows={rowsOfInput(rule.rule)} />
-        <Text size="sm">Whoever has no other rule for it can no longer run this with sudo.</Text>
-        <DialogActions
-          error={remove.error}
-          note={
-            conflict
-              ? `${conflict.updatedBy} has changed this rule meanwhile. Close this and look at it again.`
-              : gone
-                ? 'Somebody else has deleted it already.'
-                : undefined
-          }
-          close={close}
-          label={conflict || gone ? null : 'Delete rule'}
-          backLabel={conflict || gone ? 'Close' : 'Back'}
-          pending={remove.isPending}
-          color="red.9"
-        />
-      </Stack>
-    </form>
-  );
-}
-
 const byName = (a: { name: string }, b: { name: string }) => a.name.localeCompare(b.name);
 
 function StoredRules({
@@ -249,14 +180,9 @@ function StoredRules({
       {(list) => (
         <>
           {list.length === 0 ? (
-            <Card withBorder radius="lg" padding="xl">
-              <Stack align="center" gap="md" py="xl" ta="center">
-                <Text c="dimmed" maw={440}>
-                  No rules yet. Until there is one, nobody gets sudo from this console.
-                </Text>
-                {mayChange && <Button onClick={() => edit(null)}>Make the first rule</Button>}
-              </Stack>
-            </Card>
+            <EmptyState text="No rules yet. Until there is one, nobody gets sudo from this console.">
+              {mayChange && <Button onClick={() => edit(null)}>Make the first rule</Button>}
+            </EmptyState>
           ) : (
             <Stack gap="md" component="ul" className="plain-list">
               {[...list].sort(byName).map((rule) => (
@@ -271,7 +197,7 @@ function StoredRules({
               ))}
             </Stack>
           )}
-          <DeleteDialog rule={removing} close={() => setRemoving(null)} />
+          <DeleteRuleDialog about={removing} close={() => setRemoving(null)} />
         </>
       )}
     </QueryState>
@@ -279,15 +205,7 @@ function StoredRules({
 }
 
 function ClaimRules({ rules }: { rules: readonly ServedRule[] }) {
-  if (rules.length === 0) {
-    return (
-      <Card withBorder radius="lg" padding="xl">
-        <Text ta="center" c="dimmed" py="xl">
-          No group has the claim sudoCommands, so none has a rule.
-        </Text>
-      </Card>
-    );
-  }
+  if (rules.length === 0) return <EmptyState text="No group has the claim sudoCommands, so none has a rule." />;
   return (
     <Stack gap="md" component="ul" className="plain-list">
       {[...rules]
@@ -420,7 +338,7 @@ export default function SudoRulesPage() {
         }
       </QueryState>
       <RuleDialog opened={editing !== null} rule={editing?.rule ?? null} close={() => setEditing(null)} />
-      <ImportDialog opened={importing} close={() => setImporting(false)} />
+      <ImportDialog about={importing} close={() => setImporting(false)} />
     </>
   );
 }
