@@ -2,11 +2,9 @@ import { Alert, Button, Checkbox, Group, List, Modal, SimpleGrid, Stack, Switch,
 import { useDebouncedValue } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { keepPreviousData, skipToken, useMutation, useQuery } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { type ReactNode, useRef, useState } from 'react';
 import { DialogActions } from '../../kit/form-dialog.tsx';
 import { LinesInput } from '../../kit/lines-input.tsx';
-import { Ago } from '../../kit/times.tsx';
-import { RuleDifference } from '../../parts/rule-rows.tsx';
 import {
   browserApi,
   browserClient,
@@ -15,9 +13,10 @@ import {
   refusalOf,
   type SudoRule,
 } from '../../server/api.ts';
-import { rowsOfInput, warningText, whoOfInput } from '../../words/rules.ts';
+import { warningText } from '../../words/rules.ts';
 import { sentence } from '../../words/text.ts';
 import { refreshRules } from './refresh-rules.ts';
+import { RuleConflict } from './rule-conflict.tsx';
 import { EMPTY_FORM, type Field, formOf, type LIST_FIELDS, problemsAt, type RuleForm, ruleOf } from './rule-form.ts';
 
 /** Longer ones do not fit into an address; saving checks them all the same. */
@@ -172,7 +171,7 @@ function RuleFields({
     >
       <Stack gap="xl">
         {theirs && (
-          <Conflict
+          <RuleConflict
             theirs={theirs}
             mine={rule}
             take={() => {
@@ -340,52 +339,3 @@ function RuleFields({
 
 /** "Say for whom" stands at the group, and any of the three may have been looked at. */
 const touchedWho = (touched: ReadonlySet<string>) => touched.has('users') || touched.has('netgroup');
-
-const aboutOf = (rule: RuleInput) => [
-  { label: 'For', values: whoOfInput(rule) },
-  ...rowsOfInput(rule),
-  ...(rule.description === '' ? [] : [{ label: 'Description', values: [rule.description] }]),
-  { label: 'Served', values: [rule.enabled ? 'yes' : 'no'] },
-];
-
-function Conflict({
-  theirs,
-  mine,
-  take,
-  keep,
-}: {
-  theirs: SudoRule;
-  mine: RuleInput;
-  take: () => void;
-  keep: () => void;
-}) {
-  // It stands above the form, and whoever saved is below it.
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.focus(), []);
-  return (
-    <Alert
-      ref={box}
-      tabIndex={-1}
-      className="tone tone-yellow"
-      color="yellow"
-      variant="light"
-      role="alert"
-      title="Somebody else changed this rule"
-    >
-      <Stack gap="md">
-        <Text size="sm" className="break">
-          {theirs.updatedBy} saved another version <Ago at={theirs.updatedAt} />. Yours is not saved.
-        </Text>
-        <RuleDifference before={aboutOf(theirs.rule)} after={aboutOf(mine)} names={['Theirs', 'Yours']} />
-        <Group gap="sm">
-          <Button variant="default" size="xs" onClick={take}>
-            Load their version
-          </Button>
-          <Button variant="default" size="xs" onClick={keep}>
-            Keep mine, to replace theirs
-          </Button>
-        </Group>
-      </Stack>
-    </Alert>
-  );
-}
