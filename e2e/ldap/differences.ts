@@ -99,19 +99,19 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     name: 'entryCSN',
-    reason: 'belongs to replication between slapds, in which we take no part (directory.md 1.10)',
+    reason: 'belongs to replication between slapds, in which we take no part',
     example: { attributes: ['+'] },
     level: (reply) => eachEntry(reply, ({ attributes }) => without(attributes, 'entryCSN')),
   },
   {
     name: 'numSubordinates',
-    reason: 'slapd tells only whether there are any; we count as well (directory.md 1.10)',
+    reason: 'slapd tells only whether there are any; we count as well',
     example: { attributes: ['+'] },
     level: (reply) => eachEntry(reply, ({ attributes }) => without(attributes, 'numSubordinates')),
   },
   {
     name: 'the name of the subschema',
-    reason: 'cn=subschema to us (directory.md 1.10), cn=Subschema to slapd: the same name',
+    reason: 'cn=subschema to us, cn=Subschema to slapd: the same name',
     example: { attributes: ['subschemaSubentry'] },
     level: (reply) =>
       eachEntry(reply, ({ attributes }) => {
@@ -168,7 +168,7 @@ export const DIFFERENCES: readonly Difference[] = [
   // Controls.
   {
     name: 'a paging cookie that is none',
-    reason: 'unwillingToPerform (directory.md 2.2); a protocol error, or nothing at all, to slapd',
+    reason: 'unwillingToPerform to us; a protocol error, or nothing at all, to slapd',
     example: { controls: [{ oid: '1.2.840.113556.1.4.319', value: Buffer.from('300702010304027878', 'hex') }] },
     without: (search) =>
       search.controls?.some(({ value }) => Buffer.from(value ?? '').toString('hex') === '300702010304027878')
@@ -192,7 +192,7 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     name: 'a rule that slapd’s schema does not give',
     reason:
-      'directory.md 2.2 compares an attribute in every way that its kind has; the published schema has fewer rules, for ' +
+      'our engine compares an attribute in every way that its kind has; the published schema has fewer rules, for ' +
       'example no order of text and no substrings of loginShell, and without a rule an assertion is undefined to slapd',
     example: { filter: { kind: 'atLeast', attribute: 'uid', value: 'a' } },
     without: leaves((leaf, rulesOf) => {

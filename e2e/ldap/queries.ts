@@ -51,7 +51,7 @@ const row = (
   more: Partial<Plain> = {},
 ): ClientQuery => ({ name, query: { base, filter, attributes, ...more }, finds });
 
-/** directory.md 3.1. */
+/** What sssd asks. */
 export const SSSD: readonly ClientQuery[] = [
   row('sudo, all rules of a host', SUDOERS, `(&(objectClass=sudoRole)${HOST})`, SUDO, WEB1, paged),
   row('sudo, all rules when the host does not know its name', SUDOERS, '(objectClass=sudoRole)', SUDO, 14, paged),
@@ -240,7 +240,7 @@ const SHADOW =
   );
 const NSLCD_GROUP = ['cn', 'userPassword', 'gidNumber', 'memberUid', 'member'];
 
-/** directory.md 3.2: nss-pam-ldapd. */
+/** What nslcd (nss-pam-ldapd) asks. */
 export const NSLCD: readonly ClientQuery[] = [
   row('passwd by name', PEOPLE, '(&(objectClass=posixAccount)(uid=alice))', PASSWD, ['uid=alice']),
   row('passwd by number', PEOPLE, '(&(objectClass=posixAccount)(uidNumber=200001))', PASSWD, ['uid=bob']),
@@ -275,7 +275,7 @@ const IDENTITIES =
   '(sudoUser=alice)(sudoUser=#200002)(sudoUser=%alice)(sudoUser=%#200002)(sudoUser=%ops)(sudoUser=%#200033)(sudoUser=ALL)';
 const REFUSED = '(sudoUser=!alice)(sudoUser=!#200002)(sudoUser=!%alice)(sudoUser=!%#200002)(sudoUser=!%ops)';
 
-/** directory.md 3.3: sudo without sssd. It asks for all attributes. */
+/** What sudo asks without sssd: all attributes. */
 export const SUDO_LDAP: readonly ClientQuery[] = [
   row('the defaults', SUDOERS, '(cn=defaults)', [], ['cn=defaults']),
   row(

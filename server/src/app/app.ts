@@ -10,6 +10,7 @@ import type { Config } from '../config/config.ts';
 import { storageModule } from '../db/module.ts';
 import { eventsModule } from '../events/module.ts';
 import { hostsModule } from '../hosts/module.ts';
+import { router } from '../http/trpc.ts';
 import { metricsModule } from '../metrics/module.ts';
 import { passkeysModule } from '../passkeys/module.ts';
 import { createClientAddress } from '../platform/client-address.ts';
@@ -19,7 +20,6 @@ import { policiesModule } from '../policies/module.ts';
 import { assemble } from './assemble.ts';
 import { createCore } from './core.ts';
 import { directoryModule } from './directory.ts';
-import { createAppRouter } from './router.ts';
 
 /** What tests and the evaluation entry replace. */
 export interface AppOptions {
@@ -34,6 +34,9 @@ export interface AppOptions {
 }
 
 export type App = Awaited<ReturnType<typeof createApp>>;
+
+/** Every procedure; the type that the console imports. */
+export type AppRouter = App['router'];
 
 /** The server. Read from top to bottom, it is the table of contents of the product. */
 export async function createApp(config: Config, options: AppOptions = {}) {
@@ -57,25 +60,25 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   use(metricsModule(core, registry));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
 
-  const router = createAppRouter({
-    ...auth.procedures,
+  const procedures = router({
+    ...passkey.procedures,
+    ...hosts.procedures,
     ...directory.procedures,
-    challenges: challenge.procedures,
-    events: events.procedures,
-    hosts: hosts.procedures,
-    passkeys: passkey.procedures,
+    ...auth.procedures,
+    ...challenge.procedures,
+    ...events.procedures,
   });
   const { stop, ...server } = await serve({
     clientAddress: createClientAddress(config.trustedProxies),
     access: callers,
-    router,
+    router: procedures,
     distDir: options.distDir ?? fileURLToPath(new URL('../../../dist', import.meta.url)),
   });
 
   return {
     ...core,
     ...server,
-    router,
+    router: procedures,
     challenges,
     settling,
     directory: directory.service,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Gauge } from 'prom-client';
+import { router } from '../http/trpc.ts';
 import type { Module } from '../platform/module.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { assemble } from './assemble.ts';
-import { createAppRouter } from './router.ts';
 
 /** A server of the given modules on the ground of a test server. */
 async function serverOf(modules: readonly Module[]) {
@@ -20,7 +20,7 @@ async function serverOf(modules: readonly Module[]) {
       csrfGuard: async () => {},
       limitMutation: async () => {},
     },
-    router: createAppRouter({} as never),
+    router: router({}),
     distDir: '/nonexistent',
   });
   return { ...server, registry, events: app.events, close: t.close };

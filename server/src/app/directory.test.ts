@@ -136,9 +136,9 @@ test('a host of the same name that enrols again is not its predecessor', async (
   const first = await enrolTestHost(site.app, site.clock, 'web1.example.com');
   await site.app.hosts.revoke(first.id, { username: 'admin', remoteAddr: null });
   const second = await enrolTestHost(site.app, site.clock, 'web1.example.com');
-  const with_ = (host: typeof first) => site.client(1, { cert: host.grant.certificate, key: host.tlsKey });
-  await assert.rejects(site.find(with_(first), '(uid=bob)'), /0x32/);
-  assert.equal((await site.find(with_(second), '(uid=bob)')).length, 1);
+  const clientOf = (host: typeof first) => site.client(1, { cert: host.grant.certificate, key: host.tlsKey });
+  await assert.rejects(site.find(clientOf(first), '(uid=bob)'), /0x32/);
+  assert.equal((await site.find(clientOf(second), '(uid=bob)')).length, 1);
 });
 
 test('a further authority vouches for hosts when it is named for that, and who signs the directory for none', async (t) => {

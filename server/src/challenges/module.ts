@@ -77,7 +77,7 @@ export function challengesModule(
     ],
     routes: [others.hostApi(challengeRoutes({ asking, waiters }))],
     stop: async () => waiters.close(),
-    procedures: createChallengesRouter({ ...deciding, ...showing }),
+    procedures: { challenges: createChallengesRouter({ ...deciding, ...showing }) },
     challenges: { ...asking, ...deciding, ...showing },
   } satisfies Module & Record<string, unknown>;
 }

@@ -12,6 +12,6 @@ export function eventsModule({ events, log }: Pick<Ground, 'events' | 'log'>, ac
     routes: [streamRoutes({ feed })],
     // A connection that follows events never ends by itself, and closing waits for connections.
     stop: async () => feed.close(),
-    procedures: createEventsRouter({ feed }),
+    procedures: { events: createEventsRouter({ feed }) },
   } satisfies Module & Record<string, unknown>;
 }

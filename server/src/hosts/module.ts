@@ -44,7 +44,7 @@ export function hostsModule(ground: Ground & { hosts: HostService; approverKeys:
       }),
     ],
     jobs: [{ name: 'spent nonces', everyMs: MINUTE_MS, run: hosts.forgetNonces }],
-    procedures: createHostsRouter({ hosts, now: clock.now }),
+    procedures: { hosts: createHostsRouter({ hosts, now: clock.now }) },
     /** Serves what other modules have for hosts. */
     hostApi,
   } satisfies Module & Record<string, unknown>;

@@ -29,8 +29,8 @@ export function restRoutes(deps: {
         method: rest.method,
         url: `${REST_PREFIX}${rest.path.replace(/\{(\w+)\}/g, ':$1')}`,
         handler: async (request, reply) => {
-          const rest_ = inQuery ? typed(request.query) : ((request.body ?? {}) as object);
-          const given = { ...rest_, ...(request.params as object) };
+          const named = inQuery ? typed(request.query) : ((request.body ?? {}) as object);
+          const given = { ...named, ...(request.params as object) };
           try {
             const output = await call(deps.router, await deps.contextOf(request), name, input ? given : undefined);
             reply.header('cache-control', 'no-store').code(rest.status?.(output) ?? 200);

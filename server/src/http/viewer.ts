@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { SubjectId } from '#shared/decision.ts';
 
-/** Session kinds have fixed capabilities: `desktop` may look and deny, nothing else (architecture, trust rule 7). */
+/** Session kinds have fixed capabilities: `desktop` may look and deny, nothing else. */
 export type SessionKind = 'browser' | 'desktop';
 
 export type Role = 'admin' | 'user';

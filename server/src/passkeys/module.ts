@@ -14,7 +14,7 @@ export function passkeysModule(
   const passkeys = createPasskeys({ ...ground, ...others });
   return {
     name: 'passkeys',
-    procedures: createPasskeysRouter({ passkeys }),
+    procedures: { passkeys: createPasskeysRouter({ passkeys }) },
     passkeys,
     approvals: createApprovals(ground),
   } satisfies Module & Record<string, unknown>;

@@ -10,7 +10,7 @@ import {
 import type { inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import type { ConsoleProcedure } from '#shared/console.ts';
-import type { AppRouter } from '../../../../server/src/app/router.ts';
+import type { AppRouter } from '../../../../server/src/app/app.ts';
 
 export type Outputs = inferRouterOutputs<AppRouter>;
 export type Me = NonNullable<Outputs['me']['get']>;
