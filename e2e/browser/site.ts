@@ -5,6 +5,7 @@ import { Client } from 'ldapts';
 import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app/app.ts';
+import { kysely } from '../../server/src/db/query.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
@@ -116,7 +117,7 @@ async function start(town: string) {
   }, 10_000);
 
   const hostOf = async (id: string): Promise<TestHost> => {
-    const row = await app.db.query
+    const row = await kysely(app.db.query)
       .selectFrom('challenges')
       .select('hostname')
       .where('id', '=', id)
@@ -169,12 +170,12 @@ async function start(town: string) {
       return null;
     },
     async look({ id }: Parameters<SiteCommands['look']>[0]) {
-      const row = await app.db.query
+      const row = await kysely(app.db.query)
         .selectFrom('challenges')
         .selectAll()
         .where('id', '=', id)
         .executeTakeFirstOrThrow();
-      const events = await app.db.query
+      const events = await kysely(app.db.query)
         .selectFrom('events')
         .select('event')
         .where('challenge_id', '=', id)
@@ -189,14 +190,19 @@ async function start(town: string) {
       };
     },
     async events({ last }: Parameters<SiteCommands['events']>[0]) {
-      const rows = await app.db.query.selectFrom('events').selectAll().orderBy('seq', 'desc').limit(last).execute();
+      const rows = await kysely(app.db.query)
+        .selectFrom('events')
+        .selectAll()
+        .orderBy('seq', 'desc')
+        .limit(last)
+        .execute();
       return rows
         .reverse()
         .map(({ event, username, data }) => ({ event, username, data: JSON.parse(data) as Record<string, unknown> }));
     },
     async expire({ id }: Parameters<SiteCommands['expire']>[0]) {
       await app.db.transaction(async (work) => {
-        await work.query
+        await kysely(work.query)
           .updateTable('challenges')
           .set({ expires_at: Date.now() - 1000 })
           .where('id', '=', id)
@@ -206,12 +212,12 @@ async function start(town: string) {
     },
     async ageSignIn({ username, ms }: Parameters<SiteCommands['ageSignIn']>[0]) {
       await app.db.transaction(async (work) => {
-        const { id } = await work.query
+        const { id } = await kysely(work.query)
           .selectFrom('people')
           .select('id')
           .where('username', '=', username)
           .executeTakeFirstOrThrow();
-        await work.query
+        await kysely(work.query)
           .updateTable('sessions')
           .set({ auth_time: Date.now() - ms })
           .where('person_id', '=', id)
@@ -221,7 +227,7 @@ async function start(town: string) {
     },
     async setHost({ hostname, set }: Parameters<SiteCommands['setHost']>[0]) {
       await app.db.transaction(async (work) => {
-        await work.query.updateTable('hosts').set(set).where('hostname', '=', hostname).execute();
+        await kysely(work.query).updateTable('hosts').set(set).where('hostname', '=', hostname).execute();
       });
       return null;
     },
@@ -233,12 +239,12 @@ async function start(town: string) {
     },
     async claim({ account, by }: Parameters<SiteCommands['claim']>[0]) {
       await app.db.transaction(async (work) => {
-        const { id } = await work.query
+        const { id } = await kysely(work.query)
           .selectFrom('people')
           .select('id')
           .where('username', '=', by)
           .executeTakeFirstOrThrow();
-        await work.query
+        await kysely(work.query)
           .updateTable('account_bindings')
           .set({ held_person_id: id, held_at: Date.now() })
           .where('account', '=', account)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { createOidc } from '../../server/src/auth/oidc.ts';
 import { createTestSite } from '../../server/src/auth/test-site.ts';
+import { kysely } from '../../server/src/db/query.ts';
 import { openTestSqlite } from '../../server/src/db/test-databases.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { type PocketId, type PocketIdSession, skip, startPocketId } from '../harness/pocketid.ts';
@@ -59,7 +60,7 @@ describe('signing in with a real PocketID', () => {
     assert.equal(response.statusCode, 303, response.body);
     assert.equal(response.headers.location, '/hosts');
     assert.deepEqual([me?.person.username, me?.person.displayName, me?.role], ['olga', 'Olga Operator', 'admin']);
-    const row = await site.db.query
+    const row = await kysely(site.db.query)
       .selectFrom('people')
       .select(['issuer', 'subject'])
       .where('username', '=', 'olga')
@@ -91,7 +92,7 @@ describe('signing in with a real PocketID', () => {
     await pocketId.deleteUser(first);
     const second = await pocketId.createUser({ username: 'renate' });
     const { response } = await signIn(await pocketId.signIn(second));
-    const people = await site.db.query.selectFrom('people').select(['id', 'subject']).execute();
+    const people = await kysely(site.db.query).selectFrom('people').select(['id', 'subject']).execute();
     assert.equal(people.find(({ subject }) => subject === first)?.id, id, response.body);
     assert.notEqual(people.find(({ subject }) => subject === second)?.id, id);
   });

@@ -1,6 +1,7 @@
-import { type Kysely, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
-import type { AccountBindingsTable, Schema } from '../db/schema.ts';
+import { kysely, type Query } from '../db/query.ts';
+import type { AccountBindingsTable } from '../db/schema.ts';
 
 /** Whose account it is: by what they sign in as, and, where a directory serves people, by what it says too. */
 export interface AccountRules {
@@ -15,8 +16,8 @@ const othersByDirectory = sql<boolean>`exists (
   and (given.issuer <> people.issuer or given.subject <> people.subject)
 )`;
 
-function selectAccounts(query: Kysely<Schema>, personIds: readonly string[], { directoryNames }: AccountRules) {
-  const select = query
+function selectAccounts(query: Query, personIds: readonly string[], { directoryNames }: AccountRules) {
+  const select = kysely(query)
     .selectFrom('account_bindings')
     .innerJoin('people', 'people.id', 'account_bindings.person_id')
     .select(['account_bindings.account', 'account_bindings.person_id'])
@@ -27,7 +28,7 @@ function selectAccounts(query: Kysely<Schema>, personIds: readonly string[], { d
 
 /** Linux accounts of people, by name; those without any are left out. */
 export async function accountsOf(
-  query: Kysely<Schema>,
+  query: Query,
   personIds: readonly string[],
   rules: AccountRules,
 ): Promise<Map<string, string[]>> {
@@ -46,11 +47,11 @@ export async function lockAccountsOf(work: UnitOfWork, personId: string, rules: 
 
 /** The person behind an account, for policies and pages; null when it is nobody's. */
 export async function accountOwner(
-  query: Kysely<Schema>,
+  query: Query,
   account: string,
   { directoryNames }: AccountRules,
 ): Promise<{ displayName: string; groups: string[] } | null> {
-  let select = query
+  let select = kysely(query)
     .selectFrom('account_bindings')
     .innerJoin('people', 'people.id', 'account_bindings.person_id')
     .select(['people.display_name', 'people.groups'])
@@ -62,11 +63,11 @@ export async function accountOwner(
 
 /** Whether the directory has given an account of this name to somebody else, or had. */
 export async function isOthersByDirectory(
-  query: Kysely<Schema>,
+  query: Query,
   account: string,
   person: { issuer: string; subject: string },
 ): Promise<boolean> {
-  const row = await query
+  const row = await kysely(query)
     .selectFrom('directory_names')
     .select(['issuer', 'subject'])
     .where('name', '=', account.toLowerCase())
@@ -80,7 +81,7 @@ export async function bindFreeAccount(
   work: UnitOfWork,
   binding: { account: string; personId: string; now: number },
 ): Promise<boolean> {
-  const row = await work.query
+  const row = await kysely(work.query)
     .insertInto('account_bindings')
     .values({
       account: binding.account,
@@ -97,13 +98,13 @@ export async function bindFreeAccount(
 
 /** Reads one binding and keeps it from changing until the transaction ends. */
 export async function lockBinding(work: UnitOfWork, account: string): Promise<AccountBindingsTable | null> {
-  let select = work.query.selectFrom('account_bindings').selectAll().where('account', '=', account);
+  let select = kysely(work.query).selectFrom('account_bindings').selectAll().where('account', '=', account);
   if (work.driver === 'postgres') select = select.forUpdate();
   return (await select.executeTakeFirst()) ?? null;
 }
 
 export async function holdBinding(work: UnitOfWork, account: string, personId: string, now: number): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('account_bindings')
     .set({ held_person_id: personId, held_at: now })
     .where('account', '=', account)
@@ -112,7 +113,7 @@ export async function holdBinding(work: UnitOfWork, account: string, personId: s
 
 /** Gives a held account to its claimant. */
 export async function moveBinding(work: UnitOfWork, account: string, personId: string, now: number): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('account_bindings')
     .set({ person_id: personId, created_at: now, held_person_id: null, held_at: null })
     .where('account', '=', account)
@@ -120,7 +121,7 @@ export async function moveBinding(work: UnitOfWork, account: string, personId: s
 }
 
 export async function releaseClaim(work: UnitOfWork, account: string): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('account_bindings')
     .set({ held_person_id: null, held_at: null })
     .where('account', '=', account)
@@ -128,15 +129,13 @@ export async function releaseClaim(work: UnitOfWork, account: string): Promise<v
 }
 
 /** Every binding, by account. */
-export async function listBindings(query: Kysely<Schema>): Promise<AccountBindingsTable[]> {
-  return query.selectFrom('account_bindings').selectAll().orderBy('account').execute();
+export async function listBindings(query: Query): Promise<AccountBindingsTable[]> {
+  return kysely(query).selectFrom('account_bindings').selectAll().orderBy('account').execute();
 }
 
 /** Every bound account and the identity that it is bound to. */
-export async function listOwners(
-  query: Kysely<Schema>,
-): Promise<{ account: string; issuer: string; subject: string }[]> {
-  return query
+export async function listOwners(query: Query): Promise<{ account: string; issuer: string; subject: string }[]> {
+  return kysely(query)
     .selectFrom('account_bindings')
     .innerJoin('people', 'people.id', 'account_bindings.person_id')
     .select(['account_bindings.account', 'people.issuer', 'people.subject'])

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { forEachDatabase } from '../db/test-databases.ts';
 import { createTestSite, identity, type TestSite } from './test-site.ts';
 
@@ -94,7 +95,10 @@ forEachDatabase('a Linux account', (open) => {
     const mallory = site.browser();
     await site.browser().signIn(identity('alice'));
     await mallory.signIn(identity('alice', { subject: 'mallory' }));
-    const row = await site.db.query.selectFrom('account_bindings').select('held_person_id').executeTakeFirstOrThrow();
+    const row = await kysely(site.db.query)
+      .selectFrom('account_bindings')
+      .select('held_person_id')
+      .executeTakeFirstOrThrow();
     const input = { account: 'alice', personId: row.held_person_id };
     assert.equal((await mallory.mutate('people.confirmBinding', input)).reason, 'forbidden');
     assert.equal((await mallory.mutate('people.rejectBinding', input)).reason, 'forbidden');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { openTestSqlite } from '../db/test-databases.ts';
 import { type CsrfInput, isForged } from './csrf.ts';
 import { createTestSite, identity, ORIGIN } from './test-site.ts';
@@ -63,7 +64,7 @@ test('a change without token or from another site does nothing, with the right o
   assert.equal((await call({ origin: ORIGIN, 'x-csrf-token': 'x' })).reason, 'csrf');
   assert.equal((await call({ origin: 'https://evil.test', 'x-csrf-token': token })).reason, 'csrf');
   assert.equal((await call({ 'x-csrf-token': token })).reason, 'csrf');
-  assert.deepEqual(await site.db.query.selectFrom('ceremonies').selectAll().execute(), []);
+  assert.deepEqual(await kysely(site.db.query).selectFrom('ceremonies').selectAll().execute(), []);
   assert.equal((await call({ origin: ORIGIN, 'x-csrf-token': token })).reason, null);
 });
 

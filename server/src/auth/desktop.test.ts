@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareCode } from '#shared/compare-code.ts';
 import { sha256 } from '#shared/digest.ts';
+import { kysely } from '../db/query.ts';
 import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
 import { createTestSite, identity, ORIGIN, type TestBrowser, type TestSite } from './test-site.ts';
 
@@ -68,7 +69,7 @@ forEachDatabase('the desktop sign-in', (open) => {
     assert.match(policy, /form-action 'self' http:\/\/127\.0\.0\.1:43210(;|$)/);
     assert.match(policy, /frame-ancestors 'none'/);
     assert.deepEqual(
-      await site.db.query.selectFrom('desktop_grants').selectAll().execute(),
+      await kysely(site.db.query).selectFrom('desktop_grants').selectAll().execute(),
       [],
       'looking grants nothing',
     );
@@ -176,7 +177,7 @@ for (const redirect of [
     assert.equal(shown.headers.location, undefined);
     const posted = await allow(browser, { redirect_uri: redirect });
     assert.equal(posted.statusCode, 400);
-    assert.deepEqual(await site.db.query.selectFrom('desktop_grants').selectAll().execute(), []);
+    assert.deepEqual(await kysely(site.db.query).selectFrom('desktop_grants').selectAll().execute(), []);
   });
 }
 
@@ -235,7 +236,7 @@ test('nobody can allow it but the person on our own page', async (t) => {
     attempts.map(({ statusCode }) => statusCode),
     [403, 403, 403, 401],
   );
-  assert.deepEqual(await site.db.query.selectFrom('desktop_grants').selectAll().execute(), []);
+  assert.deepEqual(await kysely(site.db.query).selectFrom('desktop_grants').selectAll().execute(), []);
 });
 
 test('Stop tells the app and grants nothing', async (t) => {
@@ -260,9 +261,9 @@ test('neither code nor credential is stored or told', async (t) => {
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const code = codeIn((await allow(browser)).headers.location);
-  const grants = JSON.stringify(await db.query.selectFrom('desktop_grants').selectAll().execute());
+  const grants = JSON.stringify(await kysely(db.query).selectFrom('desktop_grants').selectAll().execute());
   const { body } = await exchange(site, code);
-  const sessions = JSON.stringify(await db.query.selectFrom('sessions').selectAll().execute());
+  const sessions = JSON.stringify(await kysely(db.query).selectFrom('sessions').selectAll().execute());
   const events = JSON.stringify(await site.events.read(0, 100));
   for (const text of [grants, sessions, events]) {
     assert.equal(text.includes(code), false);

@@ -1,7 +1,6 @@
-import type { Kysely } from 'kysely';
 import { z } from 'zod';
 import type { UnitOfWork } from '../db/database.ts';
-import type { Schema } from '../db/schema.ts';
+import { kysely, type Query } from '../db/query.ts';
 import type { Identity } from './identity-provider.ts';
 
 const groupList = z.array(z.string());
@@ -68,7 +67,7 @@ export async function upsertPerson(
     groups: JSON.stringify(identity.groups),
     last_login_at: fresh.now,
   };
-  const row = await work.query
+  const row = await kysely(work.query)
     .insertInto('people')
     .values({
       id: fresh.id,
@@ -85,7 +84,7 @@ export async function upsertPerson(
 }
 
 async function lockPersonBySubject(work: UnitOfWork, who: { issuer: string; subject: string }): Promise<string | null> {
-  let select = work.query
+  let select = kysely(work.query)
     .selectFrom('people')
     .select('username')
     .where('issuer', '=', who.issuer)
@@ -99,29 +98,47 @@ async function lockPersonBySubject(work: UnitOfWork, who: { issuer: string; subj
  * person are written by transactions that lock in another order.
  */
 export async function lockPerson(work: UnitOfWork, id: string): Promise<Person | null> {
-  let select = work.query.selectFrom('people').selectAll().where('id', '=', id);
+  let select = kysely(work.query).selectFrom('people').selectAll().where('id', '=', id);
   if (work.driver === 'postgres') select = select.forNoKeyUpdate();
   const row = await select.executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
-export async function findPerson(query: Kysely<Schema>, id: string): Promise<Person | null> {
-  const row = await query.selectFrom('people').selectAll().where('id', '=', id).executeTakeFirst();
+export async function findPerson(query: Query, id: string): Promise<Person | null> {
+  const row = await kysely(query).selectFrom('people').selectAll().where('id', '=', id).executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
 /** Everybody who ever signed in, by user name. */
-export async function listPeople(query: Kysely<Schema>): Promise<Person[]> {
-  const rows = await query.selectFrom('people').selectAll().orderBy('username').orderBy('id').limit(5000).execute();
+export async function listPeople(query: Query): Promise<Person[]> {
+  const rows = await kysely(query)
+    .selectFrom('people')
+    .selectAll()
+    .orderBy('username')
+    .orderBy('id')
+    .limit(5000)
+    .execute();
   return rows.map(fromRow);
+}
+
+/** Everybody who signed in under a user name: another identity provider, or an account made anew, may give it again. */
+export async function peopleCalled(
+  query: Query,
+  username: string,
+): Promise<Pick<Person, 'id' | 'issuer' | 'subject'>[]> {
+  return kysely(query)
+    .selectFrom('people')
+    .select(['id', 'issuer', 'subject'])
+    .where('username', '=', username)
+    .execute();
 }
 
 /** People with a session that has not ended. */
 export async function peopleWithSessions(
-  query: Kysely<Schema>,
+  query: Query,
   now: number,
 ): Promise<Pick<Person, 'id' | 'issuer' | 'subject' | 'username'>[]> {
-  return query
+  return kysely(query)
     .selectFrom('people')
     .innerJoin('sessions', 'sessions.person_id', 'people.id')
     .select(['people.id', 'people.issuer', 'people.subject', 'people.username'])

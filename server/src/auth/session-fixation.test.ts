@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
+import { kysely } from '../db/query.ts';
 import { openTestSqlite } from '../db/test-databases.ts';
 import { createTestSite, identity } from './test-site.ts';
 
@@ -50,7 +51,7 @@ test('the database does not hold what the cookie holds', async (t) => {
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const value = browser.jar.get(browser.sessionCookie)!;
-  const rows = await db.query.selectFrom('sessions').selectAll().execute();
+  const rows = await kysely(db.query).selectFrom('sessions').selectAll().execute();
   assert.equal(rows[0]?.id_hash, sha256(value));
   assert.equal(JSON.stringify(rows).includes(value), false);
   assert.equal(JSON.stringify(await site.events.read(0, 100)).includes(value), false);

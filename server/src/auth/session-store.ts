@@ -1,6 +1,6 @@
-import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
-import type { Schema, SessionsTable } from '../db/schema.ts';
+import { kysely, type Query } from '../db/query.ts';
+import type { SessionsTable } from '../db/schema.ts';
 import { readGroups } from './people-store.ts';
 
 /** A session with the person behind it. */
@@ -18,11 +18,11 @@ export interface SessionWithPerson {
 }
 
 export async function insertSession(work: UnitOfWork, session: SessionsTable): Promise<void> {
-  await work.query.insertInto('sessions').values(session).execute();
+  await kysely(work.query).insertInto('sessions').values(session).execute();
 }
 
-function withPerson(query: Kysely<Schema>, idHashes: readonly string[]) {
-  return query
+function withPerson(query: Query, idHashes: readonly string[]) {
+  return kysely(query)
     .selectFrom('sessions')
     .innerJoin('people', 'people.id', 'sessions.person_id')
     .selectAll('sessions')
@@ -56,7 +56,7 @@ function fromRow(row: Row): SessionWithPerson {
 }
 
 /** Sessions with the people behind them; those that are not there are left out. */
-export async function findSessions(query: Kysely<Schema>, idHashes: readonly string[]): Promise<SessionWithPerson[]> {
+export async function findSessions(query: Query, idHashes: readonly string[]): Promise<SessionWithPerson[]> {
   return (await withPerson(query, idHashes).execute()).map(fromRow);
 }
 
@@ -70,15 +70,15 @@ export async function lockSession(work: UnitOfWork, idHash: string): Promise<Ses
     const row = await found.executeTakeFirst();
     return row ? fromRow(row) : null;
   }
-  const owner = work.query.selectFrom('sessions').select('person_id').where('id_hash', '=', idHash);
-  await work.query.selectFrom('people').select('id').where('id', '=', owner).forShare().executeTakeFirst();
+  const owner = kysely(work.query).selectFrom('sessions').select('person_id').where('id_hash', '=', idHash);
+  await kysely(work.query).selectFrom('people').select('id').where('id', '=', owner).forShare().executeTakeFirst();
   const row = await found.forShare().executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
 /** Notes activity; never moves backwards and never revives. */
-export async function touchSession(query: Kysely<Schema>, idHash: string, now: number): Promise<void> {
-  await query
+export async function touchSession(query: Query, idHash: string, now: number): Promise<void> {
+  await kysely(query)
     .updateTable('sessions')
     .set({ last_seen_at: now })
     .where('id_hash', '=', idHash)
@@ -88,8 +88,8 @@ export async function touchSession(query: Kysely<Schema>, idHash: string, now: n
 }
 
 /** Sessions of a person that are neither revoked nor past `expires_at`, newest first. */
-export async function listSessions(query: Kysely<Schema>, personId: string, now: number): Promise<SessionsTable[]> {
-  return query
+export async function listSessions(query: Query, personId: string, now: number): Promise<SessionsTable[]> {
+  return kysely(query)
     .selectFrom('sessions')
     .selectAll()
     .where('person_id', '=', personId)
@@ -106,7 +106,7 @@ export async function revokeSessions(
   which: { personId: string; handle?: string; idHash?: string; exceptHandle?: string },
   now: number,
 ): Promise<string[]> {
-  let update = work.query
+  let update = kysely(work.query)
     .updateTable('sessions')
     .set({ revoked_at: now })
     .where('person_id', '=', which.personId)
@@ -118,9 +118,9 @@ export async function revokeSessions(
 }
 
 /** Forgets what can have no effect any more: expired attempts, ceremonies, grants and codes, sessions ended before `olderThan`. */
-export async function sweep(query: Kysely<Schema>, now: number, olderThan: number): Promise<void> {
-  await query.deleteFrom('login_attempts').where('expires_at', '<=', now).execute();
-  await query.deleteFrom('ceremonies').where('expires_at', '<=', now).execute();
-  await query.deleteFrom('desktop_grants').where('expires_at', '<=', now).execute();
-  await query.deleteFrom('sessions').where('expires_at', '<=', olderThan).execute();
+export async function sweep(query: Query, now: number, olderThan: number): Promise<void> {
+  await kysely(query).deleteFrom('login_attempts').where('expires_at', '<=', now).execute();
+  await kysely(query).deleteFrom('ceremonies').where('expires_at', '<=', now).execute();
+  await kysely(query).deleteFrom('desktop_grants').where('expires_at', '<=', now).execute();
+  await kysely(query).deleteFrom('sessions').where('expires_at', '<=', olderThan).execute();
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { forEachDatabase } from '../db/test-databases.ts';
 import { ABSOLUTE_LIFE_MS, IDLE_LIFE_MS, isLive } from './sessions.ts';
 import { createTestSite, identity } from './test-site.ts';
@@ -52,7 +53,8 @@ forEachDatabase('a session', (open) => {
     const browser = site.browser();
     await browser.signIn(identity('alice'));
     const seen = async () =>
-      (await site.db.query.selectFrom('sessions').select('last_seen_at').executeTakeFirstOrThrow()).last_seen_at;
+      (await kysely(site.db.query).selectFrom('sessions').select('last_seen_at').executeTakeFirstOrThrow())
+        .last_seen_at;
     const start = await seen();
     site.clock.advance(59_999);
     await browser.me();
@@ -106,7 +108,7 @@ forEachDatabase('a session', (open) => {
     const site = await createTestSite(t, await open(t));
     const browser = site.browser();
     await browser.signIn(identity('alice'));
-    await site.db.transaction((work) => work.query.updateTable('people').set({ epoch: 1 }).execute());
+    await site.db.transaction((work) => kysely(work.query).updateTable('people').set({ epoch: 1 }).execute());
     assert.equal(await browser.me(), null);
     await browser.signIn(identity('alice'));
     assert.notEqual(await browser.me(), null);
@@ -133,7 +135,7 @@ forEachDatabase('a session', (open) => {
     const again = await site.db.transaction((work) => site.resolver.recheck(work, viewer));
     assert.equal(again.role, 'admin');
     assert.deepEqual(again.accounts, ['alice']);
-    await site.db.transaction((work) => work.query.updateTable('people').set({ groups: '[]' }).execute());
+    await site.db.transaction((work) => kysely(work.query).updateTable('people').set({ groups: '[]' }).execute());
     assert.equal((await site.db.transaction((work) => site.resolver.recheck(work, viewer))).role, 'user');
     await site.sessions.signOut(viewer);
     const late = site.db.transaction((work) => site.resolver.recheck(work, viewer));

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
 import type { SignInProblem } from './identity-provider.ts';
 import { createTestSite, identity } from './test-site.ts';
@@ -35,7 +36,7 @@ forEachDatabase('signing in', (open) => {
     await site.browser().signIn(identity('alice'));
     await site.browser().signIn(identity('alice', { subject: 'somebody new' }));
     await site.browser().signIn(identity('alice', { issuer: 'https://other-idp.test' }));
-    const people = await site.db.query.selectFrom('people').selectAll().execute();
+    const people = await kysely(site.db.query).selectFrom('people').selectAll().execute();
     assert.equal(people.length, 3);
   });
 
@@ -53,7 +54,7 @@ forEachDatabase('signing in', (open) => {
       answers.map(({ statusCode }) => statusCode),
       [303, 303, 303, 303, 303],
     );
-    assert.equal((await site.db.query.selectFrom('people').selectAll().execute()).length, 1);
+    assert.equal((await kysely(site.db.query).selectFrom('people').selectAll().execute()).length, 1);
     assert.equal((await site.eventsNamed('account_bound')).length, 1);
     assert.deepEqual(site.problems, []);
   });
@@ -63,9 +64,9 @@ forEachDatabase('signing in', (open) => {
     const browser = site.browser();
     const state = await browser.beginSignIn();
     site.provider.next = { ok: true, identity: identity('alice') };
-    await site.db.transaction((work) => work.query.updateTable('event_head').set({ hash: 'broken' }).execute());
+    await site.db.transaction((work) => kysely(work.query).updateTable('event_head').set({ hash: 'broken' }).execute());
     await site.db.transaction((work) =>
-      work.query
+      kysely(work.query)
         .insertInto('events')
         .values({
           seq: 3,
@@ -88,8 +89,8 @@ forEachDatabase('signing in', (open) => {
     const answer = await browser.get(`/callback?code=c&state=${encodeURIComponent(state)}`);
     assert.equal(answer.statusCode, 500);
     assert.equal(answer.cookies.length, 0);
-    assert.deepEqual(await site.db.query.selectFrom('sessions').selectAll().execute(), []);
-    assert.deepEqual(await site.db.query.selectFrom('people').selectAll().execute(), []);
+    assert.deepEqual(await kysely(site.db.query).selectFrom('sessions').selectAll().execute(), []);
+    assert.deepEqual(await kysely(site.db.query).selectFrom('people').selectAll().execute(), []);
   });
 });
 
@@ -164,7 +165,7 @@ test('while the identity provider is away the page says so and nothing is rememb
   const response = await site.browser().get('/sessions/login?return_to=/hosts');
   assert.equal(response.statusCode, 503);
   assert.match(response.body, /href="\/sessions\/login\?return_to=%2Fhosts"/);
-  assert.deepEqual(await site.db.query.selectFrom('login_attempts').selectAll().execute(), []);
+  assert.deepEqual(await kysely(site.db.query).selectFrom('login_attempts').selectAll().execute(), []);
 });
 
 test('somebody who is signed in goes straight on, unless a fresh sign-in is asked for', async (t) => {

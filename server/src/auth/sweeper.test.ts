@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { forEachDatabase } from '../db/test-databases.ts';
 import { sweepSessions } from './sweeper.ts';
 import { createTestSite, identity } from './test-site.ts';
@@ -14,7 +15,7 @@ forEachDatabase('the sweeper', (open) => {
     const rows = async () =>
       Promise.all(
         (['login_attempts', 'ceremonies', 'sessions'] as const).map(
-          async (table) => (await site.db.query.selectFrom(table).selectAll().execute()).length,
+          async (table) => (await kysely(site.db.query).selectFrom(table).selectAll().execute()).length,
         ),
       );
     await sweepSessions(site);

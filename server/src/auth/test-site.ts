@@ -5,6 +5,7 @@ import Fastify, { type FastifyError, type FastifyRequest, type LightMyRequestRes
 import { Refusal } from '#shared/errors.ts';
 import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from '#shared/token.ts';
 import type { Database } from '../db/database.ts';
+import { kysely } from '../db/query.ts';
 import { createEventLog } from '../events/log.ts';
 import { type Context, router } from '../http/trpc.ts';
 import { credentialsOf } from '../http/viewer.ts';
@@ -311,7 +312,7 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
     authenticator: (more: Partial<Parameters<typeof createTestAuthenticator>[0]> = {}) =>
       createTestAuthenticator({ origin: config.externalUrl, ...more }),
     async personId(username: string): Promise<string> {
-      const row = await db.query
+      const row = await kysely(db.query)
         .selectFrom('people')
         .select('id')
         .where('username', '=', username)

@@ -6,6 +6,7 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { verifyApprovalBundle } from '#shared/approval-bundle.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { readApproverKeySet, verifyVerdict } from '#shared/verify-verdict.ts';
+import { kysely } from '../db/query.ts';
 import { checkChain, readChallengeEvents } from '../events/store.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
@@ -232,7 +233,7 @@ describe('whoever lost the right has lost it at once', () => {
     const { data } = await look(guest, challenge);
     const assertion = guest.passkey.assert(data.passkey!.options as never);
     await t.app.db.transaction(async (work) => {
-      await work.query.updateTable('people').set({ epoch: 1 }).where('username', '=', 'gina').execute();
+      await kysely(work.query).updateTable('people').set({ epoch: 1 }).where('username', '=', 'gina').execute();
     });
     const tried = await guest.mutate('challenges.approve', { challengeId: challenge.challengeId, assertion });
     assert.equal(tried.status, 401);
@@ -244,13 +245,13 @@ describe('whoever lost the right has lost it at once', () => {
     const second = await signInTestPerson(t.app, provider, t.clock, 'hugo', { subject: 'another hugo' });
     const challenge = await host.create(host.record({ user: 'hugo' }));
     assert.equal((await look(second, challenge)).refusal, 'not_found');
-    const rows = await t.app.db.query
+    const rows = await kysely(t.app.db.query)
       .selectFrom('people')
       .select(['id'])
       .where('subject', '=', 'another hugo')
       .execute();
     await t.app.db.transaction(async (work) => {
-      await work.query
+      await kysely(work.query)
         .updateTable('account_bindings')
         .set({ person_id: rows[0]!.id })
         .where('account', '=', 'hugo')

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
@@ -12,7 +13,7 @@ for (const driver of ['sqlite', 'postgres'] as const) {
     try {
       const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
       const first = await host.create();
-      const row = await t.app.db.query.selectFrom('challenges').selectAll().executeTakeFirstOrThrow();
+      const row = await kysely(t.app.db.query).selectFrom('challenges').selectAll().executeTakeFirstOrThrow();
       const others = Array.from({ length: PENDING_IN_TOTAL - 2 }, (_, i) => ({
         ...row,
         id: `other-${i}`,
@@ -22,7 +23,7 @@ for (const driver of ['sqlite', 'postgres'] as const) {
       }));
       await t.app.db.transaction(async (work) => {
         for (let i = 0; i < others.length; i += 500) {
-          await work.query
+          await kysely(work.query)
             .insertInto('challenges')
             .values(others.slice(i, i + 500))
             .execute();

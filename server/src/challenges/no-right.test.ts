@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { decisionChallenge } from '#shared/decision.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
+import { kysely } from '../db/query.ts';
 import { checkChain } from '../events/store.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
@@ -79,7 +80,7 @@ after(async () => {
 });
 
 const rowOf = (challengeId: string) =>
-  t.app.db.query.selectFrom('challenges').selectAll().where('id', '=', challengeId).executeTakeFirstOrThrow();
+  kysely(t.app.db.query).selectFrom('challenges').selectAll().where('id', '=', challengeId).executeTakeFirstOrThrow();
 
 async function assertionOf(by: Actor, { challengeId }: ChallengeAnswer, kind: Assertion): Promise<object | null> {
   if (kind !== 'made for it') return assertions[kind];
@@ -120,7 +121,7 @@ const CALLS: Record<
     await person.mutate('passkeys.register', { name: 'another', response });
   },
   'make a recovery code': async (person) => {
-    const everybody = await t.app.db.query.selectFrom('people').select('id').execute();
+    const everybody = await kysely(t.app.db.query).selectFrom('people').select('id').execute();
     for (const { id } of everybody.slice(0, 2)) await person.mutate('people.createRecoveryCode', { personId: id });
   },
   'another host reports': (_, { challengeId }) =>

@@ -1,9 +1,10 @@
-import { type Kysely, type Selectable, sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { contains } from '../db/like.ts';
-import type { ChallengesTable, Schema } from '../db/schema.ts';
+import { kysely, type Query } from '../db/query.ts';
+import type { ChallengesTable } from '../db/schema.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
 
 /** As a literal: a bound value would keep both databases from using the index of pending rows. */
@@ -58,7 +59,7 @@ export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Pro
     outcome_detail: null,
     outcome_at: null,
   };
-  const result = await work.query
+  const result = await kysely(work.query)
     .insertInto('challenges')
     .values({ ...challenge, record: canonicalJson(made.record), policy: JSON.stringify(made.policy) })
     .onConflict((conflict) => conflict.column('nonce').doNothing())
@@ -68,19 +69,23 @@ export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Pro
 
 /** Reads and, on Postgres, locks one challenge for the transaction that will decide it. */
 export async function lockChallenge(work: UnitOfWork, id: string): Promise<Challenge | null> {
-  let select = work.query.selectFrom('challenges').selectAll().where('id', '=', id);
+  let select = kysely(work.query).selectFrom('challenges').selectAll().where('id', '=', id);
   if (work.driver === 'postgres') select = select.forUpdate();
   const row = await select.executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
-export async function findChallenge(query: Kysely<Schema>, id: string): Promise<Challenge | null> {
-  const row = await query.selectFrom('challenges').selectAll().where('id', '=', id).executeTakeFirst();
+export async function findChallenge(query: Query, id: string): Promise<Challenge | null> {
+  const row = await kysely(query).selectFrom('challenges').selectAll().where('id', '=', id).executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
-export async function findChallengeByCode(query: Kysely<Schema>, userCode: string): Promise<Challenge | null> {
-  const row = await query.selectFrom('challenges').selectAll().where('user_code', '=', userCode).executeTakeFirst();
+export async function findChallengeByCode(query: Query, userCode: string): Promise<Challenge | null> {
+  const row = await kysely(query)
+    .selectFrom('challenges')
+    .selectAll()
+    .where('user_code', '=', userCode)
+    .executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
@@ -97,7 +102,7 @@ export async function settleChallenge(
     'decided_at' | 'decided_by' | 'decided_by_name' | 'class' | 'reason' | 'verdict' | 'approver_keys_version'
   > & { status: 'approved' | 'denied' | 'expired' | 'cancelled' },
 ): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .updateTable('challenges')
     .set(set)
     .where('id', '=', id)
@@ -107,8 +112,8 @@ export async function settleChallenge(
 }
 
 /** How many requests of one user on one host wait. */
-export async function countPendingOfUser(query: Kysely<Schema>, hostId: string, username: string): Promise<number> {
-  const row = await query
+export async function countPendingOfUser(query: Query, hostId: string, username: string): Promise<number> {
+  const row = await kysely(query)
     .selectFrom('challenges')
     .select((e) => e.fn.countAll<number>().as('n'))
     .where('status', '=', PENDING)
@@ -119,8 +124,8 @@ export async function countPendingOfUser(query: Kysely<Schema>, hostId: string, 
 }
 
 /** How many requests wait in all, counted up to `limit`. */
-export async function countPending(query: Kysely<Schema>, limit: number): Promise<number> {
-  const row = await query
+export async function countPending(query: Query, limit: number): Promise<number> {
+  const row = await kysely(query)
     .selectFrom((e) => e.selectFrom('challenges').select('id').where('status', '=', PENDING).limit(limit).as('p'))
     .select((e) => e.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow();
@@ -129,7 +134,7 @@ export async function countPending(query: Kysely<Schema>, limit: number): Promis
 
 /** The host asked again: somebody still waits for the answer. */
 export async function extendLease(work: UnitOfWork, id: string, leaseUntil: number): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('challenges')
     .set({ lease_until: leaseUntil })
     .where('id', '=', id)
@@ -139,8 +144,8 @@ export async function extendLease(work: UnitOfWork, id: string, leaseUntil: numb
 }
 
 /** Pending challenges whose time or lease is over. */
-export async function overdueChallenges(query: Kysely<Schema>, now: number, limit: number): Promise<string[]> {
-  const rows = await query
+export async function overdueChallenges(query: Query, now: number, limit: number): Promise<string[]> {
+  const rows = await kysely(query)
     .selectFrom('challenges')
     .select('id')
     .where('status', '=', PENDING)
@@ -152,12 +157,12 @@ export async function overdueChallenges(query: Kysely<Schema>, now: number, limi
 
 /** Pending requests, oldest first. `accounts: null` means everybody's. */
 export async function pendingChallenges(
-  query: Kysely<Schema>,
+  query: Query,
   accounts: readonly string[] | null,
   limit: number,
 ): Promise<Challenge[]> {
   if (accounts?.length === 0) return [];
-  let select = query.selectFrom('challenges').selectAll().where('status', '=', PENDING);
+  let select = kysely(query).selectFrom('challenges').selectAll().where('status', '=', PENDING);
   if (accounts) select = select.where('username', 'in', accounts);
   const rows = await select.orderBy('created_at').limit(limit).execute();
   return rows.map(fromRow);
@@ -165,12 +170,12 @@ export async function pendingChallenges(
 
 /** Requests of any status, newest first, older than `before`. */
 export async function recentChallenges(
-  query: Kysely<Schema>,
+  query: Query,
   accounts: readonly string[] | null,
   filter: { before: number | null; limit: number; status: Challenge['status'] | null; search: string | null },
 ): Promise<Challenge[]> {
   if (accounts?.length === 0) return [];
-  let select = query.selectFrom('challenges').selectAll();
+  let select = kysely(query).selectFrom('challenges').selectAll();
   if (accounts) select = select.where('username', 'in', accounts);
   if (filter.before !== null) select = select.where('created_at', '<', filter.before);
   if (filter.status !== null) select = select.where('status', '=', filter.status);
@@ -191,7 +196,7 @@ export async function recordOutcome(
   detail: string | null,
   now: number,
 ): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .updateTable('challenges')
     .set({ outcome, outcome_detail: detail, outcome_at: now })
     .where('id', '=', id)
@@ -201,8 +206,8 @@ export async function recordOutcome(
 }
 
 /** How many requests wait, exactly. */
-export async function countAllPending(query: Kysely<Schema>): Promise<number> {
-  const { n } = await query
+export async function countAllPending(query: Query): Promise<number> {
+  const { n } = await kysely(query)
     .selectFrom('challenges')
     .select((e) => e.fn.countAll<number>().as('n'))
     .where('status', '=', PENDING)

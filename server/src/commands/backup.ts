@@ -4,48 +4,10 @@ import { cp, mkdir, open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { type CopiedRow, copyRows, isUnused, pasteRows } from '../db/copy-store.ts';
 import { openDatabase } from '../db/database.ts';
-import type { Schema } from '../db/schema.ts';
-import { checkChain } from '../events/store.ts';
+import { checkChain, readHead } from '../events/store.ts';
 import { type Command, EXIT } from './command.ts';
-
-/**
- * Every table, parents before children, with the columns that order its rows. Null: not in a backup, because it is good for
- * minutes only, or says who is doing what now.
- */
-const ORDERS: Record<keyof Schema, readonly string[] | null> = {
-  meta: ['key'],
-  events: ['seq'],
-  event_head: ['id'],
-  event_cursors: ['reader'],
-  hosts: ['id'],
-  enrolment_tokens: ['id'],
-  people: ['id'],
-  account_bindings: ['account'],
-  sessions: ['id_hash'],
-  passkeys: ['credential_id'],
-  recovery_codes: ['code_hash'],
-  approver_key_sets: ['version'],
-  policy_versions: ['version'],
-  challenges: ['id'],
-  directory_state: ['id'],
-  directory_ids: ['kind', 'number'],
-  directory_names: ['name'],
-  directory_stamps: ['uuid'],
-  directory_published: ['id'],
-  directory_holds: ['id'],
-  sudo_rules: ['id'],
-  scim_clients: ['id'],
-  scim_resources: ['id'],
-  leases: null,
-  host_nonces: null,
-  login_attempts: null,
-  ceremonies: null,
-  desktop_grants: null,
-};
-const TABLES = Object.entries(ORDERS).flatMap(([table, order]) =>
-  order === null ? [] : [[table as keyof Schema, ...order] as const],
-);
 
 const manifestSchema = z.object({
   v: z.literal(1),
@@ -55,8 +17,6 @@ const manifestSchema = z.object({
   dataSha256: z.string(),
   head: z.object({ seq: z.int(), hash: z.string() }),
 });
-
-const BATCH = 500;
 
 async function writeSynced(path: string, chunks: AsyncIterable<string>): Promise<string> {
   const hash = createHash('sha256');
@@ -71,6 +31,11 @@ async function writeSynced(path: string, chunks: AsyncIterable<string>): Promise
     await file.close();
   }
   return hash.digest('hex');
+}
+
+async function* readRows(path: string): AsyncGenerator<CopiedRow> {
+  const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY });
+  for await (const line of lines) yield JSON.parse(line) as CopiedRow;
 }
 
 /**
@@ -88,21 +53,13 @@ export async function backup(command: Command, [folder]: string[]): Promise<numb
     const manifest = await db.snapshot(async (query) => {
       let rows = 0;
       async function* lines(): AsyncGenerator<string> {
-        for (const [table, ...order] of TABLES) {
-          for (let offset = 0; ; offset += BATCH) {
-            let select = query.selectFrom(table).selectAll().limit(BATCH).offset(offset);
-            for (const column of order) select = select.orderBy(column as never);
-            const batch = await select.execute();
-            for (const row of batch) {
-              rows += 1;
-              yield `${JSON.stringify([table, row])}\n`;
-            }
-            if (batch.length < BATCH) break;
-          }
+        for await (const copied of copyRows(query)) {
+          rows += 1;
+          yield `${JSON.stringify(copied)}\n`;
         }
       }
       const dataSha256 = await writeSynced(join(folder, 'data.jsonl'), lines());
-      const head = await query.selectFrom('event_head').select(['seq', 'hash']).executeTakeFirstOrThrow();
+      const head = await readHead(query);
       return { v: 1 as const, createdAt: new Date().toISOString(), rows, dataSha256, head };
     });
     await cp(command.config.keysDir, join(folder, 'keys'), { recursive: true, errorOnExist: true, force: false });
@@ -137,36 +94,8 @@ export async function restore(command: Command, [folder]: string[]): Promise<num
   const db = await openDatabase(command.config.database);
   try {
     await db.transaction(async (work) => {
-      const used = await work.query.selectFrom('meta').select('key').limit(1).executeTakeFirst();
-      if (used) throw new Error('the database is not empty; nothing was restored');
-      await work.query.deleteFrom('event_head').execute();
-      const lines = createInterface({
-        input: createReadStream(join(folder, 'data.jsonl')),
-        crlfDelay: Number.POSITIVE_INFINITY,
-      });
-      const known = new Set<string>(TABLES.map(([table]) => table));
-      let rows = 0;
-      let table = '';
-      let pending: object[] = [];
-      const flush = async () => {
-        // Small batches: SQLite binds at most 32,766 values per statement.
-        for (let i = 0; i < pending.length; i += 100) {
-          await work.query
-            .insertInto(table as keyof Schema)
-            .values(pending.slice(i, i + 100) as never)
-            .execute();
-        }
-        rows += pending.length;
-        pending = [];
-      };
-      for await (const line of lines) {
-        const [name, row] = JSON.parse(line) as [string, object];
-        if (!known.has(name)) throw new Error(`the backup is from a newer version: unknown table ${name}`);
-        if (name !== table || pending.length >= BATCH) await flush();
-        table = name;
-        pending.push(row);
-      }
-      await flush();
+      if (!(await isUnused(work.query))) throw new Error('the database is not empty; nothing was restored');
+      const rows = await pasteRows(work, readRows(join(folder, 'data.jsonl')));
       if (rows !== manifest.rows) throw new Error('the backup is damaged: rows are missing');
       const problem = await checkChain(work.query);
       if (problem) throw new Error(`the backup is damaged: the event chain breaks at ${problem.seq}`);

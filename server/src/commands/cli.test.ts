@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createApp } from '../app/app.ts';
 import { loadConfig } from '../config/load-config.ts';
+import { kysely } from '../db/query.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -111,7 +112,7 @@ test('hosts: an enrolled one is listed, put into a group, released and revoked, 
     assert.equal((await run(['hosts', 'release', host.id], env)).code, 1);
     assert.equal((await run(['hosts', 'confirm', host.id, 'A'.repeat(43)], env)).code, 1);
     await app.db.transaction((work) =>
-      work.query.updateTable('hosts').set({ state: 'quarantined' }).where('id', '=', host.id).execute(),
+      kysely(work.query).updateTable('hosts').set({ state: 'quarantined' }).where('id', '=', host.id).execute(),
     );
     assert.equal((await run(['hosts', 'release', host.id], env)).code, 0);
     assert.equal((await listed()).state, 'active');

@@ -4,6 +4,7 @@ import { challengeId } from '#shared/names.ts';
 import { createCore } from '../app/core.ts';
 import { findChallenge } from '../challenges/store.ts';
 import { readChallengeEvents } from '../events/store.ts';
+import { getApproverKeySet } from '../passkeys/store.ts';
 import { type Command, EXIT } from './command.ts';
 
 /** `identree-server export-approval ID [FILE]`: one decision with everything that proves it. */
@@ -19,11 +20,7 @@ export async function exportApproval(command: Command, [id, file]: string[]): Pr
       command.err(challenge ? 'This request is not decided yet.\n' : 'There is no such request.\n');
       return EXIT.failed;
     }
-    const keys = await core.db.query
-      .selectFrom('approver_key_sets')
-      .select('token')
-      .where('version', '=', challenge.approver_keys_version)
-      .executeTakeFirstOrThrow();
+    const keys = await getApproverKeySet(core.db.query, challenge.approver_keys_version);
     const bundle: ApprovalBundle = {
       v: 1,
       challengeId: challenge.id,

@@ -1,4 +1,5 @@
 import { createCore } from '../app/core.ts';
+import { peopleCalled } from '../auth/people-store.ts';
 import { createRecoveryCodes } from '../passkeys/recovery-codes.ts';
 import { type Command, EXIT } from './command.ts';
 
@@ -13,11 +14,7 @@ export async function recoveryCode(command: Command, [username]: string[]): Prom
   }
   const core = await createCore(command.config);
   try {
-    const people = await core.db.query
-      .selectFrom('people')
-      .select(['id', 'issuer', 'subject'])
-      .where('username', '=', username)
-      .execute();
+    const people = await peopleCalled(core.db.query, username);
     if (people.length !== 1) {
       command.err(
         people.length === 0

@@ -1,44 +1,31 @@
-import type { Kysely, Transaction } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import type { Engine } from './engine.ts';
 import * as baseline from './migrations/0001-baseline.ts';
 import * as directory from './migrations/0002-directory.ts';
 import * as readers from './migrations/0003-readers.ts';
 import { openPostgres } from './postgres.ts';
-import type { Schema } from './schema.ts';
+import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
 
 /** Runs inside a transaction; what it registers with `afterCommit` runs once the change is durable. */
 export interface UnitOfWork {
   readonly driver: Database['driver'];
-  readonly query: Transaction<Schema>;
+  readonly query: Query;
   afterCommit(run: () => void): void;
 }
 
 /** The one database handle. Stores are the only files that use it. */
 export interface Database {
-  readonly driver: 'sqlite' | 'postgres';
+  readonly driver: Engine['driver'];
   /** For reading outside a transaction. Sees only what is committed. */
-  readonly query: Kysely<Schema>;
+  readonly query: Query;
   /** Reads everything as it was at one moment, while others go on writing. */
-  snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
+  snapshot<T>(run: (query: Query) => Promise<T>): Promise<T>;
   /** All or nothing; durable when the promise resolves. Any exception rolls back and is thrown again. */
   transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
   /** Tells other server processes on the same database that there are new events. */
   notify(): Promise<void>;
   /** Calls back when another process has said so. Returns a function that stops it. */
-  onNotify(run: () => void): () => void;
-  close(): Promise<void>;
-}
-
-/** What a database engine brings. */
-export interface Engine {
-  driver: Database['driver'];
-  reader: Kysely<Schema>;
-  writer: Kysely<Schema>;
-  snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
-  /** Runs in a transaction; resolves when it is durable. */
-  transact<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
-  notify(): Promise<void>;
   onNotify(run: () => void): () => void;
   close(): Promise<void>;
 }
@@ -72,12 +59,12 @@ export async function openDatabase(options: {
   }
   return {
     driver: engine.driver,
-    query: engine.reader,
-    snapshot: engine.snapshot,
+    query: closed(engine.reader),
+    snapshot: (run) => engine.snapshot((query) => run(closed(query))),
     async transaction(run) {
       const after: (() => void)[] = [];
       const result = await engine.transact((query) =>
-        run({ driver: engine.driver, query, afterCommit: (callback) => void after.push(callback) }),
+        run({ driver: engine.driver, query: closed(query), afterCommit: (callback) => void after.push(callback) }),
       );
       for (const callback of after) callback();
       return result;

@@ -1,4 +1,5 @@
 import type { Database, UnitOfWork } from './database.ts';
+import { kysely } from './query.ts';
 
 /** Which installation a database belongs to. */
 export interface Installation {
@@ -9,7 +10,7 @@ export interface Installation {
 }
 
 async function readMeta(db: Pick<Database, 'query'>): Promise<Map<string, string>> {
-  const rows = await db.query.selectFrom('meta').selectAll().execute();
+  const rows = await kysely(db.query).selectFrom('meta').selectAll().execute();
   return new Map(rows.map(({ key, value }) => [key, value]));
 }
 
@@ -31,7 +32,7 @@ export async function claimInstallation(
   };
   if ((await readMeta(db)).size === 0) {
     await db.transaction(async (work) => {
-      const inserted = await work.query
+      const inserted = await kysely(work.query)
         .insertInto('meta')
         .values(Object.entries(wanted).map(([key, value]) => ({ key, value })))
         .onConflict((conflict) => conflict.doNothing())

@@ -1,17 +1,17 @@
-import type { Kysely } from 'kysely';
 import type { UnitOfWork } from './database.ts';
-import type { LeasesTable, Schema } from './schema.ts';
+import { kysely, type Query } from './query.ts';
+import type { LeasesTable } from './schema.ts';
 
 /** Reads a lease and keeps it from changing until the transaction ends. */
 export async function lockLease(work: UnitOfWork, name: string): Promise<LeasesTable | null> {
-  let select = work.query.selectFrom('leases').selectAll().where('name', '=', name);
+  let select = kysely(work.query).selectFrom('leases').selectAll().where('name', '=', name);
   if (work.driver === 'postgres') select = select.forUpdate();
   return (await select.executeTakeFirst()) ?? null;
 }
 
 /** Writes a lease that nobody had. False: somebody was faster. */
 export async function insertLease(work: UnitOfWork, lease: LeasesTable): Promise<boolean> {
-  const row = await work.query
+  const row = await kysely(work.query)
     .insertInto('leases')
     .values(lease)
     .onConflict((conflict) => conflict.column('name').doNothing())
@@ -21,12 +21,12 @@ export async function insertLease(work: UnitOfWork, lease: LeasesTable): Promise
 }
 
 export async function updateLease(work: UnitOfWork, { name, ...lease }: LeasesTable): Promise<void> {
-  await work.query.updateTable('leases').set(lease).where('name', '=', name).execute();
+  await kysely(work.query).updateTable('leases').set(lease).where('name', '=', name).execute();
 }
 
 /** Gives up a lease that this holder still has. */
 export async function expireLease(work: UnitOfWork, name: string, holder: string): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('leases')
     .set({ until: 0 })
     .where('name', '=', name)
@@ -34,6 +34,6 @@ export async function expireLease(work: UnitOfWork, name: string, holder: string
     .execute();
 }
 
-export async function findLease(query: Kysely<Schema>, name: string): Promise<LeasesTable | null> {
-  return (await query.selectFrom('leases').selectAll().where('name', '=', name).executeTakeFirst()) ?? null;
+export async function findLease(query: Query, name: string): Promise<LeasesTable | null> {
+  return (await kysely(query).selectFrom('leases').selectAll().where('name', '=', name).executeTakeFirst()) ?? null;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { kysely } from './query.ts';
 import { openTestSqlite } from './test-databases.ts';
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -10,7 +11,9 @@ test('a read costs the same however many others come at the same moment', async 
   async function burst(reads: number): Promise<number> {
     const began = performance.now();
     await Promise.all(
-      Array.from({ length: reads }, () => db.query.selectFrom('event_head').selectAll().executeTakeFirstOrThrow()),
+      Array.from({ length: reads }, () =>
+        kysely(db.query).selectFrom('event_head').selectAll().executeTakeFirstOrThrow(),
+      ),
     );
     return (performance.now() - began) / reads;
   }
@@ -27,9 +30,9 @@ test('a read costs the same however many others come at the same moment', async 
 
 test('reads see what is committed, and nothing of what is not', async (t) => {
   const db = await openTestSqlite(t);
-  const names = async () => (await db.query.selectFrom('meta').select('key').execute()).map(({ key }) => key);
+  const names = async () => (await kysely(db.query).selectFrom('meta').select('key').execute()).map(({ key }) => key);
   await db.transaction(async ({ query }) => {
-    await query.insertInto('meta').values({ key: 'a', value: '1' }).execute();
+    await kysely(query).insertInto('meta').values({ key: 'a', value: '1' }).execute();
     assert.deepEqual(await names(), []);
   });
   assert.deepEqual(await names(), ['a']);

@@ -1,6 +1,6 @@
 import BetterSqlite from 'better-sqlite3';
 import { type Dialect, Kysely, SqliteDialect, sql, type Transaction } from 'kysely';
-import type { Engine } from './database.ts';
+import type { Engine } from './engine.ts';
 import type { Schema } from './schema.ts';
 
 function open(path: string, readonly: boolean): BetterSqlite.Database {

@@ -1,21 +1,17 @@
-import type { Kysely } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { CHAIN_START, type EventRecord, eventHash } from '#shared/events.ts';
-import type { Schema } from '../db/schema.ts';
+import { kysely, type Query } from '../db/query.ts';
 
 /** Newest event. With a driver: locked, so that the next writer waits for this one (SQLite has one writer anyway). */
-export async function readHead(
-  query: Kysely<Schema>,
-  lockFor?: 'sqlite' | 'postgres',
-): Promise<{ seq: number; hash: string }> {
-  let select = query.selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1);
+export async function readHead(query: Query, lockFor?: 'sqlite' | 'postgres'): Promise<{ seq: number; hash: string }> {
+  let select = kysely(query).selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1);
   if (lockFor === 'postgres') select = select.forUpdate();
   return select.executeTakeFirstOrThrow();
 }
 
 /** Writes one sealed event and moves the head. */
-export async function appendEvent(query: Kysely<Schema>, event: EventRecord): Promise<void> {
-  await query
+export async function appendEvent(query: Query, event: EventRecord): Promise<void> {
+  await kysely(query)
     .insertInto('events')
     .values({
       seq: event.seq,
@@ -34,7 +30,7 @@ export async function appendEvent(query: Kysely<Schema>, event: EventRecord): Pr
       hash: event.hash,
     })
     .execute();
-  await query.updateTable('event_head').set({ seq: event.seq, hash: event.hash }).where('id', '=', 1).execute();
+  await kysely(query).updateTable('event_head').set({ seq: event.seq, hash: event.hash }).where('id', '=', 1).execute();
 }
 
 function fromRow(row: {
@@ -72,8 +68,8 @@ function fromRow(row: {
 }
 
 /** Events after `seq`, oldest first. */
-export async function readEvents(query: Kysely<Schema>, after: number, limit: number): Promise<EventRecord[]> {
-  const rows = await query
+export async function readEvents(query: Query, after: number, limit: number): Promise<EventRecord[]> {
+  const rows = await kysely(query)
     .selectFrom('events')
     .selectAll()
     .where('seq', '>', after)
@@ -84,8 +80,8 @@ export async function readEvents(query: Kysely<Schema>, after: number, limit: nu
 }
 
 /** Every event of one challenge, oldest first. */
-export async function readChallengeEvents(query: Kysely<Schema>, challengeId: string): Promise<EventRecord[]> {
-  const rows = await query
+export async function readChallengeEvents(query: Query, challengeId: string): Promise<EventRecord[]> {
+  const rows = await kysely(query)
     .selectFrom('events')
     .selectAll()
     .where('challenge_id', '=', challengeId)
@@ -97,7 +93,7 @@ export async function readChallengeEvents(query: Kysely<Schema>, challengeId: st
 export type ChainProblem = { seq: number; problem: 'gap' | 'broken_link' | 'altered' | 'head_differs' };
 
 /** Walks the whole chain. Null when it is intact from the first event to the head. */
-export async function checkChain(query: Kysely<Schema>): Promise<ChainProblem | null> {
+export async function checkChain(query: Query): Promise<ChainProblem | null> {
   let seq = 0;
   let hash = CHAIN_START;
   for (;;) {

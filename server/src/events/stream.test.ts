@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
@@ -197,7 +198,7 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
     await askAndCancel('bob');
     await follower.received(2);
     await t.app.db.transaction(async (work) => {
-      await work.query.updateTable('people').set({ groups: '[]' }).where('username', '=', 'karl').execute();
+      await kysely(work.query).updateTable('people').set({ groups: '[]' }).where('username', '=', 'karl').execute();
     });
     await askAndCancel('bob');
     await askAndCancel('karl');
@@ -215,7 +216,7 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
     await askAndCancel('gina');
     await follower.received(2);
     await t.app.db.transaction(async (work) => {
-      await work.query.updateTable('people').set({ epoch: 1 }).where('username', '=', 'gina').execute();
+      await kysely(work.query).updateTable('people').set({ epoch: 1 }).where('username', '=', 'gina').execute();
     });
     await askAndCancel('gina');
     await follower.ended;

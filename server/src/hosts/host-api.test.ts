@@ -18,6 +18,7 @@ import {
 } from '#shared/http-signature.ts';
 import { tokenType, verifyToken } from '#shared/token.ts';
 import { makeCaCertificate } from '../certificates/authority.ts';
+import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { checkChain } from '../events/store.ts';
 import { hostBindPassword } from '../ldap/credential-checker.ts';
@@ -60,7 +61,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
   const count = async (table: 'challenges' | 'hosts' | 'events') =>
     Number(
       (
-        await t.app.db.query
+        await kysely(t.app.db.query)
           .selectFrom(table)
           .select((e) => e.fn.countAll().as('n'))
           .executeTakeFirstOrThrow()
@@ -92,7 +93,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
   /** Waits until a long poll of `seconds` has been admitted: it extends the lease first. */
   async function polled(challengeId: string, seconds: number): Promise<void> {
     for (;;) {
-      const row = await t.app.db.query
+      const row = await kysely(t.app.db.query)
         .selectFrom('challenges')
         .select('lease_until')
         .where('id', '=', challengeId)
@@ -324,7 +325,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     await host.send('DELETE', `/challenges/${created.challengeId}`);
     assert.equal((await host.send('POST', path, { outcome: 'refused', detail: 'gone' })).status, 204);
     assert.equal((await host.send('POST', path, { outcome: 'granted', detail: null })).status, 204);
-    const row = await t.app.db.query
+    const row = await kysely(t.app.db.query)
       .selectFrom('challenges')
       .select(['outcome', 'outcome_detail'])
       .where('id', '=', created.challengeId)
@@ -352,7 +353,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       approverKeySet,
     );
     assert.ok(set.ok && set.payload.version >= 1);
-    const row = await t.app.db.query
+    const row = await kysely(t.app.db.query)
       .selectFrom('hosts')
       .selectAll()
       .where('id', '=', host.id)
@@ -466,7 +467,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       who.send('POST', '/certificate', bodyOf(who, change), tampering);
     const storedCertificate = async (who: TestHost) =>
       (
-        await t.app.db.query
+        await kysely(t.app.db.query)
           .selectFrom('hosts')
           .select('certificate')
           .where('id', '=', who.id)
@@ -564,7 +565,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       await refused('host_revoked', 403, () => renew(gone));
       const waiting = await enrolTestHost(t.app, t.clock, 'waiting.example.com');
       await t.app.db.transaction(async ({ query }) => {
-        await query.updateTable('hosts').set({ state: 'waiting' }).where('id', '=', waiting.id).execute();
+        await kysely(query).updateTable('hosts').set({ state: 'waiting' }).where('id', '=', waiting.id).execute();
       });
       await refused('host_waiting', 403, () => renew(waiting));
       assert.equal(await storedCertificate(gone), gone.grant.certificate);

@@ -1,24 +1,25 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
-import type { EnrolmentTokensTable, Host, HostsTable, Schema } from '../db/schema.ts';
+import { kysely, type Query } from '../db/query.ts';
+import type { EnrolmentTokensTable, Host, HostsTable } from '../db/schema.ts';
 
 export type { Host } from '../db/schema.ts';
 
-export async function findHost(query: Kysely<Schema>, id: string): Promise<Host | null> {
-  return (await query.selectFrom('hosts').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+export async function findHost(query: Query, id: string): Promise<Host | null> {
+  return (await kysely(query).selectFrom('hosts').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
 }
 
 /** Reads and, on Postgres, locks a host for the transaction that admits its request. */
 export async function lockHost(work: UnitOfWork, id: string): Promise<Host | null> {
-  let select = work.query.selectFrom('hosts').selectAll().where('id', '=', id);
+  let select = kysely(work.query).selectFrom('hosts').selectAll().where('id', '=', id);
   if (work.driver === 'postgres') select = select.forUpdate();
   return (await select.executeTakeFirst()) ?? null;
 }
 
 /** The live (not revoked) host of a name. */
-export async function findLiveHost(query: Kysely<Schema>, hostname: string): Promise<Host | null> {
+export async function findLiveHost(query: Query, hostname: string): Promise<Host | null> {
   return (
-    (await query
+    (await kysely(query)
       .selectFrom('hosts')
       .selectAll()
       .where('hostname', '=', hostname)
@@ -27,21 +28,21 @@ export async function findLiveHost(query: Kysely<Schema>, hostname: string): Pro
   );
 }
 
-export async function listHosts(query: Kysely<Schema>): Promise<Host[]> {
-  return query.selectFrom('hosts').selectAll().orderBy('hostname').orderBy('enrolled_at', 'desc').execute();
+export async function listHosts(query: Query): Promise<Host[]> {
+  return kysely(query).selectFrom('hosts').selectAll().orderBy('hostname').orderBy('enrolled_at', 'desc').execute();
 }
 
 export async function insertHost(work: UnitOfWork, host: HostsTable): Promise<void> {
-  await work.query.insertInto('hosts').values(host).execute();
+  await kysely(work.query).insertInto('hosts').values(host).execute();
 }
 
 export async function updateHost(work: UnitOfWork, id: string, set: Partial<HostsTable>): Promise<void> {
-  await work.query.updateTable('hosts').set(set).where('id', '=', id).execute();
+  await kysely(work.query).updateTable('hosts').set(set).where('id', '=', id).execute();
 }
 
 /** Remembers a request nonce. False when it was seen before, in whichever process. */
 export async function spendNonce(work: UnitOfWork, hostId: string, nonce: string, expiresAt: number): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .insertInto('host_nonces')
     .values({ host_id: hostId, nonce, expires_at: expiresAt })
     .onConflict((conflict) => conflict.doNothing())
@@ -50,20 +51,22 @@ export async function spendNonce(work: UnitOfWork, hostId: string, nonce: string
 }
 
 export async function forgetNonces(work: UnitOfWork, now: number): Promise<void> {
-  await work.query.deleteFrom('host_nonces').where('expires_at', '<', now).execute();
+  await kysely(work.query).deleteFrom('host_nonces').where('expires_at', '<', now).execute();
 }
 
 export async function insertToken(work: UnitOfWork, token: EnrolmentTokensTable): Promise<void> {
-  await work.query.insertInto('enrolment_tokens').values(token).execute();
+  await kysely(work.query).insertInto('enrolment_tokens').values(token).execute();
 }
 
-export async function findToken(query: Kysely<Schema>, id: string): Promise<Selectable<EnrolmentTokensTable> | null> {
-  return (await query.selectFrom('enrolment_tokens').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+export async function findToken(query: Query, id: string): Promise<Selectable<EnrolmentTokensTable> | null> {
+  return (
+    (await kysely(query).selectFrom('enrolment_tokens').selectAll().where('id', '=', id).executeTakeFirst()) ?? null
+  );
 }
 
 /** Uses a token up. False when somebody else was faster. */
 export async function spendToken(work: UnitOfWork, id: string, hostId: string, now: number): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .updateTable('enrolment_tokens')
     .set({ used_at: now, used_by: hostId })
     .where('id', '=', id)
@@ -73,8 +76,8 @@ export async function spendToken(work: UnitOfWork, id: string, hostId: string, n
 }
 
 /** How many hosts are enrolled and not revoked. */
-export async function countLiveHosts(query: Kysely<Schema>): Promise<number> {
-  const { n } = await query
+export async function countLiveHosts(query: Query): Promise<number> {
+  const { n } = await kysely(query)
     .selectFrom('hosts')
     .select((e) => e.fn.countAll<number>().as('n'))
     .where('state', '<>', 'revoked')
@@ -84,7 +87,7 @@ export async function countLiveHosts(query: Kysely<Schema>): Promise<number> {
 
 /** What others need to know of a host: nulls for one that is not known. */
 export async function hostFacts(
-  query: Kysely<Schema>,
+  query: Query,
   hostId: string,
 ): Promise<{ group: string | null; lastSeenAt: number | null }> {
   const host = await findHost(query, hostId);

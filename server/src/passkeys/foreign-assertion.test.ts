@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DecisionDocument } from '#shared/decision.ts';
 import { createTestSite, type TestSite } from '../auth/test-site.ts';
+import { kysely } from '../db/query.ts';
 import { openTestSqlite } from '../db/test-databases.ts';
 import type { AssertionResponse } from './assertion-response.ts';
 import type { Deviation } from './test-authenticator.ts';
@@ -34,7 +35,7 @@ async function withPasskeys(t: Parameters<typeof openTestSqlite>[0]) {
 }
 
 async function verify(site: TestSite, username: string, document: DecisionDocument, assertion: AssertionResponse) {
-  const person = await site.db.query
+  const person = await kysely(site.db.query)
     .selectFrom('people')
     .selectAll()
     .where('username', '=', username)
@@ -194,14 +195,14 @@ test('a passkey that was removed approves nothing any more', async (t) => {
 
 test('a key in the database that hosts were not given does not approve', async (t) => {
   const { site, hers, his } = await withPasskeys(t);
-  const jwk = await site.db.query
+  const jwk = await kysely(site.db.query)
     .selectFrom('passkeys')
     .select('jwk')
     .where('credential_id', '=', his.credentialId)
     .executeTakeFirstOrThrow();
   // What hosts check and what the library checks differ: somebody wrote to one column.
   await site.db.transaction((work) =>
-    work.query.updateTable('passkeys').set(jwk).where('credential_id', '=', hers.credentialId).execute(),
+    kysely(work.query).updateTable('passkeys').set(jwk).where('credential_id', '=', hers.credentialId).execute(),
   );
   const document = documentFor('alice');
   const result = await verify(site, 'alice', document, hers.assert(await optionsFor(site, 'alice', document)));

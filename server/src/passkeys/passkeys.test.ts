@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
 import { readApproverKeySet } from '#shared/verify-verdict.ts';
 import { createTestSite, identity, type TestSite } from '../auth/test-site.ts';
+import { kysely } from '../db/query.ts';
 import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
 import { checkChain } from '../events/store.ts';
 
@@ -198,17 +199,17 @@ forEachDatabase('passkeys', (open) => {
     const response = site.authenticator().register(options.data as never);
     // The next version is taken: writing it fails, whatever the reason would be.
     await site.db.transaction((work) =>
-      work.query.updateTable('approver_key_sets').set({ version: 2, token: 'x' }).execute(),
+      kysely(work.query).updateTable('approver_key_sets').set({ version: 2, token: 'x' }).execute(),
     );
     await site.db.transaction((work) =>
-      work.query.insertInto('approver_key_sets').values({ version: 1, token: 'x', issued_at: 0 }).execute(),
+      kysely(work.query).insertInto('approver_key_sets').values({ version: 1, token: 'x', issued_at: 0 }).execute(),
     );
     await site.db.transaction((work) =>
-      work.query.insertInto('approver_key_sets').values({ version: 3, token: 'x', issued_at: 0 }).execute(),
+      kysely(work.query).insertInto('approver_key_sets').values({ version: 3, token: 'x', issued_at: 0 }).execute(),
     );
-    await site.db.transaction((work) => work.query.deleteFrom('event_head').execute());
+    await site.db.transaction((work) => kysely(work.query).deleteFrom('event_head').execute());
     assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).reason, 'internal');
-    assert.deepEqual(await site.db.query.selectFrom('passkeys').selectAll().execute(), []);
+    assert.deepEqual(await kysely(site.db.query).selectFrom('passkeys').selectAll().execute(), []);
   });
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DecisionDocument } from '#shared/decision.ts';
 import { createTestSite } from '../auth/test-site.ts';
+import { kysely } from '../db/query.ts';
 import { forEachDatabase } from '../db/test-databases.ts';
 import type { AssertionResponse } from './assertion-response.ts';
 
@@ -25,7 +26,7 @@ forEachDatabase('an assertion', (open) => {
     const browser = site.browser();
     await browser.signInFresh('alice');
     const passkey = await browser.firstPasskey(site.authenticator(more));
-    const person = await site.db.query.selectFrom('people').selectAll().executeTakeFirstOrThrow();
+    const person = await kysely(site.db.query).selectFrom('people').selectAll().executeTakeFirstOrThrow();
     const options = await site.approvals.approvalOptions(site.db.query, person.id, document);
     const verify = (assertion: AssertionResponse) =>
       site.db.transaction((work) => site.approvals.verifyApproval(work, { person, document, assertion }));
@@ -50,7 +51,7 @@ forEachDatabase('an assertion', (open) => {
 
   test('sent again while the first one is being decided waits for it, and is refused', async (t) => {
     const { site, passkey, options, verify } = await prepare(t);
-    const person = await site.db.query.selectFrom('people').selectAll().executeTakeFirstOrThrow();
+    const person = await kysely(site.db.query).selectFrom('people').selectAll().executeTakeFirstOrThrow();
     const assertion = passkey.assert(options);
     let second: ReturnType<typeof verify> | undefined;
     const first = await site.db.transaction(async (work) => {
@@ -75,14 +76,14 @@ forEachDatabase('an assertion', (open) => {
   test('of a synced passkey, which has no counter, is accepted; its state of backup is noted', async (t) => {
     const { site, passkey, options, verify } = await prepare(t, { counts: false, backupEligible: true });
     assert.equal((await verify(passkey.assert(options, { backedUp: false }))).ok, true);
-    const row = await site.db.query.selectFrom('passkeys').selectAll().executeTakeFirstOrThrow();
+    const row = await kysely(site.db.query).selectFrom('passkeys').selectAll().executeTakeFirstOrThrow();
     assert.deepEqual([row.backup_eligible, row.backed_up, row.last_used_at], [1, 0, site.clock.now()]);
     assert.equal((await verify(passkey.assert(options))).ok, true);
   });
 
   test('whose use is rolled back can be used for the next try', async (t) => {
     const { site, passkey, options } = await prepare(t);
-    const person = await site.db.query.selectFrom('people').selectAll().executeTakeFirstOrThrow();
+    const person = await kysely(site.db.query).selectFrom('people').selectAll().executeTakeFirstOrThrow();
     const assertion = passkey.assert(options);
     const attempt = site.db.transaction(async (work) => {
       assert.equal((await site.approvals.verifyApproval(work, { person, document, assertion })).ok, true);

@@ -1,9 +1,9 @@
-import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
-import type { ApproverKeySetsTable, CeremoniesTable, PasskeysTable, RecoveryCodesTable, Schema } from '../db/schema.ts';
+import { kysely, type Query } from '../db/query.ts';
+import type { ApproverKeySetsTable, CeremoniesTable, PasskeysTable, RecoveryCodesTable } from '../db/schema.ts';
 
 export async function insertPasskey(work: UnitOfWork, passkey: PasskeysTable): Promise<boolean> {
-  const row = await work.query
+  const row = await kysely(work.query)
     .insertInto('passkeys')
     .values(passkey)
     .onConflict((conflict) => conflict.column('credential_id').doNothing())
@@ -13,8 +13,8 @@ export async function insertPasskey(work: UnitOfWork, passkey: PasskeysTable): P
 }
 
 /** Passkeys of a person, oldest first. */
-export async function passkeysOf(query: Kysely<Schema>, personId: string): Promise<PasskeysTable[]> {
-  return query
+export async function passkeysOf(query: Query, personId: string): Promise<PasskeysTable[]> {
+  return kysely(query)
     .selectFrom('passkeys')
     .selectAll()
     .where('person_id', '=', personId)
@@ -23,8 +23,8 @@ export async function passkeysOf(query: Kysely<Schema>, personId: string): Promi
     .execute();
 }
 
-export async function countPasskeys(query: Kysely<Schema>, personId: string): Promise<number> {
-  const row = await query
+export async function countPasskeys(query: Query, personId: string): Promise<number> {
+  const row = await kysely(query)
     .selectFrom('passkeys')
     .select((eb) => eb.fn.countAll().as('count'))
     .where('person_id', '=', personId)
@@ -33,8 +33,8 @@ export async function countPasskeys(query: Kysely<Schema>, personId: string): Pr
 }
 
 /** How many passkeys each person has. */
-export async function countPasskeysByPerson(query: Kysely<Schema>): Promise<Map<string, number>> {
-  const rows = await query
+export async function countPasskeysByPerson(query: Query): Promise<Map<string, number>> {
+  const rows = await kysely(query)
     .selectFrom('passkeys')
     .select(['person_id', (eb) => eb.fn.countAll().as('count')])
     .groupBy('person_id')
@@ -44,7 +44,7 @@ export async function countPasskeysByPerson(query: Kysely<Schema>): Promise<Map<
 
 /** Reads one passkey and keeps it from changing until the transaction ends: its counter is compared and then written. */
 export async function lockPasskey(work: UnitOfWork, credentialId: string): Promise<PasskeysTable | null> {
-  let select = work.query.selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId);
+  let select = kysely(work.query).selectFrom('passkeys').selectAll().where('credential_id', '=', credentialId);
   if (work.driver === 'postgres') select = select.forUpdate();
   return (await select.executeTakeFirst()) ?? null;
 }
@@ -54,7 +54,7 @@ export async function notePasskeyUse(
   credentialId: string,
   use: { signCount: number; backedUp: boolean; now: number },
 ): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('passkeys')
     .set({ sign_count: use.signCount, backed_up: use.backedUp ? 1 : 0, last_used_at: use.now })
     .where('credential_id', '=', credentialId)
@@ -66,7 +66,7 @@ export async function renamePasskey(
   which: { personId: string; credentialId: string },
   name: string,
 ): Promise<boolean> {
-  const row = await work.query
+  const row = await kysely(work.query)
     .updateTable('passkeys')
     .set({ name })
     .where('credential_id', '=', which.credentialId)
@@ -80,14 +80,14 @@ export async function deletePasskeys(
   work: UnitOfWork,
   which: { personId: string; credentialId?: string },
 ): Promise<PasskeysTable[]> {
-  let query = work.query.deleteFrom('passkeys').where('person_id', '=', which.personId);
+  let query = kysely(work.query).deleteFrom('passkeys').where('person_id', '=', which.personId);
   if (which.credentialId !== undefined) query = query.where('credential_id', '=', which.credentialId);
   return query.returningAll().execute();
 }
 
 /** Every passkey with the person it belongs to, in a stable order. */
-export async function allPasskeys(query: Kysely<Schema>) {
-  return query
+export async function allPasskeys(query: Query) {
+  return kysely(query)
     .selectFrom('passkeys')
     .innerJoin('people', 'people.id', 'passkeys.person_id')
     .select(['passkeys.credential_id', 'passkeys.jwk', 'people.issuer', 'people.subject', 'people.username'])
@@ -96,7 +96,7 @@ export async function allPasskeys(query: Kysely<Schema>) {
 }
 
 export async function insertCeremony(work: UnitOfWork, ceremony: CeremoniesTable): Promise<void> {
-  await work.query.insertInto('ceremonies').values(ceremony).execute();
+  await kysely(work.query).insertInto('ceremonies').values(ceremony).execute();
 }
 
 /** Takes a ceremony out, once, and only for the session and purpose that it was begun for. */
@@ -104,7 +104,7 @@ export async function takeCeremony(
   work: UnitOfWork,
   which: Pick<CeremoniesTable, 'challenge' | 'purpose' | 'person_id' | 'session_hash'>,
 ): Promise<CeremoniesTable | null> {
-  const row = await work.query
+  const row = await kysely(work.query)
     .deleteFrom('ceremonies')
     .where('challenge', '=', which.challenge)
     .where('purpose', '=', which.purpose)
@@ -117,14 +117,14 @@ export async function takeCeremony(
 
 /** Keeps everything about a person's passkeys from changing until the transaction ends. */
 export async function lockOwner(work: UnitOfWork, personId: string): Promise<void> {
-  let select = work.query.selectFrom('people').select('id').where('id', '=', personId);
+  let select = kysely(work.query).selectFrom('people').select('id').where('id', '=', personId);
   if (work.driver === 'postgres') select = select.forNoKeyUpdate();
   await select.executeTakeFirst();
 }
 
 /** The person that a code is made for. */
-export async function findOwner(query: Kysely<Schema>, personId: string) {
-  const row = await query
+export async function findOwner(query: Query, personId: string) {
+  const row = await kysely(query)
     .selectFrom('people')
     .select(['id', 'username', 'issuer', 'subject'])
     .where('id', '=', personId)
@@ -133,16 +133,16 @@ export async function findOwner(query: Kysely<Schema>, personId: string) {
 }
 
 export async function insertRecoveryCode(work: UnitOfWork, code: RecoveryCodesTable): Promise<void> {
-  await work.query.insertInto('recovery_codes').values(code).execute();
+  await kysely(work.query).insertInto('recovery_codes').values(code).execute();
 }
 
 /** A code that is unused, unexpired and made for this person. */
 export async function findRecoveryCode(
-  query: Kysely<Schema>,
+  query: Query,
   which: { codeHash: string; personId: string },
   now: number,
 ): Promise<boolean> {
-  const row = await query
+  const row = await kysely(query)
     .selectFrom('recovery_codes')
     .select('code_hash')
     .where('code_hash', '=', which.codeHash)
@@ -159,7 +159,7 @@ export async function spendRecoveryCode(
   which: { codeHash: string; personId: string },
   now: number,
 ): Promise<boolean> {
-  const row = await work.query
+  const row = await kysely(work.query)
     .updateTable('recovery_codes')
     .set({ used_at: now })
     .where('code_hash', '=', which.codeHash)
@@ -173,7 +173,7 @@ export async function spendRecoveryCode(
 
 /** Makes every unused code of a person worthless. */
 export async function dropRecoveryCodes(work: UnitOfWork, personId: string): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .deleteFrom('recovery_codes')
     .where('person_id', '=', personId)
     .where('used_at', 'is', null)
@@ -181,8 +181,8 @@ export async function dropRecoveryCodes(work: UnitOfWork, personId: string): Pro
 }
 
 /** Version of the set in force; 0 when none was published yet. The set itself may be long. */
-export async function newestApproverKeysVersion(query: Kysely<Schema>): Promise<number> {
-  const row = await query
+export async function newestApproverKeysVersion(query: Query): Promise<number> {
+  const row = await kysely(query)
     .selectFrom('approver_key_sets')
     .select('version')
     .orderBy('version', 'desc')
@@ -191,8 +191,8 @@ export async function newestApproverKeysVersion(query: Kysely<Schema>): Promise<
   return row?.version ?? 0;
 }
 
-export async function newestApproverKeySet(query: Kysely<Schema>): Promise<ApproverKeySetsTable | null> {
-  const row = await query
+export async function newestApproverKeySet(query: Query): Promise<ApproverKeySetsTable | null> {
+  const row = await kysely(query)
     .selectFrom('approver_key_sets')
     .selectAll()
     .orderBy('version', 'desc')
@@ -201,6 +201,15 @@ export async function newestApproverKeySet(query: Kysely<Schema>): Promise<Appro
   return row ?? null;
 }
 
+/** @throws when this version was never published */
+export async function getApproverKeySet(query: Query, version: number): Promise<ApproverKeySetsTable> {
+  return kysely(query)
+    .selectFrom('approver_key_sets')
+    .selectAll()
+    .where('version', '=', version)
+    .executeTakeFirstOrThrow();
+}
+
 export async function insertApproverKeySet(work: UnitOfWork, set: ApproverKeySetsTable): Promise<void> {
-  await work.query.insertInto('approver_key_sets').values(set).execute();
+  await kysely(work.query).insertInto('approver_key_sets').values(set).execute();
 }

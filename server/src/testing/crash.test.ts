@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '../db/database.ts';
+import { kysely } from '../db/query.ts';
 import { checkChain } from '../events/store.ts';
 import { testConfig } from './test-config.ts';
 
@@ -18,8 +19,8 @@ async function check(dsn: string): Promise<{ approved: number; cancelled: number
   const db = await openDatabase({ driver: 'sqlite', dsn });
   try {
     assert.equal(await checkChain(db.query), null);
-    const rows = await db.query.selectFrom('challenges').select(['id', 'status', 'verdict']).execute();
-    const events = await db.query.selectFrom('events').select(['event', 'challenge_id']).execute();
+    const rows = await kysely(db.query).selectFrom('challenges').select(['id', 'status', 'verdict']).execute();
+    const events = await kysely(db.query).selectFrom('events').select(['event', 'challenge_id']).execute();
     const ids = (name: string) =>
       events
         .filter(({ event }) => event === name)

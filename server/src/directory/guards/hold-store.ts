@@ -1,16 +1,17 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
-import type { DirectoryHoldsTable, Schema } from '../../db/schema.ts';
+import { kysely, type Query } from '../../db/query.ts';
+import type { DirectoryHoldsTable } from '../../db/schema.ts';
 
 export type HoldRow = Selectable<DirectoryHoldsTable>;
 
-export async function listHolds(query: Kysely<Schema>): Promise<HoldRow[]> {
-  return query.selectFrom('directory_holds').selectAll().orderBy('held_at').orderBy('id').execute();
+export async function listHolds(query: Query): Promise<HoldRow[]> {
+  return kysely(query).selectFrom('directory_holds').selectAll().orderBy('held_at').orderBy('id').execute();
 }
 
 /** False when it is there already. */
 export async function insertHold(work: UnitOfWork, row: HoldRow): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .insertInto('directory_holds')
     .values(row)
     .onConflict((conflict) => conflict.column('digest').doNothing())
@@ -20,7 +21,7 @@ export async function insertHold(work: UnitOfWork, row: HoldRow): Promise<boolea
 
 /** The change is not asked for any more. */
 export async function deleteHold(work: UnitOfWork, id: string): Promise<void> {
-  await work.query.deleteFrom('directory_holds').where('id', '=', id).execute();
+  await kysely(work.query).deleteFrom('directory_holds').where('id', '=', id).execute();
 }
 
 /** Answers a hold. Null when there is none of that id and digest in that state. */
@@ -30,7 +31,7 @@ export async function decideHold(
   decision: { state: 'confirmed' | 'rejected'; at: number; by: string },
 ): Promise<HoldRow | null> {
   return (
-    (await work.query
+    (await kysely(work.query)
       .updateTable('directory_holds')
       .set({ state: decision.state, decided_at: decision.at, decided_by: decision.by })
       .where('id', '=', hold.id)

@@ -1,7 +1,6 @@
-import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
 import { contains } from '../../db/like.ts';
-import type { Schema } from '../../db/schema.ts';
+import { kysely, type Query } from '../../db/query.ts';
 import {
   type AssignedNumber,
   type Counters,
@@ -20,9 +19,12 @@ export interface NumberState extends Counters {
 }
 
 /** Null on an installation whose directory never ran. With a unit of work: locked for it. */
-export async function readNumberState(from: Kysely<Schema> | UnitOfWork): Promise<NumberState | null> {
+export async function readNumberState(from: Query | UnitOfWork): Promise<NumberState | null> {
   const locked = 'query' in from;
-  let select = (locked ? from.query : from).selectFrom('directory_state').selectAll().where('id', '=', 1);
+  let select = kysely(locked ? from.query : from)
+    .selectFrom('directory_state')
+    .selectAll()
+    .where('id', '=', 1);
   if (locked && from.driver === 'postgres') select = select.forUpdate();
   const row = await select.executeTakeFirst();
   return row
@@ -39,7 +41,7 @@ export async function readNumberState(from: Kysely<Schema> | UnitOfWork): Promis
 
 /** Makes the state row. False when another process was first. */
 export async function insertNumberState(work: UnitOfWork, state: NumberState): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .insertInto('directory_state')
     .values({ id: 1, ...columns(state), stamp_generation: 0, usn: 0 })
     .onConflict((conflict) => conflict.doNothing())
@@ -57,11 +59,11 @@ const columns = (state: NumberState) => ({
 });
 
 export async function updateNumberState(work: UnitOfWork, state: NumberState): Promise<void> {
-  await work.query.updateTable('directory_state').set(columns(state)).where('id', '=', 1).execute();
+  await kysely(work.query).updateTable('directory_state').set(columns(state)).where('id', '=', 1).execute();
 }
 
-export async function readNumbers(query: Kysely<Schema>): Promise<AssignedNumber[]> {
-  const rows = await query.selectFrom('directory_ids').selectAll().execute();
+export async function readNumbers(query: Query): Promise<AssignedNumber[]> {
+  const rows = await kysely(query).selectFrom('directory_ids').selectAll().execute();
   return rows.map((row) => ({
     kind: row.kind,
     number: row.number,
@@ -77,7 +79,7 @@ export async function readNumbers(query: Kysely<Schema>): Promise<AssignedNumber
 /** @throws when a number or an owner is already there: the database's own constraint, last line of defence. */
 export async function insertNumbers(work: UnitOfWork, numbers: readonly AssignedNumber[]): Promise<void> {
   if (numbers.length === 0) return;
-  await work.query
+  await kysely(work.query)
     .insertInto('directory_ids')
     .values(
       numbers.map((row) => ({
@@ -111,7 +113,7 @@ export async function insertMap(
 
 /** Name and retirement only: a number never changes its owner. */
 export async function updateNumber(work: UnitOfWork, row: AssignedNumber): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('directory_ids')
     .set({ name: row.name, retired_at: row.retiredAt })
     .where('kind', '=', row.kind)
@@ -122,7 +124,7 @@ export async function updateNumber(work: UnitOfWork, row: AssignedNumber): Promi
 /** Gives a number to another owner. Only for what an operator said by name. */
 export async function moveNumber(work: UnitOfWork, row: AssignedNumber, to: AssignedNumber): Promise<void> {
   const { owner, issuer, subject, name, retiredAt } = to;
-  await work.query
+  await kysely(work.query)
     .updateTable('directory_ids')
     .set({ owner, issuer, subject, name, retired_at: retiredAt })
     .where('kind', '=', row.kind)
@@ -132,7 +134,7 @@ export async function moveNumber(work: UnitOfWork, row: AssignedNumber, to: Assi
 
 /** Gives all names of one owner, also those it left, to another. */
 export async function moveNames(work: UnitOfWork, from: Owner, to: Owner): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .updateTable('directory_names')
     .set({ issuer: to.issuer, subject: to.subject })
     .where('owner', '=', from.owner)
@@ -143,7 +145,7 @@ export async function moveNames(work: UnitOfWork, from: Owner, to: Owner): Promi
 
 /** The whole map, as it is and checked. Null: the directory never ran. In a transaction: locked for it. */
 export async function readMap(
-  from: Kysely<Schema> | UnitOfWork,
+  from: Query | UnitOfWork,
 ): Promise<
   | ({ state: NumberState; numbers: AssignedNumber[]; names: Map<string, NameRecord> } & (
       | { ok: true; map: NumberMap }
@@ -165,8 +167,8 @@ export async function readMap(
   return { state, numbers, names, ...indexNumbers(numbers, state) };
 }
 
-export async function readNames(query: Kysely<Schema>): Promise<Map<string, NameRecord>> {
-  const rows = await query.selectFrom('directory_names').selectAll().execute();
+export async function readNames(query: Query): Promise<Map<string, NameRecord>> {
+  const rows = await kysely(query).selectFrom('directory_names').selectAll().execute();
   return new Map(
     rows.map((row) => [
       row.name,
@@ -183,11 +185,8 @@ export async function readNames(query: Kysely<Schema>): Promise<Map<string, Name
 }
 
 /** The user who is served under a name; null when it is nobody's or a group's. */
-export async function userOfName(
-  query: Kysely<Schema>,
-  name: string,
-): Promise<{ issuer: string; subject: string } | null> {
-  const row = await query
+export async function userOfName(query: Query, name: string): Promise<{ issuer: string; subject: string } | null> {
+  const row = await kysely(query)
     .selectFrom('directory_names')
     .select(['issuer', 'subject'])
     .where('name', '=', name.toLowerCase())
@@ -199,7 +198,7 @@ export async function userOfName(
 
 export async function upsertNames(work: UnitOfWork, names: readonly NameRecord[]): Promise<void> {
   if (names.length === 0) return;
-  await work.query
+  await kysely(work.query)
     .insertInto('directory_names')
     .values(
       names.map((row) => ({
@@ -225,7 +224,7 @@ export async function upsertNames(work: UnitOfWork, names: readonly NameRecord[]
 
 /** Forgets who had a name. False when nobody has left it. */
 export async function releaseName(work: UnitOfWork, name: string): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .deleteFrom('directory_names')
     .where('name', '=', name)
     .where('left_at', 'is not', null)
@@ -234,8 +233,8 @@ export async function releaseName(work: UnitOfWork, name: string): Promise<boole
 }
 
 /** Whether anything was ever published: then there must be a number map as well. */
-export async function wasEverPublished(query: Kysely<Schema>): Promise<boolean> {
-  return (await query.selectFrom('directory_published').select('id').executeTakeFirst()) !== undefined;
+export async function wasEverPublished(query: Query): Promise<boolean> {
+  return (await kysely(query).selectFrom('directory_published').select('id').executeTakeFirst()) !== undefined;
 }
 
 /** Somebody who has numbers, as operators see them. */
@@ -262,10 +261,10 @@ export interface Account {
  * @param filter.search a part of the name at the source, an identifier there, or a number
  */
 export async function listAccounts(
-  query: Kysely<Schema>,
+  query: Query,
   filter: { after: number; limit: number; search: string | null },
 ): Promise<Account[]> {
-  let select = query
+  let select = kysely(query)
     .selectFrom('directory_ids as gid')
     .leftJoin('directory_ids as uid', (join) =>
       join
@@ -300,7 +299,7 @@ export async function listAccounts(
   }
   const rows = await select.orderBy('gid.number').limit(filter.limit).execute();
   if (rows.length === 0) return [];
-  const names = await query
+  const names = await kysely(query)
     .selectFrom('directory_names')
     .selectAll()
     .where('left_at', 'is', null)

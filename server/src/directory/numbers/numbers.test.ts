@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import { kysely } from '../../db/query.ts';
 import { forEachDatabase, openTestSqlite } from '../../db/test-databases.ts';
 import { UidMapBroken } from './numbers.ts';
 import { DAY, group, setUp, snapshot, user } from './test-numbers.ts';
@@ -50,7 +51,7 @@ forEachDatabase('the UID map', (open) => {
       other.assign(snapshot({ a: 'alice', b: 'bob', c: 'carol' })),
     ]);
     for (const id of ['a', 'b', 'c']) assert.equal(one.uidOf(user(id)), two.uidOf(user(id)));
-    const rows = await db.query.selectFrom('directory_ids').select(['kind', 'number']).execute();
+    const rows = await kysely(db.query).selectFrom('directory_ids').select(['kind', 'number']).execute();
     assert.equal(rows.length, 6);
   });
 
@@ -59,7 +60,7 @@ forEachDatabase('the UID map', (open) => {
     const { numbers, make } = await setUp(t, db);
     await numbers.assign(snapshot({ a: 'alice', b: 'bob' }));
     await db.transaction((work) =>
-      work.query.deleteFrom('directory_ids').where('kind', '=', 'uid').where('number', '=', 200_001).execute(),
+      kysely(work.query).deleteFrom('directory_ids').where('kind', '=', 'uid').where('number', '=', 200_001).execute(),
     );
     await assert.rejects(make().assign(snapshot({ a: 'alice', c: 'carol' })), UidMapBroken);
   });
@@ -68,7 +69,7 @@ forEachDatabase('the UID map', (open) => {
     const db = await open(t);
     const { numbers, make } = await setUp(t, db);
     await db.transaction((work) =>
-      work.query
+      kysely(work.query)
         .insertInto('directory_published')
         .values({ id: 1, source: 'file', hash: '', content: '', mac: '', published_at: 0, fetched_at: 0 })
         .execute(),
@@ -82,7 +83,7 @@ forEachDatabase('the UID map', (open) => {
     const db = await open(t);
     const { numbers, make } = await setUp(t, db);
     await numbers.assign(snapshot({ a: 'alice' }));
-    await db.transaction((work) => work.query.updateTable('directory_state').set({ generation: 0 }).execute());
+    await db.transaction((work) => kysely(work.query).updateTable('directory_state').set({ generation: 0 }).execute());
     await assert.rejects(make().assign(snapshot({ a: 'alice', b: 'bob' })), /older than/);
   });
 

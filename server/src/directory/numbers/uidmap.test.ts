@@ -3,6 +3,7 @@ import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { kysely } from '../../db/query.ts';
 import { forEachDatabase, openTestSqlite } from '../../db/test-databases.ts';
 import { DEFAULT_SETTINGS } from '../settings.ts';
 import { type AssignedNumber, ownerKey, reserved } from './ids.ts';
@@ -129,10 +130,10 @@ forEachDatabase('tools for the UID map', (open) => {
     const newest = await readFile(mapFile, 'utf8');
     // The database of before bob.
     await db.transaction(async (work) => {
-      await work.query.deleteFrom('directory_ids').where('subject', '=', 'b').execute();
-      await work.query.deleteFrom('directory_names').where('name', '=', 'bob').execute();
+      await kysely(work.query).deleteFrom('directory_ids').where('subject', '=', 'b').execute();
+      await kysely(work.query).deleteFrom('directory_names').where('name', '=', 'bob').execute();
       const { generation, nextUid, nextGid } = old;
-      await work.query
+      await kysely(work.query)
         .updateTable('directory_state')
         .set({ generation, next_uid: nextUid, next_gid: nextGid, uid_count: 1, gid_count: 1 })
         .execute();
@@ -151,7 +152,7 @@ forEachDatabase('tools for the UID map', (open) => {
     assert.equal(await tools.import(mapFile, true), 2);
     assert.deepEqual((await tools.verify()).problems, []);
     assert.equal((await make().assign(snapshot({ a: 'alice', b: 'bob' }))).uidOf(user('b')), 200_001);
-    await db.transaction((work) => work.query.deleteFrom('directory_ids').where('subject', '=', 'b').execute());
+    await db.transaction((work) => kysely(work.query).deleteFrom('directory_ids').where('subject', '=', 'b').execute());
     for (const act of [() => tools.reserve(200_001), () => tools.import(mapFile, true)]) {
       await assert.rejects(act(), /rows of the UID map are missing/);
     }
@@ -203,7 +204,7 @@ forEachDatabase('tools for the UID map', (open) => {
     assert.match((await tools.verify()).problems.join('\n'), /checksum/);
     await writeFile(mapFile, whole, { mode: 0o600 });
     await db.transaction((work) =>
-      work.query.deleteFrom('directory_ids').where('kind', '=', 'uid').where('number', '=', 200_001).execute(),
+      kysely(work.query).deleteFrom('directory_ids').where('kind', '=', 'uid').where('number', '=', 200_001).execute(),
     );
     assert.match((await tools.verify()).problems.join('\n'), /missing: 1 uids of 2/);
   });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Database } from '../../db/database.ts';
+import { kysely } from '../../db/query.ts';
 import { forEachDatabase, openTestSqlite } from '../../db/test-databases.ts';
 import { createEventLog } from '../../events/log.ts';
 import type { Entry } from '../../ldap/entry.ts';
@@ -325,7 +326,9 @@ forEachDatabase('the directory', (open) => {
     await first.start();
     await first.settled();
     await first.stop();
-    await db.transaction((work) => work.query.updateTable('directory_published').set({ source: 'forged' }).execute());
+    await db.transaction((work) =>
+      kysely(work.query).updateTable('directory_published').set({ source: 'forged' }).execute(),
+    );
     const second = site.make();
     await second.start();
     await second.settled();
@@ -347,7 +350,11 @@ forEachDatabase('the directory', (open) => {
     await first.settled();
     await first.stop();
     await db.transaction((work) =>
-      work.query.deleteFrom('directory_ids').where('subject', '=', 'id-bob').where('kind', '=', 'uid').execute(),
+      kysely(work.query)
+        .deleteFrom('directory_ids')
+        .where('subject', '=', 'id-bob')
+        .where('kind', '=', 'uid')
+        .execute(),
     );
     const second = site.make();
     await second.start();
@@ -441,7 +448,7 @@ test('a directory of several thousand people is written in pieces that leave roo
     done = true;
   });
   while (!done) {
-    await db.transaction(async (work) => work.query.selectFrom('meta').selectAll().execute());
+    await db.transaction(async (work) => kysely(work.query).selectFrom('meta').selectAll().execute());
     others += 1;
     await new Promise((resolve) => setImmediate(resolve));
   }

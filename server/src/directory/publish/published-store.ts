@@ -1,9 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
-import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
-import type { Schema } from '../../db/schema.ts';
+import { kysely, type Query } from '../../db/query.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 
 const [pack, unpack] = [promisify(gzip), promisify(gunzip)];
@@ -44,10 +43,10 @@ export async function packSnapshot(
  * otherwise make root on every host.
  */
 export async function readPublished(
-  query: Kysely<Schema>,
+  query: Query,
   key: Uint8Array,
 ): Promise<{ state: 'none' } | { state: 'forged' } | { state: 'ok'; published: Published }> {
-  const row = await query.selectFrom('directory_published').selectAll().where('id', '=', 1).executeTakeFirst();
+  const row = await kysely(query).selectFrom('directory_published').selectAll().where('id', '=', 1).executeTakeFirst();
   if (!row) return { state: 'none' };
   const [given, expected] = [Buffer.from(row.mac), Buffer.from(macOf(key, row.source, row.hash, row.content))];
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return { state: 'forged' };
@@ -56,13 +55,17 @@ export async function readPublished(
 }
 
 /** When the source was heard last, whatever the row is worth; null when nothing was ever published. */
-export async function readFetchedAt(query: Kysely<Schema>): Promise<number | null> {
-  const row = await query.selectFrom('directory_published').select('fetched_at').where('id', '=', 1).executeTakeFirst();
+export async function readFetchedAt(query: Query): Promise<number | null> {
+  const row = await kysely(query)
+    .selectFrom('directory_published')
+    .select('fetched_at')
+    .where('id', '=', 1)
+    .executeTakeFirst();
   return row?.fetched_at ?? null;
 }
 
 export async function writePublished(work: UnitOfWork, packed: PackedSnapshot, now: number): Promise<void> {
-  await work.query
+  await kysely(work.query)
     .insertInto('directory_published')
     .values({ id: 1, ...packed, published_at: now, fetched_at: now })
     .onConflict((conflict) => conflict.column('id').doUpdateSet({ ...packed, published_at: now, fetched_at: now }))
@@ -71,5 +74,5 @@ export async function writePublished(work: UnitOfWork, packed: PackedSnapshot, n
 
 /** The source said the same again. */
 export async function touchPublished(work: UnitOfWork, now: number): Promise<void> {
-  await work.query.updateTable('directory_published').set({ fetched_at: now }).where('id', '=', 1).execute();
+  await kysely(work.query).updateTable('directory_published').set({ fetched_at: now }).where('id', '=', 1).execute();
 }

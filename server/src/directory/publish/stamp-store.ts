@@ -1,6 +1,5 @@
-import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
-import type { Schema } from '../../db/schema.ts';
+import { kysely, type Query } from '../../db/query.ts';
 import type { Stamp } from './plan-stamps.ts';
 
 export interface StampState {
@@ -9,9 +8,9 @@ export interface StampState {
 }
 
 /** With a unit of work: locked for it. @throws when numbers were never assigned */
-export async function readStampState(from: Kysely<Schema> | UnitOfWork): Promise<StampState> {
+export async function readStampState(from: Query | UnitOfWork): Promise<StampState> {
   const locked = 'query' in from;
-  let select = (locked ? from.query : from)
+  let select = kysely(locked ? from.query : from)
     .selectFrom('directory_state')
     .select(['stamp_generation', 'usn'])
     .where('id', '=', 1);
@@ -20,8 +19,8 @@ export async function readStampState(from: Kysely<Schema> | UnitOfWork): Promise
   return { generation: row.stamp_generation, usn: row.usn };
 }
 
-export async function readStamps(query: Kysely<Schema>): Promise<Map<string, Stamp>> {
-  const rows = await query.selectFrom('directory_stamps').selectAll().execute();
+export async function readStamps(query: Query): Promise<Map<string, Stamp>> {
+  const rows = await kysely(query).selectFrom('directory_stamps').selectAll().execute();
   return new Map(
     rows.map((row) => [
       row.uuid,
@@ -38,7 +37,7 @@ export async function writeStamps(
   state: StampState,
 ): Promise<void> {
   if (changed.length > 0) {
-    await work.query
+    await kysely(work.query)
       .insertInto('directory_stamps')
       .values(
         changed.map((stamp) => ({
@@ -58,8 +57,9 @@ export async function writeStamps(
       )
       .execute();
   }
-  if (removed.length > 0) await work.query.deleteFrom('directory_stamps').where('uuid', 'in', removed).execute();
-  await work.query
+  if (removed.length > 0)
+    await kysely(work.query).deleteFrom('directory_stamps').where('uuid', 'in', removed).execute();
+  await kysely(work.query)
     .updateTable('directory_state')
     .set({ stamp_generation: state.generation, usn: state.usn })
     .where('id', '=', 1)

@@ -1,20 +1,20 @@
-import type { Kysely } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
-import type { Schema, SudoRulesTable } from '../../db/schema.ts';
+import { kysely, type Query } from '../../db/query.ts';
+import type { SudoRulesTable } from '../../db/schema.ts';
 
 export type RuleRow = SudoRulesTable;
 
-export async function listRules(query: Kysely<Schema>): Promise<RuleRow[]> {
-  return query.selectFrom('sudo_rules').selectAll().orderBy('name').execute();
+export async function listRules(query: Query): Promise<RuleRow[]> {
+  return kysely(query).selectFrom('sudo_rules').selectAll().orderBy('name').execute();
 }
 
-export async function findRule(query: Kysely<Schema>, id: string): Promise<RuleRow | null> {
-  return (await query.selectFrom('sudo_rules').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+export async function findRule(query: Query, id: string): Promise<RuleRow | null> {
+  return (await kysely(query).selectFrom('sudo_rules').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
 }
 
 /** False when the name is taken. */
 export async function insertRule(work: UnitOfWork, row: RuleRow): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .insertInto('sudo_rules')
     .values(row)
     .onConflict((conflict) => conflict.column('name').doNothing())
@@ -29,7 +29,7 @@ export async function updateRule(
   revision: number,
   set: Partial<RuleRow>,
 ): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .updateTable('sudo_rules')
     .set({ ...set, revision: revision + 1 })
     .where('id', '=', id)
@@ -39,7 +39,7 @@ export async function updateRule(
 }
 
 export async function deleteRule(work: UnitOfWork, id: string, revision: number): Promise<boolean> {
-  const result = await work.query
+  const result = await kysely(work.query)
     .deleteFrom('sudo_rules')
     .where('id', '=', id)
     .where('revision', '=', revision)
@@ -47,8 +47,8 @@ export async function deleteRule(work: UnitOfWork, id: string, revision: number)
   return result.numDeletedRows === 1n;
 }
 
-export async function isNameTaken(query: Kysely<Schema>, name: string, exceptId: string): Promise<boolean> {
-  const row = await query
+export async function isNameTaken(query: Query, name: string, exceptId: string): Promise<boolean> {
+  const row = await kysely(query)
     .selectFrom('sudo_rules')
     .select('id')
     .where('name', '=', name)

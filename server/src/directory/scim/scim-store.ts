@@ -1,28 +1,33 @@
-import type { Kysely, Selectable } from 'kysely';
+import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
-import type { Schema, ScimClientsTable, ScimResourcesTable } from '../../db/schema.ts';
+import { kysely, type Query } from '../../db/query.ts';
+import type { ScimClientsTable, ScimResourcesTable } from '../../db/schema.ts';
 import type { Kind } from './resource.ts';
 
 export type ClientRow = Selectable<ScimClientsTable>;
 export type ResourceRow = Selectable<ScimResourcesTable>;
 
-export async function findClientByToken(query: Kysely<Schema>, tokenHash: string): Promise<ClientRow | null> {
+export async function findClientByToken(query: Query, tokenHash: string): Promise<ClientRow | null> {
   return (
-    (await query.selectFrom('scim_clients').selectAll().where('token_hash', '=', tokenHash).executeTakeFirst()) ?? null
+    (await kysely(query)
+      .selectFrom('scim_clients')
+      .selectAll()
+      .where('token_hash', '=', tokenHash)
+      .executeTakeFirst()) ?? null
   );
 }
 
-export async function listClients(query: Kysely<Schema>): Promise<ClientRow[]> {
-  return query.selectFrom('scim_clients').selectAll().orderBy('created_at').execute();
+export async function listClients(query: Query): Promise<ClientRow[]> {
+  return kysely(query).selectFrom('scim_clients').selectAll().orderBy('created_at').execute();
 }
 
 export async function insertClient(work: UnitOfWork, row: ClientRow): Promise<void> {
-  await work.query.insertInto('scim_clients').values(row).execute();
+  await kysely(work.query).insertInto('scim_clients').values(row).execute();
 }
 
 export async function revokeClient(work: UnitOfWork, id: string, now: number): Promise<ClientRow | null> {
   return (
-    (await work.query
+    (await kysely(work.query)
       .updateTable('scim_clients')
       .set({ revoked_at: now })
       .where('id', '=', id)
@@ -33,18 +38,18 @@ export async function revokeClient(work: UnitOfWork, id: string, now: number): P
 }
 
 export async function touchClient(work: UnitOfWork, id: string, now: number): Promise<void> {
-  await work.query.updateTable('scim_clients').set({ last_used_at: now }).where('id', '=', id).execute();
+  await kysely(work.query).updateTable('scim_clients').set({ last_used_at: now }).where('id', '=', id).execute();
 }
 
 /** Keeps two writers of one client from passing each other. */
 export async function lockClient(work: UnitOfWork, id: string): Promise<ClientRow | null> {
-  let select = work.query.selectFrom('scim_clients').selectAll().where('id', '=', id);
+  let select = kysely(work.query).selectFrom('scim_clients').selectAll().where('id', '=', id);
   if (work.driver === 'postgres') select = select.forUpdate();
   return (await select.executeTakeFirst()) ?? null;
 }
 
-const live = (query: Kysely<Schema>, clientId: string, kind: Kind) =>
-  query
+const live = (query: Query, clientId: string, kind: Kind) =>
+  kysely(query)
     .selectFrom('scim_resources')
     .where('client_id', '=', clientId)
     .where('kind', '=', kind)
@@ -52,7 +57,7 @@ const live = (query: Kysely<Schema>, clientId: string, kind: Kind) =>
 
 /** Live resources of one client in a stable order. `by` narrows to one name, external id or id. */
 export async function listResources(
-  query: Kysely<Schema>,
+  query: Query,
   clientId: string,
   kind: Kind,
   page: { offset: number; limit: number },
@@ -74,7 +79,7 @@ export async function listResources(
 }
 
 export async function findResource(
-  query: Kysely<Schema>,
+  query: Query,
   clientId: string,
   kind: Kind,
   id: string,
@@ -83,11 +88,7 @@ export async function findResource(
 }
 
 /** Which of these ids are live users of the client. */
-export async function knownUsers(
-  query: Kysely<Schema>,
-  clientId: string,
-  ids: readonly string[],
-): Promise<Set<string>> {
+export async function knownUsers(query: Query, clientId: string, ids: readonly string[]): Promise<Set<string>> {
   const found = new Set<string>();
   for (let at = 0; at < ids.length; at += 500) {
     const rows = await live(query, clientId, 'User')
@@ -100,7 +101,7 @@ export async function knownUsers(
 }
 
 export async function findByName(
-  query: Kysely<Schema>,
+  query: Query,
   clientId: string,
   kind: Kind,
   name: string,
@@ -109,13 +110,8 @@ export async function findByName(
 }
 
 /** Everything, deleted or not, that any client of an issuer ever had under an external id. */
-export async function historyOf(
-  query: Kysely<Schema>,
-  issuer: string,
-  kind: Kind,
-  externalId: string,
-): Promise<ResourceRow[]> {
-  return query
+export async function historyOf(query: Query, issuer: string, kind: Kind, externalId: string): Promise<ResourceRow[]> {
+  return kysely(query)
     .selectFrom('scim_resources')
     .innerJoin('scim_clients', 'scim_clients.id', 'scim_resources.client_id')
     .selectAll('scim_resources')
@@ -126,8 +122,8 @@ export async function historyOf(
 }
 
 /** Live resources of all clients that are not revoked, with their issuer. */
-export async function allResources(query: Kysely<Schema>, kind: Kind): Promise<(ResourceRow & { issuer: string })[]> {
-  return query
+export async function allResources(query: Query, kind: Kind): Promise<(ResourceRow & { issuer: string })[]> {
+  return kysely(query)
     .selectFrom('scim_resources')
     .innerJoin('scim_clients', 'scim_clients.id', 'scim_resources.client_id')
     .selectAll('scim_resources')
@@ -138,9 +134,9 @@ export async function allResources(query: Kysely<Schema>, kind: Kind): Promise<(
 }
 
 export async function insertResource(work: UnitOfWork, row: ResourceRow): Promise<void> {
-  await work.query.insertInto('scim_resources').values(row).execute();
+  await kysely(work.query).insertInto('scim_resources').values(row).execute();
 }
 
 export async function updateResource(work: UnitOfWork, id: string, set: Partial<ResourceRow>): Promise<void> {
-  await work.query.updateTable('scim_resources').set(set).where('id', '=', id).execute();
+  await kysely(work.query).updateTable('scim_resources').set(set).where('id', '=', id).execute();
 }

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import Fastify from 'fastify';
 import type { Database } from '../../db/database.ts';
+import { kysely } from '../../db/query.ts';
 import { forEachDatabase, openTestSqlite } from '../../db/test-databases.ts';
 import { createEventLog } from '../../events/log.ts';
 import { manualClock } from '../../platform/clock.ts';
@@ -349,7 +350,7 @@ forEachDatabase('SCIM', (open) => {
     const db = await open(t);
     const { client, scim, clock, app } = await setUp(t, db);
     const { call, id, token } = await client();
-    const rows = JSON.stringify(await db.query.selectFrom('scim_clients').selectAll().execute());
+    const rows = JSON.stringify(await kysely(db.query).selectFrom('scim_clients').selectAll().execute());
     assert.ok(!rows.includes(token) && !rows.includes(token.slice(5)), 'only the hash is stored');
     assert.equal((await app.inject({ url: '/scim/v2/Users' })).statusCode, 401);
     assert.equal((await app.inject({ url: '/scim/v2/Users' })).headers['www-authenticate'], 'Bearer');
@@ -451,7 +452,11 @@ sourceContract('SCIM', async (t) => {
     put,
     breakIt: async () => {
       await db.transaction((work) =>
-        work.query.updateTable('scim_resources').set({ resource: '{}' }).where('external_id', '=', ALICE).execute(),
+        kysely(work.query)
+          .updateTable('scim_resources')
+          .set({ resource: '{}' })
+          .where('external_id', '=', ALICE)
+          .execute(),
       );
     },
   };

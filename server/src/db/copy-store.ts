@@ -1,0 +1,98 @@
+import type { UnitOfWork } from './database.ts';
+import { kysely, type Query } from './query.ts';
+import type { Schema } from './schema.ts';
+
+/**
+ * Every table, parents before children, with the columns that order its rows. Null: not in a backup, because it is good for
+ * minutes only, or says who is doing what now.
+ */
+const ORDERS: Record<keyof Schema, readonly string[] | null> = {
+  meta: ['key'],
+  events: ['seq'],
+  event_head: ['id'],
+  event_cursors: ['reader'],
+  hosts: ['id'],
+  enrolment_tokens: ['id'],
+  people: ['id'],
+  account_bindings: ['account'],
+  sessions: ['id_hash'],
+  passkeys: ['credential_id'],
+  recovery_codes: ['code_hash'],
+  approver_key_sets: ['version'],
+  policy_versions: ['version'],
+  challenges: ['id'],
+  directory_state: ['id'],
+  directory_ids: ['kind', 'number'],
+  directory_names: ['name'],
+  directory_stamps: ['uuid'],
+  directory_published: ['id'],
+  directory_holds: ['id'],
+  sudo_rules: ['id'],
+  scim_clients: ['id'],
+  scim_resources: ['id'],
+  leases: null,
+  host_nonces: null,
+  login_attempts: null,
+  ceremonies: null,
+  desktop_grants: null,
+};
+const TABLES = Object.entries(ORDERS).flatMap(([table, order]) =>
+  order === null ? [] : [{ table: table as keyof Schema, order }],
+);
+
+/** Name of a table and one of its rows. */
+export type CopiedRow = [table: string, row: object];
+
+const BATCH = 500;
+
+/** Every row that a backup holds, parents before children. Nothing may be written meanwhile: ask from a snapshot. */
+export async function* copyRows(query: Query): AsyncGenerator<CopiedRow> {
+  for (const { table, order } of TABLES) {
+    for (let offset = 0; ; offset += BATCH) {
+      let select = kysely(query).selectFrom(table).selectAll().limit(BATCH).offset(offset);
+      for (const column of order) select = select.orderBy(column as never);
+      const batch = await select.execute();
+      for (const row of batch) yield [table, row];
+      if (batch.length < BATCH) break;
+    }
+  }
+}
+
+/** True for a database that no server has used yet. */
+export async function isUnused(query: Query): Promise<boolean> {
+  return (await kysely(query).selectFrom('meta').select('key').limit(1).executeTakeFirst()) === undefined;
+}
+
+/**
+ * Writes what {@link copyRows} read into an unused database.
+ *
+ * @returns how many rows there were
+ * @throws for a table that this version does not have
+ */
+export async function pasteRows(work: UnitOfWork, rows: AsyncIterable<CopiedRow>): Promise<number> {
+  const known = new Set<string>(TABLES.map(({ table }) => table));
+  let written = 0;
+  let table = '';
+  let pending: object[] = [];
+  const flush = async () => {
+    // Small batches: SQLite binds at most 32,766 values per statement.
+    for (let i = 0; i < pending.length; i += 100) {
+      await kysely(work.query)
+        .insertInto(table as keyof Schema)
+        .values(pending.slice(i, i + 100) as never)
+        .execute();
+    }
+    written += pending.length;
+    pending = [];
+  };
+  // A new database has a head already, that of the empty log.
+  await kysely(work.query).deleteFrom('event_head').execute();
+  for await (const [name, row] of rows) {
+    if (!known.has(name)) throw new Error(`the backup is from a newer version: unknown table ${name}`);
+    if (name !== table || pending.length >= BATCH) await flush();
+    table = name;
+    pending.push(row);
+  }
+  await flush();
+  return written;
+}

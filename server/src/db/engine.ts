@@ -1,0 +1,18 @@
+import type { Kysely, Transaction } from 'kysely';
+import type { Schema } from './schema.ts';
+
+/** What a database engine brings. */
+export interface Engine {
+  driver: 'sqlite' | 'postgres';
+  reader: Kysely<Schema>;
+  writer: Kysely<Schema>;
+  /** Reads everything as it was at one moment, while others go on writing. */
+  snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
+  /** Runs in a transaction; resolves when it is durable. */
+  transact<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
+  /** Tells other server processes on the same database that there are new events. */
+  notify(): Promise<void>;
+  /** Calls back when another process has said so. Returns a function that stops it. */
+  onNotify(run: () => void): () => void;
+  close(): Promise<void>;
+}
