@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { CONSOLE_FRAME, CONSOLE_PAGES, type ConsolePage, consoleProcedures } from '#shared/console.ts';
+import { readExportedTypes } from './scripts/exported-types.ts';
 import {
   findCircles,
   findProjects,
@@ -173,6 +174,18 @@ describe('who may see a library', () => {
         !isTest(file),
     );
     assert.deepEqual(asking, []);
+  });
+
+  test('stores hand out what they found, and nothing that others could ask on with', () => {
+    const stores = product.map(([file]) => file).filter((file) => /^server\/src\/.*store\.ts$/.test(file));
+    const types = readExportedTypes(root, 'tsconfig.json', stores);
+    assert.match(types.get('server/src/challenges/store.ts')?.get('findChallenge') ?? '', /=> Promise</);
+    const open = [...types].flatMap(([file, exported]) =>
+      [...exported]
+        .filter(([, type]) => /\b(Kysely|Transaction|\w*(Builder|QueryNode|Expression|CompiledQuery))\b/.test(type))
+        .map(([name, type]) => `${file} exports ${name}: ${type}`),
+    );
+    assert.deepEqual(open, []);
   });
 
   test('an identity provider of its own: the evaluation', () => {
