@@ -1,15 +1,25 @@
-/** Exit codes of `identree`. `try` has its own: 0 approved, 1 denied, 2 expired, 3 error. */
+/** Exit codes of `identree`. */
 export const EXIT = {
   ok: 0,
   failed: 1,
   usage: 2,
-  denied: 3,
-  expired: 4,
-  unreachable: 5,
   config: 6,
   notRoot: 7,
   busy: 8,
 } as const;
+
+/** What they mean to whoever reads them in a script. */
+export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
+  ok: 'done',
+  failed: 'failed; standard error says why',
+  usage: 'wrong use, or an operand that cannot be read',
+  config: 'the configuration or the state of this host is not in order',
+  notRoot: 'root is needed',
+  busy: 'there is one already: an enrolment, or an agent that runs',
+};
+
+/** Exit codes of `identree try`: of the answer, not of the program. */
+export const TRY_EXIT = { approved: 0, denied: 1, expired: 2, error: 3 } as const;
 
 /** An end that was expected: the message goes to standard error, the code to the caller. */
 export class CommandError extends Error {

@@ -19,7 +19,7 @@ async function readJson(path: string): Promise<unknown> {
 }
 
 /** `identree verify-approval`: checks an exported decision offline, against keys that the bundle has no say in. */
-export async function verifyApprovalCommand(
+export async function verifyApprovalFile(
   file: string,
   trustPath: string,
   options: { json: boolean },

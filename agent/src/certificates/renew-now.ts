@@ -6,7 +6,7 @@ import { atomicWrite } from '../state/atomic-write.ts';
 import { renewCertificate } from './renew.ts';
 
 /** `identree renew-cert`: what the agent does by itself when two thirds of the certificate's life have passed, now. */
-export async function renewCertCommand(paths: Paths, log: Log, print: (line: string) => void): Promise<number> {
+export async function renewNow(paths: Paths, log: Log, print: (line: string) => void): Promise<number> {
   const host = await openHost(paths, { log });
   try {
     const renewal = await renewCertificate(renewalOf(host, paths, log));

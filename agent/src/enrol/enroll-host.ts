@@ -45,11 +45,7 @@ export interface EnrollOptions {
 }
 
 /** `identree enroll`: the credential comes from a file or standard input; an argument would be in everybody's `ps`. */
-export async function enrollCommand(
-  paths: Paths,
-  options: EnrollOptions,
-  print: (line: string) => void,
-): Promise<number> {
+export async function enrollHost(paths: Paths, options: EnrollOptions, print: (line: string) => void): Promise<number> {
   if (options.tokenFile !== null && options.secretFile !== null) {
     throw new CommandError(EXIT.usage, 'Use --token-file or --secret-file, not both.');
   }

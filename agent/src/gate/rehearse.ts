@@ -2,6 +2,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { accountName } from '#shared/names.ts';
 import { openHost } from '../app.ts';
+import { TRY_EXIT } from '../exit-codes.ts';
 import type { Paths } from '../paths.ts';
 import { silentLog } from '../platform/log.ts';
 import type { Outcome } from './ask.ts';
@@ -10,8 +11,6 @@ import { createProcessReader, type ProcessFacts } from './proc.ts';
 import { splitArguments } from './shown-argv.ts';
 import { resolveTarget } from './target.ts';
 import { createVoice } from './terminal-text.ts';
-
-export const TRY_EXIT = { approved: 0, denied: 1, expired: 2, error: 3 } as const;
 
 const PATIENCE_MS = 3000;
 
@@ -48,7 +47,7 @@ async function evidenceOf(cmdline: Buffer, facts: ProcessFacts | null, user: str
  * `identree try`: the real gate without PAM and without root. It asks, waits and verifies like sudo would; nothing is
  * ever run.
  */
-export async function tryCommand(
+export async function rehearse(
   paths: Paths,
   options: { user: string | null; words: number },
   out: { write(text: string): unknown; columns?: number; rows?: number; isTTY?: boolean },

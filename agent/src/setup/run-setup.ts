@@ -82,7 +82,7 @@ export function checkOptions(options: SetupOptions): void {
   if (options.hostAccess && options.sudoLdap) throw usage('--host-access goes with --sssd.');
 }
 
-export async function setupCommand(
+export async function runSetup(
   paths: Paths,
   options: SetupOptions,
   { print, log }: { print: (line: string) => void; log: Log },

@@ -7,7 +7,7 @@ import { directoryUse, writeDirectoryUse } from '../sssd/settings.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
 import { createFakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
-import { statusCommand } from './status.ts';
+import { reportStatus } from './status.ts';
 
 const DAY = 86_400_000;
 
@@ -29,7 +29,7 @@ async function world() {
     certificates,
     async status(run = async () => ({ code: 1, output: '' })) {
       const lines: string[] = [];
-      const code = await statusCommand(enrolled.paths, { json: false }, (line) => lines.push(line), run);
+      const code = await reportStatus(enrolled.paths, { json: false }, (line) => lines.push(line), run);
       return { code, text: lines.join('\n') };
     },
     async [Symbol.asyncDispose]() {

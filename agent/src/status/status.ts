@@ -101,7 +101,7 @@ async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
 }
 
 /** `identree status`: what this host is, and everything that keeps it from working. Exit 1 when something does. */
-export async function statusCommand(
+export async function reportStatus(
   paths: Paths,
   options: { json: boolean },
   print: (line: string) => void,

@@ -50,6 +50,10 @@ export interface Command<Context, O extends Options = Options, P extends Operand
   readonly operands?: P;
   /** How the words from the first operand on are shown. They are handed on as they are, options and all. */
   readonly rest?: string;
+  /** What its exit codes mean where they are its own, and not those of the program. */
+  readonly exits?: Readonly<Record<number, string>>;
+  /** The exit code of wrong use and of every failure, where it is not for the program to say. */
+  readonly failure?: number;
   /** Ends with the exit code. */
   run(context: Context, given: Given<O, P>, program: Program<Context>): Promise<number>;
 }

@@ -7,7 +7,7 @@ export const completionsCommand = <Context>(
   write: (context: Context, text: string) => void,
 ): Command<Context, Record<never, never>, typeof operands> => ({
   name: 'completions',
-  help: 'print completions for a shell: source <(… completions bash)',
+  help: 'print what a shell needs to complete commands, to be read with source',
   operands,
   async run(context, _given, program) {
     const { bashCompletions } = await import('./bash-completions.ts');

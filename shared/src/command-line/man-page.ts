@@ -15,9 +15,13 @@ const optionLines = (options: Options): string[] =>
     plain(optionHelp(option)),
   ]);
 
+const exitLines = (exits: Program<never>['exits']): string[] =>
+  Object.entries(exits).flatMap(([code, meaning]) => ['.TP', `.B ${code}`, plain(meaning)]);
+
 /** The manual page of a program, section 8, in the man macros of troff. */
 export function manPage(program: Program<never>): string {
   const { name, title, configuration, common, exits } = program;
+  const commands = commandsOf(program);
   return [
     `.\\" Written by: npm run docs`,
     `.TH ${name.toUpperCase().replaceAll('-', '\\-')} 8 "" "identree" "System administration"`,
@@ -30,7 +34,7 @@ export function manPage(program: Program<never>): string {
     '.SH DESCRIPTION',
     plain(configuration),
     '.SH COMMANDS',
-    ...commandsOf(program).flatMap((named) => {
+    ...commands.flatMap((named) => {
       const { command } = named;
       return [
         '.TP',
@@ -43,7 +47,10 @@ export function manPage(program: Program<never>): string {
     }),
     ...(Object.keys(common).length === 0 ? [] : ['.SH OPTIONS', ...optionLines(common)]),
     '.SH EXIT STATUS',
-    ...Object.entries(exits).flatMap(([code, meaning]) => ['.TP', `.B ${code}`, plain(meaning)]),
+    ...exitLines(exits),
+    ...commands.flatMap(({ words, command }) =>
+      command.exits === undefined ? [] : [`.SS ${plain(`${name} ${words.join(' ')}`)}`, ...exitLines(command.exits)],
+    ),
     '',
   ].join('\n');
 }

@@ -5,6 +5,12 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 
+const exitTable = (exits: Program<never>['exits']): string[] => [
+  '| Exit code | Meaning |',
+  '|---|---|',
+  ...Object.entries(exits).map(([code, meaning]) => `| ${code} | ${cell(meaning)} |`),
+];
+
 function section(program: Program<never>, named: NamedCommand<never>): string[] {
   const { words, command } = named;
   const aliases = (command.aliases ?? []).map((alias) => `\`${program.name} ${alias}\``);
@@ -25,6 +31,7 @@ function section(program: Program<never>, named: NamedCommand<never>): string[] 
           ...options.map(([name, option]) => `| \`${optionText(name, option)}\` | ${cell(optionHelp(option))} |`),
           '',
         ]),
+    ...(command.exits === undefined ? [] : [...exitTable(command.exits), '']),
     ...(common.length === 0 ? [] : [`Options in common: ${common.map((name) => `\`--${name}\``).join(', ')}.`, '']),
   ];
 }
@@ -45,9 +52,7 @@ export function referenceChapter(program: Program<never>): string[] {
           ...common.map(([name, option]) => `| \`${optionText(name, option)}\` | ${cell(optionHelp(option))} |`),
           '',
         ]),
-    '| Exit code | Meaning |',
-    '|---|---|',
-    ...Object.entries(program.exits).map(([code, meaning]) => `| ${code} | ${cell(meaning)} |`),
+    ...exitTable(program.exits),
     '',
     ...commandsOf(program).flatMap((named) => section(program, named)),
   ];

@@ -60,12 +60,14 @@ export function overview(program: Program<never>): string {
 export function commandHelp(program: Program<never>, named: NamedCommand<never>): string {
   const { command } = named;
   const aliases = command.aliases ? [`Also: ${command.aliases.join(', ')}`] : [];
-  const options = optionRows(command.options ?? {}, '  ');
+  const options = optionRows({ ...ownOptions(program, command), ...command.options }, '  ');
+  const exits = Object.entries(command.exits ?? {});
   return [
     `use: ${synopsis(program, named)}`,
     `${program.name} ${named.words.join(' ')}: ${command.help}`,
     ...aliases,
     ...(options.length > 0 ? [columns(options)] : []),
+    ...(exits.length > 0 ? [columns(exits.map(([code, meaning]) => [`  exit ${code}`, meaning]))] : []),
   ]
     .join('\n\n')
     .concat('\n');

@@ -1,0 +1,38 @@
+import { SERVICES } from '../setup/pam-stacks.ts';
+import { command, needRoot, PATH_OPTIONS } from './context.ts';
+
+export const setup = command({
+  name: 'setup',
+  help: 'let identree decide on this host, and take people and rules from its directory',
+  options: {
+    ...PATH_OPTIONS,
+    pam: { value: 'LIST', help: `let identree decide for these, comma-separated: ${SERVICES.join(',')}` },
+    sssd: { help: "take people, groups and sudo rules from the server's directory" },
+    'host-access': { help: 'with --sssd: only people whom the directory names for this host may log in' },
+    'start-tls': { help: 'protect an ldap:// address with StartTLS' },
+    'allow-plain-ldap': { help: 'do without TLS, knowing that the network then decides who is root' },
+    force: { help: "replace an sssd.conf that is not identree's; --undo brings it back" },
+    'sudo-ldap': { help: 'have sudo read its rules there, when sssd asks another directory' },
+    undo: { help: 'put everything back as it was' },
+    'dry-run': { help: 'show what would change' },
+  },
+  async run({ print, log }, { options }) {
+    needRoot();
+    const { runSetup } = await import('../setup/run-setup.ts');
+    return runSetup(
+      options,
+      {
+        pam: options.pam,
+        sssd: options.sssd,
+        sudoLdap: options['sudo-ldap'],
+        hostAccess: options['host-access'],
+        startTls: options['start-tls'],
+        allowPlainLdap: options['allow-plain-ldap'],
+        force: options.force,
+        undo: options.undo,
+        dryRun: options['dry-run'],
+      },
+      { print, log },
+    );
+  },
+});
