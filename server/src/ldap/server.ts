@@ -1,8 +1,8 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { ServiceAccount } from './credential-checker.ts';
 import type { ListenAddress, TlsSettings } from './directory-server.ts';
-import type { SessionEvent } from './session/context.ts';
 import type { CredentialChecker } from './session/credentials.ts';
+import type { SessionEvent } from './session/session.ts';
 import type { Settings } from './session/settings.ts';
 import type { Stats } from './session/stats.ts';
 import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';

@@ -1,8 +1,8 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ServiceAccount } from './credential-checker.ts';
 import type { ListenAddress, TlsSettings } from './directory-server.ts';
-import type { SessionEvent } from './session/context.ts';
 import type { BindAttempt, ClientCertificate, Identity } from './session/credentials.ts';
+import type { SessionEvent } from './session/session.ts';
 import type { Settings } from './session/settings.ts';
 import type { Stats } from './session/stats.ts';
 

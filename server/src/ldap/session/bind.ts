@@ -2,10 +2,9 @@ import { element } from '../ber/writer.ts';
 import { dnKey } from '../matching/dn.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
 import type { BindRequest, Span } from '../protocol/request.ts';
-import type { Context } from './context.ts';
 import type { Identity } from './credentials.ts';
 import { refuse, respond } from './respond.ts';
-import type { Session } from './session.ts';
+import type { Context, Session } from './session.ts';
 import { reject } from './stats.ts';
 
 const textOf = (bytes: Uint8Array, { start, end }: Span): string =>

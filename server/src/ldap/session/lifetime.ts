@@ -1,12 +1,11 @@
 import { RESULT } from '../protocol/operation.ts';
-import type { Context } from './context.ts';
 import type { ClientCertificate } from './credentials.ts';
 import { release } from './memory.ts';
 import { dropIdlePages } from './pages.ts';
 import { runSlice, stopWaiting } from './receive.ts';
 import { disconnect, hangUp } from './respond.ts';
 import { createShare } from './scheduler.ts';
-import { isAuthorised, type Peer, type Session, type Transport } from './session.ts';
+import { type Context, isAuthorised, type Peer, type Session, type Transport } from './session.ts';
 import { createBucket } from './token-bucket.ts';
 
 /** A session over a connection. @param handshaking whether TLS comes first. */

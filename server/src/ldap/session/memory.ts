@@ -1,7 +1,6 @@
 import type { Cursor } from '../engine/cursor.ts';
-import type { Context } from './context.ts';
 import { hangUp } from './respond.ts';
-import type { Session } from './session.ts';
+import type { Context, Session } from './session.ts';
 
 /** Counts what is kept for a client. When all of them keep too much, those who keep most have to go. */
 export function account(session: Session): void {

@@ -1,7 +1,7 @@
 import type { Engine } from '../engine/engine.ts';
-import type { Context } from './context.ts';
 import { dismiss } from './lifetime.ts';
 import { endOutdated } from './receive.ts';
+import type { Context } from './session.ts';
 
 /**
  * Answers from another snapshot from now on. Searches and pages under way keep the one they began with, but not for as

@@ -1,5 +1,5 @@
 import { OID } from '../protocol/operation.ts';
-import type { SpecialEntry } from './special-entries.ts';
+import type { SpecialEntry } from './special-entry.ts';
 
 /** What the rootDSE depends on. */
 export interface RootFacts {

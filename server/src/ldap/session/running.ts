@@ -1,24 +1,9 @@
-import { type Cursor, estimateSize, FILLED, type Filled, fill } from '../engine/cursor.ts';
+import { estimateSize, FILLED, type Filled, fill } from '../engine/cursor.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
 import { pagingControl, type ResultDetails, writeResult, writeSuccess } from '../protocol/response.ts';
 import { keepPage } from './pages.ts';
-import type { Session } from './session.ts';
+import type { Running, Session } from './session.ts';
 import { observeSearch } from './stats.ts';
-
-/** A search that is being answered. */
-export interface Running {
-  messageId: number;
-  cursor: Cursor;
-  /** Fingerprint of the request when it is paged. */
-  paged: string | null;
-  /** The server's own size limit applies, and reaching it means that the client sees less than there is. */
-  serverLimit: boolean;
-  startedAt: number;
-  /** Time the client asked for at most, in milliseconds; 0: none. */
-  timeLimit: number;
-  /** Time spent working on it. */
-  worked: number;
-}
 
 const EMPTY = Buffer.alloc(0);
 

@@ -1,10 +1,14 @@
+import type { Output } from '../ber/writer.ts';
+import type { Cursor } from '../engine/cursor.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { View } from '../engine/view.ts';
-import type { Context } from './context.ts';
-import type { ClientCertificate, Identity } from './credentials.ts';
+import type { BindThrottle } from './bind-throttle.ts';
+import type { ClientCertificate, CredentialChecker, Identity } from './credentials.ts';
 import type { PageStore } from './pages.ts';
-import type { Running } from './running.ts';
-import type { Share } from './scheduler.ts';
+import type { Scheduler, Share } from './scheduler.ts';
+import type { Settings } from './settings.ts';
+import type { SpecialEntries } from './special-entries.ts';
+import type { Stats } from './stats.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
 /** What a session needs of the connection below it. */
@@ -13,7 +17,7 @@ export interface Transport {
   /** TLS is active. */
   secure: boolean;
   /** Hands over everything in the output and empties it. */
-  send(output: Context['output']): void;
+  send(output: Output): void;
   /** Octets that the kernel has not taken yet. */
   pending(): number;
   pause(): void;
@@ -74,6 +78,58 @@ export interface Session {
   stalledSince: number;
   run(): boolean;
 }
+
+/** A search that is being answered. */
+export interface Running {
+  messageId: number;
+  cursor: Cursor;
+  /** Fingerprint of the request when it is paged. */
+  paged: string | null;
+  /** The server's own size limit applies, and reaching it means that the client sees less than there is. */
+  serverLimit: boolean;
+  startedAt: number;
+  /** Time the client asked for at most, in milliseconds; 0: none. */
+  timeLimit: number;
+  /** Time spent working on it. */
+  worked: number;
+}
+
+/** What all sessions of a server share. */
+export interface Context {
+  settings: Settings;
+  checker: CredentialChecker;
+  throttle: BindThrottle;
+  special: SpecialEntries;
+  scheduler: Scheduler;
+  stats: Stats;
+  /** Where answers are collected during one event of one session; empty in between. */
+  output: Output;
+  /** Null until the first snapshot has arrived. */
+  engine: Engine | null;
+  /** Generations of earlier snapshots that a search or page may still be reading, oldest first. */
+  generations: number[];
+  sessions: Set<Session>;
+  /** Octets kept for all of them. */
+  held: number;
+  clearText: Set<string>;
+  /** A certificate is configured. */
+  tlsAvailable: boolean;
+  /** Milliseconds that only ever grow, with fractions. */
+  now(): number;
+  randomBytes(length: number): Uint8Array;
+  report(event: SessionEvent): void;
+}
+
+/** What is worth a line in the log. */
+export type SessionEvent =
+  /** `withheld`: there were too many wrong passwords to look at this one. */
+  | { kind: 'bind'; address: string; dn: string; outcome: 'refused' | 'withheld' }
+  /** A good password that could be read on the way. */
+  | { kind: 'clear-text-password'; address: string; dn: string }
+  | { kind: 'size-limit'; address: string; identity: string | null }
+  | { kind: 'disconnected'; address: string; reason: string }
+  | { kind: 'identity-withdrawn'; address: string; identity: Identity }
+  | { kind: 'bug'; message: string };
 
 /** Whether the connection may search. */
 export function isAuthorised(session: Session): boolean {

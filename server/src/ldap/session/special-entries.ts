@@ -5,13 +5,6 @@ import { buildSingle } from '../snapshot/build-snapshot.ts';
 import { type RootFacts, rootDse } from './root-dse.ts';
 import { SUBSCHEMA } from './subschema-entry.ts';
 
-/** An entry that describes the server, outside the tree. */
-export interface SpecialEntry {
-  dn: string;
-  objectClass: string[];
-  attributes: [string, string[]][];
-}
-
 /** Engines over one entry each, so that filters, selection and compare mean the same everywhere. */
 export interface SpecialEntries {
   root(facts: RootFacts): Engine;

@@ -1,6 +1,6 @@
 import { SUBSCHEMA_NAME } from '../filter/computed.ts';
 import { describeAttributes, describeClasses, describeMatchingRules, describeSyntaxes } from '../schema/subschema.ts';
-import type { SpecialEntry } from './special-entries.ts';
+import type { SpecialEntry } from './special-entry.ts';
 
 /** `cn=subschema` (RFC 4512 4.2). */
 export const SUBSCHEMA: SpecialEntry = {

@@ -1,13 +1,13 @@
 import type { Output } from '../ber/writer.ts';
 import { createEngine } from '../engine/engine.ts';
-import { type Context, createContext, type SessionEvent } from '../session/context.ts';
+import { createContext } from '../session/context.ts';
 import type { BindAttempt, ClientCertificate, CredentialChecker, Identity } from '../session/credentials.ts';
 import { createSession, enforceTime, secured } from '../session/lifetime.ts';
 import { DEFAULT_LIMITS, type Limits } from '../session/limits.ts';
 import { publish as publishEngine } from '../session/publish.ts';
 import { receive, resumeOutput } from '../session/receive.ts';
 import { createShare } from '../session/scheduler.ts';
-import type { Peer, Session } from '../session/session.ts';
+import type { Context, Peer, Session, SessionEvent } from '../session/session.ts';
 import type { Settings } from '../session/settings.ts';
 import { createBucket } from '../session/token-bucket.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';

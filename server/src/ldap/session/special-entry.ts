@@ -1,0 +1,6 @@
+/** An entry that describes the server, outside the tree. */
+export interface SpecialEntry {
+  dn: string;
+  objectClass: string[];
+  attributes: [string, string[]][];
+}
