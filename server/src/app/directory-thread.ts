@@ -1,15 +1,21 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { listOwners } from '../auth/binding-store.ts';
-import type { Leaver } from '../auth/standing.ts';
 import { openDatabase } from '../db/database.ts';
 import { directorySettingsOf, guardSettingsOf } from '../directory/configured.ts';
 import { createNumbers } from '../directory/numbers/numbers.ts';
 import { createRounds } from '../directory/publish/rounds.ts';
-import type { FromThread, ThreadStart, ToThread } from '../directory/publish/thread-messages.ts';
+import type {
+  FromThread,
+  ServerCalls,
+  ThreadCalls,
+  ThreadStart,
+  ToThread,
+} from '../directory/publish/thread-messages.ts';
 import { createSudoRules } from '../directory/rules/service.ts';
 import { createEventAppender } from '../events/log.ts';
 import { listHosts } from '../hosts/store.ts';
 import { createSnapshotBuilder } from '../ldap/snapshot/build-snapshot.ts';
+import { createPortAnswers, createPortCaller } from '../platform/port-calls.ts';
 import { systemRandom } from '../platform/random.ts';
 import { createSource } from './directory-source.ts';
 
@@ -24,8 +30,6 @@ let clockOffset = 0;
 const clock = { now: () => Date.now() + clockOffset };
 let generation = 0;
 const stopping = new AbortController();
-const asked = new Map<number, { resolve(): void; reject(error: Error): void }>();
-let questions = 0;
 
 const db = await openDatabase({ ...config.database, maxConnections: 2 });
 const events = createEventAppender({ db, clock, onAppended: () => send({ kind: 'wrote' }), onError: () => {} });
@@ -33,6 +37,7 @@ const ldap = config.ldap!;
 const settings = directorySettingsOf(config, ldap);
 const activeHosts = async () => (await listHosts(db.query)).filter(({ state }) => state === 'active');
 
+const server = createPortCaller<ServerCalls>({ send });
 const rounds = createRounds({
   db,
   events,
@@ -67,55 +72,36 @@ const rounds = createRounds({
     for (const entry of entries) builder.add(entry);
     snapshots.postMessage(builder.finish());
   },
-  onLeft: (leavers) => (leavers.length === 0 ? Promise.resolve() : tell(leavers)),
+  async onLeft(leavers) {
+    if (leavers.length > 0) await server.call('endSessions', leavers);
+  },
   signal: stopping.signal,
 });
 
-/** Resolves when the server has ended the sessions of these people. */
-function tell(leavers: readonly Leaver[]): Promise<void> {
-  const id = ++questions;
-  return new Promise((resolve, reject) => {
-    asked.set(id, { resolve, reject });
-    send({ kind: 'leavers', id, leavers });
-  });
-}
-
-async function answer(id: number, work: () => Promise<FromThread>): Promise<void> {
-  try {
-    send(await work());
-  } catch (error) {
-    if (!stopping.signal.aborted) send({ kind: 'failed', id, message: String(error) });
-  }
-}
+const answer = createPortAnswers<ThreadCalls>({
+  send,
+  ours: {
+    run(request, number, offset) {
+      generation = number;
+      clockOffset = offset;
+      return rounds.run(request);
+    },
+    groupsOf: rounds.groupsOf,
+  },
+});
 
 port.on('message', (message: ToThread) => {
   switch (message.kind) {
-    case 'run':
-      ({ generation, clockOffset } = message);
-      void answer(message.id, async () => ({
-        kind: 'report',
-        id: message.id,
-        report: await rounds.run(message.request),
-      }));
-      break;
-    case 'groupsOf':
-      void answer(message.id, async () => ({
-        kind: 'groups',
-        id: message.id,
-        groups: await rounds.groupsOf(message.account),
-      }));
-      break;
     case 'snapshots':
       snapshots.close();
       snapshots = message.port;
       break;
-    case 'left': {
-      const one = asked.get(message.id);
-      asked.delete(message.id);
-      if (message.ok) one?.resolve();
-      else one?.reject(new Error('the sessions of who left could not be ended'));
+    case 'call':
+      answer(message);
       break;
-    }
+    case 'answer':
+      server.receive(message);
+      break;
     default:
       stopping.abort();
       snapshots.close();

@@ -1,11 +1,12 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
+import { createPortAnswers, createPortCaller, type PortCaller } from '../platform/port-calls.ts';
 import type { ServiceAccount } from './credential-checker.ts';
 import type { ListenAddress, TlsSettings } from './directory-server.ts';
 import type { CredentialChecker } from './session/credentials.ts';
 import type { SessionEvent } from './session/session.ts';
 import type { Settings } from './session/settings.ts';
 import type { Stats } from './session/stats.ts';
-import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
+import type { FromWorker, ToWorker, WorkerCalls, WorkerStart } from './worker-messages.ts';
 
 export interface LdapServerDeps {
   settings: Settings;
@@ -65,24 +66,10 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
   let closing = false;
   let restart: NodeJS.Timeout | null = null;
   let worker: Worker;
-  let questionsAsked = 0;
-  const statistics = new Map<number, (stats: Stats) => void>();
+  let calls: PortCaller<WorkerCalls>;
   let closed: (() => void) | null = null;
 
   const send = (message: ToWorker, ports: readonly MessagePort[] = []): void => worker.postMessage(message, ports);
-
-  async function answer(id: number, { method, argument }: Question): Promise<void> {
-    const from = worker;
-    let message: ToWorker;
-    try {
-      const value = await deps.checker[method](argument as never);
-      message = { kind: 'answer', id, ok: true, value };
-    } catch (error) {
-      deps.report({ kind: 'bug', message: String(error) });
-      message = { kind: 'answer', id, ok: false };
-    }
-    from.postMessage(message);
-  }
 
   function start(first?: MessagePort): Promise<number[]> {
     const snapshots = first ?? null;
@@ -91,6 +78,17 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
     const transferList = snapshots ? [snapshots] : [];
     const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList, resourceLimits });
     worker = started;
+    const toStarted = (message: ToWorker): void => started.postMessage(message);
+    const asked = createPortCaller<WorkerCalls>({ send: toStarted, withinMs: STATS_WITHIN });
+    calls = asked;
+    const answer = createPortAnswers<CredentialChecker>({
+      send: toStarted,
+      ours: deps.checker,
+      messageOf(error) {
+        deps.report({ kind: 'bug', message: String(error) });
+        return 'credentials cannot be checked';
+      },
+    });
     return new Promise((resolve, reject) => {
       started.on('message', (message: FromWorker) => {
         switch (message.kind) {
@@ -100,15 +98,14 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
           case 'failed':
             reject(Object.assign(new Error(message.message), { code: message.code }));
             break;
-          case 'question':
-            void answer(message.id, message.question);
+          case 'call':
+            answer(message);
+            break;
+          case 'answer':
+            asked.receive(message);
             break;
           case 'event':
             deps.report(message.event);
-            break;
-          case 'stats':
-            statistics.get(message.id)?.(message.stats);
-            statistics.delete(message.id);
             break;
           default:
             closed?.();
@@ -119,7 +116,9 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
         deps.report({ kind: 'worker-failed', message: error instanceof Error ? (error.stack ?? '') : String(error) });
       });
       started.on('exit', () => {
-        reject(new Error('the LDAP thread ended'));
+        const ended = new Error('the LDAP thread ended');
+        asked.close(ended);
+        reject(ended);
         closed?.();
         if (!closing && worker === started) startAgain();
       });
@@ -160,20 +159,7 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
       tls = next;
       send({ kind: 'tls', tls: next });
     },
-    stats() {
-      const id = ++questionsAsked;
-      return new Promise((resolve) => {
-        const timer = setTimeout(() => {
-          statistics.delete(id);
-          resolve(null);
-        }, STATS_WITHIN);
-        statistics.set(id, (stats) => {
-          clearTimeout(timer);
-          resolve(stats);
-        });
-        send({ kind: 'stats', id });
-      });
-    },
+    stats: () => calls.call('stats').catch(() => null),
     async close() {
       if (closing) return;
       closing = true;

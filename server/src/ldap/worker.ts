@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { createPortAnswers, createPortCaller } from '../platform/port-calls.ts';
 import { withServiceAccount } from './credential-checker.ts';
 import { createDirectoryServer } from './directory-server.ts';
 import { keepTidy } from './garbage.ts';
-import type { CredentialChecker, Identity } from './session/credentials.ts';
+import type { CredentialChecker } from './session/credentials.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
-import type { FromWorker, Question, ToWorker, WorkerStart } from './worker-messages.ts';
+import type { FromWorker, ToWorker, WorkerCalls, WorkerStart } from './worker-messages.ts';
 
 /** The LDAP thread: a directory server whose snapshots and credential checks come by message. */
 
@@ -16,38 +17,11 @@ const port = parentPort!;
 const { settings, tls, service, listen, snapshots } = workerData as WorkerStart;
 const send = (message: FromWorker): void => port.postMessage(message);
 
-const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
-let questions = 0;
-
-function ask<T>(question: Question): Promise<T> {
-  const id = ++questions;
-  return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => settle(id)?.reject(new Error('no answer about credentials')), ANSWER_WITHIN);
-    const finish = (): void => clearTimeout(timer);
-    waiting.set(id, {
-      resolve: (value) => {
-        finish();
-        resolve(value as T);
-      },
-      reject: (error) => {
-        finish();
-        reject(error);
-      },
-    });
-    send({ kind: 'question', id, question });
-  });
-}
-
-function settle(id: number): { resolve(value: unknown): void; reject(error: Error): void } | undefined {
-  const entry = waiting.get(id);
-  waiting.delete(id);
-  return entry;
-}
-
+const main = createPortCaller<CredentialChecker>({ send, withinMs: ANSWER_WITHIN });
 const checker: CredentialChecker = {
-  checkBind: (argument) => ask<Identity | null>({ method: 'checkBind', argument }),
-  identify: (argument) => ask<Identity | null>({ method: 'identify', argument }),
-  isCurrent: (argument) => ask<boolean>({ method: 'isCurrent', argument }),
+  checkBind: (attempt) => main.call('checkBind', attempt),
+  identify: (certificate) => main.call('identify', certificate),
+  isCurrent: (identity) => main.call('isCurrent', identity),
 };
 
 const server = createDirectoryServer({
@@ -81,6 +55,8 @@ function receive(from: MessagePort): void {
   from.unref();
 }
 
+const answer = createPortAnswers<WorkerCalls>({ send, ours: { stats: server.stats } });
+
 port.on('message', (message: ToWorker) => {
   switch (message.kind) {
     case 'snapshots':
@@ -98,15 +74,12 @@ port.on('message', (message: ToWorker) => {
     case 'tls':
       server.setTls(message.tls);
       break;
-    case 'stats':
-      send({ kind: 'stats', id: message.id, stats: server.stats() });
+    case 'call':
+      answer(message);
       break;
-    case 'answer': {
-      const entry = settle(message.id);
-      if (message.ok) entry?.resolve(message.value);
-      else entry?.reject(new Error('credentials cannot be checked'));
+    case 'answer':
+      main.receive(message);
       break;
-    }
     default:
       void server.close().then(() => {
         send({ kind: 'closed' });

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Leaver } from '../../auth/standing.ts';
 import type { Config } from '../../config/config.ts';
+import type { Answer, Call } from '../../platform/port-calls.ts';
 import type { RoundReport, RoundRequest } from './rounds.ts';
 
 /** What the directory's thread is started with. */
@@ -12,20 +13,28 @@ export interface ThreadStart {
   snapshots: MessagePort;
 }
 
+/** What the server may ask of the thread. */
+export interface ThreadCalls {
+  /** @param clockOffset how far the server's clock is ahead of this machine's, milliseconds; tests move it */
+  run(request: RoundRequest, generation: number, clockOffset: number): Promise<RoundReport>;
+  groupsOf(account: string): Promise<string[]>;
+}
+
+/** What the thread may ask of the server. */
+export interface ServerCalls {
+  /** Nothing is published before this has resolved. */
+  endSessions(leavers: readonly Leaver[]): Promise<void>;
+}
+
 export type ToThread =
-  /** `clockOffset`: how far the server's clock is ahead of this machine's, milliseconds; tests move it. */
-  | { kind: 'run'; id: number; request: RoundRequest; generation: number; clockOffset: number }
-  | { kind: 'groupsOf'; id: number; account: string }
-  | { kind: 'left'; id: number; ok: boolean }
+  | Call
+  | Answer
   /** The LDAP engine is another one. */
   | { kind: 'snapshots'; port: MessagePort }
   | { kind: 'close' };
 
 export type FromThread =
-  | { kind: 'report'; id: number; report: RoundReport }
-  | { kind: 'groups'; id: number; groups: string[] }
-  | { kind: 'failed'; id: number; message: string }
-  /** Nothing is published before it has been answered with `left`. */
-  | { kind: 'leavers'; id: number; leavers: readonly Leaver[] }
+  | Call
+  | Answer
   /** There are new events. */
   | { kind: 'wrote' };

@@ -9,9 +9,9 @@ import { createDirectoryThread } from './thread.ts';
 /** Finds a change when it is told to fetch. */
 const PROGRAM = `
 import { parentPort } from 'node:worker_threads';
-parentPort.on('message', ({ kind, id, request }) => {
+parentPort.on('message', ({ kind, id, args }) => {
   if (kind === 'close') parentPort.close();
-  else parentPort.postMessage({ kind: 'report', id, report: { ok: true, served: request.fetch ? {} : null } });
+  else parentPort.postMessage({ kind: 'answer', id, ok: true, value: { ok: true, served: args[0].fetch ? {} : null } });
 });`;
 
 const alive = new Set<Worker>();

@@ -1,8 +1,9 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { Leaver } from '../../auth/standing.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { createPortAnswers, createPortCaller, type PortCaller } from '../../platform/port-calls.ts';
 import type { Rounds } from './rounds.ts';
-import type { FromThread, ThreadStart, ToThread } from './thread-messages.ts';
+import type { FromThread, ServerCalls, ThreadCalls, ThreadStart, ToThread } from './thread-messages.ts';
 
 export interface DirectoryThreadDeps extends Omit<ThreadStart, 'snapshots'> {
   clock: Clock;
@@ -29,137 +30,121 @@ export interface DirectoryThread extends Pick<Rounds, 'run' | 'groupsOf'> {
 /** Changes come in bursts, and a thread that knows everything already is faster. */
 const IDLE_MS = 60_000;
 
-interface Waiting {
-  resolve(value: never): void;
-  reject(error: Error): void;
-}
-
 /**
  * Works on the directory beside everything else: a hundred thousand people take seconds, in which nobody may wait for an
  * approval, and memory that is given back when the thread ends. It begins with a round and ends with it when nothing has
  * changed for a while; what it knew is in the database.
  */
 export function createDirectoryThread(deps: DirectoryThreadDeps): DirectoryThread {
-  let worker: Worker | null = null;
+  let current: { worker: Worker; calls: PortCaller<ThreadCalls> } | null = null;
   let ended: Promise<void> = Promise.resolve();
   let idle: NodeJS.Timeout | undefined;
   let warmUntil = 0;
   let stopped = false;
-  let ids = 0;
   let generation = 0;
-  const waiting = new Map<number, Waiting>();
-
-  async function answerLeavers(from: Worker, id: number, leavers: readonly Leaver[]): Promise<void> {
-    let ok = true;
-    try {
-      await deps.onLeft(leavers);
-    } catch (error) {
-      ok = false;
-      deps.onError(error, 'ending the sessions of who left');
-    }
-    from.postMessage({ kind: 'left', id, ok } satisfies ToThread);
-  }
-
-  function settle(id: number): Waiting | undefined {
-    const one = waiting.get(id);
-    waiting.delete(id);
-    if (waiting.size === 0 && !stopped) idle = setTimeout(retire, Math.max(0, warmUntil - performance.now())).unref();
-    return one;
-  }
 
   function stayWarm(): void {
     warmUntil = performance.now() + (deps.idleMs ?? IDLE_MS);
   }
 
   function retire(): void {
-    worker?.postMessage({ kind: 'close' } satisfies ToThread);
-    worker = null;
+    current?.worker.postMessage({ kind: 'close' } satisfies ToThread);
+    current = null;
   }
 
-  function start(): Worker {
+  function start(): NonNullable<typeof current> {
     const { config, storage } = deps;
     const snapshots = deps.snapshotPort();
-    const started = new Worker(deps.program, {
+    const worker = new Worker(deps.program, {
       workerData: { config, storage, snapshots } satisfies ThreadStart,
       transferList: [snapshots],
       // A round makes millions of small things that live until its end: a small nursery would copy them again and again.
       resourceLimits: { maxYoungGenerationSizeMb: 256 },
     });
-    // Whoever stops the server does not wait for a fetch.
-    started.unref();
-    started.on('message', (message: FromThread) => {
+    // A server that is stopped does not wait for a fetch.
+    worker.unref();
+    const calls = createPortCaller<ThreadCalls>({ send: (call) => worker.postMessage(call satisfies ToThread) });
+    const answer = createPortAnswers<ServerCalls>({
+      send: (message) => worker.postMessage(message satisfies ToThread),
+      ours: { endSessions: deps.onLeft },
+      messageOf(error) {
+        deps.onError(error, 'ending the sessions of who left');
+        return 'the sessions of who left could not be ended';
+      },
+    });
+    worker.on('message', (message: FromThread) => {
       switch (message.kind) {
-        case 'report':
-          // Most rounds find that nothing has changed.
-          if (!message.report.ok || message.report.served) stayWarm();
-          settle(message.id)?.resolve(message.report as never);
+        case 'answer':
+          calls.receive(message);
           break;
-        case 'groups':
-          stayWarm();
-          settle(message.id)?.resolve(message.groups as never);
-          break;
-        case 'failed':
-          settle(message.id)?.reject(new Error(message.message));
-          break;
-        case 'leavers':
-          void answerLeavers(started, message.id, message.leavers);
+        case 'call':
+          answer(message);
           break;
         default:
           deps.onWrote();
       }
     });
     let cause: unknown = null;
-    started.on('error', (error) => {
+    worker.on('error', (error) => {
       cause = error;
     });
     ended = new Promise((resolve) => {
-      started.on('exit', () => {
+      worker.on('exit', () => {
         resolve();
-        if (worker === started) worker = null;
-        else return;
+        if (current?.worker !== worker) return;
+        current = null;
         if (cause !== null) deps.onError(cause, 'the directory thread');
-        for (const id of [...waiting.keys()]) settle(id)?.reject(new Error('the directory thread ended'));
+        calls.close(new Error('the directory thread ended'));
       });
     });
-    return started;
+    return { worker, calls };
   }
 
-  function ask<T>(message: (id: number) => ToThread): Promise<T> {
-    if (stopped) return Promise.reject(new Error('the directory is stopping'));
+  /** Asks the thread, which is there for as long as it is asked, and stays a little longer. */
+  async function ask<T>(question: (calls: PortCaller<ThreadCalls>) => Promise<T>): Promise<T> {
+    if (stopped) throw new Error('the directory is stopping');
     clearTimeout(idle);
-    worker ??= start();
-    const id = ++ids;
-    const answer = new Promise<T>((resolve, reject) => waiting.set(id, { resolve: resolve as never, reject }));
-    worker.postMessage(message(id));
-    return answer;
+    current ??= start();
+    try {
+      return await question(current.calls);
+    } finally {
+      if (!stopped && (current?.calls.open ?? 0) === 0) {
+        clearTimeout(idle);
+        idle = setTimeout(retire, Math.max(0, warmUntil - performance.now())).unref();
+      }
+    }
   }
 
   return {
     run: (request) =>
-      ask((id) => ({
-        kind: 'run',
-        id,
-        request,
-        generation: ++generation,
-        clockOffset: deps.clock.now() - Date.now(),
-      })),
+      ask(async (calls) => {
+        generation += 1;
+        const report = await calls.call('run', request, generation, deps.clock.now() - Date.now());
+        // Most rounds find that nothing has changed.
+        if (!report.ok || report.served) stayWarm();
+        return report;
+      }),
     generation: () => generation,
     reconnect() {
-      if (worker === null) return;
+      if (current === null) return;
       const port = deps.snapshotPort();
-      worker.postMessage({ kind: 'snapshots', port } satisfies ToThread, [port]);
+      current.worker.postMessage({ kind: 'snapshots', port } satisfies ToThread, [port]);
     },
-    groupsOf: (account) => ask((id) => ({ kind: 'groupsOf', id, account })),
+    groupsOf: (account) =>
+      ask(async (calls) => {
+        const groups = await calls.call('groupsOf', account);
+        stayWarm();
+        return groups;
+      }),
     async stop() {
       stopped = true;
       clearTimeout(idle);
-      const last = worker;
-      worker = null;
-      for (const one of waiting.values()) one.reject(new Error('the directory is stopping'));
-      waiting.clear();
-      last?.postMessage({ kind: 'close' } satisfies ToThread);
-      // A transaction is never left half done by this: whatever is not committed is undone.
-      const patience = setTimeout(() => void last?.terminate(), 2000);
+      const last = current;
+      current = null;
+      last?.calls.close(new Error('the directory is stopping'));
+      last?.worker.postMessage({ kind: 'close' } satisfies ToThread);
+      // A transaction is never left half done by this: what is not committed is undone.
+      const patience = setTimeout(() => void last?.worker.terminate(), 2000);
       await ended;
       clearTimeout(patience);
     },
