@@ -1,8 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { listOwners } from '../auth/binding-store.ts';
 import { openDatabase } from '../db/database.ts';
-import { directorySettingsOf, guardSettingsOf } from '../directory/configured.ts';
-import { createNumbers } from '../directory/numbers/numbers.ts';
+import { guardSettingsOf } from '../directory/configured.ts';
+import { createParts } from '../directory/parts.ts';
 import { createRounds } from '../directory/publish/rounds.ts';
 import type {
   FromThread,
@@ -11,7 +11,6 @@ import type {
   ThreadStart,
   ToThread,
 } from '../directory/publish/thread-messages.ts';
-import { createSudoRules } from '../directory/rules/service.ts';
 import { createEventAppender } from '../events/log.ts';
 import { listHosts } from '../hosts/store.ts';
 import { createSnapshotBuilder } from '../ldap/snapshot/build-snapshot.ts';
@@ -34,8 +33,10 @@ const stopping = new AbortController();
 const db = await openDatabase({ ...config.database, maxConnections: 2 });
 const events = createEventAppender({ db, clock, onAppended: () => send({ kind: 'wrote' }), onError: () => {} });
 const ldap = config.ldap!;
-const settings = directorySettingsOf(config, ldap);
 const activeHosts = async () => (await listHosts(db.query)).filter(({ state }) => state === 'active');
+const hostNames = async () => (await activeHosts()).map(({ hostname }) => hostname);
+const parts = createParts({ config, ldap, db, events, clock, random: systemRandom, hostNames });
+const { settings, numbers, rules } = parts;
 
 const server = createPortCaller<ServerCalls>({ send });
 const rounds = createRounds({
@@ -46,23 +47,8 @@ const rounds = createRounds({
   settings,
   guards: guardSettingsOf(config, ldap),
   source: (await createSource({ config, clock, db })).source,
-  numbers: createNumbers({
-    db,
-    events,
-    clock,
-    settings,
-    mapFile: ldap.uidMapFile,
-    acceptLoss: ldap.uidMapInit === 'force',
-  }),
-  storedRules: createSudoRules({
-    db,
-    events,
-    clock,
-    random: systemRandom,
-    settings: settings.sudo,
-    syntax: { groups: config.sudoRules.groupSyntax, reserved: settings.names.reserved },
-    hostNames: async () => (await activeHosts()).map(({ hostname }) => hostname),
-  }).storedRules,
+  numbers,
+  storedRules: rules.storedRules,
   hosts: async () => (await activeHosts()).map(({ id, hostname, host_group }) => ({ id, hostname, group: host_group })),
   pinned: async () =>
     new Map((await listOwners(db.query)).map(({ account, issuer, subject }) => [account, { issuer, subject }])),

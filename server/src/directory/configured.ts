@@ -56,3 +56,11 @@ export function guardSettingsOf(config: Config, ldap: LdapConfig): GuardSettings
     massChangePercent: ldap.syncMaxDeletePercent,
   };
 }
+
+/** Names under which hosts may reach the directory, for its certificate. */
+export function certificateNamesOf(config: Config, ldap: LdapConfig): string[] {
+  const hostnames = [ldap.externalUrl, config.externalUrl].map((url) =>
+    new URL(url.replace(/^ldaps?:/, 'https:')).hostname.replace(/^\[|\]$/g, ''),
+  );
+  return [...new Set([...hostnames, 'localhost'])];
+}

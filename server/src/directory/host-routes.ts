@@ -1,15 +1,14 @@
 import { Refusal } from '#shared/errors.ts';
 import { directoryQuery } from '#shared/host-api.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
+import type { HostSettings } from './host-settings.ts';
 
 /**
  * What a host needs to reach the directory as itself.
  *
  * @param signedSettings null: this server serves no directory, and says so to hosts that it knows
  */
-export function directoryRoutes(
-  signedSettings: ((host: { id: string; hostname: string }, nonce: string) => Promise<string>) | null,
-): HostOperation[] {
+export function directoryRoutes(signedSettings: HostSettings | null): HostOperation[] {
   return [
     hostOperation({
       method: 'GET',
