@@ -4,7 +4,7 @@ import { type Html, html } from '../pages/html.ts';
 import { shownText } from '../pages/shown-text.ts';
 import type { Locale, Strings } from '../pages/strings.ts';
 import { needsConfirmation } from './command-block.ts';
-import type { ApprovalPageModel } from './page.ts';
+import type { ApprovalPageModel } from './model.ts';
 import { approversText, createNames, moment } from './parts.ts';
 
 /** How long after an approval a host may stay silent before the page says so, milliseconds. */

@@ -7,7 +7,8 @@ import { build } from 'esbuild';
 import { sampleRequest, samples } from '../../../e2e/browser/fixture/sample-requests.ts';
 import type { ChallengeView } from '../challenges/view.ts';
 import { chooseLocale, stringsOf } from '../pages/strings.ts';
-import { type ApprovalPageModel, renderApprovalPage } from './page.ts';
+import type { ApprovalPageModel } from './model.ts';
+import { renderApprovalPage } from './page.ts';
 
 const options = { nonce: 'N0nce', csrfToken: 'csrf', locale: 'en' as const };
 const key = { challenge: 'AAAA', rpId: 'localhost', allowCredentials: [{ id: 'AAAA', type: 'public-key' as const }] };

@@ -7,15 +7,8 @@ import { type Locale, type Strings, stringsOf } from '../pages/strings.ts';
 import { answerBar, hasPasskey, outcomeText, result } from './answer.ts';
 import { commandBlock } from './command-block.ts';
 import { factGroups, signedDetails } from './fact-groups.ts';
+import type { ApprovalPageModel } from './model.ts';
 import { createNames } from './parts.ts';
-
-/** Everything that the approval page shows. */
-export interface ApprovalPageModel {
-  view: ChallengeView;
-  /** Present when the viewer may approve now and the policy asks for a passkey. */
-  passkey: { options: PublicKeyCredentialRequestOptionsJSON } | null;
-  viewer: { username: string; displayName: string };
-}
 
 export interface PageOptions {
   nonce: string;
