@@ -183,7 +183,7 @@ describe('under attack', () => {
     assert.ok(counts.gone! > 0);
   });
 
-  test('the dearest filters that there are', async () => {
+  test('the costliest filters that there are', async () => {
     const counts = await attack('costly', seconds(5, 30));
     await holds('costly', counts);
     assert.ok(counts.answered! > 0);

@@ -1,7 +1,7 @@
 import { connect as connectTls } from 'node:tls';
 import { element } from '../../../server/src/ldap/ber/writer.ts';
 import { OID, RESULT } from '../../../server/src/ldap/protocol/operation.ts';
-import { dearBind, dearSearches } from '../../../server/src/ldap/testing/dear-requests.ts';
+import { costlyBind, costlySearches } from '../../../server/src/ldap/testing/costly-requests.ts';
 import { randomFrom } from '../../../server/src/ldap/testing/long.ts';
 import {
   abandon,
@@ -236,9 +236,9 @@ async function vanishing(attack: Attack, counts: Counts): Promise<void> {
   });
 }
 
-/** The dearest requests that the limits let through. */
+/** The costliest requests that the limits let through. */
 async function costly(attack: Attack, counts: Counts): Promise<void> {
-  const requests = [...dearSearches().map(({ request }, i) => request(i + 1)), dearBind(100)];
+  const requests = [...costlySearches().map(({ request }, i) => request(i + 1)), costlyBind(100)];
   const end = performance.now() + attack.seconds * 1000;
   await inLanes(attack, 8, async (lane) => {
     const client = await dial(attack.port, 90 + lane);

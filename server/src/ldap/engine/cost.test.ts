@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { createOutput, element } from '../ber/writer.ts';
 import { dnKey } from '../matching/dn.ts';
 import { decodeRequest } from '../protocol/decode-request.ts';
-import { dearBind, dearSearches } from '../testing/dear-requests.ts';
+import { costlyBind, costlySearches } from '../testing/costly-requests.ts';
 import { baseEntry, container, entry, snapshotOf } from '../testing/entries.ts';
 import { filterElement, search } from '../testing/messages.ts';
 import { BASE, sampleEntries, sampleUsn } from '../testing/sample-entries.ts';
@@ -29,14 +29,14 @@ const best = (work: () => void, tries = 12): number => Math.min(...Array.from({ 
 
 const output = createOutput();
 
-describe('the dearest searches that the limits let through', () => {
+describe('the costliest searches that the limits let through', () => {
   const engine = createEngine(snapshotOf(sampleEntries(2000), { lastUsn: sampleUsn(2000) }));
   const start = (bytes: Buffer) => {
     const request = decodeRequest(bytes);
     return request.kind === 'search' ? engine.search(request, ANONYMOUS, Number.POSITIVE_INFINITY) : null;
   };
 
-  for (const { name, request } of dearSearches()) {
+  for (const { name, request } of costlySearches()) {
     test(name, () => {
       const bytes = request(1);
       assert.ok(bytes.length <= 64 * 1024, 'larger than a message may be');
@@ -79,8 +79,8 @@ test('an entry with very many values is not looked at for ever', () => {
   const members = Array.from({ length: 100_000 }, (_, i) => `member number ${i}`);
   const group = entry(`cn=big,ou=groups,${BASE}`, ['posixGroup'], { cn: 'big', gidNumber: '1', memberUid: members });
   const engine = createEngine(snapshotOf([baseEntry(), container('groups'), group]));
-  const [dear] = dearSearches();
-  const request = decodeRequest(dear!.request(1));
+  const [costly] = costlySearches();
+  const request = decodeRequest(costly!.request(1));
   assert.ok(request.kind === 'search');
   const spent = best(() => {
     const cursor = engine.search(request, ANONYMOUS, Number.POSITIVE_INFINITY);
@@ -93,7 +93,7 @@ test('an entry with very many values is not looked at for ever', () => {
 });
 
 test('a name that nobody has to authenticate for', () => {
-  const request = decodeRequest(dearBind(1));
+  const request = decodeRequest(costlyBind(1));
   assert.ok(request.kind === 'bind');
   const name = Buffer.from(request.bytes.subarray(request.name.start, request.name.end)).toString();
   const spent = best(() => void dnKey(name));

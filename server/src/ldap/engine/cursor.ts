@@ -99,7 +99,7 @@ export function createCursor(
 /**
  * Appends entries until the budget is used up, the output is full or nothing is left.
  *
- * @param budget in units of work; what is left of it is in `budget.left`, negative when the last entry was dear.
+ * @param budget in units of work; what is left of it is in `budget.left`, negative when the last entry was costly.
  */
 export function fill(cursor: Cursor, messageId: number, output: Output, budget: { left: number }): Filled {
   const { snapshot, candidates, view, arena, projection } = cursor;

@@ -97,7 +97,7 @@ function combine(kind: 1 | 2, children: readonly Test[], decides: Truth, neutral
     cost += child.cost;
     byShape &&= child.byShape;
   }
-  // Whatever is cheap may settle the matter before the dear parts are looked at.
+  // Whatever is cheap may settle the matter before the costly parts are looked at.
   if (kept.some((child, i) => i > 0 && child.cost < kept[i - 1]!.cost)) kept.sort((a, b) => a.cost - b.cost);
   const node = test(kind, cost, byShape);
   node.children = kept;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { dearBind, dearSearches } from '../testing/dear-requests.ts';
+import { costlyBind, costlySearches } from '../testing/costly-requests.ts';
 import { cases, randomFrom, testSeed } from '../testing/long.ts';
 import { mutateOften } from '../testing/mutate.ts';
 import { VALID_MESSAGES as VALID } from '../testing/valid-messages.ts';
@@ -70,7 +70,7 @@ test('reading takes time and room in proportion to what was sent', () => {
 
 test('no single message takes longer to read than its length allows', () => {
   const random = randomFrom(testSeed('slow messages'));
-  const large = [...VALID, ...dearSearches().map(({ request }) => request(1)), dearBind(1)];
+  const large = [...VALID, ...costlySearches().map(({ request }) => request(1)), costlyBind(1)];
   const microseconds = (work: () => void): number => {
     const before = performance.now();
     work();

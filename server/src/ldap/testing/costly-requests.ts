@@ -12,8 +12,8 @@ const nested = (text: string): Buffer => {
 /** Marks that have to be sorted before anything can be compared. */
 const MARKS = '\u0301\u0316'.repeat(15_000);
 
-/** Searches that take as much work as the limits on messages and filters let through, each with what makes it dear. */
-export function dearSearches(): { name: string; request: (id: number) => Buffer }[] {
+/** Searches that take as much work as the limits on messages and filters let through, each with what makes it costly. */
+export function costlySearches(): { name: string; request: (id: number) => Buffer }[] {
   const filters: Record<string, Buffer> = {
     'substrings of every member': leaves(500, '(memberUid=*nobody*)'),
     'substrings of every name': leaves(500, '(name=*ü*)'),
@@ -52,5 +52,5 @@ export function dearSearches(): { name: string; request: (id: number) => Buffer 
   ];
 }
 
-/** A bind that is dear to read, which anybody may send. */
-export const dearBind = (id: number): Buffer => bind(id, `cn=a${MARKS}`, 'x');
+/** A bind that is costly to read, which anybody may send. */
+export const costlyBind = (id: number): Buffer => bind(id, `cn=a${MARKS}`, 'x');
