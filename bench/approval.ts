@@ -4,8 +4,17 @@ import { endpointOf, enrolFakeHost, type HostClient } from '../e2e/harness/host-
 import { whyNoLab } from '../e2e/harness/lab.ts';
 import { CODE, granted } from '../e2e/harness/person.ts';
 import { openWorld, type World } from '../e2e/harness/world.ts';
+import { buildForLab, installFor } from '../scripts/testing/prepare.ts';
 import { PENDING_IN_TOTAL } from '../server/src/challenges/limits.ts';
-import { type BenchResult, machineFacts, percentile, printReport, round } from './report.ts';
+import { type BenchResult, createProgress, machineFacts, note, percentile, printReport, round } from './report.ts';
+
+/**
+ * `npm run bench:approval`: what an approval and an automatic grant cost on a real host, and how many requests a server
+ * takes. Needs root.
+ *
+ *   --json     one JSON object on standard output
+ *   --quick    fewer of everything
+ */
 
 /** A person may change thirty things a minute; two approvers in turns keep below that at this distance, milliseconds. */
 const PACE_MS = 1100;
@@ -15,6 +24,7 @@ async function assertionToCommand(world: World, runs: number): Promise<BenchResu
   const host = world.host();
   const approvers = [world.person('alice'), world.person('olga')];
   const samples: number[] = [];
+  const progress = createProgress('approvals', runs + 3);
   for (let i = 0; i < runs + 3; i++) {
     const terminal = host.terminal('alice', ['sudo', 'echo', 'it-runs']);
     const [code] = await terminal.see(CODE);
@@ -34,6 +44,7 @@ async function assertionToCommand(world: World, runs: number): Promise<BenchResu
     // The first ones pay for code that is compiled on the way.
     if (i >= 3) samples.push(shown - sent);
     await rested;
+    progress.step();
   }
   return {
     metric: 'assertion_to_command_ms',
@@ -150,14 +161,13 @@ async function agentPid(world: World): Promise<number> {
 const SECRET = randomBytes(32).toString('hex');
 const json = process.argv.includes('--json');
 const quick = process.argv.includes('--quick');
+installFor('lab');
 const reason = whyNoLab();
 if (reason) {
   process.stderr.write(`bench:approval needs a lab host: ${reason}\n`);
   process.exit(2);
 }
-const note = (text: string): void => {
-  if (!json) process.stderr.write(`${text}\n`);
-};
+if (!buildForLab()) process.exit(1);
 
 note('starting server and host ...');
 const world = await openWorld({

@@ -2,7 +2,7 @@ import { execFileSync, fork } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Answer, Ask } from './live/server.ts';
-import { type BenchResult, machineFacts, misses, percentile, printReport, round } from './report.ts';
+import { type BenchResult, machineFacts, misses, note, percentile, printReport, round } from './report.ts';
 
 /**
  * `npm run bench:live`: how long it takes until everybody who follows live events has been told of one, and what
@@ -22,7 +22,6 @@ const AT_ONCE = 50;
 const GOAL_MS = 300;
 const GOAL_MB = 200;
 
-const note = (text: string): void => void process.stderr.write(`${text}\n`);
 const now = (): number => performance.timeOrigin + performance.now();
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

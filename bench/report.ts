@@ -26,6 +26,23 @@ export interface BenchReport {
   machine: { cpus: number; model: string; memoryMb: number; load: number; node: string; kernel: string };
 }
 
+/** Progress, on standard error: with `--json` standard output is one object. */
+export const note = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** How far something long has come, said at most every five seconds. */
+export function createProgress(what: string, total: number, say: (text: string) => void = note) {
+  let done = 0;
+  let said = performance.now();
+  return {
+    step(): void {
+      done += 1;
+      if (performance.now() - said < 5000) return;
+      said = performance.now();
+      say(`  ${what}: ${done} of ${total}`);
+    },
+  };
+}
+
 /** Facts about the machine that numbers mean nothing without. `load`: one-minute load average at the end. */
 export function machineFacts(): BenchReport['machine'] {
   return {

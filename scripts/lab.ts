@@ -1,11 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import type { DirectoryWorld } from '../e2e/harness/directory.ts';
 import { whyNoLab } from '../e2e/harness/lab.ts';
 import { order, takeOrders, VERBS, type Verb } from './lab/control.ts';
 import { describeSite, HOST, openSite } from './lab/site.ts';
-import { setUp } from './testing/setup.ts';
+import { buildForLab, installFor } from './testing/prepare.ts';
 
 /** `npm run lab`: a real host against a production server, and a shell in it. Everything is gone when the shell ends. */
 
@@ -17,19 +16,6 @@ npm run lab -- deny [CODE]
 `;
 
 const print = (text: string): void => void process.stdout.write(text);
-const scriptOf = (file: string): string => join(import.meta.dirname, file);
-
-/** What the host and the server run has to be what is in the tree. */
-function build(): boolean {
-  const steps = [['build.ts', '--if-stale'], ['build-agent.mjs', '--if-stale'], ['lab-image.ts']];
-  return steps.every(([file, ...args]) => {
-    const flags = ['--disable-warning=ExperimentalWarning'];
-    const child = spawnSync(process.execPath, [...flags, scriptOf(file!), ...args], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-    return child.status === 0;
-  });
-}
 
 /** Runs a shell on a terminal of the host until it ends, however it ends: that is no failure of the lab. */
 function shell(world: DirectoryWorld, user: string, stop: AbortSignal): Promise<void> {
@@ -47,7 +33,7 @@ function shell(world: DirectoryWorld, user: string, stop: AbortSignal): Promise<
 }
 
 async function run(user: string): Promise<number> {
-  setUp(['directory'], false);
+  installFor('lab');
   const reason = process.getuid?.() === 0 ? whyNoLab() : 'a lab host is booted by root: sudo npm run lab';
   if (reason !== null) {
     process.stderr.write(`${reason}\n`);
@@ -67,7 +53,7 @@ async function run(user: string): Promise<number> {
   }
   const stopped = new Promise<null>((resolve) => stop.signal.addEventListener('abort', () => resolve(null)));
   print('Building what is not built yet. The first time takes some minutes, because of the image of the host.\n');
-  if (!build()) return 1;
+  if (!buildForLab()) return 1;
   const opening = openSite((lab) => print(`Lab ${lab.id}: starting server and host ...\n`));
   const world = await Promise.race([opening, stopped]);
   if (world === null) {

@@ -1,4 +1,4 @@
-import { type BenchResult, percentile, round } from '../report.ts';
+import { type BenchResult, createProgress, note, percentile, round } from '../report.ts';
 import { costOf, type LoadClient, type Server, type Slice } from './load.ts';
 import type { Operation } from './operations.ts';
 
@@ -15,7 +15,6 @@ export interface Comparison {
   ours: Server;
   slapd: Server;
   rounds: number;
-  note(text: string): void;
   /** Where the load client finds its certificate. */
   env?: Record<string, string>;
 }
@@ -24,12 +23,13 @@ const median = (values: readonly number[]): number => percentile(values, 0.5);
 
 /** Both servers in turn, in slices, the order reversed every round; the first round is for code that is compiled. */
 export async function compare(
-  { load, ours, slapd, rounds, note, env }: Comparison,
+  { load, ours, slapd, rounds, env }: Comparison,
   operations: readonly Operation[],
 ): Promise<Map<string, Cell>> {
   const cells = new Map<string, Cell>();
   for (let turn = 0; turn < rounds; turn++) {
     note(`round ${turn + 1} of ${rounds}`);
+    const progress = createProgress('operations', operations.length);
     for (const operation of operations) {
       for (const connections of operation.connections) {
         const measured: { ours?: Slice; theirs?: Slice } = {};
@@ -45,6 +45,7 @@ export async function compare(
         cell.ratios.push(theirs / mine);
         cell.p99.push(measured.ours!.p99 / 1000);
       }
+      progress.step();
     }
   }
   return cells;

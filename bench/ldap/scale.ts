@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { search } from '../../server/src/ldap/testing/messages.ts';
 import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
-import { type BenchResult, percentile, round } from '../report.ts';
+import { type BenchResult, createProgress, note, percentile, round } from '../report.ts';
 import { costOf, type LoadClient } from './load.ts';
 import { listOperations, type Operation } from './operations.ts';
 import { READ, readServed } from './served.ts';
@@ -53,20 +53,18 @@ async function build(users: number): Promise<Took> {
 }
 
 /** How ours does with a hundred thousand users: cost of a lookup, memory, time to build, fairness. */
-export async function scale(
-  load: LoadClient,
-  folder: string,
-  rounds: number,
-  note: (text: string) => void,
-): Promise<BenchResult[]> {
+export async function scale(load: LoadClient, folder: string, rounds: number): Promise<BenchResult[]> {
   note(`scale: ${FEW} and ${MANY} users`);
+  note(`  building the directory of ${MANY} users`);
   const built = await build(MANY);
+  note('  starting both servers');
   const small = await startOurs(FEW, folder);
   const large = await startOurs(MANY, folder);
   const operationsOf = async ({ port }: Candidate): Promise<Operation[]> =>
     listOperations(readServed(await enumerateOurs(port, folder, READ)));
   const [few, many] = [await operationsOf(small), await operationsOf(large)];
   const ratios: number[] = [];
+  const progress = createProgress('rounds of lookups', rounds);
   for (let turn = 0; turn < rounds; turn++) {
     const costs: number[] = [];
     for (const [server, operations] of [
@@ -77,14 +75,17 @@ export async function scale(
       costs.push(costOf(lookup, await load.slice(server, lookup, 16)));
     }
     if (turn > 0 || rounds === 1) ratios.push(costs[1]! / costs[0]!);
+    progress.step();
   }
   small.stop();
   const lookup = named(many, 'getpwnam');
   const enumeration = named(many, 'users_enum');
+  note('  enumerations, until memory no longer shrinks');
   // In service: the whole directory has been touched, and what the builder needed has been given back.
   await load.slice(large, enumeration, 1);
   await load.slice(large, named(many, 'mix'), 16);
   const rss = await settledRssMb(large);
+  note('  lookups while somebody enumerates');
   const alone = await load.slice(large, lookup, 1);
   const greedy = load.background(large, enumeration, 6000);
   await new Promise((resolve) => setTimeout(resolve, 1500));

@@ -61,6 +61,17 @@ test('the directory server that is compared with starts neither now nor at boot'
   assert.deepEqual(ran.slice(2), ['update-rc.d slapd disable']);
 });
 
+test('a stage, the lab and a bench bring what they need when they run alone', () => {
+  const asked = (...stages: string[]) => {
+    const { deps, printed } = machine({ has: [], isRoot: false });
+    setUp(stages, false, deps);
+    return printed.join('\n');
+  };
+  for (const stage of ['interop', 'hosts', 'directory', 'lab'])
+    assert.match(asked(stage), / mmdebstrap .*openssh-client/);
+  assert.match(asked('bench'), / gcc .*libssl-dev .*slapd/);
+});
+
 test('the user that Postgres runs as is made where there is none', () => {
   const { deps, ran } = machine({ has: [], isRoot: true, users: [] });
   setUp(['unit'], false, deps);

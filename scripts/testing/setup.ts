@@ -1,19 +1,23 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { LAB_STAGES } from './stages.ts';
 
 /** A tool that tests need and Debian packages. */
 interface Tool {
   /** A program on the path, or a file. */
   needs: string;
   package: string;
+  /** Stages, and what else begins by setting itself up. */
   stages: readonly string[];
   /** A daemon that the package would start, now and at every boot. Tests start what they need themselves. */
   service?: string;
 }
 
-/** Stages on real hosts. */
-const LAB = ['hosts', 'directory'];
+/** What is no stage: `lab` boots real hosts, `bench` measures side by side with slapd. */
+export type Purpose = 'lab' | 'bench';
+
+const LAB = [...LAB_STAGES, 'lab'];
 
 const TOOLS: readonly Tool[] = [
   { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts'] },

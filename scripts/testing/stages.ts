@@ -75,8 +75,8 @@ const E2E: Record<string, E2eStage> = {
 };
 const E2E_HELPERS = ['harness', 'lab'];
 /** Stages on real hosts. */
-const NEED_LAB = ['interop', 'hosts', 'directory'];
-const NEED_BUILD = ['evaluation', 'browser', 'desktop', ...NEED_LAB];
+export const LAB_STAGES = ['interop', 'hosts', 'directory'];
+const NEED_BUILD = ['evaluation', 'browser', 'desktop', ...LAB_STAGES];
 
 /** All stages in the order in which they run: what is quick and likely to fail comes first. */
 export function listStages(root: string, { long }: { long: boolean }): Stage[] {
@@ -142,7 +142,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push({ check: null, command: bin('playwright'), args: ['test', '-c', config, `--reporter=${reporter}`] });
     }
     // Hosts run what is packaged, so it has to be what is in the tree.
-    if (NEED_LAB.includes(name)) {
+    if (LAB_STAGES.includes(name)) {
       steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs', '--if-stale'));
       steps.push(script("the image of the lab's hosts is built", 'scripts/lab-image.ts'));
     }
