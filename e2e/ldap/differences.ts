@@ -168,7 +168,7 @@ export const DIFFERENCES: readonly Difference[] = [
   // Controls.
   {
     name: 'a paging cookie that is none',
-    reason: 'unwillingToPerform to us; a protocol error, or nothing at all, to slapd',
+    reason: 'unwillingToPerform; a protocol error, or nothing at all, to slapd',
     example: { controls: [{ oid: '1.2.840.113556.1.4.319', value: Buffer.from('300702010304027878', 'hex') }] },
     without: (search) =>
       search.controls?.some(({ value }) => Buffer.from(value ?? '').toString('hex') === '300702010304027878')
@@ -192,7 +192,7 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     name: 'a rule that slapd’s schema does not give',
     reason:
-      'our engine compares an attribute in every way that its kind has; the published schema has fewer rules, for ' +
+      'we compare an attribute in every way that its kind has; the published schema has fewer rules, for ' +
       'example no order of text and no substrings of loginShell, and without a rule an assertion is undefined to slapd',
     example: { filter: { kind: 'atLeast', attribute: 'uid', value: 'a' } },
     without: leaves((leaf, rulesOf) => {

@@ -240,7 +240,7 @@ const SHADOW =
   );
 const NSLCD_GROUP = ['cn', 'userPassword', 'gidNumber', 'memberUid', 'member'];
 
-/** What nslcd (nss-pam-ldapd) asks. */
+/** What nss-pam-ldapd asks. */
 export const NSLCD: readonly ClientQuery[] = [
   row('passwd by name', PEOPLE, '(&(objectClass=posixAccount)(uid=alice))', PASSWD, ['uid=alice']),
   row('passwd by number', PEOPLE, '(&(objectClass=posixAccount)(uidNumber=200001))', PASSWD, ['uid=bob']),
@@ -275,7 +275,7 @@ const IDENTITIES =
   '(sudoUser=alice)(sudoUser=#200002)(sudoUser=%alice)(sudoUser=%#200002)(sudoUser=%ops)(sudoUser=%#200033)(sudoUser=ALL)';
 const REFUSED = '(sudoUser=!alice)(sudoUser=!#200002)(sudoUser=!%alice)(sudoUser=!%#200002)(sudoUser=!%ops)';
 
-/** What sudo asks without sssd: all attributes. */
+/** What sudo asks without sssd: always for all attributes. */
 export const SUDO_LDAP: readonly ClientQuery[] = [
   row('the defaults', SUDOERS, '(cn=defaults)', [], ['cn=defaults']),
   row(

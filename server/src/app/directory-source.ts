@@ -11,7 +11,7 @@ import type { DirectorySource } from '../directory/source/source.ts';
 import type { Clock } from '../platform/clock.ts';
 import { VERSION } from '../version.ts';
 
-/** Where people come from, and who can be asked about one of them; null where there is none or nobody can be. */
+/** Where people come from, and who can be asked about one of them; null where there is no such source. */
 export async function createSource(deps: {
   config: Config;
   clock: Clock;

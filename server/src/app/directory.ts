@@ -30,12 +30,12 @@ import { VERSION } from '../version.ts';
 import type { Core } from './core.ts';
 import { createSource } from './directory-source.ts';
 
-/** Somebody was disabled or removed where people come from. */
+/** People were disabled or removed where they come from. */
 type OnLeft = (leavers: readonly Leaver[]) => Promise<void>;
 
 /**
- * Whom hosts know: people, groups and sudo rules for sssd. Without a base DN nothing is served, and nobody is known to be
- * disabled.
+ * Whom hosts know: people, groups and sudo rules for sssd. Without a base DN nothing is served, and no person is known
+ * to be disabled.
  */
 export async function directoryModule(core: Core, others: { onLeft: OnLeft; hostApi: HostApi }) {
   const { config, clock, log } = core;

@@ -56,7 +56,7 @@ export function createDirectoryMetrics(): DirectoryMetrics & { metrics: Metric[]
   };
 }
 
-/** What is asked for when somebody reads the metrics: how old the directory is, and what its LDAP thread has counted. */
+/** What is asked for when the metrics are read: how old the directory is, and what its LDAP thread has counted. */
 export function createDirectoryGauges(deps: {
   /** Upper bounds of `Stats.searchDurations`, seconds. */
   searchSeconds: readonly number[];

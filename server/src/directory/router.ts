@@ -24,8 +24,8 @@ export interface DirectoryParts {
 const MAX_LINTS = 1000;
 const hold = z.object({ id: uuid, digest: z.string().max(64) });
 
-/** Tells a caller that this server serves no directory. */
-function on<T>(parts: T | null): T {
+/** @throws Refusal when this server serves no directory */
+function served<T>(parts: T | null): T {
   if (parts === null) throw new Refusal('directory_off');
   return parts;
 }
@@ -34,8 +34,8 @@ function on<T>(parts: T | null): T {
 export function createDirectoryRouters(parts: DirectoryParts | null) {
   return {
     directory: createDirectoryRouter(parts),
-    sudoRules: createSudoRulesRouter(() => on(parts)),
-    scim: createScimRouter(() => on(parts).scim),
+    sudoRules: createSudoRulesRouter(() => served(parts)),
+    scim: createScimRouter(() => served(parts).scim),
   };
 }
 
@@ -59,11 +59,11 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
         // Without people of its own the tree has only the rules of the database, whatever the setting says.
         sudoSource: settings.people ? settings.sudoSource : ('store' as const),
         lintCount: directory.lints().length,
-        /** Changes that nobody has decided yet. */
+        /** How many changes wait for a decision. */
         held,
       };
     }),
-    lints: adminViewProcedure.query(() => on(parts).directory.lints().slice(0, MAX_LINTS)),
+    lints: adminViewProcedure.query(() => served(parts).directory.lints().slice(0, MAX_LINTS)),
     /** Who has which uid and gid, by gid. */
     accounts: adminViewProcedure
       .input(
@@ -74,21 +74,23 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
         }),
       )
       .query(({ input }) =>
-        on(parts).numbers.accounts({
+        served(parts).numbers.accounts({
           after: input.after ?? 0,
           limit: input.limit,
           search: input.search || null,
         }),
       ),
-    holds: adminViewProcedure.query(() => on(parts).directory.holds()),
-    refresh: adminProcedure.mutation(() => on(parts).directory.refresh('console')),
+    holds: adminViewProcedure.query(() => served(parts).directory.holds()),
+    refresh: adminProcedure.mutation(() => served(parts).directory.refresh('console')),
     /** `was`: how the change stood when the operator looked. */
     confirm: adminProcedure
       .input(hold.extend({ was: z.enum(['open', 'rejected']).default('open') }))
-      .mutation(({ ctx, input }) => on(parts).directory.confirm(input, actorOf(ctx))),
-    reject: adminProcedure.input(hold).mutation(({ ctx, input }) => on(parts).directory.reject(input, actorOf(ctx))),
+      .mutation(({ ctx, input }) => served(parts).directory.confirm(input, actorOf(ctx))),
+    reject: adminProcedure
+      .input(hold)
+      .mutation(({ ctx, input }) => served(parts).directory.reject(input, actorOf(ctx))),
     releaseName: adminProcedure
       .input(z.object({ name: z.string().max(64) }))
-      .mutation(({ ctx, input }) => on(parts).numbers.releaseName(input.name, actorOf(ctx))),
+      .mutation(({ ctx, input }) => served(parts).numbers.releaseName(input.name, actorOf(ctx))),
   });
 }

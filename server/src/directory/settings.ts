@@ -39,7 +39,7 @@ export interface DirectorySettings {
     readonly allowedShells: readonly string[] | null;
   };
   readonly access: {
-    /** `allow`: somebody whose groups say nothing about hosts may use all of them. */
+    /** `allow`: people whose groups say nothing about hosts may use all of them. */
     readonly byDefault: 'deny' | 'allow';
     /** Whether a claim may say "all hosts". */
     readonly allowAll: boolean;

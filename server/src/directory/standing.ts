@@ -7,7 +7,7 @@ const ANSWER_WITHIN_MS = 2000;
 
 /** The directory's word on who may act: who is disabled in what is served, and at approvals what the source says now. */
 export function createStanding(deps: {
-  /** Whose Linux account it is; null: nobody's of the directory. */
+  /** Whose Linux account it is; null: the directory has no such account. */
   ownerOf: (account: string) => Promise<Subject | null>;
   directory: Pick<Directory, 'isPersonDisabled' | 'isAccountDisabled' | 'refresh'>;
   /** Null: the source cannot be asked about one person. */
@@ -21,7 +21,7 @@ export function createStanding(deps: {
     !directory.isPersonDisabled(identityKey({ issuer, id: subject }));
   const accountMayAct = (account: string): boolean => !directory.isAccountDisabled(account);
 
-  /** Null: nobody could say. */
+  /** Null: there was no answer. */
   async function ask({ issuer, subject }: Subject): Promise<boolean | null> {
     if (deps.client === null || issuer !== deps.issuer) return null;
     const answer = await deps.client

@@ -24,7 +24,7 @@ const FRESH_MS = 5 * 60_000;
 const MAX_IDS = 10_000;
 
 /**
- * `POST /api/webhook/pocketid`: whoever knows the secret may ask for a refresh. PocketID itself calls no webhook; this is
+ * `POST /api/webhook/pocketid`: who knows the secret may ask for a refresh. PocketID itself calls no webhook; this is
  * for scripts, proxies and other identity providers.
  *
  * @param deps.secret null: the webhook is off.

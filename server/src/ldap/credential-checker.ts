@@ -51,7 +51,7 @@ const isSame = (given: Uint8Array, expected: string): boolean => timingSafeEqual
 /**
  * The account that sssd.conf may name, checked where the connection is; everything else is left to `others`.
  *
- * @throws when its name is none.
+ * @throws when its name is not a distinguished name.
  */
 export function withServiceAccount(account: ServiceAccount | null, others: CredentialChecker): CredentialChecker {
   if (account === null) return others;
@@ -71,7 +71,7 @@ export function withServiceAccount(account: ServiceAccount | null, others: Crede
 
 const HOSTNAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/;
 
-/** Checks host passwords and client certificates (directory.md 2.1). */
+/** Checks host passwords and client certificates. Both are looked up anew each time: a revocation counts at once. */
 export function createCredentialChecker(deps: CredentialCheckerDeps): CredentialChecker {
   /** Host name in `uid=<host>,ou=identree-hosts,<base>`; null for any other name. */
   function hostnameOf(dn: string): string | null {

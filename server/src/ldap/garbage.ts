@@ -6,9 +6,9 @@ setFlagsFromString('--expose-gc');
 /** Takes garbage of the calling thread away, at once: all of it, or what is young. */
 export const collect = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
 
-/** By then the searches that began on an old directory have ended, or whoever pressed on the memory has. */
+/** By then the searches that began on an old directory have ended, and so have the clients that filled the memory. */
 const COLLECT_AFTER = 2000;
-/** How often is looked while memory is taken, and while it is not. */
+/** Milliseconds between two looks at the memory while it grows, and while it does not. */
 const LOOK_AGAIN = 10;
 const LOOK_EVERY = 50;
 /**
@@ -28,7 +28,7 @@ function inUse(): number {
  * is garbage, and what lies outside the heap hardly counts: an old directory would stay for hours, and strangers could
  * fill the memory for a while.
  */
-export function keepTidy(): { collectLater(): void } {
+export function limitGarbage(): { collectLater(): void } {
   let afterCollection = inUse();
   let lastSeen = afterCollection;
   let collecting: NodeJS.Timeout | undefined;

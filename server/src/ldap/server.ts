@@ -35,7 +35,7 @@ export interface LdapServer {
    * nothing of: what never passes through a thread cannot stay behind in it.
    */
   receive(port: MessagePort): void;
-  /** Busy for everybody, until a snapshot of a later generation comes. */
+  /** Busy for all clients, until a snapshot of a later generation comes. */
   withdraw(generation: number): void;
   /** Call when a host or certificate was revoked: asks the checker about every identity that is connected. */
   recheck(): void;
@@ -46,7 +46,7 @@ export interface LdapServer {
   close(): Promise<void>;
 }
 
-/** Every this often identities are asked about even if nobody calls `recheck`. */
+/** Milliseconds after which identities are asked about even without `recheck`. */
 const RECHECK_EVERY = 30_000;
 const STATS_WITHIN = 2000;
 const RESTART_AFTER = 1000;

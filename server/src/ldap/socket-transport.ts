@@ -78,7 +78,7 @@ function endSoon(socket: Socket, lastWords: boolean): void {
     socket.end();
     return;
   }
-  // Who has been cut off may go on sending for ever; nobody listens any more.
+  // A client that was cut off may go on sending for ever; what it sends is not read any more.
   socket.pause();
   socket.end(() => destroyLater(socket, LINGER));
 }

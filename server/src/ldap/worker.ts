@@ -3,7 +3,7 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { createPortAnswers, createPortCaller } from '../platform/port-calls.ts';
 import { withServiceAccount } from './credential-checker.ts';
 import { createDirectoryServer } from './directory-server.ts';
-import { keepTidy } from './garbage.ts';
+import { limitGarbage } from './garbage.ts';
 import type { CredentialChecker } from './session/credentials.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import type { FromWorker, ToWorker, WorkerCalls, WorkerStart } from './worker-messages.ts';
@@ -33,7 +33,7 @@ const server = createDirectoryServer({
   now: () => performance.now(),
 });
 
-const { collectLater } = keepTidy();
+const { collectLater } = limitGarbage();
 let withdrawn = 0;
 
 function serve(snapshot: Snapshot): void {

@@ -1,15 +1,15 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 
-/** Milliseconds that one piece of directory work may keep approvals waiting. */
+/** Milliseconds that one piece of long work may keep approvals waiting. */
 const SLICE_MS = 12;
 
 /**
- * Lets whatever waits have its turn. SQLite answers at once, so a chain of awaited queries never gives the event loop
+ * Lets what waits have its turn. SQLite answers at once, so a chain of awaited queries never gives the event loop
  * back by itself.
  */
-export const breathe = (): Promise<void> => nextTurn();
+export const nextTurn = (): Promise<void> => setImmediate();
 
-/** Does something for every item and lets everybody else have a turn in between. @throws when the signal aborts */
+/** Does something for every item, with turns for what waits in between. @throws when the signal aborts */
 export async function eachInSlices<T>(items: Iterable<T>, run: (item: T) => void, signal?: AbortSignal): Promise<void> {
   let start = performance.now();
   let count = 0;

@@ -16,7 +16,7 @@ import { type HeldChange, MAX_LISTED } from './held-change.ts';
 export interface GuardSettings {
   /** New members of a group that produces root, and changes of its rule. */
   readonly power: 'hold' | 'publish';
-  /** `changed`: a renamed person, or a new one who takes a name that is somebody else's. `all`: every new account too. */
+  /** `changed`: a renamed person, or a new one who takes another person's name. `all`: every new account too. */
   readonly bindings: 'all' | 'changed' | 'publish';
   /** Share of users, groups or memberships that may vanish at once, percent. 0: any. */
   readonly massChangePercent: number;
@@ -34,7 +34,7 @@ export const DEFAULT_GUARDS: GuardSettings = {
 export type Hold = HeldChange & {
   /** What it is about, for people. */
   readonly subject: string;
-  /** Of exactly this change. Whoever confirms it confirms nothing else. */
+  /** Names exactly this change: who confirms it confirms nothing else. */
   readonly digest: string;
 };
 
@@ -46,9 +46,9 @@ export interface GuardInput {
   readonly decided: ReadonlyMap<string, 'open' | 'confirmed' | 'rejected'>;
   /** The Linux account of a user; null when they would not be served. */
   readonly accountOf: (user: DirectoryUser) => string | null;
-  /** Folded name → key of who has it or left it so lately that nobody else may have it (`user <issuer> <id>`). */
+  /** Folded name → key of its owner, or of one who left it so lately that no other may have it (`user <issuer> <id>`). */
   readonly owners: ReadonlyMap<string, string>;
-  /** Account → the person it is bound to by sign-in (trust rule 6). */
+  /** Account → the person it is bound to by sign-in: only an operator gives it to another one. */
   readonly pinned: ReadonlyMap<string, { readonly issuer: string; readonly subject: string }>;
   /** False where sudo rules do not come from claims. */
   readonly claimsGivePower: boolean;
@@ -61,12 +61,12 @@ export interface GuardResult {
   readonly publish: DirectorySnapshot;
   /** Everything that needs or needed an operator in this candidate, confirmed or not. */
   readonly arising: readonly Hold[];
-  /** Account → identity key, for names that an operator gave to somebody else. */
+  /** Account → identity key, for names that an operator gave to another person. */
   readonly granted: ReadonlyMap<string, string>;
 }
 
 /**
- * Compares what a source says now with what hosts see, and keeps back what could give somebody power unseen. Taking
+ * Compares what a source says now with what hosts see, and keeps back what could give a person power unseen. Taking
  * power away is never kept back, but for a mass change, which is more often an accident at the source.
  */
 export function guard(input: GuardInput): GuardResult {
@@ -132,7 +132,7 @@ function massChangeAllowed(
     settings.massChangePercent > 0 &&
     count > settings.massChangeMinimum &&
     count * 100 > all * settings.massChangePercent;
-  // An empty answer is a broken source until somebody says otherwise.
+  // An empty answer is a broken source until an operator says otherwise.
   const emptied =
     (candidate.users.length === 0 && published.users.length > 0) ||
     (candidate.groups.length === 0 && published.groups.length > 1);
@@ -186,7 +186,7 @@ function guardBindings(
     const old = before.get(key);
     const oldAccount = old ? accountOf(old) : null;
     if (account === null || account === oldAccount) {
-      // Somebody who is no longer servable under the new name gives their name up; that takes power away.
+      // A person who cannot be served under the new name gives their name up; that takes power away.
       result.push(user);
       continue;
     }
@@ -215,7 +215,7 @@ function guardBindings(
       granted.set(name, key);
       result.push(user);
     } else if (old) {
-      // Everything but the name is up to date; whoever was disabled stays out.
+      // Everything but the name is up to date: a person who was disabled stays out.
       result.push({ ...user, username: old.username });
     }
   }
@@ -320,7 +320,7 @@ function guardPower(
   });
 }
 
-/** Members that are not published are nobody's members. */
+/** Members that are not published are left out of their groups. */
 function withoutStrangers(snapshot: DirectorySnapshot): DirectorySnapshot {
   const known = new Set(snapshot.users.map(identityKey));
   return {

@@ -32,14 +32,14 @@ export const heldChange = z.discriminatedUnion('kind', [
     kind: z.literal('power_rule'),
     detail: z.object({ group: z.string(), before: claims, after: claims, members: z.array(member), count: z.number() }),
   }),
-  /** A person gets another Linux account, or one that is or was somebody else's. */
+  /** A person gets another Linux account, or one that is or was another person's. */
   z.object({
     kind: z.literal('binding'),
     detail: z.object({
       person: z.object({ issuer: z.string(), subject: z.string(), username: z.string() }),
       from: z.string().nullable(),
       to: z.string(),
-      /** Whose it is. `has`: now; `left`: until lately; `signs_in`: bound by a sign-in. Null: nobody's. */
+      /** Whose it is. `has`: now; `left`: until lately; `signs_in`: bound by a sign-in. Null: it has no owner. */
       owner: z
         .object({
           kind: z.enum(['user', 'group']),
@@ -58,7 +58,7 @@ export const heldChange = z.discriminatedUnion('kind', [
     detail: z.object({
       users: vanishing,
       groups: vanishing,
-      /** Of groups that stay; names are `user in group`. */
+      /** In groups that stay; names are `user in group`. */
       memberships: vanishing,
     }),
   }),

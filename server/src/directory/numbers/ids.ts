@@ -9,7 +9,7 @@ export interface Owner {
   readonly subject: string;
 }
 
-/** One number of one owner. Numbers are never taken away, nor given to somebody else unless an operator says so by name. */
+/** One number of one owner. Numbers are never taken away, nor given to another owner unless an operator says so by name. */
 export interface AssignedNumber extends Owner {
   readonly kind: 'uid' | 'gid';
   readonly number: number;
@@ -51,10 +51,10 @@ export const groupOwner = (group: Pick<DirectoryGroup, 'issuer' | 'id'>): Owner 
   subject: group.id,
 });
 
-/** Issuer of what an operator keeps from everybody. No source has it. */
+/** Issuer of numbers that an operator reserved. No source has it. */
 export const RESERVED = 'identree:reserved';
 
-/** Owner of a number that an operator keeps from everybody. */
+/** Owner of a number that an operator reserved. */
 export const reserved = (number: number): Owner => ({ owner: 'user', issuer: RESERVED, subject: String(number) });
 
 /** Lowest number that may ever be given: below live the system's own accounts. */
@@ -110,7 +110,7 @@ export interface NumberPlan {
 }
 
 /**
- * Assigns numbers on first sight, in canonical order, so that a first sync gives everybody the same numbers wherever it
+ * Assigns numbers on first sight, in canonical order, so that a first sync gives the same numbers wherever it
  * runs. Retires the numbers of owners that are gone and gives them back when they return.
  */
 export function planNumbers(
@@ -145,7 +145,7 @@ export function planNumbers(
     added.push({ ...owner, kind, number, name, assignedAt: now, retiredAt: null });
   }
 
-  /** A number that a claim asks for: only at the first assignment, inside the range, never somebody's. */
+  /** A number that a claim asks for: only at the first assignment, inside the range, never one that is taken. */
   function claimed(kind: 'uid' | 'gid', of: DirectoryUser | DirectoryGroup, subject: string): number | null {
     const text = settings.claimRange === null ? undefined : claimOf(of, `${kind}Number`);
     if (text === undefined) return null;

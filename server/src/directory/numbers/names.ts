@@ -45,7 +45,7 @@ export interface NameRecord extends Owner {
 }
 
 export interface NamePlan {
-  /** Owner → name that is served. Whoever is not in it is withheld. */
+  /** Owner → name that is served. Owners that are not in it are withheld. */
   readonly served: Map<string, string>;
   /** Records that are new or changed. */
   readonly changed: readonly NameRecord[];
@@ -61,11 +61,11 @@ interface Wish extends Owner {
 
 /**
  * Who is served under which name. Users and groups share one name space, because a user's private group has the user's
- * name. Whoever has a name keeps it; whoever left it may come back; a stranger gets it after the quarantine only. Local
+ * name. An owner keeps a name; one who left it may come back; others get it after the quarantine only. Local
  * files of hosts (sudoers.d, cron.allow, AllowUsers) go by name: a name must not change hands unnoticed.
  *
  * @param numberOf the uid of a user or gid of a group; undefined withholds.
- * @param granted names that an operator gave to somebody, with their {@link ownerKey}.
+ * @param granted names that an operator gave to a person, with their {@link ownerKey}.
  */
 export function planNames(
   records: ReadonlyMap<string, NameRecord>,

@@ -222,7 +222,7 @@ export async function upsertNames(work: UnitOfWork, names: readonly NameRecord[]
     .execute();
 }
 
-/** Forgets who had a name. False when nobody has left it. */
+/** Forgets who had a name. False unless its owner has left it. */
 export async function releaseName(work: UnitOfWork, name: string): Promise<boolean> {
   const result = await kysely(work.query)
     .deleteFrom('directory_names')
@@ -237,9 +237,9 @@ export async function wasEverPublished(query: Query): Promise<boolean> {
   return (await kysely(query).selectFrom('directory_published').select('id').executeTakeFirst()) !== undefined;
 }
 
-/** Somebody who has numbers, as operators see them. */
+/** An owner of numbers, as operators see them. */
 export interface Account {
-  /** `reserved`: nobody has it or gets it. */
+  /** `reserved`: it is never given. */
   readonly kind: Owner['owner'] | 'reserved';
   /** What hosts call it; when it is not served, what its source called it last. */
   readonly name: string;
@@ -255,7 +255,7 @@ export interface Account {
 }
 
 /**
- * Who has which numbers, by gid, which everybody has.
+ * Who has which numbers, by gid, which every owner has.
  *
  * @param filter.after gid of the last one that is known
  * @param filter.search a part of the name at the source, an identifier there, or a number

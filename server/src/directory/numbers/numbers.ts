@@ -3,7 +3,7 @@ import { Refusal } from '#shared/errors.ts';
 import type { Database } from '../../db/database.ts';
 import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { breathe } from '../../platform/slices.ts';
+import { nextTurn } from '../../platform/slices.ts';
 import type { DirectorySettings } from '../settings.ts';
 import type { Lint } from '../source/lint.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
@@ -17,7 +17,7 @@ const CHUNK = store.ROWS_AT_ONCE;
 
 /** Who has which number and is served under which name. Everything in it is durable. */
 export interface Assigned {
-  /** Of the map; see {@link Numbers.generation}. */
+  /** Generation of the map; see {@link Numbers.generation}. */
   readonly generation: number;
   uidOf(owner: Owner): number | undefined;
   gidOf(owner: Owner): number | undefined;
@@ -125,7 +125,7 @@ export function createNumbers(deps: {
     if (!read) throw new UidMapBroken('the UID map is lost. Restore the database from a backup.');
     if (!read.ok) throw new UidMapBroken(read.problem);
     const { generation } = read.state;
-    // Somebody restored an old database: numbers given away since then would be given away again.
+    // An old database was restored: numbers given away since then would be given away again.
     if (file?.ok && file.version === 2 && file.map.generation > generation) {
       throw new UidMapBroken(
         `the database is older than ${mapFile}. Restore a newer one, or add what it lacks: identree-server uidmap import ${mapFile} --merge. To accept the loss, move the file away.`,
@@ -175,7 +175,7 @@ export function createNumbers(deps: {
       }
       return true;
     });
-    await breathe();
+    await nextTurn();
     if (!done) {
       held = undefined;
       return null;
@@ -209,9 +209,9 @@ export function createNumbers(deps: {
 
   return {
     /**
-     * Gives everybody in a snapshot their numbers and names. Resolves when they are durable.
+     * Gives all people and groups of a snapshot their numbers and names. Resolves when they are durable.
      *
-     * @param granted names that an operator gave to somebody; see {@link planNames}.
+     * @param granted names that an operator gave to a person; see {@link planNames}.
      * @throws UidMapBroken when the map is damaged, lost or older than its copy.
      */
     async assign(snapshot: DirectorySnapshot, granted?: ReadonlyMap<string, string>): Promise<Assigned> {
@@ -220,7 +220,7 @@ export function createNumbers(deps: {
         const { map, names } = base;
         const now = clock.now();
         const plan = planNumbers(map, snapshot, settings.ids, now);
-        await breathe();
+        await nextTurn();
         const fresh = new Map(plan.added.map((row) => [`${row.kind} ${ownerKey(row)}`, row.number]));
         const numberOf = (kind: 'uid' | 'gid', owner: Owner) =>
           (kind === 'uid' ? map.uids : map.gids).byOwner.get(ownerKey(owner))?.number ??
@@ -235,7 +235,7 @@ export function createNumbers(deps: {
           granted,
         );
 
-        await breathe();
+        await nextTurn();
         for (let at = 0; base && at < plan.added.length; at += CHUNK) {
           base = await write(base, plan.added.slice(at, at + CHUNK), [], [], plan.counters);
         }

@@ -40,7 +40,7 @@ const retired = z.record(
 // Version 1 has the first four members only.
 const fileSchema = z.object({
   version: z.literal(2).optional(),
-  // Earlier programs wrote null for none. A file without them is no map.
+  // Earlier programs wrote null for an empty map. A file without them is no map.
   uids: numbers.nullable().transform((map) => map ?? {}),
   gids: numbers.nullable().transform((map) => map ?? {}),
   nextUID: z.int().optional(),
@@ -145,7 +145,7 @@ async function readWritten(
   }
   const next = { uid: content.nextUID ?? ids.uidBase, gid: content.nextGID ?? ids.gidBase };
   for (const kind of ['uid', 'gid'] as const) {
-    // One above the last is said when none is left.
+    // One above the last says that there is no number left.
     if (next[kind] > ids.max + 1) return problem(`the next ${kind} would be ${next[kind]}, above ${ids.max}`);
   }
   const above = (kind: 'uid' | 'gid') =>
@@ -173,7 +173,7 @@ async function readWritten(
 /**
  * Reads a map, of this program or of earlier installations (version 1).
  *
- * @returns a problem for whatever could make a number change its owner: damaged JSON, a wrong checksum, a number twice
+ * @returns a problem for anything that could make a number change its owner: damaged JSON, a wrong checksum, a number twice
  * or out of range, a file that others may write. Nothing is ever repaired by leaving entries out.
  */
 export async function readUidMap(path: string, settings: UidMapSettings, now: number): Promise<ReadUidMap> {
@@ -197,16 +197,16 @@ export interface Repair {
   readonly map: UidMapFile;
   /** Rows that get another number, as they will be, with the one they had. */
   readonly renumbered: readonly (AssignedNumber & { readonly was: number })[];
-  /** Second numbers of somebody who has one already: from now on nobody's. */
+  /** Second numbers of an owner who has one already: reserved from now on. */
   readonly reserved: readonly AssignedNumber[];
-  /** Second numbers of somebody who has one already that are somebody else's, or out of range: left out. */
+  /** Second numbers that another owner has as well, or that are out of range: left out. */
   readonly dropped: readonly AssignedNumber[];
 }
 
 /**
- * What a file would have to say to be accepted. Of two owners of one number one keeps it, who is there before who is gone
- * and then by the order of identifiers, and the other gets one that nobody ever had: whose files they are, only people
- * can tell. A file that somebody changed is not repaired.
+ * What a file would have to say to be accepted. Of two owners of one number one keeps it, those who are there before
+ * those who are gone and then by the order of identifiers, and the other gets one that was never given: whose files they
+ * are, only people can tell. A file that was changed by hand is not repaired.
  */
 export async function repairUidMap(
   path: string,

@@ -12,7 +12,7 @@ interface Account {
   gid: number;
 }
 
-/** Who is served, under the name that hosts know. Whoever is withheld has a name that nobody may trust. */
+/** Who is served, under the name that hosts know. Those who are withheld have a name that must not be trusted. */
 function accountsOf(map: UidMapFile, names: Settings['names']): { users: Account[]; groups: Omit<Account, 'uid'>[] } {
   const served = new Map(map.names.filter(({ leftAt }) => leftAt === null).map((row) => [ownerKey(row), row.name]));
   const users: Account[] = [];
@@ -89,7 +89,7 @@ const ldif: Format = (map, { baseDn, accounts, names }) => {
 
 /**
  * Forms in which the map can be had. `json` is `uidmap.json` itself, `passwd` and `ldif` hold who is served, with the home
- * and shell that everybody has who says nothing else.
+ * and shell of people whose claims say nothing else.
  */
 export const UID_MAP_FORMATS: ReadonlyMap<string, Format> = new Map<string, Format>([
   ['json', (map, { issuer }) => formatUidMap(map, issuer)],

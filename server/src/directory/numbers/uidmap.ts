@@ -14,7 +14,7 @@ export class UidMapRefusal extends Error {}
 /** The map is changed, and its copy is not. */
 export class UidMapCopyFailed extends Error {}
 
-/** Somebody who has numbers, for a question to an operator. */
+/** An owner of numbers, for a question to an operator. */
 export interface NumberOwner extends Owner {
   readonly name: string;
   readonly numbers: readonly AssignedNumber[];
@@ -126,7 +126,7 @@ export function createUidMapTools(deps: {
   }
 
   /**
-   * Changes the map while nobody else does. A map that the server would not take is not changed either.
+   * Changes the map in one transaction. A map that the server would not take is not changed either.
    *
    * @param added a file that is added: it may be what the database lacks
    * @returns what `work` returns; null means that nothing changed
@@ -196,7 +196,7 @@ export function createUidMapTools(deps: {
      * Takes over a file: into an installation without a map, or with `merge` into the one there is.
      *
      * @returns how many numbers were added.
-     * @throws UidMapRefusal when somebody would get a second number or a number a second owner.
+     * @throws UidMapRefusal when an owner would get a second number or a number a second owner.
      */
     async import(path: string, merge: boolean): Promise<number> {
       const file = await fileAt(path);
@@ -218,11 +218,11 @@ export function createUidMapTools(deps: {
         const conflicts: string[] = [];
         const fresh = file.numbers.filter((row) => {
           const space = row.kind === 'uid' ? map.uids : map.gids;
-          const mine = space.byOwner.get(ownerKey(row));
+          const own = space.byOwner.get(ownerKey(row));
           const other = space.byNumber.get(row.number);
-          if (mine?.number === row.number) return false;
-          if (mine) {
-            conflicts.push(`${ownerText(row)} has ${row.kind} ${mine.number} here and ${row.number} in the file`);
+          if (own?.number === row.number) return false;
+          if (own) {
+            conflicts.push(`${ownerText(row)} has ${row.kind} ${own.number} here and ${row.number} in the file`);
           } else if (other) {
             conflicts.push(
               `${row.kind} ${row.number} is ${ownerText(other)}'s here and ${ownerText(row)}'s in the file`,
@@ -246,10 +246,10 @@ export function createUidMapTools(deps: {
     },
 
     /**
-     * Keeps a number, as uid and as gid, from everybody: something on the hosts has it.
+     * Reserves a number, as uid and as gid: something on the hosts has it.
      *
      * @returns false when it was kept already.
-     * @throws UidMapRefusal when it is somebody's or no number of accounts.
+     * @throws UidMapRefusal when it has an owner or is no number of accounts.
      */
     async reserve(number: number): Promise<boolean> {
       if (!Number.isSafeInteger(number) || number < LOWEST_NUMBER || number > settings.ids.max) {
@@ -272,13 +272,13 @@ export function createUidMapTools(deps: {
     /**
      * Who is meant by an identifier or a last name, among those who are gone (`retired`) or those who are there.
      *
-     * @throws UidMapRefusal when it is nobody, or may be several
+     * @throws UidMapRefusal when there is no such owner, or there may be several
      */
     async find(who: string, retired: boolean): Promise<NumberOwner> {
       const { file } = await readAny();
       const rows = file.numbers.filter((row) => (row.retiredAt !== null) === retired && row.issuer !== RESERVED);
-      const fitting = rows.filter((row) => row.subject === who);
-      const found = fitting.length > 0 ? fitting : rows.filter((row) => row.name === who);
+      const matching = rows.filter((row) => row.subject === who);
+      const found = matching.length > 0 ? matching : rows.filter((row) => row.name === who);
       const [one, ...others] = [...new Map(found.map((row) => [ownerKey(row), row])).values()];
       if (!one) throw new UidMapRefusal(`Nobody who is ${retired ? 'gone' : 'there'} is called ${visibleText(who)}.`);
       if (others.length > 0) {
@@ -289,7 +289,7 @@ export function createUidMapTools(deps: {
     },
 
     /**
-     * Gives somebody the numbers, and with them the files, of an account that is gone, and the names that it left: a
+     * Gives an owner the numbers, and with them the files, of an account that is gone, and the names that it left: a
      * person who was deleted by mistake and made anew. The numbers they had in between are reserved.
      *
      * @throws UidMapRefusal when meanwhile one is back or the other is gone

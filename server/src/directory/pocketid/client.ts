@@ -177,7 +177,7 @@ export function createPocketIdClient(deps: {
       if (answer.ok) return answer.value.id !== id ? 'unknown' : answer.value.disabled ? 'disabled' : 'enabled';
       return answer.status === 404 ? 'gone' : 'unknown';
     },
-    /** When the first of the key owner's keys expires; null when none does or nobody says. Milliseconds since the epoch. */
+    /** When the first of the key owner's keys expires; null when none does or PocketID does not say. Milliseconds since the epoch. */
     async keyExpiry(signal: AbortSignal): Promise<number | null> {
       const answer = await getJson('/api-keys', apiKeys, signal);
       if (!answer.ok) return null;

@@ -8,7 +8,7 @@ const ATTEMPTS = 3;
 const PAUSE_MS = 500;
 
 /**
- * PocketID as a directory source: two lists, checked against each other. Somebody editing meanwhile makes it start
+ * PocketID as a directory source: two lists, checked against each other. An edit meanwhile makes it start
  * again; what does not fit together after that is a problem, never a smaller snapshot.
  */
 export function createPocketIdSource(deps: {

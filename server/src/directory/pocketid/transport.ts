@@ -23,7 +23,7 @@ const HEAD_TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 30_000;
 const MAX_BODY = 32 * 1024 * 1024;
 
-/** Cloud metadata services hand out credentials to whoever asks from inside. */
+/** Cloud metadata services hand out credentials to anyone who asks from inside. */
 function isMetadataAddress(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
   return (isIP(bare) === 4 && bare.startsWith('169.254.')) || bare.startsWith('fe80:') || bare === 'fd00:ec2::254';
@@ -38,8 +38,8 @@ export function createHttpGet(options: { ca?: string | undefined; userAgent: str
   const pool = { keepAlive: true, maxSockets: 4, maxFreeSockets: 4 };
   const agents = {
     'http:': new http.Agent(pool),
-    // No ALPN at all: a PocketID that ends TLS itself offers only "h2" and refuses whoever asks for HTTP/1.1 by name,
-    // but speaks it to whoever asks for nothing.
+    // No ALPN at all: a PocketID that ends TLS itself offers only "h2" and refuses clients that ask for HTTP/1.1 by
+    // name, but speaks it to those that ask for nothing.
     'https:': new https.Agent({ ...pool, ALPNProtocols: [], ...(options.ca ? { ca: options.ca } : {}) }),
   };
   return (url, headers, signal) =>

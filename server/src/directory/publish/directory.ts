@@ -75,10 +75,10 @@ export function createDirectory(deps: DirectoryDeps) {
   let builtAt: number | null = null;
   let disabledPeople: ReadonlySet<string> = new Set();
   let disabledAccounts: ReadonlySet<string> = new Set();
-  let forgeryTold = false;
+  let forgeryReported = false;
   let stopped = false;
 
-  function take(next: Served): void {
+  function accept(next: Served): void {
     served = next;
     serving = true;
     builtAt = clock.now();
@@ -98,7 +98,7 @@ export function createDirectory(deps: DirectoryDeps) {
         return;
       case 'uid_map':
         broken = report.message;
-        // Somebody's files could get another owner: better no directory than that one.
+        // Files could get another owner: better no directory than that one.
         withdraw();
         break;
       case 'error':
@@ -109,17 +109,17 @@ export function createDirectory(deps: DirectoryDeps) {
 
   async function round(fetch: boolean): Promise<void> {
     const awaitedNames = (served?.lints ?? []).flatMap(({ name }) => name ?? []);
-    const now = serving && served ? { ...pick(served), awaitedNames } : null;
+    const now = serving && served ? { ...comparable(served), awaitedNames } : null;
     const report = await deps.rounds.run({ fetch, served: now });
     if (stopped) return;
     if (report.fetchSeconds !== null) deps.metrics.syncSeconds(report.fetchSeconds);
-    if (report.forged && !forgeryTold) {
-      forgeryTold = true;
+    if (report.forged && !forgeryReported) {
+      forgeryReported = true;
       lastSuccessAt = null;
       deps.onError('the stored directory was changed by somebody else; it is not used', 'directory cache');
     }
     if (report.ok) {
-      if (report.served) take(report.served);
+      if (report.served) accept(report.served);
       if (fetch) {
         problem = null;
         failures = 0;
@@ -144,28 +144,28 @@ export function createDirectory(deps: DirectoryDeps) {
   let lastFetchAt = Number.NEGATIVE_INFINITY;
   let gapTimer: NodeJS.Timeout | undefined;
   let pollTimer: NodeJS.Timeout | undefined;
-  let edgeTimer: NodeJS.Timeout | undefined;
+  let boundaryTimer: NodeJS.Timeout | undefined;
   let stopWatching: (() => void) | undefined;
 
-  function begin(fetch: boolean): Promise<void> {
+  function startRound(fetch: boolean): Promise<void> {
     running = round(fetch)
       .catch((error: unknown) => {
         if (!stopped) deps.onError(error, 'directory refresh');
       })
       .finally(() => {
         running = null;
-        planTimers(fetch);
-        pump();
+        setTimers(fetch);
+        startNext();
       });
     return running;
   }
 
-  function pump(): void {
+  function startNext(): void {
     if (running || stopped || !(pendingFetch || pendingBuild)) return;
     const wait = pendingFetch && !pendingBuild ? lastFetchAt + minGapMs - performance.now() : 0;
     clearTimeout(gapTimer);
     if (wait > 0) {
-      gapTimer = setTimeout(pump, wait);
+      gapTimer = setTimeout(startNext, wait);
       return;
     }
     const fetch = pendingFetch && lastFetchAt + minGapMs <= performance.now();
@@ -174,36 +174,36 @@ export function createDirectory(deps: DirectoryDeps) {
       lastFetchAt = performance.now();
     }
     pendingBuild = false;
-    void begin(fetch);
+    void startRound(fetch);
   }
 
-  function planTimers(fetched: boolean): void {
+  function setTimers(fetched: boolean): void {
     if (stopped) return;
-    clearTimeout(edgeTimer);
+    clearTimeout(boundaryTimer);
     if (served !== null && served.nextBoundary !== null) {
       const wait = Math.min(MAX_TIMER_MS, Math.max(10, served.nextBoundary - clock.now()));
-      edgeTimer = setTimeout(() => rebuild(), wait).unref();
+      boundaryTimer = setTimeout(() => rebuild(), wait).unref();
     }
     if (!fetched || !source) return;
     clearTimeout(pollTimer);
     const jitter = 0.9 + deps.random.int(2001) / 10_000;
     const ladder = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1];
     const base = failures === 0 ? deps.refreshMs : Math.max(ladder!, notBefore - clock.now());
-    pollTimer = setTimeout(() => ask('poll'), base * jitter).unref();
+    pollTimer = setTimeout(() => requestFetch('poll'), base * jitter).unref();
   }
 
-  function ask(trigger: RefreshTrigger): void {
-    // A source that does not accept our key must not be hammered by whoever can reach the webhook.
+  function requestFetch(trigger: RefreshTrigger): void {
+    // A source that does not accept our key must not be hammered by those who can reach the webhook.
     if (clock.now() < notBefore && trigger !== 'console' && trigger !== 'poll') return;
     deps.metrics.refreshed(trigger);
     pendingFetch = source !== null;
     pendingBuild ||= source === null;
-    pump();
+    startNext();
   }
 
   function rebuild(): void {
     pendingBuild = true;
-    pump();
+    startNext();
   }
 
   async function decide(
@@ -232,14 +232,14 @@ export function createDirectory(deps: DirectoryDeps) {
     async start(): Promise<void> {
       if (source) {
         lastSuccessAt = await readFetchedAt(db.query);
-        if (lastSuccessAt !== null && clock.now() - lastSuccessAt <= deps.cacheMaxAgeMs) await begin(false);
+        if (lastSuccessAt !== null && clock.now() - lastSuccessAt <= deps.cacheMaxAgeMs) await startRound(false);
       }
-      stopWatching = source?.watch?.(() => ask('watch'));
-      ask('start');
+      stopWatching = source?.watch?.(() => requestFetch('watch'));
+      requestFetch('start');
       if (!source) await running;
     },
     /** Asks for a fetch; many at once are one. */
-    refresh: ask,
+    refresh: requestFetch,
     /** Rules or hosts changed: builds again from what the source said last. */
     rebuild,
     /** The LDAP engine lost what it had: it gets everything again. */
@@ -265,10 +265,10 @@ export function createDirectory(deps: DirectoryDeps) {
         decidedAt: row.decided_at,
         decidedBy: row.decided_by,
       })),
-    /** How many changes nobody has decided yet. */
+    /** How many changes wait for a decision. */
     openHolds: async () => (await listHolds(db.query)).filter(({ state }) => state === 'open').length,
     /**
-     * Lets exactly this change through. `digest` is what the operator was shown, and so is `was`: whoever lets through
+     * Lets exactly this change through. `digest` is what the operator was shown, and so is `was`: who lets through
      * what a colleague refused a moment ago has to know it. @throws Refusal
      */
     confirm: (
@@ -281,7 +281,7 @@ export function createDirectory(deps: DirectoryDeps) {
     lints: () => served?.lints ?? [],
     /** The sudo rules that hosts see, in the order in which they were written. */
     rules: () => served?.rules ?? [],
-    /** Whether the source says that somebody is disabled: by identity key, and by the Linux account they are served as. */
+    /** Whether the source says that a person is disabled: by identity key, and by the Linux account they are served as. */
     isPersonDisabled: (key: string): boolean => disabledPeople.has(key),
     isAccountDisabled: (account: string): boolean => disabledAccounts.has(account),
     /** Names of the groups that an account is served in; empty in bridge mode. */
@@ -313,10 +313,10 @@ export function createDirectory(deps: DirectoryDeps) {
       stopWatching?.();
       clearTimeout(gapTimer);
       clearTimeout(pollTimer);
-      clearTimeout(edgeTimer);
+      clearTimeout(boundaryTimer);
       await running;
     },
   };
 }
 
-const pick = ({ from, pinned, numbers, nextBoundary }: Served) => ({ from, pinned, numbers, nextBoundary });
+const comparable = ({ from, pinned, numbers, nextBoundary }: Served) => ({ from, pinned, numbers, nextBoundary });

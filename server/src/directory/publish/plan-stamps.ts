@@ -7,7 +7,7 @@ import type { BareEntry } from '../tree/tree.ts';
 /** When an entry was made and last changed, and the update sequence number it got then. */
 export interface Stamp {
   readonly uuid: string;
-  /** Of everything in the entry but its operational attributes. */
+  /** Digest of everything in the entry but its operational attributes. */
   readonly hash: string;
   readonly createdAt: number;
   readonly modifiedAt: number;

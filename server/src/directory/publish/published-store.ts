@@ -39,8 +39,8 @@ export async function packSnapshot(
 /**
  * Reads what was published last.
  *
- * @returns `forged` when the row was not written by a holder of the key: whoever can write into the database could
- * otherwise make root on every host.
+ * @returns `forged` when the row was not written by a holder of the key: who can write into the database could otherwise
+ * make root on every host.
  */
 export async function readPublished(
   query: Query,

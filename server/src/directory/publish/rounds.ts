@@ -5,7 +5,7 @@ import type { EventLog } from '../../events/log.ts';
 import type { Entry } from '../../ldap/entry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
-import { breathe } from '../../platform/slices.ts';
+import { nextTurn } from '../../platform/slices.ts';
 import { type GuardResult, type GuardSettings, guard } from '../guards/guard.ts';
 import { deleteHold, type HoldRow, insertHold, listHolds } from '../guards/hold-store.ts';
 import { groupsOf } from '../numbers/groups-of.ts';
@@ -48,7 +48,7 @@ export interface RoundsDeps {
   /** Gives the LDAP engine what hosts see from now on. */
   publish: (entries: readonly Entry[], usn: number) => void | Promise<void>;
   /**
-   * Called before hosts see it, with everybody who was disabled or removed. Disabled people are named each time. Rejects:
+   * Called before hosts see it, with all who were disabled or removed. Disabled people are named each time. Rejects:
    * nothing is published, and it is tried again.
    */
   onLeft: (leavers: readonly Leaver[]) => Promise<void>;
@@ -57,11 +57,11 @@ export interface RoundsDeps {
 
 /** What hosts see, as far as others need to know it. */
 export interface Served {
-  /** Of everything that it was built from: equal digests, equal entries. */
+  /** Digest of everything that it was built from: equal digests, equal entries. */
   readonly from: string;
-  /** Of the bindings that were looked at. */
+  /** Digest of the bindings of accounts to people that it was built with. */
   readonly pinned: string;
-  /** Of the UID map: an operator may have changed it. */
+  /** Generation of the UID map that it was built with: an operator may have changed the map since. */
   readonly numbers: number;
   readonly counts: { readonly people: number; readonly groups: number; readonly sudoRules: number };
   readonly usn: number;
@@ -87,7 +87,7 @@ export interface RoundRequest {
 export type RoundReport = {
   /** How long the source took; null when it was not asked. */
   readonly fetchSeconds: number | null;
-  /** What was kept in the database was written by somebody else, and was not used. */
+  /** What was kept in the database was not written by this installation, and was not used. */
   readonly forged: boolean;
 } & (
   | { readonly ok: true /** Null: hosts see what they saw. */; readonly served: Served | null }
@@ -154,7 +154,7 @@ export function createRounds(deps: RoundsDeps) {
     };
   }
 
-  /** Names that are somebody's: users' own, and those that their owner left within the quarantine. */
+  /** Names that have an owner: users' own, and those that were left within the quarantine. */
   async function ownersOfNames(now: number): Promise<Map<string, string>> {
     const owners = new Map<string, string>();
     for (const [name, record] of await deps.numbers.names()) {
@@ -165,7 +165,7 @@ export function createRounds(deps: RoundsDeps) {
     return owners;
   }
 
-  async function heardAgain(): Promise<void> {
+  async function noteFetch(): Promise<void> {
     const now = clock.now();
     if (!source || !candidate || now - lastTouchAt <= TOUCH_EVERY_MS) return;
     await db.transaction((work) => touchPublished(work, now));
@@ -175,13 +175,13 @@ export function createRounds(deps: RoundsDeps) {
   /**
    * From a snapshot to what hosts see.
    *
-   * @param heard whether the source said so in this process. What is only remembered asks an operator nothing and takes
-   * back no question.
+   * @param fetched whether the source said so in this process. What is only remembered asks an operator nothing and
+   * takes back no question.
    * @returns null when nothing changed.
    */
-  async function bring(
+  async function publishFrom(
     wanted: DirectorySnapshot,
-    heard: boolean,
+    fetched: boolean,
     before: RoundRequest['served'],
   ): Promise<Served | null> {
     const stored = await deps.storedRules();
@@ -194,12 +194,12 @@ export function createRounds(deps: RoundsDeps) {
     const awaitsNames = (before?.awaitedNames.length ?? 0) > 0;
     const crossed = before !== null && before.nextBoundary !== null && clock.now() >= before.nextBoundary;
     const wantedHash = snapshotHash(wanted);
-    await breathe();
+    await nextTurn();
     // Most rounds find nothing new, and then the numbers of a hundred thousand people need not be read.
     const sameNumbers = before?.numbers === (await deps.numbers.generation());
     const asBefore = sameNumbers && before?.pinned === pinned && before?.from === digestOf(wantedHash);
     if (asBefore && wantedHash === publishedHash && holds.length === 0 && !crossed && !awaitsNames) {
-      await heardAgain();
+      await noteFetch();
       return null;
     }
 
@@ -216,17 +216,18 @@ export function createRounds(deps: RoundsDeps) {
       rulesFor: rulesForGroups(stored),
       settings: deps.guards,
     });
-    await breathe();
+    await nextTurn();
     const hash = snapshotHash(guarded.publish);
-    await breathe();
+    await nextTurn();
     const now = clock.now();
-    // A rule begins or ends, or a name that somebody waits for was released or has been left for long enough.
+    // A rule begins or ends, or a name that a person waits for was released or has been left for long enough.
     const due = crossed || (before?.awaitedNames ?? []).some((name) => !owners.has(name));
     const from = digestOf(hash);
     const sameHolds =
-      !heard || (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
+      !fetched ||
+      (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
     if (from === before?.from && sameNumbers && sameHolds && !due) {
-      await heardAgain();
+      await noteFetch();
       return null;
     }
 
@@ -239,7 +240,7 @@ export function createRounds(deps: RoundsDeps) {
     const disabled = guarded.publish.users.filter((user) => user.disabled);
     await deps.onLeft([...disabledLeavers(disabled, assigned), ...removedLeavers(guarded.publish, owners)]);
     const stamped = await stamps.stamp(tree.entries, signal);
-    await store(guarded, hash, tree.counts, { heard, holds, decided, now });
+    await store(guarded, hash, tree.counts, { fetched, holds, decided, now });
     await deps.publish(stamped.entries, stamped.usn);
     return {
       from,
@@ -265,15 +266,15 @@ export function createRounds(deps: RoundsDeps) {
   const disabledLeavers = (users: readonly DirectoryUser[], assigned: Pick<Assigned, 'nameOf'>): Leaver[] =>
     users.map((user) => leaver('disabled', user, assigned.nameOf(userOwner(user)) ?? null));
 
-  /** Everybody whom hosts still see and the source no longer knows. */
+  /** People whom hosts still see and the source no longer knows. */
   function removedLeavers(now: DirectorySnapshot, owners: ReadonlyMap<string, string>): Leaver[] {
     const known = new Set(now.users.map(identityKey));
     const gone = (published?.users ?? []).filter((user) => !known.has(identityKey(user)));
     return gone.map((user) => {
       const account = accountOf(user);
-      // Somebody else may be served under the name that this one only would have had.
-      const theirs = account !== null && owners.get(account) === `user ${identityKey(user)}`;
-      return leaver('removed', user, theirs ? account : null);
+      // Another person may be served under the name that this one only would have had.
+      const isOwner = account !== null && owners.get(account) === `user ${identityKey(user)}`;
+      return leaver('removed', user, isOwner ? account : null);
     });
   }
 
@@ -283,13 +284,13 @@ export function createRounds(deps: RoundsDeps) {
     hash: string,
     counts: Served['counts'],
     context: {
-      heard: boolean;
+      fetched: boolean;
       holds: readonly HoldRow[];
       decided: ReadonlyMap<string, HoldRow['state']>;
       now: number;
     },
   ): Promise<void> {
-    const { heard, holds, decided, now } = context;
+    const { fetched, holds, decided, now } = context;
     const packed =
       source && hash !== publishedHash ? await packSnapshot(guarded.publish, hash, source.name, deps.macKey) : null;
     await db.transaction(async (work) => {
@@ -301,7 +302,7 @@ export function createRounds(deps: RoundsDeps) {
           data: { ...counts, source: packed.source, hash, held: guarded.arising.length },
         });
       }
-      if (!heard) return;
+      if (!fetched) return;
       const arising = new Set(guarded.arising.map(({ digest }) => digest));
       for (const row of holds) if (!arising.has(row.digest)) await deleteHold(work, row.id);
       for (const hold of guarded.arising) {
@@ -343,14 +344,14 @@ export function createRounds(deps: RoundsDeps) {
         const start = performance.now();
         const result = await source.fetch(signal);
         fetchSeconds = (performance.now() - start) / 1000;
-        await breathe();
+        await nextTurn();
         if (!result.ok) return { ...report(), ok: false, why: 'source', problem: result.problem };
         candidate = result.snapshot;
       }
       // Without a source there is nothing to fetch; after a restart, what was published is all there is.
       const remembered = source ? (forged ? null : published) : EMPTY_SNAPSHOT;
       const wanted = candidate ?? remembered;
-      const served = wanted && (await bring(wanted, candidate !== null || !source, request.served));
+      const served = wanted && (await publishFrom(wanted, candidate !== null || !source, request.served));
       return { ...report(), ok: true, served };
     } catch (error) {
       signal.throwIfAborted();

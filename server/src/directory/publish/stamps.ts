@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.ts';
 import type { Entry } from '../../ldap/entry.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { breathe } from '../../platform/slices.ts';
+import { nextTurn } from '../../platform/slices.ts';
 import type { BareEntry } from '../tree/tree.ts';
 import { planStamps, type Stamp, usnAtBoot } from './plan-stamps.ts';
 import { readStampState, readStamps, writeStamps } from './stamp-store.ts';
@@ -44,7 +44,7 @@ export function createStamps(deps: { db: Database; clock: Clock }) {
             return true;
           });
           generation += 1;
-          await breathe();
+          await nextTurn();
         }
         if (!intact) {
           held = undefined;

@@ -31,8 +31,8 @@ export interface DirectoryThread extends Pick<Rounds, 'run' | 'groupsOf'> {
 const IDLE_MS = 60_000;
 
 /**
- * Works on the directory beside everything else: a hundred thousand people take seconds, in which nobody may wait for an
- * approval, and memory that is given back when the thread ends. It begins with a round and ends with it when nothing has
+ * Works on the directory beside everything else: a hundred thousand people take seconds, in which no approval may
+ * wait, and memory that is given back when the thread ends. It begins with a round and ends with it when nothing has
  * changed for a while; what it knew is in the database.
  */
 export function createDirectoryThread(deps: DirectoryThreadDeps): DirectoryThread {

@@ -11,7 +11,7 @@ const acknowledged = z.boolean().default(false);
 const revision = z.int().min(1);
 const names = z.array(z.string().min(1).max(256)).max(500);
 
-/** Nothing was written: 422 for what is wrong or has to be meant, 409 when somebody else was faster. */
+/** Nothing was written: 422 for what is wrong or has to be meant, 409 when another operator was faster. */
 const writeStatus =
   (done: number) =>
   (output: unknown): number => {

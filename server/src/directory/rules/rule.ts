@@ -22,7 +22,7 @@ export const ruleInput = z
     /** Empty: every host. */
     hosts: values.default([]),
     commands: values,
-    /** Empty: root, or nobody else when there is a group to run as. */
+    /** Empty: root; with a group to run as, the caller. */
     runAsUser: values.default([]),
     runAsGroup: values.default([]),
     options: values.default([]),

@@ -42,7 +42,7 @@ export type WriteResult =
   | { ok: false; why: 'invalid'; problems: FieldProblem[]; warnings: RuleWarning[] }
   /** Allowed, but has to be meant: send it again with `acknowledged`. */
   | { ok: false; why: 'warnings'; problems: FieldProblem[]; warnings: RuleWarning[] }
-  /** Somebody else was faster. */
+  /** Another operator was faster. */
   | { ok: false; why: 'conflict'; current: SudoRule | null };
 
 /** What came of a file of rules. All of them were written, or none. */

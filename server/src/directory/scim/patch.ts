@@ -99,7 +99,7 @@ function applyOne(document: Doc, operation: PatchOperation): Problem {
     return null;
   }
   const parsed = parsePath(path);
-  // An attribute that nobody here keeps: nothing to do, and nothing to complain about.
+  // An attribute that is not kept here: nothing to do, and nothing to complain about.
   if (!parsed) return /^[A-Za-z][A-Za-z0-9:._-]*$/.test(path) ? null : 'invalidPath';
   return applyAt(document, parsed, op, operation.value);
 }
@@ -150,7 +150,7 @@ function applyToMatches(parent: Doc, name: string, path: Path, op: PatchOperatio
   }
   const matching = items.filter(hit).filter(isDoc);
   if (matching.length === 0) {
-    // `emails[type eq "work"].value` for somebody without a work address makes one.
+    // `emails[type eq "work"].value` for a person without a work address makes one.
     const { filter } = path;
     if (filter?.op !== 'eq' || path.sub === null) return 'noTarget';
     const key = canonicalName(filter.path);

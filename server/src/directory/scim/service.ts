@@ -165,7 +165,7 @@ export function createScim(deps: {
   ) {
     const { kind } = row;
     if ((next.externalId ?? null) !== row.external_id) {
-      // Whoever signs in as that subject would become somebody else.
+      // Who signs in as that subject would become another person.
       if (row.external_id !== null) throw new ScimError(400, 'externalId cannot be changed', 'mutability');
       await checkExternalId(work, client, kind, next.externalId!, nameOfDocument(kind, next), row.id);
     }
@@ -206,7 +206,7 @@ export function createScim(deps: {
     if (other && other.id !== ownId) throw new ScimError(409, 'another user has this name', 'uniqueness');
   }
 
-  /** An external id is somebody's for ever: it never names another person, whichever client says so. */
+  /** An external id belongs to one person for ever: it never names another person, whichever client says so. */
   async function checkExternalId(
     work: UnitOfWork,
     client: ScimClient,

@@ -21,7 +21,7 @@ const failed = (code: SourceProblem['code'], message: string): FetchResult => ({
 /**
  * Reads text of the kind that the file's name says.
  *
- * @returns undefined when it is none. YAML is read by its core schema with unique keys: no dates, no types of its own,
+ * @returns undefined when it cannot be read so. YAML is read by its core schema with unique keys: no dates, no types of its own,
  * and no alias that unfolds into gigabytes.
  */
 function parseText(path: string, content: string): unknown {
@@ -45,7 +45,7 @@ const isYaml = (path: string): boolean => /\.ya?ml$/i.test(path);
 export function createFileSource(options: {
   path: string;
   issuer: string;
-  /** How often `watch` looks, milliseconds. */
+  /** Milliseconds between two looks of `watch`. */
   lookEveryMs?: number;
 }): DirectorySource {
   const { path } = options;
@@ -59,7 +59,7 @@ export function createFileSource(options: {
   ): Promise<T | FetchResult> {
     let file: Awaited<ReturnType<typeof open>>;
     try {
-      // O_NONBLOCK: opening a pipe that somebody put there must not wait for a writer.
+      // O_NONBLOCK: opening a pipe that was put there must not wait for a writer.
       file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? 'cannot be opened';

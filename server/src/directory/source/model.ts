@@ -130,7 +130,7 @@ export type SnapshotResult =
  * Brings what a source delivered into canonical form.
  *
  * @param issuer for every record that names none.
- * @returns a refusal when an id appears twice: then nobody can say whose grants they would be.
+ * @returns a refusal when an id appears twice: then it cannot be told whose grants they would be.
  */
 export function toSnapshot(
   delivered: { readonly users: readonly SourceUser[]; readonly groups: readonly SourceGroup[] },

@@ -3,7 +3,7 @@ import { claimOf, type DirectoryGroup } from '../source/model.ts';
 import { splitValues } from '../source/value-list.ts';
 import { parseTime, type WrittenRule } from './rule.ts';
 
-/** Claims of a group that decide what its members may do as somebody else. */
+/** Claims of a group that decide what its members may do as other accounts. */
 export const SUDO_CLAIMS = [
   'sudoCommands',
   'sudoHosts',

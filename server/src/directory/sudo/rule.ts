@@ -4,7 +4,7 @@ import { checkCommand } from './command.ts';
 import { checkHost, hostPattern } from './host.ts';
 import { checkOption } from './options.ts';
 
-/** A sudo rule as somebody wrote it. Null: not said. */
+/** A sudo rule as it was written. Null: not said. */
 export interface WrittenRule {
   readonly hosts: readonly string[] | null;
   readonly commands: readonly string[];

@@ -12,7 +12,7 @@ export function nameUuid(name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
-/** The source's own UUID where it is one and nobody else in this directory has it, else one made from the identity. */
+/** The source's own UUID where it is one and no other entry has it, else one made from the identity. */
 export function createEntryUuids() {
   const used = new Set<string>();
   return {

@@ -69,7 +69,7 @@ export function testSettings(over: SettingsOver = {}): DirectorySettings {
   return settings as unknown as DirectorySettings;
 }
 
-/** A tree in which everybody has a number by position and the name that the rules give. */
+/** A tree in which each owner has a number by position and the name that the rules give. */
 export async function testTree(
   users: TestUser[],
   groups: TestGroup[] = [],

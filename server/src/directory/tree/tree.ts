@@ -425,7 +425,7 @@ function defaultsEntry(
   };
 }
 
-/** Somebody with rules both with and without approval: sudo takes the higher order, which is easy to overlook. */
+/** People with rules both with and without approval: sudo takes the higher order, which is easy to overlook. */
 function lintOverlaps(rules: readonly ServedRule[], lint: (lint: Lint) => void): void {
   const open = rules.filter(({ options }) => options.includes('!authenticate'));
   if (open.length === 0 || open.length === rules.length) return;

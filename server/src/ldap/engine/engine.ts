@@ -35,7 +35,7 @@ export interface Engine {
 }
 
 const NAME_SLOTS = 64;
-/** In normal form; nothing longer has anything below it. */
+/** Octets of a name in normal form; no longer one has anything below it. */
 const LONGEST_NAME = 8192;
 const form = createDnForm();
 

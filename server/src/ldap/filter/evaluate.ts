@@ -9,7 +9,7 @@ export const effort = { spent: 0, exhausted: false };
 
 /**
  * Values that one entry may cost. A thousand assertions about a group of a hundred thousand members would otherwise keep
- * everybody waiting for as long as the client likes, because an entry is not divided into slices.
+ * all others waiting for as long as the client likes, because an entry is not divided into slices.
  */
 export const ENTRY_EFFORT = 250_000;
 

@@ -1,4 +1,4 @@
-/** A growing buffer for one normal form at a time; whoever keeps the bytes copies them. */
+/** A growing buffer for one normal form at a time: bytes that are kept have to be copied. */
 export interface Scratch {
   bytes: Uint8Array;
 }

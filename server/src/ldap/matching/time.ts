@@ -10,7 +10,7 @@ const pair = (bytes: Uint8Array, at: number): number => digit(bytes, at) * 10 + 
  *
  * Second 60 means the next minute, whatever the minute: sssd counts the digits of the newest timestamp up by one.
  *
- * @returns NaN when it is none.
+ * @returns NaN when it is not a time.
  */
 export function parseTime(bytes: Uint8Array, start: number, end: number): number {
   const wanted = end - start;

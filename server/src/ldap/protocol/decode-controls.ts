@@ -14,7 +14,7 @@ import type { Controls } from './request.ts';
 
 export const CONTROLS_TAG = 0xa0;
 
-/** Controls of a message that has none. Shared: nobody writes into it. */
+/** Controls of a message that has none. Shared: it is never written into. */
 export const NO_CONTROLS: Controls = Object.freeze({ unavailable: false, paging: null, malformed: null });
 
 const PAGING = Buffer.from(OID.paging);

@@ -2,7 +2,7 @@ import { type BerReader, enter, fail, leave, peekTag, readBoolean, readOctets, s
 import { OCTET_STRING, SEQUENCE } from '../ber/tag.ts';
 import { FILTER } from './operation.ts';
 
-/** Limits of directory.md 2.2; beyond them the answer is adminLimitExceeded. */
+/** How large a filter may be: it is decoded before anyone has authenticated. Beyond it the answer is adminLimitExceeded. */
 export interface FilterLimits {
   depth: number;
   leaves: number;

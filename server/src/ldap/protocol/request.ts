@@ -100,7 +100,7 @@ export type Request =
   | UpdateRequest
   | UnacceptableRequest;
 
-/** Bytes that are no LDAP message, or none that a client may send: the connection ends with a notice. */
+/** Bytes that are not an LDAP message that a client may send: the connection ends with a notice. */
 export interface ProtocolError {
   kind: 'protocol-error';
   text: string;

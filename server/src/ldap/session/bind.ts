@@ -46,7 +46,7 @@ export function handleBind(session: Session, request: BindRequest): Promise<() =
     }
     return answer(RESULT.success);
   }
-  // RFC 4513 5.1.2: many programs take an empty password that is "accepted" for a proof of who somebody is.
+  // RFC 4513 5.1.2: many programs take an empty password that is "accepted" for a proof of identity.
   if (!hasPassword) return answer(RESULT.unwillingToPerform, 'a name without a password');
   if (session.context.settings.requireTls && !session.transport.secure) {
     return answer(RESULT.confidentialityRequired, 'passwords are taken over TLS only');
@@ -149,7 +149,7 @@ function handleSasl(session: Session, request: BindRequest): null {
   return null;
 }
 
-/** Whether an authorisation identity (RFC 4513 5.2.1.8) is the identity itself; nobody may act for another. */
+/** Whether an authorisation identity (RFC 4513 5.2.1.8) is the identity itself: one may not act for another. */
 function isAuthorisedAs(identity: Identity, wanted: string): boolean {
   if (wanted === '') return true;
   if (wanted.startsWith('dn:')) {

@@ -63,7 +63,7 @@ function handleStartTls(session: Session, { messageId }: ExtendedRequest): void 
     return;
   }
   respond(session, messageId, TAG, RESULT.success, { extra });
-  // Whatever was proved in clear text may have been proved by somebody in between (RFC 4513 3.1.5).
+  // What was proved in clear text may have been proved by an attacker in between (RFC 4513 3.1.5).
   session.identity = null;
   session.view = null;
   session.pages = [];

@@ -63,7 +63,7 @@ export async function secured(session: Session, certificate: ClientCertificate |
       session.certificateIdentity = identity;
       session.identity = identity;
     } catch (error) {
-      // Who it is cannot be told; as nobody it could still see what anonymous clients see.
+      // Who it is cannot be told; as an anonymous client it could still see something.
       session.context.report({ kind: 'bug', message: String(error) });
       hangUp(session, 'identify_failed');
       session.transport.destroy();

@@ -13,7 +13,7 @@ import {
 } from '../testing/session-harness.ts';
 import { forget } from './lifetime.ts';
 
-/** Each limit of directory.md 2.4 as a client meets it. Every test fails when its limit is taken away. */
+/** Each limit as a client meets it. Every test fails when its limit is taken away. */
 
 const ask = async (connection: TestConnection, ...messages: Uint8Array[]): Promise<Answer[]> => {
   connection.send(...messages);

@@ -1,4 +1,4 @@
-/** What one client may take of the server (directory.md 2.4). Times in milliseconds, sizes in octets. */
+/** What one client may take of the server. Times in milliseconds, sizes in octets. */
 export interface Limits {
   /** Message size before and after authentication; decided on the header, before anything is kept. */
   messageSizeUnauthenticated: number;

@@ -29,7 +29,7 @@ export function release(session: Session): void {
   session.held = 0;
 }
 
-/** Half of what may be kept is: from here on everybody gets small portions. */
+/** Half of what may be kept is kept: from here on all clients get small portions. */
 export const isTight = (context: Context): boolean => context.held > context.settings.limits.memory / 2;
 
 function dropGreediest(context: Context): boolean {

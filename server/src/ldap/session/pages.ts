@@ -33,7 +33,7 @@ export function takePage(store: PageStore, cookie: Uint8Array, request: SearchRe
   return page!.fingerprint === fingerprintOf(request) ? page! : null;
 }
 
-/** Forgets cursors that nobody has used since `before`. */
+/** Forgets cursors that were not used since `before`. */
 export function dropIdlePages(store: PageStore, before: number): void {
   while (store.length > 0 && store[0]!.usedAt < before) store.shift();
 }

@@ -7,7 +7,7 @@ import type { Context } from './session.ts';
  * Answers from another snapshot from now on. Searches and pages under way keep the one they began with, but not for as
  * long as their client likes: each is as large as the directory.
  *
- * @param engine null: everybody is told that the server is busy, and what was begun is over.
+ * @param engine null: all clients are told that the server is busy, and what was begun is over.
  */
 export function publish(context: Context, engine: Engine | null): void {
   const before = context.engine;

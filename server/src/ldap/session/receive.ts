@@ -206,7 +206,7 @@ function consume(session: Session, chunk: Buffer): void {
   session.dropRest = false;
 }
 
-/** False, and the conversation over, when a message of this length is none or too large. */
+/** False, and the conversation over, when the length is not one of a message, or too large. */
 function isAcceptable(session: Session, length: number): boolean {
   if (length < 0) {
     hangUp(session, 'garbage');

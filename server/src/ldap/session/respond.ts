@@ -29,7 +29,7 @@ export function hangUp(session: Session, reason: string): void {
   session.context.report({ kind: 'disconnected', address: session.transport.address, reason });
 }
 
-/** Ends that are nobody's fault and not worth a line. */
+/** Ordinary ends, which are not worth a line. */
 const ORDINARY = new Set(['unbind', 'closed_by_client', 'shutdown', 'reload']);
 
 /** Ends the conversation with a Notice of Disconnection (RFC 4511 4.4.1). */

@@ -6,8 +6,9 @@ export interface Share {
 
 /** Something that has more to do than fits into one slice. */
 export interface Runnable {
-  /** Of its address and its own. */
+  /** What its address has had. */
   readonly peer: Share;
+  /** What it has had itself. */
   readonly share: Share;
   /** Does one slice. @returns true when there is more to do right away. */
   run(): boolean;
@@ -15,8 +16,8 @@ export interface Runnable {
 
 /**
  * Lets everything that has work take turns, one slice each, with the event loop in between. The address that has had
- * least goes first, and of its connections the one that has: who asks now and then does not wait for those who never
- * stop asking, however many they are.
+ * least goes first, and among its connections the one that has: a client that asks now and then does not wait for those
+ * that never stop asking, however many they are.
  */
 export interface Scheduler {
   /** Queues it, unless it is queued already. */
@@ -32,7 +33,7 @@ export interface Scheduler {
 const TURN_TIME = 0.25;
 const PER_TURN = 64;
 const HALF_LIFE = 200;
-/** Milliseconds per turn of the event loop in which whoever comes is served at once, and who has had little. */
+/** Milliseconds per turn of the event loop up to which all clients are served at once, and then those that had little. */
 const FOR_ALL = 2;
 const FOR_LIGHT = 20;
 const LIGHT = 5;
@@ -43,7 +44,7 @@ export const createShare = (): Share => ({ weight: Number.NEGATIVE_INFINITY });
 const recent = ({ weight }: Share, now: number): number => 2 ** (weight - now / HALF_LIFE);
 
 export function createScheduler(now: () => number, defer: (work: () => void) => void = setImmediate): Scheduler {
-  /** By address, those who came first first. */
+  /** Queues by address, in the order in which addresses came. */
   const queues = new Map<Share, Runnable[]>();
   const queued = new Set<Runnable>();
   let armed = false;

@@ -54,7 +54,7 @@ export interface Session {
   ended: boolean;
   /** Was told why. */
   toldWhy: boolean;
-  /** The rest of what came with the last message belongs to nobody. */
+  /** The rest of what came with the last message is not looked at. */
   dropRest: boolean;
   /** Was told an rootDSE without `lastUSN`. */
   sawUnreadyRoot: boolean;

@@ -120,7 +120,7 @@ function arrangeTree(from: Collected): Tree {
       const parent = ordinalOf[parentRecord[record]!]!;
       tree.parent[ordinal] = parent;
       const audience = from.audience.values[record]!;
-      // Of a rule that is stored twice the anonymous form counts; what is hidden does not.
+      // A rule that is stored twice counts in its anonymous form; what is hidden does not count.
       if (audience & AUDIENCE.anonymous) tree.children[parent]!++;
     }
     if (firstChild[record] !== NONE) {

@@ -73,7 +73,7 @@ export function createSnapshotBuilder(options: SnapshotOptions): SnapshotBuilder
 }
 
 /**
- * Builds the snapshot that the LDAP worker serves. Takes about 15 µs per entry: run it where nobody waits.
+ * Builds the snapshot that the LDAP worker serves. Takes about 15 µs per entry: run it where nothing else waits.
  *
  * @throws SnapshotError when the entries do not form a directory; the caller keeps serving the last one.
  */

@@ -1,5 +1,5 @@
 /**
- * Hash of an attribute's normal form. The seed differs from snapshot to snapshot, so that nobody can choose names that
+ * Hash of an attribute's normal form. The seed differs from snapshot to snapshot, so that an attacker cannot choose names that
  * fall into one place of the table.
  */
 export function hashKey(seed: number, attribute: number, bytes: Uint8Array, length: number): number {

@@ -7,8 +7,8 @@ function skipsAuthentication(option: string): boolean {
 }
 
 /**
- * The entry as a connection may see it that has not authenticated: without an option that makes sudo ask nobody. Who
- * can put himself between a host and the directory, or who merely looks, must not find or use such a rule.
+ * The entry as a connection may see it that has not authenticated: without an option by which sudo runs commands unasked.
+ * An attacker between a host and the directory, or one who merely looks, must not find or use such a rule.
  *
  * @returns null when there is nothing to leave out.
  */
