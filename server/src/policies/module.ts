@@ -1,10 +1,16 @@
 import type { Ground, Module } from '../platform/module.ts';
+import { announcePolicy } from './announce.ts';
 import { builtInPolicySource, createPolicyFile, type PolicySource } from './source.ts';
 
+/** How often is looked whether another policy is in force, milliseconds. A decision looks by itself. */
+const LOOK_EVERY_MS = 2000;
+
 /** What a request needs. */
-export function policiesModule({ config, log }: Pick<Ground, 'config' | 'log'>) {
+export function policiesModule(ground: Pick<Ground, 'config' | 'log' | 'db' | 'events' | 'clock'>) {
+  const { config, log } = ground;
   const policies: PolicySource =
     config.policiesFile === null ? builtInPolicySource : createPolicyFile(config.policiesFile);
+  const announce = () => announcePolicy(ground, policies);
   return {
     name: 'policies',
     health: [
@@ -19,6 +25,8 @@ export function policiesModule({ config, log }: Pick<Ground, 'config' | 'log'>) 
         },
       },
     ],
+    jobs: [{ name: 'policy in force', everyMs: LOOK_EVERY_MS, run: announce }],
+    start: announce,
     policies,
   } satisfies Module & Record<string, unknown>;
 }
