@@ -19,6 +19,15 @@ async function still(page: Page): Promise<void> {
   });
 }
 
+/** The page as it is now, in light and in dark, in test-results/screenshots. */
+export async function picture(page: Page, name: string): Promise<void> {
+  for (const scheme of SCHEMES) {
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+    await still(page);
+    await page.screenshot({ path: join(FOLDER, `${name}-${scheme}.png`) });
+  }
+}
+
 /**
  * A page in light and dark, on a phone and on a desktop: nothing wider than the window, nothing that axe finds, no
  * complaint of the browser; and a screenshot in test-results/screenshots for people to look at.

@@ -34,19 +34,36 @@ export function usePath(): ConsolePath {
   return CONSOLE_PAGES.find(({ path }) => path === here)?.path ?? '/';
 }
 
-/** One value of the query string, and how to change it. */
-export function useQueryValue(name: string): [string | null, (value: string | null) => void] {
+/**
+ * Values of the query string by name, and how to change some of them; null: it is not there. A change is a step that the
+ * back button takes back, unless it replaces the one before.
+ */
+export function useQueryValues<Name extends string>(
+  ...names: readonly Name[]
+): [
+  Record<Name, string | null>,
+  (changes: Partial<Record<Name, string | null>>, options?: { replace?: boolean }) => void,
+] {
   const search = useSyncExternalStore(subscribe, () => location.search);
+  const now = new URLSearchParams(search);
   return [
-    new URLSearchParams(search).get(name),
-    (value) => {
+    Object.fromEntries(names.map((name) => [name, now.get(name)])) as Record<Name, string | null>,
+    (changes, options) => {
       const next = new URLSearchParams(location.search);
-      if (value === null) next.delete(name);
-      else next.set(name, value);
+      for (const [name, value] of Object.entries(changes) as [Name, string | null][]) {
+        if (value === null) next.delete(name);
+        else next.set(name, value);
+      }
       const text = next.toString();
-      navigate(text ? `${location.pathname}?${text}` : location.pathname);
+      navigate(text ? `${location.pathname}?${text}` : location.pathname, options);
     },
   ];
+}
+
+/** One value of the query string, and how to change it. */
+export function useQueryValue(name: string): [string | null, (value: string | null) => void] {
+  const [values, change] = useQueryValues(name);
+  return [values[name] ?? null, (value) => change({ [name]: value })];
 }
 
 /** A link within the console: a real one, so that the middle button and the context menu work. */

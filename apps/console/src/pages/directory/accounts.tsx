@@ -1,11 +1,12 @@
-import { Badge, Button, Card, Center, Group, Stack, Table, Text, TextInput } from '@mantine/core';
-import { useDebouncedValue, useMediaQuery } from '@mantine/hooks';
+import { Badge, Button, Center, Group, Stack, Text, TextInput } from '@mantine/core';
+import { useDebouncedValue } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
+import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { type Account, api, client, messageOf } from '../../server/api.ts';
 
@@ -33,76 +34,57 @@ function Standing({ account: { kind, served, retiredAt } }: { account: Account }
 
 const nameOf = ({ kind, name, gid }: Account): string => (kind === 'reserved' ? String(gid) : name || '–');
 
-function Rows({ accounts }: { accounts: readonly Account[] }) {
+const COLUMNS: Column<Account>[] = [
+  {
+    name: 'name',
+    head: 'Name',
+    width: 10,
+    cell: (account) => (
+      <>
+        <Text size="sm" fw={600} className="break">
+          <MarkedText text={nameOf(account)} />
+        </Text>
+        <Text size="sm" c="dimmed">
+          {KINDS[account.kind]}
+        </Text>
+      </>
+    ),
+  },
+  { name: 'uid', head: 'uid', width: 7, align: 'right', className: 'mono', cell: ({ uid }) => uid ?? '–' },
+  { name: 'gid', head: 'gid', width: 7, align: 'right', className: 'mono', cell: ({ gid }) => gid },
+  {
+    name: 'standing',
+    head: 'Standing',
+    width: 9,
+    className: 'nowrap',
+    cell: (account) => <Standing account={account} />,
+  },
+  { name: 'source', head: 'At the source', width: 12, cell: (account) => <Subject account={account} /> },
+];
+
+function Subject({ account }: { account: Account }) {
+  if (account.kind === 'reserved') return null;
   return (
-    <Table.ScrollContainer minWidth={720} type="native">
-      <Table verticalSpacing="sm" horizontalSpacing="md">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Name</Table.Th>
-            <Table.Th ta="right">uid</Table.Th>
-            <Table.Th ta="right">gid</Table.Th>
-            <Table.Th>Standing</Table.Th>
-            <Table.Th>At the source</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {accounts.map((account) => (
-            <Table.Tr key={account.gid}>
-              <Table.Td>
-                <Text size="sm" fw={600} className="break">
-                  <MarkedText text={nameOf(account)} />
-                </Text>
-                <Text size="sm" c="dimmed">
-                  {KINDS[account.kind]}
-                </Text>
-              </Table.Td>
-              <Table.Td ta="right" className="mono">
-                {account.uid ?? '–'}
-              </Table.Td>
-              <Table.Td ta="right" className="mono">
-                {account.gid}
-              </Table.Td>
-              <Table.Td className="nowrap">
-                <Standing account={account} />
-              </Table.Td>
-              <Table.Td>
-                {account.kind !== 'reserved' && (
-                  <Text size="sm" c="dimmed" className="break mono">
-                    <MarkedText text={account.subject} />
-                  </Text>
-                )}
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <Text size="sm" c="dimmed" className="break mono">
+      <MarkedText text={account.subject} />
+    </Text>
   );
 }
 
-function Cards({ accounts }: { accounts: readonly Account[] }) {
+function AccountCard({ account }: { account: Account }) {
   return (
-    <Stack component="ul" className="plain-list" gap="sm">
-      {accounts.map((account) => (
-        <Card key={account.gid} component="li" withBorder padding="md" radius="lg">
-          <Group justify="space-between" align="flex-start" gap="xs">
-            <Text size="sm" fw={600} className="break">
-              <MarkedText text={nameOf(account)} />
-            </Text>
-            <Standing account={account} />
-          </Group>
-          <Text size="sm" c="dimmed">
-            {KINDS[account.kind]} · {account.uid !== null && `uid ${account.uid} · `}gid {account.gid}
-          </Text>
-          {account.kind !== 'reserved' && (
-            <Text size="sm" c="dimmed" className="break mono">
-              <MarkedText text={account.subject} />
-            </Text>
-          )}
-        </Card>
-      ))}
-    </Stack>
+    <>
+      <Group justify="space-between" align="flex-start" gap="xs">
+        <Text size="sm" fw={600} className="break">
+          <MarkedText text={nameOf(account)} />
+        </Text>
+        <Standing account={account} />
+      </Group>
+      <Text size="sm" c="dimmed">
+        {KINDS[account.kind]} · {account.uid !== null && `uid ${account.uid} · `}gid {account.gid}
+      </Text>
+      <Subject account={account} />
+    </>
   );
 }
 
@@ -110,7 +92,6 @@ function Cards({ accounts }: { accounts: readonly Account[] }) {
 export function Accounts() {
   const [typed, setTyped] = useState('');
   const [search] = useDebouncedValue(typed.trim(), 300);
-  const narrow = useMediaQuery('(max-width: 48em)', undefined, { getInitialValueInEffect: false });
   const filter = { limit: PAGE, search: search || null };
   const query = useInfiniteQuery({
     queryKey: [...api.directory.accounts.pathKey(), 'pages', filter],
@@ -143,13 +124,12 @@ export function Accounts() {
         />
       ) : (
         <>
-          {narrow ? (
-            <Cards accounts={accounts} />
-          ) : (
-            <Card withBorder radius="lg" padding={0}>
-              <Rows accounts={accounts} />
-            </Card>
-          )}
+          <TableOrCards
+            entries={accounts}
+            columns={COLUMNS}
+            keyOf={({ gid }) => String(gid)}
+            card={(account) => <AccountCard account={account} />}
+          />
           {query.hasNextPage && (
             <Center>
               <Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>

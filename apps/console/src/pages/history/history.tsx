@@ -1,141 +1,150 @@
-import { Button, Card, Center, Group, Select, Stack, Table, Text, TextInput, UnstyledButton } from '@mantine/core';
-import { useDebouncedValue, useMediaQuery } from '@mantine/hooks';
-import { IconSearch } from '@tabler/icons-react';
-import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { Button, Group, Select, Stack, Text, UnstyledButton } from '@mantine/core';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useRef, useState } from 'react';
 import { CommandText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
+import { SearchBox } from '../../kit/search-box.tsx';
+import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { DenyDialog } from '../../parts/deny-dialog.tsx';
 import { RequestDrawer } from '../../parts/request-drawer.tsx';
 import { outcomeText, RequestStatus } from '../../parts/request-status.tsx';
-import { useQueryValue } from '../../router.tsx';
-import { api, client, messageOf, type Request } from '../../server/api.ts';
+import { useQueryValues } from '../../router.tsx';
+import { api, messageOf, type Request } from '../../server/api.ts';
 
 const PAGE = 50;
-const STATUSES = [
-  { value: '', label: 'Any result' },
-  { value: 'pending', label: 'Waiting' },
-  { value: 'approved', label: 'Approved' },
-  { value: 'denied', label: 'Denied' },
-  { value: 'expired', label: 'Expired' },
-  { value: 'cancelled', label: 'Withdrawn' },
-];
 
-function Rows({ requests, open }: { requests: Request[]; open: (code: string) => void }) {
+type Status = Request['status'];
+const STATUSES: Record<Status, string> = {
+  pending: 'Waiting',
+  approved: 'Approved',
+  denied: 'Denied',
+  expired: 'Expired',
+  cancelled: 'Withdrawn',
+};
+const isStatus = (text: string | null): text is Status => text !== null && Object.hasOwn(STATUSES, text);
+
+/** The moment that an address names, in milliseconds; null when it names none. */
+const momentOf = (text: string | null): number | null =>
+  text !== null && /^[1-9][0-9]{0,14}$/.test(text) ? Number(text) : null;
+
+function Command({ request, open }: { request: Request; open: (code: string) => void }) {
   return (
-    <Table.ScrollContainer minWidth={720} type="native">
-      <Table verticalSpacing="sm" horizontalSpacing="md" highlightOnHover>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>When</Table.Th>
-            <Table.Th>Who and where</Table.Th>
-            <Table.Th>Command</Table.Th>
-            <Table.Th>Result</Table.Th>
-            <Table.Th>Decided by</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {requests.map((request) => (
-            <Table.Tr key={request.id} className="table-row" onClick={() => open(request.userCode)}>
-              <Table.Td className="nowrap">
-                <Ago at={request.createdAt} />
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm" fw={600}>
-                  {request.user}
-                </Text>
-                <Text size="sm" c="dimmed">
-                  {request.host.name}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <UnstyledButton
-                  className="row-button"
-                  aria-label={`Details of ${request.command}`}
-                  onClick={(event) => {
-                    event.stopPropagation();
-                    open(request.userCode);
-                  }}
-                >
-                  <span className="one-line">{request.command}</span>
-                </UnstyledButton>
-              </Table.Td>
-              <Table.Td>
-                <RequestStatus status={request.status} />
-              </Table.Td>
-              <Table.Td>{request.decidedBy ?? '–'}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Table.ScrollContainer>
+    <UnstyledButton
+      className="row-button"
+      aria-label={`Details of ${request.command}`}
+      onClick={(event) => {
+        event.stopPropagation();
+        open(request.userCode);
+      }}
+    >
+      <span className="one-line">{request.command}</span>
+    </UnstyledButton>
   );
 }
 
-function Cards({ requests, open }: { requests: Request[]; open: (code: string) => void }) {
+const columns = (open: (code: string) => void): Column<Request>[] => [
+  { name: 'when', head: 'When', width: 8, className: 'nowrap', cell: (request) => <Ago at={request.createdAt} /> },
+  {
+    name: 'who',
+    head: 'Who and where',
+    width: 9.5,
+    cell: (request) => (
+      <>
+        <Text size="sm" fw={600} className="name">
+          {request.user}
+        </Text>
+        <Text size="sm" c="dimmed" className="name">
+          {request.host.name}
+        </Text>
+      </>
+    ),
+  },
+  {
+    name: 'command',
+    head: 'Command',
+    width: 10.5,
+    className: 'command-cell',
+    cell: (request) => <Command request={request} open={open} />,
+  },
+  { name: 'result', head: 'Result', width: 7.5, cell: (request) => <RequestStatus status={request.status} /> },
+  {
+    name: 'decided-by',
+    head: 'Decided by',
+    width: 7,
+    cell: (request) => <span className="break">{request.decidedBy ?? '–'}</span>,
+  },
+];
+
+function RequestCard({ request, open }: { request: Request; open: (code: string) => void }) {
   return (
-    <Stack gap="sm">
-      {requests.map((request) => (
-        <UnstyledButton key={request.id} className="row-button" onClick={() => open(request.userCode)}>
-          <Card withBorder padding="md" radius="lg">
-            <Stack gap="xs">
-              <Group justify="space-between" align="flex-start" gap="xs">
-                <Text size="sm" className="break">
-                  <strong>{request.user}</strong> on <strong>{request.host.name}</strong>
-                </Text>
-                <RequestStatus status={request.status} />
-              </Group>
-              <CommandText text={request.command} clamp />
-              <Text size="sm" c="dimmed">
-                <Ago at={request.createdAt} /> · {outcomeText(request)}
-              </Text>
-            </Stack>
-          </Card>
-        </UnstyledButton>
-      ))}
+    <Stack gap="xs">
+      <Group justify="space-between" align="flex-start" gap="xs">
+        <Text size="sm" className="break">
+          <strong>{request.user}</strong> on <strong>{request.host.name}</strong>
+        </Text>
+        <RequestStatus status={request.status} />
+      </Group>
+      <UnstyledButton
+        className="row-button"
+        aria-label={`Details of ${request.command}`}
+        onClick={(event) => {
+          event.stopPropagation();
+          open(request.userCode);
+        }}
+      >
+        <CommandText text={request.command} clamp />
+      </UnstyledButton>
+      <Text size="sm" c="dimmed">
+        <Ago at={request.createdAt} /> · {outcomeText(request)}
+      </Text>
     </Stack>
   );
 }
 
-/** Requests of every kind, newest first. */
+/** Requests of every kind, newest first, a page at a time; which one is in the address. */
 export default function HistoryPage() {
-  const [typed, setTyped] = useState('');
-  const [search] = useDebouncedValue(typed.trim(), 300);
-  const [status, setStatus] = useState('');
-  const [code, setCode] = useQueryValue('request');
+  const top = useRef<HTMLDivElement>(null);
+  const [values, setQuery] = useQueryValues('search', 'status', 'before', 'request');
   const [denying, setDenying] = useState<Request | null>(null);
-  const narrow = useMediaQuery('(max-width: 48em)', undefined, { getInitialValueInEffect: false });
-  const filter = { limit: PAGE, search: search || null, status: (status || null) as Request['status'] | null };
-  const history = useInfiniteQuery({
-    queryKey: [...api.challenges.history.pathKey(), 'pages', filter],
-    queryFn: ({ pageParam, signal }) => client.challenges.history.query({ ...filter, before: pageParam }, { signal }),
-    initialPageParam: null as number | null,
-    getNextPageParam: (last) => (last.length < PAGE ? undefined : last.at(-1)!.createdAt),
-    placeholderData: keepPreviousData,
-  });
-  const requests = history.data?.pages.flat() ?? [];
-  const filtered = search !== '' || status !== '';
+  const search = values.search ?? '';
+  const status = isStatus(values.status) ? values.status : null;
+  const before = momentOf(values.before);
+  const open = (code: string) => setQuery({ request: code });
+  const history = useQuery(
+    api.challenges.history.queryOptions(
+      // One more than is shown tells whether there are older ones.
+      { limit: PAGE + 1, search: search || null, status, before },
+      { placeholderData: keepPreviousData },
+    ),
+  );
+  const requests = history.data?.slice(0, PAGE) ?? [];
+  const older = (history.data?.length ?? 0) > PAGE;
+  const turnTo = (moment: number | null) => {
+    setQuery({ before: moment === null ? null : String(moment) });
+    top.current?.focus({ preventScroll: true });
+    scrollTo({ top: 0 });
+  };
   return (
     <>
       <PageHeader title="History" text="Every request, what was decided and what the host made of it." />
-      <Group gap="sm" mb="md" wrap="wrap">
-        <TextInput
-          className="search"
-          aria-label="Search"
+      <Group gap="sm" mb="md" wrap="wrap" tabIndex={-1} ref={top} role="group" aria-label="Filter">
+        <SearchBox
           placeholder="User, host, command or code"
-          leftSection={<IconSearch size={18} aria-hidden="true" />}
-          value={typed}
-          onChange={(event) => setTyped(event.currentTarget.value)}
+          value={search}
+          change={(text) => setQuery({ search: text || null, before: null }, { replace: search !== '' })}
         />
         <Select
           aria-label="Result"
-          data={STATUSES}
-          value={status}
+          data={[
+            { value: '', label: 'Any result' },
+            ...Object.entries(STATUSES).map(([value, label]) => ({ value, label })),
+          ]}
+          value={status ?? ''}
           allowDeselect={false}
-          onChange={(value) => setStatus(value ?? '')}
+          onChange={(value) => setQuery({ status: value || null, before: null })}
           w={160}
         />
       </Group>
@@ -146,34 +155,38 @@ export default function HistoryPage() {
       ) : requests.length === 0 ? (
         <EmptyState
           text={
-            filtered
-              ? 'Nothing matches. Try fewer words.'
-              : 'No requests yet. The first sudo on a host starts the list.'
+            before !== null
+              ? 'There is nothing older.'
+              : search !== '' || status !== null
+                ? 'Nothing matches. Try fewer words.'
+                : 'No requests yet. The first sudo on a host starts the list.'
           }
         />
       ) : (
-        <>
-          {narrow ? (
-            <Cards requests={requests} open={setCode} />
-          ) : (
-            <Card withBorder radius="lg" padding={0}>
-              <Rows requests={requests} open={setCode} />
-            </Card>
-          )}
-          {history.hasNextPage && (
-            <Center mt="md">
-              <Button
-                variant="default"
-                loading={history.isFetchingNextPage}
-                onClick={() => void history.fetchNextPage()}
-              >
-                Show older
-              </Button>
-            </Center>
-          )}
-        </>
+        <TableOrCards
+          entries={requests}
+          columns={columns(open)}
+          keyOf={({ id }) => id}
+          card={(request) => <RequestCard request={request} open={open} />}
+          open={(request) => open(request.userCode)}
+        />
       )}
-      <RequestDrawer code={code} close={() => setCode(null)} deny={setDenying} />
+      {(older || before !== null) && (
+        <Group component="nav" aria-label="Pages" justify="center" gap="sm" mt="md">
+          <Button variant="default" disabled={before === null} onClick={() => turnTo(null)}>
+            Newest
+          </Button>
+          <Button
+            variant="default"
+            disabled={!older}
+            loading={history.isPlaceholderData}
+            onClick={() => turnTo(requests.at(-1)!.createdAt)}
+          >
+            Older
+          </Button>
+        </Group>
+      )}
+      <RequestDrawer code={values.request} close={() => setQuery({ request: null })} deny={setDenying} />
       <DenyDialog about={denying} close={() => setDenying(null)} />
     </>
   );
