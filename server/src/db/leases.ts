@@ -20,63 +20,67 @@ export interface Leases {
   stillHas(work: UnitOfWork, lease: Lease): Promise<boolean>;
   /** Lets another process have it at once. */
   release(lease: Lease): Promise<void>;
-  /** How often it has to be renewed, milliseconds. */
+  /** How often to ask for it, so that it is renewed in time, milliseconds. */
   readonly renewEveryMs: number;
+  /** After so long without an answer it may be another process's, milliseconds. */
+  readonly lifeMs: number;
 }
 
-/** After this a lease that was not renewed is free, milliseconds. */
-const DEFAULT_LIFE_MS = 15_000;
+/** After this a lease that was not renewed is free, milliseconds. On SQLite each renewal waits for the disk. */
+const DEFAULT_LIFE_MS = { sqlite: 60_000, postgres: 15_000 };
+/** How often the database is asked whose turn it is, milliseconds; sooner where a lease has to be renewed sooner. */
+const ASK_EVERY_MS = 5000;
 
 /**
- * @param deps.holder a name that no other process has.
+ * A lease runs out when it is not renewed, by the clocks of the processes; the fence holds whatever they say. On SQLite one
+ * process is meant to run: the one that starts has every lease at once, because the one before it has ended, or is about
+ * to. One that was started by mistake gives them back when it ends, however it ends.
  *
- * On Postgres a lease runs out when it is not renewed, by the clocks of the processes; the fence holds whatever they say.
- * On SQLite one process is meant to run: the one that started last has every lease, and nothing is written to renew one.
+ * @param deps.holder a name that no other process has.
  */
 export function createLeases(deps: { db: Database; clock: Clock; holder: string; lifeMs?: number }): Leases {
-  const { db, clock, holder, lifeMs = DEFAULT_LIFE_MS } = deps;
-  const alone = db.driver === 'sqlite';
-  /** On SQLite: the fences under which this process took over, once for each name. */
-  const taken = new Map<string, number>();
+  const { db, clock, holder, lifeMs = DEFAULT_LIFE_MS[db.driver] } = deps;
+  /** What this process has had since it started. */
+  const had = new Set<string>();
+  const startsAlone = (name: string) => db.driver === 'sqlite' && !had.has(name);
 
   async function take(work: UnitOfWork, name: string): Promise<Lease | null> {
-    const until = alone ? Number.MAX_SAFE_INTEGER : clock.now() + lifeMs;
+    const now = clock.now();
+    const until = now + lifeMs;
     const lease = await lockLease(work, name);
     if (lease === null) return (await insertLease(work, { name, holder, fence: 1, until })) ? { name, fence: 1 } : null;
     const own = lease.holder === holder;
-    if (!own && !alone && clock.now() < lease.until) return null;
-    // Whoever took it over in between has done things: their fence counts from then on.
-    const fence = own && clock.now() < lease.until ? lease.fence : lease.fence + 1;
+    if (!own && now < lease.until && !startsAlone(name)) return null;
+    // One that ran out and is still this process's is the same turn: nobody has done anything in between.
+    const fence = own ? lease.fence : lease.fence + 1;
     await updateLease(work, { name, holder, fence, until });
     return { name, fence };
   }
 
   return {
-    renewEveryMs: lifeMs / 3,
+    lifeMs,
+    renewEveryMs: Math.min(lifeMs / 3, ASK_EVERY_MS),
     async acquire(name) {
-      if (!alone) return db.transaction((work) => take(work, name));
-      const fence = taken.get(name);
-      if (fence !== undefined) {
-        const lease = await findLease(db.query, name);
-        return lease?.holder === holder && lease.fence === fence ? { name, fence } : null;
-      }
+      // Reading is enough for those who wait, and where there is time to renew.
+      const known = await findLease(db.query, name);
+      const left = known ? known.until - clock.now() : 0;
+      if (known?.holder === holder && left > (lifeMs * 2) / 3) return { name, fence: known.fence };
+      if (known && known.holder !== holder && left > 0 && !startsAlone(name)) return null;
       const lease = await db.transaction((work) => take(work, name));
-      if (lease) taken.set(name, lease.fence);
+      if (lease) had.add(name);
       return lease;
     },
     async stillHas(work, { name, fence }) {
       const lease = await lockLease(work, name);
       return lease?.holder === holder && lease.fence === fence;
     },
-    async release({ name }) {
-      if (!alone) await db.transaction((work) => expireLease(work, name, holder));
-    },
+    release: ({ name }) => db.transaction((work) => expireLease(work, name, holder)),
   };
 }
 
 /** Whose turn it is to do something, asked as often as one likes: the database is asked when the lease is to be renewed. */
 export interface Turn {
-  /** The lease while it is this process's turn; null while another process has it. */
+  /** The lease while it is this process's turn; null while another process has it. Rejects when nobody can say. */
   has(): Promise<Lease | null>;
   /** It was found that another process has had it since. */
   lost(): void;
@@ -86,22 +90,39 @@ export interface Turn {
 export function createTurn(leases: Leases, name: string): Turn {
   let lease: Lease | null = null;
   let renewAt = Number.NEGATIVE_INFINITY;
+  let asking: Promise<Lease | null> | null = null;
+
+  function lost(): void {
+    lease = null;
+    renewAt = Number.NEGATIVE_INFINITY;
+  }
+
+  async function ask(): Promise<Lease | null> {
+    // Counted from before the question: the answer may have been on its way for long.
+    const askedAt = performance.now();
+    try {
+      lease = await leases.acquire(name);
+      renewAt = askedAt + leases.renewEveryMs;
+      return lease;
+    } catch (error) {
+      // What was true the last time may be true no longer, and who goes on without asking works beside a successor.
+      lost();
+      throw error;
+    } finally {
+      asking = null;
+    }
+  }
+
   return {
     async has() {
-      const now = performance.now();
-      if (now < renewAt) return lease;
-      // Counted from before the question: the answer may have been on its way for long.
-      renewAt = now + leases.renewEveryMs;
-      lease = await leases.acquire(name);
-      return lease;
+      if (performance.now() < renewAt) return lease;
+      asking ??= ask();
+      return asking;
     },
-    lost() {
-      lease = null;
-      renewAt = Number.NEGATIVE_INFINITY;
-    },
+    lost,
     async release() {
       const last = lease;
-      lease = null;
+      lost();
       if (last) await leases.release(last);
     },
   };

@@ -26,9 +26,9 @@ async function cluster(t: TestContext, open: OpenTestDatabase) {
   const db = await open(t);
   const clock = manualClock();
   const logged: object[] = [];
-  async function start(holder: string, more: (leases: Leases) => Leases = (leases) => leases) {
+  async function start(holder: string, more: (leases: Leases) => Leases = (leases) => leases, lifeMs = LIFE_MS) {
     const events = await createEventLog({ db, clock, onError: (error) => logged.push({ error }) });
-    const leases = more(createLeases({ db, clock, holder, lifeMs: LIFE_MS }));
+    const leases = more(createLeases({ db, clock, holder, lifeMs }));
     const readers = createEventReaders({
       db,
       events,
@@ -193,7 +193,106 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     assert.equal((await cursorOf(c.db, 'sink'))?.seq, 6);
   });
 
+  test('why a process failed that was stopped meanwhile is not said of its successor', async (t) => {
+    const c = await cluster(t, open);
+    let frozen = false;
+    let goOn = () => {};
+    const thawed = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const stopped = await c.start('a', (leases) => ({
+      ...leases,
+      acquire: (name) => (frozen ? thawed.then(() => leases.acquire(name)) : leases.acquire(name)),
+    }));
+    await c.write(stopped, 1);
+    const stale = notes(async () => {
+      frozen = true;
+      await thawed;
+      throw new Error('the connection is long gone');
+    });
+    stopped.consume('sink', stale.reader);
+    await until(() => stale.given.length === 1);
+    c.clock.advance(LIFE_MS + 1);
+    const heir = notes();
+    (await c.start('b')).consume('sink', heir.reader);
+    await until(() => heir.confirmed.length === 1);
+    goOn();
+    await until(() => c.logged.some((line) => 'reader' in line));
+    // What it would write goes through the same queue before this.
+    await c.db.transaction(async () => {});
+    assert.equal((await cursorOf(c.db, 'sink'))?.problem, null);
+  });
+
+  test('one that hangs is told when another process may have taken over, also while nobody can be asked', async (t) => {
+    const c = await cluster(t, open);
+    let away = false;
+    const a = await c.start('a', (leases) => ({
+      ...leases,
+      acquire: async (name) => {
+        if (away) throw new Error('no database');
+        return leases.acquire(name);
+      },
+    }));
+    await c.write(a, 1);
+    let told = false;
+    a.consume(
+      'sink',
+      notes((_, signal) => {
+        away = true;
+        return new Promise<void>((resolve) =>
+          signal.addEventListener('abort', () => {
+            told = true;
+            resolve();
+          }),
+        );
+      }).reader,
+    );
+    await until(() => told);
+  });
+
+  test('two readers of one name would both have the turn: there is one', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    const running = a.consume('sink', notes().reader);
+    assert.throws(() => a.consume('sink', notes().reader), /already a reader .* sink/);
+    await running.stop();
+    await a.consume('sink', notes().reader).stop();
+  });
+
+  if (driver === 'sqlite') {
+    test('one that does not stop when it is told to is left behind, and what it had comes again', async (t) => {
+      const c = await cluster(t, open);
+      const a = await c.start('a');
+      await c.write(a, 1);
+      const deaf = notes(() => new Promise(() => {}));
+      const running = a.consume('sink', deaf.reader);
+      await until(() => deaf.given.length === 1);
+      await running.stop();
+      const heir = notes();
+      (await c.start('b')).consume('sink', heir.reader);
+      await until(() => heir.confirmed.length === 1);
+    });
+  }
+
   if (driver === 'postgres') {
+    test('who waits for the turn leaves the process to others, however much happens', async (t) => {
+      const c = await cluster(t, open);
+      const [a, b] = [await c.start('a', undefined, 60_000), await c.start('b', undefined, 60_000)];
+      const first = notes();
+      a.consume('sink', first.reader);
+      await c.write(a, 1);
+      await until(() => first.confirmed.length === 1);
+      b.consume('sink', notes().reader);
+      let slowest = 0;
+      for (let look = 0; look < 20; look += 1) {
+        const asked = performance.now();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        slowest = Math.max(slowest, performance.now() - asked);
+      }
+      // It asks again after five seconds: who does nothing but wait until then is seen.
+      assert.ok(slowest < 2500, `nothing else could be done for ${Math.round(slowest)} ms`);
+    });
+
     test('one process of three deals with each event, and when it goes another goes on', async (t) => {
       const c = await cluster(t, open);
       const [a, b, d] = [await c.start('a'), await c.start('b'), await c.start('d')];

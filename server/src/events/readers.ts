@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { EventRecord } from '#shared/events.ts';
 import type { Database } from '../db/database.ts';
-import { createTurn, type Leases } from '../db/leases.ts';
+import { createTurn, type Lease, type Leases } from '../db/leases.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { EventReader } from '../platform/module.ts';
 import { findCursor, insertCursor, moveCursor, noteProblem } from './cursor-store.ts';
@@ -17,6 +17,8 @@ const BATCH = 200;
 /** Safety net when a notification is lost, milliseconds. */
 const LOOK_EVERY_MS = 1000;
 const RETRY_MS = [1000, 2000, 5000, 15_000, 60_000];
+/** How long a handler that is told to stop may take for it, milliseconds. */
+const STOP_WITHIN_MS = 5000;
 
 /**
  * Durable readers of the event log: each has a cursor in the database, sees every event at least once and in order, and
@@ -32,10 +34,17 @@ export function createEventReaders(deps: {
   log: Pick<Logger, 'error'>;
 }) {
   const { db, events, leases, clock, log } = deps;
+  const names = new Set<string>();
 
   return {
-    /** Starts a reader. Its name is its identity: another name begins anew. */
+    /**
+     * Starts a reader. Its name is its identity: another name begins anew.
+     *
+     * @throws when this process has a reader of that name: both would believe that they have the turn.
+     */
     consume(name: string, { handle, from = 'start', everyMs = 0 }: EventReader): RunningReader {
+      if (names.has(name)) throw new Error(`there is already a reader of the event log that is called ${name}`);
+      names.add(name);
       const stopping = new AbortController();
       let wake = () => {};
       let fresh = true;
@@ -45,7 +54,7 @@ export function createEventReaders(deps: {
       });
       const turn = createTurn(leases, `reader ${name}`);
 
-      /** Resolves after `ms`, sooner when it is woken and `evenIfFresh` is not asked to be waited out. */
+      /** Resolves after `ms`; with `wakeable`, as soon as there is an event. */
       const pause = (ms: number, wakeable: boolean): Promise<void> =>
         new Promise((resolve) => {
           const done = () => {
@@ -60,35 +69,49 @@ export function createEventReaders(deps: {
           if (stopping.signal.aborted || (wakeable && fresh)) done();
         });
 
-      /** Renews the lease while the handler works; gives the handler up when another process has taken over. */
-      async function handleUnder(fence: number, batch: readonly EventRecord[]) {
+      /** Lets the handler work, and gives it up when it is no longer its turn or the server stops. */
+      async function handleUnder(lease: Lease, batch: readonly EventRecord[]) {
         const ours = new AbortController();
-        const renewal = setInterval(
-          () =>
-            void turn.has().then(
-              (lease) => {
-                if (lease?.fence !== fence) ours.abort();
-              },
-              // The database is away; whether it is still our turn is asked again before anything is written.
-              () => {},
-            ),
-          leases.renewEveryMs,
-        ).unref();
+        let renewedAt = performance.now();
+        const renew = async (): Promise<void> => {
+          const askedAt = performance.now();
+          try {
+            if ((await turn.has())?.fence !== lease.fence) ours.abort();
+            else renewedAt = askedAt;
+          } catch {
+            // The database is away. It may be there for others, and one of them has the turn by now.
+            if (performance.now() - renewedAt > leases.lifeMs) ours.abort();
+          }
+        };
+        const renewal = setInterval(() => void renew(), leases.renewEveryMs).unref();
+        let patience: NodeJS.Timeout | undefined;
+        const tooLong = new Promise<never>((_, reject) => {
+          stopping.signal.addEventListener('abort', () => {
+            patience = setTimeout(() => {
+              log.error(
+                { reader: name },
+                'a reader of the event log did not stop when it was told to; it is left behind',
+              );
+              reject(new Error('it did not stop when it was told to'));
+            }, STOP_WITHIN_MS);
+          });
+        });
+        const work = (async () => handle(batch, AbortSignal.any([stopping.signal, ours.signal])))();
         try {
-          return await handle(batch, AbortSignal.any([stopping.signal, ours.signal]));
+          return await Promise.race([work, tooLong]);
         } finally {
           clearInterval(renewal);
+          clearTimeout(patience);
+          work.catch(() => {});
         }
       }
 
-      /** One batch. True: there may be more. */
-      async function step(): Promise<boolean> {
-        const lease = await turn.has();
-        if (lease === null) return false;
+      /** Deals with one batch. True: there may be more. */
+      async function step(lease: Lease): Promise<boolean> {
         fresh = false;
         const batch = await events.read(await cursorOf(), BATCH);
-        if (batch.length === 0) return false;
-        const confirmed = await handleUnder(lease.fence, batch);
+        if (batch.length === 0 || stopping.signal.aborted) return false;
+        const confirmed = await handleUnder(lease, batch);
         const moved = await db.transaction(async (work) => {
           // The fence of when it was read: what a successor has dealt with meanwhile is not ours to confirm.
           if (!(await leases.stillHas(work, lease))) return false;
@@ -108,29 +131,43 @@ export function createEventReaders(deps: {
         return (await findCursor(db.query, name))?.seq ?? seq;
       }
 
-      async function fail(error: unknown, failures: number): Promise<void> {
+      /** Says what went wrong, unless a successor has got further. */
+      async function fail(error: unknown, lease: Lease | null): Promise<void> {
         log.error({ err: error, reader: name }, 'a reader of the event log failed; it tries again');
+        if (lease === null) return;
         const problem = error instanceof Error ? error.message : String(error);
-        await db.transaction((work) => noteProblem(work, name, problem.slice(0, 500))).catch(() => {});
-        await pause(RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]!, false);
+        await db
+          .transaction(async (work) => {
+            if (await leases.stillHas(work, lease)) await noteProblem(work, name, problem.slice(0, 500));
+          })
+          .catch(() => {});
       }
 
       const running = (async () => {
         let failures = 0;
         while (!stopping.signal.aborted) {
+          let lease: Lease | null = null;
           try {
-            const more = await step();
+            lease = await turn.has();
+            if (lease === null) {
+              // Events are no reason to look again: they are another process's to deal with.
+              await pause(leases.renewEveryMs, false);
+              continue;
+            }
+            const more = await step(lease);
             failures = 0;
             if (more) continue;
             if (everyMs > 0) await pause(everyMs, false);
             await pause(LOOK_EVERY_MS, true);
           } catch (error) {
             if (stopping.signal.aborted) break;
+            await fail(error, lease);
+            await pause(RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!, false);
             failures += 1;
-            await fail(error, failures);
           }
         }
         unfollow();
+        names.delete(name);
         await turn.release().catch(() => {});
       })();
 

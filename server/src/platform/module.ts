@@ -73,6 +73,6 @@ export interface EventReader {
   handle(events: readonly EventRecord[], signal: AbortSignal): Promise<(() => void) | undefined>;
   /** Where it begins when it is new: with the first event, or with the next one. `start` unless it says otherwise. */
   readonly from?: 'start' | 'now';
-  /** The least time between two batches, milliseconds: a cursor is written for each. 0 unless it says otherwise. */
+  /** While it keeps up, the least time between two batches, milliseconds: a cursor is written for each. 0 unless it says otherwise. */
   readonly everyMs?: number;
 }

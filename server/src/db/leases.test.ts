@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { manualClock } from '../platform/clock.ts';
+import type { Database } from './database.ts';
+import { createLeases, createTurn, type Leases } from './leases.ts';
+import { forEachDatabase } from './test-databases.ts';
+
+const LIFE_MS = 15_000;
+
+/** Whether a lease counts for what is written now. */
+const counts = (db: Database, leases: Leases, lease: { name: string; fence: number } | null) =>
+  db.transaction(async (work) => lease !== null && (await leases.stillHas(work, lease)));
+
+forEachDatabase('a lease', (open, driver) => {
+  test('is renewed under the same fence, and is another process’s when it was not', async (t) => {
+    const db = await open(t);
+    const clock = manualClock();
+    const [a, b] = ['a', 'b'].map((holder) => createLeases({ db, clock, holder, lifeMs: LIFE_MS })) as [Leases, Leases];
+    const before = await b.acquire('work');
+    await b.release(before!);
+    const first = (await a.acquire('work'))!;
+    for (let turn = 0; turn < 10; turn += 1) {
+      clock.advance(LIFE_MS - 1);
+      assert.deepEqual(await a.acquire('work'), first);
+      assert.equal(await b.acquire('work'), null);
+    }
+    clock.advance(LIFE_MS);
+    const second = (await b.acquire('work'))!;
+    assert.ok(second.fence > first.fence);
+    assert.deepEqual([await counts(db, a, first), await counts(db, b, second)], [false, true]);
+    assert.equal(await a.acquire('work'), null);
+    await b.release(second);
+    const third = (await a.acquire('work'))!;
+    assert.ok(third.fence > second.fence);
+    assert.deepEqual([await counts(db, a, first), await counts(db, a, third)], [false, true]);
+  });
+
+  test('that ran out while nobody wanted it is still the same turn', async (t) => {
+    const db = await open(t);
+    const clock = manualClock();
+    const a = createLeases({ db, clock, holder: 'a', lifeMs: LIFE_MS });
+    const lease = await a.acquire('work');
+    clock.advance(10 * LIFE_MS);
+    assert.equal(await counts(db, a, lease), true);
+    assert.deepEqual(await a.acquire('work'), lease);
+  });
+
+  test('of many who ask at once is one process’s', async (t) => {
+    const db = await open(t);
+    const clock = manualClock();
+    const all = Array.from({ length: 8 }, (_, index) =>
+      createLeases({ db, clock, holder: `p${index}`, lifeMs: LIFE_MS }),
+    );
+    const given = await Promise.all(all.map((leases) => leases.acquire('work')));
+    const valid = await Promise.all(all.map((leases, index) => counts(db, leases, given[index]!)));
+    assert.equal(valid.filter(Boolean).length, 1);
+    const fences = given.flatMap((lease) => lease?.fence ?? []);
+    assert.equal(new Set(fences).size, fences.length);
+  });
+
+  if (driver === 'sqlite') {
+    test('is the one’s that started last, and comes back when that one has ended', async (t) => {
+      const db = await open(t);
+      const clock = manualClock();
+      const server = createLeases({ db, clock, holder: 'server', lifeMs: LIFE_MS });
+      const first = (await server.acquire('work'))!;
+      for (const end of ['told to stop', 'killed']) {
+        const mistake = createLeases({ db, clock, holder: end, lifeMs: LIFE_MS });
+        const taken = (await mistake.acquire('work'))!;
+        assert.deepEqual([await counts(db, server, first), await counts(db, mistake, taken)], [false, true]);
+        assert.equal(await server.acquire('work'), null);
+        if (end === 'killed') clock.advance(LIFE_MS);
+        else await mistake.release(taken);
+        const back = (await server.acquire('work'))!;
+        assert.ok(back.fence > taken.fence, end);
+        assert.equal(await mistake.acquire('work'), null, 'who has had it does not take it a second time');
+      }
+    });
+  }
+});
+
+/** Leases that answer as a test says. */
+function answering(acquire: Leases['acquire']): Leases {
+  return { acquire, stillHas: async () => true, release: async () => {}, renewEveryMs: 20, lifeMs: 60 };
+}
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('whoever cannot ask whether it is still their turn has none', async () => {
+  let away = false;
+  const turn = createTurn(
+    answering(async (name) => {
+      if (away) throw new Error('no database');
+      return { name, fence: 1 };
+    }),
+    'work',
+  );
+  assert.equal((await turn.has())?.fence, 1);
+  away = true;
+  await pause(25);
+  await assert.rejects(turn.has(), /no database/);
+  await assert.rejects(turn.has(), /no database/, 'what was true before is not said again');
+  away = false;
+  assert.equal((await turn.has())?.fence, 1);
+});
+
+test('who asks while the question is under way waits for its answer', async () => {
+  let asked = 0;
+  let fence: number | null = 1;
+  const turn = createTurn(
+    answering(async (name) => {
+      asked += 1;
+      await pause(5);
+      return fence === null ? null : { name, fence };
+    }),
+    'work',
+  );
+  assert.deepEqual(await Promise.all([turn.has(), turn.has()]), [
+    { name: 'work', fence: 1 },
+    { name: 'work', fence: 1 },
+  ]);
+  assert.equal(asked, 1);
+  // A process that was frozen, and whose turn is over: none of its jobs may begin.
+  fence = null;
+  await pause(25);
+  assert.deepEqual(await Promise.all([turn.has(), turn.has(), turn.has()]), [null, null, null]);
+  assert.equal(asked, 2);
+});
