@@ -260,6 +260,11 @@ export function eventKind(name: string): EventKind | null {
   return Object.hasOwn(EVENTS, name) ? EVENTS[name as EventName] : null;
 }
 
+/** Names of all events about a topic. */
+export function eventsAbout(topic: Topic): EventName[] {
+  return (Object.keys(EVENTS) as EventName[]).filter((name) => EVENTS[name].topic === topic);
+}
+
 /** One row of the append-only log. `prevHash` and `hash` chain it; see {@link eventHash}. */
 export const eventRecord = z.object({
   seq: z.int().min(1),

@@ -9,13 +9,6 @@ import type { PageData } from './page.ts';
 const POLL_MS = 4000;
 const SETTLE_MS = 400;
 const ANNOUNCE_AT = [60, 30, 10];
-const CHALLENGE_EVENTS = [
-  'challenge_approved',
-  'challenge_rejected',
-  'challenge_expired',
-  'challenge_cancelled',
-  'challenge_outcome',
-];
 /** Refusals after which the page itself is out of date. */
 const STALE = new Set([
   'already_decided',
@@ -374,7 +367,7 @@ function listen(): void {
     streamWorks = false;
     if (stream?.readyState === EventSource.CLOSED) stream = null;
   });
-  for (const name of CHALLENGE_EVENTS) {
+  for (const name of data.events) {
     stream.addEventListener(name, (event) => {
       const { challengeId } = JSON.parse((event as MessageEvent<string>).data) as { challengeId?: string };
       if (challengeId === data.challengeId && !busy) void refresh();
