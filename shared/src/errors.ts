@@ -67,6 +67,7 @@ export const ERRORS = {
   expired: [410, 'This request has expired. Run the command again.'],
   superseded: [409, 'This request is no longer valid. Run the command again.'],
   directory_off: [404, 'This server serves no directory.'],
+  unreadable: [500, 'What is stored of this cannot be read, so nothing is decided. Tell an operator of the server.'],
   policy_broken: [503, 'The approval policy cannot be read, so nothing is decided. An operator must repair it.'],
 } as const satisfies Record<string, readonly [status: number, message: string]>;
 

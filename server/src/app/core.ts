@@ -12,6 +12,7 @@ import { loadServerKeys } from '../platform/keys.ts';
 import { createLogger } from '../platform/logger.ts';
 import type { Ground } from '../platform/module.ts';
 import { type Random, systemRandom } from '../platform/random.ts';
+import { createUnreadableRows } from '../platform/unreadable.ts';
 
 export type Core = Awaited<ReturnType<typeof coreOn>>;
 
@@ -33,10 +34,10 @@ export async function createCore(config: Config, options: { clock?: Clock; rando
   }
 }
 
-async function coreOn(base: Omit<Ground, 'events'>) {
+async function coreOn(base: Omit<Ground, 'events' | 'unreadable'>) {
   const { config, clock, log, keys, db } = base;
   const events = await createEventLog({ db, clock, onError: (err) => log.error({ err }, 'event reader failed') });
-  const ground: Ground = { ...base, events };
+  const ground: Ground = { ...base, events, unreadable: createUnreadableRows(log) };
   const { serverId, trustRoot, verdict } = keys;
   await claimInstallation(db, { serverId, trustRoot: trustRoot.kid, evaluation: keys.evaluation }, async (work) => {
     await events.append(work, {

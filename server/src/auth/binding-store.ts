@@ -2,6 +2,7 @@ import { sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { AccountBindingsTable } from '../db/schema.ts';
+import { parseGroups } from './people-store.ts';
 
 /** Whose account it is: by what they sign in as, and, where a directory serves people, by what it says too. */
 export interface AccountRules {
@@ -45,20 +46,25 @@ export async function lockAccountsOf(work: UnitOfWork, personId: string, rules: 
   return rows.map(({ account }) => account);
 }
 
-/** The person behind an account, for policies and pages; null when it is nobody's. */
+/**
+ * The person behind an account, for policies and pages; null when it is nobody's. Groups that cannot be read are null:
+ * who decides by groups must not take them for none.
+ */
 export async function accountOwner(
   query: Query,
   account: string,
   { directoryNames }: AccountRules,
-): Promise<{ displayName: string; groups: string[] } | null> {
+): Promise<{ personId: string; displayName: string; groups: readonly string[] | null } | null> {
   let select = kysely(query)
     .selectFrom('account_bindings')
     .innerJoin('people', 'people.id', 'account_bindings.person_id')
-    .select(['people.display_name', 'people.groups'])
+    .select(['people.id', 'people.display_name', 'people.groups'])
     .where('account_bindings.account', '=', account);
   if (directoryNames) select = select.where(({ not }) => not(othersByDirectory));
   const row = await select.executeTakeFirst();
-  return row ? { displayName: row.display_name, groups: JSON.parse(row.groups) as string[] } : null;
+  if (!row) return null;
+  const groups = parseGroups(row.groups);
+  return { personId: row.id, displayName: row.display_name, groups: groups.ok ? groups.groups : null };
 }
 
 /** Whether the directory has given an account of this name to somebody else, or had. */

@@ -26,7 +26,6 @@ export function authModule(
     provider: IdentityProvider | undefined;
   },
 ) {
-  const { config, db, clock } = ground;
   const { callers, standing, approverKeys, passkeys } = others;
   const exchange = new Histogram({
     name: 'identree_oidc_exchange_duration_seconds',
@@ -56,6 +55,6 @@ export function authModule(
     ],
     metrics: [exchange],
     jobs: [{ name: 'session sweep', everyMs: SWEEP_EVERY_MS, run: () => sweepSessions(ground) }],
-    procedures: createAuthRouters({ db, clock, config, sessions, bindings, passkeys }),
+    procedures: createAuthRouters({ ...ground, sessions, bindings, passkeys }),
   } satisfies Module & Record<string, unknown>;
 }

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import type { Viewer } from '../http/viewer.ts';
+import type { UnreadableRows } from '../platform/unreadable.ts';
 import { listBindings } from './binding-store.ts';
 import type { Bindings } from './bindings.ts';
 import { listPeople } from './people-store.ts';
@@ -28,6 +29,7 @@ export function createPeopleRouter(deps: {
   config: Pick<Config, 'adminGroups'>;
   bindings: Bindings;
   passkeys: PasskeysOfPeople;
+  unreadable: Pick<UnreadableRows, 'report'>;
 }) {
   const { db, bindings } = deps;
   const actorOf = (viewer: Viewer) => ({ username: viewer.person.username, remoteAddr: viewer.remoteAddr });
@@ -38,27 +40,30 @@ export function createPeopleRouter(deps: {
       const passkeys = await deps.passkeys.countByPerson();
       const all = await listBindings(db.query);
       const nameOf = new Map(people.map(({ id, username }) => [id, username]));
-      return people.map((person) => ({
-        id: person.id,
-        username: person.username,
-        displayName: person.displayName,
-        issuer: person.issuer,
-        subject: person.subject,
-        role: roleOf(person.groups, deps.config.adminGroups),
-        groups: [...person.groups],
-        accounts: all.filter((binding) => binding.person_id === person.id).map(({ account }) => account),
-        /** Accounts that this person claims and somebody else has. */
-        claims: all
-          .filter((binding) => binding.held_person_id === person.id)
-          .map((binding) => ({
-            account: binding.account,
-            heldAt: binding.held_at ?? 0,
-            owner: { id: binding.person_id, username: nameOf.get(binding.person_id) ?? '' },
-          })),
-        passkeys: passkeys.get(person.id) ?? 0,
-        createdAt: person.createdAt,
-        lastLoginAt: person.lastLoginAt,
-      }));
+      return people.map((person) => {
+        if ('unreadable' in person) return deps.unreadable.report('people', person);
+        return {
+          id: person.id,
+          username: person.username,
+          displayName: person.displayName,
+          issuer: person.issuer,
+          subject: person.subject,
+          role: roleOf(person.groups, deps.config.adminGroups),
+          groups: [...person.groups],
+          accounts: all.filter((binding) => binding.person_id === person.id).map(({ account }) => account),
+          /** Accounts that this person claims and somebody else has. */
+          claims: all
+            .filter((binding) => binding.held_person_id === person.id)
+            .map((binding) => ({
+              account: binding.account,
+              heldAt: binding.held_at ?? 0,
+              owner: { id: binding.person_id, username: nameOf.get(binding.person_id) ?? '' },
+            })),
+          passkeys: passkeys.get(person.id) ?? 0,
+          createdAt: person.createdAt,
+          lastLoginAt: person.lastLoginAt,
+        };
+      });
     }),
     /** Shown once; nobody can read it again. */
     createRecoveryCode: adminProcedure

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
+import type { UnreadableRow } from '../platform/unreadable.ts';
 import type { Identity } from './identity-provider.ts';
 
 const groupList = z.array(z.string());
@@ -18,13 +19,19 @@ export interface Person {
   lastLoginAt: number;
 }
 
-/** Reads the stored group list. A list that cannot be read counts as no group: nobody becomes admin by accident. */
-export function readGroups(text: string): readonly string[] {
+/** Reads the stored group list. */
+export function parseGroups(text: string): { ok: true; groups: readonly string[] } | { ok: false; cause: unknown } {
   try {
-    return groupList.parse(JSON.parse(text));
-  } catch {
-    return [];
+    return { ok: true, groups: groupList.parse(JSON.parse(text)) };
+  } catch (cause) {
+    return { ok: false, cause };
   }
+}
+
+/** The stored group list, for what groups give. One that cannot be read gives nothing: nobody becomes admin by accident. */
+export function readGroups(text: string): readonly string[] {
+  const parsed = parseGroups(text);
+  return parsed.ok ? parsed.groups : [];
 }
 
 function fromRow(row: {
@@ -109,8 +116,8 @@ export async function findPerson(query: Query, id: string): Promise<Person | nul
   return row ? fromRow(row) : null;
 }
 
-/** Everybody who ever signed in, by user name. */
-export async function listPeople(query: Query): Promise<Person[]> {
+/** Everybody who ever signed in, by user name. Who has groups that cannot be read is not shown as somebody without any. */
+export async function listPeople(query: Query): Promise<(Person | (UnreadableRow & Pick<Person, 'username'>))[]> {
   const rows = await kysely(query)
     .selectFrom('people')
     .selectAll()
@@ -118,7 +125,10 @@ export async function listPeople(query: Query): Promise<Person[]> {
     .orderBy('id')
     .limit(5000)
     .execute();
-  return rows.map(fromRow);
+  return rows.map((row) => {
+    const groups = parseGroups(row.groups);
+    return groups.ok ? fromRow(row) : { unreadable: true, id: row.id, username: row.username, cause: groups.cause };
+  });
 }
 
 /** Everybody who signed in under a user name: another identity provider, or an account made anew, may give it again. */

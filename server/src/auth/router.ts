@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { UnreadableRows } from '../platform/unreadable.ts';
 import type { Bindings } from './bindings.ts';
 import { createMeRouter } from './me-router.ts';
 import { createPeopleRouter, type PasskeysOfPeople } from './people-router.ts';
@@ -15,6 +16,7 @@ export function createAuthRouters(deps: {
   sessions: Sessions;
   bindings: Bindings;
   passkeys: PasskeysOfPeople;
+  unreadable: Pick<UnreadableRows, 'report'>;
 }) {
   return { me: createMeRouter(deps), sessions: createSessionsRouter(deps), people: createPeopleRouter(deps) };
 }

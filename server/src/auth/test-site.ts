@@ -17,7 +17,9 @@ import { createTestAuthenticator, type TestAuthenticator } from '../passkeys/tes
 import { createApprovals } from '../passkeys/verify-approval.ts';
 import { createClientAddress } from '../platform/client-address.ts';
 import { manualClock } from '../platform/clock.ts';
+import { createLogger } from '../platform/logger.ts';
 import { systemRandom } from '../platform/random.ts';
+import { createUnreadableRows } from '../platform/unreadable.ts';
 import { createBindings } from './bindings.ts';
 import { createCookies } from './cookies.ts';
 import { createCsrfGuard } from './csrf.ts';
@@ -147,7 +149,15 @@ export async function createTestSite(t: Pick<TestContext, 'after'>, db: Database
   await app.register(async (scope) => {
     scope.addHook('preHandler', csrfGuard);
     const appRouter = router({
-      ...createAuthRouters({ db, clock, config, sessions, bindings, passkeys }),
+      ...createAuthRouters({
+        db,
+        clock,
+        config,
+        sessions,
+        bindings,
+        passkeys,
+        unreadable: createUnreadableRows(createLogger('error')),
+      }),
       passkeys: createPasskeysRouter({ passkeys }),
     });
     await scope.register(fastifyTRPCPlugin, {

@@ -58,7 +58,7 @@ export function createAsking(deps: AskingDeps) {
   async function own(work: UnitOfWork, host: Host, challengeId: string): Promise<store.Challenge> {
     const challenge = await store.lockChallenge(work, challengeId);
     if (!challenge || challenge.host_id !== host.id) throw new Refusal('challenge_not_found');
-    return challenge;
+    return store.readable(challenge);
   }
 
   return {
@@ -145,7 +145,7 @@ export function createAsking(deps: AskingDeps) {
     async peek(host: Host, challengeId: string, keysHeld: number): Promise<ChallengeAnswer> {
       const challenge = await store.findChallenge(db.query, challengeId);
       if (!challenge || challenge.host_id !== host.id) throw new Refusal('challenge_not_found');
-      return answer(challenge, db.query, keysHeld);
+      return answer(store.readable(challenge), db.query, keysHeld);
     },
 
     /** The host withdraws its request. One that is decided already stays decided. */

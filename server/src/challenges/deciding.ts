@@ -48,8 +48,9 @@ export function createDeciding(deps: DecidingDeps) {
     const policy = await deps.requirements.policy();
     return db.transaction(async (work) => {
       const current = await deps.recheckViewer(work, viewer);
-      const challenge = await store.lockChallenge(work, challengeId);
-      if (!challenge || !maySee(actorOf(current), challenge.username)) throw new Refusal('not_found');
+      const stored = await store.lockChallenge(work, challengeId);
+      if (!stored || !maySee(actorOf(current), stored.username)) throw new Refusal('not_found');
+      const challenge = store.readable(stored);
       const outcome = stricterOutcome(
         challenge.policy,
         await deps.requirements.outcome(work.query, policy, {

@@ -3,11 +3,14 @@ import type { Database } from '../db/database.ts';
 import { evaluatePolicy, type Policy, type PolicyOutcome } from '../policies/policy.ts';
 import type { PolicySource } from '../policies/source.ts';
 
-/** The person behind a Linux account, as far as policies and pages need to know; null when it is nobody's. */
+/**
+ * The person behind a Linux account, as far as policies and pages need to know; null when it is nobody's. Groups that
+ * cannot be read are null: as none they could ask for less than the person's groups do.
+ */
 export type AccountOwner = (
   query: Database['query'],
   account: string,
-) => Promise<{ displayName: string; groups: string[] } | null>;
+) => Promise<{ personId: string; displayName: string; groups: readonly string[] | null } | null>;
 
 export type Requirements = ReturnType<typeof createRequirements>;
 
@@ -21,13 +24,14 @@ export function createRequirements(deps: { policies: PolicySource; accountOwner:
       return state.policy;
     },
 
-    /** What a policy asks of a request of this account on this host. */
+    /** What a policy asks of a request of this account on this host. @throws Refusal `unreadable` */
     async outcome(
       query: Database['query'],
       policy: Policy,
       request: { user: string; host: string; hostGroup: string | null },
     ): Promise<PolicyOutcome> {
       const owner = await deps.accountOwner(query, request.user);
+      if (owner?.groups === null) throw new Refusal('unreadable', `groups of person ${owner.personId}`);
       return evaluatePolicy(policy, { ...request, groups: owner?.groups ?? [] });
     },
   };

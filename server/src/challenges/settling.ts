@@ -4,6 +4,7 @@ import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { UnreadableRows } from '../platform/unreadable.ts';
 import type { PolicyOutcome } from '../policies/policy.ts';
 import { type Actor, decide, type Method } from './decide.ts';
 import { PENDING_IN_TOTAL } from './limits.ts';
@@ -17,6 +18,7 @@ export interface SettlingDeps {
   db: Database;
   events: Pick<EventLog, 'append'>;
   clock: Clock;
+  unreadable: Pick<UnreadableRows, 'report'>;
   serverId: string;
   signVerdict: (verdict: Verdict) => Promise<string>;
   /** Version of the approver-key set in force and, when it is newer than what is held, the set. */
@@ -116,6 +118,13 @@ export function createSettling(deps: SettlingDeps) {
     return { ...challenge, ...written };
   }
 
+  /** One request that cannot be read must not keep the others from ending. */
+  function reads(stored: store.StoredChallenge): stored is store.Challenge {
+    if (!store.isUnreadable(stored)) return true;
+    deps.unreadable.report('challenges', stored);
+    return false;
+  }
+
   /** Denies everything that waits for these Linux accounts. */
   async function denyOf(accounts: readonly string[]): Promise<void> {
     const concerned = new Set(accounts);
@@ -125,6 +134,8 @@ export function createSettling(deps: SettlingDeps) {
       await db.transaction(async (work) => {
         const challenge = await store.lockChallenge(work, id);
         if (challenge?.status !== 'pending' || clock.now() >= challenge.expires_at) return;
+        // Nobody can approve it either.
+        if (!reads(challenge)) return;
         const method = { kind: 'deny', reason: ERRORS.account_disabled[1] } as const;
         await settle(work, challenge, { actor: { kind: 'directory' }, method });
       });
@@ -142,7 +153,7 @@ export function createSettling(deps: SettlingDeps) {
         try {
           await db.transaction(async (work) => {
             const challenge = await store.lockChallenge(work, id);
-            if (challenge?.status !== 'pending') return;
+            if (challenge?.status !== 'pending' || !reads(challenge)) return;
             const method = { kind: clock.now() >= challenge.expires_at ? 'expire' : 'cancel' } as const;
             await settle(work, challenge, { actor: { kind: 'clock' }, method });
           });

@@ -1,10 +1,12 @@
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
 import type { DecisionDocument } from '#shared/decision.ts';
+import { Refusal } from '#shared/errors.ts';
 import type { Database } from '../db/database.ts';
 import type { HostService } from '../hosts/service.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { Approvals } from '../passkeys/verify-approval.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Unreadable, UnreadableRows } from '../platform/unreadable.ts';
 import { evaluatePolicy, type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import type { PolicySource } from '../policies/source.ts';
 import { maySee } from './decide.ts';
@@ -21,10 +23,14 @@ export interface Approval {
   passkey: { document: DecisionDocument; options: PublicKeyCredentialRequestOptionsJSON } | null;
 }
 
+/** A request in a list, or one that cannot be read in its place. */
+export type ChallengeEntry = ChallengeView | (Unreadable & Pick<ChallengeView, 'createdAt'>);
+
 export interface ShowingDeps {
   db: Database;
   clock: Clock;
   policies: PolicySource;
+  unreadable: Pick<UnreadableRows, 'report'>;
   hosts: Pick<HostService, 'facts'>;
   accountOwner: AccountOwner;
   approvals: Pick<Approvals, 'approvalOptions'>;
@@ -36,12 +42,18 @@ export type Showing = ReturnType<typeof createShowing>;
 export function createShowing(deps: ShowingDeps) {
   const { db, clock } = deps;
 
+  /** What is shown of a request, or that it cannot be read: itself, or what its policy depends on. */
   async function viewOf(
-    challenge: store.Challenge,
+    challenge: store.StoredChallenge,
     viewer: Viewer,
-  ): Promise<{ view: ChallengeView; policy: PolicyOutcome }> {
+  ): Promise<{ view: ChallengeView; policy: PolicyOutcome } | Unreadable> {
+    if (store.isUnreadable(challenge)) return deps.unreadable.report('challenges', challenge);
     const host = await deps.hosts.facts(db.query, challenge.host_id);
     const owner = await deps.accountOwner(db.query, challenge.username);
+    if (owner?.groups === null) {
+      const cause = new Error('the groups are no list of names');
+      return { ...deps.unreadable.report('people', { id: owner.personId, cause }), id: challenge.id };
+    }
     const state = await deps.policies.current();
     const outcome = state.ok
       ? evaluatePolicy(state.policy, {
@@ -66,14 +78,26 @@ export function createShowing(deps: ShowingDeps) {
     return { view, policy: stricterOutcome(challenge.policy, outcome) };
   }
 
+  /** One line of a list. */
+  async function entryOf(challenge: store.StoredChallenge, viewer: Viewer): Promise<ChallengeEntry> {
+    const shown = await viewOf(challenge, viewer);
+    return 'unreadable' in shown ? { ...shown, createdAt: challenge.created_at } : shown.view;
+  }
+
   return {
-    /** The request behind a user code, for the approval page; null when there is none that this viewer may see. */
+    /**
+     * The request behind a user code, for the approval page; null when there is none that this viewer may see.
+     *
+     * @throws Refusal `unreadable`
+     */
     async approval(viewer: Viewer, userCode: string): Promise<Approval | null> {
       const challenge = await store.findChallengeByCode(db.query, userCode);
       if (!challenge || !maySee(actorOf(viewer), challenge.username)) return null;
-      const { view, policy } = await viewOf(challenge, viewer);
+      const shown = await viewOf(challenge, viewer);
+      if ('unreadable' in shown) throw new Refusal('unreadable', `error ${shown.errorId}`);
+      const { view, policy } = shown;
       if (!view.can.approve || policy.approval !== 'passkey') return { view, passkey: null };
-      const document = documentFor(challenge, viewer, policy);
+      const document = documentFor(store.readable(challenge), viewer, policy);
       return {
         view,
         passkey: { document, options: await deps.approvals.approvalOptions(db.query, viewer.person.id, document) },
@@ -81,19 +105,19 @@ export function createShowing(deps: ShowingDeps) {
     },
 
     /** Pending requests that this viewer may see, oldest first. */
-    async inbox(viewer: Viewer): Promise<ChallengeView[]> {
+    async inbox(viewer: Viewer): Promise<ChallengeEntry[]> {
       const rows = await store.pendingChallenges(db.query, viewer.role === 'admin' ? null : viewer.accounts, 500);
-      const views = await Promise.all(rows.map((row) => viewOf(row, viewer)));
-      return views.map(({ view }) => view).filter((view) => view.status === 'pending');
+      const waiting = rows.filter((row) => clock.now() < row.expires_at);
+      return Promise.all(waiting.map((row) => entryOf(row, viewer)));
     },
 
     /** Requests of any status that this viewer may see, newest first. */
     async history(
       viewer: Viewer,
       filter: { before: number | null; limit: number; status: store.Challenge['status'] | null; search: string | null },
-    ): Promise<ChallengeView[]> {
+    ): Promise<ChallengeEntry[]> {
       const rows = await store.recentChallenges(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
-      return Promise.all(rows.map(async (row) => (await viewOf(row, viewer)).view));
+      return Promise.all(rows.map((row) => entryOf(row, viewer)));
     },
   };
 }

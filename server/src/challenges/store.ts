@@ -1,10 +1,12 @@
 import { type Selectable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
+import { Refusal } from '#shared/errors.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { contains } from '../db/like.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { ChallengesTable } from '../db/schema.ts';
+import type { UnreadableRow } from '../platform/unreadable.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
 
 /** As a literal: a bound value would keep both databases from using the index of pending rows. */
@@ -16,12 +18,30 @@ export interface Challenge extends Omit<Selectable<ChallengesTable>, 'record' | 
   policy: PolicyOutcome;
 }
 
-function fromRow(row: Selectable<ChallengesTable>): Challenge {
-  return {
-    ...row,
-    record: hostRecord.parse(JSON.parse(row.record)),
-    policy: policyOutcome.parse(JSON.parse(row.policy)),
-  };
+/** A challenge whose record or policy cannot be read. Nobody can know what would be approved, so nobody may. */
+export type UnreadableChallenge = Omit<Challenge, 'record' | 'policy'> & UnreadableRow;
+
+/** A challenge as it is found. {@link readable} stands between it and whatever is decided. */
+export type StoredChallenge = Challenge | UnreadableChallenge;
+
+export const isUnreadable = (stored: StoredChallenge): stored is UnreadableChallenge => 'unreadable' in stored;
+
+/** A challenge that something is done with. @throws Refusal `unreadable` */
+export function readable(stored: StoredChallenge): Challenge {
+  if (isUnreadable(stored)) throw new Refusal('unreadable', `challenge ${stored.id}`);
+  return stored;
+}
+
+function fromRow({ record, policy, ...plain }: Selectable<ChallengesTable>): StoredChallenge {
+  try {
+    return {
+      ...plain,
+      record: hostRecord.parse(JSON.parse(record)),
+      policy: policyOutcome.parse(JSON.parse(policy)),
+    };
+  } catch (cause) {
+    return { ...plain, unreadable: true, cause };
+  }
 }
 
 /** What is known of a challenge when it is made. */
@@ -68,19 +88,19 @@ export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Pro
 }
 
 /** Reads and, on Postgres, locks one challenge for the transaction that will decide it. */
-export async function lockChallenge(work: UnitOfWork, id: string): Promise<Challenge | null> {
+export async function lockChallenge(work: UnitOfWork, id: string): Promise<StoredChallenge | null> {
   let select = kysely(work.query).selectFrom('challenges').selectAll().where('id', '=', id);
   if (work.driver === 'postgres') select = select.forUpdate();
   const row = await select.executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
-export async function findChallenge(query: Query, id: string): Promise<Challenge | null> {
+export async function findChallenge(query: Query, id: string): Promise<StoredChallenge | null> {
   const row = await kysely(query).selectFrom('challenges').selectAll().where('id', '=', id).executeTakeFirst();
   return row ? fromRow(row) : null;
 }
 
-export async function findChallengeByCode(query: Query, userCode: string): Promise<Challenge | null> {
+export async function findChallengeByCode(query: Query, userCode: string): Promise<StoredChallenge | null> {
   const row = await kysely(query)
     .selectFrom('challenges')
     .selectAll()
@@ -160,7 +180,7 @@ export async function pendingChallenges(
   query: Query,
   accounts: readonly string[] | null,
   limit: number,
-): Promise<Challenge[]> {
+): Promise<StoredChallenge[]> {
   if (accounts?.length === 0) return [];
   let select = kysely(query).selectFrom('challenges').selectAll().where('status', '=', PENDING);
   if (accounts) select = select.where('username', 'in', accounts);
@@ -173,7 +193,7 @@ export async function recentChallenges(
   query: Query,
   accounts: readonly string[] | null,
   filter: { before: number | null; limit: number; status: Challenge['status'] | null; search: string | null },
-): Promise<Challenge[]> {
+): Promise<StoredChallenge[]> {
   if (accounts?.length === 0) return [];
   let select = kysely(query).selectFrom('challenges').selectAll();
   if (accounts) select = select.where('username', 'in', accounts);

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import type { ApprovalBundle } from '#shared/approval-bundle.ts';
 import { challengeId } from '#shared/names.ts';
 import { createCore } from '../app/core.ts';
-import { findChallenge } from '../challenges/store.ts';
+import { findChallenge, isUnreadable } from '../challenges/store.ts';
 import { readChallengeEvents } from '../events/store.ts';
 import { getApproverKeySet } from '../passkeys/store.ts';
 import { type Command, EXIT } from './command.ts';
@@ -16,6 +16,10 @@ export async function exportApproval(command: Command, [id, file]: string[]): Pr
   const core = await createCore(command.config);
   try {
     const challenge = await findChallenge(core.db.query, id!);
+    if (challenge && isUnreadable(challenge)) {
+      command.err(`What is stored of this request cannot be read: ${challenge.cause}\n`);
+      return EXIT.failed;
+    }
     if (!challenge?.verdict || challenge.approver_keys_version === null) {
       command.err(challenge ? 'This request is not decided yet.\n' : 'There is no such request.\n');
       return EXIT.failed;

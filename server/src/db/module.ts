@@ -3,9 +3,14 @@ import { dirname } from 'node:path';
 import type { Ground, HealthCheck, Module } from '../platform/module.ts';
 
 /** Where everything is kept: whether it can be written and whether it answers. */
-export function storageModule({ config, events }: Pick<Ground, 'config' | 'events'>): Module {
+export function storageModule({
+  config,
+  events,
+  unreadable,
+}: Pick<Ground, 'config' | 'events' | 'unreadable'>): Module {
   return {
     name: 'storage',
+    metrics: [unreadable.metric],
     health: [
       diskCheck(config.database.driver === 'sqlite' ? dirname(config.database.dsn) : config.keysDir),
       {

@@ -222,6 +222,8 @@ export const de: Strings = {
       already_decided: 'Diese Anfrage ist schon beantwortet.',
       expired: 'Diese Anfrage ist abgelaufen.',
       rate_limited: 'Zu viele Anfragen. Warten Sie eine Minute.',
+      unreadable:
+        'Was davon gespeichert ist, ist nicht lesbar, deshalb wird nichts entschieden. Informieren Sie den Betreiber.',
       policy_broken: 'Die Richtlinie ist nicht lesbar, deshalb wird nichts entschieden.',
       internal: 'Auf dem Server ist etwas schiefgegangen.',
       unavailable: 'Der Server kann gerade nicht entscheiden. Versuchen Sie es gleich noch einmal.',

@@ -8,6 +8,7 @@ import type { EventLog } from '../events/log.ts';
 import type { Clock } from './clock.ts';
 import type { ServerKeys } from './keys.ts';
 import type { Random } from './random.ts';
+import type { UnreadableRows } from './unreadable.ts';
 
 /** What every module may build on. */
 export interface Ground {
@@ -18,6 +19,8 @@ export interface Ground {
   readonly keys: ServerKeys;
   readonly db: Database;
   readonly events: EventLog;
+  /** What becomes of rows that cannot be read. */
+  readonly unreadable: UnreadableRows;
 }
 
 /**

@@ -11,14 +11,15 @@ import type { inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import type { ConsoleProcedure } from '#shared/console.ts';
 import type { AppRouter } from '../../../../server/src/app/app.ts';
+import type { Unreadable } from '../kit/arrange.ts';
 
 export type Outputs = inferRouterOutputs<AppRouter>;
 export type Me = NonNullable<Outputs['me']['get']>;
-export type Request = Outputs['challenges']['inbox'][number];
+export type Request = Exclude<Outputs['challenges']['inbox'][number], Unreadable>;
 export type Host = Outputs['hosts']['list']['hosts'][number];
 export type Passkey = Outputs['passkeys']['list']['passkeys'][number];
 export type Session = Outputs['sessions']['list'][number];
-export type Person = Outputs['people']['list'][number];
+export type Person = Exclude<Outputs['people']['list'][number], Unreadable>;
 export type DirectoryStatus = NonNullable<Outputs['directory']['status']>;
 export type Hold = Outputs['directory']['holds'][number];
 export type Account = Outputs['directory']['accounts'][number];

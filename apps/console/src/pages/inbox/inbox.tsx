@@ -3,11 +3,13 @@ import { IconBell, IconBellOff, IconCircleCheck } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { desktop } from '../../bridge.ts';
+import { isUnreadable } from '../../kit/arrange.ts';
 import { CommandText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Countdown } from '../../kit/times.tsx';
+import { UnreadableCard } from '../../kit/unreadable-row.tsx';
 import { useNotifications } from '../../notify.ts';
 import { DenyDialog } from '../../parts/deny-dialog.tsx';
 import { RequestDrawer } from '../../parts/request-drawer.tsx';
@@ -165,9 +167,15 @@ export function InboxPage() {
             <Empty />
           ) : (
             <Stack gap="md" component="section" aria-label="Waiting requests">
-              {requests.map((request) => (
-                <RequestCard key={request.id} request={request} deny={() => setDenying(request)} />
-              ))}
+              {requests.map((request) =>
+                isUnreadable(request) ? (
+                  <Card key={request.id} component="article" withBorder padding="lg" radius="lg" className="unreadable">
+                    <UnreadableCard entry={request} />
+                  </Card>
+                ) : (
+                  <RequestCard key={request.id} request={request} deny={() => setDenying(request)} />
+                ),
+              )}
             </Stack>
           )
         }

@@ -1,5 +1,5 @@
 import { Badge, Button, Group, Text } from '@mantine/core';
-import { byText, type Order } from '../../kit/arrange.ts';
+import { byText, type Order, type Unreadable } from '../../kit/arrange.ts';
 import { List } from '../../kit/list.tsx';
 import type { Column } from '../../kit/table-or-cards.tsx';
 import { Ago } from '../../kit/times.tsx';
@@ -120,7 +120,13 @@ function PersonCard({ person, recover }: { person: Person; recover: (person: Per
 }
 
 /** Everybody: searched, sorted and a page at a time. */
-export function PeopleList({ people, recover }: { people: readonly Person[]; recover: (person: Person) => void }) {
+export function PeopleList({
+  people,
+  recover,
+}: {
+  people: readonly (Person | Unreadable)[];
+  recover: (person: Person) => void;
+}) {
   return (
     <List
       nouns={['person', 'people']}

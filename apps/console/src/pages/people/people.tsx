@@ -2,6 +2,7 @@ import { Alert, Button, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { isUnreadable } from '../../kit/arrange.ts';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
@@ -45,23 +46,26 @@ export default function PeoplePage() {
     <>
       <PageHeader title="People" text="Everybody who has signed in, and the Linux accounts that are theirs." />
       <QueryState query={people} label="Loading people">
-        {(list) => (
-          <Stack gap="md">
-            {list.flatMap((person) =>
-              person.claims.map((claim) => (
-                <ClaimCard
-                  key={`${person.id} ${claim.account}`}
-                  person={person}
-                  claim={claim}
-                  decide={() =>
-                    setChoice({ person, claim, owner: list.find(({ id }) => id === claim.owner.id) ?? null })
-                  }
-                />
-              )),
-            )}
-            <PeopleList people={list} recover={setRecovering} />
-          </Stack>
-        )}
+        {(entries) => {
+          const list = entries.filter((entry): entry is Person => !isUnreadable(entry));
+          return (
+            <Stack gap="md">
+              {list.flatMap((person) =>
+                person.claims.map((claim) => (
+                  <ClaimCard
+                    key={`${person.id} ${claim.account}`}
+                    person={person}
+                    claim={claim}
+                    decide={() =>
+                      setChoice({ person, claim, owner: list.find(({ id }) => id === claim.owner.id) ?? null })
+                    }
+                  />
+                )),
+              )}
+              <PeopleList people={entries} recover={setRecovering} />
+            </Stack>
+          );
+        }}
       </QueryState>
       <ClaimDialog about={choice} close={() => setChoice(null)} />
       <RecoveryDialog about={recovering} close={() => setRecovering(null)} />
