@@ -93,6 +93,7 @@ describe('/metrics', () => {
       event_reader_lag_events: 'gauge',
       event_reader_lag_seconds: 'gauge',
       registered_hosts: 'gauge',
+      unreadable_rows_total: 'counter',
     });
     assert.match(body, /^process_resident_memory_bytes /m);
   });
