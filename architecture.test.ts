@@ -116,6 +116,23 @@ describe('inside the server', () => {
     assert.deepEqual(impure, []);
   });
 
+  test('the rooms of the directory import those before them, from the source to what is published', () => {
+    const ROOMS = ['source', 'pocketid', 'scim', 'sudo', 'guards', 'numbers', 'tree', 'rules', 'publish'];
+    /** The module's own settings come before all rooms; its surfaces, beside them, may see every room. */
+    const levelOf = (file: string): number | null => {
+      const [, room, rest] = /^server\/src\/directory\/(?:([^/]+)\/)?([^/]+)$/.exec(file) ?? [];
+      if (rest === undefined) return null;
+      return room === undefined ? (rest === 'settings.ts' ? -1 : ROOMS.length) : ROOMS.indexOf(room);
+    };
+    const backward = violations((file, { file: target }) => {
+      const [from, to] = [levelOf(file), target === null ? null : levelOf(target)];
+      return !isTest(file) && from !== null && to !== null && to > from;
+    });
+    assert.deepEqual(backward, []);
+    const rooms = product.flatMap(([file]) => /^server\/src\/directory\/([^/]+)\//.exec(file)?.[1] ?? []);
+    assert.deepEqual(new Set(rooms), new Set(ROOMS), 'a new room has its place in the order');
+  });
+
   test('ldap sees snapshots and sockets, and nothing else of the server', () => {
     const curious = violations(
       (file, { file: target }) =>

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, type RestMeta, router } from '../../http/trpc.ts';
-import type { Directory } from '../publish/directory.ts';
 import type { DirectorySettings } from '../settings.ts';
+import type { ServedRule } from '../tree/tree.ts';
 import { ruleInput } from './rule.ts';
 import type { SudoRules } from './service.ts';
 import { simulate } from './simulate.ts';
@@ -33,7 +33,8 @@ export function createSudoRulesRouter(
   /** @throws Refusal when there is no directory */
   parts: () => {
     rules: SudoRules;
-    directory: Pick<Directory, 'rules' | 'groupsOf'>;
+    /** What hosts see. */
+    directory: { rules(): readonly ServedRule[]; groupsOf(account: string): Promise<string[]> };
     settings: Pick<DirectorySettings, 'sudo'>;
   },
 ) {
