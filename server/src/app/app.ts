@@ -42,7 +42,7 @@ export type AppRouter = App['router'];
 export async function createApp(config: Config, options: AppOptions = {}) {
   const core = await createCore(config, options);
   const callers = createCallers(core);
-  const { use, serve, registry } = assemble(core);
+  const { use, serve, registry, readers } = assemble(core);
 
   use(storageModule(core));
   const { policies } = use(policiesModule(core));
@@ -56,7 +56,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     challengesModule(core, { callers, approvals, policies, standing, settling, hostApi }),
   );
   use(approvalPageModule({ callers, challenges }));
-  const events = use(eventsModule(core, callers));
+  const events = use(eventsModule(core, callers, readers));
   use(metricsModule(core, registry));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
 

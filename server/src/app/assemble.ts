@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { Registry } from 'prom-client';
 import { createLeases, createTurn } from '../db/leases.ts';
 import { createEventReaders, type RunningReader } from '../events/readers.ts';
@@ -5,20 +6,28 @@ import { createHttpServer, type HttpDeps } from '../http/server.ts';
 import { type RunningJobs, startJobs } from '../platform/jobs.ts';
 import type { Ground, Module } from '../platform/module.ts';
 
+/**
+ * After this another server does the jobs of one that died, milliseconds: requests have to end when their time is over. On
+ * SQLite each renewal waits for the disk, and there is no other server.
+ */
+const JOBS_LIFE_MS = { sqlite: 60_000, postgres: 2000 };
+
 /** Joins modules to a server: they start in the order in which they were added and stop in the reverse one. */
 export function assemble(ground: Ground) {
   const { config, log, db, events, clock, random } = ground;
   const modules: Module[] = [];
   const registry = new Registry();
-  const leases = createLeases({ db, clock, holder: random.uuid() });
-  const { consume } = createEventReaders({ db, events, leases, clock, log });
-  const turn = createTurn(leases, 'jobs');
+  const holder = `${hostname()} ${random.uuid()}`;
+  const readers = createEventReaders({ db, events, clock, log, leases: createLeases({ db, clock, holder }) });
+  const turn = createTurn(createLeases({ db, clock, holder, lifeMs: JOBS_LIFE_MS[db.driver] }), 'jobs');
   let jobs: RunningJobs | null = null;
-  let readers: RunningReader[] = [];
+  let consumers: RunningReader[] = [];
 
   return {
     /** Everything that is measured. */
     registry,
+    /** How far the readers of the event log have come. */
+    readers,
 
     /** Adds a module. */
     use<M extends Module>(module: M): M {
@@ -41,8 +50,8 @@ export function assemble(ground: Ground) {
       /** Begins everything that is not asked for over HTTP. */
       async function start(): Promise<void> {
         for (const module of modules) await module.start?.();
-        readers = modules.flatMap((module) =>
-          Object.entries(module.readers ?? {}).map(([name, reader]) => consume(name, reader)),
+        consumers = modules.flatMap((module) =>
+          Object.entries(module.readers ?? {}).map(([name, reader]) => readers.consume(name, reader)),
         );
         jobs = startJobs(
           modules.flatMap((module) => module.jobs ?? []),
@@ -63,7 +72,7 @@ export function assemble(ground: Ground) {
         },
         /** Lets go of those who wait and finishes what is under way. The database is still open then. */
         async stop(): Promise<void> {
-          const ended = Promise.all([jobs?.stop(), ...readers.map((reader) => reader.stop())]);
+          const ended = Promise.all([jobs?.stop(), ...consumers.map((consumer) => consumer.stop())]);
           for (const module of modules.toReversed()) await module.stop?.();
           await http.close();
           await ended;

@@ -25,7 +25,9 @@ forEachDatabase('a lease', (open, driver) => {
       assert.equal(await b.acquire('work'), null);
     }
     clock.advance(LIFE_MS);
+    assert.equal(await a.holderOf('work'), null);
     const second = (await b.acquire('work'))!;
+    assert.equal(await a.holderOf('work'), 'b');
     assert.ok(second.fence > first.fence);
     assert.deepEqual([await counts(db, a, first), await counts(db, b, second)], [false, true]);
     assert.equal(await a.acquire('work'), null);
@@ -81,7 +83,15 @@ forEachDatabase('a lease', (open, driver) => {
 
 /** Leases that answer as a test says. */
 function answering(acquire: Leases['acquire']): Leases {
-  return { acquire, stillHas: async () => true, release: async () => {}, renewEveryMs: 20, lifeMs: 60 };
+  return {
+    acquire,
+    stillHas: async () => true,
+    holderOf: async () => null,
+    release: async () => {},
+    holder: 'a',
+    renewEveryMs: 20,
+    lifeMs: 60,
+  };
 }
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 

@@ -18,8 +18,12 @@ export interface Leases {
    * and goes on must not write what its successor has written since.
    */
   stillHas(work: UnitOfWork, lease: Lease): Promise<boolean>;
+  /** The process that has it; null while it is free. */
+  holderOf(name: string): Promise<string | null>;
   /** Lets another process have it at once. */
   release(lease: Lease): Promise<void>;
+  /** What this process is called. */
+  readonly holder: string;
   /** How often to ask for it, so that it is renewed in time, milliseconds. */
   readonly renewEveryMs: number;
   /** After so long without an answer it may be another process's, milliseconds. */
@@ -58,6 +62,7 @@ export function createLeases(deps: { db: Database; clock: Clock; holder: string;
   }
 
   return {
+    holder,
     lifeMs,
     renewEveryMs: Math.min(lifeMs / 3, ASK_EVERY_MS),
     async acquire(name) {
@@ -73,6 +78,10 @@ export function createLeases(deps: { db: Database; clock: Clock; holder: string;
     async stillHas(work, { name, fence }) {
       const lease = await lockLease(work, name);
       return lease?.holder === holder && lease.fence === fence;
+    },
+    async holderOf(name) {
+      const lease = await findLease(db.query, name);
+      return lease && clock.now() < lease.until ? lease.holder : null;
     },
     release: ({ name }) => db.transaction((work) => expireLease(work, name, holder)),
   };

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { makeTestPostgres } from './test-databases.ts';
+import { sql } from 'kysely';
+import { readHead } from '../events/store.ts';
+import { openDatabase, type UnitOfWork } from './database.ts';
+import { kysely } from './query.ts';
+import { makeTestPostgres, openTestPostgres } from './test-databases.ts';
 import { whyNoPostgres } from './test-postgres.ts';
 
 /** Cuts connections of its own while they are in use, as a restart of the database does, and works on. */
@@ -42,6 +46,10 @@ const PROGRAM = `
   await db.close();
 `;
 
+async function insertMeta(work: UnitOfWork, key: string): Promise<void> {
+  await kysely(work.query).insertInto('meta').values({ key, value: '' }).execute();
+}
+
 describe('Postgres', { skip: whyNoPostgres() ?? false }, () => {
   test('a connection that is cut while it is in use fails its transaction and nothing else', async (t) => {
     const { dsn, drop } = await makeTestPostgres();
@@ -60,5 +68,53 @@ describe('Postgres', { skip: whyNoPostgres() ?? false }, () => {
     const [code] = (await once(child, 'close')) as [number | null];
     assert.equal(said, 'cut 1\nrefused\nworks\n');
     assert.equal(code, 0);
+  });
+
+  test('a server that is frozen in the middle of a change holds up the others for seconds, not for ever', async (t) => {
+    const { dsn, drop } = await makeTestPostgres();
+    const [frozen, other] = [
+      await openDatabase({ driver: 'postgres', dsn, maxConnections: 2 }),
+      await openDatabase({ driver: 'postgres', dsn, maxConnections: 2 }),
+    ];
+    let goOn = () => {};
+    const thawed = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    t.after(async () => {
+      goOn();
+      await Promise.all([frozen.close(), other.close()]);
+      await drop();
+    });
+    let stands = () => {};
+    const standsStill = new Promise<void>((resolve) => {
+      stands = resolve;
+    });
+    const late = assert.rejects(
+      frozen.transaction(async (work) => {
+        await readHead(work.query, 'postgres');
+        stands();
+        await thawed;
+        await insertMeta(work, 'late');
+      }),
+    );
+    await standsStill;
+    await other.transaction(async (work) => {
+      await readHead(work.query, 'postgres');
+      await insertMeta(work, 'in time');
+    });
+    goOn();
+    await late;
+    const rows = await kysely(other.query).selectFrom('meta').select('key').execute();
+    assert.deepEqual(rows, [{ key: 'in time' }]);
+  });
+
+  test('what reads for long at one moment is not cut off', async (t) => {
+    const db = await openTestPostgres(t);
+    const shown = await db.snapshot(async (query) =>
+      sql<{ setting: string }>`select current_setting('idle_in_transaction_session_timeout') as setting`.execute(
+        kysely(query),
+      ),
+    );
+    assert.deepEqual(shown.rows, [{ setting: '0' }]);
   });
 });

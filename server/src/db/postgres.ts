@@ -1,10 +1,17 @@
-import { Kysely, PostgresDialect } from 'kysely';
+import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import type { Engine } from './engine.ts';
 import type { Schema } from './schema.ts';
 
 const CHANNEL = 'identree_events';
 const RECONNECT_MS = 1000;
+/** How long a statement may take, also to wait for a lock, milliseconds. */
+const STATEMENT_MS = 10_000;
+/**
+ * How long a transaction may stand still, milliseconds. A server that was frozen or cut off in the middle of one holds its
+ * locks: what waits for the head of the event log has to be let through before its own statement is given up.
+ */
+const STANDSTILL_MS = 5000;
 
 // bigint columns hold milliseconds and sequence numbers, all below 2^53.
 const types = {
@@ -15,7 +22,13 @@ const types = {
 
 /** Postgres: a pool, and one connection that listens for other replicas. */
 export async function openPostgres(dsn: string, maxConnections = 25): Promise<Engine> {
-  const pool = new pg.Pool({ connectionString: dsn, max: maxConnections, types, statement_timeout: 10_000 });
+  const pool = new pg.Pool({
+    connectionString: dsn,
+    max: maxConnections,
+    types,
+    statement_timeout: STATEMENT_MS,
+    idle_in_transaction_session_timeout: STANDSTILL_MS,
+  });
   // A connection that breaks fails the query that uses it; without listeners it would end the process as well. The
   // pool listens to connections that lie idle, nobody to those in use.
   pool.on('error', () => {});
@@ -55,7 +68,15 @@ export async function openPostgres(dsn: string, maxConnections = 25): Promise<En
     driver: 'postgres',
     writer: kysely,
     reader: kysely,
-    snapshot: (run) => kysely.transaction().setIsolationLevel('repeatable read').execute(run),
+    snapshot: (run) =>
+      kysely
+        .transaction()
+        .setIsolationLevel('repeatable read')
+        .execute(async (query) => {
+          // Nobody waits for who only reads, and what is read may be written elsewhere in between.
+          await sql`set local idle_in_transaction_session_timeout = 0`.execute(query);
+          return run(query);
+        }),
     transact: (run) => kysely.transaction().execute(run),
     async notify() {
       await pool.query(`notify ${CHANNEL}`);

@@ -43,6 +43,7 @@ async function cluster(t: TestContext, open: OpenTestDatabase) {
     });
     return {
       events,
+      status: readers.status,
       consume(name: string, reader: EventReader) {
         const running = readers.consume(name, reader);
         stops.push(running.stop);
@@ -153,10 +154,19 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     await until(() => well.confirmed.length === 3);
     await until(async () => (await cursorOf(c.db, 'failing'))?.problem === 'the sink is full');
     assert.equal((await cursorOf(c.db, 'failing'))?.seq, 0);
+    c.clock.advance(2000);
+    const b = await c.start('b');
+    assert.deepEqual(await a.status(), [
+      { reader: 'failing', behind: 3, behindMs: 2000, holder: null, here: false, problem: 'the sink is full' },
+      { reader: 'well', behind: 0, behindMs: 0, holder: null, here: false, problem: null },
+    ]);
+    assert.deepEqual(await b.status(), []);
     broken = false;
     await until(() => failing.confirmed.length >= 3);
     assert.deepEqual(failing.confirmed.slice(0, 3), numbers(3));
-    assert.equal((await cursorOf(c.db, 'failing'))?.problem, null);
+    await until(async () =>
+      (await a.status()).every(({ behind, here, problem }) => behind === 0 && here && problem === null),
+    );
     assert.ok(c.logged.some((line) => 'reader' in line && line.reader === 'failing'));
   });
 
@@ -265,9 +275,14 @@ forEachDatabase('a reader of the event log', (open, driver) => {
       const a = await c.start('a');
       await c.write(a, 1);
       const deaf = notes(() => new Promise(() => {}));
-      const running = a.consume('sink', deaf.reader);
-      await until(() => deaf.given.length === 1);
-      await running.stop();
+      const well = notes();
+      const running = [a.consume('sink', deaf.reader), a.consume('well', well.reader)];
+      await until(() => deaf.given.length === 1 && well.confirmed.length === 1);
+      await Promise.all(running.map((one) => one.stop()));
+      assert.deepEqual(
+        c.logged.map((line) => 'reader' in line && line.reader),
+        ['sink'],
+      );
       const heir = notes();
       (await c.start('b')).consume('sink', heir.reader);
       await until(() => heir.confirmed.length === 1);

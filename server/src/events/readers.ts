@@ -4,7 +4,7 @@ import type { Database } from '../db/database.ts';
 import { createTurn, type Lease, type Leases } from '../db/leases.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { EventReader } from '../platform/module.ts';
-import { findCursor, insertCursor, moveCursor, noteProblem } from './cursor-store.ts';
+import { findCursor, insertCursor, listCursors, moveCursor, noteProblem } from './cursor-store.ts';
 import type { EventLog } from './log.ts';
 
 /** A reader that is at work, or waits until it is its turn. */
@@ -12,6 +12,24 @@ export interface RunningReader {
   /** Ends it; what is under way is finished or given up, and another process may go on. */
   stop(): Promise<void>;
 }
+
+/** How far a reader has come, in whichever process it works. */
+export interface ReaderStatus {
+  readonly reader: string;
+  /** Events that it has not dealt with yet. */
+  readonly behind: number;
+  /** How long the oldest of them has been waiting, milliseconds. */
+  readonly behindMs: number;
+  /** The process that has the turn; null while none has. */
+  readonly holder: string | null;
+  /** Whether that is this process. */
+  readonly here: boolean;
+  /** What went wrong the last time; null when that went well. */
+  readonly problem: string | null;
+}
+
+/** Starts readers of the event log, and says how they fare. */
+export type EventReaders = ReturnType<typeof createEventReaders>;
 
 const BATCH = 200;
 /** Safety net when a notification is lost, milliseconds. */
@@ -35,8 +53,29 @@ export function createEventReaders(deps: {
 }) {
   const { db, events, leases, clock, log } = deps;
   const names = new Set<string>();
+  const leaseOf = (name: string) => `reader ${name}`;
+
+  async function statusOf(reader: string, cursor: { seq: number; problem: string | null } | undefined, head: number) {
+    const [next] = cursor ? await events.read(cursor.seq, 1) : [];
+    const holder = await leases.holderOf(leaseOf(reader));
+    return {
+      reader,
+      behind: cursor ? Math.max(0, head - cursor.seq) : 0,
+      behindMs: next ? Math.max(0, clock.now() - next.at) : 0,
+      holder,
+      here: holder === leases.holder,
+      problem: cursor?.problem ?? null,
+    };
+  }
 
   return {
+    /** Of each reader that was started here. */
+    async status(): Promise<ReaderStatus[]> {
+      const [head, cursors] = [await events.head(), await listCursors(db.query)];
+      const known = new Map(cursors.map((cursor) => [cursor.reader, cursor]));
+      return Promise.all([...names].map((reader) => statusOf(reader, known.get(reader), head.seq)));
+    },
+
     /**
      * Starts a reader. Its name is its identity: another name begins anew.
      *
@@ -52,7 +91,7 @@ export function createEventReaders(deps: {
         fresh = true;
         wake();
       });
-      const turn = createTurn(leases, `reader ${name}`);
+      const turn = createTurn(leases, leaseOf(name));
 
       /** Resolves after `ms`; with `wakeable`, as soon as there is an event. */
       const pause = (ms: number, wakeable: boolean): Promise<void> =>
@@ -85,8 +124,9 @@ export function createEventReaders(deps: {
         };
         const renewal = setInterval(() => void renew(), leases.renewEveryMs).unref();
         let patience: NodeJS.Timeout | undefined;
+        let onStop = () => {};
         const tooLong = new Promise<never>((_, reject) => {
-          stopping.signal.addEventListener('abort', () => {
+          onStop = () => {
             patience = setTimeout(() => {
               log.error(
                 { reader: name },
@@ -94,7 +134,8 @@ export function createEventReaders(deps: {
               );
               reject(new Error('it did not stop when it was told to'));
             }, STOP_WITHIN_MS);
-          });
+          };
+          stopping.signal.addEventListener('abort', onStop);
         });
         const work = (async () => handle(batch, AbortSignal.any([stopping.signal, ours.signal])))();
         try {
@@ -102,6 +143,7 @@ export function createEventReaders(deps: {
         } finally {
           clearInterval(renewal);
           clearTimeout(patience);
+          stopping.signal.removeEventListener('abort', onStop);
           work.catch(() => {});
         }
       }

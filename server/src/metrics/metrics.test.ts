@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
+import type { App } from '../app/app.ts';
 import type { Approval } from '../challenges/showing.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -90,6 +91,8 @@ describe('/metrics', () => {
       auth_failures_total: 'counter',
       rate_limit_rejections_total: 'counter',
       active_challenges: 'gauge',
+      event_reader_active: 'gauge',
+      event_reader_failing: 'gauge',
       event_reader_lag_events: 'gauge',
       event_reader_lag_seconds: 'gauge',
       registered_hosts: 'gauge',
@@ -133,28 +136,60 @@ describe('/metrics', () => {
   });
 });
 
-test('three servers on one database count each event once among them', { skip: whyNoPostgres() ?? false }, async () => {
+test('servers on one database count each event once among them, whichever of them stop', {
+  skip: whyNoPostgres() ?? false,
+}, async () => {
   const provider = createTestProvider();
   const t = await createTestApp({ driver: 'postgres', app: { provider } });
-  const servers = [t.app, await t.replica(), await t.replica()];
+  const read = async (server: App, name: string): Promise<number> => {
+    const lines = (await server.http.inject('/metrics')).body.split('\n');
+    return Number(
+      lines
+        .find((line) => line.startsWith(`identree_${name} `))
+        ?.split(' ')
+        .at(-1) ?? Number.NaN,
+    );
+  };
+  const ACTIVE = 'event_reader_active{reader="metrics"}';
+  let servers: App[] = [];
+  const start = async (server: App): Promise<App> => {
+    await server.start();
+    servers.push(server);
+    return server;
+  };
+  /** What servers that are gone had counted when they were asked last. */
+  let gone = 0;
+  const counted = async (name: string): Promise<number> =>
+    gone + (await Promise.all(servers.map((server) => read(server, name)))).reduce((sum, value) => sum + value, 0);
+  const becomes = async (value: number): Promise<void> => {
+    while ((await counted('challenges_cancelled_total')) < value)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(await counted('challenges_created_total'), value);
+    assert.equal(await counted('challenges_cancelled_total'), value);
+  };
   try {
-    for (const server of servers) await server.start();
+    const first = await start(await t.replica());
+    while ((await read(first, ACTIVE)) !== 1) await new Promise((resolve) => setTimeout(resolve, 50));
+    await start(t.app);
+    await start(await t.replica());
     const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
-    for (let asked = 0; asked < 7; asked += 1) {
-      const { challengeId } = await host.create();
-      await host.send('DELETE', `/challenges/${challengeId}`);
-    }
-    const sumOf = async (name: string): Promise<number> => {
-      const bodies = await Promise.all(
-        servers.map(async (server) => (await server.http.inject('/metrics')).body.split('\n')),
-      );
-      return bodies
-        .flatMap((lines) => lines.filter((line) => line.startsWith(`identree_${name} `)))
-        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    const ask = async (times: number): Promise<void> => {
+      for (let asked = 0; asked < times; asked += 1) {
+        const { challengeId } = await host.create();
+        await host.send('DELETE', `/challenges/${challengeId}`);
+      }
     };
-    while ((await sumOf('challenges_cancelled_total')) < 7) await new Promise((resolve) => setTimeout(resolve, 50));
-    assert.equal(await sumOf('challenges_created_total'), 7);
-    assert.equal(await sumOf('challenges_cancelled_total'), 7);
+    await ask(7);
+    await becomes(7);
+    assert.deepEqual(await Promise.all(servers.map((server) => read(server, ACTIVE))), [1, 0, 0]);
+
+    // The one that counts goes; one that comes in its place begins with nothing.
+    gone = await read(first, 'challenges_created_total');
+    servers = servers.filter((server) => server !== first);
+    await first.close();
+    await start(await t.replica());
+    await ask(3);
+    await becomes(10);
   } finally {
     await t.close();
   }
