@@ -14,7 +14,7 @@ import {
 import type { Clock } from '../platform/clock.ts';
 import { type AccountRules, accountsOf, lockAccountsOf } from './binding-store.ts';
 import type { Cookies } from './cookies.ts';
-import { findSessions, lockSession, type SessionWithPerson, touchSession } from './session-store.ts';
+import { findSessions, lockSession, type SessionWithPerson, touchSessions } from './session-store.ts';
 import { isLive } from './sessions.ts';
 
 export interface ViewerResolver {
@@ -107,7 +107,9 @@ export function createViewerResolver(deps: {
       if (touch(one) && now - known.session.last_seen_at >= TOUCH_MS) used.add(known.session.id_hash);
       return viewerOf(known, accounts.get(known.person.id) ?? [], one.remoteAddr);
     });
-    for (const idHash of used) await db.transaction((work) => touchSession(work.query, idHash, now));
+    for (const idHashes of chunks([...used])) {
+      await db.transaction((work) => touchSessions(work.query, idHashes, now));
+    }
     return viewers;
   };
 

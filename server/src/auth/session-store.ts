@@ -76,12 +76,12 @@ export async function lockSession(work: UnitOfWork, idHash: string): Promise<Ses
   return row ? fromRow(row) : null;
 }
 
-/** Notes activity; never moves backwards and never revives. */
-export async function touchSession(query: Query, idHash: string, now: number): Promise<void> {
+/** Notes activity of some sessions; never moves backwards and never revives. */
+export async function touchSessions(query: Query, idHashes: readonly string[], now: number): Promise<void> {
   await kysely(query)
     .updateTable('sessions')
     .set({ last_seen_at: now })
-    .where('id_hash', '=', idHash)
+    .where('id_hash', 'in', idHashes)
     .where('last_seen_at', '<', now)
     .where('revoked_at', 'is', null)
     .execute();

@@ -142,8 +142,8 @@ export function createEventFeed(deps: {
   }, RECHECK_MS).unref();
 
   /** What the stream missed, from the database; live when there is no more. */
-  async function* catchUp(stream: Stream): AsyncGenerator<FeedEvent> {
-    while (!stream.ended) {
+  async function* catchUp(stream: Stream, signal: AbortSignal): AsyncGenerator<FeedEvent> {
+    while (!stream.ended && !signal.aborted) {
       const batch = await events.read(stream.cursor, BATCH);
       const [viewer] = await viewersOf([stream.credentials]);
       if (!viewer) {
@@ -189,7 +189,7 @@ export function createEventFeed(deps: {
       try {
         while (!signal.aborted) {
           if (!stream.live && !stream.ended) {
-            yield* catchUp(stream);
+            yield* catchUp(stream, signal);
             continue;
           }
           const next = stream.queue.shift();

@@ -3,6 +3,7 @@ import { Refusal } from '#shared/errors.ts';
 import { credentialsOf } from '../http/viewer.ts';
 import type { EventFeed, FeedEvent } from './feed.ts';
 
+/** How often a stream on which nothing happens is kept open; who has read nothing since the last time is let go of. */
 const KEEP_ALIVE_MS = 15_000;
 
 const texts = new WeakMap<FeedEvent, string>();
@@ -18,7 +19,7 @@ function textOf(event: FeedEvent): string {
 }
 
 /** `GET /api/events`: server-sent events, resumable by `Last-Event-ID`. */
-export function streamRoutes(deps: { feed: EventFeed }): FastifyPluginAsync {
+export function streamRoutes(deps: { feed: EventFeed; keepAliveMs?: number }): FastifyPluginAsync {
   return async (app) => {
     app.get('/api/events', async (request, reply) => {
       const credentials = credentialsOf(request);
@@ -40,7 +41,13 @@ export function streamRoutes(deps: { feed: EventFeed }): FastifyPluginAsync {
         connection: 'keep-alive',
       });
       raw.write(': connected\n\n');
-      const keepAlive = setInterval(() => raw.write(': keep-alive\n\n'), KEEP_ALIVE_MS);
+      let unread = false;
+      const keepAlive = setInterval(() => {
+        // A client that does not read would have one more of these kept for it each time. It goes on from its last id.
+        if (!raw.writableNeedDrain) raw.write(': keep-alive\n\n');
+        else if (unread) raw.destroy();
+        unread = raw.writableNeedDrain;
+      }, deps.keepAliveMs ?? KEEP_ALIVE_MS);
       try {
         for await (const event of deps.feed.open(credentials, after, gone.signal)) {
           const flushed = raw.write(textOf(event));
