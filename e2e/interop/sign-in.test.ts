@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { createOidc } from '../../server/src/auth/oidc.ts';
-import { createTestSite } from '../../server/src/auth/test-site.ts';
 import { kysely } from '../../server/src/db/query.ts';
-import { openTestSqlite } from '../../server/src/db/test-databases.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
+import { createTestSite } from '../../server/src/testing/test-site.ts';
 import { type PocketId, type PocketIdSession, skip, startPocketId } from '../harness/pocketid.ts';
 
 const EXTERNAL = 'http://localhost:8090';
@@ -29,7 +28,7 @@ describe('signing in with a real PocketID', () => {
       clock: systemClock,
       log: { warn: (detail) => assert.fail(JSON.stringify(detail)) },
     });
-    const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: EXTERNAL, provider });
+    const site = await createTestSite(t, { env: { IDENTREE_EXTERNAL_URL: EXTERNAL }, provider });
     /** From our sign-in link over PocketID back to us, in a fresh browser. */
     async function signIn(session: PocketIdSession, query = '') {
       const browser = site.browser();

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { FastifyPluginAsync } from 'fastify';
+import type { Logger } from 'pino';
 import { approvalPageModule } from '../approval-page/module.ts';
 import { createCallers } from '../auth/callers.ts';
 import type { IdentityProvider } from '../auth/identity-provider.ts';
@@ -25,6 +26,7 @@ import { directoryModule } from './directory.ts';
 export interface AppOptions {
   clock?: Clock;
   random?: Random;
+  log?: Logger;
   /** Replaces the configured OpenID Connect provider. */
   provider?: IdentityProvider;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
@@ -79,6 +81,9 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     ...core,
     ...server,
     router: procedures,
+    callers,
+    passkeys,
+    approvals,
     challenges,
     settling,
     directory: directory.service,

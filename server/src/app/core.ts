@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import { signToken, tokenType } from '#shared/token.ts';
 import { createCertificateAuthority, makeCaCertificate } from '../certificates/authority.ts';
 import type { Config } from '../config/config.ts';
@@ -17,9 +18,11 @@ import { createUnreadableRows } from '../platform/unreadable.ts';
 export type Core = Awaited<ReturnType<typeof coreOn>>;
 
 /** Everything that works without a listener: also what the command line uses beside a running server. */
-export async function createCore(config: Config, options: { clock?: Clock; random?: Random } = {}): Promise<Core> {
-  const { clock = systemClock, random = systemRandom } = options;
-  const log = createLogger(config.logLevel);
+export async function createCore(
+  config: Config,
+  options: { clock?: Clock; random?: Random; log?: Logger } = {},
+): Promise<Core> {
+  const { clock = systemClock, random = systemRandom, log = createLogger(config.logLevel) } = options;
   const keys = await loadServerKeys(config.keysDir, {
     evaluation: config.evaluation,
     makeCa: (pem) => makeCaCertificate(pem, clock.now()),

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kysely } from '../db/query.ts';
-import { forEachDatabase } from '../db/test-databases.ts';
-import { createTestSite, identity, type TestSite } from './test-site.ts';
+import { forEachDriver } from '../db/test-databases.ts';
+import { createTestSite, identity, type TestSite } from '../testing/test-site.ts';
 
 interface ListedPerson {
   id: string;
@@ -19,9 +19,9 @@ async function adminOf(site: TestSite) {
   return { admin, list };
 }
 
-forEachDatabase('a Linux account', (open) => {
+forEachDriver('a Linux account', (driver) => {
   test('that is somebody else’s is not given to a newcomer of that name', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const [alice, impostor] = [site.browser(), site.browser()];
     await alice.signIn(identity('alice'));
     await impostor.signIn(identity('alice', { subject: 'recycled name' }));
@@ -35,7 +35,7 @@ forEachDatabase('a Linux account', (open) => {
   });
 
   test('moves when an administrator confirms it', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const { admin, list } = await adminOf(site);
     const [before, after] = [site.browser(), site.browser()];
     await before.signIn(identity('alice'));
@@ -43,7 +43,7 @@ forEachDatabase('a Linux account', (open) => {
     const claimant = (await list()).find(({ subject }) => subject === 'new employee')!;
     assert.equal(claimant.claims[0]?.account, 'alice');
     assert.equal(
-      (await admin.mutate('people.confirmBinding', { account: 'alice', personId: claimant.id })).reason,
+      (await admin.mutate('people.confirmBinding', { account: 'alice', personId: claimant.id })).refusal,
       null,
     );
     assert.deepEqual((await before.me())?.accounts, []);
@@ -52,20 +52,20 @@ forEachDatabase('a Linux account', (open) => {
     assert.equal(moved?.actor, 'root-admin');
     assert.equal(moved?.data.subject, 'new employee');
     assert.equal(
-      (await admin.mutate('people.confirmBinding', { account: 'alice', personId: claimant.id })).reason,
+      (await admin.mutate('people.confirmBinding', { account: 'alice', personId: claimant.id })).refusal,
       'not_found',
     );
   });
 
   test('stays when an administrator rejects the claim', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const { admin, list } = await adminOf(site);
     const [alice, impostor] = [site.browser(), site.browser()];
     await alice.signIn(identity('alice'));
     await impostor.signIn(identity('alice', { subject: 'impostor' }));
     const claimant = (await list()).find(({ subject }) => subject === 'impostor')!;
     assert.equal(
-      (await admin.mutate('people.rejectBinding', { account: 'alice', personId: claimant.id })).reason,
+      (await admin.mutate('people.rejectBinding', { account: 'alice', personId: claimant.id })).refusal,
       null,
     );
     assert.deepEqual((await alice.me())?.accounts, ['alice']);
@@ -78,20 +78,20 @@ forEachDatabase('a Linux account', (open) => {
   });
 
   test('is not confirmed for a claimant other than the one that the administrator saw', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const { admin, list } = await adminOf(site);
     await site.browser().signIn(identity('alice'));
     await site.browser().signIn(identity('alice', { subject: 'first claimant' }));
     const seen = (await list()).find(({ subject }) => subject === 'first claimant')!;
     await site.browser().signIn(identity('alice', { subject: 'second claimant' }));
     assert.equal(
-      (await admin.mutate('people.confirmBinding', { account: 'alice', personId: seen.id })).reason,
+      (await admin.mutate('people.confirmBinding', { account: 'alice', personId: seen.id })).refusal,
       'not_found',
     );
   });
 
   test('cannot be confirmed by somebody who is no administrator', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const mallory = site.browser();
     await site.browser().signIn(identity('alice'));
     await mallory.signIn(identity('alice', { subject: 'mallory' }));
@@ -100,13 +100,13 @@ forEachDatabase('a Linux account', (open) => {
       .select('held_person_id')
       .executeTakeFirstOrThrow();
     const input = { account: 'alice', personId: row.held_person_id };
-    assert.equal((await mallory.mutate('people.confirmBinding', input)).reason, 'forbidden');
-    assert.equal((await mallory.mutate('people.rejectBinding', input)).reason, 'forbidden');
+    assert.equal((await mallory.mutate('people.confirmBinding', input)).refusal, 'forbidden');
+    assert.equal((await mallory.mutate('people.rejectBinding', input)).refusal, 'forbidden');
     assert.deepEqual((await mallory.me())?.accounts, []);
   });
 
   test('is kept by a person who is renamed; the new name comes along when it is free', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signIn(identity('alice'));
     await site.browser().signIn(identity('bob'));
@@ -118,7 +118,7 @@ forEachDatabase('a Linux account', (open) => {
   });
 
   test('named root is bound to nobody', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signIn(identity('root'));
     assert.deepEqual((await browser.me())?.accounts, []);
@@ -126,7 +126,7 @@ forEachDatabase('a Linux account', (open) => {
   });
 
   test('is bound once when two people of that name sign in at the same time', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browsers = [1, 2, 3, 4].map((i) => site.browser(`192.0.2.${i}`));
     const states = await Promise.all(browsers.map((browser) => browser.beginSignIn()));
     let next = 0;

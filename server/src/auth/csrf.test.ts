@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kysely } from '../db/query.ts';
-import { openTestSqlite } from '../db/test-databases.ts';
+import { createTestSite, identity, ORIGIN } from '../testing/test-site.ts';
 import { type CsrfInput, isForged } from './csrf.ts';
-import { createTestSite, identity, ORIGIN } from './test-site.ts';
 
 const TOKEN = 'T'.repeat(43);
 const session = { idHash: '', handle: '', authTime: 0, csrfToken: TOKEN };
@@ -55,41 +54,41 @@ for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'post', 'QUERY']) {
 }
 
 test('a change without token or from another site does nothing, with the right ones it happens', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   const token = await browser.csrf();
   const call = (headers: Record<string, string>) => browser.mutate('passkeys.registrationOptions', {}, headers);
-  assert.equal((await call({ origin: ORIGIN })).reason, 'csrf');
-  assert.equal((await call({ origin: ORIGIN, 'x-csrf-token': 'x' })).reason, 'csrf');
-  assert.equal((await call({ origin: 'https://evil.test', 'x-csrf-token': token })).reason, 'csrf');
-  assert.equal((await call({ 'x-csrf-token': token })).reason, 'csrf');
+  assert.equal((await call({ origin: ORIGIN })).refusal, 'csrf');
+  assert.equal((await call({ origin: ORIGIN, 'x-csrf-token': 'x' })).refusal, 'csrf');
+  assert.equal((await call({ origin: 'https://evil.test', 'x-csrf-token': token })).refusal, 'csrf');
+  assert.equal((await call({ 'x-csrf-token': token })).refusal, 'csrf');
   assert.deepEqual(await kysely(site.db.query).selectFrom('ceremonies').selectAll().execute(), []);
-  assert.equal((await call({ origin: ORIGIN, 'x-csrf-token': token })).reason, null);
+  assert.equal((await call({ origin: ORIGIN, 'x-csrf-token': token })).refusal, null);
 });
 
 test('the token of one session does not serve another one', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const [mallory, alice] = [site.browser(), site.browser()];
   await mallory.signInFresh('mallory');
   await alice.signInFresh('alice');
   const headers = { origin: ORIGIN, 'x-csrf-token': await mallory.csrf() };
-  assert.equal((await alice.mutate('passkeys.registrationOptions', {}, headers)).reason, 'csrf');
+  assert.equal((await alice.mutate('passkeys.registrationOptions', {}, headers)).refusal, 'csrf');
 });
 
 test('the token ends with its session', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   const before = await browser.csrf();
   await browser.signInFresh('alice');
   assert.notEqual(await browser.csrf(), before);
   const headers = { origin: ORIGIN, 'x-csrf-token': before };
-  assert.equal((await browser.mutate('sessions.revokeOthers', undefined, headers)).reason, 'csrf');
+  assert.equal((await browser.mutate('sessions.revokeOthers', undefined, headers)).refusal, 'csrf');
 });
 
 test('a mutation by GET does nothing: a link or an image cannot change anything', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   const response = await browser.get('/trpc/sessions.revokeOthers');
@@ -100,7 +99,7 @@ test('a mutation by GET does nothing: a link or an image cannot change anything'
 });
 
 test('a sign-out from another site changes nothing', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   assert.equal((await browser.submit('/signout', {})).statusCode, 403);
@@ -113,7 +112,7 @@ test('a sign-out from another site changes nothing', async (t) => {
 });
 
 test('a form that names a field twice is not guessed at', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const payload = `csrf_token=${await browser.csrf()}&csrf_token=x`;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
-import { createTestSite, identity } from './test-site.ts';
+import { forEachDriver } from '../db/test-databases.ts';
+import { createTestSite, identity } from '../testing/test-site.ts';
 
 const callback = (state: string) => `/callback?code=c&state=${encodeURIComponent(state)}`;
 
 test('a sign-in begun by an attacker cannot be ended in the browser of somebody else', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const [attacker, victim] = [site.browser(), site.browser()];
   const state = await attacker.beginSignIn();
   site.provider.next = { ok: true, identity: identity('mallory') };
@@ -20,7 +20,7 @@ test('a sign-in begun by an attacker cannot be ended in the browser of somebody 
 });
 
 test('a browser that has begun a sign-in of its own does not end that of an attacker', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const [attacker, victim] = [site.browser(), site.browser()];
   await victim.beginSignIn();
   const state = await attacker.beginSignIn();
@@ -30,7 +30,7 @@ test('a browser that has begun a sign-in of its own does not end that of an atta
 });
 
 test('the cookie that binds a sign-in cannot be planted or read by others', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const response = await site.browser().get('/sessions/login');
   const cookie = String(response.headers['set-cookie']);
   assert.match(
@@ -41,7 +41,7 @@ test('the cookie that binds a sign-in cannot be planted or read by others', asyn
 
 for (const order of ['before', 'behind']) {
   test(`a cookie that was planted ${order} ours makes both worthless`, async (t) => {
-    const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: 'http://localhost:8090' });
+    const site = await createTestSite(t, { env: { IDENTREE_EXTERNAL_URL: 'http://localhost:8090' } });
     const browser = site.browser();
     const state = await browser.beginSignIn();
     const pairs = [`${browser.loginCookie}=${browser.jar.get(browser.loginCookie)}`];
@@ -58,7 +58,7 @@ for (const [what, query] of [
   ['a very long state', `code=c&state=${'A'.repeat(5000)}`],
 ]) {
   test(`a callback with ${what} is refused and writes nothing`, async (t) => {
-    const site = await createTestSite(t, await openTestSqlite(t));
+    const site = await createTestSite(t);
     const browser = site.browser();
     await browser.beginSignIn();
     site.provider.next = { ok: true, identity: identity('alice') };
@@ -69,16 +69,16 @@ for (const [what, query] of [
 }
 
 test('a callback with two states is refused', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   const state = encodeURIComponent(await browser.beginSignIn());
   site.provider.next = { ok: true, identity: identity('alice') };
   assert.equal((await browser.get(`/callback?code=c&state=${state}&state=${state}`)).statusCode, 400);
 });
 
-forEachDatabase('a sign-in under way', (open) => {
+forEachDriver('a sign-in under way', (driver) => {
   test('is good for one callback, also when two race', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     const state = await browser.beginSignIn();
     site.provider.next = { ok: true, identity: identity('alice') };
@@ -88,7 +88,7 @@ forEachDatabase('a sign-in under way', (open) => {
   });
 
   test('ends after 15 minutes, not before', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     const early = await browser.beginSignIn();
     site.clock.advance(15 * 60_000 - 1);
@@ -101,7 +101,7 @@ forEachDatabase('a sign-in under way', (open) => {
   });
 
   test('does not disturb another one in the next tab', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     const [one, two] = [
       await browser.beginSignIn('?return_to=/hosts'),

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { openTestSqlite } from '../db/test-databases.ts';
 import { systemClock } from '../platform/clock.ts';
+import type { TestBrowser } from '../testing/test-browser.ts';
+import { createTestSite } from '../testing/test-site.ts';
 import { createOidc, type Fetch } from './oidc.ts';
 import { startTestIdp, type TestIdp, type TestIdpOptions } from './test-idp.ts';
-import { createTestSite, type TestBrowser } from './test-site.ts';
 
 const EXTERNAL = 'http://localhost:8090';
 const silent = { warn() {} };
@@ -20,7 +20,7 @@ function oidcFor(
 
 async function siteWith(t: TestContext, options: TestIdpOptions = {}) {
   const idp = await startTestIdp(t, options);
-  const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: EXTERNAL, provider: oidcFor(idp) });
+  const site = await createTestSite(t, { env: { IDENTREE_EXTERNAL_URL: EXTERNAL }, provider: oidcFor(idp) });
   site.clock.set(Date.now());
   const atIdp = idp.browser();
   /** From our sign-in link over the provider back to us; `tamper` is what an attacker does to the address in between. */

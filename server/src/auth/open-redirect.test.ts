@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openTestSqlite } from '../db/test-databases.ts';
+import { createTestSite, identity } from '../testing/test-site.ts';
 import { localPath } from './return-to.ts';
-import { createTestSite, identity } from './test-site.ts';
 
 const ELSEWHERE = [
   'https://evil.test/',
@@ -67,7 +66,7 @@ for (const [value, expected] of HERE) {
 }
 
 test('a whole sign-in that was sent elsewhere ends on the front page', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   for (const target of ['//evil.test', '/%2f%2fevil.test', 'https://evil.test/', '/\\evil.test']) {
     const response = await site.browser().signIn(identity('alice'), `?return_to=${encodeURIComponent(target)}`);
     assert.equal(response.statusCode, 303);
@@ -76,7 +75,7 @@ test('a whole sign-in that was sent elsewhere ends on the front page', async (t)
 });
 
 test('somebody who is signed in is not sent elsewhere either', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const response = await browser.get(`/sessions/login?return_to=${encodeURIComponent('//evil.test')}`);
@@ -84,7 +83,7 @@ test('somebody who is signed in is not sent elsewhere either', async (t) => {
 });
 
 test('a return path given twice is not guessed at', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   const response = await browser.signIn(identity('alice'), '?return_to=%2Fhosts&return_to=%2F%2Fevil.test');
   assert.equal(response.headers.location, '/');

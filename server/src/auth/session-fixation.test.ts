@@ -2,11 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
 import { kysely } from '../db/query.ts';
-import { openTestSqlite } from '../db/test-databases.ts';
-import { createTestSite, identity } from './test-site.ts';
+import { createTestSite, identity } from '../testing/test-site.ts';
 
 test('a session id that was there before the sign-in is not the one after it', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   const planted = 'A'.repeat(43);
   browser.jar.set(browser.sessionCookie, planted);
@@ -18,7 +17,7 @@ test('a session id that was there before the sign-in is not the one after it', a
 });
 
 test('signing in again makes a new id and ends the old session', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const before = browser.jar.get(browser.sessionCookie)!;
@@ -34,7 +33,7 @@ test('signing in again makes a new id and ends the old session', async (t) => {
 });
 
 test('somebody else who signs in on the same browser ends the session before', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const before = browser.jar.get(browser.sessionCookie)!;
@@ -46,20 +45,18 @@ test('somebody else who signs in on the same browser ends the session before', a
 });
 
 test('the database does not hold what the cookie holds', async (t) => {
-  const db = await openTestSqlite(t);
-  const site = await createTestSite(t, db);
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const value = browser.jar.get(browser.sessionCookie)!;
-  const rows = await kysely(db.query).selectFrom('sessions').selectAll().execute();
+  const rows = await kysely(site.db.query).selectFrom('sessions').selectAll().execute();
   assert.equal(rows[0]?.id_hash, sha256(value));
   assert.equal(JSON.stringify(rows).includes(value), false);
   assert.equal(JSON.stringify(await site.events.read(0, 100)).includes(value), false);
 });
 
 test('the hash of a session, read from a stolen database, opens nothing', async (t) => {
-  const db = await openTestSqlite(t);
-  const site = await createTestSite(t, db);
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const attacker = site.browser();

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kysely } from '../db/query.ts';
-import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import { forEachDriver } from '../db/test-databases.ts';
+import { createTestSite, identity } from '../testing/test-site.ts';
 import type { SignInProblem } from './identity-provider.ts';
-import { createTestSite, identity } from './test-site.ts';
 
-forEachDatabase('signing in', (open) => {
+forEachDriver('signing in', (driver) => {
   test('makes a person, a session and their events', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     const response = await browser.signIn(identity('alice', { groups: ['staff'] }), '?return_to=/hosts');
     assert.equal(response.statusCode, 303);
@@ -24,7 +24,7 @@ forEachDatabase('signing in', (open) => {
   });
 
   test('again finds the same person by subject, under whatever name', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     await site.browser().signIn(identity('alice'));
     const id = await site.personId('alice');
     await site.browser().signIn(identity('alice.b', { subject: 'subject of alice', displayName: 'Alice B' }));
@@ -32,7 +32,7 @@ forEachDatabase('signing in', (open) => {
   });
 
   test('with the same user name and another subject is another person', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     await site.browser().signIn(identity('alice'));
     await site.browser().signIn(identity('alice', { subject: 'somebody new' }));
     await site.browser().signIn(identity('alice', { issuer: 'https://other-idp.test' }));
@@ -41,7 +41,7 @@ forEachDatabase('signing in', (open) => {
   });
 
   test('by one person in many tabs at once works and makes one person', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const answers = await Promise.all(
       Array.from({ length: 5 }, async (_, i) => {
         const browser = site.browser(`192.0.2.${i}`);
@@ -60,16 +60,17 @@ forEachDatabase('signing in', (open) => {
   });
 
   test('leaves nothing behind when the event cannot be written', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     const state = await browser.beginSignIn();
     site.provider.next = { ok: true, identity: identity('alice') };
+    const head = await site.events.head();
     await site.db.transaction((work) => kysely(work.query).updateTable('event_head').set({ hash: 'broken' }).execute());
     await site.db.transaction((work) =>
       kysely(work.query)
         .insertInto('events')
         .values({
-          seq: 3,
+          seq: head.seq + 2,
           at: 0,
           event: 'x',
           username: '',
@@ -95,7 +96,7 @@ forEachDatabase('signing in', (open) => {
 });
 
 test('the session cookie is out of reach of scripts, sister domains and plain http', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const response = await site.browser().signIn(identity('alice'));
   assert.match(
     String(response.headers['set-cookie']),
@@ -104,7 +105,7 @@ test('the session cookie is out of reach of scripts, sister domains and plain ht
 });
 
 test('on http, which exists on loopback only, the cookie has no prefix', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t), { externalUrl: 'http://localhost:8090' });
+  const site = await createTestSite(t, { env: { IDENTREE_EXTERNAL_URL: 'http://localhost:8090' } });
   const browser = site.browser();
   const response = await browser.signIn(identity('alice'));
   assert.match(
@@ -115,7 +116,7 @@ test('on http, which exists on loopback only, the cookie has no prefix', async (
 });
 
 test('on https a cookie without the prefix, which anybody could have planted, is not looked at', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const cookie = `identree_session=${browser.jar.get(browser.sessionCookie)}`;
@@ -133,7 +134,7 @@ const PROBLEMS: [SignInProblem, number][] = [
 ];
 for (const [problem, status] of PROBLEMS) {
   test(`a sign-in that ends as ${problem} says so in an event and keeps the detail to the log`, async (t) => {
-    const site = await createTestSite(t, await openTestSqlite(t));
+    const site = await createTestSite(t);
     const browser = site.browser();
     const state = await browser.beginSignIn('?return_to=/hosts');
     site.provider.next = { ok: false, problem, detail: 'inner detail' };
@@ -150,7 +151,7 @@ for (const [problem, status] of PROBLEMS) {
 }
 
 test('pages around the sign-in run no script and cannot be framed', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const response = await site.browser().get('/signed-out');
   const policy = String(response.headers['content-security-policy']);
   assert.match(policy, /default-src 'none'/);
@@ -160,7 +161,7 @@ test('pages around the sign-in run no script and cannot be framed', async (t) =>
 });
 
 test('while the identity provider is away the page says so and nothing is remembered', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   site.provider.up = false;
   const response = await site.browser().get('/sessions/login?return_to=/hosts');
   assert.equal(response.statusCode, 503);
@@ -169,7 +170,7 @@ test('while the identity provider is away the page says so and nothing is rememb
 });
 
 test('somebody who is signed in goes straight on, unless a fresh sign-in is asked for', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const straight = await browser.get('/sessions/login?return_to=/hosts');
@@ -183,7 +184,7 @@ test('somebody who is signed in goes straight on, unless a fresh sign-in is aske
 });
 
 test('signing out says goodbye, ends the session for good and does not sign in again by itself', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice'));
   const value = browser.jar.get(browser.sessionCookie)!;
@@ -201,14 +202,14 @@ test('signing out says goodbye, ends the session for good and does not sign in a
 });
 
 test('signing out without a session is harmless', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const response = await site.browser().submit('/signout', {});
   assert.equal(response.statusCode, 303);
   assert.deepEqual(await site.eventNames(), []);
 });
 
 test('the eleventh sign-in in a minute from one address waits, one from elsewhere does not', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser('192.0.2.1');
   for (let i = 0; i < 10; i++) assert.equal((await browser.get('/sessions/login')).statusCode, 302);
   const refused = await browser.get('/sessions/login');
@@ -221,14 +222,14 @@ test('the eleventh sign-in in a minute from one address waits, one from elsewher
 });
 
 test('callbacks are limited too', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser('192.0.2.1');
   for (let i = 0; i < 10; i++) assert.equal((await browser.get('/callback?state=x')).statusCode, 400);
   assert.equal((await browser.get('/callback?state=x')).statusCode, 429);
 });
 
 test('behind a trusted proxy each client has its own limit, and nobody can write themselves another address', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t), { trustedProxies: ['10.0.0.0/8'] });
+  const site = await createTestSite(t, { env: { IDENTREE_TRUSTED_PROXIES: '10.0.0.0/8' } });
   const proxied = site.browser('10.0.0.5');
   const from = (address: string) => proxied.get('/sessions/login', { 'x-forwarded-for': `198.51.100.9, ${address}` });
   for (let i = 0; i < 10; i++) await from('203.0.113.1');

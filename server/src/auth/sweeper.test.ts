@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kysely } from '../db/query.ts';
-import { forEachDatabase } from '../db/test-databases.ts';
+import { forEachDriver } from '../db/test-databases.ts';
+import { createTestSite, identity } from '../testing/test-site.ts';
 import { sweepSessions } from './sweeper.ts';
-import { createTestSite, identity } from './test-site.ts';
 
-forEachDatabase('the sweeper', (open) => {
+forEachDriver('the sweeper', (driver) => {
   test('forgets what has run out and nothing else', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     await browser.mutate('passkeys.registrationOptions', {});

@@ -62,15 +62,20 @@ export const openTestPostgres: OpenTestDatabase = async (t) => {
 };
 
 /** Declares the same tests for SQLite and, where it can run, for Postgres. */
-export function forEachDatabase(
-  name: string,
-  suite: (open: OpenTestDatabase, driver: Database['driver']) => void,
-): void {
-  describe(`${name} on SQLite`, () => suite(openTestSqlite, 'sqlite'));
+export function forEachDriver(name: string, suite: (driver: Database['driver']) => void): void {
+  describe(`${name} on SQLite`, () => suite('sqlite'));
   const missing = whyNoPostgres();
   if (missing !== null) {
     test(`${name} on Postgres`, { skip: missing }, () => {});
     return;
   }
-  describe(`${name} on Postgres`, () => suite(openTestPostgres, 'postgres'));
+  describe(`${name} on Postgres`, () => suite('postgres'));
+}
+
+/** The same, each test with a database of its own. */
+export function forEachDatabase(
+  name: string,
+  suite: (open: OpenTestDatabase, driver: Database['driver']) => void,
+): void {
+  forEachDriver(name, (driver) => suite(driver === 'sqlite' ? openTestSqlite : openTestPostgres, driver));
 }

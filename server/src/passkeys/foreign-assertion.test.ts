@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { DecisionDocument } from '#shared/decision.ts';
-import { createTestSite, type TestSite } from '../auth/test-site.ts';
 import { kysely } from '../db/query.ts';
-import { openTestSqlite } from '../db/test-databases.ts';
+import { createTestSite, type TestSite } from '../testing/test-site.ts';
 import type { AssertionResponse } from './assertion-response.ts';
 import type { Deviation } from './test-authenticator.ts';
 
@@ -26,8 +25,8 @@ function documentFor(username: string, change: Partial<DecisionDocument> = {}): 
   };
 }
 
-async function withPasskeys(t: Parameters<typeof openTestSqlite>[0]) {
-  const site = await createTestSite(t, await openTestSqlite(t));
+async function withPasskeys(t: TestContext) {
+  const site = await createTestSite(t);
   const [alice, bob] = [site.browser(), site.browser()];
   await alice.signInFresh('alice');
   await bob.signInFresh('bob');
@@ -40,11 +39,11 @@ async function verify(site: TestSite, username: string, document: DecisionDocume
     .selectAll()
     .where('username', '=', username)
     .executeTakeFirstOrThrow();
-  return site.db.transaction((work) => site.approvals.verifyApproval(work, { person, document, assertion }));
+  return site.db.transaction((work) => site.app.approvals.verifyApproval(work, { person, document, assertion }));
 }
 
 const optionsFor = async (site: TestSite, username: string, document: DecisionDocument) =>
-  site.approvals.approvalOptions(site.db.query, await site.personId(username), document);
+  site.app.approvals.approvalOptions(site.db.query, await site.personId(username), document);
 
 test('the owner’s assertion over this document is evidence that hosts accept', async (t) => {
   const { site, hers } = await withPasskeys(t);
@@ -143,7 +142,7 @@ test('an assertion for managing passkeys does not approve, and the other way rou
   assert.equal((await verify(site, 'alice', documentFor('alice'), hers.assert(managing))).ok, false);
   const approving = hers.assert(await optionsFor(site, 'alice', documentFor('alice')));
   assert.equal(
-    (await alice.mutate('passkeys.registrationOptions', { assertion: approving })).reason,
+    (await alice.mutate('passkeys.registrationOptions', { assertion: approving })).refusal,
     'passkey_rejected',
   );
 });
@@ -155,11 +154,11 @@ test('an answer to one kind of ceremony does not end another kind', async (t) =>
   const vouched = creation.data as { challenge: string };
   // An assertion over the challenge of a registration.
   const assertion = hers.assert({ ...adding, challenge: vouched.challenge } as never);
-  assert.equal((await alice.mutate('passkeys.registrationOptions', { assertion })).reason, 'passkey_rejected');
+  assert.equal((await alice.mutate('passkeys.registrationOptions', { assertion })).refusal, 'passkey_rejected');
   // A registration over the challenge of an assertion.
   const another = (await alice.mutate('passkeys.additionOptions')).data as { challenge: string };
   const response = site.authenticator().register({ ...vouched, challenge: another.challenge } as never);
-  assert.equal((await alice.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_rejected');
+  assert.equal((await alice.mutate('passkeys.register', { name: 'x', response })).refusal, 'passkey_rejected');
   assert.equal((await alice.me())?.passkeys, 1);
 });
 
@@ -170,13 +169,13 @@ test('an assertion for adding does not remove, and one for removing does not rem
   const adding = hers.assert((await alice.mutate('passkeys.additionOptions')).data as never);
   const remove = (credentialId: string, assertion: AssertionResponse) =>
     alice.mutate('passkeys.remove', { credentialId, assertion });
-  assert.equal((await remove(second.credentialId, adding)).reason, 'passkey_rejected');
+  assert.equal((await remove(second.credentialId, adding)).refusal, 'passkey_rejected');
   const removal = await alice.mutate('passkeys.removalOptions', { credentialId: second.credentialId });
   const removing = hers.assert(removal.data as never);
-  assert.equal((await remove(third.credentialId, removing)).reason, 'passkey_rejected');
+  assert.equal((await remove(third.credentialId, removing)).refusal, 'passkey_rejected');
   const again = await alice.mutate('passkeys.removalOptions', { credentialId: second.credentialId });
   const assertion = hers.assert(again.data as never);
-  assert.equal((await alice.mutate('passkeys.registrationOptions', { assertion })).reason, 'passkey_rejected');
+  assert.equal((await alice.mutate('passkeys.registrationOptions', { assertion })).refusal, 'passkey_rejected');
   assert.equal((await alice.me())?.passkeys, 3);
 });
 

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { identityOf } from '../auth/claims.ts';
-import { createTestSite, identity, type TestBrowser } from '../auth/test-site.ts';
-import { openTestSqlite } from '../db/test-databases.ts';
+import type { TestBrowser } from '../testing/test-browser.ts';
+import { createTestSite, identity } from '../testing/test-site.ts';
 
 // The threat: somebody holds a stolen session, or signs in with a stolen password, and wants to become an approver.
 
-async function victim(t: Parameters<typeof openTestSqlite>[0]) {
-  const site = await createTestSite(t, await openTestSqlite(t));
+async function victim(t: TestContext) {
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   const passkey = await browser.firstPasskey();
@@ -20,7 +20,7 @@ const count = async (browser: TestBrowser) => (await browser.me())?.passkeys;
 
 test('a session alone, however fresh, adds no further passkey', async (t) => {
   const { browser, thief } = await victim(t);
-  assert.equal((await thief.mutate('passkeys.registrationOptions', {})).reason, 'passkey_required');
+  assert.equal((await thief.mutate('passkeys.registrationOptions', {})).refusal, 'passkey_required');
   assert.equal(await count(browser), 1);
 });
 
@@ -34,7 +34,7 @@ test('a session alone removes no passkey', async (t) => {
     own.assert(options.data as never, { credentialId: passkey.credentialId }),
   ]) {
     const input = { credentialId: second.credentialId, assertion };
-    assert.equal((await thief.mutate('passkeys.remove', input)).reason, 'passkey_rejected');
+    assert.equal((await thief.mutate('passkeys.remove', input)).refusal, 'passkey_rejected');
   }
   assert.equal(await count(browser), 2);
   assert.deepEqual(await site.eventsNamed('passkey_removed'), []);
@@ -46,22 +46,22 @@ test('a passkey that the thief makes up does not vouch', async (t) => {
   for (const deviation of [{}, { credentialId: passkey.credentialId }]) {
     const options = await thief.mutate('passkeys.additionOptions');
     const assertion = own.assert(options.data as never, deviation);
-    assert.equal((await thief.mutate('passkeys.registrationOptions', { assertion })).reason, 'passkey_rejected');
+    assert.equal((await thief.mutate('passkeys.registrationOptions', { assertion })).refusal, 'passkey_rejected');
   }
 });
 
 test('a first passkey needs a sign-in at most 5 minutes old', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   site.clock.advance(5 * 60_000);
   const options = await browser.mutate('passkeys.registrationOptions', {});
-  assert.equal(options.reason, null);
+  assert.equal(options.refusal, null);
   site.clock.advance(1);
-  assert.equal((await browser.mutate('passkeys.registrationOptions', {})).reason, 'fresh_sign_in_required');
+  assert.equal((await browser.mutate('passkeys.registrationOptions', {})).refusal, 'fresh_sign_in_required');
   const response = site.authenticator().register(options.data as never);
   assert.notEqual(
-    (await browser.mutate('passkeys.register', { name: 'x', response })).reason,
+    (await browser.mutate('passkeys.register', { name: 'x', response })).refusal,
     null,
     'nor with older options',
   );
@@ -69,10 +69,10 @@ test('a first passkey needs a sign-in at most 5 minutes old', async (t) => {
 });
 
 test('a sign-in at an unknown time is not fresh', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('alice', { authTime: 0 }));
-  assert.equal((await browser.mutate('passkeys.registrationOptions', {})).reason, 'fresh_sign_in_required');
+  assert.equal((await browser.mutate('passkeys.registrationOptions', {})).refusal, 'fresh_sign_in_required');
 });
 
 test('a sign-in in the future, by a provider whose clock is ahead, does not stay fresh', () => {
@@ -86,13 +86,13 @@ test('a sign-in in the future, by a provider whose clock is ahead, does not stay
 });
 
 test('options for a first passkey are worthless once there is one', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   const early = await browser.mutate('passkeys.registrationOptions', {});
   await browser.firstPasskey();
   const response = site.authenticator().register(early.data as never);
-  assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_required');
+  assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).refusal, 'passkey_required');
   assert.equal(await count(browser), 1);
 });
 
@@ -109,7 +109,7 @@ test('options vouched for by a passkey are worthless once that passkey is gone',
     assertion: second.assert(removal.data as never),
   });
   const response = site.authenticator().register(creation.data as never);
-  assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_required');
+  assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).refusal, 'passkey_required');
 });
 
 test('what one session began, another session of the same person cannot finish', async (t) => {
@@ -118,12 +118,12 @@ test('what one session began, another session of the same person cannot finish',
   await other.signInFresh('alice');
   const request = await browser.mutate('passkeys.additionOptions');
   const assertion = passkey.assert(request.data as never);
-  assert.equal((await other.mutate('passkeys.registrationOptions', { assertion })).reason, 'passkey_rejected');
+  assert.equal((await other.mutate('passkeys.registrationOptions', { assertion })).refusal, 'passkey_rejected');
   const creation = await browser.mutate('passkeys.registrationOptions', { assertion });
   const response = site.authenticator().register(creation.data as never);
-  assert.equal((await other.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_rejected');
+  assert.equal((await other.mutate('passkeys.register', { name: 'x', response })).refusal, 'passkey_rejected');
   assert.equal(
-    (await browser.mutate('passkeys.register', { name: 'x', response })).reason,
+    (await browser.mutate('passkeys.register', { name: 'x', response })).refusal,
     null,
     'the session that began it can',
   );
@@ -135,11 +135,11 @@ test('a session that has ended in the meantime finishes nothing', async (t) => {
   await fresh.signInFresh('bob');
   const options = await fresh.mutate('passkeys.registrationOptions', {});
   const cookie = `${fresh.sessionCookie}=${fresh.jar.get(fresh.sessionCookie)}`;
-  const viewer = await site.resolver.resolve({ cookie, authorization: undefined, remoteAddr: '' });
-  await site.sessions.signOut(viewer!);
+  const viewer = await site.app.callers.resolver.resolve({ cookie, authorization: undefined, remoteAddr: '' });
+  await fresh.submit('/signout', { csrf_token: await fresh.csrf() });
   const response = site.authenticator().register(options.data as never);
   // As a request that was already past the door when the session ended.
-  await assert.rejects(site.passkeys.register(viewer!, { name: 'x', response }), { code: 'session_expired' });
+  await assert.rejects(site.app.passkeys.register(viewer!, { name: 'x', response }), { code: 'session_expired' });
   assert.equal(await count(browser), 1);
   assert.equal(await count(thief), 1);
 });
@@ -149,7 +149,7 @@ test('a ceremony ends after 5 minutes', async (t) => {
   const request = await browser.mutate('passkeys.additionOptions');
   const assertion = passkey.assert(request.data as never);
   site.clock.advance(5 * 60_000);
-  assert.equal((await browser.mutate('passkeys.registrationOptions', { assertion })).reason, 'passkey_rejected');
+  assert.equal((await browser.mutate('passkeys.registrationOptions', { assertion })).refusal, 'passkey_rejected');
 });
 
 for (const [what, deviation] of [
@@ -162,16 +162,16 @@ for (const [what, deviation] of [
   ['with a challenge of its own', { challenge: 'A'.repeat(43) }],
 ] as const) {
   test(`a registration ${what} is refused`, async (t) => {
-    const site = await createTestSite(t, await openTestSqlite(t));
+    const site = await createTestSite(t);
     const browser = site.browser();
     await browser.signInFresh('alice');
     const options = await browser.mutate('passkeys.registrationOptions', {});
     const response = site.authenticator().register(options.data as never, deviation);
-    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_rejected');
+    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).refusal, 'passkey_rejected');
     assert.equal(await count(browser), 0);
     const again = site.authenticator().register(options.data as never);
     assert.equal(
-      (await browser.mutate('passkeys.register', { name: 'x', response: again })).reason,
+      (await browser.mutate('passkeys.register', { name: 'x', response: again })).refusal,
       what === 'with a challenge of its own' ? null : 'passkey_rejected',
       'a ceremony is used up by its first answer',
     );

@@ -2,22 +2,23 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeProtectedHeader } from 'jose';
 import { readApproverKeySet } from '#shared/verify-verdict.ts';
-import { createTestSite, identity, type TestSite } from '../auth/test-site.ts';
+import { createCore } from '../app/core.ts';
 import { kysely } from '../db/query.ts';
-import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import { forEachDriver } from '../db/test-databases.ts';
 import { checkChain } from '../events/store.ts';
+import { createTestSite, identity, ORIGIN, type TestSite } from '../testing/test-site.ts';
 
 async function publishedKeys(site: TestSite) {
-  const { token, version } = await site.approverKeys.current(site.db.query);
-  const read = await readApproverKeySet(token, site.trust, version);
+  const { token, version } = await site.app.approverKeys.current(site.db.query);
+  const read = await readApproverKeySet(token, site.app.trust, version);
   assert.ok(read.ok);
   assert.equal(read.set.version, version);
   return read.set;
 }
 
-forEachDatabase('passkeys', (open) => {
+forEachDriver('passkeys', (driver) => {
   test('the first one needs a fresh sign-in, further ones an existing passkey; each change is signed for the hosts', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     assert.equal((await publishedKeys(site)).version, 1);
@@ -39,7 +40,7 @@ forEachDatabase('passkeys', (open) => {
     const options = await browser.mutate('passkeys.removalOptions', { credentialId: first.credentialId });
     const assertion = second.assert(options.data as never);
     assert.equal(
-      (await browser.mutate('passkeys.remove', { credentialId: first.credentialId, assertion })).reason,
+      (await browser.mutate('passkeys.remove', { credentialId: first.credentialId, assertion })).refusal,
       null,
     );
     const last = await publishedKeys(site);
@@ -57,13 +58,13 @@ forEachDatabase('passkeys', (open) => {
   });
 
   test('can be renamed by their owner alone', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const [alice, bob] = [site.browser(), site.browser()];
     await alice.signInFresh('alice');
     const { credentialId } = await alice.firstPasskey();
     await bob.signInFresh('bob');
-    assert.equal((await bob.mutate('passkeys.rename', { credentialId, name: 'mine' })).reason, 'not_found');
-    assert.equal((await alice.mutate('passkeys.rename', { credentialId, name: ' Blue key ' })).reason, null);
+    assert.equal((await bob.mutate('passkeys.rename', { credentialId, name: 'mine' })).refusal, 'not_found');
+    assert.equal((await alice.mutate('passkeys.rename', { credentialId, name: ' Blue key ' })).refusal, null);
     const { passkeys } = (await alice.query('passkeys.list')).data as { passkeys: { name: string }[] };
     assert.equal(passkeys[0]?.name, 'Blue key');
     for (const name of ['', '   ', 'a'.repeat(65), 'a\u202eb', 'a\nb']) {
@@ -73,12 +74,12 @@ forEachDatabase('passkeys', (open) => {
   });
 
   test('the last one cannot be removed', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     const first = await browser.firstPasskey();
     assert.equal(
-      (await browser.mutate('passkeys.removalOptions', { credentialId: first.credentialId })).reason,
+      (await browser.mutate('passkeys.removalOptions', { credentialId: first.credentialId })).refusal,
       'passkey_last',
     );
     const second = await browser.addPasskey(first);
@@ -96,14 +97,14 @@ forEachDatabase('passkeys', (open) => {
       }),
     ];
     assert.deepEqual(
-      removals.map(({ reason }) => reason),
+      removals.map(({ refusal }) => refusal),
       [null, 'passkey_last'],
     );
     assert.equal((await publishedKeys(site)).keys.length, 1);
   });
 
   test('two removals at once leave one', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     const first = await browser.firstPasskey();
@@ -125,14 +126,14 @@ forEachDatabase('passkeys', (open) => {
   });
 
   test('a credential that is registered already is refused, also for somebody else', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const [alice, bob] = [site.browser(), site.browser()];
     await alice.signInFresh('alice');
     const passkey = await alice.firstPasskey();
     await bob.signInFresh('bob');
     const options = await bob.mutate('passkeys.registrationOptions', {});
     const response = passkey.register(options.data as never);
-    assert.equal((await bob.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_exists');
+    assert.equal((await bob.mutate('passkeys.register', { name: 'x', response })).refusal, 'passkey_exists');
     assert.deepEqual(
       (await publishedKeys(site)).keys.map(({ username }) => username),
       ['alice'],
@@ -141,7 +142,7 @@ forEachDatabase('passkeys', (open) => {
   });
 
   test('of different people added at the same time are all in the newest set', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const names = ['anna', 'bert', 'cora', 'dirk'];
     const browsers = [];
     for (const name of names) {
@@ -158,7 +159,7 @@ forEachDatabase('passkeys', (open) => {
   });
 
   test('of one person, two first ones at once: one is registered', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     const answers = await Promise.all(
@@ -175,12 +176,12 @@ forEachDatabase('passkeys', (open) => {
         }),
       ),
     );
-    assert.deepEqual(made.map(({ reason }) => reason).sort(), [null, 'passkey_required', 'passkey_required'].sort());
+    assert.deepEqual(made.map(({ refusal }) => refusal).sort(), [null, 'passkey_required', 'passkey_required'].sort());
     assert.equal((await browser.me())?.passkeys, 1);
   });
 
   test('keep the person’s name of today in the signed set', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     await browser.firstPasskey();
@@ -192,7 +193,7 @@ forEachDatabase('passkeys', (open) => {
   });
 
   test('are not changed when the new set cannot be signed', async (t) => {
-    const site = await createTestSite(t, await open(t));
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     const options = await browser.mutate('passkeys.registrationOptions', {});
@@ -208,13 +209,13 @@ forEachDatabase('passkeys', (open) => {
       kysely(work.query).insertInto('approver_key_sets').values({ version: 3, token: 'x', issued_at: 0 }).execute(),
     );
     await site.db.transaction((work) => kysely(work.query).deleteFrom('event_head').execute());
-    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).reason, 'internal');
+    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).refusal, 'internal');
     assert.deepEqual(await kysely(site.db.query).selectFrom('passkeys').selectAll().execute(), []);
   });
 });
 
 test('what the browser is asked for', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   const creation = (await browser.mutate('passkeys.registrationOptions', {})).data as Record<string, unknown>;
@@ -247,7 +248,7 @@ test('what the browser is asked for', async (t) => {
 
 for (const algorithm of ['EdDSA', 'RS256'] as const) {
   test(`a passkey with ${algorithm} registers, and can vouch for another one`, async (t) => {
-    const site = await createTestSite(t, await openTestSqlite(t));
+    const site = await createTestSite(t);
     const browser = site.browser();
     await browser.signInFresh('alice');
     const passkey = await browser.firstPasskey(site.authenticator({ algorithm }));
@@ -257,7 +258,7 @@ for (const algorithm of ['EdDSA', 'RS256'] as const) {
 }
 
 test('a synced passkey is allowed and said to be one', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signInFresh('alice');
   await browser.firstPasskey(site.authenticator({ backupEligible: true, counts: false }));
@@ -272,20 +273,24 @@ test('a synced passkey is allowed and said to be one', async (t) => {
 });
 
 test('the signed set is a token of its own kind, by the trust root', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
-  const { token } = await site.approverKeys.current(site.db.query);
+  const site = await createTestSite(t);
+  const { token } = await site.app.approverKeys.current(site.db.query);
   assert.deepEqual(decodeProtectedHeader(token), {
     alg: 'EdDSA',
     typ: 'identree-approver-keys+jws',
-    kid: site.trust.trustRoot.kid,
+    kid: site.app.trust.trustRoot.kid,
   });
 });
 
 test('version 1 is made once, and a server with another address publishes anew', async (t) => {
-  const db = await openTestSqlite(t);
-  const first = await createTestSite(t, db);
-  await first.approverKeys.ensure();
-  assert.equal((await first.approverKeys.current(db.query)).version, 1);
-  await createTestSite(t, db, { externalUrl: 'https://moved.test' });
-  assert.equal((await first.approverKeys.current(db.query)).version, 2);
+  const { app, db } = await createTestSite(t);
+  const version = async () => (await app.approverKeys.current(db.query)).version;
+  for (const [externalUrl, expected] of [
+    [ORIGIN, 1],
+    ['https://moved.test', 2],
+  ] as const) {
+    const again = await createCore({ ...app.config, externalUrl }, app);
+    assert.equal(await version(), expected);
+    await again.close();
+  }
 });

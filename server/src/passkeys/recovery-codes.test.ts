@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { createTestSite, identity } from '../auth/test-site.ts';
+import { type TestContext, test } from 'node:test';
 import { kysely } from '../db/query.ts';
-import { forEachDatabase, openTestSqlite } from '../db/test-databases.ts';
+import { forEachDriver } from '../db/test-databases.ts';
 import { systemRandom } from '../platform/random.ts';
+import { createTestSite, identity } from '../testing/test-site.ts';
 import { newRecoveryCode, recoveryCodeHash } from './recovery-codes.ts';
 
 test('a code is read however people type it', () => {
@@ -26,9 +26,9 @@ test('codes have 100 bits and look alike', () => {
   for (const code of codes) assert.match(code, /^([0-9A-HJKMNP-TV-Z]{5}-){3}[0-9A-HJKMNP-TV-Z]{5}$/);
 });
 
-forEachDatabase('a recovery code', (open) => {
-  async function lostPasskey(t: Parameters<typeof open>[0], options = {}) {
-    const site = await createTestSite(t, await open(t), options);
+forEachDriver('a recovery code', (driver) => {
+  async function lostPasskey(t: TestContext) {
+    const site = await createTestSite(t, { driver });
     const [admin, alice] = [site.browser('192.0.2.1'), site.browser('192.0.2.2')];
     await admin.signInFresh('root-admin', { groups: ['admins'] });
     await alice.signInFresh('alice');
@@ -52,7 +52,7 @@ forEachDatabase('a recovery code', (open) => {
       response: found.register(options.data as never),
       recoveryCode,
     });
-    assert.equal(made.reason, null);
+    assert.equal(made.refusal, null);
     const { passkeys } = (await alice.query('passkeys.list')).data as { passkeys: { credentialId: string }[] };
     assert.deepEqual(
       passkeys.map(({ credentialId }) => credentialId),
@@ -81,10 +81,10 @@ forEachDatabase('a recovery code', (open) => {
       );
     }
     assert.deepEqual(
-      made.map(({ reason }) => reason),
+      made.map(({ refusal }) => refusal),
       [null, 'recovery_code_wrong'],
     );
-    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode })).reason, 'recovery_code_wrong');
+    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode })).refusal, 'recovery_code_wrong');
   });
 
   test('is of no use without a fresh sign-in', async (t) => {
@@ -92,17 +92,17 @@ forEachDatabase('a recovery code', (open) => {
     const { code: recoveryCode } = await code();
     site.clock.advance(5 * 60_000 + 1);
     assert.equal(
-      (await alice.mutate('passkeys.registrationOptions', { recoveryCode })).reason,
+      (await alice.mutate('passkeys.registrationOptions', { recoveryCode })).refusal,
       'fresh_sign_in_required',
     );
     await alice.signInFresh('alice');
     site.clock.advance(4 * 60_000);
     const options = await alice.mutate('passkeys.registrationOptions', { recoveryCode });
-    assert.equal(options.reason, null);
+    assert.equal(options.refusal, null);
     site.clock.advance(60_001);
     const response = site.authenticator().register(options.data as never);
     const late = await alice.mutate('passkeys.register', { name: 'x', response, recoveryCode });
-    assert.equal(late.reason, 'fresh_sign_in_required');
+    assert.equal(late.refusal, 'fresh_sign_in_required');
   });
 
   test('ends after 24 hours, not before', async (t) => {
@@ -111,9 +111,9 @@ forEachDatabase('a recovery code', (open) => {
     assert.equal(expiresAt, site.clock.now() + 24 * 60 * 60_000);
     site.clock.set(expiresAt - 1);
     await alice.signInFresh('alice');
-    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode })).reason, null);
+    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode })).refusal, null);
     site.clock.set(expiresAt);
-    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode })).reason, 'recovery_code_wrong');
+    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode })).refusal, 'recovery_code_wrong');
   });
 
   test('of one person does not serve another one', async (t) => {
@@ -122,7 +122,7 @@ forEachDatabase('a recovery code', (open) => {
     const bob = site.browser();
     await bob.signInFresh('bob');
     await bob.firstPasskey();
-    assert.equal((await bob.mutate('passkeys.registrationOptions', { recoveryCode })).reason, 'recovery_code_wrong');
+    assert.equal((await bob.mutate('passkeys.registrationOptions', { recoveryCode })).refusal, 'recovery_code_wrong');
   });
 
   test('ends when a newer one is made', async (t) => {
@@ -130,10 +130,10 @@ forEachDatabase('a recovery code', (open) => {
     const { code: older } = await code();
     const { code: newer } = await code();
     assert.equal(
-      (await alice.mutate('passkeys.registrationOptions', { recoveryCode: older })).reason,
+      (await alice.mutate('passkeys.registrationOptions', { recoveryCode: older })).refusal,
       'recovery_code_wrong',
     );
-    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode: newer })).reason, null);
+    assert.equal((await alice.mutate('passkeys.registrationOptions', { recoveryCode: newer })).refusal, null);
   });
 
   test('is stored as a hash and never in an event', async (t) => {
@@ -152,24 +152,24 @@ forEachDatabase('a recovery code', (open) => {
 
   test('is made by administrators only, and not for oneself', async (t) => {
     const { site, admin, alice, personId } = await lostPasskey(t);
-    assert.equal((await alice.mutate('people.createRecoveryCode', { personId })).reason, 'forbidden');
+    assert.equal((await alice.mutate('people.createRecoveryCode', { personId })).refusal, 'forbidden');
     const own = await site.personId('root-admin');
-    assert.equal((await admin.mutate('people.createRecoveryCode', { personId: own })).reason, 'forbidden');
+    assert.equal((await admin.mutate('people.createRecoveryCode', { personId: own })).refusal, 'forbidden');
     const nobody = '00000000-0000-4000-8000-000000000000';
-    assert.equal((await admin.mutate('people.createRecoveryCode', { personId: nobody })).reason, 'not_found');
+    assert.equal((await admin.mutate('people.createRecoveryCode', { personId: nobody })).refusal, 'not_found');
     assert.deepEqual(await site.eventsNamed('recovery_code_created'), []);
   });
 
   test('can be made by an operator on the server for the only administrator', async (t) => {
     const { site } = await lostPasskey(t);
     const by = { personId: null, username: 'operator', remoteAddr: null };
-    const { code: recoveryCode } = await site.passkeys.createRecoveryCode(await site.personId('root-admin'), by);
+    const { code: recoveryCode } = await site.app.passkeys.createRecoveryCode(await site.personId('root-admin'), by);
     assert.ok(recoveryCode);
     assert.equal((await site.eventsNamed('recovery_code_created'))[0]?.actor, 'operator');
   });
 
   test('is what a first passkey needs when the setting says so', async (t) => {
-    const strict = await createTestSite(t, await open(t), { firstPasskeyNeedsCode: true });
+    const strict = await createTestSite(t, { driver, env: { IDENTREE_FIRST_PASSKEY_NEEDS_CODE: 'true' } });
     const bob = strict.browser();
     await bob.signInFresh('bob');
     assert.equal(((await bob.query('passkeys.list')).data as { firstNeedsCode: boolean }).firstNeedsCode, true);
@@ -177,12 +177,12 @@ forEachDatabase('a recovery code', (open) => {
       const options = await bob.mutate('passkeys.registrationOptions', {});
       const response = strict.authenticator().register(options.data as never);
       return (await bob.mutate('passkeys.register', { name: 'x', response, ...(recoveryCode ? { recoveryCode } : {}) }))
-        .reason;
+        .refusal;
     };
     assert.equal(await attempt(), 'recovery_code_required');
     assert.equal(await attempt('AAAAA-AAAAA-AAAAA-AAAAA'), 'recovery_code_wrong');
     const by = { personId: null, username: 'operator', remoteAddr: null };
-    const { code } = await strict.passkeys.createRecoveryCode(await strict.personId('bob'), by);
+    const { code } = await strict.app.passkeys.createRecoveryCode(await strict.personId('bob'), by);
     assert.equal(await attempt(code), null);
     assert.deepEqual(strict.problems, []);
     assert.equal((await bob.me())?.passkeys, 1);
@@ -190,17 +190,11 @@ forEachDatabase('a recovery code', (open) => {
 });
 
 test('an administrator of the desktop app cannot make one', async (t) => {
-  const site = await createTestSite(t, await openTestSqlite(t));
+  const site = await createTestSite(t);
   const browser = site.browser();
   await browser.signIn(identity('root-admin', { groups: ['admins'] }));
   await site.browser().signIn(identity('alice'));
-  const person = { id: await site.personId('root-admin'), epoch: 0 };
-  const session = await site.db.transaction((work) =>
-    site.sessions.create(work, { kind: 'desktop', person, authTime: 0, userAgent: '', remoteAddr: '' }),
-  );
-  const input = { personId: await site.personId('alice') };
-  const answer = await site
-    .browser()
-    .mutate('people.createRecoveryCode', input, { authorization: `Bearer ${session.value}` });
-  assert.equal(answer.reason, 'session_kind');
+  const desktop = await browser.desktopApp();
+  const answer = await desktop.mutate('people.createRecoveryCode', { personId: await site.personId('alice') });
+  assert.equal(answer.refusal, 'session_kind');
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import type { DecisionDocument } from '#shared/decision.ts';
-import { createTestSite } from '../auth/test-site.ts';
 import { kysely } from '../db/query.ts';
-import { forEachDatabase } from '../db/test-databases.ts';
+import { forEachDriver } from '../db/test-databases.ts';
+import { createTestSite } from '../testing/test-site.ts';
 import type { AssertionResponse } from './assertion-response.ts';
 
 // The threat: an assertion that was good once is sent again, or an authenticator was copied.
@@ -20,16 +20,16 @@ const document: DecisionDocument = {
   expiresAt: 1_800_000_100_000,
 };
 
-forEachDatabase('an assertion', (open) => {
-  async function prepare(t: Parameters<typeof open>[0], more: { counts?: boolean; backupEligible?: boolean } = {}) {
-    const site = await createTestSite(t, await open(t));
+forEachDriver('an assertion', (driver) => {
+  async function prepare(t: TestContext, more: { counts?: boolean; backupEligible?: boolean } = {}) {
+    const site = await createTestSite(t, { driver });
     const browser = site.browser();
     await browser.signInFresh('alice');
     const passkey = await browser.firstPasskey(site.authenticator(more));
     const person = await kysely(site.db.query).selectFrom('people').selectAll().executeTakeFirstOrThrow();
-    const options = await site.approvals.approvalOptions(site.db.query, person.id, document);
+    const options = await site.app.approvals.approvalOptions(site.db.query, person.id, document);
     const verify = (assertion: AssertionResponse) =>
-      site.db.transaction((work) => site.approvals.verifyApproval(work, { person, document, assertion }));
+      site.db.transaction((work) => site.app.approvals.verifyApproval(work, { person, document, assertion }));
     return { site, browser, passkey, options, verify };
   }
 
@@ -55,7 +55,7 @@ forEachDatabase('an assertion', (open) => {
     const assertion = passkey.assert(options);
     let second: ReturnType<typeof verify> | undefined;
     const first = await site.db.transaction(async (work) => {
-      const result = await site.approvals.verifyApproval(work, { person, document, assertion });
+      const result = await site.app.approvals.verifyApproval(work, { person, document, assertion });
       second = verify(assertion);
       await new Promise((resolve) => setTimeout(resolve, 150));
       return result;
@@ -86,12 +86,12 @@ forEachDatabase('an assertion', (open) => {
     const person = await kysely(site.db.query).selectFrom('people').selectAll().executeTakeFirstOrThrow();
     const assertion = passkey.assert(options);
     const attempt = site.db.transaction(async (work) => {
-      assert.equal((await site.approvals.verifyApproval(work, { person, document, assertion })).ok, true);
+      assert.equal((await site.app.approvals.verifyApproval(work, { person, document, assertion })).ok, true);
       throw new Error('the decision failed');
     });
     await assert.rejects(attempt);
     const result = await site.db.transaction((work) =>
-      site.approvals.verifyApproval(work, { person, document, assertion }),
+      site.app.approvals.verifyApproval(work, { person, document, assertion }),
     );
     assert.equal(result.ok, true);
   });
@@ -100,14 +100,14 @@ forEachDatabase('an assertion', (open) => {
     const { site, browser, passkey } = await prepare(t, { counts: false });
     const request = await browser.mutate('passkeys.additionOptions');
     const assertion = passkey.assert(request.data as never);
-    assert.equal((await browser.mutate('passkeys.registrationOptions', { assertion })).reason, null);
-    assert.equal((await browser.mutate('passkeys.registrationOptions', { assertion })).reason, 'passkey_rejected');
+    assert.equal((await browser.mutate('passkeys.registrationOptions', { assertion })).refusal, null);
+    assert.equal((await browser.mutate('passkeys.registrationOptions', { assertion })).refusal, 'passkey_rejected');
     const races = await browser.mutate('passkeys.additionOptions');
     const one = passkey.assert(races.data as never);
     const answers = await Promise.all(
       [1, 2, 3].map(() => browser.mutate('passkeys.registrationOptions', { assertion: one })),
     );
-    assert.equal(answers.filter(({ reason }) => reason === null).length, 1);
+    assert.equal(answers.filter(({ refusal }) => refusal === null).length, 1);
     assert.deepEqual(site.problems, []);
   });
 
@@ -117,8 +117,8 @@ forEachDatabase('an assertion', (open) => {
     await browser.addPasskey(passkey);
     const removal = await browser.mutate('passkeys.removalOptions', { credentialId: second.credentialId });
     const input = { credentialId: second.credentialId, assertion: passkey.assert(removal.data as never) };
-    assert.equal((await browser.mutate('passkeys.remove', input)).reason, null);
-    assert.equal((await browser.mutate('passkeys.remove', input)).reason, 'passkey_rejected');
+    assert.equal((await browser.mutate('passkeys.remove', input)).refusal, null);
+    assert.equal((await browser.mutate('passkeys.remove', input)).refusal, 'passkey_rejected');
     assert.equal((await browser.me())?.passkeys, 2);
   });
 
@@ -129,7 +129,7 @@ forEachDatabase('an assertion', (open) => {
       assertion: passkey.assert(request.data as never),
     });
     const response = site.authenticator().register(creation.data as never);
-    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).reason, null);
-    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).reason, 'passkey_rejected');
+    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).refusal, null);
+    assert.equal((await browser.mutate('passkeys.register', { name: 'x', response })).refusal, 'passkey_rejected');
   });
 });

@@ -1,7 +1,14 @@
-import { type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 
-/** Structured log on standard error, so that commands keep standard output for their answer. Secrets are cut out. */
-export function createLogger(level: 'debug' | 'info' | 'warn' | 'error'): Logger {
+/**
+ * Structured log with secrets cut out.
+ *
+ * @param to standard error unless it says otherwise: commands keep standard output for their answer
+ */
+export function createLogger(
+  level: 'debug' | 'info' | 'warn' | 'error',
+  to: DestinationStream = pino.destination({ fd: 2, sync: true }),
+): Logger {
   return pino(
     {
       level,
@@ -10,6 +17,6 @@ export function createLogger(level: 'debug' | 'info' | 'warn' | 'error'): Logger
         censor: '[removed]',
       },
     },
-    pino.destination({ fd: 2, sync: true }),
+    to,
   );
 }

@@ -1,0 +1,40 @@
+import type { ExchangeResult, Identity, IdentityProvider } from '../auth/identity-provider.ts';
+
+/** An identity provider that says what the test tells it to. Hand it to `createTestApp({ app: { provider } })`. */
+export interface TestProvider extends IdentityProvider {
+  /** What the next exchange answers. */
+  next: ExchangeResult;
+  /** False: cannot be reached. */
+  up: boolean;
+  /** Every sign-in that was begun, newest last. */
+  begun: { state: string; fresh: boolean }[];
+}
+
+export function createTestProvider(): TestProvider {
+  const provider: TestProvider = {
+    next: { ok: false, problem: 'invalid_answer', detail: 'the test set no identity' },
+    up: true,
+    begun: [],
+    async authorizationUrl({ state }, { fresh }) {
+      provider.begun.push({ state, fresh });
+      return provider.up ? new URL(`https://idp.test/authorize?state=${encodeURIComponent(state)}`) : null;
+    },
+    exchange: async () => provider.next,
+    healthy: async () => provider.up,
+  };
+  return provider;
+}
+
+/** What the provider says about somebody: a stranger to every group, whose password was typed at an unknown time. */
+export function identity(username: string, more: Partial<Identity> = {}): Identity {
+  return {
+    issuer: 'https://idp.test',
+    subject: `subject of ${username}`,
+    username,
+    displayName: username[0]!.toUpperCase() + username.slice(1),
+    email: null,
+    groups: [],
+    authTime: 0,
+    ...more,
+  };
+}
