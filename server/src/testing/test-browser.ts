@@ -205,7 +205,8 @@ export function createTestDesktopApp(app: App, credential: string) {
 const searchOf = (input: unknown): string =>
   input === undefined ? '' : `?input=${encodeURIComponent(JSON.stringify(input))}`;
 
-function answerOf<T>(response: LightMyRequestResponse): Called<T> {
+/** Reads what a procedure answered. */
+export function answerOf<T>(response: LightMyRequestResponse): Called<T> {
   const body = response.json() as { result?: { data?: T }; error?: { code?: string; data?: { reason?: string } } };
   const refusal = body.error ? (body.error.data?.reason ?? String(body.error.code)) : null;
   return { status: response.statusCode, data: (body.result?.data ?? null) as T, refusal };

@@ -1,34 +1,12 @@
 import type { LightMyRequestResponse } from 'fastify';
 import type { App } from '../app/app.ts';
-import type { Identity, IdentityProvider } from '../auth/identity-provider.ts';
 import { createTestAuthenticator, type TestAuthenticator } from '../passkeys/test-authenticator.ts';
 import type { Clock } from '../platform/clock.ts';
+import { answerOf, type Called } from './test-browser.ts';
+import { identity, type TestProvider } from './test-provider.ts';
 
-/** An identity provider that signs in whoever the test names. Hand it to `createTestApp({ app: { provider } })`. */
-export interface TestProvider extends IdentityProvider {
-  next: Identity | null;
-}
-
-export function createTestProvider(): TestProvider {
-  const provider: TestProvider = {
-    next: null,
-    authorizationUrl: async ({ state }) => new URL(`https://idp.example.com/?state=${state}`),
-    exchange: async () =>
-      provider.next
-        ? { ok: true, identity: provider.next }
-        : { ok: false, problem: 'refused_by_provider', detail: 'nobody' },
-    healthy: async () => true,
-  };
-  return provider;
-}
-
-/** What a tRPC call came to. */
-export interface Called<T = unknown> {
-  status: number;
-  data: T;
-  /** Code of the error table; null when it worked. */
-  refusal: string | null;
-}
+export type { Called } from './test-browser.ts';
+export { createTestProvider, type TestProvider } from './test-provider.ts';
 
 /** A signed-in person in a browser of their own. */
 export interface TestPerson {
@@ -39,25 +17,19 @@ export interface TestPerson {
   mutate<T = unknown>(name: string, input: unknown, headers?: Record<string, string>): Promise<Called<T>>;
 }
 
-function called<T>(response: LightMyRequestResponse): Called<T> {
-  const body = response.json() as { result?: { data: T }; error?: { data?: { reason?: string }; code?: string } };
-  const refusal = body.error ? (body.error.data?.reason ?? String(body.error.code)) : null;
-  return { status: response.statusCode, data: body.result?.data as T, refusal };
-}
-
 /** Somebody with the cookie, token and passkey that they have already, at this server. */
 export function testPersonAt(app: App, has: Pick<TestPerson, 'cookie' | 'csrf' | 'passkey'>): TestPerson {
   const person: TestPerson = {
     ...has,
     query: async (name, input) =>
-      called(
+      answerOf(
         await app.http.inject({
           url: `/trpc/${name}${input === undefined ? '' : `?input=${encodeURIComponent(JSON.stringify(input))}`}`,
           headers: { cookie: person.cookie },
         }),
       ),
     mutate: async (name, input, headers = {}) =>
-      called(
+      answerOf(
         await app.http.inject({
           method: 'POST',
           url: `/trpc/${name}`,
@@ -84,15 +56,10 @@ export async function signInTestPerson(
   username: string,
   options: { groups?: string[]; passkey?: boolean; subject?: string } = {},
 ): Promise<TestPerson> {
-  provider.next = {
-    issuer: 'https://idp.example.com',
-    subject: options.subject ?? `subject of ${username}`,
-    username,
-    displayName: username,
-    email: null,
-    groups: options.groups ?? [],
-    authTime: clock.now(),
-  };
+  const { groups = [], subject = `subject of ${username}` } = options;
+  const issuer = 'https://idp.example.com';
+  const who = identity(username, { issuer, subject, groups, displayName: username, authTime: clock.now() });
+  provider.next = { ok: true, identity: who };
   const origin = app.config.externalUrl;
   const start = await app.http.inject({ url: '/sessions/login' });
   const state = new URL(String(start.headers.location)).searchParams.get('state') ?? '';
