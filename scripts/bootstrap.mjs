@@ -73,7 +73,11 @@ function isInstalled() {
   } catch {
     return false;
   }
-  writeFileSync(stamp, hash);
+  try {
+    writeFileSync(stamp, hash);
+  } catch {
+    // It only saves the comparison; who may read the project need not be allowed to write.
+  }
   return true;
 }
 
@@ -93,12 +97,13 @@ function isAlive(lock) {
 /** Two commands started at once must not install into each other. */
 async function withInstallLock(work) {
   const lock = join(root, '.cache', 'install.lock');
-  mkdirSync(dirname(lock), { recursive: true });
   for (let said = false; ; ) {
     try {
+      mkdirSync(dirname(lock), { recursive: true });
       writeFileSync(lock, String(process.pid), { flag: 'wx' });
       break;
-    } catch {
+    } catch (error) {
+      if (error.code !== 'EEXIST') stop(`nothing can be installed into ${root} (${error.code}): it belongs to others.`);
       if (!isAlive(lock)) {
         rmSync(lock, { force: true });
         continue;

@@ -8,6 +8,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
@@ -163,5 +164,15 @@ test('an unknown command is refused with the list', async (t) => {
   const { code, err } = await run(['toString']);
   assert.equal(code, 64);
   assert.match(err, /There are: start, try/);
+  assert.deepEqual(npmCalls(), []);
+});
+
+test('who may not write into the project is told so, instead of waiting for ever', { timeout: 60_000 }, async (t) => {
+  const { root, run, npmCalls } = project(t);
+  // Not even root makes files there.
+  symlinkSync('/proc', join(root, '.cache'));
+  const { code, err } = await run(['reset']);
+  assert.equal(code, 1);
+  assert.match(err, /nothing can be installed into .*belongs to others/);
   assert.deepEqual(npmCalls(), []);
 });
