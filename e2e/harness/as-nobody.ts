@@ -10,7 +10,7 @@ set -eu
 mount -t tmpfs -o mode=755 tmpfs "$PLACE"
 mkdir "$PLACE/project"
 touch "$PLACE/node"
-mount --bind "$ROOT" "$PLACE/project"
+mount --rbind "$ROOT" "$PLACE/project"
 mount --bind "$NODE" "$PLACE/node"
 cd "$PLACE/project"
 exec env -i PATH=/usr/bin:/bin setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- "$PLACE/node" "$@"
