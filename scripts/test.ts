@@ -1,17 +1,19 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import {
   type AllowedSkip,
   closingLine,
   count,
+  type FileTime,
   formatResult,
   refuseUnexpectedSkips,
   type StageReport,
+  slowest,
   type TestResult,
 } from './testing/results.ts';
-import { endAll, runReporting } from './testing/run-stage.ts';
+import { endAll, type Run, runReporting } from './testing/run-stage.ts';
 import { isThere, setUp } from './testing/setup.ts';
-import { listStages, pickStages, type Stage, type Step, stageOfFiles } from './testing/stages.ts';
+import { listStages, pickStages, type Stage, type Step } from './testing/stages.ts';
 
 /**
  * `npm test`: everything, or the stages or test files that are named. The last line is `N passed, N failed, N skipped`;
@@ -22,7 +24,7 @@ const root = join(import.meta.dirname, '..');
 const outputFolder = join(root, 'test-results');
 const args = process.argv.slice(2);
 const long = args.includes('--long');
-const names = args.filter((arg) => !arg.startsWith('--'));
+const words = args.filter((arg) => !arg.startsWith('--'));
 /** The whole run ends by then, whatever hangs. */
 const deadline = Date.now() + (long ? 6 * 3600 : 60 * 60) * 1000;
 
@@ -32,27 +34,26 @@ const print = (line: string): void => {
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
 
 function chosenStages(): Stage[] {
-  const files = names.filter((name) => name.includes('/') && existsSync(join(root, name)));
   const all = listStages(root, { long });
-  const picked = pickStages(
-    all,
-    names.filter((name) => !files.includes(name)),
-  );
-  if (!picked.ok) {
-    process.stderr.write(`there is no stage "${picked.unknown}". Stages: ${all.map(({ name }) => name).join(', ')}\n`);
-    process.exit(64);
-  }
-  if (files.length === 0) return picked.stages;
-  return [...(names.length > files.length ? picked.stages : []), stageOfFiles(files)];
+  // npm goes to the root first, and leaves a word of where it was called.
+  const picked = pickStages(all, words, { root, folder: process.env.INIT_CWD ?? process.cwd() });
+  if (picked.ok) return picked.stages;
+  const names = all.map(({ name }) => name).join(', ');
+  process.stderr.write(`"${picked.unknown}" is no stage and no test file. Stages: ${names}\n`);
+  process.exit(64);
 }
 
-async function runStep(stage: Stage, step: Step, onResult: (result: TestResult) => void): Promise<void> {
+async function runStep(
+  stage: Stage,
+  step: Step,
+  { onResult, onFile }: Pick<Required<Run>, 'onResult' | 'onFile'>,
+): Promise<void> {
   const started = Date.now();
   let reported = 0;
   let failed = 0;
   const outcome = await runReporting({
     command: step.command,
-    args: step.args,
+    args: [...step.args, ...step.files],
     cwd: root,
     env: { ...process.env, ...step.env, ...(long ? { IDENTREE_LONG: '1' } : {}), FORCE_COLOR: '0', NO_COLOR: '1' },
     logFile: join(outputFolder, `${stage.name}.log`),
@@ -62,6 +63,7 @@ async function runStep(stage: Stage, step: Step, onResult: (result: TestResult) 
       if (result.status === 'failed') failed += 1;
       onResult(result);
     },
+    onFile,
   });
   const durationMs = Date.now() - started;
   const name = [step.check ?? stage.name];
@@ -87,7 +89,8 @@ async function runStep(stage: Stage, step: Step, onResult: (result: TestResult) 
 async function runStage(stage: Stage): Promise<StageReport> {
   const started = Date.now();
   const results: TestResult[] = [];
-  const report = (): StageReport => ({ stage: stage.name, results, durationMs: Date.now() - started });
+  const files: FileTime[] = [];
+  const report = (): StageReport => ({ stage: stage.name, results, files, durationMs: Date.now() - started });
   const missing = stage.needs.filter((program) => !isThere(program));
   const single = (status: TestResult['status'], detail: string): StageReport => {
     results.push({ name: [stage.name], file: null, status, durationMs: 0, detail });
@@ -101,9 +104,12 @@ async function runStage(stage: Stage): Promise<StageReport> {
     30_000,
   );
   for (const step of stage.steps) {
-    await runStep(stage, step, (result) => {
-      results.push(result);
-      if (result.status === 'failed') print(`  failed: ${result.name.join(' > ')}`);
+    await runStep(stage, step, {
+      onResult: (result) => {
+        results.push(result);
+        if (result.status === 'failed') print(`  failed: ${result.name.join(' > ')}`);
+      },
+      onFile: (time) => files.push(time),
     });
   }
   clearInterval(ticker);
@@ -111,11 +117,11 @@ async function runStage(stage: Stage): Promise<StageReport> {
 }
 
 function printDetails(reports: readonly StageReport[]): void {
-  const with_ = (status: TestResult['status']) =>
+  const ended = (status: TestResult['status']) =>
     reports.flatMap(({ stage, results }) =>
       results.filter((result) => result.status === status).map((result) => ({ stage, ...result })),
     );
-  const failures = with_('failed');
+  const failures = ended('failed');
   for (const [index, { stage, name, file, detail }] of failures.entries()) {
     print(`\n${index + 1}) [${stage}] ${name.join(' > ')}${file ? `\n   ${file.replace(`${root}/`, '')}` : ''}`);
     const lines = (detail ?? '').trimEnd().split('\n');
@@ -123,7 +129,7 @@ function printDetails(reports: readonly StageReport[]): void {
     if (lines.length > 80) print(`   … ${lines.length - 80} more lines; see test-results/results.jsonl`);
   }
   const skips = new Map<string, number>();
-  for (const { stage, name, detail } of with_('skipped')) {
+  for (const { stage, name, detail } of ended('skipped')) {
     const line = `[${stage}] ${detail ?? name.join(' > ')}`;
     skips.set(line, (skips.get(line) ?? 0) + 1);
   }
@@ -165,6 +171,9 @@ writeFileSync(
     .replaceAll('\u001e', ''),
 );
 printDetails(reports);
+const slow = slowest(reports, 10);
+if (slow.length > 0) print('\nSlowest files:');
+for (const { file, durationMs } of slow) print(`  ${seconds(durationMs).padStart(8)}  ${relative(root, file)}`);
 print(`\n${seconds(Date.now() - started)}`);
 print(closingLine(reports));
 process.exitCode = count(reports).failed > 0 ? 1 : 0;

@@ -6,9 +6,9 @@ import type {
   TestCase,
   TestError,
 } from '@playwright/test/reporter';
-import { formatResult, type TestResult } from './results.ts';
+import { formatFileTime, formatResult, type TestResult } from './results.ts';
 
-/** A reporter for `playwright test`: one result per line. */
+/** A reporter for `playwright test`: one result per line, and the time of each file. */
 export default class LineReporter implements Reporter {
   private suite: Suite | null = null;
 
@@ -33,7 +33,13 @@ export default class LineReporter implements Reporter {
   }
 
   onEnd(_: FullResult): void {
-    for (const test of this.suite?.allTests() ?? []) if (test.results.length === 0) write(test, null);
+    const times = new Map<string, number>();
+    for (const test of this.suite?.allTests() ?? []) {
+      if (test.results.length === 0) write(test, null);
+      const took = test.results.reduce((sum, { duration }) => sum + duration, 0);
+      times.set(test.location.file, (times.get(test.location.file) ?? 0) + took);
+    }
+    for (const [file, durationMs] of times) process.stdout.write(formatFileTime({ file, durationMs }));
   }
 }
 

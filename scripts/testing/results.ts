@@ -9,27 +9,48 @@ export interface TestResult {
   detail: string | null;
 }
 
+/** How long a file of tests took, with what it prepared. */
+export interface FileTime {
+  file: string;
+  durationMs: number;
+}
+
 export interface StageReport {
   stage: string;
   results: TestResult[];
+  files: FileTime[];
   durationMs: number;
 }
 
 /** ASCII record separator: begins a result line, so that whatever tests print cannot be taken for one. */
 const MARK = '\u001e';
+/** ASCII group separator: begins the time of a file. */
+const FILE_MARK = '\u001d';
 
 export const formatResult = (result: TestResult): string => `${MARK}${JSON.stringify(result)}\n`;
+export const formatFileTime = (time: FileTime): string => `${FILE_MARK}${JSON.stringify(time)}\n`;
 
 /** Null for a line that is ordinary output. */
-export function parseResult(line: string): TestResult | null {
-  const at = line.indexOf(MARK);
+export const parseResult = (line: string): TestResult | null => parse<TestResult>(MARK, line);
+export const parseFileTime = (line: string): FileTime | null => parse<FileTime>(FILE_MARK, line);
+
+function parse<T>(mark: string, line: string): T | null {
+  const at = line.indexOf(mark);
   if (at < 0) return null;
   try {
-    return JSON.parse(line.slice(at + 1)) as TestResult;
+    return JSON.parse(line.slice(at + 1)) as T;
   } catch {
     // A test that prints the mark itself.
     return null;
   }
+}
+
+/** The files that took longest, the slowest first. */
+export function slowest(reports: readonly StageReport[], howMany: number): FileTime[] {
+  return reports
+    .flatMap(({ files }) => files)
+    .sort((a, b) => b.durationMs - a.durationMs)
+    .slice(0, howMany);
 }
 
 /** A skip that the committed list expects: in a stage, with a test name or reason that contains a text. */
@@ -58,14 +79,14 @@ export function refuseUnexpectedSkips(reports: readonly StageReport[], allowed: 
   }));
 }
 
-export function count(reports: readonly StageReport[]): Record<TestResult['status'], number> {
+export function count(reports: readonly Pick<StageReport, 'results'>[]): Record<TestResult['status'], number> {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const { results } of reports) for (const { status } of results) counts[status] += 1;
   return counts;
 }
 
 /** The closing line, which other programs read. */
-export function closingLine(reports: readonly StageReport[]): string {
+export function closingLine(reports: readonly Pick<StageReport, 'results'>[]): string {
   const { passed, failed, skipped } = count(reports);
   return `${passed} passed, ${failed} failed, ${skipped} skipped`;
 }

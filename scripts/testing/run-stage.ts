@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { parseResult, type TestResult } from './results.ts';
+import { type FileTime, parseFileTime, parseResult, type TestResult } from './results.ts';
 
 export interface Run {
   command: string;
@@ -12,6 +12,7 @@ export interface Run {
   logFile: string;
   limitMs: number;
   onResult: (result: TestResult) => void;
+  onFile?: (time: FileTime) => void;
   /** Ends the program early; that is no problem then. */
   enough?: AbortSignal;
 }
@@ -70,7 +71,9 @@ export function runReporting(run: Run): Promise<{ code: number | null; problem: 
     };
     onLines(child.stdout, (line) => {
       const result = parseResult(line);
-      if (result) run.onResult(result);
+      if (result) return run.onResult(result);
+      const time = parseFileTime(line);
+      if (time) run.onFile?.(time);
       else note(line);
     });
     onLines(child.stderr, note);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type SetupDeps, setUp } from './setup.ts';
-import { pickStages, type Stage } from './stages.ts';
 
 function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean; users?: string[] }) {
   const printed: string[] = [];
@@ -79,14 +78,4 @@ test('the user that Postgres runs as is made where there is none', () => {
   const other = machine({ has: [], isRoot: false, users: [] });
   setUp(['unit'], false, other.deps);
   assert.deepEqual(other.ran, []);
-});
-
-test('stages are picked by name, with the build where it is needed', () => {
-  const stages = ['unit', 'build', 'browser'].map((name): Stage => ({ name, steps: [], limitSeconds: 1, needs: [] }));
-  const names = (picked: ReturnType<typeof pickStages>) =>
-    picked.ok ? picked.stages.map(({ name }) => name) : picked.unknown;
-  assert.deepEqual(names(pickStages(stages, [])), ['unit', 'build', 'browser']);
-  assert.deepEqual(names(pickStages(stages, ['unit'])), ['unit']);
-  assert.deepEqual(names(pickStages(stages, ['browser'])), ['build', 'browser']);
-  assert.equal(names(pickStages(stages, ['unitt'])), 'unitt');
 });

@@ -1,5 +1,5 @@
 import { existsSync, globSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, matchesGlob, relative, resolve } from 'node:path';
 
 /** A program that reports results itself, or one whose exit code is the result. */
 export interface Step {
@@ -7,6 +7,8 @@ export interface Step {
   check: string | null;
   command: string;
   args: readonly string[];
+  /** Test files, the last arguments. A step without any prepares something, or is one check. */
+  files: readonly string[];
   env?: Record<string, string>;
 }
 
@@ -34,7 +36,8 @@ function nodeTests(
   return {
     check: null,
     command: process.execPath,
-    args: [...NODE_FLAGS, RUNNER, `--concurrency=${concurrency}`, `--timeout=${timeoutSeconds * 1000}`, ...files],
+    args: [...NODE_FLAGS, RUNNER, `--concurrency=${concurrency}`, `--timeout=${timeoutSeconds * 1000}`],
+    files,
     ...(env ? { env } : {}),
   };
 }
@@ -43,6 +46,7 @@ const script = (check: string, file: string, ...args: string[]): Step => ({
   check,
   command: process.execPath,
   args: [...NODE_FLAGS, file, ...args],
+  files: [],
 });
 
 interface E2eStage extends Pick<Stage, 'limitSeconds' | 'needs'>, NodeTestOptions {
@@ -106,6 +110,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     check: 'the parsers of the hooks survive five minutes of fuzzing each',
     command: 'make',
     args: ['-s', '-C', 'agent/native', 'fuzz', 'FUZZ_SECONDS=300'],
+    files: [],
   };
   const fuzz = stage('fuzz', 120, [fuzzing], ['clang', 'make']);
   const goals = script('the LDAP server meets its goals side by side with slapd', 'bench/ldap.ts', '--gate', '--json');
@@ -115,10 +120,20 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     stage(
       'types',
       240,
-      projects.map((project) => ({ check: `tsc -p ${project}`, command: bin('tsc'), args: ['-p', project] })),
+      projects.map((project) => ({
+        check: `tsc -p ${project}`,
+        command: bin('tsc'),
+        args: ['-p', project],
+        files: [],
+      })),
     ),
     stage('lint', 90, [
-      { check: 'biome ci', command: bin('biome'), args: ['ci', '--colors=off', '--max-diagnostics=50', '.'] },
+      {
+        check: 'biome ci',
+        command: bin('biome'),
+        args: ['ci', '--colors=off', '--max-diagnostics=50', '.'],
+        files: [],
+      },
     ]),
     stage('docs', 60, [script('reference pages are up to date', 'scripts/docs.ts', '--check')]),
     stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
@@ -139,7 +154,12 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     const config = `e2e/${name}/playwright.config.ts`;
     if (existsSync(join(root, config))) {
       const reporter = join(root, 'scripts/testing/playwright-reporter.ts');
-      steps.push({ check: null, command: bin('playwright'), args: ['test', '-c', config, `--reporter=${reporter}`] });
+      steps.push({
+        check: null,
+        command: bin('playwright'),
+        args: ['test', '-c', config, `--reporter=${reporter}`],
+        files: find(`e2e/${name}/**/*.spec.ts`),
+      });
     }
     // Hosts run what is packaged, so it has to be what is in the tree.
     if (LAB_STAGES.includes(name)) {
@@ -158,24 +178,50 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
   return long ? [...stages, bench] : stages;
 }
 
-/** Picks stages by name and adds the build that they need. Null and the wrong name when one is not known. */
+/** What is wanted of the stages; `unknown` is a word that means none of them. */
+export type Picked = { ok: true; stages: Stage[] } | { ok: false; unknown: string };
+
+/**
+ * Picks whole stages by name, and single test files by what is written of them: with what their stage needs and
+ * prepares. A file is named by its path from `folder`, by one from the root, by its own name, by a folder or by a
+ * pattern.
+ *
+ * @param root absolute, as `folder` is: where the words were typed
+ */
 export function pickStages(
   stages: readonly Stage[],
-  names: readonly string[],
-): { ok: true; stages: Stage[] } | { ok: false; unknown: string } {
-  if (names.length === 0) return { ok: true, stages: [...stages] };
-  const unknown = names.find((name) => !stages.some((stage) => stage.name === name));
-  if (unknown !== undefined) return { ok: false, unknown };
-  const wanted = new Set(names.some((name) => NEED_BUILD.includes(name)) ? ['build', ...names] : names);
-  return { ok: true, stages: stages.filter(({ name }) => wanted.has(name)) };
+  words: readonly string[],
+  { root, folder }: { root: string; folder: string },
+): Picked {
+  if (words.length === 0) return { ok: true, stages: [...stages] };
+  const whole = new Set(words.filter((word) => stages.some(({ name }) => name === word)));
+  const all = stages.flatMap(({ steps }) => steps.flatMap(({ files }) => files));
+  const chosen = new Set<string>();
+  for (const word of words.filter((other) => !whole.has(other))) {
+    const found = filesOf(all, word, { root, folder });
+    if (found.length === 0) return { ok: false, unknown: word };
+    for (const file of found) chosen.add(file);
+  }
+  const picked = stages.flatMap((stage) => {
+    if (whole.has(stage.name)) return [stage];
+    const steps = stage.steps.map((step) => ({ ...step, files: step.files.filter((file) => chosen.has(file)) }));
+    if (!steps.some(({ files }) => files.length > 0)) return [];
+    // What was no step of tests before prepares for those that were.
+    return [
+      { ...stage, steps: steps.filter(({ files }, at) => files.length > 0 || stage.steps[at]?.files.length === 0) },
+    ];
+  });
+  const isBuilt = !picked.some(({ name }) => NEED_BUILD.includes(name)) || picked.some(({ name }) => name === 'build');
+  const build = isBuilt ? [] : stages.filter(({ name }) => name === 'build');
+  const wanted = [...build, ...picked];
+  return { ok: true, stages: stages.flatMap(({ name }) => wanted.filter((stage) => stage.name === name)) };
 }
 
-/** A stage made of test files that were named on the command line. */
-export function stageOfFiles(files: readonly string[]): Stage {
-  return {
-    name: 'files',
-    limitSeconds: 900,
-    needs: [],
-    steps: [nodeTests(files, { concurrency: 1, timeoutSeconds: 600 })],
-  };
+function filesOf(all: readonly string[], word: string, { root, folder }: { root: string; folder: string }): string[] {
+  const paths = [relative(root, resolve(folder, word)), relative(root, resolve(root, word))];
+  for (const path of paths) {
+    const found = all.filter((file) => file === path || file.startsWith(`${path}/`) || matchesGlob(file, path));
+    if (found.length > 0) return found;
+  }
+  return word.includes('/') ? [] : all.filter((file) => basename(file) === word);
 }
