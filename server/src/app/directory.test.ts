@@ -24,6 +24,12 @@ const SECRET = 'b7e0f19c5a2d4836b7e0f19c5a2d4836';
 
 type Group = { name: string; members: string[]; claims?: Record<string, string> };
 
+/** Waits until something is no longer so; what follows says what it is then. */
+async function whileStill(check: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 60_000; (await check()) && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
 /** `!alice` is a disabled alice. */
 const directoryFile = (users: string[], groups: Group[]): string =>
   JSON.stringify({
@@ -126,7 +132,7 @@ test('the certificate of a host opens LDAPS until the host is revoked, and then 
       () => false,
       () => true,
     );
-  for (let tries = 0; tries < 100 && !(await cutOff()); tries++) await new Promise((done) => setTimeout(done, 50));
+  await whileStill(async () => !(await cutOff()));
   assert.ok(await cutOff());
   await assert.rejects(site.find(site.client(1, own), '(uid=bob)'));
 });
@@ -402,8 +408,7 @@ test('administrators see what is served, and try a command with the groups that 
   assert.ok((await olga.mutate<{ ok: boolean }>('sudoRules.create', { rule })).data.ok);
   const served = async () =>
     (await olga.query<{ cn: string; source: string; sudoUsers: string[] }[]>('sudoRules.served')).data;
-  for (let tries = 0; tries < 100 && (await served()).length < 2; tries++)
-    await new Promise((done) => setTimeout(done, 50));
+  await whileStill(async () => (await served()).length < 2);
   assert.deepEqual(
     (await served()).map(({ cn, source, sudoUsers }) => [cn, source, sudoUsers]),
     [
@@ -448,8 +453,7 @@ test('a name that was left is kept from a group until an administrator releases 
   const wide = ['sudo_equals_all', 'group ops', undefined];
   assert.deepEqual(await lints(), [['name_requarantined', 'group bob', 'bob'], wide]);
   assert.equal((await olga.mutate('directory.releaseName', { name: 'bob' })).refusal, null);
-  for (let tries = 0; tries < 100 && (await groupBob()) === undefined; tries++)
-    await new Promise((done) => setTimeout(done, 50));
+  await whileStill(async () => (await groupBob()) === undefined);
   assert.equal(await groupBob(), 'alice');
   assert.deepEqual(await lints(), [wide]);
 });
@@ -466,8 +470,7 @@ test('bridge mode: rules of the database and nothing else, changed in the consol
   const made = await olga.mutate<{ ok: boolean }>('sudoRules.create', { rule, acknowledged: true });
   assert.deepEqual([made.refusal, made.data.ok], [null, true]);
   const served = async (): Promise<unknown> => (await site.find(client, '(cn=ops)'))[0]?.sudoUser;
-  for (let tries = 0; tries < 100 && (await served()) === undefined; tries++)
-    await new Promise((done) => setTimeout(done, 50));
+  await whileStill(async () => (await served()) === undefined);
   assert.equal(await served(), '%ops');
   // Empty would make a sssd that is set up wrongly delete every user it knows.
   await assert.rejects(client.search(`ou=people,${BASE}`, { scope: 'sub', filter: '(uid=*)' }), /0x20/);
@@ -495,8 +498,7 @@ test('two servers on one database: numbers are the same, and a rule made at one 
   const rule = ruleInput.parse({ group: 'web', commands: ['/usr/bin/id'] });
   assert.ok((await site.app.directory!.rules.create(rule, true, actor)).ok);
   const served = async () => (await everywhere('(&(objectClass=sudoRole)(cn=web))')).map(({ length }) => length);
-  for (let tries = 0; tries < 200 && (await served()).includes(0); tries++)
-    await new Promise((done) => setTimeout(done, 50));
+  await whileStill(async () => (await served()).includes(0));
   assert.deepEqual(await served(), [1, 1]);
 });
 

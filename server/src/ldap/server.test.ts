@@ -667,7 +667,7 @@ describe('in its own thread', () => {
     assert.equal(answers.length, 3);
     revoked.add('c0ffee');
     server.recheck();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    while (!events.includes('identity-withdrawn')) await new Promise((resolve) => setTimeout(resolve, 5));
     revoked.delete('c0ffee');
     secure.write(look(3));
     assert.equal((await secure.ended())[0]!.code, RESULT.insufficientAccessRights);

@@ -24,8 +24,8 @@ const note = (worker: Worker): void => {
 process.on('worker', note);
 after(() => process.off('worker', note));
 
-test('the thread stays for a while after a change, and not after a round that found none', async () => {
-  const thread = createDirectoryThread({
+const make = (idleMs: number) =>
+  createDirectoryThread({
     config: testConfig('/nowhere'),
     storage: new Uint8Array(32),
     clock: systemClock,
@@ -34,16 +34,40 @@ test('the thread stays for a while after a change, and not after a round that fo
     onLeft: async () => {},
     onWrote: () => {},
     onError: (error) => assert.fail(String(error)),
-    idleMs: 500,
+    idleMs,
   });
+const DAY_MS = 86_400_000;
+const goneWithinAMinute = async (): Promise<void> => {
+  for (const end = Date.now() + 60_000; alive.size > 0; await sleep(10))
+    assert.ok(Date.now() < end, 'it is still there');
+};
+
+test('the thread stays after a change, so that whatever comes next finds it', async () => {
+  const thread = make(DAY_MS);
+  started = 0;
   await thread.run({ fetch: true, served: null });
   await thread.run({ fetch: false, served: null });
   await sleep(200);
-  assert.deepEqual([started, alive.size], [1, 1], 'whatever comes next finds it');
-  await sleep(600);
-  assert.equal(alive.size, 0);
+  await thread.run({ fetch: true, served: null });
+  assert.deepEqual([started, alive.size], [1, 1]);
+  await thread.stop();
+  await goneWithinAMinute();
+});
+
+test('it goes when nothing has come for a while', async () => {
+  const thread = make(500);
+  await thread.run({ fetch: true, served: null });
+  await goneWithinAMinute();
+  await thread.stop();
+});
+
+test('it goes at once after a round that found no change', async () => {
+  const thread = make(DAY_MS);
+  started = 0;
   await thread.run({ fetch: false, served: null });
-  await sleep(200);
-  assert.deepEqual([started, alive.size], [2, 0]);
+  await goneWithinAMinute();
+  await thread.run({ fetch: false, served: null });
+  assert.equal(started, 2);
+  await goneWithinAMinute();
   await thread.stop();
 });
