@@ -124,7 +124,7 @@ test('history: search, filter, details, and a link to them', async ({ site, open
   const drawer = page.getByRole('dialog', { name: 'Request' });
   await expect(drawer).toContainText('“no”');
   await expect(drawer).toContainText('The command did not run.');
-  await expect(page).toHaveURL(`/history?request=${denied.code}`);
+  await expect(page).toHaveURL(`/history?status=denied&request=${denied.code}`);
   await page.keyboard.press('Escape');
   await expect(drawer).toHaveCount(0);
 

@@ -1,7 +1,7 @@
 import { Button, Group, Select, Stack, Text, UnstyledButton } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
-import { CommandText } from '../../kit/command-text.tsx';
+import { CommandText, MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
@@ -40,7 +40,9 @@ function Command({ request, open }: { request: Request; open: (code: string) => 
         open(request.userCode);
       }}
     >
-      <span className="one-line">{request.command}</span>
+      <span className="two-lines">
+        <MarkedText text={request.command} />
+      </span>
     </UnstyledButton>
   );
 }

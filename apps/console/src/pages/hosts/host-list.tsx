@@ -186,7 +186,7 @@ export function HostList({ hosts, act }: { hosts: readonly Host[]; act: Act }) {
       orders={ORDERS}
       usual="state"
       textOf={textOf}
-      placeholder="Name, state, group, system, version or address"
+      placeholder="Name, group, system or address"
       keyOf={({ id }) => id}
       card={(host) => <HostCard host={host} act={act} />}
     />
