@@ -447,6 +447,13 @@ describe('an administrator', () => {
     await pictures(page, 'directory');
   });
 
+  test('sees whose number is whose', async () => {
+    await page.getByRole('tab', { name: 'Accounts' }).click();
+    await page.getByText('A number belongs to one account for ever.').waitFor();
+    await page.getByText('sub-alice').first().waitFor();
+    await pictures(page, 'accounts');
+  });
+
   test('sees the sudo rules and tries a command, and changes none', async () => {
     await page.getByRole('link', { name: 'Sudo rules' }).click();
     await page.getByRole('heading', { name: 'operators' }).waitFor();
