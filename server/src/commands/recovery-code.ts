@@ -1,36 +1,27 @@
-import { createCore } from '../app/core.ts';
-import { peopleCalled } from '../auth/people-store.ts';
-import { createRecoveryCodes } from '../passkeys/recovery-codes.ts';
-import { type Command, EXIT } from './command.ts';
+import { ACTOR, coreCommand, EXIT } from './command.ts';
 
-/**
- * `identree-server recovery-code USERNAME`: for who has lost their last passkey, above all the only administrator, who
- * has nobody else to ask. Whoever can run this reads the keys anyway.
- */
-export async function recoveryCode(command: Command, [username]: string[]): Promise<number> {
-  if (!username) {
-    command.err('use: identree-server recovery-code USERNAME\n');
-    return EXIT.usage;
-  }
-  const core = await createCore(command.config);
-  try {
-    const people = await peopleCalled(core.db.query, username);
-    if (people.length !== 1) {
-      command.err(
-        people.length === 0
+/** Above all for the only administrator, who can ask no other. Whoever can run this reads the keys anyway. */
+export const recoveryCode = coreCommand({
+  name: 'recovery-code',
+  help: 'let a person replace lost passkeys',
+  operands: { username: {} },
+  async run({ core, out, err }, { operands: { username } }) {
+    const { peopleCalled } = await import('../auth/people-store.ts');
+    const { createRecoveryCodes } = await import('../passkeys/recovery-codes.ts');
+    const [person, ...others] = await peopleCalled(core.db.query, username);
+    if (person === undefined || others.length > 0) {
+      err(
+        person === undefined
           ? `Nobody has signed in as ${username} yet.\n`
           : `Several people are called ${username}; an administrator makes the code in the console.\n`,
       );
       return EXIT.failed;
     }
     const codes = createRecoveryCodes(core);
-    const made = await codes.create(people[0]!.id, { personId: null, username: 'identree-server', remoteAddr: null });
-    command.err(
-      `For ${username} (${people[0]!.subject} at ${people[0]!.issuer}), once, until ${new Date(made.expiresAt).toISOString()}:\n`,
-    );
-    command.out(`${made.code}\n`);
+    const made = await codes.create(person.id, { personId: null, username: ACTOR, remoteAddr: null });
+    const until = new Date(made.expiresAt).toISOString();
+    err(`For ${username} (${person.subject} at ${person.issuer}), once, until ${until}:\n`);
+    out(`${made.code}\n`);
     return EXIT.ok;
-  } finally {
-    await core.close();
-  }
-}
+  },
+});

@@ -1,18 +1,21 @@
-import { createApp } from '../app/app.ts';
-import { type Command, EXIT } from './command.ts';
+import { configCommand, EXIT } from './command.ts';
 
-/** `identree-server serve`: runs until it is told to stop. */
-export async function serve(command: Command): Promise<number> {
-  const app = await createApp(command.config);
-  try {
-    await app.listen();
-  } catch (error) {
+export const serve = configCommand({
+  name: 'serve',
+  help: 'run the server',
+  async run({ config, out, onHangUp, untilStopped }) {
+    const { createApp } = await import('../app/app.ts');
+    const app = await createApp(config);
+    try {
+      await app.listen();
+    } catch (error) {
+      await app.close();
+      throw error;
+    }
+    out(`identree is ready: ${config.externalUrl}\n`);
+    onHangUp(() => app.directory?.directory.refresh('signal'));
+    await untilStopped();
     await app.close();
-    throw error;
-  }
-  command.out(`identree is ready: ${command.config.externalUrl}\n`);
-  command.onHangUp(() => app.directory?.directory.refresh('signal'));
-  await command.untilStopped();
-  await app.close();
-  return EXIT.ok;
-}
+    return EXIT.ok;
+  },
+});

@@ -1,16 +1,14 @@
 import { writeFile } from 'node:fs/promises';
-import { createCore } from '../app/core.ts';
-import { type Command, EXIT } from './command.ts';
+import { coreCommand, EXIT } from './command.ts';
 
-/** `identree-server trust [FILE]`: the public keys that an auditor pins. */
-export async function exportTrust(command: Command, [file]: string[]): Promise<number> {
-  const core = await createCore(command.config);
-  try {
+export const trust = coreCommand({
+  name: 'trust',
+  help: 'write the keys that hosts and auditors pin',
+  operands: { file: { optional: true } },
+  async run({ core, out }, { operands: { file } }) {
     const text = `${JSON.stringify(core.trust, null, 2)}\n`;
-    if (file === undefined) command.out(text);
+    if (file === null) out(text);
     else await writeFile(file, text, { flag: 'wx' });
     return EXIT.ok;
-  } finally {
-    await core.close();
-  }
-}
+  },
+});

@@ -2,6 +2,7 @@ import type { DirectorySettings } from '../settings.ts';
 import { ownerKey, RESERVED } from './ids.ts';
 import { mapGroupName, mapUserName } from './names.ts';
 import { formatUidMap, type UidMapFile } from './uidmap-file.ts';
+import type { UidMapFormatName } from './uidmap-format-names.ts';
 
 type Settings = Pick<DirectorySettings, 'baseDn' | 'issuer' | 'accounts' | 'names'>;
 type Format = (map: UidMapFile, settings: Settings) => string;
@@ -88,12 +89,12 @@ const ldif: Format = (map, { baseDn, accounts, names }) => {
 };
 
 /**
- * Forms in which the map can be had. `json` is `uidmap.json` itself, `passwd` and `ldif` hold who is served, with the home
- * and shell of people whose claims say nothing else.
+ * `json` is `uidmap.json` itself, `passwd` and `ldif` hold who is served, with the home and shell of people whose claims
+ * say nothing else.
  */
-export const UID_MAP_FORMATS: ReadonlyMap<string, Format> = new Map<string, Format>([
-  ['json', (map, { issuer }) => formatUidMap(map, issuer)],
-  ['csv', csv],
-  ['ldif', ldif],
-  ['passwd', passwd],
-]);
+export const UID_MAP_FORMATS: Readonly<Record<UidMapFormatName, Format>> = {
+  json: (map, { issuer }) => formatUidMap(map, issuer),
+  csv,
+  ldif,
+  passwd,
+};

@@ -10,6 +10,7 @@ import { type AssignedNumber, ownerKey, reserved } from './ids.ts';
 import { group, setUp, snapshot, user } from './test-numbers.ts';
 import { UidMapRefusal } from './uidmap.ts';
 import { formatUidMap, readUidMap, repairUidMap } from './uidmap-file.ts';
+import type { UidMapFormatName } from './uidmap-format-names.ts';
 import { UID_MAP_FORMATS } from './uidmap-formats.ts';
 
 const issuer = 'https://id.example';
@@ -217,8 +218,8 @@ test('a map can be had for people and for other directories, and nobody smuggles
   await numbers.assign(snapshot({ a: 'Alice', ...evil }, { g: 'ops' }));
   await tools.reserve(200_009);
   const settings = { ...DEFAULT_SETTINGS, baseDn: 'dc=example,dc=com', issuer };
-  const as = async (name: string, names = DEFAULT_SETTINGS.names) =>
-    UID_MAP_FORMATS.get(name)!(await tools.read(), { ...settings, names });
+  const as = async (name: UidMapFormatName, names = DEFAULT_SETTINGS.names) =>
+    UID_MAP_FORMATS[name](await tools.read(), { ...settings, names });
   assert.equal(await as('passwd'), 'alice:x:200000:200000::/home/alice:/bin/bash\n');
   assert.match(await as('passwd', { ...DEFAULT_SETTINGS.names, policy: 'preserve' }), /^Alice:x:200000:[^\n]*\n$/);
   const csv = await as('csv');
