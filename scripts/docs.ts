@@ -1,8 +1,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { manPage } from '#shared/command-line/man-page.ts';
+import { referenceChapter } from '#shared/command-line/reference-page.ts';
 import { ERRORS } from '#shared/errors.ts';
 import { EVENTS } from '#shared/events.ts';
+import { PROGRAM as AGENT } from '../agent/src/commands/program.ts';
+import { PROGRAM as SERVER } from '../server/src/commands/program.ts';
 import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
 import { listOperations, REST_PREFIX } from '../server/src/http/operations.ts';
@@ -120,11 +124,31 @@ async function restPage(): Promise<string> {
   ].join('\n');
 }
 
+function commandsPage(): string {
+  return [
+    '# Commands',
+    '',
+    NOTICE,
+    '<!-- Source: agent/src/commands and server/src/commands -->',
+    '',
+    'The same is in the manual pages `man/identree.8` and `man/identree-server.8`, and behind `--help` of each command. bash',
+    'completes commands after `source <(identree completions bash)`.',
+    '',
+    ...referenceChapter(AGENT),
+    ...referenceChapter(SERVER),
+  ]
+    .join('\n')
+    .trimEnd();
+}
+
 const PAGES: Record<string, () => string | Promise<string>> = {
+  'commands.md': commandsPage,
   'configuration.md': configurationPage,
   'events.md': eventsPage,
   'errors.md': errorsPage,
   'rest.md': restPage,
+  'man/identree.8': () => manPage(AGENT).trimEnd(),
+  'man/identree-server.8': () => manPage(SERVER).trimEnd(),
 };
 
 const folder = join(import.meta.dirname, '../docs');
@@ -141,7 +165,7 @@ for (const [name, render] of Object.entries(PAGES)) {
   if (current === content) continue;
   stale.push(`docs/${name}`);
   if (!check) {
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), content);
   }
 }

@@ -12,12 +12,15 @@ for file in "$dist/agent/identree" "$dist/native/identree-pam"; do
 done
 
 install -d -m 0755 "$dest/usr/bin" "$dest/usr/lib/identree" "$dest/usr/lib/systemd/system" \
-  "$dest/etc/identree" "$dest/etc/identree/tls"
+  "$dest/usr/share/man/man8" "$dest/usr/share/bash-completion/completions" "$dest/etc/identree" "$dest/etc/identree/tls"
 install -d -m 0700 "$dest/var/lib/identree"
 install -m 0755 "$dist/agent/identree" "$dest/usr/bin/identree"
 install -m 0755 "$dist/native/identree-pam" "$dest/usr/lib/identree/identree-pam"
 install -m 0644 "$here/identree-agent.service" "$dest/usr/lib/systemd/system/identree-agent.service"
 install -m 0644 "$here/client.conf.example" "$dest/etc/identree/client.conf.example"
+install -m 0644 "$here/../../docs/man/identree.8" "$dest/usr/share/man/man8/identree.8"
+"$dist/agent/identree" completions bash > "$dest/usr/share/bash-completion/completions/identree"
+chmod 0644 "$dest/usr/share/bash-completion/completions/identree"
 
 if [ -z "$dest" ]; then
   echo 'Next: write /etc/identree/client.conf, then

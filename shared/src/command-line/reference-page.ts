@@ -42,7 +42,7 @@ export function referenceChapter(program: Program<never>): string[] {
   return [
     `## ${program.name}`,
     '',
-    `${sentence(program.title)} ${program.configuration}`,
+    `${program.name}: ${program.title}. ${program.configuration}`,
     '',
     ...(common.length === 0
       ? []
