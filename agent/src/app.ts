@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type RenewDeps, renewCertificate } from './certificates/renew.ts';
-import { keepCertificate } from './certificates/schedule.ts';
+import { type Attempt, keepCertificate } from './certificates/schedule.ts';
 import { type CertificateStore, createCertificateStore } from './certificates/store.ts';
 import { createHostClient, type HostClient } from './client/host-client.ts';
 import { createTransport, type Transport } from './client/transport.ts';
@@ -19,7 +19,8 @@ import { type Clock, systemClock } from './platform/clock.ts';
 import type { Log } from './platform/log.ts';
 import { type Random, systemRandom } from './platform/random.ts';
 import { type Run, systemRun } from './platform/run.ts';
-import { type Health, type HeartbeatDeps, keepBeating } from './service/heartbeat.ts';
+import { type Health, keepBeating } from './service/heartbeat.ts';
+import { type Keeper, keep } from './service/keepers.ts';
 import { listen } from './service/socket-server.ts';
 import { readDirectoryUse } from './sssd/settings.ts';
 import { control } from './sssd/sssd-addition.ts';
@@ -162,46 +163,73 @@ export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemR
   };
 }
 
-/** The resident agent: socket, warm connection, heartbeat, certificate. Resolves once `signal` has stopped it. */
-export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Promise<void> {
-  const host = await openHost(paths, { log });
-  const gate = residentGate(host, log, signal);
-  const server = await listen(paths.socket, gate.handle);
-  log.info(
-    `ready on ${paths.socket} for ${host.enrolment.identity.externalUrl} as ${host.enrolment.identity.hostname}`,
-  );
-  const deps: HeartbeatDeps = {
-    client: host.client,
-    keys: host.keys,
-    checkpoints: host.checkpoints,
-    osInfo: await osInfo(),
-    save: (health: Health) => atomicWrite(stateFiles(paths.state).health, `${JSON.stringify(health)}\n`),
-    clock: systemClock,
-    log,
-  };
-  const beating = keepBeating({ ...deps, random: Math.random }, signal);
+/** What the resident agent looks after beside the gate. */
+function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
+  const { client, keys, checkpoints, certificates } = host;
   const { hostname, hostId } = host.enrolment.identity;
-  const renewing = keepCertificate(
+  const files = stateFiles(paths.state);
+  const every = { clock: systemClock, log, random: Math.random };
+  const save = (file: string) => (state: Health | Attempt) => atomicWrite(file, `${JSON.stringify(state)}\n`);
+  return [
     {
-      current: host.certificates.current,
-      identity: { hostname, hostId },
-      renew: () => renewCertificate(renewalOf(host, paths, log)),
-      save: (attempt) => atomicWrite(stateFiles(paths.state).renewal, `${JSON.stringify(attempt)}\n`),
-      clock: systemClock,
-      log,
-      random: Math.random,
+      name: 'heartbeat',
+      run: (stopping) =>
+        keepBeating({ ...every, client, keys, checkpoints, osInfo: os, save: save(files.health) }, stopping),
     },
-    signal,
-  );
-  await new Promise<void>((resolve) => {
+    {
+      name: 'certificate renewal',
+      run: (stopping) =>
+        keepCertificate(
+          {
+            ...every,
+            current: certificates.current,
+            identity: { hostname, hostId },
+            renew: () => renewCertificate(renewalOf(host, paths, log)),
+            save: save(files.renewal),
+          },
+          stopping,
+        ),
+    },
+  ];
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+
+/**
+ * Answers hooks on the socket and runs the keepers. Resolves once `signal` has stopped it.
+ *
+ * @throws SocketError, and when a keeper broke
+ */
+export async function serveGate(
+  host: Host,
+  paths: Paths,
+  deps: { keepers: readonly Keeper[]; log: Log },
+  signal: AbortSignal,
+): Promise<void> {
+  const { keepers, log } = deps;
+  const failed = new AbortController();
+  const stopping = AbortSignal.any([signal, failed.signal]);
+  const server = await listen(paths.socket, residentGate(host, log, stopping).handle);
+  const { externalUrl, hostname } = host.enrolment.identity;
+  log.info(`ready on ${paths.socket} for ${externalUrl} as ${hostname}`);
+  const keeping = keep(keepers, { stopping, broken: (why) => failed.abort(why), log });
+  await aborted(stopping);
   log.info('stopping');
   await server.close();
   await host.background.drain(3000);
   host.close();
-  await Promise.all([beating, renewing]);
+  await keeping;
+  failed.signal.throwIfAborted();
+}
+
+/** The resident agent: socket, warm connection, keepers. Resolves once `signal` has stopped it. */
+export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Promise<void> {
+  const host = await openHost(paths, { log });
+  await serveGate(host, paths, { keepers: keepersOf(host, paths, log, await osInfo()), log }, signal);
 }
 
 /** One hook conversation on an inherited socket, without the resident agent. */
