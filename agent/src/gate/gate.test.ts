@@ -248,7 +248,7 @@ describe('gate: an answer that cannot be verified is no answer', SHORT, () => {
     'with an assertion without user verification': (server, challenge) =>
       server.verdict(challenge, (verdict) => ({
         ...verdict,
-        evidence: [server.passkey.assert(documentOf(verdict), { flags: 0x01 })],
+        evidence: [server.passkey.assert(documentOf(verdict), { userVerified: false })],
       })),
     'with a registration instead of an assertion': (server, challenge) =>
       server.verdict(challenge, (verdict) => ({

@@ -20,9 +20,10 @@ import {
   HOST_API,
 } from '#shared/host-api.ts';
 import { contentDigest, ENROLMENT_TAG, signatureBase } from '#shared/http-signature.ts';
+import type { TestPasskey } from '#shared/testing/authenticator.ts';
 import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from '#shared/token.ts';
 import { createTestAuthority, type IssueOptions, type TestAuthority } from './certificate.ts';
-import { createPasskey, ORIGIN, RP_ID, type TestPasskey } from './passkey.ts';
+import { createPasskey, ORIGIN, RP_ID } from './passkey.ts';
 
 export interface ServerKey extends SigningKey {
   public: PublicJwk;
