@@ -9,7 +9,7 @@ import type {
   PublicKeyCredentialCreationOptionsJSON,
   PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server';
-import { createTestAuthenticator } from '../../server/src/passkeys/test-authenticator.ts';
+import { createTestAuthenticator } from '#shared/testing/authenticator.ts';
 import { freePort } from './free-port.ts';
 import { findPocketId } from './pocketid-program.ts';
 import { must, until } from './run.ts';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import { isoCBOR } from '@simplewebauthn/server/helpers';
+import { createTestAuthenticator } from '#shared/testing/authenticator.ts';
 import { coseToJwk } from './cose.ts';
-import { createTestAuthenticator } from './test-authenticator.ts';
 
 type Cose = Map<number, number | Uint8Array>;
 const origin = 'https://identree.test';

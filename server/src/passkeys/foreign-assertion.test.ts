@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { DecisionDocument } from '#shared/decision.ts';
+import type { Deviation } from '#shared/testing/authenticator.ts';
 import { kysely } from '../db/query.ts';
 import { createTestSite, type TestSite } from '../testing/test-site.ts';
 import type { AssertionResponse } from './assertion-response.ts';
-import type { Deviation } from './test-authenticator.ts';
 
 // The threat: a real assertion, made by a real passkey, but by somebody else, for something else or somewhere else.
 

@@ -1,8 +1,8 @@
 import type { LightMyRequestResponse } from 'fastify';
 import { sha256 } from '#shared/digest.ts';
+import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
 import type { App } from '../app/app.ts';
 import type { Identity } from '../auth/identity-provider.ts';
-import { createTestAuthenticator, type TestAuthenticator } from '../passkeys/test-authenticator.ts';
 import type { Clock } from '../platform/clock.ts';
 import { identity, type TestProvider } from './test-provider.ts';
 

@@ -11,6 +11,7 @@ import {
   signatureBase,
   signatureParameters,
 } from '#shared/http-signature.ts';
+import { sampleRecord } from '#shared/testing/request-record.ts';
 import { type PublicJwk, publicJwk } from '#shared/token.ts';
 import type { App } from '../app/app.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -188,29 +189,7 @@ export async function enrolTestHost(app: App, clock: Clock, hostname: string): P
         tampering,
       );
     },
-    record: (fields = {}) =>
-      hostRecord.parse({
-        v: 1,
-        hostId: host.id,
-        user: 'alice',
-        uid: 1000,
-        runAs: { user: 'root', group: null, assurance: 'derived' },
-        gate: 'pam',
-        service: 'sudo',
-        mode: 'command',
-        argvSha256: sha256('sudo\0id\0'),
-        argv: ['sudo', 'id'],
-        argvTruncated: false,
-        target: null,
-        unrestricted: [],
-        cwd: '/home/alice',
-        tty: '/dev/pts/0',
-        origin: null,
-        reason: null,
-        nonce: randomBytes(32).toString('base64url'),
-        createdAt: clock.now(),
-        ...fields,
-      }),
+    record: (fields = {}) => hostRecord.parse(sampleRecord({ hostId: host.id, createdAt: clock.now(), ...fields })),
     createBody(record = host.record()) {
       host.counter += 1;
       return {

@@ -1,6 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify';
+import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
 import type { App } from '../app/app.ts';
-import { createTestAuthenticator, type TestAuthenticator } from '../passkeys/test-authenticator.ts';
 import type { Clock } from '../platform/clock.ts';
 import { answerOf, type Called } from './test-browser.ts';
 import { identity, type TestProvider } from './test-provider.ts';

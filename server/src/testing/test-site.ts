@@ -1,9 +1,9 @@
 import type { TestContext } from 'node:test';
 import type { EventName } from '#shared/events.ts';
+import { createTestAuthenticator } from '#shared/testing/authenticator.ts';
 import type { IdentityProvider } from '../auth/identity-provider.ts';
 import type { Database } from '../db/database.ts';
 import { kysely } from '../db/query.ts';
-import { createTestAuthenticator } from '../passkeys/test-authenticator.ts';
 import { createLogger } from '../platform/logger.ts';
 import { createTestApp } from './test-app.ts';
 import { createTestBrowser } from './test-browser.ts';

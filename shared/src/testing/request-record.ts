@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto';
+import type { HostRecord } from '../decision.ts';
+import { sha256 } from '../digest.ts';
+
+/** What a host asks when alice runs `sudo id`: a record that is right in itself, with a nonce of its own. */
+export const sampleRecord = (fields: Partial<HostRecord> & Pick<HostRecord, 'hostId'>): HostRecord => ({
+  v: 1,
+  user: 'alice',
+  uid: 1000,
+  runAs: { user: 'root', group: null, assurance: 'derived' },
+  gate: 'pam',
+  service: 'sudo',
+  mode: 'command',
+  argvSha256: sha256('sudo\0id\0'),
+  argv: ['sudo', 'id'],
+  argvTruncated: false,
+  target: null,
+  unrestricted: [],
+  cwd: '/home/alice',
+  tty: '/dev/pts/0',
+  origin: null,
+  reason: null,
+  nonce: randomBytes(32).toString('base64url'),
+  createdAt: Date.now(),
+  ...fields,
+});
