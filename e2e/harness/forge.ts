@@ -13,8 +13,8 @@ import {
   type Verdict,
 } from '#shared/decision.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
+import type { TestAuthenticator } from '#shared/testing/authenticator.ts';
 import { type SigningKey, signingKeyFromPem, signToken, tokenType } from '#shared/token.ts';
-import type { Authenticator } from './authenticator.ts';
 import { keySetOf } from './host-client.ts';
 import type { Server } from './server.ts';
 
@@ -28,7 +28,7 @@ export interface Forger {
   verdict(
     answer: ChallengeAnswer,
     record: HostRecord,
-    by: { authenticator: Authenticator; username: string },
+    by: { authenticator: TestAuthenticator; username: string },
     change?: {
       verdict?: Partial<Verdict>;
       document?: Partial<DecisionDocument>;

@@ -12,6 +12,7 @@ import {
   signatureBase,
   signatureParameters,
 } from '#shared/http-signature.ts';
+import { sampleRecord } from '#shared/testing/request-record.ts';
 import { type PublicJwk, publicJwk } from '#shared/token.ts';
 
 /** What a host holds: enough to speak for it. */
@@ -134,28 +135,7 @@ export function createHostClient(
       }),
     poll: (challengeId, wait = 0) => call('GET', `/challenges/${challengeId}?wait=${wait}&keys=0`),
     cancel: (challengeId) => call('DELETE', `/challenges/${challengeId}`),
-    record: (fields = {}) => ({
-      v: 1,
-      hostId: identity.hostId,
-      user: 'alice',
-      uid: 2001,
-      runAs: { user: 'root', group: null, assurance: 'derived' },
-      gate: 'pam',
-      service: 'sudo',
-      mode: 'command',
-      argvSha256: sha256('sudo\0id\0'),
-      argv: ['sudo', 'id'],
-      argvTruncated: false,
-      target: null,
-      unrestricted: [],
-      cwd: '/home/alice',
-      tty: '/dev/pts/0',
-      origin: null,
-      reason: null,
-      nonce: randomBytes(32).toString('base64url'),
-      createdAt: Date.now(),
-      ...fields,
-    }),
+    record: (fields = {}) => sampleRecord({ hostId: identity.hostId, uid: 2001, ...fields }),
     close: () => agent.destroy(),
   };
 }

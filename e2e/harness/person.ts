@@ -1,4 +1,4 @@
-import { type AssertionJson, type Authenticator, createAuthenticator } from './authenticator.ts';
+import { type AssertionJson, createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
 import { SERVER_NAME } from './lab.ts';
 import { until } from './run.ts';
 import type { Server } from './server.ts';
@@ -25,7 +25,7 @@ export interface ApprovalPage {
 export interface Person {
   readonly username: string;
   readonly web: Web;
-  readonly authenticator: Authenticator;
+  readonly authenticator: TestAuthenticator;
   query<T = unknown>(procedure: string, input?: unknown): Promise<ApiResult<T>>;
   mutate<T = unknown>(procedure: string, input?: unknown, headers?: Record<string, string>): Promise<ApiResult<T>>;
   signIn(): Promise<void>;
@@ -46,7 +46,7 @@ export function granted<T>(result: ApiResult<T>): T {
 
 export function createPerson(server: Server, username: string): Person {
   const web = server.web();
-  const authenticator = createAuthenticator();
+  const authenticator = createTestAuthenticator();
   let csrfToken = '';
   // A passkey's signature counter must reach the server in the order in which it was counted.
   let turn: Promise<unknown> = Promise.resolve();

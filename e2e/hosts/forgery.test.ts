@@ -3,8 +3,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { HostRecord } from '#shared/decision.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
+import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
 import { tokenType } from '#shared/token.ts';
-import { type Authenticator, createAuthenticator } from '../harness/authenticator.ts';
 import { altered, createForger, type Forger, signAs, strangerKey, unsigned } from '../harness/forge.ts';
 import { createHostClient, endpointOf, enrolFakeHost, type HostClient } from '../harness/host-client.ts';
 import type { Host } from '../harness/lab.ts';
@@ -27,8 +27,8 @@ describe('a host believes evidence, not answers', () => {
   let conf: string;
   let proxy: Middleman;
   let forger: Forger;
-  let stranger: Authenticator;
-  const alice = (): { authenticator: Authenticator; username: string } => ({
+  let stranger: TestAuthenticator;
+  const alice = (): { authenticator: TestAuthenticator; username: string } => ({
     authenticator: world.person('alice').authenticator,
     username: 'alice',
   });
@@ -49,7 +49,7 @@ describe('a host believes evidence, not answers', () => {
     victim = await world.addHost('victim', { serverAddress: address });
     conf = await victim.read('/etc/identree/client.conf');
     forger = await createForger(world.server);
-    stranger = createAuthenticator();
+    stranger = createTestAuthenticator();
     proxy.tamper(async ({ path, json, requestBody }) => {
       if (!path.includes('/challenges') || !json?.challengeId) return undefined;
       const answer = json as unknown as ChallengeAnswer;
