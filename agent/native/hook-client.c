@@ -95,50 +95,54 @@ size_t hook_reader_want(const struct hook_reader *reader)
     return HOOK_HEADER + payload_size(reader) - reader->len;
 }
 
-static enum hook_event broken(struct hook_reader *reader)
+/* Nothing may follow what was no frame of this protocol, nor a verdict. */
+static bool close_with(struct hook_reader *reader, enum hook_event last, enum hook_event *event)
 {
     reader->closed = true;
     reader->len = 0;
-    return HOOK_BROKEN;
+    *event = last;
+    return true;
 }
 
-enum hook_event hook_reader_push(struct hook_reader *reader, size_t n)
+bool hook_reader_push(struct hook_reader *reader, size_t n, enum hook_event *event)
 {
     size_t size;
     uint8_t type;
 
+    *event = HOOK_BROKEN; /* for a caller that forgets to look at what is returned */
     if (reader->closed || n > hook_reader_want(reader))
-        return broken(reader);
+        return close_with(reader, HOOK_BROKEN, event);
     reader->len += n;
     if (reader->len == 0)
-        return HOOK_MORE;
+        return false;
 
     /* Judged from the first byte on, so that a stranger's stream ends at once. */
     type = reader->buf[0];
     if (type != 'A' && type != 'T' && type != 'V')
-        return broken(reader);
+        return close_with(reader, HOOK_BROKEN, event);
     if (!reader->accepted && type != 'A')
-        return broken(reader);
+        return close_with(reader, HOOK_BROKEN, event);
     if (reader->len < HOOK_HEADER)
-        return HOOK_MORE;
+        return false;
     size = payload_size(reader);
     if (size > HOOK_MAX_PAYLOAD || (type == 'A' && size != 0))
-        return broken(reader);
+        return close_with(reader, HOOK_BROKEN, event);
     if (reader->len < HOOK_HEADER + size)
-        return HOOK_MORE;
+        return false;
 
+    if (type == 'V')
+        return close_with(
+            reader, size == 1 && reader->buf[HOOK_HEADER] == '0' ? HOOK_GRANTED : HOOK_REFUSED, event);
     reader->len = 0;
     if (type == 'A') {
         reader->accepted = true;
-        return HOOK_ALIVE;
-    }
-    if (type == 'T') {
+        *event = HOOK_ALIVE;
+    } else {
         reader->text = reader->buf + HOOK_HEADER;
         reader->text_len = size;
-        return HOOK_TEXT;
+        *event = HOOK_TEXT;
     }
-    reader->closed = true;
-    return size == 1 && reader->buf[HOOK_HEADER] == '0' ? HOOK_GRANTED : HOOK_REFUSED;
+    return true;
 }
 
 size_t hook_clean_text(uint8_t *dst, const uint8_t *src, size_t len)

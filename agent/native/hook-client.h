@@ -37,14 +37,16 @@ void hook_hello_number(struct hook_hello *hello, const char *key, unsigned long 
 /* False when the fields did not fit; such a hello must not be sent. */
 bool hook_hello_end(struct hook_hello *hello);
 
+/* Zero is never a yes, and a frame that is not complete is no event. */
 enum hook_event {
-    HOOK_MORE,     /* the frame is not complete yet */
-    HOOK_ALIVE,    /* 'A' */
-    HOOK_TEXT,     /* 'T', see text and text_len */
-    HOOK_GRANTED,  /* 'V' with payload "0" */
-    HOOK_REFUSED,  /* 'V' with anything else */
-    HOOK_BROKEN,   /* not this protocol: refuse */
+    HOOK_BROKEN,  /* not this protocol: refuse */
+    HOOK_REFUSED, /* 'V' with anything but "0" */
+    HOOK_ALIVE,   /* 'A' */
+    HOOK_TEXT,    /* 'T', see text and text_len */
+    HOOK_GRANTED, /* 'V' with payload "0" */
 };
+
+_Static_assert(HOOK_BROKEN == 0 && HOOK_GRANTED != 0, "zero must never mean yes");
 
 /* Reads exactly one frame at a time, so bytes after a verdict are never swallowed unseen. */
 struct hook_reader {
@@ -60,7 +62,9 @@ void hook_reader_init(struct hook_reader *reader);
 
 /* Bytes the caller may put at buf + len before hook_reader_push; never 0. */
 size_t hook_reader_want(const struct hook_reader *reader);
-enum hook_event hook_reader_push(struct hook_reader *reader, size_t n);
+
+/* Takes n bytes. False while the frame is not complete; event is HOOK_BROKEN until it is. */
+bool hook_reader_push(struct hook_reader *reader, size_t n, enum hook_event *event);
 
 /* Copies text without the control bytes a terminal acts on (all but TAB and ESC). */
 size_t hook_clean_text(uint8_t *dst, const uint8_t *src, size_t len);

@@ -10,6 +10,7 @@
 #include "clean-start.h"
 #include "direct-gate.h"
 #include "hook-client.h"
+#include "outcome.h"
 #include "parent.h"
 #include "terminal.h"
 
@@ -48,18 +49,6 @@
 #define MAX_WRITE 4096 /* PIPE_BUF: after POLLOUT, a write of this size cannot block */
 
 enum mode { MODE_SUDO, MODE_SSH_BEGIN, MODE_SSH_WAIT };
-
-enum outcome {
-    GRANTED,
-    REFUSED,
-    BROKEN,
-    SILENT,
-    NO_AGENT,
-    CANCEL_INTERRUPT,
-    CANCEL_HANGUP,
-    CANCEL_PARENT,
-    CANCEL_SIGNAL,
-};
 
 static const char *const cancel_reason[] = {
     [CANCEL_INTERRUPT] = "interrupt",
@@ -286,7 +275,7 @@ static bool write_output(void)
 enum { ON_AGENT, ON_SIGNAL, ON_PARENT, ON_TTY, ON_STDOUT, ON_COUNT };
 
 /* Nobody takes our output any more. A process that dies closes its files before it is dead. */
-static enum outcome output_gone(void)
+static enum cancel output_gone(void)
 {
     struct pollfd dying = {.fd = parent.pid_fd, .events = POLLIN};
 
@@ -294,8 +283,8 @@ static enum outcome output_gone(void)
     return parent_alive(&parent) ? CANCEL_HANGUP : CANCEL_PARENT;
 }
 
-/* Looks at everything that ends the wait from our side; GRANTED means "nothing did". */
-static enum outcome look_for_cancel(const struct pollfd on[ON_COUNT])
+/* Looks at everything that ends the wait from our side. */
+static enum cancel look_for_cancel(const struct pollfd on[ON_COUNT])
 {
     struct signalfd_siginfo info;
 
@@ -325,11 +314,21 @@ static enum outcome look_for_cancel(const struct pollfd on[ON_COUNT])
         return output_gone();
     if (output_pending() && hook_now_ms() - output.since >= STALLED_OUTPUT_MS)
         return CANCEL_HANGUP;
-    return GRANTED;
+    return CANCEL_NOTHING;
+}
+
+static struct ending ended(enum outcome outcome)
+{
+    return (struct ending){.outcome = outcome, .cancel = CANCEL_NOTHING};
+}
+
+static struct ending cancelled(enum cancel by)
+{
+    return (struct ending){.outcome = CANCELLED, .cancel = by};
 }
 
 /* One conversation with an agent on fd, from the hello to the outcome. */
-static enum outcome converse(int fd, int accept_ms)
+static struct ending converse(int fd, int accept_ms)
 {
     int64_t heard = hook_now_ms();
     bool granted = false;
@@ -337,7 +336,7 @@ static enum outcome converse(int fd, int accept_ms)
     hook_reader_init(&reader);
     output.len = output.sent = 0;
     if (!hook_send(fd, hello.bytes, hello.len, accept_ms))
-        return NO_AGENT;
+        return ended(NO_AGENT);
     for (;;) {
         bool fg = foreground();
         int64_t limit = granted            ? AFTER_VERDICT_MS
@@ -345,11 +344,12 @@ static enum outcome converse(int fd, int accept_ms)
                                           : accept_ms;
         int64_t left = heard + limit - hook_now_ms();
         struct pollfd on[ON_COUNT];
-        enum outcome cancel;
+        enum cancel cancel;
+        enum hook_event event;
         ssize_t n;
 
         if (!terminal_follow(fg))
-            return CANCEL_HANGUP;
+            return cancelled(CANCEL_HANGUP);
         /* A negative descriptor is skipped; with events 0 only errors are reported. */
         on[ON_AGENT] = (struct pollfd){.fd = output_pending() ? -1 : fd, .events = POLLIN};
         on[ON_SIGNAL] = (struct pollfd){.fd = signals, .events = POLLIN};
@@ -359,11 +359,11 @@ static enum outcome converse(int fd, int accept_ms)
             (struct pollfd){.fd = STDOUT_FILENO, .events = output_pending() ? POLLOUT : 0};
         left = left < 0 ? 0 : left > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : left;
         if (poll(on, ON_COUNT, (int)left) < 0 && errno != EINTR)
-            return BROKEN;
+            return ended(BROKEN);
 
         cancel = look_for_cancel(on);
-        if (cancel != GRANTED)
-            return cancel;
+        if (cancel != CANCEL_NOTHING)
+            return cancelled(cancel);
         if (output_pending())
             continue;
         if (granted) {
@@ -372,27 +372,28 @@ static enum outcome converse(int fd, int accept_ms)
             /* The end of the stream settles it; a byte more is not this protocol. */
             n = recv(fd, &extra, 1, MSG_DONTWAIT);
             if (n > 0)
-                return BROKEN;
+                return ended(BROKEN);
             if (n == 0 || (errno != EAGAIN && errno != EINTR))
-                return GRANTED;
+                return ended(GRANTED);
             if (hook_now_ms() - heard >= AFTER_VERDICT_MS)
-                return GRANTED;
+                return ended(GRANTED);
             continue;
         }
         n = recv(fd, reader.buf + reader.len, hook_reader_want(&reader), MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            return reader.accepted ? BROKEN : NO_AGENT;
+            return ended(reader.accepted ? BROKEN : NO_AGENT);
         if (n < 0) {
             if (hook_now_ms() - heard >= limit)
-                return reader.accepted ? SILENT : NO_AGENT;
+                return ended(reader.accepted ? SILENT : NO_AGENT);
             continue;
         }
-        switch (hook_reader_push(&reader, (size_t)n)) {
-        case HOOK_MORE:
+        if (!hook_reader_push(&reader, (size_t)n, &event)) {
             /* A frame that never ends is silence, however many bytes dribble in. */
             if (hook_now_ms() - heard >= limit)
-                return reader.accepted ? SILENT : NO_AGENT;
+                return ended(reader.accepted ? SILENT : NO_AGENT);
             continue;
+        }
+        switch (event) {
         case HOOK_ALIVE:
             break;
         case HOOK_TEXT:
@@ -402,61 +403,56 @@ static enum outcome converse(int fd, int accept_ms)
             granted = true;
             break;
         case HOOK_REFUSED:
-            return REFUSED;
+            return ended(REFUSED);
         case HOOK_BROKEN:
-            return BROKEN;
+            return ended(BROKEN);
         }
         heard = hook_now_ms();
     }
 }
 
-static bool is_cancel(enum outcome outcome)
-{
-    return outcome >= CANCEL_INTERRUPT;
-}
-
 /* In this order: the terminal is the person's again before anything may take time. */
-static void after_conversation(int fd, enum outcome outcome)
+static void after_conversation(int fd, struct ending ending)
 {
-    if (outcome != NO_AGENT)
+    if (ending.outcome != NO_AGENT)
         terminal_release(foreground());
-    if (outcome == CANCEL_INTERRUPT)
+    if (ending.cancel == CANCEL_INTERRUPT)
         say("  Cancelled.\n");
-    if (is_cancel(outcome))
-        (void)hook_send_cancel(fd, cancel_reason[outcome], LAST_WORD_MS);
+    if (ending.cancel != CANCEL_NOTHING)
+        (void)hook_send_cancel(fd, cancel_reason[ending.cancel], LAST_WORD_MS);
 }
 
-static enum outcome ask_direct(void)
+static struct ending ask_direct(void)
 {
     struct direct_gate gate;
     char *env[DIRECT_ENV_SIZE];
-    enum outcome outcome;
+    struct ending ending;
 
     direct_environment(env, &handed);
     if (!direct_gate_start(&gate, setting.direct_program, env))
-        return NO_AGENT;
-    outcome = converse(gate.fd, setting.direct_accept_ms);
-    after_conversation(gate.fd, outcome);
+        return ended(NO_AGENT);
+    ending = converse(gate.fd, setting.direct_accept_ms);
+    after_conversation(gate.fd, ending);
     direct_gate_end(&gate, LAST_WORD_MS);
-    return outcome;
+    return ending;
 }
 
-static enum outcome ask(void)
+static struct ending ask(void)
 {
     int fd = hook_connect(setting.socket_dir, IDENTREE_SOCKET_NAME, setting.agent_uid);
-    enum outcome outcome = NO_AGENT;
+    struct ending ending = ended(NO_AGENT);
 
     if (fd == HOOK_UNTRUSTED) {
         say_refused("the agent's socket is not in a folder that only root can use",
                     " Run `identree doctor` as root to see why.");
-        return REFUSED;
+        return ended(REFUSED);
     }
     if (fd >= 0) {
-        outcome = converse(fd, setting.accept_ms);
-        after_conversation(fd, outcome);
+        ending = converse(fd, setting.accept_ms);
+        after_conversation(fd, ending);
         (void)close(fd);
     }
-    return outcome == NO_AGENT ? ask_direct() : outcome;
+    return ending.outcome == NO_AGENT ? ask_direct() : ending;
 }
 
 static bool parse_mode(int argc, char *const argv[])
@@ -472,35 +468,34 @@ static bool parse_mode(int argc, char *const argv[])
     return false;
 }
 
-static int decide(void)
+/* True when the command, or the login, may go on. */
+static bool decide(void)
 {
     const char *type = handed.value[PAM_ENV_TYPE];
-    enum outcome outcome;
+    struct ending ending;
 
-    /* Any other phase decides nothing here, and a 0 would count as a yes in it. */
+    /* Any other phase decides nothing here, and success would count as a yes in it. */
     if (type == NULL || strcmp(type, "auth") != 0)
-        return 1;
+        return false;
     if (handed.duplicate) {
         say_refused("the PAM environment names something twice", " Check pam_env.");
-        return 1;
+        return false;
     }
     if (!parent_pin(&parent) || !prepare_signals()) {
         say_refused("the program that asks is gone or cannot be examined", "");
-        return 1;
+        return false;
     }
     if (mode == MODE_SSH_WAIT)
         forget_typed_line();
     if (mode == MODE_SUDO && terminal_open(handed.value[PAM_ENV_TTY]) == TERMINAL_GONE)
-        return 1;
+        return false;
     if (!build_hello()) {
         terminal_release(foreground());
-        return 1;
+        return false;
     }
-    outcome = ask();
+    ending = ask();
     terminal_release(foreground());
-    switch (outcome) {
-    case GRANTED:
-        return 0;
+    switch (ending.outcome) {
     case NO_AGENT:
         say_refused("the agent is not running and could not be started",
                     " Run `identree doctor` as root to see why.");
@@ -511,14 +506,12 @@ static int decide(void)
     case BROKEN:
         say_refused("the agent's answer was incomplete or malformed", "");
         break;
-    case REFUSED: /* the agent has said why */
-    case CANCEL_INTERRUPT:
-    case CANCEL_HANGUP:
-    case CANCEL_PARENT:
-    case CANCEL_SIGNAL:
+    case REFUSED:
+    case CANCELLED:
+    case GRANTED:
         break;
     }
-    return 1;
+    return permits(ending);
 }
 
 int main(int argc, char *argv[], char *envp[])
@@ -535,5 +528,5 @@ int main(int argc, char *argv[], char *envp[])
     }
     /* _exit: nothing that was registered or buffered in this process may run or be
      * written after the verdict. */
-    _exit(decide());
+    _exit(decide() ? 0 : 1);
 }

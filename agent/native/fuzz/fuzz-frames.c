@@ -10,26 +10,30 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum hook_event expected(const uint8_t *p, size_t n)
+/* True when the stream ends with a verdict or a violation, which event then is. */
+static bool expected(const uint8_t *p, size_t n, enum hook_event *event)
 {
     bool accepted = false;
 
+    *event = HOOK_BROKEN;
     for (;;) {
         size_t len;
 
         if (n == 0)
-            return HOOK_MORE;
+            return false;
         if (*p != 'A' && (!accepted || (*p != 'T' && *p != 'V')))
-            return HOOK_BROKEN;
+            return true;
         if (n < 3)
-            return HOOK_MORE;
+            return false;
         len = (size_t)p[1] * 256 + p[2];
         if (len > 8192 || (*p == 'A' && len > 0))
-            return HOOK_BROKEN;
+            return true;
         if (n < 3 + len)
-            return HOOK_MORE;
-        if (*p == 'V')
-            return len == 1 && p[3] == '0' ? HOOK_GRANTED : HOOK_REFUSED;
+            return false;
+        if (*p == 'V') {
+            *event = len == 1 && p[3] == '0' ? HOOK_GRANTED : HOOK_REFUSED;
+            return true;
+        }
         accepted = true;
         p += 3 + len;
         n -= 3 + len;
@@ -40,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct hook_reader reader;
     static uint8_t clean[HOOK_MAX_PAYLOAD];
-    enum hook_event event = HOOK_MORE;
+    enum hook_event event, last;
+    bool over = false;
     size_t piece, at = 0;
 
     if (size == 0)
@@ -49,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     data++;
     size--;
     hook_reader_init(&reader);
-    while (at < size && event != HOOK_BROKEN && event != HOOK_GRANTED && event != HOOK_REFUSED) {
+    while (at < size && !over) {
         size_t n = hook_reader_want(&reader);
 
         if (n == 0 || reader.len + n > sizeof reader.buf)
@@ -58,7 +63,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         n = n < size - at ? n : size - at;
         memcpy(reader.buf + reader.len, data + at, n);
         at += n;
-        event = hook_reader_push(&reader, n);
+        event = HOOK_GRANTED; /* so that one that is not written is noticed */
+        if (!hook_reader_push(&reader, n, &event)) {
+            if (event != HOOK_BROKEN)
+                abort(); /* a caller that does not look would take it for a frame */
+            continue;
+        }
+        over = event != HOOK_ALIVE && event != HOOK_TEXT;
         if (event == HOOK_TEXT) {
             size_t kept = hook_clean_text(clean, reader.text, reader.text_len);
 
@@ -69,13 +80,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                     abort();
         }
     }
-    if (event == HOOK_ALIVE || event == HOOK_TEXT)
-        event = HOOK_MORE;
-    if (event != expected(data, size))
+    if (over != expected(data, size, &last) || (over && event != last))
         abort();
-    if (event == HOOK_GRANTED || event == HOOK_REFUSED || event == HOOK_BROKEN) {
+    if (over) {
         reader.buf[0] = 'A';
-        if (hook_reader_push(&reader, 1) != HOOK_BROKEN)
+        if (!hook_reader_push(&reader, 1, &event) || event != HOOK_BROKEN)
             abort(); /* nothing may follow a verdict */
     }
     return 0;
