@@ -69,7 +69,7 @@ static bool same_modes(const struct termios *a, const struct termios *b)
 }
 
 /* TCSANOW throughout: draining would wait for ever on a terminal stopped with Ctrl-S. */
-static bool take(const struct termios *now)
+static bool set_ours(const struct termios *now)
 {
     struct termios next = *now;
 
@@ -104,7 +104,7 @@ bool terminal_follow(bool foreground)
     if (foreground) {
         /* Also when the modes are no longer ours: a stop and `fg` between two looks. */
         if (!changed || !same_modes(&now, &ours))
-            return take(&now);
+            return set_ours(&now);
         return true;
     }
     changed = 0;

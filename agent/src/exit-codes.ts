@@ -8,7 +8,7 @@ export const EXIT = {
   busy: 8,
 } as const;
 
-/** What they mean to whoever reads them in a script. */
+/** What they mean to a script. */
 export const EXIT_MEANINGS: Readonly<Record<keyof typeof EXIT, string>> = {
   ok: 'done',
   failed: 'failed; standard error says why',

@@ -9,7 +9,7 @@ import { NotEnrolled } from './state/identity.ts';
 import { UntrustedFile } from './state/trusted-file.ts';
 
 const context: AgentContext = {
-  // Opened by who writes to it: the gate has nobody to tell anything there.
+  // Opened by the command that writes to it: the gate has no reader there.
   get out() {
     return process.stdout;
   },

@@ -16,7 +16,7 @@ export function joinPem(bundles: readonly string[]): string {
   return [...new Set(bundles.flatMap(splitPem))].join('');
 }
 
-/** When a certificate begins and ends, milliseconds since the epoch. @throws when it is none. */
+/** When a certificate begins and ends, milliseconds since the epoch. @throws when it cannot be read. */
 export function lifetimeOf(certificatePem: string): { from: number; until: number; serial: string } {
   const { validFromDate, validToDate, serialNumber } = new X509Certificate(certificatePem);
   return { from: validFromDate.getTime(), until: validToDate.getTime(), serial: serialNumber.toLowerCase() };

@@ -31,7 +31,7 @@ export type Renewal = { ok: true; serial: string; until: number } | { ok: false;
 /**
  * Gets a certificate for a new key and puts both in place of the old ones.
  *
- * A new key each time: a key that got into a backup or a disk image, or that somebody copied, is worth nothing once
+ * A new key each time: a key that got into a backup or a disk image, or that was copied, is worth nothing once
  * its certificate has ended, and neither is what was recorded with it.
  */
 export async function renewCertificate(deps: RenewDeps): Promise<Renewal> {

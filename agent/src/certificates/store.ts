@@ -12,7 +12,7 @@ import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
  *     tls/3f0c…/{client.crt,client.key,ca.crt}
  *     tls/current → 3f0c…
  *
- * Whoever reads goes through the link, and the link is replaced in one step. So there is no moment, not even after a
+ * Readers go through the link, and the link is replaced in one step. So there is no moment, not even after a
  * crash or a power failure, at which a reader finds the key of one certificate beside another.
  */
 
@@ -39,7 +39,7 @@ export interface CertificateStore {
   /**
    * Puts a set in place of the current one, which stays where it is until the next one comes.
    *
-   * @param accept is asked when the files are there and nobody uses them yet. What it answers is the reason to go on
+   * @param accept is asked when the files are there and not in use yet. What it answers is the reason to go on
    * with the old set; null: switch.
    * @returns the reason why it was not switched; null: it was.
    */
@@ -73,7 +73,7 @@ async function currentName(folder: string): Promise<string | null> {
 }
 
 /**
- * Writes a set under a name that nobody knows yet.
+ * Writes a set under a name that no link points to yet.
  *
  * sssd may run as an account of its own. Setup then makes its group the owner of the folder, with the setgid bit, so
  * that what is made below belongs to that group too; the agent itself has no capability to give files away.
@@ -99,7 +99,7 @@ async function pointAt(folder: string, name: string): Promise<void> {
   await syncFolder(folder);
 }
 
-/** Keys that nobody uses any more do not stay. */
+/** Keys that are not in use any more do not stay. */
 async function clear(folder: string, keep: readonly (string | null)[]): Promise<void> {
   for (const name of await readdir(folder)) {
     const ours = SET_NAME.test(name) || name.startsWith(UNFINISHED);

@@ -132,7 +132,7 @@ export function createHostClient(deps: {
           };
           return call('POST', '/challenges', body, challengeAnswer, { timeoutMs: COUNTED_TIMEOUT_MS });
         },
-        // Nobody waits for it any more.
+        // The caller has given up on it.
         (reply) => void (reply.kind === 'ok' && cancel(reply.value.challengeId)),
       ),
     poll: (challengeId, approverKeysVersion, signal) =>

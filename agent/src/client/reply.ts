@@ -7,9 +7,9 @@ export type Reply<T> =
   | { kind: 'ok'; value: T }
   /** The server said no, with its words. Unsigned, so good for a refusal only. */
   | { kind: 'refused'; status: number; code: string; message: string }
-  /** Try again: nobody there, a gateway without its server, a full server. */
+  /** Try again: no server there, a gateway without its server, a full server. */
   | { kind: 'unavailable'; unreachable: boolean; message: string }
-  /** Somebody answered, but not an identree server in working order. */
+  /** What answered is not an identree server in working order. */
   | { kind: 'broken'; message: string }
   | { kind: 'aborted' };
 

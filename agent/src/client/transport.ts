@@ -12,8 +12,8 @@ export interface Answer {
 /** The exchange did not happen or did not finish. */
 export class TransportError extends Error {
   /**
-   * `unreachable`: nobody was there (name, route, refused connection). `broken`: somebody was, and the exchange failed;
-   * whoever can stall or garble a connection must not be taken for an outage.
+   * `unreachable`: no server was there (name, route, refused connection). `broken`: one was, and the exchange failed;
+   * an attacker who can stall or garble a connection must not pass for an outage.
    */
   readonly kind: 'unreachable' | 'broken' | 'aborted';
 

@@ -44,7 +44,7 @@ export interface EnrollOptions {
   replace: boolean;
 }
 
-/** `identree enroll`: the credential comes from a file or standard input; an argument would be in everybody's `ps`. */
+/** `identree enroll`: the credential comes from a file or standard input; an argument can be read in the `ps` of every account. */
 export async function enrollHost(paths: Paths, options: EnrollOptions, print: (line: string) => void): Promise<number> {
   if (options.tokenFile !== null && options.secretFile !== null) {
     throw new CommandError(EXIT.usage, 'Use --token-file or --secret-file, not both.');

@@ -11,7 +11,7 @@ import type { ApproverKeys } from '../state/approver-keys.ts';
 import { buildRecord, type Evidence } from './evidence.ts';
 import type { Voice } from './terminal-text.ts';
 
-/** A request that the server has taken and nobody has answered yet. */
+/** A request that the server has accepted and no approver has answered yet. */
 export interface Asked {
   record: HostRecord;
   answer: ChallengeAnswer;
@@ -93,7 +93,7 @@ export function createAsk(deps: AskDeps): Ask {
     if (taken === 'rejected') log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
   }
 
-  /** Until the server knows, an approver sees a request that nobody waits for any more. */
+  /** Until the server knows, an approver sees a request of a person who has gone. */
   async function withdraw(challengeId: string): Promise<void> {
     for (const pause of RETRIES_MS) {
       await clock.sleep(pause);

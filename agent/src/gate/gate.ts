@@ -26,7 +26,7 @@ export interface GateDeps {
   log: Log;
   /** `after`: the yes is reported once the hook has it, never before. `before`: a dying process reports first. */
   reportOutcome: 'after' | 'before';
-  /** Aborted when the agent is being stopped: whoever waits is told and refused. */
+  /** Aborted when the agent is being stopped: people who wait are told and refused. */
   stopping?: AbortSignal;
 }
 

@@ -18,7 +18,7 @@ import { createVoice, type Say, type Voice } from './terminal-text.ts';
  * person presses Enter and `wait` waits. Both stages have the same parent process.
  */
 export interface Logins {
-  /** True: go on to the prompt. That alone lets nobody in. */
+  /** True: go on to the prompt. That alone is no login. */
   begin(hello: Hello & { uid: number }, say: Say, signal: AbortSignal): Promise<boolean>;
   wait(hello: Hello, say: Say, signal: AbortSignal): Promise<Outcome>;
 }
@@ -49,12 +49,12 @@ interface Entry {
   controller: AbortController;
   result: Promise<Outcome>;
   deadline: number;
-  /** Lines of the wait until somebody listens. */
+  /** Lines of the wait until a prompt listens. */
   held: string[];
   listener: Say | null;
 }
 
-/** The resident agent's logins: the wait starts at once, so that the server knows that somebody still waits. */
+/** The resident agent's logins: the wait starts at once, so that the server knows that the person still waits. */
 export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader; clock: Clock }): Logins {
   const entries = new Map<string, Entry>();
   /** Processes whose login was denied: sshd would ask again for each of its password prompts. */

@@ -12,7 +12,7 @@ export interface WalkedPath {
 
 const MAX_LINKS = 40;
 
-/** Sticky folders let everybody add names but nobody replace another's. */
+/** Sticky folders let every account add names, and each replace only its own. */
 const STICKY = 0o1000n;
 
 /**

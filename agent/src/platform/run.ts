@@ -15,11 +15,11 @@ export const systemRun: Run = (program, args) =>
       timeout: LIMIT_MS,
     });
     let output = '';
-    const take = (chunk: Buffer) => {
+    const collect = (chunk: Buffer) => {
       if (output.length < 64 * 1024) output += chunk.toString('utf8');
     };
-    child.stdout.on('data', take);
-    child.stderr.on('data', take);
+    child.stdout.on('data', collect);
+    child.stderr.on('data', collect);
     child.on('error', (error: NodeJS.ErrnoException) =>
       resolve({ code: error.code === 'ENOENT' ? 127 : 126, output: error.message }),
     );

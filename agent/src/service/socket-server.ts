@@ -16,7 +16,7 @@ async function preparePrivateFolder(path: string): Promise<void> {
   if (!info.isDirectory() || info.uid !== process.geteuid?.()) {
     throw new SocketError(`${path} must be a folder of the account that runs the agent. Remove it and start again.`);
   }
-  // Never narrowed on our own: whoever names a shared folder, /tmp say, would lock everybody else out of it.
+  // Never narrowed on our own: an operator who names a shared folder, /tmp say, would lock all others out of it.
   if ((info.mode & 0o077) !== 0) {
     throw new SocketError(`${path} is open to other accounts. Choose another folder, or run: chmod 700 ${path}`);
   }

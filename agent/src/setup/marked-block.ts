@@ -1,7 +1,7 @@
 export const BLOCK_BEGIN = '# identree begin (managed; do not edit inside)';
 export const BLOCK_END = '# identree end';
 
-/** The markers in a file are not a pair: somebody edited inside, so nothing is touched. */
+/** The markers in a file are not a pair: they were edited, so nothing is touched. */
 export class BrokenBlock extends Error {}
 
 /** Where the block stands, end exclusive and with its newline; null when there is none. @throws BrokenBlock */

@@ -83,11 +83,11 @@ export function planUndo(
     const original = originals.get(path) ?? null;
     const before = files.get(path) ?? null;
     if (before === null && path.startsWith('/etc/pam.d/')) {
-      // Removed by somebody since, the whole service perhaps. Its return is not ours to decide.
+      // Removed since by an administrator, perhaps with the whole service. Its return is not ours to decide.
       edited.push(path);
       continue;
     }
-    // Somebody put their own there since.
+    // An administrator has put their own there since.
     if (isManaged(path) && before !== null && !isLink(before) && !before.text.startsWith(MANAGED)) {
       edited.push(path);
       continue;

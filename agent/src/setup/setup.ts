@@ -25,7 +25,7 @@ const WAY_BACK = [
   'The way back, also without the server:  identree setup --undo',
 ];
 
-/** Passwords in configuration files are nobody's business who looks over a shoulder or reads a log of this. */
+/** What is shown may be read over a shoulder, or in a log of this: no password of a configuration file belongs there. */
 const masked = (line: string): string =>
   line.replace(/^(\s*(?:ldap_default_authtok|bindpw)\s*=?\s*)\S.*$/i, '$1********');
 
@@ -158,7 +158,7 @@ export async function setUp(
   const check = async () => (await verify(changes, deps)) ?? (await addition?.switchOver(changes)) ?? null;
   const putBack = async (done: readonly Change[]) => addition?.switchBack(done);
   if (!(await apply(changes, deps, check, putBack))) {
-    // What was not set up must not be undone either: by then it may be somebody else's.
+    // What was not set up must not be undone either: by then an administrator may have put it there.
     await (known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now()));
     return false;
   }

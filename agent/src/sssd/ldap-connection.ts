@@ -56,7 +56,7 @@ function createExchange(socket: net.Socket) {
     pending?.fail(broken);
     pending = null;
   };
-  const take = (chunk: Buffer) => {
+  const onData = (chunk: Buffer) => {
     bytes = Buffer.concat([bytes, chunk]);
     try {
       for (let read = readAnswer(bytes); read !== null; read = readAnswer(bytes)) {
@@ -77,7 +77,7 @@ function createExchange(socket: net.Socket) {
     }
   };
   const ended = () => fail(new Disconnected(''));
-  socket.on('data', take);
+  socket.on('data', onData);
   socket.on('error', fail);
   socket.on('close', ended);
   let lastId = 0;
@@ -100,9 +100,9 @@ function createExchange(socket: net.Socket) {
         };
         socket.write(request(id));
       }),
-    /** Leaves the socket to somebody else. */
+    /** Leaves the socket to another reader. */
     release() {
-      socket.off('data', take);
+      socket.off('data', onData);
       socket.off('error', fail);
       socket.off('close', ended);
     },

@@ -56,7 +56,7 @@ const EDITS: readonly (readonly [readonly Database[], string])[] = [
 ];
 
 /**
- * The file as it would be had setup never edited it: `original` to the byte when nobody else has touched it, and else
+ * The file as it would be had setup never edited it: `original` to the byte when no other hand has touched it, and else
  * what is there without the words that `original` did not have.
  */
 export function originalNsswitch(text: string, original: string): string {

@@ -19,7 +19,7 @@ export interface DirectoryAccess {
 }
 
 export type ProbeResult =
-  /** `person`: the name of somebody whom the directory knows; null when it knows nobody. */
+  /** `person`: the name of an account that the directory has; null when it has none. */
   { ok: true; person: string | null } | { ok: false; problem: string };
 
 const UNKNOWN_AUTHORITY = new Set([
@@ -99,7 +99,7 @@ async function whyNoConnection(error: unknown, endpoint: Endpoint): Promise<stri
   return `The directory at ${where} could not be asked: ${clean(code === '' ? message : `${code}: ${message}`)}.`;
 }
 
-/** What an LDAP result means to whoever sets up a host; null for success. RFC 4511, appendix A. */
+/** What an LDAP result means to the operator who sets up a host; null for success. RFC 4511, appendix A. */
 function whyNoResult(result: LdapResult, what: string, access: DirectoryAccess): string | null {
   const told = result.message === '' ? '' : ` (${clean(result.message)})`;
   switch (result.code) {

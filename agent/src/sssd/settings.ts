@@ -20,7 +20,7 @@ const directoryFile = z.strictObject({
   /** Who asks it. */
   client: z.enum(['sssd', 'sudo']),
   startTls: z.boolean(),
-  /** SHA-256 of the configuration file as identree wrote it: what differs was edited by somebody. */
+  /** SHA-256 of the configuration file as identree wrote it: what differs was edited since. */
   written: sha256Text.nullable(),
 });
 export type DirectoryUse = z.infer<typeof directoryFile>;
@@ -35,7 +35,7 @@ export function directoryUse(
 }
 
 /**
- * Asks the server where the directory is. Whoever names the directory and its authorities decides who may be whom on
+ * Asks the server where the directory is. Who names the directory and its authorities decides who may be whom on
  * this host, so the answer counts only with the signature of the trust root, and only as the answer to this question.
  */
 export async function fetchDirectory(deps: {

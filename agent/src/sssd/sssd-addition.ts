@@ -71,7 +71,7 @@ async function missingPackages(root: string): Promise<string[]> {
   return problems;
 }
 
-/** sssd.conf as it is to be, unless somebody else's is in the way. */
+/** sssd.conf as it is to be, unless one that identree did not write is in the way. */
 function planConf(
   before: Snapshot | null,
   input: SssdInput,
@@ -121,7 +121,7 @@ export function createSssdAddition(input: SssdInput, deps: SssdDeps): Addition {
   const { run, print, clock } = deps;
   let person: string | null = null;
 
-  /** Asks sssd and nobody else for somebody whom the directory knows. */
+  /** Asks sssd alone for a person whom the directory knows. */
   async function whyOffline(name: string): Promise<string | null> {
     const end = clock.monotonic() + ONLINE_MS;
     let nudged = clock.monotonic();
@@ -182,7 +182,7 @@ export function createSssdAddition(input: SssdInput, deps: SssdDeps): Addition {
   };
 }
 
-/** systemd refuses the sixth start within a minute, whoever asks for it. */
+/** systemd refuses the sixth start within a minute, no matter who asks for it. */
 export async function control(run: Run, verb: 'restart' | 'try-restart' | 'stop'): ReturnType<Run> {
   await run('systemctl', ['reset-failed', 'sssd.service']);
   return run('systemctl', [verb, 'sssd.service']);

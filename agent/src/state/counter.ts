@@ -10,7 +10,7 @@ import { UntrustedFile } from './trusted-file.ts';
  * must never be used twice nor out of order, not by this process, not by `gate --direct`, not after a power failure.
  */
 export interface Counter {
-  /** Runs `send` with the next number while nobody else on this host can take one. */
+  /** Runs `send` with the next number while no other process on this host can take one. */
   next<T>(send: (counter: number) => Promise<T>): Promise<T>;
 }
 
@@ -53,9 +53,9 @@ export async function readCounter(path: string): Promise<number> {
 
 /**
  * Takes the next number: written to the slot that does not hold the current one and flushed before it is returned, so
- * that a torn write leaves the previous number readable and loses only one that nobody has used.
+ * that a torn write leaves the previous number readable and loses only one that was never used.
  */
-async function take(path: string): Promise<number> {
+async function nextNumber(path: string): Promise<number> {
   const value = (await readCounter(path)) + 1;
   const file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
   try {
@@ -71,7 +71,7 @@ export function createCounter(deps: { file: string; lock: string; clock: Clock }
   let queue: Promise<unknown> = Promise.resolve();
   return {
     next(send) {
-      const turn = queue.then(() => withLock(deps.lock, deps.clock, async () => send(await take(deps.file))));
+      const turn = queue.then(() => withLock(deps.lock, deps.clock, async () => send(await nextNumber(deps.file))));
       queue = turn.catch(() => undefined);
       return turn;
     },

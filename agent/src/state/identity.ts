@@ -39,7 +39,7 @@ export interface Enrolment {
 /** This host is not enrolled, or its enrolment cannot be used. */
 export class NotEnrolled extends Error {}
 
-/** Makes the state folder (0700) and checks that nobody else can write into it. @throws UntrustedFile */
+/** Makes the state folder (0700) and checks that no other account can write into it. @throws UntrustedFile */
 export async function prepareStateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   const info = await lstat(path);
@@ -47,7 +47,7 @@ export async function prepareStateFolder(path: string): Promise<void> {
   if (info.uid !== process.geteuid?.()) {
     throw new UntrustedFile(path, `${path} belongs to uid ${info.uid}, not to the account that runs this command.`);
   }
-  // Never narrowed on our own: whoever names a shared folder, /tmp say, would lock everybody else out of it.
+  // Never narrowed on our own: an operator who names a shared folder, /tmp say, would lock all others out of it.
   if ((info.mode & 0o077) !== 0) {
     throw new UntrustedFile(
       path,

@@ -1,6 +1,6 @@
 import { ACTOR, coreCommand, EXIT } from './command.ts';
 
-/** Above all for the only administrator, who can ask no other. Whoever can run this reads the keys anyway. */
+/** Above all for the only administrator, who can ask no other. An operator who can run this can read the keys anyway. */
 export const recoveryCode = coreCommand({
   name: 'recovery-code',
   help: 'let a person replace lost passkeys',
