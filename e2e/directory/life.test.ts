@@ -254,7 +254,6 @@ describe('people come, change and go', () => {
       const found = await client.search(BASE_DN, { filter: '(uid=edsger)', attributes: ['loginShell'] });
       return found.searchEntries[0]?.loginShell;
     };
-    const times: number[] = [];
     for (const shell of ['/bin/dash', '/bin/sh', '/usr/bin/zsh']) {
       named(world.content, 'edsger').customClaims = [{ key: 'loginShell', value: shell }];
       await world.write();
@@ -263,10 +262,8 @@ describe('people come, change and go', () => {
       await until(`the shell ${shell}`, async () => (await shellOf()) === shell);
       const took = performance.now() - called;
       t.diagnostic(`${Math.round(took)} ms from the call of the webhook to the first new answer`);
-      times.push(took);
+      assert.ok(took <= 2000, `${Math.round(took)} ms`);
     }
-    // A machine that does something else may be late once, but not each time.
-    assert.ok(Math.min(...times) <= 2000, `${times.map(Math.round).join(', ')} ms`);
     await client.unbind();
     assert.match(await passwd('edsger'), /:\/usr\/bin\/zsh$/);
   });
