@@ -48,13 +48,13 @@ export async function openDirectorySite(): Promise<DirectorySite> {
       writeFile(
         file,
         JSON.stringify({
-          users: names.map((username) => ({ id: `u-${username}`, username })),
+          users: names.map((username) => ({ id: `sub-${username}`, username })),
           groups: [
             {
               id: 'g-ops',
               name: 'ops',
               customClaims: [{ key: 'sudoCommands', value: 'ALL' }],
-              userIds: ['u-alice2'],
+              userIds: ['sub-alice2'],
             },
           ],
         }),
