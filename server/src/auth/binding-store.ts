@@ -10,11 +10,18 @@ export interface AccountRules {
   readonly directoryNames: boolean;
 }
 
-/** Accounts that the directory has given, or had given, to others than who is bound to them. */
+/** Discovery takes an issuer with or without the slash at its end, so the configuration may have either. */
+const bare = (issuer: string): string => issuer.replace(/\/+$/, '');
+
+/**
+ * Accounts that the directory has given, or had given, to others than who is bound to them. Whom a SCIM client pushed
+ * without saying what they sign in as is known by an id that this server made up, and nobody signs in as that.
+ */
 const othersByDirectory = sql<boolean>`exists (
   select 1 from directory_names as given
   where given.name = lower(account_bindings.account) and given.owner = 'user'
-  and (given.issuer <> people.issuer or given.subject <> people.subject)
+  and (rtrim(given.issuer, '/') <> rtrim(people.issuer, '/') or given.subject <> people.subject)
+  and not exists (select 1 from scim_resources as pushed where pushed.id = given.subject and pushed.external_id is null)
 )`;
 
 function selectAccounts(query: Query, personIds: readonly string[], { directoryNames }: AccountRules) {
@@ -75,11 +82,15 @@ export async function isOthersByDirectory(
 ): Promise<boolean> {
   const row = await kysely(query)
     .selectFrom('directory_names')
-    .select(['issuer', 'subject'])
-    .where('name', '=', account.toLowerCase())
-    .where('owner', '=', 'user')
+    .leftJoin('scim_resources as pushed', (join) =>
+      join.onRef('pushed.id', '=', 'directory_names.subject').on('pushed.external_id', 'is', null),
+    )
+    .select(['directory_names.issuer', 'directory_names.subject', 'pushed.id as unnamed'])
+    .where('directory_names.name', '=', account.toLowerCase())
+    .where('directory_names.owner', '=', 'user')
     .executeTakeFirst();
-  return row !== undefined && (row.issuer !== person.issuer || row.subject !== person.subject);
+  if (row === undefined || row.unnamed !== null) return false;
+  return bare(row.issuer) !== bare(person.issuer) || row.subject !== person.subject;
 }
 
 /** Binds a free account. False when somebody has it. */
