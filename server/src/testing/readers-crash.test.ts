@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Database, openDatabase } from '../db/database.ts';
+import { makeTestPostgres } from '../db/test-databases.ts';
+import { TEST_FOLDER, whyNoPostgres } from '../db/test-postgres.ts';
+import { findCursor } from '../events/cursor-store.ts';
+import { createEventAppender } from '../events/log.ts';
+import { systemClock } from '../platform/clock.ts';
+import type { Note, ReaderChild } from './reader-child.ts';
+
+const LONG = process.env.IDENTREE_LONG === '1';
+const ROUNDS = LONG ? 200 : 8;
+const BATCH = 200;
+
+/** Resolves once something holds; far later than it takes, what never comes is told. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`never held: ${holds}`);
+    await sleep(10);
+  }
+}
+
+/** Processes that read the log of one database, and what they noted. */
+async function cluster(t: TestContext, driver: Database['driver']) {
+  const folder = await mkdtemp(join(TEST_FOLDER, 'identree-readers-'));
+  const postgres = driver === 'postgres' ? await makeTestPostgres() : null;
+  const dsn = postgres?.dsn ?? join(folder, 'test.db');
+  const db = await openDatabase({ driver, dsn, maxConnections: 4 });
+  const log = createEventAppender({ db, clock: systemClock, onAppended: () => {}, onError: () => {} });
+  const file = join(folder, 'notes');
+  const children = new Set<ChildProcess>();
+  t.after(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await db.close();
+    await postgres?.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const notes = (): Note[] =>
+    existsSync(file)
+      ? readFileSync(file, 'utf8')
+          .split('\n')
+          .filter((line) => line.endsWith('}'))
+          .map((line) => JSON.parse(line) as Note)
+      : [];
+  let written = 0;
+  return {
+    notes,
+    batches: (kind: 'begin' | 'end' | 'confirmed', by?: string) =>
+      notes().flatMap((note) => (note.kind === kind && (by === undefined || note.by === by) ? [note] : [])),
+    cursor: async () => (await findCursor(db.query, 'sink'))?.seq ?? 0,
+    start(name: string, { lifeMs = 1000, workMs = 10 } = {}): ChildProcess {
+      const what: ReaderChild = { name, driver, dsn, notes: file, lifeMs, workMs };
+      const child = spawn(process.execPath, [join(import.meta.dirname, 'reader-child.ts'), JSON.stringify(what)], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+        env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
+      });
+      children.add(child);
+      return child;
+    },
+    async kill(child: ChildProcess): Promise<void> {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      children.delete(child);
+    },
+    /** Writes some events, several of a transaction. Returns how many there are now. */
+    async write(count: number): Promise<number> {
+      for (let left = count; left > 0; left -= 20) {
+        await db.transaction(async (work) => {
+          for (let i = 0; i < Math.min(20, left); i += 1)
+            await log.append(work, { event: 'user_logged_in', username: `user${written + i}` });
+        });
+        written += Math.min(20, left);
+      }
+      return written;
+    },
+  };
+}
+
+type Cluster = Awaited<ReturnType<typeof cluster>>;
+
+/** Every event was dealt with, none before the one before it, and none again that had been confirmed. */
+function checkAll({ notes, batches }: Cluster, events: number, kills: number): void {
+  let reached = 0;
+  let again = 0;
+  let confirmed = 0;
+  for (const note of notes()) {
+    if (note.kind === 'begin') {
+      assert.ok(note.first <= reached + 1, `${note.first} came before ${reached + 1}`);
+      assert.ok(note.first > confirmed, `${note.first} came again after ${confirmed} had been confirmed`);
+    }
+    if (note.kind === 'end') {
+      again += Math.max(0, Math.min(reached, note.last) - note.first + 1);
+      reached = Math.max(reached, note.last);
+    }
+    if (note.kind === 'confirmed') {
+      assert.ok(note.first > confirmed, `${note.first} was confirmed twice`);
+      confirmed = note.last;
+    }
+  }
+  assert.equal(reached, events);
+  assert.equal(batches('confirmed').at(-1)?.last, events);
+  assert.ok(again <= kills * BATCH, `${again} came again after ${kills} kills`);
+}
+
+for (const driver of ['sqlite', 'postgres'] as const) {
+  const skip = driver === 'postgres' ? (whyNoPostgres() ?? false) : false;
+  describe(`processes that read the log on ${driver}`, { skip }, () => {
+    test(`killed ${ROUNDS} times while it works, one loses nothing`, async (t) => {
+      const c = await cluster(t, driver);
+      let events = 0;
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const child = c.start(`round${round}`, { lifeMs: 300 });
+        events = await c.write(300);
+        // Every other time between the end of the work and the confirmation, as nearly as can be met from outside.
+        const kind = round % 2 === 0 ? 'end' : 'begin';
+        await until(() => c.batches(kind, `round${round}`).length > round % 2);
+        await c.kill(child);
+      }
+      c.start('last', { lifeMs: 300 });
+      await until(async () => (await c.cursor()) === events);
+      await until(() => c.batches('confirmed', 'last').at(-1)?.last === events);
+      checkAll(c, events, ROUNDS);
+    });
+
+    test('one that is frozen while it works and goes on confirms nothing, and none of its jobs runs', async (t) => {
+      const c = await cluster(t, driver);
+      const lifeMs = 1000;
+      const frozen = c.start('frozen', { lifeMs, workMs: 300 });
+      await until(() => c.notes().some(({ kind }) => kind === 'job'));
+      await c.write(3);
+      await until(() => c.batches('begin', 'frozen').length === 1);
+      frozen.kill('SIGSTOP');
+      const events = await c.write(500);
+      const heir = c.start('heir', { lifeMs });
+      await until(() => c.batches('confirmed', 'heir').at(-1)?.last === events);
+      await until(() => c.notes().some(({ by, kind }) => by === 'heir' && kind === 'job'));
+      frozen.kill('SIGCONT');
+      const continued = Date.now();
+      await until(() => c.batches('end', 'frozen').length === 1);
+      const more = await c.write(50);
+      await until(() => c.batches('confirmed', 'heir').at(-1)?.last === more);
+      // It would have asked for its turn three times, and worked on what is new.
+      await sleep(lifeMs);
+      assert.deepEqual(c.batches('confirmed', 'frozen'), []);
+      assert.equal(c.batches('begin', 'frozen').length, 1);
+      const late = c.notes().filter(({ by, kind, at }) => by === 'frozen' && kind === 'job' && at > continued);
+      assert.deepEqual(late, []);
+      assert.equal(await c.cursor(), more);
+      await c.kill(heir);
+      const last = await c.write(5);
+      await until(() => c.batches('confirmed', 'frozen').at(-1)?.last === last);
+    });
+
+    if (driver === 'postgres') {
+      test(`one of three is killed ${ROUNDS} times: nothing is lost, and jobs go on within seconds`, async (t) => {
+        const c = await cluster(t, driver);
+        const lifeMs = 1200;
+        const names = ['a', 'b', 'c'];
+        const running = names.map((name) => c.start(name, { lifeMs }));
+        let events = await c.write(100);
+        for (let round = 0; round < ROUNDS; round += 1) {
+          await until(() => c.notes().length > 0);
+          // Whoever works is killed two times of three.
+          const busy = names.indexOf(c.notes().at(-1)!.by);
+          const which = round % 3 === 2 ? (busy + 1) % 3 : Math.max(0, busy);
+          await c.kill(running[which]!);
+          const killedAt = Date.now();
+          events = await c.write(200);
+          await until(() => c.notes().some(({ kind, at }) => kind === 'job' && at > killedAt));
+          names[which] = `${names[which]!.slice(0, 1)}${round}`;
+          running[which] = c.start(names[which], { lifeMs });
+        }
+        await until(() => c.batches('confirmed').at(-1)?.last === events);
+        checkAll(c, events, ROUNDS);
+      });
+    }
+  });
+}
