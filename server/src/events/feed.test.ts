@@ -80,6 +80,10 @@ test('a client that does not read is let go of, and its stream ends', { timeout:
     },
     close() {},
   };
+  const warnings: string[] = [];
+  const warned = ({ name }: Error): void => void warnings.push(name);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
   const app = Fastify();
   app.decorateRequest('clientAddress', '');
   await app.register(streamRoutes({ feed, keepAliveMs: 100 }));
@@ -92,4 +96,164 @@ test('a client that does not read is let go of, and its stream ends', { timeout:
   socket.pause();
   socket.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n');
   await over;
+  // Each time it had to wait would have left a listener.
+  await turns(2);
+  assert.deepEqual(warnings, []);
 });
+
+/** Numbers that look like chance and come again with the same seed. */
+function chanceOf(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return Math.floor((state / 0x8000_0000) * below);
+  };
+}
+
+const turns = async (count: number): Promise<void> => {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+/** A log and sessions in memory that answer late, in any order, and sometimes not at all. */
+function world(chance: (below: number) => number, options: { failures: boolean }) {
+  const records: EventRecord[] = [];
+  const followers = new Set<(event: EventRecord) => void>();
+  /** Until which event each session lasts, and until which its person is an administrator. */
+  const sessions = new Map<string, { endsAt: number; adminUntil: number }>();
+  let told = 0;
+  let telling = false;
+  async function tell(): Promise<void> {
+    if (telling) return;
+    telling = true;
+    while (told < records.length) {
+      await turns(chance(3));
+      for (let count = 1 + chance(50); count > 0 && told < records.length; count -= 1) {
+        const event = records[told]!;
+        told += 1;
+        for (const follower of followers) follower(event);
+      }
+    }
+    telling = false;
+  }
+  const mayFail = (): void => {
+    if (options.failures && chance(12) === 0) throw new Error('the database is away');
+  };
+  const feed = createEventFeed({
+    events: {
+      async read(after, limit) {
+        mayFail();
+        const page = records.slice(after, after + limit);
+        await turns(chance(4));
+        return page;
+      },
+      head: async () => ({ seq: records.length, hash: '' }),
+      follow(follower) {
+        followers.add(follower);
+        return () => followers.delete(follower);
+      },
+    },
+    async viewersOf(all) {
+      await turns(chance(3));
+      mayFail();
+      const now = records.length;
+      const found = all.map(({ cookie }) => {
+        const session = sessions.get(cookie!)!;
+        return session.endsAt <= now ? null : viewer(session.adminUntil > now ? 'admin' : 'user');
+      });
+      await turns(chance(3));
+      return found;
+    },
+    log: { error() {} },
+  });
+  return {
+    feed,
+    records,
+    sessions,
+    append(own: boolean): void {
+      const seq = records.length + 1;
+      records.push({ ...record(seq), reason: null, ...(own ? { event: 'user_logged_in', username: 'alice' } : {}) });
+      void tell();
+    },
+  };
+}
+
+/** Follows as a client does that comes back with its last id when its stream breaks; ends with its session. */
+async function followAll(
+  w: ReturnType<typeof world>,
+  cookie: string,
+  seen: number[],
+  options: { signal: AbortSignal; slow: () => number },
+): Promise<void> {
+  while (!options.signal.aborted) {
+    try {
+      for await (const event of w.feed.open({ ...credentials, cookie }, seen.at(-1) ?? 0, options.signal)) {
+        seen.push(event.seq);
+        await turns(options.slow());
+      }
+      if (w.sessions.get(cookie)!.endsAt <= w.records.length) break;
+    } catch {
+      await turns(1);
+    }
+  }
+}
+
+for (const failures of [false, true]) {
+  test(`whatever comes in between, each event comes once and in order, to whom it is for${failures ? ', also when the database fails' : ''}`, {
+    timeout: 120_000,
+  }, async () => {
+    for (let seed = 1; seed <= 30; seed += 1) {
+      const chance = chanceOf(seed * 7919);
+      const w = world(chance, { failures });
+      const done = new AbortController();
+      const total = 200 + chance(1500);
+      const names = Array.from({ length: 12 }, (_, index) => `session ${index}`);
+      for (const [index, name] of names.entries()) {
+        const never = Number.POSITIVE_INFINITY;
+        // Some are administrators for good, some for a while, some never; of each kind some are signed out.
+        const adminUntil = [never, chance(total), 0][index % 3]!;
+        w.sessions.set(name, { endsAt: index % 4 === 3 ? chance(total) : never, adminUntil });
+      }
+      const seenBy = new Map(names.map((name): [string, number[]] => [name, []]));
+      const following = names.map(async (name, index) => {
+        await turns(chance(200));
+        const slow = index % 2 === 0 ? () => 0 : () => chance(3);
+        await followAll(w, name, seenBy.get(name)!, { signal: done.signal, slow });
+      });
+      while (w.records.length < total) {
+        for (let burst = chance(10) === 0 ? 700 : 1 + chance(5); burst > 0 && w.records.length < total; burst -= 1)
+          w.append(chance(3) === 0);
+        await turns(chance(4));
+      }
+      // Everybody who is signed in sees this last one.
+      w.append(true);
+      const last = w.records.length;
+      const lasting = names.filter((name) => w.sessions.get(name)!.endsAt > last);
+      while (!lasting.every((name) => seenBy.get(name)!.at(-1) === last)) await turns(1);
+      done.abort();
+      await Promise.all(following);
+      for (const [name, seen] of seenBy) {
+        const { endsAt, adminUntil } = w.sessions.get(name)!;
+        const where = `seed ${seed}, ${name}`;
+        assert.deepEqual(
+          seen,
+          [...new Set(seen)].sort((a, b) => a - b),
+          `${where}: order`,
+        );
+        const own = (seq: number) => w.records[seq - 1]!.event === 'user_logged_in';
+        for (const seq of seen) {
+          assert.ok(seq <= endsAt, `${where}: ${seq} after the session had ended at ${endsAt}`);
+          assert.ok(own(seq) || seq <= adminUntil, `${where}: ${seq} after the role had gone at ${adminUntil}`);
+        }
+        if (endsAt > last) {
+          const due = w.records.filter(({ seq }) => own(seq) || adminUntil > last).map(({ seq }) => seq);
+          assert.deepEqual(
+            due.filter((seq) => !seen.includes(seq)),
+            [],
+            `${where}: missed`,
+          );
+        }
+      }
+      w.feed.close();
+    }
+  });
+}

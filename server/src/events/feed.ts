@@ -72,13 +72,15 @@ export function createEventFeed(deps: {
   let busy = false;
   let recheckDue = false;
   let closed = false;
-  /** Everything up to here has been given to the streams that were live. */
+  /** Everything up to here is for those that were live when it happened: who is not reads it from the database. */
   let dispatched = 0;
 
   /** Looks all live streams up and gives them what is new. */
   async function dispatch(): Promise<void> {
     const batch = pending;
     pending = [];
+    // Before the look-up, and however that ends: a stream that catches up meanwhile must not go on behind this.
+    dispatched = Math.max(dispatched, batch.at(-1)?.seq ?? 0);
     const live = [...streams].filter((stream) => stream.live);
     const viewers = await viewersOf(live.map(({ credentials }) => credentials));
     const known = new Map(live.map((stream, index) => [stream, viewers[index] ?? null]));
@@ -86,13 +88,12 @@ export function createEventFeed(deps: {
     for (const stream of streams) {
       if (!stream.live) continue;
       const viewer = known.get(stream);
-      // It caught up while the others were looked up, and this was not among what it read.
-      if (viewer === undefined) fallBehind(stream);
-      else if (viewer === null) stream.ended = true;
+      // It caught up while the others were looked up, and has read all of this.
+      if (viewer === undefined) continue;
+      if (viewer === null) stream.ended = true;
       else give(stream, viewer, told);
       stream.wake();
     }
-    dispatched = Math.max(dispatched, batch.at(-1)?.seq ?? 0);
   }
 
   function give(stream: Stream, viewer: Viewer, told: readonly { event: EventRecord; shown: FeedEvent }[]): void {
@@ -128,6 +129,8 @@ export function createEventFeed(deps: {
       }
     } finally {
       busy = false;
+      // What came meanwhile is not to wait for the next event.
+      if (pending.length > 0) void run();
     }
   }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { FastifyPluginAsync } from 'fastify';
 import { Refusal } from '#shared/errors.ts';
 import { credentialsOf } from '../http/viewer.ts';
@@ -51,8 +52,7 @@ export function streamRoutes(deps: { feed: EventFeed; keepAliveMs?: number }): F
       try {
         for await (const event of deps.feed.open(credentials, after, gone.signal)) {
           const flushed = raw.write(textOf(event));
-          if (!flushed && !gone.signal.aborted)
-            await new Promise((resolve) => raw.once('drain', resolve).once('close', resolve));
+          if (!flushed) await once(raw, 'drain', { signal: gone.signal }).catch(() => {});
         }
       } finally {
         clearInterval(keepAlive);
