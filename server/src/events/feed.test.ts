@@ -120,6 +120,7 @@ function world(chance: (below: number) => number, options: { failures: boolean }
   const followers = new Set<(event: EventRecord) => void>();
   /** Until which event each session lasts, and until which its person is an administrator. */
   const sessions = new Map<string, { endsAt: number; adminUntil: number }>();
+  const asked = { reads: 0, lookUps: 0 };
   let told = 0;
   let telling = false;
   async function tell(): Promise<void> {
@@ -141,6 +142,7 @@ function world(chance: (below: number) => number, options: { failures: boolean }
   const feed = createEventFeed({
     events: {
       async read(after, limit) {
+        asked.reads += 1;
         mayFail();
         const page = records.slice(after, after + limit);
         await turns(chance(4));
@@ -153,6 +155,7 @@ function world(chance: (below: number) => number, options: { failures: boolean }
       },
     },
     async viewersOf(all) {
+      asked.lookUps += 1;
       await turns(chance(3));
       mayFail();
       const now = records.length;
@@ -169,6 +172,7 @@ function world(chance: (below: number) => number, options: { failures: boolean }
     feed,
     records,
     sessions,
+    asked,
     append(own: boolean): void {
       const seq = records.length + 1;
       records.push({ ...record(seq), reason: null, ...(own ? { event: 'user_logged_in', username: 'alice' } : {}) });
@@ -257,3 +261,35 @@ for (const failures of [false, true]) {
     }
   });
 }
+
+test('an event to 2,000 streams is one look-up and no read, and nothing comes to those whose session has ended', async () => {
+  const w = world(chanceOf(1), { failures: false });
+  const done = new AbortController();
+  const names = Array.from({ length: 2000 }, (_, index) => `session ${index}`);
+  for (const name of names)
+    w.sessions.set(name, { endsAt: Number.POSITIVE_INFINITY, adminUntil: Number.POSITIVE_INFINITY });
+  const seenBy = new Map(names.map((name): [string, number[]] => [name, []]));
+  const all = [...seenBy];
+  const following = all.map(([name, seen]) => followAll(w, name, seen, { signal: done.signal, slow: () => 0 }));
+  /** One event, until everybody who lasts has been told. */
+  const tell = async (): Promise<void> => {
+    w.append(false);
+    const seq = w.records.length;
+    const lasting = all.filter(([name]) => w.sessions.get(name)!.endsAt > seq);
+    while (!lasting.every(([, seen]) => seen.at(-1) === seq)) await turns(1);
+  };
+  await tell();
+  await tell();
+  const before = { ...w.asked };
+  for (let event = 3; event <= 10; event += 1) await tell();
+  assert.deepEqual(w.asked, { reads: before.reads, lookUps: before.lookUps + 8 });
+
+  for (const [index, name] of names.entries()) if (index % 2 === 0) w.sessions.get(name)!.endsAt = 10;
+  for (let event = 11; event <= 20; event += 1) await tell();
+  const ended = following.filter((_, index) => index % 2 === 0);
+  await Promise.all(ended);
+  for (const [index, [name, seen]] of all.entries()) assert.equal(seen.at(-1), index % 2 === 0 ? 10 : 20, name);
+  done.abort();
+  await Promise.all(following);
+  w.feed.close();
+});
