@@ -302,3 +302,20 @@ describe('what production runs', () => {
     assert.deepEqual(missing, []);
   });
 });
+
+test('comments refer to nothing that a reader of this project does not have', () => {
+  const sources = globSync('**/*.{ts,tsx,c,h,mjs}', {
+    cwd: root,
+    exclude: ['**/node_modules', '**/dist', '**/.cache'],
+  });
+  // A number of somebody else's page says nothing here: the reason itself does. RFCs and standards are everybody's.
+  const dangling = /\btrust rule \d|\barchitecture,? \d|\(architecture\b|\b[\w-]+\.md \d|\bW-\d{2}\b/;
+  const found = sources
+    .filter((file) => file !== 'architecture.test.ts')
+    .flatMap((file) =>
+      readFileSync(join(root, file), 'utf8')
+        .split('\n')
+        .flatMap((line, index) => (dangling.test(line) ? [`${file}:${index + 1}: ${line.trim()}`] : [])),
+    );
+  assert.deepEqual(found, []);
+});

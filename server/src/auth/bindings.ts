@@ -19,7 +19,7 @@ import { findPerson, type Person } from './people-store.ts';
  */
 const NEVER_BOUND: readonly string[] = ['root'];
 
-/** Which Linux account belongs to which person (architecture, trust rule 6). */
+/** Which Linux account belongs to which person. The link is pinned: a name alone could be given to somebody else. */
 export interface Bindings {
   /** At a sign-in: binds the account of that name when it is free, notes a claim when it is somebody else's. */
   claim(work: UnitOfWork, person: Person, remoteAddr: string): Promise<void>;

@@ -55,7 +55,7 @@ function back(redirectUri: string, answer: Record<string, string>): string {
 }
 
 /**
- * Sign-in of the desktop app (architecture 8b): `GET` and `POST /desktop/sign-in` in the system browser, then
+ * Sign-in of the desktop app: `GET` and `POST /desktop/sign-in` in the system browser, then
  * `POST /api/desktop/token` by the app itself.
  */
 export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {

@@ -235,7 +235,7 @@ test('neither code nor credential is stored or told', async (t) => {
   }
 });
 
-// Session kinds have fixed capabilities (architecture, trust rule 7).
+// Session kinds have fixed capabilities: a desktop session may look and deny.
 
 test('a desktop session, of an administrator too, registers, changes and enrols nothing', async (t) => {
   const site = await createTestSite(t);

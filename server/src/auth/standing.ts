@@ -1,4 +1,4 @@
-/** Who somebody is for good: see trust rule 6. */
+/** Who somebody is for good. Names are display, and change. */
 export interface Subject {
   issuer: string;
   subject: string;

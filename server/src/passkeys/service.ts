@@ -35,7 +35,7 @@ import {
   spendRecoveryCode,
 } from './store.ts';
 
-/** How old a sign-in may be that a first passkey rests on, milliseconds (architecture, trust rule 8). */
+/** How old a sign-in may be that a first passkey rests on, milliseconds. */
 export const FRESH_SIGN_IN_MS = 5 * 60_000;
 const MAX_PASSKEYS = 32;
 
@@ -49,7 +49,10 @@ export interface PasskeyList {
   stepUpPath: string;
 }
 
-/** A person's own passkeys, guarded like root (architecture, trust rule 8). Every method throws {@link Refusal}. */
+/**
+ * A person's own passkeys, guarded like root: whoever may add one may approve anything that its owner may. Every method
+ * throws {@link Refusal}.
+ */
 export interface Passkeys {
   list(viewer: Viewer): Promise<PasskeyList>;
   /** Asks for an existing passkey, before another one may be added. */

@@ -2,7 +2,7 @@ import type { Ground, Module } from '../platform/module.ts';
 import { announcePolicy } from './announce.ts';
 import { builtInPolicySource, createPolicyFile, type PolicySource } from './source.ts';
 
-/** How often is looked whether another policy is in force, milliseconds. A decision looks by itself. */
+/** How soon another policy is noted, milliseconds. A decision reads the file by itself. */
 const LOOK_EVERY_MS = 2000;
 
 /** What a request needs. */
