@@ -75,7 +75,7 @@ export function createAsking(deps: AskingDeps) {
       if (Math.abs(now - record.createdAt) > RECORD_AGE_MS) throw new Refusal('stale_record');
       // Before any policy: `approval: none` would let a disabled person run things.
       if (!deps.standing.accountMayAct(record.user)) throw new Refusal('account_disabled');
-      const ofUser = await store.countPendingOfUser(work.query, host.id, record.user);
+      const ofUser = await store.countPendingOfUser(work.query, host.id, record.user, now);
       if (ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
       const room = await pendingTotal.admits(() => store.countPending(work.query, PENDING_IN_TOTAL), now);
       if (!room) throw new Refusal('too_many_pending');

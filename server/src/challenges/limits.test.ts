@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LEASE_SECONDS } from '#shared/host-api.ts';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
-import { PENDING_IN_TOTAL } from './limits.ts';
+import { PENDING_IN_TOTAL, PENDING_PER_USER_AND_HOST } from './limits.ts';
 
 for (const driver of ['sqlite', 'postgres'] as const) {
   const skip = driver === 'postgres' ? (whyNoPostgres() ?? false) : false;
@@ -42,3 +43,18 @@ for (const driver of ['sqlite', 'postgres'] as const) {
     }
   });
 }
+
+test('ten requests of one user on one host wait at most; those that nobody waits for any more do not count', async () => {
+  // Not started: nothing here ends what is overdue.
+  const t = await createTestApp();
+  try {
+    const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+    for (let i = 0; i < PENDING_PER_USER_AND_HOST; i += 1) await host.create();
+    const refused = await host.send('POST', '/challenges', host.createBody(host.record()));
+    assert.equal(refused.body.error?.code, 'too_many_pending_user');
+    t.clock.advance(LEASE_SECONDS * 1000);
+    await host.create();
+  } finally {
+    await t.close();
+  }
+});

@@ -131,14 +131,16 @@ export async function settleChallenge(
   return result.numUpdatedRows === 1n;
 }
 
-/** How many requests of one user on one host wait. */
-export async function countPendingOfUser(query: Query, hostId: string, username: string): Promise<number> {
+/** How many requests of one user on one host wait. One whose time or lease is over does not, ended or not yet. */
+export async function countPendingOfUser(query: Query, hostId: string, username: string, now: number): Promise<number> {
   const row = await kysely(query)
     .selectFrom('challenges')
     .select((e) => e.fn.countAll<number>().as('n'))
     .where('status', '=', PENDING)
     .where('host_id', '=', hostId)
     .where('username', '=', username)
+    .where('expires_at', '>', now)
+    .where('lease_until', '>', now)
     .executeTakeFirstOrThrow();
   return Number(row.n);
 }
