@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test';
+import { sampleResolved } from '#shared/testing/request-record.ts';
 import { heading, inspect } from './inspect.ts';
 import { FIRST_DIRECTORY } from './site-commands.ts';
 import { expect, type Person, type Site, test } from './world.ts';
@@ -113,9 +114,14 @@ test('console, inbox and history', async ({ site, open }) => {
     record: { argv: ['sudo', 'systemctl', 'restart', 'nginx'], reason: 'Certificate was renewed, ticket 4711' },
   });
   await site.do('ask', { user: 'bob', record: { argv: ['sudo', '-i'], mode: 'login-shell', unrestricted: ['shell'] } });
-  const promote = ['sudo', '-u', 'postgres', 'pg_ctl', 'promote', '-D', '/var/lib/postgresql/17/main'];
+  const promote = ['pg_ctl', 'promote', '-D', '/var/lib/postgresql/17/main'];
   const runAs = { user: 'postgres', group: null, assurance: 'resolved' } as const;
-  await site.do('ask', { user: 'bob', host: 'db1.example.com', record: { argv: promote, runAs, gate: 'plugin' } });
+  const resolved = sampleResolved('/usr/lib/postgresql/17/bin/pg_ctl');
+  await site.do('ask', {
+    user: 'bob',
+    host: 'db1.example.com',
+    record: { argv: promote, runAs, gate: 'plugin', resolved },
+  });
   await page.goto('/');
   await inspect(page, 'inbox', () => page.getByText('pg_ctl').first().waitFor());
   await page.goto('/history');

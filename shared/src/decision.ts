@@ -27,6 +27,42 @@ export const unrestrictedReason = z.enum([
 ]);
 export type UnrestrictedReason = z.infer<typeof unrestrictedReason>;
 
+/** Why a variable of the environment is shown: what it can make a program do. */
+export const notableKind = z.enum(['loader', 'interpreter', 'editor', 'pager', 'path', 'shell']);
+export type NotableKind = z.infer<typeof notableKind>;
+
+/** The most bytes of names of variables that a record carries; `sha256` always covers all of the environment. */
+export const ENVIRONMENT_SHOWN_BYTES = 4096;
+
+/**
+ * What sudo told the approval plugin beside what every gate knows (`command_info` of sudo_plugin(5), and the environment
+ * that it will set). Present exactly when `gate` is `plugin`.
+ */
+export const resolvedBySudo = z.strictObject({
+  /** Version of the sudo that asks. */
+  sudo: z.string().max(64),
+  /** The path that sudo executes; for `edit`, of the editor. */
+  command: z.string().min(1).max(4096),
+  /** The folder that becomes the root of the file system first. */
+  chroot: z.string().max(4096).nullable(),
+  /** Descriptors above 2 that stay open in the command. */
+  descriptors: z.array(z.int().min(3).max(1_048_576)).max(64),
+  /** A command that an allowed one has started, caught by sudo's `intercept`. */
+  intercepted: z.boolean(),
+  environment: z.strictObject({
+    /** SHA-256 over `NAME=value`, each ended by NUL, in the order in which sudo sets them. */
+    sha256: sha256Text,
+    /** Escaped by `escapeBytes`, in that order. */
+    names: z.array(z.string().max(ENVIRONMENT_SHOWN_BYTES)).max(1024),
+    truncated: z.boolean(),
+    /** Variables that can change what runs, with what they are set to (cut at 256 characters). */
+    notable: z
+      .array(z.strictObject({ name: z.string().max(256), value: z.string().max(256), kind: notableKind }))
+      .max(32),
+  }),
+});
+export type ResolvedBySudo = z.infer<typeof resolvedBySudo>;
+
 /** The most bytes of escaped argv that a record carries; `argvSha256` always covers all of them. */
 export const ARGV_SHOWN_BYTES = 4096;
 
@@ -34,42 +70,48 @@ export const ARGV_SHOWN_BYTES = 4096;
  * The request record. The host makes it, the server stores it byte for byte, the page renders it, the passkey signs
  * its hash, the host compares the hash again before the command runs.
  */
-export const hostRecord = z.strictObject({
-  v: z.literal(1),
-  hostId: uuid,
-  user: accountName,
-  uid: z.int().min(0).max(4_294_967_295),
-  runAs: z.strictObject({
-    user: z.string().min(1).max(256),
-    group: z.string().min(1).max(256).nullable(),
-    assurance,
-  }),
-  gate,
-  service: z.string().regex(/^[a-zA-Z0-9_-]{1,32}$/),
-  mode: requestMode,
-  /** SHA-256 over the raw argv bytes, arguments separated (and ended) by NUL as in /proc/PID/cmdline. */
-  argvSha256: sha256Text,
-  /** Arguments escaped by `escapeBytes`, shown up to ARGV_SHOWN_BYTES in all. */
-  argv: z.array(z.string().max(ARGV_SHOWN_BYTES)).max(1024),
-  argvTruncated: z.boolean(),
-  target: z
-    .strictObject({
-      path: z.string().min(1).max(4096),
+export const hostRecord = z
+  .strictObject({
+    v: z.literal(1),
+    hostId: uuid,
+    user: accountName,
+    uid: z.int().min(0).max(4_294_967_295),
+    runAs: z.strictObject({
+      user: z.string().min(1).max(256),
+      group: z.string().min(1).max(256).nullable(),
       assurance,
-      device: z.string().regex(/^[0-9]{1,20}$/),
-      inode: z.string().regex(/^[0-9]{1,20}$/),
-      sha256: sha256Text.nullable(),
-    })
-    .nullable(),
-  unrestricted: z.array(unrestrictedReason).max(8),
-  cwd: z.string().max(4096).nullable(),
-  tty: z.string().max(256).nullable(),
-  origin: z.string().max(256).nullable(),
-  reason: z.string().max(2000).nullable(),
-  /** 32 random bytes made by the host for this request alone. */
-  nonce: sha256Text,
-  createdAt: timestamp,
-});
+    }),
+    gate,
+    service: z.string().regex(/^[a-zA-Z0-9_-]{1,32}$/),
+    mode: requestMode,
+    /**
+     * SHA-256 over the raw argv bytes, each argument ended by NUL: of the command as sudo starts it (`plugin`), of sudo as
+     * it was typed (`pam`).
+     */
+    argvSha256: sha256Text,
+    /** Arguments escaped by `escapeBytes`, shown up to ARGV_SHOWN_BYTES in all. */
+    argv: z.array(z.string().max(ARGV_SHOWN_BYTES)).max(1024),
+    argvTruncated: z.boolean(),
+    target: z
+      .strictObject({
+        path: z.string().min(1).max(4096),
+        assurance,
+        device: z.string().regex(/^[0-9]{1,20}$/),
+        inode: z.string().regex(/^[0-9]{1,20}$/),
+        sha256: sha256Text.nullable(),
+      })
+      .nullable(),
+    unrestricted: z.array(unrestrictedReason).max(8),
+    cwd: z.string().max(4096).nullable(),
+    tty: z.string().max(256).nullable(),
+    origin: z.string().max(256).nullable(),
+    reason: z.string().max(2000).nullable(),
+    /** 32 random bytes made by the host for this request alone. */
+    nonce: sha256Text,
+    createdAt: timestamp,
+    resolved: resolvedBySudo.optional(),
+  })
+  .refine((record) => (record.gate === 'plugin') === (record.resolved !== undefined), 'resolved belongs to the plugin');
 export type HostRecord = z.infer<typeof hostRecord>;
 
 /** SHA-256 of the RFC 8785 form of the record: the one name of a request on host, server, passkey and audit trail. */

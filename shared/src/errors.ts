@@ -36,6 +36,7 @@ export const ERRORS = {
   stale_record: [400, 'The request record is too old.'],
   nonce_reused: [409, 'This request record was already submitted.'],
   too_many_pending_user: [429, 'Too many requests of this user on this host are waiting. Answer or cancel them first.'],
+  approval_required: [403, 'Somebody would have to approve this, and nobody waits for it.'],
   too_many_pending: [429, 'Too many requests are waiting on the server.'],
 
   token_malformed: [400, 'This is not an enrolment token.'],

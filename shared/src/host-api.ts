@@ -75,6 +75,11 @@ export const createChallengeRequest = z.strictObject({
   /** Highest approver-key set that the host holds; a newer one comes with the answer. */
   approverKeysVersion: z.int().min(0),
   agentVersion: z.string().max(64),
+  /**
+   * False: nobody is there to wait (`sudo -n`); true when absent. The request is made only if a policy answers it at once, and refused with
+   * `approval_required` otherwise, so that probes of scripts do not reach approvers.
+   */
+  mayWait: z.boolean().optional(),
 });
 export type CreateChallengeRequest = z.infer<typeof createChallengeRequest>;
 
@@ -109,6 +114,28 @@ export const outcomeRequest = z.strictObject({
   detail: z.string().max(200).nullable(),
 });
 export type OutcomeRequest = z.infer<typeof outcomeRequest>;
+
+/**
+ * POST /challenges/{id}/run: what sudo did with a command that was released to it, as its audit plugin saw it. Later ones
+ * add to earlier ones; what has ended stays ended, and a repetition changes nothing.
+ */
+export const runRequest = z.discriminatedUnion('state', [
+  /** sudo has accepted everything and starts the command. */
+  z.strictObject({ state: z.literal('started') }),
+  /** One of `exitStatus` and `signal` is null; both are when sudo could not tell. */
+  z.strictObject({
+    state: z.literal('ended'),
+    exitStatus: z.int().min(0).max(255).nullable(),
+    signal: z
+      .string()
+      .regex(/^SIG[A-Z0-9+-]{1,16}$/)
+      .nullable(),
+    durationMs: z.int().min(0),
+  }),
+  /** sudo, or another of its plugins, did not start it after all. */
+  z.strictObject({ state: z.literal('refused'), reason: z.string().max(500) }),
+]);
+export type RunRequest = z.infer<typeof runRequest>;
 
 /** POST /heartbeat. */
 export const heartbeatRequest = z.strictObject({

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { HostRecord } from '../decision.ts';
+import type { HostRecord, ResolvedBySudo } from '../decision.ts';
 import { sha256 } from '../digest.ts';
 
 /** What a host asks when alice runs `sudo id`: a record that is right in itself, with a nonce of its own. */
@@ -22,5 +22,21 @@ export const sampleRecord = (fields: Partial<HostRecord> & Pick<HostRecord, 'hos
   reason: null,
   nonce: randomBytes(32).toString('base64url'),
   createdAt: Date.now(),
+  ...fields,
+});
+
+/** What sudo itself told about the command that it would execute. */
+export const sampleResolved = (command: string, fields: Partial<ResolvedBySudo> = {}): ResolvedBySudo => ({
+  sudo: '1.9.16p2',
+  command,
+  chroot: null,
+  descriptors: [],
+  intercepted: false,
+  environment: {
+    sha256: sha256('LANG=C.UTF-8\0PATH=/usr/sbin:/usr/bin:/sbin:/bin\0'),
+    names: ['LANG', 'PATH'],
+    truncated: false,
+    notable: [],
+  },
   ...fields,
 });
