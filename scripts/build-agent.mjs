@@ -1,5 +1,5 @@
-// Builds what a managed host needs: the agent as one executable (dist/agent/identree) and the native PAM stage
-// (dist/native/identree-pam). The agent is a Node single executable application with a V8 code cache. With `--if-stale`
+// Builds what a managed host needs: the agent as one executable (dist/agent/identree) the native PAM stage
+// (dist/native/identree-pam) and the plugin of sudo (dist/native/identree_sudo.so). The agent is a Node single executable application with a V8 code cache. With `--if-stale`
 // only what changed since it was last built.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -37,6 +37,7 @@ function fingerprint() {
   const hash = createHash('sha256').update(process.version);
   const sources = globSync(['agent/src/**/*.ts', 'shared/src/**/*.ts'], { cwd: root });
   const files = sources.filter((file) => !file.endsWith('.test.ts')).sort();
+  hash.update(`${pluginBuild()}\0`);
   for (const file of [...files, 'package-lock.json', 'scripts/build-agent.mjs'])
     hash
       .update(`${file}\0`)
@@ -45,12 +46,19 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
+/** Of which sources the sudo plugin is, as its Makefile counts them. */
+const pluginBuild = () =>
+  execFileSync('make', ['-s', '-C', join(root, 'agent', 'native'), '--no-print-directory', 'build-id'], {
+    encoding: 'utf8',
+  }).trim();
+
 async function bundle() {
   const file = join(out, 'identree.cjs');
   const result = await build({
     entryPoints: [join(root, 'agent', 'src', 'main.ts')],
     outfile: file,
     bundle: true,
+    define: { IDENTREE_PLUGIN_BUILD: JSON.stringify(pluginBuild()) },
     platform: 'node',
     format: 'cjs',
     target: 'node24',
@@ -114,8 +122,11 @@ function buildNative() {
   if (made.error?.code === 'ENOENT') throw new Error('make is not installed (apt install build-essential)');
   if (made.status !== 0) throw new Error('the native PAM stage could not be built');
   const stage = join(root, 'dist', 'native', 'identree-pam');
-  if (!existsSync(stage)) throw new Error(`make did not produce ${stage}`);
-  return stage;
+  const plugin = join(root, 'dist', 'native', 'identree_sudo.so');
+  for (const file of [stage, plugin]) {
+    if (!existsSync(file)) throw new Error(`make did not produce ${file}`);
+    say(`${file}  ${size(file)}`);
+  }
 }
 
 async function buildAgent() {
@@ -136,8 +147,7 @@ async function buildAgent() {
 mkdirSync(out, { recursive: true });
 try {
   await buildAgent();
-  const stage = buildNative();
-  say(`${stage}  ${size(stage)}`);
+  buildNative();
   say(`built in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 } catch (error) {
   process.stderr.write(`build-agent: ${error.message}\n`);

@@ -78,9 +78,16 @@ bool hook_hello_end(struct hook_hello *hello)
     return true;
 }
 
-void hook_reader_init(struct hook_reader *reader)
+void hook_reader_init(struct hook_reader *reader, bool plugin)
 {
     memset(reader, 0, sizeof *reader);
+    reader->plugin = plugin;
+}
+
+static bool known_type(const struct hook_reader *reader, uint8_t type)
+{
+    return type == 'A' || type == 'T' || type == 'V' ||
+           (reader->plugin && (type == 'Q' || type == 'K'));
 }
 
 static size_t payload_size(const struct hook_reader *reader)
@@ -118,14 +125,14 @@ bool hook_reader_push(struct hook_reader *reader, size_t n, enum hook_event *eve
 
     /* Judged from the first byte on, so that a stranger's stream ends at once. */
     type = reader->buf[0];
-    if (type != 'A' && type != 'T' && type != 'V')
+    if (!known_type(reader, type))
         return close_with(reader, HOOK_BROKEN, event);
     if (!reader->accepted && type != 'A')
         return close_with(reader, HOOK_BROKEN, event);
     if (reader->len < HOOK_HEADER)
         return false;
     size = payload_size(reader);
-    if (size > HOOK_MAX_PAYLOAD || (type == 'A' && size != 0))
+    if (size > HOOK_MAX_PAYLOAD || ((type == 'A' || type == 'Q') && size != 0))
         return close_with(reader, HOOK_BROKEN, event);
     if (reader->len < HOOK_HEADER + size)
         return false;
@@ -137,10 +144,12 @@ bool hook_reader_push(struct hook_reader *reader, size_t n, enum hook_event *eve
     if (type == 'A') {
         reader->accepted = true;
         *event = HOOK_ALIVE;
+    } else if (type == 'Q') {
+        *event = HOOK_READY;
     } else {
         reader->text = reader->buf + HOOK_HEADER;
         reader->text_len = size;
-        *event = HOOK_TEXT;
+        *event = type == 'K' ? HOOK_KEEP : HOOK_TEXT;
     }
     return true;
 }
@@ -221,6 +230,42 @@ bool hook_send(int fd, const uint8_t *bytes, size_t len, int timeout_ms)
             return false;
         }
     }
+    return true;
+}
+
+bool hook_send_mark(int fd, char type, int timeout_ms)
+{
+    const uint8_t frame[HOOK_HEADER] = {(uint8_t)type};
+
+    return hook_send(fd, frame, sizeof frame, timeout_ms);
+}
+
+bool hook_send_part(int fd, char part, const uint8_t *bytes, size_t len, int timeout_ms)
+{
+    uint8_t frame[HOOK_HEADER + HOOK_MAX_PAYLOAD];
+    const size_t room = HOOK_MAX_PAYLOAD - 1;
+
+    while (len > 0) {
+        size_t n = len < room ? len : room;
+
+        frame[0] = 'D';
+        frame[1] = (uint8_t)((n + 1) >> 8);
+        frame[2] = (uint8_t)((n + 1) & 0xff);
+        frame[HOOK_HEADER] = (uint8_t)part;
+        memcpy(frame + HOOK_HEADER + 1, bytes, n);
+        if (!hook_send(fd, frame, HOOK_HEADER + 1 + n, timeout_ms))
+            return false;
+        bytes += n;
+        len -= n;
+    }
+    return true;
+}
+
+bool hook_send_strings(int fd, char part, char *const strings[], int timeout_ms)
+{
+    for (; strings != NULL && *strings != NULL; strings++)
+        if (!hook_send_part(fd, part, (const uint8_t *)*strings, strlen(*strings) + 1, timeout_ms))
+            return false;
     return true;
 }
 

@@ -43,6 +43,8 @@ enum hook_event {
     HOOK_REFUSED, /* 'V' with anything but "0" */
     HOOK_ALIVE,   /* 'A' */
     HOOK_TEXT,    /* 'T', see text and text_len */
+    HOOK_READY,   /* 'Q': the agent has a verdict and asks whether it is used at once (plugin) */
+    HOOK_KEEP,    /* 'K', see text and text_len: a piece of what goes on elsewhere (plugin) */
     HOOK_GRANTED, /* 'V' with payload "0" */
 };
 
@@ -52,13 +54,14 @@ _Static_assert(HOOK_BROKEN == 0 && HOOK_GRANTED != 0, "zero must never mean yes"
 struct hook_reader {
     uint8_t buf[HOOK_HEADER + HOOK_MAX_PAYLOAD];
     size_t len;
+    bool plugin;   /* the frames of the plugin's conversation are understood too */
     bool accepted; /* the first 'A' has arrived */
     bool closed;   /* a verdict or a violation has been seen: nothing may follow */
     const uint8_t *text;
     size_t text_len;
 };
 
-void hook_reader_init(struct hook_reader *reader);
+void hook_reader_init(struct hook_reader *reader, bool plugin);
 
 /* Bytes the caller may put at buf + len before hook_reader_push; never 0. */
 size_t hook_reader_want(const struct hook_reader *reader);
@@ -81,6 +84,18 @@ int hook_connect(const char *dir, const char *name, uid_t owner);
 
 /* Sends all bytes within timeout_ms, without SIGPIPE. */
 bool hook_send(int fd, const uint8_t *bytes, size_t len, int timeout_ms);
+
+/* Sends a frame without a payload. */
+bool hook_send_mark(int fd, char type, int timeout_ms);
+
+/*
+ * Sends bytes as 'D' frames, each with the letter of its part first. A part ends where
+ * another begins; an empty one sends nothing.
+ */
+bool hook_send_part(int fd, char part, const uint8_t *bytes, size_t len, int timeout_ms);
+
+/* The same for a list of strings that ends with NULL, each followed by its NUL. */
+bool hook_send_strings(int fd, char part, char *const strings[], int timeout_ms);
 
 /* Sends 'C' with reason: interrupt, hangup, parent or signal. */
 bool hook_send_cancel(int fd, const char *reason, int timeout_ms);

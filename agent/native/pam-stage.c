@@ -333,7 +333,7 @@ static struct ending converse(int fd, int accept_ms)
     int64_t heard = hook_now_ms();
     bool granted = false;
 
-    hook_reader_init(&reader);
+    hook_reader_init(&reader, false);
     output.len = output.sent = 0;
     if (!hook_send(fd, hello.bytes, hello.len, accept_ms))
         return ended(NO_AGENT);
@@ -404,6 +404,8 @@ static struct ending converse(int fd, int accept_ms)
             break;
         case HOOK_REFUSED:
             return ended(REFUSED);
+        case HOOK_READY: /* frames of the plugin, which this reader does not take */
+        case HOOK_KEEP:
         case HOOK_BROKEN:
             return ended(BROKEN);
         }

@@ -13,7 +13,9 @@ import { aliveFrame } from './gate/frames.ts';
 import { createGate, type Gate, refuseHook } from './gate/gate.ts';
 import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
 import { createProcessReader } from './gate/proc.ts';
+import { createRegisteredSudos } from './gate/registered-sudos.ts';
 import { sessionOrigin } from './gate/session-origin.ts';
+import { createSudoPlugin } from './gate/sudo-plugin.ts';
 import { certificateFolder, type Paths, stateFiles } from './paths.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import type { Log } from './platform/log.ts';
@@ -30,6 +32,7 @@ import { type Checkpoints, openCheckpoints } from './state/checkpoint.ts';
 import { createCounter } from './state/counter.ts';
 import { type Enrolment, loadEnrolment, NotEnrolled, prepareStateFolder } from './state/identity.ts';
 import { machineId } from './state/machine-id.ts';
+import { PLUGIN_BUILD } from './version.ts';
 
 /** Background work that should end before the process does. */
 export interface Background {
@@ -133,9 +136,15 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
 function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
   const processes = createProcessReader();
   const clock = systemClock;
+  const registered = createRegisteredSudos(processes);
+  const build = PLUGIN_BUILD;
+  const { noninteractive } = host.conf;
+  const sudo =
+    build && createSudoPlugin({ ask: host.ask, processes, registered, sessionOrigin, build, noninteractive, log });
   return createGate({
     ask: host.ask,
     logins: createResidentLogins({ ask: host.ask, processes, clock }),
+    plugin: sudo ? { registered, sudo } : null,
     processes,
     sessionOrigin,
     clock,
@@ -245,6 +254,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
   const clock = systemClock;
   const gate = createGate({
     ask: host.ask,
+    plugin: null,
     logins: createDirectLogins({ ask: host.ask, processes, clock, folder: stateFiles(paths.state).handover }),
     processes,
     sessionOrigin,

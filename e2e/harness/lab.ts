@@ -127,10 +127,11 @@ async function buildTools(): Promise<string> {
   return folder;
 }
 
-/** What belongs on every host: two programs that are built, and how they are installed. */
+/** What belongs on every host: programs and a plugin that are built, and how they are installed. */
 const PRODUCT = [
   'dist/agent/identree',
   'dist/native/identree-pam',
+  'dist/native/identree_sudo.so',
   'agent/packaging/identree-agent.service',
   'agent/packaging/client.conf.example',
   'agent/packaging/install.sh',

@@ -39,7 +39,7 @@ export const ENVIRONMENT_SHOWN_BYTES = 4096;
  * that it will set). Present exactly when `gate` is `plugin`.
  */
 export const resolvedBySudo = z.strictObject({
-  /** Version of the sudo that asks. */
+  /** Version of the plugin interface of the sudo that asks: `1.21` for sudo 1.9.13. */
   sudo: z.string().max(64),
   /** The path that sudo executes; for `edit`, of the editor. */
   command: z.string().min(1).max(4096),

@@ -1,7 +1,8 @@
 /*
  * Whatever an agent sends, in whatever pieces it arrives: the reader must grant exactly
- * when the whole stream reads A, then any A and T, then V "0", by a second and simpler
- * reading of the same bytes. The first input byte chooses the size of the pieces.
+ * when the whole stream reads A, then any A, T (Q and K), then V "0", by a second and simpler
+ * reading of the same bytes. The first input byte chooses the size of the pieces, and by its
+ * highest bit whether the frames of the plugin's conversation count.
  */
 #include "hook-client.h"
 
@@ -11,7 +12,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* True when the stream ends with a verdict or a violation, which event then is. */
-static bool expected(const uint8_t *p, size_t n, enum hook_event *event)
+static bool expected(const uint8_t *p, size_t n, bool plugin, enum hook_event *event)
 {
     bool accepted = false;
 
@@ -21,12 +22,12 @@ static bool expected(const uint8_t *p, size_t n, enum hook_event *event)
 
         if (n == 0)
             return false;
-        if (*p != 'A' && (!accepted || (*p != 'T' && *p != 'V')))
+        if (*p != 'A' && (!accepted || (*p != 'T' && *p != 'V' && !(plugin && (*p == 'Q' || *p == 'K')))))
             return true;
         if (n < 3)
             return false;
         len = (size_t)p[1] * 256 + p[2];
-        if (len > 8192 || (*p == 'A' && len > 0))
+        if (len > 8192 || ((*p == 'A' || *p == 'Q') && len > 0))
             return true;
         if (n < 3 + len)
             return false;
@@ -45,15 +46,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct hook_reader reader;
     static uint8_t clean[HOOK_MAX_PAYLOAD];
     enum hook_event event, last;
-    bool over = false;
+    bool over = false, plugin;
     size_t piece, at = 0;
 
     if (size == 0)
         return 0;
-    piece = data[0] == 0 ? HOOK_MAX_PAYLOAD : data[0];
+    plugin = (data[0] & 0x80) != 0;
+    piece = (data[0] & 0x7f) == 0 ? HOOK_MAX_PAYLOAD : data[0] & 0x7f;
     data++;
     size--;
-    hook_reader_init(&reader);
+    hook_reader_init(&reader, plugin);
     while (at < size && !over) {
         size_t n = hook_reader_want(&reader);
 
@@ -69,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 abort(); /* a caller that does not look would take it for a frame */
             continue;
         }
-        over = event != HOOK_ALIVE && event != HOOK_TEXT;
+        over = event == HOOK_GRANTED || event == HOOK_REFUSED || event == HOOK_BROKEN;
         if (event == HOOK_TEXT) {
             size_t kept = hook_clean_text(clean, reader.text, reader.text_len);
 
@@ -80,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                     abort();
         }
     }
-    if (over != expected(data, size, &last) || (over && event != last))
+    if (over != expected(data, size, plugin, &last) || (over && event != last))
         abort();
     if (over) {
         reader.buf[0] = 'A';

@@ -12,6 +12,8 @@ const distDir = join(nativeDir, '../../dist/native');
 export const releasePath = join(distDir, 'identree-pam');
 const stagePath = join(distDir, 'test/identree-pam');
 const ptyrunPath = join(distDir, 'test/ptyrun');
+const driverPath = join(distDir, 'test/sudo-driver');
+export const pluginPath = join(distDir, 'identree_sudo.so');
 const probePath = join(distDir, 'test/direct-probe');
 export const patience = { timeout: 120_000 };
 
@@ -208,6 +210,40 @@ export function startStage(options: StageOptions = {}): Stage {
   );
   after(() => child.kill('SIGKILL'));
   return { child, text: () => text, ended };
+}
+
+/** The plugin in a stand-in for sudo; see sudo-driver.c. Its stdout is what sudo got, its stderr what the person reads. */
+export function startSudo(
+  agentDir: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+  wrapper: readonly string[] = [],
+): Stage & { said(): string } {
+  const [program, ...rest] = [...wrapper, driverPath, ...args] as [string, ...string[]];
+  const child = spawn(program, rest, {
+    env: {
+      PATH: process.env.PATH ?? '',
+      IDENTREE_TEST_SOCKET_DIR: agentDir,
+      IDENTREE_TEST_START_MS: '300',
+      IDENTREE_TEST_BACK_MS: '3000',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  let stderr = '';
+  const began = performance.now();
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk;
+  });
+  const ended = new Promise<Ended>((done) =>
+    child.on('close', (code, signal) => done({ code, signal, text, stderr, ms: performance.now() - began })),
+  );
+  after(() => child.kill('SIGKILL'));
+  return { child, text: () => text, said: () => stderr, ended };
 }
 
 export const runStage = (options: StageOptions = {}): Promise<Ended> => startStage(options).ended;

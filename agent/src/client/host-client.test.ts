@@ -82,7 +82,7 @@ describe('requests that carry a counter', { timeout: 120_000 }, () => {
       { user: 'bob', uid: 7, gate: 'ssh', service: 'sshd', tty: null, origin: null },
       { hostId: enrolled.hostId, nonce: 'A'.repeat(43), createdAt: Date.now() },
     );
-    const asking = host.client.createChallenge(record, 1);
+    const asking = host.client.createChallenge(record, 1, true);
     while (!arrived) await systemClock.sleep(5);
     loseIt();
     assert.equal((await asking).kind, 'unavailable');

@@ -12,6 +12,7 @@ import {
   heartbeatResponse,
   LONG_POLL_SECONDS,
   type OutcomeRequest,
+  type RunRequest,
 } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -28,11 +29,12 @@ export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
 /** The host API as this host may use it: every call signed with its key. */
 export interface HostClient {
   /** Not abortable: a request that may have arrived has to be known, so that it can be cancelled. */
-  createChallenge(record: HostRecord, approverKeysVersion: number): Promise<Reply<ChallengeAnswer>>;
+  createChallenge(record: HostRecord, approverKeysVersion: number, mayWait: boolean): Promise<Reply<ChallengeAnswer>>;
   /** Long poll; resolves when decided or after LONG_POLL_SECONDS. */
   poll(challengeId: string, approverKeysVersion: number, signal?: AbortSignal): Promise<Reply<ChallengeAnswer>>;
   cancel(challengeId: string): Promise<Reply<unknown>>;
   outcome(challengeId: string, outcome: OutcomeRequest): Promise<Reply<unknown>>;
+  run(challengeId: string, run: RunRequest): Promise<Reply<unknown>>;
   heartbeat(
     facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo'>,
   ): Promise<Reply<HeartbeatResponse>>;
@@ -120,7 +122,7 @@ export function createHostClient(deps: {
     call('DELETE', `/challenges/${challengeId}`, undefined, z.unknown(), { timeoutMs: CANCEL_TIMEOUT_MS });
 
   return {
-    createChallenge: (record, approverKeysVersion) =>
+    createChallenge: (record, approverKeysVersion, mayWait) =>
       counted(
         (counter) => {
           const body: CreateChallengeRequest = {
@@ -129,6 +131,7 @@ export function createHostClient(deps: {
             machineId: deps.machineId,
             approverKeysVersion,
             agentVersion: AGENT_VERSION,
+            mayWait,
           };
           return call('POST', '/challenges', body, challengeAnswer, { timeoutMs: COUNTED_TIMEOUT_MS });
         },
@@ -148,6 +151,7 @@ export function createHostClient(deps: {
       ),
     cancel,
     outcome: (challengeId, outcome) => call('POST', `/challenges/${challengeId}/outcome`, outcome, z.unknown()),
+    run: (challengeId, run) => call('POST', `/challenges/${challengeId}/run`, run, z.unknown()),
     heartbeat: (facts) =>
       counted(
         (counter) => {

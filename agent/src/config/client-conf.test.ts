@@ -16,6 +16,7 @@ describe('client.conf', () => {
       caCert: null,
       minimumClass: 'policy',
       timeoutMs: 900_000,
+      noninteractive: 'refuse',
     });
   });
 
@@ -28,6 +29,7 @@ describe('client.conf', () => {
       caCert: '/etc/identree/ca.pem',
       minimumClass: 'passkey',
       timeoutMs: 120_000,
+      noninteractive: 'refuse',
     });
   });
 

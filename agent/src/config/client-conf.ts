@@ -11,6 +11,8 @@ export interface ClientConf {
   minimumClass: ApprovalClass;
   /** The longest that a request waits on this host, milliseconds. */
   timeoutMs: number;
+  /** Whether `sudo -n`, which nobody waits for, may wait for an approver all the same (plugin of sudo). */
+  noninteractive: 'refuse' | 'ask';
 }
 
 const DEFAULT_TIMEOUT_MS = 15 * 60_000;
@@ -86,10 +88,20 @@ export function parseClientConf(text: string, path: string): ClientConf {
   if (timeoutMs === null || timeoutMs < 5000 || timeoutMs > LONGEST_TIMEOUT_MS) {
     problems.push('IDENTREE_TIMEOUT must be a duration between 5s and 24h');
   }
+  const noninteractive = values.get('IDENTREE_NONINTERACTIVE') || 'refuse';
+  if (noninteractive !== 'refuse' && noninteractive !== 'ask') {
+    problems.push('IDENTREE_NONINTERACTIVE must be refuse or ask');
+  }
   if (problems.length > 0 || !checked.ok || !minimumClass.success) {
     throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'));
   }
-  return { serverUrl: checked.url, caCert, minimumClass: minimumClass.data, timeoutMs: timeoutMs! };
+  return {
+    serverUrl: checked.url,
+    caCert,
+    minimumClass: minimumClass.data,
+    timeoutMs: timeoutMs!,
+    noninteractive: noninteractive === 'ask' ? 'ask' : 'refuse',
+  };
 }
 
 /** Reads client.conf. @throws ConfigError, UntrustedFile */

@@ -1,5 +1,6 @@
-import type { ApprovalClass, HostRecord, Verdict } from '#shared/decision.ts';
-import type { ChallengeAnswer, OutcomeRequest } from '#shared/host-api.ts';
+import { z } from 'zod';
+import { type ApprovalClass, type HostRecord, hostRecord, requestHash, type Verdict } from '#shared/decision.ts';
+import { type ChallengeAnswer, challengeAnswer, type OutcomeRequest, type RunRequest } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import { type PinnedTrust, verifyVerdict } from '#shared/verify-verdict.ts';
 import type { HostClient } from '../client/host-client.ts';
@@ -22,12 +23,14 @@ export interface Asked {
 }
 
 export type Outcome =
+  /** The agent is leaving, and the hook has by what another one goes on with the request. */
+  | { kind: 'left' }
   /** `settle` reports what became of the yes; call it once the hook has been told. */
   | { kind: 'granted'; settle(outcome: OutcomeRequest): Promise<void> }
   | { kind: 'denied' | 'expired' | 'cancelled' | 'refused' };
 
 export interface AskDeps {
-  client: Pick<HostClient, 'createChallenge' | 'poll' | 'cancel' | 'outcome'>;
+  client: Pick<HostClient, 'createChallenge' | 'poll' | 'cancel' | 'outcome' | 'run'>;
   keys: ApproverKeys;
   trust: PinnedTrust;
   hostId: string;
@@ -44,7 +47,12 @@ export interface AskDeps {
   log: Log;
 }
 
+/** Why a wait is aborted without being over: another agent goes on with it. */
+export const LEFT = 'left';
+
 export interface Question {
+  /** False: somebody who would have to be waited for is as good as a no (`sudo -n`). */
+  mayWait: boolean;
   evidence: Evidence;
   who: {
     user: string;
@@ -56,11 +64,33 @@ export interface Question {
   };
 }
 
+/** By what a request is known again by another agent, which has nothing else of it. Root's own memory holds it. */
+export const continuation = z.object({
+  v: z.literal(1),
+  record: hostRecord,
+  answer: challengeAnswer,
+  offset: z.number(),
+});
+
+/** What is done right before a yes. */
+export interface LastLook {
+  /** Resolves when the hook will use a yes at once; false: never. Absent where a hook cannot do otherwise. */
+  ready?(): Promise<boolean>;
+  /** What would run is what was asked for. */
+  unchanged(): Promise<boolean>;
+}
+
 export interface Ask {
   /** Brings the request to the server and shows the person what to do. Null: refused, and the person knows why. */
   open(question: Question, voice: Voice, signal: AbortSignal): Promise<Asked | null>;
-  /** Waits for an answer that can be verified. `unchanged` is asked once, right before a yes. */
-  wait(asked: Asked, voice: Voice, unchanged: () => Promise<boolean>, signal: AbortSignal): Promise<Outcome>;
+  /** Waits for an answer that can be verified. The last look is taken once, right before a yes. */
+  wait(asked: Asked, voice: Voice, last: LastLook, signal: AbortSignal): Promise<Outcome>;
+  /** By what `resume` knows it again. */
+  tokenOf(asked: Asked): Buffer;
+  /** Goes on with a request of an earlier agent. Null: the token is of no request like this, or its time is over. */
+  resume(question: Question, token: Buffer): Asked | null;
+  /** Tells the server what became of a command, in the background. Which one, the token says. */
+  report(token: Buffer, run: RunRequest): void;
 }
 
 /** How long a server that cannot be reached is tried before the person is told, milliseconds. */
@@ -105,16 +135,18 @@ export function createAsk(deps: AskDeps): Ask {
 
   const cancel = (challengeId: string) => deps.background(withdraw(challengeId));
 
-  async function report(challengeId: string, outcome: OutcomeRequest): Promise<void> {
+  async function deliver(what: string, send: () => Promise<Reply<unknown>>): Promise<void> {
     for (const pause of RETRIES_MS) {
       await clock.sleep(pause);
-      const reply = await client.outcome(challengeId, outcome);
+      const reply = await send();
       if (reply.kind === 'ok') return;
-      if (reply.kind === 'refused')
-        return log.warn(`the server did not take the outcome of ${challengeId}: ${reply.message}`);
+      if (reply.kind === 'refused') return log.warn(`the server did not take ${what}: ${reply.message}`);
     }
-    log.warn(`the outcome of ${challengeId} could not be reported`);
+    log.warn(`${what} could not be reported`);
   }
+
+  const report = (challengeId: string, outcome: OutcomeRequest): Promise<void> =>
+    deliver(`the outcome of ${challengeId}`, () => client.outcome(challengeId, outcome));
 
   /** Says why there is no request. Null when it is worth another try. */
   function explain(reply: Exclude<Reply<unknown>, { kind: 'ok' }>, patient: boolean, voice: Voice): boolean {
@@ -142,7 +174,7 @@ export function createAsk(deps: AskDeps): Ask {
         createdAt: clock.now(),
       });
       const started = clock.monotonic();
-      const creating = client.createChallenge(record, keys.current().version);
+      const creating = client.createChallenge(record, keys.current().version, question.mayWait);
       const reply = await Promise.race([creating, aborted(signal)]);
       if (reply === 'aborted') {
         deps.background(creating.then((late) => (late.kind === 'ok' ? withdraw(late.value.challengeId) : undefined)));
@@ -151,6 +183,12 @@ export function createAsk(deps: AskDeps): Ask {
       if (reply.kind === 'ok') {
         const answer = reply.value;
         await takeKeys(answer);
+        if (answer.status === 'pending' && !question.mayWait) {
+          // A server that knows no requests without waiting has made one.
+          cancel(answer.challengeId);
+          voice.sentence('gate.nobodyWaits');
+          return null;
+        }
         const ttl = Math.min(Math.max(0, answer.expiresAt - answer.now), LONGEST_WAIT_MS);
         const skew = CLOCK_SKEW_SECONDS * 1000;
         const login = question.evidence.mode === 'login';
@@ -161,6 +199,10 @@ export function createAsk(deps: AskDeps): Ask {
           deadline: started + Math.min(ttl + SLACK_MS, deps.timeoutMs),
           offset: Math.min(skew, Math.max(-skew, answer.now - clock.now())),
         };
+      }
+      if (reply.kind === 'refused' && reply.code === 'approval_required') {
+        voice.sentence('gate.nobodyWaits');
+        return null;
       }
       if (explain(reply, clock.monotonic() < giveUp, voice)) return null;
       if (tries === 0) voice.sentence('gate.retrying');
@@ -191,7 +233,7 @@ export function createAsk(deps: AskDeps): Ask {
     asked: Asked,
     verdict: Verdict,
     voice: Voice,
-    unchanged: () => Promise<boolean>,
+    last: LastLook,
     signal: AbortSignal,
   ): Promise<Outcome> {
     const id = asked.answer.challengeId;
@@ -208,7 +250,14 @@ export function createAsk(deps: AskDeps): Ask {
       voice.sentence(verdict.decision === 'expired' ? 'gate.expired' : 'gate.withdrawn');
       return { kind: verdict.decision };
     }
-    if (!(await unchanged())) {
+    const ready = (await last.ready?.()) ?? true;
+    if (signal.aborted && signal.reason === LEFT) return { kind: 'left' };
+    if (!ready || clock.monotonic() >= asked.deadline) {
+      if (ready) voice.sentence('gate.expired');
+      void settle({ outcome: 'refused', detail: 'gone' });
+      return { kind: 'cancelled' };
+    }
+    if (!(await last.unchanged())) {
       voice.sentence('gate.targetChanged');
       log.warn(`${id} was approved, but what would run is no longer what was shown; refused`);
       void settle({ outcome: 'refused', detail: 'target_changed' });
@@ -222,7 +271,7 @@ export function createAsk(deps: AskDeps): Ask {
     return { kind: 'granted', settle };
   }
 
-  const wait: Ask['wait'] = async (asked, voice, unchanged, signal) => {
+  const wait: Ask['wait'] = async (asked, voice, last, signal) => {
     const id = asked.answer.challengeId;
     let answer: ChallengeAnswer | null = asked.answer;
     let ignored: string | null = null;
@@ -230,12 +279,13 @@ export function createAsk(deps: AskDeps): Ask {
     let pause = 1000;
     for (;;) {
       if (signal.aborted) {
+        if (signal.reason === LEFT) return { kind: 'left' };
         cancel(id);
         return { kind: 'cancelled' };
       }
       const judged = answer && (await judge(asked, answer));
       if (judged && clock.monotonic() < asked.deadline) {
-        if ('verdict' in judged) return finish(asked, judged.verdict, voice, unchanged, signal);
+        if ('verdict' in judged) return finish(asked, judged.verdict, voice, last, signal);
         if (judged.final) {
           voice.tooWeak(deps.minimumClass);
           const outcome = { outcome: 'refused', detail: judged.problem } as const;
@@ -288,5 +338,43 @@ export function createAsk(deps: AskDeps): Ask {
     }
   };
 
-  return { open, wait };
+  const tokenOf: Ask['tokenOf'] = ({ record, answer, offset }) =>
+    Buffer.from(JSON.stringify({ v: 1, record, answer, offset } satisfies z.infer<typeof continuation>));
+
+  const readToken = (token: Buffer) => {
+    try {
+      return continuation.parse(JSON.parse(token.toString('utf8')));
+    } catch {
+      return null;
+    }
+  };
+
+  const resume: Ask['resume'] = (question, token) => {
+    const told = readToken(token);
+    if (told === null) return null;
+    const { nonce, createdAt } = told.record;
+    const record = buildRecord(question.evidence, question.who, { hostId: deps.hostId, nonce, createdAt });
+    // What is asked now must be what was asked then, to the last bit of what was signed.
+    if (requestHash(record) !== requestHash(told.record)) return null;
+    const left = told.answer.expiresAt - (clock.now() + told.offset);
+    if (left <= 0) return null;
+    return {
+      record,
+      answer: { ...told.answer, status: 'pending', verdict: null, approverKeys: null },
+      deadline: clock.monotonic() + Math.min(left + SLACK_MS, deps.timeoutMs),
+      offset: told.offset,
+    };
+  };
+
+  return {
+    open,
+    wait,
+    tokenOf,
+    resume,
+    report(token, run) {
+      const id = readToken(token)?.answer.challengeId;
+      if (id === undefined) return log.warn('a sudo reports on a request that cannot be read; ignored');
+      deps.background(deliver(`what became of ${id}`, () => client.run(id, run)));
+    },
+  };
 }

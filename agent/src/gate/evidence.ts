@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { HostRecord, RequestMode, UnrestrictedReason } from '#shared/decision.ts';
+import type { HostRecord, RequestMode, ResolvedBySudo, UnrestrictedReason } from '#shared/decision.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { Hello } from './hello.ts';
 import type { FolderId, ProcessFacts, ProcessReader } from './proc.ts';
@@ -19,11 +19,14 @@ export interface Evidence {
   reason: string | null;
   locale: string;
   term: string;
+  /** What sudo told the plugin; absent where it was worked out. */
+  resolved?: ResolvedBySudo;
 }
 
 const SUDO_PROGRAMS = new Set(['sudo', 'sudo-rs', 'sudoedit', 'sudo.ws', 'sudoedit-rs']);
 
-function modeReasons(mode: RequestMode): UnrestrictedReason[] {
+/** What a mode alone makes unrestricted. */
+export function modeReasons(mode: RequestMode): UnrestrictedReason[] {
   if (mode === 'shell' || mode === 'login-shell') return ['shell'];
   if (mode === 'edit') return ['editor'];
   return mode === 'unparsed' ? ['unparsed'] : [];
@@ -116,7 +119,7 @@ export function buildRecord(
   stamp: { hostId: string; nonce: string; createdAt: number },
 ): HostRecord {
   const shown = shownArgv(evidence.cmdline);
-  const assurance = 'derived' as const;
+  const assurance = evidence.resolved ? 'resolved' : 'derived';
   return {
     v: 1,
     hostId: stamp.hostId,
@@ -143,6 +146,7 @@ export function buildRecord(
     reason: evidence.reason,
     nonce: stamp.nonce,
     createdAt: stamp.createdAt,
+    ...(evidence.resolved ? { resolved: evidence.resolved } : {}),
   };
 }
 
@@ -159,9 +163,14 @@ export async function stillTheSame(
   if (facts === null || !facts.cmdline.equals(before.cmdline)) return false;
   const after = await sudoEvidence(facts, { user: parent.user, root: processes.root(parent.pid) });
   const folder = (id: FolderId | null) => (id === null ? null : `${id.device}:${id.inode}`);
+  return (
+    folder(after.cwd) === folder(before.cwd) && sameTarget(after.target, before.target) && after.mode === before.mode
+  );
+}
+
+/** True when a path leads to the same file with the same content. */
+export function sameTarget(one: Target | null, other: Target | null): boolean {
   const file = (target: Target | null) =>
     target && [target.path, target.device, target.inode, target.sha256 ?? target.stamp].join('\0');
-  return (
-    folder(after.cwd) === folder(before.cwd) && file(after.target) === file(before.target) && after.mode === before.mode
-  );
+  return file(one) === file(other);
 }

@@ -4,12 +4,35 @@
  */
 export const MAX_PAYLOAD = 8192;
 
-export type HookFrame = { type: 'H'; payload: Buffer } | { type: 'C'; reason: string };
+export type HookFrame =
+  | { type: 'H'; payload: Buffer }
+  | { type: 'C'; reason: string }
+  /** A piece of a part of what the plugin has to say; the letter of the part first. */
+  | { type: 'D'; payload: Buffer }
+  /** The plugin has said all. */
+  | { type: 'E' }
+  /** The plugin uses the verdict at once. */
+  | { type: 'R' };
 
 /** Not this protocol: the connection is closed and nothing is granted. */
 export class ProtocolViolation extends Error {}
 
-const MAX_CANCEL = 64;
+/** The longest payload of each type. */
+const LIMITS: Record<HookFrame['type'], number> = { H: MAX_PAYLOAD, C: 64, D: MAX_PAYLOAD, E: 0, R: 0 };
+const isType = (type: string): type is HookFrame['type'] => Object.hasOwn(LIMITS, type);
+
+function toFrame(type: HookFrame['type'], payload: Buffer): HookFrame {
+  switch (type) {
+    case 'H':
+    case 'D':
+      return { type, payload };
+    case 'C':
+      return { type, reason: payload.toString('latin1') };
+    case 'E':
+    case 'R':
+      return { type };
+  }
+}
 
 /** Cuts a byte stream into frames. The returned function takes chunks and throws ProtocolViolation. */
 export function createFrameReader(onFrame: (frame: HookFrame) => void): (chunk: Buffer) => void {
@@ -18,14 +41,14 @@ export function createFrameReader(onFrame: (frame: HookFrame) => void): (chunk: 
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
     while (pending.length > 0) {
       const type = String.fromCharCode(pending[0]!);
-      if (type !== 'H' && type !== 'C') throw new ProtocolViolation('unknown frame type');
+      if (!isType(type)) throw new ProtocolViolation('unknown frame type');
       if (pending.length < 3) return;
       const length = pending.readUInt16BE(1);
-      if (length > (type === 'H' ? MAX_PAYLOAD : MAX_CANCEL)) throw new ProtocolViolation('frame too long');
+      if (length > LIMITS[type]) throw new ProtocolViolation('frame too long');
       if (pending.length < 3 + length) return;
       const payload = Buffer.from(pending.subarray(3, 3 + length));
       pending = pending.subarray(3 + length);
-      onFrame(type === 'H' ? { type, payload } : { type, reason: payload.toString('latin1') });
+      onFrame(toFrame(type, payload));
     }
   };
 }
@@ -50,6 +73,16 @@ export function textFrame(line: string): Buffer {
     bytes = bytes.subarray(0, end);
   }
   return frame('T', bytes);
+}
+
+/** A verdict is there: will it be used at once? */
+export const readyFrame = (): Buffer => frame('Q', Buffer.alloc(0));
+
+/** By what a request is known again when another agent goes on with it: pieces, and an empty one that ends them. */
+export function keepFrames(token: Buffer): Buffer {
+  const pieces: Buffer[] = [];
+  for (let at = 0; at < token.length; at += MAX_PAYLOAD) pieces.push(frame('K', token.subarray(at, at + MAX_PAYLOAD)));
+  return Buffer.concat([...pieces, frame('K', Buffer.alloc(0))]);
 }
 
 /** The last frame: go on, or not. */

@@ -2,12 +2,23 @@ import type { Duplex } from 'node:stream';
 import type { MessageKey } from '#shared/messages.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
-import type { Ask, Outcome } from './ask.ts';
+import { type Ask, LEFT, type Outcome } from './ask.ts';
 import { stillTheSame, sudoEvidence } from './evidence.ts';
-import { aliveFrame, createFrameReader, ProtocolViolation, textFrame, verdictFrame } from './frames.ts';
-import { type Hello, parseHello } from './hello.ts';
+import {
+  aliveFrame,
+  createFrameReader,
+  keepFrames,
+  ProtocolViolation,
+  readyFrame,
+  textFrame,
+  verdictFrame,
+} from './frames.ts';
+import { type Hello, type PluginHello, parseHello } from './hello.ts';
 import type { Logins } from './logins.ts';
+import { createParts, type PluginParts } from './plugin-parts.ts';
 import type { ProcessReader } from './proc.ts';
+import type { RegisteredSudos } from './registered-sudos.ts';
+import type { PluginConversation, SudoPlugin } from './sudo-plugin.ts';
 import { createVoice, type Say } from './terminal-text.ts';
 
 /** Answers native hooks. */
@@ -19,6 +30,8 @@ export interface Gate {
 export interface GateDeps {
   ask: Ask;
   logins: Logins;
+  /** Null where no agent stays to know one sudo from another: then the stage asks, and the plugin is refused. */
+  plugin: { registered: RegisteredSudos; sudo: SudoPlugin } | null;
   processes: ProcessReader;
   /** Where the login session of a process comes from. */
   sessionOrigin(pid: number): Promise<string | null>;
@@ -31,6 +44,8 @@ export interface GateDeps {
 }
 
 const HELLO_TIMEOUT_MS = 2000;
+/** sudo has all of this in its memory already. */
+const PARTS_TIMEOUT_MS = 10_000;
 const ALIVE_MS = 15_000;
 const REPORT_PATIENCE_MS = 1500;
 
@@ -60,6 +75,7 @@ async function gateSudo(
   const asked = await deps.ask.open(
     {
       evidence,
+      mayWait: true,
       who: {
         user: hello.user,
         uid: hello.uid,
@@ -75,10 +91,44 @@ async function gateSudo(
   if (asked === null) return { kind: 'refused' };
   if (asked.answer.status === 'pending') voice.sentence(hello.foreground ? 'gate.waiting' : 'gate.waitingQuietly');
   const parent = { pid: hello.ppid, startTime: hello.pstart, user: hello.user };
-  return deps.ask.wait(asked, voice, () => stillTheSame(evidence, parent, processes), signal);
+  return deps.ask.wait(asked, voice, { unchanged: () => stillTheSame(evidence, parent, processes) }, signal);
 }
 
-async function decide(deps: GateDeps, hello: Hello, say: Say, signal: AbortSignal): Promise<Outcome | 'go_on'> {
+const isPlugin = (hello: Hello | PluginHello): hello is PluginHello => 'build' in hello;
+
+/** One conversation with a hook, beside what it said first. */
+interface Conversation extends PluginConversation {
+  say: Say;
+  /** Resolves once the plugin has said all; null when it never does. */
+  parts(): Promise<PluginParts | null>;
+  signal: AbortSignal;
+}
+
+async function answerPlugin(
+  { plugin, log }: GateDeps,
+  hello: PluginHello,
+  conversation: Conversation,
+): Promise<Outcome | 'go_on'> {
+  if (plugin === null) return { kind: 'refused' };
+  if (hello.mode === 'sudo-open') return (await plugin.sudo.open(hello)) ? 'go_on' : { kind: 'refused' };
+  const parts = await conversation.parts();
+  if (parts === null) {
+    log.warn('a sudo did not say all that it had to; refused');
+    return { kind: 'refused' };
+  }
+  if (hello.mode === 'sudo-check')
+    return plugin.sudo.check(hello, parts, conversation, conversation.say, conversation.signal);
+  plugin.sudo.report(hello, parts);
+  return 'go_on';
+}
+
+async function decide(
+  deps: GateDeps,
+  hello: Hello | PluginHello,
+  conversation: Conversation,
+): Promise<Outcome | 'go_on'> {
+  const { say, signal } = conversation;
+  if (isPlugin(hello)) return answerPlugin(deps, hello, conversation);
   if (hello.uid === null) {
     deps.log.warn(`refused an account that does not exist, service ${hello.service}`);
     await deps.clock.sleep(UNKNOWN_USER_DELAY_MS, signal);
@@ -87,6 +137,8 @@ async function decide(deps: GateDeps, hello: Hello, say: Say, signal: AbortSigna
   const known = { ...hello, uid: hello.uid };
   switch (hello.mode) {
     case 'sudo':
+      // This very sudo asks by itself, for what it will really execute, once sudoers has allowed it.
+      if (deps.plugin?.registered.has({ pid: hello.ppid, start: hello.pstart })) return 'go_on';
       return gateSudo(deps, known, say, signal);
     case 'ssh-begin':
       return (await deps.logins.begin(known, say, signal)) ? 'go_on' : { kind: 'refused' };
@@ -109,9 +161,23 @@ export function createGate(deps: GateDeps): Gate {
   async function converse(stream: Duplex): Promise<void> {
     const gone = new AbortController();
     const { promise: hello, resolve: onHello } = Promise.withResolvers<Buffer | null>();
+    const { promise: said, resolve: onParts } = Promise.withResolvers<PluginParts | null>();
+    const { promise: use, resolve: onUse } = Promise.withResolvers<boolean>();
+    const parts = createParts();
     const read = createFrameReader((frame) => {
-      if (frame.type === 'H') onHello(frame.payload);
-      else gone.abort(frame.reason);
+      switch (frame.type) {
+        case 'H':
+          return onHello(frame.payload);
+        case 'C':
+          return gone.abort(frame.reason);
+        case 'D':
+          if (!parts.add(frame.payload)) throw new ProtocolViolation('no part of a question, or too much of it');
+          return;
+        case 'E':
+          return onParts(parts.end());
+        case 'R':
+          return onUse(true);
+      }
     });
     stream.on('data', (chunk: Buffer) => {
       try {
@@ -126,8 +192,11 @@ export function createGate(deps: GateDeps): Gate {
       stream.on(event, () => {
         gone.abort(event);
         onHello(null);
+        onParts(null);
+        onUse(false);
       });
     }
+    gone.signal.addEventListener('abort', () => onUse(false));
     const send = (bytes: Buffer) => {
       if (!stream.destroyed && stream.writable) stream.write(bytes);
     };
@@ -144,6 +213,8 @@ export function createGate(deps: GateDeps): Gate {
       return void stream.end(verdictFrame(false));
     }
     const onStop = () => {
+      // The plugin has by what the next agent goes on with its request; whoever has not is refused.
+      if (isPlugin(parsed)) return gone.abort(LEFT);
       voiceWithoutScreen(say).sentence('gate.stopping');
       gone.abort('stopping');
     };
@@ -151,8 +222,26 @@ export function createGate(deps: GateDeps): Gate {
     deps.stopping?.addEventListener('abort', onStop, { once: true });
     const heart = setInterval(() => send(aliveFrame()), ALIVE_MS);
     try {
-      const outcome = await decide(deps, parsed, say, gone.signal);
+      const outcome = await decide(deps, parsed, {
+        say,
+        signal: gone.signal,
+        keep: (token) => send(keepFrames(token)),
+        ready() {
+          send(readyFrame());
+          return use;
+        },
+        async parts() {
+          const limit = setTimeout(() => onParts(null), PARTS_TIMEOUT_MS);
+          try {
+            return await said;
+          } finally {
+            clearTimeout(limit);
+          }
+        },
+      });
       if (outcome === 'go_on') return void stream.end(verdictFrame(true));
+      // No verdict: the plugin looks for the next agent.
+      if (outcome.kind === 'left' || gone.signal.reason === LEFT) return void stream.destroy();
       if (outcome.kind !== 'granted') return void stream.end(verdictFrame(false));
       // Nothing may come between this look and the verdict.
       if (gone.signal.aborted || stream.destroyed) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { helloPayload } from '../testing/fake-hook.ts';
-import { parseHello } from './hello.ts';
+import { type Hello, parseHello } from './hello.ts';
 
 const SUDO = {
   v: 1,
@@ -18,7 +18,7 @@ const SUDO = {
   rows: 24,
   fg: 1,
 };
-const parse = (fields: Record<string, string | number>) => parseHello(helloPayload(fields));
+const parse = (fields: Record<string, string | number>) => parseHello(helloPayload(fields)) as Hello | null;
 
 describe('hello', () => {
   it('of sudo', () => {

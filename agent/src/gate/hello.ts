@@ -1,6 +1,6 @@
 import { accountName } from '#shared/names.ts';
 
-/** What a hook tells about who asks. Only root can speak here, so this is as true as PAM's own view. */
+/** What the PAM stage tells about who asks. Only root can speak here, so this is as true as PAM's own view. */
 export interface Hello {
   mode: 'sudo' | 'ssh-begin' | 'ssh-wait';
   service: string;
@@ -22,6 +22,23 @@ export interface Hello {
   rows: number | null;
 }
 
+/** What the sudo plugin tells about the sudo that it is part of. */
+export interface PluginHello {
+  /** `sudo-open`: this sudo asks by itself. `sudo-check`: may this run? `sudo-report`: what became of it. */
+  mode: 'sudo-open' | 'sudo-check' | 'sudo-report';
+  /** Of which sources the plugin was built. */
+  build: string;
+  pid: number;
+  pstart: string;
+  foreground: boolean;
+  /** Version of the plugin interface of that sudo, `1.21`. */
+  api: string;
+  /** A command that an allowed one has started. */
+  intercepted: boolean;
+  /** What there is to report, for `sudo-report`. */
+  report: { event: 'started' | 'ended' | 'refused'; statusType: number; status: number; ms: number } | null;
+}
+
 const SERVICE = /^[a-zA-Z0-9_-]{1,32}$/;
 
 function whole(text: string | undefined, max: number): number | null {
@@ -30,8 +47,8 @@ function whole(text: string | undefined, max: number): number | null {
   return value <= max ? value : null;
 }
 
-/** Parses NUL-terminated key=value fields. Null when anything needed is missing, doubled or malformed. */
-export function parseHello(payload: Buffer): Hello | null {
+/** NUL-terminated key=value fields. Null when one is doubled or malformed, or the version is another. */
+function fieldsOf(payload: Buffer): Map<string, string> | null {
   if (payload.length === 0 || payload[payload.length - 1] !== 0) return null;
   const fields = new Map<string, string>();
   for (const field of payload.subarray(0, -1).toString('utf8').split('\0')) {
@@ -39,8 +56,38 @@ export function parseHello(payload: Buffer): Hello | null {
     if (equals < 1 || fields.has(field.slice(0, equals))) return null;
     fields.set(field.slice(0, equals), field.slice(equals + 1));
   }
-  const mode = fields.get('mode');
-  if (fields.get('v') !== '1' || (mode !== 'sudo' && mode !== 'ssh-begin' && mode !== 'ssh-wait')) return null;
+  return fields.get('v') === '1' ? fields : null;
+}
+
+const EVENTS = ['started', 'ended', 'refused'] as const;
+
+function parsePlugin(mode: PluginHello['mode'], fields: Map<string, string>): PluginHello | null {
+  const pid = whole(fields.get('pid'), 2 ** 31 - 1);
+  const pstart = fields.get('pstart') ?? '';
+  const build = fields.get('build') ?? '';
+  const api = fields.get('api') ?? '';
+  if (pid === null || pid < 1 || !/^\d{1,20}$/.test(pstart)) return null;
+  if (!/^[0-9a-z]{1,64}$/.test(build) || !/^\d{1,5}\.\d{1,5}$/.test(api)) return null;
+  const told = { foreground: fields.get('fg') === '1', intercepted: fields.get('intercepted') === '1' };
+  if (mode !== 'sudo-report') return { mode, build, pid, pstart, api, ...told, report: null };
+  const event = EVENTS.find((name) => name === fields.get('event'));
+  const statusType = whole(fields.get('status_type'), 255);
+  const status = whole(fields.get('status'), 2 ** 32 - 1);
+  const ms = whole(fields.get('ms'), Number.MAX_SAFE_INTEGER);
+  if (!event || statusType === null || status === null || ms === null) return null;
+  return { mode, build, pid, pstart, api, ...told, report: { event, statusType, status, ms } };
+}
+
+/** Parses what a hook says first. Null when anything needed is missing, doubled or malformed. */
+export function parseHello(payload: Buffer): Hello | PluginHello | null {
+  const fields = fieldsOf(payload);
+  const mode = fields?.get('mode');
+  if (!fields) return null;
+  if (mode === 'sudo-open' || mode === 'sudo-check' || mode === 'sudo-report') return parsePlugin(mode, fields);
+  return mode === 'sudo' || mode === 'ssh-begin' || mode === 'ssh-wait' ? parseStage(mode, fields) : null;
+}
+
+function parseStage(mode: Hello['mode'], fields: Map<string, string>): Hello | null {
   const service = fields.get('service') ?? '';
   const pstart = fields.get('pstart') ?? '';
   const ppid = whole(fields.get('ppid'), 2 ** 31 - 1);

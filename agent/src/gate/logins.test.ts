@@ -161,6 +161,7 @@ describe('ssh without the resident agent', OPTIONS, () => {
       sessionOrigin: async () => null,
       clock: systemClock,
       log: silentLog,
+      plugin: null,
       reportOutcome: 'before',
     });
     const [ours, theirs] = duplexPair();

@@ -30,6 +30,7 @@ const loginKey = (hello: Hello) => `${processKey(hello)}:${hello.user}:${hello.s
 
 function question(hello: Hello & { uid: number }) {
   return {
+    mayWait: true,
     evidence: loginEvidence(hello),
     who: {
       user: hello.user,
@@ -98,7 +99,7 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
         (line) => (entry.listener ? entry.listener(line) : entry.held.push(line)),
         screenOf(hello),
       );
-      entry.result = deps.ask.wait(asked, later, () => alive(hello), controller.signal);
+      entry.result = deps.ask.wait(asked, later, { unchanged: () => alive(hello) }, controller.signal);
       entry.result.then(
         (outcome) => {
           if (outcome.kind === 'denied') denied.add(key);
@@ -203,7 +204,7 @@ export function createDirectLogins(deps: {
       const { record, answer, endsAt } = parsed.data;
       const asked: Asked = { record, answer, deadline: deps.clock.monotonic() + endsAt - deps.clock.now(), offset: 0 };
       const alive = async () => (await deps.processes.startTime(hello.ppid)) === hello.pstart;
-      return deps.ask.wait(asked, voice, alive, signal);
+      return deps.ask.wait(asked, voice, { unchanged: alive }, signal);
     },
   };
 }

@@ -82,6 +82,7 @@ export async function rehearse(
     const tty = await readlink('/proc/self/fd/0').catch(() => '');
     const asked = await host.ask.open(
       {
+        mayWait: true,
         evidence,
         who: {
           user,
@@ -100,7 +101,7 @@ export async function rehearse(
       return cancelled.signal.aborted ? TRY_EXIT.denied : TRY_EXIT.error;
     }
     if (asked.answer.status === 'pending') voice.sentence('gate.waiting');
-    const outcome: Outcome = await host.ask.wait(asked, voice, unchanged, cancelled.signal);
+    const outcome: Outcome = await host.ask.wait(asked, voice, { unchanged }, cancelled.signal);
     if (outcome.kind === 'granted')
       await Promise.race([outcome.settle({ outcome: 'granted', detail: 'rehearsal' }), processesPause()]);
     if (outcome.kind === 'cancelled' && cancelled.signal.aborted) voice.sentence('gate.cancelled');

@@ -1,7 +1,10 @@
+import { join } from 'node:path';
 import { type Host, openHost } from '../app.ts';
 import { createGate } from '../gate/gate.ts';
 import { createResidentLogins } from '../gate/logins.ts';
 import { createProcessReader } from '../gate/proc.ts';
+import { createRegisteredSudos } from '../gate/registered-sudos.ts';
+import { createSudoPlugin } from '../gate/sudo-plugin.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { listen } from '../service/socket-server.ts';
@@ -9,6 +12,9 @@ import { connectHook, type FakeHook } from './fake-hook.ts';
 import { createFakeServer, type FakeServer } from './fake-server.ts';
 import { createEnrolledHost } from './host.ts';
 import { createParent, type FakeParent } from './parent.ts';
+
+/** The build of the plugin that belongs to the gate here. */
+export const TEST_BUILD = 'b'.repeat(32);
 
 /** A fake server, an enrolled host with a gate on a real socket, and a parent process. */
 export interface TestGate extends AsyncDisposable {
@@ -22,6 +28,8 @@ export interface TestGate extends AsyncDisposable {
   stop: AbortController;
   hello(change?: Record<string, string | number | null>): Record<string, string | number>;
   sudo(change?: Record<string, string | number | null>): FakeHook;
+  /** One more agent of the same host, on a socket of its own. */
+  again(): Promise<AsyncDisposable & { socket: string }>;
 }
 
 export async function createTestGate(
@@ -39,18 +47,34 @@ export async function createTestGate(
   const log: Log = { info: note, warn: note, error: note };
   const host = await openHost(enrolled.paths, { log });
   const processes = createProcessReader(parent.proc);
+  const start = (path: string, stopping: AbortSignal) => {
+    const registered = createRegisteredSudos(processes);
+    const gate = createGate({
+      plugin: {
+        registered,
+        sudo: createSudoPlugin({
+          ask: host.ask,
+          processes,
+          registered,
+          sessionOrigin: async () => null,
+          build: TEST_BUILD,
+          noninteractive: host.conf.noninteractive,
+          log,
+        }),
+      },
+      ask: host.ask,
+      logins: createResidentLogins({ ask: host.ask, processes, clock: systemClock }),
+      processes,
+      sessionOrigin: async () => null,
+      clock: systemClock,
+      log,
+      reportOutcome: 'after',
+      stopping,
+    });
+    return listen(path, gate.handle);
+  };
   const stop = new AbortController();
-  const gate = createGate({
-    ask: host.ask,
-    logins: createResidentLogins({ ask: host.ask, processes, clock: systemClock }),
-    processes,
-    sessionOrigin: async () => null,
-    clock: systemClock,
-    log,
-    reportOutcome: 'after',
-    stopping: stop.signal,
-  });
-  const listener = await listen(enrolled.paths.socket, gate.handle);
+  const listener = await start(enrolled.paths.socket, stop.signal);
   const hello: TestGate['hello'] = (change = {}) => {
     const fields: Record<string, string | number | null> = {
       v: 1,
@@ -83,6 +107,18 @@ export async function createTestGate(
     stop,
     hello,
     sudo: (change) => connectHook(enrolled.paths.socket, hello(change)),
+    async again() {
+      const socket = join(enrolled.dir, 'again', 'agent.sock');
+      const other = new AbortController();
+      const next = await start(socket, other.signal);
+      return {
+        socket,
+        async [Symbol.asyncDispose]() {
+          other.abort();
+          await next.close();
+        },
+      };
+    },
     async [Symbol.asyncDispose]() {
       stop.abort();
       await listener.close();

@@ -27,7 +27,7 @@ export const sampleRecord = (fields: Partial<HostRecord> & Pick<HostRecord, 'hos
 
 /** What sudo itself told about the command that it would execute. */
 export const sampleResolved = (command: string, fields: Partial<ResolvedBySudo> = {}): ResolvedBySudo => ({
-  sudo: '1.9.16p2',
+  sudo: '1.21',
   command,
   chroot: null,
   descriptors: [],

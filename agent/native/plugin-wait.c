@@ -1,0 +1,111 @@
+#define _GNU_SOURCE
+#include "plugin-wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* What the person and others end a wait with. SIGTSTP does not: it stops sudo, as it does at a password prompt. */
+static const int watched[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP};
+
+/* Without these two blocked, looking at the terminal from the background would stop sudo. */
+static const int quiet[] = {SIGTTIN, SIGTTOU};
+
+static bool choose_signals(sigset_t *read_here, sigset_t *blocked)
+{
+    if (sigemptyset(read_here) != 0 || sigemptyset(blocked) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof watched / sizeof *watched; i++) {
+        struct sigaction now;
+
+        if (sigaction(watched[i], NULL, &now) != 0)
+            return false;
+        /* A blocked signal is delivered to a signalfd even where it is ignored: nohup must stay deaf. */
+        if (now.sa_handler == SIG_IGN)
+            continue;
+        if (sigaddset(read_here, watched[i]) != 0 || sigaddset(blocked, watched[i]) != 0)
+            return false;
+    }
+    for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++)
+        if (sigaddset(blocked, quiet[i]) != 0)
+            return false;
+    return true;
+}
+
+bool plugin_wait_begin(struct plugin_wait *wait)
+{
+    sigset_t read_here, blocked;
+
+    if (!choose_signals(&read_here, &blocked) ||
+        sigprocmask(SIG_BLOCK, &blocked, &wait->mask) != 0)
+        return false;
+    wait->signals = signalfd(-1, &read_here, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (wait->signals < 0) {
+        (void)sigprocmask(SIG_SETMASK, &wait->mask, NULL);
+        return false;
+    }
+    wait->tty = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    return true;
+}
+
+bool plugin_wait_foreground(const struct plugin_wait *wait)
+{
+    return wait->tty >= 0 && tcgetpgrp(wait->tty) == getpgrp();
+}
+
+static enum cancel read_signal(const struct plugin_wait *wait)
+{
+    struct signalfd_siginfo info;
+
+    if (read(wait->signals, &info, sizeof info) != (ssize_t)sizeof info)
+        return CANCEL_NOTHING;
+    switch (info.ssi_signo) {
+    case SIGTSTP:
+        /* The shell gets its prompt; with fg or bg the wait goes on here. */
+        (void)kill(getpid(), SIGSTOP);
+        return CANCEL_NOTHING;
+    case SIGINT:
+    case SIGQUIT:
+        return CANCEL_INTERRUPT;
+    case SIGHUP:
+        return CANCEL_HANGUP;
+    default:
+        return CANCEL_SIGNAL;
+    }
+}
+
+enum cancel plugin_wait_for(const struct plugin_wait *wait, int fd, int ms, bool *readable)
+{
+    struct pollfd on[] = {
+        {.fd = wait->signals, .events = POLLIN},
+        {.fd = wait->tty, .events = 0}, /* its keys are not ours; only that it is gone */
+        {.fd = fd, .events = POLLIN},
+    };
+
+    *readable = false;
+    if (poll(on, sizeof on / sizeof *on, ms) < 0)
+        return errno == EINTR ? CANCEL_NOTHING : CANCEL_SIGNAL;
+    if (on[0].revents != 0) {
+        enum cancel by = read_signal(wait);
+
+        if (by != CANCEL_NOTHING)
+            return by;
+    }
+    if (on[1].revents != 0)
+        return CANCEL_HANGUP;
+    *readable = on[2].revents != 0;
+    return CANCEL_NOTHING;
+}
+
+void plugin_wait_end(struct plugin_wait *wait, bool waited)
+{
+    if (waited && plugin_wait_foreground(wait))
+        (void)tcflush(wait->tty, TCIFLUSH);
+    if (wait->tty >= 0)
+        (void)close(wait->tty);
+    (void)close(wait->signals);
+    (void)sigprocmask(SIG_SETMASK, &wait->mask, NULL);
+}

@@ -1,0 +1,418 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import {
+  type Caller,
+  frame,
+  nativeDir,
+  patience,
+  pluginPath,
+  startAgent,
+  startSudo,
+  startTime,
+  temporaryFolder,
+  until,
+} from './support.ts';
+
+interface Question {
+  hello: Map<string, string>;
+  /** What was sent of each part, all frames joined. */
+  parts: Map<string, Buffer>;
+  /** Types of the frames after the parts: E, R, C. */
+  rest: string[];
+}
+
+/** What a plugin has sent so far; null until its hello is whole. */
+function read(bytes: Buffer): Question | null {
+  const question: Question = { hello: new Map(), parts: new Map(), rest: [] };
+  let at = 0;
+  while (at + 3 <= bytes.length) {
+    const type = String.fromCharCode(bytes[at]!);
+    const end = at + 3 + bytes.readUInt16BE(at + 1);
+    if (end > bytes.length) break;
+    const payload = bytes.subarray(at + 3, end);
+    at = end;
+    if (type === 'H') {
+      for (const field of payload.subarray(0, -1).toString('latin1').split('\0')) {
+        question.hello.set(field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1));
+      }
+    } else if (type === 'D') {
+      const letter = String.fromCharCode(payload[0]!);
+      question.parts.set(letter, Buffer.concat([question.parts.get(letter) ?? Buffer.alloc(0), payload.subarray(1)]));
+    } else question.rest.push(type);
+  }
+  return question.hello.size === 0 ? null : question;
+}
+
+const accepted = frame('A');
+const yes = frame('V', '0');
+const ready = frame('Q');
+const token = (text: string) => Buffer.concat([frame('K', text), frame('K')]);
+
+/** An agent that answers each conversation of a plugin by its mode, and remembers all of them. */
+async function agent(
+  answer: { open?: (caller: Caller) => void; check?: (caller: Caller, times: number) => void },
+  dir?: string,
+) {
+  const seen: { mode: string; question: () => Question; caller: Caller }[] = [];
+  let checks = 0;
+  const fake = await startAgent((caller) => {
+    void caller.hello().then(async (fields) => {
+      const mode = fields.find((field) => field.startsWith('mode='))!.slice(5);
+      seen.push({ mode, question: () => read(caller.bytes())!, caller });
+      if (mode === 'sudo-open') {
+        if (answer.open) answer.open(caller);
+        else caller.socket.end(Buffer.concat([accepted, yes]));
+        return;
+      }
+      await until('all is said', () => read(caller.bytes())!.rest.includes('E') || caller.ended());
+      if (mode === 'sudo-check') {
+        checks += 1;
+        answer.check?.(caller, checks);
+      } else caller.socket.end(Buffer.concat([accepted, yes]));
+    });
+  }, dir);
+  return { dir: fake.dir, seen, modes: () => seen.map(({ mode }) => mode) };
+}
+
+/** Grants as an agent does: asks whether the verdict is used at once, and sends it when told so. */
+async function grant(caller: Caller, before: Buffer = token('request-1')): Promise<void> {
+  caller.socket.write(Buffer.concat([accepted, before, ready]));
+  await until('the plugin is ready', () => read(caller.bytes())!.rest.includes('R'));
+  caller.socket.end(yes);
+}
+
+const lines = (text: string) => text.trimEnd().split('\n');
+const GRANTED = ['audit open 1', 'approval open 1', 'check 1 -', 'accept 1 -', 'runs'];
+const REFUSED = ['audit open 1', 'approval open 1', 'check 0 not approved'];
+
+describe('the plugin of sudo: the way to a yes', () => {
+  test('registers, asks with all that sudo told, and reports what became of it', patience, async () => {
+    const { dir, seen, modes } = await agent({ check: (caller) => void grant(caller) });
+    const sudo = startSudo(dir, ['--exit', String(7 << 8), 'id', '-u', 'a b\n']);
+    const pid = sudo.child.pid!;
+    await until('sudo to register', () => modes().length > 0);
+    const end = await sudo.ended;
+    assert.deepEqual(lines(end.text), GRANTED);
+    assert.equal(end.stderr, '');
+    await until('the report', () => modes().length === 4);
+    assert.deepEqual(modes(), ['sudo-open', 'sudo-check', 'sudo-report', 'sudo-report']);
+    const [open, check, started, ended] = seen.map(({ question }) => question());
+    assert.equal(open!.hello.get('pid'), String(pid));
+    assert.match(open!.hello.get('build')!, /^[0-9a-f]{32}$/);
+    assert.equal(open!.hello.get('api'), '1.15');
+    assert.deepEqual([check!.hello.get('pid'), check!.hello.get('pstart')], [String(pid), open!.hello.get('pstart')]);
+    assert.equal(check!.hello.get('intercepted'), '0');
+    assert.equal(check!.parts.get('a')!.toString(), 'id\0-u\0a b\n\0');
+    assert.equal(check!.parts.get('e')!.toString(), 'PATH=/usr/bin\0EMPTY=\0');
+    assert.equal(check!.parts.get('s')!.toString(), 'progname=sudo\0noninteractive=true\0');
+    assert.match(check!.parts.get('c')!.toString(), /^command=\/usr\/bin\/id\0runas_uid=0\0/);
+    assert.match(check!.parts.get('u')!.toString(), /^user=alice\0uid=1000\0/);
+    assert.deepEqual(check!.rest, ['E', 'R']);
+    assert.equal(started!.hello.get('event'), 'started');
+    assert.equal(started!.parts.get('k')!.toString(), 'request-1');
+    assert.deepEqual([ended!.hello.get('event'), ended!.hello.get('status')], ['ended', String(7 << 8)]);
+  });
+
+  test('the start time that it tells is the kernel’s', patience, async () => {
+    const { dir, seen, modes } = await agent({ check: () => {} });
+    const sudo = startSudo(dir, ['id']);
+    await until('the question', () => modes().includes('sudo-check'));
+    assert.equal(seen[1]!.question().hello.get('pstart'), startTime(sudo.child.pid!));
+    sudo.child.kill('SIGKILL');
+  });
+
+  test('an environment of a megabyte arrives whole', patience, async () => {
+    const { dir, seen } = await agent({ check: (caller) => void grant(caller) });
+    const end = await startSudo(dir, ['--fill', String(1024 * 1024), 'id']).ended;
+    assert.deepEqual(lines(end.text), GRANTED);
+    assert.equal(seen[1]!.question().parts.get('e')!.length, 'PATH=/usr/bin\0EMPTY=\0'.length + 1024 * 1024 + 1);
+  });
+
+  test('text goes to the person at once, and nothing of it to stdout', patience, async () => {
+    const { dir } = await agent({
+      check: (caller) => {
+        caller.socket.write(Buffer.concat([accepted, frame('T', '  link\x07'), frame('T', '')]));
+        void grant(caller, token('r'));
+      },
+    });
+    const end = await startSudo(dir, ['id']).ended;
+    assert.equal(end.stderr, '  link\n\n');
+    assert.deepEqual(lines(end.text), GRANTED);
+  });
+
+  test('root is not asked, and needs no agent', patience, async () => {
+    const end = await startSudo('/nonexistent', ['--uid', '0', 'id']).ended;
+    assert.deepEqual(lines(end.text), GRANTED);
+  });
+
+  test('who only has a uid that begins like root’s is asked', patience, async () => {
+    const end = await startSudo('/nonexistent', ['--uid', '00', 'id']).ended;
+    assert.deepEqual(lines(end.text), REFUSED);
+  });
+
+  test('a command that an allowed one starts is a question of its own', patience, async () => {
+    const { dir, seen, modes } = await agent({ check: (caller, n) => void grant(caller, token(`request-${n}`)) });
+    const end = await startSudo(dir, ['--inner', 'id']).ended;
+    assert.deepEqual(lines(end.text), [...GRANTED, 'approval open 1', 'check 1 -', 'accept 1 -']);
+    await until('the last report', () => modes().length === 6);
+    const checks = seen.filter(({ mode }) => mode === 'sudo-check').map(({ question }) => question());
+    assert.deepEqual(
+      checks.map(({ hello }) => hello.get('intercepted')),
+      ['0', '1'],
+    );
+    assert.equal(checks[1]!.parts.has('k'), false, 'the first request is not taken for the second');
+    const reports = seen.filter(({ mode }) => mode === 'sudo-report').map(({ question }) => question());
+    assert.deepEqual(
+      reports.map(({ hello, parts }) => `${hello.get('event')} ${parts.get('k')}`),
+      ['started request-1', 'started request-2', 'ended request-1'],
+    );
+  });
+
+  test('sudo -l and sudo -v ask nothing', patience, async () => {
+    const { dir, modes } = await agent({});
+    const end = await startSudo(dir, ['--list', 'list']).ended;
+    assert.deepEqual(lines(end.text), ['audit open 1', 'policy accept 1']);
+    assert.deepEqual(modes(), ['sudo-open']);
+  });
+});
+
+describe('the plugin of sudo: what refuses', () => {
+  const replies: [string, Buffer][] = [
+    ['a verdict that nobody asked for', Buffer.concat([accepted, yes])],
+    ['a verdict before the agent has accepted', yes],
+    ['a question for readiness with a payload', Buffer.concat([accepted, frame('Q', 'x')])],
+    ['two questions for readiness', Buffer.concat([accepted, ready, ready, yes])],
+    ['no', Buffer.concat([accepted, ready, frame('V', '1')])],
+    ['an unknown frame', Buffer.concat([accepted, frame('X'), yes])],
+  ];
+  for (const [name, bytes] of replies)
+    test(name, patience, async () => {
+      const { dir } = await agent({ check: (caller) => void caller.socket.write(bytes) });
+      const end = await startSudo(dir, ['id']).ended;
+      assert.deepEqual(lines(end.text), REFUSED);
+    });
+
+  test('no agent, and one whose folder is open to others', patience, async () => {
+    assert.deepEqual(lines((await startSudo('/nonexistent', ['id']).ended).text), REFUSED);
+    const folder = join(temporaryFolder(), 'open');
+    mkdirSync(folder, { mode: 0o755 });
+    const { dir } = await agent({ check: (caller) => void grant(caller) }, folder);
+    const end = await startSudo(dir, ['id']).ended;
+    assert.deepEqual(lines(end.text), REFUSED);
+    assert.match(end.stderr, /folder that only root can use/);
+  });
+
+  test('an agent that falls silent', patience, async () => {
+    const { dir } = await agent({ check: (caller) => void caller.socket.write(accepted) });
+    const end = await startSudo(dir, ['id'], { IDENTREE_TEST_SILENCE_MS: '300' }).ended;
+    assert.deepEqual(lines(end.text), REFUSED);
+  });
+
+  test('a verdict that is read long after it was asked for: sudo was stopped in between', patience, async () => {
+    const { dir } = await agent({
+      check: async (caller) => {
+        caller.socket.write(Buffer.concat([accepted, ready]));
+        await until('the plugin is ready', () => read(caller.bytes())!.rest.includes('R'));
+        sudo.child.kill('SIGSTOP');
+        caller.socket.write(yes);
+        setTimeout(() => sudo.child.kill('SIGCONT'), 2500);
+      },
+    });
+    const sudo = startSudo(dir, ['id']);
+    const end = await sudo.ended;
+    assert.deepEqual(lines(end.text), REFUSED);
+    assert.match(end.stderr, /too late/);
+  });
+
+  test('sudo without the approval plugin: the audit plugin lets nothing run', patience, async () => {
+    const { dir } = await agent({});
+    const end = await startSudo(dir, ['--no-approval', 'id']).ended;
+    assert.deepEqual(lines(end.text), [
+      'audit open 1',
+      "accept 0 sudo.conf loads identree's audit plugin without its approval plugin",
+    ]);
+  });
+
+  test('an approval that was used is not used again', patience, async () => {
+    const { dir } = await agent({
+      check: (caller, times) =>
+        times === 1 ? void grant(caller) : void caller.socket.end(Buffer.concat([accepted, frame('V', '1')])),
+    });
+    const end = await startSudo(dir, ['--inner', 'id']).ended;
+    assert.deepEqual(lines(end.text), [...GRANTED, 'approval open 1', 'check 0 not approved']);
+  });
+});
+
+describe('the plugin of sudo: signals', () => {
+  for (const [signal, reason] of [
+    ['SIGINT', 'interrupt'],
+    ['SIGQUIT', 'interrupt'],
+    ['SIGHUP', 'hangup'],
+    ['SIGTERM', 'signal'],
+  ] as const)
+    test(`${signal} withdraws the request`, patience, async () => {
+      const { dir, seen } = await agent({ check: (caller) => void caller.socket.write(accepted) });
+      const sudo = startSudo(dir, ['id']);
+      await until('the question', () => seen.length === 2);
+      await until('its end', () => seen[1]!.question().rest.includes('E'));
+      sudo.child.kill(signal);
+      const end = await sudo.ended;
+      assert.deepEqual(lines(end.text), REFUSED);
+      assert.deepEqual([end.code, end.signal], [0, null], 'sudo ends in its own way');
+      const bytes = seen[1]!.caller.bytes();
+      assert.equal(bytes.subarray(-reason.length).toString(), reason);
+    });
+
+  test('a signal that is ignored (nohup) is ignored here too', patience, async () => {
+    let answer: (() => void) | null = null;
+    const { dir } = await agent({
+      check: (caller) => {
+        caller.socket.write(accepted);
+        answer = () => void grant(caller);
+      },
+    });
+    const sudo = startSudo(dir, ['id'], {}, ['sh', '-c', `trap '' HUP; exec "$0" "$@"`]);
+    await until('the question', () => answer !== null);
+    sudo.child.kill('SIGHUP');
+    answer!();
+    assert.deepEqual(lines((await sudo.ended).text), GRANTED);
+  });
+
+  test('Ctrl-Z stops sudo, and the wait goes on afterwards', patience, async () => {
+    let answer: (() => void) | null = null;
+    const { dir, seen } = await agent({
+      check: (caller) => {
+        caller.socket.write(accepted);
+        answer = () => void grant(caller);
+      },
+    });
+    const sudo = startSudo(dir, ['id']);
+    await until('the question', () => seen.length === 2 && answer !== null);
+    sudo.child.kill('SIGTSTP');
+    const state = () =>
+      /^State:\s+(\S)/m.exec(spawnSync('cat', [`/proc/${sudo.child.pid}/status`]).stdout.toString())?.[1];
+    await until('it has stopped', () => state() === 'T');
+    sudo.child.kill('SIGCONT');
+    answer!();
+    assert.deepEqual(lines((await sudo.ended).text), GRANTED);
+  });
+});
+
+describe('the plugin of sudo: an agent that goes away', () => {
+  test('the next agent gets the token of the request, and its answer counts', patience, async () => {
+    const folder = temporaryFolder();
+    const pieces = Buffer.concat([frame('K', 'x'.repeat(8000)), frame('K', 'tail'), frame('K')]);
+    const { dir, seen, modes } = await agent(
+      {
+        check: (caller, times) => {
+          if (times === 1) caller.socket.end(Buffer.concat([accepted, pieces]));
+          else void grant(caller, token('again'));
+        },
+      },
+      folder,
+    );
+    const end = await startSudo(dir, ['id']).ended;
+    assert.deepEqual(lines(end.text), GRANTED);
+    const checks = seen.filter(({ mode }) => mode === 'sudo-check').map(({ question }) => question());
+    assert.equal(checks.length, 2);
+    assert.equal(checks[0]!.parts.has('k'), false);
+    assert.equal(checks[1]!.parts.get('k')!.toString(), `${'x'.repeat(8000)}tail`);
+    await until('the reports', () => modes().length === 5);
+    assert.equal(seen.at(-1)!.question().parts.get('k')!.toString(), 'again');
+  });
+
+  test('a token that is not whole, or too long, is none', patience, async () => {
+    for (const pieces of [
+      frame('K', 'half'),
+      Buffer.concat([...Array(7).fill(frame('K', 'x'.repeat(8000))), frame('K')]),
+    ]) {
+      const { dir, seen } = await agent({
+        check: (caller, times) => {
+          if (times === 1) caller.socket.end(Buffer.concat([accepted, pieces]));
+          else void grant(caller);
+        },
+      });
+      await startSudo(dir, ['id']).ended;
+      const second = seen.filter(({ mode }) => mode === 'sudo-check')[1]!.question();
+      assert.equal(second.parts.has('k'), false);
+    }
+  });
+
+  test('without another agent it is refused after a while, and Ctrl-C ends the search', patience, async () => {
+    const folder = temporaryFolder();
+    const { dir, seen } = await agent(
+      {
+        check: (caller) => {
+          caller.socket.end(Buffer.concat([accepted, token('r')]));
+          rmSync(join(folder, 'agent.sock'));
+        },
+      },
+      folder,
+    );
+    const end = await startSudo(dir, ['id']).ended;
+    assert.deepEqual(lines(end.text), REFUSED);
+    assert.match(end.stderr, /does not answer/);
+    assert.equal(seen.length, 2);
+    const patientSudo = startSudo('/nonexistent', ['id'], { IDENTREE_TEST_START_MS: '60000' });
+    await until('it says that it looks', () => patientSudo.said().includes('waiting for the agent'));
+    patientSudo.child.kill('SIGINT');
+    assert.deepEqual(lines((await patientSudo.ended).text), REFUSED);
+  });
+});
+
+describe('the plugin of sudo: what became of a command', () => {
+  const cases: [string, string[], string, string | undefined][] = [
+    ['another plugin refuses after the approval', ['--reject', 'not today'], 'refused', 'not today'],
+    ['it cannot be executed', ['--errno', '8'], 'refused', 'Exec format error'],
+    ['it is killed', ['--exit', '9'], 'ended', undefined],
+  ];
+  for (const [name, args, event, reason] of cases)
+    test(name, patience, async () => {
+      const { dir, seen } = await agent({ check: (caller) => void grant(caller) });
+      await startSudo(dir, [...args, 'id']).ended;
+      const last = () => seen.at(-1)!;
+      await until('the report', () => last().mode === 'sudo-report' && last().question().rest.includes('E'));
+      assert.equal(last().question().hello.get('event'), event);
+      assert.equal(last().question().parts.get('r')?.toString(), reason);
+    });
+
+  test('a refusal by the approver is no news to the agent', patience, async () => {
+    const { dir, modes } = await agent({
+      check: (caller) => void caller.socket.end(Buffer.concat([accepted, token('r'), frame('V', '1')])),
+    });
+    await startSudo(dir, ['id']).ended;
+    assert.deepEqual(modes(), ['sudo-open', 'sudo-check']);
+  });
+});
+
+describe('the plugin of sudo: what is built', () => {
+  test('exports its two plugins and nothing else, is hardened, and has no test hooks', () => {
+    const symbols = spawnSync('nm', ['-D', '--defined-only', pluginPath], { encoding: 'utf8' });
+    assert.deepEqual(
+      lines(symbols.stdout)
+        .map((line) => line.split(' ').at(-1))
+        .sort(),
+      ['identree_approval', 'identree_audit'],
+    );
+    const dynamic = spawnSync('readelf', ['-dlW', pluginPath], { encoding: 'utf8' }).stdout;
+    assert.match(dynamic, /BIND_NOW/);
+    assert.match(dynamic, /GNU_RELRO/);
+    assert.match(dynamic, /GNU_STACK\s+\S+ \S+ \S+ \S+ \S+ RW /);
+    assert.deepEqual(
+      [...dynamic.matchAll(/NEEDED.*\[(.*)\]/g)].map(([, name]) => name),
+      ['libc.so.6'],
+    );
+    assert.doesNotMatch(spawnSync('strings', [pluginPath], { encoding: 'utf8' }).stdout, /IDENTREE_TEST/);
+  });
+
+  test('its picture of sudo’s interface is that of the sudo of this machine', {
+    skip: existsSync('/usr/include/sudo_plugin.h') ? false : 'sudo is not installed, and so is its header',
+  }, () => {
+    const source = join(nativeDir, 'test/sudo-api.c');
+    const made = spawnSync('cc', ['-std=gnu11', '-I', nativeDir, '-fsyntax-only', source], { encoding: 'utf8' });
+    assert.deepEqual([made.status, made.stderr], [0, '']);
+  });
+});

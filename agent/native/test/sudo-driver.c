@@ -1,0 +1,186 @@
+/*
+ * Calls the plugin in the order in which sudo 1.9 does, and prints what it returns: the plugin
+ * itself cannot be sanitised inside a real sudo, which drops such an environment.
+ *
+ *   sudo-driver [OPTION...] COMMAND [ARG...]
+ *     --list          only what sudo -l does: no command
+ *     --no-approval   sudo.conf without the approval plugin
+ *     --inner         the command starts another one, which intercept catches
+ *     --reject TEXT   another plugin refuses after the approval
+ *     --exit STATUS   wait status of the command (waitpid)
+ *     --errno NUMBER  the command could not be executed
+ *     --uid NUMBER    who runs sudo, 1000 otherwise
+ *     --fill NUMBER   as many bytes of environment
+ */
+#define _GNU_SOURCE
+#include "sudo-api.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const struct audit_plugin identree_audit;
+extern const struct approval_plugin identree_approval;
+
+static int converse(int num_msgs, const struct sudo_conv_message msgs[],
+                    struct sudo_conv_reply *replies, struct sudo_conv_callback *callback)
+{
+    (void)replies, (void)callback;
+    for (int i = 0; i < num_msgs; i++) {
+        if (msgs[i].msg_type != (SUDO_CONV_ERROR_MSG | SUDO_CONV_PREFER_TTY))
+            abort(); /* anything else could reach stdout */
+        if (write(STDERR_FILENO, msgs[i].msg, strlen(msgs[i].msg)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int print(int msg_type, const char *format, ...)
+{
+    (void)msg_type, (void)format;
+    abort(); /* it would buffer */
+}
+
+static char *settings[] = {"progname=sudo", "noninteractive=true", NULL};
+static char uid_entry[32] = "uid=1000";
+static char *user_info[] = {"user=alice", uid_entry, "cwd=/srv", "tty=/dev/pts/7", "lines=24", "cols=80", NULL};
+static char *command_info[] = {"command=/usr/bin/id", "runas_uid=0", "runas_gid=0", "runas_user=root", NULL};
+static char *environment[] = {"PATH=/usr/bin", "EMPTY=", NULL, NULL};
+
+/* What the plugin must leave as it was. */
+static void check_process(const sigset_t *mask, int next_fd)
+{
+    sigset_t now;
+    int fd = dup(STDIN_FILENO);
+
+    (void)sigemptyset(&now);
+    sigprocmask(SIG_SETMASK, NULL, &now);
+    for (int sig = 1; sig < NSIG; sig++)
+        if (sigismember(&now, sig) != sigismember(mask, sig))
+            printf("signal %d is blocked, or is no longer\n", sig);
+    if (fd != next_fd)
+        printf("descriptor %d is left open\n", next_fd);
+    (void)close(fd);
+}
+
+/* As sudo does from its start: signals are noted, and end nothing. One that is ignored stays so. */
+static void note(int sig)
+{
+    (void)sig;
+}
+
+static void take_signals(void)
+{
+    static const int caught[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP};
+
+    for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
+        struct sigaction act = {.sa_handler = note, .sa_flags = SA_RESTART}, was;
+
+        if (sigaction(caught[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+            (void)sigaction(caught[i], &act, NULL);
+    }
+}
+
+static int approve(char *argv[])
+{
+    const char *errstr = NULL;
+    int ok = identree_approval.open(SUDO_API_VERSION, converse, print, settings, user_info, 0, argv,
+                                    environment, NULL, &errstr);
+
+    printf("approval open %d\n", ok);
+    if (ok != 1)
+        return 1; /* sudo goes on without a plugin that does not open */
+    ok = identree_approval.check(command_info, argv, environment, &errstr);
+    printf("check %d %s\n", ok, errstr == NULL ? "-" : errstr);
+    if (ok == 1)
+        identree_audit.accept("identree_approval", SUDO_APPROVAL_PLUGIN, command_info, argv,
+                              environment, &errstr);
+    else
+        identree_audit.reject("identree_approval", SUDO_APPROVAL_PLUGIN, errstr, command_info, &errstr);
+    if (identree_approval.close != NULL)
+        identree_approval.close();
+    return ok;
+}
+
+static int run(char *argv[])
+{
+    const char *errstr = NULL;
+    int ok = identree_audit.accept("sudo", SUDO_FRONT_END, command_info, argv, environment, &errstr);
+
+    printf("accept %d %s\n", ok, errstr == NULL ? "-" : errstr);
+    return ok;
+}
+
+int main(int argc, char *argv[])
+{
+    int type = SUDO_PLUGIN_WAIT_STATUS, status = 0, at = 1, next_fd;
+    int list = 0, approval = 1, inner = 0;
+    const char *reject = NULL, *errstr = NULL;
+    sigset_t mask;
+
+    setvbuf(stdout, NULL, _IONBF, 0);
+    take_signals();
+    for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
+        if (strcmp(argv[at], "--list") == 0)
+            list = 1;
+        else if (strcmp(argv[at], "--no-approval") == 0)
+            approval = 0;
+        else if (strcmp(argv[at], "--inner") == 0)
+            inner = 1;
+        else if (at + 1 == argc)
+            return 2;
+        else if (strcmp(argv[at], "--reject") == 0)
+            reject = argv[++at];
+        else if (strcmp(argv[at], "--exit") == 0)
+            status = atoi(argv[++at]);
+        else if (strcmp(argv[at], "--uid") == 0)
+            (void)snprintf(uid_entry, sizeof uid_entry, "uid=%s", argv[++at]);
+        else if (strcmp(argv[at], "--errno") == 0) {
+            type = SUDO_PLUGIN_EXEC_ERROR;
+            status = atoi(argv[++at]);
+        } else if (strcmp(argv[at], "--fill") == 0) {
+            size_t size = (size_t)atol(argv[++at]);
+            char *fill = malloc(size + 1);
+
+            if (fill == NULL)
+                return 2;
+            memset(fill, 'x', size);
+            memcpy(fill, "FILL=", 5);
+            fill[size] = '\0';
+            environment[2] = fill;
+        } else
+            return 2;
+    }
+    next_fd = dup(STDIN_FILENO);
+    (void)close(next_fd);
+    (void)sigemptyset(&mask);
+    sigprocmask(SIG_SETMASK, NULL, &mask);
+
+    printf("audit open %d\n", identree_audit.open(SUDO_API_VERSION, converse, print, settings,
+                                                 user_info, 0, argv + at, environment, NULL, &errstr));
+    check_process(&mask, next_fd);
+    if (list) {
+        printf("policy accept %d\n", identree_audit.accept("sudoers_policy", SUDO_POLICY_PLUGIN, NULL,
+                                                          argv + at, environment, &errstr));
+        identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
+    } else if (approval && approve(argv + at) != 1) {
+        identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
+    } else {
+        check_process(&mask, next_fd);
+        if (reject != NULL) {
+            identree_audit.error("other", SUDO_APPROVAL_PLUGIN, reject, command_info, &errstr);
+            identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
+        } else if (run(argv + at) == 1) {
+            printf("runs\n");
+            if (inner && approve(argv + at) == 1)
+                (void)run(argv + at);
+            identree_audit.close(type, status);
+        } else
+            identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
+    }
+    check_process(&mask, next_fd);
+    free(environment[2]);
+    return 0;
+}

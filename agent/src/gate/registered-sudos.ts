@@ -1,0 +1,32 @@
+import type { ProcessReader } from './proc.ts';
+
+/** A process, told from a later one with the same number by when it started (clock ticks since boot). */
+export interface ProcessId {
+  pid: number;
+  start: string;
+}
+
+/** The running sudos whose plugin has said that it asks by itself. Only root reaches the socket on which they say so. */
+export interface RegisteredSudos {
+  add(process: ProcessId): Promise<void>;
+  has(process: ProcessId): boolean;
+}
+
+/** As many are kept without looking which of them still run. */
+const KEPT = 1024;
+
+export function createRegisteredSudos(processes: Pick<ProcessReader, 'startTime'>): RegisteredSudos {
+  const starts = new Map<number, string>();
+  return {
+    async add({ pid, start }) {
+      // What it says of itself is held against the kernel: a number that was given to another process is another one.
+      if ((await processes.startTime(pid)) !== start) return;
+      starts.set(pid, start);
+      if (starts.size <= KEPT) return;
+      for (const [known, since] of [...starts]) {
+        if ((await processes.startTime(known)) !== since && starts.get(known) === since) starts.delete(known);
+      }
+    },
+    has: ({ pid, start }) => starts.get(pid) === start,
+  };
+}

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { ENVIRONMENT_SHOWN_BYTES, type RequestMode, type ResolvedBySudo } from '#shared/decision.ts';
+import { escapeBytes } from '#shared/visible-text.ts';
+import { type Evidence, modeReasons } from './evidence.ts';
+import type { PluginParts } from './plugin-parts.ts';
+import { notableKindOf } from './risky-environment.ts';
+import { shownPath, splitArguments } from './shown-argv.ts';
+import { orderReasons, type ResolvedTarget, resolveTarget } from './target.ts';
+
+const NOTABLE_MAX = 32;
+const NOTABLE_BYTES = 4096;
+const VALUE_MAX = 256;
+const NAMES_MAX = 1024;
+const DESCRIPTORS_MAX = 64;
+const FIRST_PASSED_ON = 3;
+
+const text = (bytes: Buffer | undefined): string | null => bytes?.toString('latin1') ?? null;
+const isTrue = (bytes: Buffer | undefined) => bytes?.toString('latin1') === 'true';
+
+function modeOf({ settings, commandInfo }: PluginParts): RequestMode {
+  if (isTrue(commandInfo.get('sudoedit'))) return 'edit';
+  if (isTrue(settings.get('login_shell'))) return 'login-shell';
+  return isTrue(settings.get('run_shell')) ? 'shell' : 'command';
+}
+
+/** `preserve_fds` and what lies below `closefrom`. */
+function descriptorsOf({ commandInfo }: PluginParts): number[] {
+  const number = (digits: string) => (/^\d{1,7}$/.test(digits) ? Number(digits) : null);
+  const kept = new Set((text(commandInfo.get('preserve_fds')) ?? '').split(',').map(number));
+  const closeFrom = number(text(commandInfo.get('closefrom')) ?? '') ?? FIRST_PASSED_ON;
+  for (let fd = FIRST_PASSED_ON; fd < Math.min(closeFrom, FIRST_PASSED_ON + DESCRIPTORS_MAX); fd += 1) kept.add(fd);
+  return [...kept]
+    .filter((fd): fd is number => fd !== null && fd >= FIRST_PASSED_ON)
+    .sort((a, b) => a - b)
+    .slice(0, DESCRIPTORS_MAX);
+}
+
+function environmentOf(environment: Buffer): ResolvedBySudo['environment'] {
+  const names: string[] = [];
+  const notable: ResolvedBySudo['environment']['notable'] = [];
+  let room = ENVIRONMENT_SHOWN_BYTES;
+  let notableRoom = NOTABLE_BYTES;
+  let truncated = false;
+  for (const variable of splitArguments(environment)) {
+    const equals = variable.indexOf('=');
+    const name = escapeBytes(equals === -1 ? variable : variable.subarray(0, equals));
+    room -= Buffer.byteLength(name);
+    if (room < 0 || names.length === NAMES_MAX) truncated = true;
+    else names.push(name);
+    if (equals === -1) continue;
+    const value = variable.subarray(equals + 1).toString('latin1');
+    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value);
+    if (kind === null) continue;
+    const shown = { name: shownPath(variable.subarray(0, equals).toString('latin1'), VALUE_MAX), kind };
+    const entry = { ...shown, value: shownPath(value, VALUE_MAX) };
+    notableRoom -= Buffer.byteLength(JSON.stringify(entry));
+    if (notableRoom < 0 || notable.length === NOTABLE_MAX) truncated = true;
+    else notable.push(entry);
+  }
+  return { sha256: createHash('sha256').update(environment).digest('base64url'), names, truncated, notable };
+}
+
+/** The path that sudo executes, within what will be the root of the file system. */
+async function targetOf(command: string, root: string): Promise<ResolvedTarget> {
+  // What sudo executes by a descriptor, or relative to a folder that only it knows, is no path to look at.
+  if (!command.startsWith('/')) return { target: null, unrestricted: ['unparsed'] };
+  return resolveTarget(command, { root, cwd: null });
+}
+
+/**
+ * What sudo has decided to execute, as it told the approval plugin: nothing here is worked out from a command line.
+ *
+ * @param context.root prefix under which sudo sees its files; '' for our own.
+ * @param context.plugin version of the plugin interface of this sudo.
+ * @returns null when sudo did not tell what every command has.
+ */
+export async function resolvedEvidence(
+  parts: PluginParts,
+  context: {
+    root: string;
+    plugin: string;
+    intercepted: boolean;
+    reason: string | null;
+    locale: string;
+    term: string;
+  },
+): Promise<Evidence | null> {
+  const { commandInfo, userInfo } = parts;
+  const command = text(commandInfo.get('command'));
+  const runAsUid = text(commandInfo.get('runas_uid'));
+  if (!command || runAsUid === null || parts.argv.length === 0) return null;
+  const chroot = text(commandInfo.get('chroot'));
+  const mode = modeOf(parts);
+  // The editor runs as who asks; what it is allowed is to write the file, which can be any text.
+  const resolved: ResolvedTarget =
+    mode === 'edit'
+      ? { target: null, unrestricted: [] }
+      : await targetOf(command, `${context.root}${chroot?.replace(/\/+$/, '') ?? ''}`);
+  const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
+  const runAsGroup = text(commandInfo.get('runas_group'));
+  const cwd = text(commandInfo.get('cwd')) ?? text(userInfo.get('cwd'));
+  return {
+    cmdline: parts.argv,
+    cwd: cwd === null ? null : { path: cwd, device: '', inode: '' },
+    target: resolved.target,
+    mode,
+    unrestricted: orderReasons([...modeReasons(mode), ...resolved.unrestricted]),
+    runAs: { user: shownPath(runAsUser, 256), group: runAsGroup === null ? null : shownPath(runAsGroup, 256) },
+    reason: context.reason,
+    locale: context.locale,
+    term: context.term,
+    resolved: {
+      sudo: context.plugin,
+      command: shownPath(command),
+      chroot: chroot === null ? null : shownPath(chroot),
+      descriptors: descriptorsOf(parts),
+      intercepted: context.intercepted,
+      environment: environmentOf(parts.environment),
+    },
+  };
+}

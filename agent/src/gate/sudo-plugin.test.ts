@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import type net from 'node:net';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import type { HostRecord } from '#shared/decision.ts';
+import { connectPlugin, type PluginLists, SUDO_ID } from '../testing/fake-plugin.ts';
+import type { FakeChallenge } from '../testing/fake-server.ts';
+import { createTestGate, TEST_BUILD, type TestGate } from '../testing/test-gate.ts';
+import { runOf } from './sudo-plugin.ts';
+
+const SHORT = { timeout: 120_000, concurrency: 6 };
+
+const until = async (condition: () => boolean): Promise<void> => {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+};
+
+const hello = (gate: TestGate, change: Record<string, string | number> = {}) => ({
+  v: 1,
+  mode: 'sudo-check',
+  build: TEST_BUILD,
+  api: '1.21',
+  pid: gate.parent.pid,
+  pstart: gate.parent.startTime,
+  fg: 1,
+  intercepted: 0,
+  ...change,
+});
+
+const check = (gate: TestGate, lists: PluginLists = SUDO_ID, change: Record<string, string | number> = {}) =>
+  connectPlugin(gate.socket, hello(gate, change), lists);
+
+async function recordOf(lists: PluginLists, change: Record<string, string | number> = {}): Promise<HostRecord> {
+  await using gate = await createTestGate();
+  const plugin = check(gate, lists, change);
+  const { record } = await gate.server.challenge();
+  plugin.hangUp();
+  await plugin.result;
+  return record;
+}
+
+describe('the plugin at the gate: what is asked is what sudo told', SHORT, () => {
+  it('command, arguments, run-as, folder, environment: as they came, with nothing parsed', async () => {
+    const record = await recordOf({
+      ...SUDO_ID,
+      commandInfo: [
+        'command=/usr/bin/id',
+        'runas_uid=7',
+        'runas_user=lp',
+        'runas_group=adm',
+        'preserve_fds=5,4',
+        'closefrom=3',
+      ],
+      argv: ['-id', '--preserve-env=X,/usr/bin/cat', '-u'],
+      environment: ['PATH=/usr/bin:/home/alice/bin', 'LD_PRELOAD=/home/alice/x.so', 'LANG=C', 'EDITOR=vi'],
+    });
+    assert.equal(record.gate, 'plugin');
+    assert.deepEqual(record.runAs, { user: 'lp', group: 'adm', assurance: 'resolved' });
+    assert.deepEqual(record.argv, ['-id', '--preserve-env=X,/usr/bin/cat', '-u']);
+    assert.equal(record.mode, 'command');
+    assert.equal(record.cwd, '/srv');
+    assert.equal(record.user, 'alice');
+    assert.equal(record.uid, 1000);
+    assert.equal(record.tty, '/dev/pts/7');
+    assert.equal(record.target?.assurance, 'resolved');
+    const { resolved } = record;
+    assert.equal(resolved?.command, '/usr/bin/id');
+    assert.deepEqual(resolved?.descriptors, [4, 5]);
+    assert.deepEqual(resolved?.environment.names, ['PATH', 'LD_PRELOAD', 'LANG', 'EDITOR']);
+    assert.deepEqual(resolved?.environment.notable, [
+      { name: 'PATH', value: '/usr/bin:/home/alice/bin', kind: 'path' },
+      { name: 'LD_PRELOAD', value: '/home/alice/x.so', kind: 'loader' },
+      { name: 'EDITOR', value: 'vi', kind: 'editor' },
+    ]);
+  });
+
+  for (const [name, settings, commandInfo, mode] of [
+    ['a shell', ['run_shell=true'], [], 'shell'],
+    ['a login shell', ['run_shell=true', 'login_shell=true'], [], 'login-shell'],
+    ['files to edit', [], ['sudoedit=true'], 'edit'],
+  ] as const)
+    it(`says that it is ${name}`, async () => {
+      const lists = { ...SUDO_ID, settings: [...settings], commandInfo: [...SUDO_ID.commandInfo, ...commandInfo] };
+      const record = await recordOf(lists);
+      assert.equal(record.mode, mode);
+      assert.equal(record.unrestricted.length > 0, true);
+      assert.equal(record.service, mode === 'login-shell' ? 'sudo-i' : 'sudo');
+    });
+
+  it('a program that its user can change has no name of trust', async () => {
+    await using gate = await createTestGate();
+    const program = join(gate.dir, 'tool');
+    await writeFile(program, '#!/bin/sh\n');
+    await chmod(program, 0o777);
+    const plugin = check(gate, { ...SUDO_ID, commandInfo: [`command=${program}`, 'runas_uid=0'] });
+    const { record } = await gate.server.challenge();
+    assert.ok(record.unrestricted.includes('user-writable-target'));
+    assert.deepEqual(record.runAs.user, '#0', 'a uid without a name is shown as one');
+    plugin.hangUp();
+  });
+
+  it('a command within another root is looked at there', async () => {
+    await using gate = await createTestGate();
+    const root = join(gate.dir, 'root');
+    await mkdir(join(root, 'bin'), { recursive: true });
+    await writeFile(join(root, 'bin/tool'), 'inner', { mode: 0o755 });
+    const commandInfo = ['command=/bin/tool', 'runas_uid=0', `chroot=${root}`];
+    const plugin = check(gate, { ...SUDO_ID, commandInfo });
+    const { record } = await gate.server.challenge();
+    assert.equal(record.resolved?.chroot, root);
+    assert.equal(record.target?.path, '/bin/tool');
+    plugin.hangUp();
+  });
+
+  it('a command that an allowed one has started says so', async () => {
+    assert.equal((await recordOf(SUDO_ID, { intercepted: 1 })).resolved?.intercepted, true);
+  });
+
+  it('the largest environment still makes a request that the server reads', async () => {
+    const environment = Array.from({ length: 3000 }, (_, i) => `LD_${'X'.repeat(40)}${i}=${'é'.repeat(400)}`);
+    const record = await recordOf({ ...SUDO_ID, environment, argv: ['id', 'ü'.repeat(5000)] });
+    assert.equal(record.resolved?.environment.truncated, true);
+    assert.equal(record.argvTruncated, true);
+    assert.ok(Buffer.byteLength(JSON.stringify(record)) < 24_000);
+  });
+});
+
+describe('the plugin at the gate: the way to a yes', SHORT, () => {
+  it('the verdict comes when the plugin will use it at once, and not before', async () => {
+    await using gate = await createTestGate();
+    const plugin = check(gate);
+    const challenge = await gate.server.challenge();
+    await plugin.says('ABCDEF-123456');
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(plugin.granted(), null);
+    assert.deepEqual(challenge.outcomes, []);
+    plugin.ready();
+    assert.equal((await plugin.result).granted, true);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'granted', detail: null }]);
+  });
+
+  it('a plugin that goes when it is asked gets nothing, and nothing is reported as released', async () => {
+    await using gate = await createTestGate();
+    const plugin = check(gate);
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    plugin.hangUp();
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'gone' }]);
+  });
+
+  it('a program that changed while it waited is refused', async () => {
+    await using gate = await createTestGate();
+    const program = join(gate.dir, 'tool');
+    await writeFile(program, 'one', { mode: 0o755 });
+    const plugin = check(gate, { ...SUDO_ID, commandInfo: [`command=${program}`, 'runas_uid=0'] });
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    await writeFile(program, 'two');
+    plugin.ready();
+    assert.equal((await plugin.result).granted, false);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'target_changed' }]);
+  });
+
+  it('a process that has become another one is refused', async () => {
+    await using gate = await createTestGate();
+    const plugin = check(gate);
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    await gate.parent.setStartTime('4711');
+    plugin.ready();
+    assert.equal((await plugin.result).granted, false);
+  });
+
+  for (const [name, lists] of [
+    ['no command', { ...SUDO_ID, commandInfo: ['runas_uid=0'] }],
+    ['no run-as', { ...SUDO_ID, commandInfo: ['command=/usr/bin/id'] }],
+    ['no arguments', { ...SUDO_ID, argv: [] }],
+    ['no user', { ...SUDO_ID, userInfo: ['uid=1000'] }],
+    ['a user that is no name', { ...SUDO_ID, userInfo: ['user=-x', 'uid=1000'] }],
+    ['a uid that is no number', { ...SUDO_ID, userInfo: ['user=alice', 'uid=1e3'] }],
+  ] as const)
+    it(`${name}: refused, and no request is made`, async () => {
+      await using gate = await createTestGate();
+      assert.equal((await check(gate, lists).result).granted, false);
+      assert.equal(gate.server.challenges.length, 0);
+    });
+
+  it('a plugin of another build is refused, with words', async () => {
+    await using gate = await createTestGate();
+    const result = await check(gate, SUDO_ID, { build: 'c'.repeat(32) }).result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /another version/);
+    assert.equal(gate.server.challenges.length, 0);
+  });
+});
+
+describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () => {
+  const open = (gate: TestGate, change: Record<string, string | number> = {}) =>
+    connectPlugin(gate.socket, hello(gate, { mode: 'sudo-open', ...change }), null).result;
+
+  it('a sudo that registered is not asked twice', async () => {
+    await using gate = await createTestGate();
+    assert.equal((await open(gate)).granted, true);
+    const result = await gate.sudo().result;
+    assert.deepEqual([result.granted, result.text], [true, '']);
+    assert.equal(gate.server.challenges.length, 0);
+  });
+
+  for (const [name, change] of [
+    ['another process', { pid: 1 }],
+    ['an earlier process with the same number', { pstart: '1' }],
+    ['a plugin of another build', { build: 'c'.repeat(32) }],
+  ] as const)
+    it(`${name} is no reason to`, async () => {
+      await using gate = await createTestGate();
+      await open(gate, change);
+      const hook = gate.sudo();
+      await gate.server.challenge();
+      hook.hangUp();
+    });
+
+  it('a process that took the number of a registered one is asked', async () => {
+    await using gate = await createTestGate();
+    await open(gate);
+    await gate.parent.setStartTime('4711');
+    const hook = gate.sudo({ pstart: '4711' });
+    await gate.server.challenge();
+    hook.hangUp();
+  });
+
+  it('an ssh login is asked whatever has registered', async () => {
+    await using gate = await createTestGate();
+    await open(gate);
+    const hook = gate.sudo({ mode: 'ssh-begin', service: 'sshd', ruser: null, ruid: null });
+    await gate.server.challenge();
+    hook.hangUp();
+  });
+});
+
+describe('the plugin at the gate: nobody waits', SHORT, () => {
+  const silent: PluginLists = { ...SUDO_ID, settings: ['noninteractive=true'] };
+
+  it('sudo -n is refused at once where somebody would have to approve', async () => {
+    await using gate = await createTestGate();
+    const result = await check(gate, silent).result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /sudo -n does not wait/);
+    await until(() => gate.server.challenges.every(({ cancelled }) => cancelled));
+    assert.equal(gate.server.calls.find(({ path }) => path === '/challenges')?.body?.mayWait, false);
+  });
+
+  it('it waits where the host says so', async () => {
+    await using gate = await createTestGate({ conf: 'IDENTREE_NONINTERACTIVE=ask\n' });
+    const plugin = check(gate, silent);
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    plugin.ready();
+    assert.equal((await plugin.result).granted, true);
+  });
+});
+
+describe('the plugin at the gate: an agent that leaves', SHORT, () => {
+  it('ends the conversation without a verdict, keeps the request, and the next one goes on with it', async () => {
+    await using gate = await createTestGate();
+    const plugin = check(gate);
+    const challenge = await gate.server.challenge();
+    const token = await plugin.token;
+    gate.stop.abort();
+    const left = await plugin.result;
+    assert.equal(left.granted, null);
+    assert.equal(challenge.cancelled, false);
+    await using next = await gate.again();
+    const again = connectPlugin(next.socket, hello(gate), { ...SUDO_ID, token });
+    await again.says('is back');
+    await gate.server.approve(challenge);
+    await again.asked;
+    again.ready();
+    assert.equal((await again.result).granted, true);
+    assert.equal(gate.server.challenges.length, 1);
+  });
+
+  it('a token for another command is no way to its approval', async () => {
+    await using gate = await createTestGate();
+    const plugin = check(gate);
+    await gate.server.challenge();
+    const token = await plugin.token;
+    plugin.hangUp();
+    const other = connectPlugin(gate.socket, hello(gate), { ...SUDO_ID, argv: ['id', '-g'], token });
+    await until(() => gate.server.challenges.length === 2);
+    assert.deepEqual(gate.server.challenges[1]?.record.argv, ['id', '-g']);
+    other.hangUp();
+  });
+
+  for (const token of ['{}', 'x', '{"v":1}'])
+    it(`a token of ${token} is none`, async () => {
+      await using gate = await createTestGate();
+      const plugin = connectPlugin(gate.socket, hello(gate), { ...SUDO_ID, token: Buffer.from(token) });
+      await gate.server.challenge();
+      plugin.hangUp();
+    });
+});
+
+describe('the plugin at the gate: what became of the command', SHORT, () => {
+  const report = (status: number, change: object = {}) =>
+    ({ report: { event: 'ended', statusType: 1, status, ms: 12, ...change } }) as unknown as Parameters<
+      typeof runOf
+    >[0];
+
+  it('the bits of a wait status', () => {
+    const none = Buffer.alloc(0);
+    const ended = { state: 'ended', exitStatus: null, signal: null, durationMs: 12 } as const;
+    assert.deepEqual(runOf(report(0), none), { ...ended, exitStatus: 0 });
+    assert.deepEqual(runOf(report(7 << 8), none), { ...ended, exitStatus: 7 });
+    assert.deepEqual(runOf(report(255 << 8), none), { ...ended, exitStatus: 255 });
+    assert.deepEqual(runOf(report(9), none), { ...ended, signal: 'SIGKILL' });
+    assert.deepEqual(runOf(report(11 | 0x80), none), { ...ended, signal: 'SIGSEGV' });
+    assert.deepEqual(runOf(report(34), none), { ...ended, signal: 'SIG34' });
+    assert.deepEqual(runOf(report(0x137f), none), ended, 'stopped is not ended');
+    assert.deepEqual(runOf(report(0, { statusType: 0 }), none), ended, 'nothing is claimed that was not told');
+    assert.deepEqual(runOf(report(8, { statusType: 2 }), Buffer.from('Exec format error')), {
+      state: 'refused',
+      reason: 'Exec format error',
+    });
+    assert.deepEqual(runOf(report(0, { event: 'refused' }), none), {
+      state: 'refused',
+      reason: 'sudo did not start it',
+    });
+  });
+
+  it('reaches the server for the request of the token', async () => {
+    await using gate = await createTestGate();
+    const plugin = check(gate);
+    const challenge = (await gate.server.challenge()) as FakeChallenge;
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    plugin.ready();
+    await plugin.result;
+    const token = await plugin.token;
+    const fields = { mode: 'sudo-report', event: 'ended', status_type: 1, status: 3 << 8, ms: 5 };
+    const result = await connectPlugin(gate.socket, hello(gate, fields), { token }).result;
+    assert.equal(result.granted, true);
+    await until(() => gate.server.calls.some(({ path }) => path === `/challenges/${challenge.id}/run`));
+    const call = gate.server.calls.find(({ path }) => path.endsWith('/run'));
+    assert.deepEqual(call?.body, { state: 'ended', exitStatus: 3, signal: null, durationMs: 5 });
+  });
+});
+
+describe('the plugin at the gate: what does not speak the protocol', SHORT, () => {
+  it('an unknown part, or more than there can be, ends the conversation', async () => {
+    for (const bad of ['Zx', `e${'x'.repeat(8000)}`]) {
+      await using gate = await createTestGate();
+      const plugin = connectPlugin(gate.socket, hello(gate), null);
+      for (let i = 0; i < 1200 && !plugin.stream.destroyed; i += 1) plugin.send('D', bad);
+      assert.equal((await plugin.result).granted, null);
+      assert.equal(gate.server.challenges.length, 0);
+    }
+  });
+
+  it('a sudo without the plugin cannot use its words', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    (hook.stream as net.Socket).write(Buffer.from([0x52, 0, 0]));
+    await gate.server.approve(challenge);
+    assert.equal((await hook.result).granted, true, 'a word that nobody waits for changes nothing');
+  });
+});

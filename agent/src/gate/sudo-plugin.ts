@@ -1,0 +1,180 @@
+import { constants } from 'node:os';
+import type { RunRequest } from '#shared/host-api.ts';
+import { accountName } from '#shared/names.ts';
+import { visibleText } from '#shared/visible-text.ts';
+import type { Log } from '../platform/log.ts';
+import type { Ask, Asked, Outcome, Question } from './ask.ts';
+import { type Evidence, readReason, sameTarget } from './evidence.ts';
+import type { PluginHello } from './hello.ts';
+import type { PluginParts } from './plugin-parts.ts';
+import type { ProcessReader } from './proc.ts';
+import type { RegisteredSudos } from './registered-sudos.ts';
+import { resolvedEvidence } from './resolved-evidence.ts';
+import { createVoice, type Say } from './terminal-text.ts';
+
+/** The conversation with one plugin, beside the text for the person. */
+export interface PluginConversation {
+  /** What the plugin keeps, so that another agent can go on with the request. */
+  keep(token: Buffer): void;
+  /** Resolves when the plugin uses a verdict at once; false when it has gone. */
+  ready(): Promise<boolean>;
+}
+
+export interface SudoPluginDeps {
+  ask: Ask;
+  processes: ProcessReader;
+  registered: RegisteredSudos;
+  sessionOrigin(pid: number): Promise<string | null>;
+  /** Of which sources the plugin of this agent was built. */
+  build: string;
+  /** Whether `sudo -n` may wait for an approver. */
+  noninteractive: 'refuse' | 'ask';
+  log: Log;
+}
+
+/** Answers the plugin of sudo. */
+export interface SudoPlugin {
+  /** This sudo asks by itself: the PAM stage need not. False: it is a plugin of another build, and does not count. */
+  open(hello: PluginHello): Promise<boolean>;
+  check(
+    hello: PluginHello,
+    parts: PluginParts,
+    conversation: PluginConversation,
+    say: Say,
+    signal: AbortSignal,
+  ): Promise<Outcome>;
+  report(hello: PluginHello, parts: PluginParts): void;
+}
+
+const REFUSED: Outcome = { kind: 'refused' };
+const REASON_MAX = 400;
+
+/** sudo_plugin.h: what `close` of an audit plugin is told about. */
+const WAIT_STATUS = 1;
+const EXEC_ERROR = 2;
+
+const text = (bytes: Buffer | undefined): string => bytes?.toString('latin1') ?? '';
+
+function number(bytes: Buffer | undefined, max: number): number | null {
+  const digits = text(bytes);
+  return /^\d{1,10}$/.test(digits) && Number(digits) <= max ? Number(digits) : null;
+}
+
+/** The name of a signal on Linux; real-time signals have none but their number. */
+function signalName(signal: number): string {
+  const known = Object.entries(constants.signals).find(([, value]) => value === signal);
+  return known?.[0] ?? `SIG${signal}`;
+}
+
+/** What a report says to the server. waitpid(2) has the bits of a status. */
+export function runOf({ report }: PluginHello, reason: Buffer): RunRequest | null {
+  if (report === null) return null;
+  if (report.event === 'started') return { state: 'started' };
+  if (report.event === 'refused' || report.statusType === EXEC_ERROR) {
+    const told = visibleText(reason.subarray(0, REASON_MAX).toString('utf8').trim()).slice(0, 500);
+    return { state: 'refused', reason: told === '' ? 'sudo did not start it' : told };
+  }
+  const durationMs = report.ms;
+  const unknown = { state: 'ended', exitStatus: null, signal: null, durationMs } as const;
+  if (report.statusType !== WAIT_STATUS) return unknown;
+  const signal = report.status & 0x7f;
+  if (signal === 0) return { ...unknown, exitStatus: (report.status >> 8) & 0xff };
+  return signal === 0x7f ? unknown : { ...unknown, signal: signalName(signal) };
+}
+
+export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
+  const { ask, processes } = deps;
+
+  async function questionOf(hello: PluginHello, parts: PluginParts): Promise<Question | null> {
+    const facts = await processes.capture(hello.pid, hello.pstart);
+    const user = text(parts.userInfo.get('user'));
+    const uid = number(parts.userInfo.get('uid'), 4_294_967_295);
+    if (facts === null || uid === null || !accountName.safeParse(user).success) return null;
+    const evidence = await resolvedEvidence(parts, {
+      root: processes.root(hello.pid),
+      plugin: hello.api,
+      intercepted: hello.intercepted,
+      reason: readReason(facts.environ.sudoReason),
+      locale: facts.environ.locale,
+      term: facts.environ.term,
+    });
+    if (evidence === null) return null;
+    return {
+      evidence,
+      mayWait: text(parts.settings.get('noninteractive')) !== 'true' || deps.noninteractive === 'ask',
+      who: {
+        user,
+        uid,
+        gate: 'plugin',
+        service: evidence.mode === 'login-shell' ? 'sudo-i' : 'sudo',
+        tty: text(parts.userInfo.get('tty')) || null,
+        origin: await deps.sessionOrigin(hello.pid),
+      },
+    };
+  }
+
+  /** The same process, and the same file behind the same path. Everything else sudo holds in its own memory. */
+  async function unchanged(hello: PluginHello, parts: PluginParts, before: Evidence): Promise<boolean> {
+    if ((await processes.startTime(hello.pid)) !== hello.pstart) return false;
+    const after = await resolvedEvidence(parts, {
+      ...before,
+      root: processes.root(hello.pid),
+      plugin: hello.api,
+      intercepted: hello.intercepted,
+    });
+    return after !== null && sameTarget(after.target, before.target);
+  }
+
+  return {
+    async open(hello) {
+      if (hello.build !== deps.build) {
+        deps.log.warn('a sudo loaded a plugin of another build; it is not registered, and the PAM stage asks');
+        return false;
+      }
+      await deps.registered.add({ pid: hello.pid, start: hello.pstart });
+      return true;
+    },
+
+    async check(hello, parts, conversation, say, signal) {
+      // Without a terminal the words end up in a file, a mail or another program: no code to scan, no colours.
+      const hasTerminal = text(parts.userInfo.get('tty')) !== '';
+      const size = {
+        cols: hasTerminal ? number(parts.userInfo.get('cols'), 100_000) : null,
+        rows: hasTerminal ? number(parts.userInfo.get('lines'), 100_000) : null,
+      };
+      if (hello.build !== deps.build) {
+        createVoice(say, { ...size, term: '', locale: '' }).sentence('gate.otherPlugin');
+        return REFUSED;
+      }
+      const question = await questionOf(hello, parts);
+      const voice = createVoice(say, {
+        ...size,
+        term: hasTerminal ? (question?.evidence.term ?? '') : '',
+        locale: question?.evidence.locale ?? '',
+      });
+      if (question === null) {
+        deps.log.warn('a sudo did not say what it would execute, or has gone; refused');
+        voice.sentence('gate.internal');
+        return REFUSED;
+      }
+      let asked: Asked | null = ask.resume(question, parts.token);
+      if (asked !== null) voice.sentence('gate.goingOn');
+      else asked = await ask.open(question, voice, signal);
+      if (asked === null) return REFUSED;
+      conversation.keep(ask.tokenOf(asked));
+      if (asked.answer.status === 'pending') voice.sentence(hello.foreground ? 'gate.waiting' : 'gate.waitingQuietly');
+      const { evidence } = question;
+      return ask.wait(
+        asked,
+        voice,
+        { ready: conversation.ready, unchanged: () => unchanged(hello, parts, evidence) },
+        signal,
+      );
+    },
+
+    report(hello, parts) {
+      const run = runOf(hello, parts.reason);
+      if (run !== null) ask.report(parts.token, run);
+    },
+  };
+}
