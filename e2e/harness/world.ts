@@ -20,6 +20,8 @@ export interface World {
 export interface WorldOptions extends ServerOptions {
   hosts?: readonly string[];
   people?: readonly string[];
+  /** Who asks for sudo on all hosts; the PAM stage if nothing is said. */
+  sudo?: 'plugin' | 'pam';
   /** Told when there is a lab, long before there is a world. */
   onLab?: (lab: Lab) => void;
   /** What the server's name means to hosts; without it the server's address. */
@@ -51,11 +53,11 @@ export async function enrol(host: Host, server: Server): Promise<void> {
 }
 
 /** Puts identree into the PAM stacks, as an operator does. */
-export async function gate(host: Host, services = 'sudo,sudo-i'): Promise<void> {
+export async function gate(host: Host, services = 'sudo,sudo-i', sudo: 'plugin' | 'pam' = 'pam'): Promise<void> {
   await until(
     'identree setup',
     async () => {
-      const result = await host.exec(['identree', 'setup', '--pam', services]);
+      const result = await host.exec(['identree', 'setup', '--pam', services, '--sudo', sudo]);
       if (result.code === 0) return true;
       // On a busy machine the first report of the agent may come too late; the next one follows within a minute.
       if (
@@ -113,7 +115,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     await all([
       ...[...hosts.values()].map(async (host) => {
         await enrol(host, server);
-        await gate(host);
+        await gate(host, undefined, options.sudo);
       }),
       ...(options.people ?? ['alice', 'bob', 'olga']).map(async (name) => {
         people.set(name, await newApprover(server, name));
@@ -128,7 +130,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
         const host = await lab.up(name, serverAddress ? { serverAddress } : seenAs);
         hosts.set(name, host);
         await enrol(host, server);
-        if (pam) await gate(host, pam);
+        if (pam) await gate(host, pam, options.sudo);
         return host;
       },
       close,

@@ -7,6 +7,7 @@ export const setup = command({
   options: {
     ...PATH_OPTIONS,
     pam: { value: 'LIST', help: `let identree decide for these, comma-separated: ${SERVICES.join(',')}` },
+    sudo: { value: 'GATE', help: 'who asks for sudo: plugin (what sudo resolved; the default where it can be) or pam' },
     sssd: { help: "take people, groups and sudo rules from the server's directory" },
     'host-access': { help: 'with --sssd: only people whom the directory names for this host may log in' },
     'start-tls': { help: 'protect an ldap:// address with StartTLS' },
@@ -23,6 +24,7 @@ export const setup = command({
       options,
       {
         pam: options.pam,
+        sudo: options.sudo,
         sssd: options.sssd,
         sudoLdap: options['sudo-ldap'],
         hostAccess: options['host-access'],

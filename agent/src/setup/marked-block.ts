@@ -22,6 +22,14 @@ export function withoutBlock(text: string): string {
   return block === null ? text : text.slice(0, block.start) + text.slice(block.end);
 }
 
+/** Puts the block at the top. A pure insertion of whole lines, as {@link withBlock} does it. */
+export function withBlockOnTop(text: string, lines: readonly string[]): string {
+  return blockOf(lines) + withoutBlock(text);
+}
+
+const blockOf = (lines: readonly string[]): string =>
+  [BLOCK_BEGIN, ...lines, BLOCK_END].map((line) => `${line}\n`).join('');
+
 /**
  * Puts the block before the first line that can authenticate (`auth`, `-auth`, `@include`), or at the top. A pure
  * insertion of whole lines, so that taking it out again is exact. Replaces an earlier block.
@@ -29,6 +37,5 @@ export function withoutBlock(text: string): string {
 export function withBlock(text: string, lines: readonly string[]): string {
   const bare = withoutBlock(text);
   const at = /^[ \t]*(-?auth[ \t]|@include[ \t])/m.exec(bare)?.index ?? 0;
-  const block = [BLOCK_BEGIN, ...lines, BLOCK_END].map((line) => `${line}\n`).join('');
-  return bare.slice(0, at) + block + bare.slice(at);
+  return bare.slice(0, at) + blockOf(lines) + bare.slice(at);
 }

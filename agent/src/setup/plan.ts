@@ -1,9 +1,10 @@
 import { NSSWITCH_FILE, originalNsswitch } from '../sssd/nsswitch.ts';
 import { SSSD_FILE } from '../sssd/sssd-conf.ts';
 import { SUDO_LDAP_FILE } from '../sssd/sudo-ldap-conf.ts';
-import { withBlock, withoutBlock } from './marked-block.ts';
+import { withBlock, withBlockOnTop, withoutBlock } from './marked-block.ts';
 import { type Service, SSHD_TEXT, SUDOERS_TEXT, stackLines } from './pam-stacks.ts';
 import { type FileSnapshot, isLink, type Snapshot, sameSnapshot } from './snapshot.ts';
+import { SUDO_CONF, SUDO_CONF_LINES, type SudoGate } from './sudo-gate.ts';
 
 /** One file that changes. Paths are as on the host, without the prefix of a test tree. */
 export interface Change {
@@ -19,7 +20,11 @@ export const pamFile = (service: Service): string => `/etc/pam.d/${service}`;
 /** Every file that setup may touch for these services. */
 export function touchedFiles(services: readonly Service[]): string[] {
   const sudo = services.some((service) => service !== 'sshd');
-  return [...(sudo ? [SUDOERS_FILE] : []), ...(services.includes('sshd') ? [SSHD_FILE] : []), ...services.map(pamFile)];
+  return [
+    ...(sudo ? [SUDOERS_FILE, SUDO_CONF] : []),
+    ...(services.includes('sshd') ? [SSHD_FILE] : []),
+    ...services.map(pamFile),
+  ];
 }
 
 const ROOT_FILE = (text: string, mode: number): FileSnapshot => ({ text, mode, uid: 0, gid: 0 });
@@ -34,17 +39,23 @@ export function editable(path: string, snapshot: Snapshot | null): FileSnapshot 
  * What to change so that identree decides for the services. Settings come first and PAM last, so that the gate is
  * switched when everything it needs is in place. A service without a file is left out.
  *
- * @param owner of new files; root on a host.
+ * @param options.gate who asks for sudo.
+ * @param options.owner of new files; root on a host.
  */
 export function planSetup(
   services: readonly Service[],
   files: ReadonlyMap<string, Snapshot | null>,
-  owner: { uid: number; gid: number } = { uid: 0, gid: 0 },
+  { gate, owner }: { gate: SudoGate; owner: { uid: number; gid: number } },
 ): { changes: Change[]; missing: Service[] } {
   const present = services.filter((service) => files.get(pamFile(service)) != null);
   const wanted = new Map<string, FileSnapshot>();
-  if (present.some((service) => service !== 'sshd'))
+  if (present.some((service) => service !== 'sshd')) {
     wanted.set(SUDOERS_FILE, { ...ROOT_FILE(SUDOERS_TEXT, 0o440), ...owner });
+    const conf = editable(SUDO_CONF, files.get(SUDO_CONF) ?? null);
+    const { text, ...rest } = conf ?? { ...ROOT_FILE('', 0o644), ...owner };
+    const after = gate === 'plugin' ? withBlockOnTop(text, SUDO_CONF_LINES) : withoutBlock(text);
+    if (conf !== null || after !== '') wanted.set(SUDO_CONF, { ...rest, text: after });
+  }
   if (present.includes('sshd')) wanted.set(SSHD_FILE, { ...ROOT_FILE(SSHD_TEXT, 0o644), ...owner });
   for (const service of present) {
     const before = editable(pamFile(service), files.get(pamFile(service))!)!;
@@ -67,6 +78,9 @@ const isManaged = (path: string): boolean => path === SSSD_FILE || path === SUDO
 
 /** The gate goes before its settings, and names are looked up elsewhere before sssd loses its configuration. */
 const rank = (path: string): number => (path.startsWith('/etc/pam.d/') ? 0 : path === NSSWITCH_FILE ? 1 : 2);
+
+/** Files that others write too: only our lines in them are ours. */
+const isShared = (path: string): boolean => rank(path) < 2 || path === SUDO_CONF;
 
 /**
  * What to change to undo: a file that has only our lines more than its original becomes the original, mode and owner
@@ -93,15 +107,14 @@ export function planUndo(
       continue;
     }
     let after = original;
-    const isShared = rank(path) < 2;
-    if (before !== null && isShared) {
+    if (before !== null && isShared(path)) {
       if (isLink(before)) {
         edited.push(path);
         continue;
       }
       const text = original === null || isLink(original) ? null : original.text;
       const bare = path === NSSWITCH_FILE ? originalNsswitch(before.text, text ?? '') : withoutBlock(before.text);
-      if (bare !== text) {
+      if (bare !== (text ?? '')) {
         edited.push(path);
         after = { ...before, text: bare };
       }

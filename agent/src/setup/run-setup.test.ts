@@ -5,6 +5,7 @@ import { checkOptions, type SetupOptions } from './run-setup.ts';
 
 const NONE: SetupOptions = {
   pam: null,
+  sudo: null,
   sssd: false,
   sudoLdap: false,
   undo: false,

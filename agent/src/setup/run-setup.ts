@@ -12,6 +12,9 @@ import { writeDirectoryUse } from '../sssd/settings.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
 import { SERVICES, type Service } from './pam-stacks.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
+import type { SudoGate } from './sudo-gate.ts';
+
+const SUDO_GATES: readonly SudoGate[] = ['plugin', 'pam'];
 
 /** `sudo,sudo-i,sshd` as a list. @throws CommandError */
 export function parseServices(text: string): Service[] {
@@ -52,6 +55,8 @@ async function serverAccepts(paths: Paths): Promise<string | null> {
 export interface SetupOptions {
   /** Services, comma-separated; null: PAM stays as it is. */
   pam: string | null;
+  /** Who asks for sudo, `plugin` or `pam`; null: the plugin where it can be. */
+  sudo: string | null;
   sssd: boolean;
   sudoLdap: boolean;
   undo: boolean;
@@ -70,6 +75,9 @@ export function checkOptions(options: SetupOptions): void {
     throw usage('Say what to set up: identree setup --pam sudo,sudo-i,sshd and/or --sssd   (or --undo)');
   if (options.sssd && options.sudoLdap)
     throw usage('With --sssd the rules come through sssd; --sudo-ldap is for hosts whose sssd asks another directory.');
+  if (options.sudo !== null && !SUDO_GATES.includes(options.sudo as SudoGate))
+    throw usage(`--sudo takes ${SUDO_GATES.join(' or ')}; not: ${options.sudo}`);
+  if (options.sudo !== null && options.pam === null) throw usage('--sudo goes with --pam.');
   const isDirectory = options.sssd || options.sudoLdap;
   for (const [name, given] of [
     ['--force', options.force],
@@ -105,20 +113,22 @@ export async function runSetup(
     print,
   };
   const { dryRun } = options;
+  const sudo = options.sudo as SudoGate | null;
   if (options.undo) {
     const done = await undo({ dryRun }, deps);
     if (done && !dryRun) await writeDirectoryUse(stateFiles(paths.state).directory, null);
     return done ? EXIT.ok : EXIT.failed;
   }
   const services = options.pam === null ? [] : parseServices(options.pam);
-  if (!options.sssd && !options.sudoLdap) return (await setUp(services, { dryRun }, deps)) ? EXIT.ok : EXIT.failed;
+  if (!options.sssd && !options.sudoLdap)
+    return (await setUp(services, { dryRun, sudo }, deps)) ? EXIT.ok : EXIT.failed;
 
   const host = await openHost(paths, { log });
   try {
     const client = options.sssd ? 'sssd' : 'sudo';
     const addition = await prepareDirectory(host, paths, { ...options, client }, { log, print });
     if (addition === null) return EXIT.failed;
-    return (await setUp(services, { dryRun }, deps, addition)) ? EXIT.ok : EXIT.failed;
+    return (await setUp(services, { dryRun, sudo }, deps, addition)) ? EXIT.ok : EXIT.failed;
   } finally {
     host.close();
   }

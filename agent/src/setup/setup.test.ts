@@ -8,6 +8,7 @@ import { BrokenBlock, withBlock, withoutBlock } from './marked-block.ts';
 import { STAGE, stackLines } from './pam-stacks.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
 import { putSnapshot } from './snapshot.ts';
+import { chooseGate, PLUGIN, readGateState, SUDO_CONF_LINES } from './sudo-gate.ts';
 
 const DEBIAN_SUDO = `#%PAM-1.0
 
@@ -400,4 +401,175 @@ describe('setup --undo', () => {
     await undo({ dryRun: true }, h.deps);
     assert.deepEqual(await h.everything(), before);
   });
+});
+
+const SUDO_1_9 = { code: 0, output: 'Sudo version 1.9.13p3\n' };
+const LOADED = {
+  code: 0,
+  output: 'Sudo version 1.9.13p3\nidentree plugin, build abc\nidentree plugin, build abc\n',
+};
+
+/** A host whose sudo loads the plugin once sudo.conf names it. */
+async function pluginHost(loaded = LOADED) {
+  const h = await host();
+  const { run } = h.deps;
+  h.deps.run = async (program, args) => {
+    if (program === 'sudo' && args[0] === '-V')
+      return (await h.read('/etc/sudo.conf').catch(() => '')).includes('identree_') ? loaded : SUDO_1_9;
+    return run(program, args);
+  };
+  return h;
+}
+
+describe('setup: who asks for sudo', () => {
+  const VERSIONS: [string, 'plugin' | 'pam', RegExp][] = [
+    ['Sudo version 1.9.0', 'plugin', /1\.9\.0 says itself/],
+    ['Sudo version 1.9.16p2', 'plugin', /1\.9\.16p2/],
+    ['Sudo version 2.0', 'plugin', /2\.0/],
+    ['Sudo version 1.8.31', 'pam', /1\.8\.31 has no approval plugins/],
+    ['sudo-rs 0.2.5', 'pam', /sudo-rs 0\.2\.5 has no plugins/],
+    ['', 'pam', /no plugins/],
+  ];
+  for (const [version, gate, why] of VERSIONS)
+    it(`${version || 'a sudo that does not tell'}: ${gate}, and why`, async () => {
+      const choice = await chooseGate(async () => ({ code: 0, output: `${version}\nmore\n` }));
+      assert.equal(choice.gate, gate);
+      assert.match(choice.why, why);
+    });
+
+  it('the plugin where it can be: a block in sudo.conf, checked with sudo itself before PAM is switched', async () => {
+    await using h = await pluginHost();
+    await h.write('/etc/sudo.conf', 'Plugin sudoers_policy sudoers.so\nSet probe_interfaces false');
+    const seen: string[] = [];
+    h.deps.put = async (path, snapshot) => {
+      if (path.includes('/pam.d/') && seen.length === 0) seen.push(...h.ran);
+      await putSnapshot(path, snapshot);
+    };
+    assert.equal(await setUp(['sudo'], { dryRun: false }, h.deps), true, h.printed.join('\n'));
+    assert.ok(seen.includes('sudo -n true'), 'a command has come through both plugins');
+    assert.equal(
+      await h.read('/etc/sudo.conf'),
+      `# identree begin (managed; do not edit inside)\n${SUDO_CONF_LINES.join('\n')}\n# identree end\n` +
+        'Plugin sudoers_policy sudoers.so\nSet probe_interfaces false',
+    );
+    assert.match(h.printed.join('\n'), /sudo is asked by its plugin: sudo 1\.9\.13p3 says itself what it will run/);
+  });
+
+  for (const original of [null, '', 'Set probe_interfaces false'])
+    it(`undo restores the bytes of sudo.conf: ${JSON.stringify(original)}`, async () => {
+      await using h = await pluginHost();
+      if (original !== null) await h.write('/etc/sudo.conf', original);
+      const before = await h.everything();
+      assert.equal(await setUp(['sudo'], { dryRun: false }, h.deps), true);
+      assert.equal(await undo({ dryRun: false }, h.deps), true);
+      assert.deepEqual(await h.everything(), before);
+    });
+
+  it('what was added to sudo.conf since is kept by undo', async () => {
+    await using h = await pluginHost();
+    assert.equal(await setUp(['sudo'], { dryRun: false }, h.deps), true);
+    await h.write('/etc/sudo.conf', `${await h.read('/etc/sudo.conf')}Set developer_mode true\n`);
+    assert.equal(await undo({ dryRun: false }, h.deps), true);
+    assert.equal(await h.read('/etc/sudo.conf'), 'Set developer_mode true\n');
+  });
+
+  for (const [name, loaded, rehearsal] of [
+    ['sudo does not load it', { code: 1, output: 'sudo: error in /etc/sudo.conf, line 2' }, 0],
+    ['sudo loads one half of it', { code: 0, output: 'Sudo version 1.9.13\nidentree plugin, build abc\n' }, 0],
+    ['sudo runs nothing with it', LOADED, 1],
+  ] as const)
+    it(`${name}: everything is put back, and PAM was never touched`, async () => {
+      await using h = await pluginHost(loaded);
+      if (rehearsal !== 0) h.answers.set('sudo -n true', { code: rehearsal, output: 'identree: refused' });
+      const put: string[] = [];
+      h.deps.put = async (path, snapshot) => {
+        put.push(path);
+        await putSnapshot(path, snapshot);
+      };
+      const before = await h.everything();
+      assert.equal(await setUp(['sudo'], { dryRun: false }, h.deps), false);
+      assert.deepEqual(await h.everything(), before);
+      assert.equal(
+        put.some((path) => path.includes('/pam.d/')),
+        false,
+      );
+    });
+
+  it('--sudo pam leaves sudo.conf alone, or takes the lines out again', async () => {
+    await using h = await pluginHost();
+    assert.equal(await setUp(['sudo'], { dryRun: false, sudo: 'pam' }, h.deps), true);
+    await assert.rejects(h.read('/etc/sudo.conf'));
+    assert.equal(await setUp(['sudo'], { dryRun: false }, h.deps), true);
+    assert.match(await h.read('/etc/sudo.conf'), /identree_approval/);
+    assert.equal(await setUp(['sudo'], { dryRun: false, sudo: 'pam' }, h.deps), true);
+    assert.doesNotMatch(await h.read('/etc/sudo.conf'), /identree_approval/);
+  });
+
+  it('--sudo plugin where there is none changes nothing', async () => {
+    await using h = await host();
+    const before = await h.everything();
+    assert.equal(await setUp(['sudo'], { dryRun: false, sudo: 'plugin' }, h.deps), false);
+    assert.deepEqual(await h.everything(), before);
+    assert.match(h.printed.join('\n'), /--sudo plugin does not work here/);
+  });
+});
+
+describe('the gate of sudo, as the files say', () => {
+  async function gated() {
+    const h = await pluginHost();
+    assert.equal(await setUp(['sudo'], { dryRun: false }, h.deps), true);
+    await h.write(PLUGIN, 'ELF abc');
+    return h;
+  }
+
+  it('as setup leaves it', async () => {
+    await using h = await gated();
+    assert.deepEqual(await readGateState(h.root, 'abc'), { gate: 'plugin', drift: [] });
+    await setUp(['sudo'], { dryRun: false, sudo: 'pam' }, h.deps);
+    assert.deepEqual(await readGateState(h.root, 'abc'), { gate: 'pam', drift: [] });
+    await undo({ dryRun: false }, h.deps);
+    assert.deepEqual(await readGateState(h.root, 'abc'), { gate: null, drift: [] });
+  });
+
+  const DRIFTS: Record<string, [(h: Awaited<ReturnType<typeof gated>>) => Promise<unknown>, RegExp]> = {
+    'a line is gone': [
+      async (h) =>
+        h.write('/etc/sudo.conf', (await h.read('/etc/sudo.conf')).replace(/^Plugin identree_approval.*\n/m, '')),
+      /lacks: Plugin identree_approval/,
+    ],
+    'a line is a comment': [
+      async (h) =>
+        h.write('/etc/sudo.conf', (await h.read('/etc/sudo.conf')).replace(/^Plugin identree_audit/m, '#$&')),
+      /lacks: Plugin identree_audit/,
+    ],
+    'a line names another file': [
+      async (h) => h.write('/etc/sudo.conf', (await h.read('/etc/sudo.conf')).replaceAll(PLUGIN, '/tmp/x.so')),
+      /lacks/,
+    ],
+    'another plugin comes first': [
+      async (h) => h.write('/etc/sudo.conf', `Plugin other_approval other.so\n${await h.read('/etc/sudo.conf')}`),
+      /before identree's: Plugin other_approval/,
+    ],
+    'the plugin is gone': [(h) => rm(join(h.root, PLUGIN)), /is not there/],
+    'the plugin is of another build': [(h) => h.write(PLUGIN, 'ELF xyz'), /does not belong|not the one/],
+    'PAM does not ask any more': [(h) => h.write('/etc/pam.d/sudo', DEBIAN_SUDO), /does not name identree-pam/],
+    'there is another sudo': [
+      async (h) => {
+        for (const folder of ['/usr/bin', '/usr/local/bin']) {
+          await mkdir(join(h.root, folder), { recursive: true });
+          await writeFile(join(h.root, folder, 'sudo'), folder);
+          await chmod(join(h.root, folder, 'sudo'), 0o4755);
+        }
+      },
+      /usr\/bin\/sudo is another sudo/,
+    ],
+  };
+  for (const [name, [change, said]] of Object.entries(DRIFTS))
+    it(name, async () => {
+      await using h = await gated();
+      await change(h);
+      const { drift } = await readGateState(h.root, 'abc');
+      assert.equal(drift.length > 0, true);
+      assert.match(drift.join('\n'), said);
+    });
 });

@@ -7,6 +7,7 @@ import type { Service } from './pam-stacks.ts';
 import { type Change, planSetup, planUndo, SSHD_FILE, SUDOERS_FILE, touchedFiles } from './plan.ts';
 import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudoersProblem } from './self-test.ts';
 import { type FileSnapshot, isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
+import { chooseGate, type GateChoice, pluginProblem, SUDO_CONF, type SudoGate } from './sudo-gate.ts';
 
 export interface SetupDeps extends SelfTestDeps {
   /** Folder of the backups. */
@@ -46,18 +47,28 @@ async function snapshots(root: string, paths: readonly string[]): Promise<Map<st
   return new Map(await Promise.all(paths.map(async (path) => [path, await takeSnapshot(join(root, path))] as const)));
 }
 
+/** What is looked at while changes are put in place: a problem in words, or null. */
+interface Checks {
+  /** Once everything but PAM is in place, which switches the gate. */
+  beforePam(): Promise<string | null>;
+  check(): Promise<string | null>;
+  putBack(changes: readonly Change[]): Promise<void>;
+}
+
 /** Applies all changes, or none: what was done is put back when a later step fails. */
 async function apply(
   changes: readonly Change[],
   deps: SetupDeps,
-  check: () => Promise<string | null>,
-  putBack: (changes: readonly Change[]) => Promise<void>,
+  { beforePam, check, putBack }: Checks,
 ): Promise<Done> {
   const put = deps.put ?? putSnapshot;
   const done: Change[] = [];
   let problem: string | null;
   try {
-    for (const change of changes) {
+    const isPam = ({ path }: Change) => path.startsWith('/etc/pam.d/');
+    const pamFirst = changes.findIndex(isPam);
+    for (const [index, change] of changes.entries()) {
+      if (index === pamFirst) await must(beforePam);
       const path = join(deps.root, change.path);
       // What was planned for must still be what is there.
       if (!sameSnapshot(await takeSnapshot(path), change.before)) throw new Error(`${change.path} changed meanwhile.`);
@@ -69,6 +80,7 @@ async function apply(
       const now = await takeSnapshot(join(deps.root, change.path));
       if (!sameSnapshot(now, change.after)) throw new Error(`${change.path} does not hold what was written.`);
     }
+    if (pamFirst === -1) await must(beforePam);
     problem = await check();
   } catch (error) {
     problem = error instanceof Error ? error.message : String(error);
@@ -79,6 +91,20 @@ async function apply(
   await putBack(done).catch((error: unknown) => deps.print(error instanceof Error ? error.message : String(error)));
   deps.print('Nothing is changed: everything was put back as it was.');
   return false;
+}
+
+/** @throws with the problem */
+async function must(check: () => Promise<string | null>): Promise<void> {
+  const problem = await check();
+  if (problem !== null) throw new Error(problem);
+}
+
+/** Which gate sudo gets, and why. */
+function gateWords(gate: SudoGate, choice: GateChoice): string {
+  if (gate === 'plugin') return `sudo is asked by its plugin: ${choice.why}.`;
+  return choice.gate === 'plugin'
+    ? 'sudo is asked by the PAM stage, as --sudo pam says: what it will run is worked out from what was typed.'
+    : `sudo is asked by the PAM stage: ${choice.why}. What it will run is worked out from what was typed.`;
 }
 
 async function afterwards(changes: readonly Change[], deps: SetupDeps): Promise<void> {
@@ -111,7 +137,7 @@ async function verify(changes: readonly Change[], deps: SetupDeps): Promise<stri
  */
 export async function setUp(
   services: readonly Service[],
-  options: { dryRun: boolean },
+  options: { dryRun: boolean; sudo?: SudoGate | null },
   deps: SetupDeps,
   addition: Addition | null = null,
 ): Promise<Done> {
@@ -123,7 +149,15 @@ export async function setUp(
     print('Nothing is changed.');
     return false;
   }
-  const pam = planSetup(services, files, { uid: deps.ownerUid, gid: deps.ownerUid });
+  const choice = await chooseGate(deps.run);
+  if (options.sudo === 'plugin' && choice.gate === 'pam') {
+    print(`--sudo plugin does not work here: ${choice.why}.`);
+    print('Nothing is changed.');
+    return false;
+  }
+  const gate = options.sudo ?? choice.gate;
+  const owner = { uid: deps.ownerUid, gid: deps.ownerUid };
+  const pam = planSetup(services, files, { gate, owner });
   for (const service of pam.missing) print(`There is no /etc/pam.d/${service}; left out.`);
   if (addition === null && pam.missing.length === services.length) {
     print('Nothing to set up.');
@@ -137,6 +171,7 @@ export async function setUp(
   }
   for (const line of WAY_BACK) print(line);
   print('');
+  if (services.some((service) => service !== 'sshd')) print(gateWords(gate, choice));
   for (const change of changes) print(show(change));
   if (options.dryRun) {
     print('');
@@ -155,9 +190,13 @@ export async function setUp(
   const originals: Originals = new Map(known);
   for (const { path, before } of changes) if (!originals.has(path)) originals.set(path, before);
   await writeOriginals(deps.backup, originals, deps.now());
+  const beforePam = async () => {
+    const switched = changes.find(({ path }) => path === SUDO_CONF)?.after;
+    return switched && gate === 'plugin' ? pluginProblem(deps.run) : null;
+  };
   const check = async () => (await verify(changes, deps)) ?? (await addition?.switchOver(changes)) ?? null;
   const putBack = async (done: readonly Change[]) => addition?.switchBack(done);
-  if (!(await apply(changes, deps, check, putBack))) {
+  if (!(await apply(changes, deps, { beforePam, check, putBack }))) {
     // What was not set up must not be undone either: by then an administrator may have put it there.
     await (known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now()));
     return false;
@@ -190,7 +229,12 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
     await restartSssd(changes, deps);
     return null;
   };
-  if (!(await apply(changes, deps, tell, (done) => restartSssd(done, deps)))) return false;
+  const steps = {
+    beforePam: async () => null,
+    check: tell,
+    putBack: (done: readonly Change[]) => restartSssd(done, deps),
+  };
+  if (!(await apply(changes, deps, steps))) return false;
   await afterwards(changes, deps);
   await forgetOriginals(deps.backup);
   print('Done: everything is as it was before identree.');

@@ -10,13 +10,14 @@ import { type Paths, stateFiles } from '../paths.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
+import { readGateState } from '../setup/sudo-gate.ts';
 import { probeDirectory } from '../sssd/probe.ts';
 import { accessOf, readDirectoryUse } from '../sssd/settings.ts';
 import { openApproverKeys } from '../state/approver-keys.ts';
 import { readCheckpoint } from '../state/checkpoint.ts';
 import { readCounter } from '../state/counter.ts';
 import { loadEnrolment } from '../state/identity.ts';
-import { AGENT_VERSION } from '../version.ts';
+import { AGENT_VERSION, PLUGIN_BUILD } from '../version.ts';
 
 interface Line {
   what: string;
@@ -100,6 +101,16 @@ async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
   return [...lines, { what, value: known ? 'running, online' : 'running, offline', problem: known ? null : problem }];
 }
 
+/** Who asks for sudo, and what is not as setup left it. Where identree does not gate sudo there is nothing to say. */
+async function sudoLines(root: string): Promise<Line[]> {
+  const { gate, drift } = await readGateState(root, PLUGIN_BUILD);
+  if (gate === null) return [];
+  const value = gate === 'plugin' ? 'asked by the plugin in sudo' : 'asked by the PAM stage';
+  const remedy = 'Run: identree setup --pam sudo,sudo-i';
+  if (drift.length === 0) return [{ what: 'sudo', value, problem: null }];
+  return drift.map((problem) => ({ what: 'sudo', value, problem: `${problem}. ${remedy}` }));
+}
+
 /** `identree status`: what this host is, and everything that keeps it from working. Exit 1 when something does. */
 export async function reportStatus(
   paths: Paths,
@@ -145,6 +156,7 @@ export async function reportStatus(
     }
   };
   await checked('Certificate', async () => [await certificateLine(paths, Date.now())]);
+  await checked('sudo', () => sudoLines(''));
   await checked('Directory', () => directoryLines(paths, run));
   const running = await agentAnswers(paths.socket);
   lines.push({

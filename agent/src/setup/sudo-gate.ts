@@ -1,0 +1,111 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Run } from '../platform/run.ts';
+
+/** Who asks for a command of sudo: the plugin inside it, or the PAM stage before it has decided. */
+export type SudoGate = 'plugin' | 'pam';
+
+export const PLUGIN = '/usr/lib/identree/identree_sudo.so';
+export const SUDO_CONF = '/etc/sudo.conf';
+
+/** The lines of sudo.conf(5). sudo adds its own plugins where a file names none of that kind. */
+export const SUDO_CONF_LINES = [`Plugin identree_audit ${PLUGIN}`, `Plugin identree_approval ${PLUGIN}`];
+
+/** Which gate a sudo can have, and why, in words. */
+export interface GateChoice {
+  gate: SudoGate;
+  why: string;
+}
+
+/** The sudo of this host. `sudo -V` of sudo-rs begins with its own name. */
+export async function chooseGate(run: Run): Promise<GateChoice> {
+  const { code, output } = await run('sudo', ['-V']);
+  const version = code === 0 ? /^Sudo version (\d+)\.(\d+)\S*/m.exec(output) : null;
+  if (version === null) {
+    const other = /^sudo-rs \S+/m.exec(output)?.[0];
+    return { gate: 'pam', why: `${other ?? 'the sudo of this host'} has no plugins` };
+  }
+  const [name, major, minor] = version;
+  const loads = Number(major) > 1 || Number(minor) >= 9;
+  const words = name.replace('Sudo version', 'sudo');
+  return loads
+    ? { gate: 'plugin', why: `${words} says itself what it will run` }
+    : { gate: 'pam', why: `${words} has no approval plugins; 1.9 has` };
+}
+
+/** Why the plugin could not be loaded; null when sudo itself says that it is. */
+export async function pluginProblem(run: Run): Promise<string | null> {
+  const { code, output } = await run('sudo', ['-V']);
+  const loaded = output.match(/^identree plugin, build \S+$/gm)?.length ?? 0;
+  if (code !== 0 || loaded !== SUDO_CONF_LINES.length) {
+    return `sudo does not load ${PLUGIN}: ${output.trim().split('\n').at(-1) ?? ''}`;
+  }
+  // As root, which is asked nothing: it has to come through both plugins all the same.
+  const rehearsal = await run('sudo', ['-n', 'true']);
+  return rehearsal.code === 0 ? null : `sudo cannot run anything with ${PLUGIN}: ${rehearsal.output}`;
+}
+
+/** The lines of sudo.conf that count, without comments; sudo joins lines that end in a backslash. */
+function confLines(text: string): string[] {
+  return text
+    .replace(/\\\n/g, '')
+    .split('\n')
+    .map((line) => line.trim().replace(/\s+/g, ' '))
+    .filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+/** How sudo is gated on this host, as its files say. */
+export interface GateState {
+  /** Null: identree does not gate sudo. */
+  gate: SudoGate | null;
+  /** What is not as setup left it. */
+  drift: string[];
+}
+
+const isFile = async (path: string): Promise<boolean> => (await stat(path).catch(() => null))?.isFile() === true;
+
+/** Where another sudo would be found before, or beside, the one that reads /etc/sudo.conf. */
+const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin', '/opt/bin'];
+
+/** Other programs named sudo that could gain root: each must be asked too, and no setup has looked at it. */
+async function otherSudos(root: string): Promise<string[]> {
+  const found = new Map<string, string>();
+  for (const folder of FOLDERS) {
+    const path = join(root, folder, 'sudo');
+    const info = await stat(path, { bigint: true }).catch(() => null);
+    if (info === null || (info.mode & 0o4000n) === 0n) continue;
+    const id = `${info.dev}:${info.ino}`;
+    if (!found.has(id)) found.set(id, `${folder}/sudo`);
+  }
+  return [...found.values()].slice(1);
+}
+
+/**
+ * What keeps the plugin from being asked, or is not what was installed. Where it is not loaded, the PAM stage asks by
+ * itself, so none of this opens the gate.
+ *
+ * @param build of the plugin that belongs to this agent; null when it runs from source.
+ */
+export async function readGateState(root: string, build: string | null): Promise<GateState> {
+  const stack = await readFile(join(root, '/etc/pam.d/sudo'), 'latin1').catch(() => '');
+  const staged = /^[^#\n]*identree-pam sudo\s*$/m.test(stack);
+  const conf = confLines(await readFile(join(root, SUDO_CONF), 'latin1').catch(() => ''));
+  const ours = conf.filter((line) => /^Plugin identree_/i.test(line));
+  if (ours.length === 0) return { gate: staged ? 'pam' : null, drift: [] };
+  const drift: string[] = [];
+  for (const line of SUDO_CONF_LINES) {
+    if (!conf.some((found) => found === line || found.startsWith(`${line} `)))
+      drift.push(`${SUDO_CONF} lacks: ${line}`);
+  }
+  const foreign = conf.find((line) => /^Plugin \S+/i.test(line) && !/^Plugin (identree_|sudoers_)/i.test(line));
+  if (foreign !== undefined && conf.indexOf(foreign) < conf.indexOf(ours[0]!)) {
+    drift.push(`${SUDO_CONF} loads another plugin before identree's: ${foreign}`);
+  }
+  if (!staged) drift.push('/etc/pam.d/sudo does not name identree-pam: sudo asks for a password too');
+  if (!(await isFile(join(root, PLUGIN)))) drift.push(`${PLUGIN} is not there: sudo refuses everything`);
+  else if (build !== null && !(await readFile(join(root, PLUGIN))).includes(build)) {
+    drift.push(`${PLUGIN} is not the one that belongs to this agent: it is refused, and the PAM stage asks`);
+  }
+  for (const path of await otherSudos(root)) drift.push(`${path} is another sudo; only one is looked at here`);
+  return { gate: 'plugin', drift };
+}
