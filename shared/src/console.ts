@@ -63,10 +63,7 @@ export const CONSOLE_PAGES = [
 ] as const satisfies readonly ConsolePage[];
 
 /** What the console asks around every page. */
-export const CONSOLE_FRAME = {
-  queries: ['me.get', 'challenges.inbox', 'directory.status'],
-  subscriptions: ['events.stream'],
-} as const;
+export const CONSOLE_FRAME = { queries: ['me.get', 'challenges.inbox', 'directory.status'] } as const;
 
 type Page = (typeof CONSOLE_PAGES)[number];
 
@@ -77,17 +74,14 @@ export type ConsolePath = Page['path'];
 export type ConsoleProcedure =
   | Page['queries'][number]
   | Extract<Page, { mutations: unknown }>['mutations'][number]
-  | (typeof CONSOLE_FRAME)['queries'][number]
-  | (typeof CONSOLE_FRAME)['subscriptions'][number];
+  | (typeof CONSOLE_FRAME)['queries'][number];
 
 /** Every procedure that the desktop app may call for the console, and how. */
-export function consoleProcedures(): Record<string, 'query' | 'mutation' | 'subscription'> {
+export function consoleProcedures(): Record<string, 'query' | 'mutation'> {
   const pages: readonly ConsolePage[] = CONSOLE_PAGES;
-  const all = (names: readonly string[], kind: 'query' | 'mutation' | 'subscription') =>
-    names.map((name) => [name, kind] as const);
+  const all = (names: readonly string[], kind: 'query' | 'mutation') => names.map((name) => [name, kind] as const);
   return Object.fromEntries([
     ...pages.flatMap(({ queries, mutations = [] }) => [...all(queries, 'query'), ...all(mutations, 'mutation')]),
     ...all(CONSOLE_FRAME.queries, 'query'),
-    ...all(CONSOLE_FRAME.subscriptions, 'subscription'),
   ]);
 }

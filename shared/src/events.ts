@@ -260,11 +260,6 @@ export function eventKind(name: string): EventKind | null {
   return Object.hasOwn(EVENTS, name) ? EVENTS[name as EventName] : null;
 }
 
-/** Names of all events about a topic. */
-export function eventsAbout(topic: Topic): EventName[] {
-  return (Object.keys(EVENTS) as EventName[]).filter((name) => EVENTS[name].topic === topic);
-}
-
 /** One row of the append-only log. `prevHash` and `hash` chain it; see {@link eventHash}. */
 export const eventRecord = z.object({
   seq: z.int().min(1),
@@ -286,6 +281,12 @@ export const eventRecord = z.object({
   hash: z.string(),
 });
 export type EventRecord = z.infer<typeof eventRecord>;
+
+/** What a signed-in person is told about an event, as it happens. */
+export type FeedEvent = Pick<
+  EventRecord,
+  'seq' | 'at' | 'event' | 'username' | 'hostId' | 'hostname' | 'challengeId' | 'code' | 'actor' | 'reason'
+> & { topic: Topic };
 
 /** `prevHash` of the first event. */
 export const CHAIN_START = '0'.repeat(43);

@@ -2,6 +2,7 @@ import { Anchor, Button, Center, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Suspense, useCallback, useEffect } from 'react';
 import { CONSOLE_PAGES } from '#shared/console.ts';
+import type { FeedEvent } from '#shared/events.ts';
 import { desktop } from './bridge.ts';
 import { Logo } from './kit/logo.tsx';
 import { Failure, PageSkeleton } from './kit/query-state.tsx';
@@ -10,7 +11,7 @@ import { PAGES } from './pages.tsx';
 import { navigate, usePath } from './router.tsx';
 import { api, messageOf, refusalOf, setCsrfToken } from './server/api.ts';
 import { learnServerTime } from './server/clock.ts';
-import { type LiveEvent, useLive } from './server/live.ts';
+import { useLive } from './server/live.ts';
 import { MeContext } from './server/me.ts';
 import { Shell } from './shell.tsx';
 
@@ -51,7 +52,7 @@ function SignIn() {
 export function App() {
   const path = usePath();
   const me = useQuery({ ...api.me.get.queryOptions(), refetchInterval: 60_000 });
-  const onEvent = useCallback((event: LiveEvent) => {
+  const onEvent = useCallback((event: FeedEvent) => {
     if (event.event === 'challenge_created') announceRequest(event);
   }, []);
   const live = useLive(Boolean(me.data), onEvent);

@@ -1,6 +1,6 @@
 import { useState } from 'react';
+import type { FeedEvent } from '#shared/events.ts';
 import { desktop } from './bridge.ts';
-import type { LiveEvent } from './server/live.ts';
 
 export type NotifyState = 'unsupported' | 'ask' | 'on' | 'blocked';
 
@@ -21,7 +21,7 @@ const REPEAT_MS = 60_000;
 const lately = new Map<string, { tag: string; at: number }>();
 
 /** What looks like a repeat takes the place of the notification before it. It stays a request of its own. */
-function tagOf(event: LiveEvent, code: string): string {
+function tagOf(event: FeedEvent, code: string): string {
   const who = `${event.username} ${event.hostname}`;
   const before = lately.get(who);
   const now = Date.now();
@@ -31,7 +31,7 @@ function tagOf(event: LiveEvent, code: string): string {
 }
 
 /** Tells that somebody waits. The text names nobody's command: it may be read on a locked screen. */
-export function announceRequest(event: LiveEvent): void {
+export function announceRequest(event: FeedEvent): void {
   if (stateNow() !== 'on' || !event.code) return;
   try {
     const notification = new Notification(`${event.username} on ${event.hostname ?? 'a host'} waits for an answer`, {

@@ -58,7 +58,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     challengesModule(core, { callers, approvals, policies, standing, settling, hostApi }),
   );
   use(approvalPageModule({ callers, challenges }));
-  const events = use(eventsModule(core, callers, readers));
+  use(eventsModule(core, callers, readers));
   use(metricsModule(core, registry));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
 
@@ -68,7 +68,6 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     ...directory.procedures,
     ...auth.procedures,
     ...challenge.procedures,
-    ...events.procedures,
   });
   const { stop, ...server } = await serve({
     clientAddress: createClientAddress(config.trustedProxies),

@@ -1,3 +1,4 @@
+import type { FeedEvent } from '#shared/events.ts';
 import { clockTime, relativeTime } from '#shared/relative-time.ts';
 import { type CreationOptionsJson, type RequestOptionsJson, suggestPasskeyName } from '#shared/webauthn-json.ts';
 import { canUsePasskeys, createPasskey, getAssertion } from './client-passkey.ts';
@@ -367,12 +368,10 @@ function listen(): void {
     streamWorks = false;
     if (stream?.readyState === EventSource.CLOSED) stream = null;
   });
-  for (const name of data.events) {
-    stream.addEventListener(name, (event) => {
-      const { challengeId } = JSON.parse((event as MessageEvent<string>).data) as { challengeId?: string };
-      if (challengeId === data.challengeId && !busy) void refresh();
-    });
-  }
+  stream.addEventListener('message', (message: MessageEvent<string>) => {
+    const { challengeId, topic } = JSON.parse(message.data) as FeedEvent;
+    if (challengeId === data.challengeId && topic === 'requests' && !busy) void refresh();
+  });
 }
 
 start();

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
-import { EVENTS } from '#shared/events.ts';
 import { sampleRequest, samples } from '../../../e2e/browser/fixture/sample-requests.ts';
 import type { ChallengeView } from '../challenges/view.ts';
 import { chooseLocale, stringsOf } from '../pages/strings.ts';
 import type { ApprovalPageModel } from './model.ts';
-import { type PageData, renderApprovalPage } from './page.ts';
+import { renderApprovalPage } from './page.ts';
 
 const options = { nonce: 'N0nce', csrfToken: 'csrf', locale: 'en' as const };
 const key = { challenge: 'AAAA', rpId: 'localhost', allowCredentials: [{ id: 'AAAA', type: 'public-key' as const }] };
@@ -120,16 +119,6 @@ describe('what an approver sees', () => {
     const view = { ...all.refused!, outcomeDetail: '<b>\u202e' };
     assert.match(page(view), /&lt;b&gt;<mark class="escape">\\u\{202e\}<\/mark>/);
   });
-});
-
-test('the script is told every event after which a request may stand otherwise', () => {
-  const block = /<script type="application\/json" id="page-data">(.*?)<\/script>/s.exec(page(samples().pending!))?.[1];
-  const { events } = JSON.parse(block ?? '{}') as PageData;
-  const about = Object.entries(EVENTS).flatMap(([name, { topic }]) => (topic === 'requests' ? [name] : []));
-  assert.deepEqual(events, about);
-  for (const way of ['approved', 'rejected', 'expired', 'cancelled', 'outcome']) {
-    assert.ok(events.includes(`challenge_${way}`), way);
-  }
 });
 
 test('every language has the same words', () => {

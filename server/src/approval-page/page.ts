@@ -1,5 +1,4 @@
 import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
-import { eventsAbout } from '#shared/events.ts';
 import { clockTime } from '#shared/relative-time.ts';
 import type { ChallengeView } from '../challenges/view.ts';
 import { html } from '../pages/html.ts';
@@ -32,8 +31,6 @@ export interface PageData {
   /** Null when no passkey is needed, possible or registered. */
   passkey: PublicKeyCredentialRequestOptionsJSON | null;
   locale: Locale;
-  /** Names of the events after which a request may stand otherwise. The script cannot ask: the table would be most of it. */
-  events: readonly string[];
   strings: Strings['client'];
 }
 
@@ -80,7 +77,6 @@ ${foot}
     truncated: record.argvTruncated,
     passkey: hasPasskey(model) ? model.passkey!.options : null,
     locale: options.locale,
-    events: eventsAbout('requests'),
     strings: s.client,
   };
   const title = s.documentTitle(view.user, view.host.name);

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import Fastify from 'fastify';
-import type { EventRecord } from '#shared/events.ts';
+import type { EventRecord, FeedEvent } from '#shared/events.ts';
 import type { Viewer } from '../http/viewer.ts';
-import { createEventFeed, type EventFeed, type FeedEvent } from './feed.ts';
+import { createEventFeed, type EventFeed } from './feed.ts';
 import { streamRoutes } from './stream-routes.ts';
 
 const credentials = { cookie: 'of alice', authorization: undefined, remoteAddr: '' };
@@ -99,6 +99,46 @@ test('a client that does not read is let go of, and its stream ends', { timeout:
   // Each time it had to wait would have left a listener.
   await turns(2);
   assert.deepEqual(warnings, []);
+});
+
+test('a client that goes while it is looked up leaves no stream behind', { timeout: 30_000 }, async (t) => {
+  let asked = (): void => {};
+  const lookedUp = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  let answer = (_somebody: boolean): void => {};
+  let opened = (_aborted: boolean): void => {};
+  const stream = new Promise<boolean>((resolve) => {
+    opened = resolve;
+  });
+  const feed: EventFeed = {
+    head: async () => 0,
+    isSomebody: () =>
+      new Promise((resolve) => {
+        answer = resolve;
+        asked();
+      }),
+    async *open(_credentials, _after, signal) {
+      opened(signal.aborted);
+      yield* [];
+    },
+    close() {},
+  };
+  const app = Fastify();
+  app.decorateRequest('clientAddress', '');
+  const closed = new Promise<void>((resolve) => {
+    app.addHook('onRequest', async (_request, { raw }) => void raw.once('close', resolve));
+  });
+  await app.register(streamRoutes({ feed }));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  t.after(() => app.close());
+  const socket = connect((app.server.address() as { port: number }).port, '127.0.0.1');
+  socket.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await lookedUp;
+  socket.destroy();
+  await closed;
+  answer(true);
+  assert.equal(await stream, true);
 });
 
 /** Numbers that look like chance and come again with the same seed. */

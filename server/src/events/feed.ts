@@ -1,13 +1,7 @@
 import type { Logger } from 'pino';
-import { type EventRecord, eventKind, type Topic } from '#shared/events.ts';
+import { type EventRecord, eventKind, type FeedEvent } from '#shared/events.ts';
 import type { Credentials, Viewer } from '../http/viewer.ts';
 import type { EventLog } from './log.ts';
-
-/** What a signed-in person is told about an event. */
-export type FeedEvent = Pick<
-  EventRecord,
-  'seq' | 'at' | 'event' | 'username' | 'hostId' | 'hostname' | 'challengeId' | 'code' | 'actor' | 'reason'
-> & { topic: Topic };
 
 /** May this viewer see this event? */
 export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {

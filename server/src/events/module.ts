@@ -3,7 +3,6 @@ import type { Ground, Module } from '../platform/module.ts';
 import { createEventFeed } from './feed.ts';
 import { readerHealth, readerMetrics } from './reader-health.ts';
 import type { EventReaders } from './readers.ts';
-import { createEventsRouter } from './router.ts';
 import { streamRoutes } from './stream-routes.ts';
 
 /** Who follows what happens: people as it happens, and readers that miss nothing. */
@@ -20,6 +19,5 @@ export function eventsModule(
     metrics: readerMetrics(readers),
     // A connection that follows events never ends by itself, and closing waits for connections.
     stop: async () => feed.close(),
-    procedures: { events: createEventsRouter({ feed }) },
-  } satisfies Module & Record<string, unknown>;
+  } satisfies Module;
 }

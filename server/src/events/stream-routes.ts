@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import type { FastifyPluginAsync } from 'fastify';
 import { Refusal } from '#shared/errors.ts';
+import type { FeedEvent } from '#shared/events.ts';
 import { credentialsOf } from '../http/viewer.ts';
-import type { EventFeed, FeedEvent } from './feed.ts';
+import type { EventFeed } from './feed.ts';
 
 /** How often a stream on which nothing happens is kept open; who has read nothing since the last time is let go of. */
 const KEEP_ALIVE_MS = 15_000;
@@ -13,35 +14,45 @@ const texts = new WeakMap<FeedEvent, string>();
 function textOf(event: FeedEvent): string {
   let text = texts.get(event);
   if (text === undefined) {
-    text = `id: ${event.seq}\nevent: ${event.event}\ndata: ${JSON.stringify(event)}\n\n`;
+    text = `id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`;
     texts.set(event, text);
   }
   return text;
 }
 
-/** `GET /api/events`: server-sent events, resumable by `Last-Event-ID`. */
+/** The number in `Last-Event-ID`; null when there is none that this server could have given. */
+function lastIdOf(header: string | string[] | undefined): number | null {
+  return typeof header === 'string' && /^[0-9]{1,15}$/.test(header) ? Number(header) : null;
+}
+
+/**
+ * `GET /api/events`: server-sent events for browsers, desktop apps and programs, resumable by `Last-Event-ID`. It begins
+ * with the id after which it goes on. When that is less than what was asked for, the log is another one, of a database
+ * that was restored, and what the client knows is to be asked for anew.
+ */
 export function streamRoutes(deps: { feed: EventFeed; keepAliveMs?: number }): FastifyPluginAsync {
   return async (app) => {
     app.get('/api/events', async (request, reply) => {
       const credentials = credentialsOf(request);
-      if (!(await deps.feed.isSomebody(credentials))) throw new Refusal('not_signed_in');
-      const last = request.headers['last-event-id'];
-      // Where it begins is settled before the client learns that it is connected: nothing falls in between.
-      const after = typeof last === 'string' && /^[0-9]{1,15}$/.test(last) ? Number(last) : await deps.feed.head();
       const gone = new AbortController();
-      request.raw.once('close', () => gone.abort());
-
+      // From the beginning: a client may go while it is looked up, and nothing would tell so later.
+      reply.raw.once('close', () => gone.abort());
+      if (!(await deps.feed.isSomebody(credentials))) throw new Refusal('not_signed_in');
+      // Where it begins is settled before the client learns that it is connected: nothing falls in between.
+      const head = await deps.feed.head();
+      const after = Math.min(lastIdOf(request.headers['last-event-id']) ?? head, head);
       reply.hijack();
       const { raw } = reply;
-      raw.once('close', () => gone.abort());
+      // It ends with the connection: in chunks each event would be framed anew for each client.
+      raw.removeHeader('transfer-encoding');
       raw.writeHead(200, {
         'content-type': 'text/event-stream',
         'cache-control': 'no-cache, no-transform',
         'x-accel-buffering': 'no',
         'x-content-type-options': 'nosniff',
-        connection: 'keep-alive',
+        connection: 'close',
       });
-      raw.write(': connected\n\n');
+      raw.write(`: connected\nid: ${after}\n\n`);
       let unread = false;
       const keepAlive = setInterval(() => {
         // A client that does not read would have one more of these kept for it each time. It goes on from its last id.

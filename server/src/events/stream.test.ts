@@ -16,7 +16,11 @@ interface Message {
 /** Somebody who follows events. */
 interface Follower {
   /** True when the server told that nobody is signed in. */
-  refused(): boolean;
+  refused: boolean;
+  /** Resolves once the server has said that it is connected. */
+  connected: Promise<void>;
+  /** After which event it goes on, as the server said then. */
+  begins(): number | undefined;
   /** What came so far. */
   messages: Message[];
   /** Resolves once `count` events have come. */
@@ -26,44 +30,48 @@ interface Follower {
   leave(): void;
 }
 
-/** The two ways to follow events: plain, and as the console does. */
-const WAYS = ['/api/events', '/trpc/events.stream'] as const;
-type Way = (typeof WAYS)[number];
-
 function parse(block: string): Message | null {
   const fields = new Map<string, string>();
   for (const line of block.split('\n')) {
     const at = line.indexOf(':');
     if (at > 0) fields.set(line.slice(0, at), line.slice(at + 1).trimStart());
   }
-  // Only events have an id; the console's link has messages of its own besides.
-  if (!fields.has('id')) return null;
-  const data = JSON.parse(fields.get('data') ?? '{}') as Record<string, unknown>;
+  const text = fields.get('data');
+  if (text === undefined) return null;
+  const data = JSON.parse(text) as Record<string, unknown>;
   return { id: Number(fields.get('id')), event: String(data.event), data };
 }
 
-async function follow(url: string, way: Way, cookie: string, lastId?: number): Promise<Follower> {
+async function follow(url: string, cookie: string, lastId?: number): Promise<Follower> {
   const gone = new AbortController();
-  const input = lastId === undefined ? {} : { lastEventId: String(lastId) };
-  const query = way === '/trpc/events.stream' ? `?input=${encodeURIComponent(JSON.stringify(input))}` : '';
-  const plainId = way === '/api/events' && lastId !== undefined ? { 'last-event-id': String(lastId) } : {};
-  const answer = await fetch(`${url}${way}${query}`, {
-    headers: { cookie, accept: 'text/event-stream', ...plainId },
+  const answer = await fetch(`${url}/api/events`, {
+    headers: {
+      cookie,
+      accept: 'text/event-stream',
+      ...(lastId === undefined ? {} : { 'last-event-id': String(lastId) }),
+    },
     signal: gone.signal,
   });
   const messages: Message[] = [];
-  let raw = '';
+  let begins: number | undefined;
+  let isConnected = (): void => {};
+  const connected = new Promise<void>((resolve) => {
+    isConnected = resolve;
+  });
   let look = (): void => {};
   const ended = (async () => {
     let text = '';
     const decoder = new TextDecoder();
     try {
       for await (const chunk of answer.body ?? []) {
-        const piece = decoder.decode(chunk as Uint8Array, { stream: true });
-        raw += piece;
-        text += piece;
+        text += decoder.decode(chunk as Uint8Array, { stream: true });
         const blocks = text.split('\n\n');
         text = blocks.pop() ?? '';
+        const [first] = blocks;
+        if (first !== undefined && begins === undefined) {
+          begins = Number(/^id: (\d+)$/m.exec(first)?.[1]);
+          isConnected();
+        }
         messages.push(...blocks.map(parse).filter((message) => message !== null));
         look();
       }
@@ -72,8 +80,9 @@ async function follow(url: string, way: Way, cookie: string, lastId?: number): P
     }
   })();
   return {
-    // The console's link reads refusals from the stream.
-    refused: () => (way === '/api/events' ? answer.status === 401 : raw.includes('"reason":"not_signed_in"')),
+    refused: answer.status === 401,
+    connected,
+    begins: () => begins,
     messages,
     ended,
     received: (count) =>
@@ -90,10 +99,10 @@ async function follow(url: string, way: Way, cookie: string, lastId?: number): P
 for (const driver of ['sqlite', 'postgres'] as const) {
   const missing = driver === 'postgres' ? whyNoPostgres() : null;
   if (missing) test(`live events on ${driver}`, { skip: missing }, () => {});
-  else for (const way of WAYS) describe(`live events by ${way} on ${driver}`, () => liveEvents(driver, way));
+  else describe(`live events on ${driver}`, () => liveEvents(driver));
 }
 
-function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
+function liveEvents(driver: 'sqlite' | 'postgres') {
   let t: TestApp;
   let provider: TestProvider;
   let url: string;
@@ -120,14 +129,14 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
   const about = (messages: Message[]) => messages.map(({ event, data }) => [event, data.username]);
 
   test('nobody follows without a session', async () => {
-    const stranger = await follow(url, way, '');
+    const stranger = await follow(url, '');
     await stranger.ended;
-    assert.equal(stranger.refused(), true);
+    assert.equal(stranger.refused, true);
     assert.deepEqual(stranger.messages, []);
   });
 
   test('people see their own requests as they happen, administrators see all, in the order of the log', async () => {
-    const [own, all] = [await follow(url, way, alice.cookie), await follow(url, way, olga.cookie)];
+    const [own, all] = [await follow(url, alice.cookie), await follow(url, olga.cookie)];
     await askAndCancel('bob');
     await askAndCancel('alice');
     assert.deepEqual(about(await own.received(2)), [
@@ -151,7 +160,7 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
 
   test('an event after the connection is made is never missed', async () => {
     for (let round = 0; round < 10; round++) {
-      const follower = await follow(url, way, alice.cookie);
+      const follower = await follow(url, alice.cookie);
       const challengeId = await askAndCancel('alice');
       const [first] = await follower.received(1);
       assert.equal(first?.data.challengeId, challengeId);
@@ -161,12 +170,12 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
   });
 
   test('who was away gets what happened meanwhile, each event once, then goes on', async () => {
-    const here = await follow(url, way, alice.cookie);
+    const here = await follow(url, alice.cookie);
     await askAndCancel('alice');
     const seen = await here.received(2);
     here.leave();
     const missed = [await askAndCancel('alice'), await askAndCancel('alice')];
-    const back = await follow(url, way, alice.cookie, seen[1]!.id);
+    const back = await follow(url, alice.cookie, seen[1]!.id);
     const replayed = await back.received(4);
     assert.deepEqual(
       replayed.map(({ data }) => data.challengeId),
@@ -174,17 +183,42 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
     );
     const last = await askAndCancel('alice');
     assert.equal((await back.received(6))[5]?.data.challengeId, last);
-    const later = await follow(url, way, alice.cookie, replayed[0]!.id);
+    const later = await follow(url, alice.cookie, replayed[0]!.id);
     assert.deepEqual(await later.received(5), back.messages.slice(1));
     back.leave();
     later.leave();
+  });
+
+  test('who hears nothing and loses the connection goes on where it began', async () => {
+    const { seq } = await t.app.events.head();
+    const idle = await follow(url, alice.cookie);
+    await idle.connected;
+    idle.leave();
+    assert.equal(idle.begins(), seq);
+    const missed = await askAndCancel('alice');
+    const back = await follow(url, alice.cookie, idle.begins());
+    assert.deepEqual(
+      (await back.received(2)).map(({ data }) => data.challengeId),
+      [missed, missed],
+    );
+    back.leave();
+  });
+
+  test('an id that this log has not reached yet is of another log: it begins at the newest event, and says so', async () => {
+    const { seq } = await t.app.events.head();
+    const follower = await follow(url, alice.cookie, seq + 1000);
+    await follower.connected;
+    assert.equal(follower.begins(), seq);
+    const next = await askAndCancel('alice');
+    assert.equal((await follower.received(1))[0]?.data.challengeId, next);
+    follower.leave();
   });
 
   test('what is replayed is authorised anew: the id of an administrator opens nothing for somebody else', async () => {
     const { seq } = await t.app.events.head();
     await askAndCancel('bob');
     const mine = await askAndCancel('alice');
-    const follower = await follow(url, way, alice.cookie, seq);
+    const follower = await follow(url, alice.cookie, seq);
     assert.deepEqual(
       (await follower.received(2)).map(({ data }) => data.challengeId),
       [mine, mine],
@@ -194,7 +228,7 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
 
   test('a role that was taken away narrows a stream that is open', async () => {
     const karl = await signInTestPerson(t.app, provider, t.clock, 'karl', { passkey: false, groups: ['admins'] });
-    const follower = await follow(url, way, karl.cookie);
+    const follower = await follow(url, karl.cookie);
     await askAndCancel('bob');
     await follower.received(2);
     await t.app.db.transaction(async (work) => {
@@ -212,7 +246,7 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
 
   test('a session that ended ends its stream, and nothing comes after that', { timeout: 60_000 }, async () => {
     const gina = await signInTestPerson(t.app, provider, t.clock, 'gina', { passkey: false });
-    const follower = await follow(url, way, gina.cookie);
+    const follower = await follow(url, gina.cookie);
     await askAndCancel('gina');
     await follower.received(2);
     await t.app.db.transaction(async (work) => {
@@ -221,16 +255,16 @@ function liveEvents(driver: 'sqlite' | 'postgres', way: Way) {
     await askAndCancel('gina');
     await follower.ended;
     assert.equal(follower.messages.length, 2);
-    const again = await follow(url, way, gina.cookie);
+    const again = await follow(url, gina.cookie);
     await again.ended;
-    assert.equal(again.refused(), true);
+    assert.equal(again.refused, true);
   });
 
   test('a server that stops lets go of everybody who follows', async () => {
     const own = await createTestApp({ driver, app: { provider } });
     const address = await own.app.http.listen({ host: '127.0.0.1', port: 0 });
     const person = await signInTestPerson(own.app, provider, own.clock, 'alice', { passkey: false });
-    const followers = await Promise.all(Array.from({ length: 3 }, () => follow(address, way, person.cookie)));
+    const followers = await Promise.all(Array.from({ length: 3 }, () => follow(address, person.cookie)));
     await own.close();
     await Promise.all(followers.map(({ ended }) => ended));
   });

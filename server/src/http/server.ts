@@ -23,7 +23,7 @@ import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
 import type { Context } from './trpc.ts';
-import { type Credentials, credentialsOf, type Viewer, type ViewerOf } from './viewer.ts';
+import type { Credentials, Viewer, ViewerOf } from './viewer.ts';
 
 /** Who is asking, and whether they may ask in this way. */
 export interface Access {
@@ -140,7 +140,6 @@ function procedures({ access, router, log }: HttpDeps): FastifyPluginAsync {
       viewer: await access.viewerOf(request),
       remoteAddr: request.clientAddress,
       userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
-      credentials: credentialsOf(request),
     });
     await scope.register(restRoutes({ router, contextOf }));
     await scope.register(fastifyTRPCPlugin, {

@@ -1,14 +1,12 @@
 import { initTRPC, TRPCError } from '@trpc/server';
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
-import type { Credentials, Viewer } from './viewer.ts';
+import type { Viewer } from './viewer.ts';
 
 /** What every procedure knows about its caller. */
 export interface Context {
   viewer: Viewer | null;
   remoteAddr: string;
   userAgent: string;
-  /** To look the caller up again, for streams that outlive a session. */
-  credentials: Credentials;
 }
 
 const STATUS_CODES: Record<number, TRPCError['code']> = {

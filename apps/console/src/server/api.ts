@@ -1,12 +1,5 @@
 import { MutationCache, QueryCache, QueryClient } from '@tanstack/react-query';
-import {
-  createTRPCClient,
-  httpLink,
-  httpSubscriptionLink,
-  splitLink,
-  TRPCClientError,
-  type TRPCClientErrorLike,
-} from '@trpc/client';
+import { createTRPCClient, httpLink, TRPCClientError, type TRPCClientErrorLike } from '@trpc/client';
 import type { inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import type { ConsoleProcedure } from '#shared/console.ts';
@@ -39,13 +32,7 @@ export function setCsrfToken(token: string): void {
 }
 
 /** A procedure, in the words of the client or of TanStack Query; everything else is about a part of the router or a key. */
-type Procedure =
-  | { query: unknown }
-  | { mutate: unknown }
-  | { subscribe: unknown }
-  | { queryOptions: unknown }
-  | { mutationOptions: unknown }
-  | { subscriptionOptions: unknown };
+type Procedure = { query: unknown } | { mutate: unknown } | { queryOptions: unknown } | { mutationOptions: unknown };
 
 /**
  * What the console may call wherever it runs. A procedure that shared/src/console.ts does not declare is not here: the
@@ -63,13 +50,7 @@ type Declared<T> = {
 
 /** Everything that the server has. For what is offered in a browser only, where `useMayChange` says so. */
 export const browserClient = createTRPCClient<AppRouter>({
-  links: [
-    splitLink({
-      condition: (operation) => operation.type === 'subscription',
-      true: httpSubscriptionLink({ url: '/trpc' }),
-      false: httpLink({ url: '/trpc', headers: () => (csrfToken ? { 'x-csrf-token': csrfToken } : {}) }),
-    }),
-  ],
+  links: [httpLink({ url: '/trpc', headers: () => (csrfToken ? { 'x-csrf-token': csrfToken } : {}) })],
 });
 
 /** The code of the error table, when the server refused; null when there was no answer. */

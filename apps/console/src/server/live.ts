@@ -1,18 +1,9 @@
 import { useEffect, useState } from 'react';
-import type { Topic } from '#shared/events.ts';
-import { api, askWhoIAm, client, refresh } from './api.ts';
+import type { FeedEvent, Topic } from '#shared/events.ts';
+import { api, askWhoIAm, refresh } from './api.ts';
 
 /** `offline`: nothing was heard for a moment; what is shown may be old. */
 export type LiveState = 'connecting' | 'live' | 'offline';
-
-export interface LiveEvent {
-  event: string;
-  topic: Topic;
-  username: string;
-  hostname: string | null;
-  challengeId: string | null;
-  code: string | null;
-}
 
 /** What an event makes old, by what it is about. */
 const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
@@ -35,10 +26,10 @@ const OFFLINE_AFTER_MS = 1500;
 const AGAIN_AFTER_MS = 2000;
 
 /** Follows the event stream for as long as somebody is signed in. */
-export function useLive(signedIn: boolean, onEvent: (event: LiveEvent) => void): LiveState {
+export function useLive(signedIn: boolean, onEvent: (event: FeedEvent) => void): LiveState {
   const [state, setState] = useState<LiveState>('connecting');
   const [attempt, setAttempt] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt is another subscription.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt is another stream.
   useEffect(() => {
     if (!signedIn) return;
     let quiet: ReturnType<typeof setTimeout> | undefined;
@@ -57,33 +48,29 @@ export function useLive(signedIn: boolean, onEvent: (event: LiveEvent) => void):
       // Perhaps the session ended: the server closes its streams then.
       askWhoIAm();
     };
-    const subscription = client.events.stream.subscribe(undefined, {
-      onStarted: () => {
-        up();
-        // Whatever happened while nobody listened.
-        void refresh();
-      },
-      onData: ({ data }) => {
-        up();
-        for (const part of OLD[data.topic]()) void refresh(part.pathKey());
-        onEvent(data);
-      },
-      onConnectionStateChange: ({ state: connection, error }) => {
-        if (connection === 'connecting' && error) lost();
-        else if (connection === 'pending') up();
-      },
-      onError: lost,
-      onComplete: () => {
-        lost();
-        again = setTimeout(() => setAttempt((n) => n + 1), AGAIN_AFTER_MS);
-      },
+    const stream = new EventSource('/api/events');
+    stream.addEventListener('open', () => {
+      up();
+      // Whatever happened while nobody listened.
+      void refresh();
+    });
+    stream.addEventListener('message', (message: MessageEvent<string>) => {
+      const event = JSON.parse(message.data) as FeedEvent;
+      up();
+      for (const part of OLD[event.topic]()) void refresh(part.pathKey());
+      onEvent(event);
+    });
+    stream.addEventListener('error', () => {
+      lost();
+      // It connects again by itself after a break, but never after an answer that is no stream.
+      if (stream.readyState === EventSource.CLOSED) again = setTimeout(() => setAttempt((n) => n + 1), AGAIN_AFTER_MS);
     });
     addEventListener('offline', down);
     return () => {
       clearTimeout(quiet);
       clearTimeout(again);
       removeEventListener('offline', down);
-      subscription.unsubscribe();
+      stream.close();
     };
   }, [signedIn, onEvent, attempt]);
   return state;

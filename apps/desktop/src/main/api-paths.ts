@@ -9,8 +9,8 @@ const ALLOWED_PROCEDURES = consoleProcedures();
 /** What one address under `app://console` means. */
 export type ConsoleRequest =
   | { kind: 'file'; path: string }
-  | { kind: 'procedures'; names: readonly string[]; stream: boolean; target: string }
-  | { kind: 'events'; target: string }
+  | { kind: 'procedures'; names: readonly string[]; target: string }
+  | { kind: 'events' }
   | { kind: 'refused'; status: 400 | 403 | 404 | 405 | 414 };
 
 const MAX_BATCH = 20;
@@ -35,8 +35,7 @@ export function readConsoleRequest(method: string, url: string): ConsoleRequest 
   if (path.startsWith('/trpc/')) return readProcedures(method, path.slice('/trpc/'.length), query);
   if (path === '/api/events') {
     if (method !== 'GET') return { kind: 'refused', status: 405 };
-    if (!onlyParameters(query, ['lastEventId'])) return { kind: 'refused', status: 400 };
-    return { kind: 'events', target: withQuery(path, query) };
+    return query === '' ? { kind: 'events' } : { kind: 'refused', status: 400 };
   }
   if (path === '/trpc' || path === '/api' || path.startsWith('/api/')) return { kind: 'refused', status: 403 };
   if (method !== 'GET' && method !== 'HEAD') return { kind: 'refused', status: 405 };
@@ -53,18 +52,14 @@ function readProcedures(method: string, list: string, query: string): ConsoleReq
     kinds.add(ALLOWED_PROCEDURES[name]!);
   }
   const [kind, other] = [...kinds];
-  if (other !== undefined || (kind === 'subscription' && names.length > 1)) return { kind: 'refused', status: 400 };
+  if (other !== undefined) return { kind: 'refused', status: 400 };
   if (method !== (kind === 'mutation' ? 'POST' : 'GET')) return { kind: 'refused', status: 405 };
   // `connectionParams` would be read by the server as the client's own word about itself.
-  if (!onlyParameters(query, ['batch', 'input', 'lastEventId'])) return { kind: 'refused', status: 400 };
-  return { kind: 'procedures', names, stream: kind === 'subscription', target: withQuery(`/trpc/${list}`, query) };
+  if (!onlyParameters(query, ['batch', 'input'])) return { kind: 'refused', status: 400 };
+  return { kind: 'procedures', names, target: query === '' ? `/trpc/${list}` : `/trpc/${list}?${query}` };
 }
 
 function onlyParameters(query: string, allowed: readonly string[]): boolean {
   const names = [...new URLSearchParams(query).keys()];
   return names.every((name) => allowed.includes(name)) && new Set(names).size === names.length;
-}
-
-function withQuery(path: string, query: string): string {
-  return query === '' ? path : `${path}?${query}`;
 }

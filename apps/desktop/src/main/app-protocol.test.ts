@@ -66,14 +66,14 @@ test('a script is sent as it is, with its type', async () => {
 test('procedures and events are forwarded with what was asked and no more', async () => {
   const { get, forwarded } = consoleHandler();
   await get('/trpc/me.get');
-  await get('/trpc/events.stream?input=%7B%7D');
+  await get('/trpc/challenges.get?input=%7B%7D');
   await get('/api/events');
   await get('/trpc/challenges.deny', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } });
   assert.deepEqual(
     forwarded.map(({ method, target, stream, names }) => ({ method, target, stream, names })),
     [
       { method: 'GET', target: '/trpc/me.get', stream: false, names: ['me.get'] },
-      { method: 'GET', target: '/trpc/events.stream?input=%7B%7D', stream: true, names: ['events.stream'] },
+      { method: 'GET', target: '/trpc/challenges.get?input=%7B%7D', stream: false, names: ['challenges.get'] },
       { method: 'GET', target: '/api/events', stream: true, names: [] },
       { method: 'POST', target: '/trpc/challenges.deny', stream: false, names: ['challenges.deny'] },
     ],

@@ -24,12 +24,12 @@ export function createConsoleHandler(deps: {
       case 'file':
         return page('console', deps.files(read.path) ?? route(deps.files, read.path), deps.random);
       case 'events':
-        return deps.forwarder.forward({ ...transfer(request), target: read.target, stream: true, names: [] });
+        return deps.forwarder.forward({ ...transfer(request), target: '/api/events', stream: true, names: [] });
       case 'procedures':
         return deps.forwarder.forward({
           ...transfer(request),
           target: read.target,
-          stream: read.stream,
+          stream: false,
           names: read.names,
         });
     }
