@@ -6,7 +6,8 @@ import { type BenchResult, machineFacts, misses, note, percentile, printReport, 
 
 /**
  * `npm run bench:live`: how long it takes until everybody who follows live events has been told of one, and what
- * following them costs the server. The server has a process of its own; the clients are this one, on loopback.
+ * following them costs the server. The clients ask what consoles, approval pages and desktop apps ask. The server has a
+ * process of its own; the clients are this one, on loopback.
  */
 
 const json = process.argv.includes('--json');
@@ -17,8 +18,13 @@ const EVENTS = quick ? 10 : 40;
 const PAUSE_MS = 150;
 /** An event that has not reached everybody by then never will. */
 const GIVE_UP_MS = 60_000;
-/** How many connect at a time. */
+/** How many connect at a time, and within which time each has to be told that it is connected. */
 const AT_ONCE = 50;
+const CONNECT_MS = 20_000;
+/** All of it takes half a minute on a machine of today; what hangs must not look like what is slow. */
+const DEADLINE_MS = 300_000;
+/** How long the server may take to end. */
+const STOP_MS = 20_000;
 const GOAL_MS = 300;
 const GOAL_MB = 200;
 
@@ -42,9 +48,22 @@ const server = fork(join(import.meta.dirname, 'live/server.ts'), {
   stdio: ['ignore', 2, 2, 'ipc'],
 });
 const failed = new Promise<never>((_, reject) => {
-  server.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+  server.once('exit', (code, signal) => reject(new Error(`the server ended with ${code ?? signal}`)));
+  server.on('error', reject);
 });
 failed.catch(() => {});
+let doing = '';
+const begin = (what: string): void => {
+  doing = what;
+  note(`${what} ...`);
+};
+const overdue = new Promise<never>((_, reject) => {
+  const late = () => reject(new Error(`not done after ${DEADLINE_MS / 1000} seconds, at: ${doing}`));
+  setTimeout(late, DEADLINE_MS).unref();
+});
+overdue.catch(() => {});
+/** What is awaited, unless the server or the time ends. */
+const inTime = <T>(awaited: Promise<T>): Promise<T> => Promise.race([awaited, failed, overdue]);
 
 function next<K extends Answer['kind']>(kind: K): Promise<Extract<Answer, { kind: K }>> {
   const answered = new Promise<Extract<Answer, { kind: K }>>((resolve) => {
@@ -55,7 +74,7 @@ function next<K extends Answer['kind']>(kind: K): Promise<Extract<Answer, { kind
     };
     server.on('message', onMessage);
   });
-  return Promise.race([answered, failed]);
+  return inTime(answered);
 }
 async function ask<K extends 'event' | 'rss'>(kind: K): Promise<Extract<Answer, { kind: K }>> {
   const answered = next(kind);
@@ -72,19 +91,43 @@ function toldOf(seq: number): number[] {
   return times;
 }
 
-/** One client: a connection that follows live events as a browser does. Resolves when the server has taken it. */
-function follow(url: URL, cookie: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
+/** Why clients could not connect or have lost their connection, and how many. */
+const lost = new Map<string, number>();
+
+function lose(why: string): void {
+  lost.set(why, (lost.get(why) ?? 0) + 1);
+}
+
+const whyLost = (): string => [...lost].map(([why, count]) => `${count} ${why}`).join(', ');
+
+/** One client: a connection that follows live events as a browser does. Resolves when the server has taken it, or not. */
+function follow(url: URL, cookie: string): Promise<Socket | null> {
+  return new Promise((resolve) => {
     const socket = connect(Number(url.port), url.hostname);
+    let connected = false;
+    const giveUp = (why: string): void => {
+      clearTimeout(patience);
+      socket.removeAllListeners('close');
+      socket.destroy();
+      lose(why);
+      resolve(null);
+    };
+    const patience = setTimeout(() => giveUp('not answered in time'), CONNECT_MS);
     socket.setEncoding('latin1');
-    socket.once('error', reject);
+    socket.once('error', ({ message }) => giveUp(connected ? `lost: ${message}` : `not connected: ${message}`));
+    socket.once('close', () => giveUp(connected ? 'lost: the server ended it' : 'not connected: the server ended it'));
     let rest = '';
     socket.on('data', (text: unknown) => {
       const at = now();
       rest += text as string;
-      if (rest.includes(': connected\n')) resolve(socket);
-      for (const [, seq] of rest.matchAll(/^id: (\d+)$/gm)) toldOf(Number(seq)).push(at);
-      rest = rest.slice(rest.lastIndexOf('\n') + 1);
+      if (!connected && rest.includes(': connected\n')) {
+        connected = true;
+        clearTimeout(patience);
+        resolve(socket);
+      }
+      // With data: the id at the beginning is no event.
+      for (const [, seq] of rest.matchAll(/^id: (\d+)\ndata:/gm)) toldOf(Number(seq)).push(at);
+      rest = rest.slice(rest.lastIndexOf('\n\n') + 1);
     });
     socket.write(
       `GET /api/events HTTP/1.1\r\nHost: ${url.host}\r\nAccept: text/event-stream\r\nCookie: ${cookie}\r\n\r\n`,
@@ -94,28 +137,30 @@ function follow(url: URL, cookie: string): Promise<Socket> {
 
 const results: BenchResult[] = [];
 try {
-  note('starting a server ...');
+  begin('starting a server');
   const { url, cookies } = await next('ready');
   await pause(quick ? 500 : 3000);
   const idle = (await ask('rss')).mb;
   const sockets: Socket[] = [];
   for (const clients of CLIENTS) {
-    note(`${clients} clients connect ...`);
-    while (sockets.length < clients) {
-      const batch = Array.from({ length: Math.min(AT_ONCE, clients - sockets.length) }, (_, index) =>
-        follow(new URL(url), cookies[(sockets.length + index) % cookies.length]!),
+    begin(`${clients} clients connect`);
+    for (let asked = sockets.length; asked < clients; asked += AT_ONCE) {
+      const batch = Array.from({ length: Math.min(AT_ONCE, clients - asked) }, (_, index) =>
+        follow(new URL(url), cookies[(asked + index) % cookies.length]!),
       );
-      sockets.push(...(await Promise.race([Promise.all(batch), failed])));
+      sockets.push(...(await inTime(Promise.all(batch))).filter((socket) => socket !== null));
     }
-    note(`${EVENTS} events to ${clients} clients ...`);
+    if (sockets.length < clients) throw new Error(`${sockets.length} of ${clients} clients connected: ${whyLost()}`);
+    begin(`${EVENTS} events to ${clients} clients`);
     const all: number[] = [];
     const each: number[] = [];
     for (let event = 0; event < EVENTS + 3; event += 1) {
       const { at, seq } = await ask('event');
       const deadline = now() + GIVE_UP_MS;
       while (toldOf(seq).length < clients) {
+        if (lost.size > 0) throw new Error(`of ${clients} clients: ${whyLost()}`);
         if (now() > deadline) throw new Error(`${toldOf(seq).length} of ${clients} were told within a minute`);
-        await pause(2);
+        await inTime(pause(2));
       }
       const times = toldOf(seq).map((time) => time - at);
       told.clear();
@@ -147,12 +192,17 @@ try {
     value: round((await ask('rss')).mb - idle),
     goal: GOAL_MB,
   });
-  for (const socket of sockets) socket.destroy();
+  for (const socket of sockets) socket.removeAllListeners('close').destroy();
+  printReport({ bench: 'live', results, machine: machineFacts() }, json);
+  const late = results.filter(({ p99, target }) => target !== undefined && (p99 ?? 0) > target);
+  for (const { metric } of [...misses(results), ...late]) note(`not reached: ${metric}`);
+  process.exitCode = misses(results).length + late.length > 0 ? 1 : 0;
+} catch (error) {
+  note(`bench:live failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 2;
 } finally {
   server.removeAllListeners('exit');
   if (server.connected) server.send({ kind: 'stop' } satisfies Ask);
+  // A server that hangs would be left behind.
+  setTimeout(() => server.kill('SIGKILL'), STOP_MS).unref();
 }
-printReport({ bench: 'live', results, machine: machineFacts() }, json);
-const late = results.filter(({ p99, target }) => target !== undefined && (p99 ?? 0) > target);
-for (const { metric } of [...misses(results), ...late]) note(`not reached: ${metric}`);
-process.exitCode = misses(results).length + late.length > 0 ? 1 : 0;
