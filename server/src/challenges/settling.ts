@@ -11,6 +11,7 @@ import { PENDING_IN_TOTAL } from './limits.ts';
 import * as store from './store.ts';
 import { commandLine, decidable } from './to-view.ts';
 
+const BATCH = 200;
 /** How long after its expiry a verdict may still be read by the host, seconds. */
 const VERDICT_SLACK_SECONDS = 60;
 
@@ -49,11 +50,11 @@ export function createSettling(deps: SettlingDeps) {
   const { db, events, clock } = deps;
 
   /** Applies `decide()` to a locked row and writes decision, verdict and event together. */
-  async function settle(
+  async function settle<T extends store.Endable>(
     work: UnitOfWork,
-    challenge: store.Challenge,
+    challenge: T,
     { actor, method, policy = challenge.policy, person = null, remoteAddr = null }: Settlement,
-  ): Promise<store.Challenge> {
+  ): Promise<T> {
     const now = clock.now();
     const result = decide(decidable(challenge), actor, method, policy, now);
     if (!result.ok) throw new Refusal(result.refusal);
@@ -106,7 +107,7 @@ export function createSettling(deps: SettlingDeps) {
       data: {
         requestHash: challenge.request_hash,
         createdAt: challenge.created_at,
-        command: commandLine(challenge.record),
+        command: challenge.record && commandLine(challenge.record),
         policyVersion: policy.version,
         rule: policy.rule,
         class: decision.class,
@@ -118,13 +119,6 @@ export function createSettling(deps: SettlingDeps) {
     return { ...challenge, ...written };
   }
 
-  /** One request that cannot be read must not keep the others from ending. */
-  function reads(stored: store.StoredChallenge): stored is store.Challenge {
-    if (!store.isUnreadable(stored)) return true;
-    deps.unreadable.report('challenges', stored);
-    return false;
-  }
-
   /** Denies everything that waits for these Linux accounts. */
   async function denyOf(accounts: readonly string[]): Promise<void> {
     const concerned = new Set(accounts);
@@ -134,11 +128,24 @@ export function createSettling(deps: SettlingDeps) {
       await db.transaction(async (work) => {
         const challenge = await store.lockChallenge(work, id);
         if (challenge?.status !== 'pending' || clock.now() >= challenge.expires_at) return;
-        // Nobody can approve it either.
-        if (!reads(challenge)) return;
         const method = { kind: 'deny', reason: ERRORS.account_disabled[1] } as const;
-        await settle(work, challenge, { actor: { kind: 'directory' }, method });
+        await settle(work, store.endable(challenge), { actor: { kind: 'directory' }, method });
       });
+    }
+  }
+
+  async function end(id: string): Promise<void> {
+    try {
+      await db.transaction(async (work) => {
+        const challenge = await store.lockChallenge(work, id);
+        if (challenge?.status !== 'pending') return;
+        if (store.isUnreadable(challenge)) deps.unreadable.report('challenges', challenge);
+        const method = { kind: clock.now() >= challenge.expires_at ? 'expire' : 'cancel' } as const;
+        await settle(work, store.endable(challenge), { actor: { kind: 'clock' }, method });
+      });
+    } catch (error) {
+      // The host polled again, or another process was faster.
+      if (!(error instanceof Refusal)) throw error;
     }
   }
 
@@ -146,23 +153,23 @@ export function createSettling(deps: SettlingDeps) {
     settle,
     denyOf,
 
-    /** Ends what is overdue. Several processes may do this at once; compare-and-set lets one win each. */
-    async reap(): Promise<number> {
-      const ids = await store.overdueChallenges(db.query, clock.now(), 200);
-      for (const id of ids) {
-        try {
-          await db.transaction(async (work) => {
-            const challenge = await store.lockChallenge(work, id);
-            if (challenge?.status !== 'pending' || !reads(challenge)) return;
-            const method = { kind: clock.now() >= challenge.expires_at ? 'expire' : 'cancel' } as const;
-            await settle(work, challenge, { actor: { kind: 'clock' }, method });
-          });
-        } catch (error) {
-          // The host polled again, or another process was faster.
-          if (!(error instanceof Refusal)) throw error;
-        }
+    /**
+     * Ends what is overdue, also what cannot be read: nobody can approve it, and it would count as waiting for ever.
+     * Several processes may do this at once; compare-and-set lets one win each. What cannot be ended keeps nothing else
+     * from it.
+     *
+     * @throws what went wrong first, after all others were looked at.
+     */
+    async reap(): Promise<void> {
+      const failures: unknown[] = [];
+      let after = '';
+      for (;;) {
+        const ids = await store.overdueChallenges(db.query, clock.now(), after, BATCH);
+        for (const id of ids) await end(id).catch((error) => failures.push(error));
+        if (ids.length < BATCH) break;
+        after = ids.at(-1)!;
       }
-      return ids.length;
+      if (failures.length > 0) throw failures[0];
     },
   };
 }

@@ -26,6 +26,22 @@ export type StoredChallenge = Challenge | UnreadableChallenge;
 
 export const isUnreadable = (stored: StoredChallenge): stored is UnreadableChallenge => 'unreadable' in stored;
 
+/** What is needed of a challenge to end it; without its record, that can only be by time. */
+export type Endable = Omit<Challenge, 'record'> & { record: HostRecord | null };
+
+/** A challenge as it is ended. One that cannot be read has a policy under which nobody approves. */
+export function endable(stored: StoredChallenge): Endable {
+  if (!isUnreadable(stored)) return stored;
+  const { unreadable, cause, ...plain } = stored;
+  const policy = {
+    rule: plain.policy_rule,
+    version: plain.policy_version,
+    approval: 'passkey' as const,
+    approvers: [],
+  };
+  return { ...plain, record: null, policy };
+}
+
 /** A challenge that something is done with. @throws Refusal `unreadable` */
 export function readable(stored: StoredChallenge): Challenge {
   if (isUnreadable(stored)) throw new Refusal('unreadable', `challenge ${stored.id}`);
@@ -165,13 +181,15 @@ export async function extendLease(work: UnitOfWork, id: string, leaseUntil: numb
     .execute();
 }
 
-/** Pending challenges whose time or lease is over. */
-export async function overdueChallenges(query: Query, now: number, limit: number): Promise<string[]> {
+/** Pending challenges whose time or lease is over, in the order of their ids, after one of them. */
+export async function overdueChallenges(query: Query, now: number, after: string, limit: number): Promise<string[]> {
   const rows = await kysely(query)
     .selectFrom('challenges')
     .select('id')
     .where('status', '=', PENDING)
     .where((e) => e.or([e('expires_at', '<=', now), e('lease_until', '<=', now)]))
+    .where('id', '>', after)
+    .orderBy('id')
     .limit(limit)
     .execute();
   return rows.map((row) => row.id);

@@ -3,18 +3,18 @@ import { shellQuote, visibleText } from '#shared/visible-text.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import { type Actor, approveRefusal, type DecidableChallenge, decide } from './decide.ts';
-import type { Challenge } from './store.ts';
+import type { Challenge, Endable } from './store.ts';
 import type { ChallengeView } from './view.ts';
 
 /** The facts of a challenge that a decision depends on. */
-export function decidable(challenge: Challenge): DecidableChallenge {
+export function decidable(challenge: Endable): DecidableChallenge {
   return {
     id: challenge.id,
     status: challenge.status,
     hostId: challenge.host_id,
     user: challenge.username,
     requestHash: challenge.request_hash,
-    argvTruncated: challenge.record.argvTruncated,
+    argvTruncated: challenge.record?.argvTruncated ?? true,
     expiresAt: challenge.expires_at,
     leaseUntil: challenge.lease_until,
   };

@@ -7,6 +7,8 @@ import { readChallengeEvents } from '../events/store.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
+import { createSettling } from './settling.ts';
+import { countAllPending } from './store.ts';
 
 interface Entry {
   id: string;
@@ -117,12 +119,50 @@ for (const driver of ['sqlite', 'postgres'] as const) {
       assert.ok((await listed(admin, 'people.list')).every(([, unreadable]) => !unreadable));
     });
 
-    test('the others still end when their time is over', async () => {
+    test('it ends like the others when its time is over, and its event says no more than is known', async () => {
       t.clock.advance(t.config.challengeTtlMs + 1000);
       await t.app.settling.reap();
       assert.deepEqual(await listed(admin, 'challenges.inbox'), []);
-      const events = await readChallengeEvents(t.app.db.query, good.challengeId);
+      for (const { challengeId } of [good, broken]) {
+        const events = await readChallengeEvents(t.app.db.query, challengeId);
+        assert.equal(events.at(-1)?.event, 'challenge_expired');
+        assert.equal(events.at(-1)?.data.command === null, challengeId === broken.challengeId);
+      }
+      assert.equal(await countAllPending(t.app.db.query), 0);
+    });
+
+    test('however many cannot be ended, the others are', async () => {
+      const ending = await host.create(host.record());
+      const row = await kysely(t.app.db.query)
+        .selectFrom('challenges')
+        .selectAll()
+        .where('id', '=', ending.challengeId)
+        .executeTakeFirstOrThrow();
+      const stuck = Array.from({ length: 201 }, (_, index) => `0000${index}`);
+      await t.app.db.transaction(async ({ query }) => {
+        for (const id of stuck)
+          await kysely(query)
+            .insertInto('challenges')
+            .values({ ...row, id, user_code: id, nonce: id })
+            .execute();
+      });
+      const settling = createSettling({
+        db: t.app.db,
+        events: t.app.events,
+        clock: t.clock,
+        unreadable: { report: (_table, { id }) => ({ unreadable: true, id, errorId: '' }) },
+        serverId: 'server',
+        signVerdict: async ({ challengeId }) => {
+          if (stuck.includes(challengeId)) throw new Error('it cannot be signed');
+          return 'verdict';
+        },
+        keysSince: async () => ({ version: 1, token: null }),
+      });
+      t.clock.advance(t.config.challengeTtlMs + 1000);
+      await assert.rejects(settling.reap(), /it cannot be signed/);
+      const events = await readChallengeEvents(t.app.db.query, ending.challengeId);
       assert.equal(events.at(-1)?.event, 'challenge_expired');
+      assert.equal(await countAllPending(t.app.db.query), stuck.length);
     });
   });
 }
