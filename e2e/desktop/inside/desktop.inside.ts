@@ -357,7 +357,7 @@ describe('signed in', () => {
       if (entry.type() === 'error') errors.push(entry.text());
     });
     page.on('pageerror', (error) => errors.push(error.message));
-    const live = page.waitForResponse(/events\.stream/);
+    const live = page.waitForResponse(/\/api\/events$/);
     await reload(shell);
     await live;
     await page.getByRole('heading', { name: 'Inbox' }).waitFor();
@@ -368,7 +368,7 @@ describe('signed in', () => {
 
   test('reloading often leaves no streams behind: the inbox stays live', async () => {
     for (let i = 0; i < 8; i++) {
-      const live = page.waitForResponse(/events\.stream/);
+      const live = page.waitForResponse(/\/api\/events$/);
       await reload(shell);
       await live;
     }
