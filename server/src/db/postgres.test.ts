@@ -14,6 +14,13 @@ const PROGRAM = `
   import pg from 'pg';
   import { openDatabase } from './database.ts';
   const dsn = process.env.DSN;
+  let heard = () => {};
+  const broke = new Promise((resolve) => { heard = resolve; });
+  const { emit } = pg.Client.prototype;
+  pg.Client.prototype.emit = function (name, ...values) {
+    if (name === 'error') heard();
+    return emit.call(this, name, ...values);
+  };
   const db = await openDatabase({ driver: 'postgres', dsn, maxConnections: 5 });
   const cut = async (state) => {
     const other = new pg.Client({ connectionString: dsn });
@@ -38,7 +45,7 @@ const PROGRAM = `
   await inside;
   console.log('cut', await cut('idle in transaction'));
   // What the server says of it arrives before the next query is sent.
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await broke;
   go();
   console.log(await broken);
   await db.transaction(({ query }) => query.selectFrom('event_head').selectAll().execute());
