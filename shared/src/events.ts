@@ -282,6 +282,9 @@ export const eventRecord = z.object({
 });
 export type EventRecord = z.infer<typeof eventRecord>;
 
+/** An event as it is found in the log. `unreadable`: what is stored as its data cannot be read, and it is empty here. */
+export type LoggedEvent = EventRecord & { readonly unreadable?: true };
+
 /** What a signed-in person is told about an event, as it happens. */
 export type FeedEvent = Pick<
   EventRecord,

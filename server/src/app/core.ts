@@ -39,8 +39,15 @@ export async function createCore(
 
 async function coreOn(base: Omit<Ground, 'events' | 'unreadable'>) {
   const { config, clock, log, keys, db } = base;
-  const events = await createEventLog({ db, clock, onError: (err) => log.error({ err }, 'event reader failed') });
-  const ground: Ground = { ...base, events, unreadable: createUnreadableRows(log) };
+  const unreadable = createUnreadableRows(log);
+  const events = await createEventLog({
+    db,
+    clock,
+    onError: (err) => log.error({ err }, 'event reader failed'),
+    onUnreadable: ({ seq }) =>
+      unreadable.report('events', { id: String(seq), cause: new Error('its data is no JSON object') }),
+  });
+  const ground: Ground = { ...base, events, unreadable };
   const { serverId, trustRoot, verdict } = keys;
   await claimInstallation(db, { serverId, trustRoot: trustRoot.kid, evaluation: keys.evaluation }, async (work) => {
     await events.append(work, {

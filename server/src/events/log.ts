@@ -1,5 +1,5 @@
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { type EventName, type EventRecord, eventHash } from '#shared/events.ts';
+import { type EventName, type EventRecord, eventHash, type LoggedEvent } from '#shared/events.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
 import { appendEvent, readEvents, readHead } from './store.ts';
@@ -29,7 +29,9 @@ export interface EventLog {
   /** Appends within the transaction of the change that it reports. */
   append(work: UnitOfWork, event: NewEvent): Promise<EventRecord>;
   /** Events after `seq`, oldest first. */
-  read(after: number, limit: number): Promise<EventRecord[]>;
+  read(after: number, limit: number): Promise<LoggedEvent[]>;
+  /** The newest event that was found and cannot be read, since this process started; null when there was none. */
+  unreadable(): number | null;
   /** Newest event: sequence number and hash. */
   head(): Promise<{ seq: number; hash: string }>;
   /** Follows the log from now on. Returns a function that stops it. */
@@ -88,6 +90,8 @@ export async function createEventLog(deps: {
   db: Database;
   clock: Clock;
   onError: (error: unknown) => void;
+  /** Called with each event that cannot be read, each time that it is found. */
+  onUnreadable?: (event: LoggedEvent) => void;
 }): Promise<EventLog> {
   const { db } = deps;
   const readers = new Set<EventReader>();
@@ -95,6 +99,18 @@ export async function createEventLog(deps: {
   let pumping = false;
   let again = false;
   let closed = false;
+  let unreadable: number | null = null;
+
+  /** Whoever reads goes on behind an event that cannot be read: it stays so, and what comes after it must not wait. */
+  async function read(after: number, limit: number): Promise<LoggedEvent[]> {
+    const events = await readEvents(db.query, after, limit);
+    for (const event of events) {
+      if (!event.unreadable) continue;
+      unreadable = Math.max(unreadable ?? 0, event.seq);
+      deps.onUnreadable?.(event);
+    }
+    return events;
+  }
 
   async function pump(): Promise<void> {
     if (closed) return;
@@ -107,7 +123,7 @@ export async function createEventLog(deps: {
       do {
         again = false;
         for (;;) {
-          const events = await readEvents(db.query, cursor, BATCH);
+          const events = await read(cursor, BATCH);
           for (const event of events) {
             cursor = event.seq;
             for (const reader of readers) {
@@ -142,7 +158,8 @@ export async function createEventLog(deps: {
 
   return {
     append: appender.append,
-    read: (after, limit) => readEvents(db.query, after, limit),
+    read,
+    unreadable: () => unreadable,
     head: () => readHead(db.query),
     follow(reader) {
       readers.add(reader);

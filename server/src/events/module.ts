@@ -1,7 +1,7 @@
 import type { Access } from '../http/server.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createEventFeed } from './feed.ts';
-import { readerHealth, readerMetrics } from './reader-health.ts';
+import { logHealth, readerHealth, readerMetrics } from './reader-health.ts';
 import type { EventReaders } from './readers.ts';
 import { streamRoutes } from './stream-routes.ts';
 
@@ -15,7 +15,7 @@ export function eventsModule(
   return {
     name: 'events',
     routes: [streamRoutes({ feed })],
-    health: [readerHealth(readers)],
+    health: [logHealth(events), readerHealth(readers)],
     metrics: readerMetrics(readers),
     // A connection that follows events never ends by itself, and closing waits for connections.
     stop: async () => feed.close(),

@@ -1,5 +1,6 @@
 import { Gauge, type Metric } from 'prom-client';
 import type { HealthCheck } from '../platform/module.ts';
+import type { EventLog } from './log.ts';
 import type { EventReaders, ReaderStatus } from './readers.ts';
 
 /** Longer than this no event waits for a reader that is well, milliseconds. */
@@ -53,6 +54,18 @@ export function readerHealth(readers: Pick<EventReaders, 'status'>): HealthCheck
       return (
         named('failing', ({ problem }) => problem !== null) ?? named('behind', ({ behindMs }) => behindMs > BEHIND_MS)
       );
+    },
+  };
+}
+
+/** `event_log`: whether all that was read of it since the start could be read. `verify-log` looks at all of it. */
+export function logHealth(events: Pick<EventLog, 'unreadable'>): HealthCheck {
+  return {
+    name: 'event_log',
+    severity: 'degraded',
+    async run() {
+      const seq = events.unreadable();
+      return seq === null ? null : `event ${seq} cannot be read`;
     },
   };
 }

@@ -1,5 +1,5 @@
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { CHAIN_START, type EventRecord, eventHash } from '#shared/events.ts';
+import { CHAIN_START, type EventRecord, eventHash, type LoggedEvent } from '#shared/events.ts';
 import { kysely, type Query } from '../db/query.ts';
 
 /** Newest event. With a driver: locked, so that the next writer waits for this one (SQLite has one writer anyway). */
@@ -33,6 +33,14 @@ export async function appendEvent(query: Query, event: EventRecord): Promise<voi
   await kysely(query).updateTable('event_head').set({ seq: event.seq, hash: event.hash }).where('id', '=', 1).execute();
 }
 
+function parseData(text: string): Pick<LoggedEvent, 'data' | 'unreadable'> {
+  try {
+    const data: unknown = JSON.parse(text);
+    if (typeof data === 'object' && data !== null && !Array.isArray(data)) return { data: { ...data } };
+  } catch {}
+  return { data: {}, unreadable: true };
+}
+
 function fromRow(row: {
   seq: number;
   at: number;
@@ -48,7 +56,7 @@ function fromRow(row: {
   data: string;
   prev_hash: string;
   hash: string;
-}): EventRecord {
+}): LoggedEvent {
   return {
     seq: row.seq,
     at: row.at,
@@ -61,14 +69,14 @@ function fromRow(row: {
     actor: row.actor,
     reason: row.reason,
     remoteAddr: row.remote_addr,
-    data: JSON.parse(row.data) as Record<string, unknown>,
+    ...parseData(row.data),
     prevHash: row.prev_hash,
     hash: row.hash,
   };
 }
 
 /** Events after `seq`, oldest first. */
-export async function readEvents(query: Query, after: number, limit: number): Promise<EventRecord[]> {
+export async function readEvents(query: Query, after: number, limit: number): Promise<LoggedEvent[]> {
   const rows = await kysely(query)
     .selectFrom('events')
     .selectAll()
@@ -79,7 +87,7 @@ export async function readEvents(query: Query, after: number, limit: number): Pr
   return rows.map(fromRow);
 }
 
-/** Every event of one challenge, oldest first. */
+/** Every event of one challenge, oldest first. @throws when one of them cannot be read. */
 export async function readChallengeEvents(query: Query, challengeId: string): Promise<EventRecord[]> {
   const rows = await kysely(query)
     .selectFrom('events')
@@ -87,10 +95,13 @@ export async function readChallengeEvents(query: Query, challengeId: string): Pr
     .where('challenge_id', '=', challengeId)
     .orderBy('seq')
     .execute();
-  return rows.map(fromRow);
+  return rows.map(fromRow).map((event) => {
+    if (event.unreadable) throw new Error(`event ${event.seq} of the log cannot be read`);
+    return event;
+  });
 }
 
-export type ChainProblem = { seq: number; problem: 'gap' | 'broken_link' | 'altered' | 'head_differs' };
+export type ChainProblem = { seq: number; problem: 'gap' | 'broken_link' | 'unreadable' | 'altered' | 'head_differs' };
 
 /** Walks the whole chain. Null when it is intact from the first event to the head. */
 export async function checkChain(query: Query): Promise<ChainProblem | null> {
@@ -101,6 +112,7 @@ export async function checkChain(query: Query): Promise<ChainProblem | null> {
     for (const event of events) {
       if (event.seq !== seq + 1) return { seq: seq + 1, problem: 'gap' };
       if (event.prevHash !== hash) return { seq: event.seq, problem: 'broken_link' };
+      if (event.unreadable) return { seq: event.seq, problem: 'unreadable' };
       const { hash: own, ...rest } = event;
       if (eventHash(rest) !== own) return { seq: event.seq, problem: 'altered' };
       seq = event.seq;

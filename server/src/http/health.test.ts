@@ -54,7 +54,7 @@ describe('/healthz', () => {
     assert.equal(answer.statusCode, 200);
     assert.deepEqual(answer.json(), {
       status: 'ok',
-      checks: { disk: 'ok', database: 'ok', policy: 'ok', oidc: 'ok', event_readers: 'ok' },
+      checks: { disk: 'ok', database: 'ok', policy: 'ok', oidc: 'ok', event_log: 'ok', event_readers: 'ok' },
     });
     assert.equal((await t.app.http.inject({ method: 'HEAD', url: '/healthz' })).statusCode, 200);
   });
