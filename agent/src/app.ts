@@ -9,6 +9,7 @@ import { createTransport, type Transport } from './client/transport.ts';
 import { type ClientConf, ConfigError, loadClientConf } from './config/client-conf.ts';
 import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
+import { createSudoPolicies, runSudo } from './gate/ask-sudo.ts';
 import { aliveFrame } from './gate/frames.ts';
 import { createGate, type Gate, refuseHook } from './gate/gate.ts';
 import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
@@ -134,7 +135,7 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
 }
 
 function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
-  const processes = createProcessReader();
+  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock }));
   const clock = systemClock;
   const registered = createRegisteredSudos(processes);
   const build = PLUGIN_BUILD;
@@ -250,7 +251,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
     return null;
   });
   if (host === null) return;
-  const processes = createProcessReader();
+  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock }));
   const clock = systemClock;
   const gate = createGate({
     ask: host.ask,

@@ -50,7 +50,6 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
     ['-ubob, glued', ['-ubob', 'id', '-un'], { runAs: 'bob', mode: 'command', shows: /^bob$/m }],
     ['-Hubob, a group of short options', ['-Hubob', 'id', '-un'], { runAs: 'bob', mode: 'command', shows: /^bob$/m }],
     ['--user=bob', ['--user=bob', 'id', '-un'], { runAs: 'bob', mode: 'command', shows: /^bob$/m }],
-    ['--us bob, abbreviated', ['--us', 'bob', 'id', '-un'], { runAs: 'bob', mode: 'command', shows: /^bob$/m }],
     [
       '-u bob -g alice',
       ['-u', 'bob', '-g', 'alice', 'id', '-gn'],
@@ -202,7 +201,7 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
     const ran = mark();
     const setUp = `cd ~; mkdir a b; printf '#!/bin/sh\\ntouch ${ran}\\n' > a/job; printf '#!/bin/sh\\ntouch ${ran}-evil\\n' > b/job; chmod 755 a/job b/job`;
     await host.as('alice', ['sh', '-ec', setUp]);
-    const request = await ask(world, host, 'alice', ['sudo', './a/job']);
+    const request = await ask(world, host, 'alice', ['sudo', '/home/alice/a/job']);
     assert.ok(recordOf(request).unrestricted.length > 0);
     await host.as('alice', ['sh', '-ec', 'cd ~; mv a c; ln -s b a']);
     await approve(request);
@@ -217,9 +216,10 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
     const host = world.host();
     const ran = mark();
     await host.as('alice', ['sh', '-ec', `printf '#!/bin/sh\\ntouch ${ran}\\n' > ~/good; chmod 755 ~/good`]);
-    const request = await ask(world, host, 'alice', ['sudo', './good']);
+    const request = await ask(world, host, 'alice', ['sudo', '/home/alice/good']);
     const record = recordOf(request);
     assert.equal(record.target?.path, '/home/alice/good');
+    assert.equal(record.target.sha256, null, 'it may change until it runs');
     assert.ok(record.unrestricted.includes('user-writable-target'));
     await approve(request);
     assert.equal(await request.terminal.exit, 0, request.terminal.text());

@@ -21,6 +21,7 @@ export const unrestrictedReason = z.enum([
   'shell',
   'editor',
   'interpreter',
+  'environment',
   'user-writable-target',
   'user-writable-path',
   'unparsed',

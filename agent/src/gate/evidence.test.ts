@@ -4,15 +4,20 @@ import { hostRecord, requestHash } from '#shared/decision.ts';
 import { buildRecord, loginEvidence, readReason, sshOrigin, sudoEvidence } from './evidence.ts';
 import type { Hello } from './hello.ts';
 import type { ProcessFacts } from './proc.ts';
+import type { SudoPolicy } from './sudo-policy.ts';
 
-const facts = (words: (string | Buffer)[], program = 'sudo'): ProcessFacts => ({
+const facts = (words: (string | Buffer)[]): ProcessFacts => ({
   cmdline: Buffer.concat(words.flatMap((word) => [Buffer.from(word), Buffer.from([0])])),
-  program,
+  program: 'sudo',
   cwd: null,
-  environ: { sudoReason: null, locale: '', term: '' },
+  environ: { sudoReason: null, locale: '', term: '', risky: [] },
 });
-const evidenceOf = (words: (string | Buffer)[], program?: string) =>
-  sudoEvidence(facts(words, program), { user: 'alice', root: '' });
+const POLICY: SudoPolicy = { kind: 'sudo', securePath: ['/usr/bin', '/bin'], runAsDefault: 'root', keeps: [] };
+const evidenceOf = (
+  words: (string | Buffer)[],
+  change: Partial<ProcessFacts> = {},
+  policy: SudoPolicy | null = POLICY,
+) => sudoEvidence({ ...facts(words), ...change }, { user: 'alice', root: '', policy });
 const WHO = { user: 'alice', uid: 1000, gate: 'pam' as const, service: 'sudo', tty: null, origin: null };
 const STAMP = { hostId: '0b9c1f3e-7f4d-4c5a-9b1e-2f3a4b5c6d7e', nonce: 'A'.repeat(43), createdAt: 1_800_000_000_000 };
 
@@ -24,8 +29,12 @@ describe('what sudo is about to do', () => {
     [['sudo', '-l'], 'list', []],
     [['sudo', '-v'], 'validate', []],
     [['sudo', '--nonsense'], 'unparsed', ['unparsed']],
-    [['sudo', '-R', '/jail', 'true'], 'command', ['unparsed']],
-    [['sudo', '-D', '/tmp', './true'], 'command', ['unparsed']],
+    [['sudo', '-R', '/jail', 'true'], 'unparsed', ['unparsed']],
+    [['sudo', '-D', '/tmp', '/bin/true'], 'unparsed', ['unparsed']],
+    [['sudo', './true'], 'unparsed', ['unparsed']],
+    [['sudo', '../bin/true'], 'unparsed', ['unparsed']],
+    [['sudo', 'bin/true'], 'unparsed', ['unparsed']],
+    [['sudo', '-l', './true'], 'list', []],
   ] as const) {
     it(`${words.join(' ')}: ${mode}, ${unrestricted.join(' ') || 'restricted'}`, async () => {
       const evidence = await evidenceOf([...words]);
@@ -35,9 +44,63 @@ describe('what sudo is about to do', () => {
     });
   }
 
-  it('with -D an absolute command is still looked at', async () => {
-    assert.notEqual((await evidenceOf(['sudo', '-D', '/tmp', '/bin/true'])).target, null);
+  it('a word is looked up where sudo says, and nowhere else', async () => {
+    assert.equal((await evidenceOf(['sudo', 'true'])).target?.path.endsWith('/true'), true);
+    const elsewhere = await evidenceOf(['sudo', 'true'], {}, { ...POLICY, securePath: ['/usr/share'] });
+    assert.deepEqual([elsewhere.target, elsewhere.unrestricted], [null, ['unparsed']]);
   });
+
+  it('where sudo does not say, a word may be any program and a path gets the PATH of whoever asks', async () => {
+    const policy = { ...POLICY, securePath: null };
+    const word = await evidenceOf(['sudo', '-u', 'bob', 'true'], {}, policy);
+    assert.deepEqual([word.mode, word.runAs.user, word.target], ['unparsed', 'root', null]);
+    assert.deepEqual(word.unrestricted, ['unparsed']);
+    const path = await evidenceOf(['sudo', '/bin/true'], {}, policy);
+    assert.equal(path.mode, 'command');
+    assert.deepEqual(path.unrestricted, ['environment']);
+  });
+
+  it('without the rules of sudo no line is believed', async () => {
+    for (const words of [
+      ['sudo', '/bin/true'],
+      ['sudo', '-l'],
+      ['sudo', '-s'],
+    ]) {
+      const evidence = await evidenceOf(words, {}, null);
+      assert.deepEqual([evidence.mode, evidence.target, evidence.unrestricted], ['unparsed', null, ['unparsed']]);
+    }
+  });
+
+  it('who runs a command when nobody is named is what the rules say', async () => {
+    const policy = { ...POLICY, runAsDefault: 'operator' };
+    assert.equal((await evidenceOf(['sudo', 'true'], {}, policy)).runAs.user, 'operator');
+    assert.equal((await evidenceOf(['sudo', '-u', 'bob', 'true'], {}, policy)).runAs.user, 'bob');
+  });
+
+  for (const [words, risky, keeps, marked] of [
+    [['sudo', 'LD_PRELOAD=/tmp/x.so', 'true'], [], [], true],
+    [['sudo', 'PYTHONPATH=/tmp', 'true'], [], [], true],
+    [['sudo', 'PATH=/tmp', 'true'], [], [], true],
+    [['sudo', 'LC_ALL=C', 'true'], [], [], false],
+    [['sudo', '-E', 'true'], [], [], true],
+    [['sudo', '--preserve-env', 'true'], [], [], true],
+    [['sudo', '-nE', '-u', 'bob', 'true'], [], [], true],
+    [['sudo', 'true'], ['LD_PRELOAD'], [], false],
+    [['sudo', 'true'], ['LD_PRELOAD'], ['LD_*'], true],
+    [['sudo', 'true'], ['PERL5LIB'], ['PERL5LIB'], true],
+    [['sudo', 'true'], ['PERL5LIB'], ['PERL5OPT'], false],
+    [['sudo', 'true'], ['BASH_ENV'], 'everything', true],
+    [['sudo', 'true'], null, [], true],
+    [['sudo', '-l'], null, 'everything', false],
+  ] as const) {
+    const kept = keeps === 'everything' ? keeps : keeps.join(' ') || 'nothing';
+    const set = risky?.join(' ') ?? 'an unreadable environment';
+    it(`${words.join(' ')} with ${set || 'nothing'} set and ${kept} kept: ${marked ? 'unrestricted' : 'as it looks'}`, async () => {
+      const environ = { ...facts([]).environ, risky };
+      const evidence = await evidenceOf([...words], { environ }, { ...POLICY, keeps });
+      assert.equal(evidence.unrestricted.includes('environment'), marked);
+    });
+  }
 
   it('-g alone runs as the caller', async () => {
     assert.deepEqual((await evidenceOf(['sudo', '-g', 'wheel', 'true'])).runAs, { user: 'alice', group: 'wheel' });
@@ -48,13 +111,12 @@ describe('what sudo is about to do', () => {
     assert.equal((await evidenceOf(['sudo', '-u', Buffer.from([0xff]), 'true'])).runAs.user, '\\xff');
   });
 
-  it('sudo by another name is sudo, another program never is', async () => {
-    assert.equal((await evidenceOf(['-sh', 'true'])).mode, 'command');
-    assert.equal((await evidenceOf(['sudo', 'true'], 'bash')).mode, 'unparsed');
-    assert.equal(
-      (await sudoEvidence({ ...facts(['sudo', 'true']), program: null }, { user: 'a', root: '' })).mode,
-      'unparsed',
-    );
+  it('only sudo, under the names that every version reads the same, is read', async () => {
+    assert.equal((await evidenceOf(['/usr/bin/sudo', 'true'])).mode, 'command');
+    assert.equal((await evidenceOf(['-sh', 'true'])).mode, 'unparsed');
+    assert.equal((await evidenceOf(['xedit', '/etc/fstab'])).mode, 'unparsed');
+    assert.equal((await evidenceOf(['sudo', 'true'], { program: 'bash' })).mode, 'unparsed');
+    assert.equal((await evidenceOf(['sudo', 'true'], { program: null })).mode, 'unparsed');
   });
 });
 

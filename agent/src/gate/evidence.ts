@@ -3,10 +3,11 @@ import type { HostRecord, RequestMode, ResolvedBySudo, UnrestrictedReason } from
 import { visibleText } from '#shared/visible-text.ts';
 import type { Hello } from './hello.ts';
 import type { FolderId, ProcessFacts, ProcessReader } from './proc.ts';
+import { riskyKind } from './risky-environment.ts';
 import { shownArgv, shownPath, splitArguments } from './shown-argv.ts';
-import { parseSudoArgv } from './sudo-argv.ts';
+import { parseSudoArgv, type SudoRequest, UNPARSED } from './sudo-argv.ts';
+import { passes, SUDO_PROGRAMS, type SudoPolicy } from './sudo-policy.ts';
 import { orderReasons, resolveTarget, type Target } from './target.ts';
-import { walkPath } from './walk-path.ts';
 
 /** What was true when the request was made, exact enough to notice any change before the command runs. */
 export interface Evidence {
@@ -22,8 +23,6 @@ export interface Evidence {
   /** What sudo told the plugin; absent where it was worked out. */
   resolved?: ResolvedBySudo;
 }
-
-const SUDO_PROGRAMS = new Set(['sudo', 'sudo-rs', 'sudoedit', 'sudo.ws', 'sudoedit-rs']);
 
 /** What a mode alone makes unrestricted. */
 export function modeReasons(mode: RequestMode): UnrestrictedReason[] {
@@ -41,29 +40,53 @@ export function readReason(bytes: Buffer | null): string | null {
 /** Text for `runAs`: what was typed after -u or -g, made visible. */
 const shownName = (latin1: string) => shownPath(latin1, 256);
 
-/** The folder's name, if that name still leads to it: the kernel's text for a removed folder looks like a name too. */
-async function namedFolder(folder: FolderId | null, root: string): Promise<string | null> {
-  const walked = folder && (await walkPath(root, folder.path));
-  const same = walked?.info.dev.toString() === folder?.device && walked?.info.ino.toString() === folder?.inode;
-  return folder && walked && same ? folder.path : null;
+/** Variables of the asking person's choice that make the command run other code than its own. */
+function environmentReasons(request: SudoRequest, facts: ProcessFacts, policy: SudoPolicy): UnrestrictedReason[] {
+  if (request.mode === 'list' || request.mode === 'validate' || request.mode === 'unparsed') return [];
+  const passed = facts.environ.risky?.filter((name) => passes(policy, name)) ?? null;
+  const chosen =
+    request.keepsEnvironment ||
+    request.variables.some((name) => riskyKind(name) !== null) ||
+    passed === null ||
+    passed.length > 0 ||
+    // Without secure_path the command gets the asker's PATH, and finds programs of its own there.
+    policy.securePath === null;
+  return chosen ? ['environment'] : [];
 }
 
-/** Works out from sudo's own process what it is about to run. */
-export async function sudoEvidence(facts: ProcessFacts, who: { user: string; root: string }): Promise<Evidence> {
+/** What the words ask sudo for; unparsed when sudo may make something else of them. */
+function readRequest(words: readonly string[], program: string | null, policy: SudoPolicy | null): SudoRequest {
+  if (policy === null || program === null || !SUDO_PROGRAMS.has(program)) return UNPARSED;
+  const request = parseSudoArgv(words, policy);
+  const command = request.mode === 'command' && request.command !== null ? words[request.command]! : '/';
+  const searched = !command.includes('/') && policy.securePath === null;
+  const relative = command.includes('/') && !command.startsWith('/');
+  return searched || relative ? UNPARSED : request;
+}
+
+/**
+ * Works out from sudo's own process what it is about to run.
+ *
+ * @param who.policy what the rules of this sudo say of the account; null when they cannot be known.
+ */
+export async function sudoEvidence(
+  facts: ProcessFacts,
+  who: { user: string; root: string; policy: SudoPolicy | null },
+): Promise<Evidence> {
   const words = splitArguments(facts.cmdline).map((bytes) => bytes.toString('latin1'));
-  const isSudo = facts.program !== null && SUDO_PROGRAMS.has(facts.program);
-  const request = parseSudoArgv(isSudo ? words : []);
+  const { policy } = who;
+  const request = readRequest(words, facts.program, policy);
   const reasons = modeReasons(request.mode);
   let target: Target | null = null;
+  if (policy !== null) reasons.push(...environmentReasons(request, facts, policy));
   if (request.mode === 'command' && request.command !== null) {
-    const word = words[request.command]!;
-    // Which folder a relative word counts from under -D, and which tree under -R, is sudo's secret: no guess.
-    if (request.chroot || (request.chdir && word.includes('/') && !word.startsWith('/'))) reasons.push('unparsed');
-    else {
-      const resolved = await resolveTarget(word, { root: who.root, cwd: await namedFolder(facts.cwd, who.root) });
-      target = resolved.target;
-      reasons.push(...resolved.unrestricted);
-    }
+    const resolved = await resolveTarget(words[request.command]!, {
+      root: who.root,
+      securePath: policy?.securePath ?? null,
+      asRoot: request.runAsUser === 'root',
+    });
+    target = resolved.target;
+    reasons.push(...resolved.unrestricted);
   }
   return {
     cmdline: facts.cmdline,
@@ -151,8 +174,8 @@ export function buildRecord(
 }
 
 /**
- * True when what would run now is what was asked for: the same process with the same arguments, in the same folder,
- * leading to the same file with the same content.
+ * True when what would run now is what was asked for: the same process with the same arguments, in the same folder, under
+ * the same rules, leading to the same file with the same content.
  */
 export async function stillTheSame(
   before: Evidence,
@@ -161,10 +184,14 @@ export async function stillTheSame(
 ): Promise<boolean> {
   const facts = await processes.capture(parent.pid, parent.startTime);
   if (facts === null || !facts.cmdline.equals(before.cmdline)) return false;
-  const after = await sudoEvidence(facts, { user: parent.user, root: processes.root(parent.pid) });
+  const policy = await processes.sudoPolicy(parent.pid, parent.user);
+  const after = await sudoEvidence(facts, { user: parent.user, root: processes.root(parent.pid), policy });
   const folder = (id: FolderId | null) => (id === null ? null : `${id.device}:${id.inode}`);
+  const request = ({ mode, runAs, unrestricted }: Evidence) => JSON.stringify([mode, runAs, unrestricted]);
   return (
-    folder(after.cwd) === folder(before.cwd) && sameTarget(after.target, before.target) && after.mode === before.mode
+    folder(after.cwd) === folder(before.cwd) &&
+    sameTarget(after.target, before.target) &&
+    request(after) === request(before)
   );
 }
 

@@ -322,13 +322,13 @@ describe('gate: an answer that cannot be verified is no answer', SHORT, () => {
 describe('gate: what runs must be what was approved', SHORT, () => {
   async function approveAfter(
     change: (gate: Awaited<ReturnType<typeof createTestGate>>, work: string) => Promise<void>,
-    command = './deploy',
+    command = (work: string) => join(work, 'deploy'),
   ) {
     await using gate = await createTestGate();
     const work = join(gate.dir, 'work');
     await mkdir(work);
     await writeFile(join(work, 'deploy'), '#!/bin/sh\necho good\n', { mode: 0o755 });
-    await gate.parent.setCmdline(['sudo', command]);
+    await gate.parent.setCmdline(['sudo', command(work)]);
     await gate.parent.setCwd(work);
     const hook = gate.sudo();
     const challenge = await gate.server.challenge();
@@ -361,7 +361,16 @@ describe('gate: what runs must be what was approved', SHORT, () => {
       await cp(`${work}.old`, work, { recursive: true });
       await gate.parent.setCwd(work);
     },
-    'the arguments changed': (gate) => gate.parent.setCmdline(['sudo', './deploy', '--evil']),
+    'the arguments changed': (gate, work) => gate.parent.setCmdline(['sudo', join(work, 'deploy'), '--evil']),
+    'sudo now runs it as somebody else': async ({ policy }) => {
+      policy.now = { ...policy.now!, runAsDefault: 'operator' };
+    },
+    'sudo now searches elsewhere': async ({ policy }) => {
+      policy.now = { ...policy.now!, securePath: null };
+    },
+    'what sudo does cannot be told any more': async ({ policy }) => {
+      policy.now = null;
+    },
     'another process took the number': (gate) => gate.parent.setStartTime('778'),
     'the process ended': (gate) => gate.parent.end(),
   };
@@ -375,11 +384,14 @@ describe('gate: what runs must be what was approved', SHORT, () => {
   }
 
   it('the same program in another folder under the same name: refused, its relative files are others', async () => {
-    const { result } = await approveAfter(async (gate, work) => {
-      await rename(work, `${work}.old`);
-      await mkdir(work);
-      await gate.parent.setCwd(work);
-    }, '/bin/sh');
+    const { result } = await approveAfter(
+      async (gate, work) => {
+        await rename(work, `${work}.old`);
+        await mkdir(work);
+        await gate.parent.setCwd(work);
+      },
+      () => '/bin/sh',
+    );
     assert.equal(result.granted, false);
     assert.match(result.text, /changed while you waited/);
   });

@@ -71,7 +71,8 @@ async function gateSudo(
     voice.sentence('gate.parentGone');
     return { kind: 'refused' };
   }
-  const evidence = await sudoEvidence(facts, { user: hello.user, root: processes.root(hello.ppid) });
+  const policy = await processes.sudoPolicy(hello.ppid, hello.user);
+  const evidence = await sudoEvidence(facts, { user: hello.user, root: processes.root(hello.ppid), policy });
   const asked = await deps.ask.open(
     {
       evidence,

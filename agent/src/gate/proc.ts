@@ -1,5 +1,8 @@
 import { open, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SudoPolicies } from './ask-sudo.ts';
+import { riskyKind } from './risky-environment.ts';
+import type { SudoPolicy } from './sudo-policy.ts';
 
 /** A folder by what it is, not by its name. */
 export interface FolderId {
@@ -16,7 +19,13 @@ export interface ProcessFacts {
   /** Base name of the executable; null when it cannot be read. */
   program: string | null;
   cwd: FolderId | null;
-  environ: { sudoReason: Buffer | null; locale: string; term: string };
+  environ: {
+    sudoReason: Buffer | null;
+    locale: string;
+    term: string;
+    /** Names of the variables that can change what a program runs, sorted. Null when the environment cannot be read. */
+    risky: readonly string[] | null;
+  };
 }
 
 /** Reads processes; tests hand in a fixture tree. */
@@ -27,6 +36,8 @@ export interface ProcessReader {
   capture(pid: number, startTime: string): Promise<ProcessFacts | null>;
   /** Prefix under which the process's own file tree is seen (mount namespaces, chroot). */
   root(pid: number): string;
+  /** What the rules of the sudo that this process is say of an account; null when that cannot be known. */
+  sudoPolicy(pid: number, user: string): Promise<SudoPolicy | null>;
 }
 
 /** Linux caps all arguments together at 6 MiB. */
@@ -76,6 +87,15 @@ function variable(environ: Buffer, name: string): Buffer | null {
   return null;
 }
 
+function riskyNames(environ: Buffer): string[] {
+  const names = new Set<string>();
+  for (const entry of environ.toString('latin1').split('\0')) {
+    const name = entry.slice(0, Math.max(0, entry.indexOf('=')));
+    if (riskyKind(name) !== null) names.add(name);
+  }
+  return [...names].sort();
+}
+
 /** The first of LC_ALL, LC_MESSAGES and LANG that says something (POSIX order). */
 function locale(environ: Buffer): string {
   for (const name of ['LC_ALL', 'LC_MESSAGES', 'LANG']) {
@@ -85,7 +105,10 @@ function locale(environ: Buffer): string {
   return '';
 }
 
-export function createProcessReader(proc = '/proc'): ProcessReader {
+/**
+ * @param sudo asks sudo for its rules. Without it nothing is known of them, and every command line of sudo is unparsed.
+ */
+export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async () => null): ProcessReader {
   const of = (pid: number, name: string) => join(proc, String(pid), name);
 
   const startTime = async (pid: number) => {
@@ -106,6 +129,7 @@ export function createProcessReader(proc = '/proc'): ProcessReader {
   return {
     startTime,
     root: (pid) => of(pid, 'root'),
+    sudoPolicy: (pid, user) => sudo({ exe: of(pid, 'exe'), root: of(pid, 'root') }, user),
     async capture(pid, expected) {
       // The number may be given to another process at any time: what was read between two equal start times is of one.
       if ((await startTime(pid)) !== expected) return null;
@@ -124,6 +148,7 @@ export function createProcessReader(proc = '/proc'): ProcessReader {
           sudoReason: environ && variable(environ, 'SUDO_REASON'),
           locale: environ ? locale(environ) : '',
           term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
+          risky: environ && riskyNames(environ),
         },
       };
     },

@@ -9,10 +9,22 @@ import type { Outcome } from './ask.ts';
 import { type Evidence, readReason, sudoEvidence } from './evidence.ts';
 import { createProcessReader, type ProcessFacts } from './proc.ts';
 import { splitArguments } from './shown-argv.ts';
+import type { SudoPolicy } from './sudo-policy.ts';
 import { resolveTarget } from './target.ts';
 import { createVoice } from './terminal-text.ts';
 
 const PATIENCE_MS = 3000;
+
+/**
+ * Nothing runs, and who rehearses need not be root, who alone may ask sudo for its rules: those of common distributions
+ * stand in for them.
+ */
+const USUAL: SudoPolicy = {
+  kind: 'sudo',
+  securePath: ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'],
+  runAsDefault: 'root',
+  keeps: [],
+};
 
 /** The words to rehearse as exact bytes: Node decodes argv and loses what is not UTF-8. */
 async function rawWords(count: number): Promise<Buffer> {
@@ -25,11 +37,11 @@ async function evidenceOf(cmdline: Buffer, facts: ProcessFacts | null, user: str
   const words = splitArguments(cmdline);
   const first = words[0]!.toString('latin1');
   const cwd = facts?.cwd ?? null;
-  const environ = facts?.environ ?? { sudoReason: null, locale: '', term: '' };
+  const environ = facts?.environ ?? { sudoReason: null, locale: '', term: '', risky: [] };
   if (/(^|\/)sudo(edit)?$/.test(first)) {
-    return sudoEvidence({ cmdline, cwd, environ, program: 'sudo' }, { user, root: '' });
+    return sudoEvidence({ cmdline, cwd, environ, program: 'sudo' }, { user, root: '', policy: USUAL });
   }
-  const { target, unrestricted } = await resolveTarget(first, { root: '', cwd: cwd?.path ?? null });
+  const { target, unrestricted } = await resolveTarget(first, { root: '', securePath: USUAL.securePath, asRoot: true });
   return {
     cmdline,
     cwd,

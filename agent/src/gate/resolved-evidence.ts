@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { ENVIRONMENT_SHOWN_BYTES, type RequestMode, type ResolvedBySudo } from '#shared/decision.ts';
+import { ENVIRONMENT_SHOWN_BYTES, type NotableKind, type RequestMode, type ResolvedBySudo } from '#shared/decision.ts';
 import { escapeBytes } from '#shared/visible-text.ts';
 import { type Evidence, modeReasons } from './evidence.ts';
 import type { PluginParts } from './plugin-parts.ts';
-import { notableKindOf } from './risky-environment.ts';
+import { riskyKind } from './risky-environment.ts';
 import { shownPath, splitArguments } from './shown-argv.ts';
 import { orderReasons, type ResolvedTarget, resolveTarget } from './target.ts';
 
@@ -35,7 +35,21 @@ function descriptorsOf({ commandInfo }: PluginParts): number[] {
     .slice(0, DESCRIPTORS_MAX);
 }
 
-function environmentOf(environment: Buffer): ResolvedBySudo['environment'] {
+/** Folders that only root may add to on an ordinary Linux system: a PATH of these alone is nothing to mention. */
+const SYSTEM_FOLDERS = /^\/(usr\/local\/|usr\/|snap\/)?s?bin$/;
+
+/**
+ * What a variable can make the command do; null when nothing is known of it, or when it says what sudo itself sets for
+ * everybody. Name and value as latin1.
+ */
+function notableKindOf(name: string, value: string, asRoot: boolean): NotableKind | null {
+  if (name === 'SHELL') return null;
+  if (name === 'PATH') return value.split(':').every((folder) => SYSTEM_FOLDERS.test(folder)) ? null : 'path';
+  if (name === 'HOME') return asRoot && value !== '/root' ? 'path' : null;
+  return riskyKind(name);
+}
+
+function environmentOf(environment: Buffer, asRoot: boolean): ResolvedBySudo['environment'] {
   const names: string[] = [];
   const notable: ResolvedBySudo['environment']['notable'] = [];
   let room = ENVIRONMENT_SHOWN_BYTES;
@@ -49,7 +63,7 @@ function environmentOf(environment: Buffer): ResolvedBySudo['environment'] {
     else names.push(name);
     if (equals === -1) continue;
     const value = variable.subarray(equals + 1).toString('latin1');
-    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value);
+    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value, asRoot);
     if (kind === null) continue;
     const shown = { name: shownPath(variable.subarray(0, equals).toString('latin1'), VALUE_MAX), kind };
     const entry = { ...shown, value: shownPath(value, VALUE_MAX) };
@@ -61,10 +75,10 @@ function environmentOf(environment: Buffer): ResolvedBySudo['environment'] {
 }
 
 /** The path that sudo executes, within what will be the root of the file system. */
-async function targetOf(command: string, root: string): Promise<ResolvedTarget> {
+async function targetOf(command: string, root: string, asRoot: boolean): Promise<ResolvedTarget> {
   // What sudo executes by a descriptor, or relative to a folder that only it knows, is no path to look at.
   if (!command.startsWith('/')) return { target: null, unrestricted: ['unparsed'] };
-  return resolveTarget(command, { root, cwd: null });
+  return resolveTarget(command, { root, securePath: null, asRoot });
 }
 
 /**
@@ -91,11 +105,14 @@ export async function resolvedEvidence(
   if (!command || runAsUid === null || parts.argv.length === 0) return null;
   const chroot = text(commandInfo.get('chroot'));
   const mode = modeOf(parts);
+  const asRoot = runAsUid === '0';
   // The editor runs as who asks; what it is allowed is to write the file, which can be any text.
   const resolved: ResolvedTarget =
     mode === 'edit'
       ? { target: null, unrestricted: [] }
-      : await targetOf(command, `${context.root}${chroot?.replace(/\/+$/, '') ?? ''}`);
+      : await targetOf(command, `${context.root}${chroot?.replace(/\/+$/, '') ?? ''}`, asRoot);
+  const environment = environmentOf(parts.environment, asRoot);
+  const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];
   const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
   const runAsGroup = text(commandInfo.get('runas_group'));
   const cwd = text(commandInfo.get('cwd')) ?? text(userInfo.get('cwd'));
@@ -104,7 +121,7 @@ export async function resolvedEvidence(
     cwd: cwd === null ? null : { path: cwd, device: '', inode: '' },
     target: resolved.target,
     mode,
-    unrestricted: orderReasons([...modeReasons(mode), ...resolved.unrestricted]),
+    unrestricted: orderReasons([...modeReasons(mode), ...resolved.unrestricted, ...environmentReasons]),
     runAs: { user: shownPath(runAsUser, 256), group: runAsGroup === null ? null : shownPath(runAsGroup, 256) },
     reason: context.reason,
     locale: context.locale,
@@ -115,7 +132,7 @@ export async function resolvedEvidence(
       chroot: chroot === null ? null : shownPath(chroot),
       descriptors: descriptorsOf(parts),
       intercepted: context.intercepted,
-      environment: environmentOf(parts.environment),
+      environment,
     },
   };
 }

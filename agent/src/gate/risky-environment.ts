@@ -1,59 +1,89 @@
 import type { NotableKind } from '#shared/decision.ts';
 
-/** Variables that make a program run, or load, something else. The manual that says so stands beside each group. */
-const NAMES: Record<NotableKind, readonly string[]> = {
-  // ld.so(8)
-  loader: ['LD_PRELOAD', 'LD_LIBRARY_PATH', 'LD_AUDIT', 'LD_PROFILE', 'LD_ORIGIN_PATH', 'GCONV_PATH', 'GLIBC_TUNABLES'],
-  // bash(1), dash(1), python(1), perlrun(1), ruby(1), node(1), java(1), php(1), lua(1), guile(1)
-  interpreter: [
-    'BASH_ENV',
-    'ENV',
-    'PYTHONPATH',
-    'PYTHONHOME',
-    'PYTHONSTARTUP',
-    'PYTHONINSPECT',
-    'PERL5LIB',
-    'PERLLIB',
-    'PERL5OPT',
-    'PERL5DB',
-    'RUBYLIB',
-    'RUBYOPT',
-    'NODE_OPTIONS',
-    'NODE_PATH',
-    'JAVA_TOOL_OPTIONS',
-    '_JAVA_OPTIONS',
-    'CLASSPATH',
-    'PHPRC',
-    'PHP_INI_SCAN_DIR',
-    'LUA_INIT',
-    'LUA_PATH',
-    'LUA_CPATH',
-    'GUILE_LOAD_PATH',
-    'AWKPATH',
-    'TCLLIBPATH',
-    'R_PROFILE',
-  ],
-  // sudo(8), git(1), systemctl(1), crontab(1)
-  editor: ['SUDO_EDITOR', 'VISUAL', 'EDITOR', 'SYSTEMD_EDITOR', 'GIT_EDITOR', 'GIT_SEQUENCE_EDITOR', 'FCEDIT'],
-  // less(1), man(1), git(1), systemctl(1)
-  pager: ['PAGER', 'MANPAGER', 'SYSTEMD_PAGER', 'GIT_PAGER', 'LESSOPEN', 'LESSCLOSE', 'LESS', 'BROWSER'],
-  // environ(7), git(1), rsync(1), make(1), terminfo(5)
-  path: ['GIT_EXEC_PATH', 'GIT_SSH', 'GIT_SSH_COMMAND', 'GIT_CONFIG', 'RSYNC_RSH', 'MAKEFLAGS', 'TERMINFO', 'IFS'],
-  // sh(1), screen(1), tmux(1)
-  shell: ['SHELLOPTS', 'BASHOPTS', 'PS4', 'PROMPT_COMMAND'],
-};
+/** What a variable of the environment can make a program do that a command line does not show. */
+export type RiskyKind = NotableKind;
 
-const KINDS = new Map(
-  Object.entries(NAMES).flatMap(([kind, names]) => names.map((name) => [name, kind as NotableKind])),
-);
+interface Rule {
+  kind: RiskyKind;
+  /** The manual that says so. */
+  from: string;
+  /** Names; a `*` at the end stands for any ending. */
+  names: string;
+}
 
-/** Folders that only root may add to on an ordinary Linux system: a PATH of these alone is nothing to mention. */
-const SYSTEM_FOLDERS = /^\/(usr\/local\/|usr\/|snap\/)?s?bin$/;
+/**
+ * Variables with which a program runs other code than its own, by what reads them. Whole families where the manual keeps
+ * adding to them: a name too many costs a warning, a name too few an unseen root.
+ */
+export const RISKY_VARIABLES: readonly Rule[] = [
+  { kind: 'loader', from: 'ld.so(8)', names: 'LD_* GLIBC_TUNABLES' },
+  { kind: 'loader', from: 'gconv in iconv_open(3)', names: 'GCONV_PATH GETCONF_DIR' },
+  { kind: 'loader', from: 'malloc hooks in mtrace(3)', names: 'MALLOC_* MEMUSAGE_*' },
+  { kind: 'loader', from: 'NSS and resolver, resolver(5)', names: 'LOCALDOMAIN RES_OPTIONS HOSTALIASES NIS_PATH' },
+  { kind: 'loader', from: 'openssl-env(7)', names: 'OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES' },
+  { kind: 'loader', from: 'krb5.conf(5), sasl', names: 'KRB5_CONFIG KRB5_TRACE SASL_* GSS_MECH_CONFIG' },
+  { kind: 'loader', from: 'GIO and GTK modules', names: 'GIO_* GTK_MODULES GTK_PATH QT_PLUGIN_PATH' },
+  { kind: 'interpreter', from: 'python(1)', names: 'PYTHON*' },
+  { kind: 'interpreter', from: 'perlrun(1)', names: 'PERL5* PERLLIB PERLIO_DEBUG PERL_*' },
+  { kind: 'interpreter', from: 'ruby(1)', names: 'RUBY* GEM_* BUNDLE_*' },
+  { kind: 'interpreter', from: 'node(1)', names: 'NODE_* npm_config_* NPM_CONFIG_*' },
+  { kind: 'interpreter', from: 'java(1)', names: '_JAVA_OPTIONS JAVA_* JDK_JAVA_OPTIONS CLASSPATH MAVEN_OPTS' },
+  { kind: 'interpreter', from: 'lua(1)', names: 'LUA_*' },
+  { kind: 'interpreter', from: 'php(1)', names: 'PHPRC PHP_INI_SCAN_DIR' },
+  { kind: 'interpreter', from: 'gawk(1)', names: 'AWKPATH AWKLIBPATH' },
+  { kind: 'interpreter', from: 'tclsh(1), guile(1), erl(1)', names: 'TCL* GUILE_* ERL_* ELIXIR_*' },
+  {
+    kind: 'interpreter',
+    from: 'make(1), gcc(1)',
+    names: 'MAKEFLAGS GNUMAKEFLAGS MAKEFILES GCC_EXEC_PREFIX COMPILER_PATH',
+  },
+  { kind: 'interpreter', from: 'git(1)', names: 'GIT_*' },
+  {
+    kind: 'interpreter',
+    from: 'rsync(1), ssh(1), ansible-config(1)',
+    names: 'RSYNC_RSH SSH_ASKPASS SVN_SSH CVS_RSH ANSIBLE_*',
+  },
+  {
+    kind: 'interpreter',
+    from: 'gdb(1), bpftrace(8), systemd(1)',
+    names: 'GDBHISTFILE SYSTEMD_UNIT_PATH SYSTEMD_GENERATOR_PATH',
+  },
+  { kind: 'interpreter', from: 'tar(1), zip(1)', names: 'TAR_OPTIONS TAPE ZIPOPT UNZIP' },
+  {
+    kind: 'editor',
+    from: 'sudoedit(8), environ(7)',
+    names: 'SUDO_EDITOR VISUAL EDITOR FCEDIT SYSTEMD_EDITOR VIM* EXINIT NVIM*',
+  },
+  { kind: 'editor', from: 'environ(7)', names: 'BROWSER SUDO_ASKPASS' },
+  {
+    kind: 'pager',
+    from: 'less(1), man(1), systemctl(1)',
+    names: 'PAGER MANPAGER MANROFFOPT SYSTEMD_PAGER SYSTEMD_LESS LESS*',
+  },
+  { kind: 'path', from: 'environ(7), bash(1)', names: 'PATH CDPATH EXECIGNORE MANPATH' },
+  {
+    kind: 'path',
+    from: 'environ(7), XDG base directories',
+    names: 'HOME XDG_CONFIG_* XDG_DATA_* TMPDIR TERMINFO TERMINFO_DIRS TERMCAP TERMPATH',
+  },
+  {
+    kind: 'shell',
+    from: 'bash(1), sh(1), zsh(1)',
+    names: 'BASH_ENV ENV BASH_FUNC_* BASHOPTS SHELLOPTS IFS PS4 PROMPT_COMMAND',
+  },
+  { kind: 'shell', from: 'zshall(1), ksh(1)', names: 'ZDOTDIR FPATH NULLCMD READNULLCMD GLOBIGNORE HISTFILE SHELL' },
+];
 
-/** What a variable can make a command do; null when nothing is known of it. Names and values as latin1. */
-export function notableKindOf(name: string, value: string): NotableKind | null {
-  if (name === 'PATH') return value.split(':').every((folder) => SYSTEM_FOLDERS.test(folder)) ? null : 'path';
-  if (name.startsWith('BASH_FUNC_')) return 'shell';
-  if (name.startsWith('LD_') || name.startsWith('DYLD_')) return 'loader';
-  return KINDS.get(name) ?? null;
+const EXACT = new Map<string, RiskyKind>();
+const BEGINNINGS: (readonly [string, RiskyKind])[] = [];
+for (const { kind, names } of RISKY_VARIABLES) {
+  for (const name of names.split(' ')) {
+    if (name.endsWith('*')) BEGINNINGS.push([name.slice(0, -1), kind]);
+    else EXACT.set(name, kind);
+  }
+}
+
+/** What a variable of this name can do; null for one that programs read as data. */
+export function riskyKind(name: string): RiskyKind | null {
+  return EXACT.get(name) ?? BEGINNINGS.find(([beginning]) => name.startsWith(beginning))?.[1] ?? null;
 }

@@ -16,12 +16,20 @@ const TABLE: Row[] = [
   ['sudo -u #1000 id', 'command', '#1000', null, 'id'],
   ['sudo --user alice id', 'command', 'alice', null, 'id'],
   ['sudo --user=alice id', 'command', 'alice', null, 'id'],
-  ['sudo --us alice id', 'command', 'alice', null, 'id'],
-  ['sudo --use=alice id', 'command', 'alice', null, 'id'],
+  // What an abbreviation stands for depends on the version.
+  ['sudo --us alice id', 'unparsed', 'root', null, null],
+  ['sudo --use=alice id', 'unparsed', 'root', null, null],
   ['sudo -u a -u b id', 'command', 'b', null, 'id'],
   ['sudo -g wheel id', 'command', null, 'wheel', 'id'],
   ['sudo -u bob -g wheel id', 'command', 'bob', 'wheel', 'id'],
-  ['sudo --gr wheel id', 'command', null, 'wheel', 'id'],
+  ['sudo --gr wheel id', 'unparsed', 'root', null, null],
+  ['sudo --group wheel id', 'command', null, 'wheel', 'id'],
+  ['sudo -D /tmp id', 'unparsed', 'root', null, null],
+  ['sudo -nD/tmp /bin/id', 'unparsed', 'root', null, null],
+  ['sudo --chdir=/tmp id', 'unparsed', 'root', null, null],
+  ['sudo -R /jail id', 'unparsed', 'root', null, null],
+  ['sudo --chroot /jail id', 'unparsed', 'root', null, null],
+  ['xedit f', 'unparsed', 'root', null, null],
   ['sudo -u -- id', 'command', '--', null, 'id'],
   ['sudo -u -n id', 'command', '-n', null, 'id'],
   ['sudo -p prompt: -C 3 -T 10 id', 'command', 'root', null, 'id'],
@@ -52,7 +60,7 @@ const TABLE: Row[] = [
   ['sudo -', 'command', 'root', null, '-'],
   ['sudo -s', 'shell', 'root', null, null],
   ['sudo -s id', 'shell', 'root', null, 'id'],
-  ['sudo --sh', 'shell', 'root', null, null],
+  ['sudo --sh', 'unparsed', 'root', null, null],
   ['sudo', 'shell', 'root', null, null],
   ['sudo -u bob', 'shell', 'bob', null, null],
   ['sudo A=1', 'shell', 'root', null, null],
@@ -111,9 +119,38 @@ describe('sudo argv', () => {
     });
   }
 
-  it('the abbreviation --login of two options is the exact one', () => {
-    assert.equal(parseSudoArgv(['sudo', '--login']).mode, 'login-shell');
-    assert.equal(parseSudoArgv(['sudo', '--login-c', 'staff', 'id']).mode, 'command');
+  for (const [line, mode, command] of [
+    ['sudo-rs id', 'command', 'id'],
+    ['sudo-rs -u alice id', 'command', 'id'],
+    ['sudo-rs A=1 id', 'command', 'id'],
+    // What another sudo would take for a variable is a command to this one, and the other way round.
+    ['sudo-rs a-b=1 id', 'command', 'a-b=1'],
+    ['sudo-rs =1 id', 'command', 'id'],
+    ['sudo-rs -u -- A=1 id', 'command', 'id'],
+    ['sudo-rs - id', 'unparsed', null],
+    ['sudo-rs -A id', 'unparsed', null],
+    ['sudo-rs -b id', 'unparsed', null],
+    ['sudo-rs -e f', 'unparsed', null],
+    ['sudo-rs --command-timeout=3 id', 'unparsed', null],
+    ['sudo-rs \xe4=1 id', 'unparsed', null],
+    ['sudo-rs -l', 'list', null],
+  ] as const) {
+    it(`${line}: ${mode}`, () => {
+      const words = line.split(' ');
+      const parsed = parseSudoArgv(words, { kind: 'sudo-rs', runAsDefault: 'root' });
+      assert.equal(parsed.mode, mode);
+      assert.equal(parsed.command === null ? null : words[parsed.command], command);
+    });
+  }
+
+  it('tells which variables the line sets, and that it keeps all', () => {
+    assert.deepEqual(parseSudoArgv(['sudo', 'A=1', '-u', 'bob', 'LD_PRELOAD=x', 'id', 'B=2']).variables, [
+      'A',
+      'LD_PRELOAD',
+    ]);
+    assert.equal(parseSudoArgv(['sudo', '-nE', 'id']).keepsEnvironment, true);
+    assert.equal(parseSudoArgv(['sudo', '--preserve-env', 'id']).keepsEnvironment, true);
+    assert.equal(parseSudoArgv(['sudo', 'id', '-E']).keepsEnvironment, false);
   });
 
   it('no line with a list of variables to keep is believed, however the option is spelled and wherever sudo cut it', () => {
@@ -136,11 +173,6 @@ describe('sudo argv', () => {
       }),
       { numRuns: 5000 },
     );
-  });
-
-  it('tells that -R and -D change where things are looked up', () => {
-    assert.equal(parseSudoArgv(['sudo', '-R', '/jail', 'id']).chroot, true);
-    assert.equal(parseSudoArgv(['sudo', '--chdir=/tmp', './id']).chdir, true);
   });
 
   it('no arguments at all, empty words, and only options', () => {

@@ -8,9 +8,10 @@ export interface SudoRequest {
   runAsGroup: string | null;
   /** Index of the command in argv; null when there is none. */
   command: number | null;
-  /** Options that change where the command is looked up: -R and -D. */
-  chroot: boolean;
-  chdir: boolean;
+  /** Names of the variables that the line sets for the command. */
+  variables: readonly string[];
+  /** The line asks for the whole environment to be kept (`-E`). */
+  keepsEnvironment: boolean;
 }
 
 type Argument = 'none' | 'required' | 'optional';
@@ -58,58 +59,76 @@ const LONG: readonly (readonly [name: string, argument: Argument, short: string]
   ['validate', 'none', 'v'],
 ];
 
-const UNPARSED: SudoRequest = {
+/** The options of sudo-rs, as short ones. It knows no others, and refuses them. */
+const OF_SUDO_RS = new Set('BEHiKklnSsVvgpUu');
+
+/** By any other name some versions edit and others run. */
+const NAMES = new Set(['sudo', 'sudoedit', 'sudo-rs', 'sudo.ws']);
+
+export const UNPARSED: SudoRequest = {
   mode: 'unparsed',
   runAsUser: 'root',
   runAsGroup: null,
   command: null,
-  chroot: false,
-  chdir: false,
+  variables: [],
+  keepsEnvironment: false,
 };
 
-/** getopt_long: an exact name wins, otherwise the one option that the text begins. */
+/** What an abbreviation stands for depends on the version, so only whole names are believed. */
 function findLong(name: string): (typeof LONG)[number] | null {
-  const exact = LONG.find(([candidate]) => candidate === name);
-  if (exact) return exact;
-  const begun = LONG.filter(([candidate]) => candidate.startsWith(name));
-  return begun.length === 1 ? begun[0]! : null;
+  return LONG.find(([candidate]) => candidate === name) ?? null;
 }
 
-/** As sudo's is_envar: `NAME=value` between options, but not a path nor `=…`. */
-function isVariable(argument: string | undefined): boolean {
-  return argument !== undefined && argument[0] !== '/' && argument[0] !== '=' && argument.includes('=');
+/** The name in `NAME=value` between options; null for another word, undefined where versions may differ. */
+function variableName(word: string, kind: Kind): string | null | undefined {
+  const equals = word.indexOf('=');
+  if (equals === -1) return null;
+  const name = word.slice(0, equals);
+  if (kind === 'sudo') return word[0] === '/' || word[0] === '=' ? null : name;
+  if (/[\x80-\xff]/.test(name)) return undefined;
+  return /^\w*$/.test(name) ? name : null;
 }
+
+type Kind = 'sudo' | 'sudo-rs';
 
 interface Parsed {
   options: Map<string, string>;
+  variables: string[];
   rest: number;
 }
 
 /** The option loop of sudo's parse_args(): options and variables mixed, the first other word ends it. */
-function parseOptions(argv: readonly string[]): Parsed | null {
+function parseOptions(argv: readonly string[], kind: Kind): Parsed | null {
   const options = new Map<string, string>();
+  const variables: string[] = [];
+  const known = (short: string) => kind === 'sudo' || OF_SUDO_RS.has(short);
   let at = 1;
   // sudo looks at the previous word only, so `-u --` ends the options too.
-  const ended = () => at > 1 && argv[at - 1] === '--';
+  const ended = () => kind === 'sudo' && at > 1 && argv[at - 1] === '--';
   for (;;) {
     const word = argv[at];
-    if (word === undefined) return { options, rest: at };
+    if (word === undefined) return { options, variables, rest: at };
     if (word === '--') {
       at += 1;
-      return { options, rest: at };
+      return { options, variables, rest: at };
     }
+    // sudo-rs reads a lone dash as an option with no letters, and goes on.
+    if (word === '-' && kind === 'sudo-rs') return null;
     if (!word.startsWith('-') || word === '-') {
-      if (!ended() && isVariable(word)) {
+      const name = variableName(word, kind);
+      if (name === undefined) return null;
+      if (!ended() && name !== null) {
+        variables.push(name);
         at += 1;
         continue;
       }
-      return { options, rest: at };
+      return { options, variables, rest: at };
     }
     at += 1;
     if (word.startsWith('--')) {
       const equals = word.indexOf('=');
       const found = findLong(word.slice(2, equals === -1 ? undefined : equals));
-      if (found === null) return null;
+      if (found === null || !known(found[2])) return null;
       const [, takes, short] = found;
       if (equals !== -1 && takes === 'none') return null;
       // sudo cuts this list up where it stands, in the memory that is read here: what follows a comma would look like the
@@ -127,7 +146,7 @@ function parseOptions(argv: readonly string[]): Parsed | null {
     for (let i = 1; i < word.length; i += 1) {
       const letter = word[i]!;
       const takes = SHORT[letter];
-      if (takes === undefined) return null;
+      if (takes === undefined || !known(letter)) return null;
       if (takes === 'none') {
         options.set(letter, '');
         continue;
@@ -148,23 +167,31 @@ function parseOptions(argv: readonly string[]): Parsed | null {
 }
 
 /**
- * Reads sudo's command line as sudo 1.9 does: clustered and glued short options, abbreviated long ones, variables
- * between options, `--`. Whatever sudo would not run, or this cannot read for certain, is `unparsed`.
+ * Reads sudo's command line as this sudo does: clustered and glued short options, variables between options, `--`.
+ * Whatever sudo would not run, resolves by itself or may have written into, and whatever versions read differently, is
+ * `unparsed`.
  *
  * @param argv arguments with the program name first, bytes as latin1.
+ * @param sudo which one it is, and who runs a command when nobody is named.
  */
-export function parseSudoArgv(argv: readonly string[]): SudoRequest {
+export function parseSudoArgv(
+  argv: readonly string[],
+  sudo: { kind: Kind; runAsDefault: string } = { kind: 'sudo', runAsDefault: 'root' },
+): SudoRequest {
   if (argv.length === 0) return UNPARSED;
   const program = argv[0]!.slice(argv[0]!.lastIndexOf('/') + 1);
-  const parsed = parseOptions(argv);
+  if (!NAMES.has(program)) return UNPARSED;
+  const parsed = parseOptions(argv, sudo.kind);
   if (parsed === null) return UNPARSED;
-  const { options, rest } = parsed;
+  const { options, variables, rest } = parsed;
   const has = (short: string) => options.has(short);
   const words = argv.length - rest;
 
   // These never authenticate, so a PAM stage that sees one has misread something.
   if (has('?') || has('V') || has('K')) return UNPARSED;
-  const edit = has('e') || (program.length > 4 && program.endsWith('edit'));
+  // Another root or folder: which file a word is there, sudo finds out later and by itself.
+  if (has('R') || has('D')) return UNPARSED;
+  const edit = has('e') || program === 'sudoedit';
   const list = has('l');
   const validate = has('v');
   const shell = has('s');
@@ -178,10 +205,10 @@ export function parseSudoArgv(argv: readonly string[]): SudoRequest {
   const group = options.get('g');
   if (user === '' || group === '') return UNPARSED;
   const common = {
-    runAsUser: user ?? (group === undefined ? 'root' : null),
+    runAsUser: user ?? (group === undefined ? sudo.runAsDefault : null),
     runAsGroup: group ?? null,
-    chroot: has('R'),
-    chdir: has('D'),
+    variables,
+    keepsEnvironment: has('E'),
     command: words > 0 && !edit ? rest : null,
   };
   if (edit) return { mode: 'edit', ...common };

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { UnrestrictedReason } from '#shared/decision.ts';
-import { changeableByUsers, walkPath } from './walk-path.ts';
+import { changeableByUsers, followPath, type WalkedPath } from './walk-path.ts';
 
 /** The program that the request would run, as far as the host can tell. */
 export interface Target {
@@ -11,7 +11,7 @@ export interface Target {
   path: string;
   device: string;
   inode: string;
-  /** Null when the file is too large to hash. */
+  /** Null when an account other than root can change what runs until it runs, and when the file is too large. */
   sha256: string | null;
   /** Size and times; stands in for the hash where there is none. */
   stamp: string;
@@ -28,9 +28,6 @@ export const MAX_HASHED_BYTES = 64 * 1024 * 1024;
 const UNKNOWN: ResolvedTarget = { target: null, unrestricted: ['unparsed'] };
 
 const LOOK_UP_MS = 5000;
-
-/** Where sudo looks for a command without a slash: the secure_path of common distributions. */
-const SECURE_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 /** Programs whose purpose is to run whatever they are told. */
 const SHELLS = new Set(
@@ -49,6 +46,7 @@ const ORDER: UnrestrictedReason[] = [
   'shell',
   'editor',
   'interpreter',
+  'environment',
   'user-writable-target',
   'user-writable-path',
   'unparsed',
@@ -80,8 +78,25 @@ function kindReasons(names: readonly string[], paths: readonly string[], shells:
   return reasons;
 }
 
-/** Opens and hashes exactly the file that the walk found. Null when it is another one by now, or no regular file. */
-export async function identify(root: string, path: string, device: bigint, inode: bigint): Promise<Target | null> {
+/** The kernel reads the line of the interpreter from this many bytes. */
+const HEAD_BYTES = 256;
+
+/** What the reasons say may be another file when it runs has no hash: nothing that is signed may promise it. */
+const ONLY_ROOT_CHANGES = (reasons: readonly UnrestrictedReason[]) =>
+  !reasons.some((reason) => reason.startsWith('user-writable') || reason === 'unparsed');
+
+/**
+ * Opens exactly the file that the walk found. Null when it is another one by now, or no regular file.
+ *
+ * @param vouch told how the file begins; true when nobody but root can change what runs, so that a hash means something.
+ */
+export async function identify(
+  root: string,
+  path: string,
+  device: bigint,
+  inode: bigint,
+  vouch: (head: Buffer) => Promise<boolean> = async () => true,
+): Promise<Target | null> {
   // O_NONBLOCK: a FIFO put there meanwhile must not hold up the agent.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const file = await open(Buffer.from(`${root}${path}`, 'latin1'), flags).catch(() => null);
@@ -89,12 +104,14 @@ export async function identify(root: string, path: string, device: bigint, inode
   try {
     const info = await file.stat({ bigint: true });
     if (!info.isFile() || info.dev !== device || info.ino !== inode) return null;
+    const head = Buffer.alloc(HEAD_BYTES);
+    const { bytesRead: begun } = await file.read(head, 0, HEAD_BYTES, 0);
     let sha256: string | null = null;
-    if (info.size <= MAX_HASHED_BYTES) {
+    if ((await vouch(head.subarray(0, begun))) && info.size <= MAX_HASHED_BYTES) {
       const hash = createHash('sha256');
       const chunk = Buffer.allocUnsafe(256 * 1024);
       for (let read = 0; ; ) {
-        const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+        const { bytesRead } = await file.read(chunk, 0, chunk.length, read);
         if (bytesRead === 0) break;
         read += bytesRead;
         // A file that grows while it is read is not one that can be vouched for.
@@ -117,44 +134,104 @@ export async function identify(root: string, path: string, device: bigint, inode
   }
 }
 
+/** How sudo finds a command word. Paths are bytes as latin1. */
+export interface LookUp {
+  /** Prefix under which the asking process sees its files; '' for our own. */
+  root: string;
+  /** Where a word without a slash is looked up; null when that is the asker's own PATH, or unknown. */
+  securePath: readonly string[] | null;
+  /** The command runs as root, who may pass every folder. sudo looks with the rights of whom it runs as. */
+  asRoot: boolean;
+}
+
+const executable = ({ info }: WalkedPath) => info.isFile() && (info.mode & 0o111n) !== 0n;
+
+/** The file that a word leads to. Null when there is none, or sudo may find another one. */
+async function find(word: string, by: LookUp): Promise<{ typed: string; walked: WalkedPath } | null> {
+  if (word.startsWith('/')) {
+    const walked = await followPath(by.root, word);
+    return typeof walked === 'string' || !executable(walked) ? null : { typed: word, walked };
+  }
+  // From which folder a relative word counts, rules can change.
+  if (word === '' || word.includes('/') || by.securePath === null) return null;
+  for (const folder of by.securePath) {
+    const typed = `${folder}/${word}`;
+    const walked = await followPath(by.root, typed);
+    if (walked === 'unknown') return null;
+    if (walked === 'absent' || !executable(walked)) continue;
+    return walked.open || by.asRoot ? { typed, walked } : null;
+  }
+  return null;
+}
+
+const writable = (walked: WalkedPath): UnrestrictedReason[] => [
+  ...(changeableByUsers(walked.info) ? (['user-writable-target'] as const) : []),
+  ...(walked.userWritable ? (['user-writable-path'] as const) : []),
+];
+
+/** An interpreter may be a script again; the kernel gives up after this many. */
+const MAX_INTERPRETERS = 5;
+
+/** Whether an account other than root can change what interprets a script, from how the script begins (execve(2)). */
+async function interpreterReasons(head: Buffer, by: LookUp, depth = 1): Promise<UnrestrictedReason[]> {
+  if (head.subarray(0, 2).toString('latin1') !== '#!') return [];
+  const newline = head.indexOf(0x0a);
+  if ((newline === -1 && head.length === HEAD_BYTES) || depth > MAX_INTERPRETERS) return ['unparsed'];
+  const line = head.subarray(2, newline === -1 ? head.length : newline).toString('latin1');
+  const [, interpreter, argument = ''] = /^[ \t]*([^ \t\0]+)[ \t]*([^\0]*)/.exec(line) ?? [];
+  if (interpreter === undefined) return [];
+  const found = await programReasons(interpreter, by, depth);
+  if (baseName(interpreter) !== 'env') return found;
+  // env(1) looks the real interpreter up in the PATH that the command gets.
+  const words = argument.trimEnd().startsWith('-S')
+    ? argument
+        .slice(2)
+        .trim()
+        .split(/[ \t]+/)
+    : [argument.trimEnd()];
+  const word = words.find((part) => !part.startsWith('-') && !part.includes('='));
+  return [...found, ...(word === undefined ? (['unparsed'] as const) : await programReasons(word, by, depth))];
+}
+
+async function programReasons(word: string, by: LookUp, depth: number): Promise<UnrestrictedReason[]> {
+  const program = await find(word, by);
+  if (program === null) return ['unparsed'];
+  const reasons = writable(program.walked);
+  const { real, info } = program.walked;
+  const target = await identify(by.root, real, info.dev, info.ino, async (head) => {
+    reasons.push(...(await interpreterReasons(head, by, depth + 1)));
+    return false;
+  });
+  return target === null ? ['unparsed'] : reasons;
+}
+
 /**
  * Finds the program behind a command word as sudo would, and everything that makes it "anything at all, as root".
  *
  * @param command the word as typed, bytes as latin1.
- * @param context.root prefix under which the asking process sees its files; '' for our own.
- * @param context.cwd working folder of the asking process; null when unknown.
  */
-export async function resolveTarget(
-  command: string,
-  context: { root: string; cwd: string | null },
-): Promise<ResolvedTarget> {
+export async function resolveTarget(command: string, by: LookUp): Promise<ResolvedTarget> {
   // A file system that does not answer (network, FUSE) must not keep the person from hearing anything.
   const limit = new AbortController();
   const patience = setTimeout(LOOK_UP_MS, UNKNOWN, { signal: limit.signal }).catch(() => UNKNOWN);
   try {
-    return await Promise.race([lookUp(command, context), patience]);
+    return await Promise.race([lookUp(command, by), patience]);
   } finally {
     limit.abort();
   }
 }
 
-async function lookUp(command: string, context: { root: string; cwd: string | null }): Promise<ResolvedTarget> {
-  let candidates: string[];
-  if (!command.includes('/')) candidates = SECURE_PATH.map((folder) => `${folder}/${command}`);
-  else if (command.startsWith('/')) candidates = [command];
-  else if (context.cwd?.startsWith('/')) candidates = [`${context.cwd}/${command}`];
-  else return UNKNOWN;
-
-  for (const typed of candidates) {
-    const walked = await walkPath(context.root, typed);
-    if (walked === null || !walked.info.isFile() || (walked.info.mode & 0o111n) === 0n) continue;
-    const target = await identify(context.root, walked.real, walked.info.dev, walked.info.ino);
-    if (target === null) return UNKNOWN;
-    const names = [baseName(typed), baseName(walked.real)];
-    const reasons = kindReasons(names, [typed, walked.real], await loginShells(context.root));
-    if (changeableByUsers(walked.info)) reasons.push('user-writable-target');
-    if (walked.userWritable) reasons.push('user-writable-path');
-    return { target, unrestricted: orderReasons(reasons) };
-  }
-  return UNKNOWN;
+async function lookUp(command: string, by: LookUp): Promise<ResolvedTarget> {
+  const program = await find(command, by);
+  if (program === null) return UNKNOWN;
+  const { typed, walked } = program;
+  const names = [baseName(typed), baseName(walked.real)];
+  const reasons = kindReasons(names, [typed, walked.real], await loginShells(by.root));
+  reasons.push(...writable(walked));
+  const target = await identify(by.root, walked.real, walked.info.dev, walked.info.ino, async (head) => {
+    reasons.push(...(await interpreterReasons(head, by)));
+    return ONLY_ROOT_CHANGES(reasons);
+  });
+  if (target === null) return UNKNOWN;
+  return { target, unrestricted: orderReasons(reasons) };
 }

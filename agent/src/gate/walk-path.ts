@@ -8,7 +8,12 @@ export interface WalkedPath {
   info: BigIntStats;
   /** Some folder or link on the way belongs to, or can be changed by, an account other than root. */
   userWritable: boolean;
+  /** Every account may pass all folders on the way. */
+  open: boolean;
 }
+
+/** `absent`: provably nothing there, for whoever looks. `unknown`: it could not be looked at. */
+export type NoPath = 'absent' | 'unknown';
 
 const MAX_LINKS = 40;
 
@@ -29,25 +34,34 @@ function folderChangeable(info: BigIntStats): boolean {
   return changeableByUsers(info);
 }
 
+const NOTHING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE']);
+
+/** As `followPath`, where why it leads nowhere makes no difference. */
+export async function walkPath(root: string, path: string): Promise<WalkedPath | null> {
+  const found = await followPath(root, path);
+  return typeof found === 'string' ? null : found;
+}
+
 /**
  * Follows an absolute path one component at a time, as the process whose tree `root` is would, and looks at every
  * folder and link that takes part: the kernel's own realpath would forget a link that its owner can turn elsewhere.
  *
  * @param path bytes as latin1.
- * @returns null when it leads nowhere, too deep, or through /proc, where links are not what they say.
+ * @returns `unknown` also when it leads through /proc, where links are not what they say.
  */
-export async function walkPath(root: string, path: string): Promise<WalkedPath | null> {
+export async function followPath(root: string, path: string): Promise<WalkedPath | NoPath> {
   const seen = (real: string) => Buffer.from(`${root}${real === '' ? '/' : real}`, 'latin1');
   let todo = path.split('/').filter((part) => part !== '' && part !== '.');
   let real = '';
   let links = 0;
   let userWritable = false;
+  let open = true;
   let info: BigIntStats;
   try {
     // The trailing slash makes a root such as /proc/PID/root the folder and not the link.
     info = await lstat(seen(''), { bigint: true });
     while (todo.length > 0) {
-      if (!info.isDirectory()) return null;
+      if (!info.isDirectory()) return 'absent';
       const [part, ...rest] = todo as [string, ...string[]];
       todo = rest;
       if (part === '..') {
@@ -56,8 +70,9 @@ export async function walkPath(root: string, path: string): Promise<WalkedPath |
         continue;
       }
       userWritable ||= folderChangeable(info);
+      open &&= (info.mode & 0o001n) !== 0n;
       const next = `${real}/${part}`;
-      if (next === '/proc') return null;
+      if (next === '/proc') return 'unknown';
       const found = await lstat(seen(next), { bigint: true });
       if (!found.isSymbolicLink()) {
         real = next;
@@ -65,7 +80,7 @@ export async function walkPath(root: string, path: string): Promise<WalkedPath |
         continue;
       }
       links += 1;
-      if (links > MAX_LINKS) return null;
+      if (links > MAX_LINKS) return 'absent';
       userWritable ||= found.uid !== 0n;
       const target = (await readlink(seen(next), { encoding: 'buffer' })).toString('latin1');
       todo = [...target.split('/').filter((step) => step !== '' && step !== '.'), ...todo];
@@ -74,8 +89,8 @@ export async function walkPath(root: string, path: string): Promise<WalkedPath |
         info = await lstat(seen(''), { bigint: true });
       }
     }
-    return { real: real === '' ? '/' : real, info, userWritable };
-  } catch {
-    return null;
+    return { real: real === '' ? '/' : real, info, userWritable, open };
+  } catch (error) {
+    return NOTHING.has((error as NodeJS.ErrnoException).code ?? '') ? 'absent' : 'unknown';
   }
 }

@@ -3,8 +3,12 @@ import { type Host, openHost } from '../app.ts';
 import { createGate } from '../gate/gate.ts';
 import { createResidentLogins } from '../gate/logins.ts';
 import { createProcessReader } from '../gate/proc.ts';
+
 import { createRegisteredSudos } from '../gate/registered-sudos.ts';
 import { createSudoPlugin } from '../gate/sudo-plugin.ts';
+
+import type { SudoPolicy } from '../gate/sudo-policy.ts';
+
 import { systemClock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { listen } from '../service/socket-server.ts';
@@ -24,6 +28,8 @@ export interface TestGate extends AsyncDisposable {
   socket: string;
   state: string;
   parent: FakeParent;
+  /** What the rules of the host's sudo say from now on. */
+  policy: { now: SudoPolicy | null };
   logged: string[];
   stop: AbortController;
   hello(change?: Record<string, string | number | null>): Record<string, string | number>;
@@ -42,11 +48,14 @@ export async function createTestGate(
     cwd: options.cwd ?? '/usr',
     environ: options.environ ?? { LANG: 'C.UTF-8' },
   });
+  const policy: TestGate['policy'] = {
+    now: { kind: 'sudo', securePath: ['/usr/bin', '/bin'], runAsDefault: 'root', keeps: [] },
+  };
   const logged: string[] = [];
   const note = (message: string) => void logged.push(message);
   const log: Log = { info: note, warn: note, error: note };
   const host = await openHost(enrolled.paths, { log });
-  const processes = createProcessReader(parent.proc);
+  const processes = createProcessReader(parent.proc, async () => policy.now);
   const start = (path: string, stopping: AbortSignal) => {
     const registered = createRegisteredSudos(processes);
     const gate = createGate({
@@ -103,6 +112,7 @@ export async function createTestGate(
     socket: enrolled.paths.socket,
     state: enrolled.paths.state,
     parent,
+    policy,
     logged,
     stop,
     hello,

@@ -3,6 +3,14 @@ import { type Html, html } from '../pages/html.ts';
 import type { Locale, Strings } from '../pages/strings.ts';
 import { approversText, createNames, factList, legend, moment, note } from './parts.ts';
 
+/** The file may be another one when it runs: then nothing that is signed may promise which. */
+function mayChange({ target, unrestricted }: ChallengeView['record']): boolean {
+  return (
+    target?.sha256 === null &&
+    unrestricted.some((reason) => reason.startsWith('user-writable') || reason === 'unparsed')
+  );
+}
+
 /** Two groups, so that nobody takes what a host merely says for something that identree knows. */
 export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Html {
   const { record } = view;
@@ -18,7 +26,7 @@ export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Htm
     },
     record.target && {
       label: s.program,
-      value: html`${names.code(record.target.path, 'bytes')} ${note(s.assurance[record.target.assurance])}`,
+      value: html`${names.code(record.target.path, 'bytes')} ${note(s.assurance[record.target.assurance])} ${mayChange(record) && note(s.mayChange)}`,
     },
     isSudo && { label: s.directory, value: record.cwd ? names.code(record.cwd, 'bytes') : note(s.unknown) },
     record.tty !== null && { label: s.terminal, value: names.code(record.tty) },
@@ -55,7 +63,8 @@ export function signedDetails(view: ChallengeView, s: Strings): Html {
     { label: s.requestId, value: id(view.id) },
     { label: s.hostId, value: id(view.host.id) },
     { label: s.argvHash, value: id(argvSha256) },
-    target && { label: s.programFile, value: id(s.deviceInode(target.device, target.inode)) },
+    target !== null &&
+      !mayChange(view.record) && { label: s.programFile, value: id(s.deviceInode(target.device, target.inode)) },
     target?.sha256 ? { label: s.programHash, value: id(target.sha256) } : null,
     { label: s.policyVersion, value: id(view.policy.version) },
   ])}</details>`;

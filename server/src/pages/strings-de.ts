@@ -31,6 +31,8 @@ export const de: Strings = {
       shell: () => 'Es öffnet eine Shell. Was dort eingegeben wird, läuft ohne weitere Rückfrage.',
       editor: () => 'Es öffnet einen Editor. Editoren können jede Datei ändern und eine Shell starten.',
       interpreter: () => 'Es startet ein Programm, das beliebigen Code ausführt.',
+      environment: (user: string) =>
+        `${user} bestimmt Variablen, mit denen Programme anderen Code laden. Es kann also alles tun, wenn es läuft.`,
       'user-writable-target': (user: string) =>
         `${user} kann das Programm ändern. Es kann also alles tun, wenn es läuft.`,
       'user-writable-path': (user: string) =>
@@ -86,6 +88,7 @@ export const de: Strings = {
   hostId: 'Host-Schlüssel gehört zu',
   programFile: 'Programmdatei',
   programHash: 'Programm, SHA-256',
+  mayChange: 'kann sich ändern, bis es läuft',
   deviceInode: (device: string, inode: string) => `Gerät ${device}, Inode ${inode}`,
   policyVersion: 'Version der Richtlinie',
 

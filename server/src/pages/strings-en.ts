@@ -30,6 +30,8 @@ export const en = {
       shell: () => 'It opens a shell. Whatever is typed there runs without another question.',
       editor: () => 'It opens an editor, and editors can change any file and start a shell.',
       interpreter: () => 'It starts a program that runs any code it is given.',
+      environment: (user: string) =>
+        `${user} chooses variables with which programs load other code, so it may do anything when it runs.`,
       'user-writable-target': (user: string) => `${user} can change the program, so it may do anything when it runs.`,
       'user-writable-path': (user: string) =>
         `${user} can change a folder on the way to the program, so another program may run in its place.`,
@@ -84,6 +86,7 @@ export const en = {
   hostId: 'Host key belongs to',
   programFile: 'Program file',
   programHash: 'Program, SHA-256',
+  mayChange: 'may change until it runs',
   deviceInode: (device: string, inode: string) => `device ${device}, inode ${inode}`,
   policyVersion: 'Policy version',
 

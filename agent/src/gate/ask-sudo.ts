@@ -1,0 +1,157 @@
+import { spawn } from 'node:child_process';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Clock } from '../platform/clock.ts';
+import { parseSudoPolicy, parseSudoRsPolicy, SUDO_PROGRAMS, type SudoPolicy } from './sudo-policy.ts';
+import { changeableByUsers, walkPath } from './walk-path.ts';
+
+/** Asks the sudo that a process runs what its rules say of an account. Null when that cannot be known. */
+export type SudoPolicies = (process: { exe: string; root: string }, user: string) => Promise<SudoPolicy | null>;
+
+/** Runs a program as root with nothing but these variables. Null when it failed, or said more than it could have. */
+export type RunSudo = (
+  program: string,
+  args: readonly string[],
+  env: Record<string, string>,
+) => Promise<{ stdout: string } | null>;
+
+export interface AskSudoDeps {
+  run: RunSudo;
+  clock: Clock;
+  /** Prefix of the files that are read; '' but in tests. */
+  root?: string;
+}
+
+const LIMIT_MS = 5000;
+const MAX_OUTPUT = 512 * 1024;
+/** Names of hosts and members of groups are not files: whatever else a rule may depend on is asked this often. */
+const REMEMBERED_MS = 60_000;
+const MAX_REMEMBERED = 512;
+
+/** sudo breaks lines at the width of the terminal, in the middle of what is read here. */
+const ENVIRONMENT = { LC_ALL: 'C', COLUMNS: '1000000', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
+
+/** No folder of this name: a command that has it in its PATH got it from us. */
+const OWN_PATH = '/identree-asks';
+
+/** True when this process has given up its right to become root again by starting sudo. */
+async function confined(): Promise<boolean> {
+  return /^NoNewPrivs:\s*1$/m.test(await readFile('/proc/self/status', 'latin1').catch(() => 'NoNewPrivs:\t1'));
+}
+
+/**
+ * sudo needs rights that the agent's unit has given up, and sees other networks and names from inside of its sandbox: the
+ * service manager starts it outside, where people start theirs.
+ */
+export const runSudo: RunSudo = async (program, args, env) => {
+  // The manager would expand these.
+  const outside = await confined();
+  if (outside && args.some((word) => /[$%]/.test(word))) return null;
+  const variables = Object.entries(env).map(([name, value]) => `--setenv=${name}=${value}`);
+  const [command, words] = outside
+    ? ['/usr/bin/systemd-run', ['--quiet', '--pipe', '--wait', '--collect', ...variables, '--', program, ...args]]
+    : [program, args];
+  return new Promise((resolve) => {
+    const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'ignore'], cwd: '/', env, timeout: LIMIT_MS });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    child.stdout.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_OUTPUT) chunks.push(chunk);
+    });
+    child.on('error', () => resolve(null));
+    child.on('close', (code) => {
+      resolve(code === 0 && size <= MAX_OUTPUT ? { stdout: Buffer.concat(chunks).toString('utf8') } : null);
+    });
+  });
+};
+
+/** The file that a process runs, if it is under that name here too and only root can change it. */
+async function ownProgram(process: { exe: string; root: string }): Promise<{ path: string; id: string } | null> {
+  try {
+    const path = await readlink(process.exe);
+    if (!SUDO_PROGRAMS.has(basename(path))) return null;
+    const [running, walked, theirs, ours] = await Promise.all([
+      stat(process.exe, { bigint: true }),
+      walkPath('', path),
+      stat(`${process.root}/`, { bigint: true }),
+      stat('/', { bigint: true }),
+    ]);
+    if (theirs.dev !== ours.dev || theirs.ino !== ours.ino) return null;
+    const named = walked?.info;
+    if (!walked || !named || running.dev !== named.dev || running.ino !== named.ino) return null;
+    // It is started as root: nobody may put another one there meanwhile.
+    if (walked.real !== path || walked.userWritable || changeableByUsers(named)) return null;
+    return { path, id: `${path} ${named.dev}:${named.ino}:${named.size}:${named.ctimeNs}` };
+  } catch {
+    return null;
+  }
+}
+
+export function createSudoPolicies({ run, clock, root = '' }: AskSudoDeps): SudoPolicies {
+  const remembered = new Map<string, { policy: SudoPolicy | null; sources: string; at: number }>();
+
+  const text = (path: string) => readFile(join(root, path), 'latin1').catch(() => '');
+  const names = async (folder: string) => (await readdir(join(root, folder)).catch(() => [])).sort();
+
+  async function sudoersTexts(): Promise<string> {
+    const own = await text('/etc/sudoers-rs');
+    const parts = [own === '' ? await text('/etc/sudoers') : own];
+    for (const folder of ['/etc/sudoers.d', '/etc/sudoers-rs.d']) {
+      for (const name of await names(folder)) parts.push(await text(`${folder}/${name}`));
+    }
+    return parts.join('\n');
+  }
+
+  /** What every file that rules may come from is right now. Null: they may come from elsewhere, so ask each time. */
+  async function sources(sudoers: string): Promise<string | null> {
+    const included = sudoers.matchAll(/^[ \t]*[@#]include(?:dir)?[ \t]+("[^"\n]*"|\S+)/gm);
+    for (const [, path] of included) {
+      if (!/^"?\/etc\/sudoers(-rs)?\.d(\/[^/]*)?"?$/.test(path!)) return null;
+    }
+    const services = /^[ \t]*sudoers:(.*)$/m.exec(await text('/etc/nsswitch.conf'))?.[1] ?? 'files';
+    const words = services.replace(/\[[^\]]*\]|#.*/g, ' ').split(/\s+/);
+    if (words.some((word) => word !== '' && word !== 'files' && word !== 'sss')) return null;
+    const files =
+      '/etc/sudoers /etc/sudoers-rs /etc/sudo.conf /etc/nsswitch.conf /etc/hosts /etc/passwd /etc/group'.split(' ');
+    for (const folder of ['/etc/sudoers.d', '/etc/sudoers-rs.d', '/var/lib/sss/db']) {
+      files.push(folder, ...(await names(folder)).map((name) => `${folder}/${name}`));
+    }
+    const stamps = files.map(async (file) => {
+      const info = await stat(join(root, file), { bigint: true }).catch(() => null);
+      return `${file} ${info && [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(':')}`;
+    });
+    return (await Promise.all(stamps)).join('\n');
+  }
+
+  async function ask(program: string, user: string, sudoers: string): Promise<SudoPolicy | null> {
+    const [version, listing] = await Promise.all([
+      run(program, ['-V'], ENVIRONMENT),
+      run(program, ['-l', '-U', user], ENVIRONMENT),
+    ]);
+    if (version === null || listing === null) return null;
+    if (version.stdout.startsWith('Sudo version 1.')) return parseSudoPolicy(listing.stdout);
+    if (!version.stdout.startsWith('sudo-rs ')) return null;
+    if (/^[ \t]*[@#]include(?:dir)?[ \t]+(?!"?\/etc\/sudoers(-rs)?\.d)/m.test(sudoers)) return null;
+    const shown = await run(program, ['-n', '--', '/usr/bin/printenv', 'PATH'], { ...ENVIRONMENT, PATH: OWN_PATH });
+    if (shown === null) return null;
+    const path = shown.stdout.trim();
+    return parseSudoRsPolicy({ listing: listing.stdout, path: path === OWN_PATH ? null : path, sudoers });
+  }
+
+  return async (process, user) => {
+    const program = await ownProgram(process);
+    if (program === null) return null;
+    const key = `${program.id}\0${user}`;
+    const sudoers = await sudoersTexts();
+    // Looked at before sudo is: what changes meanwhile is asked again the next time.
+    const now = await sources(sudoers);
+    const known = remembered.get(key);
+    if (known && known.sources === now && clock.monotonic() - known.at < REMEMBERED_MS) return known.policy;
+    const policy = await ask(program.path, user, sudoers);
+    remembered.delete(key);
+    if (now !== null && policy !== null) remembered.set(key, { policy, sources: now, at: clock.monotonic() });
+    if (remembered.size > MAX_REMEMBERED) remembered.delete(remembered.keys().next().value!);
+    return policy;
+  };
+}
