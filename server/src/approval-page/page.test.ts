@@ -58,6 +58,30 @@ describe('what an approver sees', () => {
     assert.doesNotMatch(plain(page(all.pending!)), /unrestricted/);
   });
 
+  test('what may change until it runs is said to, and no part of it is said to be compared', () => {
+    const target = { path: '/srv/job', assurance: 'derived', device: '2049', inode: '4711', sha256: null } as const;
+    const text = (record: Parameters<typeof sampleRequest>[0]['record']) =>
+      plain(page(sampleRequest({ code: 'ABCDEF-000003', argv: ['sudo', '/srv/job'], record })));
+    const changeable = text({ target, unrestricted: ['user-writable-target'] });
+    assert.match(changeable, /\/srv\/job derived from what was typed may change until it runs/);
+    assert.doesNotMatch(changeable, /inode 4711/);
+    const kept = text({ target: { ...target, sha256: 'A'.repeat(43) }, unrestricted: [] });
+    assert.doesNotMatch(kept, /may change/);
+    assert.match(kept, /inode 4711/);
+  });
+
+  test('variables that load other code are a reason to read the request as anything at all', () => {
+    const view = sampleRequest({
+      code: 'ABCDEF-000004',
+      argv: ['sudo', 'LD_PRELOAD=/tmp/x.so', 'id'],
+      record: { unrestricted: ['environment'] },
+    });
+    assert.match(
+      plain(page(view)),
+      /This gives unrestricted root.*chooses variables with which programs load other code/,
+    );
+  });
+
   test('no invisible character of the record is left in the document', () => {
     assert.doesNotMatch(
       page(all.hostile!),

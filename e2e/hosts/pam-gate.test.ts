@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type HostRecord, hostRecord } from '#shared/decision.ts';
+import type { Host } from '../harness/lab.ts';
+import { granted } from '../harness/person.ts';
+import { type Asked, ask, mark, openWorld, skip, type World } from '../harness/world.ts';
+
+const recordOf = (request: Asked): HostRecord => hostRecord.parse(JSON.parse(request.row().record));
+
+describe('the PAM gate and what sudo finds out by itself', { concurrency: false }, () => {
+  let world: World;
+  let host: Host;
+  before(async () => {
+    if (skip) return;
+    world = await openWorld({ people: ['alice'] });
+    host = world.host();
+    await host.sh(`mkdir -p /home/alice/bin; printf '#!/bin/sh\\necho the own one\\n' > /home/alice/bin/id
+      chmod 755 /home/alice/bin/id; chown -R alice:alice /home/alice/bin`);
+  });
+  after(() => world?.close());
+
+  /** Approves what is typed, and gives what was signed and what was seen. */
+  async function run(command: readonly string[], options: { env?: Record<string, string> } = {}) {
+    const request = await ask(world, host, 'alice', command, options);
+    const record = recordOf(request);
+    granted(await world.person('alice').approve(request.code));
+    const code = await request.terminal.exit;
+    return { record, code, text: request.terminal.text() };
+  }
+  const OWN_FIRST = { PATH: '/home/alice/bin:/usr/bin:/bin' };
+
+  /** Changes the rules of sudo for as long as `work` takes. */
+  async function withRules<T>(rules: string, work: () => Promise<T>): Promise<T> {
+    await host.sh(`cp -p /etc/sudoers /etc/sudoers.kept; ${rules}; visudo -qc`);
+    try {
+      return await work();
+    } finally {
+      await host.sh('cp -p /etc/sudoers.kept /etc/sudoers; rm -f /etc/sudoers.d/more');
+    }
+  }
+  const without = "sed -i '/secure_path/d' /etc/sudoers";
+  const also = (line: string) => `printf '%s\\n' '${line}' > /etc/sudoers.d/more; chmod 440 /etc/sudoers.d/more`;
+
+  test('with secure_path the program that sudo finds is the one that is signed', { skip }, async () => {
+    const { record, text } = await run(['/usr/bin/sudo', 'id', '-u'], { env: OWN_FIRST });
+    assert.equal(record.target?.path, '/usr/bin/id');
+    assert.notEqual(record.target.sha256, null);
+    assert.deepEqual(record.unrestricted, []);
+    assert.match(text, /^0$/m);
+  });
+
+  test('without secure_path sudo runs the program of whoever asks, and the record claims no other', {
+    skip,
+  }, async () => {
+    for (const rules of [without, also('Defaults:alice !secure_path')]) {
+      await withRules(rules, async () => {
+        const { record, text } = await run(['/usr/bin/sudo', 'id', '-u'], { env: OWN_FIRST });
+        assert.match(text, /the own one/, 'this is what sudo does');
+        assert.deepEqual([record.mode, record.target, record.unrestricted], ['unparsed', null, ['unparsed']], rules);
+      });
+    }
+  });
+
+  test('another secure_path is searched as sudo searches it', { skip }, async () => {
+    await withRules(also('Defaults:alice secure_path=/home/alice/bin\\:/usr/bin\\:/bin'), async () => {
+      const { record, text } = await run(['sudo', 'id', '-u']);
+      assert.match(text, /the own one/);
+      assert.equal(record.target?.path, '/home/alice/bin/id');
+      assert.equal(record.target.sha256, null, 'it may change until it runs');
+    });
+  });
+
+  test('another account by default, and rules that move the command', { skip }, async () => {
+    await withRules(also('Defaults:alice runas_default=bob'), async () => {
+      const { record, text } = await run(['sudo', 'id', '-un']);
+      assert.match(text, /^bob$/m);
+      assert.equal(record.runAs.user, 'bob');
+    });
+    await withRules(also('alice ALL=(ALL:ALL) CWD=/srv ALL'), async () => {
+      const { record, text } = await run(['sudo', 'pwd']);
+      assert.match(text, /^\/srv$/m);
+      assert.deepEqual([record.mode, record.unrestricted], ['unparsed', ['unparsed']]);
+    });
+  });
+
+  test('rules that change while the person waits: the approval does not count', { skip }, async () => {
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    await withRules(without, async () => {
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 1);
+      assert.match(request.terminal.text(), /changed while you waited/);
+      assert.equal(host.exists(file), false);
+    });
+  });
+
+  test('a list of variables, abbreviations, other folders and relative words are unparsed', { skip }, async () => {
+    await host.sh('printf secret > /root/report.txt');
+    for (const args of [
+      ['--preserve-env=X,/usr/bin/cat', '/usr/bin/id'],
+      ['--preserve-e=X,-l', '/usr/bin/id'],
+      ['--preserve-env=X,-u,nobody', '/usr/bin/id'],
+      ['--us', 'bob', '/usr/bin/id'],
+      ['--user=bob', '--gr', 'alice', '/usr/bin/id'],
+      ['./bin/id'],
+      ['bin/id'],
+      ['../alice/bin/id'],
+    ]) {
+      const { record } = await run(['sudo', ...args]);
+      assert.deepEqual([record.mode, record.target], ['unparsed', null], args.join(' '));
+      assert.equal(record.runAs.user, 'root', args.join(' '));
+      assert.ok(record.unrestricted.includes('unparsed'), args.join(' '));
+    }
+  });
+
+  test('variables that load code, and the own interpreter of a script, are unrestricted root', { skip }, async () => {
+    for (const args of [
+      ['LD_PRELOAD=/home/alice/x.so', '/usr/bin/true'],
+      ['PYTHONPATH=/home/alice', '/usr/bin/true'],
+      ['-E', '/usr/bin/true'],
+      ['--preserve-env', '/usr/bin/true'],
+    ]) {
+      const { record } = await run(['sudo', ...args]);
+      assert.deepEqual(record.unrestricted, ['environment'], args.join(' '));
+    }
+    await withRules(also('Defaults env_keep+=BASH_ENV'), async () => {
+      assert.deepEqual((await run(['sudo', 'true'], { env: { BASH_ENV: '/tmp/x' } })).record.unrestricted, [
+        'environment',
+      ]);
+      assert.deepEqual((await run(['sudo', 'true'])).record.unrestricted, []);
+    });
+    await host.sh(`cp /bin/sh /home/alice/bin/own-sh; chown alice /home/alice/bin/own-sh
+      printf '#!/home/alice/bin/own-sh\\necho ran\\n' > /usr/local/bin/theirs; chmod 755 /usr/local/bin/theirs`);
+    const { record, text } = await run(['sudo', 'theirs']);
+    assert.match(text, /ran/);
+    assert.deepEqual(record.unrestricted, ['user-writable-target', 'user-writable-path']);
+    assert.equal(record.target?.sha256, null);
+  });
+
+  test('the direct gate asks sudo for its rules too', { skip }, async () => {
+    await host.sh('systemctl stop identree-agent');
+    try {
+      const { record } = await run(['/usr/bin/sudo', 'id', '-u'], { env: OWN_FIRST });
+      assert.equal(record.target?.path, '/usr/bin/id');
+      assert.deepEqual(record.unrestricted, []);
+    } finally {
+      await host.sh('systemctl start identree-agent');
+    }
+  });
+});
