@@ -15,6 +15,7 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -23,6 +24,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -70,9 +72,10 @@ static struct {
     int accept_ms;
     int direct_accept_ms;
     int silence_ms;
+    bool own_output;
 } setting = {
     IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, 0,
-    RESIDENT_ACCEPT_MS,  DIRECT_ACCEPT_MS,        SILENCE_MS,
+    RESIDENT_ACCEPT_MS,  DIRECT_ACCEPT_MS,        SILENCE_MS, false,
 };
 
 static struct handed_over handed;
@@ -81,6 +84,8 @@ static struct hook_hello hello;
 static struct hook_reader reader;
 static int signals = -1;
 static enum mode mode;
+/* Where the person reads: a descriptor, or -1 when there is none that may be written to. */
+static int text_fd = STDOUT_FILENO;
 
 /* Text on its way to the person. The agent is not read while something is pending here,
  * so a verdict can never overtake the text before it. */
@@ -106,16 +111,36 @@ static void apply_test_hooks(void)
         setting.accept_ms = setting.direct_accept_ms = atoi(value);
     if ((value = getenv("IDENTREE_TEST_SILENCE_MS")) != NULL)
         setting.silence_ms = atoi(value);
+    setting.own_output = getenv("IDENTREE_TEST_OWN_OUTPUT") != NULL;
 }
 #endif
+
+/* sudo's own standard error. What pam_exec reads from us, sudo prints on a terminal, but
+ * without one among the command's output, and only when that has ended. The very descriptor
+ * is taken over: opening it by its name in /proc would write as root to a file that the
+ * person has opened for reading only. */
+static int standard_error_of_parent(void)
+{
+    int fd = -1;
+
+#ifdef SYS_pidfd_getfd
+    if (parent.pid_fd >= 0)
+        fd = (int)syscall(SYS_pidfd_getfd, parent.pid_fd, STDERR_FILENO, 0U);
+#endif
+    if (fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
 
 /* One line of our own, if it can be said at once: nothing waits for a reader here. */
 static void say(const char *line)
 {
-    struct pollfd p = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    struct pollfd p = {.fd = text_fd, .events = POLLOUT};
 
     if (poll(&p, 1, LAST_WORD_MS) == 1 && (p.revents & POLLOUT) != 0 &&
-        write(STDOUT_FILENO, line, strlen(line)) < 0)
+        write(text_fd, line, strlen(line)) < 0)
         return; /* nobody left to tell */
 }
 
@@ -249,6 +274,8 @@ static bool build_hello(void)
 
 static void queue_text(const uint8_t *text, size_t len)
 {
+    if (text_fd < 0)
+        return;
     output.len = hook_clean_text(output.bytes, text, len);
     output.bytes[output.len++] = '\n';
     output.sent = 0;
@@ -263,7 +290,7 @@ static bool output_pending(void)
 static bool write_output(void)
 {
     size_t n = output.len - output.sent;
-    ssize_t written = write(STDOUT_FILENO, output.bytes + output.sent, n < MAX_WRITE ? n : MAX_WRITE);
+    ssize_t written = write(text_fd, output.bytes + output.sent, n < MAX_WRITE ? n : MAX_WRITE);
 
     if (written < 0)
         return errno == EINTR || errno == EAGAIN;
@@ -272,7 +299,7 @@ static bool write_output(void)
     return true;
 }
 
-enum { ON_AGENT, ON_SIGNAL, ON_PARENT, ON_TTY, ON_STDOUT, ON_COUNT };
+enum { ON_AGENT, ON_SIGNAL, ON_PARENT, ON_TTY, ON_TEXT, ON_COUNT };
 
 /* Nobody takes our output any more. A process that dies closes its files before it is dead. */
 static enum cancel output_gone(void)
@@ -308,9 +335,9 @@ static enum cancel look_for_cancel(const struct pollfd on[ON_COUNT])
             break;
         }
     }
-    if ((on[ON_STDOUT].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+    if ((on[ON_TEXT].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
         return output_gone();
-    if ((on[ON_STDOUT].revents & POLLOUT) != 0 && output_pending() && !write_output())
+    if ((on[ON_TEXT].revents & POLLOUT) != 0 && output_pending() && !write_output())
         return output_gone();
     if (output_pending() && hook_now_ms() - output.since >= STALLED_OUTPUT_MS)
         return CANCEL_HANGUP;
@@ -355,8 +382,7 @@ static struct ending converse(int fd, int accept_ms)
         on[ON_SIGNAL] = (struct pollfd){.fd = signals, .events = POLLIN};
         on[ON_PARENT] = (struct pollfd){.fd = parent.pid_fd, .events = POLLIN};
         on[ON_TTY] = (struct pollfd){.fd = terminal_fd(), .events = fg ? POLLIN : 0};
-        on[ON_STDOUT] =
-            (struct pollfd){.fd = STDOUT_FILENO, .events = output_pending() ? POLLOUT : 0};
+        on[ON_TEXT] = (struct pollfd){.fd = text_fd, .events = output_pending() ? POLLOUT : 0};
         left = left < 0 ? 0 : left > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : left;
         if (poll(on, ON_COUNT, (int)left) < 0 && errno != EINTR)
             return ended(BROKEN);
@@ -475,22 +501,32 @@ static bool decide(void)
 {
     const char *type = handed.value[PAM_ENV_TYPE];
     struct ending ending;
+    bool pinned;
 
     /* Any other phase decides nothing here, and success would count as a yes in it. */
     if (type == NULL || strcmp(type, "auth") != 0)
         return false;
+    pinned = parent_pin(&parent);
+    if (mode == MODE_SUDO && !setting.own_output)
+        text_fd = pinned ? standard_error_of_parent() : -1;
     if (handed.duplicate) {
         say_refused("the PAM environment names something twice", " Check pam_env.");
         return false;
     }
-    if (!parent_pin(&parent) || !prepare_signals()) {
+    if (!pinned || !prepare_signals()) {
         say_refused("the program that asks is gone or cannot be examined", "");
         return false;
     }
     if (mode == MODE_SSH_WAIT)
         forget_typed_line();
-    if (mode == MODE_SUDO && terminal_open(handed.value[PAM_ENV_TTY]) == TERMINAL_GONE)
-        return false;
+    if (mode == MODE_SUDO) {
+        enum terminal_found found = terminal_open(handed.value[PAM_ENV_TTY]);
+
+        if (found == TERMINAL_GONE)
+            return false;
+        if (found == TERMINAL_OPEN)
+            text_fd = STDOUT_FILENO; /* sudo's conversation shows it there */
+    }
     if (!build_hello()) {
         terminal_release(foreground());
         return false;

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { Host } from '../harness/lab.ts';
-import { granted } from '../harness/person.ts';
+import { CODE, granted } from '../harness/person.ts';
 import { type Asked, ask, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const recordOf = (request: Asked): HostRecord => hostRecord.parse(JSON.parse(request.row().record));
@@ -135,6 +137,55 @@ describe('the PAM gate and what sudo finds out by itself', { concurrency: false 
     assert.match(text, /ran/);
     assert.deepEqual(record.unrestricted, ['user-writable-target', 'user-writable-path']);
     assert.equal(record.target?.sha256, null);
+  });
+
+  /** Starts a command without a terminal, as ssh, cron and Ansible do. */
+  function start(script: string) {
+    const alice = ['setsid', '-w', 'setpriv', '--reuid=2001', '--regid=2001', '--init-groups', '--'];
+    const [program, args] = host.enter([], [...alice, 'sh', '-c', script]);
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const out: Buffer[] = [];
+    let err = '';
+    const code = new Promise<string>((resolve, reject) => {
+      child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+        err += chunk;
+        const [found] = CODE.exec(err) ?? [];
+        if (found !== undefined) resolve(found);
+      });
+      child.on('close', () => reject(new Error(`no code was shown: ${err}`)));
+    });
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    return { code, ended, out: () => Buffer.concat(out), err: () => err };
+  }
+
+  test('without a terminal link and code are on standard error at once, and no byte is in the output', {
+    skip,
+  }, async () => {
+    await host.sh('head -c 3000000 /dev/urandom > /root/blob');
+    const whole = await host.sh('sha256sum < /root/blob');
+    const piped = start('sudo cat /root/blob');
+    // Seen before anybody has answered.
+    const code = await piped.code;
+    assert.match(piped.err(), new RegExp(`${world.server.url}/approve/${code}`));
+    assert.equal(piped.out().length, 0);
+    granted(await world.person('alice').approve(code));
+    assert.equal(await piped.ended, 0);
+    assert.equal(createHash('sha256').update(piped.out()).digest('hex'), whole.slice(0, 64));
+    assert.match(piped.err(), /Approved by/);
+
+    const substituted = start('uid=$(sudo id -u); echo "[$uid]"');
+    granted(await world.person('alice').approve(await substituted.code));
+    assert.equal(await substituted.ended, 0);
+    assert.equal(substituted.out().toString(), '[0]\n');
+  });
+
+  test('without a terminal a denial is on standard error too', { skip }, async () => {
+    const denied = start('sudo id -u');
+    await world.person('alice').deny(await denied.code);
+    assert.equal(await denied.ended, 1);
+    assert.equal(denied.out().length, 0);
+    assert.match(denied.err(), /Denied by/);
   });
 
   test('the direct gate asks sudo for its rules too', { skip }, async () => {

@@ -156,6 +156,8 @@ export interface StageOptions {
   wrapper?: string[];
   binary?: string;
   stdin?: Uint8Array;
+  /** Text goes where a release sends it: to standard error of whatever started the stage. */
+  tellsParent?: boolean;
 }
 
 function environment(options: StageOptions): Record<string, string> {
@@ -168,6 +170,8 @@ function environment(options: StageOptions): Record<string, string> {
     IDENTREE_TEST_DIRECT: options.direct ?? '/nonexistent/direct',
     IDENTREE_TEST_ACCEPT_MS: String(options.acceptMs ?? 3_000),
     IDENTREE_TEST_SILENCE_MS: String(options.silenceMs ?? 10_000),
+    // What a stage without a terminal says would be among what this process prints.
+    ...(options.tellsParent ? {} : { IDENTREE_TEST_OWN_OUTPUT: '1' }),
     ...options.env,
   };
 }
