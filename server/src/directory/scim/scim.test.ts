@@ -1,95 +1,17 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import fc from 'fast-check';
-import Fastify from 'fastify';
-import type { Database } from '../../db/database.ts';
 import { kysely } from '../../db/query.ts';
-import { forEachDatabase, openTestSqlite } from '../../db/test-databases.ts';
-import { createEventLog } from '../../events/log.ts';
-import { manualClock } from '../../platform/clock.ts';
-import { systemRandom } from '../../platform/random.ts';
-import { createRateLimiter } from '../../platform/rate-limiter.ts';
+import { forEachDriver } from '../../db/test-databases.ts';
+import { TEST_EXTERNAL_URL } from '../../testing/test-config.ts';
 import { ALICE, OPS, sourceContract, type Upstream } from '../source/test-source-contract.ts';
 import { matchesFilter, parseFilter } from './filter.ts';
 import { SCHEMA, slug } from './resource.ts';
-import { scimRoutes } from './routes.ts';
-import { createScim } from './service.ts';
-import { createScimSource } from './source.ts';
+import { type Json, openScim, TEST_ADMIN, TEST_ISSUER, testUser as user } from './test-scim.ts';
 
-const issuer = 'https://id.example';
-const actor = { username: 'root-admin', remoteAddr: null };
-// biome-ignore lint/suspicious/noExplicitAny: answers of many shapes, each asserted on
-type Json = Record<string, any>;
-
-async function setUp(t: Pick<TestContext, 'after'>, db: Database) {
-  const clock = manualClock();
-  const events = await createEventLog({ db, clock, onError: () => {} });
-  t.after(() => events.close());
-  const scim = createScim({
-    db,
-    events,
-    clock,
-    random: systemRandom,
-    groupRename: 'keep',
-  });
-  const app = Fastify();
-  app.decorateRequest('clientAddress', '192.0.2.1');
-  const failures = createRateLimiter({ clock, limit: 5, windowMs: 60_000 });
-  await app.register(
-    scimRoutes({
-      scim,
-      externalUrl: 'https://identree.example',
-      failures,
-      log: { error: (detail) => assert.fail(JSON.stringify(detail)) },
-    }),
-  );
-  t.after(() => app.close());
-  const client = async (over: Partial<Parameters<typeof scim.createClient>[0]> = {}) => {
-    const made = await scim.createClient({ name: 'idp', issuer, sudo: false, days: 30, ...over }, actor);
-    const call = async (
-      method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
-      path: string,
-      body?: unknown,
-      headers: Record<string, string> = {},
-    ) => {
-      const response = await app.inject({
-        method,
-        url: `/scim/v2${path}`,
-        headers: {
-          authorization: `Bearer ${made.token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/scim+json' }),
-          ...headers,
-        },
-        ...(body === undefined ? {} : { payload: JSON.stringify(body) }),
-      });
-      return {
-        status: response.statusCode,
-        body: (response.body === '' ? {} : response.json()) as Json,
-        headers: response.headers,
-      };
-    };
-    return { ...made, call };
-  };
-  return {
-    scim,
-    app,
-    clock,
-    client,
-    eventNames: async () => (await events.read(0, 100)).map(({ event }) => event as string),
-  };
-}
-
-const user = (userName: string, over: object = {}) => ({
-  schemas: [SCHEMA.user],
-  externalId: `ext-${userName}`,
-  userName,
-  active: true,
-  ...over,
-});
-
-forEachDatabase('SCIM', (open) => {
+forEachDriver('SCIM', (driver) => {
   test('speaks with PocketID: lists, creates, replaces and deletes as its client does', async (t) => {
-    const { client, eventNames, clock } = await setUp(t, await open(t));
+    const { client, eventNames, clock } = await openScim(t, driver);
     const { call } = await client();
     assert.deepEqual((await call('GET', '/Users?startIndex=1&count=1000')).body, {
       schemas: [SCHEMA.list],
@@ -107,7 +29,7 @@ forEachDatabase('SCIM', (open) => {
       }),
     );
     assert.equal(made.status, 201);
-    assert.equal(made.headers.location, `https://identree.example/scim/v2/Users/${made.body.id}`);
+    assert.equal(made.headers.location, `${TEST_EXTERNAL_URL}/scim/v2/Users/${made.body.id}`);
     assert.equal(made.headers['content-type'], 'application/scim+json; charset=utf-8');
     const group = await call('POST', '/Groups', {
       schemas: [SCHEMA.group],
@@ -140,7 +62,7 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('pages by the true length, finds by filter, and shows a client only what it made', async (t) => {
-    const { client, clock } = await setUp(t, await open(t));
+    const { client, clock } = await openScim(t, driver);
     const one = await client();
     const other = await client({ issuer: 'https://other.example' });
     for (let n = 0; n < 7; n += 1) {
@@ -168,7 +90,7 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('an external id never becomes another person, not after a deletion, not through another client', async (t) => {
-    const { client } = await setUp(t, await open(t));
+    const { client } = await openScim(t, driver);
     const [one, two] = [await client(), await client({ name: 'second' })];
     const made = await one.call('POST', '/Users', user('alice', { externalId: 'sub-1' }));
     assert.equal((await two.call('POST', '/Users', user('mallory', { externalId: 'sub-1' }))).status, 409);
@@ -185,7 +107,7 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('names are unique without regard to case', async (t) => {
-    const { client } = await setUp(t, await open(t));
+    const { client } = await openScim(t, driver);
     const { call } = await client();
     await call('POST', '/Users', user('alice'));
     const twice = await call('POST', '/Users', user('ALICE', { externalId: 'else' }));
@@ -195,18 +117,16 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('groups may share what people call them, never a POSIX name', async (t) => {
-    const db = await open(t);
-    const { client } = await setUp(t, db);
+    const { client, snapshot } = await openScim(t, driver);
     const { call } = await client();
     for (const externalId of ['g1', 'g2']) {
       assert.equal((await call('POST', '/Groups', { externalId, displayName: 'Web Team' })).status, 201);
     }
     const found = await call('GET', `/Groups?filter=${encodeURIComponent('displayName eq "web team"')}`);
     assert.equal(found.body.totalResults, 2);
-    const result = await createScimSource({ db }).fetch(new AbortController().signal);
-    assert.ok(result.ok);
+    const served = await snapshot();
     assert.deepEqual(
-      result.snapshot.groups.map(({ id, name }) => [id, name]),
+      served.groups.map(({ id, name }) => [id, name]),
       [
         ['g1', 'web-team'],
         ['g2', 'web-team-2'],
@@ -215,8 +135,7 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('the pseudo user of a PocketID key, which it pushes like a person, is nobody', async (t) => {
-    const db = await open(t);
-    const { client } = await setUp(t, db);
+    const { client, snapshot } = await openScim(t, driver);
     const { call } = await client();
     const ghost = await call(
       'POST',
@@ -226,18 +145,17 @@ forEachDatabase('SCIM', (open) => {
     const alice = await call('POST', '/Users', user('alice'));
     const members = [{ value: ghost.body.id }, { value: alice.body.id }];
     await call('POST', '/Groups', { externalId: OPS, displayName: 'ops', members });
-    const result = await createScimSource({ db }).fetch(new AbortController().signal);
-    assert.ok(result.ok);
+    const served = await snapshot();
     assert.deepEqual(
-      result.snapshot.users.map(({ username }) => username),
+      served.users.map(({ username }) => username),
       ['alice'],
     );
-    assert.deepEqual(result.snapshot.groups[0]?.userIds, ['ext-alice']);
+    assert.deepEqual(served.groups[0]?.userIds, ['ext-alice']);
     assert.equal((await call('GET', '/Users')).body.totalResults, 2, 'PocketID still finds what it pushed');
   });
 
   test('POSIX and sudo attributes need their own scope, by every way in', async (t) => {
-    const { client } = await setUp(t, await open(t));
+    const { client } = await openScim(t, driver);
     const plain = await client();
     const sudo = await client({ name: 'sudo', issuer: 'https://sudo.example', sudo: true });
     const extension = { [SCHEMA.posixUser]: { loginShell: '/bin/zsh' } };
@@ -265,7 +183,7 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('a stale ETag changes nothing; a known one saves the answer', async (t) => {
-    const { client } = await setUp(t, await open(t));
+    const { client } = await openScim(t, driver);
     const { call } = await client();
     const made = await call('POST', '/Users', user('alice'));
     assert.equal(made.headers.etag, 'W/"1"');
@@ -283,7 +201,7 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('PATCH as Entra and Okta write it', async (t) => {
-    const { client } = await setUp(t, await open(t));
+    const { client } = await openScim(t, driver);
     const { call } = await client();
     const ids: string[] = [];
     for (const name of ['a', 'b', 'c']) ids.push((await call('POST', '/Users', user(name))).body.id);
@@ -332,41 +250,38 @@ forEachDatabase('SCIM', (open) => {
   });
 
   test('the POSIX name of a group stays when its display name changes, and is had once', async (t) => {
-    const db = await open(t);
-    const { client } = await setUp(t, db);
+    const { client, snapshot } = await openScim(t, driver);
     const { call } = await client();
     const one = await call('POST', '/Groups', { displayName: 'Ops Team' });
     await call('POST', '/Groups', { displayName: 'Ops-Team' });
     await call('PUT', `/Groups/${one.body.id}`, { displayName: 'Wheel' });
-    const result = await createScimSource({ db }).fetch(new AbortController().signal);
-    assert.ok(result.ok);
-    assert.deepEqual(result.snapshot.groups.map(({ name, friendlyName }) => [name, friendlyName]).sort(), [
+    const served = await snapshot();
+    assert.deepEqual(served.groups.map(({ name, friendlyName }) => [name, friendlyName]).sort(), [
       ['ops-team', 'Wheel'],
       ['ops-team-2', 'Ops-Team'],
     ]);
   });
 
   test('tokens: unknown, expired, revoked and guessed ones do nothing', async (t) => {
-    const db = await open(t);
-    const { client, scim, clock, app } = await setUp(t, db);
+    const { client, scim, clock, http, db } = await openScim(t, driver);
     const { call, id, token } = await client();
     const rows = JSON.stringify(await kysely(db.query).selectFrom('scim_clients').selectAll().execute());
     assert.ok(!rows.includes(token) && !rows.includes(token.slice(5)), 'only the hash is stored');
-    assert.equal((await app.inject({ url: '/scim/v2/Users' })).statusCode, 401);
-    assert.equal((await app.inject({ url: '/scim/v2/Users' })).headers['www-authenticate'], 'Bearer');
-    assert.equal((await app.inject({ url: '/scim/v2/ServiceProviderConfig' })).statusCode, 200);
-    await scim.revokeClient(id, actor);
+    assert.equal((await http.inject({ url: '/scim/v2/Users' })).statusCode, 401);
+    assert.equal((await http.inject({ url: '/scim/v2/Users' })).headers['www-authenticate'], 'Bearer');
+    assert.equal((await http.inject({ url: '/scim/v2/ServiceProviderConfig' })).statusCode, 200);
+    await scim.revokeClient(id, TEST_ADMIN);
     assert.equal((await call('GET', '/Users')).status, 401);
     const next = await client({ days: 1 });
     clock.advance(86_400_000);
     assert.equal((await next.call('GET', '/Users')).status, 401);
-    for (let n = 0; n < 10; n += 1) await app.inject({ url: '/scim/v2/Users' });
-    assert.equal((await app.inject({ url: '/scim/v2/Users' })).statusCode, 429);
+    for (let n = 0; n < 40; n += 1) await http.inject({ url: '/scim/v2/Users' });
+    assert.equal((await http.inject({ url: '/scim/v2/Users' })).statusCode, 429);
   });
 });
 
 test('bodies that are no resource are refused without repeating them', async (t) => {
-  const { client, app } = await setUp(t, await openTestSqlite(t));
+  const { client, http } = await openScim(t);
   const { call, token } = await client();
   for (const body of [
     {},
@@ -383,10 +298,10 @@ test('bodies that are no resource are refused without repeating them', async (t)
     assert.doesNotMatch(JSON.stringify(answer), /secret/);
   }
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' };
-  assert.equal((await app.inject({ method: 'POST', url: '/scim/v2/Users', headers, payload: '{' })).statusCode, 400);
+  assert.equal((await http.inject({ method: 'POST', url: '/scim/v2/Users', headers, payload: '{' })).statusCode, 400);
   assert.equal(
     (
-      await app.inject({
+      await http.inject({
         method: 'POST',
         url: '/scim/v2/Users',
         headers: { ...headers, 'content-type': 'text/plain' },
@@ -395,7 +310,7 @@ test('bodies that are no resource are refused without repeating them', async (t)
     ).statusCode,
     415,
   );
-  const polluted = await app.inject({
+  const polluted = await http.inject({
     method: 'POST',
     url: '/scim/v2/Users',
     headers,
@@ -406,8 +321,7 @@ test('bodies that are no resource are refused without repeating them', async (t)
 });
 
 sourceContract('SCIM', async (t) => {
-  const db = await openTestSqlite(t);
-  const { client } = await setUp(t, db);
+  const { client, db, source } = await openScim(t);
   const { call } = await client({ sudo: true });
   const ids = new Map<string, string>();
   const put = async (content: Upstream) => {
@@ -432,13 +346,12 @@ sourceContract('SCIM', async (t) => {
       ids.set(one.id, answer.body.id);
     }
   };
-  const sudoAsClaim = createScimSource({ db });
   return {
     source: {
-      ...sudoAsClaim,
+      ...source,
       // The contract's claim is plain text; SCIM's lists arrive as JSON, which means the same.
       fetch: async (signal) => {
-        const result = await sudoAsClaim.fetch(signal);
+        const result = await source.fetch(signal);
         if (!result.ok) return result;
         const plain = (value: string) => (value === '["ALL"]' ? 'ALL' : value);
         const groups = result.snapshot.groups.map((group) => ({
@@ -448,7 +361,7 @@ sourceContract('SCIM', async (t) => {
         return { ok: true, snapshot: { ...result.snapshot, groups } };
       },
     },
-    issuer,
+    issuer: TEST_ISSUER,
     put,
     breakIt: async () => {
       await db.transaction((work) =>
