@@ -1,12 +1,17 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { RateLimiter } from '../../platform/rate-limiter.ts';
+import type { ScimClient } from './clients.ts';
 import { parseFilter } from './filter.ts';
 import { patchBody } from './patch.ts';
 import { type Kind, SCHEMA } from './resource.ts';
+import { ScimError } from './scim-error.ts';
 import type { ResourceRow } from './scim-store.ts';
-import { etagOf, MAX_PAGE, type Scim, type ScimClient, ScimError } from './service.ts';
+import type { Scim } from './service.ts';
+import { showResource } from './shown.ts';
+import { etagOf } from './stored.ts';
 
+const MAX_PAGE = 1000;
 const BODY_LIMIT = 8 * 1024 * 1024;
 const CONTENT_TYPE = 'application/scim+json; charset=utf-8';
 
@@ -40,7 +45,7 @@ export function scimRoutes(deps: {
     reply.code(status).header('content-type', CONTENT_TYPE).send(JSON.stringify(body));
 
   const sendResource = (reply: FastifyReply, status: number, row: ResourceRow) => {
-    const shown = scim.show(row, location);
+    const shown = showResource(row, location);
     reply.header('etag', etagOf(row));
     if (status === 201) reply.header('location', shown.meta.location);
     return send(reply, status, shown);
@@ -130,7 +135,7 @@ export function scimRoutes(deps: {
           reply,
           200,
           listOf(
-            rows.map((row) => scim.show(row, location)),
+            rows.map((row) => showResource(row, location)),
             total,
             page.startIndex,
           ),

@@ -1,0 +1,23 @@
+import { SCHEMA } from './resource.ts';
+import type { ResourceRow } from './scim-store.ts';
+import { etagOf, readStored } from './stored.ts';
+
+/** A resource as clients see it (RFC 7643 3.1). @param location address of the SCIM server */
+export function showResource(row: ResourceRow, location: string) {
+  const { document } = readStored(row);
+  const schemas: string[] = [row.kind === 'User' ? SCHEMA.user : SCHEMA.group];
+  for (const extension of [SCHEMA.posixUser, SCHEMA.posixGroup]) if (document[extension]) schemas.push(extension);
+  return {
+    schemas,
+    id: row.id,
+    ...document,
+    meta: {
+      resourceType: row.kind,
+      created: new Date(row.created_at).toISOString(),
+      // PocketID knows its own changes to the second, and leaves out those from before this time.
+      lastModified: new Date(Math.floor(row.modified_at / 1000) * 1000).toISOString(),
+      location: `${location}/${row.kind}s/${row.id}`,
+      version: etagOf(row),
+    },
+  };
+}
