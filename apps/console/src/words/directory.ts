@@ -106,6 +106,12 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
     means: 'A person’s private group has that name already, so this group is not served.',
     todo: 'Rename the group at the source.',
   },
+  group_nested: {
+    title: 'Group in a group',
+    means:
+      'Hosts get the people of a group, not the groups in it: whoever is a member only by such a group is left out.',
+    todo: 'Make the people themselves members of the outer group at the source.',
+  },
   name_reserved: {
     title: 'Name of the system',
     means: 'The name belongs to the operating system or to sudo. Whoever had it could act as something else.',

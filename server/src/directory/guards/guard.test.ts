@@ -17,6 +17,7 @@ function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, 
       const mapped = mapUserName(username, DEFAULT_SETTINGS.names);
       return mapped.ok ? mapped.name : null;
     },
+    lastNameOf: () => null,
     owners: new Map(),
     pinned: new Map(),
     claimsGivePower: true,
@@ -230,6 +231,31 @@ describe('who has which account', () => {
         ['alice', 'bob'],
       ],
     );
+  });
+});
+
+describe('somebody whom hosts do not see now, but whose numbers are kept', () => {
+  const before = testSnapshot(people('a'), []);
+  const back = testSnapshot([...people('a'), { id: 'id-m', username: 'mallory' }], []);
+  const lastNameOf = ({ id }: { id: string }) => (id === 'id-m' ? 'mira' : null);
+
+  test('waits when they come back under another name, and is served under it when an operator says so', () => {
+    const result = run(before, back, { lastNameOf });
+    assert.deepEqual([result.kinds, result.names], [['binding'], ['a']]);
+    const [hold] = result.arising;
+    assert.deepEqual(hold?.kind === 'binding' && [hold.detail.from, hold.detail.to], ['mira', 'mallory']);
+    assert.deepEqual(result.confirmed().names, ['a', 'mallory']);
+  });
+
+  test('is served at once under the name that they had, unless it is somebody else’s now', () => {
+    const same = testSnapshot([...people('a'), { id: 'id-m', username: 'mira' }], []);
+    assert.deepEqual(run(before, same, { lastNameOf }).names, ['a', 'mira']);
+    const owners = new Map([['mira', `user ${ISSUER} id-other`]]);
+    assert.deepEqual(run(before, same, { lastNameOf, owners }).names, ['a']);
+  });
+
+  test('the first directory of all is published as it is, also after a UID map was imported', () => {
+    assert.deepEqual(run(null, back, { lastNameOf }).names, ['a', 'mallory']);
   });
 });
 

@@ -46,6 +46,8 @@ export interface GuardInput {
   readonly decided: ReadonlyMap<string, 'open' | 'confirmed' | 'rejected'>;
   /** The Linux account of a user; null when they would not be served. */
   readonly accountOf: (user: DirectoryUser) => string | null;
+  /** What the source called somebody whose numbers are kept although hosts do not see them now; null for a stranger. */
+  readonly lastNameOf: (user: DirectoryUser) => string | null;
   /** Folded name → key of its owner, or of one who left it so lately that no other may have it (`user <issuer> <id>`). */
   readonly owners: ReadonlyMap<string, string>;
   /** Account → the person it is bound to by sign-in: only an operator gives it to another one. */
@@ -184,7 +186,7 @@ function guardBindings(
     const key = identityKey(user);
     const account = accountOf(user);
     const old = before.get(key);
-    const oldAccount = old ? accountOf(old) : null;
+    const oldAccount = old ? accountOf(old) : accountLeft(input, user, account);
     if (account === null || account === oldAccount) {
       // A person who cannot be served under the new name gives their name up; that takes power away.
       result.push(user);
@@ -220,6 +222,16 @@ function guardBindings(
     }
   }
   return result;
+}
+
+/**
+ * The account that somebody had who is back under another name: the uid and the files of it would be theirs, and a source
+ * that gives an identifier twice would hand them to a stranger. Null when there is none, or when it is the same.
+ */
+function accountLeft(input: GuardInput, user: DirectoryUser, account: string | null): string | null {
+  const name = input.published === null ? null : input.lastNameOf(user);
+  const left = name === null ? null : input.accountOf({ ...user, username: name });
+  return left === account ? null : left;
 }
 
 type NameOwner = NonNullable<Extract<HeldChange, { kind: 'binding' }>['detail']['owner']>;

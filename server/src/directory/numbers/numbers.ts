@@ -268,6 +268,12 @@ export function createNumbers(deps: {
       return (await load()).names;
     },
 
+    /** What its source called an owner last, also one who is gone. Undefined: it has no numbers. @throws UidMapBroken */
+    async lastNames(): Promise<(owner: Owner) => string | undefined> {
+      const { map } = await load();
+      return (owner) => map.gids.byOwner.get(ownerKey(owner))?.name;
+    },
+
     /** Grows with every change of the map, whichever process makes it; -1 before there is one. */
     generation: async (): Promise<number> => (await store.readNumberState(db.query))?.generation ?? -1,
 

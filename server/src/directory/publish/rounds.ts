@@ -114,6 +114,7 @@ export function createRounds(deps: RoundsDeps) {
   let publishedHash = '';
   let forged = false;
   let candidate: DirectorySnapshot | null = null;
+  let sourceLints: readonly Lint[] = [];
   let lastTouchAt = 0;
 
   /** What was published last, by whichever process. */
@@ -190,7 +191,7 @@ export function createRounds(deps: RoundsDeps) {
     const bindings = await deps.pinned();
     const pinned = canonicalSha256([...bindings].sort(([a], [b]) => (a < b ? -1 : 1)).map((one) => one));
     const digestOf = (hash: string) =>
-      canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group])]);
+      canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group]), sourceLints]);
     const awaitsNames = (before?.awaitedNames.length ?? 0) > 0;
     const crossed = before !== null && before.nextBoundary !== null && clock.now() >= before.nextBoundary;
     const wantedHash = snapshotHash(wanted);
@@ -205,11 +206,13 @@ export function createRounds(deps: RoundsDeps) {
 
     const decided = new Map(holds.map(({ digest, state }) => [digest, state]));
     const owners = await ownersOfNames(clock.now());
+    const lastNames = await deps.numbers.lastNames();
     const guarded = guard({
       published,
       candidate: wanted,
       decided,
       accountOf,
+      lastNameOf: (user) => lastNames(userOwner(user)) ?? null,
       owners,
       pinned: bindings,
       claimsGivePower: settings.sudoSource !== 'store',
@@ -249,7 +252,7 @@ export function createRounds(deps: RoundsDeps) {
       counts: tree.counts,
       usn: stamped.usn,
       rules: tree.rules,
-      lints: [...assigned.lints, ...tree.lints],
+      lints: [...sourceLints, ...assigned.lints, ...tree.lints],
       nextBoundary: tree.nextBoundary,
       disabledPeople: disabled.map(identityKey),
       disabledAccounts: disabled.flatMap((user) => assigned.nameOf(userOwner(user)) ?? []),
@@ -347,6 +350,7 @@ export function createRounds(deps: RoundsDeps) {
         await nextTurn();
         if (!result.ok) return { ...report(), ok: false, why: 'source', problem: result.problem };
         candidate = result.snapshot;
+        sourceLints = result.lints ?? [];
       }
       // Without a source there is nothing to fetch; after a restart, what was published is all there is.
       const remembered = source ? (forged ? null : published) : EMPTY_SNAPSHOT;

@@ -1,4 +1,4 @@
-/** A SCIM filter (RFC 7644 3.4.2.2). Attribute paths are in lower case. */
+/** A SCIM filter (RFC 7644 3.4.2.2). Attribute paths are in lower case and without the URN of a core schema. */
 export type Filter =
   | { readonly op: 'and' | 'or'; readonly left: Filter; readonly right: Filter }
   | { readonly op: 'not'; readonly of: Filter }
@@ -8,6 +8,7 @@ export type Filter =
 type Comparison = 'eq' | 'ne' | 'co' | 'sw' | 'ew' | 'gt' | 'ge' | 'lt' | 'le';
 
 const COMPARISONS = ['eq', 'ne', 'co', 'sw', 'ew', 'gt', 'ge', 'lt', 'le'];
+const CORE_URN = /^urn:ietf:params:scim:schemas:core:2\.0:(?:user|group):/;
 const MAX_LENGTH = 4096;
 const MAX_DEPTH = 20;
 const TOKEN = /\s*(?:("(?:[^"\\]|\\.)*")|([()[\]])|([^\s()[\]"]+))/y;
@@ -65,13 +66,21 @@ export function parseFilter(text: string): Filter | null {
       return of && { op: 'not', of };
     }
     if (tokens[at] === '(') return enclosed(')');
-    const path = tokens[at]?.toLowerCase();
-    if (path === undefined || !/^[a-z][a-z0-9:._$-]*$/.test(path)) return null;
+    const path = word()?.replace(CORE_URN, '');
+    if (path === undefined || !/^[a-z$][a-z0-9:._$-]*$/.test(path)) return null;
     at += 1;
     if (tokens[at] === '[') {
       const of = enclosed(']');
-      return of && { op: 'any', path, of };
+      // `emails[type eq "work"].value eq "a@example.com"`: Entra looks people up like this.
+      const part = /^\.([a-z$][a-z0-9_$-]*)$/.exec(word() ?? '')?.[1];
+      if (!of || part === undefined) return of && { op: 'any', path, of };
+      at += 1;
+      const also = comparison(part);
+      return also && { op: 'any', path, of: { op: 'and', left: of, right: also } };
     }
+    return comparison(path);
+  }
+  function comparison(path: string): Filter | null {
     const op = word();
     at += 1;
     if (op === 'pr') return { op, path };
@@ -138,6 +147,10 @@ function compare(op: Comparison, path: string, found: unknown, wanted: string | 
       default:
         return false;
     }
+  }
+  // Entra writes "True" and "False".
+  if (typeof simple === 'boolean' && typeof wanted === 'string') {
+    return op === 'eq' && String(simple) === wanted.toLowerCase();
   }
   if (op === 'eq') return simple === wanted;
   if (typeof simple !== 'number' || typeof wanted !== 'number') return false;

@@ -1,167 +1,205 @@
 import { z } from 'zod';
-import { type Filter, matchesFilter, parseFilter } from './filter.ts';
-import { canonicalDocument, canonicalName, SCHEMA } from './resource.ts';
+import { ATTRIBUTES, type Attribute, canonicalValue, type Doc, findAttribute, isDoc } from './attributes.ts';
+import { type Filter, matchesFilter } from './filter.ts';
+import { readPath, type Target } from './path.ts';
+import type { Kind } from './resource.ts';
 
-/** The body of PATCH (RFC 7644 3.5.2). Entra writes the operations with capitals. */
-export const patchBody = z.object({
-  Operations: z
-    .array(
-      z.object({
-        op: z
-          .string()
-          .transform((op) => op.toLowerCase())
-          .pipe(z.enum(['add', 'replace', 'remove'])),
-        path: z.string().max(1024).optional(),
-        value: z.unknown().optional(),
-      }),
-    )
-    .min(1)
-    .max(1000),
+/** Keys of what SCIM itself defines, whatever their case. */
+const folded = <T extends z.ZodType>(schema: T, names: readonly string[]) =>
+  z.preprocess((value) => {
+    if (!isDoc(value)) return value;
+    const spelt = (key: string) => names.find((name) => name.toLowerCase() === key.toLowerCase()) ?? key;
+    return Object.fromEntries(Object.entries(value).map(([key, member]) => [spelt(key), member]));
+  }, schema);
+
+const operation = z.object({
+  op: z
+    .string()
+    .transform((op) => op.toLowerCase())
+    .pipe(z.enum(['add', 'replace', 'remove'])),
+  path: z.string().max(1024).nullish(),
+  value: z.unknown().optional(),
 });
-export type PatchOperation = z.infer<typeof patchBody>['Operations'][number];
 
-export type PatchResult =
-  | { ok: true; document: Record<string, unknown> }
-  | { ok: false; scimType: 'invalidPath' | 'noTarget' | 'invalidValue' };
+/** The body of PATCH (RFC 7644 3.5.2). Entra writes the operations with capitals, others the keys without. */
+export const patchBody = folded(
+  z.object({
+    Operations: z
+      .array(folded(operation, ['op', 'path', 'value']))
+      .min(1)
+      .max(1000),
+  }),
+  ['Operations'],
+);
+export type PatchOperation = z.infer<typeof operation>;
 
-interface Path {
-  steps: string[];
-  filter: Filter | null;
-  sub: string | null;
-}
-
-const LISTS = [
-  'members',
-  'emails',
-  'sshPublicKeys',
-  'accessHosts',
-  'commands',
-  'hosts',
-  'runAsUser',
-  'runAsGroup',
-  'options',
-];
-type Doc = Record<string, unknown>;
-const isDoc = (value: unknown): value is Doc => typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function parsePath(text: string): Path | null {
-  const match = /^([^[\]]+)(?:\[(.+)\](?:\.([A-Za-z]+))?)?$/s.exec(text.trim());
-  if (!match?.[1]) return null;
-  let rest = match[1];
-  const steps: string[] = [];
-  for (const urn of [SCHEMA.posixUser, SCHEMA.posixGroup]) {
-    if (rest.toLowerCase() === urn.toLowerCase()) return match[2] ? null : { steps: [urn], filter: null, sub: null };
-    if (rest.toLowerCase().startsWith(`${urn.toLowerCase()}:`)) {
-      steps.push(urn);
-      rest = rest.slice(urn.length + 1);
-    }
-  }
-  for (const urn of [SCHEMA.user, SCHEMA.group]) {
-    if (rest.toLowerCase().startsWith(`${urn.toLowerCase()}:`)) rest = rest.slice(urn.length + 1);
-  }
-  for (const part of rest.split('.')) {
-    const name = canonicalName(part);
-    if (name === undefined) return null;
-    steps.push(name);
-  }
-  const filter = match[2] === undefined ? null : parseFilter(match[2]);
-  const sub = match[3] === undefined ? null : (canonicalName(match[3]) ?? null);
-  if ((match[2] !== undefined && !filter) || (match[3] !== undefined && sub === null)) return null;
-  return { steps, filter, sub };
-}
+type Problem = 'invalidPath' | 'noTarget' | 'invalidValue' | 'invalidFilter';
+export type PatchResult = { ok: true; document: Doc } | { ok: false; scimType: Problem };
 
 /**
  * Applies operations to a document of ours, in order, all or nothing. The result still has to be checked by the schema.
  */
-export function applyPatch(document: Doc, operations: readonly PatchOperation[]): PatchResult {
+export function applyPatch(kind: Kind, document: Doc, operations: readonly PatchOperation[]): PatchResult {
   const result = structuredClone(document);
-  for (const operation of operations) {
-    const problem = applyOne(result, operation);
+  for (const one of operations) {
+    const problem = applyOne(kind, result, one);
     if (problem) return { ok: false, scimType: problem };
   }
   return { ok: true, document: result };
 }
 
-type Problem = Exclude<PatchResult, { ok: true }>['scimType'] | null;
-
-function applyOne(document: Doc, operation: PatchOperation): Problem {
-  const { op, path } = operation;
-  if (path === undefined || path === '') {
-    if (op === 'remove') return 'noTarget';
-    if (!isDoc(operation.value)) return 'invalidValue';
-    for (const [key, value] of Object.entries(operation.value)) {
-      // What no schema of ours knows is ignored, as in a PUT; `schemas`, `id` and `meta` are among it.
-      const known = parsePath(key);
-      if (!known) continue;
-      const problem = applyAt(document, known, op, value);
-      if (problem) return problem;
-    }
-    return null;
+function applyOne(kind: Kind, document: Doc, { op, path, value }: PatchOperation): Problem | null {
+  if (path) return applyAtPath(kind, document, path, op, value);
+  if (op === 'remove') return 'noTarget';
+  if (!isDoc(value)) return 'invalidValue';
+  for (const [key, part] of Object.entries(value)) {
+    const problem = applyAtPath(kind, document, key, op, part);
+    // What is no path is no attribute either: it is left out, as in a PUT.
+    if (problem && !(problem === 'invalidPath' && !isOurs(kind, key))) return problem;
   }
-  const parsed = parsePath(path);
-  // An attribute that is not kept here: nothing to do, and nothing to complain about.
-  if (!parsed) return /^[A-Za-z][A-Za-z0-9:._-]*$/.test(path) ? null : 'invalidPath';
-  return applyAt(document, parsed, op, operation.value);
+  return null;
 }
 
-function applyAt(document: Doc, path: Path, op: PatchOperation['op'], raw: unknown): Problem {
-  const value = canonicalDocument(raw);
+const isOurs = (kind: Kind, path: string): boolean =>
+  ATTRIBUTES[kind].some(({ name }) => path.toLowerCase().startsWith(name.toLowerCase()));
+
+function applyAtPath(kind: Kind, document: Doc, path: string, op: PatchOperation['op'], value: unknown) {
+  const target = readPath(kind, path);
+  if (target === 'left_out') return null;
+  return typeof target === 'string' ? target : applyAt(document, target, op, value);
+}
+
+function applyAt(document: Doc, target: Target, op: PatchOperation['op'], raw: unknown): Problem | null {
   let parent = document;
-  for (const step of path.steps.slice(0, -1)) {
+  for (const step of target.steps.slice(0, -1)) {
     if (!isDoc(parent[step])) {
       if (op === 'remove') return null;
       parent[step] = {};
     }
     parent = parent[step] as Doc;
   }
-  const name = path.steps.at(-1)!;
-  if (path.filter) return applyToMatches(parent, name, path, op, value);
-  const isList = LISTS.includes(name);
-  if (op === 'remove') {
-    // Older Entra names the members to remove in the value.
-    if (isList && Array.isArray(value) && Array.isArray(parent[name])) {
-      const gone = new Set(value.map(keyOf));
-      parent[name] = (parent[name] as unknown[]).filter((item) => !gone.has(keyOf(item)));
-    } else delete parent[name];
+  const { attribute, filter } = target;
+  if (filter) return applyToMatches(parent, { ...target, filter }, op, raw);
+  return attribute.multiValued ? applyToList(parent, attribute, op, raw) : applyToSingle(parent, target, op, raw);
+}
+
+function applyToSingle(parent: Doc, target: Target, op: PatchOperation['op'], raw: unknown): Problem | null {
+  const { attribute } = target;
+  const { name } = attribute;
+  const nothing = raw === undefined || raw === null;
+  if (op === 'add' && nothing) return null;
+  if (op === 'remove' || nothing) {
+    // A person whom nobody calls active is not: removing a value must not let anybody in.
+    if (name === 'active') parent[name] = false;
+    else delete parent[name];
     return null;
   }
-  if (value === undefined || value === null) {
-    delete parent[name];
+  if (attribute.type !== 'complex') {
+    parent[name] = raw;
     return null;
   }
-  if (isList) {
-    const added = Array.isArray(value) ? value : [value];
-    const before = op === 'add' && Array.isArray(parent[name]) ? (parent[name] as unknown[]) : [];
-    parent[name] = [...new Map([...before, ...added].map((item) => [keyOf(item), item])).values()];
-  } else if (isDoc(value) && isDoc(parent[name])) parent[name] = { ...(parent[name] as Doc), ...value };
-  else parent[name] = value;
+  // Parts that are not mentioned stay as they are (RFC 7644 3.5.2.3): the hosts of a sudo rule, for example.
+  if (!isDoc(raw)) return 'invalidValue';
+  const whole = isDoc(parent[name]) ? (parent[name] as Doc) : {};
+  parent[name] = whole;
+  for (const [key, value] of Object.entries(raw)) {
+    const part = findAttribute(attribute.subAttributes, key);
+    if (!part) {
+      if (target.steps[0]?.startsWith('urn:')) return 'invalidPath';
+      continue;
+    }
+    const at: Target = { steps: [...target.steps, part.name], attribute: part, filter: null, sub: null };
+    const problem = part.multiValued ? applyToList(whole, part, op, value) : applyToSingle(whole, at, op, value);
+    if (problem) return problem;
+  }
   return null;
 }
 
-const keyOf = (item: unknown): string => (isDoc(item) && 'value' in item ? String(item.value) : JSON.stringify(item));
-
-function applyToMatches(parent: Doc, name: string, path: Path, op: PatchOperation['op'], value: unknown): Problem {
-  const items = Array.isArray(parent[name]) ? (parent[name] as unknown[]) : [];
-  const hit = (item: unknown) => matchesFilter(path.filter!, item);
+function applyToList(parent: Doc, attribute: Attribute, op: PatchOperation['op'], raw: unknown): Problem | null {
+  const { name } = attribute;
+  const before = Array.isArray(parent[name]) ? (parent[name] as unknown[]) : [];
+  if (raw === undefined || raw === null) {
+    if (op === 'add') return null;
+    // Without a value, a remove means all of them (RFC 7644 3.5.2.2); a replace says nothing.
+    if (op === 'replace' && raw === undefined) return 'invalidValue';
+    delete parent[name];
+    return null;
+  }
+  const items = canonicalValue(attribute, Array.isArray(raw) ? raw : [raw]) as unknown[];
   if (op === 'remove') {
-    if (path.sub === null) parent[name] = items.filter((item) => !hit(item));
-    else for (const item of items) if (hit(item) && isDoc(item)) delete item[path.sub];
+    // Which ones is in the value, as Entra and others write it: never all of them because it cannot be read.
+    if (items.some((item) => keyOf(item) === null)) return 'invalidValue';
+    const gone = new Set(items.map(keyOf));
+    parent[name] = before.filter((item) => !gone.has(keyOf(item)));
     return null;
   }
-  const matching = items.filter(hit).filter(isDoc);
-  if (matching.length === 0) {
-    // `emails[type eq "work"].value` for a person without a work address makes one.
-    const { filter } = path;
-    if (filter?.op !== 'eq' || path.sub === null) return 'noTarget';
-    const key = canonicalName(filter.path);
-    if (key === undefined) return 'noTarget';
-    parent[name] = [...items, { [key]: filter.value, [path.sub]: value }];
-    return null;
-  }
-  for (const item of matching) {
-    if (path.sub !== null) item[path.sub] = value;
-    else if (isDoc(value)) Object.assign(item, value);
-    else return 'invalidValue';
-  }
+  const kept = op === 'add' ? before : [];
+  parent[name] = [...new Map([...kept, ...items].map((item) => [keyOf(item) ?? item, item])).values()];
+  onlyOnePrimary(parent[name] as unknown[], items);
   return null;
+}
+
+/** What tells the values of a list apart; null for what is none. */
+function keyOf(item: unknown): string | null {
+  const value = isDoc(item) ? item.value : item;
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+/** Of several values one is the primary one, which is what was said last (RFC 7644 3.5.2). */
+function onlyOnePrimary(all: readonly unknown[], said: readonly unknown[]): void {
+  const isPrimary = (item: unknown) => isDoc(item) && String(item.primary).toLowerCase() === 'true';
+  const now = said.findLast(isPrimary);
+  if (now === undefined) return;
+  for (const item of all) if (item !== now && isDoc(item) && isPrimary(item)) item.primary = false;
+}
+
+function applyToMatches(
+  parent: Doc,
+  { attribute, filter, sub }: Target & { filter: Filter },
+  op: PatchOperation['op'],
+  raw: unknown,
+): Problem | null {
+  const { name } = attribute;
+  const items = Array.isArray(parent[name]) ? (parent[name] as unknown[]) : [];
+  // What is no group is a person, although only groups are marked.
+  const seen = (item: unknown) => (name === 'members' && isDoc(item) ? { type: 'User', ...item } : item);
+  const hit = (item: unknown) => matchesFilter(filter, seen(item));
+  const nothing = raw === undefined || raw === null || raw === '';
+  if (op === 'add' && nothing) return null;
+  if (op === 'remove' || nothing) {
+    // A value without its value is none.
+    if (sub === null || sub.name === 'value') {
+      if (items.length > 0) parent[name] = items.filter((item) => !hit(item));
+    } else for (const item of items) if (hit(item) && isDoc(item)) delete item[sub.name];
+    return null;
+  }
+  const said = sub === null ? canonicalValue({ ...attribute, multiValued: false }, raw) : { [sub.name]: raw };
+  if (!isDoc(said)) return 'invalidValue';
+  if (!items.some(hit)) {
+    // `emails[type eq "work"].value` for a person without a work address makes one.
+    const described = name === 'members' ? null : describedBy(filter, attribute);
+    if (!described) return 'noTarget';
+    const made = { ...described, ...said };
+    parent[name] = [...items, made];
+    onlyOnePrimary(parent[name] as unknown[], [made]);
+    return null;
+  }
+  const whole = op === 'replace' && sub === null;
+  const next = items.map((item) => (hit(item) && isDoc(item) ? { ...(whole ? {} : item), ...said } : item));
+  parent[name] = next;
+  onlyOnePrimary(
+    next,
+    next.filter((_, n) => hit(items[n])),
+  );
+  return null;
+}
+
+/** The value that a filter of equalities describes; null for every other filter. */
+function describedBy(filter: Filter, attribute: Attribute): Doc | null {
+  if (filter.op === 'and') {
+    const [left, right] = [describedBy(filter.left, attribute), describedBy(filter.right, attribute)];
+    return left && right && { ...left, ...right };
+  }
+  const part = filter.op === 'eq' ? findAttribute(attribute.subAttributes, filter.path) : undefined;
+  return part && filter.op === 'eq' ? { [part.name]: filter.value } : null;
 }

@@ -13,6 +13,15 @@ export const SCHEMA = {
 
 export type Kind = 'User' | 'Group';
 
+/** What `/Schemas` says of an attribute beside its type (RFC 7643 7); what is left out has the RFC's default. */
+export interface AttributeNote {
+  readonly mutability?: 'immutable';
+  readonly uniqueness?: 'server';
+  readonly caseExact?: true;
+  readonly canonicalValues?: readonly string[];
+}
+const note = (description: string, scim: AttributeNote = {}) => ({ description, scim });
+
 const text = (max: number) => z.string().max(max);
 const strings = (max: number) => z.array(text(max)).max(500);
 // Entra sends "True" and "False".
@@ -24,7 +33,17 @@ const externalId = z
   .string()
   .min(1)
   .max(128)
-  .regex(/^[\x21-\x7e]+$/);
+  .regex(/^[\x21-\x7e]+$/)
+  .meta(
+    note('What the person signs in as at the provider. It can be given once.', {
+      mutability: 'immutable',
+      caseExact: true,
+    }),
+  );
+
+/** Providers send the type of an address that a person does not have. */
+const withoutEmpty = (items: unknown): unknown =>
+  Array.isArray(items) ? items.filter((item) => !item || typeof item !== 'object' || Boolean(item.value)) : items;
 
 const posixUser = z.strictObject({
   uidNumber: z.int().optional(),
@@ -54,56 +73,44 @@ const posixGroup = z.strictObject({
 
 export const scimUser = z.object({
   externalId: externalId.optional(),
-  userName: z.string().min(1).max(256),
+  userName: z
+    .string()
+    .min(1)
+    .max(256)
+    .meta(note('The name at the provider. The account is made of it.', { uniqueness: 'server' })),
   name: z
     .object({ givenName: text(256).optional(), familyName: text(256).optional(), formatted: text(512).optional() })
     .optional(),
   displayName: text(256).optional(),
-  active: flag.default(true),
+  active: flag.default(true).meta(note('Whether the person may sign in and is served.')),
   emails: z
-    .array(z.object({ value: text(320), type: text(64).optional(), primary: flag.optional() }))
-    .max(20)
+    .preprocess(
+      withoutEmpty,
+      z.array(z.object({ value: text(320), type: text(64).optional(), primary: flag.optional() })).max(20),
+    )
     .optional(),
   [SCHEMA.posixUser]: posixUser.optional(),
 });
 export type ScimUser = z.infer<typeof scimUser>;
 
+/** A member; `type` is kept for groups alone, and says what `value` is the id of. */
+const member = z.object({
+  value: text(128).min(1),
+  type: z
+    .literal('Group')
+    .optional()
+    .catch(undefined)
+    .meta(note('What the member is.', { canonicalValues: ['User', 'Group'] })),
+});
+export type ScimMember = z.infer<typeof member>;
+
 export const scimGroup = z.object({
   externalId: externalId.optional(),
   displayName: z.string().min(1).max(256),
-  members: z
-    .array(z.object({ value: text(128) }))
-    .max(100_000)
-    .default([]),
+  members: z.array(member).max(100_000).default([]),
   [SCHEMA.posixGroup]: posixGroup.optional(),
 });
 export type ScimGroup = z.infer<typeof scimGroup>;
-
-/** Attribute names in the spelling of the schemas, by lower case. SCIM names are case-insensitive (RFC 7643 2.1). */
-const NAMES = new Map(
-  `externalId userName name givenName familyName formatted displayName active emails value type primary members
-   uidNumber gidNumber loginShell homeDirectory sshPublicKeys posixName accessHosts sudo commands hosts runAsUser runAsGroup
-   options order notBefore notAfter ${SCHEMA.posixUser} ${SCHEMA.posixGroup}`
-    .split(/\s+/)
-    .map((name) => [name.toLowerCase(), name]),
-);
-
-export function canonicalName(name: string): string | undefined {
-  return NAMES.get(name.toLowerCase());
-}
-
-/** The parts of a document that a schema knows, in its spelling. Null means "not there". Nothing else survives. */
-export function canonicalDocument(value: unknown, depth = 0): unknown {
-  if (depth > 8) return undefined;
-  if (Array.isArray(value)) return value.map((item) => canonicalDocument(item, depth + 1));
-  if (typeof value !== 'object' || value === null) return value;
-  const result: Record<string, unknown> = {};
-  for (const [key, member] of Object.entries(value)) {
-    const name = canonicalName(key);
-    if (name !== undefined && member !== null) result[name] = canonicalDocument(member, depth + 1);
-  }
-  return result;
-}
 
 /** Whether a document says something that needs the scope `sudo:write`. */
 export function hasPosixPart(resource: ScimUser | ScimGroup): boolean {

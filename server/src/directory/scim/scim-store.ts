@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
+import { contains } from '../../db/like.ts';
 import { kysely, type Query } from '../../db/query.ts';
 import type { ScimClientsTable, ScimResourcesTable } from '../../db/schema.ts';
 import type { Kind } from './resource.ts';
@@ -87,17 +88,28 @@ export async function findResource(
   return (await live(query, clientId, kind).selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
 }
 
-/** Which of these ids are live users of the client. */
-export async function knownUsers(query: Query, clientId: string, ids: readonly string[]): Promise<Set<string>> {
-  const found = new Set<string>();
+/** What a client has or had under these ids: the kind of what is there, and what it deleted. */
+export async function membersOf(
+  query: Query,
+  clientId: string,
+  ids: readonly string[],
+): Promise<Map<string, Kind | 'deleted'>> {
+  const found = new Map<string, Kind | 'deleted'>();
   for (let at = 0; at < ids.length; at += 500) {
-    const rows = await live(query, clientId, 'User')
-      .select('id')
+    const rows = await kysely(query)
+      .selectFrom('scim_resources')
+      .select(['id', 'kind', 'deleted_at'])
+      .where('client_id', '=', clientId)
       .where('id', 'in', ids.slice(at, at + 500))
       .execute();
-    for (const { id } of rows) found.add(id);
+    for (const row of rows) found.set(row.id, row.deleted_at === null ? row.kind : 'deleted');
   }
   return found;
+}
+
+/** Live groups of a client in whose document an id stands. */
+export async function groupsNaming(query: Query, clientId: string, id: string): Promise<ResourceRow[]> {
+  return live(query, clientId, 'Group').selectAll().where(contains('resource', id)).execute();
 }
 
 export async function findByName(
@@ -109,8 +121,13 @@ export async function findByName(
   return (await live(query, clientId, kind).selectAll().where('unique_name', '=', name).executeTakeFirst()) ?? null;
 }
 
-/** Everything, deleted or not, that any client of an issuer ever had under an external id. */
-export async function historyOf(query: Query, issuer: string, kind: Kind, externalId: string): Promise<ResourceRow[]> {
+/** What any client of an issuer has under an external id. */
+export async function liveByExternalId(
+  query: Query,
+  issuer: string,
+  kind: Kind,
+  externalId: string,
+): Promise<ResourceRow[]> {
   return kysely(query)
     .selectFrom('scim_resources')
     .innerJoin('scim_clients', 'scim_clients.id', 'scim_resources.client_id')
@@ -118,6 +135,7 @@ export async function historyOf(query: Query, issuer: string, kind: Kind, extern
     .where('scim_clients.issuer', '=', issuer)
     .where('kind', '=', kind)
     .where('external_id', '=', externalId)
+    .where('deleted_at', 'is', null)
     .execute();
 }
 

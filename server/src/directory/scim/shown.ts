@@ -1,6 +1,15 @@
-import { SCHEMA } from './resource.ts';
+import { SCHEMA, type ScimMember } from './resource.ts';
 import type { ResourceRow } from './scim-store.ts';
 import { etagOf, readStored } from './stored.ts';
+
+/** A member with what it is and where (RFC 7643 4.2). */
+const shownMember =
+  (location: string) =>
+  ({ value, type }: ScimMember) => ({
+    value,
+    type: type ?? 'User',
+    $ref: `${location}/${type ?? 'User'}s/${value}`,
+  });
 
 /** A resource as clients see it (RFC 7643 3.1). @param location address of the SCIM server */
 export function showResource(row: ResourceRow, location: string) {
@@ -11,6 +20,7 @@ export function showResource(row: ResourceRow, location: string) {
     schemas,
     id: row.id,
     ...document,
+    ...(Array.isArray(document.members) ? { members: document.members.map(shownMember(location)) } : {}),
     meta: {
       resourceType: row.kind,
       created: new Date(row.created_at).toISOString(),

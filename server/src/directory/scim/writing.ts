@@ -2,14 +2,16 @@ import type { Database, UnitOfWork } from '../../db/database.ts';
 import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
+import { canonicalDocument, isDoc } from './attributes.ts';
 import type { ScimClient } from './clients.ts';
+import { leaveGroups, settleMembers } from './members.ts';
 import { applyPatch, type PatchOperation } from './patch.ts';
 import {
-  canonicalDocument,
   hasPosixPart,
   type Kind,
   SCHEMA,
   type ScimGroup,
+  type ScimMember,
   type ScimUser,
   scimGroup,
   scimUser,
@@ -32,16 +34,9 @@ export function createScimWriting(deps: {
 
   /** Reads a body strictly; says which attribute is wrong and repeats no value. */
   function parse(kind: Kind, body: unknown): ScimUser | ScimGroup {
-    const parsed = (kind === 'User' ? scimUser : scimGroup).safeParse(canonicalDocument(body));
+    const parsed = (kind === 'User' ? scimUser : scimGroup).safeParse(canonicalDocument(kind, body));
     if (parsed.success) return parsed.data;
     throw new ScimError(400, `${parsed.error.issues[0]?.path.join('.') || 'the body'} is not valid`, 'invalidValue');
-  }
-
-  async function checkMembers(work: UnitOfWork, client: ScimClient, resource: ScimUser | ScimGroup): Promise<void> {
-    if (!('members' in resource)) return;
-    const ids = [...new Set(resource.members.map(({ value }) => value))];
-    const known = await store.knownUsers(work.query, client.id, ids);
-    if (ids.some((id) => !known.has(id))) throw new ScimError(400, 'a member is not known here', 'invalidValue');
   }
 
   /** What the new document needs that the old one did not have. */
@@ -100,20 +95,21 @@ export function createScimWriting(deps: {
     work: UnitOfWork,
     client: ScimClient,
     row: store.ResourceRow,
-    next: ScimUser | ScimGroup,
-    remoteAddr: string,
+    wanted: ScimUser | ScimGroup,
+    { adds, remoteAddr }: { adds: boolean; remoteAddr: string },
   ) {
     const { kind } = row;
+    const old = readStored(row);
+    const before = (old.document.members ?? []) as ScimMember[];
+    const next = 'members' in wanted ? await settleMembers(work, client, wanted, { before, adds }) : wanted;
     if ((next.externalId ?? null) !== row.external_id) {
       // Who signs in as that subject would become another person.
       if (row.external_id !== null) throw new ScimError(400, 'externalId cannot be changed', 'mutability');
-      await checkExternalId(work, client, kind, next.externalId!, nameOfDocument(kind, next), row.id);
+      await checkExternalId(work, client, kind, next.externalId!, row.id);
     }
     checkScope(client, next);
-    await checkMembers(work, client, next);
     const name = nameOfDocument(kind, next);
     await checkUserName(work, client, kind, name, row.id);
-    const old = readStored(row);
     let { posixName } = old;
     if ('members' in next) {
       const asked = next[SCHEMA.posixGroup]?.posixName;
@@ -143,33 +139,27 @@ export function createScimWriting(deps: {
     if (other && other.id !== ownId) throw new ScimError(409, 'another user has this name', 'uniqueness');
   }
 
-  /** An external id belongs to one person for ever: it never names another person, whichever client says so. */
-  async function checkExternalId(
-    work: UnitOfWork,
-    client: ScimClient,
-    kind: Kind,
-    externalId: string,
-    name: string,
-    ownId: string,
-  ) {
-    for (const row of await store.historyOf(work.query, client.issuer, kind, externalId)) {
-      if (row.id === ownId) continue;
-      if (row.deleted_at === null) throw new ScimError(409, 'this externalId is in use', 'uniqueness');
-      if (row.unique_name !== name) throw new ScimError(409, 'this externalId belonged to somebody else', 'uniqueness');
-    }
+  /**
+   * An external id is one person's at a time, whichever client says so. Somebody who was deleted may come back; under
+   * another name an administrator decides whether it is the same person, because the files of the old one would be theirs.
+   */
+  async function checkExternalId(work: UnitOfWork, client: ScimClient, kind: Kind, externalId: string, ownId: string) {
+    const others = await store.liveByExternalId(work.query, client.issuer, kind, externalId);
+    if (others.some(({ id }) => id !== ownId)) throw new ScimError(409, 'this externalId is in use', 'uniqueness');
   }
 
   return {
     create: (client: ScimClient, kind: Kind, body: unknown, remoteAddr: string): Promise<store.ResourceRow> =>
       db.transaction(async (work) => {
         await begin(work, client);
-        const resource = parse(kind, body);
-        checkScope(client, resource);
-        await checkMembers(work, client, resource);
+        const parsed = parse(kind, body);
+        checkScope(client, parsed);
+        const resource =
+          'members' in parsed ? await settleMembers(work, client, parsed, { before: [], adds: false }) : parsed;
         const name = nameOfDocument(kind, resource);
         const id = random.uuid();
         await checkUserName(work, client, kind, name, id);
-        if (resource.externalId !== undefined) await checkExternalId(work, client, kind, resource.externalId, name, id);
+        if (resource.externalId !== undefined) await checkExternalId(work, client, kind, resource.externalId, id);
         const now = clock.now();
         const posixName = 'members' in resource ? await freePosixName(work, client, resource, id) : undefined;
         const row: store.ResourceRow = {
@@ -200,7 +190,11 @@ export function createScimWriting(deps: {
       db.transaction(async (work) => {
         await begin(work, client);
         const row = await load(work, client, kind, id, ifMatch);
-        return save(work, client, row, parse(kind, body), remoteAddr);
+        const { externalId, active } = readStored(row).document;
+        const whole = canonicalDocument(kind, body);
+        // What a provider does not mention stays: a person keeps their identity, and who is disabled stays disabled.
+        const wanted = isDoc(whole) ? { externalId, ...(kind === 'User' ? { active } : {}), ...whole } : whole;
+        return save(work, client, row, parse(kind, wanted), { adds: false, remoteAddr });
       }),
 
     patch: (
@@ -214,9 +208,10 @@ export function createScimWriting(deps: {
       db.transaction(async (work) => {
         await begin(work, client);
         const row = await load(work, client, kind, id, ifMatch);
-        const patched = applyPatch(readStored(row).document, operations);
+        const patched = applyPatch(kind, readStored(row).document, operations);
         if (!patched.ok) throw new ScimError(400, 'an operation cannot be applied', patched.scimType);
-        return save(work, client, row, parse(kind, patched.document), remoteAddr);
+        const adds = operations.some(({ op }) => op === 'add');
+        return save(work, client, row, parse(kind, patched.document), { adds, remoteAddr });
       }),
 
     remove: (
@@ -231,6 +226,9 @@ export function createScimWriting(deps: {
         const row = await load(work, client, kind, id, ifMatch);
         await store.updateResource(work, id, { deleted_at: clock.now(), version: row.version + 1 });
         await report(work, client, 'deleted', row, remoteAddr);
+        for (const group of await leaveGroups(work, client, id)) {
+          await report(work, client, 'updated', group, remoteAddr);
+        }
       }),
   };
 }

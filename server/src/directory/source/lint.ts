@@ -10,6 +10,7 @@ export interface Lint {
 }
 
 export const LINT_CODES = [
+  'group_nested',
   'name_invalid',
   'name_reserved',
   'name_collision',

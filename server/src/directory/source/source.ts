@@ -1,3 +1,4 @@
+import type { Lint } from './lint.ts';
 import type { DirectorySnapshot } from './model.ts';
 
 /** Why a source could not deliver. The words are for an operator; they contain no secret and no unfiltered answer. */
@@ -13,7 +14,12 @@ export interface SourceProblem {
 }
 
 export type FetchResult =
-  | { readonly ok: true; readonly snapshot: DirectorySnapshot }
+  | {
+      readonly ok: true;
+      readonly snapshot: DirectorySnapshot;
+      /** What was left out of it, and why. */
+      readonly lints?: readonly Lint[];
+    }
   | { readonly ok: false; readonly problem: SourceProblem };
 
 /**
