@@ -79,6 +79,9 @@ export function canonicalDocument(kind: Kind, body: unknown): unknown {
   return canonicalComplex(ATTRIBUTES[kind], body, false);
 }
 
+/** What some clients repeat inside an extension, and what an object would take for its prototype. */
+export const isEnvelope = (key: string): boolean => key.toLowerCase() === 'schemas' || key === '__proto__';
+
 /**
  * @param strict unknown names stay, for the schema to refuse: in our own extensions a name that is left out could be the
  * one that narrows a sudo rule.
@@ -89,7 +92,7 @@ function canonicalComplex(attributes: readonly Attribute[], value: unknown, stri
   for (const [key, member] of Object.entries(value)) {
     const attribute = findAttribute(attributes, key);
     if (attribute && member !== null) result[attribute.name] = canonicalValue(attribute, member, strict);
-    else if (!attribute && strict && key !== '__proto__') result[key] = member;
+    else if (!attribute && strict && !isEnvelope(key)) result[key] = member;
   }
   return result;
 }

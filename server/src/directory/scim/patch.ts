@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { ATTRIBUTES, type Attribute, canonicalValue, type Doc, findAttribute, isDoc } from './attributes.ts';
+import {
+  ATTRIBUTES,
+  type Attribute,
+  canonicalValue,
+  type Doc,
+  findAttribute,
+  isDoc,
+  isEnvelope,
+} from './attributes.ts';
 import { type Filter, matchesFilter } from './filter.ts';
 import { readPath, type Target } from './path.ts';
 import type { Kind } from './resource.ts';
@@ -105,7 +113,7 @@ function applyToSingle(parent: Doc, target: Target, op: PatchOperation['op'], ra
   for (const [key, value] of Object.entries(raw)) {
     const part = findAttribute(attribute.subAttributes, key);
     if (!part) {
-      if (target.steps[0]?.startsWith('urn:')) return 'invalidPath';
+      if (target.steps[0]?.startsWith('urn:') && !isEnvelope(key)) return 'invalidPath';
       continue;
     }
     const at: Target = { steps: [...target.steps, part.name], attribute: part, filter: null, sub: null };
