@@ -106,6 +106,16 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
     means: 'A person’s private group has that name already, so this group is not served.',
     todo: 'Rename the group at the source.',
   },
+  record_left_out: {
+    title: 'Record left out',
+    means: 'The record cannot be read as it is written, so this person or group is not served. Everything else is.',
+    todo: 'Correct what is named in the source. Until then the person has no account, or the group no members.',
+  },
+  field_left_out: {
+    title: 'Detail left out',
+    means: 'A name for people or an address cannot be read, so the record is served without it.',
+    todo: 'Correct it in the source, or take it out there.',
+  },
   group_nested: {
     title: 'Group in a group',
     means:

@@ -13,6 +13,7 @@ import { systemRandom } from '../../platform/random.ts';
 import { DEFAULT_GUARDS } from '../guards/guard.ts';
 import { createNumbers } from '../numbers/numbers.ts';
 import { createUidMapTools } from '../numbers/uidmap.ts';
+import type { Lint } from '../source/lint.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from '../tree/test-tree.ts';
@@ -396,6 +397,37 @@ test('a key that is not accepted is left alone for as long as it was asked', asy
   directory.refresh('console');
   await directory.settled();
   assert.equal(site.fetches(), 2);
+});
+
+test('a source of which a record was left out is served with what was left out said, unless a rule is for it', async (t) => {
+  const lints: Lint[] = [{ code: 'record_left_out', subject: 'group Web', detail: 'userIds: no list' }];
+  const source: DirectorySource = {
+    name: 'file',
+    fetch: async () => ({ ok: true, snapshot: testSnapshot(people('alice')), lints, groupsLeftOut: ['web'] }),
+  };
+  const settings = testSettings({ sudoSource: 'both' });
+  const site = await setUp(t, await openTestSqlite(t), { source, settings });
+  const written = { hosts: null, commands: ['/bin/id'], runAsUser: null, runAsGroup: null, options: [], order: null };
+  const rule = {
+    id: 'r1',
+    name: 'web',
+    sudoUsers: ['%web'],
+    description: '',
+    written: { ...written, notBefore: null, notAfter: null },
+  };
+  const ruled = site.make({ storedRules: async () => [rule] });
+  await ruled.start();
+  await ruled.settled();
+  assert.deepEqual([site.names(), ruled.status().state], [null, 'cold']);
+  assert.match(ruled.status().problem ?? '', /^group “web” cannot be read, and the rule web is for it$/);
+  const directory = site.make();
+  await directory.start();
+  await directory.settled();
+  assert.deepEqual([directory.lints(), directory.status().problem], [lints, null]);
+  lints.pop();
+  directory.refresh('poll');
+  await directory.settled();
+  assert.deepEqual(directory.lints(), [], 'what was corrected is not said any longer');
 });
 
 test('many signals at once are one fetch or two', async (t) => {

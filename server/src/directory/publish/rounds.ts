@@ -139,7 +139,7 @@ export function createRounds(deps: RoundsDeps) {
   };
 
   /** Finds the rules of the database that name a group as `%group`, without regard to case: it gives power by them. */
-  function rulesForGroups(stored: readonly StoredRule[]): (group: DirectoryGroup) => readonly string[] {
+  function rulesForGroups(stored: readonly StoredRule[]): (group: Pick<DirectoryGroup, 'name'>) => readonly string[] {
     if (settings.sudoSource === 'claims') return () => [];
     const named = new Map<string, string[]>();
     for (const { name, sudoUsers } of stored) {
@@ -153,6 +153,20 @@ export function createRounds(deps: RoundsDeps) {
       const mapped = mapGroupName(group.name, settings.names);
       return (mapped.ok && named.get(mapped.name.toLowerCase())) || [];
     };
+  }
+
+  /**
+   * Why a source cannot be used although most of it can be read: a rule is for a group that was left out of it, and without
+   * an exception or a higher order, another rule could reach further.
+   */
+  async function rulesLeftBehind(groups: readonly string[]): Promise<SourceProblem | null> {
+    if (groups.length === 0) return null;
+    const rulesFor = rulesForGroups(await deps.storedRules());
+    for (const name of groups) {
+      const [rule] = rulesFor({ name });
+      if (rule) return { code: 'invalid', message: `group “${name}” cannot be read, and the rule ${rule} is for it` };
+    }
+    return null;
   }
 
   /** Names that have an owner: users' own, and those that were left within the quarantine. */
@@ -349,6 +363,8 @@ export function createRounds(deps: RoundsDeps) {
         fetchSeconds = (performance.now() - start) / 1000;
         await nextTurn();
         if (!result.ok) return { ...report(), ok: false, why: 'source', problem: result.problem };
+        const ruled = await rulesLeftBehind(result.groupsLeftOut ?? []);
+        if (ruled) return { ...report(), ok: false, why: 'source', problem: ruled };
         candidate = result.snapshot;
         sourceLints = result.lints ?? [];
       }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { stringify } from 'yaml';
 import { createFileSource } from './file-source.ts';
 import { SAMPLE, sourceContract } from './test-source-contract.ts';
@@ -56,7 +56,7 @@ groups:
   // A name that YAML takes for a number is a mistake to correct, not a name to guess.
   assert.match(
     String(await fetched('users: [{ id: a, username: 1e3 }]\ngroups: []\n')),
-    /^directory\.yml: user 1: username/,
+    /^directory\.yml: user a: username/,
   );
   assert.equal(await fetched('users: []\nusers: []\ngroups: []\n'), 'directory.yml: not valid YAML');
   const bomb = Array.from({ length: 12 }, (_, n) => `a${n}: &a${n} [${Array(9).fill(n === 0 ? 'x' : `*a${n - 1}`)}]`);
@@ -84,8 +84,93 @@ test('a file that others may write, a link, a folder and broken JSON are refused
   assert.equal(await problem(), 'directory.json: not valid JSON');
   await write('[]');
   assert.equal(await problem(), 'directory.json: needs "users" and "groups"');
-  await write(JSON.stringify({ users: [{ id: 'a', username: 'a' }, { id: 'b' }], groups: [] }));
-  assert.match((await problem()) ?? '', /^directory\.json: user 2: username: /);
+});
+
+describe('one record that cannot be read', () => {
+  const ada = { id: 'sub-ada', username: 'ada' };
+  const read = async (t: TestContext, users: unknown[], groups: unknown[]) => {
+    const { write, source } = await makeFile(t);
+    await write(JSON.stringify({ users, groups }));
+    const result = await source.fetch(signal);
+    return result.ok
+      ? {
+          users: result.snapshot.users.map(({ username }) => username),
+          groups: result.snapshot.groups.map(({ name, userIds }) => [name, ...userIds]),
+          lints: result.lints?.map(({ code, subject, detail }) => [code, subject, detail.split(':')[0]]),
+          leftOut: result.groupsLeftOut,
+        }
+      : result.problem.message.replace(/^.*\//, '');
+  };
+
+  test('a person is left out by name, and the others are served', async (t) => {
+    const bad = { id: 'sub-bob', username: 'bob', disabled: 'yes' };
+    const ops = { id: 'g', name: 'ops', userIds: ['sub-ada', 'sub-bob'] };
+    assert.deepEqual(await read(t, [ada, bad, { id: 7 }], [ops]), {
+      users: ['ada'],
+      groups: [['ops', 'sub-ada']],
+      lints: [
+        ['record_left_out', 'user bob', 'disabled'],
+        ['record_left_out', 'user 3 in the list', 'id'],
+      ],
+      leftOut: [],
+    });
+  });
+
+  test('what is only shown is left out alone', async (t) => {
+    const group = {
+      id: 'g',
+      name: 'ops',
+      friendlyName: ['Ops'],
+      userIds: ['sub-ada'],
+      customClaims: [{ key: 'sudoCommands', value: 'ALL' }],
+    };
+    assert.deepEqual(await read(t, [{ ...ada, email: 7, firstName: 'x'.repeat(300) }], [group]), {
+      users: ['ada'],
+      groups: [['ops', 'sub-ada']],
+      lints: [
+        ['field_left_out', 'user ada', 'firstName is no text, or too long'],
+        ['field_left_out', 'user ada', 'email is no text, or too long'],
+        ['field_left_out', 'group ops', 'friendlyName is no text, or too long'],
+      ],
+      leftOut: [],
+    });
+  });
+
+  test('a group that bears on nothing is left out by name', async (t) => {
+    const bad = { id: 'g', name: 'Web Team', userIds: 'sub-ada', customClaims: [{ key: 'note', value: 'x' }] };
+    assert.deepEqual(await read(t, [ada], [bad]), {
+      users: ['ada'],
+      groups: [],
+      lints: [['record_left_out', 'group Web Team', 'userIds']],
+      leftOut: ['Web Team'],
+    });
+  });
+
+  test('a group that bears on sudo or access, or may, is refused with the file', async (t) => {
+    for (const over of [
+      { customClaims: [{ key: 'sudoCommands', value: 'ALL' }] },
+      { customClaims: [{ key: ' sudoHosts', value: 'web1' }] },
+      { customClaims: [{ key: 'accessHosts', value: 'web1' }] },
+      { customClaims: [{ key: 7, value: 'web1' }] },
+      { customClaims: 'sudoCommands=ALL' },
+    ]) {
+      const problem = await read(t, [ada], [{ id: 'g', name: 'Web Team', userIds: 'sub-ada', ...over }]);
+      assert.match(String(problem), /^directory\.json: group “Web Team”: /, JSON.stringify(over));
+    }
+    assert.match(
+      String(await read(t, [ada], [{ id: 'g', friendlyName: 'Web Team' }])),
+      /^directory\.json: group “Web Team”: name/,
+    );
+  });
+
+  test('two of one identity, a file of nothing else, and a file of another shape are refused with the reason', async (t) => {
+    const eve = { id: 'sub-ada', username: 'eve' };
+    assert.equal(await read(t, [ada, eve], []), 'directory.json: the users “ada” and “eve” have the same id sub-ada');
+    assert.match(
+      String(await read(t, [{ name: 'ada' }, { name: 'bob' }], [])),
+      /^directory\.json: user 1 in the list: id/,
+    );
+  });
 });
 
 test('a change is noticed', async (t) => {

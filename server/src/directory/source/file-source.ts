@@ -3,7 +3,9 @@ import { open } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { eachInSlices } from '../../platform/slices.ts';
-import { type SourceGroup, type SourceUser, sourceGroup, sourceUser, toSnapshot } from './model.ts';
+import type { Lint } from './lint.ts';
+import { type SourceGroup, type SourceUser, toSnapshot } from './model.ts';
+import { type ReadRecord, readGroup, readUser } from './record.ts';
 import type { DirectorySource, FetchResult, SourceProblem } from './source.ts';
 
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -86,20 +88,31 @@ export function createFileSource(options: {
     if (!outer.success) return failed('invalid', `${path}: needs "users" and "groups"`);
     const users: SourceUser[] = [];
     const groups: SourceGroup[] = [];
+    const lints: Lint[] = [];
+    const leftOut = { users: [] as string[], groups: [] as string[] };
     let problem: string | undefined;
     const collect =
-      <T>(schema: z.ZodType<T>, into: T[], kind: string) =>
+      <T>(read: (item: unknown, index: number) => ReadRecord<T>, into: T[], names: string[]) =>
       ([index, item]: [number, unknown]) => {
-        if (problem !== undefined) return;
-        const parsed = schema.safeParse(item);
-        if (parsed.success) into.push(parsed.data);
-        else problem = `${path}: ${kind} ${index + 1}: ${firstIssue(parsed.error)}`;
+        const one = read(item, index);
+        if (one.kind === 'refused') problem ??= one.problem;
+        else if (one.kind === 'left_out') {
+          names.push(one.name);
+          lints.push(one.lint);
+        } else {
+          into.push(one.record);
+          lints.push(...one.lints);
+        }
       };
-    await eachInSlices(outer.data.users.entries(), collect(sourceUser, users, 'user'), signal);
-    await eachInSlices(outer.data.groups.entries(), collect(sourceGroup, groups, 'group'), signal);
-    if (problem !== undefined) return failed('invalid', problem);
+    await eachInSlices(outer.data.users.entries(), collect(readUser, users, leftOut.users), signal);
+    await eachInSlices(outer.data.groups.entries(), collect(readGroup, groups, leftOut.groups), signal);
+    // Not one of many: the file is of another shape.
+    if (leftOut.users.length > 0 && users.length === 0) problem ??= `${lints[0]!.subject}: ${lints[0]!.detail}`;
+    if (problem !== undefined) return failed('invalid', `${path}: ${problem}`);
     const result = toSnapshot({ users, groups }, options.issuer);
-    return result.ok ? result : failed('inconsistent', `${path}: ${result.problem}`);
+    return result.ok
+      ? { ...result, lints, groupsLeftOut: leftOut.groups }
+      : failed('inconsistent', `${path}: ${result.problem}`);
   }
 
   return {
@@ -137,9 +150,4 @@ export function createFileSource(options: {
       return () => clearInterval(timer);
     },
   };
-}
-
-function firstIssue(error: z.ZodError): string {
-  const issue = error.issues[0];
-  return issue ? `${issue.path.join('.') || 'it'}: ${issue.message}` : 'invalid';
 }

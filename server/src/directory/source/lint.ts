@@ -10,6 +10,8 @@ export interface Lint {
 }
 
 export const LINT_CODES = [
+  'record_left_out',
+  'field_left_out',
   'group_nested',
   'name_invalid',
   'name_reserved',

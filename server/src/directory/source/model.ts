@@ -141,7 +141,8 @@ export function toSnapshot(
   for (const { userGroups, ...user } of delivered.users) {
     const whole = { ...user, issuer: user.issuer ?? issuer };
     const key = identityKey(whole);
-    if (users.has(key)) return { ok: false, problem: `user ${user.id} appears twice` };
+    const twin = users.get(key);
+    if (twin) return { ok: false, problem: sameId('users', twin.username, user.username, user.id) };
     users.set(key, plainUser(whole));
     for (const group of userGroups ?? []) {
       const groupKey = identityKey({ issuer: whole.issuer, id: group.id });
@@ -154,7 +155,8 @@ export function toSnapshot(
   for (const group of delivered.groups) {
     const whole = { ...group, issuer: group.issuer ?? issuer };
     const key = identityKey(whole);
-    if (groups.has(key)) return { ok: false, problem: `group ${group.id} appears twice` };
+    const twin = groups.get(key);
+    if (twin) return { ok: false, problem: sameId('groups', twin.name, group.name, group.id) };
     const members = group.userIds ?? group.users?.map(({ id }) => id) ?? membership.get(key) ?? [];
     const known = new Set(members.filter((id) => users.has(identityKey({ issuer: whole.issuer, id }))));
     groups.set(key, plainGroup(whole, [...known].sort(order)));
@@ -164,6 +166,9 @@ export function toSnapshot(
     snapshot: { users: [...users.values()].sort(byIdentity), groups: [...groups.values()].sort(byIdentity) },
   };
 }
+
+const sameId = (kind: string, one: string, other: string, id: string): string =>
+  `the ${kind} “${one}” and “${other}” have the same id ${id}`;
 
 // Fixed member order, so that equal records have equal JSON.
 function plainUser(user: Omit<DirectoryUser, never>): DirectoryUser {

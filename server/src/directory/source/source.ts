@@ -19,6 +19,8 @@ export type FetchResult =
       readonly snapshot: DirectorySnapshot;
       /** What was left out of it, and why. */
       readonly lints?: readonly Lint[];
+      /** Names of the groups among it. Where a rule is for one of them, nothing of this may be served. */
+      readonly groupsLeftOut?: readonly string[];
     }
   | { readonly ok: false; readonly problem: SourceProblem };
 
