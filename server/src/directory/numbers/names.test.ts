@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { DEFAULT_SETTINGS } from '../settings.ts';
 import { mapGroupName, mapUserName, planNames } from './names.ts';
@@ -137,4 +137,71 @@ test('a user who takes the name of a served group gets neither the name nor the 
   const had = { name: 'ops', owner: 'group' as const, issuer, subject: 'g', since: 0, leftAt: null };
   const plan = planNames(new Map([['ops', had]]), people([['a', 'ops']], [['g', 'ops']]), names, () => 1, 0);
   assert.deepEqual([...plan.served.keys()], [`group ${issuer} g`]);
+});
+
+describe('what cannot be served is said with the rule that it breaks and a name that can be had', () => {
+  const issuer = 'https://id.example';
+  const plan = (users: string[], groups: string[], policy = names.policy) => {
+    const people = users.map((username, n) => ({ ...NOBODY, issuer, id: `u${n}`, username }));
+    const teams = groups.map((name, n) => ({
+      issuer,
+      id: `g${n}`,
+      name,
+      friendlyName: '',
+      customClaims: [],
+      userIds: [],
+    }));
+    const numberOf = ({ subject }: { subject: string }) => Number(subject.slice(1)) + 2000;
+    const { lints } = planNames(new Map(), { users: people, groups: teams }, { ...names, policy }, numberOf, 0);
+    return lints.map(({ subject, detail }) => `${subject}: ${detail}`);
+  };
+  const NOBODY = { firstName: '', lastName: '', displayName: '', email: '', disabled: false, customClaims: [] };
+
+  test('a text that is no name', () => {
+    assert.deepEqual(plan(['ada lovelace', 'bob@example.com', 'x.', 'y'.repeat(33)], ['Web Team', 'Büro']), [
+      'user ada lovelace: it has a blank, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to ada-lovelace',
+      'user bob@example.com: it has “@”, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to bob',
+      'user x.: it ends with a dot: rename it to x',
+      `user ${'y'.repeat(33)}: it has 33 characters, and 32 are possible: rename it to ${'y'.repeat(28)}`,
+      'group Web Team: it has a blank, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to web-team',
+      'group Büro: it has “ü”, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to buro',
+    ]);
+    assert.deepEqual(plan(['Ada', '1st'], [], 'strict'), [
+      'user Ada: it has the capital letter “A”: rename it to ada',
+      'user 1st: it begins with “1” and not with a letter: rename it to st',
+    ]);
+    assert.deepEqual(plan(['@example.com'], [], 'localpart'), [
+      'user @example.com: nothing is left of it: rename it to user',
+    ]);
+  });
+
+  test('a name that is the system’s or somebody else’s', () => {
+    assert.deepEqual(plan(['root', '_apt', 'ops'], ['docker', 'ops', 'OPS']), [
+      'user root: root belongs to the system: rename it to root-2',
+      'user _apt: _apt belongs to the system: rename it to apt-2',
+      'group docker: docker belongs to the system: rename it to docker-team',
+      'group ops: ops is the name of the private group of user ops: rename it to ops-team',
+      'group OPS: ops is the name of the private group of user ops: rename it to ops-team-2',
+    ]);
+  });
+
+  test('no advice is a name that somebody has, or that cannot be had', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 40 }), { maxLength: 12 }), (texts) => {
+        const details = plan(texts, ['root', ...texts]);
+        const advised = details.flatMap((detail) => / rename it to (\S+)$/.exec(detail)?.[1] ?? []);
+        assert.equal(new Set(advised).size, advised.length);
+        for (const name of advised) {
+          assert.deepEqual(
+            [mapUserName(name, names), mapGroupName(name, names)],
+            [
+              { ok: true, name },
+              { ok: true, name },
+            ],
+          );
+          assert.ok(!texts.includes(name), name);
+        }
+      }),
+    );
+  });
 });

@@ -2,12 +2,16 @@ import type { DirectorySettings } from '../settings.ts';
 import type { Lint, LintCode } from '../source/lint.ts';
 import { type DirectorySnapshot, order } from '../source/model.ts';
 import { groupOwner, type Owner, ownerKey, userOwner } from './ids.ts';
+import { nameInstead, ruleBroken } from './name-advice.ts';
 import { isReservedGroup, isReservedUser } from './reserved-names.ts';
 
 const STRICT = /^[a-z_][a-z0-9_.-]{0,31}$/;
 const ANY_CASE = /^[a-zA-Z_][a-zA-Z0-9_.-]{0,31}$/;
 
-export type MappedName = { ok: true; name: string } | { ok: false; code: 'name_invalid' | 'name_reserved' };
+export type MappedName =
+  | { ok: true; name: string }
+  /** `why` says which rule of naming is broken. */
+  | { ok: false; code: 'name_invalid' | 'name_reserved'; why: string };
 
 // ASCII only: toLowerCase() would turn the Kelvin sign into "k" and one person into another.
 const foldCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
@@ -15,25 +19,35 @@ const foldCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => le
 const fits = (name: string, policy: DirectorySettings['names']['policy']): boolean =>
   (policy === 'preserve' ? ANY_CASE : STRICT).test(name) && !name.endsWith('.');
 
+const reservedName = (name: string): MappedName => ({
+  ok: false,
+  code: 'name_reserved',
+  why: `${name} belongs to the system`,
+});
+const invalidName = (name: string, policy: DirectorySettings['names']['policy']): MappedName => ({
+  ok: false,
+  code: 'name_invalid',
+  why: ruleBroken(name, policy),
+});
+
 /** The Linux account name of a user name at the source. */
 export function mapUserName(username: string, settings: DirectorySettings['names']): MappedName {
   const { policy } = settings;
   let name = policy === 'localpart' ? username.replace(/@.*$/s, '') : username;
   if (policy === 'fold' || policy === 'localpart') name = foldCase(name);
   // Looked at before a digit gets its underscore: `_apt` is the system's, `_1000` is ours.
-  if (isReservedUser(name, settings.reserved)) return { ok: false, code: 'name_reserved' };
+  if (isReservedUser(name, settings.reserved)) return reservedName(name);
   if (policy !== 'strict' && /^[0-9]/.test(name)) name = `_${name}`;
-  return fits(name, policy) ? { ok: true, name } : { ok: false, code: 'name_invalid' };
+  return fits(name, policy) ? { ok: true, name } : invalidName(name, policy);
 }
 
 /** The Linux group name of a group name at the source. */
 export function mapGroupName(groupName: string, settings: DirectorySettings['names']): MappedName {
   const { policy } = settings;
   const name = policy === 'fold' || policy === 'localpart' ? foldCase(groupName) : groupName;
-  if (isReservedGroup(name, settings.reserved)) return { ok: false, code: 'name_reserved' };
-  return fits(name, policy === 'preserve' ? 'preserve' : 'strict')
-    ? { ok: true, name }
-    : { ok: false, code: 'name_invalid' };
+  if (isReservedGroup(name, settings.reserved)) return reservedName(name);
+  const rules = policy === 'preserve' ? 'preserve' : 'strict';
+  return fits(name, rules) ? { ok: true, name } : invalidName(name, rules);
 }
 
 /** Who has a name, or had it last. */
@@ -77,11 +91,21 @@ export function planNames(
 ): NamePlan {
   const lints: Lint[] = [];
   const wishes = new Map<string, Wish[]>();
+  const advised = new Set<string>();
+  /** What somebody should be called instead, said once all wishes are known. */
+  const instead = (kind: Owner['owner'], text: string): string => {
+    const isTaken = (name: string) => records.has(name) || wishes.has(name) || advised.has(name);
+    const name = nameInstead(kind, text, settings.reserved, isTaken);
+    if (name !== null) advised.add(name);
+    return name === null ? 'rename it' : `rename it to ${name}`;
+  };
+  const unnamed: { owner: Owner; code: LintCode; why: string; text: string; subjectText: string }[] = [];
 
-  const wish = (owner: Owner, mapped: MappedName, subjectText: string): void => {
+  const wish = (owner: Owner, mapped: MappedName, text: string): void => {
+    const subjectText = `${owner.owner} ${text}`;
     if (!mapped.ok) {
-      const detail = mapped.code === 'name_reserved' ? 'the name belongs to the system' : 'the name is no account name';
-      lints.push({ code: mapped.code, subject: subjectText, detail });
+      const { code, why } = mapped;
+      unnamed.push({ owner, code, why, text, subjectText });
       return;
     }
     const number = numberOf(owner);
@@ -92,10 +116,10 @@ export function planNames(
     if (list) list.push(entry);
     else wishes.set(key, [entry]);
   };
-  for (const user of snapshot.users)
-    wish(userOwner(user), mapUserName(user.username, settings), `user ${user.username}`);
-  for (const group of snapshot.groups)
-    wish(groupOwner(group), mapGroupName(group.name, settings), `group ${group.name}`);
+  for (const user of snapshot.users) wish(userOwner(user), mapUserName(user.username, settings), user.username);
+  for (const group of snapshot.groups) wish(groupOwner(group), mapGroupName(group.name, settings), group.name);
+  for (const { owner, code, why, text, subjectText } of unnamed)
+    lints.push({ code, subject: subjectText, detail: `${why}: ${instead(owner.owner, text)}` });
 
   const served = new Map<string, string>();
   const changed: NameRecord[] = [];
@@ -115,9 +139,11 @@ export function planNames(
         : winner?.owner === 'user' && one.owner === 'group'
           ? 'group_shadows_upg'
           : 'name_collision';
-      const detail = quarantined
-        ? `${key} belonged to somebody else until recently`
-        : `${key} belongs to somebody else`;
+      const whose = code === 'group_shadows_upg' ? 'is the name of the private group of' : 'is the name of';
+      const why = quarantined
+        ? `${key} belonged to somebody else until recently: wait, release the name, or`
+        : `${key} ${whose} ${winner?.subjectText}:`;
+      const detail = `${why} ${instead(one.owner, one.name)}`;
       lints.push({ code, subject: one.subjectText, detail, ...(quarantined ? { name: key } : {}) });
     }
     if (!winner) continue;
