@@ -75,6 +75,12 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
     means: 'A wildcard there also matches blanks, further options and other paths.',
     todo: 'Write the arguments out, or use one rule for each.',
   },
+  sudo_argument_quoted: {
+    title: 'Quoted arguments',
+    means:
+      'A shell takes the quotes off before sudo sees the arguments, so the command is never allowed as it is meant.',
+    todo: 'Write the arguments as the program gets them, with a blank where one is.',
+  },
   sudo_host_unmatched: {
     title: 'Reaches no host',
     means: 'No enrolled host has such a name, so the rule reaches fewer hosts than it seems.',

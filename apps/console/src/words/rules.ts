@@ -133,6 +133,8 @@ export function warningText(warning: { code: string; message: string }): string 
         : `${warning.message} can start any other program, so this is as good as ALL.`;
     case 'sudo_argument_wildcard':
       return `${warning.message}: a wildcard in the arguments also matches blanks, further options and other paths.`;
+    case 'sudo_argument_quoted':
+      return `${warning.message}: sudo sees the arguments without quotes, so this never matches. Write them as the program gets them.`;
     case 'sudo_host_unmatched':
       return `${warning.message} yet, so the rule reaches fewer hosts than it seems, or none.`;
     case 'sudo_unauthenticated':

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isReservedGroup, isReservedUser } from '../numbers/reserved-names.ts';
 import type { SudoSettings } from '../settings.ts';
+import type { LintCode } from '../source/lint.ts';
 import { checkCommand } from '../sudo/command.ts';
 import { checkHost } from '../sudo/host.ts';
 import { checkOption } from '../sudo/options.ts';
@@ -41,9 +42,17 @@ export interface FieldProblem {
   readonly message: string;
 }
 
+const WARNINGS = [
+  'sudo_equals_all',
+  'sudo_argument_wildcard',
+  'sudo_argument_quoted',
+  'sudo_host_unmatched',
+  'sudo_unauthenticated',
+] as const satisfies LintCode[];
+
 /** Something that is allowed but should be meant. */
 export interface RuleWarning {
-  readonly code: 'sudo_equals_all' | 'sudo_argument_wildcard' | 'sudo_host_unmatched' | 'sudo_unauthenticated';
+  readonly code: (typeof WARNINGS)[number];
   readonly message: string;
 }
 
@@ -154,12 +163,7 @@ export function checkInput(
   }
   const warnings: RuleWarning[] = [];
   if (problems.length === 0) {
-    const codes: readonly string[] = [
-      'sudo_equals_all',
-      'sudo_argument_wildcard',
-      'sudo_host_unmatched',
-      'sudo_unauthenticated',
-    ];
+    const codes: readonly string[] = WARNINGS;
     const check = (written: WrittenRule) =>
       checkRule(written, '', settings, hostNames, ({ code, detail }) => {
         const known = warnings.some((one) => one.code === code && one.message === detail);

@@ -25,6 +25,7 @@ export const LINT_CODES = [
   'sudo_unauthenticated',
   'sudo_equals_all',
   'sudo_argument_wildcard',
+  'sudo_argument_quoted',
   'sudo_host_unmatched',
   'sudo_overlap_auth',
   'ssh_key_rejected',

@@ -9,8 +9,10 @@ export interface SudoCommand {
   readonly args: string | null;
 }
 
+export type CommandWarning = 'sudo_equals_all' | 'sudo_argument_wildcard' | 'sudo_argument_quoted';
+
 export type CheckedCommand =
-  | { ok: true; command: SudoCommand; warning: 'sudo_equals_all' | 'sudo_argument_wildcard' | null }
+  | { ok: true; command: SudoCommand; warnings: readonly CommandWarning[] }
   | { ok: false; problem: string };
 
 const DIGEST_BYTES: Record<string, number> = { sha224: 28, sha256: 32, sha384: 48, sha512: 64 };
@@ -19,6 +21,9 @@ const DIGEST_BYTES: Record<string, number> = { sha224: 28, sha256: 32, sha384: 4
 const UNRESTRICTED =
   /^(ba|da|z|k|mk|c|tc|fi|a|rba)?sh$|^(rzsh|busybox|env|sudo|su|doas|run0|pkexec|vi|vim|view|vimdiff|nano|pico|emacs|ed|ex|joe|mcedit|less|more|most|man|awk|gawk|mawk|perl|python|python[0-9.]+|ruby|irb|lua[0-9.]*|node|nodejs|php[0-9.]*|tclsh[0-9.]*|expect|find|xargs|tar|zip|rsync|scp|sftp|ssh|git|gdb|strace|ltrace|screen|tmux|script|nsenter|unshare|chroot|systemd-run|systemctl|docker|podman|ctr|crictl|kubectl|lxc|virsh|apt|apt-get|aptitude|dpkg|dnf|yum|rpm|zypper|pacman|apk|snap|flatpak|pip[0-9.]*|npm|gem|make|cp|mv|install|dd|tee|chmod|chown|mount|ln|visudo|crontab|at|insmod|modprobe|cpan|socat|nc|ncat|sed|watch|timeout|nice|nohup|stdbuf|setarch|taskset|ionice|flock|passwd|usermod|useradd|adduser|vipw|vigr)$/;
 const WIDE_FOLDERS = /^\/((usr\/)?(local\/)?s?bin\/?)?$|^\/(usr|opt)\/$/;
+
+// sudo compares with the arguments as the program gets them, and a shell has taken the quotes off by then.
+const QUOTED = /(?:^|[\s=])(["'])(?:(?!\1).)*\1(?=\s|$)/;
 
 function digestIsValid(algorithm: string, digest: string): boolean {
   const bytes = DIGEST_BYTES[algorithm]!;
@@ -55,14 +60,15 @@ export function checkCommand(text: string, settings: SudoSettings): CheckedComma
       WIDE_FOLDERS.test(path.replace(/\*+$/, '')) ||
       (args === null && UNRESTRICTED.test(name)) ||
       /^\W*\*/.test(name);
-    const warning = negated
-      ? null
-      : everything || (args !== null && /^(ba|da|z|k)?sh$/.test(name))
-        ? ('sudo_equals_all' as const)
-        : args !== null && /(?<!\\)[*?[]/.test(args)
-          ? ('sudo_argument_wildcard' as const)
-          : null;
-    return { ok: true, command: { text: `${negated ? '!' : ''}${digest}${shown}`, negated, path, args }, warning };
+    const warnings: CommandWarning[] = [];
+    if (everything || (args !== null && /^(ba|da|z|k)?sh$/.test(name))) warnings.push('sudo_equals_all');
+    else if (args !== null && /(?<!\\)[*?[]/.test(args)) warnings.push('sudo_argument_wildcard');
+    if (args !== null && QUOTED.test(args)) warnings.push('sudo_argument_quoted');
+    return {
+      ok: true,
+      command: { text: `${negated ? '!' : ''}${digest}${shown}`, negated, path, args },
+      warnings: negated ? [] : warnings,
+    };
   };
 
   if (rest === 'ALL') return digest === '' ? done('ALL', null) : refuse('ALL cannot have a digest');

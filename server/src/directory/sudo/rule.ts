@@ -90,7 +90,7 @@ export function checkRule(
     if (!checked.ok) reject(value, checked.problem, value.trimStart().startsWith('!'));
     else {
       commands.push(checked.command.text);
-      if (checked.warning) lint({ code: checked.warning, subject, detail: shorten(value) });
+      for (const code of checked.warnings) lint({ code, subject, detail: shorten(value) });
     }
   }
   if (!commands.some((command) => !command.startsWith('!'))) return drop('no command is left');

@@ -168,7 +168,7 @@ describe('sudo commands and hosts', () => {
   test('commands that are as good as everything are named', () => {
     const warning = (command: string) => {
       const checked = checkCommand(command, sudo);
-      return checked.ok ? checked.warning : 'refused';
+      return checked.ok ? (checked.warnings[0] ?? null) : 'refused';
     };
     for (const wide of [
       'ALL',
@@ -183,6 +183,34 @@ describe('sudo commands and hosts', () => {
     }
     assert.equal(warning('/bin/cat /var/log/*'), 'sudo_argument_wildcard');
     assert.equal(warning('/usr/bin/systemctl restart nginx'), null);
+  });
+
+  test('quotes around arguments are named: sudo compares what a shell has taken them off', () => {
+    const quoted = (command: string) => {
+      const checked = checkCommand(command, sudo);
+      return checked.ok && checked.warnings.includes('sudo_argument_quoted');
+    };
+    for (const command of [
+      '/usr/bin/logger "all is well"',
+      "/usr/bin/logger 'x'",
+      '/usr/sbin/useradd --comment="Ada L" ada',
+      '/bin/sh -c "id"',
+      '/usr/bin/logger -t "" x',
+    ]) {
+      assert.ok(quoted(command), command);
+    }
+    for (const command of [
+      '/usr/bin/logger ""',
+      '/usr/bin/logger',
+      "/usr/bin/logger it's",
+      '/usr/bin/logger \\"x\\"',
+      'ALL',
+    ]) {
+      assert.ok(!quoted(command), command);
+    }
+    // What is dangerous is said as well, whatever else is wrong with it.
+    const both = checkCommand('/bin/sh -c "id"', sudo);
+    assert.deepEqual(both.ok && both.warnings, ['sudo_equals_all', 'sudo_argument_quoted']);
   });
 
   test('hosts', () => {
