@@ -368,6 +368,20 @@ test('whoever asks for an audit sink is not given a server without one', () => {
   assert.ok(load({ IDENTREE_AUDIT_LOG: '' }).ok);
 });
 
+test('an audit sink is refused wherever it is written: as one variable, at the top of the file, in any section', () => {
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT: 'stdout' }), ['IDENTREE_AUDIT']);
+  const inFile = (toml: string) => wrongSettings({}, { [DEFAULT_TOML_FILE]: toml });
+  assert.deepEqual(inFile('audit_log = "stdout"\n'), ['audit_log']);
+  assert.deepEqual(inFile('audit = "stdout"\n'), ['audit']);
+  assert.deepEqual(inFile('[server]\naudit_log = "stdout"\naudit_syslog_url = "udp://x"\n'), [
+    'server.audit_log',
+    'server.audit_syslog_url',
+  ]);
+  assert.deepEqual(inFile('[server]\naudit = true\n'), ['server.audit']);
+  // Words that only begin alike are typing errors as before.
+  assert.deepEqual([wrongSettings({ IDENTREE_AUDITOR: 'x' }), inFile('auditors = "x"\n')], [[], []]);
+});
+
 test('evaluation mode cannot be switched on by configuration', () => {
   const result = load({ IDENTREE_EVALUATION: 'true' }, { [DEFAULT_TOML_FILE]: 'evaluation = true\n' });
   assert.ok(result.ok);

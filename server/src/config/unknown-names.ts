@@ -7,7 +7,7 @@ import { type ConfigSources, isTable, TOML_FILE_VARIABLE, type TomlTable } from 
 const HAS_NO_EFFECT = 'This version does not use it. Remove it, or read docs/configuration.md.';
 
 /** Whoever asks for an audit trail elsewhere must not believe that there is one. */
-const AUDIT = /^(IDENTREE_AUDIT_|audit(\.|$))/;
+const AUDIT = /^IDENTREE_AUDIT(_|$)|(^|\.)audit([._]|$)/;
 
 /**
  * Names that mean nothing here: typing errors, settings of earlier installations, secrets in TOML. They are warnings, but
