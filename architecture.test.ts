@@ -296,6 +296,16 @@ describe('what production runs', () => {
     });
   }
 
+  test('every package of the lockfile has its digest, those of other systems too: without it anything is accepted', () => {
+    const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { integrity?: string; link?: boolean }>;
+    };
+    const open = Object.entries(packages)
+      .filter(([path, { integrity, link }]) => path !== '' && !link && !integrity?.startsWith('sha512-'))
+      .map(([path]) => path);
+    assert.deepEqual(open, []);
+  });
+
   test('every imported file exists', () => {
     const missing = violations((_, { file }) => file !== null && !existsSync(join(root, file)), [...graph]);
     assert.deepEqual(missing, []);
