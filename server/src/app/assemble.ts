@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { Registry } from 'prom-client';
 import { createLeases, createTurn } from '../db/leases.ts';
 import { createEventReaders, type RunningReader } from '../events/readers.ts';
+import { checkHealth } from '../http/health.ts';
 import { createHttpServer, type HttpDeps } from '../http/server.ts';
 import { type RunningJobs, startJobs } from '../platform/jobs.ts';
 import type { Ground, Module } from '../platform/module.ts';
@@ -38,12 +39,13 @@ export function assemble(ground: Ground) {
 
     /** The server of all modules. Nothing listens and nothing runs yet. */
     async serve(deps: Pick<HttpDeps, 'clientAddress' | 'access' | 'router' | 'distDir'>) {
+      const health = modules.flatMap(({ health = [] }) => health);
       const http = await createHttpServer({
         ...deps,
         externalUrl: config.externalUrl,
         tls: config.tls,
         log,
-        health: modules.flatMap(({ health = [] }) => health),
+        health,
         plugins: modules.flatMap(({ routes = [] }) => routes),
       });
 
@@ -65,6 +67,8 @@ export function assemble(ground: Ground) {
       return {
         http,
         start,
+        /** What /healthz says. */
+        health: () => checkHealth(health),
         /** Starts to listen; the server is ready when this resolves. */
         async listen(): Promise<void> {
           await start();

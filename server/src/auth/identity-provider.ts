@@ -26,6 +26,8 @@ export type SignInProblem =
   | 'invalid_answer'
   /** The provider cannot be reached or broke off. */
   | 'provider_unreachable'
+  /** The provider calls itself otherwise than it is configured, or its metadata cannot be used: it is no outage. */
+  | 'provider_misconfigured'
   /** A fresh sign-in was asked for and the provider did not prove one. */
   | 'not_fresh'
   /** `preferred_username` is missing or cannot be a Linux account. */
@@ -34,15 +36,25 @@ export type SignInProblem =
   | 'account_disabled'
   | 'claims_unusable';
 
+/** Why no sign-in can begin now. */
+export interface ProviderTrouble {
+  problem: Extract<SignInProblem, 'provider_unreachable' | 'provider_misconfigured'>;
+  /** For the log. Of `provider_misconfigured` also for /healthz: it holds nothing but what the provider publishes. */
+  detail: string;
+}
+
 export type ExchangeResult =
   | { ok: true; identity: Identity }
   /** `detail` is for the log only. */
   | { ok: false; problem: SignInProblem; detail: string };
 
-/** Port: an OpenID Connect provider. Never throws for what the provider does; `provider_unreachable` is a value. */
+/** Port: an OpenID Connect provider. Never throws for what the provider does; troubles are values. */
 export interface IdentityProvider {
-  /** Where to send the browser; null while the provider cannot be reached. `fresh`: the person must sign in anew. */
-  authorizationUrl(secrets: SignInSecrets, options: { fresh: boolean }): Promise<URL | null>;
+  /** Where to send the browser. `fresh`: the person must sign in anew. */
+  authorizationUrl(
+    secrets: SignInSecrets,
+    options: { fresh: boolean },
+  ): Promise<{ ok: true; url: URL } | ({ ok: false } & ProviderTrouble)>;
   /**
    * Turns the callback into an identity.
    *
@@ -54,6 +66,6 @@ export interface IdentityProvider {
     secrets: SignInSecrets,
     options: { fresh: boolean; startedAt: number },
   ): Promise<ExchangeResult>;
-  /** Whether the provider answers; for /healthz. */
-  healthy(): Promise<boolean>;
+  /** Why nobody can sign in now; null when all is well. For /healthz and the start. */
+  trouble(): Promise<ProviderTrouble | null>;
 }

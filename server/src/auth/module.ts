@@ -51,7 +51,17 @@ export function authModule(
       desktopRoutes({ ...ground, ...callers, sessions }),
     ],
     health: [
-      { name: 'oidc', severity: 'degraded', run: async () => ((await provider.healthy()) ? null : 'unreachable') },
+      {
+        name: 'oidc',
+        severity: 'degraded',
+        run: async () => {
+          const trouble = await provider.trouble();
+          if (trouble === null) return null;
+          return trouble.problem === 'provider_unreachable'
+            ? 'unreachable'
+            : { value: 'misconfigured', detail: trouble.detail };
+        },
+      },
     ],
     metrics: [exchange],
     jobs: [{ name: 'session sweep', everyMs: SWEEP_EVERY_MS, run: () => sweepSessions(ground) }],

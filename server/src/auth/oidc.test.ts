@@ -3,7 +3,8 @@ import { type TestContext, test } from 'node:test';
 import { systemClock } from '../platform/clock.ts';
 import type { TestBrowser } from '../testing/test-browser.ts';
 import { createTestSite } from '../testing/test-site.ts';
-import { createOidc, type Fetch } from './oidc.ts';
+import { createOidc } from './oidc.ts';
+import type { Fetch } from './provider-metadata.ts';
 import { startTestIdp, type TestIdp, type TestIdpOptions } from './test-idp.ts';
 
 const EXTERNAL = 'http://localhost:8090';
@@ -16,6 +17,20 @@ function oidcFor(
   const { externalUrl = EXTERNAL, ...rest } = more;
   const oidc = { issuerUrl: idp.issuer, clientId: idp.clientId, clientSecret: idp.clientSecret };
   return createOidc({ config: { externalUrl, oidc }, clock: systemClock, log: silent, ...rest });
+}
+
+/** Where the browser is sent. */
+async function urlAt(oidc: ReturnType<typeof oidcFor>): Promise<URL> {
+  const begun = await oidc.authorizationUrl(secrets, { fresh: false });
+  assert.ok(begun.ok, JSON.stringify(begun));
+  return begun.url;
+}
+
+/** Why nobody can be sent anywhere. */
+async function troubleAt(oidc: ReturnType<typeof oidcFor>) {
+  const begun = await oidc.authorizationUrl(secrets, { fresh: false });
+  assert.ok(!begun.ok, 'a sign-in could begin');
+  return begun;
 }
 
 async function siteWith(t: TestContext, options: TestIdpOptions = {}) {
@@ -45,7 +60,7 @@ test('a scope that the provider does not have is not asked for: it would refuse 
   assert.equal((await browser.me())?.role, 'admin', 'groups came without being asked for');
 
   // What this provider says to one who asks for more.
-  const asking = (await oidcFor(idp).authorizationUrl(secrets, { fresh: false }))!;
+  const asking = await urlAt(oidcFor(idp));
   asking.searchParams.set('scope', 'openid profile email groups');
   assert.equal((await atIdp.visit(asking)).searchParams.get('error'), 'invalid_scope');
 });
@@ -58,8 +73,8 @@ test('a provider that does not say which scopes it has is asked for all', async 
     assert.ok(scopes_supported);
     return Response.json(rest);
   };
-  const url = await oidcFor(idp, { fetch: quiet }).authorizationUrl(secrets, { fresh: false });
-  assert.equal(url?.searchParams.get('scope'), 'openid profile email groups');
+  const url = await urlAt(oidcFor(idp, { fetch: quiet }));
+  assert.equal(url.searchParams.get('scope'), 'openid profile email groups');
 });
 
 const secrets = { state: 'plain.state', nonce: 'nonce', codeVerifier: 'v'.repeat(43) };
@@ -185,14 +200,18 @@ test('the person’s Cancel at the provider is an ordinary page, not an error of
   const { response } = await signIn(site.browser(), '?return_to=/hosts');
   assert.equal(response.statusCode, 403);
   assert.match(response.body, /return_to=%2Fhosts/);
+  assert.match(
+    JSON.stringify(site.logged),
+    /the resource owner pressed Cancel/,
+    'the log has the words of the provider',
+  );
   assert.equal((await site.eventsNamed('login_failed'))[0]?.reason, 'refused_by_provider');
 });
 
 test('an authorization code works once', async (t) => {
   const { site, idp, atIdp } = await siteWith(t);
   const oidc = oidcFor(idp);
-  const url = await oidc.authorizationUrl(secrets, { fresh: false });
-  const back = await atIdp.visit(url!);
+  const back = await atIdp.visit(await urlAt(oidc));
   const now = { fresh: false, startedAt: Date.now() };
   assert.equal((await oidc.exchange(back, secrets, now)).ok, true);
   const again = await oidc.exchange(back, secrets, now);
@@ -208,7 +227,7 @@ for (const [what, change] of [
   test(`an answer to a sign-in with ${what} is refused`, async (t) => {
     const { idp, atIdp } = await siteWith(t);
     const oidc = oidcFor(idp);
-    const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+    const back = await atIdp.visit(await urlAt(oidc));
     const result = await oidc.exchange(back, { ...secrets, ...change }, { fresh: false, startedAt: Date.now() });
     assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'invalid_answer']);
   });
@@ -223,7 +242,7 @@ for (const [what, change] of [
   test(`an answer that ${what} is refused`, async (t) => {
     const { idp, atIdp } = await siteWith(t);
     const oidc = oidcFor(idp);
-    const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+    const back = await atIdp.visit(await urlAt(oidc));
     change(back);
     const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
     assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'invalid_answer']);
@@ -236,8 +255,8 @@ test('an ID token of another client, issuer or key is refused', async (t) => {
   const other = await startTestIdp(t);
   // The other provider's tokens, handed out under the first one's name.
   const otherOidc = oidcFor({ ...other });
-  const stolen = await other.browser().visit((await otherOidc.authorizationUrl(secrets, { fresh: false }))!);
-  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  const stolen = await other.browser().visit(await urlAt(otherOidc));
+  const back = await atIdp.visit(await urlAt(oidc));
   idp.instead = (request, response) => {
     if (!request.url?.startsWith('/token')) return false;
     const body = new URLSearchParams({
@@ -263,7 +282,7 @@ test('a redirect at the token endpoint is not followed: our client secret stays 
   const { idp, atIdp } = await siteWith(t);
   const elsewhere = await startTestIdp(t);
   const oidc = oidcFor(idp);
-  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  const back = await atIdp.visit(await urlAt(oidc));
   idp.instead = (request, response) => {
     if (!request.url?.startsWith('/token')) return false;
     response.writeHead(307, { location: `${elsewhere.issuer}/token` }).end();
@@ -289,16 +308,16 @@ test('a provider that is down at first is found when it comes up, without a rest
     response.writeHead(503).end();
     return true;
   };
-  assert.equal(await oidc.authorizationUrl(secrets, { fresh: false }), null);
-  assert.equal(await oidc.healthy(), false);
+  assert.equal((await troubleAt(oidc)).problem, 'provider_unreachable');
+  assert.equal((await oidc.trouble())?.problem, 'provider_unreachable');
   const asked = idp.seen.length;
-  assert.equal(await oidc.authorizationUrl(secrets, { fresh: false }), null);
+  await troubleAt(oidc);
   assert.equal(idp.seen.length, asked, 'a dead provider is not asked for every visitor');
   idp.instead = null;
   now += 5_000;
-  assert.ok(await oidc.authorizationUrl(secrets, { fresh: false }));
+  await urlAt(oidc);
   now += 30_000;
-  assert.equal(await oidc.healthy(), true);
+  assert.equal(await oidc.trouble(), null);
 });
 
 test('discovery happens once for many sign-ins', async (t) => {
@@ -330,19 +349,55 @@ test('a provider on https whose endpoints are plain http is not used', async () 
     async () =>
       Response.json(body);
   const idp = { issuer, clientId: 'c', clientSecret: 's' };
-  assert.equal(await oidcFor(idp, { fetch: answering(metadata) }).authorizationUrl(secrets, { fresh: false }), null);
+  assert.deepEqual(await troubleAt(oidcFor(idp, { fetch: answering(metadata) })), {
+    ok: false,
+    problem: 'provider_misconfigured',
+    detail: 'its token_endpoint is not https',
+  });
   const sound = { ...metadata, token_endpoint: `${issuer}/token` };
-  assert.ok(await oidcFor(idp, { fetch: answering(sound) }).authorizationUrl(secrets, { fresh: false }));
+  assert.ok(await urlAt(oidcFor(idp, { fetch: answering(sound) })));
   const impostor = { ...sound, issuer: 'https://evil.test' };
-  assert.equal(await oidcFor(idp, { fetch: answering(impostor) }).authorizationUrl(secrets, { fresh: false }), null);
+  assert.equal((await troubleAt(oidcFor(idp, { fetch: answering(impostor) }))).problem, 'provider_misconfigured');
 });
+
+for (const [what, named, configured] of [
+  ['with a slash at its end', (issuer: string) => `${issuer}/realms/a/`, (issuer: string) => `${issuer}/realms/a`],
+  ['without the slash at its end', (issuer: string) => `${issuer}/realms/a`, (issuer: string) => `${issuer}/realms/a/`],
+  ['by another host', () => 'https://sso.example.com', (issuer: string) => issuer],
+] as const) {
+  test(`an issuer that calls itself otherwise, ${what}, is told apart from one that is away`, async (t) => {
+    const idp = await startTestIdp(t);
+    const own = named(idp.issuer);
+    idp.instead = (request, response) => {
+      if (!request.url?.includes('/.well-known/')) return false;
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ issuer: own }));
+      return true;
+    };
+    const issuer = configured(idp.issuer);
+    const logged: string[] = [];
+    const provider = createOidc({
+      config: { externalUrl: EXTERNAL, oidc: { issuerUrl: issuer, clientId: 'identree', clientSecret: 's' } },
+      clock: systemClock,
+      log: { warn: (detail, message) => void logged.push(`${message} ${JSON.stringify(detail)}`) },
+    });
+    const site = await createTestSite(t, { env: { IDENTREE_EXTERNAL_URL: EXTERNAL }, provider });
+    const page = await site.browser().get('/sessions/login');
+    assert.equal(page.statusCode, 503);
+    assert.match(page.body, /Trying again does not help/);
+    assert.doesNotMatch(page.body, /cannot be reached/);
+    const health = (await site.app.http.inject('/healthz')).json();
+    assert.equal(health.checks.oidc, 'misconfigured');
+    assert.equal(health.details.oidc, `calls itself ${own}, configured is ${issuer}`);
+    assert.ok(logged.some((line) => line.includes(`calls itself ${own}, configured is ${issuer}`)));
+  });
+}
 
 test('a provider that cannot be reached during the exchange is told apart from one that lies', async (t) => {
   const { idp, atIdp } = await siteWith(t);
   let broken = false;
   const flaky: Fetch = (url, init) => (broken ? Promise.reject(new TypeError('fetch failed')) : fetch(url, init));
   const oidc = oidcFor(idp, { fetch: flaky });
-  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  const back = await atIdp.visit(await urlAt(oidc));
   broken = true;
   const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
   assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'provider_unreachable']);
@@ -351,7 +406,7 @@ test('a provider that cannot be reached during the exchange is told apart from o
 test('nothing secret gets into what is logged', async (t) => {
   const { idp, atIdp } = await siteWith(t);
   const oidc = oidcFor(idp);
-  const back = await atIdp.visit((await oidc.authorizationUrl(secrets, { fresh: false }))!);
+  const back = await atIdp.visit(await urlAt(oidc));
   const code = back.searchParams.get('code')!;
   const result = await oidc.exchange(back, { ...secrets, nonce: 'other' }, { fresh: false, startedAt: Date.now() });
   assert.equal(result.ok, false);

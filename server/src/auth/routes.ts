@@ -16,6 +16,8 @@ const WORDS: Record<SignInFailure, string> = {
   refused_by_provider: 'Your identity provider did not sign you in.',
   invalid_answer: 'The answer of your identity provider could not be verified.',
   provider_unreachable: 'Your identity provider cannot be reached right now. Try again in a moment.',
+  provider_misconfigured:
+    'identree and your identity provider are not set up for each other, so nobody can sign in. Trying again does not help. Tell an administrator.',
   not_fresh: 'You have to sign in anew for this, and your identity provider did not confirm that you did.',
   username_unusable: 'Your user name at the identity provider cannot be used here. Ask an administrator.',
   account_disabled: 'Your account is disabled. Ask an administrator.',
@@ -27,6 +29,7 @@ const STATUS: Record<SignInFailure, number> = {
   refused_by_provider: 403,
   invalid_answer: 400,
   provider_unreachable: 503,
+  provider_misconfigured: 503,
   not_fresh: 403,
   username_unusable: 403,
   account_disabled: 403,
@@ -67,9 +70,9 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
       if (!fresh && (await viewerOf(request))?.session.kind === 'browser') return reply.redirect(returnTo, 303);
       limits.login(request.clientAddress);
       const started = await signIn.start({ returnTo, fresh, browser: cookies.readLogin(request.headers.cookie) });
-      if (started === null) {
-        const model = { message: WORDS.provider_unreachable, retry: loginPath(returnTo, fresh) };
-        return sendPlainPage(reply, 503, (options) => renderSignInError(model, options));
+      if (!started.ok) {
+        const model = { message: WORDS[started.problem], retry: loginPath(returnTo, fresh) };
+        return sendPlainPage(reply, STATUS[started.problem], (options) => renderSignInError(model, options));
       }
       cookies.setLogin(reply, started.browser, started.maxAgeSeconds);
       return reply.redirect(started.url.href, 302);

@@ -162,7 +162,7 @@ test('pages around the sign-in run no script and cannot be framed', async (t) =>
 
 test('while the identity provider is away the page says so and nothing is remembered', async (t) => {
   const site = await createTestSite(t);
-  site.provider.up = false;
+  site.provider.away = { problem: 'provider_unreachable', detail: 'no answer' };
   const response = await site.browser().get('/sessions/login?return_to=/hosts');
   assert.equal(response.statusCode, 503);
   assert.match(response.body, /href="\/sessions\/login\?return_to=%2Fhosts"/);

@@ -4,7 +4,7 @@ import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import type { Bindings } from './bindings.ts';
-import type { Identity, IdentityProvider, SignInProblem } from './identity-provider.ts';
+import type { Identity, IdentityProvider, ProviderTrouble, SignInProblem } from './identity-provider.ts';
 import { insertLoginAttempt, takeLoginAttempt } from './login-store.ts';
 import { type Person, upsertPerson } from './people-store.ts';
 import { localPath } from './return-to.ts';
@@ -30,13 +30,13 @@ export interface SignIn {
    * Begins a sign-in.
    *
    * @param browser value of the login cookie, or null for a browser without one.
-   * @returns where to send the browser and the value that its login cookie must have; null while the provider is away.
+   * @returns where to send the browser and the value that its login cookie must have; or why it cannot begin.
    */
   start(input: {
     returnTo: unknown;
     fresh: boolean;
     browser: string | null;
-  }): Promise<{ url: URL; browser: string; maxAgeSeconds: number } | null>;
+  }): Promise<{ ok: true; url: URL; browser: string; maxAgeSeconds: number } | ({ ok: false } & ProviderTrouble)>;
   /** Ends it: an identity becomes a session with a new id, whatever session the browser had before. */
   finish(input: {
     callback: URL;
@@ -114,8 +114,8 @@ export function createSignIn(deps: {
         nonce: randomText(random),
         codeVerifier: randomText(random),
       };
-      const url = await provider.authorizationUrl(secrets, { fresh });
-      if (url === null) return null;
+      const begun = await provider.authorizationUrl(secrets, { fresh });
+      if (!begun.ok) return begun;
       // One value for all tabs of a browser, so that two sign-ins side by side do not break each other.
       const bound = browser ?? randomText(random);
       await db.transaction((work) =>
@@ -128,7 +128,7 @@ export function createSignIn(deps: {
           expires_at: clock.now() + ATTEMPT_LIFE_MS,
         }),
       );
-      return { url, browser: bound, maxAgeSeconds: ATTEMPT_LIFE_MS / 1000 };
+      return { ok: true, url: begun.url, browser: bound, maxAgeSeconds: ATTEMPT_LIFE_MS / 1000 };
     },
 
     async finish({ callback, browser, replaces, visitor }) {

@@ -135,7 +135,7 @@ export async function startTestIdp(t: Pick<TestContext, 'after'>, options: TestI
     const { person, loginTs } = idp;
     const result =
       person === 'cancel'
-        ? { error: 'access_denied' }
+        ? { error: 'access_denied', error_description: 'the resource owner pressed Cancel' }
         : { login: { accountId: person, ...(loginTs === null ? {} : { ts: loginTs }) } };
     provider.interactionFinished(request, response, result).catch(() => response.writeHead(500).end());
   };

@@ -140,10 +140,19 @@ test('hosts: an enrolled one is listed, put into a group, released and revoked, 
 });
 
 test('serve starts, says where, and stops cleanly; the log is whole', async () => {
-  const env = environment('serve');
+  const policies = join(folder, 'broken-policies.json');
+  await writeFile(policies, '{"policies": [', { mode: 0o600 });
+  const env = environment('serve', {
+    IDENTREE_OIDC_ISSUER_URL: 'http://localhost:9',
+    IDENTREE_APPROVAL_POLICIES_FILE: policies,
+  });
   const served = await run(['serve'], env);
   assert.equal(served.code, 0, served.err);
   assert.match(served.out, /identree is ready: https:\/\/identree\.example\.com/);
+  assert.match(served.out, /redirect URI, .*: https:\/\/identree\.example\.com\/callback$/m);
+  // It listens, but nobody can sign in and nothing is decided: whoever started it has to hear so.
+  assert.match(served.err, /^warning: oidc is unreachable$/m);
+  assert.match(served.err, /^warning: policy is broken$/m);
   const log = await run(['verify-log', '--json'], env);
   assert.equal(JSON.parse(log.out).ok, true);
 });

@@ -60,12 +60,13 @@ describe('/healthz', () => {
   });
 
   test('an identity provider that is away degrades, but approvals by sessions go on', async () => {
-    provider.healthy = async () => false;
+    provider.away = { problem: 'provider_unreachable', detail: 'connect ECONNREFUSED 10.0.0.7:443' };
     const answer = await t.app.http.inject('/healthz');
     assert.equal(answer.statusCode, 200);
     assert.equal(answer.json().status, 'degraded');
     assert.equal(answer.json().checks.oidc, 'unreachable');
-    provider.healthy = async () => true;
+    assert.equal(answer.body.includes('10.0.0.7'), false, 'where it was looked for is for the log only');
+    provider.away = null;
   });
 
   test('without its database the server is unhealthy', async () => {

@@ -3,6 +3,8 @@ import type { HealthCheck } from '../platform/module.ts';
 export interface HealthReport {
   status: 'ok' | 'degraded' | 'unhealthy';
   checks: Record<string, string>;
+  /** What there is to say about a check beside its value, by its name. */
+  details?: Record<string, string>;
 }
 
 const CHECK_TIMEOUT_MS = 3000;
@@ -15,11 +17,13 @@ export async function checkHealth(checks: readonly HealthCheck[]): Promise<Healt
       const timeout = new Promise<string>((resolve) => {
         timer = setTimeout(() => resolve('timeout'), CHECK_TIMEOUT_MS);
       });
-      const failure = await Promise.race([check.run().catch(() => 'error'), timeout]);
+      const result = await Promise.race([check.run().catch(() => 'error'), timeout]);
       clearTimeout(timer);
-      return { check, failure };
+      const failure = typeof result === 'object' ? (result?.value ?? null) : result;
+      return { check, failure, detail: typeof result === 'object' ? (result?.detail ?? null) : null };
     }),
   );
+  const details = results.flatMap(({ check, detail }) => (detail === null ? [] : [[check.name, detail] as const]));
   const failed = results.filter(({ failure }) => failure !== null);
   return {
     status: failed.some(({ check }) => check.severity === 'critical')
@@ -28,5 +32,6 @@ export async function checkHealth(checks: readonly HealthCheck[]): Promise<Healt
         ? 'degraded'
         : 'ok',
     checks: Object.fromEntries(results.map(({ check, failure }) => [check.name, failure ?? 'ok'])),
+    ...(details.length > 0 ? { details: Object.fromEntries(details) } : {}),
   };
 }

@@ -49,8 +49,11 @@ export interface Module {
 /** One component of the health report: what it says when it is well and what a failure means. */
 export interface HealthCheck {
   readonly name: string;
-  /** Null when well, else the failure value of the operations guide. */
-  run(): Promise<string | null>;
+  /**
+   * Null when well, else the failure value of the operations guide. `detail` is a sentence beside it that everybody may
+   * read: /healthz asks nobody who they are.
+   */
+  run(): Promise<string | { value: string; detail: string } | null>;
   /** `critical` answers 503, `degraded` 200. */
   readonly severity: 'critical' | 'degraded';
 }

@@ -1,11 +1,11 @@
-import type { ExchangeResult, Identity, IdentityProvider } from '../auth/identity-provider.ts';
+import type { ExchangeResult, Identity, IdentityProvider, ProviderTrouble } from '../auth/identity-provider.ts';
 
 /** An identity provider that says what the test tells it to. Hand it to `createTestApp({ app: { provider } })`. */
 export interface TestProvider extends IdentityProvider {
   /** What the next exchange answers. */
   next: ExchangeResult;
-  /** False: cannot be reached. */
-  up: boolean;
+  /** Why nobody can sign in; null: they can. */
+  away: ProviderTrouble | null;
   /** Every sign-in that was begun, newest last. */
   begun: { state: string; fresh: boolean }[];
 }
@@ -13,14 +13,15 @@ export interface TestProvider extends IdentityProvider {
 export function createTestProvider(): TestProvider {
   const provider: TestProvider = {
     next: { ok: false, problem: 'invalid_answer', detail: 'the test set no identity' },
-    up: true,
+    away: null,
     begun: [],
     async authorizationUrl({ state }, { fresh }) {
       provider.begun.push({ state, fresh });
-      return provider.up ? new URL(`https://idp.test/authorize?state=${encodeURIComponent(state)}`) : null;
+      if (provider.away !== null) return { ok: false, ...provider.away };
+      return { ok: true, url: new URL(`https://idp.test/authorize?state=${encodeURIComponent(state)}`) };
     },
     exchange: async () => provider.next,
-    healthy: async () => provider.up,
+    trouble: async () => provider.away,
   };
   return provider;
 }
