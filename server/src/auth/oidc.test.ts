@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { systemClock } from '../platform/clock.ts';
 import type { TestBrowser } from '../testing/test-browser.ts';
+import { startTestIdp, type TestIdp, type TestIdpOptions } from '../testing/test-idp.ts';
 import { createTestSite } from '../testing/test-site.ts';
 import { createOidc } from './oidc.ts';
 import type { Fetch } from './provider-metadata.ts';
-import { startTestIdp, type TestIdp, type TestIdpOptions } from './test-idp.ts';
 
 const EXTERNAL = 'http://localhost:8090';
 const silent = { warn() {} };
