@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
-import type { ExchangeResult, Identity } from './identity-provider.ts';
+import type { GroupsUnknown, Identity, SignInProblem } from './identity-provider.ts';
+
+const MOST_GROUPS = 5000;
+const LONGEST_GROUP = 255;
 
 const line = z.string().max(1024);
 
@@ -10,38 +13,70 @@ const claims = z.object({
   preferred_username: z.unknown().optional(),
   name: line.optional().catch(undefined),
   email: line.optional().catch(undefined),
-  // One provider sends a list, another a single text. Anything else means that nobody knows the groups.
-  groups: z
-    .union([
-      z.array(z.string().max(255)).max(5000),
-      z
-        .string()
-        .max(255)
-        .transform((group) => [group]),
-    ])
-    .nullish()
-    .transform((groups) => groups ?? []),
-  auth_time: z.int().min(0).optional(),
+  // Some providers count in fractions of a second. One that says nothing readable has not said when.
+  auth_time: z.number().min(0).optional().catch(undefined),
 });
 
-/** Reads the claims of a verified ID token, merged with userinfo. A missing `groups` claim means no group. */
-export function identityOf(issuer: string, raw: Record<string, unknown>, now: number): ExchangeResult {
+/** How the claims of this provider are read. */
+export interface ClaimRules {
+  /** Name of the claim that holds the groups. */
+  groupsClaim: string;
+  /** True: claims that are not in the ID token could not be asked for. */
+  userinfoFailed: boolean;
+}
+
+/**
+ * Reads the claims of a verified ID token, merged with userinfo. `leftOut`: so many entries of the groups claim cannot be
+ * the name of a group.
+ */
+export function identityOf(
+  issuer: string,
+  raw: Record<string, unknown>,
+  now: number,
+  rules: ClaimRules,
+): { ok: true; identity: Identity; leftOut: number } | { ok: false; problem: SignInProblem; detail: string } {
   const parsed = claims.safeParse(raw);
   if (!parsed.success) return { ok: false, problem: 'claims_unusable', detail: z.prettifyError(parsed.error) };
   const username = accountName.safeParse(parsed.data.preferred_username);
   if (!username.success) {
     return { ok: false, problem: 'username_unusable', detail: 'preferred_username is no account name' };
   }
-  const { sub, name, email, groups, auth_time: authTime } = parsed.data;
+  const { sub, name, email, auth_time: authTime } = parsed.data;
+  const { groups, unknown, leftOut } = groupsOf(raw, rules);
   const identity: Identity = {
     issuer,
     subject: sub,
     username: username.data,
     displayName: visibleText(name?.trim() || username.data).slice(0, 255),
     email: email?.trim() || null,
-    groups: [...new Set(groups)],
+    groups,
+    groupsUnknown: unknown,
     // A provider whose clock is ahead must not make a sign-in that stays fresh for longer.
-    authTime: authTime === undefined ? 0 : Math.min(authTime * 1000, now),
+    authTime: authTime === undefined ? 0 : Math.min(Math.floor(authTime * 1000), now),
   };
-  return { ok: true, identity };
+  return { ok: true, identity, leftOut };
+}
+
+/** Groups give power and take none away, so an entry that cannot be read is left out and the others count. */
+function groupsOf(
+  raw: Record<string, unknown>,
+  { groupsClaim, userinfoFailed }: ClaimRules,
+): { groups: string[]; unknown: GroupsUnknown | null; leftOut: number } {
+  const unknown = (why: GroupsUnknown) => ({ groups: [], unknown: why, leftOut: 0 });
+  const value = raw[groupsClaim];
+  if (value === undefined) {
+    if (isElsewhere(raw._claim_names, groupsClaim)) return unknown('overage');
+    return unknown(userinfoFailed ? 'userinfo_failed' : 'not_sent');
+  }
+  // One provider sends a list, another a single text, and a program in Go null for an empty list.
+  const entries = value === null ? [] : typeof value === 'string' ? [value] : value;
+  if (!Array.isArray(entries)) return unknown('unreadable');
+  const names = entries.filter((entry) => typeof entry === 'string' && entry !== '' && entry.length <= LONGEST_GROUP);
+  const groups = [...new Set<string>(names)].slice(0, MOST_GROUPS);
+  return { groups, unknown: null, leftOut: entries.length - names.length + Math.max(0, names.length - MOST_GROUPS) };
+}
+
+/** Whether a claim is kept in another place (aggregated and distributed claims, OpenID Connect Core 5.6.2). */
+function isElsewhere(claimNames: unknown, claim: string): boolean {
+  return typeof claimNames === 'object' && claimNames !== null && Object.hasOwn(claimNames, claim);
 }

@@ -1,3 +1,14 @@
+/** Why the groups of a person did not come. */
+export type GroupsUnknown =
+  /** There are too many for a token: the provider names another place where they are (OpenID Connect Core 5.6.2). */
+  | 'overage'
+  /** They were not in the ID token, and the userinfo endpoint failed. */
+  | 'userinfo_failed'
+  /** There is no such claim. Some providers leave it out for people who are in no group. */
+  | 'not_sent'
+  /** The claim is neither a list nor a text. */
+  | 'unreadable';
+
 /** What the identity provider says about a person who has just signed in. */
 export interface Identity {
   issuer: string;
@@ -7,6 +18,8 @@ export interface Identity {
   displayName: string;
   email: string | null;
   groups: string[];
+  /** Why nobody knows the groups; `groups` is empty then. Null when they are known, also to be none. */
+  groupsUnknown: GroupsUnknown | null;
   /** When the person last proved who they are, milliseconds; 0 when the provider does not say. */
   authTime: number;
 }

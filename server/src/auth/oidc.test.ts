@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
+import type { Config } from '../config/config.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { TestBrowser } from '../testing/test-browser.ts';
 import { startTestIdp, type TestIdp, type TestIdpOptions } from '../testing/test-idp.ts';
@@ -8,14 +10,22 @@ import { createOidc } from './oidc.ts';
 import type { Fetch } from './provider-metadata.ts';
 
 const EXTERNAL = 'http://localhost:8090';
-const silent = { warn() {} };
+const silent = { warn(_detail: object, _message: string) {} };
+
+const settingsFor = (idp: Pick<TestIdp, 'issuer' | 'clientId' | 'clientSecret'>): Config['oidc'] => ({
+  issuerUrl: idp.issuer,
+  clientId: idp.clientId,
+  clientSecret: idp.clientSecret,
+  scopes: null,
+  groupsClaim: 'groups',
+});
 
 function oidcFor(
   idp: Pick<TestIdp, 'issuer' | 'clientId' | 'clientSecret'>,
-  more: { fetch?: Fetch; externalUrl?: string } = {},
+  more: { fetch?: Fetch; externalUrl?: string; settings?: Partial<Config['oidc']>; log?: typeof silent } = {},
 ) {
-  const { externalUrl = EXTERNAL, ...rest } = more;
-  const oidc = { issuerUrl: idp.issuer, clientId: idp.clientId, clientSecret: idp.clientSecret };
+  const { externalUrl = EXTERNAL, settings, ...rest } = more;
+  const oidc = { ...settingsFor(idp), ...settings };
   return createOidc({ config: { externalUrl, oidc }, clock: systemClock, log: silent, ...rest });
 }
 
@@ -33,9 +43,12 @@ async function troubleAt(oidc: ReturnType<typeof oidcFor>) {
   return begun;
 }
 
-async function siteWith(t: TestContext, options: TestIdpOptions = {}) {
+async function siteWith(t: TestContext, options: TestIdpOptions = {}, settings: Partial<Config['oidc']> = {}) {
   const idp = await startTestIdp(t, options);
-  const site = await createTestSite(t, { env: { IDENTREE_EXTERNAL_URL: EXTERNAL }, provider: oidcFor(idp) });
+  const logged: string[] = [];
+  const log = { warn: (detail: object, message: string) => void logged.push(`${message} ${JSON.stringify(detail)}`) };
+  const provider = oidcFor(idp, { settings, log });
+  const site = await createTestSite(t, { env: { IDENTREE_EXTERNAL_URL: EXTERNAL }, provider });
   site.clock.set(Date.now());
   const atIdp = idp.browser();
   /** From our sign-in link over the provider back to us; `tamper` is what an attacker does to the address in between. */
@@ -48,7 +61,7 @@ async function siteWith(t: TestContext, options: TestIdpOptions = {}) {
     site.clock.set(Date.now());
     return { back, response: await browser.get(`${back.pathname}${back.search}`), url };
   }
-  return { idp, site, atIdp, signIn };
+  return { idp, site, atIdp, signIn, logged };
 }
 
 test('a scope that the provider does not have is not asked for: it would refuse the whole sign-in', async (t) => {
@@ -111,6 +124,142 @@ test('a provider that wants the client secret in the body gets it there', async 
   const { site, signIn } = await siteWith(t, { authMethod: 'client_secret_post' });
   const browser = site.browser();
   assert.equal((await signIn(browser)).response.statusCode, 303);
+});
+
+test('scopes of the settings are asked for as they are, whatever the provider says it has', async (t) => {
+  const { idp } = await siteWith(t, { groupsInProfile: true });
+  const url = await urlAt(oidcFor(idp, { settings: { scopes: ['openid', 'profile', 'roles'] } }));
+  assert.equal(url.searchParams.get('scope'), 'openid profile roles');
+});
+
+test('a list of scopes that is no list says nothing, and ends nothing', async (t) => {
+  const { idp } = await siteWith(t);
+  for (const odd of ['openid profile', null, 7, { openid: true }]) {
+    const answering: Fetch = async (url, init) => {
+      const answer = (await (await fetch(url, init)).json()) as Record<string, unknown>;
+      return Response.json({ ...answer, scopes_supported: odd });
+    };
+    const url = await urlAt(oidcFor(idp, { fetch: answering }));
+    assert.equal(url.searchParams.get('scope'), 'openid profile email groups');
+  }
+});
+
+test('groups come from the claim that the settings name', async (t) => {
+  const claim = 'https://example.com/groups';
+  const alice = { preferred_username: 'alice', [claim]: ['admins'], groups: ['nobody'] };
+  const { site, signIn } = await siteWith(t, { accounts: { alice }, moreClaims: [claim] }, { groupsClaim: claim });
+  const browser = site.browser();
+  await signIn(browser);
+  assert.equal((await browser.me())?.role, 'admin');
+});
+
+test('odd entries among the groups are left out and told; the others count', async (t) => {
+  const groups = ['admins', 7, null, '', { name: 'ops' }, 'x'.repeat(300), 'staff'];
+  const { site, signIn, logged } = await siteWith(t, { accounts: { alice: { preferred_username: 'alice', groups } } });
+  const browser = site.browser();
+  const { response } = await signIn(browser);
+  assert.equal(response.statusCode, 303, response.body);
+  assert.equal((await browser.me())?.role, 'admin');
+  assert.ok(
+    logged.some((line) => line.includes('"leftOut":5')),
+    logged.join(),
+  );
+});
+
+test('a sign-in time with a fraction is a sign-in time', async (t) => {
+  const { site, signIn, idp } = await siteWith(t);
+  const browser = site.browser();
+  idp.loginTs = Math.floor(Date.now() / 1000) - 59.25;
+  const { response } = await signIn(browser);
+  assert.equal(response.statusCode, 303, response.body);
+  assert.equal((await browser.me())?.authTime, idp.loginTs * 1000);
+});
+
+const ADMIN = { preferred_username: 'alice', name: 'Alice', groups: ['admins'] };
+const userinfoRefuses = (request: IncomingMessage, response: ServerResponse) => {
+  if (!request.url?.startsWith('/me')) return false;
+  response.writeHead(403, { 'content-type': 'application/json' }).end('{"error":"insufficient_scope"}');
+  return true;
+};
+for (const [why, sentence, become] of [
+  [
+    'overage',
+    /more groups than/,
+    (alice: Record<string, unknown>) => {
+      delete alice.groups;
+      alice._claim_names = { groups: 'src1' };
+      alice._claim_sources = { src1: { endpoint: 'https://graph.example.com/getMemberObjects' } };
+    },
+  ],
+  ['not_sent', /sent no groups/, (alice: Record<string, unknown>) => delete alice.groups],
+  [
+    'unreadable',
+    /in a form that/,
+    (alice: Record<string, unknown>) => Object.assign(alice, { groups: { admins: {} } }),
+  ],
+  [
+    'userinfo_failed',
+    /did not answer when/,
+    (alice: Record<string, unknown>, idp: TestIdp) => {
+      delete alice.groups;
+      idp.instead = userinfoRefuses;
+    },
+  ],
+] as const) {
+  test(`groups that did not come (${why}) are told to the administrator who lost their role, in the event and in the log`, async (t) => {
+    const alice: Record<string, unknown> = { ...ADMIN };
+    const { site, signIn, idp, logged } = await siteWith(t, {
+      accounts: { alice },
+      moreClaims: ['_claim_names', '_claim_sources'],
+    });
+    const before = site.browser();
+    await signIn(before);
+    assert.equal((await before.me())?.role, 'admin');
+
+    become(alice, idp);
+    const browser = site.browser();
+    const { response } = await signIn(browser, '?return_to=/hosts');
+    assert.equal(response.statusCode, 200, 'a page instead of a console that has lost half its pages');
+    assert.match(response.body, /not as an administrator/);
+    assert.match(response.body, sentence);
+    assert.match(response.body, /href="\/hosts"/);
+    assert.equal((await browser.me())?.role, 'user', 'signed in all the same');
+    const { data } = (await site.eventsNamed('user_logged_in')).at(-1)!;
+    assert.deepEqual([data.groupsUnknown, data.lostRole], [why, 'admin']);
+    const told = [...logged, ...site.logged.map((line) => JSON.stringify(line))];
+    assert.ok(
+      told.some((line) => line.includes('signed in without groups')),
+      told.join('\n'),
+    );
+    assert.deepEqual(site.problems, []);
+  });
+}
+
+test('who loses the role by leaving the group, or never had it, is told nothing of the kind', async (t) => {
+  const alice: Record<string, unknown> = { ...ADMIN };
+  const { site, signIn } = await siteWith(t, { accounts: { alice, bob: { preferred_username: 'bob' } } });
+  await signIn(site.browser());
+  alice.groups = ['staff'];
+  assert.equal((await signIn(site.browser())).response.statusCode, 303);
+  assert.equal((await site.eventsNamed('user_logged_in')).at(-1)!.data.groupsUnknown, undefined);
+});
+
+test('a userinfo endpoint that fails ends the sign-in of somebody whom nothing else names', async (t) => {
+  const { site, signIn, idp } = await siteWith(t, { conform: true });
+  idp.instead = userinfoRefuses;
+  const browser = site.browser();
+  assert.equal((await signIn(browser)).response.statusCode, 400);
+  assert.equal(await browser.me(), null);
+});
+
+test('groups that came and groups that were looked for are in the log, louder when they are nearly the same', async (t) => {
+  const alice = { preferred_username: 'alice', groups: ['/admins', '/sales'] };
+  const { site, signIn } = await siteWith(t, { accounts: { alice } });
+  const browser = site.browser();
+  await signIn(browser);
+  assert.equal((await browser.me())?.role, 'user', 'a name that is nearly the same gives no power');
+  const line = site.logged.find((entry) => 'lookedFor' in entry) as Record<string, unknown> | undefined;
+  assert.deepEqual([line?.level, line?.came, line?.lookedFor], [40, ['/admins', '/sales'], ['admins']]);
 });
 
 test('a person without a groups claim has no groups', async (t) => {
@@ -297,10 +446,7 @@ test('a provider that is down at first is found when it comes up, without a rest
   const idp = await startTestIdp(t);
   let now = Date.now();
   const oidc = createOidc({
-    config: {
-      externalUrl: EXTERNAL,
-      oidc: { issuerUrl: idp.issuer, clientId: idp.clientId, clientSecret: idp.clientSecret },
-    },
+    config: { externalUrl: EXTERNAL, oidc: settingsFor(idp) },
     clock: { now: () => now },
     log: silent,
   });
@@ -376,7 +522,7 @@ for (const [what, named, configured] of [
     const issuer = configured(idp.issuer);
     const logged: string[] = [];
     const provider = createOidc({
-      config: { externalUrl: EXTERNAL, oidc: { issuerUrl: issuer, clientId: 'identree', clientSecret: 's' } },
+      config: { externalUrl: EXTERNAL, oidc: { ...settingsFor(idp), issuerUrl: issuer } },
       clock: systemClock,
       log: { warn: (detail, message) => void logged.push(`${message} ${JSON.stringify(detail)}`) },
     });

@@ -25,9 +25,28 @@ export function createOidc(deps: {
   onExchange?: (seconds: number) => void;
   log: { warn(detail: object, message: string): void };
 }): IdentityProvider {
-  const { config, clock } = deps;
+  const { config, clock, log } = deps;
   const redirectUri = redirectUriOf(config);
   const metadata = createProviderMetadata(deps);
+
+  /** What the ID token lacks, from the userinfo endpoint. What the signed token says goes first. */
+  async function complete(provider: oidc.Configuration, accessToken: string, signed: Record<string, unknown>) {
+    const lacksName = signed.preferred_username === undefined;
+    const lacksGroups = signed[config.oidc.groupsClaim] === undefined;
+    if ((!lacksName && !lacksGroups) || !provider.serverMetadata().userinfo_endpoint) {
+      return { claims: signed, userinfoFailed: false };
+    }
+    const subject = String(signed.sub);
+    try {
+      const more = await oidc.fetchUserInfo(provider, accessToken, subject);
+      return { claims: { ...more, ...signed }, userinfoFailed: false };
+    } catch (error) {
+      // Who it is stands in the signed token. Groups only give power: without them the sign-in is worth less, not more.
+      if (lacksName) throw error;
+      log.warn({ subject, detail: explain(error) }, 'the userinfo endpoint failed: the person signs in without groups');
+      return { claims: signed, userinfoFailed: true };
+    }
+  }
 
   return {
     async authorizationUrl({ state, nonce, codeVerifier }, { fresh }) {
@@ -36,7 +55,7 @@ export function createOidc(deps: {
       const { provider } = found;
       const url = oidc.buildAuthorizationUrl(provider, {
         redirect_uri: redirectUri,
-        scope: scopeFor(provider.serverMetadata().scopes_supported),
+        scope: scopeFor(config.oidc.scopes, provider.serverMetadata().scopes_supported),
         response_type: 'code',
         state,
         nonce,
@@ -60,23 +79,25 @@ export function createOidc(deps: {
           pkceCodeVerifier: secrets.codeVerifier,
           idTokenExpected: true,
         });
-        let claims: Record<string, unknown> = { ...tokens.claims() };
-        const subject = String(claims.sub);
+        const signed: Record<string, unknown> = { ...tokens.claims() };
         if (fresh) {
           // The provider's word that the person was asked, not the time at which we were told. A silent sign-in has an
           // older `auth_time`; a provider that names none has proved nothing (OpenID Connect Core 3.1.2.1, max_age).
-          const authTime = claims.auth_time;
+          const authTime = signed.auth_time;
           if (typeof authTime !== 'number' || (authTime + CLOCK_TOLERANCE) * 1000 < startedAt) {
             return { ok: false, problem: 'not_fresh', detail: `auth_time ${String(authTime)}, asked at ${startedAt}` };
           }
         }
-        const complete = claims.preferred_username !== undefined && claims.groups !== undefined;
-        if (!complete && provider.serverMetadata().userinfo_endpoint) {
-          const more = await oidc.fetchUserInfo(provider, tokens.access_token, subject);
-          // What the signed token says goes first.
-          claims = { ...more, ...claims };
+        const { claims, userinfoFailed } = await complete(provider, tokens.access_token, signed);
+        const result = identityOf(provider.serverMetadata().issuer, claims, clock.now(), {
+          groupsClaim: config.oidc.groupsClaim,
+          userinfoFailed,
+        });
+        if (result.ok && result.leftOut > 0) {
+          const { subject } = result.identity;
+          log.warn({ subject, leftOut: result.leftOut }, 'groups that are no names of groups were left out');
         }
-        return identityOf(provider.serverMetadata().issuer, claims, clock.now());
+        return result;
       } catch (error) {
         return { ok: false, problem: problemOf(error), detail: explain(error) };
       } finally {
@@ -89,9 +110,12 @@ export function createOidc(deps: {
 }
 
 /**
- * What is asked for: of our scopes those that the provider says it has. Many answer `invalid_scope` to any other, and hand
- * out groups without being asked. One that does not say what it has is asked for all.
+ * What is asked for: what the settings say, or of our own scopes those that the provider says it has. Many answer
+ * `invalid_scope` to any other, and hand out groups without being asked. One that does not say what it has is asked for
+ * all.
  */
-function scopeFor(supported: readonly string[] | undefined): string {
-  return SCOPES.filter((scope) => scope === 'openid' || (supported?.includes(scope) ?? true)).join(' ');
+function scopeFor(wanted: readonly string[] | null, supported: unknown): string {
+  if (wanted !== null) return wanted.join(' ');
+  const has = Array.isArray(supported) ? supported : SCOPES;
+  return SCOPES.filter((scope) => scope === 'openid' || has.includes(scope)).join(' ');
 }

@@ -65,7 +65,7 @@ export async function upsertPerson(
   work: UnitOfWork,
   identity: Identity,
   fresh: { id: string; now: number },
-): Promise<{ person: Person; previousUsername: string | null }> {
+): Promise<{ person: Person; previous: Pick<Person, 'username' | 'groups'> | null }> {
   const before = await lockPersonBySubject(work, identity);
   const told = {
     username: identity.username,
@@ -87,17 +87,21 @@ export async function upsertPerson(
     .onConflict((conflict) => conflict.columns(['issuer', 'subject']).doUpdateSet(told))
     .returningAll()
     .executeTakeFirstOrThrow();
-  return { person: fromRow(row), previousUsername: before };
+  return { person: fromRow(row), previous: before };
 }
 
-async function lockPersonBySubject(work: UnitOfWork, who: { issuer: string; subject: string }): Promise<string | null> {
+async function lockPersonBySubject(
+  work: UnitOfWork,
+  who: { issuer: string; subject: string },
+): Promise<Pick<Person, 'username' | 'groups'> | null> {
   let select = kysely(work.query)
     .selectFrom('people')
-    .select('username')
+    .select(['username', 'groups'])
     .where('issuer', '=', who.issuer)
     .where('subject', '=', who.subject);
   if (work.driver === 'postgres') select = select.forNoKeyUpdate();
-  return (await select.executeTakeFirst())?.username ?? null;
+  const row = await select.executeTakeFirst();
+  return row ? { username: row.username, groups: readGroups(row.groups) } : null;
 }
 
 /**

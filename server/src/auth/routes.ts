@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsy
 import { acceptForms } from '../http/form-body.ts';
 import type { ViewerOf } from '../http/viewer.ts';
 import { sendPlainPage, showRefusals } from '../pages/plain-page.ts';
-import { renderSignedOut, renderSignInError } from '../pages/small-pages.ts';
+import { renderRoleLost, renderSignedOut, renderSignInError } from '../pages/small-pages.ts';
 import type { Cookies } from './cookies.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { localPath } from './return-to.ts';
@@ -95,7 +95,11 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
         return sendPlainPage(reply, STATUS[result.failure], (options) => renderSignInError(model, options));
       }
       cookies.setSession(reply, result.sessionValue, result.maxAgeSeconds);
-      return reply.redirect(result.returnTo, 303);
+      const { lostRole, returnTo } = result;
+      if (lostRole !== null) {
+        return sendPlainPage(reply, 200, (options) => renderRoleLost({ why: lostRole, next: returnTo }, options));
+      }
+      return reply.redirect(returnTo, 303);
     });
 
     app.post('/signout', { preHandler: deps.csrfGuard }, async (request, reply) => {

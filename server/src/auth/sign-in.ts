@@ -1,12 +1,15 @@
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
+import type { Config } from '../config/config.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import type { Bindings } from './bindings.ts';
-import type { Identity, IdentityProvider, ProviderTrouble, SignInProblem } from './identity-provider.ts';
+import { type GroupReport, MOST_GROUPS_TOLD, reportGroups } from './group-report.ts';
+import type { GroupsUnknown, Identity, IdentityProvider, ProviderTrouble, SignInProblem } from './identity-provider.ts';
 import { insertLoginAttempt, takeLoginAttempt } from './login-store.ts';
 import { type Person, upsertPerson } from './people-store.ts';
+import { roleOf } from './resolve-viewer.ts';
 import { localPath } from './return-to.ts';
 import { revokeSessions } from './session-store.ts';
 import type { Sessions } from './sessions.ts';
@@ -45,12 +48,21 @@ export interface SignIn {
     replaces: { idHash: string; personId: string } | null;
     visitor: Visitor;
   }): Promise<
-    | { ok: true; sessionValue: string; maxAgeSeconds: number; returnTo: string }
+    | {
+        ok: true;
+        sessionValue: string;
+        maxAgeSeconds: number;
+        returnTo: string;
+        /** Why somebody who was an administrator is none any more, when it is because their groups did not come. */
+        lostRole: GroupsUnknown | null;
+      }
     | { ok: false; failure: SignInFailure; detail: string; returnTo: string; fresh: boolean }
   >;
 }
 
 export function createSignIn(deps: {
+  config: Pick<Config, 'adminGroups'>;
+  log: Record<GroupReport['level'], (detail: object, message: string) => void>;
   db: Database;
   events: Pick<EventLog, 'append'>;
   clock: Clock;
@@ -63,6 +75,7 @@ export function createSignIn(deps: {
   onRenamed: (work: UnitOfWork, person: Person) => Promise<void>;
 }): SignIn {
   const { db, events, clock, random, provider } = deps;
+  const isAdmin = (groups: readonly string[]) => roleOf(groups, deps.config.adminGroups) === 'admin';
 
   async function reportFailure(problem: SignInProblem, visitor: Visitor): Promise<void> {
     await db.transaction(async (work) => {
@@ -78,7 +91,9 @@ export function createSignIn(deps: {
   async function signIn(identity: Identity, visitor: Visitor, replaces: { idHash: string; personId: string } | null) {
     return db.transaction(async (work) => {
       const now = clock.now();
-      const { person, previousUsername } = await upsertPerson(work, identity, { id: random.uuid(), now });
+      const { person, previous } = await upsertPerson(work, identity, { id: random.uuid(), now });
+      const lost = isAdmin(previous?.groups ?? []) && !isAdmin(person.groups);
+      const { groupsUnknown } = identity;
       const replaced = replaces
         ? await revokeSessions(work, { personId: replaces.personId, idHash: replaces.idHash }, now)
         : [];
@@ -99,11 +114,22 @@ export function createSignIn(deps: {
           session: session.handle,
           kind: 'browser',
           ...(replaced.length > 0 ? { replaced } : {}),
+          ...(groupsUnknown === null ? {} : { groupsUnknown, ...(lost ? { lostRole: 'admin' } : {}) }),
         },
       });
-      if (previousUsername !== null && previousUsername !== person.username) await deps.onRenamed(work, person);
-      return session;
+      if (previous !== null && previous.username !== person.username) await deps.onRenamed(work, person);
+      return { session, lost };
     });
+  }
+
+  /** An operator who is none has nowhere else to see what the provider sent. */
+  function tellGroups(identity: Identity, lost: boolean): void {
+    const { groups, issuer, subject, username } = identity;
+    const report = reportGroups(identity, deps.config.adminGroups, lost);
+    if (report === null) return;
+    const came = groups.slice(0, MOST_GROUPS_TOLD);
+    const detail = { username, issuer, subject, came, of: groups.length, lookedFor: deps.config.adminGroups };
+    deps.log[report.level](detail, report.message);
   }
 
   return {
@@ -162,9 +188,15 @@ export function createSignIn(deps: {
         const detail = `${result.identity.subject} is disabled in the directory`;
         return { ok: false, failure: 'account_disabled', detail, returnTo, fresh };
       }
-      const session = await signIn(result.identity, visitor, replaces);
-      const maxAgeSeconds = Math.floor((session.expiresAt - clock.now()) / 1000);
-      return { ok: true, sessionValue: session.value, maxAgeSeconds, returnTo };
+      const { session, lost } = await signIn(result.identity, visitor, replaces);
+      tellGroups(result.identity, lost);
+      return {
+        ok: true,
+        sessionValue: session.value,
+        maxAgeSeconds: Math.floor((session.expiresAt - clock.now()) / 1000),
+        returnTo,
+        lostRole: lost ? result.identity.groupsUnknown : null,
+      };
     },
   };
 }

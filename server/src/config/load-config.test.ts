@@ -51,7 +51,13 @@ test('five settings make a server; everything else has a default', () => {
     logLevel: 'info',
     metricsToken: null,
     database: { driver: 'sqlite', dsn: '/var/lib/identree-server/identree.db', maxConnections: 1 },
-    oidc: { issuerUrl: 'https://id.example.com/', clientId: 'identree', clientSecret: 'k3yFromTheProvider' },
+    oidc: {
+      issuerUrl: 'https://id.example.com/',
+      clientId: 'identree',
+      clientSecret: 'k3yFromTheProvider',
+      scopes: null,
+      groupsClaim: 'groups',
+    },
     adminGroups: ['admins', 'ops'],
     firstPasskeyNeedsCode: false,
     challengeTtlMs: 120_000,
@@ -380,6 +386,16 @@ test('an audit sink is refused wherever it is written: as one variable, at the t
   assert.deepEqual(inFile('[server]\naudit = true\n'), ['server.audit']);
   // Words that only begin alike are typing errors as before.
   assert.deepEqual([wrongSettings({ IDENTREE_AUDITOR: 'x' }), inFile('auditors = "x"\n')], [[], []]);
+});
+
+test('scopes are separated by blanks or commas, and openid is always one of them', () => {
+  const scopesOf = (value: string) => config({ IDENTREE_OIDC_SCOPES: value }).oidc.scopes;
+  assert.deepEqual(scopesOf('openid profile  roles'), ['openid', 'profile', 'roles']);
+  assert.deepEqual(scopesOf('profile,https://example.com/groups'), ['openid', 'profile', 'https://example.com/groups']);
+  const file = { [DEFAULT_TOML_FILE]: '[oidc]\nscopes = ["openid", "groups"]\ngroups_claim = "roles"\n' };
+  assert.deepEqual(config({}, file).oidc.scopes, ['openid', 'groups']);
+  assert.equal(config({}, file).oidc.groupsClaim, 'roles');
+  assert.deepEqual(wrongSettings({ IDENTREE_OIDC_SCOPES: 'openid "groups"' }), ['IDENTREE_OIDC_SCOPES']);
 });
 
 test('evaluation mode cannot be switched on by configuration', () => {

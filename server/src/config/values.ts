@@ -115,6 +115,15 @@ export const list: z.ZodType<string[], RawValue> = reader((_, raw) => {
   return [...new Set(items)];
 });
 
+/** Scopes of OAuth (RFC 6749, 3.3), separated by blanks or commas, or a TOML list. `openid` is always one of them. */
+export const scopes: z.ZodType<string[], RawValue> = reader((_, raw) => {
+  const items = (typeof raw === 'string' ? raw.split(/[\s,]+/) : raw).map((item) => item.trim()).filter((item) => item);
+  if (!items.every((item) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(item))) {
+    throw new Wrong('holds what is no scope', 'Write scopes like: openid profile email groups');
+  }
+  return [...new Set(['openid', ...items])];
+});
+
 /** Networks in CIDR notation; a bare address is a network of one. */
 export const networks: z.ZodType<string[], RawValue> = list.transform((items, context) =>
   items.map((item) => {

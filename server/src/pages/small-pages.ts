@@ -1,7 +1,7 @@
 import { html } from './html.ts';
 import { documentOf } from './layout.ts';
 import { shownText } from './shown-text.ts';
-import { type Locale, stringsOf } from './strings.ts';
+import { type Locale, type Strings, stringsOf } from './strings.ts';
 
 export interface SmallPageOptions {
   nonce: string;
@@ -48,6 +48,19 @@ export function renderSignInError(model: { message: string; retry: string }, opt
     { strings: s, nonce: options.nonce, title: s.signInTitle },
     html`<article class="small"><h1>${s.signInTitle}</h1><p>${shownText(model.message).html}</p>
 <p class="after"><a class="button primary" href="${model.retry}">${s.signInAgain}</a></p></article>`,
+  );
+}
+
+/** Signed in, but no administrator any more, because the identity provider did not say which groups the person is in. */
+export function renderRoleLost(
+  model: { why: keyof Strings['roleLostWhy']; next: string },
+  options: SmallPageOptions,
+): string {
+  const s = stringsOf(options.locale);
+  return documentOf(
+    { strings: s, nonce: options.nonce, title: s.roleLostTitle },
+    html`<article class="small"><h1>${s.roleLostTitle}</h1><p>${s.roleLostWhy[model.why]}</p><p>${s.roleLostText}</p>
+<p class="after"><a class="button primary" href="${model.next}">${s.roleLostNext}</a></p></article>`,
   );
 }
 

@@ -157,6 +157,17 @@ export const de: Strings = {
   problemTitle: 'Das hat nicht geklappt',
   signInTitle: 'Die Anmeldung hat nicht geklappt',
   signInAgain: 'Noch einmal versuchen',
+  roleLostTitle: 'Sie sind angemeldet, aber nicht als Administrator',
+  roleLostWhy: {
+    overage:
+      'Sie sind in mehr Gruppen, als Ihr Identitätsanbieter bei einer Anmeldung mitschickt; er hat keine davon gesendet.',
+    userinfo_failed: 'Ihr Identitätsanbieter hat auf die Frage nach Ihren Gruppen nicht geantwortet.',
+    not_sent: 'Ihr Identitätsanbieter hat bei dieser Anmeldung keine Gruppen gesendet.',
+    unreadable: 'Ihr Identitätsanbieter hat Ihre Gruppen in einer Form gesendet, die identree nicht lesen kann.',
+  },
+  roleLostText:
+    'Bis zu Ihrer letzten Anmeldung waren Sie Administrator. Wer identree betreibt, findet Näheres im Protokoll.',
+  roleLostNext: 'Weiter',
   signedOutTitle: 'Sie sind abgemeldet',
   signedOutText: 'Ihre Sitzung auf diesem Gerät ist beendet.',
   signIn: 'Anmelden',

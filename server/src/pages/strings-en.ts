@@ -154,6 +154,16 @@ export const en = {
   problemTitle: 'That did not work',
   signInTitle: 'Sign-in did not work',
   signInAgain: 'Try again',
+  roleLostTitle: 'You are signed in, but not as an administrator',
+  roleLostWhy: {
+    overage: 'You are in more groups than your identity provider puts into a sign-in, so it sent none of them.',
+    userinfo_failed: 'Your identity provider did not answer when it was asked for your groups.',
+    not_sent: 'Your identity provider sent no groups with this sign-in.',
+    unreadable: 'Your identity provider sent your groups in a form that identree cannot read.',
+  },
+  roleLostText:
+    'Until your last sign-in you were an administrator. Whoever runs identree finds the details in its log.',
+  roleLostNext: 'Continue',
   signedOutTitle: 'You are signed out',
   signedOutText: 'Your session on this device has ended.',
   signIn: 'Sign in',

@@ -35,6 +35,7 @@ export function identity(username: string, more: Partial<Identity> = {}): Identi
     displayName: username[0]!.toUpperCase() + username.slice(1),
     email: null,
     groups: [],
+    groupsUnknown: null,
     authTime: 0,
     ...more,
   };

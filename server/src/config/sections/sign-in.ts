@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { required, withDefault } from '../setting.ts';
-import { flag, issuedSecret, issuer, list, text } from '../values.ts';
+import { optional, required, withDefault } from '../setting.ts';
+import { flag, issuedSecret, issuer, list, scopes, text } from '../values.ts';
 
 /** Who signs in, and who of them is an administrator. */
 export const signInSettings = {
@@ -25,13 +25,30 @@ export const signInSettings = {
       description: 'Client secret that the identity provider gave to this server.',
       secret: true,
     }),
+    scopes: optional(scopes, {
+      env: 'IDENTREE_OIDC_SCOPES',
+      toml: 'oidc.scopes',
+      section: 'Sign-in',
+      description:
+        'Scopes to ask for, separated by blanks. What is written here is asked for as it is: many providers refuse a sign-in that asks for a scope they do not have.',
+      defaultNote: '`openid profile email groups`, of these the ones that the provider says it has',
+      example: 'openid profile email roles',
+    }),
+    groupsClaim: withDefault(text(255), {
+      env: 'IDENTREE_OIDC_GROUPS_CLAIM',
+      toml: 'oidc.groups_claim',
+      section: 'Sign-in',
+      description: 'Name of the claim that holds the groups of a person, in the ID token or at the userinfo endpoint.',
+      default: 'groups',
+      example: 'https://example.com/groups',
+    }),
   }),
   adminGroups: required(list, {
     env: 'IDENTREE_ADMIN_GROUPS',
     toml: 'admin.groups',
     section: 'Sign-in',
     description:
-      "Groups in the identity provider's groups claim whose members are administrators, separated by commas.",
+      "Groups in the identity provider's groups claim whose members are administrators, separated by commas, letter by letter as they come: Keycloak may send `/admins`.",
     example: 'identree-admins',
   }),
   firstPasskeyNeedsCode: withDefault(flag, {
