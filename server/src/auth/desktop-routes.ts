@@ -45,7 +45,7 @@ export interface DesktopRoutesDeps {
   random: Random;
   resolver: Pick<ViewerResolver, 'recheck'>;
   sessions: Pick<Sessions, 'create'>;
-  limits: Pick<RateLimits, 'desktopToken' | 'mutation'>;
+  limits: Pick<RateLimits, 'desktopToken' | 'wrongDesktopCode' | 'mutation'>;
   csrfGuard: preHandlerAsyncHookHandler;
   viewerOf: ViewerOf;
 }
@@ -121,7 +121,10 @@ export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
       const grant = await db.transaction((work) => takeDesktopGrant(work, sha256(code)));
       const good =
         grant !== null && clock.now() < grant.expires_at && constantTimeEqual(sha256(verifier), grant.code_challenge);
-      if (!good) throw new Refusal('not_signed_in', 'desktop code unknown, used, expired or of another app');
+      if (!good) {
+        deps.limits.wrongDesktopCode(remoteAddr);
+        throw new Refusal('not_signed_in', 'desktop code unknown, used, expired or of another app');
+      }
       const session = await db.transaction(async (work) => {
         const person = await lockPerson(work, grant.person_id);
         if (!person) throw new Refusal('not_signed_in', 'person is gone');

@@ -3,35 +3,52 @@ import { addressBucket } from '../platform/client-address.ts';
 import type { Clock } from '../platform/clock.ts';
 import { createRateLimiter, type RateLimiter } from '../platform/rate-limiter.ts';
 
-/** The limits of the browser side, by person where there is one, else by true client address. Each throws `rate_limited`. */
+/**
+ * The limits of the browser side, by person or browser where there is one: a whole company can be behind one address, and
+ * what one of its people does must not keep the others out. Each throws `rate_limited`.
+ */
 export interface RateLimits {
-  login(remoteAddr: string): void;
-  callback(remoteAddr: string): void;
+  /** A sign-in that begins. `browser`: value of its login cookie. */
+  login(who: { personId: string | null; browser: string | null; remoteAddr: string }): void;
+  /** A callback that belongs to no sign-in. One that does is counted where it began. */
+  strayCallback(remoteAddr: string): void;
   /** The approval page by code. Nothing is looked up for who is not signed in. */
   approvePage(personId: string): void;
   mutation(personId: string): void;
   desktopToken(remoteAddr: string): void;
+  /** A code of no desktop app. */
+  wrongDesktopCode(remoteAddr: string): void;
 }
 
 const MINUTE = 60_000;
+/** Above what a company does behind one address at nine in the morning, below what the database would notice. */
+const OF_AN_ADDRESS = 600;
 
 export function createRateLimits(deps: { clock: Clock }): RateLimits {
   const perMinute = (limit: number) => createRateLimiter({ clock: deps.clock, limit, windowMs: MINUTE });
   const limiters = {
-    login: perMinute(10),
-    callback: perMinute(10),
+    loginOfPerson: perMinute(10),
+    loginOfBrowser: perMinute(10),
+    loginAtAddress: perMinute(OF_AN_ADDRESS),
+    strayCallback: perMinute(10),
     approvePage: perMinute(30),
     mutation: perMinute(30),
-    desktopToken: perMinute(10),
+    desktopToken: perMinute(OF_AN_ADDRESS),
+    wrongDesktopCode: perMinute(10),
   };
   const spend = (limiter: RateLimiter, key: string) => {
     if (!limiter.take(key)) throw new Refusal('rate_limited');
   };
   return {
-    login: (remoteAddr) => spend(limiters.login, addressBucket(remoteAddr)),
-    callback: (remoteAddr) => spend(limiters.callback, addressBucket(remoteAddr)),
+    login({ personId, browser, remoteAddr }) {
+      if (personId !== null) return spend(limiters.loginOfPerson, personId);
+      if (browser !== null) spend(limiters.loginOfBrowser, browser);
+      spend(limiters.loginAtAddress, addressBucket(remoteAddr));
+    },
+    strayCallback: (remoteAddr) => spend(limiters.strayCallback, addressBucket(remoteAddr)),
     approvePage: (personId) => spend(limiters.approvePage, personId),
     mutation: (personId) => spend(limiters.mutation, personId),
     desktopToken: (remoteAddr) => spend(limiters.desktopToken, addressBucket(remoteAddr)),
+    wrongDesktopCode: (remoteAddr) => spend(limiters.wrongDesktopCode, addressBucket(remoteAddr)),
   };
 }

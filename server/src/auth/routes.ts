@@ -40,7 +40,7 @@ export interface AuthRoutesDeps {
   signIn: SignIn;
   sessions: Pick<Sessions, 'signOut'>;
   cookies: Cookies;
-  limits: Pick<RateLimits, 'login' | 'callback'>;
+  limits: Pick<RateLimits, 'login' | 'strayCallback'>;
   csrfGuard: preHandlerAsyncHookHandler;
   viewerOf: ViewerOf;
   config: { externalUrl: string };
@@ -67,9 +67,11 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
       const returnTo = localPath(query.return_to);
       const fresh = query.step_up === '1';
       reply.header('cache-control', 'no-store');
-      if (!fresh && (await viewerOf(request))?.session.kind === 'browser') return reply.redirect(returnTo, 303);
-      limits.login(request.clientAddress);
-      const started = await signIn.start({ returnTo, fresh, browser: cookies.readLogin(request.headers.cookie) });
+      const viewer = await viewerOf(request);
+      if (!fresh && viewer?.session.kind === 'browser') return reply.redirect(returnTo, 303);
+      const browser = cookies.readLogin(request.headers.cookie);
+      limits.login({ personId: viewer?.person.id ?? null, browser, remoteAddr: request.clientAddress });
+      const started = await signIn.start({ returnTo, fresh, browser });
       if (!started.ok) {
         const model = { message: WORDS[started.problem], retry: loginPath(returnTo, fresh) };
         return sendPlainPage(reply, STATUS[started.problem], (options) => renderSignInError(model, options));
@@ -79,7 +81,6 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
     });
 
     app.get('/callback', async (request, reply) => {
-      limits.callback(request.clientAddress);
       reply.header('cache-control', 'no-store').header('referrer-policy', 'no-referrer');
       const viewer = await viewerOf(request);
       const result = await signIn.finish({
@@ -90,6 +91,7 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
         visitor: visitorOf(request),
       });
       if (!result.ok) {
+        if (result.failure === 'unknown_attempt') limits.strayCallback(request.clientAddress);
         deps.log.info({ failure: result.failure, detail: result.detail }, 'sign-in failed');
         const model = { message: WORDS[result.failure], retry: loginPath(result.returnTo, result.fresh) };
         return sendPlainPage(reply, STATUS[result.failure], (options) => renderSignInError(model, options));

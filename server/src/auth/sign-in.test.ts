@@ -208,20 +208,31 @@ test('signing out without a session is harmless', async (t) => {
   assert.deepEqual(await site.eventNames(), []);
 });
 
-test('the eleventh sign-in in a minute from one address waits, one from elsewhere does not', async (t) => {
+test('a browser that begins eleven sign-ins in a minute waits, its neighbour behind the same address does not', async (t) => {
   const site = await createTestSite(t);
   const browser = site.browser('192.0.2.1');
+  await browser.get('/sessions/login');
   for (let i = 0; i < 10; i++) assert.equal((await browser.get('/sessions/login')).statusCode, 302);
   const refused = await browser.get('/sessions/login');
   assert.equal(refused.statusCode, 429);
   assert.match(String(refused.headers['content-type']), /^text\/html/);
   assert.match(refused.body, /Wait a minute/);
-  assert.equal((await site.browser('192.0.2.2').get('/sessions/login')).statusCode, 302);
+  assert.equal((await site.browser('192.0.2.1').get('/sessions/login')).statusCode, 302);
   site.clock.advance(60_000);
   assert.equal((await browser.get('/sessions/login')).statusCode, 302);
 });
 
-test('callbacks are limited too', async (t) => {
+test('eighty colleagues behind one address sign in within a minute, while somebody there sends callbacks of nobody', async (t) => {
+  const site = await createTestSite(t);
+  const stranger = site.browser('192.0.2.1');
+  for (let i = 0; i < 11; i++) await stranger.get(`/callback?state=guess-${i}`);
+  for (let i = 0; i < 80; i++) {
+    const response = await site.browser('192.0.2.1').signIn(identity(`colleague${i}`));
+    assert.equal(response.statusCode, 303, `colleague ${i}: ${response.body}`);
+  }
+});
+
+test('callbacks of no sign-in are limited, and each costs no more than a look', async (t) => {
   const site = await createTestSite(t);
   const browser = site.browser('192.0.2.1');
   for (let i = 0; i < 10; i++) assert.equal((await browser.get('/callback?state=x')).statusCode, 400);
@@ -231,12 +242,12 @@ test('callbacks are limited too', async (t) => {
 test('behind a trusted proxy each client has its own limit, and nobody can write themselves another address', async (t) => {
   const site = await createTestSite(t, { env: { IDENTREE_TRUSTED_PROXIES: '10.0.0.0/8' } });
   const proxied = site.browser('10.0.0.5');
-  const from = (address: string) => proxied.get('/sessions/login', { 'x-forwarded-for': `198.51.100.9, ${address}` });
+  const from = (address: string) => proxied.get('/callback?state=x', { 'x-forwarded-for': `198.51.100.9, ${address}` });
   for (let i = 0; i < 10; i++) await from('203.0.113.1');
   assert.equal((await from('203.0.113.1')).statusCode, 429);
-  assert.equal((await from('203.0.113.2')).statusCode, 302);
+  assert.equal((await from('203.0.113.2')).statusCode, 400);
   const direct = site.browser('192.0.2.1');
-  const pretend = (i: number) => direct.get('/sessions/login', { 'x-forwarded-for': `198.51.100.${i}` });
+  const pretend = (i: number) => direct.get('/callback?state=x', { 'x-forwarded-for': `198.51.100.${i}` });
   for (let i = 0; i < 10; i++) await pretend(i);
   assert.equal((await pretend(11)).statusCode, 429);
 });

@@ -7,7 +7,7 @@ import { type Random, randomText } from '../platform/random.ts';
 import type { Bindings } from './bindings.ts';
 import { type GroupReport, MOST_GROUPS_TOLD, reportGroups } from './group-report.ts';
 import type { GroupsUnknown, Identity, IdentityProvider, ProviderTrouble, SignInProblem } from './identity-provider.ts';
-import { insertLoginAttempt, takeLoginAttempt } from './login-store.ts';
+import { hasLoginAttempt, insertLoginAttempt, takeLoginAttempt } from './login-store.ts';
 import { type Person, upsertPerson } from './people-store.ts';
 import { roleOf } from './resolve-viewer.ts';
 import { localPath } from './return-to.ts';
@@ -122,6 +122,9 @@ export function createSignIn(deps: {
     });
   }
 
+  const takeAttempt = async (stateHash: string) =>
+    (await hasLoginAttempt(db.query, stateHash)) ? db.transaction((work) => takeLoginAttempt(work, stateHash)) : null;
+
   /** An operator who is none has nowhere else to see what the provider sent. */
   function tellGroups(identity: Identity, lost: boolean): void {
     const { groups, issuer, subject, username } = identity;
@@ -161,10 +164,7 @@ export function createSignIn(deps: {
       const states = callback.searchParams.getAll('state');
       const state = states.length === 1 ? states[0]! : '';
       const fresh = state.startsWith('fresh.');
-      const attempt =
-        state === '' || state.length > 200
-          ? null
-          : await db.transaction((work) => takeLoginAttempt(work, sha256(state)));
+      const attempt = state === '' || state.length > 200 ? null : await takeAttempt(sha256(state));
       const unknown = (detail: string) =>
         ({ ok: false, failure: 'unknown_attempt', detail, returnTo: '/', fresh: false }) as const;
       if (!attempt) return unknown('no such attempt');
