@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -28,7 +29,10 @@ const guards = collectGuards(root).filter(
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** Tracked files and new ones, without what is ignored; dependencies and built assets are shared. */
+/**
+ * Tracked files and new ones, without what is ignored. Dependencies are shared; what is built is not, because a test may
+ * build it anew from sources that a guard was taken out of.
+ */
 function copyProject(): string {
   const copy = mkdtempSync(join(tmpdir(), 'identree-guards-'));
   const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
@@ -39,9 +43,9 @@ function copyProject(): string {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     copyFileSync(join(root, file), join(copy, file));
   }
-  for (const shared of ['node_modules', 'dist']) {
-    if (existsSync(join(root, shared))) symlinkSync(join(root, shared), join(copy, shared));
-  }
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  if (existsSync(join(root, 'dist')))
+    cpSync(join(root, 'dist'), join(copy, 'dist'), { recursive: true, preserveTimestamps: true });
   return copy;
 }
 

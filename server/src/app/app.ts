@@ -11,10 +11,10 @@ import type { Config } from '../config/config.ts';
 import { storageModule } from '../db/module.ts';
 import { eventsModule } from '../events/module.ts';
 import { hostsModule } from '../hosts/module.ts';
+import { proxyModule } from '../http/proxy-module.ts';
 import { router } from '../http/trpc.ts';
 import { metricsModule } from '../metrics/module.ts';
 import { passkeysModule } from '../passkeys/module.ts';
-import { createClientAddress } from '../platform/client-address.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { policiesModule } from '../policies/module.ts';
@@ -46,6 +46,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const callers = createCallers(core);
   const { use, serve, registry, readers } = assemble(core);
 
+  const { clientAddress } = use(proxyModule(core));
   use(storageModule(core));
   const { policies } = use(policiesModule(core));
   const { passkeys, approvals, ...passkey } = use(passkeysModule(core, callers));
@@ -70,7 +71,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     ...challenge.procedures,
   });
   const { stop, ...server } = await serve({
-    clientAddress: createClientAddress(config.trustedProxies),
+    clientAddress,
     access: callers,
     router: procedures,
     distDir: options.distDir ?? fileURLToPath(new URL('../../../dist', import.meta.url)),

@@ -533,7 +533,7 @@ test('without a directory its operations say so, and nothing answers for it', as
   }
   assert.equal((await site.app.http.inject({ url: '/scim/v2/Users' })).statusCode, 404);
   const { checks } = (await site.app.http.inject({ url: '/healthz' })).json() as { checks: object };
-  assert.deepEqual(Object.keys(checks), ['disk', 'database', 'policy', 'oidc', 'event_log', 'event_readers']);
+  assert.deepEqual(Object.keys(checks), ['proxy', 'disk', 'database', 'policy', 'oidc', 'event_log', 'event_readers']);
 });
 
 test('health and metrics carry the names of the operations guide', async (t) => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { diskCheck } from '../db/module.ts';
+import { createLogger } from '../platform/logger.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { createTestProvider } from '../testing/test-person.ts';
@@ -54,7 +55,7 @@ describe('/healthz', () => {
     assert.equal(answer.statusCode, 200);
     assert.deepEqual(answer.json(), {
       status: 'ok',
-      checks: { disk: 'ok', database: 'ok', policy: 'ok', oidc: 'ok', event_log: 'ok', event_readers: 'ok' },
+      checks: { proxy: 'ok', disk: 'ok', database: 'ok', policy: 'ok', oidc: 'ok', event_log: 'ok', event_readers: 'ok' },
     });
     assert.equal((await t.app.http.inject({ method: 'HEAD', url: '/healthz' })).statusCode, 200);
   });
@@ -67,6 +68,24 @@ describe('/healthz', () => {
     assert.equal(answer.json().checks.oidc, 'unreachable');
     assert.equal(answer.body.includes('10.0.0.7'), false, 'where it was looked for is for the log only');
     provider.away = null;
+  });
+
+  test('a proxy that nobody listed as one is said once in the log, and for an hour here; the status stays', async () => {
+    const warned: string[] = [];
+    const log = createLogger('info', { write: (line) => void warned.push(line) });
+    const own = await createTestApp({ app: { provider, log }, env: { IDENTREE_TRUSTED_PROXIES: '10.0.0.0/8' } });
+    const from = (remoteAddress: string) =>
+      own.app.http.inject({ url: '/healthz', remoteAddress, headers: { 'x-forwarded-for': '203.0.113.9' } });
+    assert.equal((await from('10.0.0.5')).json().details, undefined, 'a trusted one is as it should be');
+    await from('127.0.0.1');
+    const answer = (await from('127.0.0.1')).json();
+    assert.deepEqual([answer.status, answer.checks.proxy], ['ok', 'ok'], 'anybody can send the header');
+    assert.match(answer.details.proxy, /IDENTREE_TRUSTED_PROXIES does not list/);
+    const lines = warned.filter((line) => line.includes('IDENTREE_TRUSTED_PROXIES'));
+    assert.deepEqual([lines.length, lines[0]?.includes('"peer":"127.0.0.1"')], [1, true]);
+    own.clock.advance(60 * 60_000);
+    assert.equal((await own.app.http.inject('/healthz')).json().details, undefined);
+    await own.close();
   });
 
   test('without its database the server is unhealthy', async () => {

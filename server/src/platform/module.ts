@@ -50,10 +50,10 @@ export interface Module {
 export interface HealthCheck {
   readonly name: string;
   /**
-   * Null when well, else the failure value of the operations guide. `detail` is a sentence beside it that everybody may
-   * read: /healthz asks nobody who they are.
+   * Null when well, else the failure value of the operations guide. `detail` is a sentence beside it, also beside null,
+   * that everybody may read: /healthz asks nobody who they are.
    */
-  run(): Promise<string | { value: string; detail: string } | null>;
+  run(): Promise<string | { value: string | null; detail: string } | null>;
   /** `critical` answers 503, `degraded` 200. */
   readonly severity: 'critical' | 'degraded';
 }
