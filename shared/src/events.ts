@@ -146,7 +146,7 @@ export const EVENTS = {
     own: false,
   },
   session_revoked: {
-    text: 'A session was ended by its owner or an operator.',
+    text: 'A session was ended by its owner, an operator, the directory or the identity provider.',
     topic: 'sessions',
     own: true,
   },

@@ -15,6 +15,7 @@ const claims = z.object({
   email: line.optional().catch(undefined),
   // Some providers count in fractions of a second. One that says nothing readable has not said when.
   auth_time: z.number().min(0).optional().catch(undefined),
+  sid: z.string().min(1).max(255).optional().catch(undefined),
 });
 
 /** How the claims of this provider are read. */
@@ -41,7 +42,7 @@ export function identityOf(
   if (!username.success) {
     return { ok: false, problem: 'username_unusable', detail: 'preferred_username is no account name' };
   }
-  const { sub, name, email, auth_time: authTime } = parsed.data;
+  const { sub, name, email, auth_time: authTime, sid } = parsed.data;
   const { groups, unknown, leftOut } = groupsOf(raw, rules);
   const identity: Identity = {
     issuer,
@@ -53,6 +54,8 @@ export function identityOf(
     groupsUnknown: unknown,
     // A provider whose clock is ahead must not make a sign-in that stays fresh for longer.
     authTime: authTime === undefined ? 0 : Math.min(Math.floor(authTime * 1000), now),
+    sid: sid ?? null,
+    idToken: null,
   };
   return { ok: true, identity, leftOut };
 }

@@ -17,6 +17,7 @@ import { insertDesktopGrant, takeDesktopGrant } from './desktop-store.ts';
 import { lockPerson } from './people-store.ts';
 import type { RateLimits } from './rate-limit.ts';
 import type { ViewerResolver } from './resolve-viewer.ts';
+import { providerSidOf } from './session-store.ts';
 import type { Sessions } from './sessions.ts';
 
 /** A code must be exchanged within this, milliseconds. */
@@ -107,6 +108,7 @@ export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
           redirect_uri,
           auth_time: now.session.authTime,
           expires_at: clock.now() + CODE_LIFE_MS,
+          provider_sid: await providerSidOf(work.query, now.session.idHash),
         });
       });
       return reply.redirect(back(redirect_uri, { code, state }), 303);
@@ -132,6 +134,8 @@ export function desktopRoutes(deps: DesktopRoutesDeps): FastifyPluginAsync {
           kind: 'desktop',
           person,
           authTime: grant.auth_time,
+          providerSid: grant.provider_sid,
+          idToken: null,
           userAgent: request.headers['user-agent'] ?? '',
           remoteAddr,
         });

@@ -22,7 +22,29 @@ export interface Identity {
   groupsUnknown: GroupsUnknown | null;
   /** When the person last proved who they are, milliseconds; 0 when the provider does not say. */
   authTime: number;
+  /** The session at the provider, which it may end later (`sid`, OpenID Connect Back-Channel Logout 1.0); null: unnamed. */
+  sid: string | null;
+  /** The ID token itself, for signing out at the provider; null when there is none. */
+  idToken: string | null;
 }
+
+/** A verified logout token: somebody has signed out at the provider. */
+export interface LogoutToken {
+  issuer: string;
+  /** Whose sessions end; null: of whoever has the session `sid`. */
+  subject: string | null;
+  /** Which session at the provider has ended; null: all of the subject. */
+  sid: string | null;
+  /** SHA-256 of the token's id. */
+  idHash: string;
+  /** Milliseconds; afterwards the token is too old whoever sends it. */
+  usableUntil: number;
+}
+
+export type LogoutTokenResult =
+  | { ok: true; logout: LogoutToken }
+  /** `detail` is for the log only. */
+  | { ok: false; problem: 'invalid_token' | ProviderTrouble['problem']; detail: string };
 
 /** What a sign-in has to keep until the person comes back. */
 export interface SignInSecrets {
@@ -79,6 +101,13 @@ export interface IdentityProvider {
     secrets: SignInSecrets,
     options: { fresh: boolean; startedAt: number },
   ): Promise<ExchangeResult>;
+  /** Verifies a logout token. That it is used once is the caller's to see. */
+  verifyLogout(token: string): Promise<LogoutTokenResult>;
+  /**
+   * Where to send a browser that signs out, so that its session at the provider ends as well; null when the provider
+   * offers nothing of the kind (OpenID Connect RP-Initiated Logout 1.0).
+   */
+  endSessionUrl(idTokenHint: string | null): Promise<URL | null>;
   /** Why nobody can sign in now; null when all is well. For /healthz and the start. */
   trouble(): Promise<ProviderTrouble | null>;
 }

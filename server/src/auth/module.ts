@@ -1,12 +1,14 @@
 import { Histogram } from 'prom-client';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Ground, Module } from '../platform/module.ts';
+import { backchannelRoutes } from './backchannel-routes.ts';
 import { createBindings } from './bindings.ts';
 import type { Callers } from './callers.ts';
 import { desktopRoutes } from './desktop-routes.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import { createOidc } from './oidc.ts';
 import type { PasskeysOfPeople } from './people-router.ts';
+import { createProviderLogout } from './provider-logout.ts';
 import { createAuthRouters } from './router.ts';
 import { authRoutes } from './routes.ts';
 import { createSessions } from './sessions.ts';
@@ -47,7 +49,8 @@ export function authModule(
   return {
     name: 'auth',
     routes: [
-      authRoutes({ ...ground, ...callers, signIn, sessions }),
+      authRoutes({ ...ground, ...callers, signIn, sessions, provider }),
+      backchannelRoutes({ ...ground, ...callers, provider, providerLogout: createProviderLogout(ground) }),
       desktopRoutes({ ...ground, ...callers, sessions }),
     ],
     health: [

@@ -18,6 +18,7 @@ const settingsFor = (idp: Pick<TestIdp, 'issuer' | 'clientId' | 'clientSecret'>)
   clientSecret: idp.clientSecret,
   scopes: null,
   groupsClaim: 'groups',
+  endSession: true,
 });
 
 function oidcFor(

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
 import { identityOf } from './claims.ts';
 import type { ExchangeResult, IdentityProvider } from './identity-provider.ts';
+import { createLogoutTokens } from './logout-token.ts';
 import { explain, problemOf } from './oidc-errors.ts';
 import { CLOCK_TOLERANCE, createProviderMetadata, type Fetch } from './provider-metadata.ts';
 
@@ -16,6 +17,9 @@ const PLAIN_MAX_AGE = 30 * 24 * 60 * 60;
 /** Where the provider sends the browser back to: to be entered there, letter by letter. */
 export const redirectUriOf = (config: Pick<Config, 'externalUrl'>): string => `${config.externalUrl}/callback`;
 
+/** Where the provider sends the browser after signing out: to be entered there too. */
+export const signedOutUriOf = (config: Pick<Config, 'externalUrl'>): string => `${config.externalUrl}/signed-out`;
+
 /** The OpenID Connect provider of the configuration, by authorization code with PKCE (RFC 6749, RFC 7636). */
 export function createOidc(deps: {
   config: Pick<Config, 'externalUrl' | 'oidc'>;
@@ -28,6 +32,7 @@ export function createOidc(deps: {
   const { config, clock, log } = deps;
   const redirectUri = redirectUriOf(config);
   const metadata = createProviderMetadata(deps);
+  const verifyLogout = createLogoutTokens({ ...deps, metadata });
 
   /** What the ID token lacks, from the userinfo endpoint. What the signed token says goes first. */
   async function complete(provider: oidc.Configuration, accessToken: string, signed: Record<string, unknown>) {
@@ -97,11 +102,29 @@ export function createOidc(deps: {
           const { subject } = result.identity;
           log.warn({ subject, leftOut: result.leftOut }, 'groups that are no names of groups were left out');
         }
-        return result;
+        return result.ok ? { ok: true, identity: { ...result.identity, idToken: tokens.id_token ?? null } } : result;
       } catch (error) {
         return { ok: false, problem: problemOf(error), detail: explain(error) };
       } finally {
         deps.onExchange?.((clock.now() - began) / 1000);
+      }
+    },
+
+    verifyLogout,
+
+    async endSessionUrl(idTokenHint) {
+      if (!config.oidc.endSession) return null;
+      const found = await metadata.get();
+      const endpoint = found.ok ? found.provider.serverMetadata().end_session_endpoint : undefined;
+      if (!found.ok || endpoint === undefined) return null;
+      try {
+        return oidc.buildEndSessionUrl(found.provider, {
+          post_logout_redirect_uri: signedOutUriOf(config),
+          ...(idTokenHint === null ? {} : { id_token_hint: idTokenHint }),
+        });
+      } catch (error) {
+        log.warn({ endpoint, detail: explain(error) }, 'the provider cannot be asked to end its session');
+        return null;
       }
     },
 

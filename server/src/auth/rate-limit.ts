@@ -15,6 +15,8 @@ export interface RateLimits {
   /** The approval page by code. Nothing is looked up for who is not signed in. */
   approvePage(personId: string): void;
   mutation(personId: string): void;
+  /** One for each session that ends, all from the provider's address. */
+  backchannelLogout(remoteAddr: string): void;
   desktopToken(remoteAddr: string): void;
   /** A code of no desktop app. */
   wrongDesktopCode(remoteAddr: string): void;
@@ -33,6 +35,7 @@ export function createRateLimits(deps: { clock: Clock }): RateLimits {
     strayCallback: perMinute(10),
     approvePage: perMinute(30),
     mutation: perMinute(30),
+    backchannelLogout: perMinute(OF_AN_ADDRESS),
     desktopToken: perMinute(OF_AN_ADDRESS),
     wrongDesktopCode: perMinute(10),
   };
@@ -48,6 +51,7 @@ export function createRateLimits(deps: { clock: Clock }): RateLimits {
     strayCallback: (remoteAddr) => spend(limiters.strayCallback, addressBucket(remoteAddr)),
     approvePage: (personId) => spend(limiters.approvePage, personId),
     mutation: (personId) => spend(limiters.mutation, personId),
+    backchannelLogout: (remoteAddr) => spend(limiters.backchannelLogout, addressBucket(remoteAddr)),
     desktopToken: (remoteAddr) => spend(limiters.desktopToken, addressBucket(remoteAddr)),
     wrongDesktopCode: (remoteAddr) => spend(limiters.wrongDesktopCode, addressBucket(remoteAddr)),
   };

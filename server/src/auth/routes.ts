@@ -2,8 +2,9 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyRequest, preHandlerAsy
 import { acceptForms } from '../http/form-body.ts';
 import type { ViewerOf } from '../http/viewer.ts';
 import { sendPlainPage, showRefusals } from '../pages/plain-page.ts';
-import { renderRoleLost, renderSignedOut, renderSignInError } from '../pages/small-pages.ts';
+import { renderRoleLost, renderSignedOut, renderSignInError, renderSigningOut } from '../pages/small-pages.ts';
 import type { Cookies } from './cookies.ts';
+import type { IdentityProvider } from './identity-provider.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { localPath } from './return-to.ts';
 import type { Sessions } from './sessions.ts';
@@ -39,6 +40,7 @@ const STATUS: Record<SignInFailure, number> = {
 export interface AuthRoutesDeps {
   signIn: SignIn;
   sessions: Pick<Sessions, 'signOut'>;
+  provider: Pick<IdentityProvider, 'endSessionUrl'>;
   cookies: Cookies;
   limits: Pick<RateLimits, 'login' | 'strayCallback'>;
   csrfGuard: preHandlerAsyncHookHandler;
@@ -106,9 +108,12 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
 
     app.post('/signout', { preHandler: deps.csrfGuard }, async (request, reply) => {
       const viewer = await viewerOf(request);
-      if (viewer) await deps.sessions.signOut(viewer);
+      const idToken = viewer && (await deps.sessions.signOut(viewer, cookies.readSession(request.headers.cookie)));
       cookies.clearSession(reply);
-      return reply.redirect('/signed-out', 303);
+      const next = viewer && (await deps.provider.endSessionUrl(idToken));
+      if (!next) return reply.redirect('/signed-out', 303);
+      // A page and no redirect: browsers follow a form to another site only where the page that held it allows that.
+      return sendPlainPage(reply, 200, (options) => renderSigningOut({ next: next.href }, options));
     });
 
     app.get('/signed-out', async (_request, reply) => sendPlainPage(reply, 200, renderSignedOut));

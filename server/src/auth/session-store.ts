@@ -87,6 +87,26 @@ export async function touchSessions(query: Query, idHashes: readonly string[], n
     .execute();
 }
 
+/** The ID token of a session as it is kept. */
+export async function sealedIdTokenOf(query: Query, idHash: string): Promise<string | null> {
+  const row = await kysely(query)
+    .selectFrom('sessions')
+    .select('id_token')
+    .where('id_hash', '=', idHash)
+    .executeTakeFirst();
+  return row?.id_token ?? null;
+}
+
+/** The provider's session that a session began with. */
+export async function providerSidOf(query: Query, idHash: string): Promise<string | null> {
+  const row = await kysely(query)
+    .selectFrom('sessions')
+    .select('provider_sid')
+    .where('id_hash', '=', idHash)
+    .executeTakeFirst();
+  return row?.provider_sid ?? null;
+}
+
 /** Sessions of a person that are neither revoked nor past `expires_at`, newest first. */
 export async function listSessions(query: Query, personId: string, now: number): Promise<SessionsTable[]> {
   return kysely(query)
@@ -108,7 +128,7 @@ export async function revokeSessions(
 ): Promise<string[]> {
   let update = kysely(work.query)
     .updateTable('sessions')
-    .set({ revoked_at: now })
+    .set({ revoked_at: now, id_token: null })
     .where('person_id', '=', which.personId)
     .where('revoked_at', 'is', null);
   if (which.handle !== undefined) update = update.where('handle', '=', which.handle);
@@ -117,10 +137,11 @@ export async function revokeSessions(
   return (await update.returning('handle').execute()).map(({ handle }) => handle);
 }
 
-/** Forgets what can have no effect any more: expired attempts, ceremonies, grants and codes, sessions ended before `olderThan`. */
+/** Forgets what can have no effect any more: expired attempts, ceremonies, grants and codes, used logout tokens, sessions ended before `olderThan`. */
 export async function sweep(query: Query, now: number, olderThan: number): Promise<void> {
   await kysely(query).deleteFrom('login_attempts').where('expires_at', '<=', now).execute();
   await kysely(query).deleteFrom('ceremonies').where('expires_at', '<=', now).execute();
+  await kysely(query).deleteFrom('logout_tokens').where('expires_at', '<=', now).execute();
   await kysely(query).deleteFrom('desktop_grants').where('expires_at', '<=', now).execute();
   await kysely(query).deleteFrom('sessions').where('expires_at', '<=', olderThan).execute();
 }

@@ -11,6 +11,6 @@ export function createSessionsRouter({ sessions }: { sessions: Sessions }) {
       .mutation(({ ctx, input }) => sessions.revoke(ctx.viewer, input.handle)),
     revokeOthers: browserProcedure.mutation(async ({ ctx }) => ({ ended: await sessions.revokeOthers(ctx.viewer) })),
     /** For the desktop app; the browser posts the form `/signout`, which also clears the cookie. */
-    signOut: signedInProcedure.mutation(({ ctx }) => sessions.signOut(ctx.viewer)),
+    signOut: signedInProcedure.mutation(async ({ ctx }) => void (await sessions.signOut(ctx.viewer))),
   });
 }

@@ -7,7 +7,8 @@ import type { SessionKind, Viewer } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import { dropDesktopGrants } from './desktop-store.ts';
-import { insertSession, listSessions, revokeSessions } from './session-store.ts';
+import { openIdToken, sealIdToken } from './id-token-seal.ts';
+import { insertSession, listSessions, revokeSessions, sealedIdTokenOf } from './session-store.ts';
 
 /** A session ends this long after the sign-in, whatever happens, milliseconds. */
 export const ABSOLUTE_LIFE_MS = 12 * 60 * 60_000;
@@ -50,6 +51,10 @@ export interface Sessions {
       authTime: number;
       userAgent: string;
       remoteAddr: string;
+      /** The session at the identity provider; null when it named none. */
+      providerSid: string | null;
+      /** Kept for signing out there, readable with the session's value only. */
+      idToken: string | null;
     },
   ): Promise<{ value: string; handle: string; expiresAt: number }>;
   list(viewer: Viewer): Promise<SessionView[]>;
@@ -57,7 +62,13 @@ export interface Sessions {
   revoke(viewer: Viewer, handle: string): Promise<void>;
   /** Ends all of the viewer's sessions but the current one. Returns how many. */
   revokeOthers(viewer: Viewer): Promise<number>;
-  signOut(viewer: Viewer): Promise<void>;
+  /**
+   * Ends the viewer's session.
+   *
+   * @param value its cookie, where the ID token is wanted.
+   * @returns the ID token that the session began with; null when none was kept
+   */
+  signOut(viewer: Viewer, value?: string | null): Promise<string | null>;
 }
 
 export function createSessions(deps: {
@@ -77,7 +88,7 @@ export function createSessions(deps: {
     });
 
   return {
-    async create(work, { kind, person, authTime, userAgent, remoteAddr }) {
+    async create(work, { kind, person, authTime, userAgent, remoteAddr, providerSid, idToken }) {
       const value = randomText(random);
       const now = clock.now();
       const session: SessionsTable = {
@@ -94,6 +105,8 @@ export function createSessions(deps: {
         revoked_at: null,
         user_agent: userAgent.slice(0, 400),
         remote_addr: remoteAddr,
+        provider_sid: providerSid,
+        id_token: idToken === null ? null : sealIdToken(value, idToken, random),
       };
       await insertSession(work, session);
       return { value, handle: session.handle, expiresAt: session.expires_at };
@@ -136,11 +149,13 @@ export function createSessions(deps: {
         return ended.length;
       }),
 
-    signOut: (viewer) =>
+    signOut: (viewer, value = null) =>
       db.transaction(async (work) => {
+        const sealed = value === null ? null : await sealedIdTokenOf(work.query, viewer.session.idHash);
         const which = { personId: viewer.person.id, idHash: viewer.session.idHash };
         const ended = await revokeSessions(work, which, clock.now());
         if (ended.length > 0) await report(work, 'user_logged_out', viewer, ended);
+        return value === null || sealed === null ? null : openIdToken(value, sealed);
       }),
   };
 }

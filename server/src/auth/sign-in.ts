@@ -102,6 +102,8 @@ export function createSignIn(deps: {
         kind: 'browser',
         person,
         authTime: identity.authTime,
+        providerSid: identity.sid,
+        idToken: identity.idToken,
         ...visitor,
       });
       await events.append(work, {

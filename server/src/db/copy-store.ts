@@ -35,6 +35,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   login_attempts: null,
   ceremonies: null,
   desktop_grants: null,
+  logout_tokens: null,
 };
 const TABLES = Object.entries(ORDERS).flatMap(([table, order]) =>
   order === null ? [] : [{ table: table as keyof Schema, order }],

@@ -3,6 +3,7 @@ import type { Engine } from './engine.ts';
 import * as baseline from './migrations/0001-baseline.ts';
 import * as directory from './migrations/0002-directory.ts';
 import * as readers from './migrations/0003-readers.ts';
+import * as providerSessions from './migrations/0004-provider-sessions.ts';
 import { openPostgres } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -30,7 +31,12 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const migrations = { '0001-baseline': baseline, '0002-directory': directory, '0003-readers': readers };
+const migrations = {
+  '0001-baseline': baseline,
+  '0002-directory': directory,
+  '0003-readers': readers,
+  '0004-provider-sessions': providerSessions,
+};
 
 async function migrate(engine: Engine): Promise<void> {
   const migrator = new Migrator({ db: engine.writer, provider: { getMigrations: async () => migrations } });

@@ -126,6 +126,10 @@ export interface SessionsTable {
   revoked_at: Timestamp | null;
   user_agent: string;
   remote_addr: string;
+  /** `sid` of the session at the identity provider that this one began with; null when it named none. */
+  provider_sid: string | null;
+  /** For signing out there: the ID token, encrypted with a key that only the cookie gives. */
+  id_token: string | null;
 }
 
 /** A sign-in under way, found by the hash of its `state`. */
@@ -228,6 +232,14 @@ export interface DesktopGrantsTable {
   code_challenge: string;
   redirect_uri: string;
   auth_time: Timestamp;
+  expires_at: Timestamp;
+  /** Of the browser session that allowed it. */
+  provider_sid: string | null;
+}
+
+/** Logout tokens of the identity provider that were used, until they are too old to be used again. */
+export interface LogoutTokensTable {
+  jti_hash: string;
   expires_at: Timestamp;
 }
 
@@ -397,6 +409,7 @@ export interface Schema {
   policy_versions: PolicyVersionsTable;
   challenges: ChallengesTable;
   desktop_grants: DesktopGrantsTable;
+  logout_tokens: LogoutTokensTable;
   directory_state: DirectoryStateTable;
   directory_ids: DirectoryIdsTable;
   directory_names: DirectoryNamesTable;

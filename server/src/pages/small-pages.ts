@@ -74,6 +74,16 @@ export function renderSignedOut(options: SmallPageOptions): string {
   );
 }
 
+/** On the way to the identity provider, whose session ends as well. */
+export function renderSigningOut(model: { next: string }, options: SmallPageOptions): string {
+  const s = stringsOf(options.locale);
+  return documentOf(
+    { strings: s, nonce: options.nonce, title: s.signedOutTitle },
+    html`<meta http-equiv="refresh" content="0; url=${model.next}"><article class="small"><h1>${s.signedOutTitle}</h1><p>${s.signingOutText}</p>
+<p class="after"><a class="button primary" href="${model.next}">${s.roleLostNext}</a></p></article>`,
+  );
+}
+
 export interface DesktopConsentModel {
   /** `XXXX-XXXX`, see compare-code.ts. */
   compareCode: string;

@@ -170,6 +170,7 @@ export const de: Strings = {
   roleLostNext: 'Weiter',
   signedOutTitle: 'Sie sind abgemeldet',
   signedOutText: 'Ihre Sitzung auf diesem Gerät ist beendet.',
+  signingOutText: 'Ihre Sitzung hier ist beendet. Als Nächstes beendet Ihr Identitätsanbieter seine eigene.',
   signIn: 'Anmelden',
 
   consentTitle: 'Desktop-App verbinden?',

@@ -166,6 +166,7 @@ export const en = {
   roleLostNext: 'Continue',
   signedOutTitle: 'You are signed out',
   signedOutText: 'Your session on this device has ended.',
+  signingOutText: 'Your session here has ended. Your identity provider ends its own next.',
   signIn: 'Sign in',
 
   consentTitle: 'Connect the desktop app?',

@@ -21,6 +21,8 @@ export function createTestProvider(): TestProvider {
       return { ok: true, url: new URL(`https://idp.test/authorize?state=${encodeURIComponent(state)}`) };
     },
     exchange: async () => provider.next,
+    verifyLogout: async () => ({ ok: false, problem: 'invalid_token', detail: 'this provider ends no sessions' }),
+    endSessionUrl: async () => null,
     trouble: async () => provider.away,
   };
   return provider;
@@ -36,6 +38,8 @@ export function identity(username: string, more: Partial<Identity> = {}): Identi
     email: null,
     groups: [],
     groupsUnknown: null,
+    sid: null,
+    idToken: null,
     authTime: 0,
     ...more,
   };

@@ -42,6 +42,14 @@ export const signInSettings = {
       default: 'groups',
       example: 'https://example.com/groups',
     }),
+    endSession: withDefault(flag, {
+      env: 'IDENTREE_OIDC_END_SESSION',
+      toml: 'oidc.end_session',
+      section: 'Sign-in',
+      description:
+        'Who signs out here is signed out at the identity provider too, where it offers that. It has to know the address `/signed-out` of this server as a post logout redirect URI.',
+      default: 'true',
+    }),
   }),
   adminGroups: required(list, {
     env: 'IDENTREE_ADMIN_GROUPS',
