@@ -20,7 +20,7 @@ export type Purpose = 'lab' | 'bench';
 const LAB = [...LAB_STAGES, 'lab'];
 
 const TOOLS: readonly Tool[] = [
-  { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts'] },
+  { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts', 'interop'] },
   { needs: 'Xvfb', package: 'xvfb', stages: ['desktop'] },
   { needs: 'dbus-run-session', package: 'dbus', stages: ['desktop'] },
   { needs: '/usr/bin/gnome-keyring-daemon', package: 'gnome-keyring', stages: ['desktop'] },

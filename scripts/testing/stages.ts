@@ -166,7 +166,10 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push(script('the agent and its hook are built', 'scripts/build-agent.mjs', '--if-stale'));
       steps.push(script("the image of the lab's hosts is built", 'scripts/lab-image.ts'));
     }
-    if (name === 'interop') steps.push(script('PocketID is built where Go can have it', 'scripts/pocketid.ts'));
+    if (name === 'interop') {
+      steps.push(script('PocketID is built where Go can have it', 'scripts/pocketid.ts'));
+      steps.push(script('Keycloak is unpacked where Maven can have it', 'scripts/keycloak.ts'));
+    }
     const { timeoutSeconds = 180, longest, ...options } = known;
     const tests = [
       ...new Set([...(longest ? find(`e2e/${name}/${longest}`) : []), ...find(`e2e/${name}/**/*.test.ts`)]),
