@@ -33,7 +33,7 @@ export function createChallengesRouter(challenges: Deciding & Showing) {
     history: signedInProcedure
       .input(
         z.object({
-          before: z.int().nullish(),
+          before: z.object({ createdAt: z.int(), id: z.string().max(64) }).nullish(),
           limit: z.int().min(1).max(200).default(50),
           status: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']).nullish(),
           search: z.string().trim().max(200).nullish(),

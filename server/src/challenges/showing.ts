@@ -112,10 +112,7 @@ export function createShowing(deps: ShowingDeps) {
     },
 
     /** Requests of any status that this viewer may see, newest first. */
-    async history(
-      viewer: Viewer,
-      filter: { before: number | null; limit: number; status: store.Challenge['status'] | null; search: string | null },
-    ): Promise<ChallengeEntry[]> {
+    async history(viewer: Viewer, filter: store.HistoryFilter): Promise<ChallengeEntry[]> {
       const rows = await store.recentChallenges(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
       return Promise.all(rows.map((row) => entryOf(row, viewer)));
     },

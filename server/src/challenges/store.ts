@@ -208,23 +208,37 @@ export async function pendingChallenges(
   return rows.map(fromRow);
 }
 
-/** Requests of any status, newest first, older than `before`. */
+/** Which requests of the past are asked for; null: any. */
+export interface HistoryFilter {
+  /** Older than this one. By its time alone, one of two requests of the same millisecond would be left out. */
+  before: { createdAt: number; id: string } | null;
+  limit: number;
+  status: Challenge['status'] | null;
+  search: string | null;
+}
+
+/** Requests of any status, newest first. */
 export async function recentChallenges(
   query: Query,
   accounts: readonly string[] | null,
-  filter: { before: number | null; limit: number; status: Challenge['status'] | null; search: string | null },
+  filter: HistoryFilter,
 ): Promise<StoredChallenge[]> {
   if (accounts?.length === 0) return [];
   let select = kysely(query).selectFrom('challenges').selectAll();
   if (accounts) select = select.where('username', 'in', accounts);
-  if (filter.before !== null) select = select.where('created_at', '<', filter.before);
+  if (filter.before !== null) {
+    const { createdAt, id } = filter.before;
+    select = select.where((e) =>
+      e.or([e('created_at', '<', createdAt), e.and([e('created_at', '=', createdAt), e('id', '<', id)])]),
+    );
+  }
   if (filter.status !== null) select = select.where('status', '=', filter.status);
   if (filter.search !== null) {
     const { search } = filter;
     const columns = ['hostname', 'username', 'user_code', 'record'];
     select = select.where((e) => e.or(columns.map((column) => contains(column, search))));
   }
-  const rows = await select.orderBy('created_at', 'desc').limit(filter.limit).execute();
+  const rows = await select.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(filter.limit).execute();
   return rows.map(fromRow);
 }
 

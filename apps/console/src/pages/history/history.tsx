@@ -26,9 +26,13 @@ const STATUSES: Record<Status, string> = {
 };
 const isStatus = (text: string | null): text is Status => text !== null && Object.hasOwn(STATUSES, text);
 
-/** The moment that an address names, in milliseconds; null when it names none. */
-const momentOf = (text: string | null): number | null =>
-  text !== null && /^[1-9][0-9]{0,14}$/.test(text) ? Number(text) : null;
+type Place = Pick<Request, 'createdAt' | 'id'>;
+
+/** The place in the list that an address names; null when it names none. */
+function placeOf(text: string | null): Place | null {
+  const [, createdAt, id] = /^([1-9][0-9]{0,14})-([0-9a-f]{1,64})$/.exec(text ?? '') ?? [];
+  return createdAt !== undefined && id !== undefined ? { createdAt: Number(createdAt), id } : null;
+}
 
 function Command({ request, open }: { request: Request; open: (code: string) => void }) {
   return (
@@ -113,7 +117,7 @@ export default function HistoryPage() {
   const [denying, setDenying] = useState<Request | null>(null);
   const search = values.search ?? '';
   const status = isStatus(values.status) ? values.status : null;
-  const before = momentOf(values.before);
+  const before = placeOf(values.before);
   const open = (code: string) => setQuery({ request: code });
   const history = useQuery(
     api.challenges.history.queryOptions(
@@ -124,8 +128,8 @@ export default function HistoryPage() {
   );
   const requests = history.data?.slice(0, PAGE) ?? [];
   const older = (history.data?.length ?? 0) > PAGE;
-  const turnTo = (moment: number | null) => {
-    setQuery({ before: moment === null ? null : String(moment) });
+  const turnTo = (place: Place | null) => {
+    setQuery({ before: place && `${place.createdAt}-${place.id}` });
     top.current?.focus({ preventScroll: true });
     scrollTo({ top: 0 });
   };
@@ -182,7 +186,7 @@ export default function HistoryPage() {
             variant="default"
             disabled={!older}
             loading={history.isPlaceholderData}
-            onClick={() => turnTo(requests.at(-1)!.createdAt)}
+            onClick={() => turnTo(requests.at(-1)!)}
           >
             Older
           </Button>

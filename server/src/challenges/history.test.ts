@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { whyNoPostgres } from '../db/test-postgres.ts';
+import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
+import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
+
+interface Entry {
+  id: string;
+  createdAt: number;
+}
+
+for (const driver of ['sqlite', 'postgres'] as const) {
+  const skip = driver === 'postgres' ? (whyNoPostgres() ?? false) : false;
+  describe(`the history on ${driver}`, { skip }, () => {
+    let t: TestApp;
+    let host: TestHost;
+    let alice: TestPerson;
+    before(async () => {
+      const provider = createTestProvider();
+      t = await createTestApp({ driver, app: { provider } });
+      host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+      alice = await signInTestPerson(t.app, provider, t.clock, 'alice', { passkey: false });
+    });
+    after(() => t.close());
+
+    const history = async (filter: { limit: number; before?: Entry | null; search?: string }): Promise<Entry[]> => {
+      const { limit, before = null, search = null } = filter;
+      const place = before && { createdAt: before.createdAt, id: before.id };
+      return (await alice.query<Entry[]>('challenges.history', { limit, before: place, search })).data;
+    };
+
+    test('is read page by page, and of requests of one moment none is left out or comes twice', async () => {
+      const made: string[] = [];
+      for (let moment = 0; moment < 2; moment += 1) {
+        for (let index = 0; index < 3; index += 1)
+          made.push((await host.create(host.record({ createdAt: t.clock.now() }))).challengeId);
+        t.clock.advance(1000);
+      }
+      const seen: string[] = [];
+      let last: Entry | null = null;
+      for (;;) {
+        const page: Entry[] = await history({ limit: 2, before: last });
+        seen.push(...page.map(({ id }) => id));
+        last = page.at(-1) ?? null;
+        if (last === null) break;
+      }
+      assert.equal(seen.length, made.length);
+      assert.deepEqual(new Set(seen), new Set(made));
+      assert.deepEqual(new Set(seen.slice(0, 3)), new Set(made.slice(3)));
+    });
+  });
+}
