@@ -49,5 +49,16 @@ for (const driver of ['sqlite', 'postgres'] as const) {
       assert.deepEqual(new Set(seen), new Set(made));
       assert.deepEqual(new Set(seen.slice(0, 3)), new Set(made.slice(3)));
     });
+
+    test('is searched for commands as they were typed, over the borders of arguments', async () => {
+      const argv = ['sudo', 'sh', '-c', 'echo "50%" > C:\\it', 'Grün', '","'];
+      const { challengeId } = await host.create(host.record({ argv }));
+      const finds = async (search: string) => (await history({ limit: 50, search })).map(({ id }) => id);
+      for (const search of ['sudo sh -c', 'SH -C echo', 'c echo "50%"', '> C:\\it', 'it Grün', '-c'])
+        assert.deepEqual(await finds(search), [challengeId], search);
+      for (const search of ['sudo  sh', 'sh sudo', '"sh"', 'echo "5_', '\\"50'])
+        assert.deepEqual(await finds(search), [], search);
+      await host.send('DELETE', `/challenges/${challengeId}`);
+    });
   });
 }

@@ -3,7 +3,7 @@ import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { UnitOfWork } from '../db/database.ts';
-import { contains } from '../db/like.ts';
+import { contains, jsonContains } from '../db/like.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { ChallengesTable } from '../db/schema.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
@@ -235,8 +235,10 @@ export async function recentChallenges(
   if (filter.status !== null) select = select.where('status', '=', filter.status);
   if (filter.search !== null) {
     const { search } = filter;
-    const columns = ['hostname', 'username', 'user_code', 'record'];
-    select = select.where((e) => e.or(columns.map((column) => contains(column, search))));
+    const columns = ['hostname', 'username', 'user_code'];
+    select = select.where((e) =>
+      e.or([...columns.map((column) => contains(column, search)), jsonContains('record', search)]),
+    );
   }
   const rows = await select.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(filter.limit).execute();
   return rows.map(fromRow);
