@@ -5,8 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import pino from 'pino';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
+import { testConfig } from '../testing/test-config.ts';
+import { createCore } from './core.ts';
 
 test('a server that may not use its database says why and ends', { skip: whyNoPostgres() ?? false }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'identree-core-'));
@@ -42,4 +45,19 @@ test('a server that may not use its database says why and ends', { skip: whyNoPo
   const { code, said } = await run('keys of another installation');
   assert.match(said, /different installations/);
   assert.equal(code, 1);
+});
+
+test('what may not use its database does not go on reading it', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-core-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const logged: string[] = [];
+  const log = pino({ level: 'error' }, { write: (line: string) => void logged.push(line) });
+  const first = await createCore(testConfig(folder), { log });
+  await first.close();
+  t.mock.timers.enable({ apis: ['setInterval'] });
+  const others = { IDENTREE_KEYS_DIR: join(folder, 'keys of another installation') };
+  await assert.rejects(createCore(testConfig(folder, others), { log }), /different installations/);
+  t.mock.timers.tick(60_000);
+  for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(logged, []);
 });

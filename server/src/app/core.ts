@@ -4,7 +4,7 @@ import { createCertificateAuthority, makeCaCertificate } from '../certificates/a
 import type { Config } from '../config/config.ts';
 import { openDatabase } from '../db/database.ts';
 import { claimInstallation } from '../db/installation.ts';
-import { createEventLog } from '../events/log.ts';
+import { createEventLog, type EventLog } from '../events/log.ts';
 import { createHostService } from '../hosts/service.ts';
 import { createApproverKeys } from '../passkeys/approver-keys.ts';
 import { relyingPartyOf } from '../passkeys/relying-party.ts';
@@ -15,7 +15,10 @@ import type { Ground } from '../platform/module.ts';
 import { type Random, systemRandom } from '../platform/random.ts';
 import { createUnreadableRows } from '../platform/unreadable.ts';
 
-export type Core = Awaited<ReturnType<typeof coreOn>>;
+export type Core = Awaited<ReturnType<typeof coreOn>> & {
+  /** Ends what reads the event log, and closes the database. */
+  close(): Promise<void>;
+};
 
 /** Everything that works without a listener: also what the command line uses beside a running server. */
 export async function createCore(
@@ -28,26 +31,31 @@ export async function createCore(
     makeCa: (pem) => makeCaCertificate(pem, clock.now()),
   });
   const db = await openDatabase(config.database);
+  let events: EventLog | null = null;
+  /** What reads ends first: the database is not to go while it is read. */
+  const close = async (): Promise<void> => {
+    await events?.close();
+    await db.close();
+  };
   try {
-    return await coreOn({ config, clock, random, log, keys, db });
+    const unreadable = createUnreadableRows(log);
+    events = await createEventLog({
+      db,
+      clock,
+      onError: (err) => log.error({ err }, 'event reader failed'),
+      onUnreadable: ({ seq }) =>
+        unreadable.report('events', { id: String(seq), cause: new Error('its data is no JSON object') }),
+    });
+    return { ...(await coreOn({ config, clock, random, log, keys, db, events, unreadable })), close };
   } catch (error) {
     // An open database would keep a process alive that has said why it cannot start.
-    await db.close();
+    await close();
     throw error;
   }
 }
 
-async function coreOn(base: Omit<Ground, 'events' | 'unreadable'>) {
-  const { config, clock, log, keys, db } = base;
-  const unreadable = createUnreadableRows(log);
-  const events = await createEventLog({
-    db,
-    clock,
-    onError: (err) => log.error({ err }, 'event reader failed'),
-    onUnreadable: ({ seq }) =>
-      unreadable.report('events', { id: String(seq), cause: new Error('its data is no JSON object') }),
-  });
-  const ground: Ground = { ...base, events, unreadable };
+async function coreOn(ground: Ground) {
+  const { config, clock, keys, db, events } = ground;
   const { serverId, trustRoot, verdict } = keys;
   await claimInstallation(db, { serverId, trustRoot: trustRoot.kid, evaluation: keys.evaluation }, async (work) => {
     await events.append(work, {
@@ -89,9 +97,5 @@ async function coreOn(base: Omit<Ground, 'events' | 'unreadable'>) {
     hosts,
     /** What hosts and auditors pin. */
     trust: { serverId, trustRoot: trustRoot.public, verificationKeys: [verdict.public] },
-    async close() {
-      events.close();
-      await db.close();
-    },
   };
 }

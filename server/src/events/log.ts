@@ -38,7 +38,8 @@ export interface EventLog {
   follow(reader: EventReader): () => void;
   /** Somebody else in this process has written events: readers get them now, not within a second. */
   wake(): void;
-  close(): void;
+  /** Resolves when nothing is read any more: the database may go then. */
+  close(): Promise<void>;
 }
 
 /**
@@ -96,7 +97,7 @@ export async function createEventLog(deps: {
   const { db } = deps;
   const readers = new Set<EventReader>();
   let cursor = (await readHead(db.query)).seq;
-  let pumping = false;
+  let pumping: Promise<void> | null = null;
   let again = false;
   let closed = false;
   let unreadable: number | null = null;
@@ -112,13 +113,14 @@ export async function createEventLog(deps: {
     return events;
   }
 
-  async function pump(): Promise<void> {
+  function pump(): void {
     if (closed) return;
-    if (pumping) {
-      again = true;
-      return;
-    }
-    pumping = true;
+    again = true;
+    pumping ??= readOn();
+  }
+
+  /** Gives readers what is new, until there is no more. */
+  async function readOn(): Promise<void> {
     try {
       do {
         again = false;
@@ -134,23 +136,22 @@ export async function createEventLog(deps: {
               }
             }
           }
-          if (events.length < BATCH) break;
+          if (closed || events.length < BATCH) break;
         }
-      } while (again);
+      } while (again && !closed);
     } catch (error) {
-      // The database may go before a last look has ended.
-      if (!closed) deps.onError(error);
+      deps.onError(error);
     } finally {
-      pumping = false;
+      pumping = null;
     }
   }
 
-  const stopListening = db.onNotify(() => void pump());
-  const timer = setInterval(() => void pump(), CATCH_UP_MS).unref();
+  const stopListening = db.onNotify(pump);
+  const timer = setInterval(pump, CATCH_UP_MS).unref();
   const appender = createEventAppender({
     db,
     clock: deps.clock,
-    onAppended: () => void pump(),
+    onAppended: pump,
     onError: (error) => {
       if (!closed) deps.onError(error);
     },
@@ -165,12 +166,13 @@ export async function createEventLog(deps: {
       readers.add(reader);
       return () => readers.delete(reader);
     },
-    wake: () => void pump(),
-    close() {
+    wake: pump,
+    async close() {
       closed = true;
       clearInterval(timer);
       stopListening();
       readers.clear();
+      await pumping;
     },
   };
 }

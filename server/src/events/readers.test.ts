@@ -39,7 +39,7 @@ async function cluster(t: TestContext, open: OpenTestDatabase) {
     const stops: (() => Promise<void>)[] = [];
     t.after(async () => {
       await Promise.all(stops.map((stop) => stop()));
-      events.close();
+      await events.close();
     });
     return {
       events,
