@@ -3,6 +3,7 @@ import { type Config, listSettings, type settings } from './config.ts';
 import { type ConfigProblem, missing } from './problems.ts';
 import type { Readable } from './readable.ts';
 import { checkTogether } from './rules.ts';
+import { POSTGRES_CONNECTIONS } from './sections/database.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
 
@@ -63,7 +64,7 @@ function place(values: Record<string, unknown>, path: string[], value: unknown):
 
 function assemble(values: z.output<typeof settings>): Config {
   const { tls, database, ldap, directory, sudoRules, ...rest } = values;
-  const maxConnections = database.driver === 'sqlite' ? 1 : database.maxConnections || 25;
+  const maxConnections = database.driver === 'sqlite' ? 1 : database.maxConnections || POSTGRES_CONNECTIONS;
   const source = directory.source ?? (values.pocketId.apiKey === null ? 'none' : 'pocketid');
   return {
     ...rest,

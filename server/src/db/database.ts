@@ -50,11 +50,9 @@ async function migrate(engine: Engine): Promise<void> {
  * @param options.dsn a file path for SQLite, a libpq URL for Postgres.
  * @throws when it cannot be opened or a migration fails; nothing is served then.
  */
-export async function openDatabase(options: {
-  driver: Database['driver'];
-  dsn: string;
-  maxConnections?: number;
-}): Promise<Database> {
+export async function openDatabase(
+  options: { driver: 'sqlite'; dsn: string } | { driver: 'postgres'; dsn: string; maxConnections: number },
+): Promise<Database> {
   const engine =
     options.driver === 'sqlite' ? openSqlite(options.dsn) : await openPostgres(options.dsn, options.maxConnections);
   try {

@@ -21,7 +21,7 @@ const types = {
 } as pg.CustomTypesConfig;
 
 /** Postgres: a pool, and one connection that listens for other replicas. */
-export async function openPostgres(dsn: string, maxConnections = 25): Promise<Engine> {
+export async function openPostgres(dsn: string, maxConnections: number): Promise<Engine> {
   const pool = new pg.Pool({
     connectionString: dsn,
     max: maxConnections,

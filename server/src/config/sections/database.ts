@@ -4,6 +4,9 @@ import type { Readable } from '../readable.ts';
 import { withDefault } from '../setting.ts';
 import { choice, integer, text } from '../values.ts';
 
+/** How many connections to Postgres there are at most, unless the configuration says otherwise. */
+export const POSTGRES_CONNECTIONS = 25;
+
 /** Where everything is kept. */
 export const databaseSettings = {
   database: z.object({
@@ -28,7 +31,7 @@ export const databaseSettings = {
       env: 'IDENTREE_DATABASE_MAX_OPEN_CONNS',
       toml: 'database.max_open_conns',
       section: 'Database',
-      description: 'Most connections to Postgres at once. 0: 25. SQLite always has one.',
+      description: `Most connections to Postgres at once. 0: ${POSTGRES_CONNECTIONS}. SQLite always has one.`,
       default: '0',
     }),
   }),
