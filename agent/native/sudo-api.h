@@ -19,6 +19,7 @@ enum sudo_plugin_type {
 };
 
 #define SUDO_CONV_ERROR_MSG 0x0003
+#define SUDO_CONV_INFO_MSG 0x0004
 #define SUDO_CONV_PREFER_TTY 0x2000
 
 /* What audit_plugin.close is told about. */

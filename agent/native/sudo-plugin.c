@@ -602,10 +602,17 @@ static void audit_close(int status_type, int status)
     self.stage = NOTHING_RELEASED;
 }
 
+/* sudo -V, which runs nothing: to stdout, as sudo's own. */
 static int show_version(int verbose)
 {
+    const struct sudo_conv_message message = {
+        .msg_type = SUDO_CONV_INFO_MSG,
+        .msg = "identree plugin, build " IDENTREE_BUILD_ID "\n",
+    };
+
     (void)verbose;
-    say("identree plugin, build " IDENTREE_BUILD_ID "\n");
+    if (self.conversation != NULL)
+        (void)self.conversation(1, &message, NULL, NULL);
     return 1;
 }
 
@@ -630,4 +637,5 @@ EXPORTED const struct approval_plugin identree_approval = {
     .version = SUDO_API_VERSION,
     .open = approval_open,
     .check = approval_check,
+    .show_version = show_version,
 };

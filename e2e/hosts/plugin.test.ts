@@ -1,52 +1,538 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import type { HostRecord } from '#shared/decision.ts';
-import type { Host } from '../harness/lab.ts';
-import { granted, pendingCode } from '../harness/person.ts';
-import { ask, eventsBecome, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { type HostRecord, hostRecord } from '#shared/decision.ts';
+import type { Host, LabUser } from '../harness/lab.ts';
+import { CODE, granted, pendingCode } from '../harness/person.ts';
+import { until } from '../harness/run.ts';
+import { type Asked, ask, asked, eventNames, mark, openWorld, skip, type World } from '../harness/world.ts';
 
-const PLUGIN = '/usr/lib/identree/identree_sudo.so';
+const recordOf = (request: Asked): HostRecord => hostRecord.parse(JSON.parse(request.row().record));
+const SHELL = ['bash', '--norc', '--noprofile', '-i'] as const;
 
-/** Both plugins of identree, as setup writes them. */
-async function loadPlugin(host: Host): Promise<void> {
-  const lines = [`Plugin identree_audit ${PLUGIN}`, `Plugin identree_approval ${PLUGIN}`];
-  await host.write('/etc/sudo.conf', `${lines.join('\n')}\n`, 0o644);
-}
+/** How many requests a host has made for a mark: what sudo refuses makes none. */
+const requestsFor = (world: World, word: string): number =>
+  world.server.data.challenges().filter((row) => row.record.includes(word)).length;
 
-describe('the plugin in sudo on a real host', { concurrency: 4 }, () => {
+describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, () => {
   let world: World;
   before(async () => {
     if (skip) return;
-    world = await openWorld();
-    await loadPlugin(world.host());
+    world = await openWorld({ sudo: 'plugin' });
+    await world
+      .host()
+      .write(
+        '/etc/sudoers.d/plugin-tests',
+        [
+          'carol ALL=(ALL) NOPASSWD: /usr/bin/touch /srv/mark-*, /usr/bin/id',
+          'dave ALL=(ALL) SETENV: ALL',
+          'Defaults:dave !env_reset',
+          'Defaults:bob runcwd=*, runchroot=*',
+          '',
+        ].join('\n'),
+        0o440,
+      );
   });
   after(() => world?.close());
 
-  test('approved: what sudo resolved is what was signed, and it runs', { skip }, async () => {
+  const approve = async (request: Asked, by: LabUser | 'olga' = request.row().username as LabUser): Promise<void> => {
+    granted(await world.person(by).approve(request.code));
+  };
+
+  test('approved: it starts without a key press, and only then; its status is kept', { skip }, async () => {
     const host = world.host();
     const file = mark();
-    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    const request = await ask(world, host, 'alice', ['sudo', 'sh', '-c', `touch ${file}; exit 7`], {
+      env: { SUDO_REASON: 'ticket 4711' },
+      cwd: '/usr/share',
+    });
     assert.equal(host.exists(file), false, 'nothing runs before the answer');
-    granted(await world.person('alice').approve(request.code));
-    assert.equal(await request.terminal.exit, 0);
-    assert.equal(host.exists(file), true);
-    const record = JSON.parse(request.row().record) as HostRecord;
+    const record = recordOf(request);
     assert.equal(record.gate, 'plugin');
-    assert.deepEqual(record.argv, ['touch', file]);
-    assert.equal(record.resolved?.command, '/usr/bin/touch');
+    assert.deepEqual(record.argv, ['sh', '-c', `touch ${file}; exit 7`]);
+    assert.equal(record.resolved?.command, '/usr/bin/sh');
     assert.equal(record.target?.assurance, 'resolved');
+    assert.equal(record.runAs.user, 'root');
+    assert.equal(record.user, 'alice');
+    assert.equal(record.uid, 2001);
+    assert.equal(record.cwd, '/usr/share');
+    assert.equal(record.reason, 'ticket 4711');
     assert.match(record.tty ?? '', /^\/dev\/pts\/\d+$/);
-    await eventsBecome(request, ['challenge_created', 'challenge_approved', 'challenge_outcome']);
+    const bytes = await host.sh('sha256sum "$(readlink -f /usr/bin/sh)"');
+    assert.equal(Buffer.from(record.target?.sha256 ?? '', 'base64url').toString('hex'), bytes.slice(0, 64));
+    assert.equal(record.argvSha256, createHash('sha256').update(`sh\0-c\0touch ${file}; exit 7\0`).digest('base64url'));
+    await approve(request);
+    assert.equal(await request.terminal.exit, 7);
+    assert.equal(host.exists(file), true);
+    assert.doesNotMatch(request.terminal.text(), /password/i);
   });
 
-  test('without a terminal: a few plain lines on stderr, and stdout is the command’s alone', { skip }, async () => {
+  test('a list that sudo splits in place: what is shown is the command, not its file', { skip }, async () => {
+    const host = world.host();
+    const script = '/home/alice/report.txt';
     const file = mark();
-    const running = world.host().as('alice', ['sudo', 'sh', '-c', `touch ${file}; id -u`], { input: 'not for you\n' });
+    await host.write(script, `#!/bin/sh\ntouch ${file}\n`, 0o755);
+    await host.sh(`chown alice ${script}`);
+    for (const option of ['--preserve-env=LC_TIME,/usr/bin/cat', '--preserve-e=LC_TIME,/usr/bin/cat']) {
+      const request = await ask(world, host, 'alice', ['sudo', option, script]);
+      const record = recordOf(request);
+      assert.equal(record.resolved?.command, script);
+      assert.deepEqual(record.argv, [script]);
+      assert.ok(record.unrestricted.includes('user-writable-target'));
+      assert.equal(record.target?.sha256, null, 'nothing is promised of what its owner can still change');
+      request.terminal.type('\x03');
+      await request.terminal.exit;
+    }
+    assert.equal(host.exists(file), false);
+  });
+
+  test('without secure_path the program of the caller’s own PATH is the one that is shown', { skip }, async () => {
+    const host = await world.addHost('nopath');
+    await host.write('/etc/sudoers.d/nopath', 'Defaults !secure_path\n', 0o440);
+    await host.sh('mkdir -p /home/alice/bin; cp /usr/bin/true /home/alice/bin/id; chown -R alice /home/alice/bin');
+    const request = await ask(world, host, 'alice', ['sudo', 'id'], { env: { PATH: '/home/alice/bin:/usr/bin' } });
+    const record = recordOf(request);
+    assert.equal(record.resolved?.command, '/home/alice/bin/id');
+    assert.ok(record.unrestricted.includes('user-writable-target'));
+    request.terminal.type('\x03');
+    await request.terminal.exit;
+  });
+
+  test('a rule with NOPASSWD is asked as well', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const request = await ask(world, host, 'carol', ['sudo', 'touch', file]);
+    assert.equal(host.exists(file), false);
+    await approve(request, 'olga');
+    assert.equal(await request.terminal.exit, 0);
+    assert.equal(host.exists(file), true);
+  });
+
+  test('what sudoers refuses makes no request', { skip }, async () => {
+    const file = mark();
+    const terminal = world.host().terminal('carol', ['sudo', 'chmod', '600', file]);
+    assert.equal(await terminal.exit, 1);
+    assert.match(terminal.text(), /not allowed to execute/);
+    assert.equal(requestsFor(world, file), 0);
+  });
+
+  test('a ticket is no way around it', { skip }, async () => {
+    const host = await world.addHost('tickets');
+    await host.write('/etc/sudoers.d/zz-tickets', 'Defaults timestamp_timeout=15\n', 0o440);
+    const script = 'sudo id -u; echo first=$?; sudo id -u; echo second=$?';
+    const request = await ask(world, host, 'alice', ['bash', '-c', script]);
+    await approve(request);
+    await request.terminal.see(/first=0[\s\S]*[A-HJ-NP-Z]{6}-\d{6}/);
+    request.terminal.type('\x03');
+    await request.terminal.see(/second=1/);
+  });
+
+  for (const [name, user, args, expected] of [
+    ['-u bob', 'alice', ['-u', 'bob', 'id', '-un'], { runAs: 'bob', group: null, mode: 'command', shows: /^bob$/m }],
+    ['-Hubob', 'alice', ['-Hubob', 'id', '-un'], { runAs: 'bob', group: null, mode: 'command', shows: /^bob$/m }],
+    [
+      '--us bob',
+      'alice',
+      ['--us', 'bob', 'id', '-un'],
+      { runAs: 'bob', group: null, mode: 'command', shows: /^bob$/m },
+    ],
+    [
+      '-u #2002',
+      'alice',
+      ['-u', '#2002', 'id', '-un'],
+      { runAs: 'bob', group: null, mode: 'command', shows: /^bob$/m },
+    ],
+    [
+      '-g',
+      'alice',
+      ['-u', 'bob', '-g', 'alice', 'id', '-gn'],
+      { runAs: 'bob', group: 'alice', mode: 'command', shows: /^alice$/m },
+    ],
+    ['-s', 'alice', ['-s', 'id', '-u'], { runAs: 'root', group: null, mode: 'shell', shows: /^0$/m }],
+    ['-i', 'alice', ['-i', 'id', '-u'], { runAs: 'root', group: null, mode: 'login-shell', shows: /^0$/m }],
+    ['-D /usr', 'bob', ['-D', '/usr', 'pwd'], { runAs: 'root', group: null, mode: 'command', shows: /^\/usr$/m }],
+  ] as const)
+    test(`sudo ${name}: as sudo resolved it`, { skip }, async () => {
+      const request = await ask(world, world.host(), user, ['sudo', ...args]);
+      const record = recordOf(request);
+      assert.deepEqual([record.runAs.user, record.runAs.group], [expected.runAs, expected.group]);
+      assert.equal(record.mode, expected.mode);
+      assert.equal(record.service, expected.mode === 'login-shell' ? 'sudo-i' : 'sudo');
+      if (name === '-D /usr') assert.equal(record.cwd, '/usr');
+      await approve(request);
+      assert.equal(await request.terminal.exit, 0, request.terminal.text());
+      assert.match(request.terminal.text(), expected.shows);
+    });
+
+  test('sudo -R: the program within the other root is the one that is looked at', { skip }, async () => {
+    const host = world.host();
+    await host.sh('mkdir -p /srv/root/bin; cp /usr/bin/true /srv/root/bin/tool');
+    const request = await ask(world, host, 'bob', ['sudo', '-R', '/srv/root', '/bin/tool']);
+    const record = recordOf(request);
+    assert.equal(record.resolved?.chroot, '/srv/root');
+    assert.equal(record.resolved?.command, '/bin/tool');
+    const bytes = await host.sh('sha256sum /srv/root/bin/tool');
+    assert.equal(Buffer.from(record.target?.sha256 ?? '', 'base64url').toString('hex'), bytes.slice(0, 64));
+    request.terminal.type('\x03');
+    await request.terminal.exit;
+  });
+
+  test('sudoedit writes only after the approval', { skip }, async () => {
+    const file = mark();
+    const script = `EDITOR='sh -c "echo edited >> \\$1" sh' sudoedit ${file}`;
+    const request = await ask(world, world.host(), 'alice', ['sh', '-c', script]);
+    const record = recordOf(request);
+    assert.equal(record.mode, 'edit');
+    assert.ok(record.unrestricted.includes('editor'));
+    assert.ok(record.argv.join(' ').includes(file));
+    await approve(request);
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+    assert.equal(await world.host().read(file), 'edited\n');
+  });
+
+  test('a variable that loads code is shown with its value, and counts as unrestricted', { skip }, async () => {
+    const request = await ask(world, world.host(), 'dave', ['sudo', 'PYTHONPATH=/home/dave/lib', 'id', '-u']);
+    const record = recordOf(request);
+    assert.ok(record.unrestricted.includes('environment'));
+    assert.deepEqual(
+      record.resolved?.environment.notable.filter(({ name }) => name === 'PYTHONPATH'),
+      [{ name: 'PYTHONPATH', value: '/home/dave/lib', kind: 'interpreter' }],
+    );
+    await approve(request, 'olga');
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+  });
+
+  test('a program that changes while it waits is not released', { skip }, async () => {
+    const host = world.host();
+    await host.sh('mkdir -p /opt/tools; cp /usr/bin/true /opt/tools/job');
+    const request = await ask(world, host, 'alice', ['sudo', '/opt/tools/job']);
+    await host.sh('cp /usr/bin/id /opt/tools/job');
+    await approve(request);
+    assert.equal(await request.terminal.exit, 1);
+    assert.match(request.terminal.text(), /changed while you waited/);
+    assert.doesNotMatch(request.terminal.text(), /uid=0/);
+    assert.doesNotMatch(request.terminal.text(), /password/i);
+    await until('what became of it', () => request.row().outcome === 'refused');
+    assert.equal(request.row().outcome_detail, 'target_changed');
+  });
+
+  test('a denial is one line with who and why, and none about passwords', { skip }, async () => {
+    const file = mark();
+    const request = await ask(world, world.host(), 'alice', ['sudo', 'touch', file]);
+    granted(await world.person('olga').deny(request.code, 'not on a Friday'));
+    assert.equal(await request.terminal.exit, 1);
+    assert.match(request.terminal.text(), /Denied by olga: not on a Friday/);
+    assert.doesNotMatch(request.terminal.text(), /password|try again/i);
+    assert.equal(world.host().exists(file), false);
+    assert.equal(requestsFor(world, file), 1);
+  });
+
+  test('root is not asked', { skip }, async () => {
+    const result = await world.host().exec(['sudo', '-n', '-u', 'bob', 'id', '-un']);
+    assert.deepEqual([result.code, result.stdout], [0, 'bob\n'], result.stderr);
+  });
+
+  test('two identical sudos and one approval: exactly one runs', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const command = ['sudo', 'sh', '-c', `echo ran >> ${file}`];
+    const [first, second] = await Promise.all([ask(world, host, 'bob', command), ask(world, host, 'bob', command)]);
+    await approve(second);
+    assert.equal(await second.terminal.exit, 0);
+    assert.equal(await host.read(file), 'ran\n');
+    assert.equal(first.row().status, 'pending');
+    first.terminal.type('\x03');
+    assert.equal(await first.terminal.exit, 1);
+    assert.equal(await host.read(file), 'ran\n');
+  });
+
+  test('a command that an allowed one starts is asked for too, where sudo intercepts', { skip }, async () => {
+    const host = await world.addHost('intercept');
+    await host.write('/etc/sudoers.d/intercept', 'Defaults intercept\n', 0o440);
+    const file = mark();
+    const terminal = host.terminal('alice', ['sudo', 'sh', '-c', `touch ${file}; echo end`]);
+    const [outer] = await terminal.see(CODE);
+    const first = asked(world, terminal, outer);
+    assert.equal(recordOf(first).resolved?.intercepted, false);
+    await approve(first);
+    const inner = await pendingCode(world.server, 'alice', file);
+    const second = asked(world, terminal, inner);
+    assert.equal(recordOf(second).resolved?.intercepted, true);
+    assert.deepEqual(recordOf(second).argv, ['/usr/bin/touch', file]);
+    assert.equal(host.exists(file), false);
+    await approve(second);
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.equal(host.exists(file), true);
+  });
+});
+
+describe('the plugin in sudo: programs that call it', { concurrency: 4 }, () => {
+  let world: World;
+  before(async () => {
+    if (!skip) world = await openWorld({ sudo: 'plugin', people: ['alice', 'olga'] });
+  });
+  after(() => world?.close());
+
+  test('without a terminal: plain lines on stderr at once, and stdout is the command’s alone', { skip }, async () => {
+    const file = mark();
+    const running = world
+      .host()
+      .as('alice', ['sudo', 'sh', '-c', `touch ${file}; head -c 100000 /dev/zero; cat`], { input: 'typed ahead' });
     const code = await pendingCode(world.server, 'alice', file);
     granted(await world.person('alice').approve(code));
     const result = await running;
-    assert.equal(result.stdout, '0\n');
+    assert.equal(result.code, 0, result.stderr);
+    assert.equal(result.stdout, `${'\0'.repeat(100_000)}typed ahead`);
     assert.match(result.stderr, new RegExp(`approve/${code}`));
     assert.doesNotMatch(result.stderr, /\x1b|█/);
   });
+
+  test('$(sudo …) on a terminal holds the output alone, and the link is on the screen', { skip }, async () => {
+    const request = await ask(world, world.host(), 'alice', ['bash', '-c', 'x=$(sudo id -u); echo "[$x]"']);
+    granted(await world.person('alice').approve(request.code));
+    assert.equal(await request.terminal.exit, 0);
+    assert.match(request.terminal.text(), /^\[0\]$/m);
+  });
+
+  test('sudo -n fails at once, makes no request, and says why', { skip }, async () => {
+    const file = mark();
+    const result = await world.host().as('alice', ['sudo', '-n', 'touch', file]);
+    assert.equal(result.code, 1);
+    assert.match(result.stderr.replace(/\s+/g, ' '), /sudo -n does not wait/);
+    assert.equal(world.host().exists(file), false);
+    assert.ok(!world.server.data.challenges().some((row) => row.record.includes(file) && row.status === 'pending'));
+  });
+
+  test('IDENTREE_NONINTERACTIVE=ask: sudo -n waits', { skip }, async () => {
+    const host = await world.addHost('automation');
+    await host.sh(
+      'echo IDENTREE_NONINTERACTIVE=ask >> /etc/identree/client.conf; systemctl restart identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done',
+    );
+    const file = mark();
+    const running = host.as('alice', ['sudo', '-n', 'touch', file]);
+    const code = await pendingCode(world.server, 'alice', file);
+    granted(await world.person('alice').approve(code));
+    const result = await running;
+    assert.equal(result.code, 0, result.stderr);
+    assert.equal(host.exists(file), true);
+  });
+});
+
+describe('the plugin in sudo: the person goes away or types on', { concurrency: 4 }, () => {
+  let world: World;
+  before(async () => {
+    if (!skip) world = await openWorld({ sudo: 'plugin', people: ['alice', 'bob'] });
+  });
+  after(() => world?.close());
+
+  const sudoPids = async (host: Host, words: string): Promise<string[]> =>
+    (await host.exec(['pgrep', '-x', '-f', `sudo ${words}`])).stdout.split('\n').filter((pid) => pid !== '');
+
+  async function gone(request: Asked, host: Host, file: string): Promise<void> {
+    await until('the withdrawal', () => request.row().status === 'cancelled');
+    assert.deepEqual(eventNames(request), ['challenge_created', 'challenge_cancelled']);
+    await until('the end of sudo', async () => (await sudoPids(host, `touch ${file}`)).length === 0);
+    assert.equal(host.exists(file), false);
+  }
+
+  test('Ctrl-C: refused at once, and the terminal is as it was', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['bash', '-c', `stty -g; sudo touch ${file}; echo rc=$?; stty -g`]);
+    request.terminal.type('\x03');
+    await request.terminal.exit;
+    await gone(request, host, file);
+    const modes = [...new Set(request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm))];
+    assert.equal(modes.length, 1);
+  });
+
+  for (const signal of ['TERM', 'KILL', 'HUP'])
+    test(`sudo ended by SIG${signal}: withdrawn`, { skip }, async () => {
+      const host = world.host();
+      const file = mark();
+      const request = await ask(world, host, 'alice', ['bash', '-c', `stty -g; sudo touch ${file}; read -r; stty -g`]);
+      const [pid] = await sudoPids(host, `touch ${file}`);
+      await host.sh(`kill -${signal} ${pid}`);
+      await gone(request, host, file);
+      request.terminal.type('\r');
+      assert.equal(await request.terminal.exit, 0);
+      const modes = [...new Set(request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm))];
+      assert.equal(modes.length, 1, 'the terminal is as it was');
+    });
+
+  test('terminal closed, also under an interactive shell: withdrawn', { skip }, async () => {
+    const host = world.host();
+    const direct = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', direct]);
+    request.terminal.hangUp();
+    await gone(request, host, direct);
+    const inner = mark();
+    const terminal = host.terminal('alice', SHELL);
+    terminal.type(`sudo touch ${inner}\r`);
+    const [code] = await terminal.see(CODE);
+    terminal.hangUp();
+    await gone(asked(world, terminal, code), host, inner);
+  });
+
+  test('Ctrl-Z gives the shell back, fg goes on, and the approval counts then', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = host.terminal('bob', SHELL);
+    terminal.type(`sudo touch ${file}\r`);
+    const [code] = await terminal.see(CODE);
+    terminal.type('\x1a');
+    await terminal.see(/Stopped/);
+    terminal.type('echo shell-$((40+2))\r');
+    await terminal.see(/shell-42/);
+    granted(await world.person('bob').approve(code));
+    // What is approved while sudo is stopped runs nothing.
+    await until('the decision', () => asked(world, terminal, code).row().status === 'approved');
+    assert.equal(host.exists(file), false);
+    terminal.type('fg\r');
+    await until('the command', () => host.exists(file));
+    terminal.hangUp();
+  });
+
+  test('in the background it reads no keys of the foreground, and Ctrl-C there does not reach it', {
+    skip,
+  }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = host.terminal('bob', SHELL);
+    terminal.type(`sudo touch ${file} &\r`);
+    const [code] = await terminal.see(CODE);
+    terminal.type('cat\r');
+    await until('cat', async () => (await host.exec(['pgrep', '-u', 'bob', '-x', 'cat'])).code === 0);
+    terminal.type('typed for cat\r');
+    await terminal.see(/typed for cat\s+typed for cat/);
+    terminal.type('\x03');
+    await terminal.see(/\^C\s+\S*\$ $/);
+    assert.equal(asked(world, terminal, code).row().status, 'pending');
+    granted(await world.person('bob').approve(code));
+    await until('the command', () => host.exists(file));
+    terminal.hangUp();
+  });
+
+  test('type-ahead and paste never reach a shell, and decide nothing', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const terminal = host.terminal('alice', SHELL);
+    const typed = `/home/alice/typed-${process.pid}`;
+    terminal.type(`sudo touch ${file}\r`);
+    const [code] = await terminal.see(CODE);
+    await terminal.see(/Waiting/);
+    await terminal.type(`y\ryes\r\ntouch ${typed}-pasted\r`);
+    await terminal.see(/-pasted/);
+    granted(await world.person('alice').approve(code));
+    await terminal.see(/Approved by alice\.\s+\S*\$ $/);
+    assert.equal(host.exists(file), true);
+    terminal.type('echo at-$((40+2))\r');
+    await terminal.see(/at-42/);
+    assert.equal(host.exists(`${typed}-pasted`), false);
+    terminal.hangUp();
+  });
+});
+
+/** One after the other: each takes something away. */
+describe('the plugin in sudo: parts that are missing', () => {
+  let world: World;
+  before(async () => {
+    if (!skip) world = await openWorld({ sudo: 'plugin', people: ['alice'] });
+  });
+  after(() => world?.close());
+
+  const agentUp = (): Promise<string> =>
+    world
+      .host()
+      .sh(
+        'systemctl reset-failed identree-agent; systemctl start identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done',
+      );
+
+  for (const how of ['restart', 'kill -s KILL'])
+    test(`agent: systemctl ${how} while it waits: the same request goes on`, { skip }, async () => {
+      const host = world.host();
+      const file = mark();
+      const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+      await host.sh(`systemctl ${how} identree-agent`);
+      await request.terminal.see(/is back/);
+      assert.equal(request.row().status, 'pending');
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 0, request.terminal.text());
+      assert.equal(host.exists(file), true);
+      assert.equal(requestsFor(world, file), 1);
+    });
+
+  test('the server restarted after five seconds of waiting: the same request goes on', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    await world.server.stop('SIGKILL');
+    await world.server.start();
+    granted(await world.person('alice').approve(request.code));
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+    assert.equal(host.exists(file), true);
+  });
+
+  test('the network away for 20 s: the same request goes on', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    const link = (await host.sh("ip -o link | awk -F': ' '$2 != \"lo\" {print $2; exit}'")).trim().split('@')[0]!;
+    const address = (await host.sh(`ip -o -4 addr show ${link} | awk '{print $4; exit}'`)).trim();
+    await host.sh(`ip link set ${link} down`);
+    await new Promise((resolve) => setTimeout(resolve, 20_000));
+    await host.sh(
+      `ip link set ${link} up; ip addr show ${link} | grep -q ${address} || ip addr add ${address} dev ${link}`,
+    );
+    granted(await world.person('alice').approve(request.code));
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+    assert.equal(host.exists(file), true);
+    assert.equal(requestsFor(world, file), 1);
+  });
+
+  test('sudo -l and sudo -v cost neither an approval nor a password', { skip }, async () => {
+    const before = world.server.data.challenges().length;
+    for (const option of ['-l', '-v', '-k']) {
+      const terminal = world.host().terminal('alice', ['sudo', option]);
+      assert.equal(await terminal.exit, 0, terminal.text());
+      assert.doesNotMatch(terminal.text(), /password/i);
+    }
+    assert.equal(world.server.data.challenges().length, before);
+  });
+
+  test('no agent: refused with words, and nothing runs', { skip }, async () => {
+    const host = world.host();
+    const file = mark();
+    await host.sh('systemctl stop identree-agent');
+    const result = await host.as('alice', ['sudo', 'touch', file]);
+    assert.equal(result.code, 1);
+    assert.equal(host.exists(file), false);
+    await agentUp();
+  });
+
+  for (const [name, lines] of [
+    ['the audit line alone', ['Plugin identree_audit /usr/lib/identree/identree_sudo.so']],
+    ['the approval line alone', ['Plugin identree_approval /usr/lib/identree/identree_sudo.so']],
+    ['no line', []],
+  ] as const)
+    test(`sudo.conf with ${name}: nothing runs without an approval`, { skip }, async () => {
+      const host = world.host();
+      const before = await host.read('/etc/sudo.conf');
+      const file = mark();
+      await host.write('/etc/sudo.conf', `${lines.join('\n')}\n`, 0o644);
+      const terminal = host.terminal('alice', ['sudo', 'touch', file]);
+      if (name === 'the audit line alone') {
+        assert.equal(await terminal.exit, 1);
+        assert.match(terminal.text(), /without its approval plugin/);
+      } else {
+        const [code] = await terminal.see(CODE);
+        granted(await world.person('alice').deny(code, 'no'));
+        assert.equal(await terminal.exit, 1);
+      }
+      assert.equal(host.exists(file), false);
+      await host.write('/etc/sudo.conf', before, 0o644);
+      const doctor = await host.exec(['identree', 'status']);
+      assert.match(doctor.stdout, /asked by the plugin in sudo/);
+    });
 });

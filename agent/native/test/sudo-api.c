@@ -16,6 +16,7 @@
 enum {
     OUR_VERSION = SUDO_API_VERSION,
     OUR_ERROR_MSG = SUDO_CONV_ERROR_MSG,
+    OUR_INFO_MSG = SUDO_CONV_INFO_MSG,
     OUR_PREFER_TTY = SUDO_CONV_PREFER_TTY,
 };
 #undef SUDO_FRONT_END
@@ -34,6 +35,7 @@ enum {
 #undef SUDO_API_VERSION
 #undef SUDO_CONV_ERROR_MSG
 #undef SUDO_CONV_PREFER_TTY
+#undef SUDO_CONV_INFO_MSG
 #include <stddef.h>
 #include <sudo_plugin.h>
 
@@ -51,6 +53,7 @@ SAME("wait status", OURS_WAIT_STATUS, SUDO_PLUGIN_WAIT_STATUS);
 SAME("exec error", OURS_EXEC_ERROR, SUDO_PLUGIN_EXEC_ERROR);
 SAME("sudo error", OURS_SUDO_ERROR, SUDO_PLUGIN_SUDO_ERROR);
 SAME("error message", OUR_ERROR_MSG, SUDO_CONV_ERROR_MSG);
+SAME("information", OUR_INFO_MSG, SUDO_CONV_INFO_MSG);
 SAME("prefer the terminal", OUR_PREFER_TTY, SUDO_CONV_PREFER_TTY);
 SAME("major", OUR_VERSION >> 16, SUDO_API_VERSION_MAJOR);
 _Static_assert((OUR_VERSION & 0xffff) <= SUDO_API_VERSION_MINOR, "a minor version that is not there yet");

@@ -32,9 +32,19 @@ export function stackLines(service: Service): string[] {
 }
 
 /** sudo's own ticket would let commands through unseen, and its retries would make three requests of one denial. */
-export const SUDOERS_TEXT = `# Managed by identree; removed by: identree setup --undo
+const SUDOERS_TEXT = `# Managed by identree; removed by: identree setup --undo
 Defaults timestamp_timeout=0, passwd_tries=1
 `;
+
+/**
+ * With the plugin, `sudo -n` has to come as far as the plugin, which knows whether it may run without anybody's answer.
+ * Without this sudo refuses it before, since it cannot know that PAM will not ask for anything.
+ */
+const NONINTERACTIVE_TEXT = `${SUDOERS_TEXT}Defaults noninteractive_auth
+`;
+
+/** Our part of sudoers. @param noninteractive whether sudo -n is the plugin's to decide */
+export const sudoersText = (noninteractive: boolean): string => (noninteractive ? NONINTERACTIVE_TEXT : SUDOERS_TEXT);
 
 /** Only what the two stages need. Logins with a key alone do not pass PAM's auth stack; see docs for AuthenticationMethods. */
 export const SSHD_TEXT = `# Managed by identree; removed by: identree setup --undo

@@ -2,7 +2,7 @@ import { NSSWITCH_FILE, originalNsswitch } from '../sssd/nsswitch.ts';
 import { SSSD_FILE } from '../sssd/sssd-conf.ts';
 import { SUDO_LDAP_FILE } from '../sssd/sudo-ldap-conf.ts';
 import { withBlock, withBlockOnTop, withoutBlock } from './marked-block.ts';
-import { type Service, SSHD_TEXT, SUDOERS_TEXT, stackLines } from './pam-stacks.ts';
+import { type Service, SSHD_TEXT, stackLines, sudoersText } from './pam-stacks.ts';
 import { type FileSnapshot, isLink, type Snapshot, sameSnapshot } from './snapshot.ts';
 import { SUDO_CONF, SUDO_CONF_LINES, type SudoGate } from './sudo-gate.ts';
 
@@ -40,17 +40,18 @@ export function editable(path: string, snapshot: Snapshot | null): FileSnapshot 
  * switched when everything it needs is in place. A service without a file is left out.
  *
  * @param options.gate who asks for sudo.
+ * @param options.noninteractive whether the sudo of this host can ask PAM under `sudo -n`.
  * @param options.owner of new files; root on a host.
  */
 export function planSetup(
   services: readonly Service[],
   files: ReadonlyMap<string, Snapshot | null>,
-  { gate, owner }: { gate: SudoGate; owner: { uid: number; gid: number } },
+  { gate, noninteractive, owner }: { gate: SudoGate; noninteractive: boolean; owner: { uid: number; gid: number } },
 ): { changes: Change[]; missing: Service[] } {
   const present = services.filter((service) => files.get(pamFile(service)) != null);
   const wanted = new Map<string, FileSnapshot>();
   if (present.some((service) => service !== 'sshd')) {
-    wanted.set(SUDOERS_FILE, { ...ROOT_FILE(SUDOERS_TEXT, 0o440), ...owner });
+    wanted.set(SUDOERS_FILE, { ...ROOT_FILE(sudoersText(gate === 'plugin' && noninteractive), 0o440), ...owner });
     const conf = editable(SUDO_CONF, files.get(SUDO_CONF) ?? null);
     const { text, ...rest } = conf ?? { ...ROOT_FILE('', 0o644), ...owner };
     const after = gate === 'plugin' ? withBlockOnTop(text, SUDO_CONF_LINES) : withoutBlock(text);

@@ -434,6 +434,7 @@ describe('setup: who asks for sudo', () => {
     it(`${version || 'a sudo that does not tell'}: ${gate}, and why`, async () => {
       const choice = await chooseGate(async () => ({ code: 0, output: `${version}\nmore\n` }));
       assert.equal(choice.gate, gate);
+      assert.equal(choice.noninteractive, gate === 'plugin' && version !== 'Sudo version 1.9.0');
       assert.match(choice.why, why);
     });
 
@@ -452,6 +453,7 @@ describe('setup: who asks for sudo', () => {
       `# identree begin (managed; do not edit inside)\n${SUDO_CONF_LINES.join('\n')}\n# identree end\n` +
         'Plugin sudoers_policy sudoers.so\nSet probe_interfaces false',
     );
+    assert.match(await h.read('/etc/sudoers.d/identree'), /^Defaults noninteractive_auth$/m);
     assert.match(h.printed.join('\n'), /sudo is asked by its plugin: sudo 1\.9\.13p3 says itself what it will run/);
   });
 

@@ -157,7 +157,7 @@ export async function setUp(
   }
   const gate = options.sudo ?? choice.gate;
   const owner = { uid: deps.ownerUid, gid: deps.ownerUid };
-  const pam = planSetup(services, files, { gate, owner });
+  const pam = planSetup(services, files, { gate, noninteractive: choice.noninteractive, owner });
   for (const service of pam.missing) print(`There is no /etc/pam.d/${service}; left out.`);
   if (addition === null && pam.missing.length === services.length) {
     print('Nothing to set up.');

@@ -15,22 +15,25 @@ export const SUDO_CONF_LINES = [`Plugin identree_audit ${PLUGIN}`, `Plugin ident
 export interface GateChoice {
   gate: SudoGate;
   why: string;
+  /** It can ask PAM under `sudo -n` too (`noninteractive_auth` of sudoers(5), since 1.9.10). */
+  noninteractive: boolean;
 }
 
 /** The sudo of this host. `sudo -V` of sudo-rs begins with its own name. */
 export async function chooseGate(run: Run): Promise<GateChoice> {
   const { code, output } = await run('sudo', ['-V']);
-  const version = code === 0 ? /^Sudo version (\d+)\.(\d+)\S*/m.exec(output) : null;
+  const version = code === 0 ? /^Sudo version (\d+)\.(\d+)(?:\.(\d+))?\S*/m.exec(output) : null;
   if (version === null) {
     const other = /^sudo-rs \S+/m.exec(output)?.[0];
-    return { gate: 'pam', why: `${other ?? 'the sudo of this host'} has no plugins` };
+    return { gate: 'pam', why: `${other ?? 'the sudo of this host'} has no plugins`, noninteractive: false };
   }
-  const [name, major, minor] = version;
+  const [name, major, minor, patch = '0'] = version;
   const loads = Number(major) > 1 || Number(minor) >= 9;
+  const noninteractive = Number(major) > 1 || Number(minor) > 9 || Number(patch) >= 10;
   const words = name.replace('Sudo version', 'sudo');
   return loads
-    ? { gate: 'plugin', why: `${words} says itself what it will run` }
-    : { gate: 'pam', why: `${words} has no approval plugins; 1.9 has` };
+    ? { gate: 'plugin', why: `${words} says itself what it will run`, noninteractive }
+    : { gate: 'pam', why: `${words} has no approval plugins; 1.9 has`, noninteractive: false };
 }
 
 /** Why the plugin could not be loaded; null when sudo itself says that it is. */
