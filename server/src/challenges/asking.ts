@@ -1,6 +1,11 @@
-import { type HostRecord, requestHash } from '#shared/decision.ts';
+import { requestHash } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
-import { type ChallengeAnswer, LEASE_SECONDS, type OutcomeRequest } from '#shared/host-api.ts';
+import {
+  type ChallengeAnswer,
+  type CreateChallengeRequest,
+  LEASE_SECONDS,
+  type OutcomeRequest,
+} from '#shared/host-api.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
@@ -66,7 +71,7 @@ export function createAsking(deps: AskingDeps) {
     async create(
       work: UnitOfWork,
       host: Host,
-      body: { record: HostRecord; approverKeysVersion: number },
+      body: Pick<CreateChallengeRequest, 'record' | 'approverKeysVersion' | 'mayWait'>,
       remoteAddr: string,
     ): Promise<ChallengeAnswer> {
       const now = clock.now();
@@ -84,6 +89,8 @@ export function createAsking(deps: AskingDeps) {
         host: host.hostname,
         hostGroup: host.host_group,
       });
+      // Scripts probe with `sudo -n` many times an hour: nobody may be asked for what nobody waits for.
+      if (body.mayWait === false && policy.approval !== 'none') throw new Refusal('approval_required');
       const challenge = await store.insertChallenge(work, {
         id: random.bytes(16).toString('hex'),
         user_code: newUserCode(random),

@@ -20,6 +20,7 @@ export function challengeRoutes({ asking, waiters }: { asking: Asking; waiters: 
       path: '/challenges',
       body: createChallengeRequest,
       proves: true,
+      ordinary: ['approval_required'],
       status: 201,
       run: ({ act, remoteAddr }) => act((work, host, body) => asking.create(work, host, body, remoteAddr)),
     }),

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import { Refusal } from '#shared/errors.ts';
+import { type ErrorCode, Refusal } from '#shared/errors.ts';
 import { HOST_API, HOST_BODY_LIMIT } from '#shared/host-api.ts';
 import type { Database } from '../db/database.ts';
 import type { HostApi, HostOperation, SignedRequest } from '../http/host-operation.ts';
@@ -52,12 +52,17 @@ export function createHostApi(deps: {
   }
 
   /**
-   * Every refusal leaves its security event, as far as strangers cannot fill the log with them. Who proves to be a host is
+   * Every refusal but an ordinary one leaves its security event, as far as strangers cannot fill the log with them. Who proves to be a host is
    * never held up by the failures of others at its address: a whole site may stand behind one.
    *
    * @returns the refusal to answer with: past the limit of an address, strangers learn no more than that
    */
-  async function remember(request: FastifyRequest, who: Authenticated | null, refusal: Refusal): Promise<Refusal> {
+  async function remember(
+    request: FastifyRequest,
+    who: Authenticated | null,
+    refusal: Refusal,
+    ordinary: readonly ErrorCode[] = [],
+  ): Promise<Refusal> {
     const address = addressBucket(request.clientAddress);
     if (who === null && !deps.failures.take(address)) {
       const limited = new Refusal('rate_limited');
@@ -65,6 +70,7 @@ export function createHostApi(deps: {
       return limited;
     }
     deps.onRefusal(refusal);
+    if (who !== null && ordinary.includes(refusal.code)) return refusal;
     // A known host is bounded by its key; strangers by their address.
     const key = who === null ? address : who.host.id;
     if (refusal.detail?.startsWith('clone:') || deps.refusalEvents.take(key)) {
@@ -98,7 +104,7 @@ export function createHostApi(deps: {
         },
       });
     } catch (error) {
-      throw error instanceof Refusal ? await remember(request, who, error) : error;
+      throw error instanceof Refusal ? await remember(request, who, error, operation.ordinary) : error;
     }
   }
 

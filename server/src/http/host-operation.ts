@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 import type { z } from 'zod';
+import type { ErrorCode } from '#shared/errors.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { Host } from '../db/schema.ts';
 
@@ -46,6 +47,8 @@ interface Declaration<Body, Query> {
   readonly proves?: Body extends Proof ? true : never;
   /** Secrets can be guessed here, so after too many failures a good one does not count any more either. */
   readonly guessable?: boolean;
+  /** Refusals of a known host that are ordinary answers: they leave no security event. */
+  readonly ordinary?: readonly ErrorCode[];
   /** Of an answer; 200 unless it says otherwise. */
   readonly status?: 200 | 201 | 204;
   run(call: HostCall<Body, Query>): Promise<unknown>;
