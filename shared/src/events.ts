@@ -125,6 +125,11 @@ export const EVENTS = {
     topic: 'requests',
     own: true,
   },
+  challenge_run: {
+    text: 'A host told what sudo did with a released command: it started, it ended, or sudo did not start it.',
+    topic: 'requests',
+    own: true,
+  },
   decision_refused: {
     text: 'Somebody tried to decide and was refused.',
     topic: 'attempts',

@@ -5,6 +5,7 @@ import {
   type CreateChallengeRequest,
   LEASE_SECONDS,
   type OutcomeRequest,
+  type RunRequest,
 } from '#shared/host-api.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { Standing } from '../auth/standing.ts';
@@ -189,6 +190,36 @@ export function createAsking(deps: AskingDeps) {
         code: challenge.user_code,
         remoteAddr,
         data: { outcome: body.outcome, detail: body.detail === null ? null : visibleText(body.detail) },
+      });
+    },
+
+    /**
+     * The host tells what sudo did with a released command. Calls may arrive late, twice or out of order: a start counts
+     * only while nothing else is known, and the first end stays. That sudo did not start it after all may follow a start,
+     * because sudo says that it starts a command before it tries to execute it.
+     */
+    async run(work: UnitOfWork, host: Host, challengeId: string, body: RunRequest, remoteAddr: string): Promise<void> {
+      const challenge = await own(work, host, challengeId);
+      if (challenge.status !== 'approved') throw new Refusal('superseded');
+      // Visible already in the table: Postgres takes no text with a NUL.
+      const run = body.state === 'refused' ? { ...body, reason: visibleText(body.reason) } : body;
+      if (!(await store.recordRun(work, challengeId, run, clock.now()))) return;
+      const ended = run.state === 'ended' ? run : null;
+      await events.append(work, {
+        event: 'challenge_run',
+        username: challenge.username,
+        hostId: host.id,
+        hostname: host.hostname,
+        challengeId,
+        code: challenge.user_code,
+        remoteAddr,
+        data: {
+          state: run.state,
+          exitStatus: ended?.exitStatus ?? null,
+          signal: ended?.signal ?? null,
+          durationMs: ended?.durationMs ?? null,
+          reason: run.state === 'refused' ? run.reason : null,
+        },
       });
     },
   };

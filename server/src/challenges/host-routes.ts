@@ -1,5 +1,5 @@
 import { Refusal } from '#shared/errors.ts';
-import { createChallengeRequest, outcomeRequest, pollQuery } from '#shared/host-api.ts';
+import { createChallengeRequest, outcomeRequest, pollQuery, runRequest } from '#shared/host-api.ts';
 import { challengeId } from '#shared/names.ts';
 import type { Host } from '../hosts/store.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
@@ -59,6 +59,16 @@ export function challengeRoutes({ asking, waiters }: { asking: Asking; waiters: 
       async run({ act, params, remoteAddr }) {
         const id = idOf(params);
         await act((work, host, body) => asking.outcome(work, host, id, body, remoteAddr));
+      },
+    }),
+    hostOperation({
+      method: 'POST',
+      path: '/challenges/:id/run',
+      body: runRequest,
+      status: 204,
+      async run({ act, params, remoteAddr }) {
+        const id = idOf(params);
+        await act((work, host, body) => asking.run(work, host, id, body, remoteAddr));
       },
     }),
   ];

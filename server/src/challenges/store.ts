@@ -2,6 +2,7 @@ import { type Selectable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
+import type { RunRequest } from '#shared/host-api.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { contains, jsonContains } from '../db/like.ts';
 import { kysely, type Query } from '../db/query.ts';
@@ -94,6 +95,13 @@ export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Pro
     outcome: null,
     outcome_detail: null,
     outcome_at: null,
+    run_state: null,
+    run_started_at: null,
+    run_ended_at: null,
+    run_exit_status: null,
+    run_signal: null,
+    run_duration_ms: null,
+    run_reason: null,
   };
   const result = await kysely(work.query)
     .insertInto('challenges')
@@ -258,6 +266,29 @@ export async function recordOutcome(
     .where('id', '=', id)
     .where('outcome', 'is', null)
     .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
+}
+
+/**
+ * What sudo did with the command. A start is written only where nothing is known yet; an end, or that it was not started
+ * after all, only once.
+ *
+ * @returns false when it changed nothing
+ */
+export async function recordRun(work: UnitOfWork, id: string, run: RunRequest, now: number): Promise<boolean> {
+  const update = kysely(work.query).updateTable('challenges').where('id', '=', id).where('status', '=', 'approved');
+  const result = await (run.state === 'started'
+    ? update.set({ run_state: 'started', run_started_at: now }).where('run_state', 'is', null)
+    : update
+        .set({
+          run_state: run.state,
+          run_ended_at: now,
+          ...(run.state === 'ended'
+            ? { run_exit_status: run.exitStatus, run_signal: run.signal, run_duration_ms: run.durationMs }
+            : { run_reason: run.reason }),
+        })
+        .where('run_ended_at', 'is', null)
+  ).executeTakeFirst();
   return result.numUpdatedRows === 1n;
 }
 

@@ -4,7 +4,7 @@ import type { Viewer } from '../http/viewer.ts';
 import { type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import { type Actor, approveRefusal, type DecidableChallenge, decide } from './decide.ts';
 import type { Challenge, Endable } from './store.ts';
-import type { ChallengeView } from './view.ts';
+import type { ChallengeView, RunView } from './view.ts';
 
 /** The facts of a challenge that a decision depends on. */
 export function decidable(challenge: Endable): DecidableChallenge {
@@ -54,6 +54,26 @@ function visibleRecord(record: HostRecord): HostRecord {
   };
 }
 
+function runOf(challenge: Challenge): RunView | null {
+  const { run_state: state } = challenge;
+  switch (state) {
+    case null:
+      return null;
+    case 'started':
+      return { state, startedAt: challenge.run_started_at! };
+    case 'ended':
+      return {
+        state,
+        endedAt: challenge.run_ended_at!,
+        exitStatus: challenge.run_exit_status,
+        signal: challenge.run_signal === null ? null : visibleText(challenge.run_signal),
+        durationMs: challenge.run_duration_ms!,
+      };
+    case 'refused':
+      return { state, endedAt: challenge.run_ended_at!, reason: visibleText(challenge.run_reason!) };
+  }
+}
+
 /** Renders a challenge for one viewer. */
 export function toView(
   challenge: Challenge,
@@ -99,6 +119,7 @@ export function toView(
     outcome: challenge.outcome,
     outcomeDetail: challenge.outcome_detail === null ? null : visibleText(challenge.outcome_detail),
     outcomeAt: challenge.outcome_at,
+    run: runOf(challenge),
     can: { approve: pending && refusal === null, deny: pending && deny.ok },
     approveRefusal: refusal,
     now: facts.now,

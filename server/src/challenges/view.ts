@@ -1,5 +1,12 @@
 import type { HostRecord } from '#shared/decision.ts';
 
+/** What sudo did with the command, as far as its host has told. Moments are those at which the server was told. */
+export type RunView =
+  | { state: 'started'; startedAt: number }
+  /** Both `exitStatus` and `signal` are null when sudo could not tell. */
+  | { state: 'ended'; endedAt: number; exitStatus: number | null; signal: string | null; durationMs: number }
+  | { state: 'refused'; endedAt: number; reason: string };
+
 /** One request as the approval page, the inbox and the history show it. Every text in it is safe to display as is. */
 export interface ChallengeView {
   id: string;
@@ -24,6 +31,8 @@ export interface ChallengeView {
   outcome: 'granted' | 'refused' | null;
   outcomeDetail: string | null;
   outcomeAt: number | null;
+  /** Null when nothing was told, as on hosts where nobody sees it. */
+  run: RunView | null;
   /** What this viewer may do with it now. */
   can: { approve: boolean; deny: boolean };
   /** Why not approve, when `can.approve` is false on a pending request: a code of the error table. */

@@ -4,6 +4,7 @@ import * as baseline from './migrations/0001-baseline.ts';
 import * as directory from './migrations/0002-directory.ts';
 import * as readers from './migrations/0003-readers.ts';
 import * as providerSessions from './migrations/0004-provider-sessions.ts';
+import * as runs from './migrations/0005-runs.ts';
 import { openPostgres } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -36,6 +37,7 @@ const migrations = {
   '0002-directory': directory,
   '0003-readers': readers,
   '0004-provider-sessions': providerSessions,
+  '0005-runs': runs,
 };
 
 async function migrate(engine: Engine): Promise<void> {

@@ -223,6 +223,19 @@ export interface ChallengesTable {
   outcome: 'granted' | 'refused' | null;
   outcome_detail: string | null;
   outcome_at: Timestamp | null;
+  /** What sudo did with the command, as far as its host has told. */
+  run_state: 'started' | 'ended' | 'refused' | null;
+  /** When the host told that it started; null when it told only the end. */
+  run_started_at: Timestamp | null;
+  /** When the host told the end, or that sudo did not start it. */
+  run_ended_at: Timestamp | null;
+  run_exit_status: number | null;
+  /** `SIGKILL`, … */
+  run_signal: string | null;
+  /** By the clock of the host. */
+  run_duration_ms: number | null;
+  /** Why sudo did not start it, with what cannot be seen made visible. */
+  run_reason: string | null;
 }
 
 /** Single-use codes that turn a browser sign-in into a desktop session (loopback redirect, PKCE). */
