@@ -28,7 +28,7 @@ test('sign in, make a passkey on the page, come straight back, approve, see that
   });
   await expect(page.locator('#outcome')).toHaveText('Waiting for web1.example.com to start the command.');
   await site.do('outcome', { id, outcome: 'granted' });
-  await expect(page.locator('#outcome')).toHaveText('The command ran.');
+  await expect(page.locator('#outcome')).toHaveText('Released to sudo.');
 });
 
 test('what the host made of an approval is told, also when it refused', async ({ site, open }) => {

@@ -123,13 +123,13 @@ test('history: search, filter, details, and a link to them', async ({ site, open
   await page.getByRole('button', { name: 'Details of sudo rm -rf /srv' }).click();
   const drawer = page.getByRole('dialog', { name: 'Request' });
   await expect(drawer).toContainText('“no”');
-  await expect(drawer).toContainText('The command did not run.');
+  await expect(drawer).toContainText('Nothing was released');
   await expect(page).toHaveURL(`/history?status=denied&request=${denied.code}`);
   await page.keyboard.press('Escape');
   await expect(drawer).toHaveCount(0);
 
   await page.goto(`/history?request=${ran.code}`);
-  await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('The command ran.');
+  await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('Released to sudo');
   await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('Signed-in session');
 });
 

@@ -48,7 +48,7 @@ describe('the whole chain: real sudo, real server, real browser', () => {
     await page.getByRole('button', { name: 'Approve' }).click();
     assert.equal(await request.terminal.exit, 0, request.terminal.text());
     assert.equal(host.exists(file), true);
-    await page.locator('#outcome', { hasText: 'The command ran.' }).waitFor();
+    await page.locator('#outcome', { hasText: 'Released to sudo.' }).waitFor();
     await eventsBecome(request, ['challenge_created', 'challenge_approved', 'challenge_outcome']);
     assert.equal(request.row().class, 'passkey');
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clockTime, relativeTime } from './relative-time.ts';
+import { clockTime, durationText, relativeTime } from './relative-time.ts';
 
 const SECOND = 1000;
 const HOUR = 3600 * SECOND;
@@ -22,4 +22,18 @@ test('time left never goes below nothing', () => {
   assert.equal(clockTime(0), '0:00');
   assert.equal(clockTime(-5000), '0:00');
   assert.equal(clockTime(2 * HOUR + 3 * 60 * SECOND + 9 * SECOND), '2:03:09');
+});
+
+test('how long something took, in two units at most', () => {
+  const took = (ms: number) => durationText('en', ms);
+  assert.equal(took(0), '0 s');
+  assert.equal(took(350), '0.4 s');
+  assert.equal(took(3000), '3 s');
+  assert.equal(took(9970), '10 s');
+  assert.equal(took(59 * SECOND), '59 s');
+  assert.equal(took(59.9 * SECOND), '1 min');
+  assert.equal(took(125 * SECOND), '2 min 5 s');
+  assert.equal(took(HOUR + 3 * 60 * SECOND + 9 * SECOND), '1 h 3 min');
+  assert.equal(took(2 * 24 * HOUR + 9 * SECOND), '2 d');
+  assert.equal(durationText('de', 350), '0,4 s');
 });

@@ -22,3 +22,22 @@ export function clockTime(ms: number): string {
   const [h, m, s] = [Math.floor(total / 3600), Math.floor((total % 3600) / 60), total % 60];
   return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
+
+/** How long something took: `0.4 s`, `3 s`, `2 min 5 s`, `1 h 3 min`, `2 d 4 h`; never more than two units. */
+export function durationText(locale: string, ms: number): string {
+  if (ms < 10_000) return `${(Math.round(ms / 100) / 10).toLocaleString(locale)} s`;
+  const total = Math.round(ms / 1000);
+  const units: [number, string][] = [
+    [86_400, 'd'],
+    [3600, 'h'],
+    [60, 'min'],
+    [1, 's'],
+  ];
+  const first = units.findIndex(([size]) => total >= size);
+  return units
+    .slice(first, first + 2)
+    .map(([size, unit], i) => [Math.floor((i === 0 ? total : total % units[first]![0]) / size), unit] as const)
+    .filter(([n], i) => i === 0 || n > 0)
+    .map(([n, unit]) => `${n.toLocaleString(locale)} ${unit}`)
+    .join(' ');
+}

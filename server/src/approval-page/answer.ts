@@ -1,5 +1,6 @@
 import { ERRORS, type ErrorCode } from '#shared/errors.ts';
-import type { ChallengeView } from '../challenges/view.ts';
+import { durationText } from '#shared/relative-time.ts';
+import type { ChallengeView, RunView } from '../challenges/view.ts';
 import { type Html, html } from '../pages/html.ts';
 import { shownText } from '../pages/shown-text.ts';
 import type { Locale, Strings } from '../pages/strings.ts';
@@ -9,6 +10,23 @@ import { approversText, createNames, moment } from './parts.ts';
 
 /** How long after an approval a host may stay silent before the page says so, milliseconds. */
 const SILENT_AFTER_MS = 45_000;
+/** How long after the last news the page goes on asking, milliseconds: a shell can stay open for days. */
+const NEWS_FOR_MS = 30 * 60_000;
+
+/** Will the host tell more about it? Only the plugin sees what becomes of a command. */
+function isOpen({ record, outcome, run }: ChallengeView): boolean {
+  if (record.gate === 'try') return outcome === null;
+  if (run !== null) return run.state === 'started';
+  return outcome === null || (outcome === 'granted' && record.gate === 'plugin');
+}
+
+/** Until when the page asks how the request stands, milliseconds of the server's clock; null when nothing follows. */
+export function newsUntil(view: ChallengeView): number | null {
+  if (view.status === 'pending') return view.expiresAt + NEWS_FOR_MS;
+  if (view.status !== 'approved' || !isOpen(view)) return null;
+  const started = view.run?.state === 'started' ? view.run.startedAt : 0;
+  return Math.max(view.decidedAt ?? view.now, view.outcomeAt ?? 0, started) + NEWS_FOR_MS;
+}
 
 /** Has the viewer a passkey that may sign this request? */
 export function hasPasskey(model: ApprovalPageModel): boolean {
@@ -55,15 +73,26 @@ ${confirm && html`<p class="hint" id="confirm-hint"><a href="#confirm">${s.confi
 </div>`;
 }
 
-/** What happened after the answer, in one sentence. */
-export function outcomeText(view: ChallengeView, s: Strings): Html | null {
+function runText(run: RunView, view: ChallengeView, s: Strings, locale: Locale): Html {
+  if (run.state === 'started') return s.outcome.running(moment(run.startedAt, view.now, locale));
+  if (run.state === 'refused')
+    return s.outcome.sudoRefused(run.reason ? shownText(run.reason).html : s.outcome.details.none);
+  const { status, signal, unknown } = s.outcome.ended;
+  const time = durationText(locale, run.durationMs);
+  if (run.signal !== null) return signal(shownText(run.signal).html, time);
+  return html`${run.exitStatus === null ? unknown(time) : status(run.exitStatus, time)}`;
+}
+
+/** What happened after the answer, in one sentence: what was seen, and never more. */
+export function outcomeText(view: ChallengeView, s: Strings, locale: Locale): Html | null {
   const host = html`<strong>${shownText(view.host.name).html}</strong>`;
   const { gate } = view.record;
   if (view.status === 'denied') return gate === 'ssh' ? null : s.deniedText(host);
   if (view.status === 'expired') return html`${s.expiredText}`;
   if (view.status === 'cancelled') return s.cancelledText(host);
+  if (view.run !== null && gate !== 'try') return runText(view.run, view, s, locale);
   if (view.outcome === 'granted') {
-    return html`${gate === 'try' ? s.outcome.grantedTry : gate === 'ssh' ? s.outcome.grantedLogin : s.outcome.granted}`;
+    return html`${gate === 'try' ? s.outcome.grantedTry : gate === 'ssh' ? s.outcome.grantedLogin : s.outcome.released}`;
   }
   if (view.outcome === 'refused') {
     const { details } = s.outcome;
@@ -104,13 +133,14 @@ function resultTitle({ view, viewer }: ApprovalPageModel, s: Strings): Html {
 /** How the request ended and what the host made of it. */
 export function result(model: ApprovalPageModel, s: Strings, locale: Locale): Html {
   const { view } = model;
-  const bad = view.status === 'denied' || view.outcome === 'refused';
+  const bad = view.status === 'denied' || view.outcome === 'refused' || view.run?.state === 'refused';
   const kind = bad ? 'no' : view.status === 'approved' ? 'yes' : 'late';
-  const waiting = view.status === 'approved' && view.outcome === null;
-  const outcome = outcomeText(view, s);
+  const waiting = newsUntil(view) !== null;
+  const outcome = outcomeText(view, s, locale);
   return html`<div class="result ${kind}"><svg class="result-icon" viewBox="0 0 24 24" width="44" height="44" aria-hidden="true" focusable="false"><circle cx="12" cy="12" r="12"/>${ICONS[kind]}</svg>
 <div><h1 id="title" tabindex="-1">${resultTitle(model, s)}</h1>
 ${outcome && html`<p class="outcome${waiting && ' waiting'}" id="outcome">${outcome}</p>`}
+${waiting && html`<p class="hint" id="stopped" hidden>${s.outcome.stopped}</p>`}
 ${view.reason && html`<p class="quote"><q>${shownText(view.reason).html}</q></p>`}
 ${view.decidedAt !== null && html`<p class="when">${moment(view.decidedAt, view.now, locale)}</p>`}</div></div>`;
 }

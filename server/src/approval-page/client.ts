@@ -116,6 +116,7 @@ async function refresh(): Promise<boolean> {
   const old = byId('request');
   if (!article || !block || !old) return false;
   const before = data.status + data.outcome;
+  const ranBefore = data.run;
   const hadFocus = old.contains(document.activeElement) || document.activeElement === document.body;
   byId('page-data')!.textContent = block.textContent;
   data = readData();
@@ -125,13 +126,13 @@ async function refresh(): Promise<boolean> {
   old.replaceWith(fresh);
   if (opened) byId('details')?.setAttribute('open', '');
   start();
-  if (before !== data.status + data.outcome) {
-    if (hadFocus && data.status !== 'pending') {
-      byId('title')?.focus({ preventScroll: true });
-      scrollTo({ top: 0, behavior: 'auto' });
-    }
-    announce(byId('news')?.textContent ?? '');
+  const answered = before !== data.status + data.outcome;
+  // What becomes of the command later is said, and moves nobody away from what they read.
+  if (answered && hadFocus && data.status !== 'pending') {
+    byId('title')?.focus({ preventScroll: true });
+    scrollTo({ top: 0, behavior: 'auto' });
   }
+  if (answered || ranBefore !== data.run) announce(byId('news')?.textContent ?? '');
   return true;
 }
 
@@ -308,7 +309,16 @@ function start(): void {
   listen();
 }
 
-const waitsForNews = () => data.status === 'pending' || (data.status === 'approved' && data.outcome === null);
+const waitsForNews = () => data.newsUntil !== null && serverNow() < data.newsUntil;
+
+/** Nobody watches a command for days: the page stops asking, and says so. */
+function stopWatching(): void {
+  if (data.newsUntil === null || waitsForNews()) return;
+  const note = byId('stopped');
+  if (note) note.hidden = false;
+  byId('outcome')?.classList.remove('waiting');
+  listen();
+}
 
 function tick(): void {
   const now = serverNow();
@@ -316,6 +326,7 @@ function tick(): void {
     element.textContent = relativeTime(data.locale, Math.min(Date.parse(element.dateTime), now), now);
     if (!element.title) element.title = new Date(element.dateTime).toLocaleString(data.locale);
   }
+  stopWatching();
   if (data.status !== 'pending') return;
   const left = data.expiresAt - now;
   const countdown = byId('countdown');
@@ -334,14 +345,17 @@ function tick(): void {
 
 /** Asks where the request stands; the page is fetched again only when something changed. */
 async function poll(): Promise<void> {
-  if (!waitsForNews() || busy) return;
+  if (data.newsUntil === null || busy) return;
   try {
     const answer = await call('challenges.get', { code: data.userCode }, 'GET');
     if (!isRefused(answer)) {
-      const { view } = answer as { view: { status: string; outcome: string | null; now: number } };
+      const { view } = answer as {
+        view: { status: string; outcome: string | null; run: { state: string } | null; now: number };
+      };
       data.now = view.now;
       loadedAt = Date.now();
-      if (view.status !== data.status || view.outcome !== data.outcome) await refresh();
+      const run = view.run?.state ?? null;
+      if (view.status !== data.status || view.outcome !== data.outcome || run !== data.run) await refresh();
     } else if (answer.refused === 'not_signed_in' || answer.refused === 'not_found') {
       await refresh();
     }
@@ -377,12 +391,13 @@ function listen(): void {
 start();
 setInterval(tick, 1000);
 setInterval(() => {
-  if (!streamWorks) void poll();
+  if (!streamWorks && waitsForNews()) void poll();
 }, POLL_MS);
 // A host that stays silent after an approval is mentioned even when no event ever comes.
 setInterval(() => {
-  if (data.status === 'approved' && data.outcome === null) void refresh();
+  if (data.status === 'approved' && data.outcome === null && waitsForNews()) void refresh();
 }, 50_000);
+// Whoever comes back to a page that no longer asks sees how it stands now.
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') void poll();
 });

@@ -131,12 +131,48 @@ describe('what an approver sees', () => {
     const says = (name: string, pattern: RegExp) => assert.match(plain(page(all[name]!)), pattern, name);
     says('approved', /Approved by you Waiting for web1.example.com to start the command\./);
     says('silent', /web1.example.com has not reported what happened\./);
-    says('ran', /Approved by you The command ran\./);
+    says('ran', /Approved by you Released to sudo\./);
+    says('login-allowed', /Approved by you The login was allowed\./);
+    says('released', /Approved by you Released to sudo\./);
+    says('running', /Approved by you Running, started 12 seconds ago\./);
+    says('ended', /Approved by you Ended with status 0 after 3 s\./);
+    says('killed', /Approved by you Ended by SIGKILL after 2 min 5 s\./);
+    says('ended-somehow', /Approved by you Ended after 0\.4 s; sudo could not tell how\./);
+    says('sudo-refused', /Approved by you sudo refused it: unable to execute \/usr\/bin\/systemctl/);
     says('refused', /The host refused: the program changed after it was approved\./);
     says('denied', /Denied by olga web1.example.com does not run the command\. Not on a Friday/);
     says('expired', /Nobody answered in time/);
     says('cancelled', /The request was withdrawn/);
     says('rehearsal', /This is a rehearsal/);
+  });
+
+  test('that a command ran is said only when sudo was seen to run it', () => {
+    for (const [name, view] of Object.entries(all)) {
+      if (view.run === null) assert.doesNotMatch(plain(page(view)), /ran\b|Running|Ended/, name);
+    }
+    const rehearsed = { ...all.rehearsal!, ...all.ended!, record: all.rehearsal!.record };
+    assert.doesNotMatch(plain(page(rehearsed)), /Running|Ended/);
+  });
+
+  test('the page waits for news as long as there can be any, and not for ever', () => {
+    const until = (view: ChallengeView) => dataOf(page(view)).newsUntil;
+    for (const name of ['pending', 'approved', 'silent', 'released', 'running']) {
+      const view = all[name]!;
+      const end = until(view);
+      assert.ok(end !== null && end > view.now && end < view.now + 3_600_000, name);
+    }
+    for (const name of ['ran', 'login-allowed', 'ended', 'killed', 'sudo-refused', 'refused', 'denied', 'expired']) {
+      assert.equal(until(all[name]!), null, name);
+    }
+    const long = { ...all.running!, now: all.running!.now + 86_400_000 };
+    assert.ok(until(long)! < long.now);
+  });
+
+  test('what sudo says when it refuses is shown with every mark', () => {
+    const view: ChallengeView = { ...all.released!, run: { state: 'refused', endedAt: 1, reason: '<b>\u202e' } };
+    assert.match(page(view), /sudo refused it: &lt;b&gt;<mark class="escape">\\u\{202e\}<\/mark>/);
+    const silent: ChallengeView = { ...view, run: { state: 'refused', endedAt: 1, reason: '' } };
+    assert.match(plain(page(silent)), /sudo refused it: it gave no reason\./);
   });
 
   test('a code of a refusal that the page does not know is shown as text', () => {

@@ -4,7 +4,7 @@ import type { ChallengeView } from '../challenges/view.ts';
 import { html } from '../pages/html.ts';
 import { documentOf } from '../pages/layout.ts';
 import { type Locale, type Strings, stringsOf } from '../pages/strings.ts';
-import { answerBar, hasPasskey, outcomeText, result } from './answer.ts';
+import { answerBar, hasPasskey, newsUntil, outcomeText, result } from './answer.ts';
 import { commandBlock } from './command-block.ts';
 import { factGroups, signedDetails } from './fact-groups.ts';
 import type { ApprovalPageModel } from './model.ts';
@@ -22,6 +22,9 @@ export interface PageData {
   userCode: string;
   status: ChallengeView['status'];
   outcome: ChallengeView['outcome'];
+  run: NonNullable<ChallengeView['run']>['state'] | null;
+  /** Until when the page asks how the request stands, by the server's clock; null when nothing follows. */
+  newsUntil: number | null;
   /** Server clock and end of the request, milliseconds. */
   now: number;
   expiresAt: number;
@@ -54,7 +57,7 @@ export function renderApprovalPage(model: ApprovalPageModel, options: PageOption
 <h2 class="what">${headline}</h2>`;
   const foot = pending
     ? answerBar(model, s)
-    : html`<p class="after"><a class="button" href="/">${s.inbox}</a></p><p class="sr-only" id="news">${outcomeText(view, s)}</p>`;
+    : html`<p class="after"><a class="button" href="/">${s.inbox}</a></p><p class="sr-only" id="news">${outcomeText(view, s, options.locale)}</p>`;
 
   const content = html`<article id="request" class="${pending ? 'pending' : 'answered'}" aria-labelledby="title">
 ${head}
@@ -70,6 +73,8 @@ ${foot}
     userCode: view.userCode,
     status: view.status,
     outcome: view.outcome,
+    run: view.run?.state ?? null,
+    newsUntil: newsUntil(view),
     now: view.now,
     expiresAt: view.expiresAt,
     csrfToken: options.csrfToken,

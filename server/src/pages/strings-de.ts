@@ -131,8 +131,16 @@ export const de: Strings = {
   outcome: {
     waiting: (host: Html) => html`Warten auf ${host}.`,
     silent: (host: Html) => html`${host} hat nicht gemeldet, was geschehen ist.`,
-    granted: 'Der Befehl lief.',
-    grantedLogin: 'Die Anmeldung hat geklappt.',
+    released: 'An sudo übergeben.',
+    running: (started: Html) => html`Läuft, begonnen ${started}.`,
+    ended: {
+      status: (status: number, time: string) => `Nach ${time} mit Status ${status} beendet.`,
+      signal: (signal: Html, time: string) => html`Nach ${time} durch ${signal} beendet.`,
+      unknown: (time: string) => `Nach ${time} beendet; wie, konnte sudo nicht sagen.`,
+    },
+    sudoRefused: (reason: Html | string) => html`sudo hat es abgelehnt: ${reason}`,
+    stopped: 'Diese Seite sieht nicht mehr nach. Laden Sie sie neu, um den jetzigen Stand zu sehen.',
+    grantedLogin: 'Die Anmeldung wurde erlaubt.',
     grantedTry: 'Die Probe ist vorbei. Auf einem echten Host wäre der Befehl gelaufen.',
     refused: (detail: Html | string) => html`Der Host hat abgelehnt: ${detail}`,
     details: {

@@ -128,8 +128,16 @@ export const en = {
   outcome: {
     waiting: (host: Html) => html`Waiting for ${host} to start the command.`,
     silent: (host: Html) => html`${host} has not reported what happened.`,
-    granted: 'The command ran.',
-    grantedLogin: 'The sign-in went through.',
+    released: 'Released to sudo.',
+    running: (started: Html) => html`Running, started ${started}.`,
+    ended: {
+      status: (status: number, time: string) => `Ended with status ${status} after ${time}.`,
+      signal: (signal: Html, time: string) => html`Ended by ${signal} after ${time}.`,
+      unknown: (time: string) => `Ended after ${time}; sudo could not tell how.`,
+    },
+    sudoRefused: (reason: Html | string) => html`sudo refused it: ${reason}`,
+    stopped: 'This page has stopped watching. Reload it to see how it stands now.',
+    grantedLogin: 'The login was allowed.',
     grantedTry: 'The rehearsal is over. On a real host the command would have run.',
     refused: (detail: Html | string) => html`The host refused: ${detail}`,
     details: {
