@@ -1,11 +1,12 @@
 import type { Page } from '@playwright/test';
+import { sampleResolved } from '#shared/testing/request-record.ts';
 import { chooseAtProvider, expect, overflow, test } from './world.ts';
 
 const title = (page: Page) => page.getByRole('heading', { level: 1 });
 const approve = (page: Page) => page.getByRole('button', { name: 'Approve', exact: true });
 const deny = (page: Page) => page.getByRole('button', { name: 'Deny', exact: true });
 
-test('sign in, make a passkey on the page, come straight back, approve, see that the command ran', async ({
+test('sign in, make a passkey on the page, come straight back, approve, see that the command was released', async ({
   site,
   open,
 }) => {
@@ -29,6 +30,57 @@ test('sign in, make a passkey on the page, come straight back, approve, see that
   await expect(page.locator('#outcome')).toHaveText('Waiting for web1.example.com to start the command.');
   await site.do('outcome', { id, outcome: 'granted' });
   await expect(page.locator('#outcome')).toHaveText('Released to sudo.');
+});
+
+test('what becomes of the command is told while the page stays open, and nobody is moved away from what they read', async ({
+  site,
+  open,
+}) => {
+  const { page, username, signIn, call } = await open();
+  await signIn();
+  const { id, code } = await site.do('ask', {
+    user: username,
+    host: 'lab1.example.com',
+    record: { gate: 'plugin', argv: ['tail', '-f', '/var/log/syslog'], resolved: sampleResolved('/usr/bin/tail') },
+  });
+  await call('challenges.approve', { challengeId: id });
+  await page.goto(`/approve/${code}`);
+  const outcome = page.locator('#outcome');
+  await site.do('outcome', { id, outcome: 'granted' });
+  await expect(outcome).toHaveText('Released to sudo.');
+  const summary = page.getByText('What is signed');
+  await summary.click();
+  await site.do('run', { id, run: { state: 'started' } });
+  await expect(outcome).toHaveText('Running, started now.');
+  await expect(page.locator('#announce')).toHaveText('Running, started now.');
+  await expect(page.locator('#details')).toHaveAttribute('open');
+  await site.do('run', { id, run: { state: 'ended', exitStatus: null, signal: 'SIGINT', durationMs: 64_000 } });
+  await expect(outcome).toHaveText('Ended by SIGINT after 1 min 4 s.');
+});
+
+test('a page that watched a command for too long says that it has stopped, and looks again when somebody comes back', async ({
+  site,
+  open,
+}) => {
+  const { page, username, signIn, call } = await open();
+  await signIn();
+  const { id, code } = await site.do('ask', {
+    user: username,
+    host: 'lab1.example.com',
+    record: { gate: 'plugin', argv: ['-bash'], mode: 'login-shell', resolved: sampleResolved('/bin/bash') },
+  });
+  await call('challenges.approve', { challengeId: id });
+  await site.do('outcome', { id, outcome: 'granted' });
+  await site.do('run', { id, run: { state: 'started' } });
+  await page.clock.install();
+  await page.goto(`/approve/${code}`);
+  await expect(page.locator('#outcome')).toHaveText('Running, started now.');
+  await expect(page.locator('#stopped')).toBeHidden();
+  await page.clock.fastForward('31:00');
+  await expect(page.locator('#stopped')).toBeVisible();
+  await site.do('run', { id, run: { state: 'ended', exitStatus: 1, signal: null, durationMs: 1_860_000 } });
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  await expect(page.locator('#outcome')).toHaveText('Ended with status 1 after 31 min.');
 });
 
 test('what the host made of an approval is told, also when it refused', async ({ site, open }) => {

@@ -1,4 +1,5 @@
 import type { HostRecord } from '#shared/decision.ts';
+import type { RunRequest } from '#shared/host-api.ts';
 
 /** What tests ask of the server process: to be the host, the clock, and the hand that brings about rare states. */
 export interface SiteCommands {
@@ -10,6 +11,8 @@ export interface SiteCommands {
   ask(input: { user: string; host?: string; record?: Partial<HostRecord> }): { id: string; code: string };
   /** The host tells what it did. */
   outcome(input: { id: string; outcome: 'granted' | 'refused'; detail?: string | null }): null;
+  /** The host tells what sudo did with the command. */
+  run(input: { id: string; run: RunRequest }): null;
   /** The host withdraws. */
   cancel(input: { id: string }): null;
   /** What the server holds about a request. */

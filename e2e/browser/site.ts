@@ -164,6 +164,12 @@ async function start(town: string) {
       if (status >= 300) throw new Error(`outcome: ${status}`);
       return null;
     },
+    async run({ id, run }: Parameters<SiteCommands['run']>[0]) {
+      const host = await hostOf(id);
+      const { status } = await host.send('POST', `/challenges/${id}/run`, run);
+      if (status >= 300) throw new Error(`run: ${status}`);
+      return null;
+    },
     async cancel({ id }: Parameters<SiteCommands['cancel']>[0]) {
       const host = await hostOf(id);
       await host.send('DELETE', `/challenges/${id}`);
