@@ -121,10 +121,10 @@ async function refresh(): Promise<boolean> {
   byId('page-data')!.textContent = block.textContent;
   data = readData();
   loadedAt = Date.now();
-  const opened = byId<HTMLDetailsElement>('details')?.open ?? false;
+  const opened = ['details', 'environment'].filter((id) => byId<HTMLDetailsElement>(id)?.open);
   const fresh = document.importNode(article, true);
   old.replaceWith(fresh);
-  if (opened) byId('details')?.setAttribute('open', '');
+  for (const id of opened) byId(id)?.setAttribute('open', '');
   start();
   const answered = before !== data.status + data.outcome;
   // What becomes of the command later is said, and moves nobody away from what they read.

@@ -1,19 +1,25 @@
+import type { ResolvedBySudo } from '#shared/decision.ts';
+import { mayChangeUntilItRuns } from '#shared/request-risk.ts';
 import type { ChallengeView } from '../challenges/view.ts';
 import { type Html, html } from '../pages/html.ts';
 import type { Locale, Strings } from '../pages/strings.ts';
-import { approversText, createNames, factList, legend, moment, note } from './parts.ts';
+import { approversText, createNames, type Fact, factList, legend, moment, type Names, note } from './parts.ts';
 
-/** The file may be another one when it runs: then nothing that is signed may promise which. */
-function mayChange({ target, unrestricted }: ChallengeView['record']): boolean {
-  return (
-    target?.sha256 === null &&
-    unrestricted.some((reason) => reason.startsWith('user-writable') || reason === 'unparsed')
-  );
+/** The environment by names, on demand; what in it is notable stands beside the command. */
+function environmentFact({ environment }: ResolvedBySudo, s: Strings, names: Names): Fact {
+  const list = environment.names.map((name) => html`<li>${names.code(name, 'bytes')}</li>`);
+  return {
+    label: s.environment.label,
+    value: html`<details class="details" id="environment"><summary>${s.environment.count(environment.names.length)}</summary><ul class="names">${list}</ul></details>
+${environment.truncated && note(s.environment.truncated)}`,
+  };
 }
 
 /** Two groups, so that nobody takes what a host merely says for something that identree knows. */
 export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Html {
   const { record } = view;
+  const { resolved = null } = record;
+  const mayChange = mayChangeUntilItRuns(record);
   const names = createNames();
   const isSudo = record.gate !== 'ssh';
   const group = record.runAs.group;
@@ -26,9 +32,16 @@ export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Htm
     },
     record.target && {
       label: s.program,
-      value: html`${names.code(record.target.path, 'bytes')} ${note(s.assurance[record.target.assurance])} ${mayChange(record) && note(s.mayChange)}`,
+      value: html`${names.code(record.target.path, 'bytes')} ${note(s.assurance[record.target.assurance])} ${mayChange && note(s.mayChange)}`,
     },
     isSudo && { label: s.directory, value: record.cwd ? names.code(record.cwd, 'bytes') : note(s.unknown) },
+    resolved && resolved.chroot !== null && { label: s.chroot, value: names.code(resolved.chroot, 'bytes') },
+    resolved &&
+      resolved.descriptors.length > 0 && {
+        label: s.descriptors,
+        value: s.descriptorsStay(resolved.descriptors.join(', ')),
+      },
+    resolved && environmentFact(resolved, s, names),
     record.tty !== null && { label: s.terminal, value: names.code(record.tty) },
     record.origin !== null && { label: s.origin, value: names.code(record.origin) },
   ]);
@@ -57,14 +70,19 @@ ${legend(names.marks, s, s.legendElsewhere)}`;
 
 /** The values that the passkey signs and the host compares again, for those who want to check. */
 export function signedDetails(view: ChallengeView, s: Strings): Html {
-  const { target, argvSha256 } = view.record;
+  const { target, argvSha256, resolved = null } = view.record;
+  const detailsNote = mayChangeUntilItRuns(view.record) ? s.detailsNoteMayChange : s.detailsNote;
   const id = (text: string) => html`<code class="id">${text}</code>`;
-  return html`<details class="details" id="details"><summary>${s.details}</summary><p>${s.detailsNote}</p>${factList([
+  return html`<details class="details" id="details"><summary>${s.details}</summary><p>${detailsNote}</p>${factList([
     { label: s.requestId, value: id(view.id) },
     { label: s.hostId, value: id(view.host.id) },
     { label: s.argvHash, value: id(argvSha256) },
-    target !== null &&
-      !mayChange(view.record) && { label: s.programFile, value: id(s.deviceInode(target.device, target.inode)) },
+    resolved && { label: s.environmentHash, value: id(resolved.environment.sha256) },
+    target &&
+      !mayChangeUntilItRuns(view.record) && {
+        label: s.programFile,
+        value: id(s.deviceInode(target.device, target.inode)),
+      },
     target?.sha256 ? { label: s.programHash, value: id(target.sha256) } : null,
     { label: s.policyVersion, value: id(view.policy.version) },
   ])}</details>`;

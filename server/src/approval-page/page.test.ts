@@ -8,7 +8,7 @@ import { sampleRequest, samples } from '../../../e2e/browser/fixture/sample-requ
 import type { ChallengeView } from '../challenges/view.ts';
 import { chooseLocale, stringsOf } from '../pages/strings.ts';
 import type { ApprovalPageModel } from './model.ts';
-import { renderApprovalPage } from './page.ts';
+import { type PageData, renderApprovalPage } from './page.ts';
 
 const options = { nonce: 'N0nce', csrfToken: 'csrf', locale: 'en' as const };
 const key = { challenge: 'AAAA', rpId: 'localhost', allowCredentials: [{ id: 'AAAA', type: 'public-key' as const }] };
@@ -25,6 +25,8 @@ const plain = (markup: string) =>
     .replace(/<script[\s\S]*?<\/script>/g, '')
     .replace(/<[^>]+>/g, '')
     .replace(/\s+/g, ' ');
+const dataOf = (markup: string): PageData =>
+  JSON.parse(/<script type="application\/json" id="page-data">(.*?)<\/script>/s.exec(markup)?.[1] ?? '{}');
 const has = (markup: string, id: string) => markup.includes(`id="${id}"`);
 
 describe('what an approver sees', () => {
@@ -83,10 +85,71 @@ describe('what an approver sees', () => {
   });
 
   test('no invisible character of the record is left in the document', () => {
-    assert.doesNotMatch(
-      page(all.hostile!),
-      /[\u0000-\u0009\u000b-\u001f\u007f-\u00a0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/u,
-    );
+    for (const name of ['hostile', 'resolved-hostile']) {
+      assert.doesNotMatch(
+        page(all[name]!),
+        /[\u0000-\u0009\u000b-\u001f\u007f-\u00a0\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/u,
+        name,
+      );
+    }
+    assert.match(page(all['resolved-hostile']!), /<mark class="escape">\\u\{202e\}<\/mark>os\.x/);
+    assert.doesNotMatch(page(all['resolved-hostile']!), /<b>/);
+  });
+
+  test('what sudo resolved is the command: its path, whatever it is called, and everything that goes with it', () => {
+    const text = plain(page(all['resolved-environment']!));
+    for (const part of [
+      'Command resolved by sudo',
+      '/opt/backup/bin/backup --all',
+      'A command that was allowed before starts it',
+      'root group adm resolved by sudo',
+      'Directory/srv',
+      'Root folder/srv/jail',
+      'stay open as 3, 9',
+      '9 variables',
+      'LOGNAME',
+    ]) {
+      assert.ok(text.includes(part), part);
+    }
+    assert.doesNotMatch(text, /started under the name/);
+    const shell = plain(page(all['resolved-shell']!));
+    assert.match(shell, /\/bin\/bash The program is started under the name -bash\./);
+    assert.doesNotMatch(plain(page(all.pending!)), /Command resolved by sudo|variables/);
+  });
+
+  test('the environment that can change what runs is told in words and marked like unrestricted root', () => {
+    const markup = page(all['resolved-environment']!);
+    assert.match(markup, /<section class="command unrestricted"/);
+    const text = plain(markup);
+    for (const part of [
+      'The environment can make it run something else',
+      'LD_PRELOAD=/home/alice/lib/trace.so loads code from there into the command',
+      'PYTHONPATH=/home/alice/py can make an interpreter such as Python or Perl run other code',
+      'BASH_ENV=/home/alice/.env can make a shell run other commands',
+      'EDITOR=vi runs when the command opens an editor',
+      'PAGER=less -R runs when the command shows long text',
+      'PATH=/home/alice/bin:/usr/bin decides which programs or files the command finds',
+      'There are more, which the host does not name.',
+    ]) {
+      assert.ok(text.includes(part), part);
+    }
+    assert.match(page(all['admin-only']!), /<section class="command"/, 'an ordinary environment is not marked');
+  });
+
+  test('that the host compares the program again is said only where it does', () => {
+    const compared = /The host compares these again before anything runs/;
+    assert.match(plain(page(all.pending!)), compared);
+    const { target } = all.pending!.record;
+    for (const record of [
+      { target: { ...target!, sha256: null } },
+      { unrestricted: ['user-writable-target' as const] },
+      { unrestricted: ['user-writable-path' as const] },
+    ]) {
+      const text = plain(page(sampleRequest({ code: 'ABCDEF-000003', argv: ['sudo', 'x'], record })));
+      assert.doesNotMatch(text, compared);
+      assert.match(text, /derived from what was typed may change until it runs/);
+      assert.match(text, /The program is not compared: it may change until it runs\./);
+    }
   });
 
   test('nothing in a record becomes markup or leaves the data block', () => {

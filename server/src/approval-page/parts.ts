@@ -8,7 +8,7 @@ import { type Locale, markName, type Strings } from '../pages/strings.ts';
 /** One line of a list of facts. */
 export interface Fact {
   label: string;
-  value: Html;
+  value: Html | string;
 }
 
 /** A description list; facts that do not apply are left out. */

@@ -1,4 +1,5 @@
-import type { HostRecord } from '#shared/decision.ts';
+import { commandWords } from '#shared/command-words.ts';
+import type { HostRecord, ResolvedBySudo } from '#shared/decision.ts';
 import { shellQuote, visibleText } from '#shared/visible-text.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
@@ -36,8 +37,30 @@ export function actorOf(viewer: Viewer): Extract<Actor, { kind: 'person' }> {
 /** The command line as a person would read it. */
 export function commandLine(record: HostRecord): string {
   if (record.gate === 'ssh') return `ssh login as ${visibleText(record.user)}`;
-  const shown = record.argv.map((argument) => visibleText(shellQuote(argument))).join(' ');
-  return record.argvTruncated ? `${shown} …` : shown;
+  const { words, calledAs } = commandWords(record);
+  const shown = words.map((word) => visibleText(shellQuote(word)));
+  // Within brackets, which no word has outside quotes.
+  if (calledAs !== null) shown.splice(1, 0, `(as ${visibleText(shellQuote(calledAs))})`);
+  return [...shown, ...(record.argvTruncated ? ['…'] : [])].join(' ');
+}
+
+function visibleResolved(resolved: ResolvedBySudo): ResolvedBySudo {
+  const { environment } = resolved;
+  return {
+    ...resolved,
+    sudo: visibleText(resolved.sudo),
+    command: visibleText(resolved.command),
+    chroot: resolved.chroot === null ? null : visibleText(resolved.chroot),
+    environment: {
+      ...environment,
+      names: environment.names.map(visibleText),
+      notable: environment.notable.map(({ name, value, kind }) => ({
+        name: visibleText(name),
+        value: visibleText(value),
+        kind,
+      })),
+    },
+  };
 }
 
 function visibleRecord(record: HostRecord): HostRecord {
@@ -51,6 +74,7 @@ function visibleRecord(record: HostRecord): HostRecord {
     tty: text(record.tty),
     origin: text(record.origin),
     reason: text(record.reason),
+    ...(record.resolved && { resolved: visibleResolved(record.resolved) }),
   };
 }
 

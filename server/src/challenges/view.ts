@@ -16,7 +16,10 @@ export interface ChallengeView {
   /** Display name of the person the account belongs to, when known. */
   userDisplayName: string | null;
   host: { id: string; name: string; group: string | null; lastSeenAt: number | null };
-  /** The whole command as typed, quoted for reading; invisible characters are shown as escapes. */
+  /**
+   * The whole command, as sudo resolved it where sudo told, else as typed: quoted for reading, with invisible characters
+   * shown as escapes.
+   */
   command: string;
   /** The record as the host sent it, with every text made visible. */
   record: HostRecord;

@@ -1,0 +1,12 @@
+import type { HostRecord } from './decision.ts';
+
+/**
+ * What is shown as the command: the path that sudo executes with its arguments where sudo told, else what was typed.
+ * `calledAs` is the name under which the program is started, where it could tell by that that it is another one.
+ */
+export function commandWords({ resolved, argv }: HostRecord): { words: string[]; calledAs: string | null } {
+  if (!resolved) return { words: argv, calledAs: null };
+  const [name = null, ...rest] = argv;
+  const usual = [null, resolved.command, resolved.command.split('/').at(-1)];
+  return { words: [resolved.command, ...rest], calledAs: usual.includes(name) ? null : name };
+}
