@@ -1,5 +1,7 @@
 import type { Page } from '@playwright/test';
+import type { RunRequest } from '#shared/host-api.ts';
 import { sampleResolved } from '#shared/testing/request-record.ts';
+import { samples } from './fixture/sample-requests.ts';
 import { heading, inspect } from './inspect.ts';
 import { FIRST_DIRECTORY } from './site-commands.ts';
 import { expect, type Person, type Site, test } from './world.ts';
@@ -60,6 +62,50 @@ test('approval page, unrestricted root and hidden characters', async ({ site, op
   });
   await person.page.goto(`/approve/${code}`);
   await inspect(person.page, 'approval-unrestricted', answerable(person.page));
+});
+
+test('approval page, what sudo resolved with an environment that changes what runs', async ({ site, open }) => {
+  const person = await open();
+  await person.signIn();
+  await person.addPasskey();
+  const { record } = samples()['resolved-environment']!;
+  const { hostId, user, uid, nonce, createdAt, ...fields } = record;
+  const { code } = await site.do('ask', { user: person.username, record: fields });
+  await person.page.goto(`/approve/${code}`);
+  await inspect(person.page, 'approval-resolved', answerable(person.page));
+  await person.page.goto(`/?request=${code}`);
+  await inspect(person.page, 'inbox-resolved', () => person.page.getByText('/srv/jail').waitFor());
+});
+
+test('approval page, what becomes of a command', async ({ site, open }) => {
+  const person = await open();
+  await person.signIn();
+  const argv = ['systemctl', 'restart', 'nginx'];
+  const runs: [string, RunRequest | null, string][] = [
+    ['released', null, 'Released to sudo.'],
+    ['running', { state: 'started' }, 'Running, started'],
+    ['ended', { state: 'ended', exitStatus: 0, signal: null, durationMs: 3000 }, 'Ended with status 0 after 3 s.'],
+    ['killed', { state: 'ended', exitStatus: null, signal: 'SIGKILL', durationMs: 125_000 }, 'Ended by SIGKILL'],
+    [
+      'refused',
+      { state: 'refused', reason: 'unable to execute /usr/bin/systemctl: Exec format error' },
+      'sudo refused it',
+    ],
+  ];
+  for (const [name, run, text] of runs) {
+    const { id, code } = await site.do('ask', {
+      user: person.username,
+      host: 'lab1.example.com',
+      record: { gate: 'plugin', argv, resolved: sampleResolved('/usr/bin/systemctl') },
+    });
+    await person.call('challenges.approve', { challengeId: id });
+    await site.do('outcome', { id, outcome: 'granted' });
+    if (run !== null) await site.do('run', { id, run });
+    await person.page.goto(`/approve/${code}`);
+    await inspect(person.page, `approval-${name}`, () => expect(person.page.locator('#outcome')).toContainText(text));
+  }
+  await person.page.goto('/history');
+  await inspect(person.page, 'history-runs', () => person.page.getByText('systemctl').first().waitFor());
 });
 
 test('approval page, answered', async ({ site, open }) => {

@@ -1,12 +1,14 @@
 import { Button, Divider, Drawer, Group, Stack, Text, Title } from '@mantine/core';
 import { skipToken, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import { mayChangeUntilItRuns } from '#shared/request-risk.ts';
 import { CommandText } from '../kit/command-text.tsx';
 import { CopyLine } from '../kit/copy-line.tsx';
 import { QueryState } from '../kit/query-state.tsx';
 import { Countdown, Moment } from '../kit/times.tsx';
 import { api, type Request } from '../server/api.ts';
 import { useMe } from '../server/me.ts';
+import { EnvironmentNames, NotableEnvironment } from './request-environment.tsx';
 import { classText, outcomeText, RequestStatus } from './request-status.tsx';
 import { ReviewButton } from './review-button.tsx';
 
@@ -24,6 +26,7 @@ const ASSURANCE = { derived: 'derived from what was typed', resolved: 'resolved 
 function Details({ request, deny }: { request: Request; deny: (request: Request) => void }) {
   const me = useMe();
   const { record } = request;
+  const { resolved } = record;
   return (
     <Stack gap="lg">
       <Group justify="space-between">
@@ -32,7 +35,13 @@ function Details({ request, deny }: { request: Request; deny: (request: Request)
       </Group>
       <div className="command-box">
         <CommandText text={request.command} />
+        {resolved?.intercepted && (
+          <Text size="sm" c="dimmed" mt="xs">
+            A command that was allowed before starts it, and sudo asks about it as well.
+          </Text>
+        )}
       </div>
+      <NotableEnvironment request={request} />
       {request.status === 'pending' && (
         <Group grow>
           {request.can.deny && (
@@ -62,9 +71,23 @@ function Details({ request, deny }: { request: Request; deny: (request: Request)
             {record.target && (
               <Fact label="Program">
                 <code>{record.target.path}</code> · {ASSURANCE[record.target.assurance]}
+                {mayChangeUntilItRuns(record) && ' · may change until it runs'}
               </Fact>
             )}
             <Fact label="Directory">{record.cwd ? <code>{record.cwd}</code> : 'not known'}</Fact>
+            {resolved && resolved.chroot !== null && (
+              <Fact label="Root folder">
+                <code>{resolved.chroot}</code>
+              </Fact>
+            )}
+            {resolved && resolved.descriptors.length > 0 && (
+              <Fact label="Open files">stay open as {resolved.descriptors.join(', ')}</Fact>
+            )}
+            {resolved && (
+              <Fact label="Environment">
+                <EnvironmentNames {...resolved.environment} />
+              </Fact>
+            )}
           </>
         )}
         {record.tty !== null && (

@@ -2,6 +2,7 @@ import { Anchor, Badge, Button, Card, Group, Stack, Text } from '@mantine/core';
 import { IconBell, IconBellOff, IconCircleCheck } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { notableVariables } from '#shared/request-risk.ts';
 import { desktop } from '../../bridge.ts';
 import { isUnreadable } from '../../kit/arrange.ts';
 import { CommandText } from '../../kit/command-text.tsx';
@@ -65,6 +66,11 @@ function RequestCard({ request, deny }: { request: Request; deny: () => void }) 
             {isUnrestricted(request) && (
               <Badge className="tone tone-red" color="red" variant="light">
                 Unrestricted {request.record.runAs.user}
+              </Badge>
+            )}
+            {notableVariables(request.record).length > 0 && (
+              <Badge className="tone tone-red" color="red" variant="light">
+                Risky environment
               </Badge>
             )}
             {request.record.gate === 'try' && (
