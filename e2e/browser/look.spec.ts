@@ -81,6 +81,7 @@ test('approval page, what becomes of a command', async ({ site, open }) => {
   const person = await open();
   await person.signIn();
   const argv = ['systemctl', 'restart', 'nginx'];
+  const runAs = { user: 'root', group: null, assurance: 'resolved' } as const;
   const runs: [string, RunRequest | null, string][] = [
     ['released', null, 'Released to sudo.'],
     ['running', { state: 'started' }, 'Running, started'],
@@ -96,7 +97,7 @@ test('approval page, what becomes of a command', async ({ site, open }) => {
     const { id, code } = await site.do('ask', {
       user: person.username,
       host: 'lab1.example.com',
-      record: { gate: 'plugin', argv, resolved: sampleResolved('/usr/bin/systemctl') },
+      record: { gate: 'plugin', argv, runAs, resolved: sampleResolved('/usr/bin/systemctl') },
     });
     await person.call('challenges.approve', { challengeId: id });
     await site.do('outcome', { id, outcome: 'granted' });

@@ -60,7 +60,7 @@ export const de: Strings = {
     count: (n: number) => (n === 1 ? '1 Variable' : `${n} Variablen`),
   },
   mayChange: 'kann sich bis zur Ausführung ändern',
-  chroot: 'Wurzelverzeichnis',
+  chroot: 'Wurzelordner',
   descriptors: 'Offene Dateien',
   descriptorsStay: (list: string) => `bleiben offen als ${list}`,
   copy: 'Kopieren',

@@ -75,7 +75,21 @@ const columns = (open: (code: string) => void): Column<Request>[] => [
     className: 'command-cell',
     cell: (request) => <Command request={request} open={open} />,
   },
-  { name: 'result', head: 'Result', width: 7.5, cell: (request) => <RequestStatus status={request.status} /> },
+  {
+    name: 'result',
+    head: 'Result',
+    width: 9.5,
+    cell: (request) => (
+      <>
+        <RequestStatus status={request.status} />
+        {request.status === 'approved' && (
+          <Text size="sm" c="dimmed" mt={4} lineClamp={3} className="break">
+            {outcomeText(request)}
+          </Text>
+        )}
+      </>
+    ),
+  },
   {
     name: 'decided-by',
     head: 'Decided by',
