@@ -8,8 +8,9 @@ import { QueryState } from '../kit/query-state.tsx';
 import { Countdown, Moment } from '../kit/times.tsx';
 import { api, type Request } from '../server/api.ts';
 import { useMe } from '../server/me.ts';
+import { outcomeText } from '../words/outcome.ts';
 import { EnvironmentNames, NotableEnvironment } from './request-environment.tsx';
-import { classText, outcomeText, RequestStatus } from './request-status.tsx';
+import { classText, RequestStatus } from './request-status.tsx';
 import { ReviewButton } from './review-button.tsx';
 
 function Fact({ label, children }: { label: string; children: ReactNode }) {

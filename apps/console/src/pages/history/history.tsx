@@ -10,9 +10,10 @@ import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { DenyDialog } from '../../parts/deny-dialog.tsx';
 import { RequestDrawer } from '../../parts/request-drawer.tsx';
-import { outcomeText, RequestStatus } from '../../parts/request-status.tsx';
+import { RequestStatus } from '../../parts/request-status.tsx';
 import { useQueryValues } from '../../router.tsx';
 import { api, messageOf, type Request } from '../../server/api.ts';
+import { outcomeText } from '../../words/outcome.ts';
 
 const PAGE = 50;
 
