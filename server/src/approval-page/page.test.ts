@@ -122,7 +122,7 @@ describe('what an approver sees', () => {
     assert.match(markup, /<section class="command unrestricted"/);
     const text = plain(markup);
     for (const part of [
-      'The environment can make it run something else',
+      'The environment can change what runs',
       'LD_PRELOAD=/home/alice/lib/trace.so loads code from there into the command',
       'PYTHONPATH=/home/alice/py can make an interpreter such as Python or Perl run other code',
       'BASH_ENV=/home/alice/.env can make a shell run other commands',

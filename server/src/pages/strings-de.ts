@@ -45,7 +45,7 @@ export const de: Strings = {
   calledAs: (name: Html) => html`Das Programm wird unter dem Namen ${name} gestartet.`,
   intercepted: 'Ein zuvor erlaubter Befehl startet ihn, und sudo fragt auch danach.',
   environment: {
-    danger: 'Die Umgebung kann etwas anderes ausführen lassen',
+    danger: 'Die Umgebung kann ändern, was läuft',
     title: 'Für den Befehl gesetzt',
     kinds: {
       loader: 'lädt Code von dort in den Befehl',

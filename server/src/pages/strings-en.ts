@@ -43,7 +43,7 @@ export const en = {
   calledAs: (name: Html) => html`The program is started under the name ${name}.`,
   intercepted: 'A command that was allowed before starts it, and sudo asks about it as well.',
   environment: {
-    danger: 'The environment can make it run something else',
+    danger: 'The environment can change what runs',
     title: 'Set for the command',
     kinds: {
       loader: 'loads code from there into the command',

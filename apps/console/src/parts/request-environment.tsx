@@ -19,7 +19,7 @@ export function NotableEnvironment({ request }: { request: Request }) {
   if (variables.length === 0) return null;
   return (
     <section className="notable" aria-label="Environment">
-      <strong>The environment can make it run something else</strong>
+      <strong>The environment can change what runs</strong>
       <ul>
         {variables.map(({ name, value, kind }, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a name may stand there twice, and the list never changes.
