@@ -216,6 +216,14 @@ test('people: a disputed account is decided with both sides in view', async ({ o
   await expect(alert).toHaveCount(0);
 });
 
+test('people: the addresses that the identity provider has to know are there to be copied', async ({ open }) => {
+  const { page, signIn } = await open({ admin: true });
+  await signIn('/people');
+  const card = page.getByRole('region', { name: 'Identity provider' });
+  await expect(card).toContainText(`${new URL(page.url()).origin}/callback`);
+  await expect(card.getByRole('button', { name: 'Copy the redirect URI' })).toBeVisible();
+});
+
 test.describe('sessions', () => {
   test('one ends another, and that browser is signed out at once', async ({ open, allow }) => {
     const here = await open();

@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { type Browser, chromium, type Page } from '@playwright/test';
 import { sha256 } from '#shared/digest.ts';
 import { type App, createApp } from '../../server/src/app/app.ts';
-import { BACKCHANNEL_PATH } from '../../server/src/auth/backchannel-routes.ts';
+import { BACKCHANNEL_PATH } from '../../server/src/auth/addresses.ts';
 import { createOidc } from '../../server/src/auth/oidc.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { createLogger } from '../../server/src/platform/logger.ts';

@@ -31,7 +31,7 @@ export const CONSOLE_PAGES = [
     mutations: ['challenges.deny'],
   },
   { path: '/hosts', title: 'Hosts', role: 'admin', queries: ['hosts.list'] },
-  { path: '/people', title: 'People', role: 'admin', queries: ['people.list'] },
+  { path: '/people', title: 'People', role: 'admin', queries: ['people.list', 'people.signIn'] },
   {
     path: '/directory',
     title: 'Directory',

@@ -1,11 +1,9 @@
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import { acceptForms } from '../http/form-body.ts';
+import { BACKCHANNEL_PATH } from './addresses.ts';
 import type { IdentityProvider } from './identity-provider.ts';
 import type { createProviderLogout } from './provider-logout.ts';
 import type { RateLimits } from './rate-limit.ts';
-
-/** Where the provider tells us who has signed out there: to be entered at the provider. */
-export const BACKCHANNEL_PATH = '/api/backchannel-logout';
 
 /**
  * `POST /api/backchannel-logout` (OpenID Connect Back-Channel Logout 1.0, 2.5). The caller is a program without cookies:

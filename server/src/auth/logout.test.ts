@@ -9,7 +9,7 @@ import { systemClock } from '../platform/clock.ts';
 import type { TestBrowser } from '../testing/test-browser.ts';
 import { startTestIdp } from '../testing/test-idp.ts';
 import { createTestSite } from '../testing/test-site.ts';
-import { BACKCHANNEL_PATH } from './backchannel-routes.ts';
+import { BACKCHANNEL_PATH } from './addresses.ts';
 import { openIdToken, sealIdToken } from './id-token-seal.ts';
 import { createOidc } from './oidc.ts';
 

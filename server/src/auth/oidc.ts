@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
+import { redirectUriOf, signedOutUriOf } from './addresses.ts';
 import { identityOf } from './claims.ts';
 import type { ExchangeResult, IdentityProvider } from './identity-provider.ts';
 import { createLogoutTokens } from './logout-token.ts';
@@ -13,12 +14,6 @@ const SCOPES = ['openid', 'profile', 'email', 'groups'];
  * (OpenID Connect Core 2). 30 days, so that it does not ask them more often because of us.
  */
 const PLAIN_MAX_AGE = 30 * 24 * 60 * 60;
-
-/** Where the provider sends the browser back to: to be entered there, letter by letter. */
-export const redirectUriOf = (config: Pick<Config, 'externalUrl'>): string => `${config.externalUrl}/callback`;
-
-/** Where the provider sends the browser after signing out: to be entered there too. */
-export const signedOutUriOf = (config: Pick<Config, 'externalUrl'>): string => `${config.externalUrl}/signed-out`;
 
 /** The OpenID Connect provider of the configuration, by authorization code with PKCE (RFC 6749, RFC 7636). */
 export function createOidc(deps: {

@@ -5,6 +5,7 @@ import type { Database } from '../db/database.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { UnreadableRows } from '../platform/unreadable.ts';
+import { backchannelUriOf, redirectUriOf, signedOutUriOf } from './addresses.ts';
 import { listBindings } from './binding-store.ts';
 import type { Bindings } from './bindings.ts';
 import { listPeople } from './people-store.ts';
@@ -26,7 +27,7 @@ export interface PasskeysOfPeople {
 /** `people.*`: who has signed in, and what only an administrator may do about them. */
 export function createPeopleRouter(deps: {
   db: Pick<Database, 'query'>;
-  config: Pick<Config, 'adminGroups'>;
+  config: Pick<Config, 'adminGroups' | 'externalUrl' | 'oidc'>;
   bindings: Bindings;
   passkeys: PasskeysOfPeople;
   unreadable: Pick<UnreadableRows, 'report'>;
@@ -35,6 +36,19 @@ export function createPeopleRouter(deps: {
   const actorOf = (viewer: Viewer) => ({ username: viewer.person.username, remoteAddr: viewer.remoteAddr });
 
   return router({
+    /** What the identity provider has to know, and what identree asks it for. */
+    signIn: adminViewProcedure.query(() => {
+      const { config } = deps;
+      return {
+        issuer: config.oidc.issuerUrl,
+        clientId: config.oidc.clientId,
+        redirectUri: redirectUriOf(config),
+        signedOutUri: signedOutUriOf(config),
+        backchannelUri: backchannelUriOf(config),
+        groupsClaim: config.oidc.groupsClaim,
+        adminGroups: config.adminGroups,
+      };
+    }),
     list: adminViewProcedure.query(async () => {
       const people = await listPeople(db.query);
       const passkeys = await deps.passkeys.countByPerson();

@@ -12,7 +12,7 @@ import { createSessionsRouter } from './sessions-router.ts';
 export function createAuthRouters(deps: {
   db: Pick<Database, 'query'>;
   clock: Clock;
-  config: Pick<Config, 'adminGroups'>;
+  config: Pick<Config, 'adminGroups' | 'externalUrl' | 'oidc'>;
   sessions: Sessions;
   bindings: Bindings;
   passkeys: PasskeysOfPeople;

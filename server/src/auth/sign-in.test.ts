@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kysely } from '../db/query.ts';
 import { forEachDriver } from '../db/test-databases.ts';
-import { createTestSite, identity } from '../testing/test-site.ts';
+import { createTestSite, identity, ORIGIN } from '../testing/test-site.ts';
 import type { SignInProblem } from './identity-provider.ts';
 
 forEachDriver('signing in', (driver) => {
@@ -250,4 +250,22 @@ test('behind a trusted proxy each client has its own limit, and nobody can write
   const pretend = (i: number) => direct.get('/callback?state=x', { 'x-forwarded-for': `198.51.100.${i}` });
   for (let i = 0; i < 10; i++) await pretend(i);
   assert.equal((await pretend(11)).statusCode, 429);
+});
+
+test('administrators are shown the addresses that the identity provider has to know; others are not', async (t) => {
+  const site = await createTestSite(t);
+  const admin = site.browser();
+  await admin.signIn(identity('olga', { groups: ['admins'] }));
+  assert.deepEqual((await admin.query('people.signIn')).data, {
+    issuer: 'http://localhost:9',
+    clientId: 'identree',
+    redirectUri: `${ORIGIN}/callback`,
+    signedOutUri: `${ORIGIN}/signed-out`,
+    backchannelUri: `${ORIGIN}/api/backchannel-logout`,
+    groupsClaim: 'groups',
+    adminGroups: ['admins'],
+  });
+  const alice = site.browser();
+  await alice.signIn(identity('alice'));
+  assert.equal((await alice.query('people.signIn')).refusal, 'forbidden');
 });

@@ -6,7 +6,7 @@ export const serve = configCommand({
   help: 'run the server',
   async run({ config, out, err, onHangUp, untilStopped }) {
     const { createApp } = await import('../app/app.ts');
-    const { redirectUriOf } = await import('../auth/oidc.ts');
+    const { redirectUriOf } = await import('../auth/addresses.ts');
     const app = await createApp(config);
     try {
       await app.listen();

@@ -10,6 +10,7 @@ import { api, type Person } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { type Choice, ClaimDialog } from './claim-dialog.tsx';
 import { PeopleList } from './people-list.tsx';
+import { ProviderCard } from './provider-card.tsx';
 import { RecoveryDialog } from './recovery-dialog.tsx';
 
 /** Somebody signed in under the name of an account that belongs to somebody else. */
@@ -67,6 +68,7 @@ export default function PeoplePage() {
           );
         }}
       </QueryState>
+      <ProviderCard />
       <ClaimDialog about={choice} close={() => setChoice(null)} />
       <RecoveryDialog about={recovering} close={() => setRecovering(null)} />
     </>
