@@ -116,9 +116,9 @@ describe('signing in with a real Keycloak, in a real browser', () => {
     const page = await signIn('olga');
     const me = await meIn(page);
     assert.deepEqual([me?.person.username, me?.role, new URL(page.url()).pathname], ['olga', 'user', '/approve']);
-    assert.match(loggedSince(at), /signed in without groups: there is no such claim/);
+    assert.match(loggedSince(at), /signed in without groups: the provider has no scope for them/);
     const event = (await app.events.read(0, 1000)).findLast((one) => one.event === 'user_logged_in');
-    assert.equal(event?.data.groupsUnknown, 'not_sent');
+    assert.equal(event?.data.groupsUnknown, 'scope_missing');
     await page.context().close();
   });
 

@@ -24,6 +24,8 @@ export interface ClaimRules {
   groupsClaim: string;
   /** True: claims that are not in the ID token could not be asked for. */
   userinfoFailed: boolean;
+  /** True: the scope that brings groups was not asked for, or not granted. */
+  scopeMissing: boolean;
 }
 
 /**
@@ -63,13 +65,14 @@ export function identityOf(
 /** Groups give power and take none away, so an entry that cannot be read is left out and the others count. */
 function groupsOf(
   raw: Record<string, unknown>,
-  { groupsClaim, userinfoFailed }: ClaimRules,
+  { groupsClaim, userinfoFailed, scopeMissing }: ClaimRules,
 ): { groups: string[]; unknown: GroupsUnknown | null; leftOut: number } {
   const unknown = (why: GroupsUnknown) => ({ groups: [], unknown: why, leftOut: 0 });
   const value = raw[groupsClaim];
   if (value === undefined) {
     if (isElsewhere(raw._claim_names, groupsClaim)) return unknown('overage');
-    return unknown(userinfoFailed ? 'userinfo_failed' : 'not_sent');
+    if (userinfoFailed) return unknown('userinfo_failed');
+    return unknown(scopeMissing ? 'scope_missing' : 'not_sent');
   }
   // One provider sends a list, another a single text, and a program in Go null for an empty list.
   const entries = value === null ? [] : typeof value === 'string' ? [value] : value;

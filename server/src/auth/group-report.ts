@@ -12,6 +12,7 @@ export const MOST_GROUPS_TOLD = 50;
 const WHY = {
   overage: 'they are too many for a token, and the provider keeps them elsewhere',
   userinfo_failed: 'they are not in the ID token, and the userinfo endpoint failed',
+  scope_missing: 'the provider has no scope for them or did not grant it, and sent none without being asked',
   not_sent: 'there is no such claim in the ID token nor at the userinfo endpoint',
   unreadable: 'the claim is neither a list nor a text',
 };

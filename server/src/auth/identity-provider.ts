@@ -4,6 +4,8 @@ export type GroupsUnknown =
   | 'overage'
   /** They were not in the ID token, and the userinfo endpoint failed. */
   | 'userinfo_failed'
+  /** There is no such claim, and the scope that would bring it is not one of the provider's, or was not granted. */
+  | 'scope_missing'
   /** There is no such claim. Some providers leave it out for people who are in no group. */
   | 'not_sent'
   /** The claim is neither a list nor a text. */

@@ -236,6 +236,24 @@ for (const [why, sentence, become] of [
   });
 }
 
+test('groups that a provider without a scope for them does not send are named so, and so are those that it did not grant', async (t) => {
+  const alice = { preferred_username: 'alice' };
+  const { site, signIn } = await siteWith(t, { accounts: { alice }, groupsInProfile: true });
+  await signIn(site.browser());
+  assert.equal((await site.eventsNamed('user_logged_in'))[0]!.data.groupsUnknown, 'scope_missing');
+
+  const { idp, atIdp } = await siteWith(t, { accounts: { alice } });
+  const granting: Fetch = async (url, init) => {
+    const answer = await fetch(url, init);
+    if (!String(url).endsWith('/token')) return answer;
+    return Response.json({ ...((await answer.json()) as object), scope: 'openid profile email' });
+  };
+  const oidc = oidcFor(idp, { fetch: granting });
+  const back = await atIdp.visit(await urlAt(oidc));
+  const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+  assert.equal(result.ok && result.identity.groupsUnknown, 'scope_missing');
+});
+
 test('who loses the role by leaving the group, or never had it, is told nothing of the kind', async (t) => {
   const alice: Record<string, unknown> = { ...ADMIN };
   const { site, signIn } = await siteWith(t, { accounts: { alice, bob: { preferred_username: 'bob' } } });

@@ -29,6 +29,13 @@ export function createOidc(deps: {
   const metadata = createProviderMetadata(deps);
   const verifyLogout = createLogoutTokens({ ...deps, metadata });
 
+  /** Whether our own scope for groups was not asked for, or not granted (RFC 6749, 5.1: told when it differs). */
+  function lacksGroupScope(supported: unknown, granted: string | undefined): boolean {
+    if (config.oidc.scopes !== null) return false;
+    const has = (scopes: string) => scopes.split(' ').includes('groups');
+    return !has(scopeFor(null, supported)) || (granted !== undefined && !has(granted));
+  }
+
   /** What the ID token lacks, from the userinfo endpoint. What the signed token says goes first. */
   async function complete(provider: oidc.Configuration, accessToken: string, signed: Record<string, unknown>) {
     const lacksName = signed.preferred_username === undefined;
@@ -92,6 +99,7 @@ export function createOidc(deps: {
         const result = identityOf(provider.serverMetadata().issuer, claims, clock.now(), {
           groupsClaim: config.oidc.groupsClaim,
           userinfoFailed,
+          scopeMissing: lacksGroupScope(provider.serverMetadata().scopes_supported, tokens.scope),
         });
         if (result.ok && result.leftOut > 0) {
           const { subject } = result.identity;

@@ -193,6 +193,7 @@ export const de: Strings = {
     overage:
       'Sie sind in mehr Gruppen, als Ihr Identitätsanbieter bei einer Anmeldung mitschickt; er hat keine davon gesendet.',
     userinfo_failed: 'Ihr Identitätsanbieter hat auf die Frage nach Ihren Gruppen nicht geantwortet.',
+    scope_missing: 'Ihr Identitätsanbieter teilt identree nicht mit, in welchen Gruppen Sie sind.',
     not_sent: 'Ihr Identitätsanbieter hat bei dieser Anmeldung keine Gruppen gesendet.',
     unreadable: 'Ihr Identitätsanbieter hat Ihre Gruppen in einer Form gesendet, die identree nicht lesen kann.',
   },

@@ -189,6 +189,7 @@ export const en = {
   roleLostWhy: {
     overage: 'You are in more groups than your identity provider puts into a sign-in, so it sent none of them.',
     userinfo_failed: 'Your identity provider did not answer when it was asked for your groups.',
+    scope_missing: 'Your identity provider does not tell identree which groups you are in.',
     not_sent: 'Your identity provider sent no groups with this sign-in.',
     unreadable: 'Your identity provider sent your groups in a form that identree cannot read.',
   },
