@@ -71,6 +71,24 @@ describe('status: the certificate', () => {
   });
 });
 
+describe('status: the server', () => {
+  it('is quoted with what it says is odd about itself, which is no fault of this host', async () => {
+    await using w = await world();
+    assert.doesNotMatch((await w.status()).text, /Server says/);
+    const before = (await w.status()).code;
+    const proxy = 'requests come with X-Forwarded-For from an address that IDENTREE_TRUSTED_PROXIES does not list';
+    w.server.health = { status: 'ok', checks: { proxy: 'ok' }, details: { proxy: `${proxy}\u001b[2J` } };
+    const { code, text } = await w.status();
+    assert.match(text, new RegExp(`^Server says +proxy: ${proxy}`, 'm'));
+    assert.equal(text.includes('\u001b'), false, 'no control character reaches the terminal');
+    assert.equal(code, before);
+    for (const odd of [{ details: 'x' }, { details: { proxy: 7 } }, []]) {
+      w.server.health = odd;
+      assert.doesNotMatch((await w.status()).text, /Server says/);
+    }
+  });
+});
+
 describe('status: the directory', () => {
   it('is not mentioned where none was set up', async () => {
     await using w = await world();

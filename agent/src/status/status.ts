@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
 import { accountName } from '#shared/names.ts';
-import { openCertificates } from '../app.ts';
+import { visibleText } from '#shared/visible-text.ts';
+import { connectServer, openCertificates } from '../app.ts';
 import { certificateProblem, lifetimeOf } from '../certificates/check.ts';
 import { isLate, readAttempt } from '../certificates/schedule.ts';
 import { loadClientConf } from '../config/client-conf.ts';
@@ -111,6 +113,28 @@ async function sudoLines(root: string): Promise<Line[]> {
   return drift.map((problem) => ({ what: 'sudo', value, problem: `${problem}. ${remedy}` }));
 }
 
+const serverHealth = z.object({ details: z.record(z.string(), z.string()).optional() });
+
+/** What the server says is odd about itself. Nothing where it does not answer: the last contact tells of that. */
+async function serverLines(paths: Paths): Promise<Line[]> {
+  const { transport } = await connectServer(paths);
+  try {
+    const request = { method: 'GET', path: '/healthz', headers: {}, body: new Uint8Array(), timeoutMs: 5000 };
+    const answer = await transport.request(request);
+    const { details = {} } = serverHealth.parse(JSON.parse(Buffer.from(answer.body).toString('utf8')));
+    // No problem of this host, and anybody on the network can bring about some of them: the exit code stays.
+    return Object.entries(details).map(([name, text]) => ({
+      what: 'Server says',
+      value: visibleText(`${name}: ${text}`.slice(0, 400)),
+      problem: null,
+    }));
+  } catch {
+    return [];
+  } finally {
+    transport.close();
+  }
+}
+
 /** `identree status`: what this host is, and everything that keeps it from working. Exit 1 when something does. */
 export async function reportStatus(
   paths: Paths,
@@ -155,6 +179,7 @@ export async function reportStatus(
       lines.push({ what, value: 'not in order', problem: error instanceof Error ? error.message : String(error) });
     }
   };
+  await checked('Server', () => serverLines(paths));
   await checked('Certificate', async () => [await certificateLine(paths, Date.now())]);
   await checked('sudo', () => sudoLines(''));
   await checked('Directory', () => directoryLines(paths, run));

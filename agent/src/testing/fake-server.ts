@@ -73,6 +73,8 @@ export interface FakeServer {
   hostState: EnrolmentGrant['state'];
   /** Milliseconds that the server's clock is ahead. */
   clockAhead: number;
+  /** What /healthz answers. */
+  health: object;
   /** Returns true when it has answered. */
   intercept: ((call: Call) => boolean | Promise<boolean>) | null;
   /** Changes the grant before it is signed. */
@@ -223,6 +225,7 @@ export async function createFakeServer(): Promise<FakeServer> {
   }
 
   async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    if (request.url === '/healthz') return send(response, 200, server.health);
     const bytes = await readBody(request);
     const body = bytes.length === 0 ? null : (JSON.parse(bytes.toString('utf8')) as Record<string, unknown>);
     const path = request.url!.slice(HOST_API.length);
@@ -318,6 +321,7 @@ export async function createFakeServer(): Promise<FakeServer> {
     hostState: 'active',
     clockAhead: 0,
     intercept: null,
+    health: { status: 'ok', checks: {} },
     tamperGrant: null,
     grantKey: null,
     ca,
