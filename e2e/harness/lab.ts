@@ -58,6 +58,13 @@ export interface Host {
   down(): Promise<void>;
 }
 
+export interface HostOptions {
+  /** What the server's name means to the host. */
+  serverAddress?: string;
+  /** Debian 12 when absent. */
+  suite?: Suite;
+}
+
 export interface Lab {
   readonly id: number;
   /** Address of the machine on the lab's network. */
@@ -65,10 +72,10 @@ export interface Lab {
   readonly certs: Certificates;
   /** Scratch folder, removed with the lab. */
   readonly dir: string;
-  /** Makes a host that is not booted yet. `serverAddress`: what the server's name means to it. */
-  prepare(name: string, options?: { serverAddress?: string }): Promise<Host>;
+  /** Makes a host that is not booted yet. */
+  prepare(name: string, options?: HostOptions): Promise<Host>;
   /** Makes and boots a host. */
-  up(name: string, options?: { serverAddress?: string }): Promise<Host>;
+  up(name: string, options?: HostOptions): Promise<Host>;
   /** One more address of this machine on the lab's network. */
   addAddress(lastByte: number): Promise<string>;
   /**
@@ -137,10 +144,23 @@ const PRODUCT = [
   'agent/packaging/install.sh',
 ].map((file) => join(ROOT, file));
 
+/** Distributions that a host can be, and what they are made with. Debian 13 has sudo-rs beside sudo. */
+export const SUITES = {
+  bookworm: {},
+  trixie: { LAB_SUITE: 'trixie', LAB_EXTRA: 'sudo-rs' },
+} as const;
+export type Suite = keyof typeof SUITES;
+
+const withSuite = (suite: Suite): Record<string, string> => ({
+  ...(process.env as Record<string, string>),
+  ...SUITES[suite],
+});
+
 /** The layer with the product, made once per build of it and shared by all labs. */
-async function productLayer(tools: string): Promise<string> {
+async function productLayer(tools: string, suite: Suite): Promise<string> {
   const inputs = [...PRODUCT, join(LAB, 'mklayer.sh')];
-  const facts: string[] = [tools, (await must(MKHOST, ['key'])).trim()];
+  const env = withSuite(suite);
+  const facts: string[] = [tools, (await must(MKHOST, ['key'], { env })).trim()];
   for (const file of inputs) {
     const info = await stat(file).catch(() => {
       throw new Error(`${file} is not there: run npm run build:agent first`);
@@ -151,7 +171,8 @@ async function productLayer(tools: string): Promise<string> {
   const folder = join(cacheFolder(), `layer-${key}`);
   if (!existsSync(folder)) {
     const fresh = await mkdtemp(join(cacheFolder(), '.layer-'));
-    await must(join(LAB, 'mklayer.sh'), [fresh, tools]);
+    // With what it copies of the distribution's image, which the first test of a distribution builds.
+    await must(join(LAB, 'mklayer.sh'), [fresh, tools], { env, timeoutMs: 600_000 });
     await must('chmod', ['755', fresh]);
     await rename(fresh, folder).catch(() => rm(fresh, { recursive: true }));
   }
@@ -215,7 +236,7 @@ export async function openLab(): Promise<Lab> {
   const reason = whyNoLab();
   if (reason) throw new Error(reason);
   const tools = await buildTools();
-  const layer = await productLayer(tools);
+  const layer = await productLayer(tools, 'bookworm');
   const dir = await mkdtemp(join(tmpdir(), 'identree-lab-'));
   const id = await claimNumber();
   const env = {
@@ -254,8 +275,11 @@ export async function openLab(): Promise<Lab> {
     keyFile: join(certs, 'server.key'),
   };
 
-  async function prepare(name: string, options: { serverAddress?: string } = {}): Promise<Host> {
-    const vars = options.serverAddress ? { ...env, LAB_SERVER_ADDR: options.serverAddress } : env;
+  async function prepare(name: string, options: HostOptions = {}): Promise<Host> {
+    const vars: Record<string, string> = { ...env };
+    if (options.suite)
+      Object.assign(vars, SUITES[options.suite], { LAB_LAYERS: await productLayer(tools, options.suite) });
+    if (options.serverAddress) vars.LAB_SERVER_ADDR = options.serverAddress;
     await must(MKHOST, ['prepare', name], { ...patient, env: vars });
     const host = createHost(name, join(env.LAB_STATE, name), mkhost);
     await host.write('/usr/local/share/ca-certificates/lab.crt', certificates.ca);

@@ -54,7 +54,8 @@ export interface HostRow {
 
 /** What the server wrote, read from its own database file. */
 export interface ServerData {
-  challenges(): ChallengeRow[];
+  /** @param since made then or later, milliseconds */
+  challenges(since?: number): ChallengeRow[];
   challenge(code: string): ChallengeRow | null;
   events(filter?: { event?: EventName; code?: string; after?: number }): EventRecord[];
   lastSeq(): number;
@@ -214,7 +215,8 @@ function openData(file: string): ServerData {
   const db = new Database(file, { readonly: true });
   const all = <T>(sql: string, ...values: unknown[]): T[] => db.prepare(sql).all(...values) as T[];
   return {
-    challenges: () => all<ChallengeRow>('select * from challenges order by created_at, rowid'),
+    challenges: (since = 0) =>
+      all<ChallengeRow>('select * from challenges where created_at >= ? order by created_at, rowid', since),
     challenge: (code) => all<ChallengeRow>('select * from challenges where user_code = ?', code)[0] ?? null,
     events: (filter = {}) =>
       all<Record<string, unknown>>(

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { EventRecord } from '#shared/events.ts';
-import { type Host, type Lab, type LabUser, openLab, whyNoLab } from './lab.ts';
+import { type Host, type HostOptions, type Lab, type LabUser, openLab, whyNoLab } from './lab.ts';
 import { CODE, newApprover, type Person } from './person.ts';
 import type { Terminal } from './pty.ts';
 import { type RunResult, until } from './run.ts';
@@ -13,7 +13,7 @@ export interface World {
   host(name?: string): Host;
   person(name: string): Person;
   /** Boots one more host, enrols it and puts identree into its PAM stacks. */
-  addHost(name: string, options?: { serverAddress?: string; pam?: string | null }): Promise<Host>;
+  addHost(name: string, options?: HostOptions & { pam?: string | null }): Promise<Host>;
   close(): Promise<void>;
 }
 
@@ -126,8 +126,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       server,
       host: (name = names[0] ?? 'web1') => hosts.get(name)!,
       person: (name) => people.get(name)!,
-      async addHost(name, { serverAddress, pam = 'sudo,sudo-i' } = {}) {
-        const host = await lab.up(name, serverAddress ? { serverAddress } : seenAs);
+      async addHost(name, { pam = 'sudo,sudo-i', ...options } = {}) {
+        const host = await lab.up(name, { ...seenAs, ...options });
         hosts.set(name, host);
         await enrol(host, server);
         if (pam) await gate(host, pam, options.sudo);

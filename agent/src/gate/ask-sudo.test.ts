@@ -37,7 +37,8 @@ describe('asking sudo for its rules', { skip }, () => {
     const run: RunSudo = async (path, args) => {
       asked.push([path, ...args].join(' '));
       const stdout = answers[args[0]!] ?? null;
-      return stdout === null ? null : { stdout };
+      if (stdout === null) return null;
+      return stdout.startsWith('sudo-rs') ? { stdout: '', stderr: stdout } : { stdout, stderr: '' };
     };
     const clock = { now: () => time, monotonic: () => time, sleep: async () => undefined };
     of = createSudoPolicies({ run, clock, root });
@@ -141,7 +142,7 @@ describe('asking sudo for its rules', { skip }, () => {
 
 describe('running sudo', () => {
   it('gives what a program printed, and nothing when it failed, hangs on or cannot be started', async () => {
-    assert.deepEqual(await runSudo('/bin/sh', ['-c', 'printf %s "$A"'], { A: 'b' }), { stdout: 'b' });
+    assert.deepEqual(await runSudo('/bin/sh', ['-c', 'printf %s "$A"'], { A: 'b' }), { stdout: 'b', stderr: '' });
     assert.equal(await runSudo('/bin/sh', ['-c', 'echo x; exit 1'], {}), null);
     assert.equal(await runSudo('/nonexistent', [], {}), null);
     assert.equal(await runSudo('/bin/sh', ['-c', 'head -c 600000 /dev/zero'], {}), null, 'more than sudo says');

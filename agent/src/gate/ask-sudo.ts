@@ -13,7 +13,7 @@ export type RunSudo = (
   program: string,
   args: readonly string[],
   env: Record<string, string>,
-) => Promise<{ stdout: string } | null>;
+) => Promise<{ stdout: string; stderr: string } | null>;
 
 export interface AskSudoDeps {
   run: RunSudo;
@@ -52,17 +52,15 @@ export const runSudo: RunSudo = async (program, args, env) => {
     ? ['/usr/bin/systemd-run', ['--quiet', '--pipe', '--wait', '--collect', ...variables, '--', program, ...args]]
     : [program, args];
   return new Promise((resolve) => {
-    const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'ignore'], cwd: '/', env, timeout: LIMIT_MS });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    child.stdout.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size <= MAX_OUTPUT) chunks.push(chunk);
-    });
+    const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/', env, timeout: LIMIT_MS });
+    const printed = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (text: string) => {
+        if (printed[stream].length <= MAX_OUTPUT) printed[stream] += text;
+      });
+    }
     child.on('error', () => resolve(null));
-    child.on('close', (code) => {
-      resolve(code === 0 && size <= MAX_OUTPUT ? { stdout: Buffer.concat(chunks).toString('utf8') } : null);
-    });
+    child.on('close', (code) => resolve(code === 0 && printed.stdout.length <= MAX_OUTPUT ? printed : null));
   });
 };
 
@@ -131,7 +129,8 @@ export function createSudoPolicies({ run, clock, root = '' }: AskSudoDeps): Sudo
     ]);
     if (version === null || listing === null) return null;
     if (version.stdout.startsWith('Sudo version 1.')) return parseSudoPolicy(listing.stdout);
-    if (!version.stdout.startsWith('sudo-rs ')) return null;
+    // This one says it among its errors.
+    if (!version.stderr.startsWith('sudo-rs ')) return null;
     if (/^[ \t]*[@#]include(?:dir)?[ \t]+(?!"?\/etc\/sudoers(-rs)?\.d)/m.test(sudoers)) return null;
     const shown = await run(program, ['-n', '--', '/usr/bin/printenv', 'PATH'], { ...ENVIRONMENT, PATH: OWN_PATH });
     if (shown === null) return null;

@@ -127,6 +127,8 @@ describe('sudo argv', () => {
     ['sudo-rs a-b=1 id', 'command', 'a-b=1'],
     ['sudo-rs =1 id', 'command', 'id'],
     ['sudo-rs -u -- A=1 id', 'command', 'id'],
+    // It runs a command by this name, where others edit.
+    ['sudoedit report', 'unparsed', null],
     ['sudo-rs - id', 'unparsed', null],
     ['sudo-rs -A id', 'unparsed', null],
     ['sudo-rs -b id', 'unparsed', null],

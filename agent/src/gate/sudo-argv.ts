@@ -62,8 +62,11 @@ const LONG: readonly (readonly [name: string, argument: Argument, short: string]
 /** The options of sudo-rs, as short ones. It knows no others, and refuses them. */
 const OF_SUDO_RS = new Set('BEHiKklnSsVvgpUu');
 
-/** By any other name some versions edit and others run. */
-const NAMES = new Set(['sudo', 'sudoedit', 'sudo-rs', 'sudo.ws']);
+/** By any other name some versions edit and others run; sudo-rs runs commands as `sudoedit` too, until 0.2.8. */
+const NAMES: Record<Kind, ReadonlySet<string>> = {
+  sudo: new Set(['sudo', 'sudo.ws', 'sudoedit']),
+  'sudo-rs': new Set(['sudo', 'sudo-rs']),
+};
 
 export const UNPARSED: SudoRequest = {
   mode: 'unparsed',
@@ -180,7 +183,7 @@ export function parseSudoArgv(
 ): SudoRequest {
   if (argv.length === 0) return UNPARSED;
   const program = argv[0]!.slice(argv[0]!.lastIndexOf('/') + 1);
-  if (!NAMES.has(program)) return UNPARSED;
+  if (!NAMES[sudo.kind].has(program)) return UNPARSED;
   const parsed = parseOptions(argv, sudo.kind);
   if (parsed === null) return UNPARSED;
   const { options, variables, rest } = parsed;
