@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile 
 import type { Server } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { openTerminal, type Terminal, TYPED } from './pty.ts';
 import { must, type RunOptions, type RunResult, run, until } from './run.ts';
 
@@ -42,6 +43,8 @@ export interface Host {
   exec(command: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Runs a command as somebody else without a terminal. */
   as(user: LabUser, command: readonly string[], options?: RunOptions & TerminalOptions): Promise<RunResult>;
+  /** Starts a command as somebody else without a terminal, for those who read while it runs. */
+  start(user: LabUser, command: readonly string[]): ChildProcess & { stdout: Readable; stderr: Readable };
   /** Runs a shell script as root that has to succeed, and gives what it printed. */
   sh(script: string, options?: RunOptions): Promise<string>;
   /** Runs a command on a terminal of its own. */
@@ -369,6 +372,7 @@ function createHost(
     exec: (command, options = {}) => run('nsenter', enter('root', { cwd: '/' }, [], command), options),
     as: (user, command, options = {}) =>
       run('nsenter', enter(user, options, [], command), { ...options, env: undefined, cwd: undefined }),
+    start: (user, command) => spawn('nsenter', enter(user, {}, [], command), { stdio: ['ignore', 'pipe', 'pipe'] }),
     sh: (script, options = {}) => must('nsenter', enter('root', { cwd: '/' }, [], ['sh', '-ec', script]), options),
     terminal: (user, command, options = {}) => {
       const size = ['-s', options.size ?? '100x50'];

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
@@ -141,9 +140,7 @@ describe('the PAM gate and what sudo finds out by itself', { concurrency: false 
 
   /** Starts a command without a terminal, as ssh, cron and Ansible do. */
   function start(script: string) {
-    const alice = ['setsid', '-w', 'setpriv', '--reuid=2001', '--regid=2001', '--init-groups', '--'];
-    const [program, args] = host.enter([], [...alice, 'sh', '-c', script]);
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = host.start('alice', ['sh', '-c', script]);
     const out: Buffer[] = [];
     let err = '';
     const code = new Promise<string>((resolve, reject) => {
