@@ -126,8 +126,8 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       server,
       host: (name = names[0] ?? 'web1') => hosts.get(name)!,
       person: (name) => people.get(name)!,
-      async addHost(name, { pam = 'sudo,sudo-i', ...options } = {}) {
-        const host = await lab.up(name, { ...seenAs, ...options });
+      async addHost(name, { pam = 'sudo,sudo-i', ...made } = {}) {
+        const host = await lab.up(name, { ...seenAs, ...made });
         hosts.set(name, host);
         await enrol(host, server);
         if (pam) await gate(host, pam, options.sudo);
