@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, type TestContext, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { type Json, openScim, TEST_ADMIN, testUser } from './test-scim.ts';
 
 /** What providers and the clients built into them send, byte for byte where the shape is theirs. */
@@ -7,9 +7,21 @@ import { type Json, openScim, TEST_ADMIN, testUser } from './test-scim.ts';
 const PATCH = 'urn:ietf:params:scim:api:messages:2.0:PatchOp';
 const ENTERPRISE = 'urn:ietf:params:scim:schemas:extension:enterprise:2.0:User';
 
-async function open(t: TestContext) {
-  const site = await openScim(t);
-  const client = await site.client({ sudo: true });
+const closers: (() => unknown)[] = [];
+let shared: Awaited<ReturnType<typeof openScim>>;
+before(async () => {
+  shared = await openScim({ after: (close) => void closers.push(close as () => unknown) });
+});
+after(async () => {
+  for (const close of closers) await close();
+});
+
+let issuers = 0;
+
+/** A client with an issuer, people and groups of its own. @param own also a server of its own, which a test may start */
+async function open(t: TestContext, { own = false } = {}) {
+  const site = own ? await openScim(t) : shared;
+  const client = await site.client({ sudo: true, issuer: `https://id-${issuers++}.example` });
   const make = async (name: string, over: object = {}): Promise<string> => {
     const made = await client.call('POST', '/Users', testUser(name, over));
     assert.equal(made.status, 201, JSON.stringify(made.body));
@@ -252,7 +264,7 @@ describe('deleting', () => {
 
 describe('who somebody is', () => {
   test('a PUT without externalId leaves it as it is', async (t) => {
-    const { make, group, call, snapshot } = await open(t);
+    const { make, group, call, snapshot } = await open(t, { own: true });
     const [id, other] = [await make('ada', { externalId: 'sub-ada' }), await group('ops')];
     const put = await call('PUT', `/Users/${id}`, { userName: 'ada', displayName: 'Ada' });
     assert.deepEqual([put.status, put.body.externalId, put.body.displayName], [200, 'sub-ada', 'Ada']);
@@ -287,7 +299,7 @@ describe('who somebody is', () => {
   });
 
   test('somebody who comes back under a new name waits for an administrator', async (t) => {
-    const { make, call, app, snapshot } = await open(t);
+    const { make, call, app, snapshot } = await open(t, { own: true });
     await app.start();
     const { directory } = app.directory!;
     const fetched = async () => {
@@ -320,7 +332,7 @@ describe('who somebody is', () => {
   });
 
   test('somebody who comes back under the same name is served again at once', async (t) => {
-    const { make, call, app } = await open(t);
+    const { make, call, app } = await open(t, { own: true });
     await app.start();
     const { directory } = app.directory!;
     const fetched = async () => {
@@ -341,7 +353,7 @@ describe('who somebody is', () => {
 
 describe('groups in groups', () => {
   test('are kept for the provider, left out for hosts, and said', async (t) => {
-    const { make, group, call, patch, members, source } = await open(t);
+    const { make, group, call, patch, members, source } = await open(t, { own: true });
     const [a, b] = [await make('a'), await make('b')];
     const inner = await group('Web Team', b);
     const made = await call('POST', '/Groups', {

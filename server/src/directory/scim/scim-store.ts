@@ -1,6 +1,5 @@
 import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../../db/database.ts';
-import { contains } from '../../db/like.ts';
 import { kysely, type Query } from '../../db/query.ts';
 import type { ScimClientsTable, ScimResourcesTable } from '../../db/schema.ts';
 import type { Kind } from './resource.ts';
@@ -107,9 +106,9 @@ export async function membersOf(
   return found;
 }
 
-/** Live groups of a client in whose document an id stands. */
+/** Live groups of a client in whose document an id stands, perhaps not as a member. @param id one that we gave */
 export async function groupsNaming(query: Query, clientId: string, id: string): Promise<ResourceRow[]> {
-  return live(query, clientId, 'Group').selectAll().where(contains('resource', id)).execute();
+  return live(query, clientId, 'Group').selectAll().where('resource', 'like', `%${id}%`).execute();
 }
 
 export async function findByName(
