@@ -128,8 +128,9 @@ function applyToList(parent: Doc, attribute: Attribute, op: PatchOperation['op']
   const before = Array.isArray(parent[name]) ? (parent[name] as unknown[]) : [];
   if (raw === undefined || raw === null) {
     if (op === 'add') return null;
-    // Without a value, a remove means all of them (RFC 7644 3.5.2.2); a replace says nothing.
-    if (op === 'replace' && raw === undefined) return 'invalidValue';
+    // Without a value, a remove means all of them (RFC 7644 3.5.2.2). A replace says nothing, and null may be what a
+    // serialiser makes of a list that it does not have: a group is not emptied by that.
+    if (op === 'replace' && (raw === undefined || name === 'members')) return 'invalidValue';
     delete parent[name];
     return null;
   }

@@ -173,6 +173,8 @@ describe('one member is removed, and only that one', () => {
       '{"op":"remove","path":"members.value"}',
       `{"op":"remove","value":{"members":[{"value":"${a}"}]}}`,
       '{"op":"replace","path":"members"}',
+      '{"op":"replace","path":"members","value":null}',
+      '{"op":"replace","value":{"displayName":"h","members":null}}',
       '{"op":"replace","path":"members","value":[{}]}',
       `{"op":"replace","path":"members[value eq \\"nobody\\"]","value":{"value":"${a}"}}`,
     ]) {
@@ -394,7 +396,7 @@ describe('groups in groups', () => {
 
 describe('finding', () => {
   test('by value paths, URN-qualified names and texts for true and false', async (t) => {
-    const { make, filtered } = await open(t);
+    const { make, group, filtered } = await open(t);
     await make('ada', {
       emails: [
         { type: 'work', value: 'ada@example.com', primary: true },
@@ -422,6 +424,17 @@ describe('finding', () => {
     ] as [string, string[]][]) {
       assert.deepEqual(await names(filter), expected, filter);
     }
+    const [bob, eve] = [await make('robert'), await make('eve')];
+    const [ops, dev] = [await group('ops', bob, eve), await group('dev', bob)];
+    const groups = async (filter: string) => (await filtered('Groups', filter)).Resources.map((one: Json) => one.id);
+    assert.deepEqual(
+      await groups(`id eq "${ops}" and members eq "${eve}"`),
+      [ops],
+      'Entra looks for a member like this',
+    );
+    assert.deepEqual(await groups(`members eq "${eve}" and id eq "${dev}"`), []);
+    assert.deepEqual(await groups(`displayName eq "OPS" and members[value eq "${bob}"]`), [ops]);
+    assert.deepEqual((await groups(`members.value eq "${bob}"`)).toSorted(), [ops, dev].toSorted());
     for (const filter of ['emails[type eq "work"].', 'emails[type eq "work"].value', 'emails[type eq "work"] eq']) {
       assert.equal((await filtered('Users', filter)).scimType, 'invalidFilter', filter);
     }

@@ -6,7 +6,24 @@ import { ScimError } from './scim-error.ts';
 import * as store from './scim-store.ts';
 import { showResource } from './shown.ts';
 
+type Column = 'id' | 'external_id' | 'unique_name';
+
 const SCAN = 500;
+
+/** Which rows a filter can only be about, by one column. `whole`: it says nothing else. */
+function rowsOf(kind: Kind, filter: Filter): { column: Column; value: string; whole: boolean } | null {
+  if (filter.op === 'and') {
+    // Entra asks whether somebody is in a group: `id eq "…" and members eq "…"`.
+    const rows = rowsOf(kind, filter.left) ?? rowsOf(kind, filter.right);
+    return rows && { ...rows, whole: false };
+  }
+  if (filter.op !== 'eq' || typeof filter.value !== 'string') return null;
+  const name = kind === 'User' ? 'username' : 'displayname';
+  const column = { id: 'id', externalid: 'external_id', [name]: 'unique_name' } as Record<string, Column>;
+  const found = Object.hasOwn(column, filter.path) ? column[filter.path]! : null;
+  const value = found === 'unique_name' ? filter.value.toLowerCase() : filter.value;
+  return found && { column: found, value, whole: true };
+}
 
 /** What clients ask for: each sees only what it made itself. */
 export function createScimReading({ db }: { db: Database }) {
@@ -26,19 +43,11 @@ export function createScimReading({ db }: { db: Database }) {
     ): Promise<{ rows: store.ResourceRow[]; total: number }> {
       const window = { offset: page.startIndex - 1, limit: page.count };
       if (!filter) return store.listResources(db.query, client.id, kind, window);
-      const column = {
-        id: 'id',
-        externalid: 'external_id',
-        [kind === 'User' ? 'username' : 'displayname']: 'unique_name',
-      } as const;
-      if (filter.op === 'eq' && Object.hasOwn(column, filter.path) && typeof filter.value === 'string') {
-        const by = column[filter.path as keyof typeof column] as 'id' | 'external_id' | 'unique_name';
-        const value = by === 'unique_name' ? filter.value.toLowerCase() : filter.value;
-        return store.listResources(db.query, client.id, kind, window, { column: by, value });
-      }
+      const by = rowsOf(kind, filter);
+      if (by?.whole) return store.listResources(db.query, client.id, kind, window, by);
       const found: store.ResourceRow[] = [];
       for (let offset = 0; ; offset += SCAN) {
-        const { rows } = await store.listResources(db.query, client.id, kind, { offset, limit: SCAN });
+        const { rows } = await store.listResources(db.query, client.id, kind, { offset, limit: SCAN }, by ?? undefined);
         found.push(...rows.filter((row) => matchesFilter(filter, showResource(row, ''))));
         if (rows.length < SCAN) break;
       }
