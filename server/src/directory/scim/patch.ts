@@ -61,6 +61,8 @@ function applyOne(kind: Kind, document: Doc, { op, path, value }: PatchOperation
   if (op === 'remove') return 'noTarget';
   if (!isDoc(value)) return 'invalidValue';
   for (const [key, part] of Object.entries(value)) {
+    // A group that was written whole, by a serialiser that writes what it does not have: its members were not mentioned.
+    if (part === null && key.toLowerCase().endsWith('members')) continue;
     const problem = applyAtPath(kind, document, key, op, part);
     // What is no path is no attribute either: it is left out, as in a PUT.
     if (problem && !(problem === 'invalidPath' && !isOurs(kind, key))) return problem;

@@ -174,7 +174,6 @@ describe('one member is removed, and only that one', () => {
       `{"op":"remove","value":{"members":[{"value":"${a}"}]}}`,
       '{"op":"replace","path":"members"}',
       '{"op":"replace","path":"members","value":null}',
-      '{"op":"replace","value":{"displayName":"h","members":null}}',
       '{"op":"replace","path":"members","value":[{}]}',
       `{"op":"replace","path":"members[value eq \\"nobody\\"]","value":{"value":"${a}"}}`,
     ]) {
@@ -187,6 +186,7 @@ describe('one member is removed, and only that one', () => {
       '{"op":"add","path":"members","value":null}',
       '{"op":"add","path":"members","value":[]}',
       '{"op":"add","value":{"members":null}}',
+      '{"op":"replace","value":{"displayName":"h","members":null}}',
       '{"op":"remove","path":"members","value":[]}',
       '{"op":"remove","path":"members[value eq \\"nobody\\"]"}',
     ]) {
@@ -391,6 +391,118 @@ describe('groups in groups', () => {
       (await call('POST', '/Groups', { displayName: 'x', members: [{ value: 'no', type: 'Group' }] })).status,
       400,
     );
+  });
+});
+
+describe('a day of a provider, from the first question to the last removal', () => {
+  const USER = 'urn:ietf:params:scim:schemas:core:2.0:User';
+  const GROUP = 'urn:ietf:params:scim:schemas:core:2.0:Group';
+
+  test('Entra', async (t) => {
+    const { raw, members, read } = await open(t);
+    const nobody = await raw('GET', `/Users?filter=${encodeURIComponent('userName eq "11111111-test-connection"')}`);
+    assert.deepEqual([nobody.status, nobody.body.totalResults, nobody.body.Resources], [200, 0, []]);
+    const made = await raw(
+      'POST',
+      '/Users',
+      `{"schemas":["${USER}","${ENTERPRISE}"],"externalId":"0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef","userName":"ada@example.com","active":true,"displayName":"Ada Lovelace","emails":[{"primary":true,"type":"work","value":"ada@example.com"}],"meta":{"resourceType":"User"},"name":{"formatted":"Ada Lovelace","familyName":"Lovelace","givenName":"Ada"},"roles":[],"${ENTERPRISE}":{"department":"IT","manager":{"value":"x"}}}`,
+    );
+    assert.equal(made.status, 201);
+    const found = await raw(
+      'GET',
+      `/Users?filter=${encodeURIComponent('externalId eq "0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef"')}`,
+    );
+    assert.equal(found.body.Resources[0].id, made.body.id);
+    const changed = await raw(
+      'PATCH',
+      `/Users/${made.body.id}`,
+      `{"schemas":["${PATCH}"],"Operations":[{"op":"Replace","path":"emails[type eq \\"work\\"].value","value":"a.l@example.com"},{"op":"Replace","path":"name.familyName","value":"King"},{"op":"Add","path":"phoneNumbers[type eq \\"work\\"].value","value":"1"},{"op":"Add","value":{"name.givenName":"A.","${ENTERPRISE}:costCenter":"7","addresses[type eq \\"work\\"].country":"UK"}}]}`,
+    );
+    assert.deepEqual(
+      [changed.body.emails, changed.body.name],
+      [
+        [{ primary: true, type: 'work', value: 'a.l@example.com' }],
+        { formatted: 'Ada Lovelace', familyName: 'King', givenName: 'A.' },
+      ],
+    );
+    const group = await raw(
+      'POST',
+      '/Groups',
+      `{"schemas":["${GROUP}","http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"],"externalId":"8aa1a0c0-c4c3-4bc0-b4a5-2ef676900159","displayName":"Ops","meta":{"resourceType":"Group"}}`,
+    );
+    assert.equal(group.status, 201);
+    const at = `/Groups/${group.body.id}`;
+    const shown = await raw('GET', `${at}?excludedAttributes=members`);
+    assert.deepEqual([shown.status, 'members' in shown.body], [200, false]);
+    const one = `[{"$ref":null,"value":"${made.body.id}"}]`;
+    for (const [op, expected] of [
+      ['Add', [made.body.id]],
+      ['Remove', []],
+      ['Add', [made.body.id]],
+    ] as const) {
+      const body = `{"schemas":["${PATCH}"],"Operations":[{"op":"${op}","path":"members","value":${one}}]}`;
+      assert.equal((await raw('PATCH', at, body)).status, 200);
+      assert.deepEqual(await members(group.body.id), expected);
+    }
+    const off = `{"schemas":["${PATCH}"],"Operations":[{"op":"Replace","path":"active","value":"False"}]}`;
+    assert.equal((await raw('PATCH', `/Users/${made.body.id}`, off)).body.active, false);
+    assert.equal((await raw('DELETE', `/Users/${made.body.id}`)).status, 204);
+    assert.deepEqual((await read(at)).members, []);
+    assert.equal((await raw('DELETE', at)).status, 204);
+  });
+
+  test('Okta', async (t) => {
+    const { raw, members } = await open(t);
+    const asked = `/Users?filter=${encodeURIComponent('userName eq "ada@example.com"')}&startIndex=1&count=100`;
+    assert.equal((await raw('GET', asked)).body.totalResults, 0);
+    const written = `"userName":"ada@example.com","name":{"givenName":"Ada","familyName":"Lovelace"},"emails":[{"primary":true,"value":"ada@example.com","type":"work"}],"displayName":"Ada Lovelace","locale":"en-US","externalId":"00ujl29u0le5T6Aj10h7","groups":[]`;
+    const made = await raw('POST', '/Users', `{"schemas":["${USER}"],${written},"password":"1mz050nq","active":true}`);
+    assert.deepEqual([made.status, JSON.stringify(made.body).includes('1mz050nq')], [201, false]);
+    const put = `{"schemas":["${USER}"],"id":"${made.body.id}",${written},"active":true,"meta":{"resourceType":"User"}}`;
+    assert.equal((await raw('PUT', `/Users/${made.body.id}`, put)).body.meta.version, made.body.meta.version);
+    const group = await raw('POST', '/Groups', `{"schemas":["${GROUP}"],"displayName":"Ops","members":[]}`);
+    const at = `/Groups/${group.body.id}`;
+    const refill = `{"schemas":["${PATCH}"],"Operations":[{"op":"remove","path":"members[value eq \\"${made.body.id}\\"]"},{"op":"add","path":"members","value":[{"value":"${made.body.id}","display":"ada@example.com"}]}]}`;
+    assert.equal((await raw('PATCH', at, refill)).status, 200);
+    assert.deepEqual(await members(group.body.id), [made.body.id]);
+    const renamed = await raw(
+      'PATCH',
+      at,
+      `{"schemas":["${PATCH}"],"Operations":[{"op":"replace","value":{"id":"${group.body.id}","displayName":"Operators"}}]}`,
+    );
+    assert.deepEqual([renamed.body.displayName, renamed.body.members.length], ['Operators', 1]);
+    const off = await raw(
+      'PATCH',
+      `/Users/${made.body.id}`,
+      `{"schemas":["${PATCH}"],"Operations":[{"op":"replace","value":{"active":false}}]}`,
+    );
+    assert.equal(off.body.active, false);
+    const replaced = `{"schemas":["${PATCH}"],"Operations":[{"op":"replace","path":"members","value":[]}]}`;
+    assert.deepEqual((await raw('PATCH', at, replaced)).body.members, []);
+  });
+
+  test('Authentik and Keycloak', async (t) => {
+    const { raw, members } = await open(t);
+    const config = await raw('GET', '/ServiceProviderConfig');
+    assert.deepEqual([config.body.patch.supported, config.body.bulk.supported], [true, false]);
+    const written = `"schemas":["${USER}"],"externalId":"5f2c8e0b7c","userName":"ada","name":{"formatted":"Ada ","givenName":"Ada","familyName":""},"displayName":"Ada","photos":[{"type":"photo","value":"data:image/svg+xml;base64,AAAA"}],"active":true,"emails":[{"value":"ada@example.com","type":"other","primary":true}]`;
+    const made = await raw('POST', '/Users', `{${written},"title":null,"nickName":null,"x509Certificates":null}`, {
+      'content-type': 'application/json',
+    });
+    assert.equal(made.status, 201);
+    assert.equal((await raw('PUT', `/Users/${made.body.id}`, `{"id":"${made.body.id}",${written}}`)).status, 200);
+    const group = await raw(
+      'POST',
+      '/Groups',
+      `{"schemas":["${GROUP}"],"externalId":"g-5f2c","displayName":"Ops","members":[{"value":"${made.body.id}","$ref":"https://identree.example.com/scim/v2/Users/${made.body.id}"}]}`,
+    );
+    assert.equal(group.status, 201);
+    const whole = `{"schemas":["${PATCH}"],"Operations":[{"op":"replace","path":null,"value":{"schemas":["${GROUP}"],"id":"${group.body.id}","externalId":"g-5f2c","displayName":"Operators","members":null}}]}`;
+    const renamed = await raw('PATCH', `/Groups/${group.body.id}`, whole);
+    assert.deepEqual([renamed.status, renamed.body.displayName], [200, 'Operators']);
+    assert.deepEqual(await members(group.body.id), [made.body.id], 'members that were not mentioned stay');
+    const out = `{"schemas":["${PATCH}"],"Operations":[{"op":"remove","path":"members","value":[{"value":"${made.body.id}"}]}]}`;
+    assert.deepEqual((await raw('PATCH', `/Groups/${group.body.id}`, out)).body.members, []);
   });
 });
 
