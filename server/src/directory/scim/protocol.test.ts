@@ -196,3 +196,37 @@ test('keys in lower case are read: of bodies, of operations, of the envelope', a
   );
   assert.deepEqual([patched.status, patched.body.displayName], [200, 'Ada']);
 });
+
+test('no length that is accepted keeps a person, and with them the whole directory, from hosts', async (t) => {
+  const { client, snapshot } = await openScim(t);
+  const { call } = await client({ sudo: true });
+  const long = (length: number) => 'x'.repeat(length);
+  const person = {
+    externalId: long(128),
+    userName: long(256),
+    name: { givenName: long(256), familyName: long(256), formatted: long(512) },
+    emails: [{ value: long(320), type: long(64) }],
+    [SCHEMA.posixUser]: {
+      loginShell: long(255),
+      homeDirectory: long(255),
+      sshPublicKeys: [long(16_384), long(16_384)],
+    },
+  };
+  const made = await call('POST', '/Users', person);
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  const list = Array.from({ length: 500 }, (_, n) => `${n}`.padEnd(256, 'x'));
+  const group = {
+    externalId: long(128),
+    displayName: long(256),
+    members: [{ value: made.body.id }],
+    [SCHEMA.posixGroup]: {
+      posixName: long(64),
+      accessHosts: list,
+      sudo: { commands: list, hosts: list, order: 2 ** 40 },
+    },
+  };
+  assert.equal((await call('POST', '/Groups', group)).status, 201);
+  assert.equal((await call('POST', '/Groups', { displayName: '\u{1f600}' })).status, 201);
+  const { users, groups } = await snapshot();
+  assert.deepEqual([users.length, groups.length], [1, 2]);
+});

@@ -147,7 +147,8 @@ export function toSourceUser(user: ScimUser, issuer: string, subject: string): S
     username: user.userName,
     firstName: user.name?.givenName,
     lastName: user.name?.familyName,
-    displayName: user.displayName ?? user.name?.formatted,
+    // A formatted name may be longer than what is shown of it: that refuses nobody, and not the others with them.
+    displayName: (user.displayName ?? user.name?.formatted)?.slice(0, 256),
     email: (user.emails?.find(({ primary }) => primary) ?? user.emails?.[0])?.value,
     disabled: !user.active,
     customClaims: claims({

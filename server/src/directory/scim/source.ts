@@ -36,7 +36,7 @@ export function createScimSource(deps: { db: Database }): DirectorySource {
         const subject = row.external_id ?? row.id;
         if (subject === STATIC_KEY_USER) continue;
         const user = parsed.success ? toSourceUser(parsed.data.document, row.issuer, subject) : null;
-        if (!user) return invalid(`user ${row.id}`);
+        if (!user) return invalid(`user “${row.unique_name}”`);
         subjects.set(row.id, { issuer: row.issuer, subject });
         sourceUsers.push(user);
       }
@@ -45,7 +45,7 @@ export function createScimSource(deps: { db: Database }): DirectorySource {
       const lints: Lint[] = [];
       for (const row of groups) {
         const parsed = storedGroup.safeParse(JSON.parse(row.resource));
-        if (!parsed.success) return invalid(`group ${row.id}`);
+        if (!parsed.success) return invalid(`group “${row.unique_name}”`);
         const { document, posixName } = parsed.data;
         const nested = document.members.filter(({ type }) => type === 'Group');
         if (nested.length > 0) {
@@ -59,7 +59,7 @@ export function createScimSource(deps: { db: Database }): DirectorySource {
           .filter((member) => member?.issuer === row.issuer)
           .map((member) => member!.subject);
         const group = toSourceGroup(document, row.issuer, row.external_id ?? row.id, posixName, members);
-        if (!group) return invalid(`group ${row.id}`);
+        if (!group) return invalid(`group “${row.unique_name}”`);
         sourceGroups.push(group);
       }
       const result = toSnapshot({ users: sourceUsers, groups: sourceGroups }, '');
