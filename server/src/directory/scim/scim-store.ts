@@ -41,11 +41,18 @@ export async function touchClient(work: UnitOfWork, id: string, now: number): Pr
   await kysely(work.query).updateTable('scim_clients').set({ last_used_at: now }).where('id', '=', id).execute();
 }
 
-/** Keeps two writers of one client from passing each other. */
+/**
+ * Keeps two writers of one issuer from passing each other: each would find an external id free, and two people of one
+ * identity stop the whole directory.
+ */
 export async function lockClient(work: UnitOfWork, id: string): Promise<ClientRow | null> {
-  let select = kysely(work.query).selectFrom('scim_clients').selectAll().where('id', '=', id);
+  let select = kysely(work.query)
+    .selectFrom('scim_clients')
+    .selectAll()
+    .where('issuer', '=', (e) => e.selectFrom('scim_clients as own').select('own.issuer').where('own.id', '=', id))
+    .orderBy('id');
   if (work.driver === 'postgres') select = select.forUpdate();
-  return (await select.executeTakeFirst()) ?? null;
+  return (await select.execute()).find((row) => row.id === id) ?? null;
 }
 
 const live = (query: Query, clientId: string, kind: Kind) =>
@@ -120,8 +127,8 @@ export async function findByName(
   return (await live(query, clientId, kind).selectAll().where('unique_name', '=', name).executeTakeFirst()) ?? null;
 }
 
-/** What any client of an issuer has under an external id. */
-export async function liveByExternalId(
+/** What any client of an issuer has under an identifier: an external id, or the id of what has none. */
+export async function liveByIdentity(
   query: Query,
   issuer: string,
   kind: Kind,
@@ -133,7 +140,12 @@ export async function liveByExternalId(
     .selectAll('scim_resources')
     .where('scim_clients.issuer', '=', issuer)
     .where('kind', '=', kind)
-    .where('external_id', '=', externalId)
+    .where((e) =>
+      e.or([
+        e('external_id', '=', externalId),
+        e.and([e('external_id', 'is', null), e('scim_resources.id', '=', externalId)]),
+      ]),
+    )
     .where('deleted_at', 'is', null)
     .execute();
 }

@@ -106,6 +106,21 @@ forEachDriver('SCIM', (driver) => {
     assert.equal((await one.call('POST', '/Users', user('mallory', { externalId: 'sub-1' }))).status, 409);
   });
 
+  test('no identity is given twice, whoever is quicker and whatever it is made of', async (t) => {
+    const { client, snapshot } = await openScim(t, driver);
+    const [one, two] = [await client(), await client({ name: 'second' })];
+    for (let n = 0; n < 10; n += 1) {
+      const answers = await Promise.all(
+        [one, two].map(({ call }, who) => call('POST', '/Users', user(`u${n}-${who}`, { externalId: `sub-${n}` }))),
+      );
+      assert.deepEqual(answers.map(({ status }) => status).toSorted(), [201, 409], `both at once, ${n}`);
+    }
+    const own = await one.call('POST', '/Users', { userName: 'own' });
+    const like = await two.call('POST', '/Users', { userName: 'like', externalId: own.body.id });
+    assert.deepEqual([like.status, like.body.scimType], [409, 'uniqueness']);
+    assert.equal((await snapshot()).users.length, 11);
+  });
+
   test('names are unique without regard to case', async (t) => {
     const { client } = await openScim(t, driver);
     const { call } = await client();

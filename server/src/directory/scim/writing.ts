@@ -144,7 +144,7 @@ export function createScimWriting(deps: {
    * another name an administrator decides whether it is the same person, because the files of the old one would be theirs.
    */
   async function checkExternalId(work: UnitOfWork, client: ScimClient, kind: Kind, externalId: string, ownId: string) {
-    const others = await store.liveByExternalId(work.query, client.issuer, kind, externalId);
+    const others = await store.liveByIdentity(work.query, client.issuer, kind, externalId);
     if (others.some(({ id }) => id !== ownId)) throw new ScimError(409, 'this externalId is in use', 'uniqueness');
   }
 
