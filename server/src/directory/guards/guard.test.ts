@@ -159,6 +159,7 @@ describe('who has which account', () => {
       person: { issuer: ISSUER, subject: 'id-alice', username: 'mallory' },
       from: 'alice',
       to: 'mallory',
+      returning: false,
       owner: null,
     });
     assert.equal(result.publish.users[0]?.disabled, true, 'what takes power away is not held');
@@ -243,7 +244,11 @@ describe('somebody whom hosts do not see now, but whose numbers are kept', () =>
     const result = run(before, back, { lastNameOf });
     assert.deepEqual([result.kinds, result.names], [['binding'], ['a']]);
     const [hold] = result.arising;
-    assert.deepEqual(hold?.kind === 'binding' && [hold.detail.from, hold.detail.to], ['mira', 'mallory']);
+    assert.deepEqual(hold?.kind === 'binding' && [hold.detail.from, hold.detail.to, hold.detail.returning], [
+      'mira',
+      'mallory',
+      true,
+    ]);
     assert.deepEqual(result.confirmed().names, ['a', 'mallory']);
   });
 

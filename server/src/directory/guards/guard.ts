@@ -205,6 +205,7 @@ function guardBindings(
       person: { issuer: user.issuer, subject: user.id, username: user.username },
       from: oldAccount,
       to: account,
+      returning: !old && oldAccount !== null,
       owner: othersPin
         ? ownerOf(published, `user ${pin.issuer} ${pin.subject}`, () => 'signs_in')
         : othersName

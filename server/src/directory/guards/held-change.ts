@@ -37,8 +37,11 @@ export const heldChange = z.discriminatedUnion('kind', [
     kind: z.literal('binding'),
     detail: z.object({
       person: z.object({ issuer: z.string(), subject: z.string(), username: z.string() }),
+      /** What they have, or had when they left; null: none. */
       from: z.string().nullable(),
       to: z.string(),
+      /** They were gone: hosts do not see them now. Holds from before this was said are of people who were there. */
+      returning: z.boolean().default(false),
       /** Whose it is. `has`: now; `left`: until lately; `signs_in`: bound by a sign-in. Null: it has no owner. */
       owner: z
         .object({

@@ -120,7 +120,7 @@ export function HeldChange({ hold }: { hold: Hold }) {
       );
     }
     case 'binding': {
-      const { person, from, to } = hold.detail;
+      const { person, from, to, returning } = hold.detail;
       const owner = ownerText(hold.detail);
       return (
         <Stack gap="md">
@@ -136,7 +136,7 @@ export function HeldChange({ hold }: { hold: Hold }) {
                 <code>{to}</code>
               ) : (
                 <>
-                  <code>{from}</code> now, then <code>{to}</code>
+                  <code>{from}</code> {returning ? 'until they were gone' : 'now'}, then <code>{to}</code>
                 </>
               )}
             </dd>

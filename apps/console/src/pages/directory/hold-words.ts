@@ -33,7 +33,8 @@ export function titleOf(hold: Hold): string {
         ? `${hold.detail.group} would get a sudo rule`
         : `The sudo rule of ${hold.detail.group} would change`;
     case 'binding': {
-      const { from, to, person } = hold.detail;
+      const { from, to, person, returning } = hold.detail;
+      if (returning) return `${from} was gone and would come back as ${to}`;
       return from === null ? `${person.username} would get the account ${to}` : `${from} would be renamed to ${to}`;
     }
     case 'mass_change':
@@ -63,6 +64,8 @@ export function consequence(hold: Hold): string {
     case 'power_rule':
       return `The new rule then holds for ${plural(hold.detail.count, 'member')} of ${hold.detail.group}.`;
     case 'binding':
+      if (hold.detail.returning)
+        return `They get the number of ${hold.detail.from} and with it every file that ${hold.detail.from} left on your hosts. Let it through only when it is the same person.`;
       return 'Whoever has an account has its files on every host, its sudo rules, and every local file that names it.';
     case 'mass_change':
       return 'sssd removes what vanishes from every host. Numbers of accounts are kept, should they come back.';
@@ -79,7 +82,7 @@ export function meanwhile(hold: Hold): string {
         ? 'For now the group has no sudo rule.'
         : 'For now the rule holds as it was before.';
     case 'binding':
-      return hold.detail.from === null
+      return hold.detail.from === null || hold.detail.returning
         ? 'For now this person has no account on your hosts.'
         : `For now they keep the account ${hold.detail.from}.`;
     case 'mass_change':
