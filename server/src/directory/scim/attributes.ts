@@ -83,15 +83,16 @@ export function canonicalDocument(kind: Kind, body: unknown): unknown {
 export const isEnvelope = (key: string): boolean => key.toLowerCase() === 'schemas' || key === '__proto__';
 
 /**
- * @param strict unknown names stay, for the schema to refuse: in our own extensions a name that is left out could be the
- * one that narrows a sudo rule.
+ * @param strict unknown names and lists that are null stay, for the schema to refuse: in our own extensions they could be
+ * what narrows a sudo rule.
  */
 function canonicalComplex(attributes: readonly Attribute[], value: unknown, strict: boolean): unknown {
   if (!isDoc(value)) return value;
   const result: Doc = {};
   for (const [key, member] of Object.entries(value)) {
     const attribute = findAttribute(attributes, key);
-    if (attribute && member !== null) result[attribute.name] = canonicalValue(attribute, member, strict);
+    const said = member !== null || (strict && attribute?.multiValued);
+    if (attribute && said) result[attribute.name] = canonicalValue(attribute, member, strict);
     else if (!attribute && strict && !isEnvelope(key)) result[key] = member;
   }
   return result;

@@ -83,7 +83,7 @@ function applyAt(document: Doc, target: Target, op: PatchOperation['op'], raw: u
   let parent = document;
   for (const step of target.steps.slice(0, -1)) {
     if (!isDoc(parent[step])) {
-      if (op === 'remove') return null;
+      if (op === 'remove' || raw === undefined || raw === null) return null;
       parent[step] = {};
     }
     parent = parent[step] as Doc;
@@ -131,8 +131,8 @@ function applyToList(parent: Doc, attribute: Attribute, op: PatchOperation['op']
   if (raw === undefined || raw === null) {
     if (op === 'add') return null;
     // Without a value, a remove means all of them (RFC 7644 3.5.2.2). A replace says nothing, and null may be what a
-    // serialiser makes of a list that it does not have: a group is not emptied by that.
-    if (op === 'replace' && (raw === undefined || name === 'members')) return 'invalidValue';
+    // serialiser makes of a list that it does not have: that empties no group, and takes the hosts from no sudo rule.
+    if (op === 'replace' && (raw === undefined || name !== 'emails')) return 'invalidValue';
     delete parent[name];
     return null;
   }

@@ -118,10 +118,30 @@ describe('somebody leaves, and the same PATCH carries what is not kept', () => {
       [urn]: { sudo: { commands: ['ALL'], host: ['web1'] } },
     });
     assert.equal(put.status, 400);
+    for (const operation of [
+      `{"op":"replace","path":"${urn}:sudo.hosts","value":null}`,
+      `{"op":"replace","path":"${urn}:sudo.hosts"}`,
+      `{"op":"replace","path":"${urn}:sudo","value":{"hosts":null}}`,
+      `{"op":"replace","value":{"${urn}":{"sudo":{"commands":["ALL"],"hosts":null}}}}`,
+    ]) {
+      assert.equal((await patch(`/Groups/${id}`, operation)).status, 400, operation);
+    }
+    const everywhere = { displayName: 'ops', [urn]: { sudo: { commands: ['/bin/id'], hosts: null } } };
+    assert.equal((await call('PUT', `/Groups/${id}`, everywhere)).status, 400, 'without hosts it would be all of them');
+    assert.deepEqual((await read(`/Groups/${id}`))[urn].sudo, sudo);
     // What is not mentioned stays: a rule does not lose its hosts because its commands change.
     const narrower = `{"op":"replace","path":"${urn}:sudo","value":{"commands":["/bin/ls"]}}`;
     assert.equal((await patch(`/Groups/${id}`, narrower)).status, 200);
     assert.deepEqual((await read(`/Groups/${id}`))[urn].sudo, { commands: ['/bin/ls'], hosts: ['web1'] });
+    const plain = await group('plain');
+    for (const operation of [
+      `{"op":"add","path":"${urn}:sudo.hosts"}`,
+      `{"op":"replace","path":"${urn}:sudo.order","value":null}`,
+      `{"op":"remove","path":"${urn}:sudo.hosts"}`,
+    ]) {
+      const { status, body } = await patch(`/Groups/${plain}`, operation);
+      assert.deepEqual([status, body[urn]], [200, undefined], operation);
+    }
   });
 });
 
