@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { createFileSource } from './file-source.ts';
 import { SAMPLE, sourceContract } from './test-source-contract.ts';
@@ -161,6 +162,46 @@ describe('one record that cannot be read', () => {
       String(await read(t, [ada], [{ id: 'g', friendlyName: 'Web Team' }])),
       /^directory\.json: group “Web Team”: name/,
     );
+  });
+
+  test('whatever stands in a file, what bears on power is served whole or the file is refused', async (t) => {
+    const { write, source } = await makeFile(t);
+    const some = fc.oneof(fc.jsonValue(), fc.constantFrom('ops', 'sub-ada', '', null));
+    const claim = fc.record({
+      key: fc.constantFrom('sudoCommands', 'sudoHosts', 'accessHosts', 'note'),
+      value: fc.oneof({ weight: 20, arbitrary: fc.string() }, some),
+    });
+    const group = fc.record(
+      {
+        id: fc.oneof({ weight: 20, arbitrary: fc.uuid() }, some),
+        name: fc.oneof({ weight: 20, arbitrary: fc.constantFrom('ops', 'Web Team') }, some),
+        friendlyName: some,
+        userIds: fc.oneof({ weight: 20, arbitrary: fc.constant(['sub-ada']) }, some),
+        customClaims: fc.oneof({ weight: 20, arbitrary: fc.array(claim, { maxLength: 3 }) }, some),
+      },
+      { requiredKeys: ['id', 'name'] },
+    );
+    const person = fc.record({ id: some, username: some, email: some, disabled: some }, { requiredKeys: [] });
+    const bears = (one: { customClaims?: unknown }) =>
+      /sudo|accessHosts/.test(JSON.stringify(one.customClaims ?? null));
+    let used = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(person, { maxLength: 2 }), fc.array(group, { maxLength: 3 }), async (users, groups) => {
+        await write(JSON.stringify({ users: [ada, ...users], groups }));
+        const result = await source.fetch(signal);
+        if (!result.ok) return;
+        used += groups.some(bears) ? 1 : 0;
+        const served = result.snapshot.groups.filter(({ customClaims }) =>
+          customClaims.some(({ key }) => key !== 'note'),
+        );
+        assert.equal(served.length, groups.filter(bears).length, JSON.stringify(groups));
+        const said = result.lints?.filter(({ code }) => code === 'record_left_out').length;
+        const left = users.length + 1 + groups.length - result.snapshot.users.length - result.snapshot.groups.length;
+        assert.equal(said, left, 'whatever is left out is said');
+      }),
+      { numRuns: 300 },
+    );
+    assert.ok(used > 20, `${used} files with power were used`);
   });
 
   test('two of one identity, a file of nothing else, and a file of another shape are refused with the reason', async (t) => {
