@@ -10,7 +10,7 @@ import { kysely } from '../db/query.ts';
 import { checkChain } from '../events/store.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
-import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
+import { createTestProvider, signInTestPerson, type TestPerson, testStranger } from '../testing/test-person.ts';
 import type { Approval } from './showing.ts';
 
 /**
@@ -52,7 +52,7 @@ before(async () => {
   const bob = await signInTestPerson(t.app, provider, t.clock, 'bob');
   // Somebody else whom the identity provider calls alice, too.
   const claimant = await signInTestPerson(t.app, provider, t.clock, 'alice', { subject: 'another alice' });
-  const nobody = { ...bob, cookie: '', csrf: '' } as TestPerson;
+  const nobody = await testStranger(t.app, provider, t.clock);
   people = { bob, owner, claimant, nobody };
 
   const sign = async (person: TestPerson, challenge: ChallengeAnswer) => {

@@ -14,7 +14,7 @@ import { whyNoPostgres } from '../db/test-postgres.ts';
 import { checkChain } from '../events/store.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
-import { createTestProvider, signInTestPerson, type TestPerson, testPersonAt } from '../testing/test-person.ts';
+import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
 import { runCommand } from './run.ts';
 
 async function run(argv: string[], config: Config): Promise<string> {
@@ -91,7 +91,7 @@ for (const [from, to] of [
       const restored = await createApp(config, { provider, clock });
       try {
         // The same cookie, the same passkey, the request that was waiting; the host with the key and counter it had.
-        await approve(testPersonAt(restored, alice), waiting);
+        await approve(await alice.at(restored), waiting);
         const answer = await host.send('GET', `/challenges/${waiting.challengeId}?wait=0`, undefined, {}, restored);
         assert.equal(answer.body.status, 'approved');
         const next = await host.send('POST', '/challenges', host.createBody(), {}, restored);

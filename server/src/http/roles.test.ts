@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { sha256 } from '#shared/digest.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import type { TestDesktopApp } from '../testing/test-browser.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
-import {
-  type Called,
-  createTestProvider,
-  signInTestPerson,
-  type TestPerson,
-  testPersonAt,
-} from '../testing/test-person.ts';
+import { createTestProvider, signInTestPerson, type TestPerson, testStranger } from '../testing/test-person.ts';
 
 /** Who may call what: nobody without a session, users nothing of administrators, desktop sessions nothing that changes. */
 describe('the procedures of the console', () => {
@@ -20,61 +14,16 @@ describe('the procedures of the console', () => {
   let olga: TestPerson;
   let nobody: TestPerson;
   /** A desktop session of the administrator. */
-  let desktop: TestPerson;
+  let desktop: TestDesktopApp;
   before(async () => {
     t = await createTestApp({ app: { provider } });
     host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
     alice = await signInTestPerson(t.app, provider, t.clock, 'alice', { passkey: false });
     olga = await signInTestPerson(t.app, provider, t.clock, 'olga', { passkey: false, groups: ['admins'] });
-    nobody = testPersonAt(t.app, { ...alice, cookie: '', csrf: '' });
-    desktop = await desktopSession(olga);
+    nobody = await testStranger(t.app, provider, t.clock);
+    desktop = await olga.browser.desktopApp();
   });
   after(() => t.close());
-
-  async function desktopSession(person: TestPerson): Promise<TestPerson> {
-    const verifier = 'v'.repeat(64);
-    const ask = {
-      code_challenge: sha256(verifier),
-      code_challenge_method: 'S256',
-      redirect_uri: 'http://127.0.0.1:43210/callback',
-      state: 's'.repeat(43),
-    };
-    const consent = await t.app.http.inject({
-      method: 'POST',
-      url: '/desktop/sign-in',
-      headers: {
-        cookie: person.cookie,
-        origin: t.config.externalUrl,
-        'content-type': 'application/x-www-form-urlencoded',
-      },
-      payload: new URLSearchParams({ ...ask, csrf_token: person.csrf }).toString(),
-    });
-    const code = new URL(String(consent.headers.location)).searchParams.get('code');
-    const token = await t.app.http.inject({
-      method: 'POST',
-      url: '/api/desktop/token',
-      payload: { code, code_verifier: verifier },
-    });
-    const authorization = `Bearer ${(token.json() as { credential: string }).credential}`;
-    const call = async <T>(method: 'GET' | 'POST', name: string, input: unknown): Promise<Called<T>> => {
-      const query =
-        method === 'GET' && input !== undefined ? `?input=${encodeURIComponent(JSON.stringify(input))}` : '';
-      const answer = await t.app.http.inject({
-        method,
-        url: `/trpc/${name}${query}`,
-        headers: { authorization },
-        ...(method === 'POST' ? { payload: (input ?? {}) as object } : {}),
-      });
-      const body = answer.json() as { result?: { data: T }; error?: { data?: { reason?: string } } };
-      const refusal = body.error ? String(body.error.data?.reason) : null;
-      return { status: answer.statusCode, data: body.result?.data as T, refusal };
-    };
-    return {
-      ...person,
-      query: (name, input) => call('GET', name, input),
-      mutate: (name, input) => call('POST', name, input),
-    };
-  }
 
   const id = '00000000-0000-4000-8000-000000000000';
   const LOOKS = ['hosts.list', 'people.list'];

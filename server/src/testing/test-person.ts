@@ -1,51 +1,50 @@
-import type { LightMyRequestResponse } from 'fastify';
 import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
 import type { App } from '../app/app.ts';
 import type { Clock } from '../platform/clock.ts';
-import { answerOf, type Called } from './test-browser.ts';
+import { type Called, createTestBrowser, type TestBrowser } from './test-browser.ts';
 import { identity, type TestProvider } from './test-provider.ts';
 
 export type { Called } from './test-browser.ts';
 export { createTestProvider, type TestProvider } from './test-provider.ts';
 
-/** A signed-in person in a browser of their own. */
+/** Somebody in a browser of their own, signed in or not. */
 export interface TestPerson {
-  cookie: string;
-  csrf: string;
-  passkey: TestAuthenticator;
+  readonly browser: TestBrowser;
+  readonly cookie: string;
+  readonly csrf: string;
+  readonly passkey: TestAuthenticator;
   query<T = unknown>(name: string, input?: unknown): Promise<Called<T>>;
-  mutate<T = unknown>(name: string, input: unknown, headers?: Record<string, string>): Promise<Called<T>>;
+  mutate<T = unknown>(name: string, input: unknown): Promise<Called<T>>;
+  /** The same person with the same cookies, at another server. */
+  at(app: App): Promise<TestPerson>;
 }
 
-/** Somebody with the cookie, token and passkey that they have already, at this server. */
-export function testPersonAt(app: App, has: Pick<TestPerson, 'cookie' | 'csrf' | 'passkey'>): TestPerson {
-  const person: TestPerson = {
-    ...has,
-    query: async (name, input) =>
-      answerOf(
-        await app.http.inject({
-          url: `/trpc/${name}${input === undefined ? '' : `?input=${encodeURIComponent(JSON.stringify(input))}`}`,
-          headers: { cookie: person.cookie },
-        }),
-      ),
-    mutate: async (name, input, headers = {}) =>
-      answerOf(
-        await app.http.inject({
-          method: 'POST',
-          url: `/trpc/${name}`,
-          headers: {
-            cookie: person.cookie,
-            origin: app.config.externalUrl,
-            'sec-fetch-site': 'same-origin',
-            'x-csrf-token': person.csrf,
-            'content-type': 'application/json',
-            ...headers,
-          },
-          payload: JSON.stringify(input),
-        }),
-      ),
+interface Site {
+  app: App;
+  provider: TestProvider;
+  clock: Clock;
+}
+
+async function personIn(browser: TestBrowser, passkey: TestAuthenticator, site: Site): Promise<TestPerson> {
+  return {
+    browser,
+    passkey,
+    cookie: browser.cookie,
+    csrf: await browser.csrf(),
+    query: (name, input) => browser.query(name, input),
+    mutate: (name, input) => browser.mutate(name, input),
+    at(app) {
+      const there = createTestBrowser({ ...site, app });
+      for (const [name, value] of browser.jar) there.jar.set(name, value);
+      return personIn(there, passkey, { ...site, app });
+    },
   };
-  return person;
+}
+
+/** Somebody who has never signed in here, with a passkey that nobody knows. */
+export function testStranger(app: App, provider: TestProvider, clock: Clock): Promise<TestPerson> {
+  const site = { app, provider, clock };
+  return personIn(createTestBrowser(site), createTestAuthenticator({ origin: app.config.externalUrl }), site);
 }
 
 /** Signs somebody in and, unless told otherwise, registers a passkey. */
@@ -58,28 +57,13 @@ export async function signInTestPerson(
 ): Promise<TestPerson> {
   const { groups = [], subject = `subject of ${username}` } = options;
   const issuer = 'https://idp.example.com';
-  const who = identity(username, { issuer, subject, groups, displayName: username, authTime: clock.now() });
-  provider.next = { ok: true, identity: who };
-  const origin = app.config.externalUrl;
-  const start = await app.http.inject({ url: '/sessions/login' });
-  const state = new URL(String(start.headers.location)).searchParams.get('state') ?? '';
-  const jar = (response: LightMyRequestResponse) =>
-    response.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
-  const back = await app.http.inject({
-    url: `/callback?code=c&state=${encodeURIComponent(state)}`,
-    headers: { cookie: jar(start) },
-  });
+  const site = { app, provider, clock };
+  const browser = createTestBrowser(site);
+  const back = await browser.signIn(
+    identity(username, { issuer, subject, groups, displayName: username, authTime: clock.now() }),
+  );
   if (back.statusCode !== 303) throw new Error(`sign-in failed: ${back.statusCode} ${back.body}`);
-  const passkey = createTestAuthenticator({ origin });
-  const person = testPersonAt(app, { cookie: jar(back), csrf: '', passkey });
-  person.csrf = (await person.query<{ csrfToken: string }>('me.get')).data.csrfToken;
-  if (options.passkey !== false) {
-    const creation = await person.mutate('passkeys.registrationOptions', {});
-    const made = await person.mutate('passkeys.register', {
-      name: 'phone',
-      response: person.passkey.register(creation.data as never),
-    });
-    if (made.refusal) throw new Error(`passkey refused: ${made.refusal}`);
-  }
-  return person;
+  const passkey = createTestAuthenticator({ origin: app.config.externalUrl });
+  if (options.passkey !== false) await browser.firstPasskey(passkey);
+  return personIn(browser, passkey, site);
 }
