@@ -78,6 +78,16 @@ function eventsPage(): string {
     ...Object.entries(EVENTS).map(
       ([name, { text, topic, own }]) => `| \`${name}\` | ${topic} | ${own ? 'yes' : ''} | ${cell(text)} |`,
     ),
+    '',
+    '## Following them',
+    '',
+    '`GET /api/events` tells who is signed in what happens, as server-sent events with `id` and `data`. It begins with the id',
+    'after which it goes on: the newest event, or the one that `Last-Event-ID` names. An id that the log has not reached yet',
+    'is of another log, one that was replaced by a backup: then it begins at the newest event, and what the client knows is to',
+    'be asked for anew. Who is asking is looked up again before anything is told; when the session ends, so does the stream.',
+    '',
+    'An event whose data cannot be read any more is told and counted like the others. `identree_unreadable_rows_total` and',
+    '`event_log` in `/healthz` say so once it was found, and `identree-server verify-log` names where the chain is broken.',
   ].join('\n');
 }
 
