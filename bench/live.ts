@@ -120,6 +120,8 @@ function follow(url: URL, cookie: string): Promise<Socket | null> {
     socket.on('data', (text: unknown) => {
       const at = now();
       rest += text as string;
+      const [status = ''] = rest.split('\r\n', 1);
+      if (!connected && rest.includes('\r\n') && !status.endsWith(' 200 OK')) return giveUp(`refused: ${status}`);
       if (!connected && rest.includes(': connected\n')) {
         connected = true;
         clearTimeout(patience);
