@@ -43,7 +43,7 @@ if (mayOpen() < most + 200) {
   process.exit(2);
 }
 
-const server = fork(join(import.meta.dirname, 'live/server.ts'), {
+const server = fork(join(import.meta.dirname, 'live/server.ts'), [String(most)], {
   execArgv: ['--disable-warning=ExperimentalWarning'],
   stdio: ['ignore', 2, 2, 'ipc'],
 });
@@ -148,7 +148,7 @@ try {
     begin(`${clients} clients connect`);
     for (let asked = sockets.length; asked < clients; asked += AT_ONCE) {
       const batch = Array.from({ length: Math.min(AT_ONCE, clients - asked) }, (_, index) =>
-        follow(new URL(url), cookies[(asked + index) % cookies.length]!),
+        follow(new URL(url), cookies[asked + index]!),
       );
       sockets.push(...(await inTime(Promise.all(batch))).filter((socket) => socket !== null));
     }

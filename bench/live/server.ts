@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../../server/src/app/app.ts';
+import { findSessions, insertSession } from '../../server/src/auth/session-store.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { createTestProvider, signInTestPerson } from '../../server/src/testing/test-person.ts';
+import { sha256 } from '../../shared/src/digest.ts';
 
 /** What the bench asks the server for. */
 export type Ask = { kind: 'event' } | { kind: 'rss' } | { kind: 'stop' };
@@ -13,9 +16,13 @@ export type Answer =
   | { kind: 'event'; at: number; seq: number }
   | { kind: 'rss'; mb: number };
 
-/** A whole server on SQLite with some administrators signed in, in a process of its own. */
+/**
+ * A whole server on SQLite with some administrators signed in, in a process of its own. The argument says how many sessions
+ * there are: each console has one of its own, and all of them are looked up for each event.
+ */
 
 const ADMINISTRATORS = 50;
+const sessions = Number(process.argv[2]);
 const folder = await mkdtemp(join(tmpdir(), 'identree-bench-live-'));
 const provider = createTestProvider();
 let ahead = 0;
@@ -24,12 +31,27 @@ const app = await createApp(testConfig(folder), { provider, clock });
 await app.start();
 const url = await app.http.listen({ host: '127.0.0.1', port: 0 });
 const cookies: string[] = [];
+const hashes: string[] = [];
+let cookieName = '';
 for (let index = 0; index < ADMINISTRATORS; index += 1) {
   // Ten may sign in a minute.
   ahead += 7000;
   const person = await signInTestPerson(app, provider, clock, `admin${index}`, { passkey: false, groups: ['admins'] });
-  cookies.push(person.cookie);
+  cookieName = person.browser.sessionCookie;
+  const value = person.browser.jar.get(cookieName)!;
+  cookies.push(`${cookieName}=${value}`);
+  hashes.push(sha256(value));
 }
+// To sign in as often would take the server longer than all the rest.
+const signedIn = await findSessions(app.db.query, hashes);
+await app.db.transaction(async (work) => {
+  while (cookies.length < sessions) {
+    const { session } = signedIn[cookies.length % signedIn.length]!;
+    const value = randomBytes(32).toString('base64url');
+    await insertSession(work, { ...session, id_hash: sha256(value), handle: `session ${cookies.length}` });
+    cookies.push(`${cookieName}=${value}`);
+  }
+});
 
 const answer = (message: Answer): void => void process.send!(message);
 process.on('message', async (ask: Ask) => {
