@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ApprovalBundle, verifyApprovalBundle } from '#shared/approval-bundle.ts';
-import type { ChallengeAnswer } from '#shared/host-api.ts';
+import type { ChallengeAnswer, RunRequest } from '#shared/host-api.ts';
 import { createApp } from '../app/app.ts';
 import type { Approval } from '../challenges/showing.ts';
 import type { Config } from '../config/config.ts';
@@ -67,6 +67,12 @@ for (const [from, to] of [
     };
     const earlier = await host.create();
     await approve(alice, earlier);
+    for (const run of [
+      { state: 'started' },
+      { state: 'ended', exitStatus: 0, signal: null, durationMs: 3000 },
+    ] satisfies RunRequest[]) {
+      await host.send('POST', `/challenges/${earlier.challengeId}/run`, run);
+    }
     const waiting = await host.create();
 
     // While the server runs.
@@ -87,6 +93,15 @@ for (const [from, to] of [
       await run(['restore', join(folder, 'backup')], config);
       const bundle = JSON.parse(await run(['export-approval', earlier.challengeId], config)) as ApprovalBundle;
       assert.ok((await verifyApprovalBundle(bundle, trust)).ok, 'what was approved before proves itself');
+      const told = bundle.events.filter(({ event }) => event === 'challenge_run').map(({ data }) => data);
+      assert.deepEqual(
+        told.map(({ state, exitStatus }) => [state, exitStatus]),
+        [
+          ['started', null],
+          ['ended', 0],
+        ],
+        'what became of it is in the evidence',
+      );
 
       const restored = await createApp(config, { provider, clock });
       try {
