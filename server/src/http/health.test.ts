@@ -55,7 +55,15 @@ describe('/healthz', () => {
     assert.equal(answer.statusCode, 200);
     assert.deepEqual(answer.json(), {
       status: 'ok',
-      checks: { proxy: 'ok', disk: 'ok', database: 'ok', policy: 'ok', oidc: 'ok', event_log: 'ok', event_readers: 'ok' },
+      checks: {
+        proxy: 'ok',
+        disk: 'ok',
+        database: 'ok',
+        policy: 'ok',
+        oidc: 'ok',
+        event_log: 'ok',
+        event_readers: 'ok',
+      },
     });
     assert.equal((await t.app.http.inject({ method: 'HEAD', url: '/healthz' })).statusCode, 200);
   });
