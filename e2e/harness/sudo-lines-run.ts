@@ -104,7 +104,7 @@ export function testLines(suite: Suite, sudos: readonly (readonly [Sudo, string]
 
     before(async () => {
       if (skip) return;
-      world = await openWorld({ hosts: [], people: [], policy: [{ name: 'default', approval: 'none' }] });
+      world = await openWorld({ hosts: [], people: [], policy: [{ name: 'default', approval: 'none' }], sudo: gate });
       host = await world.addHost('web1', { suite });
       // What is asked here is what the record says, so nobody is kept waiting.
       await host.sh(

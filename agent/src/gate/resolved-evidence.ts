@@ -115,7 +115,8 @@ export async function resolvedEvidence(
   const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];
   const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
   const runAsGroup = text(commandInfo.get('runas_group'));
-  const cwd = text(commandInfo.get('cwd')) ?? text(userInfo.get('cwd'));
+  // sudo tells a folder only if it changes it, and in another root it may change it without telling.
+  const cwd = text(commandInfo.get('cwd')) ?? (chroot === null ? text(userInfo.get('cwd')) : null);
   return {
     cmdline: parts.argv,
     cwd: cwd === null ? null : { path: cwd, device: '', inode: '' },

@@ -109,6 +109,7 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     const { record } = await gate.server.challenge();
     assert.equal(record.resolved?.chroot, root);
     assert.equal(record.target?.path, '/bin/tool');
+    assert.equal(record.cwd, null, 'which folder it will be there, sudo does not tell');
     plugin.hangUp();
   });
 
