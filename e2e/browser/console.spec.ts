@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test';
+import { sampleResolved } from '#shared/testing/request-record.ts';
 import { expect, test } from './world.ts';
 
 interface Notified {
@@ -131,6 +132,33 @@ test('history: search, filter, details, and a link to them', async ({ site, open
   await page.goto(`/history?request=${ran.code}`);
   await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('Released to sudo');
   await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('Signed-in session');
+});
+
+test('what becomes of a command is told in the open history and its details, without a reload', async ({
+  site,
+  open,
+}) => {
+  const { page, username, signIn, call } = await open();
+  await signIn('/history');
+  const { id, code } = await site.do('ask', {
+    user: username,
+    host: 'lab1.example.com',
+    record: { gate: 'plugin', argv: ['-bash'], mode: 'login-shell', resolved: sampleResolved('/bin/bash') },
+  });
+  await call('challenges.approve', { challengeId: id });
+  await site.do('outcome', { id, outcome: 'granted' });
+  const row = page.getByRole('row').filter({ hasText: '/bin/bash (as -bash)' });
+  await expect(row).toContainText('Released to sudo');
+  await site.do('run', { id, run: { state: 'started' } });
+  await expect(row).toContainText('Running');
+  await row.click();
+  await expect(page).toHaveURL(`/history?request=${code}`);
+  const drawer = page.getByRole('dialog', { name: 'Request' });
+  await expect(drawer).toContainText('Running');
+  await drawer.getByText('2 variables').click();
+  await expect(drawer.getByText('LANG')).toBeVisible();
+  await site.do('run', { id, run: { state: 'ended', exitStatus: 130, signal: null, durationMs: 3_780_000 } });
+  await expect(drawer).toContainText('Ended with status 130 after 1 h 3 min');
 });
 
 test.describe('hosts', () => {
