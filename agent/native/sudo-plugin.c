@@ -592,9 +592,11 @@ static int audit_error(const char *plugin_name, unsigned int plugin_type, const 
 static void audit_close(int status_type, int status)
 {
     if (self.stage == STARTED) {
-        report(&self.request, status_type == SUDO_PLUGIN_WAIT_STATUS ? "ended" : "refused",
-               status_type, status,
-               status_type == SUDO_PLUGIN_EXEC_ERROR ? strerror(status) : NULL);
+        /* Only an error of execve says that nothing ran; after an error of sudo itself it may have. */
+        const bool refused = status_type == SUDO_PLUGIN_EXEC_ERROR;
+
+        report(&self.request, refused ? "refused" : "ended", status_type, status,
+               refused ? strerror(status) : NULL);
     } else if (self.stage == RELEASED) {
         report(&self.request, "refused", status_type, status,
                self.refused[0] == '\0' ? NULL : self.refused);

@@ -13,7 +13,7 @@ export interface World {
   host(name?: string): Host;
   person(name: string): Person;
   /** Boots one more host, enrols it and puts identree into its PAM stacks. */
-  addHost(name: string, options?: HostOptions & { pam?: string | null }): Promise<Host>;
+  addHost(name: string, options?: HostOptions & { pam?: string | null; sudo?: 'plugin' | 'pam' }): Promise<Host>;
   close(): Promise<void>;
 }
 
@@ -126,11 +126,11 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
       server,
       host: (name = names[0] ?? 'web1') => hosts.get(name)!,
       person: (name) => people.get(name)!,
-      async addHost(name, { pam = 'sudo,sudo-i', ...made } = {}) {
+      async addHost(name, { pam = 'sudo,sudo-i', sudo = options.sudo, ...made } = {}) {
         const host = await lab.up(name, { ...seenAs, ...made });
         hosts.set(name, host);
         await enrol(host, server);
-        if (pam) await gate(host, pam, options.sudo);
+        if (pam) await gate(host, pam, sudo);
         return host;
       },
       close,

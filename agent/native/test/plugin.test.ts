@@ -368,6 +368,7 @@ describe('the plugin of sudo: what became of a command', () => {
     ['another plugin refuses after the approval', ['--reject', 'not today'], 'refused', 'not today'],
     ['it cannot be executed', ['--errno', '8'], 'refused', 'Exec format error'],
     ['it is killed', ['--exit', '9'], 'ended', undefined],
+    ['sudo itself fails while it runs', ['--fault', '5'], 'ended', undefined],
   ];
   for (const [name, args, event, reason] of cases)
     test(name, patience, async () => {

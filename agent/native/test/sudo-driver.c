@@ -9,6 +9,7 @@
  *     --reject TEXT   another plugin refuses after the approval
  *     --exit STATUS   wait status of the command (waitpid)
  *     --errno NUMBER  the command could not be executed
+ *     --fault NUMBER  sudo itself failed while the command ran
  *     --uid NUMBER    who runs sudo, 1000 otherwise
  *     --fill NUMBER   as many bytes of environment
  */
@@ -139,6 +140,9 @@ int main(int argc, char *argv[])
             (void)snprintf(uid_entry, sizeof uid_entry, "uid=%s", argv[++at]);
         else if (strcmp(argv[at], "--errno") == 0) {
             type = SUDO_PLUGIN_EXEC_ERROR;
+            status = atoi(argv[++at]);
+        } else if (strcmp(argv[at], "--fault") == 0) {
+            type = SUDO_PLUGIN_SUDO_ERROR;
             status = atoi(argv[++at]);
         } else if (strcmp(argv[at], "--fill") == 0) {
             size_t size = (size_t)atol(argv[++at]);

@@ -149,7 +149,10 @@ export async function setUp(
     print('Nothing is changed.');
     return false;
   }
-  const choice = await chooseGate(deps.run);
+  const gatesSudo = services.some((service) => service !== 'sshd');
+  const choice: GateChoice = gatesSudo
+    ? await chooseGate(deps.run)
+    : { gate: 'pam', why: 'sudo stays as it is', noninteractive: false };
   if (options.sudo === 'plugin' && choice.gate === 'pam') {
     print(`--sudo plugin does not work here: ${choice.why}.`);
     print('Nothing is changed.');
@@ -171,7 +174,7 @@ export async function setUp(
   }
   for (const line of WAY_BACK) print(line);
   print('');
-  if (services.some((service) => service !== 'sshd')) print(gateWords(gate, choice));
+  if (gatesSudo) print(gateWords(gate, choice));
   for (const change of changes) print(show(change));
   if (options.dryRun) {
     print('');
