@@ -212,6 +212,35 @@ describe('people come, change and go', () => {
     assert.equal(await uidOf('margaret'), uid);
   });
 
+  test('gone and back under another name: nobody has the uid and its files before an operator agreed', {
+    skip,
+  }, async () => {
+    const uid = await uidOf('niklaus');
+    const niklaus = named(world.content, 'niklaus');
+    await world.change((content) => {
+      content.users.splice(content.users.indexOf(niklaus), 1);
+    });
+    await becomes(
+      'him to be gone',
+      () => passwd('niklaus'),
+      (line) => line === '',
+    );
+    await world.change((content) => {
+      content.users.push({ ...niklaus, username: 'nik' });
+    });
+    await becomes('the question', world.holds, (holds) =>
+      holds.some(({ kind, subject }) => kind === 'binding' && subject === 'account nik'),
+    );
+    assert.deepEqual([await passwd('nik'), (await host.exec(['getent', 'passwd', String(uid)])).code], ['', 2]);
+    await world.confirm('binding', /account nik/);
+    await becomes(
+      'the new name',
+      () => passwd('nik'),
+      (line) => line !== '',
+    );
+    assert.equal(await uidOf('nik'), uid);
+  });
+
   test('a new member of a group that makes root waits for an operator', { skip }, async () => {
     await world.change((content) => {
       groupOf(content, 'ops').userIds.push('sub-linus');
