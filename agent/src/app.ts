@@ -135,7 +135,7 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
 }
 
 function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
-  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock }));
+  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
   const clock = systemClock;
   const registered = createRegisteredSudos(processes);
   const build = PLUGIN_BUILD;
@@ -251,7 +251,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
     return null;
   });
   if (host === null) return;
-  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock }));
+  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
   const clock = systemClock;
   const gate = createGate({
     ask: host.ask,

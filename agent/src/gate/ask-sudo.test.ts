@@ -17,6 +17,7 @@ describe('asking sudo for its rules', { skip }, () => {
   let asked: string[];
   let answers: Record<string, string | null>;
   let time: number;
+  let said: string[];
   let of: ReturnType<typeof createSudoPolicies>;
   const caller = () => ({ exe: join(dir, 'exe'), root: '/' });
 
@@ -41,7 +42,8 @@ describe('asking sudo for its rules', { skip }, () => {
       return stdout.startsWith('sudo-rs') ? { stdout: '', stderr: stdout } : { stdout, stderr: '' };
     };
     const clock = { now: () => time, monotonic: () => time, sleep: async () => undefined };
-    of = createSudoPolicies({ run, clock, root });
+    said = [];
+    of = createSudoPolicies({ run, clock, log: { warn: (text) => said.push(text) }, root });
     await rm(join(dir, 'exe'), { force: true });
     await symlink(program, join(dir, 'exe'));
     await writeFile(join(root, 'etc/sudoers'), '@includedir /etc/sudoers.d\n');
@@ -92,6 +94,7 @@ describe('asking sudo for its rules', { skip }, () => {
   it('an answer that failed is not remembered', async () => {
     answers['-l'] = null;
     assert.equal(await of(caller(), 'alice'), null);
+    assert.match(said.join(), /sudo does not tell what its rules do for alice/);
     answers['-l'] = listing('/bin');
     assert.notEqual(await of(caller(), 'alice'), null);
   });

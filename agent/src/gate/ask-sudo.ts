@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
 import { parseSudoPolicy, parseSudoRsPolicy, SUDO_PROGRAMS, type SudoPolicy } from './sudo-policy.ts';
 import { changeableByUsers, walkPath } from './walk-path.ts';
 
@@ -18,6 +19,7 @@ export type RunSudo = (
 export interface AskSudoDeps {
   run: RunSudo;
   clock: Clock;
+  log: Pick<Log, 'warn'>;
   /** Prefix of the files that are read; '' but in tests. */
   root?: string;
 }
@@ -86,7 +88,7 @@ async function ownProgram(process: { exe: string; root: string }): Promise<{ pat
   }
 }
 
-export function createSudoPolicies({ run, clock, root = '' }: AskSudoDeps): SudoPolicies {
+export function createSudoPolicies({ run, clock, log, root = '' }: AskSudoDeps): SudoPolicies {
   const remembered = new Map<string, { policy: SudoPolicy | null; sources: string; at: number }>();
 
   const text = (path: string) => readFile(join(root, path), 'latin1').catch(() => '');
@@ -148,6 +150,9 @@ export function createSudoPolicies({ run, clock, root = '' }: AskSudoDeps): Sudo
     const known = remembered.get(key);
     if (known && known.sources === now && clock.monotonic() - known.at < REMEMBERED_MS) return known.policy;
     const policy = await ask(program.path, user, sudoers);
+    // Without a word nobody would find out why every request of a host is unrestricted root.
+    if (policy === null)
+      log.warn(`${program.path} does not tell what its rules do for ${user}; the request is unparsed`);
     remembered.delete(key);
     if (now !== null && policy !== null) remembered.set(key, { policy, sources: now, at: clock.monotonic() });
     if (remembered.size > MAX_REMEMBERED) remembered.delete(remembered.keys().next().value!);
