@@ -47,8 +47,12 @@ export interface Surroundings {
   root: string;
   user(name: string): { uid: number; gid: number } | null;
   group(name: string): number | null;
-  /** SHA-256 of the programs that report, by device:inode. */
+  /** SHA-256 of the programs that report and of scripts that they interpret, by device:inode. */
   hashes: ReadonlyMap<string, string>;
+  /** Which of them are scripts. */
+  scripts: ReadonlySet<string>;
+  /** Which of them the person can change. */
+  owned: ReadonlySet<string>;
 }
 
 const bytes = (text: string): string => Buffer.from(unescapeBytes(text)).toString('latin1');
@@ -97,17 +101,27 @@ export function contradiction(record: HostRecord | null, reports: readonly Repor
   if (record.cwd !== null && bytes(record.cwd) !== report.cwd)
     return `it says in ${record.cwd}, and it ran in ${report.cwd}`;
   const shown = record.argv.map(bytes);
-  const typed = by.gate === 'plugin' ? shown : shown.slice(-report.argv.length);
-  if (!record.argvTruncated && JSON.stringify(typed) !== JSON.stringify(report.argv)) {
-    return `it says ${JSON.stringify(typed)}, and ${JSON.stringify(report.argv)} ran`;
+  const target = record.target && `${record.target.device}:${record.target.inode}`;
+  // The kernel puts the interpreter before a script, under the path by which it was executed.
+  const script = target !== null && by.scripts.has(target);
+  const ran = script ? report.argv.slice(2) : report.argv;
+  const typed = by.gate === 'plugin' ? shown.slice(script ? 1 : 0) : shown.slice(shown.length - ran.length);
+  if (!record.argvTruncated && JSON.stringify(typed) !== JSON.stringify(ran)) {
+    return `it says ${JSON.stringify(typed)}, and ${JSON.stringify(ran)} ran`;
   }
   if (record.target === null) {
     if (!marked.has('unparsed')) return 'no program is named, and that is not marked';
   } else {
-    const { device, inode, sha256, path } = record.target;
-    if (`${device}:${inode}` !== report.exe) return `it says ${path}, and another program ran`;
-    const hash = by.hashes.get(report.exe);
-    if (sha256 !== null && hash !== sha256) return `it says a hash of ${path} that is not that of what ran`;
+    const { sha256, path } = record.target;
+    if (target !== report.exe && !script) return `it says ${path}, and another program ran`;
+    if (sha256 !== null && by.hashes.get(target!) !== sha256)
+      return `it says a hash of ${path} that is not that of what ran`;
+    if (
+      by.owned.has(report.exe) &&
+      (sha256 !== null || !['user-writable-target', 'unparsed'].some((why) => marked.has(why as never)))
+    ) {
+      return `the person can change what ran for ${path}, and that is not marked`;
+    }
   }
 
   // Values of the person's choice; what sudo and the host set themselves is no news.

@@ -24,6 +24,8 @@ export const alice: Surroundings = {
   user: (name) => (name in UID ? { uid: UID[name as keyof typeof UID], gid: UID[name as keyof typeof UID] } : null),
   group: (name) => (name in UID ? UID[name as keyof typeof UID] : null),
   hashes: new Map(),
+  scripts: new Set(),
+  owned: new Set(),
 };
 
 /** Two sets of rules for each sudo: as distributions come, and with what makes reading a line hard. */
@@ -52,17 +54,24 @@ async function layOut(host: Host): Promise<Surroundings> {
     install -d -o alice -g alice /home/alice/bin
     for own in own report; do install -m 755 -o alice -g alice ${REPORT} /home/alice/bin/$own; done
     ln -s ${REPORT} /home/alice/bin/link; cp ${REPORT} /home/alice/a=b
+    printf '#!${REPORT}\n' > /usr/local/bin/script; printf '#!/home/alice/bin/own\n' > /usr/local/bin/theirs
+    printf '#!/usr/bin/env own\n' > /usr/local/bin/found
+    chmod 755 /usr/local/bin/script /usr/local/bin/theirs /usr/local/bin/found
     mkdir -p ${JAIL}/usr/local/bin ${JAIL}/usr/bin ${JAIL}/bin ${JAIL}/home/alice/bin ${JAIL}/srv
     for place in usr/local/bin usr/bin home/alice/bin; do cp ${REPORT} ${JAIL}/$place/report; done`);
   const files = await host.sh(
-    `find /usr/local/bin /home/alice ${JAIL} -type f -perm /111 -exec stat -c '%d:%i %n' {} +`,
+    `find /usr/local/bin /home/alice ${JAIL} -type f -perm /111 -exec stat -c '%d:%i %u %n' {} +`,
   );
   const hashes = new Map<string, string>();
-  for (const [, id, path] of files.matchAll(/^(\S+) (.*)$/gm)) {
+  const scripts = new Set<string>();
+  const owned = new Set<string>();
+  for (const [, id, owner, path] of files.matchAll(/^(\S+) (\d+) (.*)$/gm)) {
+    if (/^\/usr\/local\/bin\/(script|theirs|found)$/.test(path!)) scripts.add(id!);
+    if (Number(owner) === UID.alice) owned.add(id!);
     const sum = (await host.sh(`sha256sum '${path}'`)).slice(0, 64);
     hashes.set(id!, Buffer.from(sum, 'hex').toString('base64url'));
   }
-  return { ...alice, root: (await host.sh('stat -c %d:%i /')).trim(), hashes };
+  return { ...alice, root: (await host.sh('stat -c %d:%i /')).trim(), hashes, scripts, owned };
 }
 
 /** Runs the lines one after the other as alice, and gives what each of them printed. */

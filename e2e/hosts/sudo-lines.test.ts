@@ -28,7 +28,15 @@ describe('what is compared', () => {
     env: ['PATH=/usr/bin'],
     ...change,
   });
-  const by: Surroundings = { ...alice, hashes: new Map([['1:7', 'right']]) };
+  const by: Surroundings = {
+    ...alice,
+    hashes: new Map([
+      ['1:7', 'right'],
+      ['1:9', 'right'],
+    ]),
+    scripts: new Set(['1:9']),
+    owned: new Set(['1:8']),
+  };
 
   test('a record that is true contradicts nothing, nor does a refusal', () => {
     assert.equal(contradiction(record(), [report()], by), null);
@@ -60,6 +68,17 @@ describe('what is compared', () => {
       assert.notEqual(contradiction(claimed && record(claimed), [report(ran)], by), null);
     });
   }
+
+  test('a script is its own file, its arguments, and an interpreter that must not be the person’s unmarked', () => {
+    const target = { ...record().target!, inode: '9' };
+    const argv = [REPORT, '/usr/local/bin/script', 'x'];
+    assert.equal(contradiction(record({ target }), [report({ argv })], by), null);
+    assert.notEqual(contradiction(record({ target }), [report({ argv: [...argv, 'y'] })], by), null);
+    assert.notEqual(contradiction(record({ target }), [report({ argv, exe: '1:8' })], by), null, 'not marked');
+    const marked = { target: { ...target, sha256: null }, unrestricted: ['user-writable-target'] } as const;
+    const changed = record({ target: marked.target, unrestricted: [...marked.unrestricted] });
+    assert.equal(contradiction(changed, [report({ argv, exe: '1:8' })], by), null);
+  });
 
   test('a record may say that anything may run', () => {
     const marked = record({ mode: 'unparsed', unrestricted: ['unparsed'] });
