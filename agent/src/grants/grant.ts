@@ -35,6 +35,18 @@ export interface Unread {
 /** Plain JSON, in an order that depends on nothing but what the files say. */
 export type Grant = Given | Unread;
 
+/** @param problem why it could not be read. @param instead where to look. */
+export const unread = (
+  kind: GrantKind,
+  at: Pick<Unread, 'file' | 'line'>,
+  problem: string,
+  instead: string,
+): Unread => ({
+  kind,
+  unread: `${problem[0]!.toUpperCase()}${problem.slice(1)}. ${instead}`,
+  ...at,
+});
+
 export const isUnread = (grant: Grant): grant is Unread => 'unread' in grant;
 
 const rank = (grant: Grant): number => (isUnread(grant) ? 1 : grant.withoutPassword ? 0 : 2);

@@ -7,6 +7,7 @@ import { directoryUse, writeDirectoryUse } from '../sssd/settings.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
 import { createFakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
+import { createHostTree } from '../testing/host-tree.ts';
 import { reportStatus } from './status.ts';
 
 const DAY = 86_400_000;
@@ -29,7 +30,7 @@ async function world() {
     certificates,
     async status(run = async () => ({ code: 1, output: '' })) {
       const lines: string[] = [];
-      const code = await reportStatus(enrolled.paths, { json: false }, (line) => lines.push(line), run);
+      const code = await reportStatus(enrolled.paths, { json: false }, (line) => lines.push(line), run, enrolled.dir);
       return { code, text: lines.join('\n') };
     },
     async [Symbol.asyncDispose]() {
@@ -122,5 +123,38 @@ describe('status: the directory', () => {
     assert.match(dead.text, /^sssd +failed\n +Run: systemctl restart sssd/m);
     await writeDirectoryUse(file, directoryUse(settings, { client: 'sudo', startTls: false }));
     assert.doesNotMatch((await w.status()).text, /^sssd/m);
+  });
+});
+
+describe('status: what the host grants besides', () => {
+  it('is a section of its own, in JSON too, and no reason to fail', async () => {
+    await using w = await world();
+    await w.aged(100, 201.5);
+    assert.match((await w.status()).text, /^What this host grants besides\n {2}Nothing was found\.$/m);
+    await using host = await createHostTree({ '/etc/sudoers': 'ubuntu ALL=(ALL) NOPASSWD:ALL\n' });
+    const report = async (json: boolean) => {
+      const lines: string[] = [];
+      const run = async () => ({ code: 1, output: '' });
+      await reportStatus(w.paths, { json }, (line) => lines.push(line), run, host.root);
+      return lines.join('\n');
+    };
+    assert.match(await report(false), /^ {4}! ubuntu: any command as any user \(sudo, \/etc\/sudoers:1\)$/m);
+    const told = JSON.parse(await report(true)) as { gate: string; grants: unknown[]; lines: { what: string }[] };
+    assert.equal(told.gate, 'pam');
+    assert.deepEqual(told.grants, [
+      {
+        kind: 'sudoers',
+        who: { type: 'user', name: 'ubuntu' },
+        except: [],
+        gives: 'any command as any user',
+        withoutPassword: true,
+        file: '/etc/sudoers',
+        line: 1,
+      },
+    ]);
+    assert.ok(
+      told.lines.every(({ what }) => what !== 'ubuntu'),
+      'lines are what keeps this host from working',
+    );
   });
 });

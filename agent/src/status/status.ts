@@ -8,6 +8,8 @@ import { isLate, readAttempt } from '../certificates/schedule.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
+import { readGate, readGrants } from '../grants/read-grants.ts';
+import { sayGrants } from '../grants/say-grants.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
@@ -135,12 +137,18 @@ async function serverLines(paths: Paths): Promise<Line[]> {
   }
 }
 
-/** `identree status`: what this host is, and everything that keeps it from working. Exit 1 when something does. */
+/**
+ * `identree status`: what this host is, everything that keeps it from working, and what gives power on it besides.
+ * Exit 1 when something keeps it from working; what others were granted does not.
+ *
+ * @param host folder of the host's files.
+ */
 export async function reportStatus(
   paths: Paths,
   options: { json: boolean },
   print: (line: string) => void,
   run: Run = systemRun,
+  host = '/',
 ): Promise<number> {
   const files = stateFiles(paths.state);
   const lines: Line[] = [{ what: 'Version', value: AGENT_VERSION, problem: null }];
@@ -196,13 +204,18 @@ export async function reportStatus(
   lines.push(heartbeatLine(health, Date.now()));
 
   const healthy = lines.every((line) => line.problem === null);
-  if (options.json) print(JSON.stringify({ healthy, lines, health }));
+  const [grants, gate] = await Promise.all([readGrants(host), readGate(host)]);
+  if (options.json) print(JSON.stringify({ healthy, lines, health, gate, grants }));
   else {
     const width = Math.max(...lines.map((line) => line.what.length)) + 2;
     for (const line of lines) {
       print(`${line.what.padEnd(width)}${line.value}`);
       if (line.problem !== null) print(`${''.padEnd(width)}${line.problem}`);
     }
+    print('');
+    print('What this host grants besides');
+    const said = sayGrants(grants, { gate });
+    for (const line of said.length === 0 ? ['Nothing was found.'] : said) print(`  ${line}`);
   }
   return healthy ? EXIT.ok : EXIT.failed;
 }

@@ -1,4 +1,4 @@
-import { type Grant, isRoot, type Who } from '../grant.ts';
+import { type Grant, isRoot, unread, type Who } from '../grant.ts';
 import { effective, listWords, whoOf } from './members.ts';
 import type { AliasKind, Entry, Member, Privilege } from './parse.ts';
 import type { Placed } from './read-sudoers.ts';
@@ -18,20 +18,15 @@ class TooMany extends Error {}
  */
 export function sudoersGrants(placed: readonly Placed[]): Grant[] {
   const grants: Grant[] = [];
-  const unread = (file: string, line: number, reason: string) =>
-    grants.push({
-      kind: 'sudoers',
-      unread: `${reason[0]!.toUpperCase()}${reason.slice(1)}. What it gives, sudo -l -U USER shows.`,
-      file,
-      line,
-    });
+  const fail = (file: string, line: number, reason: string) =>
+    grants.push(unread('sudoers', { file, line }, reason, 'What it gives, sudo -l -U USER shows.'));
 
   const aliases = new Map<string, Member[]>();
   for (const { file, entry } of placed) {
-    if (entry.kind === 'unread') unread(file, entry.line, entry.reason);
+    if (entry.kind === 'unread') fail(file, entry.line, entry.reason);
     if (entry.kind !== 'alias') continue;
     const name = `${entry.of} ${entry.name}`;
-    if (aliases.has(name)) unread(file, entry.line, `${entry.name} is defined already, and sudo leaves this one out`);
+    if (aliases.has(name)) fail(file, entry.line, `${entry.name} is defined already, and sudo leaves this one out`);
     else aliases.set(name, entry.members);
   }
 
@@ -141,7 +136,7 @@ export function sudoersGrants(placed: readonly Placed[]): Grant[] {
       work();
     } catch (error) {
       if (!(error instanceof TooMany)) throw error;
-      unread(file, line, error.message);
+      fail(file, line, error.message);
     }
   }
   for (const { file, entry } of defaults) carefully(file, entry.line, () => fromDefaults(file, entry));
