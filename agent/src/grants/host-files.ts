@@ -25,6 +25,8 @@ class Refused extends Error {}
 
 /** Root, or the account that a test runs as. */
 const isOurs = (uid: number): boolean => uid === 0 || uid === process.geteuid?.();
+/** Whose files and folders are read. */
+type Trusts = (uid: number) => boolean;
 
 /**
  * Where a path leads, step by step. We read as root: a link or a folder that a user can change would let them choose
@@ -33,7 +35,7 @@ const isOurs = (uid: number): boolean => uid === 0 || uid === process.geteuid?.(
  * @returns the path on this machine, or null when something on the way is not there.
  * @throws Refused
  */
-async function resolve(root: string, path: string): Promise<string | null> {
+async function resolve(root: string, path: string, trusts: Trusts): Promise<string | null> {
   let pending = path.split('/').filter((part) => part !== '');
   let done: string[] = [];
   for (let links = 0; pending.length > 0; ) {
@@ -59,7 +61,7 @@ async function resolve(root: string, path: string): Promise<string | null> {
       pending = [...target.split('/').filter((part) => part !== ''), ...pending];
       continue;
     }
-    if (!isOurs(info.uid) || (info.mode & 0o022) !== 0)
+    if (!trusts(info.uid) || (info.mode & 0o022) !== 0)
       throw new Refused(`${shown} can be changed by others than root`);
     done.push(name);
   }
@@ -76,12 +78,17 @@ async function refusalOr<T>(work: () => Promise<T>): Promise<T | Unreadable> {
   }
 }
 
-/** @param root folder of the host's files; `/` on the host itself. */
-export function createHostFiles(root: string): HostFiles {
+/**
+ * @param root folder of the host's files; `/` on the host itself.
+ * @param service uid of a service that owns its own configuration, and could grant what is in it anyway. Links of it are
+ *   not followed all the same.
+ */
+export function createHostFiles(root: string, service: number | null = null): HostFiles {
+  const trusts: Trusts = (uid) => isOurs(uid) || uid === service;
   return {
     read: (path) =>
       refusalOr(async () => {
-        const at = await resolve(root, path);
+        const at = await resolve(root, path, trusts);
         if (at === null) return null;
         const file = await open(at, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
         try {
@@ -102,7 +109,7 @@ export function createHostFiles(root: string): HostFiles {
       }),
     list: (path) =>
       refusalOr(async () => {
-        const at = await resolve(root, path);
+        const at = await resolve(root, path, trusts);
         if (at === null) return [];
         const names = await readdir(at);
         if (names.length > MAX_NAMES) return { problem: `it holds more than ${MAX_NAMES} files` };

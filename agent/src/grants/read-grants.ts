@@ -2,14 +2,23 @@ import { hostname } from 'node:os';
 import { doasGrants } from './doas.ts';
 import { type Grant, sortGrants } from './grant.ts';
 import { groupGrants } from './groups.ts';
-import { createHostFiles } from './host-files.ts';
+import { createHostFiles, type HostFiles } from './host-files.ts';
 import { wheelGrants } from './pam-wheel.ts';
+import { polkitGrants } from './polkit/polkit-grants.ts';
 import { readSudoGate, type SudoGate, sudoersFile } from './sudo-conf.ts';
 import { readSudoers } from './sudoers/read-sudoers.ts';
 import { sudoersGrants } from './sudoers/sudoers-grants.ts';
 
 /** sudo-rs reads this one in place of the other when it is there. */
 const SUDOERS_RS = '/etc/sudoers-rs';
+
+/** On Debian the folder of polkit's rules belongs to the account that polkit runs as. */
+async function uidOf(files: HostFiles, account: string): Promise<number | null> {
+  const found = await files.read('/etc/passwd');
+  if (found === null || 'problem' in found) return null;
+  const uid = new RegExp(`^${account}:[^:]*:(\\d+):`, 'm').exec(found.text)?.[1];
+  return uid === undefined ? null : Number(uid);
+}
 
 /**
  * Everything that gives power on this host besides identree, as its files say. What another program decides while it
@@ -24,6 +33,7 @@ export async function readGrants(root: string, shortName = hostname().split('.')
   const found = await Promise.all([
     sudoers(await sudoersFile(files)),
     sudoers(SUDOERS_RS),
+    polkitGrants(createHostFiles(root, await uidOf(files, 'polkitd'))),
     doasGrants(files),
     wheelGrants(files),
     groupGrants(files),
