@@ -1,11 +1,12 @@
 import { hostname } from 'node:os';
+import type { SudoGate } from '../setup/sudo-gate.ts';
 import { doasGrants } from './doas.ts';
 import { type Grant, sortGrants } from './grant.ts';
 import { groupGrants } from './groups.ts';
 import { createHostFiles, type HostFiles } from './host-files.ts';
 import { wheelGrants } from './pam-wheel.ts';
 import { polkitGrants } from './polkit/polkit-grants.ts';
-import { readSudoGate, type SudoGate, sudoersFile } from './sudo-conf.ts';
+import { readSudoGate, sudoersFile } from './sudo-conf.ts';
 import { readSudoers } from './sudoers/read-sudoers.ts';
 import { sudoersGrants } from './sudoers/sudoers-grants.ts';
 
