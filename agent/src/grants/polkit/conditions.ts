@@ -57,6 +57,7 @@ export function createReader(
 
 /** A condition of people is a handful of cases; more would not be read by anybody. */
 const MAX_CASES = 200;
+const MAX_DEPTH = 50;
 
 const both = (a: Case, b: Case): Case => {
   if (a.action !== null && b.action !== null) throw new NotPlain();
@@ -74,9 +75,12 @@ export function readCondition(reader: Reader, names: { action: string; subject: 
   };
   const one = (part: Partial<Case>): Case[] => [{ action: null, who: null, also: [], ...part }];
 
+  let depth = 0;
   function term(): Case[] {
     if (reader.takeIf('(')) {
+      if (++depth > MAX_DEPTH) throw new NotPlain();
       const inner = or();
+      depth--;
       reader.take(')');
       return inner;
     }

@@ -77,6 +77,7 @@ describe('what polkit gives', () => {
       // Behind what may be a regular expression or a template nothing is certain any more.
       assert.equal(found.length, /[/`\\]/.test(body) ? 2 : 3, body);
     }
+    assert.deepEqual(await grantsOf(rule(`if (${'('.repeat(100_000)}`)), ['1 unread']);
     assert.deepEqual(await grantsOf(`var YES = polkit.Result.YES;\n${yes}`), ['1 unread', `3 ${EVE}`]);
     assert.deepEqual(await grantsOf('polkit.addRule(function(action, subject) { return polkit.Result.YES;'), [
       '1 unread',

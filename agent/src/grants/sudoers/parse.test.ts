@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { cases } from '../../../../server/src/ldap/testing/long.ts';
 import { rowsOfEntries, rowsOfSudo, run, spoiledFile, sudoersFile } from '../../testing/sudoers-oracle.ts';
 import { parseSudoers } from './parse.ts';
 
 const TOOLS = ['/usr/bin/cvtsudoers', '/usr/sbin/visudo'];
 const skip = TOOLS.every((tool) => existsSync(tool)) ? false : 'needs cvtsudoers and visudo of the sudo package';
-const RUNS = Number(process.env.IDENTREE_FUZZ_RUNS ?? 60);
+const RUNS = cases(60, 3000);
 
 /** Values that sudo checks beyond its grammar. */
 const VALUE = /invalid (notafter|timeout) value|sudoedit|unknown defaults|values? for|value .* for/;
@@ -62,7 +63,7 @@ describe('reading sudoers as sudo does', { skip }, () => {
       fc.asyncProperty(spoiledFile, async (text) => {
         await writeFile(file, text, { mode: 0o440 });
         const source = text.split('\n');
-        /** Of an entry on several lines sudo may complain where it gives it up, and where it finds its way again. */
+        /** Where an entry begins: on several lines sudo may complain where it gives it up, and where it finds its way again. */
         const begin = (line: number): number => (source[line - 2]?.endsWith('\\') ? begin(line - 1) : line);
         const { lines, values } = await complaints();
         const unread = parseSudoers(text).flatMap(({ kind, line }) => (kind === 'unread' ? [line] : []));

@@ -1,4 +1,5 @@
-import { lex, type Token, type TokenKind } from './lex.ts';
+import { lex } from './lex.ts';
+import type { Token, TokenKind } from './token.ts';
 
 export type AliasKind = 'User' | 'Runas' | 'Host' | 'Cmnd';
 
