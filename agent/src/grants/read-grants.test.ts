@@ -141,6 +141,13 @@ describe('what a host grants besides', () => {
     assert.match(found.join('\n'), /ice: \/bin\/x as root/);
   });
 
+  it('a file that is no configuration at all takes no page', async () => {
+    const found = await lines({ '/etc/sudoers': `${'garbage\n'.repeat(500)}alice ALL=ALL\n` });
+    assert.equal(found.length, 21);
+    assert.match(found[19]!, /^\? \/etc\/sudoers:20: .* 480 more lines of this file are like it\.$/);
+    assert.match(found[20]!, /alice: any command as root/);
+  });
+
   it('is plain JSON and the same each time', async () => {
     await using host = await createHostTree({ '/etc/sudoers': 'b ALL=ALL\na ALL=NOPASSWD:ALL\nb ALL=ALL\nx' });
     const once = await readGrants(host.root, 'web1');

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { SudoGate } from '../setup/sudo-gate.ts';
 import { doasGrants } from './doas.ts';
-import { type Grant, sortGrants } from './grant.ts';
+import { type Grant, isUnread, sortGrants } from './grant.ts';
 import { groupGrants } from './groups.ts';
 import { createHostFiles, type HostFiles } from './host-files.ts';
 import { wheelGrants } from './pam-wheel.ts';
@@ -12,6 +12,27 @@ import { sudoersGrants } from './sudoers/sudoers-grants.ts';
 
 /** sudo-rs reads this one in place of the other when it is there. */
 const SUDOERS_RS = '/etc/sudoers-rs';
+
+/** In a file that is none of its kind every line is unread; this many say it. */
+const MAX_UNREAD = 20;
+
+/** Lines that could not be read, at most so many for each file, the last of them with how many there are. */
+function boundUnread(grants: readonly Grant[]): Grant[] {
+  const count = new Map<string, number>();
+  const seen = new Map<string, number>();
+  const countUp = (counts: Map<string, number>, file: string) =>
+    counts.set(file, (counts.get(file) ?? 0) + 1).get(file)!;
+  for (const grant of grants) if (isUnread(grant)) countUp(count, grant.file);
+  return grants.flatMap((grant): Grant[] => {
+    if (!isUnread(grant)) return [grant];
+    const at = countUp(seen, grant.file);
+    const more = count.get(grant.file)! - MAX_UNREAD;
+    if (at > MAX_UNREAD) return [];
+    return at < MAX_UNREAD || more === 0
+      ? [grant]
+      : [{ ...grant, unread: `${grant.unread} ${more} more lines of this file are like it.` }];
+  });
+}
 
 /** On Debian the folder of polkit's rules belongs to the account that polkit runs as. */
 async function uidOf(files: HostFiles, account: string): Promise<number | null> {
@@ -39,7 +60,7 @@ export async function readGrants(root: string, shortName = hostname().split('.')
     wheelGrants(files),
     groupGrants(files),
   ]);
-  return sortGrants(found.flat());
+  return boundUnread(sortGrants(found.flat()));
 }
 
 /** Where sudo on this host asks identree. */
