@@ -95,7 +95,7 @@ export async function wheelGrants(files: HostFiles): Promise<Grant[]> {
           file,
           line,
         };
-        // `deny trust` is the reverse: whoever is not in the group is let in.
+        // `deny trust` is the reverse: everyone outside of the group is let in.
         if (args.includes('deny')) grants.push({ ...given, who: { type: 'everyone', name: '' }, except: [group] });
         else grants.push({ ...given, who: group, except: [] });
       }

@@ -54,7 +54,7 @@ export async function polkitGrants(files: HostFiles): Promise<Grant[]> {
   function administrators(at: At, identities: readonly string[]): void {
     for (const identity of identities) {
       const who = whoOf(identity);
-      if (who === null) fail(at.file, at.line, `“${identity}” is nobody whom identree knows`);
+      if (who === null) fail(at.file, at.line, `“${identity}” names no user, group or netgroup`);
       else give(at, who, ADMIN_WORDS, false);
     }
   }
@@ -91,7 +91,7 @@ export async function polkitGrants(files: HostFiles): Promise<Grant[]> {
       const actions = listOf(entries.get('Action')?.value ?? '');
       for (const identity of listOf(entries.get('Identity')?.value ?? '')) {
         const who = whoOf(identity);
-        if (who === null) fail(file, line, `“${identity}” is nobody whom identree knows`);
+        if (who === null) fail(file, line, `“${identity}” names no user, group or netgroup`);
         else if (actions.length > 0)
           give({ file, line }, who, `${actionWords(actions)}${yes ? '' : ', with their own password'}`, yes);
       }
