@@ -507,6 +507,17 @@ describe('setup: who asks for sudo', () => {
     assert.doesNotMatch(await h.read('/etc/sudo.conf'), /identree_approval/);
   });
 
+  for (const [gate, words] of [
+    ['plugin', /asked by identree all the same[\s\S]*! alice: [^\n]*\/etc\/sudoers:3/],
+    ['pam', /with no request to identree[\s\S]*! alice: [^\n]*\/etc\/sudoers:3/],
+  ] as const)
+    it(`what the host grants without a password is part of the plan, ${gate}`, async () => {
+      await using h = await pluginHost();
+      await h.write('/etc/sudoers', `${await h.read('/etc/sudoers')}alice ALL=(ALL) NOPASSWD: ALL\n`);
+      assert.equal(await setUp(['sudo'], { dryRun: true, sudo: gate }, h.deps), true);
+      assert.match(h.printed.join('\n'), words);
+    });
+
   it('--sudo plugin where there is none changes nothing', async () => {
     await using h = await host();
     const before = await h.everything();

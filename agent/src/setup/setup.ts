@@ -1,5 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readGrants } from '../grants/read-grants.ts';
+import { sayGrants } from '../grants/say-grants.ts';
 import { restartSssd } from '../sssd/sssd-addition.ts';
 import type { Addition } from './addition.ts';
 import { forgetOriginals, type Originals, readOriginals, writeOriginals } from './backup.ts';
@@ -176,6 +178,11 @@ export async function setUp(
   print('');
   if (gatesSudo) print(gateWords(gate, choice));
   for (const change of changes) print(show(change));
+  if (gatesSudo) {
+    const grants = sayGrants(await readGrants(deps.root === '' ? '/' : deps.root), { gate });
+    if (grants.length > 0)
+      print(['', 'What this host grants besides:', ...grants.map((line) => `  ${line}`)].join('\n'));
+  }
   if (options.dryRun) {
     print('');
     print('Nothing was changed (--dry-run).');
