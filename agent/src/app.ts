@@ -124,6 +124,7 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
     externalUrl: enrolment.identity.externalUrl,
     minimumClass: conf.minimumClass,
     timeoutMs: conf.timeoutMs,
+    contact: conf.contact,
     blocked: () => (checkpoints.rolledBack() === null ? null : 'rolled_back'),
     background: background.add,
     clock,

@@ -17,6 +17,7 @@ describe('client.conf', () => {
       minimumClass: 'policy',
       timeoutMs: 900_000,
       noninteractive: 'refuse',
+      contact: null,
     });
   });
 
@@ -30,6 +31,7 @@ describe('client.conf', () => {
       minimumClass: 'passkey',
       timeoutMs: 120_000,
       noninteractive: 'refuse',
+      contact: null,
     });
   });
 
@@ -38,6 +40,16 @@ describe('client.conf', () => {
       parse(`${SERVER}IDENTREE_POLL_INTERVAL=2s\nIDENTREE_SHARED_SECRET=x\n`).serverUrl,
       'https://id.example.com',
     );
+  });
+
+  it('takes any words for whom to call, as long as they stay on one line of a terminal', () => {
+    const contactOf = (value: string) => parse(`${SERVER}IDENTREE_CONTACT=${value}\n`).contact;
+    assert.equal(contactOf('"Operations, +49 89 1234 or #ops"'), 'Operations, +49 89 1234 or #ops');
+    assert.equal(contactOf(' Bereitschaft: ß@example.com '), 'Bereitschaft: ß@example.com');
+    assert.equal(contactOf('call\u001b[2J\u202e me\u0007'), 'call[2J me');
+    assert.equal(contactOf(''), null);
+    assert.equal(contactOf('é'.repeat(200)), 'é'.repeat(200));
+    assert.throws(() => contactOf('é'.repeat(201)), /IDENTREE_CONTACT must not be longer than 200 characters/);
   });
 
   it('expands nothing', () => {

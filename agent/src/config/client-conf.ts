@@ -1,4 +1,5 @@
 import { type ApprovalClass, approvalClass } from '#shared/decision.ts';
+import { terminalLine } from '#shared/visible-text.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
 
 /** What client.conf says. */
@@ -13,7 +14,11 @@ export interface ClientConf {
   timeoutMs: number;
   /** Whether `sudo -n`, which nobody waits for, may wait for an approver all the same (plugin of sudo). */
   noninteractive: 'refuse' | 'ask';
+  /** Whom people call after a refusal, in the operator's own words; null: nobody is named. */
+  contact: string | null;
 }
+
+const CONTACT_MAX = 200;
 
 const DEFAULT_TIMEOUT_MS = 15 * 60_000;
 const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
@@ -92,6 +97,9 @@ export function parseClientConf(text: string, path: string): ClientConf {
   if (noninteractive !== 'refuse' && noninteractive !== 'ask') {
     problems.push('IDENTREE_NONINTERACTIVE must be refuse or ask');
   }
+  const contact = terminalLine(values.get('IDENTREE_CONTACT') ?? '').trim();
+  if ([...contact].length > CONTACT_MAX)
+    problems.push(`IDENTREE_CONTACT must not be longer than ${CONTACT_MAX} characters`);
   if (problems.length > 0 || !checked.ok || !minimumClass.success) {
     throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'));
   }
@@ -101,6 +109,7 @@ export function parseClientConf(text: string, path: string): ClientConf {
     minimumClass: minimumClass.data,
     timeoutMs: timeoutMs!,
     noninteractive: noninteractive === 'ask' ? 'ask' : 'refuse',
+    contact: contact === '' ? null : contact,
   };
 }
 

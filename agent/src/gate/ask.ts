@@ -38,6 +38,8 @@ export interface AskDeps {
   externalUrl: string;
   minimumClass: ApprovalClass;
   timeoutMs: number;
+  /** Whom people call after a refusal. */
+  contact: string | null;
   /** Why no request may be made at all, if there is a reason. */
   blocked(): 'rolled_back' | null;
   /** Work that must not hold up the person, but should end before the process does. */
@@ -153,16 +155,18 @@ export function createAsk(deps: AskDeps): Ask {
     const server = serverName;
     if (reply.kind === 'unavailable') {
       if (patient) return false;
-      if (reply.unreachable) voice.sentence('gate.unreachable', { server });
-      else voice.sentence('gate.serverFault', { server, message: reply.message });
-    } else if (reply.kind === 'refused') voice.sentence('gate.refused', { server, message: reply.message });
-    else if (reply.kind === 'broken') voice.sentence('gate.serverFault', { server, message: reply.message });
+      if (reply.unreachable) voice.refusal('gate.unreachable', { server }, deps.contact);
+      else voice.refusal('gate.serverFault', { server, message: reply.message }, deps.contact);
+    } else if (reply.kind === 'refused')
+      voice.refusal('gate.refused', { server, message: reply.message }, deps.contact);
+    else if (reply.kind === 'broken')
+      voice.refusal('gate.serverFault', { server, message: reply.message }, deps.contact);
     return true;
   }
 
   const open: Ask['open'] = async (question, voice, signal) => {
     if (deps.blocked() === 'rolled_back') {
-      voice.sentence('gate.rolledBack');
+      voice.refusal('gate.rolledBack', {}, deps.contact);
       return null;
     }
     const giveUp = clock.monotonic() + CREATE_PATIENCE_MS;
@@ -186,7 +190,7 @@ export function createAsk(deps: AskDeps): Ask {
         if (answer.status === 'pending' && !question.mayWait) {
           // A server that knows no requests without waiting has made one.
           cancel(answer.challengeId);
-          voice.sentence('gate.nobodyWaits');
+          voice.refusal('gate.nobodyWaits', {}, deps.contact);
           return null;
         }
         const ttl = Math.min(Math.max(0, answer.expiresAt - answer.now), LONGEST_WAIT_MS);
@@ -201,7 +205,7 @@ export function createAsk(deps: AskDeps): Ask {
         };
       }
       if (reply.kind === 'refused' && reply.code === 'approval_required') {
-        voice.sentence('gate.nobodyWaits');
+        voice.refusal('gate.nobodyWaits', {}, deps.contact);
         return null;
       }
       if (explain(reply, clock.monotonic() < giveUp, voice)) return null;
@@ -243,22 +247,22 @@ export function createAsk(deps: AskDeps): Ask {
       return reporting;
     };
     if (verdict.decision === 'denied') {
-      voice.denied(verdict);
+      voice.denied(verdict, deps.contact);
       return { kind: 'denied' };
     }
     if (verdict.decision !== 'approved') {
-      voice.sentence(verdict.decision === 'expired' ? 'gate.expired' : 'gate.withdrawn');
+      voice.refusal(verdict.decision === 'expired' ? 'gate.expired' : 'gate.withdrawn', {}, deps.contact);
       return { kind: verdict.decision };
     }
     const ready = (await last.ready?.()) ?? true;
     if (signal.aborted && signal.reason === LEFT) return { kind: 'left' };
     if (!ready || clock.monotonic() >= asked.deadline) {
-      if (ready) voice.sentence('gate.expired');
+      if (ready) voice.refusal('gate.expired', {}, deps.contact);
       void settle({ outcome: 'refused', detail: 'gone' });
       return { kind: 'cancelled' };
     }
     if (!(await last.unchanged())) {
-      voice.sentence('gate.targetChanged');
+      voice.refusal('gate.targetChanged', {}, deps.contact);
       log.warn(`${id} was approved, but what would run is no longer what was shown; refused`);
       void settle({ outcome: 'refused', detail: 'target_changed' });
       return { kind: 'refused' };
@@ -287,7 +291,7 @@ export function createAsk(deps: AskDeps): Ask {
       if (judged && clock.monotonic() < asked.deadline) {
         if ('verdict' in judged) return finish(asked, judged.verdict, voice, last, signal);
         if (judged.final) {
-          voice.tooWeak(deps.minimumClass);
+          voice.tooWeak(deps.minimumClass, deps.contact);
           const outcome = { outcome: 'refused', detail: judged.problem } as const;
           deps.background(withdraw(id).then(() => report(id, outcome)));
           return { kind: 'refused' };
@@ -300,7 +304,7 @@ export function createAsk(deps: AskDeps): Ask {
       }
       const left = asked.deadline - clock.monotonic();
       if (left <= 0) {
-        voice.sentence('gate.expired');
+        voice.refusal('gate.expired', {}, deps.contact);
         // Withdrawn first: what could not be verified may never have been the server's, and then the request is still open.
         const withdrawn = withdraw(id);
         const outcome = { outcome: 'refused', detail: `verdict_rejected: ${ignored}`.slice(0, 200) } as const;
@@ -327,7 +331,7 @@ export function createAsk(deps: AskDeps): Ask {
       answer = null;
       if (reply.kind === 'aborted') continue;
       if (reply.kind === 'refused') {
-        voice.sentence('gate.refused', { server: serverName, message: reply.message });
+        voice.refusal('gate.refused', { server: serverName, message: reply.message }, deps.contact);
         cancel(id);
         return { kind: 'refused' };
       }

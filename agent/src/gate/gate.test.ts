@@ -137,6 +137,21 @@ describe('gate: a verified no', SHORT, () => {
     assert.match(result.text, /Denied by dana: not on a Friday/);
   });
 
+  it('names whom to call, where an operator has said it', async () => {
+    const conf = 'IDENTREE_CONTACT="Operations, +49 89 1234"\n';
+    await using gate = await createTestGate({ conf });
+    const hook = gate.sudo();
+    await gate.server.deny(await gate.server.challenge(), 'not on a Friday');
+    assert.match((await hook.result).text, /\n {2}Denied by dana: not on a Friday\. Help: Operations, \+49 89 1234\n$/);
+    await using german = await createTestGate({ conf, environ: { LANG: 'de_DE.UTF-8' } });
+    german.server.ttlMs = 1;
+    const { text } = await german.sudo().result;
+    assert.match(
+      text.replace(/\s+/g, ' '),
+      /Abgelaufen: Niemand hat rechtzeitig geantwortet\. Hilfe: Operations, \+49 89 1234 $/,
+    );
+  });
+
   it('speaks the language of the caller', async () => {
     await using gate = await createTestGate({ environ: { LC_ALL: 'de_AT.UTF-8', LANG: 'en_US.UTF-8' } });
     const hook = gate.sudo();

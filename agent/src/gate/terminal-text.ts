@@ -40,11 +40,13 @@ export function wrap(text: string, width: number): string[] {
 /** Everything that a waiting person reads. All texts of a server go through `terminalLine` here. */
 export interface Voice {
   sentence(key: MessageKey, params?: Record<string, string | number>): void;
+  /** The last word of a refusal: who or why and, where an operator has named somebody, whom to call. */
+  refusal(key: MessageKey, params: Record<string, string | number>, contact: string | null): void;
   /** Where the request went, who can approve, link, code, time left and, when it fits, the QR code. */
   request(answer: ChallengeAnswer, context: { server: string; leftMs: number; login: boolean }): void;
   approved(verdict: Verdict): void;
-  denied(verdict: Verdict): void;
-  tooWeak(needed: ApprovalClass): void;
+  denied(verdict: Verdict, contact: string | null): void;
+  tooWeak(needed: ApprovalClass, contact: string | null): void;
 }
 
 export function createVoice(say: Say, screen: Screen): Voice {
@@ -54,11 +56,18 @@ export function createVoice(say: Say, screen: Screen): Voice {
   const lines = (text: string) => {
     for (const part of wrap(text, width)) line(part);
   };
-  const sentence: Voice['sentence'] = (key, params = {}) => {
+  const text = (key: MessageKey, params: Record<string, string | number> = {}) => {
     const clean = Object.fromEntries(
       Object.entries(params).map(([name, value]) => [name, typeof value === 'string' ? terminalLine(value) : value]),
     );
-    lines(t(key, clean, locale));
+    return t(key, clean, locale);
+  };
+  const sentence: Voice['sentence'] = (key, params) => lines(text(key, params));
+  const refusal: Voice['refusal'] = (key, params, contact) => {
+    const why = text(key, params);
+    if (contact === null) return lines(why);
+    const ended = /[.!?…]$/.test(why) ? why : `${why}.`;
+    lines(`${ended} ${text('gate.contact', { contact })}`);
   };
 
   const whoText = (approvers: ChallengeAnswer['approvers']) => {
@@ -73,6 +82,7 @@ export function createVoice(say: Say, screen: Screen): Voice {
 
   return {
     sentence,
+    refusal,
     request(answer, context) {
       const link = terminalLine(answer.approvalUrl);
       const label = (key: MessageKey, value: string) => `${t(key, {}, locale)}: ${value}`;
@@ -107,13 +117,13 @@ export function createVoice(say: Say, screen: Screen): Voice {
       else if (verdict.class === 'grace') sentence('gate.approvedByGrace');
       else sentence('gate.approved', { name: nameOf(verdict) });
     },
-    denied(verdict) {
+    denied(verdict, contact) {
       const reason = terminalLine(verdict.reason ?? '')
         .trim()
         .slice(0, 500);
-      if (reason === '') sentence('gate.denied', { name: nameOf(verdict) });
-      else sentence('gate.deniedReason', { name: nameOf(verdict), reason });
+      if (reason === '') refusal('gate.denied', { name: nameOf(verdict) }, contact);
+      else refusal('gate.deniedReason', { name: nameOf(verdict), reason }, contact);
     },
-    tooWeak: (needed) => sentence('gate.tooWeak', { needed: t(`class.${needed}`, {}, locale) }),
+    tooWeak: (needed, contact) => refusal('gate.tooWeak', { needed: t(`class.${needed}`, {}, locale) }, contact),
   };
 }
