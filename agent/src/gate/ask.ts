@@ -195,8 +195,9 @@ export function createAsk(deps: AskDeps): Ask {
         }
         const ttl = Math.min(Math.max(0, answer.expiresAt - answer.now), LONGEST_WAIT_MS);
         const skew = CLOCK_SKEW_SECONDS * 1000;
-        const login = question.evidence.mode === 'login';
-        if (answer.status === 'pending') voice.request(ownLink(answer), { server: serverName, leftMs: ttl, login });
+        const argv = question.evidence.mode === 'login' ? null : record.argv;
+        const leftMs = Math.min(ttl, deps.timeoutMs);
+        if (answer.status === 'pending') voice.request(ownLink(answer), { server: serverName, leftMs, argv });
         return {
           record,
           answer,

@@ -10,6 +10,9 @@ const RESET = '\u001b[0m';
 /** Terminals that would show escape sequences as text. */
 const PLAIN = new Set(['', 'dumb', 'unknown']);
 
+/** True for a TERM that names no terminal that shows more than text. */
+export const isPlain = (term: string): boolean => PLAIN.has(term);
+
 /** A code as terminal lines; `width` is how many columns each takes. */
 export interface QrCode {
   lines: string[];
@@ -18,7 +21,7 @@ export interface QrCode {
 
 /** A link as QR code in half blocks, two rows of modules per line. Null when TERM cannot show colours. */
 export function qrCode(link: string, term: string): QrCode | null {
-  if (PLAIN.has(term)) return null;
+  if (isPlain(term)) return null;
   let modules: { size: number; get(row: number, col: number): number | boolean };
   try {
     modules = QRCode.create(link, { errorCorrectionLevel: 'L' }).modules;

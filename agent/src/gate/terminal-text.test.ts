@@ -20,7 +20,11 @@ const SCREEN: Screen = { cols: 80, rows: 24, term: 'xterm-256color', locale: '' 
 function shown(screen: Screen, answer = ANSWER, login = false): string[] {
   const lines: string[] = [];
   const voice = createVoice((line) => lines.push(line), screen);
-  voice.request(answer, { server: 'id.example.com', leftMs: 120_000, login });
+  voice.request(answer, {
+    server: 'id.example.com',
+    leftMs: 120_000,
+    argv: login ? null : ['sudo', 'systemctl', 'restart', 'nginx'],
+  });
   voice.sentence(login ? 'gate.pressEnter' : 'gate.waiting');
   return lines;
 }
@@ -91,6 +95,191 @@ describe('what a waiting person sees', () => {
     assert.match(text, /asked to approve this login/);
     assert.match(text, /then press Enter here/);
   });
+});
+
+describe('line by line', () => {
+  const link = 'https://identree.example.com/approve/ABCDEF-123456';
+  const cases: [widths: number[], locale: string, expected: string[]][] = [
+    [
+      [20],
+      'en_US.UTF-8',
+      [
+        '',
+        '  identree.example.com',
+        '  is asked to',
+        '  approve: sudo',
+        '  systemctl restart',
+        '  nginx',
+        '  Who can approve:',
+        '  you or an',
+        '  administrator.',
+        '',
+        '   https://identree.example.com/approve/ABCDEF-123456',
+        '',
+        '  Code:',
+        '  ABCDEF-123456',
+        '  Time left: 2 min',
+        '',
+        '  Waiting for the',
+        '  answer. Ctrl-C',
+        '  cancels.',
+      ],
+    ],
+    [
+      [40],
+      'en_US.UTF-8',
+      [
+        '',
+        '  identree.example.com is asked to',
+        '  approve: sudo systemctl restart nginx',
+        '  Who can approve: you or an',
+        '  administrator.',
+        '',
+        '   https://identree.example.com/approve/ABCDEF-123456',
+        '',
+        '  Code: ABCDEF-123456',
+        '  Time left: 2 min',
+        '',
+        '  Waiting for the answer. Ctrl-C',
+        '  cancels.',
+      ],
+    ],
+    [
+      [80, 200],
+      'en_US.UTF-8',
+      [
+        '',
+        '  identree.example.com is asked to approve: sudo systemctl restart nginx',
+        '  Who can approve: you or an administrator.',
+        '',
+        '  https://identree.example.com/approve/ABCDEF-123456',
+        '',
+        '  Code: ABCDEF-123456    Time left: 2 min',
+        '',
+        '  Waiting for the answer. Ctrl-C cancels.',
+      ],
+    ],
+    [
+      [20],
+      'de_DE.UTF-8',
+      [
+        '',
+        '  identree.example.com',
+        '  wird um Freigabe',
+        '  gebeten: sudo',
+        '  systemctl restart',
+        '  nginx',
+        '  Freigeben kann:',
+        '  du selbst oder',
+        '  die',
+        '  Administration.',
+        '',
+        '   https://identree.example.com/approve/ABCDEF-123456',
+        '',
+        '  Code:',
+        '  ABCDEF-123456',
+        '  Noch: 2 min',
+        '',
+        '  Warte auf die',
+        '  Antwort. Strg-C',
+        '  bricht ab.',
+      ],
+    ],
+    [
+      [40],
+      'de_DE.UTF-8',
+      [
+        '',
+        '  identree.example.com wird um Freigabe',
+        '  gebeten: sudo systemctl restart nginx',
+        '  Freigeben kann: du selbst oder die',
+        '  Administration.',
+        '',
+        '   https://identree.example.com/approve/ABCDEF-123456',
+        '',
+        '  Code: ABCDEF-123456    Noch: 2 min',
+        '',
+        '  Warte auf die Antwort. Strg-C bricht',
+        '  ab.',
+      ],
+    ],
+    [
+      [80, 200],
+      'de_DE.UTF-8',
+      [
+        '',
+        '  identree.example.com wird um Freigabe gebeten: sudo systemctl restart nginx',
+        '  Freigeben kann: du selbst oder die Administration.',
+        '',
+        '  https://identree.example.com/approve/ABCDEF-123456',
+        '',
+        '  Code: ABCDEF-123456    Noch: 2 min',
+        '',
+        '  Warte auf die Antwort. Strg-C bricht ab.',
+      ],
+    ],
+  ];
+  for (const [widths, locale, expected] of cases) {
+    for (const cols of widths) {
+      it(`${locale} on ${cols} columns`, () => {
+        const lines: string[] = [];
+        const voice = createVoice((line) => lines.push(line), { cols, rows: 24, term: 'dumb', locale });
+        const argv = ['sudo', 'systemctl', 'restart', 'nginx'];
+        voice.request({ ...ANSWER, approvalUrl: link }, { server: 'identree.example.com', leftMs: 120_000, argv });
+        voice.sentence('gate.waiting');
+        assert.deepEqual(lines, expected);
+      });
+    }
+  }
+
+  it('a long command is cut, and what it holds cannot leave its place', () => {
+    const lines: string[] = [];
+    const voice = createVoice((line) => lines.push(line), { cols: null, rows: null, term: '', locale: '' });
+    voice.request(ANSWER, {
+      server: 'id.example.com',
+      leftMs: 1000,
+      argv: ['sudo', 'echo', '\u001b[2J\n{server}', 'x'.repeat(4000)],
+    });
+    const text = lines.join(' ').replace(/\s+/g, ' ');
+    assert.match(text, /asked to approve: sudo echo \[2J \{server\} x{90,105}… Who/);
+  });
+
+  it('the link is one line, and no width breaks it inside the code', () => {
+    for (let cols = 13; cols <= 200; cols += 1) {
+      const lines = shown({ cols, rows: 24, term: 'xterm', locale: '' }, { ...ANSWER, approvalUrl: link });
+      const line = lines.find((text) => text.trim() === link);
+      assert.ok(line, `whole on ${cols} columns`);
+      const rows = line.match(new RegExp(`.{1,${cols}}`, 'g'))!;
+      assert.ok(
+        rows.some((row) => row.includes(ANSWER.userCode)),
+        `${cols} columns: ${JSON.stringify(rows)}`,
+      );
+    }
+  });
+
+  it('the code by itself is whole on 20 columns', () => {
+    const lines = shown({ cols: 20, rows: 24, term: 'xterm', locale: '' });
+    assert.ok(lines.some((line) => line.includes(ANSWER.userCode) && line.length <= 20));
+  });
+});
+
+describe('the time left', () => {
+  const reminders = (screen: Screen) => {
+    const lines: string[] = [];
+    createVoice((line) => lines.push(line), screen).remind(30_000);
+    return lines;
+  };
+  it('is said again on a terminal, as a line of its own', () => {
+    assert.deepEqual(reminders(SCREEN), ['  Time left: 30 s']);
+    assert.deepEqual(reminders({ ...SCREEN, locale: 'de_DE.UTF-8' }), ['  Noch: 30 s']);
+  });
+  for (const [name, change] of Object.entries<Partial<Screen>>({
+    'on a dumb terminal': { term: 'dumb' },
+    'on one without a name': { term: '' },
+    'without a terminal': { cols: null, rows: null },
+  })) {
+    it(`is said once ${name}`, () => assert.deepEqual(reminders({ ...SCREEN, ...change }), []));
+  }
 });
 
 describe('the code to scan', () => {

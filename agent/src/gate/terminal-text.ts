@@ -2,7 +2,7 @@ import type { ApprovalClass, Verdict } from '#shared/decision.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { type Locale, localeOf, type MessageKey, t, timeLeft } from '#shared/messages.ts';
 import { terminalLine } from '#shared/visible-text.ts';
-import { qrCode } from './qr.ts';
+import { isPlain, qrCode } from './qr.ts';
 
 /** The person's terminal as far as it is known. */
 export interface Screen {
@@ -19,6 +19,12 @@ export type Say = (line: string) => void;
 
 const INDENT = '  ';
 const GAP = '   ';
+
+/** The narrowest that sentences are broken for. */
+const MINIMUM_WIDTH = 12;
+
+/** How much of a command is said again to the person who has just typed it, characters. */
+const COMMAND_SHOWN = 120;
 
 /** Fewer columns beside the code would break every sentence. */
 const NARROWEST = 24;
@@ -37,13 +43,37 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
+/**
+ * How far a link is indented. A link is one line whatever its length, so that it can be copied and clicked; where the
+ * terminal has to break it, it breaks before the code, which is read aloud and typed, and never inside.
+ *
+ * @param code at the end of the link.
+ */
+export function linkIndent(link: string, code: string, cols: number | null): number {
+  const start = [...link].length - [...code].length;
+  if (cols === null || !link.endsWith(code) || code.length > cols) return INDENT.length;
+  const row = (column: number) => Math.floor(column / cols);
+  let indent = INDENT.length;
+  while (row(indent + start) !== row(indent + start + code.length - 1)) indent += 1;
+  return indent;
+}
+
+export interface RequestContext {
+  server: string;
+  leftMs: number;
+  /** What is asked for, as the record shows it; null: a login. */
+  argv: readonly string[] | null;
+}
+
 /** Everything that a waiting person reads. All texts of a server go through `terminalLine` here. */
 export interface Voice {
   sentence(key: MessageKey, params?: Record<string, string | number>): void;
   /** The last word of a refusal: who or why and, where an operator has named somebody, whom to call. */
   refusal(key: MessageKey, params: Record<string, string | number>, contact: string | null): void;
   /** Where the request went, who can approve, link, code, time left and, when it fits, the QR code. */
-  request(answer: ChallengeAnswer, context: { server: string; leftMs: number; login: boolean }): void;
+  request(answer: ChallengeAnswer, context: RequestContext): void;
+  /** How much time is left, on a terminal. In a file or a mail it would be read when it is over. */
+  remind(leftMs: number): void;
   approved(verdict: Verdict): void;
   denied(verdict: Verdict, contact: string | null): void;
   tooWeak(needed: ApprovalClass, contact: string | null): void;
@@ -51,7 +81,7 @@ export interface Voice {
 
 export function createVoice(say: Say, screen: Screen): Voice {
   const locale: Locale = localeOf(screen.locale);
-  const width = Math.max(20, Math.min(screen.cols ?? 80, 100) - INDENT.length - 1);
+  const width = Math.max(MINIMUM_WIDTH, Math.min(screen.cols ?? 80, 100) - INDENT.length - 1);
   const line = (text: string) => say(text === '' ? '' : INDENT + text);
   const lines = (text: string) => {
     for (const part of wrap(text, width)) line(part);
@@ -70,6 +100,15 @@ export function createVoice(say: Say, screen: Screen): Voice {
     lines(`${ended} ${text('gate.contact', { contact })}`);
   };
 
+  const label = (key: MessageKey, value: string) => `${t(key, {}, locale)}: ${value}`;
+
+  const askedText = ({ server, argv }: RequestContext) => {
+    if (argv === null) return text('gate.askedLogin', { server });
+    const command = [...argv.join(' ')];
+    const shown = command.length > COMMAND_SHOWN ? `${command.slice(0, COMMAND_SHOWN).join('')}…` : command.join('');
+    return text('gate.asked', { server, command: shown });
+  };
+
   const whoText = (approvers: ChallengeAnswer['approvers']) => {
     const names = [...new Set(approvers)].map((who) => t(`gate.who.${who}`, {}, locale));
     return names.length === 2 ? t('gate.who.or', { a: names[0]!, b: names[1]! }, locale) : (names[0] ?? '');
@@ -85,10 +124,10 @@ export function createVoice(say: Say, screen: Screen): Voice {
     refusal,
     request(answer, context) {
       const link = terminalLine(answer.approvalUrl);
-      const label = (key: MessageKey, value: string) => `${t(key, {}, locale)}: ${value}`;
-      const asked = t(context.login ? 'gate.askedLogin' : 'gate.asked', { server: context.server }, locale);
+      const asked = askedText(context);
       const who = answer.approvers.length === 0 ? '' : t('gate.who', { who: whoText(answer.approvers) }, locale);
-      const code = label('gate.code', terminalLine(answer.userCode));
+      const userCode = terminalLine(answer.userCode);
+      const code = label('gate.code', userCode);
       const left = label('gate.left', timeLeft(context.leftMs, locale));
       const paragraphs = (columns: number, code: string[]) => [
         ...wrap(asked, columns),
@@ -99,18 +138,29 @@ export function createVoice(say: Say, screen: Screen): Voice {
       const qr = qrCode(link, screen.term);
       const beside = (screen.cols ?? 0) - INDENT.length - (qr?.width ?? 0) - GAP.length - 1;
       // Link, blank lines and the instruction around the code take six rows; one more for the shell's own line.
-      if (qr !== null && beside >= NARROWEST && (screen.rows ?? 0) >= qr.lines.length + 7) {
-        // The first row of the code is its margin.
-        const text = ['', ...paragraphs(beside, [code, left])];
-        for (const part of ['', link, '']) line(part);
-        for (const [index, bars] of qr.lines.entries()) line(bars + (text[index] ? GAP + text[index] : ''));
+      // The first row of the code is its margin.
+      const besideCode = ['', ...paragraphs(beside, [code, left])];
+      const linkLine = () => say(' '.repeat(linkIndent(link, userCode, screen.cols)) + link);
+      const room = qr !== null && beside >= NARROWEST && (screen.rows ?? 0) >= qr.lines.length + 7;
+      if (room && besideCode.length <= qr.lines.length) {
+        line('');
+        linkLine();
+        line('');
+        for (const [index, bars] of qr.lines.entries()) line(bars + (besideCode[index] ? GAP + besideCode[index] : ''));
       } else {
         const together = `${code}    ${left}`;
-        const text = paragraphs(width, [...together].length <= width ? [together] : [code, left]);
-        for (const part of ['', ...text.slice(0, text.indexOf('')), '', link, ...text.slice(text.indexOf(''))])
-          line(part);
+        const text = paragraphs(
+          width,
+          [...together].length <= width ? [together] : [...wrap(code, width), ...wrap(left, width)],
+        );
+        for (const part of ['', ...text.slice(0, text.indexOf('')), '']) line(part);
+        linkLine();
+        for (const part of text.slice(text.indexOf(''))) line(part);
       }
       line('');
+    },
+    remind(leftMs) {
+      if (screen.cols !== null && !isPlain(screen.term)) line(label('gate.left', timeLeft(leftMs, locale)));
     },
     approved(verdict) {
       if (verdict.class === 'policy') sentence('gate.approvedByPolicy');
