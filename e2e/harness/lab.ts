@@ -147,9 +147,13 @@ const PRODUCT = [
   'agent/packaging/install.sh',
 ].map((file) => join(ROOT, file));
 
-/** Distributions that a host can be, and what they are made with. Debian 13 has sudo-rs beside sudo. */
+/**
+ * What a host can be made of: Debian 12, the same with what programs that call sudo over ssh need, and Debian 13, which
+ * has sudo-rs beside sudo.
+ */
 export const SUITES = {
   bookworm: {},
+  automation: { LAB_EXTRA: 'git,rsync,python3' },
   trixie: { LAB_SUITE: 'trixie', LAB_EXTRA: 'sudo-rs' },
 } as const;
 export type Suite = keyof typeof SUITES;

@@ -1,0 +1,57 @@
+import type { Host } from './lab.ts';
+import { must, until } from './run.ts';
+import { openWorld, type World, type WorldOptions } from './world.ts';
+
+/** A gated host `web1.example.com` and a machine from which Alice reaches it with a key, as in docs/automation.md. */
+export interface AutomationWorld {
+  world: World;
+  /** The gated host. */
+  host: Host;
+  /** Where Alice sits: neither enrolled nor gated. */
+  desk: Host;
+  /** Files on the machine of the tests: a configuration for ssh that reaches the host as Alice. */
+  sshConfig: string;
+}
+
+const SSH = `mkdir -p /home/alice/.ssh
+ssh-keygen -q -t ed25519 -N '' -f /home/alice/.ssh/id_ed25519
+chown -R alice:alice /home/alice/.ssh`;
+
+/** Boots both; the account `deploy` on the host accepts Alice's key too, as one of a CI job. */
+export async function openAutomationWorld(options: WorldOptions): Promise<AutomationWorld> {
+  const world = await openWorld({ ...options, hosts: [], sudo: options.sudo ?? 'plugin' });
+  try {
+    const host = await world.addHost('web1', { suite: 'automation' });
+    const desk = await world.lab.up('desk', { suite: 'automation' });
+    await desk.sh(SSH);
+    const key = await desk.read('/home/alice/.ssh/id_ed25519.pub');
+    await host.sh('useradd --create-home --shell /bin/bash deploy');
+    for (const account of ['alice', 'deploy']) {
+      await host.write(`/home/${account}/.ssh/authorized_keys`, key, 0o600);
+      await host.sh(`chmod 700 /home/${account}/.ssh; chown -R ${account}:${account} /home/${account}/.ssh`);
+    }
+    await desk.write('/etc/hosts', `${await desk.read('/etc/hosts')}${host.address} web1.example.com\n`);
+    const known = await until('sshd', async () => {
+      return (await desk.exec(['ssh-keyscan', '-t', 'ed25519', 'web1.example.com'])).stdout;
+    });
+    await desk.write('/etc/ssh/ssh_known_hosts', known);
+    const sshConfig = `${world.lab.dir}/ssh_config`;
+    await must('install', ['-m', '600', `${desk.root}/home/alice/.ssh/id_ed25519`, `${world.lab.dir}/alice-key`]);
+    await must('sh', ['-ec', 'printf "%s\\n" "$@" > "$0"', sshConfig, ...sshLines(world, host)]);
+    return { world, host, desk, sshConfig };
+  } catch (error) {
+    await world.close();
+    throw error;
+  }
+}
+
+const sshLines = (world: World, host: Host): string[] => [
+  'Host web1.example.com',
+  `HostName ${host.address}`,
+  'User alice',
+  `IdentityFile ${world.lab.dir}/alice-key`,
+  'IdentitiesOnly yes',
+  'StrictHostKeyChecking no',
+  'UserKnownHostsFile /dev/null',
+  'LogLevel ERROR',
+];
