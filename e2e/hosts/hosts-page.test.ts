@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { readExamples } from '../harness/examples.ts';
+import type { Host } from '../harness/lab.ts';
+import { granted } from '../harness/person.ts';
+import { type RunResult, until } from '../harness/run.ts';
+import { ask, mark, openWorld, skip, type World } from '../harness/world.ts';
+
+const examples = await readExamples('docs/hosts.md');
+
+/** What setup may write, byte for byte. */
+const files = (host: Host): Promise<string> =>
+  host.sh(
+    'for f in /etc/sudo.conf /etc/sudoers /etc/sudoers.d/* /etc/pam.d/sudo /etc/pam.d/sudo-i; do echo "$f"; cat "$f"; done 2>&1',
+  );
+
+describe('the page about hosts, from the first line to the way back', { concurrency: false }, () => {
+  let world: World;
+  let host: Host;
+  let original: string;
+  before(async () => {
+    if (skip) return;
+    world = await openWorld({ hosts: [], people: ['alice', 'olga'] });
+    host = await world.addHost('web1', { pam: null });
+    await host.write('/etc/sudoers.d/cloud', 'carol ALL=(ALL) NOPASSWD:ALL\n', 0o440);
+    original = await files(host);
+  });
+  after(() => world?.close());
+
+  const asRoot = (name: string, more = ''): Promise<RunResult> =>
+    host.exec(['bash', '-c', `${examples.text(name).trimEnd()}${more}`]);
+
+  test('--dry-run shows the lines and changes nothing', { skip }, async () => {
+    const result = await asRoot('setup', ' --dry-run');
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+    assert.match(result.stdout, /\+ Plugin identree_audit/);
+    assert.equal(await files(host), original);
+  });
+
+  test('setup takes the plugin and says why, and what it writes is what the page says', { skip }, async () => {
+    const result = await until('the first report of the agent', async () => {
+      const tried = await asRoot('setup');
+      return tried.code === 0 && tried;
+    });
+    assert.match(result.stdout, /sudo is asked by its plugin: sudo 1\.9\.\S+ says itself what it will run\./);
+    const sudoers = await host.read('/etc/sudoers.d/identree');
+    assert.match(sudoers, /^Defaults timestamp_timeout=0, passwd_tries=1\nDefaults noninteractive_auth$/m);
+    assert.equal((await host.read('/etc/sudo.conf')).match(/^Plugin identree_/gm)?.length, 2);
+    for (const service of ['sudo', 'sudo-i'])
+      assert.match(await host.read(`/etc/pam.d/${service}`), /identree-pam sudo$/m);
+    const again = await asRoot('setup');
+    assert.match(again.stdout, /nothing changes/);
+  });
+
+  test('from one gate to the other and back', { skip }, async () => {
+    const before = await files(host);
+    const pam = await asRoot('setup', ' --sudo pam');
+    assert.equal(pam.code, 0, pam.stdout + pam.stderr);
+    assert.match(pam.stdout, /asked by the PAM stage, as --sudo pam says/);
+    assert.equal((await asRoot('version')).stdout, '');
+    assert.doesNotMatch(await host.read('/etc/sudoers.d/identree'), /noninteractive_auth/);
+    assert.match((await asRoot('doctor')).stdout, /asked by the PAM stage/);
+    const plugin = await asRoot('setup', ' --sudo plugin');
+    assert.equal(plugin.code, 0, plugin.stdout + plugin.stderr);
+    assert.equal(await files(host), before);
+  });
+
+  test('sudo -V names the plugin as the page does', { skip }, async () => {
+    const shown = (await asRoot('version')).stdout.replace(/build [0-9a-f]{8,}$/gm, 'build …');
+    assert.equal(shown, examples.text('version-shows'));
+  });
+
+  test('identree doctor says who asks, and what is missing', { skip }, async () => {
+    const good = await asRoot('doctor');
+    assert.equal(good.code, 0, good.stdout + good.stderr);
+    const line = examples.text('doctor-shows').trim().replace(/\s+/g, ' ');
+    const lines = (text: string): string[] => text.split('\n').map((one) => one.trim().replace(/\s+/g, ' '));
+    assert.ok(lines(good.stdout).includes(line), good.stdout);
+    const conf = await host.read('/etc/sudo.conf');
+    await host.write('/etc/sudo.conf', conf.replace(/^Plugin identree_approval.*\n/m, ''));
+    const bad = await asRoot('doctor');
+    assert.equal(bad.code, 1);
+    assert.match(bad.stdout, /sudo\.conf lacks: Plugin identree_approval/);
+    await host.write('/etc/sudo.conf', conf);
+  });
+
+  test('NOPASSWD is found as the page says, and is asked for under the plugin', { skip }, async () => {
+    assert.match((await asRoot('nopasswd')).stdout, /^\/etc\/sudoers\.d\/cloud:1:carol/m);
+    const file = mark();
+    const request = await ask(world, host, 'carol', ['sudo', 'touch', file]);
+    assert.equal(host.exists(file), false);
+    granted(await world.person('olga').approve(request.code));
+    assert.equal(await request.terminal.exit, 0);
+    assert.equal(host.exists(file), true);
+  });
+
+  test('a host whose plugin is gone refuses every sudo, and undo mends it without server or agent', {
+    skip,
+  }, async () => {
+    await host.sh('systemctl stop identree-agent; mv /usr/lib/identree/identree_sudo.so /root/');
+    const refused = await host.as('carol', ['sudo', 'id', '-u']);
+    assert.notEqual(refused.code, 0);
+    assert.equal(refused.stdout, '');
+    const result = await asRoot('undo');
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+    assert.equal(await files(host), original);
+    const { code, stdout } = await host.as('carol', ['sudo', 'id', '-u']);
+    assert.deepEqual([code, stdout], [0, '0\n'], 'the rule counts as it did before');
+  });
+
+  test('no example of the page is left out', { skip }, () => assert.deepEqual(examples.untried(), []));
+});
