@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { ANSIBLE_PLAYBOOK, installAnsible } from '../harness/ansible.ts';
+import { type AutomationWorld, openAutomationWorld } from '../harness/automation.ts';
+import { readExamples } from '../harness/examples.ts';
+import { granted, pendingCode } from '../harness/person.ts';
+import { type RunResult, run, until } from '../harness/run.ts';
+import { agentReady, skip as noLab } from '../harness/world.ts';
+
+const examples = await readExamples('docs/automation.md');
+const skip = noLab || ((await installAnsible()) ?? false);
+
+describe('Ansible with the documented settings', { concurrency: false }, () => {
+  let lab: AutomationWorld;
+  let folder: string;
+  before(async () => {
+    if (skip) return;
+    lab = await openAutomationWorld({ people: ['alice'] });
+    folder = join(lab.world.lab.dir, 'playbook');
+    await mkdir(folder);
+    for (const [file, name] of [
+      ['ansible.cfg', 'ansible-cfg'],
+      ['hosts.ini', 'ansible-inventory'],
+      ['site.yml', 'ansible-playbook'],
+    ] as const)
+      await writeFile(join(folder, file), examples.text(name));
+  });
+  after(() => lab?.world.close());
+
+  const play = async (): Promise<RunResult> => {
+    const [command, ...args] = examples.text('ansible-run').trim().split(' ');
+    assert.equal(command, 'ansible-playbook');
+    const [program, ...first] = ANSIBLE_PLAYBOOK;
+    return run(program!, [...first, ...args], {
+      cwd: folder,
+      env: {
+        PATH: process.env.PATH ?? '/usr/bin:/bin',
+        HOME: folder,
+        LANG: 'C.UTF-8',
+        // Only how the lab's host is reached.
+        ANSIBLE_SSH_ARGS: `-F ${lab.sshConfig}`,
+      },
+    });
+  };
+  const requests = (): number => lab.world.server.data.challenges().length;
+
+  test('become fails at once where sudo -n may not wait', { skip }, async () => {
+    const result = await play();
+    assert.notEqual(result.code, 0);
+    assert.match(`${result.stdout}${result.stderr}`.replace(/\s+/g, ' '), /sudo -n does not wait/);
+    assert.equal(requests(), 0);
+  });
+
+  /** Approves every request of a playbook until it ends, and gives how many there were. */
+  async function approving(running: Promise<RunResult>, code: string): Promise<[RunResult, number]> {
+    const before = requests() - 1;
+    let ended = false;
+    const result = running.finally(() => {
+      ended = true;
+    });
+    granted(await lab.world.person('alice').approve(code));
+    await until('the end of the playbook', async () => {
+      const next = lab.world.server.data.challenges().find(({ status }) => status === 'pending');
+      if (next) granted(await lab.world.person('alice').approve(next.user_code));
+      return ended;
+    });
+    return [await result, requests() - before];
+  }
+
+  const firstCode = (running: Promise<RunResult>): Promise<string> =>
+    Promise.race([
+      pendingCode(lab.world.server, 'alice'),
+      running.then((early) => assert.fail(`ended without a request: ${early.stdout}${early.stderr}`)),
+    ]);
+
+  test('become waits for the approval, and the task is done', { skip }, async () => {
+    await lab.host.sh(examples.text('host-ask'));
+    await agentReady(lab.host);
+    const running = play();
+    const code = await firstCode(running);
+    // Longer than Ansible waits by itself: ten seconds, and two.
+    const asked = lab.world.server.data.challenge(code)!.created_at;
+    await until('a wait that Ansible would not have had by itself', () => Date.now() - asked > 15_000);
+    assert.equal(await lab.host.exec(['grep', '-c', 'Served', '/etc/motd']).then(({ stdout }) => stdout), '0\n');
+    const [result, count] = await approving(running, code);
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+    assert.match(result.stdout, /changed=1 .*failed=0/);
+    assert.match(await lab.host.read('/etc/motd'), /^Served by identree$/m);
+    assert.equal(count, 1);
+  });
+
+  test('copy is two requests, as the page says', { skip }, async () => {
+    const task = '- hosts: web\n  gather_facts: false\n  tasks:\n    - ansible.builtin.copy:\n';
+    const values = '        content: copied\n        dest: /srv/copied\n      become: true\n';
+    await writeFile(join(folder, 'site.yml'), task + values);
+    const running = play();
+    const [result, count] = await approving(running, await firstCode(running));
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+    assert.equal(await lab.host.read('/srv/copied'), 'copied');
+    assert.equal(count, 2);
+  });
+});
