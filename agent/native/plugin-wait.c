@@ -56,6 +56,26 @@ bool plugin_wait_foreground(const struct plugin_wait *wait)
     return wait->tty >= 0 && tcgetpgrp(wait->tty) == getpgrp();
 }
 
+/*
+ * By the default action of the signal, as at a password prompt: where nobody could let it go on
+ * (an orphaned process group: `ssh -t host sudo ...`) the kernel ignores it, while SIGSTOP would
+ * leave sudo deaf to Ctrl-C.
+ */
+static void stop_here(void)
+{
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    struct sigaction was;
+    sigset_t stop, mask;
+
+    if (sigemptyset(&stop) != 0 || sigaddset(&stop, SIGTSTP) != 0 ||
+        sigaction(SIGTSTP, &by_default, &was) != 0)
+        return;
+    (void)kill(getpid(), SIGTSTP);
+    if (sigprocmask(SIG_UNBLOCK, &stop, &mask) == 0)
+        (void)sigprocmask(SIG_SETMASK, &mask, NULL);
+    (void)sigaction(SIGTSTP, &was, NULL);
+}
+
 static enum cancel read_signal(const struct plugin_wait *wait)
 {
     struct signalfd_siginfo info;
@@ -65,7 +85,7 @@ static enum cancel read_signal(const struct plugin_wait *wait)
     switch (info.ssi_signo) {
     case SIGTSTP:
         /* The shell gets its prompt; with fg or bg the wait goes on here. */
-        (void)kill(getpid(), SIGSTOP);
+        stop_here();
         return CANCEL_NOTHING;
     case SIGINT:
     case SIGQUIT:

@@ -77,6 +77,13 @@ enum stage {
     STARTED,
 };
 
+/* What became of one command. */
+struct command {
+    enum stage stage;
+    struct request request;
+    int64_t released_at;
+};
+
 /* sudo is one thread, and one process one run of it. */
 static struct {
     sudo_conv_t conversation;
@@ -84,11 +91,8 @@ static struct {
     char *const *settings;
     char *const *user_info;
     bool root; /* who runs sudo is root already, and there is nothing to approve */
-    enum stage stage;
-    enum stage inner; /* of a command that the first one has started (intercept) */
-    struct request request;
-    struct request inner_request;
-    int64_t released_at;
+    struct command command;
+    struct command inner; /* the last one that the first has started (intercept) */
     char refused[REASON_MAX + 1]; /* why sudo did not start what was released */
     struct hook_hello hello;
     struct hook_reader reader;
@@ -129,6 +133,13 @@ static const char *value_of(char *const list[], const char *name)
         if (strncmp(*list, name, len) == 0 && (*list)[len] == '=')
             return *list + len + 1;
     return NULL;
+}
+
+static bool is_true(char *const list[], const char *name)
+{
+    const char *value = value_of(list, name);
+
+    return value != NULL && strcmp(value, "true") == 0;
 }
 
 /*
@@ -437,9 +448,10 @@ static void say_ending(struct ending ending)
 }
 
 /* Tells the agent what became of a request. Nobody waits for what comes of it. */
-static void report(const struct request *request, const char *what, int status_type, int status,
+static void report(const struct command *command, const char *what, int status_type, int status,
                    const char *reason)
 {
+    const struct request *request = &command->request;
     int fd;
 
     if (!request->known || !begin_hello("sudo-report"))
@@ -447,7 +459,8 @@ static void report(const struct request *request, const char *what, int status_t
     hook_hello_text(&self.hello, "event", what, 16);
     hook_hello_number(&self.hello, "status_type", (unsigned long long)status_type);
     hook_hello_number(&self.hello, "status", (unsigned long long)(unsigned int)status);
-    hook_hello_number(&self.hello, "ms", (unsigned long long)(hook_now_ms() - self.released_at));
+    hook_hello_number(&self.hello, "ms",
+                      (unsigned long long)(hook_now_ms() - command->released_at));
     fd = connect_agent();
     if (fd < 0)
         return;
@@ -507,19 +520,19 @@ static int approval_open(unsigned int version, sudo_conv_t conversation, sudo_pr
 static int approval_check(char *const command_info[], char *const run_argv[],
                           char *const run_envp[], const char **errstr)
 {
-    const bool inner = self.stage == STARTED;
-    enum stage *stage = inner ? &self.inner : &self.stage;
+    const bool inner = self.command.stage == STARTED;
+    struct command *command = inner ? &self.inner : &self.command;
     struct plugin_wait wait;
     struct question question = {
         .command_info = command_info,
         .argv = run_argv,
         .environment = run_envp,
         .intercepted = inner,
-        .request = inner ? &self.inner_request : &self.request,
+        .request = &command->request,
         .wait = &wait,
     };
 
-    *stage = NOTHING_RELEASED;
+    command->stage = NOTHING_RELEASED;
     self.refused[0] = '\0';
     question.request->known = question.request->overflow = false;
     question.request->token_len = 0;
@@ -539,8 +552,8 @@ static int approval_check(char *const command_info[], char *const run_argv[],
             return 0;
         }
     }
-    *stage = RELEASED;
-    self.released_at = hook_now_ms();
+    command->stage = RELEASED;
+    command->released_at = hook_now_ms();
     return 1;
 }
 
@@ -552,25 +565,28 @@ static int audit_accept(const char *plugin_name, unsigned int plugin_type,
                         char *const command_info[], char *const run_argv[],
                         char *const run_envp[], const char **errstr)
 {
-    const bool inner = self.stage == STARTED;
-    enum stage *stage = inner ? &self.inner : &self.stage;
+    const bool inner = self.command.stage == STARTED;
+    struct command *command = inner ? &self.inner : &self.command;
 
-    (void)plugin_name, (void)command_info, (void)run_argv, (void)run_envp;
+    (void)plugin_name, (void)run_argv, (void)run_envp;
     if (plugin_type != SUDO_FRONT_END)
         return 1;
-    if (*stage != RELEASED) {
+    if (command->stage != RELEASED) {
+        /* What an approved command starts is nobody's decision where sudo only logs it (log_subcmds). */
+        if (inner && !is_true(command_info, "intercept"))
+            return 1;
         *errstr = "sudo.conf loads identree's audit plugin without its approval plugin";
         return 0;
     }
-    *stage = STARTED;
-    report(inner ? &self.inner_request : &self.request, "started", SUDO_PLUGIN_NO_STATUS, 0, NULL);
+    command->stage = STARTED;
+    report(command, "started", SUDO_PLUGIN_NO_STATUS, 0, NULL);
     return 1;
 }
 
 /* Of what was released, but is not started after all. Who says so first knows best. */
 static int note_refusal(const char *message)
 {
-    if (self.stage == RELEASED && self.refused[0] == '\0' && message != NULL)
+    if (self.command.stage == RELEASED && self.refused[0] == '\0' && message != NULL)
         (void)snprintf(self.refused, sizeof self.refused, "%s", message);
     return 1;
 }
@@ -591,17 +607,17 @@ static int audit_error(const char *plugin_name, unsigned int plugin_type, const 
 
 static void audit_close(int status_type, int status)
 {
-    if (self.stage == STARTED) {
+    if (self.command.stage == STARTED) {
         /* Only an error of execve says that nothing ran; after an error of sudo itself it may have. */
         const bool refused = status_type == SUDO_PLUGIN_EXEC_ERROR;
 
-        report(&self.request, refused ? "refused" : "ended", status_type, status,
+        report(&self.command, refused ? "refused" : "ended", status_type, status,
                refused ? strerror(status) : NULL);
-    } else if (self.stage == RELEASED) {
-        report(&self.request, "refused", status_type, status,
+    } else if (self.command.stage == RELEASED) {
+        report(&self.command, "refused", status_type, status,
                self.refused[0] == '\0' ? NULL : self.refused);
     }
-    self.stage = NOTHING_RELEASED;
+    self.command.stage = NOTHING_RELEASED;
 }
 
 /* sudo -V, which runs nothing: to stdout, as sudo's own. */

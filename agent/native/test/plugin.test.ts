@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
@@ -83,6 +83,8 @@ async function grant(caller: Caller, before: Buffer = token('request-1')): Promi
   await until('the plugin is ready', () => read(caller.bytes())!.rest.includes('R'));
   caller.socket.end(yes);
 }
+
+const stateOf = (pid: number) => /^State:\s+(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
 
 const lines = (text: string) => text.trimEnd().split('\n');
 const GRANTED = ['audit open 1', 'approval open 1', 'check 1 -', 'accept 1 -', 'runs'];
@@ -170,6 +172,38 @@ describe('the plugin of sudo: the way to a yes', () => {
       ['started request-1', 'started request-2', 'ended request-1'],
     );
   });
+
+  test('what an approved command starts runs on without a word where sudo only logs it', patience, async () => {
+    const { dir, modes } = await agent({ check: (caller) => void grant(caller) });
+    const end = await startSudo(dir, ['--log-subcmds', 'id']).ended;
+    assert.deepEqual(lines(end.text), [...GRANTED, 'accept 1 -']);
+    await until('the last report', () => modes().length === 4);
+    assert.deepEqual(modes(), ['sudo-open', 'sudo-check', 'sudo-report', 'sudo-report']);
+  });
+
+  test(
+    'how long a command ran counts from its own release, not from that of one which it started',
+    patience,
+    async () => {
+      let first = Number.POSITIVE_INFINITY;
+      let between = 0;
+      const { dir, seen, modes } = await agent({
+        check: async (caller, times) => {
+          if (times === 2) {
+            await until('some time to pass', () => performance.now() - first > 200);
+            between = performance.now() - first;
+          }
+          await grant(caller, token(`request-${times}`));
+          if (times === 1) first = performance.now();
+        },
+      });
+      await startSudo(dir, ['--inner', 'id']).ended;
+      await until('the last report', () => modes().length === 6);
+      const ended = seen.at(-1)!.question();
+      assert.equal(ended.hello.get('event'), 'ended');
+      assert.ok(Number(ended.hello.get('ms')) >= Math.floor(between) - 50, `${ended.hello.get('ms')} of ${between} ms`);
+    },
+  );
 
   test('sudo -l and sudo -v ask nothing', patience, async () => {
     const { dir, modes } = await agent({});
@@ -289,15 +323,25 @@ describe('the plugin of sudo: signals', () => {
         answer = () => void grant(caller);
       },
     });
-    const sudo = startSudo(dir, ['id']);
+    const sudo = startSudo(dir, ['--job', 'id']);
     await until('the question', () => seen.length === 2 && answer !== null);
-    sudo.child.kill('SIGTSTP');
-    const state = () =>
-      /^State:\s+(\S)/m.exec(spawnSync('cat', [`/proc/${sudo.child.pid}/status`]).stdout.toString())?.[1];
-    await until('it has stopped', () => state() === 'T');
-    sudo.child.kill('SIGCONT');
+    const pid = Number(seen[1]!.question().hello.get('pid'));
+    process.kill(pid, 'SIGTSTP');
+    await until('it has stopped', () => stateOf(pid) === 'T');
+    process.kill(pid, 'SIGCONT');
     answer!();
     assert.deepEqual(lines((await sudo.ended).text), GRANTED);
+  });
+
+  test('Ctrl-Z where no shell could let it go on (ssh -t host sudo …) leaves Ctrl-C working', patience, async () => {
+    const { dir, seen } = await agent({ check: (caller) => void caller.socket.write(accepted) });
+    const sudo = startSudo(dir, ['id'], {}, ['setsid']);
+    await until('its question', () => seen.length === 2 && seen[1]!.question().rest.includes('E'));
+    const pid = Number(seen[1]!.question().hello.get('pid'));
+    process.kill(pid, 'SIGTSTP');
+    await until('it has been heard', () => /^ShdPnd:\s+0+$/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
+    process.kill(pid, 'SIGINT');
+    assert.deepEqual(lines((await sudo.ended).text), REFUSED);
   });
 });
 

@@ -6,6 +6,8 @@
  *     --list          only what sudo -l does: no command
  *     --no-approval   sudo.conf without the approval plugin
  *     --inner         the command starts another one, which intercept catches
+ *     --log-subcmds   the command starts another one, which sudo only logs
+ *     --job           in a process group of its own, as a shell with job control starts it
  *     --reject TEXT   another plugin refuses after the approval
  *     --exit STATUS   wait status of the command (waitpid)
  *     --errno NUMBER  the command could not be executed
@@ -20,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern const struct audit_plugin identree_audit;
@@ -47,7 +50,8 @@ static int print(int msg_type, const char *format, ...)
 static char *settings[] = {"progname=sudo", "noninteractive=true", NULL};
 static char uid_entry[32] = "uid=1000";
 static char *user_info[] = {"user=alice", uid_entry, "cwd=/srv", "tty=/dev/pts/7", "lines=24", "cols=80", NULL};
-static char *command_info[] = {"command=/usr/bin/id", "runas_uid=0", "runas_gid=0", "runas_user=root", NULL};
+static char *command_info[] = {"command=/usr/bin/id", "runas_uid=0", "runas_gid=0", "runas_user=root", NULL, NULL};
+static char **const command_flag = &command_info[4];
 static char *environment[] = {"PATH=/usr/bin", "EMPTY=", NULL, NULL};
 
 /* What the plugin must leave as it was. */
@@ -84,6 +88,23 @@ static void take_signals(void)
     }
 }
 
+/* Whoever returns is the job; its shell waits, and ends with its status. */
+static void become_job(void)
+{
+    int status;
+    pid_t job = fork();
+
+    if (job < 0)
+        abort();
+    if (job == 0) {
+        (void)setpgid(0, 0);
+        return;
+    }
+    if (waitpid(job, &status, 0) != job)
+        abort();
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
 static int approve(char *argv[])
 {
     const char *errstr = NULL;
@@ -117,7 +138,7 @@ static int run(char *argv[])
 int main(int argc, char *argv[])
 {
     int type = SUDO_PLUGIN_WAIT_STATUS, status = 0, at = 1, next_fd;
-    int list = 0, approval = 1, inner = 0;
+    int list = 0, approval = 1, inner = 0, logged = 0;
     const char *reject = NULL, *errstr = NULL;
     sigset_t mask;
 
@@ -129,7 +150,11 @@ int main(int argc, char *argv[])
         else if (strcmp(argv[at], "--no-approval") == 0)
             approval = 0;
         else if (strcmp(argv[at], "--inner") == 0)
-            inner = 1;
+            inner = 1, *command_flag = "intercept=true";
+        else if (strcmp(argv[at], "--log-subcmds") == 0)
+            logged = 1, *command_flag = "log_subcmds=true";
+        else if (strcmp(argv[at], "--job") == 0)
+            become_job();
         else if (at + 1 == argc)
             return 2;
         else if (strcmp(argv[at], "--reject") == 0)
@@ -178,7 +203,7 @@ int main(int argc, char *argv[])
             identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
         } else if (run(argv + at) == 1) {
             printf("runs\n");
-            if (inner && approve(argv + at) == 1)
+            if (logged || (inner && approve(argv + at) == 1))
                 (void)run(argv + at);
             identree_audit.close(type, status);
         } else
