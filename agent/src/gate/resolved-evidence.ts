@@ -5,7 +5,8 @@ import { type Evidence, modeReasons } from './evidence.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import { riskyKind } from './risky-environment.ts';
 import { shownPath, splitArguments } from './shown-argv.ts';
-import { orderReasons, type ResolvedTarget, resolveTarget } from './target.ts';
+import { type LookUp, orderReasons, type ResolvedTarget, resolveTarget } from './target.ts';
+import { walkPath } from './walk-path.ts';
 
 const NOTABLE_MAX = 32;
 const NOTABLE_BYTES = 4096;
@@ -42,14 +43,32 @@ const SYSTEM_FOLDERS = /^\/(usr\/local\/|usr\/|snap\/)?s?bin$/;
  * What a variable can make the command do; null when nothing is known of it, or when it says what sudo itself sets for
  * everybody. Name and value as latin1.
  */
-function notableKindOf(name: string, value: string, asRoot: boolean): NotableKind | null {
+function notableKindOf(name: string, value: string, ownHome: string | null): NotableKind | null {
   if (name === 'SHELL') return null;
   if (name === 'PATH') return value.split(':').every((folder) => SYSTEM_FOLDERS.test(folder)) ? null : 'path';
-  if (name === 'HOME') return asRoot && value !== '/root' ? 'path' : null;
+  if (name === 'HOME') return value === ownHome ? null : 'path';
   return riskyKind(name);
 }
 
-function environmentOf(environment: Buffer, asRoot: boolean): ResolvedBySudo['environment'] {
+/** The value of a variable, of the first that has this name, as getenv(3) finds it. Bytes as latin1. */
+function variableOf(environment: Buffer, name: string): string | null {
+  const start = `${name}=`;
+  for (const variable of splitArguments(environment)) {
+    const entry = variable.toString('latin1');
+    if (entry.startsWith(start)) return entry.slice(start.length);
+  }
+  return null;
+}
+
+/** HOME, if it is a folder of whom the command runs as: programs read their settings there. */
+async function ownHomeOf(environment: Buffer, root: string, uid: number): Promise<string | null> {
+  const home = variableOf(environment, 'HOME');
+  if (!home?.startsWith('/')) return null;
+  const walked = await walkPath(root, home);
+  return walked?.info.isDirectory() && walked.info.uid === BigInt(uid) ? home : null;
+}
+
+function environmentOf(environment: Buffer, ownHome: string | null): ResolvedBySudo['environment'] {
   const names: string[] = [];
   const notable: ResolvedBySudo['environment']['notable'] = [];
   let room = ENVIRONMENT_SHOWN_BYTES;
@@ -63,7 +82,7 @@ function environmentOf(environment: Buffer, asRoot: boolean): ResolvedBySudo['en
     else names.push(name);
     if (equals === -1) continue;
     const value = variable.subarray(equals + 1).toString('latin1');
-    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value, asRoot);
+    const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value, ownHome);
     if (kind === null) continue;
     const shown = { name: shownPath(variable.subarray(0, equals).toString('latin1'), VALUE_MAX), kind };
     const entry = { ...shown, value: shownPath(value, VALUE_MAX) };
@@ -75,10 +94,10 @@ function environmentOf(environment: Buffer, asRoot: boolean): ResolvedBySudo['en
 }
 
 /** The path that sudo executes, within what will be the root of the file system. */
-async function targetOf(command: string, root: string, asRoot: boolean): Promise<ResolvedTarget> {
+async function targetOf(command: string, by: LookUp): Promise<ResolvedTarget> {
   // What sudo executes by a descriptor, or relative to a folder that only it knows, is no path to look at.
   if (!command.startsWith('/')) return { target: null, unrestricted: ['unparsed'] };
-  return resolveTarget(command, { root, securePath: null, asRoot });
+  return resolveTarget(command, by);
 }
 
 /**
@@ -106,12 +125,14 @@ export async function resolvedEvidence(
   const chroot = text(commandInfo.get('chroot'));
   const mode = modeOf(parts);
   const asRoot = runAsUid === '0';
+  const root = `${context.root}${chroot?.replace(/\/+$/, '') ?? ''}`;
+  // By this env(1) finds the interpreter of a script.
+  const path = variableOf(parts.environment, 'PATH');
+  const securePath = path?.split(':').every((folder) => folder.startsWith('/')) ? path.split(':') : null;
   // The editor runs as who asks; what it is allowed is to write the file, which can be any text.
   const resolved: ResolvedTarget =
-    mode === 'edit'
-      ? { target: null, unrestricted: [] }
-      : await targetOf(command, `${context.root}${chroot?.replace(/\/+$/, '') ?? ''}`, asRoot);
-  const environment = environmentOf(parts.environment, asRoot);
+    mode === 'edit' ? { target: null, unrestricted: [] } : await targetOf(command, { root, securePath, asRoot });
+  const environment = environmentOf(parts.environment, await ownHomeOf(parts.environment, root, Number(runAsUid)));
   const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];
   const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
   const runAsGroup = text(commandInfo.get('runas_group'));

@@ -74,6 +74,31 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     ]);
   });
 
+  for (const [name, uid, home, expected] of [
+    ['root’s own home is nothing to mention', 0, '/root', []],
+    ['a home that is not root’s', 0, '/nonexistent/evil', ['HOME']],
+    ['root’s home for somebody else', 7, '/root', ['HOME']],
+    ['a home that is no path', 0, 'root', ['HOME']],
+  ] as const)
+    it(`HOME: ${name}`, async () => {
+      const commandInfo = ['command=/usr/bin/id', `runas_uid=${uid}`];
+      const record = await recordOf({ ...SUDO_ID, commandInfo, environment: [`HOME=${home}`] });
+      assert.deepEqual(
+        record.resolved?.environment.notable.map(({ name }) => name),
+        expected,
+      );
+    });
+
+  it('the interpreter that env finds in the PATH of the command is looked at', async () => {
+    await using gate = await createTestGate();
+    const script = join(gate.dir, 'script');
+    await writeFile(script, '#!/usr/bin/env sh\n', { mode: 0o755 });
+    const plugin = check(gate, { ...SUDO_ID, commandInfo: [`command=${script}`, 'runas_uid=0'] });
+    const { record } = await gate.server.challenge();
+    assert.equal(record.unrestricted.includes('unparsed'), false, record.unrestricted.join());
+    plugin.hangUp();
+  });
+
   for (const [name, settings, commandInfo, mode] of [
     ['a shell', ['run_shell=true'], [], 'shell'],
     ['a login shell', ['run_shell=true', 'login_shell=true'], [], 'login-shell'],
