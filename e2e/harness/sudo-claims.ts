@@ -104,8 +104,10 @@ export function contradiction(record: HostRecord | null, reports: readonly Repor
   const target = record.target && `${record.target.device}:${record.target.inode}`;
   // The kernel puts the interpreter before a script, under the path by which it was executed.
   const script = target !== null && by.scripts.has(target);
-  const ran = script ? report.argv.slice(2) : report.argv;
-  const typed = by.gate === 'plugin' ? shown.slice(script ? 1 : 0) : shown.slice(shown.length - ran.length);
+  // A file that the host could not find may be one.
+  const unknown = by.gate === 'plugin' && target === null && marked.has('unparsed');
+  const ran = unknown ? report.argv.slice(1 - shown.length) : script ? report.argv.slice(2) : report.argv;
+  const typed = by.gate === 'plugin' ? shown.slice(script || unknown ? 1 : 0) : shown.slice(shown.length - ran.length);
   if (!record.argvTruncated && JSON.stringify(typed) !== JSON.stringify(ran)) {
     return `it says ${JSON.stringify(typed)}, and ${JSON.stringify(ran)} ran`;
   }
