@@ -5,8 +5,8 @@ import { type Evidence, modeReasons } from './evidence.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import { riskyKind } from './risky-environment.ts';
 import { shownPath, splitArguments } from './shown-argv.ts';
-import { type LookUp, orderReasons, type ResolvedTarget, resolveTarget } from './target.ts';
-import { walkPath } from './walk-path.ts';
+import { type LookUp, orderReasons, type ResolvedTarget, resolveTarget, UNKNOWN, withinPatience } from './target.ts';
+import { changeableByUsers, followPath, walkPath } from './walk-path.ts';
 
 const NOTABLE_MAX = 32;
 const NOTABLE_BYTES = 4096;
@@ -94,10 +94,34 @@ function environmentOf(environment: Buffer, ownHome: string | null): ResolvedByS
 }
 
 /** The path that sudo executes, within what will be the root of the file system. */
-async function targetOf(command: string, by: LookUp): Promise<ResolvedTarget> {
+async function targetOf(
+  command: string,
+  { root, chroot, securePath, asRoot }: LookUp & { chroot: string | null },
+): Promise<ResolvedTarget> {
   // What sudo executes by a descriptor, or relative to a folder that only it knows, is no path to look at.
-  if (!command.startsWith('/')) return { target: null, unrestricted: ['unparsed'] };
-  return resolveTarget(command, by);
+  if (!command.startsWith('/')) return UNKNOWN;
+  if (chroot === null) return resolveTarget(command, { root, securePath, asRoot });
+  // Whoever can lead the way to that root elsewhere, or add to it, chooses every file in it.
+  const walked = chroot.startsWith('/') ? await followPath(root, chroot) : 'unknown';
+  if (typeof walked === 'string' || !walked.info.isDirectory()) return UNKNOWN;
+  const { target, unrestricted } = await resolveTarget(command, {
+    root: `${root}${walked.real.replace(/\/$/, '')}`,
+    securePath,
+    asRoot,
+  });
+  if (!walked.userWritable && !changeableByUsers(walked.info)) return { target, unrestricted };
+  return { target: target && { ...target, sha256: null }, unrestricted: [...unrestricted, 'user-writable-path'] };
+}
+
+/** The folder in which the command starts; null when sudo does not tell. */
+function folderOf({ commandInfo, userInfo }: PluginParts, intercepted: boolean): string | null {
+  if (intercepted) {
+    // Where the command that starts it is by now. Everything else is of that command's own start.
+    const now = text(commandInfo.get('runcwd'));
+    return now?.startsWith('/') ? now : null;
+  }
+  // sudo tells a folder only if it changes it, and in another root it may change it without telling.
+  return text(commandInfo.get('cwd')) ?? (commandInfo.has('chroot') ? null : text(userInfo.get('cwd')));
 }
 
 /**
@@ -118,7 +142,7 @@ export async function resolvedEvidence(
     term: string;
   },
 ): Promise<Evidence | null> {
-  const { commandInfo, userInfo } = parts;
+  const { commandInfo } = parts;
   const command = text(commandInfo.get('command'));
   const runAsUid = text(commandInfo.get('runas_uid'));
   if (!command || runAsUid === null || parts.argv.length === 0) return null;
@@ -131,13 +155,14 @@ export async function resolvedEvidence(
   const securePath = path?.split(':').every((folder) => folder.startsWith('/')) ? path.split(':') : null;
   // The editor runs as who asks; what it is allowed is to write the file, which can be any text.
   const resolved: ResolvedTarget =
-    mode === 'edit' ? { target: null, unrestricted: [] } : await targetOf(command, { root, securePath, asRoot });
+    mode === 'edit'
+      ? { target: null, unrestricted: [] }
+      : await withinPatience(targetOf(command, { root: context.root, chroot, securePath, asRoot }));
   const environment = environmentOf(parts.environment, await ownHomeOf(parts.environment, root, Number(runAsUid)));
   const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];
   const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
   const runAsGroup = text(commandInfo.get('runas_group'));
-  // sudo tells a folder only if it changes it, and in another root it may change it without telling.
-  const cwd = text(commandInfo.get('cwd')) ?? (chroot === null ? text(userInfo.get('cwd')) : null);
+  const cwd = folderOf(parts, context.intercepted);
   return {
     cmdline: parts.argv,
     cwd: cwd === null ? null : { path: cwd, device: '', inode: '' },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import type net from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -138,8 +138,37 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     plugin.hangUp();
   });
 
-  it('a command that an allowed one has started says so', async () => {
-    assert.equal((await recordOf(SUDO_ID, { intercepted: 1 })).resolved?.intercepted, true);
+  it('within a root that others can lead elsewhere, or add to, no program has a hash', async () => {
+    await using gate = await createTestGate();
+    const root = join(gate.dir, 'root');
+    await mkdir(join(root, 'bin'), { recursive: true });
+    await writeFile(join(root, 'bin/tool'), 'inner', { mode: 0o755 });
+    const theirs = join(gate.dir, 'theirs');
+    await mkdir(theirs);
+    await symlink(root, join(theirs, 'link'));
+    await chmod(theirs, 0o777);
+    const open = join(gate.dir, 'open');
+    await mkdir(join(open, 'bin'), { recursive: true });
+    await writeFile(join(open, 'bin/tool'), 'inner', { mode: 0o755 });
+    await chmod(open, 0o777);
+    for (const chroot of [join(theirs, 'link'), open]) {
+      const plugin = check(gate, { ...SUDO_ID, commandInfo: ['command=/bin/tool', 'runas_uid=0', `chroot=${chroot}`] });
+      const { record } = await gate.server.challenge();
+      assert.ok(record.unrestricted.includes('user-writable-path'), chroot);
+      assert.equal(record.target?.sha256, null, 'nothing is promised of what others can still change');
+      plugin.hangUp();
+      await plugin.result;
+    }
+  });
+
+  it('a command that an allowed one has started says so, and is in the folder where that one is by now', async () => {
+    const lists = { ...SUDO_ID, commandInfo: [...SUDO_ID.commandInfo, 'cwd=/usr', 'runcwd=/usr/share'] };
+    const record = await recordOf(lists, { intercepted: 1 });
+    assert.equal(record.resolved?.intercepted, true);
+    assert.equal(record.cwd, '/usr/share');
+    const unknown = { ...SUDO_ID, commandInfo: [...SUDO_ID.commandInfo, 'cwd=/usr', 'runcwd=unknown'] };
+    assert.equal((await recordOf(unknown, { intercepted: 1 })).cwd, null);
+    assert.equal((await recordOf(lists)).cwd, '/usr', 'of the first command nothing else is told');
   });
 
   it('the largest environment still makes a request that the server reads', async () => {

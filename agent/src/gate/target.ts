@@ -25,7 +25,8 @@ export interface ResolvedTarget {
 /** Larger files are identified by device, inode, size and times. */
 export const MAX_HASHED_BYTES = 64 * 1024 * 1024;
 
-const UNKNOWN: ResolvedTarget = { target: null, unrestricted: ['unparsed'] };
+/** Nothing is known of what would run. */
+export const UNKNOWN: ResolvedTarget = { target: null, unrestricted: ['unparsed'] };
 
 const LOOK_UP_MS = 5000;
 
@@ -205,21 +206,24 @@ async function programReasons(word: string, by: LookUp, depth: number): Promise<
   return target === null ? ['unparsed'] : reasons;
 }
 
+/** A file system that does not answer (network, FUSE) must not keep the person from hearing anything. */
+export async function withinPatience(look: Promise<ResolvedTarget>): Promise<ResolvedTarget> {
+  const limit = new AbortController();
+  const patience = setTimeout(LOOK_UP_MS, UNKNOWN, { signal: limit.signal }).catch(() => UNKNOWN);
+  try {
+    return await Promise.race([look, patience]);
+  } finally {
+    limit.abort();
+  }
+}
+
 /**
  * Finds the program behind a command word as sudo would, and everything that makes it "anything at all, as root".
  *
  * @param command the word as typed, bytes as latin1.
  */
-export async function resolveTarget(command: string, by: LookUp): Promise<ResolvedTarget> {
-  // A file system that does not answer (network, FUSE) must not keep the person from hearing anything.
-  const limit = new AbortController();
-  const patience = setTimeout(LOOK_UP_MS, UNKNOWN, { signal: limit.signal }).catch(() => UNKNOWN);
-  try {
-    return await Promise.race([lookUp(command, by), patience]);
-  } finally {
-    limit.abort();
-  }
-}
+export const resolveTarget = (command: string, by: LookUp): Promise<ResolvedTarget> =>
+  withinPatience(lookUp(command, by));
 
 async function lookUp(command: string, by: LookUp): Promise<ResolvedTarget> {
   const program = await find(command, by);
