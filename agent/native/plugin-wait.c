@@ -35,7 +35,7 @@ static bool choose_signals(sigset_t *read_here, sigset_t *blocked)
     return true;
 }
 
-bool plugin_wait_begin(struct plugin_wait *wait)
+bool plugin_wait_begin(struct plugin_wait *wait, bool relayed)
 {
     sigset_t read_here, blocked;
 
@@ -47,6 +47,7 @@ bool plugin_wait_begin(struct plugin_wait *wait)
         (void)sigprocmask(SIG_SETMASK, &wait->mask, NULL);
         return false;
     }
+    wait->relayed = relayed;
     wait->tty = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     return true;
 }
@@ -97,11 +98,32 @@ static enum cancel read_signal(const struct plugin_wait *wait)
     }
 }
 
+/* A raw terminal makes no signals of keys, and sudo reads none of them while it waits here. */
+static bool reads_keys(const struct plugin_wait *wait, struct termios *modes)
+{
+    return wait->relayed && plugin_wait_foreground(wait) && tcgetattr(wait->tty, modes) == 0 &&
+           (modes->c_lflag & (ICANON | ISIG)) == 0;
+}
+
+static bool interrupted(const struct plugin_wait *wait, const struct termios *modes)
+{
+    unsigned char keys[64];
+    ssize_t n = read(wait->tty, keys, sizeof keys);
+
+    for (ssize_t i = 0; i < n; i++)
+        if (keys[i] == modes->c_cc[VINTR] || keys[i] == modes->c_cc[VQUIT])
+            return true;
+    return false;
+}
+
 enum cancel plugin_wait_for(const struct plugin_wait *wait, int fd, int ms, bool *readable)
 {
+    struct termios modes;
+    const bool keys = reads_keys(wait, &modes);
     struct pollfd on[] = {
         {.fd = wait->signals, .events = POLLIN},
-        {.fd = wait->tty, .events = 0}, /* its keys are not ours; only that it is gone */
+        /* Its keys are not ours otherwise; only that it is gone. */
+        {.fd = wait->tty, .events = keys ? POLLIN : 0},
         {.fd = fd, .events = POLLIN},
     };
 
@@ -114,8 +136,10 @@ enum cancel plugin_wait_for(const struct plugin_wait *wait, int fd, int ms, bool
         if (by != CANCEL_NOTHING)
             return by;
     }
-    if (on[1].revents != 0)
+    if ((on[1].revents & ~POLLIN) != 0)
         return CANCEL_HANGUP;
+    if (on[1].revents != 0 && interrupted(wait, &modes))
+        return CANCEL_INTERRUPT;
     *readable = on[2].revents != 0;
     return CANCEL_NOTHING;
 }

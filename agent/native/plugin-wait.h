@@ -15,11 +15,15 @@
 struct plugin_wait {
     int signals;   /* signalfd */
     int tty;       /* the controlling terminal, -1 without one */
+    bool relayed;  /* sudo may have made the terminal raw, to hand its keys to a running command */
     sigset_t mask; /* as sudo had it */
 };
 
-/* False when nothing could be watched; then nothing is changed either, and sudo must refuse. */
-bool plugin_wait_begin(struct plugin_wait *wait);
+/*
+ * `relayed`: a command runs already, so that Ctrl-C may be a key and no signal. False when nothing
+ * could be watched; then nothing is changed either, and sudo must refuse.
+ */
+bool plugin_wait_begin(struct plugin_wait *wait, bool relayed);
 
 /* True when sudo is in the foreground of its terminal. */
 bool plugin_wait_foreground(const struct plugin_wait *wait);

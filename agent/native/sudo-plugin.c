@@ -539,7 +539,7 @@ static int approval_check(char *const command_info[], char *const run_argv[],
     if (!self.root) {
         struct ending ending;
 
-        if (!plugin_wait_begin(&wait)) {
+        if (!plugin_wait_begin(&wait, inner)) {
             say("identree: sudo cannot wait for an answer here; sudo is refused.\n");
             *errstr = "identree cannot watch for signals";
             return 0;

@@ -177,6 +177,18 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     await request.terminal.exit;
   });
 
+  test('sudo -R into a root that the asker can lead elsewhere: no hash is promised', { skip }, async () => {
+    const host = world.host();
+    await host.sh('mkdir -p /srv/inner/bin; cp /usr/bin/true /srv/inner/bin/tool; ln -s /srv/inner /home/bob/jail');
+    await host.sh('chown -h bob /home/bob/jail');
+    const request = await ask(world, host, 'bob', ['sudo', '-R', '/home/bob/jail', '/bin/tool']);
+    const record = recordOf(request);
+    assert.ok(record.unrestricted.includes('user-writable-path'));
+    assert.equal(record.target?.sha256, null);
+    request.terminal.type('\x03');
+    await request.terminal.exit;
+  });
+
   test('sudoedit writes only after the approval', { skip }, async () => {
     const file = mark();
     const script = `EDITOR='sh -c "echo edited >> \\$1" sh' sudoedit ${file}`;
@@ -250,7 +262,7 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     const host = await world.addHost('intercept');
     await host.write('/etc/sudoers.d/intercept', 'Defaults intercept\n', 0o440);
     const file = mark();
-    const terminal = host.terminal('alice', ['sudo', 'sh', '-c', `touch ${file}; echo end`]);
+    const terminal = host.terminal('alice', ['sudo', 'sh', '-c', `cd /usr/share; touch ${file}; echo end`]);
     const [outer] = await terminal.see(CODE);
     const first = asked(world, terminal, outer);
     assert.equal(recordOf(first).resolved?.intercepted, false);
@@ -259,10 +271,39 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     const second = asked(world, terminal, inner);
     assert.equal(recordOf(second).resolved?.intercepted, true);
     assert.deepEqual(recordOf(second).argv, ['/usr/bin/touch', file]);
+    assert.equal(recordOf(second).cwd, '/usr/share', 'where the shell is by now');
     assert.equal(host.exists(file), false);
     await approve(second);
     assert.equal(await terminal.exit, 0, terminal.text());
     assert.equal(host.exists(file), true);
+  });
+
+  test('Ctrl-C at that question refuses it also where sudo relays the terminal', { skip }, async () => {
+    const host = await world.addHost('relayed');
+    await host.write('/etc/sudoers.d/relayed', 'Defaults intercept, use_pty\n', 0o440);
+    const file = mark();
+    const terminal = host.terminal('alice', ['sudo', 'sh', '-c', `/usr/bin/touch ${file}; echo end-$((40+2))`]);
+    const [outer] = await terminal.see(CODE);
+    await approve(asked(world, terminal, outer));
+    const second = asked(world, terminal, await pendingCode(world.server, 'alice', file));
+    await terminal.see(/Waiting[\s\S]*Waiting/);
+    terminal.type('\x03');
+    await terminal.see(/Cancelled[\s\S]*end-42/);
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.equal(host.exists(file), false);
+    await until('it is withdrawn', () => second.row().status === 'cancelled');
+  });
+
+  test('what an approved command starts runs without a word where sudo only logs it', { skip }, async () => {
+    const host = await world.addHost('logged');
+    await host.write('/etc/sudoers.d/logged', 'Defaults log_subcmds\n', 0o440);
+    const file = mark();
+    const request = await ask(world, host, 'alice', ['sudo', 'sh', '-c', `/usr/bin/touch ${file}; /usr/bin/true`]);
+    await approve(request);
+    assert.equal(await request.terminal.exit, 0);
+    assert.equal(host.exists(file), true);
+    assert.doesNotMatch(request.terminal.text(), /identree_audit|unable to log/);
+    assert.equal(requestsFor(world, file), 1);
   });
 });
 
@@ -391,6 +432,16 @@ describe('the plugin in sudo: the person goes away or types on', { concurrency: 
     terminal.type('fg\r');
     await until('the command', () => host.exists(file));
     terminal.hangUp();
+  });
+
+  test('Ctrl-Z without a shell to return to (ssh -t host sudo …): Ctrl-C still ends it', { skip }, async () => {
+    const request = await ask(world, world.host(), 'alice', ['sudo', 'touch', mark()]);
+    await request.terminal.see(/Waiting/);
+    request.terminal.type('\x1a');
+    await request.terminal.see(/\^Z/);
+    request.terminal.type('\x03');
+    assert.equal(await request.terminal.exit, 1);
+    await until('it is withdrawn', () => request.row().status === 'cancelled');
   });
 
   test('in the background it reads no keys of the foreground, and Ctrl-C there does not reach it', {
