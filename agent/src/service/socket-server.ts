@@ -9,6 +9,9 @@ export class SocketError extends Error {}
 /** More hooks at once than this are turned away: each holds memory and a connection to the server. */
 const MAX_HOOKS = 512;
 
+/** A hook that was answered and does not leave: whoever stopped it would keep a place from others. */
+const LINGER_MS = 5000;
+
 async function preparePrivateFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   const info = await lstat(path);
@@ -39,8 +42,18 @@ export interface SocketServer {
   close(): Promise<void>;
 }
 
-/** Listens in a folder that only its owner can enter. @throws SocketError */
-export async function listen(path: string, handle: (stream: Duplex) => Promise<void>): Promise<SocketServer> {
+/**
+ * Listens in a folder that only its owner can enter.
+ *
+ * @param handle one conversation; resolves when the hook has its answer, and never rejects.
+ * @param lingerMs how long a hook may take afterwards to close its side.
+ * @throws SocketError
+ */
+export async function listen(
+  path: string,
+  handle: (stream: Duplex) => Promise<void>,
+  lingerMs = LINGER_MS,
+): Promise<SocketServer> {
   await preparePrivateFolder(dirname(path));
   if (await answers(path)) throw new SocketError(`An agent already listens on ${path}.`);
   await rm(path, { force: true });
@@ -50,7 +63,11 @@ export async function listen(path: string, handle: (stream: Duplex) => Promise<v
     streams.add(socket);
     socket.on('close', () => streams.delete(socket));
     socket.on('error', () => undefined);
-    void handle(socket);
+    void handle(socket).finally(() => {
+      const leave = setTimeout(() => socket.destroy(), lingerMs);
+      socket.once('close', () => clearTimeout(leave));
+      if (socket.destroyed) clearTimeout(leave);
+    });
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
