@@ -255,10 +255,12 @@ export function createAsk(deps: AskDeps): Ask {
       voice.refusal(verdict.decision === 'expired' ? 'gate.expired' : 'gate.withdrawn', {}, deps.contact);
       return { kind: verdict.decision };
     }
-    const ready = (await last.ready?.()) ?? true;
+    // A hook that is stopped may never say; its request ends when every other does.
+    const over = () => clock.sleep(Math.max(0, asked.deadline - clock.monotonic()), signal).then(() => false);
+    const ready = last.ready === undefined || (await Promise.race([last.ready(), over()]));
     if (signal.aborted && signal.reason === LEFT) return { kind: 'left' };
     if (!ready || clock.monotonic() >= asked.deadline) {
-      if (ready) voice.refusal('gate.expired', {}, deps.contact);
+      if (!signal.aborted) voice.refusal('gate.expired', {}, deps.contact);
       void settle({ outcome: 'refused', detail: 'gone' });
       return { kind: 'cancelled' };
     }

@@ -208,6 +208,20 @@ describe('the plugin at the gate: the way to a yes', SHORT, () => {
     assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'gone' }]);
   });
 
+  it('a plugin that does not say whether it uses the verdict (it is stopped) is refused when its time is over', async () => {
+    await using gate = await createTestGate();
+    gate.server.ttlMs = 1500;
+    const plugin = check(gate);
+    const challenge = await gate.server.challenge();
+    await gate.server.approve(challenge);
+    await plugin.asked;
+    const result = await plugin.result;
+    assert.equal(result.granted, false);
+    assert.notEqual(result.text, '');
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'gone' }]);
+  });
+
   it('a program that changed while it waited is refused', async () => {
     await using gate = await createTestGate();
     const program = join(gate.dir, 'tool');
