@@ -113,15 +113,24 @@ async function targetOf(
   return { target: target && { ...target, sha256: null }, unrestricted: [...unrestricted, 'user-writable-path'] };
 }
 
-/** The folder in which the command starts; null when sudo does not tell. */
-function folderOf({ commandInfo, userInfo }: PluginParts, intercepted: boolean): string | null {
+/** The folder in which the command starts; null when that cannot be said. `root`: prefix under which sudo sees its files. */
+async function folderOf(
+  { commandInfo, userInfo }: PluginParts,
+  { root, intercepted }: { root: string; intercepted: boolean },
+): Promise<string | null> {
   if (intercepted) {
     // Where the command that starts it is by now. Everything else is of that command's own start.
     const now = text(commandInfo.get('runcwd'));
     return now?.startsWith('/') ? now : null;
   }
   // sudo tells a folder only if it changes it, and in another root it may change it without telling.
-  return text(commandInfo.get('cwd')) ?? (commandInfo.has('chroot') ? null : text(userInfo.get('cwd')));
+  const told = text(commandInfo.get('cwd'));
+  const within = text(commandInfo.get('chroot'));
+  if (told === null) return within === null ? text(userInfo.get('cwd')) : null;
+  if (!isTrue(commandInfo.get('cwd_optional'))) return told;
+  // Where sudo cannot go there (a home that is not made yet), it runs the command where it is.
+  const walked = await followPath(`${root}${within?.replace(/\/+$/, '') ?? ''}`, told);
+  return typeof walked !== 'string' && walked.info.isDirectory() ? told : null;
 }
 
 /**
@@ -144,7 +153,8 @@ export async function resolvedEvidence(
 ): Promise<Evidence | null> {
   const { commandInfo } = parts;
   const command = text(commandInfo.get('command'));
-  const runAsUid = text(commandInfo.get('runas_uid'));
+  // With `stay_setuid` the real uid stays the asker's, and the effective one is what the command has power by.
+  const runAsUid = text(commandInfo.get('runas_euid') ?? commandInfo.get('runas_uid'));
   if (!command || runAsUid === null || parts.argv.length === 0) return null;
   const chroot = text(commandInfo.get('chroot'));
   const mode = modeOf(parts);
@@ -157,12 +167,13 @@ export async function resolvedEvidence(
   const resolved: ResolvedTarget =
     mode === 'edit'
       ? { target: null, unrestricted: [] }
-      : await withinPatience(targetOf(command, { root: context.root, chroot, securePath, asRoot }));
-  const environment = environmentOf(parts.environment, await ownHomeOf(parts.environment, root, Number(runAsUid)));
+      : await withinPatience(targetOf(command, { root: context.root, chroot, securePath, asRoot }), UNKNOWN);
+  const ownHome = await withinPatience(ownHomeOf(parts.environment, root, Number(runAsUid)), null);
+  const environment = environmentOf(parts.environment, ownHome);
   const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];
   const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
   const runAsGroup = text(commandInfo.get('runas_group'));
-  const cwd = folderOf(parts, context.intercepted);
+  const cwd = await withinPatience(folderOf(parts, context), null);
   return {
     cmdline: parts.argv,
     cwd: cwd === null ? null : { path: cwd, device: '', inode: '' },

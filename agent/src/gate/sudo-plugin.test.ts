@@ -171,6 +171,21 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     assert.equal((await recordOf(lists)).cwd, '/usr', 'of the first command nothing else is told');
   });
 
+  it('a folder that sudo may do without is claimed only where it is', async () => {
+    const asked = (cwd: string, optional: string) =>
+      recordOf({ ...SUDO_ID, commandInfo: [...SUDO_ID.commandInfo, `cwd=${cwd}`, `cwd_optional=${optional}`] });
+    assert.equal((await asked('/usr/share', 'true')).cwd, '/usr/share');
+    assert.equal((await asked('/nonexistent/home', 'true')).cwd, null);
+    assert.equal((await asked('/nonexistent/home', 'false')).cwd, '/nonexistent/home', 'sudo refuses by itself then');
+  });
+
+  it('whose power a command has is its effective uid', async () => {
+    const commandInfo = ['command=/usr/bin/id', 'runas_uid=1000', 'runas_euid=0'];
+    const record = await recordOf({ ...SUDO_ID, commandInfo, environment: ['HOME=/home/alice'] });
+    assert.equal(record.runAs.user, '#0');
+    assert.deepEqual(record.resolved?.environment.notable, [{ name: 'HOME', value: '/home/alice', kind: 'path' }]);
+  });
+
   it('the largest environment still makes a request that the server reads', async () => {
     const environment = Array.from({ length: 3000 }, (_, i) => `LD_${'X'.repeat(40)}${i}=${'é'.repeat(400)}`);
     const record = await recordOf({ ...SUDO_ID, environment, argv: ['id', 'ü'.repeat(5000)] });

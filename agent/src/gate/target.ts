@@ -207,9 +207,9 @@ async function programReasons(word: string, by: LookUp, depth: number): Promise<
 }
 
 /** A file system that does not answer (network, FUSE) must not keep the person from hearing anything. */
-export async function withinPatience(look: Promise<ResolvedTarget>): Promise<ResolvedTarget> {
+export async function withinPatience<T>(look: Promise<T>, otherwise: T): Promise<T> {
   const limit = new AbortController();
-  const patience = setTimeout(LOOK_UP_MS, UNKNOWN, { signal: limit.signal }).catch(() => UNKNOWN);
+  const patience = setTimeout(LOOK_UP_MS, otherwise, { signal: limit.signal }).catch(() => otherwise);
   try {
     return await Promise.race([look, patience]);
   } finally {
@@ -223,7 +223,7 @@ export async function withinPatience(look: Promise<ResolvedTarget>): Promise<Res
  * @param command the word as typed, bytes as latin1.
  */
 export const resolveTarget = (command: string, by: LookUp): Promise<ResolvedTarget> =>
-  withinPatience(lookUp(command, by));
+  withinPatience(lookUp(command, by), UNKNOWN);
 
 async function lookUp(command: string, by: LookUp): Promise<ResolvedTarget> {
   const program = await find(command, by);
