@@ -11,6 +11,7 @@ import { type Random, randomText } from '../platform/random.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import { buildRecord, type Evidence } from './evidence.ts';
 import type { Voice } from './terminal-text.ts';
+import { sayTimeLeft, sayWhileUnanswered, type Trouble } from './while-waiting.ts';
 
 /** A request that the server has accepted and no approver has answered yet. */
 export interface Asked {
@@ -169,8 +170,28 @@ export function createAsk(deps: AskDeps): Ask {
       voice.refusal('gate.rolledBack', {}, deps.contact);
       return null;
     }
+    const answered = new AbortController();
+    const trouble: { last: Trouble | null } = { last: null };
+    const until = AbortSignal.any([signal, answered.signal]);
+    void sayWhileUnanswered(voice, serverName, () => trouble.last, clock, until);
+    try {
+      return await create(question, voice, signal, (reply) => {
+        if (reply.kind === 'unavailable') trouble.last = reply;
+        else answered.abort();
+      });
+    } finally {
+      answered.abort();
+    }
+  };
+
+  async function create(
+    question: Question,
+    voice: Voice,
+    signal: AbortSignal,
+    told: (reply: Reply<ChallengeAnswer>) => void,
+  ): Promise<Asked | null> {
     const giveUp = clock.monotonic() + CREATE_PATIENCE_MS;
-    for (let tries = 0; ; tries += 1) {
+    for (;;) {
       // Every try is a request of its own: whether an unanswered one has arrived cannot be known.
       const record = buildRecord(question.evidence, question.who, {
         hostId: deps.hostId,
@@ -184,6 +205,7 @@ export function createAsk(deps: AskDeps): Ask {
         deps.background(creating.then((late) => (late.kind === 'ok' ? withdraw(late.value.challengeId) : undefined)));
         return null;
       }
+      told(reply);
       if (reply.kind === 'ok') {
         const answer = reply.value;
         await takeKeys(answer);
@@ -210,10 +232,9 @@ export function createAsk(deps: AskDeps): Ask {
         return null;
       }
       if (explain(reply, clock.monotonic() < giveUp, voice)) return null;
-      if (tries === 0) voice.sentence('gate.retrying');
       await clock.sleep(1000, signal);
     }
-  };
+  }
 
   /** Null while there is no answer that counts. */
   async function judge(
@@ -279,6 +300,25 @@ export function createAsk(deps: AskDeps): Ask {
   }
 
   const wait: Ask['wait'] = async (asked, voice, last, signal) => {
+    const over = new AbortController();
+    const left = Math.min(asked.answer.expiresAt - (clock.now() + asked.offset), asked.deadline - clock.monotonic());
+    if (asked.answer.status === 'pending') {
+      void sayTimeLeft(voice, left, clock, AbortSignal.any([signal, over.signal]));
+    }
+    try {
+      return await waitForAnswer(asked, voice, last, signal, over);
+    } finally {
+      over.abort();
+    }
+  };
+
+  async function waitForAnswer(
+    asked: Asked,
+    voice: Voice,
+    last: LastLook,
+    signal: AbortSignal,
+    over: AbortController,
+  ): Promise<Outcome> {
     const id = asked.answer.challengeId;
     let answer: ChallengeAnswer | null = asked.answer;
     let ignored: string | null = null;
@@ -292,7 +332,11 @@ export function createAsk(deps: AskDeps): Ask {
       }
       const judged = answer && (await judge(asked, answer));
       if (judged && clock.monotonic() < asked.deadline) {
-        if ('verdict' in judged) return finish(asked, judged.verdict, voice, last, signal);
+        if ('verdict' in judged) {
+          // Nothing is said of the time once it no longer counts.
+          over.abort();
+          return finish(asked, judged.verdict, voice, last, signal);
+        }
         if (judged.final) {
           voice.tooWeak(deps.minimumClass, deps.contact);
           const outcome = { outcome: 'refused', detail: judged.problem } as const;
@@ -343,7 +387,7 @@ export function createAsk(deps: AskDeps): Ask {
       await clock.sleep(Math.min(pause, Math.max(0, asked.deadline - clock.monotonic())), signal);
       pause = Math.min(pause * 1.5, 5000);
     }
-  };
+  }
 
   const tokenOf: Ask['tokenOf'] = ({ record, answer, offset }) =>
     Buffer.from(JSON.stringify({ v: 1, record, answer, offset } satisfies z.infer<typeof continuation>));

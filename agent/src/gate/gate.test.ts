@@ -533,6 +533,85 @@ describe('gate: the server', SHORT, () => {
     assert.ok(performance.now() - started < 20_000, 'bounded');
   });
 
+  it('a fast server is not talked about', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    await gate.server.approve(await gate.server.challenge());
+    assert.doesNotMatch((await hook.result).text, /Asking|answered yet|Still trying/);
+  });
+
+  for (const [locale, asking, silent] of [
+    [
+      'C.UTF-8',
+      'Asking {server} …',
+      '{server} has not answered yet: it is slow, or a firewall is in between. Still trying.',
+    ],
+    [
+      'de_DE.UTF-8',
+      'Frage {server} …',
+      '{server} hat noch nicht geantwortet: Der Server ist langsam, oder eine Firewall liegt dazwischen. Versuche es weiter.',
+    ],
+  ] as const) {
+    it(`a slow server is named after a second, and what is wrong after three (${locale})`, async () => {
+      await using gate = await createTestGate({ environ: { LANG: locale } });
+      const { promise: silence, resolve: answer } = Promise.withResolvers<void>();
+      gate.server.intercept = async ({ path }) => {
+        if (path === '/challenges') await silence;
+        return false;
+      };
+      const server = new URL(gate.server.url).host;
+      const started = performance.now();
+      const hook = gate.sudo({ cols: null, rows: null });
+      await hook.says(asking.slice(0, 5));
+      assert.ok(performance.now() - started >= 1000);
+      await hook.says(silent.slice(-12));
+      assert.ok(performance.now() - started >= 3000);
+      answer();
+      await gate.server.deny(await gate.server.challenge());
+      const lines = (await hook.result).text.replace(/\n {2}(?=\S)/g, ' ').trim();
+      const said = [asking, silent].map((words) => words.replace('{server}', server)).join(' ');
+      assert.ok(lines.startsWith(said), lines);
+    });
+  }
+
+  it('a server that answers after a second and a half is asked, and nothing is wrong with it', async () => {
+    await using gate = await createTestGate();
+    gate.server.intercept = async ({ path }) => {
+      if (path === '/challenges') await new Promise((resolve) => setTimeout(resolve, 1500));
+      return false;
+    };
+    const hook = gate.sudo();
+    await gate.server.approve(await gate.server.challenge());
+    const { text } = await hook.result;
+    assert.match(text, /^ {2}Asking 127\.0\.0\.1:\d+ …\n/);
+    assert.doesNotMatch(text, /answered yet|Still trying/);
+  });
+
+  it('where no server is, the person reads that none is, before it is given up', async () => {
+    await using gate = await createTestGate({ conf: 'IDENTREE_CONTACT=ops@example.com\n' });
+    await gate.server.close();
+    const text = (await gate.sudo().result).text.replace(/\s+/g, ' ').trim();
+    const at = '127\\.0\\.0\\.1:\\d+';
+    const said = [
+      `Asking ${at} … ${at} takes no connections: identree does not run there, or a firewall refuses\\. Still trying\\.`,
+      `${at} cannot be reached, so nobody can approve this\\. Check the network, then try again\\.`,
+      'Help: ops@example\\.com',
+    ];
+    assert.match(text, new RegExp(`^${said.join(' ')}$`));
+  });
+
+  it('the time left counts down on a terminal, and ends with the answer', async () => {
+    await using gate = await createTestGate({ environ: { TERM: 'xterm', LANG: 'C.UTF-8' } });
+    gate.server.ttlMs = 11_000;
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await hook.says('Time left: 10 s');
+    await gate.server.deny(challenge);
+    const { text } = await hook.result;
+    assert.deepEqual(text.match(/Time left: \d+ s/g), ['Time left: 11 s', 'Time left: 10 s']);
+    assert.match(text, /Time left: 10 s\n {2}Denied by dana\.\n$/);
+  });
+
   it('a server that fails for a moment is asked again with a fresh nonce and a higher counter', async () => {
     await using gate = await createTestGate();
     const seen: { nonce: string; counter: number }[] = [];
