@@ -31,14 +31,24 @@ describe('ssh to a real host', { concurrency: 3 }, () => {
   });
   after(() => world?.close());
 
-  const ssh = (user: string, command: readonly string[], options: readonly string[] = []): Promise<Terminal> =>
-    localTerminal([
-      'ssh',
-      ...['-F', 'none', '-tt', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-      ...['-o', 'LogLevel=ERROR', '-o', 'IdentitiesOnly=yes', '-o', 'NumberOfPasswordPrompts=1', ...options],
+  const sshCommand = (
+    user: string,
+    command: readonly string[],
+    options: readonly string[],
+  ): [program: string, args: string[]] => [
+    'ssh',
+    [
+      // Of an option that is given twice, ssh takes the first.
+      ...[...options, '-F', 'none', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+      ...['-o', 'LogLevel=ERROR', '-o', 'IdentitiesOnly=yes', '-o', 'NumberOfPasswordPrompts=1'],
       `${user}@${world.host().address}`,
       ...command,
-    ]);
+    ],
+  ];
+  const ssh = (user: string, command: readonly string[], options: readonly string[] = []): Promise<Terminal> => {
+    const [program, args] = sshCommand(user, command, ['-tt', ...options]);
+    return localTerminal([program, ...args]);
+  };
   const interactive = ['-o', 'PreferredAuthentications=keyboard-interactive'];
 
   /** The code that was shown, once ssh listens: it throws away what is typed before its prompt. */
@@ -89,6 +99,29 @@ describe('ssh to a real host', { concurrency: 3 }, () => {
     assert.match(terminal.text(), /Permission denied/);
     assert.doesNotMatch(terminal.text(), /^alice$/m);
     await eventsBecome(asked(world, terminal, code), ['challenge_created', 'challenge_rejected']);
+  });
+
+  test('denied: its words are the last, and ssh, which tries again by itself, makes no second request', {
+    skip,
+  }, async () => {
+    const before = world.server.data.challenges().filter(({ username }) => username === 'carol').length;
+    const tries = ['-o', 'NumberOfPasswordPrompts=3', '-o', 'LogLevel=INFO'];
+    const terminal = await ssh(
+      'carol',
+      ['id', '-un'],
+      [...['-o', 'PreferredAuthentications=keyboard-interactive,password'], ...tries],
+    );
+    const code = await codeAtPrompt(terminal);
+    await enter(terminal);
+    granted(await world.person('olga').deny(code, 'who are you'));
+    assert.equal(await terminal.exit, 255);
+    assert.match(
+      terminal.text(),
+      /\n {2}Denied by olga: who are you\n+carol@[0-9.]+: Permission denied \([a-z,-]+\)\.\n$/,
+    );
+    assert.equal(terminal.text().match(/Password:/g)?.length, 1);
+    const now = world.server.data.challenges().filter(({ username }) => username === 'carol').length;
+    assert.equal(now, before + 1);
   });
 
   test('whatever is typed at the prompt is no approval', { skip }, async () => {

@@ -107,17 +107,58 @@ describe('ssh, both stages', OPTIONS, () => {
     await until(() => challenge.cancelled);
   });
 
-  it('a denial is final for this sshd: its further prompts make no further requests', async () => {
-    await using gate = await createTestGate();
-    await begin(gate).result;
-    const second = wait(gate);
-    await gate.server.deny(await gate.server.challenge());
-    assert.equal((await second.result).granted, false);
-    for (let prompt = 0; prompt < 2; prompt += 1) {
-      const again = await begin(gate).result;
+  const CONNECTION = { ssh_connection: '192.0.2.7 50000 192.0.2.1 22' };
+  /** What ssh does by itself after a failure: sshd has another process for each try, and ends the one before. */
+  async function tryAgain(gate: TestGate, change: Record<string, string | number> = CONNECTION) {
+    await gate.parent.setStartTime(String(Number(gate.parent.startTime) + 1));
+    return begin(gate, { pstart: gate.parent.startTime, ...change }).result;
+  }
+
+  it('a denial is final for the connection: its words are the last, and ssh trying again makes no request', async () => {
+    await using gate = await createTestGate({ conf: 'IDENTREE_CONTACT=ops@example.com\n' });
+    await begin(gate, CONNECTION).result;
+    const second = wait(gate, CONNECTION);
+    await gate.server.deny(await gate.server.challenge(), 'who are you');
+    const answer = await second.result;
+    assert.equal(answer.granted, false);
+    assert.equal(answer.text, '  Denied by dana: who are you. Help: ops@example.com\n');
+    for (let tries = 0; tries < 2; tries += 1) {
+      const again = await tryAgain(gate);
       assert.equal(again.granted, false);
-      assert.match(again.text, /refused already/);
+      assert.equal(again.text, '');
     }
+    assert.equal(gate.server.challenges.length, 1);
+  });
+
+  it('a login that nobody answered is over as well', async () => {
+    await using gate = await createTestGate();
+    gate.server.ttlMs = 100;
+    await begin(gate, CONNECTION).result;
+    const { granted, text } = await wait(gate, CONNECTION).result;
+    assert.equal(granted, false);
+    assert.match(text, /^ {2}Expired: nobody answered in time\.\n$/);
+    assert.equal((await tryAgain(gate)).granted, false);
+    assert.equal(gate.server.challenges.length, 1);
+  });
+
+  it('who was denied may connect again and ask once more', async () => {
+    await using gate = await createTestGate();
+    await begin(gate, CONNECTION).result;
+    await gate.server.deny(await gate.server.challenge());
+    assert.equal((await wait(gate, CONNECTION).result).granted, false);
+    const again = await tryAgain(gate, { ssh_connection: '192.0.2.7 50001 192.0.2.1 22' });
+    assert.equal(again.granted, true);
+    assert.equal(gate.server.challenges.length, 2);
+  });
+
+  it('a denial before Enter is said after it', async () => {
+    await using gate = await createTestGate();
+    await begin(gate, CONNECTION).result;
+    const challenge = await gate.server.challenge();
+    await gate.server.deny(challenge);
+    await until(() => challenge.polls > 0);
+    assert.equal((await wait(gate, CONNECTION).result).text, '  Denied by dana.\n');
+    assert.equal((await tryAgain(gate)).text, '');
     assert.equal(gate.server.challenges.length, 1);
   });
 

@@ -25,7 +25,12 @@ export interface Logins {
 
 const PROCESS_LOOK_MS = 1000;
 
+/** Longer than sshd keeps a connection that has not logged in, unless LoginGraceTime says otherwise. */
+const REFUSED_FOR_MS = 150_000;
+
 const processKey = (hello: Hello) => `${hello.ppid}:${hello.pstart}`;
+/** sshd starts another process for each attempt of one connection. */
+const connectionKey = (hello: Hello) => hello.sshConnection ?? processKey(hello);
 const loginKey = (hello: Hello) => `${processKey(hello)}:${hello.user}:${hello.service}`;
 
 function question(hello: Hello & { uid: number }) {
@@ -58,30 +63,35 @@ interface Entry {
 /** The resident agent's logins: the wait starts at once, so that the server knows that the person still waits. */
 export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader; clock: Clock }): Logins {
   const entries = new Map<string, Entry>();
-  /** Processes whose login was denied: sshd would ask again for each of its password prompts. */
-  const denied = new Set<string>();
+  /** Connections whose login has got its answer: ssh tries again by itself, and each try would be one more request. */
+  const refused = new Map<string, number>();
+
+  const isRefused = (hello: Hello) => (refused.get(connectionKey(hello)) ?? 0) > deps.clock.monotonic();
+
+  function remember(hello: Hello): void {
+    const now = deps.clock.monotonic();
+    for (const [connection, until] of refused) if (until <= now) refused.delete(connection);
+    refused.set(connectionKey(hello), now + REFUSED_FOR_MS);
+  }
 
   const alive = async (hello: Hello) => (await deps.processes.startTime(hello.ppid)) === hello.pstart;
 
   async function watch(hello: Hello, entry: Entry): Promise<void> {
     const key = processKey(hello);
     while (await alive(hello)) {
-      if (entries.get(key) !== entry && !denied.has(key)) return;
+      if (entries.get(key) !== entry) return;
       await deps.clock.sleep(PROCESS_LOOK_MS);
     }
     entry.controller.abort();
     if (entries.get(key) === entry) entries.delete(key);
-    denied.delete(key);
   }
 
   return {
     async begin(hello, say, signal) {
       const key = processKey(hello);
       const voice = createVoice(say, screenOf(hello));
-      if (denied.has(key)) {
-        voice.sentence('gate.deniedBefore');
-        return false;
-      }
+      // Without a word: the last ones that the person reads are those of the answer.
+      if (isRefused(hello)) return false;
       entries.get(key)?.controller.abort();
       entries.delete(key);
       const asked = await deps.ask.open(question(hello), voice, signal);
@@ -102,7 +112,8 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
       entry.result = deps.ask.wait(asked, later, { unchanged: () => alive(hello) }, controller.signal);
       entry.result.then(
         (outcome) => {
-          if (outcome.kind === 'denied') denied.add(key);
+          const answered = outcome.kind !== 'granted' && outcome.kind !== 'left' && !controller.signal.aborted;
+          if (answered) remember(hello);
         },
         () => undefined,
       );
@@ -121,7 +132,7 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
       const voice = createVoice(say, screenOf(hello));
       const entry = entries.get(key);
       if (entry === undefined || entry.key !== loginKey(hello)) {
-        voice.sentence(denied.has(key) ? 'gate.deniedBefore' : 'gate.noRequest');
+        voice.sentence(isRefused(hello) ? 'gate.deniedBefore' : 'gate.noRequest');
         return { kind: 'refused' };
       }
       // One approval lets one login in.
@@ -133,7 +144,6 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
       entry.listener = say;
       const outcome = await entry.result;
       signal.removeEventListener('abort', stop);
-      if (outcome.kind === 'denied') void watch(hello, entry);
       if (outcome.kind !== 'granted') return outcome;
       const late = deps.clock.monotonic() >= entry.deadline;
       if (late || signal.aborted) {

@@ -15,6 +15,9 @@ export const STAGE = '/usr/lib/identree/identree-pam';
  * For sshd nothing may deny behind the stage: it asks pam_setcred in another process than the one that asked the stage,
  * so PAM walks the lines anew, the stage says PAM_IGNORE there, and a pam_deny would end every approved login.
  *
+ * `stdout` on both lines: a login that ends without a yes is told why by the second stage. `expose_authtok` makes the
+ * prompt that sshd needs before it shows any text. pam_exec has one wording for it, "Password: ", and no option for another.
+ *
  * Any of these lines may get lost without the file becoming an open door: without the stage `pam_deny` denies, without
  * that too the file's own lines ask for the password again.
  */
@@ -25,7 +28,7 @@ export function stackLines(service: Service): string[] {
     return [
       permit,
       `auth requisite pam_exec.so quiet seteuid stdout ${STAGE} ssh-begin`,
-      `auth [success=done ignore=ignore default=die] pam_exec.so quiet seteuid expose_authtok ${STAGE} ssh-wait`,
+      `auth [success=done ignore=ignore default=die] pam_exec.so quiet seteuid stdout expose_authtok ${STAGE} ssh-wait`,
     ];
   }
   return [permit, `auth [success=done default=ignore] pam_exec.so quiet seteuid stdout ${STAGE} sudo`, deny];
@@ -51,5 +54,7 @@ export const SSHD_TEXT = `# Managed by identree; removed by: identree setup --un
 # Users who sign in with a key are asked for an approval too with:
 #   AuthenticationMethods publickey,keyboard-interactive:pam
 KbdInteractiveAuthentication yes
+# ssh would go on to ask for a password that lets nobody in, after a login that was denied.
+PasswordAuthentication no
 UsePAM yes
 `;
