@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { readExamples } from '../harness/examples.ts';
 import type { Host } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
-import { type RunResult, until } from '../harness/run.ts';
-import { ask, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { must, type RunResult, until } from '../harness/run.ts';
+import { ask, mark, openWorld, repository, skip, type World } from '../harness/world.ts';
 
 const examples = await readExamples('docs/hosts.md');
+
+/** Takes away what hosts of the lab have of identree from the beginning. */
+const NOTHING = `systemctl disable --quiet identree-agent
+rm -rf /usr/bin/identree /usr/lib/identree /etc/identree /usr/lib/systemd/system/identree-agent.service
+systemctl daemon-reload`;
 
 /** What setup may write, byte for byte. */
 const files = (host: Host): Promise<string> =>
@@ -21,7 +28,8 @@ describe('the page about hosts, from the first line to the way back', { concurre
   before(async () => {
     if (skip) return;
     world = await openWorld({ hosts: [], people: ['alice', 'olga'] });
-    host = await world.addHost('web1', { pam: null });
+    host = await world.lab.up('web1');
+    await host.sh(NOTHING);
     await host.write('/etc/sudoers.d/cloud', 'carol ALL=(ALL) NOPASSWD:ALL\n', 0o440);
     original = await files(host);
   });
@@ -29,6 +37,22 @@ describe('the page about hosts, from the first line to the way back', { concurre
 
   const asRoot = (name: string, more = ''): Promise<RunResult> =>
     host.exec(['bash', '-c', `${examples.text(name).trimEnd()}${more}`]);
+
+  test('installed from what the page packs, and enrolled under the name that it says', { skip }, async () => {
+    const archive = join(world.lab.dir, 'identree.tgz');
+    await must('bash', ['-ec', examples.text('pack').replace('identree.tgz', archive)], { cwd: repository });
+    await host.write('/root/new/identree.tgz', await readFile(archive));
+    assert.ok(examples.text('install').includes(`IDENTREE_SERVER_URL=${world.server.url} `), 'the server of the lab');
+    await host.sh(`cd /root/new; ${examples.text('install')}`);
+    const [, words = ''] = /^npm run --silent server -- (.*)$/m.exec(examples.text('token')) ?? [];
+    const { stdout } = await world.server.cli(words.split(' '));
+    const short = await host.exec(['identree', 'enroll'], { input: stdout });
+    assert.notEqual(short.code, 0, 'the short name is another one');
+    const enrolled = await host.exec(['bash', '-ec', examples.text('enroll')], { input: stdout });
+    assert.equal(enrolled.code, 0, enrolled.stdout + enrolled.stderr);
+    assert.match(enrolled.stdout, /Enrolled as web1\.example\.com/);
+    await until('a doctor without a complaint', async () => (await asRoot('doctor')).code === 0);
+  });
 
   test('--dry-run shows the lines and changes nothing', { skip }, async () => {
     const result = await asRoot('setup', ' --dry-run');
@@ -38,10 +62,8 @@ describe('the page about hosts, from the first line to the way back', { concurre
   });
 
   test('setup takes the plugin and says why, and what it writes is what the page says', { skip }, async () => {
-    const result = await until('the first report of the agent', async () => {
-      const tried = await asRoot('setup');
-      return tried.code === 0 && tried;
-    });
+    const result = await asRoot('setup');
+    assert.equal(result.code, 0, result.stdout + result.stderr);
     assert.match(result.stdout, /sudo is asked by its plugin: sudo 1\.9\.\S+ says itself what it will run\./);
     const sudoers = await host.read('/etc/sudoers.d/identree');
     assert.match(sudoers, /^Defaults timestamp_timeout=0, passwd_tries=1\nDefaults noninteractive_auth$/m);
