@@ -87,6 +87,11 @@ describe('Ansible with the documented settings', { concurrency: false }, () => {
     const [result, count] = await approving(running, code);
     assert.equal(result.code, 0, result.stdout + result.stderr);
     assert.match(result.stdout, /changed=1 .*failed=0/);
+    assert.doesNotMatch(
+      result.stdout + result.stderr,
+      /approve\//,
+      'the link is for the console only, as the page says',
+    );
     assert.match(await lab.host.read('/etc/motd'), /^Served by identree$/m);
     assert.equal(count, 1);
   });
