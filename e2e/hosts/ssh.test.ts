@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -187,5 +188,49 @@ describe('ssh to a real host', { concurrency: 3 }, () => {
     granted(await world.person('bob').approve(second));
     await terminal.see(/second=0/);
     assert.equal(host.exists(file), true);
+  });
+});
+
+describe('sudo over ssh without a terminal', () => {
+  let world: World;
+  let key: string;
+  before(async () => {
+    if (skip) return;
+    world = await openWorld({ sudo: 'plugin', people: ['alice'] });
+    const host = world.host();
+    key = join(world.lab.dir, 'id');
+    await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+    await host.write('/home/alice/.ssh/authorized_keys', await readFile(`${key}.pub`, 'utf8'), 0o600);
+    await host.sh('chown -R alice:alice /home/alice/.ssh; chmod 700 /home/alice/.ssh');
+    await until('sshd', async () => (await run('ssh-keyscan', ['-t', 'ed25519', host.address])).stdout !== '');
+  });
+  after(() => world?.close());
+
+  test('link and code are on stderr at once, stdout is what the command prints', { skip }, async () => {
+    const child = spawn(
+      'ssh',
+      [
+        ...['-F', 'none', '-T', '-i', key, '-o', 'IdentitiesOnly=yes', '-o', 'LogLevel=ERROR'],
+        ...['-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+        ...[`alice@${world.host().address}`, 'sudo id -u'],
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    const exit = new Promise((resolve) => child.on('close', resolve));
+    const [link, code = ''] = await until('the link on stderr', async () =>
+      new RegExp(`${world.server.url}/approve/(${CODE.source})`).exec(stderr),
+    );
+    assert.ok(link);
+    assert.equal(child.exitCode, null, 'shown while it waits');
+    granted(await world.person('alice').approve(code));
+    assert.equal(await exit, 0, stderr);
+    assert.equal(stdout, '0\n');
   });
 });
