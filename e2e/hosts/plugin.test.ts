@@ -557,9 +557,11 @@ describe('the plugin in sudo: parts that are missing', () => {
     const file = mark();
     await host.sh('systemctl stop identree-agent');
     const result = await host.as('alice', ['sudo', 'touch', file]);
-    assert.equal(result.code, 1);
-    assert.equal(host.exists(file), false);
     await agentUp();
+    assert.equal(result.code, 1);
+    assert.match(result.stderr.replace(/\s+/g, ' '), /agent of identree is not running/);
+    assert.equal(host.exists(file), false);
+    assert.equal(requestsFor(world, file), 0, 'nobody approves what will not run');
   });
 
   for (const [name, lines] of [

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { MessageKey } from '#shared/messages.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
+import { PLUGIN } from '../setup/sudo-gate.ts';
 import { type Ask, LEFT, type Outcome } from './ask.ts';
 import { stillTheSame, sudoEvidence } from './evidence.ts';
 import {
@@ -140,6 +141,11 @@ async function decide(
     case 'sudo':
       // This very sudo asks by itself, for what it will really execute, once sudoers has allowed it.
       if (deps.plugin?.registered.has({ pid: hello.ppid, start: hello.pstart })) return 'go_on';
+      // Its plugin will look for the agent that is not there, and refuse: nobody shall approve what does not run.
+      if (deps.plugin === null && (await deps.processes.hasLoaded(hello.ppid, PLUGIN))) {
+        voiceWithoutScreen(say).sentence('gate.agentAway');
+        return { kind: 'refused' };
+      }
       return gateSudo(deps, known, say, signal);
     case 'ssh-begin':
       return (await deps.logins.begin(known, say, signal)) ? 'go_on' : { kind: 'refused' };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Duplex, duplexPair } from 'node:stream';
 import { describe, it } from 'node:test';
@@ -209,6 +210,16 @@ describe('ssh without the resident agent', OPTIONS, () => {
     void direct.handle(ours as Duplex);
     return attachHook(theirs as Duplex, gate.hello(hello));
   }
+
+  it('a sudo whose plugin would look for the agent that is away is refused, and asks nobody', async () => {
+    await using gate = await createTestGate();
+    const loaded = '7f0000000000-7f0000001000 r-xp 00000000 08:01 42   /usr/lib/identree/identree_sudo.so';
+    await writeFile(join(gate.parent.proc, String(gate.parent.pid), 'maps'), `${loaded}\n`);
+    const result = await (await direct(gate, {})).result;
+    assert.equal(result.granted, false);
+    assert.match(result.text.replace(/\s+/g, ' '), /agent of identree is not running/);
+    assert.equal(gate.server.challenges.length, 0);
+  });
 
   it('hands the request from one process to the next, once', async () => {
     await using gate = await createTestGate();

@@ -34,6 +34,8 @@ export interface ProcessReader {
   startTime(pid: number): Promise<string | null>;
   /** Everything, or null when the process is gone or was replaced while it was read. */
   capture(pid: number, startTime: string): Promise<ProcessFacts | null>;
+  /** Whether the process has loaded a file of this path. */
+  hasLoaded(pid: number, path: string): Promise<boolean>;
   /** Prefix under which the process's own file tree is seen (mount namespaces, chroot). */
   root(pid: number): string;
   /** What the rules of the sudo that this process is say of an account; null when that cannot be known. */
@@ -128,6 +130,10 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
 
   return {
     startTime,
+    async hasLoaded(pid, path) {
+      const maps = await readFile(of(pid, 'maps'), 'latin1').catch(() => '');
+      return maps.split('\n').some((line) => line.endsWith(` ${path}`));
+    },
     root: (pid) => of(pid, 'root'),
     sudoPolicy: (pid, user) => sudo({ exe: of(pid, 'exe'), root: of(pid, 'root') }, user),
     async capture(pid, expected) {
