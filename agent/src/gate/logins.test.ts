@@ -150,6 +150,9 @@ describe('ssh, both stages', OPTIONS, () => {
     const again = await tryAgain(gate, { ssh_connection: '192.0.2.7 50001 192.0.2.1 22' });
     assert.equal(again.granted, true);
     assert.equal(gate.server.challenges.length, 2);
+    await gate.parent.end();
+    const second = await gate.server.challenge(1);
+    await until(() => second.cancelled);
   });
 
   it('a denial before Enter is said after it', async () => {
