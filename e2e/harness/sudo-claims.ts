@@ -106,7 +106,11 @@ export function contradiction(record: HostRecord | null, reports: readonly Repor
   const script = target !== null && by.scripts.has(target);
   // A file that the host could not find may be one.
   const unknown = by.gate === 'plugin' && target === null && marked.has('unparsed');
-  const ran = unknown ? report.argv.slice(1 - shown.length) : script ? report.argv.slice(2) : report.argv;
+  const ran = unknown
+    ? report.argv.slice(report.argv.length - shown.length + 1)
+    : script
+      ? report.argv.slice(2)
+      : report.argv;
   const typed = by.gate === 'plugin' ? shown.slice(script || unknown ? 1 : 0) : shown.slice(shown.length - ran.length);
   if (!record.argvTruncated && JSON.stringify(typed) !== JSON.stringify(ran)) {
     return `it says ${JSON.stringify(typed)}, and ${JSON.stringify(ran)} ran`;

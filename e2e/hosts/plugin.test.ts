@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
+import { after, before, beforeEach, describe, test } from 'node:test';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { Host, LabUser } from '../harness/lab.ts';
 import { CODE, granted, pendingCode } from '../harness/person.ts';
@@ -499,12 +499,19 @@ describe('the plugin in sudo: parts that are missing', () => {
         'systemctl reset-failed identree-agent; systemctl start identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done',
       );
 
-  for (const how of ['restart', 'kill -s KILL'])
-    test(`agent: systemctl ${how} while it waits: the same request goes on`, { skip }, async () => {
+  beforeEach(async () => {
+    if (!skip) await agentUp();
+  });
+
+  for (const [how, command] of [
+    ['restarted', 'systemctl restart identree-agent'],
+    ['killed', 'kill -KILL "$(systemctl show -p MainPID --value identree-agent)"'],
+  ] as const)
+    test(`agent ${how} while it waits: the same request goes on`, { skip }, async () => {
       const host = world.host();
       const file = mark();
       const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
-      await host.sh(`systemctl ${how} identree-agent`);
+      await host.sh(command);
       await request.terminal.see(/is back/);
       assert.equal(request.row().status, 'pending');
       granted(await world.person('alice').approve(request.code));
