@@ -41,6 +41,7 @@
 #define AGENT_BACK_MS 45000 /* the server keeps a request that long without its host */
 #define TELL_MS 1500        /* an agent that is away for longer than a blink is worth a line */
 #define RETRY_MS 250
+#define START_MS 10000 /* from the release to the start, other plugins and I/O logs of sudo included */
 #define FRESH_MS 2000 /* a verdict that is read later than this after it was asked for is stale */
 #define LAST_WORD_MS 200
 #define REPORT_MS 500
@@ -104,7 +105,8 @@ static struct {
     int start_ms;
     int back_ms;
     int silence_ms;
-} setting = {IDENTREE_SOCKET_DIR, 0, AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS};
+    int start_within_ms;
+} setting = {IDENTREE_SOCKET_DIR, 0, AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS, START_MS};
 
 #ifdef IDENTREE_TEST
 /* Never part of a release: whoever sets these decides who may become root. */
@@ -121,6 +123,8 @@ static void apply_test_hooks(void)
         setting.back_ms = atoi(value);
     if ((value = getenv("IDENTREE_TEST_SILENCE_MS")) != NULL)
         setting.silence_ms = atoi(value);
+    if ((value = getenv("IDENTREE_TEST_START_WITHIN_MS")) != NULL)
+        setting.start_within_ms = atoi(value);
 }
 #endif
 
@@ -557,6 +561,14 @@ static int approval_check(char *const command_info[], char *const run_argv[],
     return 1;
 }
 
+/* Of what was released, but is not started after all. Who says so first knows best. */
+static int note_refusal(const char *message)
+{
+    if (self.command.stage == RELEASED && self.refused[0] == '\0' && message != NULL)
+        (void)snprintf(self.refused, sizeof self.refused, "%s", message);
+    return 1;
+}
+
 /*
  * The last word before a command starts. Without a release by check, sudo has not loaded the
  * approval plugin, while the PAM stage has stepped aside for it: nothing may run then.
@@ -578,16 +590,14 @@ static int audit_accept(const char *plugin_name, unsigned int plugin_type,
         *errstr = "sudo.conf loads identree's audit plugin without its approval plugin";
         return 0;
     }
+    /* Who asks may stop sudo, whose real uid is theirs, and start the command another day. */
+    if (!self.root && hook_now_ms() - command->released_at >= setting.start_within_ms) {
+        *errstr = "it was approved too long ago";
+        (void)note_refusal(*errstr);
+        return 0;
+    }
     command->stage = STARTED;
     report(command, "started", SUDO_PLUGIN_NO_STATUS, 0, NULL);
-    return 1;
-}
-
-/* Of what was released, but is not started after all. Who says so first knows best. */
-static int note_refusal(const char *message)
-{
-    if (self.command.stage == RELEASED && self.refused[0] == '\0' && message != NULL)
-        (void)snprintf(self.refused, sizeof self.refused, "%s", message);
     return 1;
 }
 

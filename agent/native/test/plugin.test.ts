@@ -261,6 +261,15 @@ describe('the plugin of sudo: what refuses', () => {
     assert.match(end.stderr, /too late/);
   });
 
+  test('an approval whose command is not started in time: sudo was stopped after it', patience, async () => {
+    const { dir, seen } = await agent({ check: (caller) => void grant(caller) });
+    const end = await startSudo(dir, ['id'], { IDENTREE_TEST_START_WITHIN_MS: '0' }).ended;
+    assert.deepEqual(lines(end.text), [...GRANTED.slice(0, 3), 'accept 0 it was approved too long ago']);
+    await until('the report', () => seen.at(-1)!.mode === 'sudo-report' && seen.at(-1)!.question().rest.includes('E'));
+    assert.equal(seen.at(-1)!.question().hello.get('event'), 'refused');
+    assert.equal(seen.at(-1)!.question().parts.get('r')!.toString(), 'it was approved too long ago');
+  });
+
   test('sudo without the approval plugin: the audit plugin lets nothing run', patience, async () => {
     const { dir } = await agent({});
     const end = await startSudo(dir, ['--no-approval', 'id']).ended;
