@@ -53,7 +53,7 @@ function Command({ request, open }: { request: Request; open: (code: string) => 
 }
 
 const columns = (open: (code: string) => void): Column<Request>[] => [
-  { name: 'when', head: 'When', width: 8, className: 'nowrap', cell: (request) => <Ago at={request.createdAt} /> },
+  { name: 'when', head: 'When', width: 7.5, className: 'nowrap', cell: (request) => <Ago at={request.createdAt} /> },
   {
     name: 'who',
     head: 'Who and where',
@@ -72,14 +72,14 @@ const columns = (open: (code: string) => void): Column<Request>[] => [
   {
     name: 'command',
     head: 'Command',
-    width: 10.5,
+    width: 9.5,
     className: 'command-cell',
     cell: (request) => <Command request={request} open={open} />,
   },
   {
     name: 'result',
     head: 'Result',
-    width: 9.5,
+    width: 9,
     cell: (request) => (
       <>
         <RequestStatus status={request.status} />
