@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { findSessions, insertSession } from '../../server/src/auth/session-store.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { createTestProvider, signInTestPerson } from '../../server/src/testing/test-person.ts';
-import { sha256 } from '../../shared/src/digest.ts';
 
 /** What the bench asks the server for. */
 export type Ask = { kind: 'event' } | { kind: 'rss' } | { kind: 'stop' };

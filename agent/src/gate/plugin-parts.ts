@@ -28,7 +28,7 @@ const LETTERS = {
 } as const satisfies Record<string, keyof PluginParts>;
 
 /** Linux caps arguments and environment together at 6 MiB. */
-export const MAX_PARTS_BYTES = 8 * 1024 * 1024;
+const MAX_PARTS_BYTES = 8 * 1024 * 1024;
 
 /** `name=value` entries, each ended by NUL; of a name that is there twice, sudo means the last. */
 function entries(bytes: Buffer): Map<string, Buffer> {
