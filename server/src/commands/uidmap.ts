@@ -157,7 +157,9 @@ const repair = configCommand({
     if (ldap === null) return EXIT.failed;
     const { directorySettingsOf } = await import('../directory/configured.ts');
     const { ownerText } = await import('../directory/numbers/uidmap.ts');
-    const { formatUidMap, repairUidMap, replaceFile } = await import('../directory/numbers/uidmap-file.ts');
+    const { replaceFile } = await import('../directory/numbers/uidmap-copies.ts');
+    const { formatUidMap } = await import('../directory/numbers/uidmap-file.ts');
+    const { repairUidMap } = await import('../directory/numbers/uidmap-repair.ts');
     const settings = directorySettingsOf(config, ldap);
     const repaired = await repairUidMap(file, settings, Date.now());
     if (!repaired.ok) {

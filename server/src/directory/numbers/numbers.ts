@@ -10,7 +10,8 @@ import type { DirectorySnapshot } from '../source/model.ts';
 import { type AssignedNumber, type NumberMap, type Owner, ownerKey, planNumbers } from './ids.ts';
 import { type NameRecord, planNames } from './names.ts';
 import * as store from './number-store.ts';
-import { readUidMap, type UidMapFile, writeUidMap } from './uidmap-file.ts';
+import { writeUidMap } from './uidmap-copies.ts';
+import { readUidMap, type UidMapFile } from './uidmap-file.ts';
 
 /** Rows written in one transaction, so that an approval never waits for a whole first sync. */
 const CHUNK = store.ROWS_AT_ONCE;

@@ -1,21 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { canonicalSha256 } from '#shared/digest.ts';
 import type { DirectorySettings } from '../settings.ts';
-import { order } from '../source/model.ts';
-import {
-  type AssignedNumber,
-  type Counters,
-  excludedRange,
-  indexNumbers,
-  LOWEST_NUMBER,
-  ownerKey,
-  RESERVED,
-  reserved,
-} from './ids.ts';
+import { type AssignedNumber, type Counters, indexNumbers, RESERVED } from './ids.ts';
 import type { NameRecord } from './names.ts';
 
 /** The map as `uidmap.json` carries it. */
@@ -75,7 +63,8 @@ function unspell(key: string, issuer: string): { issuer: string; subject: string
 
 const checksumOf = (content: object): string => `sha256:${canonicalSha256(content)}`;
 
-type NotRead = Extract<ReadUidMap, { ok: false }>;
+/** Why a file was not read. */
+export type NotRead = Extract<ReadUidMap, { ok: false }>;
 
 /** What the numbers in a file are measured by. */
 export type UidMapSettings = Pick<DirectorySettings, 'issuer' | 'ids'>;
@@ -90,10 +79,15 @@ interface WrittenMap {
   readonly next: { readonly uid: number; readonly gid: number };
 }
 
-const problemOf = (path: string, text: string): NotRead => ({ ok: false, missing: false, problem: `${path}: ${text}` });
+/** A file that is there and is no use. */
+export const problemOf = (path: string, text: string): NotRead => ({
+  ok: false,
+  missing: false,
+  problem: `${path}: ${text}`,
+});
 
 /** Reads a file that others cannot write. Numbers may be out of range or twice in it. */
-async function readWritten(
+export async function readWritten(
   path: string,
   { issuer, ids }: UidMapSettings,
   now: number,
@@ -190,77 +184,8 @@ export async function readUidMap(path: string, settings: UidMapSettings, now: nu
     : problemOf(path, `${indexed.problem}. See what could be done: identree-server uidmap repair ${path} --dry-run`);
 }
 
-const CHANGED = 'the checksum does not match. Restore it from a backup';
-
-/** What `repairUidMap` would change. */
-export interface Repair {
-  readonly map: UidMapFile;
-  /** Rows that get another number, as they will be, with the one they had. */
-  readonly renumbered: readonly (AssignedNumber & { readonly was: number })[];
-  /** Second numbers of an owner who has one already: reserved from now on. */
-  readonly reserved: readonly AssignedNumber[];
-  /** Second numbers that another owner has as well, or that are out of range: left out. */
-  readonly dropped: readonly AssignedNumber[];
-}
-
-/**
- * What a file would have to say to be accepted. Of two owners of one number one keeps it, those who are there before
- * those who are gone and then by the order of identifiers, and the other gets one that was never given: whose files they
- * are, only people can tell. A file that was changed by hand is not repaired.
- */
-export async function repairUidMap(
-  path: string,
-  settings: UidMapSettings,
-  now: number,
-): Promise<(Repair & { ok: true }) | NotRead> {
-  const written = await readWritten(path, settings, now);
-  if (!written.ok) return written;
-  if (!written.checksumFits) return problemOf(path, CHANGED);
-  const { map } = written;
-  const { max, exclude } = settings.ids;
-  const inRange = (n: number): boolean => n >= LOWEST_NUMBER && n <= max;
-  const inRangeOf = (kind: 'uid' | 'gid'): number[] =>
-    map.numbers.filter((row) => row.kind === kind && inRange(row.number)).map(({ number }) => number);
-  const start = (kind: 'uid' | 'gid'): number =>
-    inRangeOf(kind).reduce((top, number) => Math.max(top, number + 1), Math.max(LOWEST_NUMBER, written.next[kind]));
-  const next = { uid: start('uid'), gid: start('gid') };
-  const seen = { uid: new Set<number | string>(), gid: new Set<number | string>() };
-  const renumbered: (AssignedNumber & { was: number })[] = [];
-  const kept: AssignedNumber[] = [];
-  const dropped: AssignedNumber[] = [];
-  const inOrder = [...map.numbers].sort(
-    (a, b) => Number(a.retiredAt !== null) - Number(b.retiredAt !== null) || order(ownerKey(a), ownerKey(b)),
-  );
-  const fresh = (kind: 'uid' | 'gid'): number => {
-    for (;;) {
-      const number = next[kind];
-      const range = excludedRange(number, exclude);
-      next[kind] = (range?.[1] ?? number) + 1;
-      if (range === undefined) return number;
-    }
-  };
-  const numbers = inOrder.flatMap((row): AssignedNumber[] => {
-    const taken = seen[row.kind];
-    const free = inRange(row.number) && !taken.has(row.number);
-    taken.add(row.number);
-    if (taken.has(ownerKey(row))) {
-      if (!free) {
-        dropped.push(row);
-        return [];
-      }
-      kept.push(row);
-      return [{ ...row, ...reserved(row.number), name: '', retiredAt: row.retiredAt ?? now }];
-    }
-    taken.add(ownerKey(row));
-    if (free) return [row];
-    const number = fresh(row.kind);
-    renumbered.push({ ...row, number, was: row.number });
-    return [{ ...row, number }];
-  });
-  if (next.uid - 1 > max || next.gid - 1 > max) return problemOf(path, 'no number is left');
-  const mended = { ...map, nextUid: next.uid, nextGid: next.gid, numbers };
-  return { ok: true, map: mended, renumbered, reserved: kept, dropped };
-}
+/** Said of a file that this program wrote and somebody changed. */
+export const CHANGED = 'the checksum does not match. Restore it from a backup';
 
 /** The file's text. Version 1 readers find what they know and ignore the rest. */
 export function formatUidMap(map: UidMapFile, issuer: string): string {
@@ -296,50 +221,4 @@ export function formatUidMap(map: UidMapFile, issuer: string): string {
     };
   }
   return `${JSON.stringify({ ...content, checksum: checksumOf(content) }, null, 1)}\n`;
-}
-
-/** Former copies that are kept beside the file, for the day on which the newest is wrong. */
-const FORMER = 30;
-
-/** Writes the copy of a map and keeps the ones before it as `uidmap.json.GENERATION`. @throws */
-export async function writeUidMap(path: string, map: UidMapFile, issuer: string): Promise<void> {
-  const text = formatUidMap(map, issuer);
-  await replaceFile(path, text);
-  await replaceFile(`${path}.${map.generation}`, text);
-  const folder = dirname(path);
-  const prefix = `${basename(path)}.`;
-  const former: { file: string; at: number }[] = [];
-  for (const name of await readdir(folder)) {
-    if (!name.startsWith(prefix) || !/^[0-9]+$/.test(name.slice(prefix.length))) continue;
-    const file = join(folder, name);
-    const info = await lstat(file).catch(() => null);
-    if (info) former.push({ file, at: info.mtimeMs });
-  }
-  former.sort((a, b) => b.at - a.at);
-  for (const { file } of former.slice(FORMER)) await rm(file, { force: true });
-}
-
-/** Replaces a file so that a reader, and a power cut, meet the old or the new content, never a part. @throws */
-export async function replaceFile(path: string, content: string): Promise<void> {
-  // Another process may do the same, also one that has the same number in another container.
-  const fresh = `${path}.${randomUUID()}.new`;
-  try {
-    const file = await open(fresh, 'wx', 0o600);
-    try {
-      await file.writeFile(content);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(fresh, path);
-  } catch (error) {
-    await rm(fresh, { force: true });
-    throw error;
-  }
-  const folder = await open(dirname(path), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

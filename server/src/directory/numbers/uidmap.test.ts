@@ -9,9 +9,10 @@ import { DEFAULT_SETTINGS } from '../settings.ts';
 import { type AssignedNumber, ownerKey, reserved } from './ids.ts';
 import { group, setUp, snapshot, user } from './test-numbers.ts';
 import { UidMapRefusal } from './uidmap.ts';
-import { formatUidMap, readUidMap, repairUidMap } from './uidmap-file.ts';
+import { formatUidMap, readUidMap } from './uidmap-file.ts';
 import type { UidMapFormatName } from './uidmap-format-names.ts';
 import { UID_MAP_FORMATS } from './uidmap-formats.ts';
+import { repairUidMap } from './uidmap-repair.ts';
 
 const issuer = 'https://id.example';
 

@@ -6,7 +6,8 @@ import { type AssignedNumber, LOWEST_NUMBER, type NumberMap, type Owner, ownerKe
 import type { NameRecord } from './names.ts';
 import * as store from './number-store.ts';
 import { beginUidMap } from './numbers.ts';
-import { readUidMap, type UidMapFile, type UidMapSettings, writeUidMap } from './uidmap-file.ts';
+import { writeUidMap } from './uidmap-copies.ts';
+import { readUidMap, type UidMapFile, type UidMapSettings } from './uidmap-file.ts';
 
 /** What an operator asked of the map cannot be done; nothing was changed. One line for each reason. */
 export class UidMapRefusal extends Error {}
