@@ -20,6 +20,7 @@ const COMMANDS = {
   server: [['server/src/main.ts']],
   agent: [['agent/src/main.ts']],
   desktop: [['scripts/build.ts', '--if-stale'], ['scripts/desktop.ts']],
+  'desktop-package': [['scripts/build.ts', '--if-stale'], ['scripts/package-desktop.ts']],
   build: [['scripts/build.ts']],
   'build-agent': [['scripts/build-agent.mjs']],
   test: [['scripts/test.ts']],

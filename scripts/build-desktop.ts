@@ -54,7 +54,17 @@ export async function buildDesktop(options: { console?: string; out?: string } =
   for (const file of ['index.html', 'setup.css']) await cp(join(source, 'setup', file), join(draft, 'setup', file));
   await cp(join(root, 'apps/console/src/icon.svg'), join(draft, 'setup/icon.svg'));
   await cp(consoleFolder, join(draft, 'console'), { recursive: true });
-  const manifest = { name: 'identree', productName: 'identree', version, description, license, main: 'main.cjs' };
+  const manifest = {
+    name: 'identree-console',
+    productName: 'identree',
+    version,
+    description,
+    license,
+    author: 'the identree authors',
+    main: 'main.cjs',
+    // What a desktop knows the windows by: the id of the desktop file.
+    desktopName: 'org.identree.Console.desktop',
+  };
   await writeFile(join(draft, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
 
   // A build that stops half-way must not leave a shell that starts half-way.

@@ -53,11 +53,25 @@ export function whyNoDesktop(): string | null {
 const UNSHARE = ['--net', '--mount', '--pid', '--ipc', '--fork', '--kill-child', '--mount-proc'];
 
 /**
+ * With DEB: first a copy of this machine that forgets what is written to it, in which the package is installed. At the
+ * end the package is purged, and what is there then that was not there before is printed.
+ *
  * Inside: loopback only, an empty /tmp, the project read-only, and from there on the unprivileged user `nobody`. The
  * Electron that is tested is a third party's build: it sees neither the network nor anybody's files.
  */
 const ENTER = `
 set -eu
+R=/
+if [ -n "$DEB" ]; then
+  mount -t tmpfs -o mode=755,size=2g tmpfs "$COPY/disk"
+  mkdir "$COPY/disk/upper" "$COPY/disk/work"
+  R=$COPY/root
+  mount -t overlay -o "lowerdir=/,upperdir=$COPY/disk/upper,workdir=$COPY/disk/work" overlay "$R"
+  for part in proc sys dev; do mount --rbind "/$part" "$R/$part"; done
+  cp "$DEB" "$R/var/tmp/package.deb"
+  (cd "$COPY/disk/upper" && find . ! -type d) | sort > "$COPY/before"
+  DEBIAN_FRONTEND=noninteractive chroot "$R" dpkg -i /var/tmp/package.deb >"$COPY/dpkg.log" 2>&1 || { cat "$COPY/dpkg.log"; exit 1; }
+fi
 mount -t tmpfs -o mode=1777,size=3g tmpfs "$WORK"
 mkdir "$WORK/project" "$WORK/runtime" "$WORK/shell" "$WORK/out"
 mkdir -m 1777 "$WORK/.X11-unix"
@@ -67,31 +81,40 @@ touch "$WORK/node"
 bind() { mount --bind "$1" "$2"; mount -o remount,bind,ro,nosuid,nodev "$2"; }
 bind "$ROOT" "$WORK/project"
 bind "$RUNTIME" "$WORK/runtime"
-bind "$SHELL_FOLDER" "$WORK/shell"
+[ -z "$SHELL_FOLDER" ] || bind "$SHELL_FOLDER" "$WORK/shell"
 bind "$NODE" "$WORK/node"
 mount --bind "$OUT" "$WORK/out"
 printf '127.0.0.1 localhost identree.example.com\\n' > "$WORK/hosts"
 chmod 644 "$WORK/hosts"
-mount --bind "$WORK/hosts" /etc/hosts
-mount --rbind "$WORK" /tmp
+mount --bind "$WORK/hosts" "$R/etc/hosts"
+mount --rbind "$WORK" "$R/tmp"
 ip link set lo up
-cd /tmp/project
 status=0
-env -i PATH=/tmp/project/node_modules/.bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp/home USER=nobody \\
+# Not chroot: who is in one may make no user namespace, and Chromium's sandbox is one.
+ROOT_OF_TESTS=$R unshare --mount sh -c '
+  cd "$ROOT_OF_TESTS"
+  if [ "$ROOT_OF_TESTS" != / ]; then pivot_root . mnt; cd /; umount -l /mnt; fi
+  exec "$@"
+' sh env -i --chdir=/tmp/project PATH=/tmp/project/node_modules/.bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp/home USER=nobody \\
   XDG_CONFIG_HOME=/tmp/home/.config XDG_CACHE_HOME=/tmp/home/.cache XDG_RUNTIME_DIR=/tmp/home \\
   IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_SHELL=/tmp/shell IDENTREE_RESULTS=/tmp/results NO_COLOR=1 \\
   setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- \\
   dbus-run-session -- /tmp/node "$@" || status=$?
-cp -r /tmp/results/. /tmp/out/ || true
+cp -r "$WORK/results/." "$WORK/out/" || true
+if [ -n "$DEB" ]; then
+  umount -l "$R/tmp" "$R/etc/hosts"
+  chroot "$R" dpkg --purge identree-console >"$COPY/dpkg.log" 2>&1 || { cat "$COPY/dpkg.log"; exit 1; }
+  rm "$R/var/tmp/package.deb"
+  (cd "$COPY/disk/upper" && find . ! -type d) | sort | comm -13 "$COPY/before" - | sed 's/^\\./REMAINS /'
+fi
 exit $status
 `;
 
-/**
- * Builds the shell and runs the test files of `inside/` in namespaces of their own.
- *
- * @returns how each test ended, or why none could run.
- */
-export async function runInside(): Promise<{ ok: true; results: TestResult[] } | { ok: false; skip: string }> {
+/** How each test ended and which files an installed package left behind, or why none could run. */
+export type Outcome = { ok: true; results: TestResult[]; remains: string[] } | { ok: false; skip: string };
+
+/** The pinned Electron, or why the desktop tests cannot run here. */
+export async function runtimeFolder(): Promise<{ ok: true; folder: string } | { ok: false; skip: string }> {
   const reason = whyNoDesktop();
   if (reason) return { ok: false, skip: reason };
   const runtime = await electronRuntime();
@@ -99,15 +122,28 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
   const missing = spawnSync('ldd', [join(runtime.folder, 'electron')], { encoding: 'utf8' }).stdout.match(
     /\S+(?= => not found)/g,
   );
-  if (missing) return { ok: false, skip: `Electron needs ${missing.join(', ')}` };
+  return missing ? { ok: false, skip: `Electron needs ${missing.join(', ')}` } : runtime;
+}
+
+/**
+ * Runs test files of this folder in namespaces of their own, against a freshly built shell or an installed package.
+ *
+ * @param pattern of the test files, from the project's top
+ * @param deb the package to install before
+ */
+export async function runInside(pattern: string, deb?: string): Promise<Outcome> {
+  const runtime = await runtimeFolder();
+  if (!runtime.ok) return runtime;
   // A build of its own: somebody else may build at the same time.
-  const shell = join(mkdtempSync(join(tmpdir(), 'identree-shell-')), 'desktop');
-  await buildDesktop({ out: shell });
+  const shell = deb ? null : join(mkdtempSync(join(tmpdir(), 'identree-shell-')), 'desktop');
+  if (shell) await buildDesktop({ out: shell });
 
   const work = mkdtempSync(join(tmpdir(), 'identree-desktop-'));
+  const copy = mkdtempSync(join(tmpdir(), 'identree-installed-'));
+  for (const folder of ['disk', 'root']) mkdirSync(join(copy, folder));
   const out = join(root, 'test-results/screenshots');
   mkdirSync(out, { recursive: true });
-  const files = globSync('e2e/desktop/inside/*.inside.ts', { cwd: root }).sort();
+  const files = globSync(pattern, { cwd: root }).sort();
   const flags = [
     '--disable-warning=ExperimentalWarning',
     '--test',
@@ -124,7 +160,9 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
         WORK: work,
         ROOT: root,
         RUNTIME: runtime.folder,
-        SHELL_FOLDER: shell,
+        SHELL_FOLDER: shell ?? '',
+        DEB: deb ?? '',
+        COPY: copy,
         NODE: process.execPath,
         OUT: out,
       },
@@ -133,9 +171,11 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
   );
   const results: TestResult[] = [];
   const said: string[] = [];
+  const remains: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     const result = parseResult(line);
     if (result) results.push(result);
+    else if (line.startsWith('REMAINS ')) remains.push(line.slice('REMAINS '.length));
     else said.push(line);
   });
   createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
@@ -144,12 +184,13 @@ export async function runInside(): Promise<{ ok: true; results: TestResult[] } |
     child.on('close', (...how) => resolve(how)),
   );
   clearTimeout(timer);
-  for (const folder of [work, dirname(shell)]) rmSync(folder, { recursive: true, force: true });
+  for (const folder of [work, copy, ...(shell ? [dirname(shell)] : [])])
+    rmSync(folder, { recursive: true, force: true });
   const failed = results.filter(({ status }) => status === 'failed');
   if (failed.length > 0 || code !== 0 || process.env.VERBOSE) process.stdout.write(`${said.join('\n')}\n`);
   if (signal || (code !== 0 && failed.length === 0)) {
     const detail = `the tests inside ended with ${signal ?? `exit code ${code}`}\n${said.slice(-60).join('\n')}`;
     results.push({ name: ['desktop tests'], file: null, status: 'failed', durationMs: 0, detail });
   }
-  return { ok: true, results };
+  return { ok: true, results, remains };
 }

@@ -11,7 +11,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser, chromium, type ElectronApplication, _electron as electron, type Page } from '@playwright/test';
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type ElectronApplication,
+  _electron as electron,
+  type Page,
+} from '@playwright/test';
 import { endpointOf, enrolFakeHost, type HostClient } from '../../harness/host-client.ts';
 import type { Certificates, Lab } from '../../harness/lab.ts';
 import { createPerson, type Person } from '../../harness/person.ts';
@@ -37,6 +44,8 @@ export interface World {
   ask(argv?: string[]): Promise<{ code: string; challengeId: string }>;
   /** Starts the shell. Its data folder is kept between starts of the same name. */
   launch(options?: LaunchOptions): Promise<Shell>;
+  /** Starts the installed program, as its menu entry does. */
+  launchInstalled(options?: LaunchOptions): Promise<Installed>;
   /** Says yes on the consent page, as the person or somebody else; gives the address that the browser is sent back to. */
   consent(url: string, as?: Person): Promise<string>;
   /** The same with a real browser, from the sign-in at the identity provider to the page that says it is done. */
@@ -51,8 +60,8 @@ export interface LaunchOptions {
   as?: Person;
 }
 
-export interface Shell {
-  app: ElectronApplication;
+/** A shell whose window can be driven. */
+export interface Driven {
   /** The window that is open now. */
   page(): Promise<Page>;
   /** The window, once it shows this page of the shell. */
@@ -64,6 +73,16 @@ export interface Shell {
   command: string[];
   env: Record<string, string>;
   close(): Promise<void>;
+}
+
+/** The shell as it is built, in an Electron whose main process can be asked things. */
+export interface Shell extends Driven {
+  app: ElectronApplication;
+}
+
+/** The shell as it is installed. Its fuses let nobody into the main process. */
+export interface Installed extends Driven {
+  process: ChildProcess;
 }
 
 async function makeCertificates(dir: string): Promise<Certificates> {
@@ -144,7 +163,7 @@ export async function openWorld(): Promise<World> {
   const admin = createPerson(server, 'olga');
   await admin.signIn();
   let browser: Browser | null = null;
-  const shells = new Set<Shell>();
+  const shells = new Set<Driven>();
 
   /** Stands for the desktop's own browser: notes the address. */
   const openedFolder = join(dir, 'opened');
@@ -158,39 +177,80 @@ export async function openWorld(): Promise<World> {
       .sort()
       .map((name) => readFileSync(join(openedFolder, name), 'utf8'));
 
-  async function launch(options: LaunchOptions = {}): Promise<Shell> {
-    const dataFolder = options.dataFolder ?? mkdtempSync(join(dir, 'data-'));
+  const surroundings = (options: LaunchOptions) => ({
+    dataFolder: options.dataFolder ?? mkdtempSync(join(dir, 'data-')),
+    env: { ...(process.env as Record<string, string>), DISPLAY: display.name, PATH: `${bin}:${process.env.PATH}` },
+  });
+
+  function driven(windows: () => Page[], { dataFolder, env }: ReturnType<typeof surroundings>, command: string[]) {
     const before = opened().length;
-    const executablePath = process.env.IDENTREE_ELECTRON!;
-    const first = [SHELL, `--user-data-dir=${dataFolder}`];
-    const env = {
-      ...(process.env as Record<string, string>),
-      DISPLAY: display.name,
-      PATH: `${bin}:${process.env.PATH}`,
-    };
-    const args = [...first, ...(options.args ?? [])];
-    const app = await electron.launch({ executablePath, chromiumSandbox: true, args, env });
-    watch(app);
-    app.context().setDefaultTimeout(60_000);
-    const page = async () => app.windows().at(-1) ?? (await app.firstWindow());
-    const shell: Shell = {
-      app,
-      page,
-      pageAt: async (name) => {
+    return {
+      page: async () => until('a window', () => windows().at(-1) ?? null),
+      pageAt: async (name: 'setup' | 'console') => {
         const found = await until(
           `the ${name} page`,
-          () => app.windows().find((window) => window.url().startsWith(`app://${name}/`)) ?? null,
+          () => windows().find((window) => window.url().startsWith(`app://${name}/`)) ?? null,
         );
         await found.waitForLoadState();
         return found;
       },
       opened: () => opened().slice(before),
       dataFolder,
-      command: [executablePath, ...first],
+      command,
       env,
+    };
+  }
+
+  async function launch(options: LaunchOptions = {}): Promise<Shell> {
+    const around = surroundings(options);
+    const executablePath = process.env.IDENTREE_ELECTRON!;
+    const first = [SHELL, `--user-data-dir=${around.dataFolder}`];
+    const args = [...first, ...(options.args ?? [])];
+    const app = await electron.launch({ executablePath, chromiumSandbox: true, args, env: around.env });
+    watch(app.context());
+    app.process().stderr?.on('data', noteOutput);
+    app.context().setDefaultTimeout(60_000);
+    const shell: Shell = {
+      app,
+      ...driven(() => app.windows(), around, [executablePath, ...first]),
       async close() {
         shells.delete(shell);
         await app.close();
+      },
+    };
+    shells.add(shell);
+    return shell;
+  }
+
+  async function launchInstalled(options: LaunchOptions = {}): Promise<Installed> {
+    const around = surroundings(options);
+    const first = [`--user-data-dir=${around.dataFolder}`];
+    const program = '/usr/bin/identree-console';
+    const args = [...first, '--remote-debugging-port=0', ...(options.args ?? [])];
+    const child = spawn(program, args, { env: around.env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr!.on('data', (chunk: Buffer) => {
+      said += chunk.toString('utf8');
+      noteOutput(chunk);
+    });
+    const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    const endpoint = await until('the program', () => {
+      if (child.exitCode !== null || child.signalCode)
+        throw new Error(`it ended (${child.exitCode ?? child.signalCode}): ${said}`);
+      return /DevTools listening on (ws:\S+)/.exec(said)?.[1] ?? null;
+    });
+    const remote = await chromium.connectOverCDP(endpoint, { noDefaults: true });
+    const context = remote.contexts()[0]!;
+    watch(context);
+    context.setDefaultTimeout(60_000);
+    const shell: Installed = {
+      process: child,
+      ...driven(() => context.pages(), around, [program, ...first]),
+      async close() {
+        shells.delete(shell);
+        await remote.close();
+        child.kill();
+        await ended;
       },
     };
     shells.add(shell);
@@ -210,6 +270,7 @@ export async function openWorld(): Promise<World> {
       return { code: answer.body.userCode, challengeId: answer.body.challengeId };
     },
     launch,
+    launchInstalled,
     async consent(url, as = person) {
       const page = await as.web.visit(url);
       const fields = [...page.text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"/g)];
@@ -264,17 +325,19 @@ export function recentTraffic(): string {
   return trace.join('\n');
 }
 
-function watch(app: ElectronApplication): void {
-  const note = (line: string) => {
-    trace.push(`${new Date().toISOString()} ${line}`);
-    if (trace.length > TRACE_LINES) trace.shift();
-  };
-  app.context().on('request', (request) => note(`ask ${request.method()} ${request.url()}`));
-  app.context().on('requestfailed', (request) => note(`failed ${request.url()} ${request.failure()?.errorText}`));
-  app.context().on('response', (response) => note(`answer ${response.status()} ${response.url()}`));
-  app.context().on('console', (entry) => note(`console ${entry.type()} ${entry.text()}`));
-  app.context().on('weberror', (error) => note(`error ${error.error().message}`));
-  app.process().stderr?.on('data', (chunk: Buffer) => note(`electron ${chunk.toString('utf8').trimEnd()}`));
+function note(line: string): void {
+  trace.push(`${new Date().toISOString()} ${line}`);
+  if (trace.length > TRACE_LINES) trace.shift();
+}
+
+const noteOutput = (chunk: Buffer) => note(`electron ${chunk.toString('utf8').trimEnd()}`);
+
+function watch(context: BrowserContext): void {
+  context.on('request', (request) => note(`ask ${request.method()} ${request.url()}`));
+  context.on('requestfailed', (request) => note(`failed ${request.url()} ${request.failure()?.errorText}`));
+  context.on('response', (response) => note(`answer ${response.status()} ${response.url()}`));
+  context.on('console', (entry) => note(`console ${entry.type()} ${entry.text()}`));
+  context.on('weberror', (error) => note(`error ${error.error().message}`));
 }
 
 const unescapeHtml = (text: string) =>
@@ -285,6 +348,12 @@ const unescapeHtml = (text: string) =>
 /** Starts the shell and goes through first run and sign-in. */
 export async function signedIn(world: World, options: LaunchOptions = {}): Promise<Shell> {
   const shell = await world.launch(options);
+  await signIn(world, shell, options);
+  return shell;
+}
+
+/** First run and sign-in in a shell that was just started for the first time. */
+export async function signIn(world: World, shell: Driven, options: LaunchOptions = {}): Promise<void> {
   const setup = await shell.pageAt('setup');
   await setup.getByLabel('Server address').fill(world.server.url);
   await setup.getByRole('button', { name: 'Continue' }).click();
@@ -292,5 +361,4 @@ export async function signedIn(world: World, options: LaunchOptions = {}): Promi
   const url = await until('the browser', () => shell.opened()[0]);
   await fetch(await world.consent(url, options.as));
   await shell.pageAt('console');
-  return shell;
 }
