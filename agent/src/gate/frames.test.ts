@@ -7,6 +7,7 @@ import {
   type HookFrame,
   MAX_PAYLOAD,
   ProtocolViolation,
+  promptFrame,
   textFrame,
   verdictFrame,
 } from './frames.ts';
@@ -20,6 +21,27 @@ describe('hook frames', () => {
     assert.equal(verdictFrame(true).toString('hex'), '56000130');
     assert.equal(verdictFrame(false).toString('hex'), '56000131');
     assert.equal(textFrame('hä').toString('hex'), `540003${Buffer.from('hä').toString('hex')}`);
+  });
+
+  it('a prompt says first whether what is typed is shown, and is cut at a character', () => {
+    assert.equal(promptFrame('Code: ', false).toString('latin1'), 'P\0\x070Code: ');
+    assert.equal(promptFrame('', true).toString('latin1'), 'P\0\x011');
+    const long = promptFrame(`a${'ä'.repeat(400)}`, true);
+    assert.equal(long.readUInt16BE(1), long.length - 3);
+    assert.ok(long.length <= 3 + 1 + 512);
+    assert.doesNotMatch(long.subarray(3).toString('utf8'), /\ufffd/);
+  });
+
+  it('what a person typed stays in no buffer but the one that is handed on', () => {
+    const whole = hookFrame('S', Buffer.from('hunter2'));
+    for (const cut of [whole.length, 1, 4, 9]) {
+      const chunks = [Buffer.from(whole.subarray(0, cut)), Buffer.from(whole.subarray(cut))];
+      const typed: string[] = [];
+      const read = createFrameReader((frame) => typed.push(frame.type === 'S' ? frame.payload.toString() : ''));
+      for (const chunk of chunks) read(chunk);
+      assert.deepEqual(typed, ['hunter2']);
+      for (const chunk of chunks) assert.ok(chunk.every((byte) => byte === 0));
+    }
   });
 
   it('a line that is too long is cut at a character, not inside one', () => {
@@ -54,6 +76,7 @@ describe('hook frames', () => {
     'a frame of the agent': verdictFrame(true),
     'a hello above the limit': Buffer.from([0x48, 0x20, 0x01]),
     'a cancel with a novel': Buffer.from([0x43, 0x01, 0x00]),
+    'a typed line above the limit': Buffer.from([0x53, 0x04, 0x01]),
   })) {
     it(`${name} is a violation`, () => {
       const read = createFrameReader(() => assert.fail('no frame'));

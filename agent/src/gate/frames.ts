@@ -9,6 +9,8 @@ export type HookFrame =
   | { type: 'C'; reason: string }
   /** A piece of a part of what the plugin has to say; the letter of the part first. */
   | { type: 'D'; payload: Buffer }
+  /** What a person typed at a prompt. Whoever takes it wipes it after use. */
+  | { type: 'S'; payload: Buffer }
   /** The plugin has said all. */
   | { type: 'E' }
   /** The plugin uses the verdict at once. */
@@ -18,13 +20,14 @@ export type HookFrame =
 export class ProtocolViolation extends Error {}
 
 /** The longest payload of each type. */
-const LIMITS: Record<HookFrame['type'], number> = { H: MAX_PAYLOAD, C: 64, D: MAX_PAYLOAD, E: 0, R: 0 };
+const LIMITS: Record<HookFrame['type'], number> = { H: MAX_PAYLOAD, C: 64, D: MAX_PAYLOAD, S: 1024, E: 0, R: 0 };
 const isType = (type: string): type is HookFrame['type'] => Object.hasOwn(LIMITS, type);
 
 function toFrame(type: HookFrame['type'], payload: Buffer): HookFrame {
   switch (type) {
     case 'H':
     case 'D':
+    case 'S':
       return { type, payload };
     case 'C':
       return { type, reason: payload.toString('latin1') };
@@ -34,11 +37,19 @@ function toFrame(type: HookFrame['type'], payload: Buffer): HookFrame {
   }
 }
 
-/** Cuts a byte stream into frames. The returned function takes chunks and throws ProtocolViolation. */
+/**
+ * Cuts a byte stream into frames. The returned function takes chunks, which are its own from then on: what a person
+ * typed is wiped from them. It throws ProtocolViolation.
+ */
 export function createFrameReader(onFrame: (frame: HookFrame) => void): (chunk: Buffer) => void {
   let pending: Buffer = Buffer.alloc(0);
   return (chunk) => {
-    pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+    if (pending.length === 0) pending = chunk;
+    else {
+      const pieces = [pending, chunk];
+      pending = Buffer.concat(pieces);
+      for (const piece of pieces) piece.fill(0);
+    }
     while (pending.length > 0) {
       const type = String.fromCharCode(pending[0]!);
       if (!isType(type)) throw new ProtocolViolation('unknown frame type');
@@ -47,6 +58,7 @@ export function createFrameReader(onFrame: (frame: HookFrame) => void): (chunk: 
       if (length > LIMITS[type]) throw new ProtocolViolation('frame too long');
       if (pending.length < 3 + length) return;
       const payload = Buffer.from(pending.subarray(3, 3 + length));
+      pending.fill(0, 0, 3 + length);
       pending = pending.subarray(3 + length);
       onFrame(toFrame(type, payload));
     }
@@ -64,16 +76,23 @@ function frame(type: string, payload: Uint8Array): Buffer {
 /** Accepted, or still alive. */
 export const aliveFrame = (): Buffer => frame('A', Buffer.alloc(0));
 
-/** One line of text; what does not fit is cut at a character. */
-export function textFrame(line: string): Buffer {
-  let bytes = Buffer.from(line);
-  if (bytes.length > MAX_PAYLOAD) {
-    let end = MAX_PAYLOAD;
-    while ((bytes[end]! & 0xc0) === 0x80) end -= 1;
-    bytes = bytes.subarray(0, end);
-  }
-  return frame('T', bytes);
+/** What does not fit is cut at a character. */
+function cutText(text: string, max: number): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= max) return bytes;
+  let end = max;
+  while ((bytes[end]! & 0xc0) === 0x80) end -= 1;
+  return bytes.subarray(0, end);
 }
+
+/** One line of text; what does not fit is cut. */
+export const textFrame = (line: string): Buffer => frame('T', cutText(line, MAX_PAYLOAD));
+
+const MAX_PROMPT = 512;
+
+/** Asks the person to type a line, which comes back as `S`. @param echo whether they see what they type */
+export const promptFrame = (text: string, echo: boolean): Buffer =>
+  frame('P', Buffer.concat([Buffer.from(echo ? '1' : '0'), cutText(text, MAX_PROMPT)]));
 
 /** A verdict is there: will it be used at once? */
 export const readyFrame = (): Buffer => frame('Q', Buffer.alloc(0));

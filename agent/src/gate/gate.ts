@@ -18,6 +18,7 @@ import { type Hello, type PluginHello, parseHello } from './hello.ts';
 import type { Logins } from './logins.ts';
 import { createParts, type PluginParts } from './plugin-parts.ts';
 import type { ProcessReader } from './proc.ts';
+import { createPrompts } from './prompts.ts';
 import type { RegisteredSudos } from './registered-sudos.ts';
 import type { PluginConversation, SudoPlugin } from './sudo-plugin.ts';
 import { createVoice, type Say } from './terminal-text.ts';
@@ -56,8 +57,7 @@ const UNKNOWN_USER_DELAY_MS = 2000;
 async function gateSudo(
   deps: GateDeps,
   hello: Hello & { uid: number },
-  say: Say,
-  signal: AbortSignal,
+  { say, signal }: Pick<Conversation, 'say' | 'signal'>,
 ): Promise<Outcome> {
   const { processes } = deps;
   const facts = await processes.capture(hello.ppid, hello.pstart);
@@ -146,7 +146,7 @@ async function decide(
         voiceWithoutScreen(say).sentence('gate.agentAway');
         return { kind: 'refused' };
       }
-      return gateSudo(deps, known, say, signal);
+      return gateSudo(deps, known, conversation);
     case 'ssh-begin':
       return (await deps.logins.begin(known, say, signal)) ? 'go_on' : { kind: 'refused' };
     case 'ssh-wait':
@@ -171,6 +171,10 @@ export function createGate(deps: GateDeps): Gate {
     const { promise: said, resolve: onParts } = Promise.withResolvers<PluginParts | null>();
     const { promise: use, resolve: onUse } = Promise.withResolvers<boolean>();
     const parts = createParts();
+    const send = (bytes: Buffer) => {
+      if (!stream.destroyed && stream.writable) stream.write(bytes);
+    };
+    const prompts = createPrompts(send, gone.signal);
     const read = createFrameReader((frame) => {
       switch (frame.type) {
         case 'H':
@@ -180,6 +184,8 @@ export function createGate(deps: GateDeps): Gate {
         case 'D':
           if (!parts.add(frame.payload)) throw new ProtocolViolation('no part of a question, or too much of it');
           return;
+        case 'S':
+          return prompts.typed(frame.payload);
         case 'E':
           return onParts(parts.end());
         case 'R':
@@ -204,9 +210,6 @@ export function createGate(deps: GateDeps): Gate {
       });
     }
     gone.signal.addEventListener('abort', () => onUse(false));
-    const send = (bytes: Buffer) => {
-      if (!stream.destroyed && stream.writable) stream.write(bytes);
-    };
     const say: Say = (line) => send(textFrame(line));
 
     const impatience = setTimeout(() => onHello(null), HELLO_TIMEOUT_MS);
@@ -232,6 +235,7 @@ export function createGate(deps: GateDeps): Gate {
       const outcome = await decide(deps, parsed, {
         say,
         signal: gone.signal,
+        prompt: prompts.prompt,
         keep: (token) => send(keepFrames(token)),
         ready() {
           send(readyFrame());

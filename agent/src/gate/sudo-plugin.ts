@@ -8,6 +8,7 @@ import { type Evidence, readReason, sameTarget } from './evidence.ts';
 import type { PluginHello } from './hello.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import type { ProcessReader } from './proc.ts';
+import type { Prompt } from './prompts.ts';
 import type { RegisteredSudos } from './registered-sudos.ts';
 import { resolvedEvidence } from './resolved-evidence.ts';
 import { createVoice, type Say } from './terminal-text.ts';
@@ -18,6 +19,7 @@ export interface PluginConversation {
   keep(token: Buffer): void;
   /** Resolves when the plugin uses a verdict at once; false when it has gone. */
   ready(): Promise<boolean>;
+  prompt: Prompt;
 }
 
 export interface SudoPluginDeps {
