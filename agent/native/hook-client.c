@@ -86,13 +86,26 @@ void hook_reader_init(struct hook_reader *reader, bool plugin)
 
 static bool known_type(const struct hook_reader *reader, uint8_t type)
 {
-    return type == 'A' || type == 'T' || type == 'V' ||
+    return type == 'A' || type == 'T' || type == 'P' || type == 'V' ||
            (reader->plugin && (type == 'Q' || type == 'K'));
 }
 
 static size_t payload_size(const struct hook_reader *reader)
 {
     return (size_t)reader->buf[1] << 8 | reader->buf[2];
+}
+
+static bool possible_size(uint8_t type, size_t size)
+{
+    switch (type) {
+    case 'A':
+    case 'Q':
+        return size == 0;
+    case 'P':
+        return size >= 1 && size <= 1 + HOOK_MAX_PROMPT;
+    default:
+        return size <= HOOK_MAX_PAYLOAD;
+    }
 }
 
 size_t hook_reader_want(const struct hook_reader *reader)
@@ -132,7 +145,7 @@ bool hook_reader_push(struct hook_reader *reader, size_t n, enum hook_event *eve
     if (reader->len < HOOK_HEADER)
         return false;
     size = payload_size(reader);
-    if (size > HOOK_MAX_PAYLOAD || ((type == 'A' || type == 'Q') && size != 0))
+    if (!possible_size(type, size))
         return close_with(reader, HOOK_BROKEN, event);
     if (reader->len < HOOK_HEADER + size)
         return false;
@@ -146,6 +159,15 @@ bool hook_reader_push(struct hook_reader *reader, size_t n, enum hook_event *eve
         *event = HOOK_ALIVE;
     } else if (type == 'Q') {
         *event = HOOK_READY;
+    } else if (type == 'P') {
+        const uint8_t echo = reader->buf[HOOK_HEADER];
+
+        if (echo != '0' && echo != '1')
+            return close_with(reader, HOOK_BROKEN, event);
+        reader->echo = echo == '1';
+        reader->text = reader->buf + HOOK_HEADER + 1;
+        reader->text_len = size - 1;
+        *event = HOOK_PROMPT;
     } else {
         reader->text = reader->buf + HOOK_HEADER;
         reader->text_len = size;
@@ -267,6 +289,22 @@ bool hook_send_strings(int fd, char part, char *const strings[], int timeout_ms)
         if (!hook_send_part(fd, part, (const uint8_t *)*strings, strlen(*strings) + 1, timeout_ms))
             return false;
     return true;
+}
+
+bool hook_send_typed(int fd, const char *typed, size_t len, int timeout_ms)
+{
+    uint8_t frame[HOOK_HEADER + HOOK_MAX_TYPED];
+    bool sent;
+
+    if (len > HOOK_MAX_TYPED)
+        return false;
+    frame[0] = 'S';
+    frame[1] = (uint8_t)(len >> 8);
+    frame[2] = (uint8_t)(len & 0xff);
+    memcpy(frame + HOOK_HEADER, typed, len);
+    sent = hook_send(fd, frame, HOOK_HEADER + len, timeout_ms);
+    explicit_bzero(frame, sizeof frame);
+    return sent;
 }
 
 bool hook_send_cancel(int fd, const char *reason, int timeout_ms)

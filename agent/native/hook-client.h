@@ -16,6 +16,8 @@
 
 #define HOOK_HEADER 3u
 #define HOOK_MAX_PAYLOAD 8192u
+#define HOOK_MAX_PROMPT 512u
+#define HOOK_MAX_TYPED 1024u
 
 /* The hello frame under construction. */
 struct hook_hello {
@@ -43,6 +45,7 @@ enum hook_event {
     HOOK_REFUSED, /* 'V' with anything but "0" */
     HOOK_ALIVE,   /* 'A' */
     HOOK_TEXT,    /* 'T', see text and text_len */
+    HOOK_PROMPT,  /* 'P', see text, text_len and echo */
     HOOK_READY,   /* 'Q': the agent has a verdict and asks whether it is used at once (plugin) */
     HOOK_KEEP,    /* 'K', see text and text_len: a piece of what goes on elsewhere (plugin) */
     HOOK_GRANTED, /* 'V' with payload "0" */
@@ -59,6 +62,7 @@ struct hook_reader {
     bool closed;   /* a verdict or a violation has been seen: nothing may follow */
     const uint8_t *text;
     size_t text_len;
+    bool echo; /* what is typed at the prompt may be seen */
 };
 
 void hook_reader_init(struct hook_reader *reader, bool plugin);
@@ -97,7 +101,10 @@ bool hook_send_part(int fd, char part, const uint8_t *bytes, size_t len, int tim
 /* The same for a list of strings that ends with NULL, each followed by its NUL. */
 bool hook_send_strings(int fd, char part, char *const strings[], int timeout_ms);
 
-/* Sends 'C' with reason: interrupt, hangup, parent or signal. */
+/* Sends 'S' with what a person typed, and keeps no copy. False also when it is too long. */
+bool hook_send_typed(int fd, const char *typed, size_t len, int timeout_ms);
+
+/* Sends 'C' with reason: interrupt, hangup, parent, signal or noprompt. */
 bool hook_send_cancel(int fd, const char *reason, int timeout_ms);
 
 /* Milliseconds on the monotonic clock. */

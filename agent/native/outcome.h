@@ -25,6 +25,7 @@ enum cancel {
     CANCEL_HANGUP,
     CANCEL_PARENT,
     CANCEL_SIGNAL,
+    CANCEL_NOPROMPT, /* something was to be typed, and nobody can be asked for it */
 };
 
 struct ending {

@@ -57,6 +57,7 @@ static const char *const cancel_reason[] = {
     [CANCEL_HANGUP] = "hangup",
     [CANCEL_PARENT] = "parent",
     [CANCEL_SIGNAL] = "signal",
+    [CANCEL_NOPROMPT] = "noprompt",
 };
 
 static const char *const mode_name[] = {
@@ -425,6 +426,8 @@ static struct ending converse(int fd, int accept_ms)
         case HOOK_TEXT:
             queue_text(reader.text, reader.text_len);
             break;
+        case HOOK_PROMPT: /* pam_exec hands on text, and brings nothing back */
+            return cancelled(CANCEL_NOPROMPT);
         case HOOK_GRANTED:
             granted = true;
             break;
@@ -544,8 +547,11 @@ static bool decide(void)
     case BROKEN:
         say_refused("the agent's answer was incomplete or malformed", "");
         break;
-    case REFUSED:
     case CANCELLED:
+        if (ending.cancel == CANCEL_NOPROMPT)
+            say_refused("something has to be typed, and it cannot be asked for here", "");
+        break;
+    case REFUSED:
     case GRANTED:
         break;
     }

@@ -37,10 +37,10 @@ static bool choose_signals(sigset_t *read_here, sigset_t *blocked)
 
 bool plugin_wait_begin(struct plugin_wait *wait, bool relayed)
 {
-    sigset_t read_here, blocked;
+    sigset_t read_here;
 
-    if (!choose_signals(&read_here, &blocked) ||
-        sigprocmask(SIG_BLOCK, &blocked, &wait->mask) != 0)
+    if (!choose_signals(&read_here, &wait->blocked) ||
+        sigprocmask(SIG_BLOCK, &wait->blocked, &wait->mask) != 0)
         return false;
     wait->signals = signalfd(-1, &read_here, SFD_NONBLOCK | SFD_CLOEXEC);
     if (wait->signals < 0) {
@@ -142,6 +142,18 @@ enum cancel plugin_wait_for(const struct plugin_wait *wait, int fd, int ms, bool
         return CANCEL_INTERRUPT;
     *readable = on[2].revents != 0;
     return CANCEL_NOTHING;
+}
+
+void plugin_wait_pause(const struct plugin_wait *wait)
+{
+    if (plugin_wait_foreground(wait))
+        (void)tcflush(wait->tty, TCIFLUSH);
+    (void)sigprocmask(SIG_SETMASK, &wait->mask, NULL);
+}
+
+void plugin_wait_go_on(const struct plugin_wait *wait)
+{
+    (void)sigprocmask(SIG_BLOCK, &wait->blocked, NULL);
 }
 
 void plugin_wait_end(struct plugin_wait *wait, bool waited)

@@ -18,6 +18,8 @@ enum sudo_plugin_type {
     SUDO_APPROVAL_PLUGIN = 4,
 };
 
+#define SUDO_CONV_PROMPT_ECHO_OFF 0x0001
+#define SUDO_CONV_PROMPT_ECHO_ON 0x0002
 #define SUDO_CONV_ERROR_MSG 0x0003
 #define SUDO_CONV_INFO_MSG 0x0004
 #define SUDO_CONV_PREFER_TTY 0x2000
@@ -36,7 +38,11 @@ struct sudo_conv_message {
     const char *msg;
 };
 
-struct sudo_conv_reply;
+/* What was typed, allocated by sudo and freed by the plugin. */
+struct sudo_conv_reply {
+    char *reply;
+};
+
 struct sudo_conv_callback;
 struct sudo_hook;
 struct sudo_plugin_event;

@@ -44,6 +44,7 @@
 #define START_MS 10000 /* from the release to the start, other plugins and I/O logs of sudo included */
 #define FRESH_MS 2000 /* a verdict that is read later than this after it was asked for is stale */
 #define LAST_WORD_MS 200
+#define PROMPT_SECONDS 300 /* as long as sudo itself waits for a password */
 #define REPORT_MS 500
 #define TOKEN_MAX 49152
 #define REASON_MAX 400
@@ -62,6 +63,7 @@ static const char *const cancel_reason[] = {
     [CANCEL_HANGUP] = "hangup",
     [CANCEL_PARENT] = "parent",
     [CANCEL_SIGNAL] = "signal",
+    [CANCEL_NOPROMPT] = "noprompt",
 };
 
 /* A request, and by what another agent, or another conversation, knows it again. */
@@ -321,6 +323,44 @@ static void say_text(const uint8_t *text, size_t len)
     say(line);
 }
 
+/* Has sudo ask for a line, and hands it to the agent. */
+static enum cancel ask_for_line(int fd, const struct question *q)
+{
+    static char text[HOOK_MAX_PROMPT + 1];
+    struct sudo_conv_reply reply = {NULL};
+    const struct sudo_conv_message message = {
+        .msg_type = self.reader.echo ? SUDO_CONV_PROMPT_ECHO_ON : SUDO_CONV_PROMPT_ECHO_OFF,
+        .timeout = PROMPT_SECONDS,
+        .msg = text,
+    };
+    size_t len;
+    int asked;
+
+    /* `sudo -n` asks for nothing; and the terminal of a command that runs already is that command's. */
+    if (self.conversation == NULL || q->intercepted || is_true(self.settings, "noninteractive"))
+        return CANCEL_NOPROMPT;
+    text[hook_clean_text((uint8_t *)text, self.reader.text, self.reader.text_len)] = '\0';
+    plugin_wait_pause(q->wait);
+    asked = self.conversation(1, &message, &reply, NULL);
+    plugin_wait_go_on(q->wait);
+    if (asked != 0 || reply.reply == NULL)
+        return q->wait->tty >= 0 ? CANCEL_INTERRUPT : CANCEL_NOPROMPT;
+    len = strlen(reply.reply);
+    (void)hook_send_typed(fd, reply.reply, len, LAST_WORD_MS); /* an agent that has gone is noticed soon */
+    explicit_bzero(reply.reply, len);
+    free(reply.reply);
+    if (len <= HOOK_MAX_TYPED)
+        return CANCEL_NOTHING;
+    say("identree: that is too long.\n");
+    return CANCEL_INTERRUPT;
+}
+
+static struct ending withdraw(int fd, enum cancel by)
+{
+    (void)hook_send_cancel(fd, cancel_reason[by], LAST_WORD_MS);
+    return cancelled(by);
+}
+
 /*
  * One conversation with an agent, from the question to the outcome. NO_AGENT: it has gone
  * without a verdict, and another may take over.
@@ -342,10 +382,8 @@ static struct ending converse(int fd, struct question *q)
         ssize_t n;
 
         cancel = plugin_wait_for(q->wait, fd, left > 0 ? (int)left : 0, &readable);
-        if (cancel != CANCEL_NOTHING) {
-            (void)hook_send_cancel(fd, cancel_reason[cancel], LAST_WORD_MS);
-            return cancelled(cancel);
-        }
+        if (cancel != CANCEL_NOTHING)
+            return withdraw(fd, cancel);
         n = recv(fd, self.reader.buf + self.reader.len, hook_reader_want(&self.reader),
                  MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -362,6 +400,11 @@ static struct ending converse(int fd, struct question *q)
         case HOOK_TEXT:
             say_text(self.reader.text, self.reader.text_len);
             q->told = q->told || asked_for == 0;
+            break;
+        case HOOK_PROMPT:
+            cancel = ask_for_line(fd, q);
+            if (cancel != CANCEL_NOTHING)
+                return withdraw(fd, cancel);
             break;
         case HOOK_KEEP:
             keep(q->request, self.reader.text, self.reader.text_len);
@@ -444,6 +487,8 @@ static void say_ending(struct ending ending)
     case CANCELLED:
         if (ending.cancel == CANCEL_INTERRUPT)
             say("  Cancelled.\n");
+        if (ending.cancel == CANCEL_NOPROMPT)
+            say("identree: something has to be typed, and there is no terminal for it here; sudo is refused.\n");
         break;
     case REFUSED:
     case GRANTED:

@@ -1,6 +1,6 @@
 /*
  * Whatever an agent sends, in whatever pieces it arrives: the reader must grant exactly
- * when the whole stream reads A, then any A, T (Q and K), then V "0", by a second and simpler
+ * when the whole stream reads A, then any A, T, P (Q and K), then V "0", by a second and simpler
  * reading of the same bytes. The first input byte chooses the size of the pieces, and by its
  * highest bit whether the frames of the plugin's conversation count.
  */
@@ -22,15 +22,17 @@ static bool expected(const uint8_t *p, size_t n, bool plugin, enum hook_event *e
 
         if (n == 0)
             return false;
-        if (*p != 'A' && (!accepted || (*p != 'T' && *p != 'V' && !(plugin && (*p == 'Q' || *p == 'K')))))
+        if (*p != 'A' && (!accepted || (*p != 'T' && *p != 'P' && *p != 'V' && !(plugin && (*p == 'Q' || *p == 'K')))))
             return true;
         if (n < 3)
             return false;
         len = (size_t)p[1] * 256 + p[2];
-        if (len > 8192 || ((*p == 'A' || *p == 'Q') && len > 0))
+        if (len > 8192 || ((*p == 'A' || *p == 'Q') && len > 0) || (*p == 'P' && (len == 0 || len > 513)))
             return true;
         if (n < 3 + len)
             return false;
+        if (*p == 'P' && p[3] != '0' && p[3] != '1')
+            return true;
         if (*p == 'V') {
             *event = len == 1 && p[3] == '0' ? HOOK_GRANTED : HOOK_REFUSED;
             return true;
@@ -72,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             continue;
         }
         over = event == HOOK_GRANTED || event == HOOK_REFUSED || event == HOOK_BROKEN;
-        if (event == HOOK_TEXT) {
+        if (event == HOOK_TEXT || event == HOOK_PROMPT) {
             size_t kept = hook_clean_text(clean, reader.text, reader.text_len);
 
             if (kept > reader.text_len)

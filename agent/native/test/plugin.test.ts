@@ -20,13 +20,15 @@ interface Question {
   hello: Map<string, string>;
   /** What was sent of each part, all frames joined. */
   parts: Map<string, Buffer>;
-  /** Types of the frames after the parts: E, R, C. */
+  /** Types of the frames after the parts: E, R, S, C. */
   rest: string[];
+  /** What the last frame of a type said. */
+  said: Map<string, string>;
 }
 
 /** What a plugin has sent so far; null until its hello is whole. */
 function read(bytes: Buffer): Question | null {
-  const question: Question = { hello: new Map(), parts: new Map(), rest: [] };
+  const question: Question = { hello: new Map(), parts: new Map(), rest: [], said: new Map() };
   let at = 0;
   while (at + 3 <= bytes.length) {
     const type = String.fromCharCode(bytes[at]!);
@@ -41,7 +43,10 @@ function read(bytes: Buffer): Question | null {
     } else if (type === 'D') {
       const letter = String.fromCharCode(payload[0]!);
       question.parts.set(letter, Buffer.concat([question.parts.get(letter) ?? Buffer.alloc(0), payload.subarray(1)]));
-    } else question.rest.push(type);
+    } else {
+      question.rest.push(type);
+      question.said.set(type, payload.toString('latin1'));
+    }
   }
   return question.hello.size === 0 ? null : question;
 }
@@ -351,6 +356,68 @@ describe('the plugin of sudo: signals', () => {
     await until('it has been heard', () => /^ShdPnd:\s+0+$/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
     process.kill(pid, 'SIGINT');
     assert.deepEqual(lines((await sudo.ended).text), REFUSED);
+  });
+});
+
+describe('the plugin of sudo: a line that the person types', () => {
+  /** What an agent gets that asks for a line before it grants. */
+  async function asked(args: readonly string[], prompt = frame('P', '0Code:\x07 ')) {
+    const { dir, seen } = await agent({
+      check: async (caller) => {
+        caller.socket.write(Buffer.concat([accepted, prompt]));
+        await until('an answer', () => caller.ended() || /[SC]/.test(read(caller.bytes())!.rest.join('')));
+        if (read(caller.bytes())!.rest.includes('S')) await grant(caller);
+      },
+    });
+    const end = await startSudo(dir, args).ended;
+    await until('the end of the conversation', () => seen[1]!.caller.ended());
+    return { end, question: seen[1]!.question() };
+  }
+
+  test('goes to the agent, and the verdict counts afterwards', patience, async () => {
+    const { end, question } = await asked(['--interactive', '--types', 'hunter2', 'id']);
+    assert.deepEqual(lines(end.text), GRANTED.toSpliced(2, 0, 'prompt off Code: '));
+    assert.deepEqual(question.rest, ['E', 'S', 'R']);
+    assert.equal(question.said.get('S'), 'hunter2');
+  });
+
+  test('may be seen where the agent says so, and may be empty', patience, async () => {
+    const { end, question } = await asked(['--interactive', '--types', '', 'id'], frame('P', '1Reason: '));
+    assert.deepEqual(lines(end.text), GRANTED.toSpliced(2, 0, 'prompt on Reason: '));
+    assert.equal(question.said.get('S'), '');
+  });
+
+  test('that is interrupted withdraws the request', patience, async () => {
+    const { end, question } = await asked(['--interactive', 'id']);
+    assert.deepEqual(lines(end.text), REFUSED.toSpliced(2, 0, 'prompt off Code: '));
+    assert.deepEqual(question.rest, ['E', 'C']);
+    assert.match(question.said.get('C')!, /^(interrupt|noprompt)$/); // by whether the test has a terminal
+  });
+
+  test('is asked for neither under sudo -n nor in front of a command that runs', patience, async () => {
+    const { end, question } = await asked(['--types', 'hunter2', 'id']);
+    assert.deepEqual(lines(end.text), REFUSED);
+    assert.match(end.stderr, /something has to be typed/);
+    assert.deepEqual([question.rest, question.said.get('C')], [['E', 'C'], 'noprompt']);
+
+    const { dir, seen } = await agent({
+      check: (caller, times) => {
+        if (times === 1) void grant(caller);
+        else caller.socket.write(Buffer.concat([accepted, frame('P', '0Code: ')]));
+      },
+    });
+    await startSudo(dir, ['--interactive', '--inner', '--types', 'hunter2', 'id']).ended;
+    const inner = seen.filter(({ mode }) => mode === 'sudo-check')[1]!.question();
+    assert.deepEqual([inner.rest, inner.said.get('C')], [['E', 'C'], 'noprompt']);
+  });
+
+  test('of 1024 bytes is handed on, a longer one refuses', patience, async () => {
+    const { question } = await asked(['--interactive', '--types', 'x'.repeat(1024), 'id']);
+    assert.equal(question.said.get('S')!.length, 1024);
+    const { end, question: refused } = await asked(['--interactive', '--types', 'x'.repeat(1025), 'id']);
+    assert.match(end.text, /^check 0 not approved$/m);
+    assert.match(end.stderr, /too long/);
+    assert.deepEqual(refused.rest, ['E', 'C']);
   });
 });
 

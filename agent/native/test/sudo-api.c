@@ -10,11 +10,14 @@
 #define sudo_conv_t ours_conv_t
 #define sudo_printf_t ours_printf_t
 #define sudo_conv_message ours_conv_message
+#define sudo_conv_reply ours_conv_reply
 #define audit_plugin ours_audit_plugin
 #define approval_plugin ours_approval_plugin
 #include "sudo-api.h"
 enum {
     OUR_VERSION = SUDO_API_VERSION,
+    OUR_PROMPT_ECHO_OFF = SUDO_CONV_PROMPT_ECHO_OFF,
+    OUR_PROMPT_ECHO_ON = SUDO_CONV_PROMPT_ECHO_ON,
     OUR_ERROR_MSG = SUDO_CONV_ERROR_MSG,
     OUR_INFO_MSG = SUDO_CONV_INFO_MSG,
     OUR_PREFER_TTY = SUDO_CONV_PREFER_TTY,
@@ -30,9 +33,12 @@ enum {
 #undef sudo_conv_t
 #undef sudo_printf_t
 #undef sudo_conv_message
+#undef sudo_conv_reply
 #undef audit_plugin
 #undef approval_plugin
 #undef SUDO_API_VERSION
+#undef SUDO_CONV_PROMPT_ECHO_OFF
+#undef SUDO_CONV_PROMPT_ECHO_ON
 #undef SUDO_CONV_ERROR_MSG
 #undef SUDO_CONV_PREFER_TTY
 #undef SUDO_CONV_INFO_MSG
@@ -41,6 +47,7 @@ enum {
 
 #define SAME(what, ours, theirs) _Static_assert((ours) == (theirs), what)
 #define conv_message sudo_conv_message
+#define conv_reply sudo_conv_reply
 #define FIELD(plugin, field) \
     SAME(#plugin "." #field, offsetof(struct ours_##plugin, field), offsetof(struct plugin, field))
 
@@ -52,6 +59,8 @@ SAME("no status", OURS_NO_STATUS, SUDO_PLUGIN_NO_STATUS);
 SAME("wait status", OURS_WAIT_STATUS, SUDO_PLUGIN_WAIT_STATUS);
 SAME("exec error", OURS_EXEC_ERROR, SUDO_PLUGIN_EXEC_ERROR);
 SAME("sudo error", OURS_SUDO_ERROR, SUDO_PLUGIN_SUDO_ERROR);
+SAME("prompt without echo", OUR_PROMPT_ECHO_OFF, SUDO_CONV_PROMPT_ECHO_OFF);
+SAME("prompt with echo", OUR_PROMPT_ECHO_ON, SUDO_CONV_PROMPT_ECHO_ON);
 SAME("error message", OUR_ERROR_MSG, SUDO_CONV_ERROR_MSG);
 SAME("information", OUR_INFO_MSG, SUDO_CONV_INFO_MSG);
 SAME("prefer the terminal", OUR_PREFER_TTY, SUDO_CONV_PREFER_TTY);
@@ -60,6 +69,7 @@ _Static_assert((OUR_VERSION & 0xffff) <= SUDO_API_VERSION_MINOR, "a minor versio
 FIELD(conv_message, msg_type);
 FIELD(conv_message, timeout);
 FIELD(conv_message, msg);
+FIELD(conv_reply, reply);
 FIELD(audit_plugin, type);
 FIELD(audit_plugin, version);
 FIELD(audit_plugin, open);

@@ -14,6 +14,8 @@
  *     --fault NUMBER  sudo itself failed while the command ran
  *     --uid NUMBER    who runs sudo, 1000 otherwise
  *     --fill NUMBER   as many bytes of environment
+ *     --types TEXT    what the person types at a prompt; without it they press Ctrl-C
+ *     --interactive   without sudo -n
  */
 #define _GNU_SOURCE
 #include "sudo-api.h"
@@ -28,11 +30,60 @@
 extern const struct audit_plugin identree_audit;
 extern const struct approval_plugin identree_approval;
 
+/* Of the address sanitizer, whose header not every compiler brings along. */
+int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
+                                              void (*on_free)(const volatile void *));
+
+static const char *types;
+static const char *reply;
+static size_t reply_len;
+static sigset_t sudo_mask;
+
+static void ignore_new(const volatile void *pointer, size_t size)
+{
+    (void)pointer, (void)size;
+}
+
+/* What was typed must not lie about in memory that others get. */
+static void check_wiped(const volatile void *pointer)
+{
+    if (pointer == NULL || pointer != reply)
+        return;
+    for (size_t i = 0; i < reply_len; i++)
+        if (reply[i] != '\0')
+            abort();
+    reply = NULL;
+}
+
+/* As sudo's: NULL without an answer, else in memory that the plugin frees. */
+static char *prompt(const struct sudo_conv_message *msg)
+{
+    sigset_t now;
+    char *line;
+
+    printf("prompt %s %s\n", msg->msg_type == SUDO_CONV_PROMPT_ECHO_ON ? "on" : "off", msg->msg);
+    sigprocmask(SIG_SETMASK, NULL, &now);
+    if (sigismember(&now, SIGINT) != sigismember(&sudo_mask, SIGINT))
+        printf("Ctrl-C would not end the prompt\n");
+    if (types == NULL)
+        return NULL;
+    reply_len = strlen(types);
+    line = strdup(types);
+    reply = line;
+    return line;
+}
+
 static int converse(int num_msgs, const struct sudo_conv_message msgs[],
                     struct sudo_conv_reply *replies, struct sudo_conv_callback *callback)
 {
-    (void)replies, (void)callback;
+    (void)callback;
     for (int i = 0; i < num_msgs; i++) {
+        if (msgs[i].msg_type == SUDO_CONV_PROMPT_ECHO_ON || msgs[i].msg_type == SUDO_CONV_PROMPT_ECHO_OFF) {
+            replies[i].reply = prompt(&msgs[i]);
+            if (replies[i].reply == NULL)
+                return -1;
+            continue;
+        }
         if (msgs[i].msg_type != (SUDO_CONV_ERROR_MSG | SUDO_CONV_PREFER_TTY))
             abort(); /* anything else could reach stdout */
         if (write(STDERR_FILENO, msgs[i].msg, strlen(msgs[i].msg)) < 0)
@@ -155,10 +206,14 @@ int main(int argc, char *argv[])
             logged = 1, *command_flag = "log_subcmds=true";
         else if (strcmp(argv[at], "--job") == 0)
             become_job();
+        else if (strcmp(argv[at], "--interactive") == 0)
+            settings[1] = NULL;
         else if (at + 1 == argc)
             return 2;
         else if (strcmp(argv[at], "--reject") == 0)
             reject = argv[++at];
+        else if (strcmp(argv[at], "--types") == 0)
+            types = argv[++at];
         else if (strcmp(argv[at], "--exit") == 0)
             status = atoi(argv[++at]);
         else if (strcmp(argv[at], "--uid") == 0)
@@ -186,6 +241,9 @@ int main(int argc, char *argv[])
     (void)close(next_fd);
     (void)sigemptyset(&mask);
     sigprocmask(SIG_SETMASK, NULL, &mask);
+    sudo_mask = mask;
+    if (__sanitizer_install_malloc_and_free_hooks(ignore_new, check_wiped) == 0)
+        return 2;
 
     printf("audit open %d\n", identree_audit.open(SUDO_API_VERSION, converse, print, settings,
                                                  user_info, 0, argv + at, environment, NULL, &errstr));
@@ -211,5 +269,7 @@ int main(int argc, char *argv[])
     }
     check_process(&mask, next_fd);
     free(environment[2]);
+    if (reply != NULL)
+        printf("what was typed is never freed\n");
     return 0;
 }

@@ -75,6 +75,28 @@ for (const [name, bytes] of malformed)
     assert.equal(end.stderr, '');
   });
 
+for (const [name, prompt] of [
+  ['nothing', ''],
+  ['an unknown way to echo', '2Code: '],
+  ['513 bytes', `0${'x'.repeat(513)}`],
+] as const)
+  test(`a prompt of ${name} is malformed and refuses`, patience, async () => {
+    const agent = await answering(accepted, frame('P', prompt), yes);
+    const end = await runStage({ agentDir: agent.dir });
+    assert.equal(end.code, 1);
+    assert.match(end.text, /incomplete or malformed/);
+  });
+
+test('where nobody can be asked for a line, the question is withdrawn with that reason', patience, async () => {
+  const agent = await startAgent(
+    (caller) => void caller.hello().then(() => caller.socket.write(Buffer.concat([accepted, frame('P', '0Code: ')]))),
+  );
+  const end = await runStage({ agentDir: agent.dir });
+  assert.equal(end.code, 1);
+  assert.equal(end.text, 'identree: something has to be typed, and it cannot be asked for here; sudo is refused.\n');
+  assert.deepEqual(await (await agent.caller()).rest(), frame('C', 'noprompt'));
+});
+
 test('text is shown as sent, without the bytes that move a cursor', patience, async () => {
   const agent = await answering(
     accepted,
