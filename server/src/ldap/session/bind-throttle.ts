@@ -4,12 +4,13 @@ import type { Limits } from './limits.ts';
  * Slows down guessing of passwords, by address and by name. More than `bindFailures` wrong ones within a minute close the
  * door for 1 s, 2 s, 4 s … up to `bindPenalty`; what comes meanwhile is refused without being looked at.
  *
- * An address that has once proved to know a name's password is not held up by what others try under that name: else
- * anybody could lock the hosts out of the directory.
+ * The door never closes for a name at an address that has once proved to know its password, whatever is tried under that
+ * name or from that address: else anybody behind the same gateway could lock the hosts out of the directory. Guesses at
+ * that name from there are slowed instead: each password waits `bindProvenWait` for its look, the right one as well.
  */
 export interface BindThrottle {
-  /** Whether a password may be looked at now. */
-  allows(address: string, name: string, now: number): boolean;
+  /** Milliseconds until a password may be looked at; null: it is refused without a look. */
+  waitFor(address: string, name: string, now: number): number | null;
   failed(address: string, name: string, now: number): void;
   succeeded(address: string, name: string): void;
 }
@@ -24,17 +25,21 @@ interface Failures {
 const MINUTE = 60_000;
 const MOST_REMEMBERED = 20_000;
 
-export function createBindThrottle(limits: Pick<Limits, 'bindFailures' | 'bindPenalty'>): BindThrottle {
+export function createBindThrottle(
+  limits: Pick<Limits, 'bindFailures' | 'bindPenalty' | 'bindProvenWait'>,
+): BindThrottle {
   /** Insertion order is order of last use; the one unused for longest is forgotten first. */
   const failures = new Map<string, Failures>();
   const proven = new Set<string>();
   const pair = (address: string, name: string): string => `${address} ${name}`;
 
+  /** A quiet minute, or as long a quiet time as the last penalty, forgives. */
+  const isForgiven = ({ last, penalty }: Failures, now: number): boolean => now - last > Math.max(MINUTE, penalty);
+
   function note(key: string, now: number): void {
     const known = failures.get(key);
-    // A quiet minute, or as long a quiet time as the last penalty, forgives.
-    const forgiven = known !== undefined && now - known.last > Math.max(MINUTE, known.penalty);
-    const entry = known === undefined || forgiven ? { count: 0, last: 0, blockedUntil: 0, penalty: 0 } : known;
+    const entry =
+      known === undefined || isForgiven(known, now) ? { count: 0, last: 0, blockedUntil: 0, penalty: 0 } : known;
     entry.count++;
     entry.last = now;
     if (entry.count > limits.bindFailures) {
@@ -52,13 +57,23 @@ export function createBindThrottle(limits: Pick<Limits, 'bindFailures' | 'bindPe
 
   const isBlocked = (key: string, now: number): boolean => (failures.get(key)?.blockedUntil ?? 0) > now;
 
+  function isGuessedAt(key: string, now: number): boolean {
+    const known = failures.get(key);
+    return known !== undefined && known.count > limits.bindFailures && !isForgiven(known, now);
+  }
+
   return {
-    allows: (address, name, now) =>
-      failures.size === 0 ||
-      (!isBlocked(`address ${address}`, now) && (proven.has(pair(address, name)) || !isBlocked(`name ${name}`, now))),
+    waitFor(address, name, now) {
+      if (failures.size === 0) return 0;
+      const known = pair(address, name);
+      if (proven.has(known)) return isGuessedAt(known, now) ? limits.bindProvenWait : 0;
+      return isBlocked(`address ${address}`, now) || isBlocked(`name ${name}`, now) ? null : 0;
+    },
     failed(address, name, now) {
       note(`address ${address}`, now);
       note(`name ${name}`, now);
+      const known = pair(address, name);
+      if (proven.has(known)) note(known, now);
     },
     succeeded(address, name) {
       const known = pair(address, name);

@@ -12,6 +12,7 @@ import {
   type TestConnection,
   type TestServerOptions,
 } from '../testing/session-harness.ts';
+import { forget } from './lifetime.ts';
 
 const closedToAnonymous: TestServerOptions = { settings: { allowAnonymous: false } };
 const code = async (connection: TestConnection, message: Uint8Array): Promise<number | undefined> => {
@@ -247,9 +248,45 @@ describe('guessing passwords', () => {
     const { throttle } = server.context;
     throttle.succeeded('10.0.0.1', 'cn=sssd');
     for (let i = 0; i < 10; i++) throttle.failed(`10.9.9.${i}`, 'cn=sssd', server.context.now());
-    assert.equal(throttle.allows('10.0.0.1', 'cn=sssd', server.context.now()), true);
-    assert.equal(throttle.allows('10.0.0.2', 'cn=sssd', server.context.now()), false);
-    assert.equal(throttle.allows('10.0.0.2', 'cn=other', server.context.now()), true);
+    assert.equal(throttle.waitFor('10.0.0.1', 'cn=sssd', server.context.now()), 0);
+    assert.equal(throttle.waitFor('10.0.0.2', 'cn=sssd', server.context.now()), null);
+    assert.equal(throttle.waitFor('10.0.0.2', 'cn=other', server.context.now()), 0);
+  });
+
+  test('eleven wrong ones under other names, or the same, do not lock out whom their address has proved to know', async () => {
+    for (const name of [`cn=other,${BASE}`, SERVICE_DN]) {
+      const server = createTestServer();
+      const [host, guesser] = [server.connect(), server.connect()];
+      assert.equal(await code(host, bind(1, SERVICE_DN, 'secret')), RESULT.success);
+      for (let i = 0; i < 11; i++) await code(guesser, bind(i + 1, name, 'wrong'));
+      assert.equal(await code(host, bind(2, SERVICE_DN, 'secret')), RESULT.success);
+      // Another name has proved nothing there.
+      assert.equal(await code(guesser, bind(20, `cn=third,${BASE}`, 'wrong')), RESULT.invalidCredentials);
+      assert.deepEqual(server.events.at(-1), {
+        kind: 'bind',
+        address: guesser.session.transport.address,
+        dn: `cn=third,${BASE}`,
+        outcome: 'withheld',
+      });
+    }
+  });
+
+  test('guesses at a name that was proved wait each, and are not looked at when their connection is gone', async () => {
+    const server = createTestServer({ limits: { ...limits, bindProvenWait: 100 } });
+    const guesser = server.connect();
+    await code(guesser, bind(1, SERVICE_DN, 'secret'));
+    for (let i = 0; i < 4; i++) await code(guesser, bind(i + 2, SERVICE_DN, 'wrong'));
+    const before = server.binds.length;
+    const started = performance.now();
+    await code(guesser, bind(9, SERVICE_DN, 'wrong'));
+    assert.ok(performance.now() - started >= 95, 'looked at without a wait');
+    assert.equal(server.binds.length, before + 1);
+    const gone = server.connect();
+    gone.send(bind(1, SERVICE_DN, 'wrong'));
+    assert.equal(gone.session.waiting, true);
+    forget(gone.session);
+    await code(server.connect(), bind(1, SERVICE_DN, 'secret'));
+    assert.equal(server.binds.length, before + 2, 'a guess was looked at whose client was gone');
   });
 
   test('a refusal is held back', async () => {
@@ -264,15 +301,15 @@ describe('guessing passwords', () => {
   test('refusals are reported, and once per address a password in clear text; never the password', async () => {
     const server = createTestServer({ limits: { bindFailures: 1 } });
     const connection = server.connect();
-    for (const password of ['secret', 'secret', 'wrong-one', 'wrong-two', 'wrong-three']) {
-      await code(connection, bind(1, SERVICE_DN, password));
-    }
+    for (const password of ['secret', 'secret']) await code(connection, bind(1, SERVICE_DN, password));
+    const dn = `cn=other,${BASE}`;
+    for (const password of ['wrong-one', 'wrong-two', 'wrong-three']) await code(connection, bind(1, dn, password));
     const { address } = connection.session.transport;
     assert.deepEqual(server.events, [
       { kind: 'clear-text-password', address, dn: SERVICE_DN },
-      { kind: 'bind', address, dn: SERVICE_DN, outcome: 'refused' },
-      { kind: 'bind', address, dn: SERVICE_DN, outcome: 'refused' },
-      { kind: 'bind', address, dn: SERVICE_DN, outcome: 'withheld' },
+      { kind: 'bind', address, dn, outcome: 'refused' },
+      { kind: 'bind', address, dn, outcome: 'refused' },
+      { kind: 'bind', address, dn, outcome: 'withheld' },
     ]);
   });
 });

@@ -72,9 +72,10 @@ function checkPassword(
   password: Uint8Array,
 ): Promise<() => void> | null {
   const { context, transport } = session;
-  const allowed = context.throttle.allows(transport.address, key, context.now());
+  const wait = context.throttle.waitFor(transport.address, key, context.now());
   const attempt = { dn: name, password, certificate: session.certificate };
-  const found = allowed ? context.checker.checkBind(attempt) : null;
+  const check = () => context.checker.checkBind(attempt);
+  const found = wait === 0 ? check() : wait === null ? null : checkLater(session, wait, check);
   const accept = (identity: Identity): void => {
     context.throttle.succeeded(transport.address, key);
     if (!transport.secure) noteClearText(context, transport.address, name);
@@ -88,9 +89,19 @@ function checkPassword(
   }
   return settled(found, password).then(async (identity) => {
     if (identity !== null) return () => accept(identity);
-    await noteFailure(context, transport.address, name, key, allowed);
+    await noteFailure(context, transport.address, name, key, wait !== null);
     return () => refuse(session, messageId, OP.bindResponse, RESULT.invalidCredentials, '');
   });
+}
+
+/** Looks at a password after a while, unless the client is gone: a guess costs its connection for as long. */
+async function checkLater(
+  session: Session,
+  milliseconds: number,
+  check: () => Identity | null | Promise<Identity | null>,
+): Promise<Identity | null> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
+  return session.ended ? null : check();
 }
 
 async function settled(found: Promise<Identity | null> | null, password: Uint8Array): Promise<Identity | null> {

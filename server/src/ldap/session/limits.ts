@@ -20,6 +20,8 @@ export interface Limits {
   /** Failed binds a minute per address and per name, before answers are withheld for up to `bindPenalty`. */
   bindFailures: number;
   bindPenalty: number;
+  /** How long each password waits at a name that was proved from there and is being guessed at. */
+  bindProvenWait: number;
   /** How long a refusal of a bind is held back. */
   bindFailureDelay: number;
   /** Output waiting for a client, beyond which its searches pause. */
@@ -62,6 +64,8 @@ export const DEFAULT_LIMITS: Limits = {
   searchBurstPerAddress: 5000,
   bindFailures: 10,
   bindPenalty: 300_000,
+  // Shorter than sssd waits for a bind (6 s).
+  bindProvenWait: 2000,
   bindFailureDelay: 500,
   writeBuffer: 256 * 1024,
   writeStall: 60_000,

@@ -25,6 +25,9 @@ export const HOST: Identity = {
 };
 export const CERTIFICATE: ClientCertificate = { serial: '1', names: ['web1.example.com'], uris: [], fingerprint: 'f' };
 
+/** Nobody waits for a refusal. */
+const AT_ONCE = { bindFailureDelay: 0, bindProvenWait: 0 };
+
 export interface TestServerOptions {
   limits?: Partial<Limits>;
   settings?: Partial<Settings>;
@@ -73,7 +76,7 @@ export function createTestServer(options: TestServerOptions = {}): TestServer {
   const sessions: Session[] = [];
   const context = createContext({
     settings: {
-      limits: { ...DEFAULT_LIMITS, searchRate: 0, searchRatePerAddress: 0, bindFailureDelay: 0, ...options.limits },
+      limits: { ...DEFAULT_LIMITS, searchRate: 0, searchRatePerAddress: 0, ...AT_ONCE, ...options.limits },
       allowAnonymous: true,
       requireTls: false,
       scopeSudoToHost: false,
