@@ -60,7 +60,13 @@ export async function startWorld(): Promise<World> {
   const ca = await createTestCa('host CA');
   const own: TestCertificate = await ca.issue('ldap.test', 'server');
   const client = await ca.issue('web1.example.com', 'client');
-  const unlimited = { searchRate: 0, searchRatePerAddress: 0, searchResults: 0, bindFailureDelay: 0, bindProvenWait: 0 };
+  const unlimited = {
+    searchRate: 0,
+    searchRatePerAddress: 0,
+    searchResults: 0,
+    bindFailureDelay: 0,
+    bindProvenWait: 0,
+  };
   const events: string[] = [];
   const server = await createLdapServer({
     settings: {

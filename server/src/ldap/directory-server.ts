@@ -7,13 +7,12 @@ import { RESULT } from './protocol/operation.ts';
 import { disconnectionNotice } from './protocol/response.ts';
 import { type ContextDeps, createContext } from './session/context.ts';
 import { createSession, dismiss, enforceTime, forget, recheck, secured } from './session/lifetime.ts';
+import { createPeer } from './session/pace.ts';
 import { publish } from './session/publish.ts';
 import { receive, resumeOutput } from './session/receive.ts';
 import { hangUp } from './session/respond.ts';
-import { createShare } from './session/scheduler.ts';
 import type { Peer, Session } from './session/session.ts';
 import { reject, type Stats } from './session/stats.ts';
-import { createBucket } from './session/token-bucket.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import { createSocketTransport, destroyLater, type SocketTransport } from './socket-transport.ts';
 
@@ -135,11 +134,7 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
   function accept(raw: Socket, tls: boolean): void {
     const address = addressOf(raw);
     raw.on('error', noop);
-    const peer = peers.get(address) ?? {
-      connections: 0,
-      searches: createBucket(limits.searchBurstPerAddress, deps.now()),
-      ...createShare(),
-    };
+    const peer = peers.get(address) ?? createPeer(limits, deps.now());
     if (sessions.size >= limits.connections || peer.connections >= limits.connectionsPerAddress) {
       reject(context.stats, sessions.size >= limits.connections ? 'connections' : 'connections_per_address');
       if (tls) raw.destroy();

@@ -157,16 +157,19 @@ export const ldapSettings = {
     by(
       ldap(
         'SEARCH_RATE',
-        'Searches a second on one connection; five times as many may come at once, and a large one counts as one for each KiB that it takes. 0: any number.',
+        'Lookups a second on one connection. Five times as many may come at once, and a search counts for what it costs: a large filter as one lookup for each KiB, a long answer as one for every 24 entries. A client that asks more waits, and is never refused. 0: any number.',
       ),
-      '200',
+      '1000',
     ),
   ),
   searchRatePerAddress: withDefault(
     integer(0, 1_000_000),
     by(
-      ldap('SEARCH_RATE_PER_IP', 'The same for all connections of one address. Raise it for hosts behind one gateway.'),
-      '1000',
+      ldap(
+        'SEARCH_RATE_PER_IP',
+        'Searches a second from one address, over all its connections. Those that have asked least go first. 0: any number.',
+      ),
+      '5000',
     ),
   ),
 };

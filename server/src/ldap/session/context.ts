@@ -1,6 +1,7 @@
 import { createOutput } from '../ber/writer.ts';
 import { createBindThrottle } from './bind-throttle.ts';
 import type { CredentialChecker } from './credentials.ts';
+import { ratesOf } from './pace.ts';
 import { createScheduler } from './scheduler.ts';
 import type { Context, SessionEvent } from './session.ts';
 import type { Settings } from './settings.ts';
@@ -16,11 +17,14 @@ export interface ContextDeps {
   now(): number;
   /** Runs work after what is going on now. */
   defer?: (work: () => void) => void;
+  /** Does work in so many milliseconds. */
+  after?: (milliseconds: number, work: () => void) => void;
 }
 
 export function createContext(deps: ContextDeps): Context {
   return {
     settings: deps.settings,
+    rates: ratesOf(deps.settings.limits),
     checker: deps.checker,
     throttle: createBindThrottle(deps.settings.limits),
     special: createSpecialEntries(),
@@ -34,6 +38,7 @@ export function createContext(deps: ContextDeps): Context {
     clearText: new Set(),
     tlsAvailable: false,
     now: deps.now,
+    after: deps.after ?? ((milliseconds, work) => void setTimeout(work, milliseconds).unref()),
     randomBytes: deps.randomBytes,
     report: deps.report,
   };

@@ -30,7 +30,8 @@ export function createSession(context: Context, transport: Transport, peer: Peer
     running: [],
     nextTurn: 0,
     pages: [],
-    searches: createBucket(context.settings.limits.searchBurst, now),
+    searches: createBucket(context.rates.connection.burst, now),
+    resting: false,
     view: null,
     held: 0,
     lastActivity: now,
@@ -46,6 +47,7 @@ export function createSession(context: Context, transport: Transport, peer: Peer
 export function forget(session: Session): void {
   hangUp(session, 'closed_by_client');
   release(session);
+  session.peer.resting.delete(session);
   session.context.sessions.delete(session);
 }
 

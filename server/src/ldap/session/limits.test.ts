@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { element } from '../ber/writer.ts';
 import { OID, OP, RESULT } from '../protocol/operation.ts';
 import { snapshotOf } from '../testing/entries.ts';
-import { type Answer, abandon, bind, extended, filterElement, search, unbind } from '../testing/messages.ts';
+import { type Answer, abandon, bind, compare, extended, filterElement, search, unbind } from '../testing/messages.ts';
 import { BASE, sampleEntries, sampleUsn } from '../testing/sample-entries.ts';
 import {
   createTestServer,
@@ -153,65 +153,136 @@ describe('time', () => {
 });
 
 describe('how much at once', () => {
-  test('32 searches under way; the next one is told that it is too many', async () => {
+  test('32 searches under way; the next one waits until one has ended', async () => {
     const connection = createTestServer({ snapshot: sample(300) }).connect();
     connection.stall();
     for (let id = 1; id <= 33; id++) {
       connection.session.stalledSince = 0;
       connection.send(search(id, { base: BASE }));
     }
+    assert.equal(connection.session.running.length, 32);
     connection.drain();
     const answers = (await connection.answers()).filter(({ tag }) => tag === OP.searchDone);
-    assert.equal(answers.length, 33);
-    assert.deepEqual(
-      answers.filter(({ code }) => code === RESULT.busy).map(({ id }) => id),
-      [33],
-    );
+    assert.deepEqual([...new Set(answers.map(({ code }) => code))], [RESULT.success]);
+    assert.deepEqual([answers.length, answers.at(-1)!.id], [33, 33]);
   });
 
-  test('200 searches a second and 1,000 at once on a connection', async () => {
+  const done = async (connection: TestConnection): Promise<number> => {
+    const answers = (await connection.answers()).filter(({ tag }) => tag === OP.searchDone);
+    assert.ok(answers.every(({ code }) => code === RESULT.success));
+    return answers.length;
+  };
+  const looks = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, (_, i) => look(i + 1)));
+  /** So many lookups were answered, give or take what answering them cost. */
+  const isAbout = (count: number, wanted: number): void =>
+    assert.ok(count <= wanted && count > wanted * 0.9, `${count} instead of ${wanted}`);
+
+  test('200 searches a second and 1,000 at once on a connection; the others wait and none is refused', async () => {
     const server = createTestServer({ limits: { searchRate: 200, searchBurst: 1000 } });
     const connection = server.connect();
-    const answersTo = async (count: number) => {
-      const answers = await ask(connection, ...Array.from({ length: count }, (_, i) => look(i + 1)));
-      const codes = answers.filter(({ tag }) => tag === OP.searchDone).map(({ code }) => code);
-      return [
-        codes.filter((code) => code === RESULT.success).length,
-        codes.filter((code) => code === RESULT.busy).length,
-      ];
-    };
-    assert.deepEqual(await answersTo(1100), [1000, 100]);
+    connection.send(looks(1500));
+    const atOnce = await done(connection);
+    isAbout(atOnce, 1000);
+    assert.equal(connection.paused(), true);
+    let later = 0;
+    for (let i = 0; i < 10; i++) {
+      server.advance(100);
+      later += await done(connection);
+    }
+    isAbout(later, 210);
+    for (let i = 0; i < 20; i++) {
+      server.advance(100);
+      later += await done(connection);
+    }
+    assert.equal(atOnce + later, 1500);
+    assert.equal(connection.paused(), false);
+  });
+
+  test('a search counts for what it costs: the directory as a whole is no lookup', async () => {
+    const server = createTestServer({ snapshot: sample(1000), limits: { searchRate: 10, searchBurst: 50 } });
+    const connection = server.connect();
+    connection.send(search(1, { base: BASE }));
+    assert.equal(await done(connection), 1);
+    connection.send(look(2));
+    assert.equal(await done(connection), 0);
     server.advance(1000);
-    assert.deepEqual(await answersTo(300), [200, 100]);
+    assert.equal(await done(connection), 0);
+    // Nobody waits longer than half of what may come at once takes.
+    server.advance(1700);
+    assert.equal(await done(connection), 1);
   });
 
-  test('a large search counts as one for each KiB of it, and one that is larger than all that may come at once as that', async () => {
+  test('a large search counts as one for each KiB of it', async () => {
     const server = createTestServer({ limits: { searchRate: 200, searchBurst: 1000 } });
     const connection = server.connect();
-    const large = (id: number, octets: number) =>
-      search(id, { base: BASE, scope: 0, filter: `(uid=${'x'.repeat(octets)})` });
-    const codes = async (...requests: Buffer[]) =>
-      (await ask(connection, ...requests)).filter(({ tag }) => tag === OP.searchDone).map(({ code }) => code);
-    const twenty = Array.from({ length: 51 }, (_, i) => large(i + 1, 20_000));
-    assert.deepEqual(await codes(...twenty), [...Array(50).fill(RESULT.success), RESULT.busy]);
+    const large = (id: number) => search(id, { base: BASE, scope: 0, filter: `(uid=${'x'.repeat(20_000)})` });
+    connection.send(...Array.from({ length: 52 }, (_, i) => large(i + 1)));
+    isAbout(await done(connection), 50);
     const small = createTestServer({ limits: { searchRate: 1, searchBurst: 5 } }).connect();
-    const answers = await ask(small, large(1, 20_000), look(2));
-    assert.deepEqual(
-      answers.filter(({ tag }) => tag === OP.searchDone).map(({ code }) => code),
-      [RESULT.success, RESULT.busy],
-    );
+    small.send(large(1), look(2));
+    assert.equal(await done(small), 1);
+  });
+
+  test('compares count as well', async () => {
+    const connection = createTestServer({ limits: { searchRate: 1, searchBurst: 5 } }).connect();
+    connection.send(...Array.from({ length: 9 }, (_, i) => compare(i + 1, BASE, 'objectClass', 'top')));
+    assert.equal((await connection.answers()).length, 5);
   });
 
   test('1,000 searches a second from an address, over all its connections', async () => {
     const server = createTestServer({ limits: { searchRatePerAddress: 1000, searchBurstPerAddress: 50 } });
     const peer = server.peer();
-    const count = async () => {
-      const answers = await ask(server.connect({ peer }), ...Array.from({ length: 40 }, (_, i) => look(i + 1)));
-      return answers.filter(({ code }) => code === RESULT.success).length;
+    const connections = Array.from({ length: 3 }, () => server.connect({ peer }));
+    for (const connection of connections) connection.send(looks(40));
+    const count = async (): Promise<number> => {
+      let sum = 0;
+      for (const connection of connections) sum += await done(connection);
+      return sum;
     };
-    assert.deepEqual([await count(), await count()], [40, 10]);
-    server.advance(1000);
-    assert.equal(await count(), 40);
+    assert.equal(await count(), 50);
+    server.advance(10);
+    assert.equal(await count(), 10);
+    const elsewhere = server.connect();
+    elsewhere.send(looks(40));
+    assert.equal(await done(elsewhere), 40);
+    let rest = 0;
+    for (let i = 0; i < 10; i++) {
+      server.advance(10);
+      rest += await count();
+    }
+    assert.equal(rest, 60);
+  });
+
+  test('beside clients at its address that never stop asking a host waits no longer than for the next search', async () => {
+    const server = createTestServer({ limits: { searchRatePerAddress: 1000, searchBurstPerAddress: 50 } });
+    const peer = server.peer();
+    const flood = Array.from({ length: 20 }, () => server.connect({ peer }));
+    for (const connection of flood) {
+      connection.send(looks(400));
+      server.context.scheduler.spend(connection.session, 1);
+    }
+    await server.settle();
+    const host = server.connect({ peer });
+    for (let i = 0; i < 30; i++) {
+      host.send(look(1));
+      let waited = 0;
+      for (; (await done(host)) === 0; waited++) server.advance(1);
+      assert.ok(waited <= 3, `waited ${waited} ms`);
+    }
+  });
+
+  test('a client that goes while it waits leaves nothing behind', async () => {
+    const server = createTestServer({ limits: { searchRatePerAddress: 10, searchBurstPerAddress: 5 } });
+    const peer = server.peer();
+    const [gone, other] = [server.connect({ peer }), server.connect({ peer })];
+    gone.send(looks(9));
+    other.send(look(1));
+    await server.settle();
+    assert.equal(peer.resting.size, 2);
+    forget(gone.session);
+    server.advance(110);
+    assert.equal(await done(other), 1);
+    assert.equal(peer.resting.size, 0);
   });
 
   test('output for a client that does not read stops at the limit, and so does reading from it', async () => {

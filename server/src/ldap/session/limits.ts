@@ -12,7 +12,7 @@ export interface Limits {
   handshake: number;
   /** Searches under way at once on a connection. */
   operations: number;
-  /** Searches per second; 0: any number. `…Burst` is how many may come at once. */
+  /** Lookups, or what costs as much, per second; 0: any number. `…Burst` is how many may come at once. */
   searchRate: number;
   searchBurst: number;
   searchRatePerAddress: number;
@@ -58,10 +58,10 @@ export const DEFAULT_LIMITS: Limits = {
   incompleteMessage: 15_000,
   handshake: 10_000,
   operations: 32,
-  searchRate: 200,
-  searchBurst: 1000,
-  searchRatePerAddress: 1000,
-  searchBurstPerAddress: 5000,
+  searchRate: 1000,
+  searchBurst: 5000,
+  searchRatePerAddress: 5000,
+  searchBurstPerAddress: 25_000,
   bindFailures: 10,
   bindPenalty: 300_000,
   // Shorter than sssd waits for a bind (6 s).

@@ -7,6 +7,7 @@ import type { Request } from '../protocol/request.ts';
 import { handleBind } from './bind.ts';
 import { handleExtended } from './extended.ts';
 import { account, isTight, weightOf } from './memory.ts';
+import { mustRest, refillAt } from './pace.ts';
 import { disconnect, hangUp, refuse, refuseWithdrawn, respond, responseTagOf } from './respond.ts';
 import { advance } from './running.ts';
 import { handleCompare, handleSearch } from './search.ts';
@@ -37,9 +38,12 @@ const HEAVY = 128 * 1024;
 /** Whether there is anything to be done for it. */
 const isReady = (session: Session): boolean => !session.ended && !session.waiting && session.stalledSince === 0;
 
-/** Whether the next message may be looked at. */
+/** Whether the next message may be looked at. Those that sssd sends at once wait for each other: none is refused. */
 const mayBegin = (session: Session): boolean =>
-  isReady(session) && (session.running.length === 0 || weightOf(session.running) < HEAVY);
+  isReady(session) && (session.running.length === 0 || mayBeginBeside(session)) && !mustRest(session);
+
+const mayBeginBeside = ({ running, context }: Session): boolean =>
+  running.length < context.settings.limits.operations && weightOf(running) < HEAVY;
 
 /** A large entry is half written: nothing else may be said before its other half. */
 const isMidEntry = (session: Session): boolean => session.running.some(({ cursor }) => cursor.remainder !== null);
@@ -69,6 +73,7 @@ export function receive(session: Session, chunk: Buffer): void {
   const { context } = session;
   const started = context.now();
   session.lastActivity = started;
+  refillAt(started, session);
   if (session.backlog !== null || !mayBegin(session)) {
     keep(session, chunk);
     return;
@@ -90,6 +95,7 @@ export function receive(session: Session, chunk: Buffer): void {
 export function runSlice(session: Session): boolean {
   const { context } = session;
   const started = context.now();
+  refillAt(started, session);
   guarded(session, () => {
     // What is under way gets its half even if messages never stop coming, and the other way round.
     beginSlice(session, session.running.length > 0 ? SLICE / 2 : SLICE, started);
@@ -124,7 +130,7 @@ const hasRoom = ({ context }: Session): boolean =>
   budget.left > 0 && context.output.length < budget.enough && context.now() < budget.until;
 
 const hasWork = (session: Session): boolean =>
-  isReady(session) && (session.backlog !== null || session.running.length > 0);
+  isReady(session) && ((session.backlog !== null && !session.resting) || session.running.length > 0);
 
 /** The client has taken what was waiting for it. */
 export function resumeOutput(session: Session): void {

@@ -1,6 +1,7 @@
 import { estimateSize, FILLED, type Filled, fill } from '../engine/cursor.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
 import { pagingControl, type ResultDetails, writeResult, writeSuccess } from '../protocol/response.ts';
+import { chargeWork } from './pace.ts';
 import { keepPage } from './pages.ts';
 import type { Running, Session } from './session.ts';
 import { observeSearch } from './stats.ts';
@@ -43,7 +44,9 @@ export function advance(session: Session, running: Running, budget: { left: numb
     done(session, running, RESULT.timeLimitExceeded);
     return true;
   }
+  const { left } = budget;
   const outcome: Filled = fill(running.cursor, running.messageId, context.output, budget);
+  chargeWork(session, left - budget.left);
   switch (outcome) {
     case FILLED.more:
       running.worked += context.now() - before;

@@ -6,13 +6,13 @@ import { OP, RESULT, type ResultCode, SCOPE } from '../protocol/operation.ts';
 import type { CompareRequest, SearchRequest, Span } from '../protocol/request.ts';
 import { pagingControl } from '../protocol/response.ts';
 import { AUDIENCE } from '../snapshot/snapshot.ts';
+import { chargeRequest } from './pace.ts';
 import { fingerprintOf, takePage } from './pages.ts';
 import { refuse, respond } from './respond.ts';
 import { advance } from './running.ts';
 import { isAuthorised, type Running, type Session } from './session.ts';
 import { isSubschema } from './special-entries.ts';
 import { type QueryBase, reject } from './stats.ts';
-import { take } from './token-bucket.ts';
 
 const EMPTY = Buffer.alloc(0);
 
@@ -67,25 +67,14 @@ function classify(bytes: Uint8Array, span: Span): QueryBase {
   return (bytes[start]! | 0x20) === 0x64 ? 'base' : 'other';
 }
 
-/** A large filter takes as much memory and time as many small ones: a request counts as a search for each of these. */
-const OCTETS_PER_SEARCH = 1024;
-
-/** Why a search or compare is not even begun; null when it may be. @param octets that it takes. */
-function refusalOf(session: Session, isRoot: boolean, octets = 0): { code: ResultCode; text: string } | null {
-  const { limits, requireTls } = session.context.settings;
+/** Why a search or compare is not even begun; null when it may be. */
+function refusalOf(session: Session, isRoot: boolean): { code: ResultCode; text: string } | null {
+  const { requireTls } = session.context.settings;
   if (!isRoot && !isAuthorised(session)) {
     return { code: RESULT.insufficientAccessRights, text: 'authentication required' };
   }
   if (!isRoot && requireTls && !session.transport.secure) {
     return { code: RESULT.confidentialityRequired, text: 'TLS required' };
-  }
-  const now = session.context.now();
-  const count = Math.max(1, Math.ceil(octets / OCTETS_PER_SEARCH));
-  if (
-    !take(session.searches, limits.searchRate, limits.searchBurst, now, count) ||
-    !take(session.peer.searches, limits.searchRatePerAddress, limits.searchBurstPerAddress, now, count)
-  ) {
-    return { code: RESULT.busy, text: 'too many searches' };
   }
   return null;
 }
@@ -103,10 +92,8 @@ export function handleSearch(session: Session, request: SearchRequest, budget: {
   const { limits } = context.settings;
   const isRoot = base.start === base.end && request.scope === SCOPE.base;
   context.stats.queries[classify(bytes, base)]++;
-  let refusal = refusalOf(session, isRoot, request.whole.end - request.whole.start);
-  if (refusal === null && session.running.length >= limits.operations) {
-    refusal = { code: RESULT.busy, text: 'too many operations at once' };
-  }
+  chargeRequest(session, request.whole.end - request.whole.start);
+  const refusal = refusalOf(session, isRoot);
   const engine = refusal === null ? engineFor(session, bytes, base, isRoot) : null;
   // An empty answer would make sssd delete every user it knows.
   if (engine === null) {
@@ -187,6 +174,7 @@ function continuePaged(
 export function handleCompare(session: Session, request: CompareRequest): void {
   const { messageId, entry, bytes } = request;
   const isRoot = entry.start === entry.end;
+  chargeRequest(session, 0);
   const refusal = refusalOf(session, isRoot);
   const engine = refusal === null ? engineFor(session, bytes, entry, isRoot) : null;
   if (engine === null) {

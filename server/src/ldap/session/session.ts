@@ -4,6 +4,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { View } from '../engine/view.ts';
 import type { BindThrottle } from './bind-throttle.ts';
 import type { ClientCertificate, CredentialChecker, Identity } from './credentials.ts';
+import type { Rates } from './pace.ts';
 import type { PageStore } from './pages.ts';
 import type { Scheduler, Share } from './scheduler.ts';
 import type { Settings } from './settings.ts';
@@ -34,6 +35,8 @@ export interface Transport {
 export interface Peer extends Share {
   connections: number;
   searches: TokenBucket;
+  /** Its connections that wait for a search to be left. */
+  resting: Set<Session>;
 }
 
 /** One connection: what it has proved, what it has asked and what of it is still being answered. */
@@ -67,6 +70,8 @@ export interface Session {
   nextTurn: number;
   pages: PageStore;
   searches: TokenBucket;
+  /** Asked more than its rate allows: its next request waits. */
+  resting: boolean;
   /** Cached view, valid for one engine and identity. */
   view: { engine: Engine; identity: Identity | null; view: View } | null;
   /** Octets kept for the client, as far as the context's sum knows of them. */
@@ -97,6 +102,7 @@ export interface Running {
 /** What all sessions of a server share. */
 export interface Context {
   settings: Settings;
+  rates: Rates;
   checker: CredentialChecker;
   throttle: BindThrottle;
   special: SpecialEntries;
@@ -116,6 +122,8 @@ export interface Context {
   tlsAvailable: boolean;
   /** Milliseconds that only ever grow, with fractions. */
   now(): number;
+  /** Does work in so many milliseconds. */
+  after(milliseconds: number, work: () => void): void;
   randomBytes(length: number): Uint8Array;
   report(event: SessionEvent): void;
 }

@@ -1,25 +1,30 @@
-/** Lets through `rate` per second on average and `burst` at once. */
+/** Fills up to `burst`. Below nothing there is debt, which is paid before anything else is had. */
 export interface TokenBucket {
   tokens: number;
   refilled: number;
 }
 
+/** A rate of 0 is no limit. */
+export interface Rate {
+  perSecond: number;
+  burst: number;
+}
+
 export const createBucket = (burst: number, now: number): TokenBucket => ({ tokens: burst, refilled: now });
 
-/**
- * Takes tokens; a full bucket is always enough. A rate of 0 is no limit.
- *
- * @param now in milliseconds.
- */
-export function take(bucket: TokenBucket, rate: number, burst: number, now: number, count = 1): boolean {
-  if (rate === 0) return true;
+/** @param now in milliseconds. */
+export function refill(bucket: TokenBucket, { perSecond, burst }: Rate, now: number): void {
   const passed = now - bucket.refilled;
-  if (passed > 0) {
-    bucket.tokens = Math.min(burst, bucket.tokens + (passed * rate) / 1000);
-    bucket.refilled = now;
-  }
-  const needed = Math.min(count, burst);
-  if (bucket.tokens < needed) return false;
-  bucket.tokens -= needed;
-  return true;
+  if (passed <= 0) return;
+  bucket.tokens = Math.min(burst, bucket.tokens + (passed * perSecond) / 1000);
+  bucket.refilled = now;
+}
+
+/** Milliseconds until there is a token; 0: there is one. */
+export const untilToken = ({ tokens }: TokenBucket, { perSecond }: Rate): number =>
+  perSecond === 0 || tokens >= 1 ? 0 : ((1 - tokens) * 1000) / perSecond;
+
+/** Takes tokens, also those that are not there yet. Half a burst is the most that is ever owed: waits have an end. */
+export function charge(bucket: TokenBucket, { perSecond, burst }: Rate, count: number): void {
+  if (perSecond > 0) bucket.tokens = Math.max(-burst / 2, bucket.tokens - count);
 }

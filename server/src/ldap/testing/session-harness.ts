@@ -4,12 +4,11 @@ import { createContext } from '../session/context.ts';
 import type { BindAttempt, ClientCertificate, CredentialChecker, Identity } from '../session/credentials.ts';
 import { createSession, enforceTime, secured } from '../session/lifetime.ts';
 import { DEFAULT_LIMITS, type Limits } from '../session/limits.ts';
+import { createPeer } from '../session/pace.ts';
 import { publish as publishEngine } from '../session/publish.ts';
 import { receive, resumeOutput } from '../session/receive.ts';
-import { createShare } from '../session/scheduler.ts';
 import type { Context, Peer, Session, SessionEvent } from '../session/session.ts';
 import type { Settings } from '../session/settings.ts';
-import { createBucket } from '../session/token-bucket.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { smallDirectory, snapshotOf } from './entries.ts';
 import { type Answer, readAnswers } from './messages.ts';
@@ -71,6 +70,7 @@ export function createTestServer(options: TestServerOptions = {}): TestServer {
   let now = 1000;
   let random = 0;
   const deferred: (() => void)[] = [];
+  let alarms: { at: number; ring: () => void }[] = [];
   const events: SessionEvent[] = [];
   const binds: BindAttempt[] = [];
   const sessions: Session[] = [];
@@ -101,16 +101,13 @@ export function createTestServer(options: TestServerOptions = {}): TestServer {
       return now;
     },
     defer: (work) => deferred.push(work),
+    after: (milliseconds, ring) => alarms.push({ at: now + milliseconds, ring }),
   });
   context.tlsAvailable = options.tls ?? false;
   const publish = (snapshot: Snapshot): void => publishEngine(context, createEngine(snapshot));
   if (options.snapshot !== null) publish(options.snapshot ?? snapshotOf(smallDirectory()));
   const { limits } = context.settings;
-  const peer = (): Peer => ({
-    connections: 1,
-    searches: createBucket(limits.searchBurstPerAddress, now),
-    ...createShare(),
-  });
+  const peer = (): Peer => createPeer(limits, now);
 
   async function settle(): Promise<void> {
     const isWaiting = (): boolean => sessions.some(({ waiting, ended }) => waiting && !ended);
@@ -134,6 +131,9 @@ export function createTestServer(options: TestServerOptions = {}): TestServer {
     publish,
     advance(milliseconds) {
       now += milliseconds;
+      const due = alarms.filter(({ at }) => at <= now);
+      alarms = alarms.filter(({ at }) => at > now);
+      for (const { ring } of due) ring();
       for (const session of sessions) enforceTime(session);
     },
     connect({ certificate, secure = certificate !== undefined, peer: own = peer() } = {}) {

@@ -1,0 +1,88 @@
+import { ENTRY_WORK } from '../engine/cursor.ts';
+import type { Limits } from './limits.ts';
+import { createShare } from './scheduler.ts';
+import type { Context, Peer, Session } from './session.ts';
+import { charge, createBucket, type Rate, refill, untilToken } from './token-bucket.ts';
+
+/**
+ * Clients that ask more than their rate allows are slowed and never refused: sssd takes a refusal for an outage and the
+ * whole host for offline. What is over the rate is left unread in the connection until its time comes.
+ */
+export interface Rates {
+  /** For each connection, by what its searches cost. */
+  connection: Rate;
+  /** For all connections of an address together, by what they ask: one costly search does not hold up its neighbours. */
+  address: Rate;
+}
+
+export const ratesOf = (limits: Limits): Rates => ({
+  connection: { perSecond: limits.searchRate, burst: limits.searchBurst },
+  address: { perSecond: limits.searchRatePerAddress, burst: limits.searchBurstPerAddress },
+});
+
+export const createPeer = (limits: Limits, now: number): Peer => ({
+  connections: 0,
+  searches: createBucket(limits.searchBurstPerAddress, now),
+  resting: new Set(),
+  ...createShare(),
+});
+
+/** A large filter takes as much memory and time as many small ones: a request counts as a search for each of these. */
+const OCTETS_PER_SEARCH = 1024;
+/** Sending so many entries, or looking at as many values as is the same work, takes as long as a lookup. */
+const WORK_PER_SEARCH = 24 * ENTRY_WORK;
+
+/** Counts a search or compare that is begun. @param octets that the request takes. */
+export function chargeRequest({ context, searches, peer }: Session, octets: number): void {
+  const count = Math.max(1, Math.ceil(octets / OCTETS_PER_SEARCH));
+  charge(searches, context.rates.connection, count);
+  charge(peer.searches, context.rates.address, count);
+}
+
+/** Counts what answering it takes. @param work in units of the engine's budget. */
+export function chargeWork({ context, searches }: Session, work: number): void {
+  charge(searches, context.rates.connection, work / WORK_PER_SEARCH);
+}
+
+/** Gives a connection what it may have by now. @param now in milliseconds. */
+export function refillAt(now: number, { context: { rates }, searches, peer }: Session): void {
+  refill(searches, rates.connection, now);
+  refill(peer.searches, rates.address, now);
+}
+
+/** Whether the next request has to wait; if so it is looked at again in time. */
+export function mustRest(session: Session): boolean {
+  if (session.resting) return true;
+  const { context, peer } = session;
+  const own = untilToken(session.searches, context.rates.connection);
+  if (own > 0) {
+    session.resting = true;
+    context.after(own, () => wake(session));
+    return true;
+  }
+  if (untilToken(peer.searches, context.rates.address) === 0) return false;
+  session.resting = true;
+  if (peer.resting.size === 0) wakeLater(context, peer);
+  peer.resting.add(session);
+  return true;
+}
+
+function wake(session: Session): void {
+  session.resting = false;
+  if (!session.ended) session.context.scheduler.add(session);
+}
+
+function wakeLater(context: Context, peer: Peer): void {
+  context.after(untilToken(peer.searches, context.rates.address), () => wakeLightest(context, peer));
+}
+
+/** As many as there are tokens, and those that have had least: a neighbour of a flood goes before the flood. */
+function wakeLightest(context: Context, peer: Peer): void {
+  refill(peer.searches, context.rates.address, context.now());
+  const waiting = [...peer.resting].sort((a, b) => a.share.weight - b.share.weight);
+  for (const session of waiting.slice(0, Math.max(1, Math.floor(peer.searches.tokens)))) {
+    peer.resting.delete(session);
+    wake(session);
+  }
+  if (peer.resting.size > 0) wakeLater(context, peer);
+}
