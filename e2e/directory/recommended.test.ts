@@ -345,4 +345,44 @@ describe('sssd as we recommend it, with a service account', () => {
     );
     assert.match(await sudoListing('ada'), /\(root\) ALL/);
   });
+
+  // `npm run test:long` takes the larger group and every level.
+  const isLong = process.env.IDENTREE_LONG === '1';
+  const sizes = isLong ? [1200, 10_000] : [1200];
+  describe(`groups of ${sizes.join(' and ')} members`, () => {
+    before(async () => {
+      if (skip) return;
+      const many = Array.from({ length: sizes.at(-1)! - 1 }, (_, i) => `many${i}`);
+      await world.change((content) => {
+        content.users.push(...many.map((name) => user(name)));
+        for (const size of sizes) content.groups.push(group(`g${size}`, ['linus', ...many.slice(0, size - 1)]));
+      });
+      const largest = `cn=g${sizes.at(-1)},${GROUPS}`;
+      await until(
+        'the largest to be served',
+        async () => (await find(largest, 'base', 'memberUid')).length === sizes.at(-1),
+        120_000,
+      );
+    });
+
+    for (const ldap_schema of isLong ? ['rfc2307', 'rfc2307bis'] : ['rfc2307bis']) {
+      for (const ldap_group_nesting_level of isLong ? ['0', '2', '5'] : ['2']) {
+        test(`${ldap_schema}, nesting level ${ldap_group_nesting_level}: all members, and the host stays online`, {
+          skip,
+        }, async () => {
+          await start({ ...PLAIN, ldap_schema, ldap_group_nesting_level, ldap_access_order: 'expire' });
+          const groups = await out('id', 'linus');
+          for (const size of sizes) {
+            assert.match(groups, new RegExp(`\\(g${size}\\)`));
+            await forgetName(host, '-g', `g${size}`);
+            const members = (await out('getent', 'group', `g${size}`)).split(':')[3]?.split(',');
+            assert.equal(members?.length, size);
+          }
+          assert.match(await out('sssctl', 'domain-status', 'IDENTREE', '--online'), /Online/);
+          const refused = world.tap.searches(since).filter(({ answer }) => answer !== null && answer.resultCode !== 0);
+          assert.deepEqual(refused, []);
+        });
+      }
+    }
+  });
 });
