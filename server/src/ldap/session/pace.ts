@@ -2,23 +2,7 @@ import { ENTRY_WORK } from '../engine/cursor.ts';
 import type { Limits } from './limits.ts';
 import { createShare } from './scheduler.ts';
 import type { Context, Peer, Session } from './session.ts';
-import { charge, createBucket, type Rate, refill, untilToken } from './token-bucket.ts';
-
-/**
- * Clients that ask more than their rate allows are slowed and never refused: sssd takes a refusal for an outage and the
- * whole host for offline. What is over the rate is left unread in the connection until its time comes.
- */
-export interface Rates {
-  /** For each connection, by what its searches cost. */
-  connection: Rate;
-  /** For all connections of an address together, by what they ask: one costly search does not hold up its neighbours. */
-  address: Rate;
-}
-
-export const ratesOf = (limits: Limits): Rates => ({
-  connection: { perSecond: limits.searchRate, burst: limits.searchBurst },
-  address: { perSecond: limits.searchRatePerAddress, burst: limits.searchBurstPerAddress },
-});
+import { charge, createBucket, refill, untilToken } from './token-bucket.ts';
 
 export const createPeer = (limits: Limits, now: number): Peer => ({
   connections: 0,

@@ -4,7 +4,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { View } from '../engine/view.ts';
 import type { BindThrottle } from './bind-throttle.ts';
 import type { ClientCertificate, CredentialChecker, Identity } from './credentials.ts';
-import type { Rates } from './pace.ts';
+import type { Rates } from './limits.ts';
 import type { PageStore } from './pages.ts';
 import type { Scheduler, Share } from './scheduler.ts';
 import type { Settings } from './settings.ts';
