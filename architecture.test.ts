@@ -117,7 +117,7 @@ describe('inside the server', () => {
   });
 
   test('the rooms of the directory import those before them, from the source to what is published', () => {
-    const ROOMS = ['source', 'pocketid', 'scim', 'sudo', 'guards', 'numbers', 'tree', 'rules', 'publish'];
+    const ROOMS = ['source', 'pocketid', 'scim', 'sudo', 'numbers', 'guards', 'tree', 'rules', 'publish'];
     /** The module's own settings come before all rooms; its surfaces, beside them, may see every room. */
     const levelOf = (file: string): number | null => {
       const [, room, rest] = /^server\/src\/directory\/(?:([^/]+)\/)?([^/]+)$/.exec(file) ?? [];

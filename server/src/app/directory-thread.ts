@@ -50,6 +50,7 @@ const rounds = createRounds({
   numbers,
   storedRules: rules.storedRules,
   hosts: async () => (await activeHosts()).map(({ id, hostname, host_group }) => ({ id, hostname, group: host_group })),
+  hostPower: async () => [],
   pinned: async () =>
     new Map((await listOwners(db.query)).map(({ account, issuer, subject }) => [account, { issuer, subject }])),
   macKey: storage,

@@ -328,7 +328,7 @@ export interface DirectoryHoldsTable {
   id: string;
   /** Of exactly what the operator saw; another change of the same thing is another hold. */
   digest: string;
-  kind: 'power_member' | 'power_rule' | 'binding' | 'mass_change';
+  kind: 'power_member' | 'power_name' | 'power_rule' | 'binding' | 'mass_change';
   subject: string;
   detail: JsonText;
   state: 'open' | 'confirmed' | 'rejected';

@@ -2,13 +2,39 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { mapUserName } from '../numbers/names.ts';
+import type { ServedAs } from '../numbers/numbers.ts';
 import { DEFAULT_SETTINGS } from '../settings.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 import { hasSudoClaims } from '../sudo/from-claims.ts';
 import { ISSUER, type TestGroup, type TestUser, testSnapshot } from '../tree/test-tree.ts';
+import type { StoredRule } from '../tree/tree.ts';
 import { DEFAULT_GUARDS, type GuardInput, guard } from './guard.ts';
+import { type LocalPower, powerIndex } from './power.ts';
+import { createTestNames } from './test-names.ts';
+
+const NO_POWER = powerIndex([], new Set(), []);
+
+/** A rule of the database as it is served. */
+const stored = (name: string, ...sudoUsers: string[]): StoredRule => ({
+  id: name,
+  name,
+  sudoUsers,
+  description: '',
+  written: {
+    hosts: null,
+    commands: [`/bin/${name}`],
+    runAsUser: null,
+    runAsGroup: null,
+    options: [],
+    order: null,
+    notBefore: null,
+    notAfter: null,
+  },
+});
 
 function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, over: Partial<GuardInput> = {}) {
+  const world = createTestNames();
+  if (published) world.publish(published);
   const result = guard({
     published,
     candidate,
@@ -21,12 +47,16 @@ function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, 
     owners: new Map(),
     pinned: new Map(),
     claimsGivePower: true,
-    rulesFor: () => [],
+    power: NO_POWER,
+    was: world.was(),
+    will: world.will,
     settings: DEFAULT_GUARDS,
     ...over,
   });
   return {
     ...result,
+    was: world.was(),
+    served: world.will(result.publish, result.wishes),
     kinds: result.arising.map(({ kind }) => kind),
     names: result.publish.users.map(({ username }) => username),
     members: (name: string) => result.publish.groups.find((group) => group.name === name)?.userIds,
@@ -70,13 +100,14 @@ describe('growth of a group that produces root', () => {
     const plain = testSnapshot(people('a', 'b'), [ops(['a'], {})]);
     const grown = testSnapshot(people('a', 'b'), [ops(['a', 'b'], {})]);
     assert.deepEqual(run(plain, grown).kinds, []);
-    const named = run(plain, grown, { rulesFor: ({ name }) => (name === 'ops' ? ['nightly'] : []) });
+    const named = run(plain, grown, { power: powerIndex([stored('nightly', '%ops')], new Set(), []) });
     assert.deepEqual(named.members('ops'), ['id-a']);
     const [hold] = named.arising;
     assert.deepEqual(hold?.kind === 'power_member' && hold.detail, {
       group: 'ops',
       claims: {},
       rules: ['nightly'],
+      local: [],
       added: [{ subject: 'id-b', username: 'b', account: 'b' }],
       count: 1,
     });
@@ -90,6 +121,28 @@ describe('growth of a group that produces root', () => {
   test('the first directory of all is published as it is', () => {
     const result = run(null, before);
     assert.deepEqual([result.kinds, result.members('ops')], [[], ['id-a']]);
+  });
+
+  test('a rule that allows no more than its members can do already is not held', () => {
+    const all = testSnapshot(people('a', 'b'), [ops(['a'], { sudoCommands: 'ALL' })]);
+    const less = run(all, testSnapshot(people('a', 'b'), [ops(['a'], { sudoCommands: '/bin/id', sudoHosts: 'web1' })]));
+    assert.deepEqual([less.kinds, less.claim('ops')?.length], [[], 2]);
+    const noexec = { sudoCommands: '/bin/id', sudoOptions: 'noexec' };
+    const back = run(testSnapshot(people('a'), [ops(['a'], noexec)]), testSnapshot(people('a'), [ops(['a'])]));
+    assert.deepEqual(back.kinds, ['power_rule']);
+  });
+
+  test('a rule with exceptions counts as a whole', () => {
+    const but = (hosts: string) => ({ sudoCommands: '/bin/id', sudoHosts: hosts });
+    const all = testSnapshot(people('a'), [ops(['a'], but('ALL, !web1'))]);
+    assert.deepEqual(run(all, testSnapshot(people('a'), [ops(['a'], but('ALL'))])).kinds, ['power_rule']);
+    assert.deepEqual(run(all, testSnapshot(people('a'), [ops(['a'], but('web1'))])).kinds, ['power_rule']);
+  });
+
+  test('nor is somebody who has the same by another group', () => {
+    const [one, two] = [ops(['a']), { ...ops(['b']), name: 'night' }];
+    const both = testSnapshot(people('a', 'b'), [one, two]);
+    assert.deepEqual(run(both, testSnapshot(people('a', 'b'), [one, { ...two, members: ['a', 'b'] }])).kinds, []);
   });
 
   test('can be let through by setting', () => {
@@ -144,6 +197,100 @@ describe('the rule of a group', () => {
   });
 });
 
+describe('a name that gives power', () => {
+  const index = (rules: StoredRule[], locals: LocalPower[] = [], netgroups: string[] = []) =>
+    powerIndex(rules, new Set(netgroups), locals);
+  const dbas = index([stored('backup', '%dbas')]);
+  const before = testSnapshot(people('a'), [{ name: 'dev', members: ['a'] }]);
+  const nameless = ({ wishes }: ReturnType<typeof run>) => [...wishes.withheld].map((key) => key.split(' ').at(-1));
+
+  test('as the private group of a new user', () => {
+    const candidate = testSnapshot(people('a', 'dbas'), [{ name: 'dev', members: ['a'] }]);
+    const result = run(before, candidate, { power: dbas });
+    assert.deepEqual([result.kinds, nameless(result)], [['power_name'], ['id-dbas']]);
+    assert.deepEqual(result.arising[0]?.detail, {
+      owner: { kind: 'user', issuer: ISSUER, subject: 'id-dbas', name: 'dbas' },
+      name: 'dbas',
+      rules: ['backup'],
+      local: [],
+      gains: [{ subject: 'id-dbas', username: 'dbas', account: 'dbas' }],
+      count: 1,
+    });
+    assert.deepEqual(nameless(result.confirmed()), []);
+  });
+
+  test('as a new user whom a rule names, in any case', () => {
+    const candidate = testSnapshot(people('a', 'zoe'), []);
+    assert.deepEqual(nameless(run(before, candidate, { power: index([stored('night', 'Zoe')]) })), ['id-zoe']);
+    const open = run(before, candidate, { power: index([stored('night', 'zo')]) });
+    assert.deepEqual([open.kinds, nameless(open)], [[], []]);
+  });
+
+  test('as a group that is renamed: it keeps its old name, and what it gives', () => {
+    const renamed = testSnapshot(people('a'), [{ id: 'id-dev', name: 'dbas', members: ['a'] }]);
+    const result = run(before, renamed, { power: dbas });
+    assert.deepEqual([result.kinds, result.members('dev')], [['power_name'], ['id-a']]);
+    assert.deepEqual(result.confirmed().members('dbas'), ['id-a']);
+  });
+
+  test('as a new group', () => {
+    const candidate = testSnapshot(people('a'), [{ name: 'dbas', members: ['a'] }]);
+    const result = run(before, candidate, { power: dbas });
+    assert.deepEqual([result.kinds, result.members('dbas')], [['power_member'], []]);
+  });
+
+  test('as a name that was kept free until now', () => {
+    const world = createTestNames();
+    const old = testSnapshot(people('a'), [{ id: 'g', name: 'dbas', members: ['a'] }]);
+    world.publish(old);
+    const candidate = testSnapshot(people('a', 'dbas'), [{ id: 'g', name: 'admins-of-db', members: ['a'] }]);
+    const early = run(old, candidate, { power: dbas, was: world.was(), will: world.will, owners: new Map() });
+    assert.deepEqual(early.kinds, [], 'nobody is served under the name, so there is nothing to decide');
+    world.publish(early.publish, early.wishes);
+    world.advance(31 * 86_400_000);
+    const late = run(candidate, candidate, { power: dbas, was: world.was(), will: world.will, owners: new Map() });
+    assert.deepEqual([late.kinds, nameless(late)], [['power_name'], ['id-dbas']]);
+  });
+
+  test('as somebody disabled who comes back', () => {
+    const out = testSnapshot([...people('a'), { username: 'zoe', disabled: true }], []);
+    const result = run(out, testSnapshot(people('a', 'zoe'), []), { power: index([stored('night', 'zoe')]) });
+    assert.deepEqual([result.kinds, result.publish.users[1]?.disabled], [['power_name'], true]);
+  });
+
+  test('by a netgroup of hosts, in whose triples every user is meant', () => {
+    const power = index([stored('night', '+web')], [], ['web']);
+    assert.deepEqual(nameless(run(before, testSnapshot(people('a', 'b'), []), { power })), ['id-b']);
+    const foreign = index([stored('night', '+web')]);
+    assert.deepEqual(run(before, testSnapshot(people('a', 'b'), []), { power: foreign }).kinds, []);
+  });
+
+  test('because a file of a host names it, also in the first directory of all', () => {
+    const at = { host: 'db1', gives: 'any command as any user', file: '/etc/sudoers.d/x', line: 3 };
+    const power = index(
+      [],
+      [
+        { ...at, type: 'group', name: 'fleet' },
+        { ...at, type: 'uid', name: '200001' },
+      ],
+    );
+    const fleet = testSnapshot(people('a', 'b'), [{ name: 'fleet', members: ['a'] }]);
+    for (const published of [null, testSnapshot(people('a'), [])]) {
+      const result = run(published, fleet, { power });
+      assert.deepEqual([result.kinds.toSorted(), result.members('fleet')], [['power_member', 'power_name'], []]);
+      const hold = result.arising.find(({ kind }) => kind === 'power_member');
+      assert.deepEqual(hold?.kind === 'power_member' && hold.detail.local, [{ ...at, type: 'group', name: 'fleet' }]);
+      assert.deepEqual(nameless(result), ['id-b'], 'who would have the number');
+    }
+    assert.deepEqual(run(fleet, fleet, { power }).kinds, [], 'a host takes nothing away from who has it');
+  });
+
+  test('a group whose name hosts never see asks nothing', () => {
+    const wheel = testSnapshot(people('a', 'b'), [ops(['a']), { ...ops(['b']), name: 'wheel' }]);
+    assert.deepEqual(run(testSnapshot(people('a', 'b'), [ops(['a'])]), wheel).kinds, []);
+  });
+});
+
 describe('who has which account', () => {
   const ownerIn = ({ arising: [hold] }: ReturnType<typeof run>) => hold?.kind === 'binding' && hold.detail.owner;
   const before = testSnapshot(people('alice', 'bob'), [ops(['alice'])]);
@@ -164,7 +311,7 @@ describe('who has which account', () => {
     });
     assert.equal(result.publish.users[0]?.disabled, true, 'what takes power away is not held');
     assert.deepEqual(result.confirmed().names, ['mallory', 'bob']);
-    assert.deepEqual([...result.confirmed().granted], [['mallory', `${ISSUER} id-alice`]]);
+    assert.deepEqual([...result.confirmed().wishes.granted], [['mallory', `user ${ISSUER} id-alice`]]);
   });
 
   test('somebody new under a name that is somebody else’s does not get it', () => {
@@ -179,6 +326,24 @@ describe('who has which account', () => {
       claim: 'has',
     });
     assert.deepEqual(result.members('ops'), []);
+  });
+
+  test('nothing is asked where no answer could give the name: its owner has it and keeps it', () => {
+    const owners = new Map([['alice', `user ${ISSUER} id-alice`]]);
+    const twin = testSnapshot(
+      [{ username: 'alice' }, { username: 'bob' }, { id: 'new', username: 'alice' }],
+      [ops(['alice'])],
+    );
+    const result = run(before, twin, { owners });
+    assert.deepEqual([result.kinds, result.publish.users.map(({ id }) => id)], [[], ['id-alice', 'id-bob']]);
+    assert.deepEqual(
+      result.lints.map(({ code, subject }) => [code, subject]),
+      [['name_collision', 'user alice']],
+    );
+    const renamed = testSnapshot([{ username: 'alice' }, { id: 'id-bob', username: 'alice' }], [ops(['alice'])]);
+    const kept = run(before, renamed, { owners });
+    assert.deepEqual([kept.kinds, kept.names], [[], ['alice', 'bob']]);
+    assert.match(kept.lints[0]!.detail, /they stay bob/);
   });
 
   test('nor does somebody new under a name that was left lately', () => {
@@ -350,21 +515,23 @@ test('whatever a source says, nobody gains root, and no account changes hands, w
         })),
       };
     });
-  const powers = (snapshot: DirectorySnapshot) =>
+  const powers = (snapshot: DirectorySnapshot, names: ServedAs) =>
     new Set(
-      snapshot.groups
-        .filter(hasSudoClaims)
-        .flatMap((group) =>
-          group.userIds
-            .filter((member) => snapshot.users.find((user) => user.id === member)?.disabled === false)
-            .map((member) => `${member} ${group.customClaims[0]?.value} in ${group.id}`),
-        ),
+      snapshot.groups.filter(hasSudoClaims).flatMap((group) =>
+        group.userIds
+          .filter((member) => snapshot.users.find((user) => user.id === member)?.disabled === false)
+          .filter((subject) => names.nameOf({ owner: 'user', issuer: ISSUER, subject }) !== undefined)
+          .map((member) => `${member} ${group.customClaims[0]?.value}`),
+      ),
     );
   fc.assert(
     fc.property(snapshots, snapshots, (before, after) => {
-      const { publish } = run(before, after);
-      const had = powers(before);
-      for (const power of powers(publish)) assert.ok(had.has(power), power);
+      const { publish, was, served } = run(before, after);
+      const had = powers(before, was);
+      for (const power of powers(publish, served)) {
+        // Who may run everything may run each.
+        assert.ok(had.has(power) || had.has(power.replace(/ .*/, ' ALL')), power);
+      }
       for (const user of publish.users) {
         const owner = before.users.find(({ username }) => username === user.username);
         const self = before.users.find((one) => one.id === user.id);

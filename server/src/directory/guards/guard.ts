@@ -1,16 +1,11 @@
 import { canonicalSha256 } from '#shared/digest.ts';
-import {
-  claimOf,
-  type DirectoryGroup,
-  type DirectorySnapshot,
-  type DirectoryUser,
-  EMPTY_SNAPSHOT,
-  identityKey,
-  order,
-  withMembers,
-} from '../source/model.ts';
-import { hasSudoClaims, SUDO_CLAIMS } from '../sudo/from-claims.ts';
-import { type HeldChange, MAX_LISTED } from './held-change.ts';
+import type { NameWishes, ServedAs } from '../numbers/numbers.ts';
+import type { Lint } from '../source/lint.ts';
+import { type DirectorySnapshot, type DirectoryUser, EMPTY_SNAPSHOT, identityKey } from '../source/model.ts';
+import { guardPower } from './guard-power.ts';
+import { type Allowed, type HeldChange, MAX_LISTED } from './held-change.ts';
+import type { PowerIndex } from './power.ts';
+import { withoutStrangers } from './without-strangers.ts';
 
 /** What waits for an operator; one set per source. */
 export interface GuardSettings {
@@ -54,8 +49,12 @@ export interface GuardInput {
   readonly pinned: ReadonlyMap<string, { readonly issuer: string; readonly subject: string }>;
   /** False where sudo rules do not come from claims. */
   readonly claimsGivePower: boolean;
-  /** Names of the rules of the database that are for this group. */
-  readonly rulesFor: (group: DirectoryGroup) => readonly string[];
+  /** What gives power by name. */
+  readonly power: PowerIndex;
+  /** Who is served under what now. */
+  readonly was: ServedAs;
+  /** Who would be with another snapshot. */
+  readonly will: (snapshot: DirectorySnapshot, wishes: NameWishes) => ServedAs;
   readonly settings: GuardSettings;
 }
 
@@ -63,8 +62,10 @@ export interface GuardResult {
   readonly publish: DirectorySnapshot;
   /** Everything that needs or needed an operator in this candidate, confirmed or not. */
   readonly arising: readonly Hold[];
-  /** Account → identity key, for names that an operator gave to another person. */
-  readonly granted: ReadonlyMap<string, string>;
+  /** What cannot be had, so that there is nothing to decide. */
+  readonly lints: readonly Lint[];
+  /** Account → owner key, for names that an operator gave to another person; owner keys of those who get none yet. */
+  readonly wishes: { readonly granted: ReadonlyMap<string, string>; readonly withheld: ReadonlySet<string> };
 }
 
 /**
@@ -74,32 +75,38 @@ export interface GuardResult {
 export function guard(input: GuardInput): GuardResult {
   const { candidate, settings } = input;
   const published = input.published ?? EMPTY_SNAPSHOT;
-  const arising: Hold[] = [];
-  /** Notes a change; true when it may happen. */
+  const arising = new Map<string, Hold>();
   const allowed: Allowed = (change, subject, proof) => {
     const digest = canonicalSha256({ kind: change.kind, proof });
-    arising.push({ ...change, subject, digest });
+    arising.set(digest, { ...change, subject, digest });
     return input.decided.get(digest) === 'confirmed';
   };
+  const granted = new Map<string, string>();
+  const lints: Lint[] = [];
+  const result = (publish: DirectorySnapshot, withheld: ReadonlySet<string>): GuardResult => ({
+    publish,
+    arising: [...arising.values()],
+    lints,
+    wishes: { granted, withheld },
+  });
 
   if (input.published && !massChangeAllowed(published, candidate, settings, allowed)) {
-    return { publish: published, arising, granted: new Map() };
+    return result(published, new Set());
   }
-
-  const granted = new Map<string, string>();
-  const users = settings.bindings === 'publish' ? candidate.users : guardBindings(input, published, allowed, granted);
-  const publish = { users, groups: candidate.groups };
-  if (!input.published || settings.power === 'publish') {
-    return { publish: withoutStrangers(publish), arising, granted };
-  }
-  return {
-    publish: withoutStrangers({ users, groups: guardPower(input, published, users, allowed) }),
-    arising,
+  const users =
+    settings.bindings === 'publish' ? candidate.users : guardBindings(input, published, { allowed, granted, lints });
+  const publish = withoutStrangers({ users, groups: candidate.groups });
+  if (settings.power === 'publish') return result(publish, new Set());
+  const held = guardPower({
+    ...input,
+    published,
+    candidate: publish,
+    first: input.published === null,
     granted,
-  };
+    allowed,
+  });
+  return result(held.publish, held.withheld);
 }
-
-type Allowed = (change: HeldChange, subject: string, proof: unknown) => boolean;
 
 function massChangeAllowed(
   published: DirectorySnapshot,
@@ -171,10 +178,11 @@ function massChangeAllowed(
 function guardBindings(
   input: GuardInput,
   published: DirectorySnapshot,
-  allowed: Allowed,
-  granted: Map<string, string>,
+  out: { allowed: Allowed; granted: Map<string, string>; lints: Lint[] },
 ): readonly DirectoryUser[] {
   const { accountOf, settings } = input;
+  const { allowed, granted, lints } = out;
+  const wanted = new Map(input.candidate.users.map((user) => [`user ${identityKey(user)}`, user]));
   const before = new Map(published.users.map((user) => [identityKey(user), user]));
   const owners = new Map(input.owners);
   for (const user of published.users) {
@@ -201,6 +209,17 @@ function guardBindings(
       result.push(user);
       continue;
     }
+    const holder = othersName && input.owners.get(name) === owner ? wanted.get(owner) : undefined;
+    if (holder && accountOf(holder)?.toLowerCase() === name) {
+      // Whoever has a name keeps it for as long as they are called by it: no answer could give it to somebody else.
+      lints.push({
+        code: 'name_collision',
+        subject: `user ${user.username}`,
+        detail: `${name} is the name of ${holder.username}: ${old && oldAccount !== null ? `until one of them is renamed, they stay ${oldAccount}` : 'rename one of them'}`,
+      });
+      if (old) result.push({ ...user, username: old.username });
+      continue;
+    }
     const detail = {
       person: { issuer: user.issuer, subject: user.id, username: user.username },
       from: oldAccount,
@@ -215,7 +234,7 @@ function guardBindings(
     const proof = { key, from: oldAccount, to: account, owner: owner ?? null, pin: pin ?? null };
     const fine = allowed({ kind: 'binding', detail }, `account ${account}`, proof);
     if (fine) {
-      granted.set(name, key);
+      granted.set(name, `user ${key}`);
       result.push(user);
     } else if (old) {
       // Everything but the name is up to date: a person who was disabled stays out.
@@ -251,100 +270,4 @@ function ownerOf(
   }
   const user = published.users.find(is);
   return { kind: 'user', issuer, subject, name: user?.username ?? null, claim: claimOfUser(user) };
-}
-
-function sudoClaimsOf(group: DirectoryGroup): Record<string, string> {
-  return Object.fromEntries(
-    SUDO_CLAIMS.map((key) => [key, claimOf(group, key)]).filter(
-      (pair): pair is [string, string] => pair[1] !== undefined,
-    ),
-  );
-}
-
-function guardPower(
-  input: GuardInput,
-  published: DirectorySnapshot,
-  users: readonly DirectoryUser[],
-  allowed: Allowed,
-): readonly DirectoryGroup[] {
-  const { claimsGivePower, rulesFor } = input;
-  const before = new Map(published.groups.map((group) => [identityKey(group), group]));
-  const enabled = new Map(users.filter(({ disabled }) => !disabled).map((user) => [identityKey(user), user]));
-  const enabledBefore = new Set(published.users.filter(({ disabled }) => !disabled).map(identityKey));
-  const givesPower = (group: DirectoryGroup) => (claimsGivePower && hasSudoClaims(group)) || rulesFor(group).length > 0;
-  const keyOf = (group: DirectoryGroup, id: string) => identityKey({ issuer: group.issuer, id });
-  const listed = (group: DirectoryGroup, ids: readonly string[]) =>
-    ids.slice(0, MAX_LISTED).map((id) => {
-      const user = enabled.get(keyOf(group, id));
-      return { subject: id, username: user?.username ?? id, account: user ? input.accountOf(user) : null };
-    });
-
-  return input.candidate.groups.map((wanted) => {
-    const key = identityKey(wanted);
-    const old = before.get(key);
-    let group = wanted;
-    const live = wanted.userIds.filter((id) => enabled.has(keyOf(wanted, id)));
-    if (claimsGivePower && hasSudoClaims(wanted)) {
-      const [was, is] = [old ? sudoClaimsOf(old) : {}, sudoClaimsOf(wanted)];
-      const changed = canonicalSha256(was) !== canonicalSha256(is);
-      if (
-        changed &&
-        // Who gets it is part of what the operator confirms.
-        !allowed(
-          {
-            kind: 'power_rule',
-            detail: {
-              group: wanted.name,
-              before: was,
-              after: is,
-              members: listed(wanted, live),
-              count: live.length,
-            },
-          },
-          `group ${wanted.name}`,
-          { key, was, is, live },
-        )
-      ) {
-        const kept = wanted.customClaims.filter(({ key: name }) => !(SUDO_CLAIMS as readonly string[]).includes(name));
-        const back = Object.entries(was).map(([name, value]) => ({ key: name, value }));
-        group = { ...wanted, customClaims: [...kept, ...back].sort((a, b) => order(a.key, b.key)) };
-      } else if (changed) return group;
-    }
-    if (!givesPower(group)) return group;
-    const had = new Set(old && givesPower(old) ? old.userIds.filter((id) => enabledBefore.has(keyOf(old, id))) : []);
-    const grown = live.filter((id) => !had.has(id));
-    if (grown.length === 0) return group;
-    const claims = claimsGivePower ? sudoClaimsOf(group) : {};
-    const detail = {
-      group: wanted.name,
-      claims,
-      rules: [...rulesFor(group)],
-      added: listed(wanted, grown),
-      count: grown.length,
-    };
-    const proof = { key, rule: sudoClaimsOf(group), grown };
-    const fine = allowed({ kind: 'power_member', detail }, `group ${wanted.name}`, proof);
-    if (fine) return group;
-    const heldBack = new Set(grown);
-    return withMembers(
-      group,
-      group.userIds.filter((id) => !heldBack.has(id)),
-    );
-  });
-}
-
-/** Members that are not published are left out of their groups. */
-function withoutStrangers(snapshot: DirectorySnapshot): DirectorySnapshot {
-  const known = new Set(snapshot.users.map(identityKey));
-  return {
-    users: snapshot.users,
-    groups: snapshot.groups.map((group) =>
-      group.userIds.every((id) => known.has(identityKey({ issuer: group.issuer, id })))
-        ? group
-        : withMembers(
-            group,
-            group.userIds.filter((id) => known.has(identityKey({ issuer: group.issuer, id }))),
-          ),
-    ),
-  };
 }

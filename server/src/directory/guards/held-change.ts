@@ -10,6 +10,15 @@ const member = z.object({
   /** The Linux account; null when they would not be served. */
   account: z.string().nullable(),
 });
+/** Power that a host gives by a file of its own. */
+const local = z.object({
+  host: z.string(),
+  type: z.enum(['user', 'group', 'uid', 'gid']),
+  name: z.string(),
+  gives: z.string(),
+  file: z.string(),
+  line: z.number().nullable(),
+});
 const vanishing = z.object({ count: z.number(), before: z.number(), names: z.array(z.string()) });
 
 /** What waits for an operator, complete enough to be judged without looking anything up. Names are the source's. */
@@ -23,7 +32,24 @@ export const heldChange = z.discriminatedUnion('kind', [
       claims,
       /** Names of the rules of the database that are for this group. */
       rules: z.array(z.string()),
+      /** What hosts give to members by files of their own. Holds from before hosts said so have none. */
+      local: z.array(local).default([]),
       added: z.array(member),
+      count: z.number(),
+    }),
+  }),
+  /** Somebody, or a group, would be served under a name or number to which rules or files of hosts give power. */
+  z.object({
+    kind: z.literal('power_name'),
+    detail: z.object({
+      owner: z.object({ kind: z.enum(['user', 'group']), issuer: z.string(), subject: z.string(), name: z.string() }),
+      /** What hosts would call it. */
+      name: z.string(),
+      /** Names of the rules of the database that are for this name. */
+      rules: z.array(z.string()),
+      local: z.array(local),
+      /** Who would gain power. */
+      gains: z.array(member),
       count: z.number(),
     }),
   }),
@@ -67,3 +93,6 @@ export const heldChange = z.discriminatedUnion('kind', [
   }),
 ]);
 export type HeldChange = z.infer<typeof heldChange>;
+
+/** Notes a change that needs an operator; true when it may happen. `proof` is all that the operator decides on. */
+export type Allowed = (change: HeldChange, subject: string, proof: unknown) => boolean;

@@ -7,7 +7,7 @@ import { nextTurn } from '../../platform/slices.ts';
 import type { DirectorySettings } from '../settings.ts';
 import type { Lint } from '../source/lint.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
-import { type AssignedNumber, type NumberMap, type Owner, ownerKey, planNumbers } from './ids.ts';
+import { type AssignedNumber, type NumberMap, type NumberPlan, type Owner, ownerKey, planNumbers } from './ids.ts';
 import { type NameRecord, planNames } from './names.ts';
 import * as store from './number-store.ts';
 import { writeUidMap } from './uidmap-copies.ts';
@@ -27,11 +27,32 @@ export interface Assigned {
   readonly lints: readonly Lint[];
 }
 
+/** Who is served under which name and numbers. */
+export type ServedAs = Pick<Assigned, 'uidOf' | 'gidOf' | 'nameOf'>;
+
+/** What administrators said, or have yet to say, about names. */
+export interface NameWishes {
+  /** Names that an operator gave to a person; see {@link planNames}. */
+  readonly granted?: ReadonlyMap<string, string>;
+  /** {@link ownerKey} of those who get no name: the one that they ask for would give them power unseen. */
+  readonly withheld?: ReadonlySet<string>;
+}
+
 /** The map as it was at one generation. */
 interface Held {
   readonly generation: number;
   readonly map: NumberMap;
   readonly names: Map<string, NameRecord>;
+}
+
+/** Who has which number once a plan is carried out. */
+function numbersAfter(map: NumberMap, plan: NumberPlan) {
+  const fresh = new Map(plan.added.map((row) => [`${row.kind} ${ownerKey(row)}`, row.number]));
+  return {
+    numberOf: (kind: 'uid' | 'gid', owner: Owner): number | undefined =>
+      (kind === 'uid' ? map.uids : map.gids).byOwner.get(ownerKey(owner))?.number ??
+      fresh.get(`${kind} ${ownerKey(owner)}`),
+  };
 }
 
 export type Numbers = ReturnType<typeof createNumbers>;
@@ -208,33 +229,28 @@ export function createNumbers(deps: {
     }
   }
 
+  /** The names that a snapshot leads to. */
+  function namesIn(base: Held, plan: NumberPlan, snapshot: DirectorySnapshot, wishes: NameWishes) {
+    const { numberOf } = numbersAfter(base.map, plan);
+    const both = (owner: Owner) =>
+      owner.owner === 'user' ? numberOf('gid', owner) && numberOf('uid', owner) : numberOf('gid', owner);
+    const named = (owner: Owner) => (wishes.withheld?.has(ownerKey(owner)) ? undefined : both(owner));
+    return planNames(base.names, snapshot, settings.names, named, clock.now(), wishes.granted);
+  }
+
   return {
     /**
      * Gives all people and groups of a snapshot their numbers and names. Resolves when they are durable.
      *
-     * @param granted names that an operator gave to a person; see {@link planNames}.
      * @throws UidMapBroken when the map is damaged, lost or older than its copy.
      */
-    async assign(snapshot: DirectorySnapshot, granted?: ReadonlyMap<string, string>): Promise<Assigned> {
+    async assign(snapshot: DirectorySnapshot, wishes: NameWishes = {}): Promise<Assigned> {
       for (let attempt = 0; attempt < 5; attempt += 1) {
         let base: Held | null = await load();
-        const { map, names } = base;
-        const now = clock.now();
-        const plan = planNumbers(map, snapshot, settings.ids, now);
+        const { map } = base;
+        const plan = planNumbers(map, snapshot, settings.ids, clock.now());
         await nextTurn();
-        const fresh = new Map(plan.added.map((row) => [`${row.kind} ${ownerKey(row)}`, row.number]));
-        const numberOf = (kind: 'uid' | 'gid', owner: Owner) =>
-          (kind === 'uid' ? map.uids : map.gids).byOwner.get(ownerKey(owner))?.number ??
-          fresh.get(`${kind} ${ownerKey(owner)}`);
-        const named = planNames(
-          names,
-          snapshot,
-          settings.names,
-          (owner) =>
-            owner.owner === 'user' ? numberOf('gid', owner) && numberOf('uid', owner) : numberOf('gid', owner),
-          now,
-          granted,
-        );
+        const named = namesIn(base, plan, snapshot, wishes);
 
         await nextTurn();
         for (let at = 0; base && at < plan.added.length; at += CHUNK) {
@@ -262,6 +278,36 @@ export function createNumbers(deps: {
         };
       }
       throw new Error('the UID map keeps changing under this process');
+    },
+
+    /**
+     * Who is served under what now, and who would be with another snapshot. Changes nothing: what a change leads to is
+     * looked at before it may happen.
+     *
+     * @throws UidMapBroken
+     */
+    async forecast(): Promise<{ was: ServedAs; will(snapshot: DirectorySnapshot, wishes: NameWishes): ServedAs }> {
+      const base = await load();
+      const { map } = base;
+      const current = new Map<string, string>();
+      for (const record of base.names.values()) if (record.leftAt === null) current.set(ownerKey(record), record.name);
+      return {
+        was: {
+          nameOf: (owner) => current.get(ownerKey(owner)),
+          uidOf: (owner) => map.uids.byOwner.get(ownerKey(owner))?.number,
+          gidOf: (owner) => map.gids.byOwner.get(ownerKey(owner))?.number,
+        },
+        will(snapshot, wishes) {
+          const plan = planNumbers(map, snapshot, settings.ids, clock.now());
+          const { numberOf } = numbersAfter(map, plan);
+          const { served } = namesIn(base, plan, snapshot, wishes);
+          return {
+            nameOf: (owner) => served.get(ownerKey(owner)),
+            uidOf: (owner) => numberOf('uid', owner),
+            gidOf: (owner) => numberOf('gid', owner),
+          };
+        },
+      };
     },
 
     /** Every name and who has it, for guards and the console. @throws UidMapBroken */

@@ -17,8 +17,9 @@ import type { Lint } from '../source/lint.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from '../tree/test-tree.ts';
+import type { StoredRule } from '../tree/tree.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
-import { createRounds, type RoundsDeps } from './rounds.ts';
+import { createRounds, type HostPower, type RoundsDeps } from './rounds.ts';
 
 const DAY = 86_400_000;
 const admin = { username: 'root-admin', remoteAddr: '192.0.2.9' };
@@ -60,6 +61,7 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {
       numbers: createNumbers({ db, events, clock, settings, mapFile }),
       storedRules: async () => [],
       hosts: async () => [],
+      hostPower: async () => [],
       pinned: async () => new Map(),
       macKey: Buffer.alloc(32, 7),
       publish: (entries) => void published.push(entries),
@@ -118,6 +120,22 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {
 }
 
 const people = (...names: string[]) => names.map((username) => ({ username }));
+const storedRule = (name: string, ...sudoUsers: string[]): StoredRule => ({
+  id: name,
+  name,
+  sudoUsers,
+  description: '',
+  written: {
+    hosts: null,
+    commands: ['/bin/id'],
+    runAsUser: null,
+    runAsGroup: null,
+    options: [],
+    order: null,
+    notBefore: null,
+    notAfter: null,
+  },
+});
 const ops = (...members: string[]): TestGroup => ({ name: 'ops', members, claims: { sudoCommands: '/bin/id' } });
 
 forEachDatabase('the directory', (open) => {
@@ -215,6 +233,64 @@ forEachDatabase('the directory', (open) => {
     assert.deepEqual(site.value('uid=alice', 'uidNumber'), ['200000']);
   });
 
+  test('a rule that waits for its group gives nothing to a user of that name, now or once the name is free', async (t) => {
+    const rule = storedRule('backup', '%dbas');
+    const site = await setUp(t, await open(t), {
+      settings: testSettings({ sudoSource: 'both' }),
+      storedRules: async () => [rule],
+    });
+    site.put(people('alice'), [{ id: 'g', name: 'dbas', members: ['alice'] }]);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    const fetch = async () => {
+      directory.refresh('poll');
+      await directory.settled();
+      return (await directory.holds()).map(({ kind, subject, state }) => `${kind} ${subject} ${state}`);
+    };
+    site.put(people('alice', 'dbas'), [{ id: 'g', name: 'database-admins', members: ['alice'] }]);
+    assert.deepEqual(await fetch(), [], 'the name is kept free, so there is nothing to decide');
+    assert.ok(!site.names()!.includes('uid=dbas'));
+    site.clock.advance(31 * DAY);
+    assert.deepEqual(await fetch(), ['power_name account dbas open']);
+    assert.deepEqual(
+      site.names()!.filter((name) => name.endsWith('=dbas')),
+      [],
+    );
+    const [hold] = await directory.holds();
+    await directory.confirm(hold!, admin);
+    await directory.settled();
+    assert.deepEqual(
+      site.names()!.filter((name) => name.endsWith('=dbas')),
+      ['cn=dbas', 'uid=dbas'],
+    );
+    assert.deepEqual(await fetch(), [], 'what was let through is not asked about again');
+  });
+
+  test('what a host says of its own files is looked at with the next round', async (t) => {
+    let said: HostPower[] = [];
+    const site = await setUp(t, await open(t), { hostPower: async () => said });
+    site.put(people('alice', 'bob'), [{ name: 'fleet', members: ['alice'] }]);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    said = [
+      {
+        hostId: 'h',
+        hostname: 'db1',
+        digest: 'd',
+        power: [{ type: 'group', name: 'fleet', gives: 'any command as root', file: '/etc/sudoers', line: 7 }],
+      },
+    ];
+    site.put(people('alice', 'bob'), [{ name: 'fleet', members: ['alice', 'bob'] }]);
+    directory.refresh('poll');
+    await directory.settled();
+    assert.deepEqual(site.value('cn=fleet,ou=groups', 'memberUid'), ['alice'], 'who had it keeps it');
+    const [hold] = await directory.holds();
+    assert.equal(hold?.kind, 'power_member');
+    assert.deepEqual(hold?.kind === 'power_member' && hold.detail.local[0], { ...said[0]!.power[0], host: 'db1' });
+  });
+
   test('holds growth of power until an operator confirms exactly that', async (t) => {
     const site = await setUp(t, await open(t));
     site.put(people('alice', 'bob', 'eve'), [ops('alice')]);
@@ -231,6 +307,7 @@ forEachDatabase('the directory', (open) => {
       group: 'ops',
       claims: { sudoCommands: '/bin/id' },
       rules: [],
+      local: [],
       added: [{ subject: 'id-bob', username: 'bob', account: 'bob' }],
       count: 1,
     });

@@ -8,6 +8,7 @@ import type { Random } from '../../platform/random.ts';
 import { nextTurn } from '../../platform/slices.ts';
 import { type GuardResult, type GuardSettings, guard } from '../guards/guard.ts';
 import { deleteHold, type HoldRow, insertHold, listHolds } from '../guards/hold-store.ts';
+import { type LocalPower, powerIndex } from '../guards/power.ts';
 import { groupsOf } from '../numbers/groups-of.ts';
 import { userOwner } from '../numbers/ids.ts';
 import { mapGroupName, mapUserName } from '../numbers/names.ts';
@@ -41,6 +42,8 @@ export interface RoundsDeps {
   storedRules: () => Promise<readonly StoredRule[]>;
   /** Hosts that are enrolled and not revoked. */
   hosts: () => Promise<readonly EnrolledHost[]>;
+  /** What hosts that are enrolled and not revoked say of their own files. */
+  hostPower: () => Promise<readonly HostPower[]>;
   /** Linux account → person it is bound to by sign-in. */
   pinned: () => Promise<ReadonlyMap<string, { issuer: string; subject: string }>>;
   /** Authenticates what is kept in the database; 32 bytes from outside of it. */
@@ -53,6 +56,15 @@ export interface RoundsDeps {
    */
   onLeft: (leavers: readonly Leaver[]) => Promise<void>;
   signal: AbortSignal;
+}
+
+/** What one host says of its own files. */
+export interface HostPower {
+  readonly hostId: string;
+  readonly hostname: string;
+  /** Of everything that it says. */
+  readonly digest: string;
+  readonly power: readonly Omit<LocalPower, 'host'>[];
 }
 
 /** What hosts see, as far as others need to know it. */
@@ -138,9 +150,33 @@ export function createRounds(deps: RoundsDeps) {
     return mapped.ok ? mapped.name : null;
   };
 
+  const rulesAreServed = settings.sudoSource !== 'claims' || !settings.people;
+
+  /** Names that are served as netgroups of hosts. */
+  const netgroupsOf = (hosts: readonly EnrolledHost[]): ReadonlySet<string> =>
+    new Set(settings.netgroups ? hosts.flatMap(({ group }) => group ?? []) : []);
+
+  /** What hosts give to names that the directory has, or is asked to have; and to numbers, which it may come to. */
+  function localPowerIn(wanted: DirectorySnapshot, reports: readonly HostPower[]): LocalPower[] {
+    if (reports.length === 0) return [];
+    const names = new Set<string>();
+    for (const { users, groups } of [wanted, published ?? EMPTY_SNAPSHOT]) {
+      for (const user of users) names.add(accountOf(user)?.toLowerCase() ?? '');
+      for (const group of groups) {
+        const mapped = mapGroupName(group.name, settings.names);
+        if (mapped.ok) names.add(mapped.name.toLowerCase());
+      }
+    }
+    return reports.flatMap(({ hostname, power }) =>
+      power
+        .filter(({ type, name }) => type === 'uid' || type === 'gid' || names.has(name.toLowerCase()))
+        .map((one) => ({ ...one, host: hostname })),
+    );
+  }
+
   /** Finds the rules of the database that name a group as `%group`, without regard to case: it gives power by them. */
   function rulesForGroups(stored: readonly StoredRule[]): (group: Pick<DirectoryGroup, 'name'>) => readonly string[] {
-    if (settings.sudoSource === 'claims') return () => [];
+    if (!rulesAreServed) return () => [];
     const named = new Map<string, string[]>();
     for (const { name, sudoUsers } of stored) {
       for (const user of sudoUsers) {
@@ -204,15 +240,18 @@ export function createRounds(deps: RoundsDeps) {
     const holds = await listHolds(db.query);
     const bindings = await deps.pinned();
     const pinned = canonicalSha256([...bindings].sort(([a], [b]) => (a < b ? -1 : 1)).map((one) => one));
-    const digestOf = (hash: string) =>
-      canonicalSha256([hash, stored, hosts.map(({ id, hostname, group }) => [id, hostname, group]), sourceLints]);
+    const reports = await deps.hostPower();
+    const hostFacts = hosts.map(({ id, hostname, group }) => [id, hostname, group]);
+    const said = reports.map(({ hostId, digest }) => [hostId, digest]);
+    const digestOf = (hash: string, withheld: ReadonlySet<string>) =>
+      canonicalSha256([hash, stored, hostFacts, sourceLints, said, [...withheld].sort()]);
     const awaitsNames = (before?.awaitedNames.length ?? 0) > 0;
     const crossed = before !== null && before.nextBoundary !== null && clock.now() >= before.nextBoundary;
     const wantedHash = snapshotHash(wanted);
     await nextTurn();
     // Most rounds find nothing new, and then the numbers of a hundred thousand people need not be read.
     const sameNumbers = before?.numbers === (await deps.numbers.generation());
-    const asBefore = sameNumbers && before?.pinned === pinned && before?.from === digestOf(wantedHash);
+    const asBefore = sameNumbers && before?.pinned === pinned && before?.from === digestOf(wantedHash, new Set());
     if (asBefore && wantedHash === publishedHash && holds.length === 0 && !crossed && !awaitsNames) {
       await noteFetch();
       return null;
@@ -221,6 +260,7 @@ export function createRounds(deps: RoundsDeps) {
     const decided = new Map(holds.map(({ digest, state }) => [digest, state]));
     const owners = await ownersOfNames(clock.now());
     const lastNames = await deps.numbers.lastNames();
+    const { was, will } = await deps.numbers.forecast();
     const guarded = guard({
       published,
       candidate: wanted,
@@ -230,7 +270,9 @@ export function createRounds(deps: RoundsDeps) {
       owners,
       pinned: bindings,
       claimsGivePower: settings.sudoSource !== 'store',
-      rulesFor: rulesForGroups(stored),
+      power: powerIndex(rulesAreServed ? stored : [], netgroupsOf(hosts), localPowerIn(wanted, reports)),
+      was,
+      will,
       settings: deps.guards,
     });
     await nextTurn();
@@ -239,7 +281,7 @@ export function createRounds(deps: RoundsDeps) {
     const now = clock.now();
     // A rule begins or ends, or a name that a person waits for was released or has been left for long enough.
     const due = crossed || (before?.awaitedNames ?? []).some((name) => !owners.has(name));
-    const from = digestOf(hash);
+    const from = digestOf(hash, guarded.wishes.withheld);
     const sameHolds =
       !fetched ||
       (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
@@ -248,8 +290,7 @@ export function createRounds(deps: RoundsDeps) {
       return null;
     }
 
-    const granted = new Map([...guarded.granted].map(([name, key]) => [name, `user ${key}`]));
-    const assigned = await deps.numbers.assign(guarded.publish, granted);
+    const assigned = await deps.numbers.assign(guarded.publish, guarded.wishes);
     const tree = await buildTree(
       { snapshot: guarded.publish, assigned, storedRules: stored, hosts, settings, now },
       signal,
@@ -266,7 +307,7 @@ export function createRounds(deps: RoundsDeps) {
       counts: tree.counts,
       usn: stamped.usn,
       rules: tree.rules,
-      lints: [...sourceLints, ...assigned.lints, ...tree.lints],
+      lints: [...sourceLints, ...guarded.lints, ...assigned.lints, ...tree.lints],
       nextBoundary: tree.nextBoundary,
       disabledPeople: disabled.map(identityKey),
       disabledAccounts: disabled.flatMap((user) => assigned.nameOf(userOwner(user)) ?? []),

@@ -53,6 +53,29 @@ function StoredRules({ group, names }: { group: string; names: readonly string[]
   });
 }
 
+/** What hosts give by files of their own. */
+function LocalPower({ local }: { local: Detail<'power_name'>['local'] }) {
+  if (local.length === 0) return null;
+  return (
+    <div>
+      <Text size="sm" fw={600} mb="xs">
+        Hosts give it by files of their own
+      </Text>
+      <ul className="plain-list member-list">
+        {local.map(({ host, type, name, gives, file, line }) => (
+          <li key={JSON.stringify([host, type, name, gives, file, line])}>
+            <strong>{host}</strong>: <MarkedText text={`${type} ${name}: ${gives}`} />{' '}
+            <span className="subject">
+              {file}
+              {line !== null && `:${line}`}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
 function Vanishing({ label, part, of }: { label: string; part: Detail<'mass_change'>['users']; of: string }) {
   if (part.count === 0) return null;
   const more = part.count - part.names.length;
@@ -80,7 +103,7 @@ function Vanishing({ label, part, of }: { label: string; part: Detail<'mass_chan
 export function HeldChange({ hold }: { hold: Hold }) {
   switch (hold.kind) {
     case 'power_member': {
-      const { group, claims, rules, added, count } = hold.detail;
+      const { group, claims, rules, local, added, count } = hold.detail;
       return (
         <Stack gap="md">
           <div>
@@ -98,6 +121,22 @@ export function HeldChange({ hold }: { hold: Hold }) {
             </div>
           )}
           <StoredRules group={group} names={rules} />
+          <LocalPower local={local} />
+        </Stack>
+      );
+    }
+    case 'power_name': {
+      const { name, rules, local, gains, count } = hold.detail;
+      return (
+        <Stack gap="md">
+          <div>
+            <Text size="sm" fw={600} mb="xs">
+              Gains by the name <MarkedText text={name} />
+            </Text>
+            <MemberList members={gains} count={count} />
+          </div>
+          <StoredRules group={name} names={rules} />
+          <LocalPower local={local} />
         </Stack>
       );
     }

@@ -28,6 +28,12 @@ export function titleOf(hold: Hold): string {
       const who = count <= SHORT ? listed(added.map(nameOfMember)) : plural(count, 'person', 'people');
       return `${who} would join ${group}`;
     }
+    case 'power_name': {
+      const { gains, count, owner, name } = hold.detail;
+      if (owner.kind === 'user') return `${owner.name} would get power by the name ${name}`;
+      const who = count <= SHORT ? listed(gains.map(nameOfMember)) : plural(count, 'person', 'people');
+      return `${who} would get power by the group name ${name}`;
+    }
     case 'power_rule':
       return hold.detail.before.sudoCommands === undefined
         ? `${hold.detail.group} would get a sudo rule`
@@ -61,6 +67,8 @@ export function consequence(hold: Hold): string {
   switch (hold.kind) {
     case 'power_member':
       return `${hold.detail.count === 1 ? 'They' : 'All of them'} may then do on your hosts what members of ${hold.detail.group} may.`;
+    case 'power_name':
+      return `${hold.detail.count === 1 ? 'They' : 'All of them'} may then do what is given to ${hold.detail.name}, by every rule and every file that names it.`;
     case 'power_rule':
       return `The new rule then holds for ${plural(hold.detail.count, 'member')} of ${hold.detail.group}.`;
     case 'binding':
@@ -77,6 +85,10 @@ export function meanwhile(hold: Hold): string {
   switch (hold.kind) {
     case 'power_member':
       return `For now hosts do not count ${hold.detail.count === 1 ? 'this person' : 'these people'} among the members. Everything else is up to date.`;
+    case 'power_name':
+      return hold.detail.owner.kind === 'user'
+        ? 'For now this person is not served under the name. Everything else is up to date.'
+        : 'For now the group keeps its old name, or hosts do not count these people among its members.';
     case 'power_rule':
       return hold.detail.before.sudoCommands === undefined
         ? 'For now the group has no sudo rule.'

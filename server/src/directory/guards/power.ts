@@ -1,0 +1,251 @@
+import { canonicalSha256 } from '#shared/digest.ts';
+import { groupOwner, userOwner } from '../numbers/ids.ts';
+import type { ServedAs } from '../numbers/numbers.ts';
+import {
+  claimOf,
+  type DirectoryGroup,
+  type DirectorySnapshot,
+  type DirectoryUser,
+  identityKey,
+} from '../source/model.ts';
+import { hasSudoClaims, ruleFromClaims, SUDO_CLAIMS } from '../sudo/from-claims.ts';
+import type { WrittenRule } from '../sudo/rule.ts';
+
+/** Power that a host gives by files of its own to whoever has a name or a number. */
+export interface LocalPower {
+  readonly host: string;
+  readonly type: 'user' | 'group' | 'uid' | 'gid';
+  /** A name as the file has it, or a number in decimal. */
+  readonly name: string;
+  /** What it gives, in words. */
+  readonly gives: string;
+  readonly file: string;
+  readonly line: number | null;
+}
+
+/** A rule of the database. */
+export interface NamedRule {
+  readonly name: string;
+  /** Values of `sudoUser`: `%group`, `user`, `+netgroup`. */
+  readonly sudoUsers: readonly string[];
+  readonly written: WrittenRule;
+}
+
+/** One command, as one account, at one value of `sudoHost`. `terms` is all else that the rule says of it. */
+interface Part {
+  readonly host: string;
+  readonly target: string;
+  readonly command: string;
+  readonly terms: string;
+}
+
+/** One way to power. Who has it twice has it once. */
+export interface PowerSource {
+  /** Equal ids, equal power. */
+  readonly id: string;
+  /** What it allows, one by one; null: it is compared as a whole. */
+  readonly parts: readonly Part[] | null;
+  /** The rule of the database; null: claims of a group, or files of hosts. */
+  readonly rule: string | null;
+  readonly local: readonly LocalPower[];
+}
+
+/** Names and numbers that give power to whoever has them. Names are folded, as sudo compares them. */
+export interface PowerIndex {
+  readonly users: ReadonlyMap<string, readonly PowerSource[]>;
+  readonly groups: ReadonlyMap<string, readonly PowerSource[]>;
+  readonly uids: ReadonlyMap<number, readonly PowerSource[]>;
+  readonly gids: ReadonlyMap<number, readonly PowerSource[]>;
+  /** A netgroup of hosts has no users in its triples, and sudo takes that for all of them. */
+  readonly everybody: readonly PowerSource[];
+}
+
+/** sudo compares names without regard to case (`case_insensitive_user`, `case_insensitive_group`). */
+const fold = (name: string): string => name.toLowerCase();
+
+/** @returns null for a rule with exceptions: what it allows depends on all of it. */
+function partsOf(rule: WrittenRule): Part[] | null {
+  const { hosts, commands, runAsUser, runAsGroup, options, notBefore, notAfter } = rule;
+  const places = hosts ?? ['ALL'];
+  const targets = runAsUser ?? (runAsGroup === null ? ['root'] : ['']);
+  if ([...places, ...commands, ...targets].some((value) => value.trimStart().startsWith('!'))) return null;
+  const terms = canonicalSha256([runAsGroup, options, notBefore, notAfter, orderIn(rule)]);
+  return places.flatMap((host) =>
+    targets.flatMap((target) => commands.map((command) => ({ host, target, command, terms }))),
+  );
+}
+
+const textOf = ({ host, target, command, terms }: Part): string => JSON.stringify([host, target, command, terms]);
+
+/** Which of two rules decides can only be seen by their options: without any, two that allow the same are the same. */
+const orderIn = ({ options, order }: WrittenRule): number | null =>
+  options.length === 0 || Number.isNaN(order) ? null : order;
+
+/** The power that a rule gives. */
+function sourceOf(written: WrittenRule, rule: string | null): PowerSource {
+  return {
+    id: `rule ${canonicalSha256({ ...written, order: orderIn(written) })}`,
+    parts: partsOf(written),
+    rule,
+    local: [],
+  };
+}
+
+/** Power that somebody has: ids of sources, and everything that they allow. */
+export interface Power {
+  readonly ids: Set<string>;
+  readonly parts: Set<string>;
+}
+
+/** Adds to what somebody has. */
+export function givePower(to: Map<string, Power>, key: string, sources: readonly PowerSource[]): void {
+  if (sources.length === 0) return;
+  const power = to.get(key) ?? { ids: new Set(), parts: new Set() };
+  to.set(key, power);
+  for (const { id, parts } of sources) {
+    if (power.ids.has(id)) continue;
+    power.ids.add(id);
+    for (const part of parts ?? []) power.parts.add(textOf(part));
+  }
+}
+
+/** Whether somebody could do all of it already. */
+export function isCovered(by: Power | undefined, source: PowerSource): boolean {
+  if (by === undefined) return false;
+  if (by.ids.has(source.id)) return true;
+  return (
+    source.parts?.every((part) =>
+      [part.host, 'ALL'].some((host) =>
+        [part.target, 'ALL'].some((target) =>
+          [part.command, 'ALL'].some((command) => by.parts.has(textOf({ ...part, host, target, command }))),
+        ),
+      ),
+    ) ?? false
+  );
+}
+
+/**
+ * What gives power by name: rules of the database and files of hosts.
+ *
+ * @param rules as they are served; none where rules of the database are not
+ * @param netgroups names that are served as netgroups of hosts
+ */
+export function powerIndex(
+  rules: readonly NamedRule[],
+  netgroups: ReadonlySet<string>,
+  locals: readonly LocalPower[],
+): PowerIndex {
+  const [users, groups] = [new Map<string, PowerSource[]>(), new Map<string, PowerSource[]>()];
+  const [uids, gids] = [new Map<number, PowerSource[]>(), new Map<number, PowerSource[]>()];
+  const everybody: PowerSource[] = [];
+  const add = <K>(to: Map<K, PowerSource[]>, key: K, source: PowerSource): void => {
+    const list = to.get(key);
+    if (list) list.push(source);
+    else to.set(key, [source]);
+  };
+  for (const rule of rules) {
+    const source = sourceOf(rule.written, rule.name);
+    for (const user of rule.sudoUsers) {
+      if (user.startsWith('%')) add(groups, fold(user.slice(1)), source);
+      else if (!user.startsWith('+')) add(users, fold(user), source);
+      else if (netgroups.has(user.slice(1))) everybody.push(source);
+    }
+  }
+  // One source for all hosts that name it: what they give is the same before and after a change of the directory.
+  const byName = Map.groupBy(locals, ({ type, name }) => `${type} ${fold(name)}`);
+  for (const [key, local] of byName) {
+    const source: PowerSource = { id: `host ${key}`, parts: null, rule: null, local };
+    const { type, name } = local[0]!;
+    if (type === 'user') add(users, fold(name), source);
+    else if (type === 'group') add(groups, fold(name), source);
+    else if (/^[0-9]{1,10}$/.test(name)) add(type === 'uid' ? uids : gids, Number(name), source);
+  }
+  return { users, groups, uids, gids, everybody };
+}
+
+/** The part of it that hosts give. */
+export function localPart(index: PowerIndex): PowerIndex {
+  const only = <K>(map: ReadonlyMap<K, readonly PowerSource[]>) =>
+    new Map([...map].map(([key, sources]) => [key, sources.filter(({ local }) => local.length > 0)]));
+  return {
+    users: only(index.users),
+    groups: only(index.groups),
+    uids: only(index.uids),
+    gids: only(index.gids),
+    everybody: [],
+  };
+}
+
+/** What a group's claims say about sudo. */
+export function sudoClaimsOf(group: DirectoryGroup): Record<string, string> {
+  return Object.fromEntries(
+    SUDO_CLAIMS.map((key) => [key, claimOf(group, key)]).filter(
+      (pair): pair is [string, string] => pair[1] !== undefined,
+    ),
+  );
+}
+
+/** The power that claims of a group write down; null when there is none, or none that can be read. */
+export function sourceOfClaims(group: DirectoryGroup): PowerSource | null {
+  if (!hasSudoClaims(group)) return null;
+  const written = ruleFromClaims(group, '', () => {});
+  return written && sourceOf(written, null);
+}
+
+/** What members of a group have by it. @param claims whether rules come from claims */
+export function sourcesOfGroup(
+  group: DirectoryGroup,
+  names: ServedAs,
+  index: PowerIndex,
+  claims: boolean,
+): readonly PowerSource[] {
+  const owner = groupOwner(group);
+  const name = names.nameOf(owner);
+  if (name === undefined) return [];
+  const gid = index.gids.size === 0 ? undefined : names.gidOf(owner);
+  const named = [...(index.groups.get(fold(name)) ?? []), ...((gid !== undefined && index.gids.get(gid)) || [])];
+  const claimed = claims ? sourceOfClaims(group) : null;
+  return claimed === null ? named : [claimed, ...named];
+}
+
+/** What somebody has by their own name, the private group of that name, and their numbers. */
+export function sourcesOfUser(user: DirectoryUser, names: ServedAs, index: PowerIndex): readonly PowerSource[] {
+  if (user.disabled) return [];
+  const owner = userOwner(user);
+  const name = names.nameOf(owner);
+  if (name === undefined) return [];
+  const uid = index.uids.size === 0 ? undefined : names.uidOf(owner);
+  const gid = index.gids.size === 0 ? undefined : names.gidOf(owner);
+  return [
+    ...(index.users.get(fold(name)) ?? []),
+    ...(index.groups.get(fold(name)) ?? []),
+    ...((uid !== undefined && index.uids.get(uid)) || []),
+    ...((gid !== undefined && index.gids.get(gid)) || []),
+    ...index.everybody,
+  ];
+}
+
+/** Who has which power: by identity key. Those without any are not in it. */
+export function powerOf(
+  snapshot: DirectorySnapshot,
+  names: ServedAs,
+  index: PowerIndex,
+  claims: boolean,
+): Map<string, Power> {
+  const power = new Map<string, Power>();
+  const served = new Set<string>();
+  for (const user of snapshot.users) {
+    if (user.disabled || names.nameOf(userOwner(user)) === undefined) continue;
+    served.add(identityKey(user));
+    givePower(power, identityKey(user), sourcesOfUser(user, names, index));
+  }
+  for (const group of snapshot.groups) {
+    const sources = sourcesOfGroup(group, names, index, claims);
+    if (sources.length === 0) continue;
+    for (const id of group.userIds) {
+      const key = identityKey({ issuer: group.issuer, id });
+      if (served.has(key)) givePower(power, key, sources);
+    }
+  }
+  return power;
+}
