@@ -34,6 +34,15 @@ export const stateFiles = (state: string) => ({
   machineId: join(state, 'machine-id'),
   backup: join(state, 'backup'),
   handover: join(state, 'handover'),
+  /** Wrong break-glass passwords, counted. */
+  breakGlassAttempts: join(state, 'break-glass-attempts.json'),
+  breakGlassAttemptsLock: join(state, 'break-glass-attempts.lock'),
+  /** What was done with break-glass passwords, and up to where the server knows it. */
+  breakGlassJournal: join(state, 'break-glass.journal'),
+  breakGlassCursor: join(state, 'break-glass.reported'),
+  breakGlassJournalLock: join(state, 'break-glass-journal.lock'),
+  /** One password is made at a time. */
+  breakGlassRotationLock: join(state, 'break-glass-rotation.lock'),
 });
 
 /**

@@ -1,4 +1,11 @@
 import { z } from 'zod';
+import {
+  type BreakGlassState,
+  type BreakGlassUse,
+  type BreakGlassWanted,
+  breakGlassStateResponse,
+  type EscrowRequest,
+} from '#shared/break-glass-api.ts';
 import type { HostRecord } from '#shared/decision.ts';
 import {
   type CertificateRequest,
@@ -42,12 +49,17 @@ export interface HostClient {
   certificate(request: Pick<CertificateRequest, 'nonce' | 'csr'>): Promise<Reply<{ grant: string }>>;
   /** The settings in the answer still have to be verified. */
   directory(nonce: string): Promise<Reply<{ settings: string }>>;
+  /** Hands a break-glass password over before it opens anything. */
+  escrow(request: EscrowRequest): Promise<Reply<unknown>>;
+  breakGlassUse(use: BreakGlassUse): Promise<Reply<unknown>>;
+  breakGlassState(state: BreakGlassState): Promise<Reply<BreakGlassWanted>>;
 }
 
 const CALL_TIMEOUT_MS = 10_000;
 const COUNTED_TIMEOUT_MS = (CLOCK_SKEW_SECONDS + 5) * 1000;
 const POLL_TIMEOUT_MS = (LONG_POLL_SECONDS + 10) * 1000;
 const CANCEL_TIMEOUT_MS = 3000;
+const ESCROW_TIMEOUT_MS = 40_000;
 
 export function createHostClient(deps: {
   transport: Transport;
@@ -175,5 +187,9 @@ export function createHostClient(deps: {
         () => undefined,
       ),
     directory: (nonce) => call('GET', `/directory?nonce=${nonce}`, undefined, directoryResponse),
+    // The server hands it on, and answers when it is kept.
+    escrow: (request) => call('POST', '/break-glass/escrow', request, z.unknown(), { timeoutMs: ESCROW_TIMEOUT_MS }),
+    breakGlassUse: (use) => call('POST', '/break-glass/uses', use, z.unknown()),
+    breakGlassState: (state) => call('POST', '/break-glass/state', state, breakGlassStateResponse),
   };
 }

@@ -7,17 +7,31 @@ import { type AgentContext, PATH_OPTIONS } from './context.ts';
 import { enroll } from './enroll.ts';
 import { gate } from './gate.ts';
 import { renewCert } from './renew-cert.ts';
+import { rotateBreakglass } from './rotate-breakglass.ts';
 import { setup } from './setup.ts';
 import { status } from './status.ts';
 import { tryCommand } from './try.ts';
 import { verifyApproval } from './verify-approval.ts';
+import { verifyBreakglass } from './verify-breakglass.ts';
 
 /** What `identree` can do. None of these files imports what a command works with before it is run: sudo waits for us. */
 export const PROGRAM: Program<AgentContext> = {
   name: 'identree',
   version: AGENT_VERSION,
   title: 'sudo and SSH on this host, approved elsewhere',
-  commands: [enroll, setup, status, renewCert, tryCommand, verifyApproval, completions, agent, gate],
+  commands: [
+    enroll,
+    setup,
+    status,
+    renewCert,
+    rotateBreakglass,
+    verifyBreakglass,
+    tryCommand,
+    verifyApproval,
+    completions,
+    agent,
+    gate,
+  ],
   common: PATH_OPTIONS,
   exits: Object.fromEntries(
     (Object.keys(EXIT) as (keyof typeof EXIT)[]).map((name) => [EXIT[name], EXIT_MEANINGS[name]]),

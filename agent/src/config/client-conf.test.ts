@@ -8,6 +8,14 @@ import { ConfigError, loadClientConf, parseClientConf, parseDuration } from './c
 
 const parse = (text: string) => parseClientConf(text, 'client.conf');
 const SERVER = 'IDENTREE_SERVER_URL=https://id.example.com\n';
+const DAY_MS = 24 * 3_600_000;
+const BREAK_GLASS = {
+  enabled: true,
+  file: '/etc/identree-breakglass',
+  maximumAgeMs: 90 * DAY_MS,
+  type: 'random',
+  cost: 12,
+};
 
 describe('client.conf', () => {
   it('has defaults for all but the server', () => {
@@ -18,6 +26,7 @@ describe('client.conf', () => {
       timeoutMs: 900_000,
       noninteractive: 'refuse',
       contact: null,
+      breakGlass: BREAK_GLASS,
     });
   });
 
@@ -32,6 +41,7 @@ describe('client.conf', () => {
       timeoutMs: 120_000,
       noninteractive: 'refuse',
       contact: null,
+      breakGlass: BREAK_GLASS,
     });
   });
 
@@ -51,6 +61,27 @@ describe('client.conf', () => {
     assert.equal(contactOf('é'.repeat(200)), 'é'.repeat(200));
     assert.throws(() => contactOf('é'.repeat(201)), /IDENTREE_CONTACT must not be longer than 200 characters/);
   });
+
+  it('says how the break-glass password is made', () => {
+    const conf = parse(
+      `${SERVER}IDENTREE_BREAKGLASS_ENABLED=false\nIDENTREE_BREAKGLASS_FILE=/srv/hash\nIDENTREE_BREAKGLASS_ROTATION_DAYS=7\nIDENTREE_BREAKGLASS_PASSWORD_TYPE=passphrase\nIDENTREE_BREAKGLASS_BCRYPT_COST=14\n`,
+    );
+    const told = { enabled: false, file: '/srv/hash', maximumAgeMs: 7 * DAY_MS, type: 'passphrase', cost: 14 };
+    assert.deepEqual(conf.breakGlass, told);
+  });
+
+  for (const [key, value] of [
+    ['ENABLED', 'maybe'],
+    ['FILE', 'hash'],
+    ['ROTATION_DAYS', '0'],
+    ['ROTATION_DAYS', '-1'],
+    ['PASSWORD_TYPE', 'dice'],
+    ['BCRYPT_COST', '9'],
+    ['BCRYPT_COST', '31'],
+  ]) {
+    it(`refuses IDENTREE_BREAKGLASS_${key}=${value}`, () =>
+      assert.throws(() => parse(`${SERVER}IDENTREE_BREAKGLASS_${key}=${value}\n`), new RegExp(`BREAKGLASS_${key}`)));
+  }
 
   it('expands nothing', () => {
     process.env.IDENTREE_TEST_HOST = 'evil.example';

@@ -1,5 +1,7 @@
 import { type ApprovalClass, approvalClass } from '#shared/decision.ts';
 import { terminalLine } from '#shared/visible-text.ts';
+import { HASH_FILE } from '../break-glass/hash-file.ts';
+import { PASSWORD_TYPES, type PasswordType } from '../break-glass/password.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
 
 /** What client.conf says. */
@@ -16,7 +18,22 @@ export interface ClientConf {
   noninteractive: 'refuse' | 'ask';
   /** Whom people call after a refusal, in the operator's own words; null: nobody is named. */
   contact: string | null;
+  breakGlass: BreakGlassConf;
 }
+
+/** The local password for when no server can be reached. */
+export interface BreakGlassConf {
+  enabled: boolean;
+  /** Where its hash is kept. */
+  file: string;
+  /** How old it gets before it is replaced, milliseconds. */
+  maximumAgeMs: number;
+  type: PasswordType;
+  /** Of bcrypt: each step doubles the work of who guesses, and of who is let in. */
+  cost: number;
+}
+
+const DAY_MS = 24 * 3_600_000;
 
 const CONTACT_MAX = 200;
 
@@ -76,6 +93,40 @@ function parseLines(text: string, problems: string[]): Map<string, string> {
   return values;
 }
 
+/** A whole number in a range; anything else is a problem. */
+function wholeBetween(
+  values: Map<string, string>,
+  key: string,
+  range: { least: number; most: number; absent: number },
+  problems: string[],
+): number {
+  const text = values.get(key) || String(range.absent);
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : -1;
+  if (value >= range.least && value <= range.most) return value;
+  problems.push(`${key} must be a whole number from ${range.least} to ${range.most}`);
+  return range.absent;
+}
+
+function readBreakGlass(values: Map<string, string>, problems: string[]): BreakGlassConf {
+  const enabled = values.get('IDENTREE_BREAKGLASS_ENABLED') || 'true';
+  if (enabled !== 'true' && enabled !== 'false') problems.push('IDENTREE_BREAKGLASS_ENABLED must be true or false');
+  const file = values.get('IDENTREE_BREAKGLASS_FILE') || HASH_FILE;
+  if (!file.startsWith('/')) problems.push('IDENTREE_BREAKGLASS_FILE must be an absolute path');
+  const named = values.get('IDENTREE_BREAKGLASS_PASSWORD_TYPE') || 'random';
+  const type = PASSWORD_TYPES.find((known) => known === named);
+  if (!type) problems.push(`IDENTREE_BREAKGLASS_PASSWORD_TYPE must be one of ${PASSWORD_TYPES.join(', ')}`);
+  const days = { least: 1, most: 3650, absent: 90 };
+  // Above this, bcrypt would take longer than anybody waits for an answer.
+  const cost = { least: 10, most: 16, absent: 12 };
+  return {
+    enabled: enabled === 'true',
+    file,
+    maximumAgeMs: wholeBetween(values, 'IDENTREE_BREAKGLASS_ROTATION_DAYS', days, problems) * DAY_MS,
+    type: type ?? 'random',
+    cost: wholeBetween(values, 'IDENTREE_BREAKGLASS_BCRYPT_COST', cost, problems),
+  };
+}
+
 /** Parses the text of client.conf. Keys that are not ours are left alone. @throws ConfigError with all problems. */
 export function parseClientConf(text: string, path: string): ClientConf {
   const problems: string[] = [];
@@ -97,6 +148,7 @@ export function parseClientConf(text: string, path: string): ClientConf {
   if (noninteractive !== 'refuse' && noninteractive !== 'ask') {
     problems.push('IDENTREE_NONINTERACTIVE must be refuse or ask');
   }
+  const breakGlass = readBreakGlass(values, problems);
   const contact = terminalLine(values.get('IDENTREE_CONTACT') ?? '').trim();
   if ([...contact].length > CONTACT_MAX)
     problems.push(`IDENTREE_CONTACT must not be longer than ${CONTACT_MAX} characters`);
@@ -110,6 +162,7 @@ export function parseClientConf(text: string, path: string): ClientConf {
     timeoutMs: timeoutMs!,
     noninteractive: noninteractive === 'ask' ? 'ask' : 'refuse',
     contact: contact === '' ? null : contact,
+    breakGlass,
   };
 }
 

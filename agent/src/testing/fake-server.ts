@@ -2,6 +2,14 @@ import { createPublicKey, generateKeyPairSync, type JsonWebKey, randomBytes, ran
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
+  type BreakGlassState,
+  type BreakGlassUse,
+  breakGlassStateRequest,
+  breakGlassUse,
+  type EscrowRequest,
+  escrowRequest,
+} from '#shared/break-glass-api.ts';
+import {
   type ApproverKey,
   type ApproverKeySet,
   type DecisionDocument,
@@ -90,6 +98,14 @@ export interface FakeServer {
   directory: Omit<DirectorySettings, 'v' | 'nonce' | 'serverId' | 'hostId'> | null;
   /** Changes the settings before they are signed. */
   tamperDirectory: ((settings: DirectorySettings) => object) | null;
+  /** What it does about break-glass passwords, and what it was told. */
+  breakGlass: {
+    escrow: boolean;
+    rotateBefore: number | null;
+    kept: EscrowRequest[];
+    uses: BreakGlassUse[];
+    states: BreakGlassState[];
+  };
   /** Resolves with the n-th challenge (from 0) once it exists. */
   challenge(n?: number): Promise<FakeChallenge>;
   /** A verdict as the server would make it; `change` edits the payload before it is signed. */
@@ -196,6 +212,20 @@ export async function createFakeServer(): Promise<FakeServer> {
     send(response, 200, { settings: await signToken(tokenType.directory, told, server.grantKey ?? trustRoot) });
   }
 
+  function breakGlass(path: string, body: unknown, response: http.ServerResponse): void {
+    const { escrow, rotateBefore, kept, uses, states } = server.breakGlass;
+    if (path === '/break-glass/state') {
+      states.push(breakGlassStateRequest.parse(body));
+      send(response, 200, { escrow, rotateBefore });
+    } else if (path === '/break-glass/uses') {
+      uses.push(breakGlassUse.parse(body));
+      send(response, 200, {});
+    } else if (escrow) {
+      kept.push(escrowRequest.parse(body));
+      send(response, 200, {});
+    } else server.refuse(response, 404, 'escrow_off', 'This server keeps no break-glass passwords.');
+  }
+
   async function enrol(request: http.IncomingMessage, bytes: Buffer, response: http.ServerResponse): Promise<void> {
     const body = enrolRequest.parse(JSON.parse(bytes.toString('utf8')));
     if (!checkSignature(request, bytes, body.apiKey, ENROLMENT_TAG, body.apiKey.kid)) {
@@ -242,6 +272,7 @@ export async function createFakeServer(): Promise<FakeServer> {
     if (method === 'GET' && path.startsWith('/directory?')) {
       return directory(keyid, new URLSearchParams(path.slice('/directory?'.length)).get('nonce') ?? '', response);
     }
+    if (method === 'POST' && path.startsWith('/break-glass/')) return breakGlass(path, body, response);
     if (method === 'POST' && path === '/heartbeat') {
       const version = Number(body!.approverKeysVersion);
       return send(response, 200, {
@@ -329,6 +360,7 @@ export async function createFakeServer(): Promise<FakeServer> {
     tamperCertificate: null,
     directory: null,
     tamperDirectory: null,
+    breakGlass: { escrow: true, rotateBefore: null, kept: [], uses: [], states: [] },
     async challenge(n = 0) {
       while (server.challenges.length <= n) {
         await new Promise<void>((resolve) => {

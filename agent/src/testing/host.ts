@@ -15,7 +15,8 @@ export async function createHostFolders(
 ): Promise<{ paths: Paths; dir: string; remove(): Promise<void> }> {
   const dir = await mkdtemp(join(tmpdir(), 'identree-agent-'));
   const paths = { config: join(dir, 'client.conf'), state: join(dir, 'state'), socket: join(dir, 'run', 'agent.sock') };
-  await writeFile(paths.config, `IDENTREE_SERVER_URL=${serverUrl}\n${extra}`, { mode: 0o600 });
+  const own = `IDENTREE_BREAKGLASS_FILE=${join(dir, 'identree-breakglass')}\nIDENTREE_BREAKGLASS_BCRYPT_COST=10\n`;
+  await writeFile(paths.config, `IDENTREE_SERVER_URL=${serverUrl}\n${own}${extra}`, { mode: 0o600 });
   return { paths, dir, remove: () => rm(dir, { recursive: true, force: true }) };
 }
 
