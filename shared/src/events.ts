@@ -40,6 +40,26 @@ export const EVENTS = {
     topic: 'server',
     own: false,
   },
+  log_key_created: {
+    text: 'The server made the key that signs heads of the event log, or has another one than before.',
+    topic: 'server',
+    own: false,
+  },
+  log_epoch_started: {
+    text: 'An operator let the event log go on from a backup: hosts give up what they have seen beyond it.',
+    topic: 'server',
+    own: false,
+  },
+  host_log_contradicted: {
+    text: 'A host has seen a signed head of the event log that the log does not continue; it refuses decisions.',
+    topic: 'hosts',
+    own: false,
+  },
+  host_log_followed: {
+    text: 'A host that had contradicted the event log follows it again.',
+    topic: 'hosts',
+    own: false,
+  },
   policy_changed: {
     text: 'Another approval policy became active.',
     topic: 'policy',

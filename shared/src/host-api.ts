@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hostRecord } from './decision.ts';
+import { logSeen, logShown } from './log-head.ts';
 import { challengeId, hostName, sha256Text, timestamp, userCode, uuid } from './names.ts';
 
 /** Host API v1. Every route but `enroll` is signed by the host's key; `enroll` by the key it brings. */
@@ -146,11 +147,13 @@ export const heartbeatRequest = z.strictObject({
   now: timestamp,
   /** Sequence number of the newest event checkpoint that the host has seen. */
   checkpointSeq: z.int().min(0),
+  /** Absent until the server has shown a signed head: one that signs none does not know this member. */
+  log: logSeen.optional(),
   ...agentFacts,
 });
 export type HeartbeatRequest = z.infer<typeof heartbeatRequest>;
 
-/** A signed-for head of the event log: a host that has seen it notices when history is rolled back. */
+/** The head of the event log, unsigned: for hosts that know no signed ones. */
 export const checkpoint = z.object({ seq: z.int().min(0), hash: z.string() });
 export type Checkpoint = z.infer<typeof checkpoint>;
 
@@ -159,6 +162,8 @@ export const heartbeatResponse = z.object({
   state: hostState,
   approverKeys: z.string().nullable(),
   checkpoint,
+  /** Null while the server cannot sign a head; absent where it signs none. */
+  log: logShown.nullish(),
 });
 
 /** POST /certificate: a new client certificate for the same host. Name and id come from who signed the request. */

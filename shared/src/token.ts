@@ -10,6 +10,9 @@ export const tokenType = {
   enrolment: 'identree-enrolment+jws',
   certificate: 'identree-certificate+jws',
   directory: 'identree-directory+jws',
+  logKey: 'identree-log-key+jws',
+  logHead: 'identree-log-head+jws',
+  logEpoch: 'identree-log-epoch+jws',
 } as const;
 export type TokenType = (typeof tokenType)[keyof typeof tokenType];
 

@@ -59,7 +59,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
     challengesModule(core, { callers, approvals, policies, standing, settling, hostApi }),
   );
   use(approvalPageModule({ callers, challenges }));
-  use(eventsModule(core, callers, readers));
+  use(eventsModule({ ...core, hostApi }, callers, readers));
   use(metricsModule(core, registry));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
 

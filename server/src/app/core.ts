@@ -1,10 +1,13 @@
 import type { Logger } from 'pino';
+import type { LogKey } from '#shared/log-head.ts';
 import { signToken, tokenType } from '#shared/token.ts';
 import { createCertificateAuthority, makeCaCertificate } from '../certificates/authority.ts';
 import type { Config } from '../config/config.ts';
 import { openDatabase } from '../db/database.ts';
 import { claimInstallation } from '../db/installation.ts';
+import { createLogHeads } from '../events/heads.ts';
 import { createEventLog, type EventLog } from '../events/log.ts';
+import { claimLogKey } from '../events/log-key.ts';
 import { createHostService } from '../hosts/service.ts';
 import { createApproverKeys } from '../passkeys/approver-keys.ts';
 import { relyingPartyOf } from '../passkeys/relying-party.ts';
@@ -55,7 +58,7 @@ export async function createCore(
 }
 
 async function coreOn(ground: Ground) {
-  const { config, clock, keys, db, events } = ground;
+  const { config, clock, log, keys, db, events } = ground;
   const { serverId, trustRoot, verdict } = keys;
   await claimInstallation(db, { serverId, trustRoot: trustRoot.kid, evaluation: keys.evaluation }, async (work) => {
     await events.append(work, {
@@ -63,6 +66,20 @@ async function coreOn(ground: Ground) {
       username: '',
       data: { serverId, trustRoot: trustRoot.kid },
     });
+  });
+
+  const logKeyProblem = await claimLogKey(db, events, keys.log.kid);
+  const heads = createLogHeads({
+    ...ground,
+    serverId,
+    trustRoot: trustRoot.public,
+    key: keys.log,
+    keyToken: await signToken(
+      tokenType.logKey,
+      { v: 1, iss: serverId, key: keys.log.public, issuedAt: clock.now() } satisfies LogKey,
+      trustRoot,
+    ),
+    onError: (err) => log.error({ err }, 'no head of the event log could be signed'),
   });
 
   const rp = relyingPartyOf(config);
@@ -95,6 +112,9 @@ async function coreOn(ground: Ground) {
     approverKeys,
     ca,
     hosts,
+    heads,
+    /** Why this server may not sign heads of the log; null when it may. */
+    logKeyProblem,
     /** What hosts and auditors pin. */
     trust: { serverId, trustRoot: trustRoot.public, verificationKeys: [verdict.public] },
   };

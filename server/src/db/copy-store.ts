@@ -10,6 +10,8 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   meta: ['key'],
   events: ['seq'],
   event_head: ['id'],
+  log_heads: ['seq'],
+  log_epochs: ['at'],
   event_cursors: ['reader'],
   hosts: ['id'],
   enrolment_tokens: ['id'],
@@ -36,6 +38,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   ceremonies: null,
   desktop_grants: null,
   logout_tokens: null,
+  log_disputes: null,
 };
 const TABLES = Object.entries(ORDERS).flatMap(([table, order]) =>
   order === null ? [] : [{ table: table as keyof Schema, order }],

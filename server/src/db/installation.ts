@@ -1,5 +1,5 @@
 import type { Database, UnitOfWork } from './database.ts';
-import { kysely } from './query.ts';
+import { kysely, type Query } from './query.ts';
 
 /** Which installation a database belongs to. */
 export interface Installation {
@@ -54,4 +54,18 @@ export async function claimInstallation(
       'the database and the keys folder belong to different installations. Restore both from one backup.',
     );
   }
+}
+
+/** One fact about this installation; null when it is not known. */
+export async function readFact(query: Query, key: string): Promise<string | null> {
+  const row = await kysely(query).selectFrom('meta').select('value').where('key', '=', key).executeTakeFirst();
+  return row?.value ?? null;
+}
+
+export async function writeFact(work: UnitOfWork, key: string, value: string): Promise<void> {
+  await kysely(work.query)
+    .insertInto('meta')
+    .values({ key, value })
+    .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+    .execute();
 }

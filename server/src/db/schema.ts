@@ -8,7 +8,7 @@ export type Timestamp = number;
 export type Flag = 0 | 1;
 type Immutable<T> = ColumnType<T, T, never>;
 
-/** Single facts about this installation: `server_id`, `trust_root`, `evaluation`. */
+/** Single facts about this installation: `server_id`, `trust_root`, `evaluation`, `log_key`. */
 export interface MetaTable {
   key: string;
   value: string;
@@ -37,6 +37,33 @@ export interface EventHeadTable {
   id: 1;
   seq: number;
   hash: string;
+}
+
+/**
+ * Signed heads of the log, one about every thousand events: from the newest a server folds on, instead of from the first
+ * event. Only what the log key signed counts.
+ */
+export interface LogHeadsTable {
+  seq: Immutable<number>;
+  token: Immutable<string>;
+}
+
+/** Where operators let the log go on from a backup: each as the trust root signed it. */
+export interface LogEpochsTable {
+  at: Immutable<Timestamp>;
+  seq: Immutable<number>;
+  token: Immutable<string>;
+}
+
+/** Hosts that have seen a head which the log does not continue. */
+export interface LogDisputesTable {
+  host_id: string;
+  contradiction: 'rolled_back' | 'forked';
+  /** The newest event that the host has followed the log to. */
+  seq: number;
+  /** The head of that event as it was signed; null when the log key did not sign what the host sent. */
+  head: string | null;
+  at: Timestamp;
 }
 
 export interface HostsTable {
@@ -408,6 +435,9 @@ export interface Schema {
   meta: MetaTable;
   events: EventsTable;
   event_head: EventHeadTable;
+  log_heads: LogHeadsTable;
+  log_epochs: LogEpochsTable;
+  log_disputes: LogDisputesTable;
   hosts: HostsTable;
   enrolment_tokens: EnrolmentTokensTable;
   host_nonces: HostNoncesTable;

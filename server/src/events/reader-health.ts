@@ -1,5 +1,8 @@
 import { Gauge, type Metric } from 'prom-client';
+import type { Database } from '../db/database.ts';
 import type { HealthCheck } from '../platform/module.ts';
+import { readDisputes } from './head-store.ts';
+import type { LogHeads } from './heads.ts';
 import type { EventLog } from './log.ts';
 import type { EventReaders, ReaderStatus } from './readers.ts';
 
@@ -58,14 +61,26 @@ export function readerHealth(readers: Pick<EventReaders, 'status'>): HealthCheck
   };
 }
 
-/** `event_log`: whether all that was read of it since the start could be read. `verify-log` looks at all of it. */
-export function logHealth(events: Pick<EventLog, 'unreadable'>): HealthCheck {
+/**
+ * `event_log`: whether all that was read of it since the start could be read, whether its head could be signed, and whether
+ * hosts contradict it. `verify-log` looks at all of it.
+ */
+export function logHealth(deps: {
+  db: Pick<Database, 'query'>;
+  events: Pick<EventLog, 'unreadable'>;
+  heads: Pick<LogHeads, 'problem'>;
+}): HealthCheck {
   return {
     name: 'event_log',
     severity: 'degraded',
     async run() {
-      const seq = events.unreadable();
-      return seq === null ? null : `event ${seq} cannot be read`;
+      const seq = deps.events.unreadable();
+      if (seq !== null) return `event ${seq} cannot be read`;
+      const problem = deps.heads.problem();
+      if (problem !== null) return problem;
+      const { length } = await readDisputes(deps.db.query);
+      if (length === 0) return null;
+      return `${length === 1 ? 'a host has' : `${length} hosts have`} seen events that it does not continue`;
     },
   };
 }

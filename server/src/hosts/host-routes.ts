@@ -1,14 +1,18 @@
 import { certificateRequest, enrolRequest, heartbeatRequest } from '#shared/host-api.ts';
+import type { LogHeads } from '../events/heads.ts';
 import type { EventLog } from '../events/log.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Enrolment } from './enrolment.ts';
+import type { LogReports } from './log-reports.ts';
 
 /** What hosts do about themselves: enrol, tell that they live, renew their certificate. */
 export function hostRoutes(deps: {
   enrolment: Pick<Enrolment, 'enrol' | 'heartbeat' | 'renewCertificate'>;
   events: Pick<EventLog, 'head'>;
+  heads: Pick<LogHeads, 'show'>;
+  logReports: Pick<LogReports, 'note'>;
   approverKeys: Pick<ApproverKeys, 'since'>;
   clock: Clock;
 }): HostOperation[] {
@@ -26,16 +30,21 @@ export function hostRoutes(deps: {
       path: '/heartbeat',
       body: heartbeatRequest,
       proves: true,
-      run: ({ act }) =>
-        act(async (work, host, body) => {
+      async run({ act }) {
+        const { seen, ...answer } = await act(async (work, host, body) => {
           await enrolment.heartbeat(work, host, body);
+          await deps.logReports.note(work, host, body);
           return {
             now: deps.clock.now(),
             state: host.state,
             approverKeys: (await deps.approverKeys.since(work.query, body.approverKeysVersion)).token,
             checkpoint: await deps.events.head(),
+            seen: body.log === undefined ? null : body.checkpointSeq,
           };
-        }),
+        });
+        // After the transaction: what is shown is durable, and at least what any server has shown before.
+        return { ...answer, log: await deps.heads.show(seen) };
+      },
     }),
     hostOperation({
       method: 'POST',

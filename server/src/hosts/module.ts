@@ -1,9 +1,11 @@
 import { Counter, Gauge } from 'prom-client';
+import type { LogHeads } from '../events/heads.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import { createHostApi } from './host-api-routes.ts';
 import { hostRoutes } from './host-routes.ts';
+import { createLogReports } from './log-reports.ts';
 import { createHostsRouter } from './router.ts';
 import type { HostService } from './service.ts';
 import { countLiveHosts } from './store.ts';
@@ -11,7 +13,9 @@ import { countLiveHosts } from './store.ts';
 const MINUTE_MS = 60_000;
 
 /** Managed hosts: who may speak as which, and what they may ask. */
-export function hostsModule(ground: Ground & { hosts: HostService; approverKeys: Pick<ApproverKeys, 'since'> }) {
+export function hostsModule(
+  ground: Ground & { hosts: HostService; approverKeys: Pick<ApproverKeys, 'since'>; heads: LogHeads },
+) {
   const { config, db, clock, hosts } = ground;
   const counter = (name: string, help: string) => new Counter({ name: `identree_${name}`, help, registers: [] });
   const failures = counter('auth_failures_total', 'Host requests that could not be authenticated.');
@@ -30,7 +34,7 @@ export function hostsModule(ground: Ground & { hosts: HostService; approverKeys:
   });
   return {
     name: 'hosts',
-    routes: [hostApi(hostRoutes({ ...ground, enrolment: hosts }))],
+    routes: [hostApi(hostRoutes({ ...ground, enrolment: hosts, logReports: createLogReports(ground) }))],
     metrics: [
       failures,
       rejections,

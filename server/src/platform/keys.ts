@@ -14,6 +14,8 @@ export interface ServerKeys {
   trustRoot: SigningKey & { public: PublicJwk };
   /** Signs verdicts. */
   verdict: SigningKey & { public: PublicJwk };
+  /** Signs heads of the event log. Hosts believe it because the trust root says so. */
+  log: SigningKey & { public: PublicJwk };
   /** Signs host certificates: P-256, PKCS #8 PEM, and the self-signed CA certificate. */
   ca: { keyPem: string; certificatePem: string };
   /** 32 bytes that authenticate what the server keeps in the database for itself. */
@@ -23,8 +25,15 @@ export interface ServerKeys {
 const identity = z.strictObject({ v: z.literal(1), serverId: uuid, evaluation: z.boolean() });
 
 const FILES = ['server.json', 'trust-root.pem', 'verdict.pem', 'ca.pem', 'ca.crt'] as const;
-/** Nobody outside pins it: one that is lost is made anew, and what the old one vouched for is no longer believed. */
-const STORAGE = 'storage.key';
+/** Nobody outside pins these: one that is lost is made anew, and what the old one vouched for is no longer believed. */
+const RENEWABLE: Readonly<Record<string, () => string>> = {
+  'storage.key': () => `${randomBytes(32).toString('base64url')}\n`,
+  'log.pem': ed25519Pem,
+};
+
+function ed25519Pem(): string {
+  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
 
 /** Written once, never over an existing file, on disk before it is used. */
 async function writeNew(path: string, content: string): Promise<void> {
@@ -67,14 +76,12 @@ export async function loadServerKeys(
     if (((await stat(folder)).mode & 0o077) !== 0) {
       throw new Error(`the keys folder ${folder} is open to other accounts: chmod 700 it first`);
     }
-    const pem = (type: 'ed25519') =>
-      generateKeyPairSync(type).privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
     const caKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
       type: 'pkcs8',
       format: 'pem',
     }) as string;
-    await writeNew(join(folder, 'trust-root.pem'), pem('ed25519'));
-    await writeNew(join(folder, 'verdict.pem'), pem('ed25519'));
+    await writeNew(join(folder, 'trust-root.pem'), ed25519Pem());
+    await writeNew(join(folder, 'verdict.pem'), ed25519Pem());
     await writeNew(join(folder, 'ca.pem'), caKey);
     await writeNew(join(folder, 'ca.crt'), await options.makeCa(caKey));
     const fresh = { v: 1, serverId: randomUUID(), evaluation: options.evaluation };
@@ -85,11 +92,12 @@ export async function loadServerKeys(
       `the keys folder ${folder} is incomplete: ${missing.join(', ')} missing. Restore it from a backup.`,
     );
   }
-  if (!present.has(STORAGE)) {
-    await writeNew(join(folder, STORAGE), `${randomBytes(32).toString('base64url')}\n`);
+  for (const [name, make] of Object.entries(RENEWABLE)) {
+    if (present.has(name)) continue;
+    await writeNew(join(folder, name), make());
     await syncFolder(folder);
   }
-  for (const name of [...FILES, STORAGE]) {
+  for (const name of [...FILES, ...Object.keys(RENEWABLE)]) {
     const info = await stat(join(folder, name));
     if ((info.mode & 0o077) !== 0) throw new Error(`${join(folder, name)} is readable by others: chmod 600 it first`);
   }
@@ -107,7 +115,8 @@ export async function loadServerKeys(
     evaluation,
     trustRoot: await signingKey(await read('trust-root.pem')),
     verdict: await signingKey(await read('verdict.pem')),
+    log: await signingKey(await read('log.pem')),
     ca: { keyPem: await read('ca.pem'), certificatePem: await read('ca.crt') },
-    storage: Buffer.from((await read(STORAGE)).trim(), 'base64url'),
+    storage: Buffer.from((await read('storage.key')).trim(), 'base64url'),
   };
 }

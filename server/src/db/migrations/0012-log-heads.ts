@@ -1,0 +1,24 @@
+import type { Kysely } from 'kysely';
+
+/** Signed heads of the event log, where it went on from a backup, and which hosts contradict it. See ../schema.ts. */
+export async function up(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('log_heads')
+    .addColumn('seq', 'bigint', (c) => c.primaryKey())
+    .addColumn('token', 'text', (c) => c.notNull())
+    .execute();
+  await db.schema
+    .createTable('log_epochs')
+    .addColumn('at', 'bigint', (c) => c.primaryKey())
+    .addColumn('seq', 'bigint', (c) => c.notNull())
+    .addColumn('token', 'text', (c) => c.notNull())
+    .execute();
+  await db.schema
+    .createTable('log_disputes')
+    .addColumn('host_id', 'text', (c) => c.primaryKey())
+    .addColumn('contradiction', 'text', (c) => c.notNull())
+    .addColumn('seq', 'bigint', (c) => c.notNull())
+    .addColumn('head', 'text')
+    .addColumn('at', 'bigint', (c) => c.notNull())
+    .execute();
+}

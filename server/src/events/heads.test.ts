@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { extendHistory, type LogHead, type LogShown, readLogHead, readLogKey } from '#shared/log-head.ts';
+import { signingKeyFromPem, signToken, tokenType } from '#shared/token.ts';
+import { type App, createApp } from '../app/app.ts';
+import { kysely } from '../db/query.ts';
+import { rewriteLog } from '../testing/rewrite-log.ts';
+import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
+import { checkChain } from './store.ts';
+
+async function addEvents(app: App, count: number): Promise<void> {
+  await app.db.transaction(async (work) => {
+    for (let i = 0; i < count; i++) {
+      await app.events.append(work, { event: 'server_started', username: '', reason: `filler ${i}` });
+    }
+  });
+}
+
+/** One heartbeat of a host that keeps a head, or of one that knows none yet. */
+async function beat(host: TestHost, kept: (LogHead & { token: string }) | null, more: object = {}, app?: App) {
+  host.counter += 1;
+  const body = {
+    counter: host.counter,
+    machineId: host.machineId,
+    approverKeysVersion: 0,
+    now: Date.now(),
+    checkpointSeq: kept?.seq ?? 0,
+    ...(kept === null ? {} : { log: { head: kept.token, contradiction: null } }),
+    agentVersion: '0.3.0',
+    osInfo: 'Debian',
+    ...more,
+  };
+  const answer = await host.send('POST', '/heartbeat', body, {}, app);
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  return answer.body.log as LogShown | null;
+}
+
+/** The head in an answer, as a host reads it: by keys that it has pinned. */
+async function headOf(host: TestHost, shown: LogShown | null): Promise<LogHead & { token: string }> {
+  assert.ok(shown);
+  const key = await readLogKey(shown.key, host.grant);
+  assert.ok(key, 'the trust root vouches for the log key');
+  const head = await readLogHead(shown.head, host.serverId, [key.key]);
+  assert.ok(head, 'the log key signed the head');
+  return { ...head, token: shown.head };
+}
+
+describe('signed heads of the event log', () => {
+  let t: TestApp;
+  let host: TestHost;
+  before(async () => {
+    t = await createTestApp();
+    host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+  });
+  after(() => t.close());
+
+  const named = async (name: string) => (await t.app.events.read(0, 5000)).filter(({ event }) => event === name);
+
+  test('the hashes that a host is shown lead from what it has followed to the newest head', async () => {
+    const first = await headOf(host, await beat(host, null));
+    assert.equal(first.seq, (await t.app.events.head()).seq);
+    assert.equal(first.hash, (await t.app.events.head()).hash);
+    await addEvents(t.app, 1700);
+    const shown = await beat(host, first);
+    const second = await headOf(host, shown);
+    assert.equal(second.seq, first.seq + 1700);
+    assert.equal(shown?.hashes.length, 1000, 'one page');
+    const rest = await host.send('GET', `/log?after=${first.seq + 1000}&until=${second.seq}`);
+    const hashes = [...(shown?.hashes ?? []), ...(rest.body.hashes as string[])];
+    assert.equal(hashes.length, 1700);
+    assert.equal(hashes.reduce(extendHistory, first.history), second.history);
+    const page = await host.send('GET', '/log?after=0&until=100000');
+    assert.equal((page.body.hashes as string[]).length, 1000, 'never more than a page');
+  });
+
+  test('two servers on one log sign the same history, and the second folds on from a head that was kept', async () => {
+    const here = await headOf(host, await beat(host, null));
+    const other = await createApp(t.config, { clock: t.clock });
+    try {
+      const there = await headOf(host, await beat(host, null, {}, other));
+      assert.deepEqual([there.seq, there.history], [here.seq, here.history]);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test('a stored head that the log key did not sign is no place to fold on from', async () => {
+    const truth = await headOf(host, await beat(host, null));
+    const { seq, token } = await kysely(t.app.db.query)
+      .selectFrom('log_heads')
+      .selectAll()
+      .orderBy('seq', 'desc')
+      .executeTakeFirstOrThrow();
+    const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as LogHead;
+    const stolen = await signingKeyFromPem(await readFile(join(t.config.keysDir, 'verdict.pem'), 'utf8'));
+    const forged = await signToken(tokenType.logHead, { ...payload, history: 'A'.repeat(43) }, stolen);
+    const plant = (text: string) =>
+      t.app.db.transaction((work) =>
+        kysely(work.query)
+          .updateTable('log_heads')
+          .set({ token: text } as never)
+          .where('seq', '=', seq)
+          .execute(),
+      );
+    await plant(forged);
+    const other = await createApp(t.config, { clock: t.clock });
+    try {
+      assert.equal((await headOf(host, await beat(host, null, {}, other))).history, truth.history);
+    } finally {
+      await other.close();
+      await plant(token);
+    }
+  });
+
+  test('a host that contradicts the log leaves one event, and health says so until it follows again', async () => {
+    const kept = await headOf(host, await beat(host, null));
+    const said = { log: { head: kept.token, contradiction: 'forked' } };
+    await beat(host, kept, said);
+    await beat(host, kept, said);
+    const events = await named('host_log_contradicted');
+    assert.equal(events.length, 1);
+    assert.equal(events[0]?.hostname, 'web1.example.com');
+    assert.deepEqual(
+      { ...events[0]?.data, seenAt: null },
+      { contradiction: 'forked', seq: kept.seq, seenHash: kept.hash, seenAt: null, signed: true },
+    );
+    assert.match((await t.app.health()).checks.event_log ?? '', /a host has seen events that it does not continue/);
+    await beat(host, kept);
+    assert.equal((await named('host_log_followed')).length, 1);
+    assert.equal((await t.app.health()).checks.event_log, 'ok');
+  });
+
+  test('an event that was rewritten with a new chain gives another history, under the server and after a restart', async () => {
+    const kept = await headOf(host, await beat(host, null));
+    await t.app.db.transaction((work) => rewriteLog(work, 5, { reason: 'nothing to see here' }));
+    assert.equal(await checkChain(t.app.db.query), null, 'the chain alone does not tell');
+    await addEvents(t.app, 1);
+    const continues = async (app: App) => {
+      const shown = await beat(host, kept, {}, app);
+      const head = await headOf(host, shown);
+      return (shown?.hashes ?? []).reduce(extendHistory, kept.history) === head.history;
+    };
+    assert.equal(await continues(t.app), false);
+    const other = await createApp(t.config, { clock: t.clock });
+    try {
+      assert.equal(await continues(other), false);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test('a log with an event missing is not signed, and health names it', async () => {
+    await addEvents(t.app, 5);
+    const { seq } = await t.app.events.head();
+    await t.app.db.transaction((work) =>
+      kysely(work.query)
+        .deleteFrom('events')
+        .where('seq', '=', seq - 3)
+        .execute(),
+    );
+    assert.equal(await beat(host, null), null);
+    assert.equal(
+      (await t.app.health()).checks.event_log,
+      `event ${seq - 3} of the log does not follow the one before it`,
+    );
+  });
+
+  test('a server with another log key than the others does not serve', async () => {
+    assert.equal((await named('log_key_created')).length, 1);
+    await rm(join(t.config.keysDir, 'log.pem'));
+    const other = await createApp(t.config, { clock: t.clock });
+    try {
+      await assert.rejects(other.listen(), /another log key/);
+    } finally {
+      await other.close();
+    }
+  });
+});
