@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
+import { type HistoryPage, historyPage, type Place, SEARCH_DEPTH } from './history-store.ts';
 
 interface Entry {
   id: string;
@@ -27,7 +29,8 @@ for (const driver of ['sqlite', 'postgres'] as const) {
     const history = async (filter: { limit: number; before?: Entry | null; search?: string }): Promise<Entry[]> => {
       const { limit, before = null, search = null } = filter;
       const place = before && { createdAt: before.createdAt, id: before.id };
-      return (await alice.query<Entry[]>('challenges.history', { limit, before: place, search })).data;
+      return (await alice.query<{ requests: Entry[] }>('challenges.history', { limit, before: place, search })).data
+        .requests;
     };
 
     test('is read page by page, and of requests of one moment none is left out or comes twice', async () => {
@@ -59,6 +62,69 @@ for (const driver of ['sqlite', 'postgres'] as const) {
       for (const search of ['sudo  sh', 'sh sudo', '"sh"', 'echo "5_', '\\"50'])
         assert.deepEqual(await finds(search), [], search);
       await host.send('DELETE', `/challenges/${challengeId}`);
+    });
+
+    test('is searched as far back as holds nobody up, and then from there on', async () => {
+      const { challengeId } = await host.create(host.record({ argv: ['sudo', 'rare', driver] }));
+      await host.send('DELETE', `/challenges/${challengeId}`);
+      const { query } = t.app.db;
+      const row = await kysely(query)
+        .selectFrom('challenges')
+        .selectAll()
+        .where('id', '=', challengeId)
+        .executeTakeFirst();
+      const later = (index: number) => ({
+        ...row!,
+        id: index.toString(16).padStart(32, '0'),
+        nonce: `later-${index}`,
+        user_code: `later-${index}`,
+        record: row!.record.replace('rare', 'often'),
+        created_at: row!.created_at + 1 + Math.floor(index / 3),
+      });
+      await t.app.db.transaction(async (work) => {
+        for (let from = 0; from < SEARCH_DEPTH + 10; from += 200) {
+          const rows = Array.from({ length: 200 }, (_, index) => later(from + index));
+          await kysely(work.query).insertInto('challenges').values(rows).execute();
+        }
+      });
+      const find = async (before: object | null) =>
+        (
+          await alice.query<{ requests: Entry[]; older: object | null }>('challenges.history', {
+            search: `rare ${driver}`,
+            before,
+          })
+        ).data;
+      const first = await find(null);
+      assert.deepEqual(first.requests, []);
+      assert.notEqual(first.older, null);
+      const second = await find(first.older);
+      assert.deepEqual(second, { requests: second.requests, older: null });
+      assert.deepEqual(
+        second.requests.map(({ id }) => id),
+        [challengeId],
+      );
+    });
+
+    test('of many accounts is one list', async () => {
+      const accounts = Array.from({ length: 45 }, (_, index) => `account${index}`);
+      const made: string[] = [];
+      for (const user of accounts) {
+        made.unshift((await host.create(host.record({ user, createdAt: t.clock.now() }))).challengeId);
+        t.clock.advance(1);
+      }
+      const listed: string[] = [];
+      let before: Place | null = null;
+      do {
+        const page: HistoryPage = await historyPage(t.app.db.query, accounts, {
+          before,
+          limit: 10,
+          status: 'pending',
+          search: null,
+        });
+        listed.push(...page.rows.map(({ id }) => id));
+        before = page.older;
+      } while (before !== null);
+      assert.deepEqual(listed, made);
     });
   });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sql } from 'kysely';
 import { LEASE_SECONDS } from '#shared/host-api.ts';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
@@ -14,7 +15,11 @@ for (const driver of ['sqlite', 'postgres'] as const) {
     try {
       const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
       const first = await host.create();
-      const row = await kysely(t.app.db.query).selectFrom('challenges').selectAll().executeTakeFirstOrThrow();
+      const row = await kysely(t.app.db.query)
+        .selectFrom('challenges')
+        .selectAll()
+        .where('status', '=', sql.lit('pending'))
+        .executeTakeFirstOrThrow();
       const others = Array.from({ length: PENDING_IN_TOTAL - 2 }, (_, i) => ({
         ...row,
         id: `other-${i}`,

@@ -36,7 +36,8 @@ function nobodyWaits(driver: 'sqlite' | 'postgres') {
     from.send('POST', '/challenges', { ...from.createBody(record), ...fields });
   const stored = async () => ({
     head: await t.app.events.head(),
-    challenges: (await kysely(t.app.db.query).selectFrom('challenges').select('id').execute()).length,
+    challenges: (await kysely(t.app.db.query).selectFrom('challenges').select('id').where('id', '>', '').execute())
+      .length,
   });
 
   test('is refused where somebody would have to approve it, and leaves neither a request nor an event', async () => {

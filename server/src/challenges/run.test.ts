@@ -153,8 +153,8 @@ function whatSudoDid(driver: 'sqlite' | 'postgres') {
     const id = await approved();
     await tell(id, STARTED);
     await tell(id, KILLED);
-    const { data } = await alice.query<{ id: string; run: object }[]>('challenges.history', {});
-    assert.deepEqual(data.find((one) => one.id === id)?.run, {
+    const { data } = await alice.query<{ requests: { id: string; run: object }[] }>('challenges.history', {});
+    assert.deepEqual(data.requests.find((one) => one.id === id)?.run, {
       state: 'ended',
       endedAt: t.clock.now(),
       exitStatus: null,

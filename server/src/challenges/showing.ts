@@ -11,6 +11,7 @@ import { evaluatePolicy, type PolicyOutcome, stricterOutcome } from '../policies
 import type { PolicySource } from '../policies/source.ts';
 import { maySee } from './decide.ts';
 import { documentFor } from './document.ts';
+import { type HistoryFilter, historyPage, type Place } from './history-store.ts';
 import type { AccountOwner } from './requirement.ts';
 import * as store from './store.ts';
 import { actorOf, toView } from './to-view.ts';
@@ -111,10 +112,10 @@ export function createShowing(deps: ShowingDeps) {
       return Promise.all(waiting.map((row) => entryOf(row, viewer)));
     },
 
-    /** Requests of any status that this viewer may see, newest first. */
-    async history(viewer: Viewer, filter: store.HistoryFilter): Promise<ChallengeEntry[]> {
-      const rows = await store.recentChallenges(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
-      return Promise.all(rows.map((row) => entryOf(row, viewer)));
+    /** A page of the requests of any status that this viewer may see, newest first. */
+    async history(viewer: Viewer, filter: HistoryFilter): Promise<{ requests: ChallengeEntry[]; older: Place | null }> {
+      const { rows, older } = await historyPage(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
+      return { requests: await Promise.all(rows.map((row) => entryOf(store.fromRow(row), viewer))), older };
     },
   };
 }

@@ -4,7 +4,6 @@ import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { RunRequest } from '#shared/host-api.ts';
 import type { UnitOfWork } from '../db/database.ts';
-import { contains, jsonContains } from '../db/like.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { ChallengesTable } from '../db/schema.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
@@ -49,7 +48,8 @@ export function readable(stored: StoredChallenge): Challenge {
   return stored;
 }
 
-function fromRow({ record, policy, ...plain }: Selectable<ChallengesTable>): StoredChallenge {
+/** A challenge as its row says. */
+export function fromRow({ record, policy, ...plain }: Selectable<ChallengesTable>): StoredChallenge {
   try {
     return {
       ...plain,
@@ -213,42 +213,6 @@ export async function pendingChallenges(
   let select = kysely(query).selectFrom('challenges').selectAll().where('status', '=', PENDING);
   if (accounts) select = select.where('username', 'in', accounts);
   const rows = await select.orderBy('created_at').limit(limit).execute();
-  return rows.map(fromRow);
-}
-
-/** Which requests of the past are asked for; null: any. */
-export interface HistoryFilter {
-  /** Older than this one. By its time alone, one of two requests of the same millisecond would be left out. */
-  before: { createdAt: number; id: string } | null;
-  limit: number;
-  status: Challenge['status'] | null;
-  search: string | null;
-}
-
-/** Requests of any status, newest first. */
-export async function recentChallenges(
-  query: Query,
-  accounts: readonly string[] | null,
-  filter: HistoryFilter,
-): Promise<StoredChallenge[]> {
-  if (accounts?.length === 0) return [];
-  let select = kysely(query).selectFrom('challenges').selectAll();
-  if (accounts) select = select.where('username', 'in', accounts);
-  if (filter.before !== null) {
-    const { createdAt, id } = filter.before;
-    select = select.where((e) =>
-      e.or([e('created_at', '<', createdAt), e.and([e('created_at', '=', createdAt), e('id', '<', id)])]),
-    );
-  }
-  if (filter.status !== null) select = select.where('status', '=', filter.status);
-  if (filter.search !== null) {
-    const { search } = filter;
-    const columns = ['hostname', 'username', 'user_code'];
-    select = select.where((e) =>
-      e.or([...columns.map((column) => contains(column, search)), jsonContains('record', search)]),
-    );
-  }
-  const rows = await select.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(filter.limit).execute();
   return rows.map(fromRow);
 }
 

@@ -136,13 +136,11 @@ export default function HistoryPage() {
   const open = (code: string) => setQuery({ request: code });
   const history = useQuery(
     api.challenges.history.queryOptions(
-      // One more than is shown tells whether there are older ones.
-      { limit: PAGE + 1, search: search || null, status, before },
+      { limit: PAGE, search: search || null, status, before },
       { placeholderData: keepPreviousData },
     ),
   );
-  const requests = history.data?.slice(0, PAGE) ?? [];
-  const older = (history.data?.length ?? 0) > PAGE;
+  const { requests, older } = history.data ?? { requests: [], older: null };
   const turnTo = (place: Place | null) => {
     setQuery({ before: place && `${place.createdAt}-${place.id}` });
     top.current?.focus({ preventScroll: true });
@@ -176,11 +174,13 @@ export default function HistoryPage() {
       ) : requests.length === 0 ? (
         <EmptyState
           text={
-            before !== null
-              ? 'There is nothing older.'
-              : search !== '' || status !== null
-                ? 'Nothing matches. Try fewer words.'
-                : 'No requests yet. The first sudo on a host starts the list.'
+            older !== null
+              ? 'Nothing among these. Older requests were not looked at yet.'
+              : before !== null
+                ? 'There is nothing older.'
+                : search !== '' || status !== null
+                  ? 'Nothing matches. Try fewer words.'
+                  : 'No requests yet. The first sudo on a host starts the list.'
           }
         />
       ) : (
@@ -192,16 +192,16 @@ export default function HistoryPage() {
           open={(request) => open(request.userCode)}
         />
       )}
-      {(older || before !== null) && (
+      {(older !== null || before !== null) && (
         <Group component="nav" aria-label="Pages" justify="center" gap="sm" mt="md">
           <Button variant="default" disabled={before === null} onClick={() => turnTo(null)}>
             Newest
           </Button>
           <Button
             variant="default"
-            disabled={!older}
+            disabled={older === null}
             loading={history.isPlaceholderData}
-            onClick={() => turnTo(requests.at(-1)!)}
+            onClick={() => turnTo(older)}
           >
             Older
           </Button>
