@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import pg from 'pg';
+import { checkPostgresPlans } from '../testing/query-plans.ts';
 import { type Database, openDatabase } from './database.ts';
 import { TEST_FOLDER, testPostgres, whyNoPostgres } from './test-postgres.ts';
 
@@ -47,7 +48,14 @@ export async function makeTestPostgres(): Promise<{ dsn: string; drop: () => Pro
   made += 1;
   const name = `identree_test_${made}`;
   await administer(`create database ${name} template ${TEMPLATE}`);
-  return { dsn: server.dsn(name), drop: () => administer(`drop database ${name} with (force)`) };
+  const dsn = server.dsn(name);
+  return {
+    dsn,
+    async drop() {
+      await checkPostgresPlans(dsn);
+      await administer(`drop database ${name} with (force)`);
+    },
+  };
 }
 
 /** The same, opened. */
