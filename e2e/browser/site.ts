@@ -250,10 +250,15 @@ async function start(town: string) {
           .select('id')
           .where('username', '=', by)
           .executeTakeFirstOrThrow();
-        await kysely(work.query)
-          .updateTable('account_bindings')
-          .set({ held_person_id: id, held_at: Date.now() })
+        const owner = await kysely(work.query)
+          .selectFrom('account_bindings')
+          .innerJoin('people', 'people.id', 'account_bindings.person_id')
+          .select(['people.issuer as owner_issuer', 'people.subject as owner_subject'])
           .where('account', '=', account)
+          .executeTakeFirstOrThrow();
+        await kysely(work.query)
+          .insertInto('account_claims')
+          .values({ account, person_id: id, held_at: Date.now(), ...owner })
           .execute();
       });
       return null;

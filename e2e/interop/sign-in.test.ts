@@ -22,7 +22,14 @@ describe('signing in with a real PocketID', () => {
   after(() => pocketId?.close());
 
   async function siteFor(t: TestContext) {
-    const oidc = { issuerUrl: pocketId.url, ...client, scopes: null, groupsClaim: 'groups', endSession: true };
+    const oidc = {
+      issuerUrl: pocketId.url,
+      ...client,
+      scopes: null,
+      groupsClaim: 'groups',
+      userIdClaim: 'sub',
+      endSession: true,
+    };
     const provider = createOidc({
       config: { externalUrl: EXTERNAL, oidc },
       clock: systemClock,

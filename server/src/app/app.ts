@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { FastifyPluginAsync } from 'fastify';
 import type { Logger } from 'pino';
 import { approvalPageModule } from '../approval-page/module.ts';
+import { createAccounts } from '../auth/accounts.ts';
 import { createCallers } from '../auth/callers.ts';
 import type { IdentityProvider } from '../auth/identity-provider.ts';
 import { createLeavers } from '../auth/leavers.ts';
@@ -9,6 +10,7 @@ import { authModule } from '../auth/module.ts';
 import { challengesModule, settlingModule } from '../challenges/module.ts';
 import type { Config } from '../config/config.ts';
 import { storageModule } from '../db/module.ts';
+import { accountNameOf } from '../directory/configured.ts';
 import { eventsModule } from '../events/module.ts';
 import { hostsModule } from '../hosts/module.ts';
 import { proxyModule } from '../http/proxy-module.ts';
@@ -43,7 +45,8 @@ export type AppRouter = App['router'];
 /** The server. Read from top to bottom, it is the table of contents of the product. */
 export async function createApp(config: Config, options: AppOptions = {}) {
   const core = await createCore(config, options);
-  const callers = createCallers(core);
+  const accounts = createAccounts({ config, accountNameOf: accountNameOf(config) });
+  const callers = createCallers(core, { accounts });
   const { use, serve, registry, readers } = assemble(core);
 
   const { clientAddress } = use(proxyModule(core));
@@ -52,7 +55,9 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const { passkeys, approvals, ...passkey } = use(passkeysModule(core, callers));
   const { hostApi, ...hosts } = use(hostsModule(core));
   const { settling } = use(settlingModule(core));
-  const directory = use(await directoryModule(core, { ...createLeavers(core, settling), hostApi }));
+  const directory = use(
+    await directoryModule(core, { ...createLeavers(core, { ...settling, accounts }), accounts, hostApi }),
+  );
   const { standing } = directory;
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
   const { challenges, ...challenge } = use(

@@ -14,7 +14,16 @@ before(async () => {
 after(() => t.close());
 
 const viewer = (role: Viewer['role']): Viewer => ({
-  person: { id: 'x', issuer: 'https://idp', subject: 'x', username: 'x', displayName: 'x', groups: [], epoch: 0 },
+  person: {
+    id: 'x',
+    issuer: 'https://idp',
+    subject: 'x',
+    username: 'x',
+    displayName: 'x',
+    groups: [],
+    epoch: 0,
+    sourceId: null,
+  },
   role,
   accounts: [],
   session: { idHash: 'x', handle: 'x', kind: 'desktop', authTime: 0, csrfToken: 'x' },

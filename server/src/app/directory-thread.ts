@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { listOwners } from '../auth/binding-store.ts';
+import { createAccounts } from '../auth/accounts.ts';
 import { openDatabase } from '../db/database.ts';
-import { guardSettingsOf } from '../directory/configured.ts';
+import { accountNameOf, guardSettingsOf } from '../directory/configured.ts';
 import { createParts } from '../directory/parts.ts';
 import { createRounds } from '../directory/publish/rounds.ts';
 import type {
@@ -33,6 +33,7 @@ const stopping = new AbortController();
 const db = await openDatabase({ ...config.database, maxConnections: 2 });
 const events = createEventAppender({ db, clock, onAppended: () => send({ kind: 'wrote' }), onError: () => {} });
 const ldap = config.ldap!;
+const accounts = createAccounts({ config, accountNameOf: accountNameOf(config) });
 const activeHosts = async () => (await listHosts(db.query)).filter(({ state }) => state === 'active');
 const hostNames = async () => (await activeHosts()).map(({ hostname }) => hostname);
 const parts = createParts({ config, ldap, db, events, clock, random: systemRandom, hostNames });
@@ -51,8 +52,7 @@ const rounds = createRounds({
   storedRules: rules.storedRules,
   hosts: async () => (await activeHosts()).map(({ id, hostname, host_group }) => ({ id, hostname, group: host_group })),
   hostPower: async () => [],
-  pinned: async () =>
-    new Map((await listOwners(db.query)).map(({ account, issuer, subject }) => [account, { issuer, subject }])),
+  pinned: () => accounts.pinned(db.query),
   macKey: storage,
   publish(entries, usn) {
     const builder = createSnapshotBuilder({ baseDn: settings.baseDn, generation, lastUsn: usn });

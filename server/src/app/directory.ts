@@ -1,5 +1,6 @@
 import { eventKind } from '#shared/events.ts';
 import { signToken, tokenType } from '#shared/token.ts';
+import type { Accounts } from '../auth/accounts.ts';
 import { type Leaver, unknownStanding } from '../auth/standing.ts';
 import { certificatesOf, readPem } from '../certificates/pem.ts';
 import { keepServerCertificate, type ServerCertificate } from '../certificates/server-certificate.ts';
@@ -37,9 +38,9 @@ type OnLeft = (leavers: readonly Leaver[]) => Promise<void>;
  * Whom hosts know: people, groups and sudo rules for sssd. Without a base DN nothing is served, and no person is known
  * to be disabled.
  */
-export async function directoryModule(core: Core, others: { onLeft: OnLeft; hostApi: HostApi }) {
+export async function directoryModule(core: Core, others: { onLeft: OnLeft; accounts: Accounts; hostApi: HostApi }) {
   const { config, clock, log } = core;
-  const service = config.ldap && (await createDirectoryService(core, { ldap: config.ldap, onLeft: others.onLeft }));
+  const service = config.ldap && (await createDirectoryService(core, { ...others, ldap: config.ldap }));
   const perMinute = (limit: number) => createRateLimiter({ clock, limit, windowMs: 60_000 });
   const forHosts = others.hostApi(directoryRoutes(service?.signedSettings ?? null));
   const served = service && {
@@ -69,7 +70,10 @@ export type DirectoryService = Awaited<ReturnType<typeof createDirectoryService>
  * The directory, from where people come from to what sssd sees: the second chapter of app.ts. Nothing listens and
  * nothing is fetched before `start`.
  */
-export async function createDirectoryService(core: Core, { ldap, onLeft }: { ldap: LdapConfig; onLeft: OnLeft }) {
+export async function createDirectoryService(
+  core: Core,
+  { ldap, onLeft, accounts }: { ldap: LdapConfig; onLeft: OnLeft; accounts: Accounts },
+) {
   const { config, clock, random, log, keys, ca, db, events, hosts } = core;
   const onError = (err: unknown, what: string): void => log.error({ err }, `${what} failed`);
 
@@ -147,6 +151,7 @@ export async function createDirectoryService(core: Core, { ldap, onLeft }: { lda
     directory,
     standing: createStanding({
       ownerOf: (account) => userOfName(db.query, account),
+      knownAs: accounts.knownAs,
       directory,
       client,
       issuer: settings.issuer,

@@ -1,160 +1,169 @@
 import { sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
-import type { AccountBindingsTable } from '../db/schema.ts';
-import { parseGroups } from './people-store.ts';
-
-/** Whose account it is: by what they sign in as, and, where a directory serves people, by what it says too. */
-export interface AccountRules {
-  /** True: an account that the directory has given to somebody is nobody else's, whatever name they sign in under. */
-  readonly directoryNames: boolean;
-}
-
-/** Discovery takes an issuer with or without the slash at its end, so the configuration may have either. */
-const bare = (issuer: string): string => issuer.replace(/\/+$/, '');
+import type { AccountClaimsTable } from '../db/schema.ts';
+import { nameKey } from './account-store.ts';
+import { sourceIdOf } from './people-store.ts';
+import type { SignedIn, Subject } from './standing.ts';
 
 /**
- * Accounts that the directory has given, or had given, to others than who is bound to them. Whom a SCIM client pushed
- * without saying what they sign in as is known by an id that this server made up, and nobody signs in as that.
+ * Keeps others from binding an account until the transaction ends: two people whose names differ in case would each find
+ * their own free.
  */
-const othersByDirectory = sql<boolean>`exists (
-  select 1 from directory_names as given
-  where given.name = lower(account_bindings.account) and given.owner = 'user'
-  and (rtrim(given.issuer, '/') <> rtrim(people.issuer, '/') or given.subject <> people.subject)
-  and not exists (select 1 from scim_resources as pushed where pushed.id = given.subject and pushed.external_id is null)
-)`;
-
-function selectAccounts(query: Query, personIds: readonly string[], { directoryNames }: AccountRules) {
-  const select = kysely(query)
-    .selectFrom('account_bindings')
-    .innerJoin('people', 'people.id', 'account_bindings.person_id')
-    .select(['account_bindings.account', 'account_bindings.person_id'])
-    .where('account_bindings.person_id', 'in', personIds)
-    .orderBy('account_bindings.account');
-  return directoryNames ? select.where(({ not }) => not(othersByDirectory)) : select;
+export async function lockBindings(work: UnitOfWork): Promise<void> {
+  if (work.driver === 'postgres')
+    await sql`lock table account_bindings in share row exclusive mode`.execute(kysely(work.query));
 }
 
-/** Linux accounts of people, by name; those without any are left out. */
-export async function accountsOf(
-  query: Query,
-  personIds: readonly string[],
-  rules: AccountRules,
-): Promise<Map<string, string[]>> {
-  const rows = await selectAccounts(query, personIds, rules).execute();
-  const found = new Map<string, string[]>();
-  for (const row of rows) found.set(row.person_id, [...(found.get(row.person_id) ?? []), row.account]);
-  return found;
-}
-
-/** Linux accounts of one person, by name; keeps the bindings from moving until the transaction ends. */
-export async function lockAccountsOf(work: UnitOfWork, personId: string, rules: AccountRules): Promise<string[]> {
-  const select = selectAccounts(work.query, [personId], rules);
-  const rows = await (work.driver === 'postgres' ? select.forShare('account_bindings') : select).execute();
-  return rows.map(({ account }) => account);
-}
-
-/**
- * The person behind an account, for policies and pages; null when it is nobody's. Groups that cannot be read are null:
- * who decides by groups must not take them for none.
- */
-export async function accountOwner(
+/** The person to whom a name is bound; the one of exactly that account before one that differs in case. */
+export async function boundPerson(
   query: Query,
   account: string,
-  { directoryNames }: AccountRules,
-): Promise<{ personId: string; displayName: string; groups: readonly string[] | null } | null> {
-  let select = kysely(query)
-    .selectFrom('account_bindings')
-    .innerJoin('people', 'people.id', 'account_bindings.person_id')
-    .select(['people.id', 'people.display_name', 'people.groups'])
-    .where('account_bindings.account', '=', account);
-  if (directoryNames) select = select.where(({ not }) => not(othersByDirectory));
-  const row = await select.executeTakeFirst();
+): Promise<(SignedIn & { personId: string; insteadOf: Subject | null }) | null> {
+  const rows = await kysely(query)
+    .selectFrom('account_bindings as bound')
+    .innerJoin('people', 'people.id', 'bound.person_id')
+    .selectAll('bound')
+    .select(['people.issuer', 'people.subject', 'people.source_id_claim', 'people.source_id'])
+    .where(sql<boolean>`lower(bound.account) = ${nameKey(account)}`)
+    .orderBy('bound.account')
+    .execute();
+  const row = rows.find((one) => one.account === account) ?? rows[0];
   if (!row) return null;
-  const groups = parseGroups(row.groups);
-  return { personId: row.id, displayName: row.display_name, groups: groups.ok ? groups.groups : null };
+  const { instead_of_issuer: issuer, instead_of_subject: subject } = row;
+  return {
+    personId: row.person_id,
+    issuer: row.issuer,
+    subject: row.subject,
+    sourceId: sourceIdOf(row),
+    insteadOf: issuer === null || subject === null ? null : { issuer, subject },
+  };
 }
 
-/** Whether the directory has given an account of this name to somebody else, or had. */
-export async function isOthersByDirectory(
-  query: Query,
-  account: string,
-  person: { issuer: string; subject: string },
-): Promise<boolean> {
-  const row = await kysely(query)
-    .selectFrom('directory_names')
-    .leftJoin('scim_resources as pushed', (join) =>
-      join.onRef('pushed.id', '=', 'directory_names.subject').on('pushed.external_id', 'is', null),
-    )
-    .select(['directory_names.issuer', 'directory_names.subject', 'pushed.id as unnamed'])
-    .where('directory_names.name', '=', account.toLowerCase())
-    .where('directory_names.owner', '=', 'user')
-    .executeTakeFirst();
-  if (row === undefined || row.unnamed !== null) return false;
-  return bare(row.issuer) !== bare(person.issuer) || row.subject !== person.subject;
-}
-
-/** Binds a free account. False when somebody has it. */
-export async function bindFreeAccount(
+/** Binds an account to a person, whoever had it or a name that differs from it in case only. */
+export async function bind(
   work: UnitOfWork,
-  binding: { account: string; personId: string; now: number },
-): Promise<boolean> {
-  const row = await kysely(work.query)
+  binding: { account: string; personId: string; insteadOf: Subject | null; now: number },
+): Promise<void> {
+  const { account, personId, insteadOf, now } = binding;
+  await kysely(work.query)
+    .deleteFrom('account_bindings')
+    .where(sql<boolean>`lower(account) = ${nameKey(account)}`)
+    .where((e) => e.or([e('person_id', '!=', personId), e('account', '=', account)]))
+    .execute();
+  await kysely(work.query)
     .insertInto('account_bindings')
     .values({
-      account: binding.account,
-      person_id: binding.personId,
-      created_at: binding.now,
+      account,
+      person_id: personId,
+      created_at: now,
       held_person_id: null,
       held_at: null,
+      instead_of_issuer: insteadOf?.issuer ?? null,
+      instead_of_subject: insteadOf?.subject ?? null,
+      from_before: 0,
     })
-    .onConflict((conflict) => conflict.column('account').doNothing())
-    .returning('account')
-    .executeTakeFirst();
-  return row !== undefined;
+    .execute();
 }
 
-/** Reads one binding and keeps it from changing until the transaction ends. */
-export async function lockBinding(work: UnitOfWork, account: string): Promise<AccountBindingsTable | null> {
-  let select = kysely(work.query).selectFrom('account_bindings').selectAll().where('account', '=', account);
+/** Reads the claim to an account and keeps it from changing until the transaction ends. */
+export async function lockClaim(work: UnitOfWork, account: string): Promise<AccountClaimsTable | null> {
+  let select = kysely(work.query).selectFrom('account_claims').selectAll().where('account', '=', account);
   if (work.driver === 'postgres') select = select.forUpdate();
   return (await select.executeTakeFirst()) ?? null;
 }
 
-export async function holdBinding(work: UnitOfWork, account: string, personId: string, now: number): Promise<void> {
+/** Notes a claim, instead of an older one to the same account. */
+export async function writeClaim(work: UnitOfWork, claim: AccountClaimsTable): Promise<void> {
+  const { account, ...rest } = claim;
   await kysely(work.query)
-    .updateTable('account_bindings')
-    .set({ held_person_id: personId, held_at: now })
-    .where('account', '=', account)
+    .insertInto('account_claims')
+    .values(claim)
+    .onConflict((conflict) => conflict.column('account').doUpdateSet(rest))
     .execute();
 }
 
-/** Gives a held account to its claimant. */
-export async function moveBinding(work: UnitOfWork, account: string, personId: string, now: number): Promise<void> {
-  await kysely(work.query)
-    .updateTable('account_bindings')
-    .set({ person_id: personId, created_at: now, held_person_id: null, held_at: null })
-    .where('account', '=', account)
-    .execute();
+/** Forgets the claim to an account. @param personId only when it is this person's */
+export async function deleteClaim(work: UnitOfWork, account: string, personId?: string): Promise<void> {
+  let query = kysely(work.query).deleteFrom('account_claims').where('account', '=', account);
+  if (personId !== undefined) query = query.where('person_id', '=', personId);
+  await query.execute();
 }
 
-export async function releaseClaim(work: UnitOfWork, account: string): Promise<void> {
-  await kysely(work.query)
-    .updateTable('account_bindings')
-    .set({ held_person_id: null, held_at: null })
-    .where('account', '=', account)
-    .execute();
+/** Every claim that waits, by account. */
+export async function listClaims(query: Query): Promise<AccountClaimsTable[]> {
+  return kysely(query).selectFrom('account_claims').selectAll().orderBy('account').execute();
 }
 
-/** Every binding, by account. */
-export async function listBindings(query: Query): Promise<AccountBindingsTable[]> {
-  return kysely(query).selectFrom('account_bindings').selectAll().orderBy('account').execute();
+/**
+ * Every bound name and the identity that it is bound to. Where a directory serves people, not what it has given to somebody
+ * since.
+ */
+export async function listOwners(query: Query, directory: boolean): Promise<(SignedIn & { name: string })[]> {
+  const rows = await kysely(query)
+    .selectFrom('account_bindings as bound')
+    .innerJoin('people', 'people.id', 'bound.person_id')
+    .leftJoin('directory_names as given', (join) =>
+      join
+        .on(sql<boolean>`given.name = lower(bound.account)`)
+        .on('given.owner', '=', 'user')
+        .on('given.left_at', 'is', null)
+        .on(sql<boolean>`${directory ? 1 : 0} = 1`),
+    )
+    .select(['bound.account', 'people.issuer', 'people.subject', 'people.source_id_claim', 'people.source_id'])
+    .where((e) =>
+      e.or([
+        e('given.name', 'is', null),
+        sql<boolean>`(bound.instead_of_issuer = given.issuer and bound.instead_of_subject = given.subject)`,
+      ]),
+    )
+    .orderBy('bound.account')
+    .execute();
+  return rows.map((row) => ({
+    name: nameKey(row.account),
+    issuer: row.issuer,
+    subject: row.subject,
+    sourceId: sourceIdOf(row),
+  }));
 }
 
-/** Every bound account and the identity that it is bound to. */
-export async function listOwners(query: Query): Promise<{ account: string; issuer: string; subject: string }[]> {
-  return kysely(query)
-    .selectFrom('account_bindings')
-    .innerJoin('people', 'people.id', 'account_bindings.person_id')
-    .select(['account_bindings.account', 'people.issuer', 'people.subject'])
+/** An issuer of which nobody who signs in is anybody whom the directory knows. */
+export interface UnlinkedSource {
+  readonly issuer: string;
+  /** How many have signed in. */
+  readonly signedIn: number;
+}
+
+/** @param claim the one by which the source of people knows who signs in */
+export async function listUnlinked(query: Query, claim: string): Promise<UnlinkedSource[]> {
+  const sameId =
+    claim === 'sub'
+      ? sql<boolean>`linked.subject = known.subject`
+      : sql<boolean>`(linked.source_id = known.subject and linked.source_id_claim = ${claim})`;
+  const rows = await kysely(query)
+    .selectFrom('people')
+    .select((e) => [sql<string>`rtrim(people.issuer, '/')`.as('issuer'), e.fn.countAll<number>().as('signedIn')])
+    .where(
+      sql<boolean>`exists (
+        select 1 from directory_names as known
+        where known.owner = 'user' and known.left_at is null and rtrim(known.issuer, '/') = rtrim(people.issuer, '/')
+      )`,
+    )
+    .groupBy(sql`rtrim(people.issuer, '/')`)
     .execute();
+  const unlinked: UnlinkedSource[] = [];
+  for (const { issuer, signedIn } of rows) {
+    const linked = await kysely(query)
+      .selectFrom('people as linked')
+      .innerJoin('directory_names as known', (join) =>
+        join.on(sameId).on(sql<boolean>`rtrim(known.issuer, '/') = rtrim(linked.issuer, '/')`),
+      )
+      .select('linked.id')
+      .where(sql<boolean>`rtrim(linked.issuer, '/') = ${issuer}`)
+      .where('known.owner', '=', 'user')
+      .limit(1)
+      .executeTakeFirst();
+    if (!linked) unlinked.push({ issuer, signedIn: Number(signedIn) });
+  }
+  return unlinked;
 }

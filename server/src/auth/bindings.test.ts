@@ -95,11 +95,8 @@ forEachDriver('a Linux account', (driver) => {
     const mallory = site.browser();
     await site.browser().signIn(identity('alice'));
     await mallory.signIn(identity('alice', { subject: 'mallory' }));
-    const row = await kysely(site.db.query)
-      .selectFrom('account_bindings')
-      .select('held_person_id')
-      .executeTakeFirstOrThrow();
-    const input = { account: 'alice', personId: row.held_person_id };
+    const row = await kysely(site.db.query).selectFrom('account_claims').select('person_id').executeTakeFirstOrThrow();
+    const input = { account: 'alice', personId: row.person_id };
     assert.equal((await mallory.mutate('people.confirmBinding', input)).refusal, 'forbidden');
     assert.equal((await mallory.mutate('people.rejectBinding', input)).refusal, 'forbidden');
     assert.deepEqual((await mallory.me())?.accounts, []);
@@ -115,6 +112,38 @@ forEachDriver('a Linux account', (driver) => {
     await browser.signIn(identity('bob', { subject: 'subject of alice' }), '?step_up=1');
     assert.deepEqual((await browser.me())?.accounts, ['alice', 'alice2']);
     assert.equal((await site.eventsNamed('account_binding_held')).length, 1);
+  });
+
+  test('differs from another one by more than case and width, or it has one owner', async (t) => {
+    const site = await createTestSite(t, { driver });
+    const alice = site.browser();
+    await alice.signIn(identity('alice'));
+    for (const [n, name] of ['Alice', 'ALICE', 'ａｌｉｃｅ'].entries()) {
+      const twin = site.browser();
+      await twin.signIn(identity(name, { subject: `twin ${n}` }));
+      assert.deepEqual((await twin.me())?.accounts, [], name);
+      assert.equal((await site.eventsNamed('account_binding_held')).length, n + 1);
+    }
+    await alice.signIn(identity('Alice', { subject: 'subject of alice' }), '?step_up=1');
+    assert.deepEqual((await alice.me())?.accounts, ['Alice', 'alice'], 'both are hers');
+  });
+
+  test('is bound once when twins sign in at the same time', async (t) => {
+    const site = await createTestSite(t, { driver });
+    const names = ['alice', 'Alice', 'aLICE', 'alicE'];
+    const browsers = names.map((_, i) => site.browser(`192.0.2.${i}`));
+    const states = await Promise.all(browsers.map((browser) => browser.beginSignIn()));
+    let next = 0;
+    site.provider.exchange = async () => {
+      const name = names[next++]!;
+      return { ok: true, identity: identity(name, { subject: `subject of ${name}` }) };
+    };
+    await Promise.all(
+      browsers.map((browser, i) => browser.get(`/callback?code=c&state=${encodeURIComponent(states[i]!)}`)),
+    );
+    const owners = await Promise.all(browsers.map(async (browser) => (await browser.me())?.accounts.length));
+    assert.deepEqual(owners.sort(), [0, 0, 0, 1]);
+    assert.deepEqual(site.problems, []);
   });
 
   test('named root is bound to nobody', async (t) => {
@@ -139,4 +168,20 @@ forEachDriver('a Linux account', (driver) => {
     assert.deepEqual(owners.sort(), [0, 0, 0, 1]);
     assert.deepEqual(site.problems, []);
   });
+});
+
+test('with localpart the account of an address is what stands before the @, also where hosts have people from elsewhere', async (t) => {
+  const site = await createTestSite(t, {
+    env: {
+      IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
+      IDENTREE_DIRECTORY_SOURCE: 'none',
+      IDENTREE_LDAP_USERNAME_POLICY: 'localpart',
+    },
+  });
+  const [alice, stranger] = [site.browser(), site.browser()];
+  await alice.signIn(identity('Alice@example.com'));
+  assert.deepEqual((await alice.me())?.accounts, ['alice']);
+  await stranger.signIn(identity('alice@another.example'));
+  assert.deepEqual((await stranger.me())?.accounts, []);
+  assert.equal((await site.eventsNamed('account_binding_held')).length, 1);
 });

@@ -1,17 +1,13 @@
 import { Refusal } from '#shared/errors.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
+import type { AccountClaimsTable } from '../db/schema.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
-import {
-  type AccountRules,
-  bindFreeAccount,
-  holdBinding,
-  isOthersByDirectory,
-  lockBinding,
-  moveBinding,
-  releaseClaim,
-} from './binding-store.ts';
+import { nameKey } from './account-store.ts';
+import { type Accounts, isSame } from './accounts.ts';
+import { bind, boundPerson, deleteClaim, lockBindings, lockClaim, writeClaim } from './binding-store.ts';
 import { findPerson, type Person } from './people-store.ts';
+import type { Subject } from './standing.ts';
 
 /**
  * Never bound by a name in a sign-in: whoever may choose the user name `root` at the identity provider would approve for
@@ -19,7 +15,7 @@ import { findPerson, type Person } from './people-store.ts';
  */
 const NEVER_BOUND: readonly string[] = ['root'];
 
-/** Which Linux account belongs to which person. The link is pinned: a name alone could be given to somebody else. */
+/** Links of people to Linux accounts that the directory does not say. Each is pinned: a name could be given to somebody else. */
 export interface Bindings {
   /** At a sign-in: binds the account of that name when it is free, notes a claim when it is somebody else's. */
   claim(work: UnitOfWork, person: Person, remoteAddr: string): Promise<void>;
@@ -29,43 +25,81 @@ export interface Bindings {
   reject(input: { account: string; personId: string }, actor: { username: string; remoteAddr: string }): Promise<void>;
 }
 
+/** Whose an account is before anything is decided about it. */
+interface Holder extends Subject {
+  /** Null: somebody whom the directory knows. */
+  readonly personId: string | null;
+  /** Whom the directory means by the name; null: nobody. */
+  readonly directory: Subject | null;
+}
+
 export function createBindings(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
   clock: Clock;
-  accountRules: AccountRules;
+  accounts: Accounts;
 }): Bindings {
-  const { db, events, clock } = deps;
+  const { db, events, clock, accounts } = deps;
+
+  async function holderOf(work: UnitOfWork, account: string): Promise<Holder | null> {
+    const directory = await accounts.inDirectoryOf(work.query, account);
+    const bound = await boundPerson(work.query, account);
+    if (directory === null) return bound && { ...bound, directory };
+    const preferred = bound !== null && bound.insteadOf !== null && isSame(bound.insteadOf, directory);
+    return preferred ? { ...bound, directory } : { ...directory, personId: null, directory };
+  }
+
+  const seenOwner = (claim: AccountClaimsTable): Subject => ({
+    issuer: claim.owner_issuer,
+    subject: claim.owner_subject,
+  });
+
+  async function lockOf(work: UnitOfWork, input: { account: string; personId: string }) {
+    const claim = await lockClaim(work, input.account);
+    const claimant = await findPerson(work.query, input.personId);
+    if (!claim || !claimant || claim.person_id !== input.personId) throw new Refusal('not_found');
+    return { claim, claimant };
+  }
 
   /** The claim as the operator saw it; anything else has changed since and must be looked at again. */
-  async function lockClaim(work: UnitOfWork, input: { account: string; personId: string }) {
-    const binding = await lockBinding(work, input.account);
-    if (!binding || binding.held_person_id !== input.personId) throw new Refusal('not_found');
-    const owner = await findPerson(work.query, binding.person_id);
-    const claimant = await findPerson(work.query, input.personId);
-    if (!owner || !claimant) throw new Refusal('not_found');
+  async function lockSeen(work: UnitOfWork, input: { account: string; personId: string }) {
+    const { claim, claimant } = await lockOf(work, input);
+    const owner = await holderOf(work, input.account);
+    if (!owner || !isSame(owner, seenOwner(claim))) throw new Refusal('not_found');
     return { owner, claimant };
+  }
+
+  async function hold(work: UnitOfWork, account: string, person: Person, owner: Holder, remoteAddr: string) {
+    const known = await lockClaim(work, account);
+    const { issuer, subject } = owner;
+    if (known?.person_id === person.id && isSame(seenOwner(known), owner)) return;
+    await writeClaim(work, {
+      account,
+      person_id: person.id,
+      held_at: clock.now(),
+      owner_issuer: issuer,
+      owner_subject: subject,
+    });
+    await events.append(work, {
+      event: 'account_binding_held',
+      username: account,
+      remoteAddr,
+      data: { account, issuer: person.issuer, subject: person.subject, owner: { issuer, subject } },
+    });
   }
 
   return {
     async claim(work, person, remoteAddr) {
-      const account = person.username;
-      if (NEVER_BOUND.includes(account)) return;
-      const now = clock.now();
-      const held = () =>
-        events.append(work, {
-          event: 'account_binding_held',
-          username: account,
-          remoteAddr,
-          data: { account, issuer: person.issuer, subject: person.subject },
-        });
-      // The directory folds names: its account `mira` may be of a person who signs in as `Mira`, and a stranger who signs
-      // in as `mira` would approve for her.
-      if (deps.accountRules.directoryNames && (await isOthersByDirectory(work.query, account, person))) {
-        await held();
-        return;
-      }
-      if (await bindFreeAccount(work, { account, personId: person.id, now })) {
+      const known = await accounts.inDirectory(work.query, person);
+      const account = known ? known.account : accounts.accountNameOf(person.username);
+      if (account === null || NEVER_BOUND.includes(nameKey(account))) return;
+      const own = (await accounts.of(work.query, [person.id])).get(person.id) ?? [];
+      if (own.includes(account)) return deleteClaim(work, account, person.id);
+      await lockBindings(work);
+      const owner = await holderOf(work, account);
+      if (owner === null || (owner.directory === null && owner.personId === person.id)) {
+        await bind(work, { account, personId: person.id, insteadOf: null, now: clock.now() });
+        await deleteClaim(work, account, person.id);
         await events.append(work, {
           event: 'account_bound',
           username: account,
@@ -74,16 +108,19 @@ export function createBindings(deps: {
         });
         return;
       }
-      const binding = await lockBinding(work, account);
-      if (!binding || binding.person_id === person.id || binding.held_person_id === person.id) return;
-      await holdBinding(work, account, person.id, now);
-      await held();
+      // Who has left the directory has no account by it, and nobody else's either.
+      const self = accounts.knownAs(person);
+      if (owner.personId === null && self !== null && isSame(owner, self)) return;
+      await hold(work, account, person, owner, remoteAddr);
     },
 
     confirm: (input, actor) =>
       db.transaction(async (work) => {
-        const { owner, claimant } = await lockClaim(work, input);
-        await moveBinding(work, input.account, claimant.id, clock.now());
+        await lockBindings(work);
+        const { owner, claimant } = await lockSeen(work, input);
+        const { account, personId } = input;
+        await bind(work, { account, personId, insteadOf: owner.directory, now: clock.now() });
+        await deleteClaim(work, account);
         await events.append(work, {
           event: 'account_bound',
           username: input.account,
@@ -101,8 +138,9 @@ export function createBindings(deps: {
 
     reject: (input, actor) =>
       db.transaction(async (work) => {
-        const { owner, claimant } = await lockClaim(work, input);
-        await releaseClaim(work, input.account);
+        const { claim, claimant } = await lockOf(work, input);
+        const owner = seenOwner(claim);
+        await deleteClaim(work, input.account);
         await events.append(work, {
           event: 'account_binding_rejected',
           username: input.account,

@@ -1,7 +1,6 @@
-import type { Database } from '../db/database.ts';
 import type { Access } from '../http/server.ts';
 import type { Ground } from '../platform/module.ts';
-import { type AccountRules, accountOwner } from './binding-store.ts';
+import type { Accounts } from './accounts.ts';
 import { type Cookies, createCookies } from './cookies.ts';
 import { createCsrfGuard } from './csrf.ts';
 import { createRateLimits, type RateLimits } from './rate-limit.ts';
@@ -12,25 +11,24 @@ export interface Callers extends Access {
   readonly cookies: Cookies;
   readonly resolver: ViewerResolver;
   readonly limits: RateLimits;
-  readonly accountRules: AccountRules;
-  /** The person behind a Linux account, for policies and pages; null when it is nobody's. */
-  accountOwner(query: Database['query'], account: string): ReturnType<typeof accountOwner>;
+  readonly accounts: Accounts;
 }
 
 /** Reads callers from cookies and credentials. */
-export function createCallers(ground: Pick<Ground, 'config' | 'clock' | 'db'>): Callers {
+export function createCallers(
+  ground: Pick<Ground, 'config' | 'clock' | 'db'>,
+  { accounts }: { accounts: Accounts },
+): Callers {
   const { config, clock, db } = ground;
   const cookies = createCookies(config);
-  const accountRules = { directoryNames: config.ldap !== null && config.directory.source !== 'none' };
-  const resolver = createViewerResolver({ db, clock, config, cookies, accountRules });
+  const resolver = createViewerResolver({ db, clock, config, cookies, accounts });
   const viewerOf = createViewerOf({ resolver });
   const limits = createRateLimits({ clock });
   return {
     cookies,
     resolver,
     limits,
-    accountRules,
-    accountOwner: (query, account) => accountOwner(query, account, accountRules),
+    accounts,
     viewerOf,
     recheckViewers: (credentials) =>
       // A desktop app that follows events is in use; a forgotten browser tab is not.

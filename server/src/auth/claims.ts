@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { GroupsUnknown, Identity, SignInProblem } from './identity-provider.ts';
 
@@ -7,6 +6,22 @@ const MOST_GROUPS = 5000;
 const LONGEST_GROUP = 255;
 
 const line = z.string().max(1024);
+
+/**
+ * A user name, with or without a domain. Characters that cannot be seen would make it look like another one wherever people
+ * read it, and a blank, a slash or a dash in front like an option or a path wherever programs do.
+ */
+const userName = z
+  .string()
+  .max(255)
+  .regex(/^[^\s/-][^\s/]*$/)
+  .refine((name) => name === visibleText(name));
+
+/** An identifier as sources of people have them. */
+const sourceId = z
+  .union([z.string(), z.int()])
+  .transform(String)
+  .pipe(z.string().regex(/^[\x21-\x7e]{1,128}$/));
 
 const claims = z.object({
   sub: z.string().min(1).max(255),
@@ -22,6 +37,8 @@ const claims = z.object({
 export interface ClaimRules {
   /** Name of the claim that holds the groups. */
   groupsClaim: string;
+  /** Name of the claim by which the source of people knows who signs in. */
+  userIdClaim: string;
   /** True: claims that are not in the ID token could not be asked for. */
   userinfoFailed: boolean;
   /** True: the scope that brings groups was not asked for, or not granted. */
@@ -40,11 +57,12 @@ export function identityOf(
 ): { ok: true; identity: Identity; leftOut: number } | { ok: false; problem: SignInProblem; detail: string } {
   const parsed = claims.safeParse(raw);
   if (!parsed.success) return { ok: false, problem: 'claims_unusable', detail: z.prettifyError(parsed.error) };
-  const username = accountName.safeParse(parsed.data.preferred_username);
+  const username = userName.safeParse(parsed.data.preferred_username);
   if (!username.success) {
-    return { ok: false, problem: 'username_unusable', detail: 'preferred_username is no account name' };
+    return { ok: false, problem: 'username_unusable', detail: 'preferred_username is no user name' };
   }
   const { sub, name, email, auth_time: authTime, sid } = parsed.data;
+  const id = rules.userIdClaim === 'sub' ? null : sourceId.safeParse(raw[rules.userIdClaim]);
   const { groups, unknown, leftOut } = groupsOf(raw, rules);
   const identity: Identity = {
     issuer,
@@ -57,6 +75,7 @@ export function identityOf(
     // A provider whose clock is ahead must not make a sign-in that stays fresh for longer.
     authTime: authTime === undefined ? 0 : Math.min(Math.floor(authTime * 1000), now),
     sid: sid ?? null,
+    sourceId: id?.success ? { claim: rules.userIdClaim, value: id.data } : null,
     idToken: null,
   };
   return { ok: true, identity, leftOut };

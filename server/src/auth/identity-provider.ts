@@ -15,7 +15,7 @@ export type GroupsUnknown =
 export interface Identity {
   issuer: string;
   subject: string;
-  /** `preferred_username`; a valid account name. */
+  /** `preferred_username`, for display. Which account is theirs is said elsewhere: it may well be an e-mail address. */
   username: string;
   displayName: string;
   email: string | null;
@@ -26,6 +26,8 @@ export interface Identity {
   authTime: number;
   /** The session at the provider, which it may end later (`sid`, OpenID Connect Back-Channel Logout 1.0); null: unnamed. */
   sid: string | null;
+  /** By what the source of people knows them, where that is not the subject: the claim, and what it said. */
+  sourceId: { claim: string; value: string } | null;
   /** The ID token itself, for signing out at the provider; null when there is none. */
   idToken: string | null;
 }
@@ -67,7 +69,7 @@ export type SignInProblem =
   | 'provider_misconfigured'
   /** A fresh sign-in was asked for and the provider did not prove one. */
   | 'not_fresh'
-  /** `preferred_username` is missing or cannot be a Linux account. */
+  /** `preferred_username` is missing or no user name. */
   | 'username_unusable'
   /** The directory says that this person is disabled. */
   | 'account_disabled'

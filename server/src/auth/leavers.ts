@@ -1,15 +1,18 @@
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
+import { bareIssuer } from '../platform/issuer.ts';
+import type { Accounts } from './accounts.ts';
 import { dropDesktopGrants } from './desktop-store.ts';
 import { peopleWithSessions } from './people-store.ts';
 import { revokeSessions } from './session-store.ts';
-import type { Leaver } from './standing.ts';
+import type { Leaver, Subject } from './standing.ts';
 
 /** What becomes of people who were disabled or removed where they come from. */
 export function createLeavers(
   deps: { db: Database; events: Pick<EventLog, 'append'>; clock: Clock },
-  requests: {
+  others: {
+    accounts: Pick<Accounts, 'knownAs'>;
     /** Denies everything that waits for these accounts. */
     denyOf(accounts: readonly string[]): Promise<void>;
   },
@@ -18,10 +21,12 @@ export function createLeavers(
 
   async function endSessions(leavers: readonly Leaver[]): Promise<void> {
     if (leavers.length === 0) return;
-    const reasons = new Map(leavers.map(({ issuer, subject, reason }) => [`${issuer} ${subject}`, reason]));
+    const keyOf = ({ issuer, subject }: Subject) => `${bareIssuer(issuer)} ${subject}`;
+    const reasons = new Map(leavers.map((leaver) => [keyOf(leaver), leaver.reason]));
     // Few people have sessions, and a source may have disabled thousands over the years.
     for (const person of await peopleWithSessions(db.query, clock.now())) {
-      const reason = reasons.get(`${person.issuer} ${person.subject}`);
+      const known = others.accounts.knownAs(person);
+      const reason = known === null ? undefined : reasons.get(keyOf(known));
       if (reason === undefined) continue;
       await db.transaction(async (work) => {
         const ended = await revokeSessions(work, { personId: person.id }, clock.now());
@@ -42,7 +47,7 @@ export function createLeavers(
     /** Ends their sessions and denies what waits for their accounts. */
     async onLeft(leavers: readonly Leaver[]): Promise<void> {
       await endSessions(leavers);
-      await requests.denyOf(leavers.flatMap(({ account }) => account ?? []));
+      await others.denyOf(leavers.flatMap(({ account }) => account ?? []));
     },
   };
 }

@@ -46,6 +46,7 @@ async function siteWith(
     clientSecret: idp.clientSecret,
     scopes: null,
     groupsClaim: 'groups',
+    userIdClaim: 'sub',
     endSession: true,
     ...options.settings,
   };

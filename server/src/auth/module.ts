@@ -68,6 +68,6 @@ export function authModule(
     ],
     metrics: [exchange],
     jobs: [{ name: 'session sweep', everyMs: SWEEP_EVERY_MS, run: () => sweepSessions(ground) }],
-    procedures: createAuthRouters({ ...ground, sessions, bindings, passkeys }),
+    procedures: createAuthRouters({ ...ground, ...callers, sessions, bindings, passkeys }),
   } satisfies Module & Record<string, unknown>;
 }

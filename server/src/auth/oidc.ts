@@ -40,7 +40,8 @@ export function createOidc(deps: {
   async function complete(provider: oidc.Configuration, accessToken: string, signed: Record<string, unknown>) {
     const lacksName = signed.preferred_username === undefined;
     const lacksGroups = signed[config.oidc.groupsClaim] === undefined;
-    if ((!lacksName && !lacksGroups) || !provider.serverMetadata().userinfo_endpoint) {
+    const lacksId = signed[config.oidc.userIdClaim] === undefined;
+    if ((!lacksName && !lacksGroups && !lacksId) || !provider.serverMetadata().userinfo_endpoint) {
       return { claims: signed, userinfoFailed: false };
     }
     const subject = String(signed.sub);
@@ -98,6 +99,7 @@ export function createOidc(deps: {
         const { claims, userinfoFailed } = await complete(provider, tokens.access_token, signed);
         const result = identityOf(provider.serverMetadata().issuer, claims, clock.now(), {
           groupsClaim: config.oidc.groupsClaim,
+          userIdClaim: config.oidc.userIdClaim,
           userinfoFailed,
           scopeMissing: lacksGroupScope(provider.serverMetadata().scopes_supported, tokens.scope),
         });

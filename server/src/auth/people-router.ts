@@ -5,8 +5,9 @@ import type { Database } from '../db/database.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { UnreadableRows } from '../platform/unreadable.ts';
+import { type Accounts, isSame } from './accounts.ts';
 import { backchannelUriOf, redirectUriOf, signedOutUriOf } from './addresses.ts';
-import { listBindings } from './binding-store.ts';
+import { listClaims } from './binding-store.ts';
 import type { Bindings } from './bindings.ts';
 import { listPeople } from './people-store.ts';
 import { roleOf } from './resolve-viewer.ts';
@@ -29,10 +30,11 @@ export function createPeopleRouter(deps: {
   db: Pick<Database, 'query'>;
   config: Pick<Config, 'adminGroups' | 'externalUrl' | 'oidc'>;
   bindings: Bindings;
+  accounts: Pick<Accounts, 'of' | 'knownAs'>;
   passkeys: PasskeysOfPeople;
   unreadable: Pick<UnreadableRows, 'report'>;
 }) {
-  const { db, bindings } = deps;
+  const { db, bindings, accounts } = deps;
   const actorOf = (viewer: Viewer) => ({ username: viewer.person.username, remoteAddr: viewer.remoteAddr });
 
   return router({
@@ -52,8 +54,19 @@ export function createPeopleRouter(deps: {
     list: adminViewProcedure.query(async () => {
       const people = await listPeople(db.query);
       const passkeys = await deps.passkeys.countByPerson();
-      const all = await listBindings(db.query);
-      const nameOf = new Map(people.map(({ id, username }) => [id, username]));
+      const accountsOf = await accounts.of(
+        db.query,
+        people.map(({ id }) => id),
+      );
+      const claims = await listClaims(db.query);
+      /** Who has an account that is claimed: somebody who signed in, or whom only the directory knows. */
+      const ownerOf = (issuer: string, subject: string) => {
+        const owner = people.find((person) => {
+          if ('unreadable' in person) return false;
+          return isSame(accounts.knownAs(person) ?? person, { issuer, subject }) || isSame(person, { issuer, subject });
+        });
+        return { id: owner?.id ?? null, username: owner?.username ?? '', issuer, subject };
+      };
       return people.map((person) => {
         if ('unreadable' in person) return deps.unreadable.report('people', person);
         return {
@@ -64,14 +77,14 @@ export function createPeopleRouter(deps: {
           subject: person.subject,
           role: roleOf(person.groups, deps.config.adminGroups),
           groups: [...person.groups],
-          accounts: all.filter((binding) => binding.person_id === person.id).map(({ account }) => account),
+          accounts: accountsOf.get(person.id) ?? [],
           /** Accounts that this person claims and somebody else has. */
-          claims: all
-            .filter((binding) => binding.held_person_id === person.id)
-            .map((binding) => ({
-              account: binding.account,
-              heldAt: binding.held_at ?? 0,
-              owner: { id: binding.person_id, username: nameOf.get(binding.person_id) ?? '' },
+          claims: claims
+            .filter((claim) => claim.person_id === person.id)
+            .map((claim) => ({
+              account: claim.account,
+              heldAt: claim.held_at,
+              owner: ownerOf(claim.owner_issuer, claim.owner_subject),
             })),
           passkeys: passkeys.get(person.id) ?? 0,
           createdAt: person.createdAt,

@@ -3,6 +3,7 @@ import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
 import type { Identity } from './identity-provider.ts';
+import type { SignedIn } from './standing.ts';
 
 const groupList = z.array(z.string());
 
@@ -17,6 +18,13 @@ export interface Person {
   epoch: number;
   createdAt: number;
   lastLoginAt: number;
+  sourceId: SignedIn['sourceId'];
+}
+
+/** By what the source of people knows a person, where that is not the subject. */
+export function sourceIdOf(row: { source_id_claim: string | null; source_id: string | null }): SignedIn['sourceId'] {
+  const { source_id_claim: claim, source_id: value } = row;
+  return claim === null || value === null ? null : { claim, value };
 }
 
 /** Reads the stored group list. */
@@ -45,6 +53,8 @@ function fromRow(row: {
   epoch: number;
   created_at: number;
   last_login_at: number;
+  source_id_claim: string | null;
+  source_id: string | null;
 }): Person {
   return {
     id: row.id,
@@ -57,6 +67,7 @@ function fromRow(row: {
     epoch: row.epoch,
     createdAt: row.created_at,
     lastLoginAt: row.last_login_at,
+    sourceId: sourceIdOf(row),
   };
 }
 
@@ -73,6 +84,8 @@ export async function upsertPerson(
     email: identity.email,
     groups: JSON.stringify(identity.groups),
     last_login_at: fresh.now,
+    source_id_claim: identity.sourceId?.claim ?? null,
+    source_id: identity.sourceId?.value ?? null,
   };
   const row = await kysely(work.query)
     .insertInto('people')
@@ -151,13 +164,24 @@ export async function peopleCalled(
 export async function peopleWithSessions(
   query: Query,
   now: number,
-): Promise<Pick<Person, 'id' | 'issuer' | 'subject' | 'username'>[]> {
-  return kysely(query)
+): Promise<Pick<Person, 'id' | 'issuer' | 'subject' | 'username' | 'sourceId'>[]> {
+  const rows = await kysely(query)
     .selectFrom('people')
     .innerJoin('sessions', 'sessions.person_id', 'people.id')
-    .select(['people.id', 'people.issuer', 'people.subject', 'people.username'])
+    .select([
+      'people.id',
+      'people.issuer',
+      'people.subject',
+      'people.username',
+      'people.source_id_claim',
+      'people.source_id',
+    ])
     .distinct()
     .where('sessions.revoked_at', 'is', null)
     .where('sessions.expires_at', '>', now)
     .execute();
+  return rows.map(({ source_id_claim, source_id, ...person }) => ({
+    ...person,
+    sourceId: sourceIdOf({ source_id_claim, source_id }),
+  }));
 }

@@ -12,7 +12,7 @@ import {
   type ViewerOf,
 } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
-import { type AccountRules, accountsOf, lockAccountsOf } from './binding-store.ts';
+import type { Accounts } from './accounts.ts';
 import type { Cookies } from './cookies.ts';
 import { findSessions, lockSession, type SessionWithPerson, touchSessions } from './session-store.ts';
 import { isLive } from './sessions.ts';
@@ -54,9 +54,9 @@ export function createViewerResolver(deps: {
   clock: Clock;
   config: Pick<Config, 'adminGroups'>;
   cookies: Pick<Cookies, 'readSession'>;
-  accountRules: AccountRules;
+  accounts: Pick<Accounts, 'of'>;
 }): ViewerResolver {
-  const { db, clock, config, cookies, accountRules } = deps;
+  const { db, clock, config, cookies } = deps;
 
   function credentialOf({ authorization, cookie }: Credentials): { value: string; kind: SessionKind } | null {
     if (authorization !== undefined) {
@@ -96,7 +96,7 @@ export function createViewerResolver(deps: {
       for (const one of sessions) found.set(one.session.id_hash, one);
       const people = [...new Set(sessions.map(({ person }) => person.id))];
       if (people.length === 0) continue;
-      for (const [id, names] of await accountsOf(db.query, people, accountRules)) accounts.set(id, names);
+      for (const [id, names] of await deps.accounts.of(db.query, people)) accounts.set(id, names);
     }
     const used = new Set<string>();
     const viewers = credentials.map((one, index) => {
@@ -123,7 +123,8 @@ export function createViewerResolver(deps: {
       if (!found || found.person.id !== viewer.person.id || !isLive(found.session, found.person.epoch, clock.now())) {
         throw new Refusal('session_expired');
       }
-      return viewerOf(found, await lockAccountsOf(work, found.person.id, accountRules), viewer.remoteAddr);
+      const accounts = await deps.accounts.of(work, [found.person.id]);
+      return viewerOf(found, accounts.get(found.person.id) ?? [], viewer.remoteAddr);
     },
   };
 }

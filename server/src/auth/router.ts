@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { UnreadableRows } from '../platform/unreadable.ts';
+import type { Accounts } from './accounts.ts';
 import type { Bindings } from './bindings.ts';
 import { createMeRouter } from './me-router.ts';
 import { createPeopleRouter, type PasskeysOfPeople } from './people-router.ts';
@@ -15,6 +16,7 @@ export function createAuthRouters(deps: {
   config: Pick<Config, 'adminGroups' | 'externalUrl' | 'oidc'>;
   sessions: Sessions;
   bindings: Bindings;
+  accounts: Pick<Accounts, 'of' | 'knownAs'>;
   passkeys: PasskeysOfPeople;
   unreadable: Pick<UnreadableRows, 'report'>;
 }) {

@@ -1,7 +1,8 @@
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { SessionsTable } from '../db/schema.ts';
-import { readGroups } from './people-store.ts';
+import { readGroups, sourceIdOf } from './people-store.ts';
+import type { SignedIn } from './standing.ts';
 
 /** A session with the person behind it. */
 export interface SessionWithPerson {
@@ -14,6 +15,7 @@ export interface SessionWithPerson {
     displayName: string;
     groups: readonly string[];
     epoch: number;
+    sourceId: SignedIn['sourceId'];
   };
 }
 
@@ -33,6 +35,8 @@ function withPerson(query: Query, idHashes: readonly string[]) {
       'people.display_name',
       'people.groups',
       'people.epoch as current_epoch',
+      'people.source_id_claim',
+      'people.source_id',
     ])
     .where('sessions.id_hash', 'in', idHashes);
 }
@@ -40,7 +44,8 @@ function withPerson(query: Query, idHashes: readonly string[]) {
 type Row = NonNullable<Awaited<ReturnType<ReturnType<typeof withPerson>['executeTakeFirst']>>>;
 
 function fromRow(row: Row): SessionWithPerson {
-  const { issuer, subject, username, display_name, groups, current_epoch, ...session } = row;
+  const { issuer, subject, username, display_name, groups, current_epoch, source_id_claim, source_id, ...session } =
+    row;
   return {
     session,
     person: {
@@ -51,6 +56,7 @@ function fromRow(row: Row): SessionWithPerson {
       displayName: display_name,
       groups: readGroups(groups),
       epoch: current_epoch,
+      sourceId: sourceIdOf({ source_id_claim, source_id }),
     },
   };
 }

@@ -4,15 +4,21 @@ export interface Subject {
   subject: string;
 }
 
+/** Somebody who signed in, as far as it matters whom the directory takes them for. */
+export interface SignedIn extends Subject {
+  /** What the claim said by which the source of people knows them; null where that is the subject, or it was not said. */
+  sourceId: { claim: string; value: string } | null;
+}
+
 /** Port: whether somebody may still act, as far as the directory knows. People it does not know may. */
 export interface Standing {
-  personMayAct(person: Subject): boolean;
+  personMayAct(person: SignedIn): boolean;
   accountMayAct(account: string): boolean;
   /**
    * Asks where people come from, now, where it can be asked: a disabled person must not approve in the minutes until the
    * next refresh. No answer in time counts as what is known.
    */
-  confirm(who: { person: Subject; account: string }): Promise<{ person: boolean; account: boolean }>;
+  confirm(who: { person: SignedIn; account: string }): Promise<{ person: boolean; account: boolean }>;
 }
 
 /** Without a directory nobody is known to be disabled. */

@@ -41,7 +41,7 @@ export function settlingModule(ground: Ground & { approverKeys: Pick<ApproverKey
 export function challengesModule(
   ground: Ground & { approverKeys: Pick<ApproverKeys, 'since'>; hosts: Pick<HostService, 'facts'> },
   others: {
-    callers: Pick<Callers, 'resolver' | 'accountOwner'>;
+    callers: Pick<Callers, 'resolver' | 'accounts'>;
     approvals: Approvals;
     policies: PolicySource;
     standing: Standing;
@@ -50,7 +50,8 @@ export function challengesModule(
   },
 ) {
   const { config, db, events, approverKeys } = ground;
-  const { resolver, accountOwner } = others.callers;
+  const { resolver, accounts } = others.callers;
+  const accountOwner = accounts.ownerOf;
   const requirements = createRequirements({ ...others, accountOwner });
   const asking = createAsking({
     ...ground,

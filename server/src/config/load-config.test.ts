@@ -57,6 +57,7 @@ test('five settings make a server; everything else has a default', () => {
       clientSecret: 'k3yFromTheProvider',
       scopes: null,
       groupsClaim: 'groups',
+      userIdClaim: 'sub',
       endSession: true,
     },
     adminGroups: ['admins', 'ops'],

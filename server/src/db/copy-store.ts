@@ -17,6 +17,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   enrolment_tokens: ['id'],
   people: ['id'],
   account_bindings: ['account'],
+  account_claims: ['account'],
   sessions: ['id_hash'],
   passkeys: ['credential_id'],
   recovery_codes: ['code_hash'],

@@ -5,6 +5,7 @@ import * as directory from './migrations/0002-directory.ts';
 import * as readers from './migrations/0003-readers.ts';
 import * as providerSessions from './migrations/0004-provider-sessions.ts';
 import * as runs from './migrations/0005-runs.ts';
+import * as accounts from './migrations/0006-accounts.ts';
 import * as speed from './migrations/0010-speed.ts';
 import * as logHeads from './migrations/0012-log-heads.ts';
 import { openPostgres } from './postgres.ts';
@@ -40,6 +41,7 @@ const migrations = {
   '0003-readers': readers,
   '0004-provider-sessions': providerSessions,
   '0005-runs': runs,
+  '0006-accounts': accounts,
   '0010-speed': speed,
   '0012-log-heads': logHeads,
 };

@@ -126,15 +126,38 @@ export interface PeopleTable {
   epoch: number;
   created_at: Timestamp;
   last_login_at: Timestamp;
+  /** By what the source of people knows them, where that is not the subject: the claim, and what it said. */
+  source_id_claim: string | null;
+  source_id: string | null;
 }
 
-/** Which person a Linux account belongs to. `held`: somebody else claims it; an operator decides. */
+/**
+ * Which person a Linux account belongs to, where the directory does not say it. One on a name that the directory has given
+ * counts only where an operator preferred it to the person whom the directory means, or where nobody would have an account
+ * without it (`from_before`).
+ */
 export interface AccountBindingsTable {
   account: string;
   person_id: string;
   created_at: Timestamp;
+  /** Not used any more: claims have a table of their own. */
   held_person_id: string | null;
   held_at: Timestamp | null;
+  /** Identity at the source of people that an operator set aside for this binding. */
+  instead_of_issuer: string | null;
+  instead_of_subject: string | null;
+  /** It was made when a name in a sign-in was all that counted. */
+  from_before: Flag;
+}
+
+/** Somebody signed in under the name of an account that is somebody else's; an operator decides. The newest of each account. */
+export interface AccountClaimsTable {
+  account: string;
+  person_id: string;
+  held_at: Timestamp;
+  /** Whose it was then: who decides has seen this owner and no other. */
+  owner_issuer: string;
+  owner_subject: string;
 }
 
 export interface SessionsTable {
@@ -443,6 +466,7 @@ export interface Schema {
   host_nonces: HostNoncesTable;
   people: PeopleTable;
   account_bindings: AccountBindingsTable;
+  account_claims: AccountClaimsTable;
   sessions: SessionsTable;
   login_attempts: LoginAttemptsTable;
   passkeys: PasskeysTable;

@@ -1,5 +1,6 @@
 import type { Config, LdapConfig } from '../config/config.ts';
 import { DEFAULT_GUARDS, type GuardSettings } from './guards/guard.ts';
+import { accountNameElsewhere, mapUserName } from './numbers/names.ts';
 import { DEFAULT_SETTINGS, type DirectorySettings } from './settings.ts';
 
 /** What the configuration says about the content of the directory. */
@@ -44,6 +45,25 @@ export function directorySettingsOf(config: Config, ldap: LdapConfig): Directory
       environment: ldap.sudoEnvironment,
       defaults: defaults.length === 1 && defaults[0] === 'none' ? null : defaults,
     },
+  };
+}
+
+/**
+ * The Linux account that a user name stands for, at a source of people and in a sign-in alike. Where hosts have people from
+ * elsewhere, the name is taken as it is, but for `localpart`.
+ *
+ * @returns null for a name that none can have
+ */
+export function accountNameOf(config: Config): (username: string) => string | null {
+  const { ldap } = config;
+  if (ldap === null || config.directory.source === 'none') {
+    return (username) =>
+      accountNameElsewhere(username, ldap?.usernamePolicy === 'localpart' ? 'localpart' : 'preserve');
+  }
+  const { names } = directorySettingsOf(config, ldap);
+  return (username) => {
+    const mapped = mapUserName(username, names);
+    return mapped.ok ? mapped.name : null;
   };
 }
 

@@ -19,8 +19,9 @@ function standing(states: Record<string, State> | null) {
       const owner = served[account as keyof typeof served];
       return owner ? { issuer: owner.issuer, subject: owner.id } : null;
     },
+    knownAs: (known) => known,
     directory: {
-      isPersonDisabled: (key) => key === `${issuer} sub-bob`,
+      isPersonDisabled: (known) => known.issuer === issuer && known.subject === 'sub-bob',
       isAccountDisabled: (name) => name === 'bob',
       refresh: (trigger) => void refreshes.push(trigger),
     },
@@ -38,7 +39,7 @@ function standing(states: Record<string, State> | null) {
   return { asked, refreshes, made };
 }
 
-const person = (subject: string) => ({ issuer, subject });
+const person = (subject: string) => ({ issuer, subject, sourceId: null });
 
 test('what is served counts where nobody can be asked', async () => {
   const { made } = standing(null);

@@ -1,7 +1,7 @@
-import type { Standing, Subject } from '../auth/standing.ts';
+import type { SignedIn, Standing, Subject } from '../auth/standing.ts';
+import { bareIssuer } from '../platform/issuer.ts';
 import type { PocketIdClient } from './pocketid/client.ts';
 import type { Directory } from './publish/directory.ts';
-import { identityKey } from './source/model.ts';
 
 const ANSWER_WITHIN_MS = 2000;
 
@@ -9,6 +9,8 @@ const ANSWER_WITHIN_MS = 2000;
 export function createStanding(deps: {
   /** Whose Linux account it is; null: the directory has no such account. */
   ownerOf: (account: string) => Promise<Subject | null>;
+  /** As whom the directory knows somebody; null: it does not. */
+  knownAs: (person: SignedIn) => Subject | null;
   directory: Pick<Directory, 'isPersonDisabled' | 'isAccountDisabled' | 'refresh'>;
   /** Null: the source cannot be asked about one person. */
   client: Pick<PocketIdClient, 'userState'> | null;
@@ -17,13 +19,15 @@ export function createStanding(deps: {
   log: { warn(detail: object, message: string): void };
 }): Standing {
   const { directory } = deps;
-  const personMayAct = ({ issuer, subject }: Subject): boolean =>
-    !directory.isPersonDisabled(identityKey({ issuer, id: subject }));
+  const mayAct = (known: Subject | null): boolean => known === null || !directory.isPersonDisabled(known);
+  const personMayAct = (person: SignedIn): boolean => mayAct(deps.knownAs(person));
   const accountMayAct = (account: string): boolean => !directory.isAccountDisabled(account);
+
+  const isHere = (issuer: string) => bareIssuer(issuer) === bareIssuer(deps.issuer);
 
   /** Null: there was no answer. */
   async function ask({ issuer, subject }: Subject): Promise<boolean | null> {
-    if (deps.client === null || issuer !== deps.issuer) return null;
+    if (deps.client === null || !isHere(issuer)) return null;
     const answer = await deps.client
       .userState(subject, AbortSignal.timeout(ANSWER_WITHIN_MS))
       .catch(() => 'unknown' as const);
@@ -34,16 +38,21 @@ export function createStanding(deps: {
     personMayAct,
     accountMayAct,
     async confirm({ person, account }) {
-      const known = { person: personMayAct(person), account: accountMayAct(account) };
+      const self = deps.knownAs(person);
+      const known = { person: mayAct(self), account: accountMayAct(account) };
       const owner = await deps.ownerOf(account);
-      const isSelf = owner !== null && owner.issuer === person.issuer && owner.subject === person.subject;
+      const isSelf =
+        owner !== null &&
+        self !== null &&
+        bareIssuer(owner.issuer) === bareIssuer(self.issuer) &&
+        owner.subject === self.subject;
       const asked = {
-        person: await ask(person),
+        person: self === null ? null : await ask(self),
         account: owner === null || isSelf ? null : await ask(owner),
       };
       if (isSelf) asked.account = asked.person;
-      if (asked.person === null && deps.client !== null && person.issuer === deps.issuer) {
-        deps.log.warn({ subject: person.subject }, 'PocketID did not say in time whether an approver is still enabled');
+      if (asked.person === null && self !== null && deps.client !== null && isHere(self.issuer)) {
+        deps.log.warn({ subject: self.subject }, 'PocketID did not say in time whether an approver is still enabled');
       }
       const now = { person: asked.person ?? known.person, account: asked.account ?? known.account };
       if (now.person !== known.person || now.account !== known.account) directory.refresh('login');

@@ -12,7 +12,16 @@ const credentials = { cookie: 'of alice', authorization: undefined, remoteAddr: 
 
 function viewer(role: Viewer['role']): Viewer {
   return {
-    person: { id: 'p', issuer: 'i', subject: 's', username: 'alice', displayName: 'Alice', groups: [], epoch: 0 },
+    person: {
+      id: 'p',
+      issuer: 'i',
+      subject: 's',
+      username: 'alice',
+      displayName: 'Alice',
+      groups: [],
+      epoch: 0,
+      sourceId: null,
+    },
     role,
     accounts: [],
     session: { idHash: '', handle: '', kind: 'browser', authTime: 0, csrfToken: '' },
@@ -215,7 +224,11 @@ function world(chance: (below: number) => number, options: { failures: boolean }
     asked,
     append(own: boolean): void {
       const seq = records.length + 1;
-      records.push({ ...record(seq), reason: null, ...(own ? { event: 'user_logged_in', username: 'alice' } : {}) });
+      records.push({
+        ...record(seq),
+        reason: null,
+        ...(own ? { event: 'user_logged_in', username: 'alice', data: { issuer: 'i', subject: 's' } } : {}),
+      });
       void tell();
     },
   };

@@ -7,9 +7,10 @@ import type { EventLog } from './log.ts';
 export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {
   if (viewer.role === 'admin') return true;
   if (!eventKind(event.event)?.own) return false;
-  return event.challengeId === null
-    ? event.username === viewer.person.username
-    : viewer.accounts.includes(event.username);
+  if (event.challengeId !== null) return viewer.accounts.includes(event.username);
+  // By who it is about, and not by name: another person may be called the same.
+  const { issuer, subject } = event.data;
+  return issuer === viewer.person.issuer && subject === viewer.person.subject;
 }
 
 function shown(event: EventRecord): FeedEvent {

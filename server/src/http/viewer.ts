@@ -14,9 +14,11 @@ export interface Viewer {
     displayName: string;
     groups: readonly string[];
     epoch: number;
+    /** By what the source of people knows them, where that is not the subject: the claim, and what it said. */
+    sourceId: { claim: string; value: string } | null;
   };
   role: Role;
-  /** Linux accounts that are bound to this person. */
+  /** Linux accounts that are this person's. */
   accounts: readonly string[];
   session: {
     /** SHA-256 of the cookie value. */

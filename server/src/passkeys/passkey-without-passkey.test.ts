@@ -81,7 +81,7 @@ test('a sign-in in the future, by a provider whose clock is ahead, does not stay
     'https://idp.test',
     { sub: 'a', preferred_username: 'alice', auth_time: now / 1000 + 86_400 },
     now,
-    { groupsClaim: 'groups', userinfoFailed: false, scopeMissing: false },
+    { groupsClaim: 'groups', userIdClaim: 'sub', userinfoFailed: false, scopeMissing: false },
   );
   assert.equal(told.ok && told.identity.authTime, now);
 });

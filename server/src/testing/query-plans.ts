@@ -22,6 +22,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   enrolment_tokens: 'one for each host that an operator enrolled',
   people: 'as many as there are',
   account_bindings: 'one for each person, mostly',
+  account_claims: 'decided by operators, one at a time',
   login_attempts: 'good for minutes',
   passkeys: 'a few for each person',
   ceremonies: 'good for minutes',

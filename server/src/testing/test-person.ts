@@ -1,5 +1,6 @@
 import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
 import type { App } from '../app/app.ts';
+import type { Identity } from '../auth/identity-provider.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Called, createTestBrowser, type TestBrowser } from './test-browser.ts';
 import { identity, type TestProvider } from './test-provider.ts';
@@ -53,14 +54,14 @@ export async function signInTestPerson(
   provider: TestProvider,
   clock: Clock,
   username: string,
-  options: { groups?: string[]; passkey?: boolean; subject?: string } = {},
+  options: { groups?: string[]; passkey?: boolean; subject?: string; sourceId?: Identity['sourceId'] } = {},
 ): Promise<TestPerson> {
-  const { groups = [], subject = `subject of ${username}` } = options;
+  const { groups = [], subject = `subject of ${username}`, sourceId = null } = options;
   const issuer = 'https://idp.example.com';
   const site = { app, provider, clock };
   const browser = createTestBrowser(site);
   const back = await browser.signIn(
-    identity(username, { issuer, subject, groups, displayName: username, authTime: clock.now() }),
+    identity(username, { issuer, subject, groups, sourceId, displayName: username, authTime: clock.now() }),
   );
   if (back.statusCode !== 303) throw new Error(`sign-in failed: ${back.statusCode} ${back.body}`);
   const passkey = createTestAuthenticator({ origin: app.config.externalUrl });

@@ -39,6 +39,7 @@ export function identity(username: string, more: Partial<Identity> = {}): Identi
     groups: [],
     groupsUnknown: null,
     sid: null,
+    sourceId: null,
     idToken: null,
     authTime: 0,
     ...more,

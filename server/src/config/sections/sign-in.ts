@@ -42,6 +42,15 @@ export const signInSettings = {
       default: 'groups',
       example: 'https://example.com/groups',
     }),
+    userIdClaim: withDefault(text(255), {
+      env: 'IDENTREE_OIDC_USER_ID_CLAIM',
+      toml: 'oidc.user_id_claim',
+      section: 'Sign-in',
+      description:
+        'Name of the claim that says the identifier by which the source of people (SCIM, a file) knows a person, where that is not `sub`; for Entra ID `oid`. It must be one that nobody can choose for themselves: it decides whose Linux account somebody approves for.',
+      default: 'sub',
+      example: 'oid',
+    }),
     endSession: withDefault(flag, {
       env: 'IDENTREE_OIDC_END_SESSION',
       toml: 'oidc.end_session',

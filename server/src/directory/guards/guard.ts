@@ -1,4 +1,5 @@
 import { canonicalSha256 } from '#shared/digest.ts';
+import { bareIssuer } from '../../platform/issuer.ts';
 import type { NameWishes, ServedAs } from '../numbers/numbers.ts';
 import type { Lint } from '../source/lint.ts';
 import { type DirectorySnapshot, type DirectoryUser, EMPTY_SNAPSHOT, identityKey } from '../source/model.ts';
@@ -45,7 +46,7 @@ export interface GuardInput {
   readonly lastNameOf: (user: DirectoryUser) => string | null;
   /** Folded name → key of its owner, or of one who left it so lately that no other may have it (`user <issuer> <id>`). */
   readonly owners: ReadonlyMap<string, string>;
-  /** Account → the person it is bound to by sign-in: only an operator gives it to another one. */
+  /** Folded account → the person it is bound to by sign-in: only an operator gives it to another one. */
   readonly pinned: ReadonlyMap<string, { readonly issuer: string; readonly subject: string }>;
   /** False where sudo rules do not come from claims. */
   readonly claimsGivePower: boolean;
@@ -202,9 +203,10 @@ function guardBindings(
     }
     const name = account.toLowerCase();
     const owner = owners.get(name);
-    const pin = input.pinned.get(account);
+    const pin = input.pinned.get(name);
     const othersName = owner !== undefined && owner !== `user ${key}`;
-    const othersPin = pin !== undefined && (pin.issuer !== user.issuer || pin.subject !== user.id);
+    const othersPin =
+      pin !== undefined && (bareIssuer(pin.issuer) !== bareIssuer(user.issuer) || pin.subject !== user.id);
     if (oldAccount === null && !othersName && !othersPin && (settings.bindings !== 'all' || input.published === null)) {
       result.push(user);
       continue;

@@ -55,7 +55,10 @@ test('user names are folded, cut or refused by policy', () => {
   assert.equal(user('ROOT@evil.example', 'localpart'), 'name_reserved');
   assert.equal(user('Alice', 'strict'), 'name_invalid');
   assert.equal(user('Alice', 'preserve'), 'Alice');
-  for (const text of ['', '-x', '..', 'a.', 'a b', 'a:b', 'a\n', 'ä', 'x'.repeat(33), '@', '\u212Aim']) {
+  assert.deepEqual([user('ＡＬＩＣＥ'), user('\u212Aim'), user('ａ＠b.c', 'localpart')], ['alice', 'kim', 'a']);
+  assert.equal(user('ｒｏｏｔ'), 'name_reserved');
+  assert.equal(user('ＡＬＩＣＥ', 'strict'), 'name_invalid');
+  for (const text of ['', '-x', '..', 'a.', 'a b', 'a:b', 'a\n', 'ä', 'x'.repeat(33), '@', 'A\u0308']) {
     assert.equal(user(text), 'name_invalid', JSON.stringify(text));
   }
 });

@@ -1,3 +1,4 @@
+import { accountName } from '#shared/names.ts';
 import type { DirectorySettings } from '../settings.ts';
 import type { Lint, LintCode } from '../source/lint.ts';
 import { type DirectorySnapshot, order } from '../source/model.ts';
@@ -13,7 +14,7 @@ export type MappedName =
   /** `why` says which rule of naming is broken. */
   | { ok: false; code: 'name_invalid' | 'name_reserved'; why: string };
 
-// ASCII only: toLowerCase() would turn the Kelvin sign into "k" and one person into another.
+// ASCII only: what other alphabets call lower case differs by language, and no account name has any of it.
 const foldCase = (text: string): string => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 const fits = (name: string, policy: DirectorySettings['names']['policy']): boolean =>
@@ -30,11 +31,27 @@ const invalidName = (name: string, policy: DirectorySettings['names']['policy'])
   why: ruleBroken(name, policy),
 });
 
-/** The Linux account name of a user name at the source. */
+/**
+ * A name after the policy, before it is asked whether it can be one. Characters that differ in width or composition only
+ * are one character (NFKC, Unicode Standard Annex 15): two names that a person cannot tell apart must not be two accounts.
+ */
+function byPolicy(name: string, policy: DirectorySettings['names']['policy']): string {
+  if (policy === 'strict') return name;
+  const whole = name.normalize('NFKC');
+  const local = policy === 'localpart' ? whole.replace(/@.*$/s, '') : whole;
+  return policy === 'fold' || policy === 'localpart' ? foldCase(local) : local;
+}
+
+/** The account of a user name where accounts come from elsewhere: whatever hosts may report. Null: they report no such name. */
+export function accountNameElsewhere(username: string, policy: 'localpart' | 'preserve'): string | null {
+  const parsed = accountName.safeParse(byPolicy(username, policy));
+  return parsed.success ? parsed.data : null;
+}
+
+/** The Linux account name of a user name, at the source and in a sign-in. */
 export function mapUserName(username: string, settings: DirectorySettings['names']): MappedName {
   const { policy } = settings;
-  let name = policy === 'localpart' ? username.replace(/@.*$/s, '') : username;
-  if (policy === 'fold' || policy === 'localpart') name = foldCase(name);
+  let name = byPolicy(username, policy);
   // Looked at before a digit gets its underscore: `_apt` is the system's, `_1000` is ours.
   if (isReservedUser(name, settings.reserved)) return reservedName(name);
   if (policy !== 'strict' && /^[0-9]/.test(name)) name = `_${name}`;
@@ -44,7 +61,7 @@ export function mapUserName(username: string, settings: DirectorySettings['names
 /** The Linux group name of a group name at the source. */
 export function mapGroupName(groupName: string, settings: DirectorySettings['names']): MappedName {
   const { policy } = settings;
-  const name = policy === 'fold' || policy === 'localpart' ? foldCase(groupName) : groupName;
+  const name = byPolicy(groupName, policy === 'localpart' ? 'fold' : policy);
   if (isReservedGroup(name, settings.reserved)) return reservedName(name);
   const rules = policy === 'preserve' ? 'preserve' : 'strict';
   return fits(name, rules) ? { ok: true, name } : invalidName(name, rules);

@@ -1,7 +1,9 @@
 import { Refusal } from '#shared/errors.ts';
+import type { Subject } from '../../auth/standing.ts';
 import type { Database } from '../../db/database.ts';
 import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { bareIssuer } from '../../platform/issuer.ts';
 import type { Random } from '../../platform/random.ts';
 import { heldChange } from '../guards/held-change.ts';
 import { decideHold, listHolds } from '../guards/hold-store.ts';
@@ -82,7 +84,7 @@ export function createDirectory(deps: DirectoryDeps) {
     served = next;
     serving = true;
     builtAt = clock.now();
-    disabledPeople = new Set(next.disabledPeople);
+    disabledPeople = new Set(next.disabledPeople.map(personKey));
     disabledAccounts = new Set(next.disabledAccounts);
     deps.metrics.published({ ...next.counts, usn: next.usn, lints: next.lints });
   }
@@ -281,8 +283,8 @@ export function createDirectory(deps: DirectoryDeps) {
     lints: () => served?.lints ?? [],
     /** The sudo rules that hosts see, in the order in which they were written. */
     rules: () => served?.rules ?? [],
-    /** Whether the source says that a person is disabled: by identity key, and by the Linux account they are served as. */
-    isPersonDisabled: (key: string): boolean => disabledPeople.has(key),
+    /** Whether the source says that a person is disabled: by who they are there, and by the Linux account they are served as. */
+    isPersonDisabled: (person: Subject): boolean => disabledPeople.has(personKey(person)),
     isAccountDisabled: (account: string): boolean => disabledAccounts.has(account),
     /** Names of the groups that an account is served in; empty in bridge mode. */
     groupsOf: deps.rounds.groupsOf,
@@ -318,5 +320,8 @@ export function createDirectory(deps: DirectoryDeps) {
     },
   };
 }
+
+/** One text for one person, however the issuer is written. */
+const personKey = ({ issuer, subject }: Subject): string => `${bareIssuer(issuer)} ${subject}`;
 
 const comparable = ({ from, pinned, numbers, nextBoundary }: Served) => ({ from, pinned, numbers, nextBoundary });

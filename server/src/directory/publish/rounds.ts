@@ -1,5 +1,5 @@
 import { canonicalSha256 } from '#shared/digest.ts';
-import type { Leaver } from '../../auth/standing.ts';
+import type { Leaver, Subject } from '../../auth/standing.ts';
 import type { Database } from '../../db/database.ts';
 import type { EventLog } from '../../events/log.ts';
 import type { Entry } from '../../ldap/entry.ts';
@@ -44,7 +44,7 @@ export interface RoundsDeps {
   hosts: () => Promise<readonly EnrolledHost[]>;
   /** What hosts that are enrolled and not revoked say of their own files. */
   hostPower: () => Promise<readonly HostPower[]>;
-  /** Linux account → person it is bound to by sign-in. */
+  /** Linux account, without regard to case → person it is bound to by sign-in. */
   pinned: () => Promise<ReadonlyMap<string, { issuer: string; subject: string }>>;
   /** Authenticates what is kept in the database; 32 bytes from outside of it. */
   macKey: Uint8Array;
@@ -82,8 +82,8 @@ export interface Served {
   readonly lints: readonly Lint[];
   /** When a sudo rule begins or ends next; null when none does. */
   readonly nextBoundary: number | null;
-  /** Identity keys and Linux accounts of people who are disabled. */
-  readonly disabledPeople: readonly string[];
+  /** People who are disabled, and their Linux accounts. */
+  readonly disabledPeople: readonly Subject[];
   readonly disabledAccounts: readonly string[];
 }
 
@@ -309,7 +309,7 @@ export function createRounds(deps: RoundsDeps) {
       rules: tree.rules,
       lints: [...sourceLints, ...guarded.lints, ...assigned.lints, ...tree.lints],
       nextBoundary: tree.nextBoundary,
-      disabledPeople: disabled.map(identityKey),
+      disabledPeople: disabled.map(({ issuer, id }) => ({ issuer, subject: id })),
       disabledAccounts: disabled.flatMap((user) => assigned.nameOf(userOwner(user)) ?? []),
     };
   }

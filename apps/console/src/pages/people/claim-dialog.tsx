@@ -4,7 +4,7 @@ import { formDialog, Problem } from '../../kit/form-dialog.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { api, browserApi, messageOf, type Person, refresh } from '../../server/api.ts';
 
-/** An account that two people want. `owner` null: whoever has it is not in the list any more. */
+/** An account that two people want. `owner` null: who has it has never signed in, or is not in the list any more. */
 export interface Choice {
   person: Person;
   claim: Person['claims'][number];
@@ -37,6 +37,27 @@ function Side({ title, person }: { title: string; person: Person }) {
   );
 }
 
+/** Who has the account by the directory and has not signed in yet: no more is known of them than who they are. */
+function Stranger({ owner }: { owner: Choice['claim']['owner'] }) {
+  return (
+    <div>
+      <Title order={3} size="h6" mb="xs">
+        Has it now, by the directory
+      </Title>
+      <dl className="facts">
+        <dt>Issuer</dt>
+        <dd>
+          <code>{owner.issuer}</code>
+        </dd>
+        <dt>Identifier</dt>
+        <dd>
+          <code>{owner.subject}</code>
+        </dd>
+      </dl>
+    </div>
+  );
+}
+
 /** Who gets an account that two people want: both sides in view, and neither answer is the easier one. */
 export const ClaimDialog = formDialog<Choice>(
   'Whose account is it?',
@@ -52,7 +73,7 @@ export const ClaimDialog = formDialog<Choice>(
           Whoever has the account <strong>{claim.account}</strong> may approve root for it. A renamed or recycled user
           name at the identity provider looks like this, and so does an attack.
         </Text>
-        {owner && <Side title="Has it now" person={owner} />}
+        {owner ? <Side title="Has it now" person={owner} /> : <Stranger owner={claim.owner} />}
         <Side title="Claims it" person={person} />
         {error && <Problem>{messageOf(error)}</Problem>}
         <Group justify="flex-end" className="dialog-actions">

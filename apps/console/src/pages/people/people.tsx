@@ -25,8 +25,8 @@ function ClaimCard({ person, claim, decide }: { person: Person; claim: Choice['c
     >
       <Stack gap="xs" align="flex-start">
         <Text size="sm" className="break">
-          The account belongs to {claim.owner.username}. Until you decide, {person.displayName} cannot approve for it.
-          Claimed <Ago at={claim.heldAt} />.
+          The account belongs to {claim.owner.id === null ? 'somebody who has not signed in yet' : claim.owner.username}
+          . Until you decide, {person.displayName} cannot approve for it. Claimed <Ago at={claim.heldAt} />.
         </Text>
         {useMayChange() && (
           <Button size="xs" variant="default" onClick={decide}>

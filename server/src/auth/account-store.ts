@@ -1,0 +1,204 @@
+import { type RawBuilder, sql } from 'kysely';
+import type { UnitOfWork } from '../db/database.ts';
+import { kysely, type Query } from '../db/query.ts';
+import { bareIssuer } from '../platform/issuer.ts';
+import { parseGroups } from './people-store.ts';
+import type { Subject } from './standing.ts';
+
+/** Where the account of a person is read. */
+export interface AccountRules {
+  /** True: a directory serves people, and a name that it gave to somebody is nobody else's. */
+  readonly directory: boolean;
+  /** The claim by which the source of people knows who signs in. */
+  readonly userIdClaim: string;
+  /** The Linux account of a user name, at a source and in a sign-in alike; null: none can be called that. */
+  readonly accountNameOf: (username: string) => string | null;
+}
+
+/** Names that differ in case only are one name. */
+export const nameKey = (account: string): string => account.toLowerCase();
+
+/** A person is the user of a directory: `who` of the table people, `user` of the table directory_names. */
+function isLinked(who: 'people' | 'linked', user: 'given' | 'known', claim: string): RawBuilder<boolean> {
+  const [issuer, subject, id, idClaim] = ['issuer', 'subject', 'source_id', 'source_id_claim'].map((column) =>
+    sql.ref(`${who}.${column}`),
+  );
+  const [itsIssuer, itsId] = ['issuer', 'subject'].map((column) => sql.ref(`${user}.${column}`));
+  const sameId = claim === 'sub' ? sql`${subject} = ${itsId}` : sql`(${id} = ${itsId} and ${idClaim} = ${claim})`;
+  return sql<boolean>`(${sameId} and rtrim(${issuer}, '/') = rtrim(${itsIssuer}, '/'))`;
+}
+
+/** An operator preferred a binding to the person whom the directory means. */
+const preferred = sql<boolean>`(bound.instead_of_issuer = given.issuer and bound.instead_of_subject = given.subject)`;
+
+/**
+ * A binding from before that continues: who is meant by the directory has never signed in, and could not have: the source
+ * gave no identifier, or none by which anybody signs in.
+ */
+const continues = (claim: string) => sql<boolean>`(
+  bound.from_before = 1 and given.left_at is null
+  and not exists (select 1 from people as linked where ${isLinked('linked', 'given', claim)})
+  and (
+    exists (select 1 from scim_resources as pushed where pushed.id = given.subject and pushed.external_id is null)
+    or not exists (
+      select 1 from people as linked join directory_names as known on ${isLinked('linked', 'known', claim)}
+      where known.owner = 'user' and rtrim(known.issuer, '/') = rtrim(given.issuer, '/')
+    )
+  )
+)`;
+
+/** What is asked: the accounts of some people, or the owner of one account. */
+type Asked = { readonly people: readonly string[] } | { readonly account: string };
+
+/** Accounts that the directory gives, and that no operator gave to somebody else. */
+function givenAccounts(query: Query, asked: Asked, { userIdClaim }: AccountRules) {
+  const select = kysely(query)
+    .selectFrom('directory_names as given')
+    .innerJoin('people', (join) => join.on(isLinked('people', 'given', userIdClaim)))
+    .leftJoin('directory_ids as numbered', (join) =>
+      join
+        .onRef('numbered.issuer', '=', 'given.issuer')
+        .onRef('numbered.subject', '=', 'given.subject')
+        .on('numbered.owner', '=', 'user')
+        .on('numbered.kind', '=', 'uid'),
+    )
+    .select(['people.id as personId', 'given.name', 'numbered.name as username'])
+    .where('given.owner', '=', 'user')
+    .where('given.left_at', 'is', null)
+    .where(
+      sql<boolean>`not exists (select 1 from account_bindings as bound where lower(bound.account) = given.name and ${preferred})`,
+    );
+  return 'people' in asked
+    ? select.where('people.id', 'in', asked.people)
+    : select.where('given.name', '=', nameKey(asked.account));
+}
+
+/** Accounts that are bound. Where a directory serves people: those whose name it has not given to somebody else. */
+function boundAccounts(query: Query, asked: Asked, { directory, userIdClaim }: AccountRules) {
+  let select = kysely(query)
+    .selectFrom('account_bindings as bound')
+    .leftJoin('directory_names as given', (join) =>
+      join
+        .on(sql<boolean>`given.name = lower(bound.account)`)
+        .on('given.owner', '=', 'user')
+        .on(sql<boolean>`${directory ? 1 : 0} = 1`),
+    )
+    .leftJoin('directory_ids as numbered', (join) =>
+      join
+        .onRef('numbered.issuer', '=', 'given.issuer')
+        .onRef('numbered.subject', '=', 'given.subject')
+        .on('numbered.owner', '=', 'user')
+        .on('numbered.kind', '=', 'uid'),
+    )
+    .select(['bound.person_id as personId', 'bound.account', 'given.name', 'numbered.name as username'])
+    .where((e) => e.or([e('given.name', 'is', null), preferred, continues(userIdClaim)]));
+  if ('people' in asked) select = select.where('bound.person_id', 'in', asked.people);
+  else if (directory) select = select.where(sql<boolean>`lower(bound.account) = ${nameKey(asked.account)}`);
+  else select = select.where('bound.account', '=', asked.account);
+  return select;
+}
+
+/** A name that the directory gives, as hosts see it: with the letters of its user name, of which names are kept folded. */
+function asServed(name: string, username: string | null, { accountNameOf }: AccountRules): string {
+  const account = username === null ? null : accountNameOf(username);
+  return account !== null && nameKey(account) === name ? account : name;
+}
+
+/** Who owns which account: the one answer, whichever way it is asked. With `work`: it stays so until the transaction ends. */
+async function owned(
+  from: Query | UnitOfWork,
+  asked: Asked,
+  rules: AccountRules,
+): Promise<{ personId: string; account: string }[]> {
+  const work = 'query' in from ? from : null;
+  const query = 'query' in from ? from.query : from;
+  const lock = work?.driver === 'postgres';
+  const given = givenAccounts(query, asked, rules);
+  const bound = boundAccounts(query, asked, rules);
+  const found = [
+    ...(rules.directory ? await (lock ? given.forShare('given') : given).execute() : []).map((row) => ({
+      personId: row.personId,
+      account: asServed(row.name, row.username, rules),
+    })),
+    ...(await (lock ? bound.forShare('bound') : bound).execute()).map((row) => ({
+      personId: row.personId,
+      account: row.name === null ? row.account : asServed(row.name, row.username, rules),
+    })),
+  ];
+  return 'people' in asked ? found : found.filter(({ account }) => account === asked.account);
+}
+
+/** Linux accounts of people, by name; those without any are left out. */
+export async function accountsOf(
+  from: Query | UnitOfWork,
+  personIds: readonly string[],
+  rules: AccountRules,
+): Promise<Map<string, string[]>> {
+  const found = new Map<string, Set<string>>();
+  if (personIds.length === 0) return new Map();
+  for (const { personId, account } of await owned(from, { people: personIds }, rules)) {
+    const accounts = found.get(personId) ?? new Set();
+    found.set(personId, accounts.add(account));
+  }
+  return new Map([...found].map(([personId, accounts]) => [personId, [...accounts].sort()]));
+}
+
+/**
+ * The person behind an account, for policies and pages; null when it is nobody's. Groups that cannot be read are null:
+ * who decides by groups must not take them for none.
+ */
+export async function accountOwner(
+  query: Query,
+  account: string,
+  rules: AccountRules,
+): Promise<{ personId: string; displayName: string; groups: readonly string[] | null } | null> {
+  const owners = (await owned(query, { account }, rules)).map(({ personId }) => personId);
+  if (owners.length === 0) return null;
+  const row = await kysely(query)
+    .selectFrom('people')
+    .select(['id', 'display_name', 'groups'])
+    .where('id', 'in', owners)
+    // One identifier in the tokens of two people is one person who was made anew at the provider.
+    .orderBy('last_login_at', 'desc')
+    .executeTakeFirst();
+  if (!row) return null;
+  const groups = parseGroups(row.groups);
+  return { personId: row.id, displayName: row.display_name, groups: groups.ok ? groups.groups : null };
+}
+
+/** As whom the directory has a person; null when it does not have them. `account` null: they are not served. */
+export async function findInDirectory(
+  query: Query,
+  { issuer, subject }: Subject,
+  rules: AccountRules,
+): Promise<{ account: string | null } | null> {
+  const rows = await kysely(query)
+    .selectFrom('directory_ids as numbered')
+    .leftJoin('directory_names as given', (join) =>
+      join
+        .onRef('given.issuer', '=', 'numbered.issuer')
+        .onRef('given.subject', '=', 'numbered.subject')
+        .on('given.owner', '=', 'user')
+        .on('given.left_at', 'is', null),
+    )
+    .select(['numbered.issuer', 'numbered.name as username', 'given.name'])
+    .where('numbered.kind', '=', 'uid')
+    .where('numbered.owner', '=', 'user')
+    .where('numbered.subject', '=', subject)
+    .where('numbered.retired_at', 'is', null)
+    .execute();
+  const row = rows.find((one) => bareIssuer(one.issuer) === bareIssuer(issuer));
+  if (!row) return null;
+  return { account: row.name === null ? null : asServed(row.name, row.username, rules) };
+}
+
+/** Whose a name is, or was, by the directory; null when it never gave it to a person. */
+export async function directoryOwner(query: Query, account: string): Promise<Subject | null> {
+  const row = await kysely(query)
+    .selectFrom('directory_names')
+    .select(['issuer', 'subject'])
+    .where('name', '=', nameKey(account))
+    .where('owner', '=', 'user')
+    .executeTakeFirst();
+  return row ?? null;
+}

@@ -1,0 +1,77 @@
+import type { Config } from '../config/config.ts';
+import type { UnitOfWork } from '../db/database.ts';
+import type { Query } from '../db/query.ts';
+import { bareIssuer } from '../platform/issuer.ts';
+import { type AccountRules, accountOwner, accountsOf, directoryOwner, findInDirectory } from './account-store.ts';
+import { listOwners, listUnlinked, type UnlinkedSource } from './binding-store.ts';
+import type { SignedIn, Subject } from './standing.ts';
+
+export type { UnlinkedSource } from './binding-store.ts';
+
+/**
+ * Port: which Linux account is whose, asked either way. Where a directory serves people it has one source, the directory;
+ * for names that the directory never gave, and without a directory, it is what is bound. Two answers to this question would
+ * let a person approve for another's account.
+ */
+export interface Accounts {
+  /** True: a directory serves people. */
+  readonly directory: boolean;
+  /** The Linux account of a user name; null: none can be called that. */
+  accountNameOf(username: string): string | null;
+  /** As whom the directory knows who signed in; null: their sign-in did not bring what it knows people by. */
+  knownAs(person: SignedIn): Subject | null;
+  /**
+   * Linux accounts of people, by name; those without any are left out. Given a unit of work, none of them moves to
+   * somebody else until it ends.
+   */
+  of(from: Query | UnitOfWork, personIds: readonly string[]): Promise<Map<string, string[]>>;
+  /** The person behind an account, for policies and pages; null when it is nobody's. */
+  ownerOf(query: Query, account: string): ReturnType<typeof accountOwner>;
+  /** The account that the directory has for a person; null when the directory does not have the person. */
+  inDirectory(query: Query, person: SignedIn): Promise<{ account: string | null } | null>;
+  /** Whose a name is, or was, by the directory; null when it never gave it to a person, or does not serve people. */
+  inDirectoryOf(query: Query, account: string): Promise<Subject | null>;
+  /** Accounts, without regard to case, that are bound, and to whom: the directory gives them to nobody else unasked. */
+  pinned(query: Query): Promise<ReadonlyMap<string, Subject>>;
+  /** Issuers of which people sign in and the directory knows people, and none of the ones is any of the others. */
+  unlinked(query: Query): Promise<UnlinkedSource[]>;
+}
+
+/** @param deps.accountNameOf the rule for names, which the directory goes by as well */
+export function createAccounts(deps: {
+  config: Pick<Config, 'ldap' | 'directory' | 'oidc'>;
+  accountNameOf: AccountRules['accountNameOf'];
+}): Accounts {
+  const { config, accountNameOf } = deps;
+  const directory = config.ldap !== null && config.directory.source !== 'none';
+  const { userIdClaim } = config.oidc;
+  const rules: AccountRules = { directory, userIdClaim, accountNameOf };
+
+  const knownAs: Accounts['knownAs'] = ({ issuer, subject, sourceId }) => {
+    if (userIdClaim === 'sub') return { issuer, subject };
+    return sourceId?.claim === userIdClaim ? { issuer, subject: sourceId.value } : null;
+  };
+
+  return {
+    directory,
+    accountNameOf,
+    knownAs,
+    of: (from, personIds) => accountsOf(from, personIds, rules),
+    ownerOf: (query, account) => accountOwner(query, account, rules),
+    async inDirectory(query, person) {
+      const known = directory ? knownAs(person) : null;
+      return known && findInDirectory(query, known, rules);
+    },
+    inDirectoryOf: async (query, account) => (directory ? directoryOwner(query, account) : null),
+    async pinned(query) {
+      const owners = await listOwners(query, directory);
+      return new Map(owners.map(({ name, ...person }) => [name, knownAs(person) ?? person]));
+    },
+    unlinked: async (query) => (directory ? listUnlinked(query, userIdClaim) : []),
+  };
+}
+
+/** Whether two identities are one, however their issuer is written. */
+export function isSame(one: Subject, other: Subject): boolean {
+  return one.subject === other.subject && bareIssuer(one.issuer) === bareIssuer(other.issuer);
+}
