@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { findSessions, insertSession } from '../../server/src/auth/session-store.ts';
+import { FOLLOWER_LIMITS } from '../../server/src/events/followers.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { createTestProvider, signInTestPerson } from '../../server/src/testing/test-person.ts';
 
@@ -21,8 +22,9 @@ export type Answer =
  * there are: each console has one of its own, and all of them are looked up for each event.
  */
 
-const ADMINISTRATORS = 50;
 const sessions = Number(process.argv[2]);
+/** As few as may have so many streams. */
+const ADMINISTRATORS = Math.ceil(sessions / FOLLOWER_LIMITS.perPerson);
 const folder = await mkdtemp(join(tmpdir(), 'identree-bench-live-'));
 const provider = createTestProvider();
 let ahead = 0;

@@ -10,6 +10,8 @@ export const ERRORS = {
   not_found: [404, 'There is nothing here.'],
   method_not_allowed: [405, 'This method is not supported here.'],
   rate_limited: [429, 'Too many requests. Wait a minute and try again.'],
+  too_many_streams: [429, 'You follow events in too many windows. Close some of them and try again.'],
+  too_many_followers: [503, 'Too many people follow events right now. Try again in a few minutes.'],
   internal: [500, 'Something went wrong on the server. It has been logged.'],
   unavailable: [503, 'The server cannot decide right now. Try again in a moment.'],
 

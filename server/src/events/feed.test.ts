@@ -79,7 +79,7 @@ test('a client that does not read is let go of, and its stream ends', { timeout:
   });
   const feed: EventFeed = {
     head: async () => 0,
-    isSomebody: async () => true,
+    personOf: async () => 'p',
     async *open(_credentials, _after, signal) {
       try {
         for (let seq = 1; !signal.aborted; seq += 1) yield { ...record(seq), topic: 'hosts' } as FeedEvent;
@@ -115,14 +115,14 @@ test('a client that goes while it is looked up leaves no stream behind', { timeo
   const lookedUp = new Promise<void>((resolve) => {
     asked = resolve;
   });
-  let answer = (_somebody: boolean): void => {};
+  let answer = (_person: string): void => {};
   let opened = (_aborted: boolean): void => {};
   const stream = new Promise<boolean>((resolve) => {
     opened = resolve;
   });
   const feed: EventFeed = {
     head: async () => 0,
-    isSomebody: () =>
+    personOf: () =>
       new Promise((resolve) => {
         answer = resolve;
         asked();
@@ -146,7 +146,7 @@ test('a client that goes while it is looked up leaves no stream behind', { timeo
   await lookedUp;
   socket.destroy();
   await closed;
-  answer(true);
+  answer('p');
   assert.equal(await stream, true);
 });
 
@@ -345,4 +345,44 @@ test('an event to 2,000 streams is one look-up and no read, and nothing comes to
   done.abort();
   await Promise.all(following);
   w.feed.close();
+});
+
+test('one person may have so many streams, and all people so many; who leaves makes room', async (t) => {
+  const feed: EventFeed = {
+    head: async () => 0,
+    personOf: async ({ cookie = null }) => cookie,
+    async *open(_credentials, _after, signal) {
+      await once(signal, 'abort');
+      yield* [];
+    },
+    close() {},
+  };
+  const app = Fastify();
+  app.decorateRequest('clientAddress', '');
+  await app.register(streamRoutes({ feed, limits: { perPerson: 2, inAll: 3 } }));
+  const url = await app.listen({ host: '127.0.0.1', port: 0 });
+  const gone: AbortController[] = [];
+  t.after(() => {
+    for (const one of gone) one.abort();
+    return app.close();
+  });
+  const follow = async (cookie: string): Promise<string> => {
+    const leave = new AbortController();
+    const answer = await fetch(`${url}/api/events`, { headers: { cookie }, signal: leave.signal });
+    if (answer.ok) gone.push(leave);
+    return answer.ok ? 'follows' : `${answer.status} ${((await answer.json()) as { code: string }).code}`;
+  };
+  assert.equal(await follow('ada'), 'follows');
+  assert.equal(await follow('ada'), 'follows');
+  assert.equal(await follow('ada'), '429 too_many_streams');
+  assert.equal(await follow('grace'), 'follows');
+  assert.equal(await follow('grace'), '503 too_many_followers');
+  gone.shift()!.abort();
+  let again = '';
+  for (let turn = 0; again !== 'follows' && turn < 1000; turn += 1) {
+    await turns(1);
+    again = await follow('ada');
+  }
+  assert.equal(again, 'follows');
+  assert.equal(await follow('ada'), '429 too_many_streams');
 });

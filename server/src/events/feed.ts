@@ -22,8 +22,8 @@ function shown(event: EventRecord): FeedEvent {
 export interface EventFeed {
   /** Sequence number of the newest event: where a stream without a past begins. */
   head(): Promise<number>;
-  /** Whether somebody is behind these credentials. */
-  isSomebody(credentials: Credentials): Promise<boolean>;
+  /** Id of the person behind these credentials; null: nobody. */
+  personOf(credentials: Credentials): Promise<string | null>;
   /**
    * Events after `after` that the person may see, for as long as the signal lasts. Who is asking is looked up anew before
    * each event: a session that ended, or a role that was taken away, ends or narrows the stream.
@@ -162,7 +162,7 @@ export function createEventFeed(deps: {
 
   return {
     head: async () => (await events.head()).seq,
-    isSomebody: async (credentials) => (await viewersOf([credentials]))[0] !== null,
+    personOf: async (credentials) => (await viewersOf([credentials]))[0]?.person.id ?? null,
     close() {
       unfollow();
       clearInterval(recheck);

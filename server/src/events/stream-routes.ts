@@ -4,6 +4,7 @@ import { Refusal } from '#shared/errors.ts';
 import type { FeedEvent } from '#shared/events.ts';
 import { credentialsOf } from '../http/viewer.ts';
 import type { EventFeed } from './feed.ts';
+import { createFollowers, FOLLOWER_LIMITS, type FollowerLimits } from './followers.ts';
 
 /** How often a stream on which nothing happens is kept open; who has read nothing since the last time is let go of. */
 const KEEP_ALIVE_MS = 15_000;
@@ -30,14 +31,24 @@ function lastIdOf(header: string | string[] | undefined): number | null {
  * with the id after which it goes on. When that is less than what was asked for, the log is another one, of a database
  * that was restored, and what the client knows is to be asked for anew.
  */
-export function streamRoutes(deps: { feed: EventFeed; keepAliveMs?: number }): FastifyPluginAsync {
+export function streamRoutes(deps: {
+  feed: EventFeed;
+  keepAliveMs?: number;
+  limits?: FollowerLimits;
+}): FastifyPluginAsync {
+  const followers = createFollowers(deps.limits ?? FOLLOWER_LIMITS);
   return async (app) => {
     app.get('/api/events', async (request, reply) => {
       const credentials = credentialsOf(request);
       const gone = new AbortController();
       // From the beginning: a client may go while it is looked up, and nothing would tell so later.
       reply.raw.once('close', () => gone.abort());
-      if (!(await deps.feed.isSomebody(credentials))) throw new Refusal('not_signed_in');
+      const personId = await deps.feed.personOf(credentials);
+      if (personId === null) throw new Refusal('not_signed_in');
+      const leave = followers.admit(personId);
+      // A connection that a client only holds open would be counted until its next event otherwise.
+      if (gone.signal.aborted) leave();
+      else gone.signal.addEventListener('abort', leave, { once: true });
       // Where it begins is settled before the client learns that it is connected: nothing falls in between.
       const head = await deps.feed.head();
       const after = Math.min(lastIdOf(request.headers['last-event-id']) ?? head, head);
