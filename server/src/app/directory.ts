@@ -8,6 +8,7 @@ import type { LdapConfig } from '../config/config.ts';
 import { certificateNamesOf } from '../directory/configured.ts';
 import { directoryRoutes } from '../directory/host-routes.ts';
 import { createHostSettings } from '../directory/host-settings.ts';
+import { linkLint } from '../directory/link-lint.ts';
 import { createDirectoryGauges, createDirectoryMetrics } from '../directory/metrics.ts';
 import { userOfName } from '../directory/numbers/number-store.ts';
 import { createParts } from '../directory/parts.ts';
@@ -158,6 +159,7 @@ export async function createDirectoryService(
       log,
     }),
     ldapUrl: ldap.externalUrl,
+    linkLints: async () => (await accounts.unlinked(db.query)).map(linkLint),
     webhook: createWebhook({
       secret: config.webhookSecret,
       now: clock.now,

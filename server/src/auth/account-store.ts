@@ -32,12 +32,11 @@ function isLinked(who: 'people' | 'linked', user: 'given' | 'known', claim: stri
 const preferred = sql<boolean>`(bound.instead_of_issuer = given.issuer and bound.instead_of_subject = given.subject)`;
 
 /**
- * A binding from before that continues: who is meant by the directory has never signed in, and could not have: the source
- * gave no identifier, or none by which anybody signs in.
+ * A binding from before that continues: who is meant by the directory could not have signed in as that, because the source
+ * gave no identifier, or none by which anybody has ever signed in.
  */
 const continues = (claim: string) => sql<boolean>`(
   bound.from_before = 1 and given.left_at is null
-  and not exists (select 1 from people as linked where ${isLinked('linked', 'given', claim)})
   and (
     exists (select 1 from scim_resources as pushed where pushed.id = given.subject and pushed.external_id is null)
     or not exists (
@@ -201,4 +200,55 @@ export async function directoryOwner(query: Query, account: string): Promise<Sub
     .where('owner', '=', 'user')
     .executeTakeFirst();
   return row ?? null;
+}
+
+/** People whose names are compared; one is enough to know. */
+const MOST_LOOKED_AT = 1000;
+
+/** An issuer of which people sign in under names that the directory has, and none of them as whom the directory means. */
+export interface UnlinkedSource {
+  readonly issuer: string;
+  /** The claim by which they would be. */
+  readonly claim: string;
+  /** How many have signed in under such a name. */
+  readonly people: number;
+}
+
+/**
+ * @param claim the one by which the source of people knows who signs in
+ * @param namesOf what somebody of a user name could be called in the directory, without regard to case
+ */
+export async function listUnlinked(
+  query: Query,
+  claim: string,
+  namesOf: (username: string) => readonly string[],
+): Promise<UnlinkedSource[]> {
+  const linked = kysely(query)
+    .selectFrom('people as linked')
+    .innerJoin('directory_names as known', (join) =>
+      join.on(isLinked('linked', 'known', claim)).on('known.owner', '=', 'user'),
+    )
+    .select('linked.issuer');
+  const people = await kysely(query)
+    .selectFrom('people')
+    .select(['issuer', 'username'])
+    .where('issuer', 'not in', linked)
+    .limit(MOST_LOOKED_AT)
+    .execute();
+  if (people.length === 0) return [];
+  const wanted = [...new Set(people.flatMap(({ username }) => namesOf(username)))];
+  const given = await kysely(query)
+    .selectFrom('directory_names')
+    .select(['name', 'issuer'])
+    .where('owner', '=', 'user')
+    .where('left_at', 'is', null)
+    .where('name', 'in', wanted)
+    .execute();
+  const known = new Set(given.map(({ name, issuer }) => `${bareIssuer(issuer)} ${name}`));
+  const counts = new Map<string, number>();
+  for (const { issuer, username } of people) {
+    if (!namesOf(username).some((name) => known.has(`${bareIssuer(issuer)} ${name}`))) continue;
+    counts.set(issuer, (counts.get(issuer) ?? 0) + 1);
+  }
+  return [...counts].map(([issuer, count]) => ({ issuer, claim, people: count }));
 }

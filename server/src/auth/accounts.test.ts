@@ -174,6 +174,20 @@ describe('where a directory serves people, an account', () => {
   });
 });
 
+test('administrators are told when nobody who signs in is anybody whom the source knows', async (t) => {
+  const site = await openDirectorySite(t, [{ id: 'object-1', username: 'mira' }]);
+  const admin = await site.signIn('an-admin', { ...plain, groups: ['admins'] });
+  const lints = async () =>
+    (await admin.query<{ code: string; subject: string }[]>('directory.lints')).data.map(({ code }) => code);
+  assert.deepEqual(await lints(), [], 'an administrator who is not in the directory says nothing about it');
+  await site.signIn('mira@example.com', { ...plain, subject: 'pairwise' });
+  assert.deepEqual(await lints(), ['nobody_linked']);
+  const { data } = await admin.query<{ lintCount: number }>('directory.status');
+  assert.equal(data.lintCount, 1);
+  await site.signIn('mira', { ...plain, subject: 'object-1' });
+  assert.deepEqual(await lints(), []);
+});
+
 test('an event about a person is for that person, and for nobody of the same name', async (t) => {
   const site = await openDirectorySite(t, [{ id: 'sub-mira', username: 'mira' }]);
   const mira = await site.signIn('mira', { ...plain, subject: 'sub-mira' });

@@ -2,11 +2,20 @@ import type { Config } from '../config/config.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { Query } from '../db/query.ts';
 import { bareIssuer } from '../platform/issuer.ts';
-import { type AccountRules, accountOwner, accountsOf, directoryOwner, findInDirectory } from './account-store.ts';
-import { listOwners, listUnlinked, type UnlinkedSource } from './binding-store.ts';
+import {
+  type AccountRules,
+  accountOwner,
+  accountsOf,
+  directoryOwner,
+  findInDirectory,
+  listUnlinked,
+  nameKey,
+  type UnlinkedSource,
+} from './account-store.ts';
+import { listOwners } from './binding-store.ts';
 import type { SignedIn, Subject } from './standing.ts';
 
-export type { UnlinkedSource } from './binding-store.ts';
+export type { UnlinkedSource } from './account-store.ts';
 
 /**
  * Port: which Linux account is whose, asked either way. Where a directory serves people it has one source, the directory;
@@ -33,7 +42,7 @@ export interface Accounts {
   inDirectoryOf(query: Query, account: string): Promise<Subject | null>;
   /** Accounts, without regard to case, that are bound, and to whom: the directory gives them to nobody else unasked. */
   pinned(query: Query): Promise<ReadonlyMap<string, Subject>>;
-  /** Issuers of which people sign in and the directory knows people, and none of the ones is any of the others. */
+  /** Issuers of which people sign in under names that the directory has, and nobody as whom the directory means. */
   unlinked(query: Query): Promise<UnlinkedSource[]>;
 }
 
@@ -67,7 +76,16 @@ export function createAccounts(deps: {
       const owners = await listOwners(query, directory);
       return new Map(owners.map(({ name, ...person }) => [name, knownAs(person) ?? person]));
     },
-    unlinked: async (query) => (directory ? listUnlinked(query, userIdClaim) : []),
+    async unlinked(query) {
+      if (!directory) return [];
+      // With and without its domain: how names are cut may be just what is set wrongly.
+      return listUnlinked(query, userIdClaim, (username) =>
+        [username, username.replace(/@.*$/s, '')].flatMap((name) => {
+          const account = accountNameOf(name);
+          return account === null ? [] : [nameKey(account)];
+        }),
+      );
+    },
   };
 }
 

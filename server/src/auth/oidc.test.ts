@@ -295,6 +295,7 @@ for (const [what, username] of [
   ['has white space', 'alice smith'],
   ['is a path', '../alice'],
   ['begins with a dash', '-alice'],
+  ['has a character that nobody sees', 'ali\u200bce'],
   ['is missing', undefined],
   ['is a list', ['alice']],
 ]) {

@@ -35,7 +35,8 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const migrations = {
+/** Every step from an empty database to this version, in order. */
+export const migrations = {
   '0001-baseline': baseline,
   '0002-directory': directory,
   '0003-readers': readers,

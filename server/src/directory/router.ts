@@ -9,6 +9,7 @@ import type { SudoRules } from './rules/service.ts';
 import { createScimRouter } from './scim/router.ts';
 import type { Scim } from './scim/service.ts';
 import type { DirectorySettings } from './settings.ts';
+import type { Lint } from './source/lint.ts';
 
 /** What the routers stand for. */
 export interface DirectoryParts {
@@ -19,6 +20,8 @@ export interface DirectoryParts {
   settings: DirectorySettings;
   /** Where hosts reach it. */
   ldapUrl: string;
+  /** What is wrong between who signs in and whom the source knows. */
+  linkLints: () => Promise<Lint[]>;
 }
 
 const MAX_LINTS = 1000;
@@ -29,6 +32,12 @@ function served<T>(parts: T | null): T {
   if (parts === null) throw new Refusal('directory_off');
   return parts;
 }
+
+/** What concerns everybody goes first: one thing to mend, and not one of a thousand. */
+const lintsOf = async ({ directory, linkLints }: DirectoryParts): Promise<Lint[]> => [
+  ...(await linkLints()),
+  ...directory.lints(),
+];
 
 /** `directory.*`, `sudoRules.*` and `scim.*`. @param parts null: this server serves no directory */
 export function createDirectoryRouters(parts: DirectoryParts | null) {
@@ -58,12 +67,12 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
         issuer: settings.issuer,
         // Without people of its own the tree has only the rules of the database, whatever the setting says.
         sudoSource: settings.people ? settings.sudoSource : ('store' as const),
-        lintCount: directory.lints().length,
+        lintCount: (await lintsOf(parts)).length,
         /** How many changes wait for a decision. */
         held,
       };
     }),
-    lints: adminViewProcedure.query(() => served(parts).directory.lints().slice(0, MAX_LINTS)),
+    lints: adminViewProcedure.query(async () => (await lintsOf(served(parts))).slice(0, MAX_LINTS)),
     /** Who has which uid and gid, by gid. */
     accounts: adminViewProcedure
       .input(

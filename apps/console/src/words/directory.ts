@@ -128,6 +128,12 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
       'Hosts get the people of a group, not the groups in it: whoever is a member only by such a group is left out.',
     todo: 'Make the people themselves members of the outer group at the source.',
   },
+  nobody_linked: {
+    title: 'Nobody is who the source means',
+    means:
+      'People sign in, and by the claim that is compared none of them is anybody whom the source knows: accounts are nobody’s.',
+    todo: 'Set IDENTREE_OIDC_USER_ID_CLAIM to the claim that says the source’s identifier, or have the source send what is in sub.',
+  },
   name_reserved: {
     title: 'Name of the system',
     means: 'The name belongs to the operating system or to sudo. Whoever had it could act as something else.',

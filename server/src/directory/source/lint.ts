@@ -13,6 +13,7 @@ export const LINT_CODES = [
   'record_left_out',
   'field_left_out',
   'group_nested',
+  'nobody_linked',
   'name_invalid',
   'name_reserved',
   'name_collision',
