@@ -17,9 +17,10 @@ import { createProcessReader } from './gate/proc.ts';
 import { createRegisteredSudos } from './gate/registered-sudos.ts';
 import { sessionOrigin } from './gate/session-origin.ts';
 import { createSudoPlugin } from './gate/sudo-plugin.ts';
+import { readHostReport } from './grants/host-report.ts';
 import { certificateFolder, type Paths, stateFiles } from './paths.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
-import type { Log } from './platform/log.ts';
+import { type Log, silentLog } from './platform/log.ts';
 import { type Random, systemRandom } from './platform/random.ts';
 import { type Run, systemRun } from './platform/run.ts';
 import { type Health, keepBeating } from './service/heartbeat.ts';
@@ -174,6 +175,19 @@ export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemR
   };
 }
 
+/** What this host says of itself. */
+export const hostReport = () => readHostReport('/', PLUGIN_BUILD);
+
+/** Tells the server what this host says of itself, once. @throws NotEnrolled, ConfigError, UntrustedFile */
+export async function reportHost(paths: Paths): Promise<void> {
+  const host = await openHost(paths, { log: silentLog });
+  try {
+    await host.client.report(await hostReport());
+  } finally {
+    host.close();
+  }
+}
+
 /** What the resident agent looks after beside the gate. */
 function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
   const { client, keys, checkpoints, certificates } = host;
@@ -185,7 +199,10 @@ function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
     {
       name: 'heartbeat',
       run: (stopping) =>
-        keepBeating({ ...every, client, keys, checkpoints, osInfo: os, save: save(files.health) }, stopping),
+        keepBeating(
+          { ...every, client, keys, checkpoints, osInfo: os, report: hostReport, save: save(files.health) },
+          stopping,
+        ),
     },
     {
       name: 'certificate renewal',

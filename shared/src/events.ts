@@ -83,6 +83,12 @@ export const EVENTS = {
     own: false,
     directory: ['tree'],
   },
+  host_reported: {
+    text: 'What gives power on a host, or its gate, is not as the host said before.',
+    topic: 'hosts',
+    own: false,
+    directory: ['tree'],
+  },
   host_quarantined: {
     text: 'A host identity was seen in two places; it waits for an operator.',
     topic: 'hosts',

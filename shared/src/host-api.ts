@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hostRecord } from './decision.ts';
+import { canonicalSha256 } from './digest.ts';
 import { logSeen, logShown } from './log-head.ts';
 import { challengeId, hostName, sha256Text, timestamp, userCode, uuid } from './names.ts';
 
@@ -37,6 +38,8 @@ export const enrolRequest = z
     apiKey: publicKey,
     /** PKCS #10 request in PEM for the TLS client key. */
     csr: z.string().max(8192),
+    /** This agent says what gives power on its host; the directory is served to it once it has. */
+    reports: z.literal(true).optional(),
     ...agentFacts,
   })
   .refine((body) => (body.token === undefined) !== (body.sharedSecret === undefined), 'one of token and sharedSecret');
@@ -164,7 +167,56 @@ export const heartbeatResponse = z.object({
   checkpoint,
   /** Null while the server cannot sign a head; absent where it signs none. */
   log: logShown.nullish(),
+  /** {@link reportDigest} of the report that the server has of this host; null: none. Earlier servers keep none. */
+  reportDigest: z.string().nullable().optional(),
 });
+
+/** Printable, on one line, without signs that show nothing. */
+const shownText = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u);
+
+/** The most of a report that fits into a request beside what else is in it, bytes of JSON. */
+export const MAX_REPORT_BYTES = 24 * 1024;
+
+/** Power that a file of a host gives to a name or number that a directory could come to have. */
+export const localGrant = z.strictObject({
+  type: z.enum(['user', 'group', 'uid', 'gid']),
+  name: shownText(64),
+  /** What it gives, in words. */
+  gives: shownText(200),
+  file: shownText(256),
+  line: z.int().min(1).nullable(),
+});
+export type LocalGrant = z.infer<typeof localGrant>;
+
+/**
+ * What a host says of itself, beside the heartbeat and only when it changed. A host speaks about nothing but itself here:
+ * what it names is kept from others, or asked about, and that is all it can bring about.
+ */
+export const hostReport = z.strictObject({
+  v: z.literal(1),
+  grants: z.array(localGrant).max(300),
+  /** Local accounts: name, uid and gid. */
+  accounts: z.array(z.tuple([shownText(64), z.int().min(0).max(0xffffffff), z.int().min(0).max(0xffffffff)])).max(1000),
+  /** Places that may give power and could not be read. */
+  unread: z.int().min(0),
+  /** What is not as setup left it at the gate of sudo. */
+  drift: z.array(shownText(300)).max(20),
+  /** There was more than fits. */
+  cut: z.boolean(),
+});
+export type HostReport = z.infer<typeof hostReport>;
+
+/** By which host and server know that they mean the same report. */
+export const reportDigest = (report: HostReport): string => canonicalSha256(report);
+
+/** POST /report. */
+export const reportRequest = z.strictObject({ counter: z.int().min(1), machineId, report: hostReport });
+export type ReportRequest = z.infer<typeof reportRequest>;
 
 /** POST /certificate: a new client certificate for the same host. Name and id come from who signed the request. */
 export const certificateRequest = z.strictObject({

@@ -16,9 +16,11 @@ import {
   directoryResponse,
   type HeartbeatRequest,
   HOST_API,
+  type HostReport,
   heartbeatResponse,
   LONG_POLL_SECONDS,
   type OutcomeRequest,
+  type ReportRequest,
   type RunRequest,
 } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
@@ -45,6 +47,8 @@ export interface HostClient {
   heartbeat(
     facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo'>,
   ): Promise<Reply<HeartbeatResponse>>;
+  /** What this host says of itself. */
+  report(report: HostReport): Promise<Reply<unknown>>;
   /** The grant in the answer still has to be verified. */
   certificate(request: Pick<CertificateRequest, 'nonce' | 'csr'>): Promise<Reply<{ grant: string }>>;
   /** The settings in the answer still have to be verified. */
@@ -164,6 +168,14 @@ export function createHostClient(deps: {
     cancel,
     outcome: (challengeId, outcome) => call('POST', `/challenges/${challengeId}/outcome`, outcome, z.unknown()),
     run: (challengeId, run) => call('POST', `/challenges/${challengeId}/run`, run, z.unknown()),
+    report: (report) =>
+      counted(
+        (counter) => {
+          const body: ReportRequest = { counter, machineId: deps.machineId, report };
+          return call('POST', '/report', body, z.unknown(), { timeoutMs: COUNTED_TIMEOUT_MS });
+        },
+        () => undefined,
+      ),
     heartbeat: (facts) =>
       counted(
         (counter) => {

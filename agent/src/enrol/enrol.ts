@@ -87,6 +87,7 @@ export async function enrol(
   const keys = await generateHostKeys(input.hostname);
   const nonce = randomText(deps.random);
   const body: EnrolRequest = {
+    reports: true,
     ...('token' in input.credential
       ? { token: input.credential.token.trim() }
       : { sharedSecret: input.credential.sharedSecret }),

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { hostname as systemHostname } from 'node:os';
 import { normaliseHostName } from '#shared/names.ts';
-import { connectServer } from '../app.ts';
+import { connectServer, reportHost } from '../app.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import type { Paths } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -84,6 +84,8 @@ export async function enrollHost(paths: Paths, options: EnrollOptions, print: (l
     if (options.replace && (await agentAnswers(paths.socket))) {
       print('The running agent still has the old identity. Run: systemctl restart identree-agent');
     }
+    // The directory is not served to a host that has yet to say this. The agent says it too, once it runs.
+    if (result.state === 'active') await reportHost(paths).catch(() => undefined);
     if (result.state === 'waiting') {
       print('This host waits: until an operator confirms its key in the console, every request is refused.');
     }

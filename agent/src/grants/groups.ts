@@ -33,6 +33,19 @@ const lines = (text: string): Line[] =>
 const LOOK = `getent group ${Object.keys(POWERFUL).join(' ')} shows their members.`;
 const unreadFile = (file: string, problem: string): Unread => unread('group', { file, line: null }, problem, LOOK);
 
+/** Groups of this host that give power to whoever is in them, whether anybody is or not: a directory may serve one of the name. */
+export async function powerfulGroups(files: HostFiles): Promise<Given[]> {
+  const group = await files.read(GROUP_FILE);
+  if (group === null || 'problem' in group) return [];
+  return lines(group.text).flatMap(({ fields: [name = ''], line }): Given[] => {
+    if (!Object.hasOwn(POWERFUL, name)) return [];
+    const { gives, withoutPassword } = POWERFUL[name]!;
+    return [
+      { kind: 'group', who: { type: 'group', name }, except: [], gives, withoutPassword, file: GROUP_FILE, line },
+    ];
+  });
+}
+
 /** Members, in /etc/group or by their own group in /etc/passwd, of groups that give power. Those of a directory are not local. */
 export async function groupGrants(files: HostFiles): Promise<Grant[]> {
   const group = await files.read(GROUP_FILE);

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { type HostReport, reportDigest } from '#shared/host-api.ts';
 import { type Host, openHost } from '../app.ts';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
@@ -11,6 +12,8 @@ import { createEnrolledHost } from '../testing/host.ts';
 import { createPasskey } from '../testing/passkey.ts';
 import { beat, type Health, type HeartbeatDeps, keepBeating } from './heartbeat.ts';
 import { agentAnswers, listen, SocketError } from './socket-server.ts';
+
+const EMPTY_REPORT: HostReport = { v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false };
 
 async function world() {
   const server = await createFakeServer();
@@ -23,6 +26,7 @@ async function world() {
     keys: host.keys,
     checkpoints: host.checkpoints,
     osInfo: 'Debian x64',
+    report: async () => EMPTY_REPORT,
     save: async (health) => void saved.push(health),
     clock: systemClock,
     log: { info: () => undefined, warn: () => undefined, error: (line) => errors.push(line) },
@@ -97,6 +101,33 @@ describe('heartbeat', () => {
     assert.deepEqual([refused.result, refused.message], ['refused', 'This host was revoked.']);
     await w.server.close();
     assert.equal((await beat(w.deps)).result, 'unreachable');
+  });
+
+  it('tells what gives power here when that is not what the server knows, and else says nothing', async () => {
+    await using w = await world();
+    const fleet = { type: 'group' as const, name: 'fleet', gives: 'any command', file: '/etc/sudoers', line: 3 };
+    let report: HostReport = { ...EMPTY_REPORT, grants: [fleet] };
+    let known: string | null = null;
+    const told: HostReport[] = [];
+    const client: HeartbeatDeps['client'] = {
+      async heartbeat(facts) {
+        const reply = await w.deps.client.heartbeat(facts);
+        return reply.kind === 'ok' ? { ...reply, value: { ...reply.value, reportDigest: known } } : reply;
+      },
+      async report(said) {
+        told.push(said);
+        known = reportDigest(said);
+        return { kind: 'ok', value: null };
+      },
+    };
+    const deps = { ...w.deps, client, report: async () => report };
+    await beat(deps);
+    await beat(deps);
+    assert.deepEqual(told, [report]);
+    report = { ...EMPTY_REPORT, drift: ['/etc/sudo.conf lacks: Plugin identree_audit'] };
+    await beat(deps);
+    assert.deepEqual(told.at(-1), report);
+    await beat({ ...w.deps, report: () => assert.fail('a server that keeps no reports is told none') });
   });
 
   it('goes on after a failure, and varies its pause', async () => {

@@ -1,3 +1,4 @@
+import { type HostReport, reportDigest } from '#shared/host-api.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
@@ -19,7 +20,9 @@ export interface Health {
 }
 
 export interface HeartbeatDeps {
-  client: Pick<HostClient, 'heartbeat'>;
+  client: Pick<HostClient, 'heartbeat' | 'report'>;
+  /** What this host says of itself. */
+  report: () => Promise<HostReport>;
   keys: ApproverKeys;
   checkpoints: Checkpoints;
   osInfo: string;
@@ -31,6 +34,18 @@ export interface HeartbeatDeps {
 const INTERVAL_MS = 5 * 60_000;
 const RETRY_MS = 30_000;
 const JITTER = 0.2;
+
+/**
+ * Tells the server what gives power on this host, when that is not what it knows. A server that does not ask for it is an
+ * earlier one.
+ */
+async function tell(deps: HeartbeatDeps, known: string | null | undefined): Promise<void> {
+  if (known === undefined) return;
+  const report = await deps.report();
+  if (reportDigest(report) === known) return;
+  const reply = await deps.client.report(report);
+  if (reply.kind !== 'ok' && reply.kind !== 'aborted') deps.log.warn(`report: ${reply.message}`);
+}
 
 /** One heartbeat: tells the server that we live, takes newer approver keys, compares the head of its event log. */
 export async function beat(deps: HeartbeatDeps): Promise<Health> {
@@ -53,6 +68,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
         `the server's event log ends at ${value.checkpoint.seq}, this host has seen ${checkpoints.seq()}: it was rolled back; refusing its decisions`,
       );
     }
+    await tell(deps, value.reportDigest);
     health = {
       at,
       result: seen === 'ok' ? 'ok' : 'rolled_back',

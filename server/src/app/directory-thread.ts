@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { createAccounts } from '../auth/accounts.ts';
 import { openDatabase } from '../db/database.ts';
 import { accountNameOf, guardSettingsOf } from '../directory/configured.ts';
+import { localPowerOf } from '../directory/guards/local-power.ts';
 import { createParts } from '../directory/parts.ts';
 import { createRounds } from '../directory/publish/rounds.ts';
 import type {
@@ -12,6 +13,7 @@ import type {
   ToThread,
 } from '../directory/publish/thread-messages.ts';
 import { createEventAppender } from '../events/log.ts';
+import { readReports } from '../hosts/reports.ts';
 import { listHosts } from '../hosts/store.ts';
 import { createSnapshotBuilder } from '../ldap/snapshot/build-snapshot.ts';
 import { createPortAnswers, createPortCaller } from '../platform/port-calls.ts';
@@ -51,7 +53,13 @@ const rounds = createRounds({
   numbers,
   storedRules: rules.storedRules,
   hosts: async () => (await activeHosts()).map(({ id, hostname, host_group }) => ({ id, hostname, group: host_group })),
-  hostPower: async () => [],
+  async hostPower() {
+    const names = new Map((await activeHosts()).map(({ id, hostname }) => [id, hostname]));
+    return (await readReports(db.query)).flatMap(({ hostId, digest, report }) => {
+      const hostname = names.get(hostId);
+      return hostname === undefined ? [] : [{ hostId, hostname, digest, power: localPowerOf(report) }];
+    });
+  },
   pinned: () => accounts.pinned(db.query),
   macKey: storage,
   publish(entries, usn) {

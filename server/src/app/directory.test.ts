@@ -118,6 +118,40 @@ test('the service account reads people, groups and rules; a stranger reads nothi
   await assert.rejects(site.client(0).bind(SERVICE.dn, 'wrong-password'), /0x31/);
 });
 
+test('a fresh host is served nothing before it has said what gives power on it; then its files count', async (t) => {
+  const site = await open(t);
+  const host = await enrolTestHost(site.app, site.clock, 'web1.example.com', { reports: true });
+  const client = () => site.client(1, { cert: host.grant.certificate, key: host.tlsKey });
+  await assert.rejects(site.find(client(), '(uid=bob)'), /0x32/);
+  const fleet = { name: 'fleet', members: ['alice'] };
+  const grant = { type: 'group' as const, name: 'fleet', gives: 'any command', file: '/etc/sudoers.d/image', line: 4 };
+  assert.equal((await host.report({ grants: [grant], accounts: [['carol', 1000, 1000]] })).status, 204);
+  assert.equal((await site.find(client(), '(uid=bob)')).length, 1);
+
+  await site.write(['alice', 'bob', 'carol'], [OPS, fleet]);
+  const { directory } = site.app.directory!;
+  directory.refresh('console');
+  await directory.settled();
+  const held = (await directory.holds()).map(({ kind, subject, detail }) => [
+    kind,
+    subject,
+    'local' in detail && detail.local.map((one) => `${one.host} ${one.file}:${one.line}`),
+  ]);
+  assert.deepEqual(held.toSorted(), [
+    ['power_member', 'group fleet', ['web1.example.com /etc/sudoers.d/image:4']],
+    ['power_name', 'account carol', ['web1.example.com /etc/passwd:null']],
+  ]);
+  assert.equal((await site.find(client(), '(&(objectClass=posixGroup)(cn=fleet))'))[0]?.memberUid?.length ?? 0, 0);
+  assert.deepEqual(await site.find(client(), '(uid=carol)'), []);
+
+  const olga = await signInTestPerson(site.app, site.provider, site.clock, 'olga', {
+    groups: ['admins'],
+    passkey: false,
+  });
+  const { hosts } = (await olga.query<{ hosts: { report: { grants: object[]; count: number } }[] }>('hosts.list')).data;
+  assert.deepEqual([hosts[0]!.report.grants, hosts[0]!.report.count], [[grant], 1]);
+});
+
 test('the certificate of a host opens LDAPS until the host is revoked, and then at once no more', async (t) => {
   const site = await open(t);
   const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');

@@ -14,6 +14,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   log_epochs: ['at'],
   event_cursors: ['reader'],
   hosts: ['id'],
+  host_reports: ['host_id'],
   enrolment_tokens: ['id'],
   people: ['id'],
   account_bindings: ['account'],

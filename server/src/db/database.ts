@@ -6,6 +6,7 @@ import * as readers from './migrations/0003-readers.ts';
 import * as providerSessions from './migrations/0004-provider-sessions.ts';
 import * as runs from './migrations/0005-runs.ts';
 import * as accounts from './migrations/0006-accounts.ts';
+import * as hostReports from './migrations/0007-host-reports.ts';
 import * as speed from './migrations/0010-speed.ts';
 import * as logHeads from './migrations/0012-log-heads.ts';
 import { openPostgres } from './postgres.ts';
@@ -43,6 +44,7 @@ export const migrations = {
   '0004-provider-sessions': providerSessions,
   '0005-runs': runs,
   '0006-accounts': accounts,
+  '0007-host-reports': hostReports,
   '0010-speed': speed,
   '0012-log-heads': logHeads,
 };

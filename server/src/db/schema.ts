@@ -89,6 +89,16 @@ export interface HostsTable {
   clock_skew_ms: number | null;
   checkpoint_seq: number;
   remote_addr: string | null;
+  /** The directory is not served to it before it has said what gives power on it. */
+  report_due: Flag;
+}
+
+/** What a host says of itself; see `hostReport` in shared/src/host-api.ts. */
+export interface HostReportsTable {
+  host_id: string;
+  digest: string;
+  report: JsonText;
+  reported_at: Timestamp;
 }
 
 /** A managed host as it is kept. */
@@ -462,6 +472,7 @@ export interface Schema {
   log_epochs: LogEpochsTable;
   log_disputes: LogDisputesTable;
   hosts: HostsTable;
+  host_reports: HostReportsTable;
   enrolment_tokens: EnrolmentTokensTable;
   host_nonces: HostNoncesTable;
   people: PeopleTable;

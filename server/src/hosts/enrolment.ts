@@ -165,6 +165,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
           clock_skew_ms: null,
           checkpoint_seq: 0,
           remote_addr: remoteAddr,
+          report_due: body.reports === true ? 1 : 0,
         });
         await events.append(work, {
           event: 'host_enrolled',

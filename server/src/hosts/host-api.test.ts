@@ -9,7 +9,9 @@ import {
   certificateGrant,
   directorySettings,
   enrolmentGrant,
+  type HostReport,
   LEASE_SECONDS,
+  reportDigest,
 } from '#shared/host-api.ts';
 import {
   contentDigest,
@@ -331,6 +333,57 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       .where('id', '=', created.challengeId)
       .executeTakeFirstOrThrow();
     assert.deepEqual(row, { outcome: 'refused', outcome_detail: 'gone' });
+  });
+
+  test('report: kept once per change, told in the heartbeat, and about nobody but the host itself', async () => {
+    const known = async (of: TestHost) => {
+      of.counter += 1;
+      const { counter, machineId } = of;
+      const facts = { approverKeysVersion: 0, now: t.clock.now(), checkpointSeq: 0, agentVersion: '1', osInfo: 'x' };
+      return (await of.send('POST', '/heartbeat', { counter, machineId, ...facts })).body.reportDigest;
+    };
+    assert.equal(await known(host), null);
+    const report: HostReport = {
+      v: 1,
+      grants: [{ type: 'group', name: 'fleet', gives: 'any command as any user', file: '/etc/sudoers.d/x', line: 2 }],
+      accounts: [['deploy', 1000, 1000]],
+      unread: 1,
+      drift: ['/etc/pam.d/sudo does not name identree-pam'],
+      cut: false,
+    };
+    const events = await count('events');
+    assert.equal((await host.report(report)).status, 204);
+    assert.equal((await host.report(report)).status, 204);
+    assert.equal(await count('events'), events + 1);
+    assert.equal(await known(host), reportDigest(report));
+    assert.equal(await known(other), null);
+    assert.deepEqual(
+      (await t.app.hosts.reports()).map(({ hostId, report }) => [hostId, report]),
+      [[host.id, report]],
+    );
+
+    assert.equal((await host.report({})).status, 429, 'not all the time');
+    t.clock.advance(61_000);
+    const many = Array.from({ length: 300 }, (_, n) => ({
+      ...report.grants[0]!,
+      name: `g${n}`,
+      gives: 'x'.repeat(20),
+    }));
+    await refused('bad_request', 400, () => host.report({ grants: many }));
+    await refused('bad_request', 400, () => host.report({ grants: [{ ...report.grants[0]!, name: 'a\u202eb' }] }));
+    await refused('nonce_replayed', 401, async () => {
+      const parameters = { nonce: randomBytes(18).toString('base64url') };
+      host.counter += 1;
+      const { counter, machineId } = host;
+      const send = () => host.send('POST', '/report', { counter, machineId, report }, { parameters });
+      await send();
+      return send();
+    });
+    assert.equal((await host.report({})).status, 204, 'and less than before is told as well');
+    assert.deepEqual(
+      (await t.app.hosts.reports()).map(({ report }) => report.grants),
+      [[]],
+    );
   });
 
   test('heartbeat: seen, version, clock skew, newest event', async () => {

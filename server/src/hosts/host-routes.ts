@@ -1,4 +1,4 @@
-import { certificateRequest, enrolRequest, heartbeatRequest } from '#shared/host-api.ts';
+import { certificateRequest, enrolRequest, heartbeatRequest, reportRequest } from '#shared/host-api.ts';
 import type { LogHeads } from '../events/heads.ts';
 import type { EventLog } from '../events/log.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
@@ -6,10 +6,12 @@ import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Enrolment } from './enrolment.ts';
 import type { LogReports } from './log-reports.ts';
+import type { Reports } from './reports.ts';
 
 /** What hosts do about themselves: enrol, tell that they live, renew their certificate. */
 export function hostRoutes(deps: {
   enrolment: Pick<Enrolment, 'enrol' | 'heartbeat' | 'renewCertificate'>;
+  reports: Pick<Reports, 'keepReport' | 'reportDigestOf'>;
   events: Pick<EventLog, 'head'>;
   heads: Pick<LogHeads, 'show'>;
   logReports: Pick<LogReports, 'note'>;
@@ -40,11 +42,20 @@ export function hostRoutes(deps: {
             approverKeys: (await deps.approverKeys.since(work.query, body.approverKeysVersion)).token,
             checkpoint: await deps.events.head(),
             seen: body.log === undefined ? null : body.checkpointSeq,
+            reportDigest: await deps.reports.reportDigestOf(work, host.id),
           };
         });
         // After the transaction: what is shown is durable, and at least what any server has shown before.
         return { ...answer, log: await deps.heads.show(seen) };
       },
+    }),
+    hostOperation({
+      method: 'POST',
+      path: '/report',
+      body: reportRequest,
+      proves: true,
+      status: 204,
+      run: ({ act }) => act((work, host, body) => deps.reports.keepReport(work, host, body.report)),
     }),
     hostOperation({
       method: 'POST',

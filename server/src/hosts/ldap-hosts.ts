@@ -6,8 +6,15 @@ const HOST_URN = /^urn:uuid:([0-9a-f-]{36})$/i;
 
 const seen = (host: Host | null): LdapHost | null => host && { id: host.id, hostname: host.hostname };
 
-/** What the LDAP directory asks about hosts. A host that waits, is quarantined or revoked may not connect. */
-export function createLdapHosts(hosts: Pick<HostService, 'activeByName' | 'activeById'>): HostLookup {
+/** What the LDAP directory asks about hosts. A host that waits, is quarantined or revoked, or has yet to say what gives
+ * power on it, may not connect. */
+export function createLdapHosts(found: Pick<HostService, 'activeByName' | 'activeById'>): HostLookup {
+  /** Before a host has said whom its own files give power, a name of the directory could be one of those. */
+  const served = (host: Host | null): Host | null => (host?.report_due === 0 ? host : null);
+  const hosts = {
+    activeByName: async (hostname: string) => served(await found.activeByName(hostname)),
+    activeById: async (id: string) => served(await found.activeById(id)),
+  };
   return {
     byName: async (hostname) => seen(await hosts.activeByName(hostname)),
     async byCertificate({ uris, names }) {

@@ -34,7 +34,9 @@ export function hostsModule(
   });
   return {
     name: 'hosts',
-    routes: [hostApi(hostRoutes({ ...ground, enrolment: hosts, logReports: createLogReports(ground) }))],
+    routes: [
+      hostApi(hostRoutes({ ...ground, enrolment: hosts, reports: hosts, logReports: createLogReports(ground) })),
+    ],
     metrics: [
       failures,
       rejections,

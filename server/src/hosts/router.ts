@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { hostGroup, uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import type { Operator } from './operators.ts';
+import type { KeptReport } from './reports.ts';
 import type { HostService } from './service.ts';
 
 /** The person who calls, as the one who changes something. */
@@ -10,26 +11,42 @@ const byOf = (ctx: { viewer: { person: { username: string } }; remoteAddr: strin
   remoteAddr: ctx.remoteAddr,
 });
 
+/** Most grants of one host that are listed; `count` says how many there are. */
+const MAX_LISTED = 50;
+
+/** What a host says of itself, for people; null: nothing yet. */
+function shownReport(kept: KeptReport | undefined) {
+  if (!kept) return null;
+  const { grants, unread, drift, cut } = kept.report;
+  return { at: kept.reportedAt, grants: grants.slice(0, MAX_LISTED), count: grants.length, unread, drift, cut };
+}
+
 export function createHostsRouter(deps: { hosts: HostService; now: () => number }) {
   const { hosts } = deps;
   return router({
-    list: adminViewProcedure.query(async () => ({
-      now: deps.now(),
-      hosts: (await hosts.list()).map((host) => ({
-        id: host.id,
-        hostname: host.hostname,
-        state: host.state,
-        group: host.host_group,
-        keyFingerprint: host.api_key_thumbprint,
-        enrolledAt: host.enrolled_at,
-        enrolledWith: host.enrolled_with,
-        lastSeenAt: host.last_seen_at,
-        agentVersion: host.agent_version,
-        osInfo: host.os_info,
-        clockSkewMs: host.clock_skew_ms,
-        remoteAddr: host.remote_addr,
-      })),
-    })),
+    list: adminViewProcedure.query(async () => {
+      const reports = new Map((await hosts.reports()).map((one) => [one.hostId, one]));
+      return {
+        now: deps.now(),
+        hosts: (await hosts.list()).map((host) => ({
+          id: host.id,
+          hostname: host.hostname,
+          state: host.state,
+          group: host.host_group,
+          keyFingerprint: host.api_key_thumbprint,
+          enrolledAt: host.enrolled_at,
+          enrolledWith: host.enrolled_with,
+          lastSeenAt: host.last_seen_at,
+          agentVersion: host.agent_version,
+          osInfo: host.os_info,
+          clockSkewMs: host.clock_skew_ms,
+          remoteAddr: host.remote_addr,
+          /** The directory waits for what the host says of itself. */
+          reportDue: host.report_due === 1,
+          report: shownReport(reports.get(host.id)),
+        })),
+      };
+    }),
     createToken: adminProcedure
       .input(z.object({ hostname: z.string().trim().min(1).max(253) }))
       .mutation(({ ctx, input }) => hosts.createToken(input.hostname, ctx.viewer.person.username, ctx.remoteAddr)),

@@ -3,6 +3,7 @@ import type { EventLog } from '../events/log.ts';
 import { createAdmission } from './admission.ts';
 import { createEnrolment, type EnrolmentDeps } from './enrolment.ts';
 import { createOperators } from './operators.ts';
+import { createReports } from './reports.ts';
 import * as store from './store.ts';
 
 export type HostService = ReturnType<typeof createHostService>;
@@ -14,6 +15,7 @@ export function createHostService(deps: EnrolmentDeps & { db: Database; events: 
     ...createAdmission(deps),
     ...createEnrolment(deps),
     ...createOperators(deps),
+    ...createReports(deps),
 
     list: () => store.listHosts(db.query),
 

@@ -1,7 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
-import type { EnrolmentTokensTable, Host, HostsTable } from '../db/schema.ts';
+import type { EnrolmentTokensTable, Host, HostReportsTable, HostsTable } from '../db/schema.ts';
 
 export type { Host } from '../db/schema.ts';
 
@@ -92,4 +92,25 @@ export async function hostFacts(
 ): Promise<{ group: string | null; lastSeenAt: number | null }> {
   const host = await findHost(query, hostId);
   return { group: host?.host_group ?? null, lastSeenAt: host?.last_seen_at ?? null };
+}
+
+/** What a host said of itself last; null: nothing. */
+export async function findReport(query: Query, hostId: string): Promise<HostReportsTable | null> {
+  return (
+    (await kysely(query).selectFrom('host_reports').selectAll().where('host_id', '=', hostId).executeTakeFirst()) ??
+    null
+  );
+}
+
+export async function listReports(query: Query): Promise<HostReportsTable[]> {
+  return kysely(query).selectFrom('host_reports').selectAll().orderBy('host_id').execute();
+}
+
+export async function putReport(work: UnitOfWork, row: HostReportsTable): Promise<void> {
+  const { host_id: _, ...said } = row;
+  await kysely(work.query)
+    .insertInto('host_reports')
+    .values(row)
+    .onConflict((conflict) => conflict.column('host_id').doUpdateSet(said))
+    .execute();
 }

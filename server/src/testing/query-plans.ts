@@ -19,6 +19,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   log_disputes: 'one for each host',
   leases: 'one for each job and reader',
   hosts: 'as many as there are',
+  host_reports: 'one for each host',
   enrolment_tokens: 'one for each host that an operator enrolled',
   people: 'as many as there are',
   account_bindings: 'one for each person, mostly',

@@ -2,7 +2,13 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sig
 import * as x509 from '@peculiar/x509';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
-import { type ChallengeAnswer, type EnrolmentGrant, enrolmentGrant, HOST_API } from '#shared/host-api.ts';
+import {
+  type ChallengeAnswer,
+  type EnrolmentGrant,
+  enrolmentGrant,
+  HOST_API,
+  type HostReport,
+} from '#shared/host-api.ts';
 import {
   contentDigest,
   ENROLMENT_TAG,
@@ -44,6 +50,8 @@ export interface TestHost {
   grant: EnrolmentGrant;
   counter: number;
   send(method: string, path: string, body?: object, tampering?: Tampering, app?: App): Promise<TestAnswer>;
+  /** Says what gives power on it. */
+  report(report: Partial<HostReport>): Promise<TestAnswer>;
   record(fields?: Partial<HostRecord>): HostRecord;
   /** A good create request for a record. */
   createBody(record?: HostRecord): object;
@@ -115,7 +123,11 @@ export async function certificateRequest(name: string): Promise<{ csr: string; k
 }
 
 /** A body for POST /enroll with a fresh key. */
-export async function enrolBody(hostname: string, credential: { token: string } | { sharedSecret: string }) {
+export async function enrolBody(
+  hostname: string,
+  credential: { token: string } | { sharedSecret: string },
+  more: { reports?: true } = {},
+) {
   const { privateKey } = generateKeyPairSync('ed25519');
   const apiKey: PublicJwk = await publicJwk(privateKey);
   const tls = await certificateRequest(hostname);
@@ -124,6 +136,7 @@ export async function enrolBody(hostname: string, credential: { token: string } 
     tlsKey: tls.key,
     body: {
       ...credential,
+      ...more,
       hostname,
       machineId: sha256(`machine of ${hostname}`),
       nonce: randomBytes(32).toString('base64url'),
@@ -159,9 +172,14 @@ export function sendEnrol(
 }
 
 /** Enrols a host with a token and returns what speaks for it. */
-export async function enrolTestHost(app: App, clock: Clock, hostname: string): Promise<TestHost> {
+export async function enrolTestHost(
+  app: App,
+  clock: Clock,
+  hostname: string,
+  more: { reports?: true } = {},
+): Promise<TestHost> {
   const { token } = await app.hosts.createToken(hostname, 'test', null);
-  const request = await enrolBody(hostname, { token });
+  const request = await enrolBody(hostname, { token }, more);
   const answer = await sendEnrol(app, clock, request);
   if (answer.status !== 200) throw new Error(`enrolment failed: ${JSON.stringify(answer)}`);
   const payload = String(answer.body.grant).split('.')[1]!;
@@ -188,6 +206,12 @@ export async function enrolTestHost(app: App, clock: Clock, hostname: string): P
         { externalUrl: app.config.externalUrl, method, path, body, parameters, key: host.key },
         tampering,
       );
+    },
+    report(report) {
+      host.counter += 1;
+      const empty = { v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false };
+      const { counter, machineId } = host;
+      return host.send('POST', '/report', { counter, machineId, report: { ...empty, ...report } });
     },
     record: (fields = {}) => hostRecord.parse(sampleRecord({ hostId: host.id, createdAt: clock.now(), ...fields })),
     createBody(record = host.record()) {

@@ -14,6 +14,16 @@ const group = (text: string, policy = names.policy) => {
   return mapped.ok ? mapped.name : mapped.code;
 };
 
+test('names that images of clouds give root to are nobody’s, nor is a user whose private group would be one of them', () => {
+  for (const name of ['google-sudoers', 'disk', 'incus-admin', 'libvirt', 'shadow'] as const) {
+    assert.equal(user(name), 'name_reserved', name);
+    assert.equal(group(name), 'name_reserved', name);
+  }
+  for (const name of ['ssm-user', 'rocky', 'ec2-user', 'cloud-user', 'vagrant']) {
+    assert.equal(user(name), 'name_reserved', name);
+  }
+});
+
 test('words that sudo and the system give a meaning are nobody’s name, in any case', () => {
   for (const text of [
     'ALL',

@@ -7,8 +7,9 @@ import { Ago } from '../../kit/times.tsx';
 import type { Host } from '../../server/api.ts';
 import { useServerNow } from '../../server/clock.ts';
 import { useMayChange } from '../../server/me.ts';
+import { hasReport, remarkOf } from './host-report.tsx';
 
-export type Action = 'confirm' | 'release' | 'revoke';
+export type Action = 'confirm' | 'release' | 'revoke' | 'report';
 export type Act = (action: Action, host: Host) => void;
 
 /** Agents send a heartbeat every few minutes; one that misses three is late. */
@@ -63,15 +64,16 @@ function Clock({ host }: { host: Host }) {
 }
 
 function Actions({ host, act }: { host: Host; act: Act }) {
-  if (!useMayChange() || host.state === 'revoked') return null;
+  const mayChange = useMayChange();
+  if (host.state === 'revoked' || !(mayChange || hasReport(host))) return null;
   return (
     <Group gap="xs" wrap="nowrap" justify="flex-end">
-      {host.state === 'waiting' && (
+      {mayChange && host.state === 'waiting' && (
         <Button size="xs" onClick={() => act('confirm', host)} aria-label={`Confirm ${host.hostname}`}>
           Confirm
         </Button>
       )}
-      {host.state === 'quarantined' && (
+      {mayChange && host.state === 'quarantined' && (
         <Button
           size="xs"
           variant="default"
@@ -88,9 +90,12 @@ function Actions({ host, act }: { host: Host; act: Act }) {
           </Button>
         </Menu.Target>
         <Menu.Dropdown>
-          <Menu.Item className="tone-text-bad" onClick={() => act('revoke', host)}>
-            Revoke
-          </Menu.Item>
+          {hasReport(host) && <Menu.Item onClick={() => act('report', host)}>What it says of itself</Menu.Item>}
+          {mayChange && (
+            <Menu.Item className="tone-text-bad" onClick={() => act('revoke', host)}>
+              Revoke
+            </Menu.Item>
+          )}
         </Menu.Dropdown>
       </Menu>
     </Group>
@@ -99,6 +104,17 @@ function Actions({ host, act }: { host: Host; act: Act }) {
 
 const about = (host: Host) =>
   [host.group && `group ${host.group}`, host.osInfo].filter(Boolean).join(' · ') || host.remoteAddr;
+
+function Remark({ host }: { host: Host }) {
+  const remark = remarkOf(host);
+  return (
+    remark !== null && (
+      <Text size="sm" fw={600} className="tone-text-bad">
+        {remark}
+      </Text>
+    )
+  );
+}
 
 const columns = (act: Act): Column<Host>[] => [
   {
@@ -113,6 +129,7 @@ const columns = (act: Act): Column<Host>[] => [
         <Text size="sm" c="dimmed" className="break">
           {about(host)}
         </Text>
+        <Remark host={host} />
       </>
     ),
   },
@@ -143,6 +160,7 @@ const textOf = (host: Host) =>
     host.osInfo,
     host.agentVersion,
     host.remoteAddr,
+    remarkOf(host),
   ].join(' ');
 
 function HostCard({ host, act }: { host: Host; act: Act }) {
@@ -157,6 +175,7 @@ function HostCard({ host, act }: { host: Host; act: Act }) {
       <Text size="sm" c="dimmed" mb="sm" className="break">
         {about(host)}
       </Text>
+      <Remark host={host} />
       <dl className="facts compact">
         <dt>Last seen</dt>
         <dd>

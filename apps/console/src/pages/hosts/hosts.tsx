@@ -11,6 +11,7 @@ import { EnrolDialog } from './enrol-dialog.tsx';
 import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
 
 import { type Act, type Action, HostList } from './host-list.tsx';
+import { HostReportDialog } from './host-report.tsx';
 
 function Empty({ enrol }: { enrol: (() => void) | null }) {
   return (
@@ -61,6 +62,7 @@ export default function HostsPage() {
       <EnrolDialog about={enrolling} close={() => setEnrolling(false)} />
       <ConfirmHostDialog about={acting?.action === 'confirm' && acting.host} close={done} />
       <ReleaseDialog about={acting?.action === 'release' && acting.host} close={done} />
+      <HostReportDialog about={acting?.action === 'report' && acting.host} close={done} />
       <RevokeDialog about={acting?.action === 'revoke' && acting.host} close={done} />
     </>
   );

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { hostReport, MAX_REPORT_BYTES } from '#shared/host-api.ts';
+import { createHostTree } from '../testing/host-tree.ts';
+import { readHostReport } from './host-report.ts';
+
+async function reported(files: Record<string, string>) {
+  await using host = await createHostTree(files);
+  const report = await readHostReport(host.root, null);
+  assert.deepEqual(hostReport.parse(report), report, 'as the server reads it');
+  assert.deepEqual(await readHostReport(host.root, null), report, 'the same files, the same report');
+  return report;
+}
+
+describe('what a host says of itself', () => {
+  it('names and numbers that its files give power to, wherever they stand, with file and line', async () => {
+    const { grants, cut } = await reported({
+      '/etc/sudoers': '@includedir /etc/sudoers.d\n',
+      '/etc/sudoers.d/google_sudoers': '# made by the guest agent\n%google-sudoers ALL=(ALL:ALL) NOPASSWD:ALL\n',
+      '/etc/sudoers.d/z': 'User_Alias OPS = ann, #1234, %#77\nOPS ALL=(root) /bin/id\nALL ALL=(root) /bin/true\n',
+      '/etc/doas.conf': 'permit nopass :fleet\n',
+      '/etc/pam.d/su': 'auth sufficient pam_wheel.so trust group=staffers\n',
+      '/etc/group': 'root:x:0:\ndocker:x:999:\nusers:x:100:\n',
+    });
+    const said = grants.map(({ type, name, file, line }) => `${type} ${name} ${file}:${line}`).sort();
+    assert.deepEqual(said, [
+      'gid 77 /etc/sudoers.d/z:2',
+      'group docker /etc/group:2',
+      'group fleet /etc/doas.conf:1',
+      'group google-sudoers /etc/sudoers.d/google_sudoers:2',
+      'group staffers /etc/pam.d/su:1',
+      'uid 1234 /etc/sudoers.d/z:2',
+      'user ann /etc/sudoers.d/z:2',
+    ]);
+    assert.equal(cut, false);
+  });
+
+  it('local accounts but root, what could not be read, and what is odd at the gate', async () => {
+    const report = await reported({
+      '/etc/passwd': 'root:x:0:0::/root:/bin/sh\ndeploy:x:1000:1000::/home/deploy:/bin/sh\n\nbroken\n+::::::\n',
+      '/etc/sudoers': 'this is no rule of any kind (\n',
+      '/etc/sudo.conf': 'Plugin identree_approval /usr/lib/identree/identree_sudo.so\n',
+    });
+    assert.deepEqual(report.accounts, [['deploy', 1000, 1000]]);
+    assert.equal(report.unread, 1);
+    assert.ok(report.drift.some((line) => line.includes('lacks: Plugin identree_audit')));
+  });
+
+  it('fits into a request, and says when it had to leave something out', async () => {
+    const accounts = Array.from(
+      { length: 2000 },
+      (_, n) => `account-with-a-long-name-${n}:x:${n + 1000}:1000::/:/bin/sh`,
+    );
+    const rules = Array.from({ length: 60 }, (_, n) => `user${n} ALL=(ALL) ALL`);
+    const report = await reported({ '/etc/passwd': accounts.join('\n'), '/etc/sudoers': `${rules.join('\n')}\n` });
+    assert.ok(Buffer.byteLength(JSON.stringify(report)) <= MAX_REPORT_BYTES);
+    assert.deepEqual([report.grants.length, report.cut], [60, true], 'accounts give way first');
+  });
+});
