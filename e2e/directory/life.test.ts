@@ -8,12 +8,14 @@ import {
   type DirectoryWorld,
   type FileContent,
   group,
+  OPERATOR,
   openDirectoryWorld,
   SERVICE,
   startSssd,
   user,
 } from '../harness/directory.ts';
 import type { Host } from '../harness/lab.ts';
+import { granted } from '../harness/person.ts';
 import { must, type RunResult, run, until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
 import { becomes, viewOf } from './host-view.ts';
@@ -255,6 +257,52 @@ describe('people come, change and go', () => {
       (text) => /\(root\) ALL/.test(text),
     );
     assert.deepEqual(await members('ops'), ['ada', 'babs', 'linus']);
+  });
+
+  test('a sudoers file of an image names a group: whoever is put into one of that name gets nothing unasked', {
+    skip,
+  }, async () => {
+    await host.write('/etc/sudoers.d/google_sudoers', '%google-sudoers ALL=(ALL:ALL) NOPASSWD:ALL\n', 0o440);
+    await host.write('/etc/sudoers.d/fleet', '# of an image\n%fleet ALL=(ALL:ALL) NOPASSWD:ALL\n', 0o440);
+    type Listed = { hosts: { report: { grants: { name: string; line: number }[] } | null }[] };
+    const reported = async () => {
+      const { hosts } = granted(await world.person(OPERATOR).query<Listed>('hosts.list'));
+      return hosts.flatMap(({ report }) => report?.grants ?? []).map(({ name, line }) => `${name}:${line}`);
+    };
+    // A host says what is new with a heartbeat, and its agent begins with one; not again within ten seconds.
+    let restartedAt = 0;
+    await until('the report', async () => {
+      if (Date.now() - restartedAt > 15_000) {
+        await host.sh('systemctl restart identree-agent');
+        restartedAt = Date.now();
+      }
+      return (await reported()).includes('fleet:2');
+    });
+    assert.ok((await reported()).includes('google-sudoers:1'));
+
+    await world.change((content) => {
+      content.groups.push(group('google-sudoers', ['tony']), group('fleet', ['tony']));
+    });
+    await becomes('the question', world.holds, (holds) => holds.some(({ subject }) => subject === 'group fleet'));
+    const [hold] = (await world.holds()).filter(({ subject }) => subject === 'group fleet');
+    const [local] = hold!.detail.local as { host: string; file: string; line: number }[];
+    assert.deepEqual([hold!.kind, local?.file, local?.line], ['power_member', '/etc/sudoers.d/fleet', 2]);
+    const sudo = () => host.exec(['runuser', '-u', 'tony', '--', 'sudo', '-n', 'id', '-u']);
+    assert.notEqual((await sudo()).code, 0);
+    assert.equal((await host.exec(['getent', 'group', 'google-sudoers'])).code, 2, 'never served at all');
+
+    await world.confirm('power_member', /group fleet/);
+    await becomes(
+      'him in it',
+      () => members('fleet'),
+      (now) => now.join() === 'tony',
+    );
+    await becomes(
+      'what the file gives',
+      async () => (await sudo()).stdout.trim(),
+      (uid) => uid === '0',
+    );
+    await host.remove('/etc/sudoers.d/fleet');
   });
 
   test('most people vanish at once: nothing changes until an operator has looked', { skip }, async () => {

@@ -34,7 +34,8 @@ export function createRateLimits(deps: { clock: Clock }): RateLimits {
     loginAtAddress: perMinute(OF_AN_ADDRESS),
     strayCallback: perMinute(10),
     approvePage: perMinute(30),
-    mutation: perMinute(30),
+    // Above what an administrator does who goes through a list one by one.
+    mutation: perMinute(120),
     backchannelLogout: perMinute(OF_AN_ADDRESS),
     desktopToken: perMinute(OF_AN_ADDRESS),
     wrongDesktopCode: perMinute(10),

@@ -25,6 +25,8 @@ export interface DirectoryParts {
 }
 
 const MAX_LINTS = 1000;
+/** As many as somebody can look at together. */
+const MAX_AT_ONCE = 200;
 const hold = z.object({ id: uuid, digest: z.string().max(64) });
 
 /** @throws Refusal when this server serves no directory */
@@ -98,6 +100,18 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
     reject: adminProcedure
       .input(hold)
       .mutation(({ ctx, input }) => served(parts).directory.reject(input, actorOf(ctx))),
+    /** Answers many changes that were looked at together: all of them, or none when one is not what was seen. */
+    decideMany: adminProcedure
+      .input(
+        z.object({
+          decision: z.enum(['confirmed', 'rejected']),
+          holds: z
+            .array(hold.extend({ was: z.enum(['open', 'rejected']).default('open') }))
+            .min(1)
+            .max(MAX_AT_ONCE),
+        }),
+      )
+      .mutation(({ ctx, input }) => served(parts).directory.decideMany(input.holds, input.decision, actorOf(ctx))),
     releaseName: adminProcedure
       .input(z.object({ name: z.string().max(64) }))
       .mutation(({ ctx, input }) => served(parts).numbers.releaseName(input.name, actorOf(ctx))),

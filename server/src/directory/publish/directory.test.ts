@@ -233,6 +233,42 @@ forEachDatabase('the directory', (open) => {
     assert.deepEqual(site.value('uid=alice', 'uidNumber'), ['200000']);
   });
 
+  test('thirty changes are decided together, all of them or none', async (t) => {
+    const site = await setUp(t, await open(t));
+    const groups = Array.from({ length: 30 }, (_, n) => ({
+      ...ops('alice'),
+      name: `g${n}`,
+      claims: { sudoCommands: `/bin/${n}` },
+    }));
+    site.put(people('alice', 'bob'), groups);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    site.put(
+      people('alice', 'bob'),
+      groups.map((group) => ({ ...group, members: ['alice', 'bob'] })),
+    );
+    directory.refresh('poll');
+    await directory.settled();
+    const holds = (await directory.holds())
+      .toSorted((a, b) => a.subject.localeCompare(b.subject))
+      .map(({ id, digest }) => ({ id, digest, was: 'open' as const }));
+    assert.equal(holds.length, 30);
+    const [first, ...rest] = holds;
+    await assert.rejects(directory.decideMany([...rest, { ...first!, digest: 'another' }], 'confirmed', admin));
+    assert.deepEqual(new Set((await directory.holds()).map(({ state }) => state)), new Set(['open']));
+    await directory.decideMany(rest, 'confirmed', admin);
+    await directory.decideMany([first!], 'rejected', admin);
+    await directory.settled();
+    const confirmed = (await site.eventNames()).filter((name) => name === 'directory_change_confirmed');
+    assert.equal(confirmed.length, 29);
+    assert.deepEqual(site.value('cn=g7,ou=groups', 'memberUid'), ['alice', 'bob']);
+    assert.deepEqual(
+      (await directory.holds()).map(({ state }) => state),
+      ['rejected'],
+    );
+  });
+
   test('a rule that waits for its group gives nothing to a user of that name, now or once the name is free', async (t) => {
     const rule = storedRule('backup', '%dbas');
     const site = await setUp(t, await open(t), {

@@ -53,6 +53,13 @@ export interface DirectoryStatus {
   readonly busy: boolean;
 }
 
+/** A held change as an operator saw it. */
+export interface Answered {
+  readonly id: string;
+  readonly digest: string;
+  readonly was: 'open' | 'rejected';
+}
+
 export type Directory = ReturnType<typeof createDirectory>;
 
 const MIN_GAP_MS = 1000;
@@ -208,23 +215,26 @@ export function createDirectory(deps: DirectoryDeps) {
     startNext();
   }
 
+  /** All or none: who decides about many has seen them together. */
   async function decide(
-    hold: { id: string; digest: string },
-    was: 'open' | 'rejected',
+    answered: readonly Answered[],
     state: 'confirmed' | 'rejected',
     actor: { username: string; remoteAddr: string | null },
   ): Promise<void> {
     await db.transaction(async (work) => {
-      const row = await decideHold(work, { ...hold, state: was }, { state, at: clock.now(), by: actor.username });
-      if (!row) throw new Refusal('not_found');
-      await deps.events.append(work, {
-        event: state === 'confirmed' ? 'directory_change_confirmed' : 'directory_change_rejected',
-        username: '',
-        actor: actor.username,
-        remoteAddr: actor.remoteAddr,
-        reason: row.kind,
-        data: { holdId: row.id, subject: row.subject, was, ...(JSON.parse(row.detail) as object) },
-      });
+      for (const { id, digest, was } of answered) {
+        const hold = { id, digest, state: was };
+        const row = await decideHold(work, hold, { state, at: clock.now(), by: actor.username });
+        if (!row) throw new Refusal('not_found');
+        await deps.events.append(work, {
+          event: state === 'confirmed' ? 'directory_change_confirmed' : 'directory_change_rejected',
+          username: '',
+          actor: actor.username,
+          remoteAddr: actor.remoteAddr,
+          reason: row.kind,
+          data: { holdId: row.id, subject: row.subject, was, ...(JSON.parse(row.detail) as object) },
+        });
+      }
     });
     rebuild();
   }
@@ -276,10 +286,12 @@ export function createDirectory(deps: DirectoryDeps) {
     confirm: (
       hold: { id: string; digest: string; was?: 'open' | 'rejected' },
       actor: { username: string; remoteAddr: string | null },
-    ) => decide(hold, hold.was ?? 'open', 'confirmed', actor),
+    ) => decide([{ ...hold, was: hold.was ?? 'open' }], 'confirmed', actor),
     /** Keeps exactly this change out for as long as the source asks for it, or until it is confirmed. @throws Refusal */
     reject: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
-      decide(hold, 'open', 'rejected', actor),
+      decide([{ ...hold, was: 'open' }], 'rejected', actor),
+    /** Answers many changes at once, or none when one of them is not what the operator saw. @throws Refusal */
+    decideMany: decide,
     lints: () => served?.lints ?? [],
     /** The sudo rules that hosts see, in the order in which they were written. */
     rules: () => served?.rules ?? [],

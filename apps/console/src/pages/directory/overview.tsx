@@ -7,6 +7,7 @@ import { QueryState } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { api, type DirectoryStatus } from '../../server/api.ts';
 import { SOURCES, SUDO_SOURCES, stateOf } from '../../words/directory.ts';
+import { HoldChoice } from './hold-choice.tsx';
 import { AnswerDialog, type Asked, HoldList } from './holds.tsx';
 
 function Counts({ counts, people }: { counts: NonNullable<DirectoryStatus['counts']>; people: boolean }) {
@@ -105,6 +106,7 @@ export function Overview({ status }: { status: DirectoryStatus }) {
                   These changes could give somebody power, or take much away. Hosts do not see them until an
                   administrator lets them through.
                 </Text>
+                <HoldChoice holds={open} />
                 <HoldList holds={open} ask={setAsked} />
               </section>
             )}
