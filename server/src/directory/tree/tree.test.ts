@@ -51,6 +51,7 @@ test('a person has what getent, shadow and sshd ask for', async () => {
     'inetOrgPerson',
     'posixAccount',
     'shadowAccount',
+    'identreeAccount',
     'ldapPublicKey',
     'hostObject',
   ]);

@@ -68,7 +68,15 @@ export interface Tree {
 
 type Attributes = [name: string, values: readonly string[]][];
 
-const PERSON = ['top', 'person', 'organizationalPerson', 'inetOrgPerson', 'posixAccount', 'shadowAccount'];
+const PERSON = [
+  'top',
+  'person',
+  'organizationalPerson',
+  'inetOrgPerson',
+  'posixAccount',
+  'shadowAccount',
+  'identreeAccount',
+];
 
 /**
  * Builds the tree that the LDAP engine serves (RFC 2307, RFC 2307bis, sudoers.ldap(5)). The same input gives the same

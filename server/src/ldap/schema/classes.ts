@@ -94,6 +94,14 @@ export const CLASSES: readonly ClassDefinition[] = [
   auxiliary('authorizedServiceObject', '1.3.6.1.4.1.5322.17.1.1', 'top', '', 'authorizedService'),
   auxiliary('hostObject', '1.3.6.1.4.1.5322.17.1.2', 'top', '', 'host'),
   auxiliary('ldapPublicKey', '1.3.6.1.4.1.24552.500.1.1.2.0', 'top', '', 'sshPublicKey uid'),
+  // No class of others has both without asking for more; the number is of X.667, which anybody may make.
+  auxiliary(
+    'identreeAccount',
+    '2.25.145047124440483412863124644578855893521',
+    'top',
+    '',
+    'accountStatus nsAccountLock',
+  ),
   structural(
     'sudoRole',
     '1.3.6.1.4.1.15953.9.2.1',
