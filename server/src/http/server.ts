@@ -15,6 +15,7 @@ import type { Logger } from 'pino';
 import { Refusal } from '#shared/errors.ts';
 import { sendPage } from '../pages/send-page.ts';
 import { renderNotFound, renderProblem } from '../pages/small-pages.ts';
+import { LISTENER_TLS } from '../platform/listener-tls.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import { consolePages } from './console-pages.ts';
 import { goneEndpoints } from './gone.ts';
@@ -84,7 +85,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   const tls = deps.tls && {
     cert: await readFile(deps.tls.certFile),
     key: await readFile(deps.tls.keyFile),
-    minVersion: 'TLSv1.2' as const,
+    ...LISTENER_TLS,
   };
   const app = Fastify({
     loggerInstance: deps.log as never,

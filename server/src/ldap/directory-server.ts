@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import { LISTENER_TLS } from '../platform/listener-tls.ts';
 import { readClientCertificate } from './client-certificate.ts';
 import { createEngine } from './engine/engine.ts';
 import { RESULT } from './protocol/operation.ts';
@@ -79,7 +80,7 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
       ...(asks ? { ca: [...tls.clientCa] } : {}),
       requestCert: asks,
       rejectUnauthorized: tls.clientCertificates === 'required',
-      minVersion: 'TLSv1.2',
+      ...LISTENER_TLS,
       // A resumed session would carry a certificate that may have been revoked since.
       secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
       handshakeTimeout: limits.handshake,

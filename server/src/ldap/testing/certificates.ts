@@ -17,7 +17,7 @@ export interface TestCa {
   issue(
     name: string,
     use: 'server' | 'client',
-    options?: { serial?: string; days?: number; uris?: string[] },
+    options?: { serial?: string; days?: number; uris?: string[]; kind?: 'ECDSA' | 'RSA' },
   ): Promise<TestCertificate>;
 }
 
@@ -25,6 +25,12 @@ async function exportKey(keys: webcrypto.CryptoKeyPair): Promise<string> {
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
   return `-----BEGIN PRIVATE KEY-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END PRIVATE KEY-----\n`;
 }
+
+const makeRsa = (): Promise<webcrypto.CryptoKeyPair> => {
+  const publicExponent = Uint8Array.of(1, 0, 1);
+  const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 2048, publicExponent };
+  return webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
+};
 
 const DAY = 86_400_000;
 
@@ -45,8 +51,8 @@ export async function createTestCa(name = 'test CA'): Promise<TestCa> {
   });
   return {
     certificate: ca.toString('pem'),
-    async issue(subject, use, { serial = '0a', days = 1, uris = [] } = {}) {
-      const keys = await make();
+    async issue(subject, use, { serial = '0a', days = 1, uris = [], kind = 'ECDSA' } = {}) {
+      const keys = await (kind === 'RSA' ? makeRsa() : make());
       const usage = use === 'server' ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth;
       const certificate = await x509.X509CertificateGenerator.create({
         serialNumber: serial,
