@@ -1,7 +1,7 @@
 import { createOutput } from '../ber/writer.ts';
 import { createBindThrottle } from './bind-throttle.ts';
 import type { CredentialChecker } from './credentials.ts';
-import { ratesOf } from './limits.ts';
+import { ratesOf } from './pace.ts';
 import { createScheduler } from './scheduler.ts';
 import type { Context, SessionEvent } from './session.ts';
 import type { Settings } from './settings.ts';

@@ -1,5 +1,3 @@
-import type { Rate } from './token-bucket.ts';
-
 /** What one client may take of the server. Times in milliseconds, sizes in octets. */
 export interface Limits {
   /** Message size before and after authentication; decided on the header, before anything is kept. */
@@ -82,19 +80,3 @@ export const DEFAULT_LIMITS: Limits = {
   filterLeaves: 1024,
   filterSize: 64 * 1024,
 };
-
-/**
- * Clients that ask more than their rate allows are slowed and never refused: sssd takes a refusal for an outage and the
- * whole host for offline. What is over the rate is left unread in the connection until its time comes.
- */
-export interface Rates {
-  /** For each connection, by what its searches cost. */
-  connection: Rate;
-  /** For all connections of an address together, by what they ask: one costly search does not hold up its neighbours. */
-  address: Rate;
-}
-
-export const ratesOf = (limits: Limits): Rates => ({
-  connection: { perSecond: limits.searchRate, burst: limits.searchBurst },
-  address: { perSecond: limits.searchRatePerAddress, burst: limits.searchBurstPerAddress },
-});

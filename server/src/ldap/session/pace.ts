@@ -2,7 +2,17 @@ import { ENTRY_WORK } from '../engine/cursor.ts';
 import type { Limits } from './limits.ts';
 import { createShare } from './scheduler.ts';
 import type { Context, Peer, Session } from './session.ts';
-import { charge, createBucket, refill, untilToken } from './token-bucket.ts';
+import { charge, createBucket, type Rates, refill, untilToken } from './token-bucket.ts';
+
+/**
+ * Clients that ask more than their rate allows are slowed and never refused: sssd takes a refusal for an outage and the
+ * whole host for offline. What is over the rate is left unread in the connection until its time comes.
+ */
+
+export const ratesOf = (limits: Limits): Rates => ({
+  connection: { perSecond: limits.searchRate, burst: limits.searchBurst },
+  address: { perSecond: limits.searchRatePerAddress, burst: limits.searchBurstPerAddress },
+});
 
 export const createPeer = (limits: Limits, now: number): Peer => ({
   connections: 0,

@@ -4,13 +4,12 @@ import type { Engine } from '../engine/engine.ts';
 import type { View } from '../engine/view.ts';
 import type { BindThrottle } from './bind-throttle.ts';
 import type { ClientCertificate, CredentialChecker, Identity } from './credentials.ts';
-import type { Rates } from './limits.ts';
 import type { PageStore } from './pages.ts';
 import type { Scheduler, Share } from './scheduler.ts';
 import type { Settings } from './settings.ts';
 import type { SpecialEntries } from './special-entries.ts';
 import type { Stats } from './stats.ts';
-import type { TokenBucket } from './token-bucket.ts';
+import type { Rates, TokenBucket } from './token-bucket.ts';
 
 /** What a session needs of the connection below it. */
 export interface Transport {

@@ -10,6 +10,14 @@ export interface Rate {
   burst: number;
 }
 
+/** How much clients may ask. */
+export interface Rates {
+  /** For each connection, by what its searches cost. */
+  connection: Rate;
+  /** For all connections of an address together, by what they ask: one costly search does not hold up its neighbours. */
+  address: Rate;
+}
+
 export const createBucket = (burst: number, now: number): TokenBucket => ({ tokens: burst, refilled: now });
 
 /** @param now in milliseconds. */
