@@ -230,6 +230,10 @@ describe('a host believes evidence, not answers', () => {
       refused(approvedBy({ verdict: { exp: Math.floor(Date.now() / 1000) - 5 } })),
     );
 
+    test('an approval whose approver signed an earlier end than the server says', { skip }, () =>
+      refused(approvedBy({ document: { expiresAt: Date.now() - 5000 } })),
+    );
+
     test('an approval without an assertion', { skip }, () => refused(approvedBy({ verdict: { evidence: [] } })));
 
     test('an approval that names nobody', { skip }, () => refused(approvedBy({ verdict: { approvers: [] } })));

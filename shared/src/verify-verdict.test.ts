@@ -155,6 +155,14 @@ describe('a verdict', () => {
     assert.equal(await check({}, { now: null }), 'ok', 'an auditor reads old evidence');
   });
 
+  it('counts no longer than each of its approvers has signed, whatever the server says', async () => {
+    const late = { exp: 1_900_000_000 };
+    assert.equal(await check(late, { now: DOCUMENT.expiresAt - 1 }), 'ok');
+    assert.equal(await check(late, { now: DOCUMENT.expiresAt + 4999 }), 'ok', 'signed in the last moment');
+    assert.equal(await check(late, { now: DOCUMENT.expiresAt + 5000 }), 'stale');
+    assert.equal(await check(late, { now: null }), 'ok', 'an auditor reads old evidence');
+  });
+
   const bad: [string, Partial<Verdict> | (() => Partial<Verdict>), string][] = [
     ['of another server', { iss: RECORD.hostId }, 'wrong_server'],
     ['for another host', { aud: SERVER }, 'wrong_host'],

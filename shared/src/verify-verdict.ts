@@ -37,6 +37,9 @@ export type VerdictProblem =
   | 'approver_key_unknown'
   | `assertion_${AssertionProblem}`;
 
+/** How late an approval that was signed in the last moment may arrive, milliseconds: as long as a host waits for it. */
+const DELIVERY_MS = 5000;
+
 /**
  * Decides whether an answer is authentic and is about exactly this request. Anything else counts as no answer.
  *
@@ -77,6 +80,8 @@ export async function verifyVerdict(input: {
     );
     if (!evidence) return { ok: false, problem: 'assertion_missing' };
     const { document } = evidence;
+    // The end that the approver signed: a server whose keys were stolen can put any other into its own verdict.
+    if (input.now !== null && input.now >= document.expiresAt + DELIVERY_MS) return { ok: false, problem: 'stale' };
     if (
       document.requestHash !== hash ||
       document.challengeId !== verdict.challengeId ||

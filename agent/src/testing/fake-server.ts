@@ -384,7 +384,7 @@ export async function createFakeServer(): Promise<FakeServer> {
         approver: { issuer: person.issuer, subject: person.subject },
         policyVersion: POLICY,
         grace: 0,
-        expiresAt: challenge.record.createdAt + server.ttlMs,
+        expiresAt: challenge.record.createdAt + server.ttlMs + server.clockAhead,
       };
       const now = Math.floor((Date.now() + server.clockAhead) / 1000);
       const payload: Verdict = {
