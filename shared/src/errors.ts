@@ -14,6 +14,12 @@ export const ERRORS = {
   too_many_followers: [503, 'Too many people follow events right now. Try again in a few minutes.'],
   internal: [500, 'Something went wrong on the server. It has been logged.'],
   unavailable: [503, 'The server cannot decide right now. Try again in a moment.'],
+  storage_full: [
+    503,
+    'The server has no room to write anything down, so nothing is decided. An operator must make room.',
+  ],
+  storage_read_only: [503, 'The server may not write anything down, so nothing is decided. An operator must allow it.'],
+  storage_damaged: [503, 'What the server has stored is damaged, so nothing is decided. An operator must look at it.'],
 
   signature_missing: [401, 'The request is not signed. Enrol this host first: identree enroll.'],
   signature_malformed: [401, 'The signature header is malformed.'],

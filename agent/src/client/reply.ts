@@ -16,7 +16,7 @@ export type Reply<T> =
 const errorBody = z.object({ error: z.object({ code: z.string().max(64), message: z.string() }) });
 
 /** Refusals that pass by themselves. */
-const PASSING = new Set(['unavailable', 'internal', 'rate_limited']);
+const PASSING = new Set(['unavailable', 'storage_full', 'storage_read_only', 'internal', 'rate_limited']);
 
 function parse<T>(body: Buffer, schema: z.ZodType<T>): T | null {
   try {

@@ -5,6 +5,7 @@ import { createCertificateAuthority, makeCaCertificate } from '../certificates/a
 import type { Config } from '../config/config.ts';
 import { openDatabase } from '../db/database.ts';
 import { claimInstallation } from '../db/installation.ts';
+import { DatabaseTrouble } from '../db/trouble.ts';
 import { createLogHeads } from '../events/heads.ts';
 import { createEventLog, type EventLog } from '../events/log.ts';
 import { claimLogKey } from '../events/log-key.ts';
@@ -33,7 +34,7 @@ export async function createCore(
     evaluation: config.evaluation,
     makeCa: (pem) => makeCaCertificate(pem, clock.now()),
   });
-  const db = await openDatabase(config.database);
+  const db = await openDatabase(config.database, (trouble) => log.error({ err: trouble }, 'trouble with the database'));
   let events: EventLog | null = null;
   /** What reads ends first: the database is not to go while it is read. */
   const close = async (): Promise<void> => {
@@ -45,7 +46,9 @@ export async function createCore(
     events = await createEventLog({
       db,
       clock,
-      onError: (err) => log.error({ err }, 'event reader failed'),
+      onError(err) {
+        if (!(err instanceof DatabaseTrouble)) log.error({ err }, 'event reader failed');
+      },
       onUnreadable: ({ seq }) =>
         unreadable.report('events', { id: String(seq), cause: new Error('its data is no JSON object') }),
     });

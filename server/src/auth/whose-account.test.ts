@@ -114,6 +114,7 @@ async function play(db: Database, { policy, bindings: guardBindings, userIdClaim
     clock,
     random: systemRandom,
     settings: directory,
+    hostPower: async () => [],
     guards: { ...DEFAULT_GUARDS, bindings: guardBindings, massChangePercent: 0 },
     source: {
       name: 'file',

@@ -4,9 +4,8 @@ import { cp, mkdir, open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import type { Config } from '../config/config.ts';
 import { type CopiedRow, copyRows, isUnused, pasteRows } from '../db/copy-store.ts';
-import { openDatabase } from '../db/database.ts';
+import { type DatabaseOptions, openDatabase } from '../db/database.ts';
 import { checkChain, readHead } from '../events/store.ts';
 
 const manifestSchema = z.object({
@@ -17,6 +16,12 @@ const manifestSchema = z.object({
   dataSha256: z.string(),
   head: z.object({ seq: z.int(), hash: z.string() }),
 });
+
+/** Where everything of an installation is. */
+interface BackedUp {
+  database: DatabaseOptions;
+  keysDir: string;
+}
 
 export type Manifest = z.infer<typeof manifestSchema>;
 
@@ -36,7 +41,7 @@ async function writeSynced(path: string, chunks: AsyncIterable<string>): Promise
 }
 
 /** A consistent copy of database and keys in a new folder. It also moves an installation from one database to the other. */
-export async function backUp(config: Pick<Config, 'database' | 'keysDir'>, folder: string): Promise<Manifest> {
+export async function backUp(config: BackedUp, folder: string): Promise<Manifest> {
   await mkdir(folder, { mode: 0o700 });
   const db = await openDatabase(config.database);
   try {
@@ -75,7 +80,7 @@ async function* readRows(path: string): AsyncGenerator<CopiedRow> {
  *
  * @throws when one of them is not empty, or the backup is damaged
  */
-export async function restore(config: Pick<Config, 'database' | 'keysDir'>, folder: string): Promise<Manifest> {
+export async function restore(config: BackedUp, folder: string): Promise<Manifest> {
   const manifest = manifestSchema.parse(JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8')));
   const data = join(folder, 'data.jsonl');
   const hash = createHash('sha256');

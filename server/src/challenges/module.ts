@@ -63,7 +63,7 @@ export function challengesModule(
   });
   const deciding = createDeciding({ ...ground, ...others, requirements, recheckViewer: resolver.recheck });
   const showing = createShowing({ ...ground, ...others, accountOwner });
-  const waiters = createWaiters({ events });
+  const waiters = createWaiters({ events, db });
   return {
     name: 'challenges',
     metrics: [

@@ -1,3 +1,4 @@
+import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 
 /** Wakes long polls when their challenge changes, in whichever process the change was written. */
@@ -8,9 +9,14 @@ export interface Waiters {
   close(): void;
 }
 
-export function createWaiters(deps: { events: Pick<EventLog, 'follow'> }): Waiters {
+export function createWaiters(deps: { events: Pick<EventLog, 'follow'>; db: Pick<Database, 'onAway'> }): Waiters {
   const waiting = new Map<string, Set<() => void>>();
   let closed = false;
+  const wakeAll = (): void => {
+    for (const wakers of waiting.values()) for (const wake of [...wakers]) wake();
+  };
+  // Nothing would be heard here of a decision. Another server may hear of it, and who waits can go there.
+  const stopWatching = deps.db.onAway(wakeAll);
   const stop = deps.events.follow((event) => {
     // Its own creation is no news to who already waits for it.
     if (event.challengeId === null || event.event === 'challenge_created') return;
@@ -37,7 +43,8 @@ export function createWaiters(deps: { events: Pick<EventLog, 'follow'> }): Waite
     close() {
       closed = true;
       stop();
-      for (const wakers of waiting.values()) for (const wake of [...wakers]) wake();
+      stopWatching();
+      wakeAll();
     },
   };
 }

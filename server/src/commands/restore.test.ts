@@ -86,8 +86,8 @@ for (const [from, to] of [
       ...source.config,
       keysDir: join(folder, 'keys'),
       database: postgres
-        ? { driver: 'postgres', dsn: postgres.dsn, maxConnections: 5 }
-        : { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1 },
+        ? { driver: 'postgres', dsn: postgres.dsn, maxConnections: 5, pooler: 'none' }
+        : { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1, pooler: 'none' },
     };
     try {
       await run(['restore', join(folder, 'backup')], config);

@@ -50,7 +50,7 @@ test('five settings make a server; everything else has a default', () => {
     keysDir: '/var/lib/identree-server/keys',
     logLevel: 'info',
     metricsToken: null,
-    database: { driver: 'sqlite', dsn: '/var/lib/identree-server/identree.db', maxConnections: 1 },
+    database: { driver: 'sqlite', dsn: '/var/lib/identree-server/identree.db', maxConnections: 1, pooler: 'none' },
     oidc: {
       issuerUrl: 'https://id.example.com/',
       clientId: 'identree',
@@ -208,6 +208,7 @@ test('postgres needs an address and gets a pool', () => {
     driver: 'postgres',
     dsn,
     maxConnections: 25,
+    pooler: 'none',
   });
 });
 

@@ -35,6 +35,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   scim_clients: ['id'],
   scim_resources: ['id'],
   leases: null,
+  storage_probes: null,
   host_nonces: null,
   login_attempts: null,
   ceremonies: null,

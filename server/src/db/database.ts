@@ -7,17 +7,21 @@ import * as providerSessions from './migrations/0004-provider-sessions.ts';
 import * as runs from './migrations/0005-runs.ts';
 import * as accounts from './migrations/0006-accounts.ts';
 import * as hostReports from './migrations/0007-host-reports.ts';
+import * as probes from './migrations/0009-probes.ts';
 import * as speed from './migrations/0010-speed.ts';
 import * as logHeads from './migrations/0012-log-heads.ts';
-import { openPostgres } from './postgres.ts';
+import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
+import { createTroubleTeller, type DatabaseTrouble } from './trouble.ts';
 
 /** Runs inside a transaction; what it registers with `afterCommit` runs once the change is durable. */
 export interface UnitOfWork {
   readonly driver: Database['driver'];
   readonly query: Query;
   afterCommit(run: () => void): void;
+  /** What runs when it is over, committed or not. */
+  onEnd(run: () => void): void;
 }
 
 /** The one database handle. Stores are the only files that use it. */
@@ -33,6 +37,8 @@ export interface Database {
   notify(): Promise<void>;
   /** Calls back when another process has said so. Returns a function that stops it. */
   onNotify(run: () => void): () => void;
+  /** Calls back each time when it is found that it does not answer any more. Returns a function that stops it. */
+  onAway(run: () => void): () => void;
   close(): Promise<void>;
 }
 
@@ -45,27 +51,33 @@ export const migrations = {
   '0005-runs': runs,
   '0006-accounts': accounts,
   '0007-host-reports': hostReports,
+  '0009-probes': probes,
   '0010-speed': speed,
   '0012-log-heads': logHeads,
 };
 
 async function migrate(engine: Engine): Promise<void> {
-  const migrator = new Migrator({ db: engine.writer, provider: { getMigrations: async () => migrations } });
-  const { error } = await migrator.migrateToLatest();
+  const { error } = await engine.migrating((db) =>
+    new Migrator({ db, provider: { getMigrations: async () => migrations } }).migrateToLatest(),
+  );
   if (error) throw new Error('the database could not be migrated', { cause: error });
 }
+
+export type DatabaseOptions = { driver: 'sqlite'; dsn: string } | ({ driver: 'postgres' } & PostgresOptions);
 
 /**
  * Opens the database and brings its schema up to date.
  *
  * @param options.dsn a file path for SQLite, a libpq URL for Postgres.
+ * @param onTrouble called with failures that are the database's own, each kind of them now and then.
  * @throws when it cannot be opened or a migration fails; nothing is served then.
  */
 export async function openDatabase(
-  options: { driver: 'sqlite'; dsn: string } | { driver: 'postgres'; dsn: string; maxConnections: number },
+  options: DatabaseOptions,
+  onTrouble: (trouble: DatabaseTrouble) => void = () => {},
 ): Promise<Database> {
-  const engine =
-    options.driver === 'sqlite' ? openSqlite(options.dsn) : await openPostgres(options.dsn, options.maxConnections);
+  const told = createTroubleTeller(onTrouble);
+  const engine = options.driver === 'sqlite' ? openSqlite(options.dsn, told) : await openPostgres(options, told);
   try {
     await migrate(engine);
   } catch (error) {
@@ -78,14 +90,25 @@ export async function openDatabase(
     snapshot: (run) => engine.snapshot((query) => run(closed(query))),
     async transaction(run) {
       const after: (() => void)[] = [];
-      const result = await engine.transact((query) =>
-        run({ driver: engine.driver, query: closed(query), afterCommit: (callback) => void after.push(callback) }),
-      );
-      for (const callback of after) callback();
-      return result;
+      const ended: (() => void)[] = [];
+      try {
+        const result = await engine.transact((query) =>
+          run({
+            driver: engine.driver,
+            query: closed(query),
+            afterCommit: (callback) => void after.push(callback),
+            onEnd: (callback) => void ended.push(callback),
+          }),
+        );
+        for (const callback of after) callback();
+        return result;
+      } finally {
+        for (const callback of ended) callback();
+      }
     },
     notify: engine.notify,
     onNotify: engine.onNotify,
+    onAway: engine.onAway,
     close: engine.close,
   };
 }

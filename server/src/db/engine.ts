@@ -6,6 +6,8 @@ export interface Engine {
   driver: 'sqlite' | 'postgres';
   reader: Kysely<Schema>;
   writer: Kysely<Schema>;
+  /** Lets the schema be changed, however long that takes. */
+  migrating<T>(run: (writer: Kysely<Schema>) => Promise<T>): Promise<T>;
   /** Reads everything as it was at one moment, while others go on writing. */
   snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
   /** Runs in a transaction; resolves when it is durable. */
@@ -14,5 +16,7 @@ export interface Engine {
   notify(): Promise<void>;
   /** Calls back when another process has said so. Returns a function that stops it. */
   onNotify(run: () => void): () => void;
+  /** Calls back each time when it is found that the database does not answer. Returns a function that stops it. */
+  onAway(run: () => void): () => void;
   close(): Promise<void>;
 }

@@ -1,73 +1,92 @@
+import { Socket } from 'node:net';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import type { Engine } from './engine.ts';
+import { createLimitedPool, types } from './postgres-pool.ts';
+import { ANSWER_MS, watchPostgres } from './postgres-watch.ts';
 import type { Schema } from './schema.ts';
+import { asTrouble, type DatabaseTrouble } from './trouble.ts';
 
 const CHANNEL = 'identree_events';
-const RECONNECT_MS = 1000;
-/** How long a statement may take, also to wait for a lock, milliseconds. */
-const STATEMENT_MS = 10_000;
-/**
- * How long a transaction may stand still, milliseconds. A server that was frozen or cut off in the middle of one holds its
- * locks: what waits for the head of the event log has to be let through before its own statement is given up.
- */
-const STANDSTILL_MS = 5000;
+/** How often there may be something new of other servers where they cannot say so, milliseconds. */
+const LOOK_EVERY_MS = 500;
 
-// bigint columns hold milliseconds and sequence numbers, all below 2^53.
-const types = {
-  getTypeParser(oid: number, format?: 'text' | 'binary') {
-    return oid === 20 ? Number : pg.types.getTypeParser(oid, format as 'text');
-  },
-} as pg.CustomTypesConfig;
+/** Where Postgres is and how it is used. */
+export interface PostgresOptions {
+  dsn: string;
+  maxConnections: number;
+  /** `transaction`: a pooler stands in between, and gives a connection for one transaction at a time. */
+  pooler?: 'none' | 'transaction';
+}
 
-/** Postgres: a pool, and one connection that listens for other replicas. */
-export async function openPostgres(dsn: string, maxConnections: number): Promise<Engine> {
-  const pool = new pg.Pool({
-    connectionString: dsn,
-    max: maxConnections,
-    types,
-    statement_timeout: STATEMENT_MS,
-    idle_in_transaction_session_timeout: STANDSTILL_MS,
-  });
-  // A connection that breaks fails the query that uses it; without listeners it would end the process as well. The
-  // pool listens to connections that lie idle, nobody to those in use.
+/** A schema is changed without limits of time: an index of a large table takes as long as it takes. */
+async function migrating<T>(dsn: string, run: (writer: Kysely<Schema>) => Promise<T>): Promise<T> {
+  const pool = new pg.Pool({ connectionString: dsn, max: 1, types, connectionTimeoutMillis: ANSWER_MS });
   pool.on('error', () => {});
   pool.on('connect', (client) => void client.on('error', () => {}));
+  const writer = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    return await run(writer);
+  } catch (error) {
+    throw asTrouble(error, '', 'away');
+  } finally {
+    await writer.destroy();
+  }
+}
+
+/** Postgres: a pool, and one connection that listens for other replicas and watches over the others. */
+export async function openPostgres(
+  { dsn, maxConnections, pooler }: PostgresOptions,
+  onTrouble: (trouble: DatabaseTrouble) => void,
+): Promise<Engine> {
+  const pooled = pooler === 'transaction';
+  let suspect = () => {};
+  const pool = createLimitedPool({
+    dsn,
+    maxConnections,
+    pooled,
+    onTrouble(trouble) {
+      if (trouble.kind === 'away') suspect();
+      onTrouble(trouble);
+    },
+  });
   const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
   const listeners = new Set<() => void>();
-  let listening: pg.Client | undefined;
-  let closed = false;
-  let retry: NodeJS.Timeout | undefined;
+  const awayListeners = new Set<() => void>();
+  const notice = (all: ReadonlySet<() => void>): void => {
+    for (const run of all) run();
+  };
+  const looking = pooled ? setInterval(() => notice(listeners), LOOK_EVERY_MS).unref() : undefined;
 
-  async function listen(): Promise<void> {
-    if (closed) return;
-    const client = new pg.Client({ connectionString: dsn });
-    const again = () => {
-      if (listening === client) listening = undefined;
-      if (!closed) retry = setTimeout(() => void listen(), RECONNECT_MS).unref();
-    };
-    client.on('error', () => {});
-    client.on('notification', () => {
-      for (const run of listeners) run();
-    });
-    try {
-      await client.connect();
-      await client.query(`listen ${CHANNEL}`);
-      client.once('end', again);
-      listening = client;
+  const watch = await watchPostgres({
+    connect() {
+      const socket = new Socket();
+      const limits = { connectionTimeoutMillis: ANSWER_MS, query_timeout: ANSWER_MS };
+      return { client: new pg.Client({ connectionString: dsn, ...limits, stream: () => socket }), socket };
+    },
+    channel: pooled ? null : CHANNEL,
+    onNotification: () => notice(listeners),
+    onHere() {
+      pool.mend();
       // What was said while nobody listened is lost; readers catch up from their cursors.
-      for (const run of listeners) run();
-    } catch {
-      void client.end().catch(() => {});
-      again();
-    }
-  }
-  await listen();
+      notice(listeners);
+    },
+    onAway(cause) {
+      pool.cut(cause);
+      notice(awayListeners);
+    },
+  });
+  suspect = watch.suspect;
 
+  const listen = (all: Set<() => void>, run: () => void) => {
+    all.add(run);
+    return () => void all.delete(run);
+  };
   return {
     driver: 'postgres',
     writer: kysely,
     reader: kysely,
+    migrating: (run) => migrating(dsn, run),
     snapshot: (run) =>
       kysely
         .transaction()
@@ -79,16 +98,13 @@ export async function openPostgres(dsn: string, maxConnections: number): Promise
         }),
     transact: (run) => kysely.transaction().execute(run),
     async notify() {
-      await pool.query(`notify ${CHANNEL}`);
+      await sql`select pg_notify(${CHANNEL}, '')`.execute(kysely);
     },
-    onNotify(run) {
-      listeners.add(run);
-      return () => listeners.delete(run);
-    },
+    onNotify: (run) => listen(listeners, run),
+    onAway: (run) => listen(awayListeners, run),
     async close() {
-      closed = true;
-      clearTimeout(retry);
-      await listening?.end().catch(() => {});
+      clearInterval(looking);
+      await watch.close();
       await kysely.destroy();
     },
   };

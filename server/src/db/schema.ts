@@ -462,8 +462,17 @@ export interface EventCursorsTable {
   problem: string | null;
 }
 
+/** The last time that each server found that it can write. */
+export interface StorageProbesTable {
+  /** What the process is called. */
+  holder: string;
+  /** Milliseconds. */
+  at: number;
+}
+
 export interface Schema {
   leases: LeasesTable;
+  storage_probes: StorageProbesTable;
   event_cursors: EventCursorsTable;
   meta: MetaTable;
   events: EventsTable;

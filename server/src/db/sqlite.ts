@@ -2,6 +2,7 @@ import BetterSqlite from 'better-sqlite3';
 import { type Dialect, Kysely, SqliteDialect, sql, type Transaction } from 'kysely';
 import type { Engine } from './engine.ts';
 import type { Schema } from './schema.ts';
+import { asTrouble, DatabaseTrouble } from './trouble.ts';
 
 function open(path: string, readonly: boolean): BetterSqlite.Database {
   const db = new BetterSqlite(path, { readonly, timeout: 5000 });
@@ -14,15 +15,42 @@ function open(path: string, readonly: boolean): BetterSqlite.Database {
   return db;
 }
 
-function dialect(db: BetterSqlite.Database, begin: 'begin' | 'begin immediate'): SqliteDialect {
-  const statements = new Map<string, BetterSqlite.Statement>();
+type Tell = (trouble: DatabaseTrouble) => void;
+
+/** Calls the driver, and tells failures that are the database's own as what they are. */
+function asked<T>(statement: string, tell: Tell, ask: () => T): T {
+  try {
+    return ask();
+  } catch (error) {
+    const trouble = asTrouble(error, statement);
+    if (trouble instanceof DatabaseTrouble) tell(trouble);
+    throw trouble;
+  }
+}
+
+/** What the query builder uses of a statement. */
+type Statement = Pick<BetterSqlite.Statement, 'all' | 'run' | 'iterate' | 'reader'>;
+
+function dialect(db: BetterSqlite.Database, begin: 'begin' | 'begin immediate', tell: Tell): SqliteDialect {
+  const statements = new Map<string, Statement>();
+  function prepare(text: string): Statement {
+    const statement = asked(text, tell, () => db.prepare(text));
+    return {
+      reader: statement.reader,
+      all: (values) => asked(text, tell, () => statement.all(values)),
+      run: (values) => asked(text, tell, () => statement.run(values)),
+      iterate: (values) => asked(text, tell, () => statement.iterate(values)),
+    };
+  }
   return new SqliteDialect({
     database: {
       prepare(sql: string) {
+        // It has ended a transaction on its own when there was no room: what else went wrong would hide that.
+        if (sql === 'rollback' && !db.inTransaction) return NOTHING as never;
         const text = sql === 'begin' ? begin : sql;
         let statement = statements.get(text);
         if (!statement) {
-          statement = db.prepare(text);
+          statement = prepare(text);
           if (statements.size < 500) statements.set(text, statement);
         }
         return statement as never;
@@ -32,12 +60,19 @@ function dialect(db: BetterSqlite.Database, begin: 'begin' | 'begin immediate'):
   });
 }
 
+const NOTHING: Statement = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [][Symbol.iterator](),
+};
+
 /**
  * For reading alone. The driver answers at once, so no read is ever under way when the next begins, and none needs to wait
  * for another. The query builder would let them: it wakes every waiting one after each, which costs a burst of n reads n².
  */
-function readerDialect(db: BetterSqlite.Database): Dialect {
-  const base = dialect(db, 'begin');
+function readerDialect(db: BetterSqlite.Database, tell: Tell): Dialect {
+  const base = dialect(db, 'begin', tell);
   const adapter = Object.create(base.createAdapter(), { supportsMultipleConnections: { value: true } });
   return {
     createDriver: () => base.createDriver(),
@@ -74,7 +109,10 @@ function groupCommit(writer: Kysely<Schema>) {
             const value = await unit.run(query);
             answers.push(() => unit.resolve(value));
           } catch (error) {
-            await sql`rollback to unit`.execute(query);
+            // No savepoint is left of what the database itself has ended: then the whole group has failed of this.
+            await sql`rollback to unit`.execute(query).catch(() => {
+              throw error;
+            });
             answers.push(() => unit.reject(error));
           }
           await sql`release unit`.execute(query);
@@ -114,32 +152,35 @@ function groupCommit(writer: Kysely<Schema>) {
  * SQLite: one connection that writes, one that reads and sees only committed rows. The file is created with mode 0600
  * by the caller's umask; WAL needs a local file system.
  */
-export function openSqlite(path: string): Engine {
+export function openSqlite(path: string, tell: Tell): Engine {
   const writerFile = open(path, false);
   const readerFile = open(path, false);
   readerFile.pragma('query_only = ON');
   // A deferred transaction that reads first may be refused the write lock later (SQLITE_BUSY_SNAPSHOT) when a
   // command-line tool writes at the same time: take the lock at once.
-  const writer = new Kysely<Schema>({ dialect: dialect(writerFile, 'begin immediate') });
+  const writer = new Kysely<Schema>({ dialect: dialect(writerFile, 'begin immediate', tell) });
   const { transact, idle } = groupCommit(writer);
   return {
     driver: 'sqlite',
     writer,
-    reader: new Kysely<Schema>({ dialect: readerDialect(readerFile) }),
+    reader: new Kysely<Schema>({ dialect: readerDialect(readerFile, tell) }),
     async snapshot(run) {
       const file = open(path, false);
       file.pragma('query_only = ON');
-      const kysely = new Kysely<Schema>({ dialect: dialect(file, 'begin') });
+      const kysely = new Kysely<Schema>({ dialect: dialect(file, 'begin', tell) });
       try {
         return await kysely.transaction().execute(run);
       } finally {
         await kysely.destroy();
       }
     },
+    migrating: (run) => run(writer),
     transact,
     async notify() {},
     // A command-line tool commits in its own process; readers of the log look for that once a second anyway.
     onNotify: () => () => {},
+    // What is in this process is never away.
+    onAway: () => () => {},
     async close() {
       await idle();
       readerFile.close();

@@ -109,14 +109,23 @@ function prepare(user: { uid: number; gid: number }): string {
   return cache;
 }
 
+/** How a server of tests is run: nothing waits for a disk, and nobody reaches it but by its socket. */
+const SERVE = `"$1/native/bin/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=200 \\
+  -c shared_buffers=32MB -c autovacuum=off >>"$2/log" 2>&1 </dev/null`;
+
 // Ends the server and removes its files when this process ends, however it ends: then `read` sees the end of the pipe.
 // A server that has only just started does not hear the first signal.
 const KEEPER = `
 mkdir -m 700 "$2" || exit 1
 cp -a "$1/data" "$2/data" || exit 1
-"$1/native/bin/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=200 \\
-  -c shared_buffers=32MB -c autovacuum=off >"$2/log" 2>&1 </dev/null &
-read -r _
+${SERVE} &
+# Signals that are asked for go to it; "start" starts it again.
+while read -r word; do
+  case $word in
+    start) wait $!; ${SERVE} & ;;
+    *) kill -"$word" $! ;;
+  esac
+done
 while kill -INT $! 2>/dev/null; do sleep 0.1; done
 rm -rf "$2"
 `;
@@ -140,7 +149,7 @@ async function waitUntilReady(dsn: string, keeper: ChildProcess, log: string): P
   }
 }
 
-async function start(): Promise<TestPostgres> {
+async function start(): Promise<OwnPostgres> {
   const user = serverUser();
   if (!user) throw new Error('there is no user "postgres" that the server could run as');
   const cache = prepare(user);
@@ -153,11 +162,37 @@ async function start(): Promise<TestPostgres> {
     detached: true,
   });
   keeper.unref();
-  (keeper.stdin as unknown as { unref(): void }).unref();
+  const { stdin } = keeper;
+  (stdin as unknown as { unref(): void }).unref();
   const dsn = (database: string) => `postgres://identree@localhost/${database}?host=${encodeURIComponent(folder)}`;
-  await waitUntilReady(dsn('postgres'), keeper, join(folder, 'log'));
-  return { dsn };
+  const ready = () => waitUntilReady(dsn('postgres'), keeper, join(folder, 'log'));
+  await ready();
+  return {
+    dsn,
+    socket: join(folder, '.s.PGSQL.5432'),
+    signal: (name) => void stdin.write(`${name}\n`),
+    async startAgain() {
+      stdin.write('start\n');
+      await ready();
+    },
+    end: () => void stdin.end(),
+  };
 }
+
+/** A Postgres server that a test stops and starts. */
+export interface OwnPostgres extends TestPostgres {
+  /** The file of its socket. */
+  readonly socket: string;
+  /** Sends it a signal: INT ends all sessions and stops it, as an upgrade does; QUIT stops it at once, as a crash does. */
+  signal(name: 'INT' | 'QUIT'): void;
+  /** After it was stopped. Resolves when it answers. */
+  startAgain(): Promise<void>;
+  /** Stops it for good and removes its files. */
+  end(): void;
+}
+
+/** A Postgres server for one test, with one empty database beside `postgres`. */
+export const startOwnPostgres = (): Promise<OwnPostgres> => start();
 
 /** Why there can be no Postgres here; null when there can. Starts nothing. */
 export function whyNoPostgres(): string | null {

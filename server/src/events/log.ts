@@ -42,6 +42,50 @@ export interface EventLog {
   close(): Promise<void>;
 }
 
+/** How many transactions of this process go for the head of the log at a time: one has it, and one is given it next. */
+const AT_THE_HEAD = 2;
+
+/**
+ * Lets few transactions at a time go for the head of the log. More could not append anyway; but each that waits for it in
+ * the database is given it, and should this process be frozen, holds it up for all others, one after the other.
+ *
+ * @returns waits until it is the turn of a transaction, which has it until it ends
+ */
+function createTurns(): (work: UnitOfWork) => Promise<void> {
+  const turns = new WeakMap<UnitOfWork, Promise<void>>();
+  const waiting: (() => void)[] = [];
+  let free = AT_THE_HEAD;
+  function next(): void {
+    const go = waiting.shift();
+    if (go) go();
+    else free += 1;
+  }
+  return (work) => {
+    const known = turns.get(work);
+    if (known) return known;
+    const turn = new Promise<void>((resolve) => {
+      if (free > 0) {
+        free -= 1;
+        work.onEnd(next);
+        resolve();
+        return;
+      }
+      const go = () => {
+        work.onEnd(next);
+        resolve();
+      };
+      waiting.push(go);
+      // One that ends while it waits gives its place away.
+      work.onEnd(() => {
+        const at = waiting.indexOf(go);
+        if (at >= 0) waiting.splice(at, 1);
+      });
+    });
+    turns.set(work, turn);
+    return turn;
+  };
+}
+
 /**
  * The writing end of the log alone, for threads that report changes and read nothing.
  *
@@ -53,8 +97,11 @@ export function createEventAppender(deps: {
   onAppended: () => void;
   onError: (error: unknown) => void;
 }): Pick<EventLog, 'append'> {
+  const turnOf = createTurns();
   return {
     async append(work, event) {
+      // On SQLite there is one writer anyway.
+      if (work.driver === 'postgres') await turnOf(work);
       const head = await readHead(work.query, work.driver);
       const unsealed = {
         seq: head.seq + 1,

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { EventRecord } from '#shared/events.ts';
 import type { Database } from '../db/database.ts';
 import { createTurn, type Lease, type Leases } from '../db/leases.ts';
+import { DatabaseTrouble } from '../db/trouble.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { EventReader } from '../platform/module.ts';
 import { findCursor, insertCursor, listCursors, moveCursor, noteProblem } from './cursor-store.ts';
@@ -203,6 +204,11 @@ export function createEventReaders(deps: {
             await pause(LOOK_EVERY_MS, true);
           } catch (error) {
             if (stopping.signal.aborted) break;
+            if (error instanceof DatabaseTrouble) {
+              // It says so itself, and answers at once while it is away: looking often costs nothing.
+              await pause(LOOK_EVERY_MS, false);
+              continue;
+            }
             await fail(error, lease);
             await pause(RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!, false);
             failures += 1;

@@ -13,6 +13,7 @@ import Fastify, {
 } from 'fastify';
 import type { Logger } from 'pino';
 import { Refusal } from '#shared/errors.ts';
+import type { DatabaseTrouble } from '../db/trouble.ts';
 import { sendPage } from '../pages/send-page.ts';
 import { renderNotFound, renderProblem } from '../pages/small-pages.ts';
 import { LISTENER_TLS } from '../platform/listener-tls.ts';
@@ -23,7 +24,7 @@ import { checkHealth } from './health.ts';
 import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
-import type { Context } from './trpc.ts';
+import { type Context, inContext } from './trpc.ts';
 import type { Credentials, Viewer, ViewerOf } from './viewer.ts';
 
 /** Who is asking, and whether they may ask in this way. */
@@ -60,7 +61,7 @@ function wantsPage(request: FastifyRequest): boolean {
 
 /** One error table for everything that is not tRPC or a page. */
 function errorHandler(log: Logger) {
-  return (error: FastifyError | Refusal, request: FastifyRequest, reply: FastifyReply) => {
+  return (error: FastifyError | Refusal | DatabaseTrouble, request: FastifyRequest, reply: FastifyReply) => {
     const refusal = refusalOf(error);
     if (refusal.code === 'internal') log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     else if (refusal.detail) log.info({ code: refusal.code, detail: refusal.detail }, 'request refused');
@@ -138,7 +139,7 @@ function procedures({ access, router, log }: HttpDeps): FastifyPluginAsync {
       if (request.method !== 'GET' && request.method !== 'HEAD') await access.limitMutation(request);
     });
     const contextOf = async (request: FastifyRequest): Promise<Context> => ({
-      viewer: await access.viewerOf(request),
+      viewer: await inContext(() => access.viewerOf(request)),
       remoteAddr: request.clientAddress,
       userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
     });

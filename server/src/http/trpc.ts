@@ -1,5 +1,6 @@
 import { initTRPC, TRPCError } from '@trpc/server';
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
+import { knownRefusalOf } from './refusal-of.ts';
 import type { Viewer } from './viewer.ts';
 
 /** What every procedure knows about its caller. */
@@ -51,15 +52,31 @@ const t = initTRPC
     },
   });
 
-/** Turns a refusal thrown by a module into a tRPC error with the status of the error table. */
+/** A refusal as a tRPC error with the status of the error table; null for what is none. */
+function asTrpcError(error: unknown): TRPCError | null {
+  const cause = knownRefusalOf(error);
+  return (
+    cause &&
+    new TRPCError({ code: STATUS_CODES[cause.status] ?? 'INTERNAL_SERVER_ERROR', message: cause.message, cause })
+  );
+}
+
+/** Turns a refusal thrown by a module into a tRPC error. */
 const refusals = t.middleware(async ({ next }) => {
   const result = await next();
-  if (!result.ok && result.error.cause instanceof Refusal) {
-    const { cause } = result.error;
-    throw new TRPCError({ code: STATUS_CODES[cause.status] ?? 'INTERNAL_SERVER_ERROR', message: cause.message, cause });
-  }
+  const refused = result.ok ? null : asTrpcError(result.error.cause);
+  if (refused) throw refused;
   return result;
 });
+
+/** Finds out for a procedure who asks. What is refused then is told like any other refusal. */
+export async function inContext<T>(find: () => Promise<T>): Promise<T> {
+  try {
+    return await find();
+  } catch (error) {
+    throw asTrpcError(error) ?? error;
+  }
+}
 
 export const { router, mergeRouters } = t;
 

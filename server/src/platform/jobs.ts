@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { DatabaseTrouble } from '../db/trouble.ts';
 import type { Job } from './module.ts';
 
 /** Runs jobs until they are stopped. */
@@ -25,7 +26,10 @@ export function startJobs(
         try {
           if (await deps.mayRun(job)) await job.run();
         } catch (err) {
-          deps.log.error({ err, job: job.name }, 'a job failed; its next turn comes anyway');
+          // What is wrong with the database is told once for all who fail of it.
+          if (!(err instanceof DatabaseTrouble)) {
+            deps.log.error({ err, job: job.name }, 'a job failed; its next turn comes anyway');
+          }
         } finally {
           running.delete(job);
         }

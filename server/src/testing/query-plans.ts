@@ -20,6 +20,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   leases: 'one for each job and reader',
   hosts: 'as many as there are',
   host_reports: 'one for each host',
+  storage_probes: 'one for each server process',
   enrolment_tokens: 'one for each host that an operator enrolled',
   people: 'as many as there are',
   account_bindings: 'one for each person, mostly',

@@ -27,6 +27,14 @@ export const databaseSettings = {
       secret: true,
       mayRepeat: 'an address that may hold a password, not a secret of its own',
     }),
+    pooler: withDefault(choice('none', 'transaction'), {
+      env: 'IDENTREE_DATABASE_POOLER',
+      toml: 'database.pooler',
+      section: 'Database',
+      description:
+        'transaction: IDENTREE_DATABASE_DSN leads to a pooler that gives a connection for one transaction at a time, such as pgbouncer with pool_mode = transaction. News of other servers then arrive within half a second instead of at once.',
+      default: 'none',
+    }),
     maxConnections: withDefault(integer(0, 1000), {
       env: 'IDENTREE_DATABASE_MAX_OPEN_CONNS',
       toml: 'database.max_open_conns',

@@ -1,0 +1,106 @@
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+
+/** How often it is asked, milliseconds. */
+const ASK_EVERY_MS = 1000;
+/** How long an answer, and a connection, may take, milliseconds. */
+export const ANSWER_MS = 1500;
+/** How long after a failure it is tried again, milliseconds. */
+const RETRY_MS = 500;
+
+export interface PostgresWatch {
+  /** Something failed as if the database were away: it is asked now. */
+  suspect(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * One connection that hears what other servers say and asks each second whether the database is still there. Packets that
+ * vanish tell nobody anything: without it, each request would find out on its own, after as long as it has patience.
+ *
+ * Resolves when it is known for the first time how the database is.
+ *
+ * @param deps.connect a client that is not connected yet, whose queries and connecting fail after {@link ANSWER_MS}
+ * @param deps.channel what is listened to; null: a pooler gives the connection to others between two questions
+ * @param deps.onHere it answers, for the first time or again
+ * @param deps.onAway it did not answer, and could not be connected to anew either
+ */
+export async function watchPostgres(deps: {
+  connect: () => { client: pg.Client; socket: Socket };
+  channel: string | null;
+  onNotification: () => void;
+  onHere: () => void;
+  onAway: (cause: unknown) => void;
+}): Promise<PostgresWatch> {
+  let closed = false;
+  let here = false;
+  let wake = () => {};
+  let known = () => {};
+  const first = new Promise<void>((resolve) => {
+    known = resolve;
+  });
+
+  const pause = (ms: number): Promise<void> =>
+    new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        wake = () => {};
+        resolve();
+      };
+      const timer = setTimeout(done, ms).unref();
+      wake = done;
+      if (closed) done();
+    });
+
+  /** Connects and asks until that fails. */
+  async function follow(): Promise<void> {
+    const { client, socket } = deps.connect();
+    // A connection that ends is noticed at once; the question then says why.
+    client.on('error', () => wake());
+    client.on('end', () => wake());
+    client.on('notification', deps.onNotification);
+    try {
+      await client.connect();
+      await client.query(deps.channel === null ? 'select 1' : `listen ${deps.channel}`);
+      here = true;
+      deps.onHere();
+      known();
+      while (!closed) {
+        await pause(ASK_EVERY_MS);
+        if (!closed) await client.query('select 1');
+      }
+      await client.end();
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (!closed) {
+      try {
+        await follow();
+      } catch (error) {
+        if (closed) break;
+        // One connection may break while the database is well, so it is away when the next one fails as well.
+        if (here) {
+          here = false;
+          continue;
+        }
+        deps.onAway(error);
+        known();
+        await pause(RETRY_MS);
+      }
+    }
+  }
+
+  const running = run();
+  await first;
+  return {
+    suspect: () => wake(),
+    async close() {
+      closed = true;
+      wake();
+      await running;
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { findContradictions, type Kept, type Told } from './journal.ts';
+
+const well = (): {
+  told: Told[];
+  kept: { -readonly [K in keyof Kept]: Kept[K] extends readonly (infer T)[] ? T[] : Kept[K] };
+} => ({
+  told: [
+    { kind: 'created', id: 'a', status: 'approved', ms: 1 },
+    { kind: 'created', id: 'b', status: 'pending', ms: 1 },
+    { kind: 'cancelled', id: 'b', ms: 1 },
+    { kind: 'refused', code: 'unavailable', message: 'Try again.', at: 0, ms: 1 },
+  ],
+  kept: {
+    chain: null,
+    challenges: [
+      { id: 'a', status: 'approved', verdict: 'v' },
+      { id: 'b', status: 'cancelled', verdict: 'v' },
+      { id: 'c', status: 'pending', verdict: null },
+    ],
+    events: [
+      { event: 'auto_approved', challenge_id: 'a' },
+      { event: 'challenge_created', challenge_id: 'b' },
+      { event: 'challenge_cancelled', challenge_id: 'b' },
+      { event: 'challenge_created', challenge_id: 'c' },
+    ],
+  },
+});
+
+test('what clients were told and what is kept agree, also where a client was told nothing', () => {
+  const { told, kept } = well();
+  assert.deepEqual(findContradictions(told, kept), []);
+});
+
+const planted: [string, (all: ReturnType<typeof well>) => void, RegExp][] = [
+  ['a request that was lost', ({ kept }) => kept.challenges.shift(), /^a was created and is lost$/],
+  [
+    'a decision that was lost',
+    ({ kept }) => Object.assign(kept.challenges[1]!, { status: 'pending', verdict: null }),
+    /^b was cancelled and is pending$/,
+  ],
+  [
+    'a decision whose event was lost',
+    ({ kept }) => kept.events.shift(),
+    /^a is approved and has the event auto_approved 0 times$/,
+  ],
+  [
+    'a decision that is told twice',
+    ({ kept }) => kept.events.push({ event: 'challenge_cancelled', challenge_id: 'b' }),
+    /2 times$/,
+  ],
+  ['a request that was made twice', ({ told }) => told.push(told[0]!), /^a was made twice$/],
+  [
+    'an event of a request that never was',
+    ({ kept }) => kept.events.push({ event: 'challenge_created', challenge_id: 'x' }),
+    /^x is lost/,
+  ],
+  [
+    'a decision without its verdict',
+    ({ kept }) => Object.assign(kept.challenges[0]!, { verdict: null }),
+    /^a is approved and its verdict/,
+  ],
+  [
+    'a gap in the log',
+    ({ kept }) => Object.assign(kept, { chain: { seq: 3, problem: 'gap' } }),
+    /breaks at event 3: gap$/,
+  ],
+];
+for (const [what, plant, expected] of planted) {
+  test(`${what} is found`, () => {
+    const all = well();
+    plant(all);
+    assert.match(findContradictions(all.told, all.kept).join('\n'), new RegExp(expected.source, 'm'));
+  });
+}

@@ -1,0 +1,132 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { openDatabase } from '../db/database.ts';
+import { startOwnPostgres, TEST_FOLDER } from '../db/test-postgres.ts';
+import { findContradictions, readKept, type Told } from './journal.ts';
+import type { LoadChild, LoadPorts } from './load-child.ts';
+import { testConfig } from './test-config.ts';
+
+/** A server under load, in a process of its own. */
+export interface LoadedServer {
+  readonly ports: LoadPorts;
+  readonly process: ChildProcess;
+  /** What its clients were told until now. */
+  told(): Told[];
+  /** How many requests were accepted until now. */
+  created(): number;
+  /** Null: it does not answer. */
+  health(): Promise<{ status: number; body: { status: string; checks: Record<string, string> } } | null>;
+}
+
+/** Resolves with how long it took until something held, milliseconds; far later than it takes, what never comes is told. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<number> {
+  const began = performance.now();
+  while (!(await holds())) {
+    if (performance.now() - began > 60_000) throw new Error(`never held: ${holds}`);
+    await sleep(10);
+  }
+  return performance.now() - began;
+}
+
+/** What was written to a journal until now, each line of it read once: it is asked for often. */
+function readNotes(path: string): () => Told[] {
+  const notes: Told[] = [];
+  let read = 0;
+  return () => {
+    if (!existsSync(path)) return notes;
+    const file = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(fstatSync(file).size - read);
+      const text = bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, read));
+      const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+      read += Buffer.byteLength(whole);
+      for (const line of whole.split('\n')) if (line !== '') notes.push(JSON.parse(line) as Told);
+    } finally {
+      closeSync(file);
+    }
+    return notes;
+  };
+}
+
+/** Servers on one Postgres that the test takes away and gives back. */
+export async function startLoad(t: Pick<TestContext, 'after'>) {
+  const folder = await mkdtemp(join(TEST_FOLDER, 'identree-load-'));
+  const postgres = await startOwnPostgres();
+  const dsn = postgres.dsn('postgres');
+  const servers: LoadedServer[] = [];
+  t.after(async () => {
+    for (const server of servers) server.process.kill('SIGKILL');
+    postgres.end();
+    await rm(folder, { recursive: true, force: true });
+  });
+  const policies = join(folder, 'policy.json');
+  const rules = [{ name: 'auto', match_users: ['auto'], approval: 'none' }];
+  await writeFile(policies, JSON.stringify({ policies: rules }), { mode: 0o600 });
+
+  /** @param name by which the database knows its sessions */
+  async function start(name: string, env: Record<string, string> = {}): Promise<LoadedServer> {
+    const file = (kind: string) => join(folder, `${name}.${kind}`);
+    const what: LoadChild = {
+      config: testConfig(folder, {
+        IDENTREE_DATABASE_DRIVER: 'postgres',
+        IDENTREE_DATABASE_DSN: `${dsn}&application_name=${name}`,
+        IDENTREE_APPROVAL_POLICIES_FILE: policies,
+        ...env,
+      }),
+      hosts: 4,
+      ready: file('ready'),
+      journal: file('journal'),
+    };
+    await writeFile(file('json'), JSON.stringify(what));
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'load-child.ts'), file('json')], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
+    });
+    let trouble = '';
+    child.stderr.on('data', (chunk) => {
+      trouble = `${trouble}${chunk}`.slice(-8000);
+    });
+    await until(() => {
+      if (child.exitCode !== null) throw new Error(`the server ended: ${trouble}`);
+      return existsSync(what.ready);
+    });
+    const told = readNotes(what.journal);
+    const ports = JSON.parse(readFileSync(what.ready, 'utf8')) as LoadPorts;
+    const server: LoadedServer = {
+      ports,
+      process: child,
+      told,
+      created: () => told().filter(({ kind }) => kind === 'created').length,
+      async health() {
+        const answer = await fetch(`http://127.0.0.1:${ports.http}/healthz`).catch(() => null);
+        return answer && { status: answer.status, body: (await answer.json()) as never };
+      },
+    };
+    servers.push(server);
+    return server;
+  }
+
+  return {
+    postgres,
+    dsn,
+    folder,
+    start,
+    /** Ends the load, and says what is wrong with what was told and what is kept. */
+    async contradictions(): Promise<string[]> {
+      for (const server of servers) server.process.kill('SIGKILL');
+      const db = await openDatabase({ driver: 'postgres', dsn, maxConnections: 1 });
+      try {
+        return findContradictions(
+          servers.flatMap((server) => server.told()),
+          await readKept(db),
+        );
+      } finally {
+        await db.close();
+      }
+    },
+  };
+}
