@@ -37,6 +37,7 @@ const TOOLS: readonly Tool[] = [
   { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', ...LAB, 'bench'] },
   { needs: '/usr/include/openssl/ssl.h', package: 'libssl-dev', stages: ['bench'] },
   { needs: 'make', package: 'make', stages: ['native', ...LAB] },
+  { needs: 'pgbouncer', package: 'pgbouncer', stages: ['unit'], service: 'pgbouncer' },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
   { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap', 'directory', 'bench'] },
   { needs: 'slapd', package: 'slapd', stages: ['ldap', 'bench'], service: 'slapd' },

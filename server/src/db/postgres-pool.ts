@@ -79,6 +79,17 @@ export function createLimitedPool(deps: {
   const waiting = new Set<(error: Error) => void>();
   let away: DatabaseTrouble | null = null;
 
+  let ended: Promise<void> | null = null;
+
+  async function end(): Promise<void> {
+    // Where packets vanish, the goodbye would be waited for as well.
+    const patience = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, GOODBYE_MS);
+    await pool.end();
+    clearTimeout(patience);
+  }
+
   function told(error: unknown, statement = ''): unknown {
     const trouble = asTrouble(error, statement, 'away');
     if (trouble instanceof DatabaseTrouble) deps.onTrouble(trouble);
@@ -140,14 +151,9 @@ export function createLimitedPool(deps: {
     mend() {
       away = null;
     },
-    async end() {
-      const ended = pool.end();
-      // Where packets vanish, the goodbye would be waited for as well.
-      const patience = setTimeout(() => {
-        for (const socket of sockets) socket.destroy();
-      }, GOODBYE_MS);
-      await ended;
-      clearTimeout(patience);
+    end() {
+      ended ??= end();
+      return ended;
     },
     options: {},
   };

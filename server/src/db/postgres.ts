@@ -77,6 +77,22 @@ export async function openPostgres(
     },
   });
   suspect = watch.suspect;
+  const close = async (): Promise<void> => {
+    clearInterval(looking);
+    await watch.close();
+    await kysely.destroy();
+    // The query builder ends what it has used.
+    await pool.end();
+  };
+  try {
+    (await pool.connect()).release();
+  } catch (error) {
+    await close();
+    // So a pooler says it that does not know what our connections are limited by.
+    if (!/unsupported startup parameter/.test(String(error))) throw error;
+    const fix = 'is it a pooler? Then set IDENTREE_DATABASE_POOLER to transaction';
+    throw new Error(`what is at IDENTREE_DATABASE_DSN takes no limits of time: ${fix}`, { cause: error });
+  }
 
   const listen = (all: Set<() => void>, run: () => void) => {
     all.add(run);
@@ -102,10 +118,6 @@ export async function openPostgres(
     },
     onNotify: (run) => listen(listeners, run),
     onAway: (run) => listen(awayListeners, run),
-    async close() {
-      clearInterval(looking);
-      await watch.close();
-      await kysely.destroy();
-    },
+    close,
   };
 }

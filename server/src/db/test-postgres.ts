@@ -21,6 +21,8 @@ import pg from 'pg';
 export interface TestPostgres {
   /** libpq URL of a database on it. */
   dsn(database: string): string;
+  /** The file of its socket. */
+  readonly socket: string;
 }
 
 const START_MS = 60_000;
@@ -35,7 +37,7 @@ function hasRoom(folder: string): boolean {
 export const TEST_FOLDER = hasRoom('/dev/shm') ? '/dev/shm' : tmpdir();
 
 /** Who runs the server: Postgres refuses to be root. */
-function serverUser(): { uid: number; gid: number } | null {
+export function serverUser(): { uid: number; gid: number } | null {
   if (process.getuid?.() !== 0) return { uid: process.getuid!(), gid: process.getgid!() };
   const line = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -181,8 +183,6 @@ async function start(): Promise<OwnPostgres> {
 
 /** A Postgres server that a test stops and starts. */
 export interface OwnPostgres extends TestPostgres {
-  /** The file of its socket. */
-  readonly socket: string;
   /** Sends it a signal: INT ends all sessions and stops it, as an upgrade does; QUIT stops it at once, as a crash does. */
   signal(name: 'INT' | 'QUIT'): void;
   /** After it was stopped. Resolves when it answers. */
