@@ -32,6 +32,7 @@ export function settlingModule(ground: Ground & { approverKeys: Pick<ApproverKey
   });
   return {
     name: 'settling',
+    start: settling.extendLeases,
     jobs: [{ name: 'overdue requests', everyMs: REAP_EVERY_MS, run: settling.reap }],
     settling,
   } satisfies Module & Record<string, unknown>;

@@ -1,5 +1,6 @@
 import type { Verdict } from '#shared/decision.ts';
 import { ERRORS, Refusal } from '#shared/errors.ts';
+import { LEASE_SECONDS } from '#shared/host-api.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Viewer } from '../http/viewer.ts';
@@ -152,6 +153,12 @@ export function createSettling(deps: SettlingDeps) {
   return {
     settle,
     denyOf,
+
+    /**
+     * At the start, before anything is ended: while this server was away no host could be heard of, and those that still
+     * wait are not gone.
+     */
+    extendLeases: () => db.transaction((work) => store.extendAllLeases(work, clock.now() + LEASE_SECONDS * 1000)),
 
     /**
      * Ends what is overdue, also what cannot be read: nobody can approve it, and it would count as waiting for ever.

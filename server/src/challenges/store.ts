@@ -189,6 +189,16 @@ export async function extendLease(work: UnitOfWork, id: string, leaseUntil: numb
     .execute();
 }
 
+/** Gives everybody who waits until then to be heard of again. */
+export async function extendAllLeases(work: UnitOfWork, leaseUntil: number): Promise<void> {
+  await kysely(work.query)
+    .updateTable('challenges')
+    .set({ lease_until: leaseUntil })
+    .where('status', '=', PENDING)
+    .where('lease_until', '<', leaseUntil)
+    .execute();
+}
+
 /** Pending challenges whose time or lease is over, in the order of their ids, after one of them. */
 export async function overdueChallenges(query: Query, now: number, after: string, limit: number): Promise<string[]> {
   const rows = await kysely(query)

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { type ChallengeAnswer, LEASE_SECONDS } from '#shared/host-api.ts';
+import { createApp } from '../app/app.ts';
+import { manualClock } from '../platform/clock.ts';
+import { testConfig } from '../testing/test-config.ts';
+import { enrolTestHost } from '../testing/test-host.ts';
+import { createTestProvider, signInTestPerson } from '../testing/test-person.ts';
+import type { Approval } from './showing.ts';
+
+test('a request is still waiting when the server comes back, and ends when its host does not', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-away-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const clock = manualClock();
+  const provider = createTestProvider();
+  const config = testConfig(folder);
+  const before = await createApp(config, { clock, provider });
+  await before.start();
+  const host = await enrolTestHost(before, clock, 'web1.example.com');
+  const [approved, left] = [await host.create(), await host.create()];
+  await before.close();
+
+  clock.advance((LEASE_SECONDS + 10) * 1000);
+  const now = await createApp(config, { clock, provider });
+  t.after(() => now.close());
+  await now.start();
+  // What is overdue is looked for in any case, not only when its time comes round.
+  await now.settling.reap();
+  const poll = async ({ challengeId }: ChallengeAnswer) =>
+    (await host.send('GET', `/challenges/${challengeId}?wait=0`, undefined, {}, now)).body.status;
+  assert.equal(await poll(approved), 'pending');
+  const alice = await signInTestPerson(now, provider, clock, 'alice');
+  const { data } = await alice.query<Approval>('challenges.get', { code: approved.userCode });
+  const assertion = alice.passkey.assert(data.passkey!.options as never);
+  assert.equal(
+    (await alice.mutate('challenges.approve', { challengeId: approved.challengeId, assertion })).status,
+    200,
+  );
+  assert.equal(await poll(approved), 'approved');
+
+  clock.advance(LEASE_SECONDS * 1000);
+  await now.settling.reap();
+  assert.equal(await poll(left), 'cancelled');
+});
