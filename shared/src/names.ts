@@ -24,7 +24,7 @@ export const base64url = z.string().regex(/^[A-Za-z0-9_-]*$/);
 /** Milliseconds since the Unix epoch. */
 export const timestamp = z.int().min(0).max(8_640_000_000_000_000);
 
-/** Challenge identifier: 16 random bytes in lower-case hex. */
+/** Challenge identifier: its moment and random bytes, 16 in all, in lower-case hex. */
 export const challengeId = z.string().regex(/^[0-9a-f]{32}$/);
 
 /** What a person reads aloud or types: six letters without I and O, a hyphen, six digits. */

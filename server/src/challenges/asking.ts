@@ -14,6 +14,7 @@ import type { EventLog } from '../events/log.ts';
 import type { Host } from '../hosts/store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
+import { newChallengeId } from './challenge-id.ts';
 import { PENDING_IN_TOTAL, PENDING_PER_USER_AND_HOST } from './limits.ts';
 import { createPendingTotal } from './pending-total.ts';
 import type { Requirements } from './requirement.ts';
@@ -93,7 +94,7 @@ export function createAsking(deps: AskingDeps) {
       // Scripts probe with `sudo -n` many times an hour: nobody may be asked for what nobody waits for.
       if (body.mayWait === false && policy.approval !== 'none') throw new Refusal('approval_required');
       const challenge = await store.insertChallenge(work, {
-        id: random.bytes(16).toString('hex'),
+        id: newChallengeId(random, now),
         user_code: newUserCode(random),
         host_id: host.id,
         hostname: host.hostname,
@@ -112,6 +113,8 @@ export function createAsking(deps: AskingDeps) {
         const settled = await settle(work, challenge, { actor: { kind: 'policy' }, method, policy, remoteAddr });
         return answer(settled, work.query, body.approverKeysVersion);
       }
+      // Before the event: from there on every other writer waits for this one.
+      const answered = await answer(challenge, work.query, body.approverKeysVersion);
       await events.append(work, {
         event: 'challenge_created',
         username: record.user,
@@ -131,7 +134,7 @@ export function createAsking(deps: AskingDeps) {
           expiresAt: challenge.expires_at,
         },
       });
-      return answer(challenge, work.query, body.approverKeysVersion);
+      return answered;
     },
 
     /** Where a host's challenge stands. Extends the lease: the host will be heard of again within `waitMs` or is gone. */

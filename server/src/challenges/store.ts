@@ -6,6 +6,7 @@ import type { RunRequest } from '#shared/host-api.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { ChallengesTable } from '../db/schema.ts';
+import { first, rowOf, statement } from '../db/statement.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
 
@@ -78,6 +79,13 @@ export type NewChallenge = Pick<
   | 'policy'
 >;
 
+const insertRow = statement((query, given: ChallengesTable, circumstances) =>
+  query
+    .insertInto('challenges')
+    .values(rowOf(given, circumstances))
+    .onConflict((conflict) => conflict.column('nonce').doNothing()),
+);
+
 /** Writes a pending challenge. Null when its nonce was used before: one record, one request. */
 export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Promise<Challenge | null> {
   const challenge: Challenge = {
@@ -103,24 +111,26 @@ export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Pro
     run_duration_ms: null,
     run_reason: null,
   };
-  const result = await kysely(work.query)
-    .insertInto('challenges')
-    .values({ ...challenge, record: canonicalJson(made.record), policy: JSON.stringify(made.policy) })
-    .onConflict((conflict) => conflict.column('nonce').doNothing())
-    .executeTakeFirst();
-  return result.numInsertedOrUpdatedRows === 1n ? challenge : null;
+  const row = { ...challenge, record: canonicalJson(made.record), policy: JSON.stringify(made.policy) };
+  return (await insertRow(work.query, row)).numAffectedRows === 1n ? challenge : null;
 }
+
+const selectById = statement((query, given: { id: string }) =>
+  query.selectFrom('challenges').selectAll().where('id', '=', given.id),
+);
+const selectToChange = statement((query, given: { id: string }, { driver }) => {
+  const select = query.selectFrom('challenges').selectAll().where('id', '=', given.id);
+  return driver === 'postgres' ? select.forUpdate() : select;
+});
 
 /** Reads and, on Postgres, locks one challenge for the transaction that will decide it. */
 export async function lockChallenge(work: UnitOfWork, id: string): Promise<StoredChallenge | null> {
-  let select = kysely(work.query).selectFrom('challenges').selectAll().where('id', '=', id);
-  if (work.driver === 'postgres') select = select.forUpdate();
-  const row = await select.executeTakeFirst();
+  const row = first(await selectToChange(work.query, { id }));
   return row ? fromRow(row) : null;
 }
 
 export async function findChallenge(query: Query, id: string): Promise<StoredChallenge | null> {
-  const row = await kysely(query).selectFrom('challenges').selectAll().where('id', '=', id).executeTakeFirst();
+  const row = first(await selectById(query, { id }));
   return row ? fromRow(row) : null;
 }
 
@@ -155,18 +165,20 @@ export async function settleChallenge(
   return result.numUpdatedRows === 1n;
 }
 
-/** How many requests of one user on one host wait. One whose time or lease is over does not, ended or not yet. */
-export async function countPendingOfUser(query: Query, hostId: string, username: string, now: number): Promise<number> {
-  const row = await kysely(query)
+const countOfUser = statement((query, given: { hostId: string; username: string; now: number }) =>
+  query
     .selectFrom('challenges')
     .select((e) => e.fn.countAll<number>().as('n'))
     .where('status', '=', PENDING)
-    .where('host_id', '=', hostId)
-    .where('username', '=', username)
-    .where('expires_at', '>', now)
-    .where('lease_until', '>', now)
-    .executeTakeFirstOrThrow();
-  return Number(row.n);
+    .where('host_id', '=', given.hostId)
+    .where('username', '=', given.username)
+    .where('expires_at', '>', given.now)
+    .where('lease_until', '>', given.now),
+);
+
+/** How many requests of one user on one host wait. One whose time or lease is over does not, ended or not yet. */
+export async function countPendingOfUser(query: Query, hostId: string, username: string, now: number): Promise<number> {
+  return Number(first(await countOfUser(query, { hostId, username, now }))?.n);
 }
 
 /** How many requests wait in all, counted up to `limit`. */
@@ -178,15 +190,18 @@ export async function countPending(query: Query, limit: number): Promise<number>
   return Number(row.n);
 }
 
+const updateLease = statement((query, given: { id: string; leaseUntil: number }) =>
+  query
+    .updateTable('challenges')
+    .set({ lease_until: given.leaseUntil })
+    .where('id', '=', given.id)
+    .where('status', '=', PENDING)
+    .where('lease_until', '<', given.leaseUntil),
+);
+
 /** The host asked again: somebody still waits for the answer. */
 export async function extendLease(work: UnitOfWork, id: string, leaseUntil: number): Promise<void> {
-  await kysely(work.query)
-    .updateTable('challenges')
-    .set({ lease_until: leaseUntil })
-    .where('id', '=', id)
-    .where('status', '=', PENDING)
-    .where('lease_until', '<', leaseUntil)
-    .execute();
+  await updateLease(work.query, { id, leaseUntil });
 }
 
 /** Gives everybody who waits until then to be heard of again. */

@@ -98,6 +98,26 @@ export function createEventAppender(deps: {
   onError: (error: unknown) => void;
 }): Pick<EventLog, 'append'> {
   const turnOf = createTurns();
+  let telling = false;
+  let again = false;
+
+  /** Tells the others. What is appended while they are told is told once, whatever there is of it. */
+  async function tell(): Promise<void> {
+    again = true;
+    if (telling) return;
+    telling = true;
+    try {
+      while (again) {
+        again = false;
+        await deps.db.notify();
+      }
+    } catch (error) {
+      deps.onError(error);
+    } finally {
+      telling = false;
+    }
+  }
+
   return {
     async append(work, event) {
       // On SQLite there is one writer anyway.
@@ -120,10 +140,10 @@ export function createEventAppender(deps: {
         prevHash: head.hash,
       };
       const sealed: EventRecord = { ...unsealed, hash: eventHash(unsealed) };
-      await appendEvent(work.query, sealed);
+      await appendEvent(work, sealed);
       work.afterCommit(() => {
         deps.onAppended();
-        void deps.db.notify().catch(deps.onError);
+        void tell();
       });
       return sealed;
     },

@@ -1,36 +1,66 @@
+import type { Insertable } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { CHAIN_START, type EventRecord, eventHash, type LoggedEvent } from '#shared/events.ts';
+import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
+import type { EventsTable } from '../db/schema.ts';
+import { first, rowOf, statement } from '../db/statement.ts';
+
+const selectHead = statement((query, _: object) =>
+  query.selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1),
+);
+const selectHeadToChange = statement((query, _: object, { driver }) => {
+  const select = query.selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1);
+  return driver === 'postgres' ? select.forUpdate() : select;
+});
 
 /** Newest event. With a driver: locked, so that the next writer waits for this one (SQLite has one writer anyway). */
 export async function readHead(query: Query, lockFor?: 'sqlite' | 'postgres'): Promise<{ seq: number; hash: string }> {
-  let select = kysely(query).selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1);
-  if (lockFor === 'postgres') select = select.forUpdate();
-  return select.executeTakeFirstOrThrow();
+  const head = first(await (lockFor === undefined ? selectHead : selectHeadToChange)(query, {}));
+  if (head === null) throw new Error('the event log has no head');
+  return head;
 }
 
+const insertEvent = statement((query, given: Insertable<EventsTable>, circumstances) =>
+  query.insertInto('events').values(rowOf(given, circumstances)),
+);
+const moveHead = statement((query, given: { seq: number; hash: string }) =>
+  query.updateTable('event_head').set({ seq: given.seq, hash: given.hash }).where('id', '=', 1),
+);
+
+/** Both at once: every other writer waits for the head, so each way to the database and back counts. */
+const appendOnPostgres = statement((query, given: Insertable<EventsTable>, circumstances) =>
+  query
+    .with('written', (db) => db.insertInto('events').values(rowOf(given, circumstances)).returning('seq'))
+    .updateTable('event_head')
+    .set({ seq: given.seq, hash: given.hash })
+    .where('id', '=', 1),
+);
+
 /** Writes one sealed event and moves the head. */
-export async function appendEvent(query: Query, event: EventRecord): Promise<void> {
-  await kysely(query)
-    .insertInto('events')
-    .values({
-      seq: event.seq,
-      at: event.at,
-      event: event.event,
-      username: event.username,
-      host_id: event.hostId,
-      hostname: event.hostname,
-      challenge_id: event.challengeId,
-      code: event.code,
-      actor: event.actor,
-      reason: event.reason,
-      remote_addr: event.remoteAddr,
-      data: canonicalJson(event.data),
-      prev_hash: event.prevHash,
-      hash: event.hash,
-    })
-    .execute();
-  await kysely(query).updateTable('event_head').set({ seq: event.seq, hash: event.hash }).where('id', '=', 1).execute();
+export async function appendEvent(work: Pick<UnitOfWork, 'driver' | 'query'>, event: EventRecord): Promise<void> {
+  const row = {
+    seq: event.seq,
+    at: event.at,
+    event: event.event,
+    username: event.username,
+    host_id: event.hostId,
+    hostname: event.hostname,
+    challenge_id: event.challengeId,
+    code: event.code,
+    actor: event.actor,
+    reason: event.reason,
+    remote_addr: event.remoteAddr,
+    data: canonicalJson(event.data),
+    prev_hash: event.prevHash,
+    hash: event.hash,
+  };
+  if (work.driver === 'postgres') {
+    await appendOnPostgres(work.query, row);
+    return;
+  }
+  await insertEvent(work.query, row);
+  await moveHead(work.query, { seq: event.seq, hash: event.hash });
 }
 
 function parseData(text: string): Pick<LoggedEvent, 'data' | 'unreadable'> {
@@ -75,15 +105,13 @@ function fromRow(row: {
   };
 }
 
+const selectEvents = statement((query, given: { after: number; limit: number }) =>
+  query.selectFrom('events').selectAll().where('seq', '>', given.after).orderBy('seq').limit(given.limit),
+);
+
 /** Events after `seq`, oldest first. */
 export async function readEvents(query: Query, after: number, limit: number): Promise<LoggedEvent[]> {
-  const rows = await kysely(query)
-    .selectFrom('events')
-    .selectAll()
-    .where('seq', '>', after)
-    .orderBy('seq')
-    .limit(limit)
-    .execute();
+  const { rows } = await selectEvents(query, { after, limit });
   return rows.map(fromRow);
 }
 

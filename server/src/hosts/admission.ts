@@ -86,12 +86,13 @@ export function createAdmission(deps: {
         if (proof.machineId !== host.machine_id) throw new Refusal('host_quarantined', 'clone: machine id differs');
         if (proof.counter <= host.counter) throw new Refusal('host_quarantined', 'clone: counter repeated');
       }
-      await store.updateHost(work, host.id, {
+      await store.noteProof(work, {
+        id: host.id,
         counter: proof.counter,
+        machine_id: proof.machineId,
         last_seen_at: now,
         remote_addr: request.remoteAddr,
-        ...(host.rebind ? { machine_id: proof.machineId, rebind: 0 } : {}),
-        ...(proof.agentVersion === undefined ? {} : { agent_version: proof.agentVersion }),
+        agent_version: proof.agentVersion ?? host.agent_version,
       });
       return host;
     },

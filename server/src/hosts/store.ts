@@ -1,19 +1,27 @@
 import type { Selectable } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
-import type { EnrolmentTokensTable, Host, HostReportsTable, HostsTable } from '../db/schema.ts';
+import type { EnrolmentTokensTable, Host, HostNoncesTable, HostReportsTable, HostsTable } from '../db/schema.ts';
+import { first, statement } from '../db/statement.ts';
 
 export type { Host } from '../db/schema.ts';
 
+const selectHost = statement((query, given: { id: string }) =>
+  query.selectFrom('hosts').selectAll().where('id', '=', given.id),
+);
+
 export async function findHost(query: Query, id: string): Promise<Host | null> {
-  return (await kysely(query).selectFrom('hosts').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
+  return first(await selectHost(query, { id }));
 }
+
+const selectHostToChange = statement((query, given: { id: string }, { driver }) => {
+  const select = query.selectFrom('hosts').selectAll().where('id', '=', given.id);
+  return driver === 'postgres' ? select.forUpdate() : select;
+});
 
 /** Reads and, on Postgres, locks a host for the transaction that admits its request. */
 export async function lockHost(work: UnitOfWork, id: string): Promise<Host | null> {
-  let select = kysely(work.query).selectFrom('hosts').selectAll().where('id', '=', id);
-  if (work.driver === 'postgres') select = select.forUpdate();
-  return (await select.executeTakeFirst()) ?? null;
+  return first(await selectHostToChange(work.query, { id }));
 }
 
 /** The live (not revoked) host of a name. */
@@ -40,14 +48,39 @@ export async function updateHost(work: UnitOfWork, id: string, set: Partial<Host
   await kysely(work.query).updateTable('hosts').set(set).where('id', '=', id).execute();
 }
 
+/** What a host has proved with a request. */
+export interface ProvenHost
+  extends Pick<HostsTable, 'id' | 'counter' | 'machine_id' | 'last_seen_at' | 'remote_addr' | 'agent_version'> {}
+
+const updateProvenHost = statement((query, given: ProvenHost) =>
+  query
+    .updateTable('hosts')
+    .set({
+      counter: given.counter,
+      machine_id: given.machine_id,
+      rebind: 0,
+      last_seen_at: given.last_seen_at,
+      remote_addr: given.remote_addr,
+      agent_version: given.agent_version,
+    })
+    .where('id', '=', given.id),
+);
+
+export async function noteProof(work: UnitOfWork, host: ProvenHost): Promise<void> {
+  await updateProvenHost(work.query, host);
+}
+
+const insertNonce = statement((query, given: HostNoncesTable) =>
+  query
+    .insertInto('host_nonces')
+    .values({ host_id: given.host_id, nonce: given.nonce, expires_at: given.expires_at })
+    .onConflict((conflict) => conflict.doNothing()),
+);
+
 /** Remembers a request nonce. False when it was seen before, in whichever process. */
 export async function spendNonce(work: UnitOfWork, hostId: string, nonce: string, expiresAt: number): Promise<boolean> {
-  const result = await kysely(work.query)
-    .insertInto('host_nonces')
-    .values({ host_id: hostId, nonce, expires_at: expiresAt })
-    .onConflict((conflict) => conflict.doNothing())
-    .executeTakeFirst();
-  return result.numInsertedOrUpdatedRows === 1n;
+  const { numAffectedRows } = await insertNonce(work.query, { host_id: hostId, nonce, expires_at: expiresAt });
+  return numAffectedRows === 1n;
 }
 
 export async function forgetNonces(work: UnitOfWork, now: number): Promise<void> {

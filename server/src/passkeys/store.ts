@@ -1,6 +1,7 @@
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { ApproverKeySetsTable, CeremoniesTable, PasskeysTable, RecoveryCodesTable } from '../db/schema.ts';
+import { first, statement } from '../db/statement.ts';
 
 export async function insertPasskey(work: UnitOfWork, passkey: PasskeysTable): Promise<boolean> {
   const row = await kysely(work.query)
@@ -181,24 +182,20 @@ export async function dropRecoveryCodes(work: UnitOfWork, personId: string): Pro
 }
 
 /** Version of the set in force; 0 when none was published yet. The set itself may be long. */
+const selectNewestVersion = statement((query, _: object) =>
+  query.selectFrom('approver_key_sets').select('version').orderBy('version', 'desc').limit(1),
+);
+
 export async function newestApproverKeysVersion(query: Query): Promise<number> {
-  const row = await kysely(query)
-    .selectFrom('approver_key_sets')
-    .select('version')
-    .orderBy('version', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row?.version ?? 0;
+  return first(await selectNewestVersion(query, {}))?.version ?? 0;
 }
 
+const selectNewestSet = statement((query, _: object) =>
+  query.selectFrom('approver_key_sets').selectAll().orderBy('version', 'desc').limit(1),
+);
+
 export async function newestApproverKeySet(query: Query): Promise<ApproverKeySetsTable | null> {
-  const row = await kysely(query)
-    .selectFrom('approver_key_sets')
-    .selectAll()
-    .orderBy('version', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return row ?? null;
+  return first(await selectNewestSet(query, {}));
 }
 
 /** @throws when this version was never published */

@@ -1,0 +1,50 @@
+import { type Compilable, type CompiledQuery, type Kysely, type QueryResult, SqliteAdapter } from 'kysely';
+import { kysely, type Query } from './query.ts';
+import type { Schema } from './schema.ts';
+
+const name = Symbol('name of a value');
+/** Stands for a value in a statement that is compiled before there is one. */
+type Placeholder = Readonly<{ [name]: string }>;
+const isPlaceholder = (value: unknown): value is Placeholder =>
+  typeof value === 'object' && value !== null && name in value;
+
+/** What a statement may depend on beside its values. */
+interface Circumstances {
+  readonly driver: 'sqlite' | 'postgres';
+  /** Names of the values: a row that is inserted has all of its columns. */
+  readonly names: readonly string[];
+}
+
+/**
+ * A statement that is compiled once, for what every request asks: building and compiling it anew takes longer than
+ * SQLite takes to answer. Neither its text nor the names of its values may depend on the values.
+ *
+ * @param build gets placeholders in place of values
+ */
+export function statement<Values extends object, Row>(
+  build: (query: Kysely<Schema>, given: Values, circumstances: Circumstances) => Compilable<Row>,
+): (query: Query, values: Values) => Promise<QueryResult<Row>> {
+  const compiled = new WeakMap<object, CompiledQuery<Row>>();
+  const given = new Proxy({}, { get: (_, key): Placeholder => ({ [name]: String(key) }) }) as Values;
+  return (query, values) => {
+    const builder = kysely(query);
+    const { adapter } = builder.getExecutor();
+    let known = compiled.get(adapter);
+    if (known === undefined) {
+      const driver = adapter instanceof SqliteAdapter ? 'sqlite' : 'postgres';
+      known = build(builder, given, { driver, names: Object.keys(values) }).compile();
+      compiled.set(adapter, known);
+    }
+    const parameters = known.parameters.map((value) =>
+      isPlaceholder(value) ? values[value[name] as keyof Values] : value,
+    );
+    return builder.executeQuery<Row>({ ...known, parameters });
+  };
+}
+
+/** A row to insert, with all of its columns. */
+export const rowOf = <Row extends object>(given: Row, { names }: Circumstances): Row =>
+  Object.fromEntries(names.map((column) => [column, given[column as keyof Row]])) as Row;
+
+/** The first row of a result; null when there is none. */
+export const first = <Row>({ rows }: QueryResult<Row>): Row | null => rows[0] ?? null;
