@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import { createAttempts } from './break-glass/attempts.ts';
+import { type BreakGlass, createBreakGlass } from './break-glass/enter.ts';
+import { hasHashFile } from './break-glass/hash-file.ts';
+import { openHostJournal } from './break-glass/host-journal.ts';
+import type { Journal } from './break-glass/journal.ts';
+import { createVerify, ownProgram } from './break-glass/verify.ts';
 import { type RenewDeps, renewCertificate } from './certificates/renew.ts';
 import { type Attempt, keepCertificate } from './certificates/schedule.ts';
 import { type CertificateStore, createCertificateStore } from './certificates/store.ts';
@@ -93,13 +99,22 @@ export interface Host {
   client: HostClient;
   certificates: CertificateStore;
   ask: Ask;
+  breakGlass: BreakGlass;
+  journal: Journal;
   background: Background;
   close(): void;
 }
 
-/** Loads everything an enrolled host has. @throws NotEnrolled, ConfigError, UntrustedFile */
-export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Random; log: Log }): Promise<Host> {
-  const { clock = systemClock, random = systemRandom, log } = deps;
+/**
+ * Loads everything an enrolled host has. @throws NotEnrolled, ConfigError, UntrustedFile
+ *
+ * @param deps.program how this program is started once more.
+ */
+export async function openHost(
+  paths: Paths,
+  deps: { clock?: Clock; random?: Random; program?: readonly string[]; log: Log },
+): Promise<Host> {
+  const { clock = systemClock, random = systemRandom, program = ownProgram(), log } = deps;
   const files = stateFiles(paths.state);
   await prepareStateFolder(paths.state);
   const enrolment = await loadEnrolment(paths.state);
@@ -117,6 +132,16 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
   });
   const certificates = openCertificates(paths, clock);
   const background = createBackground(clock, log);
+  const journal = openHostJournal(paths, { clock, log });
+  const breakGlass = createBreakGlass({
+    ready: async () => conf.breakGlass.enabled && (await hasHashFile(conf.breakGlass.file)),
+    attempts: createAttempts({ file: files.breakGlassAttempts, lock: files.breakGlassAttemptsLock, clock }),
+    journal,
+    verify: createVerify(program, ['--config', paths.config, '--state', paths.state]),
+    contact: conf.contact,
+    clock,
+    log,
+  });
   const ask = createAsk({
     client,
     keys,
@@ -126,6 +151,7 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
     minimumClass: conf.minimumClass,
     timeoutMs: conf.timeoutMs,
     contact: conf.contact,
+    breakGlassReady: breakGlass.ready,
     blocked: () => (checkpoints.rolledBack() === null ? null : 'rolled_back'),
     background: background.add,
     clock,
@@ -133,7 +159,7 @@ export async function openHost(paths: Paths, deps: { clock?: Clock; random?: Ran
     log,
   });
   const close = () => transport.close();
-  return { conf, enrolment, keys, checkpoints, client, certificates, ask, background, close };
+  return { conf, enrolment, keys, checkpoints, client, certificates, ask, breakGlass, journal, background, close };
 }
 
 function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
@@ -143,10 +169,22 @@ function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
   const build = PLUGIN_BUILD;
   const { noninteractive } = host.conf;
   const sudo =
-    build && createSudoPlugin({ ask: host.ask, processes, registered, sessionOrigin, build, noninteractive, log });
+    build &&
+    createSudoPlugin({
+      ask: host.ask,
+      breakGlass: host.breakGlass,
+      processes,
+      registered,
+      sessionOrigin,
+      build,
+      noninteractive,
+      log,
+    });
+  const { ask, breakGlass } = host;
   return createGate({
-    ask: host.ask,
-    logins: createResidentLogins({ ask: host.ask, processes, clock }),
+    ask,
+    breakGlass,
+    logins: createResidentLogins({ ask, breakGlass, processes, clock }),
     plugin: sudo ? { registered, sudo } : null,
     processes,
     sessionOrigin,
@@ -271,10 +309,12 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
   if (host === null) return;
   const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
   const clock = systemClock;
+  const { ask, breakGlass } = host;
   const gate = createGate({
-    ask: host.ask,
+    ask,
+    breakGlass,
     plugin: null,
-    logins: createDirectLogins({ ask: host.ask, processes, clock, folder: stateFiles(paths.state).handover }),
+    logins: createDirectLogins({ ask, breakGlass, processes, clock, folder: stateFiles(paths.state).handover }),
     processes,
     sessionOrigin,
     clock,

@@ -10,21 +10,9 @@ import { systemRandom } from '../platform/random.ts';
 import { NotEnrolled, prepareStateFolder } from '../state/identity.ts';
 import { hashPassword, isPassword } from './bcrypt.ts';
 import { readHashFile } from './hash-file.ts';
-import { openJournal } from './journal.ts';
+import { openHostJournal } from './host-journal.ts';
 import { type Rotation, rotate } from './rotate.ts';
 import { readTyped } from './typed.ts';
-
-/** The journal of this host. */
-export const journalOf = (paths: Paths, log: Pick<Log, 'error'>) => {
-  const files = stateFiles(paths.state);
-  return openJournal({
-    file: files.breakGlassJournal,
-    cursor: files.breakGlassCursor,
-    lock: files.breakGlassJournalLock,
-    clock: systemClock,
-    log,
-  });
-};
 
 export interface RotateHereOptions {
   force: boolean;
@@ -97,7 +85,7 @@ const rotateWith = (
       client: host?.client ?? null,
       conf,
       hostname: host?.enrolment.identity.hostname ?? normaliseHostName(systemHostname()),
-      journal: journalOf(paths, log),
+      journal: openHostJournal(paths, { clock: systemClock, log }),
       lock: stateFiles(paths.state).breakGlassRotationLock,
       hash: hashPassword,
       isPassword,

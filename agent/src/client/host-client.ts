@@ -123,7 +123,7 @@ export function createHostClient(deps: {
     const limit = new AbortController();
     const patience = deps.clock.sleep(CALL_TIMEOUT_MS, limit.signal).then((): Reply<T> => {
       given = true;
-      return { kind: 'unavailable', unreachable: false, message: 'the server did not answer in time' };
+      return { kind: 'unavailable', unreachable: false, outage: false, message: 'the server did not answer in time' };
     });
     turn.then((reply) => (given ? late(reply) : undefined)).catch(() => undefined);
     try {

@@ -8,7 +8,17 @@ export type Reply<T> =
   /** The server said no, with its words. Unsigned, so good for a refusal only. */
   | { kind: 'refused'; status: number; code: string; message: string }
   /** Try again: no server there, a gateway without its server, a full server. */
-  | { kind: 'unavailable'; unreachable: boolean; message: string }
+  | {
+      kind: 'unavailable';
+      unreachable: boolean;
+      /**
+       * No server can be asked: none was there, or what answered has none behind it or is none in working order. Whatever
+       * an attacker in between could make of a living one (a wrong certificate, a reset, silence after the connection was
+       * made) is no outage.
+       */
+      outage: boolean;
+      message: string;
+    }
   /** What answered is not an identree server in working order. */
   | { kind: 'broken'; message: string }
   | { kind: 'aborted' };
@@ -47,7 +57,8 @@ export function readReply<T>(answer: Answer, schema: z.ZodType<T>): Reply<T> {
   if (told && !PASSING.has(told.code)) return { kind: 'refused', status, code: terminalLine(told.code), message };
   // 502, 503, 504 without a word from identree come from a proxy whose server is away.
   if (status >= 500 || status === 429 || status === 408) {
-    return { kind: 'unavailable', unreachable: !told && [502, 503, 504].includes(status), message };
+    const outage = [502, 503, 504].includes(status);
+    return { kind: 'unavailable', unreachable: !told && outage, outage, message };
   }
   return { kind: 'refused', status, code: 'unexplained', message };
 }
@@ -56,5 +67,6 @@ export function readReply<T>(answer: Answer, schema: z.ZodType<T>): Reply<T> {
 export function readFailure(error: unknown): Reply<never> {
   if (!(error instanceof TransportError)) throw error;
   if (error.kind === 'aborted') return { kind: 'aborted' };
-  return { kind: 'unavailable', unreachable: error.kind === 'unreachable', message: error.message };
+  const unreachable = error.kind === 'unreachable';
+  return { kind: 'unavailable', unreachable, outage: unreachable, message: error.message };
 }

@@ -130,6 +130,16 @@ describe('transport', () => {
     assert.equal(await kind(transport.request(GET)), 'unreachable');
   });
 
+  it('who takes the connection and then says nothing is no outage: anybody in between can do that', async () => {
+    const server = net.createServer((socket) => socket.on('error', () => undefined));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const transport = createTransport({ serverUrl: `https://127.0.0.1:${port}`, ca: 'x' });
+    assert.equal(await kind(transport.request({ ...GET, timeoutMs: 20_000 })), 'broken');
+    transport.close();
+    server.close();
+  });
+
   for (const [name, bytes] of Object.entries({
     'a reset': null,
     'something that is not HTTP': 'SSH-2.0-x\r\n',
@@ -188,6 +198,13 @@ describe('replies', () => {
     assert.equal(unreachable(504, 'x'), true);
     assert.equal(unreachable(500, 'x'), false);
     assert.equal(unreachable(503, told('unavailable')), false);
+    const outage = (status: number, body: string) => {
+      const reply = readReply({ status, contentType: '', body: Buffer.from(body) }, z.unknown());
+      return reply.kind === 'unavailable' && reply.outage;
+    };
+    const answers = [502, 503, 504].flatMap((status) => [outage(status, ''), outage(status, told('unavailable'))]);
+    assert.deepEqual(answers, Array(6).fill(true), 'whoever says so, no server in working order can be asked');
+    for (const status of [400, 401, 403, 404, 408, 429, 500, 501, 505]) assert.equal(outage(status, ''), false);
   });
 
   it('a bug is not taken for an outage', () => {

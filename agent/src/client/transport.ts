@@ -50,13 +50,18 @@ const NAME_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 
 function classify(error: Error): TransportError {
   if (error instanceof TransportError) return error;
   // Happy eyeballs reports one error per address; the first tells why.
-  const first: NodeJS.ErrnoException = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
+  const each: NodeJS.ErrnoException[] = error instanceof AggregateError ? error.errors : [error];
+  const first = each[0] ?? (error as NodeJS.ErrnoException);
   const code = first.code ?? '';
-  const dialling = first.syscall === 'connect' && (UNREACHABLE_CODES.has(code) || code === 'ETIMEDOUT');
-  return new TransportError(
-    dialling || NAME_CODES.has(code) ? 'unreachable' : 'broken',
-    code ? `${code}: ${first.message}` : first.message,
-  );
+  // One address with somebody behind it is enough: the server is there.
+  const unreachable = each.length > 0 && each.every(isNobodyThere);
+  return new TransportError(unreachable ? 'unreachable' : 'broken', code ? `${code}: ${first.message}` : first.message);
+}
+
+function isNobodyThere(error: NodeJS.ErrnoException): boolean {
+  const code = error.code ?? '';
+  const dialling = error.syscall === 'connect' && (UNREACHABLE_CODES.has(code) || code === 'ETIMEDOUT');
+  return dialling || NAME_CODES.has(code);
 }
 
 /**
@@ -115,8 +120,14 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
       outgoing.on('socket', (socket) => {
         socket.setNoDelay(true);
         if (!socket.connecting) return;
+        // Somebody who takes the connection and then says nothing is no outage: an attacker can do that.
+        let answered = false;
+        socket.once('connect', () => {
+          answered = true;
+        });
         dialling = setTimeout(
-          () => stop(new TransportError('unreachable', 'the connection could not be made in time')),
+          () =>
+            stop(new TransportError(answered ? 'broken' : 'unreachable', 'the connection could not be made in time')),
           CONNECT_TIMEOUT_MS,
         );
         socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(dialling));

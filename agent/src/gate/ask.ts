@@ -28,7 +28,15 @@ export type Outcome =
   | { kind: 'left' }
   /** `settle` reports what became of the yes; call it once the hook has been told. */
   | { kind: 'granted'; settle(outcome: OutcomeRequest): Promise<void> }
-  | { kind: 'denied' | 'expired' | 'cancelled' | 'refused' };
+  | { kind: 'denied' | 'expired' | 'cancelled' | 'refused' }
+  /** No server can be asked any more, and this host has a way in without one. */
+  | Unreachable;
+
+/** No server can be asked for this, and this host has a way in without one. */
+export interface Unreachable {
+  kind: 'unreachable';
+  record: HostRecord;
+}
 
 export interface AskDeps {
   client: Pick<HostClient, 'createChallenge' | 'poll' | 'cancel' | 'outcome' | 'run'>;
@@ -41,6 +49,8 @@ export interface AskDeps {
   timeoutMs: number;
   /** Whom people call after a refusal. */
   contact: string | null;
+  /** Whether there is a way in without a server. */
+  breakGlassReady(): Promise<boolean>;
   /** Why no request may be made at all, if there is a reason. */
   blocked(): 'rolled_back' | null;
   /** Work that must not hold up the person, but should end before the process does. */
@@ -85,7 +95,7 @@ export interface LastLook {
 
 export interface Ask {
   /** Brings the request to the server and shows the person what to do. Null: refused, and the person knows why. */
-  open(question: Question, voice: Voice, signal: AbortSignal): Promise<Asked | null>;
+  open(question: Question, voice: Voice, signal: AbortSignal): Promise<Asked | Unreachable | null>;
   /** Waits for an answer that can be verified. The last look is taken once, right before a yes. */
   wait(asked: Asked, voice: Voice, last: LastLook, signal: AbortSignal): Promise<Outcome>;
   /** By what `resume` knows it again. */
@@ -98,6 +108,10 @@ export interface Ask {
 
 /** How long a server that cannot be reached is tried before the person is told, milliseconds. */
 const CREATE_PATIENCE_MS = 6000;
+/** A server counts as dead after so many tries without a sign of it. */
+const DEAD_AFTER_TRIES = 3;
+/** While somebody waits for an answer, it is given longer, milliseconds. */
+const DEAD_AFTER_MS = 30_000;
 const SLACK_MS = 5000;
 const LONGEST_WAIT_MS = 24 * 3_600_000;
 /** Pauses before each try to tell the server what became of a request. */
@@ -189,8 +203,10 @@ export function createAsk(deps: AskDeps): Ask {
     voice: Voice,
     signal: AbortSignal,
     told: (reply: Reply<ChallengeAnswer>) => void,
-  ): Promise<Asked | null> {
+  ): Promise<Asked | Unreachable | null> {
     const giveUp = clock.monotonic() + CREATE_PATIENCE_MS;
+    // One sign of a living server, whatever it was, and nobody is let in without it.
+    const dead = question.mayWait ? createDeathWatch() : null;
     for (;;) {
       // Every try is a request of its own: whether an unanswered one has arrived cannot be known.
       const record = buildRecord(question.evidence, question.who, {
@@ -231,9 +247,37 @@ export function createAsk(deps: AskDeps): Ask {
         voice.refusal('gate.nobodyWaits', {}, deps.contact);
         return null;
       }
-      if (explain(reply, clock.monotonic() < giveUp, voice)) return null;
+      dead?.note(reply);
+      const patient = clock.monotonic() < giveUp || (dead !== null && dead.tries > 0 && dead.tries < DEAD_AFTER_TRIES);
+      if (!patient && dead !== null && (await isDead(dead, voice))) return { kind: 'unreachable', record };
+      if (explain(reply, patient, voice)) return null;
       await clock.sleep(1000, signal);
     }
+  }
+
+  /** Counts failures without a sign of the server. */
+  function createDeathWatch() {
+    return {
+      tries: 0,
+      since: clock.monotonic(),
+      seenAlive: false,
+      note(reply: Reply<unknown>): void {
+        if (reply.kind === 'aborted') return;
+        if (reply.kind === 'unavailable' && reply.outage) {
+          if (this.tries === 0) this.since = clock.monotonic();
+          this.tries += 1;
+          return;
+        }
+        this.seenAlive = true;
+        this.tries = 0;
+      },
+    };
+  }
+
+  async function isDead(dead: { tries: number; seenAlive: boolean }, voice: Voice): Promise<boolean> {
+    if (dead.seenAlive || dead.tries < DEAD_AFTER_TRIES || !(await deps.breakGlassReady())) return false;
+    voice.sentence('gate.unreachableNow', { server: serverName });
+    return true;
   }
 
   /** Null while there is no answer that counts. */
@@ -324,6 +368,7 @@ export function createAsk(deps: AskDeps): Ask {
     let ignored: string | null = null;
     let saidRetrying = false;
     let pause = 1000;
+    let dead = createDeathWatch();
     for (;;) {
       if (signal.aborted) {
         if (signal.reason === LEFT) return { kind: 'left' };
@@ -367,6 +412,7 @@ export function createAsk(deps: AskDeps): Ask {
       const until = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.ceil(asked.deadline - asking)))]);
       const reply = await client.poll(id, keys.current().version, until);
       if (reply.kind === 'ok' && reply.value.challengeId === id) {
+        dead = createDeathWatch();
         answer = reply.value;
         await takeKeys(answer);
         const early = answer.status === 'pending' && clock.monotonic() - asking < 500;
@@ -381,6 +427,15 @@ export function createAsk(deps: AskDeps): Ask {
         voice.refusal('gate.refused', { server: serverName, message: reply.message }, deps.contact);
         cancel(id);
         return { kind: 'refused' };
+      }
+      if (reply.kind === 'unavailable' && !reply.outage) dead = createDeathWatch();
+      else dead.note(reply);
+      const silentMs = clock.monotonic() - dead.since;
+      if (dead.tries > 0 && silentMs >= DEAD_AFTER_MS && (await isDead(dead, voice))) {
+        over.abort();
+        // It may come back with the request still open, and then nobody waits for the answer.
+        cancel(id);
+        return { kind: 'unreachable', record: asked.record };
       }
       if (!saidRetrying) voice.sentence('gate.retrying');
       saidRetrying = true;

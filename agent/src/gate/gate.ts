@@ -1,5 +1,7 @@
 import type { Duplex } from 'node:stream';
+import type { HostRecord } from '#shared/decision.ts';
 import type { MessageKey } from '#shared/messages.ts';
+import type { BreakGlass } from '../break-glass/enter.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { PLUGIN } from '../setup/sudo-gate.ts';
@@ -31,6 +33,7 @@ export interface Gate {
 
 export interface GateDeps {
   ask: Ask;
+  breakGlass: Pick<BreakGlass, 'enter'>;
   logins: Logins;
   /** Null where no agent stays to know one sudo from another: then the stage asks, and the plugin is refused. */
   plugin: { registered: RegisteredSudos; sudo: SudoPlugin } | null;
@@ -57,7 +60,7 @@ const UNKNOWN_USER_DELAY_MS = 2000;
 async function gateSudo(
   deps: GateDeps,
   hello: Hello & { uid: number },
-  { say, signal }: Pick<Conversation, 'say' | 'signal'>,
+  { say, prompt, signal }: Pick<Conversation, 'say' | 'prompt' | 'signal'>,
 ): Promise<Outcome> {
   const { processes } = deps;
   const facts = await processes.capture(hello.ppid, hello.pstart);
@@ -91,9 +94,13 @@ async function gateSudo(
     signal,
   );
   if (asked === null) return { kind: 'refused' };
-  if (asked.answer.status === 'pending') voice.sentence(hello.foreground ? 'gate.waiting' : 'gate.waitingQuietly');
   const parent = { pid: hello.ppid, startTime: hello.pstart, user: hello.user };
-  return deps.ask.wait(asked, voice, { unchanged: () => stillTheSame(evidence, parent, processes) }, signal);
+  const last = { unchanged: () => stillTheSame(evidence, parent, processes) };
+  const enter = (record: HostRecord) => deps.breakGlass.enter({ record, voice, prompt, last, signal });
+  if ('kind' in asked) return enter(asked.record);
+  if (asked.answer.status === 'pending') voice.sentence(hello.foreground ? 'gate.waiting' : 'gate.waitingQuietly');
+  const outcome = await deps.ask.wait(asked, voice, last, signal);
+  return outcome.kind === 'unreachable' ? enter(outcome.record) : outcome;
 }
 
 const isPlugin = (hello: Hello | PluginHello): hello is PluginHello => 'build' in hello;
@@ -150,7 +157,7 @@ async function decide(
     case 'ssh-begin':
       return (await deps.logins.begin(known, say, signal)) ? 'go_on' : { kind: 'refused' };
     case 'ssh-wait':
-      return deps.logins.wait(known, say, signal);
+      return deps.logins.wait(known, say, signal, conversation.prompt);
   }
 }
 

@@ -196,8 +196,10 @@ describe('ssh without the resident agent', OPTIONS, () => {
     const processes = createProcessReader(gate.parent.proc);
     const direct = createGate({
       ask: gate.host.ask,
+      breakGlass: gate.host.breakGlass,
       logins: createDirectLogins({
         ask: gate.host.ask,
+        breakGlass: gate.host.breakGlass,
         processes,
         clock: systemClock,
         folder: join(gate.state, 'handover'),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { hostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { challengeAnswer } from '#shared/host-api.ts';
+import type { BreakGlass } from '../break-glass/enter.ts';
 import type { Clock } from '../platform/clock.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
@@ -11,6 +12,7 @@ import type { Ask, Asked, Outcome } from './ask.ts';
 import { loginEvidence, sshOrigin } from './evidence.ts';
 import type { Hello } from './hello.ts';
 import type { ProcessReader } from './proc.ts';
+import type { Prompt } from './prompts.ts';
 import { createVoice, type Say, type Voice } from './terminal-text.ts';
 
 /**
@@ -20,8 +22,18 @@ import { createVoice, type Say, type Voice } from './terminal-text.ts';
 export interface Logins {
   /** True: go on to the prompt. That alone is no login. */
   begin(hello: Hello & { uid: number }, say: Say, signal: AbortSignal): Promise<boolean>;
-  wait(hello: Hello, say: Say, signal: AbortSignal): Promise<Outcome>;
+  wait(hello: Hello, say: Say, signal: AbortSignal, prompt: Prompt): Promise<Outcome>;
 }
+
+interface LoginDeps {
+  ask: Ask;
+  breakGlass: Pick<BreakGlass, 'enter'>;
+  processes: ProcessReader;
+  clock: Clock;
+}
+
+/** How long the password may be typed at a login that no server was asked about, milliseconds. */
+const OFFLINE_FOR_MS = 120_000;
 
 const PROCESS_LOOK_MS = 1000;
 
@@ -61,7 +73,7 @@ interface Entry {
 }
 
 /** The resident agent's logins: the wait starts at once, so that the server knows that the person still waits. */
-export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader; clock: Clock }): Logins {
+export function createResidentLogins(deps: LoginDeps): Logins {
   const entries = new Map<string, Entry>();
   /** Connections whose login has got its answer: ssh tries again by itself, and each try would be one more request. */
   const refused = new Map<string, number>();
@@ -96,12 +108,13 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
       entries.delete(key);
       const asked = await deps.ask.open(question(hello), voice, signal);
       if (asked === null) return false;
+      const offline = 'kind' in asked;
       const controller = new AbortController();
       const entry: Entry = {
         key: loginKey(hello),
         controller,
-        result: Promise.resolve({ kind: 'refused' }),
-        deadline: asked.deadline,
+        result: Promise.resolve(offline ? asked : { kind: 'refused' }),
+        deadline: offline ? deps.clock.monotonic() + OFFLINE_FOR_MS : asked.deadline,
         held: [],
         listener: null,
       };
@@ -109,11 +122,11 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
         (line) => (entry.listener ? entry.listener(line) : entry.held.push(line)),
         screenOf(hello),
       );
-      entry.result = deps.ask.wait(asked, later, { unchanged: () => alive(hello) }, controller.signal);
+      if (!offline) entry.result = deps.ask.wait(asked, later, { unchanged: () => alive(hello) }, controller.signal);
       entry.result.then(
-        (outcome) => {
-          const answered = outcome.kind !== 'granted' && outcome.kind !== 'left' && !controller.signal.aborted;
-          if (answered) remember(hello);
+        ({ kind }) => {
+          const answered = kind !== 'granted' && kind !== 'left' && kind !== 'unreachable';
+          if (answered && !controller.signal.aborted) remember(hello);
         },
         () => undefined,
       );
@@ -123,11 +136,12 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
       }
       entries.set(key, entry);
       void watch(hello, entry);
-      voice.sentence(asked.answer.status === 'pending' ? 'gate.pressEnter' : 'gate.approvedPressEnter');
+      if (offline) voice.sentence('gate.breakGlassNext');
+      else voice.sentence(asked.answer.status === 'pending' ? 'gate.pressEnter' : 'gate.approvedPressEnter');
       return true;
     },
 
-    async wait(hello, say, signal) {
+    async wait(hello, say, signal, prompt) {
       const key = processKey(hello);
       const voice = createVoice(say, screenOf(hello));
       const entry = entries.get(key);
@@ -144,6 +158,10 @@ export function createResidentLogins(deps: { ask: Ask; processes: ProcessReader;
       entry.listener = say;
       const outcome = await entry.result;
       signal.removeEventListener('abort', stop);
+      if (outcome.kind === 'unreachable' && !signal.aborted && deps.clock.monotonic() < entry.deadline) {
+        const last = { unchanged: () => alive(hello) };
+        return deps.breakGlass.enter({ record: outcome.record, voice, prompt, last, signal });
+      }
       if (outcome.kind !== 'granted') return outcome;
       const late = deps.clock.monotonic() >= entry.deadline;
       if (late || signal.aborted) {
@@ -160,7 +178,8 @@ const handover = z.strictObject({
   v: z.literal(1),
   key: z.string(),
   record: hostRecord,
-  answer: challengeAnswer,
+  /** Null: no server could be asked. */
+  answer: challengeAnswer.nullable(),
   /** Wall clock, milliseconds: the two stages are two processes. */
   endsAt: z.int(),
 });
@@ -168,13 +187,12 @@ const handover = z.strictObject({
 const HANDOVER_LIFE_MS = 3_600_000;
 
 /** Logins of `gate --direct`: each stage is a process of its own, so the request is handed over in a file. */
-export function createDirectLogins(deps: {
-  ask: Ask;
-  processes: ProcessReader;
-  clock: Clock;
-  /** Folder in the state folder. */
-  folder: string;
-}): Logins {
+export function createDirectLogins(
+  deps: LoginDeps & {
+    /** Folder in the state folder. */
+    folder: string;
+  },
+): Logins {
   const fileOf = (hello: Hello) => join(deps.folder, `${sha256(loginKey(hello))}.json`);
 
   async function sweep(): Promise<void> {
@@ -193,14 +211,17 @@ export function createDirectLogins(deps: {
       await sweep().catch(() => undefined);
       const asked = await deps.ask.open(question(hello), voice, signal);
       if (asked === null) return false;
-      const endsAt = Math.floor(deps.clock.now() + asked.deadline - deps.clock.monotonic());
-      const content = { v: 1, key: loginKey(hello), record: asked.record, answer: asked.answer, endsAt };
+      const answer = 'kind' in asked ? null : asked.answer;
+      const leftMs = 'kind' in asked ? OFFLINE_FOR_MS : asked.deadline - deps.clock.monotonic();
+      const endsAt = Math.floor(deps.clock.now() + leftMs);
+      const content = { v: 1, key: loginKey(hello), record: asked.record, answer, endsAt };
       await atomicWrite(fileOf(hello), JSON.stringify(content));
-      voice.sentence(asked.answer.status === 'pending' ? 'gate.pressEnter' : 'gate.approvedPressEnter');
+      if (answer === null) voice.sentence('gate.breakGlassNext');
+      else voice.sentence(answer.status === 'pending' ? 'gate.pressEnter' : 'gate.approvedPressEnter');
       return true;
     },
 
-    async wait(hello, say, signal) {
+    async wait(hello, say, signal, prompt) {
       const voice = createVoice(say, screenOf(hello));
       const path = fileOf(hello);
       const content = await readTrustedFile(path, { private: true });
@@ -212,9 +233,13 @@ export function createDirectLogins(deps: {
         return { kind: 'refused' };
       }
       const { record, answer, endsAt } = parsed.data;
-      const asked: Asked = { record, answer, deadline: deps.clock.monotonic() + endsAt - deps.clock.now(), offset: 0 };
-      const alive = async () => (await deps.processes.startTime(hello.ppid)) === hello.pstart;
-      return deps.ask.wait(asked, voice, { unchanged: alive }, signal);
+      const leftMs = endsAt - deps.clock.now();
+      const last = { unchanged: async () => (await deps.processes.startTime(hello.ppid)) === hello.pstart };
+      const enter = () => deps.breakGlass.enter({ record, voice, prompt, last, signal });
+      if (answer === null) return leftMs > 0 ? enter() : { kind: 'expired' };
+      const asked: Asked = { record, answer, deadline: deps.clock.monotonic() + leftMs, offset: 0 };
+      const outcome = await deps.ask.wait(asked, voice, last, signal);
+      return outcome.kind === 'unreachable' ? enter() : outcome;
     },
   };
 }

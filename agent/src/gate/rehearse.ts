@@ -108,6 +108,8 @@ export async function rehearse(
       voice,
       cancelled.signal,
     );
+    // A rehearsal opens nothing, so nobody is asked for a password.
+    if (asked !== null && 'kind' in asked) return TRY_EXIT.error;
     if (asked === null) {
       if (cancelled.signal.aborted) voice.sentence('gate.cancelled');
       return cancelled.signal.aborted ? TRY_EXIT.denied : TRY_EXIT.error;

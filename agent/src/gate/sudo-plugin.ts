@@ -2,8 +2,9 @@ import { constants } from 'node:os';
 import type { RunRequest } from '#shared/host-api.ts';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
+import type { BreakGlass } from '../break-glass/enter.ts';
 import type { Log } from '../platform/log.ts';
-import type { Ask, Asked, Outcome, Question } from './ask.ts';
+import type { Ask, Asked, Outcome, Question, Unreachable } from './ask.ts';
 import { type Evidence, readReason, sameTarget } from './evidence.ts';
 import type { PluginHello } from './hello.ts';
 import type { PluginParts } from './plugin-parts.ts';
@@ -24,6 +25,7 @@ export interface PluginConversation {
 
 export interface SudoPluginDeps {
   ask: Ask;
+  breakGlass: Pick<BreakGlass, 'enter'>;
   processes: ProcessReader;
   registered: RegisteredSudos;
   sessionOrigin(pid: number): Promise<string | null>;
@@ -159,19 +161,22 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
         voice.sentence('gate.internal');
         return REFUSED;
       }
-      let asked: Asked | null = ask.resume(question, parts.token);
+      const { evidence } = question;
+      const last = { ready: conversation.ready, unchanged: () => unchanged(hello, parts, evidence) };
+      const enter = ({ record }: Unreachable) =>
+        deps.breakGlass.enter({ record, voice, prompt: conversation.prompt, last, signal });
+      let asked: Asked | Unreachable | null = ask.resume(question, parts.token);
       if (asked !== null) voice.sentence('gate.goingOn');
       else asked = await ask.open(question, voice, signal);
       if (asked === null) return REFUSED;
+      if ('kind' in asked) return enter(asked);
       conversation.keep(ask.tokenOf(asked));
       if (asked.answer.status === 'pending') voice.sentence(hello.foreground ? 'gate.waiting' : 'gate.waitingQuietly');
-      const { evidence } = question;
-      return ask.wait(
-        asked,
-        voice,
-        { ready: conversation.ready, unchanged: () => unchanged(hello, parts, evidence) },
-        signal,
-      );
+      const outcome = await ask.wait(asked, voice, last, signal);
+      if (outcome.kind !== 'unreachable') return outcome;
+      // What runs now is not what became of that request.
+      conversation.keep(Buffer.alloc(0));
+      return enter(outcome);
     },
 
     report(hello, parts) {

@@ -63,6 +63,7 @@ export function connectPlugin(
       if (result.granted !== null) result.trailing += end;
       else if (type === 'A') result.alive += 1;
       else if (type === 'T') result.text += `${payload}\n`;
+      else if (type === 'P') result.text += `${payload.subarray(1)}\n`;
       else if (type === 'Q') asked.resolve();
       else if (type === 'K' && payload.length > 0) kept.push(payload);
       else if (type === 'K') token.resolve(Buffer.concat(kept));

@@ -12,6 +12,7 @@ import type { SudoPolicy } from '../gate/sudo-policy.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { listen } from '../service/socket-server.ts';
+import { MAIN } from './cli.ts';
 import { connectHook, type FakeHook } from './fake-hook.ts';
 import { createFakeServer, type FakeServer } from './fake-server.ts';
 import { createEnrolledHost } from './host.ts';
@@ -54,7 +55,7 @@ export async function createTestGate(
   const logged: string[] = [];
   const note = (message: string) => void logged.push(message);
   const log: Log = { info: note, warn: note, error: note };
-  const host = await openHost(enrolled.paths, { log });
+  const host = await openHost(enrolled.paths, { program: [process.execPath, MAIN], log });
   const processes = createProcessReader(parent.proc, async () => policy.now);
   const start = (path: string, stopping: AbortSignal) => {
     const registered = createRegisteredSudos(processes);
@@ -63,6 +64,7 @@ export async function createTestGate(
         registered,
         sudo: createSudoPlugin({
           ask: host.ask,
+          breakGlass: host.breakGlass,
           processes,
           registered,
           sessionOrigin: async () => null,
@@ -72,7 +74,8 @@ export async function createTestGate(
         }),
       },
       ask: host.ask,
-      logins: createResidentLogins({ ask: host.ask, processes, clock: systemClock }),
+      breakGlass: host.breakGlass,
+      logins: createResidentLogins({ ask: host.ask, breakGlass: host.breakGlass, processes, clock: systemClock }),
       processes,
       sessionOrigin: async () => null,
       clock: systemClock,
