@@ -6,6 +6,7 @@ import { type BreakGlass, createBreakGlass } from './break-glass/enter.ts';
 import { hasHashFile } from './break-glass/hash-file.ts';
 import { openHostJournal } from './break-glass/host-journal.ts';
 import type { Journal } from './break-glass/journal.ts';
+import { keepBreakGlass, rotateOutside } from './break-glass/keep.ts';
 import { createVerify, ownProgram } from './break-glass/verify.ts';
 import { type RenewDeps, renewCertificate } from './certificates/renew.ts';
 import { type Attempt, keepCertificate } from './certificates/schedule.ts';
@@ -228,7 +229,7 @@ export async function reportHost(paths: Paths): Promise<void> {
 
 /** What the resident agent looks after beside the gate. */
 function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
-  const { client, keys, checkpoints, certificates } = host;
+  const { client, keys, checkpoints, certificates, journal } = host;
   const { hostname, hostId } = host.enrolment.identity;
   const files = stateFiles(paths.state);
   const every = { clock: systemClock, log, random: Math.random };
@@ -252,6 +253,20 @@ function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
             identity: { hostname, hostId },
             renew: () => renewCertificate(renewalOf(host, paths, log)),
             save: save(files.renewal),
+          },
+          stopping,
+        ),
+    },
+    {
+      name: 'break-glass',
+      run: (stopping) =>
+        keepBreakGlass(
+          {
+            ...every,
+            client,
+            journal,
+            conf: host.conf.breakGlass,
+            rotate: rotateOutside(ownProgram(), ['--config', paths.config, '--state', paths.state], systemRun),
           },
           stopping,
         ),

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
+import { confined } from '../platform/confined.ts';
 import type { Log } from '../platform/log.ts';
 import { parseSudoPolicy, parseSudoRsPolicy, SUDO_PROGRAMS, type SudoPolicy } from './sudo-policy.ts';
 import { changeableByUsers, walkPath } from './walk-path.ts';
@@ -35,11 +36,6 @@ const ENVIRONMENT = { LC_ALL: 'C', COLUMNS: '1000000', PATH: '/usr/sbin:/usr/bin
 
 /** No folder of this name: a command that has it in its PATH got it from us. */
 const OWN_PATH = '/identree-asks';
-
-/** True when this process has given up its right to become root again by starting sudo. */
-async function confined(): Promise<boolean> {
-  return /^NoNewPrivs:\s*1$/m.test(await readFile('/proc/self/status', 'latin1').catch(() => 'NoNewPrivs:\t1'));
-}
 
 /**
  * sudo needs rights that the agent's unit has given up, and sees other networks and names from inside of its sandbox: the

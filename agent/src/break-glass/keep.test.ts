@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { sampleRecord } from '#shared/testing/request-record.ts';
+import { openHost } from '../app.ts';
+import { systemClock } from '../platform/clock.ts';
+import { silentLog } from '../platform/log.ts';
+import { systemRun } from '../platform/run.ts';
+import { MAIN } from '../testing/cli.ts';
+import { createFakeServer } from '../testing/fake-server.ts';
+import { createEnrolledHost } from '../testing/host.ts';
+import { readHashFile, writeHashFile } from './hash-file.ts';
+import { type KeepDeps, keepBreakGlass, lookAfter, rotateOutside } from './keep.ts';
+
+const HASH = `$2b$10$${'a'.repeat(53)}`;
+const OPTIONS = { timeout: 120_000, concurrency: 4 };
+
+async function world(conf = '') {
+  const server = await createFakeServer();
+  const enrolled = await createEnrolledHost(server, conf);
+  const host = await openHost(enrolled.paths, { log: silentLog });
+  const file = join(enrolled.dir, 'identree-breakglass');
+  const rotated: number[] = [];
+  const deps: KeepDeps = {
+    client: host.client,
+    journal: host.journal,
+    conf: host.conf.breakGlass,
+    rotate: async () => {
+      rotated.push(Date.now());
+      return null;
+    },
+    clock: systemClock,
+    log: silentLog,
+  };
+  const record = sampleRecord({ hostId: host.enrolment.identity.hostId });
+  return {
+    server,
+    host,
+    file,
+    deps,
+    rotated,
+    record,
+    paths: enrolled.paths,
+    putHash: (createdAt = Date.now()) =>
+      writeHashFile(file, 'web1', { hash: HASH, createdAt, type: 'random', escrowId: null }),
+    async [Symbol.asyncDispose]() {
+      host.close();
+      await server.close();
+      await enrolled.remove();
+    },
+  };
+}
+
+describe('what the agent does about break-glass (E-F7)', OPTIONS, () => {
+  it('every use is reported once, oldest first, and the password that was used is replaced', async () => {
+    await using w = await world();
+    await w.putHash(Date.now() - 1000);
+    await w.host.journal.append('wrong', w.record);
+    await w.host.journal.append('opened', w.record);
+    await lookAfter(w.deps, null);
+    await lookAfter(w.deps, null);
+    assert.deepEqual(
+      w.server.breakGlass.uses.map(({ outcome }) => outcome),
+      ['wrong', 'opened'],
+    );
+    assert.ok(w.rotated.length > 0);
+  });
+
+  it('what the server did not take stays, and comes again with the same id', async () => {
+    await using w = await world();
+    await w.putHash();
+    for (let n = 0; n < 2; n += 1) await w.host.journal.append('wrong', w.record);
+    const tried: unknown[] = [];
+    w.server.intercept = ({ path, body, response }) => {
+      if (path !== '/break-glass/uses') return false;
+      tried.push(body?.id);
+      if (tried.length !== 2) return false;
+      w.server.refuse(response, 503, 'unavailable', 'later');
+      return true;
+    };
+    await lookAfter(w.deps, null);
+    await lookAfter(w.deps, null);
+    assert.equal(w.server.breakGlass.uses.length, 2);
+    assert.equal(tried.length, 3);
+    assert.equal(tried[1], tried[2]);
+  });
+
+  it('nothing to report, nothing sent but how things are', async () => {
+    await using w = await world();
+    await w.putHash();
+    await lookAfter(w.deps, 'it was late');
+    assert.deepEqual(
+      w.server.calls.map(({ path }) => path).filter((path) => path.startsWith('/break-glass')),
+      ['/break-glass/state'],
+    );
+    const [state] = w.server.breakGlass.states;
+    assert.equal(state?.problem, 'it was late');
+    assert.equal(state?.current?.type, 'random');
+    assert.deepEqual(w.rotated, []);
+  });
+
+  it('what the server asks for is done; without a server that keeps passwords, nothing is', async () => {
+    await using w = await world();
+    await w.putHash(Date.now() - 1000);
+    w.server.breakGlass.rotateBefore = Date.now();
+    w.server.breakGlass.escrow = false;
+    assert.match((await lookAfter(w.deps, null)) ?? '', /the server keeps none/);
+    assert.equal(w.rotated.length, 0);
+    w.server.breakGlass.escrow = true;
+    assert.equal(await lookAfter(w.deps, null), null);
+    assert.equal(w.rotated.length, 1);
+  });
+
+  it('turned off, it says so and makes none', async () => {
+    await using w = await world('IDENTREE_BREAKGLASS_ENABLED=false\n');
+    await lookAfter(w.deps, null);
+    assert.deepEqual(w.server.breakGlass.states, [{ enabled: false, current: null, problem: null }]);
+    assert.equal(w.rotated.length, 0);
+  });
+
+  it('a file that cannot be believed is told to operators, and left for them to look at', async () => {
+    await using w = await world();
+    await writeFile(w.file, 'x', { mode: 0o600 });
+    await lookAfter(w.deps, null);
+    assert.match(w.server.breakGlass.states[0]?.problem ?? '', /holds no bcrypt hash/);
+    assert.equal(w.rotated.length, 0);
+  });
+
+  it('a server that is away changes nothing, and is tried again', async () => {
+    await using w = await world();
+    await w.host.journal.append('opened', w.record);
+    await w.server.close();
+    const stop = new AbortController();
+    const pauses: number[] = [];
+    const clock = {
+      ...systemClock,
+      sleep: async (ms: number) => {
+        pauses.push(ms);
+        if (pauses.length === 3) stop.abort();
+      },
+    };
+    const randoms = [0, 1, 0];
+    await keepBreakGlass({ ...w.deps, clock, random: () => randoms.shift() ?? 0 }, stop.signal);
+    assert.deepEqual(pauses, [45_000, 54_000, 45_000]);
+    assert.equal((await w.host.journal.unreported()).length, 1);
+  });
+
+  it('replaces it in a process of its own', async () => {
+    await using w = await world();
+    const flags = ['--config', w.paths.config, '--state', w.paths.state];
+    const rotate = rotateOutside([process.execPath, MAIN], flags, systemRun);
+    assert.equal(await rotate(), null);
+    const [kept] = w.server.breakGlass.kept;
+    assert.equal((await readHashFile(w.file))?.escrowId, kept!.id);
+    await w.server.close();
+    assert.match((await rotate()) ?? '', /The server cannot keep a new password now/);
+  });
+});
