@@ -153,7 +153,7 @@ export async function openHost(
     timeoutMs: conf.timeoutMs,
     contact: conf.contact,
     breakGlassReady: breakGlass.ready,
-    blocked: () => (checkpoints.rolledBack() === null ? null : 'rolled_back'),
+    blocked: () => checkpoints.current().contradiction?.kind ?? null,
     background: background.add,
     clock,
     random,
@@ -230,6 +230,7 @@ export async function reportHost(paths: Paths): Promise<void> {
 /** What the resident agent looks after beside the gate. */
 function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
   const { client, keys, checkpoints, certificates, journal } = host;
+  const { trust } = host.enrolment;
   const { hostname, hostId } = host.enrolment.identity;
   const files = stateFiles(paths.state);
   const every = { clock: systemClock, log, random: Math.random };
@@ -239,7 +240,7 @@ function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
       name: 'heartbeat',
       run: (stopping) =>
         keepBeating(
-          { ...every, client, keys, checkpoints, osInfo: os, report: hostReport, save: save(files.health) },
+          { ...every, client, keys, checkpoints, trust, osInfo: os, report: hostReport, save: save(files.health) },
           stopping,
         ),
     },

@@ -185,15 +185,15 @@ describe('policies, evidence and the standing of a host', () => {
     // The host learns of the head with its next report.
     const seen = server.data.lastSeq();
     await host.sh('systemctl restart identree-agent');
-    const checkpoint = async (): Promise<{ seq: number; rolledBack: unknown }> =>
-      JSON.parse(await host.read('/var/lib/identree/checkpoint.json')) as { seq: number; rolledBack: unknown };
+    const checkpoint = async (): Promise<{ seq: number; contradiction: unknown }> =>
+      JSON.parse(await host.read('/var/lib/identree/checkpoint.json')) as { seq: number; contradiction: unknown };
     await until('the host to see the head', async () => (await checkpoint()).seq >= seen);
 
     await server.stop();
     for (const name of files) await cp(join(copy, name), join(folder, name));
     await server.start();
     await host.sh('systemctl restart identree-agent');
-    await until('the host to notice', async () => (await checkpoint()).rolledBack !== null);
+    await until('the host to notice', async () => (await checkpoint()).contradiction !== null);
     const file = mark();
     const terminal = host.terminal('alice', ['sudo', 'touch', file]);
     assert.equal(await terminal.exit, 1);

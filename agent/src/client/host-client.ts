@@ -24,6 +24,7 @@ import {
   type RunRequest,
 } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
+import { logResponse } from '#shared/log-head.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import type { Counter } from '../state/counter.ts';
@@ -45,12 +46,14 @@ export interface HostClient {
   outcome(challengeId: string, outcome: OutcomeRequest): Promise<Reply<unknown>>;
   run(challengeId: string, run: RunRequest): Promise<Reply<unknown>>;
   heartbeat(
-    facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo'>,
+    facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo' | 'log'>,
   ): Promise<Reply<HeartbeatResponse>>;
   /** What this host says of itself. */
   report(report: HostReport): Promise<Reply<unknown>>;
   /** The grant in the answer still has to be verified. */
   certificate(request: Pick<CertificateRequest, 'nonce' | 'csr'>): Promise<Reply<{ grant: string }>>;
+  /** Hashes of events after one number up to another, at most a page of them. */
+  logHashes(after: number, until: number): Promise<Reply<{ hashes: string[] }>>;
   /** The settings in the answer still have to be verified. */
   directory(nonce: string): Promise<Reply<{ settings: string }>>;
   /** Hands a break-glass password over before it opens anything. */
@@ -198,6 +201,7 @@ export function createHostClient(deps: {
         },
         () => undefined,
       ),
+    logHashes: (after, until) => call('GET', `/log?after=${after}&until=${until}`, undefined, logResponse),
     directory: (nonce) => call('GET', `/directory?nonce=${nonce}`, undefined, directoryResponse),
     // The server hands it on, and answers when it is kept.
     escrow: (request) => call('POST', '/break-glass/escrow', request, z.unknown(), { timeoutMs: ESCROW_TIMEOUT_MS }),

@@ -10,6 +10,7 @@ import { certificateFolder, stateFiles } from '../paths.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
+import { checkpointText, NOTHING_SEEN } from '../state/checkpoint.ts';
 import { createCounterFile } from '../state/counter.ts';
 import { type Identity, isEnrolled, prepareStateFolder } from '../state/identity.ts';
 import { machineId } from '../state/machine-id.ts';
@@ -50,7 +51,7 @@ async function pin(state: string, grant: EnrolmentGrant, keys: HostKeys, clock: 
   await atomicWrite(files.apiKey, keys.api.pem);
   await atomicWrite(files.trust, json(trust), 0o644);
   await atomicWrite(files.approverKeys, `${grant.approverKeys}\n`, 0o644);
-  await atomicWrite(files.checkpoint, json({ v: 1, seq: 0, hash: '', rolledBack: null }));
+  await atomicWrite(files.checkpoint, checkpointText(NOTHING_SEEN));
   await createCounterFile(files.counter);
   const certificates = createCertificateStore({
     folder: certificateFolder(state),

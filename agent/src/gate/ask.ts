@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type ApprovalClass, type HostRecord, hostRecord, requestHash, type Verdict } from '#shared/decision.ts';
 import { type ChallengeAnswer, challengeAnswer, type OutcomeRequest, type RunRequest } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
+import type { MessageKey } from '#shared/messages.ts';
 import { type PinnedTrust, verifyVerdict } from '#shared/verify-verdict.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Reply } from '../client/reply.ts';
@@ -9,6 +10,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
+import type { ContradictionKind } from '../state/checkpoint.ts';
 import { buildRecord, type Evidence } from './evidence.ts';
 import type { Voice } from './terminal-text.ts';
 import { sayTimeLeft, sayWhileUnanswered, type Trouble } from './while-waiting.ts';
@@ -52,13 +54,18 @@ export interface AskDeps {
   /** Whether there is a way in without a server. */
   breakGlassReady(): Promise<boolean>;
   /** Why no request may be made at all, if there is a reason. */
-  blocked(): 'rolled_back' | null;
+  blocked(): ContradictionKind | null;
   /** Work that must not hold up the person, but should end before the process does. */
   background(work: Promise<unknown>): void;
   clock: Clock;
   random: Random;
   log: Log;
 }
+
+const CONTRADICTIONS = { rolled_back: 'gate.rolledBack', forked: 'gate.logForked' } as const satisfies Record<
+  ContradictionKind,
+  MessageKey
+>;
 
 /** Why a wait is aborted without being over: another agent goes on with it. */
 export const LEFT = 'left';
@@ -179,11 +186,16 @@ export function createAsk(deps: AskDeps): Ask {
     return true;
   }
 
+  /** True when the server's log contradicts what this host has seen; the person knows then. */
+  function refuseBlocked(voice: Voice): boolean {
+    const why = deps.blocked();
+    if (why === null) return false;
+    voice.refusal(CONTRADICTIONS[why], {}, deps.contact);
+    return true;
+  }
+
   const open: Ask['open'] = async (question, voice, signal) => {
-    if (deps.blocked() === 'rolled_back') {
-      voice.refusal('gate.rolledBack', {}, deps.contact);
-      return null;
-    }
+    if (refuseBlocked(voice)) return null;
     const answered = new AbortController();
     const trouble: { last: Trouble | null } = { last: null };
     const until = AbortSignal.any([signal, answered.signal]);
@@ -338,6 +350,11 @@ export function createAsk(deps: AskDeps): Ask {
     if (signal.aborted) {
       void settle({ outcome: 'refused', detail: 'gone' });
       return { kind: 'cancelled' };
+    }
+    // What was approved while it was found out that this is another log than before.
+    if (refuseBlocked(voice)) {
+      void settle({ outcome: 'refused', detail: 'log_contradicted' });
+      return { kind: 'refused' };
     }
     voice.approved(verdict);
     return { kind: 'granted', settle };

@@ -6,15 +6,20 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Verdict } from '#shared/decision.ts';
 import { tokenType } from '#shared/token.ts';
+import { type ContradictionKind, contradicted } from '../state/checkpoint.ts';
 import { connectHook, frame } from '../testing/fake-hook.ts';
 import { createServerKey, type FakeChallenge, type FakeServer } from '../testing/fake-server.ts';
 import { createPasskey } from '../testing/passkey.ts';
-import { createTestGate } from '../testing/test-gate.ts';
+import { createTestGate, type TestGate } from '../testing/test-gate.ts';
 
 /** Until something is so; the caller's test time limit is the bound. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
+
+/** What the agent finds out beside the decisions: the log is not the one that this host has seen. */
+const contradict = ({ host }: TestGate, kind: ContradictionKind): Promise<void> =>
+  host.checkpoints.keep(contradicted(host.checkpoints.current(), kind, { seq: 9 }, 1));
 
 // Most of the time here is waiting, so the tests of a group wait together.
 const SHORT = { timeout: 120_000, concurrency: 6 };
@@ -714,12 +719,24 @@ describe('gate: the server', SHORT, () => {
 
   it('a log that went back stops everything before anybody is asked', async () => {
     await using gate = await createTestGate();
-    await gate.host.checkpoints.observe({ seq: 50, hash: 'h50' }, 1);
-    await gate.host.checkpoints.observe({ seq: 49, hash: 'h49' }, 2);
+    await contradict(gate, 'rolled_back');
     const result = await gate.sudo().result;
     assert.equal(result.granted, false);
     assert.match(result.text, /forgotten events/);
     assert.equal(gate.server.challenges.length, 0);
+  });
+
+  it('an approval does not count once the log is found to be another one', async () => {
+    await using gate = await createTestGate();
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    await contradict(gate, 'forked');
+    await gate.server.approve(challenge);
+    const result = await hook.result;
+    assert.equal(result.granted, false);
+    assert.match(result.text, /not the one that this host has seen/);
+    await until(() => challenge.outcomes.length > 0);
+    assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'log_contradicted' }]);
   });
 });
 

@@ -25,6 +25,7 @@ async function world() {
     client: host.client,
     keys: host.keys,
     checkpoints: host.checkpoints,
+    trust: host.enrolment.trust,
     osInfo: 'Debian x64',
     report: async () => EMPTY_REPORT,
     save: async (health) => void saved.push(health),
@@ -85,10 +86,10 @@ describe('heartbeat', () => {
     w.server.checkpoint = { seq: 9, hash: 'h9' };
     assert.equal((await beat(w.deps)).result, 'rolled_back');
     assert.ok(w.errors.some((line) => line.includes('rolled back')));
-    assert.notEqual(w.host.checkpoints.rolledBack(), null);
+    assert.notEqual(w.host.checkpoints.current().contradiction, null);
     w.server.checkpoint = { seq: 11, hash: 'h11' };
     assert.equal((await beat(w.deps)).result, 'ok');
-    assert.equal(w.host.checkpoints.rolledBack(), null);
+    assert.equal(w.host.checkpoints.current().contradiction, null);
   });
 
   it('a refusal and an outage are told apart and remembered', async () => {
@@ -110,6 +111,7 @@ describe('heartbeat', () => {
     let known: string | null = null;
     const told: HostReport[] = [];
     const client: HeartbeatDeps['client'] = {
+      ...w.deps.client,
       async heartbeat(facts) {
         const reply = await w.deps.client.heartbeat(facts);
         return reply.kind === 'ok' ? { ...reply, value: { ...reply.value, reportDigest: known } } : reply;

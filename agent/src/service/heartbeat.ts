@@ -1,15 +1,14 @@
 import { type HostReport, reportDigest } from '#shared/host-api.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Log } from '../platform/log.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
-import type { Checkpoints } from '../state/checkpoint.ts';
+import { type FollowDeps, type Followed, followLog, observeUnsigned } from './follow-log.ts';
 
 /** What the last heartbeat came to; `identree status` shows it. */
 export interface Health {
   /** Milliseconds since the epoch. */
   at: number;
-  result: 'ok' | 'refused' | 'unreachable' | 'rolled_back';
+  result: 'ok' | 'refused' | 'unreachable' | Exclude<Followed['kind'], 'followed'>;
   /** State of this host at the server; null when it did not say. */
   hostState: string | null;
   message: string | null;
@@ -19,16 +18,14 @@ export interface Health {
   checkpointSeq: number;
 }
 
-export interface HeartbeatDeps {
-  client: Pick<HostClient, 'heartbeat' | 'report'>;
+export interface HeartbeatDeps extends FollowDeps {
+  client: Pick<HostClient, 'heartbeat' | 'logHashes' | 'report'>;
   /** What this host says of itself. */
   report: () => Promise<HostReport>;
   keys: ApproverKeys;
-  checkpoints: Checkpoints;
   osInfo: string;
   save(health: Health): Promise<void>;
   clock: Clock;
-  log: Log;
 }
 
 const INTERVAL_MS = 5 * 60_000;
@@ -47,13 +44,29 @@ async function tell(deps: HeartbeatDeps, known: string | null | undefined): Prom
   if (reply.kind !== 'ok' && reply.kind !== 'aborted') deps.log.warn(`report: ${reply.message}`);
 }
 
-/** One heartbeat: tells the server that we live, takes newer approver keys, compares the head of its event log. */
+/** What the operator reads in the agent's log about a head that does not count. */
+function warnOf(followed: Exclude<Followed, { kind: 'followed' }>, seen: number, at: number): string {
+  switch (followed.kind) {
+    case 'rolled_back':
+      return `the server's event log ends at ${at}, this host has seen ${seen}: it was rolled back; refusing its decisions`;
+    case 'forked':
+      return `the server's event log up to ${at} is not the one that this host has seen up to ${seen}: it was rewritten or grew from an older copy; refusing its decisions`;
+    case 'unproven':
+      return `the server has not shown that its event log continues what this host has seen: ${followed.why}`;
+  }
+}
+
+/** One heartbeat: tells the server that we live, takes newer approver keys, follows its event log. */
 export async function beat(deps: HeartbeatDeps): Promise<Health> {
   const { keys, checkpoints, clock, log } = deps;
+  const before = checkpoints.current();
   const reply = await deps.client.heartbeat({
     approverKeysVersion: keys.current().version,
-    checkpointSeq: checkpoints.seq(),
+    checkpointSeq: before.seq,
     osInfo: deps.osInfo,
+    ...(before.signed === null
+      ? {}
+      : { log: { head: before.signed.head, contradiction: before.contradiction?.kind ?? null } }),
   });
   const at = clock.now();
   let health: Omit<Health, 'approverKeysVersion' | 'checkpointSeq'>;
@@ -62,18 +75,17 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
     if (value.approverKeys !== null && (await keys.offer(value.approverKeys)) === 'rejected') {
       log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
     }
-    const seen = await checkpoints.observe(value.checkpoint, at);
-    if (seen === 'rolled_back') {
-      log.error(
-        `the server's event log ends at ${value.checkpoint.seq}, this host has seen ${checkpoints.seq()}: it was rolled back; refusing its decisions`,
-      );
-    }
+    const followed = value.log
+      ? await followLog(deps, value.log, at)
+      : await observeUnsigned(deps, value.checkpoint, at);
+    const warning = followed.kind === 'followed' ? null : warnOf(followed, before.seq, value.checkpoint.seq);
+    if (warning !== null) log[followed.kind === 'unproven' ? 'warn' : 'error'](warning);
     await tell(deps, value.reportDigest);
     health = {
       at,
-      result: seen === 'ok' ? 'ok' : 'rolled_back',
+      result: followed.kind === 'followed' ? 'ok' : followed.kind,
       hostState: value.state,
-      message: null,
+      message: warning,
       clockOffset: value.now - at,
     };
   } else {
@@ -87,7 +99,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
       clockOffset: null,
     };
   }
-  const full = { ...health, approverKeysVersion: keys.current().version, checkpointSeq: checkpoints.seq() };
+  const full = { ...health, approverKeysVersion: keys.current().version, checkpointSeq: checkpoints.current().seq };
   await deps.save(full);
   return full;
 }

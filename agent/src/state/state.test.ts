@@ -12,7 +12,7 @@ import { createServerKey } from '../testing/fake-server.ts';
 import { createPasskey } from '../testing/passkey.ts';
 import { openApproverKeys } from './approver-keys.ts';
 import { atomicWrite } from './atomic-write.ts';
-import { observeHead, openCheckpoints, type StoredCheckpoint } from './checkpoint.ts';
+import { NOTHING_SEEN, observeHead, openCheckpoints, type StoredCheckpoint } from './checkpoint.ts';
 import { createCounter, createCounterFile, readCounter } from './counter.ts';
 import { machineId } from './machine-id.ts';
 import { readTrustedFile, UntrustedFile } from './trusted-file.ts';
@@ -215,35 +215,41 @@ describe('approver keys', () => {
 });
 
 describe('the head of the event log', () => {
-  const state: StoredCheckpoint = { v: 1, seq: 10, hash: 'h10', rolledBack: null };
+  const state: StoredCheckpoint = { ...NOTHING_SEEN, seq: 10, hash: 'h10' };
   it('moves forward', () => {
-    assert.deepEqual(observeHead(state, { seq: 11, hash: 'h11' }, 5), { v: 1, seq: 11, hash: 'h11', rolledBack: null });
+    assert.deepEqual(observeHead(state, { seq: 11, hash: 'h11' }, 5), { ...state, seq: 11, hash: 'h11' });
     assert.deepEqual(observeHead(state, { seq: 10, hash: 'h10' }, 5), state);
   });
   it('that went back is remembered, with when and to where', () => {
     const back = observeHead(state, { seq: 9, hash: 'h9' }, 5);
-    assert.deepEqual(back, { ...state, rolledBack: { seq: 9, at: 5 } });
-    assert.deepEqual(
-      observeHead(back, { seq: 8, hash: 'h8' }, 6).rolledBack,
-      { seq: 9, at: 5 },
-      'the first time counts',
-    );
+    assert.deepEqual(back, { ...state, contradiction: { kind: 'rolled_back', seq: 9, at: 5 } });
+    const again = observeHead(back, { seq: 8, hash: 'h8' }, 6);
+    assert.deepEqual(again.contradiction, { kind: 'rolled_back', seq: 9, at: 5 }, 'the first time counts');
   });
   it('of the same length with another hash is another log', () => {
-    assert.deepEqual(observeHead(state, { seq: 10, hash: 'x' }, 5).rolledBack, { seq: 10, at: 5 });
+    const other = observeHead(state, { seq: 10, hash: 'x' }, 5);
+    assert.deepEqual(other.contradiction, { kind: 'forked', seq: 10, at: 5 });
   });
-  it('that caught up is trusted again', () => {
+  it('that is not signed and caught up is trusted again', () => {
     const back = observeHead(state, { seq: 9, hash: 'h9' }, 5);
-    assert.equal(observeHead(back, { seq: 12, hash: 'h12' }, 7).rolledBack, null);
+    assert.equal(observeHead(back, { seq: 12, hash: 'h12' }, 7).contradiction, null);
   });
   it('survives a restart, and a lost file is not taken for a fresh start', async () => {
     const path = join(await fresh('checkpoint'), 'checkpoint.json');
     await atomicWrite(path, JSON.stringify(state));
-    const points = await openCheckpoints(path);
-    assert.equal(await points.observe({ seq: 3, hash: 'x' }, 9), 'rolled_back');
-    assert.deepEqual((await openCheckpoints(path)).rolledBack(), { seq: 3, at: 9 });
+    await (await openCheckpoints(path)).keep(observeHead(state, { seq: 3, hash: 'x' }, 9));
+    const { contradiction } = (await openCheckpoints(path)).current();
+    assert.deepEqual(contradiction, { kind: 'rolled_back', seq: 3, at: 9 });
     await rm(path);
     await assert.rejects(openCheckpoints(path), UntrustedFile);
+  });
+  it('as an older agent kept it is known on, with what it had found out', async () => {
+    const path = join(await fresh('checkpoint-1'), 'checkpoint.json');
+    await atomicWrite(path, JSON.stringify({ v: 1, seq: 10, hash: 'h10', rolledBack: { seq: 3, at: 9 } }));
+    assert.deepEqual((await openCheckpoints(path)).current(), {
+      ...state,
+      contradiction: { kind: 'rolled_back', seq: 3, at: 9 },
+    });
   });
 });
 

@@ -5,6 +5,7 @@ import { generateTlsKey } from '../certificates/key.ts';
 import { stateFiles } from '../paths.ts';
 import { directoryUse, writeDirectoryUse } from '../sssd/settings.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
+import { checkpointText, NOTHING_SEEN, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { createFakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
 import { createHostTree } from '../testing/host-tree.ts';
@@ -39,6 +40,24 @@ async function world() {
     },
   };
 }
+
+describe('status: the event log', () => {
+  it('a log that contradicts what was seen: since when, and what to run on the server', async () => {
+    await using w = await world();
+    assert.match((await w.status()).text, /^Event log seen +up to 0, not signed$/m);
+    const path = stateFiles(w.paths.state).checkpoint;
+    const seen: StoredCheckpoint = {
+      ...NOTHING_SEEN,
+      seq: 100,
+      contradiction: { kind: 'rolled_back', seq: 80, at: Date.UTC(2026, 1, 3) },
+    };
+    await atomicWrite(path, checkpointText(seen));
+    const { code, text } = await w.status();
+    assert.equal(code, 1);
+    assert.match(text, /ended at 80 on 2026-02-03T00:00:00\.000Z; this host has seen it up to 100/);
+    assert.match(text, /identree-server restore accept/);
+  });
+});
 
 describe('status: the certificate', () => {
   it('says until when it is good', async () => {

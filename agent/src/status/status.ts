@@ -18,7 +18,7 @@ import { readGateState } from '../setup/sudo-gate.ts';
 import { probeDirectory } from '../sssd/probe.ts';
 import { accessOf, readDirectoryUse } from '../sssd/settings.ts';
 import { openApproverKeys } from '../state/approver-keys.ts';
-import { readCheckpoint } from '../state/checkpoint.ts';
+import { readCheckpoint, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { readCounter } from '../state/counter.ts';
 import { loadEnrolment } from '../state/identity.ts';
 import { AGENT_VERSION, PLUGIN_BUILD } from '../version.ts';
@@ -41,7 +41,8 @@ function heartbeatLine(health: Health | null, now: number): Line {
       problem: 'The agent has not spoken to the server. Run: systemctl status identree-agent',
     };
   const value = `${new Date(health.at).toISOString()}, ${health.result}${health.hostState ? `, this host is ${health.hostState}` : ''}`;
-  if (health.result === 'refused' || health.result === 'unreachable') return { what, value, problem: health.message };
+  if (health.result === 'refused' || health.result === 'unreachable' || health.result === 'unproven')
+    return { what, value, problem: health.message };
   if (health.hostState !== null && health.hostState !== 'active') {
     return { what, value, problem: 'An operator has to confirm this host in the console.' };
   }
@@ -52,6 +53,28 @@ function heartbeatLine(health: Health | null, now: number): Line {
       problem: 'The agent has stopped speaking to the server. Run: systemctl restart identree-agent',
     };
   return { what, value, problem: null };
+}
+
+/** What the server's log was found to be instead of a continuation, and what an operator can do. */
+function contradictionText(
+  seen: StoredCheckpoint,
+  { kind, seq, at }: NonNullable<StoredCheckpoint['contradiction']>,
+): string {
+  const what = kind === 'rolled_back' ? `ended at ${seq}` : `was another one, up to ${seq},`;
+  return (
+    `The server's log ${what} on ${new Date(at).toISOString()}; this host has seen it up to ${seen.seq}. ` +
+    'Its decisions are refused until it shows the log that this host has seen. ' +
+    'If a backup was put back on purpose, run on the server: identree-server restore accept. ' +
+    'If none was, its history was changed: identree status --json has the head that was signed, for identree-server verify-log --head'
+  );
+}
+
+function seenText({ seq, signed, restored }: StoredCheckpoint): string {
+  const date = (at: number) => new Date(at).toISOString();
+  const head = `up to ${seq}, ${signed === null ? 'not signed' : `signed ${date(signed.at)}`}`;
+  if (restored === null) return head;
+  const who = visibleText(`${restored.operator} (${restored.reason})`);
+  return `${head}; put back to ${restored.seq} by ${who} on ${date(restored.at)}, when this host had seen ${restored.seen}`;
 }
 
 const DAY_MS = 86_400_000;
@@ -170,15 +193,12 @@ export async function reportStatus(
     return `version ${set.version}, ${set.keys.length} ${set.keys.length === 1 ? 'key' : 'keys'}`;
   });
   await add('Requests made', async () => String(await readCounter(files.counter)));
+  let logHead: { head: string; key: string } | null = null;
   await add('Event log seen', async () => {
     const seen = await readCheckpoint(files.checkpoint);
-    if (seen.rolledBack !== null) {
-      throw new Error(
-        `The server's log ended at ${seen.rolledBack.seq} on ${new Date(seen.rolledBack.at).toISOString()}, this host has seen ${seen.seq}. ` +
-          'Its decisions are refused until the log has caught up. If the server was restored from a backup on purpose, enrol this host again: identree enroll --replace',
-      );
-    }
-    return `up to ${seen.seq}`;
+    if (seen.signed !== null) logHead = { head: seen.signed.head, key: seen.signed.key };
+    if (seen.contradiction !== null) throw new Error(contradictionText(seen, seen.contradiction));
+    return seenText(seen);
   });
   const checked = async (what: string, work: () => Promise<Line[]>) => {
     try {
@@ -205,7 +225,7 @@ export async function reportStatus(
 
   const healthy = lines.every((line) => line.problem === null);
   const [grants, gate] = await Promise.all([readGrants(host), readGate(host)]);
-  if (options.json) print(JSON.stringify({ healthy, lines, health, gate, grants }));
+  if (options.json) print(JSON.stringify({ healthy, lines, health, gate, grants, logHead }));
   else {
     const width = Math.max(...lines.map((line) => line.what.length)) + 2;
     for (const line of lines) {

@@ -31,6 +31,7 @@ import { contentDigest, ENROLMENT_TAG, signatureBase } from '#shared/http-signat
 import type { TestPasskey } from '#shared/testing/authenticator.ts';
 import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from '#shared/token.ts';
 import { createTestAuthority, type IssueOptions, type TestAuthority } from './certificate.ts';
+import type { FakeLog } from './fake-log.ts';
 import { createPasskey, ORIGIN, RP_ID } from './passkey.ts';
 
 export interface ServerKey extends SigningKey {
@@ -77,6 +78,8 @@ export interface FakeServer {
   /** What the next answers carry. */
   approverKeys: { version: number; keys: ApproverKey[] };
   checkpoint: { seq: number; hash: string };
+  /** What it signs heads of; null: it signs none. */
+  log: FakeLog | null;
   ttlMs: number;
   hostState: EnrolmentGrant['state'];
   /** Milliseconds that the server's clock is ahead. */
@@ -273,6 +276,11 @@ export async function createFakeServer(): Promise<FakeServer> {
       return directory(keyid, new URLSearchParams(path.slice('/directory?'.length)).get('nonce') ?? '', response);
     }
     if (method === 'POST' && path.startsWith('/break-glass/')) return breakGlass(path, body, response);
+    if (method === 'GET' && path.startsWith('/log?')) {
+      const range = new URLSearchParams(path.slice('/log?'.length));
+      const hashes = server.log?.page(Number(range.get('after')), Number(range.get('until'))) ?? [];
+      return send(response, 200, { hashes });
+    }
     if (method === 'POST' && path === '/heartbeat') {
       const version = Number(body!.approverKeysVersion);
       return send(response, 200, {
@@ -282,7 +290,8 @@ export async function createFakeServer(): Promise<FakeServer> {
           server.approverKeys.version > version
             ? await server.keySet(server.approverKeys.version, server.approverKeys.keys)
             : null,
-        checkpoint: server.checkpoint,
+        checkpoint: server.log ? server.log.position() : server.checkpoint,
+        ...(server.log ? { log: await server.log.shown(body!.log ? Number(body!.checkpointSeq) : null) } : {}),
       });
     }
     if (method === 'POST' && path === '/challenges') {
@@ -348,6 +357,7 @@ export async function createFakeServer(): Promise<FakeServer> {
     token: formatEnrolmentToken({ id: 'AAAAAAAAAAAAAAAA', secret, fingerprint: trustRoot.kid }),
     approverKeys: { version: 1, keys: [passkey.key] },
     checkpoint: { seq: 10, hash: 'h10' },
+    log: null,
     ttlMs: 60_000,
     hostState: 'active',
     clockAhead: 0,
