@@ -107,8 +107,9 @@ export function createLimitedPool(deps: {
           return await client.query(text, values);
         } catch (error) {
           const trouble = told(error, statement);
-          // An answer that comes late would be taken for that to the next question.
-          if (trouble instanceof DatabaseTrouble && trouble.kind === 'away') broken = true;
+          // An answer that comes late would be taken for that to the next question. And where nothing may be written, the
+          // database may have moved elsewhere, to which only a new connection leads.
+          if (trouble instanceof DatabaseTrouble && ['away', 'read_only'].includes(trouble.kind)) broken = true;
           throw trouble;
         }
       },
