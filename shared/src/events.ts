@@ -116,6 +116,36 @@ export const EVENTS = {
     topic: 'attempts',
     own: false,
   },
+  breakglass_escrowed: {
+    text: 'A break-glass password of a host is kept.',
+    topic: 'hosts',
+    own: false,
+  },
+  rotated_breakglass: {
+    text: 'A host has another break-glass password.',
+    topic: 'hosts',
+    own: false,
+  },
+  breakglass_rotation_requested: {
+    text: 'An operator asked for another break-glass password.',
+    topic: 'hosts',
+    own: false,
+  },
+  revealed_breakglass: {
+    text: 'An administrator was shown the break-glass password of a host.',
+    topic: 'hosts',
+    own: false,
+  },
+  break_glass_used: {
+    text: 'A break-glass password let a person in while no server could be reached.',
+    topic: 'hosts',
+    own: true,
+  },
+  break_glass_refused: {
+    text: 'A wrong break-glass password was typed while no server could be reached.',
+    topic: 'hosts',
+    own: true,
+  },
   challenge_created: {
     text: 'Someone on a host waits for an approval.',
     topic: 'requests',

@@ -108,11 +108,8 @@ export async function rotate(deps: RotateDeps, options: RotateOptions): Promise<
     }
     const { escrow, rotateBefore } = wanted.value;
     const { maximumAgeMs } = conf;
-    const due = dueFor(
-      current,
-      { rotateBefore, maximumAgeMs, lastOpened: await deps.journal.lastOpened() },
-      clock.now(),
-    );
+    const lastOpened = await deps.journal.lastOpened();
+    const due = dueFor(current, { rotateBefore, maximumAgeMs, lastOpened }, clock.now());
     if (due === null && !options.force) return { kind: 'not_due', createdAt: current!.createdAt };
     if (!escrow && !options.mayShow) {
       return {
@@ -124,8 +121,8 @@ export async function rotate(deps: RotateDeps, options: RotateOptions): Promise<
     try {
       const hash = await deps.hash(password, conf.cost);
       if (!(await deps.isPassword(password, hash))) throw new Error('bcrypt does not know its own hash again');
-      // A clock that is behind the server's would replace it for ever.
-      const createdAt = Math.max(clock.now(), (rotateBefore ?? 0) + 1);
+      // A clock that is behind the server's, or was set back, would replace it for ever.
+      const createdAt = Math.max(clock.now(), (rotateBefore ?? 0) + 1, (lastOpened ?? 0) + 1);
       const escrowId = escrow ? randomUUID() : null;
       if (escrowId !== null) {
         const problem = await keep({ id: escrowId, type: conf.type, createdAt, password: password.toString('latin1') });

@@ -11,6 +11,8 @@ import { challengesModule, settlingModule } from '../challenges/module.ts';
 import type { Config } from '../config/config.ts';
 import { storageModule } from '../db/module.ts';
 import { accountNameOf } from '../directory/configured.ts';
+import type { Http } from '../escrow/http.ts';
+import { breakGlassModule } from '../escrow/module.ts';
 import { eventsModule } from '../events/module.ts';
 import { hostsModule } from '../hosts/module.ts';
 import { proxyModule } from '../http/proxy-module.ts';
@@ -31,6 +33,8 @@ export interface AppOptions {
   log?: Logger;
   /** Replaces the configured OpenID Connect provider. */
   provider?: IdentityProvider;
+  /** Reaches whoever keeps break-glass passwords. */
+  escrowHttp?: Http;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
   plugins?: readonly FastifyPluginAsync[];
   /** Folder of the built browser assets. */
@@ -52,8 +56,9 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const { clientAddress } = use(proxyModule(core));
   use(storageModule(core));
   const { policies } = use(policiesModule(core));
-  const { passkeys, approvals, ...passkey } = use(passkeysModule(core, callers));
+  const { passkeys, approvals, confirmations, ...passkey } = use(passkeysModule(core, callers));
   const { hostApi, ...hosts } = use(hostsModule(core));
+  const breakGlass = use(breakGlassModule(core, { hostApi, confirmations, escrowHttp: options.escrowHttp }));
   const { settling } = use(settlingModule(core));
   const directory = use(
     await directoryModule(core, { ...createLeavers(core, { ...settling, accounts }), accounts, hostApi }),
@@ -71,6 +76,7 @@ export async function createApp(config: Config, options: AppOptions = {}) {
   const procedures = router({
     ...passkey.procedures,
     ...hosts.procedures,
+    ...breakGlass.procedures,
     ...directory.procedures,
     ...auth.procedures,
     ...challenge.procedures,

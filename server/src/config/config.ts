@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { accountSettings } from './sections/accounts.ts';
 import { approvalSettings } from './sections/approvals.ts';
 import { databaseSettings } from './sections/database.ts';
+import { escrowSettings } from './sections/escrow.ts';
 import { hostSettings } from './sections/hosts.ts';
 import { ldapSettings } from './sections/ldap.ts';
 import { serverSettings } from './sections/server.ts';
@@ -24,6 +25,7 @@ export const settings = z.object({
   ...sourceSettings,
   ldap: z.object({ ...ldapSettings, ...accountSettings, ...ldapSudoSettings }),
   sudoRules: sudoRuleSettings,
+  escrow: z.object(escrowSettings),
 });
 
 type Settings = z.output<typeof settings>;

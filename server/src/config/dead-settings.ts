@@ -40,19 +40,10 @@ export const DEAD_SETTINGS: readonly string[] = [
   'AUDIT_BUFFER_SIZE',
   'AUDIT_LOG_MAX_SIZE',
   'AUDIT_LOG_MAX_FILES',
-  'ESCROW_BACKEND',
-  'ESCROW_URL',
-  'ESCROW_AUTH_ID',
-  'ESCROW_AUTH_SECRET',
-  'ESCROW_AUTH_SECRET_FILE',
-  'ESCROW_PATH',
   'ESCROW_WEB_URL',
-  'ESCROW_ENCRYPTION_KEY',
-  'ESCROW_HKDF_SALT',
   'ESCROW_COMMAND',
   'ESCROW_COMMAND_ENV',
   'ESCROW_VAULT_MAP',
-  'BREAKGLASS_ROTATE_BEFORE',
   'HOST_REGISTRY_FILE',
   'SESSION_STATE_FILE',
   'DEFAULT_PAGE_SIZE',
@@ -65,4 +56,4 @@ export const DEAD_SETTINGS: readonly string[] = [
 ].map((name) => `IDENTREE_${name}`);
 
 /** The same in the TOML file. */
-export const DEAD_TOML_SECTIONS: readonly string[] = ['notifications', 'escrow', 'misc', 'client_defaults'];
+export const DEAD_TOML_SECTIONS: readonly string[] = ['notifications', 'misc', 'client_defaults'];

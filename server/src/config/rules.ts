@@ -3,6 +3,7 @@ import type { Report } from './problems.ts';
 import type { Readable } from './readable.ts';
 import { checkAccounts } from './sections/accounts.ts';
 import { checkDatabase } from './sections/database.ts';
+import { checkEscrow } from './sections/escrow.ts';
 import { checkHosts } from './sections/hosts.ts';
 import { checkLdap } from './sections/ldap.ts';
 import { checkServer } from './sections/server.ts';
@@ -17,6 +18,7 @@ export function checkTogether(values: Values, report: Report): void {
   checkDatabase(values, report);
   checkSecrets(values, report);
   checkHosts(values, report);
+  checkEscrow(values, report);
   checkSources(values, report);
   checkLdap(values, report);
   checkAccounts(values, report);

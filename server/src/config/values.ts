@@ -177,6 +177,33 @@ export const issuer: z.ZodType<string, RawValue> = reader((value) => {
   return value;
 });
 
+/** Where another service is, with the path that its addresses begin with. No slash at the end. */
+export const serviceUrl: z.ZodType<string, RawValue> = reader((value) => {
+  const parsed = url(value);
+  if (parsed.search || parsed.hash)
+    throw new Wrong('has a query or fragment', 'Give scheme, name, port and path only.');
+  return value.replace(/\/+$/, '');
+});
+
+/** Bytes in hex. */
+export const hexBytes = (least: number): z.ZodType<Buffer, RawValue> =>
+  reader((value) => {
+    if (!/^([0-9a-fA-F]{2})+$/.test(value)) throw new Wrong('is not hex', 'Make one with: openssl rand -hex 32');
+    if (value.length < 2 * least) {
+      throw new Wrong(`is shorter than ${least} bytes`, 'Make one with: openssl rand -hex 32');
+    }
+    return Buffer.from(value, 'hex');
+  });
+
+/** A point in time, milliseconds since the epoch (RFC 3339). */
+export const time: z.ZodType<number, RawValue> = reader((value) => {
+  const parsed = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value)
+    ? Date.parse(value)
+    : Number.NaN;
+  if (Number.isNaN(parsed)) throw new Wrong('is not a point in time', 'Write it like 2026-01-31T00:00:00Z.');
+  return parsed;
+});
+
 /** Where to listen. An empty host means every address of the machine. */
 export const listenAddress: z.ZodType<{ host: string; port: number }, RawValue> = reader((value) => {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/\s]*)):([0-9]{1,5})$/.exec(value);

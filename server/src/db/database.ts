@@ -9,6 +9,7 @@ import * as accounts from './migrations/0006-accounts.ts';
 import * as hostReports from './migrations/0007-host-reports.ts';
 import * as probes from './migrations/0009-probes.ts';
 import * as speed from './migrations/0010-speed.ts';
+import * as breakGlass from './migrations/0011-break-glass.ts';
 import * as logHeads from './migrations/0012-log-heads.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
@@ -53,6 +54,7 @@ export const migrations = {
   '0007-host-reports': hostReports,
   '0009-probes': probes,
   '0010-speed': speed,
+  '0011-break-glass': breakGlass,
   '0012-log-heads': logHeads,
 };
 

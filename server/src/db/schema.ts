@@ -222,7 +222,7 @@ export interface PasskeysTable {
 /** WebAuthn ceremonies other than approvals: the challenge is remembered and used once. */
 export interface CeremoniesTable {
   challenge: string;
-  purpose: 'register' | 'manage';
+  purpose: 'register' | 'manage' | 'confirm';
   person_id: string;
   session_hash: string;
   /** What the ceremony is about, for example the credential to remove. */
@@ -439,6 +439,43 @@ export interface ScimResourcesTable {
   deleted_at: Timestamp | null;
 }
 
+/** What a host says of its break-glass password, and what is wanted of it. */
+export interface BreakGlassHostsTable {
+  host_id: string;
+  enabled: number;
+  /** When the password was made; null: the host has none. */
+  created_at: Timestamp | null;
+  type: string | null;
+  /** Which of the kept ones it is; null: none of them. */
+  escrow_id: string | null;
+  problem: string | null;
+  reported_at: Timestamp | null;
+  /** One that was made before this is to be replaced. */
+  rotate_before: Timestamp | null;
+  /** Hash of the last use that was reported: the next one names it. */
+  journal_hash: string | null;
+}
+
+/** Uses of break-glass passwords that were reported: each is taken once. */
+export interface BreakGlassUsesTable {
+  id: string;
+  host_id: string;
+  at: Timestamp;
+}
+
+/** Break-glass passwords that are kept. */
+export interface EscrowRecordsTable {
+  /** Made by the host. */
+  id: string;
+  host_id: string;
+  type: string;
+  created_at: Timestamp;
+  kept_at: Timestamp;
+  backend: string;
+  /** Where it is, as the backend says. */
+  location: JsonText;
+}
+
 /** Work that one process does for all of them. */
 export interface LeasesTable {
   /** `job …` or `reader …`. */
@@ -491,6 +528,9 @@ export interface Schema {
   login_attempts: LoginAttemptsTable;
   passkeys: PasskeysTable;
   ceremonies: CeremoniesTable;
+  break_glass_hosts: BreakGlassHostsTable;
+  break_glass_uses: BreakGlassUsesTable;
+  escrow_records: EscrowRecordsTable;
   recovery_codes: RecoveryCodesTable;
   approver_key_sets: ApproverKeySetsTable;
   policy_versions: PolicyVersionsTable;

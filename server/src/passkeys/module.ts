@@ -1,6 +1,7 @@
 import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import type { ApproverKeys } from './approver-keys.ts';
+import { createConfirmations } from './confirmations.ts';
 import type { RelyingParty } from './relying-party.ts';
 import { createPasskeysRouter } from './router.ts';
 import { createPasskeys } from './service.ts';
@@ -16,6 +17,7 @@ export function passkeysModule(
     name: 'passkeys',
     procedures: { passkeys: createPasskeysRouter({ passkeys }) },
     passkeys,
+    confirmations: createConfirmations({ ...ground, ...others }),
     approvals: createApprovals(ground),
   } satisfies Module & Record<string, unknown>;
 }

@@ -1,0 +1,36 @@
+import type { Config } from '../config/config.ts';
+import type { Random } from '../platform/random.ts';
+import type { EscrowBackend } from './backend.ts';
+import { createBitwardenEscrow } from './backends/bitwarden.ts';
+import { createInfisicalEscrow } from './backends/infisical.ts';
+import { createLocalEscrow } from './backends/local.ts';
+import { createOnePasswordEscrow } from './backends/one-password.ts';
+import { createVaultEscrow } from './backends/vault.ts';
+import type { Http } from './http.ts';
+
+/** Who keeps passwords, by configuration; null: nobody does. */
+export function createEscrowBackend(
+  config: Config['escrow'],
+  deps: { http: Http; random: Random },
+): EscrowBackend | null {
+  const { backend, encryptionKey, encryptionKeyPrevious, hkdfSalt, authId } = config;
+  const { http, random } = deps;
+  // Configuration was refused without those that the backend needs.
+  const url = config.url ?? '';
+  const secret = config.authSecret ?? '';
+  const path = config.path ?? '';
+  switch (backend) {
+    case null:
+      return null;
+    case 'local':
+      return createLocalEscrow({ secret: encryptionKey!, previous: encryptionKeyPrevious, salt: hkdfSalt, random });
+    case 'vault':
+      return createVaultEscrow({ url, roleId: authId, secret, path, http });
+    case '1password-connect':
+      return createOnePasswordEscrow({ url, token: secret, vault: path, http });
+    case 'bitwarden':
+      return createBitwardenEscrow({ url, accessToken: secret, path, http, random });
+    case 'infisical':
+      return createInfisicalEscrow({ url, clientId: authId ?? '', clientSecret: secret, path, http });
+  }
+}

@@ -1,0 +1,41 @@
+import { Counter } from 'prom-client';
+import { findHost } from '../hosts/store.ts';
+import type { HostApi } from '../http/host-operation.ts';
+import type { Confirmations } from '../passkeys/confirmations.ts';
+import type { Ground, Module } from '../platform/module.ts';
+import { createEscrowBackend } from './create-backend.ts';
+import { breakGlassHostRoutes } from './host-routes.ts';
+import { type Http, systemHttp } from './http.ts';
+import { createKeeping } from './keeping.ts';
+import { createBreakGlassRouter } from './router.ts';
+import { createBreakGlass } from './service.ts';
+
+const MINUTE_MS = 60_000;
+
+/** The passwords that open hosts whose server cannot be reached: who keeps them, who is shown one, and what was done. */
+export function breakGlassModule(
+  ground: Ground,
+  others: { hostApi: HostApi; confirmations: Confirmations; escrowHttp?: Http | undefined },
+) {
+  const { config } = ground;
+  const kept = new Counter({
+    name: 'identree_breakglass_escrow_total',
+    help: 'Break-glass passwords that hosts handed over to be kept.',
+    labelNames: ['status'] as const,
+    registers: [],
+  });
+  // So that an alert on any increase has something to compare with.
+  for (const status of ['success', 'failure'] as const) kept.inc({ status }, 0);
+  const backend = createEscrowBackend(config.escrow, { ...ground, http: others.escrowHttp ?? systemHttp });
+  const keeping = createKeeping({ ...ground, backend, counted: (status) => kept.inc({ status }) });
+  const { rotateBefore } = config.escrow;
+  const breakGlass = createBreakGlass({ ...ground, ...others, keeping, rotateBefore });
+  const tidy = () => keeping.tidy(async (query, id) => (await findHost(query, id))?.hostname ?? null);
+  return {
+    name: 'break-glass',
+    routes: [others.hostApi(breakGlassHostRoutes({ breakGlass, keeping }))],
+    metrics: [kept],
+    jobs: [{ name: 'break-glass passwords of before', everyMs: MINUTE_MS, run: tidy }],
+    procedures: { breakGlass: createBreakGlassRouter({ breakGlass }) },
+  } satisfies Module & Record<string, unknown>;
+}

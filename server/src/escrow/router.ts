@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { uuid } from '#shared/names.ts';
+import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
+import { assertionResponse } from '../passkeys/assertion-response.ts';
+import type { BreakGlass } from './service.ts';
+
+const reason = z.string().trim().min(3).max(500);
+
+/** `breakGlass.*`: what administrators see and do about the passwords that open hosts. */
+export function createBreakGlassRouter({ breakGlass }: { breakGlass: BreakGlass }) {
+  return router({
+    list: adminViewProcedure.query(() => breakGlass.list()),
+    rotate: adminProcedure
+      .input(z.object({ hostId: uuid }))
+      .mutation(({ ctx, input }) =>
+        breakGlass.rotate(input.hostId, { username: ctx.viewer.person.username, remoteAddr: ctx.remoteAddr }),
+      ),
+    revealOptions: adminProcedure
+      .input(z.object({ hostId: uuid, reason }))
+      .mutation(({ ctx, input }) => breakGlass.revealOptions(ctx.viewer, input)),
+    reveal: adminProcedure
+      .input(z.object({ hostId: uuid, reason, assertion: assertionResponse }))
+      .mutation(({ ctx, input }) => breakGlass.reveal(ctx.viewer, input)),
+  });
+}

@@ -1,0 +1,191 @@
+import type { BreakGlassState, BreakGlassUse, BreakGlassWanted } from '#shared/break-glass-api.ts';
+import { canonicalSha256 } from '#shared/digest.ts';
+import { Refusal } from '#shared/errors.ts';
+import { CHAIN_START } from '#shared/events.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Operator } from '../hosts/operators.ts';
+import { findHost, type Host, lockHost } from '../hosts/store.ts';
+import type { Viewer } from '../http/viewer.ts';
+import type { AssertionResponse } from '../passkeys/assertion-response.ts';
+import type { Confirmations } from '../passkeys/confirmations.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Keeping, Kept } from './keeping.ts';
+import * as store from './store.ts';
+
+/** Nothing is written for what a host says again, but for that it lives, this often. */
+const REPORTED_EVERY_MS = 5 * 60_000;
+
+/** What an operator sees of a host. */
+export interface BreakGlassView {
+  hostId: string;
+  enabled: boolean;
+  /** When the password was made; null: it has none. */
+  createdAt: number | null;
+  type: string | null;
+  /** Whether it can be shown. */
+  kept: boolean;
+  problem: string | null;
+  reportedAt: number | null;
+  /** Another one was asked for, and the host does not have it yet. */
+  rotationWanted: boolean;
+}
+
+export type BreakGlass = ReturnType<typeof createBreakGlass>;
+
+export function createBreakGlass(deps: {
+  db: Database;
+  events: Pick<EventLog, 'append'>;
+  clock: Clock;
+  keeping: Keeping;
+  confirmations: Confirmations;
+  /** A password that was made before this is replaced everywhere; null: none is. */
+  rotateBefore: number | null;
+}) {
+  const { db, events, clock, keeping, confirmations } = deps;
+
+  const latest = (...times: (number | null | undefined)[]): number | null =>
+    times.reduce<number | null>((a, b) => (b == null ? a : Math.max(a ?? b, b)), null);
+
+  const hostOf = async (hostId: string): Promise<Host> => {
+    const host = await findHost(db.query, hostId);
+    if (!host) throw new Refusal('not_found');
+    return host;
+  };
+
+  /** For what a passkey is asked: this host, this reason, and what can be shown of it. */
+  const purposeOf = (hostId: string, reason: string) => canonicalSha256({ purpose: 'reveal', hostId, reason });
+
+  return {
+    /** Takes what a host says of its password, and says what is wanted. */
+    async state(work: UnitOfWork, host: Host, told: BreakGlassState): Promise<BreakGlassWanted> {
+      const before = await store.findBreakGlassHost(work.query, host.id);
+      const now = clock.now();
+      const said = {
+        enabled: told.enabled ? 1 : 0,
+        created_at: told.current?.createdAt ?? null,
+        type: told.current?.type ?? null,
+        escrow_id: told.current?.escrowId ?? null,
+        problem: told.problem,
+      };
+      const isNew = Object.entries(said).some(([key, value]) => before?.[key as keyof typeof said] !== value);
+      if (isNew || now - (before?.reported_at ?? 0) >= REPORTED_EVERY_MS) {
+        await store.putBreakGlassHost(work, host.id, { ...said, reported_at: now });
+      }
+      if (said.created_at !== null && said.created_at !== (before?.created_at ?? null)) {
+        await events.append(work, {
+          event: 'rotated_breakglass',
+          username: '',
+          hostId: host.id,
+          hostname: host.hostname,
+          data: { type: said.type, id: said.escrow_id },
+        });
+      }
+      return { escrow: keeping.isOn, rotateBefore: latest(deps.rotateBefore, before?.rotate_before) };
+    },
+
+    /** Writes down a use of the password, once. */
+    async use(work: UnitOfWork, host: Host, use: BreakGlassUse, remoteAddr: string): Promise<void> {
+      const { hash, ...entry } = use;
+      if (use.record.hostId !== host.id) throw new Refusal('wrong_host_record');
+      if (canonicalSha256(entry) !== hash) throw new Refusal('bad_request', 'the hash of a use is another');
+      if (!(await store.insertUse(work, { id: use.id, hostId: host.id, at: use.at }))) return;
+      const before = (await store.findBreakGlassHost(work.query, host.id))?.journal_hash ?? CHAIN_START;
+      await store.putBreakGlassHost(work, host.id, { journal_hash: hash });
+      const { record } = use;
+      await events.append(work, {
+        event: use.outcome === 'opened' ? 'break_glass_used' : 'break_glass_refused',
+        username: record.user,
+        hostId: host.id,
+        hostname: host.hostname,
+        reason: record.reason,
+        remoteAddr,
+        data: {
+          id: use.id,
+          at: use.at,
+          gate: record.gate,
+          service: record.service,
+          mode: record.mode,
+          argv: record.argv,
+          argvTruncated: record.argvTruncated,
+          runAs: record.runAs,
+          cwd: record.cwd,
+          tty: record.tty,
+          origin: record.origin,
+          journalHash: hash,
+          // Something that this host wrote down before it is missing, or its journal was begun anew.
+          ...(use.prevHash === before ? {} : { gap: true }),
+        },
+      });
+    },
+
+    async list(): Promise<{ escrow: boolean; hosts: BreakGlassView[] }> {
+      const records = new Set((await store.listEscrowRecords(db.query)).map(({ id }) => id));
+      const hosts = (await store.listBreakGlassHosts(db.query)).map((host) => {
+        const wanted = latest(deps.rotateBefore, host.rotate_before);
+        return {
+          hostId: host.host_id,
+          enabled: host.enabled === 1,
+          createdAt: host.created_at,
+          type: host.type,
+          kept: host.escrow_id !== null && records.has(host.escrow_id),
+          problem: host.problem,
+          reportedAt: host.reported_at,
+          rotationWanted: wanted !== null && host.created_at !== null && host.created_at < wanted,
+        };
+      });
+      return { escrow: keeping.isOn, hosts };
+    },
+
+    /** Asks a host for another password. */
+    async rotate(hostId: string, by: Operator): Promise<void> {
+      if (!keeping.isOn) throw new Refusal('escrow_off');
+      await db.transaction(async (work) => {
+        const host = await lockHost(work, hostId);
+        if (!host) throw new Refusal('not_found');
+        await store.putBreakGlassHost(work, hostId, { rotate_before: clock.now() });
+        await events.append(work, {
+          event: 'breakglass_rotation_requested',
+          username: '',
+          hostId,
+          hostname: host.hostname,
+          actor: by.username,
+          remoteAddr: by.remoteAddr,
+        });
+      });
+    },
+
+    /** Asks for a passkey, for showing the password of this host for this reason and for nothing else. */
+    async revealOptions(viewer: Viewer, { hostId, reason }: { hostId: string; reason: string }) {
+      const host = await hostOf(hostId);
+      if ((await store.escrowRecordsOf(db.query, host.id)).length === 0) throw new Refusal('escrow_nothing');
+      return confirmations.options(viewer, purposeOf(hostId, reason));
+    },
+
+    /** What may open the host, newest first. It is written down, and the host is asked for another one, before it is shown. */
+    async reveal(
+      viewer: Viewer,
+      { hostId, reason, assertion }: { hostId: string; reason: string; assertion: AssertionResponse },
+    ): Promise<Kept[]> {
+      const host = await hostOf(hostId);
+      const confirm = await confirmations.take(viewer, assertion, purposeOf(hostId, reason));
+      const kept = await keeping.reveal(db.query, host);
+      await db.transaction(async (work) => {
+        const now = await confirm(work);
+        if (now.role !== 'admin') throw new Refusal('forbidden');
+        await store.putBreakGlassHost(work, hostId, { rotate_before: clock.now() });
+        await events.append(work, {
+          event: 'revealed_breakglass',
+          username: '',
+          hostId,
+          hostname: host.hostname,
+          actor: now.person.username,
+          reason,
+          remoteAddr: viewer.remoteAddr,
+          data: { ids: kept.map(({ id }) => id), issuer: now.person.issuer, subject: now.person.subject },
+        });
+      });
+      return kept;
+    },
+  };
+}
