@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { extendHistory, type LogHead, type LogShown, readLogHead, readLogKey } from '#shared/log-head.ts';
+import { extendHistory, type LogHead } from '#shared/log-head.ts';
 import { signingKeyFromPem, signToken, tokenType } from '#shared/token.ts';
 import { type App, createApp } from '../app/app.ts';
 import { kysely } from '../db/query.ts';
+import { logBeat as beat, logHeadOf as headOf } from '../testing/log-beat.ts';
 import { rewriteLog } from '../testing/rewrite-log.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
@@ -17,35 +18,6 @@ async function addEvents(app: App, count: number): Promise<void> {
       await app.events.append(work, { event: 'server_started', username: '', reason: `filler ${i}` });
     }
   });
-}
-
-/** One heartbeat of a host that keeps a head, or of one that knows none yet. */
-async function beat(host: TestHost, kept: (LogHead & { token: string }) | null, more: object = {}, app?: App) {
-  host.counter += 1;
-  const body = {
-    counter: host.counter,
-    machineId: host.machineId,
-    approverKeysVersion: 0,
-    now: Date.now(),
-    checkpointSeq: kept?.seq ?? 0,
-    ...(kept === null ? {} : { log: { head: kept.token, contradiction: null } }),
-    agentVersion: '0.3.0',
-    osInfo: 'Debian',
-    ...more,
-  };
-  const answer = await host.send('POST', '/heartbeat', body, {}, app);
-  assert.equal(answer.status, 200, JSON.stringify(answer.body));
-  return answer.body.log as LogShown | null;
-}
-
-/** The head in an answer, as a host reads it: by keys that it has pinned. */
-async function headOf(host: TestHost, shown: LogShown | null): Promise<LogHead & { token: string }> {
-  assert.ok(shown);
-  const key = await readLogKey(shown.key, host.grant);
-  assert.ok(key, 'the trust root vouches for the log key');
-  const head = await readLogHead(shown.head, host.serverId, [key.key]);
-  assert.ok(head, 'the log key signed the head');
-  return { ...head, token: shown.head };
 }
 
 describe('signed heads of the event log', () => {

@@ -131,8 +131,15 @@ export async function readChallengeEvents(query: Query, challengeId: string): Pr
 
 export type ChainProblem = { seq: number; problem: 'gap' | 'broken_link' | 'unreadable' | 'altered' | 'head_differs' };
 
-/** Walks the whole chain. Null when it is intact from the first event to the head. */
-export async function checkChain(query: Query): Promise<ChainProblem | null> {
+/**
+ * Walks the whole chain. Null when it is intact from the first event to the head.
+ *
+ * @param visit is called with each event that is in order, oldest first
+ */
+export async function checkChain(
+  query: Query,
+  visit: (event: { seq: number; hash: string }) => void = () => undefined,
+): Promise<ChainProblem | null> {
   let seq = 0;
   let hash = CHAIN_START;
   for (;;) {
@@ -145,6 +152,7 @@ export async function checkChain(query: Query): Promise<ChainProblem | null> {
       if (eventHash(rest) !== own) return { seq: event.seq, problem: 'altered' };
       seq = event.seq;
       hash = own;
+      visit({ seq, hash });
     }
     if (events.length < 1000) break;
   }
