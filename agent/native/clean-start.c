@@ -40,6 +40,11 @@ size_t handed_over_limit(enum pam_name name)
     return known[name].limit;
 }
 
+const char *handed_over_name(enum pam_name name)
+{
+    return known[name].name;
+}
+
 void direct_environment(char *env[DIRECT_ENV_SIZE], const struct handed_over *from)
 {
     size_t n = 0;

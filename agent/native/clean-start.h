@@ -29,6 +29,9 @@ struct handed_over {
     bool duplicate; /* one of the names came twice */
 };
 
+/* NAME of what is handed over. */
+const char *handed_over_name(enum pam_name name);
+
 void take_handed_over(struct handed_over *out, char *const env[]);
 
 /* The longest value anybody is told about, without its NUL. */

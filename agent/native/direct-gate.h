@@ -2,19 +2,9 @@
 #ifndef IDENTREE_DIRECT_GATE_H
 #define IDENTREE_DIRECT_GATE_H
 
-#include <stdbool.h>
-#include <sys/types.h>
+#include "child.h"
 
-struct direct_gate {
-    pid_t pid;
-    int fd; /* the same protocol as on the agent's socket */
-};
-
-/* Starts program with exactly env, a socket as stdin and nothing else. False if it cannot. */
-bool direct_gate_start(struct direct_gate *gate, const char *program, char *const env[]);
-
-/* Waits up to grace_ms for it to end by itself (it may still have a challenge to withdraw),
- * then ends it. Closes fd. */
-void direct_gate_end(struct direct_gate *gate, int grace_ms);
+/* Starts program with exactly env; its fd speaks the protocol of the agent's socket. False if it cannot. */
+bool direct_gate_start(struct child *gate, const char *program, char *const env[]);
 
 #endif

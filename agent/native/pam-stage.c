@@ -1,6 +1,6 @@
 /*
- * identree-pam: the PAM stage. pam_exec starts it as root for sudo and sshd; it cleans up,
- * tells the resident agent who asks, relays text to the person and the verdict to PAM.
+ * identree-pam: the PAM stage. The PAM module starts it as root for sudo and sshd, or pam_exec
+ * does; it cleans up, tells the resident agent who asks, relays text to the person and the verdict to PAM.
  * README.md describes the protocol, the states and every way this program ends.
  *
  * Exit status: 0 only after a complete verdict frame with the payload "0"; 2 for a wrong
@@ -12,6 +12,7 @@
 #include "hook-client.h"
 #include "outcome.h"
 #include "parent.h"
+#include "relay.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -50,7 +51,8 @@
 #define TYPED_LINE_MAX 512
 #define MAX_WRITE 4096 /* PIPE_BUF: after POLLOUT, a write of this size cannot block */
 
-enum mode { MODE_SUDO, MODE_SSH_BEGIN, MODE_SSH_WAIT };
+/* pam_exec shows what is printed and brings nothing back, so a login takes two stages with it. */
+enum mode { MODE_SUDO, MODE_SSH, MODE_SSH_BEGIN, MODE_SSH_WAIT };
 
 static const char *const cancel_reason[] = {
     [CANCEL_INTERRUPT] = "interrupt",
@@ -62,6 +64,7 @@ static const char *const cancel_reason[] = {
 
 static const char *const mode_name[] = {
     [MODE_SUDO] = "sudo",
+    [MODE_SSH] = "ssh",
     [MODE_SSH_BEGIN] = "ssh-begin",
     [MODE_SSH_WAIT] = "ssh-wait",
 };
@@ -85,6 +88,9 @@ static struct hook_hello hello;
 static struct hook_reader reader;
 static int signals = -1;
 static enum mode mode;
+/* The PAM module that has started this stage; -1: pam_exec has. */
+static int relay = -1;
+static bool prompting; /* the module has a line typed */
 /* Where the person reads: a descriptor, or -1 when there is none that may be written to. */
 static int text_fd = STDOUT_FILENO;
 
@@ -135,11 +141,20 @@ static int standard_error_of_parent(void)
     return fd;
 }
 
+static bool module_shows_text(void)
+{
+    return relay >= 0 && text_fd == relay;
+}
+
 /* One line of our own, if it can be said at once: nothing waits for a reader here. */
 static void say(const char *line)
 {
     struct pollfd p = {.fd = text_fd, .events = POLLOUT};
 
+    if (module_shows_text()) {
+        (void)relay_send(relay, 'T', (const uint8_t *)line, strcspn(line, "\n"));
+        return;
+    }
     if (poll(&p, 1, LAST_WORD_MS) == 1 && (p.revents & POLLOUT) != 0 &&
         write(text_fd, line, strlen(line)) < 0)
         return; /* nobody left to tell */
@@ -291,7 +306,15 @@ static bool output_pending(void)
 static bool write_output(void)
 {
     size_t n = output.len - output.sent;
-    ssize_t written = write(text_fd, output.bytes + output.sent, n < MAX_WRITE ? n : MAX_WRITE);
+    ssize_t written;
+
+    if (module_shows_text()) {
+        if (!relay_send(relay, 'T', output.bytes, output.len - 1))
+            return errno == EAGAIN;
+        output.sent = output.len;
+        return true;
+    }
+    written = write(text_fd, output.bytes + output.sent, n < MAX_WRITE ? n : MAX_WRITE);
 
     if (written < 0)
         return errno == EINTR || errno == EAGAIN;
@@ -300,7 +323,7 @@ static bool write_output(void)
     return true;
 }
 
-enum { ON_AGENT, ON_SIGNAL, ON_PARENT, ON_TTY, ON_TEXT, ON_COUNT };
+enum { ON_AGENT, ON_SIGNAL, ON_PARENT, ON_TTY, ON_TEXT, ON_MODULE, ON_COUNT };
 
 /* Nobody takes our output any more. A process that dies closes its files before it is dead. */
 static enum cancel output_gone(void)
@@ -345,6 +368,42 @@ static enum cancel look_for_cancel(const struct pollfd on[ON_COUNT])
     return CANCEL_NOTHING;
 }
 
+/* sudo or sshd reads a line for us: until it is there, the terminal is not ours. */
+static bool have_line_typed(void)
+{
+    uint8_t text[HOOK_MAX_PROMPT];
+    size_t len = hook_clean_text(text, reader.text, reader.text_len);
+
+    terminal_lend(foreground());
+    prompting = relay_send_prompt(relay, reader.echo, text, len);
+    return prompting;
+}
+
+/* What the module says. Its end is that of the program which waits for us. */
+static enum cancel hear_module(int agent)
+{
+    static uint8_t packet[RELAY_MAX + 1];
+    enum cancel cancel = CANCEL_HANGUP;
+    ssize_t n = recv(relay, packet, sizeof packet, MSG_DONTWAIT);
+    struct relay_message message;
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return CANCEL_NOTHING;
+    if (n <= 0)
+        return output_gone();
+    message = relay_parse(packet, (size_t)n, false);
+    if (prompting && message.event == RELAY_TYPED) {
+        (void)hook_send_typed(agent, (const char *)message.bytes, message.len, LAST_WORD_MS);
+        prompting = false;
+        cancel = CANCEL_NOTHING;
+    } else if (prompting && message.event == RELAY_NO_ANSWER) {
+        if (mode == MODE_SUDO)
+            cancel = terminal_fd() >= 0 ? CANCEL_INTERRUPT : CANCEL_NOPROMPT;
+    }
+    explicit_bzero(packet, sizeof packet);
+    return cancel;
+}
+
 static struct ending ended(enum outcome outcome)
 {
     return (struct ending){.outcome = outcome, .cancel = CANCEL_NOTHING};
@@ -376,19 +435,22 @@ static struct ending converse(int fd, int accept_ms)
         enum hook_event event;
         ssize_t n;
 
-        if (!terminal_follow(fg))
+        if (!prompting && !terminal_follow(fg))
             return cancelled(CANCEL_HANGUP);
         /* A negative descriptor is skipped; with events 0 only errors are reported. */
         on[ON_AGENT] = (struct pollfd){.fd = output_pending() ? -1 : fd, .events = POLLIN};
         on[ON_SIGNAL] = (struct pollfd){.fd = signals, .events = POLLIN};
         on[ON_PARENT] = (struct pollfd){.fd = parent.pid_fd, .events = POLLIN};
-        on[ON_TTY] = (struct pollfd){.fd = terminal_fd(), .events = fg ? POLLIN : 0};
+        on[ON_TTY] = (struct pollfd){.fd = terminal_fd(), .events = fg && !prompting ? POLLIN : 0};
+        on[ON_MODULE] = (struct pollfd){.fd = relay, .events = POLLIN};
         on[ON_TEXT] = (struct pollfd){.fd = text_fd, .events = output_pending() ? POLLOUT : 0};
         left = left < 0 ? 0 : left > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : left;
         if (poll(on, ON_COUNT, (int)left) < 0 && errno != EINTR)
             return ended(BROKEN);
 
         cancel = look_for_cancel(on);
+        if (cancel == CANCEL_NOTHING && on[ON_MODULE].revents != 0)
+            cancel = hear_module(fd);
         if (cancel != CANCEL_NOTHING)
             return cancelled(cancel);
         if (output_pending())
@@ -426,9 +488,18 @@ static struct ending converse(int fd, int accept_ms)
         case HOOK_TEXT:
             queue_text(reader.text, reader.text_len);
             break;
-        case HOOK_PROMPT: /* pam_exec hands on text, and brings nothing back */
-            return cancelled(CANCEL_NOPROMPT);
+        case HOOK_PROMPT:
+            if (relay < 0)
+                return cancelled(CANCEL_NOPROMPT);
+            if (prompting)
+                return ended(BROKEN);
+            if (!have_line_typed())
+                return cancelled(output_gone());
+            break;
         case HOOK_GRANTED:
+            /* Nobody can end the prompt but the person, who could use this yes another day. */
+            if (prompting)
+                return ended(BROKEN);
             granted = true;
             break;
         case HOOK_REFUSED:
@@ -455,7 +526,7 @@ static void after_conversation(int fd, struct ending ending)
 
 static struct ending ask_direct(void)
 {
-    struct direct_gate gate;
+    struct child gate;
     char *env[DIRECT_ENV_SIZE];
     struct ending ending;
 
@@ -464,7 +535,7 @@ static struct ending ask_direct(void)
         return ended(NO_AGENT);
     ending = converse(gate.fd, setting.direct_accept_ms);
     after_conversation(gate.fd, ending);
-    direct_gate_end(&gate, LAST_WORD_MS);
+    (void)child_end(&gate, LAST_WORD_MS);
     return ending;
 }
 
@@ -486,14 +557,24 @@ static struct ending ask(void)
     return ending.outcome == NO_AGENT ? ask_direct() : ending;
 }
 
+static bool is_packet_socket(int fd)
+{
+    int type;
+    socklen_t len = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
 static bool parse_mode(int argc, char *const argv[])
 {
-    if (argc != 2)
+    if (argc == 3 && strcmp(argv[2], "relay") == 0 && is_packet_socket(STDIN_FILENO))
+        relay = text_fd = STDIN_FILENO;
+    else if (argc != 2)
         return false;
     for (size_t i = 0; i < sizeof mode_name / sizeof *mode_name; i++) {
         if (strcmp(argv[1], mode_name[i]) == 0) {
             mode = (enum mode)i;
-            return true;
+            return mode == MODE_SUDO || (mode == MODE_SSH) == (relay >= 0);
         }
     }
     return false;
@@ -528,7 +609,7 @@ static bool decide(void)
         if (found == TERMINAL_GONE)
             return false;
         if (found == TERMINAL_OPEN)
-            text_fd = STDOUT_FILENO; /* sudo's conversation shows it there */
+            text_fd = relay >= 0 ? relay : STDOUT_FILENO; /* sudo's conversation shows it there */
     }
     if (!build_hello()) {
         terminal_release(foreground());
@@ -558,6 +639,14 @@ static bool decide(void)
     return permits(ending);
 }
 
+/* The module counts the answer and how this program ends; pam_exec only the latter. */
+static bool tell_module(bool yes)
+{
+    if (relay < 0)
+        return yes;
+    return relay_send(relay, 'V', (const uint8_t *)(yes ? "0" : "1"), 1) && yes;
+}
+
 int main(int argc, char *argv[], char *envp[])
 {
     take_handed_over(&handed, envp);
@@ -567,10 +656,10 @@ int main(int argc, char *argv[], char *envp[])
     if (!clean_start())
         _exit(1);
     if (!parse_mode(argc, argv)) {
-        say("usage: identree-pam sudo|ssh-begin|ssh-wait (started by pam_exec)\n");
+        say("usage: identree-pam sudo|ssh-begin|ssh-wait (started by PAM)\n");
         _exit(2);
     }
     /* _exit: nothing that was registered or buffered in this process may run or be
      * written after the verdict. */
-    _exit(decide() ? 0 : 1);
+    _exit(tell_module(decide()) ? 0 : 1);
 }

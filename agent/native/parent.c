@@ -97,6 +97,21 @@ static bool read_stat(int fd, struct proc_stat *out)
     return n > 0 && (size_t)n < sizeof text && proc_stat_parse(text, (size_t)n, out);
 }
 
+bool own_start_time(unsigned long long *start)
+{
+    struct proc_stat st;
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    bool read;
+
+    if (fd < 0)
+        return false;
+    read = read_stat(fd, &st);
+    (void)close(fd);
+    if (read)
+        *start = st.start;
+    return read;
+}
+
 bool parent_alive(const struct parent *parent)
 {
     struct pollfd p = {.fd = parent->pid_fd, .events = POLLIN};

@@ -16,6 +16,9 @@ struct proc_stat {
 /* Parses /proc/PID/stat. False unless every field up to start is where it belongs. */
 bool proc_stat_parse(const char *text, size_t len, struct proc_stat *out);
 
+/* By which this process is told from a later one with its number. */
+bool own_start_time(unsigned long long *start);
+
 struct parent {
     pid_t pid;
     int pid_fd;  /* readable when the parent is gone; -1 where the kernel has none */

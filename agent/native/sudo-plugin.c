@@ -16,7 +16,6 @@
 #include "sudo-api.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,30 +162,13 @@ static void say(const char *line)
         (void)self.conversation(1, &message, NULL, NULL);
 }
 
-static bool own_start(unsigned long long *start)
-{
-    char text[2048];
-    struct proc_stat stat;
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    ssize_t n;
-
-    if (fd < 0)
-        return false;
-    n = read(fd, text, sizeof text);
-    (void)close(fd);
-    if (n <= 0 || (size_t)n >= sizeof text || !proc_stat_parse(text, (size_t)n, &stat))
-        return false;
-    *start = stat.start;
-    return true;
-}
-
 /* The hello of this process. False when it cannot say who it is: then nothing may be asked. */
 static bool begin_hello(const char *mode)
 {
     unsigned long long start;
     char api[24];
 
-    if (!own_start(&start))
+    if (!own_start_time(&start))
         return false;
     (void)snprintf(api, sizeof api, "%u.%u", SUDO_API_MAJOR(self.api), SUDO_API_MINOR(self.api));
     hook_hello_begin(&self.hello);

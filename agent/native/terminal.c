@@ -129,7 +129,7 @@ enum terminal_key terminal_read(void)
     return found;
 }
 
-void terminal_release(bool foreground)
+void terminal_lend(bool foreground)
 {
     bool was_ours = changed != 0;
 
@@ -142,6 +142,13 @@ void terminal_release(bool foreground)
         (void)tcflush(tty, TCIFLUSH);
     }
     changed = 0;
+}
+
+void terminal_release(bool foreground)
+{
+    if (tty < 0)
+        return;
+    terminal_lend(foreground);
     (void)close(tty);
     tty = -1;
 }

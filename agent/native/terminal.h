@@ -39,6 +39,9 @@ bool terminal_size(unsigned *cols, unsigned *rows);
  */
 bool terminal_follow(bool foreground);
 
+/* Gives the terminal to a program that reads a line from it. terminal_follow takes it again. */
+void terminal_lend(bool foreground);
+
 /* One read; only after terminal_follow(true). What was typed is forgotten. */
 enum terminal_key terminal_read(void);
 

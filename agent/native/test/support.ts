@@ -10,10 +10,12 @@ import { after } from 'node:test';
 export const nativeDir = join(import.meta.dirname, '..');
 const distDir = join(nativeDir, '../../dist/native');
 export const releasePath = join(distDir, 'identree-pam');
-const stagePath = join(distDir, 'test/identree-pam');
+export const stagePath = join(distDir, 'test/identree-pam');
 const ptyrunPath = join(distDir, 'test/ptyrun');
 const driverPath = join(distDir, 'test/sudo-driver');
 export const pluginPath = join(distDir, 'identree_sudo.so');
+export const pamDriverPath = join(distDir, 'test/pam-driver');
+export const modulePath = join(distDir, 'pam_identree.so');
 const probePath = join(distDir, 'test/direct-probe');
 export const patience = { timeout: 120_000 };
 
