@@ -19,6 +19,7 @@ import { type Ask, createAsk } from './gate/ask.ts';
 import { createSudoPolicies, runSudo } from './gate/ask-sudo.ts';
 import { aliveFrame } from './gate/frames.ts';
 import { createGate, type Gate, refuseHook } from './gate/gate.ts';
+import { createLogin } from './gate/login.ts';
 import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
 import { createProcessReader } from './gate/proc.ts';
 import { createRegisteredSudos } from './gate/registered-sudos.ts';
@@ -185,6 +186,7 @@ function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
   return createGate({
     ask,
     breakGlass,
+    login: createLogin({ ask, breakGlass, processes, clock }),
     logins: createResidentLogins({ ask, breakGlass, processes, clock }),
     plugin: sudo ? { registered, sudo } : null,
     processes,
@@ -330,6 +332,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
     ask,
     breakGlass,
     plugin: null,
+    login: createLogin({ ask, breakGlass, processes, clock }),
     logins: createDirectLogins({ ask, breakGlass, processes, clock, folder: stateFiles(paths.state).handover }),
     processes,
     sessionOrigin,

@@ -178,7 +178,7 @@ describe('with and without a server', SHORT, () => {
       await using _ = gate;
       const hook = gate.sudo();
       await hook.says(PROMPT);
-      hook.types(PASSWORD);
+      hook.type(PASSWORD);
       const { granted, text } = await hook.result;
       assert.equal(granted, true, text);
       const [entry, ...more] = await gate.host.journal.unreported();
@@ -196,7 +196,7 @@ describe('with and without a server', SHORT, () => {
       await using _ = gate;
       const hook = gate.sudo();
       await hook.says(PROMPT);
-      hook.types('otter-maple-violin-castle');
+      hook.type('otter-maple-violin-castle');
       const { granted, text } = await hook.result;
       assert.equal(granted, false);
       assert.match(text, /not the break-glass password/);
@@ -252,7 +252,7 @@ describe('with and without a server', SHORT, () => {
       assert.match(begun.text, /Press Enter, then type the break-glass password/);
       const wait = gate.sudo({ ...login, mode: 'ssh-wait' });
       await wait.says(PROMPT);
-      wait.types(PASSWORD);
+      wait.type(PASSWORD);
       assert.equal((await wait.result).granted, true);
       const again = await gate.sudo({ ...login, mode: 'ssh-wait' }).result;
       assert.equal(again.granted, false, 'once');
@@ -269,7 +269,7 @@ describe('with and without a server', SHORT, () => {
       const users = { mallory: { failures: 12, lastAt } };
       const state = { v: 1, host: { failures: 12, lastAt }, users };
       await writeFile(stateFiles(gate.state).breakGlassAttempts, JSON.stringify(state), { mode: 0o600 });
-      alice.types(PASSWORD);
+      alice.type(PASSWORD);
       const { granted, text } = await alice.result;
       assert.equal(granted, false);
       assert.match(text, /Too many wrong break-glass passwords/);

@@ -89,7 +89,7 @@ export function createBreakGlass(deps: BreakGlassDeps): BreakGlass {
         return REFUSED;
       }
       voice.sentence('gate.breakGlass');
-      const typed = await entry.prompt(`  ${voice.phrase('gate.breakGlassPrompt')}: `, { echo: false });
+      const typed = await entry.prompt(voice.prompt('gate.breakGlassPrompt'), { echo: false });
       if (typed === undefined || signal.aborted) {
         typed?.fill(0);
         return CANCELLED;

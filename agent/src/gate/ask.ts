@@ -333,8 +333,11 @@ export function createAsk(deps: AskDeps): Ask {
       return { kind: verdict.decision };
     }
     // A hook that is stopped may never say; its request ends when every other does.
-    const over = () => clock.sleep(Math.max(0, asked.deadline - clock.monotonic()), signal).then(() => false);
+    const known = new AbortController();
+    const until = AbortSignal.any([signal, known.signal]);
+    const over = () => clock.sleep(Math.max(0, asked.deadline - clock.monotonic()), until).then(() => false);
     const ready = last.ready === undefined || (await Promise.race([last.ready(), over()]));
+    known.abort();
     if (signal.aborted && signal.reason === LEFT) return { kind: 'left' };
     if (!ready || clock.monotonic() >= asked.deadline) {
       if (!signal.aborted) voice.refusal('gate.expired', {}, deps.contact);

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import type { Verdict } from '#shared/decision.ts';
 import { tokenType } from '#shared/token.ts';
 import { type ContradictionKind, contradicted } from '../state/checkpoint.ts';
+import { approveByPolicy } from '../testing/approve-by-policy.ts';
 import { connectHook, frame } from '../testing/fake-hook.ts';
 import { createServerKey, type FakeChallenge, type FakeServer } from '../testing/fake-server.ts';
 import { createPasskey } from '../testing/passkey.ts';
@@ -75,43 +76,7 @@ describe('gate: the way to a yes', SHORT, () => {
 
   it('an approval by policy needs no link', async () => {
     await using gate = await createTestGate();
-    gate.server.intercept = async ({ method, path, body, response }) => {
-      if (method !== 'POST' || path !== '/challenges') return false;
-      const record = body!.record as FakeChallenge['record'];
-      const challenge: FakeChallenge = {
-        id: 'a'.repeat(32),
-        record,
-        counter: 1,
-        keysVersion: 1,
-        status: 'approved',
-        verdict: null,
-        polls: 0,
-        cancelled: false,
-        outcomes: [],
-      };
-      gate.server.challenges.push(challenge);
-      challenge.verdict = await gate.server.verdict(challenge, (verdict) => ({
-        ...verdict,
-        class: 'policy',
-        approvers: [],
-        evidence: [],
-      }));
-      response.writeHead(201, { 'content-type': 'application/json' });
-      const times = { expiresAt: Date.now() + 60_000, now: Date.now() };
-      response.end(
-        JSON.stringify({
-          challengeId: challenge.id,
-          userCode: 'ABCDEF-123456',
-          status: 'approved',
-          approvalUrl: 'x',
-          ...times,
-          approvers: [],
-          verdict: challenge.verdict,
-          approverKeys: null,
-        }),
-      );
-      return true;
-    };
+    approveByPolicy(gate.server);
     const result = await gate.sudo().result;
     assert.equal(result.granted, true);
     assert.equal(result.text, '  Approved by policy.\n');

@@ -16,7 +16,8 @@ import {
   textFrame,
   verdictFrame,
 } from './frames.ts';
-import { type Hello, type PluginHello, parseHello } from './hello.ts';
+import { type AnyHello, type Hello, type PluginHello, parseHello } from './hello.ts';
+import type { Login } from './login.ts';
 import type { Logins } from './logins.ts';
 import { createParts, type PluginParts } from './plugin-parts.ts';
 import type { ProcessReader } from './proc.ts';
@@ -34,6 +35,8 @@ export interface Gate {
 export interface GateDeps {
   ask: Ask;
   breakGlass: Pick<BreakGlass, 'enter'>;
+  login: Login;
+  /** Of hosts that were set up with pam_exec. */
   logins: Logins;
   /** Null where no agent stays to know one sudo from another: then the stage asks, and the plugin is refused. */
   plugin: { registered: RegisteredSudos; sudo: SudoPlugin } | null;
@@ -103,7 +106,7 @@ async function gateSudo(
   return outcome.kind === 'unreachable' ? enter(outcome.record) : outcome;
 }
 
-const isPlugin = (hello: Hello | PluginHello): hello is PluginHello => 'build' in hello;
+const isPlugin = (hello: AnyHello): hello is PluginHello => 'build' in hello;
 
 /** One conversation with a hook, beside what it said first. */
 interface Conversation extends PluginConversation {
@@ -131,12 +134,10 @@ async function answerPlugin(
   return 'go_on';
 }
 
-async function decide(
-  deps: GateDeps,
-  hello: Hello | PluginHello,
-  conversation: Conversation,
-): Promise<Outcome | 'go_on'> {
+async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversation): Promise<Outcome | 'go_on'> {
   const { say, signal } = conversation;
+  const asksByItself = (pid: number, start: string) => deps.plugin?.registered.has({ pid, start }) === true;
+  if (hello.mode === 'sudo-registered') return asksByItself(hello.pid, hello.pstart) ? 'go_on' : { kind: 'refused' };
   if (isPlugin(hello)) return answerPlugin(deps, hello, conversation);
   if (hello.uid === null) {
     deps.log.warn(`refused an account that does not exist, service ${hello.service}`);
@@ -147,13 +148,15 @@ async function decide(
   switch (hello.mode) {
     case 'sudo':
       // This very sudo asks by itself, for what it will really execute, once sudoers has allowed it.
-      if (deps.plugin?.registered.has({ pid: hello.ppid, start: hello.pstart })) return 'go_on';
+      if (asksByItself(hello.ppid, hello.pstart)) return 'go_on';
       // Its plugin will look for the agent that is not there, and refuse: nobody shall approve what does not run.
       if (deps.plugin === null && (await deps.processes.hasLoaded(hello.ppid, PLUGIN))) {
         voiceWithoutScreen(say).sentence('gate.agentAway');
         return { kind: 'refused' };
       }
       return gateSudo(deps, known, conversation);
+    case 'ssh':
+      return deps.login(known, conversation);
     case 'ssh-begin':
       return (await deps.logins.begin(known, say, signal)) ? 'go_on' : { kind: 'refused' };
     case 'ssh-wait':

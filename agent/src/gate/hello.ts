@@ -2,7 +2,7 @@ import { accountName } from '#shared/names.ts';
 
 /** What the PAM stage tells about who asks. Only root can speak here, so this is as true as PAM's own view. */
 export interface Hello {
-  mode: 'sudo' | 'ssh-begin' | 'ssh-wait';
+  mode: 'sudo' | 'ssh' | 'ssh-begin' | 'ssh-wait';
   service: string;
   /** The account that asks: PAM_RUSER under sudo, PAM_USER under sshd. */
   user: string;
@@ -20,6 +20,13 @@ export interface Hello {
   /** Terminal size, when there is one. */
   cols: number | null;
   rows: number | null;
+}
+
+/** The PAM module inside a sudo: does the plugin of this very process ask by itself? */
+export interface RegisteredHello {
+  mode: 'sudo-registered';
+  pid: number;
+  pstart: string;
 }
 
 /** What the sudo plugin tells about the sudo that it is part of. */
@@ -61,30 +68,44 @@ function fieldsOf(payload: Buffer): Map<string, string> | null {
 
 const EVENTS = ['started', 'ended', 'refused'] as const;
 
-function parsePlugin(mode: PluginHello['mode'], fields: Map<string, string>): PluginHello | null {
+function processOf(fields: Map<string, string>): { pid: number; pstart: string } | null {
   const pid = whole(fields.get('pid'), 2 ** 31 - 1);
   const pstart = fields.get('pstart') ?? '';
+  return pid === null || pid < 1 || !/^\d{1,20}$/.test(pstart) ? null : { pid, pstart };
+}
+
+function parseRegistered(mode: RegisteredHello['mode'], fields: Map<string, string>): RegisteredHello | null {
+  const process = processOf(fields);
+  return process && { mode, ...process };
+}
+
+function parsePlugin(mode: PluginHello['mode'], fields: Map<string, string>): PluginHello | null {
+  const process = processOf(fields);
   const build = fields.get('build') ?? '';
   const api = fields.get('api') ?? '';
-  if (pid === null || pid < 1 || !/^\d{1,20}$/.test(pstart)) return null;
-  if (!/^[0-9a-z]{1,64}$/.test(build) || !/^\d{1,5}\.\d{1,5}$/.test(api)) return null;
+  if (process === null || !/^[0-9a-z]{1,64}$/.test(build) || !/^\d{1,5}\.\d{1,5}$/.test(api)) return null;
   const told = { foreground: fields.get('fg') === '1', intercepted: fields.get('intercepted') === '1' };
-  if (mode !== 'sudo-report') return { mode, build, pid, pstart, api, ...told, report: null };
+  if (mode !== 'sudo-report') return { mode, build, api, ...process, ...told, report: null };
   const event = EVENTS.find((name) => name === fields.get('event'));
   const statusType = whole(fields.get('status_type'), 255);
   const status = whole(fields.get('status'), 2 ** 32 - 1);
   const ms = whole(fields.get('ms'), Number.MAX_SAFE_INTEGER);
   if (!event || statusType === null || status === null || ms === null) return null;
-  return { mode, build, pid, pstart, api, ...told, report: { event, statusType, status, ms } };
+  return { mode, build, api, ...process, ...told, report: { event, statusType, status, ms } };
 }
 
+export type AnyHello = Hello | PluginHello | RegisteredHello;
+
+const STAGE_MODES: readonly Hello['mode'][] = ['sudo', 'ssh', 'ssh-begin', 'ssh-wait'];
+
 /** Parses what a hook says first. Null when anything needed is missing, doubled or malformed. */
-export function parseHello(payload: Buffer): Hello | PluginHello | null {
+export function parseHello(payload: Buffer): AnyHello | null {
   const fields = fieldsOf(payload);
   const mode = fields?.get('mode');
   if (!fields) return null;
   if (mode === 'sudo-open' || mode === 'sudo-check' || mode === 'sudo-report') return parsePlugin(mode, fields);
-  return mode === 'sudo' || mode === 'ssh-begin' || mode === 'ssh-wait' ? parseStage(mode, fields) : null;
+  if (mode === 'sudo-registered') return parseRegistered(mode, fields);
+  return STAGE_MODES.includes(mode as Hello['mode']) ? parseStage(mode as Hello['mode'], fields) : null;
 }
 
 function parseStage(mode: Hello['mode'], fields: Map<string, string>): Hello | null {

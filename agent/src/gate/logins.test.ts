@@ -8,6 +8,7 @@ import { silentLog } from '../platform/log.ts';
 import { attachHook } from '../testing/fake-hook.ts';
 import { createTestGate, type TestGate } from '../testing/test-gate.ts';
 import { createGate } from './gate.ts';
+import { createLogin } from './login.ts';
 import { createDirectLogins } from './logins.ts';
 import { createProcessReader } from './proc.ts';
 
@@ -197,6 +198,7 @@ describe('ssh without the resident agent', OPTIONS, () => {
     const direct = createGate({
       ask: gate.host.ask,
       breakGlass: gate.host.breakGlass,
+      login: createLogin({ ask: gate.host.ask, breakGlass: gate.host.breakGlass, processes, clock: systemClock }),
       logins: createDirectLogins({
         ask: gate.host.ask,
         breakGlass: gate.host.breakGlass,

@@ -9,15 +9,17 @@ import type { Clock } from '../platform/clock.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
 import type { Ask, Asked, Outcome } from './ask.ts';
-import { loginEvidence, sshOrigin } from './evidence.ts';
 import type { Hello } from './hello.ts';
+import { question, screenOf } from './login.ts';
 import type { ProcessReader } from './proc.ts';
 import type { Prompt } from './prompts.ts';
+import { createRefusedConnections, processKey } from './refused-connections.ts';
 import { createVoice, type Say, type Voice } from './terminal-text.ts';
 
 /**
- * SSH logins come in two stages, because sshd shows text only at a prompt: `begin` asks and shows the link, then the
- * person presses Enter and `wait` waits. Both stages have the same parent process.
+ * SSH logins of hosts where pam_exec starts the stage, which brings nothing back: two stages with a prompt of pam_exec
+ * in between. `begin` asks and shows the link, then the person presses Enter and `wait` waits. Both stages have the same
+ * parent process.
  */
 export interface Logins {
   /** True: go on to the prompt. That alone is no login. */
@@ -37,30 +39,7 @@ const OFFLINE_FOR_MS = 120_000;
 
 const PROCESS_LOOK_MS = 1000;
 
-/** Longer than sshd keeps a connection that has not logged in, unless LoginGraceTime says otherwise. */
-const REFUSED_FOR_MS = 150_000;
-
-const processKey = (hello: Hello) => `${hello.ppid}:${hello.pstart}`;
-/** sshd starts another process for each attempt of one connection. */
-const connectionKey = (hello: Hello) => hello.sshConnection ?? processKey(hello);
 const loginKey = (hello: Hello) => `${processKey(hello)}:${hello.user}:${hello.service}`;
-
-function question(hello: Hello & { uid: number }) {
-  return {
-    mayWait: true,
-    evidence: loginEvidence(hello),
-    who: {
-      user: hello.user,
-      uid: hello.uid,
-      gate: 'ssh' as const,
-      service: hello.service,
-      tty: null,
-      origin: sshOrigin(hello),
-    },
-  };
-}
-
-const screenOf = (hello: Hello) => ({ cols: hello.cols, rows: hello.rows, term: '', locale: '' });
 
 interface Entry {
   key: string;
@@ -75,16 +54,7 @@ interface Entry {
 /** The resident agent's logins: the wait starts at once, so that the server knows that the person still waits. */
 export function createResidentLogins(deps: LoginDeps): Logins {
   const entries = new Map<string, Entry>();
-  /** Connections whose login has got its answer: ssh tries again by itself, and each try would be one more request. */
-  const refused = new Map<string, number>();
-
-  const isRefused = (hello: Hello) => (refused.get(connectionKey(hello)) ?? 0) > deps.clock.monotonic();
-
-  function remember(hello: Hello): void {
-    const now = deps.clock.monotonic();
-    for (const [connection, until] of refused) if (until <= now) refused.delete(connection);
-    refused.set(connectionKey(hello), now + REFUSED_FOR_MS);
-  }
+  const refused = createRefusedConnections(deps.clock);
 
   const alive = async (hello: Hello) => (await deps.processes.startTime(hello.ppid)) === hello.pstart;
 
@@ -103,7 +73,7 @@ export function createResidentLogins(deps: LoginDeps): Logins {
       const key = processKey(hello);
       const voice = createVoice(say, screenOf(hello));
       // Without a word: the last ones that the person reads are those of the answer.
-      if (isRefused(hello)) return false;
+      if (refused.has(hello)) return false;
       entries.get(key)?.controller.abort();
       entries.delete(key);
       const asked = await deps.ask.open(question(hello), voice, signal);
@@ -125,8 +95,9 @@ export function createResidentLogins(deps: LoginDeps): Logins {
       if (!offline) entry.result = deps.ask.wait(asked, later, { unchanged: () => alive(hello) }, controller.signal);
       entry.result.then(
         ({ kind }) => {
-          const answered = kind !== 'granted' && kind !== 'left' && kind !== 'unreachable';
-          if (answered && !controller.signal.aborted) remember(hello);
+          const answered =
+            kind !== 'granted' && kind !== 'left' && kind !== 'unreachable' && !controller.signal.aborted;
+          if (answered) refused.add(hello);
         },
         () => undefined,
       );
@@ -146,7 +117,7 @@ export function createResidentLogins(deps: LoginDeps): Logins {
       const voice = createVoice(say, screenOf(hello));
       const entry = entries.get(key);
       if (entry === undefined || entry.key !== loginKey(hello)) {
-        voice.sentence(isRefused(hello) ? 'gate.deniedBefore' : 'gate.noRequest');
+        voice.sentence(refused.has(hello) ? 'gate.deniedBefore' : 'gate.noRequest');
         return { kind: 'refused' };
       }
       // One approval lets one login in.

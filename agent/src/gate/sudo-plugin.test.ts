@@ -4,6 +4,7 @@ import type net from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { HostRecord } from '#shared/decision.ts';
+import { connectHook } from '../testing/fake-hook.ts';
 import { connectPlugin, type PluginLists, SUDO_ID } from '../testing/fake-plugin.ts';
 import type { FakeChallenge } from '../testing/fake-server.ts';
 import { createTestGate, TEST_BUILD, type TestGate } from '../testing/test-gate.ts';
@@ -290,9 +291,20 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
   const open = (gate: TestGate, change: Record<string, string | number> = {}) =>
     connectPlugin(gate.socket, hello(gate, { mode: 'sudo-open', ...change }), null).result;
 
+  /** The PAM module inside a sudo: need the stage be started at all? */
+  const asksByItself = async (gate: TestGate, change: Record<string, string | number> = {}) => {
+    const { pid, startTime } = gate.parent;
+    const question = { v: 1, mode: 'sudo-registered', pid, pstart: startTime, ...change };
+    const { granted, text } = await connectHook(gate.socket, question).result;
+    assert.equal(text, '', 'the module shows nothing');
+    return granted;
+  };
+
   it('a sudo that registered is not asked twice', async () => {
     await using gate = await createTestGate();
+    assert.equal(await asksByItself(gate), false);
     assert.equal((await open(gate)).granted, true);
+    assert.equal(await asksByItself(gate), true);
     const result = await gate.sudo().result;
     assert.deepEqual([result.granted, result.text], [true, '']);
     assert.equal(gate.server.challenges.length, 0);
@@ -306,15 +318,28 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
     it(`${name} is no reason to`, async () => {
       await using gate = await createTestGate();
       await open(gate, change);
+      assert.equal(await asksByItself(gate), false);
       const hook = gate.sudo();
       await gate.server.challenge();
       hook.hangUp();
     });
 
+  it('a module that is not where the plugin registered is told so', async () => {
+    await using gate = await createTestGate();
+    await open(gate);
+    for (const [field, value] of [
+      ['pid', gate.parent.pid + 1],
+      ['pstart', '4711'],
+      ['pstart', ''],
+    ] as const)
+      assert.notEqual(await asksByItself(gate, { [field]: value }), true);
+  });
+
   it('a process that took the number of a registered one is asked', async () => {
     await using gate = await createTestGate();
     await open(gate);
     await gate.parent.setStartTime('4711');
+    assert.equal(await asksByItself(gate, { pstart: '4711' }), false);
     const hook = gate.sudo({ pstart: '4711' });
     await gate.server.challenge();
     hook.hangUp();
@@ -323,9 +348,11 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
   it('an ssh login is asked whatever has registered', async () => {
     await using gate = await createTestGate();
     await open(gate);
-    const hook = gate.sudo({ mode: 'ssh-begin', service: 'sshd', ruser: null, ruid: null });
-    await gate.server.challenge();
-    hook.hangUp();
+    for (const [index, mode] of ['ssh', 'ssh-begin'].entries()) {
+      const hook = gate.sudo({ mode, service: 'sshd', ruser: null, ruid: null });
+      await gate.server.challenge(index);
+      hook.hangUp();
+    }
   });
 });
 

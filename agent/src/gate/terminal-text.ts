@@ -68,9 +68,9 @@ export interface RequestContext {
 /** Everything that a waiting person reads. All texts of a server go through `terminalLine` here. */
 export interface Voice {
   sentence(key: MessageKey, params?: Record<string, string | number>): void;
-  /** A few words, for a prompt. */
-  phrase(key: MessageKey): string;
   readonly locale: Locale;
+  /** What stands before what a person types: one line that does not end. */
+  prompt(key: MessageKey): string;
   /** The last word of a refusal: who or why and, where an operator has named somebody, whom to call. */
   refusal(key: MessageKey, params: Record<string, string | number>, contact: string | null): void;
   /** Where the request went, who can approve, link, code, time left and, when it fits, the QR code. */
@@ -125,7 +125,7 @@ export function createVoice(say: Say, screen: Screen): Voice {
   return {
     locale,
     sentence,
-    phrase: (key) => text(key),
+    prompt: (key) => `${INDENT}${text(key)} `,
     refusal,
     request(answer, context) {
       const link = terminalLine(answer.approvalUrl);

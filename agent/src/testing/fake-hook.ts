@@ -15,9 +15,9 @@ export interface FakeHook {
   result: Promise<HookResult>;
   /** Resolves once the text so far contains the words. */
   says(words: string): Promise<void>;
-  cancel(reason: string): void;
   /** Answers a prompt. */
-  types(line: string): void;
+  type(line: string): void;
+  cancel(reason: string): void;
   hangUp(): void;
   stream: Duplex;
 }
@@ -57,7 +57,7 @@ export function attachHook(stream: Duplex, hello: Record<string, string | number
       if (result.granted !== null) result.trailing += 3 + length;
       else if (type === 'A') result.alive += 1;
       else if (type === 'T') result.text += `${payload}\n`;
-      else if (type === 'P') result.text += `${payload.slice(1)}\n`;
+      else if (type === 'P') result.text += payload.slice(1);
       else if (type === 'V') result.granted = payload === '0';
     }
     for (const listener of [...listeners]) listener();
@@ -78,8 +78,8 @@ export function attachHook(stream: Duplex, hello: Record<string, string | number
           if (!result.text.includes(words)) reject(new Error(`never said "${words}", but:\n${result.text}`));
         });
       }),
+    type: (line) => stream.write(frame('S', line)),
     cancel: (reason) => stream.write(frame('C', reason)),
-    types: (line) => stream.write(frame('S', line)),
     hangUp: () => stream.destroy(),
     stream,
   };

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type Host, openHost } from '../app.ts';
 import { createGate } from '../gate/gate.ts';
+import { createLogin } from '../gate/login.ts';
 import { createResidentLogins } from '../gate/logins.ts';
 import { createProcessReader } from '../gate/proc.ts';
 
@@ -75,6 +76,7 @@ export async function createTestGate(
       },
       ask: host.ask,
       breakGlass: host.breakGlass,
+      login: createLogin({ ask: host.ask, breakGlass: host.breakGlass, processes, clock: systemClock }),
       logins: createResidentLogins({ ask: host.ask, breakGlass: host.breakGlass, processes, clock: systemClock }),
       processes,
       sessionOrigin: async () => null,

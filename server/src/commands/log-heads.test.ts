@@ -118,7 +118,7 @@ describe('what the command line makes of signed heads', () => {
     const config: Config = {
       ...t.config,
       keysDir: join(folder, 'keys'),
-      database: { driver: 'sqlite', dsn: join(folder, 'restored.db'), maxConnections: 1 },
+      database: { driver: 'sqlite', dsn: join(folder, 'restored.db'), maxConnections: 1, pooler: 'none' },
     };
     const restored = await run(['restore', backup], config);
     assert.equal(restored.code, 0, restored.err);
