@@ -15,7 +15,7 @@ import {
   user,
 } from '../harness/directory.ts';
 import type { Host } from '../harness/lab.ts';
-import { granted } from '../harness/person.ts';
+import { CODE, createPerson, granted, granted, type Person } from '../harness/person.ts';
 import { must, type RunResult, run, until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
 import { becomes, viewOf } from './host-view.ts';
@@ -24,6 +24,9 @@ import { forgetful } from './sssd-conf.ts';
 
 const named = (content: FileContent, name: string) => content.users.find(({ username }) => username === name)!;
 const groupOf = (content: FileContent, name: string) => content.groups.find((one) => one.name === name)!;
+
+/** They sign in under names that accounts have, or had, or have in other letters, and are nobody whom the source knows. */
+const STRANGERS = ['babs', 'nik', 'ADA', 'ａｄａ'];
 
 /** What becomes of people, as a host sees it through sssd. One after the other: each test goes on where the last ended. */
 describe('people come, change and go', () => {
@@ -43,6 +46,7 @@ describe('people come, change and go', () => {
           group('developers', ['ada', 'linus', 'grace']),
         ],
       },
+      strangers: STRANGERS,
       env: {
         IDENTREE_LDAP_BIND_DN: SERVICE.dn,
         IDENTREE_LDAP_BIND_PASSWORD: SERVICE.password,
@@ -153,7 +157,7 @@ describe('people come, change and go', () => {
   test('the name that was left is given to nobody else unasked, least of all its rights', { skip }, async () => {
     const uid = await uidOf('babs');
     await world.change((content) => {
-      content.users.push({ ...user('barbara'), id: 'sub-somebody-else' });
+      content.users.push({ ...user('barbara'), id: 'sub-somebody-else', lastName: 'Otherwise' });
     });
     await becomes('the question', world.holds, (holds) =>
       holds.some(({ kind, subject }) => kind === 'binding' && subject === 'account barbara'),
@@ -241,6 +245,51 @@ describe('people come, change and go', () => {
       (line) => line !== '',
     );
     assert.equal(await uidOf('nik'), uid);
+  });
+
+  test('who signs in has the accounts that the host knows them by, and sees and decides no request of others', {
+    skip,
+  }, async () => {
+    const people = new Map<string, Person>();
+    for (const name of ['ada', 'barbara', 'margaret', 'niklaus', ...STRANGERS]) {
+      const person = createPerson(world.server, name);
+      await person.signIn();
+      people.set(name, person);
+    }
+    const ownersOf = async (account: string): Promise<string[]> => {
+      const owners: string[] = [];
+      for (const [name, person] of people) {
+        const { accounts } = granted(await person.query<{ accounts: string[] }>('me.get'));
+        if (accounts.includes(account)) owners.push(name);
+      }
+      return owners;
+    };
+    for (const account of ['ada', 'babs', 'barbara', 'margaret', 'nik']) {
+      // The host's own word: whose record it has under that name.
+      const shown = (await passwd(account)).split(':')[4];
+      assert.match(await out('id', '-un', account), new RegExp(`^${account}$`));
+      const { id } = world.content.users.find(({ firstName, lastName }) => `${firstName} ${lastName}` === shown)!;
+      const name = id.replace('sub-', '');
+      assert.deepEqual(await ownersOf(account), people.has(name) ? [name] : [], `${account} is of ${shown}`);
+    }
+
+    const terminal = host.terminal('root', ['runuser', '-u', 'babs', '--', 'sudo', 'id']);
+    const [code] = await terminal.see(CODE);
+    const barbara = people.get('barbara')!;
+    const { view } = await barbara.open(code);
+    for (const [name, person] of people) {
+      if (person === barbara) continue;
+      assert.deepEqual(granted(await person.query<unknown[]>('challenges.inbox')), [], name);
+      const refused = [
+        await person.query('challenges.get', { code }),
+        await person.mutate('challenges.approve', { challengeId: view.id, confirmTruncated: false }),
+        await person.mutate('challenges.deny', { challengeId: view.id, reason: null }),
+      ];
+      for (const answer of refused) assert.equal(answer.ok || answer.reason, 'not_found', name);
+    }
+    granted(await barbara.deny(code));
+    await terminal.exit;
+    for (const { web } of people.values()) web.close();
   });
 
   test('a new member of a group that makes root waits for an operator', { skip }, async () => {

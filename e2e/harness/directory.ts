@@ -97,6 +97,8 @@ export interface DirectoryWorld extends World {
 
 export interface DirectoryWorldOptions extends Omit<WorldOptions, 'env' | 'users'> {
   content: FileContent;
+  /** User names of people who sign in at the provider and whom the directory does not know. */
+  strangers?: readonly string[];
   env?: Record<string, string> | ((lab: Lab) => Record<string, string>);
 }
 
@@ -170,7 +172,11 @@ export async function openDirectoryWorld(options: DirectoryWorldOptions): Promis
   const world = await openWorld({
     ...options,
     people: [...(options.people ?? []), OPERATOR],
-    users: [...signIns, { username: OPERATOR, name: 'Olga Operator', groups: [ADMIN_GROUP] }],
+    users: [
+      ...signIns,
+      ...(options.strangers ?? []).map((username) => ({ username, name: `Stranger ${username}`, groups: [] })),
+      { username: OPERATOR, name: 'Olga Operator', groups: [ADMIN_GROUP] },
+    ],
     env,
     serverAddress: (lab) => lab.frontAddress,
   }).catch(async (error: unknown) => {

@@ -29,7 +29,10 @@ function isLinked(who: 'people' | 'linked', user: 'given' | 'known', claim: stri
 }
 
 /** An operator preferred a binding to the person whom the directory means. */
-const preferred = sql<boolean>`(bound.instead_of_issuer = given.issuer and bound.instead_of_subject = given.subject)`;
+const preferred = sql<boolean>`(
+  bound.instead_of_issuer = given.issuer and bound.instead_of_subject = given.subject
+  and (bound.while_left = 0 or given.left_at is not null)
+)`;
 
 /**
  * A binding from before that continues: who is meant by the directory could not have signed in as that, because the source
@@ -191,15 +194,15 @@ export async function findInDirectory(
   return { account: row.name === null ? null : asServed(row.name, row.username, rules) };
 }
 
-/** Whose a name is, or was, by the directory; null when it never gave it to a person. */
-export async function directoryOwner(query: Query, account: string): Promise<Subject | null> {
+/** Whose a name is by the directory, or was (`hasLeft`); null when it never gave it to a person. */
+export async function directoryOwner(query: Query, account: string): Promise<(Subject & { hasLeft: boolean }) | null> {
   const row = await kysely(query)
     .selectFrom('directory_names')
-    .select(['issuer', 'subject'])
+    .select(['issuer', 'subject', 'left_at'])
     .where('name', '=', nameKey(account))
     .where('owner', '=', 'user')
     .executeTakeFirst();
-  return row ?? null;
+  return row ? { issuer: row.issuer, subject: row.subject, hasLeft: row.left_at !== null } : null;
 }
 
 /** People whose names are compared; one is enough to know. */

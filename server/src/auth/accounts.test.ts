@@ -59,6 +59,23 @@ forEachDriver('where a directory serves people, an account', (driver) => {
     assert.deepEqual(await accountsOf(mira), ['mira']);
   });
 
+  test('changes hands in one step with a rename, and stays where it is from then on', async (t) => {
+    const site = await openDirectorySite(t, [{ id: 'first', username: 'zoe' }], { driver });
+    const after = [
+      { id: 'first', username: 'mira' },
+      { id: 'second', username: 'zoe' },
+    ];
+    await site.serve(after);
+    await site.confirmHolds();
+    await site.serve(after);
+    const [first, second] = [
+      await site.signIn('zoe', { ...plain, subject: 'first' }),
+      await site.signIn('mira', { ...plain, subject: 'second' }),
+    ];
+    assert.deepEqual([await accountsOf(first), await accountsOf(second)], [['mira'], ['zoe']]);
+    assert.equal(site.app.directory!.directory.status().problem, null);
+  });
+
   test('goes to a claimant when an administrator says so, and back when they say that', async (t) => {
     const site = await openDirectorySite(t, [{ id: 'sub-mira', username: 'mira' }], { driver });
     const { list, decide } = await adminOf(site);
@@ -129,6 +146,23 @@ describe('where a directory serves people, an account', () => {
     assert.deepEqual([await accountsOf(mira), await accountsOf(stranger)], [[], []]);
     await site.serve(people);
     assert.deepEqual([await accountsOf(mira), await accountsOf(stranger)], [['mira'], []]);
+  });
+
+  test('that an administrator gave to somebody while nobody had it is its owner’s again when they are back', async (t) => {
+    const people = [
+      { id: 'sub-mira', username: 'mira' },
+      { id: 'sub-bob', username: 'bob' },
+    ];
+    const site = await openDirectorySite(t, people, { env: { IDENTREE_DIRECTORY_GUARD_BINDINGS: 'publish' } });
+    const { list, decide } = await adminOf(site);
+    await site.serve([people[1]!]);
+    const other = await site.signIn('mira', { ...plain, subject: 'other' });
+    const { id } = (await list()).find(({ subject }) => subject === 'other')!;
+    assert.equal((await decide('confirmBinding', 'mira', id)).refusal, null);
+    assert.deepEqual(await accountsOf(other), ['mira']);
+    await site.serve(people);
+    const mira = await site.signIn('mira', { ...plain, subject: 'sub-mira' });
+    assert.deepEqual([await accountsOf(mira), await accountsOf(other)], [['mira'], []]);
   });
 
   test('follows a rename when it is let through, and not before', async (t) => {

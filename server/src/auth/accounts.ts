@@ -38,8 +38,8 @@ export interface Accounts {
   ownerOf(query: Query, account: string): ReturnType<typeof accountOwner>;
   /** The account that the directory has for a person; null when the directory does not have the person. */
   inDirectory(query: Query, person: SignedIn): Promise<{ account: string | null } | null>;
-  /** Whose a name is, or was, by the directory; null when it never gave it to a person, or does not serve people. */
-  inDirectoryOf(query: Query, account: string): Promise<Subject | null>;
+  /** Whose a name is by the directory, or was; null when it never gave it to a person, or does not serve people. */
+  inDirectoryOf(query: Query, account: string): ReturnType<typeof directoryOwner>;
   /** Accounts, without regard to case, that are bound, and to whom: the directory gives them to nobody else unasked. */
   pinned(query: Query): Promise<ReadonlyMap<string, Subject>>;
   /** Issuers of which people sign in under names that the directory has, and nobody as whom the directory means. */

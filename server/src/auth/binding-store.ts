@@ -15,11 +15,16 @@ export async function lockBindings(work: UnitOfWork): Promise<void> {
     await sql`lock table account_bindings in share row exclusive mode`.execute(kysely(work.query));
 }
 
+/** Whom the directory means by a name that an operator gave to another. `hasLeft`: only for as long as they do not have it. */
+export interface SetAside extends Subject {
+  readonly hasLeft: boolean;
+}
+
 /** The person to whom a name is bound; the one of exactly that account before one that differs in case. */
 export async function boundPerson(
   query: Query,
   account: string,
-): Promise<(SignedIn & { personId: string; insteadOf: Subject | null }) | null> {
+): Promise<(SignedIn & { personId: string; insteadOf: SetAside | null }) | null> {
   const rows = await kysely(query)
     .selectFrom('account_bindings as bound')
     .innerJoin('people', 'people.id', 'bound.person_id')
@@ -36,14 +41,14 @@ export async function boundPerson(
     issuer: row.issuer,
     subject: row.subject,
     sourceId: sourceIdOf(row),
-    insteadOf: issuer === null || subject === null ? null : { issuer, subject },
+    insteadOf: issuer === null || subject === null ? null : { issuer, subject, hasLeft: row.while_left === 1 },
   };
 }
 
 /** Binds an account to a person, whoever had it or a name that differs from it in case only. */
 export async function bind(
   work: UnitOfWork,
-  binding: { account: string; personId: string; insteadOf: Subject | null; now: number },
+  binding: { account: string; personId: string; insteadOf: SetAside | null; now: number },
 ): Promise<void> {
   const { account, personId, insteadOf, now } = binding;
   await kysely(work.query)
@@ -61,6 +66,7 @@ export async function bind(
       held_at: null,
       instead_of_issuer: insteadOf?.issuer ?? null,
       instead_of_subject: insteadOf?.subject ?? null,
+      while_left: insteadOf?.hasLeft ? 1 : 0,
       from_before: 0,
     })
     .execute();
@@ -114,7 +120,9 @@ export async function listOwners(query: Query, directory: boolean): Promise<(Sig
     .where((e) =>
       e.or([
         e('given.name', 'is', null),
-        sql<boolean>`(bound.instead_of_issuer = given.issuer and bound.instead_of_subject = given.subject)`,
+        sql<boolean>`(
+          bound.instead_of_issuer = given.issuer and bound.instead_of_subject = given.subject and bound.while_left = 0
+        )`,
       ]),
     )
     .orderBy('bound.account')

@@ -5,7 +5,7 @@ import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import { nameKey } from './account-store.ts';
 import { type Accounts, isSame } from './accounts.ts';
-import { bind, boundPerson, deleteClaim, lockBindings, lockClaim, writeClaim } from './binding-store.ts';
+import { bind, boundPerson, deleteClaim, lockBindings, lockClaim, type SetAside, writeClaim } from './binding-store.ts';
 import { findPerson, type Person } from './people-store.ts';
 import type { Subject } from './standing.ts';
 
@@ -30,7 +30,7 @@ interface Holder extends Subject {
   /** Null: somebody whom the directory knows. */
   readonly personId: string | null;
   /** Whom the directory means by the name; null: nobody. */
-  readonly directory: Subject | null;
+  readonly directory: SetAside | null;
 }
 
 export function createBindings(deps: {
@@ -45,8 +45,9 @@ export function createBindings(deps: {
     const directory = await accounts.inDirectoryOf(work.query, account);
     const bound = await boundPerson(work.query, account);
     if (directory === null) return bound && { ...bound, directory };
-    const preferred = bound !== null && bound.insteadOf !== null && isSame(bound.insteadOf, directory);
-    return preferred ? { ...bound, directory } : { ...directory, personId: null, directory };
+    const aside = bound?.insteadOf ?? null;
+    const preferred = aside !== null && isSame(aside, directory) && (!aside.hasLeft || directory.hasLeft);
+    return bound !== null && preferred ? { ...bound, directory } : { ...directory, personId: null, directory };
   }
 
   const seenOwner = (claim: AccountClaimsTable): Subject => ({

@@ -156,6 +156,8 @@ export interface AccountBindingsTable {
   /** Identity at the source of people that an operator set aside for this binding. */
   instead_of_issuer: string | null;
   instead_of_subject: string | null;
+  /** They had left the account by then: it is theirs again when they are back under it. */
+  while_left: Flag;
   /** It was made when a name in a sign-in was all that counted. */
   from_before: Flag;
 }

@@ -19,7 +19,7 @@ export interface DirectorySite extends TestApp {
   /** What the source says from now on; resolves when it is served, or held. */
   serve(users: readonly FileUser[]): Promise<void>;
   signIn(username: string, options?: Parameters<typeof signInTestPerson>[4]): Promise<TestPerson>;
-  /** Lets everything through that waits for an administrator under Directory. */
+  /** Lets everything through that waits for an administrator under Directory, in the order of what it is about. */
   confirmHolds(): Promise<void>;
 }
 
@@ -68,9 +68,9 @@ export async function openDirectorySite(
     },
     signIn: (username, more) => signInTestPerson(site.app, provider, site.clock, username, more),
     async confirmHolds() {
-      for (const { id, digest, state } of await directory.holds()) {
-        if (state === 'open') await directory.confirm({ id, digest }, actor);
-      }
+      const open = (await directory.holds()).filter(({ state }) => state === 'open');
+      open.sort((a, b) => (a.subject < b.subject ? -1 : 1));
+      for (const { id, digest } of open) await directory.confirm({ id, digest }, actor);
       await directory.settled();
     },
   };

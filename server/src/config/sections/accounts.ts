@@ -58,7 +58,7 @@ export const accountSettings = {
     by(
       names(
         'USERNAME_POLICY',
-        'What becomes of names that Linux does not accept: strict leaves them out, fold makes them lower case, localpart also cuts at @, preserve serves upper case.',
+        'What becomes of user names that Linux does not accept, at the source and in sign-ins: strict leaves them out, fold makes them lower case, localpart also cuts at @, preserve serves upper case.',
       ),
       'fold',
     ),

@@ -11,6 +11,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   const bindings = () => db.schema.alterTable('account_bindings');
   await bindings().addColumn('instead_of_issuer', 'text').execute();
   await bindings().addColumn('instead_of_subject', 'text').execute();
+  await bindings()
+    .addColumn('while_left', 'integer', (c) => c.notNull().defaultTo(0))
+    .execute();
   // Also of what a backup of an earlier version brings.
   await bindings()
     .addColumn('from_before', 'integer', (c) => c.notNull().defaultTo(1))

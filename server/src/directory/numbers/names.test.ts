@@ -146,6 +146,23 @@ test('a group is not served beside the private group of a user of that name', ()
   );
 });
 
+test('a name that changes hands while its owner takes another has one record, that of its new owner', () => {
+  const had = { name: 'zoe', owner: 'user' as const, issuer, subject: 'a', since: 0, leftAt: null };
+  const granted = new Map([['zoe', `user ${issuer} b`]]);
+  const now = people([
+    ['a', 'mira'],
+    ['b', 'zoe'],
+  ]);
+  const plan = planNames(new Map([['zoe', had]]), now, names, () => 1, 5, granted);
+  assert.deepEqual(
+    plan.changed.map(({ name, subject, leftAt }) => [name, subject, leftAt]),
+    [
+      ['mira', 'a', null],
+      ['zoe', 'b', null],
+    ],
+  );
+});
+
 test('a user who takes the name of a served group gets neither the name nor the group’s sudo lines', () => {
   const had = { name: 'ops', owner: 'group' as const, issuer, subject: 'g', since: 0, leftAt: null };
   const plan = planNames(new Map([['ops', had]]), people([['a', 'ops']], [['g', 'ops']]), names, () => 1, 0);

@@ -140,6 +140,7 @@ export function planNames(
 
   const served = new Map<string, string>();
   const changed: NameRecord[] = [];
+  const handedOn = new Set<string>();
   for (const [key, list] of wishes) {
     const record = records.get(key);
     // Users first: their private group must have their name. Then the oldest number.
@@ -170,9 +171,11 @@ export function planNames(
     } else {
       const { owner, issuer, subject } = winner;
       changed.push({ owner, issuer, subject, name: key, since: now, leftAt: null });
+      handedOn.add(key);
     }
   }
   for (const [key, record] of records) {
+    if (handedOn.has(key)) continue;
     const still = wishes.get(key)?.some((one) => ownerKey(one) === ownerKey(record));
     if (record.leftAt === null && !still) changed.push({ ...record, leftAt: now });
   }
