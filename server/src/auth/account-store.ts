@@ -34,21 +34,6 @@ const preferred = sql<boolean>`(
   and (bound.while_left = 0 or given.left_at is not null)
 )`;
 
-/**
- * A binding from before that continues: who is meant by the directory could not have signed in as that, because the source
- * gave no identifier, or none by which anybody has ever signed in.
- */
-const continues = (claim: string) => sql<boolean>`(
-  bound.from_before = 1 and given.left_at is null
-  and (
-    exists (select 1 from scim_resources as pushed where pushed.id = given.subject and pushed.external_id is null)
-    or not exists (
-      select 1 from people as linked join directory_names as known on ${isLinked('linked', 'known', claim)}
-      where known.owner = 'user' and rtrim(known.issuer, '/') = rtrim(given.issuer, '/')
-    )
-  )
-)`;
-
 /** What is asked: the accounts of some people, or the owner of one account. */
 type Asked = { readonly people: readonly string[] } | { readonly account: string };
 
@@ -75,8 +60,8 @@ function givenAccounts(query: Query, asked: Asked, { userIdClaim }: AccountRules
     : select.where('given.name', '=', nameKey(asked.account));
 }
 
-/** Accounts that are bound. Where a directory serves people: those whose name it has not given to somebody else. */
-function boundAccounts(query: Query, asked: Asked, { directory, userIdClaim }: AccountRules) {
+/** What is bound, and what the directory says of the name: `name` null, nothing. */
+function boundAccounts(query: Query, asked: Asked, { directory }: AccountRules) {
   let select = kysely(query)
     .selectFrom('account_bindings as bound')
     .leftJoin('directory_names as given', (join) =>
@@ -92,12 +77,50 @@ function boundAccounts(query: Query, asked: Asked, { directory, userIdClaim }: A
         .on('numbered.owner', '=', 'user')
         .on('numbered.kind', '=', 'uid'),
     )
-    .select(['bound.person_id as personId', 'bound.account', 'given.name', 'numbered.name as username'])
-    .where((e) => e.or([e('given.name', 'is', null), preferred, continues(userIdClaim)]));
+    .select(['bound.person_id as personId', 'bound.account', 'given.name', 'given.issuer', 'given.subject'])
+    .select(['numbered.name as username', preferred.as('preferred')])
+    .where((e) =>
+      e.or([
+        e('given.name', 'is', null),
+        preferred,
+        e.and([e('bound.from_before', '=', 1), e('given.left_at', 'is', null)]),
+      ]),
+    );
   if ('people' in asked) select = select.where('bound.person_id', 'in', asked.people);
   else if (directory) select = select.where(sql<boolean>`lower(bound.account) = ${nameKey(asked.account)}`);
   else select = select.where('bound.account', '=', asked.account);
   return select;
+}
+
+/**
+ * Whether a binding from before continues on a name of the directory: whom it means could not have signed in as that,
+ * because the source gave no identifier, or none by which anybody has ever signed in. Asked once for each issuer.
+ */
+function continuing(query: Query, claim: string): (issuer: string, subject: string) => Promise<boolean> {
+  const linked = new Map<string, Promise<boolean>>();
+  const isLinkedIssuer = async (issuer: string) => {
+    const row = await kysely(query)
+      .selectFrom('people as linked')
+      .innerJoin('directory_names as known', (join) => join.on(isLinked('linked', 'known', claim)))
+      .select('linked.id')
+      .where('known.owner', '=', 'user')
+      .where(sql<boolean>`rtrim(linked.issuer, '/') = ${bareIssuer(issuer)}`)
+      .limit(1)
+      .executeTakeFirst();
+    return row !== undefined;
+  };
+  return async (issuer, subject) => {
+    const known = linked.get(issuer) ?? isLinkedIssuer(issuer);
+    linked.set(issuer, known);
+    if (!(await known)) return true;
+    const unnamed = await kysely(query)
+      .selectFrom('scim_resources')
+      .select('id')
+      .where('id', '=', subject)
+      .where('external_id', 'is', null)
+      .executeTakeFirst();
+    return unnamed !== undefined;
+  };
 }
 
 /** A name that the directory gives, as hosts see it: with the letters of its user name, of which names are kept folded. */
@@ -117,16 +140,19 @@ async function owned(
   const lock = work?.driver === 'postgres';
   const given = givenAccounts(query, asked, rules);
   const bound = boundAccounts(query, asked, rules);
-  const found = [
-    ...(rules.directory ? await (lock ? given.forShare('given') : given).execute() : []).map((row) => ({
-      personId: row.personId,
-      account: asServed(row.name, row.username, rules),
-    })),
-    ...(await (lock ? bound.forShare('bound') : bound).execute()).map((row) => ({
-      personId: row.personId,
-      account: row.name === null ? row.account : asServed(row.name, row.username, rules),
-    })),
-  ];
+  const found: { personId: string; account: string }[] = [];
+  if (rules.directory) {
+    for (const row of await (lock ? given.forShare('given') : given).execute())
+      found.push({ personId: row.personId, account: asServed(row.name, row.username, rules) });
+  }
+  const has = new Set(found.map(({ personId, account }) => `${personId} ${account}`));
+  const continues = continuing(query, rules.userIdClaim);
+  for (const row of await (lock ? bound.forShare('bound') : bound).execute()) {
+    const { personId, name, issuer, subject } = row;
+    const account = name === null ? row.account : asServed(name, row.username, rules);
+    if (has.has(`${personId} ${account}`)) continue;
+    if (name === null || row.preferred || (await continues(issuer!, subject!))) found.push({ personId, account });
+  }
   return 'people' in asked ? found : found.filter(({ account }) => account === asked.account);
 }
 

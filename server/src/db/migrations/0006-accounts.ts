@@ -6,6 +6,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('people').addColumn('source_id', 'text').execute();
   await db.schema.createIndex('people_subject_alone').on('people').column('subject').execute();
   await db.schema.createIndex('people_source_id').on('people').column('source_id').execute();
+  await db.schema.createIndex('directory_ids_subject').on('directory_ids').column('subject').execute();
   await db.schema.createIndex('directory_names_subject').on('directory_names').column('subject').execute();
 
   const bindings = () => db.schema.alterTable('account_bindings');
@@ -17,6 +18,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   // Also of what a backup of an earlier version brings.
   await bindings()
     .addColumn('from_before', 'integer', (c) => c.notNull().defaultTo(1))
+    .execute();
+  await db.schema
+    .createIndex('account_bindings_instead_of')
+    .on('account_bindings')
+    .column('instead_of_subject')
     .execute();
   await sql`create index account_bindings_name on account_bindings (lower(account))`.execute(db);
 
