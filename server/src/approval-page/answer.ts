@@ -109,13 +109,8 @@ const ICONS: Record<'yes' | 'no' | 'late', Html> = {
   late: html`<path d="M12 7v5.3l3.3 2"/>`,
 };
 
-function resultTitle({ view, viewer }: ApprovalPageModel, s: Strings): Html {
-  const by =
-    view.decidedBy === null
-      ? null
-      : view.decidedBy === viewer.username
-        ? html`${s.you}`
-        : shownText(view.decidedBy).html;
+function resultTitle({ view }: ApprovalPageModel, s: Strings): Html {
+  const by = view.decidedBy === null ? null : view.decidedByViewer ? html`${s.you}` : shownText(view.decidedBy).html;
   switch (view.status) {
     case 'approved':
       if (view.class === 'policy') return html`${s.result.approvedByPolicy}`;

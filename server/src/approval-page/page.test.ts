@@ -164,7 +164,7 @@ describe('what an approver sees', () => {
         reason: attack,
         runAs: { user: attack, group: attack, assurance: 'derived' },
       },
-      view: { userDisplayName: attack, reason: attack, decidedBy: attack },
+      view: { userDisplayName: attack, reason: attack, decidedBy: attack, decidedByViewer: false },
     });
     const markup = page(view, { viewer: { username: attack, displayName: attack } });
     assert.equal(markup.match(/<script/g)?.length, 2, 'the script and the data block');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type TestContext, test } from 'node:test';
 import type { Config } from '../config/config.ts';
+import { kysely } from '../db/query.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { TestBrowser } from '../testing/test-browser.ts';
 import { startTestIdp, type TestIdp, type TestIdpOptions } from '../testing/test-idp.ts';
@@ -318,6 +319,24 @@ test('a user name that is an address signs in, and is the account of nobody', as
   assert.deepEqual([me?.person.username, me?.accounts], ['alice@example.test', []]);
   assert.deepEqual(await site.eventsNamed('account_bound'), []);
 });
+
+for (const conform of [false, true]) {
+  const where = conform ? 'at the userinfo endpoint' : 'in the ID token';
+  test(`what the source of people knows somebody by is read from the claim that is set, ${where}`, async (t) => {
+    const alice = { preferred_username: 'alice', groups: [], oid: 'object-1' };
+    const options = { accounts: { alice }, moreClaims: ['oid'], conform };
+    const { site, signIn } = await siteWith(t, options, { userIdClaim: 'oid' });
+    const read = async () =>
+      kysely(site.db.query).selectFrom('people').select(['source_id_claim', 'source_id']).executeTakeFirstOrThrow();
+    await signIn(site.browser());
+    assert.deepEqual(await read(), { source_id_claim: 'oid', source_id: 'object-1' });
+    for (const odd of [undefined, '', 'two words', ['object-1'], 'x'.repeat(129)]) {
+      Object.assign(alice, { oid: odd });
+      await signIn(site.browser(), '?step_up=1');
+      assert.deepEqual(await read(), { source_id_claim: null, source_id: null }, String(odd));
+    }
+  });
+}
 
 test('a step-up makes the person type again although the provider knows them, and moves the sign-in time', async (t) => {
   const { site, signIn, idp } = await siteWith(t);

@@ -39,6 +39,19 @@ const textsOf = (value: unknown): string[] =>
       ? Object.values(value).flatMap(textsOf)
       : [];
 
+test('who decided is the viewer by who they are, and not by a name that others have as well', () => {
+  const policy = { rule: 'r', version: 'v', approval: 'passkey', approvers: ['self'] } as Challenge['policy'];
+  const decided = { id: 'id', status: 'approved', username: 'alice', decided_by: 'one', decided_by_name: 'alice' };
+  const challenge = { ...NO_RUN, ...decided, record: sampleRecord({ hostId: HOST_ID }), policy };
+  const seenBy = (id: string): boolean => {
+    const viewer = { person: { id, issuer: 'i', subject: id, username: 'alice' }, session: { kind: 'browser' } };
+    const facts = { ownerName: null, host: { group: null, lastSeenAt: null }, policyNow: policy, now: 0 };
+    const whole = { ...viewer, role: 'admin', accounts: [] } as unknown as Viewer;
+    return toView(challenge as unknown as Challenge, whole, facts).decidedByViewer;
+  };
+  assert.deepEqual([seenBy('one'), seenBy('another')], [true, false]);
+});
+
 test('no text of a record reaches a viewer with something in it that cannot be seen, whatever a host sends', () => {
   const record: HostRecord = {
     ...plugin([EVIL, EVIL], `/${EVIL}`, {

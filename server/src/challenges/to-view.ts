@@ -138,6 +138,7 @@ export function toView(
     },
     decidedAt: challenge.decided_at,
     decidedBy: challenge.decided_by_name,
+    decidedByViewer: challenge.decided_by !== null && challenge.decided_by === viewer.person.id,
     class: challenge.class,
     reason: challenge.reason === null ? null : visibleText(challenge.reason),
     outcome: challenge.outcome,

@@ -29,6 +29,8 @@ export interface ChallengeView {
   decidedAt: number | null;
   /** Name of who decided; null for policy, time and the host itself. */
   decidedBy: string | null;
+  /** The viewer decided it. By who they are: others may be called the same. */
+  decidedByViewer: boolean;
   class: 'passkey' | 'session' | 'grace' | 'policy' | null;
   reason: string | null;
   outcome: 'granted' | 'refused' | null;
