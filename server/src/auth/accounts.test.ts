@@ -208,6 +208,35 @@ describe('where a directory serves people, an account', () => {
   });
 });
 
+test('whom a SCIM client pushed without saying what they sign in as is nobody, until an administrator says who', async (t) => {
+  const site = await openDirectorySite(t, [], { env: { IDENTREE_DIRECTORY_SOURCE: 'scim' } });
+  const { scim, directory } = site.app.directory!;
+  const client = { name: 'idp', issuer: 'https://idp.example.com', sudo: false, days: 30 };
+  const { token } = await scim.createClient(client, { username: 'x', remoteAddr: null });
+  const send = async (method: 'POST' | 'PUT', path: string, body: object) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' };
+    const schemas = ['urn:ietf:params:scim:schemas:core:2.0:User'];
+    const payload = JSON.stringify({ schemas, userName: 'mira', ...body });
+    const answer = await site.app.http.inject({ method, url: `/scim/v2/Users${path}`, headers, payload });
+    assert.ok(answer.statusCode < 300, answer.body);
+    await directory.settled();
+    return answer.json() as { id: string };
+  };
+  const { id } = await send('POST', '', {});
+  const { list, decide } = await adminOf(site);
+  const mira = await site.signIn('mira', { ...plain, subject: 'sub-mira' });
+  assert.deepEqual(await accountsOf(mira), []);
+  const [waiting] = (await list()).filter(({ claims }) => claims.length > 0);
+  assert.equal((await decide('confirmBinding', 'mira', waiting!.id)).refusal, null);
+  assert.deepEqual(await accountsOf(mira), ['mira']);
+
+  // Once the client says it, that counts and nothing else.
+  await send('PUT', `/${id}`, { externalId: 'sub-of-another' });
+  await site.confirmHolds();
+  const other = await site.signIn('whatever', { ...plain, subject: 'sub-of-another' });
+  assert.deepEqual([await accountsOf(mira), await accountsOf(other)], [[], ['mira']]);
+});
+
 test('administrators are told when nobody who signs in is anybody whom the source knows', async (t) => {
   const site = await openDirectorySite(t, [{ id: 'object-1', username: 'mira' }]);
   const admin = await site.signIn('an-admin', { ...plain, groups: ['admins'] });
