@@ -294,3 +294,25 @@ test('whose number is whose: found by name, number and identifier', async ({ ope
   await page.getByLabel('Search accounts').fill('nobody-like-this');
   await expect(page.getByText('Nothing matches.')).toBeVisible();
 });
+
+test('several changes are chosen, looked at and let through together', async ({ site, open }) => {
+  const { page, signIn } = await open({ admin: true });
+  const members = ['alice', 'bob'];
+  await site.do('directory', {
+    users,
+    groups: [
+      { ...OPERATORS, members },
+      { ...WEB, members: ['bob'], claims: { sudoCommands: '/usr/bin/apt', sudoHosts: 'web1.example.com' } },
+    ],
+  });
+  await signIn('/directory');
+  await page.getByRole('button', { name: 'Decide about several' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Decide about several changes' });
+  await expect(dialog.getByRole('button', { name: 'Let through: 0 changes' })).toBeDisabled();
+  await dialog.getByRole('checkbox', { name: 'All 2' }).check();
+  for (const fact of ['sub-bob', '/usr/bin/apt', 'web1.example.com']) await expect(dialog).toContainText(fact);
+  expect(await axe(page)).toEqual([]);
+  await dialog.getByRole('button', { name: 'Let through: 2 changes' }).click();
+  await expect(page.getByText('2 changes let through.')).toBeVisible();
+  await expect.poll(() => operators(site)).toEqual(members);
+});

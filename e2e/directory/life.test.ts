@@ -15,7 +15,7 @@ import {
   user,
 } from '../harness/directory.ts';
 import type { Host } from '../harness/lab.ts';
-import { CODE, createPerson, granted, granted, type Person } from '../harness/person.ts';
+import { CODE, createPerson, granted, type Person } from '../harness/person.ts';
 import { must, type RunResult, run, until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
 import { becomes, viewOf } from './host-view.ts';
@@ -348,8 +348,12 @@ describe('people come, change and go', () => {
     );
     await becomes(
       'what the file gives',
-      async () => (await sudo()).stdout.trim(),
-      (uid) => uid === '0',
+      async () => {
+        await passwd('tony');
+        const { stdout, stderr } = await sudo();
+        return `${stdout}${stderr}`.trim();
+      },
+      (said) => said === '0',
     );
     await host.remove('/etc/sudoers.d/fleet');
   });

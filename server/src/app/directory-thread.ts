@@ -14,7 +14,7 @@ import type {
 } from '../directory/publish/thread-messages.ts';
 import { createEventAppender } from '../events/log.ts';
 import { readReports } from '../hosts/reports.ts';
-import { listHosts } from '../hosts/store.ts';
+import { admitToDirectory, listHosts } from '../hosts/store.ts';
 import { createSnapshotBuilder } from '../ldap/snapshot/build-snapshot.ts';
 import { createPortAnswers, createPortCaller } from '../platform/port-calls.ts';
 import { systemRandom } from '../platform/random.ts';
@@ -52,12 +52,23 @@ const rounds = createRounds({
   source: (await createSource({ config, clock, db })).source,
   numbers,
   storedRules: rules.storedRules,
-  hosts: async () => (await activeHosts()).map(({ id, hostname, host_group }) => ({ id, hostname, group: host_group })),
+  hosts: async () =>
+    (await activeHosts()).map(({ id, hostname, host_group, report_due, reached }) => ({
+      id,
+      hostname,
+      group: host_group,
+      isNew: reached === 0,
+      silent: report_due === 1,
+      waits: report_due === 2,
+    })),
+  admitHosts: admitToDirectory,
   async hostPower() {
     const names = new Map((await activeHosts()).map(({ id, hostname }) => [id, hostname]));
     return (await readReports(db.query)).flatMap(({ hostId, digest, report }) => {
       const hostname = names.get(hostId);
-      return hostname === undefined ? [] : [{ hostId, hostname, digest, power: localPowerOf(report) }];
+      return hostname === undefined
+        ? []
+        : [{ hostId, hostname, digest, power: localPowerOf(report), grants: report.grants }];
     });
   },
   pinned: () => accounts.pinned(db.query),

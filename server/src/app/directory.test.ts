@@ -152,6 +152,41 @@ test('a fresh host is served nothing before it has said what gives power on it; 
   assert.deepEqual([hosts[0]!.report.grants, hosts[0]!.report.count], [[grant], 1]);
 });
 
+test('a fresh host whose image gives power to a name that the directory has waits for an administrator', async (t) => {
+  const site = await open(t, {
+    content: directoryFile(
+      ['alice', 'bob'],
+      [OPS, { name: 'fleet', members: ['bob'], claims: { sudoCommands: '/usr/bin/id', sudoHosts: 'web*' } }],
+    ),
+  });
+  const host = await enrolTestHost(site.app, site.clock, 'web1.example.com', { reports: true });
+  const client = () => site.client(1, { cert: host.grant.certificate, key: host.tlsKey });
+  const grant = { type: 'group' as const, name: 'fleet', gives: 'any command', file: '/etc/sudoers.d/image', line: 4 };
+  assert.equal((await host.report({ grants: [grant] })).status, 204);
+  const { directory } = site.app.directory!;
+  await whileStill(async () => (await directory.holds()).length === 0);
+  const [hold] = await directory.holds();
+  assert.deepEqual(hold?.kind === 'new_host' && [hold.detail.rules[0]?.pattern, hold.detail.local], [
+    'web*',
+    [{ ...grant, host: 'web1.example.com' }],
+  ]);
+  await assert.rejects(site.find(client(), '(uid=bob)'), /0x32/);
+
+  await directory.confirm(hold!, { username: 'olga', remoteAddr: null });
+  await whileStill(async () =>
+    site.find(client(), '(uid=bob)').then(
+      () => false,
+      () => true,
+    ),
+  );
+  const [rule] = await site.find(client(), '(&(objectClass=sudoRole)(cn=fleet))');
+  assert.equal(rule?.sudoHost, 'web1.example.com');
+  await directory.settled();
+  directory.refresh('console');
+  await directory.settled();
+  assert.deepEqual(await directory.holds(), [], 'what was let through is not asked about again');
+});
+
 test('the certificate of a host opens LDAPS until the host is revoked, and then at once no more', async (t) => {
   const site = await open(t);
   const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');

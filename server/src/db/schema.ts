@@ -89,8 +89,13 @@ export interface HostsTable {
   clock_skew_ms: number | null;
   checkpoint_seq: number;
   remote_addr: string | null;
-  /** The directory is not served to it before it has said what gives power on it. */
-  report_due: Flag;
+  /**
+   * The directory is not served to it: 1 before it has said what gives power on it, 2 when that is names of the directory and
+   * nobody has answered yet.
+   */
+  report_due: 0 | 1 | 2;
+  /** Patterns of sudo rules mean it. */
+  reached: Flag;
 }
 
 /** What a host says of itself; see `hostReport` in shared/src/host-api.ts. */
@@ -390,7 +395,7 @@ export interface DirectoryHoldsTable {
   id: string;
   /** Of exactly what the operator saw; another change of the same thing is another hold. */
   digest: string;
-  kind: 'power_member' | 'power_name' | 'power_rule' | 'binding' | 'mass_change';
+  kind: 'power_member' | 'power_name' | 'new_host' | 'power_rule' | 'binding' | 'mass_change';
   subject: string;
   detail: JsonText;
   state: 'open' | 'confirmed' | 'rejected';

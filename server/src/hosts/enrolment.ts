@@ -166,6 +166,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
           checkpoint_seq: 0,
           remote_addr: remoteAddr,
           report_due: body.reports === true ? 1 : 0,
+          reached: 0,
         });
         await events.append(work, {
           event: 'host_enrolled',

@@ -51,7 +51,12 @@ export function createReports(deps: { db: Database; events: Pick<EventLog, 'appe
       const now = clock.now();
       if (last && now - last.reported_at < LEAST_GAP_MS) throw new Refusal('rate_limited');
       await store.putReport(work, { host_id: host.id, digest, report: text, reported_at: now });
-      if (host.report_due === 1) await store.updateHost(work, host.id, { report_due: 0 });
+      if (host.report_due !== 0) {
+        // The round that follows says whether anybody has the names; until then they count as had.
+        const names = report.grants.flatMap(({ type, name }) => (type === 'user' || type === 'group' ? [name] : []));
+        const met = await store.areServed(work.query, [...new Set(names.map((name) => name.toLowerCase()))]);
+        await store.updateHost(work, host.id, { report_due: met ? 2 : 0 });
+      }
       await events.append(work, {
         event: 'host_reported',
         username: '',

@@ -42,7 +42,7 @@ export function createHostsRouter(deps: { hosts: HostService; now: () => number 
           clockSkewMs: host.clock_skew_ms,
           remoteAddr: host.remote_addr,
           /** The directory waits for what the host says of itself. */
-          reportDue: host.report_due === 1,
+          reportDue: host.report_due,
           report: shownReport(reports.get(host.id)),
         })),
       };

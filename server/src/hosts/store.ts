@@ -147,3 +147,32 @@ export async function putReport(work: UnitOfWork, row: HostReportsTable): Promis
     .onConflict((conflict) => conflict.column('host_id').doUpdateSet(said))
     .execute();
 }
+
+/** Whether the directory has any of these folded names, as a user's or a group's. */
+export async function areServed(query: Query, names: readonly string[]): Promise<boolean> {
+  if (names.length === 0) return false;
+  const found = await kysely(query)
+    .selectFrom('directory_names')
+    .select('name')
+    .where('name', 'in', [...names])
+    .where('left_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
+/** Nothing stands between these hosts and the directory any more. */
+export async function admitToDirectory(work: UnitOfWork, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  await kysely(work.query)
+    .updateTable('hosts')
+    .set({ reached: 1 })
+    .where('id', 'in', [...ids])
+    .execute();
+  await kysely(work.query)
+    .updateTable('hosts')
+    .set({ report_due: 0 })
+    .where('id', 'in', [...ids])
+    .where('report_due', '=', 2)
+    .execute();
+}

@@ -14,4 +14,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .alterTable('hosts')
     .addColumn('report_due', 'integer', (c) => c.notNull().defaultTo(0))
     .execute();
+  await db.schema
+    .alterTable('hosts')
+    .addColumn('reached', 'integer', (c) => c.notNull().defaultTo(1))
+    .execute();
 }

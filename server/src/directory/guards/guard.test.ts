@@ -9,10 +9,18 @@ import { hasSudoClaims } from '../sudo/from-claims.ts';
 import { ISSUER, type TestGroup, type TestUser, testSnapshot } from '../tree/test-tree.ts';
 import type { StoredRule } from '../tree/tree.ts';
 import { DEFAULT_GUARDS, type GuardInput, guard } from './guard.ts';
+import type { NewHost } from './guard-hosts.ts';
 import { type LocalPower, powerIndex } from './power.ts';
 import { createTestNames } from './test-names.ts';
 
 const NO_POWER = powerIndex([], new Set(), []);
+
+const NO_HOSTS: GuardInput['hosts'] = {
+  hosts: [],
+  stored: [],
+  localOf: () => [],
+  settings: { expand: true, netgroups: true },
+};
 
 /** A rule of the database as it is served. */
 const stored = (name: string, ...sudoUsers: string[]): StoredRule => ({
@@ -48,6 +56,7 @@ function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, 
     pinned: new Map(),
     claimsGivePower: true,
     power: NO_POWER,
+    hosts: NO_HOSTS,
     was: world.was(),
     will: world.will,
     settings: DEFAULT_GUARDS,
@@ -288,6 +297,66 @@ describe('a name that gives power', () => {
   test('a group whose name hosts never see asks nothing', () => {
     const wheel = testSnapshot(people('a', 'b'), [ops(['a']), { ...ops(['b']), name: 'wheel' }]);
     assert.deepEqual(run(testSnapshot(people('a', 'b'), [ops(['a'])]), wheel).kinds, []);
+  });
+});
+
+describe('a host that is new to the directory', () => {
+  const web: NewHost = {
+    id: 'h1',
+    hostname: 'web9.example.com',
+    group: 'web',
+    isNew: true,
+    silent: false,
+    waits: false,
+  };
+  const at = (hosts: string[] | null) => {
+    const rule = stored('restart', '%ops');
+    return { ...rule, written: { ...rule.written, hosts } };
+  };
+  const meets = (hosts: NewHost[], rules: StoredRule[], over: Partial<GuardInput['hosts']> = {}, claims?: string) => {
+    const group = ops(['a'], claims === undefined ? {} : { sudoCommands: '/bin/id', sudoHosts: claims });
+    const snapshot = testSnapshot(people('a'), [group]);
+    const input = { hosts: { ...NO_HOSTS, hosts, stored: rules, ...over } };
+    return run(snapshot, snapshot, input);
+  };
+
+  test('is not meant by patterns and netgroups before somebody has looked', () => {
+    for (const hosts of [['web*'], ['db1', '+web'], ['!web1.example.com', 'web?.example.com']]) {
+      const result = meets([web], [at(hosts)]);
+      assert.deepEqual([result.kinds, [...result.hosts.apart], result.hosts.admitted], [['new_host'], ['h1'], []]);
+      const confirmed = result.confirmed().hosts;
+      assert.deepEqual([[...confirmed.apart], confirmed.admitted], [[], ['h1']]);
+    }
+    const claimed = meets([web], [], {}, 'web*');
+    assert.deepEqual(claimed.arising[0]?.detail, {
+      host: 'web9.example.com',
+      rules: [{ rule: 'ops', pattern: 'web*', commands: ['/bin/id'], to: ['%ops'] }],
+      local: [],
+    });
+  });
+
+  test('is meant by its name and by ALL, and asks nothing where no rule reaches it by chance', () => {
+    for (const hosts of [null, ['ALL'], ['web9.example.com', 'web*'], ['db*'], ['+db']]) {
+      const result = meets([web], [at(hosts)]);
+      assert.deepEqual([result.kinds, result.hosts.admitted], [[], ['h1']], String(hosts));
+    }
+    const silent = meets([{ ...web, silent: true }], [at(['web*'])]);
+    assert.deepEqual([silent.kinds, [...silent.hosts.apart], silent.hosts.admitted], [[], ['h1'], []], 'not yet');
+    assert.deepEqual(meets([{ ...web, isNew: false }], [at(['web*'])]).kinds, [], 'it was there before');
+  });
+
+  test('is not served while its files give power to names that somebody has', () => {
+    const waits = { ...web, isNew: false, waits: true };
+    const one = { host: web.hostname, gives: 'any command', file: '/etc/sudoers', line: 3 };
+    const localOf = () => [
+      { ...one, type: 'group' as const, name: 'OPS' },
+      { ...one, type: 'user' as const, name: 'nobody-here' },
+    ];
+    const result = meets([waits], [], { localOf });
+    assert.deepEqual([result.kinds, [...result.hosts.apart]], [['new_host'], ['h1']]);
+    const [hold] = result.arising;
+    assert.deepEqual(hold?.kind === 'new_host' && hold.detail.local, [{ ...one, type: 'group', name: 'OPS' }]);
+    assert.deepEqual(meets([waits], [], { localOf: () => [localOf()[1]!] }).hosts.admitted, ['h1']);
   });
 });
 

@@ -3,6 +3,7 @@ import { bareIssuer } from '../../platform/issuer.ts';
 import type { NameWishes, ServedAs } from '../numbers/numbers.ts';
 import type { Lint } from '../source/lint.ts';
 import { type DirectorySnapshot, type DirectoryUser, EMPTY_SNAPSHOT, identityKey } from '../source/model.ts';
+import { guardHosts } from './guard-hosts.ts';
 import { guardPower } from './guard-power.ts';
 import { type Allowed, type HeldChange, MAX_LISTED } from './held-change.ts';
 import type { PowerIndex } from './power.ts';
@@ -50,6 +51,7 @@ export interface GuardInput {
   readonly pinned: ReadonlyMap<string, { readonly issuer: string; readonly subject: string }>;
   /** False where sudo rules do not come from claims. */
   readonly claimsGivePower: boolean;
+  readonly hosts: Pick<Parameters<typeof guardHosts>[0], 'hosts' | 'stored' | 'localOf' | 'settings'>;
   /** What gives power by name. */
   readonly power: PowerIndex;
   /** Who is served under what now. */
@@ -61,6 +63,8 @@ export interface GuardInput {
 
 export interface GuardResult {
   readonly publish: DirectorySnapshot;
+  /** See {@link guardHosts}. */
+  readonly hosts: ReturnType<typeof guardHosts>;
   /** Everything that needs or needed an operator in this candidate, confirmed or not. */
   readonly arising: readonly Hold[];
   /** What cannot be had, so that there is nothing to decide. */
@@ -86,6 +90,21 @@ export function guard(input: GuardInput): GuardResult {
   const lints: Lint[] = [];
   const result = (publish: DirectorySnapshot, withheld: ReadonlySet<string>): GuardResult => ({
     publish,
+    hosts:
+      settings.power === 'publish'
+        ? {
+            apart: new Set(),
+            admitted: input.hosts.hosts
+              .filter(({ isNew, silent, waits }) => !silent && (isNew || waits))
+              .map(({ id }) => id),
+          }
+        : guardHosts({
+            ...input.hosts,
+            snapshot: publish,
+            names: () => input.will(publish, { granted, withheld }),
+            claimsGivePower: input.claimsGivePower,
+            allowed,
+          }),
     arising: [...arising.values()],
     lints,
     wishes: { granted, withheld },

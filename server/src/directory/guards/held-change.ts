@@ -53,6 +53,26 @@ export const heldChange = z.discriminatedUnion('kind', [
       count: z.number(),
     }),
   }),
+  /** A host is new to the directory, and power would come to it by that: by patterns that it matches, or files of its own. */
+  z.object({
+    kind: z.literal('new_host'),
+    detail: z.object({
+      host: z.string(),
+      /** Rules that reach it although they do not name it. */
+      rules: z.array(
+        z.object({
+          rule: z.string(),
+          /** The value of `sudoHost` that it matches. */
+          pattern: z.string(),
+          commands: z.array(z.string()),
+          /** Values of `sudoUser`. */
+          to: z.array(z.string()),
+        }),
+      ),
+      /** What its files give to names that the directory serves. Until somebody has answered it is not served at all. */
+      local: z.array(local),
+    }),
+  }),
   /** The sudo claims of a group change. */
   z.object({
     kind: z.literal('power_rule'),

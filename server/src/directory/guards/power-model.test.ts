@@ -153,6 +153,7 @@ test('power is what a naive reading of the entries finds: it never grows unasked
             pinned: new Map(),
             claimsGivePower: true,
             power: powerIndex(step.rules, new Set(['web']), step.locals),
+            hosts: { hosts: [], stored: [], localOf: () => [], settings: { expand: true, netgroups: true } },
             was: world.was(),
             will: world.will,
             settings: { ...DEFAULT_GUARDS, bindings: step.bindings, massChangePercent: 0 },

@@ -62,6 +62,7 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {
       storedRules: async () => [],
       hosts: async () => [],
       hostPower: async () => [],
+      admitHosts: async () => {},
       pinned: async () => new Map(),
       macKey: Buffer.alloc(32, 7),
       publish: (entries) => void published.push(entries),
@@ -315,6 +316,7 @@ forEachDatabase('the directory', (open) => {
         hostId: 'h',
         hostname: 'db1',
         digest: 'd',
+        grants: [],
         power: [{ type: 'group', name: 'fleet', gives: 'any command as root', file: '/etc/sudoers', line: 7 }],
       },
     ];

@@ -1,12 +1,13 @@
 import { canonicalSha256 } from '#shared/digest.ts';
 import type { Leaver, Subject } from '../../auth/standing.ts';
-import type { Database } from '../../db/database.ts';
+import type { Database, UnitOfWork } from '../../db/database.ts';
 import type { EventLog } from '../../events/log.ts';
 import type { Entry } from '../../ldap/entry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
 import { nextTurn } from '../../platform/slices.ts';
 import { type GuardResult, type GuardSettings, guard } from '../guards/guard.ts';
+import type { NewHost } from '../guards/guard-hosts.ts';
 import { deleteHold, type HoldRow, insertHold, listHolds } from '../guards/hold-store.ts';
 import { type LocalPower, powerIndex } from '../guards/power.ts';
 import { groupsOf } from '../numbers/groups-of.ts';
@@ -41,7 +42,9 @@ export interface RoundsDeps {
   /** Rules of the database, in a stable order. */
   storedRules: () => Promise<readonly StoredRule[]>;
   /** Hosts that are enrolled and not revoked. */
-  hosts: () => Promise<readonly EnrolledHost[]>;
+  hosts: () => Promise<readonly NewHost[]>;
+  /** Nothing stands between these hosts and the directory any more. */
+  admitHosts: (work: UnitOfWork, ids: readonly string[]) => Promise<void>;
   /** What hosts that are enrolled and not revoked say of their own files. */
   hostPower: () => Promise<readonly HostPower[]>;
   /** Linux account, without regard to case → person it is bound to by sign-in. */
@@ -65,6 +68,8 @@ export interface HostPower {
   /** Of everything that it says. */
   readonly digest: string;
   readonly power: readonly Omit<LocalPower, 'host'>[];
+  /** The part of it that files give beside local accounts. */
+  readonly grants: readonly Omit<LocalPower, 'host'>[];
 }
 
 /** What hosts see, as far as others need to know it. */
@@ -243,15 +248,16 @@ export function createRounds(deps: RoundsDeps) {
     const reports = await deps.hostPower();
     const hostFacts = hosts.map(({ id, hostname, group }) => [id, hostname, group]);
     const said = reports.map(({ hostId, digest }) => [hostId, digest]);
-    const digestOf = (hash: string, withheld: ReadonlySet<string>) =>
-      canonicalSha256([hash, stored, hostFacts, sourceLints, said, [...withheld].sort()]);
+    const digestOf = (hash: string, withheld: ReadonlySet<string>, apart: ReadonlySet<string>) =>
+      canonicalSha256([hash, stored, hostFacts, sourceLints, said, [...withheld].sort(), [...apart].sort()]);
     const awaitsNames = (before?.awaitedNames.length ?? 0) > 0;
     const crossed = before !== null && before.nextBoundary !== null && clock.now() >= before.nextBoundary;
     const wantedHash = snapshotHash(wanted);
     await nextTurn();
     // Most rounds find nothing new, and then the numbers of a hundred thousand people need not be read.
     const sameNumbers = before?.numbers === (await deps.numbers.generation());
-    const asBefore = sameNumbers && before?.pinned === pinned && before?.from === digestOf(wantedHash, new Set());
+    const asBefore =
+      sameNumbers && before?.pinned === pinned && before?.from === digestOf(wantedHash, new Set(), new Set());
     if (asBefore && wantedHash === publishedHash && holds.length === 0 && !crossed && !awaitsNames) {
       await noteFetch();
       return null;
@@ -271,6 +277,15 @@ export function createRounds(deps: RoundsDeps) {
       pinned: bindings,
       claimsGivePower: settings.sudoSource !== 'store',
       power: powerIndex(rulesAreServed ? stored : [], netgroupsOf(hosts), localPowerIn(wanted, reports)),
+      hosts: {
+        hosts,
+        stored: rulesAreServed ? stored : [],
+        localOf: ({ id }) =>
+          reports
+            .filter(({ hostId }) => hostId === id)
+            .flatMap(({ hostname, grants }) => grants.map((one) => ({ ...one, host: hostname }))),
+        settings: { expand: settings.sudo.hostWildcards === 'expand', netgroups: settings.netgroups },
+      },
       was,
       will,
       settings: deps.guards,
@@ -281,7 +296,7 @@ export function createRounds(deps: RoundsDeps) {
     const now = clock.now();
     // A rule begins or ends, or a name that a person waits for was released or has been left for long enough.
     const due = crossed || (before?.awaitedNames ?? []).some((name) => !owners.has(name));
-    const from = digestOf(hash, guarded.wishes.withheld);
+    const from = digestOf(hash, guarded.wishes.withheld, guarded.hosts.apart);
     const sameHolds =
       !fetched ||
       (guarded.arising.length === holds.length && guarded.arising.every(({ digest }) => decided.has(digest)));
@@ -292,7 +307,14 @@ export function createRounds(deps: RoundsDeps) {
 
     const assigned = await deps.numbers.assign(guarded.publish, guarded.wishes);
     const tree = await buildTree(
-      { snapshot: guarded.publish, assigned, storedRules: stored, hosts, settings, now },
+      {
+        snapshot: guarded.publish,
+        assigned,
+        storedRules: stored,
+        hosts: hosts.map((host) => ({ ...host, apart: guarded.hosts.apart.has(host.id) })),
+        settings,
+        now,
+      },
       signal,
     );
     const disabled = guarded.publish.users.filter((user) => user.disabled);
@@ -352,6 +374,7 @@ export function createRounds(deps: RoundsDeps) {
     const packed =
       source && hash !== publishedHash ? await packSnapshot(guarded.publish, hash, source.name, deps.macKey) : null;
     await db.transaction(async (work) => {
+      await deps.admitHosts(work, guarded.hosts.admitted);
       if (packed) {
         await writePublished(work, packed, now);
         await deps.events.append(work, {

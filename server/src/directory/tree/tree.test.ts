@@ -327,6 +327,23 @@ test('modifyTimestamp and entryUSN change exactly when an entry changes, whateve
   );
 });
 
+test('a host that waits is meant by no pattern and no netgroup, but binds and reads as itself', async () => {
+  const group = { name: 'ops', members: ['eve'], claims: { sudoCommands: '/bin/id', sudoHosts: 'web*' } };
+  const hosts = [
+    { id: '1', hostname: 'web1', group: 'fleet' },
+    { id: '2', hostname: 'web2', group: 'fleet', apart: true },
+  ];
+  const { values } = await testTree(
+    [{ username: 'eve' }],
+    [group],
+    { netgroups: true, hostIdentities: true },
+    { hosts },
+  );
+  assert.deepEqual(values('cn=ops,ou=sudoers', 'sudoHost'), ['web1']);
+  assert.deepEqual(values('cn=fleet,ou=netgroups', 'nisNetgroupTriple'), ['(web1,,)']);
+  assert.deepEqual(values('uid=web2,ou=identree-hosts', 'host'), ['web2']);
+});
+
 test('after a boot the counter is above what was given out, also when the database was lost', () => {
   assert.equal(usnAtBoot(0, NOW), 200_000_001);
   assert.equal(usnAtBoot(300_000_000, NOW), 300_000_001);

@@ -45,6 +45,8 @@ export interface EnrolledHost {
   readonly id: string;
   readonly hostname: string;
   readonly group: string | null;
+  /** Neither patterns nor netgroups mean it yet. */
+  readonly apart?: boolean;
 }
 
 export interface TreeInput {
@@ -109,8 +111,9 @@ export async function buildTree(input: TreeInput, signal?: AbortSignal): Promise
   const rules: ServedRule[] = [];
   let nextBoundary: number | null = null;
 
-  const hostNames = input.hosts.map(({ hostname }) => hostname).sort(order);
-  const hostGroups = Map.groupBy(input.hosts, ({ group }) => group ?? '');
+  const reached = input.hosts.filter(({ apart }) => apart !== true);
+  const hostNames = reached.map(({ hostname }) => hostname).sort(order);
+  const hostGroups = Map.groupBy(reached, ({ group }) => group ?? '');
   const hostsOf = (group: string): string[] =>
     group === '' ? [] : (hostGroups.get(group) ?? []).map(({ hostname }) => hostname).sort(order);
 

@@ -140,6 +140,31 @@ export function HeldChange({ hold }: { hold: Hold }) {
         </Stack>
       );
     }
+    case 'new_host': {
+      const { host, rules, local } = hold.detail;
+      return (
+        <Stack gap="md">
+          {rules.map(({ rule, pattern, commands, to }) => (
+            <div key={rule}>
+              <Text size="sm" fw={600} mb="xs" className="break">
+                <MarkedText text={`${pattern} of the rule ${rule} would mean ${host}`} />
+              </Text>
+              <dl className="facts compact">
+                <dt>For</dt>
+                <dd>
+                  <MarkedText text={to.join(', ')} />
+                </dd>
+                <dt>Commands</dt>
+                <dd>
+                  <MarkedText text={commands.join(', ')} />
+                </dd>
+              </dl>
+            </div>
+          ))}
+          <LocalPower local={local} />
+        </Stack>
+      );
+    }
     case 'power_rule': {
       const { before, after, members, count } = hold.detail;
       return (

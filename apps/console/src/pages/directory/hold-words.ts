@@ -34,6 +34,8 @@ export function titleOf(hold: Hold): string {
       const who = count <= SHORT ? listed(gains.map(nameOfMember)) : plural(count, 'person', 'people');
       return `${who} would get power by the group name ${name}`;
     }
+    case 'new_host':
+      return `${hold.detail.host} is new, and power would come to it`;
     case 'power_rule':
       return hold.detail.before.sudoCommands === undefined
         ? `${hold.detail.group} would get a sudo rule`
@@ -69,6 +71,8 @@ export function consequence(hold: Hold): string {
       return `${hold.detail.count === 1 ? 'They' : 'All of them'} may then do on your hosts what members of ${hold.detail.group} may.`;
     case 'power_name':
       return `${hold.detail.count === 1 ? 'They' : 'All of them'} may then do what is given to ${hold.detail.name}, by every rule and every file that names it.`;
+    case 'new_host':
+      return `Whoever these rules and files are for may then do it on ${hold.detail.host}.`;
     case 'power_rule':
       return `The new rule then holds for ${plural(hold.detail.count, 'member')} of ${hold.detail.group}.`;
     case 'binding':
@@ -89,6 +93,10 @@ export function meanwhile(hold: Hold): string {
       return hold.detail.owner.kind === 'user'
         ? 'For now this person is not served under the name. Everything else is up to date.'
         : 'For now the group keeps its old name, or hosts do not count these people among its members.';
+    case 'new_host':
+      return hold.detail.local.length > 0
+        ? 'For now the directory does not answer this host, and patterns of rules do not mean it.'
+        : 'For now patterns of rules do not mean this host.';
     case 'power_rule':
       return hold.detail.before.sudoCommands === undefined
         ? 'For now the group has no sudo rule.'

@@ -1,6 +1,6 @@
 import { Button, Card, Group, Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconIdBadge2, IconKey, IconTerminal2, IconUserPlus, IconUsersMinus } from '@tabler/icons-react';
+import { IconIdBadge2, IconKey, IconServer, IconTerminal2, IconUserPlus, IconUsersMinus } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { MarkedText } from '../../kit/command-text.tsx';
 import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
@@ -15,6 +15,7 @@ type Answer = 'confirm' | 'reject';
 const ICONS: Record<Hold['kind'], typeof IconUserPlus> = {
   power_member: IconUserPlus,
   power_name: IconKey,
+  new_host: IconServer,
   power_rule: IconTerminal2,
   binding: IconIdBadge2,
   mass_change: IconUsersMinus,

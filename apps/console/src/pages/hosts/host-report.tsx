@@ -8,7 +8,8 @@ import { plural } from '../../words/text.ts';
 /** What an operator should know about a host at a glance; null: nothing. */
 export function remarkOf({ report, reportDue, state }: Host): string | null {
   if (state !== 'active') return null;
-  if (reportDue) return 'The directory waits for its first report';
+  if (reportDue === 1) return 'The directory waits for its first report';
+  if (reportDue === 2) return 'The directory waits for your answer';
   return report !== null && report.drift.length > 0
     ? `${plural(report.drift.length, 'finding')} at its sudo gate`
     : null;

@@ -1,0 +1,140 @@
+import { groupOwner, userOwner } from '../numbers/ids.ts';
+import type { ServedAs } from '../numbers/numbers.ts';
+import { type DirectorySnapshot, identityKey, order } from '../source/model.ts';
+import { ruleFromClaims } from '../sudo/from-claims.ts';
+import { checkHost, hostPattern } from '../sudo/host.ts';
+import type { WrittenRule } from '../sudo/rule.ts';
+import { type Allowed, MAX_LISTED } from './held-change.ts';
+import type { LocalPower, NamedRule } from './power.ts';
+
+/** A host that the directory does not reach yet. */
+export interface NewHost {
+  readonly id: string;
+  readonly hostname: string;
+  readonly group: string | null;
+  /** Patterns of rules do not mean it yet. */
+  readonly isNew: boolean;
+  /** It has yet to say what its files give: then both are asked about together. */
+  readonly silent: boolean;
+  /** Its files give power to names that the directory had when it reported. */
+  readonly waits: boolean;
+}
+
+interface Reach {
+  readonly rule: string;
+  readonly pattern: string;
+  readonly commands: readonly string[];
+  readonly to: readonly string[];
+}
+
+/** The value by which a rule means a host that it does not name. Undefined: it names it, means all hosts, or not this one. */
+function patternFor(written: WrittenRule, host: NewHost, settings: { expand: boolean; netgroups: boolean }) {
+  const values = (written.hosts ?? ['ALL']).map(checkHost).filter((value) => value.ok && !value.negated);
+  const isNamed = values.some(
+    (value) => value.ok && (value.kind === 'all' || (value.kind === 'name' && value.value === host.hostname)),
+  );
+  if (isNamed) return undefined;
+  const met = values.find(
+    (value) =>
+      value.ok &&
+      ((value.kind === 'wildcard' && settings.expand && hostPattern(value.value)!.test(host.hostname)) ||
+        (value.kind === 'netgroup' && settings.netgroups && host.group === value.value.slice(1))),
+  );
+  return met?.ok ? met.value : undefined;
+}
+
+/** Rules from claims of groups that somebody is in, as hosts would see them. */
+function claimedRules(snapshot: DirectorySnapshot, names: ServedAs): NamedRule[] {
+  const live = new Set(
+    snapshot.users
+      .filter((user) => !user.disabled && names.nameOf(userOwner(user)) !== undefined)
+      .map((user) => identityKey(user)),
+  );
+  return snapshot.groups.flatMap((group) => {
+    const name = names.nameOf(groupOwner(group));
+    const written = name === undefined ? null : ruleFromClaims(group, '', () => {});
+    if (!written || !group.userIds.some((id) => live.has(identityKey({ issuer: group.issuer, id })))) return [];
+    return [{ name: name!, sudoUsers: [`%${name}`], written }];
+  });
+}
+
+/**
+ * Whom a host that is new to the directory would give power unseen: patterns of rules were written when it was not there, and
+ * its image may give power to names that the directory has had for long.
+ *
+ * @param input.localOf what a host's files give to users and groups by name
+ * @returns ids of hosts that patterns do not mean yet and that are not served while they wait, and of those for which
+ * nothing stands in the way any more.
+ */
+export function guardHosts(input: {
+  hosts: readonly NewHost[];
+  snapshot: DirectorySnapshot;
+  names: () => ServedAs;
+  /** Rules of the database, as they are served. */
+  stored: readonly NamedRule[];
+  claimsGivePower: boolean;
+  localOf: (host: NewHost) => readonly LocalPower[];
+  settings: { expand: boolean; netgroups: boolean };
+  allowed: Allowed;
+}): { apart: ReadonlySet<string>; admitted: readonly string[] } {
+  const apart = new Set<string>();
+  const admitted: string[] = [];
+  for (const { id, silent } of input.hosts) if (silent) apart.add(id);
+  const fresh = input.hosts.filter(({ isNew, silent, waits }) => !silent && (isNew || waits));
+  if (fresh.length === 0) return { apart, admitted };
+  const names = input.names();
+  const rules = [...(input.claimsGivePower ? claimedRules(input.snapshot, names) : []), ...input.stored];
+  for (const host of fresh) {
+    const reached = rules.flatMap(({ name, sudoUsers, written }): Reach[] => {
+      const pattern = host.isNew ? patternFor(written, host, input.settings) : undefined;
+      return pattern === undefined ? [] : [{ rule: name, pattern, commands: written.commands, to: sudoUsers }];
+    });
+    const local = host.waits ? localPowerMet(input.localOf(host), input.snapshot, names) : [];
+    if (reached.length + local.length > 0) {
+      const shownRules = reached.slice(0, MAX_LISTED).map((one) => ({
+        ...one,
+        commands: one.commands.slice(0, MAX_LISTED),
+        to: one.to.slice(0, MAX_LISTED),
+      }));
+      const shownLocal = local
+        .slice(0, MAX_LISTED)
+        .map(({ type, name, gives, file, line }) => ({ host: host.hostname, type, name, gives, file, line }));
+      const proof = {
+        host: host.id,
+        rules: reached.map((one) => JSON.stringify(one)).sort(order),
+        local: local.map(({ type, name, gives, file }) => JSON.stringify([type, name, gives, file])).sort(order),
+      };
+      const detail = { host: host.hostname, rules: shownRules, local: shownLocal };
+      if (!input.allowed({ kind: 'new_host', detail }, `host ${host.hostname}`, proof)) {
+        apart.add(host.id);
+        continue;
+      }
+    }
+    admitted.push(host.id);
+  }
+  return { apart, admitted };
+}
+
+/** What of a host's files is about names that somebody is served under, or would have by a group. */
+function localPowerMet(
+  power: readonly LocalPower[],
+  snapshot: DirectorySnapshot,
+  names: ServedAs,
+): readonly LocalPower[] {
+  const users = new Set<string>();
+  const groups = new Set<string>();
+  const live = new Set<string>();
+  for (const user of snapshot.users) {
+    const name = names.nameOf(userOwner(user))?.toLowerCase();
+    if (name === undefined || user.disabled) continue;
+    live.add(identityKey(user));
+    users.add(name);
+    groups.add(name);
+  }
+  for (const group of snapshot.groups) {
+    const name = names.nameOf(groupOwner(group))?.toLowerCase();
+    if (name !== undefined && group.userIds.some((id) => live.has(identityKey({ issuer: group.issuer, id }))))
+      groups.add(name);
+  }
+  return power.filter(({ type, name }) => (type === 'user' ? users : groups).has(name.toLowerCase()));
+}
