@@ -212,7 +212,7 @@ export const EVENTS = {
     own: true,
   },
   account_bound: {
-    text: 'A person was bound to a Linux account of the same name.',
+    text: 'A person was bound to a Linux account: the one of their name at a sign-in, or the one that an operator gave them.',
     topic: 'people',
     own: false,
     directory: ['tree'],
