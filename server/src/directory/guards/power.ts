@@ -91,36 +91,30 @@ function sourceOf(written: WrittenRule, rule: string | null): PowerSource {
   };
 }
 
-/** Power that somebody has: ids of sources, and everything that they allow. */
-export interface Power {
-  readonly ids: Set<string>;
-  readonly parts: Set<string>;
-}
+/** Power that somebody has. */
+export type Power = Map<string, PowerSource>;
 
 /** Adds to what somebody has. */
 export function givePower(to: Map<string, Power>, key: string, sources: readonly PowerSource[]): void {
   if (sources.length === 0) return;
-  const power = to.get(key) ?? { ids: new Set(), parts: new Set() };
+  const power: Power = to.get(key) ?? new Map();
   to.set(key, power);
-  for (const { id, parts } of sources) {
-    if (power.ids.has(id)) continue;
-    power.ids.add(id);
-    for (const part of parts ?? []) power.parts.add(textOf(part));
-  }
+  for (const source of sources) power.set(source.id, source);
 }
 
 /** Whether somebody could do all of it already. */
 export function isCovered(by: Power | undefined, source: PowerSource): boolean {
   if (by === undefined) return false;
-  if (by.ids.has(source.id)) return true;
-  return (
-    source.parts?.every((part) =>
-      [part.host, 'ALL'].some((host) =>
-        [part.target, 'ALL'].some((target) =>
-          [part.command, 'ALL'].some((command) => by.parts.has(textOf({ ...part, host, target, command }))),
-        ),
+  if (by.has(source.id)) return true;
+  if (source.parts === null) return false;
+  // Only of somebody who gains something is everything that they have taken apart.
+  const had = new Set([...by.values()].flatMap(({ parts }) => parts ?? []).map(textOf));
+  return source.parts.every((part) =>
+    [part.host, 'ALL'].some((host) =>
+      [part.target, 'ALL'].some((target) =>
+        [part.command, 'ALL'].some((command) => had.has(textOf({ ...part, host, target, command }))),
       ),
-    ) ?? false
+    ),
   );
 }
 
@@ -188,9 +182,16 @@ export function sudoClaimsOf(group: DirectoryGroup): Record<string, string> {
 /** The power that claims of a group write down; null when there is none, or none that can be read. */
 export function sourceOfClaims(group: DirectoryGroup): PowerSource | null {
   if (!hasSudoClaims(group)) return null;
+  const known = claimed.get(group);
+  if (known !== undefined) return known;
   const written = ruleFromClaims(group, '', () => {});
-  return written && sourceOf(written, null);
+  const source = written && sourceOf(written, null);
+  claimed.set(group, source);
+  return source;
 }
+
+/** A round asks for the same groups many times, and a group never changes. */
+const claimed = new WeakMap<DirectoryGroup, PowerSource | null>();
 
 /** What members of a group have by it. @param claims whether rules come from claims */
 export function sourcesOfGroup(
@@ -204,8 +205,8 @@ export function sourcesOfGroup(
   if (name === undefined) return [];
   const gid = index.gids.size === 0 ? undefined : names.gidOf(owner);
   const named = [...(index.groups.get(fold(name)) ?? []), ...((gid !== undefined && index.gids.get(gid)) || [])];
-  const claimed = claims ? sourceOfClaims(group) : null;
-  return claimed === null ? named : [claimed, ...named];
+  const own = claims ? sourceOfClaims(group) : null;
+  return own === null ? named : [own, ...named];
 }
 
 /** What somebody has by their own name, the private group of that name, and their numbers. */

@@ -50,7 +50,11 @@ const ChoiceDialog = formDialog<readonly Hold[]>(
         }}
         close={close}
         label={
-          gone ? null : `${decision === 'confirmed' ? 'Let through' : 'Keep out'}: ${plural(chosen.size, 'change')}`
+          gone
+            ? null
+            : chosen.size === 0
+              ? 'Nothing is chosen'
+              : `${decision === 'confirmed' ? 'Let through' : 'Keep out'}: ${plural(chosen.size, 'change')}`
         }
         backLabel={gone ? 'Close' : 'Back'}
         error={decide.error}
