@@ -111,7 +111,10 @@ test('every kind of change says whom and what it is about', async ({ site, open 
   await expect(rule).toHaveCount(0);
 });
 
-test('a name that only looks like another is marked', async ({ site, open }) => {
+test('a name that only looks like another is marked, and asks nobody: hosts would never see it', async ({
+  site,
+  open,
+}) => {
   const { page, signIn } = await open({ admin: true });
   // The first letter is Cyrillic.
   const forged = { username: '\u0430lice', id: 'sub-mallory' };
@@ -119,10 +122,11 @@ test('a name that only looks like another is marked', async ({ site, open }) => 
     users: [...users, forged],
     groups: [{ ...OPERATORS, members: ['alice', forged.username] }, WEB],
   });
-  await signIn('/directory');
-  const card = page.getByRole('article', { name: /would join operators/ });
-  await expect(card.locator('mark.lookalike').first()).toHaveText('\u0430');
-  await expect(card).toContainText('sub-mallory');
+  await signIn('/directory?tab=findings');
+  await expect(page.locator('mark.lookalike').first()).toHaveText('\u0430');
+  await page.getByRole('tab', { name: 'Overview' }).click();
+  await expect(page.getByText('Nothing waits for you.')).toBeVisible();
+  expect(await operators(site)).toEqual(['alice']);
 });
 
 test('two administrators: the slower one learns that it is decided, and decides nothing', async ({
