@@ -242,6 +242,26 @@ describe('sssd as we recommend it, with a service account', () => {
     }
   });
 
+  test('a network that is wider than that of the host reaches it without the host filter of sssd, and only then', {
+    skip,
+  }, async () => {
+    const forms = { wide: `${host.address.replace(/\.\d+\.\d+$/, '.0.0')}/16`, foreign: '192.0.2.0/24' };
+    await world.change(({ users, groups }) => {
+      for (const [name, sudoHosts] of Object.entries(forms)) {
+        users.push(user(name));
+        groups.push(group(`for-${name}`, [name], { sudoCommands: '/usr/bin/id', sudoHosts }));
+      }
+    });
+    await until('them to be served', async () => (await find(`cn=for-foreign,${SUDOERS}`, 'base', 'cn')).length === 1);
+    const allowed = async (name: string): Promise<boolean> => /\(root\) \/usr\/bin\/id/.test(await sudoListing(name));
+    await start(PLAIN);
+    assert.deepEqual([await allowed('short'), await allowed('wide')], [true, false]);
+    await start({ ...PLAIN, ldap_sudo_use_host_filter: 'false' });
+    assert.deepEqual([await allowed('short'), await allowed('wide')], [true, true]);
+    // All rules are on the host now, and sudo tells which of them are for it.
+    for (const name of ['foreign', 'other', 'others', 'except']) assert.equal(await allowed(name), false, name);
+  });
+
   test('enumeration goes on with what changed, by entryUSN', { skip }, async () => {
     await start({
       ...PLAIN,

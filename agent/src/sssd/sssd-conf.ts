@@ -73,6 +73,8 @@ export function sssdConf(use: DirectoryUse, options: SssdOptions): string {
     '# Smart refreshes bring what is new or changed, full ones what is gone. With equal intervals sssd does no smart ones.',
     'ldap_sudo_smart_refresh_interval = 30',
     'ldap_sudo_full_refresh_interval = 300',
+    '# sssd would ask for its own networks only, and a rule for a wider one would not arrive. sudo compares hosts itself.',
+    'ldap_sudo_use_host_filter = false',
     '# Without these, sssd notices up to 90 seconds late that the directory is back.',
     'offline_timeout = 10',
     'offline_timeout_random_offset = 5',
