@@ -17,3 +17,7 @@ process.exitCode = await runCommand({
     }),
   onHangUp: (callback) => void process.on('SIGHUP', callback),
 });
+
+/** What is left open by mistake keeps no process alive that has said what it had to say, milliseconds. */
+const PATIENCE_MS = 5000;
+setTimeout(() => process.exit(), PATIENCE_MS).unref();

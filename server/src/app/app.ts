@@ -23,7 +23,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { policiesModule } from '../policies/module.ts';
 import { assemble } from './assemble.ts';
-import { createCore } from './core.ts';
+import { type Core, createCore } from './core.ts';
 import { directoryModule } from './directory.ts';
 
 /** What tests and the evaluation entry replace. */
@@ -46,9 +46,20 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 /** Every procedure; the type that the console imports. */
 export type AppRouter = App['router'];
 
-/** The server. Read from top to bottom, it is the table of contents of the product. */
+/** The server. */
 export async function createApp(config: Config, options: AppOptions = {}) {
-  const core = await createCore(config, options);
+  const core = await createCore(config, { ...options, serves: true });
+  try {
+    return await createAppOn(core, config, options);
+  } catch (error) {
+    // What is open would keep a process alive that has said why it cannot start.
+    await core.close();
+    throw error;
+  }
+}
+
+/** Read from top to bottom, it is the table of contents of the product. */
+async function createAppOn(core: Core, config: Config, options: AppOptions) {
   const accounts = createAccounts({ config, accountNameOf: accountNameOf(config) });
   const callers = createCallers(core, { accounts });
   const { use, serve, registry, readers } = assemble(core);

@@ -3,8 +3,9 @@ import type { LogKey } from '#shared/log-head.ts';
 import { signToken, tokenType } from '#shared/token.ts';
 import { createCertificateAuthority, makeCaCertificate } from '../certificates/authority.ts';
 import type { Config } from '../config/config.ts';
-import { openDatabase } from '../db/database.ts';
-import { claimInstallation } from '../db/installation.ts';
+import { type Database, openDatabase } from '../db/database.ts';
+import { checkTogether, claimInstallation, noteVersion } from '../db/installation.ts';
+import { claimFile } from '../db/sole-server.ts';
 import { DatabaseTrouble } from '../db/trouble.ts';
 import { createLogHeads } from '../events/heads.ts';
 import { createEventLog, type EventLog } from '../events/log.ts';
@@ -13,35 +14,53 @@ import { createHostService } from '../hosts/service.ts';
 import { createApproverKeys } from '../passkeys/approver-keys.ts';
 import { relyingPartyOf } from '../passkeys/relying-party.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
-import { loadServerKeys } from '../platform/keys.ts';
+import { findKeys, keysAreClaimed, loadServerKeys } from '../platform/keys.ts';
 import { createLogger } from '../platform/logger.ts';
 import type { Ground } from '../platform/module.ts';
 import { type Random, systemRandom } from '../platform/random.ts';
 import { createUnreadableRows } from '../platform/unreadable.ts';
+import { VERSION } from '../version.ts';
 
 export type Core = Awaited<ReturnType<typeof coreOn>> & {
   /** Ends what reads the event log, and closes the database. */
   close(): Promise<void>;
 };
 
+export interface CoreOptions {
+  clock?: Clock;
+  random?: Random;
+  log?: Logger;
+  /**
+   * For a server: it brings the schema of the database up to date, and is the only one on an SQLite file. Commands work
+   * beside it.
+   */
+  serves?: boolean;
+}
+
 /** Everything that works without a listener: also what the command line uses beside a running server. */
-export async function createCore(
-  config: Config,
-  options: { clock?: Clock; random?: Random; log?: Logger } = {},
-): Promise<Core> {
-  const { clock = systemClock, random = systemRandom, log = createLogger(config.logLevel) } = options;
-  const keys = await loadServerKeys(config.keysDir, {
-    evaluation: config.evaluation,
-    makeCa: (pem) => makeCaCertificate(pem, clock.now()),
-  });
-  const db = await openDatabase(config.database, (trouble) => log.error({ err: trouble }, 'trouble with the database'));
+export async function createCore(config: Config, options: CoreOptions = {}): Promise<Core> {
+  const { clock = systemClock, random = systemRandom, log = createLogger(config.logLevel), serves = false } = options;
+  const isFile = config.database.driver === 'sqlite';
+  const letGo = serves && isFile ? claimFile(config.database.dsn, clock.now()) : () => {};
+  let db: Database | null = null;
   let events: EventLog | null = null;
   /** What reads ends first: the database is not to go while it is read. */
   const close = async (): Promise<void> => {
     await events?.close();
-    await db.close();
+    await db?.close();
+    letGo();
   };
   try {
+    db = await openDatabase(
+      config.database,
+      (trouble) => log.error({ err: trouble }, 'trouble with the database'),
+      serves ? 'migrate' : 'create',
+    );
+    await checkTogether(db, await findKeys(config.keysDir), config);
+    const keys = await loadServerKeys(config.keysDir, {
+      evaluation: config.evaluation,
+      makeCa: (pem) => makeCaCertificate(pem, clock.now()),
+    });
     const unreadable = createUnreadableRows(log);
     events = await createEventLog({
       db,
@@ -52,7 +71,10 @@ export async function createCore(
       onUnreadable: ({ seq }) =>
         unreadable.report('events', { id: String(seq), cause: new Error('its data is no JSON object') }),
     });
-    return { ...(await coreOn({ config, clock, random, log, keys, db, events, unreadable })), close };
+    const core = await coreOn({ config, clock, random, log, keys, db, events, unreadable });
+    await keysAreClaimed(config.keysDir);
+    if (serves) await noteVersion(db, VERSION);
+    return { ...core, close };
   } catch (error) {
     // An open database would keep a process alive that has said why it cannot start.
     await close();

@@ -115,6 +115,7 @@ async function play(db: Database, { policy, bindings: guardBindings, userIdClaim
     random: systemRandom,
     settings: directory,
     hostPower: async () => [],
+    admitHosts: async () => undefined,
     guards: { ...DEFAULT_GUARDS, bindings: guardBindings, massChangePercent: 0 },
     source: {
       name: 'file',

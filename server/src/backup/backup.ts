@@ -42,9 +42,9 @@ async function writeSynced(path: string, chunks: AsyncIterable<string>): Promise
 
 /** A consistent copy of database and keys in a new folder. It also moves an installation from one database to the other. */
 export async function backUp(config: BackedUp, folder: string): Promise<Manifest> {
-  await mkdir(folder, { mode: 0o700 });
-  const db = await openDatabase(config.database);
+  const db = await openDatabase(config.database, undefined, 'create');
   try {
+    await mkdir(folder, { mode: 0o700 });
     const manifest = await db.snapshot(async (query) => {
       let rows = 0;
       async function* lines(): AsyncGenerator<string> {

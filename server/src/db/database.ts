@@ -1,4 +1,6 @@
+import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import { VERSION } from '../version.ts';
 import type { Engine } from './engine.ts';
 import * as baseline from './migrations/0001-baseline.ts';
 import * as directory from './migrations/0002-directory.ts';
@@ -14,7 +16,7 @@ import * as logHeads from './migrations/0012-log-heads.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
-import { createTroubleTeller, type DatabaseTrouble } from './trouble.ts';
+import { createTroubleTeller, DatabaseTrouble } from './trouble.ts';
 
 /** Runs inside a transaction; what it registers with `afterCommit` runs once the change is durable. */
 export interface UnitOfWork {
@@ -58,10 +60,44 @@ export const migrations = {
   '0012-log-heads': logHeads,
 };
 
-async function migrate(engine: Engine): Promise<void> {
+const KNOWN = Object.keys(migrations).sort();
+
+/** Names of the migrations that a database has been through, oldest first; none for one that is empty. */
+async function appliedMigrations({ driver, reader }: Engine): Promise<string[]> {
+  const there =
+    driver === 'sqlite'
+      ? sql<{ n: number }>`select count(*) as n from sqlite_master where name = 'kysely_migration'`
+      : sql<{ n: number }>`select count(to_regclass('kysely_migration')) as n`;
+  if (Number((await there.execute(reader)).rows[0]?.n) === 0) return [];
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(reader);
+  return rows.map(({ name }) => name);
+}
+
+/** Which version a server had that has used the database, as far as it has said so. */
+async function versionOf(engine: Engine): Promise<string> {
+  const row = await engine.reader.selectFrom('meta').select('value').where('key', '=', 'version').executeTakeFirst();
+  return row ? ` of identree ${row.value}` : '';
+}
+
+/** Brings the schema up to date. @throws when it is a newer program's, or may not be changed and has to be */
+async function migrate(engine: Engine, may: 'migrate' | 'create'): Promise<void> {
+  const applied = await appliedMigrations(engine);
+  const newest = KNOWN.at(-1);
+  if (applied.some((name) => !KNOWN.includes(name))) {
+    throw new Error(
+      `the database has the schema ${applied.at(-1)}${await versionOf(engine)}, which is newer than this program: identree ${VERSION} knows the schema ${newest}. Run the newer version`,
+    );
+  }
+  if (applied.length === KNOWN.length) return;
+  if (may === 'create' && applied.length > 0) {
+    throw new Error(
+      `the database has the schema ${applied.at(-1)}${await versionOf(engine)}, and identree ${VERSION} works with the schema ${newest}. Start the server of this version first: that brings the database up to date`,
+    );
+  }
   const { error } = await engine.migrating((db) =>
     new Migrator({ db, provider: { getMigrations: async () => migrations } }).migrateToLatest(),
   );
+  if (error instanceof DatabaseTrouble) throw error;
   if (error) throw new Error('the database could not be migrated', { cause: error });
 }
 
@@ -72,16 +108,18 @@ export type DatabaseOptions = { driver: 'sqlite'; dsn: string } | ({ driver: 'po
  *
  * @param options.dsn a file path for SQLite, a libpq URL for Postgres.
  * @param onTrouble called with failures that are the database's own, each kind of them now and then.
+ * @param may `create`: the schema of a database that is there is not changed, only that of an empty one is made.
  * @throws when it cannot be opened or a migration fails; nothing is served then.
  */
 export async function openDatabase(
   options: DatabaseOptions,
   onTrouble: (trouble: DatabaseTrouble) => void = () => {},
+  may: 'migrate' | 'create' = 'migrate',
 ): Promise<Database> {
   const told = createTroubleTeller(onTrouble);
   const engine = options.driver === 'sqlite' ? openSqlite(options.dsn, told) : await openPostgres(options, told);
   try {
-    await migrate(engine);
+    await migrate(engine, may);
   } catch (error) {
     await engine.close();
     throw error;

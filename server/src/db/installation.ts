@@ -15,6 +15,41 @@ async function readMeta(db: Pick<Database, 'query'>): Promise<Map<string, string
 }
 
 /**
+ * Whether a database and the keys that were found may be used together, before anything is made.
+ *
+ * @throws when one of them is new and the other is not: whoever lost one of them has to be told, not to get another
+ */
+export async function checkTogether(
+  db: Database,
+  keys: 'none' | 'unclaimed' | 'claimed',
+  where: { keysDir: string },
+): Promise<void> {
+  const isNew = (await readMeta(db)).size === 0;
+  if (isNew && keys === 'claimed') {
+    throw new Error(
+      `the database is empty, but the keys in ${where.keysDir} belong to an installation that has one. Restore the database from a backup; for a new installation, remove the keys.`,
+    );
+  }
+  if (!isNew && keys === 'none') {
+    throw new Error(
+      `the database belongs to an installation whose keys are not in ${where.keysDir}. Restore them from a backup.`,
+    );
+  }
+}
+
+/** Notes which version has served with this database, for one that is too old for it. */
+export async function noteVersion(db: Database, version: string): Promise<void> {
+  if ((await readMeta(db)).get('version') === version) return;
+  await db.transaction(async (work) => {
+    await kysely(work.query)
+      .insertInto('meta')
+      .values({ key: 'version', value: version })
+      .onConflict((conflict) => conflict.column('key').doUpdateSet({ value: version }))
+      .execute();
+  });
+}
+
+/**
  * Binds a new database to the server's keys, or checks that they belong together.
  *
  * @param first runs in the transaction that stamps a new database.

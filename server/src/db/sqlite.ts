@@ -101,6 +101,8 @@ function groupCommit(writer: Kysely<Schema>) {
 
   async function commitGroup(group: Unit[]): Promise<void> {
     const answers: (() => void)[] = [];
+    /** What went wrong in each of them, which says more than what comes of it at the commit. */
+    const failures = new Map<Unit, unknown>();
     try {
       await writer.transaction().execute(async (query) => {
         for (const unit of group) {
@@ -109,6 +111,7 @@ function groupCommit(writer: Kysely<Schema>) {
             const value = await unit.run(query);
             answers.push(() => unit.resolve(value));
           } catch (error) {
+            failures.set(unit, error);
             // No savepoint is left of what the database itself has ended: then the whole group has failed of this.
             await sql`rollback to unit`.execute(query).catch(() => {
               throw error;
@@ -119,7 +122,7 @@ function groupCommit(writer: Kysely<Schema>) {
         }
       });
     } catch (error) {
-      for (const unit of group) unit.reject(error);
+      for (const unit of group) unit.reject(failures.get(unit) ?? error);
       return;
     }
     for (const answer of answers) answer();

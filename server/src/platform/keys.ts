@@ -1,5 +1,5 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, stat } from 'node:fs/promises';
+import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID, X509Certificate } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
@@ -57,6 +57,38 @@ async function signingKey(pem: string): Promise<SigningKey & { public: PublicJwk
   return { ...key, public: await publicJwk(key.privateKey) };
 }
 
+/** As there are until a database has been claimed with keys that were just made. */
+const UNCLAIMED = 'unclaimed';
+
+/** What there is of keys in a folder: none, such as have never claimed a database, or such as have. */
+export async function findKeys(folder: string): Promise<'none' | 'unclaimed' | 'claimed'> {
+  const present = new Set(await readdir(folder).catch(() => []));
+  if (FILES.every((name) => !present.has(name))) return 'none';
+  return present.has(UNCLAIMED) ? 'unclaimed' : 'claimed';
+}
+
+/** From now on these keys go with the database that was claimed with them, and with no empty one. */
+export async function keysAreClaimed(folder: string): Promise<void> {
+  await rm(join(folder, UNCLAIMED), { force: true });
+}
+
+/** Reads a file of the folder, and says which one it was when it is not what it should be. */
+async function readKey<T>(path: string, what: string, read: (content: string) => T): Promise<Awaited<T>> {
+  const content = await readFile(path, 'utf8');
+  try {
+    return await read(content);
+  } catch (cause) {
+    const length = Buffer.byteLength(content);
+    throw new Error(`${path} is no ${what}: it has ${length} bytes. Restore it from a backup.`, { cause });
+  }
+}
+
+function storageKey(content: string): Uint8Array {
+  const key = Buffer.from(content.trim(), 'base64url');
+  if (key.length !== 32) throw new Error('its key has another length');
+  return key;
+}
+
 /**
  * Loads the keys from a folder, or makes them in an empty one.
  *
@@ -80,6 +112,7 @@ export async function loadServerKeys(
       type: 'pkcs8',
       format: 'pem',
     }) as string;
+    await writeNew(join(folder, UNCLAIMED), '');
     await writeNew(join(folder, 'trust-root.pem'), ed25519Pem());
     await writeNew(join(folder, 'verdict.pem'), ed25519Pem());
     await writeNew(join(folder, 'ca.pem'), caKey);
@@ -101,8 +134,14 @@ export async function loadServerKeys(
     const info = await stat(join(folder, name));
     if ((info.mode & 0o077) !== 0) throw new Error(`${join(folder, name)} is readable by others: chmod 600 it first`);
   }
-  const read = (name: string) => readFile(join(folder, name), 'utf8');
-  const { serverId, evaluation } = identity.parse(JSON.parse(await read('server.json')));
+  const read = <T>(
+    name: (typeof FILES)[number] | keyof typeof RENEWABLE,
+    what: string,
+    parse: (content: string) => T,
+  ) => readKey(join(folder, name), what, parse);
+  const { serverId, evaluation } = await read('server.json', 'description of a server', (content) =>
+    identity.parse(JSON.parse(content)),
+  );
   if (evaluation !== options.evaluation) {
     throw new Error(
       evaluation
@@ -113,10 +152,13 @@ export async function loadServerKeys(
   return {
     serverId,
     evaluation,
-    trustRoot: await signingKey(await read('trust-root.pem')),
-    verdict: await signingKey(await read('verdict.pem')),
-    log: await signingKey(await read('log.pem')),
-    ca: { keyPem: await read('ca.pem'), certificatePem: await read('ca.crt') },
-    storage: Buffer.from((await read('storage.key')).trim(), 'base64url'),
+    trustRoot: await read('trust-root.pem', 'Ed25519 key in PEM', signingKey),
+    verdict: await read('verdict.pem', 'Ed25519 key in PEM', signingKey),
+    log: await read('log.pem', 'Ed25519 key in PEM', signingKey),
+    ca: {
+      keyPem: await read('ca.pem', 'private key in PEM', (pem) => createPrivateKey(pem) && pem),
+      certificatePem: await read('ca.crt', 'certificate in PEM', (pem) => new X509Certificate(pem) && pem),
+    },
+    storage: await read('storage.key', 'key of 32 bytes in base64url', storageKey),
   };
 }

@@ -1,0 +1,38 @@
+import { hostname } from 'node:os';
+import BetterSqlite from 'better-sqlite3';
+
+/** How long a server that is about to end is waited for, milliseconds. */
+const PATIENCE_MS = 1000;
+
+/**
+ * Claims an SQLite file for the one server that may run on it: each has what others would have to hear of in its own
+ * memory. The claim is a lock on a file beside it, so that it ends with the process however that ends; who has it stands in
+ * there, because commands that work beside the server may use the database.
+ *
+ * @returns what gives it back
+ * @throws when another server has it, and says which
+ */
+export function claimFile(database: string, now: number): () => void {
+  const file = new BetterSqlite(`${database}-server`, { timeout: PATIENCE_MS });
+  const who = `process ${process.pid} on ${hostname()}, started ${new Date(now).toISOString()}`;
+  try {
+    file.exec('begin immediate; create table if not exists server (who text); delete from server');
+    file.prepare('insert into server values (?)').run(who);
+    // What is written can be read by others again, and the lock is held from here on.
+    file.exec('commit; begin immediate');
+  } catch (cause) {
+    const holder = holderOf(file);
+    file.close();
+    if (holder === null) throw cause;
+    throw new Error(`another server is running on the database ${database}: ${holder}. Stop it first`, { cause });
+  }
+  return () => void file.close();
+}
+
+function holderOf(file: BetterSqlite.Database): string | null {
+  try {
+    return (file.prepare('select who from server').pluck().get() as string | undefined) ?? null;
+  } catch {
+    return null;
+  }
+}
