@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect, createServer, type Server } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import {
   BASE_DN,
@@ -15,6 +16,7 @@ import type { Host } from '../harness/lab.ts';
 import type { SeenSearch } from '../harness/ldap-tap.ts';
 import { CODE, granted } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
+import { type Slapd, startSlapd, whyNoSlapd } from '../harness/slapd.ts';
 import { asked, eventsBecome, mark, skip } from '../harness/world.ts';
 import { becomes } from './host-view.ts';
 import {
@@ -30,7 +32,7 @@ import {
   sudoFilter,
   USER_ATTRIBUTES,
 } from './seen.ts';
-import { FULL_MODE, FULL_MODE_AS_PRINTED, NSSWITCH } from './sssd-conf.ts';
+import { BRIDGE_MODE_AS_PRINTED, FULL_MODE, FULL_MODE_AS_PRINTED, NSSWITCH } from './sssd-conf.ts';
 
 /** Full mode's sssd.conf and nsswitch.conf of the founding document, on a host, against the server. */
 describe('sssd with the documented file of full mode', () => {
@@ -280,6 +282,56 @@ describe('sssd with the documented file of full mode', () => {
       assert.match(await out('sudo', '-l', '-U', 'ada'), /\(root\) ALL/);
       const connections = world.tap.searches().filter(({ attributes }) => attributes.includes('lastUSN'));
       assert.equal(connections.length, 1, 'one connection for all of this, however long it is silent');
+    });
+  });
+
+  describe('the documented file of bridge mode, where the directory of the people refers to identree for the rules', () => {
+    let slapd: Slapd;
+    let relay: Server;
+    const missing = skip || (whyNoSlapd() ?? false);
+    before(async () => {
+      if (missing) return;
+      slapd = await startSlapd({
+        baseDn: BASE_DN,
+        rootDn: `cn=admin,${BASE_DN}`,
+        rootPassword: 'secret',
+        ldif: [
+          `dn: ${BASE_DN}\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: example`,
+          `dn: ${PEOPLE}\nobjectClass: organizationalUnit\nou: people`,
+          `dn: ${GROUPS}\nobjectClass: organizationalUnit\nou: groups`,
+          ...['ada', 'linus'].map(
+            (name, i) =>
+              `dn: uid=${name},${PEOPLE}\nobjectClass: account\nobjectClass: posixAccount\nuid: ${name}\ncn: ${name}\n` +
+              `uidNumber: ${70_001 + i}\ngidNumber: ${70_001 + i}\nhomeDirectory: /home/${name}\nloginShell: /bin/bash`,
+          ),
+          `dn: cn=ops,${GROUPS}\nobjectClass: posixGroup\ncn: ops\ngidNumber: 70100\nmemberUid: ada`,
+          `dn: ${SUDOERS}\nobjectClass: referral\nobjectClass: extensibleObject\nou: sudoers\n` +
+            `ref: ldap://identree.example.com/${SUDOERS}`,
+        ].join('\n\n'),
+      });
+      relay = createServer((client) => {
+        const behind = connect(slapd.port, '127.0.0.1');
+        client.pipe(behind).pipe(client);
+        client.on('error', () => behind.destroy());
+        behind.on('error', () => client.destroy());
+      });
+      await new Promise<void>((resolve) => relay.listen(389, world.lab.serverAddress, resolve));
+      const ours = (await host.read('/etc/hosts')).replaceAll(/\bldap\.example\.com\b/g, '');
+      await host.write('/etc/hosts', `${ours}${world.lab.serverAddress} ldap.example.com\n`);
+    });
+    after(async () => {
+      relay?.close();
+      await slapd?.stop();
+    });
+
+    test('as printed: people come from there and their rules from identree', { skip: missing }, async () => {
+      const since = position();
+      assert.ok(await startSssd(host, BRIDGE_MODE_AS_PRINTED), await host.sh('cat /var/log/sssd/*.log'));
+      await until('somebody from there', async () => (await out('getent', 'passwd', 'ada')).startsWith('ada:*:70001:'));
+      await until('their rules', async () => /\(root\) ALL/.test(await out('sudo', '-l', '-U', 'ada')), 60_000);
+      const referred = world.tap.searches(since).find(({ base }) => base === SUDOERS);
+      assert.equal(referred?.answer?.resultCode, 0);
+      assert.match(await out('sudo', '-l', '-U', 'linus'), /not allowed to run sudo/);
     });
   });
 });

@@ -25,6 +25,27 @@ ldap_sudo_full_refresh_interval = 60
 /** The same without the comment, which sssd takes for a part of the value. */
 export const FULL_MODE = FULL_MODE_AS_PRINTED.replace(' # identree handles PAM auth, not sssd', '');
 
+/** Bridge mode, as printed: another directory has the people. */
+export const BRIDGE_MODE_AS_PRINTED = `[sssd]
+services = nss, pam, sudo
+config_file_version = 2
+domains = MYLDAP
+[domain/MYLDAP]
+id_provider = ldap
+auth_provider = none
+sudo_provider = ldap
+# Your existing LDAP
+ldap_uri = ldap://ldap.example.com:389
+ldap_search_base = dc=example,dc=com
+ldap_user_search_base = ou=people,dc=example,dc=com
+ldap_group_search_base = ou=groups,dc=example,dc=com
+# Point sudo at identree's sudoers tree (if IDENTREE_LDAP_ENABLED)
+ldap_sudo_search_base = ou=sudoers,dc=example,dc=com
+ldap_schema = rfc2307
+cache_credentials = false
+enumerate = true
+`;
+
 /** Full mode with mutual TLS, as printed. */
 export const FULL_MODE_TLS = `[sssd]
 services = nss, pam, sudo

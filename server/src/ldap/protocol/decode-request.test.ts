@@ -6,17 +6,18 @@ import {
   abandon,
   bind,
   compare,
-  type controlElement,
+  controlElement,
   extended,
   filterElement,
   message,
   pagingControl,
   saslBind,
   search,
+  type TestControl,
   unbind,
 } from '../testing/messages.ts';
 import { decodeRequest } from './decode-request.ts';
-import { OID } from './operation.ts';
+import { OID, OP } from './operation.ts';
 import type { Request, Span } from './request.ts';
 
 const bytes = (hex: string): Buffer => Buffer.from(hex.replaceAll(/\s/g, ''), 'hex');
@@ -31,6 +32,25 @@ function decode<K extends Request['kind']>(data: Uint8Array, kind: K): Extract<R
 const isError = (data: Uint8Array): void => assert.equal(decodeRequest(data).kind, 'protocol-error');
 
 describe('operations', () => {
+  test('a search of libldap that follows a referral has its controls inside the operation, and they count', () => {
+    // SEQUENCE, INTEGER 7 and the header of the operation: two, three and two octets.
+    const fields = search(7, { base: 'dc=b', attributes: ['cn'] }).subarray(7);
+    const operation = (...rest: Uint8Array[]): Buffer => element(OP.searchRequest, fields, ...rest);
+    const list = (...controls: TestControl[]): Buffer => element(0xa0, ...controls.map(controlElement));
+
+    const paged = decode(message(7, operation(list(pagingControl(500)))), 'search');
+    assert.deepEqual([textOf(paged.bytes, paged.base), paged.controls.paging?.size], ['dc=b', 500]);
+    // On the next page everything but the control is the same.
+    const next = decode(message(7, operation(list(pagingControl(500, 'cookie')))), 'search');
+    assert.equal(textOf(paged.bytes, paged.whole), textOf(next.bytes, next.whole));
+    const critical = decode(message(7, operation(list({ oid: '1.2.3', critical: true }))), 'search');
+    assert.equal(critical.controls.unavailable, true);
+
+    isError(message(7, operation(list(pagingControl(500))), [pagingControl(1)]));
+    isError(message(7, operation(list(pagingControl(500)), element(4, 'more'))));
+    isError(message(7, operation(element(4, 'more'))));
+  });
+
   test('an anonymous bind as ldapsearch -x sends it', () => {
     const request = decode(bytes('30 0c 02 01 01 60 07 02 01 03 04 00 80 00'), 'bind');
     assert.equal(request.version, 3);

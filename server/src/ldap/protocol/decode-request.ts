@@ -15,14 +15,14 @@ import { OCTET_STRING, SEQUENCE } from '../ber/tag.ts';
 import { CONTROLS_TAG, decodeControls, NO_CONTROLS } from './decode-controls.ts';
 import { decodeFilter, FILTER_LIMITS, type FilterLimits, readSelection } from './decode-filter.ts';
 import { OP } from './operation.ts';
-import type { ProtocolError, Request, Span } from './request.ts';
+import type { Controls, ProtocolError, Request, Span } from './request.ts';
 
 const error = (text: string): ProtocolError => ({ kind: 'protocol-error', text });
 
 /** What the functions below fill in before the controls are known. */
 type Operation = Request extends infer R
   ? R extends Request
-    ? Omit<R, 'messageId' | 'bytes' | 'controls'>
+    ? Omit<R, 'messageId' | 'bytes' | 'controls'> & { controls?: Controls }
     : never
   : never;
 
@@ -49,7 +49,10 @@ export function decodeRequest(
   const operation = decodeOperation(reader, tag, limits);
   if (operation === null) return error('unknown operation');
   if (reader.failed) return error('operation cannot be read');
-  const controls = peekTag(reader) === CONTROLS_TAG ? decodeControls(reader, tag === OP.searchRequest) : NO_CONTROLS;
+  const controls =
+    peekTag(reader) === CONTROLS_TAG
+      ? decodeControls(reader, tag === OP.searchRequest)
+      : (operation.controls ?? NO_CONTROLS);
   leave(reader, outer);
   if (reader.failed || reader.at !== end) return error('trailing bytes in a message');
   const request = operation as Request;
@@ -107,13 +110,20 @@ function decodeSearch(reader: BerReader, limits: FilterLimits): Operation {
   const typesOnly = readBoolean(reader);
   const filter = decodeFilter(reader, limits);
   const attributes = readSelection(reader);
+  whole.end = reader.at;
+  // Where libldap follows a referral it writes the controls of the search behind the attributes, inside the operation.
+  const inside = reader.at < reader.end && peekTag(reader) === CONTROLS_TAG ? decodeControls(reader, true) : null;
   leave(reader, outer);
+  // Two lists of controls: which of them counts would be for the attacker to choose.
+  if (inside !== null && peekTag(reader) === CONTROLS_TAG) fail(reader);
   let text: string | null = null;
   if (scope < 0 || scope > 3) text = 'invalid scope';
   else if (deref < 0 || deref > 3) text = 'invalid alias dereferencing';
   else if (sizeLimit < 0 || timeLimit < 0) text = 'negative limit';
   if (text !== null) return { kind: 'unacceptable', responseTag: OP.searchDone, text };
-  return { kind: 'search', base, scope, sizeLimit, timeLimit, typesOnly, filter, attributes, whole };
+  const search: Operation = { kind: 'search', base, scope, sizeLimit, timeLimit, typesOnly, filter, attributes, whole };
+  if (inside !== null) search.controls = inside;
+  return search;
 }
 
 const SIMPLE = 0x80;
