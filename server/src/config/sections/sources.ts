@@ -50,7 +50,7 @@ export const sourceSettings = {
         source(
           'DIRECTORY_GUARD_BINDINGS',
           'directory.guard_bindings',
-          'Which links of a person to a Linux account wait for an administrator: all, changed (a renamed person, or a name that was somebody else’s), or none with publish.',
+          'Which links of a person to a Linux account wait for an administrator: all, changed (a renamed person, or a name that was somebody else’s), or publish: none waits.',
         ),
         'changed',
       ),
