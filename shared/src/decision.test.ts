@@ -45,6 +45,16 @@ const DOCUMENT = decisionDocument.parse({
   expiresAt: 1_800_000_120_000,
 });
 
+describe('a record', () => {
+  it('holds no text that is read differently elsewhere', () => {
+    assert.ok(hostRecord.safeParse({ ...RECORD, argv: ['sudo', '\u{1f600}\n'] }).success);
+    for (const text of ['a\0b', '\ud800', 'x\udc00y']) {
+      assert.equal(hostRecord.safeParse({ ...RECORD, argv: ['sudo', text] }).success, false);
+      assert.equal(hostRecord.safeParse({ ...RECORD, reason: text }).success, false);
+    }
+  });
+});
+
 describe('fixed vectors', () => {
   it('the canonical form of a record', () => {
     assert.equal(

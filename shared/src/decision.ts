@@ -68,6 +68,16 @@ export type ResolvedBySudo = z.infer<typeof resolvedBySudo>;
 export const ARGV_SHOWN_BYTES = 4096;
 
 /**
+ * Whether every text within can be kept and hashed as it is: a lone surrogate has no UTF-8, and at a NUL a text ends for
+ * some who read it and not for others.
+ */
+function holdsWholeTexts(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0');
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.values(value).every(holdsWholeTexts);
+}
+
+/**
  * The request record. The host makes it, the server stores it byte for byte, the page renders it, the passkey signs
  * its hash, the host compares the hash again before the command runs.
  */
@@ -112,7 +122,8 @@ export const hostRecord = z
     createdAt: timestamp,
     resolved: resolvedBySudo.optional(),
   })
-  .refine((record) => (record.gate === 'plugin') === (record.resolved !== undefined), 'resolved belongs to the plugin');
+  .refine((record) => (record.gate === 'plugin') === (record.resolved !== undefined), 'resolved belongs to the plugin')
+  .refine(holdsWholeTexts, 'a text with NUL or a lone surrogate');
 export type HostRecord = z.infer<typeof hostRecord>;
 
 /** SHA-256 of the RFC 8785 form of the record: the one name of a request on host, server, passkey and audit trail. */

@@ -113,6 +113,12 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     test('a body of another shape', () => refused('bad_request', 400, () => create({ body: '{"record":{}}' })));
     test('an unknown member in the record', () =>
       refused('bad_request', 400, () => create({}, { ...host.createBody(), record: { ...host.record(), extra: 1 } })));
+    test('a text that has no UTF-8, and one with a NUL', async () => {
+      for (const text of ['\ud800', 'a\0b'])
+        await refused('bad_request', 400, () =>
+          create({}, { ...host.createBody(), record: { ...host.record(), argv: ['sudo', text] } }),
+        );
+    });
     test('a body over 32 KiB', () =>
       refused('body_too_large', 413, () => create({ body: `"${'x'.repeat(33 * 1024)}"` })));
     test('another content type', () =>

@@ -59,10 +59,23 @@ function wantsPage(request: FastifyRequest): boolean {
   return request.method === 'GET' && isPath && String(request.headers.accept ?? '').includes('text/html');
 }
 
+/**
+ * More connections than this are closed as they come: each costs memory, and strangers can open them. Ten thousand hosts
+ * that wait at once have one each.
+ */
+const MAX_CONNECTIONS = 16_000;
+
+/** RFC 9112, 3.2: a proxy may have read the other one. */
+const namesHostTwice = (headers: readonly string[]): boolean =>
+  headers.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length > 1;
+
 /** One error table for everything that is not tRPC or a page. */
 function errorHandler(log: Logger) {
   return (error: FastifyError | Refusal | DatabaseTrouble, request: FastifyRequest, reply: FastifyReply) => {
     const refusal = refusalOf(error);
+    // Closed with a body still on its way, the connection would be reset, and the answer lost with it. What comes is
+    // thrown away, for as long as a request may take.
+    if (refusal.code === 'body_too_large') reply.removeHeader('connection');
     if (refusal.code === 'internal') log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     else if (refusal.detail) log.info({ code: refusal.code, detail: refusal.detail }, 'request refused');
     if (wantsPage(request)) {
@@ -99,7 +112,9 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
   }) as unknown as FastifyInstance;
 
   app.decorateRequest('clientAddress', '');
+  app.server.maxConnections = MAX_CONNECTIONS;
   app.addHook('onRequest', async (request) => {
+    if (namesHostTwice(request.raw.rawHeaders)) throw new Refusal('bad_request', 'more than one Host');
     request.clientAddress = deps.clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']);
   });
   securityHeaders(app, { https });
