@@ -73,9 +73,6 @@ const namesHostTwice = (headers: readonly string[]): boolean =>
 function errorHandler(log: Logger) {
   return (error: FastifyError | Refusal | DatabaseTrouble, request: FastifyRequest, reply: FastifyReply) => {
     const refusal = refusalOf(error);
-    // Closed with a body still on its way, the connection would be reset, and the answer lost with it. What comes is
-    // thrown away, for as long as a request may take.
-    if (refusal.code === 'body_too_large') reply.removeHeader('connection');
     if (refusal.code === 'internal') log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     else if (refusal.detail) log.info({ code: refusal.code, detail: refusal.detail }, 'request refused');
     if (wantsPage(request)) {
