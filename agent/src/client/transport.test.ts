@@ -6,7 +6,7 @@ import { describe, it } from 'node:test';
 import { z } from 'zod';
 import { makeCertificate } from '../testing/certificate.ts';
 import { readFailure, readReply } from './reply.ts';
-import { ANSWER_LIMIT, createTransport, TransportError } from './transport.ts';
+import { ANSWER_LIMIT, classify, createTransport, TransportError } from './transport.ts';
 
 async function serve(handler: http.RequestListener) {
   const server = http.createServer(handler);
@@ -138,6 +138,25 @@ describe('transport', () => {
     assert.equal(await kind(transport.request({ ...GET, timeoutMs: 20_000 })), 'broken');
     transport.close();
     server.close();
+  });
+
+  it('no way, no permission, no address and no packet back are unreachable where a connection is made, not within one', () => {
+    const failure = (code: string, syscall: string) =>
+      Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
+    for (const code of ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EPERM', 'EADDRNOTAVAIL', 'ETIMEDOUT']) {
+      assert.equal(classify(failure(code, 'connect')).kind, 'unreachable', code);
+      assert.equal(classify(new AggregateError([failure(code, 'connect')])).kind, 'unreachable', code);
+      assert.equal(classify(failure(code, 'read')).kind, 'broken', code);
+    }
+  });
+
+  it('a call that runs out before there is a connection found nobody', async (t) => {
+    await using server = await serve((_request, response) => response.end('{}'));
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const asked = kind(server.transport.request({ ...GET, timeoutMs: 3000 }));
+    // Before the event loop had a turn in which there could be a connection.
+    t.mock.timers.tick(3000);
+    assert.equal(await asked, 'unreachable');
   });
 
   for (const [name, bytes] of Object.entries({

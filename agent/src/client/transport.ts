@@ -44,10 +44,16 @@ export const ANSWER_LIMIT = 1024 * 1024;
 
 const CONNECT_TIMEOUT_MS = 5000;
 
-const UNREACHABLE_CODES = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EHOSTDOWN', 'ENOENT']);
-const NAME_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME']);
+/** Why no connection was made. This host's own firewall says EACCES or EPERM; without an address of its own it is EADDRNOTAVAIL. */
+const UNREACHABLE_CODES = new Set([
+  ...['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN', 'EHOSTDOWN', 'ENOENT', 'ETIMEDOUT'],
+  ...['EACCES', 'EPERM', 'EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL'],
+]);
+const NAME_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA']);
+const NOT_MADE = 'ETIMEDOUT: the connection could not be made in time';
 
-function classify(error: Error): TransportError {
+/** What a failure to ask says about whether a server is there. */
+export function classify(error: Error): TransportError {
   if (error instanceof TransportError) return error;
   // Happy eyeballs reports one error per address; the first tells why.
   const each: NodeJS.ErrnoException[] = error instanceof AggregateError ? error.errors : [error];
@@ -60,7 +66,7 @@ function classify(error: Error): TransportError {
 
 function isNobodyThere(error: NodeJS.ErrnoException): boolean {
   const code = error.code ?? '';
-  const dialling = error.syscall === 'connect' && (UNREACHABLE_CODES.has(code) || code === 'ETIMEDOUT');
+  const dialling = error.syscall === 'connect' && UNREACHABLE_CODES.has(code);
   return dialling || NAME_CODES.has(code);
 }
 
@@ -105,8 +111,15 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
         headers: { ...request.headers, 'content-length': request.body.length, accept: 'application/json' },
       });
       const stop = (error: TransportError) => outgoing.destroy(error);
+      let connected = false;
+      // Where packets vanish, a short call runs out while it still waits for a connection.
       const whole = setTimeout(
-        () => stop(new TransportError('broken', 'the server did not answer in time')),
+        () =>
+          stop(
+            connected
+              ? new TransportError('broken', 'the server did not answer in time')
+              : new TransportError('unreachable', NOT_MADE),
+          ),
         request.timeoutMs,
       );
       let dialling: NodeJS.Timeout | undefined;
@@ -119,15 +132,14 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
       };
       outgoing.on('socket', (socket) => {
         socket.setNoDelay(true);
-        if (!socket.connecting) return;
-        // Somebody who takes the connection and then says nothing is no outage: an attacker can do that.
-        let answered = false;
+        connected = !socket.connecting;
+        if (connected) return;
         socket.once('connect', () => {
-          answered = true;
+          connected = true;
         });
+        // Somebody who takes the connection and then says nothing is no outage: an attacker can do that.
         dialling = setTimeout(
-          () =>
-            stop(new TransportError(answered ? 'broken' : 'unreachable', 'the connection could not be made in time')),
+          () => stop(new TransportError(connected ? 'broken' : 'unreachable', NOT_MADE)),
           CONNECT_TIMEOUT_MS,
         );
         socket.once(secure ? 'secureConnect' : 'connect', () => clearTimeout(dialling));

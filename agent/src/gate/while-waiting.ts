@@ -17,7 +17,10 @@ export type Trouble = Extract<Reply<unknown>, { kind: 'unavailable' }>;
 const CAUSES: readonly (readonly [RegExp, MessageKey])[] = [
   [/^ECONNREFUSED\b/, 'gate.why.closed'],
   [/^(ENOTFOUND|EAI_[A-Z]+)\b/, 'gate.why.name'],
-  [/^(EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN)\b/, 'gate.why.route'],
+  [
+    /^(EHOSTUNREACH|ENETUNREACH|ENETDOWN|EHOSTDOWN|ETIMEDOUT|EACCES|EPERM|EADDRNOTAVAIL|EAFNOSUPPORT|EINVAL)\b/,
+    'gate.why.route',
+  ],
   [
     /^(CERT_[A-Z_]+|UNABLE_TO_[A-Z_]+|SELF_SIGNED_[A-Z_]+|DEPTH_ZERO_[A-Z_]+|ERR_TLS_CERT_ALTNAME_INVALID)\b/,
     'gate.why.certificate',
