@@ -120,6 +120,29 @@ describe('over TCP', () => {
     client.close();
   });
 
+  test('beside clients at its address that never stop asking, a host gets all its answers, and none is busy', async () => {
+    const { port } = await serve({ limits: { searchRatePerAddress: 1000, searchBurstPerAddress: 100 } });
+    const flood = await Promise.all(Array.from({ length: 10 }, () => wireClient(port)));
+    const looks = Buffer.concat(Array.from({ length: 300 }, (_, i) => look(i + 1)));
+    const answered = flood.map(async (client) => {
+      client.write(looks);
+      const answers = await client.until(300);
+      return answers.filter(({ code }) => code !== undefined && code !== RESULT.success);
+    });
+    let over = false;
+    void Promise.all(answered).then(() => {
+      over = true;
+    });
+    const host = await wireClient(port);
+    for (let i = 1; i <= 50; i++) {
+      host.write(look(i));
+      assert.equal((await host.until(i)).at(-1)!.code, RESULT.success);
+    }
+    assert.equal(over, false, 'the host waited until the flood was over');
+    assert.deepEqual((await Promise.all(answered)).flat(), []);
+    for (const client of [host, ...flood]) client.close();
+  });
+
   test('the server says goodbye when it stops, and when the directory has been loaded to who was told it was not', async () => {
     const { server, port } = await serve({ ready: false });
     const told = await wireClient(port);
