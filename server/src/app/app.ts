@@ -108,6 +108,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     approvals,
     challenges,
     settling,
+    breakGlass,
     directory: directory.service,
     /** Stops everything; the database last. */
     async close(): Promise<void> {

@@ -71,6 +71,17 @@ test('five settings make a server; everything else has a default', () => {
     pocketId: { apiKey: null, apiUrl: null, caCertFile: null },
     webhookSecret: null,
     scimGroupRename: 'keep',
+    escrow: {
+      backend: null,
+      url: null,
+      authId: null,
+      authSecret: null,
+      path: null,
+      encryptionKey: null,
+      encryptionKeyPrevious: null,
+      hkdfSalt: null,
+      rotateBefore: null,
+    },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
     ldap: null,
     evaluation: false,
@@ -260,12 +271,22 @@ test('an unreadable TOML file is an error even at the default place', () => {
   );
 });
 
+/** Without these a secret has no effect, which is refused. */
+const NEEDED_BY_SECRETS: Record<string, Record<string, string>> = {
+  IDENTREE_LDAP_BIND_PASSWORD: { IDENTREE_LDAP_BIND_DN: 'cn=readonly,dc=x' },
+  IDENTREE_ESCROW_ENCRYPTION_KEY: { IDENTREE_ESCROW_BACKEND: 'local' },
+  IDENTREE_ESCROW_AUTH_SECRET: {
+    IDENTREE_ESCROW_BACKEND: 'vault',
+    IDENTREE_ESCROW_URL: 'https://vault.example.com:8200',
+    IDENTREE_ESCROW_PATH: 'secret/identree',
+  },
+};
+
 for (const { meta } of listSettings().filter(({ meta }) => meta.secret)) {
   test(`${meta.env} can come from a file, and only from a readable one`, () => {
     const name = `${meta.env}_FILE`;
     const value = meta.env === 'IDENTREE_DATABASE_DSN' ? '/db' : STRONG;
-    const more =
-      meta.env === 'IDENTREE_LDAP_BIND_PASSWORD' ? { ...LDAP, IDENTREE_LDAP_BIND_DN: 'cn=readonly,dc=x' } : LDAP;
+    const more = { ...LDAP, ...NEEDED_BY_SECRETS[meta.env] };
     const read = load({ ...more, [meta.env]: undefined, [name]: '/run/secrets/x' }, { '/run/secrets/x': `${value}\n` });
     assert.ok(read.ok);
     assert.ok(JSON.stringify(read.config).includes(`"${value}"`));
@@ -339,11 +360,38 @@ test('a name that means nothing gets a warning with the one that was probably me
   assert.equal(warnings.PATH, undefined);
 });
 
+test('who keeps break-glass passwords is named with all that it needs, or nothing of it', () => {
+  const key = { IDENTREE_ESCROW_ENCRYPTION_KEY: STRONG };
+  const wrong = (env: Record<string, string>) => {
+    const result = load(env);
+    return result.ok ? [] : result.errors.map(({ setting }) => setting).sort();
+  };
+  assert.deepEqual(wrong(key), ['IDENTREE_ESCROW_ENCRYPTION_KEY'], 'whoever set it believes that passwords are kept');
+  assert.deepEqual(wrong({ IDENTREE_ESCROW_BACKEND: 'local' }), ['IDENTREE_ESCROW_ENCRYPTION_KEY']);
+  assert.deepEqual(wrong({ IDENTREE_ESCROW_BACKEND: 'filing-cabinet' }), ['IDENTREE_ESCROW_BACKEND']);
+  const outside = ['IDENTREE_ESCROW_AUTH_SECRET', 'IDENTREE_ESCROW_PATH', 'IDENTREE_ESCROW_URL'];
+  for (const backend of ['vault', '1password-connect', 'bitwarden'])
+    assert.deepEqual(wrong({ IDENTREE_ESCROW_BACKEND: backend }), outside);
+  assert.deepEqual(wrong({ IDENTREE_ESCROW_BACKEND: 'infisical' }), ['IDENTREE_ESCROW_AUTH_ID', ...outside]);
+  const local = { IDENTREE_ESCROW_BACKEND: 'local', ...key };
+  const warned = (env: Record<string, string>) =>
+    load(env).warnings.some(({ setting }) => setting === 'IDENTREE_ESCROW_HKDF_SALT');
+  assert.equal(warned(local), true);
+  for (const salt of ['not hex', 'abc', '00'.repeat(15)])
+    assert.deepEqual(wrong({ ...local, IDENTREE_ESCROW_HKDF_SALT: salt }), ['IDENTREE_ESCROW_HKDF_SALT']);
+  const salt = { IDENTREE_ESCROW_HKDF_SALT: '0f'.repeat(16) };
+  const salted = load({ ...local, ...salt });
+  assert.equal(warned({ ...local, ...salt }), false);
+  assert.ok(salted.ok && salted.config.escrow.hkdfSalt?.length === 16);
+  for (const time of ['yesterday', '2026-13-01T00:00:00Z', '2026-01-31'])
+    assert.deepEqual(wrong({ IDENTREE_BREAKGLASS_ROTATE_BEFORE: time }), ['IDENTREE_BREAKGLASS_ROTATE_BEFORE']);
+});
+
 test('settings of earlier installations are recognised and said to have no effect', () => {
   const result = load({
     IDENTREE_GRACE_PERIOD: '10m',
     IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN: 'x',
-    IDENTREE_ESCROW_BACKEND: '',
+    IDENTREE_ESCROW_COMMAND: '',
   });
   assert.deepEqual(
     result.warnings.filter(({ problem }) => problem === 'has no effect').map(({ setting }) => setting),

@@ -1,5 +1,5 @@
 import { Counter } from 'prom-client';
-import { findHost } from '../hosts/store.ts';
+import type { HostService } from '../hosts/service.ts';
 import type { HostApi } from '../http/host-operation.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
 import type { Ground, Module } from '../platform/module.ts';
@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 
 /** The passwords that open hosts whose server cannot be reached: who keeps them, who is shown one, and what was done. */
 export function breakGlassModule(
-  ground: Ground,
+  ground: Ground & { hosts: Pick<HostService, 'find' | 'lock'> },
   others: { hostApi: HostApi; confirmations: Confirmations; escrowHttp?: Http | undefined },
 ) {
   const { config } = ground;
@@ -30,12 +30,13 @@ export function breakGlassModule(
   const keeping = createKeeping({ ...ground, backend, counted: (status) => kept.inc({ status }) });
   const { rotateBefore } = config.escrow;
   const breakGlass = createBreakGlass({ ...ground, ...others, keeping, rotateBefore });
-  const tidy = () => keeping.tidy(async (query, id) => (await findHost(query, id))?.hostname ?? null);
+  const tidy = () => keeping.tidy(async (query, id) => (await ground.hosts.find(query, id))?.hostname ?? null);
   return {
     name: 'break-glass',
     routes: [others.hostApi(breakGlassHostRoutes({ breakGlass, keeping }))],
     metrics: [kept],
     jobs: [{ name: 'break-glass passwords of before', everyMs: MINUTE_MS, run: tidy }],
+    tidy,
     procedures: { breakGlass: createBreakGlassRouter({ breakGlass }) },
   } satisfies Module & Record<string, unknown>;
 }

