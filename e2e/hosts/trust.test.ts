@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { cp, mkdir, readdir } from 'node:fs/promises';
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { openDatabase } from '../../server/src/db/database.ts';
+import { rewriteLog } from '../../server/src/testing/rewrite-log.ts';
 import { granted, pendingCode } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
 import { agentReady, ask, eventsBecome, gate, mark, openWorld, skip, type World } from '../harness/world.ts';
@@ -167,37 +169,124 @@ describe('policies, evidence and the standing of a host', () => {
     assert.equal(host.exists(last), false);
   });
 
-  test('a server whose past was rolled back: the host has seen more and refuses its decisions', { skip }, async () => {
-    const host = world.host();
+  /** Where the agent of a host stands with the event log, from its own file. */
+  const checkpoint = async (): Promise<{ seq: number; contradiction: { kind: string } | null }> =>
+    JSON.parse(await world.host().read('/var/lib/identree/checkpoint.json'));
+
+  /** The host learns of the head of the log with a report of its agent. */
+  async function report(what: string, settled: (state: Awaited<ReturnType<typeof checkpoint>>) => boolean) {
+    await world.host().sh('systemctl restart identree-agent');
+    await until(what, async () => settled(await checkpoint()));
+    await agentReady(world.host());
+  }
+
+  async function refusedSudo(words: RegExp): Promise<void> {
+    const file = mark();
+    const terminal = world.host().terminal('alice', ['sudo', 'touch', file]);
+    assert.equal(await terminal.exit, 1);
+    assert.match(terminal.text(), words);
+    assert.equal(world.host().exists(file), false);
+  }
+
+  async function approvedSudo(): Promise<void> {
+    const request = await ask(world, world.host(), 'alice', ['sudo', 'true']);
+    granted(await world.person('alice').approve(request.code));
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+  }
+
+  /** What an operator carries from the host to the server: what was signed before. */
+  async function keptHead(): Promise<string> {
+    const status = await world.host().exec(['identree', 'status', '--json']);
+    const file = join(world.lab.dir, 'kept-head.json');
+    await writeFile(file, status.stdout);
+    return file;
+  }
+
+  /** Asked of the server: who reads the files of its database by itself does not notice that they were exchanged. */
+  const lastSeq = async (): Promise<number> =>
+    JSON.parse((await world.server.cli(['verify-log', '--json'])).stdout).head.seq;
+
+  /** The files of the database, at rest. */
+  async function databaseFiles(): Promise<{ folder: string; names: string[] }> {
+    const folder = dirname(world.server.databaseFile);
+    return { folder, names: (await readdir(folder)).filter((name) => name.startsWith('identree.db')) };
+  }
+
+  test('history that was rewritten, with a chain that is right again: the host refuses, and its head convicts', {
+    skip,
+  }, async () => {
     const { server } = world;
-    const folder = dirname(server.databaseFile);
-    const copy = join(world.lab.dir, 'old-database');
-    await server.stop();
-    await mkdir(copy);
-    const files = (await readdir(folder)).filter((name) => name.startsWith('identree.db'));
-    for (const name of files) await cp(join(folder, name), join(copy, name));
-    await server.start();
-    for (let i = 0; i < 3; i++) {
-      const request = await ask(world, host, 'alice', ['sudo', 'true']);
-      granted(await world.person('alice').approve(request.code));
-      assert.equal(await request.terminal.exit, 0);
-    }
-    // The host learns of the head with its next report.
+    await approvedSudo();
     const seen = server.data.lastSeq();
-    await host.sh('systemctl restart identree-agent');
-    const checkpoint = async (): Promise<{ seq: number; contradiction: unknown }> =>
-      JSON.parse(await host.read('/var/lib/identree/checkpoint.json')) as { seq: number; contradiction: unknown };
-    await until('the host to see the head', async () => (await checkpoint()).seq >= seen);
+    await report('the host to see the head', ({ seq }) => seq >= seen);
+    const head = await keptHead();
+    const truth = await server.cli(['verify-log', '--head', head]);
+    assert.equal(truth.code, 0, truth.stdout + truth.stderr);
 
     await server.stop();
-    for (const name of files) await cp(join(copy, name), join(folder, name));
+    const { folder, names } = await databaseFiles();
+    const copy = join(world.lab.dir, 'true-database');
+    await mkdir(copy);
+    for (const name of names) await cp(join(folder, name), join(copy, name));
+    const db = await openDatabase({ driver: 'sqlite', dsn: server.databaseFile });
+    await db.transaction((work) => rewriteLog(work, 3, { reason: 'nothing to see here' }));
+    await db.close();
     await server.start();
-    await host.sh('systemctl restart identree-agent');
-    await until('the host to notice', async () => (await checkpoint()).contradiction !== null);
-    const file = mark();
-    const terminal = host.terminal('alice', ['sudo', 'touch', file]);
-    assert.equal(await terminal.exit, 1);
-    assert.match(terminal.text(), /forgotten events/);
-    assert.equal(host.exists(file), false);
+    assert.ok(server.data.lastSeq() > seen, 'the log is longer than what the host has seen');
+
+    await report('the host to notice', ({ contradiction }) => contradiction !== null);
+    assert.equal((await checkpoint()).contradiction?.kind, 'forked');
+    await refusedSudo(/not the one that this host has seen/);
+    const alone = await server.cli(['verify-log']);
+    assert.equal(alone.code, 0, 'the chain alone does not tell');
+    const convicted = await server.cli(['verify-log', '--head', head]);
+    assert.equal(convicted.code, 1);
+    assert.match(convicted.stdout, /does not contain the head signed at event/);
+    await report('the host to say so', () => server.data.events({ event: 'host_log_contradicted' }).length === 1);
+
+    await server.stop();
+    for (const name of names) await cp(join(copy, name), join(folder, name));
+    await server.start();
+    await report('the host to see its own log again', ({ contradiction }) => contradiction === null);
+    await approvedSudo();
+  });
+
+  test('a backup that was put back: refused while it is shorter, refused when it has outgrown, until an operator answers for it', {
+    skip,
+  }, async () => {
+    const { server } = world;
+    await server.stop();
+    const { folder, names } = await databaseFiles();
+    const copy = join(world.lab.dir, 'old-database');
+    await mkdir(copy);
+    for (const name of names) await cp(join(folder, name), join(copy, name));
+    await server.start();
+    await approvedSudo();
+    const seen = await lastSeq();
+    await report('the host to see the head', ({ seq }) => seq >= seen);
+
+    await server.stop();
+    for (const name of names) await cp(join(copy, name), join(folder, name));
+    await server.start();
+    await report('the host to notice', ({ contradiction }) => contradiction?.kind === 'rolled_back');
+    await refusedSudo(/forgotten events/);
+    const status = await world.host().exec(['identree', 'status']);
+    assert.match(status.stdout, /identree-server restore accept/);
+
+    // Nobody is asked meanwhile: it grows by what administrators and programs do.
+    const missing = seen + 1 - (await lastSeq());
+    for (let i = 0; i < missing; i++) {
+      assert.equal((await server.cli(['hosts', 'token', `later${i}.example.com`])).code, 0);
+    }
+    assert.ok((await lastSeq()) > seen);
+    await report('the host to see that it is another log', ({ contradiction }) => contradiction?.kind === 'forked');
+    await refusedSudo(/not the one that this host has seen/);
+
+    const accepted = await server.cli(['restore', 'accept', '--operator', 'olga', '--reason', 'the disk died']);
+    assert.equal(accepted.code, 0, accepted.stderr);
+    await report('the host to go on', ({ contradiction }) => contradiction === null);
+    await approvedSudo();
+    const after = await world.host().exec(['identree', 'status']);
+    assert.match(after.stdout, /put back to \d+ by olga \(the disk died\)/);
   });
 });

@@ -6,6 +6,7 @@ import { extendHistory, type LogHead } from '#shared/log-head.ts';
 import { signingKeyFromPem, signToken, tokenType } from '#shared/token.ts';
 import { type App, createApp } from '../app/app.ts';
 import { kysely } from '../db/query.ts';
+import { whyNoPostgres } from '../db/test-postgres.ts';
 import { logBeat as beat, logHeadOf as headOf } from '../testing/log-beat.ts';
 import { rewriteLog } from '../testing/rewrite-log.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -20,11 +21,17 @@ async function addEvents(app: App, count: number): Promise<void> {
   });
 }
 
-describe('signed heads of the event log', () => {
+for (const driver of ['sqlite', 'postgres'] as const) {
+  const missing = driver === 'postgres' ? whyNoPostgres() : null;
+  if (missing) test(`signed heads of the event log on ${driver}`, { skip: missing }, () => {});
+  else describe(`signed heads of the event log on ${driver}`, () => signedHeads(driver));
+}
+
+function signedHeads(driver: 'sqlite' | 'postgres') {
   let t: TestApp;
   let host: TestHost;
   before(async () => {
-    t = await createTestApp();
+    t = await createTestApp({ driver });
     host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
   });
   after(() => t.close());
@@ -150,4 +157,4 @@ describe('signed heads of the event log', () => {
       await other.close();
     }
   });
-});
+}
