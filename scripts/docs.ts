@@ -69,7 +69,7 @@ function eventsPage(): string {
     '<!-- Source: shared/src/events.ts -->',
     '',
     'Every change is one row in one append-only log, written in the same transaction as the change. Rows are chained: each',
-    'carries the hash of the one before it.',
+    'carries the hash of the one before it, and hosts follow signed heads of the log ([how](event-log.md)).',
     '',
     'Administrators see every event. The people whose own accounts it is about see those that say so.',
     '',
