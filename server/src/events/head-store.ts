@@ -64,8 +64,15 @@ export async function storeEpoch(work: UnitOfWork, epoch: { at: number; seq: num
   await kysely(work.query).insertInto('log_epochs').values(epoch).execute();
 }
 
+/** What hosts contradict now. One that was revoked says nothing any more. */
 export async function readDisputes(query: Query): Promise<LogDisputesTable[]> {
-  return kysely(query).selectFrom('log_disputes').selectAll().orderBy('host_id').execute();
+  return kysely(query)
+    .selectFrom('log_disputes')
+    .innerJoin('hosts', 'hosts.id', 'log_disputes.host_id')
+    .where('hosts.state', '<>', 'revoked')
+    .selectAll('log_disputes')
+    .orderBy('host_id')
+    .execute();
 }
 
 export async function readDispute(query: Query, hostId: string): Promise<LogDisputesTable | null> {

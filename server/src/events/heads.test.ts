@@ -112,6 +112,15 @@ function signedHeads(driver: 'sqlite' | 'postgres') {
     assert.equal((await t.app.health()).checks.event_log, 'ok');
   });
 
+  test('a host that contradicted the log and was revoked is no trouble of the log any more', async () => {
+    const other = await enrolTestHost(t.app, t.clock, 'web2.example.com');
+    const kept = await headOf(other, await beat(other, null));
+    await beat(other, kept, { log: { head: kept.token, contradiction: 'rolled_back' } });
+    assert.match((await t.app.health()).checks.event_log ?? '', /a host has seen/);
+    await t.app.hosts.revoke(other.id, { username: 'olga', remoteAddr: null });
+    assert.equal((await t.app.health()).checks.event_log, 'ok');
+  });
+
   test('an event that was rewritten with a new chain gives another history, under the server and after a restart', async () => {
     const kept = await headOf(host, await beat(host, null));
     await t.app.db.transaction((work) => rewriteLog(work, 5, { reason: 'nothing to see here' }));

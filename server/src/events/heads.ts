@@ -188,8 +188,10 @@ export function createLogHeads(deps: {
       problem = told === null ? 'its head is not known yet' : null;
       return told;
     } catch (error) {
-      problem = error instanceof BrokenLog ? error.message : 'its head cannot be signed';
-      deps.onError(error);
+      const now = error instanceof BrokenLog ? error.message : 'its head cannot be signed';
+      // Every host asks again and again: the log of the server says it once.
+      if (now !== problem) deps.onError(error);
+      problem = now;
       return null;
     } finally {
       limit.abort();
