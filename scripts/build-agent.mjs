@@ -1,5 +1,5 @@
-// Builds what a managed host needs: the agent as one executable (dist/agent/identree) the native PAM stage
-// (dist/native/identree-pam) and the plugin of sudo (dist/native/identree_sudo.so). The agent is a Node single executable application with a V8 code cache. With `--if-stale`
+// Builds what a managed host needs: the agent as one executable (dist/agent/identree), the PAM module and the stage that it
+// starts (dist/native/pam_identree.so, identree-pam) and the plugin of sudo (dist/native/identree_sudo.so). The agent is a Node single executable application with a V8 code cache. With `--if-stale`
 // only what changed since it was last built.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -120,10 +120,11 @@ function buildNative() {
   if (!existsSync(join(source, 'Makefile'))) throw new Error('agent/native has no Makefile');
   const made = spawnSync('make', ['-C', source, '--no-print-directory'], { stdio: ['ignore', 'inherit', 'inherit'] });
   if (made.error?.code === 'ENOENT') throw new Error('make is not installed (apt install build-essential)');
-  if (made.status !== 0) throw new Error('the native PAM stage could not be built');
+  if (made.status !== 0) throw new Error('the native hooks could not be built');
   const stage = join(root, 'dist', 'native', 'identree-pam');
   const plugin = join(root, 'dist', 'native', 'identree_sudo.so');
-  for (const file of [stage, plugin]) {
+  const module = join(root, 'dist', 'native', 'pam_identree.so');
+  for (const file of [stage, plugin, module]) {
     if (!existsSync(file)) throw new Error(`make did not produce ${file}`);
     say(`${file}  ${size(file)}`);
   }

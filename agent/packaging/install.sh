@@ -7,7 +7,8 @@ here=$(cd -- "$(dirname -- "$0")" && pwd)
 dist=$here/../../dist
 dest=${1:-}
 
-for file in "$dist/agent/identree" "$dist/native/identree-pam" "$dist/native/identree_sudo.so"; do
+for file in "$dist/agent/identree" "$dist/native/identree-pam" "$dist/native/identree_sudo.so" \
+  "$dist/native/pam_identree.so"; do
   [ -x "$file" ] || { echo "$file is missing. Build it first: npm run build:agent" >&2; exit 1; }
 done
 
@@ -17,6 +18,7 @@ install -d -m 0700 "$dest/var/lib/identree"
 install -m 0755 "$dist/agent/identree" "$dest/usr/bin/identree"
 install -m 0755 "$dist/native/identree-pam" "$dest/usr/lib/identree/identree-pam"
 install -m 0644 "$dist/native/identree_sudo.so" "$dest/usr/lib/identree/identree_sudo.so"
+install -m 0644 "$dist/native/pam_identree.so" "$dest/usr/lib/identree/pam_identree.so"
 install -m 0644 "$here/identree-agent.service" "$dest/usr/lib/systemd/system/identree-agent.service"
 install -m 0644 "$here/client.conf.example" "$dest/etc/identree/client.conf.example"
 install -m 0644 "$here/../../docs/man/identree.8" "$dest/usr/share/man/man8/identree.8"

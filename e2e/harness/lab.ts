@@ -142,6 +142,7 @@ const PRODUCT = [
   'dist/agent/identree',
   'dist/native/identree-pam',
   'dist/native/identree_sudo.so',
+  'dist/native/pam_identree.so',
   'agent/packaging/identree-agent.service',
   'agent/packaging/client.conf.example',
   'agent/packaging/install.sh',

@@ -69,7 +69,7 @@ describe('the page about hosts, from the first line to the way back', { concurre
     assert.match(sudoers, /^Defaults timestamp_timeout=0, passwd_tries=1\nDefaults noninteractive_auth$/m);
     assert.equal((await host.read('/etc/sudo.conf')).match(/^Plugin identree_/gm)?.length, 2);
     for (const service of ['sudo', 'sudo-i'])
-      assert.match(await host.read(`/etc/pam.d/${service}`), /identree-pam sudo$/m);
+      assert.match(await host.read(`/etc/pam.d/${service}`), /pam_identree\.so sudo$/m);
     const again = await asRoot('setup');
     assert.match(again.stdout, /nothing changes/);
   });

@@ -2,7 +2,7 @@ import { NSSWITCH_FILE, originalNsswitch } from '../sssd/nsswitch.ts';
 import { SSSD_FILE } from '../sssd/sssd-conf.ts';
 import { SUDO_LDAP_FILE } from '../sssd/sudo-ldap-conf.ts';
 import { withBlock, withBlockOnTop, withoutBlock } from './marked-block.ts';
-import { type Service, SSHD_TEXT, stackLines, sudoersText } from './pam-stacks.ts';
+import { pamFile, type Service, SSHD_TEXT, stackLines, sudoersText } from './pam-stacks.ts';
 import { type FileSnapshot, isLink, type Snapshot, sameSnapshot } from './snapshot.ts';
 import { SUDO_CONF, SUDO_CONF_LINES, type SudoGate } from './sudo-gate.ts';
 
@@ -15,7 +15,6 @@ export interface Change {
 
 export const SUDOERS_FILE = '/etc/sudoers.d/identree';
 export const SSHD_FILE = '/etc/ssh/sshd_config.d/50-identree.conf';
-export const pamFile = (service: Service): string => `/etc/pam.d/${service}`;
 
 /** Every file that setup may touch for these services. */
 export function touchedFiles(services: readonly Service[]): string[] {
@@ -41,20 +40,30 @@ export function editable(path: string, snapshot: Snapshot | null): FileSnapshot 
  *
  * @param options.gate who asks for sudo.
  * @param options.noninteractive whether the sudo of this host can ask PAM under `sudo -n`.
+ * @param options.wordsRefusal whether it can be told what to say of a no
  * @param options.owner of new files; root on a host.
  */
 export function planSetup(
   services: readonly Service[],
   files: ReadonlyMap<string, Snapshot | null>,
-  { gate, noninteractive, owner }: { gate: SudoGate; noninteractive: boolean; owner: { uid: number; gid: number } },
+  {
+    gate,
+    noninteractive,
+    wordsRefusal,
+    owner,
+  }: { gate: SudoGate; noninteractive: boolean; wordsRefusal: boolean; owner: { uid: number; gid: number } },
 ): { changes: Change[]; missing: Service[] } {
   const present = services.filter((service) => files.get(pamFile(service)) != null);
   const wanted = new Map<string, FileSnapshot>();
   if (present.some((service) => service !== 'sshd')) {
-    wanted.set(SUDOERS_FILE, { ...ROOT_FILE(sudoersText(gate === 'plugin' && noninteractive), 0o440), ...owner });
+    const text = sudoersText({
+      noninteractive: gate === 'plugin' && noninteractive,
+      wordsRefusal: gate === 'pam' && wordsRefusal,
+    });
+    wanted.set(SUDOERS_FILE, { ...ROOT_FILE(text, 0o440), ...owner });
     const conf = editable(SUDO_CONF, files.get(SUDO_CONF) ?? null);
-    const { text, ...rest } = conf ?? { ...ROOT_FILE('', 0o644), ...owner };
-    const after = gate === 'plugin' ? withBlockOnTop(text, SUDO_CONF_LINES) : withoutBlock(text);
+    const { text: confText, ...rest } = conf ?? { ...ROOT_FILE('', 0o644), ...owner };
+    const after = gate === 'plugin' ? withBlockOnTop(confText, SUDO_CONF_LINES) : withoutBlock(confText);
     if (conf !== null || after !== '') wanted.set(SUDO_CONF, { ...rest, text: after });
   }
   if (present.includes('sshd')) wanted.set(SSHD_FILE, { ...ROOT_FILE(SSHD_TEXT, 0o644), ...owner });

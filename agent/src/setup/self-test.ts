@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Run } from '../platform/run.ts';
-import { type Service, STAGE } from './pam-stacks.ts';
+import { MODULE, type Service, STAGE } from './pam-stacks.ts';
 
 export interface SelfTestDeps {
   /** Prefix of the file tree; '' on a host. */
@@ -39,15 +39,17 @@ async function hasModule(root: string, name: string): Promise<boolean> {
   return false;
 }
 
-async function stageProblem(root: string, ownerUid: number): Promise<string | null> {
+async function ownFileProblem(root: string, file: string, ownerUid: number): Promise<string | null> {
   let path = '';
-  // Whoever can write a folder above the stage can put another one there.
-  for (const part of STAGE.split('/').slice(1)) {
+  // Whoever can write a folder above it can put another one there.
+  for (const part of file.split('/').slice(1)) {
     path += `/${part}`;
     const info = await stat(join(root, path)).catch(() => null);
     if (info === null) return `${path} does not exist. Install the identree package.`;
     if (info.uid !== ownerUid || (info.mode & 0o022) !== 0) return `${path} can be changed by others than root.`;
-    if (path === STAGE && (!info.isFile() || (info.mode & 0o111) === 0)) return `${path} is not executable.`;
+    if (path !== file) continue;
+    if (!info.isFile()) return `${path} is not a file.`;
+    if (file === STAGE && (info.mode & 0o111) === 0) return `${path} is not executable.`;
   }
   return null;
 }
@@ -61,8 +63,8 @@ export async function selfTest(services: readonly Service[], deps: SelfTestDeps)
   );
   problems.push(await deps.serverAccepts());
   if (services.length === 0) return problems.filter((problem) => problem !== null);
-  problems.push(await stageProblem(deps.root, deps.ownerUid));
-  for (const name of ['pam_exec.so', 'pam_deny.so', 'pam_permit.so']) {
+  for (const file of [MODULE, STAGE]) problems.push(await ownFileProblem(deps.root, file, deps.ownerUid));
+  for (const name of ['pam_deny.so', 'pam_permit.so']) {
     if (!(await hasModule(deps.root, name))) problems.push(`The PAM module ${name} is not installed.`);
   }
   if (services.some((service) => service !== 'sshd'))

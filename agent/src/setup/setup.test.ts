@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { BrokenBlock, withBlock, withoutBlock } from './marked-block.ts';
-import { STAGE, stackLines } from './pam-stacks.ts';
+import { asksThrough, MODULE, STAGE, stackLines } from './pam-stacks.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
 import { putSnapshot } from './snapshot.ts';
 import { chooseGate, PLUGIN, readGateState, SUDO_CONF_LINES } from './sudo-gate.ts';
@@ -32,7 +32,7 @@ const FILES: Record<string, [string, number]> = {
   '/etc/sudoers': ['root ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n', 0o440],
   '/etc/ssh/sshd_config': ['Include /etc/ssh/sshd_config.d/*.conf\n', 0o644],
   [STAGE]: ['stage', 0o755],
-  '/usr/lib/x86_64-linux-gnu/security/pam_exec.so': ['', 0o644],
+  [MODULE]: ['module', 0o644],
   '/usr/lib/x86_64-linux-gnu/security/pam_deny.so': ['', 0o644],
   '/usr/lib/x86_64-linux-gnu/security/pam_permit.so': ['', 0o644],
 };
@@ -97,17 +97,21 @@ const ALL = ['sudo', 'sudo-i', 'sshd'] as const;
 /**
  * What a PAM stack comes to, by the rules of pam.conf(5), for the controls that are used here.
  *
- * @param results of each module by name or, for pam_exec, by its last word.
+ * @param results of each module by the name of its file.
  */
-function authenticate(text: string, results: Record<string, 'success' | 'failure'>): 'granted' | 'denied' | 'password' {
+function authenticate(
+  text: string,
+  results: Record<string, 'success' | 'failure' | 'missing'>,
+): 'granted' | 'denied' | 'password' {
   let positive = false;
   for (const line of text.split('\n')) {
     if (/^@include\s+common-auth/.test(line) || /^auth\s+include/.test(line)) return 'password';
-    const match = /^auth\s+(\[[^\]]*\]|\w+)\s+(\S+)(.*)$/.exec(line);
+    const match = /^auth\s+(\[[^\]]*\]|\w+)\s+(\S+)/.exec(line);
     if (!match) continue;
-    const [, control, module, rest] = match as unknown as [string, string, string, string];
-    const name = module === 'pam_exec.so' ? rest.trim().split(' ').at(-1)! : module;
-    const ok = results[name] === 'success';
+    const [, control, module] = match as unknown as [string, string, string];
+    const result = results[module.split('/').at(-1)!];
+    const ok = result === 'success';
+    if (result === 'failure' && control.includes('perm_denied=die')) return 'denied';
     if ((control === 'requisite' || control.includes('default=die')) && !ok) return 'denied';
     if (control.includes('success=done') && ok) return 'granted';
     if (ok && (control === 'required' || control === 'requisite')) positive = true;
@@ -121,33 +125,52 @@ const MODULES = { 'pam_permit.so': 'success', 'pam_deny.so': 'failure' } as cons
 describe('the PAM lines', () => {
   for (const service of ALL) {
     const text = withBlock(DEBIAN_SUDO, stackLines(service));
-    const stages = service === 'sshd' ? ['ssh-begin', 'ssh-wait'] : ['sudo'];
-    const outcomes = (value: 'success' | 'failure') => Object.fromEntries(stages.map((stage) => [stage, value]));
+    const answering = (value: 'success' | 'failure' | 'missing') => ({ ...MODULES, 'pam_identree.so': value });
 
-    it(`${service}: a yes of the last stage grants without a password, a no denies`, () => {
-      assert.equal(authenticate(text, { ...MODULES, ...outcomes('success') }), 'granted');
-      assert.equal(authenticate(text, { ...MODULES, ...outcomes('failure') }), 'denied');
-      if (service === 'sshd') {
-        assert.equal(authenticate(text, { ...MODULES, 'ssh-begin': 'success', 'ssh-wait': 'failure' }), 'denied');
-        assert.equal(authenticate(text, { ...MODULES, 'ssh-begin': 'failure', 'ssh-wait': 'success' }), 'denied');
-      }
+    it(`${service}: a yes of the module grants without a password, a no or no module denies`, () => {
+      assert.equal(authenticate(text, answering('success')), 'granted');
+      assert.equal(authenticate(text, answering('failure')), 'denied');
+      assert.equal(authenticate(text, answering('missing')), 'denied');
     });
 
     it(`${service}: whichever of its lines are lost, nobody gets in without a yes`, () => {
       const lines = stackLines(service);
       for (let kept = 0; kept < 2 ** lines.length; kept += 1) {
         const some = lines.filter((_, index) => kept & (1 << index));
-        const outcome = authenticate(withBlock(DEBIAN_SUDO, some), { ...MODULES, ...outcomes('failure') });
-        assert.notEqual(outcome, 'granted', some.join('\n'));
+        for (const value of ['failure', 'missing'] as const) {
+          const outcome = authenticate(withBlock(DEBIAN_SUDO, some), answering(value));
+          assert.notEqual(outcome, 'granted', some.join('\n'));
+        }
       }
     });
-
-    it(`${service}: every stage runs with seteuid and quiet`, () => {
-      for (const line of stackLines(service).filter((text) => text.includes('pam_exec')))
-        assert.match(line, /pam_exec\.so quiet seteuid /);
-    });
   }
+
+  it('tell how identree is asked: by its module, through pam_exec as before, or not', () => {
+    for (const service of ALL) assert.equal(asksThrough(withBlock(DEBIAN_SUDO, stackLines(service))), 'module');
+    for (const lines of Object.values(EARLIER)) assert.equal(asksThrough(withBlock(DEBIAN_SUDO, lines)), 'pam_exec');
+    for (const text of [
+      DEBIAN_SUDO,
+      `# auth required ${MODULE} sudo\n`,
+      '# auth required pam_exec.so /x/identree-pam sudo\n',
+    ])
+      assert.equal(asksThrough(text), null, text);
+  });
 });
+
+/** The lines that earlier versions wrote. */
+const STAGED = 'pam_exec.so quiet seteuid stdout';
+const EARLIER = {
+  sudo: [
+    'auth required pam_permit.so',
+    `auth [success=done default=ignore] ${STAGED} ${STAGE} sudo`,
+    'auth requisite pam_deny.so',
+  ],
+  sshd: [
+    'auth required pam_permit.so',
+    `auth requisite ${STAGED} ${STAGE} ssh-begin`,
+    `auth [success=done ignore=ignore default=die] ${STAGED} expose_authtok ${STAGE} ssh-wait`,
+  ],
+};
 
 describe('the marked block', () => {
   it('goes before the first line that could authenticate', () => {
@@ -204,7 +227,7 @@ describe('setup', () => {
     const first = h.printed.findIndex((line) => line.includes('/etc/'));
     assert.ok(way >= 0 && way < first);
     const once = await h.everything();
-    assert.match(once['/etc/pam.d/sudo']!, /identree-pam sudo\n/);
+    assert.match(once['/etc/pam.d/sudo']!, /pam_identree\.so sudo\n/);
     assert.match(once['/etc/pam.d/sudo-i']!, /^640 /, 'modes are kept');
     assert.match(once['/etc/sudoers.d/identree']!, /^440 .*[\s\S]*timestamp_timeout=0, passwd_tries=1/);
     assert.match(once['/etc/ssh/sshd_config.d/50-identree.conf']!, /KbdInteractiveAuthentication yes/);
@@ -253,7 +276,12 @@ describe('setup', () => {
     'the stage belongs to somebody else': (h) => {
       h.deps.ownerUid = process.geteuid!() + 1;
     },
-    'pam_exec is missing': (h) => rm(join(h.root, '/usr/lib/x86_64-linux-gnu/security/pam_exec.so')),
+    'the module is missing': (h) => rm(join(h.root, MODULE)),
+    'the module can be changed by others': (h) => chmod(join(h.root, MODULE), 0o666),
+    'there is a folder in its place': async (h) => {
+      await rm(join(h.root, MODULE));
+      await mkdir(join(h.root, MODULE), { mode: 0o755 });
+    },
     'pam_permit is missing': (h) => rm(join(h.root, '/usr/lib/x86_64-linux-gnu/security/pam_permit.so')),
     'sudoers is broken already': (h) => h.answers.set('visudo', { code: 1, output: 'syntax error' }),
     'there is no visudo': (h) => h.answers.set('visudo', { code: 127, output: '' }),
@@ -358,6 +386,28 @@ describe('setup --undo', () => {
     assert.match(h.printed.join('\n'), /edited since/);
   });
 
+  it('a host of an earlier version is switched over, and undo still restores the bytes from before it', async () => {
+    await using h = await host();
+    const before = await h.everything();
+    assert.equal(await setUp(ALL, { dryRun: false }, h.deps), true);
+    for (const [service, lines] of Object.entries(EARLIER)) {
+      const text = before[`/etc/pam.d/${service}`]!.replace(/^\S+ \S+ /, '');
+      await h.write(`/etc/pam.d/${service}`, withBlock(text, lines));
+    }
+    assert.match(
+      (await readGateState(h.root, null)).drift.join('\n'),
+      /sudo still has pam_exec[\s\S]*sshd still has pam_exec/,
+    );
+    assert.equal(await setUp(ALL, { dryRun: false }, h.deps), true);
+    assert.match(
+      h.printed.join('\n'),
+      /- auth requisite pam_exec\.so[\s\S]*\+ auth \[success=done[^\n]*pam_identree\.so ssh/,
+    );
+    assert.deepEqual(await readGateState(h.root, null), { gate: 'pam', drift: [] });
+    assert.equal(await undo({ dryRun: false }, h.deps), true);
+    assert.deepEqual(await h.everything(), before);
+  });
+
   it('works without server, agent and stage, and whatever sudoers looks like', async () => {
     await using h = await host();
     const before = await h.everything();
@@ -435,6 +485,7 @@ describe('setup: who asks for sudo', () => {
       const choice = await chooseGate(async () => ({ code: 0, output: `${version}\nmore\n` }));
       assert.equal(choice.gate, gate);
       assert.equal(choice.noninteractive, gate === 'plugin' && version !== 'Sudo version 1.9.0');
+      assert.equal(choice.wordsRefusal, version.startsWith('Sudo'));
       assert.match(choice.why, why);
     });
 
@@ -518,6 +569,16 @@ describe('setup: who asks for sudo', () => {
       assert.match(h.printed.join('\n'), words);
     });
 
+  it('a sudo that asks PAM is told what to say of a no, where it can be told', async () => {
+    await using h = await pluginHost();
+    assert.equal(await setUp(['sudo'], { dryRun: false, sudo: 'pam' }, h.deps), true);
+    assert.match(await h.read('/etc/sudoers.d/identree'), /^Defaults authfail_message="not approved/m);
+    await using old = await host();
+    old.answers.set('sudo', { code: 0, output: 'sudo-rs 0.2.5' });
+    assert.equal(await setUp(['sudo'], { dryRun: false }, old.deps), true);
+    assert.doesNotMatch(await old.read('/etc/sudoers.d/identree'), /authfail_message/);
+  });
+
   it('--sudo plugin where there is none changes nothing', async () => {
     await using h = await host();
     const before = await h.everything();
@@ -565,7 +626,16 @@ describe('the gate of sudo, as the files say', () => {
     ],
     'the plugin is gone': [(h) => rm(join(h.root, PLUGIN)), /is not there/],
     'the plugin is of another build': [(h) => h.write(PLUGIN, 'ELF xyz'), /does not belong|not the one/],
-    'PAM does not ask any more': [(h) => h.write('/etc/pam.d/sudo', DEBIAN_SUDO), /does not name identree-pam/],
+    'PAM does not ask any more': [(h) => h.write('/etc/pam.d/sudo', DEBIAN_SUDO), /does not name pam_identree\.so/],
+    'the module is gone': [(h) => rm(join(h.root, MODULE)), /pam_identree\.so is not there: PAM refuses/],
+    'pam_exec starts the stage, as an earlier version had it': [
+      (h) => h.write('/etc/pam.d/sudo', withBlock(DEBIAN_SUDO, EARLIER.sudo)),
+      /pam\.d\/sudo still has pam_exec start the stage/,
+    ],
+    'the same for logins': [
+      (h) => h.write('/etc/pam.d/sshd', withBlock(DEBIAN_SSHD, EARLIER.sshd)),
+      /pam\.d\/sshd still has pam_exec start the stage/,
+    ],
     'there is another sudo': [
       async (h) => {
         for (const folder of ['/usr/bin', '/usr/local/bin']) {

@@ -154,7 +154,7 @@ export async function setUp(
   const gatesSudo = services.some((service) => service !== 'sshd');
   const choice: GateChoice = gatesSudo
     ? await chooseGate(deps.run)
-    : { gate: 'pam', why: 'sudo stays as it is', noninteractive: false };
+    : { gate: 'pam', why: 'sudo stays as it is', noninteractive: false, wordsRefusal: false };
   if (options.sudo === 'plugin' && choice.gate === 'pam') {
     print(`--sudo plugin does not work here: ${choice.why}.`);
     print('Nothing is changed.');
@@ -162,7 +162,8 @@ export async function setUp(
   }
   const gate = options.sudo ?? choice.gate;
   const owner = { uid: deps.ownerUid, gid: deps.ownerUid };
-  const pam = planSetup(services, files, { gate, noninteractive: choice.noninteractive, owner });
+  const { noninteractive, wordsRefusal } = choice;
+  const pam = planSetup(services, files, { gate, noninteractive, wordsRefusal, owner });
   for (const service of pam.missing) print(`There is no /etc/pam.d/${service}; left out.`);
   if (addition === null && pam.missing.length === services.length) {
     print('Nothing to set up.');

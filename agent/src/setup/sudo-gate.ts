@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Run } from '../platform/run.ts';
+import { asksThrough, MODULE, pamFile, SERVICES, type Service } from './pam-stacks.ts';
 
 /** Who asks for a command of sudo: the plugin inside it, or the PAM stage before it has decided. */
 export type SudoGate = 'plugin' | 'pam';
@@ -17,6 +18,8 @@ export interface GateChoice {
   why: string;
   /** It can ask PAM under `sudo -n` too (`noninteractive_auth` of sudoers(5), since 1.9.10). */
   noninteractive: boolean;
+  /** What it says of a refusal can be set (`authfail_message` of sudoers(5), since 1.8.22). */
+  wordsRefusal: boolean;
 }
 
 /** The sudo of this host. `sudo -V` of sudo-rs begins with its own name. */
@@ -25,15 +28,21 @@ export async function chooseGate(run: Run): Promise<GateChoice> {
   const version = code === 0 ? /^Sudo version (\d+)\.(\d+)(?:\.(\d+))?\S*/m.exec(output) : null;
   if (version === null) {
     const other = /^sudo-rs \S+/m.exec(output)?.[0];
-    return { gate: 'pam', why: `${other ?? 'the sudo of this host'} has no plugins`, noninteractive: false };
+    return {
+      gate: 'pam',
+      why: `${other ?? 'the sudo of this host'} has no plugins`,
+      noninteractive: false,
+      wordsRefusal: false,
+    };
   }
   const [name, major, minor, patch = '0'] = version;
   const loads = Number(major) > 1 || Number(minor) >= 9;
   const noninteractive = Number(major) > 1 || Number(minor) > 9 || Number(patch) >= 10;
+  const wordsRefusal = loads || (Number(minor) === 8 && Number(patch) >= 22);
   const words = name.replace('Sudo version', 'sudo');
   return loads
-    ? { gate: 'plugin', why: `${words} says itself what it will run`, noninteractive }
-    : { gate: 'pam', why: `${words} has no approval plugins; 1.9 has`, noninteractive: false };
+    ? { gate: 'plugin', why: `${words} says itself what it will run`, noninteractive, wordsRefusal }
+    : { gate: 'pam', why: `${words} has no approval plugins; 1.9 has`, noninteractive: false, wordsRefusal };
 }
 
 /** Why the plugin could not be loaded; null when sudo itself says that it is. */
@@ -57,7 +66,7 @@ function confLines(text: string): string[] {
     .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-/** How sudo is gated on this host, as its files say. */
+/** How sudo and ssh are gated on this host, as its files say. */
 export interface GateState {
   /** Null: identree does not gate sudo. */
   gate: SudoGate | null;
@@ -90,12 +99,20 @@ async function otherSudos(root: string): Promise<string[]> {
  * @param build of the plugin that belongs to this agent; null when it runs from source.
  */
 export async function readGateState(root: string, build: string | null): Promise<GateState> {
-  const stack = await readFile(join(root, '/etc/pam.d/sudo'), 'latin1').catch(() => '');
-  const staged = /^[^#\n]*identree-pam sudo\s*$/m.test(stack);
+  const asked = new Map<Service, ReturnType<typeof asksThrough>>();
+  for (const service of SERVICES)
+    asked.set(service, asksThrough(await readFile(join(root, pamFile(service)), 'latin1').catch(() => '')));
+  const staged = asked.get('sudo') !== null;
+  const drift: string[] = [];
+  for (const [service, through] of asked) {
+    if (through === 'pam_exec')
+      drift.push(`${pamFile(service)} still has pam_exec start the stage, as an earlier version set it up`);
+  }
+  if ([...asked.values()].includes('module') && !(await isFile(join(root, MODULE))))
+    drift.push(`${MODULE} is not there: PAM refuses`);
   const conf = confLines(await readFile(join(root, SUDO_CONF), 'latin1').catch(() => ''));
   const ours = conf.filter((line) => /^Plugin identree_/i.test(line));
-  if (ours.length === 0) return { gate: staged ? 'pam' : null, drift: [] };
-  const drift: string[] = [];
+  if (ours.length === 0) return { gate: staged ? 'pam' : null, drift };
   for (const line of SUDO_CONF_LINES) {
     if (!conf.some((found) => found === line || found.startsWith(`${line} `)))
       drift.push(`${SUDO_CONF} lacks: ${line}`);
@@ -104,7 +121,7 @@ export async function readGateState(root: string, build: string | null): Promise
   if (foreign !== undefined && conf.indexOf(foreign) < conf.indexOf(ours[0]!)) {
     drift.push(`${SUDO_CONF} loads another plugin before identree's: ${foreign}`);
   }
-  if (!staged) drift.push('/etc/pam.d/sudo does not name identree-pam: sudo asks for a password too');
+  if (!staged) drift.push('/etc/pam.d/sudo does not name pam_identree.so: sudo asks for a password too');
   if (!(await isFile(join(root, PLUGIN)))) drift.push(`${PLUGIN} is not there: sudo refuses everything`);
   else if (build !== null && !(await readFile(join(root, PLUGIN))).includes(build)) {
     drift.push(`${PLUGIN} is not the one that belongs to this agent: it is refused, and the PAM stage asks`);

@@ -14,6 +14,7 @@ import { type Paths, stateFiles } from '../paths.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
+import { pamFile } from '../setup/pam-stacks.ts';
 import { readGateState } from '../setup/sudo-gate.ts';
 import { probeDirectory } from '../sssd/probe.ts';
 import { accessOf, readDirectoryUse } from '../sssd/settings.ts';
@@ -131,11 +132,12 @@ async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
 /** Who asks for sudo, and what is not as setup left it. Where identree does not gate sudo there is nothing to say. */
 async function sudoLines(root: string): Promise<Line[]> {
   const { gate, drift } = await readGateState(root, PLUGIN_BUILD);
-  if (gate === null) return [];
+  if (gate === null && drift.length === 0) return [];
   const value = gate === 'plugin' ? 'asked by the plugin in sudo' : 'asked by the PAM stage';
-  const remedy = 'Run: identree setup --pam sudo,sudo-i';
+  const remedy = (problem: string) =>
+    `Run: identree setup --pam ${problem.startsWith(pamFile('sshd')) ? 'sshd' : 'sudo,sudo-i'}`;
   if (drift.length === 0) return [{ what: 'sudo', value, problem: null }];
-  return drift.map((problem) => ({ what: 'sudo', value, problem: `${problem}. ${remedy}` }));
+  return drift.map((problem) => ({ what: 'sudo', value, problem: `${problem}. ${remedy(problem)}` }));
 }
 
 const serverHealth = z.object({ details: z.record(z.string(), z.string()).optional() });
