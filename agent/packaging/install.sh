@@ -11,6 +11,10 @@ for file in "$dist/agent/identree" "$dist/native/identree-pam" "$dist/native/ide
   "$dist/native/pam_identree.so"; do
   [ -x "$file" ] || { echo "$file is missing. Build it first: npm run build:agent" >&2; exit 1; }
 done
+# Checked first too: a host is installed whole or not at all.
+for file in "$here/../../docs/man/identree.8" "$here/identree-agent.service" "$here/client.conf.example"; do
+  [ -r "$file" ] || { echo "$file is missing. Pack it with the rest: docs/hosts.md says how" >&2; exit 1; }
+done
 
 install -d -m 0755 "$dest/usr/bin" "$dest/usr/lib/identree" "$dest/usr/lib/systemd/system" \
   "$dest/usr/share/man/man8" "$dest/usr/share/bash-completion/completions" "$dest/etc/identree" "$dest/etc/identree/tls"

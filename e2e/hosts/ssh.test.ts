@@ -54,7 +54,9 @@ describe('ssh to a real host', { concurrency: 3 }, () => {
 
   /** The code that was shown, once ssh listens: it throws away what is typed before its prompt. */
   async function codeAtPrompt(terminal: Terminal): Promise<string> {
-    const [, code = ''] = await terminal.see(new RegExp(`(${CODE.source})[\\s\\S]*Press Enter here once it is approved: $`));
+    const [, code = ''] = await terminal.see(
+      new RegExp(`(${CODE.source})[\\s\\S]*Press Enter here once it is approved: $`),
+    );
     return code;
   }
   /** Presses Enter and waits until ssh has taken the line. */
