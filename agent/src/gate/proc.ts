@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { open, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SudoPolicies } from './ask-sudo.ts';
@@ -113,9 +114,14 @@ function locale(environ: Buffer): string {
 export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async () => null): ProcessReader {
   const of = (pid: number, name: string) => join(proc, String(pid), name);
 
+  // Read at once: the kernel has it in memory and no process can hold it up, while each step through the thread pool costs
+  // more than the read, several times for every sudo.
   const startTime = async (pid: number) => {
-    const text = await readFile(of(pid, 'stat'), 'latin1').catch(() => null);
-    return text === null ? null : parseStartTime(text);
+    try {
+      return parseStartTime(readFileSync(of(pid, 'stat'), 'latin1'));
+    } catch {
+      return null;
+    }
   };
 
   const readCwd = async (pid: number): Promise<FolderId | null> => {

@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { closeSync, constants, fdatasync, openSync, readSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
 import type { Clock } from '../platform/clock.ts';
 import { atomicWrite } from './atomic-write.ts';
 import { withLock } from './lock.ts';
@@ -15,6 +15,7 @@ export interface Counter {
 }
 
 const SLOT = 64;
+const flush = promisify(fdatasync);
 
 const slot = (value: number) =>
   `${String(value).padStart(20, '0')} ${String(value).padStart(20, '0')}`.padEnd(SLOT - 1).concat('\n');
@@ -31,40 +32,54 @@ export async function createCounterFile(path: string, value = 0): Promise<void> 
   await atomicWrite(path, slot(value) + slot(value));
 }
 
+const damageOf = (path: string) => () =>
+  new UntrustedFile(path, `${path} is damaged. Enrol this host again: identree enroll --replace.`);
+
 /** The highest number that was taken. @throws UntrustedFile when no valid number can be read: starting anew would repeat. */
 export async function readCounter(path: string): Promise<number> {
-  const damaged = () =>
-    new UntrustedFile(path, `${path} is damaged. Enrol this host again: identree enroll --replace.`);
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? damaged() : error;
-  });
+  const damaged = damageOf(path);
+  const file = openSlots(path, constants.O_RDONLY, damaged);
   try {
-    const content = Buffer.alloc(2 * SLOT);
-    await file.read(content, 0, 2 * SLOT, 0);
-    const values = [readSlot(content.subarray(0, SLOT)), readSlot(content.subarray(SLOT))].filter(
-      (value) => value !== null,
-    );
-    if (values.length === 0) throw damaged();
-    return Math.max(...values);
+    return highest(file, damaged);
   } finally {
-    await file.close();
+    closeSync(file);
   }
+}
+
+function openSlots(path: string, flags: number, damaged: () => UntrustedFile): number {
+  try {
+    return openSync(path, flags | constants.O_NOFOLLOW);
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ENOENT' ? damaged() : error;
+  }
+}
+
+function highest(file: number, damaged: () => UntrustedFile): number {
+  const content = Buffer.alloc(2 * SLOT);
+  readSync(file, content, 0, 2 * SLOT, 0);
+  const values = [readSlot(content.subarray(0, SLOT)), readSlot(content.subarray(SLOT))].filter(
+    (value) => value !== null,
+  );
+  if (values.length === 0) throw damaged();
+  return Math.max(...values);
 }
 
 /**
  * Takes the next number: written to the slot that does not hold the current one and flushed before it is returned, so
- * that a torn write leaves the previous number readable and loses only one that was never used.
+ * that a torn write leaves the previous number readable and loses only one that was never used. Only the flush is waited
+ * for elsewhere: the file is a few bytes of root's, and each step through the thread pool costs more than the step.
  */
 async function nextNumber(path: string): Promise<number> {
-  const value = (await readCounter(path)) + 1;
-  const file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+  const damaged = damageOf(path);
+  const file = openSlots(path, constants.O_RDWR, damaged);
   try {
-    await file.write(slot(value), (value % 2) * SLOT, 'latin1');
-    await file.datasync();
+    const value = highest(file, damaged) + 1;
+    writeSync(file, slot(value), (value % 2) * SLOT, 'latin1');
+    await flush(file);
+    return value;
   } finally {
-    await file.close();
+    closeSync(file);
   }
-  return value;
 }
 
 export function createCounter(deps: { file: string; lock: string; clock: Clock }): Counter {
