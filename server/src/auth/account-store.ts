@@ -92,25 +92,27 @@ function boundAccounts(query: Query, asked: Asked, { directory }: AccountRules) 
   return select;
 }
 
+/** Whether anybody has signed in at an issuer as whom the directory means. */
+async function isLinkedIssuer(query: Query, claim: string, issuer: string): Promise<boolean> {
+  const row = await kysely(query)
+    .selectFrom('people as linked')
+    .innerJoin('directory_names as known', (join) => join.on(isLinked('linked', 'known', claim)))
+    .select('linked.id')
+    .where('known.owner', '=', 'user')
+    .where(sql<boolean>`rtrim(linked.issuer, '/') = ${bareIssuer(issuer)}`)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
 /**
  * Whether a binding from before continues on a name of the directory: whom it means could not have signed in as that,
  * because the source gave no identifier, or none by which anybody has ever signed in. Asked once for each issuer.
  */
 function continuing(query: Query, claim: string): (issuer: string, subject: string) => Promise<boolean> {
   const linked = new Map<string, Promise<boolean>>();
-  const isLinkedIssuer = async (issuer: string) => {
-    const row = await kysely(query)
-      .selectFrom('people as linked')
-      .innerJoin('directory_names as known', (join) => join.on(isLinked('linked', 'known', claim)))
-      .select('linked.id')
-      .where('known.owner', '=', 'user')
-      .where(sql<boolean>`rtrim(linked.issuer, '/') = ${bareIssuer(issuer)}`)
-      .limit(1)
-      .executeTakeFirst();
-    return row !== undefined;
-  };
   return async (issuer, subject) => {
-    const known = linked.get(issuer) ?? isLinkedIssuer(issuer);
+    const known = linked.get(issuer) ?? isLinkedIssuer(query, claim, issuer);
     linked.set(issuer, known);
     if (!(await known)) return true;
     const unnamed = await kysely(query)
@@ -252,20 +254,18 @@ export async function listUnlinked(
   claim: string,
   namesOf: (username: string) => readonly string[],
 ): Promise<UnlinkedSource[]> {
-  const linked = kysely(query)
-    .selectFrom('people as linked')
-    .innerJoin('directory_names as known', (join) =>
-      join.on(isLinked('linked', 'known', claim)).on('known.owner', '=', 'user'),
-    )
-    .select('linked.issuer');
+  const issuers = await kysely(query).selectFrom('people').select('issuer').distinct().execute();
+  const unlinked: string[] = [];
+  for (const { issuer } of issuers) if (!(await isLinkedIssuer(query, claim, issuer))) unlinked.push(issuer);
+  if (unlinked.length === 0) return [];
   const people = await kysely(query)
     .selectFrom('people')
     .select(['issuer', 'username'])
-    .where('issuer', 'not in', linked)
+    .where('issuer', 'in', unlinked)
     .limit(MOST_LOOKED_AT)
     .execute();
-  if (people.length === 0) return [];
   const wanted = [...new Set(people.flatMap(({ username }) => namesOf(username)))];
+  if (wanted.length === 0) return [];
   const given = await kysely(query)
     .selectFrom('directory_names')
     .select(['name', 'issuer'])
