@@ -110,6 +110,12 @@ forEachDriver('where a directory serves people, an account', (driver) => {
     assert.deepEqual(await accountsOf(before), ['mira']);
     const stranger = await site.signIn('mira', { ...plain, subject: 'a stranger' });
     assert.deepEqual([await accountsOf(before), await accountsOf(stranger)], [['mira'], []]);
+    const { list } = await adminOf(site);
+    const { claims } = (await list()).find(({ subject }) => subject === 'a stranger')!;
+    assert.deepEqual(
+      claims.map(({ owner }) => owner.id),
+      [id],
+    );
     const mira = await site.signIn('mira', { ...plain, subject: 'object-7' });
     assert.deepEqual([await accountsOf(before), await accountsOf(mira)], [[], ['mira']]);
   });

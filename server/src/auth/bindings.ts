@@ -47,7 +47,11 @@ export function createBindings(deps: {
     if (directory === null) return bound && { ...bound, directory };
     const aside = bound?.insteadOf ?? null;
     const preferred = aside !== null && isSame(aside, directory) && (!aside.hasLeft || directory.hasLeft);
-    return bound !== null && preferred ? { ...bound, directory } : { ...directory, personId: null, directory };
+    // Who has it by a binding from before: an operator has to see whom they would take it from.
+    const keeps = bound !== null && (await accounts.ownerOf(work.query, account))?.personId === bound.personId;
+    return bound !== null && (preferred || keeps)
+      ? { ...bound, directory }
+      : { ...directory, personId: null, directory };
   }
 
   const seenOwner = (claim: AccountClaimsTable): Subject => ({
