@@ -103,6 +103,30 @@ test('hosts are sorted by the head of a column, with the keyboard as well, and t
   await expect(head('State')).toHaveAttribute('aria-sort', 'ascending');
 });
 
+test('a host says what gives power on it and what is odd at its gate, with file and line', async ({ open }) => {
+  const page = await hostsPage(open);
+  const report = {
+    at: Date.now(),
+    grants: [{ type: 'group', name: 'fleet', gives: 'any command as any user', file: '/etc/sudoers.d/image', line: 2 }],
+    count: 1,
+    unread: 1,
+    drift: ['/etc/pam.d/sudo does not name identree-pam'],
+    cut: false,
+  };
+  await changeAnswer<{ now: number; hosts: object[] }>(page, 'hosts.list', ({ now, hosts }) => ({
+    now,
+    hosts: [{ ...hosts[0]!, hostname: 'db1.example.com', state: 'active', reportDue: 0, report }],
+  }));
+  await page.goto('/hosts');
+  await expect(firstRow(page)).toContainText('1 finding at its sudo gate');
+  await page.getByRole('button', { name: 'More for db1.example.com' }).click();
+  await page.getByRole('menuitem', { name: 'What it says of itself' }).click();
+  const dialog = page.getByRole('dialog', { name: 'What this host says of itself' });
+  for (const fact of ['group fleet', '/etc/sudoers.d/image:2', 'does not name identree-pam', 'could not be read'])
+    await expect(dialog).toContainText(fact);
+  expect(await axe(page)).toEqual([]);
+});
+
 test('hosts are found by any words about them; one step back leads to all of them', async ({ open }) => {
   const page = await hostsPage(open, '/hosts?page=3');
   await page.getByLabel('Search').pressSequentially('production web19', { delay: 20 });

@@ -13,7 +13,7 @@ import type {
   ToThread,
 } from '../directory/publish/thread-messages.ts';
 import { createEventAppender } from '../events/log.ts';
-import { readReports } from '../hosts/reports.ts';
+import { createReportReader } from '../hosts/reports.ts';
 import { admitToDirectory, listHosts } from '../hosts/store.ts';
 import { createSnapshotBuilder } from '../ldap/snapshot/build-snapshot.ts';
 import { createPortAnswers, createPortCaller } from '../platform/port-calls.ts';
@@ -41,6 +41,7 @@ const hostNames = async () => (await activeHosts()).map(({ hostname }) => hostna
 const parts = createParts({ config, ldap, db, events, clock, random: systemRandom, hostNames });
 const { settings, numbers, rules } = parts;
 
+const readReports = createReportReader(db.query);
 const server = createPortCaller<ServerCalls>({ send });
 const rounds = createRounds({
   db,
@@ -64,7 +65,7 @@ const rounds = createRounds({
   admitHosts: admitToDirectory,
   async hostPower() {
     const names = new Map((await activeHosts()).map(({ id, hostname }) => [id, hostname]));
-    return (await readReports(db.query)).flatMap(({ hostId, digest, report }) => {
+    return (await readReports()).flatMap(({ hostId, digest, report }) => {
       const hostname = names.get(hostId);
       return hostname === undefined
         ? []

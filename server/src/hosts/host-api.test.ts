@@ -35,6 +35,7 @@ import {
   type Tampering,
   type TestHost,
 } from '../testing/test-host.ts';
+import { createReportReader } from './reports.ts';
 
 /** An authority of the operator's own, with its key; both in PEM. */
 async function makeForeignAuthority(): Promise<{ certificate: string; key: string }> {
@@ -368,6 +369,14 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       [[host.id, report]],
     );
 
+    const read = createReportReader(t.app.db.query);
+    assert.deepEqual(
+      (await read()).map((kept) => kept.report),
+      [report],
+    );
+    const [again] = await read();
+    assert.equal((await read())[0], again, 'what has not changed is not read again');
+
     assert.equal((await host.report({})).status, 429, 'not all the time');
     t.clock.advance(61_000);
     const many = Array.from({ length: 300 }, (_, n) => ({
@@ -386,6 +395,10 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       return send();
     });
     assert.equal((await host.report({})).status, 204, 'and less than before is told as well');
+    assert.deepEqual(
+      (await read()).map((kept) => kept.report.grants),
+      [[]],
+    );
     assert.deepEqual(
       (await t.app.hosts.reports()).map(({ report }) => report.grants),
       [[]],

@@ -139,6 +139,11 @@ export async function listReports(query: Query): Promise<HostReportsTable[]> {
   return kysely(query).selectFrom('host_reports').selectAll().orderBy('host_id').execute();
 }
 
+/** Which host said what last, without what it said. */
+export async function listReportDigests(query: Query): Promise<{ host_id: string; digest: string }[]> {
+  return kysely(query).selectFrom('host_reports').select(['host_id', 'digest']).orderBy('host_id').execute();
+}
+
 export async function putReport(work: UnitOfWork, row: HostReportsTable): Promise<void> {
   const { host_id: _, ...said } = row;
   await kysely(work.query)
