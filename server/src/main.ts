@@ -19,5 +19,5 @@ process.exitCode = await runCommand({
 });
 
 /** What is left open by mistake keeps no process alive that has said what it had to say, milliseconds. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 1000;
 setTimeout(() => process.exit(), PATIENCE_MS).unref();

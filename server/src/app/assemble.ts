@@ -39,6 +39,7 @@ export function assemble(ground: Ground) {
 
     /** The server of all modules. Nothing listens and nothing runs yet. */
     async serve(deps: Pick<HttpDeps, 'clientAddress' | 'access' | 'router' | 'distDir'>) {
+      let leaving = false;
       const health = modules.flatMap(({ health = [] }) => health);
       const http = await createHttpServer({
         ...deps,
@@ -46,6 +47,7 @@ export function assemble(ground: Ground) {
         tls: config.tls,
         log,
         health,
+        isLeaving: () => leaving,
         plugins: modules.flatMap(({ routes = [] }) => routes),
       });
 
@@ -73,6 +75,11 @@ export function assemble(ground: Ground) {
         async listen(): Promise<void> {
           await start();
           await http.listen({ host: config.listen.host, port: config.listen.port });
+        },
+        /** Says that it stops, and sends those who wait elsewhere. It goes on answering until it is stopped. */
+        leave(): void {
+          leaving = true;
+          for (const module of modules) module.handOver?.();
         },
         /** Lets go of those who wait and finishes what is under way. The database is still open then. */
         async stop(): Promise<void> {

@@ -78,6 +78,7 @@ export function challengesModule(
       }),
     ],
     routes: [others.hostApi(challengeRoutes({ asking, waiters }))],
+    handOver: () => waiters.close(),
     stop: async () => waiters.close(),
     procedures: { challenges: createChallengesRouter({ ...deciding, ...showing }) },
     challenges: { ...asking, ...deciding, ...showing },

@@ -145,14 +145,21 @@ test('serve starts, says where, and stops cleanly; the log is whole', async () =
   const env = environment('serve', {
     IDENTREE_OIDC_ISSUER_URL: 'http://localhost:9',
     IDENTREE_APPROVAL_POLICIES_FILE: policies,
+    IDENTREE_LOG_LEVEL: 'warn',
   });
   const served = await run(['serve'], env);
   assert.equal(served.code, 0, served.err);
   assert.match(served.out, /identree is ready: https:\/\/identree\.example\.com/);
   assert.match(served.out, /redirect URI, .*: https:\/\/identree\.example\.com\/callback$/m);
   // It listens, but nobody can sign in and nothing is decided: whoever started it has to hear so.
-  assert.match(served.err, /^warning: oidc is unreachable$/m);
-  assert.match(served.err, /^warning: policy is broken$/m);
+  const warned = served.err
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { level: number; msg: string })
+    .flatMap(({ level, msg }) => (level === 40 ? [msg] : []));
+  assert.ok(warned.includes('oidc is unreachable'), 'in the format of the log');
+  assert.ok(warned.includes('policy is broken'));
+  assert.ok(warned.some((line) => line.startsWith('IDENTREE_METRICS_TOKEN: ')));
   const log = await run(['verify-log', '--json'], env);
   assert.equal(JSON.parse(log.out).ok, true);
 });

@@ -16,6 +16,8 @@ export interface CommandIo {
 
 export interface WithConfig extends CommandIo {
   config: Config;
+  /** What is odd about it, a sentence each. */
+  warnings: readonly string[];
 }
 
 export interface WithCore extends WithConfig {
@@ -36,28 +38,32 @@ export const ACTOR = 'identree-server';
 
 /** A command whose work needs more than what it is started with. */
 type Declared<Context, O extends Options, P extends Operands> = Omit<Command<never, O, P>, 'run'> & {
+  /** It tells in its own log what the configuration is warned of, which others print. */
+  logsWarnings?: boolean;
   run(context: Context, given: Given<O, P>): Promise<number>;
 };
 
 /** Null after it has told what is wrong, all at once. */
-async function readConfig({ env, readFile, err }: CommandIo): Promise<Config | null> {
+async function readConfig({ env, readFile, err }: CommandIo, printsWarnings: boolean) {
   const { loadConfig } = await import('../config/load-config.ts');
   const loaded = loadConfig({ env, readFile });
-  for (const { setting, problem, fix } of loaded.warnings) err(`warning: ${setting}: ${problem}. ${fix}\n`);
-  if (loaded.ok) return loaded.config;
+  const warnings = loaded.warnings.map(({ setting, problem, fix }) => `${setting}: ${problem}. ${fix}`);
+  if (printsWarnings || !loaded.ok) for (const warning of warnings) err(`warning: ${warning}\n`);
+  if (loaded.ok) return { config: loaded.config, warnings };
   err(`The configuration has ${loaded.errors.length === 1 ? 'an error' : `${loaded.errors.length} errors`}:\n`);
   for (const { setting, problem, fix } of loaded.errors) err(`  ${setting}: ${problem}${fix ? `. ${fix}` : ''}\n`);
   return null;
 }
 
 /** A command that works with the server's own configuration. */
-export const configCommand = <const O extends Options, const P extends Operands>(
-  declared: Declared<WithConfig, O, P>,
-): Command<CommandIo, O, P> => ({
+export const configCommand = <const O extends Options, const P extends Operands>({
+  logsWarnings = false,
+  ...declared
+}: Declared<WithConfig, O, P>): Command<CommandIo, O, P> => ({
   ...declared,
   async run(io, given) {
-    const config = await readConfig(io);
-    return config === null ? EXIT.configuration : declared.run({ ...io, config }, given);
+    const read = await readConfig(io, !logsWarnings);
+    return read === null ? EXIT.configuration : declared.run({ ...io, ...read }, given);
   },
 });
 

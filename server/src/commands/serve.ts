@@ -1,13 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { HealthReport } from '../http/health.ts';
 import { configCommand, EXIT } from './command.ts';
 
 export const serve = configCommand({
   name: 'serve',
   help: 'run the server',
-  async run({ config, out, err, onHangUp, untilStopped }) {
+  logsWarnings: true,
+  async run({ config, warnings, out, err, onHangUp, untilStopped }) {
     const { createApp } = await import('../app/app.ts');
     const { redirectUriOf } = await import('../auth/addresses.ts');
-    const app = await createApp(config);
+    const { createLogger } = await import('../platform/logger.ts');
+    // What a server says is read by programs, warnings first of all.
+    const log = createLogger(config.logLevel, { write: err });
+    for (const warning of warnings) log.warn(warning);
+    const app = await createApp(config, { log });
     try {
       await app.listen();
     } catch (error) {
@@ -19,12 +25,25 @@ export const serve = configCommand({
     onHangUp(() => app.directory?.directory.refresh('signal'));
     const stopped = untilStopped();
     // A server that listens and lets nobody in, or decides nothing, is not what "ready" promises.
-    for (const line of toldAtStart(await app.health())) err(`warning: ${line}\n`);
+    for (const line of toldAtStart(await app.health())) log.warn(line);
     await stopped;
-    await app.close();
-    return EXIT.ok;
+    app.leave();
+    await sleep(config.stopDelayMs);
+    return (await endsInTime(app.close(), LONGEST_MS - config.stopDelayMs)) ? EXIT.ok : EXIT.failed;
   },
 });
+
+/** How long the end of a server takes at most, milliseconds: service managers kill what takes long. */
+const LONGEST_MS = 13_000;
+
+/** Whether it came to its end; what hangs does not keep a server from ending. */
+async function endsInTime(end: Promise<void>, ms: number): Promise<boolean> {
+  const waiting = new AbortController();
+  const late = sleep(ms, false, { signal: waiting.signal }).catch(() => false);
+  const ended = await Promise.race([end.then(() => true), late]);
+  waiting.abort();
+  return ended;
+}
 
 /** What is not well, and what there is to know besides. */
 function toldAtStart({ checks, details = {} }: HealthReport): string[] {

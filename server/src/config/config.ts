@@ -56,7 +56,9 @@ export interface LdapConfig
 }
 
 /** What the rest of the server is told. */
-export interface Config extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules'> {
+export interface Config extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules' | 'stopDelayMs'> {
+  /** How long it still answers when it is told to stop. */
+  stopDelayMs: number;
   tls: KeyPairFiles | null;
   directory: Omit<Settings['directory'], 'source'> & { source: 'pocketid' | 'scim' | 'file' | 'none' };
   sudoRules: Omit<Settings['sudoRules'], 'source'> & { source: 'claims' | 'store' | 'both' };

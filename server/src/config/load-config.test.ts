@@ -45,6 +45,7 @@ test('five settings make a server; everything else has a default', () => {
   assert.deepEqual(config(), {
     externalUrl: 'https://identree.example.com',
     listen: { host: '::', port: 8090 },
+    stopDelayMs: 0,
     tls: null,
     trustedProxies: [],
     keysDir: '/var/lib/identree-server/keys',

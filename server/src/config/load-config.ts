@@ -7,6 +7,9 @@ import { POSTGRES_CONNECTIONS } from './sections/database.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
 
+/** So often balancers look, or more often, milliseconds. Where there is one server only, nobody can be sent elsewhere. */
+const STOP_DELAY_MS = 3000;
+
 export type ConfigResult =
   | { ok: true; config: Config; warnings: ConfigProblem[] }
   | { ok: false; errors: ConfigProblem[]; warnings: ConfigProblem[] };
@@ -69,6 +72,7 @@ function assemble(values: z.output<typeof settings>): Config {
   return {
     ...rest,
     database: { ...database, maxConnections },
+    stopDelayMs: values.stopDelayMs ?? (database.driver === 'sqlite' ? 0 : STOP_DELAY_MS),
     tls: keyPair(tls.certFile, tls.keyFile),
     directory: { ...directory, source },
     sudoRules: { ...sudoRules, source: sudoRules.source ?? (source === 'none' ? 'store' : 'claims') },

@@ -25,6 +25,7 @@ export function eventsModule(
     async start() {
       if (ground.logKeyProblem !== null) throw new Error(ground.logKeyProblem);
     },
+    handOver: () => feed.close(),
     // A connection that follows events never ends by itself, and closing waits for connections.
     stop: async () => feed.close(),
   } satisfies Module;

@@ -20,7 +20,7 @@ import { LISTENER_TLS } from '../platform/listener-tls.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import { consolePages } from './console-pages.ts';
 import { goneEndpoints } from './gone.ts';
-import { checkHealth } from './health.ts';
+import { checkHealth, type HealthReport } from './health.ts';
 import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -49,9 +49,14 @@ export interface HttpDeps {
   access: Access;
   router: AnyTRPCRouter;
   health: readonly HealthCheck[];
+  /** Whether it is about to stop: nobody is to stay, or to come. */
+  isLeaving: () => boolean;
   /** What the modules serve, each in a scope of its own. */
   plugins: readonly FastifyPluginAsync[];
 }
+
+/** What a server says of itself that stops: at once, whatever else there would be to look at. */
+const LEAVING: HealthReport = { status: 'unhealthy', checks: { server: 'stopping' } };
 
 /** Did a person open this address in a browser? Programs get JSON. */
 function wantsPage(request: FastifyRequest): boolean {
@@ -114,6 +119,10 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     if (namesHostTwice(request.raw.rawHeaders)) throw new Refusal('bad_request', 'more than one Host');
     request.clientAddress = deps.clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']);
   });
+  app.addHook('onSend', async (_request, reply) => {
+    // A connection that is kept could be used at the very moment at which it is closed.
+    if (deps.isLeaving()) reply.header('connection', 'close');
+  });
   securityHeaders(app, { https });
   app.setErrorHandler(errorHandler(deps.log) as never);
   app.setNotFoundHandler((request, reply) =>
@@ -124,6 +133,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     method: ['GET', 'HEAD'],
     url: '/healthz',
     handler: async (_request, reply) => {
+      if (deps.isLeaving()) return reply.code(503).send(LEAVING);
       const report = await checkHealth(deps.health);
       return reply.code(report.status === 'unhealthy' ? 503 : 200).send(report);
     },

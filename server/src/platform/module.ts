@@ -40,6 +40,11 @@ export interface Module {
   /** Begins what is not asked for over HTTP, after the modules before it. A failure ends the start of the server. */
   start?(): Promise<void>;
   /**
+   * Lets go of those who wait, so that they go on at another server: this one stops, and answers for a little longer. May
+   * be called before `stop` or not at all.
+   */
+  handOver?(): void;
+  /**
    * Lets go of those who wait and ends what `start` began, before the modules before it. Called once, also for a module
    * that was not started; requests that are under way end after this.
    */

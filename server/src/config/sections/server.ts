@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bothOrNeither, type Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
 import { optional, required, withDefault } from '../setting.ts';
-import { choice, isLoopback, listenAddress, networks, origin, path, secret } from '../values.ts';
+import { choice, duration, isLoopback, listenAddress, networks, origin, path, secret } from '../values.ts';
 
 /** Where the server listens and who may reach it. */
 export const serverSettings = {
@@ -19,6 +19,14 @@ export const serverSettings = {
     section: 'Server',
     description: 'Address and port to listen on. Without an address: all of them.',
     default: ':8090',
+  }),
+  stopDelayMs: optional(duration('0s', '10s'), {
+    env: 'IDENTREE_STOP_DELAY',
+    toml: 'server.stop_delay',
+    section: 'Server',
+    description:
+      'How long a server that is told to stop still answers, while /healthz says that it stops: a balancer in front of it needs so long to send everybody elsewhere. At most 10s.',
+    defaultNote: '3s with Postgres, 0s with SQLite',
   }),
   tls: z.object({
     certFile: optional(path, {
