@@ -147,6 +147,11 @@ describe('client.conf', () => {
     assert.throws(() => parse(`${SERVER}IDENTREE_SERVER_URL=https://other.example\n`), /set twice/);
   });
 
+  it('what asks for a way in that this version does not have is refused by name', () => {
+    assert.throws(() => parse(`${SERVER}IDENTREE_BREAKGLASS_NO_SUCH=true\n`), /IDENTREE_BREAKGLASS_NO_SUCH asks for/);
+    assert.ok(parse(`${SERVER}IDENTREE_BREAKGLASS_NO_SUCH=\nIDENTREE_POLL_INTERVAL=2s\n`), 'others are left alone');
+  });
+
   it('an unknown class is refused, not taken for the weakest', () => {
     assert.throws(() => parse(`${SERVER}IDENTREE_MINIMUM_CLASS=Passkey\n`), ConfigError);
   });

@@ -95,7 +95,7 @@ function parseLines(text: string, problems: string[]): Map<string, string> {
 
 /** A whole number in a range; anything else is a problem. */
 function wholeBetween(
-  values: Map<string, string>,
+  values: Pick<Map<string, string>, 'get'>,
   key: string,
   range: { least: number; most: number; absent: number },
   problems: string[],
@@ -107,7 +107,7 @@ function wholeBetween(
   return range.absent;
 }
 
-function readBreakGlass(values: Map<string, string>, problems: string[]): BreakGlassConf {
+function readBreakGlass(values: Pick<Map<string, string>, 'get'>, problems: string[]): BreakGlassConf {
   const enabled = values.get('IDENTREE_BREAKGLASS_ENABLED') || 'true';
   if (enabled !== 'true' && enabled !== 'false') problems.push('IDENTREE_BREAKGLASS_ENABLED must be true or false');
   const file = values.get('IDENTREE_BREAKGLASS_FILE') || HASH_FILE;
@@ -126,12 +126,21 @@ function readBreakGlass(values: Map<string, string>, problems: string[]): BreakG
     cost: wholeBetween(values, 'IDENTREE_BREAKGLASS_BCRYPT_COST', cost, problems),
   };
 }
+/** A way in when all else fails: who asks for one must not find out in need that there is none. */
+const COUNTED_ON = /^IDENTREE_BREAKGLASS(_|$)/;
 
 /** Parses the text of client.conf. Keys that are not ours are left alone. @throws ConfigError with all problems. */
 export function parseClientConf(text: string, path: string): ClientConf {
   const problems: string[] = [];
   if (/[\u0000\ufffd]/.test(text)) problems.push('holds bytes that are not text');
-  const values = parseLines(text, problems);
+  const lines = parseLines(text, problems);
+  const known = new Set<string>();
+  const values = {
+    get(key: string): string | undefined {
+      known.add(key);
+      return lines.get(key);
+    },
+  };
   const server = values.get('IDENTREE_SERVER_URL') ?? '';
   const checked = server === '' ? { ok: false as const, problem: 'is missing' } : checkServerUrl(server);
   if (!checked.ok) problems.push(`IDENTREE_SERVER_URL ${checked.problem}`);
@@ -152,6 +161,11 @@ export function parseClientConf(text: string, path: string): ClientConf {
   const contact = terminalLine(values.get('IDENTREE_CONTACT') ?? '').trim();
   if ([...contact].length > CONTACT_MAX)
     problems.push(`IDENTREE_CONTACT must not be longer than ${CONTACT_MAX} characters`);
+  for (const [key, value] of lines) {
+    if (COUNTED_ON.test(key) && !known.has(key) && value !== '') {
+      problems.push(`${key} asks for something of break-glass that this version does not do; remove it`);
+    }
+  }
   if (problems.length > 0 || !checked.ok || !minimumClass.success) {
     throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'));
   }

@@ -440,6 +440,14 @@ test('an audit sink is refused wherever it is written: as one variable, at the t
   assert.deepEqual([wrongSettings({ IDENTREE_AUDITOR: 'x' }), inFile('auditors = "x"\n')], [[], []]);
 });
 
+test('whoever counts on an escrow or on break-glass is not given a server without them', () => {
+  for (const name of ['IDENTREE_ESCROW_NO_SUCH', 'IDENTREE_BREAKGLASS_NO_SUCH', 'IDENTREE_CLIENT_BREAKGLASS_NO_SUCH']) {
+    assert.deepEqual(wrongSettings({ [name]: 'x' }), [name]);
+    assert.deepEqual(wrongSettings({ [name]: '' }), [], 'nobody counts on what is empty');
+  }
+  assert.deepEqual(wrongSettings({}, { [DEFAULT_TOML_FILE]: '[escrow]\nno_such = "x"\n' }), ['escrow.no_such']);
+});
+
 test('scopes are separated by blanks or commas, and openid is always one of them', () => {
   const scopesOf = (value: string) => config({ IDENTREE_OIDC_SCOPES: value }).oidc.scopes;
   assert.deepEqual(scopesOf('openid profile  roles'), ['openid', 'profile', 'roles']);

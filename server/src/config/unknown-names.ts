@@ -6,26 +6,45 @@ import { type ConfigSources, isTable, TOML_FILE_VARIABLE, type TomlTable } from 
 
 const HAS_NO_EFFECT = 'This version does not use it. Remove it, or read docs/configuration.md.';
 
-/** Whoever asks for an audit trail elsewhere must not believe that there is one. */
-const AUDIT = /^IDENTREE_AUDIT(_|$)|(^|\.)audit([._]|$)/;
+/**
+ * What somebody counts on who sets it: a trail elsewhere, or a way in when all else fails. Whoever asks for it must not
+ * believe that there is one. Of these names, those that this version knows are settings like others.
+ */
+const COUNTED_ON: readonly { names: RegExp; problem: string; fix: string }[] = [
+  {
+    names: /^IDENTREE_AUDIT(_|$)|(^|\.)audit([._]|$)/,
+    problem: 'asks for an audit sink, and this version has none: events are kept in its database only',
+    fix: 'Unset it to start without the sink. identree-server verify-log walks the events that are kept.',
+  },
+  {
+    names: /^IDENTREE_ESCROW(_|$)|(^|\.)escrow([._]|$)/,
+    problem: 'asks for an escrow of break-glass passwords, and this version has none like it: nothing is kept there',
+    fix: 'Unset it to start without the escrow, and keep what it holds.',
+  },
+  {
+    names: /^IDENTREE_(CLIENT_)?BREAKGLASS(_|$)|(^|\.)breakglass([._]|$)/,
+    problem: 'asks for something of break-glass that this version does not do',
+    fix: 'Unset it to start without it, and make sure that there is another way into the hosts.',
+  },
+];
+
+const countedOn = (name: string) => COUNTED_ON.find(({ names }) => names.test(name));
 
 /**
  * Names that mean nothing here: typing errors, settings of earlier installations, secrets in TOML. They are warnings, but
- * for those that ask for an audit trail: the server does not start without the trail that somebody counts on.
+ * for those that somebody counts on: the server does not start without.
  */
 export function unknownNames(
   env: ConfigSources['env'],
   toml: TomlTable,
 ): { errors: ConfigProblem[]; warnings: ConfigProblem[] } {
   const found = [...unknownVariables(env), ...unknownTomlKeys(toml)];
-  const audit = found.filter(({ setting }) => AUDIT.test(setting) && env[setting] !== '');
   return {
-    errors: audit.map(({ setting }) => ({
-      setting,
-      problem: 'asks for an audit sink, and this version has none: events are kept in its database only',
-      fix: 'Unset it to start without the sink. identree-server verify-log walks the events that are kept.',
-    })),
-    warnings: found.filter(({ setting }) => !AUDIT.test(setting)),
+    errors: found.flatMap(({ setting }) => {
+      const refused = env[setting] === '' ? undefined : countedOn(setting);
+      return refused ? [{ setting, problem: refused.problem, fix: refused.fix }] : [];
+    }),
+    warnings: found.filter(({ setting }) => !countedOn(setting)),
   };
 }
 
