@@ -45,7 +45,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** Every step from an empty database to this version, in order. */
+/** What a database is taken through, in the order of their names. Those that have shipped never change. */
 export const migrations = {
   '0001-baseline': baseline,
   '0002-directory': directory,
