@@ -53,7 +53,7 @@ export async function buildDesktop(options: { console?: string; out?: string } =
   });
   for (const file of ['index.html', 'setup.css']) await cp(join(source, 'setup', file), join(draft, 'setup', file));
   await cp(join(root, 'apps/console/src/icon.svg'), join(draft, 'setup/icon.svg'));
-  await cp(consoleFolder, join(draft, 'console'), { recursive: true });
+  await cp(consoleFolder, join(draft, 'console'), { recursive: true, filter: (path) => !/\.(br|gz)$/.test(path) });
   const manifest = {
     name: 'identree-console',
     productName: 'identree',

@@ -4,6 +4,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build as esbuild } from 'esbuild';
 import { build as viteBuild } from 'vite';
+import { compressFolder } from './compress.ts';
 
 /**
  * `npm run build`: what browsers load, into dist/. With `--if-stale` only what changed since it was last built.
@@ -28,7 +29,13 @@ const page = join(root, 'server/src/approval-page');
 
 const approvalPage: Target = {
   name: 'approval page',
-  inputs: ['server/src/approval-page/**', 'shared/src/**', 'package-lock.json', 'scripts/build.ts'],
+  inputs: [
+    'server/src/approval-page/**',
+    'shared/src/**',
+    'package-lock.json',
+    'scripts/build.ts',
+    'scripts/compress.ts',
+  ],
   folder: 'assets',
   proof: 'approve.js',
   async build(folder) {
@@ -50,7 +57,7 @@ const approvalPage: Target = {
 
 const consoleApp: Target = {
   name: 'console',
-  inputs: ['apps/console/**', 'shared/src/**', 'package-lock.json', 'scripts/build.ts'],
+  inputs: ['apps/console/**', 'shared/src/**', 'package-lock.json', 'scripts/build.ts', 'scripts/compress.ts'],
   folder: 'console',
   proof: 'index.html',
   async build(folder) {
@@ -95,6 +102,7 @@ async function make(target: Target, ifStale: boolean): Promise<void> {
   mkdirSync(draft, { recursive: true });
   try {
     await target.build(draft);
+    compressFolder(draft);
     // A server that runs at the same time never sees half a build.
     const old = `${draft}.old`;
     if (existsSync(folder)) renameSync(folder, old);

@@ -15,6 +15,7 @@ export function consolePages(distDir: string): FastifyPluginAsync {
       index: false,
       decorateReply: false,
       dotfiles: 'deny',
+      preCompressed: true,
       immutable: true,
       maxAge: '1y',
     });

@@ -147,6 +147,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     index: false,
     dotfiles: 'deny',
     cacheControl: false,
+    preCompressed: true,
     setHeaders: (reply) => void reply.header('cache-control', 'no-cache'),
   });
   await app.register(consolePages(deps.distDir));
