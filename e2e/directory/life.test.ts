@@ -15,7 +15,7 @@ import {
   user,
 } from '../harness/directory.ts';
 import type { Host } from '../harness/lab.ts';
-import { CODE, createPerson, granted, type Person } from '../harness/person.ts';
+import { type ApiResult, CODE, createPerson, granted, type Person } from '../harness/person.ts';
 import { must, type RunResult, run, until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
 import { becomes, viewOf } from './host-view.ts';
@@ -51,6 +51,7 @@ describe('people come, change and go', () => {
         IDENTREE_LDAP_BIND_DN: SERVICE.dn,
         IDENTREE_LDAP_BIND_PASSWORD: SERVICE.password,
         IDENTREE_LDAP_ACCESS_DEFAULT: 'allow',
+        IDENTREE_SUDO_SOURCE: 'both',
       },
     });
     host = world.host();
@@ -306,6 +307,43 @@ describe('people come, change and go', () => {
       (text) => /\(root\) ALL/.test(text),
     );
     assert.deepEqual(await members('ops'), ['ada', 'babs', 'linus']);
+  });
+
+  test('a rule that waits for a group, or for a user, gives nothing to whoever comes under that name', {
+    skip,
+  }, async () => {
+    const olga = world.person(OPERATOR);
+    for (const whom of [{ group: 'dbas' }, { users: ['zoe'] }]) {
+      const rule = { ...whom, commands: ['/usr/bin/id'] };
+      granted((await olga.mutate('sudoRules.create', { rule, acknowledged: true })) as ApiResult);
+    }
+    await world.change((content) => {
+      content.users.push(user('dbas'), user('zoe'));
+    });
+    const waiting = async () =>
+      (await world.holds()).flatMap(({ kind, subject }) => (kind === 'power_name' ? subject : []));
+    await becomes('the questions', waiting, (now) => now.length === 2);
+    assert.deepEqual((await waiting()).sort(), ['account dbas', 'account zoe']);
+    assert.deepEqual([await passwd('dbas'), await passwd('zoe')], ['', '']);
+
+    await world.confirm('power_name', /account zoe/);
+    await becomes(
+      'her account',
+      () => passwd('zoe'),
+      (line) => line !== '',
+    );
+    await becomes(
+      'her rule',
+      () => sudoListing('zoe'),
+      (text) => /\(root\) \/usr\/bin\/id/.test(text),
+    );
+    assert.equal(await passwd('dbas'), '', 'whose private group the other rule is for');
+    await world.confirm('power_name', /account dbas/);
+    await becomes(
+      'his rule, by his private group',
+      () => sudoListing('dbas'),
+      (text) => /\(root\) \/usr\/bin\/id/.test(text),
+    );
   });
 
   test('a sudoers file of an image names a group: whoever is put into one of that name gets nothing unasked', {

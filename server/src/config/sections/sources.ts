@@ -39,7 +39,7 @@ export const sourceSettings = {
         source(
           'DIRECTORY_GUARD_POWER',
           'directory.guard_power',
-          'hold: new members and new rules of a group that produces root wait for an administrator. publish: they are served at once.',
+          'hold: what would give somebody power waits for an administrator: a member, a rule, a name, a new host. publish: it is served at once.',
         ),
         'hold',
       ),
