@@ -18,6 +18,7 @@ async function serverOf(modules: readonly Module[]) {
       viewerOf: async () => null,
       recheckViewers: async (all) => all.map(() => null),
       csrfGuard: async () => {},
+      limitQuery: () => {},
       limitMutation: async () => {},
     },
     router: router({}),

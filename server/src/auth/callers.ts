@@ -34,6 +34,7 @@ export function createCallers(
       // A desktop app that follows events is in use; a forgotten browser tab is not.
       resolver.resolveAll(credentials, { touch: ({ authorization }) => authorization !== undefined }),
     csrfGuard: createCsrfGuard({ config, viewerOf }),
+    limitQuery: (viewer) => limits.query(viewer.person.id),
     limitMutation: async (request) => limits.mutation((await viewerOf(request))?.person.id ?? request.clientAddress),
   };
 }

@@ -15,6 +15,8 @@ export interface RateLimits {
   /** The approval page by code. Nothing is looked up for who is not signed in. */
   approvePage(personId: string): void;
   mutation(personId: string): void;
+  /** Something that is looked at. A console asks again when something happens, at most once a second for each of its lists. */
+  query(personId: string): void;
   /** One for each session that ends, all from the provider's address. */
   backchannelLogout(remoteAddr: string): void;
   desktopToken(remoteAddr: string): void;
@@ -25,6 +27,8 @@ export interface RateLimits {
 const MINUTE = 60_000;
 /** Above what a company does behind one address at nine in the morning, below what the database would notice. */
 const OF_AN_ADDRESS = 600;
+/** Above several windows that follow a busy installation, below what keeps approvals waiting. */
+const QUERIES = 1200;
 
 export function createRateLimits(deps: { clock: Clock }): RateLimits {
   const perMinute = (limit: number) => createRateLimiter({ clock: deps.clock, limit, windowMs: MINUTE });
@@ -36,6 +40,7 @@ export function createRateLimits(deps: { clock: Clock }): RateLimits {
     approvePage: perMinute(30),
     // Above what an administrator does who goes through a list one by one.
     mutation: perMinute(120),
+    query: perMinute(QUERIES),
     backchannelLogout: perMinute(OF_AN_ADDRESS),
     desktopToken: perMinute(OF_AN_ADDRESS),
     wrongDesktopCode: perMinute(10),
@@ -52,6 +57,7 @@ export function createRateLimits(deps: { clock: Clock }): RateLimits {
     strayCallback: (remoteAddr) => spend(limiters.strayCallback, addressBucket(remoteAddr)),
     approvePage: (personId) => spend(limiters.approvePage, personId),
     mutation: (personId) => spend(limiters.mutation, personId),
+    query: (personId) => spend(limiters.query, personId),
     backchannelLogout: (remoteAddr) => spend(limiters.backchannelLogout, addressBucket(remoteAddr)),
     desktopToken: (remoteAddr) => spend(limiters.desktopToken, addressBucket(remoteAddr)),
     wrongDesktopCode: (remoteAddr) => spend(limiters.wrongDesktopCode, addressBucket(remoteAddr)),

@@ -34,7 +34,9 @@ const MOVED = new Set(['account_bindings.held_person_id', 'account_bindings.held
 async function fill(db: Anything): Promise<Map<string, Record<string, unknown>>> {
   const rows = new Map<string, Record<string, unknown>>();
   for (const { name, columns } of await db.introspection.getTables()) {
-    const present = await db.selectFrom(name).selectAll().executeTakeFirst();
+    const [present] = (
+      await sql<Record<string, unknown>>`/* one row */ select * from ${sql.table(name)} limit 1`.execute(db)
+    ).rows;
     const made = Object.fromEntries(
       columns.map((column, i) => [
         column.name,

@@ -53,6 +53,19 @@ describe('REST', () => {
     assert.equal((await send(olga, 'DELETE', `/sudo-rules/${id}?revision=2`)).status, 404);
   });
 
+  test('who asks more than anybody looks at is told so, over both ways, and nobody else', async () => {
+    const answers: Awaited<ReturnType<typeof send>>[] = [];
+    while (answers.at(-1)?.status !== 429 && answers.length < 2000)
+      answers.push(await send(mallory, 'GET', '/sudo-rules'));
+    assert.ok(answers.length > 1000);
+    assert.equal(answers.at(-1)?.body.error.code, 'rate_limited');
+    const console = await mallory.query('challenges.inbox');
+    assert.deepEqual([console.status, console.refusal], [429, 'rate_limited']);
+    assert.equal((await send(olga, 'GET', '/sudo-rules')).status, 200);
+    site.clock.advance(61_000);
+    assert.equal((await mallory.query('challenges.inbox')).status, 200);
+  });
+
   test('what is wrong is said field by field, and what has to be meant needs a second yes', async () => {
     const wrong = await send(olga, 'POST', '/sudo-rules', { rule: { group: 'ops', commands: ['apt'] } });
     assert.deepEqual([wrong.status, wrong.body.problems[0].field], [422, 'commands']);

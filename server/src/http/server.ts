@@ -34,6 +34,8 @@ export interface Access {
   readonly recheckViewers: (credentials: readonly Credentials[]) => Promise<(Viewer | null)[]>;
   /** Refuses a state-changing browser request that does not prove its origin. */
   readonly csrfGuard: preHandlerAsyncHookHandler;
+  /** Bounds what one person can ask per minute. @throws Refusal */
+  readonly limitQuery: (viewer: Viewer) => void;
   /** Bounds what one caller can change per minute. */
   readonly limitMutation: (request: FastifyRequest) => Promise<void>;
 }
@@ -161,11 +163,16 @@ function procedures({ access, router, log }: HttpDeps): FastifyPluginAsync {
     scope.addHook('preHandler', async (request) => {
       if (request.method !== 'GET' && request.method !== 'HEAD') await access.limitMutation(request);
     });
-    const contextOf = async (request: FastifyRequest): Promise<Context> => ({
-      viewer: await inContext(() => access.viewerOf(request)),
-      remoteAddr: request.clientAddress,
-      userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
-    });
+    const contextOf = (request: FastifyRequest): Promise<Context> =>
+      inContext(async () => {
+        const viewer = await access.viewerOf(request);
+        if (viewer && request.method === 'GET') access.limitQuery(viewer);
+        return {
+          viewer,
+          remoteAddr: request.clientAddress,
+          userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
+        };
+      });
     await scope.register(restRoutes({ router, contextOf }));
     await scope.register(fastifyTRPCPlugin, {
       prefix: '/trpc',

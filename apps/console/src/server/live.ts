@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import type { FeedEvent, Topic } from '#shared/events.ts';
 import { api, askWhoIAm, refresh } from './api.ts';
+import { atMostEvery } from './at-most.ts';
 
 /** `offline`: nothing was heard for a moment; what is shown may be old. */
 export type LiveState = 'connecting' | 'live' | 'offline';
@@ -20,6 +21,12 @@ const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
   attempts: () => [],
   server: () => [],
 };
+
+/** How often what is shown is asked for anew, milliseconds. The first time is at once: somebody waits for an answer. */
+const ANEW_EVERY_MS = 1000;
+const refreshTopic = atMostEvery<Topic>(ANEW_EVERY_MS, (topic) => {
+  for (const part of OLD[topic]()) void refresh(part.pathKey());
+});
 
 /** Short interruptions are not worth a word. */
 const OFFLINE_AFTER_MS = 1500;
@@ -57,7 +64,7 @@ export function useLive(signedIn: boolean, onEvent: (event: FeedEvent) => void):
     stream.addEventListener('message', (message: MessageEvent<string>) => {
       const event = JSON.parse(message.data) as FeedEvent;
       up();
-      for (const part of OLD[event.topic]()) void refresh(part.pathKey());
+      refreshTopic(event.topic);
       onEvent(event);
     });
     stream.addEventListener('error', () => {
