@@ -33,6 +33,7 @@ const COMMANDS = {
   pictures: [['scripts/pictures.ts']],
   'bench-approval': [['bench/approval.ts']],
   'bench-ldap': [['bench/ldap.ts']],
+  'bench-history': [['bench/history.ts']],
   'bench-live': [['bench/live.ts']],
 };
 

@@ -43,19 +43,37 @@ export type Showing = ReturnType<typeof createShowing>;
 export function createShowing(deps: ShowingDeps) {
   const { db, clock } = deps;
 
+  /** What the requests of one list have in common is looked up once for all of them. */
+  function createLookups() {
+    const once = <T>(look: (key: string) => Promise<T>) => {
+      const known = new Map<string, Promise<T>>();
+      return (key: string): Promise<T> => {
+        const found = known.get(key) ?? look(key);
+        known.set(key, found);
+        return found;
+      };
+    };
+    return {
+      host: once((id) => deps.hosts.facts(db.query, id)),
+      owner: once((account) => deps.accountOwner(db.query, account)),
+      policies: once(() => deps.policies.current()),
+    };
+  }
+
   /** What is shown of a request, or that it cannot be read: itself, or what its policy depends on. */
   async function viewOf(
     challenge: store.StoredChallenge,
     viewer: Viewer,
+    lookups = createLookups(),
   ): Promise<{ view: ChallengeView; policy: PolicyOutcome } | Unreadable> {
     if (store.isUnreadable(challenge)) return deps.unreadable.report('challenges', challenge);
-    const host = await deps.hosts.facts(db.query, challenge.host_id);
-    const owner = await deps.accountOwner(db.query, challenge.username);
+    const host = await lookups.host(challenge.host_id);
+    const owner = await lookups.owner(challenge.username);
     if (owner?.groups === null) {
       const cause = new Error('the groups are no list of names');
       return { ...deps.unreadable.report('people', { id: owner.personId, cause }), id: challenge.id };
     }
-    const state = await deps.policies.current();
+    const state = await lookups.policies('in force');
     const outcome = state.ok
       ? evaluatePolicy(state.policy, {
           user: challenge.username,
@@ -80,9 +98,15 @@ export function createShowing(deps: ShowingDeps) {
   }
 
   /** One line of a list. */
-  async function entryOf(challenge: store.StoredChallenge, viewer: Viewer): Promise<ChallengeEntry> {
-    const shown = await viewOf(challenge, viewer);
+  async function entryOf(challenge: store.StoredChallenge, viewer: Viewer, lookups: Lookups): Promise<ChallengeEntry> {
+    const shown = await viewOf(challenge, viewer, lookups);
     return 'unreadable' in shown ? { ...shown, createdAt: challenge.created_at } : shown.view;
+  }
+  type Lookups = ReturnType<typeof createLookups>;
+
+  async function entriesOf(challenges: readonly store.StoredChallenge[], viewer: Viewer): Promise<ChallengeEntry[]> {
+    const lookups = createLookups();
+    return Promise.all(challenges.map((challenge) => entryOf(challenge, viewer, lookups)));
   }
 
   return {
@@ -109,13 +133,13 @@ export function createShowing(deps: ShowingDeps) {
     async inbox(viewer: Viewer): Promise<ChallengeEntry[]> {
       const rows = await store.pendingChallenges(db.query, viewer.role === 'admin' ? null : viewer.accounts, 500);
       const waiting = rows.filter((row) => clock.now() < row.expires_at);
-      return Promise.all(waiting.map((row) => entryOf(row, viewer)));
+      return entriesOf(waiting, viewer);
     },
 
     /** A page of the requests of any status that this viewer may see, newest first. */
     async history(viewer: Viewer, filter: HistoryFilter): Promise<{ requests: ChallengeEntry[]; older: Place | null }> {
       const { rows, older } = await historyPage(db.query, viewer.role === 'admin' ? null : viewer.accounts, filter);
-      return { requests: await Promise.all(rows.map((row) => entryOf(store.fromRow(row), viewer))), older };
+      return { requests: await entriesOf(rows.map(store.fromRow), viewer), older };
     },
   };
 }
