@@ -25,6 +25,7 @@ const CONNECT_MS = 20_000;
 const DEADLINE_MS = 300_000;
 /** How long the server may take to end. */
 const STOP_MS = 20_000;
+const LOAD_SECONDS = quick ? 3 : 15;
 const GOAL_MS = 300;
 const GOAL_MB = 200;
 
@@ -76,9 +77,9 @@ function next<K extends Answer['kind']>(kind: K): Promise<Extract<Answer, { kind
   });
   return inTime(answered);
 }
-async function ask<K extends 'event' | 'rss'>(kind: K): Promise<Extract<Answer, { kind: K }>> {
+async function ask<K extends Exclude<Ask['kind'], 'stop'>>(kind: K): Promise<Extract<Answer, { kind: K }>> {
   const answered = next(kind);
-  server.send({ kind } satisfies Ask);
+  server.send((kind === 'load' ? { kind, seconds: LOAD_SECONDS } : { kind }) as Ask);
   return answered;
 }
 
@@ -173,6 +174,39 @@ try {
       }
       await pause(PAUSE_MS);
     }
+    begin(`requests of hosts while ${clients} clients follow`);
+    const load = await ask('load');
+    const last: number[] = [];
+    for (const { at, seq } of load.told) {
+      const deadline = now() + GIVE_UP_MS;
+      while (toldOf(seq).length < clients) {
+        if (lost.size > 0) throw new Error(`of ${clients} clients: ${whyLost()}`);
+        if (now() > deadline) throw new Error(`${toldOf(seq).length} of ${clients} were told within a minute`);
+        await inTime(pause(2));
+      }
+      last.push(Math.max(...toldOf(seq)) - at);
+    }
+    told.clear();
+    // What is asked of a server with as many as this; more of them are measured to see where it ends.
+    const asked = clients <= 2000;
+    for (const [metric, samples, target] of [
+      ['create_ms', load.createsMs, 100],
+      ['healthz_ms', load.healthMs, 200],
+      ['create_to_all_ms', last, 500],
+    ] as const)
+      results.push({
+        metric: `${metric}, 20/s, ${clients} clients`,
+        unit: 'ms',
+        value: round(percentile(samples, 0.5)),
+        p99: round(percentile(samples, 0.99)),
+        ...(asked ? { target } : {}),
+      });
+    results.push({
+      metric: `rss_mb, ${clients} clients`,
+      unit: 'MB',
+      value: round((await ask('rss')).mb),
+      ...(asked ? { goal: 350 } : {}),
+    });
     results.push({
       metric: `event_to_all_ms, ${clients} clients`,
       unit: 'ms',

@@ -7,14 +7,17 @@ import { createApp } from '../../server/src/app/app.ts';
 import { findSessions, insertSession } from '../../server/src/auth/session-store.ts';
 import { FOLLOWER_LIMITS } from '../../server/src/events/followers.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
+import { enrolTestHost } from '../../server/src/testing/test-host.ts';
 import { createTestProvider, signInTestPerson } from '../../server/src/testing/test-person.ts';
 
 /** What the bench asks the server for. */
-export type Ask = { kind: 'event' } | { kind: 'rss' } | { kind: 'stop' };
+export type Ask = { kind: 'event' } | { kind: 'load'; seconds: number } | { kind: 'rss' } | { kind: 'stop' };
 /** What it answers. `at`: milliseconds since the epoch, before the event was written. */
 export type Answer =
   | { kind: 'ready'; url: string; cookies: string[] }
   | { kind: 'event'; at: number; seq: number }
+  /** Requests of hosts while everybody follows. `told`: which event told of each, and when it was to be made. */
+  | { kind: 'load'; createsMs: number[]; healthMs: number[]; told: { at: number; seq: number }[] }
   | { kind: 'rss'; mb: number };
 
 /**
@@ -55,6 +58,41 @@ await app.db.transaction(async (work) => {
   }
 });
 
+const host = await enrolTestHost(app, clock, 'web1.example.com');
+const CREATES_PER_S = 20;
+const HEALTH_PER_S = 4;
+
+/** Does something so many times a second. How long each took counts from when it was due, as for who waits for it. */
+async function paced(perSecond: number, seconds: number, run: (due: number) => Promise<unknown>): Promise<number[]> {
+  const start = performance.now();
+  const one = async (index: number): Promise<number> => {
+    const due = start + (index * 1000) / perSecond;
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
+    await run(performance.timeOrigin + due);
+    return performance.now() - due;
+  };
+  return Promise.all(Array.from({ length: perSecond * seconds }, (_, index) => one(index)));
+}
+
+async function load(seconds: number): Promise<Omit<Extract<Answer, { kind: 'load' }>, 'kind'>> {
+  const seqs = new Map<string, number>();
+  const stop = app.events.follow((event) => {
+    if (event.event === 'challenge_created') seqs.set(event.challengeId!, event.seq);
+  });
+  const dues = new Map<string, number>();
+  let users = 0;
+  const [createsMs, healthMs] = await Promise.all([
+    paced(CREATES_PER_S, seconds, async (due) => {
+      users += 1;
+      dues.set((await host.create(host.record({ user: `user${users}` }))).challengeId, due);
+    }),
+    paced(HEALTH_PER_S, seconds, () => app.http.inject('/healthz')),
+  ]);
+  while (seqs.size < dues.size) await new Promise((resolve) => setTimeout(resolve, 10));
+  stop();
+  return { createsMs, healthMs, told: [...dues].map(([id, at]) => ({ at, seq: seqs.get(id)! })) };
+}
+
 const answer = (message: Answer): void => void process.send!(message);
 process.on('message', async (ask: Ask) => {
   switch (ask.kind) {
@@ -66,6 +104,9 @@ process.on('message', async (ask: Ask) => {
       answer({ kind: 'event', at, seq });
       break;
     }
+    case 'load':
+      answer({ kind: 'load', ...(await load(ask.seconds)) });
+      break;
     case 'rss':
       answer({ kind: 'rss', mb: process.memoryUsage.rss() / 1024 / 1024 });
       break;

@@ -3,6 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -36,8 +37,7 @@ function nobodyWaits(driver: 'sqlite' | 'postgres') {
     from.send('POST', '/challenges', { ...from.createBody(record), ...fields });
   const stored = async () => ({
     head: await t.app.events.head(),
-    challenges: (await kysely(t.app.db.query).selectFrom('challenges').select('id').where('id', '>', '').execute())
-      .length,
+    challenges: (await sql`/* test */ select id from challenges`.execute(kysely(t.app.db.query))).rows.length,
   });
 
   test('is refused where somebody would have to approve it, and leaves neither a request nor an event', async () => {

@@ -12,7 +12,6 @@ import { PENDING_IN_TOTAL } from './limits.ts';
 import * as store from './store.ts';
 import { commandLine, decidable } from './to-view.ts';
 
-const BATCH = 200;
 /** How many requests are ended at a time. On Postgres each takes a connection, and they wait for each other anyway. */
 const AT_ONCE: Record<Database['driver'], number> = { sqlite: 16, postgres: 2 };
 /** How long after its expiry a verdict may still be read by the host, seconds. */
@@ -171,16 +170,11 @@ export function createSettling(deps: SettlingDeps) {
      */
     async reap(): Promise<void> {
       const failures: unknown[] = [];
-      let after = '';
-      for (;;) {
-        const ids = await store.overdueChallenges(db.query, clock.now(), after, BATCH);
-        // Some at a time: they share the wait for the disk, and whoever asks meanwhile is in between.
-        for (let from = 0; from < ids.length; from += AT_ONCE[db.driver]) {
-          const some = ids.slice(from, from + AT_ONCE[db.driver]);
-          await Promise.all(some.map((id) => end(id).catch((error) => failures.push(error))));
-        }
-        if (ids.length < BATCH) break;
-        after = ids.at(-1)!;
+      const ids = await store.overdueChallenges(db.query, clock.now());
+      // Some at a time: they share the wait for the disk, and whoever asks meanwhile is in between.
+      for (let from = 0; from < ids.length; from += AT_ONCE[db.driver]) {
+        const some = ids.slice(from, from + AT_ONCE[db.driver]);
+        await Promise.all(some.map((id) => end(id).catch((error) => failures.push(error))));
       }
       if (failures.length > 0) throw failures[0];
     },

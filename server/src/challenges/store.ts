@@ -214,16 +214,16 @@ export async function extendAllLeases(work: UnitOfWork, leaseUntil: number): Pro
     .execute();
 }
 
-/** Pending challenges whose time or lease is over, in the order of their ids, after one of them. */
-export async function overdueChallenges(query: Query, now: number, after: string, limit: number): Promise<string[]> {
+/**
+ * Pending challenges whose time or lease is over: all of them, since no more than a bounded number wait. In any order: asked
+ * for in the order of their ids, SQLite would look for them through everything that was ever asked.
+ */
+export async function overdueChallenges(query: Query, now: number): Promise<string[]> {
   const rows = await kysely(query)
     .selectFrom('challenges')
     .select('id')
     .where('status', '=', PENDING)
     .where((e) => e.or([e('expires_at', '<=', now), e('lease_until', '<=', now)]))
-    .where('id', '>', after)
-    .orderBy('id')
-    .limit(limit)
     .execute();
   return rows.map((row) => row.id);
 }

@@ -22,6 +22,7 @@ describe('plans that read through a table that grows are noticed', () => {
       `delete from challenges where created_at < 5`,
       `select * from hosts join challenges on challenges.created_at = hosts.hostname`,
       `select * from challenges where username = 'mira' order by status limit 10`,
+      `select * from challenges where status = 'pending' and id > 'x' order by id limit 10`,
     ])
       assert.notDeepEqual(faults(bad), [], bad);
     for (const good of [

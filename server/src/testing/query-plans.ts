@@ -52,8 +52,9 @@ const GROWING: ReadonlySet<string> = new Set(
 
 /** Indexes of the few rows of a growing table that are of interest now: 10,000 requests may wait. */
 const BOUNDED = /^challenges_pending/;
-/** Indexes by which one row is found. */
+/** Indexes by which one row is found. In their order everything is found. */
 const UNIQUE = /^sqlite_autoindex_/;
+const RANGE = /\(\w+[<>]/;
 
 /** Statements that are meant to read everything: a backup does, table by table. */
 const MEANT = /^select \* from "\w+" order by [^()]+ limit (\?|\$1) offset (\?|\$2)$/;
@@ -85,6 +86,7 @@ export function faultsOfSqlite(text: string, plan: readonly PlanLine[]): string[
       const sorted = plan.some((line) => line.parent === parent && line.detail.startsWith('USE TEMP B-TREE'));
       // An index that is made for the statement is made of the whole table.
       if (detail.includes(' AUTOMATIC ')) return true;
+      if (UNIQUE.test(index(detail)) && RANGE.test(detail)) return true;
       return kind === 'SCAN' || (sorted && !UNIQUE.test(index(detail)));
     })
     .map(({ detail }) => detail);
