@@ -30,7 +30,7 @@ export const CONSOLE_PAGES = [
     queries: ['challenges.history', 'challenges.get'],
     mutations: ['challenges.deny'],
   },
-  { path: '/hosts', title: 'Hosts', role: 'admin', queries: ['hosts.list'] },
+  { path: '/hosts', title: 'Hosts', role: 'admin', queries: ['hosts.list', 'breakGlass.list'] },
   { path: '/people', title: 'People', role: 'admin', queries: ['people.list', 'people.signIn'] },
   {
     path: '/directory',

@@ -9,7 +9,7 @@ export type LiveState = 'connecting' | 'live' | 'offline';
 /** What an event makes old, by what it is about. */
 const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
   requests: () => [api.challenges],
-  hosts: () => [api.hosts],
+  hosts: () => [api.hosts, api.breakGlass],
   passkeys: () => [api.passkeys, api.me, api.people],
   people: () => [api.people],
   sessions: () => [api.sessions, api.people],

@@ -9,7 +9,7 @@ import { useServerNow } from '../../server/clock.ts';
 import { useMayChange } from '../../server/me.ts';
 import { hasReport, remarkOf } from './host-report.tsx';
 
-export type Action = 'confirm' | 'release' | 'revoke' | 'report';
+export type Action = 'confirm' | 'release' | 'revoke' | 'report' | 'break-glass';
 export type Act = (action: Action, host: Host) => void;
 
 /** Agents send a heartbeat every few minutes; one that misses three is late. */
@@ -91,6 +91,7 @@ function Actions({ host, act }: { host: Host; act: Act }) {
         </Menu.Target>
         <Menu.Dropdown>
           {hasReport(host) && <Menu.Item onClick={() => act('report', host)}>What it says of itself</Menu.Item>}
+          {mayChange && <Menu.Item onClick={() => act('break-glass', host)}>Break-glass password</Menu.Item>}
           {mayChange && (
             <Menu.Item className="tone-text-bad" onClick={() => act('revoke', host)}>
               Revoke

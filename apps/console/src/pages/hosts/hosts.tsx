@@ -7,6 +7,7 @@ import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { api, type Host } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
+import { BreakGlassDialog } from './break-glass-dialog.tsx';
 import { EnrolDialog } from './enrol-dialog.tsx';
 import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
 
@@ -63,6 +64,7 @@ export default function HostsPage() {
       <ConfirmHostDialog about={acting?.action === 'confirm' && acting.host} close={done} />
       <ReleaseDialog about={acting?.action === 'release' && acting.host} close={done} />
       <HostReportDialog about={acting?.action === 'report' && acting.host} close={done} />
+      <BreakGlassDialog about={acting?.action === 'break-glass' && acting.host} close={done} />
       <RevokeDialog about={acting?.action === 'revoke' && acting.host} close={done} />
     </>
   );

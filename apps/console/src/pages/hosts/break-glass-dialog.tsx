@@ -1,0 +1,161 @@
+import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { CopyLine } from '../../kit/copy-line.tsx';
+import { DialogDone, DialogForm, formDialog } from '../../kit/form-dialog.tsx';
+import { QueryState } from '../../kit/query-state.tsx';
+import { Ago } from '../../kit/times.tsx';
+import { api, browserApi, browserClient, type Host, type Outputs, refresh, refusalOf } from '../../server/api.ts';
+import { useMayChange } from '../../server/me.ts';
+import { getAssertion, wordsFor } from '../passkeys/webauthn.ts';
+
+type View = Outputs['breakGlass']['list']['hosts'][number];
+type Shown = Outputs['breakGlass']['reveal'];
+
+/** Signs in again and comes back to the hosts. */
+const STEP_UP = `/sessions/login?step_up=1&return_to=${encodeURIComponent('/hosts')}`;
+
+/** What is known of the password of a host, as a sentence or two. */
+function Standing({ view, escrow }: { view: View | null; escrow: boolean }) {
+  if (view === null) return <>This host has not said anything about a break-glass password yet.</>;
+  if (!view.enabled) return <>Break-glass is turned off on this host: no password opens it.</>;
+  if (view.createdAt === null) {
+    return <>This host has no break-glass password{escrow ? ' yet' : ', and this server keeps none'}.</>;
+  }
+  return (
+    <>
+      The password was made <Ago at={view.createdAt} />.{' '}
+      {view.kept ? 'It is kept and can be shown.' : 'It is not kept here: only who made it on the host knows it.'}
+      {view.rotationWanted && ' The host was asked for another one.'}
+    </>
+  );
+}
+
+function Problems({ error }: { error: unknown }) {
+  return (
+    <Stack gap="xs" align="flex-start">
+      {wordsFor(error)}
+      {refusalOf(error) === 'fresh_sign_in_required' && (
+        <Button size="xs" variant="default" component="a" href={STEP_UP}>
+          Sign in again
+        </Button>
+      )}
+    </Stack>
+  );
+}
+
+/** Shown once, and gone with the dialog. */
+function ShownPasswords({ host, shown, close }: { host: Host; shown: Shown; close: () => void }) {
+  return (
+    <Stack gap="md">
+      <Text size="sm">
+        Type it at the prompt of <strong>{host.hostname}</strong>. The prompt comes only while no server can be reached.
+      </Text>
+      {shown.map(({ id, createdAt, password }, index) => (
+        <div key={id}>
+          {shown.length > 1 && (
+            <Text size="sm" c="dimmed">
+              {index === 0 ? 'Try this one first, made' : 'If it is refused: made'} <Ago at={createdAt} />
+            </Text>
+          )}
+          <CopyLine text={password} label="Copy the password" />
+        </div>
+      ))}
+      <Alert className="tone tone-yellow" color="yellow" variant="light">
+        That you were shown it is written down. The host replaces it as soon as it hears of this.
+      </Alert>
+      <DialogDone close={close} />
+    </Stack>
+  );
+}
+
+function Reveal({ host, view, escrow, close }: { host: Host; view: View | null; escrow: boolean; close: () => void }) {
+  const mayChange = useMayChange();
+  const [reason, setReason] = useState('');
+  const settled = { onSettled: () => void refresh(api.breakGlass.pathKey()) };
+  const reveal = useMutation({
+    mutationFn: async () => {
+      const about = { hostId: host.id, reason: reason.trim() };
+      const assertion = await getAssertion(await browserClient.breakGlass.revealOptions.mutate(about));
+      return browserClient.breakGlass.reveal.mutate({ ...about, assertion });
+    },
+    // Nothing of it stays in memory once the dialog is closed.
+    gcTime: 0,
+    ...settled,
+  });
+  const rotate = useMutation(
+    browserApi.breakGlass.rotate.mutationOptions({
+      onSuccess: () => {
+        notifications.show({ color: 'green', message: `${host.hostname} was asked for another password.` });
+        close();
+      },
+      ...settled,
+    }),
+  );
+  if (reveal.data) return <ShownPasswords host={host} shown={reveal.data} close={close} />;
+  const error = reveal.error ?? rotate.error;
+  return (
+    <DialogForm
+      submit={() => reveal.mutate()}
+      close={close}
+      label={mayChange && view?.kept ? 'Show the password' : null}
+      problem={error ? <Problems error={error} /> : null}
+      pending={reveal.isPending}
+      disabled={reason.trim().length < 3}
+    >
+      <Text size="sm">
+        <Standing view={view} escrow={escrow} />
+      </Text>
+      {view?.problem && (
+        <Alert className="tone tone-yellow" color="yellow" variant="light">
+          The host says: {view.problem}
+        </Alert>
+      )}
+      {mayChange && view?.kept && (
+        <Textarea
+          label="Why do you need it?"
+          description="Written down with your name. Your passkey is asked for this host and this reason."
+          value={reason}
+          maxLength={500}
+          autosize
+          minRows={2}
+          data-autofocus
+          onChange={(event) => setReason(event.currentTarget.value)}
+        />
+      )}
+      {mayChange && escrow && view?.enabled && (
+        <Button
+          variant="subtle"
+          size="compact-sm"
+          className="text-button"
+          loading={rotate.isPending}
+          onClick={() => rotate.mutate({ hostId: host.id })}
+        >
+          Have the host make another password
+        </Button>
+      )}
+    </DialogForm>
+  );
+}
+
+/** How it stands with the password that opens a host whose server is dead, and the password itself. */
+export const BreakGlassDialog = formDialog<Host>(
+  'Break-glass password',
+  function BreakGlass({ about: host, close }) {
+    const standing = useQuery(api.breakGlass.list.queryOptions());
+    return (
+      <QueryState query={standing} label="Loading">
+        {({ hosts, escrow }) => (
+          <Reveal
+            host={host}
+            view={hosts.find(({ hostId }) => hostId === host.id) ?? null}
+            escrow={escrow}
+            close={close}
+          />
+        )}
+      </QueryState>
+    );
+  },
+  'lg',
+);
