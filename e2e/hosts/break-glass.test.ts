@@ -1,43 +1,62 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { BreakGlassUse } from '#shared/break-glass-api.ts';
 import type { EventRecord } from '#shared/events.ts';
-import type { LabUser } from '../harness/lab.ts';
+import { type Examples, readExamples } from '../harness/examples.ts';
+import { type LabUser, localTerminal } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
 import type { Terminal } from '../harness/pty.ts';
-import { until } from '../harness/run.ts';
+import { must, until } from '../harness/run.ts';
 import { mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const PROMPT = /Break-glass password: $/;
 const REASON = 'the network of the branch is down';
 
+/** Settings as a shell would hand them on. */
+async function settingsOf(example: string): Promise<Record<string, string>> {
+  const printed = await must('sh', ['-ec', `set -a\n${example}\nenv`]);
+  return Object.fromEntries([...printed.matchAll(/^(IDENTREE_\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
+}
+
 /** One after the other: the server dies, and comes back. */
 describe('a host whose server is dead', () => {
   let world: World;
   let password = '';
+  /** Of the host whose sudo asks through PAM. */
+  let other = '';
+  let key: string;
+  let page: Examples;
   before(async () => {
     if (skip) return;
+    page = await readExamples('docs/break-glass.md');
     world = await openWorld({
       sudo: 'plugin',
       people: ['olga'],
-      env: {
-        IDENTREE_ESCROW_BACKEND: 'local',
-        IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
-        IDENTREE_ESCROW_HKDF_SALT: randomBytes(32).toString('hex'),
-      },
+      env: await settingsOf(page.text('settings')),
     });
+    const web2 = await world.addHost('web2', { pam: 'sudo,sudo-i,sshd', sudo: 'pam' });
+    key = join(world.lab.dir, 'id');
+    await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+    await web2.write('/home/bob/.ssh/authorized_keys', await readFile(`${key}.pub`, 'utf8'), 0o600);
+    await web2.sh('chown -R bob:bob /home/bob/.ssh; chmod 700 /home/bob/.ssh');
+    await web2.write(
+      '/etc/ssh/sshd_config.d/10-lab.conf',
+      'Match User bob\n  AuthenticationMethods publickey,keyboard-interactive:pam\n',
+    );
+    await web2.sh('sshd -t; systemctl reload ssh');
   });
   after(() => world?.close());
 
   const host = () => world.host();
-  const events = (event: EventRecord['event']) =>
-    world.server.data.events().filter((one) => one.event === event && one.hostname === 'web1.example.com');
+  const events = (event: EventRecord['event'], hostname = 'web1.example.com') =>
+    world.server.data.events().filter((one) => one.event === event && one.hostname === hostname);
   const created = async () => /created=(\S+)/.exec(await host().read('/etc/identree-breakglass'))?.[1];
 
-  async function reveal(): Promise<string[]> {
+  async function reveal(hostname = 'web1.example.com'): Promise<string[]> {
     const olga = world.person('olga');
-    const hostId = world.server.data.host('web1.example.com')!.id;
+    const hostId = world.server.data.host(hostname)!.id;
     const asked = granted(
       await olga.mutate<{ challenge: string; rpId: string }>('breakGlass.revealOptions', { hostId, reason: REASON }),
     );
@@ -47,6 +66,8 @@ describe('a host whose server is dead', () => {
     );
     return kept.map((one) => one.password);
   }
+
+  const verify = (line: string) => host().exec(['sh', '-ec', page.text('verify')], { input: `${line}\n` });
 
   /** The agent looks after it when it starts, and every three quarters of a minute. */
   const lookNow = () => host().sh('systemctl restart identree-agent');
@@ -62,7 +83,7 @@ describe('a host whose server is dead', () => {
     await until('the first password', async () => host().exists('/etc/identree-breakglass'));
     await until('the server to keep it', async () => events('rotated_breakglass').length > 0);
     [password = ''] = await reveal();
-    const verified = await host().exec(['identree', 'verify-breakglass'], { input: `${password}\n` });
+    const verified = await verify(password);
     assert.equal(verified.code, 0, verified.stdout + verified.stderr);
     assert.equal((await host().sh('stat -c "%a %U" /etc/identree-breakglass')).trim(), '600 root');
   });
@@ -71,12 +92,17 @@ describe('a host whose server is dead', () => {
     const before = await created();
     await lookNow();
     await until('another password', async () => (await created()) !== before);
-    assert.equal((await host().exec(['identree', 'verify-breakglass'], { input: `${password}\n` })).code, 1);
+    assert.equal((await verify(password)).code, 1);
     await until('the server to hear of it', async () => events('rotated_breakglass').length > 1);
+    await until(
+      'the password of the other one',
+      async () => events('rotated_breakglass', 'web2.example.com').length > 0,
+    );
     [password = ''] = await reveal();
+    [other = ''] = await reveal('web2.example.com');
     // Before the host hears that this one was shown too.
     await world.server.stop();
-    assert.equal((await host().exec(['identree', 'verify-breakglass'], { input: `${password}\n` })).code, 0);
+    assert.equal((await verify(password)).code, 0);
   });
 
   test('wrong passwords let nobody in, and many at once are counted, whoever typed them', { skip }, async () => {
@@ -118,10 +144,38 @@ describe('a host whose server is dead', () => {
     assert.equal(entered.code, 0, entered.text);
     assert.equal(host().exists('/srv/mark-break-glass'), true);
     assert.match(entered.text, /identree\.example\.com:8443 cannot be reached, so nobody can approve this/);
+    for (const line of page.text('prompt').replace('example.com', 'example.com:8443').trim().split('\n'))
+      assert.ok(entered.text.includes(line.trimEnd()), `${line} in:\n${entered.text}`);
     assert.ok(!entered.text.includes(password));
     const found = await host().exec(['grep', '-rlF', password, '/etc', '/var/lib/identree', '/var/log', '/run']);
     assert.deepEqual([found.code, found.stdout], [1, '']);
     assert.ok(!(await host().sh('journalctl --no-pager 2>/dev/null || true')).includes(password));
+  });
+
+  test('sudo that asks through PAM is entered too', { skip }, async () => {
+    const web2 = world.host('web2');
+    const file = mark();
+    const terminal = web2.terminal('alice', ['sudo', 'touch', file]);
+    await terminal.see(PROMPT);
+    terminal.type(`${other}\r`);
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.equal(web2.exists(file), true);
+    assert.ok(!terminal.text().includes(other));
+  });
+
+  test('so is ssh', { skip }, async () => {
+    const web2 = world.host('web2');
+    const terminal = await localTerminal([
+      'ssh',
+      ...['-tt', '-F', 'none', '-i', key, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+      ...['-o', 'LogLevel=ERROR', '-o', 'IdentitiesOnly=yes', '-o', 'NumberOfPasswordPrompts=1'],
+      ...[`bob@${web2.address}`, 'id -un'],
+    ]);
+    await terminal.see(PROMPT);
+    terminal.type(`${other}\r`);
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.match(terminal.text(), /^bob$/m);
+    assert.ok(!terminal.text().includes(other));
   });
 
   test('the server is back: journal and events agree, and the password that was used is replaced', {
@@ -149,6 +203,29 @@ describe('a host whose server is dead', () => {
     assert.ok(bySeq.every(({ data }) => data.gap === undefined));
     assert.deepEqual(bySeq.at(-1)?.data.argv, ['touch', '/srv/mark-break-glass']);
     await until('another password', async () => (await created()) !== before, 120_000);
-    assert.equal((await host().exec(['identree', 'verify-breakglass'], { input: `${password}\n` })).code, 1);
+    assert.equal((await verify(password)).code, 1);
+    const web2 = () =>
+      events('break_glass_used', 'web2.example.com').map(({ username, data }) => [username, data.gate]);
+    await until('the uses of the other one', () => web2().length >= 2, 120_000);
+    assert.deepEqual(web2(), [
+      ['alice', 'pam'],
+      ['bob', 'ssh'],
+    ]);
+  });
+
+  test('the commands of the page make another one, and one that only who runs them is told', { skip }, async () => {
+    const before = await created();
+    const rotated = await host().exec(['sh', '-ec', page.text('rotate')]);
+    assert.deepEqual([rotated.code, rotated.stdout], [0, ''], rotated.stderr);
+    assert.notEqual(await created(), before);
+    const local = await host().exec(['sh', '-ec', page.text('local')]);
+    assert.equal(local.code, 0, local.stderr);
+    assert.equal((await verify(local.stdout.trim())).code, 0);
+  });
+
+  test('every example of the page was tried', { skip }, () => {
+    // With a real OpenBao, in server/src/escrow/backends.
+    page.text('vault-policy');
+    assert.deepEqual(page.untried(), []);
   });
 });

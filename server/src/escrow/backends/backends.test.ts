@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createCipheriv, createHmac, hkdfSync, randomBytes, randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
 import { systemRandom } from '../../platform/random.ts';
 import { installOpenBao, type OpenBao, startOpenBao } from '../../testing/openbao.ts';
@@ -169,9 +171,9 @@ else
 
     it('comes in by AppRole, with no more than it needs', async () => {
       await bao.call('POST', 'sys/auth/approle', { type: 'approle' });
-      const policy = `
-        path "secret/data/identree/breakglass/*" { capabilities = ["create", "update", "read"] }
-        path "secret/destroy/identree/breakglass/*" { capabilities = ["update"] }`;
+      const page = await readFile(join(import.meta.dirname, '../../../../docs/break-glass.md'), 'utf8');
+      const policy = /```hcl\n([\s\S]*?)```/.exec(page)?.[1];
+      assert.ok(policy, 'the page says what it needs');
       await bao.call('PUT', 'sys/policies/acl/identree', { policy });
       await bao.call('POST', 'auth/approle/role/identree', { token_policies: 'identree' });
       const role = await bao.call('GET', 'auth/approle/role/identree/role-id');
