@@ -9,6 +9,7 @@
  * for the time of the wait.
  */
 #define _GNU_SOURCE
+#include "child.h"
 #include "hook-client.h"
 #include "outcome.h"
 #include "parent.h"
@@ -16,11 +17,14 @@
 #include "sudo-api.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #ifndef IDENTREE_SOCKET_DIR
@@ -29,12 +33,17 @@
 #ifndef IDENTREE_SOCKET_NAME
 #define IDENTREE_SOCKET_NAME "agent.sock"
 #endif
+#ifndef IDENTREE_DIRECT_PROGRAM
+#define IDENTREE_DIRECT_PROGRAM "/usr/bin/identree"
+#endif
 #ifndef IDENTREE_BUILD_ID
 #error "IDENTREE_BUILD_ID says which sources this was built from"
 #endif
 
 #define REGISTER_MS 1000   /* for the whole registration: sudo -l waits for it too */
 #define ACCEPT_MS 3000     /* from the question to the agent's first word */
+#define DIRECT_ACCEPT_MS 10000 /* a whole program starts first */
+#define DIRECT_ENDS_MS 200
 #define SILENCE_MS 60000   /* the agent says 'A' every 15 s */
 #define AGENT_START_MS 5000
 #define AGENT_BACK_MS 45000 /* the server keeps a request that long without its host */
@@ -102,12 +111,13 @@ static struct {
 
 static struct {
     const char *socket_dir;
+    const char *direct_program;
     uid_t agent_uid;
     int start_ms;
     int back_ms;
     int silence_ms;
     int start_within_ms;
-} setting = {IDENTREE_SOCKET_DIR, 0, AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS, START_MS};
+} setting = {IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, 0, AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS, START_MS};
 
 #ifdef IDENTREE_TEST
 /* Never part of a release: whoever sets these decides who may become root. */
@@ -118,6 +128,8 @@ static void apply_test_hooks(void)
     setting.agent_uid = geteuid();
     if ((value = getenv("IDENTREE_TEST_SOCKET_DIR")) != NULL)
         setting.socket_dir = value;
+    if ((value = getenv("IDENTREE_TEST_DIRECT")) != NULL)
+        setting.direct_program = value;
     if ((value = getenv("IDENTREE_TEST_START_MS")) != NULL)
         setting.start_ms = atoi(value);
     if ((value = getenv("IDENTREE_TEST_BACK_MS")) != NULL)
@@ -347,7 +359,7 @@ static struct ending withdraw(int fd, enum cancel by)
  * One conversation with an agent, from the question to the outcome. NO_AGENT: it has gone
  * without a verdict, and another may take over.
  */
-static struct ending converse(int fd, struct question *q)
+static struct ending converse(int fd, struct question *q, int accept_ms)
 {
     int64_t heard = hook_now_ms();
     int64_t asked_for = 0; /* when a verdict was asked for; 0: not yet */
@@ -356,7 +368,7 @@ static struct ending converse(int fd, struct question *q)
     if (!send_question(fd, q))
         return ended(NO_AGENT);
     for (;;) {
-        int64_t limit = self.reader.accepted ? setting.silence_ms : ACCEPT_MS;
+        int64_t limit = self.reader.accepted ? setting.silence_ms : accept_ms;
         int64_t left = heard + limit - hook_now_ms();
         enum hook_event event;
         enum cancel cancel;
@@ -411,6 +423,50 @@ static struct ending converse(int fd, struct question *q)
     }
 }
 
+/* Real ids, groups, folder and umask of sudo are those of whoever typed it. */
+static void leave_the_caller(void)
+{
+    if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))
+        _exit(127);
+    if (chdir("/") != 0)
+        _exit(127);
+    (void)umask(077);
+}
+
+/*
+ * Without an agent on this host the question goes to one of its own, as the PAM stage's does. It
+ * is the same program with the same keys: it asks the server, and where that is dead too, for the
+ * password that opens this host.
+ */
+static struct ending ask_direct(struct question *q)
+{
+    char *const argv[] = {(char *)setting.direct_program, (char *)"gate", (char *)"--direct", NULL};
+    char *const env[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    const struct child_program gate = {
+        .path = setting.direct_program,
+        .argv = argv,
+        .env = env,
+        .socket_type = SOCK_STREAM,
+        .own_session = true, /* what is typed at the terminal is sudo's to read */
+        .dies_with_parent = true,
+        .first = leave_the_caller,
+    };
+    /* Else its end would be news to a handler of sudo's, which knows no such child. */
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    struct ending ending = ended(NO_AGENT);
+    struct sigaction was;
+    struct child child;
+
+    if (sigaction(SIGCHLD, &by_default, &was) != 0)
+        return ending;
+    if (child_start(&child, &gate)) {
+        ending = converse(child.fd, q, DIRECT_ACCEPT_MS);
+        (void)child_end(&child, DIRECT_ENDS_MS);
+    }
+    (void)sigaction(SIGCHLD, &was, NULL);
+    return ending;
+}
+
 /* Asks, and asks again after an agent that went away: the token makes it the same request. */
 static struct ending ask(struct question *q)
 {
@@ -429,7 +485,7 @@ static struct ending ask(struct question *q)
             return ended(REFUSED);
         }
         if (fd >= 0) {
-            struct ending ending = converse(fd, q);
+            struct ending ending = converse(fd, q, ACCEPT_MS);
             bool answered = self.reader.accepted;
 
             (void)close(fd);
@@ -442,7 +498,7 @@ static struct ending ask(struct question *q)
         }
         waited = hook_now_ms() - without_agent;
         if (waited >= (q->request->known ? setting.back_ms : setting.start_ms))
-            return ended(NO_AGENT);
+            return ask_direct(q);
         if (!told && waited >= TELL_MS) {
             say("identree: waiting for the agent of this host ...\n");
             told = true;

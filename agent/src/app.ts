@@ -328,10 +328,15 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
   const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
   const clock = systemClock;
   const { ask, breakGlass } = host;
+  const build = PLUGIN_BUILD;
+  const { noninteractive } = host.conf;
+  const sudo =
+    build &&
+    createSudoPlugin({ ask, breakGlass, processes, registered: null, sessionOrigin, build, noninteractive, log });
   const gate = createGate({
     ask,
     breakGlass,
-    plugin: null,
+    plugin: sudo ? { registered: null, sudo } : null,
     login: createLogin({ ask, breakGlass, processes, clock }),
     logins: createDirectLogins({ ask, breakGlass, processes, clock, folder: stateFiles(paths.state).handover }),
     processes,

@@ -152,6 +152,20 @@ describe('a host whose server is dead', () => {
     assert.ok(!(await host().sh('journalctl --no-pager 2>/dev/null || true')).includes(password));
   });
 
+  test('the plugin is entered while its agent is dead too', { skip }, async () => {
+    await host().sh('systemctl stop identree-agent');
+    const file = mark();
+    const terminal = await atPrompt('bob', ['touch', file]);
+    terminal.type(`${password}\r`);
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.equal(host().exists(file), true);
+    assert.ok(!terminal.text().includes(password));
+    const refused = await atPrompt('bob', ['touch', `${file}-2`]);
+    refused.type('no-such-password\r');
+    assert.equal(await refused.exit, 1, refused.text());
+    assert.equal(host().exists(`${file}-2`), false);
+  });
+
   test('sudo that asks through PAM is entered too', { skip }, async () => {
     const web2 = world.host('web2');
     const file = mark();
@@ -187,6 +201,7 @@ describe('a host whose server is dead', () => {
       .map((line) => JSON.parse(line) as BreakGlassUse);
     const before = await created();
     await world.server.start();
+    await host().sh('systemctl reset-failed identree-agent 2>/dev/null || true');
     await lookNow();
     const told = () => [...events('break_glass_refused'), ...events('break_glass_used')];
     await until('all uses to be reported', async () => told().length >= journal.length, 120_000);
@@ -201,7 +216,7 @@ describe('a host whose server is dead', () => {
       ]),
     );
     assert.ok(bySeq.every(({ data }) => data.gap === undefined));
-    assert.deepEqual(bySeq.at(-1)?.data.argv, ['touch', '/srv/mark-break-glass']);
+    assert.ok(bySeq.some(({ data }) => JSON.stringify(data.argv) === '["touch","/srv/mark-break-glass"]'));
     await until('another password', async () => (await created()) !== before, 120_000);
     assert.equal((await verify(password)).code, 1);
     const web2 = () =>

@@ -559,16 +559,22 @@ describe('the plugin in sudo: parts that are missing', () => {
     assert.equal(world.server.data.challenges().length, before);
   });
 
-  test('no agent: refused with words, and nothing runs', { skip }, async () => {
+  test('no agent: the plugin asks once, by a gate of its own, and what is answered counts', { skip }, async () => {
     const host = world.host();
-    const file = mark();
+    const [file, other] = [mark(), mark()];
     await host.sh('systemctl stop identree-agent');
-    const result = await host.as('alice', ['sudo', 'touch', file]);
-    await agentUp();
-    assert.equal(result.code, 1);
-    assert.match(result.stderr.replace(/\s+/g, ' '), /agent of identree is not running/);
+    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    assert.equal(recordOf(request).gate, 'plugin');
     assert.equal(host.exists(file), false);
-    assert.equal(requestsFor(world, file), 0, 'nobody approves what will not run');
+    granted(await world.person('alice').approve(request.code));
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+    assert.equal(host.exists(file), true);
+    assert.equal(requestsFor(world, file), 1);
+    const denied = await ask(world, host, 'alice', ['sudo', 'touch', other]);
+    granted(await world.person('alice').deny(denied.code, 'no'));
+    assert.equal(await denied.terminal.exit, 1);
+    assert.equal(host.exists(other), false);
+    await agentUp();
   });
 
   for (const [name, lines] of [

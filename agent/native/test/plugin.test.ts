@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import {
@@ -535,5 +535,70 @@ describe('the plugin of sudo: what is built', () => {
     const source = join(nativeDir, 'test/sudo-api.c');
     const made = spawnSync('cc', ['-std=gnu11', '-I', nativeDir, '-fsyntax-only', source], { encoding: 'utf8' });
     assert.deepEqual([made.status, made.stderr], [0, '']);
+  });
+});
+
+describe('an agent that is not there at all', () => {
+  /** A direct gate of this behaviour: what it says once all is said, and what it does with the answer to `Q`. */
+  function gateThat(end: 'grants' | 'refuses' | 'dies'): { path: string; told: () => string } {
+    const dir = temporaryFolder();
+    const path = join(dir, 'identree');
+    const told = join(dir, 'told');
+    const source = `#!${process.execPath}
+      const { appendFileSync, readFileSync } = require('node:fs');
+      const frame = (type, payload = '') => Buffer.concat([Buffer.from([type.charCodeAt(0), payload.length >> 8, payload.length & 255]), Buffer.from(payload)]);
+      const hook = new (require('node:net').Socket)({ fd: 0 });
+      const note = (text) => appendFileSync(${JSON.stringify(told)}, text);
+      const status = readFileSync('/proc/self/status', 'latin1');
+      note(process.argv.slice(2).join(' ') + '|' + process.cwd() + '|' + Object.keys(process.env).sort().join() + '|' + /^Uid:.*$/m.exec(status)[0] + '|' + /^Umask:.*$/m.exec(status)[0] + '\\n');
+      let seen = Buffer.alloc(0);
+      let asked = false;
+      hook.on('data', (chunk) => {
+        if (seen.length === 0) hook.write(frame('A'));
+        seen = Buffer.concat([seen, chunk]);
+        if (!asked && seen.includes(Buffer.from([0x45, 0, 0]))) {
+          asked = true;
+          if (${JSON.stringify(end)} === 'dies') process.exit(0);
+          hook.write(Buffer.concat([frame('T', 'of a gate of its own'), frame('Q')]));
+        } else if (asked) hook.end(frame('V', ${JSON.stringify(end)} === 'grants' ? '0' : '1'));
+      });
+      hook.on('close', () => process.exit(0));
+    `;
+    writeFileSync(path, source, { mode: 0o755 });
+    return { path, told: () => readFileSync(told, 'utf8') };
+  }
+
+  test('the question goes to a gate of its own, with nothing of the caller, and its yes counts', patience, async () => {
+    const gate = gateThat('grants');
+    const sudo = startSudo('/nonexistent/identree', ['id'], {
+      IDENTREE_TEST_DIRECT: gate.path,
+      LD_LIBRARY_PATH: '/tmp',
+    });
+    const end = await sudo.ended;
+    assert.match(sudo.said() + end.text, /of a gate of its own/);
+    assert.deepEqual(lines(end.text), GRANTED);
+    assert.match(gate.told(), /^gate --direct\|\/\|PATH\|Uid:\s+(\d+)\s+\1\s+\1\s+\1\|Umask:\s+0077$/m);
+  });
+
+  for (const end of ['refuses', 'dies'] as const) {
+    test(`one that ${end} lets nothing run`, patience, async () => {
+      const sudo = startSudo('/nonexistent/identree', ['id'], { IDENTREE_TEST_DIRECT: gateThat(end).path });
+      assert.deepEqual(lines((await sudo.ended).text), REFUSED);
+    });
+  }
+
+  test('one that cannot be started lets nothing run', patience, async () => {
+    const sudo = startSudo('/nonexistent/identree', ['id'], { IDENTREE_TEST_DIRECT: '/nonexistent/identree' });
+    assert.deepEqual(lines((await sudo.ended).text), REFUSED);
+    assert.match(sudo.said(), /the agent of this host does not answer/);
+  });
+
+  test('somebody else’s socket is no reason for one', patience, async () => {
+    const dir = temporaryFolder();
+    chmodSync(dir, 0o777);
+    const gate = gateThat('grants');
+    const sudo = startSudo(dir, ['id'], { IDENTREE_TEST_DIRECT: gate.path });
+    assert.deepEqual(lines((await sudo.ended).text), REFUSED);
+    assert.throws(() => gate.told());
   });
 });

@@ -230,6 +230,7 @@ export function startSudo(
     env: {
       PATH: process.env.PATH ?? '',
       IDENTREE_TEST_SOCKET_DIR: agentDir,
+      IDENTREE_TEST_DIRECT: '/nonexistent/direct',
       IDENTREE_TEST_START_MS: '300',
       IDENTREE_TEST_BACK_MS: '3000',
       ...env,

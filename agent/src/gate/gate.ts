@@ -38,8 +38,8 @@ export interface GateDeps {
   login: Login;
   /** Of hosts that were set up with pam_exec. */
   logins: Logins;
-  /** Null where no agent stays to know one sudo from another: then the stage asks, and the plugin is refused. */
-  plugin: { registered: RegisteredSudos; sudo: SudoPlugin } | null;
+  /** Null where no plugin belongs to this program. `registered` is null where no agent stays to know one sudo from another. */
+  plugin: { registered: RegisteredSudos | null; sudo: SudoPlugin } | null;
   processes: ProcessReader;
   /** Where the login session of a process comes from. */
   sessionOrigin(pid: number): Promise<string | null>;
@@ -136,7 +136,7 @@ async function answerPlugin(
 
 async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversation): Promise<Outcome | 'go_on'> {
   const { say, signal } = conversation;
-  const asksByItself = (pid: number, start: string) => deps.plugin?.registered.has({ pid, start }) === true;
+  const asksByItself = (pid: number, start: string) => deps.plugin?.registered?.has({ pid, start }) === true;
   if (hello.mode === 'sudo-registered') return asksByItself(hello.pid, hello.pstart) ? 'go_on' : { kind: 'refused' };
   if (isPlugin(hello)) return answerPlugin(deps, hello, conversation);
   if (hello.uid === null) {
@@ -149,8 +149,9 @@ async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversatio
     case 'sudo':
       // This very sudo asks by itself, for what it will really execute, once sudoers has allowed it.
       if (asksByItself(hello.ppid, hello.pstart)) return 'go_on';
-      // Its plugin will look for the agent that is not there, and refuse: nobody shall approve what does not run.
-      if (deps.plugin === null && (await deps.processes.hasLoaded(hello.ppid, PLUGIN))) {
+      // Without an agent that stays, its plugin asks by a gate of its own, and releases nothing without its yes.
+      if (!deps.plugin?.registered && (await deps.processes.hasLoaded(hello.ppid, PLUGIN))) {
+        if (deps.plugin !== null) return 'go_on';
         voiceWithoutScreen(say).sentence('gate.agentAway');
         return { kind: 'refused' };
       }

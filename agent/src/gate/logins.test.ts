@@ -7,7 +7,7 @@ import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { attachHook } from '../testing/fake-hook.ts';
 import { createTestGate, type TestGate } from '../testing/test-gate.ts';
-import { createGate } from './gate.ts';
+import { createGate, type GateDeps } from './gate.ts';
 import { createLogin } from './login.ts';
 import { createDirectLogins } from './logins.ts';
 import { createProcessReader } from './proc.ts';
@@ -193,7 +193,11 @@ describe('ssh, both stages', OPTIONS, () => {
 });
 
 describe('ssh without the resident agent', OPTIONS, () => {
-  async function direct(gate: TestGate, hello: Record<string, string | number | null>) {
+  async function direct(
+    gate: TestGate,
+    hello: Record<string, string | number | null>,
+    plugin: GateDeps['plugin'] = null,
+  ) {
     const processes = createProcessReader(gate.parent.proc);
     const direct = createGate({
       ask: gate.host.ask,
@@ -210,7 +214,7 @@ describe('ssh without the resident agent', OPTIONS, () => {
       sessionOrigin: async () => null,
       clock: systemClock,
       log: silentLog,
-      plugin: null,
+      plugin,
       reportOutcome: 'before',
     });
     const [ours, theirs] = duplexPair();
@@ -226,6 +230,21 @@ describe('ssh without the resident agent', OPTIONS, () => {
     assert.equal(result.granted, false);
     assert.match(result.text.replace(/\s+/g, ' '), /agent of identree is not running/);
     assert.equal(gate.server.challenges.length, 0);
+  });
+
+  it('a sudo is let pass for a plugin that asks by a gate of its own, if it has loaded that', async () => {
+    await using gate = await createTestGate();
+    const sudo = { open: () => assert.fail(), check: () => assert.fail(), report: () => assert.fail() };
+    const plugin = { registered: null, sudo };
+    const loaded = '7f0000000000-7f0000001000 r-xp 00000000 08:01 42   /usr/lib/identree/identree_sudo.so';
+    const maps = join(gate.parent.proc, String(gate.parent.pid), 'maps');
+    await writeFile(maps, `${loaded}\n`);
+    assert.equal((await (await direct(gate, {}, plugin)).result).granted, true);
+    assert.equal(gate.server.challenges.length, 0);
+    await writeFile(maps, `${loaded}.so\n`);
+    const asked = await direct(gate, {}, plugin);
+    await gate.server.deny(await gate.server.challenge());
+    assert.equal((await asked.result).granted, false, 'and is asked if it has not');
   });
 
   it('hands the request from one process to the next, once', async () => {

@@ -27,7 +27,8 @@ export interface SudoPluginDeps {
   ask: Ask;
   breakGlass: Pick<BreakGlass, 'enter'>;
   processes: ProcessReader;
-  registered: RegisteredSudos;
+  /** Null where no agent stays to know one sudo from another. */
+  registered: RegisteredSudos | null;
   sessionOrigin(pid: number): Promise<string | null>;
   /** Of which sources the plugin of this agent was built. */
   build: string;
@@ -135,6 +136,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
         deps.log.warn('a sudo loaded a plugin of another build; it is not registered, and the PAM stage asks');
         return false;
       }
+      if (deps.registered === null) return false;
       await deps.registered.add({ pid: hello.pid, start: hello.pstart });
       return true;
     },
