@@ -14,7 +14,7 @@ const after = (tries: number, user = 'alice', now = T): Failures => {
   return state;
 };
 
-describe('back-off after wrong passwords (E-B10)', () => {
+describe('back-off after wrong passwords', () => {
   it('two are free, from the third on each doubles the pause, up to four minutes', () => {
     const waits = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 40].map((tries) =>
       waitFor({ ...after(tries), host: null }, 'alice', T),
@@ -71,7 +71,7 @@ describe('back-off after wrong passwords (E-B10)', () => {
   });
 });
 
-describe('counting (E-B9, E-B11)', () => {
+describe('counting', () => {
   async function world(clock: Clock = systemClock) {
     const dir = await mkdtemp(join(tmpdir(), 'identree-attempts-'));
     const file = join(dir, 'attempts.json');

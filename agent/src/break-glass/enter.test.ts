@@ -173,7 +173,7 @@ const SHORT = { timeout: 120_000, concurrency: 8 };
 
 describe('with and without a server', SHORT, () => {
   describe('the gate with a dead server', SHORT, () => {
-    it('the right password runs sudo, and nothing but the hash and the journal says so (E-F1)', async () => {
+    it('the right password runs sudo, and nothing but the hash and the journal says so', async () => {
       const { gate } = await deadServer({ environ: { LANG: 'C.UTF-8', SUDO_REASON: 'disk is full' } });
       await using _ = gate;
       const hook = gate.sudo();
@@ -191,7 +191,7 @@ describe('with and without a server', SHORT, () => {
       assert.deepEqual([found.status, found.stdout], [1, ''], 'no file of this host holds it');
     });
 
-    it('a wrong one does not (E-F2)', async () => {
+    it('a wrong one does not', async () => {
       const { gate } = await deadServer();
       await using _ = gate;
       const hook = gate.sudo();
@@ -208,7 +208,7 @@ describe('with and without a server', SHORT, () => {
       ['turned off', 'IDENTREE_BREAKGLASS_ENABLED=false\n', false],
       ['without a password', '', true],
     ] as const) {
-      it(`${what}: nobody is asked for one (E-F3)`, async () => {
+      it(`${what}: nobody is asked for one`, async () => {
         const { gate, file } = await deadServer({ conf });
         await using _ = gate;
         if (remove) await rm(file);
@@ -290,7 +290,7 @@ describe('with and without a server', SHORT, () => {
     });
   });
 
-  describe('a server that lives is no reason for a password (E-F4, E-F5)', SHORT, () => {
+  describe('a server that lives is no reason for a password', SHORT, () => {
     async function living(status: number | 'reset' | 'once') {
       const gate = await createTestGate();
       const file = join(gate.dir, 'identree-breakglass');

@@ -23,7 +23,7 @@ async function world() {
   return { dir, path, [Symbol.asyncDispose]: () => rm(dir, { recursive: true }) };
 }
 
-describe('the hash file (E-B1, E-B4, E-B5)', () => {
+describe('the hash file', () => {
   it('is written for root alone, with a line that says whose and how old the password is, and read back', async () => {
     await using w = await world();
     await writeHashFile(w.path, 'web1.example.com', STORED);
@@ -133,7 +133,7 @@ describe('the hash file (E-B1, E-B4, E-B5)', () => {
   });
 });
 
-describe('bcrypt (E-B3)', () => {
+describe('bcrypt', () => {
   it('knows the right password and no other, ours and those of other programs', async () => {
     const hash = await hashPassword(Buffer.from('correct-horse'), 10);
     assert.match(hash, /^\$2b\$10\$/);

@@ -23,7 +23,7 @@ async function world() {
 
 const record = sampleRecord({ hostId: '5c7bb2bb-2f4a-4c57-9d61-0dbb40f5e1a9' });
 
-describe('the journal of break-glass uses (E-F6)', () => {
+describe('the journal of break-glass uses', () => {
   it('keeps them in order, each with an id of its own and the hash of the one before', async () => {
     await using w = await world();
     for (const outcome of ['wrong', 'wrong', 'opened'] as const) await w.journal.append(outcome, record);

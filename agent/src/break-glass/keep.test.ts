@@ -52,7 +52,7 @@ async function world(conf = '') {
   };
 }
 
-describe('what the agent does about break-glass (E-F7)', OPTIONS, () => {
+describe('what the agent does about break-glass', OPTIONS, () => {
   it('every use is reported once, oldest first, and the password that was used is replaced', async () => {
     await using w = await world();
     await w.putHash(Date.now() - 1000);

@@ -17,7 +17,7 @@ function* slips(word: string): Generator<string> {
   }
 }
 
-describe('break-glass passwords (E-B2)', () => {
+describe('break-glass passwords', () => {
   const shapes = {
     random: /^[A-Za-z0-9_-]{43}$/,
     passphrase: /^([a-z]{4,6}-){9}[a-z]{4,6}$/,

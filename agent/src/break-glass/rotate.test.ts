@@ -16,7 +16,7 @@ import { dueFor, type RotateDeps, type RotateOptions, rotate, stateOf } from './
 const DAY = 24 * 3_600_000;
 const T = 1_700_000_000_000;
 
-describe('when a password is due (E-B13)', () => {
+describe('when a password is due', () => {
   const limits = { rotateBefore: null, maximumAgeMs: 90 * DAY, lastOpened: null };
   const cases: [
     string,
@@ -79,7 +79,7 @@ async function world(conf = '') {
   };
 }
 
-describe('rotation (E-B12)', () => {
+describe('rotation', () => {
   it('the server keeps the new password, and nobody here is told; it opens the host', async () => {
     await using w = await world();
     const rotation = await rotate(w.deps, QUIET);

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { chmod } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { openCertificates } from '../app.ts';
+import { writeHashFile } from '../break-glass/hash-file.ts';
 import { generateTlsKey } from '../certificates/key.ts';
+import { loadClientConf } from '../config/client-conf.ts';
 import { stateFiles } from '../paths.ts';
 import { directoryUse, writeDirectoryUse } from '../sssd/settings.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
@@ -175,5 +178,22 @@ describe('status: what the host grants besides', () => {
       told.lines.every(({ what }) => what !== 'ubuntu'),
       'lines are what keeps this host from working',
     );
+  });
+});
+
+describe('status: break-glass', () => {
+  it('says how old the password is, who knows it, and what is wrong with it', async () => {
+    await using w = await world();
+    const line = async () => /^Break-glass +(.*)$/m.exec((await w.status()).text)?.[1];
+    assert.equal(await line(), 'no password: while the server is dead, nobody gets in');
+    const { file } = (await loadClientConf(w.paths.config)).breakGlass;
+    const stored = { hash: `$2b$12$${'a'.repeat(53)}`, createdAt: Date.now() - 3 * DAY, type: 'random' };
+    await writeHashFile(file, 'web1', { ...stored, escrowId: 'x' });
+    assert.equal(await line(), 'a password of 3 days ago, the server keeps it');
+    await writeHashFile(file, 'web1', { ...stored, createdAt: Date.now() - 120 * DAY, escrowId: null });
+    assert.equal(await line(), 'a password of 120 days ago, only who made it knows it');
+    assert.match((await w.status()).text, /It should have been replaced by now/);
+    await chmod(file, 0o644);
+    assert.match((await w.status()).text, /has mode 0644/);
   });
 });

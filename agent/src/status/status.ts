@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import { connectServer, openCertificates } from '../app.ts';
+import { openHostJournal } from '../break-glass/host-journal.ts';
+import { breakGlassStatus } from '../break-glass/status-line.ts';
 import { certificateProblem, lifetimeOf } from '../certificates/check.ts';
 import { isLate, readAttempt } from '../certificates/schedule.ts';
 import { loadClientConf } from '../config/client-conf.ts';
@@ -11,6 +13,8 @@ import { EXIT } from '../exit-codes.ts';
 import { readGate, readGrants } from '../grants/read-grants.ts';
 import { sayGrants } from '../grants/say-grants.ts';
 import { type Paths, stateFiles } from '../paths.ts';
+import { systemClock } from '../platform/clock.ts';
+import { silentLog } from '../platform/log.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
@@ -97,6 +101,12 @@ async function certificateLine(paths: Paths, now: number): Promise<Line> {
   const last = await readAttempt(stateFiles(paths.state).renewal);
   const why = last?.problem ? `The last attempt failed: ${last.problem}` : 'Run: identree renew-cert';
   return { what, value, problem: `It should have been renewed by now. ${why}` };
+}
+
+async function breakGlassLine(paths: Paths, now: number): Promise<Line> {
+  const { breakGlass } = await loadClientConf(paths.config);
+  const unreported = await openHostJournal(paths, { clock: systemClock, log: silentLog }).unreported();
+  return { what: 'Break-glass', ...(await breakGlassStatus(breakGlass, unreported.length, now)) };
 }
 
 /** The directory as sssd reaches it, and sssd itself; nothing where none was set up. */
@@ -211,6 +221,7 @@ export async function reportStatus(
   };
   await checked('Server', () => serverLines(paths));
   await checked('Certificate', async () => [await certificateLine(paths, Date.now())]);
+  await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
   await checked('sudo', () => sudoLines(''));
   await checked('Directory', () => directoryLines(paths, run));
   const running = await agentAnswers(paths.socket);
