@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { extendHistory, type LogHead } from '#shared/log-head.ts';
+import { extendHistory, type LogHead, readLogEpoch } from '#shared/log-head.ts';
 import { signingKeyFromPem, signToken, tokenType } from '#shared/token.ts';
 import { type App, createApp } from '../app/app.ts';
 import { kysely } from '../db/query.ts';
@@ -11,6 +11,7 @@ import { logBeat as beat, logHeadOf as headOf } from '../testing/log-beat.ts';
 import { rewriteLog } from '../testing/rewrite-log.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
+import { startEpoch } from './start-epoch.ts';
 import { checkChain } from './store.ts';
 
 async function addEvents(app: App, count: number): Promise<void> {
@@ -138,6 +139,30 @@ function signedHeads(driver: 'sqlite' | 'postgres') {
     } finally {
       await other.close();
     }
+  });
+
+  test('an operator lets it go on from where it stands: later than all that was signed, twice within one millisecond too', async () => {
+    const kept = await headOf(host, await beat(host, null));
+    await beat(host, kept, { log: { head: kept.token, contradiction: 'forked' } });
+    const by = { operator: 'olga', reason: 'the disk of db1 died' };
+    const { epoch: first, hosts } = await startEpoch(t.app, by);
+    const { epoch: second } = await startEpoch(t.app, { ...by, reason: 'once more' });
+    assert.equal(hosts, 1);
+    assert.ok(first.at > kept.at);
+    assert.ok(second.at > first.at);
+    const shown = await beat(host, kept);
+    const head = await headOf(host, shown);
+    assert.equal(head.epoch, second.at);
+    assert.deepEqual(await readLogEpoch(shown?.epoch ?? '', host.grant), second);
+    const after = await t.app.heads.hashes(second.seq, head.seq);
+    assert.equal(after.reduce(extendHistory, second.history), head.history);
+    assert.deepEqual(
+      (await named('log_epoch_started')).map(({ actor, reason }) => [actor, reason]),
+      [
+        ['olga', 'the disk of db1 died'],
+        ['olga', 'once more'],
+      ],
+    );
   });
 
   test('a log with an event missing is not signed, and health names it', async () => {
