@@ -108,12 +108,12 @@ static void say(pam_handle_t *pamh, int style, const char *text)
     }
 }
 
-static void show(pam_handle_t *pamh, const uint8_t *text, size_t len)
+static void show(pam_handle_t *pamh, int style, const uint8_t *text, size_t len)
 {
     char line[HOOK_MAX_PAYLOAD + 1];
 
     line[hook_clean_text((uint8_t *)line, text, len)] = '\0';
-    say(pamh, PAM_TEXT_INFO, line);
+    say(pamh, style, line);
 }
 
 /* False when the stage can no longer be told. */
@@ -158,7 +158,10 @@ static bool relay(pam_handle_t *pamh, int stage)
         message = relay_parse(packet, (size_t)n, true);
         switch (message.event) {
         case RELAY_TEXT:
-            show(pamh, message.bytes, message.len);
+            show(pamh, PAM_TEXT_INFO, message.bytes, message.len);
+            break;
+        case RELAY_ERROR:
+            show(pamh, PAM_ERROR_MSG, message.bytes, message.len);
             break;
         case RELAY_PROMPT:
             (void)have_typed(pamh, stage, &message); /* what it has said before its end still counts */

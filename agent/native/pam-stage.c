@@ -90,6 +90,8 @@ static int signals = -1;
 static enum mode mode;
 /* The PAM module that has started this stage; -1: pam_exec has. */
 static int relay = -1;
+/* As what the module shows text: sudo prints errors on its standard error where there is no terminal. */
+static char relay_style = 'T';
 static bool prompting; /* the module has a line typed */
 /* Where the person reads: a descriptor, or -1 when there is none that may be written to. */
 static int text_fd = STDOUT_FILENO;
@@ -152,7 +154,7 @@ static void say(const char *line)
     struct pollfd p = {.fd = text_fd, .events = POLLOUT};
 
     if (module_shows_text()) {
-        (void)relay_send(relay, 'T', (const uint8_t *)line, strcspn(line, "\n"));
+        (void)relay_send(relay, relay_style, (const uint8_t *)line, strcspn(line, "\n"));
         return;
     }
     if (poll(&p, 1, LAST_WORD_MS) == 1 && (p.revents & POLLOUT) != 0 &&
@@ -309,7 +311,7 @@ static bool write_output(void)
     ssize_t written;
 
     if (module_shows_text()) {
-        if (!relay_send(relay, 'T', output.bytes, output.len - 1))
+        if (!relay_send(relay, relay_style, output.bytes, output.len - 1))
             return errno == EAGAIN;
         output.sent = output.len;
         return true;
@@ -593,6 +595,10 @@ static bool decide(void)
     pinned = parent_pin(&parent);
     if (mode == MODE_SUDO && !setting.own_output)
         text_fd = pinned ? standard_error_of_parent() : -1;
+    if (text_fd < 0 && relay >= 0) {
+        text_fd = relay;
+        relay_style = 'E';
+    }
     if (handed.duplicate) {
         say_refused("the PAM environment names something twice", " Check pam_env.");
         return false;
@@ -608,8 +614,10 @@ static bool decide(void)
 
         if (found == TERMINAL_GONE)
             return false;
-        if (found == TERMINAL_OPEN)
+        if (found == TERMINAL_OPEN) {
             text_fd = relay >= 0 ? relay : STDOUT_FILENO; /* sudo's conversation shows it there */
+            relay_style = 'T';
+        }
     }
     if (!build_hello()) {
         terminal_release(foreground());

@@ -18,6 +18,10 @@ struct relay_message relay_parse(const uint8_t *packet, size_t len, bool from_st
         if (from_stage)
             message.event = RELAY_TEXT;
         break;
+    case 'E':
+        if (from_stage)
+            message.event = RELAY_ERROR;
+        break;
     case 'P':
         if (!from_stage || message.len < 1 || message.len > 1 + HOOK_MAX_PROMPT ||
             (packet[1] != '0' && packet[1] != '1'))

@@ -13,6 +13,7 @@
 enum relay_event {
     RELAY_BROKEN,
     RELAY_TEXT,      /* stage: a line for the person */
+    RELAY_ERROR,     /* stage: the same, which must never be among the output of a command */
     RELAY_PROMPT,    /* stage: a line has to be typed, see echo */
     RELAY_REFUSED,   /* stage: the last word */
     RELAY_TYPED,     /* module: what was typed */

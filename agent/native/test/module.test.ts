@@ -59,8 +59,9 @@ interface Asked {
   ended: Promise<string>;
 }
 
-function startPam(args: readonly string[], env: Record<string, string> = {}): Asked {
-  const child = spawn(pamDriverPath, args, {
+function startPam(args: readonly string[], env: Record<string, string>, wrapper: readonly string[] = []): Asked {
+  const [program, ...rest] = [...wrapper, pamDriverPath, ...args] as [string, ...string[]];
+  const child = spawn(program, rest, {
     env: { PAM_USER: 'root', PAM_RUSER: 'root', PAM_SERVICE: 'sudo', IDENTREE_TEST_STAGE: stagePath, ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -157,6 +158,17 @@ describe('the PAM module: what the stage says', () => {
     const answering = await agent({ sudo: say(frame('T', '  link\x07'), frame('T', ''), frame('T', '✓'), yes) });
     assert.equal(await pam(answering, ['sudo']).ended, `text   link\ntext \ntext ✓\n${SUCCESS}`);
   });
+
+  test(
+    'is an error to PAM where nothing can be said on standard error: sudo prints those there itself',
+    patience,
+    async () => {
+      const answering = await agent({ sudo: say(frame('T', 'link'), no) });
+      const env = { IDENTREE_TEST_SOCKET_DIR: answering.dir };
+      const sudo = startPam(['sudo'], env, ['sh', '-c', 'exec "$0" "$@" 2</dev/null']);
+      assert.equal(await sudo.ended, `error link\n${DENIED}`);
+    },
+  );
 
   test('a no is PAM’s no', patience, async () => {
     const answering = await agent({ ssh: say(frame('T', 'Denied by dana.'), no) });
