@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { CommandError } from '../exit-codes.ts';
-import { checkOptions, type SetupOptions } from './run-setup.ts';
+import { listen } from '../service/socket-server.ts';
+import { answersSoon, checkOptions, type SetupOptions } from './run-setup.ts';
 
 const NONE: SetupOptions = {
   pam: null,
@@ -43,4 +47,20 @@ describe('options of setup', () => {
         (error) => error instanceof CommandError && error.code === 2 && words.test(error.message),
       ));
   }
+});
+
+describe('setup right after the agent was started', () => {
+  it('waits until the agent listens, and no longer than a moment where it does not', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'identree-soon-'));
+    const socket = join(dir, 'run', 'agent.sock');
+    try {
+      assert.equal(await answersSoon(socket, 50), false);
+      const answered = answersSoon(socket, 60_000);
+      const agent = await listen(socket, async (stream) => void stream.end());
+      assert.equal(await answered, true);
+      await agent.close();
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
 });

@@ -31,6 +31,19 @@ const FRESH_MS = 15 * 60_000;
 /** An agent that was started a moment ago, as in a script that enrols, gets the time for its first report. */
 const FIRST_REPORT_MS = 10_000;
 
+/** `systemctl enable --now` returns before the agent listens. */
+const AGENT_START_MS = 5000;
+
+/** Whether an agent answers on a socket, at once or within `patienceMs`. */
+export async function answersSoon(socket: string, patienceMs = AGENT_START_MS): Promise<boolean> {
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    if (await agentAnswers(socket)) return true;
+    if (Date.now() >= deadline) return false;
+    await setTimeout(100);
+  }
+}
+
 async function readHealth(paths: Paths): Promise<Health | null> {
   const deadline = Date.now() + FIRST_REPORT_MS;
   for (;;) {
@@ -106,7 +119,7 @@ export async function runSetup(
         () => null,
         (error: unknown) => (error instanceof Error ? error.message : String(error)),
       ),
-    agentAnswers: () => agentAnswers(paths.socket),
+    agentAnswers: () => answersSoon(paths.socket),
     serverAccepts: () => serverAccepts(paths),
     backup: stateFiles(paths.state).backup,
     now: Date.now,

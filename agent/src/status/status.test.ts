@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod } from 'node:fs/promises';
+import { chmod, rm } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { openCertificates } from '../app.ts';
 import { writeHashFile } from '../break-glass/hash-file.ts';
@@ -91,6 +91,17 @@ describe('status: the certificate', () => {
     const { code, text } = await w.status();
     assert.equal(code, 1);
     assert.match(text, /Certificate +not in order\n +it cannot be read\. Run: identree renew-cert/);
+  });
+});
+
+describe('status: before enrolment', () => {
+  it('says that this host is not enrolled, and of nothing that it is damaged', async () => {
+    await using w = await world();
+    await rm(w.paths.state, { recursive: true });
+    const { code, text } = await w.status();
+    assert.equal(code, 1);
+    assert.match(text, /^Requests made +not in order\n +This host is not enrolled/m);
+    assert.doesNotMatch(text, /damaged|renew-cert/);
   });
 });
 

@@ -204,14 +204,23 @@ export async function reportStatus(
     const set = (await openApproverKeys(files.approverKeys, (await loadEnrolment(paths.state)).trust)).current();
     return `version ${set.version}, ${set.keys.length} ${set.keys.length === 1 ? 'key' : 'keys'}`;
   });
-  await add('Requests made', async () => String(await readCounter(files.counter)));
+  // What a host that is not enrolled does not have is not damaged.
+  const ofEnrolled =
+    <T>(work: () => Promise<T>) =>
+    async () => {
+      await loadEnrolment(paths.state);
+      return work();
+    };
+  const requestsMade = async () => String(await readCounter(files.counter));
+  await add('Requests made', ofEnrolled(requestsMade));
   let logHead: { head: string; key: string } | null = null;
-  await add('Event log seen', async () => {
+  const logSeen = async () => {
     const seen = await readCheckpoint(files.checkpoint);
     if (seen.signed !== null) logHead = { head: seen.signed.head, key: seen.signed.key };
     if (seen.contradiction !== null) throw new Error(contradictionText(seen, seen.contradiction));
     return seenText(seen);
-  });
+  };
+  await add('Event log seen', ofEnrolled(logSeen));
   const checked = async (what: string, work: () => Promise<Line[]>) => {
     try {
       lines.push(...(await work()));
@@ -220,7 +229,8 @@ export async function reportStatus(
     }
   };
   await checked('Server', () => serverLines(paths));
-  await checked('Certificate', async () => [await certificateLine(paths, Date.now())]);
+  const certificate = async () => [await certificateLine(paths, Date.now())];
+  await checked('Certificate', ofEnrolled(certificate));
   await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
   await checked('sudo', () => sudoLines(''));
   await checked('Directory', () => directoryLines(paths, run));
