@@ -77,7 +77,10 @@ try {
   }
 
   const viewer = (role: Viewer['role'], accounts: string[]): Viewer => ({
-    person: { id: 'x', issuer: 'https://idp', subject: 'x', username: 'x', displayName: 'x', groups: [], epoch: 0 },
+    person: {
+      ...{ id: 'x', issuer: 'https://idp', subject: 'x', sourceId: null, epoch: 0 },
+      ...{ username: 'x', displayName: 'x', groups: [] },
+    },
     role,
     accounts,
     session: { idHash: 'x', handle: 'x', kind: 'desktop', authTime: 0, csrfToken: 'x' },

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Run } from '../platform/run.ts';
-import { MODULE, type Service, STAGE } from './pam-stacks.ts';
+import { MODULE, SERVICES, type Service, STAGE } from './pam-stacks.ts';
 
 export interface SelfTestDeps {
   /** Prefix of the file tree; '' on a host. */
@@ -82,13 +82,36 @@ export async function checkSudoers(run: Run, file?: string): Promise<string | nu
     : `visudo finds fault with sudoers: ${output}`;
 }
 
-/** After the change: sudo really keeps no ticket. A file that is read later would win over ours. */
-export async function sudoersProblem(run: Run): Promise<string | null> {
+/** The settings of sudoers(5) that name a PAM service, and how `sudo -V` says them. */
+const PAM_SERVICES = {
+  pam_service: /^PAM service name to use: (.*)$/m,
+  pam_login_service: /^PAM service name to use for login shells: (.*)$/m,
+  pam_askpass_service: /^PAM service name to use when sudo is run with the -A option: (.*)$/m,
+};
+
+/**
+ * What sudo itself says that it does in spite of our part of sudoers, since a file that is read later wins: it keeps a
+ * ticket, or asks PAM under a name that identree does not decide for. sudo-rs does not tell; then the check of the include
+ * line has to do. What a rule says for one account alone is not seen here.
+ */
+export async function sudoersProblems(run: Run): Promise<string[]> {
   const { code, output } = await run('sudo', ['-V']);
-  const timeout = code === 0 ? /^Authentication timestamp timeout: (.*)$/m.exec(output)?.[1] : undefined;
-  // sudo-rs does not tell; then the check of the include line has to do.
-  if (timeout === undefined || timeout.startsWith('0.0')) return null;
-  return 'sudo keeps its ticket in spite of /etc/sudoers.d/identree: another line sets timestamp_timeout. Remove it.';
+  if (code !== 0) return [];
+  const problems: string[] = [];
+  const timeout = /^Authentication timestamp timeout: (.*)$/m.exec(output)?.[1];
+  if (timeout !== undefined && !timeout.startsWith('0.0')) {
+    problems.push(
+      'sudo keeps its ticket in spite of /etc/sudoers.d/identree: another line sets timestamp_timeout. Remove it.',
+    );
+  }
+  for (const [setting, said] of Object.entries(PAM_SERVICES)) {
+    const service = said.exec(output)?.[1];
+    if (service !== undefined && !(SERVICES as readonly string[]).includes(service))
+      problems.push(
+        `sudo asks PAM as "${service}", for which identree does not decide: a line of sudoers sets ${setting}. Remove it.`,
+      );
+  }
+  return problems;
 }
 
 /** /etc/sudoers must read the folder that our file goes to. */

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { BrokenBlock, withBlock, withoutBlock } from './marked-block.ts';
 import { asksThrough, MODULE, STAGE, stackLines } from './pam-stacks.ts';
+import { sudoersProblems } from './self-test.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
 import { putSnapshot } from './snapshot.ts';
 import { chooseGate, PLUGIN, readGateState, SUDO_CONF_LINES } from './sudo-gate.ts';
@@ -315,6 +316,8 @@ describe('setup', () => {
     },
     'sshd does not take the setting': (h) =>
       h.answers.set('sshd -T', { code: 0, output: 'kbdinteractiveauthentication no\nusepam yes' }),
+    'another file has sudo ask PAM as another service': (h) =>
+      h.answers.set('sudo -V', { code: 0, output: 'PAM service name to use: other' }),
     'another file keeps the ticket of sudo': (h) =>
       h.answers.set('sudo -V', { code: 0, output: 'Authentication timestamp timeout: 15.0 minutes' }),
   };
@@ -586,6 +589,30 @@ describe('setup: who asks for sudo', () => {
     assert.deepEqual(await h.everything(), before);
     assert.match(h.printed.join('\n'), /--sudo plugin does not work here/);
   });
+});
+
+describe('sudoers in spite of ours, as sudo itself says', () => {
+  const GOOD =
+    'Sudo version 1.9.13p3\nAuthentication timestamp timeout: 0.0 minutes\nPAM service name to use: sudo\n' +
+    'PAM service name to use for login shells: sudo-i\n';
+  const cases: [string, string, RegExp | null][] = [
+    ['as setup leaves it', GOOD, null],
+    ['sudo-rs, which does not tell', 'sudo-rs 0.2.5\n', null],
+    ['a ticket', GOOD.replace('0.0 minutes', '15.0 minutes'), /timestamp_timeout/],
+    ['another service', GOOD.replace('use: sudo\n', 'use: other\n'), /as "other"[^\n]*sets pam_service\./],
+    ['another for login shells', GOOD.replace('sudo-i', 'login'), /as "login"[^\n]*sets pam_login_service\./],
+    [
+      'another with a helper',
+      `${GOOD}PAM service name to use when sudo is run with the -A option: x\n`,
+      /as "x"[^\n]*sets pam_askpass_service\./,
+    ],
+  ];
+  for (const [name, output, said] of cases)
+    it(name, async () => {
+      const problems = await sudoersProblems(async () => ({ code: 0, output }));
+      if (said === null) assert.deepEqual(problems, []);
+      else assert.match(problems.join('\n'), said);
+    });
 });
 
 describe('the gate of sudo, as the files say', () => {

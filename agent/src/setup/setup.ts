@@ -7,7 +7,7 @@ import type { Addition } from './addition.ts';
 import { forgetOriginals, type Originals, readOriginals, writeOriginals } from './backup.ts';
 import type { Service } from './pam-stacks.ts';
 import { type Change, planSetup, planUndo, SSHD_FILE, SUDOERS_FILE, touchedFiles } from './plan.ts';
-import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudoersProblem } from './self-test.ts';
+import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudoersProblems } from './self-test.ts';
 import { type FileSnapshot, isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
 import { chooseGate, type GateChoice, pluginProblem, SUDO_CONF, type SudoGate } from './sudo-gate.ts';
 
@@ -125,7 +125,7 @@ async function verify(changes: readonly Change[], deps: SetupDeps): Promise<stri
   const touches = (path: string) => changes.some((change) => change.path === path);
   if (touches(SUDOERS_FILE)) {
     const written = changes.find(({ path }) => path === SUDOERS_FILE)?.after !== null;
-    const problem = (await checkSudoers(deps.run)) ?? (written ? await sudoersProblem(deps.run) : null);
+    const problem = (await checkSudoers(deps.run)) ?? (written ? ((await sudoersProblems(deps.run))[0] ?? null) : null);
     if (problem !== null) return problem;
   }
   if (!touches(SSHD_FILE)) return null;

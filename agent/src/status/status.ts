@@ -19,6 +19,7 @@ import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
 import { pamFile } from '../setup/pam-stacks.ts';
+import { sudoersProblems } from '../setup/self-test.ts';
 import { readGateState } from '../setup/sudo-gate.ts';
 import { probeDirectory } from '../sssd/probe.ts';
 import { accessOf, readDirectoryUse } from '../sssd/settings.ts';
@@ -140,14 +141,15 @@ async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
 }
 
 /** Who asks for sudo, and what is not as setup left it. Where identree does not gate sudo there is nothing to say. */
-async function sudoLines(root: string): Promise<Line[]> {
+async function sudoLines(root: string, run: Run): Promise<Line[]> {
   const { gate, drift } = await readGateState(root, PLUGIN_BUILD);
   if (gate === null && drift.length === 0) return [];
+  const overridden = gate === null ? [] : await sudoersProblems(run);
   const value = gate === 'plugin' ? 'asked by the plugin in sudo' : 'asked by the PAM stage';
   const remedy = (problem: string) =>
     `Run: identree setup --pam ${problem.startsWith(pamFile('sshd')) ? 'sshd' : 'sudo,sudo-i'}`;
-  if (drift.length === 0) return [{ what: 'sudo', value, problem: null }];
-  return drift.map((problem) => ({ what: 'sudo', value, problem: `${problem}. ${remedy(problem)}` }));
+  const problems = [...drift.map((problem) => `${problem}. ${remedy(problem)}`), ...overridden];
+  return (problems.length === 0 ? [null] : problems).map((problem) => ({ what: 'sudo', value, problem }));
 }
 
 const serverHealth = z.object({ details: z.record(z.string(), z.string()).optional() });
@@ -232,7 +234,7 @@ export async function reportStatus(
   const certificate = async () => [await certificateLine(paths, Date.now())];
   await checked('Certificate', ofEnrolled(certificate));
   await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
-  await checked('sudo', () => sudoLines(''));
+  await checked('sudo', () => sudoLines('', run));
   await checked('Directory', () => directoryLines(paths, run));
   const running = await agentAnswers(paths.socket);
   lines.push({
