@@ -262,33 +262,61 @@ bool hook_send_mark(int fd, char type, int timeout_ms)
     return hook_send(fd, frame, sizeof frame, timeout_ms);
 }
 
-bool hook_send_part(int fd, char part, const uint8_t *bytes, size_t len, int timeout_ms)
+/* A 'D' frame under construction: the header, the letter of its part, and used bytes. */
+struct part_frame {
+    uint8_t bytes[HOOK_HEADER + HOOK_MAX_PAYLOAD];
+    size_t used;
+};
+
+static bool send_frame(int fd, char part, struct part_frame *frame, int timeout_ms)
 {
-    uint8_t frame[HOOK_HEADER + HOOK_MAX_PAYLOAD];
-    const size_t room = HOOK_MAX_PAYLOAD - 1;
+    const size_t size = 1 + frame->used;
 
+    if (frame->used == 0)
+        return true;
+    frame->bytes[0] = 'D';
+    frame->bytes[1] = (uint8_t)(size >> 8);
+    frame->bytes[2] = (uint8_t)(size & 0xff);
+    frame->bytes[HOOK_HEADER] = (uint8_t)part;
+    frame->used = 0;
+    return hook_send(fd, frame->bytes, HOOK_HEADER + size, timeout_ms);
+}
+
+static bool add_to_frame(int fd, char part, struct part_frame *frame, const uint8_t *bytes,
+                         size_t len, int timeout_ms)
+{
     while (len > 0) {
-        size_t n = len < room ? len : room;
+        const size_t room = HOOK_MAX_PAYLOAD - 1 - frame->used;
+        const size_t n = len < room ? len : room;
 
-        frame[0] = 'D';
-        frame[1] = (uint8_t)((n + 1) >> 8);
-        frame[2] = (uint8_t)((n + 1) & 0xff);
-        frame[HOOK_HEADER] = (uint8_t)part;
-        memcpy(frame + HOOK_HEADER + 1, bytes, n);
-        if (!hook_send(fd, frame, HOOK_HEADER + 1 + n, timeout_ms))
-            return false;
+        memcpy(frame->bytes + HOOK_HEADER + 1 + frame->used, bytes, n);
+        frame->used += n;
         bytes += n;
         len -= n;
+        if (n == room && !send_frame(fd, part, frame, timeout_ms))
+            return false;
     }
     return true;
 }
 
+bool hook_send_part(int fd, char part, const uint8_t *bytes, size_t len, int timeout_ms)
+{
+    struct part_frame frame;
+
+    frame.used = 0;
+    return add_to_frame(fd, part, &frame, bytes, len, timeout_ms) &&
+           send_frame(fd, part, &frame, timeout_ms);
+}
+
 bool hook_send_strings(int fd, char part, char *const strings[], int timeout_ms)
 {
+    struct part_frame frame;
+
+    frame.used = 0;
     for (; strings != NULL && *strings != NULL; strings++)
-        if (!hook_send_part(fd, part, (const uint8_t *)*strings, strlen(*strings) + 1, timeout_ms))
+        if (!add_to_frame(fd, part, &frame, (const uint8_t *)*strings, strlen(*strings) + 1, timeout_ms))
             return false;
-    return true;
+    return send_frame(fd, part, &frame, timeout_ms);
 }
 
 bool hook_send_typed(int fd, const char *typed, size_t len, int timeout_ms)

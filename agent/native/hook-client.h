@@ -98,7 +98,10 @@ bool hook_send_mark(int fd, char type, int timeout_ms);
  */
 bool hook_send_part(int fd, char part, const uint8_t *bytes, size_t len, int timeout_ms);
 
-/* The same for a list of strings that ends with NULL, each followed by its NUL. */
+/*
+ * The same for a list of strings that ends with NULL, each followed by its NUL; as many as fit
+ * into one frame, since each frame wakes the agent.
+ */
 bool hook_send_strings(int fd, char part, char *const strings[], int timeout_ms);
 
 /* Sends 'S' with what a person typed, and keeps no copy. False also when it is too long. */
