@@ -197,6 +197,27 @@ test.describe('hosts', () => {
     await expect(page.getByRole('row', { name: /edge1/ })).toContainText('Enrolled');
   });
 
+  test('the break-glass password is shown for a reason and a passkey, and to nobody else', async ({ open, site }) => {
+    await site.do('keepPassword', { hostname: 'web1.example.com', password: 'otter-maple-violin-cactus' });
+    const { page, signIn, addPasskey } = await open({ admin: true });
+    await signIn('/hosts');
+    await addPasskey();
+    await page.getByRole('button', { name: 'More for web1.example.com' }).click();
+    await page.getByRole('menuitem', { name: 'Break-glass password' }).click();
+    const dialog = page.getByRole('dialog');
+    await expect(dialog).toContainText('It is kept and can be shown.');
+    const show = dialog.getByRole('button', { name: 'Show the password' });
+    await expect(show).toBeDisabled();
+    await dialog.getByLabel('Why do you need it?').fill('the network is down');
+    await show.click();
+    await expect(dialog).toContainText('otter-maple-violin-cactus');
+    await expect(dialog).toContainText('The host replaces it');
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await expect(page.getByText('otter-maple-violin-cactus')).toHaveCount(0);
+    const events = await site.do('events', { last: 50 });
+    expect(events.some(({ event }) => event === 'revealed_breakglass')).toBe(true);
+  });
+
   test('quarantine is explained and ended, revoking needs the name', async ({ open, site }) => {
     await site.do('waitingHost', { hostname: 'edge2.example.com' });
     await site.do('setHost', { hostname: 'edge2.example.com', set: { state: 'quarantined' } });

@@ -33,6 +33,8 @@ export interface SiteCommands {
   setHost(input: { hostname: string; set: Record<string, string | number | null> }): null;
   /** A host that enrolled with the shared secret and waits. */
   waitingHost(input: { hostname: string }): { fingerprint: string };
+  /** A host hands over its break-glass password, and says that it has it. */
+  keepPassword(input: { hostname: string; password: string }): null;
   /** One person claims the account of another. */
   claim(input: { account: string; by: string }): null;
 }

@@ -1,3 +1,4 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,6 +100,9 @@ async function start(town: string) {
     IDENTREE_DIRECTORY_SOURCE: 'file',
     IDENTREE_DIRECTORY_FILE: directoryPath,
     IDENTREE_SUDO_SOURCE: 'both',
+    IDENTREE_ESCROW_BACKEND: 'local',
+    IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+    IDENTREE_ESCROW_HKDF_SALT: randomBytes(32).toString('hex'),
     ...TOWNS[town],
   });
   const app = await createApp(config);
@@ -242,6 +246,16 @@ async function start(town: string) {
       const answer = await sendEnrol(app, systemClock, request);
       if (answer.status !== 200) throw new Error(`enrolment: ${answer.status}`);
       return { fingerprint: request.body.apiKey.kid };
+    },
+    async keepPassword({ hostname, password }: Parameters<SiteCommands['keepPassword']>[0]) {
+      const from = hosts.get(hostname)!;
+      const current = { createdAt: Date.now(), type: 'random' as const };
+      const id = randomUUID();
+      await from.send('POST', '/break-glass/escrow', { ...current, id, password });
+      const said = { enabled: true, current: { ...current, escrowId: id }, problem: null };
+      const answer = await from.send('POST', '/break-glass/state', said);
+      if (answer.status !== 200) throw new Error(`state: ${answer.status}`);
+      return null;
     },
     async claim({ account, by }: Parameters<SiteCommands['claim']>[0]) {
       await app.db.transaction(async (work) => {
