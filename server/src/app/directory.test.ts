@@ -574,8 +574,7 @@ test('two servers on one database: numbers are the same, and a rule made at one 
 test('after a restart while the source is gone, what was served last is served at once', async (t) => {
   const site = await open(t);
   await site.write(['alice'], []);
-  const { directory } = site.app;
-  await directory!.stop();
+  await site.app.close();
   const file = site.config.directory.file!;
   await rm(file);
   const again = await createApp(site.config, { clock: site.clock, provider: site.provider });

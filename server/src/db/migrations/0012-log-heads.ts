@@ -1,10 +1,12 @@
-import type { Kysely } from 'kysely';
+import { type Kysely, SqliteAdapter } from 'kysely';
 
 /** Signed heads of the event log, where it went on from a backup, and which hosts contradict it. See ../schema.ts. */
 export async function up(db: Kysely<unknown>): Promise<void> {
+  const sqlite = db.getExecutor().adapter instanceof SqliteAdapter;
   await db.schema
     .createTable('log_heads')
-    .addColumn('seq', 'bigint', (c) => c.primaryKey())
+    // On SQLite the key of the table itself: no second tree that finds the row of a number.
+    .addColumn('seq', sqlite ? 'integer' : 'bigint', (c) => c.primaryKey())
     .addColumn('token', 'text', (c) => c.notNull())
     .execute();
   await db.schema
