@@ -90,6 +90,7 @@ describe('/metrics', () => {
       oidc_exchange_duration_seconds: 'histogram',
       auth_failures_total: 'counter',
       rate_limit_rejections_total: 'counter',
+      breakglass_escrow_total: 'counter',
       active_challenges: 'gauge',
       event_reader_active: 'gauge',
       event_reader_failing: 'gauge',
