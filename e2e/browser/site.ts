@@ -265,10 +265,9 @@ async function start(town: string) {
           .where('username', '=', by)
           .executeTakeFirstOrThrow();
         const owner = await kysely(work.query)
-          .selectFrom('account_bindings')
-          .innerJoin('people', 'people.id', 'account_bindings.person_id')
-          .select(['people.issuer as owner_issuer', 'people.subject as owner_subject'])
-          .where('account', '=', account)
+          .selectFrom('directory_names')
+          .select(['issuer as owner_issuer', 'subject as owner_subject'])
+          .where('name', '=', account)
           .executeTakeFirstOrThrow();
         await kysely(work.query)
           .insertInto('account_claims')

@@ -88,6 +88,21 @@ describe('the journal of break-glass uses', () => {
     assert.equal(entry!.prevHash, last.hash);
   });
 
+  it('who guesses until it is laid aside, again and again, has no use forgotten', async () => {
+    await using w = await world();
+    await w.journal.append('opened', record);
+    const opened = await w.journal.lastOpened();
+    assert.notEqual(opened, null);
+    const large = { ...record, cwd: `/${'x'.repeat(4000)}` };
+    for (let round = 0; round < 2; round += 1) {
+      for (let n = 0; n < 70; n += 1) await w.journal.append('wrong', large);
+      await w.journal.reported((await w.journal.unreported()).at(-1)!);
+      assert.equal(await w.journal.lastOpened(), opened);
+    }
+    await w.journal.append('opened', record);
+    assert.ok((await w.journal.lastOpened())! >= opened!);
+  });
+
   it('guessing fills no disk; what opens is written all the same', async () => {
     await using w = await world();
     await w.journal.append('wrong', record);

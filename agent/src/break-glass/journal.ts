@@ -30,7 +30,7 @@ export interface Journal {
   unreported(): Promise<BreakGlassUse[]>;
   /** The server has everything up to this entry. */
   reported(entry: BreakGlassUse): Promise<void>;
-  /** When the password last opened this host, milliseconds since the epoch; null: never, or long ago. */
+  /** When the password last opened this host, milliseconds since the epoch; null: never. */
   lastOpened(): Promise<number | null>;
 }
 
@@ -70,6 +70,19 @@ export function openJournal(deps: {
     return told;
   }
 
+  /** Outlives the file that is laid aside: who guesses long enough must not have a use forgotten. */
+  const openedFile = `${file}.opened`;
+
+  async function openedBefore(): Promise<number | null> {
+    const told = (await readTrustedFile(openedFile, { private: true }))?.toString('utf8').trim();
+    if (told === undefined) return null;
+    if (!/^[0-9]{1,16}$/.test(told)) throw new UntrustedFile(openedFile, `${openedFile} is damaged.`);
+    return Number(told);
+  }
+
+  const openedIn = (all: readonly BreakGlassUse[]): number | null =>
+    all.findLast((entry) => entry.outcome === 'opened')?.at ?? null;
+
   async function entries(): Promise<BreakGlassUse[]> {
     const read = (await lines()).lines.map(parse);
     if (read.includes(null)) deps.log.error(`${file} holds lines that cannot be read; they are not reported`);
@@ -106,9 +119,14 @@ export function openJournal(deps: {
       locked(async () => {
         await atomicWrite(cursor, `${entry.hash}\n`);
         const { bytes } = await lines();
-        if (bytes > LAY_ASIDE_BYTES && after(await entries(), entry.hash).length === 0) await rename(file, `${file}.1`);
+        if (bytes <= LAY_ASIDE_BYTES) return;
+        const all = await entries();
+        if (after(all, entry.hash).length > 0) return;
+        const opened = openedIn(all);
+        if (opened !== null) await atomicWrite(openedFile, `${opened}\n`);
+        await rename(file, `${file}.1`);
       }),
 
-    lastOpened: () => locked(async () => (await entries()).findLast((entry) => entry.outcome === 'opened')?.at ?? null),
+    lastOpened: () => locked(async () => openedIn(await entries()) ?? (await openedBefore())),
   };
 }

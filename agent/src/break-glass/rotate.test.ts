@@ -30,6 +30,8 @@ describe('when a password is due', () => {
     ['the server asks for a newer one', { createdAt: T - DAY }, { rotateBefore: T }, 'requested'],
     ['the server asked before it was made', { createdAt: T - DAY }, { rotateBefore: T - 2 * DAY }, null],
     ['it has opened this host', { createdAt: T - DAY }, { lastOpened: T - 1 }, 'used'],
+    ['it was made a year ahead', { createdAt: T + 365 * DAY }, {}, 'age'],
+    ['it was made as late as was asked for', { createdAt: T + 365 * DAY }, { rotateBefore: T + 365 * DAY - 1 }, null],
     ['the one before it has opened this host', { createdAt: T - DAY }, { lastOpened: T - 2 * DAY }, null],
   ];
   for (const [what, current, change, due] of cases) {

@@ -14,6 +14,9 @@ import type { Journal } from './journal.ts';
 import { makePassword } from './password.ts';
 
 /** Why a password has to be replaced. */
+/** Clocks that differ by less are none of our business, milliseconds. */
+const AHEAD_MS = 86_400_000;
+
 export type Due = 'missing' | 'age' | 'requested' | 'used';
 
 /** Pure rule: why this password has to be replaced now; null: it need not be. */
@@ -25,7 +28,10 @@ export function dueFor(
   if (current === null) return 'missing';
   if (wanted.rotateBefore !== null && current.createdAt < wanted.rotateBefore) return 'requested';
   if (wanted.lastOpened !== null && current.createdAt <= wanted.lastOpened) return 'used';
-  return now - current.createdAt >= wanted.maximumAgeMs ? 'age' : null;
+  if (now - current.createdAt >= wanted.maximumAgeMs) return 'age';
+  // Made under a clock that was far ahead, it would not grow old for as long. What was asked for may lie ahead by itself.
+  const asked = Math.max(now, wanted.rotateBefore ?? 0, wanted.lastOpened ?? 0);
+  return current.createdAt - asked > AHEAD_MS ? 'age' : null;
 }
 
 /** What this host says about its password. */

@@ -104,6 +104,37 @@ forEachDriver('break-glass passwords', (driver) => {
     assert.deepEqual(await records(w), [second]);
   });
 
+  test('the newest is the one that was kept last, also when a clock was set back in between', async (t) => {
+    const w = await world(t, driver);
+    const [first, second] = [randomUUID(), randomUUID()];
+    await w.escrow(first, 'the-password-of-before');
+    await w.has(first);
+    await w.site.db.transaction((work) =>
+      kysely(work.query)
+        .updateTable('escrow_records')
+        .set({ kept_at: w.site.clock.now() + 3_600_000 })
+        .execute(),
+    );
+    await w.escrow(second, 'the-password-of-now');
+    assert.deepEqual(shown(await w.reveal()), ['the-password-of-now', 'the-password-of-before']);
+    await w.has(second);
+    await tidy(w);
+    assert.deepEqual(await records(w), [second]);
+  });
+
+  test('a password that a host made under a clock that was ahead is replaced once it was shown', async (t) => {
+    const w = await world(t, driver);
+    const id = randomUUID();
+    await w.escrow(id);
+    const ahead = { createdAt: w.site.clock.now() + 600_000, type: 'random', escrowId: id } as const;
+    await w.state(ahead);
+    assert.deepEqual(shown(await w.reveal()), [PASSWORD]);
+    const wanted = (await w.state(ahead)).body.rotateBefore as number;
+    assert.ok(wanted > ahead.createdAt);
+    assert.equal((await w.browser.mutate('breakGlass.rotate', { hostId: w.host.id })).refusal, null);
+    assert.ok(((await w.state(ahead)).body.rotateBefore as number) > ahead.createdAt);
+  });
+
   test('what became of it is an event: another password, told once', async (t) => {
     const w = await world(t, driver);
     const id = randomUUID();

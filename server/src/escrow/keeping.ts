@@ -80,13 +80,14 @@ export function createKeeping(deps: {
         if ((await backend.retrieve(entry, where)) !== request.password) {
           throw new EscrowFailure('what is kept is not what was handed over');
         }
+        const keptAt = clock.now();
         await db.transaction(async (work) => {
           const fresh = await store.insertEscrowRecord(work, {
             id: request.id,
             host_id: host.id,
             type: request.type,
             created_at: request.createdAt,
-            kept_at: clock.now(),
+            kept_at: keptAt,
             backend: backend.name,
             location: JSON.stringify(where),
           });
@@ -99,6 +100,11 @@ export function createKeeping(deps: {
             remoteAddr,
             data: { id: request.id, type: request.type, backend: backend.name },
           });
+          // After the event, which lets one writer through at a time: the newest is the one that was kept last, whatever
+          // the clocks of this server and of others say.
+          const others = (await store.escrowRecordsOf(work.query, host.id)).filter(({ id }) => id !== request.id);
+          const newest = Math.max(0, ...others.map(({ kept_at }) => kept_at));
+          if (newest >= keptAt) await store.dateEscrowRecord(work, request.id, newest + 1);
         });
         deps.counted('success');
       } catch (error) {

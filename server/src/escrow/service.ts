@@ -49,6 +49,16 @@ export function createBreakGlass(deps: {
   const latest = (...times: (number | null | undefined)[]): number | null =>
     times.reduce<number | null>((a, b) => (b == null ? a : Math.max(a ?? b, b)), null);
 
+  /**
+   * From when on a password is another one than those that are there: hosts say by their own clocks when one was made,
+   * and a clock that was ahead must not let one outlive that it was shown.
+   */
+  async function afterAll(work: UnitOfWork, hostId: string): Promise<number> {
+    const told = await store.findBreakGlassHost(work.query, hostId);
+    const made = (await store.escrowRecordsOf(work.query, hostId)).map(({ created_at }) => created_at);
+    return Math.max(clock.now(), (told?.created_at ?? 0) + 1, ...made.map((at) => at + 1));
+  }
+
   const hostOf = async (hostId: string): Promise<Host> => {
     const host = await hosts.find(db.query, hostId);
     if (!host) throw new Refusal('not_found');
@@ -145,7 +155,7 @@ export function createBreakGlass(deps: {
       await db.transaction(async (work) => {
         const host = await hosts.lock(work, hostId);
         if (!host) throw new Refusal('not_found');
-        await store.putBreakGlassHost(work, hostId, { rotate_before: clock.now() });
+        await store.putBreakGlassHost(work, hostId, { rotate_before: await afterAll(work, hostId) });
         await events.append(work, {
           event: 'breakglass_rotation_requested',
           username: '',
@@ -175,7 +185,7 @@ export function createBreakGlass(deps: {
       await db.transaction(async (work) => {
         const now = await confirm(work);
         if (now.role !== 'admin') throw new Refusal('forbidden');
-        await store.putBreakGlassHost(work, hostId, { rotate_before: clock.now() });
+        await store.putBreakGlassHost(work, hostId, { rotate_before: await afterAll(work, hostId) });
         await events.append(work, {
           event: 'revealed_breakglass',
           username: '',

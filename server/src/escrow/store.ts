@@ -81,6 +81,10 @@ export async function moveEscrowRecord(work: UnitOfWork, id: string, location: s
   await kysely(work.query).updateTable('escrow_records').set({ location }).where('id', '=', id).execute();
 }
 
+export async function dateEscrowRecord(work: UnitOfWork, id: string, keptAt: number): Promise<void> {
+  await kysely(work.query).updateTable('escrow_records').set({ kept_at: keptAt }).where('id', '=', id).execute();
+}
+
 export async function deleteEscrowRecord(work: UnitOfWork, id: string): Promise<void> {
   await kysely(work.query).deleteFrom('escrow_records').where('id', '=', id).execute();
 }
