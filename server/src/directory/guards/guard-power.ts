@@ -14,6 +14,7 @@ import { type Allowed, type HeldChange, MAX_LISTED } from './held-change.ts';
 import {
   givePower,
   isCovered,
+  type LocalPower,
   localPart,
   type Power,
   type PowerIndex,
@@ -130,16 +131,34 @@ function holdBack(pass: Pass): DirectorySnapshot | null {
   return changed ? withoutStrangers({ users, groups }) : null;
 }
 
+/** As many as are listed, in turns from each host: the many lines of one must not hide another. */
+function fromEachHost(local: readonly LocalPower[]): LocalPower[] {
+  const byHost = [...Map.groupBy(local, ({ host }) => host).values()];
+  const longest = Math.max(0, ...byHost.map(({ length }) => length));
+  const turns = Array.from({ length: Math.min(longest, MAX_LISTED) }, (_, turn) => turn);
+  return turns.flatMap((turn) => byHost.flatMap((lines) => lines[turn] ?? [])).slice(0, MAX_LISTED);
+}
+
 /** What is shown of sources: rules by name, files of hosts one by one. */
 const shown = (sources: readonly PowerSource[]) => ({
   rules: sources.flatMap(({ rule }) => rule ?? []),
-  local: sources
-    .flatMap(({ local }) => local)
-    .slice(0, MAX_LISTED)
-    .map(({ host, type, name, gives, file, line }) => ({ host, type, name, gives, file, line })),
+  local: fromEachHost(sources.flatMap(({ local }) => local)).map(({ host, type, name, gives, file, line }) => ({
+    host,
+    type,
+    name,
+    gives,
+    file,
+    line,
+  })),
 });
 
-const idsOf = (sources: readonly PowerSource[]): string[] => sources.map(({ id }) => id).sort(order);
+/** All that an answer is about: another host that gives power by the same name, or one that gives more, asks anew. */
+const idsOf = (sources: readonly PowerSource[]): string[] => {
+  const gifts = sources.flatMap(({ local }) =>
+    local.map(({ host, type, name, gives }) => canonicalSha256([host, type, name, gives])),
+  );
+  return [...new Set([...sources.map(({ id }) => id), ...gifts])].sort(order);
+};
 
 const listed = (people: readonly DirectoryUser[], accountOf: PowerGuardInput['accountOf']) =>
   people.slice(0, MAX_LISTED).map((user) => ({ subject: user.id, username: user.username, account: accountOf(user) }));

@@ -294,6 +294,32 @@ describe('a name that gives power', () => {
     assert.deepEqual(run(fleet, fleet, { power }).kinds, [], 'a host takes nothing away from who has it');
   });
 
+  test('an answer is about the hosts that it was shown, and about what they give', () => {
+    const id = {
+      host: 'dev1',
+      type: 'user',
+      name: 'zoe',
+      gives: '/bin/id as root',
+      file: '/etc/sudoers',
+      line: 1,
+    } as const;
+    const root = { ...id, host: 'prod1', gives: 'any command as any user' };
+    const candidate = testSnapshot(people('a', 'zoe'), []);
+    const held = (...locals: LocalPower[]) => run(before, candidate, { power: index([], locals) });
+    const decided = new Map(held(id).arising.map(({ digest }) => [digest, 'confirmed' as const]));
+    for (const more of [[id, root], [{ ...id, gives: root.gives }]]) {
+      assert.deepEqual(nameless(run(before, candidate, { power: index([], more), decided })), ['id-zoe']);
+    }
+    // Another line of the file is none of its business.
+    assert.deepEqual(nameless(run(before, candidate, { power: index([], [{ ...id, line: 9 }]), decided })), []);
+    const many = Array.from({ length: 300 }, (_, line) => ({ ...id, gives: `/bin/id ${line}`, line }));
+    const [hold] = held(...many, root).arising;
+    assert.ok(
+      hold?.kind === 'power_name' && hold.detail.local.some(({ host }) => host === 'prod1'),
+      'many lines of one host hide no other',
+    );
+  });
+
   test('a group whose name hosts never see asks nothing', () => {
     const wheel = testSnapshot(people('a', 'b'), [ops(['a']), { ...ops(['b']), name: 'wheel' }]);
     assert.deepEqual(run(testSnapshot(people('a', 'b'), [ops(['a'])]), wheel).kinds, []);
