@@ -1,5 +1,6 @@
 import type { Page } from '@playwright/test';
 import { sampleResolved } from '#shared/testing/request-record.ts';
+import { inspect } from './inspect.ts';
 import { expect, test } from './world.ts';
 
 interface Notified {
@@ -209,8 +210,10 @@ test.describe('hosts', () => {
     const show = dialog.getByRole('button', { name: 'Show the password' });
     await expect(show).toBeDisabled();
     await dialog.getByLabel('Why do you need it?').fill('the network is down');
+    await expect(page.getByRole('menu')).toHaveCount(0);
+    await inspect(page, 'break-glass', () => show.waitFor());
     await show.click();
-    await expect(dialog).toContainText('otter-maple-violin-cactus');
+    await inspect(page, 'break-glass-shown', () => dialog.getByText('otter-maple-violin-cactus').waitFor());
     await expect(dialog).toContainText('The host replaces it');
     await dialog.getByRole('button', { name: 'Done' }).click();
     await expect(page.getByText('otter-maple-violin-cactus')).toHaveCount(0);

@@ -281,6 +281,9 @@ test('console, directory', async ({ site, open }) => {
   await inspect(page, 'directory-quiet', () => page.getByText('Nothing waits for you.').waitFor());
   await eventfulDirectory(site, olga);
   await inspect(page, 'directory', () => page.getByText('would be renamed').first().waitFor());
+  await page.getByRole('button', { name: 'Decide about several' }).click();
+  await inspect(page, 'directory-several', () => page.getByRole('dialog').waitFor());
+  await page.keyboard.press('Escape');
   await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
   await inspect(page, 'directory-below', () => page.getByText('Base DN').first().waitFor());
   await page

@@ -264,11 +264,19 @@ async function start(town: string) {
           .select('id')
           .where('username', '=', by)
           .executeTakeFirstOrThrow();
-        const owner = await kysely(work.query)
-          .selectFrom('directory_names')
-          .select(['issuer as owner_issuer', 'subject as owner_subject'])
-          .where('name', '=', account)
-          .executeTakeFirstOrThrow();
+        const bound = await kysely(work.query)
+          .selectFrom('account_bindings')
+          .innerJoin('people', 'people.id', 'account_bindings.person_id')
+          .select(['people.issuer as owner_issuer', 'people.subject as owner_subject'])
+          .where('account', '=', account)
+          .executeTakeFirst();
+        const owner =
+          bound ??
+          (await kysely(work.query)
+            .selectFrom('directory_names')
+            .select(['issuer as owner_issuer', 'subject as owner_subject'])
+            .where('name', '=', account)
+            .executeTakeFirstOrThrow());
         await kysely(work.query)
           .insertInto('account_claims')
           .values({ account, person_id: id, held_at: Date.now(), ...owner })

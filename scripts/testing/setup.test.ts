@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type SetupDeps, setUp } from './setup.ts';
 
+const PAM = '/usr/include/security/pam_modules.h';
+
 function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean; users?: string[] }) {
   const printed: string[] = [];
   const ran: string[] = [];
@@ -26,7 +28,7 @@ function machine(options: { has: string[]; isRoot: boolean; aptWorks?: boolean; 
 }
 
 test('root with apt gets what is missing for the chosen stages, and is told what', () => {
-  const { deps, printed, ran } = machine({ has: ['apt-get', 'make', '/usr/include/stdio.h'], isRoot: true });
+  const { deps, printed, ran } = machine({ has: ['apt-get', 'make', '/usr/include/stdio.h', PAM], isRoot: true });
   setUp(['native'], false, deps);
   assert.deepEqual(printed, ['set-up: installing gcc (apt-get)']);
   assert.equal(ran.length, 2);
@@ -37,12 +39,12 @@ test('anybody else is told the command and nothing is run', () => {
   for (const other of [machine({ has: ['apt-get'], isRoot: false }), machine({ has: [], isRoot: true })]) {
     setUp(['native'], false, other.deps);
     assert.deepEqual(other.ran, []);
-    assert.match(other.printed[0]!, /sudo apt-get install -y gcc libc6-dev make/);
+    assert.match(other.printed[0]!, /sudo apt-get install -y gcc libc6-dev libpam0g-dev make/);
   }
 });
 
 test('nothing is said or done when everything is there', () => {
-  const { deps, printed, ran } = machine({ has: ['gcc', 'make', '/usr/include/stdio.h'], isRoot: true });
+  const { deps, printed, ran } = machine({ has: ['gcc', 'make', '/usr/include/stdio.h', PAM], isRoot: true });
   setUp(['native'], false, deps);
   assert.deepEqual([printed, ran], [[], []]);
 });

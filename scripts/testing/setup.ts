@@ -35,6 +35,7 @@ const TOOLS: readonly Tool[] = [
   { needs: 'certutil', package: 'libnss3-tools', stages: ['desktop'] },
   { needs: 'gcc', package: 'gcc', stages: ['native', ...LAB, 'bench'] },
   { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', ...LAB, 'bench'] },
+  { needs: '/usr/include/security/pam_modules.h', package: 'libpam0g-dev', stages: ['native'] },
   { needs: '/usr/include/openssl/ssl.h', package: 'libssl-dev', stages: ['bench'] },
   { needs: 'make', package: 'make', stages: ['native', ...LAB] },
   { needs: 'pgbouncer', package: 'pgbouncer', stages: ['unit'], service: 'pgbouncer' },
