@@ -81,7 +81,7 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {
       withdraw: () => void published.push(null),
       metrics: { refreshed: () => {}, syncFailed: () => {}, syncSeconds: () => {}, published: () => {} },
       onError: (error) => void errors.push(String(error)),
-      refreshMs: 300_000,
+      refreshMs: over.refreshMs ?? 300_000,
       cacheMaxAgeMs: 7 * DAY,
       minGapMs: 0,
     });
@@ -498,6 +498,19 @@ test('a mass deletion is held, an empty source too', async (t) => {
       ['mass_change'],
     );
   }
+});
+
+test('a source that was away is asked again after its interval, however often it did not answer', async (t) => {
+  const site = await setUp(t, await openTestSqlite(t), { refreshMs: 50 });
+  site.fail();
+  const directory = site.make();
+  await directory.start();
+  for (const end = Date.now() + 10_000; site.fetches() < 3 && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  site.put(people('alice'));
+  for (const end = Date.now() + 10_000; site.names() === null && Date.now() < end; )
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.ok(site.names()?.includes('uid=alice'));
 });
 
 test('a key that is not accepted is left alone for as long as it was asked', async (t) => {

@@ -197,7 +197,8 @@ export function createDirectory(deps: DirectoryDeps) {
     clearTimeout(pollTimer);
     const jitter = 0.9 + deps.random.int(2001) / 10_000;
     const ladder = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1];
-    const base = failures === 0 ? deps.refreshMs : Math.max(ladder!, notBefore - clock.now());
+    // Nobody waits longer for a source that is back than it takes at other times.
+    const base = failures === 0 ? deps.refreshMs : Math.max(Math.min(ladder!, deps.refreshMs), notBefore - clock.now());
     pollTimer = setTimeout(() => requestFetch('poll'), base * jitter).unref();
   }
 
