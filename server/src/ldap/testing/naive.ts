@@ -83,7 +83,8 @@ function form(rule: Rule, text: string): string | number | null {
     case 'integer':
       return /^(?:0|-?[1-9]\d*)$/.test(text) ? Number(text) : null;
     case 'dn':
-      if (!/^\s*([a-zA-Z]+\s*=\s*[^,=+"<>;#]+)(,\s*[a-zA-Z]+\s*=\s*[^,=+"<>;#]+)*$/.test(text)) return null;
+      // A value may be empty (RFC 4514, section 3).
+      if (!/^\s*([a-zA-Z]+\s*=\s*[^,=+"<>;#]*)(,\s*[a-zA-Z]+\s*=\s*[^,=+"<>;#]*)*$/.test(text)) return null;
       return text
         .split(',')
         .map((part) => part.split('=').map(squeeze).join('=').toLowerCase())
