@@ -68,9 +68,9 @@ if [ -n "$DEB" ]; then
   R=$COPY/root
   mount -t overlay -o "lowerdir=/,upperdir=$COPY/disk/upper,workdir=$COPY/disk/work" overlay "$R"
   for part in proc sys dev; do mount --rbind "/$part" "$R/$part"; done
-  cp "$DEB" "$R/var/tmp/package.deb"
+  cp "$DEB" "$R/package.deb"
   (cd "$COPY/disk/upper" && find . ! -type d) | sort > "$COPY/before"
-  DEBIAN_FRONTEND=noninteractive chroot "$R" dpkg -i /var/tmp/package.deb >"$COPY/dpkg.log" 2>&1 || { cat "$COPY/dpkg.log"; exit 1; }
+  DEBIAN_FRONTEND=noninteractive chroot "$R" dpkg -i /package.deb >"$COPY/dpkg.log" 2>&1 || { cat "$COPY/dpkg.log"; exit 1; }
 fi
 mount -t tmpfs -o mode=1777,size=3g tmpfs "$WORK"
 mkdir "$WORK/project" "$WORK/runtime" "$WORK/shell" "$WORK/out"
@@ -104,7 +104,7 @@ cp -r "$WORK/results/." "$WORK/out/" || true
 if [ -n "$DEB" ]; then
   umount -l "$R/tmp" "$R/etc/hosts"
   chroot "$R" dpkg --purge identree-console >"$COPY/dpkg.log" 2>&1 || { cat "$COPY/dpkg.log"; exit 1; }
-  rm "$R/var/tmp/package.deb"
+  rm "$R/package.deb"
   (cd "$COPY/disk/upper" && find . ! -type d) | sort | comm -13 "$COPY/before" - | sed 's/^\\./REMAINS /'
 fi
 exit $status
