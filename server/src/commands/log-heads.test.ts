@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,36 +11,7 @@ import { type KeptHead, logBeat, logHeadOf } from '../testing/log-beat.ts';
 import { rewriteLog } from '../testing/rewrite-log.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
-import { runCommand } from './run.ts';
-
-async function run(argv: string[], config: Config): Promise<{ code: number; out: string; err: string }> {
-  let out = '';
-  let err = '';
-  const code = await runCommand({
-    argv,
-    env: {
-      IDENTREE_EXTERNAL_URL: config.externalUrl,
-      IDENTREE_DATABASE_DSN: config.database.dsn,
-      IDENTREE_KEYS_DIR: config.keysDir,
-      IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
-      IDENTREE_OIDC_CLIENT_ID: 'identree',
-      IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
-      IDENTREE_ADMIN_GROUPS: 'admins',
-      IDENTREE_LDAP_ENABLED: 'false',
-      IDENTREE_LOG_LEVEL: 'error',
-    },
-    readFile: (path) => readFileSync(path, 'utf8'),
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    untilStopped: async () => {},
-    onHangUp: () => {},
-  });
-  return { code, out, err };
-}
+import { runOn as run } from './test-run.ts';
 
 describe('what the command line makes of signed heads', () => {
   let folder: string;

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,35 +14,10 @@ import { checkChain } from '../events/store.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
-import { runCommand } from './run.ts';
+import { runOn } from './test-run.ts';
 
 async function run(argv: string[], config: Config): Promise<string> {
-  let out = '';
-  let err = '';
-  const code = await runCommand({
-    argv,
-    env: {
-      IDENTREE_EXTERNAL_URL: config.externalUrl,
-      IDENTREE_DATABASE_DRIVER: config.database.driver,
-      IDENTREE_DATABASE_DSN: config.database.dsn,
-      IDENTREE_KEYS_DIR: config.keysDir,
-      IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
-      IDENTREE_OIDC_CLIENT_ID: 'identree',
-      IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
-      IDENTREE_ADMIN_GROUPS: 'admins',
-      IDENTREE_LDAP_ENABLED: 'false',
-      IDENTREE_LOG_LEVEL: 'error',
-    },
-    readFile: (path) => readFileSync(path, 'utf8'),
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    untilStopped: async () => {},
-    onHangUp: () => {},
-  });
+  const { code, out, err } = await runOn(argv, config);
   assert.equal(code, 0, err);
   return out;
 }

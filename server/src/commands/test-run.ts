@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import type { Config } from '../config/config.ts';
+import { runCommand } from './run.ts';
+
+/** Runs a command of `identree-server` on an installation, as its operator would. For tests. */
+export async function runOn(argv: string[], config: Config): Promise<{ code: number; out: string; err: string }> {
+  let out = '';
+  let err = '';
+  const code = await runCommand({
+    argv,
+    env: {
+      IDENTREE_EXTERNAL_URL: config.externalUrl,
+      IDENTREE_DATABASE_DRIVER: config.database.driver,
+      IDENTREE_DATABASE_DSN: config.database.dsn,
+      IDENTREE_KEYS_DIR: config.keysDir,
+      IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
+      IDENTREE_OIDC_CLIENT_ID: 'identree',
+      IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
+      IDENTREE_ADMIN_GROUPS: 'admins',
+      IDENTREE_LDAP_ENABLED: 'false',
+      IDENTREE_LOG_LEVEL: 'error',
+    },
+    readFile: (path) => readFileSync(path, 'utf8'),
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    untilStopped: async () => {},
+    onHangUp: () => {},
+  });
+  return { code, out, err };
+}
