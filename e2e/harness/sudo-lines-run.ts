@@ -81,14 +81,17 @@ async function runLines(host: Host, program: string, lines: readonly SudoLine[])
     return [cwd, String(argv.length), ...argv, String(vars.length), ...vars];
   });
   const [command, args] = host.enter([], ['/usr/local/lib/lab/labruns', String(UID.alice), program]);
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(command, args, { stdio: 'pipe' });
   const chunks: Buffer[] = [];
+  const told: Buffer[] = [];
+  child.stderr.on('data', (chunk: Buffer) => told.push(chunk));
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   child.stdin.on('error', () => {});
   child.stdin.end(input.map((word) => `${word}\0`).join(''));
   await new Promise((resolve) => child.on('close', resolve));
   const printed: Buffer[] = [];
   const all = Buffer.concat(chunks);
+  assert.doesNotMatch(Buffer.concat(told).toString(), /not over/, 'every run ended');
   for (let at = 0; at < all.length; ) {
     const end = all.indexOf(0x0a, at);
     const [, out = 0, errors = 0] = all.subarray(at, end).toString().split(' ').map(Number);

@@ -5,19 +5,24 @@
  * Standard input, for each run: the folder, the number of arguments and the arguments
  * (argv[0] first), the number of variables and the variables; each ended by NUL. Standard
  * output, for each run: status, length of output, length of errors on a line, then the bytes.
+ * A run that is not over after PATIENCE is told on standard error with what was running, and ended.
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAX_WORDS 4096
 #define MAX_OUTPUT (1 << 20)
+/* In seconds; what nobody is asked about takes milliseconds. */
+#define PATIENCE 60
 
 static char *word(void)
 {
@@ -47,6 +52,20 @@ static char **words(void)
     return list;
 }
 
+/* Says what runs, and ends the session of a run, which another account may have. */
+static void give_up(pid_t pid, const char *folder, char *const *args)
+{
+    char command[64];
+
+    fprintf(stderr, "labruns: not over after %d s, in %s:", PATIENCE, folder);
+    for (; *args != NULL; args++)
+        fprintf(stderr, " '%s'", *args);
+    fputc('\n', stderr);
+    (void)!system("ps axfo pid,ppid,sid,stat,wchan:24,args >&2");
+    snprintf(command, sizeof command, "pkill -KILL -s %d", (int)pid);
+    (void)!system(command);
+}
+
 static void forget(char **list)
 {
     for (char **entry = list; *entry != NULL; entry++)
@@ -67,6 +86,7 @@ int main(int argc, char *argv[])
         struct pollfd from[2] = {{.events = POLLIN}, {.events = POLLIN}};
         size_t length[2] = {0, 0};
         int out[2], errors[2], status = 0, open = 2;
+        time_t until = time(NULL) + PATIENCE;
         pid_t pid;
 
         if (pipe(out) != 0 || pipe(errors) != 0 || (pid = fork()) < 0)
@@ -86,7 +106,11 @@ int main(int argc, char *argv[])
         close(errors[1]);
         from[0].fd = out[0];
         from[1].fd = errors[0];
-        while (open > 0 && poll(from, 2, -1) >= 0)
+        while (open > 0 && poll(from, 2, 1000) >= 0) {
+            if (time(NULL) > until) {
+                give_up(pid, folder, args);
+                break;
+            }
             for (int i = 0; i < 2; i++) {
                 char more[4096];
                 ssize_t n;
@@ -102,6 +126,10 @@ int main(int argc, char *argv[])
                     length[i] += (size_t)n;
                 }
             }
+        }
+        for (int i = 0; i < 2; i++)
+            if (from[i].fd >= 0)
+                close(from[i].fd);
         (void)waitpid(pid, &status, 0);
         printf("%d %zu %zu\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
                length[0], length[1]);

@@ -9,9 +9,9 @@ import type { Config } from '../config/config.ts';
 import { checkChain } from '../events/store.ts';
 import { type KeptHead, logBeat, logHeadOf } from '../testing/log-beat.ts';
 import { rewriteLog } from '../testing/rewrite-log.ts';
+import { runOn as run } from '../testing/run-command.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
-import { runOn as run } from './test-run.ts';
 
 describe('what the command line makes of signed heads', () => {
   let folder: string;

@@ -11,10 +11,10 @@ import type { Config } from '../config/config.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { checkChain } from '../events/store.ts';
+import { runOn } from '../testing/run-command.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
-import { runOn } from './test-run.ts';
 
 async function run(argv: string[], config: Config): Promise<string> {
   const { code, out, err } = await runOn(argv, config);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { runCommand } from '../commands/run.ts';
 import type { Config } from '../config/config.ts';
-import { runCommand } from './run.ts';
 
 /** Runs a command of `identree-server` on an installation, as its operator would. For tests. */
 export async function runOn(argv: string[], config: Config): Promise<{ code: number; out: string; err: string }> {
