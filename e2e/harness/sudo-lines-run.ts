@@ -21,7 +21,11 @@ export const alice: Surroundings = {
   gate: 'pam',
   uid: UID.alice,
   root: '1:2',
-  user: (name) => (name in UID ? { uid: UID[name as keyof typeof UID], gid: UID[name as keyof typeof UID] } : null),
+  // Debian's nobody is one of the words that are put where a user belongs; its group has another name.
+  user: (name) => {
+    const uid = name === 'nobody' ? 65_534 : UID[name as keyof typeof UID];
+    return uid === undefined ? null : { uid, gid: uid };
+  },
   group: (name) => (name in UID ? UID[name as keyof typeof UID] : null),
   hashes: new Map(),
   scripts: new Set(),
