@@ -58,9 +58,9 @@ async function layOut(host: Host): Promise<Surroundings> {
     install -d -o alice -g alice /home/alice/bin
     for own in own report; do install -m 755 -o alice -g alice ${REPORT} /home/alice/bin/$own; done
     ln -s ${REPORT} /home/alice/bin/link; cp ${REPORT} /home/alice/a=b
-    printf '#!${REPORT}\n' > /usr/local/bin/script; printf '#!/home/alice/bin/own\n' > /usr/local/bin/theirs
+    printf '#!${REPORT}\n' > /usr/local/bin/shebang; printf '#!/home/alice/bin/own\n' > /usr/local/bin/theirs
     printf '#!/usr/bin/env own\n' > /usr/local/bin/found
-    chmod 755 /usr/local/bin/script /usr/local/bin/theirs /usr/local/bin/found
+    chmod 755 /usr/local/bin/shebang /usr/local/bin/theirs /usr/local/bin/found
     mkdir -p ${JAIL}/usr/local/bin ${JAIL}/usr/bin ${JAIL}/bin ${JAIL}/home/alice/bin ${JAIL}/srv
     for place in usr/local/bin usr/bin home/alice/bin; do cp ${REPORT} ${JAIL}/$place/report; done`);
   const files = await host.sh(
@@ -70,7 +70,7 @@ async function layOut(host: Host): Promise<Surroundings> {
   const scripts = new Set<string>();
   const owned = new Set<string>();
   for (const [, id, owner, path] of files.matchAll(/^(\S+) (\d+) (.*)$/gm)) {
-    if (/^\/usr\/local\/bin\/(script|theirs|found)$/.test(path!)) scripts.add(id!);
+    if (/^\/usr\/local\/bin\/(shebang|theirs|found)$/.test(path!)) scripts.add(id!);
     if (Number(owner) === UID.alice) owned.add(id!);
     const sum = (await host.sh(`sha256sum '${path}'`)).slice(0, 64);
     hashes.set(id!, Buffer.from(sum, 'hex').toString('base64url'));

@@ -70,7 +70,7 @@ const VALUES = ['/evil', '/evil/x.so', '', 'C', '/evil:/usr/bin', '-u', '=', 'a,
 /** Words that lead to the program that reports, in more and less direct ways, and some that lead nowhere. */
 const COMMANDS = [
   ...['report', 'report', 'report', REPORT, REPORT, 'alias', 'own', '/home/alice/bin/own', '/home/alice/bin/report'],
-  ...['script', '/usr/local/bin/script', 'theirs', '/usr/local/bin/theirs', '/usr/local/bin/found', 'found'],
+  ...['shebang', '/usr/local/bin/shebang', 'theirs', '/usr/local/bin/theirs', '/usr/local/bin/found', 'found'],
   ...['./report', './own', 'bin/own', '../bin/report', '/usr/local/bin/../bin/report', '//usr//local/bin/report'],
   ...['/usr/local/bin/alias', '/home/alice/bin/link', 'missing', '/usr/local/bin', '-', 'a=b', '/a=b', '=a', ''],
 ];

@@ -71,7 +71,7 @@ describe('what is compared', () => {
 
   test('a script is its own file, its arguments, and an interpreter that must not be the person’s unmarked', () => {
     const target = { ...record().target!, inode: '9' };
-    const argv = [REPORT, '/usr/local/bin/script', 'x'];
+    const argv = [REPORT, '/usr/local/bin/shebang', 'x'];
     assert.equal(contradiction(record({ target }), [report({ argv })], by), null);
     assert.notEqual(contradiction(record({ target }), [report({ argv: [...argv, 'y'] })], by), null);
     assert.notEqual(contradiction(record({ target }), [report({ argv, exe: '1:8' })], by), null, 'not marked');
