@@ -1,4 +1,5 @@
 import type { Page } from '@playwright/test';
+import { armor, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { sampleResolved } from '#shared/testing/request-record.ts';
 import { inspect } from './inspect.ts';
 import { expect, test } from './world.ts';
@@ -219,6 +220,30 @@ test.describe('hosts', () => {
     await expect(page.getByText('otter-maple-violin-cactus')).toHaveCount(0);
     const events = await site.do('events', { last: 50 });
     expect(events.some(({ event }) => event === 'revealed_breakglass')).toBe(true);
+  });
+
+  test('a break-glass password that is sealed is shown as parts for people', async ({ open, site }) => {
+    const recipients = await Promise.all(
+      [1, 2, 3].map(async () => identityToRecipient(await generateX25519Identity())),
+    );
+    const parts = recipients.map(async (recipient) => {
+      const encrypter = new Encrypter();
+      encrypter.addRecipient(recipient);
+      return { recipient, age: armor.encode(await encrypter.encrypt('a line of several')) };
+    });
+    const sealed = { format: 'identree-sealed-1' as const, threshold: 2, parts: await Promise.all(parts) };
+    await site.do('keepPassword', { hostname: 'web1.example.com', sealed });
+    const { page, signIn, addPasskey } = await open({ admin: true });
+    await signIn('/hosts');
+    await addPasskey();
+    await page.getByRole('button', { name: 'More for web1.example.com' }).click();
+    await page.getByRole('menuitem', { name: 'Break-glass password' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Why do you need it?').fill('the network is down');
+    await dialog.getByRole('button', { name: 'Show the password' }).click();
+    await inspect(page, 'break-glass-sealed', () => dialog.getByText('It takes 2 of these 3 people.').waitFor());
+    for (const recipient of recipients) await expect(dialog).toContainText(recipient.slice(0, 12));
+    await expect(dialog.getByRole('button', { name: /^Copy part for age1/ })).toHaveCount(3);
   });
 
   test('quarantine is explained and ended, revoking needs the name', async ({ open, site }) => {

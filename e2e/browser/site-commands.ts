@@ -1,5 +1,6 @@
 import type { HostRecord } from '#shared/decision.ts';
 import type { RunRequest } from '#shared/host-api.ts';
+import type { SealedPassword } from '#shared/sealed-password.ts';
 
 /** What tests ask of the server process: to be the host, the clock, and the hand that brings about rare states. */
 export interface SiteCommands {
@@ -34,7 +35,7 @@ export interface SiteCommands {
   /** A host that enrolled with the shared secret and waits. */
   waitingHost(input: { hostname: string }): { fingerprint: string };
   /** A host hands over its break-glass password, and says that it has it. */
-  keepPassword(input: { hostname: string; password: string }): null;
+  keepPassword(input: { hostname: string } & ({ password: string } | { sealed: SealedPassword })): null;
   /** One person claims the account of another. */
   claim(input: { account: string; by: string }): null;
 }

@@ -247,11 +247,11 @@ async function start(town: string) {
       if (answer.status !== 200) throw new Error(`enrolment: ${answer.status}`);
       return { fingerprint: request.body.apiKey.kid };
     },
-    async keepPassword({ hostname, password }: Parameters<SiteCommands['keepPassword']>[0]) {
+    async keepPassword({ hostname, ...what }: Parameters<SiteCommands['keepPassword']>[0]) {
       const from = hosts.get(hostname)!;
       const current = { createdAt: Date.now(), type: 'random' as const };
       const id = randomUUID();
-      await from.send('POST', '/break-glass/escrow', { ...current, id, password });
+      await from.send('POST', '/break-glass/escrow', { ...current, id, ...what });
       const said = { enabled: true, current: { ...current, escrowId: id }, problem: null };
       const answer = await from.send('POST', '/break-glass/state', said);
       if (answer.status !== 200) throw new Error(`state: ${answer.status}`);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { BreakGlassUse } from '#shared/break-glass-api.ts';
 import type { EventRecord } from '#shared/events.ts';
+import type { SealedPassword } from '#shared/sealed-password.ts';
 import { type Examples, readExamples } from '../harness/examples.ts';
 import { type LabUser, localTerminal } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
@@ -54,17 +55,20 @@ describe('a host whose server is dead', () => {
     world.server.data.events().filter((one) => one.event === event && one.hostname === hostname);
   const created = async () => /created=(\S+)/.exec(await host().read('/etc/identree-breakglass'))?.[1];
 
-  async function reveal(hostname = 'web1.example.com'): Promise<string[]> {
+  interface Shown {
+    password: string | null;
+    sealed: SealedPassword | null;
+  }
+  const reveal = async (hostname = 'web1.example.com') => (await shown(hostname)).map(({ password }) => password ?? '');
+
+  async function shown(hostname: string): Promise<Shown[]> {
     const olga = world.person('olga');
     const hostId = world.server.data.host(hostname)!.id;
     const asked = granted(
       await olga.mutate<{ challenge: string; rpId: string }>('breakGlass.revealOptions', { hostId, reason: REASON }),
     );
     const assertion = olga.authenticator.assert({ ...asked, origin: world.server.url });
-    const kept = granted(
-      await olga.mutate<{ password: string }[]>('breakGlass.reveal', { hostId, reason: REASON, assertion }),
-    );
-    return kept.map((one) => one.password);
+    return granted(await olga.mutate<Shown[]>('breakGlass.reveal', { hostId, reason: REASON, assertion }));
   }
 
   const verify = (line: string) => host().exec(['sh', '-ec', page.text('verify')], { input: `${line}\n` });
@@ -236,6 +240,39 @@ describe('a host whose server is dead', () => {
     const local = await host().exec(['sh', '-ec', page.text('local')]);
     assert.equal(local.code, 0, local.stderr);
     assert.equal((await verify(local.stdout.trim())).code, 0);
+  });
+
+  test('sealed to people, it takes as many of them as the page says, and stock age', { skip }, async () => {
+    const people = ['anna', 'bert', 'cleo'].map((name) => join(world.lab.dir, name));
+    const inFolderOf = (person: string, example: string) =>
+      must('sh', ['-ec', `cd '${person}'; ${page.text(example)}`]);
+    for (const person of people) {
+      await mkdir(person);
+      await inFolderOf(person, 'age-key');
+    }
+    const recipients = await Promise.all(
+      people.map(async (person) => /age1\w+/.exec(await readFile(join(person, 'key.txt'), 'utf8'))![0]),
+    );
+    const lines = recipients.reduce((text, recipient) => text.replace('age1…', recipient), page.text('recipients'));
+    const before = await created();
+    await host().sh(`cat >> /etc/identree/client.conf; systemctl restart identree-agent`, { input: `${lines}\n` });
+    // What only who ran a command knows stays until it is due.
+    await host().sh('identree rotate-breakglass --force');
+    assert.notEqual(await created(), before);
+    const [kept] = await shown('web1.example.com');
+    assert.deepEqual(
+      [kept?.password, kept?.sealed?.threshold, kept?.sealed?.parts.map(({ recipient }) => recipient)],
+      [null, 2, recipients],
+    );
+    const shares = await Promise.all(
+      people.slice(1).map(async (person, i) => {
+        await writeFile(join(person, 'part.age'), kept!.sealed!.parts[i + 1]!.age);
+        return (await inFolderOf(person, 'open-part')).trim();
+      }),
+    );
+    await host().sh('cat > /tmp/shares.txt', { input: `${shares.join('\n')}\n` });
+    const combined = await host().sh(`cd /tmp; ${page.text('combine')}`);
+    assert.equal((await verify(combined.trim())).code, 0);
   });
 
   test('every example of the page was tried', { skip }, () => {

@@ -38,6 +38,7 @@ const TOOLS: readonly Tool[] = [
   { needs: '/usr/include/security/pam_modules.h', package: 'libpam0g-dev', stages: ['native'] },
   { needs: '/usr/include/openssl/ssl.h', package: 'libssl-dev', stages: ['bench'] },
   { needs: 'make', package: 'make', stages: ['native', ...LAB] },
+  { needs: 'age', package: 'age', stages: ['unit', ...LAB] },
   { needs: 'pgbouncer', package: 'pgbouncer', stages: ['unit'], service: 'pgbouncer' },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
   { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap', 'directory', 'bench'] },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hostRecord } from './decision.ts';
 import { sha256Text, timestamp, uuid } from './names.ts';
+import { sealedPassword } from './sealed-password.ts';
 
 /**
  * What hosts and the server say to each other about break-glass: the local password that opens a host whose server cannot
@@ -14,19 +15,27 @@ export const BREAK_GLASS_PASSWORD_MAX = 72;
 export const breakGlassType = z.enum(['random', 'passphrase', 'alphanumeric', 'unknown']);
 export type BreakGlassType = z.infer<typeof breakGlassType>;
 
-/** POST /break-glass/escrow: the server is to keep a password before it begins to open the host. */
-export const escrowRequest = z.strictObject({
+const escrowed = {
   /** Made by the host. A repetition of the same id changes nothing, so that a lost answer can be asked for again. */
   id: uuid,
   type: breakGlassType,
   createdAt: timestamp,
-  /** Printable ASCII. */
-  password: z
-    .string()
-    .min(16)
-    .max(BREAK_GLASS_PASSWORD_MAX)
-    .regex(/^[\x21-\x7e]+$/),
-});
+};
+
+/** POST /break-glass/escrow: the server is to keep a password before it begins to open the host. */
+export const escrowRequest = z.union([
+  z.strictObject({
+    ...escrowed,
+    /** Printable ASCII. */
+    password: z
+      .string()
+      .min(16)
+      .max(BREAK_GLASS_PASSWORD_MAX)
+      .regex(/^[\x21-\x7e]+$/),
+  }),
+  /** The same where the server itself is not to know it. */
+  z.strictObject({ ...escrowed, sealed: sealedPassword }),
+]);
 export type EscrowRequest = z.infer<typeof escrowRequest>;
 
 /** POST /break-glass/uses: a try at the door of a host while no server could be asked. Oldest first. */

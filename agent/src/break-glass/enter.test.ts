@@ -150,6 +150,7 @@ async function deadServer(options: Parameters<typeof createTestGate>[0] = {}) {
     createdAt: Date.now(),
     type: 'passphrase',
     escrowId: null,
+    sealedTo: null,
   });
   await gate.server.close();
   return { gate, file };
@@ -294,7 +295,13 @@ describe('with and without a server', SHORT, () => {
     async function living(status: number | 'reset' | 'once') {
       const gate = await createTestGate();
       const file = join(gate.dir, 'identree-breakglass');
-      await writeHashFile(file, 'web1', { hash: `$2b$10$${'a'.repeat(53)}`, createdAt: 1, type: null, escrowId: null });
+      await writeHashFile(file, 'web1', {
+        hash: `$2b$10$${'a'.repeat(53)}`,
+        createdAt: 1,
+        type: null,
+        escrowId: null,
+        sealedTo: null,
+      });
       let calls = 0;
       gate.server.intercept = ({ path, response }) => {
         if (path !== '/challenges') return false;

@@ -14,6 +14,7 @@ const STORED: StoredHash = {
   createdAt: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
   type: 'random',
   escrowId: '5c7bb2bb-2f4a-4c57-9d61-0dbb40f5e1a9',
+  sealedTo: null,
 };
 
 async function world() {
@@ -44,6 +45,7 @@ describe('the hash file', () => {
       createdAt: Date.UTC(2026, 0, 2, 3, 4, 5),
       type: 'passphrase',
       escrowId: null,
+      sealedTo: null,
     });
   });
 

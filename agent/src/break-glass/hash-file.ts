@@ -15,6 +15,8 @@ export interface StoredHash {
   type: string | null;
   /** Under which id the server keeps the password; null: it does not. */
   escrowId: string | null;
+  /** To whom it was sealed before the server was given it, see {@link sealingId}; null: to nobody. */
+  sealedTo: string | null;
 }
 
 const MAX_BYTES = 512;
@@ -50,7 +52,13 @@ export async function readHashFile(path: string): Promise<StoredHash | null> {
   const header = lines.find((line) => line.startsWith(HEADER)) ?? '';
   const told = Date.parse(fieldOf(header, 'created') ?? '');
   const createdAt = Number.isNaN(told) ? (await lstat(path)).mtimeMs : told;
-  return { hash, createdAt, type: fieldOf(header, 'type'), escrowId: fieldOf(header, 'escrow') };
+  return {
+    hash,
+    createdAt,
+    type: fieldOf(header, 'type'),
+    escrowId: fieldOf(header, 'escrow'),
+    sealedTo: fieldOf(header, 'sealed'),
+  };
 }
 
 /** Replaces the file: a reader, or a crash, sees the old password or the new one. */
@@ -60,6 +68,7 @@ export async function writeHashFile(path: string, host: string, stored: StoredHa
     `type=${stored.type ?? 'unknown'}`,
     `created=${new Date(stored.createdAt).toISOString()}`,
     ...(stored.escrowId === null ? [] : [`escrow=${stored.escrowId}`]),
+    ...(stored.sealedTo === null ? [] : [`sealed=${stored.sealedTo}`]),
   ];
   await atomicWrite(path, `${HEADER} ${fields.join(' ')}\n${stored.hash}\n`, 0o600);
 }

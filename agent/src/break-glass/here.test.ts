@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { identree, MAIN } from '../testing/cli.ts';
-import { createFakeServer } from '../testing/fake-server.ts';
+import { createFakeServer, passwordOf } from '../testing/fake-server.ts';
 import { createEnrolledHost, createHostFolders } from '../testing/host.ts';
 import { createVerify } from './verify.ts';
 
@@ -33,7 +33,7 @@ describe('identree rotate-breakglass and verify-breakglass', OPTIONS, () => {
     assert.equal(rotated.code, 0, rotated.stderr);
     assert.equal(rotated.stdout, '');
     assert.match(rotated.stderr, /The server keeps it/);
-    const { password } = w.server.breakGlass.kept[0]!;
+    const password = passwordOf(w.server.breakGlass.kept[0]);
     assert.ok(!rotated.stderr.includes(password));
     assert.ok(!(await readFile(w.file, 'utf8')).includes(password));
     assert.equal((await w.verify(`${password}\n`)).code, 0);
@@ -81,7 +81,7 @@ describe('identree rotate-breakglass and verify-breakglass', OPTIONS, () => {
   it('the agent asks this command, and takes nothing but its clear yes', async () => {
     await using w = await world();
     await w.rotate();
-    const { password } = w.server.breakGlass.kept[0]!;
+    const password = passwordOf(w.server.breakGlass.kept[0]);
     const program = [process.execPath, MAIN];
     const verify = createVerify(program, w.flags);
     assert.equal(await verify(Buffer.from(password)), true);

@@ -12,6 +12,7 @@ import { hashPassword, isPassword } from './bcrypt.ts';
 import { readHashFile } from './hash-file.ts';
 import { openHostJournal } from './host-journal.ts';
 import { type Rotation, rotate } from './rotate.ts';
+import { seal } from './sealing.ts';
 import { readTyped } from './typed.ts';
 
 export interface RotateHereOptions {
@@ -62,7 +63,9 @@ export async function rotateHere(
         if (!options.unattended && host !== null) tell('To make one that only you are told, add --local.');
         return EXIT.failed;
       case 'rotated':
-        if (rotation.shown === null) tell('This host has a new break-glass password. The server keeps it.');
+        if (rotation.shown === null && conf.breakGlass.sealing !== null) {
+          tell('This host has a new break-glass password. The server keeps it, and cannot read it.');
+        } else if (rotation.shown === null) tell('This host has a new break-glass password. The server keeps it.');
         else {
           tell('This host has a new break-glass password. Nobody else keeps it: write it down now.');
           print(rotation.shown.toString('latin1'));
@@ -89,6 +92,7 @@ const rotateWith = (
       lock: stateFiles(paths.state).breakGlassRotationLock,
       hash: hashPassword,
       isPassword,
+      seal,
       clock: systemClock,
       random: systemRandom,
     },

@@ -43,7 +43,7 @@ async function world(conf = '') {
     record,
     paths: enrolled.paths,
     putHash: (createdAt = Date.now()) =>
-      writeHashFile(file, 'web1', { hash: HASH, createdAt, type: 'random', escrowId: null }),
+      writeHashFile(file, 'web1', { hash: HASH, createdAt, type: 'random', escrowId: null, sealedTo: null }),
     async [Symbol.asyncDispose]() {
       host.close();
       await server.close();

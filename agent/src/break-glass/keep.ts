@@ -7,6 +7,7 @@ import type { Run } from '../platform/run.ts';
 import { readHashFile, type StoredHash } from './hash-file.ts';
 import type { Journal } from './journal.ts';
 import { dueFor, stateOf } from './rotate.ts';
+import { sealingId } from './sealing.ts';
 
 export interface KeepDeps {
   client: Pick<HostClient, 'breakGlassUse' | 'breakGlassState'>;
@@ -60,7 +61,13 @@ export async function lookAfter(deps: KeepDeps, before: string | null): Promise<
   const { escrow, rotateBefore } = reply.value;
   if (!conf.enabled || problem !== null) return problem;
   const { maximumAgeMs } = conf;
-  const due = dueFor(current, { rotateBefore, maximumAgeMs, lastOpened: await journal.lastOpened() }, clock.now());
+  const wanted = {
+    rotateBefore,
+    maximumAgeMs,
+    lastOpened: await journal.lastOpened(),
+    sealedTo: sealingId(conf.sealing),
+  };
+  const due = dueFor(current, wanted, clock.now());
   if (due === null) return null;
   // Without it, nobody would learn the new one.
   if (!escrow)

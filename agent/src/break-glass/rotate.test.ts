@@ -7,21 +7,24 @@ import { stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { systemRandom } from '../platform/random.ts';
-import { createFakeServer } from '../testing/fake-server.ts';
+import { ageIdentity, openPart } from '../testing/age.ts';
+import { createFakeServer, passwordOf } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
 import { hashPassword, isPassword } from './bcrypt.ts';
 import { readHashFile, writeHashFile } from './hash-file.ts';
 import { dueFor, type RotateDeps, type RotateOptions, rotate, stateOf } from './rotate.ts';
+import { seal } from './sealing.ts';
+import { combineShares, readShare, WrongShares } from './shares.ts';
 
 const DAY = 24 * 3_600_000;
 const T = 1_700_000_000_000;
 
 describe('when a password is due', () => {
-  const limits = { rotateBefore: null, maximumAgeMs: 90 * DAY, lastOpened: null };
+  const limits = { rotateBefore: null, maximumAgeMs: 90 * DAY, lastOpened: null, sealedTo: null };
   const cases: [
     string,
-    Parameters<typeof dueFor>[0],
-    Partial<typeof limits> | Record<string, number>,
+    { createdAt: number; escrowId?: string; sealedTo?: string } | null,
+    Record<string, number | string>,
     string | null,
   ][] = [
     ['there is none', null, {}, 'missing'],
@@ -32,10 +35,19 @@ describe('when a password is due', () => {
     ['it has opened this host', { createdAt: T - DAY }, { lastOpened: T - 1 }, 'used'],
     ['it was made a year ahead', { createdAt: T + 365 * DAY }, {}, 'age'],
     ['it was made as late as was asked for', { createdAt: T + 365 * DAY }, { rotateBefore: T + 365 * DAY - 1 }, null],
+    ['it is kept unsealed', { createdAt: T, escrowId: 'x' }, { sealedTo: 'a' }, 'people'],
+    ['it is sealed to others', { createdAt: T, escrowId: 'x', sealedTo: 'b' }, { sealedTo: 'a' }, 'people'],
+    ['it is to be sealed to nobody', { createdAt: T, escrowId: 'x', sealedTo: 'b' }, {}, 'people'],
+    ['it is sealed to those', { createdAt: T, escrowId: 'x', sealedTo: 'a' }, { sealedTo: 'a' }, null],
+    ['nobody keeps it', { createdAt: T }, { sealedTo: 'a' }, null],
     ['the one before it has opened this host', { createdAt: T - DAY }, { lastOpened: T - 2 * DAY }, null],
   ];
   for (const [what, current, change, due] of cases) {
-    it(`${due ?? 'not'}: ${what}`, () => assert.equal(dueFor(current, { ...limits, ...change }, T), due));
+    it(`${due ?? 'not'}: ${what}`, () =>
+      assert.equal(
+        dueFor(current && { escrowId: null, sealedTo: null, ...current }, { ...limits, ...change }, T),
+        due,
+      ));
   }
 });
 
@@ -55,6 +67,7 @@ async function world(conf = '') {
     lock: stateFiles(enrolled.paths.state).breakGlassRotationLock,
     hash: hashPassword,
     isPassword,
+    seal,
     clock: systemClock,
     random: systemRandom,
   };
@@ -63,6 +76,7 @@ async function world(conf = '') {
     createdAt: T,
     type: 'random',
     escrowId: null,
+    sealedTo: null,
   };
   return {
     server,
@@ -89,7 +103,7 @@ describe('rotation', () => {
     const [kept, ...more] = w.server.breakGlass.kept;
     assert.deepEqual(more, []);
     assert.equal(kept!.id, rotation.escrowId);
-    assert.equal(await w.opensWith(kept!.password), true);
+    assert.equal(await w.opensWith(passwordOf(kept)), true);
     assert.equal((await readHashFile(w.file))?.escrowId, kept!.id);
     assert.equal(
       w.server.breakGlass.states.at(-1)?.current?.escrowId,
@@ -192,6 +206,57 @@ describe('rotation', () => {
     assert.ok(next.kind === 'rotated' && next.escrowId !== w.server.breakGlass.kept[0]!.id);
   });
 
+  it('where people are named, the server is handed nothing that opens the host', async () => {
+    const { identity, recipient } = await ageIdentity();
+    await using w = await world(`IDENTREE_BREAKGLASS_RECIPIENTS=${recipient}\n`);
+    const rotation = await rotate(w.deps, QUIET);
+    assert.ok(rotation.kind === 'rotated');
+    const [kept] = w.server.breakGlass.kept;
+    assert.ok(kept && !('password' in kept));
+    assert.equal(await w.opensWith(await openPart(kept.sealed.parts[0]!.age, identity)), true);
+    assert.equal((await rotate(w.deps, QUIET)).kind, 'not_due');
+    w.deps.conf = { ...w.deps.conf, sealing: null };
+    const again = await rotate(w.deps, QUIET);
+    assert.ok(again.kind === 'rotated' && again.why === 'people');
+  });
+
+  it('of a hundred passwords that are sealed to three, who has all that the server was told and one of them has none', async () => {
+    const them = await Promise.all([1, 2, 3].map(ageIdentity));
+    const recipients = them.map(({ recipient }) => recipient).join(',');
+    await using w = await world(`IDENTREE_BREAKGLASS_RECIPIENTS=${recipients}\nIDENTREE_BREAKGLASS_THRESHOLD=2\n`);
+    const passwords: string[] = [];
+    w.deps.hash = async (password) => {
+      passwords.push(Buffer.from(password).toString('latin1'));
+      return w.old.hash;
+    };
+    w.deps.isPassword = async () => true;
+    for (let n = 0; n < 100; n += 1) assert.equal((await rotate(w.deps, { ...QUIET, force: true })).kind, 'rotated');
+    assert.equal(new Set(passwords).size, 100);
+    const told = JSON.stringify([w.server.calls, w.server.breakGlass]);
+    for (const [n, kept] of w.server.breakGlass.kept.entries()) {
+      assert.ok('sealed' in kept && !told.includes(passwords[n]!));
+      const parts = kept.sealed.parts.map(({ age }) => age);
+      const share = await openPart(parts[0]!, them[0]!.identity);
+      assert.ok(!share.includes(passwords[n]!));
+      await assert.rejects(combineShares([readShare(share)]), WrongShares);
+      for (const part of parts.slice(1)) await assert.rejects(openPart(part, them[0]!.identity));
+      const another = await openPart(parts[2]!, them[2]!.identity);
+      assert.equal((await combineShares([share, another].map(readShare))).toString(), passwords[n]);
+    }
+  });
+
+  it('a password that cannot be sealed is not handed over, and the old one stays', async () => {
+    // Well formed, and the checksum of another.
+    const { recipient } = await ageIdentity();
+    const typo = `${recipient.slice(0, -1)}${recipient.endsWith('q') ? 'p' : 'q'}`;
+    await using w = await world(`IDENTREE_BREAKGLASS_RECIPIENTS=${typo}\n`);
+    await w.putOld();
+    const rotation = await rotate(w.deps, { ...QUIET, force: true });
+    assert.ok(rotation.kind === 'failed' && rotation.message.includes(typo));
+    assert.deepEqual(w.server.breakGlass.kept, []);
+    assert.equal(await w.opensWith('old-password'), true);
+  });
+
   it('a file that cannot be believed is looked at by a person first', async () => {
     await using w = await world();
     await writeFile(w.file, 'somebody was here\n', { mode: 0o600 });
@@ -201,7 +266,7 @@ describe('rotation', () => {
   });
 
   it('a host says what opens it, whoever made that', () => {
-    assert.deepEqual(stateOf({ hash: '', createdAt: 5.5, type: 'dice', escrowId: 'x' }, true, null), {
+    assert.deepEqual(stateOf({ hash: '', createdAt: 5.5, type: 'dice', escrowId: 'x', sealedTo: null }, true, null), {
       enabled: true,
       current: { createdAt: 5, type: 'unknown', escrowId: null },
       problem: null,

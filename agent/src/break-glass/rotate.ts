@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { BreakGlassState, BreakGlassWanted } from '#shared/break-glass-api.ts';
 import { breakGlassType } from '#shared/break-glass-api.ts';
 import { uuid } from '#shared/names.ts';
+import type { SealedPassword } from '#shared/sealed-password.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Reply } from '../client/reply.ts';
 import type { BreakGlassConf } from '../config/client-conf.ts';
@@ -12,22 +13,24 @@ import { UntrustedFile } from '../state/trusted-file.ts';
 import { readHashFile, type StoredHash, writeHashFile } from './hash-file.ts';
 import type { Journal } from './journal.ts';
 import { makePassword } from './password.ts';
+import { type Sealing, SealingFailed, sealingId } from './sealing.ts';
 
-/** Why a password has to be replaced. */
 /** Clocks that differ by less are none of our business, milliseconds. */
 const AHEAD_MS = 86_400_000;
 
-export type Due = 'missing' | 'age' | 'requested' | 'used';
+/** Why a password has to be replaced. `people`: others than those who can open it now are named. */
+export type Due = 'missing' | 'age' | 'requested' | 'used' | 'people';
 
 /** Pure rule: why this password has to be replaced now; null: it need not be. */
 export function dueFor(
-  current: Pick<StoredHash, 'createdAt'> | null,
-  wanted: { rotateBefore: number | null; maximumAgeMs: number; lastOpened: number | null },
+  current: Pick<StoredHash, 'createdAt' | 'escrowId' | 'sealedTo'> | null,
+  wanted: { rotateBefore: number | null; maximumAgeMs: number; lastOpened: number | null; sealedTo: string | null },
   now: number,
 ): Due | null {
   if (current === null) return 'missing';
   if (wanted.rotateBefore !== null && current.createdAt < wanted.rotateBefore) return 'requested';
   if (wanted.lastOpened !== null && current.createdAt <= wanted.lastOpened) return 'used';
+  if (current.escrowId !== null && current.sealedTo !== wanted.sealedTo) return 'people';
   if (now - current.createdAt >= wanted.maximumAgeMs) return 'age';
   // Made under a clock that was far ahead, it would not grow old for as long. What was asked for may lie ahead by itself.
   const asked = Math.max(now, wanted.rotateBefore ?? 0, wanted.lastOpened ?? 0);
@@ -63,6 +66,8 @@ export interface RotateDeps {
   lock: string;
   hash(password: Uint8Array, cost: number): Promise<string>;
   isPassword(password: Uint8Array, hash: string): Promise<boolean>;
+  /** @throws SealingFailed */
+  seal(password: Uint8Array, sealing: Sealing, id: string): Promise<SealedPassword>;
   clock: Clock;
   random: Random;
 }
@@ -115,7 +120,8 @@ export async function rotate(deps: RotateDeps, options: RotateOptions): Promise<
     const { escrow, rotateBefore } = wanted.value;
     const { maximumAgeMs } = conf;
     const lastOpened = await deps.journal.lastOpened();
-    const due = dueFor(current, { rotateBefore, maximumAgeMs, lastOpened }, clock.now());
+    const sealedTo = sealingId(conf.sealing);
+    const due = dueFor(current, { rotateBefore, maximumAgeMs, lastOpened, sealedTo }, clock.now());
     if (due === null && !options.force) return { kind: 'not_due', createdAt: current!.createdAt };
     if (!escrow && !options.mayShow) {
       return {
@@ -131,13 +137,22 @@ export async function rotate(deps: RotateDeps, options: RotateOptions): Promise<
       const createdAt = Math.max(clock.now(), (rotateBefore ?? 0) + 1, (lastOpened ?? 0) + 1);
       const escrowId = escrow ? randomUUID() : null;
       if (escrowId !== null) {
-        const problem = await keep({ id: escrowId, type: conf.type, createdAt, password: password.toString('latin1') });
+        const about = { id: escrowId, type: conf.type, createdAt };
+        const problem = await keep(
+          conf.sealing === null
+            ? { ...about, password: password.toString('latin1') }
+            : { ...about, sealed: await deps.seal(password, conf.sealing, escrowId) },
+        );
         if (problem !== null)
           return { kind: 'failed', message: `The server did not keep the new password: ${problem}` };
       }
-      await writeHashFile(conf.file, deps.hostname, { hash, createdAt, type: conf.type, escrowId });
+      const told = { escrowId, sealedTo: escrowId === null ? null : sealedTo };
+      await writeHashFile(conf.file, deps.hostname, { hash, createdAt, type: conf.type, ...told });
       const shown = escrowId === null ? Buffer.from(password) : null;
       return { kind: 'rotated', why: due ?? 'forced', escrowId, shown };
+    } catch (error) {
+      if (error instanceof SealingFailed) return { kind: 'failed', message: error.message };
+      throw error;
     } finally {
       password.fill(0);
     }

@@ -17,7 +17,12 @@ export async function breakGlassStatus(
   // Only where somebody keeps passwords does the agent make one by itself.
   if (stored === null) return { value: 'no password: while the server is dead, nobody gets in', problem: null };
   const days = Math.max(0, Math.floor((now - stored.createdAt) / DAY_MS));
-  const kept = stored.escrowId === null ? 'only who made it knows it' : 'the server keeps it';
+  const kept =
+    stored.escrowId === null
+      ? 'only who made it knows it'
+      : stored.sealedTo === null
+        ? 'the server keeps it'
+        : 'the server keeps it sealed to people';
   const uses = unreported === 0 ? '' : `, ${unreported} ${unreported === 1 ? 'use' : 'uses'} not reported yet`;
   const late = now - stored.createdAt > conf.maximumAgeMs + LATE_MS;
   return {

@@ -2,6 +2,7 @@ import type { Program } from '#shared/command-line/command.ts';
 import { EXIT, EXIT_MEANINGS } from '../exit-codes.ts';
 import { AGENT_VERSION } from '../version.ts';
 import { agent } from './agent.ts';
+import { combineBreakglass } from './combine-breakglass.ts';
 import { completions } from './completions.ts';
 import { type AgentContext, PATH_OPTIONS } from './context.ts';
 import { enroll } from './enroll.ts';
@@ -26,6 +27,7 @@ export const PROGRAM: Program<AgentContext> = {
     renewCert,
     rotateBreakglass,
     verifyBreakglass,
+    combineBreakglass,
     tryCommand,
     verifyApproval,
     completions,

@@ -14,6 +14,7 @@ const BREAK_GLASS = {
   file: '/etc/identree-breakglass',
   maximumAgeMs: 90 * DAY_MS,
   type: 'random',
+  sealing: null,
   cost: 12,
 };
 
@@ -66,7 +67,14 @@ describe('client.conf', () => {
     const conf = parse(
       `${SERVER}IDENTREE_BREAKGLASS_ENABLED=false\nIDENTREE_BREAKGLASS_FILE=/srv/hash\nIDENTREE_BREAKGLASS_ROTATION_DAYS=7\nIDENTREE_BREAKGLASS_PASSWORD_TYPE=passphrase\nIDENTREE_BREAKGLASS_BCRYPT_COST=14\n`,
     );
-    const told = { enabled: false, file: '/srv/hash', maximumAgeMs: 7 * DAY_MS, type: 'passphrase', cost: 14 };
+    const told = {
+      enabled: false,
+      file: '/srv/hash',
+      maximumAgeMs: 7 * DAY_MS,
+      type: 'passphrase',
+      sealing: null,
+      cost: 14,
+    };
     assert.deepEqual(conf.breakGlass, told);
   });
 
@@ -81,6 +89,33 @@ describe('client.conf', () => {
   ]) {
     it(`refuses IDENTREE_BREAKGLASS_${key}=${value}`, () =>
       assert.throws(() => parse(`${SERVER}IDENTREE_BREAKGLASS_${key}=${value}\n`), new RegExp(`BREAKGLASS_${key}`)));
+  }
+
+  const ONE = `age1${'q'.repeat(58)}`;
+  const OTHER = `age1${'p'.repeat(58)}`;
+  it('names the people to whom the password is sealed', () => {
+    const sealing = (lines: string) => parse(`${SERVER}${lines}`).breakGlass.sealing;
+    assert.deepEqual(sealing(`IDENTREE_BREAKGLASS_RECIPIENTS=${ONE}, ${OTHER}\nIDENTREE_BREAKGLASS_THRESHOLD=2\n`), {
+      recipients: [ONE, OTHER],
+      threshold: 2,
+    });
+    assert.deepEqual(sealing(`IDENTREE_BREAKGLASS_RECIPIENTS=${ONE}\n`), { recipients: [ONE], threshold: 1 });
+    assert.equal(sealing('IDENTREE_BREAKGLASS_RECIPIENTS=\n'), null);
+  });
+
+  for (const [what, lines] of [
+    ['somebody who is none', 'RECIPIENTS=dana@example.com'],
+    ['a secret key', `RECIPIENTS=AGE-SECRET-KEY-1${'Q'.repeat(58)}`],
+    ['the same person twice', `RECIPIENTS=${ONE},${ONE}`],
+    ['more than there are', `RECIPIENTS=${ONE}\nIDENTREE_BREAKGLASS_THRESHOLD=2`],
+    ['none of them', `RECIPIENTS=${ONE}\nIDENTREE_BREAKGLASS_THRESHOLD=0`],
+    ['a number of nobody', 'THRESHOLD=1'],
+  ]) {
+    it(`refuses to seal to ${what}`, () =>
+      assert.throws(
+        () => parse(`${SERVER}IDENTREE_BREAKGLASS_${lines}\n`),
+        /IDENTREE_BREAKGLASS_(RECIPIENTS|THRESHOLD)/,
+      ));
   }
 
   it('expands nothing', () => {

@@ -1,7 +1,9 @@
 import { type ApprovalClass, approvalClass } from '#shared/decision.ts';
+import { AGE_RECIPIENT, SEALED_PARTS_MAX } from '#shared/sealed-password.ts';
 import { terminalLine } from '#shared/visible-text.ts';
 import { HASH_FILE } from '../break-glass/hash-file.ts';
 import { PASSWORD_TYPES, type PasswordType } from '../break-glass/password.ts';
+import type { Sealing } from '../break-glass/sealing.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
 
 /** What client.conf says. */
@@ -29,6 +31,8 @@ export interface BreakGlassConf {
   /** How old it gets before it is replaced, milliseconds. */
   maximumAgeMs: number;
   type: PasswordType;
+  /** To whom it is sealed before the server is given it; null: to nobody, so that the server can show it. */
+  sealing: Sealing | null;
   /** Of bcrypt: each step doubles the work of who guesses, and of who is let in. */
   cost: number;
 }
@@ -107,6 +111,27 @@ function wholeBetween(
   return range.absent;
 }
 
+/** Named on the host itself: a server that named them could name itself. */
+function readSealing(values: Pick<Map<string, string>, 'get'>, problems: string[]): Sealing | null {
+  const recipients = (values.get('IDENTREE_BREAKGLASS_RECIPIENTS') ?? '').split(/[\s,]+/).filter((word) => word !== '');
+  const name = 'IDENTREE_BREAKGLASS_RECIPIENTS';
+  for (const recipient of recipients) {
+    if (recipient.startsWith('AGE-SECRET-KEY-'))
+      problems.push(`${name} holds a secret key: it takes the public one, age1…`);
+    else if (!AGE_RECIPIENT.test(recipient))
+      problems.push(`${name}: ${recipient.slice(0, 80)} is no recipient of age (age1…)`);
+  }
+  if (new Set(recipients).size !== recipients.length) problems.push(`${name} names one of them twice`);
+  if (recipients.length > SEALED_PARTS_MAX) problems.push(`${name} must not name more than ${SEALED_PARTS_MAX}`);
+  if (recipients.length === 0) {
+    if (values.get('IDENTREE_BREAKGLASS_THRESHOLD'))
+      problems.push(`IDENTREE_BREAKGLASS_THRESHOLD has no effect without ${name}`);
+    return null;
+  }
+  const range = { least: 1, most: recipients.length, absent: 1 };
+  return { recipients, threshold: wholeBetween(values, 'IDENTREE_BREAKGLASS_THRESHOLD', range, problems) };
+}
+
 function readBreakGlass(values: Pick<Map<string, string>, 'get'>, problems: string[]): BreakGlassConf {
   const enabled = values.get('IDENTREE_BREAKGLASS_ENABLED') || 'true';
   if (enabled !== 'true' && enabled !== 'false') problems.push('IDENTREE_BREAKGLASS_ENABLED must be true or false');
@@ -123,6 +148,7 @@ function readBreakGlass(values: Pick<Map<string, string>, 'get'>, problems: stri
     file,
     maximumAgeMs: wholeBetween(values, 'IDENTREE_BREAKGLASS_ROTATION_DAYS', days, problems) * DAY_MS,
     type: type ?? 'random',
+    sealing: readSealing(values, problems),
     cost: wholeBetween(values, 'IDENTREE_BREAKGLASS_BCRYPT_COST', cost, problems),
   };
 }

@@ -553,7 +553,7 @@ describe('gate: the server', SHORT, () => {
     const hook = gate.sudo();
     await gate.server.approve(await gate.server.challenge());
     const { text } = await hook.result;
-    assert.match(text, /^ {2}Asking 127\.0\.0\.1:\d+ …\n/);
+    assert.match(text, /^ {2}Asking 127(\.\d+){3}:\d+ …\n/);
     assert.doesNotMatch(text, /answered yet|Still trying/);
   });
 

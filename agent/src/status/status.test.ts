@@ -199,9 +199,9 @@ describe('status: break-glass', () => {
     assert.equal(await line(), 'no password: while the server is dead, nobody gets in');
     const { file } = (await loadClientConf(w.paths.config)).breakGlass;
     const stored = { hash: `$2b$12$${'a'.repeat(53)}`, createdAt: Date.now() - 3 * DAY, type: 'random' };
-    await writeHashFile(file, 'web1', { ...stored, escrowId: 'x' });
+    await writeHashFile(file, 'web1', { ...stored, escrowId: 'x', sealedTo: null });
     assert.equal(await line(), 'a password of 3 days ago, the server keeps it');
-    await writeHashFile(file, 'web1', { ...stored, createdAt: Date.now() - 120 * DAY, escrowId: null });
+    await writeHashFile(file, 'web1', { ...stored, createdAt: Date.now() - 120 * DAY, escrowId: null, sealedTo: null });
     assert.equal(await line(), 'a password of 120 days ago, only who made it knows it');
     assert.match((await w.status()).text, /It should have been replaced by now/);
     await chmod(file, 0o644);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, type JsonWebKey, randomBytes, randomUUID, verify } from 'node:crypto';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -33,6 +34,12 @@ import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from
 import { createTestAuthority, type IssueOptions, type TestAuthority } from './certificate.ts';
 import type { FakeLog } from './fake-log.ts';
 import { createPasskey, ORIGIN, RP_ID } from './passkey.ts';
+
+/** The password that a host handed over as it is. */
+export function passwordOf(kept: EscrowRequest | undefined): string {
+  assert.ok(kept && 'password' in kept, 'it was handed over unsealed');
+  return kept.password;
+}
 
 export interface ServerKey extends SigningKey {
   public: PublicJwk;
@@ -343,10 +350,14 @@ export async function createFakeServer(): Promise<FakeServer> {
       if (!response.headersSent) server.refuse(response, 500, 'internal', String(error));
     });
   });
-  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  // An address of its own, so that a server that is closed stays dead: nobody else is given its port meanwhile.
+  const address = `127.${randomBytes(3)
+    .map((byte) => 1 + (byte % 250))
+    .join('.')}`;
+  await new Promise<void>((resolve) => listener.listen(0, address, resolve));
 
   const server: FakeServer = {
-    url: `http://127.0.0.1:${(listener.address() as AddressInfo).port}`,
+    url: `http://${address}:${(listener.address() as AddressInfo).port}`,
     serverId: randomUUID(),
     trustRoot,
     verdictKey,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it, type TestContext, test } from 'node:test';
+import { armor, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import type { BreakGlassState, BreakGlassUse } from '#shared/break-glass-api.ts';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { CHAIN_START, type EventName } from '#shared/events.ts';
@@ -72,6 +73,41 @@ forEachDriver('break-glass passwords', (driver) => {
     assert.equal(rows.length, 1);
     const everything = JSON.stringify([rows, await w.site.events.read(0, 1000), w.site.logged]);
     assert.ok(!everything.includes(PASSWORD));
+  });
+
+  test('one that is sealed to people is kept and shown as it came, and nothing else is taken for one', async (t) => {
+    const w = await world(t, driver);
+    const recipients = await Promise.all(
+      [1, 2, 3].map(async () => identityToRecipient(await generateX25519Identity())),
+    );
+    const parts = recipients.map(async (recipient) => {
+      const encrypter = new Encrypter();
+      encrypter.addRecipient(recipient);
+      return { recipient, age: armor.encode(await encrypter.encrypt(PASSWORD)) };
+    });
+    const sealed = { format: 'identree-sealed-1', threshold: 2, parts: await Promise.all(parts) };
+    const about = { id: randomUUID(), type: 'random', createdAt: w.site.clock.now() };
+    const send = (body: object) => w.host.send('POST', '/break-glass/escrow', { ...about, ...body });
+    for (const wrong of [
+      { sealed: { ...sealed, threshold: 4 } },
+      { sealed: { ...sealed, threshold: 0 } },
+      { sealed: { ...sealed, parts: [] } },
+      { sealed: { ...sealed, parts: [{ recipient: recipients[0], age: PASSWORD }] } },
+      { sealed: { ...sealed, parts: [{ recipient: 'dana', age: sealed.parts }] } },
+      { sealed, password: PASSWORD },
+      {},
+    ]) {
+      assert.equal((await send(wrong)).body.error?.code, 'bad_request');
+    }
+    assert.equal((await send({ sealed })).status, 200);
+    assert.equal((await send({ sealed })).status, 200);
+    const { data } = await w.reveal();
+    assert.deepEqual(
+      data?.map((kept) => [kept.password, kept.sealed]),
+      [[null, sealed]],
+    );
+    const [event, ...more] = await w.happened('breakglass_escrowed');
+    assert.deepEqual([event?.data.threshold, event?.data.recipients, more.length], [2, recipients, 0]);
   });
 
   test('the same again changes nothing; an id of another host is refused', async (t) => {

@@ -1,7 +1,9 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { EscrowRequest } from '#shared/break-glass-api.ts';
+import { BREAK_GLASS_PASSWORD_MAX, type EscrowRequest } from '#shared/break-glass-api.ts';
+import { canonicalJson } from '#shared/canonical-json.ts';
 import { Refusal } from '#shared/errors.ts';
+import { type SealedPassword, sealedPassword } from '#shared/sealed-password.ts';
 import type { Database } from '../db/database.ts';
 import type { Query } from '../db/query.ts';
 import type { EventLog } from '../events/log.ts';
@@ -16,11 +18,25 @@ const MOST_AT_ONCE = 5;
 const location = z.record(z.string(), z.string());
 
 /** A password that is kept, as an operator is shown it. */
-export interface Kept {
-  id: string;
-  createdAt: number;
-  type: string;
-  password: string;
+export type Kept = { id: string; createdAt: number; type: string } & (
+  | { password: string; sealed: null }
+  /** This server cannot read it; it takes some of those it is sealed to. */
+  | { password: null; sealed: SealedPassword }
+);
+
+/** What is handed to whoever keeps it. A sealed one is JSON, which no password is: a password is shorter. */
+const textOf = (request: EscrowRequest): string =>
+  'password' in request ? request.password : canonicalJson(request.sealed);
+
+/** Of whom it takes how many, for the event. */
+const sealedTo = (request: EscrowRequest) =>
+  'password' in request
+    ? {}
+    : { threshold: request.sealed.threshold, recipients: request.sealed.parts.map(({ recipient }) => recipient) };
+
+function readText(text: string): { password: string; sealed: null } | { password: null; sealed: SealedPassword } {
+  if (text.length <= BREAK_GLASS_PASSWORD_MAX) return { password: text, sealed: null };
+  return { password: null, sealed: sealedPassword.parse(JSON.parse(text)) };
 }
 
 export type Keeping = ReturnType<typeof createKeeping>;
@@ -75,9 +91,10 @@ export function createKeeping(deps: {
       busy += 1;
       const entry = { id: request.id, hostId: host.id, hostname: host.hostname };
       try {
-        const where = await backend.store(entry, request.password);
+        const text = textOf(request);
+        const where = await backend.store(entry, text);
         // What cannot be had again is not kept.
-        if ((await backend.retrieve(entry, where)) !== request.password) {
+        if ((await backend.retrieve(entry, where)) !== text) {
           throw new EscrowFailure('what is kept is not what was handed over');
         }
         const keptAt = clock.now();
@@ -98,7 +115,7 @@ export function createKeeping(deps: {
             hostId: host.id,
             hostname: host.hostname,
             remoteAddr,
-            data: { id: request.id, type: request.type, backend: backend.name },
+            data: { id: request.id, type: request.type, backend: backend.name, ...sealedTo(request) },
           });
           // After the event, which lets one writer through at a time: the newest is the one that was kept last, whatever
           // the clocks of this server and of others say.
@@ -124,12 +141,14 @@ export function createKeeping(deps: {
       const candidates = candidatesOf(await store.escrowRecordsOf(query, host.id), told);
       if (candidates.length === 0) throw new Refusal('escrow_nothing');
       try {
-        const kept = candidates.map(async (record) => ({
-          id: record.id,
-          createdAt: record.created_at,
-          type: record.type,
-          password: await backendOf(record).retrieve(entryOf(record, host.hostname), locationOf(record)),
-        }));
+        const kept = candidates.map(
+          async (record): Promise<Kept> => ({
+            id: record.id,
+            createdAt: record.created_at,
+            type: record.type,
+            ...readText(await backendOf(record).retrieve(entryOf(record, host.hostname), locationOf(record))),
+          }),
+        );
         return await Promise.all(kept);
       } catch (error) {
         throw error instanceof Refusal ? error : refuse(error, 'a break-glass password could not be had');

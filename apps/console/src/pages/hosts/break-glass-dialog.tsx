@@ -1,4 +1,4 @@
-import { Alert, Button, Stack, Text, Textarea } from '@mantine/core';
+import { Alert, Button, Code, CopyButton, Group, Stack, Text, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -45,6 +45,47 @@ function Problems({ error }: { error: unknown }) {
   );
 }
 
+/** Enough of a recipient to tell one from another, as people know theirs: from its beginning. */
+const shortOf = (recipient: string) => `${recipient.slice(0, 12)}…${recipient.slice(-4)}`;
+
+/** What this server keeps and cannot read: a part for each of some people. */
+function SealedParts({ sealed: { threshold, parts } }: { sealed: NonNullable<Shown[number]['sealed']> }) {
+  const alone = threshold === 1;
+  return (
+    <Stack gap="xs">
+      <Text size="sm">
+        It is sealed: this server cannot read it.{' '}
+        {alone
+          ? 'Each of these people can open their part, and finds the password:'
+          : `It takes ${threshold} of these ${parts.length} people. Each opens their part and finds a line; the lines together give the password:`}
+      </Text>
+      {parts.map(({ recipient, age }) => (
+        <Group key={recipient} justify="space-between" wrap="nowrap" gap="sm">
+          <Code>{shortOf(recipient)}</Code>
+          <CopyButton value={age} timeout={2000}>
+            {({ copied, copy }) => (
+              <Button
+                size="compact-sm"
+                variant="default"
+                flex="none"
+                aria-label={`${copied ? 'Copied' : 'Copy part'} for ${shortOf(recipient)}`}
+                onClick={copy}
+              >
+                {copied ? 'Copied' : 'Copy part'}
+              </Button>
+            )}
+          </CopyButton>
+        </Group>
+      ))}
+      <Text size="sm" c="dimmed">
+        A part is opened on a computer of its owner with <Code>age --decrypt --identity key.txt part.age</Code>
+        {alone ? '' : ', and the lines are put together with '}
+        {!alone && <Code>identree combine-breakglass</Code>}
+      </Text>
+    </Stack>
+  );
+}
+
 /** Shown once, and gone with the dialog. */
 function ShownPasswords({ host, shown, close }: { host: Host; shown: Shown; close: () => void }) {
   return (
@@ -52,14 +93,14 @@ function ShownPasswords({ host, shown, close }: { host: Host; shown: Shown; clos
       <Text size="sm">
         Type it at the prompt of <strong>{host.hostname}</strong>. The prompt comes only while no server can be reached.
       </Text>
-      {shown.map(({ id, createdAt, password }, index) => (
+      {shown.map(({ id, createdAt, password, sealed }, index) => (
         <div key={id}>
           {shown.length > 1 && (
             <Text size="sm" c="dimmed">
               {index === 0 ? 'Try this one first, made' : 'If it is refused: made'} <Ago at={createdAt} />
             </Text>
           )}
-          <CopyLine text={password} label="Copy the password" />
+          {sealed === null ? <CopyLine text={password} label="Copy the password" /> : <SealedParts sealed={sealed} />}
         </div>
       ))}
       <Alert className="tone tone-yellow" color="yellow" variant="light">
