@@ -32,6 +32,7 @@ const COMMANDS = {
   docs: [['scripts/docs.ts']],
   pictures: [['scripts/pictures.ts']],
   'bench-approval': [['bench/approval.ts']],
+  'bench-creates': [['bench/creates.ts']],
   'bench-ldap': [['bench/ldap.ts']],
   'bench-history': [['bench/history.ts']],
   'bench-live': [['bench/live.ts']],

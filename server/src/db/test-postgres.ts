@@ -111,8 +111,8 @@ function prepare(user: { uid: number; gid: number }): string {
   return cache;
 }
 
-/** How a server of tests is run: nothing waits for a disk, and nobody reaches it but by its socket. */
-const SERVE = `"$1/native/bin/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=200 \\
+/** How a server of tests is run: nobody reaches it but by its socket, and a disk is waited for only where that is asked for. */
+const SERVE = `"$1/native/bin/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync="$3" -c max_connections=200 \\
   -c shared_buffers=32MB -c autovacuum=off >>"$2/log" 2>&1 </dev/null`;
 
 // Ends the server and removes its files when this process ends, however it ends: then `read` sees the end of the pipe.
@@ -151,12 +151,12 @@ async function waitUntilReady(dsn: string, keeper: ChildProcess, log: string): P
   }
 }
 
-async function start(): Promise<OwnPostgres> {
+async function start({ durable }: { durable: boolean }): Promise<OwnPostgres> {
   const user = serverUser();
   if (!user) throw new Error('there is no user "postgres" that the server could run as');
   const cache = prepare(user);
-  const folder = join(TEST_FOLDER, `identree-pg-run-${randomUUID()}`);
-  const keeper = spawn('/bin/sh', ['-c', KEEPER, 'sh', cache, folder], {
+  const folder = join(durable ? tmpdir() : TEST_FOLDER, `identree-pg-run-${randomUUID()}`);
+  const keeper = spawn('/bin/sh', ['-c', KEEPER, 'sh', cache, folder, durable ? 'on' : 'off'], {
     ...user,
     cwd: '/',
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
@@ -191,8 +191,12 @@ export interface OwnPostgres extends TestPostgres {
   end(): void;
 }
 
-/** A Postgres server for one test, with one empty database beside `postgres`. */
-export const startOwnPostgres = (): Promise<OwnPostgres> => start();
+/**
+ * A Postgres server for one test, with one empty database beside `postgres`.
+ *
+ * @param options.durable each commit waits for a disk, as it does for operators
+ */
+export const startOwnPostgres = (options = { durable: false }): Promise<OwnPostgres> => start(options);
 
 /** Why there can be no Postgres here; null when there can. Starts nothing. */
 export function whyNoPostgres(): string | null {
@@ -204,6 +208,6 @@ let running: Promise<TestPostgres> | undefined;
 
 /** The one server of this process; started when it is first asked for. */
 export function testPostgres(): Promise<TestPostgres> {
-  running ??= start();
+  running ??= start({ durable: false });
   return running;
 }
