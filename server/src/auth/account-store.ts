@@ -1,6 +1,8 @@
-import { type RawBuilder, sql } from 'kysely';
+import { type Kysely, type RawBuilder, sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
+import type { Schema } from '../db/schema.ts';
+import { isAmong, statement } from '../db/statement.ts';
 import { bareIssuer } from '../platform/issuer.ts';
 import { parseGroups } from './people-store.ts';
 import type { Subject } from './standing.ts';
@@ -34,12 +36,12 @@ const preferred = sql<boolean>`(
   and (bound.while_left = 0 or given.left_at is not null)
 )`;
 
-/** What is asked: the accounts of some people, or the owner of one account. */
-type Asked = { readonly people: readonly string[] } | { readonly account: string };
+/** What is asked: the accounts of some people, or the owners of some accounts, whose names stand in a JSON array. */
+type Asked = { readonly people: readonly string[] } | { readonly names: string; readonly driver: UnitOfWork['driver'] };
 
 /** Accounts that the directory gives, and that no operator gave to somebody else. */
-function givenAccounts(query: Query, asked: Asked, { userIdClaim }: AccountRules) {
-  const select = kysely(query)
+function givenAccounts(query: Kysely<Schema>, asked: Asked, { userIdClaim }: AccountRules) {
+  const select = query
     .selectFrom('directory_names as given')
     .innerJoin('people', (join) => join.on(isLinked('people', 'given', userIdClaim)))
     .leftJoin('directory_ids as numbered', (join) =>
@@ -57,12 +59,12 @@ function givenAccounts(query: Query, asked: Asked, { userIdClaim }: AccountRules
     );
   return 'people' in asked
     ? select.where('people.id', 'in', asked.people)
-    : select.where('given.name', '=', nameKey(asked.account));
+    : select.where(isAmong(sql.ref('given.name'), asked.names, asked.driver));
 }
 
 /** What is bound, and what the directory says of the name: `name` null, nothing. */
-function boundAccounts(query: Query, asked: Asked, { directory }: AccountRules) {
-  let select = kysely(query)
+function boundAccounts(query: Kysely<Schema>, asked: Asked, { directory }: AccountRules) {
+  const select = query
     .selectFrom('account_bindings as bound')
     .leftJoin('directory_names as given', (join) =>
       join
@@ -86,10 +88,28 @@ function boundAccounts(query: Query, asked: Asked, { directory }: AccountRules) 
         e.and([e('bound.from_before', '=', 1), e('given.left_at', 'is', null)]),
       ]),
     );
-  if ('people' in asked) select = select.where('bound.person_id', 'in', asked.people);
-  else if (directory) select = select.where(sql<boolean>`lower(bound.account) = ${nameKey(asked.account)}`);
-  else select = select.where('bound.account', '=', asked.account);
-  return select;
+  if ('people' in asked) return select.where('bound.person_id', 'in', asked.people);
+  const name = directory ? sql`lower(bound.account)` : sql.ref('bound.account');
+  return select.where(isAmong(name, asked.names, asked.driver));
+}
+
+/** What is asked for each request of a host. */
+function createOwnerStatements(rules: AccountRules) {
+  return {
+    given: statement((query, { names }: { names: string }, { driver }) =>
+      givenAccounts(query, { names, driver }, rules),
+    ),
+    bound: statement((query, { names }: { names: string }, { driver }) =>
+      boundAccounts(query, { names, driver }, rules),
+    ),
+  };
+}
+const ownerStatements = new WeakMap<AccountRules, ReturnType<typeof createOwnerStatements>>();
+
+function ownerStatementsFor(rules: AccountRules): ReturnType<typeof createOwnerStatements> {
+  const known = ownerStatements.get(rules) ?? createOwnerStatements(rules);
+  ownerStatements.set(rules, known);
+  return known;
 }
 
 /** Whether anybody has signed in at an issuer as whom the directory means. */
@@ -131,31 +151,45 @@ function asServed(name: string, username: string | null, { accountNameOf }: Acco
   return account !== null && nameKey(account) === name ? account : name;
 }
 
-/** Who owns which account: the one answer, whichever way it is asked. With `work`: it stays so until the transaction ends. */
+type Given = Awaited<ReturnType<ReturnType<typeof givenAccounts>['execute']>>;
+type Bound = Awaited<ReturnType<ReturnType<typeof boundAccounts>['execute']>>;
+
+/** Who owns which account: the one answer, whichever way it is asked. */
 async function owned(
-  from: Query | UnitOfWork,
-  asked: Asked,
+  query: Query,
+  given: () => Promise<Given>,
+  bound: () => Promise<Bound>,
   rules: AccountRules,
 ): Promise<{ personId: string; account: string }[]> {
-  const work = 'query' in from ? from : null;
-  const query = 'query' in from ? from.query : from;
-  const lock = work?.driver === 'postgres';
-  const given = givenAccounts(query, asked, rules);
-  const bound = boundAccounts(query, asked, rules);
   const found: { personId: string; account: string }[] = [];
   if (rules.directory) {
-    for (const row of await (lock ? given.forShare('given') : given).execute())
+    for (const row of await given())
       found.push({ personId: row.personId, account: asServed(row.name, row.username, rules) });
   }
   const has = new Set(found.map(({ personId, account }) => `${personId} ${account}`));
   const continues = continuing(query, rules.userIdClaim);
-  for (const row of await (lock ? bound.forShare('bound') : bound).execute()) {
+  for (const row of await bound()) {
     const { personId, name, issuer, subject } = row;
     const account = name === null ? row.account : asServed(name, row.username, rules);
     if (has.has(`${personId} ${account}`)) continue;
     if (name === null || row.preferred || (await continues(issuer!, subject!))) found.push({ personId, account });
   }
-  return 'people' in asked ? found : found.filter(({ account }) => account === asked.account);
+  return found;
+}
+
+/** Of people. With `work`: it stays so until the transaction ends. */
+function ownedBy(from: Query | UnitOfWork, people: readonly string[], rules: AccountRules) {
+  const work = 'query' in from ? from : null;
+  const query = 'query' in from ? from.query : from;
+  const lock = work?.driver === 'postgres';
+  const given = givenAccounts(kysely(query), { people }, rules);
+  const bound = boundAccounts(kysely(query), { people }, rules);
+  return owned(
+    query,
+    () => (lock ? given.forShare('given') : given).execute(),
+    () => (lock ? bound.forShare('bound') : bound).execute(),
+    rules,
+  );
 }
 
 /** Linux accounts of people, by name; those without any are left out. */
@@ -166,34 +200,55 @@ export async function accountsOf(
 ): Promise<Map<string, string[]>> {
   const found = new Map<string, Set<string>>();
   if (personIds.length === 0) return new Map();
-  for (const { personId, account } of await owned(from, { people: personIds }, rules)) {
+  for (const { personId, account } of await ownedBy(from, personIds, rules)) {
     const accounts = found.get(personId) ?? new Set();
     found.set(personId, accounts.add(account));
   }
   return new Map([...found].map(([personId, accounts]) => [personId, [...accounts].sort()]));
 }
 
-/**
- * The person behind an account, for policies and pages; null when it is nobody's. Groups that cannot be read are null:
- * who decides by groups must not take them for none.
- */
-export async function accountOwner(
-  query: Query,
-  account: string,
-  rules: AccountRules,
-): Promise<{ personId: string; displayName: string; groups: readonly string[] | null } | null> {
-  const owners = (await owned(query, { account }, rules)).map(({ personId }) => personId);
-  if (owners.length === 0) return null;
-  const row = await kysely(query)
+/** The person behind an account. Groups that cannot be read are null: who decides by groups must not take them for none. */
+export interface AccountOwner {
+  readonly personId: string;
+  readonly displayName: string;
+  readonly groups: readonly string[] | null;
+}
+
+const selectPeople = statement((query, { ids }: { ids: string }, { driver }) =>
+  query
     .selectFrom('people')
     .select(['id', 'display_name', 'groups'])
-    .where('id', 'in', owners)
+    .where(isAmong(sql.ref('people.id'), ids, driver))
     // One identifier in the tokens of two people is one person who was made anew at the provider.
-    .orderBy('last_login_at', 'desc')
-    .executeTakeFirst();
-  if (!row) return null;
-  const groups = parseGroups(row.groups);
-  return { personId: row.id, displayName: row.display_name, groups: groups.ok ? groups.groups : null };
+    .orderBy('last_login_at', 'desc'),
+);
+
+/** The people behind accounts, for policies and pages; accounts that are nobody's are left out. */
+export async function accountOwners(
+  query: Query,
+  accounts: readonly string[],
+  rules: AccountRules,
+): Promise<Map<string, AccountOwner>> {
+  const asked = new Set(accounts);
+  const names = JSON.stringify([...new Set(rules.directory ? accounts.map(nameKey) : asked)]);
+  const { given, bound } = ownerStatementsFor(rules);
+  const all = await owned(
+    query,
+    async () => (await given(query, { names })).rows,
+    async () => (await bound(query, { names })).rows,
+    rules,
+  );
+  const found = all.filter(({ account }) => asked.has(account));
+  if (found.length === 0) return new Map();
+  const { rows } = await selectPeople(query, { ids: JSON.stringify(found.map(({ personId }) => personId)) });
+  const owners = new Map<string, AccountOwner>();
+  for (const row of rows) {
+    const groups = parseGroups(row.groups);
+    const owner = { personId: row.id, displayName: row.display_name, groups: groups.ok ? groups.groups : null };
+    for (const { personId, account } of found)
+      if (personId === row.id && !owners.has(account)) owners.set(account, owner);
+  }
+  return owners;
 }
 
 /** As whom the directory has a person; null when it does not have them. `account` null: they are not served. */

@@ -3,8 +3,9 @@ import type { UnitOfWork } from '../db/database.ts';
 import type { Query } from '../db/query.ts';
 import { bareIssuer } from '../platform/issuer.ts';
 import {
+  type AccountOwner,
   type AccountRules,
-  accountOwner,
+  accountOwners,
   accountsOf,
   directoryOwner,
   findInDirectory,
@@ -35,7 +36,9 @@ export interface Accounts {
    */
   of(from: Query | UnitOfWork, personIds: readonly string[]): Promise<Map<string, string[]>>;
   /** The person behind an account, for policies and pages; null when it is nobody's. */
-  ownerOf(query: Query, account: string): ReturnType<typeof accountOwner>;
+  ownerOf(query: Query, account: string): Promise<AccountOwner | null>;
+  /** The same of several at once; those that are nobody's are left out. */
+  ownersOf(query: Query, accounts: readonly string[]): Promise<ReadonlyMap<string, AccountOwner>>;
   /** The account that the directory has for a person; null when the directory does not have the person. */
   inDirectory(query: Query, person: SignedIn): Promise<{ account: string | null } | null>;
   /** Whose a name is by the directory, or was; null when it never gave it to a person, or does not serve people. */
@@ -66,7 +69,8 @@ export function createAccounts(deps: {
     accountNameOf,
     knownAs,
     of: (from, personIds) => accountsOf(from, personIds, rules),
-    ownerOf: (query, account) => accountOwner(query, account, rules),
+    ownerOf: async (query, account) => (await accountOwners(query, [account], rules)).get(account) ?? null,
+    ownersOf: (query, accounts) => accountOwners(query, accounts, rules),
     async inDirectory(query, person) {
       const known = directory ? knownAs(person) : null;
       return known && findInDirectory(query, known, rules);

@@ -1,4 +1,13 @@
-import { type Compilable, type CompiledQuery, type Kysely, type QueryResult, SqliteAdapter } from 'kysely';
+import {
+  type Compilable,
+  type CompiledQuery,
+  type Expression,
+  type Kysely,
+  type QueryResult,
+  type RawBuilder,
+  SqliteAdapter,
+  sql,
+} from 'kysely';
 import { kysely, type Query } from './query.ts';
 import type { Schema } from './schema.ts';
 
@@ -48,3 +57,17 @@ export const rowOf = <Row extends object>(given: Row, { names }: Circumstances):
 
 /** The first row of a result; null when there is none. */
 export const first = <Row>({ rows }: QueryResult<Row>): Row | null => rows[0] ?? null;
+
+/**
+ * Whether a text is in a list of them, however long that is.
+ *
+ * @param list a JSON array: one value, so that the statement is the same for lists of any length
+ */
+export const isAmong = (
+  text: Expression<unknown>,
+  list: string,
+  driver: Circumstances['driver'],
+): RawBuilder<boolean> =>
+  driver === 'sqlite'
+    ? sql<boolean>`${text} in (select value from json_each(${list}))`
+    : sql<boolean>`${text} = any(array(select json_array_elements_text(${list}::json)))`;
