@@ -159,6 +159,7 @@ export async function createDirectoryService(
       log,
     }),
     ldapUrl: ldap.externalUrl,
+    unreadable: core.unreadable,
     linkLints: async () => (await accounts.unlinked(db.query)).map(linkLint),
     webhook: createWebhook({
       secret: config.webhookSecret,

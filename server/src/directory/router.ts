@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
+import type { UnreadableRows } from '../platform/unreadable.ts';
 import type { Numbers } from './numbers/numbers.ts';
 import type { Directory } from './publish/directory.ts';
 import { createSudoRulesRouter } from './rules/router.ts';
@@ -22,6 +23,7 @@ export interface DirectoryParts {
   ldapUrl: string;
   /** What is wrong between who signs in and whom the source knows. */
   linkLints: () => Promise<Lint[]>;
+  unreadable: Pick<UnreadableRows, 'report'>;
 }
 
 const MAX_LINTS = 1000;
@@ -91,7 +93,12 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
           search: input.search || null,
         }),
       ),
-    holds: adminViewProcedure.query(() => served(parts).directory.holds()),
+    /** The gravest first; `held` of the status says how many there are. */
+    holds: adminViewProcedure.query(async () => {
+      const { directory, unreadable } = served(parts);
+      const broken = await directory.unreadableHolds();
+      return [...(await directory.holds()), ...broken.map((row) => unreadable.report('directory_holds', row))];
+    }),
     refresh: adminProcedure.mutation(() => served(parts).directory.refresh('console')),
     /** `was`: how the change stood when the operator looked. */
     confirm: adminProcedure

@@ -270,6 +270,41 @@ forEachDatabase('the directory', (open) => {
     );
   });
 
+  test('many renames that wait hide nothing that gives power, and neither does a change that cannot be read', async (t) => {
+    const db = await open(t);
+    const site = await setUp(t, db);
+    const named = (prefix: string) =>
+      Array.from({ length: 600 }, (_, n) => ({ id: `id-${n}`, username: `${prefix}${n}` }));
+    site.put([...named('a'), ...people('zoe')], [{ name: 'ops', members: [], claims: { sudoCommands: '/bin/id' } }]);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    site.put(named('b').concat({ id: 'id-zoe', username: 'zoe' }), [ops()]);
+    directory.refresh('poll');
+    await directory.settled();
+    site.clock.advance(60_000);
+    site.put(named('b').concat({ id: 'id-zoe', username: 'zoe' }), [ops('zoe')]);
+    directory.refresh('poll');
+    await directory.settled();
+    const seen = await directory.holds();
+    assert.deepEqual([seen[0]?.kind, seen[0]?.subject], ['power_member', 'group ops']);
+    assert.deepEqual([seen.length, await directory.openHolds()], [500, 601]);
+
+    await db.transaction((work) =>
+      kysely(work.query)
+        .updateTable('directory_holds')
+        .set({ detail: '{"added":' })
+        .where('id', '=', seen[1]!.id)
+        .execute(),
+    );
+    const [broken, ...others] = await directory.unreadableHolds();
+    assert.deepEqual([broken?.id, others.length], [seen[1]!.id, 0]);
+    assert.deepEqual((await directory.holds())[0], seen[0]);
+    await directory.confirm(seen[0]!, admin);
+    await directory.settled();
+    assert.deepEqual(site.value('cn=ops,ou=groups', 'memberUid'), ['zoe']);
+  });
+
   test('a rule that waits for its group gives nothing to a user of that name, now or once the name is free', async (t) => {
     const rule = storedRule('backup', '%dbas');
     const site = await setUp(t, await open(t), {

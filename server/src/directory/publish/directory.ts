@@ -5,8 +5,9 @@ import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { bareIssuer } from '../../platform/issuer.ts';
 import type { Random } from '../../platform/random.ts';
-import { heldChange } from '../guards/held-change.ts';
-import { decideHold, listHolds } from '../guards/hold-store.ts';
+import type { UnreadableRow } from '../../platform/unreadable.ts';
+import { type HeldChange, heldChange } from '../guards/held-change.ts';
+import { countOpenHolds, decideHold, type HoldRow, listGravestHolds } from '../guards/hold-store.ts';
 import type { Lint } from '../source/lint.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import { readFetchedAt } from './published-store.ts';
@@ -60,11 +61,24 @@ export interface Answered {
   readonly was: 'open' | 'rejected';
 }
 
+/** A held change as it is shown. */
+type ShownHold = HeldChange & {
+  readonly id: string;
+  readonly digest: string;
+  readonly subject: string;
+  readonly state: HoldRow['state'];
+  readonly heldAt: number;
+  readonly decidedAt: number | null;
+  readonly decidedBy: string | null;
+};
+
 export type Directory = ReturnType<typeof createDirectory>;
 
 const MIN_GAP_MS = 1000;
 const BACKOFF_MS = [60_000, 120_000, 240_000, 300_000];
 const MAX_TIMER_MS = 60_000;
+/** More held changes than this nobody looks at; each may be as long as a page. */
+const MOST_HOLDS = 500;
 
 /** Keeps the LDAP engine supplied: decides when there is a round, and knows how the last ones ended. */
 export function createDirectory(deps: DirectoryDeps) {
@@ -240,6 +254,8 @@ export function createDirectory(deps: DirectoryDeps) {
     rebuild();
   }
 
+  const readHolds = async () => (await listGravestHolds(db.query, MOST_HOLDS)).map(readHold);
+
   return {
     /** Serves what was published last, then follows the source. Resolves when the former is done. */
     async start(): Promise<void> {
@@ -267,19 +283,12 @@ export function createDirectory(deps: DirectoryDeps) {
         else await new Promise((resolve) => setTimeout(resolve, 5));
       }
     },
-    holds: async () =>
-      (await listHolds(db.query)).map((row) => ({
-        ...heldChange.parse({ kind: row.kind, detail: JSON.parse(row.detail) }),
-        id: row.id,
-        digest: row.digest,
-        subject: row.subject,
-        state: row.state,
-        heldAt: row.held_at,
-        decidedAt: row.decided_at,
-        decidedBy: row.decided_by,
-      })),
+    /** What is held, the gravest first, no more than can be looked at. */
+    holds: async () => (await readHolds()).flatMap((hold) => ('unreadable' in hold ? [] : [hold])),
+    /** Those among them that cannot be read. */
+    unreadableHolds: async () => (await readHolds()).flatMap((hold) => ('unreadable' in hold ? [hold] : [])),
     /** How many changes wait for a decision. */
-    openHolds: async () => (await listHolds(db.query)).filter(({ state }) => state === 'open').length,
+    openHolds: () => countOpenHolds(db.query),
     /**
      * Lets exactly this change through. `digest` is what the operator was shown, and so is `was`: who lets through
      * what a colleague refused a moment ago has to know it. @throws Refusal
@@ -332,6 +341,24 @@ export function createDirectory(deps: DirectoryDeps) {
       await running;
     },
   };
+}
+
+/** One that cannot be read must not hide the others. */
+function readHold(row: HoldRow): ShownHold | UnreadableRow {
+  try {
+    return {
+      ...heldChange.parse({ kind: row.kind, detail: JSON.parse(row.detail) }),
+      id: row.id,
+      digest: row.digest,
+      subject: row.subject,
+      state: row.state,
+      heldAt: row.held_at,
+      decidedAt: row.decided_at,
+      decidedBy: row.decided_by,
+    };
+  } catch (cause) {
+    return { unreadable: true, id: row.id, cause };
+  }
 }
 
 /** One text for one person, however the issuer is written. */

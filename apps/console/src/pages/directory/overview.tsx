@@ -2,11 +2,14 @@ import { Alert, Card, Group, Stack, Text, ThemeIcon, Title } from '@mantine/core
 import { IconAddressBook, IconAlertCircle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { isUnreadable } from '../../kit/arrange.ts';
 import { CopyLine } from '../../kit/copy-line.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
-import { api, type DirectoryStatus } from '../../server/api.ts';
+import { UnreadableCard } from '../../kit/unreadable-row.tsx';
+import { api, type DirectoryStatus, type Hold } from '../../server/api.ts';
 import { SOURCES, SUDO_SOURCES, stateOf } from '../../words/directory.ts';
+import { plural } from '../../words/text.ts';
 import { HoldChoice } from './hold-choice.tsx';
 import { AnswerDialog, type Asked, HoldList } from './holds.tsx';
 
@@ -91,9 +94,12 @@ export function Overview({ status }: { status: DirectoryStatus }) {
   return (
     <QueryState query={holds} label="Loading what waits">
       {(all) => {
-        const open = all.filter(({ state }) => state === 'open');
+        const broken = all.filter(isUnreadable);
+        const readable = all.filter((hold): hold is Hold => !isUnreadable(hold));
+        const open = readable.filter(({ state }) => state === 'open');
         const well = stateOf(status).tone === 'green';
-        const rejected = all.filter(({ state }) => state === 'rejected');
+        const rejected = readable.filter(({ state }) => state === 'rejected');
+        const more = status.held - open.length - broken.length;
         return (
           <Stack gap="xl">
             {!well && <State status={status} />}
@@ -106,12 +112,22 @@ export function Overview({ status }: { status: DirectoryStatus }) {
                   These changes could give somebody power, or take much away. Hosts do not see them until an
                   administrator lets them through.
                 </Text>
+                {more > 0 && (
+                  <Text size="sm" mb="md">
+                    These are the {open.length} gravest. {plural(more, 'further change waits', 'further changes wait')}.
+                  </Text>
+                )}
                 <HoldChoice holds={open} />
                 <HoldList holds={open} ask={setAsked} />
               </section>
             )}
+            {broken.map((hold) => (
+              <Card key={hold.id} component="article" withBorder padding="lg" radius="lg" className="unreadable">
+                <UnreadableCard entry={hold} />
+              </Card>
+            ))}
             {well && <State status={status} />}
-            {open.length === 0 && status.source !== null && (
+            {open.length === 0 && broken.length === 0 && status.source !== null && (
               <Text size="sm" c="dimmed">
                 Nothing waits for you. New members of groups that give root, changed rules, accounts that change hands
                 and mass deletions wait here, unless these guards are switched off.
