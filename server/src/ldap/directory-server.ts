@@ -12,7 +12,7 @@ import { createPeer } from './session/pace.ts';
 import { publish } from './session/publish.ts';
 import { receive, resumeOutput } from './session/receive.ts';
 import { hangUp } from './session/respond.ts';
-import type { Peer, Session } from './session/session.ts';
+import { isAuthorised, type Peer, type Session } from './session/session.ts';
 import { reject, type Stats } from './session/stats.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import { createSocketTransport, destroyLater, type SocketTransport } from './socket-transport.ts';
@@ -70,6 +70,8 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
   const listeners: Server[] = [];
   /** Connections in the middle of a TLS handshake. */
   const handshakes = new Map<string, { session: Session; transport: SocketTransport; raw: Socket }>();
+  /** What is to be done when a connection is gone. */
+  const leavings = new Map<Session, () => void>();
   let tlsServer: TlsServer | null = deps.tls === null ? null : acceptTls(deps.tls);
 
   function acceptTls(tls: TlsSettings): TlsServer {
@@ -132,10 +134,29 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
     handshake(session, transport, raw);
   }
 
+  /**
+   * Where there is room for nobody, the stranger who has been there for longest goes: whoever connects and says nothing
+   * would keep hosts out, at no cost to themselves.
+   */
+  function makeRoom(peer: Peer): void {
+    const all = sessions.size >= limits.connections;
+    const ofAddress = peer.connections >= limits.connectionsPerAddress;
+    if (!all && !ofAddress) return;
+    for (const session of sessions) {
+      if (isAuthorised(session) || (ofAddress && session.peer !== peer)) continue;
+      reject(context.stats, ofAddress ? 'connections_per_address' : 'connections');
+      hangUp(session, 'made_way');
+      session.transport.destroy();
+      leavings.get(session)?.();
+      return;
+    }
+  }
+
   function accept(raw: Socket, tls: boolean): void {
     const address = addressOf(raw);
     raw.on('error', noop);
     const peer = peers.get(address) ?? createPeer(limits, deps.now());
+    makeRoom(peer);
     if (sessions.size >= limits.connections || peer.connections >= limits.connectionsPerAddress) {
       reject(context.stats, sessions.size >= limits.connections ? 'connections' : 'connections_per_address');
       if (tls) raw.destroy();
@@ -151,12 +172,15 @@ export function createDirectoryServer(deps: DirectoryServerDeps): DirectoryServe
     const key = keyOf(raw);
     context.stats.connections = sessions.size;
     context.stats.accepted++;
-    raw.on('close', () => {
+    const leave = (): void => {
+      if (!leavings.delete(session)) return;
       forget(session);
       handshakes.delete(key);
       context.stats.connections = sessions.size;
       peer.connections--;
-    });
+    };
+    leavings.set(session, leave);
+    raw.on('close', leave);
     if (tls) handshake(session, transport, raw);
     else attach(session, raw);
   }

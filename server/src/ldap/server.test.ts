@@ -228,6 +228,29 @@ describe('limits on connections', () => {
     first.close();
   });
 
+  test('strangers who hold all of them make way for a host, and hosts for nobody', async () => {
+    for (const limits of [{ connectionsPerAddress: 3 }, { connections: 3 }]) {
+      const { server, port } = await serve({ limits, settings: { allowAnonymous: false } });
+      const strangers = [await wireClient(port), await wireClient(port), await wireClient(port)];
+      await until(() => server.stats().connections === 3);
+      const hosts = [];
+      for (let n = 0; n < 3; n++) {
+        const host = await wireClient(port);
+        host.write(bind(1, SERVICE_DN, 'secret'));
+        assert.equal((await host.until(1))[0]!.code, RESULT.success);
+        hosts.push(host);
+      }
+      for (const stranger of strangers) await stranger.ended();
+      await (await wireClient(port)).ended();
+      assert.equal(server.stats().connections, 3);
+      for (const host of hosts) {
+        host.write(look(2));
+        assert.equal((await host.until(2)).at(-1)!.code, RESULT.success);
+        host.close();
+      }
+    }
+  });
+
   test('a TLS handshake that is never finished ends', async () => {
     const { port, server } = await serve({ limits: { handshake: 150 }, tls, listenTls: true });
     const client = await wireClient(port);

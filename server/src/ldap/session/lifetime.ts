@@ -1,10 +1,10 @@
 import { RESULT } from '../protocol/operation.ts';
 import type { ClientCertificate } from './credentials.ts';
 import { release } from './memory.ts';
+import { createFairShare } from './pace.ts';
 import { dropIdlePages } from './pages.ts';
 import { runSlice, stopWaiting } from './receive.ts';
 import { disconnect, hangUp } from './respond.ts';
-import { createShare } from './scheduler.ts';
 import { type Context, isAuthorised, type Peer, type Session, type Transport } from './session.ts';
 import { createBucket } from './token-bucket.ts';
 
@@ -15,7 +15,7 @@ export function createSession(context: Context, transport: Transport, peer: Peer
     context,
     transport,
     peer,
-    share: createShare(),
+    share: createFairShare(peer),
     certificate: null,
     certificateIdentity: null,
     identity: null,

@@ -271,6 +271,27 @@ describe('how much at once', () => {
     }
   });
 
+  test('nor beside clients at its address that come anew for every search', async () => {
+    const server = createTestServer({ limits: { searchRatePerAddress: 1000, searchBurstPerAddress: 50 } });
+    const peer = server.peer();
+    const host = server.connect({ peer });
+    server.context.scheduler.spend(host.session, 0.1);
+    const busy = server.connect({ peer });
+    busy.send(looks(400));
+    server.context.scheduler.spend(busy.session, 20);
+    await server.settle();
+    for (let i = 0; i < 30; i++) {
+      host.send(look(1));
+      let waited = 0;
+      for (; (await done(host)) === 0; waited++) {
+        server.connect({ peer }).send(looks(2));
+        server.connect({ peer }).send(looks(2));
+        server.advance(1);
+        assert.ok(waited <= 3, `waited ${waited} ms`);
+      }
+    }
+  });
+
   test('a client that goes while it waits leaves nothing behind', async () => {
     const server = createTestServer({ limits: { searchRatePerAddress: 10, searchBurstPerAddress: 5 } });
     const peer = server.peer();

@@ -1,6 +1,6 @@
 import { ENTRY_WORK } from '../engine/cursor.ts';
 import type { Limits } from './limits.ts';
-import { createShare } from './scheduler.ts';
+import { createShare, type Share } from './scheduler.ts';
 import type { Context, Peer, Session } from './session.ts';
 import { charge, createBucket, type Rates, refill, untilToken } from './token-bucket.ts';
 
@@ -19,6 +19,14 @@ export const createPeer = (limits: Limits, now: number): Peer => ({
   searches: createBucket(limits.searchBurstPerAddress, now),
   resting: new Set(),
   ...createShare(),
+});
+
+/**
+ * What a new connection counts as having had: its part of what its address has. With nothing, whoever comes anew for every
+ * search would go before a host that stays.
+ */
+export const createFairShare = ({ weight, connections }: Peer): Share => ({
+  weight: weight - Math.log2(Math.max(1, connections)),
 });
 
 /** A large filter takes as much memory and time as many small ones: a request counts as a search for each of these. */
@@ -70,10 +78,12 @@ function wakeLater(context: Context, peer: Peer): void {
   context.after(untilToken(peer.searches, context.rates.address), () => wakeLightest(context, peer));
 }
 
-/** As many as there are tokens, and those that have had least: a neighbour of a flood goes before the flood. */
+/** As many as there are tokens: who has said who they are, then who has had least. A neighbour of a flood goes before it. */
 function wakeLightest(context: Context, peer: Peer): void {
   refill(peer.searches, context.rates.address, context.now());
-  const waiting = [...peer.resting].sort((a, b) => a.share.weight - b.share.weight);
+  const waiting = [...peer.resting].sort(
+    (a, b) => Number(a.identity === null) - Number(b.identity === null) || a.share.weight - b.share.weight,
+  );
   for (const session of waiting.slice(0, Math.max(1, Math.floor(peer.searches.tokens)))) {
     peer.resting.delete(session);
     wake(session);

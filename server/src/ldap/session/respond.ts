@@ -29,8 +29,8 @@ export function hangUp(session: Session, reason: string): void {
   session.context.report({ kind: 'disconnected', address: session.transport.address, reason });
 }
 
-/** Ordinary ends, which are not worth a line. */
-const ORDINARY = new Set(['unbind', 'closed_by_client', 'shutdown', 'reload']);
+/** Ends that are not worth a line: ordinary ones, and one that a flood could bring about a thousand times a second. */
+const ORDINARY = new Set(['unbind', 'closed_by_client', 'shutdown', 'reload', 'made_way']);
 
 /** Ends the conversation with a Notice of Disconnection (RFC 4511 4.4.1). */
 export function disconnect(session: Session, code: ResultCode, text: string, reason: string): void {

@@ -137,6 +137,7 @@ export function createTestServer(options: TestServerOptions = {}): TestServer {
       for (const session of sessions) enforceTime(session);
     },
     connect({ certificate, secure = certificate !== undefined, peer: own = peer() } = {}) {
+      own.connections++;
       const connection = createConnection(context, own, secure, settle);
       if (secure) void secured(connection.session, certificate ?? null);
       sessions.push(connection.session);
