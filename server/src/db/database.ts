@@ -94,11 +94,20 @@ async function migrate(engine: Engine, may: 'migrate' | 'create'): Promise<void>
       `the database has the schema ${applied.at(-1)}${await versionOf(engine)}, and identree ${VERSION} works with the schema ${newest}. Start the server of this version first: that brings the database up to date`,
     );
   }
-  const { error } = await engine.migrating((db) =>
-    new Migrator({ db, provider: { getMigrations: async () => migrations } }).migrateToLatest(),
-  );
-  if (error instanceof DatabaseTrouble) throw error;
-  if (error) throw new Error('the database could not be migrated', { cause: error });
+  let failure: unknown;
+  try {
+    await engine.migrating(async (db) => {
+      const { error } = await new Migrator({
+        db,
+        provider: { getMigrations: async () => migrations },
+      }).migrateToLatest();
+      failure = error;
+      if (error) throw error;
+    });
+  } catch (error) {
+    if (failure === undefined || failure instanceof DatabaseTrouble) throw error;
+    throw new Error('the database could not be migrated', { cause: failure });
+  }
 }
 
 export type DatabaseOptions = { driver: 'sqlite'; dsn: string } | ({ driver: 'postgres' } & PostgresOptions);

@@ -6,7 +6,7 @@ export interface Engine {
   driver: 'sqlite' | 'postgres';
   reader: Kysely<Schema>;
   writer: Kysely<Schema>;
-  /** Lets the schema be changed, however long that takes. */
+  /** Lets the schema be changed, however long that takes: all of what is run, or nothing of it when that throws. */
   migrating<T>(run: (writer: Kysely<Schema>) => Promise<T>): Promise<T>;
   /** Reads everything as it was at one moment, while others go on writing. */
   snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;

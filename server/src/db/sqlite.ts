@@ -31,7 +31,17 @@ function asked<T>(statement: string, tell: Tell, ask: () => T): T {
 /** What the query builder uses of a statement. */
 type Statement = Pick<BetterSqlite.Statement, 'all' | 'run' | 'iterate' | 'reader'>;
 
-function dialect(db: BetterSqlite.Database, begin: 'begin' | 'begin immediate', tell: Tell): SqliteDialect {
+/** What the query builder says of transactions → what is done for it; nothing: just that. */
+type Transactions = Readonly<Record<string, string>>;
+
+// A deferred transaction that reads first may be refused the write lock later (SQLITE_BUSY_SNAPSHOT) when a command-line
+// tool writes at the same time: take the lock at once.
+const WRITES: Transactions = { begin: 'begin immediate' };
+const READS: Transactions = {};
+/** Inside a transaction that is open already. */
+const INSIDE: Transactions = { begin: 'savepoint step', commit: 'release step', rollback: 'rollback to step' };
+
+function dialect(db: BetterSqlite.Database, transactions: Transactions, tell: Tell): SqliteDialect {
   const statements = new Map<string, Statement>();
   function prepare(text: string): Statement {
     const statement = asked(text, tell, () => db.prepare(text));
@@ -47,7 +57,7 @@ function dialect(db: BetterSqlite.Database, begin: 'begin' | 'begin immediate', 
       prepare(sql: string) {
         // It has ended a transaction on its own when there was no room: what else went wrong would hide that.
         if (sql === 'rollback' && !db.inTransaction) return NOTHING as never;
-        const text = sql === 'begin' ? begin : sql;
+        const text = transactions[sql] ?? sql;
         let statement = statements.get(text);
         if (!statement) {
           statement = prepare(text);
@@ -72,7 +82,7 @@ const NOTHING: Statement = {
  * for another. The query builder would let them: it wakes every waiting one after each, which costs a burst of n reads n².
  */
 function readerDialect(db: BetterSqlite.Database, tell: Tell): Dialect {
-  const base = dialect(db, 'begin', tell);
+  const base = dialect(db, READS, tell);
   const adapter = Object.create(base.createAdapter(), { supportsMultipleConnections: { value: true } });
   return {
     createDriver: () => base.createDriver(),
@@ -159,9 +169,7 @@ export function openSqlite(path: string, tell: Tell): Engine {
   const writerFile = open(path, false);
   const readerFile = open(path, false);
   readerFile.pragma('query_only = ON');
-  // A deferred transaction that reads first may be refused the write lock later (SQLITE_BUSY_SNAPSHOT) when a
-  // command-line tool writes at the same time: take the lock at once.
-  const writer = new Kysely<Schema>({ dialect: dialect(writerFile, 'begin immediate', tell) });
+  const writer = new Kysely<Schema>({ dialect: dialect(writerFile, WRITES, tell) });
   const { transact, idle } = groupCommit(writer);
   return {
     driver: 'sqlite',
@@ -170,14 +178,26 @@ export function openSqlite(path: string, tell: Tell): Engine {
     async snapshot(run) {
       const file = open(path, false);
       file.pragma('query_only = ON');
-      const kysely = new Kysely<Schema>({ dialect: dialect(file, 'begin', tell) });
+      const kysely = new Kysely<Schema>({ dialect: dialect(file, READS, tell) });
       try {
         return await kysely.transaction().execute(run);
       } finally {
         await kysely.destroy();
       }
     },
-    migrating: (run) => run(writer),
+    async migrating(run) {
+      // The query builder makes each statement durable by itself here, and whoever is killed between two of them would
+      // leave a schema that nothing can bring up to date.
+      const inside = new Kysely<Schema>({ dialect: dialect(writerFile, INSIDE, tell) });
+      asked('begin', tell, () => writerFile.exec('begin immediate'));
+      try {
+        const result = await run(inside);
+        asked('commit', tell, () => writerFile.exec('commit'));
+        return result;
+      } finally {
+        if (writerFile.inTransaction) writerFile.exec('rollback');
+      }
+    },
     transact,
     async notify() {},
     // A command-line tool commits in its own process; readers of the log look for that once a second anyway.
