@@ -145,7 +145,7 @@ test('serve starts, says where, and stops cleanly; the log is whole', async () =
   const env = environment('serve', {
     IDENTREE_OIDC_ISSUER_URL: 'http://localhost:9',
     IDENTREE_APPROVAL_POLICIES_FILE: policies,
-    IDENTREE_LOG_LEVEL: 'warn',
+    IDENTREE_LOG_LEVEL: 'error',
   });
   const served = await run(['serve'], env);
   assert.equal(served.code, 0, served.err);

@@ -12,7 +12,9 @@ export const serve = configCommand({
     const { createLogger } = await import('../platform/logger.ts');
     // What a server says is read by programs, warnings first of all.
     const log = createLogger(config.logLevel, { write: err });
-    for (const warning of warnings) log.warn(warning);
+    // Whoever wants errors only still has to hear what of the settings has no effect, and what does not work.
+    const told = config.logLevel === 'error' ? createLogger('warn', { write: err }) : log;
+    for (const warning of warnings) told.warn(warning);
     const app = await createApp(config, { log });
     try {
       await app.listen();
@@ -25,7 +27,7 @@ export const serve = configCommand({
     onHangUp(() => app.directory?.directory.refresh('signal'));
     const stopped = untilStopped();
     // A server that listens and lets nobody in, or decides nothing, is not what "ready" promises.
-    for (const line of toldAtStart(await app.health())) log.warn(line);
+    for (const line of toldAtStart(await app.health())) told.warn(line);
     await stopped;
     app.leave();
     await sleep(config.stopDelayMs);
