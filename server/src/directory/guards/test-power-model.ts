@@ -1,4 +1,4 @@
-import type { BareEntry, EnrolledHost } from '../tree/tree.ts';
+import type { BareEntry, EnrolledHost } from '../tree/model.ts';
 import type { LocalPower } from './power.ts';
 
 /**

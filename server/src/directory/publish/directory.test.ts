@@ -16,8 +16,8 @@ import { createUidMapTools } from '../numbers/uidmap.ts';
 import type { Lint } from '../source/lint.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
+import type { StoredRule } from '../tree/model.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from '../tree/test-tree.ts';
-import type { StoredRule } from '../tree/tree.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
 import { createRounds, type HostPower, type RoundsDeps } from './rounds.ts';
 

@@ -2,7 +2,7 @@ import { hash as digest } from 'node:crypto';
 import type { Entry } from '../../ldap/entry.ts';
 import { eachInSlices } from '../../platform/slices.ts';
 import { generalizedTime } from '../sudo/rule.ts';
-import type { BareEntry } from '../tree/tree.ts';
+import type { BareEntry } from '../tree/model.ts';
 
 /** When an entry was made and last changed, and the update sequence number it got then. */
 export interface Stamp {

@@ -25,7 +25,8 @@ import {
   snapshotHash,
 } from '../source/model.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
-import { buildTree, type EnrolledHost, type ServedRule, type StoredRule } from '../tree/tree.ts';
+import type { EnrolledHost, ServedRule, StoredRule } from '../tree/model.ts';
+import { buildTree } from '../tree/tree.ts';
 import { packSnapshot, readPublished, touchPublished, writePublished } from './published-store.ts';
 import { createStamps } from './stamps.ts';
 

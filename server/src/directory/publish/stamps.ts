@@ -2,7 +2,7 @@ import type { Database } from '../../db/database.ts';
 import type { Entry } from '../../ldap/entry.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { nextTurn } from '../../platform/slices.ts';
-import type { BareEntry } from '../tree/tree.ts';
+import type { BareEntry } from '../tree/model.ts';
 import { planStamps, type Stamp, usnAtBoot } from './plan-stamps.ts';
 import { readStampState, readStamps, writeStamps } from './stamp-store.ts';
 

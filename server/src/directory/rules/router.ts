@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, type RestMeta, router } from '../../http/trpc.ts';
 import type { DirectorySettings } from '../settings.ts';
-import type { ServedRule } from '../tree/tree.ts';
+import type { ServedRule } from '../tree/model.ts';
 import { ruleInput } from './rule.ts';
 import type { SudoRules } from './service.ts';
 import { simulate } from './simulate.ts';

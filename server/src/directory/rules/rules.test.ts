@@ -7,7 +7,7 @@ import { createEventLog } from '../../events/log.ts';
 import { manualClock } from '../../platform/clock.ts';
 import { systemRandom } from '../../platform/random.ts';
 import { DEFAULT_SETTINGS } from '../settings.ts';
-import type { ServedRule } from '../tree/tree.ts';
+import type { ServedRule } from '../tree/model.ts';
 import { globMatches } from './glob-match.ts';
 import { type RuleInput, ruleInput } from './rule.ts';
 import { createSudoRules } from './service.ts';

@@ -5,7 +5,7 @@ import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { Random } from '../../platform/random.ts';
 import type { SudoSettings } from '../settings.ts';
-import type { StoredRule } from '../tree/tree.ts';
+import type { StoredRule } from '../tree/model.ts';
 import {
   checkInput,
   type FieldProblem,

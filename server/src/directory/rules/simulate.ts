@@ -1,5 +1,5 @@
 import ipaddr from 'ipaddr.js';
-import type { ServedRule } from '../tree/tree.ts';
+import type { ServedRule } from '../tree/model.ts';
 import { globMatches } from './glob-match.ts';
 
 export interface Simulation {

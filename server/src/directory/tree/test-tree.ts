@@ -3,7 +3,8 @@ import { type Owner, ownerKey } from '../numbers/ids.ts';
 import { mapGroupName, mapUserName } from '../numbers/names.ts';
 import { DEFAULT_SETTINGS, type DirectorySettings } from '../settings.ts';
 import { type DirectorySnapshot, sourceGroup, sourceUser, toSnapshot } from '../source/model.ts';
-import { type BareEntry, buildTree, type Tree, type TreeInput } from './tree.ts';
+import type { BareEntry, Tree, TreeInput } from './model.ts';
+import { buildTree } from './tree.ts';
 
 export const ISSUER = 'https://id.example';
 export const BASE = 'dc=example,dc=com';

@@ -3,8 +3,8 @@ import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { planStamps, type Stamp, usnAtBoot } from '../publish/plan-stamps.ts';
+import type { BareEntry } from './model.ts';
 import { testTree } from './test-tree.ts';
-import type { BareEntry } from './tree.ts';
 
 const NOW = 1_800_000_000_000;
 
