@@ -19,7 +19,8 @@ import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import type { StoredRule } from '../tree/model.ts';
 import { type TestGroup, type TestUser, testSettings, testSnapshot } from '../tree/test-tree.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
-import { createRounds, type HostPower, type RoundsDeps } from './rounds.ts';
+import type { HostPower } from './round.ts';
+import { createRounds, type RoundsDeps } from './rounds.ts';
 
 const DAY = 86_400_000;
 const admin = { username: 'root-admin', remoteAddr: '192.0.2.9' };

@@ -11,7 +11,8 @@ import { countOpenHolds, decideHold, type HoldRow, listGravestHolds } from '../g
 import type { Lint } from '../source/lint.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import { readFetchedAt } from './published-store.ts';
-import type { RoundReport, Rounds, Served } from './rounds.ts';
+import type { RoundReport, Served } from './round.ts';
+import type { Rounds } from './rounds.ts';
 
 export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'signal' | 'start';
 

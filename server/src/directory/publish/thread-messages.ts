@@ -2,7 +2,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { Leaver } from '../../auth/standing.ts';
 import type { Config } from '../../config/config.ts';
 import type { Answer, Call } from '../../platform/port-calls.ts';
-import type { RoundReport, RoundRequest } from './rounds.ts';
+import type { RoundReport, RoundRequest } from './round.ts';
 
 /** What the directory's thread is started with. */
 export interface ThreadStart {
