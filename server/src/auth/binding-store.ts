@@ -102,8 +102,8 @@ export async function listClaims(query: Query): Promise<AccountClaimsTable[]> {
 }
 
 /**
- * Every bound name and the identity that it is bound to. Where a directory serves people, not what it has given to somebody
- * since.
+ * Every bound name and the identity that it is bound to. Where a directory serves people, not what it has given to
+ * another person since.
  */
 export async function listOwners(query: Query, directory: boolean): Promise<(SignedIn & { name: string })[]> {
   const rows = await kysely(query)

@@ -1,6 +1,6 @@
 import type { Identity } from './identity-provider.ts';
 
-/** What there is to say about the groups of somebody who signed in and is no administrator. */
+/** What there is to say about the groups of a person who signed in and is no administrator. */
 export interface GroupReport {
   level: 'info' | 'warn';
   message: string;
@@ -17,11 +17,11 @@ const WHY = {
   unreadable: 'the claim is neither a list nor a text',
 };
 
-/** `/Team/Admins` and `admins` are meant alike, and are not taken as alike: whoever may name a group would choose. */
+/** `/Team/Admins` and `admins` are meant alike, and are not taken as alike: a person who may name groups would choose. */
 const alike = (group: string): string => (group.split('/').at(-1) ?? '').trim().toLowerCase();
 
 /**
- * What the log says about the groups of somebody; null for an administrator. Pure.
+ * What the log says about a person's groups; null for an administrator. Pure.
  *
  * @param lostRole true: was an administrator until this sign-in
  */

@@ -11,7 +11,7 @@ const keyOf = (sessionValue: string): Uint8Array =>
 
 /**
  * An ID token as it is kept for signing out at the provider: readable with the session's cookie only, so that the
- * database and its backups hold nobody's token. AES-256-GCM; null for a token that is too long.
+ * database and its backups hold no token that can be used. AES-256-GCM; null for a token that is too long.
  */
 export function sealIdToken(sessionValue: string, idToken: string, random: Random): string | null {
   if (Buffer.byteLength(idToken) > MOST_BYTES) return null;

@@ -20,7 +20,7 @@ export interface Identity {
   displayName: string;
   email: string | null;
   groups: string[];
-  /** Why nobody knows the groups; `groups` is empty then. Null when they are known, also to be none. */
+  /** Why the groups are not known; `groups` is empty then. Null when they are known, also to be none. */
   groupsUnknown: GroupsUnknown | null;
   /** When the person last proved who they are, milliseconds; 0 when the provider does not say. */
   authTime: number;
@@ -32,10 +32,10 @@ export interface Identity {
   idToken: string | null;
 }
 
-/** A verified logout token: somebody has signed out at the provider. */
+/** A verified logout token: a person has signed out at the provider. */
 export interface LogoutToken {
   issuer: string;
-  /** Whose sessions end; null: of whoever has the session `sid`. */
+  /** Whose sessions end; null: those of the person who has the session `sid`. */
   subject: string | null;
   /** Which session at the provider has ended; null: all of the subject. */
   sid: string | null;

@@ -59,7 +59,7 @@ export function createPeopleRouter(deps: {
         people.map(({ id }) => id),
       );
       const claims = await listClaims(db.query);
-      /** Who has an account that is claimed: somebody who signed in, or whom only the directory knows. */
+      /** Who has an account that is claimed: a person who signed in, or whom only the directory knows. */
       const ownerOf = (issuer: string, subject: string) => {
         const owner = people.find((person) => {
           if ('unreadable' in person) return false;
@@ -78,7 +78,7 @@ export function createPeopleRouter(deps: {
           role: roleOf(person.groups, deps.config.adminGroups),
           groups: [...person.groups],
           accounts: accountsOf.get(person.id) ?? [],
-          /** Accounts that this person claims and somebody else has. */
+          /** Accounts that this person claims and another one has. */
           claims: claims
             .filter((claim) => claim.person_id === person.id)
             .map((claim) => ({

@@ -133,7 +133,7 @@ export async function findPerson(query: Query, id: string): Promise<Person | nul
   return row ? fromRow(row) : null;
 }
 
-/** Everybody who ever signed in, by user name. Who has groups that cannot be read is not shown as somebody without any. */
+/** All people who ever signed in, by user name. Groups that cannot be read are not shown as none. */
 export async function listPeople(query: Query): Promise<(Person | (UnreadableRow & Pick<Person, 'username'>))[]> {
   const rows = await kysely(query)
     .selectFrom('people')

@@ -19,7 +19,7 @@ import { isLive } from './sessions.ts';
 
 export interface ViewerResolver {
   /**
-   * Who is behind a request; null when nobody is. A browser session counts only from its cookie and a desktop session
+   * Who is behind a request; null when no person is. A browser session counts only from its cookie and a desktop session
    * only from `Authorization: Bearer`; a request that has that header is never looked at for a cookie.
    *
    * @param options.touch whether this counts as use for the idle limit; false for live streams that re-check themselves.

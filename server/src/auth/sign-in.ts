@@ -53,7 +53,7 @@ export interface SignIn {
         sessionValue: string;
         maxAgeSeconds: number;
         returnTo: string;
-        /** Why somebody who was an administrator is none any more, when it is because their groups did not come. */
+        /** Why a person who was an administrator is no longer one, when it is because their groups did not come. */
         lostRole: GroupsUnknown | null;
       }
     | { ok: false; failure: SignInFailure; detail: string; returnTo: string; fresh: boolean }
@@ -71,7 +71,7 @@ export function createSignIn(deps: {
   sessions: Pick<Sessions, 'create'>;
   bindings: Pick<Bindings, 'claim'>;
   standing: Pick<Standing, 'personMayAct'>;
-  /** Called within the sign-in when the provider has renamed somebody: signed lists hold their name. */
+  /** Called within the sign-in when the provider has renamed a person: signed lists hold their name. */
   onRenamed: (work: UnitOfWork, person: Person) => Promise<void>;
 }): SignIn {
   const { db, events, clock, random, provider } = deps;

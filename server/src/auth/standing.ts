@@ -1,16 +1,16 @@
-/** Who somebody is for good. Names are display, and change. */
+/** Who a person is for good. Names are display, and change. */
 export interface Subject {
   issuer: string;
   subject: string;
 }
 
-/** Somebody who signed in, as far as it matters whom the directory takes them for. */
+/** A person who signed in, as far as it matters whom the directory takes them for. */
 export interface SignedIn extends Subject {
   /** What the claim said by which the source of people knows them; null where that is the subject, or it was not said. */
   sourceId: { claim: string; value: string } | null;
 }
 
-/** Port: whether somebody may still act, as far as the directory knows. People it does not know may. */
+/** Port: whether a person may still act, as far as the directory knows. People it does not know may. */
 export interface Standing {
   personMayAct(person: SignedIn): boolean;
   accountMayAct(account: string): boolean;
@@ -21,14 +21,14 @@ export interface Standing {
   confirm(who: { person: SignedIn; account: string }): Promise<{ person: boolean; account: boolean }>;
 }
 
-/** Without a directory nobody is known to be disabled. */
+/** Without a directory no person is known to be disabled. */
 export const unknownStanding: Standing = {
   personMayAct: () => true,
   accountMayAct: () => true,
   confirm: async () => ({ person: true, account: true }),
 };
 
-/** Somebody who was disabled or removed at the source. */
+/** A person who was disabled or removed at the source. */
 export interface Leaver extends Subject {
   /** The Linux account they are or were served as. */
   account: string | null;

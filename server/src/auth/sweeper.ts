@@ -3,7 +3,7 @@ import { sweep } from './session-store.ts';
 
 /** How often there is something to forget, milliseconds. */
 export const SWEEP_EVERY_MS = 15 * 60_000;
-/** Ended sessions stay this long, for whoever asks what happened. */
+/** Ended sessions stay this long, for an administrator who asks what happened. */
 const KEEP_SESSIONS_MS = 30 * 24 * 60 * 60_000;
 
 /** Forgets sign-ins, ceremonies, codes and sessions that can have no effect any more, so that tables stay small. */

@@ -28,7 +28,7 @@ export type Actor =
     }
   | { kind: 'policy' }
   | { kind: 'clock' }
-  /** Somebody was disabled or removed where people come from. */
+  /** The person was disabled or removed at the source of people. */
   | { kind: 'directory' }
   | { kind: 'host'; hostId: string };
 

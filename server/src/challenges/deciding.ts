@@ -69,7 +69,7 @@ export function createDeciding(deps: DecidingDeps) {
     });
   }
 
-  /** Nobody approves, or is approved, who was disabled a minute ago. */
+  /** A person who was disabled a minute ago neither approves nor is approved. */
   async function refuseDisabled(viewer: Viewer, challengeId: string): Promise<void> {
     const challenge = await store.findChallenge(db.query, challengeId);
     if (challenge?.status !== 'pending') return;

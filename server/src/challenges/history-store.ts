@@ -35,7 +35,7 @@ const STATUSES = Object.keys({
 
 /**
  * How many requests one search looks at. Text is found by reading, and who searches must not hold up who approves: what is
- * older is searched when somebody goes on from there.
+ * older is searched when the reader goes on from there.
  */
 export const SEARCH_DEPTH = 4000;
 /** How many accounts one statement asks for; each of them is one more place to read from. */

@@ -7,7 +7,10 @@ import { POSTGRES_CONNECTIONS } from './sections/database.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
 
-/** So often balancers look, or more often, milliseconds. Where there is one server only, nobody can be sent elsewhere. */
+/**
+ * Milliseconds in which every load balancer asks /healthz again and learns that this server stops. A server that has no
+ * other beside it does not wait: there is nowhere to send people to.
+ */
 const STOP_DELAY_MS = 3000;
 
 export type ConfigResult =

@@ -13,7 +13,7 @@ export interface Report {
   warnings: ConfigProblem[];
 }
 
-/** A required setting that nobody gave. */
+/** A required setting that is missing. */
 export function missing(meta: SettingMeta, problem: string): ConfigProblem {
   const how = meta.secret ? ` Set it or ${meta.env}_FILE.` : meta.example ? ` For example: ${meta.example}` : '';
   return { setting: meta.env, problem, fix: `${meta.description}${how}` };

@@ -33,7 +33,7 @@ export function required<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta) {
   return type.clone().register(settingMeta, { ...meta, required: true });
 }
 
-/** A setting that is null when nobody gives it. */
+/** A setting that is null when it is not given. */
 export function optional<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta) {
   return type.nullable().register(settingMeta, meta);
 }

@@ -7,8 +7,8 @@ import { type ConfigSources, isTable, TOML_FILE_VARIABLE, type TomlTable } from 
 const HAS_NO_EFFECT = 'This version does not use it. Remove it, or read docs/configuration.md.';
 
 /**
- * What somebody counts on who sets it: a trail elsewhere, or a way in when all else fails. Whoever asks for it must not
- * believe that there is one. Of these names, those that this version knows are settings like others.
+ * What an administrator who sets it counts on: a trail elsewhere, or a way in when all else fails. They must not believe
+ * that there is one. Of these names, those that this version knows are settings like others.
  */
 const COUNTED_ON: readonly { names: RegExp; problem: string; fix: string }[] = [
   {
@@ -32,7 +32,7 @@ const countedOn = (name: string) => COUNTED_ON.find(({ names }) => names.test(na
 
 /**
  * Names that mean nothing here: typing errors, settings of earlier installations, secrets in TOML. They are warnings, but
- * for those that somebody counts on: the server does not start without.
+ * for those that an administrator counts on: the server does not start without.
  */
 export function unknownNames(
   env: ConfigSources['env'],

@@ -154,7 +154,7 @@ function url(value: string): URL {
   if (parsed.username || parsed.password)
     throw new Wrong('holds a user name or password', 'Leave out what stands before the @.');
   if (parsed.protocol === 'http:' && !isLoopback(parsed.hostname)) {
-    // Whoever is on the path could read sessions and swap the page that people approve on.
+    // An attacker on the path could read sessions and swap the page that people approve on.
     throw new Wrong('is plain http to another machine', 'Use https. Plain http is accepted for localhost only.');
   }
   return parsed;
@@ -325,7 +325,7 @@ export const secret = (minLength: number): z.ZodType<string, RawValue> =>
     return value;
   });
 
-/** A secret that somebody else issued: only samples are refused. */
+/** A secret that another service issued: only samples are refused. */
 export const issuedSecret: z.ZodType<string, RawValue> = reader((value) => {
   if (/change[-_ ]?me|your[-_ ]|^(secret|password|client[-_ ]secret|example)$/i.test(value)) {
     throw new Wrong(

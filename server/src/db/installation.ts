@@ -17,7 +17,7 @@ async function readMeta(db: Pick<Database, 'query'>): Promise<Map<string, string
 /**
  * Whether a database and the keys that were found may be used together, before anything is made.
  *
- * @throws when one of them is new and the other is not: whoever lost one of them has to be told, not to get another
+ * @throws when one of them is new and the other is not: an operator who lost one of them has to be told, not to get another
  */
 export async function checkTogether(
   db: Database,

@@ -9,7 +9,7 @@ export async function lockLease(work: UnitOfWork, name: string): Promise<LeasesT
   return (await select.executeTakeFirst()) ?? null;
 }
 
-/** Writes a lease that nobody had. False: somebody was faster. */
+/** Writes a lease that no process had. False: another one was faster. */
 export async function insertLease(work: UnitOfWork, lease: LeasesTable): Promise<boolean> {
   const row = await kysely(work.query)
     .insertInto('leases')

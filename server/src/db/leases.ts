@@ -55,7 +55,7 @@ export function createLeases(deps: { db: Database; clock: Clock; holder: string;
     if (lease === null) return (await insertLease(work, { name, holder, fence: 1, until })) ? { name, fence: 1 } : null;
     const own = lease.holder === holder;
     if (!own && now < lease.until && !startsAlone(name)) return null;
-    // One that ran out and is still this process's is the same turn: nobody has done anything in between.
+    // One that ran out and is still this process's is the same turn: no other process has done anything in between.
     const fence = own ? lease.fence : lease.fence + 1;
     await updateLease(work, { name, holder, fence, until });
     return { name, fence };
@@ -89,7 +89,7 @@ export function createLeases(deps: { db: Database; clock: Clock; holder: string;
 
 /** Whose turn it is to do something, asked as often as one likes: the database is asked when the lease is to be renewed. */
 export interface Turn {
-  /** The lease while it is this process's turn; null while another process has it. Rejects when nobody can say. */
+  /** The lease while it is this process's turn; null while another process has it. Rejects when the database cannot say. */
   has(): Promise<Lease | null>;
   /** It was found that another process has had it since. */
   lost(): void;

@@ -167,7 +167,7 @@ export interface AccountBindingsTable {
   from_before: Flag;
 }
 
-/** Somebody signed in under the name of an account that is somebody else's; an operator decides. The newest of each account. */
+/** A person signed in under the name of an account that is another one's; an operator decides. The newest of each account. */
 export interface AccountClaimsTable {
   account: string;
   person_id: string;
@@ -416,7 +416,7 @@ export interface SudoRulesTable {
   updated_by: string;
 }
 
-/** Whoever may push people over SCIM, bound to one issuer. */
+/** A client that may push people over SCIM, bound to one issuer. */
 export interface ScimClientsTable {
   id: string;
   name: string;

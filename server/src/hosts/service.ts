@@ -8,7 +8,7 @@ import * as store from './store.ts';
 
 export type HostService = ReturnType<typeof createHostService>;
 
-/** Everything about hosts; whoever needs a part of it names that part. */
+/** Everything about hosts; a module that needs a part of it names that part. */
 export function createHostService(deps: EnrolmentDeps & { db: Database; events: EventLog }) {
   const { db } = deps;
   return {

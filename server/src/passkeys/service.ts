@@ -50,7 +50,7 @@ export interface PasskeyList {
 }
 
 /**
- * A person's own passkeys, guarded like root: whoever may add one may approve anything that its owner may. Every method
+ * A person's own passkeys, guarded like root: a session that may add one may approve anything that its owner may. Every method
  * throws {@link Refusal}.
  */
 export interface Passkeys {
@@ -167,7 +167,7 @@ export function createPasskeys(deps: {
       if (!(await spendRecoveryCode(work, which, clock.now()))) throw new Refusal('recovery_code_wrong');
     };
     if (what === target.first) {
-      // Somebody was faster: the next one needs that passkey.
+      // Another request was faster: the next one needs that passkey.
       if (existing.length > 0) throw new Refusal('passkey_required');
       requireFresh(viewer);
       if (config.firstPasskeyNeedsCode) await spend();

@@ -23,7 +23,7 @@ export async function announcePolicy(
   // Mostly there is none, and then nothing is locked.
   if (!isNews((await readPolicyInForce(db.query)) ?? FIRST)) return;
   await db.transaction(async (work) => {
-    // Whoever writes an event waits here, so that of two servers the second one finds what the first one noted.
+    // Writers of events wait here, so that of two servers the second one finds what the first one noted.
     await readHead(work.query, work.driver);
     const before = (await readPolicyInForce(work.query)) ?? FIRST;
     if (!isNews(before)) return;

@@ -102,7 +102,7 @@ export function checkEscrow(
   const backend = escrow?.backend;
   if (escrow === undefined || backend === undefined) return;
   if (backend === null) {
-    // Whoever set these believes that passwords are kept.
+    // An administrator who set these believes that passwords are kept.
     for (const [key, setting] of Object.entries(NAMES)) {
       if (escrow[key as keyof typeof NAMES] == null) continue;
       const fix = `Set IDENTREE_ESCROW_BACKEND to one of: ${ESCROW_BACKENDS.join(', ')}.`;

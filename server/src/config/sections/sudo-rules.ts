@@ -113,7 +113,7 @@ export function checkSudoRules(
   >,
   { errors, warnings }: Report,
 ): void {
-  // Bridge mode would hide that nobody's rules are served.
+  // Bridge mode would hide that no person's rules are served.
   if (values.directory?.source === 'none' && values.sudoRules?.source && values.sudoRules.source !== 'store') {
     errors.push({
       setting: 'IDENTREE_SUDO_SOURCE',
