@@ -26,7 +26,7 @@ static _Noreturn void run(int fd, pid_t parent, const struct child_program *prog
     if (program->dies_with_parent &&
         (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent))
         _exit(CANNOT_START);
-    /* Above the three that are replaced: whoever started this process may have closed any of them. */
+    /* Above the three that are replaced: the program that started this process may have closed any of them. */
     fd = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (fd < 0 || null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0 ||
@@ -72,7 +72,7 @@ static bool ended_within(pid_t pid, int ms, int *status)
             return true;
         }
         if (got < 0 && errno != EINTR)
-            return true; /* somebody else has taken its status: nobody can tell any more */
+            return true; /* another handler has taken its status: it cannot be told any more */
         if (hook_now_ms() >= deadline)
             return false;
         (void)poll(NULL, 0, 1);

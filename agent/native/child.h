@@ -15,7 +15,7 @@ struct child_program {
     char *const *argv;
     char *const *env;
     int socket_type;
-    bool own_session;       /* away from the terminal of whoever starts it */
+    bool own_session;       /* away from the terminal of the program that starts it */
     bool dies_with_parent;  /* it would not notice by itself */
     void (*first)(void);    /* what the child does before anything else; NULL: nothing */
 };
@@ -25,7 +25,7 @@ bool child_start(struct child *child, const struct child_program *program);
 
 /*
  * Waits up to grace_ms for it to end by itself, then ends it, and closes fd. Returns its exit
- * status; -1 when it did not exit, or when nobody can tell.
+ * status; -1 when it did not exit, or when it cannot be told.
  */
 int child_end(struct child *child, int grace_ms);
 

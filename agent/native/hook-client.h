@@ -77,7 +77,7 @@ bool hook_reader_push(struct hook_reader *reader, size_t n, enum hook_event *eve
 size_t hook_clean_text(uint8_t *dst, const uint8_t *src, size_t len);
 
 #define HOOK_ABSENT (-1)    /* nobody listens there */
-#define HOOK_UNTRUSTED (-2) /* somebody else could be listening there */
+#define HOOK_UNTRUSTED (-2) /* another user could be listening there */
 
 /*
  * Connects to dir/name. dir must be a real directory (no symlink) of owner without any

@@ -62,7 +62,7 @@ struct environment {
 };
 
 #ifdef IDENTREE_TEST
-/* Never part of a release: whoever sets these decides who may become root. */
+/* Never part of a release: an attacker who sets these decides who may become root. */
 static void apply_test_hooks(void)
 {
     const char *value;

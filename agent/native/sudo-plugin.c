@@ -120,7 +120,7 @@ static struct {
 } setting = {IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, 0, AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS, START_MS};
 
 #ifdef IDENTREE_TEST
-/* Never part of a release: whoever sets these decides who may become root. */
+/* Never part of a release: an attacker who sets these decides who may become root. */
 static void apply_test_hooks(void)
 {
     const char *value;
@@ -423,7 +423,7 @@ static struct ending converse(int fd, struct question *q, int accept_ms)
     }
 }
 
-/* Real ids, groups, folder and umask of sudo are those of whoever typed it. */
+/* Real ids, groups, folder and umask of sudo are those of the person who typed it. */
 static void leave_the_caller(void)
 {
     if (geteuid() == 0 && (setgroups(0, NULL) != 0 || setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0))

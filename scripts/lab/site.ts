@@ -57,7 +57,7 @@ export async function openSite(onLab: (lab: Lab) => void): Promise<DirectoryWorl
   return world;
 }
 
-/** What somebody needs to know who sees the shell for the first time. */
+/** What a newcomer to the shell needs to know. */
 export function describeSite(world: DirectoryWorld, user: string): string {
   const { lab, server } = world;
   const port = new URL(server.url).port;

@@ -11,7 +11,7 @@ import { sealedPassword } from './sealed-password.ts';
 /** The longest password that can be kept, bytes: what bcrypt reads. */
 export const BREAK_GLASS_PASSWORD_MAX = 72;
 
-/** How a password is made. `unknown`: by somebody else. */
+/** How a password is made. `unknown`: by another program. */
 export const breakGlassType = z.enum(['random', 'passphrase', 'alphanumeric', 'unknown']);
 export type BreakGlassType = z.infer<typeof breakGlassType>;
 

@@ -80,8 +80,8 @@ export const createChallengeRequest = z.strictObject({
   approverKeysVersion: z.int().min(0),
   agentVersion: z.string().max(64),
   /**
-   * False: nobody is there to wait (`sudo -n`); true when absent. The request is made only if a policy answers it at once, and refused with
-   * `approval_required` otherwise, so that probes of scripts do not reach approvers.
+   * False: no person is there to wait (`sudo -n`); true when absent. The request is made only if a policy answers it
+   * at once, and refused with `approval_required` otherwise, so that probes of scripts do not reach approvers.
    */
   mayWait: z.boolean().optional(),
 });
@@ -230,8 +230,8 @@ export const certificateRequest = z.strictObject({
 export type CertificateRequest = z.infer<typeof certificateRequest>;
 
 /**
- * The payload of the JWS in the answer, signed by the trust root: whoever sits in between, or has the database, cannot
- * make a host trust another CA.
+ * The payload of the JWS in the answer, signed by the trust root: an attacker who sits in between, or has the
+ * database, cannot make a host trust another CA.
  */
 export const certificateGrant = z.strictObject({
   v: z.literal(1),

@@ -44,7 +44,7 @@ export type LogHead = z.infer<typeof logHead>;
 
 /**
  * An operator's word that the log goes on from an earlier event, because a backup was put back. Signed by the trust root:
- * whoever could write one could give up whatever hosts have seen.
+ * an attacker who could write one could give up whatever hosts have seen.
  */
 export const logEpoch = z.object({
   v: z.literal(1),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * A break-glass password that is sealed to people: whoever carries or keeps it cannot read it.
+ * A break-glass password that is sealed to people: a server that carries or keeps it cannot read it.
  *
  * Each part is a file of age (age-encryption.org/v1, armored) for one recipient. With a threshold of one it holds the
  * password itself, so that stock `age --decrypt` shows it; with a higher one it holds a line that

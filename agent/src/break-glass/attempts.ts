@@ -24,8 +24,8 @@ interface Limit {
 /** From the third on 1, 2, 4 … 256 seconds. */
 export const USER_LIMIT: Limit = { free: 3, longestMs: 256_000 };
 /**
- * What several accounts guess together. It grows less far: whoever guesses under an account of theirs must not be able to
- * keep everybody else out for minutes.
+ * What several accounts guess together. It grows less far: an attacker who guesses under an account of
+ * theirs must not be able to keep all others out for minutes.
  */
 export const HOST_LIMIT: Limit = { free: 5, longestMs: 16_000 };
 
@@ -67,7 +67,7 @@ export function countTry(state: Failures, user: string, now: number): Failures {
   return { v: 1, host: grown(state.host, now), users };
 }
 
-/** The password was right: whoever has it need not be kept from guessing. */
+/** The password was right: the person who has it need not be kept from guessing. */
 export function countRight(state: Failures, user: string): Failures {
   return { v: 1, host: null, users: Object.fromEntries(Object.entries(state.users).filter(([name]) => name !== user)) };
 }

@@ -6,7 +6,7 @@ import { LONGEST_PASSWORD } from './password.ts';
  * It gives others their turn in between.
  */
 
-/** Null for what no password of ours can be. bcrypt would take 80 bytes for their first 72, and so somebody else's. */
+/** Null for what no password of ours can be. bcrypt would take 80 bytes for their first 72, and so those of another password. */
 function textOf(password: Uint8Array): string | null {
   if (password.length === 0 || password.length > LONGEST_PASSWORD) return null;
   try {

@@ -9,7 +9,7 @@ export type HookFrame =
   | { type: 'C'; reason: string }
   /** A piece of a part of what the plugin has to say; the letter of the part first. */
   | { type: 'D'; payload: Buffer }
-  /** What a person typed at a prompt. Whoever takes it wipes it after use. */
+  /** What a person typed at a prompt. The function that takes it wipes it after use. */
   | { type: 'S'; payload: Buffer }
   /** The plugin has said all. */
   | { type: 'E' }

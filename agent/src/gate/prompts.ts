@@ -14,7 +14,7 @@ export type Prompt = (text: string, options: { echo: boolean }) => Promise<Uint8
 /** The prompts of one conversation with a hook. */
 export interface Prompts {
   prompt: Prompt;
-  /** What the hook sent of a person. @throws ProtocolViolation when nobody was asked */
+  /** What the hook sent of a person. @throws ProtocolViolation when no person was asked */
   typed(line: Buffer): void;
 }
 

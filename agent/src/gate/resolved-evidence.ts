@@ -101,7 +101,7 @@ async function targetOf(
   // What sudo executes by a descriptor, or relative to a folder that only it knows, is no path to look at.
   if (!command.startsWith('/')) return UNKNOWN;
   if (chroot === null) return resolveTarget(command, { root, securePath, asRoot });
-  // Whoever can lead the way to that root elsewhere, or add to it, chooses every file in it.
+  // A user who can lead the way to that root elsewhere, or add to it, chooses every file in it.
   const walked = chroot.startsWith('/') ? await followPath(root, chroot) : 'unknown';
   if (typeof walked === 'string' || !walked.info.isDirectory()) return UNKNOWN;
   const { target, unrestricted } = await resolveTarget(command, {

@@ -2,7 +2,7 @@
 export interface SudoPolicy {
   /** Todd Miller's sudo, or the one written in Rust: they read the same line differently. */
   kind: 'sudo' | 'sudo-rs';
-  /** Where sudo looks for a word without a slash. Null: in the PATH of whoever asks, or it cannot be told. */
+  /** Where sudo looks for a word without a slash. Null: in the PATH of the person who asks, or it cannot be told. */
   securePath: readonly string[] | null;
   /** Who runs a command when nobody is named. */
   runAsDefault: string;

@@ -33,7 +33,7 @@ const lines = (text: string): Line[] =>
 const LOOK = `getent group ${Object.keys(POWERFUL).join(' ')} shows their members.`;
 const unreadFile = (file: string, problem: string): Unread => unread('group', { file, line: null }, problem, LOOK);
 
-/** Groups of this host that give power to whoever is in them, whether anybody is or not: a directory may serve one of the name. */
+/** Groups of this host that give power to their members, also those without any: a directory may serve one of the name. */
 export async function powerfulGroups(files: HostFiles): Promise<Given[]> {
   const group = await files.read(GROUP_FILE);
   if (group === null || 'problem' in group) return [];

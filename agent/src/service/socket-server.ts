@@ -9,7 +9,7 @@ export class SocketError extends Error {}
 /** More hooks at once than this are turned away: each holds memory and a connection to the server. */
 const MAX_HOOKS = 512;
 
-/** A hook that was answered and does not leave: whoever stopped it would keep a place from others. */
+/** A hook that was answered and does not leave: a user who stopped it would keep a place from others. */
 const LINGER_MS = 5000;
 
 async function preparePrivateFolder(path: string): Promise<void> {

@@ -33,7 +33,7 @@ export interface AppOptions {
   log?: Logger;
   /** Replaces the configured OpenID Connect provider. */
   provider?: IdentityProvider;
-  /** Reaches whoever keeps break-glass passwords. */
+  /** Reaches the keeper of break-glass passwords. */
   escrowHttp?: Http;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
   plugins?: readonly FastifyPluginAsync[];

@@ -397,7 +397,7 @@ setInterval(() => {
 setInterval(() => {
   if (data.status === 'approved' && data.outcome === null && waitsForNews()) void refresh();
 }, 50_000);
-// Whoever comes back to a page that no longer asks sees how it stands now.
+// A person who comes back to a page that no longer asks sees how it stands now.
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') void poll();
 });

@@ -12,7 +12,7 @@ export const serve = configCommand({
     const { createLogger } = await import('../platform/logger.ts');
     // What a server says is read by programs, warnings first of all.
     const log = createLogger(config.logLevel, { write: err });
-    // Whoever wants errors only still has to hear what of the settings has no effect, and what does not work.
+    // An administrator who wants errors only still has to hear what of the settings has no effect, and what does not work.
     const told = config.logLevel === 'error' ? createLogger('warn', { write: err }) : log;
     for (const warning of warnings) told.warn(warning);
     const app = await createApp(config, { log });

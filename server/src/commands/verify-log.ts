@@ -3,7 +3,7 @@ import { coreCommand, EXIT } from './command.ts';
 
 const date = (at: number): string => new Date(at).toISOString();
 
-/** What became of a head that somebody kept. */
+/** What became of a head that was kept outside. */
 function headText({ head, contained, givenUp }: HeadFound): string {
   if (contained) return `It contains the head signed at event ${head.seq} on ${date(head.at)}.\n`;
   const missing = `It does not contain the head signed at event ${head.seq} on ${date(head.at)}`;

@@ -1,7 +1,7 @@
 import type { UnlinkedSource } from '../auth/accounts.ts';
 import type { Lint } from './source/lint.ts';
 
-/** Nobody who signs in is anybody whom the source knows: accounts are of nobody then, and nothing else would say why. */
+/** Of the people who sign in the source knows none: accounts belong to no person then, and nothing else would say why. */
 export function linkLint({ issuer, claim, people: count }: UnlinkedSource): Lint {
   const people = count === 1 ? 'one person has' : `${count} people have`;
   return {

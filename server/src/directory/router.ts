@@ -27,7 +27,7 @@ export interface DirectoryParts {
 }
 
 const MAX_LINTS = 1000;
-/** As many as somebody can look at together. */
+/** As many as a person can look at together. */
 const MAX_AT_ONCE = 200;
 const hold = z.object({ id: uuid, digest: z.string().max(64) });
 

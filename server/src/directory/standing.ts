@@ -9,7 +9,7 @@ const ANSWER_WITHIN_MS = 2000;
 export function createStanding(deps: {
   /** Whose Linux account it is; null: the directory has no such account. */
   ownerOf: (account: string) => Promise<Subject | null>;
-  /** As whom the directory knows somebody; null: it does not. */
+  /** As whom the directory knows a person; null: it does not. */
   knownAs: (person: SignedIn) => Subject | null;
   directory: Pick<Directory, 'isPersonDisabled' | 'isAccountDisabled' | 'refresh'>;
   /** Null: the source cannot be asked about one person. */

@@ -8,7 +8,7 @@ import { createOnePasswordEscrow } from './backends/one-password.ts';
 import { createVaultEscrow } from './backends/vault.ts';
 import type { Http } from './http.ts';
 
-/** Who keeps passwords, by configuration; null: nobody does. */
+/** The keeper of passwords, by configuration; null: there is none. */
 export function createEscrowBackend(
   config: Config['escrow'],
   deps: { http: Http; random: Random },

@@ -37,7 +37,7 @@ export function breakGlassHostRoutes(deps: {
           body,
           kept: await keeping.isKept(work.query, host.id, body.id),
         }));
-        // Outside of the transaction: nobody else waits for whoever keeps it.
+        // Outside of the transaction: no other request waits for the keeper.
         if (!asked.kept) await keeping.keep(asked.host, asked.body, remoteAddr);
         return {};
       },

@@ -12,7 +12,7 @@ import type { Clock } from '../platform/clock.ts';
 import { type EscrowBackend, type EscrowEntry, EscrowFailure } from './backend.ts';
 import * as store from './store.ts';
 
-/** Each holds a connection to whoever keeps them, and a host that waits for it. */
+/** Each holds a connection to the keeper, and a host that waits for it. */
 const MOST_AT_ONCE = 5;
 
 const location = z.record(z.string(), z.string());
@@ -41,7 +41,7 @@ function readText(text: string): { password: string; sealed: null } | { password
 
 export type Keeping = ReturnType<typeof createKeeping>;
 
-/** Keeps the passwords of hosts with whoever is configured. Every method throws a Refusal when it cannot. */
+/** Keeps the passwords of hosts with the keeper that is configured. Every method throws a Refusal when it cannot. */
 export function createKeeping(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
@@ -67,7 +67,7 @@ export function createKeeping(deps: {
     hostname,
   });
 
-  /** Whoever keeps this one. Another one may be configured by now. */
+  /** The keeper of this one. Another one may be configured by now. */
   function backendOf(record: store.EscrowRecord): EscrowBackend {
     if (backend?.name === record.backend) return backend;
     throw new Refusal('escrow_failed', `it is kept by ${record.backend}, which is not configured any more`);

@@ -19,7 +19,7 @@ export function newSignInCode(random: Random): string {
 const normalise = (typed: string): string => typed.toUpperCase().replace(/[^A-Z0-9]/g, '');
 
 export interface SignInCode {
-  /** Checks what somebody typed. `token` is what the browser keeps from then on. */
+  /** Checks what a person typed. `token` is what the browser keeps from then on. */
   enter(typed: string): { ok: true; token: string } | { ok: false; problem: 'wrong' | 'too_many' };
   /** Whether a browser has entered the code before. */
   recognises(token: string | undefined): boolean;

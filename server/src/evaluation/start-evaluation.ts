@@ -48,7 +48,7 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
   const authority = port === 80 ? 'localhost' : `localhost:${port}`;
   const url = `http://${authority}`;
   const ready = Promise.withResolvers<RequestListener>();
-  // Whoever comes early, waits.
+  // Requests that come early wait.
   const listeners = await claimPort(
     port,
     (request, response) => void ready.promise.then((answer) => answer(request, response)),

@@ -68,7 +68,7 @@ export function loadSecrets(folder: string, random: Random): EvaluationSecrets {
 const runFile = z.strictObject({ pid: z.int().positive(), started: z.string(), url: z.string() });
 export type Running = z.infer<typeof runFile>;
 
-/** Start time of a process in clock ticks: a process id alone may by now belong to somebody else. */
+/** Start time of a process in clock ticks: a process id alone may by now belong to another process. */
 function startTime(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -22,7 +22,7 @@ function shown(event: EventRecord): FeedEvent {
 export interface EventFeed {
   /** Sequence number of the newest event: where a stream without a past begins. */
   head(): Promise<number>;
-  /** Id of the person behind these credentials; null: nobody. */
+  /** Id of the person behind these credentials; null: there is none. */
   personOf(credentials: Credentials): Promise<string | null>;
   /**
    * Events after `after` that the person may see, for as long as the signal lasts. Who is asking is looked up anew before
@@ -33,7 +33,7 @@ export interface EventFeed {
   close(): void;
 }
 
-/** Somebody who follows. */
+/** A client that follows. */
 interface Stream {
   readonly credentials: Credentials;
   /** Decided on for this stream, and not read by its client yet. */
@@ -57,7 +57,7 @@ const RECHECK_MS = 15_000;
  */
 export function createEventFeed(deps: {
   events: Pick<EventLog, 'read' | 'head' | 'follow'>;
-  /** Who is behind these credentials now, in their order; null: nobody any more. */
+  /** Who is behind these credentials now, in their order; null: no person any more. */
   viewersOf: (credentials: readonly Credentials[]) => Promise<(Viewer | null)[]>;
   log: Pick<Logger, 'error'>;
 }): EventFeed {

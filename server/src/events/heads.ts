@@ -94,7 +94,7 @@ export function createLogHeads(deps: {
 
   /**
    * Where folding begins. A stored head counts only with its signature, and only if the event is still the one that it
-   * names: else whoever writes to the database could have any past signed that hosts have seen.
+   * names: else an attacker who writes to the database could have any past signed that hosts have seen.
    */
   async function start(seq: number): Promise<Position> {
     if (known !== null && known.seq <= seq && (known.seq === 0 || (await readHash(db.query, known.seq)) === known.hash))

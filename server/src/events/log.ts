@@ -36,7 +36,7 @@ export interface EventLog {
   head(): Promise<{ seq: number; hash: string }>;
   /** Follows the log from now on. Returns a function that stops it. */
   follow(reader: EventReader): () => void;
-  /** Somebody else in this process has written events: readers get them now, not within a second. */
+  /** Another part of this process has written events: readers get them now, not within a second. */
   wake(): void;
   /** Resolves when nothing is read any more: the database may go then. */
   close(): Promise<void>;
@@ -169,7 +169,7 @@ export async function createEventLog(deps: {
   let closed = false;
   let unreadable: number | null = null;
 
-  /** Whoever reads goes on behind an event that cannot be read: it stays so, and what comes after it must not wait. */
+  /** Readers go on behind an event that cannot be read: it stays so, and what comes after it must not wait. */
   async function read(after: number, limit: number): Promise<LoggedEvent[]> {
     const events = await readEvents(db.query, after, limit);
     for (const event of events) {

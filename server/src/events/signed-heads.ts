@@ -17,7 +17,7 @@ import { type ChainProblem, checkChain } from './store.ts';
 /** As `identree status --json` has it; the key is good for as long as the trust root vouches for it. */
 const exported = z.object({ logHead: z.object({ head: z.string(), key: z.string() }) });
 
-/** Whether the log has a head that somebody kept. */
+/** Whether the log has a head that was kept outside. */
 export interface HeadFound {
   head: LogHead;
   contained: boolean;
@@ -51,7 +51,7 @@ export async function readKeptHeads(text: string, trust: PinnedTrust, key: Publi
 
 /**
  * Walks the whole chain and looks for heads that were kept outside of the database. A chain alone can be made right again by
- * whoever changes an event; what was signed before cannot.
+ * an attacker who changes an event; what was signed before cannot.
  */
 export async function checkLog(
   query: Query,

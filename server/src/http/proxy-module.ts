@@ -3,7 +3,7 @@ import { createClientAddress, createNetworkMatcher } from '../platform/client-ad
 import type { Clock } from '../platform/clock.ts';
 import type { Module } from '../platform/module.ts';
 
-/** Whoever forwarded last within this is still there, milliseconds; a stray request is forgotten after it. */
+/** A proxy that forwarded within this is still there, milliseconds; a stray request is forgotten after it. */
 const REMEMBERED_MS = 60 * 60_000;
 
 const UNTRUSTED =
@@ -11,8 +11,8 @@ const UNTRUSTED =
   'counts as one client: limits are shared, and the history has the address of the proxy';
 
 /**
- * Who the clients are, seen through trusted proxies, and whether there is a proxy that nobody has said is one. What it says
- * changes no status: anybody can send the header.
+ * Who the clients are, seen through trusted proxies, and whether there is a proxy that the configuration does not name.
+ * What it says changes no status: anybody can send the header.
  */
 export function proxyModule(deps: {
   config: Pick<Config, 'trustedProxies'>;

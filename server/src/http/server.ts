@@ -51,7 +51,7 @@ export interface HttpDeps {
   access: Access;
   router: AnyTRPCRouter;
   health: readonly HealthCheck[];
-  /** Whether it is about to stop: nobody is to stay, or to come. */
+  /** Whether it is about to stop: no client is to stay, or to come. */
   isLeaving: () => boolean;
   /** What the modules serve, each in a scope of its own. */
   plugins: readonly FastifyPluginAsync[];

@@ -6,7 +6,7 @@ export type SessionKind = 'browser' | 'desktop';
 
 export type Role = 'admin' | 'user';
 
-/** Whoever is behind a request, computed anew for each one. */
+/** The person behind a request, computed anew for each one. */
 export interface Viewer {
   person: SubjectId & {
     id: string;

@@ -22,7 +22,7 @@ ${invalid && html`<p class="problem" id="code-problem" role="alert">${s.enterInv
   );
 }
 
-/** The same for a code that never was and for a request that is somebody else's. */
+/** The same for a code that never was and for a request that is another person's. */
 export function renderNotFound(options: SmallPageOptions): string {
   const s = stringsOf(options.locale);
   return documentOf(
@@ -96,7 +96,7 @@ export interface DesktopConsentModel {
   stop: string;
 }
 
-/** Explicit consent before a desktop session is made: a page opened by somebody else's sign-in shows another code. */
+/** Explicit consent before a desktop session is made: a page opened by another person's sign-in shows another code. */
 export function renderDesktopConsent(model: DesktopConsentModel, options: SmallPageOptions): string {
   const s = stringsOf(options.locale);
   const name = html`<strong>${shownText(model.personName).html}</strong>`;

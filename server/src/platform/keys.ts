@@ -25,7 +25,7 @@ export interface ServerKeys {
 const identity = z.strictObject({ v: z.literal(1), serverId: uuid, evaluation: z.boolean() });
 
 const FILES = ['server.json', 'trust-root.pem', 'verdict.pem', 'ca.pem', 'ca.crt'] as const;
-/** Nobody outside pins these: one that is lost is made anew, and what the old one vouched for is no longer believed. */
+/** No host or person pins these: one that is lost is made anew, and what the old one vouched for is no longer believed. */
 const RENEWABLE: Readonly<Record<string, () => string>> = {
   'storage.key': () => `${randomBytes(32).toString('base64url')}\n`,
   'log.pem': ed25519Pem,
@@ -104,7 +104,7 @@ export async function loadServerKeys(
   const present = new Set(await readdir(folder));
   const missing = FILES.filter((name) => !present.has(name));
   if (missing.length === FILES.length) {
-    // Never narrowed on our own: whoever names a shared folder, /tmp say, would lock everybody else out of it.
+    // Never narrowed on our own: an operator who names a shared folder, /tmp say, would lock all others out of it.
     if (((await stat(folder)).mode & 0o077) !== 0) {
       throw new Error(`the keys folder ${folder} is open to other accounts: chmod 700 it first`);
     }

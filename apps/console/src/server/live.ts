@@ -22,7 +22,7 @@ const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
   server: () => [],
 };
 
-/** How often what is shown is asked for anew, milliseconds. The first time is at once: somebody waits for an answer. */
+/** Intervals at which a page asks anew for what it shows, milliseconds. The first is at once: a person waits. */
 const ANEW_EVERY_MS = 1000;
 const refreshTopic = atMostEvery<Topic>(ANEW_EVERY_MS, (topic) => {
   for (const part of OLD[topic]()) void refresh(part.pathKey());
@@ -32,7 +32,7 @@ const refreshTopic = atMostEvery<Topic>(ANEW_EVERY_MS, (topic) => {
 const OFFLINE_AFTER_MS = 1500;
 const AGAIN_AFTER_MS = 2000;
 
-/** Follows the event stream for as long as somebody is signed in. */
+/** Follows the event stream for as long as a person is signed in. */
 export function useLive(signedIn: boolean, onEvent: (event: FeedEvent) => void): LiveState {
   const [state, setState] = useState<LiveState>('connecting');
   const [attempt, setAttempt] = useState(0);

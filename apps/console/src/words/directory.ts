@@ -15,7 +15,7 @@ export const SUDO_SOURCES: Record<DirectoryStatus['sudoSource'], string> = {
 
 type Tone = 'green' | 'indigo' | 'yellow' | 'red' | 'gray';
 
-/** How the directory stands, for somebody who does not know its parts. */
+/** How the directory stands, for a reader who does not know its parts. */
 export function stateOf(status: DirectoryStatus): { tone: Tone; title: string; text: string } {
   switch (status.state) {
     case 'fresh':

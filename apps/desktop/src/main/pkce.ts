@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** `length` random bytes; handed in by whoever composes. */
+/** `length` random bytes; handed in by the composition root. */
 export type RandomBytes = (length: number) => Buffer;
 
 /** A fresh PKCE pair, RFC 7636, method S256: 43 characters each. */

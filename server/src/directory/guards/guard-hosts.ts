@@ -43,7 +43,7 @@ function patternFor(written: WrittenRule, host: NewHost, settings: { expand: boo
   return met?.ok ? met.value : undefined;
 }
 
-/** Rules from claims of groups that somebody is in, as hosts would see them. */
+/** Rules from claims of groups that have members, as hosts would see them. */
 function claimedRules(snapshot: DirectorySnapshot, names: ServedAs): NamedRule[] {
   const live = new Set(
     snapshot.users

@@ -94,7 +94,7 @@ interface Pass extends Pick<PowerGuardInput, 'allowed' | 'accountOf' | 'was'> {
   readonly withheld: Set<string>;
 }
 
-/** Keeps back everything by which somebody's power grows. Null: nothing has to be. */
+/** Keeps back everything by which a person's power grows. Null: nothing has to be kept back. */
 function holdBack(pass: Pass): DirectorySnapshot | null {
   const { publish, names, index, had } = pass;
   const gained = (key: string, sources: readonly PowerSource[]): readonly PowerSource[] => {
@@ -163,7 +163,7 @@ const idsOf = (sources: readonly PowerSource[]): string[] => {
 const listed = (people: readonly DirectoryUser[], accountOf: PowerGuardInput['accountOf']) =>
   people.slice(0, MAX_LISTED).map((user) => ({ subject: user.id, username: user.username, account: accountOf(user) }));
 
-/** Somebody as they may be served until an operator has looked; null: as they are. */
+/** A person as they may be served until an operator has looked; null: as they are. */
 function holdUser(pass: Pass, user: DirectoryUser, sources: readonly PowerSource[]): DirectoryUser | null {
   const { names, before, withheld, accountOf } = pass;
   const key = identityKey(user);
@@ -181,7 +181,7 @@ function holdUser(pass: Pass, user: DirectoryUser, sources: readonly PowerSource
   if (pass.allowed(change, `account ${name}`, { key, name, by: idsOf(sources) })) return null;
   const old = before.users.get(key);
   if (old && accountOf(old) !== accountOf(user)) return { ...user, username: old.username };
-  // They were served as somebody who is out, and stay that.
+  // They were served as a person who is locked out, and stay that.
   if (old?.disabled) return { ...user, disabled: true };
   withheld.add(ownerKey(userOwner(user)));
   return { ...user };

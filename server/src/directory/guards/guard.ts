@@ -43,7 +43,7 @@ export interface GuardInput {
   readonly decided: ReadonlyMap<string, 'open' | 'confirmed' | 'rejected'>;
   /** The Linux account of a user; null when they would not be served. */
   readonly accountOf: (user: DirectoryUser) => string | null;
-  /** What the source called somebody whose numbers are kept although hosts do not see them now; null for a stranger. */
+  /** What the source called a person whose numbers are kept although hosts do not see them now; null for a stranger. */
   readonly lastNameOf: (user: DirectoryUser) => string | null;
   /** Folded name → key of its owner, or of one who left it so lately that no other may have it (`user <issuer> <id>`). */
   readonly owners: ReadonlyMap<string, string>;
@@ -232,7 +232,7 @@ function guardBindings(
     }
     const holder = othersName && input.owners.get(name) === owner ? wanted.get(owner) : undefined;
     if (holder && accountOf(holder)?.toLowerCase() === name) {
-      // Whoever has a name keeps it for as long as they are called by it: no answer could give it to somebody else.
+      // The person who has a name keeps it for as long as they are called by it: no answer could give it to another one.
       lints.push({
         code: 'name_collision',
         subject: `user ${user.username}`,
@@ -266,7 +266,7 @@ function guardBindings(
 }
 
 /**
- * The account that somebody had who is back under another name: the uid and the files of it would be theirs, and a source
+ * The account of a person who is back under another name: the uid and the files of it would be theirs, and a source
  * that gives an identifier twice would hand them to a stranger. Null when there is none, or when it is the same.
  */
 function accountLeft(input: GuardInput, user: DirectoryUser, account: string | null): string | null {

@@ -38,7 +38,7 @@ export const heldChange = z.discriminatedUnion('kind', [
       count: z.number(),
     }),
   }),
-  /** Somebody, or a group, would be served under a name or number to which rules or files of hosts give power. */
+  /** A person, or a group, would be served under a name or number to which rules or files of hosts give power. */
   z.object({
     kind: z.literal('power_name'),
     detail: z.object({

@@ -21,8 +21,8 @@ const GRAVITY: Record<HeldChange['kind'], number> = {
 };
 
 /**
- * Changes for somebody to look at: those that wait before those that were refused, and what gives power before what does
- * not. Who may rename people can make any number of changes wait, and one that gives power must not be behind them.
+ * Changes for an administrator to look at: those that wait before those that were refused, and what gives power before
+ * what does not. Who may rename people can make any number of changes wait, and one that gives power must not be behind them.
  */
 export async function listGravestHolds(query: Query, limit: number): Promise<HoldRow[]> {
   const kinds = Object.entries(GRAVITY).map(([kind, gravity]) => sql`when ${kind} then ${sql.lit(gravity)}`);

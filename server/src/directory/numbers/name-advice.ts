@@ -31,7 +31,7 @@ const TRIES = 9;
 /**
  * A name that can be had instead of one that cannot; null when none is near.
  *
- * @param isTaken whether somebody has or had a name, or another was advised to take it
+ * @param isTaken whether a person or group has or had a name, or another was advised to take it
  */
 export function nameInstead(
   kind: 'user' | 'group',

@@ -109,7 +109,7 @@ export function planNames(
   const lints: Lint[] = [];
   const wishes = new Map<string, Wish[]>();
   const advised = new Set<string>();
-  /** What somebody should be called instead, said once all wishes are known. */
+  /** What a person should be called instead, said once all wishes are known. */
   const instead = (kind: Owner['owner'], text: string): string => {
     const isTaken = (name: string) => records.has(name) || wishes.has(name) || advised.has(name);
     const name = nameInstead(kind, text, settings.reserved, isTaken);

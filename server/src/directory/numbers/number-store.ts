@@ -184,7 +184,7 @@ export async function readNames(query: Query): Promise<Map<string, NameRecord>> 
   );
 }
 
-/** The user who is served under a name; null when it is nobody's or a group's. */
+/** The user who is served under a name; null when it is free or a group's. */
 export async function userOfName(query: Query, name: string): Promise<{ issuer: string; subject: string } | null> {
   const row = await kysely(query)
     .selectFrom('directory_names')

@@ -184,7 +184,7 @@ export async function readUidMap(path: string, settings: UidMapSettings, now: nu
     : problemOf(path, `${indexed.problem}. See what could be done: identree-server uidmap repair ${path} --dry-run`);
 }
 
-/** Said of a file that this program wrote and somebody changed. */
+/** Said of a file that this program wrote and that was changed since. */
 export const CHANGED = 'the checksum does not match. Restore it from a backup';
 
 /** The file's text. Version 1 readers find what they know and ignore the rest. */

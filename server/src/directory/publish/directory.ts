@@ -78,7 +78,7 @@ export type Directory = ReturnType<typeof createDirectory>;
 const MIN_GAP_MS = 1000;
 const BACKOFF_MS = [60_000, 120_000, 240_000, 300_000];
 const MAX_TIMER_MS = 60_000;
-/** More held changes than this nobody looks at; each may be as long as a page. */
+/** An administrator looks at no more held changes than these; each may be as long as a page. */
 const MOST_HOLDS = 500;
 
 /** Keeps the LDAP engine supplied: decides when there is a round, and knows how the last ones ended. */
@@ -212,7 +212,7 @@ export function createDirectory(deps: DirectoryDeps) {
     clearTimeout(pollTimer);
     const jitter = 0.9 + deps.random.int(2001) / 10_000;
     const ladder = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1];
-    // Nobody waits longer for a source that is back than it takes at other times.
+    // A source that was away is asked again no later than one that was not.
     const base = failures === 0 ? deps.refreshMs : Math.max(Math.min(ladder!, deps.refreshMs), notBefore - clock.now());
     pollTimer = setTimeout(() => requestFetch('poll'), base * jitter).unref();
   }

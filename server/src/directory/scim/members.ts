@@ -9,7 +9,7 @@ import { readStored, writeStored } from './stored.ts';
  * The members of a group as they are kept: each once, groups marked as such, and nobody who is gone.
  *
  * @param before who was in the group
- * @param adds whether somebody is to be added: who is gone cannot be, and the provider has to hear of it. A list of all
+ * @param adds whether a person is to be added: who is gone cannot be, and the provider has to hear of it. A list of all
  * members may name them, because providers write such lists before they know.
  * @throws ScimError for a member that the client never had
  */
@@ -32,7 +32,7 @@ export async function settleMembers(
   return { ...group, members };
 }
 
-/** Takes somebody who is deleted out of the groups of the client. @returns the groups that changed, as they are now */
+/** Takes a deleted person out of the groups of the client. @returns the groups that changed, as they are now */
 export async function leaveGroups(work: UnitOfWork, client: ScimClient, id: string): Promise<store.ResourceRow[]> {
   const changed: store.ResourceRow[] = [];
   for (const row of await store.groupsNaming(work.query, client.id, id)) {

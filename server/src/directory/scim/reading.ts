@@ -13,7 +13,7 @@ const SCAN = 500;
 /** Which rows a filter can only be about, by one column. `whole`: it says nothing else. */
 function rowsOf(kind: Kind, filter: Filter): { column: Column; value: string; whole: boolean } | null {
   if (filter.op === 'and') {
-    // Entra asks whether somebody is in a group: `id eq "…" and members eq "…"`.
+    // Entra asks whether a person is in a group: `id eq "…" and members eq "…"`.
     const rows = rowsOf(kind, filter.left) ?? rowsOf(kind, filter.right);
     return rows && { ...rows, whole: false };
   }

@@ -140,7 +140,7 @@ export function createScimWriting(deps: {
   }
 
   /**
-   * An external id is one person's at a time, whichever client says so. Somebody who was deleted may come back; under
+   * An external id is one person's at a time, whichever client says so. A person who was deleted may come back; under
    * another name an administrator decides whether it is the same person, because the files of the old one would be theirs.
    */
   async function checkExternalId(work: UnitOfWork, client: ScimClient, kind: Kind, externalId: string, ownId: string) {

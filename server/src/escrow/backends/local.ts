@@ -20,7 +20,7 @@ function deriveKey(secret: string, salt: Uint8Array): Key {
   return { id: sha256(id).slice(0, 16), bytes };
 }
 
-/** What a ciphertext belongs to: whoever can write the database cannot give one host the password of another. */
+/** What a ciphertext belongs to: an attacker who can write the database cannot give one host the password of another. */
 const belongsTo = ({ id, hostId }: EscrowEntry): Buffer => Buffer.from(`${hostId}\n${id}`);
 
 /**

@@ -54,7 +54,7 @@ export function createVaultEscrow(options: {
       const url = `${address('data', entry)}?version=${encodeURIComponent(fieldOf(location, 'version'))}`;
       const answer = await call({ method: 'GET', url, headers: await headers() }, read);
       const { data } = needed(answer, service, 'the question for a password').data;
-      // Somebody has deleted the secret and made it again: versions begin at one then.
+      // The secret was deleted and made again: versions begin at one then.
       if (data.id !== undefined && data.id !== entry.id)
         throw new EscrowFailure('the vault has another password there');
       return data.password;
