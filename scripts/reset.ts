@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findRunning, whatIsThere } from '../server/src/evaluation/state-folder.ts';
+import { findRunning, kindOfFolder } from '../server/src/evaluation/state-folder.ts';
 
 /** `npm run reset`: deletes what `npm start` keeps. Stops nothing. */
 
@@ -10,7 +10,7 @@ const folder = resolve(values.dir);
 const near = relative(process.cwd(), folder);
 const name = near.startsWith('..') ? folder : `./${near}`;
 const running = findRunning(folder);
-const there = whatIsThere(folder);
+const there = kindOfFolder(folder);
 
 if (running) {
   process.stderr.write(

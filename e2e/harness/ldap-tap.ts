@@ -38,7 +38,7 @@ export interface LdapTap {
 }
 
 /** Cuts a stream into LDAP messages; what is no message (TLS) ends the reading, never the relaying. */
-function createFramer(take: (message: Buffer) => boolean): (chunk: Buffer) => void {
+function createFramer(onMessage: (message: Buffer) => boolean): (chunk: Buffer) => void {
   let kept = Buffer.alloc(0);
   let reading = true;
   return (chunk) => {
@@ -49,7 +49,7 @@ function createFramer(take: (message: Buffer) => boolean): (chunk: Buffer) => vo
       const length = frameLength(kept, at, kept.length, SEQUENCE);
       if (length < 0) reading = false;
       if (length <= 0 || at + length > kept.length) break;
-      reading = take(kept.subarray(at, at + length));
+      reading = onMessage(kept.subarray(at, at + length));
       at += length;
     }
     kept = Buffer.from(kept.subarray(at));

@@ -192,9 +192,9 @@ export function createSearches(entries: readonly Entry[], random: Random): Searc
   function substring(name: string): TestFilter {
     const text = value(name) || 'x';
     const letters = [...text];
-    const take = (from: number, count: number): string => letters.slice(from, from + count).join('');
-    const initial = chance(60) ? take(0, 1 + random.int(4)) : '';
-    const final = chance(40) ? take(Math.max(0, letters.length - 1 - random.int(4)), 5) : '';
+    const letterRun = (from: number, count: number): string => letters.slice(from, from + count).join('');
+    const initial = chance(60) ? letterRun(0, 1 + random.int(4)) : '';
+    const final = chance(40) ? letterRun(Math.max(0, letters.length - 1 - random.int(4)), 5) : '';
     const any = Array.from({ length: random.int(3) }, () => piece(text)).filter((part) => part !== '');
     if (initial === '' && final === '' && any.length === 0) any.push(letters[0] ?? 'x');
     return { kind: 'substring', attribute: spelled(name), initial, any, final };

@@ -12,7 +12,7 @@ export default async function* report(source: AsyncIterable<ReporterEvent>): Asy
   const collector = createNodeCollector();
   for await (const event of source) {
     if (event.type === 'test:pass' || event.type === 'test:fail') {
-      for (const result of collector.take(event.type === 'test:pass', event.data)) yield formatResult(result);
+      for (const result of collector.add(event.type === 'test:pass', event.data)) yield formatResult(result);
     } else if (event.type === 'test:stdout' || event.type === 'test:stderr') {
       yield event.data.message.endsWith('\n') ? event.data.message : `${event.data.message}\n`;
     } else if (event.type === 'test:summary' && event.data.file !== undefined) {

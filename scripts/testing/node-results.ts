@@ -22,7 +22,7 @@ export interface NodeTestEvent {
  * have already been counted. A suite's `file` is where `describe` was called, so it cannot be used to tell suites apart.
  */
 export interface NodeCollector {
-  take(passed: boolean, event: NodeTestEvent): TestResult[];
+  add(passed: boolean, event: NodeTestEvent): TestResult[];
   /** What still waits for a parent that never came, because a process died. */
   rest(): TestResult[];
 }
@@ -32,7 +32,7 @@ export function createNodeCollector(): NodeCollector {
   let levels: TestResult[][] = [];
 
   return {
-    take(passed, event) {
+    add(passed, event) {
       const { nesting, name } = event;
       const children = levels[nesting + 1] ?? [];
       levels = levels.slice(0, nesting + 1);

@@ -26,16 +26,16 @@ export function endAll(signal: NodeJS.Signals): void {
 }
 
 /** Lines end with LF only: readline would also cut at U+2028, which tests for strange text have in their names. */
-function onLines(stream: Readable, take: (line: string) => void): void {
+function onLines(stream: Readable, onLine: (line: string) => void): void {
   let rest = '';
   stream.setEncoding('utf8');
   stream.on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    for (const line of lines) take(line);
+    for (const line of lines) onLine(line);
   });
   stream.on('end', () => {
-    if (rest !== '') take(rest);
+    if (rest !== '') onLine(rest);
   });
 }
 

@@ -40,7 +40,7 @@ function dial(to: number): Promise<Socket> {
 }
 
 /** Splits what comes into whole messages. */
-function onMessages(socket: Socket, take: (message: Buffer) => void): void {
+function onMessages(socket: Socket, onMessage: (message: Buffer) => void): void {
   let rest: Buffer = Buffer.alloc(0);
   socket.on('data', (chunk: Buffer) => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
@@ -48,7 +48,7 @@ function onMessages(socket: Socket, take: (message: Buffer) => void): void {
     for (;;) {
       const length = frameLength(rest, at, rest.length, SEQUENCE);
       if (length <= 0 || at + length > rest.length) break;
-      take(rest.subarray(at, at + length));
+      onMessage(rest.subarray(at, at + length));
       at += length;
     }
     rest = rest.subarray(at);

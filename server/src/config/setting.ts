@@ -44,7 +44,7 @@ export function withDefault<T>(type: z.ZodType<T, RawValue>, meta: SettingMeta &
 }
 
 /** What is known about a setting, with a default. */
-export const by = <T extends SettingMeta>(meta: T, value: string): T & { default: string } => ({
+export const defaultsTo = <T extends SettingMeta>(meta: T, value: string): T & { default: string } => ({
   ...meta,
   default: value,
 });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { systemRandom } from '../platform/random.ts';
-import { findRunning, loadSecrets, noteRunning, prepareStateFolder, stateFiles, whatIsThere } from './state-folder.ts';
+import { findRunning, kindOfFolder, loadSecrets, noteRunning, prepareStateFolder, stateFiles } from './state-folder.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'identree-evaluation-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
@@ -13,10 +13,10 @@ const folder = (): string => join(scratch, `state-${next++}`);
 
 test('a new folder is for its owner only, and is recognised', () => {
   const path = folder();
-  assert.equal(whatIsThere(path), 'nothing');
+  assert.equal(kindOfFolder(path), 'nothing');
   prepareStateFolder(path);
   assert.equal(statSync(path).mode & 0o777, 0o700);
-  assert.equal(whatIsThere(path), 'evaluation');
+  assert.equal(kindOfFolder(path), 'evaluation');
   prepareStateFolder(path);
 });
 
@@ -24,13 +24,13 @@ test('what is not an evaluation is not touched', () => {
   const path = folder();
   mkdirSync(path);
   writeFileSync(join(path, 'thesis.txt'), 'x');
-  assert.equal(whatIsThere(path), 'foreign');
+  assert.equal(kindOfFolder(path), 'foreign');
   assert.throws(() => prepareStateFolder(path), /not an evaluation/);
   const real = folder();
   prepareStateFolder(real);
   const link = folder();
   symlinkSync(real, link);
-  assert.equal(whatIsThere(link), 'foreign');
+  assert.equal(kindOfFolder(link), 'foreign');
 });
 
 test('the sign-in code stays the same from start to start and is readable by the owner only', () => {

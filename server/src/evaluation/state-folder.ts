@@ -35,7 +35,7 @@ To delete it: npm run reset
 `;
 
 /** Whether a folder holds an evaluation, nothing at all, or something that is not ours to touch. */
-export function whatIsThere(folder: string): 'nothing' | 'evaluation' | 'foreign' {
+export function kindOfFolder(folder: string): 'nothing' | 'evaluation' | 'foreign' {
   const info = lstatSync(folder, { throwIfNoEntry: false });
   if (!info) return 'nothing';
   // A link could lead anywhere, and reset deletes.
@@ -46,7 +46,7 @@ export function whatIsThere(folder: string): 'nothing' | 'evaluation' | 'foreign
 
 /** Makes the folder, for its owner only. @throws when something else is there. */
 export function prepareStateFolder(folder: string): void {
-  if (whatIsThere(folder) === 'foreign') {
+  if (kindOfFolder(folder) === 'foreign') {
     throw new Error(`${folder} holds something that is not an evaluation of identree. Move it away first.`);
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -68,26 +68,26 @@ export function parseSudoers(source: string): Entry[] {
   let at = 0;
 
   const is = (kind: TokenKind): boolean => tokens[at]?.kind === kind;
-  function take(...kinds: TokenKind[]): Token {
+  function expect(...kinds: TokenKind[]): Token {
     const token = tokens[at]!;
     if (!kinds.includes(token.kind)) throw new Unexpected(token);
     at++;
     return token;
   }
-  function takeIf(kind: TokenKind): boolean {
+  function accept(kind: TokenKind): boolean {
     if (!is(kind)) return false;
     at++;
     return true;
   }
   function list<T>(item: () => T): T[] {
     const items = [item()];
-    while (takeIf(',')) items.push(item());
+    while (accept(',')) items.push(item());
     return items;
   }
 
   function member(...kinds: (Member['type'] & TokenKind)[]): Member {
-    const negated = takeIf('!');
-    const { kind, text } = take('all', 'alias', ...kinds);
+    const negated = accept('!');
+    const { kind, text } = expect('all', 'alias', ...kinds);
     return { type: kind as Member['type'], text, negated };
   }
   const user = (): Member => member('word', 'group', 'netgroup');
@@ -98,13 +98,13 @@ export function parseSudoers(source: string): Entry[] {
     const digested = is('digest kind');
     if (digested) {
       do {
-        take('digest kind');
-        take(':');
-        take('digest');
-      } while (takeIf(','));
+        expect('digest kind');
+        expect(':');
+        expect('digest');
+      } while (accept(','));
     }
-    const negated = takeIf('!');
-    const token = digested ? take('all', 'command') : take('all', 'alias', 'command', 'word');
+    const negated = accept('!');
+    const token = digested ? expect('all', 'command') : expect('all', 'alias', 'command', 'word');
     // The one command that has no path: `sudo -l` for somebody else.
     if (token.kind === 'word' && token.text !== 'list') throw new Unexpected(token);
     const text = token.args === undefined ? token.text : `${token.text} ${token.args}`;
@@ -112,11 +112,11 @@ export function parseSudoers(source: string): Entry[] {
   }
 
   function runAs(): Pick<CommandSpec, 'runUsers' | 'runGroups'> {
-    if (!takeIf('(')) return { runUsers: null, runGroups: null };
+    if (!accept('(')) return { runUsers: null, runGroups: null };
     const runUsers = is(')') || is(':') ? [] : list(user);
     // `(:)` is the user alone; `(alice:)` sudo does not take.
-    const runGroups = takeIf(':') && !(runUsers.length === 0 && is(')')) ? list(group) : null;
-    take(')');
+    const runGroups = accept(':') && !(runUsers.length === 0 && is(')')) ? list(group) : null;
+    expect(')');
     return { runUsers, runGroups };
   }
 
@@ -135,13 +135,13 @@ export function parseSudoers(source: string): Entry[] {
 
   function commandSpec(): CommandSpec {
     const as = runAs();
-    while (takeIf('option')) {
-      take('=');
-      take('word');
+    while (accept('option')) {
+      expect('=');
+      expect('word');
     }
     let authenticate: boolean | null = null;
     while (is('tag')) {
-      const { text } = take('tag');
+      const { text } = expect('tag');
       if (text === 'PASSWD') authenticate = true;
       if (text === 'NOPASSWD') authenticate = false;
     }
@@ -153,9 +153,9 @@ export function parseSudoers(source: string): Entry[] {
     const privileges: Privilege[] = [];
     do {
       const hosts = list(host);
-      take('=');
+      expect('=');
       privileges.push({ hosts, commands: commandSpecs() });
-    } while (takeIf(':'));
+    } while (accept(':'));
     return { kind: 'rule', line, users, privileges };
   }
 
@@ -164,18 +164,18 @@ export function parseSudoers(source: string): Entry[] {
   /** sudo knows an alias as soon as it is read, whatever comes after it in the line. */
   function aliases(of: AliasKind): void {
     do {
-      const { text: name, line } = take('alias');
-      take('=');
+      const { text: name, line } = expect('alias');
+      expect('=');
       entries.push({ kind: 'alias', line, of, name, members: list(MEMBERS[of]) });
-    } while (takeIf(':'));
+    } while (accept(':'));
   }
 
   function setting(): Setting {
-    const negated = takeIf('!');
-    const name = take('setting').text;
+    const negated = accept('!');
+    const name = expect('setting').text;
     if (negated || !(is('=') || is('+') || is('-'))) return { name, negated, value: null };
     at++;
-    return { name, negated, value: take('word').text };
+    return { name, negated, value: expect('word').text };
   }
 
   function defaults(line: number, scope: DefaultsScope): Entry {
@@ -188,7 +188,7 @@ export function parseSudoers(source: string): Entry[] {
     if (kind === 'end') return;
     if (kind === 'include' || kind === 'includedir') {
       at++;
-      entries.push({ kind: 'include', line, path: take('word').text, folder: kind === 'includedir' });
+      entries.push({ kind: 'include', line, path: expect('word').text, folder: kind === 'includedir' });
     } else if (kind === 'aliases') {
       at++;
       aliases(text.replace('_Alias', '') as AliasKind);
@@ -205,7 +205,7 @@ export function parseSudoers(source: string): Entry[] {
   while (at < tokens.length) {
     try {
       entry();
-      take('end');
+      expect('end');
     } catch (error) {
       if (!(error instanceof Unexpected)) throw error;
       entries.push({ kind: 'unread', line: error.token.line, reason: error.message });

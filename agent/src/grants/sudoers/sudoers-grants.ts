@@ -131,7 +131,7 @@ export function sudoersGrants(placed: readonly Placed[]): Grant[] {
     }
   }
 
-  function carefully(file: string, line: number, work: () => void): void {
+  function reportTooMany(file: string, line: number, work: () => void): void {
     try {
       work();
     } catch (error) {
@@ -139,10 +139,10 @@ export function sudoersGrants(placed: readonly Placed[]): Grant[] {
       fail(file, line, error.message);
     }
   }
-  for (const { file, entry } of defaults) carefully(file, entry.line, () => fromDefaults(file, entry));
+  for (const { file, entry } of defaults) reportTooMany(file, entry.line, () => fromDefaults(file, entry));
   for (const { file, entry } of placed)
     if (entry.kind === 'rule')
-      carefully(file, entry.line, () => {
+      reportTooMany(file, entry.line, () => {
         for (const privilege of entry.privileges) fromPrivilege(file, entry, privilege);
       });
   return grants;

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
-import { by, optional, type SettingMeta, withDefault } from '../setting.ts';
+import { defaultsTo, optional, type SettingMeta, withDefault } from '../setting.ts';
 import { choice, duration, flag, homePattern, idRange, idRanges, integer, list, path, plainPath } from '../values.ts';
 import { ldap } from './ldap.ts';
 
@@ -14,7 +14,7 @@ const names = (name: string, description: string, more: Partial<SettingMeta> = {
 export const accountSettings = {
   uidMapFile: withDefault(
     path,
-    by(
+    defaultsTo(
       names(
         'UID_MAP_FILE',
         'Copy of the UID/GID map, written after each change; earlier installations are imported from it.',
@@ -24,7 +24,7 @@ export const accountSettings = {
   ),
   uidMapInit: withDefault(
     choice('refuse', 'force'),
-    by(
+    defaultsTo(
       names(
         'UIDMAP_INIT',
         'What to do when a directory was published and its UID/GID map is gone. force: begin with the copy, or with nothing, which gives people other numbers than their files have. Take it out again afterwards.',
@@ -32,15 +32,21 @@ export const accountSettings = {
       'refuse',
     ),
   ),
-  uidBase: withDefault(integer(1000, 2_147_483_647), by(names('UID_BASE', 'First uid that is given.'), '200000')),
-  gidBase: withDefault(integer(1000, 2_147_483_647), by(names('GID_BASE', 'First gid that is given.'), '200000')),
+  uidBase: withDefault(
+    integer(1000, 2_147_483_647),
+    defaultsTo(names('UID_BASE', 'First uid that is given.'), '200000'),
+  ),
+  gidBase: withDefault(
+    integer(1000, 2_147_483_647),
+    defaultsTo(names('GID_BASE', 'First gid that is given.'), '200000'),
+  ),
   uidMax: withDefault(
     integer(1000, 2_147_483_647),
-    by(names('UID_MAX', 'Last uid and gid that is given.'), '2147483647'),
+    defaultsTo(names('UID_MAX', 'Last uid and gid that is given.'), '2147483647'),
   ),
   idExclude: withDefault(
     idRanges,
-    by(
+    defaultsTo(
       names('ID_EXCLUDE', 'Numbers that are never given, as ranges.'),
       '61184-65519, 100000-165535, 524288-1879048191',
     ),
@@ -55,7 +61,7 @@ export const accountSettings = {
   ),
   usernamePolicy: withDefault(
     choice('strict', 'fold', 'localpart', 'preserve'),
-    by(
+    defaultsTo(
       names(
         'USERNAME_POLICY',
         'What becomes of user names that Linux does not accept, at the source and in sign-ins: strict leaves them out, fold makes them lower case, localpart also cuts at @, preserve serves upper case.',
@@ -65,30 +71,30 @@ export const accountSettings = {
   ),
   reservedNames: withDefault(
     list,
-    by(names('RESERVED_NAMES', 'Names that are never served, beside those of the system.'), ''),
+    defaultsTo(names('RESERVED_NAMES', 'Names that are never served, beside those of the system.'), ''),
   ),
   nameQuarantineMs: withDefault(
     duration('0s', '3650d'),
-    by(names('NAME_QUARANTINE', 'How long a name that its owner left is kept from others.'), '30d'),
+    defaultsTo(names('NAME_QUARANTINE', 'How long a name that its owner left is kept from others.'), '30d'),
   ),
   defaultShell: withDefault(
     plainPath,
-    by(names('DEFAULT_SHELL', 'Shell of people without the claim loginShell.'), '/bin/bash'),
+    defaultsTo(names('DEFAULT_SHELL', 'Shell of people without the claim loginShell.'), '/bin/bash'),
   ),
   defaultHome: withDefault(
     homePattern,
-    by(
+    defaultsTo(
       names('DEFAULT_HOME', 'Home folder of people without the claim homeDirectory; %s is the user name.'),
       '/home/%s',
     ),
   ),
   allowedShells: withDefault(
     list,
-    by(names('ALLOWED_SHELLS', 'Shells that a claim may name. Empty: any absolute path.'), ''),
+    defaultsTo(names('ALLOWED_SHELLS', 'Shells that a claim may name. Empty: any absolute path.'), ''),
   ),
   accessDefault: withDefault(
     choice('deny', 'allow'),
-    by(
+    defaultsTo(
       names(
         'ACCESS_DEFAULT',
         'For hosts that check the attribute host: deny people whose groups have no claim accessHosts, or allow them everywhere.',
@@ -98,7 +104,7 @@ export const accountSettings = {
   ),
   accessAllowAll: withDefault(
     flag,
-    by(names('ACCESS_ALLOW_ALL', 'Whether the claim accessHosts may say ALL.'), 'false'),
+    defaultsTo(names('ACCESS_ALLOW_ALL', 'Whether the claim accessHosts may say ALL.'), 'false'),
   ),
 };
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { bothOrNeither, type Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
-import { by, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
+import { defaultsTo, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
 import {
   baseDn,
   choice,
@@ -40,9 +40,9 @@ export const ldapSettings = {
   ),
   listen: withDefault(
     listenAddressOrOff,
-    by(ldap('LISTEN_ADDR', 'Address for plain LDAP and StartTLS, or off.'), ':389'),
+    defaultsTo(ldap('LISTEN_ADDR', 'Address for plain LDAP and StartTLS, or off.'), ':389'),
   ),
-  tlsListen: withDefault(listenAddressOrOff, by(ldap('TLS_LISTEN_ADDR', 'Address for LDAPS, or off.'), ':636')),
+  tlsListen: withDefault(listenAddressOrOff, defaultsTo(ldap('TLS_LISTEN_ADDR', 'Address for LDAPS, or off.'), ':636')),
   externalUrl: optional(
     ldapUrl,
     ldap('EXTERNAL_URL', 'Where hosts reach the directory; `identree setup --sssd` writes it into sssd.conf.', {
@@ -83,7 +83,7 @@ export const ldapSettings = {
   bindPassword: optional(secret(10), ldap('BIND_PASSWORD', 'Password of IDENTREE_LDAP_BIND_DN.', hidden)),
   allowAnonymous: withDefault(
     flag,
-    by(
+    defaultsTo(
       ldap(
         'ALLOW_ANONYMOUS',
         'Searches without authentication. Then anybody who reaches the port can read every account and sudo rule.',
@@ -91,10 +91,10 @@ export const ldapSettings = {
       'false',
     ),
   ),
-  requireTls: withDefault(flag, by(ldap('REQUIRE_TLS', 'Passwords and searches over TLS only.'), 'false')),
+  requireTls: withDefault(flag, defaultsTo(ldap('REQUIRE_TLS', 'Passwords and searches over TLS only.'), 'false')),
   provisionEnabled: withDefault(
     flag,
-    by(
+    defaultsTo(
       ldap(
         'PROVISION_ENABLED',
         'Give every host a bind password of its own, for clients that cannot use certificates. Needs IDENTREE_LDAP_SECRET.',
@@ -113,15 +113,18 @@ export const ldapSettings = {
   ),
   refreshIntervalMs: withDefault(
     durationOrSeconds('10s', '24h'),
-    by(ldap('REFRESH_INTERVAL', 'How often people and groups are fetched.'), '300s'),
+    defaultsTo(ldap('REFRESH_INTERVAL', 'How often people and groups are fetched.'), '300s'),
   ),
   cacheMaxAgeMs: withDefault(
     duration('1m', '365d'),
-    by(ldap('CACHE_MAX_AGE', 'How long the last good directory is served while its source does not answer.'), '7d'),
+    defaultsTo(
+      ldap('CACHE_MAX_AGE', 'How long the last good directory is served while its source does not answer.'),
+      '7d',
+    ),
   ),
   syncMaxDeletePercent: withDefault(
     integer(0, 100),
-    by(
+    defaultsTo(
       ldap(
         'SYNC_MAX_DELETE_PCT',
         'A refresh that would remove a larger share of users, groups or memberships waits for an administrator. 0: any share.',
@@ -129,32 +132,32 @@ export const ldapSettings = {
       '30',
     ),
   ),
-  netgroups: withDefault(flag, by(ldap('NETGROUPS', 'Serve groups of hosts as netgroups.'), 'false')),
+  netgroups: withDefault(flag, defaultsTo(ldap('NETGROUPS', 'Serve groups of hosts as netgroups.'), 'false')),
   maxSearchResults: withDefault(
     integer(0, 10_000_000),
-    by(
+    defaultsTo(
       ldap('MAX_SEARCH_RESULTS', 'Entries per search that is not paged. 0: any number. Paged searches get everything.'),
       '10000',
     ),
   ),
   maxMessageSize: withDefault(
     octets(16_384, 16_777_216),
-    by(ldap('MAX_MESSAGE_SIZE', 'Largest request of an authenticated client; others get 64KB at most.'), '1MB'),
+    defaultsTo(ldap('MAX_MESSAGE_SIZE', 'Largest request of an authenticated client; others get 64KB at most.'), '1MB'),
   ),
   maxConnections: withDefault(
     integer(1, 65_535),
-    by(ldap('MAX_CONNECTIONS', 'Connections at once. Further ones are told to come back later.'), '4096'),
+    defaultsTo(ldap('MAX_CONNECTIONS', 'Connections at once. Further ones are told to come back later.'), '4096'),
   ),
   maxConnectionsPerAddress: withDefault(
     integer(1, 65_535),
-    by(
+    defaultsTo(
       ldap('MAX_CONNECTIONS_PER_IP', 'Connections at once from one address. Raise it for hosts behind one gateway.'),
       '64',
     ),
   ),
   searchRate: withDefault(
     integer(0, 1_000_000),
-    by(
+    defaultsTo(
       ldap(
         'SEARCH_RATE',
         'Lookups a second on one connection. Five times as many may come at once, and a search counts for what it costs: a large filter as one lookup for each KiB, a long answer as one for every 24 entries. A client that asks more waits, and is never refused. 0: any number.',
@@ -164,7 +167,7 @@ export const ldapSettings = {
   ),
   searchRatePerAddress: withDefault(
     integer(0, 1_000_000),
-    by(
+    defaultsTo(
       ldap(
         'SEARCH_RATE_PER_IP',
         'Searches a second from one address, over all its connections. Those that have asked least go first. 0: any number.',

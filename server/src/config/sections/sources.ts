@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
-import { by, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
+import { defaultsTo, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
 import { choice, issuedSecret, issuer, path, secret } from '../values.ts';
 
 const source = (env: string, toml: string, description: string, more: Partial<SettingMeta> = {}): SettingMeta => ({
@@ -35,7 +35,7 @@ export const sourceSettings = {
     ),
     guardPower: withDefault(
       choice('hold', 'publish'),
-      by(
+      defaultsTo(
         source(
           'DIRECTORY_GUARD_POWER',
           'directory.guard_power',
@@ -46,7 +46,7 @@ export const sourceSettings = {
     ),
     guardBindings: withDefault(
       choice('all', 'changed', 'publish'),
-      by(
+      defaultsTo(
         source(
           'DIRECTORY_GUARD_BINDINGS',
           'directory.guard_bindings',
@@ -87,7 +87,7 @@ export const sourceSettings = {
   ),
   scimGroupRename: withDefault(
     choice('keep', 'follow'),
-    by(
+    defaultsTo(
       source(
         'SCIM_GROUP_RENAME',
         'directory.scim_group_rename',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
-import { by, optional, type SettingMeta, withDefault } from '../setting.ts';
+import { defaultsTo, optional, type SettingMeta, withDefault } from '../setting.ts';
 import { choice, flag, integer, list, path } from '../values.ts';
 import { ldap } from './ldap.ts';
 import type { sourceSettings } from './sources.ts';
@@ -15,7 +15,7 @@ const sudo = (name: string, description: string, more: Partial<SettingMeta> = {}
 export const ldapSudoSettings = {
   sudoNoAuthenticate: withDefault(
     choice('false', 'true', 'claims'),
-    by(
+    defaultsTo(
       sudo(
         'NO_AUTHENTICATE',
         'false: no rule ever says !authenticate. true: every rule does, so sudo asks nobody. claims: those whose options ask for it. Connections that have not authenticated never see it.',
@@ -25,7 +25,7 @@ export const ldapSudoSettings = {
   ),
   sudoDefaults: withDefault(
     list,
-    by(
+    defaultsTo(
       sudo(
         'DEFAULTS',
         'Options of the entry cn=defaults, or none. Without timestamp_timeout=0 sudo asks once in 15 minutes only.',
@@ -35,11 +35,11 @@ export const ldapSudoSettings = {
   ),
   sudoStrict: withDefault(
     flag,
-    by(sudo('STRICT', 'One bad value drops the whole rule instead of the value.'), 'false'),
+    defaultsTo(sudo('STRICT', 'One bad value drops the whole rule instead of the value.'), 'false'),
   ),
   sudoHostWildcards: withDefault(
     choice('off', 'expand', 'raw'),
-    by(
+    defaultsTo(
       sudo(
         'HOST_WILDCARDS',
         'Patterns in sudoHosts: off refuses them, expand writes the enrolled hosts that match, raw leaves them, which sssd asks for only with ldap_sudo_include_regexp.',
@@ -49,32 +49,35 @@ export const ldapSudoSettings = {
   ),
   sudoHostScope: withDefault(
     choice('all', 'bound'),
-    by(sudo('HOST_SCOPE', 'bound: a host that authenticated as itself sees only rules that may apply to it.'), 'all'),
+    defaultsTo(
+      sudo('HOST_SCOPE', 'bound: a host that authenticated as itself sees only rules that may apply to it.'),
+      'all',
+    ),
   ),
   sudoUserStyle: withDefault(
     choice('users', 'group'),
-    by(sudo('USER_STYLE', 'Whether rules from claims name the members or the group.'), 'users'),
+    defaultsTo(sudo('USER_STYLE', 'Whether rules from claims name the members or the group.'), 'users'),
   ),
   sudoMaxTimestampTimeout: withDefault(
     integer(0, 1440),
-    by(sudo('MAX_TIMESTAMP_TIMEOUT', 'Most minutes that the option timestamp_timeout may ask for.'), '0'),
+    defaultsTo(sudo('MAX_TIMESTAMP_TIMEOUT', 'Most minutes that the option timestamp_timeout may ask for.'), '0'),
   ),
   sudoAllowNegated: withDefault(
     flag,
-    by(sudo('ALLOW_NEGATED', 'Accept commands with ! in front, which are easy to get around.'), 'false'),
+    defaultsTo(sudo('ALLOW_NEGATED', 'Accept commands with ! in front, which are easy to get around.'), 'false'),
   ),
-  sudoAllowSudoedit: withDefault(flag, by(sudo('ALLOW_SUDOEDIT', 'Accept sudoedit as a command.'), 'false')),
+  sudoAllowSudoedit: withDefault(flag, defaultsTo(sudo('ALLOW_SUDOEDIT', 'Accept sudoedit as a command.'), 'false')),
   sudoAllowRegex: withDefault(
     flag,
-    by(sudo('ALLOW_REGEX', 'Accept commands as regular expressions, which sudo knows since 1.9.10.'), 'false'),
+    defaultsTo(sudo('ALLOW_REGEX', 'Accept commands as regular expressions, which sudo knows since 1.9.10.'), 'false'),
   ),
   sudoAllowMac: withDefault(
     flag,
-    by(sudo('ALLOW_MAC', 'Accept the options role, type and apparmor_profile.'), 'false'),
+    defaultsTo(sudo('ALLOW_MAC', 'Accept the options role, type and apparmor_profile.'), 'false'),
   ),
   sudoEnvironment: withDefault(
     list,
-    by(sudo('ENVIRONMENT', 'Variables that env_keep+= and env_check+= may name.'), 'LANG, LC_*, TZ, COLORS'),
+    defaultsTo(sudo('ENVIRONMENT', 'Variables that env_keep+= and env_check+= may name.'), 'LANG, LC_*, TZ, COLORS'),
   ),
 };
 

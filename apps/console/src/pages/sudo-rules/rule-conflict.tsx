@@ -12,17 +12,17 @@ const aboutOf = (rule: RuleInput) => [
   { label: 'Served', values: [rule.enabled ? 'yes' : 'no'] },
 ];
 
-/** Somebody else saved the rule meanwhile: both versions, and which one goes on. */
+/** Another person saved the rule meanwhile: both versions, and which one goes on. */
 export function RuleConflict({
   theirs,
   mine,
-  take,
-  keep,
+  onTakeTheirs,
+  onKeepMine,
 }: {
   theirs: SudoRule;
   mine: RuleInput;
-  take: () => void;
-  keep: () => void;
+  onTakeTheirs: () => void;
+  onKeepMine: () => void;
 }) {
   // It stands above the form, and whoever saved is below it.
   const box = useRef<HTMLDivElement>(null);
@@ -43,10 +43,10 @@ export function RuleConflict({
         </Text>
         <RuleDifference before={aboutOf(theirs.rule)} after={aboutOf(mine)} names={['Theirs', 'Yours']} />
         <Group gap="sm">
-          <Button variant="default" size="xs" onClick={take}>
+          <Button variant="default" size="xs" onClick={onTakeTheirs}>
             Load their version
           </Button>
-          <Button variant="default" size="xs" onClick={keep}>
+          <Button variant="default" size="xs" onClick={onKeepMine}>
             Keep mine, to replace theirs
           </Button>
         </Group>

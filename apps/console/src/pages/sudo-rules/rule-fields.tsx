@@ -59,8 +59,8 @@ export function RuleFields({
           <RuleConflict
             theirs={theirs}
             mine={editor.rule}
-            take={() => editor.takeTheirs(theirs)}
-            keep={() => editor.keepMine(theirs)}
+            onTakeTheirs={() => editor.takeTheirs(theirs)}
+            onKeepMine={() => editor.keepMine(theirs)}
           />
         )}
         <Part title="For whom">
