@@ -13,7 +13,7 @@ export interface BenchResult {
   better?: 'higher';
   peer?: { name: string; version: string; value: number };
   ratio?: number;
-  /** Of a ratio: our own value, and between what half of the rounds lay. */
+  /** For a ratio: our own value, and the quartiles of the rounds. */
   own?: { unit: string; value: number };
   quartiles?: readonly [number, number];
 }

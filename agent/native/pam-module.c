@@ -36,7 +36,7 @@
 #define REGISTERED_MS 1000 /* for the whole question: the stage asks where it has no answer */
 #define STAGE_ENDS_MS 1000
 
-/* Of what is handed to the stage, what PAM calls it; the others are in PAM's environment. */
+/* PAM's items among what is handed to the stage; the others are in PAM's environment. */
 static const int item_of[PAM_ENV_COUNT] = {
     [PAM_ENV_USER] = PAM_USER,     [PAM_ENV_RUSER] = PAM_RUSER, [PAM_ENV_RHOST] = PAM_RHOST,
     [PAM_ENV_SERVICE] = PAM_SERVICE, [PAM_ENV_TTY] = PAM_TTY,

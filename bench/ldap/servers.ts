@@ -59,7 +59,7 @@ export async function startOurs(users: number, folder: string): Promise<Candidat
   return { ...(JSON.parse(line) as Omit<Candidate, 'stop'>), stop: () => child.kill('SIGKILL') };
 }
 
-/** Of every entry that ours serves some attributes, as LDIF. */
+/** Some attributes of every entry that our server has, as LDIF. */
 export async function enumerateOurs(port: number, folder: string, attributes: readonly string[]): Promise<string> {
   const file = join(folder, 'enumeration.ldif');
   const names = attributes.map((name) => `'${name}'`).join(' ');

@@ -41,7 +41,7 @@ type Resolved = { chroot: string | null; environment: { names: string[]; notable
 export interface Surroundings {
   /** The gate that made the record; the plugin is told what runs, so it never says that it cannot tell. */
   gate: 'pam' | 'plugin';
-  /** Of the person. */
+  /** The person's uid. */
   uid: number;
   /** The host's own root, device:inode. */
   root: string;

@@ -25,7 +25,7 @@ async function settingsOf(example: string): Promise<Record<string, string>> {
 describe('a host whose server is dead', () => {
   let world: World;
   let password = '';
-  /** Of the host whose sudo asks through PAM. */
+  /** The password of the host whose sudo asks through PAM. */
   let other = '';
   let key: string;
   let page: Examples;

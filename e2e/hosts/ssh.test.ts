@@ -39,7 +39,7 @@ describe('ssh to a real host', { concurrency: 3 }, () => {
   ): [program: string, args: string[]] => [
     'ssh',
     [
-      // Of an option that is given twice, ssh takes the first.
+      // ssh takes the first of an option that is given twice.
       ...[...options, '-F', 'none', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
       ...['-o', 'LogLevel=ERROR', '-o', 'IdentitiesOnly=yes', '-o', 'NumberOfPasswordPrompts=1'],
       `${user}@${world.host().address}`,

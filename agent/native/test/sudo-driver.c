@@ -30,7 +30,7 @@
 extern const struct audit_plugin identree_audit;
 extern const struct approval_plugin identree_approval;
 
-/* Of the address sanitizer, whose header not every compiler brings along. */
+/* The address sanitizer's, whose header not every compiler brings along. */
 int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
                                               void (*on_free)(const volatile void *));
 

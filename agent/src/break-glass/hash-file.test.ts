@@ -142,7 +142,7 @@ describe('bcrypt', () => {
     assert.equal(await isPassword(Buffer.from('correct-horse'), hash), true);
     assert.equal(await isPassword(Buffer.from('correct-hors3'), hash), false);
     assert.equal(await isPassword(Buffer.alloc(0), hash), false);
-    // Of the test vectors of crypt_blowfish.
+    // A test vector of crypt_blowfish.
     assert.equal(
       await isPassword(Buffer.from('U*U'), '$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'),
       true,

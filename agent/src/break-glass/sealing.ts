@@ -4,7 +4,7 @@ import { splitPassword, writeShare } from './shares.ts';
 
 /** To whom a break-glass password is sealed. */
 export interface Sealing {
-  /** Of age, `age1…`: each gets a part of its own. */
+  /** Recipients of age, `age1…`: each gets a part of its own. */
   recipients: readonly string[];
   /** How many of them it takes to open the host, at least 1. */
   threshold: number;

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto';
 import { uuid } from '#shared/names.ts';
 
-/** What somebody finds in their part of a password that takes several to open. */
+/** What a recipient finds in their part of a password that takes several to open. */
 export interface Share {
-  /** Of the password: shares of different ones say nothing together. */
+  /** Names the password: shares of different ones say nothing together. */
   id: string;
   /** How many it takes. */
   threshold: number;

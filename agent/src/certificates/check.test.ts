@@ -56,7 +56,7 @@ describe('a client certificate for this host', () => {
     const good = await authority.issue(key.csr, names);
     assert.match(judge(good, { caBundle: stranger.pem }) ?? '', /not signed it/);
     assert.match(judge(good, { caBundle: '' }) ?? '', /not signed it/);
-    // Of the same name, with another key.
+    // The same name, another key.
     assert.match(judge(await stranger.issue(key.csr, names)) ?? '', /not signed it/);
     const leaf = await authority.issue(key.csr, names);
     assert.match(judge(good, { caBundle: leaf }) ?? '', /not signed it/);

@@ -33,7 +33,7 @@ export interface BreakGlassConf {
   type: PasswordType;
   /** To whom it is sealed before the server is given it; null: to nobody, so that the server can show it. */
   sealing: Sealing | null;
-  /** Of bcrypt: each step doubles the work of who guesses, and of who is let in. */
+  /** The cost of bcrypt: each step doubles the work of an attacker who guesses, and of the person who is let in. */
   cost: number;
 }
 

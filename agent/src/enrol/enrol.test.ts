@@ -191,7 +191,7 @@ describe('the enrolment grant: what is pinned for good', () => {
       problem: /not signed by the server/,
     },
     'a certificate for another key': {
-      // Of the same name and authority, made when somebody else enrolled.
+      // The same name and authority; made when another host enrolled.
       change: (grant) => grant,
       problem: /certificate/,
     },

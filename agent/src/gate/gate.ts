@@ -36,7 +36,7 @@ export interface GateDeps {
   ask: Ask;
   breakGlass: Pick<BreakGlass, 'enter'>;
   login: Login;
-  /** Of hosts that were set up with pam_exec. */
+  /** Sign-ins on hosts that were set up with pam_exec. */
   logins: Logins;
   /** Null where no plugin belongs to this program. `registered` is null where no agent stays to know one sudo from another. */
   plugin: { registered: RegisteredSudos | null; sudo: SudoPlugin } | null;

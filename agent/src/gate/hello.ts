@@ -33,7 +33,7 @@ export interface RegisteredHello {
 export interface PluginHello {
   /** `sudo-open`: this sudo asks by itself. `sudo-check`: may this run? `sudo-report`: what became of it. */
   mode: 'sudo-open' | 'sudo-check' | 'sudo-report';
-  /** Of which sources the plugin was built. */
+  /** Names the sources that the plugin was built from. */
   build: string;
   pid: number;
   pstart: string;

@@ -14,7 +14,7 @@ type Key = SigningKey & { public: PublicJwk };
 
 /** The event log of a fake server, as far as hosts see it: hashes, and heads that are signed. */
 export interface FakeLog {
-  /** Of its events, oldest first. */
+  /** The hashes of its events, oldest first. */
   hashes: string[];
   key: Key;
   root: Key;

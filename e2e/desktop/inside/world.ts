@@ -32,7 +32,7 @@ const SHELL = process.env.IDENTREE_SHELL!;
 /** Everything around the shell: display, server with identity provider, a host, a person with a browser. */
 export interface World {
   server: Server;
-  /** Of the server, by a throw-away authority that this user trusts. */
+  /** The server's certificates, by a throw-away authority that this user trusts. */
   certs: Certificates;
   host: HostClient;
   person: Person;

@@ -177,7 +177,7 @@ async function owned(
   return found;
 }
 
-/** Of people. With `work`: it stays so until the transaction ends. */
+/** The accounts of people. With `work`: they stay so until the transaction ends. */
 function ownedBy(from: Query | UnitOfWork, people: readonly string[], rules: AccountRules) {
   const work = 'query' in from ? from : null;
   const query = 'query' in from ? from.query : from;

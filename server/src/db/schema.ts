@@ -313,7 +313,7 @@ export interface DesktopGrantsTable {
   redirect_uri: string;
   auth_time: Timestamp;
   expires_at: Timestamp;
-  /** Of the browser session that allowed it. */
+  /** The provider's session behind the browser session that allowed it. */
   provider_sid: string | null;
 }
 
@@ -393,7 +393,7 @@ export interface DirectoryPublishedTable {
 /** Changes that wait for an operator, and what the operator said. */
 export interface DirectoryHoldsTable {
   id: string;
-  /** Of exactly what the operator saw; another change of the same thing is another hold. */
+  /** Digest of exactly what the operator saw; another change of the same thing is another hold. */
   digest: string;
   kind: 'power_member' | 'power_name' | 'new_host' | 'power_rule' | 'binding' | 'mass_change';
   subject: string;

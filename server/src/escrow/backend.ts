@@ -18,7 +18,7 @@ export interface EscrowBackend {
   /** Resolves once it is kept for good. The same entry again is the same password. */
   store(entry: EscrowEntry, password: string): Promise<EscrowLocation>;
   retrieve(entry: EscrowEntry, location: EscrowLocation): Promise<string>;
-  /** Of what opens nothing any more. What is gone already is removed. */
+  /** Removes a password that opens nothing any more. One that is gone already counts as removed. */
   remove(entry: EscrowEntry, location: EscrowLocation): Promise<void>;
   /** The same under the present key; null: it is. */
   rewrap?(entry: EscrowEntry, location: EscrowLocation): EscrowLocation | null;

@@ -28,7 +28,7 @@ export type Kept = { id: string; createdAt: number; type: string } & (
 const textOf = (request: EscrowRequest): string =>
   'password' in request ? request.password : canonicalJson(request.sealed);
 
-/** Of whom it takes how many, for the event. */
+/** The recipients and how many of them it takes, for the event. */
 const sealedTo = (request: EscrowRequest) =>
   'password' in request
     ? {}

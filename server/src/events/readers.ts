@@ -70,7 +70,7 @@ export function createEventReaders(deps: {
   }
 
   return {
-    /** Of each reader that was started here. */
+    /** The state of each reader that was started here. */
     async status(): Promise<ReaderStatus[]> {
       const [head, cursors] = [await events.head(), await listCursors(db.query)];
       const known = new Map(cursors.map((cursor) => [cursor.reader, cursor]));

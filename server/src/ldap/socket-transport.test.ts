@@ -41,7 +41,7 @@ test('nothing is kept of a connection that has gone before it was ended', async 
   for (let i = 0; i < 40; i++) {
     await new Promise((resolve) => setTimeout(resolve, 25));
     collect();
-    // Of the last one the event loop itself may still know.
+    // The event loop itself may still know the last one.
     if (ended.filter((socket) => socket.deref() !== undefined).length <= 1) return;
   }
   assert.fail('sockets stay in memory');

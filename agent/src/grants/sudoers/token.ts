@@ -7,9 +7,9 @@ export type TokenKind =
 
 export interface Token {
   kind: TokenKind;
-  /** Without quotes and escapes; of an error, what is wrong. */
+  /** Without quotes and escapes; for an error, what is wrong. */
   text: string;
-  /** Of a command that has any. */
+  /** The arguments of a command that has any. */
   args?: string;
   line: number;
 }

@@ -8,7 +8,7 @@ import type { ServedRule } from '../tree/model.ts';
 export interface HostPower {
   readonly hostId: string;
   readonly hostname: string;
-  /** Of everything that it says. */
+  /** Digest of everything that it says. */
   readonly digest: string;
   readonly power: readonly Omit<LocalPower, 'host'>[];
   /** The part of it that files give beside local accounts. */

@@ -156,7 +156,7 @@ function keyOf(item: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null;
 }
 
-/** Of several values one is the primary one, which is what was said last (RFC 7644 3.5.2). */
+/** One of several values is the primary one: the one that was said last (RFC 7644 3.5.2). */
 function onlyOnePrimary(all: readonly unknown[], said: readonly unknown[]): void {
   const isPrimary = (item: unknown) => isDoc(item) && String(item.primary).toLowerCase() === 'true';
   const now = said.findLast(isPrimary);

@@ -30,7 +30,7 @@ export type ValueMatcher = (bytes: Uint8Array, start: number, end: number) => bo
 /** A filter bound to one snapshot: names are numbers and whatever the index knows has been looked up. */
 export interface Test {
   kind: (typeof KIND)[keyof typeof KIND];
-  /** Of a constant. */
+  /** The value of a constant. */
   truth: Truth;
   children: readonly Test[];
   /** Attribute, class or key number. */

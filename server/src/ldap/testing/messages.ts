@@ -163,10 +163,10 @@ function leafElement(text: string): Buffer {
 export interface Answer {
   id: number;
   tag: number;
-  /** Of an entry. */
+  /** The name of an entry. */
   dn?: string;
   attributes?: Map<string, string[]>;
-  /** Of a result. */
+  /** The code of a result. */
   code?: number;
   matchedDn?: string;
   text?: string;
