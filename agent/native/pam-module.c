@@ -12,6 +12,7 @@
 #include "hook-client.h"
 #include "pam-api.h"
 #include "parent.h"
+#include "places.h"
 #include "relay.h"
 
 #include <errno.h>
@@ -23,12 +24,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifndef IDENTREE_SOCKET_DIR
-#define IDENTREE_SOCKET_DIR "/run/identree"
-#endif
-#ifndef IDENTREE_SOCKET_NAME
-#define IDENTREE_SOCKET_NAME "agent.sock"
-#endif
 #ifndef IDENTREE_STAGE
 #define IDENTREE_STAGE "/usr/lib/identree/identree-pam"
 #endif

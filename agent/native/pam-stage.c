@@ -12,6 +12,7 @@
 #include "hook-client.h"
 #include "outcome.h"
 #include "parent.h"
+#include "places.h"
 #include "relay.h"
 #include "terminal.h"
 
@@ -29,19 +30,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#ifndef IDENTREE_SOCKET_DIR
-#define IDENTREE_SOCKET_DIR "/run/identree"
-#endif
-#ifndef IDENTREE_SOCKET_NAME
-#define IDENTREE_SOCKET_NAME "agent.sock"
-#endif
-#ifndef IDENTREE_DIRECT_PROGRAM
-#define IDENTREE_DIRECT_PROGRAM "/usr/bin/identree"
-#endif
-
 #define RESIDENT_ACCEPT_MS 3000
-#define DIRECT_ACCEPT_MS 10000 /* a runtime has to start first */
-#define SILENCE_MS 60000       /* the agent says 'A' every 15 s */
 #define DYING_MS 100           /* between its last open file and its end */
 #define LOOK_AGAIN_MS 200      /* fg, bg and a parent without pidfd are noticed this fast */
 #define STALLED_OUTPUT_MS 5000

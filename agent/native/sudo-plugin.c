@@ -13,6 +13,7 @@
 #include "hook-client.h"
 #include "outcome.h"
 #include "parent.h"
+#include "places.h"
 #include "plugin-wait.h"
 #include "sudo-api.h"
 
@@ -27,24 +28,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef IDENTREE_SOCKET_DIR
-#define IDENTREE_SOCKET_DIR "/run/identree"
-#endif
-#ifndef IDENTREE_SOCKET_NAME
-#define IDENTREE_SOCKET_NAME "agent.sock"
-#endif
-#ifndef IDENTREE_DIRECT_PROGRAM
-#define IDENTREE_DIRECT_PROGRAM "/usr/bin/identree"
-#endif
 #ifndef IDENTREE_BUILD_ID
 #error "IDENTREE_BUILD_ID says which sources this was built from"
 #endif
 
 #define REGISTER_MS 1000   /* for the whole registration: sudo -l waits for it too */
 #define ACCEPT_MS 3000     /* from the question to the agent's first word */
-#define DIRECT_ACCEPT_MS 10000 /* a whole program starts first */
 #define DIRECT_ENDS_MS 200
-#define SILENCE_MS 60000   /* the agent says 'A' every 15 s */
 #define AGENT_START_MS 5000
 #define AGENT_BACK_MS 45000 /* the server keeps a request that long without its host */
 #define TELL_MS 1500        /* an agent that is away for longer than a blink is worth a line */
@@ -644,7 +634,7 @@ static int approval_check(char *const command_info[], char *const run_argv[],
     return 1;
 }
 
-/* Of what was released, but is not started after all. Who says so first knows best. */
+/* Why a released command is not started after all. The first that says so knows best. */
 static int note_refusal(const char *message)
 {
     if (self.command.stage == RELEASED && self.refused[0] == '\0' && message != NULL)
