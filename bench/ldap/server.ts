@@ -2,13 +2,13 @@ import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
-import { freePort } from '../../e2e/harness/free-port.ts';
 import { must } from '../../e2e/harness/run.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { search } from '../../server/src/ldap/testing/messages.ts';
 import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
 import { wireClient } from '../../server/src/ldap/testing/wire-client.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolTestHost } from '../../server/src/testing/test-host.ts';
 

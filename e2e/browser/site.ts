@@ -8,9 +8,9 @@ import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { kysely } from '../../server/src/db/query.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
-import { freePort } from '../harness/free-port.ts';
 import { startIdp } from '../harness/idp.ts';
 import {
   BASE_DN,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { freePort } from '../harness/free-port.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import { run } from '../harness/run.ts';
 import { command, type Evaluation, newFolder, startEvaluation } from './evaluation.ts';
 

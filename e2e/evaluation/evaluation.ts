@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../harness/free-port.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import { type RunResult, run, until } from '../harness/run.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -6,7 +6,7 @@ import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { demoHostArguments } from '../../server/src/evaluation/demo-host.ts';
-import { freePort } from '../harness/free-port.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import { run } from '../harness/run.ts';
 import { command, type Evaluation, newFolder, startEvaluation } from './evaluation.ts';
 

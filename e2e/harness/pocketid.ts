@@ -10,7 +10,7 @@ import type {
   PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server';
 import { createTestAuthenticator } from '#shared/testing/authenticator.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import { findPocketId } from './pocketid-program.ts';
 import { must, until } from './run.ts';
 

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeAttributes, describeClasses } from '../../server/src/ldap/schema/subschema.ts';
-import { freePort } from './free-port.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 
 const SCHEMA = '/etc/ldap/schema';
 const MODULES = '/usr/lib/ldap';

@@ -10,10 +10,10 @@ import { BACKCHANNEL_PATH } from '../../server/src/auth/addresses.ts';
 import { createOidc } from '../../server/src/auth/oidc.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { createLogger } from '../../server/src/platform/logger.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import type { Me } from '../../server/src/testing/test-browser.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { whyNoChromium } from '../harness/chromium.ts';
-import { freePort } from '../harness/free-port.ts';
 import { type Keycloak, type Realm, skip as skipKeycloak, startKeycloak } from '../harness/keycloak.ts';
 import { until } from '../harness/run.ts';
 

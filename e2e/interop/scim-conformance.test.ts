@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openScim } from '../../server/src/directory/scim/test-scim.ts';
-import { freePort } from '../harness/free-port.ts';
+import { freePort } from '../../server/src/testing/free-port.ts';
 import { installScimTester, runScimTester } from '../harness/scim2-tester.ts';
 
 const ADDED =
