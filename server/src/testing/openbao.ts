@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 import { pythonPackage } from './python-package.ts';
 
 /** OpenBao's own program, packed for Python: `bao` keeps and serves secrets as Vault does. */
@@ -12,15 +12,6 @@ const TOKEN = 'root-of-a-test';
 
 /** Installs OpenBao, once. @returns why there is none; null when it can be run */
 export const installOpenBao = bao.install;
-
-const freePort = () =>
-  new Promise<number>((resolve, reject) => {
-    const probe = net.createServer().once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as net.AddressInfo;
-      probe.close(() => resolve(port));
-    });
-  });
 
 /** A real OpenBao on loopback that keeps everything in memory. */
 export interface OpenBao {

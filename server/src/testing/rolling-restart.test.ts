@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,21 +10,13 @@ import { makeTestPostgres } from '../db/test-databases.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { systemClock } from '../platform/clock.ts';
 import { startBalancer } from './balancer.ts';
+import { freePort } from './free-port.ts';
 import { until } from './load.ts';
 import { createTestApp } from './test-app.ts';
 import { enrolTestHost } from './test-host.ts';
 
 const RESTARTS = process.env.IDENTREE_LONG === '1' ? 20 : 3;
 const SERVERS = 3;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 test(`${RESTARTS} restarts of servers under load, one after the other: no request of a host fails`, {
   skip: whyNoPostgres() ?? false,
