@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { CONSOLE_FRAME, CONSOLE_PAGES, type ConsolePage, consoleProcedures } from '#shared/console.ts';
+import { EVENTS, type EventKind } from '#shared/events.ts';
 import { readExportedTypes } from './scripts/exported-types.ts';
 import {
   findCircles,
@@ -12,6 +13,7 @@ import {
   reachable,
   readImportGraph,
 } from './scripts/import-graph.ts';
+import { listSettings } from './server/src/config/config.ts';
 
 /** The layer rule of ARCHITECTURE.md. A new folder or exception is a decision: make it here, with its reason. */
 
@@ -260,6 +262,36 @@ describe('what the console asks', () => {
       );
     });
   }
+});
+
+describe('what is declared once', () => {
+  test('every event says what happened, which topic it makes old, and whose it is: feed, docs and console follow', () => {
+    const unsaid = Object.entries<Partial<EventKind>>(EVENTS)
+      .filter(([, { text, topic, own }]) => !text?.endsWith('.') || !topic || typeof own !== 'boolean')
+      .map(([name]) => name);
+    assert.deepEqual(unsaid, []);
+  });
+
+  test('what is called a secret, or given by the environment alone, is one: held against the others and never printed', () => {
+    const open = listSettings()
+      .filter(({ meta }) => meta.toml === null || /_(SECRET|PASSWORD|TOKEN|KEY|DSN)$/.test(meta.env))
+      .filter(({ meta }) => meta.secret !== true || meta.toml !== null)
+      .map(({ meta }) => meta.env);
+    assert.deepEqual(open, []);
+  });
+
+  test('one secret may be the same as another where it says why, and that is the address of the database', () => {
+    const exempt = listSettings().flatMap(({ meta }) => (meta.mayRepeat === undefined ? [] : [meta.env]));
+    assert.deepEqual(exempt, ['IDENTREE_DATABASE_DSN']);
+  });
+
+  test('the environment is read by the two programs alone: what they do not declare as a setting has no effect', () => {
+    const readers = product
+      .map(([file]) => file)
+      .filter((file) => /^(server|agent)\/src\//.test(file) && !isTest(file))
+      .filter((file) => readFileSync(join(root, file), 'utf8').includes('process.env'));
+    assert.deepEqual(readers.sort(), ['agent/src/main.ts', 'server/src/main.ts']);
+  });
 });
 
 describe('what production runs', () => {
