@@ -90,6 +90,23 @@ describe('signed tokens', () => {
         ),
       'bad_signature',
     ],
+    'with bits behind the signature that say nothing': [
+      async () => {
+        const token = await signToken(tokenType.verdict, { a: 1 }, key);
+        // 64 bytes are 86 characters, and the last four bits of the last one are none of theirs.
+        const last = String.fromCharCode(token.charCodeAt(token.length - 1) + 1);
+        return `${token.slice(0, -1)}${last}`;
+      },
+      'bad_signature',
+    ],
+    'with a fourth part': [async () => `${await signToken(tokenType.verdict, { a: 1 }, key)}.AAAA`, 'malformed'],
+    'that names another algorithm than the one it was signed with': [
+      () =>
+        forge({ alg: 'ES256', typ: tokenType.verdict, kid: jwk.kid }, { a: 1 }, (input) =>
+          sign(null, Buffer.from(input), key.privateKey),
+        ),
+      'bad_signature',
+    ],
     'of another shape': [() => signToken(tokenType.verdict, { a: 'x' }, key), 'bad_payload'],
     'with more than the shape': [() => signToken(tokenType.verdict, { a: 1, b: 2 }, key), 'bad_payload'],
     'that is none': [() => 'nonsense', 'malformed'],

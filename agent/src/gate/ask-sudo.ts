@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readlink, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../platform/clock.ts';
 import { confined } from '../platform/confined.ts';
@@ -87,37 +88,45 @@ async function ownProgram(process: { exe: string; root: string }): Promise<{ pat
 export function createSudoPolicies({ run, clock, log, root = '' }: AskSudoDeps): SudoPolicies {
   const remembered = new Map<string, { policy: SudoPolicy | null; sources: string; at: number }>();
 
-  const text = (path: string) => readFile(join(root, path), 'latin1').catch(() => '');
-  const names = async (folder: string) => (await readdir(join(root, folder)).catch(() => [])).sort();
+  const or = <T>(otherwise: T, look: () => T): T => {
+    try {
+      return look();
+    } catch {
+      return otherwise;
+    }
+  };
+  // At once: these are root's own files, which every sudo reads anyway, and there are dozens of looks for each request.
+  const text = (path: string) => or('', () => readFileSync(join(root, path), 'latin1'));
+  const names = (folder: string) => or([], () => readdirSync(join(root, folder))).sort();
 
-  async function sudoersTexts(): Promise<string> {
-    const own = await text('/etc/sudoers-rs');
-    const parts = [own === '' ? await text('/etc/sudoers') : own];
+  function sudoersTexts(): string {
+    const own = text('/etc/sudoers-rs');
+    const parts = [own === '' ? text('/etc/sudoers') : own];
     for (const folder of ['/etc/sudoers.d', '/etc/sudoers-rs.d']) {
-      for (const name of await names(folder)) parts.push(await text(`${folder}/${name}`));
+      for (const name of names(folder)) parts.push(text(`${folder}/${name}`));
     }
     return parts.join('\n');
   }
 
   /** What every file that rules may come from is right now. Null: they may come from elsewhere, so ask each time. */
-  async function sources(sudoers: string): Promise<string | null> {
+  function sources(sudoers: string): string | null {
     const included = sudoers.matchAll(/^[ \t]*[@#]include(?:dir)?[ \t]+("[^"\n]*"|\S+)/gm);
     for (const [, path] of included) {
       if (!/^"?\/etc\/sudoers(-rs)?\.d(\/[^/]*)?"?$/.test(path!)) return null;
     }
-    const services = /^[ \t]*sudoers:(.*)$/m.exec(await text('/etc/nsswitch.conf'))?.[1] ?? 'files';
+    const services = /^[ \t]*sudoers:(.*)$/m.exec(text('/etc/nsswitch.conf'))?.[1] ?? 'files';
     const words = services.replace(/\[[^\]]*\]|#.*/g, ' ').split(/\s+/);
     if (words.some((word) => word !== '' && word !== 'files' && word !== 'sss')) return null;
     const files =
       '/etc/sudoers /etc/sudoers-rs /etc/sudo.conf /etc/nsswitch.conf /etc/hosts /etc/passwd /etc/group'.split(' ');
     for (const folder of ['/etc/sudoers.d', '/etc/sudoers-rs.d', '/var/lib/sss/db']) {
-      files.push(folder, ...(await names(folder)).map((name) => `${folder}/${name}`));
+      files.push(folder, ...names(folder).map((name) => `${folder}/${name}`));
     }
-    const stamps = files.map(async (file) => {
-      const info = await stat(join(root, file), { bigint: true }).catch(() => null);
+    const stamps = files.map((file) => {
+      const info = or(null, () => statSync(join(root, file), { bigint: true }));
       return `${file} ${info && [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(':')}`;
     });
-    return (await Promise.all(stamps)).join('\n');
+    return stamps.join('\n');
   }
 
   async function ask(program: string, user: string, sudoers: string): Promise<SudoPolicy | null> {
@@ -140,9 +149,9 @@ export function createSudoPolicies({ run, clock, log, root = '' }: AskSudoDeps):
     const program = await ownProgram(process);
     if (program === null) return null;
     const key = `${program.id}\0${user}`;
-    const sudoers = await sudoersTexts();
+    const sudoers = sudoersTexts();
     // Looked at before sudo is: what changes meanwhile is asked again the next time.
-    const now = await sources(sudoers);
+    const now = sources(sudoers);
     const known = remembered.get(key);
     if (known && known.sources === now && clock.monotonic() - known.at < REMEMBERED_MS) return known.policy;
     const policy = await ask(program.path, user, sudoers);

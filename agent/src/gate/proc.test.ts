@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtemp, open, rm, stat, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -87,13 +88,16 @@ describe('capture from a fixture', () => {
     const cmdline = join(parent.proc, '9', 'cmdline');
     await rm(cmdline);
     execFileSync('mkfifo', [cmdline]);
-    const capturing = createProcessReader(parent.proc).capture(9, '777');
-    // Opening waits for a reader, so the first look at the start time is over by now.
-    const writer = await open(cmdline, 'w');
+    const facts = join(parent.proc, '9', 'stat');
     await parent.setStartTime('778');
-    await writer.writeFile('sudo\0harmless\0');
-    await writer.close();
-    assert.equal(await capturing, null);
+    await rename(facts, `${facts}.later`);
+    await parent.setStartTime('777');
+    // Opening waits for a reader, so the first look at the start time is over by then.
+    const replaced = `exec 3>'${cmdline}'; mv '${facts}.later' '${facts}'; printf 'sudo\\0harmless\\0' >&3`;
+    const writer = spawn('sh', ['-c', replaced], { stdio: 'ignore' });
+    assert.equal(await createProcessReader(parent.proc).capture(9, '777'), null);
+    assert.equal(await createProcessReader(parent.proc).startTime(9), '778');
+    if (writer.exitCode === null) await once(writer, 'exit');
   });
 
   it('arguments beyond all limits are not read', async () => {

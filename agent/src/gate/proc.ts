@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { open, readFile, readlink, stat } from 'node:fs/promises';
+import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SudoPolicies } from './ask-sudo.ts';
 import { riskyKind } from './risky-environment.ts';
@@ -33,6 +33,8 @@ export interface ProcessFacts {
 export interface ProcessReader {
   /** Start time, field 22 of stat, as decimal text; null when there is no such process. */
   startTime(pid: number): Promise<string | null>;
+  /** What its environment says, or null when the process is gone or was replaced while it was read. */
+  environment(pid: number, startTime: string): ProcessFacts['environ'] | null;
   /** Everything, or null when the process is gone or was replaced while it was read. */
   capture(pid: number, startTime: string): Promise<ProcessFacts | null>;
   /** Whether the process has loaded a file of this path. */
@@ -47,14 +49,19 @@ export interface ProcessReader {
 const MAX_CMDLINE = 8 * 1024 * 1024;
 const MAX_ENVIRON = 8 * 1024 * 1024;
 
-async function readCapped(path: string, limit: number): Promise<Buffer | null> {
-  const file = await open(path, 'r').catch(() => null);
-  if (file === null) return null;
+/** Of a process of root's, whose memory answers at once. */
+function readCapped(path: string, limit: number): Buffer | null {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch {
+    return null;
+  }
   try {
     const chunks: Buffer[] = [];
     for (let size = 0; ; ) {
       const chunk = Buffer.allocUnsafe(64 * 1024);
-      const { bytesRead } = await file.read(chunk, 0, chunk.length, null);
+      const bytesRead = readSync(file, chunk, 0, chunk.length, null);
       if (bytesRead === 0) return Buffer.concat(chunks);
       size += bytesRead;
       if (size > limit) return null;
@@ -63,7 +70,7 @@ async function readCapped(path: string, limit: number): Promise<Buffer | null> {
   } catch {
     return null;
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
@@ -116,9 +123,28 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
 
   // Read at once: the kernel has it in memory and no process can hold it up, while each step through the thread pool costs
   // more than the read, several times for every sudo.
-  const startTime = async (pid: number) => {
+  const startTime = (pid: number) => {
     try {
       return parseStartTime(readFileSync(of(pid, 'stat'), 'latin1'));
+    } catch {
+      return null;
+    }
+  };
+
+  const readEnvironment = (pid: number): ProcessFacts['environ'] => {
+    const environ = readCapped(of(pid, 'environ'), MAX_ENVIRON);
+    return {
+      sudoReason: environ && variable(environ, 'SUDO_REASON'),
+      locale: environ ? locale(environ) : '',
+      term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
+      risky: environ && riskyNames(environ),
+    };
+  };
+
+  const programOf = (pid: number): string | null => {
+    try {
+      const exe = readlinkSync(of(pid, 'exe'));
+      return exe.slice(exe.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, '');
     } catch {
       return null;
     }
@@ -135,7 +161,14 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
   };
 
   return {
-    startTime,
+    startTime: async (pid) => startTime(pid),
+    environment(pid, expected) {
+      // Here and below: the number may be given to another process at any time. What was read between two equal start
+      // times is of one.
+      if (startTime(pid) !== expected) return null;
+      const environment = readEnvironment(pid);
+      return startTime(pid) === expected ? environment : null;
+    },
     async hasLoaded(pid, path) {
       const maps = await readFile(of(pid, 'maps'), 'latin1').catch(() => '');
       return maps.split('\n').some((line) => line.endsWith(` ${path}`));
@@ -143,26 +176,13 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
     root: (pid) => of(pid, 'root'),
     sudoPolicy: (pid, user) => sudo({ exe: of(pid, 'exe'), root: of(pid, 'root') }, user),
     async capture(pid, expected) {
-      // The number may be given to another process at any time: what was read between two equal start times is of one.
-      if ((await startTime(pid)) !== expected) return null;
-      const [cmdline, environ, cwd, exe] = await Promise.all([
-        readCapped(of(pid, 'cmdline'), MAX_CMDLINE),
-        readCapped(of(pid, 'environ'), MAX_ENVIRON),
-        readCwd(pid),
-        readlink(of(pid, 'exe')).catch(() => null),
-      ]);
-      if (cmdline === null || (await startTime(pid)) !== expected) return null;
-      return {
-        cmdline: Buffer.from(cmdline),
-        program: exe === null ? null : exe.slice(exe.lastIndexOf('/') + 1).replace(/ \(deleted\)$/, ''),
-        cwd,
-        environ: {
-          sudoReason: environ && variable(environ, 'SUDO_REASON'),
-          locale: environ ? locale(environ) : '',
-          term: environ ? (variable(environ, 'TERM')?.toString('latin1') ?? '') : '',
-          risky: environ && riskyNames(environ),
-        },
-      };
+      if (startTime(pid) !== expected) return null;
+      const cmdline = readCapped(of(pid, 'cmdline'), MAX_CMDLINE);
+      const environ = readEnvironment(pid);
+      const program = programOf(pid);
+      const cwd = await readCwd(pid);
+      if (cmdline === null || startTime(pid) !== expected) return null;
+      return { cmdline, program, cwd, environ };
     },
   };
 }

@@ -1,6 +1,15 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { visibleText } from '#shared/visible-text.ts';
+
+// Read at once: the kernel and the service manager have both in memory, and only root makes them.
+const textOf = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+};
 
 /**
  * Where the login session of a process comes from, by the word of systemd-logind. The process's own SSH_CONNECTION
@@ -12,10 +21,10 @@ export async function sessionOrigin(
   pid: number,
   paths = { proc: '/proc', sessions: '/run/systemd/sessions' },
 ): Promise<string | null> {
-  const cgroup = await readFile(join(paths.proc, String(pid), 'cgroup'), 'utf8').catch(() => '');
+  const cgroup = textOf(join(paths.proc, String(pid), 'cgroup'));
   const session = /\/session-([A-Za-z0-9]{1,32})\.scope(?:\/|$)/m.exec(cgroup)?.[1];
   if (session === undefined) return null;
-  const facts = await readFile(join(paths.sessions, session), 'utf8').catch(() => '');
+  const facts = textOf(join(paths.sessions, session));
   const host = /^REMOTE_HOST=(.+)$/m.exec(facts)?.[1];
   return host === undefined ? null : visibleText(host.replace(/^"(.*)"$/, '$1')).slice(0, 256);
 }

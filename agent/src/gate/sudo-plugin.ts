@@ -91,17 +91,17 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
   const { ask, processes } = deps;
 
   async function questionOf(hello: PluginHello, parts: PluginParts): Promise<Question | null> {
-    const facts = await processes.capture(hello.pid, hello.pstart);
+    const environ = processes.environment(hello.pid, hello.pstart);
     const user = text(parts.userInfo.get('user'));
     const uid = number(parts.userInfo.get('uid'), 4_294_967_295);
-    if (facts === null || uid === null || !accountName.safeParse(user).success) return null;
+    if (environ === null || uid === null || !accountName.safeParse(user).success) return null;
     const evidence = await resolvedEvidence(parts, {
       root: processes.root(hello.pid),
       plugin: hello.api,
       intercepted: hello.intercepted,
-      reason: readReason(facts.environ.sudoReason),
-      locale: facts.environ.locale,
-      term: facts.environ.term,
+      reason: readReason(environ.sudoReason),
+      locale: environ.locale,
+      term: environ.term,
     });
     if (evidence === null) return null;
     return {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { type BigIntStats, constants, readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { UnrestrictedReason } from '#shared/decision.ts';
-import { changeableByUsers, followPath, type WalkedPath } from './walk-path.ts';
+import { changeableByUsers, followPath, isAtHand, type WalkedPath } from './walk-path.ts';
 
 /** The program that the request would run, as far as the host can tell. */
 export interface Target {
@@ -59,8 +59,13 @@ export function orderReasons(reasons: Iterable<UnrestrictedReason>): Unrestricte
   return ORDER.filter((reason) => set.has(reason));
 }
 
+const shellsText = async (root: string): Promise<string> => {
+  const path = `${root}/etc/shells`;
+  return isAtHand(root, '/etc') ? readFileSync(path, 'latin1') : await readFile(path, 'latin1');
+};
+
 async function loginShells(root: string): Promise<Set<string>> {
-  const text = await readFile(`${root}/etc/shells`, 'latin1').catch(() => '');
+  const text = await shellsText(root).catch(() => '');
   return new Set(
     text
       .split('\n')
@@ -86,6 +91,32 @@ const HEAD_BYTES = 256;
 const ONLY_ROOT_CHANGES = (reasons: readonly UnrestrictedReason[]) =>
   !reasons.some((reason) => reason.startsWith('user-writable') || reason === 'unparsed');
 
+/** How a file begins, and its hash; null when it is too large for one. */
+interface Content {
+  head: Buffer;
+  sha256: string | null;
+}
+
+/**
+ * Contents of files that nobody but root can change, by everything that a change to them leaves a trace in. Whoever could
+ * write one without a new ctime (by its disk, with the clock set back) is root already, and needs no sudo. What others can
+ * change is never kept here.
+ */
+const contents = new Map<string, Content>();
+const CONTENTS_MAX = 512;
+
+/** Two changes within one tick of the file system's clock have the same time: what changed just now may change again. */
+const SETTLED_NS = 2_000_000_000n;
+
+const stampOf = ({ size, mtimeNs, ctimeNs }: BigIntStats) => `${size}:${mtimeNs}:${ctimeNs}`;
+const contentKey = (info: BigIntStats) => `${info.dev}:${info.ino}:${stampOf(info)}`;
+
+function keepContent(info: BigIntStats, readAt: number, content: Content): void {
+  if (BigInt(readAt) * 1_000_000n - info.ctimeNs < SETTLED_NS) return;
+  contents.set(contentKey(info), content);
+  if (contents.size > CONTENTS_MAX) contents.delete(contents.keys().next().value!);
+}
+
 /**
  * Opens exactly the file that the walk found. Null when it is another one by now, or no regular file.
  *
@@ -100,6 +131,7 @@ export async function identify(
 ): Promise<Target | null> {
   // O_NONBLOCK: a FIFO put there meanwhile must not hold up the agent.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const readAt = Date.now();
   const file = await open(Buffer.from(`${root}${path}`, 'latin1'), flags).catch(() => null);
   if (file === null) return null;
   try {
@@ -108,7 +140,8 @@ export async function identify(
     const head = Buffer.alloc(HEAD_BYTES);
     const { bytesRead: begun } = await file.read(head, 0, HEAD_BYTES, 0);
     let sha256: string | null = null;
-    if ((await vouch(head.subarray(0, begun))) && info.size <= MAX_HASHED_BYTES) {
+    const vouched = await vouch(head.subarray(0, begun));
+    if (vouched && info.size <= MAX_HASHED_BYTES) {
       const hash = createHash('sha256');
       const chunk = Buffer.allocUnsafe(256 * 1024);
       for (let read = 0; ; ) {
@@ -121,18 +154,31 @@ export async function identify(
       }
       sha256 = hash.digest('base64url');
     }
+    if (vouched) keepContent(info, readAt, { head: head.subarray(0, begun), sha256 });
     return {
       path,
       device: device.toString(),
       inode: inode.toString(),
       sha256,
-      stamp: `${info.size}:${info.mtimeNs}:${info.ctimeNs}`,
+      stamp: stampOf(info),
     };
   } catch {
     return null;
   } finally {
     await file.close();
   }
+}
+
+/** As `identify`, from what is known of the same file, if it is known. */
+async function identifyWalked(
+  root: string,
+  { real, info }: WalkedPath,
+  vouch: (head: Buffer) => Promise<boolean>,
+): Promise<Target | null> {
+  const known = info.isFile() ? contents.get(contentKey(info)) : undefined;
+  if (known === undefined) return identify(root, real, info.dev, info.ino, vouch);
+  const sha256 = (await vouch(known.head)) ? known.sha256 : null;
+  return { path: real, device: info.dev.toString(), inode: info.ino.toString(), sha256, stamp: stampOf(info) };
 }
 
 /** How sudo finds a command word. Paths are bytes as latin1. */
@@ -198,8 +244,7 @@ async function programReasons(word: string, by: LookUp, depth: number): Promise<
   const program = await find(word, by);
   if (program === null) return ['unparsed'];
   const reasons = writable(program.walked);
-  const { real, info } = program.walked;
-  const target = await identify(by.root, real, info.dev, info.ino, async (head) => {
+  const target = await identifyWalked(by.root, program.walked, async (head) => {
     reasons.push(...(await interpreterReasons(head, by, depth + 1)));
     return false;
   });
@@ -232,7 +277,7 @@ async function lookUp(command: string, by: LookUp): Promise<ResolvedTarget> {
   const names = [baseName(typed), baseName(walked.real)];
   const reasons = kindReasons(names, [typed, walked.real], await loginShells(by.root));
   reasons.push(...writable(walked));
-  const target = await identify(by.root, walked.real, walked.info.dev, walked.info.ino, async (head) => {
+  const target = await identifyWalked(by.root, walked, async (head) => {
     reasons.push(...(await interpreterReasons(head, by)));
     return ONLY_ROOT_CHANGES(reasons);
   });

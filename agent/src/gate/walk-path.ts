@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, lstatSync, readlinkSync } from 'node:fs';
 import { lstat, readlink } from 'node:fs/promises';
 
 /** Where a path leads, and whether anybody but root can lead it elsewhere. */
@@ -34,6 +34,22 @@ function folderChangeable(info: BigIntStats): boolean {
   return changeableByUsers(info);
 }
 
+/** The whole tree of a process, or our own; what lies in a chroot may be mounted by anybody. */
+const WHOLE_TREE = /^(\/proc\/[1-9][0-9]*\/root)?$/;
+
+/** Where programs lie, and the home of root: folders of the system that only root adds to, and what is in some of them. */
+const SYSTEM = /^(|\/(usr|s?bin|lib(32|64|x32)?|etc|root)|\/usr\/(lib|libexec|s?bin(\/[^/]+)?)|\/etc\/alternatives(\/[^/]+)?)$/;
+
+/**
+ * Whether a path is looked at without waiting. Elsewhere a look may never come back, because somebody's own file system
+ * (FUSE), or one on the network, is mounted there; here nobody but root can mount one, and with the system's own programs
+ * out of reach nothing else works either. A turn of the thread pool takes longer than thirty such looks, and there were
+ * twenty turns for every sudo.
+ *
+ * @param real without symbolic links, bytes as latin1.
+ */
+export const isAtHand = (root: string, real: string): boolean => WHOLE_TREE.test(root) && SYSTEM.test(real);
+
 const NOTHING = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ERR_INVALID_ARG_VALUE']);
 
 /** As `followPath`, where why it leads nowhere makes no difference. */
@@ -51,6 +67,12 @@ export async function walkPath(root: string, path: string): Promise<WalkedPath |
  */
 export async function followPath(root: string, path: string): Promise<WalkedPath | NoPath> {
   const seen = (real: string) => Buffer.from(`${root}${real === '' ? '/' : real}`, 'latin1');
+  // Once others can change the way, nothing behind it is the system's own.
+  const atHand = (real: string) => !userWritable && isAtHand(root, real);
+  const look = (real: string) =>
+    atHand(real) ? lstatSync(seen(real), { bigint: true }) : lstat(seen(real), { bigint: true });
+  const readLink = (real: string) =>
+    atHand(real) ? readlinkSync(seen(real), 'buffer') : readlink(seen(real), { encoding: 'buffer' });
   let todo = path.split('/').filter((part) => part !== '' && part !== '.');
   let real = '';
   let links = 0;
@@ -59,21 +81,21 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
   let info: BigIntStats;
   try {
     // The trailing slash makes a root such as /proc/PID/root the folder and not the link.
-    info = await lstat(seen(''), { bigint: true });
+    info = await look('');
     while (todo.length > 0) {
       if (!info.isDirectory()) return 'absent';
       const [part, ...rest] = todo as [string, ...string[]];
       todo = rest;
       if (part === '..') {
         real = real.slice(0, Math.max(0, real.lastIndexOf('/')));
-        info = await lstat(seen(real), { bigint: true });
+        info = await look(real);
         continue;
       }
       userWritable ||= folderChangeable(info);
       open &&= (info.mode & 0o001n) !== 0n;
       const next = `${real}/${part}`;
       if (next === '/proc') return 'unknown';
-      const found = await lstat(seen(next), { bigint: true });
+      const found = await look(next);
       if (!found.isSymbolicLink()) {
         real = next;
         info = found;
@@ -82,11 +104,11 @@ export async function followPath(root: string, path: string): Promise<WalkedPath
       links += 1;
       if (links > MAX_LINKS) return 'absent';
       userWritable ||= found.uid !== 0n;
-      const target = (await readlink(seen(next), { encoding: 'buffer' })).toString('latin1');
+      const target = (await readLink(next)).toString('latin1');
       todo = [...target.split('/').filter((step) => step !== '' && step !== '.'), ...todo];
       if (target.startsWith('/')) {
         real = '';
-        info = await lstat(seen(''), { bigint: true });
+        info = await look('');
       }
     }
     return { real: real === '' ? '/' : real, info, userWritable, open };
