@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, chown, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, rename, rm, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { identify, type LookUp, MAX_HASHED_BYTES, orderReasons, resolveTarget } from './target.ts';
-import { walkPath } from './walk-path.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { identify, isSettled, type LookUp, MAX_HASHED_BYTES, orderReasons, resolveTarget } from './target.ts';
+import { followPath, isAtHand, walkPath } from './walk-path.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const skip = isRoot ? false : 'needs root: files of several owners';
@@ -205,6 +206,26 @@ describe('target of a command', () => {
     assert.equal(walked?.info.ino, (await stat(join(root, 'etc/shells'), { bigint: true })).ino);
   });
 
+  it('only what nobody but root can mount over is looked at without waiting', () => {
+    for (const path of ['', '/usr', '/usr/bin/id', '/etc/alternatives/vi', '/bin']) {
+      assert.equal(isAtHand('', path), true, path);
+      assert.equal(isAtHand('/proc/12/root', path), true, path);
+      assert.equal(isAtHand('/proc/12/root/srv/chroot', path), false, path);
+    }
+    for (const path of [
+      '/home',
+      '/home/alice',
+      '/mnt',
+      '/usr/local',
+      '/usr/local/bin/x',
+      '/usr/bin/a/b',
+      '/opt',
+      '/net',
+    ]) {
+      assert.equal(isAtHand('', path), false, path);
+    }
+  });
+
   it('another file under the name between look and open is not vouched for', async () => {
     const info = await stat(join(root, 'usr/bin/id'), { bigint: true });
     assert.equal((await identify(root, '/usr/bin/id', info.dev, info.ino))?.path, '/usr/bin/id');
@@ -221,6 +242,49 @@ describe('target of a command', () => {
     const second = (await resolve('racy')).target;
     assert.notEqual(first?.inode, second?.inode);
     assert.notEqual(first?.sha256, second?.sha256);
+  });
+
+  describe('a content that is known already', { skip }, () => {
+    const sha256 = async (command: string) => (await resolve(command)).target?.sha256;
+    const hashOf = (content: string) => createHash('sha256').update(content).digest('base64url');
+    const known = async (path: string) => {
+      await put(path, 'one\n');
+      const file = join(root, path);
+      while (!isSettled((await stat(file, { bigint: true })).ctimeNs, Date.now())) await sleep(50);
+      assert.equal(await sha256(path), hashOf('one\n'));
+      assert.equal(await sha256(path), hashOf('one\n'), 'looked at again');
+      return file;
+    };
+
+    it('is forgotten when the file is written to in place, whatever time it is given', async () => {
+      const file = await known('/usr/bin/kept');
+      const { atime, mtime } = await stat(file);
+      await writeFile(file, 'two\n');
+      await utimes(file, atime, mtime);
+      assert.equal(await sha256('/usr/bin/kept'), hashOf('two\n'));
+    });
+
+    it('is vouched for no longer than nobody else can change what runs', async () => {
+      await known('/opt/kept/tool');
+      await chmod(join(root, 'opt/kept'), 0o777);
+      assert.equal(await sha256('/opt/kept/tool'), null);
+    });
+
+    it('is not kept of a file that may change once more within the same tick of the clock', () => {
+      const now = 1_700_000_000_000;
+      const changed = (agoMs: number) => BigInt(now - agoMs) * 1_000_000n;
+      assert.deepEqual(
+        [2000, 1999, 0, -5000].map((ago) => isSettled(changed(ago), now)),
+        [true, false, false, false],
+      );
+    });
+  });
+
+  it('the way to a program of the system is found the same without waiting', { skip }, async () => {
+    for (const path of ['/usr/bin/env', '/bin/sh', '/etc/shells', '/usr/bin/identree-is-not-here']) {
+      const [own, seen] = await Promise.all([followPath('', path), followPath('/proc/self/root/.', path)]);
+      assert.deepEqual(own, seen, path);
+    }
   });
 
   it('reasons come once and in one order', () => {

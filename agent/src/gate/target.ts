@@ -105,14 +105,23 @@ interface Content {
 const contents = new Map<string, Content>();
 const CONTENTS_MAX = 512;
 
-/** Two changes within one tick of the file system's clock have the same time: what changed just now may change again. */
 const SETTLED_NS = 2_000_000_000n;
+
+/**
+ * Whether another change would show. Two within one tick of the file system's clock have the same time, so what changed
+ * just now may change again and look the same.
+ *
+ * @param ctimeNs last change of the file.
+ * @param readAt when it began to be read, milliseconds.
+ */
+export const isSettled = (ctimeNs: bigint, readAt: number): boolean =>
+  BigInt(readAt) * 1_000_000n - ctimeNs >= SETTLED_NS;
 
 const stampOf = ({ size, mtimeNs, ctimeNs }: BigIntStats) => `${size}:${mtimeNs}:${ctimeNs}`;
 const contentKey = (info: BigIntStats) => `${info.dev}:${info.ino}:${stampOf(info)}`;
 
 function keepContent(info: BigIntStats, readAt: number, content: Content): void {
-  if (BigInt(readAt) * 1_000_000n - info.ctimeNs < SETTLED_NS) return;
+  if (!isSettled(info.ctimeNs, readAt)) return;
   contents.set(contentKey(info), content);
   if (contents.size > CONTENTS_MAX) contents.delete(contents.keys().next().value!);
 }

@@ -38,7 +38,8 @@ function folderChangeable(info: BigIntStats): boolean {
 const WHOLE_TREE = /^(\/proc\/[1-9][0-9]*\/root)?$/;
 
 /** Where programs lie, and the home of root: folders of the system that only root adds to, and what is in some of them. */
-const SYSTEM = /^(|\/(usr|s?bin|lib(32|64|x32)?|etc|root)|\/usr\/(lib|libexec|s?bin(\/[^/]+)?)|\/etc\/alternatives(\/[^/]+)?)$/;
+const SYSTEM =
+  /^(|\/(usr|s?bin|lib(32|64|x32)?|etc|root)|\/usr\/(lib|libexec|s?bin(\/[^/]+)?)|\/etc\/alternatives(\/[^/]+)?)$/;
 
 /**
  * Whether a path is looked at without waiting. Elsewhere a look may never come back, because somebody's own file system
