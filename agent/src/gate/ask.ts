@@ -28,8 +28,11 @@ export interface Asked {
 export type Outcome =
   /** The agent is leaving, and the hook has by what another one goes on with the request. */
   | { kind: 'left' }
-  /** `settle` reports what became of the yes; call it once the hook has been told. */
-  | { kind: 'granted'; settle(outcome: OutcomeRequest): Promise<void> }
+  /**
+   * `settle` reports what became of the yes; call it once the hook has been told. `once_started`: not before the hook has
+   * had the time to start what was asked for.
+   */
+  | { kind: 'granted'; settle(outcome: OutcomeRequest, when?: 'now' | 'once_started'): Promise<void> }
   | { kind: 'denied' | 'expired' | 'cancelled' | 'refused' }
   /** No server can be asked any more, and this host has a way in without one. */
   | Unreachable;
@@ -121,6 +124,11 @@ const DEAD_AFTER_TRIES = 3;
 const DEAD_AFTER_MS = 30_000;
 const SLACK_MS = 5000;
 const LONGEST_WAIT_MS = 24 * 3_600_000;
+/**
+ * How long a report waits for the command that it is about to start, milliseconds. The work for it, here and at a server
+ * that waits for its disk, would take the processor from the sudo that somebody is looking at.
+ */
+const STARTING_MS = 50;
 /** Pauses before each try to tell the server what became of a request. */
 const RETRIES_MS = [0, 1000, 5000, 15_000];
 
@@ -169,8 +177,21 @@ export function createAsk(deps: AskDeps): Ask {
     log.warn(`${what} could not be reported`);
   }
 
-  const report = (challengeId: string, outcome: OutcomeRequest): Promise<void> =>
-    deliver(`the outcome of ${challengeId}`, () => client.outcome(challengeId, outcome));
+  /** The last report on each request. They are told in their order: a start that overtakes an end would be lost. */
+  const lastReports = new Map<string, Promise<void>>();
+
+  function inTurn(challengeId: string, pauseMs: number, tell: () => Promise<void>): Promise<void> {
+    const turn = (lastReports.get(challengeId) ?? clock.sleep(pauseMs)).then(tell).finally(() => {
+      if (lastReports.get(challengeId) === turn) lastReports.delete(challengeId);
+    });
+    lastReports.set(challengeId, turn);
+    return turn;
+  }
+
+  const report = (challengeId: string, outcome: OutcomeRequest, pauseMs = 0): Promise<void> =>
+    inTurn(challengeId, pauseMs, () =>
+      deliver(`the outcome of ${challengeId}`, () => client.outcome(challengeId, outcome)),
+    );
 
   /** Says why there is no request. Null when it is worth another try. */
   function explain(reply: Exclude<Reply<unknown>, { kind: 'ok' }>, patient: boolean, voice: Voice): boolean {
@@ -319,8 +340,8 @@ export function createAsk(deps: AskDeps): Ask {
     signal: AbortSignal,
   ): Promise<Outcome> {
     const id = asked.answer.challengeId;
-    const settle = (outcome: OutcomeRequest) => {
-      const reporting = report(id, outcome);
+    const settle = (outcome: OutcomeRequest, when: 'now' | 'once_started' = 'now') => {
+      const reporting = report(id, outcome, when === 'now' ? 0 : STARTING_MS);
       deps.background(reporting);
       return reporting;
     };
@@ -500,7 +521,8 @@ export function createAsk(deps: AskDeps): Ask {
     report(token, run) {
       const id = readToken(token)?.answer.challengeId;
       if (id === undefined) return log.warn('a sudo reports on a request that cannot be read; ignored');
-      deps.background(deliver(`what became of ${id}`, () => client.run(id, run)));
+      const tell = () => deliver(`what became of ${id}`, () => client.run(id, run));
+      deps.background(inTurn(id, run.state === 'started' ? STARTING_MS : 0, tell));
     },
   };
 }

@@ -279,7 +279,8 @@ export function createGate(deps: GateDeps): Gate {
         return;
       }
       stream.end(verdictFrame(true), (error?: Error | null) => {
-        void outcome.settle(error ? { outcome: 'refused', detail: 'gone' } : { outcome: 'granted', detail: null });
+        if (error) void outcome.settle({ outcome: 'refused', detail: 'gone' });
+        else void outcome.settle({ outcome: 'granted', detail: null }, 'once_started');
       });
     } finally {
       clearInterval(heart);

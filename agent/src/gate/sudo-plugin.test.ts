@@ -463,6 +463,32 @@ describe('the plugin at the gate: what became of the command', SHORT, () => {
     const call = gate.server.calls.find(({ path }) => path.endsWith('/run'));
     assert.deepEqual(call?.body, { state: 'ended', exitStatus: 3, signal: null, durationMs: 5 });
   });
+
+  it('reaches the server in its order, however long it takes for the first', async () => {
+    await using gate = await createTestGate();
+    const told: string[] = [];
+    gate.server.intercept = async ({ path, body }) => {
+      if (!/\/(outcome|run)$/.test(path)) return false;
+      const what = String(body!.outcome ?? body!.state);
+      told.push(`${what} comes`);
+      await new Promise((resolve) => setTimeout(resolve, what === 'ended' ? 0 : 150));
+      told.push(`${what} is taken`);
+      return false;
+    };
+    const plugin = check(gate);
+    await gate.server.approve((await gate.server.challenge()) as FakeChallenge);
+    await plugin.asked;
+    plugin.ready();
+    await plugin.result;
+    const token = await plugin.token;
+    for (const event of ['started', 'ended']) {
+      const fields = { mode: 'sudo-report', event, status_type: event === 'ended' ? 1 : 0, status: 0, ms: 1 };
+      assert.equal((await connectPlugin(gate.socket, hello(gate, fields), { token }).result).granted, true);
+    }
+    await until(() => told.length === 6);
+    const order = ['granted', 'started', 'ended'].flatMap((what) => [`${what} comes`, `${what} is taken`]);
+    assert.deepEqual(told, order);
+  });
 });
 
 describe('the plugin at the gate: what does not speak the protocol', SHORT, () => {
