@@ -35,6 +35,30 @@ export type NotableKind = z.infer<typeof notableKind>;
 /** The most bytes of names of variables that a record carries; `sha256` always covers all of the environment. */
 export const ENVIRONMENT_SHOWN_BYTES = 4096;
 
+/** How many of the descriptors, and of the groups, of a command a record lists. */
+export const RESOLVED_DESCRIPTORS_SHOWN = 64;
+export const RESOLVED_GROUPS_SHOWN = 64;
+
+/** What sudo sets of a command that others do not get: only what differs is there. */
+const resolvedSettings = z.strictObject({
+  /** The supplementary groups of who asks stay (`sudo -P`). */
+  keepsGroups: z.literal(true).optional(),
+  /** Supplementary groups that this host's own list does not give the account: names, or `#` and a number. */
+  groups: z.array(z.string().min(1).max(256)).max(RESOLVED_GROUPS_SHOWN).optional(),
+  /** How many more of those there are. */
+  groupsMore: z.int().min(1).optional(),
+  /** Octal digits, where it is not 022. */
+  umask: z
+    .string()
+    .regex(/^[0-7]{1,5}$/)
+    .optional(),
+  /** After so long sudo ends the command. */
+  timeoutSeconds: z.int().min(1).max(9_999_999_999).optional(),
+  selinuxRole: z.string().min(1).max(256).optional(),
+  selinuxType: z.string().min(1).max(256).optional(),
+  apparmorProfile: z.string().min(1).max(256).optional(),
+});
+
 /**
  * What sudo told the approval plugin beside what every gate knows (`command_info` of sudo_plugin(5), and the environment
  * that it will set). Present exactly when `gate` is `plugin`.
@@ -47,7 +71,10 @@ export const resolvedBySudo = z.strictObject({
   /** The folder that becomes the root of the file system first. */
   chroot: z.string().max(4096).nullable(),
   /** Descriptors above 2 that stay open in the command. */
-  descriptors: z.array(z.int().min(3).max(1_048_576)).max(64),
+  descriptors: z.array(z.int().min(3).max(1_048_576)).max(RESOLVED_DESCRIPTORS_SHOWN),
+  /** How many more of those there are; absent where all are listed. */
+  descriptorsMore: z.int().min(1).optional(),
+  settings: resolvedSettings.optional(),
   /** A command that an allowed one has started, caught by sudo's `intercept`. */
   intercepted: z.boolean(),
   environment: z.strictObject({

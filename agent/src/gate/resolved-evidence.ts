@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
-import { ENVIRONMENT_SHOWN_BYTES, type NotableKind, type RequestMode, type ResolvedBySudo } from '#shared/decision.ts';
+import {
+  ENVIRONMENT_SHOWN_BYTES,
+  type NotableKind,
+  RESOLVED_DESCRIPTORS_SHOWN,
+  type RequestMode,
+  type ResolvedBySudo,
+} from '#shared/decision.ts';
 import { escapeBytes } from '#shared/visible-text.ts';
 import { type Evidence, modeReasons } from './evidence.ts';
 import type { PluginParts } from './plugin-parts.ts';
+import { resolvedSettings } from './resolved-settings.ts';
 import { riskyKind } from './risky-environment.ts';
 import { shownPath, splitArguments } from './shown-argv.ts';
 import { type LookUp, orderReasons, type ResolvedTarget, resolveTarget, UNKNOWN, withinPatience } from './target.ts';
@@ -12,7 +19,8 @@ const NOTABLE_MAX = 32;
 const NOTABLE_BYTES = 4096;
 const VALUE_MAX = 256;
 const NAMES_MAX = 1024;
-const DESCRIPTORS_MAX = 64;
+/** The most that a record can name; no process has more. */
+const HIGHEST_DESCRIPTOR = 1_048_576;
 const FIRST_PASSED_ON = 3;
 
 const text = (bytes: Buffer | undefined): string | null => bytes?.toString('latin1') ?? null;
@@ -24,16 +32,18 @@ function modeOf({ settings, commandInfo }: PluginParts): RequestMode {
   return isTrue(settings.get('run_shell')) ? 'shell' : 'command';
 }
 
-/** `preserve_fds` and what lies below `closefrom`. */
-function descriptorsOf({ commandInfo }: PluginParts): number[] {
+/** `preserve_fds` and what lies below `closefrom`: the first of them, and how many more. */
+function descriptorsOf({ commandInfo }: PluginParts): Pick<ResolvedBySudo, 'descriptors' | 'descriptorsMore'> {
   const number = (digits: string) => (/^\d{1,7}$/.test(digits) ? Number(digits) : null);
   const kept = new Set((text(commandInfo.get('preserve_fds')) ?? '').split(',').map(number));
   const closeFrom = number(text(commandInfo.get('closefrom')) ?? '') ?? FIRST_PASSED_ON;
-  for (let fd = FIRST_PASSED_ON; fd < Math.min(closeFrom, FIRST_PASSED_ON + DESCRIPTORS_MAX); fd += 1) kept.add(fd);
-  return [...kept]
-    .filter((fd): fd is number => fd !== null && fd >= FIRST_PASSED_ON)
-    .sort((a, b) => a - b)
-    .slice(0, DESCRIPTORS_MAX);
+  const below = Math.min(closeFrom, HIGHEST_DESCRIPTOR + 1);
+  const listed = Math.min(below, FIRST_PASSED_ON + RESOLVED_DESCRIPTORS_SHOWN);
+  const above = [...kept].filter((fd): fd is number => fd !== null && fd >= below && fd <= HIGHEST_DESCRIPTOR);
+  const first = Array.from({ length: Math.max(0, listed - FIRST_PASSED_ON) }, (_, i) => FIRST_PASSED_ON + i);
+  const descriptors = [...first, ...above.sort((a, b) => a - b)].slice(0, RESOLVED_DESCRIPTORS_SHOWN);
+  const more = Math.max(0, below - FIRST_PASSED_ON) + above.length - descriptors.length;
+  return { descriptors, ...(more > 0 ? { descriptorsMore: more } : {}) };
 }
 
 /** Folders that only root may add to on an ordinary Linux system: a PATH of these alone is nothing to mention. */
@@ -174,6 +184,7 @@ export async function resolvedEvidence(
   const runAsUser = text(commandInfo.get('runas_user')) ?? `#${runAsUid}`;
   const runAsGroup = text(commandInfo.get('runas_group'));
   const cwd = await withinPatience(folderOf(parts, context), null);
+  const settings = await resolvedSettings(parts, { root: context.root, runAsUser });
   return {
     cmdline: parts.argv,
     cwd: cwd === null ? null : { path: cwd, device: '', inode: '' },
@@ -188,7 +199,8 @@ export async function resolvedEvidence(
       sudo: context.plugin,
       command: shownPath(command),
       chroot: chroot === null ? null : shownPath(chroot),
-      descriptors: descriptorsOf(parts),
+      ...descriptorsOf(parts),
+      ...(settings ? { settings } : {}),
       intercepted: context.intercepted,
       environment,
     },

@@ -75,6 +75,38 @@ describe('the plugin at the gate: what is asked is what sudo told', SHORT, () =>
     ]);
   });
 
+  it('descriptors beyond those that a record lists are counted', async () => {
+    const of = async (...commandInfo: string[]) => {
+      const { resolved } = await recordOf({ ...SUDO_ID, commandInfo: [...SUDO_ID.commandInfo, ...commandInfo] });
+      return [resolved?.descriptors.length, resolved?.descriptors.at(-1), resolved?.descriptorsMore];
+    };
+    assert.deepEqual(await of('closefrom=67'), [64, 66, undefined]);
+    assert.deepEqual(await of('closefrom=68', 'preserve_fds=5,900,2000000'), [64, 66, 2]);
+    assert.deepEqual(await of('closefrom=9999999'), [64, 66, 1_048_574 - 64]);
+    assert.deepEqual(await of(`preserve_fds=${Array.from({ length: 70 }, (_, i) => 200 - i)}`), [64, 194, 6]);
+  });
+
+  it('what sudo sets beside them is there where it is not what every command gets', async () => {
+    const of = async (...commandInfo: string[]) => {
+      const lists = { ...SUDO_ID, commandInfo: ['command=/usr/bin/id', 'runas_user=lp', ...commandInfo] };
+      return (await recordOf(lists)).resolved?.settings;
+    };
+    assert.equal(await of('runas_uid=7', 'runas_gid=7', 'runas_groups=7', 'umask=0022', 'timeout=0'), undefined);
+    assert.deepEqual(await of('runas_uid=7', 'runas_gid=7', 'runas_groups=7,0,4000000001', 'umask=0', 'timeout=90'), {
+      groups: ['root', '#4000000001'],
+      umask: '0',
+      timeoutSeconds: 90,
+    });
+    assert.deepEqual(await of('runas_uid=0', 'runas_gid=0', 'runas_groups=0,6'), undefined, 'root may do all of it');
+    const many = Array.from({ length: 70 }, (_, i) => 4_000_000_000 + i);
+    const { groups, groupsMore } = (await of('runas_uid=7', `runas_groups=${many}`)) ?? {};
+    assert.deepEqual([groups?.length, groupsMore], [64, 6]);
+    assert.deepEqual(
+      await of('runas_uid=7', 'preserve_groups=true', 'selinux_role=a_r', 'selinux_type=b_t', 'apparmor_profile=c'),
+      { keepsGroups: true, selinuxRole: 'a_r', selinuxType: 'b_t', apparmorProfile: 'c' },
+    );
+  });
+
   for (const [name, uid, home, expected] of [
     ['root’s own home is nothing to mention', 0, '/root', []],
     ['a home that is not root’s', 0, '/nonexistent/evil', ['HOME']],

@@ -15,6 +15,24 @@ ${environment.truncated && note(s.environment.truncated)}`,
   };
 }
 
+/** What sudo sets of this command that others do not get. */
+function settingFacts(settings: NonNullable<ResolvedBySudo['settings']>, s: Strings, names: Names): (Fact | false)[] {
+  const { keepsGroups, groups = [], groupsMore = 0, umask, timeoutSeconds } = settings;
+  const { selinuxRole, selinuxType, apparmorProfile } = settings;
+  const given = (label: string, value: string | undefined): Fact | false =>
+    value !== undefined && { label, value: names.code(value) };
+  const list = groups.map((group, i) => html`${i > 0 && ', '}${names.code(group)}`);
+  return [
+    keepsGroups === true && { label: s.groups, value: s.keepsGroups },
+    groups.length > 0 && { label: s.groups, value: html`${list} ${groupsMore > 0 && note(s.more(groupsMore))}` },
+    given('umask', umask),
+    timeoutSeconds !== undefined && { label: s.timeLimit, value: s.endsAfter(timeoutSeconds) },
+    given(s.selinuxRole, selinuxRole),
+    given(s.selinuxType, selinuxType),
+    given(s.apparmorProfile, apparmorProfile),
+  ];
+}
+
 /** Two groups, so that nobody takes what a host merely says for something that identree knows. */
 export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Html {
   const { record } = view;
@@ -39,8 +57,9 @@ export function factGroups(view: ChallengeView, s: Strings, locale: Locale): Htm
     resolved &&
       resolved.descriptors.length > 0 && {
         label: s.descriptors,
-        value: s.descriptorsStay(resolved.descriptors.join(', ')),
+        value: s.descriptorsStay(resolved.descriptors.join(', '), resolved.descriptorsMore ?? 0),
       },
+    ...settingFacts(resolved?.settings ?? {}, s, names),
     resolved && environmentFact(resolved, s, names),
     record.tty !== null && { label: s.terminal, value: names.code(record.tty) },
     record.origin !== null && { label: s.origin, value: names.code(record.origin) },

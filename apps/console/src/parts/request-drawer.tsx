@@ -24,6 +24,24 @@ function Fact({ label, children }: { label: string; children: ReactNode }) {
 
 const ASSURANCE = { derived: 'derived from what was typed', resolved: 'resolved by sudo' } as const;
 
+type Settings = NonNullable<NonNullable<Request['record']['resolved']>['settings']>;
+
+/** What sudo sets of this command that others do not get. */
+function settingsOf(settings: Settings): [label: string, value: string][] {
+  const { keepsGroups, groups = [], groupsMore, umask, timeoutSeconds } = settings;
+  const more = groupsMore === undefined ? '' : ` and ${groupsMore} more`;
+  const all: [string, string | undefined | false][] = [
+    ['More groups', groups.length > 0 && `${groups.join(', ')}${more}`],
+    ['Groups', keepsGroups && 'those of who asks stay'],
+    ['umask', umask],
+    ['Time limit', timeoutSeconds !== undefined && `sudo ends it after ${timeoutSeconds} s`],
+    ['SELinux role', settings.selinuxRole],
+    ['SELinux type', settings.selinuxType],
+    ['AppArmor profile', settings.apparmorProfile],
+  ];
+  return all.filter((fact): fact is [string, string] => typeof fact[1] === 'string');
+}
+
 function Details({ request, deny }: { request: Request; deny: (request: Request) => void }) {
   const me = useMe();
   const { record } = request;
@@ -82,8 +100,16 @@ function Details({ request, deny }: { request: Request; deny: (request: Request)
               </Fact>
             )}
             {resolved && resolved.descriptors.length > 0 && (
-              <Fact label="Open files">stay open as {resolved.descriptors.join(', ')}</Fact>
+              <Fact label="Open files">
+                stay open as {resolved.descriptors.join(', ')}
+                {resolved.descriptorsMore !== undefined && ` and ${resolved.descriptorsMore} more`}
+              </Fact>
             )}
+            {settingsOf(resolved?.settings ?? {}).map(([label, value]) => (
+              <Fact key={label} label={label}>
+                {value}
+              </Fact>
+            ))}
             {resolved && (
               <Fact label="Environment">
                 <EnvironmentNames {...resolved.environment} />
