@@ -21,8 +21,12 @@ export function canonicalJson(value: unknown): string {
     case 'object': {
       if (value === null) return 'null';
       if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
-      const members = Object.entries(value as Record<string, unknown>).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-      return `{${members.map(([key, member]) => `${canonicalJson(key)}:${canonicalJson(member)}`).join(',')}}`;
+      // Without a comparison of its own, sort() goes by UTF-16 code units.
+      const keys = Object.keys(value).sort();
+      const members = keys.map(
+        (key) => `${canonicalJson(key)}:${canonicalJson((value as Record<string, unknown>)[key])}`,
+      );
+      return `{${members.join(',')}}`;
     }
     default:
       throw new TypeError(`canonicalJson: ${typeof value} has no JSON form`);

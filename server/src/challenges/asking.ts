@@ -10,10 +10,13 @@ import {
 import { visibleText } from '#shared/visible-text.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
-import type { EventLog } from '../events/log.ts';
+import { type Outcome, outcomeOf, proceed, refusedWith } from '../db/together.ts';
+import type { EventLog, NewEvent } from '../events/log.ts';
 import type { Host } from '../hosts/store.ts';
+import type { SharedCall, Together } from '../http/host-operation.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
+import type { PolicyOutcome } from '../policies/policy.ts';
 import { newChallengeId } from './challenge-id.ts';
 import { PENDING_IN_TOTAL, PENDING_PER_USER_AND_HOST } from './limits.ts';
 import { createPendingTotal } from './pending-total.ts';
@@ -28,15 +31,24 @@ const RECORD_AGE_MS = 120_000;
 
 export interface AskingDeps {
   db: Database;
-  events: Pick<EventLog, 'append'>;
+  events: Pick<EventLog, 'append' | 'appendAll'>;
   clock: Clock;
   random: Random;
   ttlMs: number;
   externalUrl: string;
   standing: Pick<Standing, 'accountMayAct'>;
   requirements: Requirements;
-  settling: Pick<Settling, 'settle'>;
+  settling: Pick<Settling, 'settle' | 'decided'>;
   keysSince: SettlingDeps['keysSince'];
+}
+
+type Call = SharedCall<CreateChallengeRequest>;
+
+/** A request that nothing speaks against: what is to be written of it, and what its host is told beside. */
+interface Prepared {
+  readonly challenge: store.Challenge;
+  readonly event: NewEvent;
+  readonly approverKeys: string | null;
 }
 
 export type Asking = ReturnType<typeof createAsking>;
@@ -48,6 +60,11 @@ export function createAsking(deps: AskingDeps) {
   const pendingTotal = createPendingTotal(PENDING_IN_TOTAL);
 
   async function answer(challenge: store.Challenge, query: Database['query'], held: number): Promise<ChallengeAnswer> {
+    return answerWith(challenge, (await deps.keysSince(query, held)).token);
+  }
+
+  /** @param approverKeys the signed set, for a host that holds an older one */
+  function answerWith(challenge: store.Challenge, approverKeys: string | null): ChallengeAnswer {
     return {
       challengeId: challenge.id,
       userCode: challenge.user_code,
@@ -57,7 +74,7 @@ export function createAsking(deps: AskingDeps) {
       now: clock.now(),
       approvers: challenge.policy.approvers,
       verdict: challenge.verdict,
-      approverKeys: (await deps.keysSince(query, held)).token,
+      approverKeys,
     };
   }
 
@@ -68,74 +85,141 @@ export function createAsking(deps: AskingDeps) {
     return store.readable(challenge);
   }
 
-  return {
-    /** A host asks. Runs in the transaction that admitted its request. */
-    async create(
-      work: UnitOfWork,
-      host: Host,
-      body: Pick<CreateChallengeRequest, 'record' | 'approverKeysVersion' | 'mayWait'>,
-      remoteAddr: string,
-    ): Promise<ChallengeAnswer> {
-      const now = clock.now();
-      const { record } = body;
-      if (record.hostId !== host.id) throw new Refusal('wrong_host_record');
-      if (Math.abs(now - record.createdAt) > RECORD_AGE_MS) throw new Refusal('stale_record');
-      // Before any policy: `approval: none` would let a disabled person run things.
-      if (!deps.standing.accountMayAct(record.user)) throw new Refusal('account_disabled');
-      const ofUser = await store.countPendingOfUser(work.query, host.id, record.user, now);
-      if (ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
-      const room = await pendingTotal.admits(() => store.countPending(work.query, PENDING_IN_TOTAL), now);
-      if (!room) throw new Refusal('too_many_pending');
-      const policy = await requirements.outcome(work.query, await requirements.policy(), {
-        user: record.user,
-        host: host.hostname,
-        hostGroup: host.host_group,
-      });
-      // Scripts probe with `sudo -n` many times an hour: nobody may be asked for what nobody waits for.
-      if (body.mayWait === false && policy.approval !== 'none') throw new Refusal('approval_required');
-      const challenge = await store.insertChallenge(work, {
-        id: newChallengeId(random, now),
-        user_code: newUserCode(random),
-        host_id: host.id,
-        hostname: host.hostname,
-        username: record.user,
-        nonce: record.nonce,
-        record,
-        request_hash: requestHash(record),
-        created_at: now,
-        expires_at: now + deps.ttlMs,
-        lease_until: now + LEASE_SECONDS * 1000,
-        policy,
-      });
-      if (!challenge) throw new Refusal('nonce_reused');
-      if (policy.approval === 'none') {
-        const method = { kind: 'auto' } as const;
-        const settled = await settle(work, challenge, { actor: { kind: 'policy' }, method, policy, remoteAddr });
-        return answer(settled, work.query, body.approverKeysVersion);
+  /** What can be said of a request by itself. */
+  function refuseAlone({ host, body: { record } }: Call, now: number): void {
+    if (record.hostId !== host.id) throw new Refusal('wrong_host_record');
+    if (Math.abs(now - record.createdAt) > RECORD_AGE_MS) throw new Refusal('stale_record');
+    // Before any policy: `approval: none` would let a disabled person run things.
+    if (!deps.standing.accountMayAct(record.user)) throw new Refusal('account_disabled');
+  }
+
+  /** Whether there is room for one more. */
+  async function roomFor(work: UnitOfWork, calls: readonly Call[], now: number) {
+    const asked = calls.map(({ host, body: { record } }) => ({
+      hostId: host.id,
+      username: record.user,
+      nonce: record.nonce,
+    }));
+    const rooms = await store.roomFor(work, asked, now);
+    const outcomes: Outcome<{ call: Call; used: boolean }>[] = [];
+    for (const [index, call] of calls.entries()) {
+      const { waiting: ofUser, used } = rooms[index]!;
+      try {
+        if (ofUser >= PENDING_PER_USER_AND_HOST) throw new Refusal('too_many_pending_user');
+        const room = await pendingTotal.admits(() => store.countPending(work.query, PENDING_IN_TOTAL), now);
+        if (!room) throw new Refusal('too_many_pending');
+        outcomes.push({ value: { call, used } });
+      } catch (error) {
+        outcomes.push(refusedWith(error));
       }
-      // Before the event: from there on every other writer waits for this one.
-      const answered = await answer(challenge, work.query, body.approverKeysVersion);
-      await events.append(work, {
-        event: 'challenge_created',
-        username: record.user,
-        hostId: host.id,
-        hostname: host.hostname,
-        challengeId: challenge.id,
-        code: challenge.user_code,
-        reason: record.reason,
-        remoteAddr,
-        data: {
-          requestHash: challenge.request_hash,
-          gate: record.gate,
-          runAs: record.runAs.user,
-          command: commandLine(record),
-          policyVersion: policy.version,
-          rule: policy.rule,
-          expiresAt: challenge.expires_at,
-        },
+    }
+    return outcomes;
+  }
+
+  /** What a request becomes: one that waits, or one that the policy has answered. */
+  async function prepare(
+    { host, body: { record }, remoteAddr }: Call,
+    policy: PolicyOutcome,
+    now: number,
+    keysVersion: number,
+  ): Promise<Pick<Prepared, 'challenge' | 'event'>> {
+    const challenge = store.newChallenge({
+      id: newChallengeId(random, now),
+      user_code: newUserCode(random),
+      host_id: host.id,
+      hostname: host.hostname,
+      username: record.user,
+      nonce: record.nonce,
+      record,
+      request_hash: requestHash(record),
+      created_at: now,
+      expires_at: now + deps.ttlMs,
+      lease_until: now + LEASE_SECONDS * 1000,
+      policy,
+    });
+    if (policy.approval === 'none') {
+      const method = { kind: 'auto' } as const;
+      const settlement = { actor: { kind: 'policy' }, method, policy, remoteAddr } as const;
+      const { written, event } = await deps.settling.decided(challenge, settlement, keysVersion);
+      return { challenge: { ...challenge, ...written }, event };
+    }
+    const event = {
+      event: 'challenge_created',
+      username: record.user,
+      hostId: host.id,
+      hostname: host.hostname,
+      challengeId: challenge.id,
+      code: challenge.user_code,
+      reason: record.reason,
+      remoteAddr,
+      data: {
+        requestHash: challenge.request_hash,
+        gate: record.gate,
+        runAs: record.runAs.user,
+        command: commandLine(record),
+        policyVersion: policy.version,
+        rule: policy.rule,
+        expiresAt: challenge.expires_at,
+      },
+    } satisfies NewEvent;
+    return { challenge, event };
+  }
+
+  /** Looks at what hosts ask. */
+  async function check(work: UnitOfWork, calls: readonly Call[]): Promise<Outcome<Prepared>[]> {
+    const now = clock.now();
+    const alone = calls.map((call) =>
+      outcomeOf(() => {
+        refuseAlone(call, now);
+        return call;
+      }),
+    );
+    const withRoom = await proceed(alone, (some) => roomFor(work, some, now));
+    return proceed(withRoom, async (some) => {
+      const outcomes = await requirements.outcomes(
+        work.query,
+        some.map(({ call: { host, body } }) => ({
+          user: body.record.user,
+          host: host.hostname,
+          hostGroup: host.host_group,
+        })),
+      );
+      const held = Math.min(...some.map(({ call }) => call.body.approverKeysVersion));
+      const keys = await deps.keysSince(work.query, held);
+      const prepared = outcomes.map(async (outcome, index): Promise<Outcome<Prepared>> => {
+        if ('refusal' in outcome) return outcome;
+        const { call, used } = some[index]!;
+        const { body } = call;
+        const policy = outcome.value;
+        try {
+          // Scripts probe with `sudo -n` many times an hour: nobody may be asked for what nobody waits for.
+          if (body.mayWait === false && policy.approval !== 'none') throw new Refusal('approval_required');
+          if (used) throw new Refusal('nonce_reused');
+          const approverKeys = keys.version > body.approverKeysVersion ? keys.token : null;
+          return { value: { ...(await prepare(call, policy, now, keys.version)), approverKeys } };
+        } catch (error) {
+          return refusedWith(error);
+        }
       });
-      return answered;
-    },
+      return Promise.all(prepared);
+    });
+  }
+
+  /** Writes what was prepared. */
+  async function write(work: UnitOfWork, prepared: readonly Prepared[]): Promise<ChallengeAnswer[]> {
+    const challenges = prepared.map(({ challenge }) => challenge);
+    if (!(await store.insertChallenges(work, challenges))) throw new Refusal('nonce_reused');
+    // At last: from there on every other writer waits for this one.
+    await events.appendAll(
+      work,
+      prepared.map(({ event }) => event),
+    );
+    return prepared.map(({ challenge, approverKeys }) => answerWith(challenge, approverKeys));
+  }
+
+  return {
+    /** Hosts ask, several at once. Runs in the transaction that admits their requests. */
+    create: { check, write } satisfies Together<CreateChallengeRequest, Prepared>,
 
     /** Where a host's challenge stands. Extends the lease: the host will be heard of again within `waitMs` or is gone. */
     async poll(

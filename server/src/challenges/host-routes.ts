@@ -2,7 +2,7 @@ import { Refusal } from '#shared/errors.ts';
 import { createChallengeRequest, outcomeRequest, pollQuery, runRequest } from '#shared/host-api.ts';
 import { challengeId } from '#shared/names.ts';
 import type { Host } from '../hosts/store.ts';
-import { type HostOperation, hostOperation } from '../http/host-operation.ts';
+import { type HostOperation, hostOperation, sharedOperation } from '../http/host-operation.ts';
 import type { Asking } from './asking.ts';
 import type { Waiters } from './waiters.ts';
 
@@ -15,14 +15,14 @@ function idOf({ id }: Readonly<Record<string, string>>): string {
 /** What hosts do about requests: ask, wait for the answer, withdraw, and tell what became of it. */
 export function challengeRoutes({ asking, waiters }: { asking: Asking; waiters: Waiters }): HostOperation[] {
   return [
-    hostOperation({
+    sharedOperation({
       method: 'POST',
       path: '/challenges',
       body: createChallengeRequest,
       proves: true,
       ordinary: ['approval_required'],
       status: 201,
-      run: ({ act, remoteAddr }) => act((work, host, body) => asking.create(work, host, body, remoteAddr)),
+      together: asking.create,
     }),
     hostOperation({
       method: 'GET',

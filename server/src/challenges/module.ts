@@ -53,7 +53,7 @@ export function challengesModule(
   const { config, db, events, approverKeys } = ground;
   const { resolver, accounts } = others.callers;
   const accountOwner = accounts.ownerOf;
-  const requirements = createRequirements({ ...others, accountOwner });
+  const requirements = createRequirements({ ...others, accountOwner, accountOwners: accounts.ownersOf });
   const asking = createAsking({
     ...ground,
     ...others,

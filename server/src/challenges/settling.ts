@@ -2,7 +2,7 @@ import type { Verdict } from '#shared/decision.ts';
 import { ERRORS, Refusal } from '#shared/errors.ts';
 import { LEASE_SECONDS } from '#shared/host-api.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
-import type { EventLog } from '../events/log.ts';
+import type { EventLog, NewEvent } from '../events/log.ts';
 import type { Viewer } from '../http/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { UnreadableRows } from '../platform/unreadable.ts';
@@ -51,12 +51,17 @@ export type Settling = ReturnType<typeof createSettling>;
 export function createSettling(deps: SettlingDeps) {
   const { db, events, clock } = deps;
 
-  /** Applies `decide()` to a locked row and writes decision, verdict and event together. */
-  async function settle<T extends store.Endable>(
-    work: UnitOfWork,
-    challenge: T,
+  /**
+   * Applies `decide()`: what comes to the row, and the event that tells so.
+   *
+   * @param keysVersion of the approver-key set in force
+   * @throws Refusal
+   */
+  async function decided(
+    challenge: store.Endable,
     { actor, method, policy = challenge.policy, person = null, remoteAddr = null }: Settlement,
-  ): Promise<T> {
+    keysVersion: number,
+  ): Promise<{ written: store.Decision; event: NewEvent }> {
     const now = clock.now();
     const result = decide(decidable(challenge), actor, method, policy, now);
     if (!result.ok) throw new Refusal(result.refusal);
@@ -78,7 +83,6 @@ export function createSettling(deps: SettlingDeps) {
       grace: 0,
       evidence: decision.evidence,
     });
-    const keys = await deps.keysSince(work.query, Number.MAX_SAFE_INTEGER);
     const written = {
       status: decision.status,
       decided_at: now,
@@ -87,16 +91,15 @@ export function createSettling(deps: SettlingDeps) {
       class: decision.class,
       reason: decision.reason,
       verdict,
-      approver_keys_version: keys.version,
+      approver_keys_version: keysVersion,
     };
-    if (!(await store.settleChallenge(work, challenge.id, written))) throw new Refusal('already_decided');
     const name = {
       approved: actor.kind === 'policy' ? ('auto_approved' as const) : ('challenge_approved' as const),
       denied: 'challenge_rejected' as const,
       expired: 'challenge_expired' as const,
       cancelled: 'challenge_cancelled' as const,
     }[decision.status];
-    await events.append(work, {
+    const event: NewEvent = {
       event: name,
       username: challenge.username,
       hostId: challenge.host_id,
@@ -115,9 +118,18 @@ export function createSettling(deps: SettlingDeps) {
         class: decision.class,
         approver: person ? { issuer: person.issuer, subject: person.subject } : null,
         credentialIds: decision.evidence.map((evidence) => evidence.credentialId),
-        approverKeysVersion: keys.version,
+        approverKeysVersion: keysVersion,
       },
-    });
+    };
+    return { written, event };
+  }
+
+  /** Decides on a locked row, and writes decision, verdict and event together. */
+  async function settle<T extends store.Endable>(work: UnitOfWork, challenge: T, settlement: Settlement): Promise<T> {
+    const { version } = await deps.keysSince(work.query, Number.MAX_SAFE_INTEGER);
+    const { written, event } = await decided(challenge, settlement, version);
+    if (!(await store.settleChallenge(work, challenge.id, written))) throw new Refusal('already_decided');
+    await events.append(work, event);
     return { ...challenge, ...written };
   }
 
@@ -152,6 +164,7 @@ export function createSettling(deps: SettlingDeps) {
   }
 
   return {
+    decided,
     settle,
     denyOf,
 

@@ -6,7 +6,7 @@ import type { RunRequest } from '#shared/host-api.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { ChallengesTable } from '../db/schema.ts';
-import { first, rowOf, statement } from '../db/statement.ts';
+import { first, rawStatement, rowOf, statement } from '../db/statement.ts';
 import type { UnreadableRow } from '../platform/unreadable.ts';
 import { type PolicyOutcome, policyOutcome } from '../policies/policy.ts';
 
@@ -79,40 +79,94 @@ export type NewChallenge = Pick<
   | 'policy'
 >;
 
+/** A challenge that waits, before it is written. */
+export const newChallenge = (made: NewChallenge): Challenge => ({
+  ...made,
+  policy_version: made.policy.version,
+  policy_rule: made.policy.rule,
+  status: 'pending',
+  decided_at: null,
+  decided_by: null,
+  decided_by_name: null,
+  class: null,
+  reason: null,
+  verdict: null,
+  approver_keys_version: null,
+  outcome: null,
+  outcome_detail: null,
+  outcome_at: null,
+  run_state: null,
+  run_started_at: null,
+  run_ended_at: null,
+  run_exit_status: null,
+  run_signal: null,
+  run_duration_ms: null,
+  run_reason: null,
+});
+
 const insertRow = statement((query, given: ChallengesTable, circumstances) =>
   query
     .insertInto('challenges')
     .values(rowOf(given, circumstances))
     .onConflict((conflict) => conflict.column('nonce').doNothing()),
 );
+/** The columns of a challenge. Each stands here, or it does not compile. */
+const COLUMNS = Object.keys({
+  id: true,
+  user_code: true,
+  host_id: true,
+  hostname: true,
+  username: true,
+  nonce: true,
+  record: true,
+  request_hash: true,
+  created_at: true,
+  expires_at: true,
+  lease_until: true,
+  policy: true,
+  policy_version: true,
+  policy_rule: true,
+  status: true,
+  decided_at: true,
+  decided_by: true,
+  decided_by_name: true,
+  class: true,
+  reason: true,
+  verdict: true,
+  approver_keys_version: true,
+  outcome: true,
+  outcome_detail: true,
+  outcome_at: true,
+  run_state: true,
+  run_started_at: true,
+  run_ended_at: true,
+  run_exit_status: true,
+  run_signal: true,
+  run_duration_ms: true,
+  run_reason: true,
+} satisfies Record<keyof ChallengesTable, true>);
 
-/** Writes a pending challenge. Null when its nonce was used before: one record, one request. */
-export async function insertChallenge(work: UnitOfWork, made: NewChallenge): Promise<Challenge | null> {
-  const challenge: Challenge = {
-    ...made,
-    policy_version: made.policy.version,
-    policy_rule: made.policy.rule,
-    status: 'pending',
-    decided_at: null,
-    decided_by: null,
-    decided_by_name: null,
-    class: null,
-    reason: null,
-    verdict: null,
-    approver_keys_version: null,
-    outcome: null,
-    outcome_detail: null,
-    outcome_at: null,
-    run_state: null,
-    run_started_at: null,
-    run_ended_at: null,
-    run_exit_status: null,
-    run_signal: null,
-    run_duration_ms: null,
-    run_reason: null,
-  };
-  const row = { ...challenge, record: canonicalJson(made.record), policy: JSON.stringify(made.policy) };
-  return (await insertRow(work.query, row)).numAffectedRows === 1n ? challenge : null;
+const insertOnPostgres = rawStatement<{ rows: string }, unknown>(({ rows }) => {
+  const columns = sql.join(COLUMNS.map((column) => sql.ref(column)));
+  return sql`
+    insert into challenges (${columns}) select ${columns} from json_populate_recordset(null::challenges, ${rows}::json)
+    on conflict (nonce) do nothing
+  `;
+});
+
+/** Writes challenges. False when a nonce of them was used before: one record, one request. */
+export async function insertChallenges(work: UnitOfWork, challenges: readonly Challenge[]): Promise<boolean> {
+  const rows: ChallengesTable[] = challenges.map((challenge) => ({
+    ...challenge,
+    record: canonicalJson(challenge.record),
+    policy: JSON.stringify(challenge.policy),
+  }));
+  if (work.driver === 'postgres') {
+    const { numAffectedRows } = await insertOnPostgres(work.query, { rows: JSON.stringify(rows) });
+    return numAffectedRows === BigInt(rows.length);
+  }
+  for (const row of rows) if ((await insertRow(work.query, row)).numAffectedRows !== 1n) return false;
+  return true;
 }
 
 const selectById = statement((query, given: { id: string }) =>
@@ -143,19 +197,18 @@ export async function findChallengeByCode(query: Query, userCode: string): Promi
   return row ? fromRow(row) : null;
 }
 
+/** What comes to a row when it is decided. */
+export type Decision = Pick<
+  ChallengesTable,
+  'decided_at' | 'decided_by' | 'decided_by_name' | 'class' | 'reason' | 'verdict' | 'approver_keys_version'
+> & { status: 'approved' | 'denied' | 'expired' | 'cancelled' };
+
 /**
  * Writes a decision. Compare-and-set is the only authority: whoever finds the row no longer pending has lost.
  *
  * @returns false when somebody else decided first.
  */
-export async function settleChallenge(
-  work: UnitOfWork,
-  id: string,
-  set: Pick<
-    ChallengesTable,
-    'decided_at' | 'decided_by' | 'decided_by_name' | 'class' | 'reason' | 'verdict' | 'approver_keys_version'
-  > & { status: 'approved' | 'denied' | 'expired' | 'cancelled' },
-): Promise<boolean> {
+export async function settleChallenge(work: UnitOfWork, id: string, set: Decision): Promise<boolean> {
   const result = await kysely(work.query)
     .updateTable('challenges')
     .set(set)
@@ -165,20 +218,61 @@ export async function settleChallenge(
   return result.numUpdatedRows === 1n;
 }
 
-const countOfUser = statement((query, given: { hostId: string; username: string; now: number }) =>
+const selectRoom = statement((query, given: { hostId: string; username: string; nonce: string; now: number }) =>
   query
     .selectFrom('challenges')
-    .select((e) => e.fn.countAll<number>().as('n'))
+    .select((e) => [
+      e.fn.countAll<number>().as('waiting'),
+      e
+        .selectFrom('challenges as earlier')
+        .select('earlier.id')
+        .where('earlier.nonce', '=', given.nonce)
+        .as('same_nonce'),
+    ])
     .where('status', '=', PENDING)
     .where('host_id', '=', given.hostId)
     .where('username', '=', given.username)
     .where('expires_at', '>', given.now)
     .where('lease_until', '>', given.now),
 );
+const selectRoomOnPostgres = rawStatement<{ asked: string; now: number }, RoomRow>(
+  ({ asked, now }) => sql`
+    select
+      (
+        select count(*) from challenges where status = 'pending' and username = asked.username
+          and host_id = asked."hostId" and expires_at > ${now} and lease_until > ${now}
+      ) as waiting,
+      (select id from challenges where nonce = asked.nonce) as same_nonce
+    from json_to_recordset(${asked}::json) as asked("hostId" text, username text, nonce text, place bigint)
+    order by asked.place
+  `,
+);
 
-/** How many requests of one user on one host wait. One whose time or lease is over does not, ended or not yet. */
-export async function countPendingOfUser(query: Query, hostId: string, username: string, now: number): Promise<number> {
-  return Number(first(await countOfUser(query, { hostId, username, now }))?.n);
+interface RoomRow {
+  waiting: number;
+  same_nonce: string | null;
+}
+
+/** What there is already of the kind of a request. */
+export interface Room {
+  /** How many requests of its user on its host wait. One whose time or lease is over does not, ended or not yet. */
+  waiting: number;
+  /** Whether its nonce was used before. */
+  used: boolean;
+}
+
+/** @param asked of each request: whose it is, and its nonce */
+export async function roomFor(
+  work: UnitOfWork,
+  asked: readonly { hostId: string; username: string; nonce: string }[],
+  now: number,
+): Promise<Room[]> {
+  const rows: RoomRow[] = [];
+  if (work.driver === 'postgres') {
+    const inOrder = asked.map((one, place) => ({ ...one, place }));
+    rows.push(...(await selectRoomOnPostgres(work.query, { asked: JSON.stringify(inOrder), now })).rows);
+  } else for (const one of asked) rows.push(first(await selectRoom(work.query, { ...one, now }))!);
+  return rows.map(({ waiting, same_nonce }) => ({ waiting: Number(waiting), used: same_nonce !== null }));
 }
 
 /** How many requests wait in all, counted up to `limit`. */

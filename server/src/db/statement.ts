@@ -51,6 +51,10 @@ export function statement<Values extends object, Row>(
   };
 }
 
+/** A statement that is written in SQL, of one driver. Compiled once as well. */
+export const rawStatement = <Values extends object, Row>(build: (given: Values) => RawBuilder<Row>) =>
+  statement<Values, Row>((query, given) => ({ compile: () => build(given).compile(query) }));
+
 /** A row to insert, with all of its columns. */
 export const rowOf = <Row extends object>(given: Row, { names }: Circumstances): Row =>
   Object.fromEntries(names.map((column) => [column, given[column as keyof Row]])) as Row;

@@ -2,7 +2,7 @@ import { canonicalJson } from '#shared/canonical-json.ts';
 import { type EventName, type EventRecord, eventHash, type LoggedEvent } from '#shared/events.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
-import { appendEvent, readEvents, readHead } from './store.ts';
+import { appendEvents, readEvents, readHead } from './store.ts';
 
 /** What a module says about a change; everything it leaves out is null. */
 export interface NewEvent {
@@ -28,6 +28,8 @@ export type EventReader = (event: EventRecord) => void;
 export interface EventLog {
   /** Appends within the transaction of the change that it reports. */
   append(work: UnitOfWork, event: NewEvent): Promise<EventRecord>;
+  /** The same of several changes of one transaction, in their order. */
+  appendAll(work: UnitOfWork, events: readonly NewEvent[]): Promise<EventRecord[]>;
   /** Events after `seq`, oldest first. */
   read(after: number, limit: number): Promise<LoggedEvent[]>;
   /** The newest event that was found and cannot be read, since this process started; null when there was none. */
@@ -96,7 +98,7 @@ export function createEventAppender(deps: {
   clock: Clock;
   onAppended: () => void;
   onError: (error: unknown) => void;
-}): Pick<EventLog, 'append'> {
+}): Pick<EventLog, 'append' | 'appendAll'> {
   const turnOf = createTurns();
   let telling = false;
   let again = false;
@@ -118,11 +120,13 @@ export function createEventAppender(deps: {
     }
   }
 
-  return {
-    async append(work, event) {
-      // On SQLite there is one writer anyway.
-      if (work.driver === 'postgres') await turnOf(work);
-      const head = await readHead(work.query, work.driver);
+  async function appendAll(work: UnitOfWork, events: readonly NewEvent[]): Promise<EventRecord[]> {
+    if (events.length === 0) return [];
+    // On SQLite there is one writer anyway.
+    if (work.driver === 'postgres') await turnOf(work);
+    let head = await readHead(work.query, work.driver);
+    const sealed: EventRecord[] = [];
+    for (const event of events) {
       const unsealed = {
         seq: head.seq + 1,
         at: deps.clock.now(),
@@ -139,14 +143,20 @@ export function createEventAppender(deps: {
         data: JSON.parse(canonicalJson(event.data ?? {})) as Record<string, unknown>,
         prevHash: head.hash,
       };
-      const sealed: EventRecord = { ...unsealed, hash: eventHash(unsealed) };
-      await appendEvent(work, sealed);
-      work.afterCommit(() => {
-        deps.onAppended();
-        void tell();
-      });
-      return sealed;
-    },
+      head = { seq: unsealed.seq, hash: eventHash(unsealed) };
+      sealed.push({ ...unsealed, hash: head.hash });
+    }
+    await appendEvents(work, sealed);
+    work.afterCommit(() => {
+      deps.onAppended();
+      void tell();
+    });
+    return sealed;
+  }
+
+  return {
+    appendAll,
+    append: async (work, event) => (await appendAll(work, [event]))[0]!,
   };
 }
 
@@ -226,6 +236,7 @@ export async function createEventLog(deps: {
 
   return {
     append: appender.append,
+    appendAll: appender.appendAll,
     read,
     unreadable: () => unreadable,
     head: () => readHead(db.query),

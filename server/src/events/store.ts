@@ -1,10 +1,10 @@
-import type { Insertable } from 'kysely';
+import { type Insertable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { CHAIN_START, type EventRecord, eventHash, type LoggedEvent } from '#shared/events.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { EventsTable } from '../db/schema.ts';
-import { first, rowOf, statement } from '../db/statement.ts';
+import { first, rawStatement, rowOf, statement } from '../db/statement.ts';
 
 const selectHead = statement((query, _: object) =>
   query.selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1),
@@ -28,18 +28,43 @@ const moveHead = statement((query, given: { seq: number; hash: string }) =>
   query.updateTable('event_head').set({ seq: given.seq, hash: given.hash }).where('id', '=', 1),
 );
 
-/** Both at once: every other writer waits for the head, so each way to the database and back counts. */
-const appendOnPostgres = statement((query, given: Insertable<EventsTable>, circumstances) =>
-  query
-    .with('written', (db) => db.insertInto('events').values(rowOf(given, circumstances)).returning('seq'))
-    .updateTable('event_head')
-    .set({ seq: given.seq, hash: given.hash })
-    .where('id', '=', 1),
-);
+/** The columns of an event. Each stands here, or it does not compile. */
+const COLUMNS = Object.keys({
+  seq: true,
+  at: true,
+  event: true,
+  username: true,
+  host_id: true,
+  hostname: true,
+  challenge_id: true,
+  code: true,
+  actor: true,
+  reason: true,
+  remote_addr: true,
+  data: true,
+  prev_hash: true,
+  hash: true,
+} satisfies Record<keyof EventsTable, true>);
 
-/** Writes one sealed event and moves the head. */
-export async function appendEvent(work: Pick<UnitOfWork, 'driver' | 'query'>, event: EventRecord): Promise<void> {
-  const row = {
+/** All at once: every other writer waits for the head, so each way to the database and back counts. */
+const appendOnPostgres = rawStatement<{ rows: string }, unknown>(({ rows }) => {
+  const columns = sql.join(COLUMNS.map((column) => sql.ref(column)));
+  return sql`
+    with written as (
+      insert into events (${columns}) select ${columns} from json_populate_recordset(null::events, ${rows}::json)
+      returning seq, hash
+    )
+    update event_head set seq = newest.seq, hash = newest.hash
+    from (select seq, hash from written order by seq desc limit 1) as newest where event_head.id = 1
+  `;
+});
+
+/** Writes sealed events, the one after the other, and moves the head. */
+export async function appendEvents(
+  work: Pick<UnitOfWork, 'driver' | 'query'>,
+  events: readonly EventRecord[],
+): Promise<void> {
+  const rows: Insertable<EventsTable>[] = events.map((event) => ({
     seq: event.seq,
     at: event.at,
     event: event.event,
@@ -54,13 +79,15 @@ export async function appendEvent(work: Pick<UnitOfWork, 'driver' | 'query'>, ev
     data: canonicalJson(event.data),
     prev_hash: event.prevHash,
     hash: event.hash,
-  };
+  }));
+  const newest = rows.at(-1);
+  if (newest === undefined) return;
   if (work.driver === 'postgres') {
-    await appendOnPostgres(work.query, row);
+    await appendOnPostgres(work.query, { rows: JSON.stringify(rows) });
     return;
   }
-  await insertEvent(work.query, row);
-  await moveHead(work.query, { seq: event.seq, hash: event.hash });
+  for (const row of rows) await insertEvent(work.query, row);
+  await moveHead(work.query, { seq: newest.seq, hash: newest.hash });
 }
 
 function parseData(text: string): Pick<LoggedEvent, 'data' | 'unreadable'> {

@@ -1,15 +1,22 @@
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
+import { type Outcome, outcomeOf } from '../db/together.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Proof, SignedRequest } from '../http/host-operation.ts';
 import type { Clock } from '../platform/clock.ts';
 import { checkSignature, readSignature } from './request-signature.ts';
 import * as store from './store.ts';
 
+/** What is known of a host before its row is looked at in the transaction of what it asks. None of it ever changes. */
+export type KnownHost = Pick<store.Host, 'id' | 'hostname' | 'api_key'>;
+
+/** How many hosts are remembered. */
+const MAX_KNOWN = 20_000;
+
 /** A request whose signature, digest and date are good; the nonce is not spent yet. */
 export interface Authenticated {
-  host: store.Host;
+  host: KnownHost;
   nonce: string;
   remoteAddr: string;
 }
@@ -29,6 +36,27 @@ function stateRefusal(state: store.Host['state']): ErrorCode | null {
       return 'host_revoked';
   }
 }
+
+const isClone = (refusal: Refusal): boolean => refusal.detail?.startsWith('clone:') === true;
+
+/** Two machines with one identity cannot both be the host. */
+function refuseClone(host: store.Host, proof: Proof): void {
+  if (host.rebind !== 0) return;
+  if (proof.machineId !== host.machine_id) throw new Refusal('host_quarantined', 'clone: machine id differs');
+  if (proof.counter <= host.counter) throw new Refusal('host_quarantined', 'clone: counter repeated');
+}
+
+const nonceUntil = (now: number): number => now + 2 * CLOCK_SKEW_SECONDS * 1000;
+
+/** What is noted of a host that has proved who it is. */
+const provenBy = (host: store.Host, request: Authenticated, proof: Proof, now: number): store.ProvenHost => ({
+  id: host.id,
+  counter: proof.counter,
+  machine_id: proof.machineId,
+  last_seen_at: now,
+  remote_addr: request.remoteAddr,
+  agent_version: proof.agentVersion ?? host.agent_version,
+});
 
 /** Who may speak as which host. */
 export function createAdmission(deps: {
@@ -56,13 +84,39 @@ export function createAdmission(deps: {
     });
   }
 
+  const known = new Map<string, KnownHost>();
+
+  /** The key of a host, to check a signature with. Whether the host may still speak is looked up when it is admitted. */
+  async function keyOf(id: string): Promise<KnownHost> {
+    const remembered = known.get(id);
+    if (remembered) return remembered;
+    const host = await store.findHost(db.query, id);
+    if (!host) throw new Refusal('host_unknown');
+    const { hostname, api_key } = host;
+    if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
+    known.set(id, { id, hostname, api_key });
+    return { id, hostname, api_key };
+  }
+
+  /** May this host speak now? Its row is locked: it stays so until the transaction ends. */
+  function speaking(host: store.Host | undefined, request: Authenticated): store.Host {
+    if (!host) throw new Refusal('host_unknown');
+    const refusal = stateRefusal(host.state);
+    if (refusal) throw new Refusal(refusal);
+    if (host.api_key !== request.host.api_key) {
+      // In another database, that of a backup perhaps, the host has another key.
+      known.delete(host.id);
+      throw new Refusal('signature_invalid');
+    }
+    return host;
+  }
+
   return {
     /** Who sent this? Throws a Refusal; writes nothing. */
     async authenticate(request: SignedRequest, remoteAddr: string): Promise<Authenticated> {
       const read = readSignature(request);
       if (!read.ok) throw new Refusal(read.refusal);
-      const host = await store.findHost(db.query, read.parameters.keyid);
-      if (!host) throw new Refusal('host_unknown');
+      const host = await keyOf(read.parameters.keyid);
       const problem = await checkSignature(request, read, { key: host.api_key, tag: deps.serverId }, clock.now());
       if (problem) throw new Refusal(problem);
       return { host, nonce: read.parameters.nonce, remoteAddr };
@@ -74,33 +128,65 @@ export function createAdmission(deps: {
      */
     async admit(work: UnitOfWork, request: Authenticated, proof: Proof | null): Promise<store.Host> {
       const now = clock.now();
-      const host = await store.lockHost(work, request.host.id);
-      if (!host) throw new Refusal('host_unknown');
-      const refusal = stateRefusal(host.state);
-      if (refusal) throw new Refusal(refusal);
-      if (!(await store.spendNonce(work, host.id, request.nonce, now + 2 * CLOCK_SKEW_SECONDS * 1000))) {
+      const host = speaking((await store.lockHost(work, request.host.id)) ?? undefined, request);
+      if (!(await store.spendNonce(work, host.id, request.nonce, nonceUntil(now)))) {
         throw new Refusal('nonce_replayed');
       }
       if (!proof) return host;
-      if (host.rebind === 0) {
-        if (proof.machineId !== host.machine_id) throw new Refusal('host_quarantined', 'clone: machine id differs');
-        if (proof.counter <= host.counter) throw new Refusal('host_quarantined', 'clone: counter repeated');
-      }
-      await store.noteProof(work, {
-        id: host.id,
-        counter: proof.counter,
-        machine_id: proof.machineId,
-        last_seen_at: now,
-        remote_addr: request.remoteAddr,
-        agent_version: proof.agentVersion ?? host.agent_version,
-      });
+      refuseClone(host, proof);
+      await store.noteProof(work, provenBy(host, request, proof, now));
       return host;
+    },
+
+    /**
+     * The first half of admitting several requests, each of another host: who may not speak is refused, and nothing is
+     * written. Those that are not refused for anything else are then noted.
+     */
+    async examine(
+      work: UnitOfWork,
+      calls: readonly { who: Authenticated; body: Proof }[],
+    ): Promise<Outcome<store.Host>[]> {
+      const hosts = await store.lockHosts(
+        work,
+        calls.map(({ who }) => who.host.id),
+      );
+      const outcomes: Outcome<store.Host>[] = [];
+      for (const { who, body } of calls) {
+        const outcome = outcomeOf(() => {
+          const host = speaking(hosts.get(who.host.id), who);
+          refuseClone(host, body);
+          return host;
+        });
+        // What is sent again by somebody who recorded it carries an old counter as well, and must not stop the host.
+        const replayed = 'refusal' in outcome && isClone(outcome.refusal) && (await store.isSpent(work, who));
+        outcomes.push(replayed ? { refusal: new Refusal('nonce_replayed') } : outcome);
+      }
+      return outcomes;
+    },
+
+    /** The second half: nonces are spent, counters noted. One whose nonce was spent before is refused. */
+    async note<T extends { call: { who: Authenticated; body: Proof }; host: store.Host }>(
+      work: UnitOfWork,
+      admitted: readonly T[],
+    ): Promise<Outcome<T>[]> {
+      const now = clock.now();
+      const spent = await store.noteAdmitted(
+        work,
+        admitted.map(({ call, host }) => ({
+          ...provenBy(host, call.who, call.body, now),
+          nonce: call.who.nonce,
+          expires_at: nonceUntil(now),
+        })),
+      );
+      return admitted.map((one) =>
+        spent.has(one.host.id) ? { value: one } : { refusal: new Refusal('nonce_replayed') },
+      );
     },
 
     /** After `admit` refused and its transaction is gone: writes what must be remembered about it. */
     async noteRefusal(request: Authenticated | null, refusal: Refusal, remoteAddr: string): Promise<void> {
-      if (request && refusal.detail?.startsWith('clone:')) {
-        await quarantine(request.host.id, refusal.detail.slice('clone: '.length), remoteAddr);
+      if (request && isClone(refusal)) {
+        await quarantine(request.host.id, refusal.detail!.slice('clone: '.length), remoteAddr);
       }
       await db.transaction(async (work) => {
         await events.append(work, {

@@ -2,8 +2,9 @@ import type { FastifyRequest } from 'fastify';
 import type { z } from 'zod';
 import { type ErrorCode, Refusal } from '#shared/errors.ts';
 import { HOST_API, HOST_BODY_LIMIT } from '#shared/host-api.ts';
-import type { Database } from '../db/database.ts';
-import type { HostApi, HostOperation, SignedRequest } from '../http/host-operation.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
+import { createTogether, type Outcome, proceed } from '../db/together.ts';
+import type { HostApi, HostOperation, Proof, SignedRequest, Together } from '../http/host-operation.ts';
 import { refusalOf } from '../http/refusal-of.ts';
 import { addressBucket } from '../platform/client-address.ts';
 import type { RateLimiter } from '../platform/rate-limiter.ts';
@@ -25,11 +26,17 @@ function parse<T>(schema: z.ZodType<T> | undefined, body: unknown): T {
   return parsed.data;
 }
 
+/** A call whose signature is good, of an operation that is done for several at once. */
+interface Entering {
+  readonly who: Authenticated;
+  readonly body: Proof;
+}
+
 /** Host API v1. */
 export function createHostApi(deps: {
-  db: Pick<Database, 'transaction'>;
+  db: Pick<Database, 'driver' | 'transaction'>;
   externalUrl: string;
-  admission: Pick<Admission, 'authenticate' | 'admit' | 'noteRefusal'>;
+  admission: Pick<Admission, 'authenticate' | 'admit' | 'examine' | 'note' | 'noteRefusal'>;
   /** Bounds the security events that strangers can cause, per address. */
   refusalEvents: RateLimiter;
   /** Bounds failed authentication, per address. */
@@ -79,14 +86,61 @@ export function createHostApi(deps: {
     return refusal;
   }
 
-  async function answer(operation: HostOperation, request: FastifyRequest, gone: AbortSignal): Promise<unknown> {
+  /** Admits several calls and answers them, in one transaction: whatever is refused has changed nothing. */
+  async function enter(
+    work: UnitOfWork,
+    together: Together<Proof, unknown>,
+    calls: readonly Entering[],
+  ): Promise<Outcome<unknown>[]> {
+    const examined = await admission.examine(work, calls);
+    const admitted = examined.map((outcome, index) =>
+      'value' in outcome ? { value: { call: calls[index]!, host: outcome.value } } : outcome,
+    );
+    const checked = await proceed(admitted, async (some) => {
+      const shared = some.map(({ call, host }) => ({ host, body: call.body, remoteAddr: call.who.remoteAddr }));
+      const outcomes = await together.check(work, shared);
+      return outcomes.map((outcome, index) =>
+        'value' in outcome ? { value: { ...some[index]!, checked: outcome.value } } : outcome,
+      );
+    });
+    const noted = await proceed(checked, (some) => admission.note(work, some));
+    return proceed(noted, async (some) => {
+      const answers = await together.write(
+        work,
+        some.map(({ checked }) => checked),
+      );
+      return answers.map((value) => ({ value }));
+    });
+  }
+
+  /** How a call of an operation is answered beside others; null: each is answered by itself. */
+  function laneOf(operation: HostOperation): ((call: Entering) => Promise<unknown>) | null {
+    if (!('together' in operation)) return null;
+    const { together } = operation;
+    return createTogether<Entering, unknown>({
+      db: deps.db,
+      keyOf: ({ who }) => who.host.id,
+      run: (work, calls) => enter(work, together, calls),
+    });
+  }
+
+  async function answer(
+    operation: HostOperation,
+    lane: ReturnType<typeof laneOf>,
+    request: FastifyRequest,
+    gone: AbortSignal,
+  ): Promise<unknown> {
     let who: Authenticated | null = null;
     try {
       if (operation.guessable && !deps.failures.peek(addressBucket(request.clientAddress)))
         throw new Refusal('rate_limited');
+      const body = () => parse(operation.body, request.body);
+      if (lane !== null || !('run' in operation)) {
+        who = await admission.authenticate(signed(request), request.clientAddress);
+        return await lane!({ who, body: body()! });
+      }
       const query = operation.query?.safeParse(request.query);
       if (query?.success === false) throw new Refusal('bad_request');
-      const body = () => parse(operation.body, request.body);
       return await operation.run({
         request: signed(request),
         remoteAddr: request.clientAddress,
@@ -122,6 +176,7 @@ export function createHostApi(deps: {
       }
     });
     for (const operation of operations) {
+      const lane = laneOf(operation);
       app.route({
         method: operation.method,
         url: `${HOST_API}${operation.path}`,
@@ -130,7 +185,7 @@ export function createHostApi(deps: {
           const onClose = () => gone.abort();
           reply.raw.once('close', onClose);
           try {
-            const answered = await answer(operation, request, gone.signal);
+            const answered = await answer(operation, lane, request, gone.signal);
             return reply.code(operation.status ?? 200).send(answered);
           } finally {
             gone.abort();

@@ -1,8 +1,8 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { EnrolmentTokensTable, Host, HostNoncesTable, HostReportsTable, HostsTable } from '../db/schema.ts';
-import { first, statement } from '../db/statement.ts';
+import { first, rawStatement, statement } from '../db/statement.ts';
 
 export type { Host } from '../db/schema.ts';
 
@@ -22,6 +22,24 @@ const selectHostToChange = statement((query, given: { id: string }, { driver }) 
 /** Reads and, on Postgres, locks a host for the transaction that admits its request. */
 export async function lockHost(work: UnitOfWork, id: string): Promise<Host | null> {
   return first(await selectHostToChange(work.query, { id }));
+}
+
+const selectHostsToChange = rawStatement<{ ids: readonly string[] }, Host>(
+  ({ ids }) => sql`select * from hosts where id = any(${ids}) order by id for update`,
+);
+
+/** The same of several, by id; always in the same order, so that two who do so never wait for each other. */
+export async function lockHosts(work: UnitOfWork, ids: readonly string[]): Promise<Map<string, Host>> {
+  const hosts = new Map<string, Host>();
+  if (work.driver === 'postgres') {
+    for (const host of (await selectHostsToChange(work.query, { ids })).rows) hosts.set(host.id, host);
+    return hosts;
+  }
+  for (const id of ids) {
+    const host = await findHost(work.query, id);
+    if (host) hosts.set(id, host);
+  }
+  return hosts;
 }
 
 /** The live (not revoked) host of a name. */
@@ -81,6 +99,60 @@ const insertNonce = statement((query, given: HostNoncesTable) =>
 export async function spendNonce(work: UnitOfWork, hostId: string, nonce: string, expiresAt: number): Promise<boolean> {
   const { numAffectedRows } = await insertNonce(work.query, { host_id: hostId, nonce, expires_at: expiresAt });
   return numAffectedRows === 1n;
+}
+
+/** Whether a request nonce was seen before. */
+export async function isSpent(work: UnitOfWork, request: { host: Pick<Host, 'id'>; nonce: string }): Promise<boolean> {
+  const row = await kysely(work.query)
+    .selectFrom('host_nonces')
+    .select('nonce')
+    .where('host_id', '=', request.host.id)
+    .where('nonce', '=', request.nonce)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** A request that is admitted: what its host has proved, and the nonce that is spent for it. */
+export type AdmittedRequest = ProvenHost & Pick<HostNoncesTable, 'nonce' | 'expires_at'>;
+
+const noteAllAdmitted = rawStatement<{ requests: string }, { host_id: string }>(
+  ({ requests }) => sql`
+    with given as (
+      select * from json_to_recordset(${requests}::json) as g(
+        id text, nonce text, expires_at bigint, counter bigint, machine_id text, last_seen_at bigint, remote_addr text,
+        agent_version text
+      )
+    ), spent as (
+      insert into host_nonces (host_id, nonce, expires_at) select id, nonce, expires_at from given
+      on conflict do nothing returning host_id
+    ), noted as (
+      update hosts set
+        counter = given.counter, machine_id = given.machine_id, rebind = 0, last_seen_at = given.last_seen_at,
+        remote_addr = given.remote_addr, agent_version = given.agent_version
+      from given join spent on spent.host_id = given.id where hosts.id = given.id
+    )
+    select host_id from spent
+  `,
+);
+
+/**
+ * Spends the nonces of several requests, each of another host, and notes what they have proved. One whose nonce was seen
+ * before changes nothing.
+ *
+ * @returns ids of the hosts of all others
+ */
+export async function noteAdmitted(work: UnitOfWork, requests: readonly AdmittedRequest[]): Promise<Set<string>> {
+  if (work.driver === 'postgres') {
+    const { rows } = await noteAllAdmitted(work.query, { requests: JSON.stringify(requests) });
+    return new Set(rows.map(({ host_id }) => host_id));
+  }
+  const spent = new Set<string>();
+  for (const request of requests) {
+    if (!(await spendNonce(work, request.id, request.nonce, request.expires_at))) continue;
+    await noteProof(work, request);
+    spent.add(request.id);
+  }
+  return spent;
 }
 
 export async function forgetNonces(work: UnitOfWork, now: number): Promise<void> {

@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ErrorCode } from '#shared/errors.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { Host } from '../db/schema.ts';
+import type { Outcome } from '../db/together.ts';
 
 /** A request as it arrived; `targetUri` is built from the configured external URL, so TLS may end at a proxy. */
 export interface SignedRequest {
@@ -37,6 +38,21 @@ export interface HostCall<Body, Query> {
   act<T>(run: (work: UnitOfWork, host: Host, body: Body) => Promise<T>): Promise<T>;
 }
 
+/** One of several calls that are answered in one transaction. */
+export interface SharedCall<Body> {
+  readonly host: Host;
+  readonly body: Body;
+  readonly remoteAddr: string;
+}
+
+/** How several calls are answered at once: first all of them are looked at, then what is to be done is done. */
+export interface Together<Body, Checked> {
+  /** Refuses whom it refuses; writes nothing. */
+  check(work: UnitOfWork, calls: readonly SharedCall<Body>[]): Promise<Outcome<Checked>[]>;
+  /** Does what was not refused; gives the answers. What it throws undoes everything, and each is asked alone. */
+  write(work: UnitOfWork, checked: readonly Checked[]): Promise<unknown[]>;
+}
+
 /** What hosts may ask: a place below the host API, what is read there, and what is done. */
 interface Declaration<Body, Query> {
   readonly method: 'GET' | 'POST' | 'DELETE';
@@ -54,8 +70,20 @@ interface Declaration<Body, Query> {
   run(call: HostCall<Body, Query>): Promise<unknown>;
 }
 
+/** The same, where many hosts ask at the same moment. */
+interface SharedDeclaration<Body extends Proof> extends Omit<Declaration<Body, undefined>, 'query' | 'run'> {
+  readonly body: z.ZodType<Body>;
+  readonly proves: Body extends Proof ? true : never;
+  readonly together: Together<Body, unknown>;
+}
+
 /** An operation whose body and query nobody but itself knows. */
-export type HostOperation = Declaration<Proof, unknown>;
+export type HostOperation = Declaration<Proof, unknown> | SharedDeclaration<Proof>;
+
+/** Declares an operation that is done for several hosts at once. */
+export const sharedOperation = <Body extends Proof, Checked>(
+  declaration: Omit<SharedDeclaration<Body>, 'together'> & { together: Together<Body, Checked> },
+): HostOperation => declaration as unknown as HostOperation;
 
 /** Declares an operation with the types of its body and query. */
 export const hostOperation = <Body = undefined, Query = undefined>(
