@@ -9,7 +9,7 @@ import { contentDigest, SIGNATURE_LABEL, signatureBase, signatureParameters } fr
 import { sampleRecord } from '#shared/testing/request-record.ts';
 import { PENDING_IN_TOTAL } from '../server/src/challenges/limits.ts';
 import { startOwnPostgres, whyNoPostgres } from '../server/src/db/test-postgres.ts';
-import type { Ready, Used } from './creates/server.ts';
+import { GRANTED_USER, type Ready, type Used } from './creates/messages.ts';
 import { type BenchResult, machineFacts, misses, note, percentile, printReport, round } from './report.ts';
 
 /**
@@ -34,6 +34,8 @@ const PER_ROUND = quick ? 1000 : 2000;
 const WARM_UP = 500;
 /** A user has at most ten requests waiting on one host. */
 const PER_USER = 9;
+/** How many are granted by the policy, one at a time. */
+const ALONE = 200;
 const GOAL_PER_S = { sqlite: 2000, postgres: 800 };
 const DEADLINE_MS = 120_000;
 
@@ -43,12 +45,12 @@ if (WARM_UP + ROUNDS * PER_ROUND > PENDING_IN_TOTAL) throw new Error('more reque
 const counters = new Map<string, number>();
 
 /** Whole requests as they go over the wire, signed. */
-function signedRequests(ready: Ready, host: Ready['hosts'][number], count: number): Buffer[] {
+function signedRequests(ready: Ready, host: Ready['hosts'][number], count: number, account?: string): Buffer[] {
   const key = createPrivateKey(host.key);
   return Array.from({ length: count }, () => {
     const counter = (counters.get(host.id) ?? 0) + 1;
     counters.set(host.id, counter);
-    const user = `u${Math.floor(counter / PER_USER)}`;
+    const user = account ?? `u${Math.floor(counter / PER_USER)}`;
     const record = sampleRecord({ hostId: host.id, uid: 2001, user, createdAt: Date.now() });
     const { machineId, serverId, id } = host;
     const body = Buffer.from(
@@ -158,6 +160,9 @@ async function measure(driver: 'sqlite' | 'postgres', dsn?: string): Promise<Ben
       mainMs += cost.mainMs;
       allMs += cost.allMs;
     }
+    // By itself, and answered by the policy: what a sudo that needs nobody's approval waits for.
+    const lone = signedRequests(ready, ready.hosts[0]!, ALONE, GRANTED_USER);
+    const alone = await drive(sockets[0]!, lone);
     for (const socket of sockets) socket.removeAllListeners().destroy();
     return [
       {
@@ -174,6 +179,12 @@ async function measure(driver: 'sqlite' | 'postgres', dsn?: string): Promise<Ben
         p99: round(percentile(times, 0.99)),
       },
       { metric: `main_thread_us_per_create, ${driver}`, unit: 'µs', value: round((mainMs / times.length) * 1000) },
+      {
+        metric: `auto_grant_alone_ms, ${driver}`,
+        unit: 'ms',
+        value: round(percentile(alone, 0.5)),
+        p99: round(percentile(alone, 0.99)),
+      },
       { metric: `processor_us_per_create, ${driver}`, unit: 'µs', value: round((allMs / times.length) * 1000) },
     ];
   } finally {

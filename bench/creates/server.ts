@@ -1,25 +1,11 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createApp } from '../../server/src/app/app.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolTestHost } from '../../server/src/testing/test-host.ts';
 import { createTestProvider } from '../../server/src/testing/test-person.ts';
-
-/** What the bench is told first: where the server is, and who may ask there. */
-export interface Ready {
-  kind: 'ready';
-  port: number;
-  externalUrl: string;
-  /** `key`: Ed25519, PKCS 8 in PEM. */
-  hosts: { id: string; serverId: string; machineId: string; key: string }[];
-}
-
-/** What the server has used since it was asked the last time: milliseconds of its main thread, and of all threads. */
-export interface Used {
-  kind: 'used';
-  mainMs: number;
-  allMs: number;
-  rssMb: number;
-}
+import { GRANTED_USER, type Ready, type Used } from './messages.ts';
 
 /**
  * A whole server in a process of its own, with hosts that are enrolled. Arguments: a folder, how many hosts, and the
@@ -28,7 +14,13 @@ export interface Used {
 const [folder = '', hostCount = '50', dsn] = process.argv.slice(2);
 const database: Record<string, string> =
   dsn === undefined ? {} : { IDENTREE_DATABASE_DRIVER: 'postgres', IDENTREE_DATABASE_DSN: dsn };
-const app = await createApp(testConfig(folder, database), { provider: createTestProvider(), clock: systemClock });
+const policies = [{ name: 'granted', match_users: [GRANTED_USER], approval: 'none' }];
+const policiesFile = join(folder, 'policies.json');
+writeFileSync(policiesFile, JSON.stringify({ policies }), { mode: 0o600 });
+const app = await createApp(
+  { ...testConfig(folder, database), policiesFile },
+  { provider: createTestProvider(), clock: systemClock },
+);
 await app.start();
 await app.http.listen({ host: '127.0.0.1', port: 0 });
 const hosts: Ready['hosts'] = [];
