@@ -30,12 +30,13 @@ forEachDriver('requests of many hosts at the same moment', (driver) => {
       const enrol = (name: string) => enrolTestHost(t.app, t.clock, `${name}.example.com`);
       const good: TestHost[] = [];
       for (let index = 0; index < 12; index += 1) good.push(await enrol(`good${index}`));
-      const [stale, foreign, one, other, replayer, clone, revoked] = [
+      const [stale, foreign, one, other, replayer, careless, clone, revoked] = [
         await enrol('stale'),
         await enrol('foreign'),
         await enrol('one'),
         await enrol('other'),
         await enrol('replayer'),
+        await enrol('careless'),
         await enrol('clone'),
         await enrol('revoked'),
       ];
@@ -44,10 +45,12 @@ forEachDriver('requests of many hosts at the same moment', (driver) => {
       const parameters = { nonce: randomBytes(18).toString('base64url') };
       const recorded = replayer.createBody();
       assert.equal((await replayer.send('POST', '/challenges', recorded, { parameters })).status, 201);
+      const usedTwice = { nonce: randomBytes(18).toString('base64url') };
+      await careless.send('POST', '/challenges', careless.createBody(), { parameters: usedTwice });
       await t.app.hosts.revoke(revoked.id, { username: 'olga', remoteAddr: null });
       clone.counter -= 1;
       const before = new Map<TestHost, { state: string; counter: number }>();
-      for (const host of [stale, foreign, replayer, clone, revoked]) before.set(host, await stateOf(t, host));
+      for (const host of [stale, foreign, replayer, careless, clone, revoked]) before.set(host, await stateOf(t, host));
 
       const nonce = randomBytes(32).toString('base64url');
       const send = (host: TestHost, record = host.record()) =>
@@ -59,6 +62,7 @@ forEachDriver('requests of many hosts at the same moment', (driver) => {
         send(one, one.record({ nonce })),
         send(other, other.record({ nonce })),
         replayer.send('POST', '/challenges', recorded, { parameters }),
+        careless.send('POST', '/challenges', careless.createBody(), { parameters: usedTwice }),
         send(clone),
         send(revoked),
         ...good.slice(1).map((host) => send(host)),
@@ -69,6 +73,7 @@ forEachDriver('requests of many hosts at the same moment', (driver) => {
         'made',
         'stale_record',
         'wrong_host_record',
+        'nonce_replayed',
         'nonce_replayed',
         'host_quarantined',
         'host_revoked',
@@ -83,7 +88,7 @@ forEachDriver('requests of many hosts at the same moment', (driver) => {
       const stored = await sql`/* test */ select id from challenges`.execute(kysely(t.app.db.query));
       const told = (await t.app.events.read(0, 1000)).filter(({ event }) => event === 'challenge_created');
       assert.equal(told.length, stored.rows.length);
-      assert.equal(new Set(told.map(({ challengeId }) => challengeId)).size, good.length + 1 + 4);
+      assert.equal(new Set(told.map(({ challengeId }) => challengeId)).size, good.length + 1 + 5);
 
       // One record is one request, also later: whose was refused may ask with another.
       const again = one.counter > other.counter ? one : other;
