@@ -39,6 +39,20 @@ test('who asks at the same moment shares a transaction, and each is told what be
   );
 });
 
+test('those that are ready wait a moment for those that are on their way, and not for one that never comes', async () => {
+  const { ask, transactions } = setUp(done);
+  const later = (ms: number, item: string) => new Promise<string>((resolve) => setTimeout(resolve, ms, item));
+  await Promise.all([ask('a1'), ask(later(1, 'b1'))]);
+  assert.deepEqual(transactions, ['a1 b1']);
+  const never = ask(new Promise<string>(() => {}));
+  assert.equal(await ask('c1'), 'c1 is done');
+  const failed = assert.rejects(ask(Promise.reject(new Error('its signature is wrong'))), /its signature is wrong/);
+  assert.equal(await ask('d1'), 'd1 is done');
+  await failed;
+  assert.deepEqual(transactions, ['a1 b1', 'c1', 'd1']);
+  void never;
+});
+
 test('of two with the same key the second one comes when the first one is done', async () => {
   const { ask, transactions } = setUp(done);
   await Promise.all(['a1', 'a2', 'b1', 'a3'].map(ask));

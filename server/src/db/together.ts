@@ -35,6 +35,12 @@ const MOST = 64;
 /** How many transactions at a time. On Postgres one is prepared while the other waits for the head of the log. */
 const AT_ONCE: Record<Database['driver'], number> = { sqlite: 1, postgres: 2 };
 
+/**
+ * How long those that are ready wait for those that are on their way, milliseconds: one wait for the disk for all of them
+ * is shorter for each than one after the other.
+ */
+const PATIENCE_MS = 3;
+
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly key: string;
@@ -49,18 +55,38 @@ interface Waiting<Item, Result> {
  *
  * @param deps.keyOf of two with the same key, the second one waits until the first one is done
  * @param deps.run what is refused must have changed nothing; what it throws undoes everything
- * @returns resolves when it is durable. Rejects with what it was refused with, or what went wrong
+ * @returns takes what is asked, which may still be on its way. Resolves when it is durable. Rejects with what it was refused
+ * with, or what went wrong
  */
 export function createTogether<Item, Result>(deps: {
   db: Pick<Database, 'driver' | 'transaction'>;
   keyOf: (item: Item) => string;
   run: (work: UnitOfWork, items: readonly Item[]) => Promise<readonly Outcome<Result>[]>;
-}): (item: Item) => Promise<Result> {
+}): (item: Item | Promise<Item>) => Promise<Result> {
   const { db } = deps;
   type Asked = Waiting<Item, Result>;
   let waiting: Asked[] = [];
   const busy = new Set<string>();
   let running = 0;
+  /** How many are on their way, and who is told when nobody is any more. */
+  let coming = 0;
+  const gathering = new Set<() => void>();
+
+  /** Resolves when all that were on their way are here, or were waited for long enough. */
+  async function gather(): Promise<void> {
+    // Whoever asks in this turn of the event loop is in the same group.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (coming === 0 || waiting.length >= MOST) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(patience);
+        gathering.delete(done);
+        resolve();
+      };
+      const patience = setTimeout(done, PATIENCE_MS);
+      gathering.add(done);
+    });
+  }
 
   function nextGroup(): Asked[] {
     const group: Asked[] = [];
@@ -106,8 +132,7 @@ export function createTogether<Item, Result>(deps: {
 
   async function lane(): Promise<void> {
     for (;;) {
-      // Whoever asks in this turn of the event loop is in the same group.
-      await new Promise((resolve) => setImmediate(resolve));
+      await gather();
       const group = nextGroup();
       if (group.length === 0) break;
       await attempt(group);
@@ -116,11 +141,24 @@ export function createTogether<Item, Result>(deps: {
     running -= 1;
   }
 
-  return (item) =>
-    new Promise((resolve, reject) => {
+  function enter(item: Item): Promise<Result> {
+    return new Promise((resolve, reject) => {
       waiting.push({ item, key: deps.keyOf(item), resolve, reject });
       if (running === AT_ONCE[db.driver]) return;
       running += 1;
       void lane();
     });
+  }
+
+  return async (asked) => {
+    coming += 1;
+    let answer: Promise<Result>;
+    try {
+      answer = enter(await asked);
+    } finally {
+      coming -= 1;
+      if (coming === 0 || waiting.length >= MOST) for (const done of gathering) done();
+    }
+    return answer;
+  };
 }

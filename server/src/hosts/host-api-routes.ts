@@ -114,7 +114,7 @@ export function createHostApi(deps: {
   }
 
   /** How a call of an operation is answered beside others; null: each is answered by itself. */
-  function laneOf(operation: HostOperation): ((call: Entering) => Promise<unknown>) | null {
+  function laneOf(operation: HostOperation): ((call: Promise<Entering>) => Promise<unknown>) | null {
     if (!('together' in operation)) return null;
     const { together } = operation;
     return createTogether<Entering, unknown>({
@@ -136,8 +136,11 @@ export function createHostApi(deps: {
         throw new Refusal('rate_limited');
       const body = () => parse(operation.body, request.body);
       if (lane !== null || !('run' in operation)) {
-        who = await admission.authenticate(signed(request), request.clientAddress);
-        return await lane!({ who, body: body()! });
+        const entering = async (): Promise<Entering> => {
+          who = await admission.authenticate(signed(request), request.clientAddress);
+          return { who, body: body()! };
+        };
+        return await lane!(entering());
       }
       const query = operation.query?.safeParse(request.query);
       if (query?.success === false) throw new Refusal('bad_request');
