@@ -2,10 +2,11 @@ import type { Output } from '../ber/writer.ts';
 import { effort, evaluate, evaluateShape } from '../filter/evaluate.ts';
 import { type Test, TRUE } from '../filter/test.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
+import { beginMeasuring, controlsOf, type Dereference, MEASURED, measure } from './dereference.ts';
 import type { Candidates } from './plan.ts';
 import type { Projection } from './projection.ts';
 import { isVisible, type View } from './view.ts';
-import { type Remainder, writeEntry, writeRemainder } from './write-entry.ts';
+import { type Remainder, type Tail, writeEntry, writeRemainder } from './write-entry.ts';
 
 /** Why `fill` came back. */
 export const FILLED = {
@@ -18,6 +19,8 @@ export const FILLED = {
   page: 3,
   /** An entry would take too much work to be tested. */
   effort: 4,
+  /** More would have to be dereferenced than may be, and the client wants nothing else. */
+  dereference: 5,
 } as const;
 
 export type Filled = (typeof FILLED)[keyof typeof FILLED];
@@ -46,6 +49,8 @@ export interface Cursor {
   /** By shape: 0 not tested yet, 1 matches, 2 does not. Null when a test needs the entry. */
   byShape: Uint8Array | null;
   remainder: Remainder | null;
+  /** What else is wanted of each entry. */
+  dereference: Dereference | null;
 }
 
 /** Work of sending one entry; testing a candidate is 1 and whatever its values and the size of the filter take. */
@@ -93,6 +98,7 @@ export function createCursor(
     testWork,
     byShape: worthwhile ? new Uint8Array(snapshot.shapeStructural.length) : null,
     remainder: null,
+    dereference: null,
   };
 }
 
@@ -109,31 +115,54 @@ export function fill(cursor: Cursor, messageId: number, output: Output, budget: 
   while (cursor.at < end) {
     if (budget.left <= 0 || output.length >= limit) return FILLED.more;
     const ordinal = list === null ? cursor.at : list[cursor.at]!;
-    budget.left -= cursor.testWork;
-    if (
-      (cursor.parent >= 0 && snapshot.parent[ordinal] !== cursor.parent) ||
-      !isVisible(snapshot, view, ordinal) ||
-      !matches(cursor, ordinal, budget)
-    ) {
-      if (effort.exhausted) {
-        effort.exhausted = false;
-        return FILLED.effort;
+    if (cursor.dereference?.ordinal !== ordinal) {
+      budget.left -= cursor.testWork;
+      if (
+        (cursor.parent >= 0 && snapshot.parent[ordinal] !== cursor.parent) ||
+        !isVisible(snapshot, view, ordinal) ||
+        !matches(cursor, ordinal, budget)
+      ) {
+        if (effort.exhausted) {
+          effort.exhausted = false;
+          return FILLED.effort;
+        }
+        cursor.at++;
+        continue;
       }
-      cursor.at++;
-      continue;
+      // Only now is it known that there is one more than allowed.
+      if (cursor.pageLeft === 0) return FILLED.page;
+      if (cursor.sizeLeft === 0) return FILLED.sizeLimit;
     }
-    // Only now is it known that there is one more than allowed.
-    if (cursor.pageLeft === 0) return FILLED.page;
-    if (cursor.sizeLeft === 0) return FILLED.sizeLimit;
+    let tail: Tail | null = null;
+    if (cursor.dereference !== null) {
+      const measured = measureEntry(cursor, cursor.dereference, ordinal, budget);
+      if (measured === MEASURED.more) return FILLED.more;
+      // draft-masarati-ldap-deref 2.1: what cannot be applied to an entry in its entirety is not applied to it at all.
+      if (measured === MEASURED.done) tail = controlsOf(snapshot, arena, cursor.dereference);
+      else if (cursor.dereference.critical) return FILLED.dereference;
+    }
     cursor.at++;
     cursor.sizeLeft--;
     cursor.pageLeft--;
     cursor.sent++;
     budget.left -= ENTRY_WORK;
-    cursor.remainder = writeEntry(snapshot, arena, projection, ordinal, messageId, output);
+    cursor.remainder = writeEntry(snapshot, arena, projection, ordinal, messageId, output, tail);
     if (cursor.remainder !== null && !continueEntry(cursor, output, budget)) return FILLED.more;
   }
   return FILLED.done;
+}
+
+function measureEntry(
+  cursor: Cursor,
+  dereference: Dereference,
+  ordinal: number,
+  budget: { left: number },
+): (typeof MEASURED)[keyof typeof MEASURED] {
+  if (dereference.ordinal !== ordinal) beginMeasuring(dereference, ordinal);
+  const before = dereference.targets.byteLength;
+  const measured = measure(cursor.snapshot, cursor.view, dereference, budget);
+  cursor.weight += dereference.targets.byteLength - before;
+  return measured;
 }
 
 function continueEntry(cursor: Cursor, output: Output, budget: { left: number }): boolean {

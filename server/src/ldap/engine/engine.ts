@@ -11,9 +11,10 @@ import { attributes, findAttribute, UNKNOWN, WITH_OPTIONS } from '../schema/sche
 import { findKey } from '../snapshot/lookup.ts';
 import { found, NAME_KEY, readElement, type Snapshot, shapeHas } from '../snapshot/snapshot.ts';
 import { type Cursor, createCursor } from './cursor.ts';
+import { compileWishes, createDereference, type Wish } from './dereference.ts';
 import { plan } from './plan.ts';
 import { createProjectionCache, findProjection, type ProjectionCache, sameBytes } from './projection.ts';
-import { isVisible, type View } from './view.ts';
+import { type View, visibleEntry } from './view.ts';
 
 /** An operation that ends without looking at entries. */
 export interface Refused {
@@ -58,16 +59,6 @@ export function createEngine(snapshot: Snapshot): Engine {
     return key;
   }
 
-  /** The visible entry with a key; -1 when there is none. */
-  function visibleEntry(key: number, view: View): number {
-    if (key < 0) return -1;
-    for (let i = snapshot.keyStart[key]!; i < snapshot.keyStart[key + 1]!; i++) {
-      const ordinal = snapshot.postings[i]!;
-      if (isVisible(snapshot, view, ordinal)) return ordinal;
-    }
-    return -1;
-  }
-
   /** noSuchObject with the nearest entry above that can be seen. */
   function missing(bytes: Uint8Array, span: Span, view: View): Refused {
     const code = RESULT.noSuchObject;
@@ -77,7 +68,7 @@ export function createEngine(snapshot: Snapshot): Engine {
     for (let i = form.rdns.length - 1; i > 0; i--) {
       const above = form.bytes.subarray(form.rdns[i]!, form.length);
       if (above.length > LONGEST_NAME) break;
-      const ordinal = visibleEntry(findKey(snapshot, NAME_KEY, above, above.length), view);
+      const ordinal = visibleEntry(snapshot, view, findKey(snapshot, NAME_KEY, above, above.length));
       if (ordinal >= 0) nearest = ordinal;
       else if (nearest >= 0) break;
     }
@@ -98,10 +89,17 @@ export function createEngine(snapshot: Snapshot): Engine {
       forgetValue();
       const key = resolve(bytes, request.base);
       if (key === -2) return invalidDn;
-      const base = visibleEntry(key, view);
+      const base = visibleEntry(snapshot, view, key);
       if (base < 0) return missing(bytes, request.base, view);
       if (request.filter === null) {
         return { kind: 'refused', code: RESULT.adminLimitExceeded, text: 'filter too large' };
+      }
+      let wishes: readonly Wish[] = [];
+      const { dereference } = request.controls;
+      if (dereference !== null) {
+        const compiled = compileWishes(dereference, bytes);
+        if (typeof compiled === 'string') return { kind: 'refused', code: RESULT.protocolError, text: compiled };
+        wishes = compiled;
       }
       let start = base;
       let end = snapshot.subtreeEnd[base]!;
@@ -115,7 +113,9 @@ export function createEngine(snapshot: Snapshot): Engine {
       const candidates = plan(snapshot, test, start, end);
       const { attributes: list } = request;
       const projection = findProjection(projections, bytes, list.start, list.end, request.typesOnly);
-      return createCursor(snapshot, arena, view, projection, candidates, parent, sizeLimit);
+      const cursor = createCursor(snapshot, arena, view, projection, candidates, parent, sizeLimit);
+      if (wishes.length > 0) cursor.dereference = createDereference(wishes, dereference!.critical);
+      return cursor;
     },
 
     compare(request, view) {
@@ -133,7 +133,7 @@ export function createEngine(snapshot: Snapshot): Engine {
       const tests = family.map((member) => compileEquality(snapshot, member, bytes, value.start, value.end));
       if (tests.some(isUndefined)) return answer(RESULT.invalidAttributeSyntax);
       // Whether the assertion makes sense at all does not depend on the entry.
-      const ordinal = visibleEntry(key, view);
+      const ordinal = visibleEntry(snapshot, view, key);
       if (ordinal < 0) return missing(bytes, request.entry, view);
       const isThere = (member: number): boolean =>
         attributes[member]!.computed || shapeHas(snapshot, snapshot.shape[ordinal]!, member);

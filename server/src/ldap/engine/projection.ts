@@ -63,6 +63,22 @@ export function compileProjection(
   return { mask, computed: computed.map(({ id }) => id), typesOnly, plans: [] };
 }
 
+/**
+ * Reads a list of attributes of which each means itself and nothing else: none of the attributes that derive from it, no
+ * `*`, and nothing that is worked out. Names that the schema does not know are passed over, as in a search.
+ *
+ * @param start of the list's contents, which have been checked.
+ */
+export function exactProjection(bytes: Uint8Array, start: number, end: number): Projection {
+  const mask = new Uint32Array(MASK_WORDS);
+  for (let at = start; at < end; at = elementEnd(bytes, at)) {
+    readElement(bytes, at);
+    const id = findAttribute(bytes, found.start, found.end);
+    if (id >= 0) select(mask, id);
+  }
+  return { mask, computed: [], typesOnly: false, plans: [] };
+}
+
 /** How entries of a shape are sent under a projection. */
 export function planOf(snapshot: Snapshot, projection: Projection, shape: number): ShapePlan {
   const existing = projection.plans[shape];

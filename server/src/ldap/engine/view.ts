@@ -22,6 +22,16 @@ export function isVisible(snapshot: Snapshot, view: View, ordinal: number): bool
   return view.host === null || appliesTo(snapshot, ordinal, view.host);
 }
 
+/** The entry of a name that exists for this view; -1 when there is none. @param key of the name; negative: no entry has it. */
+export function visibleEntry(snapshot: Snapshot, view: View, key: number): number {
+  if (key < 0) return -1;
+  for (let i = snapshot.keyStart[key]!; i < snapshot.keyStart[key + 1]!; i++) {
+    const ordinal = snapshot.postings[i]!;
+    if (isVisible(snapshot, view, ordinal)) return ordinal;
+  }
+  return -1;
+}
+
 /** ALL, netgroups, addresses, networks and patterns: whether they mean a host only the host itself can tell. */
 const OPEN_ENDED = /^(?:all$|\+)|[*?[\]/:]|^\d+\.\d+\.\d+\.\d+$/i;
 

@@ -13,13 +13,27 @@ import { OP } from '../protocol/operation.ts';
 import { encodedName } from '../snapshot/encode-entry.ts';
 import { elementEnd, type Snapshot } from '../snapshot/snapshot.ts';
 import { type Projection, planOf } from './projection.ts';
-
-/** Stretches of the arena that make up the entry being written. */
-const spans = new Uint32Array(512);
+import { selectAttributes, selected } from './selected.ts';
 
 /** What is left of an entry that is too large to be written at once. */
 export interface Remainder {
-  pieces: { bytes: Buffer; start: number; end: number }[];
+  pieces: Piece[];
+  /** What comes behind the pieces. */
+  tail: Tail | null;
+}
+
+export interface Piece {
+  bytes: Buffer;
+  start: number;
+  end: number;
+}
+
+/** The end of a message whose length is known and which is written bit by bit. */
+export interface Tail {
+  /** Octets in all. */
+  readonly length: number;
+  /** Appends the next bit, and what of it is large to the pieces. @returns false when there was none. */
+  next(output: Output, pieces: Piece[]): boolean;
 }
 
 /** Entries from this size on are handed over in pieces. */
@@ -37,6 +51,7 @@ function copy(arena: Buffer, start: number, end: number, target: Buffer, at: num
  * Appends a SearchResultEntry (RFC 4511 4.5.2).
  *
  * @param arena the snapshot's arena as a Buffer.
+ * @param tail the controls of the message (RFC 4511 4.1.11), if it has any.
  * @returns what could not be written because the entry is large; nothing was written then.
  */
 export function writeEntry(
@@ -46,41 +61,29 @@ export function writeEntry(
   ordinal: number,
   messageId: number,
   output: Output,
+  tail: Tail | null = null,
 ): Remainder | null {
   const plan = planOf(snapshot, projection, snapshot.shape[ordinal]!);
   const nameStart = snapshot.start[ordinal]!;
   const nameEnd = elementEnd(snapshot.arena, nameStart);
-  const { runs, types } = plan;
+  const { types } = plan;
+  const { spans } = selected;
   let extra: Buffer | null = types;
   let listLength = 0;
   let spanCount = 0;
   if (types === null) {
-    let at = nameEnd;
-    let position = 0;
-    for (let i = 0; i < runs.length; i += 2) {
-      while (position < runs[i]!) {
-        at = elementEnd(snapshot.arena, at);
-        position++;
-      }
-      spans[spanCount] = at;
-      if (runs[i + 1] === plan.count) at = snapshot.end[ordinal]!;
-      else {
-        while (position < runs[i + 1]!) {
-          at = elementEnd(snapshot.arena, at);
-          position++;
-        }
-      }
-      spans[spanCount + 1] = at;
-      listLength += at - spans[spanCount]!;
-      spanCount += 2;
-    }
+    selectAttributes(snapshot, plan, ordinal, nameEnd);
+    listLength = selected.octets;
+    spanCount = selected.count;
     if (projection.computed.length > 0) extra = writeComputed(snapshot, projection, ordinal);
   }
   if (extra !== null) listLength += extra.length;
   const operationLength = nameEnd - nameStart + headerLength(listLength) + listLength;
   const messageLength = 2 + integerLength(messageId) + headerLength(operationLength) + operationLength;
-  if (messageLength > LARGE) {
-    return inPieces(arena, messageId, messageLength, operationLength, listLength, nameStart, nameEnd, spanCount, extra);
+  if (messageLength > LARGE || tail !== null) {
+    const whole = messageLength + (tail?.length ?? 0);
+    const pieces = inPieces(arena, messageId, whole, operationLength, listLength, nameStart, nameEnd, spanCount, extra);
+    return { pieces, tail };
   }
   reserve(output, messageLength + 6);
   const { bytes } = output;
@@ -114,7 +117,8 @@ function inPieces(
   nameEnd: number,
   spanCount: number,
   extra: Buffer | null,
-): Remainder {
+): Piece[] {
+  const { spans } = selected;
   const head = Buffer.alloc(32);
   let at = writeHeader(head, 0, SEQUENCE, messageLength);
   at = writeInteger(head, at, INTEGER, messageId);
@@ -127,21 +131,25 @@ function inPieces(
   ];
   for (let i = 0; i < spanCount; i += 2) pieces.push({ bytes: arena, start: spans[i]!, end: spans[i + 1]! });
   if (extra !== null) pieces.push({ bytes: extra, start: 0, end: extra.length });
-  return { pieces };
+  return pieces;
 }
 
-/** Appends up to `limit` bytes of what is left. @returns true when nothing is left. */
+/** Appends up to `limit` bytes of what is left, give or take one bit of the tail. @returns true when nothing is left. */
 export function writeRemainder(remainder: Remainder, output: Output, limit: number): boolean {
-  let left = limit;
-  while (remainder.pieces.length > 0 && left > 0) {
-    const piece = remainder.pieces[0]!;
-    const count = Math.min(left, piece.end - piece.start);
+  const full = output.length + limit;
+  while (output.length < full) {
+    const piece = remainder.pieces[0];
+    if (piece === undefined) {
+      if (remainder.tail?.next(output, remainder.pieces)) continue;
+      remainder.tail = null;
+      return true;
+    }
+    const count = Math.min(full - output.length, piece.end - piece.start);
     reserve(output, count);
     piece.bytes.copy(output.bytes, output.length, piece.start, piece.start + count);
     output.length += count;
     piece.start += count;
-    left -= count;
     if (piece.start === piece.end) remainder.pieces.shift();
   }
-  return remainder.pieces.length === 0;
+  return remainder.pieces.length === 0 && remainder.tail === null;
 }

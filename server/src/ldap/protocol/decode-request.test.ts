@@ -63,7 +63,7 @@ describe('operations', () => {
     assert.equal(textOf(data, request.name), 'cn=sssd,dc=x');
     assert.ok(request.authentication.method === 'simple');
     assert.equal(textOf(data, request.authentication.password), 'secret');
-    assert.deepEqual(request.controls, { unavailable: false, paging: null, malformed: null });
+    assert.deepEqual(request.controls, { unavailable: false, paging: null, dereference: null, malformed: null });
   });
 
   test('SASL with and without credentials', () => {

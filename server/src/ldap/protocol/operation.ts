@@ -78,6 +78,8 @@ export const OID = {
   passwordPolicy: '1.3.6.1.4.1.42.2.27.8.5.1',
   /** RFC 3296; there are no referrals here to be managed. */
   manageDsaIt: '2.16.840.1.113730.3.4.2',
+  /** draft-masarati-ldap-deref. */
+  dereference: '1.3.6.1.4.1.4203.666.5.16',
   whoAmI: '1.3.6.1.4.1.4203.1.11.3',
   cancel: '1.3.6.1.1.8',
   startTls: '1.3.6.1.4.1.1466.20037',

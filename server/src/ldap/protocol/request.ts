@@ -13,11 +13,21 @@ export interface Paging {
   cookie: Span;
 }
 
+/** A dereference control (draft-masarati-ldap-deref): what the client wants of the entries that its entries name. */
+export interface DereferenceRequest {
+  critical: boolean;
+  /** The value as it came, to recognise the same search on its next page. */
+  whole: Span;
+  /** An attribute whose values are names, and the contents of a list of attributes as in a search. */
+  wishes: readonly { attribute: Span; attributes: Span }[];
+}
+
 /** What the controls of a message amount to (RFC 4511 4.1.11). */
 export interface Controls {
   /** A control that is critical and unknown, or critical where it has no meaning: the operation must not be performed. */
   unavailable: boolean;
   paging: Paging | null;
+  dereference: DereferenceRequest | null;
   /** Why a known control cannot be read; the answer is protocolError and the connection stays. */
   malformed: string | null;
 }

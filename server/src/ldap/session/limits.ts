@@ -38,6 +38,9 @@ export interface Limits {
   /** Entries per unpaged search; 0: any number. */
   searchResults: number;
   pageSize: number;
+  /** Names of one entry that are dereferenced, and what may come of it: answers are not kept, but somebody must take them. */
+  dereferenceNames: number;
+  dereferenceSize: number;
   /** Work on one search, not counting the time it waits for its client. */
   searchTime: number;
   cursors: number;
@@ -73,6 +76,8 @@ export const DEFAULT_LIMITS: Limits = {
   snapshots: 3,
   searchResults: 10_000,
   pageSize: 1000,
+  dereferenceNames: 100_000,
+  dereferenceSize: 32 * 1024 * 1024,
   searchTime: 30_000,
   cursors: 8,
   cursorIdle: 300_000,

@@ -15,8 +15,14 @@ export type PageStore = Page[];
 
 /** What must be the same on every page: everything in the request but the paging control. */
 export function fingerprintOf(request: SearchRequest): string {
-  const { bytes, whole } = request;
-  return createHash('sha256').update(bytes.subarray(whole.start, whole.end)).digest('base64');
+  const { bytes, whole, controls } = request;
+  const hash = createHash('sha256').update(bytes.subarray(whole.start, whole.end));
+  // Neither part can be mistaken for the other: the operation says its own length.
+  if (controls.dereference !== null) {
+    const { start, end } = controls.dereference.whole;
+    hash.update(bytes.subarray(start, end));
+  }
+  return hash.digest('base64');
 }
 
 /** Remembers a cursor; the one unused for longest makes room. */

@@ -16,12 +16,13 @@ export interface RootFacts {
 
 /**
  * The rootDSE (RFC 4512 5.1). sssd decides by it how it works: without the paging control it never pages, without
+ * that for dereferencing it asks for each member of a group by itself, without
  * `lastUSN` it compares timestamps of whole seconds. `highestCommittedUSN` would make it take us for Active Directory.
  */
 export function rootDse(facts: RootFacts): SpecialEntry {
   const attributes: [string, string[]][] = [
     ['supportedLDAPVersion', ['3']],
-    ['supportedControl', [OID.paging, OID.passwordPolicy, OID.manageDsaIt]],
+    ['supportedControl', [OID.paging, OID.passwordPolicy, OID.manageDsaIt, OID.dereference]],
     ['supportedExtension', [OID.whoAmI, OID.cancel, ...(facts.startTls ? [OID.startTls] : [])]],
     ['supportedFeatures', [OID.allOperational, OID.trueFalseFilters]],
     ['vendorName', [facts.vendorName]],

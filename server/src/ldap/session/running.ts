@@ -64,6 +64,10 @@ export function advance(session: Session, running: Running, budget: { left: numb
     case FILLED.effort:
       done(session, running, RESULT.adminLimitExceeded, { text: 'filter takes too much work' });
       return true;
+    // sssd asks once per member then.
+    case FILLED.dereference:
+      done(session, running, RESULT.unavailableCriticalExtension, { text: 'an entry has too much to dereference' });
+      return true;
     default:
       done(session, running, RESULT.success);
       return true;

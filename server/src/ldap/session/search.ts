@@ -113,6 +113,10 @@ export function handleSearch(session: Session, request: SearchRequest, budget: {
     respond(session, messageId, OP.searchDone, started.code, started);
     return;
   }
+  if (started.dereference !== null) {
+    started.dereference.mostNames = limits.dereferenceNames;
+    started.dereference.mostOctets = limits.dereferenceSize;
+  }
   // RFC 2696 3: a page of nothing asks for nothing but the estimate.
   if (paging?.size === 0) {
     respond(session, messageId, OP.searchDone, RESULT.success, {

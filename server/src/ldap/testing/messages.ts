@@ -64,6 +64,18 @@ export const pagingControl = (size: number, cookie: Uint8Array | string = '', cr
   value: element(SEQUENCE, integerElement(INTEGER, size), octets(cookie)),
 });
 
+/** A dereference control. @param wishes attributes whose values are names, and what is wanted of the entries named so */
+export const dereferenceControl = (wishes: readonly [string, readonly string[]][], critical = false): TestControl => ({
+  oid: OID.dereference,
+  critical,
+  value: element(
+    SEQUENCE,
+    ...wishes.map(([attribute, names]) =>
+      element(SEQUENCE, octets(attribute), element(SEQUENCE, ...names.map(octets))),
+    ),
+  ),
+});
+
 export function bind(
   id: number,
   dn = '',
@@ -173,6 +185,8 @@ export interface Answer {
   responseName?: string;
   responseValue?: Buffer;
   cookie?: Buffer;
+  /** What an entry's control says of the entries that it names. */
+  dereferenced?: { attribute: string; name: string; attributes: Map<string, string[]> | null }[];
   estimate?: number;
 }
 
@@ -201,8 +215,16 @@ function text(reader: Reader, tag: number): string {
 function readEntry(reader: Reader, id: number): Answer {
   const end = enter(reader, OP.searchEntry);
   const dn = text(reader, OCTET_STRING);
+  const attributes = readAttributes(reader, SEQUENCE, dn);
+  leave(reader, end);
+  const answer: Answer = { id, tag: OP.searchEntry, dn, attributes };
+  if (peekTag(reader) === 0xa0) readControls(reader, answer);
+  return answer;
+}
+
+function readAttributes(reader: Reader, tag: number, dn: string): Map<string, string[]> {
   const attributes = new Map<string, string[]>();
-  const list = enter(reader, SEQUENCE);
+  const list = enter(reader, tag);
   while (reader.at < reader.end) {
     const attribute = enter(reader, SEQUENCE);
     const name = text(reader, OCTET_STRING);
@@ -215,8 +237,22 @@ function readEntry(reader: Reader, id: number): Answer {
     attributes.set(name, found);
   }
   leave(reader, list);
-  leave(reader, end);
-  return { id, tag: OP.searchEntry, dn, attributes };
+  return attributes;
+}
+
+function readDereferenced(reader: Reader): NonNullable<Answer['dereferenced']> {
+  const found: NonNullable<Answer['dereferenced']> = [];
+  const list = enter(reader, SEQUENCE);
+  while (reader.at < reader.end) {
+    const result = enter(reader, SEQUENCE);
+    const attribute = text(reader, OCTET_STRING);
+    const name = text(reader, OCTET_STRING);
+    found.push({ attribute, name, attributes: peekTag(reader) === 0xa0 ? readAttributes(reader, 0xa0, name) : null });
+    leave(reader, result);
+  }
+  leave(reader, list);
+  if (reader.failed) throw new Error('unreadable dereference control');
+  return found;
 }
 
 function readResult(reader: Reader, id: number, tag: number): Answer {
@@ -249,6 +285,8 @@ function readControls(reader: Reader, answer: Answer): void {
       const cookie = readOctets(inner, OCTET_STRING);
       answer.cookie = Buffer.from(inner.bytes.slice(cookie, cookie + inner.length));
       leave(inner, outer);
+    } else if (oid === OID.dereference) {
+      answer.dereferenced = readDereferenced(createReader(reader.bytes, start, start + reader.length));
     }
     leave(reader, control);
   }
