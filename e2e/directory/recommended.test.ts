@@ -389,15 +389,24 @@ describe('sssd as we recommend it, with a service account', () => {
       for (const ldap_group_nesting_level of isLong ? ['0', '2', '5'] : ['2']) {
         test(`${ldap_schema}, nesting level ${ldap_group_nesting_level}: all members, and the host stays online`, {
           skip,
-        }, async () => {
+        }, async (t) => {
           await start({ ...PLAIN, ldap_schema, ldap_group_nesting_level, ldap_access_order: 'expire' });
           const groups = await out('id', 'linus');
           for (const size of sizes) {
             assert.match(groups, new RegExp(`\\(g${size}\\)`));
             await forgetName(host, '-g', `g${size}`);
+            const asked = performance.now();
             const members = (await out('getent', 'group', `g${size}`)).split(':')[3]?.split(',');
+            t.diagnostic(`${size} members in ${Math.round(performance.now() - asked)} ms`);
             assert.equal(members?.length, size);
           }
+          const oneByOne = world.tap.searches(since).filter(({ base }) => base.startsWith('uid=many'));
+          assert.equal(oneByOne.length, 0, 'no member is asked for alone');
+          const dereferencing = world.tap.searches(since).filter(({ controls }) => {
+            return controls.some(({ oid, critical }) => oid === OID.dereference && critical);
+          });
+          const wanted = ldap_schema === 'rfc2307bis' ? sizes.map((size) => `cn=g${size},${GROUPS}`) : [];
+          assert.deepEqual([...new Set(dereferencing.map(({ base }) => base))].sort(), wanted.sort());
           assert.match(await out('sssctl', 'domain-status', 'IDENTREE', '--online'), /Online/);
           const refused = world.tap.searches(since).filter(({ answer }) => answer !== null && answer.resultCode !== 0);
           assert.deepEqual(refused, []);

@@ -13,6 +13,8 @@ import { SERVICE_DN, SERVICE_PASSWORD, type Side } from './world.ts';
 export interface FoundEntry {
   dn: string;
   attributes: Map<string, string[]>;
+  /** What the dereference control says; absent without one. */
+  dereferenced?: NonNullable<Answer['dereferenced']>;
 }
 
 /** What a server says to one search request. */
@@ -84,7 +86,11 @@ export async function createAsker(
       matchedDn: done.matchedDn ?? '',
       entries: answers
         .filter(({ tag }) => tag === ENTRY)
-        .map(({ dn, attributes }) => ({ dn: dn!, attributes: attributes! })),
+        .map(({ dn, attributes, dereferenced }) => ({
+          dn: dn!,
+          attributes: attributes!,
+          ...(dereferenced ? { dereferenced } : {}),
+        })),
       cookie: done.cookie ?? null,
     };
   }

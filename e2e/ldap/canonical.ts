@@ -48,12 +48,16 @@ export function nameOf(dn: string): [type: string, value: string][][] {
 
 const canonicalName = (dn: string): string => JSON.stringify(nameOf(dn));
 
-function canonicalEntry({ dn, attributes }: FoundEntry): string {
-  const list = [...attributes].map(([name, values]) => [
-    name,
-    values.map((value) => (NAMES.has(name) ? canonicalName(value) : value)).sort(),
-  ]);
-  return JSON.stringify([nameOf(dn), list.sort()]);
+const canonicalValues = (attributes: FoundEntry['attributes']): unknown[] =>
+  [...attributes]
+    .map(([name, values]) => [name, values.map((value) => (NAMES.has(name) ? canonicalName(value) : value)).sort()])
+    .sort();
+
+function canonicalEntry({ dn, attributes, dereferenced }: FoundEntry): string {
+  const named = dereferenced?.map((one) =>
+    JSON.stringify([one.attribute, nameOf(one.name), one.attributes && canonicalValues(one.attributes)]),
+  );
+  return JSON.stringify([nameOf(dn), canonicalValues(attributes), named?.sort()]);
 }
 
 /** One line per fact, in an order that does not depend on the server's. */

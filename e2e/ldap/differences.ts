@@ -1,4 +1,6 @@
+import { OID } from '../../server/src/ldap/protocol/operation.ts';
 import type { TestFilter } from '../../server/src/ldap/testing/filters.ts';
+import { dereferenceControl } from '../../server/src/ldap/testing/messages.ts';
 import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
 import type { FoundEntry, Reply } from './ask.ts';
 import type { Generated } from './searches.ts';
@@ -58,7 +60,7 @@ const base =
 
 const eachEntry = (reply: Reply, change: (entry: FoundEntry) => FoundEntry['attributes']): Reply => ({
   ...reply,
-  entries: reply.entries.map((entry) => ({ dn: entry.dn, attributes: change(entry) })),
+  entries: reply.entries.map((entry) => ({ ...entry, attributes: change(entry) })),
 });
 
 const without = (attributes: FoundEntry['attributes'], name: string): FoundEntry['attributes'] =>
@@ -180,6 +182,16 @@ export const DIFFERENCES: readonly Difference[] = [
     reason: 'gets a cookie from slapd, and from us an estimate and none: there is nothing to go on with (RFC 2696 3)',
     example: { pageSize: 0 },
     without: (search) => (search.pageSize === 0 ? { ...search, pageSize: 1 } : null),
+  },
+  {
+    name: 'an unknown attribute among those to be dereferenced',
+    reason: 'is passed over as in a search, and hosts ask for some that we do not have; a protocol error to slapd',
+    example: {
+      base: `ou=groups,${BASE}`,
+      controls: [dereferenceControl([['member', ['uid', 'krbPrincipalName']]])],
+    },
+    without: (search) =>
+      search.controls?.some(({ oid }) => oid === OID.dereference) ? { ...search, controls: [] } : null,
   },
   {
     name: 'which of two errors',

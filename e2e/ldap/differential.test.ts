@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { OID } from '../../server/src/ldap/protocol/operation.ts';
 import { filterText } from '../../server/src/ldap/testing/filters.ts';
 import { cases, randomFrom, testSeed } from '../../server/src/ldap/testing/long.ts';
-import { filterElement } from '../../server/src/ldap/testing/messages.ts';
+import { dereferenceControl, filterElement } from '../../server/src/ldap/testing/messages.ts';
+import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
+import { must } from '../harness/run.ts';
 import { whyNoSlapd } from '../harness/slapd.ts';
-import { type Asker, createAsker, type Reply, type Security } from './ask.ts';
+import { type Asker, createAsker, type Query, type Reply, type Security } from './ask.ts';
 import { canonical } from './canonical.ts';
 import { DIFFERENCES } from './differences.ts';
 import { compare, level } from './explain.ts';
 import { type ClientQuery, NSLCD, SSSD, SUDO_LDAP } from './queries.ts';
 import { createSearches, type Generated } from './searches.ts';
 import { type RulesOf, readSlapdSchema } from './slapd-schema.ts';
-import { startWorld, type World } from './world.ts';
+import { SERVICE_DN, SERVICE_PASSWORD, startWorld, type World } from './world.ts';
 
 /**
  * OpenLDAP's slapd as a second opinion: it is loaded with what our server enumerates, and both are asked the same. They
@@ -142,6 +145,90 @@ describe('side by side with slapd', { skip: missing ?? false }, () => {
       });
     });
   }
+
+  describe('the dereference control', () => {
+    const GROUP = 'objectClass cn userPassword gidNumber member modifyTimestamp modifyTimestamp uid'.split(' ');
+    const wishes: Record<string, [query: Partial<Query> & { base?: string; attributes?: string[] }, named: number]> = {
+      'sssd: the members of a group': [
+        {
+          base: `cn=all-users,ou=groups,${BASE}`,
+          scope: 0,
+          attributes: GROUP.slice(0, -1),
+          controls: [dereferenceControl([['member', GROUP.filter((name, at) => GROUP.indexOf(name) === at)]], true)],
+          pageSize: 1000,
+        },
+        27,
+      ],
+      'every attribute of names, everywhere': [
+        {
+          controls: [
+            dereferenceControl(
+              ['member', 'memberOf', 'owner', 'seeAlso', 'manager'].map((name) => [
+                name,
+                ['cn', 'gidNumber', 'entryUUID'],
+              ]),
+            ),
+          ],
+        },
+        100,
+      ],
+      'the groups of somebody': [
+        {
+          base: `ou=people,${BASE}`,
+          filter: '(uid=alice)',
+          controls: [dereferenceControl([['memberOf', ['cn', 'name']]])],
+        },
+        4,
+      ],
+      'page by page': [
+        {
+          base: `ou=groups,${BASE}`,
+          pageSize: 3,
+          controls: [dereferenceControl([['member', ['uid', 'description']]])],
+        },
+        60,
+      ],
+      'an attribute without names': [{ controls: [dereferenceControl([['cn', ['uid']]])] }, 0],
+      'an attribute without names, insisted on': [{ controls: [dereferenceControl([['cn', ['uid']]], true)] }, 0],
+      'the same twice': [
+        {
+          controls: [
+            dereferenceControl([
+              ['member', ['uid']],
+              ['MEMBER', ['cn']],
+            ]),
+          ],
+        },
+        0,
+      ],
+      'nothing of the entries': [{ controls: [dereferenceControl([['member', []]])] }, 0],
+      'without a value': [{ controls: [{ oid: OID.dereference }] }, 0],
+      rubbish: [{ controls: [{ oid: OID.dereference, value: Buffer.from('30053003040161', 'hex') }] }, 0],
+    };
+    for (const [name, [query, named]] of Object.entries(wishes)) {
+      test(`says the same: ${name}`, async () => {
+        const wanted = { base: BASE, scope: 2, attributes: ['cn'], ...query };
+        const search: Generated = { ...wanted, filter: { kind: 'and', children: [] } };
+        const [mine, theirs] = [await ours.ask(wanted), await slapd.ask(wanted)];
+        assert.deepEqual(level(mine, search).map(canonical), level(theirs, search).map(canonical));
+        const count = mine.flatMap(({ entries }) => entries).flatMap(({ dereferenced = [] }) => dereferenced).length;
+        assert.ok(count >= named, `${count} names`);
+      });
+    }
+
+    test('Debian’s ldapsearch reads ours as it reads that of slapd', async () => {
+      const read = async ({ port }: { port: number }): Promise<string[]> => {
+        const account = ['-x', '-D', SERVICE_DN, '-w', SERVICE_PASSWORD, '-LLL', '-o', 'ldif-wrap=no'];
+        const asked = ['-H', `ldap://127.0.0.1:${port}`, '-b', `cn=all-users,ou=groups,${BASE}`];
+        const env = { PATH: '/usr/bin:/bin', LDAPCONF: '/dev/null' };
+        const printed = await must('ldapsearch', [...account, ...asked, '-E', '!deref=member:uid', 'cn'], { env });
+        return printed.split('\n').filter((line) => line.startsWith('# member: '));
+      };
+      const [mine, theirs] = [await read(world.ours), await read(world.slapd)];
+      assert.ok(mine.some((line) => line.includes('uid=alice')) && mine.length === 27, mine.join('\n'));
+      assert.deepEqual(mine.map((line) => line.toLowerCase()).sort(), theirs.map((line) => line.toLowerCase()).sort());
+    });
+  });
 
   test('sssd: with a certificate and no bind it sees the same as slapd shows anybody', async () => {
     const pair = await open('ldaps', false);

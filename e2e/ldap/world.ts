@@ -103,7 +103,8 @@ export async function startWorld(): Promise<World> {
     baseDn: BASE,
     rootDn: SERVICE_DN,
     rootPassword: SERVICE_PASSWORD,
-    modules: ['memberof'],
+    modules: ['memberof', 'deref'],
+    database: 'overlay deref',
     tls: { ca: ca.certificate, ...own },
   }).catch(async (error: unknown) => {
     await server.close();

@@ -1,5 +1,5 @@
 import { element } from '../ber/writer.ts';
-import { bind, filterElement, search } from './messages.ts';
+import { bind, dereferenceControl, filterElement, search } from './messages.ts';
 import { BASE } from './sample-entries.ts';
 
 const leaves = (count: number, text: string): Buffer =>
@@ -11,6 +11,11 @@ const nested = (text: string): Buffer => {
 };
 /** Marks that have to be sorted before anything can be compared. */
 const MARKS = '\u0301\u0316'.repeat(15_000);
+
+/** As many as a control may name. */
+const EVERYTHING = 'objectClass uid cn sn gidNumber uidNumber mail gecos loginShell displayName givenName entryUUID'
+  .split(' ')
+  .flatMap((name) => Array.from({ length: 10 }, () => name));
 
 /** Searches that take as much work as the limits on messages and filters let through, each with what makes it costly. */
 export function costlySearches(): { name: string; request: (id: number) => Buffer }[] {
@@ -48,6 +53,10 @@ export function costlySearches(): { name: string; request: (id: number) => Buffe
     {
       name: 'thousands of attributes',
       request: (id) => search(id, { base: BASE, scope: 0, attributes }),
+    },
+    {
+      name: 'the members of every group, with all that is known of them',
+      request: (id) => search(id, { base: BASE, controls: [dereferenceControl([['member', EVERYTHING]], true)] }),
     },
   ];
 }
