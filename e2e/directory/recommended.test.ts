@@ -413,5 +413,25 @@ describe('sssd as we recommend it, with a service account', () => {
         });
       }
     }
+
+    if (isLong) {
+      test('rfc2307bis with enumeration: every group is whole, and no member is asked for alone', {
+        skip,
+      }, async () => {
+        const enumerate = { enumerate: 'true', ldap_enumeration_refresh_offset: '0' };
+        await start({ ...PLAIN, ...enumerate, ldap_schema: 'rfc2307bis', ldap_access_order: 'expire' });
+        const sizesListed = async (): Promise<string> => {
+          const lines = (await out('getent', 'group')).split('\n').map((line) => line.split(':'));
+          return sizes.map((size) => lines.find(([name]) => name === `g${size}`)?.[3]?.split(',').length ?? 0).join();
+        };
+        await becomes('all members in the list of groups', sizesListed, new RegExp(`^${sizes.join()}$`), 400_000);
+        const searches = world.tap.searches(since);
+        assert.equal(searches.filter(({ base }) => base.startsWith('uid=many')).length, 0);
+        assert.deepEqual(
+          searches.filter(({ answer }) => answer !== null && answer.resultCode !== 0),
+          [],
+        );
+      });
+    }
   });
 });

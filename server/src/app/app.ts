@@ -10,7 +10,7 @@ import { authModule } from '../auth/module.ts';
 import { challengesModule, settlingModule } from '../challenges/module.ts';
 import type { Config } from '../config/config.ts';
 import { storageModule } from '../db/module.ts';
-import { accountNameOf } from '../directory/configured.ts';
+import { accountNameInSmallLetters, accountNameOf } from '../directory/configured.ts';
 import type { Http } from '../escrow/http.ts';
 import { breakGlassModule } from '../escrow/module.ts';
 import { eventsModule } from '../events/module.ts';
@@ -60,7 +60,11 @@ export async function createApp(config: Config, options: AppOptions = {}) {
 
 /** Read from top to bottom, it is the table of contents of the product. */
 async function createAppOn(core: Core, config: Config, options: AppOptions) {
-  const accounts = createAccounts({ config, accountNameOf: accountNameOf(config) });
+  const accounts = createAccounts({
+    config,
+    accountNameOf: accountNameOf(config),
+    accountNameLike: accountNameInSmallLetters(config),
+  });
   const callers = createCallers(core, { accounts });
   const { use, serve, registry, readers } = assemble(core);
 

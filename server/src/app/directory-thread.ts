@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createAccounts } from '../auth/accounts.ts';
 import { openDatabase } from '../db/database.ts';
-import { accountNameOf, guardSettingsOf } from '../directory/configured.ts';
+import { accountNameInSmallLetters, accountNameOf, guardSettingsOf } from '../directory/configured.ts';
 import { localPowerOf } from '../directory/guards/local-power.ts';
 import { createParts } from '../directory/parts.ts';
 import { createRounds } from '../directory/publish/rounds.ts';
@@ -35,7 +35,11 @@ const stopping = new AbortController();
 const db = await openDatabase({ ...config.database, maxConnections: 2 });
 const events = createEventAppender({ db, clock, onAppended: () => send({ kind: 'wrote' }), onError: () => {} });
 const ldap = config.ldap!;
-const accounts = createAccounts({ config, accountNameOf: accountNameOf(config) });
+const accounts = createAccounts({
+  config,
+  accountNameOf: accountNameOf(config),
+  accountNameLike: accountNameInSmallLetters(config),
+});
 const activeHosts = async () => (await listHosts(db.query)).filter(({ state }) => state === 'active');
 const hostNames = async () => (await activeHosts()).map(({ hostname }) => hostname);
 const parts = createParts({ config, ldap, db, events, clock, random: systemRandom, hostNames });

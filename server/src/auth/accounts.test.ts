@@ -59,6 +59,31 @@ forEachDriver('where a directory serves people, an account', (driver) => {
     assert.deepEqual(await accountsOf(mira), ['mira']);
   });
 
+  test('is of no twin in other letters either where names are taken as they are: that is a claim, seen and decided', async (t) => {
+    const env = { IDENTREE_LDAP_USERNAME_POLICY: 'strict' };
+    const site = await openDirectorySite(t, [{ id: 'sub-mira', username: 'mira' }], { driver, env });
+    const { list, decide } = await adminOf(site);
+    for (const [n, name] of ['Mira', 'ｍｉｒａ'].entries()) {
+      const twin = await site.signIn(name, { ...plain, subject: `twin ${n}` });
+      await site.signIn(name, { ...plain, subject: `twin ${n}` });
+      assert.deepEqual(await accountsOf(twin), [], name);
+      const held = await eventsNamed(site, 'account_binding_held');
+      assert.deepEqual([held.length, held[n]?.username, held[n]?.data.subject], [n + 1, 'mira', `twin ${n}`]);
+    }
+    const { id, claims } = (await list()).find(({ subject }) => subject === 'twin 1')!;
+    assert.deepEqual(
+      claims.map(({ account, owner }) => [account, owner.subject]),
+      [['mira', 'sub-mira']],
+    );
+    assert.equal((await decide('rejectBinding', 'mira', id)).refusal, null);
+    for (const name of ['Zoe', 'Root', 'no name']) await site.signIn(name, { ...plain, subject: name });
+    assert.equal((await eventsNamed(site, 'account_binding_held')).length, 2, 'nobody has those');
+    const bound = (await eventsNamed(site, 'account_bound')).map(({ username }) => username);
+    assert.deepEqual(bound, ['an-admin']);
+    const mira = await site.signIn('MIRA', { ...plain, subject: 'sub-mira' });
+    assert.deepEqual(await accountsOf(mira), ['mira']);
+  });
+
   test('changes hands in one step with a rename, and stays where it is from then on', async (t) => {
     const site = await openDirectorySite(t, [{ id: 'first', username: 'zoe' }], { driver });
     const after = [

@@ -28,6 +28,8 @@ export interface Accounts {
   readonly directory: boolean;
   /** The Linux account of a user name; null: none can be called that. */
   accountNameOf(username: string): string | null;
+  /** The account that a user name which none can have would be in small letters; null: no account is called that. */
+  accountNameLike(username: string): string | null;
   /** As whom the directory knows who signed in; null: their sign-in did not bring what it knows people by. */
   knownAs(person: SignedIn): Subject | null;
   /**
@@ -53,6 +55,7 @@ export interface Accounts {
 export function createAccounts(deps: {
   config: Pick<Config, 'ldap' | 'directory' | 'oidc'>;
   accountNameOf: AccountRules['accountNameOf'];
+  accountNameLike: Accounts['accountNameLike'];
 }): Accounts {
   const { config, accountNameOf } = deps;
   const directory = config.ldap !== null && config.directory.source !== 'none';
@@ -67,6 +70,7 @@ export function createAccounts(deps: {
   return {
     directory,
     accountNameOf,
+    accountNameLike: deps.accountNameLike,
     knownAs,
     of: (from, personIds) => accountsOf(from, personIds, rules),
     ownerOf: async (query, account) => (await accountOwners(query, [account], rules)).get(account) ?? null,

@@ -93,10 +93,29 @@ export function createBindings(deps: {
     });
   }
 
+  /** Who has left the directory has no account by it, and nobody else's either. */
+  function isThemselves(owner: Holder, person: Person): boolean {
+    const self = accounts.knownAs(person);
+    return owner.personId === null && self !== null && isSame(owner, self);
+  }
+
+  /** Notes a claim on the account of somebody else that a name which can be none itself is read as. It never binds. */
+  async function claimAlike(work: UnitOfWork, person: Person, remoteAddr: string): Promise<void> {
+    const account = accounts.accountNameLike(person.username);
+    if (account === null || NEVER_BOUND.includes(nameKey(account))) return;
+    const own = (await accounts.of(work.query, [person.id])).get(person.id) ?? [];
+    if (own.includes(account)) return;
+    await lockBindings(work);
+    const owner = await holderOf(work, account);
+    if (owner === null || owner.personId === person.id || isThemselves(owner, person)) return;
+    await hold(work, account, person, owner, remoteAddr);
+  }
+
   return {
     async claim(work, person, remoteAddr) {
       const known = await accounts.inDirectory(work.query, person);
       const account = known ? known.account : accounts.accountNameOf(person.username);
+      if (account === null && known === null) await claimAlike(work, person, remoteAddr);
       if (account === null || NEVER_BOUND.includes(nameKey(account))) return;
       const own = (await accounts.of(work.query, [person.id])).get(person.id) ?? [];
       if (own.includes(account)) return deleteClaim(work, account, person.id);
@@ -113,9 +132,7 @@ export function createBindings(deps: {
         });
         return;
       }
-      // Who has left the directory has no account by it, and nobody else's either.
-      const self = accounts.knownAs(person);
-      if (owner.personId === null && self !== null && isSame(owner, self)) return;
+      if (isThemselves(owner, person)) return;
       await hold(work, account, person, owner, remoteAddr);
     },
 

@@ -102,7 +102,7 @@ async function play(db: Database, { policy, bindings: guardBindings, userIdClaim
     IDENTREE_LDAP_USERNAME_POLICY: policy,
     IDENTREE_OIDC_USER_ID_CLAIM: userIdClaim,
   });
-  const accounts = createAccounts({ config: base, accountNameOf: accountNameOf(base) });
+  const accounts = createAccounts({ config: base, accountNameOf: accountNameOf(base), accountNameLike: () => null });
   const bindings = createBindings({ db, events, clock, accounts });
   const directory = testSettings({ names: { policy } });
   let content: SourceUser[] = [];

@@ -78,7 +78,7 @@ async function upgraded(t: TestContext, driver: Engine['driver'], content: Fille
 const accountsIn = (directory: boolean) => {
   const env = { IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com', IDENTREE_DIRECTORY_SOURCE: directory ? 'scim' : 'none' };
   const config = testConfig('/nowhere', { IDENTREE_OIDC_ISSUER_URL: ISSUER, ...env });
-  return createAccounts({ config, accountNameOf: accountNameOf(config) });
+  return createAccounts({ config, accountNameOf: accountNameOf(config), accountNameLike: () => null });
 };
 const whose = async (db: Database, directory: boolean, subjects: string[]) =>
   Object.fromEntries(await accountsIn(directory).of(db.query, subjects));

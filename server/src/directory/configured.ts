@@ -67,6 +67,22 @@ export function accountNameOf(config: Config): (username: string) => string | nu
   };
 }
 
+/**
+ * The Linux account that a user name would stand for in small letters, where the policy is to take names as they are or not
+ * at all: who signs in as `Mira` has no account then, and people read the name of another one's.
+ *
+ * @returns null for a name that none can have, and under every other policy
+ */
+export function accountNameInSmallLetters(config: Config): (username: string) => string | null {
+  const { ldap } = config;
+  if (ldap?.usernamePolicy !== 'strict' || config.directory.source === 'none') return () => null;
+  const names = { ...directorySettingsOf(config, ldap).names, policy: 'fold' as const };
+  return (username) => {
+    const mapped = mapUserName(username, names);
+    return mapped.ok ? mapped.name : null;
+  };
+}
+
 /** What the configuration says about changes that wait for an administrator. */
 export function guardSettingsOf(config: Config, ldap: LdapConfig): GuardSettings {
   return {
