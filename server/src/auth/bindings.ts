@@ -102,7 +102,7 @@ export function createBindings(deps: {
   /** Notes a claim on the account of somebody else that a name which can be none itself is read as. It never binds. */
   async function claimAlike(work: UnitOfWork, person: Person, remoteAddr: string): Promise<void> {
     const account = accounts.accountNameLike(person.username);
-    if (account === null || NEVER_BOUND.includes(nameKey(account))) return;
+    if (account === null) return;
     const own = (await accounts.of(work.query, [person.id])).get(person.id) ?? [];
     if (own.includes(account)) return;
     await lockBindings(work);

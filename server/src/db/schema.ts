@@ -395,7 +395,7 @@ export interface DirectoryHoldsTable {
   id: string;
   /** Digest of exactly what the operator saw; another change of the same thing is another hold. */
   digest: string;
-  kind: 'power_member' | 'power_name' | 'new_host' | 'power_rule' | 'binding' | 'mass_change';
+  kind: 'power_member' | 'power_name' | 'new_host' | 'host_report' | 'power_rule' | 'binding' | 'mass_change';
   subject: string;
   detail: JsonText;
   state: 'open' | 'confirmed' | 'rejected';

@@ -105,7 +105,7 @@ function createDirectoryRouter(parts: DirectoryParts | null) {
       .input(hold.extend({ was: z.enum(['open', 'rejected']).default('open') }))
       .mutation(({ ctx, input }) => served(parts).directory.confirm(input, actorOf(ctx))),
     reject: adminProcedure
-      .input(hold)
+      .input(hold.extend({ was: z.enum(['open', 'confirmed']).default('open') }))
       .mutation(({ ctx, input }) => served(parts).directory.reject(input, actorOf(ctx))),
     /** Answers many changes that were looked at together: all of them, or none when one is not what was seen. */
     decideMany: adminProcedure

@@ -40,6 +40,8 @@ export interface PowerGuardInput {
   readonly granted: ReadonlyMap<string, string>;
   readonly accountOf: (user: DirectoryUser) => string | null;
   readonly allowed: Allowed;
+  /** Owner keys of those who get no name whatever is found here. */
+  readonly withheld?: ReadonlySet<string>;
 }
 
 /** A name that is kept back may free another one. Chains of names that end later than this were made to be long. */
@@ -55,7 +57,7 @@ export function guardPower(input: PowerGuardInput): { publish: DirectorySnapshot
   const { published, first, granted, was, will, allowed } = input;
   const claims = input.claimsGivePower && !first;
   const index = first ? localPart(input.power) : input.power;
-  const withheld = new Set<string>();
+  const withheld = new Set<string>(input.withheld);
   const { users, groups, uids, gids, everybody } = index;
   const byName = users.size + groups.size + uids.size + gids.size + everybody.length > 0;
   if (!byName && !(claims && input.candidate.groups.some((group) => sourceOfClaims(group) !== null))) {
@@ -139,6 +141,8 @@ function fromEachHost(local: readonly LocalPower[]): LocalPower[] {
   return turns.flatMap((turn) => byHost.flatMap((lines) => lines[turn] ?? [])).slice(0, MAX_LISTED);
 }
 
+const localOf = (sources: readonly PowerSource[]): LocalPower[] => sources.flatMap(({ local }) => local);
+
 /** What is shown of sources: rules by name, files of hosts one by one. */
 const shown = (sources: readonly PowerSource[]) => ({
   rules: sources.flatMap(({ rule }) => rule ?? []),
@@ -178,7 +182,7 @@ function holdUser(pass: Pass, user: DirectoryUser, sources: readonly PowerSource
       count: 1,
     },
   };
-  if (pass.allowed(change, `account ${name}`, { key, name, by: idsOf(sources) })) return null;
+  if (pass.allowed(change, `account ${name}`, { key, name, by: idsOf(sources) }, localOf(sources))) return null;
   const old = before.users.get(key);
   if (old && accountOf(old) !== accountOf(user)) return { ...user, username: old.username };
   // They were served as a person who is locked out, and stay that.
@@ -205,7 +209,8 @@ function holdGroup(
   if (old && named.length > 0 && oldName?.toLowerCase() !== name.toLowerCase()) {
     const owner = { kind: 'group' as const, issuer: group.issuer, subject: group.id, name: group.name };
     const change: HeldChange = { kind: 'power_name', detail: { owner, name, ...shown(named), ...people } };
-    if (pass.allowed(change, `group ${name}`, { key, name, by: idsOf(sources), grown: ids })) return null;
+    const proof = { key, name, by: idsOf(sources), grown: ids };
+    if (pass.allowed(change, `group ${name}`, proof, localOf(sources))) return null;
     // Under the old name they keep what they had by it.
     if (old.name !== group.name) return { ...group, name: old.name };
   } else {
@@ -215,7 +220,7 @@ function holdGroup(
       detail: { group: group.name, claims: rule, ...shown(named), added: people.gains, count: people.count },
     };
     const proof = { key, rule, grown: ids, ...(named.length > 0 ? { by: idsOf(named) } : {}) };
-    if (pass.allowed(change, `group ${group.name}`, proof)) return null;
+    if (pass.allowed(change, `group ${group.name}`, proof, localOf(sources))) return null;
   }
   const heldBack = new Set(ids);
   return withMembers(

@@ -56,6 +56,7 @@ function run(published: DirectorySnapshot | null, candidate: DirectorySnapshot, 
     pinned: new Map(),
     claimsGivePower: true,
     power: NO_POWER,
+    reporters: new Map(),
     hosts: NO_HOSTS,
     was: world.was(),
     will: world.will,
@@ -323,6 +324,96 @@ describe('a name that gives power', () => {
   test('a group whose name hosts never see asks nothing', () => {
     const wheel = testSnapshot(people('a', 'b'), [ops(['a']), { ...ops(['b']), name: 'wheel' }]);
     assert.deepEqual(run(testSnapshot(people('a', 'b'), [ops(['a'])]), wheel).kinds, []);
+  });
+});
+
+describe('a host that says it gives power to everybody', () => {
+  const reporters = new Map([
+    ['dev1', 'id-of-dev1'],
+    ['prod1', 'id-of-prod1'],
+  ]);
+  const names = (count: number): string[] => Array.from({ length: count }, (_, n) => `new${n}`);
+  const says = (host: string, type: LocalPower['type'], name: string): LocalPower => ({
+    host,
+    type,
+    name,
+    gives: 'the files of a local account',
+    file: '/etc/passwd',
+    line: null,
+  });
+  const before = testSnapshot(people('a'), [ops(['a'])]);
+  /** Every number that a newcomer could get, and then some. */
+  const numbers = (host: string, count = 900): LocalPower[] =>
+    Array.from({ length: count }, (_, n) => says(host, 'uid', String(DEFAULT_SETTINGS.ids.uidBase + n)));
+  const meets = (count: number, locals: LocalPower[], decided: GuardInput['decided'] = new Map(), group = ['a']) =>
+    run(before, testSnapshot(people('a', ...names(count)), [ops(group)]), {
+      power: powerIndex([], new Set(), locals),
+      reporters,
+      decided,
+    });
+  const withheld = ({ wishes }: ReturnType<typeof run>) => wishes.withheld.size;
+  const about = (result: ReturnType<typeof run>, kind: string, state: 'confirmed' | 'rejected') =>
+    new Map(result.arising.filter((hold) => hold.kind === kind).map(({ digest }) => [digest, state]));
+
+  test('is asked about once, whomever it keeps waiting; who is served stays served', () => {
+    const result = meets(40, numbers('dev1'));
+    assert.deepEqual([result.kinds, withheld(result)], [['host_report'], 40]);
+    const [hold] = result.arising;
+    assert.ok(hold?.kind === 'host_report');
+    assert.deepEqual([hold.subject, hold.detail.host, hold.detail.count], ['host dev1', 'dev1', 40]);
+    assert.ok(hold.detail.waiting.includes('account new7'));
+    assert.deepEqual(result.members('ops'), ['id-a']);
+    assert.equal(result.served.nameOf({ owner: 'user', issuer: ISSUER, subject: 'id-a' }), 'a');
+  });
+
+  test('a few whom it names are asked about one by one', () => {
+    const result = meets(5, numbers('dev1'));
+    assert.deepEqual([new Set(result.kinds), result.kinds.length], [new Set(['power_name']), 5]);
+  });
+
+  test('is ignored when an administrator says so: for everybody, whatever it says from then on', () => {
+    const ignore = about(meets(40, numbers('dev1')), 'host_report', 'confirmed');
+    const later = [
+      meets(40, numbers('dev1'), ignore),
+      meets(60, [...numbers('dev1', 1000), ...names(60).map((name) => says('dev1', 'user', name))], ignore),
+      meets(0, [], ignore),
+    ];
+    for (const result of later) {
+      assert.equal(withheld(result), 0);
+      assert.deepEqual(new Map(result.arising.map(({ digest }) => [digest, 'confirmed'])), ignore, 'the answer stays');
+    }
+    const both = meets(40, [...numbers('dev1'), says('prod1', 'user', 'new3')], ignore);
+    assert.deepEqual([withheld(both), both.kinds.toSorted()], [1, ['host_report', 'power_name']], 'others are heard');
+  });
+
+  test('counts when an administrator says that: each newcomer is asked about', () => {
+    const heed = about(meets(40, numbers('dev1')), 'host_report', 'rejected');
+    const result = meets(40, numbers('dev1'), heed);
+    assert.deepEqual([withheld(result), result.kinds.filter((kind) => kind === 'power_name').length], [40, 40]);
+  });
+
+  test('hides no question that is not about it, and an answer to one holds when it has been answered', () => {
+    const locals = [...numbers('dev1'), ...names(9).map((name) => says('dev1', 'user', name))];
+    const grown = ['a', 'id-new1'].map((id) => id.replace('id-', ''));
+    const open = meets(9, [...locals, says('prod1', 'group', 'ops')], new Map(), grown);
+    assert.deepEqual(open.kinds.toSorted(), ['host_report', 'power_member']);
+    assert.deepEqual(open.members('ops'), ['id-a']);
+    const joined = about(open, 'power_member', 'confirmed');
+    const waiting = meets(9, [...locals, says('prod1', 'group', 'ops')], joined, grown);
+    assert.equal(withheld(waiting), 9, 'still kept waiting by the other host');
+    const ignored = new Map([...joined, ...about(open, 'host_report', 'confirmed')]);
+    const done = meets(9, [...locals, says('prod1', 'group', 'ops')], ignored, grown);
+    assert.deepEqual([withheld(done), done.members('ops')], [0, ['id-a', 'id-new1']]);
+  });
+
+  test('is another host when it has been enrolled anew', () => {
+    const ignore = about(meets(40, numbers('dev1')), 'host_report', 'confirmed');
+    const again = run(before, testSnapshot(people('a', ...names(40)), [ops(['a'])]), {
+      power: powerIndex([], new Set(), numbers('dev1')),
+      reporters: new Map([['dev1', 'another id']]),
+      decided: ignore,
+    });
+    assert.deepEqual([again.kinds, withheld(again)], [['host_report'], 40]);
   });
 });
 

@@ -1,11 +1,11 @@
-import { canonicalSha256 } from '#shared/digest.ts';
 import { bareIssuer } from '../../platform/issuer.ts';
 import type { NameWishes, ServedAs } from '../numbers/numbers.ts';
 import type { Lint } from '../source/lint.ts';
 import { type DirectorySnapshot, type DirectoryUser, EMPTY_SNAPSHOT, identityKey } from '../source/model.ts';
 import { guardHosts } from './guard-hosts.ts';
 import { guardPower } from './guard-power.ts';
-import { type Allowed, type HeldChange, MAX_LISTED } from './held-change.ts';
+import { guardReports } from './guard-reports.ts';
+import { type Allowed, type HeldChange, holdDigest, MAX_LISTED } from './held-change.ts';
 import type { PowerIndex } from './power.ts';
 import { withoutStrangers } from './without-strangers.ts';
 
@@ -54,6 +54,8 @@ export interface GuardInput {
   readonly hosts: Pick<Parameters<typeof guardHosts>[0], 'hosts' | 'stored' | 'localOf' | 'settings'>;
   /** What gives power by name. */
   readonly power: PowerIndex;
+  /** Host name → id of every host that says what its files give. */
+  readonly reporters: ReadonlyMap<string, string>;
   /** Who is served under what now. */
   readonly was: ServedAs;
   /** Who would be with another snapshot. */
@@ -82,7 +84,7 @@ export function guard(input: GuardInput): GuardResult {
   const published = input.published ?? EMPTY_SNAPSHOT;
   const arising = new Map<string, Hold>();
   const allowed: Allowed = (change, subject, proof) => {
-    const digest = canonicalSha256({ kind: change.kind, proof });
+    const digest = holdDigest(change.kind, proof);
     arising.set(digest, { ...change, subject, digest });
     return input.decided.get(digest) === 'confirmed';
   };
@@ -117,13 +119,20 @@ export function guard(input: GuardInput): GuardResult {
     settings.bindings === 'publish' ? candidate.users : guardBindings(input, published, { allowed, granted, lints });
   const publish = withoutStrangers({ users, groups: candidate.groups });
   if (settings.power === 'publish') return result(publish, new Set());
-  const held = guardPower({
+  const held = guardReports({
     ...input,
-    published,
-    candidate: publish,
-    first: input.published === null,
-    granted,
     allowed,
+    run: (power, asking, over) =>
+      guardPower({
+        ...input,
+        published,
+        candidate: publish,
+        first: input.published === null,
+        granted,
+        power,
+        allowed: asking,
+        ...over,
+      }),
   });
   return result(held.publish, held.withheld);
 }

@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { canonicalSha256 } from '#shared/digest.ts';
+import type { LocalPower } from './power.ts';
 
 /** Names that are listed with a change; `count` says how many there are in all. */
 export const MAX_LISTED = 100;
@@ -73,6 +75,17 @@ export const heldChange = z.discriminatedUnion('kind', [
       local: z.array(local),
     }),
   }),
+  /** What one host says of its own files would keep many newcomers waiting: it is asked about once, for all of them. */
+  z.object({
+    kind: z.literal('host_report'),
+    detail: z.object({
+      host: z.string(),
+      /** Accounts and groups that wait because of it. */
+      waiting: z.array(z.string()),
+      count: z.number(),
+      local: z.array(local),
+    }),
+  }),
   /** The sudo claims of a group change. */
   z.object({
     kind: z.literal('power_rule'),
@@ -114,5 +127,11 @@ export const heldChange = z.discriminatedUnion('kind', [
 ]);
 export type HeldChange = z.infer<typeof heldChange>;
 
-/** Notes a change that needs an operator; true when it may happen. `proof` is all that the operator decides on. */
-export type Allowed = (change: HeldChange, subject: string, proof: unknown) => boolean;
+/**
+ * Notes a change that needs an operator; true when it may happen. `proof` is all that the operator decides on, `local` what
+ * hosts give by files of their own.
+ */
+export type Allowed = (change: HeldChange, subject: string, proof: unknown, local?: readonly LocalPower[]) => boolean;
+
+/** Names exactly one change: who confirms it confirms nothing else. */
+export const holdDigest = (kind: HeldChange['kind'], proof: unknown): string => canonicalSha256({ kind, proof });

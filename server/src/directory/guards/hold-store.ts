@@ -65,7 +65,7 @@ export async function deleteHold(work: UnitOfWork, id: string): Promise<void> {
 /** Answers a hold. Null when there is none of that id and digest in that state. */
 export async function decideHold(
   work: UnitOfWork,
-  hold: { id: string; digest: string; state: 'open' | 'rejected' },
+  hold: { id: string; digest: string; state: HoldRow['state'] },
   decision: { state: 'confirmed' | 'rejected'; at: number; by: string },
 ): Promise<HoldRow | null> {
   return (

@@ -142,6 +142,7 @@ test('power is what a naive reading of the entries finds: it never grows unasked
         const decided = new Map<string, 'open' | 'confirmed' | 'rejected'>();
         const look = () =>
           guard({
+            reporters: new Map(step.locals.map(({ host }) => [host, `id of ${host}`])),
             published,
             candidate: step.candidate,
             decided,

@@ -158,15 +158,44 @@ export function powerIndex(
 }
 
 /** The part of it that hosts give. */
-export function localPart(index: PowerIndex): PowerIndex {
-  const only = <K>(map: ReadonlyMap<K, readonly PowerSource[]>) =>
-    new Map([...map].map(([key, sources]) => [key, sources.filter(({ local }) => local.length > 0)]));
+export const localPart = (index: PowerIndex): PowerIndex => ({
+  ...mapSources(index, (source) => (source.local.length > 0 ? source : null)),
+  everybody: [],
+});
+
+/** The part of it that these hosts give. */
+export const partOf = (index: PowerIndex, hosts: ReadonlySet<string>): PowerIndex => ({
+  ...mapSources(index, (source) => withLocal(source, ({ host }) => hosts.has(host))),
+  everybody: [],
+});
+
+/** All of it but what these hosts give. */
+export const withoutHosts = (index: PowerIndex, hosts: ReadonlySet<string>): PowerIndex =>
+  hosts.size === 0
+    ? index
+    : mapSources(index, (source) =>
+        source.local.length === 0 ? source : withLocal(source, ({ host }) => !hosts.has(host)),
+      );
+
+function withLocal(source: PowerSource, isKept: (local: LocalPower) => boolean): PowerSource | null {
+  const local = source.local.filter(isKept);
+  return local.length === 0 ? null : { ...source, local };
+}
+
+function mapSources(index: PowerIndex, change: (source: PowerSource) => PowerSource | null): PowerIndex {
+  const inMap = <K>(map: ReadonlyMap<K, readonly PowerSource[]>): ReadonlyMap<K, readonly PowerSource[]> =>
+    new Map(
+      [...map].flatMap(([key, sources]) => {
+        const kept = sources.flatMap((source) => change(source) ?? []);
+        return kept.length === 0 ? [] : [[key, kept] as const];
+      }),
+    );
   return {
-    users: only(index.users),
-    groups: only(index.groups),
-    uids: only(index.uids),
-    gids: only(index.gids),
-    everybody: [],
+    users: inMap(index.users),
+    groups: inMap(index.groups),
+    uids: inMap(index.uids),
+    gids: inMap(index.gids),
+    everybody: index.everybody,
   };
 }
 

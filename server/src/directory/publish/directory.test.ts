@@ -365,6 +365,59 @@ forEachDatabase('the directory', (open) => {
     assert.deepEqual(hold?.kind === 'power_member' && hold.detail.local[0], { ...said[0]!.power[0], host: 'db1' });
   });
 
+  test('a host that names everybody is one question; its report is ignored from then on, until that is taken back', async (t) => {
+    const numbers = (count: number) =>
+      Array.from({ length: count }, (_, n) => ({
+        type: 'uid' as const,
+        name: String(200_000 + n),
+        gives: 'the files of a local account',
+        file: '/etc/passwd',
+        line: null,
+      }));
+    let said: HostPower[] = [{ hostId: 'h', hostname: 'dev1', digest: '1', grants: [], power: numbers(900) }];
+    const site = await setUp(t, await open(t), { hostPower: async () => said });
+    site.put(people('alice'));
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    const fetch = async (...names: string[]) => {
+      site.put(people(...names));
+      directory.refresh('poll');
+      await directory.settled();
+      return site.names()!.filter((name) => name.startsWith('uid=')).length;
+    };
+    const team = ['alice', ...'bcdefghijk'];
+    assert.equal(await fetch(...team), 0);
+    const [hold] = await directory.holds();
+    assert.deepEqual([(await directory.holds()).length, hold!.kind, hold!.subject], [1, 'host_report', 'host dev1']);
+    await directory.confirm(hold!, admin);
+    await directory.settled();
+    assert.equal(await fetch(...team), team.length);
+    said = [{ ...said[0]!, digest: '2', power: numbers(950) }];
+    assert.equal(await fetch(...team, 'l', 'm', 'n', 'o', 'p', 'q'), team.length + 6, 'nobody is asked again');
+    const [answered] = await directory.holds();
+    assert.deepEqual([answered?.id, answered?.state], [hold!.id, 'confirmed']);
+    await assert.rejects(directory.confirm({ ...hold!, was: 'open' }, admin), 'once is enough');
+
+    await directory.reject({ ...hold!, was: 'confirmed' }, admin);
+    await directory.settled();
+    assert.equal(
+      await fetch(...team, 'l', 'm', 'n', 'o', 'p', 'q', 'r'),
+      team.length + 6,
+      'who is served stays served',
+    );
+    assert.deepEqual((await directory.holds()).map(({ kind, state }) => [kind, state]).toSorted(), [
+      ['host_report', 'rejected'],
+      ['power_name', 'open'],
+    ]);
+    const asked = (await directory.holds()).find(({ kind }) => kind === 'power_name')!;
+    await directory.confirm(asked, admin);
+    await assert.rejects(
+      directory.reject({ ...asked, was: 'confirmed' }, admin),
+      'what has happened is not taken back',
+    );
+  });
+
   test('holds growth of power until an operator confirms exactly that', async (t) => {
     const site = await setUp(t, await open(t));
     site.put(people('alice', 'bob', 'eve'), [ops('alice')]);

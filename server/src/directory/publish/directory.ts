@@ -59,7 +59,7 @@ export interface DirectoryStatus {
 export interface Answered {
   readonly id: string;
   readonly digest: string;
-  readonly was: 'open' | 'rejected';
+  readonly was: 'open' | 'rejected' | 'confirmed';
 }
 
 /** A held change as it is shown. */
@@ -242,6 +242,9 @@ export function createDirectory(deps: DirectoryDeps) {
         const hold = { id, digest, state: was };
         const row = await decideHold(work, hold, { state, at: clock.now(), by: actor.username });
         if (!row) throw new Refusal('not_found');
+        // Only what goes on can be taken back; everything else has happened.
+        const isOver = was === 'confirmed' && (row.kind !== 'host_report' || state !== 'rejected');
+        if (isOver) throw new Refusal('not_found');
         await deps.events.append(work, {
           event: state === 'confirmed' ? 'directory_change_confirmed' : 'directory_change_rejected',
           username: '',
@@ -298,9 +301,14 @@ export function createDirectory(deps: DirectoryDeps) {
       hold: { id: string; digest: string; was?: 'open' | 'rejected' },
       actor: { username: string; remoteAddr: string | null },
     ) => decide([{ ...hold, was: hold.was ?? 'open' }], 'confirmed', actor),
-    /** Keeps exactly this change out for as long as the source asks for it, or until it is confirmed. @throws Refusal */
-    reject: (hold: { id: string; digest: string }, actor: { username: string; remoteAddr: string | null }) =>
-      decide([{ ...hold, was: 'open' }], 'rejected', actor),
+    /**
+     * Keeps exactly this change out for as long as the source asks for it, or until it is confirmed. A host whose report
+     * was ignored is heard again. @throws Refusal
+     */
+    reject: (
+      hold: { id: string; digest: string; was?: 'open' | 'confirmed' },
+      actor: { username: string; remoteAddr: string | null },
+    ) => decide([{ ...hold, was: hold.was ?? 'open' }], 'rejected', actor),
     /** Answers many changes at once, or none when one of them is not what the operator saw. @throws Refusal */
     decideMany: decide,
     lints: () => served?.lints ?? [],

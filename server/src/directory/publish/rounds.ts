@@ -145,6 +145,7 @@ export function createRounds(deps: RoundsDeps) {
         netgroupsOf(hosts),
         localPowerIn([wanted, published ?? EMPTY_SNAPSHOT], reports, settings.names),
       ),
+      reporters: new Map(reports.map(({ hostId, hostname }) => [hostname, hostId])),
       hosts: {
         hosts,
         stored: rulesAreServed ? stored : [],

@@ -165,6 +165,27 @@ export function HeldChange({ hold }: { hold: Hold }) {
         </Stack>
       );
     }
+    case 'host_report': {
+      const { waiting, count, local } = hold.detail;
+      return (
+        <Stack gap="md">
+          <div>
+            <Text size="sm" fw={600} mb="xs">
+              Kept waiting by it
+            </Text>
+            <div className="name-cloud">
+              {waiting.map((subject) => (
+                <span key={subject}>
+                  <MarkedText text={subject} />
+                </span>
+              ))}
+              {count > waiting.length && <span className="said">and {count - waiting.length} more</span>}
+            </div>
+          </div>
+          <LocalPower local={local} />
+        </Stack>
+      );
+    }
     case 'power_rule': {
       const { before, after, members, count } = hold.detail;
       return (

@@ -36,6 +36,10 @@ export function titleOf(hold: Hold): string {
     }
     case 'new_host':
       return `${hold.detail.host} is new, and power would come to it`;
+    case 'host_report':
+      return hold.state === 'confirmed'
+        ? `What ${hold.detail.host} says about names is ignored`
+        : `${hold.detail.host} says that it gives power to ${plural(hold.detail.count, 'newcomer')}`;
     case 'power_rule':
       return hold.detail.before.sudoCommands === undefined
         ? `${hold.detail.group} would get a sudo rule`
@@ -73,6 +77,8 @@ export function consequence(hold: Hold): string {
       return `${hold.detail.count === 1 ? 'They' : 'All of them'} may then do what is given to ${hold.detail.name}, by every rule and every file that names it.`;
     case 'new_host':
       return `Whoever these rules and files are for may then do it on ${hold.detail.host}.`;
+    case 'host_report':
+      return `What ${hold.detail.host} says about names and numbers then keeps nobody waiting any more, now or later. Whom its files name has on ${hold.detail.host}, and there only, what they give. Kept out, each newcomer is asked about.`;
     case 'power_rule':
       return `The new rule then holds for ${plural(hold.detail.count, 'member')} of ${hold.detail.group}.`;
     case 'binding':
@@ -97,6 +103,11 @@ export function meanwhile(hold: Hold): string {
       return hold.detail.local.length > 0
         ? 'For now the directory does not answer this host, and patterns of rules do not mean it.'
         : 'For now patterns of rules do not mean this host.';
+    case 'host_report':
+      if (hold.state === 'confirmed') return 'Newcomers are served on all hosts, this one as well.';
+      return hold.state === 'rejected'
+        ? 'It counts: each newcomer whom it names is asked about.'
+        : 'For now these newcomers are not served on any host. Whoever has root on this host may have made it say so.';
     case 'power_rule':
       return hold.detail.before.sudoCommands === undefined
         ? 'For now the group has no sudo rule.'

@@ -16,6 +16,7 @@ const ICONS: Record<Hold['kind'], typeof IconUserPlus> = {
   power_member: IconUserPlus,
   power_name: IconKey,
   new_host: IconServer,
+  host_report: IconServer,
   power_rule: IconTerminal2,
   binding: IconIdBadge2,
   mass_change: IconUsersMinus,
@@ -44,7 +45,7 @@ function HoldCard({ hold, answer }: { hold: Hold; answer: (answer: Answer) => vo
                 </>
               ) : (
                 <>
-                  Kept out by {hold.decidedBy ?? 'an administrator'}
+                  {hold.state === 'confirmed' ? 'Ignored' : 'Kept out'} by {hold.decidedBy ?? 'an administrator'}
                   {hold.decidedAt !== null && (
                     <>
                       {' '}
@@ -61,7 +62,12 @@ function HoldCard({ hold, answer }: { hold: Hold; answer: (answer: Answer) => vo
           <Text size="sm" c="dimmed" className="grow break">
             <MarkedText text={meanwhile(hold)} />
           </Text>
-          {mayChange && (
+          {mayChange && hold.state === 'confirmed' && (
+            <Button variant="default" aria-label={`Hear it again: ${title}`} onClick={() => answer('reject')}>
+              Hear it again
+            </Button>
+          )}
+          {mayChange && hold.state !== 'confirmed' && (
             <Group gap="sm" className="card-actions">
               {open && (
                 <Button variant="default" aria-label={`Keep out: ${title}`} onClick={() => answer('reject')}>
@@ -89,7 +95,7 @@ export interface Asked {
   answer: Answer;
 }
 
-/** Changes at the source that nobody has decided, or that were refused. */
+/** Changes at the source that nobody has decided, or that were refused; and hosts whose report is ignored. */
 export function HoldList({ holds, ask }: { holds: readonly Hold[]; ask: (asked: Asked) => void }) {
   return (
     <Stack gap="md">
@@ -121,7 +127,8 @@ export const AnswerDialog = formDialog<Asked>(
     return (
       <DialogForm
         submit={() => {
-          if (answer === 'reject') reject.mutate({ id, digest });
+          if (answer === 'reject')
+            reject.mutate({ id, digest, was: hold.state === 'confirmed' ? 'confirmed' : 'open' });
           else confirm.mutate({ id, digest, was: hold.state === 'rejected' ? 'rejected' : 'open' });
         }}
         close={close}

@@ -99,6 +99,7 @@ export function Overview({ status }: { status: DirectoryStatus }) {
         const open = readable.filter(({ state }) => state === 'open');
         const well = stateOf(status).tone === 'green';
         const rejected = readable.filter(({ state }) => state === 'rejected');
+        const ignored = readable.filter(({ kind, state }) => kind === 'host_report' && state === 'confirmed');
         const more = status.held - open.length - broken.length;
         return (
           <Stack gap="xl">
@@ -143,6 +144,17 @@ export function Overview({ status }: { status: DirectoryStatus }) {
                   them back.
                 </Text>
                 <HoldList holds={rejected} ask={setAsked} />
+              </section>
+            )}
+            {ignored.length > 0 && (
+              <section aria-labelledby="ignored">
+                <Title order={2} size="h4" id="ignored">
+                  Hosts that are not heard
+                </Title>
+                <Text size="sm" c="dimmed" mb="md">
+                  What these hosts say about names and numbers keeps no newcomer waiting.
+                </Text>
+                <HoldList holds={ignored} ask={setAsked} />
               </section>
             )}
             <div className="sr-only" role="status">
