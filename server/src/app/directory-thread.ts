@@ -68,7 +68,9 @@ const rounds = createRounds({
     })),
   admitHosts: admitToDirectory,
   async hostPower() {
-    const names = new Map((await activeHosts()).map(({ id, hostname }) => [id, hostname]));
+    // One in quarantine comes back as it was, and asks nobody then: what it gives has to count on.
+    const enrolled = (await listHosts(db.query)).filter(({ state }) => state !== 'revoked');
+    const names = new Map(enrolled.map(({ id, hostname }) => [id, hostname]));
     return (await readReports()).flatMap(({ hostId, digest, report }) => {
       const hostname = names.get(hostId);
       return hostname === undefined

@@ -187,6 +187,33 @@ test('a fresh host whose image gives power to a name that the directory has wait
   assert.deepEqual(await directory.holds(), [], 'what was let through is not asked about again');
 });
 
+test('a fresh host whose files give power to a number that somebody has waits as well; in quarantine what a host gives counts on', async (t) => {
+  const site = await open(t);
+  const { directory } = site.app.directory!;
+  const any = { gives: 'any command', file: '/etc/sudoers', line: 4 };
+  const fresh = await enrolTestHost(site.app, site.clock, 'web1.example.com', { reports: true });
+  assert.equal((await fresh.report({ grants: [{ ...any, type: 'uid', name: '0200001' }] })).status, 204);
+  await whileStill(async () => (await directory.holds()).length === 0);
+  const [hold] = await directory.holds();
+  assert.deepEqual(hold?.kind === 'new_host' && hold.detail.local[0]?.name, '0200001');
+  await directory.reject(hold!, { username: 'olga', remoteAddr: null });
+
+  const host = await enrolTestHost(site.app, site.clock, 'db1.example.com', { reports: true });
+  assert.equal((await host.report({ grants: [{ ...any, type: 'group', name: 'late' }] })).status, 204);
+  host.counter = 0;
+  assert.equal((await host.report({ grants: [] })).status, 403, 'two of it');
+  await site.write(['alice', 'bob'], [OPS, { name: 'late', members: ['bob'] }]);
+  directory.refresh('console');
+  await directory.settled();
+  assert.deepEqual(
+    (await directory.holds()).map(({ kind, state }) => [kind, state]),
+    [
+      ['power_member', 'open'],
+      ['new_host', 'rejected'],
+    ],
+  );
+});
+
 test('the certificate of a host opens LDAPS until the host is revoked, and then at once no more', async (t) => {
   const site = await open(t);
   const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');

@@ -75,9 +75,13 @@ export function createReports(deps: { db: Database; events: Pick<EventLog, 'appe
       if (last && now - last.reported_at < LEAST_GAP_MS) throw new Refusal('rate_limited');
       await store.putReport(work, { host_id: host.id, digest, report: text, reported_at: now });
       if (host.report_due !== 0) {
-        // The round that follows says whether anybody has the names; until then they count as had.
-        const names = report.grants.flatMap(({ type, name }) => (type === 'user' || type === 'group' ? [name] : []));
-        const met = await store.areServed(work.query, [...new Set(names.map((name) => name.toLowerCase()))]);
+        // The round that follows says whether anybody has the names and numbers; until then they count as had.
+        const of = (...types: string[]) =>
+          report.grants.flatMap(({ type, name }) => (types.includes(type) ? name : []));
+        const names = new Set(of('user', 'group').map((name) => name.toLowerCase()));
+        const numbers = new Set(of('uid', 'gid').flatMap((text) => (/^[0-9]+$/.test(text) ? Number(text) : [])));
+        const met =
+          (await store.areServed(work.query, [...names])) || (await store.areAssigned(work.query, [...numbers]));
         await store.updateHost(work, host.id, { report_due: met ? 2 : 0 });
       }
       await events.append(work, {

@@ -238,6 +238,21 @@ export async function areServed(query: Query, names: readonly string[]): Promise
   return found !== undefined;
 }
 
+/** Whether somebody whom the directory knows has any of these numbers, as a uid or a gid. */
+export async function areAssigned(query: Query, numbers: readonly number[]): Promise<boolean> {
+  const assignable = numbers.filter((number) => number <= 0xffff_ffff);
+  if (assignable.length === 0) return false;
+  const found = await kysely(query)
+    .selectFrom('directory_ids')
+    .select('number')
+    .where('kind', 'in', ['uid', 'gid'])
+    .where('number', 'in', assignable)
+    .where('retired_at', 'is', null)
+    .limit(1)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /** Nothing stands between these hosts and the directory any more. */
 export async function admitToDirectory(work: UnitOfWork, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;

@@ -62,7 +62,7 @@ function claimedRules(snapshot: DirectorySnapshot, names: ServedAs): NamedRule[]
  * Whom a host that is new to the directory would give power unseen: patterns of rules were written when it was not there, and
  * its image may give power to names that the directory has had for long.
  *
- * @param input.localOf what a host's files give to users and groups by name
+ * @param input.localOf what a host's files give to users and groups, by name or number
  * @returns ids of hosts that patterns do not mean yet and that are not served while they wait, and of those for which
  * nothing stands in the way any more.
  */
@@ -115,26 +115,36 @@ export function guardHosts(input: {
   return { apart, admitted };
 }
 
-/** What of a host's files is about names that somebody is served under, or would have by a group. */
+/** What of a host's files is about names and numbers that somebody is served under, or would have by a group. */
 function localPowerMet(
   power: readonly LocalPower[],
   snapshot: DirectorySnapshot,
   names: ServedAs,
 ): readonly LocalPower[] {
-  const users = new Set<string>();
-  const groups = new Set<string>();
+  const had = { user: new Set<string>(), group: new Set<string>(), uid: new Set<string>(), gid: new Set<string>() };
+  const add = (to: Set<string>, value: string | number | undefined) => value !== undefined && to.add(String(value));
   const live = new Set<string>();
   for (const user of snapshot.users) {
-    const name = names.nameOf(userOwner(user))?.toLowerCase();
+    const owner = userOwner(user);
+    const name = names.nameOf(owner)?.toLowerCase();
     if (name === undefined || user.disabled) continue;
     live.add(identityKey(user));
-    users.add(name);
-    groups.add(name);
+    add(had.user, name);
+    add(had.group, name);
+    add(had.uid, names.uidOf(owner));
+    add(had.gid, names.gidOf(owner));
   }
   for (const group of snapshot.groups) {
-    const name = names.nameOf(groupOwner(group))?.toLowerCase();
-    if (name !== undefined && group.userIds.some((id) => live.has(identityKey({ issuer: group.issuer, id }))))
-      groups.add(name);
+    const owner = groupOwner(group);
+    const name = names.nameOf(owner)?.toLowerCase();
+    if (name === undefined || !group.userIds.some((id) => live.has(identityKey({ issuer: group.issuer, id }))))
+      continue;
+    add(had.group, name);
+    add(had.gid, names.gidOf(owner));
   }
-  return power.filter(({ type, name }) => (type === 'user' ? users : groups).has(name.toLowerCase()));
+  // Files may write a number with any zeros in front of it.
+  const plain = (name: string) => name.toLowerCase().replace(/^0+(?=[0-9]+$)/, '');
+  return power.filter(({ type, name }) =>
+    had[type].has(type === 'uid' || type === 'gid' ? plain(name) : name.toLowerCase()),
+  );
 }

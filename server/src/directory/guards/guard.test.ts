@@ -474,6 +474,13 @@ describe('a host that is new to the directory', () => {
     const [hold] = result.arising;
     assert.deepEqual(hold?.kind === 'new_host' && hold.detail.local, [{ ...one, type: 'group', name: 'OPS' }]);
     assert.deepEqual(meets([waits], [], { localOf: () => [localOf()[1]!] }).hosts.admitted, ['h1']);
+    const number = (type: 'uid' | 'gid', name: string) =>
+      meets([waits], [], { localOf: () => [{ ...one, type, name }] });
+    const numbers = ['uid 200000', 'uid 00200000', 'gid 200000', 'gid 200001', 'uid 200001', 'gid 300000'];
+    assert.deepEqual(
+      numbers.filter((text) => number(...(text.split(' ') as ['uid', string])).hosts.apart.size > 0),
+      ['uid 200000', 'uid 00200000', 'gid 200000', 'gid 200001'],
+    );
   });
 });
 

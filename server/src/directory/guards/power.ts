@@ -63,6 +63,9 @@ export interface PowerIndex {
 /** sudo compares names without regard to case (`case_insensitive_user`, `case_insensitive_group`). */
 const fold = (name: string): string => name.toLowerCase();
 
+/** Files may write a number with any zeros in front of it. */
+const isNumber = (name: string): boolean => /^[0-9]+$/.test(name);
+
 /** @returns null for a rule with exceptions: what it allows depends on all of it. */
 function partsOf(rule: WrittenRule): Part[] | null {
   const { hosts, commands, runAsUser, runAsGroup, options, notBefore, notAfter } = rule;
@@ -146,13 +149,15 @@ export function powerIndex(
     }
   }
   // One source for all hosts that name it: what they give is the same before and after a change of the directory.
-  const byName = Map.groupBy(locals, ({ type, name }) => `${type} ${fold(name)}`);
+  const byName = Map.groupBy(locals, ({ type, name }) =>
+    (type === 'uid' || type === 'gid') && isNumber(name) ? `${type} ${Number(name)}` : `${type} ${fold(name)}`,
+  );
   for (const [key, local] of byName) {
     const source: PowerSource = { id: `host ${key}`, parts: null, rule: null, local };
     const { type, name } = local[0]!;
     if (type === 'user') add(users, fold(name), source);
     else if (type === 'group') add(groups, fold(name), source);
-    else if (/^[0-9]{1,10}$/.test(name)) add(type === 'uid' ? uids : gids, Number(name), source);
+    else if (isNumber(name)) add(type === 'uid' ? uids : gids, Number(name), source);
   }
   return { users, groups, uids, gids, everybody };
 }
