@@ -56,4 +56,48 @@ describe('what a host says of itself', () => {
     assert.ok(Buffer.byteLength(JSON.stringify(report)) <= MAX_REPORT_BYTES);
     assert.deepEqual([report.grants.length, report.cut], [60, true], 'accounts give way first');
   });
+
+  it('leaves out what is said of one name again, and local accounts, before a name that nobody has yet', async () => {
+    const local = Array.from({ length: 200 }, (_, n) => `svc${n}`);
+    const { grants, cut } = await reported({
+      '/etc/passwd': local.map((name, n) => `${name}:x:${1000 + n}:${1000 + n}::/:/bin/sh\n`).join(''),
+      '/etc/sudoers': [
+        ...local.map((name) => `${name} ALL=(root) NOPASSWD: /bin/a\n`),
+        ...local.map((name) => `${name} ALL=(root) NOPASSWD: /bin/b\n`),
+        '%late ALL=(ALL) ALL\n',
+      ].join(''),
+      '/etc/group': 'docker:x:999:\n',
+    });
+    assert.deepEqual(
+      [cut, ...grants.filter(({ type }) => type === 'group').map(({ name }) => name)],
+      [true, 'late', 'docker'],
+    );
+  });
+
+  it('both groups of a rule that asks for both: who has the one gets power by joining the other', async () => {
+    const { grants } = await reported({
+      '/etc/polkit-1/rules.d/50-x.rules':
+        'polkit.addRule(function(action, subject) {\n  if (subject.isInGroup("staff") && subject.isInGroup("late")) return polkit.Result.YES;\n});\n',
+    });
+    assert.deepEqual(
+      grants.map(({ name, gives }) => `${name}: ${gives}`),
+      [
+        'late: every action of polkit, who are also group staff',
+        'staff: every action of polkit, who are also group late',
+      ],
+    );
+  });
+
+  it('what a vendor puts elsewhere than into /etc', async () => {
+    const { grants } = await reported({
+      '/usr/etc/sudoers': '@includedir /usr/etc/sudoers.d\n',
+      '/usr/etc/sudoers.d/image': '%late ALL=(ALL) ALL\n',
+      '/usr/lib/pam.d/su': 'auth include system-auth\n',
+      '/etc/pam.d/system-auth': 'auth sufficient pam_wheel.so trust group=old group=trusted\n',
+    });
+    assert.deepEqual(
+      grants.map(({ name, file }) => `${name} ${file}`),
+      ['trusted /etc/pam.d/system-auth', 'late /usr/etc/sudoers.d/image'],
+    );
+  });
 });

@@ -25,6 +25,21 @@ function toldOf({ who, gives, file, line }: Given): LocalGrant | null {
   return localGrant.safeParse(told).data ?? null;
 }
 
+/**
+ * In the order in which they may be left out, the last ones first: many lines for one name must not keep another name out,
+ * and nobody of a directory comes to be called like a local account as easily as like a group that nobody has yet.
+ */
+function firstOfEach(grants: readonly LocalGrant[], accounts: ReadonlySet<string>): LocalGrant[] {
+  const seen = new Set<string>();
+  const ranked = grants.map((grant) => {
+    const key = `${grant.type} ${grant.name}`;
+    const again = seen.has(key);
+    seen.add(key);
+    return { grant, rank: again ? 2 : grant.type === 'user' && accounts.has(grant.name) ? 1 : 0 };
+  });
+  return ranked.sort((a, b) => a.rank - b.rank).map(({ grant }) => grant);
+}
+
 /** Local accounts: name, uid, gid. */
 function accountsOf(passwd: string): HostReport['accounts'] {
   return passwd.split('\n').flatMap((line): HostReport['accounts'] => {
@@ -46,12 +61,16 @@ export async function readHostReport(root: string, build: string | null): Promis
   const grants: Grant[] = [...(await readGrants(root)), ...(await powerfulGroups(files))];
   const passwd = await files.read('/etc/passwd');
   const { drift } = await readGateState(root, build);
-  const said = grants.flatMap((grant) => (isUnread(grant) ? [] : (toldOf(grant) ?? [])));
+  const accounts = passwd === null || 'problem' in passwd ? [] : accountsOf(passwd.text);
+  const said = firstOfEach(
+    grants.flatMap((grant) => (isUnread(grant) ? [] : (toldOf(grant) ?? []))),
+    new Set(accounts.map(([name]) => name)),
+  );
   const unread = grants.filter(isUnread).length + (passwd !== null && 'problem' in passwd ? 1 : 0);
   const whole: HostReport = {
     v: 1,
     grants: said.slice(0, 300),
-    accounts: passwd === null || 'problem' in passwd ? [] : accountsOf(passwd.text).slice(0, 1000),
+    accounts: accounts.slice(0, 1000),
     unread,
     drift: drift.slice(0, 20).map((text) => cutTo(visibleText(text), 300)),
     cut: said.length > 300,

@@ -44,6 +44,13 @@ export async function wheelGrants(files: HostFiles): Promise<Grant[]> {
   const grants: Grant[] = [];
   const seen = new Set<string>();
 
+  /** What an include means: PAM looks for it where it looks for services, wherever the include stands. */
+  async function serviceFile(name: string): Promise<string> {
+    const paths = FOLDERS.map((folder) => posix.resolve(folder, name));
+    for (const path of paths) if ((await files.read(path)) !== null) return path;
+    return paths[0]!;
+  }
+
   /** @returns the auth lines, with those of included files in their place. */
   async function authLines(path: string, depth: number): Promise<PamLine[]> {
     const found = await files.read(path);
@@ -59,8 +66,7 @@ export async function wheelGrants(files: HostFiles): Promise<Grant[]> {
       if (said === null) continue;
       const [, whole, control = '', module = '', args = ''] = said;
       const included = whole ?? (control === 'include' || control === 'substack' ? module : undefined);
-      if (included !== undefined)
-        lines.push(...(await authLines(posix.resolve(posix.dirname(path), included), depth + 1)));
+      if (included !== undefined) lines.push(...(await authLines(await serviceFile(included), depth + 1)));
       else lines.push({ file: path, line, control, module, args: args.split(/\s+/).filter((word) => word !== '') });
     }
     return lines;
@@ -83,7 +89,7 @@ export async function wheelGrants(files: HostFiles): Promise<Grant[]> {
       seen.add(name);
       for (const { file, line, control, module, args } of await authLines(posix.join(folder, name), 0)) {
         if (posix.basename(module) !== 'pam_wheel.so' || !args.includes('trust')) continue;
-        const named = args.find((arg) => arg.startsWith('group='))?.slice('group='.length);
+        const named = args.findLast((arg) => arg.startsWith('group='))?.slice('group='.length);
         const group: Who = { type: 'group', name: named ?? (await defaultGroup()) };
         const target = args.includes('root_only') ? 'root' : 'any user';
         const given: Omit<Given, 'who' | 'except'> = {

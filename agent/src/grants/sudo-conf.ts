@@ -3,6 +3,8 @@ import type { HostFiles } from './host-files.ts';
 
 const SUDO_CONF = '/etc/sudo.conf';
 export const SUDOERS = '/etc/sudoers';
+/** Where distributions put it that leave /etc to the administrator (`--enable-adminconf`). */
+const VENDOR_SUDOERS = '/usr/etc/sudoers';
 
 async function pluginLines(files: HostFiles): Promise<string[][]> {
   const found = await files.read(SUDO_CONF);
@@ -25,8 +27,11 @@ export async function readSudoGate(files: HostFiles): Promise<SudoGate> {
   return (await pluginLines(files)).some(([symbol]) => symbol === 'identree_approval') ? 'plugin' : 'pam';
 }
 
-/** The file that sudo begins to read its rules in: sudo.conf may name another one. */
+/** The file that sudo begins to read its rules in: sudo.conf may name others, and of several the first that is there counts. */
 export async function sudoersFile(files: HostFiles): Promise<string> {
   const words = (await pluginLines(files)).filter(([symbol]) => symbol?.startsWith('sudoers_')).flat();
-  return words.findLast((word) => word.startsWith('sudoers_file='))?.slice('sudoers_file='.length) ?? SUDOERS;
+  const said = words.findLast((word) => word.startsWith('sudoers_file='))?.slice('sudoers_file='.length);
+  const paths = said === undefined ? [SUDOERS, VENDOR_SUDOERS] : said.split(':');
+  for (const path of paths) if ((await files.read(path)) !== null) return path;
+  return paths[0]!;
 }

@@ -4,7 +4,8 @@ import type { JsToken } from './js-tokens.ts';
 /** What has to hold together: an action, who asks, and what else. Empty: always. */
 export interface Case {
   action: string | null;
-  who: Who | null;
+  /** Somebody has to be all of them; none: everyone. */
+  who: readonly Who[];
   /** In words, to be read after what is allowed. */
   also: string[];
 }
@@ -61,8 +62,7 @@ const MAX_DEPTH = 50;
 
 const both = (a: Case, b: Case): Case => {
   if (a.action !== null && b.action !== null) throw new NotPlain();
-  const second = a.who !== null && b.who !== null ? [`who are also ${b.who.type} ${b.who.name}`] : [];
-  return { action: a.action ?? b.action, who: a.who ?? b.who, also: [...a.also, ...b.also, ...second] };
+  return { action: a.action ?? b.action, who: [...a.who, ...b.who], also: [...a.also, ...b.also] };
 };
 
 /** @param names of the parameters for the action and for who asks. @throws NotPlain */
@@ -73,7 +73,7 @@ export function readCondition(reader: Reader, names: { action: string; subject: 
   const isTrue = () => {
     if (reader.takeIf('==') || reader.takeIf('===')) reader.take('true');
   };
-  const one = (part: Partial<Case>): Case[] => [{ action: null, who: null, also: [], ...part }];
+  const one = (part: Partial<Case>): Case[] => [{ action: null, who: [], also: [], ...part }];
 
   let depth = 0;
   function term(): Case[] {
@@ -113,11 +113,11 @@ export function readCondition(reader: Reader, names: { action: string; subject: 
       const name = reader.string();
       reader.take(')');
       isTrue();
-      return one({ who: { type: property === 'isInGroup' ? 'group' : 'netgroup', name } });
+      return one({ who: [{ type: property === 'isInGroup' ? 'group' : 'netgroup', name }] });
     }
     if (property === 'user') {
       equals();
-      return one({ who: { type: 'user', name: reader.string() } });
+      return one({ who: [{ type: 'user', name: reader.string() }] });
     }
     if (property !== 'local' && property !== 'active') throw new NotPlain();
     isTrue();

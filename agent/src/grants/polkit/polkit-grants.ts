@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { type Given, type Grant, isRoot, unread, type Who } from '../grant.ts';
 import type { HostFiles } from '../host-files.ts';
+import type { Case } from './conditions.ts';
 import { listOf, readKeyFile } from './pkla.ts';
 import { readRulesScript } from './rules-script.ts';
 
@@ -26,6 +27,13 @@ const actionWords = (actions: readonly string[]): string =>
   actions.length === 0
     ? 'every action of polkit'
     : `${actions.length === 1 ? 'action' : 'actions'} ${actions.join(', ')}`;
+
+/** A case for each of those whom somebody has to be at once: who has the one gets power by becoming the other. */
+const bySide = ({ who, ...rest }: Case) =>
+  (who.length === 0 ? [{ type: 'everyone', name: '' } satisfies Who] : who).map((one, index) => {
+    const others = who.filter((_, n) => n !== index).map(({ type, name }) => `who are also ${type} ${name}`);
+    return { ...rest, who: one, others };
+  });
 
 /** What polkit gives: rules that say yes or ask only for the asker's own password, and who counts as an administrator. */
 export async function polkitGrants(files: HostFiles): Promise<Grant[]> {
@@ -67,10 +75,9 @@ export async function polkitGrants(files: HostFiles): Promise<Grant[]> {
       else {
         /** The same for several actions is one grant. */
         const parts = new Map<string, { who: Who; also: string[]; actions: string[] }>();
-        for (const { action, who, also } of said.cases) {
-          const everyone: Who = { type: 'everyone', name: '' };
-          const key = JSON.stringify([who, also, action === null]);
-          const part = parts.get(key) ?? { who: who ?? everyone, also, actions: [] };
+        for (const { action, who, also, others } of said.cases.flatMap(bySide)) {
+          const key = JSON.stringify([who, also, others, action === null]);
+          const part = parts.get(key) ?? { who, also: [...also, ...others], actions: [] };
           if (action !== null) part.actions.push(action);
           parts.set(key, part);
         }

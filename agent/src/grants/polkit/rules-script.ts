@@ -69,7 +69,7 @@ export function readRulesScript(source: string): Said[] {
     while (reader.peek() !== '}') {
       if (log()) continue;
       const line = reader.line();
-      let cases: Case[] = [{ action: null, who: null, also: [] }];
+      let cases: Case[] = [{ action: null, who: [], also: [] }];
       let result: string | null;
       if (reader.takeIf('if', '(')) {
         cases = readCondition(reader, names);
