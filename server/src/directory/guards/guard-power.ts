@@ -2,6 +2,7 @@ import { canonicalSha256 } from '#shared/digest.ts';
 import { groupOwner, ownerKey, userOwner } from '../numbers/ids.ts';
 import type { NameWishes, ServedAs } from '../numbers/numbers.ts';
 import {
+  claimOf,
   type DirectoryGroup,
   type DirectorySnapshot,
   type DirectoryUser,
@@ -9,7 +10,7 @@ import {
   order,
   withMembers,
 } from '../source/model.ts';
-import { SUDO_CLAIMS } from '../sudo/from-claims.ts';
+import { hasSudoClaims, SUDO_CLAIMS } from '../sudo/from-claims.ts';
 import { type Allowed, type HeldChange, MAX_LISTED } from './held-change.ts';
 import {
   givePower,
@@ -24,6 +25,7 @@ import {
   sourcesOfGroup,
   sourcesOfUser,
   sudoClaimsOf,
+  withTargets,
 } from './power.ts';
 import { withoutStrangers } from './without-strangers.ts';
 
@@ -56,14 +58,15 @@ const MAX_PASSES = 8;
 export function guardPower(input: PowerGuardInput): { publish: DirectorySnapshot; withheld: ReadonlySet<string> } {
   const { published, first, granted, was, will, allowed } = input;
   const claims = input.claimsGivePower && !first;
-  const index = first ? localPart(input.power) : input.power;
+  const bare = first ? localPart(input.power) : input.power;
   const withheld = new Set<string>(input.withheld);
-  const { users, groups, uids, gids, everybody } = index;
+  const { users, groups, uids, gids, everybody } = bare;
   const byName = users.size + groups.size + uids.size + gids.size + everybody.length > 0;
   if (!byName && !(claims && input.candidate.groups.some((group) => sourceOfClaims(group) !== null))) {
     return { publish: input.candidate, withheld };
   }
 
+  const index = withRunAs(input, bare, claims);
   const had = powerOf(published, was, index, claims);
   const before = {
     users: new Map(published.users.map((user) => [identityKey(user), user])),
@@ -80,6 +83,20 @@ export function guardPower(input: PowerGuardInput): { publish: DirectorySnapshot
   const owners = [...published.users.map(userOwner), ...published.groups.map(groupOwner)];
   const nameless = owners.filter((owner) => was.nameOf(owner) === undefined).map(ownerKey);
   return { publish: onlyLess(published, input.candidate), withheld: new Set(nameless) };
+}
+
+/** What gives power over others counts where somebody has it, now and afterwards; who comes to have it is asked about as such. */
+function withRunAs(
+  { published, candidate, was, will, granted }: PowerGuardInput,
+  index: PowerIndex,
+  claims: boolean,
+): PowerIndex {
+  const rules = claims ? [...published.groups, ...candidate.groups].filter(hasTargets) : [];
+  if (rules.length + index.runAs.size === 0) return index;
+  const idsIn = (power: ReadonlyMap<string, Power>) => new Set([...power.values()].flatMap((own) => [...own.keys()]));
+  const before = idsIn(powerOf(published, was, index, claims));
+  const after = idsIn(powerOf(candidate, will(candidate, { granted }), index, claims));
+  return withTargets(index, rules, (id) => before.has(id) && after.has(id));
 }
 
 interface Pass extends Pick<PowerGuardInput, 'allowed' | 'accountOf' | 'was'> {
@@ -133,6 +150,10 @@ function holdBack(pass: Pass): DirectorySnapshot | null {
   return changed ? withoutStrangers({ users, groups }) : null;
 }
 
+/** Whether the claims of a group name another group that their commands run as. */
+const hasTargets = (group: DirectoryGroup): boolean =>
+  hasSudoClaims(group) && (claimOf(group, 'sudoRunAsUser') ?? '').includes('%');
+
 /** As many as are listed, in turns from each host: the many lines of one must not hide another. */
 function fromEachHost(local: readonly LocalPower[]): LocalPower[] {
   const byHost = [...Map.groupBy(local, ({ host }) => host).values()];
@@ -145,7 +166,8 @@ const localOf = (sources: readonly PowerSource[]): LocalPower[] => sources.flatM
 
 /** What is shown of sources: rules by name, files of hosts one by one. */
 const shown = (sources: readonly PowerSource[]) => ({
-  rules: sources.flatMap(({ rule }) => rule ?? []),
+  rules: sources.flatMap(({ rule, asTarget }) => (asTarget ? [] : (rule ?? []))),
+  runAs: sources.flatMap(({ rule, asTarget }) => (asTarget ? (rule ?? []) : [])),
   local: fromEachHost(sources.flatMap(({ local }) => local)).map(({ host, type, name, gives, file, line }) => ({
     host,
     type,

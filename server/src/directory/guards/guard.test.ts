@@ -117,6 +117,7 @@ describe('growth of a group that produces root', () => {
       group: 'ops',
       claims: {},
       rules: ['nightly'],
+      runAs: [],
       local: [],
       added: [{ subject: 'id-b', username: 'b', account: 'b' }],
       count: 1,
@@ -222,6 +223,7 @@ describe('a name that gives power', () => {
       owner: { kind: 'user', issuer: ISSUER, subject: 'id-dbas', name: 'dbas' },
       name: 'dbas',
       rules: ['backup'],
+      runAs: [],
       local: [],
       gains: [{ subject: 'id-dbas', username: 'dbas', account: 'dbas' }],
       count: 1,
@@ -266,6 +268,25 @@ describe('a name that gives power', () => {
     const out = testSnapshot([...people('a'), { username: 'zoe', disabled: true }], []);
     const result = run(out, testSnapshot(people('a', 'zoe'), []), { power: index([stored('night', 'zoe')]) });
     assert.deepEqual([result.kinds, result.publish.users[1]?.disabled], [['power_name'], true]);
+  });
+
+  test('as somebody more whom others may run commands as', () => {
+    const rule = stored('deploy', '%ops');
+    const power = index([{ ...rule, written: { ...rule.written, runAsUser: ['%Svc'] } }]);
+    const group = (members: string[]) => ({ name: 'svc', members });
+    const published = testSnapshot(people('a', 'b', 'c'), [ops(['a'], {}), group(['c'])]);
+    const grown = testSnapshot(people('a', 'b', 'c'), [ops(['a'], {}), group(['b', 'c'])]);
+    const result = run(published, grown, { power });
+    assert.deepEqual([result.kinds, result.members('svc')], [['power_member'], ['id-c']]);
+    const [hold] = result.arising;
+    assert.deepEqual(hold?.kind === 'power_member' && [hold.detail.rules, hold.detail.runAs], [[], ['deploy']]);
+    assert.deepEqual(result.confirmed().members('svc'), ['id-b', 'id-c']);
+
+    const claims = { sudoCommands: 'ALL', sudoRunAsUser: '%svc' };
+    const claimed = (members: string[]) => testSnapshot(people('a', 'b', 'c'), [ops(['a'], claims), group(members)]);
+    assert.deepEqual(run(claimed(['c']), claimed(['b', 'c'])).members('svc'), ['id-c']);
+    const nobody = (members: string[]) => testSnapshot(people('a', 'b', 'c'), [ops([], claims), group(members)]);
+    assert.deepEqual(run(nobody(['c']), nobody(['b', 'c'])).kinds, [], 'nobody has the rule');
   });
 
   test('by a netgroup of hosts, in whose triples every user is meant', () => {

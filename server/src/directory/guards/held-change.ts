@@ -34,6 +34,8 @@ export const heldChange = z.discriminatedUnion('kind', [
       claims,
       /** Names of the rules of the database that are for this group. */
       rules: z.array(z.string()),
+      /** Names of the rules, or of the groups whose claims they are, that run commands as members of this group. */
+      runAs: z.array(z.string()).default([]),
       /** What hosts give to members by files of their own. Holds from before hosts said so have none. */
       local: z.array(local).default([]),
       added: z.array(member),
@@ -49,6 +51,8 @@ export const heldChange = z.discriminatedUnion('kind', [
       name: z.string(),
       /** Names of the rules of the database that are for this name. */
       rules: z.array(z.string()),
+      /** As with members. */
+      runAs: z.array(z.string()).default([]),
       local: z.array(local),
       /** Who would gain power. */
       gains: z.array(member),

@@ -16,8 +16,9 @@ const GRAVITY: Record<HeldChange['kind'], number> = {
   power_rule: 1,
   power_member: 2,
   power_name: 3,
-  new_host: 4,
-  binding: 5,
+  host_report: 4,
+  new_host: 5,
+  binding: 6,
 };
 
 /**

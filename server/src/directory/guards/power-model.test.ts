@@ -67,11 +67,12 @@ const rules: fc.Arbitrary<StoredRule[]> = fc
       // No two of these are the same hosts by chance: what is equal today need not be tomorrow, and the guard asks.
       hosts: fc.constantFrom(null, ['two'], ['+web']),
       command: commands,
+      runAs: fc.constantFrom(null, null, ['%ops'], ['%zoe']),
     }),
     { maxLength: 3 },
   )
   .map((list) =>
-    list.map(({ to, hosts, command }, index) => ({
+    list.map(({ to, hosts, command, runAs }, index) => ({
       id: String(index),
       name: `rule${index}`,
       sudoUsers: [to],
@@ -79,7 +80,7 @@ const rules: fc.Arbitrary<StoredRule[]> = fc
       written: {
         hosts,
         commands: [command],
-        runAsUser: null,
+        runAsUser: runAs,
         runAsGroup: null,
         options: [],
         order: 7,

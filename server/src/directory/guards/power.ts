@@ -47,6 +47,8 @@ export interface PowerSource {
   readonly parts: readonly Part[] | null;
   /** The rule of the database; null: claims of a group, or files of hosts. */
   readonly rule: string | null;
+  /** The rule runs its commands as whoever has this: what grows is the power of those whom it is for. */
+  readonly asTarget?: true;
   readonly local: readonly LocalPower[];
 }
 
@@ -58,6 +60,8 @@ export interface PowerIndex {
   readonly gids: ReadonlyMap<number, readonly PowerSource[]>;
   /** A netgroup of hosts has no users in its triples, and sudo takes that for all of them. */
   readonly everybody: readonly PowerSource[];
+  /** Rules that run commands as any member of a group, by its folded name. */
+  readonly runAs: ReadonlyMap<string, readonly PowerSource[]>;
 }
 
 /** sudo compares names without regard to case (`case_insensitive_user`, `case_insensitive_group`). */
@@ -92,6 +96,50 @@ function sourceOf(written: WrittenRule, rule: string | null): PowerSource {
     rule,
     local: [],
   };
+}
+
+/** Adds to `to` what a rule makes of the groups that it runs commands as. */
+function addTargets(
+  to: Map<string, PowerSource[]>,
+  { runAsUser }: WrittenRule,
+  { id }: PowerSource,
+  rule: string,
+): void {
+  for (const target of runAsUser ?? []) {
+    if (!target.startsWith('%')) continue;
+    const name = fold(target.slice(1));
+    const source: PowerSource = { id: `as a target of ${id}`, parts: null, rule, asTarget: true, local: [] };
+    to.set(name, [...(to.get(name) ?? []), source]);
+  }
+}
+
+/**
+ * The same with what gives power over members: who joins a group that a rule runs commands as is one more whom those may
+ * become whom the rule is for.
+ *
+ * @param groups whose claims are rules
+ * @param isHeld whether anybody has a rule, by its id
+ */
+export function withTargets(
+  index: PowerIndex,
+  groups: readonly DirectoryGroup[],
+  isHeld: (id: string) => boolean,
+): PowerIndex {
+  const targets = new Map([...index.runAs].map(([name, sources]) => [name, [...sources]]));
+  for (const group of groups) {
+    const source = sourceOfClaims(group);
+    if (source !== null) addTargets(targets, ruleFromClaims(group, '', () => {})!, source, group.name);
+  }
+  const merged = new Map(index.groups);
+  let any = false;
+  for (const [name, sources] of targets) {
+    const held = sources.filter(({ id }) => isHeld(id.slice('as a target of '.length)));
+    if (held.length === 0) continue;
+    any = true;
+    const once = new Map(held.map((source) => [`${source.id} ${source.rule}`, source]));
+    merged.set(name, [...(merged.get(name) ?? []), ...once.values()]);
+  }
+  return any ? { ...index, groups: merged } : index;
 }
 
 /** Power that somebody has. */
@@ -135,6 +183,7 @@ export function powerIndex(
   const [users, groups] = [new Map<string, PowerSource[]>(), new Map<string, PowerSource[]>()];
   const [uids, gids] = [new Map<number, PowerSource[]>(), new Map<number, PowerSource[]>()];
   const everybody: PowerSource[] = [];
+  const runAs = new Map<string, PowerSource[]>();
   const add = <K>(to: Map<K, PowerSource[]>, key: K, source: PowerSource): void => {
     const list = to.get(key);
     if (list) list.push(source);
@@ -142,6 +191,7 @@ export function powerIndex(
   };
   for (const rule of rules) {
     const source = sourceOf(rule.written, rule.name);
+    addTargets(runAs, rule.written, source, rule.name);
     for (const user of rule.sudoUsers) {
       if (user.startsWith('%')) add(groups, fold(user.slice(1)), source);
       else if (!user.startsWith('+')) add(users, fold(user), source);
@@ -159,19 +209,21 @@ export function powerIndex(
     else if (type === 'group') add(groups, fold(name), source);
     else if (isNumber(name)) add(type === 'uid' ? uids : gids, Number(name), source);
   }
-  return { users, groups, uids, gids, everybody };
+  return { users, groups, uids, gids, everybody, runAs };
 }
 
 /** The part of it that hosts give. */
 export const localPart = (index: PowerIndex): PowerIndex => ({
   ...mapSources(index, (source) => (source.local.length > 0 ? source : null)),
   everybody: [],
+  runAs: new Map(),
 });
 
 /** The part of it that these hosts give. */
 export const partOf = (index: PowerIndex, hosts: ReadonlySet<string>): PowerIndex => ({
   ...mapSources(index, (source) => withLocal(source, ({ host }) => hosts.has(host))),
   everybody: [],
+  runAs: new Map(),
 });
 
 /** All of it but what these hosts give. */
@@ -201,6 +253,7 @@ function mapSources(index: PowerIndex, change: (source: PowerSource) => PowerSou
     uids: inMap(index.uids),
     gids: inMap(index.gids),
     everybody: index.everybody,
+    runAs: index.runAs,
   };
 }
 

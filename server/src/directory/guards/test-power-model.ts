@@ -21,9 +21,20 @@ export function powersIn(
       .filter((entry) => valuesOf(entry, 'cn').includes(name))
       .flatMap((entry) => valuesOf(entry, 'nisNetgroupTriple'));
 
+  const people = ofClass('posixAccount').filter((person) => valuesOf(person, 'accountStatus').includes('active'));
+  /** A group to run as is that group, whoever is in it on a host, and its members here. */
+  const membersOf = (target: string): string[] => {
+    if (!target.startsWith('%')) return [target];
+    const named = groups.filter((group) => valuesOf(group, 'cn').some((cn) => same(cn, target.slice(1))));
+    const members = named.flatMap((group) => valuesOf(group, 'memberUid'));
+    const those = people
+      .filter((person) => valuesOf(person, 'uid').some((uid) => members.includes(uid)))
+      .map((person) => String(person.entryUUID));
+    return [target, ...those];
+  };
+
   const found = new Set<string>();
-  for (const person of ofClass('posixAccount')) {
-    if (!valuesOf(person, 'accountStatus').includes('active')) continue;
+  for (const person of people) {
     const name = valuesOf(person, 'uid')[0]!;
     const isIn = groups.filter((group) => valuesOf(group, 'memberUid').includes(name));
     for (const host of hosts) {
@@ -43,7 +54,7 @@ export function powersIn(
           return same(value, name);
         });
         if (!reached || !meant) continue;
-        for (const target of valuesOf(rule, 'sudoRunAsUser'))
+        for (const target of valuesOf(rule, 'sudoRunAsUser').flatMap(membersOf))
           for (const command of valuesOf(rule, 'sudoCommand')) at(`${command} as ${target}`);
       }
       for (const local of locals) {

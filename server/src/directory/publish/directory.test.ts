@@ -434,6 +434,7 @@ forEachDatabase('the directory', (open) => {
       group: 'ops',
       claims: { sudoCommands: '/bin/id' },
       rules: [],
+      runAs: [],
       local: [],
       added: [{ subject: 'id-bob', username: 'bob', account: 'bob' }],
       count: 1,

@@ -53,6 +53,16 @@ function StoredRules({ group, names }: { group: string; names: readonly string[]
   });
 }
 
+/** What grows is what others may do. */
+function RunAs({ group, names }: { group: string; names: readonly string[] }) {
+  return names.map((name) => (
+    <Text key={name} size="sm">
+      Those whom the rule <MarkedText text={name} /> is for may run its commands as members of{' '}
+      <MarkedText text={group} />, and then as them too.
+    </Text>
+  ));
+}
+
 /** What hosts give by files of their own. */
 function LocalPower({ local }: { local: Detail<'power_name'>['local'] }) {
   if (local.length === 0) return null;
@@ -103,7 +113,7 @@ function Vanishing({ label, part, of }: { label: string; part: Detail<'mass_chan
 export function HeldChange({ hold }: { hold: Hold }) {
   switch (hold.kind) {
     case 'power_member': {
-      const { group, claims, rules, local, added, count } = hold.detail;
+      const { group, claims, rules, runAs, local, added, count } = hold.detail;
       return (
         <Stack gap="md">
           <div>
@@ -121,12 +131,13 @@ export function HeldChange({ hold }: { hold: Hold }) {
             </div>
           )}
           <StoredRules group={group} names={rules} />
+          <RunAs group={group} names={runAs} />
           <LocalPower local={local} />
         </Stack>
       );
     }
     case 'power_name': {
-      const { name, rules, local, gains, count } = hold.detail;
+      const { name, rules, runAs, local, gains, count } = hold.detail;
       return (
         <Stack gap="md">
           <div>
@@ -136,6 +147,7 @@ export function HeldChange({ hold }: { hold: Hold }) {
             <MemberList members={gains} count={count} />
           </div>
           <StoredRules group={name} names={rules} />
+          <RunAs group={name} names={runAs} />
           <LocalPower local={local} />
         </Stack>
       );

@@ -68,8 +68,17 @@ export function ownerText({ owner, to }: Detail<'binding'>): string | null {
   }
 }
 
+/** They gain nothing themselves: others may run commands as them. */
+function isOnlyTarget(hold: Hold & { kind: 'power_member' | 'power_name' }): boolean {
+  const { rules, runAs, local } = hold.detail;
+  const claimed = hold.kind === 'power_member' && hold.detail.claims.sudoCommands !== undefined;
+  return runAs.length > 0 && rules.length + local.length === 0 && !claimed;
+}
+
 /** What happens when the change is let through. */
 export function consequence(hold: Hold): string {
+  if ((hold.kind === 'power_member' || hold.kind === 'power_name') && isOnlyTarget(hold))
+    return `Those whom the rules are for may then run commands as ${hold.detail.count === 1 ? 'this person' : 'each of these people'}.`;
   switch (hold.kind) {
     case 'power_member':
       return `${hold.detail.count === 1 ? 'They' : 'All of them'} may then do on your hosts what members of ${hold.detail.group} may.`;
