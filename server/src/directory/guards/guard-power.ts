@@ -80,9 +80,16 @@ export function guardPower(input: PowerGuardInput): { publish: DirectorySnapshot
     if (next === null) return { publish, withheld };
     publish = next;
   }
+  return { publish: onlyLess(published, input.candidate), withheld: namelessIn(published, was) };
+}
+
+/**
+ * Owner keys of those who are published and have no name. Where what was published stays, so do they: a name that waits
+ * for an answer must not be had because another question came up.
+ */
+export function namelessIn(published: DirectorySnapshot, was: ServedAs): ReadonlySet<string> {
   const owners = [...published.users.map(userOwner), ...published.groups.map(groupOwner)];
-  const nameless = owners.filter((owner) => was.nameOf(owner) === undefined).map(ownerKey);
-  return { publish: onlyLess(published, input.candidate), withheld: new Set(nameless) };
+  return new Set(owners.filter((owner) => was.nameOf(owner) === undefined).map(ownerKey));
 }
 
 /** What gives power over others counts where somebody has it, now and afterwards; who comes to have it is asked about as such. */

@@ -3,7 +3,7 @@ import type { NameWishes, ServedAs } from '../numbers/numbers.ts';
 import type { Lint } from '../source/lint.ts';
 import { type DirectorySnapshot, type DirectoryUser, EMPTY_SNAPSHOT, identityKey } from '../source/model.ts';
 import { guardHosts } from './guard-hosts.ts';
-import { guardPower } from './guard-power.ts';
+import { guardPower, namelessIn } from './guard-power.ts';
 import { guardReports } from './guard-reports.ts';
 import { type Allowed, type HeldChange, holdDigest, MAX_LISTED } from './held-change.ts';
 import type { PowerIndex } from './power.ts';
@@ -113,7 +113,7 @@ export function guard(input: GuardInput): GuardResult {
   });
 
   if (input.published && !massChangeAllowed(published, candidate, settings, allowed)) {
-    return result(published, new Set());
+    return result(published, namelessIn(published, input.was));
   }
   const users =
     settings.bindings === 'publish' ? candidate.users : guardBindings(input, published, { allowed, granted, lints });

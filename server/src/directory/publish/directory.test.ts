@@ -340,6 +340,33 @@ forEachDatabase('the directory', (open) => {
     assert.deepEqual(await fetch(), [], 'what was let through is not asked about again');
   });
 
+  test('a name that waits goes on waiting while much vanishes at once, and after it', async (t) => {
+    const site = await setUp(t, await open(t), {
+      settings: testSettings({ sudoSource: 'both' }),
+      storedRules: async () => [storedRule('backup', 'zoe')],
+    });
+    const crowd = people('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
+    site.put(crowd);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    const fetch = async () => {
+      directory.refresh('poll');
+      await directory.settled();
+      return (await directory.holds()).map(({ kind, state }) => `${kind} ${state}`);
+    };
+    site.put([...crowd, ...people('zoe')]);
+    assert.deepEqual(await fetch(), ['power_name open']);
+    site.put(people('zoe'));
+    assert.deepEqual(await fetch(), ['mass_change open']);
+    assert.ok(!site.names()!.includes('uid=zoe'), 'nobody was asked');
+    const [hold] = await directory.holds();
+    await directory.confirm(hold!, admin);
+    await directory.settled();
+    assert.deepEqual(await fetch(), ['power_name open']);
+    assert.ok(!site.names()!.includes('uid=zoe'));
+  });
+
   test('what a host says of its own files is looked at with the next round', async (t) => {
     let said: HostPower[] = [];
     const site = await setUp(t, await open(t), { hostPower: async () => said });
