@@ -92,18 +92,12 @@ export function namelessIn(published: DirectorySnapshot, was: ServedAs): Readonl
   return new Set(owners.filter((owner) => was.nameOf(owner) === undefined).map(ownerKey));
 }
 
-/** What gives power over others counts where somebody has it, now and afterwards; who comes to have it is asked about as such. */
-function withRunAs(
-  { published, candidate, was, will, granted }: PowerGuardInput,
-  index: PowerIndex,
-  claims: boolean,
-): PowerIndex {
+/** What gives power over others counts where somebody has it now: who comes to have it is asked about as such. */
+function withRunAs({ published, candidate, was }: PowerGuardInput, index: PowerIndex, claims: boolean): PowerIndex {
   const rules = claims ? [...published.groups, ...candidate.groups].filter(hasTargets) : [];
   if (rules.length + index.runAs.size === 0) return index;
-  const idsIn = (power: ReadonlyMap<string, Power>) => new Set([...power.values()].flatMap((own) => [...own.keys()]));
-  const before = idsIn(powerOf(published, was, index, claims));
-  const after = idsIn(powerOf(candidate, will(candidate, { granted }), index, claims));
-  return withTargets(index, rules, (id) => before.has(id) && after.has(id));
+  const held = new Set([...powerOf(published, was, index, claims).values()].flatMap((own) => [...own.keys()]));
+  return withTargets(index, rules, (id) => held.has(id));
 }
 
 interface Pass extends Pick<PowerGuardInput, 'allowed' | 'accountOf' | 'was'> {

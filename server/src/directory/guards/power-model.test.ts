@@ -180,10 +180,13 @@ test('power is what a naive reading of the entries finds: it never grows unasked
           assert.deepEqual(result.publish, published);
           continue;
         }
-        const raised = result.arising.filter(({ kind }) => kind === 'power_member' || kind === 'power_name');
+        const raised = result.arising.filter((hold) => hold.kind === 'power_member' || hold.kind === 'power_name');
         held += raised.length;
         const asked =
-          result.lints.length > 0 || result.arising.some(({ kind }) => kind === 'binding' || kind === 'power_rule');
+          result.lints.length > 0 ||
+          result.arising.some(({ kind }) => kind === 'binding' || kind === 'power_rule') ||
+          // Whom others may become is compared rule by rule: another rule may have let the same people become them.
+          raised.some(({ detail }) => detail.runAs.length > 0);
         const bare = await entriesOf(step.candidate, world.will(step.candidate, {}));
         if (!asked && [...bare].every(isOld) && raised.length > 0) {
           // What is served under one name only because another was kept back is no growth that the naive reading sees.
