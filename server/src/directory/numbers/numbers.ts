@@ -38,6 +38,15 @@ export interface NameWishes {
   readonly withheld?: ReadonlySet<string>;
 }
 
+/** The map and the moment by which somebody has looked at what names and numbers a snapshot leads to. */
+export interface LookedAt {
+  readonly generation: number;
+  readonly at: number;
+}
+
+/** The map is not the one that was looked at: another process, or an operator, has changed it since. */
+export class MapChanged extends Error {}
+
 /** The map as it was at one generation. */
 interface Held {
   readonly generation: number;
@@ -230,27 +239,35 @@ export function createNumbers(deps: {
   }
 
   /** The names that a snapshot leads to. */
-  function namesIn(base: Held, plan: NumberPlan, snapshot: DirectorySnapshot, wishes: NameWishes) {
+  function namesIn(base: Held, plan: NumberPlan, snapshot: DirectorySnapshot, wishes: NameWishes, at: number) {
     const { numberOf } = numbersAfter(base.map, plan);
     const both = (owner: Owner) =>
       owner.owner === 'user' ? numberOf('gid', owner) && numberOf('uid', owner) : numberOf('gid', owner);
     const named = (owner: Owner) => (wishes.withheld?.has(ownerKey(owner)) ? undefined : both(owner));
-    return planNames(base.names, snapshot, settings.names, named, clock.now(), wishes.granted);
+    return planNames(base.names, snapshot, settings.names, named, at, wishes.granted);
   }
 
   return {
     /**
      * Gives all people and groups of a snapshot their numbers and names. Resolves when they are durable.
      *
+     * @param lookedAt names are given as they were forecast: one that became free since then was asked nobody about
      * @throws UidMapBroken when the map is damaged, lost or older than its copy.
+     * @throws MapChanged when it is not the one that was looked at.
      */
-    async assign(snapshot: DirectorySnapshot, wishes: NameWishes = {}): Promise<Assigned> {
+    async assign(
+      snapshot: DirectorySnapshot,
+      wishes: NameWishes = {},
+      lookedAt: LookedAt | null = null,
+    ): Promise<Assigned> {
       for (let attempt = 0; attempt < 5; attempt += 1) {
         let base: Held | null = await load();
+        if (lookedAt !== null && base.generation !== lookedAt.generation) throw new MapChanged();
+        const at = lookedAt?.at ?? clock.now();
         const { map } = base;
-        const plan = planNumbers(map, snapshot, settings.ids, clock.now());
+        const plan = planNumbers(map, snapshot, settings.ids, at);
         await nextTurn();
-        const named = namesIn(base, plan, snapshot, wishes);
+        const named = namesIn(base, plan, snapshot, wishes, at);
 
         await nextTurn();
         for (let at = 0; base && at < plan.added.length; at += CHUNK) {
@@ -286,21 +303,27 @@ export function createNumbers(deps: {
      *
      * @throws UidMapBroken
      */
-    async forecast(): Promise<{ was: ServedAs; will(snapshot: DirectorySnapshot, wishes: NameWishes): ServedAs }> {
+    async forecast(): Promise<{
+      was: ServedAs;
+      will(snapshot: DirectorySnapshot, wishes: NameWishes): ServedAs;
+      lookedAt: LookedAt;
+    }> {
       const base = await load();
-      const { map } = base;
+      const { map, generation } = base;
+      const at = clock.now();
       const current = new Map<string, string>();
       for (const record of base.names.values()) if (record.leftAt === null) current.set(ownerKey(record), record.name);
       return {
+        lookedAt: { generation, at },
         was: {
           nameOf: (owner) => current.get(ownerKey(owner)),
           uidOf: (owner) => map.uids.byOwner.get(ownerKey(owner))?.number,
           gidOf: (owner) => map.gids.byOwner.get(ownerKey(owner))?.number,
         },
         will(snapshot, wishes) {
-          const plan = planNumbers(map, snapshot, settings.ids, clock.now());
+          const plan = planNumbers(map, snapshot, settings.ids, at);
           const { numberOf } = numbersAfter(map, plan);
-          const { served } = namesIn(base, plan, snapshot, wishes);
+          const { served } = namesIn(base, plan, snapshot, wishes, at);
           return {
             nameOf: (owner) => served.get(ownerKey(owner)),
             uidOf: (owner) => numberOf('uid', owner),

@@ -95,6 +95,7 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {
   return {
     make,
     clock,
+    events,
     published,
     errors,
     mapFile,
@@ -338,6 +339,46 @@ forEachDatabase('the directory', (open) => {
       ['cn=dbas', 'uid=dbas'],
     );
     assert.deepEqual(await fetch(), [], 'what was let through is not asked about again');
+  });
+
+  test('names are given as they were looked at, whatever becomes free meanwhile', async (t) => {
+    for (const how of ['time passes', 'an operator releases it'] as const) {
+      const db = await open(t);
+      let meanwhile: (() => Promise<void> | void) | null = null;
+      const settings = testSettings({ sudoSource: 'both' });
+      const site = await setUp(t, db, { settings, storedRules: async () => [storedRule('backup', '%dbas')] });
+      const numbers = createNumbers({ db, events: site.events, clock: site.clock, settings, mapFile: null });
+      site.put(people('alice'), [{ id: 'g', name: 'dbas', members: ['alice'] }]);
+      const directory = site.make({
+        numbers: {
+          ...numbers,
+          async assign(...said) {
+            await meanwhile?.();
+            meanwhile = null;
+            return numbers.assign(...said);
+          },
+        },
+      });
+      await directory.start();
+      await directory.settled();
+      site.put(people('alice', 'dbas'), [{ id: 'g', name: 'database-admins', members: ['alice'] }]);
+      directory.refresh('poll');
+      await directory.settled();
+      meanwhile = how === 'time passes' ? () => site.clock.advance(31 * DAY) : () => numbers.releaseName('dbas', admin);
+      site.put(people('alice', 'bob', 'dbas'), [{ id: 'g', name: 'database-admins', members: ['alice'] }]);
+      directory.refresh('poll');
+      await directory.settled();
+      assert.ok(site.names()!.includes('uid=bob'));
+      assert.ok(!site.names()!.includes('uid=dbas'), how);
+      directory.refresh('poll');
+      await directory.settled();
+      assert.deepEqual(
+        (await directory.holds()).map(({ kind }) => kind),
+        ['power_name'],
+      );
+      assert.ok(!site.names()!.includes('uid=dbas'), how);
+      await directory.stop();
+    }
   });
 
   test('a name that waits goes on waiting while much vanishes at once, and after it', async (t) => {

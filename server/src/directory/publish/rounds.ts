@@ -8,7 +8,7 @@ import { listHolds } from '../guards/hold-store.ts';
 import { powerIndex } from '../guards/power.ts';
 import { groupsOf } from '../numbers/groups-of.ts';
 import { userOwner } from '../numbers/ids.ts';
-import { type Numbers, UidMapBroken } from '../numbers/numbers.ts';
+import { MapChanged, type Numbers, UidMapBroken } from '../numbers/numbers.ts';
 import type { DirectorySettings } from '../settings.ts';
 import type { Lint } from '../source/lint.ts';
 import { type DirectorySnapshot, EMPTY_SNAPSHOT, snapshotHash } from '../source/model.ts';
@@ -43,6 +43,9 @@ export interface RoundsDeps extends LastPublishedDeps {
   onLeft: (leavers: readonly Leaver[]) => Promise<void>;
   signal: AbortSignal;
 }
+
+/** Somebody who changes the map more often than this while it is looked at does it all the time. */
+const MAX_LOOKS = 5;
 
 export type Rounds = ReturnType<typeof createRounds>;
 
@@ -117,6 +120,8 @@ export function createRounds(deps: RoundsDeps) {
     const awaitsNames = (before?.awaitedNames.length ?? 0) > 0;
     const crossed = before !== null && before.nextBoundary !== null && clock.now() >= before.nextBoundary;
     const wantedHash = snapshotHash(wanted);
+    /** Somebody who changes the map more often than this while it is looked at does it all the time. */
+    const MAX_LOOKS = 5;
     await nextTurn();
     // Most rounds find nothing new, and then the numbers of a hundred thousand people need not be read.
     const sameNumbers = before?.numbers === (await deps.numbers.generation());
@@ -130,7 +135,7 @@ export function createRounds(deps: RoundsDeps) {
     const decided = new Map(holds.map(({ digest, state }) => [digest, state]));
     const owners = await ownersOfNames(clock.now());
     const lastNames = await deps.numbers.lastNames();
-    const { was, will } = await deps.numbers.forecast();
+    const { was, will, lookedAt } = await deps.numbers.forecast();
     const guarded = guard({
       published,
       candidate: wanted,
@@ -174,7 +179,7 @@ export function createRounds(deps: RoundsDeps) {
       return null;
     }
 
-    const assigned = await deps.numbers.assign(guarded.publish, guarded.wishes);
+    const assigned = await deps.numbers.assign(guarded.publish, guarded.wishes, lookedAt);
     const tree = await buildTree(
       {
         snapshot: guarded.publish,
@@ -208,6 +213,17 @@ export function createRounds(deps: RoundsDeps) {
     };
   }
 
+  /** Looks anew when names were given or released while it looked. */
+  async function lookAndPublish(...what: Parameters<typeof publishFrom>): Promise<Served | null> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await publishFrom(...what);
+      } catch (error) {
+        if (!(error instanceof MapChanged) || attempt === MAX_LOOKS) throw error;
+      }
+    }
+  }
+
   async function run(request: RoundRequest): Promise<RoundReport> {
     let fetchSeconds: number | null = null;
     const report = () => ({ fetchSeconds, forged: last.forged() });
@@ -227,7 +243,7 @@ export function createRounds(deps: RoundsDeps) {
       // Without a source there is nothing to fetch; after a restart, what was published is all there is.
       const remembered = source ? (last.forged() ? null : last.snapshot()) : EMPTY_SNAPSHOT;
       const wanted = candidate ?? remembered;
-      const served = wanted && (await publishFrom(wanted, candidate !== null || !source, request.served));
+      const served = wanted && (await lookAndPublish(wanted, candidate !== null || !source, request.served));
       return { ...report(), ok: true, served };
     } catch (error) {
       signal.throwIfAborted();
