@@ -1,3 +1,5 @@
+import { parseClean } from './clean-text.ts';
+
 /** A SCIM filter (RFC 7644 3.4.2.2). Attribute paths are in lower case and without the URN of a core schema. */
 export type Filter =
   | { readonly op: 'and' | 'or'; readonly left: Filter; readonly right: Filter }
@@ -89,7 +91,7 @@ export function parseFilter(text: string): Filter | null {
     at += 1;
     if (raw === undefined) return null;
     try {
-      const value: unknown = JSON.parse(/^(true|false|null)$/i.test(raw) ? raw.toLowerCase() : raw);
+      const value = parseClean(/^(true|false|null)$/i.test(raw) ? raw.toLowerCase() : raw);
       if (value !== null && !['string', 'number', 'boolean'].includes(typeof value)) return null;
       return { op: op as Comparison, path, value: value as string | number | boolean | null };
     } catch {

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { RateLimiter } from '../../platform/rate-limiter.ts';
+import { cleanText, parseClean } from './clean-text.ts';
 import type { ScimClient } from './clients.ts';
 import { resourceTypes, schemas, serviceConfig } from './discovery.ts';
 import { CONTENT_TYPE, createNotFound, scimErrors } from './error-routes.ts';
@@ -151,7 +152,12 @@ function serveScim(app: FastifyInstance, deps: RouteDeps): void {
   }
 }
 
-const idOf = (request: FastifyRequest): string => (request.params as { id: string }).id;
+/** @throws ScimError for what can be no id, so that no database is asked for it */
+function idOf(request: FastifyRequest): string {
+  const { id } = request.params as { id: string };
+  if (id !== cleanText(id)) throw new ScimError(404, 'there is no such resource');
+  return id;
+}
 
 /** Bodies are JSON; where there is none, whatever type a client gives it, there is nothing to read. */
 function readBodies(app: FastifyInstance): void {
@@ -160,7 +166,7 @@ function readBodies(app: FastifyInstance): void {
   app.addContentTypeParser(/^application\/(scim\+)?json\b/, options, (_request, body, done) => {
     try {
       const text = String(body);
-      done(null, text === '' ? undefined : JSON.parse(text));
+      done(null, text === '' ? undefined : parseClean(text));
     } catch {
       done(new ScimError(400, 'the body is not valid JSON', 'invalidSyntax'));
     }

@@ -197,6 +197,29 @@ forEachDriver('SCIM', (driver) => {
     assert.deepEqual(ok.body[SCHEMA.posixGroup], { sudo: { commands: ['ALL'] } });
   });
 
+  test('a text that no database and no log can keep is kept without what is wrong with it, and stops nothing beside it', async (t) => {
+    const { client, snapshot, eventNames } = await openScim(t, driver);
+    const { call } = await client();
+    const [nul, half] = ['a\0b', 'a\ud83db'];
+    const made = await call('POST', '/Users', user('c', { userName: nul, displayName: half, title: half }));
+    assert.deepEqual([made.status, made.body.userName, made.body.displayName], [201, 'ab', 'a\ufffdb']);
+    assert.equal((await call('POST', '/Users', user('d', { userName: 'a\0\0b' }))).status, 409, 'it is the same name');
+    assert.equal((await call('POST', '/Groups', { schemas: [SCHEMA.group], displayName: half })).status, 201);
+    const Operations = [
+      { op: 'replace', path: 'title', value: nul },
+      { op: 'replace', path: 'active', value: false },
+    ];
+    assert.equal((await call('PATCH', `/Users/${made.body.id}`, { schemas: [SCHEMA.patch], Operations })).status, 200);
+    assert.equal((await snapshot()).users[0]?.disabled, true);
+    const found = await call('GET', `/Users?filter=${encodeURIComponent('userName eq "a\\u0000b"')}`);
+    assert.equal(found.body.totalResults, 1);
+    assert.equal((await call('GET', '/Users/a%00b')).status, 404);
+    assert.deepEqual(await eventNames(), [
+      'scim_client_created',
+      ...['scim_resource_changed', 'scim_resource_changed', 'scim_resource_changed'],
+    ]);
+  });
+
   test('a stale ETag changes nothing; a known one saves the answer', async (t) => {
     const { client } = await openScim(t, driver);
     const { call } = await client();
