@@ -13,6 +13,9 @@ export const CHANNELS = {
   changeServer: 'setup:change-server',
   startSignIn: 'setup:start-sign-in',
   cancelSignIn: 'setup:cancel-sign-in',
+  goBack: 'setup:go-back',
+  saveProfile: 'setup:save-profile',
+  removeProfile: 'setup:remove-profile',
   /** To the setup page. */
   setupChanged: 'setup:changed',
 } as const;

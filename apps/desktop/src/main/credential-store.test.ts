@@ -82,9 +82,33 @@ test('cleared means gone, here and on disk', async (t) => {
   const { open, onDisk } = setUp(t);
   const store = open();
   await store.set(CREDENTIAL);
-  await store.clear();
+  await store.clear(ORIGIN);
   assert.equal(store.get(ORIGIN), null);
   assert.equal(onDisk(), '');
+});
+
+test('each server has its own: one that is cleared or replaced leaves the others', async (t) => {
+  const { open, onDisk } = setUp(t);
+  const other = { ...CREDENTIAL, origin: 'https://b.example.com', secret: 'credential-of-the-other-server-0123456789' };
+  const store = open();
+  await Promise.all([store.set(CREDENTIAL), store.set(other)]);
+  assert.deepEqual(store.get(other.origin), other);
+  await store.clear(ORIGIN);
+  const later = open();
+  await later.load();
+  assert.equal(later.get(ORIGIN), null);
+  assert.deepEqual(later.get(other.origin), other);
+  await later.clear(other.origin);
+  assert.equal(onDisk(), '');
+});
+
+test('one that was kept when there was one server is taken over', async (t) => {
+  const { folder, secrets, open } = setUp(t);
+  const data = await secrets.encrypt(JSON.stringify(CREDENTIAL));
+  writeFileSync(join(folder, 'credential.json'), JSON.stringify({ v: 1, sealed: data.toString('base64') }));
+  const store = open();
+  await store.load();
+  assert.deepEqual(store.get(ORIGIN), CREDENTIAL);
 });
 
 test('what cannot be decrypted or understood counts as nothing', async (t) => {
@@ -95,6 +119,7 @@ test('what cannot be decrypted or understood counts as nothing', async (t) => {
     '[]',
     '{"v":1}',
     '{"v":2,"sealed":"AAAA"}',
+    '{"v":3,"sealed":"AAAA"}',
     '{"v":1,"sealed":"AAAA"}',
     'x'.repeat(100_000),
   ]) {

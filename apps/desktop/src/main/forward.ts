@@ -2,6 +2,7 @@ import { ERRORS, type ErrorCode } from '#shared/errors.ts';
 import { BodyTooLarge, readBounded } from './bounded-body.ts';
 import type { Credential } from './credential-store.ts';
 import type { HttpPort } from './ports.ts';
+import type { Failure } from './reach.ts';
 
 /** The largest body that the console may send, bytes; the same as the server's limit. */
 const REQUEST_LIMIT = 32 * 1024;
@@ -46,6 +47,8 @@ export function createForwarder(deps: {
   credential: () => Credential | null;
   onSessionEnded: OnSessionEnded;
   userAgent: string;
+  /** Told why the console sees a failed connection; it is not told itself. */
+  onFailure?: (failure: Failure) => void;
 }) {
   const streams = new Set<AbortController>();
 
@@ -80,8 +83,9 @@ export function createForwarder(deps: {
         signal: stop.signal,
       });
       return await check(answer, request, credential, stop, timer);
-    } catch {
+    } catch (error) {
       stop.abort();
+      deps.onFailure?.({ kind: 'network', error });
       return Response.error();
     } finally {
       clearTimeout(timer);
@@ -104,6 +108,7 @@ export function createForwarder(deps: {
       (!isStream && type !== 'application/json')
     ) {
       stop.abort();
+      deps.onFailure?.({ kind: 'not_the_server' });
       return Response.error();
     }
     const headers = {

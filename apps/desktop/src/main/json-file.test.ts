@@ -46,12 +46,15 @@ test('a write that fails leaves the old text', async (t) => {
   assert.deepEqual(await file.read(), { n: 3 });
 });
 
-test('a profile that was edited is read like typed text: anything but a canonical safe origin is none', async (t) => {
+const ORIGIN = 'https://identree.example.com';
+
+test('profiles that were edited are read like typed text: anything but a canonical safe origin is none', async (t) => {
   const folder = folderOf(t);
   const file = profileFile(folder);
-  await file.write({ v: 1, origin: 'https://identree.example.com' });
-  assert.equal((await file.read())?.origin, 'https://identree.example.com');
-  for (const origin of [
+  const one = { origin: ORIGIN, name: 'Work', colour: 'teal' as const };
+  await file.write({ v: 2, active: ORIGIN, list: [one] });
+  assert.deepEqual(await file.read(), { v: 2, active: ORIGIN, list: [one] });
+  const bad = [
     'http://identree.example.com',
     'https://identree.example.com/',
     'https://IDENTREE.example.com',
@@ -59,21 +62,40 @@ test('a profile that was edited is read like typed text: anything but a canonica
     'file:///etc',
     'app://console',
     '',
+  ];
+  for (const text of [
+    ...bad.map((origin) => ({ v: 1, origin })),
+    ...bad.map((origin) => ({ v: 2, active: ORIGIN, list: [one, { ...one, origin }] })),
+    ...bad.map((origin) => ({ v: 2, active: origin, list: [one] })),
+    { v: 2, active: ORIGIN, list: [one, { ...one, name: 'Again' }] },
+    { v: 2, active: ORIGIN, list: [{ ...one, name: 'Wo\u202erk' }] },
+    { v: 2, active: ORIGIN, list: [{ ...one, name: '' }] },
+    { v: 2, active: ORIGIN, list: [{ ...one, colour: 'url(x)' }] },
   ]) {
-    writeFileSync(join(folder, 'profile.json'), JSON.stringify({ v: 1, origin }));
-    assert.equal(await file.read(), null, origin);
+    writeFileSync(join(folder, 'profile.json'), JSON.stringify(text));
+    assert.equal(await file.read(), null, JSON.stringify(text));
   }
   writeFileSync(join(folder, 'profile.json'), readFileSync('/dev/null'));
   assert.equal(await file.read(), null);
 });
 
+test('what was kept when there was one server is taken over', async (t) => {
+  const folder = folderOf(t);
+  writeFileSync(join(folder, 'profile.json'), JSON.stringify({ v: 1, origin: ORIGIN }));
+  const list = [{ origin: ORIGIN, name: 'identree.example.com', colour: 'blue' }];
+  assert.deepEqual(await profileFile(folder).read(), { v: 2, active: ORIGIN, list });
+  writeFileSync(join(folder, 'window.json'), JSON.stringify({ v: 1, x: 5, y: 6, width: 900, height: 700 }));
+  assert.deepEqual((await boundsFile(folder).read())?.windows, { '*': { x: 5, y: 6, width: 900, height: 700 } });
+});
+
 test('bounds that no screen can show are none', async (t) => {
   const folder = folderOf(t);
   const file = boundsFile(folder);
-  await file.write({ v: 1, x: -50, y: 10, width: 900, height: 700 });
-  assert.deepEqual(await file.read(), { v: 1, x: -50, y: 10, width: 900, height: 700 });
+  const windows = { [ORIGIN]: { x: -50, y: 10, width: 900, height: 700 } };
+  await file.write({ v: 2, windows });
+  assert.deepEqual(await file.read(), { v: 2, windows });
   for (const bounds of [{ width: 1, height: 1 }, { width: 1e9, height: 700 }, { width: 900.5, height: 700 }, {}]) {
-    writeFileSync(join(folder, 'window.json'), JSON.stringify({ v: 1, ...bounds }));
+    writeFileSync(join(folder, 'window.json'), JSON.stringify({ v: 2, windows: { [ORIGIN]: bounds } }));
     assert.equal(await file.read(), null);
   }
 });

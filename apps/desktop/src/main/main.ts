@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { wordsFor } from '../words/words.ts';
 import { createCredentialStore } from './credential-store.ts';
 import { deepLinkInArguments, parseDeepLink } from './deep-link.ts';
 import { createElectron } from './electron/electron.ts';
@@ -16,6 +17,7 @@ if (!electron.isFirstInstance) {
   const firstLink = deepLinkInArguments(process.argv);
   void electron.ready().then(async () => {
     const { ports, folder } = electron;
+    const words = wordsFor(electron.language());
     const shell = createShell({
       ports,
       profiles: profileFile(folder),
@@ -26,6 +28,7 @@ if (!electron.isFirstInstance) {
         setup: readFiles(join(import.meta.dirname, 'setup')),
       },
       random: randomBytes,
+      words,
       version: electron.version,
       platform: process.platform,
     });
@@ -37,7 +40,6 @@ if (!electron.isFirstInstance) {
       const link = parseDeepLink(url);
       return link ? shell.follow(link) : shell.raise();
     });
-    electron.showMenu({ signOut: shell.signOut, changeServer: shell.changeServer });
     await shell.start();
     if (firstLink) shell.follow(firstLink);
   });

@@ -1,4 +1,5 @@
 import type { ExternalLink } from './external-link.ts';
+import type { MenuAction, MenuModel } from './menu-model.ts';
 
 /** The outside world as the shell sees it. Adapters are in `electron/`; tests hand in their own. */
 export interface ShellPorts {
@@ -9,6 +10,8 @@ export interface ShellPorts {
   secrets: SecretsPort;
   http: HttpPort;
   notifier: NotifierPort;
+  menu: MenuPort;
+  app: AppPort;
   clock: { now(): number };
 }
 
@@ -56,6 +59,8 @@ export interface WindowSpec {
   /** Handed to the preload before any page script runs. Never a secret. */
   facts: Record<string, unknown>;
   bounds: Bounds | null;
+  /** Stands before the title of the page; null when there is only one server. */
+  name: string | null;
 }
 
 export interface ShellWindow {
@@ -92,4 +97,17 @@ export interface IpcPort {
 /** Messages that must not wait for a page. */
 export interface NotifierPort {
   error(title: string, text: string): void;
+}
+
+/** The menu of the window. */
+export interface MenuPort {
+  show(menu: MenuModel, onAction: (action: MenuAction) => void): void;
+}
+
+/** The program as a whole. */
+export interface AppPort {
+  /** Ends it; windows close without being asked. */
+  quit(): void;
+  /** The computer slept and is awake again. */
+  onResume(listener: () => void): void;
 }

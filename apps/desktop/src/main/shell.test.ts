@@ -1,48 +1,48 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CHANNELS } from '../channels.ts';
+import { COLOUR_VALUES } from '../colours.ts';
 import type { SetupState } from '../setup-state.ts';
+import { wordsFor } from '../words/words.ts';
 import { createCredentialStore } from './credential-store.ts';
 import type { ExternalLink } from './external-link.ts';
 import type { OpenerPort } from './ports.ts';
 import { boundsFile, partitionOf, profileFile } from './profile.ts';
 import { createShell } from './shell.ts';
+import { createFakeInbox } from './testing/fake-inbox.ts';
 import { fakePorts, fakeSecrets } from './testing/fake-ports.ts';
 import { startFakeServer } from './testing/fake-server.ts';
+import { until } from './testing/until.ts';
 
 type SignInLink = Extract<ExternalLink, { kind: 'sign-in' }>;
 const FILE = { type: 'text/html; charset=utf-8', bytes: Buffer.from('<p>page') };
 const LINK = { kind: 'approve', code: 'ABCDEF-123456' } as const;
 
-async function until(what: string, check: () => unknown): Promise<void> {
-  for (let i = 0; i < 6000; i++) {
-    if (await check()) return;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  assert.fail(`waited for ${what}`);
-}
-
-async function setUp(t: TestContext, options: { keychain?: boolean; visit?: boolean; status?: () => number } = {}) {
-  const server = await startFakeServer((request, response) => {
-    const status = request.url.startsWith('/trpc/sessions.signOut') ? 200 : (options.status?.() ?? 200);
-    response.writeHead(status, { 'content-type': 'application/json' }).end('{"result":{"data":[]}}');
-  });
-  t.after(() => server.close());
+async function setUp(t: TestContext, options: { keychain?: boolean; visit?: boolean } = {}) {
+  const sites = await Promise.all(
+    [0, 1].map(async () => {
+      const inbox = createFakeInbox();
+      const server = await startFakeServer(inbox.answer);
+      t.after(() => server.close());
+      return { ...server, inbox };
+    }),
+  );
+  const [server, second] = sites as [(typeof sites)[0], (typeof sites)[0]];
   const folder = mkdtempSync(join(tmpdir(), 'identree-shell-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const opened: { origin: string; link: ExternalLink }[] = [];
-  const visit = async (link: SignInLink) => {
-    const code = server.consent(link.codeChallenge);
+  const visit = async (origin: string, link: SignInLink) => {
+    const code = sites.find((site) => site.origin === origin)!.consent(link.codeChallenge);
     await fetch(`${link.redirectUri}?${new URLSearchParams({ code, state: link.state })}`);
   };
   const opener: OpenerPort = {
     async open(origin, link) {
       opened.push({ origin, link });
-      if (link.kind === 'sign-in' && options.visit !== false) void visit(link);
+      if (link.kind === 'sign-in' && options.visit !== false) void visit(origin, link);
       return true;
     },
   };
@@ -58,31 +58,39 @@ async function setUp(t: TestContext, options: { keychain?: boolean; visit?: bool
       credentials,
       files: { console: () => FILE, setup: () => FILE },
       random: randomBytes,
+      words: wordsFor('en'),
       version: '0.0.0',
       platform: 'test',
     });
+    t.after(shell.stop);
     await shell.start();
     const state = () => desk.send(CHANNELS.setupState) as Promise<SetupState>;
     return {
       ...desk,
       shell,
       state,
-      async signIn() {
-        await desk.send(CHANNELS.saveServer, server.origin);
+      async signIn(origin = server.origin) {
+        await desk.send(CHANNELS.saveServer, origin);
         await desk.send(CHANNELS.startSignIn);
-        await until('the console', () => desk.current().spec.kind === 'console');
+        await until('the console', () => desk.current().spec.partition === partitionOf({ origin }));
       },
+      /** The lines of the servers in the menu. */
+      lines: () =>
+        desk.menu.model!.servers.entries.flatMap((entry) =>
+          entry === 'line' ? [] : [`${entry.chosen ? '*' : ''}${entry.label}`],
+        ),
     };
   }
-  return { server, folder, opened, visit, start };
+  return { server, second, folder, opened, start };
 }
 
 test('first run: address, browser, console; the profile is kept', async (t) => {
   const { server, folder, opened, start } = await setUp(t);
   const desk = await start();
-  assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null });
+  assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null, canGoBack: false });
   await desk.send(CHANNELS.saveServer, 'http://identree.example.com');
-  assert.deepEqual(await desk.state(), { step: 'server', origin: 'http://identree.example.com', problem: 'not_https' });
+  const refused = { step: 'server', origin: 'http://identree.example.com', problem: 'not_https', canGoBack: false };
+  assert.deepEqual(await desk.state(), refused);
   await desk.signIn();
   assert.equal(opened[0]?.origin, server.origin);
   assert.deepEqual(
@@ -90,7 +98,12 @@ test('first run: address, browser, console; the profile is kept', async (t) => {
     ['setup', 'console'],
   );
   assert.equal(desk.current().spec.partition, partitionOf({ origin: server.origin }));
-  assert.deepEqual(JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8')), { v: 1, origin: server.origin });
+  const { host } = new URL(server.origin);
+  assert.deepEqual(JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8')), {
+    v: 2,
+    active: server.origin,
+    list: [{ origin: server.origin, name: host, colour: 'blue' }],
+  });
 });
 
 test('the page is told where it works, and nothing that could sign anybody in', async (t) => {
@@ -98,7 +111,7 @@ test('the page is told where it works, and nothing that could sign anybody in', 
   const desk = await start();
   await desk.signIn();
   const credential = JSON.parse(JSON.stringify(desk.current().spec.facts));
-  assert.deepEqual(credential, { origin: server.origin, version: '0.0.0', platform: 'test' });
+  assert.deepEqual(credential, { origin: server.origin, version: '0.0.0', platform: 'test', colour: null });
 });
 
 test('while the browser is open the window shows the compare code; the page can stop the wait', async (t) => {
@@ -133,7 +146,7 @@ test('choosing another server ends the sign-in that waits', async (t) => {
   await until('the code', async () => (await desk.state()).step === 'waiting');
   await desk.send(CHANNELS.changeServer);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual(await desk.state(), { step: 'server', origin: server.origin, problem: null });
+  assert.deepEqual(await desk.state(), { step: 'server', origin: server.origin, problem: null, canGoBack: false });
 });
 
 test('with a keychain the next start goes straight to the console; without one it asks again and says so before', async (t) => {
@@ -206,12 +219,11 @@ test('signing out works without the server', async (t) => {
 });
 
 test('a session that has ended leads to the sign-in page, once', async (t) => {
-  let status = 200;
-  const { start } = await setUp(t, { status: () => status });
+  const { server, start } = await setUp(t);
   const desk = await start();
   await desk.signIn();
   assert.equal((await desk.fetch('/trpc/challenges.inbox')).status, 200);
-  status = 401;
+  server.inbox.fail(401);
   await Promise.all([desk.fetch('/trpc/challenges.inbox'), desk.fetch('/trpc/challenges.history')]);
   await until('the sign-in page', () => desk.windows.at(-1)?.spec.kind === 'setup');
   const state = await desk.state();
@@ -241,8 +253,11 @@ test('messages of one page are not taken from the other', async (t) => {
     [CHANNELS.changeServer],
     [CHANNELS.startSignIn],
     [CHANNELS.setupState],
-  ]) {
-    await assert.rejects(desk.send(channel!, ...args), /refused/);
+    [CHANNELS.goBack],
+    [CHANNELS.saveProfile, { name: 'Work', colour: 'red' }],
+    [CHANNELS.removeProfile],
+  ] as [string, ...unknown[]][]) {
+    await assert.rejects(desk.send(channel, ...args), /refused/);
   }
 });
 
@@ -266,4 +281,148 @@ test('a new window is there before the old one goes, or the shell would end betw
     });
   await desk.signIn();
   assert.equal(least, 1);
+});
+
+test('two servers: each signed in on its own, what waits is told of both, and the menu changes between them', async (t) => {
+  const { server, second, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null, canGoBack: true });
+  await desk.signIn(second.origin);
+  assert.deepEqual([server.inbox.followers(), second.inbox.followers()].map(Boolean), [true, true]);
+  const [a, b] = [server, second].map(({ origin }) => new URL(origin).host);
+  server.inbox.ask();
+  server.inbox.ask();
+  second.inbox.ask();
+  await until('the counts', () => desk.lines().join() === `${a} (2),*${b} (1)`);
+  const shortcuts = desk.menu.model!.servers.entries.map((entry) => entry !== 'line' && entry.shortcut);
+  assert.deepEqual(shortcuts, ['CmdOrCtrl+1', 'CmdOrCtrl+2']);
+  desk.menu.choose({ do: 'show-server', origin: server.origin });
+  await until('the other server', () => desk.current().spec.partition === partitionOf(server));
+  assert.deepEqual(desk.lines(), [`*${a} (2)`, `${b} (1)`]);
+  // Which one it is can be seen: by name in the title, by colour in the window.
+  assert.equal(desk.current().spec.name, a);
+  assert.equal(desk.current().spec.facts.colour, COLOUR_VALUES.blue);
+  // And everything is there again at the next start.
+  const again = await start();
+  await until('the counts', () => again.lines().join() === `*${a} (2),${b} (1)`);
+});
+
+test('signing out of one server leaves the other signed in, and its page where it is', async (t) => {
+  const { server, second, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  await desk.shell.act({ do: 'show-server', origin: server.origin });
+  await desk.send(CHANNELS.signOut);
+  const [a, b] = [server, second].map(({ origin }) => new URL(origin).host);
+  assert.deepEqual(desk.lines(), [`*${a} (signed out)`, b]);
+  await desk.shell.act({ do: 'show-server', origin: second.origin });
+  assert.equal(desk.current().spec.kind, 'console');
+  assert.equal((await desk.fetch('/trpc/challenges.inbox')).status, 200);
+  assert.ok(!second.seen.some(({ url }) => url.includes('signOut')));
+});
+
+test('a session that ends on a server that is not looked at moves nothing in the window', async (t) => {
+  const { server, second, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  const { id } = desk.current();
+  server.inbox.fail(401);
+  server.inbox.hangUp();
+  await until('the word of it', () => desk.lines()[0] === `${new URL(server.origin).host} (signed out)`);
+  assert.equal(desk.current().id, id);
+  // The keychain has forgotten it too.
+  const last = `${new URL(server.origin).host} (signed out)`;
+  await until('the keychain', async () => (await start()).lines()[0] === last);
+});
+
+test('an address that is known leads to its server, however it is written: there are no two profiles of one', async (t) => {
+  const { server, folder, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.send(CHANNELS.saveServer, `${server.origin.toUpperCase().replace('HTTP', 'http')}/inbox?x`);
+  assert.equal(desk.current().spec.kind, 'console');
+  const kept = JSON.parse(readFileSync(join(folder, 'profile.json'), 'utf8')) as { list: unknown[] };
+  assert.equal(kept.list.length, 1);
+});
+
+test('what an earlier version kept is taken over: server, place of the window, and nobody signs in again', async (t) => {
+  const { server, folder, start } = await setUp(t);
+  const secret = `fake-credential-${'x'.repeat(32)}`;
+  const credential = JSON.stringify({ origin: server.origin, secret, expiresAt: Date.now() + 60_000 });
+  const sealed = (await fakeSecrets().encrypt(credential)).toString('base64');
+  writeFileSync(join(folder, 'profile.json'), JSON.stringify({ v: 1, origin: server.origin }));
+  writeFileSync(join(folder, 'credential.json'), JSON.stringify({ v: 1, sealed }));
+  writeFileSync(join(folder, 'window.json'), JSON.stringify({ v: 1, x: 1, y: 2, width: 800, height: 600 }));
+  const desk = await start();
+  assert.equal(desk.current().spec.kind, 'console');
+  assert.equal(desk.current().spec.partition, partitionOf(server));
+  assert.deepEqual(desk.current().spec.bounds, { x: 1, y: 2, width: 800, height: 600 });
+  assert.equal((await desk.fetch('/trpc/challenges.inbox')).status, 200);
+});
+
+test('a person gives a server a name and a colour, and removes it with all that was kept', async (t) => {
+  const { server, second, folder, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  await desk.shell.act({ do: 'edit-server' });
+  const { host } = new URL(second.origin);
+  assert.deepEqual(await desk.state(), { step: 'profile', origin: second.origin, name: host, colour: 'teal' });
+  for (const name of ['', ' ', 'x'.repeat(41), 'a\u202eb', 'a\nb']) {
+    await assert.rejects(desk.send(CHANNELS.saveProfile, { name, colour: 'red' }), /refused/);
+  }
+  await assert.rejects(desk.send(CHANNELS.saveProfile, { name: 'Work', colour: 'url(x)' }), /refused/);
+  await desk.send(CHANNELS.saveProfile, { name: 'Work', colour: 'red' });
+  assert.equal(desk.current().spec.name, 'Work');
+  assert.equal(desk.lines()[1], '*Work');
+  await desk.shell.act({ do: 'edit-server' });
+  await desk.send(CHANNELS.removeProfile);
+  assert.equal(desk.current().spec.partition, partitionOf(server));
+  assert.ok(second.seen.some(({ url }) => url === '/trpc/sessions.signOut'));
+  assert.doesNotMatch(readFileSync(join(folder, 'profile.json'), 'utf8'), /Work/);
+  assert.equal((await start()).lines().length, 1);
+});
+
+test('a link shows the request on the server where it waits', async (t) => {
+  const { server, second, opened, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  server.inbox.ask('id');
+  const { code } = server.inbox.ask('whoami');
+  await until('the requests', () => desk.lines()[0]?.endsWith('(2)'));
+  const before = opened.length;
+  desk.shell.follow({ kind: 'approve', code });
+  await until('its server', () => desk.current().spec.partition === partitionOf(server));
+  await desk.send(CHANNELS.linksWanted);
+  assert.deepEqual(desk.current().sent, [{ channel: CHANNELS.deepLink, payload: { kind: 'approve', code } }]);
+  assert.equal(opened.length, before);
+  assert.deepEqual(server.inbox.denied, []);
+});
+
+test('changing to another server ends the sign-in that waits, and what its browser brings back is given up', async (t) => {
+  const { server, second, opened, start } = await setUp(t, { visit: false });
+  const desk = await start();
+  await desk.send(CHANNELS.saveServer, server.origin);
+  await desk.send(CHANNELS.startSignIn);
+  await until('the browser', () => opened.length === 1);
+  await desk.send(CHANNELS.changeServer);
+  await desk.send(CHANNELS.saveServer, second.origin);
+  const { link } = opened[0]!;
+  assert.ok(link.kind === 'sign-in');
+  await assert.rejects(
+    fetch(`${link.redirectUri}?${new URLSearchParams({ code: 'x'.repeat(20), state: link.state })}`),
+  );
+  const state = await desk.state();
+  assert.ok(state.step === 'sign-in' && state.origin === second.origin);
+  assert.deepEqual(desk.lines(), []);
 });

@@ -1,19 +1,25 @@
 import { z } from 'zod';
 import { userCode } from '#shared/names.ts';
 import { CHANNELS } from '../channels.ts';
+import { COLOUR_VALUES, COLOURS } from '../colours.ts';
 import type { SetupState, SignInNotice } from '../setup-state.ts';
+import type { Words } from '../words/words.ts';
 import { createConsoleHandler, createSetupHandler, onlyFor } from './app-protocol.ts';
 import type { Credential, CredentialStore } from './credential-store.ts';
 import type { DeepLink } from './deep-link.ts';
 import { createForwarder } from './forward.ts';
 import { answerMessages, message } from './ipc.ts';
 import type { JsonFile } from './json-file.ts';
+import { type MenuAction, menuModel } from './menu-model.ts';
 import type { ShellFile } from './page-files.ts';
 import type { RandomBytes } from './pkce.ts';
-import type { Bounds, ShellPorts, ShellWindow, WindowKind } from './ports.ts';
-import { type Profile, partitionOf } from './profile.ts';
+import type { ShellPorts } from './ports.ts';
+import { type Profile, partitionOf, profileName, type StoredBounds, type StoredProfiles } from './profile.ts';
+import { createProfiles } from './profiles.ts';
 import { parseServerOrigin } from './server-origin.ts';
+import { createServers } from './servers.ts';
 import { createSignIn, type SignInAttempt } from './sign-in.ts';
+import { createWindow } from './window.ts';
 
 /** Two browser windows within this time are one click too many, milliseconds. */
 const OPEN_INTERVAL_MS = 1000;
@@ -28,142 +34,197 @@ export interface Shell {
   follow(link: DeepLink): void;
   /** Brings the window up. */
   raise(): void;
-  signOut(): Promise<void>;
-  changeServer(): Promise<void>;
+  /** Does what was chosen in a menu. */
+  act(action: MenuAction): Promise<void>;
+  /** Lets go of all servers: the program ends. */
+  stop(): void;
 }
 
-/** The shell: one profile, one window, and what leads from one page to the next. */
+/**
+ * The shell: the person's servers, one window that shows one of them at a time, and what leads from one page to the
+ * next. One window, not one for each: a decision is never made in a window that lies under another server's, and only
+ * one page is paid for.
+ */
 export function createShell(deps: {
   ports: ShellPorts;
-  profiles: JsonFile<{ v: 1; origin: string }>;
-  bounds: JsonFile<{ v: 1 } & Bounds>;
+  profiles: JsonFile<StoredProfiles>;
+  bounds: JsonFile<StoredBounds>;
   credentials: CredentialStore;
   files: { console: (path: string) => ShellFile | null; setup: (path: string) => ShellFile | null };
   random: RandomBytes;
+  words: Words;
   version: string;
   platform: string;
   signInTimeoutMs?: number;
 }): Shell {
-  const { ports, credentials } = deps;
+  const { ports, credentials, words } = deps;
+  const userAgent = `identree-desktop/${deps.version} (${deps.platform})`;
   const startSignIn = createSignIn({
     http: ports.http,
     opener: ports.opener,
     random: deps.random,
     ...(deps.signInTimeoutMs === undefined ? {} : { timeoutMs: deps.signInTimeoutMs }),
   });
+  const profiles = createProfiles(deps.profiles);
+  const servers = createServers({
+    http: ports.http,
+    credentials,
+    userAgent,
+    now: ports.clock.now,
+    onChange: showOverview,
+    onSessionEnded: sessionEnded,
+  });
+  const window = createWindow({ windows: ports.windows, bounds: deps.bounds, onClosed: dropSignIn });
 
-  let profile: Profile | null = null;
-  let current: { window: ShellWindow; kind: WindowKind } | null = null;
-  let bounds: Bounds | null = null;
-  let setup: SetupState = { step: 'server', origin: null, problem: null };
+  /** What the window is about. One that is being added is not among the profiles before somebody has signed in there. */
+  let target: Profile | null = null;
+  let setup: SetupState = { step: 'server', origin: null, problem: null, canGoBack: false };
   let attempt: SignInAttempt | null = null;
-  let signingIn = false;
-  let waitingLink: DeepLink | null = null;
-  let listening = false;
+  /** Stands for the sign-in that the window is about. */
+  let signingIn: symbol | null = null;
+  let waitingLink: { origin: string | null; link: DeepLink } | null = null;
   let openedAt = Number.NEGATIVE_INFINITY;
-  let endStreams = () => {};
 
   const setupHandler = createSetupHandler({ files: deps.files.setup, random: deps.random });
 
-  /** Replaces the window. The new one is there before the old one goes, or the shell would end with its last window. */
-  function show(kind: WindowKind, partition: string, facts: Record<string, unknown>): void {
-    const previous = current;
-    endStreams();
-    listening = false;
-    const window = ports.windows.open({ kind, partition, facts, bounds: kind === 'console' ? bounds : null });
-    current = { window, kind };
-    if (kind === 'console') {
-      window.onBounds((next) => {
-        bounds = next;
-        void deps.bounds.write({ v: 1, ...next }).catch(() => {});
-      });
-    }
-    window.onClosed(() => {
-      if (current?.window !== window) return;
-      current = null;
-      endStreams();
-      attempt?.cancel();
-    });
-    previous?.window.close();
+  function showOverview(): void {
+    ports.menu.show(
+      menuModel(words, servers.view(profiles.list()), target?.origin ?? null),
+      (action) => void act(action),
+    );
   }
 
   function showSetup(next: SetupState): void {
     setup = next;
-    if (current?.kind === 'setup') {
-      current.window.send(CHANNELS.setupChanged, setup);
+    if (window.kind() === 'setup') {
+      window.send(CHANNELS.setupChanged, setup);
       return;
     }
     ports.protocol.serve(SETUP_PARTITION, onlyFor('setup', setupHandler));
-    show('setup', SETUP_PARTITION, {});
+    window.show({ kind: 'setup', partition: SETUP_PARTITION, facts: {}, name: null });
   }
 
-  function showConsole(target: Profile): void {
-    const { origin } = target;
+  function showConsole({ origin, name, colour }: Profile): void {
     const forwarder = createForwarder({
       http: ports.http,
       origin,
       credential: () => credentials.get(origin),
-      userAgent: `identree-desktop/${deps.version} (${deps.platform})`,
-      onSessionEnded: (used) => {
-        const known = credentials.get(origin);
-        // An answer to an older credential says nothing about the one in use now.
-        if (known && known.secret !== used?.secret) return;
-        void credentials.clear().then(() => {
-          if (current?.kind === 'console') return showSignIn('session_ended');
-        });
-      },
+      userAgent,
+      onSessionEnded: (used) => sessionEnded(origin, used),
     });
     const handler = createConsoleHandler({ files: deps.files.console, forwarder, random: deps.random });
-    ports.protocol.serve(partitionOf(target), onlyFor('console', handler));
-    show('console', partitionOf(target), { origin, version: deps.version, platform: deps.platform });
-    endStreams = forwarder.endStreams;
+    const partition = partitionOf({ origin });
+    ports.protocol.serve(partition, onlyFor('console', handler));
+    const isOneOfMany = profiles.list().length > 1;
+    const facts = {
+      origin,
+      version: deps.version,
+      platform: deps.platform,
+      colour: isOneOfMany ? COLOUR_VALUES[colour] : null,
+    };
+    const spec = { kind: 'console' as const, partition, facts, name: isOneOfMany ? name : null };
+    window.show(spec, { origin, onGone: forwarder.endStreams });
   }
 
-  async function showSignIn(notice: SignInNotice | null): Promise<void> {
-    if (!profile) return showSetup({ step: 'server', origin: null, problem: null });
+  function sessionEnded(origin: string, used: Credential | null): void {
+    const known = credentials.get(origin);
+    // An answer to an older credential says nothing about the one in use now.
+    if (known && known.secret !== used?.secret) return;
+    void credentials.clear(origin).then(async () => {
+      servers.leave(origin);
+      if (window.kind() === 'console' && target?.origin === origin) await showSignIn(target, 'session_ended');
+      showOverview();
+    });
+  }
+
+  function showServerStep(): void {
+    dropSignIn();
+    // One that was mistyped is there to be corrected.
+    const origin = target && !profiles.get(target.origin) ? target.origin : null;
+    target = null;
+    showSetup({ step: 'server', origin, problem: null, canGoBack: profiles.list().length > 0 });
+    showOverview();
+  }
+
+  /** The window is about something else now: what the browser brings back has no place any more. */
+  function dropSignIn(): void {
+    signingIn = null;
+    attempt?.cancel();
+    attempt = null;
+  }
+
+  async function showSignIn(profile: Profile, notice: SignInNotice | null): Promise<void> {
+    target = profile;
     const keychain = await ports.secrets.available().catch(() => false);
     showSetup({ step: 'sign-in', origin: profile.origin, notice, keychain });
   }
 
+  /** Shows a server: its console, or where to sign in. */
+  async function showServer(profile: Profile): Promise<void> {
+    if (target?.origin === profile.origin && window.kind() === 'console') return window.focus();
+    dropSignIn();
+    target = profile;
+    await activate(profile);
+    if (credentials.get(profile.origin)) showConsole(profile);
+    else await showSignIn(profile, null);
+    showOverview();
+  }
+
+  async function activate(profile: Profile): Promise<void> {
+    await profiles.activate(profile).catch(() => ports.notifier.error(...pair(words.errors.notSaved)));
+  }
+
+  async function goBack(): Promise<void> {
+    const active = profiles.active();
+    if (active) await showServer(active);
+  }
+
   async function signIn(): Promise<void> {
+    const profile = target;
     if (!profile || signingIn) return;
     const { origin } = profile;
-    signingIn = true;
+    const mine = Symbol(origin);
+    signingIn = mine;
+    const isWanted = () => signingIn === mine;
     try {
-      attempt = await startSignIn(origin);
-      const { compareCode, done } = attempt;
+      const started = await startSignIn(origin);
+      if (!isWanted()) return started.cancel();
+      attempt = started;
       const keychain = await ports.secrets.available().catch(() => false);
-      showSetup({ step: 'waiting', origin, compareCode, keychain });
-      const result = await done;
-      // Window closed, or another server asked for meanwhile: this sign-in has no place any more.
-      const isWanted = current && setup.step === 'waiting' && setup.compareCode === compareCode;
+      if (isWanted()) showSetup({ step: 'waiting', origin, compareCode: started.compareCode, keychain });
+      const result = await started.done;
       if (!result.ok) {
-        if (isWanted) await showSignIn(result.problem === 'cancelled' ? null : result.problem);
+        if (isWanted()) await showSignIn(profile, result.problem === 'cancelled' ? null : result.problem);
         return;
       }
       const credential = { origin, secret: result.credential, expiresAt: result.expiresAt };
-      if (!isWanted) return await revoke(credential);
+      if (!isWanted()) return await revoke(credential);
       await credentials.set(credential);
-      showConsole({ origin });
-      current?.window.focus();
+      servers.follow(origin);
+      await activate(profile);
+      showConsole(profile);
+      window.focus();
+      showOverview();
     } catch {
-      await showSignIn('listener_failed');
+      if (isWanted()) await showSignIn(profile, 'listener_failed');
     } finally {
-      attempt = null;
-      signingIn = false;
+      if (isWanted()) {
+        attempt = null;
+        signingIn = null;
+      }
     }
   }
 
   async function saveServer(typed: string): Promise<void> {
     const parsed = parseServerOrigin(typed);
-    if (!parsed.ok) return showSetup({ step: 'server', origin: typed, problem: parsed.problem });
-    try {
-      await deps.profiles.write({ v: 1, origin: parsed.origin });
-    } catch {
-      return showSetup({ step: 'server', origin: typed, problem: 'not_saved' });
-    }
-    profile = { origin: parsed.origin };
-    await showSignIn(null);
+    const refuse = (problem: Extract<SetupState, { step: 'server' }>['problem']) =>
+      showSetup({ step: 'server', origin: typed, problem, canGoBack: profiles.list().length > 0 });
+    if (!parsed.ok) return refuse(parsed.problem);
+    const known = profiles.get(parsed.origin);
+    if (known) return showServer(known);
+    const added = profiles.draft(parsed.origin);
+    if (!added) return refuse('too_many');
+    await showSignIn(added, null);
   }
 
   /** Has the server forget the session. When it cannot be asked, the session ends there by its own age. */
@@ -178,86 +239,136 @@ export function createShell(deps: {
       .catch(() => null);
   }
 
-  async function forget(): Promise<void> {
-    const credential = profile && credentials.get(profile.origin);
+  async function forget(origin: string): Promise<void> {
+    const credential = credentials.get(origin);
+    servers.leave(origin);
     // This computer first: it has to hold even when the server does not answer.
-    await credentials.clear();
+    await credentials.clear(origin);
     if (credential) await revoke(credential);
   }
 
   async function signOut(): Promise<void> {
-    if (current?.kind !== 'console') return;
-    await forget();
-    await showSignIn('signed_out');
+    const profile = target;
+    if (!profile || window.kind() !== 'console') return;
+    await forget(profile.origin);
+    await showSignIn(profile, 'signed_out');
+    showOverview();
   }
 
-  async function changeServer(): Promise<void> {
-    attempt?.cancel();
-    if (current?.kind === 'console') await forget();
-    showSetup({ step: 'server', origin: profile?.origin ?? null, problem: null });
+  function editServer(): void {
+    const profile = target && profiles.get(target.origin);
+    if (!profile) return;
+    dropSignIn();
+    showSetup({ step: 'profile', ...profile });
+  }
+
+  async function saveProfile(change: Pick<Profile, 'name' | 'colour'>): Promise<void> {
+    if (setup.step !== 'profile') return;
+    await profiles.change(setup.origin, change).catch(() => ports.notifier.error(...pair(words.errors.notSaved)));
+    await goBack();
+  }
+
+  async function removeProfile(): Promise<void> {
+    if (setup.step !== 'profile') return;
+    const { origin } = setup;
+    await forget(origin);
+    await profiles.remove(origin).catch(() => ports.notifier.error(...pair(words.errors.notSaved)));
+    const next = profiles.active();
+    if (next) await showServer(next);
+    else showServerStep();
   }
 
   function openApproval(code: string): void {
     const now = ports.clock.now();
-    if (!profile || now - openedAt < OPEN_INTERVAL_MS) return;
+    if (!target || now - openedAt < OPEN_INTERVAL_MS) return;
     openedAt = now;
-    void ports.opener.open(profile.origin, { kind: 'approve', code }).then((opened) => {
-      if (!opened) ports.notifier.error('No browser', 'The approval page could not be opened in your browser.');
+    void ports.opener.open(target.origin, { kind: 'approve', code }).then((opened) => {
+      if (!opened) ports.notifier.error(...pair(words.errors.noBrowser));
     });
   }
 
+  /** Shows a request in the console of its server. Nothing is decided and no browser opens. */
+  async function show(origin: string | null, link: DeepLink): Promise<void> {
+    waitingLink = { origin, link };
+    const profile = origin === null ? null : profiles.get(origin);
+    if (profile && target?.origin !== origin) await showServer(profile);
+    raise();
+    deliverLink();
+  }
+
   function deliverLink(): void {
-    if (!waitingLink || !listening || current?.kind !== 'console') return;
-    current.window.send(CHANNELS.deepLink, waitingLink);
+    if (!waitingLink || !window.isListening() || window.kind() !== 'console') return;
+    if (waitingLink.origin !== null && waitingLink.origin !== target?.origin) return;
+    window.send(CHANNELS.deepLink, waitingLink.link);
     waitingLink = null;
   }
 
-  const currentWindow = () => current && { id: current.window.id, kind: current.kind };
-  answerMessages(ports.ipc, currentWindow, [
-    message({ channel: CHANNELS.openApproval, page: 'console', schema: userCode, act: openApproval }),
-    message({ channel: CHANNELS.signIn, page: 'console', schema: nothing, act: () => showSignIn(null) }),
-    message({ channel: CHANNELS.signOut, page: 'console', schema: nothing, act: signOut }),
-    message({
-      channel: CHANNELS.linksWanted,
-      page: 'console',
-      schema: nothing,
-      act: () => {
-        listening = true;
-        deliverLink();
-      },
+  function raise(): void {
+    window.focus();
+  }
+
+  async function act(action: MenuAction): Promise<void> {
+    switch (action.do) {
+      case 'show-server': {
+        const profile = profiles.get(action.origin);
+        if (profile) await showServer(profile);
+        return raise();
+      }
+      case 'add-server':
+        return showServerStep();
+      case 'edit-server':
+        return editServer();
+      case 'sign-out':
+        return signOut();
+      case 'quit':
+        return ports.app.quit();
+    }
+  }
+
+  const onSetup = <T>(channel: string, schema: z.ZodType<T>, run: (input: T) => unknown) =>
+    message({ channel, page: 'setup', schema, act: run });
+  const onConsole = <T>(channel: string, schema: z.ZodType<T>, run: (input: T) => unknown) =>
+    message({ channel, page: 'console', schema, act: run });
+  answerMessages(ports.ipc, window.current, [
+    onConsole(CHANNELS.openApproval, userCode, openApproval),
+    onConsole(CHANNELS.signIn, nothing, () => target && showSignIn(target, null)),
+    onConsole(CHANNELS.signOut, nothing, signOut),
+    onConsole(CHANNELS.linksWanted, nothing, () => {
+      window.listens();
+      deliverLink();
     }),
-    message({ channel: CHANNELS.setupState, page: 'setup', schema: nothing, act: () => setup }),
-    message({ channel: CHANNELS.saveServer, page: 'setup', schema: z.string().max(300), act: saveServer }),
-    message({ channel: CHANNELS.changeServer, page: 'setup', schema: nothing, act: changeServer }),
-    message({
-      channel: CHANNELS.startSignIn,
-      page: 'setup',
-      schema: nothing,
-      // The page draws what the state says; it does not wait for the person to come back from the browser.
-      act: () => void signIn(),
-    }),
-    message({ channel: CHANNELS.cancelSignIn, page: 'setup', schema: nothing, act: () => attempt?.cancel() }),
+    onSetup(CHANNELS.setupState, nothing, () => setup),
+    onSetup(CHANNELS.saveServer, z.string().max(300), saveServer),
+    onSetup(CHANNELS.changeServer, nothing, () => act({ do: 'add-server' })),
+    // The page draws what the state says; it does not wait for the person to come back from the browser.
+    onSetup(CHANNELS.startSignIn, nothing, () => void signIn()),
+    onSetup(CHANNELS.cancelSignIn, nothing, () => attempt?.cancel()),
+    onSetup(CHANNELS.goBack, nothing, goBack),
+    onSetup(CHANNELS.saveProfile, z.strictObject({ name: profileName, colour: z.enum(COLOURS) }), saveProfile),
+    onSetup(CHANNELS.removeProfile, nothing, removeProfile),
   ]);
 
   return {
     async start() {
-      const [storedProfile, storedBounds] = await Promise.all([deps.profiles.read(), deps.bounds.read()]);
-      await credentials.load();
-      if (storedBounds) {
-        const { v: _version, ...rest } = storedBounds;
-        bounds = rest;
-      }
-      if (storedProfile) profile = { origin: storedProfile.origin };
-      if (profile && credentials.get(profile.origin)) return showConsole(profile);
-      await showSignIn(null);
+      await Promise.all([profiles.load(), window.load(), credentials.load()]);
+      for (const { origin } of profiles.list()) if (credentials.get(origin)) servers.follow(origin);
+      ports.app.onResume(servers.kick);
+      const active = profiles.active();
+      if (active) await showServer(active);
+      else showServerStep();
     },
     follow(link) {
-      waitingLink = link;
-      current?.window.focus();
-      deliverLink();
+      // A link names no server: the one where such a request waits is meant.
+      const found = servers.view(profiles.list()).find(({ pending }) => pending.some(({ code }) => code === link.code));
+      void show(found?.profile.origin ?? null, link);
     },
-    raise: () => current?.window.focus(),
-    signOut,
-    changeServer,
+    raise,
+    act,
+    stop() {
+      dropSignIn();
+      for (const { origin } of profiles.list()) servers.leave(origin);
+    },
   };
 }
+
+const pair = (words: readonly string[]): [string, string] => [words[0] ?? '', words[1] ?? ''];

@@ -1,14 +1,23 @@
-import { contextBridge, ipcRenderer } from 'electron';
+import { contextBridge, ipcRenderer, webFrame } from 'electron';
 import { CHANNELS, FACTS_ARGUMENT } from '../channels.ts';
 
 interface Facts {
   version: string;
   platform: string;
   origin: string;
+  /** CSS colour of the server; null when there is only one server to look at. */
+  colour: string | null;
 }
 
 const argument = process.argv.find((text) => text.startsWith(FACTS_ARGUMENT)) ?? '';
 const facts = JSON.parse(decodeURIComponent(argument.slice(FACTS_ARGUMENT.length)) || '{}') as Facts;
+
+// Which server this is must be seen before anything is decided, whatever the page shows.
+if (facts.colour && /^#[0-9a-f]{6}$/.test(facts.colour)) {
+  webFrame.insertCSS(
+    `html::before{content:"";position:fixed;inset:0 0 auto;height:4px;background:${facts.colour};z-index:2147483647;pointer-events:none}`,
+  );
+}
 
 /** A link from outside, a timer or injected script must not open a browser: only a person's click or key does. */
 const byPerson = () => navigator.userActivation.isActive;

@@ -10,4 +10,7 @@ contextBridge.exposeInMainWorld('identreeSetup', {
   changeServer: () => ipcRenderer.invoke(CHANNELS.changeServer),
   startSignIn: () => ipcRenderer.invoke(CHANNELS.startSignIn),
   cancelSignIn: () => ipcRenderer.invoke(CHANNELS.cancelSignIn),
+  goBack: () => ipcRenderer.invoke(CHANNELS.goBack),
+  saveProfile: (profile: unknown) => ipcRenderer.invoke(CHANNELS.saveProfile, profile),
+  removeProfile: () => ipcRenderer.invoke(CHANNELS.removeProfile),
 });

@@ -1,4 +1,6 @@
-import type { ServerProblem, SetupState, SignInNotice } from '../setup-state.ts';
+import { COLOUR_VALUES, COLOURS } from '../colours.ts';
+import type { SetupState } from '../setup-state.ts';
+import { languageOf, wordsFor } from '../words/words.ts';
 
 interface SetupBridge {
   state(): Promise<SetupState>;
@@ -7,30 +9,15 @@ interface SetupBridge {
   changeServer(): Promise<void>;
   startSignIn(): Promise<void>;
   cancelSignIn(): Promise<void>;
+  goBack(): Promise<void>;
+  saveProfile(profile: { name: string; colour: string }): Promise<void>;
+  removeProfile(): Promise<void>;
 }
 
 const bridge = (window as unknown as { identreeSetup: SetupBridge }).identreeSetup;
 const main = document.getElementById('main')!;
 
-const SERVER_PROBLEMS: Record<ServerProblem, string> = {
-  empty: 'Enter the address of your server.',
-  not_an_address: 'This is not the address of a server.',
-  not_https: 'The address has to begin with https://.',
-  user_in_address: 'Leave out the part before the @.',
-  not_saved: 'The address could not be saved on this computer.',
-};
-
-const NOTICES: Record<SignInNotice, string> = {
-  session_ended: 'Your session has ended. Sign in again.',
-  signed_out: 'You are signed out.',
-  refused: 'The sign-in was refused in the browser.',
-  timed_out: 'Nobody signed in within two minutes. Try again.',
-  cancelled: 'The sign-in was cancelled.',
-  listener_failed: 'This computer did not let identree wait for the browser. Try again.',
-  browser_failed: 'Your browser could not be opened.',
-  server_unreachable: 'The server did not answer. Check your connection and try again.',
-  server_refused: 'The server did not accept this sign-in. Try again.',
-};
+const words = wordsFor(navigator.language).setup;
 
 function element<K extends keyof HTMLElementTagNameMap>(
   name: K,
@@ -47,13 +34,15 @@ const text = (...children: (Node | string)[]) => element('p', {}, ...children);
 const button = (className: string, label: string, onclick: () => void) =>
   element('button', { type: 'button', className, onclick }, label);
 
+/** A sentence around something that stands out. */
+const around = ([before = '', after = '']: readonly string[], node: Node) => text(before, node, after);
+
 /** The host without the scheme that everybody expects; `http` and a port stay visible. */
 const shown = (origin: string) => element('strong', {}, origin.replace(/^https:\/\//, ''));
 
 function keychainNote(keychain: boolean): Node[] {
   if (keychain) return [];
-  const words = 'This computer has no keychain, so you will sign in again each time you start identree.';
-  return [element('p', { className: 'quiet' }, words)];
+  return [element('p', { className: 'quiet' }, words.noKeychain)];
 }
 
 function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
@@ -68,49 +57,106 @@ function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
     value: state.origin ?? '',
   });
   input.setAttribute('autocapitalize', 'none');
-  const form = element('form', { noValidate: true }, element('label', { htmlFor: 'server' }, 'Server address'), input);
+  const form = element('form', { noValidate: true }, element('label', { htmlFor: 'server' }, words.address), input);
   if (state.problem) {
     input.setAttribute('aria-invalid', 'true');
     input.setAttribute('aria-describedby', 'problem');
-    form.append(element('p', { id: 'problem', className: 'problem', role: 'alert' }, SERVER_PROBLEMS[state.problem]));
+    form.append(element('p', { id: 'problem', className: 'problem', role: 'alert' }, words.problems[state.problem]));
   }
-  form.append(element('button', { type: 'submit', className: 'primary' }, 'Continue'));
+  form.append(element('button', { type: 'submit', className: 'primary' }, words.continue));
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     void bridge.saveServer(input.value);
   });
-  return [title('Connect to your server'), text('Your administrator can tell you its address.'), form];
+  return [
+    title(state.canGoBack ? words.connectAnother : words.connect),
+    text(words.administrator),
+    form,
+    ...(state.canGoBack ? [button('link', words.back, () => void bridge.goBack())] : []),
+  ];
 }
 
 function signInStep(state: Extract<SetupState, { step: 'sign-in' }>): Node[] {
   return [
-    title('Sign in'),
-    ...(state.notice ? [element('p', { className: 'note', role: 'alert' }, NOTICES[state.notice])] : []),
-    text('You sign in at ', shown(state.origin), ' in your browser.'),
-    button('primary', 'Open the browser', () => void bridge.startSignIn()),
-    button('link', 'Use another server', () => void bridge.changeServer()),
+    title(words.signIn),
+    ...(state.notice ? [element('p', { className: 'note', role: 'alert' }, words.notices[state.notice])] : []),
+    around(words.signInAt, shown(state.origin)),
+    button('primary', words.openBrowser, () => void bridge.startSignIn()),
+    button('link', words.anotherServer, () => void bridge.changeServer()),
     ...keychainNote(state.keychain),
   ];
 }
 
 function waitingStep(state: Extract<SetupState, { step: 'waiting' }>): Node[] {
   return [
-    title('Continue in your browser'),
-    text(shown(state.origin), ' asks there whether this computer may sign in. Agree only if it shows this code:'),
+    title(words.inBrowser),
+    around(words.compare, shown(state.origin)),
     element('p', { id: 'compare-code', className: 'code' }, state.compareCode),
-    button('secondary', 'Cancel', () => void bridge.cancelSignIn()),
+    button('secondary', words.cancel, () => void bridge.cancelSignIn()),
     ...keychainNote(state.keychain),
   ];
 }
 
+function profileStep(state: Extract<SetupState, { step: 'profile' }>): Node[] {
+  const name = element('input', { id: 'name', type: 'text', maxLength: 40, value: state.name, autocomplete: 'off' });
+  const colours = COLOURS.map((colour) => {
+    const radio = element('input', { type: 'radio', name: 'colour', value: colour, checked: colour === state.colour });
+    radio.setAttribute('aria-label', words.colours[colour]);
+    const circle = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+    circle.setAttribute('viewBox', '0 0 2 2');
+    const shape = document.createElementNS('http://www.w3.org/2000/svg', 'circle');
+    for (const [key, value] of Object.entries({ cx: '1', cy: '1', r: '1', fill: COLOUR_VALUES[colour] })) {
+      shape.setAttribute(key, value);
+    }
+    circle.append(shape);
+    return element('label', { className: 'colour', title: words.colours[colour] }, radio, circle);
+  });
+  const form = element(
+    'form',
+    { noValidate: true },
+    element('label', { htmlFor: 'name' }, words.name),
+    name,
+    element('fieldset', {}, element('legend', {}, words.colour), ...colours),
+    element('button', { type: 'submit', className: 'primary' }, words.save),
+  );
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const colour = String(new FormData(form).get('colour'));
+    void bridge.saveProfile({ name: name.value, colour }).catch(() => refuse(name));
+  });
+  return [
+    title(words.nameAndColour),
+    text(shown(state.origin)),
+    form,
+    button('link', words.back, () => void bridge.goBack()),
+    element('hr', {}),
+    text(words.removeNote),
+    button('secondary', words.remove, () => void bridge.removeProfile()),
+  ];
+}
+
+function refuse(input: HTMLInputElement): void {
+  if (input.getAttribute('aria-invalid')) return;
+  input.setAttribute('aria-invalid', 'true');
+  input.setAttribute('aria-describedby', 'problem');
+  input.after(element('p', { id: 'problem', className: 'problem', role: 'alert' }, words.nameProblem));
+}
+
+const STEPS: { [S in SetupState['step']]: (state: Extract<SetupState, { step: S }>) => Node[] } = {
+  server: serverStep,
+  'sign-in': signInStep,
+  waiting: waitingStep,
+  profile: profileStep,
+};
+
 function draw(state: SetupState): void {
-  const step =
-    state.step === 'server' ? serverStep(state) : state.step === 'sign-in' ? signInStep(state) : waitingStep(state);
+  const step = (STEPS[state.step] as (state: SetupState) => Node[])(state);
   const logo = element('img', { src: 'icon.svg', alt: '', width: 28, height: 28 });
   main.replaceChildren(element('p', { className: 'brand' }, logo, 'identree'), ...step);
   // The keyboard starts where the person has to act; a screen reader starts at the heading otherwise.
   (main.querySelector('input') ?? main.querySelector('h1'))?.focus();
 }
 
+document.documentElement.lang = languageOf(navigator.language);
 bridge.onChange(draw);
 void bridge.state().then(draw);

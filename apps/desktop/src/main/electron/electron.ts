@@ -1,4 +1,4 @@
-import { app, protocol, session } from 'electron';
+import { app, powerMonitor, protocol, session } from 'electron';
 import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
 import type { ShellPorts } from '../ports.ts';
@@ -10,7 +10,7 @@ import {
   electronProtocol,
   electronSecrets,
 } from './adapters.ts';
-import { showMenu } from './menu.ts';
+import { electronMenu } from './menu.ts';
 import { electronWindows } from './windows.ts';
 
 /** Takes the single-instance lock and sets up what must be in place before Electron is ready. */
@@ -33,6 +33,11 @@ export function createElectron(options: { preloads: string }) {
     secrets: electronSecrets,
     http: electronHttp,
     notifier: electronNotifier,
+    menu: electronMenu,
+    app: {
+      quit: () => app.quit(),
+      onResume: (listener) => void powerMonitor.on('resume', listener),
+    },
     clock: { now: () => Date.now() },
   };
 
@@ -41,6 +46,8 @@ export function createElectron(options: { preloads: string }) {
     ports,
     folder: app.getPath('userData'),
     version: app.getVersion(),
+    /** The language of the desktop, known once Electron is ready. */
+    language: () => app.getLocale(),
     quit: () => app.exit(0),
     async ready() {
       await app.whenReady();
@@ -57,6 +64,5 @@ export function createElectron(options: { preloads: string }) {
         listener(url);
       });
     },
-    showMenu,
   };
 }

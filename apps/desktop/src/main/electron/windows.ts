@@ -20,8 +20,8 @@ export function electronWindows(preloads: string): WindowsPort {
         ...SIZES[spec.kind],
         ...onScreen(spec.bounds),
         show: false,
-        title: 'identree',
-        // Everything in the menu is in the pages too; Alt shows it.
+        title: titled('identree', spec.name),
+        // Alt shows it.
         autoHideMenuBar: true,
         // What is there before the first frame: without it a dark desktop flashes white.
         backgroundColor: nativeTheme.shouldUseDarkColors ? '#0e1015' : '#f7f8fa',
@@ -32,6 +32,10 @@ export function electronWindows(preloads: string): WindowsPort {
           additionalArguments: [FACTS_ARGUMENT + encodeURIComponent(JSON.stringify(spec.facts))],
         },
       });
+      window.on('page-title-updated', (event, title) => {
+        event.preventDefault();
+        window.setTitle(titled(title, spec.name));
+      });
       window.once('ready-to-show', () => window.show());
       window.webContents.setWebRTCIPHandlingPolicy('disable_non_proxied_udp');
       reloadAfterCrash(window);
@@ -40,6 +44,9 @@ export function electronWindows(preloads: string): WindowsPort {
     },
   };
 }
+
+/** Which server it is comes first: the end of a title is what task bars cut off. */
+const titled = (title: string, name: string | null) => (name === null ? title : `${name} · ${title}`);
 
 function adapt(window: BrowserWindow): ShellWindow {
   const { id } = window.webContents;

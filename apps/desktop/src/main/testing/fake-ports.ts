@@ -1,3 +1,4 @@
+import type { MenuAction, MenuModel } from '../menu-model.ts';
 import type {
   HttpPort,
   IpcPort,
@@ -48,6 +49,9 @@ export function fakePorts(options: { opener?: OpenerPort; http?: HttpPort; secre
   const handlers = new Map<string, (request: Request) => Promise<Response>>();
   const listeners = new Map<string, Parameters<IpcPort['handle']>[1]>();
   const errors: string[] = [];
+  const ended: string[] = [];
+  const resumes: (() => void)[] = [];
+  const menu: { model: MenuModel | null; choose: (action: MenuAction) => void } = { model: null, choose: () => {} };
   const clock = { at: 1_000_000, now: () => clock.at };
   const ports: ShellPorts = {
     windows: {
@@ -87,6 +91,16 @@ export function fakePorts(options: { opener?: OpenerPort; http?: HttpPort; secre
     secrets: options.secrets ?? fakeSecrets(),
     http: options.http ?? nodeHttp,
     notifier: { error: (title) => void errors.push(title) },
+    menu: {
+      show(model, onAction) {
+        menu.model = model;
+        menu.choose = onAction;
+      },
+    },
+    app: {
+      quit: () => void ended.push('quit'),
+      onResume: (listener) => void resumes.push(listener),
+    },
     clock,
   };
   const current = () => {
@@ -100,6 +114,14 @@ export function fakePorts(options: { opener?: OpenerPort; http?: HttpPort; secre
     errors,
     clock,
     current,
+    /** The menu as it is shown. */
+    menu,
+    /** What ended the program. */
+    ended,
+    /** The computer wakes up. */
+    resume() {
+      for (const listener of resumes) listener();
+    },
     /** A message of the page that is open, as its preload would send it. */
     send(channel: string, ...args: unknown[]) {
       const { id, spec } = current();

@@ -1,0 +1,198 @@
+import type { createForwarder } from './forward.ts';
+import { type PendingRequest, readInbox } from './pending.ts';
+import { type Failure, offlineKind, type Reach } from './reach.ts';
+
+/** A stream on which nothing was heard for this long is dead; the server says something every 15 seconds. */
+const SILENCE_MS = 40_000;
+const AGAIN_MIN_MS = 500;
+const AGAIN_MAX_MS = 15_000;
+/** How often the requests are asked for anew at most. */
+const ANEW_EVERY_MS = 500;
+/** Events about these topics change what waits. */
+const TOPICS = ['requests', 'policy'];
+
+export interface Live {
+  /** Whether `pending` is up to date. */
+  reach(): Reach;
+  /** Requests that wait, newest first, without those whose time is over. */
+  pending(): readonly PendingRequest[];
+  /** Connects anew at once: the computer woke up, or the network is another. */
+  kick(): void;
+  /** Asks for the requests now. */
+  refresh(): Promise<void>;
+  stop(): void;
+}
+
+/** Follows one server with the session of the person: what waits there, and whether that is still known. */
+export function followServer(deps: {
+  /** Made with the handler for failures that it is to call. */
+  forwarder: (onFailure: (failure: Failure) => void) => Pick<ReturnType<typeof createForwarder>, 'forward'>;
+  now: () => number;
+  onChange: () => void;
+}): Live {
+  let reach: Reach = 'connecting';
+  let requests: PendingRequest[] = [];
+  let failure: Failure | null = null;
+  const stopped = new AbortController();
+  let attempt = new AbortController();
+  let wake: () => void = () => {};
+  let expiry: NodeJS.Timeout | undefined;
+  const forwarder = deps.forwarder((seen) => {
+    failure = seen;
+  });
+
+  function become(next: Reach): void {
+    if (stopped.signal.aborted || reach === next) return;
+    reach = next;
+    deps.onChange();
+  }
+
+  const ask = (target: string, stream: boolean, signal: AbortSignal, names: readonly string[]) =>
+    forwarder.forward({ method: 'GET', target, stream, headers: new Headers(), body: null, signal, names });
+
+  async function refresh(): Promise<void> {
+    const response = await ask('/trpc/challenges.inbox', false, stopped.signal, ['challenges.inbox']);
+    if (response.status !== 200) throw new Error(`the requests were not given: ${response.status}`);
+    const next = readInbox(await response.json(), deps.now());
+    if (stopped.signal.aborted) return;
+    const changed = JSON.stringify(next.map(({ id }) => id)) !== JSON.stringify(requests.map(({ id }) => id));
+    requests = next;
+    if (changed) deps.onChange();
+    watchExpiry();
+  }
+
+  function watchExpiry(): void {
+    clearTimeout(expiry);
+    const now = deps.now();
+    const next = Math.min(...requests.map(({ expiresAt }) => expiresAt).filter((at) => at > now));
+    if (!Number.isFinite(next)) return;
+    expiry = setTimeout(
+      () => {
+        deps.onChange();
+        watchExpiry();
+      },
+      Math.min(next - now + 10, 0x7fff_ffff),
+    );
+  }
+
+  /** One connection, from the first try to its end. @returns true when it was live. */
+  async function follow(signal: AbortSignal): Promise<boolean> {
+    failure = null;
+    const response = await ask('/api/events', true, signal, []);
+    const reader = response.status === 200 ? response.body?.getReader() : undefined;
+    if (!reader || !response.headers.get('content-type')?.startsWith('text/event-stream')) {
+      if (response.status === 401) become('signed_out');
+      else if (!signal.aborted) become(offlineKind(failure ?? { kind: 'status', status: response.status }));
+      return false;
+    }
+    try {
+      await refresh();
+    } catch {
+      void reader.cancel().catch(() => {});
+      become(offlineKind(failure ?? { kind: 'not_the_server' }));
+      return false;
+    }
+    const isOld = topicReader();
+    const anew = createPace(ANEW_EVERY_MS, () => void refresh().catch(() => {}));
+    let silence: NodeJS.Timeout | undefined;
+    try {
+      become('live');
+      for (;;) {
+        silence = setTimeout(() => attempt.abort(), SILENCE_MS);
+        const { done, value } = await reader.read();
+        clearTimeout(silence);
+        if (done) return true;
+        if (isOld(value)) anew.ask();
+      }
+    } catch {
+      return true;
+    } finally {
+      clearTimeout(silence);
+      anew.stop();
+      void reader.cancel().catch(() => {});
+    }
+  }
+
+  async function run(): Promise<void> {
+    for (let failures = 0; !stopped.signal.aborted; ) {
+      attempt = new AbortController();
+      const wasLive = await follow(AbortSignal.any([attempt.signal, stopped.signal])).catch(() => false);
+      if (stopped.signal.aborted || reach === 'signed_out') return;
+      failures = wasLive ? 0 : failures + 1;
+      if (wasLive) become('connecting');
+      // Apart from each other, or all desktops would come back to a server in the same moment.
+      const pause = Math.min(AGAIN_MAX_MS, AGAIN_MIN_MS * 2 ** Math.max(0, failures - 1)) * (0.75 + Math.random() / 4);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, pause);
+        wake = () => {
+          clearTimeout(timer);
+          failures = 0;
+          resolve();
+        };
+        stopped.signal.addEventListener('abort', wake, { once: true });
+      });
+      stopped.signal.removeEventListener('abort', wake);
+    }
+  }
+  void run();
+
+  return {
+    reach: () => reach,
+    pending: () => requests.filter(({ expiresAt }) => expiresAt > deps.now()),
+    refresh,
+    kick() {
+      attempt.abort();
+      wake();
+    },
+    stop() {
+      stopped.abort();
+      clearTimeout(expiry);
+    },
+  };
+}
+
+/** Reads server-sent events in pieces and tells whether one of them makes the requests old. */
+function topicReader(): (bytes: Uint8Array) => boolean {
+  const decoder = new TextDecoder();
+  let rest = '';
+  return (bytes) => {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
+    rest = lines.pop()!;
+    // A line without an end would grow for ever; what it says is made up for by asking.
+    if (rest.length > 256 * 1024) {
+      rest = '';
+      return true;
+    }
+    return lines.some((line) => line.startsWith('data:') && isAboutRequests(line.slice(5)));
+  };
+}
+
+function isAboutRequests(text: string): boolean {
+  try {
+    return TOPICS.includes((JSON.parse(text) as { topic: string }).topic);
+  } catch {
+    return true;
+  }
+}
+
+/** Does something at once when asked, and at most so often. */
+function createPace(everyMs: number, act: () => void) {
+  let timer: NodeJS.Timeout | undefined;
+  let again = false;
+  const go = () => {
+    act();
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (!again) return;
+      again = false;
+      go();
+    }, everyMs);
+  };
+  return {
+    ask() {
+      if (timer) again = true;
+      else go();
+    },
+    stop: () => clearTimeout(timer),
+  };
+}

@@ -1,0 +1,67 @@
+import type { Colour } from '../colours.ts';
+import type { Words } from '../words/words.ts';
+import type { ServerView } from './servers.ts';
+
+/**
+ * Everything that a menu can have done. There is none that approves: that takes the person's passkey, on a page of the
+ * server in their browser.
+ */
+export type MenuAction =
+  | { do: 'show-server'; origin: string }
+  | { do: 'add-server' }
+  | { do: 'edit-server' }
+  | { do: 'sign-out' }
+  | { do: 'quit' };
+
+export interface MenuItem {
+  label: string;
+  action?: MenuAction;
+  /** Shown as one of several, of which one is chosen. */
+  chosen?: boolean;
+  /** A dot of this colour before the label. */
+  colour?: Colour;
+  /** As Electron writes it: `Ctrl+1`. */
+  shortcut?: string;
+  disabled?: boolean;
+}
+
+export type MenuEntry = MenuItem | 'line';
+
+/** The two menus of the window that are the shell's own. */
+export interface MenuModel {
+  app: readonly MenuEntry[];
+  servers: { label: string; entries: readonly MenuEntry[] };
+}
+
+export function menuModel(words: Words, views: readonly ServerView[], active: string | null): MenuModel {
+  const inUse = views.some(({ profile }) => profile.origin === active);
+  return {
+    app: [
+      { label: words.menu.addServer, action: { do: 'add-server' } },
+      { label: words.menu.nameAndColour, action: { do: 'edit-server' }, disabled: !inUse },
+      { label: words.menu.signOut, action: { do: 'sign-out' }, disabled: !inUse },
+      'line',
+      { label: words.menu.quit, action: { do: 'quit' }, shortcut: 'CmdOrCtrl+Q' },
+    ],
+    servers: {
+      label: words.menu.servers,
+      entries: views.map((view, i) => ({
+        ...serverItem(words, view),
+        chosen: view.profile.origin === active,
+        shortcut: `CmdOrCtrl+${i + 1}`,
+      })),
+    },
+  };
+}
+
+/** The line of one server, with what waits there. */
+export function serverItem(words: Words, { profile, reach, pending }: ServerView): MenuItem {
+  const { origin, name, colour } = profile;
+  const label =
+    reach === 'signed_out'
+      ? words.menu.signedOut(name)
+      : pending.length > 0
+        ? words.menu.waiting(name, pending.length)
+        : name;
+  return { label, colour, action: { do: 'show-server', origin } };
+}

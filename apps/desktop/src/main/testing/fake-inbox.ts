@@ -1,0 +1,85 @@
+import type { ServerResponse } from 'node:http';
+import type { Seen } from './fake-server.ts';
+
+/** Requests that wait on a server, and the stream of its events, as the shell's connection meets them. For tests. */
+export function createFakeInbox() {
+  const streams = new Set<ServerResponse>();
+  const denied: string[] = [];
+  let waiting: { id: string; code: string; command: string; expiresAt: number; canDeny: boolean }[] = [];
+  let number = 0;
+  /** Answers everything from now on, when set: the server is not well. */
+  let status: number | null = null;
+
+  function say(topic: string): void {
+    for (const stream of streams) stream.write(`id: 1\ndata: ${JSON.stringify({ seq: 1, topic })}\n\n`);
+  }
+
+  function answer({ method, url, body }: Seen, response: ServerResponse): void {
+    const json = (code: number, value: unknown) =>
+      response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+    if (status !== null && !url.startsWith('/trpc/sessions.signOut')) {
+      json(status, { error: { code: 'refused', message: 'Refused.' } });
+      return;
+    }
+    if (url === '/api/events') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(': connected\nid: 0\n\n');
+      streams.add(response);
+      response.once('close', () => streams.delete(response));
+      return;
+    }
+    if (method === 'POST' && url === '/trpc/challenges.deny') {
+      const { challengeId } = JSON.parse(body) as { challengeId: string };
+      denied.push(challengeId);
+      waiting = waiting.filter(({ id }) => id !== challengeId);
+      say('requests');
+    }
+    if (!url.startsWith('/trpc/challenges.inbox')) {
+      json(200, { result: { data: [] } });
+      return;
+    }
+    const now = Date.now();
+    const data = waiting.map(({ id, code, command, expiresAt, canDeny }) => ({
+      id,
+      userCode: code,
+      user: 'alice',
+      command,
+      host: { id: 'h', name: 'web1.example.com' },
+      createdAt: expiresAt - 120_000,
+      expiresAt,
+      now,
+      can: { approve: true, deny: canDeny },
+    }));
+    json(200, { result: { data } });
+  }
+
+  return {
+    answer,
+    denied,
+    /** How many connections follow it now. */
+    followers: () => streams.size,
+    /** Somebody asks. */
+    ask(command = 'systemctl restart nginx', options: { leftMs?: number; canDeny?: boolean } = {}) {
+      number += 1;
+      const id = String(number).padStart(32, '0');
+      const code = `ABCDEF-${String(number).padStart(6, '0')}`;
+      const { leftMs = 120_000, canDeny = true } = options;
+      waiting.push({ id, code, command, expiresAt: Date.now() + leftMs, canDeny });
+      say('requests');
+      return { id, code };
+    },
+    /** Somebody decides elsewhere. */
+    settle(id: string): void {
+      waiting = waiting.filter((one) => one.id !== id);
+      say('requests');
+    },
+    say,
+    /** Every connection ends, as when the server stops. */
+    hangUp(): void {
+      for (const stream of streams) stream.destroy();
+    },
+    fail(next: number | null): void {
+      status = next;
+    },
+  };
+}

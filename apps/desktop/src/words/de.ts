@@ -1,0 +1,77 @@
+import type { Words } from './words.ts';
+
+/** Every text of the shell itself, in German. */
+export const de: Words = {
+  menu: {
+    addServer: 'Server hinzufügen …',
+    nameAndColour: 'Name und Farbe …',
+    signOut: 'Abmelden',
+    quit: 'Beenden',
+    servers: 'Server',
+    view: 'Ansicht',
+    edit: 'Bearbeiten',
+    signedOut: (name) => `${name} (abgemeldet)`,
+    waiting: (name, n) => `${name} (${n})`,
+  },
+  setup: {
+    connect: 'Mit dem Server verbinden',
+    connectAnother: 'Server hinzufügen',
+    administrator: 'Die Adresse bekommen Sie von Ihrer Administration.',
+    address: 'Adresse des Servers',
+    continue: 'Weiter',
+    back: 'Zurück',
+    signIn: 'Anmelden',
+    signInAt: ['Sie melden sich im Browser bei ', ' an.'],
+    openBrowser: 'Browser öffnen',
+    anotherServer: 'Anderen Server verwenden',
+    inBrowser: 'Weiter im Browser',
+    compare: [
+      '',
+      ' fragt dort, ob sich dieser Computer anmelden darf. Stimmen Sie nur zu, wenn dort dieser Code steht:',
+    ],
+    cancel: 'Abbrechen',
+    noKeychain:
+      'Dieser Computer hat keinen Schlüsselbund. Sie melden sich deshalb bei jedem Start von identree neu an.',
+    nameAndColour: 'Name und Farbe',
+    name: 'Name',
+    colour: 'Farbe',
+    save: 'Speichern',
+    remove: 'Diesen Server entfernen',
+    removeNote: 'Sie werden dort abgemeldet, und der Name wird vergessen. Auf dem Server ändert sich nichts.',
+    colours: {
+      blue: 'Blau',
+      teal: 'Türkis',
+      green: 'Grün',
+      amber: 'Bernstein',
+      red: 'Rot',
+      pink: 'Rosa',
+      violet: 'Violett',
+      grey: 'Grau',
+    },
+    problems: {
+      empty: 'Geben Sie die Adresse Ihres Servers ein.',
+      not_an_address: 'Das ist nicht die Adresse eines Servers.',
+      not_https: 'Die Adresse muss mit https:// beginnen.',
+      user_in_address: 'Lassen Sie den Teil vor dem @ weg.',
+      too_many: 'Es gibt schon neun Server. Entfernen Sie erst einen.',
+    },
+    nameProblem: 'Geben Sie einen Namen mit höchstens 40 Zeichen ein.',
+    notices: {
+      session_ended: 'Ihre Sitzung ist beendet. Melden Sie sich neu an.',
+      signed_out: 'Sie sind abgemeldet.',
+      refused: 'Die Anmeldung wurde im Browser abgelehnt.',
+      timed_out: 'Innerhalb von zwei Minuten hat sich niemand angemeldet. Versuchen Sie es noch einmal.',
+      cancelled: 'Die Anmeldung wurde abgebrochen.',
+      listener_failed:
+        'identree durfte auf diesem Computer nicht auf den Browser warten. Versuchen Sie es noch einmal.',
+      browser_failed: 'Ihr Browser ließ sich nicht öffnen.',
+      server_unreachable:
+        'Der Server hat nicht geantwortet. Prüfen Sie Ihre Verbindung und versuchen Sie es noch einmal.',
+      server_refused: 'Der Server hat diese Anmeldung nicht angenommen. Versuchen Sie es noch einmal.',
+    },
+  },
+  errors: {
+    noBrowser: ['Kein Browser', 'Die Seite ließ sich nicht in Ihrem Browser öffnen.'],
+    notSaved: ['Nicht gespeichert', 'Die Liste Ihrer Server ließ sich auf diesem Computer nicht speichern.'],
+  },
+};
