@@ -19,3 +19,50 @@ export async function drawIcons(folder: string): Promise<void> {
   }
   await cp(source, join(folder, 'icon.svg'));
 }
+
+/** Digits and a plus in dots, three wide and five high: at the size of a tray a font would be a smudge. */
+const DIGITS: Record<string, string> = {
+  '0': '111101101101111',
+  '1': '010110010010111',
+  '2': '111001111100111',
+  '3': '111001111001111',
+  '4': '101101111001001',
+  '5': '111100111001111',
+  '6': '111100111101111',
+  '7': '111001010010010',
+  '8': '111101111101111',
+  '9': '111101111001111',
+  '+': '000010111010000',
+};
+
+/** Draws the icon of the tray for each number of requests that wait: `0.png` to `9.png`, and `more.png`. */
+export async function drawTrayIcons(folder: string): Promise<void> {
+  const svg = await readFile(source, 'utf8');
+  await mkdir(folder, { recursive: true });
+  for (const text of ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '9+']) {
+    const drawn = text === '0' ? svg : svg.replace('</svg>', `${badge(text)}</svg>`);
+    const png = new Resvg(drawn, { fitTo: { mode: 'width', value: 44 } }).render().asPng();
+    await writeFile(join(folder, `${text === '9+' ? 'more' : text}.png`), png);
+  }
+}
+
+/** A red plate in the lower right corner with the number on it. */
+function badge(text: string): string {
+  const dot = text.length > 1 ? 2.3 : 2.9;
+  const width = (text.length * 4 - 1) * dot;
+  const plate = { width: Math.max(20, width + 4), height: 20 };
+  const [left, top] = [32 - plate.width, 32 - plate.height];
+  const dots = [...text].flatMap((char, i) =>
+    [...DIGITS[char]!].flatMap((on, at) => {
+      if (on === '0') return [];
+      const x = left + (plate.width - width) / 2 + (i * 4 + (at % 3)) * dot;
+      const y = top + (plate.height - 5 * dot) / 2 + Math.floor(at / 3) * dot;
+      return [`<rect x="${x}" y="${y}" width="${dot + 0.05}" height="${dot + 0.05}"/>`];
+    }),
+  );
+  return [
+    `<rect x="${left - 1.5}" y="${top - 1.5}" width="${plate.width + 3}" height="${plate.height + 3}" rx="7" fill="#fff"/>`,
+    `<rect x="${left}" y="${top}" width="${plate.width}" height="${plate.height}" rx="6" fill="#e03131"/>`,
+    `<g fill="#fff" shape-rendering="crispEdges">${dots.join('')}</g>`,
+  ].join('');
+}

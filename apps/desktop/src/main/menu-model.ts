@@ -8,15 +8,24 @@ import type { ServerView } from './servers.ts';
  */
 export type MenuAction =
   | { do: 'show-server'; origin: string }
+  /** Shows a request in the window. */
+  | { do: 'review'; origin: string; code: string }
+  | { do: 'raise' }
+  | { do: 'pause' }
+  | { do: 'resume' }
+  | { do: 'toggle'; toggle: Toggle }
   | { do: 'add-server' }
   | { do: 'edit-server' }
   | { do: 'sign-out' }
   | { do: 'quit' };
 
+/** What the person switches on and off in the menu. */
+export type Toggle = 'background' | 'autostart' | 'hideCommand';
+
 export interface MenuItem {
   label: string;
   action?: MenuAction;
-  /** Shown as one of several, of which one is chosen. */
+  /** With a tick or without; undefined where there is nothing to tick. */
   chosen?: boolean;
   /** A dot of this colour before the label. */
   colour?: Colour;
@@ -33,13 +42,24 @@ export interface MenuModel {
   servers: { label: string; entries: readonly MenuEntry[] };
 }
 
-export function menuModel(words: Words, views: readonly ServerView[], active: string | null): MenuModel {
+export function menuModel(
+  words: Words,
+  views: readonly ServerView[],
+  active: string | null,
+  toggles: readonly { toggle: Toggle; on: boolean }[],
+): MenuModel {
   const inUse = views.some(({ profile }) => profile.origin === active);
   return {
     app: [
       { label: words.menu.addServer, action: { do: 'add-server' } },
       { label: words.menu.nameAndColour, action: { do: 'edit-server' }, disabled: !inUse },
       { label: words.menu.signOut, action: { do: 'sign-out' }, disabled: !inUse },
+      'line',
+      ...toggles.map(({ toggle, on }) => ({
+        label: words.menu.toggles[toggle],
+        chosen: on,
+        action: { do: 'toggle' as const, toggle },
+      })),
       'line',
       { label: words.menu.quit, action: { do: 'quit' }, shortcut: 'CmdOrCtrl+Q' },
     ],
@@ -62,6 +82,8 @@ export function serverItem(words: Words, { profile, reach, pending }: ServerView
       ? words.menu.signedOut(name)
       : pending.length > 0
         ? words.menu.waiting(name, pending.length)
-        : name;
+        : reach === 'live' || reach === 'connecting'
+          ? name
+          : words.menu.offline(name, words.offline[reach]);
   return { label, colour, action: { do: 'show-server', origin } };
 }

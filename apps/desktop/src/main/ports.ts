@@ -1,5 +1,6 @@
 import type { ExternalLink } from './external-link.ts';
 import type { MenuAction, MenuModel } from './menu-model.ts';
+import type { TrayModel } from './tray-model.ts';
 
 /** The outside world as the shell sees it. Adapters are in `electron/`; tests hand in their own. */
 export interface ShellPorts {
@@ -11,6 +12,10 @@ export interface ShellPorts {
   http: HttpPort;
   notifier: NotifierPort;
   menu: MenuPort;
+  tray: TrayPort;
+  dialogs: DialogsPort;
+  /** Null where there is no such thing. */
+  autostart: AutostartPort | null;
   app: AppPort;
   clock: { now(): number };
 }
@@ -71,6 +76,7 @@ export interface ShellWindow {
   close(): void;
   send(channel: string, payload: unknown): void;
   onBounds(listener: (bounds: Bounds) => void): void;
+  /** The window is gone. Not called when all of them close because the program ends. */
   onClosed(listener: () => void): void;
 }
 
@@ -102,6 +108,22 @@ export interface NotifierPort {
 /** The menu of the window. */
 export interface MenuPort {
   show(menu: MenuModel, onAction: (action: MenuAction) => void): void;
+}
+
+/** The icon among those of other programs. Where the desktop has no place for it, nothing is seen and nothing fails. */
+export interface TrayPort {
+  show(tray: TrayModel, onAction: (action: MenuAction) => void): void;
+}
+
+export interface DialogsPort {
+  /** @returns true for yes; closing the question is no. */
+  ask(text: { question: string; detail: string; yes: string; no: string }): Promise<boolean>;
+}
+
+/** Whether the shell starts when the person logs in. */
+export interface AutostartPort {
+  isOn(): Promise<boolean>;
+  set(on: boolean): Promise<void>;
 }
 
 /** The program as a whole. */

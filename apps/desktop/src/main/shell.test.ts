@@ -7,11 +7,11 @@ import { type TestContext, test } from 'node:test';
 import { CHANNELS } from '../channels.ts';
 import { COLOUR_VALUES } from '../colours.ts';
 import type { SetupState } from '../setup-state.ts';
-import { wordsFor } from '../words/words.ts';
 import { createCredentialStore } from './credential-store.ts';
 import type { ExternalLink } from './external-link.ts';
 import type { OpenerPort } from './ports.ts';
 import { boundsFile, partitionOf, profileFile } from './profile.ts';
+import { settingsFile } from './settings.ts';
 import { createShell } from './shell.ts';
 import { createFakeInbox } from './testing/fake-inbox.ts';
 import { fakePorts, fakeSecrets } from './testing/fake-ports.ts';
@@ -22,7 +22,10 @@ type SignInLink = Extract<ExternalLink, { kind: 'sign-in' }>;
 const FILE = { type: 'text/html; charset=utf-8', bytes: Buffer.from('<p>page') };
 const LINK = { kind: 'approve', code: 'ABCDEF-123456' } as const;
 
-async function setUp(t: TestContext, options: { keychain?: boolean; visit?: boolean } = {}) {
+async function setUp(
+  t: TestContext,
+  options: { keychain?: boolean; visit?: boolean; language?: string; answer?: boolean } = {},
+) {
   const sites = await Promise.all(
     [0, 1].map(async () => {
       const inbox = createFakeInbox();
@@ -47,23 +50,24 @@ async function setUp(t: TestContext, options: { keychain?: boolean; visit?: bool
     },
   };
   const secrets = fakeSecrets({ available: options.keychain ?? true });
-  async function start() {
-    const desk = fakePorts({ opener, secrets });
+  async function start(inBackground = false) {
+    const desk = fakePorts({ opener, secrets, ...(options.answer === undefined ? {} : { answer: options.answer }) });
     // The real clock decides about the credential's life, the fake one about the pace of clicks.
     const credentials = createCredentialStore({ folder, secrets, clock: { now: () => Date.now() } });
     const shell = createShell({
       ports: desk.ports,
       profiles: profileFile(folder),
       bounds: boundsFile(folder),
+      settings: settingsFile(folder),
       credentials,
       files: { console: () => FILE, setup: () => FILE },
       random: randomBytes,
-      words: wordsFor('en'),
+      language: options.language ?? 'en',
       version: '0.0.0',
       platform: 'test',
     });
     t.after(shell.stop);
-    await shell.start();
+    await shell.start(inBackground);
     const state = () => desk.send(CHANNELS.setupState) as Promise<SetupState>;
     return {
       ...desk,
@@ -425,4 +429,97 @@ test('changing to another server ends the sign-in that waits, and what its brows
   const state = await desk.state();
   assert.ok(state.step === 'sign-in' && state.origin === second.origin);
   assert.deepEqual(desk.lines(), []);
+});
+
+test('the first close asks whether to stay; the answer is kept, and the window comes back when it is asked for', async (t) => {
+  const { server, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  desk.current().userCloses();
+  await until('the question', () => desk.questions.length === 1);
+  assert.deepEqual(desk.ended, []);
+  // Without a window it still hears what waits, on a desktop without a tray too.
+  server.inbox.ask();
+  await until('the count', () => desk.tray.model?.count === 1);
+  desk.shell.raise();
+  await until('the window', () => desk.windows.at(-1)?.isOpen);
+  assert.equal(desk.current().spec.kind, 'console');
+  desk.current().userCloses();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.equal(desk.questions.length, 1, 'asked once');
+  assert.deepEqual(desk.ended, []);
+  const again = await start();
+  again.current().userCloses();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.deepEqual([again.questions, again.ended], [[], []]);
+});
+
+test('who says no ends it with the window, now and later', async (t) => {
+  const { start } = await setUp(t, { answer: false });
+  const desk = await start();
+  await desk.signIn();
+  desk.current().userCloses();
+  await until('the end', () => desk.ended.length === 1);
+  const again = await start();
+  again.current().userCloses();
+  await until('the end', () => again.ended.length === 1);
+  assert.deepEqual(again.questions, []);
+});
+
+test('where nobody is signed in there is nothing to stay for', async (t) => {
+  const { start } = await setUp(t);
+  const desk = await start();
+  desk.current().userCloses();
+  await until('the end', () => desk.ended.length === 1);
+  assert.deepEqual(desk.questions, []);
+});
+
+test('started at login there is no window until somebody asks for it, unless nobody is signed in', async (t) => {
+  const { start } = await setUp(t);
+  const first = await start(true);
+  assert.equal(first.current().spec.kind, 'setup');
+  await first.signIn();
+  const desk = await start(true);
+  assert.deepEqual(desk.windows, []);
+  assert.ok(desk.tray.model);
+  desk.tray.choose({ do: 'raise' });
+  await until('the window', () => desk.windows.length === 1);
+  assert.equal(desk.current().spec.kind, 'console');
+});
+
+test('what the menu switches stays switched', async (t) => {
+  const { start } = await setUp(t);
+  const ticks = (desk: Awaited<ReturnType<typeof start>>) =>
+    desk.menu.model!.app.flatMap((entry) => (entry === 'line' || entry.chosen === undefined ? [] : [entry.chosen]));
+  const desk = await start();
+  await desk.signIn();
+  assert.deepEqual(ticks(desk), [false, false, false]);
+  await desk.shell.act({ do: 'toggle', toggle: 'autostart' });
+  assert.deepEqual(ticks(desk), [true, true, false], 'what starts without a window stays without one');
+  await desk.shell.act({ do: 'toggle', toggle: 'hideCommand' });
+  assert.deepEqual(ticks(desk), [true, true, true]);
+  await until('the note', async () => ticks(await start())[2]);
+  await desk.shell.act({ do: 'toggle', toggle: 'background' });
+  assert.deepEqual(ticks(desk), [false, true, true]);
+});
+
+test('every line of the tray and of the menu: none of them approves, denies or opens a browser', async (t) => {
+  const { server, second, opened, start } = await setUp(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  for (let i = 0; i < 7; i++) server.inbox.ask();
+  await until('the counts', () => desk.tray.model?.count === 7);
+  const before = opened.length;
+  const entries = [...desk.tray.model!.entries, ...desk.menu.model!.app, ...desk.menu.model!.servers.entries];
+  const actions = entries.flatMap((entry) => (entry === 'line' || !entry.action ? [] : [entry.action]));
+  assert.ok(actions.filter((action) => action.do === 'review').length === 5);
+  for (const action of actions) {
+    await desk.shell.act(action);
+    if (desk.current().spec.kind === 'console') await desk.send(CHANNELS.linksWanted);
+  }
+  assert.equal(opened.length, before);
+  const decided = [server, second].flatMap(({ seen }) => seen.filter(({ url }) => /approve|deny/.test(url)));
+  assert.deepEqual(decided, []);
 });

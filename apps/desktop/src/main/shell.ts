@@ -3,7 +3,7 @@ import { userCode } from '#shared/names.ts';
 import { CHANNELS } from '../channels.ts';
 import { COLOUR_VALUES, COLOURS } from '../colours.ts';
 import type { SetupState, SignInNotice } from '../setup-state.ts';
-import type { Words } from '../words/words.ts';
+import { wordsFor } from '../words/words.ts';
 import { createConsoleHandler, createSetupHandler, onlyFor } from './app-protocol.ts';
 import type { Credential, CredentialStore } from './credential-store.ts';
 import type { DeepLink } from './deep-link.ts';
@@ -14,10 +14,12 @@ import { type MenuAction, menuModel } from './menu-model.ts';
 import type { ShellFile } from './page-files.ts';
 import type { RandomBytes } from './pkce.ts';
 import type { ShellPorts } from './ports.ts';
+import { createPresence } from './presence.ts';
 import { type Profile, partitionOf, profileName, type StoredBounds, type StoredProfiles } from './profile.ts';
 import { createProfiles } from './profiles.ts';
 import { parseServerOrigin } from './server-origin.ts';
 import { createServers } from './servers.ts';
+import type { Settings } from './settings.ts';
 import { createSignIn, type SignInAttempt } from './sign-in.ts';
 import { createWindow } from './window.ts';
 
@@ -28,8 +30,12 @@ const SETUP_PARTITION = 'setup';
 const nothing = z.undefined();
 
 export interface Shell {
-  /** Shows the first window: the console when there is a live session, else the setup page. */
-  start(): Promise<void>;
+  /**
+   * Shows the first window: the console when there is a live session, else the setup page.
+   *
+   * @param inBackground no window, as long as somebody is signed in anywhere
+   */
+  start(inBackground?: boolean): Promise<void>;
   /** Brings the window up and, when signed in, shows the link there. Nothing else happens until the person acts. */
   follow(link: DeepLink): void;
   /** Brings the window up. */
@@ -49,15 +55,18 @@ export function createShell(deps: {
   ports: ShellPorts;
   profiles: JsonFile<StoredProfiles>;
   bounds: JsonFile<StoredBounds>;
+  settings: JsonFile<Settings>;
   credentials: CredentialStore;
   files: { console: (path: string) => ShellFile | null; setup: (path: string) => ShellFile | null };
   random: RandomBytes;
-  words: Words;
+  /** Of the person's desktop, as BCP 47 names it. */
+  language: string;
   version: string;
   platform: string;
   signInTimeoutMs?: number;
 }): Shell {
-  const { ports, credentials, words } = deps;
+  const { ports, credentials } = deps;
+  const words = wordsFor(deps.language);
   const userAgent = `identree-desktop/${deps.version} (${deps.platform})`;
   const startSignIn = createSignIn({
     http: ports.http,
@@ -74,7 +83,15 @@ export function createShell(deps: {
     onChange: showOverview,
     onSessionEnded: sessionEnded,
   });
-  const window = createWindow({ windows: ports.windows, bounds: deps.bounds, onClosed: dropSignIn });
+  const window = createWindow({ windows: ports.windows, bounds: deps.bounds, onClosed: windowClosed });
+  const presence = createPresence({
+    ports,
+    file: deps.settings,
+    words,
+    language: deps.language,
+    onAction: (action) => void act(action),
+    onChange: showOverview,
+  });
 
   /** What the window is about. One that is being added is not among the profiles before somebody has signed in there. */
   let target: Profile | null = null;
@@ -88,10 +105,15 @@ export function createShell(deps: {
   const setupHandler = createSetupHandler({ files: deps.files.setup, random: deps.random });
 
   function showOverview(): void {
-    ports.menu.show(
-      menuModel(words, servers.view(profiles.list()), target?.origin ?? null),
-      (action) => void act(action),
-    );
+    const views = servers.view(profiles.list());
+    const menu = menuModel(words, views, target?.origin ?? null, presence.toggles());
+    ports.menu.show(menu, (action) => void act(action));
+    presence.show(views);
+  }
+
+  function windowClosed(): void {
+    dropSignIn();
+    void presence.closed(profiles.list().some(({ origin }) => credentials.get(origin)));
   }
 
   function showSetup(next: SetupState): void {
@@ -291,7 +313,7 @@ export function createShell(deps: {
   async function show(origin: string | null, link: DeepLink): Promise<void> {
     waitingLink = { origin, link };
     const profile = origin === null ? null : profiles.get(origin);
-    if (profile && target?.origin !== origin) await showServer(profile);
+    if (profile && (target?.origin !== origin || !window.kind())) await showServer(profile);
     raise();
     deliverLink();
   }
@@ -304,7 +326,10 @@ export function createShell(deps: {
   }
 
   function raise(): void {
-    window.focus();
+    const active = profiles.active();
+    if (window.kind()) window.focus();
+    else if (active) void showServer(active);
+    else showServerStep();
   }
 
   async function act(action: MenuAction): Promise<void> {
@@ -320,6 +345,16 @@ export function createShell(deps: {
         return editServer();
       case 'sign-out':
         return signOut();
+      case 'review':
+        return show(action.origin, { kind: 'approve', code: action.code });
+      case 'raise':
+        return raise();
+      case 'pause':
+        return presence.pause();
+      case 'resume':
+        return presence.resume();
+      case 'toggle':
+        return presence.toggle(action.toggle);
       case 'quit':
         return ports.app.quit();
     }
@@ -349,12 +384,14 @@ export function createShell(deps: {
   ]);
 
   return {
-    async start() {
-      await Promise.all([profiles.load(), window.load(), credentials.load()]);
+    async start(inBackground = false) {
+      await Promise.all([profiles.load(), window.load(), credentials.load(), presence.load()]);
       for (const { origin } of profiles.list()) if (credentials.get(origin)) servers.follow(origin);
       ports.app.onResume(servers.kick);
       const active = profiles.active();
-      if (active) await showServer(active);
+      const isSignedIn = profiles.list().some(({ origin }) => credentials.get(origin));
+      if (inBackground && isSignedIn) showOverview();
+      else if (active) await showServer(active);
       else showServerStep();
     },
     follow(link) {

@@ -1,4 +1,7 @@
+import { plural } from './plural.ts';
 import type { Words } from './words.ts';
+
+const waiting = plural('de', { one: (n) => `${n} Anfrage wartet`, other: (n) => `${n} Anfragen warten` });
 
 /** Every text of the shell itself, in German. */
 export const de: Words = {
@@ -12,6 +15,35 @@ export const de: Words = {
     edit: 'Bearbeiten',
     signedOut: (name) => `${name} (abgemeldet)`,
     waiting: (name, n) => `${name} (${n})`,
+    offline: (name, why) => `${name} (${why})`,
+    toggles: {
+      background: 'Beim Schließen im Hintergrund bleiben',
+      autostart: 'Beim Anmelden starten',
+      hideCommand: 'Befehle in Benachrichtigungen verbergen',
+    },
+  },
+  tray: {
+    waiting: (n) => (n === 0 ? 'Nichts wartet' : waiting(n)),
+    request: (who, command, host) => `${who}: ${command} (${host})`,
+    more: (n) => `${n} weitere …`,
+    notReached: (name) => `${name} ist nicht erreichbar`,
+    pausedUntil: (time) => `Benachrichtigungen ruhen bis ${time}`,
+    open: 'identree öffnen',
+    pause: 'Benachrichtigungen eine Stunde ruhen lassen',
+    resume: 'Wieder benachrichtigen',
+  },
+  close: {
+    question: 'Soll identree im Hintergrund weiterlaufen?',
+    detail: 'Sie erfahren dann weiter von Anfragen, die warten. Im Menü lässt sich das später ändern.',
+    yes: 'Weiterlaufen lassen',
+    no: 'Beenden',
+  },
+  offline: {
+    no_network: 'kein Netz',
+    name_not_found: 'Name nicht gefunden',
+    unreachable: 'antwortet nicht',
+    certificate: 'Zertifikat nicht vertrauenswürdig',
+    unavailable: 'außer Betrieb',
   },
   setup: {
     connect: 'Mit dem Server verbinden',

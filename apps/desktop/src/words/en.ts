@@ -1,3 +1,7 @@
+import { plural } from './plural.ts';
+
+const waiting = plural('en', { one: (n) => `${n} request waits`, other: (n) => `${n} requests wait` });
+
 /** Every text of the shell itself, in English. `words/de.ts` must have the same ones, or it does not compile. */
 export const en = {
   menu: {
@@ -10,6 +14,36 @@ export const en = {
     edit: 'Edit',
     signedOut: (name: string) => `${name} (signed out)`,
     waiting: (name: string, n: number) => `${name} (${n})`,
+    offline: (name: string, why: string) => `${name} (${why})`,
+    toggles: {
+      background: 'Stay in the background when closed',
+      autostart: 'Start at login',
+      hideCommand: 'Hide commands in notifications',
+    },
+  },
+  tray: {
+    waiting: (n: number) => (n === 0 ? 'Nothing waits' : waiting(n)),
+    request: (who: string, command: string, host: string) => `${who}: ${command} (${host})`,
+    more: (n: number) => `${n} more…`,
+    notReached: (name: string) => `${name} is not reached`,
+    pausedUntil: (time: string) => `notifications paused until ${time}`,
+    open: 'Open identree',
+    pause: 'Pause notifications for an hour',
+    resume: 'Resume notifications',
+  },
+  close: {
+    question: 'Keep identree running in the background?',
+    detail: 'You go on hearing of requests that wait. You can change this later in the menu.',
+    yes: 'Keep running',
+    no: 'Quit',
+  },
+  /** Why a server is not reached, in a few words. */
+  offline: {
+    no_network: 'no network',
+    name_not_found: 'name not found',
+    unreachable: 'does not answer',
+    certificate: 'certificate not trusted',
+    unavailable: 'out of service',
   },
   setup: {
     connect: 'Connect to your server',

@@ -1,6 +1,6 @@
 import { dialog, ipcMain, safeStorage, session, shell } from 'electron';
 import { externalUrl, mayOpenExternally } from '../external-link.ts';
-import type { HttpPort, IpcPort, NotifierPort, OpenerPort, ProtocolPort, SecretsPort } from '../ports.ts';
+import type { DialogsPort, HttpPort, IpcPort, NotifierPort, OpenerPort, ProtocolPort, SecretsPort } from '../ports.ts';
 
 /** Serves `app://` in a partition, and keeps the pages of that partition from any other network. */
 export const electronProtocol: ProtocolPort = {
@@ -70,4 +70,20 @@ export const electronHttp: HttpPort = {
 
 export const electronNotifier: NotifierPort = {
   error: (title, text) => dialog.showErrorBox(title, text),
+};
+
+export const electronDialogs: DialogsPort = {
+  async ask({ question, detail, yes, no }) {
+    const answer = await dialog.showMessageBox({
+      type: 'question',
+      title: 'identree',
+      message: question,
+      detail,
+      buttons: [yes, no],
+      defaultId: 0,
+      cancelId: 1,
+      noLink: true,
+    });
+    return answer.response === 0;
+  },
 };

@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { app, powerMonitor, protocol, session } from 'electron';
+import { xdgAutostart } from '../autostart.ts';
 import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
 import type { ShellPorts } from '../ports.ts';
 import {
+  electronDialogs,
   electronHttp,
   electronIpc,
   electronNotifier,
@@ -11,7 +14,11 @@ import {
   electronSecrets,
 } from './adapters.ts';
 import { electronMenu } from './menu.ts';
+import { electronTray } from './tray.ts';
 import { electronWindows } from './windows.ts';
+
+/** Name of the desktop file, which is what a desktop knows the program by. */
+const APP_ID = 'org.identree.Console';
 
 /** Takes the single-instance lock and sets up what must be in place before Electron is ready. */
 export function createElectron(options: { preloads: string }) {
@@ -23,7 +30,8 @@ export function createElectron(options: { preloads: string }) {
   app.enableSandbox();
   app.on('web-contents-created', (_event, contents) => guardContents(contents));
   app.on('session-created', (created) => guardSession(created));
-  app.on('window-all-closed', () => app.quit());
+  // Whether it goes on without a window is the person's to say.
+  app.on('window-all-closed', () => {});
 
   const ports: ShellPorts = {
     windows: electronWindows(options.preloads),
@@ -34,6 +42,16 @@ export function createElectron(options: { preloads: string }) {
     http: electronHttp,
     notifier: electronNotifier,
     menu: electronMenu,
+    tray: electronTray(join(options.preloads, 'tray')),
+    dialogs: electronDialogs,
+    autostart:
+      process.platform === 'linux'
+        ? xdgAutostart(
+            app.getPath('appData'),
+            APP_ID,
+            app.isPackaged ? [process.execPath] : [process.execPath, app.getAppPath()],
+          )
+        : null,
     app: {
       quit: () => app.quit(),
       onResume: (listener) => void powerMonitor.on('resume', listener),
@@ -57,6 +75,7 @@ export function createElectron(options: { preloads: string }) {
     onSecondInstance: (listener: (argv: string[]) => void) => {
       app.on('second-instance', (_event, argv) => listener(argv));
     },
+    onQuit: (listener: () => void) => void app.on('will-quit', listener),
     /** macOS hands links over by event. */
     onOpenUrl: (listener: (url: string) => void) => {
       app.on('open-url', (event, url) => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BrowserWindow, nativeTheme, screen } from 'electron';
+import { app, BrowserWindow, nativeTheme, screen } from 'electron';
 import { FACTS_ARGUMENT } from '../../channels.ts';
 import { WEB_PREFERENCES } from '../guard-contents.ts';
 import type { Bounds, ShellWindow, WindowsPort } from '../ports.ts';
@@ -11,6 +11,11 @@ const SIZES = {
 
 const BOUNDS_SETTLE_MS = 500;
 const RELOAD_INTERVAL_MS = 60_000;
+
+let ending = false;
+app.on('before-quit', () => {
+  ending = true;
+});
 
 /** Windows of the real desktop. Preloads are single files `preload-<kind>.cjs` in the given folder. */
 export function electronWindows(preloads: string): WindowsPort {
@@ -75,7 +80,11 @@ function adapt(window: BrowserWindow): ShellWindow {
       // The last word: a move right before the end must not be lost.
       window.on('close', () => listener(window.getNormalBounds()));
     },
-    onClosed: (listener) => void window.once('closed', listener),
+    onClosed(listener) {
+      window.once('closed', () => {
+        if (!ending) listener();
+      });
+    },
   };
 }
 

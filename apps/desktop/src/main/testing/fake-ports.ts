@@ -1,5 +1,6 @@
 import type { MenuAction, MenuModel } from '../menu-model.ts';
 import type {
+  AutostartPort,
   HttpPort,
   IpcPort,
   IpcSender,
@@ -9,6 +10,7 @@ import type {
   ShellWindow,
   WindowSpec,
 } from '../ports.ts';
+import type { TrayModel } from '../tray-model.ts';
 import { nodeHttp } from './fake-server.ts';
 
 /** A keychain that turns bytes around: enough to see whether something went through it. */
@@ -44,11 +46,22 @@ export interface FakeWindow extends ShellWindow {
 }
 
 /** A desktop without a screen: windows are lists of what happened to them. */
-export function fakePorts(options: { opener?: OpenerPort; http?: HttpPort; secrets?: SecretsPort } = {}) {
+export function fakePorts(
+  options: { opener?: OpenerPort; http?: HttpPort; secrets?: SecretsPort; answer?: boolean } = {},
+) {
   const windows: FakeWindow[] = [];
   const handlers = new Map<string, (request: Request) => Promise<Response>>();
   const listeners = new Map<string, Parameters<IpcPort['handle']>[1]>();
   const errors: string[] = [];
+  const tray: { model: TrayModel | null; choose: (action: MenuAction) => void } = { model: null, choose: () => {} };
+  const questions: string[] = [];
+  let startsAtLogin = false;
+  const autostart: AutostartPort = {
+    isOn: async () => startsAtLogin,
+    async set(on) {
+      startsAtLogin = on;
+    },
+  };
   const ended: string[] = [];
   const resumes: (() => void)[] = [];
   const menu: { model: MenuModel | null; choose: (action: MenuAction) => void } = { model: null, choose: () => {} };
@@ -97,6 +110,19 @@ export function fakePorts(options: { opener?: OpenerPort; http?: HttpPort; secre
         menu.choose = onAction;
       },
     },
+    tray: {
+      show(model, onAction) {
+        tray.model = model;
+        tray.choose = onAction;
+      },
+    },
+    dialogs: {
+      async ask({ question }) {
+        questions.push(question);
+        return options.answer ?? true;
+      },
+    },
+    autostart,
     app: {
       quit: () => void ended.push('quit'),
       onResume: (listener) => void resumes.push(listener),
@@ -116,6 +142,9 @@ export function fakePorts(options: { opener?: OpenerPort; http?: HttpPort; secre
     current,
     /** The menu as it is shown. */
     menu,
+    tray,
+    /** What the person was asked. */
+    questions,
     /** What ended the program. */
     ended,
     /** The computer wakes up. */
