@@ -23,6 +23,7 @@ const COMMANDS = {
   'desktop-package': [['scripts/build.ts', '--if-stale'], ['scripts/package-desktop.ts']],
   build: [['scripts/build.ts']],
   'build-agent': [['scripts/build-agent.mjs']],
+  'build-packages': [['scripts/build-agent.mjs', '--if-stale'], ['scripts/package-agent.ts']],
   test: [['scripts/test.ts']],
   'test-long': [['scripts/test.ts', '--long']],
   'test-guards': [['scripts/test-guards.ts']],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { makeBare } from '../harness/bare-host.ts';
 import { readExamples } from '../harness/examples.ts';
 import type { Host } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
@@ -9,11 +10,6 @@ import { must, type RunResult, until } from '../harness/run.ts';
 import { ask, mark, openWorld, repository, skip, type World } from '../harness/world.ts';
 
 const examples = await readExamples('docs/hosts.md');
-
-/** Takes away what hosts of the lab have of identree from the beginning. */
-const NOTHING = `systemctl disable --quiet identree-agent
-rm -rf /usr/bin/identree /usr/lib/identree /etc/identree /usr/lib/systemd/system/identree-agent.service
-systemctl daemon-reload`;
 
 /** What setup may write, byte for byte. */
 const files = (host: Host): Promise<string> =>
@@ -29,7 +25,7 @@ describe('the page about hosts, from the first line to the way back', { concurre
     if (skip) return;
     world = await openWorld({ hosts: [], people: ['alice', 'olga'] });
     host = await world.lab.up('web1');
-    await host.sh(NOTHING);
+    await makeBare(host);
     await host.write('/etc/sudoers.d/cloud', 'carol ALL=(ALL) NOPASSWD:ALL\n', 0o440);
     original = await files(host);
   });

@@ -39,6 +39,7 @@ const TOOLS: readonly Tool[] = [
   { needs: '/usr/include/openssl/ssl.h', package: 'libssl-dev', stages: ['bench'] },
   { needs: 'make', package: 'make', stages: ['native', ...LAB] },
   { needs: 'age', package: 'age', stages: ['unit', ...LAB] },
+  { needs: 'rpmbuild', package: 'rpm', stages: ['unit'] },
   { needs: 'pgbouncer', package: 'pgbouncer', stages: ['unit'], service: 'pgbouncer' },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
   { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap', 'directory', 'bench'] },

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { packageAgent } from './package-agent.ts';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '..');
+const BUILD = '0123456789abcdef0123456789abcdef';
+const lacking = ['dpkg-deb', 'rpmbuild', 'cc', 'readelf'].filter(
+  (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error,
+);
+const skip = lacking.length > 0 && `this machine has no ${lacking.join(', ')}`;
+
+/** Packages of a tree whose programs are a few lines of C: how it is packed does not depend on how large it is. */
+describe('packages of the agent', () => {
+  let work: string;
+  let from: string;
+  before(async () => {
+    work = await mkdtemp(join(tmpdir(), 'identree-packages-'));
+    from = join(work, 'from');
+    await mkdir(join(from, 'dist/agent'), { recursive: true });
+    await mkdir(join(from, 'dist/native'));
+    await mkdir(join(from, 'docs/man'), { recursive: true });
+    await cp(join(root, 'agent/packaging'), join(from, 'agent/packaging'), { recursive: true });
+    await cp(join(root, 'docs/man/identree.8'), join(from, 'docs/man/identree.8'));
+    if (skip) return;
+    compile('int main(void) { return 0; }', 'dist/agent/identree');
+    for (const file of ['identree-pam', 'pam_identree.so'])
+      compile('int main(void) { return 0; }', `dist/native/${file}`);
+    compile('int main(void) { return 0; }', 'dist/native/identree_sudo.so');
+  });
+  after(() => rm(work, { recursive: true, force: true }));
+
+  const compile = (source: string, file: string, build = BUILD): void =>
+    void execFileSync('cc', ['-x', 'c', '-o', join(from, file), '-'], {
+      input: `const char *build = "identree plugin, build ${build}\\n";\n${source}\n`,
+    });
+
+  const make = (name: string) => packageAgent({ from, out: join(work, name), version: '1.2.3', compression: 'quick' });
+
+  test('two builds give the same bytes, whatever the umask and the day', { skip }, async () => {
+    const one = await make('one');
+    const mask = process.umask(0o077);
+    await run('touch', [
+      '--date=2030-01-01',
+      ...['identree-pam', 'pam_identree.so'].map((f) => join(from, 'dist/native', f)),
+    ]);
+    const two = await make('two').finally(() => process.umask(mask));
+    for (const format of ['deb', 'rpm'] as const)
+      assert.ok((await readFile(one[format])).equals(await readFile(two[format])), format);
+  });
+
+  test("the .rpm holds what the .deb holds, root's, and keeps the state of the host to root", { skip }, async () => {
+    const { deb, rpm } = await make('both');
+    const { stdout: listed } = await run('rpm', [
+      '-qp',
+      '--queryformat',
+      '[%{FILENAMES} %{FILEMODES:octal} %{FILEUSERNAME}\n]',
+      rpm,
+    ]);
+    const inRpm = listed.trim().split('\n');
+    assert.ok(inRpm.includes('/var/lib/identree 40700 root'), listed);
+    assert.ok(inRpm.includes('/usr/lib/identree/identree_sudo.so 100644 root'), listed);
+    const { stdout } = await run('dpkg-deb', ['--contents', deb]);
+    const files = stdout
+      .split('\n')
+      .filter((line) => /^-/.test(line))
+      .map((line) => line.replace(/^.* \.\//, '/'));
+    assert.deepEqual(
+      files.filter((file) => !inRpm.some((line) => line.startsWith(`${file} `))),
+      [],
+    );
+    assert.ok(files.includes('/etc/identree/client.conf.example'));
+    assert.match((await run('dpkg-deb', ['--field', deb, 'Depends'])).stdout, /^libc6 \(>= 2\.\d+\)/);
+    assert.match((await run('rpm', ['-qp', '--configfiles', rpm])).stdout, /client\.conf\.example/);
+  });
+
+  test('their scripts are shell, and do not go before setup is undone', { skip }, async () => {
+    const { deb, rpm } = await make('scripts');
+    const control = join(work, 'control');
+    await run('dpkg-deb', ['--control', deb, control]);
+    for (const name of ['postinst', 'prerm', 'postrm']) await run('sh', ['-n', join(control, name)]);
+    const { stdout } = await run('rpm', ['-qp', '--scripts', rpm]);
+    const [, ending = ''] = /^preuninstall .*\n([\s\S]*)^postuninstall/m.exec(stdout) ?? [];
+    await writeFile(join(work, 'preun'), ending);
+    await run('sh', ['-n', join(work, 'preun')]);
+    assert.match(ending, /setup --undo/);
+    assert.match(await readFile(join(control, 'prerm'), 'utf8'), /setup --undo/);
+  });
+
+  test('a plugin of other sources than the program is not packed', { skip }, async () => {
+    compile('int main(void) { return 0; }', 'dist/native/identree_sudo.so', BUILD.replaceAll('0', 'f'));
+    await assert.rejects(make('mixed'), /different sources: run npm run build:agent/);
+    compile('int main(void) { return 0; }', 'dist/native/identree_sudo.so');
+  });
+
+  test('a library that no package is known for is named', { skip }, async () => {
+    execFileSync('cc', ['-x', 'c', '-shared', '-o', join(work, 'libodd.so.9'), '-Wl,-soname,libodd.so.9', '-'], {
+      input: 'int odd;',
+    });
+    execFileSync(
+      'cc',
+      ['-x', 'c', '-o', join(from, 'dist/native/identree-pam'), '-', '-x', 'none', join(work, 'libodd.so.9')],
+      {
+        input: 'extern int odd; int main(void) { return odd; }',
+      },
+    );
+    await assert.rejects(make('odd'), /identree-pam loads libodd\.so\.9/);
+  });
+});
