@@ -8,6 +8,7 @@ import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { kysely } from '../../server/src/db/query.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
+import { fileGroup, fileIdOf, fileUser } from '../../server/src/testing/directory-file.ts';
 import { freePort } from '../../server/src/testing/free-port.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
@@ -35,21 +36,16 @@ const SERVICE = { dn: `cn=readonly,${BASE_DN}`, password: 'the service account o
 
 /** What the file source reads. People sign in with `sub-<name>`, so that is who they are. */
 function directoryFile({ users, groups }: DirectoryContent): string {
-  const claimsOf = (claims: Record<string, string> = {}) =>
-    Object.entries(claims).map(([key, value]) => ({ key, value }));
-  const idOf = new Map(users.map(({ username, id }) => [username, id ?? `sub-${username}`]));
+  const idOf = new Map(users.map(({ username, id }) => [username, id ?? fileIdOf(username)]));
   return JSON.stringify({
-    users: users.map(({ username, claims }) => ({
-      id: idOf.get(username),
-      username,
-      customClaims: claimsOf(claims),
-    })),
-    groups: groups.map(({ name, members, claims }) => ({
-      id: `group-${name}`,
-      name,
-      customClaims: claimsOf(claims),
-      userIds: members.map((member) => idOf.get(member)),
-    })),
+    users: users.map(({ username, claims }) => ({ ...fileUser(username, claims), id: idOf.get(username) })),
+    groups: groups.map(({ name, members, claims }) =>
+      fileGroup(
+        name,
+        members.flatMap((member) => idOf.get(member) ?? []),
+        claims,
+      ),
+    ),
   });
 }
 

@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { Client } from 'ldapts';
+import type { FileContent } from '../../server/src/testing/directory-file.ts';
 import {
   BASE_DN,
   type DirectoryWorld,
-  type FileContent,
   group,
   OPERATOR,
   openDirectoryWorld,
@@ -79,7 +79,9 @@ describe('people come, change and go', () => {
     const [type, blob] = (await readFile(`${key}.pub`, 'utf8')).split(' ');
     await world.change((content) => {
       for (const name of ['ada', 'grace']) {
-        named(content, name).customClaims.push({ key: 'sshPublicKey', value: `${type} ${blob?.trim()} laptop` });
+        const one = named(content, name);
+        const value = `${type} ${blob?.trim()} laptop`;
+        one.customClaims = [...(one.customClaims ?? []), { key: 'sshPublicKey', value }];
       }
     });
     await becomes(

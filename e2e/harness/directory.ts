@@ -2,6 +2,14 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { join } from 'node:path';
+import {
+  type FileContent,
+  type FileGroup,
+  type FileUser,
+  fileGroup,
+  fileIdOf,
+  fileUser,
+} from '../../server/src/testing/directory-file.ts';
 import { ADMIN_GROUP, type IdpUser } from './idp.ts';
 import type { Host, Lab } from './lab.ts';
 import { type LdapTap, openLdapTap } from './ldap-tap.ts';
@@ -12,49 +20,17 @@ import { SERVER_PORT } from './server.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
 
 /** Somebody as the file source has them: PocketID's own shape. */
-export interface FileUser {
-  id: string;
-  username: string;
-  firstName: string;
-  lastName: string;
-  email: string;
-  disabled: boolean;
-  customClaims: { key: string; value: string }[];
-}
-
-export interface FileGroup {
-  id: string;
-  name: string;
-  friendlyName: string;
-  customClaims: { key: string; value: string }[];
-  userIds: string[];
-}
-
-export interface FileContent {
-  users: FileUser[];
-  groups: FileGroup[];
-}
-
-const claimsOf = (claims: Record<string, string>): { key: string; value: string }[] =>
-  Object.entries(claims).map(([key, value]) => ({ key, value }));
-
 /** A person who signs in at the lab's identity provider under the same subject. */
 export const user = (username: string, claims: Record<string, string> = {}): FileUser => ({
-  id: `sub-${username}`,
-  username,
+  ...fileUser(username, claims),
   firstName: `${username[0]!.toUpperCase()}${username.slice(1)}`,
   lastName: 'Sample',
   email: `${username}@example.com`,
-  disabled: false,
-  customClaims: claimsOf(claims),
 });
 
 export const group = (name: string, members: readonly string[], claims: Record<string, string> = {}): FileGroup => ({
-  id: `group-${name}`,
-  name,
+  ...fileGroup(name, members.map(fileIdOf), claims),
   friendlyName: name,
-  customClaims: claimsOf(claims),
-  userIds: members.map((member) => `sub-${member}`),
 });
 
 export const BASE_DN = 'dc=example,dc=com';

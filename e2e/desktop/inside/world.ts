@@ -19,6 +19,7 @@ import {
   _electron as electron,
   type Page,
 } from '@playwright/test';
+import { fileGroup, fileIdOf, fileUser } from '../../../server/src/testing/directory-file.ts';
 import { endpointOf, enrolFakeHost, type HostClient } from '../../harness/host-client.ts';
 import type { Certificates, Lab } from '../../harness/lab.ts';
 import { createPerson, type Person } from '../../harness/person.ts';
@@ -123,15 +124,8 @@ async function startDisplay(): Promise<{ name: string; close(): void }> {
 /** Alice and Bob, and a group whose members have root. */
 function directoryOf(operators: readonly string[]): string {
   return JSON.stringify({
-    users: ['alice', 'bob'].map((username) => ({ id: `sub-${username}`, username })),
-    groups: [
-      {
-        id: 'group-operators',
-        name: 'operators',
-        customClaims: [{ key: 'sudoCommands', value: '/usr/bin/systemctl' }],
-        userIds: operators.map((username) => `sub-${username}`),
-      },
-    ],
+    users: ['alice', 'bob'].map((username) => fileUser(username)),
+    groups: [fileGroup('operators', operators.map(fileIdOf), { sudoCommands: '/usr/bin/systemctl' })],
   });
 }
 

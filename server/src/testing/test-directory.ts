@@ -2,16 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import type { FileUser } from './directory-file.ts';
 import { createTestApp, type TestApp } from './test-app.ts';
 import { createTestProvider, signInTestPerson, type TestPerson, type TestProvider } from './test-person.ts';
-
-/** A person of a directory file. */
-export interface FileUser {
-  id: string;
-  username: string;
-  issuer?: string;
-  disabled?: boolean;
-}
 
 /** The whole server with a directory from a file, and people who sign in at it. */
 export interface DirectorySite extends TestApp {
