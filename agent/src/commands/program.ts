@@ -10,10 +10,12 @@ import { gate } from './gate.ts';
 import { renewCert } from './renew-cert.ts';
 import { rotateBreakglass } from './rotate-breakglass.ts';
 import { setup } from './setup.ts';
+import { signScript } from './sign-script.ts';
 import { status } from './status.ts';
 import { tryCommand } from './try.ts';
 import { verifyApproval } from './verify-approval.ts';
 import { verifyBreakglass } from './verify-breakglass.ts';
+import { verifyInstall } from './verify-install.ts';
 
 /** What `identree` can do. None of these files imports what a command works with before it is run: sudo waits for us. */
 export const PROGRAM: Program<AgentContext> = {
@@ -30,6 +32,8 @@ export const PROGRAM: Program<AgentContext> = {
     combineBreakglass,
     tryCommand,
     verifyApproval,
+    verifyInstall,
+    signScript,
     completions,
     agent,
     gate,
