@@ -21,6 +21,8 @@ export const ERRORS = {
   storage_read_only: [503, 'The server may not write anything down, so nothing is decided. An operator must allow it.'],
   storage_damaged: [503, 'What the server has stored is damaged, so nothing is decided. An operator must look at it.'],
 
+  not_as_signed: [503, 'What hosts are installed from is not as it was signed. An operator must look at it.'],
+
   signature_missing: [401, 'The request is not signed. Enrol this host first: identree enroll.'],
   signature_malformed: [401, 'The signature header is malformed.'],
   signature_components: [401, 'The signature does not cover method, target URI and content digest.'],

@@ -17,6 +17,7 @@ import { eventsModule } from '../events/module.ts';
 import { hostsModule } from '../hosts/module.ts';
 import { proxyModule } from '../http/proxy-module.ts';
 import { router } from '../http/trpc.ts';
+import { installerModule } from '../installer/module.ts';
 import { metricsModule } from '../metrics/module.ts';
 import { passkeysModule } from '../passkeys/module.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -85,6 +86,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   );
   use(approvalPageModule({ callers, challenges }));
   use(eventsModule({ ...core, hostApi }, callers, readers));
+  use(installerModule(core));
   use(metricsModule(core, registry));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
 

@@ -4,6 +4,7 @@ import { approvalSettings } from './sections/approvals.ts';
 import { databaseSettings } from './sections/database.ts';
 import { escrowSettings } from './sections/escrow.ts';
 import { hostSettings } from './sections/hosts.ts';
+import { installerSettings } from './sections/installer.ts';
 import { ldapSettings } from './sections/ldap.ts';
 import { serverSettings } from './sections/server.ts';
 import { signInSettings } from './sections/sign-in.ts';
@@ -26,6 +27,7 @@ export const settings = z.object({
   ldap: z.object({ ...ldapSettings, ...accountSettings, ...ldapSudoSettings }),
   sudoRules: sudoRuleSettings,
   escrow: z.object(escrowSettings),
+  installer: z.object(installerSettings),
 });
 
 type Settings = z.output<typeof settings>;

@@ -18,7 +18,6 @@ export const DEAD_SETTINGS: readonly string[] = [
   'MTLS_VAULT_TOKEN',
   'MTLS_VAULT_KEY_NAME',
   'INSTALL_SIGNING_KEY',
-  'INSTALL_VERIFY_KEY',
   'DEV_LOGIN',
   'GRACE_PERIOD',
   'ONE_TAP_MAX_AGE',

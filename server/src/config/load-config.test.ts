@@ -83,6 +83,7 @@ test('five settings make a server; everything else has a default', () => {
       hkdfSalt: null,
       rotateBefore: null,
     },
+    installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
     ldap: null,
     evaluation: false,

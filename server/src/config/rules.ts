@@ -5,6 +5,7 @@ import { checkAccounts } from './sections/accounts.ts';
 import { checkDatabase } from './sections/database.ts';
 import { checkEscrow } from './sections/escrow.ts';
 import { checkHosts } from './sections/hosts.ts';
+import { checkInstaller } from './sections/installer.ts';
 import { checkLdap } from './sections/ldap.ts';
 import { checkServer } from './sections/server.ts';
 import { checkSources } from './sections/sources.ts';
@@ -19,6 +20,7 @@ export function checkTogether(values: Values, report: Report): void {
   checkSecrets(values, report);
   checkHosts(values, report);
   checkEscrow(values, report);
+  checkInstaller(values.installer ?? {}, report);
   checkSources(values, report);
   checkLdap(values, report);
   checkAccounts(values, report);
