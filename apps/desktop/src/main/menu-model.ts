@@ -1,6 +1,6 @@
 import type { Colour } from '../colours.ts';
-import type { Words } from '../words/words.ts';
-import type { ServerView } from './servers.ts';
+import type { Words } from '../words/catalogue.ts';
+import type { ServerView } from './server-view.ts';
 
 /**
  * Everything that a menu can have done. There is none that approves: that takes the person's passkey, on a page of the

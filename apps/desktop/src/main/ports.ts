@@ -1,3 +1,4 @@
+import type { Bounds } from './bounds.ts';
 import type { ExternalLink } from './external-link.ts';
 import type { MenuAction, MenuModel } from './menu-model.ts';
 import type { TrayModel } from './tray-model.ts';
@@ -49,13 +50,6 @@ export interface SecretsPort {
 
 /** The shell's two kinds of window. They share nothing: own preload, own origin, own storage. */
 export type WindowKind = 'setup' | 'console';
-
-export interface Bounds {
-  x?: number;
-  y?: number;
-  width: number;
-  height: number;
-}
 
 export interface WindowSpec {
   kind: WindowKind;

@@ -1,8 +1,8 @@
-import type { Words } from '../words/words.ts';
+import type { Words } from '../words/catalogue.ts';
 import type { JsonFile } from './json-file.ts';
 import type { MenuAction, Toggle } from './menu-model.ts';
 import type { ShellPorts } from './ports.ts';
-import type { ServerView } from './servers.ts';
+import type { ServerView } from './server-view.ts';
 import { FIRST_SETTINGS, type Settings } from './settings.ts';
 import { trayModel } from './tray-model.ts';
 

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { visibleText } from '#shared/visible-text.ts';
 import { COLOURS, type Colour } from '../colours.ts';
+import type { Bounds } from './bounds.ts';
 import { createJsonFile, type JsonFile } from './json-file.ts';
-import type { Bounds } from './ports.ts';
 import { parseServerOrigin } from './server-origin.ts';
 
 /** One server that the shell works with. The origin in canonical form is its identity. */

@@ -1,18 +1,9 @@
 import type { Credential, CredentialStore } from './credential-store.ts';
 import { createForwarder } from './forward.ts';
 import { followServer, type Live } from './live.ts';
-import type { PendingRequest } from './pending.ts';
 import type { HttpPort } from './ports.ts';
 import type { Profile } from './profile.ts';
-import type { Reach } from './reach.ts';
-
-/** What is known of one server now. */
-export interface ServerView {
-  profile: Profile;
-  reach: Reach;
-  /** Newest first. Empty when nobody is signed in there. */
-  pending: readonly PendingRequest[];
-}
+import type { ServerView } from './server-view.ts';
 
 export interface Servers {
   /** Follows this server as long as its session lives. Nothing happens when it is followed already. */

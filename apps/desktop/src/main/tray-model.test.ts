@@ -4,7 +4,7 @@ import { wordsFor } from '../words/words.ts';
 import type { MenuEntry } from './menu-model.ts';
 import { newProfile } from './profile.ts';
 import type { Reach } from './reach.ts';
-import type { ServerView } from './servers.ts';
+import type { ServerView } from './server-view.ts';
 import { trayModel } from './tray-model.ts';
 
 const words = wordsFor('en');

@@ -1,7 +1,7 @@
 import { visibleText } from '#shared/visible-text.ts';
-import type { Words } from '../words/words.ts';
+import type { Words } from '../words/catalogue.ts';
 import { type MenuEntry, serverItem } from './menu-model.ts';
-import type { ServerView } from './servers.ts';
+import type { ServerView } from './server-view.ts';
 
 /** What stands in the tray. */
 export interface TrayModel {

@@ -1,5 +1,6 @@
+import type { Bounds } from './bounds.ts';
 import type { JsonFile } from './json-file.ts';
-import type { Bounds, ShellWindow, WindowKind, WindowSpec, WindowsPort } from './ports.ts';
+import type { ShellWindow, WindowKind, WindowSpec, WindowsPort } from './ports.ts';
 import { EVERY_SERVER, type StoredBounds } from './profile.ts';
 
 /** The one window of the shell, and where it was for each server. */

@@ -1,17 +1,7 @@
 import { type Locale, localeOf } from '#shared/messages.ts';
+import type { Words } from './catalogue.ts';
 import { de } from './de.ts';
 import { en } from './en.ts';
-
-/** The texts of one language, keys and parameters as in English. */
-export type Words = Widened<typeof en>;
-
-type Widened<T> = T extends string
-  ? string
-  : T extends (...args: infer A) => string
-    ? (...args: A) => string
-    : T extends readonly (infer E)[]
-      ? Widened<E>[]
-      : { [K in keyof T]: Widened<T[K]> };
 
 /** The texts in the language of the desktop (`de`, `de-AT`); English for what the shell does not speak. */
 export function wordsFor(language: string): Words {

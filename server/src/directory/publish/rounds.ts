@@ -120,8 +120,6 @@ export function createRounds(deps: RoundsDeps) {
     const awaitsNames = (before?.awaitedNames.length ?? 0) > 0;
     const crossed = before !== null && before.nextBoundary !== null && clock.now() >= before.nextBoundary;
     const wantedHash = snapshotHash(wanted);
-    /** Somebody who changes the map more often than this while it is looked at does it all the time. */
-    const MAX_LOOKS = 5;
     await nextTurn();
     // Most rounds find nothing new, and then the numbers of a hundred thousand people need not be read.
     const sameNumbers = before?.numbers === (await deps.numbers.generation());

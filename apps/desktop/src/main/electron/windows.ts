@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { app, BrowserWindow, nativeTheme, screen } from 'electron';
 import { FACTS_ARGUMENT } from '../../channels.ts';
+import type { Bounds } from '../bounds.ts';
 import { WEB_PREFERENCES } from '../guard-contents.ts';
-import type { Bounds, ShellWindow, WindowsPort } from '../ports.ts';
+import type { ShellWindow, WindowsPort } from '../ports.ts';
 
 const SIZES = {
   console: { width: 1180, height: 780, minWidth: 420, minHeight: 480 },

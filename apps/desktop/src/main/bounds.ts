@@ -1,0 +1,6 @@
+export interface Bounds {
+  x?: number;
+  y?: number;
+  width: number;
+  height: number;
+}
