@@ -14,6 +14,7 @@ export interface ShellPorts {
   notifier: NotifierPort;
   menu: MenuPort;
   tray: TrayPort;
+  notifications: NotificationsPort;
   dialogs: DialogsPort;
   /** Null where there is no such thing. */
   autostart: AutostartPort | null;
@@ -107,6 +108,28 @@ export interface MenuPort {
 /** The icon among those of other programs. Where the desktop has no place for it, nothing is seen and nothing fails. */
 export interface TrayPort {
   show(tray: TrayModel, onAction: (action: MenuAction) => void): void;
+}
+
+export interface NotificationText {
+  /** Number of the one whose place it takes; 0 for a new one. */
+  replaces: number;
+  title: string;
+  /** Plain text; the adapter makes it safe for desktops that read markup in it. */
+  body: string;
+  /** Key and label. `default` is the click on the notification itself. */
+  actions: readonly (readonly [key: string, label: string])[];
+  /** When it goes by itself, milliseconds; 0 for never. */
+  timeoutMs: number;
+}
+
+/** The desktop's notifications. Everything rejects where there are none. */
+export interface NotificationsPort {
+  /** @returns the number by which the desktop knows it. */
+  show(text: NotificationText): Promise<number>;
+  close(number: number): Promise<void>;
+  onAction(listener: (number: number, key: string) => void): void;
+  /** It is gone: its time was over, the person put it away, or it was closed. */
+  onClosed(listener: (number: number) => void): void;
 }
 
 export interface DialogsPort {

@@ -11,6 +11,7 @@ import { createForwarder } from './forward.ts';
 import { answerMessages, message } from './ipc.ts';
 import type { JsonFile } from './json-file.ts';
 import { type MenuAction, menuModel } from './menu-model.ts';
+import { createNotifications } from './notifications.ts';
 import type { ShellFile } from './page-files.ts';
 import type { RandomBytes } from './pkce.ts';
 import type { ShellPorts } from './ports.ts';
@@ -93,6 +94,20 @@ export function createShell(deps: {
     onChange: showOverview,
   });
 
+  const notifications = createNotifications({
+    port: ports.notifications,
+    words,
+    language: deps.language,
+    now: ports.clock.now,
+    isPaused: presence.isPaused,
+    hidesCommand: presence.hidesCommand,
+    acts: {
+      review: (origin, code) => void show(origin, { kind: 'approve', code }),
+      raise,
+      deny: servers.deny,
+    },
+  });
+
   /** What the window is about. One that is being added is not among the profiles before somebody has signed in there. */
   let target: Profile | null = null;
   let setup: SetupState = { step: 'server', origin: null, problem: null, canGoBack: false };
@@ -109,6 +124,7 @@ export function createShell(deps: {
     const menu = menuModel(words, views, target?.origin ?? null, presence.toggles());
     ports.menu.show(menu, (action) => void act(action));
     presence.show(views);
+    void notifications.update(views);
   }
 
   function windowClosed(): void {

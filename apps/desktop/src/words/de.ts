@@ -32,6 +32,13 @@ export const de: Words = {
     pause: 'Benachrichtigungen eine Stunde ruhen lassen',
     resume: 'Wieder benachrichtigen',
   },
+  notification: {
+    asks: (who, host) => `${who} bittet um root auf ${host}`,
+    left: (time) => `noch ${time}`,
+    review: 'Ansehen',
+    deny: 'Ablehnen',
+    notDenied: (code) => `${code} wurde nicht abgelehnt`,
+  },
   close: {
     question: 'Soll identree im Hintergrund weiterlaufen?',
     detail: 'Sie erfahren dann weiter von Anfragen, die warten. Im Menü lässt sich das später ändern.',

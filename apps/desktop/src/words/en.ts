@@ -31,6 +31,13 @@ export const en = {
     pause: 'Pause notifications for an hour',
     resume: 'Resume notifications',
   },
+  notification: {
+    asks: (who: string, host: string) => `${who} asks for root on ${host}`,
+    left: (time: string) => `${time} left`,
+    review: 'Review',
+    deny: 'Deny',
+    notDenied: (code: string) => `${code} was not denied`,
+  },
   close: {
     question: 'Keep identree running in the background?',
     detail: 'You go on hearing of requests that wait. You can change this later in the menu.',

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { app, powerMonitor, protocol, session } from 'electron';
 import { xdgAutostart } from '../autostart.ts';
+import { dbusNotifications } from '../dbus-notifications.ts';
 import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
 import type { ShellPorts } from '../ports.ts';
@@ -33,6 +34,13 @@ export function createElectron(options: { preloads: string }) {
   // Whether it goes on without a window is the person's to say.
   app.on('window-all-closed', () => {});
 
+  const notifications = dbusNotifications({
+    address: process.platform === 'linux' ? process.env.DBUS_SESSION_BUS_ADDRESS : undefined,
+    id: APP_ID,
+    now: () => Date.now(),
+  });
+  app.on('will-quit', notifications.end);
+
   const ports: ShellPorts = {
     windows: electronWindows(options.preloads),
     protocol: electronProtocol,
@@ -43,6 +51,7 @@ export function createElectron(options: { preloads: string }) {
     notifier: electronNotifier,
     menu: electronMenu,
     tray: electronTray(join(options.preloads, 'tray')),
+    notifications,
     dialogs: electronDialogs,
     autostart:
       process.platform === 'linux'

@@ -4,6 +4,7 @@ import type {
   HttpPort,
   IpcPort,
   IpcSender,
+  NotificationText,
   OpenerPort,
   SecretsPort,
   ShellPorts,
@@ -54,6 +55,22 @@ export function fakePorts(
   const listeners = new Map<string, Parameters<IpcPort['handle']>[1]>();
   const errors: string[] = [];
   const tray: { model: TrayModel | null; choose: (action: MenuAction) => void } = { model: null, choose: () => {} };
+  const notes = {
+    last: 0,
+    /** What the desktop shows now, by number. */
+    shown: new Map<number, NotificationText>(),
+    acted: [] as ((number: number, key: string) => void)[],
+    closed: [] as ((number: number) => void)[],
+    /** The person, or any program of theirs, presses something. */
+    press(number: number, key: string) {
+      for (const listener of notes.acted) listener(number, key);
+    },
+    /** The person puts one away. */
+    putAway(number: number) {
+      notes.shown.delete(number);
+      for (const listener of notes.closed) listener(number);
+    },
+  };
   const questions: string[] = [];
   let startsAtLogin = false;
   const autostart: AutostartPort = {
@@ -116,6 +133,20 @@ export function fakePorts(
         tray.choose = onAction;
       },
     },
+    notifications: {
+      async show(text) {
+        if (text.replaces === 0 || !notes.shown.has(text.replaces)) notes.last += 1;
+        const number = text.replaces || notes.last;
+        notes.shown.set(number, text);
+        return number;
+      },
+      async close(number) {
+        notes.shown.delete(number);
+        for (const listener of notes.closed) listener(number);
+      },
+      onAction: (listener) => void notes.acted.push(listener),
+      onClosed: (listener) => void notes.closed.push(listener),
+    },
     dialogs: {
       async ask({ question }) {
         questions.push(question);
@@ -143,6 +174,7 @@ export function fakePorts(
     /** The menu as it is shown. */
     menu,
     tray,
+    notes,
     /** What the person was asked. */
     questions,
     /** What ended the program. */

@@ -1,0 +1,131 @@
+import { createClient, type Message, type MessageBus } from 'dbus-native';
+import type { NotificationsPort, NotificationText } from './ports.ts';
+
+const NAME = 'org.freedesktop.Notifications';
+const PATH = '/org/freedesktop/Notifications';
+const CALL_MS = 3000;
+/** The largest message that is read, bytes. Ours and the answers to them are small. */
+const MOST_BYTES = 256 * 1024;
+/** After this many refusals in a row the desktop is not asked again until it is heard of. */
+const AGAIN_AFTER_MS = 30_000;
+
+interface Connection {
+  bus: MessageBus;
+  /** Unique name of who shows notifications: signals of anybody else are not believed. */
+  server: string;
+  capabilities: ReadonlySet<string>;
+}
+
+/**
+ * Notifications over the session bus (Desktop Notifications Specification 1.2). Electron's own do not pass actions on
+ * under Linux.
+ *
+ * @param address of the session bus; undefined when the desktop has none
+ */
+export function dbusNotifications(options: {
+  address: string | undefined;
+  /** Id of the desktop file. */
+  id: string;
+  now: () => number;
+}): NotificationsPort & { end(): void } {
+  const onAction: ((number: number, key: string) => void)[] = [];
+  const onClosed: ((number: number) => void)[] = [];
+  let connection: Promise<Connection> | null = null;
+  let failedAt = Number.NEGATIVE_INFINITY;
+
+  function connect(): Promise<Connection> {
+    if (connection) return connection;
+    if (!options.address || options.now() - failedAt < AGAIN_AFTER_MS) return Promise.reject(new Error('no desktop'));
+    const bus = createClient({ busAddress: options.address, maxMessageSize: MOST_BYTES, timeout: CALL_MS });
+    const lost = () => {
+      connection = null;
+    };
+    bus.connection.on('error', lost);
+    bus.connection.on('close', lost);
+    connection = open(bus).catch((error: unknown) => {
+      failedAt = options.now();
+      connection = null;
+      bus.connection.end();
+      throw error;
+    });
+    return connection;
+  }
+
+  async function open(bus: MessageBus): Promise<Connection> {
+    // The first call starts the program that shows notifications, where it is not running yet.
+    const capabilities = await call<unknown>(bus, 'GetCapabilities');
+    const server = await ownerOf(bus);
+    await bus.addMatch(`type='signal',sender='${NAME}',interface='${NAME}'`);
+    bus.connection.on('message', (message: Message) => {
+      if (message.interface !== NAME || message.path !== PATH || message.sender !== server) return;
+      const [number, key] = message.body ?? [];
+      if (typeof number !== 'number') return;
+      if (message.member === 'ActionInvoked' && typeof key === 'string') {
+        for (const listener of onAction) listener(number, key);
+      }
+      if (message.member === 'NotificationClosed') for (const listener of onClosed) listener(number);
+    });
+    const list = Array.isArray(capabilities) ? capabilities : [];
+    return { bus, server, capabilities: new Set(list.filter((one): one is string => typeof one === 'string')) };
+  }
+
+  async function show(text: NotificationText): Promise<number> {
+    const { bus, capabilities } = await connect();
+    const body = capabilities.has('body-markup') ? escapeMarkup(text.body) : text.body;
+    const actions = capabilities.has('actions') ? text.actions.flat() : [];
+    const hints = [
+      ['urgency', ['y', 1]],
+      ['desktop-entry', ['s', options.id]],
+    ];
+    // What the person would have answered too late is no news any more.
+    const number = await call<unknown>(bus, 'Notify', 'susssasa{sv}i', [
+      'identree',
+      text.replaces,
+      options.id,
+      text.title,
+      body,
+      actions,
+      hints,
+      Math.min(text.timeoutMs, 0x7fff_ffff),
+    ]);
+    if (typeof number !== 'number') throw new TypeError('a notification without a number');
+    return number;
+  }
+
+  return {
+    show,
+    async close(number) {
+      const { bus } = await connect();
+      // It may be gone already.
+      await call(bus, 'CloseNotification', 'u', [number]).catch(() => {});
+    },
+    onAction: (listener) => void onAction.push(listener),
+    onClosed: (listener) => void onClosed.push(listener),
+    end() {
+      void connection?.then(({ bus }) => bus.connection.end()).catch(() => {});
+    },
+  };
+}
+
+async function call<T>(bus: MessageBus, member: string, signature = '', body: unknown[] = []): Promise<T> {
+  const message = { destination: NAME, path: PATH, interface: NAME, member };
+  return await bus.invoke<T>(signature === '' ? message : { ...message, signature, body });
+}
+
+async function ownerOf(bus: MessageBus): Promise<string> {
+  const owner = await bus.invoke<unknown>({
+    destination: 'org.freedesktop.DBus',
+    path: '/org/freedesktop/DBus',
+    interface: 'org.freedesktop.DBus',
+    member: 'GetNameOwner',
+    signature: 's',
+    body: [NAME],
+  });
+  if (typeof owner !== 'string') throw new TypeError('nobody shows notifications');
+  return owner;
+}
+
+/** For servers that read markup in the text: what somebody typed as a command stays what they typed. */
+export function escapeMarkup(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

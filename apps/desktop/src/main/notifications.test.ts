@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { wordsFor } from '../words/words.ts';
+import { createNotifications } from './notifications.ts';
+import type { PendingRequest } from './pending.ts';
+import { newProfile } from './profile.ts';
+import { fakePorts } from './testing/fake-ports.ts';
+
+const ORIGIN = 'https://a.example.com';
+const NOW = 1_000_000;
+
+function request(number: number, change: Partial<PendingRequest> = {}): PendingRequest {
+  return {
+    id: String(number).padStart(32, '0'),
+    code: `ABCDEF-${String(number).padStart(6, '0')}`,
+    who: 'alice',
+    command: 'systemctl restart nginx',
+    host: 'web1',
+    createdAt: NOW + number,
+    expiresAt: NOW + 110_000,
+    canDeny: true,
+    ...change,
+  };
+}
+
+function setUp(options: { language?: string; denies?: boolean } = {}) {
+  const { ports, notes } = fakePorts();
+  const state = { paused: false, hides: false };
+  const acts: string[] = [];
+  const language = options.language ?? 'en';
+  const notifications = createNotifications({
+    port: ports.notifications,
+    words: wordsFor(language),
+    language,
+    now: () => NOW,
+    isPaused: () => state.paused,
+    hidesCommand: () => state.hides,
+    acts: {
+      review: (origin, code) => void acts.push(`review ${origin} ${code}`),
+      raise: () => void acts.push('raise'),
+      async deny(origin, id) {
+        acts.push(`deny ${origin} ${id}`);
+        return options.denies ?? true;
+      },
+    },
+  });
+  const profile = newProfile(ORIGIN, []);
+  return {
+    notes,
+    state,
+    acts,
+    update: (...pending: PendingRequest[]) => notifications.update([{ profile, reach: 'live', pending }]),
+    shown: () => [...notes.shown.values()],
+  };
+}
+
+test('who, what, where and how long, with what can be done about it', async () => {
+  const { update, shown } = setUp();
+  await update(request(1));
+  const [one] = shown();
+  assert.equal(one?.title, 'alice asks for root on web1');
+  assert.equal(one?.body, 'systemctl restart nginx\n110 s left');
+  assert.deepEqual(one?.actions, [
+    ['default', 'Review'],
+    ['review', 'Review'],
+    ['deny', 'Deny'],
+  ]);
+  assert.equal(one?.timeoutMs, 110_000);
+});
+
+test('in German', async () => {
+  const { update, shown } = setUp({ language: 'de-DE' });
+  await update(request(1));
+  assert.equal(shown()[0]?.title, 'alice bittet um root auf web1');
+  assert.match(shown()[0]?.body ?? '', /noch 110 s$/);
+});
+
+test('a command shows what it hides, in one line of at most 120 characters', async () => {
+  const { update, shown } = setUp();
+  await update(request(1, { command: `id\n\u202egpj.exe\u001b[2J ${'x'.repeat(300)}` }));
+  const [command = ''] = shown()[0]!.body.split('\n');
+  assert.match(command, /^id\\x0a\\u\{202e\}gpj\.exe\\x1b\[2J x+…$/);
+  assert.equal([...command].length, 120);
+  assert.equal(shown()[0]!.body.split('\n').length, 2);
+});
+
+test('where the command is to be hidden it is nowhere', async () => {
+  const { state, update, shown } = setUp();
+  state.hides = true;
+  await update(request(1));
+  assert.doesNotMatch(JSON.stringify(shown()), /nginx/);
+});
+
+test('each request is told once, whatever else changes', async () => {
+  const { notes, update, shown } = setUp();
+  await update(request(1));
+  await update(request(1));
+  await update(request(1), request(2));
+  assert.equal(shown().length, 2);
+  assert.equal(notes.last, 2);
+  notes.putAway(1);
+  await update(request(1), request(2));
+  assert.equal(notes.last, 2, 'what was put away stays away');
+});
+
+test('decided elsewhere or over: it is taken back', async () => {
+  const { update, shown } = setUp();
+  await update(request(1), request(2));
+  await update(request(2));
+  assert.equal(shown().length, 1);
+  await update();
+  assert.deepEqual(shown(), []);
+});
+
+test('more than three become one, which keeps the count and goes when nothing waits', async () => {
+  const { notes, acts, update, shown } = setUp();
+  await update(request(1), request(2), request(3));
+  assert.equal(shown().length, 3);
+  const many = [1, 2, 3, 4].map((number) => request(number));
+  await update(...many);
+  assert.deepEqual(
+    shown().map(({ title }) => title),
+    ['4 requests wait'],
+  );
+  await update(...many, request(5));
+  assert.deepEqual(
+    shown().map(({ title }) => title),
+    ['5 requests wait'],
+  );
+  const [number] = [...notes.shown.keys()];
+  for (const key of ['default', 'deny', 'approve']) notes.press(number!, key);
+  assert.deepEqual(acts, ['raise', 'raise', 'raise'], 'many are never decided by one click');
+  await update(request(5));
+  assert.deepEqual(
+    shown().map(({ title }) => title),
+    ['1 request waits'],
+  );
+  await update();
+  assert.deepEqual(shown(), []);
+});
+
+test('Deny denies that request, Review shows it, and no other press does anything', async () => {
+  const { notes, acts, update } = setUp();
+  await update(request(1), request(2));
+  notes.press(2, 'deny');
+  notes.press(1, 'review');
+  notes.press(1, 'default');
+  assert.deepEqual(acts.splice(0), [
+    `deny ${ORIGIN} ${request(2).id}`,
+    `review ${ORIGIN} ${request(1).code}`,
+    `review ${ORIGIN} ${request(1).code}`,
+  ]);
+  for (const key of ['approve', 'Approve', 'DENY', 'deny ', '', 'constructor', '__proto__']) notes.press(1, key);
+  for (const number of [0, 3, -1, 99]) notes.press(number, 'deny');
+  assert.deepEqual(acts, []);
+});
+
+test('a press on one that is settled does nothing', async () => {
+  const { notes, acts, update } = setUp();
+  await update(request(1));
+  await update();
+  notes.press(1, 'deny');
+  notes.press(1, 'review');
+  assert.deepEqual(acts, []);
+});
+
+test('who may not deny is not offered it', async () => {
+  const { update, shown } = setUp();
+  await update(request(1, { canDeny: false }));
+  assert.ok(!shown()[0]!.actions.some(([key]) => key === 'deny'));
+});
+
+test('a Deny that did not come through is said', async () => {
+  const { notes, update, shown } = setUp({ denies: false });
+  await update(request(1));
+  notes.press(1, 'deny');
+  await new Promise(setImmediate);
+  assert.ok(shown().some(({ title }) => title === 'ABCDEF-000001 was not denied'));
+});
+
+test('while paused nothing is shown, and nothing of it comes up afterwards; what was shown is still taken back', async () => {
+  const { state, update, shown } = setUp();
+  await update(request(1));
+  state.paused = true;
+  await update(request(1), request(2));
+  assert.equal(shown().length, 1);
+  await update(request(2));
+  assert.deepEqual(shown(), []);
+  state.paused = false;
+  await update(request(2));
+  assert.deepEqual(shown(), []);
+  await update(request(2), request(3));
+  assert.equal(shown().length, 1);
+});
+
+test('a desktop that refuses stops nothing', async () => {
+  const { ports, notes } = fakePorts();
+  let refuses = true;
+  const { show } = ports.notifications;
+  const notifications = createNotifications({
+    port: { ...ports.notifications, show: (text) => (refuses ? Promise.reject(new Error('no')) : show(text)) },
+    words: wordsFor('en'),
+    language: 'en',
+    now: () => NOW,
+    isPaused: () => false,
+    hidesCommand: () => false,
+    acts: { review() {}, raise() {}, deny: async () => true },
+  });
+  const views = (...pending: PendingRequest[]) => [
+    { profile: newProfile(ORIGIN, []), reach: 'live' as const, pending },
+  ];
+  await notifications.update(views(request(1)));
+  refuses = false;
+  await notifications.update(views(request(1), request(2)));
+  assert.equal(notes.shown.size, 1);
+});

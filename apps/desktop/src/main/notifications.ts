@@ -1,0 +1,160 @@
+import { timeLeft } from '#shared/messages.ts';
+import { languageOf, type Words } from '../words/words.ts';
+import type { PendingRequest } from './pending.ts';
+import type { NotificationsPort } from './ports.ts';
+import type { ServerView } from './servers.ts';
+import { shortened } from './tray-model.ts';
+
+/** More than this at a time become one that tells how many. */
+const MOST = 3;
+const COMMAND_LENGTH = 120;
+
+/**
+ * What a click in a notification can bring about. There is none that approves, and none that opens a browser: a
+ * notification can be sent, pressed and faked by every program of the person.
+ */
+export interface NotificationActs {
+  review(origin: string, code: string): void;
+  /** Brings the window up. */
+  raise(): void;
+  /** @returns whether it was denied. */
+  deny(origin: string, id: string): Promise<boolean>;
+}
+
+interface Told {
+  origin: string;
+  request: PendingRequest;
+  /** The desktop's number of the notification; null when none is shown for it. */
+  shown: number | null;
+}
+
+/** Tells of each request once, and takes back what is settled. */
+export function createNotifications(deps: {
+  port: NotificationsPort;
+  words: Words;
+  language: string;
+  now: () => number;
+  isPaused: () => boolean;
+  hidesCommand: () => boolean;
+  acts: NotificationActs;
+}) {
+  const { port, words, acts } = deps;
+  /** By origin and id. */
+  const told = new Map<string, Told>();
+  /** The one notification that stands for many. */
+  let folded: { shown: number; count: number } | null = null;
+  let waiting: readonly ServerView[] | null = null;
+  let running = false;
+
+  port.onAction((number, key) => {
+    if (folded?.shown === number) return acts.raise();
+    const one = [...told.values()].find(({ shown }) => shown === number);
+    if (!one) return;
+    if (key === 'deny') void deny(one);
+    else if (key === 'review' || key === 'default') acts.review(one.origin, one.request.code);
+  });
+  port.onClosed((number) => {
+    if (folded?.shown === number) folded = { ...folded, shown: 0 };
+    for (const one of told.values()) if (one.shown === number) one.shown = null;
+  });
+
+  async function deny({ origin, request }: Told): Promise<void> {
+    if (await acts.deny(origin, request.id).catch(() => false)) return;
+    await port
+      .show({
+        replaces: 0,
+        title: words.notification.notDenied(request.code),
+        body: '',
+        actions: [],
+        timeoutMs: 30_000,
+      })
+      .catch(() => 0);
+  }
+
+  async function tell(views: readonly ServerView[]): Promise<void> {
+    const pending = new Map<string, { profile: ServerView['profile']; request: PendingRequest }>(
+      views.flatMap(({ profile, pending: requests }) =>
+        requests.map((request) => [`${profile.origin} ${request.id}`, { profile, request }] as const),
+      ),
+    );
+    for (const [key, one] of told) {
+      // A server that is not heard of has settled nothing; its requests are still in the view until their time is over.
+      if (pending.has(key)) continue;
+      told.delete(key);
+      if (one.shown !== null) await port.close(one.shown);
+    }
+    const fresh = [...pending].filter(([key]) => !told.has(key));
+    for (const [key, { profile, request }] of fresh) told.set(key, { origin: profile.origin, request, shown: null });
+    await foldOrShow(pending.size, deps.isPaused() ? [] : fresh.map(([key]) => told.get(key)!), views);
+  }
+
+  async function foldOrShow(count: number, fresh: readonly Told[], views: readonly ServerView[]): Promise<void> {
+    if (folded && count === 0) {
+      const { shown } = folded;
+      folded = null;
+      if (shown) await port.close(shown);
+    }
+    const open = [...told.values()].filter(({ shown }) => shown !== null);
+    if (!folded && open.length + fresh.length <= MOST) {
+      for (const one of fresh) await showOne(one, views);
+      return;
+    }
+    // One that the person has put away comes back for a new request only.
+    if (fresh.length === 0 && (!folded?.shown || folded.count === count)) return;
+    for (const one of open) {
+      const number = one.shown!;
+      one.shown = null;
+      await port.close(number);
+    }
+    const title = words.tray.waiting(count);
+    const shown = await port.show({
+      replaces: folded?.shown ?? 0,
+      title,
+      body: '',
+      actions: [['default', words.notification.review]],
+      timeoutMs: 0,
+    });
+    folded = { shown, count };
+  }
+
+  async function showOne(one: Told, views: readonly ServerView[]): Promise<void> {
+    const { request, origin } = one;
+    const left = request.expiresAt - deps.now();
+    const name = views.length > 1 ? views.find(({ profile }) => profile.origin === origin)?.profile.name : undefined;
+    const until = words.notification.left(timeLeft(left, languageOf(deps.language)));
+    const lines = [
+      ...(deps.hidesCommand() ? [] : [shortened(request.command, COMMAND_LENGTH)]),
+      name === undefined ? until : `${until} · ${name}`,
+    ];
+    one.shown = await port.show({
+      replaces: 0,
+      title: words.notification.asks(shortened(request.who, 64), shortened(request.host, 64)),
+      body: lines.join('\n'),
+      actions: [
+        ['default', words.notification.review],
+        ['review', words.notification.review],
+        ...(request.canDeny ? [['deny', words.notification.deny] as [string, string]] : []),
+      ],
+      timeoutMs: Math.max(1000, left),
+    });
+  }
+
+  return {
+    /** What waits now. Changes that come while the desktop is being told are told together afterwards. */
+    async update(views: readonly ServerView[]): Promise<void> {
+      waiting = views;
+      if (running) return;
+      running = true;
+      try {
+        while (waiting) {
+          const next: readonly ServerView[] = waiting;
+          waiting = null;
+          // A desktop without notifications is no reason to stop; the tray and the window tell the same.
+          await tell(next).catch(() => {});
+        }
+      } finally {
+        running = false;
+      }
+    },
+  };
+}

@@ -1,0 +1,110 @@
+import { createClient } from 'dbus-native';
+
+const WATCHER = 'org.kde.StatusNotifierWatcher';
+const ITEM = 'org.kde.StatusNotifierItem';
+const MENU = 'com.canonical.dbusmenu';
+
+/** One line of the menu of a tray icon. */
+export interface TrayLine {
+  id: number;
+  label: string;
+  enabled: boolean;
+}
+
+/** Stands for the part of a desktop that shows tray icons. */
+export async function startTrayHost(address: string) {
+  const bus = createClient({ busAddress: address });
+  const items: { name: string; path: string }[] = [];
+  bus.connection.on('message', (message: { member?: string; sender?: string; body?: unknown[] }) => {
+    if (message.member !== 'RegisterStatusNotifierItem') return;
+    const given = String(message.body?.[0]);
+    const name = given.startsWith('/') ? message.sender! : given;
+    items.push({ name, path: given.startsWith('/') ? given : '/StatusNotifierItem' });
+  });
+  bus.exportInterface(
+    {
+      RegisterStatusNotifierItem() {
+        return null;
+      },
+      RegisterStatusNotifierHost() {
+        return null;
+      },
+      RegisteredStatusNotifierItems: [],
+      IsStatusNotifierHostRegistered: true,
+      ProtocolVersion: 0,
+    },
+    '/StatusNotifierWatcher',
+    {
+      name: WATCHER,
+      methods: {
+        RegisterStatusNotifierItem: ['s', '', ['service'], []],
+        RegisterStatusNotifierHost: ['s', '', ['service'], []],
+      },
+      properties: {
+        RegisteredStatusNotifierItems: { type: 'as', access: 'read' },
+        IsStatusNotifierHostRegistered: { type: 'b', access: 'read' },
+        ProtocolVersion: { type: 'i', access: 'read' },
+      },
+    },
+  );
+  await bus.requestName(WATCHER, 0);
+
+  const property = <T>(destination: string, path: string, name: string): Promise<T> =>
+    Promise.resolve(
+      bus.invoke<T>({
+        destination,
+        path,
+        interface: 'org.freedesktop.DBus.Properties',
+        member: 'Get',
+        signature: 'ss',
+        body: [ITEM, name],
+      }),
+    );
+
+  return {
+    items,
+    /** What stands beside the icon of the last item. */
+    async tooltip(): Promise<string> {
+      const { name, path } = items.at(-1)!;
+      const [, , title] = await property<[string, unknown, string, string]>(name, path, 'ToolTip');
+      return title;
+    },
+    /** The icon's picture, as bytes. */
+    async picture(): Promise<Buffer> {
+      const { name, path } = items.at(-1)!;
+      const pictures = await property<[number, number, Buffer][]>(name, path, 'IconPixmap');
+      return Buffer.from(pictures.at(-1)![2]);
+    },
+    async lines(): Promise<TrayLine[]> {
+      const { name, path } = items.at(-1)!;
+      const menu = await property<string>(name, path, 'Menu');
+      const [, [, , children]] = await bus.invoke<[number, [number, unknown, unknown[]]]>({
+        destination: name,
+        path: menu,
+        interface: MENU,
+        member: 'GetLayout',
+        signature: 'iias',
+        body: [0, -1, []],
+      });
+      return (children as [number, Record<string, unknown>, unknown[]][]).map(([id, properties]) => ({
+        id,
+        // A doubled underscore is one; a single one marks a shortcut.
+        label: String(properties.label ?? '').replace(/_(.?)/g, '$1'),
+        enabled: properties.enabled !== false,
+      }));
+    },
+    async click(id: number): Promise<void> {
+      const { name, path } = items.at(-1)!;
+      const menu = await property<string>(name, path, 'Menu');
+      await bus.invoke({
+        destination: name,
+        path: menu,
+        interface: MENU,
+        member: 'Event',
+        signature: 'isvu',
+        body: [id, 'clicked', ['i', 0], 0],
+      });
+    },
+    close: () => void bus.connection.end(),
+  };
+}
