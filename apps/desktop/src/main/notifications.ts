@@ -2,7 +2,7 @@ import { timeLeft } from '#shared/messages.ts';
 import { languageOf, type Words } from '../words/words.ts';
 import type { PendingRequest } from './pending.ts';
 import type { NotificationsPort } from './ports.ts';
-import type { ServerView } from './servers.ts';
+import type { ServerView } from './server-view.ts';
 import { shortened } from './tray-model.ts';
 
 /** More than this at a time become one that tells how many. */
