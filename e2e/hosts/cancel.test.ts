@@ -1,25 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Host } from '../harness/lab.ts';
 import { CODE, granted } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
-import { type Asked, ask, asked, eventsBecome, mark, openWorld, skip, type World } from '../harness/world.ts';
-
-const SHELL = ['bash', '--norc', '--noprofile', '-i'] as const;
-
-/** Process ids of the sudo that was started with these words. */
-async function sudoPids(host: Host, words: string): Promise<string[]> {
-  const found = await host.exec(['pgrep', '-x', '-f', `sudo ${words}`]);
-  return found.stdout.split('\n').filter((pid) => pid !== '');
-}
-
-/** The request is over on the server, and nobody on the host works on it any more. */
-async function gone(request: Asked, host: Host, file: string): Promise<void> {
-  await eventsBecome(request, ['challenge_created', 'challenge_cancelled']);
-  assert.equal(request.row().status, 'cancelled');
-  await until('the end of sudo', async () => (await sudoPids(host, `touch ${file}`)).length === 0);
-  assert.equal(host.exists(file), false);
-}
+import { foregroundReadsKeys, gone, SHELL, sudoPids } from '../harness/shell.ts';
+import { ask, asked, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 describe('sudo on a real host: the person goes away or types on', { concurrency: 4 }, () => {
   let world: World;
@@ -131,13 +115,7 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     const terminal = host.terminal('bob', SHELL);
     terminal.type(`sudo touch ${file} &\r`);
     const [code] = await terminal.see(CODE);
-    // Keys meant for the shell, among them the one that would cancel a sudo in the foreground.
-    terminal.type('cat\r');
-    await until('cat', async () => (await host.exec(['pgrep', '-u', 'bob', '-x', 'cat'])).code === 0);
-    terminal.type('typed for cat\r');
-    await terminal.see(/typed for cat\s+typed for cat/);
-    terminal.type('\x03');
-    await terminal.see(/\^C\s+\S*\$ $/);
+    await foregroundReadsKeys(terminal, host, 'bob');
     terminal.type('echo still-$((40+2))\r');
     await terminal.see(/still-42/);
     const request = asked(world, terminal, code);

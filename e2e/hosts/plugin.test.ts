@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
-import type { Host, LabUser } from '../harness/lab.ts';
+import type { LabUser } from '../harness/lab.ts';
 import { CODE, granted, pendingCode } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
-import { type Asked, ask, asked, eventNames, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { foregroundReadsKeys, gone, SHELL, sudoPids } from '../harness/shell.ts';
+import { type Asked, ask, asked, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const recordOf = (request: Asked): HostRecord => hostRecord.parse(JSON.parse(request.row().record));
-const SHELL = ['bash', '--norc', '--noprofile', '-i'] as const;
 
 /** How many requests a host has made for a mark: what sudo refuses makes none. */
 const requestsFor = (world: World, word: string): number =>
@@ -366,16 +366,6 @@ describe('the plugin in sudo: the person goes away or types on', { concurrency: 
   });
   after(() => world?.close());
 
-  const sudoPids = async (host: Host, words: string): Promise<string[]> =>
-    (await host.exec(['pgrep', '-x', '-f', `sudo ${words}`])).stdout.split('\n').filter((pid) => pid !== '');
-
-  async function gone(request: Asked, host: Host, file: string): Promise<void> {
-    await until('the withdrawal', () => request.row().status === 'cancelled');
-    assert.deepEqual(eventNames(request), ['challenge_created', 'challenge_cancelled']);
-    await until('the end of sudo', async () => (await sudoPids(host, `touch ${file}`)).length === 0);
-    assert.equal(host.exists(file), false);
-  }
-
   test('Ctrl-C: refused at once, and the terminal is as it was', { skip }, async () => {
     const host = world.host();
     const file = mark();
@@ -452,12 +442,7 @@ describe('the plugin in sudo: the person goes away or types on', { concurrency: 
     const terminal = host.terminal('bob', SHELL);
     terminal.type(`sudo touch ${file} &\r`);
     const [code] = await terminal.see(CODE);
-    terminal.type('cat\r');
-    await until('cat', async () => (await host.exec(['pgrep', '-u', 'bob', '-x', 'cat'])).code === 0);
-    terminal.type('typed for cat\r');
-    await terminal.see(/typed for cat\s+typed for cat/);
-    terminal.type('\x03');
-    await terminal.see(/\^C\s+\S*\$ $/);
+    await foregroundReadsKeys(terminal, host, 'bob');
     assert.equal(asked(world, terminal, code).row().status, 'pending');
     granted(await world.person('bob').approve(code));
     await until('the command', () => host.exists(file));
