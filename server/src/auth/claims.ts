@@ -5,6 +5,9 @@ import type { GroupsUnknown, Identity, SignInProblem } from './identity-provider
 const MOST_GROUPS = 5000;
 const LONGEST_GROUP = 255;
 
+/** No database and no log keeps a NUL, or half a character, as it is. */
+const isWhole = (text: string): boolean => text.isWellFormed() && !text.includes('\0');
+
 const line = z.string().max(1024);
 
 /**
@@ -24,13 +27,13 @@ const sourceId = z
   .pipe(z.string().regex(/^[\x21-\x7e]{1,128}$/));
 
 const claims = z.object({
-  sub: z.string().min(1).max(255),
+  sub: z.string().min(1).max(255).refine(isWhole),
   preferred_username: z.unknown().optional(),
   name: line.optional().catch(undefined),
-  email: line.optional().catch(undefined),
+  email: line.refine(isWhole).optional().catch(undefined),
   // Some providers count in fractions of a second. One that says nothing readable has not said when.
   auth_time: z.number().min(0).optional().catch(undefined),
-  sid: z.string().min(1).max(255).optional().catch(undefined),
+  sid: z.string().min(1).max(255).refine(isWhole).optional().catch(undefined),
 });
 
 /** How the claims of this provider are read. */

@@ -7,6 +7,7 @@ import { systemClock } from '../platform/clock.ts';
 import type { TestBrowser } from '../testing/test-browser.ts';
 import { startTestIdp, type TestIdp, type TestIdpOptions } from '../testing/test-idp.ts';
 import { createTestSite } from '../testing/test-site.ts';
+import { identityOf } from './claims.ts';
 import { createOidc } from './oidc.ts';
 import type { Fetch } from './provider-metadata.ts';
 
@@ -281,6 +282,21 @@ test('groups that came and groups that were looked for are in the log, louder wh
   assert.equal((await browser.me())?.role, 'user', 'a name that is nearly the same gives no power');
   const line = site.logged.find((entry) => 'lookedFor' in entry) as Record<string, unknown> | undefined;
   assert.deepEqual([line?.level, line?.came, line?.lookedFor], [40, ['/admins', '/sales'], ['admins']]);
+});
+
+test('a text that no database keeps is no address and no session of the provider, and as the subject nobody', () => {
+  const rules = { groupsClaim: 'groups', userIdClaim: 'sub', userinfoFailed: false, scopeMissing: false };
+  for (const odd of ['a\0b', 'a\ud83db']) {
+    const said = { sub: 'a', preferred_username: 'alice', email: odd, sid: odd, name: odd, groups: ['admins'] };
+    const read = identityOf('https://id.example', said, 0, rules);
+    assert.deepEqual(read.ok && [read.identity.email, read.identity.sid, read.identity.groups], [
+      null,
+      null,
+      ['admins'],
+    ]);
+    const nobody = identityOf('https://id.example', { ...said, sub: odd }, 0, rules);
+    assert.equal(!nobody.ok && nobody.problem, 'claims_unusable');
+  }
 });
 
 test('a person without a groups claim has no groups', async (t) => {
