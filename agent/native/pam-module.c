@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include "child.h"
 #include "clean-start.h"
+#include "contact.h"
 #include "hook-client.h"
 #include "pam-api.h"
 #include "parent.h"
@@ -42,8 +43,9 @@ enum mode { MODE_SUDO, MODE_SSH };
 static struct {
     const char *socket_dir;
     const char *stage;
+    const char *client_conf;
     uid_t agent_uid;
-} setting = {IDENTREE_SOCKET_DIR, IDENTREE_STAGE, 0};
+} setting = {IDENTREE_SOCKET_DIR, IDENTREE_STAGE, IDENTREE_CLIENT_CONF, 0};
 
 #define TEST_SETTINGS 8
 
@@ -67,6 +69,8 @@ static void apply_test_hooks(void)
         setting.socket_dir = value;
     if ((value = getenv("IDENTREE_TEST_STAGE")) != NULL)
         setting.stage = value;
+    if ((value = getenv("IDENTREE_TEST_CLIENT_CONF")) != NULL)
+        setting.client_conf = value;
 }
 
 static void add_test_hooks(struct environment *env)
@@ -101,6 +105,19 @@ static void say(pam_handle_t *pamh, int style, const char *text)
         free(reply->resp);
         free(reply);
     }
+}
+
+/* The last line of a refusal that no stage explains: why, and whom to call. */
+static void say_refused(pam_handle_t *pamh, const char *why)
+{
+    static char contact[CONTACT_SIZE];
+    static char line[CONTACT_SIZE + 256];
+
+    contact_read(setting.client_conf, setting.agent_uid, contact);
+    if (!contact_line(line, sizeof line, why, contact))
+        return;
+    line[strcspn(line, "\n")] = '\0'; /* PAM ends lines itself */
+    say(pamh, PAM_ERROR_MSG, line);
 }
 
 static void show(pam_handle_t *pamh, int style, const uint8_t *text, size_t len)
@@ -240,8 +257,8 @@ static bool stage_permits(pam_handle_t *pamh, enum mode mode)
 
         permits = granted && status == 0;
         if (status != 0 && status != 1)
-            say(pamh, PAM_ERROR_MSG, "identree: the program that asks for approval could not do so; refused. "
-                                     "Run `identree doctor` as root to see why.");
+            say_refused(pamh, "identree: the program that asks for approval could not do so; refused. "
+                              "Run `identree doctor` as root to see why.");
     }
     (void)sigaction(SIGCHLD, &was, NULL);
     return permits;
@@ -317,7 +334,7 @@ EXPORTED int pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const 
     else if (argc == 1 && strcmp(argv[0], "ssh") == 0)
         mode = MODE_SSH;
     else {
-        say(pamh, PAM_ERROR_MSG, "identree: the line of pam_identree.so says neither sudo nor ssh; refused.");
+        say_refused(pamh, "identree: the line of pam_identree.so says neither sudo nor ssh; refused.");
         return PAM_PERM_DENIED;
     }
     if (mode == MODE_SUDO && plugin_asks())

@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "clean-start.h"
+#include "contact.h"
 #include "direct-gate.h"
 #include "hook-client.h"
 #include "outcome.h"
@@ -61,14 +62,15 @@ static const char *const mode_name[] = {
 static struct {
     const char *socket_dir;
     const char *direct_program;
+    const char *client_conf;
     uid_t agent_uid;
     int accept_ms;
     int direct_accept_ms;
     int silence_ms;
     bool own_output;
 } setting = {
-    IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, 0,
-    RESIDENT_ACCEPT_MS,  DIRECT_ACCEPT_MS,        SILENCE_MS, false,
+    IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, IDENTREE_CLIENT_CONF, 0,
+    RESIDENT_ACCEPT_MS,  DIRECT_ACCEPT_MS,        SILENCE_MS,           false,
 };
 
 static struct handed_over handed;
@@ -105,6 +107,8 @@ static void apply_test_hooks(void)
         setting.socket_dir = value;
     if ((value = getenv("IDENTREE_TEST_DIRECT")) != NULL)
         setting.direct_program = value;
+    if ((value = getenv("IDENTREE_TEST_CLIENT_CONF")) != NULL)
+        setting.client_conf = value;
     if ((value = getenv("IDENTREE_TEST_ACCEPT_MS")) != NULL)
         setting.accept_ms = setting.direct_accept_ms = atoi(value);
     if ((value = getenv("IDENTREE_TEST_SILENCE_MS")) != NULL)
@@ -153,11 +157,14 @@ static void say(const char *line)
 
 static void say_refused(const char *why, const char *what_next)
 {
-    char line[256];
-    int n = snprintf(line, sizeof line, "identree: %s; %s is refused.%s\n", why,
+    static char contact[CONTACT_SIZE];
+    static char line[CONTACT_SIZE + 256];
+    char sentence[256];
+    int n = snprintf(sentence, sizeof sentence, "identree: %s; %s is refused.%s", why,
                      mode == MODE_SUDO ? "sudo" : "the login", what_next);
 
-    if (n > 0 && (size_t)n < sizeof line)
+    contact_read(setting.client_conf, setting.agent_uid, contact);
+    if (n > 0 && (size_t)n < sizeof sentence && contact_line(line, sizeof line, sentence, contact))
         say(line);
 }
 

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include "child.h"
+#include "contact.h"
 #include "hook-client.h"
 #include "outcome.h"
 #include "parent.h"
@@ -102,12 +103,13 @@ static struct {
 static struct {
     const char *socket_dir;
     const char *direct_program;
+    const char *client_conf;
     uid_t agent_uid;
     int start_ms;
     int back_ms;
     int silence_ms;
     int start_within_ms;
-} setting = {IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, 0, AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS, START_MS};
+} setting = {IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, IDENTREE_CLIENT_CONF, 0, AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS, START_MS};
 
 #ifdef IDENTREE_TEST
 /* Never part of a release: an attacker who sets these decides who may become root. */
@@ -120,6 +122,8 @@ static void apply_test_hooks(void)
         setting.socket_dir = value;
     if ((value = getenv("IDENTREE_TEST_DIRECT")) != NULL)
         setting.direct_program = value;
+    if ((value = getenv("IDENTREE_TEST_CLIENT_CONF")) != NULL)
+        setting.client_conf = value;
     if ((value = getenv("IDENTREE_TEST_START_MS")) != NULL)
         setting.start_ms = atoi(value);
     if ((value = getenv("IDENTREE_TEST_BACK_MS")) != NULL)
@@ -162,6 +166,17 @@ static void say(const char *line)
 
     if (self.conversation != NULL)
         (void)self.conversation(1, &message, NULL, NULL);
+}
+
+/* The last line of a refusal that no agent explains: why, and whom to call. */
+static void say_refused(const char *why)
+{
+    static char contact[CONTACT_SIZE];
+    static char line[CONTACT_SIZE + 256];
+
+    contact_read(setting.client_conf, setting.agent_uid, contact);
+    if (contact_line(line, sizeof line, why, contact))
+        say(line);
 }
 
 /* The hello of this process. False when it cannot say who it is: then nothing may be asked. */
@@ -470,8 +485,8 @@ static struct ending ask(struct question *q)
         bool readable;
 
         if (fd == HOOK_UNTRUSTED) {
-            say("identree: the agent's socket is not in a folder that only root can use. Run "
-                "`identree doctor` as root to see why.\n");
+            say_refused("identree: the agent's socket is not in a folder that only root can use. Run "
+                        "`identree doctor` as root to see why.");
             return ended(REFUSED);
         }
         if (fd >= 0) {
@@ -503,20 +518,21 @@ static void say_ending(struct ending ending)
 {
     switch (ending.outcome) {
     case NO_AGENT:
-        say("identree: the agent of this host does not answer; sudo is refused. Run `identree "
-            "doctor` as root to see why.\n");
+        say_refused("identree: the agent of this host does not answer; sudo is refused. Run `identree "
+                    "doctor` as root to see why.");
         break;
     case SILENT:
-        say("identree: the agent's answer came too late; sudo is refused.\n");
+        say_refused("identree: the agent's answer came too late; sudo is refused.");
         break;
     case BROKEN:
-        say("identree: the agent's answer was incomplete or malformed; sudo is refused.\n");
+        say_refused("identree: the agent's answer was incomplete or malformed; sudo is refused.");
         break;
     case CANCELLED:
         if (ending.cancel == CANCEL_INTERRUPT)
             say("  Cancelled.\n");
         if (ending.cancel == CANCEL_NOPROMPT)
-            say("identree: something has to be typed, and there is no terminal for it here; sudo is refused.\n");
+            say_refused("identree: something has to be typed, and there is no terminal for it here; sudo is "
+                        "refused.");
         break;
     case REFUSED:
     case GRANTED:
@@ -617,7 +633,7 @@ static int approval_check(char *const command_info[], char *const run_argv[],
         struct ending ending;
 
         if (!plugin_wait_begin(&wait, inner)) {
-            say("identree: sudo cannot wait for an answer here; sudo is refused.\n");
+            say_refused("identree: sudo cannot wait for an answer here; sudo is refused.");
             *errstr = "identree cannot watch for signals";
             return 0;
         }

@@ -57,7 +57,7 @@ describe('agent, direct gate and status as processes', OPTIONS, () => {
 
   it('the direct gate speaks on its standard input', async () => {
     const server = await createFakeServer();
-    const host = await createEnrolledHost(server);
+    const host = await createEnrolledHost(server, 'IDENTREE_CONTACT=ops@example.com\n');
     const run = (state: string) => {
       const child = spawn(
         process.execPath,
@@ -81,6 +81,7 @@ describe('agent, direct gate and status as processes', OPTIONS, () => {
     const lost = await attachHook(run(join(host.dir, 'nowhere')), hello).result;
     assert.equal(lost.granted, false);
     assert.match(lost.text, /not enrolled/);
+    assert.match(lost.text.replace(/\s+/g, ' '), /Help: ops@example\.com/);
     await server.close();
     await host.remove();
   });

@@ -13,7 +13,7 @@ import { type Attempt, keepCertificate } from './certificates/schedule.ts';
 import { type CertificateStore, createCertificateStore } from './certificates/store.ts';
 import { createHostClient, type HostClient } from './client/host-client.ts';
 import { createTransport, type Transport } from './client/transport.ts';
-import { type ClientConf, ConfigError, loadClientConf } from './config/client-conf.ts';
+import { type ClientConf, ConfigError, loadClientConf, readContact } from './config/client-conf.ts';
 import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
 import { createSudoPolicies, runSudo } from './gate/ask-sudo.ts';
@@ -169,7 +169,7 @@ function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
   const clock = systemClock;
   const registered = createRegisteredSudos(processes);
   const build = PLUGIN_BUILD;
-  const { noninteractive } = host.conf;
+  const { noninteractive, contact } = host.conf;
   const sudo =
     build &&
     createSudoPlugin({
@@ -180,6 +180,7 @@ function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
       sessionOrigin,
       build,
       noninteractive,
+      contact,
       log,
     });
   const { ask, breakGlass } = host;
@@ -187,10 +188,11 @@ function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
     ask,
     breakGlass,
     login: createLogin({ ask, breakGlass, processes, clock }),
-    logins: createResidentLogins({ ask, breakGlass, processes, clock }),
+    logins: createResidentLogins({ ask, breakGlass, processes, contact, clock }),
     plugin: sudo ? { registered, sudo } : null,
     processes,
     sessionOrigin,
+    contact,
     clock,
     log,
     reportOutcome: 'after',
@@ -318,10 +320,11 @@ export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Pro
 
 /** One hook conversation on an inherited socket, without the resident agent. */
 export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new net.Socket({ fd: 0 })): Promise<void> {
-  const host = await openHost(paths, { log }).catch((error: unknown) => {
+  const host = await openHost(paths, { log }).catch(async (error: unknown) => {
     log.error(error instanceof Error ? error.message : String(error));
     stream.write(aliveFrame());
-    refuseHook(stream, error instanceof NotEnrolled ? 'gate.notEnrolled' : 'gate.stateBroken');
+    const why = error instanceof NotEnrolled ? 'gate.notEnrolled' : 'gate.stateBroken';
+    refuseHook(stream, why, await readContact(paths.config));
     return null;
   });
   if (host === null) return;
@@ -329,18 +332,36 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
   const clock = systemClock;
   const { ask, breakGlass } = host;
   const build = PLUGIN_BUILD;
-  const { noninteractive } = host.conf;
+  const { noninteractive, contact } = host.conf;
   const sudo =
     build &&
-    createSudoPlugin({ ask, breakGlass, processes, registered: null, sessionOrigin, build, noninteractive, log });
+    createSudoPlugin({
+      ask,
+      breakGlass,
+      processes,
+      registered: null,
+      sessionOrigin,
+      build,
+      noninteractive,
+      contact,
+      log,
+    });
   const gate = createGate({
     ask,
     breakGlass,
     plugin: sudo ? { registered: null, sudo } : null,
     login: createLogin({ ask, breakGlass, processes, clock }),
-    logins: createDirectLogins({ ask, breakGlass, processes, clock, folder: stateFiles(paths.state).handover }),
+    logins: createDirectLogins({
+      ask,
+      breakGlass,
+      processes,
+      contact,
+      clock,
+      folder: stateFiles(paths.state).handover,
+    }),
     processes,
     sessionOrigin,
+    contact,
     clock,
     log,
     reportOutcome: 'before',

@@ -245,8 +245,12 @@ describe('the PAM module: what refuses', () => {
 
   test('a person who would know why is told', patience, async () => {
     const answering = await agent({});
-    const text = await pam(answering, ['sudo'], { IDENTREE_TEST_STAGE: '/nonexistent' }).ended;
+    const conf = join(temporaryFolder(), 'client.conf');
+    writeFileSync(conf, 'IDENTREE_CONTACT=ops@example.com\n', { mode: 0o600 });
+    const env = { IDENTREE_TEST_STAGE: '/nonexistent', IDENTREE_TEST_CLIENT_CONF: conf };
+    const text = await pam(answering, ['sudo'], env).ended;
     assert.match(text, /^error identree: the program that asks for approval could not do so; refused\./);
+    assert.match(text, / Help: ops@example\.com$/m);
   });
 
   test('what PAM does after a login is nobody’s yes here', patience, async () => {

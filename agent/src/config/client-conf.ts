@@ -152,6 +152,11 @@ function readBreakGlass(values: Pick<Map<string, string>, 'get'>, problems: stri
     cost: wholeBetween(values, 'IDENTREE_BREAKGLASS_BCRYPT_COST', cost, problems),
   };
 }
+function contactOf(values: Pick<Map<string, string>, 'get'>): string | null {
+  const contact = terminalLine(values.get('IDENTREE_CONTACT') ?? '').trim();
+  return contact === '' ? null : contact;
+}
+
 /** A way in when all else fails: who asks for one must not find out in need that there is none. */
 const COUNTED_ON = /^IDENTREE_BREAKGLASS(_|$)/;
 
@@ -184,8 +189,8 @@ export function parseClientConf(text: string, path: string): ClientConf {
     problems.push('IDENTREE_NONINTERACTIVE must be refuse or ask');
   }
   const breakGlass = readBreakGlass(values, problems);
-  const contact = terminalLine(values.get('IDENTREE_CONTACT') ?? '').trim();
-  if ([...contact].length > CONTACT_MAX)
+  const contact = contactOf(values);
+  if ([...(contact ?? '')].length > CONTACT_MAX)
     problems.push(`IDENTREE_CONTACT must not be longer than ${CONTACT_MAX} characters`);
   for (const [key, value] of lines) {
     if (COUNTED_ON.test(key) && !known.has(key) && value !== '') {
@@ -201,9 +206,16 @@ export function parseClientConf(text: string, path: string): ClientConf {
     minimumClass: minimumClass.data,
     timeoutMs: timeoutMs!,
     noninteractive: noninteractive === 'ask' ? 'ask' : 'refuse',
-    contact: contact === '' ? null : contact,
+    contact,
     breakGlass,
   };
+}
+
+/** Whom people call, by a file that may otherwise be of no use. Null also where it cannot be read. */
+export async function readContact(path: string): Promise<string | null> {
+  const bytes = await readTrustedFile(path, { maxBytes: 64 * 1024 }).catch(() => null);
+  const contact = bytes && contactOf(parseLines(bytes.toString('utf8'), []));
+  return contact && [...contact].slice(0, CONTACT_MAX).join('');
 }
 
 /** Reads client.conf. @throws ConfigError, UntrustedFile */

@@ -43,6 +43,8 @@ export interface GateDeps {
   processes: ProcessReader;
   /** Where the login session of a process comes from. */
   sessionOrigin(pid: number): Promise<string | null>;
+  /** Whom people call after a refusal. */
+  contact: string | null;
   clock: Clock;
   log: Log;
   /** `after`: the yes is reported once the hook has it, never before. `before`: a dying process reports first. */
@@ -75,7 +77,7 @@ async function gateSudo(
   };
   const voice = createVoice(say, screen);
   if (facts === null) {
-    voice.sentence('gate.parentGone');
+    voice.refusal('gate.parentGone', {}, deps.contact);
     return { kind: 'refused' };
   }
   const policy = await processes.sudoPolicy(hello.ppid, hello.user);
@@ -152,7 +154,7 @@ async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversatio
       // Without an agent that stays, its plugin asks by a gate of its own, and releases nothing without its yes.
       if (!deps.plugin?.registered && (await deps.processes.hasLoaded(hello.ppid, PLUGIN))) {
         if (deps.plugin !== null) return 'go_on';
-        voiceWithoutScreen(say).sentence('gate.agentAway');
+        voiceWithoutScreen(say).refusal('gate.agentAway', {}, deps.contact);
         return { kind: 'refused' };
       }
       return gateSudo(deps, known, conversation);
@@ -168,8 +170,8 @@ async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversatio
 const voiceWithoutScreen = (say: Say) => createVoice(say, { cols: null, rows: null, term: '', locale: '' });
 
 /** Ends a conversation with a sentence and a no. The hook must have been accepted before. */
-export function refuseHook(stream: Duplex, key: MessageKey): void {
-  voiceWithoutScreen((line) => stream.write(textFrame(line))).sentence(key);
+export function refuseHook(stream: Duplex, key: MessageKey, contact: string | null): void {
+  voiceWithoutScreen((line) => stream.write(textFrame(line))).refusal(key, {}, contact);
   stream.end(verdictFrame(false));
 }
 
@@ -236,7 +238,7 @@ export function createGate(deps: GateDeps): Gate {
     const onStop = () => {
       // The plugin has by what the next agent goes on with its request; whoever has not is refused.
       if (isPlugin(parsed)) return gone.abort(LEFT);
-      voiceWithoutScreen(say).sentence('gate.stopping');
+      voiceWithoutScreen(say).refusal('gate.stopping', {}, deps.contact);
       gone.abort('stopping');
     };
     if (deps.stopping?.aborted) onStop();
@@ -296,7 +298,7 @@ export function createGate(deps: GateDeps): Gate {
         // A bug or a broken disk: refuse, and leave the cause where only an administrator looks.
         log.error(`a request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
         if (stream.destroyed) return;
-        refuseHook(stream, 'gate.internal');
+        refuseHook(stream, 'gate.internal', deps.contact);
       }
     },
   };

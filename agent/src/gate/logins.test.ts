@@ -5,7 +5,7 @@ import { type Duplex, duplexPair } from 'node:stream';
 import { describe, it } from 'node:test';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
-import { attachHook } from '../testing/fake-hook.ts';
+import { attachHook, connectHook } from '../testing/fake-hook.ts';
 import { createTestGate, type TestGate } from '../testing/test-gate.ts';
 import { createGate, type GateDeps } from './gate.ts';
 import { createLogin } from './login.ts';
@@ -207,11 +207,13 @@ describe('ssh without the resident agent', OPTIONS, () => {
         ask: gate.host.ask,
         breakGlass: gate.host.breakGlass,
         processes,
+        contact: gate.host.conf.contact,
         clock: systemClock,
         folder: join(gate.state, 'handover'),
       }),
       processes,
       sessionOrigin: async () => null,
+      contact: gate.host.conf.contact,
       clock: systemClock,
       log: silentLog,
       plugin,
@@ -245,6 +247,15 @@ describe('ssh without the resident agent', OPTIONS, () => {
     const asked = await direct(gate, {}, plugin);
     await gate.server.deny(await gate.server.challenge());
     assert.equal((await asked.result).granted, false, 'and is asked if it has not');
+  });
+
+  it('names whom to call where there is nothing to wait for', async () => {
+    await using gate = await createTestGate({ conf: 'IDENTREE_CONTACT=ops@example.com\n' });
+    const help = /Connect again\. Help: ops@example\.com/;
+    const { text } = await (await direct(gate, { ...SSH, mode: 'ssh-wait' })).result;
+    assert.match(text.replace(/\s+/g, ' '), help);
+    const resident = await connectHook(gate.socket, gate.hello({ ...SSH, mode: 'ssh-wait' })).result;
+    assert.match(resident.text.replace(/\s+/g, ' '), help);
   });
 
   it('hands the request from one process to the next, once', async () => {

@@ -31,6 +31,8 @@ interface LoginDeps {
   ask: Ask;
   breakGlass: Pick<BreakGlass, 'enter'>;
   processes: ProcessReader;
+  /** Whom people call after a refusal. */
+  contact: string | null;
   clock: Clock;
 }
 
@@ -117,7 +119,7 @@ export function createResidentLogins(deps: LoginDeps): Logins {
       const voice = createVoice(say, screenOf(hello));
       const entry = entries.get(key);
       if (entry === undefined || entry.key !== loginKey(hello)) {
-        voice.sentence(refused.has(hello) ? 'gate.deniedBefore' : 'gate.noRequest');
+        voice.refusal(refused.has(hello) ? 'gate.deniedBefore' : 'gate.noRequest', {}, deps.contact);
         return { kind: 'refused' };
       }
       // One approval lets one login in.
@@ -136,7 +138,7 @@ export function createResidentLogins(deps: LoginDeps): Logins {
       if (outcome.kind !== 'granted') return outcome;
       const late = deps.clock.monotonic() >= entry.deadline;
       if (late || signal.aborted) {
-        if (late) voice.sentence('gate.expired');
+        if (late) voice.refusal('gate.expired', {}, deps.contact);
         void outcome.settle({ outcome: 'refused', detail: late ? 'too_late' : 'gone' });
         return { kind: late ? 'expired' : 'cancelled' };
       }
@@ -200,7 +202,7 @@ export function createDirectLogins(
       await rm(path, { force: true });
       const parsed = content && handover.safeParse(JSON.parse(content.toString('utf8')));
       if (!parsed?.success || parsed.data.key !== loginKey(hello) || parsed.data.record.user !== hello.user) {
-        voice.sentence('gate.noRequest');
+        voice.refusal('gate.noRequest', {}, deps.contact);
         return { kind: 'refused' };
       }
       const { record, answer, endsAt } = parsed.data;

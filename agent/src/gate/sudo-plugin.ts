@@ -34,6 +34,8 @@ export interface SudoPluginDeps {
   build: string;
   /** Whether `sudo -n` may wait for an approver. */
   noninteractive: 'refuse' | 'ask';
+  /** Whom people call after a refusal. */
+  contact: string | null;
   log: Log;
 }
 
@@ -149,7 +151,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
         rows: hasTerminal ? number(parts.userInfo.get('lines'), 100_000) : null,
       };
       if (hello.build !== deps.build) {
-        createVoice(say, { ...size, term: '', locale: '' }).sentence('gate.otherPlugin');
+        createVoice(say, { ...size, term: '', locale: '' }).refusal('gate.otherPlugin', {}, deps.contact);
         return REFUSED;
       }
       const question = await questionOf(hello, parts);
@@ -160,7 +162,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
       });
       if (question === null) {
         deps.log.warn('a sudo did not say what it would execute, or has gone; refused');
-        voice.sentence('gate.internal');
+        voice.refusal('gate.internal', {}, deps.contact);
         return REFUSED;
       }
       const { evidence } = question;

@@ -1,5 +1,6 @@
 import { timeLeft } from '#shared/messages.ts';
-import { languageOf, type Words } from '../words/words.ts';
+import type { Words } from '../words/catalogue.ts';
+import { languageOf } from '../words/words.ts';
 import type { PendingRequest } from './pending.ts';
 import type { NotificationsPort } from './ports.ts';
 import type { ServerView } from './server-view.ts';
