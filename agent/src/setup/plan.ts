@@ -4,7 +4,8 @@ import { SUDO_LDAP_FILE } from '../sssd/sudo-ldap-conf.ts';
 import { withBlock, withBlockOnTop, withoutBlock } from './marked-block.ts';
 import { pamFile, type Service, SSHD_TEXT, stackLines, sudoersText } from './pam-stacks.ts';
 import { type FileSnapshot, isLink, type Snapshot, sameSnapshot } from './snapshot.ts';
-import { SUDO_CONF, SUDO_CONF_LINES, type SudoGate } from './sudo-gate.ts';
+import { SUDO_CONF } from './sudo-conf.ts';
+import { SUDO_CONF_LINES, type SudoGate } from './sudo-gate.ts';
 
 /** One file that changes. Paths are as on the host, without the prefix of a test tree. */
 export interface Change {

@@ -9,7 +9,8 @@ import type { Service } from './pam-stacks.ts';
 import { type Change, planSetup, planUndo, SSHD_FILE, SUDOERS_FILE, touchedFiles } from './plan.ts';
 import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudoersProblems } from './self-test.ts';
 import { type FileSnapshot, isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
-import { chooseGate, type GateChoice, pluginProblem, SUDO_CONF, type SudoGate } from './sudo-gate.ts';
+import { SUDO_CONF } from './sudo-conf.ts';
+import { chooseGate, type GateChoice, pluginProblem, type SudoGate } from './sudo-gate.ts';
 
 export interface SetupDeps extends SelfTestDeps {
   /** Folder of the backups. */

@@ -2,15 +2,15 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Run } from '../platform/run.ts';
 import { asksThrough, MODULE, pamFile, SERVICES, type Service } from './pam-stacks.ts';
+import { type PluginLine, pluginsOf, SUDO_CONF } from './sudo-conf.ts';
 
 /** Who asks for a command of sudo: the plugin inside it, or the PAM stage before it has decided. */
 export type SudoGate = 'plugin' | 'pam';
 
 export const PLUGIN = '/usr/lib/identree/identree_sudo.so';
-export const SUDO_CONF = '/etc/sudo.conf';
 
 /** The lines of sudo.conf(5). sudo adds its own plugins where a file names none of that kind. */
-export const SUDO_CONF_LINES = [`Plugin identree_audit ${PLUGIN}`, `Plugin identree_approval ${PLUGIN}`];
+export const SUDO_CONF_LINES = ['identree_audit', 'identree_approval'].map((symbol) => `Plugin ${symbol} ${PLUGIN}`);
 
 /** Which gate a sudo can have, and why, in words. */
 export interface GateChoice {
@@ -57,15 +57,6 @@ export async function pluginProblem(run: Run): Promise<string | null> {
   return rehearsal.code === 0 ? null : `sudo cannot run anything with ${PLUGIN}: ${rehearsal.output}`;
 }
 
-/** The lines of sudo.conf that count, without comments; sudo joins lines that end in a backslash. */
-function confLines(text: string): string[] {
-  return text
-    .replace(/\\\n/g, '')
-    .split('\n')
-    .map((line) => line.trim().replace(/\s+/g, ' '))
-    .filter((line) => line !== '' && !line.startsWith('#'));
-}
-
 /** How sudo and ssh are gated on this host, as its files say. */
 export interface GateState {
   /** Null: identree does not gate sudo. */
@@ -110,16 +101,18 @@ export async function readGateState(root: string, build: string | null): Promise
   }
   if ([...asked.values()].includes('module') && !(await isFile(join(root, MODULE))))
     drift.push(`${MODULE} is not there: PAM refuses`);
-  const conf = confLines(await readFile(join(root, SUDO_CONF), 'latin1').catch(() => ''));
-  const ours = conf.filter((line) => /^Plugin identree_/i.test(line));
-  if (ours.length === 0) return { gate: staged ? 'pam' : null, drift };
+  const plugins = pluginsOf(await readFile(join(root, SUDO_CONF), 'latin1').catch(() => ''));
+  const isOurs = ({ symbol }: PluginLine) => symbol.startsWith('identree_');
+  if (!plugins.some(isOurs)) return { gate: staged ? 'pam' : null, drift };
   for (const line of SUDO_CONF_LINES) {
-    if (!conf.some((found) => found === line || found.startsWith(`${line} `)))
+    if (!plugins.some(({ symbol, path }) => line === `Plugin ${symbol} ${path}`))
       drift.push(`${SUDO_CONF} lacks: ${line}`);
   }
-  const foreign = conf.find((line) => /^Plugin \S+/i.test(line) && !/^Plugin (identree_|sudoers_)/i.test(line));
-  if (foreign !== undefined && conf.indexOf(foreign) < conf.indexOf(ours[0]!)) {
-    drift.push(`${SUDO_CONF} loads another plugin before identree's: ${foreign}`);
+  const before = plugins.slice(0, plugins.findIndex(isOurs));
+  const foreign = before.find(({ symbol }) => !symbol.startsWith('sudoers_'));
+  if (foreign !== undefined) {
+    const line = ['Plugin', foreign.symbol, foreign.path, ...foreign.options].join(' ');
+    drift.push(`${SUDO_CONF} loads another plugin before identree's: ${line}`);
   }
   if (!staged) drift.push('/etc/pam.d/sudo does not name pam_identree.so: sudo asks for a password too');
   if (!(await isFile(join(root, PLUGIN)))) drift.push(`${PLUGIN} is not there: sudo refuses everything`);
