@@ -28,6 +28,7 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
           'dave ALL=(ALL) SETENV: ALL',
           'Defaults:dave !env_reset',
           'Defaults:bob runcwd=*, runchroot=*',
+          'Defaults>carol umask=0007, command_timeout=90, closefrom=80',
           '',
         ].join('\n'),
         0o440,
@@ -96,6 +97,24 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     assert.ok(record.unrestricted.includes('user-writable-target'));
     request.terminal.type('\x03');
     await request.terminal.exit;
+  });
+
+  // Its umask is what the rule says and what the asker has, 022, together.
+  test('what sudo sets beside the command is there where it is not the usual, with open files counted', {
+    skip,
+  }, async () => {
+    for (const [options, settings, more] of [
+      [['-u', 'bob'], undefined, undefined],
+      [['-u', 'carol'], { umask: '027', timeoutSeconds: 90 }, 13],
+      [['-P', '-u', 'carol'], { keepsGroups: true, umask: '027', timeoutSeconds: 90 }, 13],
+    ] as const) {
+      const request = await ask(world, world.host(), 'alice', ['sudo', ...options, 'id']);
+      const { resolved } = recordOf(request);
+      assert.deepEqual(resolved?.settings, settings, options.join(' '));
+      assert.equal(resolved?.descriptorsMore, more);
+      request.terminal.type('\x03');
+      await request.terminal.exit;
+    }
   });
 
   test('a rule with NOPASSWD is asked as well', { skip }, async () => {
