@@ -315,7 +315,7 @@ for (const failures of [false, true]) {
   });
 }
 
-test('an event to 2,000 streams is one look-up and no read, and nothing comes to those whose session has ended', async () => {
+test('an event to 2,000 streams is twenty look-ups and no read, and nothing comes to those whose session has ended', async () => {
   const w = world(chanceOf(1), { failures: false });
   const done = new AbortController();
   const names = Array.from({ length: 2000 }, (_, index) => `session ${index}`);
@@ -335,13 +335,45 @@ test('an event to 2,000 streams is one look-up and no read, and nothing comes to
   await tell();
   const before = { ...w.asked };
   for (let event = 3; event <= 10; event += 1) await tell();
-  assert.deepEqual(w.asked, { reads: before.reads, lookUps: before.lookUps + 8 });
+  assert.deepEqual(w.asked, { reads: before.reads, lookUps: before.lookUps + 8 * 20 });
 
   for (const [index, name] of names.entries()) if (index % 2 === 0) w.sessions.get(name)!.endsAt = 10;
   for (let event = 11; event <= 20; event += 1) await tell();
   const ended = following.filter((_, index) => index % 2 === 0);
   await Promise.all(ended);
   for (const [index, [name, seen]] of all.entries()) assert.equal(seen.at(-1), index % 2 === 0 ? 10 : 20, name);
+  done.abort();
+  await Promise.all(following);
+  w.feed.close();
+});
+
+test('others are served while 2,000 streams are told, and what happens meanwhile is told together', async () => {
+  const w = world(() => 0, { failures: false });
+  const done = new AbortController();
+  const names = Array.from({ length: 2000 }, (_, index) => `session ${index}`);
+  for (const name of names)
+    w.sessions.set(name, { endsAt: Number.POSITIVE_INFINITY, adminUntil: Number.POSITIVE_INFINITY });
+  const all = names.map((name) => ({ name, seen: [] as number[] }));
+  const following = all.map(({ name, seen }) => followAll(w, name, seen, { signal: done.signal, slow: () => 0 }));
+  const toldOf = (seq: number) => all.filter(({ seen }) => seen.at(-1)! >= seq).length;
+  w.append(false);
+  while (toldOf(1) < all.length) await turns(1);
+  w.append(false);
+  const atOnce: number[] = [];
+  for (let before = toldOf(2); before < all.length; before = toldOf(2)) {
+    await turns(1);
+    atOnce.push(toldOf(2) - before);
+  }
+  assert.ok(Math.max(...atOnce) <= 200, `${Math.max(...atOnce)} of them were told between two turns of the event loop`);
+
+  const { lookUps } = w.asked;
+  for (let event = 3; event <= 12; event += 1) {
+    w.append(false);
+    await turns(1);
+  }
+  while (toldOf(12) < all.length) await turns(1);
+  assert.ok(w.asked.lookUps - lookUps <= 3 * 20, `${w.asked.lookUps - lookUps} look-ups for ten events in a row`);
+  for (const { seen } of all) assert.deepEqual(seen.slice(-10), [3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
   done.abort();
   await Promise.all(following);
   w.feed.close();

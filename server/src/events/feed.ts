@@ -50,10 +50,20 @@ const BATCH = 100;
 /** A client that has as many to read is let go of, and reads the rest from the database when it comes to it. */
 const QUEUE = 500;
 const RECHECK_MS = 15_000;
+/**
+ * How many streams are looked up and told at a time. In between the server answers others: to tell thousands takes longer
+ * than a host may be kept waiting.
+ */
+const AT_ONCE = 100;
+/**
+ * The longest that it rests after all were told, milliseconds: as long as that took, so that half of the time is left for
+ * others. What happens meanwhile is told together.
+ */
+const REST_MS = 150;
 
 /**
- * The live feed. What happens is read from the log once, and who follows is looked up once for all of them, however many
- * they are.
+ * The live feed. What happens is read from the log once for all who follow, and they are looked up many at a time. Nobody
+ * else is held up by it for long, however many they are.
  */
 export function createEventFeed(deps: {
   events: Pick<EventLog, 'read' | 'head' | 'follow'>;
@@ -76,15 +86,24 @@ export function createEventFeed(deps: {
     pending = [];
     // Before the look-up, and however that ends: a stream that catches up meanwhile must not go on behind this.
     dispatched = Math.max(dispatched, batch.at(-1)?.seq ?? 0);
-    const live = [...streams].filter((stream) => stream.live);
-    const viewers = await viewersOf(live.map(({ credentials }) => credentials));
-    const known = new Map(live.map((stream, index) => [stream, viewers[index] ?? null]));
     const told = batch.map((event) => ({ event, shown: shown(event) }));
-    for (const stream of streams) {
+    const live = [...streams].filter((stream) => stream.live);
+    for (let from = 0; from < live.length; from += AT_ONCE) {
+      if (from > 0) await new Promise((resolve) => setImmediate(resolve));
+      await tell(live.slice(from, from + AT_ONCE), told);
+    }
+  }
+
+  /** Looks some streams up and gives them what is new. */
+  async function tell(
+    some: readonly Stream[],
+    told: readonly { event: EventRecord; shown: FeedEvent }[],
+  ): Promise<void> {
+    const viewers = await viewersOf(some.map(({ credentials }) => credentials));
+    for (const [index, stream] of some.entries()) {
+      // One that has fallen behind meanwhile reads all of this from the database.
       if (!stream.live) continue;
-      const viewer = known.get(stream);
-      // It caught up while the others were looked up, and has read all of this.
-      if (viewer === undefined) continue;
+      const viewer = viewers[index] ?? null;
       if (viewer === null) stream.ended = true;
       else give(stream, viewer, told);
       stream.wake();
@@ -114,7 +133,10 @@ export function createEventFeed(deps: {
         recheckDue = false;
         // What happens in one turn of the event loop is told together.
         await new Promise((resolve) => setImmediate(resolve));
+        const started = performance.now();
         await dispatch();
+        const took = performance.now() - started;
+        if (took >= 1) await new Promise((resolve) => setTimeout(resolve, Math.min(took, REST_MS)));
       }
     } catch (err) {
       log.error({ err }, 'live events could not be told; those who follow read them from the database');

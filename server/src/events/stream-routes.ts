@@ -9,15 +9,14 @@ import { createFollowers, FOLLOWER_LIMITS, type FollowerLimits } from './followe
 /** How often a stream on which nothing happens is kept open; who has read nothing since the last time is let go of. */
 const KEEP_ALIVE_MS = 15_000;
 
-const texts = new WeakMap<FeedEvent, string>();
+const texts = new WeakMap<FeedEvent, Buffer>();
 
-/** One event as server-sent text, made once for all who get it. */
-function textOf(event: FeedEvent): string {
-  let text = texts.get(event);
-  if (text === undefined) {
-    text = `id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`;
-    texts.set(event, text);
-  }
+/** One event as server-sent text, made and encoded once for all who get it. */
+function textOf(event: FeedEvent): Buffer {
+  const known = texts.get(event);
+  if (known !== undefined) return known;
+  const text = Buffer.from(`id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`);
+  texts.set(event, text);
   return text;
 }
 
