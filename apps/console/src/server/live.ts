@@ -1,14 +1,16 @@
 import { useEffect, useState } from 'react';
 import type { FeedEvent, Topic } from '#shared/events.ts';
-import { api, askWhoIAm, refresh } from './api.ts';
+import { api, askWhoIAm, client, type Outputs, queryClient, refresh } from './api.ts';
 import { atMostEvery } from './at-most.ts';
+import { keepWaiting } from './waiting.ts';
 
 /** `offline`: nothing was heard for a moment; what is shown may be old. */
 export type LiveState = 'connecting' | 'live' | 'offline';
 
 /** What an event makes old, by what it is about. */
 const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
-  requests: () => [api.challenges],
+  // What waits is kept by itself.
+  requests: () => [api.challenges.history, api.challenges.get],
   hosts: () => [api.hosts, api.breakGlass],
   passkeys: () => [api.passkeys, api.me, api.people],
   people: () => [api.people],
@@ -27,6 +29,21 @@ const ANEW_EVERY_MS = 1000;
 const refreshTopic = atMostEvery<Topic>(ANEW_EVERY_MS, (topic) => {
   for (const part of OLD[topic]()) void refresh(part.pathKey());
 });
+
+const inboxKey = () => api.challenges.inbox.queryKey();
+const onRequest = keepWaiting<Outputs['challenges']['inbox'][number]>(
+  {
+    read: () => queryClient.getQueryData(inboxKey()) ?? null,
+    write: (entries) => void queryClient.setQueryData(inboxKey(), [...entries]),
+    isAsked: () => queryClient.isFetching({ queryKey: inboxKey() }) > 0,
+    askAll: () => void refresh(inboxKey()),
+    async askOne(code) {
+      const { view } = await client.challenges.get.query({ code });
+      return view.status === 'pending' ? view : null;
+    },
+  },
+  ANEW_EVERY_MS,
+);
 
 /** Short interruptions are not worth a word. */
 const OFFLINE_AFTER_MS = 1500;
@@ -65,6 +82,7 @@ export function useLive(signedIn: boolean, onEvent: (event: FeedEvent) => void):
       const event = JSON.parse(message.data) as FeedEvent;
       up();
       refreshTopic(event.topic);
+      if (event.topic === 'requests') onRequest(event);
       onEvent(event);
     });
     stream.addEventListener('error', () => {
