@@ -67,6 +67,34 @@ test.describe('inbox', () => {
     expect(await site.do('look', { id: second.id })).toMatchObject({ status: 'pending' });
   });
 
+  test('fifty requests that come together are a few questions, and those that go are hardly any', async ({
+    site,
+    open,
+  }) => {
+    const { page, signIn } = await open({ admin: true });
+    const asked: string[] = [];
+    await signIn('/');
+    const cards = page.getByRole('article').filter({ hasText: 'burst' });
+    await expect(page.getByRole('heading', { level: 1, name: 'Inbox' })).toBeVisible();
+    page.on('request', (request) => {
+      const { pathname } = new URL(request.url());
+      if (pathname.startsWith('/trpc/challenges.')) asked.push(pathname);
+    });
+    const startedAt = performance.now();
+    const ids: string[] = [];
+    // One after the other: requests of one host that overtake each other look like a copy of it.
+    for (let index = 0; index < 50; index += 1) ids.push((await site.do('ask', { user: `burst${index % 5}` })).id);
+    await expect(cards).toHaveCount(50);
+    // One a second, beside the first and the one that is under way.
+    const most = 2 + Math.ceil((performance.now() - startedAt) / 1000);
+    expect(asked.length, asked.join(' ')).toBeLessThanOrEqual(most);
+
+    asked.length = 0;
+    for (const id of ids) await site.do('cancel', { id });
+    await expect(cards).toHaveCount(0);
+    expect(asked.length, asked.join(' ')).toBeLessThanOrEqual(2);
+  });
+
   test('leads to the approval page and back', async ({ site, open }) => {
     const { page, username, signIn, addPasskey } = await open();
     await signIn('/');
