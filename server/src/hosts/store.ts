@@ -256,6 +256,8 @@ export async function areAssigned(query: Query, numbers: readonly number[]): Pro
 /** Nothing stands between these hosts and the directory any more. */
 export async function admitToDirectory(work: UnitOfWork, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
+  // In the order in which requests of several hosts lock them: else both could wait for each other.
+  if (work.driver === 'postgres') await lockHosts(work, ids);
   await kysely(work.query)
     .updateTable('hosts')
     .set({ reached: 1 })
