@@ -5,6 +5,7 @@ import { type Leaver, unknownStanding } from '../auth/standing.ts';
 import { certificatesOf, readPem } from '../certificates/pem.ts';
 import { keepServerCertificate, type ServerCertificate } from '../certificates/server-certificate.ts';
 import type { LdapConfig } from '../config/config.ts';
+import { createBindProofs } from '../directory/bind-proofs.ts';
 import { certificateNamesOf } from '../directory/configured.ts';
 import { directoryRoutes } from '../directory/host-routes.ts';
 import { createHostSettings } from '../directory/host-settings.ts';
@@ -91,7 +92,8 @@ export async function createDirectoryService(
     hostSecrets: ldap.provisionEnabled ? [ldap.secret, ldap.secretPrevious].filter((secret) => secret !== null) : [],
     hosts: createLdapHosts(hosts),
   });
-  const server = createLdapService({ options: ldap, checker, version: VERSION, log });
+  const proofs = createBindProofs({ db, clock, key: keys.storage, onError });
+  const server = createLdapService({ options: ldap, checker, proofs, version: VERSION, log });
   const signedSettings = createHostSettings({
     ldap,
     serverId: keys.serverId,
@@ -186,6 +188,7 @@ export async function createDirectoryService(
     async start(): Promise<void> {
       await importEarlierRules({ path: config.sudoRules.rulesFile, rules, log });
       await directory.start();
+      await proofs.load();
       const clientCa = [keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert))];
       const { clientCertificates } = ldap;
       const tlsOf = (own: ServerCertificate) => ({ ...own, clientCa, clientCertificates });

@@ -37,6 +37,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   sudo_rules: ['id'],
   scim_clients: ['id'],
   scim_resources: ['id'],
+  bind_proofs: ['digest'],
   leases: null,
   storage_probes: null,
   host_nonces: null,

@@ -13,6 +13,7 @@ import * as probes from './migrations/0009-probes.ts';
 import * as speed from './migrations/0010-speed.ts';
 import * as breakGlass from './migrations/0011-break-glass.ts';
 import * as logHeads from './migrations/0012-log-heads.ts';
+import * as bindProofs from './migrations/0014-bind-proofs.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -58,6 +59,7 @@ export const migrations = {
   '0010-speed': speed,
   '0011-break-glass': breakGlass,
   '0012-log-heads': logHeads,
+  '0014-bind-proofs': bindProofs,
 };
 
 const KNOWN = Object.keys(migrations).sort();

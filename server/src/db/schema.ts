@@ -514,6 +514,14 @@ export interface StorageProbesTable {
   at: number;
 }
 
+/** Names that have proved to know their password when they bound to the directory from an address. */
+export interface BindProofsTable {
+  /** HMAC of address and name. */
+  digest: string;
+  /** Days since 1970. */
+  proved_on: number;
+}
+
 export interface Schema {
   leases: LeasesTable;
   storage_probes: StorageProbesTable;
@@ -552,5 +560,6 @@ export interface Schema {
   directory_holds: DirectoryHoldsTable;
   sudo_rules: SudoRulesTable;
   scim_clients: ScimClientsTable;
+  bind_proofs: BindProofsTable;
   scim_resources: ScimResourcesTable;
 }

@@ -682,6 +682,36 @@ describe('in its own thread', () => {
       ...more,
     });
 
+  test('who has proved to know a password is not kept out by strangers after a restart either', async () => {
+    const kept: string[] = [];
+    const open = async (remembers: boolean) => {
+      const server = await start({
+        settings: settingsOf({ bindFailures: 3, bindFailureDelay: 0, bindProvenWait: 0 }),
+        proofs: { key: Buffer.alloc(32, 3), known: () => (remembers ? kept : []), keep: (digest) => kept.push(digest) },
+      });
+      opened.push(server);
+      const client = await wireClient(server.ports[0]!);
+      let id = 0;
+      return async (dn: string, password: string) => {
+        client.write(bind(++id, dn, password));
+        return (await client.until(id)).at(-1)!.code;
+      };
+    };
+    const before = await open(true);
+    for (let i = 0; i < 3; i++) assert.equal(await before(SERVICE_DN, 'secret'), RESULT.success);
+    assert.equal(kept.length, 1, 'kept once and not with every bind');
+    assert.doesNotMatch(kept[0]!, /127|sssd/);
+    for (const [remembers, wanted] of [
+      [true, RESULT.success],
+      [false, RESULT.invalidCredentials],
+    ] as const) {
+      const after = await open(remembers);
+      for (let i = 0; i < 8; i++) await after(i % 2 ? SERVICE_DN : `cn=other,${BASE}`, 'wrong');
+      assert.equal(await after(SERVICE_DN, 'secret'), wanted);
+      assert.equal(await after(`cn=other,${BASE}`, 'secret'), RESULT.invalidCredentials);
+    }
+  });
+
   test('snapshots, credentials, certificates, statistics and the end cross over', async () => {
     const events: string[] = [];
     const server = await start({

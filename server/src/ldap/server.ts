@@ -8,6 +8,16 @@ import type { Settings } from './session/settings.ts';
 import type { Stats } from './session/stats.ts';
 import type { FromWorker, ToWorker, WorkerCalls, WorkerStart } from './worker-messages.ts';
 
+/** Proofs of bind names that outlive the process. */
+export interface KeptProofs {
+  /** Of the digests. */
+  readonly key: Uint8Array;
+  /** Digests of addresses and names. */
+  known(): readonly string[];
+  /** This one was proved just now. */
+  keep(digest: string): void;
+}
+
 export interface LdapServerDeps {
   settings: Settings;
   /** At least one; plain and TLS listeners may run side by side. */
@@ -19,6 +29,8 @@ export interface LdapServerDeps {
   checker: CredentialChecker;
   /** Where snapshots come from, straight from the thread that builds them; see `receive`. */
   snapshots?: MessagePort;
+  /** Without them whoever is proved has to prove it again after a restart. */
+  proofs?: KeptProofs;
   /** The thread is started again and has nothing to serve. */
   onEmpty?: () => void;
   /** For log and events. `worker-failed`: the thread died and is started again. */
@@ -74,7 +86,8 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
   function start(first?: MessagePort): Promise<number[]> {
     const snapshots = first ?? null;
     const { settings, service } = deps;
-    const workerData: WorkerStart = { settings, tls, service, listen, snapshots };
+    const proofs = deps.proofs ? { key: deps.proofs.key, known: deps.proofs.known() } : null;
+    const workerData: WorkerStart = { settings, tls, service, listen, snapshots, proofs };
     const transferList = snapshots ? [snapshots] : [];
     const started = new Worker(new URL('./worker.ts', import.meta.url), { workerData, transferList, resourceLimits });
     worker = started;
@@ -103,6 +116,9 @@ export async function createLdapServer(deps: LdapServerDeps): Promise<LdapServer
             break;
           case 'answer':
             asked.receive(message);
+            break;
+          case 'proved':
+            deps.proofs?.keep(message.digest);
             break;
           case 'event':
             deps.report(message.event);

@@ -33,6 +33,7 @@ function prepare(t: TestContext, over: Partial<LdapOptions> = {}) {
       ...over,
     },
     checker: { checkBind: () => null, identify: async () => null, isCurrent: async () => true },
+    proofs: { key: Buffer.alloc(32), known: () => [], keep: () => {} },
     version: 'test',
     log: quiet,
   });

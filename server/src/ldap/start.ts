@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { ServiceAccount } from './credential-checker.ts';
 import type { TlsSettings } from './directory-server.ts';
-import { createLdapServer, type LdapServer, type LdapServerDeps } from './server.ts';
+import { createLdapServer, type KeptProofs, type LdapServer, type LdapServerDeps } from './server.ts';
 import type { CredentialChecker } from './session/credentials.ts';
 import { DEFAULT_LIMITS } from './session/limits.ts';
 import type { Settings } from './session/settings.ts';
@@ -62,10 +62,11 @@ const BURST = 5;
 export function createLdapService(deps: {
   options: LdapOptions;
   checker: CredentialChecker;
+  proofs: KeptProofs;
   version: string;
   log: Log;
 }): LdapService {
-  const { options, checker, log } = deps;
+  const { options, checker, proofs, log } = deps;
   let server: LdapServer | null = null;
   /** The far end of the newest way for snapshots, until the server takes it. */
   let untaken: MessagePort | null = null;
@@ -104,6 +105,7 @@ export function createLdapService(deps: {
         tls,
         service: options.service,
         checker,
+        proofs,
         ...(snapshots ? { snapshots } : {}),
         onEmpty,
         report: reportTo(log),

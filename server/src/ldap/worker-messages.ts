@@ -14,6 +14,8 @@ export interface WorkerStart {
   listen: readonly ListenAddress[];
   /** Where snapshots come from; one that waits there is served from the first connection on. */
   snapshots: MessagePort | null;
+  /** Digests of names that have proved something at an address, and the key of these digests; null: none are kept. */
+  proofs: { key: Uint8Array; known: readonly string[] } | null;
 }
 
 /** What may be asked of the worker; it asks a `CredentialChecker` itself. */
@@ -38,4 +40,5 @@ export type FromWorker =
   | { kind: 'listening'; ports: number[] }
   | { kind: 'failed'; message: string; code: string | null }
   | { kind: 'event'; event: SessionEvent }
+  | { kind: 'proved'; digest: string }
   | { kind: 'closed' };

@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { createPortAnswers, createPortCaller } from '../platform/port-calls.ts';
 import { withServiceAccount } from './credential-checker.ts';
 import { createDirectoryServer } from './directory-server.ts';
 import { limitGarbage } from './garbage.ts';
+import type { EarlierProofs } from './session/bind-throttle.ts';
 import type { CredentialChecker } from './session/credentials.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import type { FromWorker, ToWorker, WorkerCalls, WorkerStart } from './worker-messages.ts';
@@ -14,7 +15,7 @@ import type { FromWorker, ToWorker, WorkerCalls, WorkerStart } from './worker-me
 const ANSWER_WITHIN = 10_000;
 
 const port = parentPort!;
-const { settings, tls, service, listen, snapshots } = workerData as WorkerStart;
+const { settings, tls, service, listen, snapshots, proofs } = workerData as WorkerStart;
 const send = (message: FromWorker): void => port.postMessage(message);
 
 const main = createPortCaller<CredentialChecker>({ send, withinMs: ANSWER_WITHIN });
@@ -24,11 +25,21 @@ const checker: CredentialChecker = {
   isCurrent: (identity) => main.call('isCurrent', identity),
 };
 
+function earlierProofs({ key, known }: NonNullable<WorkerStart['proofs']>): EarlierProofs {
+  const digests = new Set(known);
+  const digestOf = (pair: string): string => createHmac('sha256', key).update(pair).digest('base64url');
+  return {
+    has: (pair) => digests.size > 0 && digests.has(digestOf(pair)),
+    note: (pair) => send({ kind: 'proved', digest: digestOf(pair) }),
+  };
+}
+
 const server = createDirectoryServer({
   settings,
   tls,
   checker: withServiceAccount(service, checker),
   report: (event) => send({ kind: 'event', event }),
+  ...(proofs === null ? {} : { proofs: earlierProofs(proofs) }),
   randomBytes,
   now: () => performance.now(),
 });

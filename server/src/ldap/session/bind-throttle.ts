@@ -1,5 +1,12 @@
 import type { Limits } from './limits.ts';
 
+/** What was proved before this process began. `pair` is an address and a name. */
+export interface EarlierProofs {
+  has(pair: string): boolean;
+  /** It was proved in this process for the first time. */
+  note(pair: string): void;
+}
+
 /**
  * Slows down guessing of passwords, by address and by name. More than `bindFailures` wrong ones within a minute close the
  * door for 1 s, 2 s, 4 s … up to `bindPenalty`; what comes meanwhile is refused without being looked at.
@@ -27,6 +34,7 @@ const MOST_REMEMBERED = 20_000;
 
 export function createBindThrottle(
   limits: Pick<Limits, 'bindFailures' | 'bindPenalty' | 'bindProvenWait'>,
+  earlier: EarlierProofs | null = null,
 ): BindThrottle {
   /** Insertion order is order of last use; the one unused for longest is forgotten first. */
   const failures = new Map<string, Failures>();
@@ -55,6 +63,7 @@ export function createBindThrottle(
     if (map.size > MOST_REMEMBERED) map.delete(map.keys().next().value!);
   }
 
+  const isProven = (known: string): boolean => proven.has(known) || earlier?.has(known) === true;
   const isBlocked = (key: string, now: number): boolean => (failures.get(key)?.blockedUntil ?? 0) > now;
 
   function isGuessedAt(key: string, now: number): boolean {
@@ -66,20 +75,20 @@ export function createBindThrottle(
     waitFor(address, name, now) {
       if (failures.size === 0) return 0;
       const known = pair(address, name);
-      if (proven.has(known)) return isGuessedAt(known, now) ? limits.bindProvenWait : 0;
+      if (isProven(known)) return isGuessedAt(known, now) ? limits.bindProvenWait : 0;
       return isBlocked(`address ${address}`, now) || isBlocked(`name ${name}`, now) ? null : 0;
     },
     failed(address, name, now) {
       note(`address ${address}`, now);
       note(`name ${name}`, now);
       const known = pair(address, name);
-      if (proven.has(known)) note(known, now);
+      if (isProven(known)) note(known, now);
     },
     succeeded(address, name) {
       const known = pair(address, name);
       // The order matters when there are too many only.
       if (proven.size < MOST_REMEMBERED / 2 && proven.has(known)) return;
-      proven.delete(known);
+      if (!proven.delete(known)) earlier?.note(known);
       proven.add(known);
       trim(proven as never);
     },

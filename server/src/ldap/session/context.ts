@@ -1,5 +1,5 @@
 import { createOutput } from '../ber/writer.ts';
-import { createBindThrottle } from './bind-throttle.ts';
+import { createBindThrottle, type EarlierProofs } from './bind-throttle.ts';
 import type { CredentialChecker } from './credentials.ts';
 import { ratesOf } from './pace.ts';
 import { createScheduler } from './scheduler.ts';
@@ -12,6 +12,8 @@ export interface ContextDeps {
   settings: Settings;
   checker: CredentialChecker;
   report(event: SessionEvent): void;
+  /** Which names have proved something before. */
+  proofs?: EarlierProofs;
   randomBytes(length: number): Uint8Array;
   /** Milliseconds that only ever grow, with fractions. */
   now(): number;
@@ -26,7 +28,7 @@ export function createContext(deps: ContextDeps): Context {
     settings: deps.settings,
     rates: ratesOf(deps.settings.limits),
     checker: deps.checker,
-    throttle: createBindThrottle(deps.settings.limits),
+    throttle: createBindThrottle(deps.settings.limits, deps.proofs),
     special: createSpecialEntries(),
     scheduler: createScheduler(deps.now, deps.defer),
     stats: createStats(),
