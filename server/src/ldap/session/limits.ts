@@ -62,7 +62,7 @@ export const DEFAULT_LIMITS: Limits = {
   handshake: 10_000,
   operations: 32,
   searchRate: 1000,
-  searchBurst: 5000,
+  searchBurst: 15_000,
   searchRatePerAddress: 5000,
   searchBurstPerAddress: 25_000,
   bindFailures: 10,
