@@ -59,6 +59,8 @@ async function sideBySide(): Promise<{ results: BenchResult[]; steady: boolean }
     rootDn: SERVICE_DN,
     rootPassword: SERVICE_PASSWORD,
     tls: { ...(await ca.issue('ldap.test', 'server')), ca: ours.tls.ca },
+    modules: ['deref'],
+    database: 'overlay deref',
   });
   stops.push(slapd.stop);
   const wanted = options.only?.split(',');

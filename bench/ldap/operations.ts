@@ -1,4 +1,4 @@
-import { bind, search, type TestSearch } from '../../server/src/ldap/testing/messages.ts';
+import { bind, dereferenceControl, search, type TestSearch } from '../../server/src/ldap/testing/messages.ts';
 import { BASE } from '../../server/src/ldap/testing/sample-entries.ts';
 import type { Served } from './served.ts';
 import { SERVICE_DN, SERVICE_PASSWORD } from './servers.ts';
@@ -78,6 +78,18 @@ export function listOperations({ people, groups, rules, entries, latest }: Serve
   const getgrnam = shared.map(({ cn }) => group(`(cn=${cn})`, 1));
   const getgrgid = some.map(({ gidNumber }) => group(`(gidNumber=${gidNumber})`, 1));
   const initgroups = some.map(({ uid }) => group(`(memberuid=${uid})`, memberships.get(uid) ?? 0, GROUP_NAMES));
+  // What sssd asks with rfc2307bis about a group whose members it does not know.
+  const DEREFERENCED = ['objectClass', 'cn', 'gidNumber', 'member', 'modifyTimestamp', 'uid'];
+  const members = shared.map(({ cn }) => ({
+    bytes: find({
+      base: `cn=${cn},${GROUPS}`,
+      scope: 0,
+      attributes: GROUP_NAMES,
+      controls: [dereferenceControl([['member', DEREFERENCED]], true)],
+    }),
+    entries: 1,
+    code: 0,
+  }));
   const sudo = Array.from({ length: 24 }, (_, n) => hostRules(n + 1));
   const negative = some.map(({ uid }) => user(`(uid=x${uid})`, 0));
   // Ten of each twenty are user lookups, as in the logs of sssd hosts.
@@ -100,6 +112,7 @@ export function listOperations({ people, groups, rules, entries, latest }: Serve
     { ...lookup, name: 'getgrnam', requests: getgrnam, must: 1.5, goal: 2 },
     { ...lookup, name: 'getgrgid', requests: getgrgid, must: 3, goal: 4.5 },
     { ...lookup, name: 'initgroups', requests: initgroups, must: 3, goal: 5 },
+    { ...lookup, name: 'group_members', requests: members, must: 1.5, goal: 3 },
     { ...lookup, name: 'sudo_rules', requests: sudo, must: 3.5, goal: 6 },
     { ...lookup, name: 'negative', requests: negative, must: 1.2, goal: 1.8 },
     { ...lookup, name: 'mix', requests: mix, must: 2.5, goal: 4 },
