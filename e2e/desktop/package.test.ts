@@ -8,6 +8,7 @@ import { FuseState, FuseV1Options, getCurrentFuseWire } from '@electron/fuses';
 import { buildDesktop } from '../../scripts/build-desktop.ts';
 import { ICON_SIZES } from '../../scripts/desktop-icons.ts';
 import { builderConfig, packageDesktop } from '../../scripts/package-desktop.ts';
+import { checklistTest } from './checklist.ts';
 import { runInside, runtimeFolder } from './namespace.ts';
 import { retell } from './retell.ts';
 
@@ -56,7 +57,8 @@ if (!runtime.ok) {
   process.once('exit', () => rmSync(out, { recursive: true, force: true }));
 
   describe('the package', () => {
-    test('its fuses are burnt: no Node, no options of Node, no inspector, nothing but its own archive', async () => {
+    // No Node, no options of Node, no inspector, nothing but its own archive.
+    test(checklistTest(19), async () => {
       const wire = await getCurrentFuseWire(join(unpacked, 'identree-console'));
       const on = [
         FuseV1Options.EnableCookieEncryption,

@@ -1,3 +1,5 @@
+import { useSyncExternalStore } from 'react';
+
 /** A link that the person followed outside the desktop app. */
 export interface DeepLink {
   kind: 'approve';
@@ -15,6 +17,8 @@ export interface DesktopBridge {
   /** Leaves the console for the sign-in page of this window. */
   signIn(): Promise<void>;
   signOut(): Promise<void>;
+  /** Tells why the server is not reached, in words for the person; null while it is. Returns how to stop. */
+  onReach(callback: (why: string | null) => void): () => void;
   /** Tells of links; the latest one that waited comes at once. Returns how to stop. */
   onDeepLink(callback: (link: DeepLink) => void): () => void;
 }
@@ -27,3 +31,21 @@ declare global {
 
 /** The bridge; undefined in a browser. */
 export const desktop: DesktopBridge | undefined = window.identreeDesktop;
+
+let unreached: string | null = null;
+
+function followReach(changed: () => void): () => void {
+  const stop = desktop?.onReach((why) => {
+    unreached = why;
+    changed();
+  });
+  return stop ?? (() => {});
+}
+
+/**
+ * Why the desktop app does not reach the server, in words for the person; null while it does, and in browsers, which
+ * do not tell. Nothing is decided meanwhile: what is shown may be settled already.
+ */
+export function useUnreached(): string | null {
+  return useSyncExternalStore(followReach, () => unreached);
+}

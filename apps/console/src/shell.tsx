@@ -18,7 +18,7 @@ import { IconCloudOff, IconDeviceDesktop, IconLogout, IconMoon, IconSelector, Ic
 import { useQuery } from '@tanstack/react-query';
 import { type ReactNode, useEffect, useRef } from 'react';
 import { CONSOLE_PAGES, type ConsolePath } from '#shared/console.ts';
-import { desktop } from './bridge.ts';
+import { desktop, useUnreached } from './bridge.ts';
 import { Logo } from './kit/logo.tsx';
 import { PAGES } from './pages.tsx';
 import { Link } from './router.tsx';
@@ -119,6 +119,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Console
   const inbox = useQuery({ ...api.challenges.inbox.queryOptions(), refetchInterval: live === 'live' ? false : 15_000 });
   const waiting = inbox.data?.length ?? 0;
   const held = useDirectoryUpdates(live);
+  const unreached = useUnreached();
   const badges: Partial<Record<ConsolePath, number>> = { '/': waiting, '/directory': held };
   useTabTitle(waiting);
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes, which is the point.
@@ -186,10 +187,10 @@ export function Shell({ live, path, children }: { live: LiveState; path: Console
 
       <AppShell.Main id="content">
         <div className="page">
-          {live === 'offline' && (
+          {(live === 'offline' || unreached) && (
             <div className="offline" role="status">
               <IconCloudOff size={20} aria-hidden="true" />
-              <span>No live connection. What you see may be old; it will catch up by itself.</span>
+              <span>{unreached ?? 'No live connection. What you see may be old; it will catch up by itself.'}</span>
               <Button
                 variant="default"
                 size="xs"

@@ -5,6 +5,10 @@ export const CHANNELS = {
   signOut: 'console:sign-out',
   /** The console says that it listens for links now. */
   linksWanted: 'console:links-wanted',
+  /** The console asks whether the server is reached, and is told from then on. */
+  reachWanted: 'console:reach-wanted',
+  /** To the console. */
+  reach: 'console:reach',
   /** To the console. */
   deepLink: 'console:deep-link',
 

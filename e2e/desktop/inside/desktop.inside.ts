@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import Database from 'better-sqlite3';
+import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
+import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { until } from '../../harness/run.ts';
 import { openWorld, recentTraffic, type Shell, signedIn, type World } from './world.ts';
 
@@ -126,6 +128,7 @@ describe('signed in', () => {
     assert.deepEqual(new Set(Object.values(seen)), new Set(['undefined']));
     assert.deepEqual(await inPage(page, 'return Object.keys(window.identreeDesktop).sort()'), [
       'onDeepLink',
+      'onReach',
       'openApproval',
       'platform',
       'profile',
@@ -402,16 +405,20 @@ describe('signed in', () => {
     assert.equal(world.server.data.challenge(code)?.status, 'pending');
   });
 
-  test('the server goes away and comes back: the window says so and is live again', async () => {
+  test('the server goes away and comes back: the window says so, nothing can be decided meanwhile, and it is live again', async () => {
+    const { code: shown } = await world.ask(['sudo', 'hostname']);
+    const card = page.getByRole('article').filter({ hasText: shown });
+    await card.getByRole('button', { name: /^Deny/ }).waitFor();
     await world.server.stop('SIGKILL');
-    await page
-      .getByText(/offline|not connected|connection/i)
-      .first()
-      .waitFor();
+    await page.getByText('The server does not answer.').waitFor();
+    for (const name of [/^Deny/, /^(Review|View) the request/]) {
+      assert.ok(await card.getByRole('button', { name }).isDisabled(), 'nothing is decided about what may be old');
+    }
     await pictures(page, 'offline');
     await world.server.start();
     const { code } = await world.ask(['sudo', 'uptime']);
     await page.getByText(code).waitFor();
+    await card.getByRole('button', { name: /^Deny/, disabled: false }).waitFor();
   });
 
   test('a session that is ended on the server ends in the window', async () => {
@@ -425,6 +432,86 @@ describe('signed in', () => {
     const setup = await shell.pageAt('setup');
     await setup.getByText('Your session has ended.').waitFor();
     await pictures(setup, 'session-ended');
+  });
+});
+
+describe('several servers', () => {
+  let shell: Shell;
+  const inbox = createFakeInbox();
+  let other: Awaited<ReturnType<typeof startFakeServer>>;
+  before(async () => {
+    other = await startFakeServer(inbox.answer);
+    shell = await signedIn(world);
+  });
+  after(async () => {
+    await shell.close();
+    await other.close();
+  });
+
+  const choose = (menu: string, item: RegExp) =>
+    shell.app.evaluate(
+      ({ Menu, BrowserWindow }, [name, pattern]) => {
+        const items = Menu.getApplicationMenu()!.items.find(({ label }) => label === name)!.submenu!.items;
+        const found = items.find(({ label }) => new RegExp(pattern!).test(label))!;
+        found.click(undefined, BrowserWindow.getAllWindows()[0], undefined);
+      },
+      [menu, item.source],
+    );
+  const servers = () =>
+    shell.app.evaluate(({ Menu }) =>
+      Menu.getApplicationMenu()!
+        .items.find(({ label }) => label === 'Servers')!
+        .submenu!.items.map(({ label, checked, accelerator }) => `${checked ? '*' : ''}${label} ${accelerator}`),
+    );
+  const title = () => shell.app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]!.getTitle());
+
+  test('a second one is added, and what waits is told of both at once', async () => {
+    await choose('identree', /^Add server/);
+    const setup = await shell.pageAt('setup');
+    await setup.getByRole('heading', { name: 'Add a server' }).waitFor();
+    await pictures(setup, 'add-server');
+    await setup.getByLabel('Server address').fill(other.origin);
+    await setup.getByRole('button', { name: 'Continue' }).click();
+    const before = shell.opened().length;
+    await setup.getByRole('button', { name: 'Open the browser' }).click();
+    const asked = new URL(await until('the browser', () => shell.opened()[before])).searchParams;
+    const code = other.consent(asked.get('code_challenge')!);
+    await fetch(`${asked.get('redirect_uri')}?${new URLSearchParams({ code, state: asked.get('state')! })}`);
+    await until('its connection', () => inbox.followers() > 0);
+    inbox.ask();
+    await until('the count', async () => (await servers()).some((line) => /^\*localhost:\d+ \(1\)/.test(line)));
+    assert.match((await servers())[0]!, /^identree\.example\.com:\d+ (\(\d+\) )?CmdOrCtrl\+1$/);
+  });
+
+  test('a name and a colour tell them apart', async () => {
+    await choose('Servers', /^identree\.example\.com/);
+    await until('the first', async () => /^identree\.example\.com:\d+ · Inbox/.test(await title()));
+    await choose('identree', /^Name and colour/);
+    const setup = await shell.pageAt('setup');
+    await setup.getByLabel('Name').fill('Production');
+    await setup.getByLabel('Red').check({ force: true });
+    await pictures(setup, 'name-and-colour');
+    await setup.getByRole('button', { name: 'Save' }).click();
+    const page = await shell.pageAt('console');
+    await page.getByRole('heading', { name: 'Inbox' }).waitFor();
+    await until('the title', async () => /^Production · Inbox/.test(await title()));
+    assert.equal(
+      await inPage(page, "return getComputedStyle(document.documentElement, '::before').backgroundColor"),
+      'rgb(224, 49, 49)',
+    );
+    await pictures(page, 'two-servers');
+  });
+
+  test('signed out of one, the other stays', async () => {
+    const page = await shell.pageAt('console');
+    await inPage(page, 'void window.identreeDesktop.signOut()').catch(() => {});
+    const setup = await shell.pageAt('setup');
+    await setup.getByText('You are signed out.').waitFor();
+    await pictures(setup, 'signed-out');
+    const lines = await servers();
+    assert.match(lines[0]!, /^\*Production \(signed out\)/);
+    assert.match(lines[1]!, /^localhost:\d+ \(1\)/);
+    assert.ok(inbox.followers() > 0);
   });
 });
 

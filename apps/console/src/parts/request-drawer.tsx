@@ -2,6 +2,7 @@ import { Button, Divider, Drawer, Group, Stack, Text, Title } from '@mantine/cor
 import { skipToken, useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { mayChangeUntilItRuns } from '#shared/request-risk.ts';
+import { useUnreached } from '../bridge.ts';
 import { CommandText } from '../kit/command-text.tsx';
 import { CopyLine } from '../kit/copy-line.tsx';
 import { QueryState } from '../kit/query-state.tsx';
@@ -44,6 +45,7 @@ function settingsOf(settings: Settings): [label: string, value: string][] {
 
 function Details({ request, deny }: { request: Request; deny: (request: Request) => void }) {
   const me = useMe();
+  const unreached = useUnreached();
   const { record } = request;
   const { resolved } = record;
   return (
@@ -64,7 +66,7 @@ function Details({ request, deny }: { request: Request; deny: (request: Request)
       {request.status === 'pending' && (
         <Group grow>
           {request.can.deny && (
-            <Button variant="default" onClick={() => deny(request)}>
+            <Button variant="default" disabled={unreached !== null} onClick={() => deny(request)}>
               Deny
             </Button>
           )}

@@ -523,3 +523,21 @@ test('every line of the tray and of the menu: none of them approves, denies or o
   const decided = [server, second].flatMap(({ seen }) => seen.filter(({ url }) => /approve|deny/.test(url)));
   assert.deepEqual(decided, []);
 });
+
+test('why a server is not reached is told to its page in words, and taken back when it is', async (t) => {
+  const { server, start } = await setUp(t, { language: 'de-DE' });
+  const desk = await start();
+  await desk.signIn();
+  assert.equal(await desk.send(CHANNELS.reachWanted), null);
+  const told = () =>
+    desk.current().sent.flatMap(({ channel, payload }) => (channel === CHANNELS.reach ? [payload] : []));
+  server.inbox.fail(503);
+  server.inbox.hangUp();
+  await until('the word of it', () => told().length === 1);
+  assert.match(String(told()[0]), /^Der Server ist außer Betrieb/);
+  assert.equal(await desk.send(CHANNELS.reachWanted), told()[0]);
+  server.inbox.fail(null);
+  desk.resume();
+  await until('the end of it', () => told().length === 2);
+  assert.equal(told()[1], null);
+});

@@ -115,6 +115,7 @@ export function createShell(deps: {
   /** Stands for the sign-in that the window is about. */
   let signingIn: symbol | null = null;
   let waitingLink: { origin: string | null; link: DeepLink } | null = null;
+  let toldReach: string | null = null;
   let openedAt = Number.NEGATIVE_INFINITY;
 
   const setupHandler = createSetupHandler({ files: deps.files.setup, random: deps.random });
@@ -125,6 +126,18 @@ export function createShell(deps: {
     ports.menu.show(menu, (action) => void act(action));
     presence.show(views);
     void notifications.update(views);
+    const why = whyNotReached();
+    if (why !== toldReach && window.kind() === 'console') {
+      toldReach = why;
+      window.send(CHANNELS.reach, why);
+    }
+  }
+
+  /** Why the server that the window shows is not reached, in words; null while it is. */
+  function whyNotReached(): string | null {
+    const [view] = target ? servers.view([target]) : [];
+    if (!view || view.reach === 'live' || view.reach === 'connecting' || view.reach === 'signed_out') return null;
+    return words.notReached[view.reach](new URL(view.profile.origin).host);
   }
 
   function windowClosed(): void {
@@ -384,6 +397,10 @@ export function createShell(deps: {
     onConsole(CHANNELS.openApproval, userCode, openApproval),
     onConsole(CHANNELS.signIn, nothing, () => target && showSignIn(target, null)),
     onConsole(CHANNELS.signOut, nothing, signOut),
+    onConsole(CHANNELS.reachWanted, nothing, () => {
+      toldReach = whyNotReached();
+      return toldReach;
+    }),
     onConsole(CHANNELS.linksWanted, nothing, () => {
       window.listens();
       deliverLink();

@@ -25,6 +25,16 @@ const byPerson = () => navigator.userActivation.isActive;
 let listener: ((link: unknown) => void) | null = null;
 ipcRenderer.on(CHANNELS.deepLink, (_event, link) => listener?.(link));
 
+/** Why the server is not reached; null while it is. */
+let unreached: string | null = null;
+const reachListeners = new Set<(why: string | null) => void>();
+const setUnreached = (why: unknown) => {
+  unreached = typeof why === 'string' ? why : null;
+  for (const one of reachListeners) one(unreached);
+};
+ipcRenderer.on(CHANNELS.reach, (_event, why) => setUnreached(why));
+void ipcRenderer.invoke(CHANNELS.reachWanted).then(setUnreached, () => {});
+
 contextBridge.exposeInMainWorld('identreeDesktop', {
   platform: facts.platform,
   version: facts.version,
@@ -38,6 +48,12 @@ contextBridge.exposeInMainWorld('identreeDesktop', {
   signIn: () => ipcRenderer.invoke(CHANNELS.signIn),
   /** Ends the session on the server and in this window. */
   signOut: () => ipcRenderer.invoke(CHANNELS.signOut),
+  /** Tells why the server is not reached, in words; null while it is. */
+  onReach: (callback: (why: string | null) => void) => {
+    reachListeners.add(callback);
+    callback(unreached);
+    return () => void reachListeners.delete(callback);
+  },
   /** Tells of links that the person followed elsewhere; the latest one that waited comes at once. */
   onDeepLink: (callback: (link: unknown) => void) => {
     listener = callback;

@@ -52,6 +52,14 @@ export const de: Words = {
     certificate: 'Zertifikat nicht vertrauenswürdig',
     unavailable: 'außer Betrieb',
   },
+  notReached: {
+    no_network: () => 'Dieser Computer hat kein Netz. Was Sie sehen, kann veraltet sein.',
+    name_not_found: (host) => `Der Name ${host} ist nicht zu finden. Prüfen Sie das Netz oder das VPN, das er braucht.`,
+    unreachable: () => 'Der Server antwortet nicht. Was Sie sehen, kann veraltet sein; es wird von selbst nachgeholt.',
+    certificate: (host) =>
+      `Dem Zertifikat von ${host} ist nicht zu trauen. Dorthin wird nichts gesendet. Sagen Sie es denen, die ihn betreiben.`,
+    unavailable: () => 'Der Server ist außer Betrieb, oder etwas anderes antwortet an seiner Stelle.',
+  },
   setup: {
     connect: 'Mit dem Server verbinden',
     connectAnother: 'Server hinzufügen',

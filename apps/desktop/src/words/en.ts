@@ -52,6 +52,15 @@ export const en = {
     certificate: 'certificate not trusted',
     unavailable: 'out of service',
   },
+  /** The same, for the window: what it means and who can mend it. */
+  notReached: {
+    no_network: (_host: string) => 'This computer has no network. What you see may be old.',
+    name_not_found: (host: string) => `The name ${host} is not found. Check the network, or the VPN that it needs.`,
+    unreachable: (_host: string) => 'The server does not answer. What you see may be old; it will catch up by itself.',
+    certificate: (host: string) =>
+      `The certificate of ${host} is not trusted. Nothing is sent there. Tell who runs it.`,
+    unavailable: (_host: string) => 'The server is out of service, or something else answers in its place.',
+  },
   setup: {
     connect: 'Connect to your server',
     connectAnother: 'Add a server',

@@ -3,7 +3,7 @@ import { IconBell, IconBellOff, IconCircleCheck } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { notableVariables } from '#shared/request-risk.ts';
-import { desktop } from '../../bridge.ts';
+import { desktop, useUnreached } from '../../bridge.ts';
 import { isUnreadable } from '../../kit/arrange.ts';
 import { CommandText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
@@ -40,6 +40,7 @@ function summary(request: Request) {
 }
 
 function RequestCard({ request, deny }: { request: Request; deny: () => void }) {
+  const unreached = useUnreached();
   return (
     <Card
       component="article"
@@ -87,6 +88,7 @@ function RequestCard({ request, deny }: { request: Request; deny: () => void }) 
               <Button
                 variant="default"
                 aria-label={`Deny the request of ${request.user} on ${request.host.name}`}
+                disabled={unreached !== null}
                 onClick={deny}
               >
                 Deny
