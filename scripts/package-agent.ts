@@ -1,5 +1,17 @@
 import { execFile } from 'node:child_process';
-import { chmod, lstat, lutimes, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  lstat,
+  lutimes,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -54,7 +66,7 @@ const NATIVE = [
 const OWN_FOLDER = /^(usr\/lib|etc|var\/lib|usr\/share\/doc)\/identree/;
 
 /**
- * Makes the packages.
+ * Makes the packages, and beside them the installer that fetches them. Both are still to be signed.
  *
  * @returns the path of each that was asked for
  * @throws when something is not built, or a tool is not installed
@@ -85,6 +97,7 @@ export async function packageAgent(options: AgentPackageOptions): Promise<Record
     await tidy(job);
     const made = { deb: '', rpm: '' };
     // RPM first: the tree of a `.deb` also holds what dpkg is told.
+    await copyFile(join(root, 'agent/packaging/remote/install.sh'), join(out, 'install.sh'));
     if (formats.includes('rpm')) made.rpm = await packRpm(job, architecture.rpm);
     if (formats.includes('deb')) made.deb = await packDeb(job, architecture.deb);
     return made;
@@ -116,8 +129,9 @@ interface Job {
 async function sourceDate(): Promise<number> {
   const epoch = process.env.SOURCE_DATE_EPOCH;
   if (epoch) return Number(epoch);
-  const { stdout } = await run('git', ['log', '-1', '--format=%ct'], { cwd: root });
-  return Number(stdout);
+  const git = await run('git', ['log', '-1', '--format=%ct'], { cwd: root }).catch(() => null);
+  // An unpacked archive of the sources has no history; its files are as old as what they were packed from.
+  return git === null ? Math.floor((await stat(join(root, 'package.json'))).mtimeMs / 1000) : Number(git.stdout);
 }
 
 /** Modes and times do not depend on the umask and the day of whoever packs. */

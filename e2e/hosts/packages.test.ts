@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { createServer, type Server as HttpsServer } from 'node:https';
+import { basename, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { packageAgent } from '../../scripts/package-agent.ts';
 import { fileSystem, makeBare } from '../harness/bare-host.ts';
+import { readExamples } from '../harness/examples.ts';
 import type { Host, Suite } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
-import type { RunResult } from '../harness/run.ts';
-import { ask, enrol, gate, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { must, type RunResult } from '../harness/run.ts';
+import { enrolmentToken } from '../harness/server.ts';
+import { ask, enrol, gate, mark, openWorld, repository, skip, type World } from '../harness/world.ts';
 
-const HOSTS = { bookworm: 'web1', trixie: 'web2' } as const satisfies Partial<Record<Suite, string>>;
+const HOSTS = { bookworm: 'old1', trixie: 'new1' } as const satisfies Partial<Record<Suite, string>>;
+const examples = await readExamples('docs/install.md');
+/** Where people sign, below the scratch folder of the lab. */
+const SIGNING = 'signing';
+const RELEASE = join(SIGNING, 'dist/packages');
 const ORIGINALS = '/var/lib/identree/backup/originals.json';
 
-/** Two hosts side by side, each with one package after the other. */
-describe('the package of the agent', { concurrency: 2 }, () => {
+/** Hosts side by side, each with one package after the other. */
+describe('the package of the agent', { concurrency: 3 }, () => {
   let world: World;
   let older: string;
   let newer: string;
@@ -26,6 +33,10 @@ describe('the package of the agent', { concurrency: 2 }, () => {
         { name: 'default', approval: 'passkey' },
         { name: 'bob', match_users: ['bob'], approval: 'none' },
       ],
+      env: async ({ dir }) => ({
+        IDENTREE_INSTALL_DIR: join(dir, RELEASE),
+        IDENTREE_INSTALL_VERIFY_KEY: join(dir, SIGNING, 'install-sign.pub'),
+      }),
     });
     const out = join(world.lab.dir, 'packages');
     const made = (version?: string) => packageAgent({ out, formats: ['deb'], compression: 'quick', version });
@@ -64,6 +75,7 @@ describe('the package of the agent', { concurrency: 2 }, () => {
           runuser -u bob -- sudo -n true || echo refused
           runuser -u alice -- sudo -n touch ${secret} 2>/dev/null && echo let through
           echo asked
+          sleep 0.1
         done`;
         const asking = host.exec(['bash', '-c', script], { timeoutMs: 240_000 });
         await work().finally(() => host.sh('touch /srv/over'));
@@ -142,4 +154,152 @@ describe('the package of the agent', { concurrency: 2 }, () => {
       });
     });
   }
+
+  describe('by the installer', { concurrency: false }, () => {
+    let host: Host;
+    let signing: string;
+    /** A server that somebody has broken into: it answers whatever they like. */
+    let broken: HttpsServer;
+    const answers = new Map<string, Buffer | string>();
+    const at = (url: string): URL => Object.assign(new URL(url), { port: '9443' });
+    before(async () => {
+      if (skip) return;
+      signing = join(world.lab.dir, SIGNING);
+      await mkdir(join(world.lab.dir, RELEASE), { recursive: true });
+      for (const file of [newer, join(dirname(newer), 'install.sh')])
+        await copyFile(file, join(world.lab.dir, RELEASE, basename(file)));
+      host = await world.lab.up('web1');
+      await makeBare(host);
+      const { cert, key } = world.lab.certs;
+      broken = createServer({ cert, key }, ({ url = '' }, response) => {
+        const body = answers.get(url);
+        response.writeHead(body === undefined ? 404 : 200).end(body);
+      });
+      await new Promise<void>((resolve) => broken.listen(9443, world.lab.serverAddress, resolve));
+    });
+    after(() => broken?.close());
+
+    const here = (name: string): Promise<string> =>
+      must('bash', ['-ec', examples.text(name)], {
+        cwd: signing,
+        env: { PATH: `${join(repository, 'dist/agent')}:${process.env.PATH}` },
+      });
+    const onHost = (script: string, input = ''): Promise<RunResult> =>
+      host.exec(['bash', '-ec', `cd /root; ${script}`], { input, timeoutMs: 300_000 });
+    const release = (name: string): Promise<Buffer> => readFile(join(world.lab.dir, RELEASE, name));
+
+    test('the folder is signed where the key is, and the host has the key from elsewhere', { skip }, async () => {
+      await here('key');
+      await here('sign');
+      await host.write('/etc/identree/install.pub', await readFile(join(signing, 'install-sign.pub')));
+      const fetched = await onHost(examples.text('fetch'));
+      assert.equal(fetched.code, 0, fetched.stderr);
+      const checked = await onHost(examples.text('check'));
+      assert.match(checked.stdout, /Verified Successfully/);
+    });
+
+    test('an installer that was changed is refused before it is run', { skip }, async () => {
+      const good = (await release('install.sh')).toString();
+      await host.write('/root/good/install.sh', good);
+      await host.write('/root/install.sh', good.replace('main() {', 'main() {\n  touch /srv/mine'));
+      const { code, stderr } = await onHost(examples.text('check'));
+      assert.notEqual(code, 0);
+      assert.match(
+        stderr + (await onHost(`${examples.text('check')} 2>&1 || true`)).stdout,
+        /Signature Verification Failure/,
+      );
+      await host.write('/root/install.sh', good);
+    });
+
+    test("a thief's key, a changed manifest, signature or package: nothing is installed", {
+      skip,
+    }, async () => {
+      const url = at(world.server.url).origin;
+      const deb = basename(newer);
+      const manifest = (await release('manifest')).toString();
+      const good = {
+        '/download/manifest': manifest,
+        '/download/manifest.sig': await release('manifest.sig'),
+        [`/download/${deb}`]: await release(deb),
+        '/install-config.json': `{"server_url":"${url}","version":"1"}\n`,
+      };
+      await must(
+        'bash',
+        [
+          '-ec',
+          'mkdir thief; cp -r dist/packages thief/; cd thief; identree sign-script --generate-key --key k.pem; identree sign-script --key k.pem --folder packages',
+        ],
+        {
+          cwd: signing,
+          env: { PATH: `${join(repository, 'dist/agent')}:${process.env.PATH}` },
+        },
+      );
+      const thief = (name: string) => readFile(join(signing, 'thief/packages', name));
+      const changed = Buffer.from(good[`/download/${deb}`] as Buffer);
+      changed[changed.length - 1]! ^= 1;
+      for (const [change, words] of [
+        [
+          { '/download/manifest': manifest.replace(/^version .*/m, 'version 9') },
+          /manifest of the server is not signed with the key/,
+        ],
+        [
+          { '/download/manifest.sig': await release('install.sh.sig') },
+          /manifest of the server is not signed with the key/,
+        ],
+        [{ '/download/manifest.sig': 'none' }, /has no signature that can be read|is not signed with the key/],
+        [
+          { '/download/manifest': await thief('manifest'), '/download/manifest.sig': await thief('manifest.sig') },
+          /manifest of the server is not signed with the key/,
+        ],
+        [{ [`/download/${deb}`]: changed }, /identree-agent_.*\.deb is not what was signed/],
+        [{ [`/download/${deb}`]: 'short' }, /identree-agent_.*\.deb is not what was signed/],
+      ] as [Record<string, Buffer | string>, RegExp][]) {
+        answers.clear();
+        for (const [path, body] of Object.entries({ ...good, ...change })) answers.set(path, body);
+        const { code, stderr } = await onHost(`sh install.sh --hostname web1.example.com ${url}`, 'idt1.a.b.c\n');
+        assert.equal(code, 1, stderr);
+        assert.match(stderr, words);
+      }
+      // A script that is not the one of the manifest knows it too, where it can look at itself.
+      for (const [path, body] of Object.entries(good)) answers.set(path, body);
+      const other = await onHost(`sed 's/^fail()/# \\n&/' install.sh > other.sh; sh other.sh ${url}`, 'idt1.a.b.c\n');
+      assert.match(other.stderr, /install\.sh is not what was signed/);
+      const plain = await onHost('sh install.sh http://identree.example.com:8443');
+      assert.match(plain.stderr, /An address begins with https/);
+      assert.equal(host.exists('/usr/bin/identree'), false);
+      assert.equal(host.exists('/etc/identree/client.conf'), false);
+    });
+
+    test('one command installs, enrols and switches over, and the token is in no argument', { skip }, async () => {
+      const token = await enrolmentToken(world.server, 'web1.example.com');
+      const watching = host.exec(
+        [
+          'bash',
+          '-c',
+          'until [ -e /srv/over ]; do cat /proc/[0-9]*/cmdline; echo; sleep 0.05; done 2>/dev/null | tr "\\0" " " | sort -u',
+        ],
+        { timeoutMs: 300_000 },
+      );
+      const { code, stdout, stderr } = await onHost(examples.text('install'), `${token}\n`).finally(() =>
+        host.sh('touch /srv/over'),
+      );
+      assert.equal(code, 0, stdout + stderr);
+      const seen = (await watching).stdout;
+      assert.match(seen, /identree enroll --hostname web1\.example\.com/);
+      assert.ok(!seen.includes(token.slice(0, 30)));
+      const request = await ask(world, host, 'alice', ['sudo', 'true']);
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 0, request.terminal.text());
+      const verified = await onHost(examples.text('verify-install'));
+      assert.equal(verified.stdout, 'install.sh is as it was signed.\n');
+    });
+
+    test('run again it needs no token and changes nothing', { skip }, async () => {
+      const { code, stdout, stderr } = await onHost(examples.text('install'));
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, /This host is enrolled already\.[\s\S]*nothing changes/);
+    });
+
+    test('no example of the page is left out', { skip }, () => assert.deepEqual(examples.untried(), []));
+  });
 });

@@ -1,5 +1,4 @@
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { AGENT_VERSION } from '../version.ts';
 import { command } from './context.ts';
 
 export const signScript = command({
@@ -29,7 +28,7 @@ export const signScript = command({
       await sign.signScript(key, script, sig);
       print(`Signed: ${sig}`);
     } else if (folder !== null) {
-      const files = await sign.signFolder(key, folder, AGENT_VERSION);
+      const files = await sign.signFolder(key, folder);
       for (const { name, sha256 } of files) print(`${sha256}  ${name}`);
       print(`Signed: ${folder}`);
     }

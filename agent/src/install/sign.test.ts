@@ -176,4 +176,22 @@ describe('identree sign-script --folder', () => {
     const both = ['--script', at('install.sh'), '--folder', at()];
     assert.equal((await cli(['sign-script', '--key', at('sign.pem'), ...both])).code, 2);
   });
+
+  it('signs no two packages for the same hosts, and none of two versions', async () => {
+    const at = folder();
+    await cli(['sign-script', '--generate-key', '--key', at('sign.pem')]);
+    writeFileSync(at('install.sh'), '#!/bin/sh\n');
+    writeFileSync(at('identree-agent_1.0_amd64.deb'), '1');
+    for (const [name, words] of [
+      ['identree-agent_2.0_amd64.deb', /are for the same hosts: take one away/],
+      ['identree-agent-2.0-1.x86_64.rpm', /holds packages of .* and /],
+    ] as const) {
+      writeFileSync(at(name), '2');
+      const { code, stderr } = await cli(['sign-script', '--key', at('sign.pem'), '--folder', at()]);
+      assert.equal(code, 1);
+      assert.match(stderr, words);
+      rmSync(at(name));
+    }
+    assert.throws(() => statSync(at('manifest')), /ENOENT/);
+  });
 });

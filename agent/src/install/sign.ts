@@ -23,6 +23,9 @@ export async function signScript(keyPath: string, script: string, sig: string): 
   await writeFile(sig, signatureText(await readInput(script), key));
 }
 
+/** Version, and for which hosts: `amd64.deb`, `x86_64.rpm`. */
+const PACKAGE = /^identree-agent[_-]([^_-]+)(?:_|-1\.)((?:amd64|arm64)\.deb|(?:x86_64|aarch64)\.rpm)$/;
+
 /** Where the installer has the key that it believes. */
 const KEY_OF_SCRIPT = /(cat <<'INSTALL_KEY'\n)[\s\S]*?(^INSTALL_KEY$)/m;
 
@@ -32,20 +35,33 @@ const KEY_OF_SCRIPT = /(cat <<'INSTALL_KEY'\n)[\s\S]*?(^INSTALL_KEY$)/m;
  *
  * @throws CommandError
  */
-export async function signFolder(keyPath: string, folder: string, version: string): Promise<ReleaseFile[]> {
+export async function signFolder(keyPath: string, folder: string): Promise<ReleaseFile[]> {
   const key = await readSigningKey(keyPath);
   const scriptPath = join(folder, INSTALL_SCRIPT);
   const template = (await readInput(scriptPath)).toString('utf8');
   const script = Buffer.from(template.replace(KEY_OF_SCRIPT, (_, head, end) => `${head}${publicPem(key)}${end}`));
   await writeFile(scriptPath, script);
   const files: ReleaseFile[] = [];
+  const machines = new Map<string, string>();
+  const versions = new Set<string>();
   for (const name of await readdir(folder)) {
-    if (name !== INSTALL_SCRIPT && !/^identree-agent[-_].+\.(deb|rpm)$/.test(name)) continue;
+    const [, version, machine] = PACKAGE.exec(name) ?? [];
+    if (name !== INSTALL_SCRIPT && (version === undefined || machine === undefined)) continue;
+    if (version !== undefined && machine !== undefined) {
+      const other = machines.get(machine);
+      if (other !== undefined)
+        throw new CommandError(EXIT.failed, `${other} and ${name} are for the same hosts: take one away.`);
+      machines.set(machine, name);
+      versions.add(version);
+    }
     if (!(await lstat(join(folder, name))).isFile()) throw new CommandError(EXIT.failed, `${name} is no plain file.`);
     const bytes = await readInput(join(folder, name));
     files.push({ name, size: bytes.length, sha256: sha256Hex(bytes) });
   }
-  if (files.length < 2) throw new CommandError(EXIT.failed, `${folder} holds no package of the agent.`);
+  const [version] = versions;
+  if (version === undefined) throw new CommandError(EXIT.failed, `${folder} holds no package of the agent.`);
+  if (versions.size > 1)
+    throw new CommandError(EXIT.failed, `${folder} holds packages of ${[...versions].join(' and ')}.`);
   const manifest = Buffer.from(formatRelease({ version, files }));
   await writeFile(join(folder, INSTALL_KEY), publicPem(key));
   await writeFile(join(folder, signatureOf(INSTALL_SCRIPT)), signatureText(script, key));
