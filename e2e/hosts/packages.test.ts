@@ -17,6 +17,7 @@ const examples = await readExamples('docs/install.md');
 /** Where people sign, below the scratch folder of the lab. */
 const SIGNING = 'signing';
 const RELEASE = join(SIGNING, 'dist/packages');
+const SECRET = 'a shared secret of more than 32 characters';
 const ORIGINALS = '/var/lib/identree/backup/originals.json';
 
 /** Hosts side by side, each with one package after the other. */
@@ -34,6 +35,7 @@ describe('the package of the agent', { concurrency: 3 }, () => {
         { name: 'bob', match_users: ['bob'], approval: 'none' },
       ],
       env: async ({ dir }) => ({
+        IDENTREE_SHARED_SECRET: SECRET,
         IDENTREE_INSTALL_DIR: join(dir, RELEASE),
         IDENTREE_INSTALL_VERIFY_KEY: join(dir, SIGNING, 'install-sign.pub'),
       }),
@@ -298,6 +300,25 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       const { code, stdout, stderr } = await onHost(examples.text('install'));
       assert.equal(code, 0, stdout + stderr);
       assert.match(stdout, /This host is enrolled already\.[\s\S]*nothing changes/);
+    });
+
+    test('with the shared secret of the server it waits for an operator, and sudo is as it was', { skip }, async () => {
+      const other = await world.lab.up('web2');
+      await makeBare(other);
+      const before = await other.sh('cat /etc/pam.d/sudo /etc/sudo.conf');
+      for (const [path, bytes] of [
+        ['/etc/identree/install.pub', await readFile(join(signing, 'install-sign.pub'))],
+        ['/root/install.sh', await release('install.sh')],
+      ] as const)
+        await other.write(path, bytes);
+      const { code, stdout, stderr } = await other.exec(
+        ['env', `IDENTREE_SHARED_SECRET=${SECRET}`, 'bash', '/root/install.sh', world.server.url],
+        { timeoutMs: 300_000 },
+      );
+      assert.equal(code, 0, stdout + stderr);
+      assert.match(stdout, /Enrolled as web2\.example\.com[\s\S]*an operator confirms this host in the console first/);
+      assert.equal(await other.sh('cat /etc/pam.d/sudo /etc/sudo.conf'), before);
+      assert.equal((await other.exec(['grep', '-rqF', SECRET, '/etc/identree', '/var/lib/identree'])).code, 1);
     });
 
     test('no example of the page is left out', { skip }, () => assert.deepEqual(examples.untried(), []));

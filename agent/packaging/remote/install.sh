@@ -126,6 +126,9 @@ enrol() {
 }
 
 switch_on() {
+  health=/var/lib/identree/health.json
+  # What it says is to be what the server says now.
+  rm -f "$health"
   systemctl restart identree-agent.service
   if [ -z "$pam" ]; then
     echo "identree is installed. sudo is as it was; switch it on with: identree setup --pam sudo,sudo-i"
@@ -133,9 +136,14 @@ switch_on() {
   fi
   # What the server says of this host stands there as soon as the agent has spoken to it.
   for _ in $(seq 60); do
-    [ -e /var/lib/identree/health.json ] && break
+    [ -e "$health" ] && break
     sleep 1
   done
+  if [ -n "$secret" ] && ! grep -qs '"hostState": *"active"' "$health"; then
+    echo 'sudo is as it was: an operator confirms this host in the console first. Then run this again, or:'
+    echo "  identree setup --pam $pam"
+    return
+  fi
   identree setup --pam "$pam" ||
     fail 'identree is installed and sudo is as it was. When the above is mended: identree setup --pam sudo,sudo-i'
 }
