@@ -8,6 +8,7 @@ import {
   forgetName,
   group,
   LDAP_SECRET,
+  OPERATOR,
   openDirectoryWorld,
   printed,
   SERVICE,
@@ -16,6 +17,7 @@ import {
 } from '../harness/directory.ts';
 import type { Host } from '../harness/lab.ts';
 import type { SeenBind, SeenSearch } from '../harness/ldap-tap.ts';
+import { granted } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
 import { skip } from '../harness/world.ts';
 import { FILTERS, GROUPS, hostFilter, PAGED, PEOPLE, SUDO_ATTRIBUTES, SUDOERS, sudoFilter } from './seen.ts';
@@ -260,6 +262,24 @@ describe('sssd as we recommend it, with a service account', () => {
     assert.deepEqual([await allowed('short'), await allowed('wide')], [true, true]);
     // All rules are on the host now, and sudo tells which of them are for it.
     for (const name of ['foreign', 'other', 'others', 'except']) assert.equal(await allowed(name), false, name);
+  });
+
+  test('quotes around an argument match what no shell passes on, and Directory names the group', { skip }, async () => {
+    await start({ ...PLAIN, ldap_sudo_smart_refresh_interval: '2' });
+    await world.change(({ users, groups }) => {
+      users.push(user('hamming'));
+      const claims = { sudoCommands: '/usr/bin/printf "%s"', sudoOptions: '!authenticate', accessHosts: 'web1' };
+      groups.push(group('quoting', ['hamming'], claims));
+    });
+    await becomes('the rule', () => sudoListing('hamming'), /printf/);
+    const run = (argument: string) =>
+      host.exec(['runuser', '-u', 'hamming', '--', 'sudo', '-n', '/usr/bin/printf', argument]);
+    const [plain, literal] = [await run('%s'), await run('"%s"')];
+    assert.deepEqual([plain.code, literal.code, literal.stdout], [1, 0, '""'], `${plain.stderr}\n${literal.stderr}`);
+    type Lints = { code: string; subject: string }[];
+    const lints = granted(await world.person(OPERATOR).query<Lints>('directory.lints'));
+    const [lint] = lints.filter(({ code }) => code === 'sudo_argument_quoted');
+    assert.match(lint?.subject ?? '', /quoting/);
   });
 
   test('enumeration goes on with what changed, by entryUSN', { skip }, async () => {
