@@ -55,13 +55,13 @@ export interface LdapService {
 /** What a log can do that this module needs. */
 type Log = Record<'error' | 'warn' | 'info' | 'debug', (detail: object, message: string) => void>;
 
+/** Seconds' worth of searches that may come at once: sssd asks in bursts. */
+const BURST = 5;
 /**
- * Seconds' worth of searches that may come at once: sssd asks in bursts. With `ldap_group_nesting_level = 0` it asks for ten
- * thousand members of a group at once and gives each search 6 s; whoever is not looked up by then is missing in the group.
+ * Of a connection that has authenticated. With `ldap_group_nesting_level = 0` sssd asks for ten thousand members of a group
+ * at once and gives each search 6 s; whoever is not looked up by then is missing in the group.
  */
-const BURST = 15;
-/** Of an address, which may have many connections. */
-const ADDRESS_BURST = 5;
+const AUTHENTICATED_BURST = 15;
 
 /** Prepares the LDAP server. Nothing listens yet. */
 export function createLdapService(deps: {
@@ -135,8 +135,9 @@ function settingsOf(options: LdapOptions, version: string): Settings {
       searchResults: options.maxSearchResults,
       searchRate: options.searchRate,
       searchBurst: BURST * options.searchRate,
+      searchBurstAuthenticated: AUTHENTICATED_BURST * options.searchRate,
       searchRatePerAddress: options.searchRatePerAddress,
-      searchBurstPerAddress: ADDRESS_BURST * options.searchRatePerAddress,
+      searchBurstPerAddress: BURST * options.searchRatePerAddress,
     },
     allowAnonymous: options.allowAnonymous,
     requireTls: options.requireTls,

@@ -3,6 +3,7 @@ import { dnKey } from '../matching/dn.ts';
 import { OP, RESULT, type ResultCode } from '../protocol/operation.ts';
 import type { BindRequest, Span } from '../protocol/request.ts';
 import type { Identity } from './credentials.ts';
+import { trust } from './pace.ts';
 import { refuse, respond } from './respond.ts';
 import type { Context, Session } from './session.ts';
 import { reject } from './stats.ts';
@@ -14,6 +15,7 @@ const textOf = (bytes: Uint8Array, { start, end }: Span): string =>
 function become(session: Session, identity: Identity | null): void {
   session.identity = identity;
   session.view = null;
+  if (identity !== null) trust(session);
 }
 
 /**

@@ -1,7 +1,7 @@
 import { RESULT } from '../protocol/operation.ts';
 import type { ClientCertificate } from './credentials.ts';
 import { release } from './memory.ts';
-import { createFairShare } from './pace.ts';
+import { createFairShare, trust } from './pace.ts';
 import { dropIdlePages } from './pages.ts';
 import { runSlice, stopWaiting } from './receive.ts';
 import { disconnect, hangUp } from './respond.ts';
@@ -31,6 +31,7 @@ export function createSession(context: Context, transport: Transport, peer: Peer
     nextTurn: 0,
     pages: [],
     searches: createBucket(context.rates.connection.burst, now),
+    trusted: false,
     resting: false,
     view: null,
     held: 0,
@@ -64,6 +65,7 @@ export async function secured(session: Session, certificate: ClientCertificate |
       if (identity === null) session.withdrawn = true;
       session.certificateIdentity = identity;
       session.identity = identity;
+      if (identity !== null) trust(session);
     } catch (error) {
       // Who it is cannot be told; as an anonymous client it could still see something.
       session.context.report({ kind: 'bug', message: String(error) });

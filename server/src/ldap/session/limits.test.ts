@@ -198,6 +198,20 @@ describe('how much at once', () => {
     assert.equal(connection.paused(), false);
   });
 
+  test('who has authenticated may ask more at once, and binding again pays for nothing', async () => {
+    const server = createTestServer({ limits: { searchRate: 10, searchBurst: 50, searchBurstAuthenticated: 200 } });
+    const [stranger, host] = [server.connect(), server.connect()];
+    for (let i = 1; i < 4; i++) {
+      host.send(bind(i, SERVICE_DN, 'secret'));
+      await host.answers();
+    }
+    assert.equal(stranger.session.searches.tokens, 50);
+    assert.equal(host.session.searches.tokens, 200);
+    stranger.send(bind(1, SERVICE_DN, 'wrong'));
+    await stranger.answers();
+    assert.equal(stranger.session.searches.tokens, 50);
+  });
+
   test('a search counts for what it costs: the directory as a whole is no lookup', async () => {
     const server = createTestServer({ snapshot: sample(1000), limits: { searchRate: 10, searchBurst: 50 } });
     const connection = server.connect();

@@ -15,6 +15,8 @@ export interface Limits {
   /** Lookups, or what costs as much, per second; 0: any number. `…Burst` is how many may come at once. */
   searchRate: number;
   searchBurst: number;
+  /** The same for a connection that has authenticated, if it is more. */
+  searchBurstAuthenticated: number;
   searchRatePerAddress: number;
   searchBurstPerAddress: number;
   /** Failed binds a minute per address and per name, before answers are withheld for up to `bindPenalty`. */
@@ -62,7 +64,8 @@ export const DEFAULT_LIMITS: Limits = {
   handshake: 10_000,
   operations: 32,
   searchRate: 1000,
-  searchBurst: 15_000,
+  searchBurst: 5000,
+  searchBurstAuthenticated: 15_000,
   searchRatePerAddress: 5000,
   searchBurstPerAddress: 25_000,
   bindFailures: 10,

@@ -2,7 +2,7 @@ import { ENTRY_WORK } from '../engine/cursor.ts';
 import type { Limits } from './limits.ts';
 import { createShare, type Share } from './scheduler.ts';
 import type { Context, Peer, Session } from './session.ts';
-import { charge, createBucket, type Rates, refill, untilToken } from './token-bucket.ts';
+import { charge, createBucket, type Rate, type Rates, refill, untilToken } from './token-bucket.ts';
 
 /**
  * Clients that ask more than their rate allows are slowed and never refused: sssd takes a refusal for an outage and the
@@ -11,6 +11,10 @@ import { charge, createBucket, type Rates, refill, untilToken } from './token-bu
 
 export const ratesOf = (limits: Limits): Rates => ({
   connection: { perSecond: limits.searchRate, burst: limits.searchBurst },
+  authenticated: {
+    perSecond: limits.searchRate,
+    burst: Math.max(limits.searchBurst, limits.searchBurstAuthenticated),
+  },
   address: { perSecond: limits.searchRatePerAddress, burst: limits.searchBurstPerAddress },
 });
 
@@ -34,29 +38,44 @@ const OCTETS_PER_SEARCH = 1024;
 /** Sending so many entries, or looking at as many values as is the same work, takes as long as a lookup. */
 const WORK_PER_SEARCH = 24 * ENTRY_WORK;
 
+const rateOf = ({ context: { rates }, trusted }: Session): Rate => (trusted ? rates.authenticated : rates.connection);
+
+/**
+ * The connection has shown who it is: it may ask more at once than a stranger. Once only, so that binding again and again
+ * pays for nothing.
+ */
+export function trust(session: Session): void {
+  if (session.trusted) return;
+  session.trusted = true;
+  const { connection, authenticated } = session.context.rates;
+  session.searches.tokens += authenticated.burst - connection.burst;
+}
+
 /** Counts a search or compare that is begun. @param octets that the request takes. */
-export function chargeRequest({ context, searches, peer }: Session, octets: number): void {
+export function chargeRequest(session: Session, octets: number): void {
+  const { context, searches, peer } = session;
   const count = Math.max(1, Math.ceil(octets / OCTETS_PER_SEARCH));
-  charge(searches, context.rates.connection, count);
+  charge(searches, rateOf(session), count);
   charge(peer.searches, context.rates.address, count);
 }
 
 /** Counts what answering it takes. @param work in units of the engine's budget. */
-export function chargeWork({ context, searches }: Session, work: number): void {
-  charge(searches, context.rates.connection, work / WORK_PER_SEARCH);
+export function chargeWork(session: Session, work: number): void {
+  charge(session.searches, rateOf(session), work / WORK_PER_SEARCH);
 }
 
 /** Gives a connection what it may have by now. @param now in milliseconds. */
-export function refillAt(now: number, { context: { rates }, searches, peer }: Session): void {
-  refill(searches, rates.connection, now);
-  refill(peer.searches, rates.address, now);
+export function refillAt(now: number, session: Session): void {
+  const { context, searches, peer } = session;
+  refill(searches, rateOf(session), now);
+  refill(peer.searches, context.rates.address, now);
 }
 
 /** Whether the next request has to wait; if so it is looked at again in time. */
 export function mustRest(session: Session): boolean {
   if (session.resting) return true;
   const { context, peer } = session;
-  const own = untilToken(session.searches, context.rates.connection);
+  const own = untilToken(session.searches, rateOf(session));
   if (own > 0) {
     session.resting = true;
     context.after(own, () => wake(session));

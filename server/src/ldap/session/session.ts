@@ -69,6 +69,8 @@ export interface Session {
   nextTurn: number;
   pages: PageStore;
   searches: TokenBucket;
+  /** Has authenticated, and may ask as much as that allows. */
+  trusted: boolean;
   /** Asked more than its rate allows: its next request waits. */
   resting: boolean;
   /** Cached view, valid for one engine and identity. */

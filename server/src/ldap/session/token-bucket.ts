@@ -14,6 +14,8 @@ export interface Rate {
 export interface Rates {
   /** For each connection, by what its searches cost. */
   connection: Rate;
+  /** For each connection that has authenticated. */
+  authenticated: Rate;
   /** For all connections of an address together, by what they ask: one costly search does not hold up its neighbours. */
   address: Rate;
 }
