@@ -37,6 +37,7 @@ const COMMANDS = {
   'bench-ldap': [['bench/ldap.ts']],
   'bench-history': [['bench/history.ts']],
   'bench-live': [['bench/live.ts']],
+  chaos: [['chaos/main.ts']],
 };
 
 const MINIMUM_NODE = 20;

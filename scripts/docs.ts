@@ -6,6 +6,7 @@ import { referenceChapter } from '#shared/command-line/reference-page.ts';
 import { ERRORS } from '#shared/errors.ts';
 import { EVENTS } from '#shared/events.ts';
 import { PROGRAM as AGENT } from '../agent/src/commands/program.ts';
+import { outageMatrix } from '../chaos/outage-matrix.ts';
 import { PROGRAM as SERVER } from '../server/src/commands/program.ts';
 import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
@@ -151,11 +152,22 @@ function commandsPage(): string {
     .trimEnd();
 }
 
+const outageMatrixPage = (): string =>
+  [
+    '# Outage matrix',
+    '',
+    NOTICE,
+    '<!-- Source: chaos/expected.json, which `npm run chaos -- --accept` writes -->',
+    '',
+    ...outageMatrix(),
+  ].join('\n');
+
 const PAGES: Record<string, () => string | Promise<string>> = {
   'commands.md': commandsPage,
   'configuration.md': configurationPage,
   'events.md': eventsPage,
   'errors.md': errorsPage,
+  'outage-matrix.md': outageMatrixPage,
   'rest.md': restPage,
   'man/identree.8': () => manPage(AGENT).trimEnd(),
   'man/identree-server.8': () => manPage(SERVER).trimEnd(),

@@ -99,7 +99,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
   // What takes longest begins first, so that the processors end together.
   const unit = [
     ...new Set([
-      ...find('server/src/testing/*.test.ts'),
+      ...find('chaos/*.test.ts', 'server/src/testing/*.test.ts'),
       ...find('server/src/{auth,http,passkeys}/*.test.ts', 'agent/src/gate/*.test.ts'),
       ...find('{shared,server,agent}/src/**/*.test.ts', 'apps/*/src/**/*.test.ts', 'scripts/**/*.test.ts'),
     ]),

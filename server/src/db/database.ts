@@ -37,6 +37,8 @@ export interface Database {
   snapshot<T>(run: (query: Query) => Promise<T>): Promise<T>;
   /** All or nothing; durable when the promise resolves. Any exception rolls back and is thrown again. */
   transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
+  /** Whether there was no room for a change within the last seconds, though there may be for another one. */
+  wasFull(): boolean;
   /** Tells other server processes on the same database that there are new events. */
   notify(): Promise<void>;
   /** Calls back when another process has said so. Returns a function that stops it. */
@@ -112,6 +114,9 @@ async function migrate(engine: Engine, may: 'migrate' | 'create'): Promise<void>
   }
 }
 
+/** For how long it is remembered that there was no room, milliseconds: longer than clients take to ask again. */
+const FULL_FOR_MS = 10_000;
+
 export type DatabaseOptions = { driver: 'sqlite'; dsn: string } | ({ driver: 'postgres' } & PostgresOptions);
 
 /**
@@ -135,6 +140,7 @@ export async function openDatabase(
     await engine.close();
     throw error;
   }
+  let fullAt = Number.NEGATIVE_INFINITY;
   return {
     driver: engine.driver,
     query: closed(engine.reader),
@@ -153,10 +159,14 @@ export async function openDatabase(
         );
         for (const callback of after) callback();
         return result;
+      } catch (error) {
+        if (error instanceof DatabaseTrouble && error.kind === 'full') fullAt = performance.now();
+        throw error;
       } finally {
         for (const callback of ended) callback();
       }
     },
+    wasFull: () => performance.now() - fullAt < FULL_FOR_MS,
     notify: engine.notify,
     onNotify: engine.onNotify,
     onAway: engine.onAway,

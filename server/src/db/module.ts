@@ -54,7 +54,8 @@ function databaseCheck({ db, events, clock, random }: Pick<Ground, 'db' | 'event
       await events.head();
       const now = clock.now();
       await db.transaction((work) => writeProbe(work, holder, now, now - FORGOTTEN_AFTER_MS));
-      return null;
+      // The row of a probe stays where it is; what is decided needs more room than was ever used.
+      return db.wasFull() ? 'full' : null;
     } catch (error) {
       return error instanceof DatabaseTrouble ? error.kind : 'error';
     }

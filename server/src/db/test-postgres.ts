@@ -151,11 +151,19 @@ async function waitUntilReady(dsn: string, keeper: ChildProcess, log: string): P
   }
 }
 
-async function start({ durable }: { durable: boolean }): Promise<OwnPostgres> {
+/** How a Postgres server of a test's own is run. */
+export interface OwnPostgresOptions {
+  /** Each commit waits for a disk, as it does for operators. */
+  durable?: boolean;
+  /** The folder for its files, where its user may make one. */
+  below?: string;
+}
+
+async function start({ durable = false, below }: OwnPostgresOptions): Promise<OwnPostgres> {
   const user = serverUser();
   if (!user) throw new Error('there is no user "postgres" that the server could run as');
   const cache = prepare(user);
-  const folder = join(durable ? tmpdir() : TEST_FOLDER, `identree-pg-run-${randomUUID()}`);
+  const folder = join(below ?? (durable ? tmpdir() : TEST_FOLDER), `identree-pg-run-${randomUUID()}`);
   const keeper = spawn('/bin/sh', ['-c', KEEPER, 'sh', cache, folder, durable ? 'on' : 'off'], {
     ...user,
     cwd: '/',
@@ -191,12 +199,8 @@ export interface OwnPostgres extends TestPostgres {
   end(): void;
 }
 
-/**
- * A Postgres server for one test, with one empty database beside `postgres`.
- *
- * @param options.durable each commit waits for a disk, as it does for operators
- */
-export const startOwnPostgres = (options = { durable: false }): Promise<OwnPostgres> => start(options);
+/** A Postgres server for one test, with one empty database beside `postgres`. */
+export const startOwnPostgres = (options: OwnPostgresOptions = {}): Promise<OwnPostgres> => start(options);
 
 /** Why there can be no Postgres here; null when there can. Starts nothing. */
 export function whyNoPostgres(): string | null {
@@ -208,6 +212,6 @@ let running: Promise<TestPostgres> | undefined;
 
 /** The one server of this process; started when it is first asked for. */
 export function testPostgres(): Promise<TestPostgres> {
-  running ??= start({ durable: false });
+  running ??= start({});
   return running;
 }

@@ -5,13 +5,15 @@ import { createApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Told } from './journal.ts';
-import { enrolTestHost } from './test-host.ts';
+import { enrolTestHost, type TestAnswer, type TestHost } from './test-host.ts';
 
 /** Where a server under load says what it does. */
 export interface LoadChild {
   config: Config;
-  /** How many hosts ask at a time. */
+  /** How many hosts ask at a time. One more waits for an answer that nobody gives. */
   hosts: number;
+  /** What its clock is ahead of that of its hosts, milliseconds. */
+  clockAheadMs: number;
   /** Written once it works: its ports. */
   ready: string;
   /** What its clients were told, a line of JSON each. */
@@ -24,50 +26,82 @@ export interface LoadPorts {
   ldap: number | null;
 }
 
-/** A server whose database or whose own time is taken away: hosts ask it for as long as it lives. */
-const { config, hosts: count, ready, journal } = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as LoadChild;
-const app = await createApp(config);
+/** A server from which something is taken away: hosts ask it for as long as it lives. */
+const {
+  config,
+  hosts: count,
+  clockAheadMs,
+  ready,
+  journal,
+} = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as LoadChild;
+const app = await createApp(config, { clock: { now: () => Date.now() + clockAheadMs } });
 await app.listen();
 const run = String(process.pid);
-const hosts = await Promise.all(
-  Array.from({ length: count }, (_, i) => enrolTestHost(app, systemClock, `web${i}-${run}.example.com`)),
+const enrolled = await Promise.all(
+  Array.from({ length: count + 1 }, (_, i) => enrolTestHost(app, systemClock, `web${i}-${run}.example.com`)),
 );
+const [waiting, ...hosts] = enrolled;
 const ports: LoadPorts = {
   http: (app.http.server.address() as AddressInfo).port,
   ldap: app.directory?.ports()[0] ?? null,
 };
 writeFileSync(ready, JSON.stringify(ports));
 
-const note = (told: Told): void => appendFileSync(journal, `${JSON.stringify(told)}\n`);
+type Note = Told extends infer T ? (T extends Told ? Omit<T, 'at' | 'ms'> : never) : never;
 
-/** Sends something, and notes what is said when it is refused. */
-async function ask(send: () => ReturnType<(typeof hosts)[number]['send']>) {
+/** Sends something, and notes what is said: what comes of it when it is done, or why it is refused. */
+async function ask(
+  what: Extract<Told, { kind: 'refused' }>['what'],
+  send: () => Promise<TestAnswer>,
+  done: (body: TestAnswer['body']) => Note | null,
+): Promise<TestAnswer['body'] | null> {
   const at = Date.now();
   const before = performance.now();
-  const answer = await send();
+  const { status, body } = await send();
   const ms = Math.round(performance.now() - before);
-  if (answer.status < 300) return { body: answer.body, ms };
-  const { code = '', message = '' } = answer.body.error ?? {};
-  note({ kind: 'refused', code, message, at, ms });
+  const { code = '', message = '' } = body.error ?? {};
+  const told = status < 300 ? done(body) : { kind: 'refused' as const, what, code, message };
+  if (told !== null) appendFileSync(journal, `${JSON.stringify({ ...told, at, ms })}\n`);
+  if (status < 300) return body;
   await sleep(20);
   return null;
 }
 
-await Promise.all(
-  hosts.map(async (host) => {
-    async function create(user: string): Promise<string | null> {
-      const created = await ask(() => host.send('POST', '/challenges', host.createBody(host.record({ user }))));
-      if (created === null) return null;
-      const { challengeId, status } = created.body as { challengeId: string; status: 'pending' | 'approved' };
-      note({ kind: 'created', id: challengeId, status, ms: created.ms });
-      return challengeId;
-    }
-    for (;;) {
-      await create('auto');
-      const id = await create('alice');
-      if (id === null) continue;
-      const ended = await ask(() => host.send('DELETE', `/challenges/${id}`));
-      if (ended !== null && ended.body.status === 'cancelled') note({ kind: 'cancelled', id, ms: ended.ms });
-    }
-  }),
-);
+async function create(host: TestHost, user: string): Promise<string | null> {
+  const body = await ask(
+    'create',
+    () => host.send('POST', '/challenges', host.createBody(host.record({ user }))),
+    (created) => ({ kind: 'created', id: String(created.challengeId), status: created.status as 'pending' }),
+  );
+  return body === null ? null : String(body.challengeId);
+}
+
+async function askAgainAndAgain(host: TestHost): Promise<never> {
+  for (;;) {
+    await create(host, 'auto');
+    const id = await create(host, 'alice');
+    if (id === null) continue;
+    await ask(
+      'cancel',
+      () => host.send('DELETE', `/challenges/${id}`),
+      ({ status }) => (status === 'cancelled' ? { kind: 'cancelled', id } : null),
+    );
+  }
+}
+
+/** As somebody does at a terminal, to whom nothing was said yet. */
+async function wait(host: TestHost): Promise<never> {
+  for (let id: string | null = null; ; ) {
+    id ??= await create(host, 'bob');
+    if (id === null) continue;
+    const waited: string = id;
+    const body = await ask(
+      'wait',
+      () => host.send('GET', `/challenges/${waited}?wait=1`),
+      ({ status }) => ({ kind: 'waited', id: waited, status: String(status) }),
+    );
+    if (body !== null && body.status !== 'pending') id = null;
+  }
+}
+
+await Promise.all([wait(waiting!), ...hosts.map(askAgainAndAgain)]);

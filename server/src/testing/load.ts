@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '../db/database.ts';
 import { startOwnPostgres, TEST_FOLDER } from '../db/test-postgres.ts';
-import { findContradictions, readKept, type Told } from './journal.ts';
+import { type Finding, findContradictions, readKept, type Told } from './journal.ts';
 import type { LoadChild, LoadPorts } from './load-child.ts';
 import { testConfig } from './test-config.ts';
 
@@ -16,6 +16,8 @@ export interface LoadedServer {
   readonly process: ChildProcess;
   /** What its clients were told until now. */
   told(): Told[];
+  /** What it logged lately. */
+  logged(): string;
   /** How many requests were accepted until now. */
   created(): number;
   /** Null: it does not answer. */
@@ -52,15 +54,45 @@ function readNotes(path: string): () => Told[] {
   };
 }
 
+function addParameter(dsn: string, name: string, value: string): string {
+  const url = new URL(dsn);
+  url.searchParams.set(name, value);
+  return String(url);
+}
+
+/** Where servers under load keep what they know. */
+export interface LoadStore {
+  driver: 'sqlite' | 'postgres';
+  dsn: string;
+}
+
+/** What a server under load is besides. */
+export interface LoadOptions {
+  /** Settings as an operator writes them. */
+  env?: Record<string, string>;
+  /** How many hosts ask at a time; four unless it is said. */
+  hosts?: number;
+  /** What its clock is ahead of that of its hosts, milliseconds. */
+  clockAheadMs?: number;
+  /** For its JavaScript engine. */
+  nodeOptions?: string;
+}
+
+export type Load = Awaited<ReturnType<typeof startLoad>>;
+
 /** Servers on one Postgres that the test takes away and gives back. */
-export async function startLoad(t: Pick<TestContext, 'after'>) {
+export async function startLoadOnPostgres(t: Pick<TestContext, 'after'>, postgresIn?: string) {
+  const postgres = await startOwnPostgres(postgresIn === undefined ? {} : { below: postgresIn });
+  t.after(() => postgres.end());
+  return { ...(await startLoad(t, { driver: 'postgres', dsn: postgres.dsn('postgres') })), postgres };
+}
+
+/** Servers on one database. */
+export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: LoadStore) {
   const folder = await mkdtemp(join(TEST_FOLDER, 'identree-load-'));
-  const postgres = await startOwnPostgres();
-  const dsn = postgres.dsn('postgres');
   const servers: LoadedServer[] = [];
   t.after(async () => {
     for (const server of servers) server.process.kill('SIGKILL');
-    postgres.end();
     await rm(folder, { recursive: true, force: true });
   });
   const policies = join(folder, 'policy.json');
@@ -68,27 +100,29 @@ export async function startLoad(t: Pick<TestContext, 'after'>) {
   await writeFile(policies, JSON.stringify({ policies: rules }), { mode: 0o600 });
 
   /** @param name by which the database knows its sessions */
-  async function start(name: string, env: Record<string, string> = {}): Promise<LoadedServer> {
+  async function start(name: string, options: LoadOptions = {}): Promise<LoadedServer> {
+    const { env = {}, hosts = 4, clockAheadMs = 0, nodeOptions = '' } = options;
     const file = (kind: string) => join(folder, `${name}.${kind}`);
     const what: LoadChild = {
       config: testConfig(folder, {
-        IDENTREE_DATABASE_DRIVER: 'postgres',
-        IDENTREE_DATABASE_DSN: `${dsn}&application_name=${name}`,
+        IDENTREE_DATABASE_DRIVER: driver,
+        IDENTREE_DATABASE_DSN: driver === 'sqlite' ? dsn : addParameter(dsn, 'application_name', name),
         IDENTREE_APPROVAL_POLICIES_FILE: policies,
         ...env,
       }),
-      hosts: 4,
+      hosts,
+      clockAheadMs,
       ready: file('ready'),
       journal: file('journal'),
     };
     await writeFile(file('json'), JSON.stringify(what));
     const child = spawn(process.execPath, [join(import.meta.dirname, 'load-child.ts'), file('json')], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
+      env: { ...process.env, NODE_OPTIONS: `--disable-warning=ExperimentalWarning ${nodeOptions}` },
     });
     let trouble = '';
     child.stderr.on('data', (chunk) => {
-      trouble = `${trouble}${chunk}`.slice(-8000);
+      trouble = `${trouble}${chunk}`.slice(-100_000);
     });
     await until(() => {
       if (child.exitCode !== null) throw new Error(`the server ended: ${trouble}`);
@@ -100,10 +134,15 @@ export async function startLoad(t: Pick<TestContext, 'after'>) {
       ports,
       process: child,
       told,
+      logged: () => trouble,
       created: () => told().filter(({ kind }) => kind === 'created').length,
       async health() {
-        const answer = await fetch(`http://127.0.0.1:${ports.http}/healthz`).catch(() => null);
-        return answer && { status: answer.status, body: (await answer.json()) as never };
+        try {
+          const answer = await fetch(`http://127.0.0.1:${ports.http}/healthz`, { signal: AbortSignal.timeout(5000) });
+          return { status: answer.status, body: (await answer.json()) as never };
+        } catch {
+          return null;
+        }
       },
     };
     servers.push(server);
@@ -111,14 +150,14 @@ export async function startLoad(t: Pick<TestContext, 'after'>) {
   }
 
   return {
-    postgres,
     dsn,
     folder,
+    servers: servers as readonly LoadedServer[],
     start,
     /** Ends the load, and says what is wrong with what was told and what is kept. */
-    async contradictions(): Promise<string[]> {
+    async contradictions(): Promise<Finding[]> {
       for (const server of servers) server.process.kill('SIGKILL');
-      const db = await openDatabase({ driver: 'postgres', dsn, maxConnections: 1 });
+      const db = await openDatabase({ driver, dsn, maxConnections: 1 });
       try {
         return findContradictions(
           servers.flatMap((server) => server.told()),

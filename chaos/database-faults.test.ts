@@ -1,0 +1,3 @@
+import { isOfDatabase, testFaults } from './short-form.ts';
+
+await testFaults(isOfDatabase);

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { type Load, type LoadedServer, until } from '../server/src/testing/load.ts';
+import { type Outcome, within } from './fault.ts';
+import {
+  decisionsIn,
+  seeDirectory,
+  seeHealth,
+  seePage,
+  toldBetween,
+  toldIn,
+  untilWell,
+  waitsIn,
+  waitsOn,
+} from './observe.ts';
+
+/**
+ * What comes of a database that answers and writes nothing down, under one server.
+ *
+ * @param take takes the possibility to write
+ * @param giveBack gives it back
+ * @param refusal the code of the refusal that says why
+ * @param cause what the database says, which the log is to name
+ * @param promisedSeconds within which all goes on
+ */
+export async function withoutWriting(
+  load: Load,
+  server: LoadedServer,
+  {
+    refusal,
+    cause,
+    promisedSeconds,
+    take,
+    giveBack,
+  }: {
+    refusal: string;
+    cause: RegExp;
+    promisedSeconds: number;
+    take(): Promise<unknown>;
+    giveBack(): Promise<unknown>;
+  },
+): Promise<Outcome> {
+  const servers = [server];
+  await untilWell(server);
+  await until(() => server.told().some(({ kind }) => kind === 'waited'));
+  const takenAt = Date.now();
+  await take();
+  const refusals = () => toldBetween(servers, takenAt, Date.now()).filter((one) => one.kind === 'refused');
+  await until(() => refusals().some((one) => one.code === refusal));
+  await until(async () => (await server.health())?.body.checks.database !== 'ok');
+  // What was begun before the last room was gone is over, and what is asked now is told the same.
+  let knownAt = Date.now();
+  await until(() => {
+    const told = toldBetween(servers, knownAt, Date.now());
+    if (!told.some(({ kind }) => kind === 'created' || kind === 'cancelled')) return told.length > 40;
+    knownAt = Date.now();
+    return false;
+  });
+  const ldap = await seeDirectory(server);
+  const console = await seePage(server);
+  const health = await seeHealth(server);
+  await until(() =>
+    toldBetween(servers, knownAt, Date.now()).some((one) => one.kind === 'refused' && one.what === 'wait'),
+  );
+  const backAt = Date.now();
+  const told = toldBetween(servers, knownAt, backAt);
+  const before = server.created();
+  await giveBack();
+  let recoveryMs = await until(() => server.created() > before);
+  recoveryMs = Math.max(recoveryMs, await until(async () => (await server.health())?.status === 200));
+  await until(() => server.told().some(({ kind, at }) => kind === 'waited' && at > backAt));
+  assert.equal(server.process.exitCode, null, 'it does not end');
+  assert.match(server.logged(), cause);
+  assert.doesNotMatch(server.logged(), /rollback|savepoint/, 'what came of it hides the cause');
+  const on = waitsOn(servers, takenAt) ? 'wait on with the same request' : 'the request they waited for is lost';
+  const findings = await load.contradictions();
+  return {
+    facts: {
+      decisions: decisionsIn(told),
+      ldap,
+      console,
+      hosts: `${waitsIn(told)}; then they ${on}`,
+      health,
+      recovery: within(recoveryMs, promisedSeconds),
+    },
+    findings,
+    told: toldIn(servers),
+    recoveryMs,
+  };
+}
