@@ -12,7 +12,7 @@ export interface LoadChild {
   config: Config;
   /** How many hosts ask at a time. One more waits for an answer that nobody gives. */
   hosts: number;
-  /** What its clock is ahead of that of its hosts, milliseconds. */
+  /** By how much its clock is ahead of that of its hosts after SIGUSR2, until the next one; milliseconds. */
   clockAheadMs: number;
   /** Written once it works: its ports. */
   ready: string;
@@ -34,7 +34,11 @@ const {
   ready,
   journal,
 } = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as LoadChild;
-const app = await createApp(config, { clock: { now: () => Date.now() + clockAheadMs } });
+let aheadMs = 0;
+process.on('SIGUSR2', () => {
+  aheadMs = aheadMs === 0 ? clockAheadMs : 0;
+});
+const app = await createApp(config, { clock: { now: () => Date.now() + aheadMs } });
 await app.listen();
 const run = String(process.pid);
 const enrolled = await Promise.all(
@@ -63,7 +67,8 @@ async function ask(
   const told = status < 300 ? done(body) : { kind: 'refused' as const, what, code, message };
   if (told !== null) appendFileSync(journal, `${JSON.stringify({ ...told, at, ms })}\n`);
   if (status < 300) return body;
-  await sleep(20);
+  // Who asks again at once with a clock that is wrong is soon told to slow down, and nothing else.
+  await sleep(code === 'clock_skew' || code === 'rate_limited' ? 2000 : 20);
   return null;
 }
 

@@ -72,7 +72,7 @@ export interface LoadOptions {
   env?: Record<string, string>;
   /** How many hosts ask at a time; four unless it is said. */
   hosts?: number;
-  /** What its clock is ahead of that of its hosts, milliseconds. */
+  /** By how much its clock is ahead of that of its hosts after SIGUSR2, until the next one; milliseconds. */
   clockAheadMs?: number;
   /** For its JavaScript engine. */
   nodeOptions?: string;
