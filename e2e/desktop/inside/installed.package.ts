@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { until } from '../../harness/run.ts';
 import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
 
@@ -12,12 +13,15 @@ afterEach((context) => {
 
 let world: World;
 let shell: Installed;
+let desktop: Awaited<ReturnType<typeof startNotificationServer>>;
 before(async () => {
+  desktop = await startNotificationServer(process.env.DBUS_SESSION_BUS_ADDRESS!, ['body', 'actions']);
   world = await openWorld();
   shell = await world.launchInstalled();
 });
 after(async () => {
   await world?.close();
+  desktop?.close();
 });
 
 /** Processes of the installed program, by what they say they are. */
@@ -72,6 +76,16 @@ describe('the installed console, as an ordinary user', () => {
     await page.getByLabel('Reason').fill('Not today');
     await page.getByRole('button', { name: 'Deny request' }).click();
     await until('the denial', () => world.server.data.challenge(code)?.status === 'denied');
+  });
+
+  test('it tells of a request by a notification, whose Deny denies', async () => {
+    const { code } = await world.ask(['sudo', 'cat', '/etc/notified']);
+    const find = () => [...desktop.shown].find(([, { body }]) => body.includes('/etc/notified'));
+    const [number] = await until('the notification', find);
+    desktop.press(number, 'approve');
+    desktop.press(number, 'deny');
+    await until('the denial', () => world.server.data.challenge(code)?.status === 'denied');
+    await until('its end', () => !desktop.shown.has(number));
   });
 
   test('a link that the desktop hands to it is opened in the window that is there', async () => {

@@ -130,7 +130,7 @@ function profileStep(state: Extract<SetupState, { step: 'profile' }>): Node[] {
     form,
     button('link', words.back, () => void bridge.goBack()),
     element('hr', {}),
-    text(words.removeNote),
+    element('p', { className: 'quiet' }, words.removeNote),
     button('secondary', words.remove, () => void bridge.removeProfile()),
   ];
 }

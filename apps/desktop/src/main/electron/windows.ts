@@ -7,7 +7,7 @@ import type { ShellWindow, WindowsPort } from '../ports.ts';
 
 const SIZES = {
   console: { width: 1180, height: 780, minWidth: 420, minHeight: 480 },
-  setup: { width: 520, height: 600, minWidth: 400, minHeight: 480 },
+  setup: { width: 520, height: 680, minWidth: 400, minHeight: 480 },
 } as const;
 
 const BOUNDS_SETTLE_MS = 500;
@@ -27,8 +27,6 @@ export function electronWindows(preloads: string): WindowsPort {
         ...onScreen(spec.bounds),
         show: false,
         title: titled('identree', spec.name),
-        // Alt shows it.
-        autoHideMenuBar: true,
         // What is there before the first frame: without it a dark desktop flashes white.
         backgroundColor: nativeTheme.shouldUseDarkColors ? '#0e1015' : '#f7f8fa',
         webPreferences: {
