@@ -16,18 +16,27 @@ for file in "$here/../../docs/man/identree.8" "$here/identree-agent.service" "$h
   [ -r "$file" ] || { echo "$file is missing. Pack it with the rest: docs/hosts.md says how" >&2; exit 1; }
 done
 
-install -d -m 0755 "$dest/usr/bin" "$dest/usr/lib/identree" "$dest/usr/lib/systemd/system" \
-  "$dest/usr/share/man/man8" "$dest/usr/share/bash-completion/completions" "$dest/etc/identree" "$dest/etc/identree/tls"
+# What is put here is written down, for those who take it away again: identree uninstall.
+files=
+put() { # MODE SOURCE PATH
+  install -D -m "$1" "$2" "$dest$3"
+  files="$files$3
+"
+}
+
+install -d -m 0755 "$dest/etc/identree" "$dest/etc/identree/tls"
 install -d -m 0700 "$dest/var/lib/identree"
-install -m 0755 "$dist/agent/identree" "$dest/usr/bin/identree"
-install -m 0755 "$dist/native/identree-pam" "$dest/usr/lib/identree/identree-pam"
-install -m 0644 "$dist/native/identree_sudo.so" "$dest/usr/lib/identree/identree_sudo.so"
-install -m 0644 "$dist/native/pam_identree.so" "$dest/usr/lib/identree/pam_identree.so"
-install -m 0644 "$here/identree-agent.service" "$dest/usr/lib/systemd/system/identree-agent.service"
-install -m 0644 "$here/client.conf.example" "$dest/etc/identree/client.conf.example"
-install -m 0644 "$here/../../docs/man/identree.8" "$dest/usr/share/man/man8/identree.8"
+put 0755 "$dist/agent/identree" /usr/bin/identree
+put 0755 "$dist/native/identree-pam" /usr/lib/identree/identree-pam
+put 0644 "$dist/native/identree_sudo.so" /usr/lib/identree/identree_sudo.so
+put 0644 "$dist/native/pam_identree.so" /usr/lib/identree/pam_identree.so
+put 0644 "$here/identree-agent.service" /usr/lib/systemd/system/identree-agent.service
+put 0644 "$here/client.conf.example" /etc/identree/client.conf.example
+put 0644 "$here/../../docs/man/identree.8" /usr/share/man/man8/identree.8
+put 0644 /dev/null /usr/share/bash-completion/completions/identree
 "$dist/agent/identree" completions bash > "$dest/usr/share/bash-completion/completions/identree"
-chmod 0644 "$dest/usr/share/bash-completion/completions/identree"
+put 0644 /dev/null /usr/lib/identree/files
+printf '%s' "$files" > "$dest/usr/lib/identree/files"
 
 if [ -z "$dest" ]; then
   echo 'Next: write /etc/identree/client.conf, then

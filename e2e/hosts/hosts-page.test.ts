@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { makeBare } from '../harness/bare-host.ts';
+import { fileSystem, makeBare } from '../harness/bare-host.ts';
 import { readExamples } from '../harness/examples.ts';
 import type { Host } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
 import { must, type RunResult, until } from '../harness/run.ts';
-import { ask, mark, openWorld, repository, skip, type World } from '../harness/world.ts';
+import { ask, gate, mark, openWorld, repository, skip, type World } from '../harness/world.ts';
 
 const examples = await readExamples('docs/hosts.md');
 
@@ -21,6 +21,7 @@ describe('the page about hosts, from the first line to the way back', { concurre
   let world: World;
   let host: Host;
   let original: string;
+  let untouched: string[];
   before(async () => {
     if (skip) return;
     world = await openWorld({ hosts: [], people: ['alice', 'olga'] });
@@ -28,6 +29,7 @@ describe('the page about hosts, from the first line to the way back', { concurre
     await makeBare(host);
     await host.write('/etc/sudoers.d/cloud', 'carol ALL=(ALL) NOPASSWD:ALL\n', 0o440);
     original = await files(host);
+    untouched = await fileSystem(host);
   });
   after(() => world?.close());
 
@@ -124,6 +126,23 @@ describe('the page about hosts, from the first line to the way back', { concurre
     assert.equal(await files(host), original);
     const { code, stdout } = await host.as('carol', ['sudo', 'id', '-u']);
     assert.deepEqual([code, stdout], [0, '0\n'], 'the rule counts as it did before');
+  });
+
+  test('uninstall takes everything away: the file system is as it was before identree', { skip }, async () => {
+    await host.sh('mv /root/identree_sudo.so /usr/lib/identree/');
+    await host.sh('systemctl start identree-agent');
+    await gate(host, 'sudo,sudo-i', 'plugin');
+    const dry = await asRoot('uninstall', ' --dry-run');
+    assert.equal(dry.code, 0, dry.stdout + dry.stderr);
+    assert.equal(host.exists('/usr/bin/identree'), true);
+    const result = await asRoot('uninstall');
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+    const left = await fileSystem(host);
+    const [now, then] = [new Set(left), new Set(untouched)];
+    assert.deepEqual(
+      { gone: untouched.filter((line) => !now.has(line)), new: left.filter((line) => !then.has(line)) },
+      { gone: [], new: [] },
+    );
   });
 
   test('no example of the page is left out', { skip }, () => assert.deepEqual(examples.untried(), []));

@@ -302,6 +302,15 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       assert.match(stdout, /This host is enrolled already\.[\s\S]*nothing changes/);
     });
 
+    test('uninstalled it is a host without the package again', { skip }, async () => {
+      const { code, stdout, stderr } = await onHost('identree uninstall');
+      assert.equal(code, 0, stdout + stderr);
+      for (const path of ['/usr/bin/identree', '/etc/identree', '/var/lib/identree'])
+        assert.equal(host.exists(path), false, path);
+      assert.notEqual((await host.exec(['dpkg-query', '--show', 'identree-agent'])).code, 0);
+      assert.equal((await host.exec(['grep', '-rqs', 'identree', '/etc/sudo.conf', '/etc/pam.d'])).code, 1);
+    });
+
     test('with the shared secret of the server it waits for an operator, and sudo is as it was', { skip }, async () => {
       const other = await world.lab.up('web2');
       await makeBare(other);

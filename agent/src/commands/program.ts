@@ -13,6 +13,7 @@ import { setup } from './setup.ts';
 import { signScript } from './sign-script.ts';
 import { status } from './status.ts';
 import { tryCommand } from './try.ts';
+import { uninstall } from './uninstall.ts';
 import { verifyApproval } from './verify-approval.ts';
 import { verifyBreakglass } from './verify-breakglass.ts';
 import { verifyInstall } from './verify-install.ts';
@@ -25,6 +26,7 @@ export const PROGRAM: Program<AgentContext> = {
   commands: [
     enroll,
     setup,
+    uninstall,
     status,
     renewCert,
     rotateBreakglass,
