@@ -7,6 +7,7 @@ import { exportApproval } from './export-approval.ts';
 import { hosts } from './hosts.ts';
 import { recoveryCode } from './recovery-code.ts';
 import { restore } from './restore.ts';
+import { revealBreakglass } from './reveal-breakglass.ts';
 import { serve } from './serve.ts';
 import { trust } from './trust.ts';
 import { uidmap } from './uidmap.ts';
@@ -17,7 +18,19 @@ export const PROGRAM: Program<CommandIo> = {
   name: 'identree-server',
   version: VERSION,
   title: 'the server of identree',
-  commands: [serve, hosts, recoveryCode, exportApproval, trust, verifyLog, uidmap, backup, restore, completions],
+  commands: [
+    serve,
+    hosts,
+    recoveryCode,
+    revealBreakglass,
+    exportApproval,
+    trust,
+    verifyLog,
+    uidmap,
+    backup,
+    restore,
+    completions,
+  ],
   common: {},
   exits: Object.fromEntries(
     (Object.keys(EXIT) as (keyof typeof EXIT)[]).map((name) => [EXIT[name], EXIT_MEANINGS[name]]),

@@ -34,6 +34,43 @@ export interface BreakGlassView {
 
 export type BreakGlass = ReturnType<typeof createBreakGlass>;
 
+/**
+ * From when on a password is another one than those that are there: hosts say by their own clocks when one was made,
+ * and a clock that was ahead must not let one outlive that it was shown.
+ */
+async function afterAll(work: UnitOfWork, hostId: string, now: number): Promise<number> {
+  const told = await store.findBreakGlassHost(work.query, hostId);
+  const made = (await store.escrowRecordsOf(work.query, hostId)).map(({ created_at }) => created_at);
+  return Math.max(now, (told?.created_at ?? 0) + 1, ...made.map((at) => at + 1));
+}
+
+/** Writes down that somebody is about to be shown the password of a host, and asks the host for another one. */
+export async function noteReveal(
+  deps: { events: Pick<EventLog, 'append'>; clock: Clock },
+  work: UnitOfWork,
+  host: Pick<Host, 'id' | 'hostname'>,
+  shown: {
+    kept: readonly Kept[];
+    reason: string;
+    actor: string;
+    remoteAddr: string | null;
+    by: Record<string, string>;
+  },
+): Promise<void> {
+  const { kept, reason, actor, remoteAddr, by } = shown;
+  await store.putBreakGlassHost(work, host.id, { rotate_before: await afterAll(work, host.id, deps.clock.now()) });
+  await deps.events.append(work, {
+    event: 'revealed_breakglass',
+    username: '',
+    hostId: host.id,
+    hostname: host.hostname,
+    actor,
+    reason,
+    remoteAddr,
+    data: { ids: kept.map(({ id }) => id), ...by },
+  });
+}
+
 export function createBreakGlass(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
@@ -48,16 +85,6 @@ export function createBreakGlass(deps: {
 
   const latest = (...times: (number | null | undefined)[]): number | null =>
     times.reduce<number | null>((a, b) => (b == null ? a : Math.max(a ?? b, b)), null);
-
-  /**
-   * From when on a password is another one than those that are there: hosts say by their own clocks when one was made,
-   * and a clock that was ahead must not let one outlive that it was shown.
-   */
-  async function afterAll(work: UnitOfWork, hostId: string): Promise<number> {
-    const told = await store.findBreakGlassHost(work.query, hostId);
-    const made = (await store.escrowRecordsOf(work.query, hostId)).map(({ created_at }) => created_at);
-    return Math.max(clock.now(), (told?.created_at ?? 0) + 1, ...made.map((at) => at + 1));
-  }
 
   const hostOf = async (hostId: string): Promise<Host> => {
     const host = await hosts.find(db.query, hostId);
@@ -155,7 +182,7 @@ export function createBreakGlass(deps: {
       await db.transaction(async (work) => {
         const host = await hosts.lock(work, hostId);
         if (!host) throw new Refusal('not_found');
-        await store.putBreakGlassHost(work, hostId, { rotate_before: await afterAll(work, hostId) });
+        await store.putBreakGlassHost(work, hostId, { rotate_before: await afterAll(work, hostId, clock.now()) });
         await events.append(work, {
           event: 'breakglass_rotation_requested',
           username: '',
@@ -185,17 +212,9 @@ export function createBreakGlass(deps: {
       await db.transaction(async (work) => {
         const now = await confirm(work);
         if (now.role !== 'admin') throw new Refusal('forbidden');
-        await store.putBreakGlassHost(work, hostId, { rotate_before: await afterAll(work, hostId) });
-        await events.append(work, {
-          event: 'revealed_breakglass',
-          username: '',
-          hostId,
-          hostname: host.hostname,
-          actor: now.person.username,
-          reason,
-          remoteAddr: viewer.remoteAddr,
-          data: { ids: kept.map(({ id }) => id), issuer: now.person.issuer, subject: now.person.subject },
-        });
+        const { username, issuer, subject } = now.person;
+        const { remoteAddr } = viewer;
+        await noteReveal(deps, work, host, { kept, reason, actor: username, remoteAddr, by: { issuer, subject } });
       });
       return kept;
     },

@@ -3,7 +3,11 @@ import { runCommand } from '../commands/run.ts';
 import type { Config } from '../config/config.ts';
 
 /** Runs a command of `identree-server` on an installation, as its operator would. For tests. */
-export async function runOn(argv: string[], config: Config): Promise<{ code: number; out: string; err: string }> {
+export async function runOn(
+  argv: string[],
+  config: Config,
+  env: Record<string, string> = {},
+): Promise<{ code: number; out: string; err: string }> {
   let out = '';
   let err = '';
   const code = await runCommand({
@@ -19,6 +23,7 @@ export async function runOn(argv: string[], config: Config): Promise<{ code: num
       IDENTREE_ADMIN_GROUPS: 'admins',
       IDENTREE_LDAP_ENABLED: 'false',
       IDENTREE_LOG_LEVEL: 'error',
+      ...env,
     },
     readFile: (path) => readFileSync(path, 'utf8'),
     out: (text) => {
