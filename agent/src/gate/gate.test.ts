@@ -561,7 +561,7 @@ describe('gate: the server', SHORT, () => {
     await using gate = await createTestGate({ conf: 'IDENTREE_CONTACT=ops@example.com\n' });
     await gate.server.close();
     const text = (await gate.sudo().result).text.replace(/\s+/g, ' ').trim();
-    const at = '127\\.0\\.0\\.1:\\d+';
+    const at = '127(?:\\.\\d+){3}:\\d+';
     const said = [
       `Asking ${at} … ${at} takes no connections: identree does not run there, or a firewall refuses\\. Still trying\\.`,
       `${at} cannot be reached, so nobody can approve this\\. Check the network, then try again\\.`,

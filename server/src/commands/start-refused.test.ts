@@ -108,7 +108,7 @@ forEachDriver('a start that is refused', (driver) => {
 
   test('of a command that reads leaves the schema of an earlier version as it is', async (t) => {
     const { config, change, ask } = await install(t, driver);
-    const [newest, tables] = ['0012-log-heads', ['log_heads', 'log_epochs', 'log_disputes']] as const;
+    const [newest, tables] = ['0014-bind-proofs', ['bind_proofs']] as const;
     assert.equal(Object.keys(migrations).at(-1), newest, 'another one is newer: take that one back here');
     for (const table of tables) await change(`drop table ${table}`);
     await change(`delete from kysely_migration where name = '${newest}'`);
