@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TEST_FOLDER } from '../server/src/db/test-postgres.ts';
+import type { Told } from '../server/src/testing/journal.ts';
 import { startLoad, until } from '../server/src/testing/load.ts';
 import { type Fault, within } from './fault.ts';
 import {
@@ -48,7 +49,8 @@ export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
             ((one.kind === 'refused' && one.what === 'wait' && one.code === 'clock_skew') ||
               (one.kind === 'waited' && one.status !== 'pending')),
         );
-    await until(() => heard() !== undefined && toldSince(knownAt).length > 0);
+    const isDecision = (one: Told) => one.kind === 'created' || (one.kind === 'refused' && one.what !== 'wait');
+    await until(() => heard() !== undefined && toldSince(knownAt).some(isDecision));
     const ldap = await seeDirectory(server);
     const console = await seePage(server);
     const health = await seeHealth(server);
