@@ -1,6 +1,7 @@
 import type { Page } from '@playwright/test';
 import { armor, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
 import { sampleResolved } from '#shared/testing/request-record.ts';
+import type { DesktopBridge } from '../../apps/console/src/bridge.ts';
 import { inspect } from './inspect.ts';
 import { expect, test } from './world.ts';
 
@@ -420,11 +421,12 @@ test('in the desktop app: review opens the browser, links lead to the request', 
         openApproval: (code: string) => void opened.push(code),
         signIn: async () => {},
         signOut: async () => void opened.push('signed out'),
-        onDeepLink: (callback: (link: object) => void) => {
+        onDeepLink: (callback: Parameters<DesktopBridge['onDeepLink']>[0]) => {
           Object.assign(window, { follow: callback });
           return () => {};
         },
-      },
+        onReach: () => () => {},
+      } satisfies DesktopBridge,
     });
   });
   const { code } = await site.do('ask', { user: username });
