@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
+import { copyrightOf, nodeLicence } from './licences.ts';
 
 /**
  * `npm run build:packages`: `.deb` and `.rpm` of the agent, for the machine it runs on. The same sources give the same
@@ -92,7 +93,8 @@ export async function packageAgent(options: AgentPackageOptions): Promise<Record
     await mkdir(job.tree);
     await run(join(from, 'agent/packaging/install.sh'), [job.tree]);
     await mkdir(join(job.tree, 'usr/share/doc', PACKAGE), { recursive: true });
-    await writeFile(join(job.tree, 'usr/share/doc', PACKAGE, 'copyright'), await readFile(join(root, 'LICENSE')));
+    const rights = copyrightOf(['agent/src/main.ts'], { 'Node.js': nodeLicence() });
+    await writeFile(join(job.tree, 'usr/share/doc', PACKAGE, 'copyright'), rights);
     await oneBuild(job.tree);
     await tidy(job);
     const made = { deb: '', rpm: '' };

@@ -8,6 +8,7 @@ import { Arch, build, type Configuration, Platform } from 'electron-builder';
 import { parse } from 'yaml';
 import { buildDesktop } from './build-desktop.ts';
 import { drawIcons, ICON_SIZES } from './desktop-icons.ts';
+import { copyrightOf } from './licences.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..');
@@ -32,8 +33,17 @@ const DEPENDS = [
   'libxkbcommon0',
   'xdg-utils',
 ];
-/** The keychain, and the desktop's notifications. */
-const RECOMMENDS = ['gnome-keyring | kwalletmanager | libsecret-1-0', 'libnotify4', 'ca-certificates'];
+/** Where what is in the package begins to run, and the console that it shows. */
+const ENTRIES = [
+  'apps/desktop/src/main/main.ts',
+  'apps/desktop/src/preload/console.ts',
+  'apps/desktop/src/preload/setup.ts',
+  'apps/desktop/src/setup/setup.ts',
+  'apps/console/src/main.tsx',
+];
+
+/** The keychain. */
+const RECOMMENDS = ['gnome-keyring | kwalletmanager | libsecret-1-0', 'ca-certificates'];
 
 export interface PackageOptions {
   /** Folder with an unpacked Electron of the version that electron-builder.yml names. */
@@ -121,7 +131,7 @@ async function debOf(unpacked: string, icons: string, options: PackageOptions): 
       );
     }
     await put(`/usr/share/icons/hicolor/scalable/apps/${id}.svg`, await readFile(join(icons, 'icon.svg')));
-    await put(`/usr/share/doc/${PACKAGE}/copyright`, await readFile(join(root, 'LICENSE')));
+    await put(`/usr/share/doc/${PACKAGE}/copyright`, copyrightOf(ENTRIES));
     await run('chmod', ['-R', 'u=rwX,go=rX', tree]);
     // Where the kernel lets nobody make a user namespace, this helper is Chromium's sandbox.
     await chmod(at(`${HOME}/chrome-sandbox`), 0o4755);
