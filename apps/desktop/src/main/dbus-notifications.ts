@@ -60,10 +60,14 @@ export function dbusNotifications(options: {
       if (message.interface !== NAME || message.path !== PATH || message.sender !== server) return;
       const [number, key] = message.body ?? [];
       if (typeof number !== 'number') return;
-      if (message.member === 'ActionInvoked' && typeof key === 'string') {
-        for (const listener of onAction) listener(number, key);
-      }
-      if (message.member === 'NotificationClosed') for (const listener of onClosed) listener(number);
+      // In the next turn: who asked for a notification learns its number from a reply, which may have come in the
+      // same packet, before this. A Deny that was pressed at once would be nobody's.
+      setImmediate(() => {
+        if (message.member === 'ActionInvoked' && typeof key === 'string') {
+          for (const listener of onAction) listener(number, key);
+        }
+        if (message.member === 'NotificationClosed') for (const listener of onClosed) listener(number);
+      });
     });
     const list = Array.isArray(capabilities) ? capabilities : [];
     return { bus, server, capabilities: new Set(list.filter((one): one is string => typeof one === 'string')) };
