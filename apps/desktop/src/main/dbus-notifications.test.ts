@@ -79,6 +79,19 @@ test('presses and closings of the desktop are heard', async (t) => {
   assert.deepEqual(heard, [[number, 'deny'], number]);
 });
 
+test('a button that is pressed at once is of a notification whose number is known by then', async (t) => {
+  const { server, notifications } = await setUp(t, ['actions']);
+  const known = new Set<number>();
+  const pressed: boolean[] = [];
+  notifications.onAction((number) => void pressed.push(known.has(number)));
+  server.pressAtOnce('deny');
+  for (let n = 1; n <= 20; n += 1) {
+    known.add(await notifications.show(TEXT));
+    await until('the press', () => pressed.length === n);
+  }
+  assert.deepEqual(new Set(pressed), new Set([true]));
+});
+
 test('a press that another program sends is not believed, nor one that is not of the right form', async (t) => {
   const { address, server, notifications, heard } = await setUp(t, ['actions']);
   const number = await notifications.show(TEXT);

@@ -23,6 +23,8 @@ export async function startNotificationServer(address: string, capabilities: rea
   /** When each came, in the order in which they did. */
   const log: { at: number; text: ShownNotification }[] = [];
   let last = 0;
+  /** What is pressed in each as soon as it is shown. */
+  let impatient: string | null = null;
   const signal = (member: string, signature: string, body: unknown[]) =>
     bus.sendSignal(PATH, NAME, member, signature, body);
   bus.exportInterface(
@@ -47,6 +49,9 @@ export async function startNotificationServer(address: string, capabilities: rea
         const text = { app, replaces, icon, title, body, actions, hints, timeoutMs };
         shown.set(number, text);
         log.push({ at: Date.now(), text });
+        const key = impatient;
+        // Right after the reply, so that both may arrive as one.
+        if (key !== null) setImmediate(() => signal('ActionInvoked', 'us', [number, key]));
         return number;
       },
       CloseNotification(number: number) {
@@ -77,6 +82,10 @@ export async function startNotificationServer(address: string, capabilities: rea
     log,
     /** The person presses a button, or the notification itself (`default`). */
     press: (number: number, key: string) => signal('ActionInvoked', 'us', [number, key]),
+    /** From now on the person presses this in each notification as soon as it is there. */
+    pressAtOnce(key: string) {
+      impatient = key;
+    },
     /** The person puts one away. */
     putAway(number: number) {
       shown.delete(number);
