@@ -9,8 +9,8 @@ import { kysely } from '../db/query.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { systemClock } from '../platform/clock.ts';
+import { runWith as run } from '../testing/run-command.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
-import { runCommand } from './run.ts';
 
 let folder: string;
 before(async () => {
@@ -30,26 +30,6 @@ const environment = (name: string, more: Record<string, string> = {}) => ({
   IDENTREE_LOG_LEVEL: 'error',
   ...more,
 });
-
-async function run(argv: string[], env: Record<string, string>) {
-  let out = '';
-  let err = '';
-  const { readFileSync } = await import('node:fs');
-  const code = await runCommand({
-    argv,
-    env,
-    readFile: (path) => readFileSync(path, 'utf8'),
-    out: (text) => {
-      out += text;
-    },
-    err: (text) => {
-      err += text;
-    },
-    untilStopped: async () => {},
-    onHangUp: () => {},
-  });
-  return { code, out, err };
-}
 
 test('without configuration every error is listed at once', async () => {
   const { code, err } = await run(['serve'], {});

@@ -12,9 +12,9 @@ import { createCore } from '../app/core.ts';
 import { migrations, openDatabase } from '../db/database.ts';
 import { kysely } from '../db/query.ts';
 import { forEachDriver, makeTestPostgres } from '../db/test-databases.ts';
+import { runWith } from '../testing/run-command.ts';
 import { testConfig } from '../testing/test-config.ts';
 import { VERSION } from '../version.ts';
-import { runCommand } from './run.ts';
 
 /** An installation that has been used, and what changes it behind its back. */
 async function install(t: TestContext, driver: 'sqlite' | 'postgres') {
@@ -51,20 +51,7 @@ async function install(t: TestContext, driver: 'sqlite' | 'postgres') {
     },
     /** `identree-server` in this process. */
     async ask(command: string): Promise<{ code: number; said: string }> {
-      let said = '';
-      const code = await runCommand({
-        argv: command.split(' '),
-        env,
-        readFile: () => {
-          throw Object.assign(new Error('none'), { code: 'ENOENT' });
-        },
-        out: () => {},
-        err: (text) => {
-          said += text;
-        },
-        untilStopped: async () => {},
-        onHangUp: () => {},
-      });
+      const { code, err: said } = await runWith(command.split(' '), env);
       return { code, said };
     },
     /** `identree-server` in a process of its own, which has to end by itself. */

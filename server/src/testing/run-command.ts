@@ -2,29 +2,20 @@ import { readFileSync } from 'node:fs';
 import { runCommand } from '../commands/run.ts';
 import type { Config } from '../config/config.ts';
 
-/** Runs a command of `identree-server` on an installation, as its operator would. For tests. */
-export async function runOn(
-  argv: string[],
-  config: Config,
-  env: Record<string, string> = {},
-): Promise<{ code: number; out: string; err: string }> {
+/** What came of a command. */
+export interface CommandResult {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** Runs a command of `identree-server` in this process. For tests. */
+export async function runWith(argv: string[], env: Record<string, string>): Promise<CommandResult> {
   let out = '';
   let err = '';
   const code = await runCommand({
     argv,
-    env: {
-      IDENTREE_EXTERNAL_URL: config.externalUrl,
-      IDENTREE_DATABASE_DRIVER: config.database.driver,
-      IDENTREE_DATABASE_DSN: config.database.dsn,
-      IDENTREE_KEYS_DIR: config.keysDir,
-      IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
-      IDENTREE_OIDC_CLIENT_ID: 'identree',
-      IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
-      IDENTREE_ADMIN_GROUPS: 'admins',
-      IDENTREE_LDAP_ENABLED: 'false',
-      IDENTREE_LOG_LEVEL: 'error',
-      ...env,
-    },
+    env,
     readFile: (path) => readFileSync(path, 'utf8'),
     out: (text) => {
       out += text;
@@ -37,3 +28,19 @@ export async function runOn(
   });
   return { code, out, err };
 }
+
+/** Runs one on an installation, as its operator would. For tests. */
+export const runOn = (argv: string[], config: Config, env: Record<string, string> = {}): Promise<CommandResult> =>
+  runWith(argv, {
+    IDENTREE_EXTERNAL_URL: config.externalUrl,
+    IDENTREE_DATABASE_DRIVER: config.database.driver,
+    IDENTREE_DATABASE_DSN: config.database.dsn,
+    IDENTREE_KEYS_DIR: config.keysDir,
+    IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
+    IDENTREE_OIDC_CLIENT_ID: 'identree',
+    IDENTREE_OIDC_CLIENT_SECRET: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
+    IDENTREE_ADMIN_GROUPS: 'admins',
+    IDENTREE_LDAP_ENABLED: 'false',
+    IDENTREE_LOG_LEVEL: 'error',
+    ...env,
+  });
