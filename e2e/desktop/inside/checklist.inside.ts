@@ -7,6 +7,7 @@ import { after, afterEach, before, beforeEach, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import { parse } from 'yaml';
 import { type ChecklistItem, checklistTest } from '../checklist.ts';
+import { EXPOSED } from './exposed.ts';
 import { openWorld, recentTraffic, type Shell, signedIn, type World } from './world.ts';
 
 beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
@@ -221,16 +222,7 @@ const CHECKS: { [N in Exclude<ChecklistItem, 19>]: () => Promise<void> } = {
   },
   async 20() {
     const exposed = await inPage<string[]>('return Object.keys(window.identreeDesktop).sort()');
-    assert.deepEqual(exposed, [
-      'onDeepLink',
-      'onReach',
-      'openApproval',
-      'platform',
-      'profile',
-      'signIn',
-      'signOut',
-      'version',
-    ]);
+    assert.deepEqual(exposed, EXPOSED);
     // Nothing of Electron comes along with what is given back or called.
     const shapes = await inPage<string[]>(
       `return [typeof window.identreeDesktop.onDeepLink(() => {}), JSON.stringify(Object.keys(window.identreeDesktop.profile()))]`,

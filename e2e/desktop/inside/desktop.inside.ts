@@ -10,6 +10,7 @@ import Database from 'better-sqlite3';
 import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
 import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { until } from '../../harness/run.ts';
+import { EXPOSED } from './exposed.ts';
 import { openWorld, recentTraffic, type Shell, signedIn, type World } from './world.ts';
 
 const RESULTS = process.env.IDENTREE_RESULTS!;
@@ -126,16 +127,7 @@ describe('signed in', () => {
       'return { require: typeof require, process: typeof process, module: typeof module, buffer: typeof Buffer, electron: typeof window.electron }',
     );
     assert.deepEqual(new Set(Object.values(seen)), new Set(['undefined']));
-    assert.deepEqual(await inPage(page, 'return Object.keys(window.identreeDesktop).sort()'), [
-      'onDeepLink',
-      'onReach',
-      'openApproval',
-      'platform',
-      'profile',
-      'signIn',
-      'signOut',
-      'version',
-    ]);
+    assert.deepEqual(await inPage(page, 'return Object.keys(window.identreeDesktop).sort()'), EXPOSED);
     assert.equal(await inPage(page, 'return typeof window.identreeSetup'), 'undefined');
     const pids = await shell.app.evaluate(({ app }) =>
       app.getAppMetrics().map(({ type, sandboxed, pid }) => ({ type, sandboxed, pid })),

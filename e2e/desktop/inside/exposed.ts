@@ -1,0 +1,11 @@
+/** All that a page of the console is given by the desktop app, in order. */
+export const EXPOSED = [
+  'onDeepLink',
+  'onReach',
+  'openApproval',
+  'platform',
+  'profile',
+  'signIn',
+  'signOut',
+  'version',
+] as const;
