@@ -54,6 +54,14 @@ describe('packages of the agent', () => {
       assert.ok((await readFile(one[format])).equals(await readFile(two[format])), format);
   });
 
+  test('it says the rights in all that is built in', { skip }, async () => {
+    const { deb } = await make('rights');
+    const tar = await run('dpkg-deb', ['--fsys-tarfile', deb], { encoding: 'buffer', maxBuffer: 1 << 26 });
+    const copyright = execFileSync('tar', ['-xO', './usr/share/doc/identree-agent/copyright'], { input: tar.stdout });
+    for (const what of ['The identree authors', 'This package holds Node.js', 'This package holds zod '])
+      assert.ok(copyright.includes(what), what);
+  });
+
   test("the .rpm holds what the .deb holds, root's, and keeps the state of the host to root", { skip }, async () => {
     const { deb, rpm } = await make('both');
     const { stdout: listed } = await run('rpm', [
