@@ -418,3 +418,27 @@ test('one person may have so many streams, and all people so many; who leaves ma
   assert.equal(again, 'follows');
   assert.equal(await follow('ada'), '429 too_many_streams');
 });
+
+test('a server that stops while many are told asks its database nothing more', async () => {
+  const w = world(() => 0, { failures: false });
+  const names = Array.from({ length: 2000 }, (_, index) => `session ${index}`);
+  for (const name of names)
+    w.sessions.set(name, { endsAt: Number.POSITIVE_INFINITY, adminUntil: Number.POSITIVE_INFINITY });
+  const all = names.map((name) => ({ name, seen: [] as number[] }));
+  const done = new AbortController();
+  const following = all.map(({ name, seen }) => followAll(w, name, seen, { signal: done.signal, slow: () => 0 }));
+  w.append(false);
+  while (all.some(({ seen }) => seen.at(-1) !== 1)) await turns(1);
+  w.append(false);
+  while (!all.some(({ seen }) => seen.at(-1) === 2)) await turns(1);
+  done.abort();
+  w.feed.close();
+  const { lookUps } = w.asked;
+  await turns(50);
+  assert.equal(w.asked.lookUps, lookUps);
+  assert.ok(
+    all.some(({ seen }) => seen.at(-1) === 1),
+    'it stopped in the middle',
+  );
+  await Promise.all(following);
+});

@@ -90,6 +90,8 @@ export function createEventFeed(deps: {
     const live = [...streams].filter((stream) => stream.live);
     for (let from = 0; from < live.length; from += AT_ONCE) {
       if (from > 0) await new Promise((resolve) => setImmediate(resolve));
+      // The server stopped meanwhile, and the database goes with it.
+      if (closed) return;
       await tell(live.slice(from, from + AT_ONCE), told);
     }
   }
@@ -129,7 +131,7 @@ export function createEventFeed(deps: {
     if (busy) return;
     busy = true;
     try {
-      while (pending.length > 0 || recheckDue) {
+      while (!closed && (pending.length > 0 || recheckDue)) {
         recheckDue = false;
         // What happens in one turn of the event loop is told together.
         await new Promise((resolve) => setImmediate(resolve));
@@ -147,7 +149,7 @@ export function createEventFeed(deps: {
     } finally {
       busy = false;
       // What came meanwhile is not to wait for the next event.
-      if (pending.length > 0) void run();
+      if (!closed && pending.length > 0) void run();
     }
   }
 
