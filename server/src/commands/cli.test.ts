@@ -50,6 +50,19 @@ test('empty admin groups are an error', async () => {
   assert.match(err, /IDENTREE_ADMIN_GROUPS/);
 });
 
+test('a signal is listened for before the server is said to be ready', async () => {
+  let told = 'nobody listened';
+  const { code, out } = await run(
+    ['serve'],
+    environment('listens', { IDENTREE_LDAP_ENABLED: 'false' }),
+    async (toldBy) => {
+      told = toldBy();
+    },
+  );
+  assert.deepEqual([code, told], [0, '']);
+  assert.match(out, /identree is ready/);
+});
+
 test('an unknown command and no command explain themselves', async () => {
   assert.equal((await run(['explode'], {})).code, 2);
   assert.match((await run(['explode'], {})).err, /identree-server serve/);

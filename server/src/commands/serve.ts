@@ -22,10 +22,11 @@ export const serve = configCommand({
       await app.close();
       throw error;
     }
+    // Before it is said to be ready: a signal that comes on that word would end the process with its database open.
+    const stopped = untilStopped();
     out(`identree is ready: ${config.externalUrl}\n`);
     out(`redirect URI, as the identity provider has to know it: ${redirectUriOf(config)}\n`);
     onHangUp(() => app.directory?.directory.refresh('signal'));
-    const stopped = untilStopped();
     // A server that listens and lets nobody in, or decides nothing, is not what "ready" promises.
     for (const line of toldAtStart(await app.health())) told.warn(line);
     await stopped;

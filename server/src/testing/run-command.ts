@@ -9,8 +9,16 @@ export interface CommandResult {
   err: string;
 }
 
-/** Runs a command of `identree-server` in this process. For tests. */
-export async function runWith(argv: string[], env: Record<string, string>): Promise<CommandResult> {
+/**
+ * Runs a command of `identree-server` in this process. For tests.
+ *
+ * @param untilStopped what a server waits for; it stops at once unless this is said
+ */
+export async function runWith(
+  argv: string[],
+  env: Record<string, string>,
+  untilStopped: (told: () => string) => Promise<void> = async () => {},
+): Promise<CommandResult> {
   let out = '';
   let err = '';
   const code = await runCommand({
@@ -23,7 +31,7 @@ export async function runWith(argv: string[], env: Record<string, string>): Prom
     err: (text) => {
       err += text;
     },
-    untilStopped: async () => {},
+    untilStopped: () => untilStopped(() => out),
     onHangUp: () => {},
   });
   return { code, out, err };
