@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from '../app/app.ts';
@@ -14,7 +14,7 @@ export interface LoadChild {
   hosts: number;
   /** By how much its clock is ahead of that of its hosts after SIGUSR2, until the next one; milliseconds. */
   clockAheadMs: number;
-  /** Written once it works: its ports. */
+  /** There, and whole, once it works: its ports. */
   ready: string;
   /** What its clients were told, a line of JSON each. */
   journal: string;
@@ -49,7 +49,9 @@ const ports: LoadPorts = {
   http: (app.http.server.address() as AddressInfo).port,
   ldap: app.directory?.ports()[0] ?? null,
 };
-writeFileSync(ready, JSON.stringify(ports));
+// Who waits for the file may look between its making and its being filled.
+writeFileSync(`${ready}.new`, JSON.stringify(ports));
+renameSync(`${ready}.new`, ready);
 
 type Note = Told extends infer T ? (T extends Told ? Omit<T, 'at' | 'ms'> : never) : never;
 
