@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TEST_FOLDER } from '../server/src/db/test-postgres.ts';
 import type { Told } from '../server/src/testing/journal.ts';
 import { startLoad, until } from '../server/src/testing/load.ts';
-import { type Fault, within } from './fault.ts';
+import { type Fault, keepTimes, within } from './fault.ts';
 import {
   decisionsIn,
   directorySettings,
@@ -21,6 +21,7 @@ import {
 /** A server whose clock jumps, and is set right again. */
 export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
   title,
+  inEveryTest: false,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-clock-'));
@@ -60,7 +61,8 @@ export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
     const before = server.created();
     server.process.kill('SIGUSR2');
     const backAt = Date.now();
-    const recoveryMs = await until(() => server.created() > before + 4);
+    const times = keepTimes();
+    times.note('all went on', 5, await until(() => server.created() > before + 4));
     await until(() => server.told().some(({ kind, at }) => kind === 'waited' && at > backAt));
     const on = waitsOn(servers, jumpAt) ? 'they wait on with the same request' : 'that request is over';
     assert.equal(server.process.exitCode, null, 'it does not end');
@@ -72,11 +74,11 @@ export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
         console,
         hosts: `${waits}; when the clock is set right ${on}`,
         health,
-        recovery: within(recoveryMs, 5),
+        recovery: within(5),
       },
       findings,
       told: toldIn(servers),
-      recoveryMs,
+      times: times.all(),
     };
   },
 });

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { expectedFacts, writeExpected } from './expected.ts';
-import { disagreements, type Outcome } from './fault.ts';
+import { disagreements, late, type Outcome } from './fault.ts';
 import { listFaults } from './list-faults.ts';
 import { runFault } from './run-fault.ts';
 import { printTable, type Result } from './table.ts';
@@ -12,7 +12,7 @@ import { printTable, type Result } from './table.ts';
 
 const USAGE = `npm run chaos -- [--only NAME]… [--short] [--json] [--accept]
   --only NAME  one fault, by its name; may be said again
-  --short      fewer rounds of shorter faults, as in npm test
+  --short      fewer rounds of shorter faults
   --json       the result for programs on standard output; progress is on standard error
   --accept     what was seen is what is expected from now on, if nothing was lost
 `;
@@ -66,7 +66,7 @@ for (const [i, fault] of chosen.entries()) {
   const problems: string[] = [];
   try {
     outcome = await runFault(fault, { short });
-    problems.push(...outcome.findings.map(({ kind, text }) => `${kind}: ${text}`));
+    problems.push(...outcome.findings.map(({ kind, text }) => `${kind}: ${text}`), ...late(outcome.times));
     const known = expected[name]?.facts;
     if (!accept && known === undefined) problems.push('nothing is expected of it yet: npm run chaos -- --accept');
     if (!accept && known) problems.push(...disagreements(known, outcome.facts));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type Load, type LoadedServer, until } from '../server/src/testing/load.ts';
-import { type Outcome, within } from './fault.ts';
+import { keepTimes, type Outcome, within } from './fault.ts';
 import {
   decisionsIn,
   seeDirectory,
@@ -69,8 +69,10 @@ export async function withoutWriting(
   const told = toldBetween(servers, knownAt, backAt);
   const before = server.created();
   await giveBack();
-  let recoveryMs = await until(() => server.created() > before);
-  recoveryMs = Math.max(recoveryMs, await until(async () => (await server.health())?.status === 200));
+  const times = keepTimes();
+  const goesOn = (ms: number) => times.note('all went on', promisedSeconds, ms);
+  goesOn(await until(() => server.created() > before));
+  goesOn(await until(async () => (await server.health())?.status === 200));
   await until(() => server.told().some(({ kind, at }) => kind === 'waited' && at > backAt));
   assert.equal(server.process.exitCode, null, 'it does not end');
   assert.match(server.logged(), cause);
@@ -86,10 +88,10 @@ export async function withoutWriting(
       console,
       hosts: `${waitsIn(told)}; then they ${on}`,
       health,
-      recovery: within(recoveryMs, promisedSeconds),
+      recovery: within(promisedSeconds),
     },
     findings,
     told: toldIn(servers),
-    recoveryMs,
+    times: times.all(),
   };
 }

@@ -34,7 +34,7 @@ export const LDAP_SETTINGS = {
 
 /** What the directory answers to a host that looks somebody up. */
 export async function seeDirectory({ ports }: LoadedServer): Promise<string> {
-  const client = new Client({ url: `ldap://127.0.0.1:${ports.ldap}`, timeout: 5000, connectTimeout: 5000 });
+  const client = new Client({ url: `ldap://127.0.0.1:${ports.ldap}`, timeout: 30_000, connectTimeout: 30_000 });
   try {
     await client.bind(SERVICE.dn, SERVICE.password);
     const { searchEntries } = await client.search(BASE, { scope: 'sub', filter: '(uid=alice)' });
@@ -57,7 +57,7 @@ export async function seePage({ ports }: LoadedServer): Promise<string> {
   const answer = await fetch(`http://127.0.0.1:${ports.http}/approve/ABCDEF-123456`, {
     headers: { accept: 'text/html', cookie: `__Host-identree_session=${'x'.repeat(43)}` },
     redirect: 'manual',
-    signal: AbortSignal.timeout(12_000),
+    signal: AbortSignal.timeout(30_000),
   }).catch(() => null);
   if (answer === null) return 'does not answer';
   const text = await answer.text();
@@ -88,6 +88,10 @@ type Refused = Extract<Told, { kind: 'refused' }>;
 
 const words = (refused: readonly Refused[]): string[] =>
   [...new Set(refused.map(({ code, message }) => `“${message}” (${code})`))].sort();
+
+/** Whether it was told to a host that waits for an answer. */
+export const isOfWait = (one: Told): boolean =>
+  one.kind === 'waited' || (one.kind === 'refused' && one.what === 'wait');
 
 /** What came of requests among what was told. */
 export function decisionsIn(told: readonly Told[]): string {

@@ -41,7 +41,7 @@ export function printTable(
         `  ${'checked'.padEnd(10)} ${outcome.told} answers: ${count('lost')} lost, ${count('doubled')} doubled, ${count('contradiction')} contradictions`,
       );
       print(
-        `  ${'measured'.padEnd(10)} all went on after ${(outcome.recoveryMs / 1000).toFixed(1)} s; ${seconds} s in all`,
+        `  ${'measured'.padEnd(10)} ${outcome.times.map(({ what, ms }) => `${what} after ${(ms / 1000).toFixed(1)} s; `).join('')}${seconds} s in all`,
       );
     }
     for (const problem of problems) print(`  WRONG      ${problem}`);

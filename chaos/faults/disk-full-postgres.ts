@@ -9,6 +9,7 @@ import { directorySettings } from '../observe.ts';
 
 export const fault: Fault = {
   title: 'the disk of a Postgres database is full',
+  inEveryTest: false,
   missing: () => whyNoPostgres() ?? whyNoDisk(),
   async run(scope) {
     const disk = makeDisk(scope, 256, serverUser()!);

@@ -138,7 +138,7 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
       created: () => told().filter(({ kind }) => kind === 'created').length,
       async health() {
         try {
-          const answer = await fetch(`http://127.0.0.1:${ports.http}/healthz`, { signal: AbortSignal.timeout(5000) });
+          const answer = await fetch(`http://127.0.0.1:${ports.http}/healthz`, { signal: AbortSignal.timeout(30_000) });
           return { status: answer.status, body: (await answer.json()) as never };
         } catch {
           return null;
