@@ -16,11 +16,11 @@ export function expectedFacts(): Record<string, Expected> {
   return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, Expected>) : {};
 }
 
-/** Accepts what was seen of faults of which nothing is wrong. */
+/** Accepts what was seen of faults by which nothing was lost. */
 export function writeExpected(results: readonly Result[]): void {
   const all = expectedFacts();
-  for (const { name, title, problems, outcome } of results)
-    if (outcome !== null && problems.length === 0) all[name] = { title, facts: outcome.facts };
+  for (const { name, title, outcome } of results)
+    if (outcome !== null && outcome.findings.length === 0) all[name] = { title, facts: outcome.facts };
   const sorted = Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
   writeFileSync(FILE, `${JSON.stringify(sorted, null, 2)}\n`);
 }

@@ -24,6 +24,8 @@ export interface LoadChild {
 export interface LoadPorts {
   http: number;
   ldap: number | null;
+  /** By which a host that is not its own enrols, once, under this name. */
+  outside: { hostname: string; token: string };
 }
 
 /** A server from which something is taken away: hosts ask it for as long as it lives. */
@@ -45,9 +47,11 @@ const enrolled = await Promise.all(
   Array.from({ length: count + 1 }, (_, i) => enrolTestHost(app, systemClock, `web${i}-${run}.example.com`)),
 );
 const [waiting, ...hosts] = enrolled;
+const outside = `outside-${run}.example.com`;
 const ports: LoadPorts = {
   http: (app.http.server.address() as AddressInfo).port,
   ldap: app.directory?.ports()[0] ?? null,
+  outside: { hostname: outside, token: (await app.hosts.createToken(outside, 'test', null)).token },
 };
 // Who waits for the file may look between its making and its being filled.
 writeFileSync(`${ready}.new`, JSON.stringify(ports));

@@ -154,15 +154,16 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
     folder,
     servers: servers as readonly LoadedServer[],
     start,
-    /** Ends the load, and says what is wrong with what was told and what is kept. */
-    async contradictions(): Promise<Finding[]> {
+    /**
+     * Ends the load, and says what is wrong with what was told and what is kept.
+     *
+     * @param besides what others were told than the hosts of these servers
+     */
+    async contradictions(besides: readonly Told[] = []): Promise<Finding[]> {
       for (const server of servers) server.process.kill('SIGKILL');
       const db = await openDatabase({ driver, dsn, maxConnections: 1 });
       try {
-        return findContradictions(
-          servers.flatMap((server) => server.told()),
-          await readKept(db),
-        );
+        return findContradictions([...servers.flatMap((server) => server.told()), ...besides], await readKept(db));
       } finally {
         await db.close();
       }

@@ -11,8 +11,12 @@ export interface TcpGate {
   close(): Promise<void>;
 }
 
-/** Forwards connections on a port of its own to the socket file of a server. */
-export async function openTcpGate(target: string): Promise<TcpGate> {
+/**
+ * Forwards connections on a port of its own.
+ *
+ * @param target the socket file of a server, or its port on loopback at the time at which somebody connects
+ */
+export async function openTcpGate(target: string | (() => number)): Promise<TcpGate> {
   let losing = false;
   const sockets = new Set<Socket>();
   function keep(socket: Socket): void {
@@ -32,7 +36,7 @@ export async function openTcpGate(target: string): Promise<TcpGate> {
     keep(near);
     // Somebody who connects while packets are lost would not even be answered; here the kernel does that.
     if (losing) return;
-    const far = connect(target);
+    const far = typeof target === 'string' ? connect(target) : connect(target(), '127.0.0.1');
     keep(far);
     pass(near, far);
     pass(far, near);
