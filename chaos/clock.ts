@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import { TEST_FOLDER } from '../server/src/db/test-postgres.ts';
 import type { Told } from '../server/src/testing/journal.ts';
 import { startLoad, until } from '../server/src/testing/load.ts';
+import type { WrongClock } from '../server/src/testing/load-child.ts';
 import { type Fault, keepTimes, within } from './fault.ts';
 import {
   decisionsIn,
@@ -18,8 +20,21 @@ import {
   waitsOn,
 } from './observe.ts';
 
-/** A server whose clock jumps, and is set right again. */
-export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
+/** What a database that a server has open says of a request. */
+function statusIn(dsn: string, id: string): string | undefined {
+  const db = new Sqlite(dsn, { readonly: true });
+  try {
+    return db.prepare('select status from challenges where id = ?').pluck().get(id) as string | undefined;
+  } finally {
+    db.close();
+  }
+}
+
+/** A clock that jumps, and is set right again. */
+export const wrongClock = (
+  title: string,
+  { of, aheadMinutes }: { of: WrongClock['of']; aheadMinutes: number },
+): Fault => ({
   title,
   inEveryTest: false,
   missing: () => null,
@@ -28,10 +43,12 @@ export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
     scope.after(() => rmSync(folder, { recursive: true, force: true }));
     const load = await startLoad(scope, { driver: 'sqlite', dsn: join(folder, 'identree.db') });
     const env = await directorySettings(load.folder);
-    const server = await load.start('first', { env, clockAheadMs: aheadMinutes * 60_000 });
+    const server = await load.start('first', { env, wrongClock: { of, aheadMs: aheadMinutes * 60_000 } });
     const servers = [server];
     await untilWell(server);
-    await until(() => server.told().some(({ kind }) => kind === 'waited'));
+    const isWaited = (one: Told) => one.kind === 'waited';
+    await until(() => server.told().some(isWaited));
+    const waitedFor = server.told().flatMap((one) => (one.kind === 'waited' ? [one.id] : []))[0]!;
     const jumpAt = Date.now();
     server.process.kill('SIGUSR2');
     // Load asks again at once, as no host does, and is soon told to slow down besides.
@@ -40,30 +57,30 @@ export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
     const skewed = () => toldSince(jumpAt).find((one) => one.kind === 'refused' && one.code === 'clock_skew');
     await until(() => skewed() !== undefined);
     const knownAt = skewed()!.at + 1;
-    /** What the one who waits hears first that is another thing than that nobody has answered. */
-    const heard = () =>
-      server
-        .told()
-        .find(
-          (one) =>
-            one.at + one.ms >= jumpAt &&
-            ((one.kind === 'refused' && one.what === 'wait' && one.code === 'clock_skew') ||
-              (one.kind === 'waited' && one.status !== 'pending')),
-        );
-    const isDecision = (one: Told) => one.kind === 'created' || (one.kind === 'refused' && one.what !== 'wait');
-    await until(() => heard() !== undefined && toldSince(knownAt).some(isDecision));
+    // By a clock that is ahead the time for an answer is over.
+    const runsOut = of === 'server' && aheadMinutes > 0;
+    if (runsOut) await until(() => statusIn(load.dsn, waitedFor) === 'expired');
+    const refusedWaits = () =>
+      toldSince(jumpAt).filter((one) => one.kind === 'refused' && one.what === 'wait' && one.code === 'clock_skew');
+    if (!runsOut) await until(() => refusedWaits().length > 0);
+    await until(() => {
+      const told = toldSince(knownAt);
+      const refused = told.some((one) => one.kind === 'refused' && one.what !== 'wait');
+      return refused && (of === 'server' || told.some(({ kind }) => kind === 'created'));
+    });
     const ldap = await seeDirectory(server);
     const console = await seePage(server);
     const health = await seeHealth(server);
     const told = toldSince(knownAt);
-    const first = heard()!;
-    const waits = first.kind === 'waited' ? `told that their request is ${first.status}` : waitsIn([first]);
     const before = server.created();
     server.process.kill('SIGUSR2');
     const backAt = Date.now();
     const times = keepTimes();
     times.note('all went on', 5, await until(() => server.created() > before + 4));
-    await until(() => server.told().some(({ kind, at }) => kind === 'waited' && at > backAt));
+    await until(() => server.told().some((one) => isWaited(one) && one.at > backAt));
+    const ended = server
+      .told()
+      .flatMap((one) => (one.kind === 'waited' && one.id === waitedFor && one.status !== 'pending' ? [one] : []));
     const on = waitsOn(servers, jumpAt) ? 'they wait on with the same request' : 'that request is over';
     assert.equal(server.process.exitCode, null, 'it does not end');
     const findings = await load.contradictions();
@@ -72,7 +89,9 @@ export const wrongClock = (title: string, aheadMinutes: number): Fault => ({
         decisions: decisionsIn(told),
         ldap,
         console,
-        hosts: `${waits}; when the clock is set right ${on}`,
+        hosts: runsOut
+          ? `are told that their request is ${ended.map(({ status }) => status).join(', ')}; when the clock is set right they may ask again`
+          : `${waitsIn(refusedWaits())}; when the clock is set right ${on}`,
         health,
         recovery: within(5),
       },

@@ -3,17 +3,23 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
-import { systemClock } from '../platform/clock.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
 import type { Told } from './journal.ts';
 import { enrolTestHost, type TestAnswer, type TestHost } from './test-host.ts';
+
+/** A clock that is ahead of all others by so many milliseconds: of the server, or of the host that waits and one that asks. */
+export interface WrongClock {
+  of: 'server' | 'host';
+  aheadMs: number;
+}
 
 /** Where a server under load says what it does. */
 export interface LoadChild {
   config: Config;
   /** How many hosts ask at a time. One more waits for an answer that nobody gives. */
   hosts: number;
-  /** By how much its clock is ahead of that of its hosts after SIGUSR2, until the next one; milliseconds. */
-  clockAheadMs: number;
+  /** What goes wrong with a clock after SIGUSR2, until the next one. */
+  wrongClock: WrongClock | null;
   /** There, and whole, once it works: its ports. */
   ready: string;
   /** What its clients were told, a line of JSON each. */
@@ -32,19 +38,24 @@ export interface LoadPorts {
 const {
   config,
   hosts: count,
-  clockAheadMs,
+  wrongClock,
   ready,
   journal,
 } = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as LoadChild;
-let aheadMs = 0;
+let isWrong = false;
 process.on('SIGUSR2', () => {
-  aheadMs = aheadMs === 0 ? clockAheadMs : 0;
+  isWrong = !isWrong;
 });
-const app = await createApp(config, { clock: { now: () => Date.now() + aheadMs } });
+const clockOf = (whose: WrongClock['of']): Clock => ({
+  now: () => Date.now() + (isWrong && wrongClock?.of === whose ? wrongClock.aheadMs : 0),
+});
+const app = await createApp(config, { clock: clockOf('server') });
 await app.listen();
 const run = String(process.pid);
 const enrolled = await Promise.all(
-  Array.from({ length: count + 1 }, (_, i) => enrolTestHost(app, systemClock, `web${i}-${run}.example.com`)),
+  Array.from({ length: count + 1 }, (_, i) =>
+    enrolTestHost(app, i < 2 ? clockOf('host') : systemClock, `web${i}-${run}.example.com`),
+  ),
 );
 const [waiting, ...hosts] = enrolled;
 const outside = `outside-${run}.example.com`;

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '../db/database.ts';
 import { startOwnPostgres, TEST_FOLDER } from '../db/test-postgres.ts';
 import { type Finding, findContradictions, readKept, type Told } from './journal.ts';
-import type { LoadChild, LoadPorts } from './load-child.ts';
+import type { LoadChild, LoadPorts, WrongClock } from './load-child.ts';
 import { testConfig } from './test-config.ts';
 
 /** A server under load, in a process of its own. */
@@ -72,8 +72,8 @@ export interface LoadOptions {
   env?: Record<string, string>;
   /** How many hosts ask at a time; four unless it is said. */
   hosts?: number;
-  /** By how much its clock is ahead of that of its hosts after SIGUSR2, until the next one; milliseconds. */
-  clockAheadMs?: number;
+  /** What goes wrong with a clock after SIGUSR2, until the next one. */
+  wrongClock?: WrongClock;
   /** For its JavaScript engine. */
   nodeOptions?: string;
 }
@@ -101,7 +101,7 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
 
   /** @param name by which the database knows its sessions */
   async function start(name: string, options: LoadOptions = {}): Promise<LoadedServer> {
-    const { env = {}, hosts = 4, clockAheadMs = 0, nodeOptions = '' } = options;
+    const { env = {}, hosts = 4, wrongClock = null, nodeOptions = '' } = options;
     const file = (kind: string) => join(folder, `${name}.${kind}`);
     const what: LoadChild = {
       config: testConfig(folder, {
@@ -111,7 +111,7 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
         ...env,
       }),
       hosts,
-      clockAheadMs,
+      wrongClock,
       ready: file('ready'),
       journal: file('journal'),
     };

@@ -1,3 +1,0 @@
-import { wrongClock } from '../clock.ts';
-
-export const fault = wrongClock('the clock of a server jumps back by ten minutes, and ahead again', -10);
