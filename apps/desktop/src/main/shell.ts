@@ -21,7 +21,8 @@ import { createProfiles } from './profiles.ts';
 import { parseServerOrigin } from './server-origin.ts';
 import { createServers } from './servers.ts';
 import type { Settings } from './settings.ts';
-import { createSignIn, type SignInAttempt } from './sign-in.ts';
+import { createSignIn } from './sign-in.ts';
+import { createSigningIn, revoke } from './signing-in.ts';
 import { createWindow } from './window.ts';
 
 /** Two browser windows within this time are one click too many, milliseconds. */
@@ -69,11 +70,14 @@ export function createShell(deps: {
   const { ports, credentials } = deps;
   const words = wordsFor(deps.language);
   const userAgent = `identree-desktop/${deps.version} (${deps.platform})`;
-  const startSignIn = createSignIn({
+  const signingIn = createSigningIn({
     http: ports.http,
-    opener: ports.opener,
-    random: deps.random,
-    ...(deps.signInTimeoutMs === undefined ? {} : { timeoutMs: deps.signInTimeoutMs }),
+    start: createSignIn({
+      http: ports.http,
+      opener: ports.opener,
+      random: deps.random,
+      ...(deps.signInTimeoutMs === undefined ? {} : { timeoutMs: deps.signInTimeoutMs }),
+    }),
   });
   const profiles = createProfiles(deps.profiles);
   const servers = createServers({
@@ -111,9 +115,6 @@ export function createShell(deps: {
   /** What the window is about. One that is being added is not among the profiles before somebody has signed in there. */
   let target: Profile | null = null;
   let setup: SetupState = { step: 'server', origin: null, problem: null, canGoBack: false };
-  let attempt: SignInAttempt | null = null;
-  /** Stands for the sign-in that the window is about. */
-  let signingIn: symbol | null = null;
   let waitingLink: { origin: string | null; link: DeepLink } | null = null;
   let toldReach: string | null = null;
   let openedAt = Number.NEGATIVE_INFINITY;
@@ -141,7 +142,7 @@ export function createShell(deps: {
   }
 
   function windowClosed(): void {
-    dropSignIn();
+    signingIn.drop();
     void presence.closed(profiles.list().some(({ origin }) => credentials.get(origin)));
   }
 
@@ -189,7 +190,7 @@ export function createShell(deps: {
   }
 
   function showServerStep(): void {
-    dropSignIn();
+    signingIn.drop();
     // One that was mistyped is there to be corrected.
     const origin = target && !profiles.get(target.origin) ? target.origin : null;
     target = null;
@@ -197,23 +198,17 @@ export function createShell(deps: {
     showOverview();
   }
 
-  /** The window is about something else now: what the browser brings back has no place any more. */
-  function dropSignIn(): void {
-    signingIn = null;
-    attempt?.cancel();
-    attempt = null;
-  }
+  const hasKeychain = () => ports.secrets.available().catch(() => false);
 
   async function showSignIn(profile: Profile, notice: SignInNotice | null): Promise<void> {
     target = profile;
-    const keychain = await ports.secrets.available().catch(() => false);
-    showSetup({ step: 'sign-in', origin: profile.origin, notice, keychain });
+    showSetup({ step: 'sign-in', origin: profile.origin, notice, keychain: await hasKeychain() });
   }
 
   /** Shows a server: its console, or where to sign in. */
   async function showServer(profile: Profile): Promise<void> {
     if (target?.origin === profile.origin && window.kind() === 'console') return window.focus();
-    dropSignIn();
+    signingIn.drop();
     target = profile;
     await activate(profile);
     if (credentials.get(profile.origin)) showConsole(profile);
@@ -232,38 +227,22 @@ export function createShell(deps: {
 
   async function signIn(): Promise<void> {
     const profile = target;
-    if (!profile || signingIn) return;
+    if (!profile) return;
     const { origin } = profile;
-    const mine = Symbol(origin);
-    signingIn = mine;
-    const isWanted = () => signingIn === mine;
-    try {
-      const started = await startSignIn(origin);
-      if (!isWanted()) return started.cancel();
-      attempt = started;
-      const keychain = await ports.secrets.available().catch(() => false);
-      if (isWanted()) showSetup({ step: 'waiting', origin, compareCode: started.compareCode, keychain });
-      const result = await started.done;
-      if (!result.ok) {
-        if (isWanted()) await showSignIn(profile, result.problem === 'cancelled' ? null : result.problem);
-        return;
-      }
-      const credential = { origin, secret: result.credential, expiresAt: result.expiresAt };
-      if (!isWanted()) return await revoke(credential);
-      await credentials.set(credential);
-      servers.follow(origin);
-      await activate(profile);
-      showConsole(profile);
-      window.focus();
-      showOverview();
-    } catch {
-      if (isWanted()) await showSignIn(profile, 'listener_failed');
-    } finally {
-      if (isWanted()) {
-        attempt = null;
-        signingIn = null;
-      }
-    }
+    const keychain = await hasKeychain();
+    if (target !== profile) return;
+    await signingIn.begin(origin, {
+      waiting: (compareCode) => showSetup({ step: 'waiting', origin, compareCode, keychain }),
+      failed: (problem) => showSignIn(profile, problem),
+      async signedIn(credential) {
+        await credentials.set(credential);
+        servers.follow(origin);
+        await activate(profile);
+        showConsole(profile);
+        window.focus();
+        showOverview();
+      },
+    });
   }
 
   async function saveServer(typed: string): Promise<void> {
@@ -278,24 +257,12 @@ export function createShell(deps: {
     await showSignIn(added, null);
   }
 
-  /** Has the server forget the session. When it cannot be asked, the session ends there by its own age. */
-  async function revoke(credential: Credential): Promise<void> {
-    await ports.http
-      .fetch(`${credential.origin}/trpc/sessions.signOut`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${credential.secret}` },
-        body: '{}',
-        signal: AbortSignal.timeout(5000),
-      })
-      .catch(() => null);
-  }
-
   async function forget(origin: string): Promise<void> {
     const credential = credentials.get(origin);
     servers.leave(origin);
     // This computer first: it has to hold even when the server does not answer.
     await credentials.clear(origin);
-    if (credential) await revoke(credential);
+    if (credential) await revoke(ports.http, credential);
   }
 
   async function signOut(): Promise<void> {
@@ -309,7 +276,7 @@ export function createShell(deps: {
   function editServer(): void {
     const profile = target && profiles.get(target.origin);
     if (!profile) return;
-    dropSignIn();
+    signingIn.drop();
     showSetup({ step: 'profile', ...profile });
   }
 
@@ -410,7 +377,7 @@ export function createShell(deps: {
     onSetup(CHANNELS.changeServer, nothing, () => act({ do: 'add-server' })),
     // The page draws what the state says; it does not wait for the person to come back from the browser.
     onSetup(CHANNELS.startSignIn, nothing, () => void signIn()),
-    onSetup(CHANNELS.cancelSignIn, nothing, () => attempt?.cancel()),
+    onSetup(CHANNELS.cancelSignIn, nothing, signingIn.cancel),
     onSetup(CHANNELS.goBack, nothing, goBack),
     onSetup(CHANNELS.saveProfile, z.strictObject({ name: profileName, colour: z.enum(COLOURS) }), saveProfile),
     onSetup(CHANNELS.removeProfile, nothing, removeProfile),
@@ -435,7 +402,7 @@ export function createShell(deps: {
     raise,
     act,
     stop() {
-      dropSignIn();
+      signingIn.drop();
       for (const { origin } of profiles.list()) servers.leave(origin);
     },
   };
