@@ -17,6 +17,8 @@ export const CHANNELS = {
   changeServer: 'setup:change-server',
   startSignIn: 'setup:start-sign-in',
   cancelSignIn: 'setup:cancel-sign-in',
+  trustCertificate: 'setup:trust-certificate',
+  chooseAuthority: 'setup:choose-authority',
   goBack: 'setup:go-back',
   saveProfile: 'setup:save-profile',
   removeProfile: 'setup:remove-profile',

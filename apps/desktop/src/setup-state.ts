@@ -3,9 +3,49 @@ import type { Colour } from './colours.ts';
 /** What the setup page shows; made by the main process, drawn by the page. */
 export type SetupState =
   | { step: 'server'; origin: string | null; problem: ServerProblem | null; canGoBack: boolean }
-  | { step: 'sign-in'; origin: string; notice: SignInNotice | null; keychain: boolean }
+  | {
+      step: 'certificate';
+      origin: string;
+      certificate: CertificateFacts;
+      /** This computer trusts it already. */
+      isTrusted: boolean;
+      /** The authority that the person chose and that vouches for it; null when the certificate itself is to be trusted. */
+      authority: CertificateFacts | null;
+      /** Why it cannot be trusted, whoever vouches for it. */
+      fault: CertificateFault | null;
+      notice: AuthorityNotice | null;
+    }
+  | {
+      step: 'sign-in';
+      origin: string;
+      notice: SignInNotice | null;
+      keychain: boolean;
+      /** What the server showed, or what the person agreed to; null when nothing is known of it. */
+      certificate: CertificateFacts | null;
+      /** The person agreed to it: nothing else is taken from this server. */
+      isPinned: boolean;
+    }
   | { step: 'waiting'; origin: string; compareCode: string; keychain: boolean }
-  | { step: 'profile'; origin: string; name: string; colour: Colour };
+  | { step: 'profile'; origin: string; name: string; colour: Colour; pin: CertificateFacts | null };
+
+/** A certificate as a person reads it. Every text is safe to display. */
+export interface CertificateFacts {
+  subject: string;
+  issuer: string;
+  issuedByItself: boolean;
+  /** Host names and addresses that it is for. */
+  names: readonly string[];
+  /** Milliseconds since the Unix epoch. */
+  validFrom: number;
+  validTo: number;
+  /** SHA-256, hexadecimal with colons. */
+  fingerprint: string;
+}
+
+export type CertificateFault = 'other_name' | 'expired' | 'not_yet_valid';
+
+/** What is wrong with the authority that the person chose. */
+export type AuthorityNotice = 'not_a_certificate' | 'not_its_authority';
 
 export type ServerProblem = 'empty' | 'not_an_address' | 'not_https' | 'user_in_address' | 'too_many';
 
@@ -17,5 +57,6 @@ export type SignInNotice =
   | 'cancelled'
   | 'listener_failed'
   | 'browser_failed'
+  | 'certificate_refused'
   | 'server_unreachable'
   | 'server_refused';

@@ -86,7 +86,8 @@ export interface Installed extends Driven {
   process: ChildProcess;
 }
 
-async function makeCertificates(dir: string): Promise<Certificates> {
+/** Certificates of a server, by an authority of its own. @param isTrusted whether this user trusts it */
+export async function makeCertificates(dir: string, { isTrusted = true } = {}): Promise<Certificates> {
   const certs = join(dir, 'certs');
   await must(join(root, 'e2e/lab/mkcerts.sh'), [certs, SERVER_NAME, '127.0.0.1']);
   const file = (name: string) => join(certs, name);
@@ -98,7 +99,7 @@ async function makeCertificates(dir: string): Promise<Certificates> {
     await must('certutil', ['-d', `sql:${nss}`, '-N', '--empty-password']);
   }
   const trust = ['-d', `sql:${nss}`, '-A', '-t', 'C,,', '-n', `lab-${process.pid}`, '-i', file('ca.crt')];
-  await must('certutil', trust);
+  if (isTrusted) await must('certutil', trust);
   return {
     ca: pem('ca.crt'),
     caFile: file('ca.crt'),

@@ -11,6 +11,7 @@ export interface ShellPorts {
   opener: OpenerPort;
   secrets: SecretsPort;
   http: HttpPort;
+  certificates: CertificatesPort;
   notifier: NotifierPort;
   menu: MenuPort;
   tray: TrayPort;
@@ -32,6 +33,16 @@ export interface HttpInit {
   headers: Record<string, string>;
   body?: string;
   signal: AbortSignal;
+}
+
+/** What a server shows of itself before anything is sent to it. */
+export interface CertificatesPort {
+  /**
+   * @param pin the only certificate, PEM, that is to vouch for the server; null for none
+   * @returns the server's certificate, PEM, and whether `pin` vouches for it under the server's name and now; null when
+   * nothing answered
+   */
+  look(origin: string, pin: string | null): Promise<{ pem: string; isVouchedFor: boolean } | null>;
 }
 
 /** Hands a page of the profile's server to the desktop's own browser. */
@@ -135,6 +146,8 @@ export interface NotificationsPort {
 export interface DialogsPort {
   /** @returns true for yes; closing the question is no. */
   ask(text: { question: string; detail: string; yes: string; no: string }): Promise<boolean>;
+  /** @returns the text of a small file that the person chose; null when they chose none, or one that cannot be read. */
+  openFile(text: { title: string; kind: string; extensions: readonly string[] }): Promise<string | null>;
 }
 
 /** Whether the shell starts when the person logs in. */

@@ -5,6 +5,7 @@ import { visibleText } from '#shared/visible-text.ts';
 import { COLOURS, type Colour } from '../colours.ts';
 import type { Bounds } from './bounds.ts';
 import { createJsonFile, type JsonFile } from './json-file.ts';
+import { readCertificate } from './server-certificate.ts';
 import { parseServerOrigin } from './server-origin.ts';
 
 /** One server that the shell works with. The origin in canonical form is its identity. */
@@ -13,6 +14,11 @@ export interface Profile {
   /** What the person calls it. */
   name: string;
   colour: Colour;
+  /**
+   * A certificate, PEM: the server's own or of the authority that issued it. Where it stands, nothing else vouches for
+   * this server.
+   */
+  pin?: string;
 }
 
 /** The servers of this person, in the order in which they were added. */
@@ -39,13 +45,15 @@ export const profileName = z
   .max(40)
   .refine((text) => visibleText(text) === text);
 
+const pin = z.string().refine((text) => readCertificate(text) === text);
+
 /** What the file held before a person could have more than one server. */
 const oneServer = z.strictObject({ v: z.literal(1), origin });
 const manyServers = z.strictObject({
   v: z.literal(2),
   active: origin.nullable(),
   list: z
-    .array(z.strictObject({ origin, name: profileName, colour: z.enum(COLOURS) }))
+    .array(z.strictObject({ origin, name: profileName, colour: z.enum(COLOURS), pin: pin.optional() }))
     .max(MAX_PROFILES)
     // Two profiles of one server would share credential and storage.
     .refine((list) => new Set(list.map((one) => one.origin)).size === list.length),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { HttpPort } from './ports.ts';
 import { newProfile } from './profile.ts';
+import { OtherCertificate } from './reach.ts';
 import { createServers } from './servers.ts';
 import { createFakeInbox } from './testing/fake-inbox.ts';
 import { nodeHttp, startFakeServer } from './testing/fake-server.ts';
@@ -137,8 +138,10 @@ test('every way of not reaching a server has its kind', async (t) => {
     [new Error('net::ERR_NAME_NOT_RESOLVED'), 'name_not_found'],
     [new Error('net::ERR_CONNECTION_REFUSED'), 'unreachable'],
     [new Error('net::ERR_CONNECTION_TIMED_OUT'), 'unreachable'],
+    [new Error('net::ERR_SSL_CLIENT_AUTH_CERT_NEEDED'), 'unreachable'],
     [new Error('net::ERR_CERT_AUTHORITY_INVALID'), 'certificate'],
     [new Error('net::ERR_CERT_DATE_INVALID'), 'certificate'],
+    [new OtherCertificate(new Error('self-signed certificate')), 'other_certificate'],
     [new TypeError('fetch failed', { cause: Object.assign(new Error('no'), { code: 'ENOTFOUND' }) }), 'name_not_found'],
   ];
   let error: unknown = null;

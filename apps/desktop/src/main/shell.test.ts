@@ -163,7 +163,14 @@ test('with a keychain the next start goes straight to the console; without one i
   await first.signIn();
   const second = await lost.start();
   const state = await second.state();
-  assert.deepEqual(state, { step: 'sign-in', origin: lost.server.origin, notice: null, keychain: false });
+  assert.deepEqual(state, {
+    step: 'sign-in',
+    origin: lost.server.origin,
+    notice: null,
+    keychain: false,
+    certificate: null,
+    isPinned: false,
+  });
 });
 
 test('a link waits for the person to sign in, then reaches the console once, and opens nothing by itself', async (t) => {
@@ -379,7 +386,8 @@ test('a person gives a server a name and a colour, and removes it with all that 
   await desk.signIn(second.origin);
   await desk.shell.act({ do: 'edit-server' });
   const { host } = new URL(second.origin);
-  assert.deepEqual(await desk.state(), { step: 'profile', origin: second.origin, name: host, colour: 'teal' });
+  const asked = { step: 'profile', origin: second.origin, name: host, colour: 'teal', pin: null };
+  assert.deepEqual(await desk.state(), asked);
   for (const name of ['', ' ', 'x'.repeat(41), 'a\u202eb', 'a\nb']) {
     await assert.rejects(desk.send(CHANNELS.saveProfile, { name, colour: 'red' }), /refused/);
   }

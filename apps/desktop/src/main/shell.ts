@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { userCode } from '#shared/names.ts';
 import { CHANNELS } from '../channels.ts';
 import { COLOUR_VALUES, COLOURS } from '../colours.ts';
-import type { SetupState, SignInNotice } from '../setup-state.ts';
+import type { CertificateFacts, SetupState, SignInNotice } from '../setup-state.ts';
 import { wordsFor } from '../words/words.ts';
+import { createAddingServer } from './adding-server.ts';
 import { createConsoleHandler, createSetupHandler, onlyFor } from './app-protocol.ts';
 import type { Credential, CredentialStore } from './credential-store.ts';
 import type { DeepLink } from './deep-link.ts';
@@ -13,11 +14,13 @@ import type { JsonFile } from './json-file.ts';
 import { type MenuAction, menuModel } from './menu-model.ts';
 import { createNotifications } from './notifications.ts';
 import type { ShellFile } from './page-files.ts';
+import { createPinnedHttp } from './pinned-http.ts';
 import type { RandomBytes } from './pkce.ts';
 import type { ShellPorts } from './ports.ts';
 import { createPresence } from './presence.ts';
 import { type Profile, partitionOf, profileName, type StoredBounds, type StoredProfiles } from './profile.ts';
 import { createProfiles } from './profiles.ts';
+import { certificateFacts } from './server-certificate.ts';
 import { parseServerOrigin } from './server-origin.ts';
 import { createServers } from './servers.ts';
 import type { Settings } from './settings.ts';
@@ -70,18 +73,29 @@ export function createShell(deps: {
   const { ports, credentials } = deps;
   const words = wordsFor(deps.language);
   const userAgent = `identree-desktop/${deps.version} (${deps.platform})`;
+  const profiles = createProfiles(deps.profiles);
+  // Of one that is being added, what the person agreed to holds from there on.
+  const pinOf = (origin: string) => (profiles.get(origin) ?? (target?.origin === origin ? target : null))?.pin ?? null;
+  const http = createPinnedHttp({ open: ports.http, pinOf });
   const signingIn = createSigningIn({
-    http: ports.http,
+    http,
     start: createSignIn({
-      http: ports.http,
+      http,
       opener: ports.opener,
       random: deps.random,
       ...(deps.signInTimeoutMs === undefined ? {} : { timeoutMs: deps.signInTimeoutMs }),
     }),
   });
-  const profiles = createProfiles(deps.profiles);
+  const adding = createAddingServer({
+    ports,
+    words,
+    show: (state) => showSetup(state),
+    async onReady(profile, seen, isReached) {
+      await showSignIn(profile, isReached ? null : 'server_unreachable', seen);
+    },
+  });
   const servers = createServers({
-    http: ports.http,
+    http,
     credentials,
     userAgent,
     now: ports.clock.now,
@@ -142,7 +156,7 @@ export function createShell(deps: {
   }
 
   function windowClosed(): void {
-    signingIn.drop();
+    leaveSetup();
     void presence.closed(profiles.list().some(({ origin }) => credentials.get(origin)));
   }
 
@@ -158,7 +172,7 @@ export function createShell(deps: {
 
   function showConsole({ origin, name, colour }: Profile): void {
     const forwarder = createForwarder({
-      http: ports.http,
+      http,
       origin,
       credential: () => credentials.get(origin),
       userAgent,
@@ -190,7 +204,7 @@ export function createShell(deps: {
   }
 
   function showServerStep(): void {
-    signingIn.drop();
+    leaveSetup();
     // One that was mistyped is there to be corrected.
     const origin = target && !profiles.get(target.origin) ? target.origin : null;
     target = null;
@@ -198,17 +212,32 @@ export function createShell(deps: {
     showOverview();
   }
 
+  /** The window is about something else now. */
+  function leaveSetup(): void {
+    signingIn.drop();
+    adding.drop();
+  }
+
   const hasKeychain = () => ports.secrets.available().catch(() => false);
 
-  async function showSignIn(profile: Profile, notice: SignInNotice | null): Promise<void> {
+  /** @param seen the certificate of a server that is being added */
+  async function showSignIn(
+    profile: Profile,
+    notice: SignInNotice | null,
+    seen: CertificateFacts | null = null,
+  ): Promise<void> {
     target = profile;
-    showSetup({ step: 'sign-in', origin: profile.origin, notice, keychain: await hasKeychain() });
+    const { origin, pin } = profile;
+    const certificate = pin === undefined ? seen : certificateFacts(pin);
+    const keychain = await hasKeychain();
+    if (target === profile)
+      showSetup({ step: 'sign-in', origin, notice, keychain, certificate, isPinned: pin !== undefined });
   }
 
   /** Shows a server: its console, or where to sign in. */
   async function showServer(profile: Profile): Promise<void> {
     if (target?.origin === profile.origin && window.kind() === 'console') return window.focus();
-    signingIn.drop();
+    leaveSetup();
     target = profile;
     await activate(profile);
     if (credentials.get(profile.origin)) showConsole(profile);
@@ -254,7 +283,7 @@ export function createShell(deps: {
     if (known) return showServer(known);
     const added = profiles.draft(parsed.origin);
     if (!added) return refuse('too_many');
-    await showSignIn(added, null);
+    await adding.begin(added);
   }
 
   async function forget(origin: string): Promise<void> {
@@ -262,7 +291,7 @@ export function createShell(deps: {
     servers.leave(origin);
     // This computer first: it has to hold even when the server does not answer.
     await credentials.clear(origin);
-    if (credential) await revoke(ports.http, credential);
+    if (credential) await revoke(http, credential);
   }
 
   async function signOut(): Promise<void> {
@@ -276,8 +305,9 @@ export function createShell(deps: {
   function editServer(): void {
     const profile = target && profiles.get(target.origin);
     if (!profile) return;
-    signingIn.drop();
-    showSetup({ step: 'profile', ...profile });
+    leaveSetup();
+    const { origin, name, colour, pin } = profile;
+    showSetup({ step: 'profile', origin, name, colour, pin: pin === undefined ? null : certificateFacts(pin) });
   }
 
   async function saveProfile(change: Pick<Profile, 'name' | 'colour'>): Promise<void> {
@@ -378,6 +408,8 @@ export function createShell(deps: {
     // The page draws what the state says; it does not wait for the person to come back from the browser.
     onSetup(CHANNELS.startSignIn, nothing, () => void signIn()),
     onSetup(CHANNELS.cancelSignIn, nothing, signingIn.cancel),
+    onSetup(CHANNELS.trustCertificate, z.string().max(200), adding.trust),
+    onSetup(CHANNELS.chooseAuthority, nothing, () => void adding.chooseAuthority()),
     onSetup(CHANNELS.goBack, nothing, goBack),
     onSetup(CHANNELS.saveProfile, z.strictObject({ name: profileName, colour: z.enum(COLOURS) }), saveProfile),
     onSetup(CHANNELS.removeProfile, nothing, removeProfile),
@@ -402,7 +434,7 @@ export function createShell(deps: {
     raise,
     act,
     stop() {
-      signingIn.drop();
+      leaveSetup();
       for (const { origin } of profiles.list()) servers.leave(origin);
     },
   };

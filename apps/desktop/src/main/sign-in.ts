@@ -4,6 +4,7 @@ import { readBounded } from './bounded-body.ts';
 import { listenOnLoopback } from './loopback.ts';
 import { createPkce, type RandomBytes } from './pkce.ts';
 import type { HttpPort, OpenerPort } from './ports.ts';
+import { offlineKind } from './reach.ts';
 
 /** How long a person has to sign in, milliseconds. */
 export const SIGN_IN_TIMEOUT_MS = 120_000;
@@ -14,6 +15,7 @@ export type SignInProblem =
   | 'cancelled'
   | 'listener_failed'
   | 'browser_failed'
+  | 'certificate_refused'
   | 'server_unreachable'
   | 'server_refused';
 
@@ -71,8 +73,10 @@ export function createSignIn(deps: { http: HttpPort; opener: OpenerPort; random:
       if (response.status !== 200) return { ok: false, problem: 'server_refused' };
       const parsed = tokenAnswer.safeParse(JSON.parse(body.toString('utf8')));
       return parsed.success ? { ok: true, ...parsed.data } : { ok: false, problem: 'server_refused' };
-    } catch {
-      return { ok: false, problem: 'server_unreachable' };
+    } catch (error) {
+      const kind = offlineKind({ kind: 'network', error });
+      const isRefused = kind === 'certificate' || kind === 'other_certificate';
+      return { ok: false, problem: isRefused ? 'certificate_refused' : 'server_unreachable' };
     }
   }
 }

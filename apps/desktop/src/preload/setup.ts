@@ -10,6 +10,11 @@ contextBridge.exposeInMainWorld('identreeSetup', {
   changeServer: () => ipcRenderer.invoke(CHANNELS.changeServer),
   startSignIn: () => ipcRenderer.invoke(CHANNELS.startSignIn),
   cancelSignIn: () => ipcRenderer.invoke(CHANNELS.cancelSignIn),
+  /** Agreeing to a certificate is the person's own click, never a script's. */
+  trustCertificate: (fingerprint: unknown) => {
+    if (navigator.userActivation.isActive) void ipcRenderer.invoke(CHANNELS.trustCertificate, fingerprint);
+  },
+  chooseAuthority: () => ipcRenderer.invoke(CHANNELS.chooseAuthority),
   goBack: () => ipcRenderer.invoke(CHANNELS.goBack),
   saveProfile: (profile: unknown) => ipcRenderer.invoke(CHANNELS.saveProfile, profile),
   removeProfile: () => ipcRenderer.invoke(CHANNELS.removeProfile),

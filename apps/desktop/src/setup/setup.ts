@@ -1,5 +1,5 @@
 import { COLOUR_VALUES, COLOURS } from '../colours.ts';
-import type { SetupState } from '../setup-state.ts';
+import type { CertificateFacts, SetupState } from '../setup-state.ts';
 import { languageOf, wordsFor } from '../words/words.ts';
 
 interface SetupBridge {
@@ -9,6 +9,8 @@ interface SetupBridge {
   changeServer(): Promise<void>;
   startSignIn(): Promise<void>;
   cancelSignIn(): Promise<void>;
+  trustCertificate(fingerprint: string): void;
+  chooseAuthority(): Promise<void>;
   goBack(): Promise<void>;
   saveProfile(profile: { name: string; colour: string }): Promise<void>;
   removeProfile(): Promise<void>;
@@ -63,9 +65,12 @@ function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
     input.setAttribute('aria-describedby', 'problem');
     form.append(element('p', { id: 'problem', className: 'problem', role: 'alert' }, words.problems[state.problem]));
   }
-  form.append(element('button', { type: 'submit', className: 'primary' }, words.continue));
+  const go = element('button', { type: 'submit', className: 'primary' }, words.continue);
+  form.append(go);
   form.addEventListener('submit', (event) => {
     event.preventDefault();
+    // The server is asked for its certificate first, and may take its time; the page is drawn anew afterwards.
+    go.disabled = true;
     void bridge.saveServer(input.value);
   });
   return [
@@ -84,6 +89,57 @@ function signInStep(state: Extract<SetupState, { step: 'sign-in' }>): Node[] {
     button('primary', words.openBrowser, () => void bridge.startSignIn()),
     button('link', words.anotherServer, () => void bridge.changeServer()),
     ...keychainNote(state.keychain),
+    ...(state.certificate ? [certificateDetails(state.certificate, state.isPinned)] : []),
+  ];
+}
+
+const day = new Intl.DateTimeFormat(languageOf(navigator.language), { dateStyle: 'medium' });
+
+function factsList(facts: CertificateFacts): Node {
+  const { certificate: said } = words;
+  const rows: [string, string, string?][] = [
+    [said.subject, facts.subject],
+    [said.names, facts.names.join(', ')],
+    [said.issuer, facts.issuedByItself ? said.itself : facts.issuer],
+    [said.validity, said.until(day.format(facts.validFrom), day.format(facts.validTo))],
+    [said.fingerprint, facts.fingerprint, 'fingerprint'],
+  ];
+  const list = element('dl', { className: 'facts' });
+  for (const [name, value, className = ''] of rows) {
+    if (value !== '') list.append(element('dt', {}, name), element('dd', { className }, value));
+  }
+  return list;
+}
+
+/** Of a server that is trusted: there for who wants to look. */
+function certificateDetails(facts: CertificateFacts, isPinned: boolean): Node {
+  const { agreed, certificate, chooseOnly } = words.certificate;
+  return element(
+    'details',
+    {},
+    element('summary', {}, isPinned ? agreed : certificate),
+    factsList(facts),
+    ...(isPinned ? [] : [button('link', chooseOnly, () => void bridge.chooseAuthority())]),
+  );
+}
+
+function certificateStep(state: Extract<SetupState, { step: 'certificate' }>): Node[] {
+  const { certificate: said } = words;
+  const { certificate, authority, fault, notice } = state;
+  const about = authority ? said.authority : state.isTrusted ? said.trusted : said.notTrusted;
+  const { fingerprint } = authority ?? certificate;
+  const trust = () => bridge.trustCertificate(fingerprint);
+  const problem = fault ? said.faults[fault] : notice ? said.notices[notice] : null;
+  return [
+    title(said.title),
+    around(about, shown(state.origin)),
+    ...(problem === null ? [] : [element('p', { className: 'note', role: 'alert' }, problem)]),
+    ...(authority ? [element('h2', {}, said.chosen), factsList(authority), element('h2', {}, said.certificate)] : []),
+    factsList(certificate),
+    ...(fault ? [] : [button('primary', authority ? said.trustAuthority : said.trust, trust)]),
+    ...(fault ? [] : [button('secondary', said.choose, () => void bridge.chooseAuthority())]),
+    button('link', words.anotherServer, () => void bridge.changeServer()),
+    ...(fault || state.isTrusted ? [] : [element('p', { className: 'quiet' }, said.browser)]),
   ];
 }
 
@@ -128,6 +184,7 @@ function profileStep(state: Extract<SetupState, { step: 'profile' }>): Node[] {
     title(words.nameAndColour),
     text(shown(state.origin)),
     form,
+    ...(state.pin ? [certificateDetails(state.pin, true)] : []),
     button('link', words.back, () => void bridge.goBack()),
     element('hr', {}),
     element('p', { className: 'quiet' }, words.removeNote),
@@ -144,6 +201,7 @@ function refuse(input: HTMLInputElement): void {
 
 const STEPS: { [S in SetupState['step']]: (state: Extract<SetupState, { step: S }>) => Node[] } = {
   server: serverStep,
+  certificate: certificateStep,
   'sign-in': signInStep,
   waiting: waitingStep,
   profile: profileStep,

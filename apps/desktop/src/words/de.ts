@@ -50,6 +50,7 @@ export const de: Words = {
     name_not_found: 'Name nicht gefunden',
     unreachable: 'antwortet nicht',
     certificate: 'Zertifikat nicht vertrauenswürdig',
+    other_certificate: 'anderes Zertifikat',
     unavailable: 'außer Betrieb',
   },
   notReached: {
@@ -58,6 +59,8 @@ export const de: Words = {
     unreachable: () => 'Der Server antwortet nicht. Was Sie sehen, kann veraltet sein; es wird von selbst nachgeholt.',
     certificate: (host) =>
       `Dem Zertifikat von ${host} ist nicht zu trauen. Dorthin wird nichts gesendet. Sagen Sie es denen, die ihn betreiben.`,
+    other_certificate: (host) =>
+      `${host} zeigt ein anderes Zertifikat als das, dem Sie zugestimmt haben. Dorthin wird nichts gesendet. Fragen Sie, wer den Server betreibt; wurde es mit Absicht ersetzt, entfernen Sie den Server und fügen ihn neu hinzu.`,
     unavailable: () => 'Der Server ist außer Betrieb, oder etwas anderes antwortet an seiner Stelle.',
   },
   setup: {
@@ -79,6 +82,40 @@ export const de: Words = {
     cancel: 'Abbrechen',
     noKeychain:
       'Dieser Computer hat keinen Schlüsselbund. Sie melden sich deshalb bei jedem Start von identree neu an.',
+    certificate: {
+      title: 'Ist das Ihr Server?',
+      notTrusted: [
+        'Dieser Computer vertraut dem Zertifikat von ',
+        ' nicht. Vergleichen Sie es mit dem, was Sie von Ihrer Administration wissen.',
+      ],
+      authority: ['Die Zertifizierungsstelle, die Sie gewählt haben, steht für ', ' ein. Ab jetzt gilt nur sie.'],
+      trusted: ['Dieser Computer vertraut dem Zertifikat von ', '.'],
+      chosen: 'Zertifizierungsstelle',
+      certificate: 'Zertifikat',
+      agreed: 'Vereinbartes Zertifikat',
+      subject: 'Ausgestellt für',
+      names: 'Gilt für',
+      issuer: 'Ausgestellt von',
+      itself: 'sich selbst',
+      validity: 'Gültig',
+      until: (from, to) => `${from} bis ${to}`,
+      fingerprint: 'SHA-256-Fingerabdruck',
+      browser: 'Ihr Browser entscheidet selbst darüber und fragt Sie vielleicht auch.',
+      trust: 'Diesem Zertifikat vertrauen',
+      trustAuthority: 'Dieser Stelle vertrauen',
+      choose: 'Zertifizierungsstelle wählen …',
+      chooseOnly: 'Nur einer Stelle vertrauen …',
+      faults: {
+        other_name:
+          'Es wurde für einen anderen Namen ausgestellt. Das ist nicht der Server dieser Adresse, oder er ist falsch eingerichtet.',
+        expired: 'Es ist abgelaufen. Wer den Server betreibt, muss es erneuern.',
+        not_yet_valid: 'Es gilt noch nicht. Prüfen Sie die Uhr dieses Computers.',
+      },
+      notices: {
+        not_a_certificate: 'Die Datei ist nicht ein einzelnes Zertifikat im PEM-Format.',
+        not_its_authority: 'Diese Stelle steht nicht für das Zertifikat dieses Servers ein.',
+      },
+    },
     nameAndColour: 'Name und Farbe',
     name: 'Name',
     colour: 'Farbe',
@@ -112,10 +149,15 @@ export const de: Words = {
       listener_failed:
         'identree durfte auf diesem Computer nicht auf den Browser warten. Versuchen Sie es noch einmal.',
       browser_failed: 'Ihr Browser ließ sich nicht öffnen.',
+      certificate_refused: 'Das Zertifikat des Servers wurde abgelehnt. Es wurde nichts dorthin gesendet.',
       server_unreachable:
         'Der Server hat nicht geantwortet. Prüfen Sie Ihre Verbindung und versuchen Sie es noch einmal.',
       server_refused: 'Der Server hat diese Anmeldung nicht angenommen. Versuchen Sie es noch einmal.',
     },
+  },
+  files: {
+    authorityFile: 'Zertifikat der Zertifizierungsstelle',
+    certificateFiles: 'Zertifikate (PEM)',
   },
   errors: {
     noBrowser: ['Kein Browser', 'Die Seite ließ sich nicht in Ihrem Browser öffnen.'],

@@ -50,6 +50,7 @@ export const en = {
     name_not_found: 'name not found',
     unreachable: 'does not answer',
     certificate: 'certificate not trusted',
+    other_certificate: 'another certificate',
     unavailable: 'out of service',
   },
   /** The same, for the window: what it means and who can mend it. */
@@ -59,6 +60,8 @@ export const en = {
     unreachable: (_host: string) => 'The server does not answer. What you see may be old; it will catch up by itself.',
     certificate: (host: string) =>
       `The certificate of ${host} is not trusted. Nothing is sent there. Tell who runs it.`,
+    other_certificate: (host: string) =>
+      `${host} shows another certificate than the one you agreed to. Nothing is sent there. Ask who runs it; if it was replaced on purpose, remove this server and add it again.`,
     unavailable: (_host: string) => 'The server is out of service, or something else answers in its place.',
   },
   setup: {
@@ -76,6 +79,39 @@ export const en = {
     compare: ['', ' asks there whether this computer may sign in. Agree only if it shows this code:'],
     cancel: 'Cancel',
     noKeychain: 'This computer has no keychain, so you will sign in again each time you start identree.',
+    certificate: {
+      title: 'Is this your server?',
+      notTrusted: [
+        'This computer does not trust the certificate of ',
+        '. Compare it with what your administrator told you.',
+      ],
+      authority: ['The authority that you chose vouches for ', '. From now on nothing else does.'],
+      trusted: ['This computer trusts the certificate of ', '.'],
+      chosen: 'Authority',
+      certificate: 'Certificate',
+      agreed: 'Agreed certificate',
+      subject: 'Issued for',
+      names: 'Good for',
+      issuer: 'Issued by',
+      itself: 'itself',
+      validity: 'Valid',
+      until: (from: string, to: string) => `${from} to ${to}`,
+      fingerprint: 'SHA-256 fingerprint',
+      browser: 'Your browser decides about it on its own, and may ask you too.',
+      trust: 'Trust this certificate',
+      trustAuthority: 'Trust this authority',
+      choose: 'Choose its authority…',
+      chooseOnly: 'Trust one authority only…',
+      faults: {
+        other_name: 'It was issued for another name. This is not the server of that address, or it was set up wrongly.',
+        expired: 'It has expired. Whoever runs the server has to renew it.',
+        not_yet_valid: 'It is not valid yet. Check the clock of this computer.',
+      },
+      notices: {
+        not_a_certificate: 'That file is not one certificate in PEM form.',
+        not_its_authority: 'That authority does not vouch for the certificate of this server.',
+      },
+    },
     nameAndColour: 'Name and colour',
     name: 'Name',
     colour: 'Colour',
@@ -108,9 +144,14 @@ export const en = {
       cancelled: 'The sign-in was cancelled.',
       listener_failed: 'This computer did not let identree wait for the browser. Try again.',
       browser_failed: 'Your browser could not be opened.',
+      certificate_refused: 'The certificate of the server was refused. Nothing was sent there.',
       server_unreachable: 'The server did not answer. Check your connection and try again.',
       server_refused: 'The server did not accept this sign-in. Try again.',
     },
+  },
+  files: {
+    authorityFile: 'Certificate of the authority',
+    certificateFiles: 'Certificates (PEM)',
   },
   errors: {
     noBrowser: ['No browser', 'The page could not be opened in your browser.'],

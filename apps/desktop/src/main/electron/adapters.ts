@@ -1,3 +1,4 @@
+import { readFile, stat } from 'node:fs/promises';
 import { dialog, ipcMain, safeStorage, session, shell } from 'electron';
 import { externalUrl, mayOpenExternally } from '../external-link.ts';
 import type { DialogsPort, HttpPort, IpcPort, NotifierPort, OpenerPort, ProtocolPort, SecretsPort } from '../ports.ts';
@@ -72,6 +73,9 @@ export const electronNotifier: NotifierPort = {
   error: (title, text) => dialog.showErrorBox(title, text),
 };
 
+/** Bytes. A certificate has a few thousand. */
+const MOST_OF_A_FILE = 64 * 1024;
+
 export const electronDialogs: DialogsPort = {
   async ask({ question, detail, yes, no }) {
     const answer = await dialog.showMessageBox({
@@ -85,5 +89,16 @@ export const electronDialogs: DialogsPort = {
       noLink: true,
     });
     return answer.response === 0;
+  },
+  async openFile({ title, kind, extensions }) {
+    const filters = [{ name: kind, extensions: [...extensions] }];
+    const { filePaths } = await dialog.showOpenDialog({ title, filters, properties: ['openFile'] });
+    try {
+      const [path] = filePaths;
+      if (path === undefined || (await stat(path)).size > MOST_OF_A_FILE) return null;
+      return await readFile(path, 'utf8');
+    } catch {
+      return null;
+    }
   },
 };

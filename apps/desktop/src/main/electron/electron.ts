@@ -4,6 +4,7 @@ import { xdgAutostart } from '../autostart.ts';
 import { dbusNotifications } from '../dbus-notifications.ts';
 import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
+import { tlsCertificates } from '../pinned-http.ts';
 import type { ShellPorts } from '../ports.ts';
 import {
   electronDialogs,
@@ -21,8 +22,12 @@ import { electronWindows } from './windows.ts';
 /** Name of the desktop file, which is what a desktop knows the program by. */
 const APP_ID = 'org.identree.Console';
 
+const TRUST_SWITCHES = ['ignore-certificate-errors', 'ignore-certificate-errors-spki-list', 'allow-insecure-localhost'];
+
 /** Takes the single-instance lock and sets up what must be in place before Electron is ready. */
 export function createElectron(options: { preloads: string }) {
+  // Whoever starts the program could have it trust every certificate of every server with these.
+  for (const name of TRUST_SWITCHES) app.commandLine.removeSwitch(name);
   const isFirstInstance = app.requestSingleInstanceLock();
 
   protocol.registerSchemesAsPrivileged([
@@ -48,6 +53,7 @@ export function createElectron(options: { preloads: string }) {
     opener: electronOpener,
     secrets: electronSecrets,
     http: electronHttp,
+    certificates: tlsCertificates,
     notifier: electronNotifier,
     menu: electronMenu,
     tray: electronTray(join(options.preloads, 'tray')),

@@ -1,6 +1,7 @@
 import type { MenuAction, MenuModel } from '../menu-model.ts';
 import type {
   AutostartPort,
+  CertificatesPort,
   HttpPort,
   IpcPort,
   IpcSender,
@@ -48,7 +49,15 @@ export interface FakeWindow extends ShellWindow {
 
 /** A desktop without a screen: windows are lists of what happened to them. */
 export function fakePorts(
-  options: { opener?: OpenerPort; http?: HttpPort; secrets?: SecretsPort; answer?: boolean } = {},
+  options: {
+    opener?: OpenerPort;
+    http?: HttpPort;
+    certificates?: CertificatesPort;
+    secrets?: SecretsPort;
+    answer?: boolean;
+    /** What is in the file that the person chooses. */
+    file?: () => string | null;
+  } = {},
 ) {
   const windows: FakeWindow[] = [];
   const handlers = new Map<string, (request: Request) => Promise<Response>>();
@@ -120,6 +129,7 @@ export function fakePorts(
     opener: options.opener ?? { open: async () => true },
     secrets: options.secrets ?? fakeSecrets(),
     http: options.http ?? nodeHttp,
+    certificates: options.certificates ?? { look: async () => null },
     notifier: { error: (title) => void errors.push(title) },
     menu: {
       show(model, onAction) {
@@ -152,6 +162,7 @@ export function fakePorts(
         questions.push(question);
         return options.answer ?? true;
       },
+      openFile: async () => options.file?.() ?? null,
     },
     autostart,
     app: {

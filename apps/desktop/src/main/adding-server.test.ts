@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { CHANNELS } from '../channels.ts';
+import type { SetupState } from '../setup-state.ts';
+import { createCredentialStore } from './credential-store.ts';
+import { tlsCertificates } from './pinned-http.ts';
+import type { HttpPort } from './ports.ts';
+import { boundsFile, profileFile } from './profile.ts';
+import { certificateFacts } from './server-certificate.ts';
+import { settingsFile } from './settings.ts';
+import { createShell } from './shell.ts';
+import { selfSigned, startTlsServer, type TestCertificate, testAuthority } from './testing/certificates.ts';
+import { fakePorts, fakeSecrets } from './testing/fake-ports.ts';
+import { until } from './testing/until.ts';
+
+type Step<S extends SetupState['step']> = Extract<SetupState, { step: S }>;
+
+/** A shell, a server with this certificate, and a system that trusts it or does not. */
+async function setUp(t: TestContext, certificate: TestCertificate, options: { isTrusted?: boolean } = {}) {
+  const server = await startTlsServer(certificate);
+  t.after(() => server.close());
+  const folder = mkdtempSync(join(tmpdir(), 'identree-adding-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const opened: string[] = [];
+  let file: string | null = null;
+  /** As Chromium answers. */
+  const http: HttpPort = {
+    fetch: () =>
+      options.isTrusted
+        ? Promise.resolve(new Response('{}'))
+        : Promise.reject(new Error('net::ERR_CERT_AUTHORITY_INVALID')),
+  };
+  const secrets = fakeSecrets();
+  const desk = fakePorts({
+    http,
+    secrets,
+    certificates: tlsCertificates,
+    file: () => file,
+    opener: {
+      async open(origin) {
+        opened.push(origin);
+        return true;
+      },
+    },
+  });
+  desk.clock.at = Date.now();
+  const shell = createShell({
+    ports: desk.ports,
+    profiles: profileFile(folder),
+    bounds: boundsFile(folder),
+    settings: settingsFile(folder),
+    credentials: createCredentialStore({ folder, secrets, clock: { now: () => Date.now() } }),
+    files: { console: () => null, setup: () => null },
+    random: randomBytes,
+    language: 'en',
+    version: '0.0.0',
+    platform: 'test',
+  });
+  t.after(shell.stop);
+  await shell.start();
+  async function state<S extends SetupState['step']>(step: S): Promise<Step<S>> {
+    const now = (await desk.send(CHANNELS.setupState)) as SetupState;
+    assert.equal(now.step, step);
+    return now as Step<S>;
+  }
+  return {
+    ...desk,
+    server,
+    folder,
+    opened,
+    state,
+    add: () => desk.send(CHANNELS.saveServer, server.origin),
+    /** The person chooses this file; comes back once the page says what came of it. */
+    async choose(text: string | null) {
+      file = text;
+      const before = JSON.stringify(await desk.send(CHANNELS.setupState));
+      await desk.send(CHANNELS.chooseAuthority);
+      await until('an answer', async () => JSON.stringify(await desk.send(CHANNELS.setupState)) !== before);
+    },
+  };
+}
+
+test('a server that nobody vouches for is shown with its certificate, and gets nothing before the person agrees', async (t) => {
+  const own = await selfSigned();
+  const { add, state, send, server, opened } = await setUp(t, own);
+  await add();
+  const shown = await state('certificate');
+  assert.deepEqual(shown.certificate, certificateFacts(own.certificate));
+  assert.deepEqual([shown.authority, shown.fault, shown.notice, shown.isTrusted], [null, null, null, false]);
+  await send(CHANNELS.startSignIn);
+  assert.deepEqual(opened, []);
+  assert.deepEqual(server.seen, []);
+  await send(CHANNELS.trustCertificate, shown.certificate.fingerprint);
+  const next = await state('sign-in');
+  assert.equal(next.isPinned, true);
+  assert.deepEqual(next.certificate, shown.certificate);
+  await send(CHANNELS.startSignIn);
+  await until('the browser', () => opened.length === 1);
+});
+
+test('what is agreed to is what was shown: another fingerprint agrees to nothing', async (t) => {
+  const { add, state, send } = await setUp(t, await selfSigned());
+  await add();
+  const other = certificateFacts((await selfSigned()).certificate).fingerprint;
+  for (const wrong of [other, '', 'x']) await send(CHANNELS.trustCertificate, wrong);
+  await state('certificate');
+  for (const shape of [null, undefined, 1, {}, 'x'.repeat(201)]) {
+    await assert.rejects(send(CHANNELS.trustCertificate, shape), /refused/);
+  }
+});
+
+test('one for another name, or out of its time, cannot be agreed to at all', async (t) => {
+  for (const [fault, certificate] of [
+    ['other_name', await selfSigned({ names: ['other.example.com'] })],
+    ['expired', await selfSigned({ from: -30, until: -1 })],
+    ['not_yet_valid', await selfSigned({ from: 1 })],
+  ] as const) {
+    const { add, state, send } = await setUp(t, certificate);
+    await add();
+    const shown = await state('certificate');
+    assert.equal(shown.fault, fault);
+    await send(CHANNELS.trustCertificate, shown.certificate.fingerprint);
+    await state('certificate');
+  }
+});
+
+test('an authority is taken when it vouches for the server, and is what is kept', async (t) => {
+  const authority = await testAuthority();
+  const { add, state, send, choose } = await setUp(t, await authority.issue());
+  await add();
+  await choose('no certificate');
+  assert.equal((await state('certificate')).notice, 'not_a_certificate');
+  await choose((await testAuthority()).pem);
+  assert.equal((await state('certificate')).notice, 'not_its_authority');
+  await choose(authority.pem);
+  const shown = await state('certificate');
+  assert.deepEqual([shown.notice, shown.authority], [null, certificateFacts(authority.pem)]);
+  await send(CHANNELS.trustCertificate, shown.certificate.fingerprint);
+  await state('certificate');
+  await send(CHANNELS.trustCertificate, shown.authority!.fingerprint);
+  assert.deepEqual((await state('sign-in')).certificate, certificateFacts(authority.pem));
+});
+
+test('a server that the system trusts is shown with its certificate too, and can be held to one authority', async (t) => {
+  const authority = await testAuthority();
+  const issued = await authority.issue();
+  const { add, state, send, choose } = await setUp(t, issued, { isTrusted: true });
+  await add();
+  const first = await state('sign-in');
+  assert.deepEqual(first.certificate, certificateFacts(issued.certificate));
+  assert.equal(first.isPinned, false);
+  await choose(authority.pem);
+  const shown = await state('certificate');
+  assert.equal(shown.isTrusted, true);
+  await send(CHANNELS.trustCertificate, shown.authority!.fingerprint);
+  assert.equal((await state('sign-in')).isPinned, true);
+});
+
+test('whoever turns to another server has agreed to nothing', async (t) => {
+  const { add, state, send, server, menu, folder } = await setUp(t, await selfSigned());
+  await add();
+  const { certificate } = await state('certificate');
+  await send(CHANNELS.changeServer);
+  await send(CHANNELS.trustCertificate, certificate.fingerprint);
+  await state('server');
+  menu.choose({ do: 'add-server' });
+  await state('server');
+  assert.deepEqual(server.seen, []);
+  assert.throws(() => readFileSync(join(folder, 'profile.json')), /ENOENT/);
+});
