@@ -1,95 +1,18 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { CHANNELS } from '../channels.ts';
 import { COLOUR_VALUES } from '../colours.ts';
-import type { SetupState } from '../setup-state.ts';
-import { createCredentialStore } from './credential-store.ts';
-import type { ExternalLink } from './external-link.ts';
-import type { OpenerPort } from './ports.ts';
-import { boundsFile, partitionOf, profileFile } from './profile.ts';
-import { settingsFile } from './settings.ts';
-import { createShell } from './shell.ts';
-import { createFakeInbox } from './testing/fake-inbox.ts';
-import { fakePorts, fakeSecrets } from './testing/fake-ports.ts';
-import { startFakeServer } from './testing/fake-server.ts';
+import { partitionOf } from './profile.ts';
+import { fakeSecrets } from './testing/fake-ports.ts';
+import { setUpShell } from './testing/set-up-shell.ts';
 import { until } from './testing/until.ts';
 
-type SignInLink = Extract<ExternalLink, { kind: 'sign-in' }>;
-const FILE = { type: 'text/html; charset=utf-8', bytes: Buffer.from('<p>page') };
 const LINK = { kind: 'approve', code: 'ABCDEF-123456' } as const;
 
-async function setUp(
-  t: TestContext,
-  options: { keychain?: boolean; visit?: boolean; language?: string; answer?: boolean } = {},
-) {
-  const sites = await Promise.all(
-    [0, 1].map(async () => {
-      const inbox = createFakeInbox();
-      const server = await startFakeServer(inbox.answer);
-      t.after(() => server.close());
-      return { ...server, inbox };
-    }),
-  );
-  const [server, second] = sites as [(typeof sites)[0], (typeof sites)[0]];
-  const folder = mkdtempSync(join(tmpdir(), 'identree-shell-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  const opened: { origin: string; link: ExternalLink }[] = [];
-  const visit = async (origin: string, link: SignInLink) => {
-    const code = sites.find((site) => site.origin === origin)!.consent(link.codeChallenge);
-    await fetch(`${link.redirectUri}?${new URLSearchParams({ code, state: link.state })}`);
-  };
-  const opener: OpenerPort = {
-    async open(origin, link) {
-      opened.push({ origin, link });
-      if (link.kind === 'sign-in' && options.visit !== false) void visit(origin, link);
-      return true;
-    },
-  };
-  const secrets = fakeSecrets({ available: options.keychain ?? true });
-  async function start(inBackground = false) {
-    const desk = fakePorts({ opener, secrets, ...(options.answer === undefined ? {} : { answer: options.answer }) });
-    // The real clock decides about the credential's life, the fake one about the pace of clicks.
-    const credentials = createCredentialStore({ folder, secrets, clock: { now: () => Date.now() } });
-    const shell = createShell({
-      ports: desk.ports,
-      profiles: profileFile(folder),
-      bounds: boundsFile(folder),
-      settings: settingsFile(folder),
-      credentials,
-      files: { console: () => FILE, setup: () => FILE },
-      random: randomBytes,
-      language: options.language ?? 'en',
-      version: '0.0.0',
-      platform: 'test',
-    });
-    t.after(shell.stop);
-    await shell.start(inBackground);
-    const state = () => desk.send(CHANNELS.setupState) as Promise<SetupState>;
-    return {
-      ...desk,
-      shell,
-      state,
-      async signIn(origin = server.origin) {
-        await desk.send(CHANNELS.saveServer, origin);
-        await desk.send(CHANNELS.startSignIn);
-        await until('the console', () => desk.current().spec.partition === partitionOf({ origin }));
-      },
-      /** The lines of the servers in the menu. */
-      lines: () =>
-        desk.menu.model!.servers.entries.flatMap((entry) =>
-          entry === 'line' ? [] : [`${entry.chosen ? '*' : ''}${entry.label}`],
-        ),
-    };
-  }
-  return { server, second, folder, opened, start };
-}
-
 test('first run: address, browser, console; the profile is kept', async (t) => {
-  const { server, folder, opened, start } = await setUp(t);
+  const { server, folder, opened, start } = await setUpShell(t);
   const desk = await start();
   assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null, canGoBack: false });
   await desk.send(CHANNELS.saveServer, 'http://identree.example.com');
@@ -111,7 +34,7 @@ test('first run: address, browser, console; the profile is kept', async (t) => {
 });
 
 test('the page is told where it works, and nothing that could sign anybody in', async (t) => {
-  const { server, start } = await setUp(t);
+  const { server, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   const credential = JSON.parse(JSON.stringify(desk.current().spec.facts));
@@ -119,7 +42,7 @@ test('the page is told where it works, and nothing that could sign anybody in', 
 });
 
 test('while the browser is open the window shows the compare code; the page can stop the wait', async (t) => {
-  const { server, start } = await setUp(t, { visit: false });
+  const { server, start } = await setUpShell(t, { visit: false });
   const desk = await start();
   await desk.send(CHANNELS.saveServer, server.origin);
   await desk.send(CHANNELS.startSignIn);
@@ -133,7 +56,7 @@ test('while the browser is open the window shows the compare code; the page can 
 });
 
 test('two clicks open one browser', async (t) => {
-  const { server, opened, start } = await setUp(t, { visit: false });
+  const { server, opened, start } = await setUpShell(t, { visit: false });
   const desk = await start();
   await desk.send(CHANNELS.saveServer, server.origin);
   await Promise.all([desk.send(CHANNELS.startSignIn), desk.send(CHANNELS.startSignIn)]);
@@ -143,7 +66,7 @@ test('two clicks open one browser', async (t) => {
 });
 
 test('choosing another server ends the sign-in that waits', async (t) => {
-  const { server, start } = await setUp(t, { visit: false });
+  const { server, start } = await setUpShell(t, { visit: false });
   const desk = await start();
   await desk.send(CHANNELS.saveServer, server.origin);
   await desk.send(CHANNELS.startSignIn);
@@ -154,11 +77,11 @@ test('choosing another server ends the sign-in that waits', async (t) => {
 });
 
 test('with a keychain the next start goes straight to the console; without one it asks again and says so before', async (t) => {
-  const kept = await setUp(t);
+  const kept = await setUpShell(t);
   await (await kept.start()).signIn();
   assert.equal((await kept.start()).current().spec.kind, 'console');
 
-  const lost = await setUp(t, { keychain: false });
+  const lost = await setUpShell(t, { keychain: false });
   const first = await lost.start();
   await first.signIn();
   const second = await lost.start();
@@ -174,7 +97,7 @@ test('with a keychain the next start goes straight to the console; without one i
 });
 
 test('a link waits for the person to sign in, then reaches the console once, and opens nothing by itself', async (t) => {
-  const { opened, start } = await setUp(t);
+  const { opened, start } = await setUpShell(t);
   const desk = await start();
   desk.shell.follow({ kind: 'approve', code: 'GHJKLM-000000' });
   desk.shell.follow(LINK);
@@ -195,7 +118,7 @@ test('a link waits for the person to sign in, then reaches the console once, and
 });
 
 test('a click opens the approval page on the server of the profile, and a storm of calls opens one', async (t) => {
-  const { server, opened, start } = await setUp(t);
+  const { server, opened, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   for (let i = 0; i < 5; i++) await desk.send(CHANNELS.openApproval, LINK.code);
@@ -207,7 +130,7 @@ test('a click opens the approval page on the server of the profile, and a storm 
 });
 
 test('signing out: the server forgets the session, this computer too, and the page is gone', async (t) => {
-  const { server, start } = await setUp(t);
+  const { server, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.send(CHANNELS.signOut);
@@ -221,7 +144,7 @@ test('signing out: the server forgets the session, this computer too, and the pa
 });
 
 test('signing out works without the server', async (t) => {
-  const { server, start } = await setUp(t);
+  const { server, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await server.close();
@@ -230,7 +153,7 @@ test('signing out works without the server', async (t) => {
 });
 
 test('a session that has ended leads to the sign-in page, once', async (t) => {
-  const { server, start } = await setUp(t);
+  const { server, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   assert.equal((await desk.fetch('/trpc/challenges.inbox')).status, 200);
@@ -244,7 +167,7 @@ test('a session that has ended leads to the sign-in page, once', async (t) => {
 });
 
 test('an outage leads nowhere', async (t) => {
-  const { server, start } = await setUp(t);
+  const { server, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await server.close();
@@ -253,7 +176,7 @@ test('an outage leads nowhere', async (t) => {
 });
 
 test('messages of one page are not taken from the other', async (t) => {
-  const { start } = await setUp(t);
+  const { start } = await setUpShell(t);
   const desk = await start();
   for (const channel of [CHANNELS.openApproval, CHANNELS.signOut, CHANNELS.linksWanted]) {
     await assert.rejects(desk.send(channel, ...(channel === CHANNELS.openApproval ? [LINK.code] : [])), /refused/);
@@ -273,7 +196,7 @@ test('messages of one page are not taken from the other', async (t) => {
 });
 
 test('the window comes back where it was', async (t) => {
-  const { start } = await setUp(t);
+  const { start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   assert.equal(desk.current().spec.bounds, null);
@@ -283,7 +206,7 @@ test('the window comes back where it was', async (t) => {
 });
 
 test('a new window is there before the old one goes, or the shell would end between two pages', async (t) => {
-  const { start } = await setUp(t);
+  const { start } = await setUpShell(t);
   const desk = await start();
   let least = Number.POSITIVE_INFINITY;
   for (const window of desk.windows)
@@ -295,7 +218,7 @@ test('a new window is there before the old one goes, or the shell would end betw
 });
 
 test('two servers: each signed in on its own, what waits is told of both, and the menu changes between them', async (t) => {
-  const { server, second, start } = await setUp(t);
+  const { server, second, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
@@ -321,7 +244,7 @@ test('two servers: each signed in on its own, what waits is told of both, and th
 });
 
 test('signing out of one server leaves the other signed in, and its page where it is', async (t) => {
-  const { server, second, start } = await setUp(t);
+  const { server, second, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
@@ -337,7 +260,7 @@ test('signing out of one server leaves the other signed in, and its page where i
 });
 
 test('a session that ends on a server that is not looked at moves nothing in the window', async (t) => {
-  const { server, second, start } = await setUp(t);
+  const { server, second, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
@@ -353,7 +276,7 @@ test('a session that ends on a server that is not looked at moves nothing in the
 });
 
 test('an address that is known leads to its server, however it is written: there are no two profiles of one', async (t) => {
-  const { server, folder, start } = await setUp(t);
+  const { server, folder, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
@@ -364,7 +287,7 @@ test('an address that is known leads to its server, however it is written: there
 });
 
 test('what an earlier version kept is taken over: server, place of the window, and nobody signs in again', async (t) => {
-  const { server, folder, start } = await setUp(t);
+  const { server, folder, start } = await setUpShell(t);
   const secret = `fake-credential-${'x'.repeat(32)}`;
   const credential = JSON.stringify({ origin: server.origin, secret, expiresAt: Date.now() + 60_000 });
   const sealed = (await fakeSecrets().encrypt(credential)).toString('base64');
@@ -379,7 +302,7 @@ test('what an earlier version kept is taken over: server, place of the window, a
 });
 
 test('a person gives a server a name and a colour, and removes it with all that was kept', async (t) => {
-  const { server, second, folder, start } = await setUp(t);
+  const { server, second, folder, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
@@ -404,7 +327,7 @@ test('a person gives a server a name and a colour, and removes it with all that 
 });
 
 test('a link shows the request on the server where it waits', async (t) => {
-  const { server, second, opened, start } = await setUp(t);
+  const { server, second, opened, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
@@ -422,7 +345,7 @@ test('a link shows the request on the server where it waits', async (t) => {
 });
 
 test('changing to another server ends the sign-in that waits, and what its browser brings back is given up', async (t) => {
-  const { server, second, opened, start } = await setUp(t, { visit: false });
+  const { server, second, opened, start } = await setUpShell(t, { visit: false });
   const desk = await start();
   await desk.send(CHANNELS.saveServer, server.origin);
   await desk.send(CHANNELS.startSignIn);
@@ -440,7 +363,7 @@ test('changing to another server ends the sign-in that waits, and what its brows
 });
 
 test('the first close asks whether to stay; the answer is kept, and the window comes back when it is asked for', async (t) => {
-  const { server, start } = await setUp(t);
+  const { server, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   desk.current().userCloses();
@@ -463,7 +386,7 @@ test('the first close asks whether to stay; the answer is kept, and the window c
 });
 
 test('who says no ends it with the window, now and later', async (t) => {
-  const { start } = await setUp(t, { answer: false });
+  const { start } = await setUpShell(t, { answer: false });
   const desk = await start();
   await desk.signIn();
   desk.current().userCloses();
@@ -475,7 +398,7 @@ test('who says no ends it with the window, now and later', async (t) => {
 });
 
 test('where nobody is signed in there is nothing to stay for', async (t) => {
-  const { start } = await setUp(t);
+  const { start } = await setUpShell(t);
   const desk = await start();
   desk.current().userCloses();
   await until('the end', () => desk.ended.length === 1);
@@ -483,7 +406,7 @@ test('where nobody is signed in there is nothing to stay for', async (t) => {
 });
 
 test('started at login there is no window until somebody asks for it, unless nobody is signed in', async (t) => {
-  const { start } = await setUp(t);
+  const { start } = await setUpShell(t);
   const first = await start(true);
   assert.equal(first.current().spec.kind, 'setup');
   await first.signIn();
@@ -496,7 +419,7 @@ test('started at login there is no window until somebody asks for it, unless nob
 });
 
 test('what the menu switches stays switched', async (t) => {
-  const { start } = await setUp(t);
+  const { start } = await setUpShell(t);
   const ticks = (desk: Awaited<ReturnType<typeof start>>) =>
     desk.menu.model!.app.flatMap((entry) => (entry === 'line' || entry.chosen === undefined ? [] : [entry.chosen]));
   const desk = await start();
@@ -512,7 +435,7 @@ test('what the menu switches stays switched', async (t) => {
 });
 
 test('every line of the tray and of the menu: none of them approves, denies or opens a browser', async (t) => {
-  const { server, second, opened, start } = await setUp(t);
+  const { server, second, opened, start } = await setUpShell(t);
   const desk = await start();
   await desk.signIn();
   await desk.shell.act({ do: 'add-server' });
@@ -533,7 +456,7 @@ test('every line of the tray and of the menu: none of them approves, denies or o
 });
 
 test('why a server is not reached is told to its page in words, and taken back when it is', async (t) => {
-  const { server, start } = await setUp(t, { language: 'de-DE' });
+  const { server, start } = await setUpShell(t, { language: 'de-DE' });
   const desk = await start();
   await desk.signIn();
   assert.equal(await desk.send(CHANNELS.reachWanted), null);
