@@ -194,6 +194,9 @@ export function fakePorts(
     resume() {
       for (const listener of resumes) listener();
     },
+    /** Whether the main process takes a message of this name, from whichever page. */
+    hears: (channel: string) => listeners.has(channel),
+    heard: () => [...listeners.keys()],
     /** A message of the page that is open, as its preload would send it. */
     send(channel: string, ...args: unknown[]) {
       const { id, spec } = current();
