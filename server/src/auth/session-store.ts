@@ -1,12 +1,28 @@
+import { type Kysely, sql } from 'kysely';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
-import type { SessionsTable } from '../db/schema.ts';
+import type { Schema, SessionsTable } from '../db/schema.ts';
+import { isAmong, statement } from '../db/statement.ts';
 import { readGroups, sourceIdOf } from './people-store.ts';
 import type { SignedIn } from './standing.ts';
 
+/** What is looked at of a session to know who is asking. The ID token would be most of what is read, for each event and each stream. */
+const LOOKED_AT = [
+  'id_hash',
+  'handle',
+  'person_id',
+  'person_epoch',
+  'kind',
+  'csrf_token',
+  'auth_time',
+  'last_seen_at',
+  'expires_at',
+  'revoked_at',
+] as const satisfies readonly (keyof SessionsTable)[];
+
 /** A session with the person behind it. */
 export interface SessionWithPerson {
-  session: SessionsTable;
+  session: Pick<SessionsTable, (typeof LOOKED_AT)[number]>;
   person: {
     id: string;
     issuer: string;
@@ -23,11 +39,11 @@ export async function insertSession(work: UnitOfWork, session: SessionsTable): P
   await kysely(work.query).insertInto('sessions').values(session).execute();
 }
 
-function withPerson(query: Query, idHashes: readonly string[]) {
-  return kysely(query)
+function withPerson(query: Kysely<Schema>) {
+  return query
     .selectFrom('sessions')
     .innerJoin('people', 'people.id', 'sessions.person_id')
-    .selectAll('sessions')
+    .select(LOOKED_AT.map((column) => `sessions.${column}` as const))
     .select([
       'people.issuer',
       'people.subject',
@@ -37,33 +53,38 @@ function withPerson(query: Query, idHashes: readonly string[]) {
       'people.epoch as current_epoch',
       'people.source_id_claim',
       'people.source_id',
-    ])
-    .where('sessions.id_hash', 'in', idHashes);
+    ]);
 }
 
 type Row = NonNullable<Awaited<ReturnType<ReturnType<typeof withPerson>['executeTakeFirst']>>>;
 
-function fromRow(row: Row): SessionWithPerson {
-  const { issuer, subject, username, display_name, groups, current_epoch, source_id_claim, source_id, ...session } =
-    row;
+function personOf(row: Row): SessionWithPerson['person'] {
   return {
-    session,
-    person: {
-      id: session.person_id,
-      issuer,
-      subject,
-      username,
-      displayName: display_name,
-      groups: readGroups(groups),
-      epoch: current_epoch,
-      sourceId: sourceIdOf({ source_id_claim, source_id }),
-    },
+    id: row.person_id,
+    issuer: row.issuer,
+    subject: row.subject,
+    username: row.username,
+    displayName: row.display_name,
+    groups: readGroups(row.groups),
+    epoch: row.current_epoch,
+    sourceId: sourceIdOf(row),
   };
 }
 
+const selectSessions = statement((query, { idHashes }: { idHashes: string }, { driver }) =>
+  withPerson(query).where(isAmong(sql.ref('sessions.id_hash'), idHashes, driver)),
+);
+
 /** Sessions with the people behind them; those that are not there are left out. */
 export async function findSessions(query: Query, idHashes: readonly string[]): Promise<SessionWithPerson[]> {
-  return (await withPerson(query, idHashes).execute()).map(fromRow);
+  const { rows } = await selectSessions(query, { idHashes: JSON.stringify(idHashes) });
+  // All of them were read at one moment: what is said of a person in one row is so in each.
+  const people = new Map<string, SessionWithPerson['person']>();
+  return rows.map((row) => {
+    const person = people.get(row.person_id) ?? personOf(row);
+    people.set(row.person_id, person);
+    return { session: row, person };
+  });
 }
 
 /**
@@ -71,15 +92,15 @@ export async function findSessions(query: Query, idHashes: readonly string[]): P
  * a sign-in does: in the other order two transactions could wait for each other.
  */
 export async function lockSession(work: UnitOfWork, idHash: string): Promise<SessionWithPerson | null> {
-  const found = withPerson(work.query, [idHash]);
+  const found = withPerson(kysely(work.query)).where('sessions.id_hash', '=', idHash);
   if (work.driver === 'sqlite') {
     const row = await found.executeTakeFirst();
-    return row ? fromRow(row) : null;
+    return row ? { session: row, person: personOf(row) } : null;
   }
   const owner = kysely(work.query).selectFrom('sessions').select('person_id').where('id_hash', '=', idHash);
   await kysely(work.query).selectFrom('people').select('id').where('id', '=', owner).forShare().executeTakeFirst();
   const row = await found.forShare().executeTakeFirst();
-  return row ? fromRow(row) : null;
+  return row ? { session: row, person: personOf(row) } : null;
 }
 
 /** Notes activity of some sessions; never moves backwards and never revives. */
