@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import Fastify from 'fastify';
 import type { EventRecord, FeedEvent } from '#shared/events.ts';
 import type { Viewer } from '../http/viewer.ts';
-import { createEventFeed, type EventFeed } from './feed.ts';
+import { createEventFeed, type EventFeed, type OpenStream, type StreamClient } from './feed.ts';
 import { streamRoutes } from './stream-routes.ts';
 
 const credentials = { cookie: 'of alice', authorization: undefined, remoteAddr: '' };
@@ -48,6 +48,63 @@ function record(seq: number): EventRecord {
   };
 }
 
+/** How many events the client of `eventsOf` has room for. */
+const ROOM = 3;
+
+/** Follows as a client does that reads one event after the other, at its own pace. Ends with the stream, or when it goes. */
+async function* eventsOf(
+  feed: Pick<EventFeed, 'open'>,
+  credentialsOfIt: typeof credentials,
+  after: number,
+  signal: AbortSignal,
+): AsyncGenerator<FeedEvent> {
+  const unread: FeedEvent[] = [];
+  let ended = false;
+  let look = (): void => {};
+  const stream = feed.open(credentialsOfIt, after, {
+    tell(event) {
+      assert.ok(!signal.aborted && !ended, 'told after the end');
+      unread.push(event);
+      look();
+      return unread.length < ROOM;
+    },
+    end() {
+      assert.ok(!ended, 'ended twice');
+      ended = true;
+      look();
+    },
+  });
+  const leave = (): void => {
+    stream.leave();
+    look();
+  };
+  signal.addEventListener('abort', leave);
+  try {
+    while (!signal.aborted) {
+      const next = unread.shift();
+      if (next) {
+        yield next;
+        if (unread.length === 0) stream.resume();
+      } else if (ended) return;
+      else
+        await new Promise<void>((resolve) => {
+          look = resolve;
+        });
+    }
+  } finally {
+    stream.leave();
+    signal.removeEventListener('abort', leave);
+  }
+}
+
+/** A feed that has nothing to tell but what a test lets it. */
+const feedOf = (open: (client: StreamClient) => OpenStream): EventFeed => ({
+  head: async () => 0,
+  personOf: async ({ cookie = 'nobody' }) => cookie,
+  open: (_credentials, _after, client) => open(client),
+  close() {},
+});
+
 test('the log is read no further for a client that has gone while it catches up', async () => {
   const gone = new AbortController();
   let reads = 0;
@@ -67,7 +124,7 @@ test('the log is read no further for a client that has gone while it catches up'
     log: { error() {} },
   });
   const told: FeedEvent[] = [];
-  for await (const event of feed.open(credentials, 0, gone.signal)) told.push(event);
+  for await (const event of eventsOf(feed, credentials, 0, gone.signal)) told.push(event);
   assert.deepEqual([told, reads], [[], 3]);
   feed.close();
 });
@@ -77,18 +134,15 @@ test('a client that does not read is let go of, and its stream ends', { timeout:
   const over = new Promise<void>((resolve) => {
     ended = resolve;
   });
-  const feed: EventFeed = {
-    head: async () => 0,
-    personOf: async () => 'p',
-    async *open(_credentials, _after, signal) {
-      try {
-        for (let seq = 1; !signal.aborted; seq += 1) yield { ...record(seq), topic: 'hosts' } as FeedEvent;
-      } finally {
-        ended();
-      }
-    },
-    close() {},
-  };
+  const feed = feedOf((client) => {
+    let seq = 0;
+    const resume = (): void => {
+      do seq += 1;
+      while (client.tell({ ...record(seq), topic: 'hosts' } as FeedEvent));
+    };
+    setImmediate(resume);
+    return { resume, leave: ended };
+  });
   const warnings: string[] = [];
   const warned = ({ name }: Error): void => void warnings.push(name);
   process.on('warning', warned);
@@ -116,22 +170,20 @@ test('a client that goes while it is looked up leaves no stream behind', { timeo
     asked = resolve;
   });
   let answer = (_person: string): void => {};
-  let opened = (_aborted: boolean): void => {};
-  const stream = new Promise<boolean>((resolve) => {
-    opened = resolve;
-  });
+  let opened = 0;
   const feed: EventFeed = {
-    head: async () => 0,
+    ...feedOf(() => {
+      opened += 1;
+      const leave = (): void => {
+        opened -= 1;
+      };
+      return { resume() {}, leave };
+    }),
     personOf: () =>
       new Promise((resolve) => {
         answer = resolve;
         asked();
       }),
-    async *open(_credentials, _after, signal) {
-      opened(signal.aborted);
-      yield* [];
-    },
-    close() {},
   };
   const app = Fastify();
   app.decorateRequest('clientAddress', '');
@@ -147,7 +199,8 @@ test('a client that goes while it is looked up leaves no stream behind', { timeo
   socket.destroy();
   await closed;
   answer('p');
-  assert.equal(await stream, true);
+  await turns(20);
+  assert.equal(opened, 0);
 });
 
 /** Numbers that look like chance and come again with the same seed. */
@@ -243,7 +296,7 @@ async function followAll(
 ): Promise<void> {
   while (!options.signal.aborted) {
     try {
-      for await (const event of w.feed.open({ ...credentials, cookie }, seen.at(-1) ?? 0, options.signal)) {
+      for await (const event of eventsOf(w.feed, { ...credentials, cookie }, seen.at(-1) ?? 0, options.signal)) {
         seen.push(event.seq);
         await turns(options.slow());
       }
@@ -380,15 +433,7 @@ test('others are served while 2,000 streams are told, and what happens meanwhile
 });
 
 test('one person may have so many streams, and all people so many; who leaves makes room', async (t) => {
-  const feed: EventFeed = {
-    head: async () => 0,
-    personOf: async ({ cookie = null }) => cookie,
-    async *open(_credentials, _after, signal) {
-      await once(signal, 'abort');
-      yield* [];
-    },
-    close() {},
-  };
+  const feed = feedOf(() => ({ resume() {}, leave() {} }));
   const app = Fastify();
   app.decorateRequest('clientAddress', '');
   await app.register(streamRoutes({ feed, limits: { perPerson: 2, inAll: 3 } }));

@@ -19,31 +19,53 @@ function shown(event: EventRecord): FeedEvent {
   return { seq, at, event: name, topic, username, hostId, hostname, challengeId, code, actor, reason };
 }
 
+/** Whom a stream tells. */
+export interface StreamClient {
+  /** Is given an event. False: that is enough for now, and `resume` says when there is room for more. */
+  tell(event: FeedEvent): boolean;
+  /** Nothing comes any more: the session has ended, the server stops, or what was missed cannot be read. */
+  end(): void;
+}
+
+/** A stream that is open. */
+export interface OpenStream {
+  /** The client has read what it was given. */
+  resume(): void;
+  /** The client has gone: nothing is given to it any more, not even the end. */
+  leave(): void;
+}
+
 export interface EventFeed {
   /** Sequence number of the newest event: where a stream without a past begins. */
   head(): Promise<number>;
   /** Id of the person behind these credentials; null: there is none. */
   personOf(credentials: Credentials): Promise<string | null>;
   /**
-   * Events after `after` that the person may see, for as long as the signal lasts. Who is asking is looked up anew before
-   * each event: a session that ended, or a role that was taken away, ends or narrows the stream.
+   * Tells a client of events after `after` that the person may see, until it leaves or its stream ends. Who is asking is
+   * looked up anew before each event: a session that ended, or a role that was taken away, ends or narrows the stream.
    */
-  open(credentials: Credentials, after: number, signal: AbortSignal): AsyncGenerator<FeedEvent>;
+  open(credentials: Credentials, after: number, client: StreamClient): OpenStream;
   /** Ends every stream: the server is stopping. */
   close(): void;
 }
 
-/** A client that follows. */
+/**
+ * A client that follows. It is called and waits for nothing: thousands of promises that wait from one event to the next
+ * would each outlive the collection of short-lived memory, and stay until all of the heap is looked through.
+ */
 interface Stream {
   readonly credentials: Credentials;
-  /** Decided on for this stream, and not read by its client yet. */
+  readonly client: StreamClient;
+  /** Decided on for this stream; its client has not had room for it yet. */
   readonly queue: FeedEvent[];
   /** Everything up to here was decided on. */
   cursor: number;
   /** True: it is told what happens as it happens. False: it reads from the database until it has caught up. */
   live: boolean;
-  ended: boolean;
-  wake: () => void;
+  /** The client has enough for now. */
+  full: boolean;
+  /** What it missed is being read. */
+  reading: boolean;
 }
 
 const BATCH = 100;
@@ -104,11 +126,10 @@ export function createEventFeed(deps: {
     const viewers = await viewersOf(some.map(({ credentials }) => credentials));
     for (const [index, stream] of some.entries()) {
       // One that has fallen behind meanwhile reads all of this from the database.
-      if (!stream.live) continue;
+      if (!stream.live || !streams.has(stream)) continue;
       const viewer = viewers[index] ?? null;
-      if (viewer === null) stream.ended = true;
+      if (viewer === null) end(stream);
       else give(stream, viewer, told);
-      stream.wake();
     }
   }
 
@@ -116,15 +137,32 @@ export function createEventFeed(deps: {
     for (const { event, shown } of told) {
       if (event.seq <= stream.cursor) continue;
       stream.cursor = event.seq;
-      if (maySeeEvent(viewer, event)) stream.queue.push(shown);
+      if (maySeeEvent(viewer, event)) pass(stream, shown);
     }
     if (stream.queue.length > QUEUE) fallBehind(stream);
+  }
+
+  /** Gives the client an event, or keeps it until there is room. */
+  function pass(stream: Stream, event: FeedEvent): void {
+    if (stream.full) stream.queue.push(event);
+    else stream.full = !stream.client.tell(event);
+  }
+
+  /** Gives the client what was kept for it, and then what it missed. */
+  function goOn(stream: Stream): void {
+    while (!stream.full && stream.queue.length > 0 && streams.has(stream))
+      stream.full = !stream.client.tell(stream.queue.shift()!);
+    if (!stream.full && !stream.live && !stream.reading) void catchUp(stream);
   }
 
   function fallBehind(stream: Stream): void {
     const [oldest] = stream.queue.splice(0);
     if (oldest) stream.cursor = oldest.seq - 1;
     stream.live = false;
+  }
+
+  function end(stream: Stream): void {
+    if (streams.delete(stream)) stream.client.end();
   }
 
   async function run(): Promise<void> {
@@ -143,8 +181,8 @@ export function createEventFeed(deps: {
     } catch (err) {
       log.error({ err }, 'live events could not be told; those who follow read them from the database');
       for (const stream of streams) {
-        fallBehind(stream);
-        stream.wake();
+        if (stream.live) fallBehind(stream);
+        goOn(stream);
       }
     } finally {
       busy = false;
@@ -163,24 +201,27 @@ export function createEventFeed(deps: {
     void run();
   }, RECHECK_MS).unref();
 
-  /** What the stream missed, from the database; live when there is no more. */
-  async function* catchUp(stream: Stream, signal: AbortSignal): AsyncGenerator<FeedEvent> {
-    while (!stream.ended && !signal.aborted) {
-      const batch = await events.read(stream.cursor, BATCH);
-      const [viewer] = await viewersOf([stream.credentials]);
-      if (!viewer) {
-        stream.ended = true;
-        return;
+  /** What the stream missed, from the database, as far as its client has room; live when there is no more. */
+  async function catchUp(stream: Stream): Promise<void> {
+    stream.reading = true;
+    try {
+      while (!stream.live && !stream.full && streams.has(stream)) {
+        const batch = await events.read(stream.cursor, BATCH);
+        const [viewer] = await viewersOf([stream.credentials]);
+        if (!viewer) end(stream);
+        if (!viewer || !streams.has(stream)) return;
+        for (const event of batch) {
+          stream.cursor = event.seq;
+          if (maySeeEvent(viewer, event)) pass(stream, shown(event));
+        }
+        // From here to the next event nothing is awaited: what is dispatched after this is given to it.
+        stream.live = batch.length < BATCH && stream.cursor >= dispatched;
       }
-      for (const event of batch) {
-        stream.cursor = event.seq;
-        if (maySeeEvent(viewer, event)) yield shown(event);
-      }
-      // From here to the next event nothing is awaited: what is dispatched after this comes to the queue.
-      if (batch.length < BATCH && stream.cursor >= dispatched) {
-        stream.live = true;
-        return;
-      }
+    } catch (err) {
+      log.error({ err }, 'what a client has missed of live events could not be read; it comes back for it');
+      end(stream);
+    } finally {
+      stream.reading = false;
     }
   }
 
@@ -191,44 +232,28 @@ export function createEventFeed(deps: {
       unfollow();
       clearInterval(recheck);
       closed = true;
-      for (const stream of streams) {
-        stream.ended = true;
-        stream.wake();
-      }
+      for (const stream of streams) end(stream);
     },
-    async *open(credentials, after, signal) {
+    open(credentials, after, client) {
       const stream: Stream = {
         credentials,
+        client,
         queue: [],
         cursor: after,
         live: false,
-        ended: closed,
-        wake: () => {},
+        full: false,
+        reading: false,
       };
-      const onAbort = () => stream.wake();
-      signal.addEventListener('abort', onAbort);
       streams.add(stream);
-      try {
-        while (!signal.aborted) {
-          if (!stream.live && !stream.ended) {
-            yield* catchUp(stream, signal);
-            continue;
-          }
-          const next = stream.queue.shift();
-          if (next) {
-            yield next;
-            continue;
-          }
-          if (stream.ended) return;
-          await new Promise<void>((resolve) => {
-            stream.wake = resolve;
-          });
-          stream.wake = () => {};
-        }
-      } finally {
-        streams.delete(stream);
-        signal.removeEventListener('abort', onAbort);
-      }
+      if (closed) end(stream);
+      else goOn(stream);
+      return {
+        resume() {
+          stream.full = false;
+          goOn(stream);
+        },
+        leave: () => void streams.delete(stream),
+      };
     },
   };
 }

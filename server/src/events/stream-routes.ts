@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import type { FastifyPluginAsync } from 'fastify';
 import { Refusal } from '#shared/errors.ts';
 import type { FeedEvent } from '#shared/events.ts';
@@ -39,20 +38,23 @@ export function streamRoutes(deps: {
   return async (app) => {
     app.get('/api/events', async (request, reply) => {
       const credentials = credentialsOf(request);
-      const gone = new AbortController();
-      // From the beginning: a client may go while it is looked up, and nothing would tell so later.
-      reply.raw.once('close', () => gone.abort());
+      /** What is to be done when the client goes. From the beginning: it may go while it is looked up, and nothing would tell so later. */
+      const atLeaving: (() => void)[] = [];
+      const { raw } = reply;
+      raw.once('close', () => {
+        for (const leave of atLeaving) leave();
+      });
       const personId = await deps.feed.personOf(credentials);
       if (personId === null) throw new Refusal('not_signed_in');
       const leave = followers.admit(personId);
       // A connection that a client only holds open would be counted until its next event otherwise.
-      if (gone.signal.aborted) leave();
-      else gone.signal.addEventListener('abort', leave, { once: true });
+      if (raw.destroyed) leave();
+      else atLeaving.push(leave);
       // Where it begins is settled before the client learns that it is connected: nothing falls in between.
       const head = await deps.feed.head();
       const after = Math.min(lastIdOf(request.headers['last-event-id']) ?? head, head);
       reply.hijack();
-      const { raw } = reply;
+      if (raw.destroyed) return;
       // It ends with the connection: in chunks each event would be framed anew for each client.
       raw.removeHeader('transfer-encoding');
       raw.writeHead(200, {
@@ -70,15 +72,18 @@ export function streamRoutes(deps: {
         else if (unread) raw.destroy();
         unread = raw.writableNeedDrain;
       }, deps.keepAliveMs ?? KEEP_ALIVE_MS);
-      try {
-        for await (const event of deps.feed.open(credentials, after, gone.signal)) {
-          const flushed = raw.write(textOf(event));
-          if (!flushed) await once(raw, 'drain', { signal: gone.signal }).catch(() => {});
-        }
-      } finally {
+      const stream = deps.feed.open(credentials, after, {
+        tell: (event) => !raw.destroyed && raw.write(textOf(event)),
+        end() {
+          clearInterval(keepAlive);
+          raw.end();
+        },
+      });
+      raw.on('drain', stream.resume);
+      atLeaving.push(() => {
         clearInterval(keepAlive);
-        raw.end();
-      }
+        stream.leave();
+      });
     });
   };
 }
