@@ -11,8 +11,9 @@ import { createVerify, ownProgram } from './break-glass/verify.ts';
 import { type RenewDeps, renewCertificate } from './certificates/renew.ts';
 import { type Attempt, keepCertificate } from './certificates/schedule.ts';
 import { type CertificateStore, createCertificateStore } from './certificates/store.ts';
+import { createServers, type Servers } from './client/failover.ts';
 import { createHostClient, type HostClient } from './client/host-client.ts';
-import { createTransport, type Transport } from './client/transport.ts';
+import { createTransport } from './client/transport.ts';
 import { type ClientConf, ConfigError, loadClientConf, readContact } from './config/client-conf.ts';
 import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
@@ -78,10 +79,20 @@ async function readCa(conf: ClientConf): Promise<string | null> {
   return pem;
 }
 
-/** The connection to the server that client.conf names; all that enrolment needs. */
-export async function connectServer(paths: Paths): Promise<{ conf: ClientConf; transport: Transport }> {
+/** The connections to the server that client.conf names; all that enrolment needs. */
+export async function connectServer(
+  paths: Paths,
+  clock: Clock = systemClock,
+): Promise<{ conf: ClientConf; servers: Servers }> {
   const conf = await loadClientConf(paths.config);
-  return { conf, transport: createTransport({ serverUrl: conf.serverUrl, ca: await readCa(conf) }) };
+  const ca = await readCa(conf);
+  return {
+    conf,
+    servers: createServers(
+      conf.serverUrls.map((serverUrl) => createTransport({ serverUrl, ca })),
+      clock,
+    ),
+  };
 }
 
 /** The certificate of this host, and where its parts are. */
@@ -122,11 +133,10 @@ export async function openHost(
   const enrolment = await loadEnrolment(paths.state);
   const keys = await openApproverKeys(files.approverKeys, enrolment.trust);
   const checkpoints = await openCheckpoints(files.checkpoint);
-  const { conf, transport } = await connectServer(paths);
+  const { conf, servers } = await connectServer(paths, clock);
   const client = createHostClient({
-    transport,
+    servers,
     enrolment,
-    basePath: new URL(conf.serverUrl).pathname.replace(/\/+$/, ''),
     counter: createCounter({ file: files.counter, lock: files.lock, clock }),
     machineId: await machineId({ fallback: files.machineId, random }),
     clock,
@@ -154,13 +164,14 @@ export async function openHost(
     timeoutMs: conf.timeoutMs,
     contact: conf.contact,
     breakGlassReady: breakGlass.ready,
+    allOutSince: servers.allOutSince,
     blocked: () => checkpoints.current().contradiction?.kind ?? null,
     background: background.add,
     clock,
     random,
     log,
   });
-  const close = () => transport.close();
+  const close = () => servers.close();
   return { conf, enrolment, keys, checkpoints, client, certificates, ask, breakGlass, journal, background, close };
 }
 

@@ -30,9 +30,9 @@ import { type Random, randomText } from '../platform/random.ts';
 import type { Counter } from '../state/counter.ts';
 import type { Enrolment } from '../state/identity.ts';
 import { AGENT_VERSION } from '../version.ts';
+import type { Servers } from './failover.ts';
 import { type Reply, readFailure, readReply } from './reply.ts';
 import { signRequest } from './sign-request.ts';
-import type { Transport } from './transport.ts';
 
 export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
 
@@ -69,10 +69,8 @@ const CANCEL_TIMEOUT_MS = 3000;
 const ESCROW_TIMEOUT_MS = 40_000;
 
 export function createHostClient(deps: {
-  transport: Transport;
+  servers: Pick<Servers, 'request' | 'patienceMs'>;
   enrolment: Enrolment;
-  /** Path prefix of the server URL that connections go to; usually empty. */
-  basePath: string;
   counter: Counter;
   machineId: string;
   clock: Clock;
@@ -96,9 +94,9 @@ export function createHostClient(deps: {
       tag: identity.serverId,
     });
     try {
-      const answer = await deps.transport.request({
+      const answer = await deps.servers.request({
         method,
-        path: `${deps.basePath}${HOST_API}${path}`,
+        path: `${HOST_API}${path}`,
         headers: body === undefined ? signed : { ...signed, 'content-type': 'application/json' },
         body: bytes,
         timeoutMs: options.timeoutMs ?? CALL_TIMEOUT_MS,
@@ -111,8 +109,8 @@ export function createHostClient(deps: {
   }
 
   /**
-   * A request with a counter. The caller gets its answer or, after CALL_TIMEOUT_MS, the news that there is none; the
-   * next number waits longer, until the server would refuse this one for its age: overtaken on the way, it would look
+   * A request with a counter. The caller gets its answer or, in time, the news that there is none; the next number waits
+   * longer, until the server would refuse this one for its age: overtaken on the way, it would look
    * like the number of a clone.
    */
   async function counted<T>(
@@ -124,7 +122,7 @@ export function createHostClient(deps: {
       given ? Promise.resolve<Reply<T>>({ kind: 'aborted' }) : send(counter),
     );
     const limit = new AbortController();
-    const patience = deps.clock.sleep(CALL_TIMEOUT_MS, limit.signal).then((): Reply<T> => {
+    const patience = deps.clock.sleep(CALL_TIMEOUT_MS + deps.servers.patienceMs, limit.signal).then((): Reply<T> => {
       given = true;
       return { kind: 'unavailable', unreachable: false, outage: false, message: 'the server did not answer in time' };
     });

@@ -42,7 +42,8 @@ export interface Transport {
 /** An answer larger than this is not read: a large approver-key set fits, a flood does not. */
 export const ANSWER_LIMIT = 1024 * 1024;
 
-const CONNECT_TIMEOUT_MS = 5000;
+/** How long a connection that is not made is waited for. */
+export const CONNECT_TIMEOUT_MS = 5000;
 
 /** Why no connection was made. This host's own firewall says EACCES or EPERM; without an address of its own it is EADDRNOTAVAIL. */
 const UNREACHABLE_CODES = new Set([
@@ -78,6 +79,7 @@ function isNobodyThere(error: NodeJS.ErrnoException): boolean {
  */
 export function createTransport(options: { serverUrl: string; ca: string | null }): Transport {
   const base = new URL(options.serverUrl);
+  const below = base.pathname.replace(/\/+$/, '');
   const secure = base.protocol === 'https:';
   const authorities = () => [...tls.getCACertificates('bundled'), ...tls.getCACertificates('system')];
   // A long poll holds its connection, so the pool must be larger than the number of people who wait at once.
@@ -107,7 +109,7 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
         hostname: base.hostname.replace(/^\[(.*)\]$/, '$1'),
         port: base.port || (secure ? 443 : 80),
         method: request.method,
-        path: request.path,
+        path: `${below}${request.path}`,
         headers: { ...request.headers, 'content-length': request.body.length, accept: 'application/json' },
       });
       const stop = (error: TransportError) => outgoing.destroy(error);

@@ -21,7 +21,7 @@ const BREAK_GLASS = {
 describe('client.conf', () => {
   it('has defaults for all but the server', () => {
     assert.deepEqual(parse(SERVER), {
-      serverUrl: 'https://id.example.com',
+      serverUrls: ['https://id.example.com'],
       caCert: null,
       minimumClass: 'policy',
       timeoutMs: 900_000,
@@ -36,7 +36,7 @@ describe('client.conf', () => {
       `# a comment\r\n\n export IDENTREE_SERVER_URL = "https://id.example.com:8443/base/"\nIDENTREE_CA_CERT='/etc/identree/ca.pem'\nIDENTREE_MINIMUM_CLASS=passkey\nIDENTREE_TIMEOUT=2m\n`,
     );
     assert.deepEqual(conf, {
-      serverUrl: 'https://id.example.com:8443/base',
+      serverUrls: ['https://id.example.com:8443/base'],
       caCert: '/etc/identree/ca.pem',
       minimumClass: 'passkey',
       timeoutMs: 120_000,
@@ -48,7 +48,7 @@ describe('client.conf', () => {
 
   it('leaves the settings of earlier versions alone', () => {
     assert.equal(
-      parse(`${SERVER}IDENTREE_POLL_INTERVAL=2s\nIDENTREE_SHARED_SECRET=x\n`).serverUrl,
+      parse(`${SERVER}IDENTREE_POLL_INTERVAL=2s\nIDENTREE_SHARED_SECRET=x\n`).serverUrls[0],
       'https://id.example.com',
     );
   });
@@ -129,7 +129,7 @@ describe('client.conf', () => {
 
   it('ignores the environment', () => {
     process.env.IDENTREE_SERVER_URL = 'https://evil.example';
-    assert.equal(parse(SERVER).serverUrl, 'https://id.example.com');
+    assert.equal(parse(SERVER).serverUrls[0], 'https://id.example.com');
     assert.throws(() => parse(''), /IDENTREE_SERVER_URL is missing/);
     delete process.env.IDENTREE_SERVER_URL;
   });
@@ -159,6 +159,19 @@ describe('client.conf', () => {
   ]) {
     it(`refuses "${url}"`, () => assert.throws(() => parse(`IDENTREE_SERVER_URL=${url}`), ConfigError));
   }
+
+  it('several servers are named in the order in which they are asked', () => {
+    const urls = (value: string) => parse(`IDENTREE_SERVER_URL=${value}`).serverUrls;
+    const three = ['https://id.example.com', 'https://id2.example.com:8443', 'http://127.0.0.1:8090'];
+    assert.deepEqual(urls(`${three[0]}, ${three[1]}/ ,${three[2]}`), three);
+    assert.deepEqual(urls(`"${three.join(' ')}"`), three);
+    assert.throws(() => urls(`${three[0]},http://id2.example.com`), /must start with https/);
+    assert.throws(() => urls(`${three[0]},${three[0]}/`), /names https:\/\/id\.example\.com twice/);
+    const nine = Array.from({ length: 9 }, (_, n) => `https://id${n}.example.com`);
+    assert.deepEqual(urls(nine.slice(1).join()), nine.slice(1));
+    assert.throws(() => urls(nine.join()), /must not name more than 8 servers/);
+    assert.throws(() => urls(' , '), /names no server/);
+  });
 
   it('lists all problems at once', () => {
     try {
@@ -196,7 +209,7 @@ describe('client.conf', () => {
     const path = join(dir, 'client.conf');
     await assert.rejects(loadClientConf(path), /does not exist/);
     await writeFile(path, SERVER, { mode: 0o644 });
-    assert.equal((await loadClientConf(path)).serverUrl, 'https://id.example.com');
+    assert.equal((await loadClientConf(path)).serverUrls[0], 'https://id.example.com');
     await chmod(path, 0o666);
     await assert.rejects(loadClientConf(path), UntrustedFile);
     await rm(dir, { recursive: true });

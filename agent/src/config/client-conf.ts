@@ -8,8 +8,8 @@ import { readTrustedFile } from '../state/trusted-file.ts';
 
 /** What client.conf says. */
 export interface ClientConf {
-  /** Base URL without a trailing slash. */
-  serverUrl: string;
+  /** Base URLs without a trailing slash: the server's own address, then other ways to it. */
+  serverUrls: readonly [string, ...string[]];
   /** Path of a PEM bundle that replaces the system's certificate authorities; null: the system's. */
   caCert: string | null;
   /** The lowest class of approval that lets a command run here. */
@@ -40,6 +40,9 @@ export interface BreakGlassConf {
 const DAY_MS = 24 * 3_600_000;
 
 const CONTACT_MAX = 200;
+
+/** Each of them may take five seconds before break-glass is asked for. */
+const SERVERS_MAX = 8;
 
 const DEFAULT_TIMEOUT_MS = 15 * 60_000;
 const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
@@ -152,6 +155,25 @@ function readBreakGlass(values: Pick<Map<string, string>, 'get'>, problems: stri
     cost: wholeBetween(values, 'IDENTREE_BREAKGLASS_BCRYPT_COST', cost, problems),
   };
 }
+
+/** Null, and a problem, where there is none or one of them is of no use. */
+function readServerUrls(text: string, problems: string[]): ClientConf['serverUrls'] | null {
+  const name = 'IDENTREE_SERVER_URL';
+  const urls: string[] = [];
+  const words = text.split(/[\s,]+/).filter((part) => part !== '');
+  if (words.length === 0) problems.push(text === '' ? `${name} is missing` : `${name} names no server`);
+  for (const word of words) {
+    const checked = checkServerUrl(word);
+    if (!checked.ok) problems.push(`${name} ${checked.problem}`);
+    else if (urls.includes(checked.url)) problems.push(`${name} names ${checked.url} twice`);
+    else urls.push(checked.url);
+  }
+  const [first, ...others] = urls;
+  if (first === undefined) return null;
+  if (urls.length > SERVERS_MAX) problems.push(`${name} must not name more than ${SERVERS_MAX} servers`);
+  return [first, ...others];
+}
+
 function contactOf(values: Pick<Map<string, string>, 'get'>): string | null {
   const contact = terminalLine(values.get('IDENTREE_CONTACT') ?? '').trim();
   return contact === '' ? null : contact;
@@ -172,9 +194,7 @@ export function parseClientConf(text: string, path: string): ClientConf {
       return lines.get(key);
     },
   };
-  const server = values.get('IDENTREE_SERVER_URL') ?? '';
-  const checked = server === '' ? { ok: false as const, problem: 'is missing' } : checkServerUrl(server);
-  if (!checked.ok) problems.push(`IDENTREE_SERVER_URL ${checked.problem}`);
+  const serverUrls = readServerUrls(values.get('IDENTREE_SERVER_URL') ?? '', problems);
   const caCert = values.get('IDENTREE_CA_CERT') || null;
   if (caCert !== null && !caCert.startsWith('/')) problems.push('IDENTREE_CA_CERT must be an absolute path');
   const minimumClass = approvalClass.safeParse(values.get('IDENTREE_MINIMUM_CLASS') || 'policy');
@@ -197,11 +217,11 @@ export function parseClientConf(text: string, path: string): ClientConf {
       problems.push(`${key} asks for something of break-glass that this version does not do; remove it`);
     }
   }
-  if (problems.length > 0 || !checked.ok || !minimumClass.success) {
+  if (problems.length > 0 || serverUrls === null || !minimumClass.success) {
     throw new ConfigError(problems.map((problem) => `${path}: ${problem}`).join('\n'));
   }
   return {
-    serverUrl: checked.url,
+    serverUrls,
     caCert,
     minimumClass: minimumClass.data,
     timeoutMs: timeoutMs!,

@@ -145,7 +145,7 @@ async function send(
   try {
     const answer = await deps.transport.request({
       method: 'POST',
-      path: `${new URL(serverUrl).pathname.replace(/\/+$/, '')}${path}`,
+      path,
       headers: { ...signed, 'content-type': 'application/json' },
       body: bytes,
       timeoutMs: 15_000,

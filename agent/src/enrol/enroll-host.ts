@@ -52,7 +52,7 @@ export async function enrollHost(paths: Paths, options: EnrollOptions, print: (l
   if (!options.replace && (await isEnrolled(paths.state).catch(() => false))) {
     throw new CommandError(EXIT.busy, 'This host is enrolled already. To give it a new identity, add --replace.');
   }
-  const { conf, transport } = await connectServer(paths);
+  const { conf, servers } = await connectServer(paths);
   const text = await (options.secretFile !== null
     ? readSecretFile(options.secretFile)
     : options.tokenFile !== null
@@ -63,10 +63,10 @@ export async function enrollHost(paths: Paths, options: EnrollOptions, print: (l
   const credential: EnrolmentCredential = options.secretFile === null ? { token: text } : { sharedSecret: text };
   try {
     const result = await enrol(
-      { transport, clock: systemClock, random: systemRandom },
+      { transport: servers, clock: systemClock, random: systemRandom },
       {
         credential,
-        serverUrl: conf.serverUrl,
+        serverUrl: conf.serverUrls[0],
         hostname: normaliseHostName(options.hostname ?? systemHostname()),
         state: paths.state,
         replace: options.replace,
@@ -91,7 +91,7 @@ export async function enrollHost(paths: Paths, options: EnrollOptions, print: (l
     }
     return EXIT.ok;
   } finally {
-    transport.close();
+    servers.close();
     process.stdin.destroy();
   }
 }

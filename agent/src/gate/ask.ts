@@ -56,6 +56,8 @@ export interface AskDeps {
   contact: string | null;
   /** Whether there is a way in without a server. */
   breakGlassReady(): Promise<boolean>;
+  /** Whether every server that client.conf names was asked since then (monotonic), and each is out. */
+  allOutSince(at: number): boolean;
   /** Why no request may be made at all, if there is a reason. */
   blocked(): ContradictionKind | null;
   /** Work that must not hold up the person, but should end before the process does. */
@@ -120,6 +122,8 @@ export interface Ask {
 const CREATE_PATIENCE_MS = 6000;
 /** A server counts as dead after so many tries without a sign of it. */
 const DEAD_AFTER_TRIES = 3;
+/** Where one of several was not asked meanwhile, it is tried so often: requests of others take turns with this one. */
+const LOST_AFTER_TRIES = 16;
 /** While somebody waits for an answer, it is given longer, milliseconds. */
 const DEAD_AFTER_MS = 30_000;
 const SLACK_MS = 5000;
@@ -281,7 +285,11 @@ export function createAsk(deps: AskDeps): Ask {
         return null;
       }
       dead?.note(reply);
-      const patient = clock.monotonic() < giveUp || (dead !== null && dead.tries > 0 && dead.tries < DEAD_AFTER_TRIES);
+      const undecided =
+        dead !== null &&
+        dead.tries > 0 &&
+        dead.tries < (deps.allOutSince(dead.began) ? DEAD_AFTER_TRIES : LOST_AFTER_TRIES);
+      const patient = clock.monotonic() < giveUp || undecided;
       if (!patient && dead !== null && (await isDead(dead, voice))) return { kind: 'unreachable', record };
       if (explain(reply, patient, voice)) return null;
       await clock.sleep(1000, signal);
@@ -292,6 +300,7 @@ export function createAsk(deps: AskDeps): Ask {
   function createDeathWatch() {
     return {
       tries: 0,
+      began: clock.monotonic(),
       since: clock.monotonic(),
       seenAlive: false,
       note(reply: Reply<unknown>): void {
@@ -303,12 +312,16 @@ export function createAsk(deps: AskDeps): Ask {
         }
         this.seenAlive = true;
         this.tries = 0;
+        this.began = clock.monotonic();
       },
     };
   }
 
-  async function isDead(dead: { tries: number; seenAlive: boolean }, voice: Voice): Promise<boolean> {
-    if (dead.seenAlive || dead.tries < DEAD_AFTER_TRIES || !(await deps.breakGlassReady())) return false;
+  async function isDead(dead: { tries: number; began: number; seenAlive: boolean }, voice: Voice): Promise<boolean> {
+    if (dead.seenAlive || dead.tries < DEAD_AFTER_TRIES) return false;
+    // One that was not asked may be the one that works.
+    if (!deps.allOutSince(dead.began)) return false;
+    if (!(await deps.breakGlassReady())) return false;
     voice.sentence('gate.unreachableNow', { server: serverName });
     return true;
   }

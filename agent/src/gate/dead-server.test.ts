@@ -13,7 +13,10 @@ const OUTAGE: Reply<never> = { kind: 'unavailable', unreachable: true, outage: t
 const BROKEN: Reply<never> = { kind: 'unavailable', unreachable: false, outage: false, message: 'ECONNRESET: x' };
 
 /** A wait for an approver, while polls come to what `polls` says; the last one again and again. */
-async function waiting(polls: readonly (Reply<never> | 'pending')[], options: { ready?: boolean } = {}) {
+async function waiting(
+  polls: readonly (Reply<never> | 'pending')[],
+  options: { ready?: boolean; allOutSince?: (at: number) => boolean } = {},
+) {
   let now = 1_700_000_000_000;
   const start = now;
   const clock: Clock = {
@@ -65,6 +68,7 @@ async function waiting(polls: readonly (Reply<never> | 'pending')[], options: { 
     timeoutMs: 900_000,
     contact: null,
     breakGlassReady: async () => options.ready ?? true,
+    allOutSince: options.allOutSince ?? (() => true),
     blocked: () => null,
     background: (work) => void work,
     clock,
@@ -87,6 +91,15 @@ describe('a server that dies while somebody waits for an answer', () => {
 
   it('is waited for where the host has no other way in', async () => {
     assert.equal((await waiting(['pending', OUTAGE], { ready: false })).outcome.kind, 'expired');
+  });
+
+  it('is waited for where another server was not asked since', async () => {
+    assert.equal((await waiting(['pending', OUTAGE], { allOutSince: () => false })).outcome.kind, 'expired');
+    const asked: number[] = [];
+    const { outcome } = await waiting(['pending', OUTAGE], { allOutSince: (at) => asked.push(at) > 0 });
+    assert.equal(outcome.kind, 'unreachable');
+    // Not what was seen of the others before this server gave its last sign of life.
+    assert.deepEqual(asked, [25_000]);
   });
 
   it('one that is there and fails is waited for, however long', async () => {

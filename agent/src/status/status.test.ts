@@ -106,6 +106,34 @@ describe('status: before enrolment', () => {
 });
 
 describe('status: the server', () => {
+  it('several are told one by one, and one that is dead is no fault while another answers', async () => {
+    const server = await createFakeServer();
+    const replica = await server.replica();
+    const enrolled = await createEnrolledHost(server, '', [replica.url]);
+    const status = async () => {
+      const lines: string[] = [];
+      const run = async () => ({ code: 1, output: '' });
+      const code = await reportStatus(enrolled.paths, { json: true }, (line) => lines.push(line), run, enrolled.dir);
+      const told: { lines: { what: string; value: string; problem: string | null }[] } = JSON.parse(lines[0]!);
+      return { code, servers: told.lines.filter(({ what }) => what === 'Server') };
+    };
+    try {
+      const both = await status();
+      assert.deepEqual(
+        both.servers.map(({ value }) => value),
+        [`${server.url}, answers`, `${replica.url}, answers`],
+      );
+      await server.close();
+      const one = await status();
+      assert.match(one.servers[0]!.value, /does not serve: ECONNREFUSED/);
+      assert.equal(one.servers[1]!.value, `${replica.url}, answers`);
+      assert.equal(one.code, both.code);
+    } finally {
+      await replica.close();
+      await enrolled.remove();
+    }
+  });
+
   it('is quoted with what it says is odd about itself, which is no fault of this host', async () => {
     await using w = await world();
     assert.doesNotMatch((await w.status()).text, /Server says/);

@@ -7,6 +7,7 @@ import { openHostJournal } from '../break-glass/host-journal.ts';
 import { breakGlassStatus } from '../break-glass/status-line.ts';
 import { certificateProblem, lifetimeOf } from '../certificates/check.ts';
 import { isLate, readAttempt } from '../certificates/schedule.ts';
+import { readFailure, readReply } from '../client/reply.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -154,12 +155,29 @@ async function sudoLines(root: string, run: Run): Promise<Line[]> {
 
 const serverHealth = z.object({ details: z.record(z.string(), z.string()).optional() });
 
+const LOOK = { method: 'GET', path: '/healthz', headers: {}, body: new Uint8Array(), timeoutMs: 5000 };
+
+/** Where the server is asked. Of several, each with whether it answers: one that does not is no fault while another does. */
+async function addressLines(paths: Paths): Promise<Line[]> {
+  const what = 'Server';
+  const { serverUrls } = await loadClientConf(paths.config);
+  if (serverUrls.length === 1) return [{ what, value: serverUrls[0], problem: null }];
+  const ways = (await connectServer(paths)).servers.each;
+  const looks = ways.map(async (way, index): Promise<Line> => {
+    const reply = await way.request(LOOK).then((answer) => readReply(answer, z.unknown()), readFailure);
+    way.close();
+    const answers =
+      reply.kind === 'ok' ? 'answers' : `does not serve: ${'message' in reply ? reply.message : reply.kind}`;
+    return { what, value: `${serverUrls[index]}, ${answers}`, problem: null };
+  });
+  return Promise.all(looks);
+}
+
 /** What the server says is odd about itself. Nothing where it does not answer: the last contact tells of that. */
 async function serverLines(paths: Paths): Promise<Line[]> {
-  const { transport } = await connectServer(paths);
+  const { servers } = await connectServer(paths);
   try {
-    const request = { method: 'GET', path: '/healthz', headers: {}, body: new Uint8Array(), timeoutMs: 5000 };
-    const answer = await transport.request(request);
+    const answer = await servers.request(LOOK);
     const { details = {} } = serverHealth.parse(JSON.parse(Buffer.from(answer.body).toString('utf8')));
     // No problem of this host, and anybody on the network can bring about some of them: the exit code stays.
     return Object.entries(details).map(([name, text]) => ({
@@ -170,7 +188,7 @@ async function serverLines(paths: Paths): Promise<Line[]> {
   } catch {
     return [];
   } finally {
-    transport.close();
+    servers.close();
   }
 }
 
@@ -196,7 +214,14 @@ export async function reportStatus(
       lines.push({ what, value: 'not in order', problem: error instanceof Error ? error.message : String(error) });
     }
   };
-  await add('Server', async () => (await loadClientConf(paths.config)).serverUrl);
+  const checked = async (what: string, work: () => Promise<Line[]>) => {
+    try {
+      lines.push(...(await work()));
+    } catch (error) {
+      lines.push({ what, value: 'not in order', problem: error instanceof Error ? error.message : String(error) });
+    }
+  };
+  await checked('Server', () => addressLines(paths));
   await add('Identity', async () => {
     const { identity } = await loadEnrolment(paths.state);
     return `${identity.hostname} (${identity.hostId}) at ${identity.externalUrl}`;
@@ -223,13 +248,6 @@ export async function reportStatus(
     return seenText(seen);
   };
   await add('Event log seen', ofEnrolled(logSeen));
-  const checked = async (what: string, work: () => Promise<Line[]>) => {
-    try {
-      lines.push(...(await work()));
-    } catch (error) {
-      lines.push({ what, value: 'not in order', problem: error instanceof Error ? error.message : String(error) });
-    }
-  };
   await checked('Server', () => serverLines(paths));
   const certificate = async () => [await certificateLine(paths, Date.now())];
   await checked('Certificate', ofEnrolled(certificate));

@@ -131,6 +131,8 @@ export interface FakeServer {
   decide(challenge: FakeChallenge, status: FakeChallenge['status'], verdict: string | null): void;
   keySet(version: number, keys: ApproverKey[], signer?: SigningKey): Promise<string>;
   refuse(response: http.ServerResponse, status: number, code: string, message: string): void;
+  /** One more address of this server, where it answers after the first was closed. */
+  replica(): Promise<{ url: string; close(): Promise<void> }>;
   close(): Promise<void>;
 }
 
@@ -345,19 +347,31 @@ export async function createFakeServer(): Promise<FakeServer> {
     send(response, 200, await answerOf(challenge));
   }
 
-  const listener = http.createServer((request, response) => {
-    handle(request, response).catch((error: unknown) => {
-      if (!response.headersSent) server.refuse(response, 500, 'internal', String(error));
+  async function listen(): Promise<{ url: string; close(): Promise<void> }> {
+    const listener = http.createServer((request, response) => {
+      handle(request, response).catch((error: unknown) => {
+        if (!response.headersSent) server.refuse(response, 500, 'internal', String(error));
+      });
     });
-  });
-  // An address of its own, so that a server that is closed stays dead: nobody else is given its port meanwhile.
-  const address = `127.${randomBytes(3)
-    .map((byte) => 1 + (byte % 250))
-    .join('.')}`;
-  await new Promise<void>((resolve) => listener.listen(0, address, resolve));
+    // An address of its own, so that a server that is closed stays dead: nobody else is given its port meanwhile.
+    const address = `127.${randomBytes(3)
+      .map((byte) => 1 + (byte % 250))
+      .join('.')}`;
+    await new Promise<void>((resolve) => listener.listen(0, address, resolve));
+    return {
+      url: `http://${address}:${(listener.address() as AddressInfo).port}`,
+      close: () =>
+        new Promise((resolve) => {
+          for (const wake of [...waiting]) wake();
+          listener.closeAllConnections();
+          listener.close(() => resolve());
+        }),
+    };
+  }
+  const first = await listen();
 
   const server: FakeServer = {
-    url: `http://${address}:${(listener.address() as AddressInfo).port}`,
+    url: first.url,
     serverId: randomUUID(),
     trustRoot,
     verdictKey,
@@ -460,12 +474,8 @@ export async function createFakeServer(): Promise<FakeServer> {
     refuse(response, status, code, message) {
       send(response, status, { error: { code, message } });
     },
-    close: () =>
-      new Promise((resolve) => {
-        for (const wake of [...waiting]) wake();
-        listener.closeAllConnections();
-        listener.close(() => resolve());
-      }),
+    replica: listen,
+    close: first.close,
   };
   return server;
 }

@@ -20,9 +20,9 @@ export async function createHostFolders(
   return { paths, dir, remove: () => rm(dir, { recursive: true, force: true }) };
 }
 
-/** A host that is enrolled at the fake server. */
-export async function createEnrolledHost(server: FakeServer, extra = '') {
-  const folders = await createHostFolders(server.url, extra);
+/** A host that is enrolled at the fake server. @param others more addresses of it, which client.conf names too */
+export async function createEnrolledHost(server: FakeServer, extra = '', others: readonly string[] = []) {
+  const folders = await createHostFolders([server.url, ...others].join(' '), extra);
   const transport = createTransport({ serverUrl: server.url, ca: null });
   const result = await enrol(
     { transport, clock: systemClock, random: systemRandom },

@@ -25,6 +25,8 @@ export const TEST_BUILD = 'b'.repeat(32);
 /** A fake server, an enrolled host with a gate on a real socket, and a parent process. */
 export interface TestGate extends AsyncDisposable {
   server: FakeServer;
+  /** One more address of the server, where there is one. */
+  replica: { url: string; close(): Promise<void> } | null;
   host: Host;
   dir: string;
   socket: string;
@@ -41,10 +43,17 @@ export interface TestGate extends AsyncDisposable {
 }
 
 export async function createTestGate(
-  options: { conf?: string; argv?: readonly (string | Buffer)[]; cwd?: string; environ?: Record<string, string> } = {},
+  options: {
+    conf?: string;
+    argv?: readonly (string | Buffer)[];
+    cwd?: string;
+    environ?: Record<string, string>;
+    replica?: boolean;
+  } = {},
 ): Promise<TestGate> {
   const server = await createFakeServer();
-  const enrolled = await createEnrolledHost(server, options.conf);
+  const replica = options.replica ? await server.replica() : null;
+  const enrolled = await createEnrolledHost(server, options.conf, replica ? [replica.url] : []);
   const parent = await createParent(enrolled.dir, {
     argv: options.argv ?? ['sudo', 'true'],
     cwd: options.cwd ?? '/usr',
@@ -120,6 +129,7 @@ export async function createTestGate(
   };
   return {
     server,
+    replica,
     host,
     dir: enrolled.dir,
     socket: enrolled.paths.socket,
@@ -148,6 +158,7 @@ export async function createTestGate(
       await host.background.drain(200);
       host.close();
       await server.close();
+      await replica?.close();
       await enrolled.remove();
     },
   };
