@@ -135,7 +135,7 @@ describe('signing in with a real Keycloak, in a real browser', () => {
     const back = new URL(answer.headers.get('location')!);
     const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
     assert.ok(!result.ok);
-    assert.equal(result.problem, 'refused_by_provider');
+    assert.equal(result.problem, 'provider_misconfigured');
     assert.match(result.detail, /invalid_scope "Invalid scopes: openid groups"/);
   });
 

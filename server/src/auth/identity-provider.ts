@@ -65,7 +65,7 @@ export type SignInProblem =
   | 'invalid_answer'
   /** The provider cannot be reached or broke off. */
   | 'provider_unreachable'
-  /** The provider calls itself otherwise than it is configured, or its metadata cannot be used: it is no outage. */
+  /** The provider calls itself or has our client otherwise than configured, or its metadata cannot be used: no outage. */
   | 'provider_misconfigured'
   /** A fresh sign-in was asked for and the provider did not prove one. */
   | 'not_fresh'

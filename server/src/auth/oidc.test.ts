@@ -423,6 +423,48 @@ test('the person’s Cancel at the provider is an ordinary page, not an error of
   assert.equal((await site.eventsNamed('login_failed'))[0]?.reason, 'refused_by_provider');
 });
 
+for (const [what, settings, words] of [
+  ['another secret', { clientSecret: 'not that of the provider' }, /HTTP 401: .*IDENTREE_OIDC_CLIENT_SECRET/],
+  ['a scope that it does not have', { scopes: ['openid', 'groups'] }, /invalid_scope/],
+] as const) {
+  test(`a client that the provider has with ${what} is a matter of settings: nobody is told to try again`, async (t) => {
+    const { site, signIn } = await siteWith(t, { groupsInProfile: true }, settings as Partial<Config['oidc']>);
+    const { response } = await signIn(site.browser());
+    assert.equal(response.statusCode, 503);
+    assert.match(response.body, /not set up for each other/);
+    assert.equal((await site.eventsNamed('login_failed'))[0]?.reason, 'provider_misconfigured');
+    const line = site.logged.find((one) => JSON.stringify(one).includes('sign-in failed'));
+    assert.match(JSON.stringify(line), words);
+  });
+}
+
+test('a token endpoint that asks for another client by a challenge means our secret, and the userinfo endpoint a token', async (t) => {
+  for (const [challenge, problem] of [
+    ['Basic realm="clients"', 'provider_misconfigured'],
+    ['Bearer error="invalid_token"', 'invalid_answer'],
+  ] as const) {
+    const { idp, atIdp } = await siteWith(t);
+    const oidc = oidcFor(idp);
+    const back = await atIdp.visit(await urlAt(oidc));
+    idp.instead = (request, response) => {
+      if (!request.url?.startsWith('/token')) return false;
+      response.writeHead(401, { 'www-authenticate': challenge }).end();
+      return true;
+    };
+    const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+    assert.ok(!result.ok);
+    assert.equal(result.problem, problem);
+    assert.match(result.detail, /HTTP 401/);
+  }
+});
+
+test('an issuer at which there is no provider is said with what answered there', async (t) => {
+  const { idp } = await siteWith(t);
+  const trouble = await troubleAt(oidcFor({ ...idp, issuer: `${idp.issuer}/realms/mistyped` }));
+  assert.equal(trouble.problem, 'provider_unreachable');
+  assert.match(trouble.detail, /HTTP 404 from http:\/\/[^ ]+\/realms\/mistyped\/\.well-known\/openid-configuration/);
+});
+
 test('an authorization code works once', async (t) => {
   const { site, idp, atIdp } = await siteWith(t);
   const oidc = oidcFor(idp);

@@ -46,7 +46,7 @@ export interface AuthRoutesDeps {
   csrfGuard: preHandlerAsyncHookHandler;
   viewerOf: ViewerOf;
   config: { externalUrl: string };
-  log: { info(detail: object, message: string): void };
+  log: { info(detail: object, message: string): void; warn(detail: object, message: string): void };
 }
 
 /** `GET /sessions/login`, `GET /callback`, `POST /signout`, `GET /signed-out`. */
@@ -94,7 +94,9 @@ export function authRoutes(deps: AuthRoutesDeps): FastifyPluginAsync {
       });
       if (!result.ok) {
         if (result.failure === 'unknown_attempt') limits.strayCallback(request.clientAddress);
-        deps.log.info({ failure: result.failure, detail: result.detail }, 'sign-in failed');
+        // What fails for everybody is not one of many that somebody mistyped.
+        const level = result.failure === 'provider_misconfigured' ? 'warn' : 'info';
+        deps.log[level]({ failure: result.failure, detail: result.detail }, 'sign-in failed');
         const model = { message: WORDS[result.failure], retry: loginPath(result.returnTo, result.fresh) };
         return sendPlainPage(reply, STATUS[result.failure], (options) => renderSignInError(model, options));
       }
