@@ -53,6 +53,7 @@ forEachDriver('SCIM', (driver) => {
     const late = await call('PUT', `/Users/${made.body.id}`, user('alice', { displayName: 'Alice' }));
     // PocketID keeps seconds, and would not push what was changed later in this one.
     assert.equal(Date.parse(late.body.meta.lastModified), clock.now() - 999);
+    assert.equal(Date.parse(late.body.meta.created) % 1000, 0, 'or a fresh one would be changed before it was made');
     const put = await call('PUT', `/Users/${made.body.id}`, user('alice', { active: false }));
     assert.deepEqual([put.body.active, put.body.meta.version, put.body.name], [false, 'W/"3"', undefined]);
     assert.equal((await call('DELETE', `/Users/${made.body.id}`)).status, 204);

@@ -11,6 +11,9 @@ const shownMember =
     $ref: `${location}/${type ?? 'User'}s/${value}`,
   });
 
+/** PocketID knows its own changes to the second, and leaves out those from before `lastModified`. */
+const wholeSeconds = (at: number): string => new Date(Math.floor(at / 1000) * 1000).toISOString();
+
 /** A resource as clients see it (RFC 7643 3.1). @param location address of the SCIM server */
 export function showResource(row: ResourceRow, location: string) {
   const { document } = readStored(row);
@@ -23,9 +26,9 @@ export function showResource(row: ResourceRow, location: string) {
     ...(Array.isArray(document.members) ? { members: document.members.map(shownMember(location)) } : {}),
     meta: {
       resourceType: row.kind,
-      created: new Date(row.created_at).toISOString(),
-      // PocketID knows its own changes to the second, and leaves out those from before this time.
-      lastModified: new Date(Math.floor(row.modified_at / 1000) * 1000).toISOString(),
+      // As exact as the other: nothing is changed before it is made.
+      created: wholeSeconds(row.created_at),
+      lastModified: wholeSeconds(row.modified_at),
       location: `${location}/${row.kind}s/${row.id}`,
       version: etagOf(row),
     },
