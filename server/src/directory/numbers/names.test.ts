@@ -190,7 +190,7 @@ describe('what cannot be served is said with the rule that it breaks and a name 
   test('a text that is no name', () => {
     assert.deepEqual(plan(['ada lovelace', 'bob@example.com', 'x.', 'y'.repeat(33)], ['Web Team', 'Büro']), [
       'user ada lovelace: it has a blank, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to ada-lovelace',
-      'user bob@example.com: it has “@”, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to bob',
+      'user bob@example.com: it has “@”, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to bob, or cut such names at “@” with IDENTREE_LDAP_USERNAME_POLICY=localpart',
       'user x.: it ends with a dot: rename it to x',
       `user ${'y'.repeat(33)}: it has 33 characters, and 32 are possible: rename it to ${'y'.repeat(28)}`,
       'group Web Team: it has a blank, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to web-team',
@@ -215,11 +215,20 @@ describe('what cannot be served is said with the rule that it breaks and a name 
     ]);
   });
 
+  test('the name that somebody left is advised to nobody but them', () => {
+    const left = { name: 'grace', owner: 'user' as const, issuer, subject: 'u0', since: 0, leftAt: 1 };
+    const who = (subject: string) => ({ ...NOBODY, issuer, id: subject, username: 'Grace@example.com' });
+    const advised = (subject: string) =>
+      planNames(new Map([['grace', left]]), { users: [who(subject)], groups: [] }, names, () => 1, 2).lints[0]?.detail;
+    assert.match(advised('u0') ?? '', / rename it to grace,/);
+    assert.match(advised('u1') ?? '', / rename it to grace-2,/);
+  });
+
   test('no advice is a name that somebody has, or that cannot be had', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 40 }), { maxLength: 12 }), (texts) => {
         const details = plan(texts, ['root', ...texts]);
-        const advised = details.flatMap((detail) => / rename it to (\S+)$/.exec(detail)?.[1] ?? []);
+        const advised = details.flatMap((detail) => / rename it to ([^\s,]+)/.exec(detail)?.[1] ?? []);
         assert.equal(new Set(advised).size, advised.length);
         for (const name of advised) {
           assert.deepEqual(

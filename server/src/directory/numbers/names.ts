@@ -110,12 +110,21 @@ export function planNames(
   const wishes = new Map<string, Wish[]>();
   const advised = new Set<string>();
   /** What a person should be called instead, said once all wishes are known. */
-  const instead = (kind: Owner['owner'], text: string): string => {
-    const isTaken = (name: string) => records.has(name) || wishes.has(name) || advised.has(name);
-    const name = nameInstead(kind, text, settings.reserved, isTaken);
+  const instead = (owner: Owner, text: string): string => {
+    const isTaken = (name: string) => {
+      const record = records.get(name);
+      // The name that somebody left is theirs to come back to.
+      return (record !== undefined && ownerKey(record) !== ownerKey(owner)) || wishes.has(name) || advised.has(name);
+    };
+    const name = nameInstead(owner.owner, text, settings.reserved, isTaken);
     if (name !== null) advised.add(name);
     return name === null ? 'rename it' : `rename it to ${name}`;
   };
+  /** For people whose names are addresses: to rename all of them is seldom what an operator wants. */
+  const orCut = (owner: Owner, text: string): string =>
+    owner.owner === 'user' && text.includes('@') && mapUserName(text, { ...settings, policy: 'localpart' }).ok
+      ? ', or cut such names at “@” with IDENTREE_LDAP_USERNAME_POLICY=localpart'
+      : '';
   const unnamed: { owner: Owner; code: LintCode; why: string; text: string; subjectText: string }[] = [];
 
   const wish = (owner: Owner, mapped: MappedName, text: string): void => {
@@ -136,7 +145,7 @@ export function planNames(
   for (const user of snapshot.users) wish(userOwner(user), mapUserName(user.username, settings), user.username);
   for (const group of snapshot.groups) wish(groupOwner(group), mapGroupName(group.name, settings), group.name);
   for (const { owner, code, why, text, subjectText } of unnamed)
-    lints.push({ code, subject: subjectText, detail: `${why}: ${instead(owner.owner, text)}` });
+    lints.push({ code, subject: subjectText, detail: `${why}: ${instead(owner, text)}${orCut(owner, text)}` });
 
   const served = new Map<string, string>();
   const changed: NameRecord[] = [];
@@ -161,7 +170,7 @@ export function planNames(
       const why = quarantined
         ? `${key} belonged to somebody else until recently: wait, release the name, or`
         : `${key} ${whose} ${winner?.subjectText}:`;
-      const detail = `${why} ${instead(one.owner, one.name)}`;
+      const detail = `${why} ${instead(one, one.name)}`;
       lints.push({ code, subject: one.subjectText, detail, ...(quarantined ? { name: key } : {}) });
     }
     if (!winner) continue;
