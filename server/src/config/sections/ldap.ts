@@ -127,7 +127,7 @@ export const ldapSettings = {
     defaultsTo(
       ldap(
         'SYNC_MAX_DELETE_PCT',
-        'A refresh that would remove a larger share of users, groups or memberships waits for an administrator. 0: any share.',
+        'A refresh that would remove more than five users, groups or memberships, and a larger share of them than this, waits for an administrator. 0: any share. One that would leave nobody waits always.',
       ),
       '30',
     ),
