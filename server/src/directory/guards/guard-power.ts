@@ -7,10 +7,11 @@ import {
   type DirectorySnapshot,
   type DirectoryUser,
   identityKey,
+  isSudoKey,
   order,
   withMembers,
 } from '../source/model.ts';
-import { hasSudoClaims, SUDO_CLAIMS } from '../sudo/from-claims.ts';
+import { hasSudoClaims } from '../sudo/from-claims.ts';
 import { type Allowed, type HeldChange, MAX_LISTED } from './held-change.ts';
 import {
   givePower,
@@ -288,7 +289,7 @@ function guardRules(
       for (const person of people) givePower(had, identityKey(person), [source]);
       return wanted;
     }
-    const kept = wanted.customClaims.filter(({ key: name }) => !(SUDO_CLAIMS as readonly string[]).includes(name));
+    const kept = wanted.customClaims.filter(({ key: name }) => !isSudoKey(name));
     const back = Object.entries(was).map(([name, value]) => ({ key: name, value }));
     return { ...wanted, customClaims: [...kept, ...back].sort((a, b) => order(a.key, b.key)) };
   });

@@ -189,6 +189,17 @@ describe('the rule of a group', () => {
     assert.deepEqual(changed.confirmed().claim('dev'), [{ key: 'sudoCommands', value: 'ALL' }]);
   });
 
+  test('a rule that was dropped for a claim that it cannot have waits, and stays dropped until then', () => {
+    const mistyped = { sudoCommands: '/bin/id', sudoHost: 'web1' };
+    const dropped = testSnapshot(people('a'), [ops(['a'], mistyped)]);
+    const result = run(dropped, testSnapshot(people('a'), [ops(['a'], { sudoCommands: 'ALL' })]));
+    assert.deepEqual(result.kinds, ['power_rule']);
+    assert.deepEqual(
+      result.claim('ops'),
+      Object.entries(mistyped).map(([key, value]) => ({ key, value })),
+    );
+  });
+
   test('whoever joins while a rule waits is part of what is confirmed', () => {
     const wait = run(
       before,

@@ -2,13 +2,13 @@ import { canonicalSha256 } from '#shared/digest.ts';
 import { groupOwner, userOwner } from '../numbers/ids.ts';
 import type { ServedAs } from '../numbers/numbers.ts';
 import {
-  claimOf,
   type DirectoryGroup,
   type DirectorySnapshot,
   type DirectoryUser,
   identityKey,
+  isSudoKey,
 } from '../source/model.ts';
-import { hasSudoClaims, ruleFromClaims, SUDO_CLAIMS } from '../sudo/from-claims.ts';
+import { hasSudoClaims, ruleFromClaims } from '../sudo/from-claims.ts';
 import type { WrittenRule } from '../sudo/rule.ts';
 
 /** Power that a host gives by files of its own to whoever has a name or a number. */
@@ -257,12 +257,10 @@ function mapSources(index: PowerIndex, change: (source: PowerSource) => PowerSou
   };
 }
 
-/** What a group's claims say about sudo. */
+/** What a group's claims say about sudo, those with it that make the rule unreadable: without them it would be another one. */
 export function sudoClaimsOf(group: DirectoryGroup): Record<string, string> {
   return Object.fromEntries(
-    SUDO_CLAIMS.map((key) => [key, claimOf(group, key)]).filter(
-      (pair): pair is [string, string] => pair[1] !== undefined,
-    ),
+    group.customClaims.filter(({ key }) => isSudoKey(key)).map(({ key, value }) => [key, value]),
   );
 }
 

@@ -60,7 +60,7 @@ groups:
     String(await fetched('users: [{ id: a, username: 1e3 }]\ngroups: []\n')),
     /^directory\.yml: user a: username/,
   );
-  assert.equal(await fetched('users: []\nusers: []\ngroups: []\n'), 'directory.yml: not valid YAML');
+  assert.equal(await fetched('users: []\nusers: []\ngroups: []\n'), 'directory.yml: not valid YAML, at line 2');
   const bomb = Array.from({ length: 12 }, (_, n) => `a${n}: &a${n} [${Array(9).fill(n === 0 ? 'x' : `*a${n - 1}`)}]`);
   assert.equal(await fetched(`${bomb.join('\n')}\nusers: *a11\ngroups: []\n`), 'directory.yml: not valid YAML');
   assert.match(String(await fetched(`users: []\ngroups: []\n#${'x'.repeat(4 * 1024 * 1024)}\n`)), /Write it as JSON/);
@@ -82,8 +82,8 @@ test('a file that others may write, a link, a folder and broken JSON are refused
   );
   const folderResult = await createFileSource({ path: folder, issuer }).fetch(signal);
   assert.ok(!folderResult.ok && folderResult.problem.message.endsWith('not a regular file'));
-  await write('{');
-  assert.equal(await problem(), 'directory.json: not valid JSON');
+  await write('{\n  "users": [],\n}');
+  assert.equal(await problem(), 'directory.json: not valid JSON, at line 3');
   await write('[]');
   assert.equal(await problem(), 'directory.json: needs "users" and "groups"');
 });
@@ -116,6 +116,16 @@ describe('one record that cannot be read', () => {
       ],
       leftOut: [],
     });
+    assert.equal(
+      await read(t, [{ id: 'sub-eve', userName: 'eve' }], []),
+      'directory.json: user sub-eve: username: is missing',
+    );
+  });
+
+  test('a group of which two values of one claim about sudo stand in the file stops all of it', async (t) => {
+    const customClaims = ['web1', 'web2'].map((value) => ({ key: 'sudoHosts', value }));
+    const ops = { id: 'g', name: 'ops', customClaims: [{ key: 'sudoCommands', value: 'ALL' }, ...customClaims] };
+    assert.equal(await read(t, [ada], [ops]), 'directory.json: group “ops”: customClaims: sudoHosts stands twice');
   });
 
   test('what is only shown is left out alone', async (t) => {

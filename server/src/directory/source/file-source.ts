@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { parse as parseYaml } from 'yaml';
+import { parse as parseYaml, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { eachInSlices } from '../../platform/slices.ts';
 import type { Lint } from './lint.ts';
@@ -21,18 +21,22 @@ const failed = (code: SourceProblem['code'], message: string): FetchResult => ({
 });
 
 /**
- * Reads text of the kind that the file's name says.
+ * Reads text of the kind that the file's name says. YAML is read by its core schema with unique keys: no dates, no types of
+ * its own, and no alias that unfolds into gigabytes.
  *
- * @returns undefined when it cannot be read so. YAML is read by its core schema with unique keys: no dates, no types of its own,
- * and no alias that unfolds into gigabytes.
+ * @returns the line at which it cannot be read, counted from one, where the parser knows it
  */
-function parseText(path: string, content: string): unknown {
+function parseText(path: string, content: string): { ok: true; value: unknown } | { ok: false; line: number | null } {
   try {
-    return isYaml(path)
+    const value: unknown = isYaml(path)
       ? parseYaml(content, { schema: 'core', uniqueKeys: true, maxAliasCount: 100, logLevel: 'error' })
       : JSON.parse(content);
-  } catch {
-    return undefined;
+    return { ok: true, value };
+  } catch (error) {
+    if (error instanceof YAMLParseError) return { ok: false, line: error.linePos?.[0].line ?? null };
+    // The message itself quotes the file, which may hold what no log should.
+    const line = /\bline (\d{1,9}) column \d+/.exec(error instanceof SyntaxError ? error.message : '')?.[1];
+    return { ok: false, line: line === undefined ? null : Number(line) };
   }
 }
 
@@ -82,9 +86,12 @@ export function createFileSource(options: {
   }
 
   async function parse(content: string, signal: AbortSignal): Promise<FetchResult> {
-    const json = parseText(path, content);
-    if (json === undefined) return failed('invalid', `${path}: not valid ${isYaml(path) ? 'YAML' : 'JSON'}`);
-    const outer = envelope.safeParse(json);
+    const read = parseText(path, content);
+    if (!read.ok) {
+      const where = read.line === null ? '' : `, at line ${read.line}`;
+      return failed('invalid', `${path}: not valid ${isYaml(path) ? 'YAML' : 'JSON'}${where}`);
+    }
+    const outer = envelope.safeParse(read.value);
     if (!outer.success) return failed('invalid', `${path}: needs "users" and "groups"`);
     const users: SourceUser[] = [];
     const groups: SourceGroup[] = [];

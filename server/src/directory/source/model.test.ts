@@ -26,6 +26,24 @@ test('the first of two claims with one key wins; keys with control characters ar
   ]);
 });
 
+test('no claim about sudo is left out of a group: the others could allow more without it', () => {
+  const twice = (key: string, one: string, other: string) =>
+    sourceGroup.safeParse({
+      id: 'g1',
+      name: 'ops',
+      customClaims: [
+        { key, value: one },
+        { key, value: other },
+      ],
+    });
+  assert.equal(twice('sudoHosts', 'web1', 'web2').error?.issues[0]?.message, 'sudoHosts stands twice');
+  assert.equal(twice('sudoOptions', 'use_pty', 'noexec').success, false);
+  assert.equal(twice('sudoHosts', 'web1', 'web1').success, true);
+  assert.equal(twice('note', 'one', 'other').success, true);
+  const { customClaims } = group({ customClaims: [{ key: 'sudoHosts\u0007', value: 'web1' }] });
+  assert.deepEqual(customClaims, [{ key: 'sudoHosts?', value: 'web1' }]);
+});
+
 test('a value that is too long stays too long instead of vanishing', () => {
   const { customClaims } = group({ customClaims: [{ key: 'sudoHosts', value: 'x'.repeat(99_999) }] });
   assert.equal(customClaims[0]?.value.length, MAX_CLAIM_LENGTH + 1);

@@ -70,12 +70,29 @@ const optionalText = (max: number) =>
 /** PocketID sends null for an empty list. */
 const many = <T extends z.ZodType>(item: T) => z.array(item).nullish();
 
-const claims = many(z.object({ key: z.string(), value: z.string() })).transform((list): CustomClaim[] => {
+/**
+ * Whether the key of a claim says something about sudo, or was meant to: `sudoHost` with `ALL` commands is not every host.
+ * Only its letters count, so that no blank or invisible character makes another word of it.
+ */
+export const isSudoKey = (key: string): boolean =>
+  key
+    .normalize('NFKC')
+    .replace(/[^\p{L}]/gu, '')
+    .toLowerCase()
+    .startsWith('sudo');
+
+const claimList = many(z.object({ key: z.string(), value: z.string() }));
+
+const claims = claimList.transform((list): CustomClaim[] => {
   const kept = new Map<string, string>();
   for (const claim of list ?? []) {
-    const key = clean(claim.key);
     // A key with control characters could look like another one on a screen.
-    if (key === '' || key.length > 256 || /[\x00-\x1f\x7f]/.test(key) || kept.has(key)) continue;
+    const key = clean(claim.key)
+      .slice(0, 256)
+      .replace(/[\x00-\x1f\x7f]/g, '?');
+    if (key === '' || kept.has(key)) continue;
+    // Without one about sudo, the others could allow more.
+    if (key !== clean(claim.key) && !isSudoKey(key)) continue;
     // Cut, but still visibly too long: a `sudoHosts` that vanished would turn into "every host".
     kept.set(key, clean(claim.value).slice(0, MAX_CLAIM_LENGTH + 1));
   }
@@ -101,13 +118,25 @@ export const sourceUser = z.object({
 });
 export type SourceUser = z.infer<typeof sourceUser>;
 
+/** One of two values would have to be left out, and it could be the one that narrows. */
+const claimsOfGroup = claimList
+  .superRefine((list, ctx) => {
+    const values = new Map<string, string>();
+    for (const { key, value } of list ?? []) {
+      if (isSudoKey(key) && (values.get(key) ?? value) !== value)
+        ctx.addIssue({ code: 'custom', message: `${key} stands twice` });
+      values.set(key, value);
+    }
+  })
+  .pipe(claims);
+
 /** A group in PocketID's own shape: members as `userIds`, as `users`, or only in the users' `userGroups`. */
 export const sourceGroup = z.object({
   id: identifier,
   issuer: issuerText.optional(),
   name: text(256),
   friendlyName: optionalText(256),
-  customClaims: claims,
+  customClaims: claimsOfGroup,
   userIds: z.array(identifier).nullish(),
   users: many(z.object({ id: identifier })),
   userCount: z.int().min(0).nullish(),

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { Lint } from './lint.ts';
-import { sourceGroup, sourceUser } from './model.ts';
+import { isSudoKey, sourceGroup, sourceUser } from './model.ts';
 
 /** A record of a file, as far as it could be read. */
 export type ReadRecord<T> =
@@ -16,7 +16,7 @@ const isDoc = (value: unknown): value is Doc => typeof value === 'object' && val
 
 /** What is only shown: nobody's account, number or membership is made of it. */
 const SHOWN = new Set(['firstName', 'lastName', 'displayName', 'email', 'friendlyName']);
-const NARROWING = /^(sudo|accessHosts$)/i;
+const narrows = (key: string): boolean => isSudoKey(key) || /^accessHosts$/i.test(key.trim());
 
 /** A record as an operator would look for it: by the name that stands in the file, else by its place. */
 function nameOf(kind: 'user' | 'group', item: unknown, index: number): string {
@@ -33,9 +33,14 @@ function shown(text: string): string {
   return plain.length > 80 ? `${plain.slice(0, 80)}…` : plain;
 }
 
-function problemIn(error: z.ZodError): string {
+function problemIn(error: z.ZodError, item: unknown): string {
   const issue = error.issues[0];
-  return issue ? `${issue.path.join('.') || 'the record'}: ${issue.message}` : 'it cannot be read';
+  if (!issue) return 'it cannot be read';
+  const [field] = issue.path;
+  // Most often a name in other letters (`userName`): what a parser says of it tells an operator nothing.
+  if (issue.path.length === 1 && isDoc(item) && item[String(field)] === undefined)
+    return `${String(field)}: is missing`;
+  return `${issue.path.join('.') || 'the record'}: ${issue.message}`;
 }
 
 /** Reads a record without what is only shown and cannot be read. */
@@ -72,7 +77,7 @@ export function readUser(item: unknown, index: number): ReadRecord<z.infer<typeo
   return {
     kind: 'left_out',
     name,
-    lint: { code: 'record_left_out', subject: `user ${name}`, detail: problemIn(read) },
+    lint: { code: 'record_left_out', subject: `user ${name}`, detail: problemIn(read, item) },
   };
 }
 
@@ -84,7 +89,7 @@ export function readGroup(item: unknown, index: number): ReadRecord<z.infer<type
   const name = nameOf('group', item, index);
   const read = readShown(sourceGroup, item);
   if ('record' in read) return whole('group', name, read);
-  const problem = problemIn(read);
+  const problem = problemIn(read, item);
   if (!isDoc(item) || typeof item.name !== 'string' || !isHarmless(item.customClaims)) {
     return { kind: 'refused', problem: `group “${name}”: ${problem}` };
   }
@@ -96,5 +101,5 @@ export function readGroup(item: unknown, index: number): ReadRecord<z.infer<type
 function isHarmless(claims: unknown): boolean {
   if (claims === undefined || claims === null) return true;
   if (!Array.isArray(claims)) return false;
-  return claims.every((one) => isDoc(one) && typeof one.key === 'string' && !NARROWING.test(one.key.trim()));
+  return claims.every((one) => isDoc(one) && typeof one.key === 'string' && !narrows(one.key));
 }

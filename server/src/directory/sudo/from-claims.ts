@@ -1,10 +1,11 @@
+import { nearest } from '#shared/nearest.ts';
 import type { Lint } from '../source/lint.ts';
-import { claimOf, type DirectoryGroup } from '../source/model.ts';
+import { claimOf, type DirectoryGroup, isSudoKey } from '../source/model.ts';
 import { splitValues } from '../source/value-list.ts';
 import { parseTime, type WrittenRule } from './rule.ts';
 
 /** Claims of a group that decide what its members may do as other accounts. */
-export const SUDO_CLAIMS = [
+const SUDO_CLAIMS: readonly string[] = [
   'sudoCommands',
   'sudoHosts',
   'sudoRunAsUser',
@@ -13,7 +14,7 @@ export const SUDO_CLAIMS = [
   'sudoOrder',
   'sudoNotBefore',
   'sudoNotAfter',
-] as const;
+];
 
 /** Whether a group has, or tries to have, a sudo rule. */
 export function hasSudoClaims(group: DirectoryGroup): boolean {
@@ -26,12 +27,18 @@ export function hasSudoClaims(group: DirectoryGroup): boolean {
  * @returns null when there is none, or when a claim cannot be read whole.
  */
 export function ruleFromClaims(group: DirectoryGroup, subject: string, lint: (lint: Lint) => void): WrittenRule | null {
-  if (!hasSudoClaims(group)) return null;
   let broken = false;
   const drop = (detail: string): void => {
     broken = true;
     lint({ code: 'sudo_rule_dropped', subject, detail });
   };
+  // It could be what narrows the rule.
+  for (const { key } of group.customClaims) {
+    if (!isSudoKey(key) || SUDO_CLAIMS.includes(key)) continue;
+    const meant = nearest(key, SUDO_CLAIMS);
+    drop(`there is no claim “${key}”${meant === null ? '' : `: is ${meant} meant?`}`);
+  }
+  if (!hasSudoClaims(group)) return null;
   // A claim that is there but says nothing must not turn into the default, which allows more.
   const list = (key: string): string[] | null => {
     const claim = claimOf(group, key);

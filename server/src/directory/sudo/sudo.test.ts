@@ -302,6 +302,14 @@ describe('rules from claims', () => {
       { sudoCommands: '[1]' },
       { sudoCommands: 'x'.repeat(20_000) },
       { sudoCommands: 'ALL', sudoHosts: 'x'.repeat(20_000) },
+      // As sudo's own schema has it, and as it is mistyped.
+      { sudoCommands: 'ALL', sudoHost: 'web1' },
+      { sudoCommands: 'ALL', sudoOption: 'noexec' },
+      { sudoCommands: 'ALL', sudohosts: 'web1' },
+      { sudoCommands: 'ALL', ' sudoHosts': 'web1' },
+      { sudoCommands: 'ALL', 'su\u200bdoHosts': 'web1' },
+      { sudoCommands: 'ALL', sudoHosts: 'web1', 'Sudo-Not-After': '20260101000000Z' },
+      { sudoCommand: 'ALL' },
     ];
     for (const sudoClaims of none) {
       const { entry, codes } = await rule(sudoClaims);
