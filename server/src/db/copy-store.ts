@@ -13,6 +13,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   log_heads: ['seq'],
   log_epochs: ['at'],
   event_cursors: ['reader'],
+  audit_dead_letters: ['sink', 'seq'],
   hosts: ['id'],
   host_reports: ['host_id'],
   enrolment_tokens: ['id'],

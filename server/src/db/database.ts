@@ -14,6 +14,7 @@ import * as speed from './migrations/0010-speed.ts';
 import * as breakGlass from './migrations/0011-break-glass.ts';
 import * as logHeads from './migrations/0012-log-heads.ts';
 import * as bindProofs from './migrations/0014-bind-proofs.ts';
+import * as auditSinks from './migrations/0016-audit-sinks.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -62,6 +63,7 @@ export const migrations = {
   '0011-break-glass': breakGlass,
   '0012-log-heads': logHeads,
   '0014-bind-proofs': bindProofs,
+  '0016-audit-sinks': auditSinks,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -91,6 +91,11 @@ export function createLeases(deps: { db: Database; clock: Clock; holder: string;
 export interface Turn {
   /** The lease while it is this process's turn; null while another process has it. Rejects when the database cannot say. */
   has(): Promise<Lease | null>;
+  /**
+   * Whether no other process can have it by now, without asking anything: a process that was stopped in the midst of its
+   * work and goes on finds out by this before it does more.
+   */
+  isSure(): boolean;
   /** It was found that another process has had it since. */
   lost(): void;
   release(): Promise<void>;
@@ -99,11 +104,17 @@ export interface Turn {
 export function createTurn(leases: Leases, name: string): Turn {
   let lease: Lease | null = null;
   let renewAt = Number.NEGATIVE_INFINITY;
+  let sureUntil = Number.NEGATIVE_INFINITY;
   let asking: Promise<Lease | null> | null = null;
 
-  function lost(): void {
+  function forget(): void {
     lease = null;
     renewAt = Number.NEGATIVE_INFINITY;
+  }
+
+  function lost(): void {
+    forget();
+    sureUntil = Number.NEGATIVE_INFINITY;
   }
 
   async function ask(): Promise<Lease | null> {
@@ -112,10 +123,12 @@ export function createTurn(leases: Leases, name: string): Turn {
     try {
       lease = await leases.acquire(name);
       renewAt = askedAt + leases.renewEveryMs;
+      // What is given lasts so long at least; see `acquire`.
+      sureUntil = lease === null ? Number.NEGATIVE_INFINITY : askedAt + (leases.lifeMs * 2) / 3;
       return lease;
     } catch (error) {
       // What was true the last time may be true no longer, and who goes on without asking works beside a successor.
-      lost();
+      forget();
       throw error;
     } finally {
       asking = null;
@@ -128,6 +141,7 @@ export function createTurn(leases: Leases, name: string): Turn {
       asking ??= ask();
       return asking;
     },
+    isSure: () => performance.now() < sureUntil,
     lost,
     async release() {
       const last = lease;

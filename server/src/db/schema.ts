@@ -504,6 +504,24 @@ export interface EventCursorsTable {
   moved_at: number;
   /** Why it does not get on; null when it does. */
   problem: string | null;
+  /** What went wrong last, also once it gets on again; null when nothing ever did. */
+  failure: string | null;
+  /** When that was. */
+  failed_at: Timestamp | null;
+  /** 1 while what is wrong is for an operator to mend. */
+  paused: Flag;
+}
+
+/** Events that the receiver of an audit sink refuses for good. They stay in the log; here is that they have to go out yet. */
+export interface AuditDeadLettersTable {
+  sink: string;
+  seq: number;
+  /** Why it was refused. */
+  reason: string;
+  /** When. */
+  at: Timestamp;
+  /** 1: an operator wants it to be tried again. */
+  retry: Flag;
 }
 
 /** The last time that each server found that it can write. */
@@ -526,6 +544,7 @@ export interface Schema {
   leases: LeasesTable;
   storage_probes: StorageProbesTable;
   event_cursors: EventCursorsTable;
+  audit_dead_letters: AuditDeadLettersTable;
   meta: MetaTable;
   events: EventsTable;
   event_head: EventHeadTable;

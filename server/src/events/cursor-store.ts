@@ -6,7 +6,7 @@ import type { EventCursorsTable } from '../db/schema.ts';
 export async function insertCursor(work: UnitOfWork, reader: string, seq: number, now: number): Promise<void> {
   await kysely(work.query)
     .insertInto('event_cursors')
-    .values({ reader, seq, moved_at: now, problem: null })
+    .values({ reader, seq, moved_at: now, problem: null, failure: null, failed_at: null, paused: 0 })
     .onConflict((conflict) => conflict.column('reader').doNothing())
     .execute();
 }
@@ -23,16 +23,36 @@ export async function listCursors(query: Query): Promise<EventCursorsTable[]> {
   return kysely(query).selectFrom('event_cursors').selectAll().orderBy('reader').execute();
 }
 
-/** Moves a cursor forward; it never goes back. */
+/** Moves a cursor forward; see {@link moveCursorBack}. */
 export async function moveCursor(work: UnitOfWork, reader: string, seq: number, now: number): Promise<void> {
   await kysely(work.query)
     .updateTable('event_cursors')
-    .set({ seq, moved_at: now, problem: null })
+    .set({ seq, moved_at: now, problem: null, paused: 0 })
     .where('reader', '=', reader)
     .where('seq', '<', seq)
     .execute();
 }
 
-export async function noteProblem(work: UnitOfWork, reader: string, problem: string): Promise<void> {
-  await kysely(work.query).updateTable('event_cursors').set({ problem }).where('reader', '=', reader).execute();
+/** Moves a cursor back: what follows comes again. Where it is behind that already it stays. */
+export async function moveCursorBack(work: UnitOfWork, reader: string, seq: number): Promise<void> {
+  await kysely(work.query)
+    .updateTable('event_cursors')
+    .set({ seq })
+    .where('reader', '=', reader)
+    .where('seq', '>', seq)
+    .execute();
+}
+
+/** @param failure `paused`: it waits for an operator */
+export async function noteProblem(
+  work: UnitOfWork,
+  reader: string,
+  failure: { problem: string; at: number; paused: boolean },
+): Promise<void> {
+  const { problem, at, paused } = failure;
+  await kysely(work.query)
+    .updateTable('event_cursors')
+    .set({ problem, failure: problem, failed_at: at, paused: paused ? 1 : 0 })
+    .where('reader', '=', reader)
+    .execute();
 }

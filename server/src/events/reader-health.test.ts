@@ -4,7 +4,18 @@ import { Registry } from 'prom-client';
 import { readerHealth, readerMetrics } from './reader-health.ts';
 import type { ReaderStatus } from './readers.ts';
 
-const well: ReaderStatus = { reader: 'well', behind: 3, behindMs: 900, holder: 'a', here: true, problem: null };
+const well: ReaderStatus = {
+  reader: 'well',
+  behind: 3,
+  behindMs: 900,
+  holder: 'a',
+  here: true,
+  problem: null,
+  paused: false,
+  movedAt: 1,
+  failure: null,
+  tellsItself: false,
+};
 const readers = (...all: ReaderStatus[]) => ({ status: async () => all });
 
 test('a reader that fails or falls behind degrades the server, and is named; the reason stays in the log', async () => {
@@ -15,6 +26,7 @@ test('a reader that fails or falls behind degrades the server, and is named; the
   assert.equal(await health(), null);
   assert.equal(await health(well), null);
   assert.equal(await health(well, late), 'behind: late');
+  assert.equal(await health(well, { ...failing, tellsItself: true }), null, 'it is told elsewhere');
   assert.equal(await health(well, failing, { ...failing, reader: 'other' }, late), 'failing: failing, other');
 });
 

@@ -49,7 +49,7 @@ export function readerHealth(readers: Pick<EventReaders, 'status'>): HealthCheck
     name: 'event_readers',
     severity: 'degraded',
     async run() {
-      const all = await readers.status();
+      const all = (await readers.status()).filter(({ tellsItself }) => !tellsItself);
       const named = (state: string, which: (status: ReaderStatus) => boolean): string | null => {
         const names = all.filter(which).map(({ reader }) => reader);
         return names.length === 0 ? null : `${state}: ${names.join(', ')}`;

@@ -8,7 +8,7 @@ import { manualClock } from '../platform/clock.ts';
 import type { EventReader } from '../platform/module.ts';
 import { listCursors } from './cursor-store.ts';
 import { createEventLog } from './log.ts';
-import { createEventReaders } from './readers.ts';
+import { createEventReaders, ReaderFailure } from './readers.ts';
 
 const LIFE_MS = 150;
 
@@ -156,9 +156,18 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     assert.equal((await cursorOf(c.db, 'failing'))?.seq, 0);
     c.clock.advance(2000);
     const b = await c.start('b');
-    assert.deepEqual(await a.status(), [
-      { reader: 'failing', behind: 3, behindMs: 2000, holder: null, here: false, problem: 'the sink is full' },
-      { reader: 'well', behind: 0, behindMs: 0, holder: null, here: false, problem: null },
+    const seen = (await a.status()).map(({ failure, movedAt, ...one }) => ({ ...one, failure: failure?.text ?? null }));
+    const idle = { holder: null, here: false, paused: false, tellsItself: false };
+    assert.deepEqual(seen, [
+      {
+        ...idle,
+        reader: 'failing',
+        behind: 3,
+        behindMs: 2000,
+        problem: 'the sink is full',
+        failure: 'the sink is full',
+      },
+      { ...idle, reader: 'well', behind: 0, behindMs: 0, problem: null, failure: null },
     ]);
     assert.deepEqual(await b.status(), []);
     broken = false;
@@ -168,6 +177,93 @@ forEachDatabase('a reader of the event log', (open, driver) => {
       (await a.status()).every(({ behind, here, problem }) => behind === 0 && here && problem === null),
     );
     assert.ok(c.logged.some((line) => 'reader' in line && line.reader === 'failing'));
+    const [recovered] = await a.status();
+    assert.equal(recovered?.failure?.text, 'the sink is full', 'what went wrong last is still told');
+    assert.ok(recovered.movedAt! >= recovered.failure.at);
+  });
+
+  test('one that says when it can go on is asked then, and that it waits for an operator is told', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    let left = 3;
+    const busy = notes(async () => {
+      left -= 1;
+      if (left >= 0) throw new ReaderFailure('not now', { retryMs: 1, paused: left === 0 });
+      if (left === -1) assert.equal((await a.status())[0]?.paused, true);
+    });
+    await c.write(a, 1);
+    a.consume('sink', busy.reader);
+    await until(() => busy.confirmed.length === 1);
+    assert.deepEqual(busy.given, [1, 1, 1, 1]);
+    await until(async () => (await a.status())[0]?.paused === false);
+  });
+
+  test('what a reader writes about events and its cursor are one change', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    await c.write(a, 2);
+    let broken = true;
+    const seen: string[] = [];
+    a.consume('sink', {
+      handle: async (batch) => ({
+        async write(work) {
+          await a.events.append(work, { event: 'user_logged_in', username: `seen ${batch.at(-1)!.seq}` });
+          if (broken) throw new Error('no room');
+        },
+        done: () => void seen.push(...batch.map(({ username }) => username)),
+      }),
+      batch: 2,
+    });
+    await until(async () => (await cursorOf(c.db, 'sink'))?.problem === 'no room');
+    assert.equal((await a.events.head()).seq, 2, 'what it wrote went with the cursor that did not move');
+    broken = false;
+    await until(() => seen.length >= 3);
+    assert.deepEqual(seen.slice(0, 3), ['user1', 'user2', 'seen 2']);
+  });
+
+  test('events that may have been lost where they were taken to come again, in order, also after a crash', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    await c.write(a, 6);
+    const first = notes();
+    let again: number | null = null;
+    const running = a.consume('sink', {
+      ...first.reader,
+      comesAgain: async () => again,
+      handle: async (batch, signal, turn) => {
+        if (again !== null) throw new ReaderFailure('it dies here');
+        return first.reader.handle(batch, signal, turn);
+      },
+    });
+    await until(() => first.confirmed.length === 6);
+    again = 2;
+    await until(async () => (await cursorOf(c.db, 'sink'))?.seq === 2);
+    await until(async () => (await cursorOf(c.db, 'sink'))?.problem === 'it dies here');
+    await running.stop();
+    const heir = notes();
+    (await c.start('b')).consume('sink', heir.reader);
+    await until(() => heir.confirmed.length === 4);
+    assert.deepEqual(heir.given, [3, 4, 5, 6]);
+  });
+
+  test('is given as many events as it wants, from what was read ahead of it', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    await c.write(a, 10);
+    for (const [batch, ahead] of [
+      [1, 1],
+      [2, 5],
+      [3, 1],
+      [10, 4096],
+    ] as const) {
+      const sizes: number[] = [];
+      const seen = notes(async (events) => void sizes.push(events.length));
+      const running = a.consume(`sink ${batch}`, { ...seen.reader, batch, ahead });
+      await until(() => seen.confirmed.length === 10);
+      assert.deepEqual(seen.given, numbers(10));
+      assert.equal(Math.max(...sizes), batch);
+      await running.stop();
+    }
   });
 
   test('a process that was stopped while it worked confirms nothing once another has taken over', async (t) => {
@@ -183,11 +279,18 @@ forEachDatabase('a reader of the event log', (open, driver) => {
       acquire: (name) => (frozen ? thawed.then(() => leases.acquire(name)) : leases.acquire(name)),
     }));
     await c.write(stopped, 4);
-    const stale = notes(async () => {
-      frozen = true;
-      await thawed;
+    const stale = notes();
+    let sure: boolean | null = null;
+    stopped.consume('sink', {
+      ...stale.reader,
+      async handle(batch, signal, turn) {
+        const dealt = await stale.reader.handle(batch, signal, turn);
+        frozen = true;
+        await thawed;
+        sure = turn.isSure();
+        return dealt;
+      },
     });
-    stopped.consume('sink', stale.reader);
     await until(() => stale.given.length === 4);
     c.clock.advance(LIFE_MS + 1);
     const successor = await c.start('b');
@@ -196,10 +299,12 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     await until(() => heir.confirmed.length === 4);
     await c.write(successor, 2);
     await until(() => heir.confirmed.length === 6);
+    await new Promise((resolve) => setTimeout(resolve, LIFE_MS));
     goOn();
     // It has found out when it has asked for its turn again and is told that it has none.
     await new Promise((resolve) => setTimeout(resolve, 2 * LIFE_MS));
     assert.deepEqual(stale.confirmed, []);
+    assert.equal(sure, false, 'it could find out before it did anything more');
     assert.equal((await cursorOf(c.db, 'sink'))?.seq, 6);
   });
 

@@ -1,11 +1,12 @@
 import type { Logger } from 'pino';
-import type { EventRecord } from '#shared/events.ts';
+import type { LoggedEvent } from '#shared/events.ts';
 import type { Database } from '../db/database.ts';
 import { createTurn, type Lease, type Leases } from '../db/leases.ts';
+import type { EventCursorsTable } from '../db/schema.ts';
 import { DatabaseTrouble } from '../db/trouble.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { EventReader } from '../platform/module.ts';
-import { findCursor, insertCursor, listCursors, moveCursor, noteProblem } from './cursor-store.ts';
+import { findCursor, insertCursor, listCursors, moveCursor, moveCursorBack, noteProblem } from './cursor-store.ts';
 import type { EventLog } from './log.ts';
 
 /** A reader that is at work, or waits until it is its turn. */
@@ -27,6 +28,27 @@ export interface ReaderStatus {
   readonly here: boolean;
   /** What went wrong the last time; null when that went well. */
   readonly problem: string | null;
+  /** Whether it waits for an operator to mend that. */
+  readonly paused: boolean;
+  /** When it dealt with something last; null when it never did. Milliseconds. */
+  readonly movedAt: number | null;
+  /** What went wrong last, also once it gets on again; null when nothing ever did. */
+  readonly failure: { readonly text: string; readonly at: number } | null;
+  /** Its health is told by the module that it belongs to. */
+  readonly tellsItself: boolean;
+}
+
+/** Why a reader does not get on, where it knows when to try again, or that only an operator can mend it. */
+export class ReaderFailure extends Error {
+  /** Tried again after so long, milliseconds; null: sooner at first, and later each time. */
+  readonly retryMs: number | null;
+  readonly paused: boolean;
+
+  constructor(message: string, { retryMs = null, paused = false }: { retryMs?: number | null; paused?: boolean } = {}) {
+    super(message);
+    this.retryMs = retryMs;
+    this.paused = paused;
+  }
 }
 
 /** Starts readers of the event log, and says how they fare. */
@@ -36,6 +58,8 @@ const BATCH = 200;
 /** Safety net when a notification is lost, milliseconds. */
 const LOOK_EVERY_MS = 1000;
 const RETRY_MS = [1000, 2000, 5000, 15_000, 60_000];
+/** No receiver may put it off for longer, milliseconds. */
+const LONGEST_RETRY_MS = 5 * 60_000;
 /** How long a handler that is told to stop may take for it, milliseconds. */
 const STOP_WITHIN_MS = 5000;
 
@@ -53,10 +77,10 @@ export function createEventReaders(deps: {
   log: Pick<Logger, 'error'>;
 }) {
   const { db, events, leases, clock, log } = deps;
-  const names = new Set<string>();
+  const known = new Map<string, EventReader>();
   const leaseOf = (name: string) => `reader ${name}`;
 
-  async function statusOf(reader: string, cursor: { seq: number; problem: string | null } | undefined, head: number) {
+  async function statusOf(reader: string, cursor: EventCursorsTable | undefined, head: number): Promise<ReaderStatus> {
     const [next] = cursor ? await events.read(cursor.seq, 1) : [];
     const holder = await leases.holderOf(leaseOf(reader));
     return {
@@ -66,6 +90,10 @@ export function createEventReaders(deps: {
       holder,
       here: holder === leases.holder,
       problem: cursor?.problem ?? null,
+      paused: cursor?.paused === 1,
+      movedAt: cursor && cursor.seq > 0 ? cursor.moved_at : null,
+      failure: cursor?.failure == null ? null : { text: cursor.failure, at: cursor.failed_at ?? 0 },
+      tellsItself: known.get(reader)?.tellsItself ?? false,
     };
   }
 
@@ -73,8 +101,8 @@ export function createEventReaders(deps: {
     /** The state of each reader that was started here. */
     async status(): Promise<ReaderStatus[]> {
       const [head, cursors] = [await events.head(), await listCursors(db.query)];
-      const known = new Map(cursors.map((cursor) => [cursor.reader, cursor]));
-      return Promise.all([...names].map((reader) => statusOf(reader, known.get(reader), head.seq)));
+      const cursorOf = new Map(cursors.map((cursor) => [cursor.reader, cursor]));
+      return Promise.all([...known.keys()].map((reader) => statusOf(reader, cursorOf.get(reader), head.seq)));
     },
 
     /**
@@ -82,9 +110,11 @@ export function createEventReaders(deps: {
      *
      * @throws when this process has a reader of that name: both would believe that they have the turn.
      */
-    consume(name: string, { handle, from = 'start', everyMs = 0 }: EventReader): RunningReader {
-      if (names.has(name)) throw new Error(`there is already a reader of the event log that is called ${name}`);
-      names.add(name);
+    consume(name: string, reader: EventReader): RunningReader {
+      const { from = 'start', everyMs = 0, batch: most = BATCH } = reader;
+      const window = Math.max(most, reader.ahead ?? 0);
+      if (known.has(name)) throw new Error(`there is already a reader of the event log that is called ${name}`);
+      known.set(name, reader);
       const stopping = new AbortController();
       let wake = () => {};
       let fresh = true;
@@ -110,7 +140,7 @@ export function createEventReaders(deps: {
         });
 
       /** Lets the handler work, and gives it up when it is no longer its turn or the server stops. */
-      async function handleUnder(lease: Lease, batch: readonly EventRecord[]) {
+      async function handleUnder(lease: Lease, batch: readonly LoggedEvent[]) {
         const ours = new AbortController();
         let renewedAt = performance.now();
         const renew = async (): Promise<void> => {
@@ -138,7 +168,9 @@ export function createEventReaders(deps: {
           };
           stopping.signal.addEventListener('abort', onStop);
         });
-        const work = (async () => handle(batch, AbortSignal.any([stopping.signal, ours.signal])))();
+        const signal = AbortSignal.any([stopping.signal, ours.signal]);
+        const isSure = () => !ours.signal.aborted && turn.isSure();
+        const work = (async () => reader.handle(batch, signal, { signal, isSure }))();
         try {
           return await Promise.race([work, tooLong]);
         } finally {
@@ -152,18 +184,41 @@ export function createEventReaders(deps: {
       /** Deals with one batch. True: there may be more. */
       async function step(lease: Lease): Promise<boolean> {
         fresh = false;
-        const batch = await events.read(await cursorOf(), BATCH);
+        await goBack(lease);
+        const batch = await next(await cursorOf());
         if (batch.length === 0 || stopping.signal.aborted) return false;
-        const confirmed = await handleUnder(lease, batch);
+        const result = await handleUnder(lease, batch);
+        const dealt = typeof result === 'function' ? { done: result } : result;
         const moved = await db.transaction(async (work) => {
           // The fence of when it was read: what a successor has dealt with meanwhile is not ours to confirm.
           if (!(await leases.stillHas(work, lease))) return false;
+          await dealt?.write?.(work);
           await moveCursor(work, name, batch.at(-1)!.seq, clock.now());
           return true;
         });
-        if (moved) confirmed?.();
+        if (moved) dealt?.done?.();
         else turn.lost();
-        return moved && batch.length === BATCH;
+        return moved && batch.length === most;
+      }
+
+      /** What was read from the database and not given to the handler yet. */
+      let ahead: readonly LoggedEvent[] = [];
+
+      async function next(cursor: number): Promise<readonly LoggedEvent[]> {
+        // Another process may have been at work since it was read, or everything comes again.
+        if (ahead[0]?.seq !== cursor + 1) ahead = await events.read(cursor, window);
+        const batch = ahead.slice(0, most);
+        ahead = ahead.slice(most);
+        return batch;
+      }
+
+      /** Moves the cursor back to where everything has to come again, and that before anything else: the reader may die. */
+      async function goBack(lease: Lease): Promise<void> {
+        const seq = (await reader.comesAgain?.()) ?? null;
+        if (seq === null) return;
+        await db.transaction(async (work) => {
+          if (await leases.stillHas(work, lease)) await moveCursorBack(work, name, seq);
+        });
       }
 
       async function cursorOf(): Promise<number> {
@@ -178,10 +233,12 @@ export function createEventReaders(deps: {
       async function fail(error: unknown, lease: Lease | null): Promise<void> {
         log.error({ err: error, reader: name }, 'a reader of the event log failed; it tries again');
         if (lease === null) return;
-        const problem = error instanceof Error ? error.message : String(error);
+        const text = error instanceof Error ? error.message : String(error);
+        const paused = error instanceof ReaderFailure && error.paused;
         await db
           .transaction(async (work) => {
-            if (await leases.stillHas(work, lease)) await noteProblem(work, name, problem.slice(0, 500));
+            if (!(await leases.stillHas(work, lease))) return;
+            await noteProblem(work, name, { problem: text.slice(0, 500), at: clock.now(), paused });
           })
           .catch(() => {});
       }
@@ -210,12 +267,14 @@ export function createEventReaders(deps: {
               continue;
             }
             await fail(error, lease);
-            await pause(RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!, false);
+            const soon = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!;
+            const asked = error instanceof ReaderFailure ? error.retryMs : null;
+            await pause(Math.min(asked ?? soon, LONGEST_RETRY_MS), false);
             failures += 1;
           }
         }
         unfollow();
-        names.delete(name);
+        known.delete(name);
         await turn.release().catch(() => {});
       })();
 

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify';
 import type { Logger } from 'pino';
 import type { Metric } from 'prom-client';
-import type { EventRecord } from '#shared/events.ts';
+import type { LoggedEvent } from '#shared/events.ts';
 import type { Config } from '../config/config.ts';
-import type { Database } from '../db/database.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from './clock.ts';
 import type { ServerKeys } from './keys.ts';
@@ -73,17 +73,51 @@ export interface Job {
   run(): Promise<unknown>;
 }
 
+/** What a reader has to say about the events that it has dealt with. */
+export interface Dealt {
+  /** Written in the transaction that moves the cursor behind them: both or neither. */
+  write?(work: UnitOfWork): Promise<void>;
+  /** Happens in this process once that is durable: so that what is only counted here is counted once. */
+  done?(): void;
+}
+
+/** Whose turn it is, for a reader that is at work. */
+export interface ReaderTurn {
+  /** Aborts when the server stops, or another process has taken over. */
+  readonly signal: AbortSignal;
+  /**
+   * False once another process may have taken over. Asked before each thing that cannot be taken back: a process that was
+   * stopped for a while and goes on has had no time to be told.
+   */
+  isSure(): boolean;
+}
+
 /** Sees every event at least once and in order, in one process of the cluster at a time, and goes on after a crash. */
 export interface EventReader {
   /**
    * Deals with some events. When it resolves they count as dealt with; when it rejects they come again, after a pause.
+   * A function is the `done` of {@link Dealt}.
    *
-   * @param signal aborts when the server stops, or another process has taken over.
-   * @returns what is to happen in this process once that is durable: so that what is only counted here is counted once
+   * @param signal of the turn
    */
-  handle(events: readonly EventRecord[], signal: AbortSignal): Promise<(() => void) | undefined>;
+  handle(
+    events: readonly LoggedEvent[],
+    signal: AbortSignal,
+    turn: ReaderTurn,
+  ): Promise<Dealt | (() => void) | undefined>;
+  /**
+   * Asked before each batch, and every second while there is none: the number of the event behind which everything has to
+   * come again, because it may have been lost where it was taken to. Null: nothing.
+   */
+  comesAgain?(): Promise<number | null>;
   /** Where it begins when it is new: with the first event, or with the next one. `start` unless it says otherwise. */
   readonly from?: 'start' | 'now';
   /** While it keeps up, the least time between two batches, milliseconds: a cursor is written for each. 0 unless it says otherwise. */
   readonly everyMs?: number;
+  /** How many events it is given at a time, at most. */
+  readonly batch?: number;
+  /** How many events are read ahead for it, at most: that many are in memory while it is held up. As many as it is given. */
+  readonly ahead?: number;
+  /** Its health is told by the module that it belongs to. */
+  readonly tellsItself?: boolean;
 }
