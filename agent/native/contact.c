@@ -80,13 +80,15 @@ static void copy(char out[CONTACT_SIZE], struct span value)
 
     for (size_t i = 0; i < value.len && used < CONTACT_SIZE - 1; i++) {
         const unsigned char c = (unsigned char)value.at[i];
-        const unsigned char next = i + 1 < value.len ? (unsigned char)value.at[i + 1] : 0;
 
         if (c < 0x20 || c == 0x7f)
             continue;
-        /* Control characters of ISO 6429 in UTF-8: some terminals obey them. */
-        if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
-            i++;
+        /*
+         * Control characters of ISO 6429 in UTF-8: some terminals obey them. Looked for in what is
+         * written: the two bytes may have met only because one between them was left out.
+         */
+        if (c >= 0x80 && c < 0xa0 && used > 0 && (unsigned char)out[used - 1] == 0xc2) {
+            used--;
             continue;
         }
         out[used++] = value.at[i];
@@ -95,7 +97,7 @@ static void copy(char out[CONTACT_SIZE], struct span value)
     if (used == CONTACT_SIZE - 1) {
         while (used > 0 && !begins(out[used - 1]))
             used--;
-        if (used > 0 && ((unsigned char)out[used - 1] & 0x80u) != 0)
+        while (used > 0 && (unsigned char)out[used - 1] >= 0xc0)
             used--;
     }
     out[used] = '\0';
@@ -122,10 +124,8 @@ static size_t read_file(const char *path, uid_t owner, char *text)
     return len;
 }
 
-void contact_read(const char *path, uid_t owner, char out[CONTACT_SIZE])
+void contact_parse(const char *text, size_t size, char out[CONTACT_SIZE])
 {
-    static char text[FILE_MAX];
-    const size_t size = read_file(path, owner, text);
     struct span value;
 
     out[0] = '\0';
@@ -137,6 +137,13 @@ void contact_read(const char *path, uid_t owner, char out[CONTACT_SIZE])
             copy(out, value);
         at += len + 1;
     }
+}
+
+void contact_read(const char *path, uid_t owner, char out[CONTACT_SIZE])
+{
+    static char text[FILE_MAX];
+
+    contact_parse(text, read_file(path, owner, text), out);
 }
 
 bool contact_line(char *line, size_t size, const char *sentence, const char *contact)

@@ -21,6 +21,9 @@
  */
 void contact_read(const char *path, uid_t owner, char out[CONTACT_SIZE]);
 
+/* The same of what a file holds, whatever it is. */
+void contact_parse(const char *text, size_t size, char out[CONTACT_SIZE]);
+
 /* Joins a sentence and the contact to one line with its newline. False when it does not fit. */
 bool contact_line(char *line, size_t size, const char *sentence, const char *contact);
 

@@ -112,7 +112,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     args: ['-s', '-C', 'agent/native', 'fuzz', 'FUZZ_SECONDS=300'],
     files: [],
   };
-  const fuzz = stage('fuzz', 120, [fuzzing], ['clang', 'make']);
+  const fuzz = stage('fuzz', 180, [fuzzing], ['clang', 'make']);
   const goals = script('the LDAP server meets its goals side by side with slapd', 'bench/ldap.ts', '--gate', '--json');
   const bench = stage('bench', 300, [goals], ['cc', 'slapd', 'ldapsearch']);
 

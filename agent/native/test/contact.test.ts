@@ -44,6 +44,10 @@ describe('whom to call, where no agent can say it', () => {
       'IDENTREE_CONTACT=a\u001b[2J\u0007b\u009bc\u007f\u0000d é\n',
       ' Help: a[2Jbcd é',
     ],
+    'whose bytes become such by what is left out between them': [
+      Buffer.from('IDENTREE_CONTACT=a\xc2\0\x9b2J\xc2\xc2\x9b\x9bb\n', 'latin1'),
+      ' Help: a2Jb',
+    ],
     'longer than any': [`IDENTREE_CONTACT=a${'é'.repeat(5000)}\n`, ` Help: a${'é'.repeat(399)}`],
     'in a file of one long line': [`#${'x'.repeat(70_000)}\nIDENTREE_CONTACT=late\n`, ''],
     'in an empty file': ['', ''],
