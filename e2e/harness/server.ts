@@ -116,6 +116,8 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
 
   const env: Record<string, string> = {
     PATH: process.env.PATH ?? '/usr/bin:/bin',
+    // A server starts several times in a file, and compiles itself once.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? '',
     NODE_EXTRA_CA_CERTS: lab.certs.caFile,
     IDENTREE_EXTERNAL_URL: url,
     IDENTREE_LISTEN_ADDR: `${lab.serverAddress}:${SERVER_PORT}`,

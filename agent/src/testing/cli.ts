@@ -5,7 +5,9 @@ import { join } from 'node:path';
 export const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
 /** Starting a process costs most of the time of these tests; Node keeps what it compiled here. */
-const CACHE = { NODE_COMPILE_CACHE: join(tmpdir(), 'identree-test-compile-cache') };
+const CACHE = {
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'identree-test-compile-cache'),
+};
 
 export interface Ended {
   code: number | null;

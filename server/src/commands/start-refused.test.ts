@@ -59,7 +59,13 @@ async function install(t: TestContext, driver: 'sqlite' | 'postgres') {
       const child = spawn(process.execPath, ['server/src/main.ts', ...command.split(' ')], {
         cwd: join(import.meta.dirname, '../../..'),
         stdio: ['ignore', 'ignore', 'pipe'],
-        env: { PATH: process.env.PATH, NODE_OPTIONS: '--disable-warning=ExperimentalWarning', ...env, ...more },
+        env: {
+          PATH: process.env.PATH,
+          NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+          NODE_OPTIONS: '--disable-warning=ExperimentalWarning',
+          ...env,
+          ...more,
+        },
       });
       t.after(() => child.kill('SIGKILL'));
       let said = '';

@@ -48,6 +48,7 @@ test(`${RESTARTS} restarts of servers under load, one after the other: no reques
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         PATH: process.env.PATH,
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
         NODE_OPTIONS: '--disable-warning=ExperimentalWarning',
         IDENTREE_EXTERNAL_URL: site.config.externalUrl,
         IDENTREE_LISTEN_ADDR: `127.0.0.1:${port}`,
