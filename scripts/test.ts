@@ -13,6 +13,7 @@ import {
 } from './testing/results.ts';
 import { endAll, type Run, runReporting } from './testing/run-stage.ts';
 import { isThere, setUp } from './testing/setup.ts';
+import { sideBySide } from './testing/side-by-side.ts';
 import { listStages, pickStages, type Stage, type Step } from './testing/stages.ts';
 
 /**
@@ -27,6 +28,8 @@ const compiledFolder = join(root, '.cache/compiled');
 const args = process.argv.slice(2);
 const long = args.includes('--long');
 const words = args.filter((arg) => !arg.startsWith('--'));
+/** Many tests mostly wait, for hosts that boot and for people who do nothing: two stages keep two processors busy. */
+const STAGES_AT_A_TIME = 2;
 /** The whole run ends by then, whatever hangs. */
 const deadline = Date.now() + (long ? 6 * 3600 : 60 * 60) * 1000;
 
@@ -163,13 +166,12 @@ setUp(
   stages.map(({ name }) => name),
   long,
 );
-let reports: StageReport[] = [];
-for (const stage of stages) {
+let reports = await sideBySide(stages, long ? 1 : STAGES_AT_A_TIME, async (stage) => {
   print(`${stage.name} …`);
   const report = await runStage(stage);
-  reports.push(report);
   print(`${stage.name}: ${closingLine([report])} (${seconds(report.durationMs)})`);
-}
+  return report;
+});
 if (process.env.CI === 'true') {
   const allowed = JSON.parse(readFileSync(join(root, 'scripts/allowed-skips.json'), 'utf8')) as AllowedSkip[];
   reports = refuseUnexpectedSkips(reports, allowed);

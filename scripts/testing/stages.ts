@@ -18,6 +18,8 @@ export interface Stage {
   limitSeconds: number;
   /** Programs without which nothing here can run. */
   needs: readonly string[];
+  /** It measures time, or builds what others read: no other stage runs meanwhile. */
+  alone: boolean;
 }
 
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
@@ -49,17 +51,16 @@ const script = (check: string, file: string, ...args: string[]): Step => ({
   files: [],
 });
 
-interface E2eStage extends Pick<Stage, 'limitSeconds' | 'needs'>, NodeTestOptions {
+interface E2eStage extends Pick<Stage, 'limitSeconds' | 'needs'>, Partial<Pick<Stage, 'alone'>>, NodeTestOptions {
   /** The file that takes longest, where several run at a time: it begins first, so that nothing waits for it alone. */
   longest?: string;
 }
 
-/** Stages below e2e/: the folder's name is the stage's name. */
+/**
+ * Stages below e2e/: the folder's name is the stage's name. They run beside each other, and what takes longest comes
+ * first, so that they end together.
+ */
 const E2E: Record<string, E2eStage> = {
-  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
-  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1 },
-  desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
-  interop: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
   hosts: {
     limitSeconds: 1200,
     needs: ['cc', 'make'],
@@ -67,6 +68,7 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 600,
     longest: 'sssd-setup.test.ts',
   },
+  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1 },
   directory: {
     limitSeconds: 900,
     needs: ['cc', 'make'],
@@ -74,8 +76,11 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 600,
     longest: 'documented.test.ts',
   },
-  // One file at a time: latency is measured. What needs slapd says so itself where there is none.
-  ldap: { limitSeconds: 480, needs: [], concurrency: 1, timeoutSeconds: 300 },
+  desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
+  interop: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
+  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
+  // One file at a time, and nothing beside it: latency is measured. What needs slapd says so itself where there is none.
+  ldap: { limitSeconds: 480, needs: [], concurrency: 1, timeoutSeconds: 300, alone: true },
 };
 const E2E_HELPERS = ['harness', 'lab'];
 /** Stages on real hosts. */
@@ -88,12 +93,12 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
   const find = (...patterns: string[]): string[] =>
     globSync(patterns, { cwd: root, exclude: ['**/node_modules/**', '**/dist/**'] }).sort();
   const factor = long ? 10 : 1;
-  const stage = (name: string, limitSeconds: number, steps: Step[], needs: string[] = []): Stage => ({
-    name,
-    limitSeconds: limitSeconds * factor,
-    steps,
-    needs,
-  });
+  const stage = (
+    name: string,
+    limitSeconds: number,
+    steps: Step[],
+    { needs = [], alone = true }: Partial<Pick<Stage, 'needs' | 'alone'>> = {},
+  ): Stage => ({ name, limitSeconds: limitSeconds * factor, steps, needs, alone });
 
   const projects = find('tsconfig.json', 'apps/*/tsconfig.json', 'e2e/*/tsconfig.json', 'server/src/*/tsconfig.json');
   // What takes longest begins first, so that the processors end together.
@@ -112,9 +117,9 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     args: ['-s', '-C', 'agent/native', 'fuzz', 'FUZZ_SECONDS=300'],
     files: [],
   };
-  const fuzz = stage('fuzz', 180, [fuzzing], ['clang', 'make']);
+  const fuzz = stage('fuzz', 180, [fuzzing], { needs: ['clang', 'make'] });
   const goals = script('the LDAP server meets its goals side by side with slapd', 'bench/ldap.ts', '--gate', '--json');
-  const bench = stage('bench', 300, [goals], ['cc', 'slapd', 'ldapsearch']);
+  const bench = stage('bench', 300, [goals], { needs: ['cc', 'slapd', 'ldapsearch'] });
 
   const stages = [
     stage(
@@ -137,11 +142,11 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     ]),
     stage('docs', 60, [script('reference pages are up to date', 'scripts/docs.ts', '--check')]),
     stage('architecture', 60, [nodeTests(['architecture.test.ts'])]),
-    // Three: those of the gate mostly wait.
-    stage('unit', 900, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 180 * factor })]),
-    stage('native', 600, [nodeTests(native, { timeoutSeconds: 240 * factor })], ['cc', 'make']),
+    stage('native', 600, [nodeTests(native, { timeoutSeconds: 240 * factor })], { needs: ['cc', 'make'] }),
     ...(long ? [fuzz] : []),
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
+    // Three: those of the gate mostly wait.
+    stage('unit', 1200, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 400 * factor })], { alone: false }),
   ];
   const folders = readdirSync(join(root, 'e2e'), { withFileTypes: true });
   const found = folders
@@ -149,7 +154,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     .map(({ name }) => name);
   const names = [...new Set([...Object.keys(E2E), ...found])];
   for (const name of names) {
-    const known = E2E[name] ?? { limitSeconds: 180, needs: [] };
+    const known = E2E[name] ?? { limitSeconds: 180, needs: [], alone: true };
     const steps: Step[] = [];
     const config = `e2e/${name}/playwright.config.ts`;
     if (existsSync(join(root, config))) {
@@ -170,12 +175,12 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push(script('PocketID is built where Go can have it', 'scripts/pocketid.ts'));
       steps.push(script('Keycloak is unpacked where Maven can have it', 'scripts/keycloak.ts'));
     }
-    const { timeoutSeconds = 180, longest, ...options } = known;
+    const { timeoutSeconds = 180, longest, alone = false, ...options } = known;
     const tests = [
       ...new Set([...(longest ? find(`e2e/${name}/${longest}`) : []), ...find(`e2e/${name}/**/*.test.ts`)]),
     ];
     if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
-    stages.push(stage(name, known.limitSeconds, steps, [...known.needs]));
+    stages.push(stage(name, known.limitSeconds, steps, { needs: known.needs, alone }));
   }
   // Last, when nothing else runs.
   return long ? [...stages, bench] : stages;
