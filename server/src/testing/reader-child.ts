@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Database, openDatabase } from '../db/database.ts';
 import { createLeases, createTurn } from '../db/leases.ts';
@@ -15,8 +15,8 @@ export interface ReaderChild {
   /** Where it notes what it does, a line each; several processes write to the same. */
   notes: string;
   lifeMs: number;
-  /** How long it works on a batch, milliseconds. */
-  workMs: number;
+  /** It works on a batch until this file is there; null: for some milliseconds. */
+  worksUntil: string | null;
 }
 
 /** What it notes: a job that ran, or the batch of events that it begins with, has ended with, and has confirmed. */
@@ -28,7 +28,7 @@ export type Note = { by: string; at: number } & (
 type What = { kind: 'job' } | { kind: 'begin' | 'end' | 'confirmed'; first: number; last: number };
 
 /** A server of which only readers and jobs are left, that waits to be killed or frozen. */
-const { name, driver, dsn, notes, lifeMs, workMs } = JSON.parse(process.argv[2]!) as ReaderChild;
+const { name, driver, dsn, notes, lifeMs, worksUntil } = JSON.parse(process.argv[2]!) as ReaderChild;
 const note = (what: What): void => appendFileSync(notes, `${JSON.stringify({ by: name, at: Date.now(), ...what })}\n`);
 const log = { error: () => {} };
 const db = await openDatabase({ driver, dsn, maxConnections: 4 });
@@ -38,7 +38,8 @@ createEventReaders({ db, events, leases, clock: systemClock, log }).consume('sin
   async handle(batch) {
     const what = { first: batch[0]!.seq, last: batch.at(-1)!.seq };
     note({ kind: 'begin', ...what });
-    await sleep(workMs);
+    do await sleep(10);
+    while (worksUntil !== null && !existsSync(worksUntil));
     note({ kind: 'end', ...what });
     return () => note({ kind: 'confirmed', ...what });
   },

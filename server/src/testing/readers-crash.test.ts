@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import Sqlite from 'better-sqlite3';
 import { type Database, openDatabase } from '../db/database.ts';
 import { makeTestPostgres } from '../db/test-databases.ts';
 import { TEST_FOLDER, whyNoPostgres } from '../db/test-postgres.ts';
@@ -24,6 +25,19 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`never held: ${holds}`);
     await sleep(10);
+  }
+}
+
+/** Whether somebody is in the middle of a write to a database of SQLite, and remains so. */
+function isLocked(path: string): boolean {
+  const db = new Sqlite(path, { timeout: 1000 });
+  try {
+    db.exec('begin immediate; rollback');
+    return false;
+  } catch {
+    return true;
+  } finally {
+    db.close();
   }
 }
 
@@ -55,14 +69,26 @@ async function cluster(t: TestContext, driver: Database['driver']) {
     batches: (kind: 'begin' | 'end' | 'confirmed', by?: string) =>
       notes().flatMap((note) => (note.kind === kind && (by === undefined || note.by === by) ? [note] : [])),
     cursor: async () => (await findCursor(db.query, 'sink'))?.seq ?? 0,
-    start(name: string, { lifeMs = 1000, workMs = 10 } = {}): ChildProcess {
-      const what: ReaderChild = { name, driver, dsn, notes: file, lifeMs, workMs };
+    /** A file of this name, for processes to look for. */
+    sign: (name: string) => join(folder, name),
+    start(
+      name: string,
+      { lifeMs, worksUntil = null }: Pick<ReaderChild, 'lifeMs'> & Partial<ReaderChild>,
+    ): ChildProcess {
+      const what: ReaderChild = { name, driver, dsn, notes: file, lifeMs, worksUntil };
       const child = spawn(process.execPath, [join(import.meta.dirname, 'reader-child.ts'), JSON.stringify(what)], {
         stdio: ['ignore', 'ignore', 'inherit'],
         env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
       });
       children.add(child);
       return child;
+    },
+    /** Stops a process at a moment at which it does not keep others from writing. */
+    async freeze(child: ChildProcess): Promise<void> {
+      for (child.kill('SIGSTOP'); driver === 'sqlite' && isLocked(dsn); child.kill('SIGSTOP')) {
+        child.kill('SIGCONT');
+        await sleep(20);
+      }
     },
     async kill(child: ChildProcess): Promise<void> {
       const ended = once(child, 'exit');
@@ -132,16 +158,19 @@ for (const driver of ['sqlite', 'postgres'] as const) {
 
     test('one that is frozen while it works and goes on confirms nothing, and none of its jobs runs', async (t) => {
       const c = await cluster(t, driver);
-      const lifeMs = 1000;
-      const frozen = c.start('frozen', { lifeMs, workMs: 300 });
+      // Longer than a busy machine keeps a process waiting: the one that goes on in time has lost its turn to nobody.
+      const lifeMs = 3000;
+      const thawed = c.sign('thawed');
+      const frozen = c.start('frozen', { lifeMs, worksUntil: thawed });
       await until(() => c.notes().some(({ kind }) => kind === 'job'));
       await c.write(3);
       await until(() => c.batches('begin', 'frozen').length === 1);
-      frozen.kill('SIGSTOP');
+      await c.freeze(frozen);
       const events = await c.write(500);
       const heir = c.start('heir', { lifeMs });
       await until(() => c.batches('confirmed', 'heir').at(-1)?.last === events);
       await until(() => c.notes().some(({ by, kind }) => by === 'heir' && kind === 'job'));
+      await writeFile(thawed, '');
       frozen.kill('SIGCONT');
       const continued = Date.now();
       await until(() => c.batches('end', 'frozen').length === 1);
