@@ -302,14 +302,20 @@ describe('the plugin of sudo: signals', () => {
     ['SIGTERM', 'signal'],
   ] as const)
     test(`${signal} withdraws the request`, patience, async () => {
-      const { dir, seen } = await agent({ check: (caller) => void caller.socket.write(accepted) });
+      let taken = false;
+      const check = (caller: Caller) => {
+        caller.socket.write(accepted);
+        taken = true;
+      };
+      const { dir, seen } = await agent({ check });
       const sudo = startSudo(dir, ['id']);
-      await until('the question', () => seen.length === 2);
-      await until('its end', () => seen[1]!.question().rest.includes('E'));
+      // An agent that writes to who has gone reads nothing more.
+      await until('the question, and that it is taken', () => taken);
       sudo.child.kill(signal);
       const end = await sudo.ended;
       assert.deepEqual(lines(end.text), REFUSED);
       assert.deepEqual([end.code, end.signal], [0, null], 'sudo ends in its own way');
+      await until('all that it said', () => seen[1]!.caller.ended());
       const bytes = seen[1]!.caller.bytes();
       assert.equal(bytes.subarray(-reason.length).toString(), reason);
     });
@@ -407,7 +413,9 @@ describe('the plugin of sudo: a line that the person types', () => {
       },
     });
     await startSudo(dir, ['--interactive', '--inner', '--types', 'hunter2', 'id']).ended;
-    const inner = seen.filter(({ mode }) => mode === 'sudo-check')[1]!.question();
+    const checks = seen.filter(({ mode }) => mode === 'sudo-check');
+    await until('all that it said', () => checks[1]!.caller.ended());
+    const inner = checks[1]!.question();
     assert.deepEqual([inner.rest, inner.said.get('C')], [['E', 'C'], 'noprompt']);
   });
 
