@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import Sqlite from 'better-sqlite3';
 import { TEST_FOLDER } from '../server/src/db/test-postgres.ts';
 import type { Told } from '../server/src/testing/journal.ts';
 import { startLoad, until } from '../server/src/testing/load.ts';
@@ -19,16 +18,7 @@ import {
   waitsIn,
   waitsOn,
 } from './observe.ts';
-
-/** What a database that a server has open says of a request. */
-function statusIn(dsn: string, id: string): string | undefined {
-  const db = new Sqlite(dsn, { readonly: true });
-  try {
-    return db.prepare('select status from challenges where id = ?').pluck().get(id) as string | undefined;
-  } finally {
-    db.close();
-  }
-}
+import { statusIn } from './request-status.ts';
 
 /** A clock that jumps, and is set right again. */
 export const wrongClock = (
