@@ -570,8 +570,31 @@ test('a provider that is down at first is found when it comes up, without a rest
   idp.instead = null;
   now += 5_000;
   await urlAt(oidc);
-  now += 30_000;
+  do now += 30_000;
+  while ((await oidc.trouble()) !== null);
+});
+
+test('a provider that hangs keeps nobody waiting who asks how the server is, and is told once it is known', async (t) => {
+  const idp = await startTestIdp(t);
+  let now = Date.now();
+  const oidc = createOidc({
+    config: { externalUrl: EXTERNAL, oidc: settingsFor(idp) },
+    clock: { now: () => now },
+    log: silent,
+  });
   assert.equal(await oidc.trouble(), null);
+  const held: ServerResponse[] = [];
+  idp.instead = (_request, response) => {
+    held.push(response);
+    return true;
+  };
+  now += 30_000;
+  assert.equal(await oidc.trouble(), null, 'what was known is told while it is asked');
+  assert.equal(await oidc.trouble(), null);
+  assert.equal(held.length, 1, 'it was asked, once, and has not answered');
+  held[0]!.writeHead(503).end();
+  while ((await oidc.trouble()) === null) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal((await oidc.trouble())?.problem, 'provider_unreachable');
 });
 
 test('discovery happens once for many sign-ins', async (t) => {

@@ -13,6 +13,11 @@ const RETRY_MS = 5_000;
 /** Keys and endpoints of the provider are read again after this. */
 const METADATA_MAX_AGE_MS = 60 * 60_000;
 const CHECK_MAX_AGE_MS = 30_000;
+/**
+ * Who asks how the server is waits for the provider no longer than this, milliseconds, where something is known of it: a
+ * balancer takes a server away that is slow to say that it is well, and approvals need no provider.
+ */
+const CHECK_PATIENCE_MS = 500;
 
 /** Outbound HTTP, handed in; `fetch` in production. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -20,7 +25,10 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface ProviderMetadata {
   /** The provider as it describes itself. Old metadata is better than none. */
   get(): Promise<{ ok: true; provider: oidc.Configuration } | ({ ok: false } & ProviderTrouble)>;
-  /** Asks the provider itself, whatever is cached; null when it can be used. An answer is good for half a minute. */
+  /**
+   * Asks the provider itself, whatever metadata is kept; null when it can be used. An answer is good for half a minute, and
+   * until there is another one where the provider is slow.
+   */
   check(): Promise<ProviderTrouble | null>;
 }
 
@@ -131,10 +139,22 @@ export function createProviderMetadata(deps: {
     async check() {
       const now = clock.now();
       if (checked && now - checked.at < CHECK_MAX_AGE_MS) return checked.trouble;
-      const found = await discoverOnce();
-      const trouble = found.ok ? null : { problem: found.problem, detail: found.detail };
-      checked = { trouble, at: now };
-      return trouble;
+      const found = discoverOnce().then((found) => {
+        const trouble = found.ok ? null : { problem: found.problem, detail: found.detail };
+        checked = { trouble, at: clock.now() };
+        return trouble;
+      });
+      if (checked === null) return found;
+      const before = checked;
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<ProviderTrouble | null>((resolve) => {
+        timer = setTimeout(() => {
+          // The others who ask meanwhile need not wait as well.
+          if (checked === before) checked = { ...before, at: clock.now() };
+          resolve(checked?.trouble ?? null);
+        }, CHECK_PATIENCE_MS);
+      });
+      return Promise.race([found, late]).finally(() => clearTimeout(timer));
     },
   };
 }
