@@ -19,13 +19,14 @@ export type SetupState =
       step: 'sign-in';
       origin: string;
       notice: SignInNotice | null;
-      keychain: boolean;
+      /** Why the session is forgotten when the shell ends; null when it is kept. */
+      keychain: KeychainProblem | null;
       /** What the server showed, or what the person agreed to; null when nothing is known of it. */
       certificate: CertificateFacts | null;
       /** The person agreed to it: nothing else is taken from this server. */
       isPinned: boolean;
     }
-  | { step: 'waiting'; origin: string; compareCode: string; keychain: boolean }
+  | { step: 'waiting'; origin: string; compareCode: string }
   | { step: 'profile'; origin: string; name: string; colour: Colour; pin: CertificateFacts | null };
 
 /** A certificate as a person reads it. Every text is safe to display. */
@@ -46,6 +47,9 @@ export type CertificateFault = 'other_name' | 'expired' | 'not_yet_valid';
 
 /** What is wrong with the authority that the person chose. */
 export type AuthorityNotice = 'not_a_certificate' | 'not_its_authority';
+
+/** There is none, or one that is locked or does not work. */
+export type KeychainProblem = 'missing' | 'refuses';
 
 export type ServerProblem = 'empty' | 'not_an_address' | 'not_https' | 'user_in_address' | 'too_many';
 

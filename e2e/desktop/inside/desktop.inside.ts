@@ -83,7 +83,7 @@ describe('first run and sign-in', () => {
     const page = await shell.pageAt('setup');
     await page.getByLabel('Server address').fill(`${world.server.url}/inbox`);
     await page.getByRole('button', { name: 'Continue' }).click();
-    await page.getByText('This computer has no keychain').waitFor();
+    await page.getByText('Your session is not kept.').waitFor();
     await pictures(page, 'sign-in');
     assert.equal(shell.opened().length, 0, 'nothing opens before a click');
     await page.getByRole('button', { name: 'Open the browser' }).click();

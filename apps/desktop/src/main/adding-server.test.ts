@@ -96,7 +96,7 @@ test('a server that nobody vouches for is shown with its certificate, and gets n
   assert.deepEqual(server.seen, []);
   await send(CHANNELS.trustCertificate, shown.certificate.fingerprint);
   const next = await state('sign-in');
-  assert.equal(next.isPinned, true);
+  assert.deepEqual([next.isPinned, next.keychain], [true, null]);
   assert.deepEqual(next.certificate, shown.certificate);
   await send(CHANNELS.startSignIn);
   await until('the browser', () => opened.length === 1);

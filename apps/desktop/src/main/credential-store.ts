@@ -55,7 +55,7 @@ export function createCredentialStore(deps: {
       return 'memory';
     }
     try {
-      if (await deps.secrets.available()) {
+      if ((await deps.secrets.problem()) === null) {
         const data = await deps.secrets.encrypt(JSON.stringify(live));
         await file.write({ v: 2, sealed: data.toString('base64') });
         return 'keychain';

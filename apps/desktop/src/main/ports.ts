@@ -1,3 +1,4 @@
+import type { KeychainProblem } from '../setup-state.ts';
 import type { Bounds } from './bounds.ts';
 import type { ExternalLink } from './external-link.ts';
 import type { MenuAction, MenuModel } from './menu-model.ts';
@@ -53,8 +54,8 @@ export interface OpenerPort {
 
 /** The operating system's keychain. */
 export interface SecretsPort {
-  /** False when there is none, or only one that would keep secrets in clear. */
-  available(): Promise<boolean>;
+  /** Why nothing can be kept in it; null when it can. One that would keep secrets in clear is none. */
+  problem(): Promise<KeychainProblem | null>;
   encrypt(text: string): Promise<Buffer>;
   /** @throws when it was encrypted by another user or the keychain was reset. */
   decrypt(data: Buffer): Promise<string>;

@@ -90,7 +90,7 @@ test('with a keychain the next start goes straight to the console; without one i
     step: 'sign-in',
     origin: lost.server.origin,
     notice: null,
-    keychain: false,
+    keychain: 'missing',
     certificate: null,
     isPinned: false,
   });

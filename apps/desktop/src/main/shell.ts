@@ -218,8 +218,6 @@ export function createShell(deps: {
     adding.drop();
   }
 
-  const hasKeychain = () => ports.secrets.available().catch(() => false);
-
   /** @param seen the certificate of a server that is being added */
   async function showSignIn(
     profile: Profile,
@@ -229,7 +227,7 @@ export function createShell(deps: {
     target = profile;
     const { origin, pin } = profile;
     const certificate = pin === undefined ? seen : certificateFacts(pin);
-    const keychain = await hasKeychain();
+    const keychain = await ports.secrets.problem().catch(() => 'refuses' as const);
     if (target === profile)
       showSetup({ step: 'sign-in', origin, notice, keychain, certificate, isPinned: pin !== undefined });
   }
@@ -258,10 +256,8 @@ export function createShell(deps: {
     const profile = target;
     if (!profile) return;
     const { origin } = profile;
-    const keychain = await hasKeychain();
-    if (target !== profile) return;
     await signingIn.begin(origin, {
-      waiting: (compareCode) => showSetup({ step: 'waiting', origin, compareCode, keychain }),
+      waiting: (compareCode) => showSetup({ step: 'waiting', origin, compareCode }),
       failed: (problem) => showSignIn(profile, problem),
       async signedIn(credential) {
         await credentials.set(credential);

@@ -1,5 +1,5 @@
 import { COLOUR_VALUES, COLOURS } from '../colours.ts';
-import type { CertificateFacts, SetupState } from '../setup-state.ts';
+import type { CertificateFacts, KeychainProblem, SetupState } from '../setup-state.ts';
 import { languageOf, wordsFor } from '../words/words.ts';
 
 interface SetupBridge {
@@ -42,9 +42,10 @@ const around = ([before = '', after = '']: readonly string[], node: Node) => tex
 /** The host without the scheme that everybody expects; `http` and a port stay visible. */
 const shown = (origin: string) => element('strong', {}, origin.replace(/^https:\/\//, ''));
 
-function keychainNote(keychain: boolean): Node[] {
-  if (keychain) return [];
-  return [element('p', { className: 'quiet' }, words.noKeychain)];
+function keychainNote(problem: KeychainProblem | null): Node[] {
+  if (problem === null) return [];
+  const [what, why] = words.noKeychain[problem];
+  return [element('p', { className: 'banner' }, element('strong', {}, what ?? ''), ' ', why ?? '')];
 }
 
 function serverStep(state: Extract<SetupState, { step: 'server' }>): Node[] {
@@ -149,7 +150,6 @@ function waitingStep(state: Extract<SetupState, { step: 'waiting' }>): Node[] {
     around(words.compare, shown(state.origin)),
     element('p', { id: 'compare-code', className: 'code' }, state.compareCode),
     button('secondary', words.cancel, () => void bridge.cancelSignIn()),
-    ...keychainNote(state.keychain),
   ];
 }
 

@@ -80,8 +80,16 @@ export const de: Words = {
       ' fragt dort, ob sich dieser Computer anmelden darf. Stimmen Sie nur zu, wenn dort dieser Code steht:',
     ],
     cancel: 'Abbrechen',
-    noKeychain:
-      'Dieser Computer hat keinen Schlüsselbund. Sie melden sich deshalb bei jedem Start von identree neu an.',
+    noKeychain: {
+      missing: [
+        'Ihre Sitzung wird nicht behalten.',
+        'Auf diesem Computer läuft kein Schlüsselbund (GNOME-Schlüsselbund oder KWallet), der sie sicher verwahren könnte: Sie bleibt im Speicher, und Sie melden sich bei jedem Start von identree neu an.',
+      ],
+      refuses: [
+        'Ihre Sitzung wird nicht behalten.',
+        'Der Schlüsselbund dieses Computers ist gesperrt oder antwortet nicht: Die Sitzung bleibt im Speicher, und Sie melden sich bei jedem Start von identree neu an.',
+      ],
+    },
     certificate: {
       title: 'Ist das Ihr Server?',
       notTrusted: [

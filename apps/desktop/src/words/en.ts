@@ -78,7 +78,16 @@ export const en = {
     inBrowser: 'Continue in your browser',
     compare: ['', ' asks there whether this computer may sign in. Agree only if it shows this code:'],
     cancel: 'Cancel',
-    noKeychain: 'This computer has no keychain, so you will sign in again each time you start identree.',
+    noKeychain: {
+      missing: [
+        'Your session is not kept.',
+        'No keyring (GNOME Keyring or KWallet) runs on this computer that could keep it safe: it stays in memory, and you sign in again each time you start identree.',
+      ],
+      refuses: [
+        'Your session is not kept.',
+        'The keyring of this computer is locked or does not answer: the session stays in memory, and you sign in again each time you start identree.',
+      ],
+    },
     certificate: {
       title: 'Is this your server?',
       notTrusted: [

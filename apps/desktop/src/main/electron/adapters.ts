@@ -43,12 +43,12 @@ export const electronOpener: OpenerPort = {
 };
 
 export const electronSecrets: SecretsPort = {
-  async available() {
+  async problem() {
     // On Linux "available" can mean a key that is the same on every computer.
     if (process.platform === 'linux' && ['basic_text', 'unknown'].includes(safeStorage.getSelectedStorageBackend())) {
-      return false;
+      return 'missing';
     }
-    return safeStorage.isAsyncEncryptionAvailable();
+    return (await safeStorage.isAsyncEncryptionAvailable()) ? null : 'refuses';
   },
   encrypt: (text) => safeStorage.encryptStringAsync(text),
   decrypt: async (data) => (await safeStorage.decryptStringAsync(data)).result,

@@ -23,7 +23,7 @@ export function fakeSecrets(options: { available?: boolean; fails?: boolean } = 
     setAvailable(now) {
       available = now;
     },
-    available: async () => available,
+    problem: async () => (available ? null : 'missing'),
     async encrypt(text) {
       if (options.fails) throw new Error('the keychain is locked');
       return flip(Buffer.from(`sealed${text}`));
