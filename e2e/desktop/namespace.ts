@@ -97,7 +97,7 @@ ROOT_OF_TESTS=$R unshare --mount sh -c '
   exec "$@"
 ' sh env -i --chdir=/tmp/project PATH=/tmp/project/node_modules/.bin:/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp/home USER=nobody \\
   XDG_CONFIG_HOME=/tmp/home/.config XDG_CACHE_HOME=/tmp/home/.cache XDG_RUNTIME_DIR=/tmp/home \\
-  IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_SHELL=/tmp/shell IDENTREE_RESULTS=/tmp/results NO_COLOR=1 \\
+  IDENTREE_ELECTRON=/tmp/runtime/electron IDENTREE_SHELL=/tmp/shell IDENTREE_RESULTS=/tmp/results IDENTREE_BENCH="$BENCH" NO_COLOR=1 \\
   setpriv --reuid=nobody --regid=nogroup --clear-groups --no-new-privs --inh-caps=-all --bounding-set=-all -- \\
   dbus-run-session -- /tmp/node "$@" || status=$?
 # By the name that the tests know it by: where there is no package, /tmp is this folder by now.
@@ -130,9 +130,15 @@ export async function runtimeFolder(): Promise<{ ok: true; folder: string } | { 
  * Runs test files of this folder in namespaces of their own, against a freshly built shell or an installed package.
  *
  * @param pattern of the test files, from the project's top
- * @param deb the package to install before
+ * @param options.deb the package to install before
+ * @param options.results folder of what the tests leave behind; that of the screenshots when not given
+ * @param options.bench handed on as IDENTREE_BENCH
  */
-export async function runInside(pattern: string, deb?: string): Promise<Outcome> {
+export async function runInside(
+  pattern: string,
+  options: { deb?: string; results?: string; bench?: string } = {},
+): Promise<Outcome> {
+  const { deb } = options;
   const runtime = await runtimeFolder();
   if (!runtime.ok) return runtime;
   // A build of its own: somebody else may build at the same time.
@@ -142,7 +148,7 @@ export async function runInside(pattern: string, deb?: string): Promise<Outcome>
   const work = mkdtempSync(join(tmpdir(), 'identree-desktop-'));
   const copy = mkdtempSync(join(tmpdir(), 'identree-installed-'));
   for (const folder of ['disk', 'root']) mkdirSync(join(copy, folder));
-  const out = join(root, 'test-results/screenshots');
+  const out = options.results ?? join(root, 'test-results/screenshots');
   mkdirSync(out, { recursive: true });
   const files = globSync(pattern, { cwd: root }).sort();
   const flags = [
@@ -166,20 +172,25 @@ export async function runInside(pattern: string, deb?: string): Promise<Outcome>
         COPY: copy,
         NODE: process.execPath,
         OUT: out,
+        BENCH: options.bench ?? '',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
   const results: TestResult[] = [];
   const said: string[] = [];
+  const say = (line: string) => {
+    said.push(line);
+    if (process.env.VERBOSE) process.stdout.write(`${line}\n`);
+  };
   const remains: string[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
     const result = parseResult(line);
     if (result) results.push(result);
     else if (line.startsWith('REMAINS ')) remains.push(line.slice('REMAINS '.length));
-    else said.push(line);
+    else say(line);
   });
-  createInterface({ input: child.stderr }).on('line', (line) => said.push(line));
+  createInterface({ input: child.stderr }).on('line', say);
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
   const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve) =>
     child.on('close', (...how) => resolve(how)),
@@ -188,7 +199,7 @@ export async function runInside(pattern: string, deb?: string): Promise<Outcome>
   for (const folder of [work, copy, ...(shell ? [dirname(shell)] : [])])
     rmSync(folder, { recursive: true, force: true });
   const failed = results.filter(({ status }) => status === 'failed');
-  if (failed.length > 0 || code !== 0 || process.env.VERBOSE) process.stdout.write(`${said.join('\n')}\n`);
+  if ((failed.length > 0 || code !== 0) && !process.env.VERBOSE) process.stdout.write(`${said.join('\n')}\n`);
   if (signal || (code !== 0 && failed.length === 0)) {
     const detail = `the tests inside ended with ${signal ?? `exit code ${code}`}\n${said.slice(-60).join('\n')}`;
     results.push({ name: ['desktop tests'], file: null, status: 'failed', durationMs: 0, detail });

@@ -102,7 +102,7 @@ if (!runtime.ok) {
     });
   });
 
-  const outcome = await runInside('e2e/desktop/inside/*.package.ts', deb);
+  const outcome = await runInside('e2e/desktop/inside/*.package.ts', { deb });
   if (!outcome.ok) test('the installed package', { skip: outcome.skip }, () => {});
   else {
     retell(outcome.results);

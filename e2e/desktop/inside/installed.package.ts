@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import type { Page } from '@playwright/test';
+import { createClient } from 'dbus-native';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { until } from '../../harness/run.ts';
+import { EXPOSED } from './exposed.ts';
+import { startTrayHost } from './tray-host.ts';
 import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
 
+// Where a run that hangs got to.
+beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
 afterEach((context) => {
   if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
 });
@@ -14,15 +20,23 @@ afterEach((context) => {
 let world: World;
 let shell: Installed;
 let desktop: Awaited<ReturnType<typeof startNotificationServer>>;
+let tray: Awaited<ReturnType<typeof startTrayHost>>;
 before(async () => {
-  desktop = await startNotificationServer(process.env.DBUS_SESSION_BUS_ADDRESS!, ['body', 'actions']);
+  const address = process.env.DBUS_SESSION_BUS_ADDRESS!;
+  desktop = await startNotificationServer(address, ['body', 'actions']);
+  tray = await startTrayHost(address);
   world = await openWorld();
   shell = await world.launchInstalled();
 });
 after(async () => {
   await world?.close();
   desktop?.close();
+  tray?.close();
 });
+
+/** Runs script text in the page; text, because these files are checked without the types of a browser. */
+const inPage = <T>(page: Page, script: string): Promise<T> =>
+  page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
 
 /** Processes of the installed program, by what they say they are. */
 function processes(): { pid: number; type: string }[] {
@@ -117,5 +131,206 @@ describe('the installed console, as an ordinary user', () => {
     run([script, ...data], {});
     run(['--inspect-brk=127.0.0.1:0', ...data], {});
     assert.ok(!existsSync(marker));
+  });
+});
+
+/** Each way into the installed program from outside of the person's browser. None of them approves, or opens a browser. */
+describe('nothing from outside approves:', () => {
+  let page: Page;
+  let opened: number;
+  let code: string;
+  let challengeId: string;
+  let number: number;
+  beforeEach(async () => {
+    page = await shell.pageAt('console');
+    ({ code, challengeId } = await world.ask(['sudo', 'cat', `/etc/outside`]));
+    [number] = await until(
+      'the notification',
+      () => [...desktop.shown].find(([, { body }]) => body.includes('/etc/outside')) ?? null,
+    );
+    opened = shell.opened().length;
+  });
+  afterEach(async () => {
+    assert.equal(world.server.data.challenge(code)?.status, 'pending');
+    assert.deepEqual(world.server.data.events({ event: 'challenge_approved' }), []);
+    assert.deepEqual(shell.opened().slice(opened), []);
+    await world.person.mutate('challenges.deny', { challengeId });
+    await until('its end', () => !desktop.shown.has(number));
+  });
+
+  /** Comes back once everything that was said on the bus before has been heard: it is heard in order. */
+  async function heard(): Promise<void> {
+    desktop.press(number, 'review');
+    await page.getByRole('dialog', { name: 'Request' }).getByText(code).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog', { name: 'Request' }).waitFor({ state: 'detached' });
+  }
+
+  test('a press in a notification under every other name', async () => {
+    for (const key of [
+      'approve',
+      'Approve',
+      'allow',
+      'accept',
+      'yes',
+      'default',
+      'Deny',
+      'deny ',
+      '',
+      'inline-reply',
+    ]) {
+      desktop.press(number, key);
+    }
+    await heard();
+  });
+
+  test('a signal of a notification that is malformed', async () => {
+    for (const [member, signature, body] of [
+      ['ActionInvoked', 'u', [number]],
+      ['ActionInvoked', 'su', ['deny', number]],
+      ['ActionInvoked', 'uu', [number, number]],
+      ['ActionInvoked', 'us', [number + 1, 'deny']],
+      ['ActivationToken', 'us', [number, 'deny']],
+      ['NotificationReplied', 'us', [number, 'approve']],
+    ] as const) {
+      desktop.signal(member, signature, [...body]);
+    }
+    await heard();
+  });
+
+  test('a press that another program makes up, Deny among them', async () => {
+    const stranger = createClient({ busAddress: process.env.DBUS_SESSION_BUS_ADDRESS! });
+    for (const key of ['approve', 'deny', 'review', 'default']) {
+      const at = ['/org/freedesktop/Notifications', 'org.freedesktop.Notifications'] as const;
+      stranger.sendSignal(...at, 'ActionInvoked', 'us', [number, key]);
+    }
+    // An answer to it says that the bus has passed on what it sent before.
+    await stranger.invoke({
+      destination: 'org.freedesktop.DBus',
+      path: '/org/freedesktop/DBus',
+      interface: 'org.freedesktop.DBus',
+      member: 'GetId',
+    });
+    stranger.connection.end();
+    await heard();
+  });
+
+  test('a link, an option or an argument of a second start', async () => {
+    const link = `identree://approve/${code}`;
+    const starts = [
+      [link, '--approve'],
+      [`${link}?decision=approved`],
+      [`identree:approve/${code}`, link],
+      [`--approve=${code}`, `--deep-link=${link}`],
+      [`${world.server.url}/approve/${code}`],
+      ['--background', link, `identree://deny/${code}`],
+    ];
+    const ends = starts.map(
+      (args) =>
+        new Promise<number | null>((resolve, reject) => {
+          const all = [...shell.command.slice(1), ...args];
+          const child = spawn('/usr/bin/identree-console', all, { env: shell.env, stdio: 'ignore', timeout: 120_000 });
+          child.on('error', reject);
+          child.on('close', resolve);
+        }),
+    );
+    assert.deepEqual(new Set(await Promise.all(ends)), new Set([0]));
+    await page.getByRole('dialog', { name: 'Request' }).getByText(code).waitFor();
+    await page.keyboard.press('Escape');
+  });
+
+  test('the icon in the tray: every call, and every event of every line', async () => {
+    await until('the icon', () => tray.items.length > 0);
+    const lines = (await tray.lines()).filter(({ label, enabled }) => enabled && !['', 'Quit'].includes(label));
+    assert.ok(lines.some(({ label }) => label.includes('/etc/outside')));
+    const at = (member: string): [string, string, unknown[]] => [member, 'ii', [0, 0]];
+    const events = ['opened', 'hovered', 'approve', 'clicked', 'closed'];
+    await tray.assail(
+      [...['Activate', 'SecondaryActivate', 'ContextMenu', 'Approve'].map(at), ['Scroll', 'is', [1, 'vertical']]],
+      lines.flatMap(({ id }) => events.map((event): [number, string] => [id, event])),
+    );
+    // The menu is made anew with each change: what was clicked last in it is undone here.
+    const resume = await until('the way back', async () =>
+      (await tray.lines()).find(({ label }) => /^(Resume|Pause)/.test(label)),
+    );
+    if (resume.label.startsWith('Resume')) await tray.click(resume.id);
+    await page.keyboard.press('Escape');
+  });
+
+  test('what the page asks the server through the program', async () => {
+    const statuses = await inPage<(number | string)[]>(
+      page,
+      `const json = { 'content-type': 'application/json' };
+      const body = JSON.stringify({ challengeId: '${challengeId}', assertion: null });
+      const ask = (path, init) => fetch(path, init).then(({ status }) => status, () => 'failed');
+      return await Promise.all([
+        ask('/trpc/challenges.approve', { method: 'POST', headers: json, body }),
+        ask('/trpc/challenges.deny,challenges.approve?batch=1', { method: 'POST', headers: json, body: JSON.stringify({ 0: {}, 1: {} }) }),
+        ask('/trpc/challenges%2Eapprove', { method: 'POST', headers: json, body }),
+        ask('/trpc/me.get', { method: 'POST', headers: { ...json, 'x-http-method-override': 'challenges.approve' }, body }),
+        ask('/api/v1/requests/${code}/approve', { method: 'POST', headers: json, body }),
+        ask('/approve/${code}', { method: 'POST', headers: json, body }),
+        ask('${world.server.url}/trpc/challenges.approve', { method: 'POST', mode: 'no-cors', body }),
+        ask('app://setup/trpc/challenges.approve', { method: 'POST', mode: 'no-cors', body }),
+        String(navigator.sendBeacon('${world.server.url}/trpc/challenges.approve', body) && 'failed'),
+      ]);`,
+    );
+    for (const status of statuses) assert.ok([400, 403, 404, 405, 'failed'].includes(status), String(statuses));
+  });
+
+  test('a page, a frame, a form, a webview or a window of another place', async () => {
+    const url = page.url();
+    const windows = processes().filter(({ type }) => type === 'renderer').length;
+    const target = `${world.server.url}/trpc/challenges.approve`;
+    for (const script of [
+      `location.href = '${world.server.url}/approve/${code}'`,
+      `window.open('${world.server.url}/approve/${code}')`,
+      `window.open('identree://approve/${code}')`,
+      `location.href = 'identree://approve/${code}'`,
+      `const f = document.createElement('form'); f.method = 'post'; f.action = '${target}'; document.body.append(f); f.submit(); f.remove()`,
+      `const i = document.createElement('iframe'); i.src = '${world.server.url}/approve/${code}'; document.body.append(i); setTimeout(() => i.remove(), 50)`,
+      `const w = document.createElement('webview'); w.src = '${target}'; document.body.append(w); w.remove()`,
+    ]) {
+      await inPage(
+        page,
+        `setTimeout(() => { ${script} }, 0); await new Promise((resolve) => setTimeout(resolve, 120));`,
+      );
+      assert.equal(page.url(), url, script);
+    }
+    assert.equal(processes().filter(({ type }) => type === 'renderer').length, windows);
+  });
+
+  test('messages that the page makes up for itself', async () => {
+    await inPage(
+      page,
+      `const forged = { kind: 'approve', code: '${code}', decision: 'approved' };
+      for (const channel of ['console:deep-link', 'console:approve', 'console:open-approval']) {
+        window.postMessage({ channel, ...forged }, '*');
+        new BroadcastChannel(channel).postMessage(forged);
+        window.dispatchEvent(new CustomEvent(channel, { detail: forged }));
+      }
+      new MessageChannel().port1.postMessage(forged);
+      await new Promise((resolve) => setTimeout(resolve, 200));`,
+    );
+  });
+
+  test('all that the program gives the page, called with what means nothing', async () => {
+    const broken = [`${code}/../x`, `${code}?decision=approved`];
+    const forged = JSON.stringify([...broken, { code, challengeId }, [code], challengeId, '', null, 1]);
+    // These two are what a person does with a window; that they decide nothing is seen like the rest.
+    const last = ['signIn', 'signOut'] as const;
+    for (const name of [...EXPOSED.filter((one) => !(last as readonly string[]).includes(one)), last[1]]) {
+      await inPage(
+        page,
+        `const given = window.identreeDesktop[${JSON.stringify(name)}];
+        for (const one of ${forged}) {
+          if (typeof given === 'function') await Promise.race([Promise.resolve().then(() => given(one)).catch(() => {}), new Promise((resolve) => setTimeout(resolve, 100))]);
+        }`,
+      ).catch((error) => {
+        // The page goes away with the session.
+        if (name !== 'signOut') throw error;
+      });
+    }
+    await shell.pageAt('setup');
   });
 });

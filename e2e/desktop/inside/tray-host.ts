@@ -93,6 +93,24 @@ export async function startTrayHost(address: string) {
         enabled: properties.enabled !== false,
       }));
     },
+    /**
+     * Calls the icon, and tells its menu of these events of these lines; whether it knows them is its own affair. Comes
+     * back once it has heard all of it.
+     */
+    async assail(calls: [member: string, signature: string, body: unknown[]][], events: [id: number, event: string][]) {
+      const { name, path } = items.at(-1)!;
+      const menu = await property<string>(name, path, 'Menu');
+      const send = (message: Parameters<typeof bus.invoke>[0]) =>
+        void Promise.resolve(bus.invoke(message)).catch(() => {});
+      for (const [member, signature, body] of calls) {
+        send({ destination: name, path, interface: ITEM, member, signature, body });
+      }
+      for (const [id, event] of events) {
+        const body = [id, event, ['i', 0], 0];
+        send({ destination: name, path: menu, interface: MENU, member: 'Event', signature: 'isvu', body });
+      }
+      await property(name, path, 'ToolTip');
+    },
     async click(id: number): Promise<void> {
       const { name, path } = items.at(-1)!;
       const menu = await property<string>(name, path, 'Menu');

@@ -84,6 +84,8 @@ export interface Shell extends Driven {
 /** The shell as it is installed. Its fuses let nobody into the main process. */
 export interface Installed extends Driven {
   process: ChildProcess;
+  /** Milliseconds since the Unix epoch. */
+  startedAt: number;
 }
 
 /** Certificates of a server, by an authority of its own. @param isTrusted whether this user trusts it */
@@ -222,6 +224,7 @@ export async function openWorld(): Promise<World> {
     const first = [`--user-data-dir=${around.dataFolder}`];
     const program = '/usr/bin/identree-console';
     const args = [...first, '--remote-debugging-port=0', ...(options.args ?? [])];
+    const startedAt = Date.now();
     const child = spawn(program, args, { env: around.env, stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     child.stderr!.on('data', (chunk: Buffer) => {
@@ -240,6 +243,7 @@ export async function openWorld(): Promise<World> {
     context.setDefaultTimeout(60_000);
     const shell: Installed = {
       process: child,
+      startedAt,
       ...driven(() => context.pages(), around, [program, ...first]),
       async close() {
         shells.delete(shell);
