@@ -44,8 +44,8 @@ if (mayOpen() < most + 200) {
   process.exit(2);
 }
 
+// It runs as every program of npm run does, as its Node is told by what started this one.
 const server = fork(join(import.meta.dirname, 'live/server.ts'), [String(most)], {
-  execArgv: ['--disable-warning=ExperimentalWarning'],
   stdio: ['ignore', 2, 2, 'ipc'],
 });
 const failed = new Promise<never>((_, reject) => {

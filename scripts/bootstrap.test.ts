@@ -146,7 +146,7 @@ test('arguments, pinned runtime and exit code go through', async (t) => {
   const { out } = await run(['reset', 'a b', '--', '-x']);
   const seen = JSON.parse(out) as { args: string[]; flags: string[]; path: string };
   assert.deepEqual(seen.args, ['a b', '--', '-x']);
-  assert.deepEqual(seen.flags, ['--disable-warning=ExperimentalWarning']);
+  assert.deepEqual(seen.flags, ['--disable-warning=ExperimentalWarning', '--no-allocation-site-pretenuring']);
   assert.ok(seen.path.startsWith(join(root, 'node_modules/.bin')));
   assert.equal((await run(['reset', 'exit', '3'])).code, 3);
   assert.equal((await run(['reset', 'die'])).code, 128 + constants.signals.SIGKILL);
