@@ -131,6 +131,16 @@ export const EVENTS = {
     topic: 'hosts',
     own: false,
   },
+  breakglass_reveal_requested: {
+    text: 'An administrator asked to be shown the break-glass password of a host, which takes a second one.',
+    topic: 'hosts',
+    own: false,
+  },
+  breakglass_reveal_confirmed: {
+    text: 'A second administrator confirmed that the break-glass password of a host is shown.',
+    topic: 'hosts',
+    own: false,
+  },
   revealed_breakglass: {
     text: 'An administrator was shown the break-glass password of a host.',
     topic: 'hosts',

@@ -101,11 +101,9 @@ forEachDriver('a start that is refused', (driver) => {
 
   test('of a command that reads leaves the schema of an earlier version as it is', async (t) => {
     const { config, change, ask } = await install(t, driver);
-    const [newest, tables] = ['0016-audit-sinks', ['audit_dead_letters']] as const;
+    const [newest, tables] = ['0017-reveal-requests', ['reveal_requests']] as const;
     assert.equal(Object.keys(migrations).at(-1), newest, 'another one is newer: take that one back here');
     for (const table of tables) await change(`drop table ${table}`);
-    for (const column of ['failure', 'failed_at', 'paused'])
-      await change(`alter table event_cursors drop column ${column}`);
     await change(`delete from kysely_migration where name = '${newest}'`);
     for (const command of ['verify-log', 'hosts list', 'trust', `backup ${join(config.keysDir, '../backup')}`]) {
       const { code, said } = await ask(command);

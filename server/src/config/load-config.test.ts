@@ -82,6 +82,7 @@ test('five settings make a server; everything else has a default', () => {
       encryptionKeyPrevious: null,
       hkdfSalt: null,
       rotateBefore: null,
+      secondPerson: false,
     },
     installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },

@@ -45,6 +45,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   login_attempts: null,
   ceremonies: null,
   desktop_grants: null,
+  reveal_requests: null,
   logout_tokens: null,
   log_disputes: null,
 };

@@ -15,6 +15,7 @@ import * as breakGlass from './migrations/0011-break-glass.ts';
 import * as logHeads from './migrations/0012-log-heads.ts';
 import * as bindProofs from './migrations/0014-bind-proofs.ts';
 import * as auditSinks from './migrations/0016-audit-sinks.ts';
+import * as revealRequests from './migrations/0017-reveal-requests.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -64,6 +65,7 @@ export const migrations = {
   '0012-log-heads': logHeads,
   '0014-bind-proofs': bindProofs,
   '0016-audit-sinks': auditSinks,
+  '0017-reveal-requests': revealRequests,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -483,6 +483,25 @@ export interface EscrowRecordsTable {
   location: JsonText;
 }
 
+/** Who waits for a second person before a break-glass password is shown. Gone once it is over. */
+export interface RevealRequestsTable {
+  id: string;
+  host_id: string;
+  reason: string;
+  /** Of `people`. */
+  asker_id: string;
+  /** What the person is called. */
+  asker: string;
+  asked_at: Timestamp;
+  expires_at: Timestamp;
+  /** Null: nobody has confirmed it. Never the one who asked. */
+  confirmer_id: string | null;
+  confirmer: string | null;
+  confirmed_at: Timestamp | null;
+  /** When the password was shown: once. */
+  shown_at: Timestamp | null;
+}
+
 /** Work that one process does for all of them. */
 export interface LeasesTable {
   /** `job …` or `reader …`. */
@@ -565,6 +584,7 @@ export interface Schema {
   break_glass_hosts: BreakGlassHostsTable;
   break_glass_uses: BreakGlassUsesTable;
   escrow_records: EscrowRecordsTable;
+  reveal_requests: RevealRequestsTable;
   recovery_codes: RecoveryCodesTable;
   approver_key_sets: ApproverKeySetsTable;
   policy_versions: PolicyVersionsTable;

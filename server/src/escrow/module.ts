@@ -8,6 +8,7 @@ import { breakGlassHostRoutes } from './host-routes.ts';
 import { type Http, systemHttp } from './http.ts';
 import { createKeeping } from './keeping.ts';
 import { createBreakGlassRouter } from './router.ts';
+import { createSecondPerson } from './second-person.ts';
 import { createBreakGlass } from './service.ts';
 
 const MINUTE_MS = 60_000;
@@ -28,15 +29,20 @@ export function breakGlassModule(
   for (const status of ['success', 'failure'] as const) kept.inc({ status }, 0);
   const backend = createEscrowBackend(config.escrow, { ...ground, http: others.escrowHttp ?? systemHttp });
   const keeping = createKeeping({ ...ground, backend, counted: (status) => kept.inc({ status }) });
-  const { rotateBefore } = config.escrow;
-  const breakGlass = createBreakGlass({ ...ground, ...others, keeping, rotateBefore });
+  const { rotateBefore, secondPerson: required } = config.escrow;
+  const secondPerson = createSecondPerson({ ...ground, ...others, required });
+  const breakGlass = createBreakGlass({ ...ground, ...others, keeping, secondPerson, rotateBefore });
   const tidy = () => keeping.tidy(async (query, id) => (await ground.hosts.find(query, id))?.hostname ?? null);
   return {
     name: 'break-glass',
     routes: [others.hostApi(breakGlassHostRoutes({ breakGlass, keeping }))],
     metrics: [kept],
-    jobs: [{ name: 'break-glass passwords of before', everyMs: MINUTE_MS, run: tidy }],
+    jobs: [
+      { name: 'break-glass passwords of before', everyMs: MINUTE_MS, run: tidy },
+      { name: 'reveals that nobody confirmed', everyMs: MINUTE_MS, run: secondPerson.forgetOver },
+    ],
     tidy,
-    procedures: { breakGlass: createBreakGlassRouter({ breakGlass }) },
+    forgetOver: secondPerson.forgetOver,
+    procedures: { breakGlass: createBreakGlassRouter({ breakGlass, secondPerson }) },
   } satisfies Module & Record<string, unknown>;
 }

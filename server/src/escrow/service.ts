@@ -12,6 +12,8 @@ import type { AssertionResponse } from '../passkeys/assertion-response.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Keeping, Kept } from './keeping.ts';
+import type { RevealRequest } from './reveal-request-store.ts';
+import type { SecondPerson, WaitingReveal } from './second-person.ts';
 import * as store from './store.ts';
 
 /** Nothing is written for what a host says again, but for that it lives, this often. */
@@ -78,10 +80,11 @@ export function createBreakGlass(deps: {
   hosts: Pick<HostService, 'find' | 'lock'>;
   keeping: Keeping;
   confirmations: Confirmations;
+  secondPerson: SecondPerson;
   /** A password that was made before this is replaced everywhere; null: none is. */
   rotateBefore: number | null;
 }) {
-  const { db, events, clock, hosts, keeping, confirmations } = deps;
+  const { db, events, clock, hosts, keeping, confirmations, secondPerson } = deps;
 
   const latest = (...times: (number | null | undefined)[]): number | null =>
     times.reduce<number | null>((a, b) => (b == null ? a : Math.max(a ?? b, b)), null);
@@ -92,8 +95,9 @@ export function createBreakGlass(deps: {
     return host;
   };
 
-  /** For what a passkey is asked: this host, this reason, and what can be shown of it. */
-  const purposeOf = (hostId: string, reason: string) => canonicalSha256({ purpose: 'reveal', hostId, reason });
+  /** For what a passkey is asked: this host, this reason, and the request that a second person has confirmed. */
+  const purposeOf = (hostId: string, reason: string, request: RevealRequest | null) =>
+    canonicalSha256({ purpose: 'reveal', hostId, reason, ...(request ? { request: request.id } : {}) });
 
   return {
     /** Takes what a host says of its password, and says what is wanted. */
@@ -158,7 +162,12 @@ export function createBreakGlass(deps: {
       });
     },
 
-    async list(): Promise<{ escrow: boolean; hosts: BreakGlassView[] }> {
+    async list(viewer: Viewer): Promise<{
+      escrow: boolean;
+      secondPerson: boolean;
+      waiting: WaitingReveal[];
+      hosts: BreakGlassView[];
+    }> {
       const records = new Set((await store.listEscrowRecords(db.query)).map(({ id }) => id));
       const views = (await store.listBreakGlassHosts(db.query)).map((host) => {
         const wanted = latest(deps.rotateBefore, host.rotate_before);
@@ -173,7 +182,8 @@ export function createBreakGlass(deps: {
           rotationWanted: wanted !== null && host.created_at !== null && host.created_at < wanted,
         };
       });
-      return { escrow: keeping.isOn, hosts: views };
+      const waiting = await secondPerson.waiting(viewer);
+      return { escrow: keeping.isOn, secondPerson: secondPerson.required, waiting, hosts: views };
     },
 
     /** Asks a host for another password. */
@@ -198,7 +208,8 @@ export function createBreakGlass(deps: {
     async revealOptions(viewer: Viewer, { hostId, reason }: { hostId: string; reason: string }) {
       const host = await hostOf(hostId);
       if ((await store.escrowRecordsOf(db.query, host.id)).length === 0) throw new Refusal('escrow_nothing');
-      return confirmations.options(viewer, purposeOf(hostId, reason));
+      const request = await secondPerson.confirmed(viewer, { hostId, reason });
+      return confirmations.options(viewer, purposeOf(hostId, reason, request));
     },
 
     /** What may open the host, newest first. It is written down, and the host is asked for another one, before it is shown. */
@@ -207,14 +218,21 @@ export function createBreakGlass(deps: {
       { hostId, reason, assertion }: { hostId: string; reason: string; assertion: AssertionResponse },
     ): Promise<Kept[]> {
       const host = await hostOf(hostId);
-      const confirm = await confirmations.take(viewer, assertion, purposeOf(hostId, reason));
+      const request = await secondPerson.confirmed(viewer, { hostId, reason });
+      const confirm = await confirmations.take(viewer, assertion, purposeOf(hostId, reason, request));
       const kept = await keeping.reveal(db.query, host);
       await db.transaction(async (work) => {
         const now = await confirm(work);
         if (now.role !== 'admin') throw new Refusal('forbidden');
+        if (request) await secondPerson.spend(work, request);
         const { username, issuer, subject } = now.person;
         const { remoteAddr } = viewer;
-        await noteReveal(deps, work, host, { kept, reason, actor: username, remoteAddr, by: { issuer, subject } });
+        const by = {
+          issuer,
+          subject,
+          ...(request ? { request: request.id, confirmedBy: request.confirmer ?? '' } : {}),
+        };
+        await noteReveal(deps, work, host, { kept, reason, actor: username, remoteAddr, by });
       });
       return kept;
     },

@@ -33,6 +33,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   break_glass_hosts: 'one for each host',
   break_glass_uses: true,
   escrow_records: 'one or two for each host',
+  reveal_requests: 'good for minutes',
   recovery_codes: 'made by operators, one at a time',
   approver_key_sets: 'asked for by version alone',
   policy_versions: 'written by operators',

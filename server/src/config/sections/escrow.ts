@@ -1,7 +1,7 @@
 import type { Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
-import { hidden, optional, type SettingMeta } from '../setting.ts';
-import { choice, hexBytes, issuedSecret, secret, serviceUrl, text, time } from '../values.ts';
+import { hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
+import { choice, flag, hexBytes, issuedSecret, secret, serviceUrl, text, time } from '../values.ts';
 
 const meta = (name: string, description: string, more: Partial<SettingMeta> = {}): SettingMeta => ({
   env: `IDENTREE_ESCROW_${name}`,
@@ -68,6 +68,14 @@ export const escrowSettings = {
       'Makes the derived key one of this installation alone: at least 16 bytes in hex. Without it, two installations with the same key have the same derived key.',
     ),
   ),
+  secondPerson: withDefault(flag, {
+    env: 'IDENTREE_BREAKGLASS_SECOND_PERSON',
+    toml: 'escrow.breakglass_second_person',
+    section: 'Break-glass',
+    description:
+      'Whether a second administrator has to confirm, with a passkey, that a break-glass password is shown to the one who asks for it.',
+    default: 'false',
+  }),
   rotateBefore: optional(time, {
     env: 'IDENTREE_BREAKGLASS_ROTATE_BEFORE',
     toml: 'escrow.breakglass_rotate_before',
