@@ -77,7 +77,7 @@ export const BASE_DN = 'dc=example,dc=com';
 
 /** What differs where a test names the town; every other one has people from a file, and rules of both kinds. */
 export const TOWNS: Record<string, Record<string, string>> = {
-  claims: { IDENTREE_SUDO_SOURCE: 'claims' },
+  claims: { IDENTREE_SUDO_SOURCE: 'claims', IDENTREE_BREAKGLASS_SECOND_PERSON: 'true' },
   bridge: { IDENTREE_DIRECTORY_SOURCE: 'none', IDENTREE_SUDO_SOURCE: 'store' },
   undirected: { IDENTREE_LDAP_ENABLED: 'false' },
 };

@@ -6,15 +6,15 @@ import { CopyLine } from '../../kit/copy-line.tsx';
 import { DialogDone, DialogForm, formDialog } from '../../kit/form-dialog.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago } from '../../kit/times.tsx';
-import { api, browserApi, browserClient, type Host, type Outputs, refresh, refusalOf } from '../../server/api.ts';
+import { api, browserApi, browserClient, type Host, type Outputs, refresh } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
-import { getAssertion, wordsFor } from '../passkeys/webauthn.ts';
+import { getAssertion } from '../passkeys/webauthn.ts';
+import { RevealProblem } from './reveal-problem.tsx';
+import { OwnRequest, RequestOfAnother } from './second-person.tsx';
 
-type View = Outputs['breakGlass']['list']['hosts'][number];
+type Standings = Outputs['breakGlass']['list'];
+type View = Standings['hosts'][number];
 type Shown = Outputs['breakGlass']['reveal'];
-
-/** Signs in again and comes back to the hosts. */
-const STEP_UP = `/sessions/login?step_up=1&return_to=${encodeURIComponent('/hosts')}`;
 
 /** What is known of the password of a host, as a sentence or two. */
 function Standing({ view, escrow }: { view: View | null; escrow: boolean }) {
@@ -29,19 +29,6 @@ function Standing({ view, escrow }: { view: View | null; escrow: boolean }) {
       {view.kept ? 'It is kept and can be shown.' : 'It is not kept here: only who made it on the host knows it.'}
       {view.rotationWanted && ' The host was asked for another one.'}
     </>
-  );
-}
-
-function Problems({ error }: { error: unknown }) {
-  return (
-    <Stack gap="xs" align="flex-start">
-      {wordsFor(error)}
-      {refusalOf(error) === 'fresh_sign_in_required' && (
-        <Button size="xs" variant="default" component="a" href={STEP_UP}>
-          Sign in again
-        </Button>
-      )}
-    </Stack>
   );
 }
 
@@ -111,9 +98,15 @@ function ShownPasswords({ host, shown, close }: { host: Host; shown: Shown; clos
   );
 }
 
-function Reveal({ host, view, escrow, close }: { host: Host; view: View | null; escrow: boolean; close: () => void }) {
+function Reveal({ host, standings, close }: { host: Host; standings: Standings; close: () => void }) {
+  const { escrow, secondPerson } = standings;
+  const view = standings.hosts.find(({ hostId }) => hostId === host.id) ?? null;
+  const waiting = standings.waiting.filter(({ hostId }) => hostId === host.id);
+  const own = waiting.find((request) => request.own) ?? null;
   const mayChange = useMayChange();
-  const [reason, setReason] = useState('');
+  const [typed, setReason] = useState('');
+  // What was confirmed is this reason, to the letter.
+  const reason = own?.reason ?? typed;
   const settled = { onSettled: () => void refresh(api.breakGlass.pathKey()) };
   const reveal = useMutation({
     mutationFn: async () => {
@@ -123,6 +116,10 @@ function Reveal({ host, view, escrow, close }: { host: Host; view: View | null; 
     },
     // Nothing of it stays in memory once the dialog is closed.
     gcTime: 0,
+    ...settled,
+  });
+  const ask = useMutation({
+    mutationFn: () => browserClient.breakGlass.askReveal.mutate({ hostId: host.id, reason: reason.trim() }),
     ...settled,
   });
   const rotate = useMutation(
@@ -135,15 +132,17 @@ function Reveal({ host, view, escrow, close }: { host: Host; view: View | null; 
     }),
   );
   if (reveal.data) return <ShownPasswords host={host} shown={reveal.data} close={close} />;
-  const error = reveal.error ?? rotate.error;
+  const error = reveal.error ?? ask.error ?? rotate.error;
+  const asks = secondPerson && own === null;
+  const label = asks ? 'Ask a second administrator' : 'Show the password';
   return (
     <DialogForm
-      submit={() => reveal.mutate()}
+      submit={() => (asks ? ask.mutate() : reveal.mutate())}
       close={close}
-      label={mayChange && view?.kept ? 'Show the password' : null}
-      problem={error ? <Problems error={error} /> : null}
-      pending={reveal.isPending}
-      disabled={reason.trim().length < 3}
+      label={mayChange && view?.kept ? label : null}
+      problem={error ? <RevealProblem error={error} /> : null}
+      pending={reveal.isPending || ask.isPending}
+      disabled={reason.trim().length < 3 || (secondPerson && own !== null && own.confirmedBy === null)}
     >
       <Text size="sm">
         <Standing view={view} escrow={escrow} />
@@ -153,11 +152,19 @@ function Reveal({ host, view, escrow, close }: { host: Host; view: View | null; 
           The host says: {view.problem}
         </Alert>
       )}
+      {waiting.map((request) =>
+        request.own ? (
+          <OwnRequest key={request.id} request={request} />
+        ) : (
+          <RequestOfAnother key={request.id} request={request} host={host} />
+        ),
+      )}
       {mayChange && view?.kept && (
         <Textarea
           label="Why do you need it?"
           description="Written down with your name. Your passkey is asked for this host and this reason."
           value={reason}
+          readOnly={own !== null}
           maxLength={500}
           autosize
           minRows={2}
@@ -187,14 +194,7 @@ export const BreakGlassDialog = formDialog<Host>(
     const standing = useQuery(api.breakGlass.list.queryOptions());
     return (
       <QueryState query={standing} label="Loading">
-        {({ hosts, escrow }) => (
-          <Reveal
-            host={host}
-            view={hosts.find(({ hostId }) => hostId === host.id) ?? null}
-            escrow={escrow}
-            close={close}
-          />
-        )}
+        {(standings) => <Reveal host={host} standings={standings} close={close} />}
       </QueryState>
     );
   },

@@ -13,6 +13,7 @@ import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.t
 
 import { type Act, type Action, HostList } from './host-list.tsx';
 import { HostReportDialog } from './host-report.tsx';
+import { WaitingReveals } from './second-person.tsx';
 
 function Empty({ enrol }: { enrol: (() => void) | null }) {
   return (
@@ -55,6 +56,7 @@ export default function HostsPage() {
                   {urgent === 1 ? 'its requests are' : 'their requests are'} refused.
                 </Alert>
               )}
+              <WaitingReveals hosts={list} look={(host) => act('break-glass', host)} />
               <HostList hosts={list} act={act} />
             </Stack>
           );

@@ -1,0 +1,20 @@
+import { Button, Stack } from '@mantine/core';
+import { refusalOf } from '../../server/api.ts';
+import { wordsFor } from '../passkeys/webauthn.ts';
+
+/** Signs in again and comes back to the hosts. */
+const STEP_UP = `/sessions/login?step_up=1&return_to=${encodeURIComponent('/hosts')}`;
+
+/** Why a password is not shown, and the way on where there is one. */
+export function RevealProblem({ error }: { error: unknown }) {
+  return (
+    <Stack gap="xs" align="flex-start">
+      {wordsFor(error)}
+      {refusalOf(error) === 'fresh_sign_in_required' && (
+        <Button size="xs" variant="default" component="a" href={STEP_UP}>
+          Sign in again
+        </Button>
+      )}
+    </Stack>
+  );
+}
