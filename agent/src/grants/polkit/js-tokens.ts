@@ -5,8 +5,9 @@ export interface JsToken {
   line: number;
 }
 
+// A comment ends where a line does for JavaScript, which is not at a line feed only: what follows is run.
 const TOKEN =
-  /\s+|\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:[^"\\\n]*)"|'(?:[^'\\\n]*)'|[A-Za-z_$][\w$]*|===|!==|==|!=|&&|\|\||=>|\d+|[(){}[\].,;:!=<>?+*%&|^~-]/y;
+  /\s+|\/\/[^\n\r\u2028\u2029]*|\/\*[\s\S]*?\*\/|"(?:[^"\\\n]*)"|'(?:[^'\\\n]*)'|[A-Za-z_$][\w$]*|===|!==|==|!=|&&|\|\||=>|\d+|[(){}[\].,;:!=<>?+*%&|^~-]/y;
 
 /**
  * Cuts a script as far as its words are plain. At what needs more to be understood (an escape, a template, what may be

@@ -87,6 +87,42 @@ describe('what polkit gives', () => {
     ]);
   });
 
+  it('no rule hides in a comment that has ended, or in what is logged', async () => {
+    const YES = 'polkit.addRule(function(a, s) { return polkit.Result.YES; });';
+    for (const end of ['\r', '\u2028', '\u2029']) {
+      assert.deepEqual(await grantsOf(`// harmless${end}${YES}`), ['1 everyone : every action of polkit, no password']);
+    }
+    for (const inside of [
+      `(${YES.slice(0, -1)}, "x")`,
+      `eval("x")`,
+      'function() {}()',
+      '"a", ...s',
+      'a.b = 1',
+      'new E',
+    ]) {
+      assert.equal((await grantsOf(`polkit.log(${inside});`))[0], '1 unread', inside);
+      assert.equal((await grantsOf(rule(`polkit.log(${inside});`)))[0], '1 unread', inside);
+    }
+    assert.deepEqual(
+      await grantsOf(rule('polkit.log("action=" + action); polkit.log("by " + subject.user, "x");')),
+      [],
+    );
+  });
+
+  it('what a section of the local authority gives may stand apart from whom it names, and a pattern is no name', async () => {
+    const file = '/etc/polkit-1/localauthority/50-local.d/x.pkla';
+    assert.deepEqual(
+      await grantsOf({
+        [file]: '[A]\nIdentity=unix-user:bob\n[B]\nAction=org.b\n[A]\nAction=org.a\nResultAny=yes\n',
+      }),
+      ['1 user bob: action org.a, no password'],
+    );
+    for (const pattern of ['unix-user:al*', 'unix-group:op?', 'unix-user:[ab]ob', '*', 'unix-*:bob']) {
+      const text = `[A]\nIdentity=${pattern}\nAction=org.a\nResultAny=yes\n`;
+      assert.deepEqual(await grantsOf({ [file]: text }), ['1 unread'], pattern);
+    }
+  });
+
   it('files of the local authority', async () => {
     const files = {
       '/etc/polkit-1/localauthority/50-local.d/x.pkla':

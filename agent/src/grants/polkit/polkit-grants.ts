@@ -14,11 +14,12 @@ const ADMIN_WORDS = 'what polkit asks an administrator for, with their own passw
 
 type At = Pick<Given, 'file' | 'line'>;
 
-/** `unix-group:sudo` and the like; null for what names nobody. */
+/** `unix-group:sudo` and the like; null for what names nobody, or people by a pattern, which is no name of anybody. */
 function whoOf(identity: string): Who | null {
   const [, kind, name] = /^unix-(user|group|netgroup):(.+)$/.exec(identity) ?? [];
   if (kind === undefined || name === undefined) return null;
   if (name === '*') return { type: 'everyone', name: '' };
+  if (/[*?[\]\\]/.test(name)) return null;
   if (/^\d+$/.test(name)) return { type: kind === 'group' ? 'gid' : 'uid', name };
   return { type: kind as 'user' | 'group' | 'netgroup', name };
 }
@@ -62,7 +63,7 @@ export async function polkitGrants(files: HostFiles): Promise<Grant[]> {
   function administrators(at: At, identities: readonly string[]): void {
     for (const identity of identities) {
       const who = whoOf(identity);
-      if (who === null) fail(at.file, at.line, `“${identity}” names no user, group or netgroup`);
+      if (who === null) fail(at.file, at.line, `“${identity}” names no user, group or netgroup by name`);
       else give(at, who, ADMIN_WORDS, false);
     }
   }
@@ -98,7 +99,7 @@ export async function polkitGrants(files: HostFiles): Promise<Grant[]> {
       const actions = listOf(entries.get('Action')?.value ?? '');
       for (const identity of listOf(entries.get('Identity')?.value ?? '')) {
         const who = whoOf(identity);
-        if (who === null) fail(file, line, `“${identity}” names no user, group or netgroup`);
+        if (who === null) fail(file, line, `“${identity}” names no user, group or netgroup by name`);
         else if (actions.length > 0)
           give({ file, line }, who, `${actionWords(actions)}${yes ? '' : ', with their own password'}`, yes);
       }

@@ -51,13 +51,19 @@ export function readRulesScript(source: string): Said[] {
     reader.takeIf(';');
     return result === 'NOT_HANDLED' ? null : result;
   }
+  /** Texts and what actions and people are, side by side: whatever calls something could add a rule in here. */
   function log(): boolean {
     if (!reader.takeIf('polkit', '.', 'log', '(')) return false;
-    for (let depth = 1; depth > 0; ) {
-      if (reader.takeIf('(')) depth++;
-      else if (reader.takeIf(')')) depth--;
-      else reader.take(reader.peek() ?? '');
-    }
+    const value = () => {
+      if (/^["']/.test(reader.peek() ?? '')) reader.string();
+      else {
+        reader.name();
+        while (reader.takeIf('.')) reader.name();
+      }
+    };
+    if (reader.peek() !== ')') value();
+    while (reader.takeIf('+') || reader.takeIf(',')) value();
+    reader.take(')');
     reader.takeIf(';');
     return true;
   }
