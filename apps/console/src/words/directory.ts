@@ -83,7 +83,8 @@ export const FINDINGS: Record<Lint['code'], { title: string; means: string; todo
   },
   sudo_host_unmatched: {
     title: 'Reaches no host',
-    means: 'No enrolled host has such a name, so the rule reaches fewer hosts than it seems.',
+    means:
+      'No enrolled host has such a name, so the rule reaches fewer hosts than it seems, or more if it was to except it.',
     todo: 'Check the spelling, or enrol the host.',
   },
   sudo_rule_dropped: {

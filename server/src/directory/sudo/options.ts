@@ -1,8 +1,10 @@
+import { nearest } from '#shared/nearest.ts';
 import type { SudoSettings } from '../settings.ts';
 
 export type CheckedOption =
   | { ok: true; options: readonly string[]; unauthenticated: boolean; note?: string }
-  | { ok: false; problem: string };
+  /** `confines`: it was to make a rule narrower, and is not to be left out alone. */
+  | { ok: false; problem: string; confines: boolean };
 
 const words = (text: string): ReadonlySet<string> => new Set(text.split(/\s+/).filter((word) => word !== ''));
 
@@ -14,6 +16,10 @@ const ONLY_ON = words(`
 `);
 const EITHER = words('insults pwfeedback lecture path_info');
 const MAC = words('role type apparmor_profile');
+/** These confine what runs, so that a rule without one of them allows more than was written. */
+const CONFINING = words(
+  'noexec intercept selinux command_timeout umask umask_override role type apparmor_profile runchroot',
+);
 
 /** Tags of sudoers that have an option of the same meaning. */
 const TAGS: Record<string, string> = {
@@ -79,7 +85,7 @@ function environmentOptions(name: string, value: string, settings: SudoSettings)
  * one would be a way around the approval.
  */
 export function checkOption(text: string, settings: SudoSettings): CheckedOption {
-  const refuse = (problem: string): CheckedOption => ({ ok: false, problem });
+  const refuse = (problem: string, confines = false): CheckedOption => ({ ok: false, problem, confines });
   if (/[^\x20-\x7e]/.test(text)) return refuse('control or non-ASCII characters');
   const trimmed = text.trim();
   if (trimmed.length > 1024) return refuse('longer than 1024 characters');
@@ -118,7 +124,11 @@ export function checkOption(text: string, settings: SudoSettings): CheckedOption
       return { ok: true, options: [name], unauthenticated: false };
     }
     if (EITHER.has(name)) return { ok: true, options: [`${negated ? '!' : ''}${name}`], unauthenticated: false };
-    return refuse('not an option that is served');
+    if (negated) return refuse('not an option that is served');
+    const meant = CONFINING.has(name) ? null : nearest(name, [...CONFINING]);
+    return meant === null
+      ? refuse('not an option that is served', CONFINING.has(name))
+      : refuse(`not an option that is served: is ${meant} meant?`, true);
   }
   if (negated) return refuse('an option with a value cannot be negated');
   if (operator === '+=' && (name === 'env_keep' || name === 'env_check')) {
@@ -128,6 +138,6 @@ export function checkOption(text: string, settings: SudoSettings): CheckedOption
   if (operator !== '=') return refuse('not an option that is served');
   const canonical = canonicalValue(name, value, settings);
   return canonical === null
-    ? refuse('not an option that is served, or a value that is not allowed')
+    ? refuse('not an option that is served, or a value that is not allowed', CONFINING.has(name))
     : { ok: true, options: [`${name}=${canonical}`], unauthenticated: false };
 }

@@ -58,6 +58,15 @@ export function checkRule(
     return null;
   };
 
+  /** Whether an exception is of no host that there is: most often it is mistyped, and the rule reaches the one that was meant. */
+  const isUnknown = ({ kind, value }: { kind: string; value: string }): boolean => {
+    if (kind !== 'name' && kind !== 'wildcard') return false;
+    const pattern = hostPattern(value);
+    // sudo compares both the whole name and the first part of it.
+    const isOf = (name: string) => pattern?.test(name) || pattern?.test(name.split('.', 1)[0]!);
+    return hostNames.length > 0 && !hostNames.some(isOf);
+  };
+
   const hosts: string[] = [];
   const deniedHosts: string[] = [];
   let positiveHosts = 0;
@@ -67,8 +76,13 @@ export function checkRule(
       if (!host.negated) positiveHosts += 1;
       // Without its exception the rule would reach more hosts than was written.
       reject(value, host.ok ? 'wildcards are switched off here' : host.problem, host.negated);
-    } else if (host.negated) deniedHosts.push(`!${host.value}`);
-    else {
+    } else if (host.negated) {
+      deniedHosts.push(`!${host.value}`);
+      if (isUnknown(host)) {
+        const detail = `!${shorten(host.value)} names no enrolled host, so that nothing is excepted`;
+        lint({ code: 'sudo_host_unmatched', subject, detail });
+      }
+    } else {
       positiveHosts += 1;
       if (host.kind !== 'wildcard' || settings.hostWildcards === 'raw') hosts.push(host.value);
       else {
@@ -114,7 +128,7 @@ export function checkRule(
   const options = new Set<string>();
   for (const value of written.options) {
     const checked = checkOption(value, settings);
-    if (!checked.ok) reject(value, checked.problem);
+    if (!checked.ok) reject(value, checked.problem, checked.confines);
     else for (const option of checked.options) options.add(option);
   }
   if (settings.noAuthenticate === 'true') options.add('!authenticate');

@@ -310,6 +310,14 @@ describe('rules from claims', () => {
       { sudoCommands: 'ALL', 'su\u200bdoHosts': 'web1' },
       { sudoCommands: 'ALL', sudoHosts: 'web1', 'Sudo-Not-After': '20260101000000Z' },
       { sudoCommand: 'ALL' },
+      // Without these the commands would run unconfined.
+      { sudoCommands: 'ALL', sudoOptions: 'noexce' },
+      { sudoCommands: 'ALL', sudoOptions: 'noexec=true' },
+      { sudoCommands: 'ALL', sudoOptions: 'use_pty, command_timeout=5x' },
+      { sudoCommands: 'ALL', sudoOptions: 'umask=77' },
+      { sudoCommands: 'ALL', sudoOptions: 'role=webadm_r' },
+      { sudoCommands: 'ALL', sudoOptions: 'apparmor_profile=web' },
+      { sudoCommands: 'ALL', sudoOptions: 'runchroot=/srv/jail' },
     ];
     for (const sudoClaims of none) {
       const { entry, codes } = await rule(sudoClaims);
@@ -324,6 +332,18 @@ describe('rules from claims', () => {
     assert.deepEqual([entry?.sudoCommand, entry?.sudoOption], [['/bin/id'], ['use_pty']]);
     assert.deepEqual(codes, ['sudo_value_rejected', 'sudo_value_rejected']);
     assert.equal((await rule(mixed, { strict: true })).entry, undefined);
+  });
+
+  test('an exception of a host that there is not is said: the rule would reach the one that was meant', async () => {
+    const names = ['web1.example.com', 'db1.example.com'];
+    const except = async (host: string, hosts = names) =>
+      (await rule({ sudoCommands: '/bin/id', sudoHosts: `ALL, !${host}` }, {}, hosts)).codes;
+    for (const host of ['wbe1', 'web2.example.com', 'prod*']) {
+      assert.deepEqual(await except(host), ['sudo_host_unmatched'], host);
+    }
+    for (const host of ['web1', 'WEB1.example.com', 'db*', '10.0.0.0/8'])
+      assert.deepEqual(await except(host), [], host);
+    assert.deepEqual(await except('web1', []), [], 'hosts that are not enrolled have names as well');
   });
 
   test('host lists reach the hosts that sssd asks for', async () => {
