@@ -43,8 +43,8 @@ interface Part {
 export interface PowerSource {
   /** Equal ids, equal power. */
   readonly id: string;
-  /** What it allows, one by one; null: it is compared as a whole. */
-  readonly parts: readonly Part[] | null;
+  /** What it says, to be taken apart; null: it is compared as a whole. */
+  readonly written: WrittenRule | null;
   /** The rule of the database; null: claims of a group, or files of hosts. */
   readonly rule: string | null;
   /** The rule runs its commands as whoever has this: what grows is the power of those whom it is for. */
@@ -70,11 +70,20 @@ const fold = (name: string): string => name.toLowerCase();
 /** Files may write a number with any zeros in front of it. */
 const isNumber = (name: string): boolean => /^[0-9]+$/.test(name);
 
-/** @returns null for a rule with exceptions: what it allows depends on all of it. */
+/** More than an operator writes. Three lists of a claim multiply, and whoever edits a group at the source writes all three. */
+const MAX_PARTS = 2000;
+/** The same for all rules of one person. */
+const MAX_PARTS_HAD = 20_000;
+
+/**
+ * @returns null for a rule with exceptions, of which everything depends on all of it, and for one of too many parts: it is
+ * asked about, also when it allows nothing new
+ */
 function partsOf(rule: WrittenRule): Part[] | null {
   const { hosts, commands, runAsUser, runAsGroup, options, notBefore, notAfter } = rule;
   const places = hosts ?? ['ALL'];
   const targets = runAsUser ?? (runAsGroup === null ? ['root'] : ['']);
+  if (places.length * targets.length * commands.length > MAX_PARTS) return null;
   if ([...places, ...commands, ...targets].some((value) => value.trimStart().startsWith('!'))) return null;
   const terms = canonicalSha256([runAsGroup, options, notBefore, notAfter, orderIn(rule)]);
   return places.flatMap((host) =>
@@ -92,7 +101,7 @@ const orderIn = ({ options, order }: WrittenRule): number | null =>
 function sourceOf(written: WrittenRule, rule: string | null): PowerSource {
   return {
     id: `rule ${canonicalSha256({ ...written, order: orderIn(written) })}`,
-    parts: partsOf(written),
+    written,
     rule,
     local: [],
   };
@@ -108,7 +117,7 @@ function addTargets(
   for (const target of runAsUser ?? []) {
     if (!target.startsWith('%')) continue;
     const name = fold(target.slice(1));
-    const source: PowerSource = { id: `as a target of ${id}`, parts: null, rule, asTarget: true, local: [] };
+    const source: PowerSource = { id: `as a target of ${id}`, written: null, rule, asTarget: true, local: [] };
     to.set(name, [...(to.get(name) ?? []), source]);
   }
 }
@@ -157,10 +166,15 @@ export function givePower(to: Map<string, Power>, key: string, sources: readonly
 export function isCovered(by: Power | undefined, source: PowerSource): boolean {
   if (by === undefined) return false;
   if (by.has(source.id)) return true;
-  if (source.parts === null) return false;
+  const parts = source.written && partsOf(source.written);
+  if (parts === null) return false;
   // Only of somebody who gains something is everything that they have taken apart.
-  const had = new Set([...by.values()].flatMap(({ parts }) => parts ?? []).map(textOf));
-  return source.parts.every((part) =>
+  const had = new Set<string>();
+  for (const { written } of by.values()) {
+    for (const part of (written && partsOf(written)) ?? []) had.add(textOf(part));
+    if (had.size > MAX_PARTS_HAD) return false;
+  }
+  return parts.every((part) =>
     [part.host, 'ALL'].some((host) =>
       [part.target, 'ALL'].some((target) =>
         [part.command, 'ALL'].some((command) => had.has(textOf({ ...part, host, target, command }))),
@@ -203,7 +217,7 @@ export function powerIndex(
     (type === 'uid' || type === 'gid') && isNumber(name) ? `${type} ${Number(name)}` : `${type} ${fold(name)}`,
   );
   for (const [key, local] of byName) {
-    const source: PowerSource = { id: `host ${key}`, parts: null, rule: null, local };
+    const source: PowerSource = { id: `host ${key}`, written: null, rule: null, local };
     const { type, name } = local[0]!;
     if (type === 'user') add(users, fold(name), source);
     else if (type === 'group') add(groups, fold(name), source);
