@@ -50,6 +50,11 @@ export const EVENTS = {
     topic: 'server',
     own: false,
   },
+  audit_dead_letters_retried: {
+    text: 'An operator has events delivered again that a receiver of the audit log refused.',
+    topic: 'server',
+    own: false,
+  },
   host_log_contradicted: {
     text: 'A host has seen a signed head of the event log that the log does not continue; it refuses decisions.',
     topic: 'hosts',

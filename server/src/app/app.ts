@@ -2,6 +2,8 @@ import { fileURLToPath } from 'node:url';
 import type { FastifyPluginAsync } from 'fastify';
 import type { Logger } from 'pino';
 import { approvalPageModule } from '../approval-page/module.ts';
+import { auditModule } from '../audit/module.ts';
+import type { Output } from '../audit/sinks/standard-output.ts';
 import { createAccounts } from '../auth/accounts.ts';
 import { createCallers } from '../auth/callers.ts';
 import type { IdentityProvider } from '../auth/identity-provider.ts';
@@ -36,6 +38,8 @@ export interface AppOptions {
   provider?: IdentityProvider;
   /** Reaches the keeper of break-glass passwords. */
   escrowHttp?: Http;
+  /** Where lines of JSON go that are for the standard output. */
+  output?: Output;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
   plugins?: readonly FastifyPluginAsync[];
   /** Folder of the built browser assets. */
@@ -86,6 +90,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   );
   use(approvalPageModule({ callers, challenges }));
   use(eventsModule({ ...core, hostApi }, callers, readers));
+  const audit = use(auditModule(core, { readers, output: options.output }));
   use(installerModule(core));
   use(metricsModule(core, registry));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
@@ -97,6 +102,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     ...directory.procedures,
     ...auth.procedures,
     ...challenge.procedures,
+    ...audit.procedures,
   });
   const { stop, ...server } = await serve({
     clientAddress,

@@ -1,5 +1,6 @@
 import type { Program } from '#shared/command-line/command.ts';
 import { VERSION } from '../version.ts';
+import { audit } from './audit.ts';
 import { backup } from './backup.ts';
 import { type CommandIo, EXIT, EXIT_MEANINGS } from './command.ts';
 import { completions } from './completions.ts';
@@ -26,6 +27,7 @@ export const PROGRAM: Program<CommandIo> = {
     exportApproval,
     trust,
     verifyLog,
+    audit,
     uidmap,
     backup,
     restore,

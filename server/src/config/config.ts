@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { accountSettings } from './sections/accounts.ts';
 import { approvalSettings } from './sections/approvals.ts';
+import { auditSettings } from './sections/audit.ts';
 import { databaseSettings } from './sections/database.ts';
 import { escrowSettings } from './sections/escrow.ts';
 import { hostSettings } from './sections/hosts.ts';
@@ -27,6 +28,7 @@ export const settings = z.object({
   ldap: z.object({ ...ldapSettings, ...accountSettings, ...ldapSudoSettings }),
   sudoRules: sudoRuleSettings,
   escrow: z.object(escrowSettings),
+  audit: z.object(auditSettings),
   installer: z.object(installerSettings),
 });
 

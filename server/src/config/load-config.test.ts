@@ -84,6 +84,7 @@ test('five settings make a server; everything else has a default', () => {
       rotateBefore: null,
       secondPerson: false,
     },
+    audit: { log: null, logMaxSize: 104_857_600, logMaxFiles: 5, bufferSize: 4096 },
     installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
     ldap: null,
@@ -410,22 +411,35 @@ test('settings of earlier installations are recognised and said to have no effec
 test('whoever asks for an audit sink is not given a server without one', () => {
   const result = load(
     {
-      IDENTREE_AUDIT_LOG: 'stdout',
-      IDENTREE_AUDIT_SPLUNK_HEC_TOKEN: 'a token that must not be told',
+      IDENTREE_AUDIT_KAFKA_URL: 'kafka://example.com',
+      IDENTREE_AUDIT_KAFKA_TOKEN: 'a token that must not be told',
       IDENTREE_AUDIT_SYSLOG_URI: 'a typing error asks for one too',
-      IDENTREE_AUDIT_LOKI_URL: '',
+      IDENTREE_AUDIT_KAFKA_NAME: '',
     },
-    { [DEFAULT_TOML_FILE]: '[audit]\nbuffer_size = 8192\n' },
+    { [DEFAULT_TOML_FILE]: '[audit]\nbuffer = 8192\n' },
   );
   assert.ok(!result.ok);
   assert.deepEqual(result.errors.map(({ setting }) => setting).sort(), [
-    'IDENTREE_AUDIT_LOG',
-    'IDENTREE_AUDIT_SPLUNK_HEC_TOKEN',
+    'IDENTREE_AUDIT_KAFKA_TOKEN',
+    'IDENTREE_AUDIT_KAFKA_URL',
     'IDENTREE_AUDIT_SYSLOG_URI',
-    'audit.buffer_size',
+    'audit.buffer',
   ]);
   assert.ok(!JSON.stringify(result).includes('must not be told'));
-  assert.ok(load({ IDENTREE_AUDIT_LOG: '' }).ok);
+  assert.ok(load({ IDENTREE_AUDIT_KAFKA_URL: '' }).ok);
+});
+
+test('the file for events is a path or the standard output, with the sizes of earlier versions', () => {
+  assert.deepEqual(config({}).audit.log, null);
+  assert.deepEqual(config({ IDENTREE_AUDIT_LOG: 'stdout' }).audit.log, { to: 'stdout' });
+  for (const written of ['file:/var/log/audit.jsonl', '/var/log/audit.jsonl'])
+    assert.deepEqual(config({ IDENTREE_AUDIT_LOG: written }).audit.log, { to: 'file', path: '/var/log/audit.jsonl' });
+  for (const wrong of ['stderr', 'file:audit.jsonl', 'audit.jsonl', '/var/log/', 'file:'])
+    assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOG: wrong }), ['IDENTREE_AUDIT_LOG']);
+  const { audit } = config({}, { [DEFAULT_TOML_FILE]: '[audit]\nlog = "stdout"\nbuffer_size = 8192\n' });
+  assert.deepEqual([audit.log, audit.bufferSize], [{ to: 'stdout' }, 8192]);
+  assert.deepEqual([audit.logMaxSize, audit.logMaxFiles], [100 * 1024 * 1024, 5]);
+  assert.equal(config({ IDENTREE_AUDIT_LOG_MAX_SIZE: '0' }).audit.logMaxSize, 0);
 });
 
 test('an audit sink is refused wherever it is written: as one variable, at the top of the file, in any section', () => {

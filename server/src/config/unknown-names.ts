@@ -13,8 +13,8 @@ const HAS_NO_EFFECT = 'This version does not use it. Remove it, or read docs/con
 const COUNTED_ON: readonly { names: RegExp; problem: string; fix: string }[] = [
   {
     names: /^IDENTREE_AUDIT(_|$)|(^|\.)audit([._]|$)/,
-    problem: 'asks for an audit sink, and this version has none: events are kept in its database only',
-    fix: 'Unset it to start without the sink. identree-server verify-log walks the events that are kept.',
+    problem: 'asks for an audit sink that this version does not have: no event would arrive there',
+    fix: 'Unset it to start without the sink. docs/audit.md lists those that there are.',
   },
   {
     names: /^IDENTREE_ESCROW(_|$)|(^|\.)escrow([._]|$)/,

@@ -311,6 +311,19 @@ export const pemOrPath: z.ZodType<string, RawValue> = reader((value) => {
   throw new Wrong('is neither a path nor a certificate', 'Name a file, or paste certificates in PEM.');
 });
 
+/** Where lines go: the standard output of the server, or a file. */
+export const auditLog: z.ZodType<{ to: 'stdout' } | { to: 'file'; path: string }, RawValue> = reader((value) => {
+  if (value === 'stdout') return { to: 'stdout' };
+  const file = value.replace(/^file:/, '');
+  if (!file.startsWith('/') || file.endsWith('/') || /[\u0000-\u001f\u007f]/.test(file)) {
+    throw new Wrong(
+      'is neither stdout nor the absolute path of a file',
+      'Write stdout or file:/var/log/identree/audit.jsonl.',
+    );
+  }
+  return { to: 'file', path: file };
+});
+
 const SAMPLE =
   /change[-_ ]?me|change[-_ ]?this|replace[-_ ]?(me|with)|your[-_ ]|example|sample|dummy|placeholder|insecure|default|secret[-_ ]?(key|here)?$|^password|^test|^admin|123456|abcdef/i;
 

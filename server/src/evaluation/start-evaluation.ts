@@ -111,6 +111,7 @@ function evaluationConfig(
       IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off',
       IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true',
       IDENTREE_LDAP_UID_MAP_FILE: files.uidMap,
+      IDENTREE_AUDIT_LOG: files.audit,
     },
     readFile: () => {
       throw Object.assign(new Error('no configuration file counts here'), { code: 'ENOENT' });

@@ -27,6 +27,7 @@ export const stateFiles = (folder: string) => ({
   directory: join(folder, 'directory.json'),
   uidMap: join(folder, 'uidmap.json'),
   log: join(folder, 'server.log'),
+  audit: join(folder, 'audit.jsonl'),
 });
 
 const MARK = `This folder belongs to the evaluation mode of identree (npm start).

@@ -81,11 +81,13 @@ export function createEventReaders(deps: {
   const leaseOf = (name: string) => `reader ${name}`;
 
   async function statusOf(reader: string, cursor: EventCursorsTable | undefined, head: number): Promise<ReaderStatus> {
-    const [next] = cursor ? await events.read(cursor.seq, 1) : [];
+    // One that has no cursor yet is about to begin.
+    const seq = cursor?.seq ?? (known.get(reader)?.from === 'now' ? head : 0);
+    const [next] = seq < head ? await events.read(seq, 1) : [];
     const holder = await leases.holderOf(leaseOf(reader));
     return {
       reader,
-      behind: cursor ? Math.max(0, head - cursor.seq) : 0,
+      behind: Math.max(0, head - seq),
       behindMs: next ? Math.max(0, clock.now() - next.at) : 0,
       holder,
       here: holder === leases.holder,
@@ -275,6 +277,10 @@ export function createEventReaders(deps: {
         }
         unfollow();
         known.delete(name);
+        // Before another process begins: two that have the same thing open would be in each other's way.
+        await reader
+          .close?.()
+          .catch((err: unknown) => log.error({ err, reader: name }, 'what a reader had open is left'));
         await turn.release().catch(() => {});
       })();
 

@@ -110,6 +110,8 @@ export interface EventReader {
    * come again, because it may have been lost where it was taken to. Null: nothing.
    */
   comesAgain?(): Promise<number | null>;
+  /** Called once it is over in this process: lets go of what is open. */
+  close?(): Promise<void>;
   /** Where it begins when it is new: with the first event, or with the next one. `start` unless it says otherwise. */
   readonly from?: 'start' | 'now';
   /** While it keeps up, the least time between two batches, milliseconds: a cursor is written for each. 0 unless it says otherwise. */

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createLogger } from '../platform/logger.ts';
+import { runOn } from '../testing/run-command.ts';
+import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { enrolTestHost } from '../testing/test-host.ts';
+import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
+import { putDeadLetters } from './dead-letter-store.ts';
+import { until } from './testing/audit-kit.ts';
+
+describe('a server with a file for its events', () => {
+  let folder: string;
+  let t: TestApp;
+  let olga: TestPerson;
+  let alice: TestPerson;
+  const provider = createTestProvider();
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'identree-audit-'));
+    t = await createTestApp({ app: { provider }, env: { IDENTREE_AUDIT_LOG: `file:${folder}/log/audit.jsonl` } });
+    olga = await signInTestPerson(t.app, provider, t.clock, 'olga', { groups: ['admins'], passkey: false });
+    alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
+  });
+  after(async () => {
+    await t.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const metrics = async (): Promise<Map<string, string>> => {
+    const { body } = await t.app.http.inject('/metrics');
+    const lines = body.split('\n').filter((line) => line.startsWith('identree_audit_'));
+    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), line.split(' ').at(-1)!]));
+  };
+  const lines = async () => {
+    const text = await readFile(join(folder, 'log', 'audit.jsonl'), 'utf8').catch(() => '');
+    return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
+  };
+
+  test('[A-08] what is documented of its metrics is there from the first scrape', async () => {
+    const first = await metrics();
+    assert.equal(first.get('identree_audit_events_total{sink="_channel",status="dropped"}'), '0');
+    for (const status of ['emitted', 'failed', 'dead_lettered'])
+      assert.equal(first.get(`identree_audit_events_total{sink="jsonlog",status="${status}"}`), '0');
+  });
+
+  test('[A-09] every event is in the file, counted once it is there, and said of the sink', async () => {
+    await t.app.start();
+    const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+    const { challengeId } = await host.create();
+    await host.send('DELETE', `/challenges/${challengeId}`);
+    const { seq } = await t.app.events.head();
+    await until(async () => (await lines()).length === seq);
+    const found = await lines();
+    assert.deepEqual(
+      found.map((line) => line.seq),
+      found.map((_, index) => index + 1),
+    );
+    const [asked, cancelled] = found.slice(-2);
+    assert.deepEqual(
+      [asked?.event, asked?.hostname, asked?.request_id],
+      ['challenge_created', 'web1.example.com', challengeId],
+    );
+    assert.equal(cancelled?.event, 'challenge_cancelled');
+    const emitted = 'identree_audit_events_total{sink="jsonlog",status="emitted"}';
+    await until(async () => Number((await metrics()).get(emitted)) === seq);
+    const now = await metrics();
+    assert.equal(now.get('identree_audit_sink_lag_events{sink="jsonlog"}'), '0');
+    assert.equal(now.get('identree_audit_events_total{sink="_channel",status="dropped"}'), '0');
+    assert.ok(Number(now.get('identree_audit_sink_last_success_timestamp_seconds{sink="jsonlog"}')) > 1e9);
+  });
+
+  test('[A-06] how it fares is for administrators; whether it is well is in the health report', async () => {
+    const { data } = await olga.query<object[]>('audit.sinks.list');
+    const sink = { name: 'jsonlog', state: 'ok', behind: 0, deadLetters: 0, lastError: null };
+    assert.partialDeepStrictEqual(data, [sink]);
+    const overRest = await t.app.http.inject({
+      url: '/api/v1/audit/sinks',
+      headers: { cookie: olga.cookie, 'sec-fetch-site': 'same-origin' },
+    });
+    assert.partialDeepStrictEqual(overRest.json(), [sink]);
+    assert.equal((await alice.query('audit.sinks.list')).refusal, 'forbidden');
+    const { checks, details } = await t.app.health();
+    assert.deepEqual([checks.audit_sinks, details?.audit_sinks], ['ok', 'jsonlog ok, 0 to deliver']);
+  });
+
+  test('[A-06] a file that cannot be written degrades the server and says no path to strangers', async () => {
+    const log = createLogger('error', { write: () => {} });
+    const bad = await createTestApp({ app: { log }, env: { IDENTREE_AUDIT_LOG: '/dev/null/audit.jsonl' } });
+    try {
+      await bad.app.start();
+      await until(async () => (await bad.app.health()).checks.audit_sinks === 'failing: jsonlog');
+      const report = await bad.app.health();
+      assert.equal(report.status, 'degraded');
+      assert.equal(report.checks.event_readers, 'ok');
+      assert.ok(!JSON.stringify(report).includes('/dev/null'));
+    } finally {
+      await bad.close();
+    }
+  });
+
+  test('[A-10] what was refused is listed and tried again on the command line', async () => {
+    const run = (command: string) => runOn(`audit dead-letters ${command}`.split(' '), t.config);
+    assert.equal((await run('list')).out, 'Nothing was refused.\n');
+    assert.equal((await run('retry')).out, 'Nothing was refused.\n');
+    const letter = { sink: 'jsonlog', seq: 2, reason: 'too large', at: t.clock.now() };
+    await t.app.db.transaction((work) => putDeadLetters(work, [letter]));
+    assert.match((await run('list')).out, /^jsonlog {2}2 {2}[a-z_]+ {2}\S+Z {2}too large\n$/);
+    assert.equal((await run('list --sink loki')).out, 'Nothing was refused.\n');
+    const [told] = JSON.parse((await run('list --json')).out) as object[];
+    assert.partialDeepStrictEqual(told, { sink: 'jsonlog', seq: 2, reason: 'too large', retry: false });
+    assert.deepEqual(
+      [(await run('retry --seq 3')).out, (await run('retry --seq 0')).code],
+      ['Nothing was refused.\n', 2],
+    );
+    assert.match((await run('retry --sink jsonlog')).out, /^1 to be tried again/);
+    await until(async () => (await run('list')).out === 'Nothing was refused.\n');
+    const found = await lines();
+    assert.equal(found.filter(({ seq }) => seq === 2).length, 2);
+    assert.partialDeepStrictEqual(found.at(-1), { event: 'audit_dead_letters_retried', actor: 'identree-server' });
+  });
+});

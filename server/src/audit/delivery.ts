@@ -1,0 +1,107 @@
+import type { LoggedEvent } from '#shared/events.ts';
+import type { Database } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import { ReaderFailure } from '../events/readers.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { EventReader, ReaderTurn } from '../platform/module.ts';
+import { countDeadLetters, deleteDeadLetters, lettersToRetry, putDeadLetters } from './dead-letter-store.ts';
+import { type AuditRecord, auditRecord } from './record.ts';
+import { type AuditSink, mustBeSure, type SinkName } from './sink.ts';
+
+/**
+ * A sink with so many dead letters is given nothing more until an operator has looked: a receiver that is set up wrongly
+ * refuses everything, and the whole log would end there.
+ */
+export const MOST_DEAD_LETTERS = 1000;
+const MAX_REASON = 500;
+
+export type DeliveryStatus = 'emitted' | 'failed' | 'dead_lettered';
+
+/** The reader of the log that hands every event to one sink, at least once and in order. */
+export function createDelivery(deps: {
+  sink: AuditSink;
+  db: Pick<Database, 'query'>;
+  events: Pick<EventLog, 'read'>;
+  clock: Clock;
+  /** Most events that are in memory for it. */
+  bufferSize: number;
+  mostDeadLetters?: number;
+  counted: (sink: SinkName, status: DeliveryStatus, count: number) => void;
+}): EventReader {
+  const { sink, db, events, clock, counted, mostDeadLetters = MOST_DEAD_LETTERS } = deps;
+
+  async function attempt(records: readonly AuditRecord[], turn: ReaderTurn) {
+    mustBeSure(turn);
+    try {
+      return await sink.deliver(records, turn);
+    } catch (error) {
+      // The server stops: nothing went wrong.
+      if (!turn.signal.aborted) counted(sink.name, 'failed', 1);
+      throw error;
+    }
+  }
+
+  /** Delivers them in their order. What the receiver refuses for good is found by trying one at a time. */
+  async function deliver(records: readonly AuditRecord[], turn: ReaderTurn) {
+    const refused: { seq: number; reason: string }[] = [];
+    let rest = records;
+    let oneByOne = false;
+    while (rest.length > 0) {
+      const part = oneByOne ? rest.slice(0, 1) : rest;
+      const answer = await attempt(part, turn);
+      if (answer === null) {
+        rest = rest.slice(part.length);
+        continue;
+      }
+      rest = rest.slice(answer.taken);
+      if (part.length === 1 && answer.taken === 0) {
+        refused.push({ seq: part[0]!.event.seq, reason: answer.reason.slice(0, MAX_REASON) });
+        rest = rest.slice(1);
+      }
+      oneByOne = true;
+    }
+    return refused;
+  }
+
+  /** Those that an operator wants to be tried again, each alone. */
+  async function retry(turn: ReaderTurn) {
+    const taken: number[] = [];
+    const refused: { seq: number; reason: string }[] = [];
+    for (const { seq } of await lettersToRetry(db.query, sink.name)) {
+      const [event] = await events.read(seq - 1, 1);
+      const again = event?.seq === seq ? await deliver([auditRecord(event)], turn) : [];
+      if (again.length === 0) taken.push(seq);
+      refused.push(...again);
+    }
+    return { taken, refused };
+  }
+
+  return {
+    async handle(batch: readonly LoggedEvent[], _signal, turn) {
+      const retried = await retry(turn);
+      const kept = (await countDeadLetters(db.query, sink.name)) - retried.taken.length;
+      if (kept >= mostDeadLetters) {
+        const problem = `${kept} events were refused; see identree-server audit dead-letters list`;
+        throw new ReaderFailure(problem, { paused: true });
+      }
+      const refused = await deliver(batch.map(auditRecord), turn);
+      const letters = [...retried.refused, ...refused].map((one) => ({ sink: sink.name, ...one, at: clock.now() }));
+      return {
+        async write(work) {
+          await deleteDeadLetters(work, sink.name, retried.taken);
+          await putDeadLetters(work, letters);
+        },
+        done() {
+          counted(sink.name, 'emitted', batch.length - refused.length + retried.taken.length);
+          counted(sink.name, 'dead_lettered', refused.length);
+        },
+      };
+    },
+    ...(sink.comesAgain ? { comesAgain: () => sink.comesAgain!() } : {}),
+    close: () => sink.close(),
+    batch: Math.min(sink.batch, deps.bufferSize),
+    ahead: deps.bufferSize,
+    everyMs: sink.everyMs ?? 0,
+    tellsItself: true,
+  };
+}

@@ -1,0 +1,84 @@
+import { Counter, Gauge, type Metric } from 'prom-client';
+import type { HealthCheck } from '../platform/module.ts';
+import type { DeliveryStatus } from './delivery.ts';
+import type { SinkName } from './sink.ts';
+import type { SinkStatus, SinkStatuses } from './status.ts';
+
+const DELIVERIES = ['emitted', 'failed', 'dead_lettered'] as const satisfies readonly DeliveryStatus[];
+
+/** What is measured of sinks, under the names of the operations guide. */
+export function sinkMetrics(
+  sinks: readonly SinkName[],
+  statuses: SinkStatuses,
+): { metrics: Metric[]; counted(sink: SinkName, status: DeliveryStatus, count: number): void } {
+  const registers: [] = [];
+  const events = new Counter({
+    name: 'identree_audit_events_total',
+    help: 'Events by sink: emitted (confirmed by the receiver; over UDP, handed to the network), failed (attempts), dead_lettered (refused for good). None is ever dropped.',
+    labelNames: ['sink', 'status'],
+    registers,
+  });
+  // An alert on any increase has something to compare with from the first scrape.
+  events.inc({ sink: '_channel', status: 'dropped' }, 0);
+  for (const sink of sinks) for (const status of DELIVERIES) events.inc({ sink, status }, 0);
+
+  let asking: Promise<SinkStatus[]> | null = null;
+  const shared = (): Promise<SinkStatus[]> => {
+    asking ??= statuses().finally(() => {
+      asking = null;
+    });
+    return asking;
+  };
+  const gauge = (name: string, help: string, value: (status: SinkStatus) => number | null) =>
+    new Gauge({
+      name: `identree_audit_${name}`,
+      help,
+      labelNames: ['sink'],
+      registers,
+      async collect() {
+        for (const status of await shared()) {
+          const now = value(status);
+          if (now !== null) this.set({ sink: status.name }, now);
+        }
+      },
+    });
+  const seconds = (at: number | null) => (at === null ? null : at / 1000);
+  return {
+    metrics: [
+      events,
+      gauge('sink_lag_events', 'Events that a sink has not delivered yet.', ({ behind }) => behind),
+      gauge('sink_lag_seconds', 'How long the oldest of them has been waiting.', ({ behindMs }) => behindMs / 1000),
+      gauge('sink_last_success_timestamp_seconds', 'When a sink delivered last.', ({ lastSuccessAt }) =>
+        seconds(lastSuccessAt),
+      ),
+      gauge('sink_last_error_timestamp_seconds', 'When a sink failed last.', ({ lastErrorAt }) => seconds(lastErrorAt)),
+      gauge('sink_paused', '1 while a sink waits for an operator.', ({ state }) => Number(state === 'paused')),
+      gauge('dead_letters', 'Events that the receiver of a sink refused for good.', ({ deadLetters }) => deadLetters),
+    ],
+    counted: (sink, status, count) => events.inc({ sink, status }, count),
+  };
+}
+
+/** `audit_sinks`: whether events arrive where they are sent. Why they do not is told to administrators only. */
+export function sinkHealth(statuses: SinkStatuses): HealthCheck {
+  return {
+    name: 'audit_sinks',
+    severity: 'degraded',
+    async run() {
+      const all = await statuses();
+      const troubled = all.filter(({ state }) => state !== 'ok');
+      const detail = all
+        .map(({ name, state, behind, deadLetters }) => {
+          const refused = deadLetters > 0 ? `, ${deadLetters} refused` : '';
+          return `${name} ${state}, ${behind} to deliver${refused}`;
+        })
+        .join('; ');
+      const worst = (['paused', 'failing', 'behind'] as const).find((state) =>
+        troubled.some((sink) => sink.state === state),
+      );
+      if (worst === undefined) return { value: null, detail };
+      const names = troubled.filter(({ state }) => state === worst).map(({ name }) => name);
+      return { value: `${worst}: ${names.join(', ')}`, detail };
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import type { EventReaders } from '../events/readers.ts';
+import type { Ground, Module } from '../platform/module.ts';
+import { bufferSizeOf, createSinks } from './create-sinks.ts';
+import { createDelivery } from './delivery.ts';
+import { sinkHealth, sinkMetrics } from './measured.ts';
+import { createAuditRouter } from './router.ts';
+import type { Output } from './sinks/standard-output.ts';
+import { createSinkStatuses, readerOf } from './status.ts';
+
+/** Where events go beside the database: nothing is lost on the way, and no sink waits for another. */
+export function auditModule(
+  ground: Ground,
+  others: { readers: Pick<EventReaders, 'status'>; output?: Output | undefined },
+) {
+  const { config, db } = ground;
+  const sinks = createSinks(config.audit, {
+    output: others.output ?? process.stdout,
+    now: () => performance.now(),
+  });
+  const names = sinks.map(({ name }) => name);
+  const statuses = createSinkStatuses({ sinks: names, query: db.query, readers: others.readers });
+  const { metrics, counted } = sinkMetrics(names, statuses);
+  const bufferSize = bufferSizeOf(config.audit);
+  const readers = sinks.map((sink) => [readerOf(sink.name), createDelivery({ ...ground, sink, bufferSize, counted })]);
+  return {
+    name: 'audit',
+    readers: Object.fromEntries(readers),
+    metrics,
+    health: sinks.length > 0 ? [sinkHealth(statuses)] : [],
+    procedures: { audit: createAuditRouter({ sinks: statuses }) },
+  } satisfies Module & Record<string, unknown>;
+}

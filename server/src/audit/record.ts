@@ -1,0 +1,46 @@
+import { canonicalJson } from '#shared/canonical-json.ts';
+import type { LoggedEvent } from '#shared/events.ts';
+import { VERSION } from '../version.ts';
+
+/** An event on its way to a sink. */
+export interface AuditRecord {
+  readonly event: LoggedEvent;
+  /** The whole of it as one line of JSON, without the line feed. */
+  readonly text: string;
+}
+
+/** Milliseconds since the epoch as earlier versions wrote them: RFC 3339 in UTC, whole seconds. */
+const wholeSeconds = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
+
+/**
+ * What sinks carry of an event: the members that earlier versions had, with their names and in their order; then what was
+ * added; last the event exactly as it was hashed. `id` is its hash: the same event has the same one however often it comes,
+ * and an event that took its number after a restore has another. `,"record":` cannot stand in what comes before it, since
+ * quotes within strings are escaped: from there to the last brace are the bytes whose SHA-256 is `hash`, which the next
+ * event names as `prev_hash`.
+ */
+export function auditRecord(event: LoggedEvent): AuditRecord {
+  const { hash, unreadable, ...hashed } = event;
+  const told = {
+    seq: event.seq,
+    prev_hash: event.prevHash,
+    timestamp: wholeSeconds(event.at),
+    event: event.event,
+    username: event.username,
+    hostname: event.hostname ?? undefined,
+    code: event.code ?? undefined,
+    actor: event.actor ?? undefined,
+    reason: event.reason ?? undefined,
+    remote_addr: event.remoteAddr ?? undefined,
+    source: 'identree',
+    version: VERSION,
+    at: event.at,
+    request_id: event.challengeId ?? undefined,
+    host_id: event.hostId ?? undefined,
+    // Its data cannot be read, so what follows is not what was hashed.
+    unreadable,
+    id: hash,
+    hash,
+  };
+  return { event, text: `${JSON.stringify(told).slice(0, -1)},"record":${canonicalJson(hashed)}}` };
+}

@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  appendFile,
+  chmod,
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { CHAIN_START } from '#shared/events.ts';
+import { openTestSqlite } from '../../db/test-databases.ts';
+import type { AuditRecord } from '../record.ts';
+import { TurnLost } from '../sink.ts';
+import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
+import { createJsonLines } from './json-lines.ts';
+import { createStandardOutput } from './standard-output.ts';
+
+async function folderOf(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-audit-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+async function fileSink(t: TestContext, more: { maxSize?: number; maxFiles?: number } = {}) {
+  const folder = await folderOf(t);
+  const path = join(folder, 'audit.jsonl');
+  const open = () => {
+    const sink = createJsonLines({ path, maxSize: 0, maxFiles: 5, now: () => performance.now(), ...more });
+    t.after(() => sink.close());
+    return sink;
+  };
+  return { folder, path, open, sink: open() };
+}
+
+const linesOf = async (path: string): Promise<string[]> => {
+  const text = await readFile(path, 'utf8');
+  assert.ok(text === '' || text.endsWith('\n'));
+  return text.split('\n').slice(0, -1);
+};
+const seqsOf = async (...paths: string[]): Promise<number[]> =>
+  (await Promise.all(paths.map(linesOf))).flat().map((line) => (JSON.parse(line) as { seq: number }).seq);
+const seqs = (records: readonly AuditRecord[]) => records.map(({ event }) => event.seq);
+
+test('[A-20] the bytes in the file are the bytes that were hashed, whatever is in them', async (t) => {
+  const { path, sink } = await fileSink(t);
+  const records = createRecords();
+  await sink.deliver(
+    [
+      ...records(1),
+      ...records(1, { reason: AWKWARD, username: 'a<b>&"c', hostname: 'web1.example.com', code: 'ABC-DEF' }),
+      ...records(1, { data: { record: 'x', deep: { hash: 'y', list: [1, null, true] } } }),
+    ],
+    ownTurn(),
+  );
+  let before = CHAIN_START;
+  const lines = await linesOf(path);
+  for (const line of lines) {
+    const from = line.indexOf(',"record":') + ',"record":'.length;
+    const hash = createHash('sha256').update(line.slice(from, -1)).digest('base64url');
+    const told = JSON.parse(line) as Record<string, unknown> & { record: Record<string, unknown> };
+    assert.deepEqual([told.hash, told.id, told.prev_hash], [hash, hash, before]);
+    assert.equal(told.record.prevHash, before);
+    before = hash;
+  }
+  const second = JSON.parse(lines[1]!) as Record<string, unknown>;
+  assert.deepEqual(
+    [second.seq, second.event, second.username, second.hostname, second.code, second.reason, second.source],
+    [2, 'user_logged_in', 'a<b>&"c', 'web1.example.com', 'ABC-DEF', AWKWARD, 'identree'],
+  );
+  assert.equal(second.timestamp, '2026-11-29T12:00:00Z');
+  assert.equal('actor' in second, false, 'what there is nothing of is left out');
+});
+
+test('[A-20] a line that a crash has torn is cut and comes again; one of another program is ended', async (t) => {
+  const { path, sink, open } = await fileSink(t);
+  const records = createRecords();
+  const all = records(6);
+  await sink.deliver(all.slice(0, 3), ownTurn());
+  await sink.close();
+  for (const torn of ['{', all[3]!.text.slice(0, 100), all[3]!.text]) {
+    await appendFile(path, torn);
+    await open().deliver([all[3]!], ownTurn());
+    assert.deepEqual(await seqsOf(path), [1, 2, 3, 4]);
+    await truncate(path, (await lstat(path)).size - all[3]!.text.length - 1);
+  }
+  await appendFile(path, 'a note without an end');
+  await open().deliver(all.slice(3), ownTurn());
+  const lines = await linesOf(path);
+  assert.equal(lines[3], 'a note without an end');
+  assert.deepEqual(
+    lines.slice(4),
+    all.slice(3).map(({ text }) => text),
+  );
+});
+
+test('[A-21] a file that is full is renamed between two events, and so many are kept', async (t) => {
+  const records = createRecords();
+  const all = records(100);
+  const { folder, path, sink } = await fileSink(t, { maxSize: 3 * all[0]!.text.length, maxFiles: 3 });
+  for (let from = 0; from < 100; from += 7) await sink.deliver(all.slice(from, from + 7), ownTurn());
+  assert.deepEqual((await readdir(folder)).sort(), ['audit.jsonl', ...[1, 2, 3].map((n) => `audit.jsonl.${n}`)]);
+  const kept = await seqsOf(...[3, 2, 1].map((n) => `${path}.${n}`), path);
+  assert.deepEqual(kept, numbers(kept.length, 101 - kept.length));
+  assert.ok(kept.length >= 9);
+});
+
+test('[A-21] a rotation that was cut off in its midst overwrites nothing', async (t) => {
+  const records = createRecords();
+  const { path, open } = await fileSink(t, { maxSize: 1, maxFiles: 4 });
+  const deliver = async (sink: ReturnType<typeof open>) => void (await sink.deliver(records(1), ownTurn()));
+  const first = open();
+  await deliver(first);
+  await deliver(first);
+  await first.close();
+  // Killed after .1 had made room, before the file took its place.
+  await rename(`${path}.2`, `${path}.3`);
+  await rename(`${path}.1`, `${path}.2`);
+  const second = open();
+  await deliver(second);
+  await deliver(second);
+  assert.deepEqual(await seqsOf(...[4, 3, 2, 1].map((n) => `${path}.${n}`)), numbers(4));
+});
+
+test('[A-21] other programs rename the file or copy and cut it: no event is lost', async (t) => {
+  const { path, sink } = await fileSink(t);
+  const records = createRecords();
+  await sink.deliver(records(5), ownTurn());
+  await rename(path, `${path}.old`);
+  await sink.deliver(records(5), ownTurn());
+  assert.deepEqual(await seqsOf(`${path}.old`), numbers(5));
+  assert.deepEqual(await seqsOf(path), numbers(5, 6));
+  assert.equal(await sink.comesAgain!(), null);
+
+  await copyFile(path, `${path}.copy`);
+  const lost = records(3);
+  await sink.deliver(lost, ownTurn());
+  await truncate(path, 0);
+  // Before anybody has asked: it must not be taken for a file that it goes on with.
+  await assert.rejects(sink.deliver(records(1), ownTurn()), /was cut/);
+  const after = await sink.comesAgain!();
+  assert.ok(after !== null && after < lost[0]!.event.seq);
+  assert.equal(await sink.comesAgain!(), null);
+  await sink.deliver(lost, ownTurn());
+  assert.deepEqual(await seqsOf(path), seqs(lost));
+});
+
+test('[A-21] only its group reads the file, and a link or what is no file is refused', async (t) => {
+  const folder = await folderOf(t);
+  const path = join(folder, 'var', 'log', 'audit.jsonl');
+  const make = (path: string) => {
+    const sink = createJsonLines({ path, maxSize: 0, maxFiles: 5, now: () => performance.now() });
+    t.after(() => sink.close());
+    return sink;
+  };
+  const records = createRecords();
+  const umask = process.umask(0o077);
+  try {
+    await make(path).deliver(records(1), ownTurn());
+  } finally {
+    process.umask(umask);
+  }
+  const modeOf = async (path: string) => ((await lstat(path)).mode & 0o777).toString(8);
+  assert.equal(await modeOf(path), '640');
+  for (const made of ['var', 'var/log']) assert.equal(await modeOf(join(folder, made)), '750');
+
+  const other = join(folder, 'other');
+  await writeFile(other, 'untouched\n');
+  await symlink(other, join(folder, 'link'));
+  await assert.rejects(make(join(folder, 'link')).deliver(records(1), ownTurn()), /is a symbolic link/);
+  assert.equal(await readFile(other, 'utf8'), 'untouched\n');
+  await mkdir(join(folder, 'folder'));
+  await assert.rejects(make(join(folder, 'folder')).deliver(records(1), ownTurn()));
+  await assert.rejects(make('/dev/null').deliver(records(1), ownTurn()), /is no file/);
+});
+
+test('[A-21] while the folder cannot be written nothing is confirmed; then it goes on', async (t) => {
+  const folder = await folderOf(t);
+  const parent = join(folder, 'log');
+  await writeFile(parent, 'in the way');
+  const sink = createJsonLines({ path: join(parent, 'audit.jsonl'), maxSize: 0, maxFiles: 5, now: () => 0 });
+  t.after(() => sink.close());
+  const all = createRecords()(3);
+  await assert.rejects(sink.deliver(all, ownTurn()));
+  await rm(parent);
+  await mkdir(parent);
+  await chmod(parent, 0o750);
+  await sink.deliver(all, ownTurn());
+  assert.deepEqual(await seqsOf(join(parent, 'audit.jsonl')), [1, 2, 3]);
+});
+
+test('[A-03] a file is not written by whoever may have a successor', async (t) => {
+  const { path, sink } = await fileSink(t);
+  const all = createRecords()(2);
+  await sink.deliver(all.slice(0, 1), ownTurn());
+  await assert.rejects(sink.deliver(all.slice(1), { ...ownTurn(), isSure: () => false }), TurnLost);
+  assert.deepEqual(await seqsOf(path), [1]);
+});
+
+test('[A-21] a file that others copy and cut while it is written holds with its copies every event', async (t) => {
+  const c = await auditCluster(t, openTestSqlite);
+  const { path, sink } = await fileSink(t);
+  const a = await c.start('a', [sink]);
+  const copies: string[] = [];
+  for (let round = 0; round < 2; round += 1) {
+    await c.write(20);
+    await until(async () => (await a.status())[0]?.behind === 0);
+    copies.push(`${path}.${round}`);
+    await copyFile(path, copies[round]!);
+    // Between the copy and the cut.
+    await c.write(20);
+    await until(async () => (await a.status())[0]?.behind === 0);
+    await truncate(path, 0);
+  }
+  await until(async () => new Set(await seqsOf(path, ...copies)).size === 80);
+});
+
+test('[A-22] a reader that reads nothing holds up the standard output and not the server', async () => {
+  const child = spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '../testing/stdout-child.ts')],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  let lives = '';
+  child.stderr.on('data', (chunk) => {
+    lives += String(chunk);
+  });
+  // It would have come to the end long before, if anything were not written yet.
+  await until(() => lives.split(' ').length > 100);
+  assert.equal(child.exitCode, null, 'it waits to be read');
+  let text = '';
+  for await (const chunk of child.stdout) text += String(chunk);
+  const found = text.split('\n').slice(0, -1);
+  assert.deepEqual(
+    found.map((line) => (JSON.parse(line) as { seq: number }).seq),
+    numbers(2000),
+  );
+});
+
+test('[A-22] a pipe that is closed is said of the sink and does not end the server', async () => {
+  const failures: ((error: Error) => void)[] = [];
+  const sink = createStandardOutput({
+    output: {
+      write: (_, done) => done(new Error('write EPIPE')),
+      on: (_, listener) => failures.push(listener),
+    },
+  });
+  await assert.rejects(sink.deliver(createRecords()(1), ownTurn()), /EPIPE/);
+  failures[0]!(new Error('write EPIPE'));
+  // Told to stop while it waits, it does not wait on.
+  const stop = new AbortController();
+  const hung = createStandardOutput({ output: { write: () => {}, on: () => {} } });
+  const delivery = hung.deliver(createRecords()(1), { signal: stop.signal, isSure: () => true });
+  stop.abort();
+  await assert.rejects(delivery, TurnLost);
+});

@@ -1,0 +1,199 @@
+import { constants } from 'node:fs';
+import { chmod, type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ReaderFailure } from '../../events/readers.ts';
+import { createRecent } from '../recent.ts';
+import { type AuditSink, mustBeSure } from '../sink.ts';
+
+const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
+const FOLDER_MODE = 0o750;
+const FILE_MODE = 0o640;
+const LINE_FEED = 0x0a;
+/** How a line of ours begins: what another program has written is not cut. */
+const OURS = Buffer.from('{"seq":');
+/** What was written so long before another program cut the file may be gone with it, milliseconds. */
+const WINDOW_MS = 10_000;
+const CHUNK = 64 * 1024;
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
+
+/** Folders that are missing, with their mode: the umask of the server leaves them to itself. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await chmod(made, FOLDER_MODE);
+}
+
+/** Makes a name that was made or changed in a folder outlast a crash of the machine. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** @throws Error for what is no file: a link could lead anywhere, and a named pipe would keep the server waiting. */
+async function openFile(path: string): Promise<FileHandle> {
+  await makeFolder(dirname(path));
+  let handle: FileHandle;
+  let made = false;
+  try {
+    handle = await open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+  } catch (error) {
+    if (codeOf(error) === 'ELOOP') throw new Error(`${path} is a symbolic link`);
+    if (codeOf(error) === 'ENXIO') throw new Error(`${path} is no file`);
+    if (codeOf(error) !== 'ENOENT') throw error;
+    handle = await open(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_CREAT, FILE_MODE);
+    made = true;
+  }
+  try {
+    if (!(await handle.stat()).isFile()) throw new Error(`${path} is no file`);
+    if (made) {
+      await handle.chmod(FILE_MODE);
+      await syncFolder(dirname(path));
+    }
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Where the last line begins that has no end, and how it begins. Null: every line has one. */
+async function tornLine(handle: FileHandle): Promise<{ at: number; ours: boolean } | null> {
+  const { size } = await handle.stat();
+  let at = size;
+  for (let end = size; end > 0; ) {
+    const from = Math.max(0, end - CHUNK);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(end - from), 0, end - from, from);
+    const found = buffer.subarray(0, bytesRead).lastIndexOf(LINE_FEED);
+    at = found < 0 ? from : from + found + 1;
+    if (found >= 0) break;
+    end = from;
+  }
+  if (at === size) return null;
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(OURS.length), 0, OURS.length, at);
+  const begin = buffer.subarray(0, bytesRead);
+  return { at, ours: begin.equals(OURS.subarray(0, bytesRead)) };
+}
+
+/**
+ * Lines of JSON in a file. What is confirmed is on the disk. A line that a crash has torn is cut, since it comes again; one
+ * that another program left without an end gets one.
+ *
+ * @param deps.maxSize octets after which the file is renamed to `.1`; 0: never
+ * @param deps.maxFiles how many such files are kept
+ * @param deps.now milliseconds of a clock that nobody sets
+ */
+export function createJsonLines(deps: {
+  path: string;
+  maxSize: number;
+  maxFiles: number;
+  now: () => number;
+}): AuditSink {
+  const { path, maxSize, maxFiles } = deps;
+  const recent = createRecent({ now: deps.now, longestMs: WINDOW_MS });
+  let handle: FileHandle | null = null;
+  /** Its size after what was written last. */
+  let size = 0;
+
+  async function letGo(): Promise<void> {
+    const before = handle;
+    handle = null;
+    await before?.close();
+  }
+
+  /** False once the path leads to another file, or to none: an external rotation. */
+  async function isStillThere(file: FileHandle): Promise<boolean> {
+    const [own, there] = await Promise.all([
+      file.stat(),
+      lstat(path).catch((error: unknown) => {
+        if (codeOf(error) === 'ENOENT') return null;
+        throw error;
+      }),
+    ]);
+    return there !== null && there.ino === own.ino && there.dev === own.dev;
+  }
+
+  async function ready(): Promise<FileHandle> {
+    if (handle !== null && !(await isStillThere(handle))) await letGo();
+    if (handle !== null) {
+      // Seen before anything is written behind it: see comesAgain.
+      if ((await handle.stat()).size < size) throw new ReaderFailure('the file was cut', { retryMs: 0 });
+    } else {
+      handle = await openFile(path);
+      await mend(handle);
+      size = (await handle.stat()).size;
+    }
+    return (await rotateIfFull()) ?? handle;
+  }
+
+  async function mend(file: FileHandle): Promise<void> {
+    const torn = await tornLine(file);
+    if (torn === null) return;
+    if (torn.ours) await file.truncate(torn.at);
+    else await writeAll(file, Buffer.from('\n'));
+    await file.datasync();
+  }
+
+  async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
+    for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
+  }
+
+  /** @returns the file that follows; null: it is not full yet */
+  async function rotateIfFull(): Promise<FileHandle | null> {
+    if (maxSize === 0 || size < maxSize) return null;
+    const there = async (n: number) => (await lstat(`${path}.${n}`).catch(() => null)) !== null;
+    let last = 1;
+    while (last < maxFiles && (await there(last))) last += 1;
+    if (last === maxFiles) await rm(`${path}.${last}`, { force: true });
+    for (let n = last - 1; n >= 1; n -= 1) await rename(`${path}.${n}`, `${path}.${n + 1}`);
+    await rename(path, `${path}.1`);
+    await letGo();
+    handle = await openFile(path);
+    size = 0;
+    return handle;
+  }
+
+  return {
+    name: 'jsonlog',
+    batch: 200,
+    async deliver(records, turn) {
+      let rest = records.map(({ event, text }) => ({ seq: event.seq, line: Buffer.from(`${text}\n`) }));
+      while (rest.length > 0) {
+        const file = await ready();
+        // A file ends with the event that fills it.
+        let total = size;
+        let count = 0;
+        while (count < rest.length && (maxSize === 0 || total < maxSize)) total += rest[count++]!.line.length;
+        const group = rest.slice(0, count);
+        mustBeSure(turn);
+        try {
+          await writeAll(file, Buffer.concat(group.map(({ line }) => line)));
+          await file.datasync();
+        } catch (error) {
+          // How much of it is there nobody knows. It is opened and mended anew.
+          await letGo().catch(() => {});
+          throw error;
+        }
+        size = (await file.stat()).size;
+        recent.note(group.at(-1)!.seq);
+        rest = rest.slice(count);
+      }
+      // That there is no room for another file is no reason to write these again; the next ones find out.
+      await rotateIfFull().catch(() => {});
+      return null;
+    },
+    /** Another program copied the file and cut it: what was written in between is in neither. */
+    async comesAgain() {
+      if (handle === null || (await handle.stat()).size >= size) return null;
+      size = (await handle.stat()).size;
+      const after = recent.before(WINDOW_MS);
+      recent.forget();
+      return after;
+    },
+    close: letGo,
+  };
+}
