@@ -502,6 +502,7 @@ export function createAsk(deps: AskDeps): Ask {
     Buffer.from(JSON.stringify({ v: 1, record, answer, offset } satisfies z.infer<typeof continuation>));
 
   const readToken = (token: Buffer) => {
+    if (token.length === 0) return null;
     try {
       return continuation.parse(JSON.parse(token.toString('utf8')));
     } catch {

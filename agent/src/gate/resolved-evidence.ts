@@ -103,6 +103,10 @@ function environmentOf(environment: Buffer, ownHome: string | null): ResolvedByS
   return { sha256: createHash('sha256').update(environment).digest('base64url'), names, truncated, notable };
 }
 
+/** With `stay_setuid` the real uid stays the asker's, and the effective one is what the command has power by. */
+const runAsUidOf = ({ commandInfo }: PluginParts): string | null =>
+  text(commandInfo.get('runas_euid') ?? commandInfo.get('runas_uid'));
+
 /** The path that sudo executes, within what will be the root of the file system. */
 async function targetOf(
   command: string,
@@ -121,6 +125,23 @@ async function targetOf(
   });
   if (!walked.userWritable && !changeableByUsers(walked.info)) return { target, unrestricted };
   return { target: target && { ...target, sha256: null }, unrestricted: [...unrestricted, 'user-writable-path'] };
+}
+
+/**
+ * The program that sudo has decided to execute, as the file system has it now.
+ *
+ * @param root prefix under which sudo sees its files; '' for our own.
+ */
+export async function targetBySudo(parts: PluginParts, root: string): Promise<ResolvedTarget> {
+  // The editor runs as who asks; what it is allowed is to write the file, which can be any text.
+  if (modeOf(parts) === 'edit') return { target: null, unrestricted: [] };
+  // By this env(1) finds the interpreter of a script.
+  const path = variableOf(parts.environment, 'PATH');
+  const securePath = path?.split(':').every((folder) => folder.startsWith('/')) ? path.split(':') : null;
+  const command = text(parts.commandInfo.get('command')) ?? '';
+  const chroot = text(parts.commandInfo.get('chroot'));
+  const by = { root, chroot, securePath, asRoot: runAsUidOf(parts) === '0' };
+  return withinPatience(targetOf(command, by), UNKNOWN);
 }
 
 /** The folder in which the command starts; null when that cannot be said. `root`: prefix under which sudo sees its files. */
@@ -163,21 +184,12 @@ export async function resolvedEvidence(
 ): Promise<Evidence | null> {
   const { commandInfo } = parts;
   const command = text(commandInfo.get('command'));
-  // With `stay_setuid` the real uid stays the asker's, and the effective one is what the command has power by.
-  const runAsUid = text(commandInfo.get('runas_euid') ?? commandInfo.get('runas_uid'));
+  const runAsUid = runAsUidOf(parts);
   if (!command || runAsUid === null || parts.argv.length === 0) return null;
   const chroot = text(commandInfo.get('chroot'));
   const mode = modeOf(parts);
-  const asRoot = runAsUid === '0';
   const root = `${context.root}${chroot?.replace(/\/+$/, '') ?? ''}`;
-  // By this env(1) finds the interpreter of a script.
-  const path = variableOf(parts.environment, 'PATH');
-  const securePath = path?.split(':').every((folder) => folder.startsWith('/')) ? path.split(':') : null;
-  // The editor runs as who asks; what it is allowed is to write the file, which can be any text.
-  const resolved: ResolvedTarget =
-    mode === 'edit'
-      ? { target: null, unrestricted: [] }
-      : await withinPatience(targetOf(command, { root: context.root, chroot, securePath, asRoot }), UNKNOWN);
+  const resolved = await targetBySudo(parts, context.root);
   const ownHome = await withinPatience(ownHomeOf(parts.environment, root, Number(runAsUid)), null);
   const environment = environmentOf(parts.environment, ownHome);
   const environmentReasons = environment.notable.length > 0 ? (['environment'] as const) : [];

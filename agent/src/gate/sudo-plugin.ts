@@ -11,7 +11,7 @@ import type { PluginParts } from './plugin-parts.ts';
 import type { ProcessReader } from './proc.ts';
 import type { Prompt } from './prompts.ts';
 import type { RegisteredSudos } from './registered-sudos.ts';
-import { resolvedEvidence } from './resolved-evidence.ts';
+import { resolvedEvidence, targetBySudo } from './resolved-evidence.ts';
 import { createVoice, type Say } from './terminal-text.ts';
 
 /** The conversation with one plugin, beside the text for the person. */
@@ -123,13 +123,8 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
   /** The same process, and the same file behind the same path. Everything else sudo holds in its own memory. */
   async function unchanged(hello: PluginHello, parts: PluginParts, before: Evidence): Promise<boolean> {
     if ((await processes.startTime(hello.pid)) !== hello.pstart) return false;
-    const after = await resolvedEvidence(parts, {
-      ...before,
-      root: processes.root(hello.pid),
-      plugin: hello.api,
-      intercepted: hello.intercepted,
-    });
-    return after !== null && sameTarget(after.target, before.target);
+    const after = await targetBySudo(parts, processes.root(hello.pid));
+    return sameTarget(after.target, before.target);
   }
 
   return {

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, constants, readFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { setTimeout } from 'node:timers/promises';
 import type { UnrestrictedReason } from '#shared/decision.ts';
 import { changeableByUsers, followPath, isAtHand, type WalkedPath } from './walk-path.ts';
 
@@ -262,12 +261,12 @@ async function programReasons(word: string, by: LookUp, depth: number): Promise<
 
 /** A file system that does not answer (network, FUSE) must not keep the person from hearing anything. */
 export async function withinPatience<T>(look: Promise<T>, otherwise: T): Promise<T> {
-  const limit = new AbortController();
-  const patience = setTimeout(LOOK_UP_MS, otherwise, { signal: limit.signal }).catch(() => otherwise);
+  const { promise: patience, resolve: giveUp } = Promise.withResolvers<T>();
+  const limit = setTimeout(() => giveUp(otherwise), LOOK_UP_MS);
   try {
     return await Promise.race([look, patience]);
   } finally {
-    limit.abort();
+    clearTimeout(limit);
   }
 }
 
