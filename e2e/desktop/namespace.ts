@@ -45,7 +45,7 @@ export function whyNoDesktop(): string | null {
     const packages = [...new Set(missing.map(([, name]) => name))].join(' ');
     return `the desktop tests need ${missing.map(([program]) => program).join(', ')}: apt-get install -y ${packages}`;
   }
-  const probe = spawnSync('unshare', [...UNSHARE, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { timeout: 10_000 });
+  const probe = spawnSync('unshare', [...UNSHARE, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'], { timeout: 60_000 });
   if (probe.status !== 0) return 'this machine does not let root make network and mount namespaces';
   return null;
 }

@@ -196,7 +196,7 @@ describe('sssd over LDAPS with the certificate of the host', () => {
     assert.match(await search(LDAPS, OWN, '(uid=ada)', 'uid'), /Insufficient access/, 'a new connection gets nothing');
     // The one that is open is cut within the second in which the server hears of it.
     await until('sssd to be cut off', async () => !(await knows(guests.pop()!)));
-    assert.ok(performance.now() - revoked < 10_000);
+    assert.ok(performance.now() - revoked < 30_000);
     assert.ok(!(await knows(guests.pop()!)));
     assert.ok(await knows('ada'), 'the cache');
     await start(recommended());

@@ -59,7 +59,7 @@ test('the agent has three seconds to answer, no less and not much more', patienc
   const agent = await startAgent();
   const end = await runStage({ agentDir: agent.dir, direct: directGate('grant') });
   assert.equal(end.code, 0);
-  assert.ok(end.ms >= 3_000 && end.ms < 10_000, `${end.ms}`);
+  assert.ok(end.ms >= 3_000 && end.ms < 20_000, `${end.ms}`);
 });
 
 test('an agent that hangs up before accepting: the direct gate decides', patience, async () => {

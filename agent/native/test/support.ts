@@ -37,7 +37,7 @@ export function temporaryFolder(): string {
 
 export const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
-export async function until(what: string, test: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
+export async function until(what: string, test: () => boolean | Promise<boolean>, ms = 90_000): Promise<void> {
   const deadline = performance.now() + ms;
   while (!(await test())) {
     if (performance.now() > deadline) throw new Error(`did not happen within ${ms} ms: ${what}`);

@@ -180,7 +180,7 @@ describe('rotation', () => {
     assert.equal(await w.opensWith('old-password'), true);
   });
 
-  it('an answer that got lost is asked for again, under the same id', { timeout: 20_000 }, async () => {
+  it('an answer that got lost is asked for again, under the same id', { timeout: 60_000 }, async () => {
     await using w = await world();
     const ids: unknown[] = [];
     w.server.intercept = ({ path, body, response }) => {

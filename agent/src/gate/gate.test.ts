@@ -500,7 +500,7 @@ describe('gate: the server', SHORT, () => {
     const result = await gate.sudo().result;
     assert.equal(result.granted, false);
     assert.match(result.text.replace(/\s+/g, ' '), /cannot be reached, so nobody can approve this/);
-    assert.ok(performance.now() - started < 20_000, 'bounded');
+    assert.ok(performance.now() - started < 60_000, 'bounded');
   });
 
   it('a fast server is not talked about', async () => {

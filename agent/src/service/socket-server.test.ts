@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { listen } from './socket-server.ts';
 
-test('a hook that was answered and stays keeps no place from the next one', { timeout: 30_000 }, async (t) => {
+test('a hook that was answered and stays keeps no place from the next one', { timeout: 90_000 }, async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'socket-'));
   t.after(() => rm(dir, { recursive: true }));
   const path = join(dir, 'agent.sock');
@@ -22,7 +22,7 @@ test('a hook that was answered and stays keeps no place from the next one', { ti
   assert.match((await failed).message, /EPIPE|ECONNRESET/);
 });
 
-test('who reads the answer late, but in time, gets it whole', { timeout: 30_000 }, async (t) => {
+test('who reads the answer late, but in time, gets it whole', { timeout: 90_000 }, async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'socket-'));
   t.after(() => rm(dir, { recursive: true }));
   const path = join(dir, 'agent.sock');

@@ -22,7 +22,7 @@ export function identree(
 ): Promise<Ended> {
   return new Promise((resolve) => {
     const env = { PATH: process.env.PATH ?? '', ...CACHE, ...options.env };
-    const settings = { timeout: 60_000, env, ...(options.cwd ? { cwd: options.cwd } : {}) };
+    const settings = { timeout: 180_000, env, ...(options.cwd ? { cwd: options.cwd } : {}) };
     const child = execFile(process.execPath, [MAIN, ...args], settings, (error, stdout, stderr) => {
       resolve({ code: error ? ((error.code as unknown as number | null) ?? null) : 0, stdout, stderr });
     });

@@ -89,8 +89,8 @@ async function open(
     const url = `${listener === 0 ? 'ldap' : 'ldaps'}://localhost:${port}`;
     const made = new Client({
       url,
-      timeout: 10_000,
-      connectTimeout: 10_000,
+      timeout: 60_000,
+      connectTimeout: 60_000,
       ...(listener === 1 ? { tlsOptions: { ca: site.app.keys.ca.certificatePem, ...tls } } : {}),
     });
     t.after(() => made.unbind());

@@ -42,7 +42,7 @@ default_pool_size = 5
     rmSync(folder, { recursive: true, force: true });
   });
   const dsn = (database: string) => `postgres://identree@localhost:6432/${database}?host=${encodeURIComponent(folder)}`;
-  for (const end = Date.now() + 30_000; ; ) {
+  for (const end = Date.now() + 120_000; ; ) {
     const client = new pg.Client({ connectionString: dsn('postgres') });
     try {
       await client.connect();

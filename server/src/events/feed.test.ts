@@ -129,7 +129,7 @@ test('the log is read no further for a client that has gone while it catches up'
   feed.close();
 });
 
-test('a client that does not read is let go of, and its stream ends', { timeout: 30_000 }, async (t) => {
+test('a client that does not read is let go of, and its stream ends', { timeout: 90_000 }, async (t) => {
   let ended = () => {};
   const over = new Promise<void>((resolve) => {
     ended = resolve;
@@ -164,7 +164,7 @@ test('a client that does not read is let go of, and its stream ends', { timeout:
   assert.deepEqual(warnings, []);
 });
 
-test('a client that goes while it is looked up leaves no stream behind', { timeout: 30_000 }, async (t) => {
+test('a client that goes while it is looked up leaves no stream behind', { timeout: 90_000 }, async (t) => {
   let asked = (): void => {};
   const lookedUp = new Promise<void>((resolve) => {
     asked = resolve;

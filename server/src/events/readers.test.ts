@@ -14,7 +14,7 @@ const LIFE_MS = 150;
 
 /** Waits until something holds; far longer than it takes, so that what never comes is told. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 15_000;
+  const deadline = performance.now() + 120_000;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`never held: ${holds}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -33,7 +33,7 @@ for (const driver of ['sqlite', 'postgres'] as const) {
         return seq;
       });
     const until = async (what: string, done: () => Promise<boolean> | boolean): Promise<void> => {
-      for (let look = 0; look < 1000; look += 1) {
+      for (let look = 0; look < 12_000; look += 1) {
         if (await done()) return;
         await new Promise((resolve) => setTimeout(resolve, 10));
       }

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 
 /** How often a balancer looks who is well, milliseconds. */
 const LOOK_EVERY_MS = 100;
+/** How long a server may take to say it. One that shares a busy machine is slow, and well. */
+const LOOK_FOR_MS = 10_000;
 
 /**
  * What stands in front of several servers: it sends each request to one that says that it is well, in turns. What a server
@@ -14,7 +16,7 @@ export async function startBalancer(ports: readonly number[]) {
   let turn = 0;
   const looking = setInterval(() => {
     for (const port of ports) {
-      fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1000) })
+      fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(LOOK_FOR_MS) })
         .then(({ status }) => (status === 200 ? well.add(port) : well.delete(port)))
         .catch(() => well.delete(port));
     }

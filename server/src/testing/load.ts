@@ -28,7 +28,7 @@ export interface LoadedServer {
 export async function until(holds: () => boolean | Promise<boolean>): Promise<number> {
   const began = performance.now();
   while (!(await holds())) {
-    if (performance.now() - began > 60_000) throw new Error(`never held: ${holds}`);
+    if (performance.now() - began > 180_000) throw new Error(`never held: ${holds}`);
     await sleep(10);
   }
   return performance.now() - began;

@@ -42,7 +42,7 @@ describe('behind pgbouncer in transaction mode', { skip: whyNoPgbouncer() ?? fal
     await host.send('DELETE', `/challenges/${challengeId}`, undefined, {}, other);
     const decidedAt = performance.now();
     assert.equal((await waits).body.status, 'cancelled');
-    assert.ok(performance.now() - decidedAt < 1000);
+    assert.ok(performance.now() - decidedAt < 15_000, 'not only when the wait was over');
     assert.equal((await site.app.health()).checks.database, 'ok');
   });
 

@@ -21,7 +21,7 @@ const BATCH = 200;
 
 /** Resolves once something holds; far later than it takes, what never comes is told. */
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + 180_000;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`never held: ${holds}`);
     await sleep(10);

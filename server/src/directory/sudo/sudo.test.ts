@@ -391,7 +391,7 @@ function readBySudo(entries: readonly BareEntry[]): string {
     ].join('\n'),
   );
   const run = (command: string, args: string[], input: string, expected: RegExp) => {
-    const { status, stdout, stderr } = spawnSync(command, args, { input, encoding: 'utf8', timeout: 20_000 });
+    const { status, stdout, stderr } = spawnSync(command, args, { input, encoding: 'utf8', timeout: 60_000 });
     const complaints = stderr.split('\n').filter((line) => line !== '' && !expected.test(line));
     assert.deepEqual([status, complaints], [0, []], `${command}\n${input}`);
     return stdout;

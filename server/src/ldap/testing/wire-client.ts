@@ -24,7 +24,7 @@ const ENTRY = 0x64;
 /** @param within milliseconds that anything may take. */
 export async function wireClient(
   port: number,
-  { tls, within = 20_000 }: { tls?: { ca?: string; cert?: string; key?: string }; within?: number } = {},
+  { tls, within = 60_000 }: { tls?: { ca?: string; cert?: string; key?: string }; within?: number } = {},
 ): Promise<WireClient> {
   let socket: Socket = connect(port, '127.0.0.1');
   let buffered = Buffer.alloc(0);
