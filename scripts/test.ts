@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { inOwnNetwork } from './testing/own-network.ts';
 import {
   type AllowedSkip,
   closingLine,
@@ -56,9 +57,11 @@ async function runStep(
   const started = Date.now();
   let reported = 0;
   let failed = 0;
+  const line = [step.command, ...step.args, ...step.files];
+  const [command = '', ...args] = stage.ownNetwork ? inOwnNetwork(line) : line;
   const outcome = await runReporting({
-    command: step.command,
-    args: [...step.args, ...step.files],
+    command,
+    args,
     cwd: root,
     env: {
       NODE_COMPILE_CACHE: compiledFolder,

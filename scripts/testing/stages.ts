@@ -20,6 +20,8 @@ export interface Stage {
   needs: readonly string[];
   /** It measures time, or builds what others read: no other stage runs meanwhile. */
   alone: boolean;
+  /** It runs in a network of its own, so that those that labs make and remove do not disturb its browsers. */
+  ownNetwork: boolean;
 }
 
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
@@ -51,7 +53,10 @@ const script = (check: string, file: string, ...args: string[]): Step => ({
   files: [],
 });
 
-interface E2eStage extends Pick<Stage, 'limitSeconds' | 'needs'>, Partial<Pick<Stage, 'alone'>>, NodeTestOptions {
+interface E2eStage
+  extends Pick<Stage, 'limitSeconds' | 'needs'>,
+    Partial<Pick<Stage, 'alone' | 'ownNetwork'>>,
+    NodeTestOptions {
   /** The file that takes longest, where several run at a time: it begins first, so that nothing waits for it alone. */
   longest?: string;
 }
@@ -68,7 +73,7 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 600,
     longest: 'sssd-setup.test.ts',
   },
-  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1 },
+  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1, ownNetwork: true },
   directory: {
     limitSeconds: 900,
     needs: ['cc', 'make'],
@@ -78,7 +83,7 @@ const E2E: Record<string, E2eStage> = {
   },
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
   interop: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
-  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1 },
+  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1, ownNetwork: true },
   // One file at a time, and nothing beside it: latency is measured. What needs slapd says so itself where there is none.
   ldap: { limitSeconds: 480, needs: [], concurrency: 1, timeoutSeconds: 300, alone: true },
 };
@@ -97,8 +102,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     name: string,
     limitSeconds: number,
     steps: Step[],
-    { needs = [], alone = true }: Partial<Pick<Stage, 'needs' | 'alone'>> = {},
-  ): Stage => ({ name, limitSeconds: limitSeconds * factor, steps, needs, alone });
+    { needs = [], alone = true, ownNetwork = false }: Partial<Pick<Stage, 'needs' | 'alone' | 'ownNetwork'>> = {},
+  ): Stage => ({ name, limitSeconds: limitSeconds * factor, steps, needs, alone, ownNetwork });
 
   const projects = find('tsconfig.json', 'apps/*/tsconfig.json', 'e2e/*/tsconfig.json', 'server/src/*/tsconfig.json');
   // What takes longest begins first, so that the processors end together.
@@ -175,12 +180,12 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push(script('PocketID is built where Go can have it', 'scripts/pocketid.ts'));
       steps.push(script('Keycloak is unpacked where Maven can have it', 'scripts/keycloak.ts'));
     }
-    const { timeoutSeconds = 180, longest, alone = false, ...options } = known;
+    const { timeoutSeconds = 180, longest, alone = false, ownNetwork = false, ...options } = known;
     const tests = [
       ...new Set([...(longest ? find(`e2e/${name}/${longest}`) : []), ...find(`e2e/${name}/**/*.test.ts`)]),
     ];
     if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
-    stages.push(stage(name, known.limitSeconds, steps, { needs: known.needs, alone }));
+    stages.push(stage(name, known.limitSeconds, steps, { needs: known.needs, alone, ownNetwork }));
   }
   // Last, when nothing else runs.
   return long ? [...stages, bench] : stages;
