@@ -1,11 +1,16 @@
+import { randomBytes } from 'node:crypto';
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../app/app.ts';
+import { findSessions, insertSession } from '../auth/session-store.ts';
 import type { Config } from '../config/config.ts';
+import { FOLLOWER_LIMITS } from '../events/followers.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import type { Told } from './journal.ts';
 import { enrolTestHost, type TestAnswer, type TestHost } from './test-host.ts';
+import { createTestProvider, signInTestPerson } from './test-person.ts';
 
 /** A clock that is ahead of all others by so many milliseconds: of the server, or of the host that waits and one that asks. */
 export interface WrongClock {
@@ -20,6 +25,8 @@ export interface LoadChild {
   hosts: number;
   /** What goes wrong with a clock after SIGUSR2, until the next one. */
   wrongClock: WrongClock | null;
+  /** How many sessions of administrators there are: as many may follow what happens. */
+  sessions: number;
   /** There, and whole, once it works: its ports. */
   ready: string;
   /** What its clients were told, a line of JSON each. */
@@ -32,6 +39,8 @@ export interface LoadPorts {
   ldap: number | null;
   /** By which a host that is not its own enrols, once, under this name. */
   outside: { hostname: string; token: string };
+  /** The cookie of each session, those of one person together. */
+  cookies: string[];
 }
 
 /** A server from which something is taken away: hosts ask it for as long as it lives. */
@@ -39,6 +48,7 @@ const {
   config,
   hosts: count,
   wrongClock,
+  sessions,
   ready,
   journal,
 } = JSON.parse(readFileSync(process.argv[2]!, 'utf8')) as LoadChild;
@@ -46,11 +56,16 @@ let isWrong = false;
 process.on('SIGUSR2', () => {
   isWrong = !isWrong;
 });
+/** Ten may sign in a minute: until all have, time passes more quickly. */
+let hurryMs = 0;
 const clockOf = (whose: WrongClock['of']): Clock => ({
-  now: () => Date.now() + (isWrong && wrongClock?.of === whose ? wrongClock.aheadMs : 0),
+  now: () => Date.now() + hurryMs + (isWrong && wrongClock?.of === whose ? wrongClock.aheadMs : 0),
 });
-const app = await createApp(config, { clock: clockOf('server') });
+const provider = createTestProvider();
+const app = await createApp(config, { clock: clockOf('server'), ...(sessions > 0 ? { provider } : {}) });
 await app.listen();
+const cookies = await openSessions();
+hurryMs = 0;
 const run = String(process.pid);
 const enrolled = await Promise.all(
   Array.from({ length: count + 1 }, (_, i) =>
@@ -63,10 +78,35 @@ const ports: LoadPorts = {
   http: (app.http.server.address() as AddressInfo).port,
   ldap: app.directory?.ports()[0] ?? null,
   outside: { hostname: outside, token: (await app.hosts.createToken(outside, 'test', null)).token },
+  cookies,
 };
 // Who waits for the file may look between its making and its being filled.
 writeFileSync(`${ready}.new`, JSON.stringify(ports));
 renameSync(`${ready}.new`, ready);
+
+/** Sessions of as few administrators as may follow with so many; of one person one signs in, and the others are copies. */
+async function openSessions(): Promise<string[]> {
+  const { perPerson } = FOLLOWER_LIMITS;
+  const made: string[] = [];
+  for (let person = 0; made.length < sessions; person += 1) {
+    hurryMs += 7000;
+    const { browser } = await signInTestPerson(app, provider, clockOf('server'), `admin${person}`, {
+      passkey: false,
+      groups: ['admins'],
+    });
+    const own = browser.jar.get(browser.sessionCookie)!;
+    const [found] = await findSessions(app.db.query, [sha256(own)]);
+    made.push(`${browser.sessionCookie}=${own}`);
+    await app.db.transaction(async (work) => {
+      for (let copy = 1; copy < perPerson && made.length < sessions; copy += 1) {
+        const value = randomBytes(32).toString('base64url');
+        await insertSession(work, { ...found!.session, id_hash: sha256(value), handle: `session ${made.length}` });
+        made.push(`${browser.sessionCookie}=${value}`);
+      }
+    });
+  }
+  return made;
+}
 
 type Note = Told extends infer T ? (T extends Told ? Omit<T, 'at' | 'ms'> : never) : never;
 

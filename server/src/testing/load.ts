@@ -74,6 +74,8 @@ export interface LoadOptions {
   hosts?: number;
   /** What goes wrong with a clock after SIGUSR2, until the next one. */
   wrongClock?: WrongClock;
+  /** How many sessions of administrators there are; none unless it is said. */
+  sessions?: number;
   /** For its JavaScript engine. */
   nodeOptions?: string;
 }
@@ -101,7 +103,7 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
 
   /** @param name by which the database knows its sessions */
   async function start(name: string, options: LoadOptions = {}): Promise<LoadedServer> {
-    const { env = {}, hosts = 4, wrongClock = null, nodeOptions = '' } = options;
+    const { env = {}, hosts = 4, wrongClock = null, sessions = 0, nodeOptions = '' } = options;
     const file = (kind: string) => join(folder, `${name}.${kind}`);
     const what: LoadChild = {
       config: testConfig(folder, {
@@ -112,6 +114,7 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
       }),
       hosts,
       wrongClock,
+      sessions,
       ready: file('ready'),
       journal: file('journal'),
     };
