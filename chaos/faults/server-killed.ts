@@ -39,7 +39,7 @@ export const fault: Fault = {
     const outside: Told[] = [];
     const times = keepTimes();
     const seen = new Set<string>();
-    for (let round = 0; round < (scope.short ? 2 : 25); round += 1) {
+    for (let round = 0; round < (scope.short ? 2 : 15); round += 1) {
       await untilWell(server);
       const waiting = await waitOutside(host);
       await until(() => server.created() > 2);
