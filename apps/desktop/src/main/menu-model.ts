@@ -36,10 +36,19 @@ export interface MenuItem {
 
 export type MenuEntry = MenuItem | 'line';
 
-/** The two menus of the window that are the shell's own. */
+/** What a window or a text field does by itself, in the order of the menu. */
+export const ROLES = {
+  edit: ['undo', 'redo', null, 'cut', 'copy', 'paste', 'selectAll'],
+  view: ['reload', null, 'actualSize', 'zoomIn', 'zoomOut', null, 'fullScreen'],
+} as const;
+
+export type Role = NonNullable<(typeof ROLES)['edit' | 'view'][number]>;
+
+/** The menus of the window: two of the shell's own, and the names of what every window has. */
 export interface MenuModel {
   app: readonly MenuEntry[];
   servers: { label: string; entries: readonly MenuEntry[] };
+  names: Record<Role | 'edit' | 'view', string>;
 }
 
 export function menuModel(
@@ -50,6 +59,7 @@ export function menuModel(
 ): MenuModel {
   const inUse = views.some(({ profile }) => profile.origin === active);
   return {
+    names: words.menu,
     app: [
       { label: words.menu.addServer, action: { do: 'add-server' } },
       { label: words.menu.nameAndColour, action: { do: 'edit-server' }, disabled: !inUse },

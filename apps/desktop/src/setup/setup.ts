@@ -98,47 +98,48 @@ const day = new Intl.DateTimeFormat(languageOf(navigator.language), { dateStyle:
 
 function factsList(facts: CertificateFacts): Node {
   const { certificate: said } = words;
-  const rows: [string, string, string?][] = [
-    [said.subject, facts.subject],
-    [said.names, facts.names.join(', ')],
+  const names = [...new Set(facts.names)];
+  const rows: [string, string][] = [
+    // Usually it is one of the names.
+    [said.subject, names.includes(facts.subject) ? '' : facts.subject],
+    [said.names, names.join(', ')],
     [said.issuer, facts.issuedByItself ? said.itself : facts.issuer],
     [said.validity, said.until(day.format(facts.validFrom), day.format(facts.validTo))],
-    [said.fingerprint, facts.fingerprint, 'fingerprint'],
   ];
   const list = element('dl', { className: 'facts' });
-  for (const [name, value, className = ''] of rows) {
-    if (value !== '') list.append(element('dt', {}, name), element('dd', { className }, value));
-  }
+  for (const [name, value] of rows) if (value !== '') list.append(element('dt', {}, name), element('dd', {}, value));
+  // Eight bytes a line: that is how people compare it.
+  const lines = facts.fingerprint.match(/.{1,24}/g) ?? [];
+  const parts = lines.flatMap((line) => [line, element('wbr', {})]);
+  list.append(element('dt', {}, said.fingerprint), element('dd', { className: 'fingerprint' }, ...parts));
   return list;
 }
+
+const details = (summary: string, ...children: Node[]) =>
+  element('details', {}, element('summary', {}, summary), ...children);
 
 /** Of a server that is trusted: there for who wants to look. */
 function certificateDetails(facts: CertificateFacts, isPinned: boolean): Node {
   const { agreed, certificate, chooseOnly } = words.certificate;
-  return element(
-    'details',
-    {},
-    element('summary', {}, isPinned ? agreed : certificate),
-    factsList(facts),
-    ...(isPinned ? [] : [button('link', chooseOnly, () => void bridge.chooseAuthority())]),
-  );
+  const only = isPinned ? [] : [button('link', chooseOnly, () => void bridge.chooseAuthority())];
+  return details(isPinned ? agreed : certificate, factsList(facts), ...only);
 }
 
 function certificateStep(state: Extract<SetupState, { step: 'certificate' }>): Node[] {
   const { certificate: said } = words;
   const { certificate, authority, fault, notice } = state;
-  const about = authority ? said.authority : state.isTrusted ? said.trusted : said.notTrusted;
+  const about = fault ? said.refused : authority ? said.authority : state.isTrusted ? said.trusted : said.notTrusted;
   const { fingerprint } = authority ?? certificate;
   const trust = () => bridge.trustCertificate(fingerprint);
   const problem = fault ? said.faults[fault] : notice ? said.notices[notice] : null;
   return [
     title(said.title),
     around(about, shown(state.origin)),
-    ...(problem === null ? [] : [element('p', { className: 'note', role: 'alert' }, problem)]),
-    ...(authority ? [element('h2', {}, said.chosen), factsList(authority), element('h2', {}, said.certificate)] : []),
-    factsList(certificate),
+    ...(problem === null ? [] : [element('p', { className: 'refusal', role: 'alert' }, problem)]),
+    factsList(authority ?? certificate),
     ...(fault ? [] : [button('primary', authority ? said.trustAuthority : said.trust, trust)]),
     ...(fault ? [] : [button('secondary', said.choose, () => void bridge.chooseAuthority())]),
+    ...(authority ? [details(said.certificate, factsList(certificate))] : []),
     button('link', words.anotherServer, () => void bridge.changeServer()),
     ...(fault || state.isTrusted ? [] : [element('p', { className: 'quiet' }, said.browser)]),
   ];

@@ -1,6 +1,6 @@
 import { Menu, type MenuItemConstructorOptions, type NativeImage, nativeImage } from 'electron';
 import { COLOUR_VALUES, type Colour } from '../../colours.ts';
-import type { MenuAction, MenuEntry } from '../menu-model.ts';
+import { type MenuAction, type MenuEntry, type MenuModel, ROLES, type Role } from '../menu-model.ts';
 import type { MenuPort } from '../ports.ts';
 
 /** The menu: what a person needs and nothing for developers, whose tools would open the console's insides. */
@@ -10,23 +10,30 @@ export const electronMenu: MenuPort = {
       Menu.buildFromTemplate([
         { label: 'identree', submenu: templateOf(menu.app, onAction) },
         { label: menu.servers.label, submenu: templateOf(menu.servers.entries, onAction) },
-        { role: 'editMenu' },
-        {
-          role: 'viewMenu',
-          submenu: [
-            { role: 'reload' },
-            { type: 'separator' },
-            { role: 'resetZoom' },
-            { role: 'zoomIn' },
-            { role: 'zoomOut' },
-            { type: 'separator' },
-            { role: 'togglefullscreen' },
-          ],
-        },
+        { label: menu.names.edit, submenu: rolesOf(ROLES.edit, menu.names) },
+        { label: menu.names.view, submenu: rolesOf(ROLES.view, menu.names) },
       ]),
     );
   },
 };
+
+const ELECTRON_ROLES: Record<Role, MenuItemConstructorOptions['role']> = {
+  undo: 'undo',
+  redo: 'redo',
+  cut: 'cut',
+  copy: 'copy',
+  paste: 'paste',
+  selectAll: 'selectAll',
+  reload: 'reload',
+  actualSize: 'resetZoom',
+  zoomIn: 'zoomIn',
+  zoomOut: 'zoomOut',
+  fullScreen: 'togglefullscreen',
+};
+
+/** Electron does these, and names them in English unless it is told how. */
+const rolesOf = (roles: readonly (Role | null)[], names: MenuModel['names']): MenuItemConstructorOptions[] =>
+  roles.map((role) => (role === null ? { type: 'separator' } : { role: ELECTRON_ROLES[role]!, label: names[role] }));
 
 /** Electron's form of our entries. */
 export function templateOf(
