@@ -1,13 +1,10 @@
-import { Refusal } from '#shared/errors.ts';
 import type { Subject } from '../../auth/standing.ts';
 import type { Database } from '../../db/database.ts';
 import type { EventLog } from '../../events/log.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { bareIssuer } from '../../platform/issuer.ts';
 import type { Random } from '../../platform/random.ts';
-import type { UnreadableRow } from '../../platform/unreadable.ts';
-import { type HeldChange, heldChange } from '../guards/held-change.ts';
-import { countOpenHolds, decideHold, type HoldRow, listGravestHolds } from '../guards/hold-store.ts';
+import { createHeldChanges } from '../guards/held-changes.ts';
 import type { Lint } from '../source/lint.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import { readFetchedAt } from './published-store.ts';
@@ -55,31 +52,11 @@ export interface DirectoryStatus {
   readonly busy: boolean;
 }
 
-/** A held change as an operator saw it. */
-export interface Answered {
-  readonly id: string;
-  readonly digest: string;
-  readonly was: 'open' | 'rejected' | 'confirmed';
-}
-
-/** A held change as it is shown. */
-type ShownHold = HeldChange & {
-  readonly id: string;
-  readonly digest: string;
-  readonly subject: string;
-  readonly state: HoldRow['state'];
-  readonly heldAt: number;
-  readonly decidedAt: number | null;
-  readonly decidedBy: string | null;
-};
-
 export type Directory = ReturnType<typeof createDirectory>;
 
 const MIN_GAP_MS = 1000;
 const BACKOFF_MS = [60_000, 120_000, 240_000, 300_000];
 const MAX_TIMER_MS = 60_000;
-/** An administrator looks at no more held changes than these; each may be as long as a page. */
-const MOST_HOLDS = 500;
 
 /** Keeps the LDAP engine supplied: decides when there is a round, and knows how the last ones ended. */
 export function createDirectory(deps: DirectoryDeps) {
@@ -231,34 +208,7 @@ export function createDirectory(deps: DirectoryDeps) {
     startNext();
   }
 
-  /** All or none: who decides about many has seen them together. */
-  async function decide(
-    answered: readonly Answered[],
-    state: 'confirmed' | 'rejected',
-    actor: { username: string; remoteAddr: string | null },
-  ): Promise<void> {
-    await db.transaction(async (work) => {
-      for (const { id, digest, was } of answered) {
-        const hold = { id, digest, state: was };
-        const row = await decideHold(work, hold, { state, at: clock.now(), by: actor.username });
-        if (!row) throw new Refusal('not_found');
-        // Only what goes on can be taken back; everything else has happened.
-        const isOver = was === 'confirmed' && (row.kind !== 'host_report' || state !== 'rejected');
-        if (isOver) throw new Refusal('not_found');
-        await deps.events.append(work, {
-          event: state === 'confirmed' ? 'directory_change_confirmed' : 'directory_change_rejected',
-          username: '',
-          actor: actor.username,
-          remoteAddr: actor.remoteAddr,
-          reason: row.kind,
-          data: { holdId: row.id, subject: row.subject, was, ...(JSON.parse(row.detail) as object) },
-        });
-      }
-    });
-    rebuild();
-  }
-
-  const readHolds = async () => (await listGravestHolds(db.query, MOST_HOLDS)).map(readHold);
+  const holds = createHeldChanges({ db, events: deps.events, clock, onDecided: rebuild });
 
   return {
     /** Serves what was published last, then follows the source. Resolves when the former is done. */
@@ -287,30 +237,7 @@ export function createDirectory(deps: DirectoryDeps) {
         else await new Promise((resolve) => setTimeout(resolve, 5));
       }
     },
-    /** What is held, the gravest first, no more than can be looked at. */
-    holds: async () => (await readHolds()).flatMap((hold) => ('unreadable' in hold ? [] : [hold])),
-    /** Those among them that cannot be read. */
-    unreadableHolds: async () => (await readHolds()).flatMap((hold) => ('unreadable' in hold ? [hold] : [])),
-    /** How many changes wait for a decision. */
-    openHolds: () => countOpenHolds(db.query),
-    /**
-     * Lets exactly this change through. `digest` is what the operator was shown, and so is `was`: who lets through
-     * what a colleague refused a moment ago has to know it. @throws Refusal
-     */
-    confirm: (
-      hold: { id: string; digest: string; was?: 'open' | 'rejected' },
-      actor: { username: string; remoteAddr: string | null },
-    ) => decide([{ ...hold, was: hold.was ?? 'open' }], 'confirmed', actor),
-    /**
-     * Keeps exactly this change out for as long as the source asks for it, or until it is confirmed. A host whose report
-     * was ignored is heard again. @throws Refusal
-     */
-    reject: (
-      hold: { id: string; digest: string; was?: 'open' | 'confirmed' },
-      actor: { username: string; remoteAddr: string | null },
-    ) => decide([{ ...hold, was: hold.was ?? 'open' }], 'rejected', actor),
-    /** Answers many changes at once, or none when one of them is not what the operator saw. @throws Refusal */
-    decideMany: decide,
+    ...holds,
     lints: () => served?.lints ?? [],
     /** The sudo rules that hosts see, in the order in which they were written. */
     rules: () => served?.rules ?? [],
@@ -350,24 +277,6 @@ export function createDirectory(deps: DirectoryDeps) {
       await running;
     },
   };
-}
-
-/** One that cannot be read must not hide the others. */
-function readHold(row: HoldRow): ShownHold | UnreadableRow {
-  try {
-    return {
-      ...heldChange.parse({ kind: row.kind, detail: JSON.parse(row.detail) }),
-      id: row.id,
-      digest: row.digest,
-      subject: row.subject,
-      state: row.state,
-      heldAt: row.held_at,
-      decidedAt: row.decided_at,
-      decidedBy: row.decided_by,
-    };
-  } catch (cause) {
-    return { unreadable: true, id: row.id, cause };
-  }
 }
 
 /** One text for one person, however the issuer is written. */
