@@ -10,6 +10,7 @@ import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import { readFetchedAt } from './published-store.ts';
 import type { RoundReport, Served } from './round.ts';
 import type { Rounds } from './rounds.ts';
+import { createSchedule } from './schedule.ts';
 
 export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'signal' | 'start';
 
@@ -54,14 +55,9 @@ export interface DirectoryStatus {
 
 export type Directory = ReturnType<typeof createDirectory>;
 
-const MIN_GAP_MS = 1000;
-const BACKOFF_MS = [60_000, 120_000, 240_000, 300_000];
-const MAX_TIMER_MS = 60_000;
-
-/** Keeps the LDAP engine supplied: decides when there is a round, and knows how the last ones ended. */
+/** Keeps the LDAP engine supplied, and knows how the last rounds ended. */
 export function createDirectory(deps: DirectoryDeps) {
   const { db, clock, source } = deps;
-  const minGapMs = deps.minGapMs ?? MIN_GAP_MS;
   const startedAt = clock.now();
 
   let served: Served | null = null;
@@ -77,7 +73,7 @@ export function createDirectory(deps: DirectoryDeps) {
   let disabledPeople: ReadonlySet<string> = new Set();
   let disabledAccounts: ReadonlySet<string> = new Set();
   let forgeryReported = false;
-  let stopped = false;
+  let stopWatching: (() => void) | undefined;
 
   function accept(next: Served): void {
     served = next;
@@ -112,7 +108,7 @@ export function createDirectory(deps: DirectoryDeps) {
     const awaitedNames = (served?.lints ?? []).flatMap(({ name }) => name ?? []);
     const now = serving && served ? { ...comparable(served), awaitedNames } : null;
     const report = await deps.rounds.run({ fetch, served: now });
-    if (stopped) return;
+    if (schedule.isStopped()) return;
     if (report.fetchSeconds !== null) deps.metrics.syncSeconds(report.fetchSeconds);
     if (report.forged && !forgeryReported) {
       forgeryReported = true;
@@ -138,105 +134,49 @@ export function createDirectory(deps: DirectoryDeps) {
     deps.withdraw();
   }
 
-  // One round at a time; what is asked for meanwhile is one more round.
-  let running: Promise<void> | null = null;
-  let pendingFetch = false;
-  let pendingBuild = false;
-  let lastFetchAt = Number.NEGATIVE_INFINITY;
-  let gapTimer: NodeJS.Timeout | undefined;
-  let pollTimer: NodeJS.Timeout | undefined;
-  let boundaryTimer: NodeJS.Timeout | undefined;
-  let stopWatching: (() => void) | undefined;
+  const schedule = createSchedule({
+    clock,
+    random: deps.random,
+    round,
+    outlook: () => ({ nextBoundary: served?.nextBoundary ?? null, failures, notBefore }),
+    poll: source && (() => refresh('poll')),
+    onError: (error) => deps.onError(error, 'directory refresh'),
+    refreshMs: deps.refreshMs,
+    minGapMs: deps.minGapMs,
+  });
 
-  function startRound(fetch: boolean): Promise<void> {
-    running = round(fetch)
-      .catch((error: unknown) => {
-        if (!stopped) deps.onError(error, 'directory refresh');
-      })
-      .finally(() => {
-        running = null;
-        setTimers(fetch);
-        startNext();
-      });
-    return running;
-  }
-
-  function startNext(): void {
-    if (running || stopped || !(pendingFetch || pendingBuild)) return;
-    const wait = pendingFetch && !pendingBuild ? lastFetchAt + minGapMs - performance.now() : 0;
-    clearTimeout(gapTimer);
-    if (wait > 0) {
-      gapTimer = setTimeout(startNext, wait);
-      return;
-    }
-    const fetch = pendingFetch && lastFetchAt + minGapMs <= performance.now();
-    if (fetch) {
-      pendingFetch = false;
-      lastFetchAt = performance.now();
-    }
-    pendingBuild = false;
-    void startRound(fetch);
-  }
-
-  function setTimers(fetched: boolean): void {
-    if (stopped) return;
-    clearTimeout(boundaryTimer);
-    if (served !== null && served.nextBoundary !== null) {
-      const wait = Math.min(MAX_TIMER_MS, Math.max(10, served.nextBoundary - clock.now()));
-      boundaryTimer = setTimeout(() => rebuild(), wait).unref();
-    }
-    if (!fetched || !source) return;
-    clearTimeout(pollTimer);
-    const jitter = 0.9 + deps.random.int(2001) / 10_000;
-    const ladder = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1];
-    // A source that was away is asked again no later than one that was not.
-    const base = failures === 0 ? deps.refreshMs : Math.max(Math.min(ladder!, deps.refreshMs), notBefore - clock.now());
-    pollTimer = setTimeout(() => requestFetch('poll'), base * jitter).unref();
-  }
-
-  function requestFetch(trigger: RefreshTrigger): void {
+  function refresh(trigger: RefreshTrigger): void {
     // A source that does not accept our key must not be hammered by those who can reach the webhook.
     if (clock.now() < notBefore && trigger !== 'console' && trigger !== 'poll') return;
     deps.metrics.refreshed(trigger);
-    pendingFetch = source !== null;
-    pendingBuild ||= source === null;
-    startNext();
+    if (source) schedule.fetch();
+    else schedule.build();
   }
 
-  function rebuild(): void {
-    pendingBuild = true;
-    startNext();
-  }
-
-  const holds = createHeldChanges({ db, events: deps.events, clock, onDecided: rebuild });
+  const holds = createHeldChanges({ db, events: deps.events, clock, onDecided: schedule.build });
 
   return {
     /** Serves what was published last, then follows the source. Resolves when the former is done. */
     async start(): Promise<void> {
       if (source) {
         lastSuccessAt = await readFetchedAt(db.query);
-        if (lastSuccessAt !== null && clock.now() - lastSuccessAt <= deps.cacheMaxAgeMs) await startRound(false);
+        if (lastSuccessAt !== null && clock.now() - lastSuccessAt <= deps.cacheMaxAgeMs) await schedule.begin();
       }
-      stopWatching = source?.watch?.(() => requestFetch('watch'));
-      requestFetch('start');
-      if (!source) await running;
+      stopWatching = source?.watch?.(() => refresh('watch'));
+      refresh('start');
+      if (!source) await schedule.current();
     },
     /** Asks for a fetch; many at once are one. */
-    refresh: requestFetch,
+    refresh,
     /** Rules or hosts changed: builds again from what the source said last. */
-    rebuild,
+    rebuild: schedule.build,
     /** The LDAP engine lost what it had: it gets everything again. */
     republish(): void {
       serving = false;
-      rebuild();
+      schedule.build();
     },
     /** Resolves when nothing is under way and nothing waits. For tests and orderly ends. */
-    async settled(): Promise<void> {
-      while (running || pendingBuild || pendingFetch) {
-        if (running) await running;
-        else await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-    },
+    settled: schedule.settled,
     ...holds,
     lints: () => served?.lints ?? [],
     /** The sudo rules that hosts see, in the order in which they were written. */
@@ -265,16 +205,12 @@ export function createDirectory(deps: DirectoryDeps) {
         counts: served?.counts ?? null,
         usn: served?.usn ?? 0,
         builtAt,
-        busy: running !== null || pendingFetch || pendingBuild,
+        busy: schedule.isBusy(),
       };
     },
     async stop(): Promise<void> {
-      stopped = true;
       stopWatching?.();
-      clearTimeout(gapTimer);
-      clearTimeout(pollTimer);
-      clearTimeout(boundaryTimer);
-      await running;
+      await schedule.stop();
     },
   };
 }
