@@ -36,48 +36,65 @@ export function helloPayload(fields: Record<string, string | number>): Buffer {
   );
 }
 
-/** A native hook in TypeScript. */
-export function attachHook(stream: Duplex, hello: Record<string, string | number> | Buffer): FakeHook {
+/** What an agent says to a hook, as it comes. */
+export interface Heard extends Pick<FakeHook, 'result' | 'says'> {
+  /** What came so far. */
+  soFar: HookResult;
+}
+
+/** Listens to an agent. `other` is given what not every hook is told, and may add to the text. */
+export function listenTo(stream: Duplex, other: (type: string, payload: Buffer, soFar: HookResult) => void): Heard {
   let pending = Buffer.alloc(0);
-  const result: HookResult = { granted: null, text: '', alive: 0, trailing: 0 };
+  const soFar: HookResult = { granted: null, text: '', alive: 0, trailing: 0 };
   const listeners = new Set<() => void>();
-  const done = new Promise<HookResult>((resolve) => {
-    stream.on('close', () => resolve(result));
+  const result = new Promise<HookResult>((resolve) => {
+    stream.on('close', () => resolve(soFar));
     stream.on('end', () => stream.end());
   });
   stream.on('error', () => undefined);
   stream.on('data', (chunk: Buffer) => {
     pending = Buffer.concat([pending, chunk]);
-    while (pending.length >= 3) {
-      const length = pending.readUInt16BE(1);
-      if (pending.length < 3 + length) break;
+    while (pending.length >= 3 && pending.length >= 3 + pending.readUInt16BE(1)) {
+      const end = 3 + pending.readUInt16BE(1);
       const type = String.fromCharCode(pending[0]!);
-      const payload = pending.subarray(3, 3 + length).toString('utf8');
-      pending = pending.subarray(3 + length);
-      if (result.granted !== null) result.trailing += 3 + length;
-      else if (type === 'A') result.alive += 1;
-      else if (type === 'T') result.text += `${payload}\n`;
-      else if (type === 'P') result.text += payload.slice(1);
-      else if (type === 'V') result.granted = payload === '0';
+      const payload = Buffer.from(pending.subarray(3, end));
+      pending = pending.subarray(end);
+      if (soFar.granted !== null) soFar.trailing += end;
+      else if (type === 'A') soFar.alive += 1;
+      else if (type === 'T') soFar.text += `${payload}\n`;
+      else if (type === 'V') soFar.granted = payload.toString() === '0';
+      else other(type, payload, soFar);
     }
     for (const listener of [...listeners]) listener();
   });
-  stream.write(frame('H', Buffer.isBuffer(hello) ? hello : helloPayload(hello)));
   return {
-    result: done,
+    soFar,
+    result,
     says: (words) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          if (!result.text.includes(words)) return;
+          if (!soFar.text.includes(words)) return;
           listeners.delete(look);
           resolve();
         };
         listeners.add(look);
         look();
-        void done.then(() => {
-          if (!result.text.includes(words)) reject(new Error(`never said "${words}", but:\n${result.text}`));
+        void result.then(() => {
+          if (!soFar.text.includes(words)) reject(new Error(`never said "${words}", but:\n${soFar.text}`));
         });
       }),
+  };
+}
+
+/** A native hook in TypeScript. */
+export function attachHook(stream: Duplex, hello: Record<string, string | number> | Buffer): FakeHook {
+  const { result, says } = listenTo(stream, (type, payload, soFar) => {
+    if (type === 'P') soFar.text += payload.subarray(1).toString();
+  });
+  stream.write(frame('H', Buffer.isBuffer(hello) ? hello : helloPayload(hello)));
+  return {
+    result,
+    says,
     type: (line) => stream.write(frame('S', line)),
     cancel: (reason) => stream.write(frame('C', reason)),
     hangUp: () => stream.destroy(),

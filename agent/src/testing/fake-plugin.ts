@@ -1,5 +1,5 @@
 import net from 'node:net';
-import { frame, type HookResult, helloPayload } from './fake-hook.ts';
+import { frame, type HookResult, helloPayload, listenTo } from './fake-hook.ts';
 
 /** The lists that sudo hands to its plugins. */
 export interface PluginLists {
@@ -42,34 +42,14 @@ export function connectPlugin(
   lists: Partial<PluginLists> | null,
 ): FakePlugin {
   const stream = net.connect(socket);
-  const result: HookResult = { granted: null, text: '', alive: 0, trailing: 0 };
-  const listeners = new Set<() => void>();
   const asked = Promise.withResolvers<void>();
   const token = Promise.withResolvers<Buffer>();
   const kept: Buffer[] = [];
-  let pending = Buffer.alloc(0);
-  const done = new Promise<HookResult>((resolve) => {
-    stream.on('close', () => resolve(result));
-    stream.on('end', () => stream.end());
-  });
-  stream.on('error', () => undefined);
-  stream.on('data', (chunk: Buffer) => {
-    pending = Buffer.concat([pending, chunk]);
-    while (pending.length >= 3 && pending.length >= 3 + pending.readUInt16BE(1)) {
-      const end = 3 + pending.readUInt16BE(1);
-      const type = String.fromCharCode(pending[0]!);
-      const payload = Buffer.from(pending.subarray(3, end));
-      pending = pending.subarray(end);
-      if (result.granted !== null) result.trailing += end;
-      else if (type === 'A') result.alive += 1;
-      else if (type === 'T') result.text += `${payload}\n`;
-      else if (type === 'P') result.text += `${payload.subarray(1)}\n`;
-      else if (type === 'Q') asked.resolve();
-      else if (type === 'K' && payload.length > 0) kept.push(payload);
-      else if (type === 'K') token.resolve(Buffer.concat(kept));
-      else if (type === 'V') result.granted = payload.toString() === '0';
-    }
-    for (const listener of [...listeners]) listener();
+  const { result, soFar, says } = listenTo(stream, (type, payload) => {
+    if (type === 'P') soFar.text += `${payload.subarray(1)}\n`;
+    else if (type === 'Q') asked.resolve();
+    else if (type === 'K' && payload.length > 0) kept.push(payload);
+    else if (type === 'K') token.resolve(Buffer.concat(kept));
   });
   stream.write(frame('H', helloPayload(hello)));
   const part = (letter: string, bytes: Buffer) => {
@@ -89,21 +69,9 @@ export function connectPlugin(
     stream.write(frame('E', ''));
   }
   return {
-    result: done,
-    says: (words) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          if (!result.text.includes(words)) return;
-          listeners.delete(look);
-          resolve();
-        };
-        listeners.add(look);
-        look();
-        void done.then(() => {
-          if (!result.text.includes(words)) reject(new Error(`never said "${words}", but:\n${result.text}`));
-        });
-      }),
-    granted: () => result.granted,
+    result,
+    says,
+    granted: () => soFar.granted,
     asked: asked.promise,
     ready: () => stream.write(frame('R', '')),
     token: token.promise,
