@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { generateTlsKey } from '../../agent/src/certificates/key.ts';
 import { createCertificateAuthority } from '../../server/src/certificates/authority.ts';
+import { FULL_MODE_TLS } from '../directory/sssd-conf.ts';
 import {
   askSssd,
   type DirectorySite,
@@ -260,34 +261,7 @@ describe('identree setup --sssd on a real host', () => {
 
   test("the sample configuration for mutual TLS works with the host's files", { skip }, async () => {
     assert.equal((await site.setup('--sssd')).code, 0);
-    await host.write(
-      '/etc/sssd/sssd.conf',
-      `[sssd]
-services = nss, pam, sudo
-config_file_version = 2
-domains = IDENTREE
-[domain/IDENTREE]
-id_provider = ldap
-auth_provider = none
-sudo_provider = ldap
-ldap_uri = ldaps://identree.example.com:${TLS_PORT}
-ldap_search_base = dc=example,dc=com
-ldap_user_search_base = ou=people,dc=example,dc=com
-ldap_group_search_base = ou=groups,dc=example,dc=com
-ldap_sudo_search_base = ou=sudoers,dc=example,dc=com
-ldap_schema = rfc2307
-enumerate = true
-cache_credentials = false
-entry_cache_timeout = 60
-ldap_sudo_full_refresh_interval = 60
-# mTLS client certificate authentication
-ldap_tls_cert = /etc/identree/client.crt
-ldap_tls_key = /etc/identree/client.key
-ldap_tls_cacert = /etc/identree/ca.crt
-ldap_tls_reqcert = demand
-`,
-      0o600,
-    );
+    await host.write('/etc/sssd/sssd.conf', FULL_MODE_TLS.replace(':636', `:${TLS_PORT}`), 0o600);
     await host.sh('systemctl restart sssd');
     await known(host, 'alice2');
     // It is not identree's file any more, so undo leaves it where it is.
