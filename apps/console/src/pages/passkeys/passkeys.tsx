@@ -1,8 +1,9 @@
-import { Alert, Badge, Button, Card, Group, Stack, Text, ThemeIcon, Tooltip } from '@mantine/core';
+import { Alert, Badge, Button, Group, Stack, Text, Tooltip } from '@mantine/core';
 import { IconDeviceUsb, IconKey, IconPencil, IconPlus, IconRefresh, IconTrash } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { EmptyState } from '../../kit/empty-state.tsx';
+import { ItemCard } from '../../kit/item-card.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Moment } from '../../kit/times.tsx';
@@ -42,32 +43,10 @@ function PasskeyCard({
 }) {
   const mayChange = useMayChange();
   return (
-    <Card component="li" withBorder radius="lg" padding="md">
-      <Group justify="space-between" gap="md">
-        <Group gap="md" wrap="nowrap" className="grow">
-          <ThemeIcon size={44} radius="md" variant="light" className="tone tone-indigo">
-            <IconKey size={24} stroke={1.75} aria-hidden="true" />
-          </ThemeIcon>
-          <div className="grow">
-            <Group gap="xs">
-              <Text fw={600} className="break">
-                {passkey.name}
-              </Text>
-              <Kind passkey={passkey} />
-            </Group>
-            <Text size="sm" c="dimmed">
-              Added <Moment at={passkey.createdAt} /> ·{' '}
-              {passkey.lastUsedAt === null ? (
-                'not used yet'
-              ) : (
-                <>
-                  used <Ago at={passkey.lastUsedAt} />
-                </>
-              )}
-            </Text>
-          </div>
-        </Group>
-        {mayChange && (
+    <ItemCard
+      icon={IconKey}
+      actions={
+        mayChange && (
           <Group gap="xs">
             <Button
               variant="default"
@@ -90,9 +69,26 @@ function PasskeyCard({
               </Button>
             )}
           </Group>
-        )}
+        )
+      }
+    >
+      <Group gap="xs">
+        <Text fw={600} className="break">
+          {passkey.name}
+        </Text>
+        <Kind passkey={passkey} />
       </Group>
-    </Card>
+      <Text size="sm" c="dimmed">
+        Added <Moment at={passkey.createdAt} /> ·{' '}
+        {passkey.lastUsedAt === null ? (
+          'not used yet'
+        ) : (
+          <>
+            used <Ago at={passkey.lastUsedAt} />
+          </>
+        )}
+      </Text>
+    </ItemCard>
   );
 }
 

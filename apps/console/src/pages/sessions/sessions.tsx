@@ -1,7 +1,8 @@
-import { Badge, Button, Card, Group, Stack, Text, ThemeIcon } from '@mantine/core';
+import { Badge, Button, Group, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { IconAppWindow, IconDeviceDesktop, IconDeviceMobile } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
+import { ItemCard } from '../../kit/item-card.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Moment } from '../../kit/times.tsx';
@@ -37,41 +38,36 @@ const isPhone = ({ userAgent }: Session) => /Mobile|Android|iPhone/.test(userAge
 function SessionCard({ session, end }: { session: Session; end: (() => void) | null }) {
   const Icon = session.kind === 'desktop' ? IconAppWindow : isPhone(session) ? IconDeviceMobile : IconDeviceDesktop;
   return (
-    <Card component="li" withBorder radius="lg" padding="md">
-      <Group justify="space-between" gap="md">
-        <Group gap="md" wrap="nowrap" className="grow">
-          <ThemeIcon size={44} radius="md" variant="light" className="tone tone-indigo">
-            <Icon size={24} stroke={1.75} aria-hidden="true" />
-          </ThemeIcon>
-          <div className="grow">
-            <Group gap="xs">
-              <Text fw={600}>{deviceName(session)}</Text>
-              {session.current && (
-                <Badge className="tone tone-green" variant="light" color="green">
-                  This device
-                </Badge>
-              )}
-            </Group>
-            <Text size="sm" c="dimmed" className="break">
-              {session.remoteAddr} ·{' '}
-              {session.current ? (
-                'in use now'
-              ) : (
-                <>
-                  used <Ago at={session.lastSeenAt} />
-                </>
-              )}{' '}
-              · signed in <Moment at={session.createdAt} />
-            </Text>
-          </div>
-        </Group>
-        {end && (
+    <ItemCard
+      icon={Icon}
+      actions={
+        end && (
           <Button variant="default" size="xs" aria-label={`End the session ${deviceName(session)}`} onClick={end}>
             End
           </Button>
+        )
+      }
+    >
+      <Group gap="xs">
+        <Text fw={600}>{deviceName(session)}</Text>
+        {session.current && (
+          <Badge className="tone tone-green" variant="light" color="green">
+            This device
+          </Badge>
         )}
       </Group>
-    </Card>
+      <Text size="sm" c="dimmed" className="break">
+        {session.remoteAddr} ·{' '}
+        {session.current ? (
+          'in use now'
+        ) : (
+          <>
+            used <Ago at={session.lastSeenAt} />
+          </>
+        )}{' '}
+        · signed in <Moment at={session.createdAt} />
+      </Text>
+    </ItemCard>
   );
 }
 
