@@ -16,9 +16,14 @@ export const revealBreakglass = coreCommand({
     }
     const { createEscrowBackend } = await import('../escrow/create-backend.ts');
     const { systemHttp } = await import('../escrow/http.ts');
+    const { createRunCommand } = await import('../escrow/run-command.ts');
     const { createKeeping } = await import('../escrow/keeping.ts');
     const { noteReveal } = await import('../escrow/service.ts');
-    const backend = createEscrowBackend(core.config.escrow, { http: systemHttp, random: core.random });
+    const backend = createEscrowBackend(core.config.escrow, {
+      http: systemHttp,
+      random: core.random,
+      run: createRunCommand(),
+    });
     const keeping = createKeeping({ ...core, backend, counted: () => {} });
     const named = (await core.hosts.list()).filter(({ id, hostname }) => [id, hostname].includes(operands.host));
     if (named.length !== 1) {

@@ -3,7 +3,7 @@ import { accountSettings } from './sections/accounts.ts';
 import { approvalSettings } from './sections/approvals.ts';
 import { auditSettings } from './sections/audit.ts';
 import { databaseSettings } from './sections/database.ts';
-import { escrowSettings } from './sections/escrow.ts';
+import { type escrowCommand, escrowSettings } from './sections/escrow.ts';
 import { hostSettings } from './sections/hosts.ts';
 import { installerSettings } from './sections/installer.ts';
 import { ldapSettings } from './sections/ldap.ts';
@@ -60,12 +60,14 @@ export interface LdapConfig
 }
 
 /** What the rest of the server is told. */
-export interface Config extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules' | 'stopDelayMs'> {
+export interface Config extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules' | 'escrow' | 'stopDelayMs'> {
   /** How long it still answers when it is told to stop. */
   stopDelayMs: number;
   tls: KeyPairFiles | null;
   directory: Omit<Settings['directory'], 'source'> & { source: 'pocketid' | 'scim' | 'file' | 'none' };
   sudoRules: Omit<Settings['sudoRules'], 'source'> & { source: 'claims' | 'store' | 'both' };
+  /** `command`: the program that keeps passwords, and all of its environment. */
+  escrow: Omit<Settings['escrow'], 'command' | 'commandEnv'> & { command: ReturnType<typeof escrowCommand> };
   /** Null: no directory is served. */
   ldap: LdapConfig | null;
   /** Evaluation mode; no source can set it, only the evaluation entry. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Config } from './config.ts';
 import { listSettings } from './config.ts';
@@ -81,8 +82,10 @@ test('five settings make a server; everything else has a default', () => {
       encryptionKey: null,
       encryptionKeyPrevious: null,
       hkdfSalt: null,
+      command: null,
       rotateBefore: null,
       secondPerson: false,
+      webUrl: null,
     },
     audit: { log: null, logMaxSize: 104_857_600, logMaxFiles: 5, bufferSize: 4096 },
     installer: { folder: null, verifyKeyFile: null },
@@ -391,11 +394,47 @@ test('who keeps break-glass passwords is named with all that it needs, or nothin
     assert.deepEqual(wrong({ IDENTREE_BREAKGLASS_ROTATE_BEFORE: time }), ['IDENTREE_BREAKGLASS_ROTATE_BEFORE']);
 });
 
+test('a program that keeps break-glass passwords is named without a shell, and is given none of our secrets', () => {
+  const wrong = (env: Record<string, string>) => {
+    const result = load(env);
+    return result.ok ? [] : result.errors.map(({ setting }) => setting);
+  };
+  const command = (value: string, more: Record<string, string> = {}) =>
+    load({ IDENTREE_ESCROW_COMMAND: value, ...more });
+  const words = command('/usr/local/bin/keep --team  ops');
+  assert.deepEqual(words.ok && words.config.escrow.command?.words, ['/usr/local/bin/keep', '--team', 'ops']);
+  for (const value of [
+    'keep',
+    'sh -c keep',
+    '/bin/sh -c "keep"',
+    '/bin/keep; id',
+    '/bin/keep $HOME',
+    '/bin/keep | tee',
+  ])
+    assert.deepEqual(wrong({ IDENTREE_ESCROW_COMMAND: value }), ['IDENTREE_ESCROW_COMMAND'], value);
+  const local = { IDENTREE_ESCROW_BACKEND: 'local', IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex') };
+  assert.deepEqual(wrong({ IDENTREE_ESCROW_COMMAND: '/bin/keep', ...local }), ['IDENTREE_ESCROW_COMMAND']);
+  for (const prefix of ['IDENTREE_', 'IDENTREE_ESCROW', 'I', 'AWS_,IDENT'])
+    assert.deepEqual(wrong({ IDENTREE_ESCROW_COMMAND_ENV: prefix }), ['IDENTREE_ESCROW_COMMAND_ENV'], prefix);
+  const passed = command('/bin/keep', {
+    IDENTREE_ESCROW_COMMAND_ENV: 'AWS_, SECRETS_',
+    PATH: '/usr/bin',
+    HOME: '/root',
+    LD_PRELOAD: '/tmp/evil.so',
+    AWS_REGION: 'eu-central-1',
+    MY_AWS_KEY: 'x',
+  });
+  const given = { PATH: '/usr/bin', HOME: '/root', AWS_REGION: 'eu-central-1' };
+  assert.deepEqual(passed.ok && passed.config.escrow.command?.env, given);
+  for (const url of ['ftp://vault.example.com', 'javascript:alert(1)', 'https://user:pass@vault.example.com'])
+    assert.deepEqual(wrong({ IDENTREE_ESCROW_WEB_URL: url }), ['IDENTREE_ESCROW_WEB_URL'], url);
+});
+
 test('settings of earlier installations are recognised and said to have no effect', () => {
   const result = load({
     IDENTREE_GRACE_PERIOD: '10m',
     IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN: 'x',
-    IDENTREE_ESCROW_COMMAND: '',
+    IDENTREE_ESCROW_VAULT_MAP: '',
   });
   assert.deepEqual(
     result.warnings.filter(({ problem }) => problem === 'has no effect').map(({ setting }) => setting),

@@ -4,6 +4,7 @@ import { type ConfigProblem, missing } from './problems.ts';
 import type { Readable } from './readable.ts';
 import { checkTogether } from './rules.ts';
 import { POSTGRES_CONNECTIONS } from './sections/database.ts';
+import { escrowCommand } from './sections/escrow.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
 
@@ -56,7 +57,7 @@ export function loadConfig({ env, readFile }: ConfigSources): ConfigResult {
   }
   checkTogether(values as Readable<(typeof settings)['shape']>, { errors, warnings });
   if (errors.length > 0) return { ok: false, errors, warnings };
-  return { ok: true, config: assemble(values as z.output<typeof settings>), warnings };
+  return { ok: true, config: assemble(values as z.output<typeof settings>, env), warnings };
 }
 
 function place(values: Record<string, unknown>, path: string[], value: unknown): void {
@@ -68,8 +69,9 @@ function place(values: Record<string, unknown>, path: string[], value: unknown):
   table[path.at(-1)!] = value;
 }
 
-function assemble(values: z.output<typeof settings>): Config {
-  const { tls, database, ldap, directory, sudoRules, ...rest } = values;
+function assemble(values: z.output<typeof settings>, env: ConfigSources['env']): Config {
+  const { tls, database, ldap, directory, sudoRules, escrow, ...rest } = values;
+  const { commandEnv, ...escrowRest } = escrow;
   const maxConnections = database.driver === 'sqlite' ? 1 : database.maxConnections || POSTGRES_CONNECTIONS;
   const source = directory.source ?? (values.pocketId.apiKey === null ? 'none' : 'pocketid');
   return {
@@ -80,6 +82,7 @@ function assemble(values: z.output<typeof settings>): Config {
     directory: { ...directory, source },
     sudoRules: { ...sudoRules, source: sudoRules.source ?? (source === 'none' ? 'store' : 'claims') },
     ldap: assembleLdap(ldap, values.externalUrl),
+    escrow: { ...escrowRest, command: escrowCommand({ ...escrowRest, commandEnv }, env) },
     evaluation: false,
   };
 }

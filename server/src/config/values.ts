@@ -54,6 +54,17 @@ export const path: z.ZodType<string, RawValue> = reader((value) => {
   return value;
 });
 
+/** A program by its whole path, and its arguments. No shell reads them, so what only a shell understands is refused. */
+export const commandWords: z.ZodType<string[], RawValue> = reader((value) => {
+  const words = value.split(/ +/).filter((word) => word !== '');
+  if (!words[0]?.startsWith('/'))
+    throw new Wrong('does not begin with the whole path of a program', 'Write it like /usr/local/bin/name.');
+  if (/[\u0000-\u001f\u007f"'`$\\|&;<>(){}*?~#]/.test(value)) {
+    throw new Wrong('holds what only a shell would understand', 'Put it into a script, and name the script.');
+  }
+  return words;
+});
+
 /** Go's ParseBool, which the names and files of earlier installations were written for. */
 export const flag: z.ZodType<boolean, RawValue> = reader((value) => {
   if (/^(1|t|T|TRUE|true|True)$/.test(value)) return true;

@@ -8,6 +8,7 @@ import { breakGlassHostRoutes } from './host-routes.ts';
 import { type Http, systemHttp } from './http.ts';
 import { createKeeping } from './keeping.ts';
 import { createBreakGlassRouter } from './router.ts';
+import { createRunCommand } from './run-command.ts';
 import { createSecondPerson } from './second-person.ts';
 import { createBreakGlass } from './service.ts';
 
@@ -27,11 +28,15 @@ export function breakGlassModule(
   });
   // So that an alert on any increase has something to compare with.
   for (const status of ['success', 'failure'] as const) kept.inc({ status }, 0);
-  const backend = createEscrowBackend(config.escrow, { ...ground, http: others.escrowHttp ?? systemHttp });
+  const backend = createEscrowBackend(config.escrow, {
+    ...ground,
+    http: others.escrowHttp ?? systemHttp,
+    run: createRunCommand(),
+  });
   const keeping = createKeeping({ ...ground, backend, counted: (status) => kept.inc({ status }) });
-  const { rotateBefore, secondPerson: required } = config.escrow;
+  const { rotateBefore, secondPerson: required, webUrl } = config.escrow;
   const secondPerson = createSecondPerson({ ...ground, ...others, required });
-  const breakGlass = createBreakGlass({ ...ground, ...others, keeping, secondPerson, rotateBefore });
+  const breakGlass = createBreakGlass({ ...ground, ...others, keeping, secondPerson, rotateBefore, webUrl });
   const tidy = () => keeping.tidy(async (query, id) => (await ground.hosts.find(query, id))?.hostname ?? null);
   return {
     name: 'break-glass',

@@ -83,6 +83,8 @@ export function createBreakGlass(deps: {
   secondPerson: SecondPerson;
   /** A password that was made before this is replaced everywhere; null: none is. */
   rotateBefore: number | null;
+  /** Where people find the passwords themselves; null: nowhere that is known here. */
+  webUrl: string | null;
 }) {
   const { db, events, clock, hosts, keeping, confirmations, secondPerson } = deps;
 
@@ -165,6 +167,7 @@ export function createBreakGlass(deps: {
     async list(viewer: Viewer): Promise<{
       escrow: boolean;
       secondPerson: boolean;
+      webUrl: string | null;
       waiting: WaitingReveal[];
       hosts: BreakGlassView[];
     }> {
@@ -183,7 +186,8 @@ export function createBreakGlass(deps: {
         };
       });
       const waiting = await secondPerson.waiting(viewer);
-      return { escrow: keeping.isOn, secondPerson: secondPerson.required, waiting, hosts: views };
+      const { webUrl } = deps;
+      return { escrow: keeping.isOn, secondPerson: secondPerson.required, webUrl, waiting, hosts: views };
     },
 
     /** Asks a host for another password. */

@@ -1,7 +1,7 @@
 import type { Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
-import { hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
-import { choice, flag, hexBytes, issuedSecret, secret, serviceUrl, text, time } from '../values.ts';
+import { defaultsTo, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
+import { choice, commandWords, flag, hexBytes, issuedSecret, list, secret, serviceUrl, text, time } from '../values.ts';
 
 const meta = (name: string, description: string, more: Partial<SettingMeta> = {}): SettingMeta => ({
   env: `IDENTREE_ESCROW_${name}`,
@@ -68,6 +68,35 @@ export const escrowSettings = {
       'Makes the derived key one of this installation alone: at least 16 bytes in hex. Without it, two installations with the same key have the same derived key.',
     ),
   ),
+  command: optional(
+    commandWords,
+    meta(
+      'COMMAND',
+      'A program of your own that keeps the passwords, in place of IDENTREE_ESCROW_BACKEND: its whole path, and arguments with blanks between. No shell reads it. See docs/break-glass.md.',
+      { example: '/usr/local/bin/keep-password --team ops' },
+    ),
+  ),
+  commandEnv: withDefault(
+    list,
+    defaultsTo(
+      meta(
+        'COMMAND_ENV',
+        'Beginnings of the names of variables that the program is given besides PATH, HOME and those that say what to do.',
+        { example: 'AWS_,SECRETS_' },
+      ),
+      '',
+    ),
+  ),
+  webUrl: optional(
+    serviceUrl,
+    meta(
+      'WEB_URL',
+      'Where people find the passwords themselves. The console links to it; the server never asks there.',
+      {
+        example: 'https://vault.example.com/ui',
+      },
+    ),
+  ),
   secondPerson: withDefault(flag, {
     env: 'IDENTREE_BREAKGLASS_SECOND_PERSON',
     toml: 'escrow.breakglass_second_person',
@@ -84,6 +113,23 @@ export const escrowSettings = {
     example: '2026-01-31T00:00:00Z',
   }),
 };
+
+/** What every program needs, of the server's own environment. */
+const USUAL = ['PATH', 'HOME'];
+
+/** The command and all that it is given of the server's environment; null: there is none. */
+export function escrowCommand(
+  { command, commandEnv }: { command: string[] | null; commandEnv: readonly string[] },
+  environment: Readonly<Record<string, string | undefined>>,
+): { words: string[]; env: Record<string, string> } | null {
+  if (command === null) return null;
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined) continue;
+    if (USUAL.includes(name) || commandEnv.some((prefix) => name.startsWith(prefix))) env[name] = value;
+  }
+  return { words: command, env };
+}
 
 /** What each backend cannot do without. */
 const NEEDS = {
@@ -102,6 +148,22 @@ const NAMES = {
   encryptionKey: 'IDENTREE_ESCROW_ENCRYPTION_KEY',
 } as const;
 
+/** Rules about a program of the operator's own. */
+function checkCommand(escrow: Readable<typeof escrowSettings>, errors: Report['errors']): void {
+  const setting = 'IDENTREE_ESCROW_COMMAND';
+  if (escrow.command != null && escrow.backend !== null)
+    errors.push({ setting, problem: 'is set beside IDENTREE_ESCROW_BACKEND', fix: 'Leave one of them out.' });
+  const prefixes = escrow.commandEnv ?? [];
+  // The keys of this server are in variables of these names.
+  if (prefixes.some((prefix) => prefix.startsWith('IDENTREE') || 'IDENTREE_'.startsWith(prefix))) {
+    errors.push({
+      setting: 'IDENTREE_ESCROW_COMMAND_ENV',
+      problem: 'would hand the secrets of this server to the command',
+      fix: 'Name no variables that begin with IDENTREE_.',
+    });
+  }
+}
+
 /** Rules over several of these settings. */
 export function checkEscrow(
   { escrow }: { escrow?: Readable<typeof escrowSettings> | undefined },
@@ -109,6 +171,7 @@ export function checkEscrow(
 ): void {
   const backend = escrow?.backend;
   if (escrow === undefined || backend === undefined) return;
+  checkCommand(escrow, errors);
   if (backend === null) {
     // An administrator who set these believes that passwords are kept.
     for (const [key, setting] of Object.entries(NAMES)) {

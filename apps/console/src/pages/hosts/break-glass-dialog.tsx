@@ -1,4 +1,4 @@
-import { Alert, Button, Code, CopyButton, Group, Stack, Text, Textarea } from '@mantine/core';
+import { Alert, Anchor, Button, Code, CopyButton, Group, Stack, Text, Textarea } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -147,6 +147,11 @@ function Reveal({ host, standings, close }: { host: Host; standings: Standings; 
       <Text size="sm">
         <Standing view={view} escrow={escrow} />
       </Text>
+      {standings.webUrl !== null && (
+        <Anchor size="sm" href={standings.webUrl} target="_blank" rel="noreferrer">
+          Where the passwords are kept
+        </Anchor>
+      )}
       {view?.problem && (
         <Alert className="tone tone-yellow" color="yellow" variant="light">
           The host says: {view.problem}

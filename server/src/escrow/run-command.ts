@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { EscrowFailure } from './backend.ts';
+
+export interface CommandCall {
+  /** The program, by its whole path, and its arguments. No shell reads them. */
+  words: readonly string[];
+  /** All of its environment. */
+  env: Readonly<Record<string, string>>;
+  /** What it reads on standard input, to the end. */
+  input: string;
+}
+
+/** Runs it and returns what it printed. @throws EscrowFailure when it ends with anything but zero, or not in time */
+export type RunCommand = (call: CommandCall) => Promise<string>;
+
+/** Hosts wait 40 seconds for an answer. */
+const TIMEOUT_MS = 15_000;
+const MAX_OUTPUT = 64 * 1024;
+
+/**
+ * In a process group of its own, which ends with it when it takes too long or says too much: what it started must not go
+ * on with a password. Standard error goes nowhere, since it may hold one.
+ *
+ * @param options.timeoutMs until it is ended.
+ */
+export function createRunCommand(options: { timeoutMs?: number } = {}): RunCommand {
+  const { timeoutMs = TIMEOUT_MS } = options;
+  return ({ words, env, input }) =>
+    new Promise((resolve, reject) => {
+      const [program = '', ...args] = words;
+      const child = spawn(program, args, { detached: true, cwd: '/', env, stdio: ['pipe', 'pipe', 'ignore'] });
+      let problem: string | null = null;
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const end = (why: string) => {
+        problem ??= why;
+        if (child.pid === undefined) return;
+        try {
+          process.kill(-child.pid, 'SIGKILL');
+        } catch {
+          // All of them have ended by themselves.
+        }
+      };
+      const limit = setTimeout(() => end(`it did not end in ${timeoutMs / 1000} seconds`), timeoutMs);
+      child.stdout.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > MAX_OUTPUT) end('it printed too much');
+        else chunks.push(chunk);
+      });
+      // It need not read what it is given.
+      child.stdin.on('error', () => undefined);
+      child.stdin.end(input);
+      child.on('error', (error: NodeJS.ErrnoException) => {
+        problem ??= `it could not be started (${error.code ?? 'unknown'})`;
+      });
+      child.on('close', (code, signal) => {
+        clearTimeout(limit);
+        problem ??= code === 0 ? null : `it ended with ${code ?? signal}`;
+        if (problem !== null) reject(new EscrowFailure(`the escrow command: ${problem}`));
+        else resolve(Buffer.concat(chunks).toString('utf8'));
+      });
+    });
+}
