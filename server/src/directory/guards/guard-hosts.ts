@@ -27,21 +27,33 @@ interface Reach {
   readonly to: readonly string[];
 }
 
-/** The value by which a rule means a host that it does not name. Undefined: it names it, means all hosts, or not this one. */
-function patternFor(written: WrittenRule, host: NewHost, settings: { expand: boolean; netgroups: boolean }) {
-  const values = (written.hosts ?? ['ALL']).map(checkHost).filter((value) => value.ok && !value.negated);
-  const isNamed = values.some(
-    (value) => value.ok && (value.kind === 'all' || (value.kind === 'name' && value.value === host.hostname)),
-  );
-  if (isNamed) return undefined;
-  const met = values.find(
-    (value) =>
-      value.ok &&
-      ((value.kind === 'wildcard' && settings.expand && hostPattern(value.value)!.test(host.hostname)) ||
-        (value.kind === 'netgroup' && settings.netgroups && host.group === value.value.slice(1))),
-  );
-  return met?.ok ? met.value : undefined;
+/** The hosts of a rule, read once for all hosts that are looked at: there may be hundreds of each. */
+interface Places {
+  readonly all: boolean;
+  readonly names: ReadonlySet<string>;
+  /** What may mean a host that it does not name, in the order of the rule. */
+  readonly wide: readonly { value: string; means: (host: NewHost) => boolean }[];
 }
+
+function placesOf(written: WrittenRule, settings: { expand: boolean; netgroups: boolean }): Places {
+  const values = (written.hosts ?? ['ALL']).map(checkHost).flatMap((one) => (one.ok && !one.negated ? [one] : []));
+  return {
+    all: values.some(({ kind }) => kind === 'all'),
+    names: new Set(values.flatMap(({ kind, value }) => (kind === 'name' ? [value] : []))),
+    wide: values.flatMap(({ kind, value }) => {
+      if (kind === 'wildcard' && settings.expand) {
+        const pattern = hostPattern(value)!;
+        return [{ value, means: ({ hostname }: NewHost) => pattern.test(hostname) }];
+      }
+      if (kind !== 'netgroup' || !settings.netgroups) return [];
+      return [{ value, means: ({ group }: NewHost) => group === value.slice(1) }];
+    }),
+  };
+}
+
+/** The value by which a rule means a host that it does not name. Undefined: it names it, means all hosts, or not this one. */
+const patternFor = ({ all, names, wide }: Places, host: NewHost): string | undefined =>
+  all || names.has(host.hostname) ? undefined : wide.find(({ means }) => means(host))?.value;
 
 /** Rules from claims of groups that have members, as hosts would see them. */
 function claimedRules(snapshot: DirectorySnapshot, names: ServedAs): NamedRule[] {
@@ -83,13 +95,19 @@ export function guardHosts(input: {
   const fresh = input.hosts.filter(({ isNew, silent, waits }) => !silent && (isNew || waits));
   if (fresh.length === 0) return { apart, admitted };
   const names = input.names();
-  const rules = [...(input.claimsGivePower ? claimedRules(input.snapshot, names) : []), ...input.stored];
+  const rules = [...(input.claimsGivePower ? claimedRules(input.snapshot, names) : []), ...input.stored].map(
+    (rule) => ({
+      ...rule,
+      places: placesOf(rule.written, input.settings),
+    }),
+  );
+  const had = fresh.some(({ waits }) => waits) ? namesHad(input.snapshot, names) : null;
   for (const host of fresh) {
-    const reached = rules.flatMap(({ name, sudoUsers, written }): Reach[] => {
-      const pattern = host.isNew ? patternFor(written, host, input.settings) : undefined;
+    const reached = rules.flatMap(({ name, sudoUsers, written, places }): Reach[] => {
+      const pattern = host.isNew ? patternFor(places, host) : undefined;
       return pattern === undefined ? [] : [{ rule: name, pattern, commands: written.commands, to: sudoUsers }];
     });
-    const local = host.waits ? localPowerMet(input.localOf(host), input.snapshot, names) : [];
+    const local = had !== null && host.waits ? localPowerMet(input.localOf(host), had) : [];
     if (reached.length + local.length > 0) {
       const shownRules = reached.slice(0, MAX_LISTED).map((one) => ({
         ...one,
@@ -115,12 +133,10 @@ export function guardHosts(input: {
   return { apart, admitted };
 }
 
-/** What of a host's files is about names and numbers that somebody is served under, or would have by a group. */
-function localPowerMet(
-  power: readonly LocalPower[],
-  snapshot: DirectorySnapshot,
-  names: ServedAs,
-): readonly LocalPower[] {
+type NamesHad = Readonly<Record<LocalPower['type'], ReadonlySet<string>>>;
+
+/** Names and numbers that somebody is served under, or would have by a group. */
+function namesHad(snapshot: DirectorySnapshot, names: ServedAs): NamesHad {
   const had = { user: new Set<string>(), group: new Set<string>(), uid: new Set<string>(), gid: new Set<string>() };
   const add = (to: Set<string>, value: string | number | undefined) => value !== undefined && to.add(String(value));
   const live = new Set<string>();
@@ -142,6 +158,11 @@ function localPowerMet(
     add(had.group, name);
     add(had.gid, names.gidOf(owner));
   }
+  return had;
+}
+
+/** What of a host's files is about one of them. */
+function localPowerMet(power: readonly LocalPower[], had: NamesHad): readonly LocalPower[] {
   // Files may write a number with any zeros in front of it.
   const plain = (name: string) => name.toLowerCase().replace(/^0+(?=[0-9]+$)/, '');
   return power.filter(({ type, name }) =>
