@@ -5,10 +5,13 @@ import { isReservedGroup, isReservedUser } from './reserved-names.ts';
 /** The longest account or group name, characters. */
 const LONGEST = 32;
 
-/** A character as an operator sees it. */
-function shownCharacter(character: string): string {
+/** How a character that cannot be seen is written in a name: see `visibleText`. */
+const UNSEEN = /\\(?:x[0-9a-f]{2}|u\{[0-9a-f]+\})/g;
+
+/** The first character that cannot be in a name, as an operator sees it. */
+function shownCharacter(text: string, character: string): string {
   if (character === ' ') return 'a blank';
-  if (/\p{Cc}|\p{Cf}/u.test(character)) return 'a character that cannot be seen';
+  if (character === '\\' && text.search(UNSEEN) === text.indexOf('\\')) return 'a character that cannot be seen';
   return `“${character}”`;
 }
 
@@ -18,7 +21,7 @@ export function ruleBroken(text: string, policy: DirectorySettings['names']['pol
   const capital = /[A-Z]/.exec(text);
   if (capital && policy !== 'preserve') return `it has the capital letter “${capital[0]}”`;
   const other = /[^a-zA-Z0-9_.-]/u.exec(text);
-  if (other) return `it has ${shownCharacter(other[0])}, and only a-z, 0-9, “_”, “.” and “-” are possible`;
+  if (other) return `it has ${shownCharacter(text, other[0])}, and only a-z, 0-9, “_”, “.” and “-” are possible`;
   if (!/^[a-zA-Z_]/.test(text)) return `it begins with “${text[0]}” and not with a letter`;
   if (text.length > LONGEST) return `it has ${text.length} characters, and ${LONGEST} are possible`;
   if (text.endsWith('.')) return 'it ends with a dot';
@@ -40,7 +43,8 @@ export function nameInstead(
   isTaken: (name: string) => boolean,
 ): string | null {
   const barred = (name: string) => isTaken(name) || isReservedUser(name, reserved) || isReservedGroup(name, reserved);
-  const plain = slug(kind === 'user' ? text.replace(/@.*$/s, '') : text) || kind;
+  const seen = text.replace(UNSEEN, '');
+  const plain = slug(kind === 'user' ? seen.replace(/@.*$/s, '') : seen) || kind;
   if (!barred(plain)) return plain;
   const base = slug(plain.replace(/^(_+|systemd-+|identree-*)/, '')) || kind;
   if (!barred(base)) return base;

@@ -215,6 +215,13 @@ describe('what cannot be served is said with the rule that it breaks and a name 
     ]);
   });
 
+  test('a character that cannot be seen is called that, and is in no advice', () => {
+    assert.deepEqual(plan(['\\u{202e}root2', 'a\\b'], []), [
+      'user \\u{202e}root2: it has a character that cannot be seen, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to root2',
+      'user a\\b: it has “\\”, and only a-z, 0-9, “_”, “.” and “-” are possible: rename it to a-b',
+    ]);
+  });
+
   test('the name that somebody left is advised to nobody but them', () => {
     const left = { name: 'grace', owner: 'user' as const, issuer, subject: 'u0', since: 0, leftAt: 1 };
     const who = (subject: string) => ({ ...NOBODY, issuer, id: subject, username: 'Grace@example.com' });

@@ -26,6 +26,22 @@ test('the first of two claims with one key wins; keys with control characters ar
   ]);
 });
 
+test('names are as people can see them, and stay so when they are read again', () => {
+  const [RIGHT_TO_LEFT, NO_WIDTH] = ['\u202e', '\u200b'];
+  assert.equal(
+    user({ username: `mallory@${RIGHT_TO_LEFT}moc.elpmaxe@ada` }).username,
+    'mallory@\\u{202e}moc.elpmaxe@ada',
+  );
+  assert.equal(group({ name: `o${NO_WIDTH}ps` }).name, 'o\\u{200b}ps');
+  assert.equal(user({ username: 'Zoë Ångström' }).username, 'Zoë Ångström');
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 256 }), (username) => {
+      const once = user({ username });
+      assert.deepEqual(user(once), once);
+    }),
+  );
+});
+
 test('no claim about sudo is left out of a group: the others could allow more without it', () => {
   const twice = (key: string, one: string, other: string) =>
     sourceGroup.safeParse({

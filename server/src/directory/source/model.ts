@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { visibleText } from '#shared/visible-text.ts';
 
 /** A free key and value that an administrator attached to a person or group at the source. */
 export interface CustomClaim {
@@ -60,7 +61,14 @@ export const issuerText = z
 
 // Lone surrogates would become a different text once encoded; NUL ends a text for C programs.
 const clean = (text: string): string => text.toWellFormed().replaceAll('\0', '');
-const text = (max: number) => z.string().max(max).transform(clean);
+/**
+ * What an operator reads before they let a change through. A character that cannot be seen, or that turns the direction of
+ * what is around it, could show them another name; none can be in the name of an account.
+ */
+const readName = z
+  .string()
+  .max(256)
+  .transform((name) => visibleText(clean(name)).slice(0, 256).toWellFormed());
 const optionalText = (max: number) =>
   z
     .string()
@@ -103,7 +111,7 @@ const claims = claimList.transform((list): CustomClaim[] => {
 export const sourceUser = z.object({
   id: identifier,
   issuer: issuerText.optional(),
-  username: text(256),
+  username: readName,
   firstName: optionalText(256),
   lastName: optionalText(256),
   displayName: optionalText(256),
@@ -134,7 +142,7 @@ const claimsOfGroup = claimList
 export const sourceGroup = z.object({
   id: identifier,
   issuer: issuerText.optional(),
-  name: text(256),
+  name: readName,
   friendlyName: optionalText(256),
   customClaims: claimsOfGroup,
   userIds: z.array(identifier).nullish(),
