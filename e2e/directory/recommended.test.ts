@@ -282,6 +282,28 @@ describe('sssd as we recommend it, with a service account', () => {
     assert.match(lint?.subject ?? '', /quoting/);
   });
 
+  test('a name that none can have on Linux is said with one that can be had, and under that one the host knows the group', {
+    skip,
+  }, async () => {
+    await start(PLAIN);
+    await world.change(({ groups }) => void groups.push({ ...group('web-team', ['grace']), name: 'Web Team' }));
+    type Lints = { code: string; subject: string; detail: string }[];
+    const said = await until('Directory to name it', async () =>
+      granted(await world.person(OPERATOR).query<Lints>('directory.lints')).find(({ code }) => code === 'name_invalid'),
+    );
+    assert.equal(said.subject, 'group Web Team');
+    assert.match(said.detail, /^it has a blank, .*: rename it to web-team$/);
+    assert.equal((await host.exec(['getent', 'group', 'Web Team'])).code, 2);
+    await world.change(({ groups }) => {
+      groups.at(-1)!.name = 'web-team';
+    });
+    const asked = async () => {
+      await forgetName(host, '-g', 'web-team');
+      return out('getent', 'group', 'web-team');
+    };
+    await becomes('the group', asked, /^web-team:\*:\d+:grace$/m);
+  });
+
   test('enumeration goes on with what changed, by entryUSN', { skip }, async () => {
     await start({
       ...PLAIN,
