@@ -297,6 +297,12 @@ export function createNumbers(deps: {
       throw new Error('the UID map keeps changing under this process');
     },
 
+    /** Issuers of all who have a number. @throws UidMapBroken */
+    async issuers(): Promise<ReadonlySet<string>> {
+      const { map } = await load();
+      return new Set([...map.gids.byNumber.values()].map(({ issuer }) => issuer));
+    },
+
     /**
      * Who is served under what now, and who would be with another snapshot. Changes nothing: what a change leads to is
      * looked at before it may happen.

@@ -17,7 +17,7 @@ import type { Lint } from '../source/lint.ts';
 import type { DirectorySnapshot } from '../source/model.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import type { StoredRule } from '../tree/model.ts';
-import { type TestGroup, type TestUser, testSettings, testSnapshot } from '../tree/test-tree.ts';
+import { ISSUER, type TestGroup, type TestUser, testSettings, testSnapshot } from '../tree/test-tree.ts';
 import { createDirectory, type DirectoryDeps } from './directory.ts';
 import type { HostPower } from './round.ts';
 import { createRounds, type RoundsDeps } from './rounds.ts';
@@ -105,6 +105,11 @@ async function setUp(t: Pick<TestContext, 'after'>, db: Database, over: Over = {
       content = testSnapshot(users, groups);
       problem = null;
     },
+    /** What the source says, with another issuer. */
+    reissue(issuer: string) {
+      const by = <T extends object>(records: readonly T[]) => records.map((record) => ({ ...record, issuer }));
+      content = { users: by(content.users), groups: by(content.groups) };
+    },
     fail(one: SourceProblem = { code: 'unreachable', message: 'no answer' }) {
       problem = one;
     },
@@ -169,6 +174,33 @@ forEachDatabase('the directory', (open) => {
     assert.deepEqual(stamp(after, 'uid=alice'), stamp(before, 'uid=alice'));
     assert.ok(stamp(after, 'uid=carol')!.entryUSN > Math.max(...before.map(({ operational }) => operational.entryUSN)));
     assert.deepEqual((await site.eventNames()).filter((name) => name === 'directory_published').length, 2);
+  });
+
+  test('who corrects the slash at the end of an issuer makes nobody somebody else', async (t) => {
+    const site = await setUp(t, await open(t));
+    site.put(people('alice', 'bob'), [ops('alice')]);
+    const directory = site.make();
+    await directory.start();
+    await directory.settled();
+    const told = await site.eventNames();
+    site.reissue(`${ISSUER}/`);
+    directory.refresh('webhook');
+    await directory.settled();
+    assert.deepEqual(await site.eventNames(), told, 'nothing has changed');
+    site.put(people('alice', 'bob', 'carol'), [ops('alice')]);
+    site.reissue(`${ISSUER}/`);
+    directory.refresh('webhook');
+    await directory.settled();
+    const uids = ['alice', 'bob', 'carol'].map((name) => String(site.value(`uid=${name}`, 'uidNumber')));
+    assert.deepEqual(uids, ['200000', '200001', '200003'], 'and whoever comes then is of the same issuer');
+    site.reissue('https://another.example');
+    directory.refresh('webhook');
+    await directory.settled();
+    assert.notEqual(
+      String(site.value('uid=alice', 'uidNumber')),
+      '200000',
+      'people of another issuer are other people',
+    );
   });
 
   test('numbers that an operator gives to somebody reach hosts with the next round', async (t) => {

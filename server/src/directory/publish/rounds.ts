@@ -10,6 +10,7 @@ import { groupsOf } from '../numbers/groups-of.ts';
 import { userOwner } from '../numbers/ids.ts';
 import { MapChanged, type Numbers, UidMapBroken } from '../numbers/numbers.ts';
 import type { DirectorySettings } from '../settings.ts';
+import { spelledAsKnown } from '../source/issuer-spelling.ts';
 import type { Lint } from '../source/lint.ts';
 import { type DirectorySnapshot, EMPTY_SNAPSHOT, snapshotHash } from '../source/model.ts';
 import type { DirectorySource, SourceProblem } from '../source/source.ts';
@@ -235,7 +236,7 @@ export function createRounds(deps: RoundsDeps) {
         if (!result.ok) return { ...report(), ok: false, why: 'source', problem: result.problem };
         const ruled = await rulesLeftBehind(result.groupsLeftOut ?? []);
         if (ruled) return { ...report(), ok: false, why: 'source', problem: ruled };
-        candidate = result.snapshot;
+        candidate = await spelledAsKnown(result.snapshot, last.snapshot(), deps.numbers.issuers);
         sourceLints = result.lints ?? [];
       }
       // Without a source there is nothing to fetch; after a restart, what was published is all there is.
