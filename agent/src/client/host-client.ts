@@ -38,6 +38,8 @@ export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
 
 /** The host API as this host may use it: every call signed with its key. */
 export interface HostClient {
+  /** Somebody is about to ask: makes ready what does not depend on what. Returns at once, and nothing comes of a failure. */
+  prepare(): void;
   /** Not abortable: a request that may have arrived has to be known, so that it can be cancelled. */
   createChallenge(record: HostRecord, approverKeysVersion: number, mayWait: boolean): Promise<Reply<ChallengeAnswer>>;
   /** Long poll; resolves when decided or after LONG_POLL_SECONDS. */
@@ -139,6 +141,10 @@ export function createHostClient(deps: {
     call('DELETE', `/challenges/${challengeId}`, undefined, z.unknown(), { timeoutMs: CANCEL_TIMEOUT_MS });
 
   return {
+    prepare() {
+      deps.transport.dialAhead();
+      void deps.counter.takeAhead();
+    },
     createChallenge: (record, approverKeysVersion, mayWait) =>
       counted(
         (counter) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
 import { makeCertificate } from '../testing/certificate.ts';
@@ -179,6 +180,111 @@ describe('transport', () => {
       await new Promise((resolve) => server.close(resolve));
     });
   }
+});
+
+describe('a connection that is dialled ahead', () => {
+  /** A server over TLS that lets go of each connection once it has answered, unless it is asked for `/stay`. */
+  async function letting(behind?: (socket: net.Socket, count: number, target: number) => unknown) {
+    const { certificate, key, ca } = await makeCertificate('localhost');
+    const used: unknown[] = [];
+    const server = https.createServer({ cert: certificate, key }, (request, response) => {
+      used.push(request.socket);
+      response.writeHead(200, request.url === '/stay' ? {} : { connection: 'close' }).end('{}');
+    });
+    const secured: Duplex[] = [];
+    server.on('secureConnection', (socket) => secured.push(socket));
+    server.on('tlsClientError', () => undefined);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    let count = 0;
+    const front = net.createServer((socket) => {
+      count += 1;
+      socket.on('error', () => undefined);
+      if (behind) return void behind(socket, count, port);
+      pipe(socket, port);
+    });
+    await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve));
+    const transport = createTransport({ serverUrl: `https://localhost:${(front.address() as AddressInfo).port}`, ca });
+    return {
+      server,
+      transport,
+      used,
+      secured,
+      count: () => count,
+      async [Symbol.asyncDispose]() {
+        transport.close();
+        server.closeAllConnections();
+        await Promise.all([server, front].map((one) => new Promise((resolve) => one.close(resolve))));
+      },
+    };
+  }
+  function pipe(socket: net.Socket, port: number) {
+    const onward = net.connect(port, '127.0.0.1').on('error', () => socket.destroy());
+    socket.pipe(onward).pipe(socket);
+    socket.on('close', () => onward.destroy());
+    onward.on('close', () => socket.destroy());
+  }
+  const until = async (met: () => boolean) => {
+    while (!met()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+
+  it('is what the next request uses, and is one', { timeout: 30_000 }, async () => {
+    await using server = await letting();
+    server.transport.dialAhead();
+    await server.transport.request(GET);
+    assert.equal(server.count(), 1, 'where to is known by the first request');
+    server.transport.dialAhead();
+    server.transport.dialAhead();
+    await until(() => server.secured.length === 2);
+    await server.transport.request({ ...GET, path: '/stay' });
+    assert.equal(server.count(), 2);
+    assert.equal(server.used[1], server.secured[1]);
+    await new Promise((resolve) => setImmediate(resolve));
+    server.transport.dialAhead();
+    await server.transport.request(GET);
+    assert.equal(server.count(), 2, 'none while another one is idle');
+  });
+
+  it('is used while it is being made', { timeout: 30_000 }, async () => {
+    await using server = await letting();
+    await server.transport.request(GET);
+    server.transport.dialAhead();
+    assert.equal((await server.transport.request(GET)).status, 200);
+    assert.equal(server.count(), 2);
+  });
+
+  it('is forgotten when the server lets go of it', { timeout: 30_000 }, async () => {
+    await using server = await letting();
+    await server.transport.request(GET);
+    server.transport.dialAhead();
+    await until(() => server.secured.length === 2);
+    server.secured[1]!.destroy();
+    await until(() => {
+      server.transport.dialAhead();
+      return server.secured.length === 3;
+    });
+    await server.transport.request(GET);
+    assert.equal(server.used[1], server.secured[2]);
+  });
+
+  it('is looked at as closely as any', { timeout: 30_000 }, async () => {
+    await using server = await letting();
+    await server.transport.request(GET);
+    const other = await makeCertificate('localhost');
+    server.server.setSecureContext({ cert: other.certificate, key: other.key });
+    server.transport.dialAhead();
+    assert.equal(await kind(server.transport.request(GET)), 'broken');
+    assert.equal(server.used.length, 1);
+  });
+
+  it('is given up when somebody takes it and says nothing', { timeout: 60_000 }, async () => {
+    await using server = await letting((socket, count, port) => (count === 1 ? pipe(socket, port) : socket.resume()));
+    await server.transport.request(GET);
+    server.transport.dialAhead();
+    await until(() => server.count() === 2);
+    const asked = server.transport.request({ ...GET, timeoutMs: 20_000 });
+    await assert.rejects(asked, { kind: 'broken', message: /could not be made in time/ });
+  });
 });
 
 describe('replies', () => {

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
+import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 
 /** One exchange with the server, nothing interpreted yet. */
@@ -36,6 +37,11 @@ export interface TransportRequest {
 
 export interface Transport {
   request(request: TransportRequest): Promise<Answer>;
+  /**
+   * Dials while nothing is asked yet, unless a connection is there already: servers and what stands before them let go of
+   * those that are idle, and whoever asks seldom would wait for a new one each time.
+   */
+  dialAhead(): void;
   close(): void;
 }
 
@@ -99,6 +105,35 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
       })
     : new http.Agent(pool);
 
+  const dial = agent.createConnection.bind(agent);
+  /** How the last connection was made: all of them lead to the same server. */
+  let lastWanted: Parameters<typeof dial>[0] | null = null;
+  let spare: Duplex | null = null;
+  const shakingHands = new WeakSet<object>();
+  const forget = () => {
+    spare = null;
+  };
+
+  agent.createConnection = (wanted, created) => {
+    lastWanted = wanted;
+    const dialled = spare;
+    if (dialled === null) return dial(wanted, created);
+    spare = null;
+    dialled.off('error', forget).off('close', forget);
+    return dialled;
+  };
+
+  function dialAhead(): void {
+    const idle = Object.values(agent.freeSockets).some((sockets) => sockets !== undefined && sockets.length > 0);
+    if (idle || spare !== null || lastWanted === null) return;
+    // Whoever asks finds out by a connection of its own why there is none.
+    const dialled = dial(lastWanted);
+    if (!dialled) return;
+    spare = dialled.on('error', forget).on('close', forget);
+    shakingHands.add(dialled);
+    dialled.once(secure ? 'secureConnect' : 'connect', () => shakingHands.delete(dialled));
+  }
+
   function exchange(request: TransportRequest): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => reject(classify(error));
@@ -135,7 +170,7 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
       outgoing.on('socket', (socket) => {
         socket.setNoDelay(true);
         connected = !socket.connecting;
-        if (connected) return;
+        if (connected && !shakingHands.has(socket)) return;
         socket.once('connect', () => {
           connected = true;
         });
@@ -176,5 +211,12 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
     });
   }
 
-  return { request: exchange, close: () => agent.destroy() };
+  return {
+    request: exchange,
+    dialAhead,
+    close() {
+      spare?.destroy();
+      agent.destroy();
+    },
+  };
 }

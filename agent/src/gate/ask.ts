@@ -44,7 +44,7 @@ export interface Unreachable {
 }
 
 export interface AskDeps {
-  client: Pick<HostClient, 'createChallenge' | 'poll' | 'cancel' | 'outcome' | 'run'>;
+  client: Pick<HostClient, 'prepare' | 'createChallenge' | 'poll' | 'cancel' | 'outcome' | 'run'>;
   keys: ApproverKeys;
   trust: PinnedTrust;
   hostId: string;
@@ -106,6 +106,8 @@ export interface LastLook {
 }
 
 export interface Ask {
+  /** Somebody is about to ask, and what they ask is still to be found out. */
+  prepare(): void;
   /** Brings the request to the server and shows the person what to do. Null: refused, and the person knows why. */
   open(question: Question, voice: Voice, signal: AbortSignal): Promise<Asked | Unreachable | null>;
   /** Waits for an answer that can be verified. The last look is taken once, right before a yes. */
@@ -528,6 +530,7 @@ export function createAsk(deps: AskDeps): Ask {
   };
 
   return {
+    prepare: () => client.prepare(),
     open,
     wait,
     tokenOf,

@@ -46,6 +46,7 @@ async function waiting(
   const said: string[] = [];
   const ask = createAsk({
     client: {
+      prepare: () => undefined,
       createChallenge: () => assert.fail('asked again'),
       poll: async () => {
         const next = left.length > 1 ? left.shift()! : left[0]!;

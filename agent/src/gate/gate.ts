@@ -68,6 +68,7 @@ async function gateSudo(
   { say, prompt, signal }: Pick<Conversation, 'say' | 'prompt' | 'signal'>,
 ): Promise<Outcome> {
   const { processes } = deps;
+  deps.ask.prepare();
   const facts = await processes.capture(hello.ppid, hello.pstart);
   const screen = {
     cols: hello.cols,

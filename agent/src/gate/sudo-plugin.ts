@@ -135,6 +135,8 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
       }
       if (deps.registered === null) return false;
       await deps.registered.add({ pid: hello.pid, start: hello.pstart });
+      // Its rules have to be read before it asks.
+      setImmediate(ask.prepare);
       return true;
     },
 

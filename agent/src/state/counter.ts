@@ -10,6 +10,11 @@ import { UntrustedFile } from './trusted-file.ts';
  * must never be used twice nor out of order, not by this process, not by `gate --direct`, not after a power failure.
  */
 export interface Counter {
+  /**
+   * Takes a number for whoever comes next, so that nobody has to wait for the disk; at most one. It counts only while no
+   * other process has taken a higher one. Never rejects: what is wrong, `next` finds again.
+   */
+  takeAhead(): Promise<void>;
   /** Runs `send` with the next number while no other process on this host can take one. */
   next<T>(send: (counter: number) => Promise<T>): Promise<T>;
 }
@@ -68,12 +73,16 @@ function highest(file: number, damaged: () => UntrustedFile): number {
  * Takes the next number: written to the slot that does not hold the current one and flushed before it is returned, so
  * that a torn write leaves the previous number readable and loses only one that was never used. Only the flush is waited
  * for elsewhere: the file is a few bytes of root's, and each step through the thread pool costs more than the step.
+ *
+ * @param ahead a number that was taken and is not used yet; the next one, if nobody has taken another since.
  */
-async function nextNumber(path: string): Promise<number> {
+async function nextNumber(path: string, ahead: number | null): Promise<number> {
   const damaged = damageOf(path);
   const file = openSlots(path, constants.O_RDWR, damaged);
   try {
-    const value = highest(file, damaged) + 1;
+    const taken = highest(file, damaged);
+    if (taken === ahead) return ahead;
+    const value = taken + 1;
     writeSync(file, slot(value), (value % 2) * SLOT, 'latin1');
     await flush(file);
     return value;
@@ -84,11 +93,30 @@ async function nextNumber(path: string): Promise<number> {
 
 export function createCounter(deps: { file: string; lock: string; clock: Clock }): Counter {
   let queue: Promise<unknown> = Promise.resolve();
+  let ahead: number | null = null;
+
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = queue.then(() => withLock(deps.lock, deps.clock, work));
+    queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async function take(): Promise<number> {
+    const number = await nextNumber(deps.file, ahead);
+    ahead = null;
+    return number;
+  }
+
+  let taking = false;
   return {
-    next(send) {
-      const turn = queue.then(() => withLock(deps.lock, deps.clock, async () => send(await nextNumber(deps.file))));
-      queue = turn.catch(() => undefined);
-      return turn;
+    async takeAhead() {
+      if (taking || ahead !== null) return;
+      taking = true;
+      await inTurn(async () => {
+        ahead = await take();
+      }).catch(() => undefined);
+      taking = false;
     },
+    next: (send) => inTurn(async () => send(await take())),
   };
 }

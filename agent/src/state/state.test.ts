@@ -66,6 +66,36 @@ describe('request counter', () => {
     assert.deepEqual(log, ['start 1', 'end 1', 'start 2', 'end 2', 'start 3', 'end 3']);
   });
 
+  it('a number that was taken ahead is the next one, once, and only while no other process has taken a higher one', async () => {
+    const folder = await fresh('ahead');
+    await createCounterFile(join(folder, 'counter'));
+    const counter = counterIn(folder);
+    const other = counterIn(folder);
+    const next = (of = counter) => of.next(async (value) => value);
+    await Promise.all([counter.takeAhead(), counter.takeAhead()]);
+    await counter.takeAhead();
+    assert.equal(await readCounter(join(folder, 'counter')), 1, 'one is on disk before anybody uses it');
+    assert.deepEqual([await next(), await next()], [1, 2]);
+    await counter.takeAhead();
+    assert.equal(await next(other), 4);
+    assert.deepEqual([await next(), await next()], [5, 6], '3 is lost: the server has seen 4');
+    await counter.takeAhead();
+    assert.equal(await next(counterIn(folder)), 8, 'an agent that was started anew knows nothing of it');
+  });
+
+  it('what keeps a number from being taken ahead is said to who asks', async () => {
+    const folder = await fresh('ahead-bad');
+    const counter = counterIn(folder);
+    await counter.takeAhead();
+    await assert.rejects(
+      counter.next(async () => undefined),
+      UntrustedFile,
+    );
+    await createCounterFile(join(folder, 'counter'));
+    await counter.takeAhead();
+    assert.equal(await counter.next(async (value) => value), 1);
+  });
+
   it('a write that was torn by a power failure loses no number that was used', async () => {
     const folder = await fresh('torn');
     const file = join(folder, 'counter');
