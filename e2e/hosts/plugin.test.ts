@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
-import type { LabUser } from '../harness/lab.ts';
+import type { Host, LabUser, Suite } from '../harness/lab.ts';
 import { CODE, granted, pendingCode } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
 import { foregroundReadsKeys, gone, SHELL, sudoPids } from '../harness/shell.ts';
@@ -14,25 +14,31 @@ const recordOf = (request: Asked): HostRecord => hostRecord.parse(JSON.parse(req
 const requestsFor = (world: World, word: string): number =>
   world.server.data.challenges().filter((row) => row.record.includes(word)).length;
 
+/** The classic sudo of each Debian, and the name of the host that has it. */
+const SUDOS = [
+  ['1.9.13', 'web1', 'bookworm'],
+  ['1.9.16', 'thirteen', 'trixie'],
+] as const satisfies (readonly [version: string, host: string, suite: Suite])[];
+
+const RULES = [
+  'carol ALL=(ALL) NOPASSWD: /usr/bin/touch /srv/mark-*, /usr/bin/id',
+  'dave ALL=(ALL) SETENV: ALL',
+  'Defaults:dave !env_reset',
+  'Defaults:bob runcwd=*, runchroot=*',
+  'Defaults>carol umask=0007, command_timeout=90, closefrom=80',
+  '',
+].join('\n');
+
 describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, () => {
   let world: World;
   before(async () => {
     if (skip) return;
     world = await openWorld({ sudo: 'plugin' });
-    await world
-      .host()
-      .write(
-        '/etc/sudoers.d/plugin-tests',
-        [
-          'carol ALL=(ALL) NOPASSWD: /usr/bin/touch /srv/mark-*, /usr/bin/id',
-          'dave ALL=(ALL) SETENV: ALL',
-          'Defaults:dave !env_reset',
-          'Defaults:bob runcwd=*, runchroot=*',
-          'Defaults>carol umask=0007, command_timeout=90, closefrom=80',
-          '',
-        ].join('\n'),
-        0o440,
-      );
+    for (const [version, name, suite] of SUDOS) {
+      const host: Host = name === 'web1' ? world.host() : await world.addHost(name, { suite });
+      await host.write('/etc/sudoers.d/plugin-tests', RULES, 0o440);
+      assert.match((await host.exec(['sudo', '-V'])).stdout, new RegExp(`version ${version}`));
+    }
   });
   after(() => world?.close());
 
@@ -68,36 +74,99 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     assert.doesNotMatch(request.terminal.text(), /password/i);
   });
 
-  test('a list that sudo splits in place: what is shown is the command, not its file', { skip }, async () => {
-    const host = world.host();
-    const script = '/home/alice/report.txt';
-    const file = mark();
-    await host.write(script, `#!/bin/sh\ntouch ${file}\n`, 0o755);
-    await host.sh(`chown alice ${script}`);
-    for (const option of ['--preserve-env=LC_TIME,/usr/bin/cat', '--preserve-e=LC_TIME,/usr/bin/cat']) {
-      const request = await ask(world, host, 'alice', ['sudo', option, script]);
+  for (const [version, name, suite] of SUDOS) {
+    test(`sudo ${version}, a list that sudo splits in place: what is shown is the command, not its file`, {
+      skip,
+    }, async () => {
+      const host = world.host(name);
+      const script = '/home/alice/report.txt';
+      const file = mark();
+      await host.write(script, `#!/bin/sh\ntouch ${file}\n`, 0o755);
+      await host.sh(`chown alice ${script}`);
+      for (const option of ['--preserve-env=LC_TIME,/usr/bin/cat', '--preserve-e=LC_TIME,/usr/bin/cat']) {
+        const request = await ask(world, host, 'alice', ['sudo', option, script]);
+        const record = recordOf(request);
+        assert.equal(record.resolved?.command, script);
+        assert.deepEqual(record.argv, [script]);
+        assert.ok(record.unrestricted.includes('user-writable-target'));
+        assert.equal(record.target?.sha256, null, 'nothing is promised of what its owner can still change');
+        request.terminal.type('\x03');
+        await request.terminal.exit;
+      }
+      assert.equal(host.exists(file), false);
+    });
+
+    test(`sudo ${version} without secure_path: the program of the caller’s own PATH is the one that is shown`, {
+      skip,
+    }, async () => {
+      const host = await world.addHost(`nopath-${suite}`, { suite });
+      await host.write('/etc/sudoers.d/nopath', 'Defaults !secure_path\n', 0o440);
+      await host.sh('mkdir -p /home/alice/bin; cp /usr/bin/true /home/alice/bin/id; chown -R alice /home/alice/bin');
+      const request = await ask(world, host, 'alice', ['sudo', 'id'], { env: { PATH: '/home/alice/bin:/usr/bin' } });
       const record = recordOf(request);
-      assert.equal(record.resolved?.command, script);
-      assert.deepEqual(record.argv, [script]);
+      assert.equal(record.resolved?.command, '/home/alice/bin/id');
       assert.ok(record.unrestricted.includes('user-writable-target'));
-      assert.equal(record.target?.sha256, null, 'nothing is promised of what its owner can still change');
       request.terminal.type('\x03');
       await request.terminal.exit;
-    }
-    assert.equal(host.exists(file), false);
-  });
+    });
 
-  test('without secure_path the program of the caller’s own PATH is the one that is shown', { skip }, async () => {
-    const host = await world.addHost('nopath');
-    await host.write('/etc/sudoers.d/nopath', 'Defaults !secure_path\n', 0o440);
-    await host.sh('mkdir -p /home/alice/bin; cp /usr/bin/true /home/alice/bin/id; chown -R alice /home/alice/bin');
-    const request = await ask(world, host, 'alice', ['sudo', 'id'], { env: { PATH: '/home/alice/bin:/usr/bin' } });
-    const record = recordOf(request);
-    assert.equal(record.resolved?.command, '/home/alice/bin/id');
-    assert.ok(record.unrestricted.includes('user-writable-target'));
-    request.terminal.type('\x03');
-    await request.terminal.exit;
-  });
+    test(`sudo ${version}: a rule with NOPASSWD is asked as well`, { skip }, async () => {
+      const host = world.host(name);
+      const file = mark();
+      const request = await ask(world, host, 'carol', ['sudo', 'touch', file]);
+      assert.equal(host.exists(file), false);
+      await approve(request, 'olga');
+      assert.equal(await request.terminal.exit, 0);
+      assert.equal(host.exists(file), true);
+    });
+
+    test(`sudo ${version}: what sudoers refuses makes no request`, { skip }, async () => {
+      const file = mark();
+      const terminal = world.host(name).terminal('carol', ['sudo', 'chmod', '600', file]);
+      assert.equal(await terminal.exit, 1);
+      assert.match(terminal.text(), /not allowed to execute/);
+      assert.equal(requestsFor(world, file), 0);
+    });
+
+    test(`sudo ${version}: what became of a command is said as sudo saw it, and no more`, { skip }, async () => {
+      const host = world.host(name);
+      await host.write('/usr/local/bin/broken', '#!/nonexistent/interpreter\n', 0o755);
+      const ended = { state: 'ended', exitStatus: null, signal: null, reason: null };
+      for (const [command, last] of [
+        [['sh', '-c', 'exit 7'], { ...ended, exitStatus: 7 }],
+        [['sh', '-c', 'kill -KILL $$'], { ...ended, signal: 'SIGKILL' }],
+        [['broken'], { ...ended, state: 'refused', reason: 'No such file or directory' }],
+      ] as const) {
+        const request = await ask(world, host, 'alice', ['sudo', ...command]);
+        await approve(request);
+        assert.notEqual(await request.terminal.exit, 0);
+        const runs = () => request.events().flatMap(({ event, data }) => (event === 'challenge_run' ? [data] : []));
+        await until(`the end of ${command.join(' ')}`, () => runs().some(({ state }) => state !== 'started'));
+        assert.deepEqual(
+          runs()
+            .map(({ state }) => state)
+            .slice(-1),
+          [last.state],
+          'nothing is said after the end',
+        );
+        const { durationMs, ...told } = runs().at(-1)!;
+        assert.deepEqual(told, last);
+        assert.equal(typeof durationMs, last.state === 'ended' ? 'number' : 'object');
+        assert.equal(request.row().outcome, 'granted', 'sudo had the approval');
+      }
+      const file = mark();
+      const still = await ask(world, host, 'alice', ['sudo', 'sh', '-c', `echo on-$((40+2)); read x; touch ${file}`]);
+      await approve(still);
+      await still.terminal.see(/on-42/);
+      const states = () => still.events().flatMap(({ event, data }) => (event === 'challenge_run' ? [data.state] : []));
+      await until('its start', () => states().length > 0);
+      assert.deepEqual(states(), ['started'], 'it runs, and nobody says that it has ended');
+      still.terminal.type('\r');
+      assert.equal(await still.terminal.exit, 0);
+      await until('its end', () => states().length > 1);
+      assert.deepEqual(states(), ['started', 'ended']);
+    });
+  }
 
   // Its umask is what the rule says and what the asker has, 022, together.
   test('what sudo sets beside the command is there where it is not the usual, with open files counted', {
@@ -115,24 +184,6 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
       request.terminal.type('\x03');
       await request.terminal.exit;
     }
-  });
-
-  test('a rule with NOPASSWD is asked as well', { skip }, async () => {
-    const host = world.host();
-    const file = mark();
-    const request = await ask(world, host, 'carol', ['sudo', 'touch', file]);
-    assert.equal(host.exists(file), false);
-    await approve(request, 'olga');
-    assert.equal(await request.terminal.exit, 0);
-    assert.equal(host.exists(file), true);
-  });
-
-  test('what sudoers refuses makes no request', { skip }, async () => {
-    const file = mark();
-    const terminal = world.host().terminal('carol', ['sudo', 'chmod', '600', file]);
-    assert.equal(await terminal.exit, 1);
-    assert.match(terminal.text(), /not allowed to execute/);
-    assert.equal(requestsFor(world, file), 0);
   });
 
   test('a ticket is no way around it', { skip }, async () => {
