@@ -62,8 +62,10 @@ export function createBreakGlass(deps: BreakGlassDeps): BreakGlass {
   }
 
   async function letIn({ record, voice, last, signal }: Entry): Promise<Outcome> {
-    const over = () => clock.sleep(FRESH_MS, signal).then(() => false);
+    const decided = new AbortController();
+    const over = () => clock.sleep(FRESH_MS, AbortSignal.any([signal, decided.signal])).then(() => false);
     const ready = last.ready === undefined || (await Promise.race([last.ready(), over()]));
+    decided.abort();
     if (!ready) return CANCELLED;
     if (!(await last.unchanged())) {
       voice.refusal('gate.targetChanged', {}, contact);

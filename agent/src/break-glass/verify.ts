@@ -21,7 +21,8 @@ export function createVerify(program: readonly string[], args: readonly string[]
         stdio: ['pipe', 'ignore', 'ignore'],
         cwd: '/',
         env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-        timeout: LIMIT_MS,
+        // Not `timeout`, whose timer goes on when the program could not be started.
+        signal: AbortSignal.timeout(LIMIT_MS),
         killSignal: 'SIGKILL',
       });
       child.on('error', () => resolve(false));

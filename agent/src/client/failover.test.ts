@@ -21,6 +21,7 @@ const TOLD = (code: string) => answer(503, { error: { code, message: 'words' } }
 /** Servers that do what their names' lists say, the last of it again and again, and who was asked in which order. */
 function world(does: Record<string, Does[]>) {
   const asked: string[] = [];
+  const dialled: string[] = [];
   let now = 0;
   const clock: Clock = { now: () => now, monotonic: () => now, sleep: async () => undefined };
   const transports = Object.entries(does).map(
@@ -32,12 +33,14 @@ function world(does: Record<string, Does[]>) {
         if (next instanceof TransportError) throw next;
         return next;
       },
+      dialAhead: () => void dialled.push(name),
       close: () => undefined,
     }),
   );
   const servers = createServers(transports, clock);
   return {
     servers,
+    dialled,
     now: () => now,
     /** What one request comes to, and who was asked for it. */
     async request() {
@@ -67,6 +70,14 @@ describe('several servers', () => {
       assert.equal(await w.request(), '200: b');
       assert.equal(await w.request(), '200: b');
     }
+  });
+
+  it('the one that would be asked next is the one that is dialled ahead', async () => {
+    const w = world({ a: [NOBODY, GOOD], b: [GOOD] });
+    w.servers.dialAhead();
+    await w.request();
+    w.servers.dialAhead();
+    assert.deepEqual(w.dialled, ['a', 'b']);
   });
 
   it('a refusal in its own words is an answer, and the server that gave it works', async () => {

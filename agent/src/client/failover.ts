@@ -71,6 +71,9 @@ export function createServers(transports: readonly Transport[], clock: Clock): S
       }
       return asked;
     },
+    dialAhead() {
+      transports[inOrder()[0]!]!.dialAhead();
+    },
     allOutSince: (at) => seen.every((last) => last.kind === 'out' && last.at >= at),
     patienceMs: (transports.length - 1) * CONNECT_TIMEOUT_MS,
     each: transports,

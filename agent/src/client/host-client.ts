@@ -71,7 +71,7 @@ const CANCEL_TIMEOUT_MS = 3000;
 const ESCROW_TIMEOUT_MS = 40_000;
 
 export function createHostClient(deps: {
-  servers: Pick<Servers, 'request' | 'patienceMs'>;
+  servers: Pick<Servers, 'dialAhead' | 'request' | 'patienceMs'>;
   enrolment: Enrolment;
   counter: Counter;
   machineId: string;
@@ -142,7 +142,7 @@ export function createHostClient(deps: {
 
   return {
     prepare() {
-      deps.transport.dialAhead();
+      deps.servers.dialAhead();
       void deps.counter.takeAhead();
     },
     createChallenge: (record, approverKeysVersion, mayWait) =>

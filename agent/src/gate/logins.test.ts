@@ -104,7 +104,8 @@ describe('ssh, both stages', OPTIONS, () => {
     await begin(gate).result;
     const challenge = await gate.server.challenge();
     const second = wait(gate);
-    await until(() => challenge.polls > 0);
+    // Before that it is no wait: the request then lasts until sshd ends.
+    await until(() => second.isHeard());
     second.hangUp();
     await until(() => challenge.cancelled);
   });

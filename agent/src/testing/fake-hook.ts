@@ -13,6 +13,8 @@ export interface HookResult {
 
 export interface FakeHook {
   result: Promise<HookResult>;
+  /** Whether the gate has read what it began with. */
+  isHeard(): boolean;
   /** Resolves once the text so far contains the words. */
   says(words: string): Promise<void>;
   /** Answers a prompt. */
@@ -37,7 +39,7 @@ export function helloPayload(fields: Record<string, string | number>): Buffer {
 }
 
 /** What an agent says to a hook, as it comes. */
-export interface Heard extends Pick<FakeHook, 'result' | 'says'> {
+export interface Heard extends Pick<FakeHook, 'result' | 'isHeard' | 'says'> {
   /** What came so far. */
   soFar: HookResult;
 }
@@ -70,6 +72,7 @@ export function listenTo(stream: Duplex, other: (type: string, payload: Buffer, 
   return {
     soFar,
     result,
+    isHeard: () => soFar.alive > 0,
     says: (words) =>
       new Promise((resolve, reject) => {
         const look = () => {
@@ -88,12 +91,13 @@ export function listenTo(stream: Duplex, other: (type: string, payload: Buffer, 
 
 /** A native hook in TypeScript. */
 export function attachHook(stream: Duplex, hello: Record<string, string | number> | Buffer): FakeHook {
-  const { result, says } = listenTo(stream, (type, payload, soFar) => {
+  const { result, isHeard, says } = listenTo(stream, (type, payload, soFar) => {
     if (type === 'P') soFar.text += payload.subarray(1).toString();
   });
   stream.write(frame('H', Buffer.isBuffer(hello) ? hello : helloPayload(hello)));
   return {
     result,
+    isHeard,
     says,
     type: (line) => stream.write(frame('S', line)),
     cancel: (reason) => stream.write(frame('C', reason)),

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../app/app.ts';
-import { findSessions, insertSession } from '../auth/session-store.ts';
+import { findSessions, insertSession, listSessions } from '../auth/session-store.ts';
 import type { Config } from '../config/config.ts';
 import { FOLLOWER_LIMITS } from '../events/followers.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
@@ -96,11 +96,13 @@ async function openSessions(): Promise<string[]> {
     });
     const own = browser.jar.get(browser.sessionCookie)!;
     const [found] = await findSessions(app.db.query, [sha256(own)]);
+    const listed = await listSessions(app.db.query, found!.session.person_id, clockOf('server').now());
+    const whole = listed.find(({ handle }) => handle === found!.session.handle)!;
     made.push(`${browser.sessionCookie}=${own}`);
     await app.db.transaction(async (work) => {
       for (let copy = 1; copy < perPerson && made.length < sessions; copy += 1) {
         const value = randomBytes(32).toString('base64url');
-        await insertSession(work, { ...found!.session, id_hash: sha256(value), handle: `session ${made.length}` });
+        await insertSession(work, { ...whole, id_hash: sha256(value), handle: `session ${made.length}` });
         made.push(`${browser.sessionCookie}=${value}`);
       }
     });
