@@ -214,7 +214,7 @@ describe('under attack', () => {
   });
 
   test('messages that never end and answers that nobody reads', async () => {
-    const counts = await attack('linger', seconds(20, 75));
+    const counts = await attack('linger', seconds(8, 75));
     await holds('linger', counts);
     assert.equal(counts.slowClosed, counts.slow, 'messages that never end were let go on');
     if (isLong) assert.equal(counts.deafClosed, counts.deaf, 'who reads nothing was let stay');

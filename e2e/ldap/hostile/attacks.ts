@@ -86,7 +86,8 @@ async function linger(attack: Attack, counts: Counts): Promise<void> {
   // As large a message as a stranger may send.
   for (const { client } of slow) client.socket.write(Buffer.from('3082ea60020101', 'hex'));
   const end = performance.now() + attack.seconds * 1000;
-  while (performance.now() < end) {
+  const isOver = () => slow.every(({ client }) => client.closed) || performance.now() > end + 60_000;
+  while (performance.now() < end || !isOver()) {
     await pause(1000);
     for (const { client } of slow) if (!client.closed) client.socket.write(Buffer.of(0x63));
     for (const { client, since } of slow) {

@@ -3,12 +3,14 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { createLdapServer } from '../../../server/src/ldap/server.ts';
 import { DEFAULT_LIMITS } from '../../../server/src/ldap/session/limits.ts';
 import { createTestCa } from '../../../server/src/ldap/testing/certificates.ts';
+import { isLong } from '../../../server/src/ldap/testing/long.ts';
 import { BASE } from '../../../server/src/ldap/testing/sample-entries.ts';
 import type { FromServer, ToServer } from './messages.ts';
 
 /**
- * The server under attack, in a process of its own, with the limits of production. Anonymous clients may search, which
- * is more than production gives them.
+ * The server under attack, in a process of its own, with the limits of production; only its patience with messages that
+ * never end is shorter where there is no time to wait for its end. Anonymous clients may search, which is more than
+ * production gives them.
  */
 
 const USERS = 3000;
@@ -20,7 +22,7 @@ const { port1: into, port2: snapshots } = new MessageChannel();
 const server = await createLdapServer({
   snapshots,
   settings: {
-    limits: DEFAULT_LIMITS,
+    limits: isLong ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, incompleteMessage: 4000 },
     allowAnonymous: true,
     requireTls: false,
     scopeSudoToHost: false,
