@@ -1,9 +1,13 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { connect, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from '@playwright/test';
 import type { Lab } from './lab.ts';
 import { SERVER_NAME } from './lab.ts';
 
+const LOOPBACK = '127.0.0.1';
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** Why no browser can run here; null when one can. */
@@ -16,16 +20,41 @@ export function spkiHash(pem: string): string {
   return createHash('sha256').update(der).digest('base64');
 }
 
-/** A real browser for which the server's name leads to the lab and exactly the lab's certificate counts as good. */
-export async function openChromium(lab: Lab): Promise<Browser> {
-  return chromium.launch({
-    executablePath: EXECUTABLE,
+/** Leads a port of loopback in the network in front of a lab to the same one of this machine. */
+async function lead(lab: Lab, port: number): Promise<Server> {
+  const server = await lab.listenInFront(port, LOOPBACK);
+  return server.on('connection', (inside: Socket) => {
+    const outside = connect(port, LOOPBACK);
+    inside.on('error', () => outside.destroy());
+    outside.on('error', () => inside.destroy());
+    inside.pipe(outside).pipe(inside);
+  });
+}
+
+/**
+ * A real browser for which the server's name leads to the lab and exactly the lab's certificate counts as good. It is in
+ * the network in front of the lab: Chromium gives up what it is loading when a network of its machine comes or goes, and
+ * hosts of other labs bring theirs.
+ *
+ * @param ports on loopback of this machine that it reaches too
+ */
+export async function openChromium(lab: Lab, ports: readonly number[]): Promise<Browser> {
+  const program = join(lab.dir, 'chromium');
+  const command = await lab.enterFront([EXECUTABLE]);
+  await writeFile(program, `#!/bin/sh\nexec ${command.join(' ')} "$@"\n`, { mode: 0o755 });
+  const led = await Promise.all(ports.map((port) => lead(lab, port)));
+  const browser = await chromium.launch({
+    executablePath: program,
     args: [
       `--host-resolver-rules=MAP ${SERVER_NAME} ${lab.serverAddress}`,
       `--ignore-certificate-errors-spki-list=${spkiHash(lab.certs.cert)}`,
       '--no-proxy-server',
     ],
   });
+  browser.on('disconnected', () => {
+    for (const server of led) server.close();
+  });
+  return browser;
 }
 
 /** A tab with a passkey device that is always willing. */

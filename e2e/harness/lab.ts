@@ -86,8 +86,10 @@ export interface Lab {
    * free whatever listens on this machine.
    */
   readonly frontAddress: string;
-  /** Listens there, in this process. Whoever closes the server closes the port. */
-  listenInFront(port: number): Promise<Server>;
+  /** Listens there, in this process, or on another address of that network. Whoever closes the server closes the port. */
+  listenInFront(port: number, address?: string): Promise<Server>;
+  /** The command that runs another one in that network. */
+  enterFront(command: readonly string[]): Promise<string[]>;
   /** Ends this process when the lab goes, however it goes. */
   adopt(pid: number): void;
   close(): Promise<void>;
@@ -300,15 +302,23 @@ export async function openLab(): Promise<Lab> {
 
   const frontAddress = `${net}.250`;
   let front: Promise<string> | null = null;
+  const frontNetwork = `idl${id}-${FRONT}`;
+  async function prepareFront(): Promise<void> {
+    front ??= mkhost('prepare', FRONT, frontAddress);
+    await front;
+  }
 
   return {
     id,
     serverAddress: `${net}.1`,
     frontAddress,
-    async listenInFront(port) {
-      front ??= mkhost('prepare', FRONT, frontAddress);
-      await front;
-      return listenIn(`idl${id}-${FRONT}`, frontAddress, port);
+    async listenInFront(port, address = frontAddress) {
+      await prepareFront();
+      return listenIn(frontNetwork, address, port);
+    },
+    async enterFront(command) {
+      await prepareFront();
+      return ['nsenter', `--net=/run/netns/${frontNetwork}`, ...command];
     },
     certs: certificates,
     dir,

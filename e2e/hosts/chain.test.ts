@@ -13,7 +13,7 @@ describe('the whole chain: real sudo, real server, real browser', () => {
   before(async () => {
     if (skip) return;
     world = await openWorld({ people: ['olga'] });
-    browser = await openChromium(world.lab);
+    browser = await openChromium(world.lab, [Number(new URL(world.server.idp.issuer).port)]);
   });
   after(async () => {
     await browser?.close();

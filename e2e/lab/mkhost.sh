@@ -187,7 +187,7 @@ boot() {
                exec /sbin/lab-init' lab "$dir/root" "$name" </dev/null >"$dir/console.log" 2>&1 &
     echo $! > "$dir/pid"
   fi
-  for _ in $(seq 300); do
+  for _ in $(seq 2400); do                       # it takes a second, but not on a machine that is busy otherwise
     if l=$(leader "$name"); then
       case $LAB_MODE in
         systemd) case $(inside "$name" systemctl is-system-running 2>/dev/null || true) in
