@@ -144,10 +144,45 @@ describe('status: the server', () => {
     assert.match(text, new RegExp(`^Server says +proxy: ${proxy}`, 'm'));
     assert.equal(text.includes('\u001b'), false, 'no control character reaches the terminal');
     assert.equal(code, before);
-    for (const odd of [{ details: 'x' }, { details: { proxy: 7 } }, []]) {
+    for (const odd of [{ details: 'x' }, { details: { proxy: 7 } }, [], { now: 'x', checks: 7, status: null }]) {
       w.server.health = odd;
       assert.doesNotMatch((await w.status()).text, /Server says/);
     }
+  });
+
+  it('is quoted with what does not work there, in one line each', async () => {
+    await using w = await world();
+    const { code } = await w.status();
+    const details = { oidc: 'calls itself https://other.example', settings: 'one setting is odd' };
+    const checks = { policy: 'broken', oidc: 'misconfigured', database: 'ok', settings: 'ok' };
+    w.server.health = { status: 'unhealthy', checks, details };
+    const said = await w.status();
+    assert.match(said.text, /^Server says +policy is broken$/m);
+    assert.match(said.text, /^Server says +oidc is misconfigured: calls itself https:\/\/other\.example$/m);
+    assert.match(said.text, /^Server says +settings: one setting is odd$/m);
+    assert.equal(said.text.match(/^Server says/gm)?.length, 3);
+    assert.equal(said.code, code, 'nothing of it is a fault of this host');
+  });
+});
+
+describe('status: the clock', () => {
+  it('is held against that of the server as of now, whatever the last heartbeat found', async () => {
+    await using w = await world();
+    const kept = { at: Date.now(), result: 'ok', hostState: 'active', message: null, clockOffset: 7_200_000 };
+    const numbers = { approverKeysVersion: 0, checkpointSeq: 0 };
+    await atomicWrite(stateFiles(w.paths.state).health, JSON.stringify({ ...kept, ...numbers }));
+    assert.doesNotMatch((await w.status()).text, /timedatectl/);
+    w.server.clockAhead = 600_000;
+    assert.match(
+      (await w.status()).text,
+      /^Clock +(59\d|60\d) seconds behind the server's\n +The server refuses hosts whose clock differs by more than 60 seconds\. Set the clock: timedatectl set-ntp true$/m,
+    );
+    w.server.clockAhead = -600_000;
+    assert.match((await w.status()).text, /^Clock +(59\d|60\d) seconds ahead of the server's\n +The server refuses/m);
+    w.server.clockAhead = 40_000;
+    assert.match((await w.status()).text, /^Clock +\d+ seconds behind the server's\n(?! )/m);
+    w.server.health = { now: null };
+    assert.doesNotMatch((await w.status()).text, /^Clock/m, 'an earlier server says nothing of its clock');
   });
 });
 

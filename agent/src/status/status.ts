@@ -1,13 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
-import { connectServer, openCertificates } from '../app.ts';
+import { openCertificates } from '../app.ts';
 import { openHostJournal } from '../break-glass/host-journal.ts';
 import { breakGlassStatus } from '../break-glass/status-line.ts';
 import { certificateProblem, lifetimeOf } from '../certificates/check.ts';
 import { isLate, readAttempt } from '../certificates/schedule.ts';
-import { readFailure, readReply } from '../client/reply.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
@@ -29,13 +27,8 @@ import { readCheckpoint, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { readCounter } from '../state/counter.ts';
 import { loadEnrolment } from '../state/identity.ts';
 import { AGENT_VERSION, PLUGIN_BUILD } from '../version.ts';
-
-interface Line {
-  what: string;
-  value: string;
-  /** What to do about it; null when all is well. */
-  problem: string | null;
-}
+import type { Line } from './line.ts';
+import { addressLines, serverLines } from './server-lines.ts';
 
 const STALE_MS = 11 * 60_000;
 
@@ -153,45 +146,6 @@ async function sudoLines(root: string, run: Run): Promise<Line[]> {
   return (problems.length === 0 ? [null] : problems).map((problem) => ({ what: 'sudo', value, problem }));
 }
 
-const serverHealth = z.object({ details: z.record(z.string(), z.string()).optional() });
-
-const LOOK = { method: 'GET', path: '/healthz', headers: {}, body: new Uint8Array(), timeoutMs: 5000 };
-
-/** Where the server is asked. Of several, each with whether it answers: one that does not is no fault while another does. */
-async function addressLines(paths: Paths): Promise<Line[]> {
-  const what = 'Server';
-  const { serverUrls } = await loadClientConf(paths.config);
-  if (serverUrls.length === 1) return [{ what, value: serverUrls[0], problem: null }];
-  const ways = (await connectServer(paths)).servers.each;
-  const looks = ways.map(async (way, index): Promise<Line> => {
-    const reply = await way.request(LOOK).then((answer) => readReply(answer, z.unknown()), readFailure);
-    way.close();
-    const answers =
-      reply.kind === 'ok' ? 'answers' : `does not serve: ${'message' in reply ? reply.message : reply.kind}`;
-    return { what, value: `${serverUrls[index]}, ${answers}`, problem: null };
-  });
-  return Promise.all(looks);
-}
-
-/** What the server says is odd about itself. Nothing where it does not answer: the last contact tells of that. */
-async function serverLines(paths: Paths): Promise<Line[]> {
-  const { servers } = await connectServer(paths);
-  try {
-    const answer = await servers.request(LOOK);
-    const { details = {} } = serverHealth.parse(JSON.parse(Buffer.from(answer.body).toString('utf8')));
-    // No problem of this host, and anybody on the network can bring about some of them: the exit code stays.
-    return Object.entries(details).map(([name, text]) => ({
-      what: 'Server says',
-      value: visibleText(`${name}: ${text}`.slice(0, 400)),
-      problem: null,
-    }));
-  } catch {
-    return [];
-  } finally {
-    servers.close();
-  }
-}
-
 /**
  * `identree status`: what this host is, everything that keeps it from working, and what gives power on it besides.
  * Exit 1 when something keeps it from working; what others were granted does not.
@@ -248,7 +202,7 @@ export async function reportStatus(
     return seenText(seen);
   };
   await add('Event log seen', ofEnrolled(logSeen));
-  await checked('Server', () => serverLines(paths));
+  await checked('Server', () => serverLines(paths, systemClock));
   const certificate = async () => [await certificateLine(paths, Date.now())];
   await checked('Certificate', ofEnrolled(certificate));
   await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);

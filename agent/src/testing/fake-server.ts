@@ -267,7 +267,8 @@ export async function createFakeServer(): Promise<FakeServer> {
   }
 
   async function handle(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    if (request.url === '/healthz') return send(response, 200, server.health);
+    if (request.url === '/healthz')
+      return send(response, 200, { now: Date.now() + server.clockAhead, ...server.health });
     const bytes = await readBody(request);
     const body = bytes.length === 0 ? null : (JSON.parse(bytes.toString('utf8')) as Record<string, unknown>);
     const path = request.url!.slice(HOST_API.length);

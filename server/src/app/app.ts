@@ -11,6 +11,7 @@ import { createLeavers } from '../auth/leavers.ts';
 import { authModule } from '../auth/module.ts';
 import { challengesModule, settlingModule } from '../challenges/module.ts';
 import type { Config } from '../config/config.ts';
+import { settingsModule } from '../config/module.ts';
 import { storageModule } from '../db/module.ts';
 import { accountNameInSmallLetters, accountNameOf } from '../directory/configured.ts';
 import type { Http } from '../escrow/http.ts';
@@ -34,6 +35,8 @@ export interface AppOptions {
   clock?: Clock;
   random?: Random;
   log?: Logger;
+  /** How many settings there is a warning about. */
+  oddSettings?: number;
   /** Replaces the configured OpenID Connect provider. */
   provider?: IdentityProvider;
   /** Reaches the keeper of break-glass passwords. */
@@ -74,6 +77,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   const { use, serve, registry, readers } = assemble(core);
 
   const { clientAddress } = use(proxyModule(core));
+  use(settingsModule(options.oddSettings ?? 0));
   use(storageModule(core));
   const { policies } = use(policiesModule(core));
   const { passkeys, approvals, confirmations, ...passkey } = use(passkeysModule(core, callers));

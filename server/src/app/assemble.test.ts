@@ -75,7 +75,11 @@ test('what a module serves, measures and says of its health is joined with the o
   ]);
   assert.equal((await server.http.inject('/first')).body, 'one');
   assert.equal((await server.http.inject('/second')).body, 'two');
-  assert.deepEqual((await server.http.inject('/healthz')).json(), { status: 'degraded', checks: { first: 'tired' } });
+  assert.deepEqual((await server.http.inject('/healthz')).json(), {
+    status: 'degraded',
+    checks: { first: 'tired' },
+    now: 1_800_000_000_000,
+  });
   assert.match(await server.registry.metrics(), /^identree_answer 42$/m);
   await server.stop();
   await server.close();

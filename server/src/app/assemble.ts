@@ -47,6 +47,7 @@ export function assemble(ground: Ground) {
         tls: config.tls,
         log,
         health,
+        now: clock.now,
         isLeaving: () => leaving,
         plugins: modules.flatMap(({ routes = [] }) => routes),
       });

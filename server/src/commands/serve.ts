@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ODD_SETTINGS } from '../config/module.ts';
 import type { HealthReport } from '../http/health.ts';
 import { configCommand, EXIT } from './command.ts';
 
@@ -15,7 +16,7 @@ export const serve = configCommand({
     // An administrator who wants errors only still has to hear what of the settings has no effect, and what does not work.
     const told = config.logLevel === 'error' ? createLogger('warn', { write: err }) : log;
     for (const warning of warnings) told.warn(warning);
-    const app = await createApp(config, { log });
+    const app = await createApp(config, { log, oddSettings: warnings.length });
     try {
       await app.listen();
     } catch (error) {
@@ -48,9 +49,9 @@ async function endsInTime(end: Promise<void>, ms: number): Promise<boolean> {
   return ended;
 }
 
-/** What is not well, and what there is to know besides. */
+/** What is not well, and what there is to know besides. Each odd setting was told before. */
 function toldAtStart({ checks, details = {} }: HealthReport): string[] {
   return Object.entries(checks)
-    .filter(([name, value]) => value !== 'ok' || details[name] !== undefined)
+    .filter(([name, value]) => name !== ODD_SETTINGS && (value !== 'ok' || details[name] !== undefined))
     .map(([name, value]) => `${name} is ${value}${details[name] === undefined ? '' : `: ${details[name]}`}`);
 }

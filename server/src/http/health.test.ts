@@ -64,8 +64,21 @@ describe('/healthz', () => {
         event_log: 'ok',
         event_readers: 'ok',
       },
+      now: t.clock.now(),
     });
     assert.equal((await t.app.http.inject({ method: 'HEAD', url: '/healthz' })).statusCode, 200);
+  });
+
+  test('settings that there is a warning about are counted for everybody, and named to nobody', async () => {
+    const own = await createTestApp({ app: { provider: createTestProvider(), oddSettings: 2 } });
+    const answer = await own.app.http.inject('/healthz');
+    assert.equal(answer.json().status, 'ok');
+    assert.equal(
+      answer.json().details.settings,
+      '2 settings are odd or without effect; the log of the server says which at its start',
+    );
+    assert.equal(answer.body.includes('IDENTREE_'), false);
+    await own.close();
   });
 
   test('an identity provider that is away degrades, but approvals by sessions go on', async () => {

@@ -1,0 +1,7 @@
+/** One thing that `identree status` says. */
+export interface Line {
+  what: string;
+  value: string;
+  /** What to do about it; null when all is well. */
+  problem: string | null;
+}
