@@ -69,7 +69,9 @@ hurryMs = 0;
 const run = String(process.pid);
 const enrolled = await Promise.all(
   Array.from({ length: count + 1 }, (_, i) =>
-    enrolTestHost(app, i < 2 ? clockOf('host') : systemClock, `web${i}-${run}.example.com`),
+    tryAgain((attempt) =>
+      enrolTestHost(app, i < 2 ? clockOf('host') : systemClock, `web${i}-${run}-${attempt}.example.com`),
+    ),
   ),
 );
 const [waiting, ...hosts] = enrolled;
@@ -77,12 +79,27 @@ const outside = `outside-${run}.example.com`;
 const ports: LoadPorts = {
   http: (app.http.server.address() as AddressInfo).port,
   ldap: app.directory?.ports()[0] ?? null,
-  outside: { hostname: outside, token: (await app.hosts.createToken(outside, 'test', null)).token },
+  outside: { hostname: outside, token: (await tryAgain(() => app.hosts.createToken(outside, 'test', null))).token },
   cookies,
 };
 // Who waits for the file may look between its making and its being filled.
 writeFileSync(`${ready}.new`, JSON.stringify(ports));
 renameSync(`${ready}.new`, ready);
+
+/**
+ * Does something again that the database refuses: where much else runs, a transaction can stand still for longer than it
+ * may, and be ended.
+ */
+async function tryAgain<T>(work: (attempt: number) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work(attempt);
+    } catch (error) {
+      if (attempt === 50) throw error;
+      await sleep(100);
+    }
+  }
+}
 
 /** Sessions of as few administrators as may follow with so many; of one person one signs in, and the others are copies. */
 async function openSessions(): Promise<string[]> {

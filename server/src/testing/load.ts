@@ -110,6 +110,8 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
         IDENTREE_DATABASE_DRIVER: driver,
         IDENTREE_DATABASE_DSN: driver === 'sqlite' ? dsn : addParameter(dsn, 'application_name', name),
         IDENTREE_APPROVAL_POLICIES_FILE: policies,
+        // Who waits is to wait on after whatever is done meanwhile, however long that takes on this machine.
+        IDENTREE_CHALLENGE_TTL: '24h',
         ...env,
       }),
       hosts,
