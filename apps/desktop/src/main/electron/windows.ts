@@ -7,7 +7,7 @@ import type { ShellWindow, WindowsPort } from '../ports.ts';
 
 const SIZES = {
   console: { width: 1180, height: 780, minWidth: 420, minHeight: 480 },
-  setup: { width: 520, height: 680, minWidth: 400, minHeight: 480 },
+  setup: { width: 520, height: 740, minWidth: 400, minHeight: 480 },
 } as const;
 
 const BOUNDS_SETTLE_MS = 500;
