@@ -21,6 +21,7 @@ const COMMANDS = {
   agent: [['agent/src/main.ts']],
   desktop: [['scripts/build.ts', '--if-stale'], ['scripts/desktop.ts']],
   'desktop-package': [['scripts/build.ts', '--if-stale'], ['scripts/package-desktop.ts']],
+  'desktop-pictures': [['scripts/build.ts', '--if-stale'], ['scripts/desktop-pictures.ts']],
   build: [['scripts/build.ts']],
   'build-agent': [['scripts/build-agent.mjs']],
   'build-packages': [['scripts/build-agent.mjs', '--if-stale'], ['scripts/package-agent.ts']],

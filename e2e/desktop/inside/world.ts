@@ -51,6 +51,8 @@ export interface World {
   consent(url: string, as?: Person): Promise<string>;
   /** The same with a real browser, from the sign-in at the identity provider to the page that says it is done. */
   consentInBrowser(url: string): Promise<{ compareCode: string; end: string }>;
+  /** The display of the shells, and the file in which it keeps what stands on it. */
+  display: { name: string; file: string };
   close(): Promise<void>;
 }
 
@@ -113,15 +115,16 @@ export async function makeCertificates(dir: string, { isTrusted = true } = {}): 
   };
 }
 
-async function startDisplay(): Promise<{ name: string; close(): void }> {
-  const args = ['-displayfd', '3', '-screen', '0', '1440x1000x24', '-nolisten', 'tcp', '-noreset'];
+async function startDisplay(folder: string): Promise<{ name: string; file: string; close(): void }> {
+  const screen = ['-screen', '0', '1440x1000x24', '-fbdir', folder];
+  const args = ['-displayfd', '3', ...screen, '-nolisten', 'tcp', '-noreset'];
   const child: ChildProcess = spawn('Xvfb', args, { stdio: ['ignore', 'ignore', 'ignore', 'pipe'] });
   let number = '';
   child.stdio[3]!.on('data', (chunk: Buffer) => {
     number += chunk.toString('utf8');
   });
   await until('the display', () => number.endsWith('\n'));
-  return { name: `:${number.trim()}`, close: () => void child.kill() };
+  return { name: `:${number.trim()}`, file: join(folder, 'Xvfb_screen0'), close: () => void child.kill() };
 }
 
 /** Alice and Bob, and a group whose members have root. */
@@ -135,7 +138,7 @@ function directoryOf(operators: readonly string[]): string {
 export async function openWorld(): Promise<World> {
   const dir = mkdtempSync(join(tmpdir(), 'world-'));
   const certs = await makeCertificates(dir);
-  const display = await startDisplay();
+  const display = await startDisplay(dir);
   const lab = { dir, certs, serverAddress: '127.0.0.1', adopt: () => {} } as unknown as Lab;
   const directoryFile = join(dir, 'directory.json');
   const writeDirectory = (operators: readonly string[]) =>
@@ -268,6 +271,7 @@ export async function openWorld(): Promise<World> {
       if (answer.status !== 201) throw new Error(`create: ${answer.status} ${JSON.stringify(answer.body)}`);
       return { code: answer.body.userCode, challengeId: answer.body.challengeId };
     },
+    display,
     launch,
     launchInstalled,
     async consent(url, as = person) {
