@@ -191,9 +191,15 @@ function electronFolder(named: string | undefined): string {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { electron: { type: 'string' }, out: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { electron: { type: 'string' }, out: { type: 'string' }, quick: { type: 'boolean' } },
+  });
   const electron = electronFolder(values.electron);
-  const { deb } = await packageDesktop({ electron, out: values.out ?? join(root, 'dist/packages') });
+  const { deb } = await packageDesktop({
+    electron,
+    out: values.out ?? join(root, 'dist/packages'),
+    compression: values.quick ? 'gzip' : 'xz',
+  });
   const { size } = await stat(deb);
   console.log(`${deb}  ${(size / 1e6).toFixed(1)} MB`);
   console.log(`\nInstall it:  sudo apt install ${deb}`);
