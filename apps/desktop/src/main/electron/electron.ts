@@ -33,6 +33,8 @@ export function createElectron(options: { preloads: string }) {
   protocol.registerSchemesAsPrivileged([
     { scheme: 'app', privileges: { standard: true, secure: true, supportFetchAPI: true, stream: true } },
   ]);
+  // Text and a few lines: what a graphics card would save is less than what its process costs.
+  app.disableHardwareAcceleration();
   app.enableSandbox();
   app.on('web-contents-created', (_event, contents) => guardContents(contents));
   app.on('session-created', (created) => guardSession(created));
