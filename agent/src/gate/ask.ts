@@ -1,6 +1,5 @@
-import { z } from 'zod';
-import { type ApprovalClass, type HostRecord, hostRecord, requestHash, type Verdict } from '#shared/decision.ts';
-import { type ChallengeAnswer, challengeAnswer, type OutcomeRequest, type RunRequest } from '#shared/host-api.ts';
+import { type ApprovalClass, type HostRecord, requestHash, type Verdict } from '#shared/decision.ts';
+import type { ChallengeAnswer, OutcomeRequest, RunRequest } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import type { MessageKey } from '#shared/messages.ts';
 import { type PinnedTrust, verifyVerdict } from '#shared/verify-verdict.ts';
@@ -11,7 +10,9 @@ import type { Log } from '../platform/log.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { ContradictionKind } from '../state/checkpoint.ts';
+import { readToken, writeToken } from './continuation.ts';
 import { buildRecord, type Evidence } from './evidence.ts';
+import { createReports } from './reports.ts';
 import type { Voice } from './terminal-text.ts';
 import { sayTimeLeft, sayWhileUnanswered, type Trouble } from './while-waiting.ts';
 
@@ -89,14 +90,6 @@ export interface Question {
   };
 }
 
-/** By what a request is known again by another agent, which has nothing else of it. Root's own memory holds it. */
-export const continuation = z.object({
-  v: z.literal(1),
-  record: hostRecord,
-  answer: challengeAnswer,
-  offset: z.number(),
-});
-
 /** What is done right before a yes. */
 export interface LastLook {
   /** Resolves when the hook will use a yes at once; false: never. Absent where a hook cannot do otherwise. */
@@ -130,14 +123,6 @@ const LOST_AFTER_TRIES = 16;
 const DEAD_AFTER_MS = 30_000;
 const SLACK_MS = 5000;
 const LONGEST_WAIT_MS = 24 * 3_600_000;
-/**
- * How long a report waits for the command that it is about to start, milliseconds. The work for it, here and at a server
- * that waits for its disk, would take the processor from the sudo that somebody is looking at.
- */
-const STARTING_MS = 50;
-/** Pauses before each try to tell the server what became of a request. */
-const RETRIES_MS = [0, 1000, 5000, 15_000];
-
 const aborted = (signal: AbortSignal) =>
   new Promise<'aborted'>((resolve) => {
     if (signal.aborted) resolve('aborted');
@@ -146,6 +131,7 @@ const aborted = (signal: AbortSignal) =>
 
 export function createAsk(deps: AskDeps): Ask {
   const { client, keys, clock, log } = deps;
+  const reports = createReports({ client, clock, log });
   const serverName = new URL(deps.externalUrl).host;
 
   /** The link as shown: on the pinned server, whatever an answer on its way here was turned into. */
@@ -161,43 +147,7 @@ export function createAsk(deps: AskDeps): Ask {
     if (taken === 'rejected') log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
   }
 
-  /** Until the server knows, an approver sees a request of a person who has gone. */
-  async function withdraw(challengeId: string): Promise<void> {
-    for (const pause of RETRIES_MS) {
-      await clock.sleep(pause);
-      const { kind } = await client.cancel(challengeId);
-      if (kind === 'ok' || kind === 'refused') return;
-    }
-    log.warn(`${challengeId} could not be withdrawn; the server lets go of it by itself`);
-  }
-
-  const cancel = (challengeId: string) => deps.background(withdraw(challengeId));
-
-  async function deliver(what: string, send: () => Promise<Reply<unknown>>): Promise<void> {
-    for (const pause of RETRIES_MS) {
-      await clock.sleep(pause);
-      const reply = await send();
-      if (reply.kind === 'ok') return;
-      if (reply.kind === 'refused') return log.warn(`the server did not take ${what}: ${reply.message}`);
-    }
-    log.warn(`${what} could not be reported`);
-  }
-
-  /** The last report on each request. They are told in their order: a start that overtakes an end would be lost. */
-  const lastReports = new Map<string, Promise<void>>();
-
-  function inTurn(challengeId: string, pauseMs: number, tell: () => Promise<void>): Promise<void> {
-    const turn = (lastReports.get(challengeId) ?? clock.sleep(pauseMs)).then(tell).finally(() => {
-      if (lastReports.get(challengeId) === turn) lastReports.delete(challengeId);
-    });
-    lastReports.set(challengeId, turn);
-    return turn;
-  }
-
-  const report = (challengeId: string, outcome: OutcomeRequest, pauseMs = 0): Promise<void> =>
-    inTurn(challengeId, pauseMs, () =>
-      deliver(`the outcome of ${challengeId}`, () => client.outcome(challengeId, outcome)),
-    );
+  const cancel = (challengeId: string) => deps.background(reports.withdraw(challengeId));
 
   /** Says why there is no request. Null when it is worth another try. */
   function explain(reply: Exclude<Reply<unknown>, { kind: 'ok' }>, patient: boolean, voice: Voice): boolean {
@@ -257,7 +207,9 @@ export function createAsk(deps: AskDeps): Ask {
       const creating = client.createChallenge(record, keys.current().version, question.mayWait);
       const reply = await Promise.race([creating, aborted(signal)]);
       if (reply === 'aborted') {
-        deps.background(creating.then((late) => (late.kind === 'ok' ? withdraw(late.value.challengeId) : undefined)));
+        deps.background(
+          creating.then((late) => (late.kind === 'ok' ? reports.withdraw(late.value.challengeId) : undefined)),
+        );
         return null;
       }
       told(reply);
@@ -356,7 +308,7 @@ export function createAsk(deps: AskDeps): Ask {
   ): Promise<Outcome> {
     const id = asked.answer.challengeId;
     const settle = (outcome: OutcomeRequest, when: 'now' | 'once_started' = 'now') => {
-      const reporting = report(id, outcome, when === 'now' ? 0 : STARTING_MS);
+      const reporting = reports.outcome(id, outcome, when);
       deps.background(reporting);
       return reporting;
     };
@@ -441,7 +393,7 @@ export function createAsk(deps: AskDeps): Ask {
         if (judged.final) {
           voice.tooWeak(deps.minimumClass, deps.contact);
           const outcome = { outcome: 'refused', detail: judged.problem } as const;
-          deps.background(withdraw(id).then(() => report(id, outcome)));
+          deps.background(reports.withdraw(id).then(() => reports.outcome(id, outcome)));
           return { kind: 'refused' };
         }
         if (ignored === null) {
@@ -454,9 +406,9 @@ export function createAsk(deps: AskDeps): Ask {
       if (left <= 0) {
         voice.refusal('gate.expired', {}, deps.contact);
         // Withdrawn first: what could not be verified may never have been the server's, and then the request is still open.
-        const withdrawn = withdraw(id);
+        const withdrawn = reports.withdraw(id);
         const outcome = { outcome: 'refused', detail: `verdict_rejected: ${ignored}`.slice(0, 200) } as const;
-        deps.background(ignored === null ? withdrawn : withdrawn.then(() => report(id, outcome)));
+        deps.background(ignored === null ? withdrawn : withdrawn.then(() => reports.outcome(id, outcome)));
         return { kind: 'expired' };
       }
       if (judged) {
@@ -500,18 +452,6 @@ export function createAsk(deps: AskDeps): Ask {
     }
   }
 
-  const tokenOf: Ask['tokenOf'] = ({ record, answer, offset }) =>
-    Buffer.from(JSON.stringify({ v: 1, record, answer, offset } satisfies z.infer<typeof continuation>));
-
-  const readToken = (token: Buffer) => {
-    if (token.length === 0) return null;
-    try {
-      return continuation.parse(JSON.parse(token.toString('utf8')));
-    } catch {
-      return null;
-    }
-  };
-
   const resume: Ask['resume'] = (question, token) => {
     const told = readToken(token);
     if (told === null) return null;
@@ -533,13 +473,12 @@ export function createAsk(deps: AskDeps): Ask {
     prepare: () => client.prepare(),
     open,
     wait,
-    tokenOf,
+    tokenOf: writeToken,
     resume,
     report(token, run) {
       const id = readToken(token)?.answer.challengeId;
       if (id === undefined) return log.warn('a sudo reports on a request that cannot be read; ignored');
-      const tell = () => deliver(`what became of ${id}`, () => client.run(id, run));
-      deps.background(inTurn(id, run.state === 'started' ? STARTING_MS : 0, tell));
+      deps.background(reports.run(id, run));
     },
   };
 }
