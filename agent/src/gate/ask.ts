@@ -11,6 +11,7 @@ import { type Random, randomText } from '../platform/random.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { ContradictionKind } from '../state/checkpoint.ts';
 import { readToken, writeToken } from './continuation.ts';
+import { createDeathWatch, type DeathWatch } from './death-watch.ts';
 import { buildRecord, type Evidence } from './evidence.ts';
 import { createReports } from './reports.ts';
 import type { Voice } from './terminal-text.ts';
@@ -115,10 +116,6 @@ export interface Ask {
 
 /** How long a server that cannot be reached is tried before the person is told, milliseconds. */
 const CREATE_PATIENCE_MS = 6000;
-/** A server counts as dead after so many tries without a sign of it. */
-const DEAD_AFTER_TRIES = 3;
-/** Where one of several was not asked meanwhile, it is tried so often: requests of others take turns with this one. */
-const LOST_AFTER_TRIES = 16;
 /** While somebody waits for an answer, it is given longer, milliseconds. */
 const DEAD_AFTER_MS = 30_000;
 const SLACK_MS = 5000;
@@ -195,7 +192,7 @@ export function createAsk(deps: AskDeps): Ask {
   ): Promise<Asked | Unreachable | null> {
     const giveUp = clock.monotonic() + CREATE_PATIENCE_MS;
     // One sign of a living server, whatever it was, and nobody is let in without it.
-    const dead = question.mayWait ? createDeathWatch() : null;
+    const dead = question.mayWait ? createDeathWatch(deps) : null;
     for (;;) {
       // Every try is a request of its own: whether an unanswered one has arrived cannot be known.
       const record = buildRecord(question.evidence, question.who, {
@@ -239,43 +236,16 @@ export function createAsk(deps: AskDeps): Ask {
         return null;
       }
       dead?.note(reply);
-      const undecided =
-        dead !== null &&
-        dead.tries > 0 &&
-        dead.tries < (deps.allOutSince(dead.began) ? DEAD_AFTER_TRIES : LOST_AFTER_TRIES);
-      const patient = clock.monotonic() < giveUp || undecided;
-      if (!patient && dead !== null && (await isDead(dead, voice))) return { kind: 'unreachable', record };
+      const patient = clock.monotonic() < giveUp || dead?.undecided() === true;
+      if (!patient && dead !== null && (await foundDead(dead, voice))) return { kind: 'unreachable', record };
       if (explain(reply, patient, voice)) return null;
       await clock.sleep(1000, signal);
     }
   }
 
-  /** Counts failures without a sign of the server. */
-  function createDeathWatch() {
-    return {
-      tries: 0,
-      began: clock.monotonic(),
-      since: clock.monotonic(),
-      seenAlive: false,
-      note(reply: Reply<unknown>): void {
-        if (reply.kind === 'aborted') return;
-        if (reply.kind === 'unavailable' && reply.outage) {
-          if (this.tries === 0) this.since = clock.monotonic();
-          this.tries += 1;
-          return;
-        }
-        this.seenAlive = true;
-        this.tries = 0;
-        this.began = clock.monotonic();
-      },
-    };
-  }
-
-  async function isDead(dead: { tries: number; began: number; seenAlive: boolean }, voice: Voice): Promise<boolean> {
-    if (dead.seenAlive || dead.tries < DEAD_AFTER_TRIES) return false;
-    // One that was not asked may be the one that works.
-    if (!deps.allOutSince(dead.began)) return false;
-    if (!(await deps.breakGlassReady())) return false;
+  /** True when it is dead; the person knows then. */
+  async function foundDead(server: DeathWatch, voice: Voice): Promise<boolean> {
+    if (!(await server.isDead())) return false;
     voice.sentence('gate.unreachableNow', { server: serverName });
     return true;
   }
@@ -376,7 +346,7 @@ export function createAsk(deps: AskDeps): Ask {
     let ignored: string | null = null;
     let saidRetrying = false;
     let pause = 1000;
-    let dead = createDeathWatch();
+    let dead = createDeathWatch(deps);
     for (;;) {
       if (signal.aborted) {
         if (signal.reason === LEFT) return { kind: 'left' };
@@ -420,7 +390,7 @@ export function createAsk(deps: AskDeps): Ask {
       const until = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, Math.ceil(asked.deadline - asking)))]);
       const reply = await client.poll(id, keys.current().version, until);
       if (reply.kind === 'ok' && reply.value.challengeId === id) {
-        dead = createDeathWatch();
+        dead = createDeathWatch(deps);
         answer = reply.value;
         await takeKeys(answer);
         const early = answer.status === 'pending' && clock.monotonic() - asking < 500;
@@ -436,10 +406,9 @@ export function createAsk(deps: AskDeps): Ask {
         cancel(id);
         return { kind: 'refused' };
       }
-      if (reply.kind === 'unavailable' && !reply.outage) dead = createDeathWatch();
+      if (reply.kind === 'unavailable' && !reply.outage) dead = createDeathWatch(deps);
       else dead.note(reply);
-      const silentMs = clock.monotonic() - dead.since;
-      if (dead.tries > 0 && silentMs >= DEAD_AFTER_MS && (await isDead(dead, voice))) {
+      if (dead.silentMs() >= DEAD_AFTER_MS && (await foundDead(dead, voice))) {
         over.abort();
         // It may come back with the request still open, and then nobody waits for the answer.
         cancel(id);
