@@ -129,6 +129,35 @@ test('a host says what gives power on it and what is odd at its gate, with file 
   await inspect(page, 'host-report', () => dialog.getByText('group fleet').waitFor());
 });
 
+test('a host whose certificate was not renewed is told before it ends, and after', async ({ open }) => {
+  const page = await hostsPage(open);
+  const certificates = [
+    { until: Date.UTC(2031, 4, 6), state: 'good' },
+    { until: Date.UTC(2031, 4, 6), state: 'ends_soon' },
+    { until: Date.UTC(2031, 4, 6), state: 'ended' },
+    null,
+  ];
+  await changeAnswer<{ now: number; hosts: object[] }>(page, 'hosts.list', ({ now, hosts }) => ({
+    now,
+    hosts: certificates.map((certificate, n) => ({
+      ...hosts[0]!,
+      id: `00000000-0000-4000-8000-00000000000${n}`,
+      hostname: `cert${n}.example.com`,
+      state: 'active',
+      reportDue: 0,
+      report: null,
+      certificate,
+    })),
+  }));
+  await page.goto('/hosts?sort=host');
+  await expect(rows(page)).toHaveCount(4);
+  const told = page.getByText(/Its certificate/);
+  await expect(told).toHaveText([
+    'Its certificate ends on 2031-05-06, and was not renewed',
+    'Its certificate has ended: the directory refuses it',
+  ]);
+});
+
 test('hosts are found by any words about them; one step back leads to all of them', async ({ open }) => {
   const page = await hostsPage(open, '/hosts?page=3');
   await page.getByLabel('Search').pressSequentially('production web19', { delay: 20 });

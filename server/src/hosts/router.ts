@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hostGroup, uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
+import { endsSoon, type Life } from './certificate-life.ts';
 import type { Operator } from './operators.ts';
 import type { KeptReport } from './reports.ts';
 import type { HostService } from './service.ts';
@@ -21,13 +22,26 @@ function shownReport(kept: KeptReport | undefined) {
   return { at: kept.reportedAt, grants: grants.slice(0, MAX_LISTED), count: grants.length, unread, drift, cut };
 }
 
-export function createHostsRouter(deps: { hosts: HostService; now: () => number }) {
-  const { hosts } = deps;
+/** Until when it is good. `ends_soon`: somebody should look why it was not renewed. Null: it cannot be read. */
+function shownCertificate(life: Life | null, now: number) {
+  if (life === null) return null;
+  const state =
+    life.until <= now ? ('ended' as const) : endsSoon(life, now) ? ('ends_soon' as const) : ('good' as const);
+  return { until: life.until, state };
+}
+
+export function createHostsRouter(deps: {
+  hosts: HostService;
+  now: () => number;
+  lives: (certificatePem: string) => Life | null;
+}) {
+  const { hosts, lives } = deps;
   return router({
     list: adminViewProcedure.query(async () => {
+      const now = deps.now();
       const reports = new Map((await hosts.reports()).map((one) => [one.hostId, one]));
       return {
-        now: deps.now(),
+        now,
         hosts: (await hosts.list()).map((host) => ({
           id: host.id,
           hostname: host.hostname,
@@ -41,6 +55,7 @@ export function createHostsRouter(deps: { hosts: HostService; now: () => number 
           osInfo: host.os_info,
           clockSkewMs: host.clock_skew_ms,
           remoteAddr: host.remote_addr,
+          certificate: shownCertificate(lives(host.certificate), now),
           /** The directory waits for what the host says of itself. */
           reportDue: host.report_due,
           report: shownReport(reports.get(host.id)),

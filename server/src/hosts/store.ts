@@ -190,6 +190,12 @@ export async function countLiveHosts(query: Query): Promise<number> {
   return Number(n);
 }
 
+/** Certificates of hosts that are not revoked, PEM. */
+export async function liveCertificates(query: Query): Promise<string[]> {
+  const rows = await kysely(query).selectFrom('hosts').select('certificate').where('state', '<>', 'revoked').execute();
+  return rows.map(({ certificate }) => certificate);
+}
+
 /** What others need to know of a host: nulls for one that is not known. */
 export async function hostFacts(
   query: Query,

@@ -104,6 +104,8 @@ describe('/metrics', () => {
       event_reader_lag_events: 'gauge',
       event_reader_lag_seconds: 'gauge',
       registered_hosts: 'gauge',
+      host_certificates_ending: 'gauge',
+      ca_certificate_expiry_timestamp_seconds: 'gauge',
       unreadable_rows_total: 'counter',
     });
     assert.match(body, /^process_resident_memory_bytes /m);
@@ -139,8 +141,12 @@ describe('/metrics', () => {
     await becomes('identree_challenge_duration_seconds_bucket{le="10"}', 2);
     await becomes('identree_challenge_duration_seconds_bucket{le="15"}', 3);
     await becomes('identree_challenge_duration_seconds_count', 3);
+    await becomes('identree_host_certificates_ending', 0);
+    t.clock.advance(340 * 86_400_000);
+    await becomes('identree_host_certificates_ending', 1);
     await t.app.hosts.revoke(host.id, { username: 'op', remoteAddr: null });
     await becomes('identree_registered_hosts', 0);
+    await becomes('identree_host_certificates_ending', 0);
   });
 });
 

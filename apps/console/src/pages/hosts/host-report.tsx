@@ -6,8 +6,11 @@ import type { Host } from '../../server/api.ts';
 import { plural } from '../../words/text.ts';
 
 /** What an operator should know about a host at a glance; null: nothing. */
-export function remarkOf({ report, reportDue, state }: Host): string | null {
+export function remarkOf({ report, reportDue, state, certificate }: Host): string | null {
   if (state !== 'active') return null;
+  if (certificate?.state === 'ended') return 'Its certificate has ended: the directory refuses it';
+  if (certificate?.state === 'ends_soon')
+    return `Its certificate ends on ${new Date(certificate.until).toISOString().slice(0, 10)}, and was not renewed`;
   if (reportDue === 1) return 'The directory waits for its first report';
   if (reportDue === 2) return 'The directory waits for your answer';
   return report !== null && report.drift.length > 0
