@@ -17,14 +17,19 @@ export type RunCommand = (call: CommandCall) => Promise<string>;
 const TIMEOUT_MS = 15_000;
 const MAX_OUTPUT = 64 * 1024;
 
+/** Calls back after so many milliseconds, unless what it returns is called first. */
+export type Limit = (ms: number, run: () => void) => () => void;
+
+const systemLimit: Limit = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
 /**
  * In a process group of its own, which ends with it when it takes too long or says too much: what it started must not go
  * on with a password. Standard error goes nowhere, since it may hold one.
- *
- * @param options.timeoutMs until it is ended.
  */
-export function createRunCommand(options: { timeoutMs?: number } = {}): RunCommand {
-  const { timeoutMs = TIMEOUT_MS } = options;
+export function createRunCommand(limit: Limit = systemLimit): RunCommand {
   return ({ words, env, input }) =>
     new Promise((resolve, reject) => {
       const [program = '', ...args] = words;
@@ -41,7 +46,7 @@ export function createRunCommand(options: { timeoutMs?: number } = {}): RunComma
           // All of them have ended by themselves.
         }
       };
-      const limit = setTimeout(() => end(`it did not end in ${timeoutMs / 1000} seconds`), timeoutMs);
+      const inTime = limit(TIMEOUT_MS, () => end(`it did not end in ${TIMEOUT_MS / 1000} seconds`));
       child.stdout.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (size > MAX_OUTPUT) end('it printed too much');
@@ -54,7 +59,7 @@ export function createRunCommand(options: { timeoutMs?: number } = {}): RunComma
         problem ??= `it could not be started (${error.code ?? 'unknown'})`;
       });
       child.on('close', (code, signal) => {
-        clearTimeout(limit);
+        inTime();
         problem ??= code === 0 ? null : `it ended with ${code ?? signal}`;
         if (problem !== null) reject(new EscrowFailure(`the escrow command: ${problem}`));
         else resolve(Buffer.concat(chunks).toString('utf8'));

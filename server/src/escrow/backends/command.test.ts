@@ -7,7 +7,7 @@ import { after, before, describe, it, test } from 'node:test';
 import { enrolTestHost } from '../../testing/test-host.ts';
 import { createTestSite } from '../../testing/test-site.ts';
 import { type EscrowEntry, EscrowFailure } from '../backend.ts';
-import { createRunCommand } from '../run-command.ts';
+import { createRunCommand, type Limit } from '../run-command.ts';
 import { createCommandEscrow } from './command.ts';
 
 const PASSWORD = 'correct-horse-battery-staple';
@@ -20,14 +20,14 @@ describe('a command that keeps passwords', { timeout: 60_000 }, () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
-  async function script(text: string, options: { words?: string[]; timeoutMs?: number } = {}) {
+  async function script(text: string, options: { words?: string[]; limit?: Limit } = {}) {
     const path = join(folder, randomUUID());
     await writeFile(path, `#!/bin/sh\n${text}\n`);
     await chmod(path, 0o755);
     return createCommandEscrow({
       words: [path, ...(options.words ?? [])],
       env: { PATH: process.env.PATH ?? '/usr/bin', HOME: '/root', AWS_REGION: 'eu-central-1' },
-      run: createRunCommand(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+      run: createRunCommand(options.limit),
     });
   }
 
@@ -87,18 +87,46 @@ describe('a command that keeps passwords', { timeout: 60_000 }, () => {
     await refused(backend.store(entryOf(), PASSWORD), /^the escrow command: it ended with 3$/);
   });
 
+  /** A limit that is reached when the test says so. */
+  function reached() {
+    const { promise, resolve } = Promise.withResolvers<() => void>();
+    const limit: Limit = (_ms, run) => {
+      resolve(run);
+      return () => undefined;
+    };
+    return { limit, reach: async () => (await promise)() };
+  }
+
+  /** What a script has written, once it is whole. */
+  async function written(path: string, whole: RegExp): Promise<string> {
+    for (;;) {
+      const text = await readFile(path, 'utf8').catch(() => '');
+      if (whole.test(text)) return text;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   it('one that does not end is ended, with all that it has started', async () => {
     const pids = join(folder, 'pids');
-    const backend = await script(`sleep 1000 & echo $! $$ > ${pids}; wait`, { timeoutMs: 2000 });
-    await refused(backend.store(entryOf(), PASSWORD), /did not end in 2 seconds/);
-    for (const pid of (await readFile(pids, 'utf8')).trim().split(' ')) {
+    const { limit, reach } = reached();
+    const backend = await script(`sleep 1000 & echo $! $$ > ${pids}; wait`, { limit });
+    const stored = refused(backend.store(entryOf(), PASSWORD), /did not end in 15 seconds/);
+    const text = await written(pids, /^\d+ \d+\n$/);
+    await reach();
+    await stored;
+    for (const pid of text.trim().split(' ')) {
       while (await isRunning(Number(pid))) await new Promise((resolve) => setTimeout(resolve, 10));
     }
   });
 
   it('one that leaves something behind which holds its output is not waited for', async () => {
-    const backend = await script('sleep 1000 & exit 0', { timeoutMs: 1000 });
-    await refused(backend.retrieve(entryOf(), {}), /did not end in 1 seconds/);
+    const over = join(folder, 'over');
+    const { limit, reach } = reached();
+    const backend = await script(`sleep 1000 & echo over > ${over}; exit 0`, { limit });
+    const asked = refused(backend.retrieve(entryOf(), {}), /did not end in 15 seconds/);
+    await written(over, /^over\n$/);
+    await reach();
+    await asked;
   });
 
   it('one that prints without end is ended', async () => {
