@@ -9,6 +9,7 @@ import { enroll } from './enroll.ts';
 import { gate } from './gate.ts';
 import { renewCert } from './renew-cert.ts';
 import { rotateBreakglass } from './rotate-breakglass.ts';
+import { sealImage } from './seal-image.ts';
 import { setup } from './setup.ts';
 import { signScript } from './sign-script.ts';
 import { status } from './status.ts';
@@ -30,6 +31,7 @@ export const PROGRAM: Program<AgentContext> = {
     status,
     renewCert,
     rotateBreakglass,
+    sealImage,
     verifyBreakglass,
     combineBreakglass,
     tryCommand,

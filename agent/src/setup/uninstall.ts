@@ -24,7 +24,7 @@ async function removal(run: Run): Promise<readonly [string, readonly string[]] |
 }
 
 /** Files of sudo and PAM that name ours: with these gone, each of them would refuse everybody. */
-async function stillNamed(run: Run): Promise<string> {
+export async function stillNamed(run: Run): Promise<string> {
   return (await run('grep', ['-rls', '/usr/lib/identree/', '/etc/sudo.conf', '/etc/pam.d'])).output;
 }
 
