@@ -348,3 +348,25 @@ test('after a boot the counter is above what was given out, also when the databa
   assert.equal(usnAtBoot(0, NOW), 200_000_001);
   assert.equal(usnAtBoot(300_000_000, NOW), 300_000_001);
 });
+
+test('who has rules with and without approval is said, with the rule that wins', async () => {
+  const free = { sudoCommands: '/bin/id', sudoOptions: '!authenticate' };
+  const group = (name: string, members: string[], claims: Record<string, string>) => ({ name, members, claims });
+  const overlaps = async (...groups: ReturnType<typeof group>[]) =>
+    (await testTree([{ username: 'ada' }, { username: 'bob' }], groups, { sudo: { noAuthenticate: 'claims' } })).lints
+      .filter(({ code }) => code === 'sudo_overlap_auth')
+      .map(({ subject, detail }) => `${subject} ${detail}`);
+  assert.deepEqual(
+    await overlaps(
+      group('asked', ['ada'], { sudoCommands: 'ALL', sudoOrder: '9' }),
+      group('free', ['ada', 'bob'], { ...free, sudoOrder: '5' }),
+      group('later', ['bob'], { sudoCommands: 'ALL', sudoOrder: '1' }),
+    ),
+    ['rule free overlaps with asked; asked has the higher order'],
+  );
+  assert.deepEqual(
+    await overlaps(group('free', ['ada'], free), group('asked', ['bob'], { sudoCommands: 'ALL' })),
+    [],
+    'nobody has both',
+  );
+});
