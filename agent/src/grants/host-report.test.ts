@@ -55,6 +55,10 @@ describe('what a host says of itself', () => {
     const report = await reported({ '/etc/passwd': accounts.join('\n'), '/etc/sudoers': `${rules.join('\n')}\n` });
     assert.ok(Buffer.byteLength(JSON.stringify(report)) <= MAX_REPORT_BYTES);
     assert.deepEqual([report.grants.length, report.cut], [60, true], 'accounts give way first');
+    const passwd = (count: number) =>
+      Array.from({ length: count }, (_, n) => `u${n}:x:${n + 1}:1::/:/bin/sh`).join('\n');
+    const cutAt = async (count: number) => (await reported({ '/etc/passwd': passwd(count) })).cut;
+    assert.deepEqual([await cutAt(1000), await cutAt(1001)], [false, true], 'accounts that are short but many, too');
   });
 
   it('leaves out what is said of one name again, and local accounts, before a name that nobody has yet', async () => {

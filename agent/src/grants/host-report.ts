@@ -12,6 +12,8 @@ const isNamed = (type: Given['who']['type']): type is LocalGrant['type'] => (TYP
 
 const cutTo = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max - 1)}…` : text);
 
+const MAX_ACCOUNTS = 1000;
+
 /** A grant as it is told; null when its name could be none of a directory. */
 function toldOf({ who, gives, file, line }: Given): LocalGrant | null {
   if (!isNamed(who.type)) return null;
@@ -70,10 +72,10 @@ export async function readHostReport(root: string, build: string | null): Promis
   const whole: HostReport = {
     v: 1,
     grants: said.slice(0, 300),
-    accounts: accounts.slice(0, 1000),
+    accounts: accounts.slice(0, MAX_ACCOUNTS),
     unread,
     drift: drift.slice(0, 20).map((text) => cutTo(visibleText(text), 300)),
-    cut: said.length > 300,
+    cut: said.length > 300 || accounts.length > MAX_ACCOUNTS,
   };
   // Names that files give power to are what matters most, so accounts give way to them.
   const report = {
