@@ -294,6 +294,33 @@ test('an event about a person is for that person, and for nobody of the same nam
   assert.equal(maySeeEvent((await viewerOf(stranger))!, event!), false);
 });
 
+test('what waits under a name is denied when its person is renamed: whoever has the name next would decide it', async (t) => {
+  const env = { IDENTREE_DIRECTORY_GUARD_BINDINGS: 'publish', IDENTREE_LDAP_NAME_QUARANTINE: '0s' };
+  const site = await openDirectorySite(t, [{ id: 'sub-mira', username: 'mira' }], { env });
+  const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  const ask = async (user: string) => (await host.create(host.record({ user }))).challengeId;
+  const mira = await site.signIn('mira', { ...plain, subject: 'sub-mira' });
+  const [hers, elses] = [await ask('mira'), await ask('elsewhere')];
+  const statusOf = async (id: string) =>
+    (await kysely(site.app.db.query).selectFrom('challenges').select('status').where('id', '=', id).executeTakeFirst())
+      ?.status;
+  await site.serve([
+    { id: 'sub-mira', username: 'mia' },
+    { id: 'sub-other', username: 'mira' },
+  ]);
+  const other = await site.signIn('other', { ...plain, subject: 'sub-other' });
+  assert.deepEqual([await accountsOf(mira), await accountsOf(other)], [['mia'], ['mira']]);
+  assert.deepEqual([await statusOf(hers), await statusOf(elses)], ['denied', 'pending']);
+  // Hers are still hers, and they are not ended again.
+  const again = await ask('mia');
+  await site.serve([
+    { id: 'sub-mira', username: 'mia' },
+    { id: 'sub-other', username: 'mira' },
+    { id: 'sub-third', username: 'third' },
+  ]);
+  assert.equal(await statusOf(again), 'pending');
+});
+
 test('a request is seen and decided by whom the directory means, and counts as theirs in policies', async (t) => {
   const site = await openDirectorySite(t, [{ id: 'sub-mira', username: 'Mira' }]);
   const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');

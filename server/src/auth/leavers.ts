@@ -14,7 +14,7 @@ export function createLeavers(
   others: {
     accounts: Pick<Accounts, 'knownAs'>;
     /** Denies everything that waits for these accounts. */
-    denyOf(accounts: readonly string[]): Promise<void>;
+    denyOf(accounts: readonly string[], why: 'account_disabled' | 'account_left'): Promise<void>;
   },
 ) {
   const { db, events, clock } = deps;
@@ -44,10 +44,14 @@ export function createLeavers(
   }
 
   return {
-    /** Ends their sessions and denies what waits for their accounts. */
+    /** Ends the sessions of those who are gone, and denies what waits for accounts that are nobody's, or another one's. */
     async onLeft(leavers: readonly Leaver[]): Promise<void> {
-      await endSessions(leavers);
-      await others.denyOf(leavers.flatMap(({ account }) => account ?? []));
+      const gone = leavers.filter(({ reason }) => reason !== 'renamed');
+      const renamed = leavers.filter(({ reason }) => reason === 'renamed');
+      await endSessions(gone);
+      const accountsOf = (of: readonly Leaver[]) => of.flatMap(({ account }) => account ?? []);
+      await others.denyOf(accountsOf(gone), 'account_disabled');
+      await others.denyOf(accountsOf(renamed), 'account_left');
     },
   };
 }

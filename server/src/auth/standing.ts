@@ -28,9 +28,10 @@ export const unknownStanding: Standing = {
   confirm: async () => ({ person: true, account: true }),
 };
 
-/** A person who was disabled or removed at the source. */
+/** A person who was disabled or removed at the source, or has left an account for another one. */
 export interface Leaver extends Subject {
   /** The Linux account they are or were served as. */
   account: string | null;
-  reason: 'disabled' | 'removed';
+  /** `renamed`: they stay, and the account is not theirs any more. */
+  reason: 'disabled' | 'removed' | 'renamed';
 }

@@ -17,6 +17,12 @@ const AT_ONCE: Record<Database['driver'], number> = { sqlite: 16, postgres: 2 };
 /** How long after its expiry a verdict may still be read by the host, seconds. */
 const VERDICT_SLACK_SECONDS = 60;
 
+/** What the person who asked reads when the directory ends it. */
+const DENIED_BECAUSE = {
+  account_disabled: ERRORS.account_disabled[1],
+  account_left: 'This account is not the one any more that asked: its person was renamed.',
+} as const;
+
 export interface SettlingDeps {
   db: Database;
   events: Pick<EventLog, 'append'>;
@@ -134,7 +140,11 @@ export function createSettling(deps: SettlingDeps) {
   }
 
   /** Denies everything that waits for these Linux accounts. */
-  async function denyOf(accounts: readonly string[]): Promise<void> {
+  async function denyOf(
+    accounts: readonly string[],
+    why: keyof typeof DENIED_BECAUSE = 'account_disabled',
+  ): Promise<void> {
+    if (accounts.length === 0) return;
     const concerned = new Set(accounts);
     const few = accounts.length <= 100 ? accounts : null;
     const waiting = await store.pendingChallenges(db.query, few, PENDING_IN_TOTAL);
@@ -142,7 +152,7 @@ export function createSettling(deps: SettlingDeps) {
       await db.transaction(async (work) => {
         const challenge = await store.lockChallenge(work, id);
         if (challenge?.status !== 'pending' || clock.now() >= challenge.expires_at) return;
-        const method = { kind: 'deny', reason: ERRORS.account_disabled[1] } as const;
+        const method = { kind: 'deny', reason: DENIED_BECAUSE[why] } as const;
         await settle(work, store.endable(challenge), { actor: { kind: 'directory' }, method });
       });
     }

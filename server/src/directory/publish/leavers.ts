@@ -16,6 +16,27 @@ export function disabledLeavers(users: readonly DirectoryUser[], assigned: Pick<
 }
 
 /**
+ * People who are served under another name than until now, or under none. What waits under the old one was asked for by
+ * them, and whoever has it next would decide it.
+ *
+ * @param accountOf the Linux account that a user's name led to
+ */
+export function renamedLeavers(
+  published: DirectorySnapshot,
+  was: Pick<Assigned, 'nameOf'>,
+  now: Pick<Assigned, 'nameOf'>,
+  accountOf: (user: DirectoryUser) => string | null,
+): Leaver[] {
+  return published.users.flatMap((user) => {
+    const before = was.nameOf(userOwner(user));
+    if (before === undefined || now.nameOf(userOwner(user))?.toLowerCase() === before.toLowerCase()) return [];
+    const account = accountOf(user);
+    // Names are kept in small letters, and accounts may have others.
+    return [leaver('renamed', user, account?.toLowerCase() === before.toLowerCase() ? account : before)];
+  });
+}
+
+/**
  * People whom hosts still see and the source no longer knows.
  *
  * @param accountOf the Linux account that a user's name leads to

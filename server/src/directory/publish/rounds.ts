@@ -17,7 +17,7 @@ import type { DirectorySource, SourceProblem } from '../source/source.ts';
 import type { EnrolledHost, StoredRule } from '../tree/model.ts';
 import { buildTree } from '../tree/tree.ts';
 import { createLastPublished, type LastPublishedDeps } from './last-published.ts';
-import { disabledLeavers, removedLeavers } from './leavers.ts';
+import { disabledLeavers, removedLeavers, renamedLeavers } from './leavers.ts';
 import { accountFor, localPowerIn, rulesForGroups } from './named-power.ts';
 import type { HostPower, RoundReport, RoundRequest, Served } from './round.ts';
 import { createStamps } from './stamps.ts';
@@ -38,7 +38,7 @@ export interface RoundsDeps extends LastPublishedDeps {
   /** Gives the LDAP engine what hosts see from now on. */
   publish: (entries: readonly Entry[], usn: number) => void | Promise<void>;
   /**
-   * Called before hosts see it, with all who were disabled or removed. Disabled people are named each time. Rejects:
+   * Called before hosts see it, with all who were disabled, removed or renamed. Disabled people are named each time. Rejects:
    * nothing is published, and it is tried again.
    */
   onLeft: (leavers: readonly Leaver[]) => Promise<void>;
@@ -194,6 +194,7 @@ export function createRounds(deps: RoundsDeps) {
     await deps.onLeft([
       ...disabledLeavers(disabled, assigned),
       ...removedLeavers(published ?? EMPTY_SNAPSHOT, guarded.publish, accountOf, owners),
+      ...renamedLeavers(published ?? EMPTY_SNAPSHOT, was, assigned, accountOf),
     ]);
     const stamped = await stamps.stamp(tree.entries, signal);
     await last.store(guarded, hash, tree.counts, { fetched, holds, decided, now });
