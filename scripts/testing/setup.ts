@@ -19,6 +19,9 @@ export type Purpose = 'lab' | 'bench';
 
 const LAB = [...LAB_STAGES, 'lab'];
 
+/** Where Debian has the part of rsyslog that speaks TLS. */
+const RSYSLOG_TLS = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/rsyslog/lmnsd_gtls.so`;
+
 const TOOLS: readonly Tool[] = [
   { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts', 'interop'] },
   { needs: 'Xvfb', package: 'xvfb', stages: ['desktop'] },
@@ -41,6 +44,8 @@ const TOOLS: readonly Tool[] = [
   { needs: 'age', package: 'age', stages: ['unit', ...LAB] },
   { needs: 'rpmbuild', package: 'rpm', stages: ['unit'] },
   { needs: 'pgbouncer', package: 'pgbouncer', stages: ['unit'], service: 'pgbouncer' },
+  { needs: 'rsyslogd', package: 'rsyslog', stages: ['unit'], service: 'rsyslog' },
+  { needs: RSYSLOG_TLS, package: 'rsyslog-gnutls', stages: ['unit'], service: 'rsyslog' },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
   { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap', 'directory', 'bench'] },
   { needs: 'slapd', package: 'slapd', stages: ['ldap', 'bench'], service: 'slapd' },

@@ -1,13 +1,22 @@
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import type { Config } from '../config/config.ts';
 import type { AuditSink } from './sink.ts';
 import { createJsonLines } from './sinks/json-lines.ts';
 import { createStandardOutput, type Output } from './sinks/standard-output.ts';
+import { createSyslog, type SyslogTls } from './sinks/syslog.ts';
 
 const DEFAULT_FILES = 5;
 const DEFAULT_BUFFER = 4096;
 
 /** As it is configured: what makes no sense was always read as the default. */
 export const bufferSizeOf = ({ bufferSize }: Config['audit']): number => (bufferSize > 0 ? bufferSize : DEFAULT_BUFFER);
+
+async function tlsOf(config: Config['audit']): Promise<SyslogTls> {
+  const read = async (path: string | null) => (path === null ? null : await readFile(path, 'utf8'));
+  const ca = config.syslogCaCert?.startsWith('/') ? await read(config.syslogCaCert) : config.syslogCaCert;
+  return { ca, cert: await read(config.syslogClientCert), key: await read(config.syslogClientKey) };
+}
 
 /** The sinks that are configured. */
 export function createSinks(
@@ -24,6 +33,17 @@ export function createSinks(
   if (log?.to === 'file') {
     const maxFiles = logMaxFiles > 0 ? logMaxFiles : DEFAULT_FILES;
     sinks.push(createJsonLines({ path: log.path, maxSize: logMaxSize, maxFiles, now: deps.now }));
+  }
+  if (config.syslogUrl !== null) {
+    sinks.push(
+      createSyslog({
+        target: config.syslogUrl,
+        tls: () => tlsOf(config),
+        origin: { hostname: hostname(), pid: process.pid, enterprise: config.syslogEnterpriseNumber },
+        windowMs: config.syslogSafetyWindow,
+        now: deps.now,
+      }),
+    );
   }
   return sinks;
 }

@@ -1,4 +1,4 @@
-import type { ReaderTurn } from '../platform/module.ts';
+import type { ComesAgain, ReaderTurn } from '../platform/module.ts';
 import type { AuditRecord } from './record.ts';
 
 /** Names of sinks, as metrics and dead letters have them. */
@@ -31,7 +31,7 @@ export interface AuditSink {
    */
   deliver(records: readonly AuditRecord[], turn: ReaderTurn): Promise<Refused | null>;
   /** See `EventReader`. */
-  comesAgain?(): Promise<number | null>;
+  comesAgain?(): Promise<ComesAgain | null>;
   /** Lets go of what is open. */
   close(): Promise<void>;
 }

@@ -87,7 +87,18 @@ test('five settings make a server; everything else has a default', () => {
       secondPerson: false,
       webUrl: null,
     },
-    audit: { log: null, logMaxSize: 104_857_600, logMaxFiles: 5, bufferSize: 4096 },
+    audit: {
+      log: null,
+      logMaxSize: 104_857_600,
+      logMaxFiles: 5,
+      syslogUrl: null,
+      syslogCaCert: null,
+      syslogClientCert: null,
+      syslogClientKey: null,
+      syslogEnterpriseNumber: 32473,
+      syslogSafetyWindow: 10_000,
+      bufferSize: 4096,
+    },
     installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
     ldap: null,
@@ -466,6 +477,37 @@ test('whoever asks for an audit sink is not given a server without one', () => {
   ]);
   assert.ok(!JSON.stringify(result).includes('must not be told'));
   assert.ok(load({ IDENTREE_AUDIT_KAFKA_URL: '' }).ok);
+});
+
+test('a syslog receiver has a transport, and what belongs to TLS is not set for another one', () => {
+  const urlOf = (url: string) => config({ IDENTREE_AUDIT_SYSLOG_URL: url }).audit.syslogUrl;
+  const counted = { host: 'syslog.local', framing: 'octet-counting' };
+  assert.deepEqual(urlOf('tcp://syslog.local:601'), { ...counted, transport: 'tcp', port: 601 });
+  assert.deepEqual(urlOf('udp://syslog.local'), { ...counted, transport: 'udp', port: 514 });
+  assert.deepEqual(urlOf('tls://syslog.local?framing=newline'), {
+    host: 'syslog.local',
+    framing: 'newline',
+    transport: 'tls',
+    port: 6514,
+  });
+  assert.equal(urlOf('tcp://[2001:db8::1]:601')?.host, '2001:db8::1');
+  for (const wrong of [
+    'syslog.local:601',
+    'http://syslog.local',
+    'tcp://',
+    'tcp://a:0',
+    'tcp://a:70000',
+    'tcp://a?x=y',
+  ])
+    assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_SYSLOG_URL: wrong }), ['IDENTREE_AUDIT_SYSLOG_URL']);
+  const tls = { IDENTREE_AUDIT_SYSLOG_CA_CERT: '/ca.pem', IDENTREE_AUDIT_SYSLOG_URL: 'tls://syslog.local' };
+  assert.deepEqual(wrongSettings(tls), []);
+  assert.deepEqual(wrongSettings({ ...tls, IDENTREE_AUDIT_SYSLOG_URL: 'tcp://syslog.local' }), [
+    'IDENTREE_AUDIT_SYSLOG_CA_CERT',
+  ]);
+  assert.deepEqual(wrongSettings({ ...tls, IDENTREE_AUDIT_SYSLOG_CLIENT_CERT_FILE: '/c.pem' }), [
+    'IDENTREE_AUDIT_SYSLOG_CLIENT_KEY_FILE',
+  ]);
 });
 
 test('the file for events is a path or the standard output, with the sizes of earlier versions', () => {

@@ -2,6 +2,7 @@ import { listSettings, type settings } from './config.ts';
 import type { Report } from './problems.ts';
 import type { Readable } from './readable.ts';
 import { checkAccounts } from './sections/accounts.ts';
+import { checkAudit } from './sections/audit.ts';
 import { checkDatabase } from './sections/database.ts';
 import { checkEscrow } from './sections/escrow.ts';
 import { checkHosts } from './sections/hosts.ts';
@@ -20,6 +21,7 @@ export function checkTogether(values: Values, report: Report): void {
   checkSecrets(values, report);
   checkHosts(values, report);
   checkEscrow(values, report);
+  checkAudit(values, report);
   checkInstaller(values.installer ?? {}, report);
   checkSources(values, report);
   checkLdap(values, report);

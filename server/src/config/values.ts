@@ -335,6 +335,29 @@ export const auditLog: z.ZodType<{ to: 'stdout' } | { to: 'file'; path: string }
   return { to: 'file', path: file };
 });
 
+const SYSLOG_PORTS = { udp: 514, tcp: 601, tls: 6514 } as const;
+
+/** A syslog receiver, with the port of its transport unless another one is said. */
+export const syslogUrl: z.ZodType<
+  { transport: 'udp' | 'tcp' | 'tls'; host: string; port: number; framing: 'octet-counting' | 'newline' },
+  RawValue
+> = reader((value) => {
+  const [, scheme = '', host = '', port, framing] =
+    /^(udp|tcp|tls):\/\/([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(?::([0-9]{1,5}))?\/?(?:\?framing=(newline|octet-counting))?$/.exec(
+      value,
+    ) ?? [];
+  const transport = (['udp', 'tcp', 'tls'] as const).find((known) => known === scheme);
+  if (transport === undefined || Number(port ?? 1) > 65_535 || Number(port ?? 1) === 0) {
+    throw new Wrong('is not the address of a syslog receiver', 'Write it like tls://syslog.example.com:6514.');
+  }
+  return {
+    transport,
+    host: host.replace(/^\[|\]$/g, ''),
+    port: port === undefined ? SYSLOG_PORTS[transport] : Number(port),
+    framing: framing === 'newline' ? 'newline' : 'octet-counting',
+  };
+});
+
 const SAMPLE =
   /change[-_ ]?me|change[-_ ]?this|replace[-_ ]?(me|with)|your[-_ ]|example|sample|dummy|placeholder|insecure|default|secret[-_ ]?(key|here)?$|^password|^test|^admin|123456|abcdef/i;
 

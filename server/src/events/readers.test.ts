@@ -229,7 +229,7 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     let again: number | null = null;
     const running = a.consume('sink', {
       ...first.reader,
-      comesAgain: async () => again,
+      comesAgain: async () => (again === null ? null : { after: again, noted: () => {} }),
       handle: async (batch, signal, turn) => {
         if (again !== null) throw new ReaderFailure('it dies here');
         return first.reader.handle(batch, signal, turn);

@@ -216,11 +216,14 @@ export function createEventReaders(deps: {
 
       /** Moves the cursor back to where everything has to come again, and that before anything else: the reader may die. */
       async function goBack(lease: Lease): Promise<void> {
-        const seq = (await reader.comesAgain?.()) ?? null;
-        if (seq === null) return;
-        await db.transaction(async (work) => {
-          if (await leases.stillHas(work, lease)) await moveCursorBack(work, name, seq);
+        const again = (await reader.comesAgain?.()) ?? null;
+        if (again === null) return;
+        const moved = await db.transaction(async (work) => {
+          const ours = await leases.stillHas(work, lease);
+          if (ours) await moveCursorBack(work, name, again.after);
+          return ours;
         });
+        if (moved) again.noted();
       }
 
       async function cursorOf(): Promise<number> {

@@ -92,6 +92,14 @@ export interface ReaderTurn {
   isSure(): boolean;
 }
 
+/** What was dealt with and may have been lost where it was taken to. */
+export interface ComesAgain {
+  /** Everything behind the event of this number. */
+  readonly after: number;
+  /** Called once the cursor is there; until then the answer stays the same. */
+  noted(): void;
+}
+
 /** Sees every event at least once and in order, in one process of the cluster at a time, and goes on after a crash. */
 export interface EventReader {
   /**
@@ -105,11 +113,8 @@ export interface EventReader {
     signal: AbortSignal,
     turn: ReaderTurn,
   ): Promise<Dealt | (() => void) | undefined>;
-  /**
-   * Asked before each batch, and every second while there is none: the number of the event behind which everything has to
-   * come again, because it may have been lost where it was taken to. Null: nothing.
-   */
-  comesAgain?(): Promise<number | null>;
+  /** Asked before each batch, and every second while there is none; null: nothing has to come again. */
+  comesAgain?(): Promise<ComesAgain | null>;
   /** Called once it is over in this process: lets go of what is open. */
   close?(): Promise<void>;
   /** Where it begins when it is new: with the first event, or with the next one. `start` unless it says otherwise. */

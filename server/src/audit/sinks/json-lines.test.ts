@@ -149,8 +149,10 @@ test('[A-21] other programs rename the file or copy and cut it: no event is lost
   await truncate(path, 0);
   // Before anybody has asked: it must not be taken for a file that it goes on with.
   await assert.rejects(sink.deliver(records(1), ownTurn()), /was cut/);
-  const after = await sink.comesAgain!();
-  assert.ok(after !== null && after < lost[0]!.event.seq);
+  const again = await sink.comesAgain!();
+  assert.ok(again !== null && again.after < lost[0]!.event.seq);
+  assert.equal((await sink.comesAgain!())?.after, again.after, 'until it is noted');
+  again.noted();
   assert.equal(await sink.comesAgain!(), null);
   await sink.deliver(lost, ownTurn());
   assert.deepEqual(await seqsOf(path), seqs(lost));

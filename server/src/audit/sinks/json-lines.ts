@@ -188,11 +188,17 @@ export function createJsonLines(deps: {
     },
     /** Another program copied the file and cut it: what was written in between is in neither. */
     async comesAgain() {
-      if (handle === null || (await handle.stat()).size >= size) return null;
-      size = (await handle.stat()).size;
+      if (handle === null) return null;
+      const cut = (await handle.stat()).size;
+      if (cut >= size) return null;
       const after = recent.before(WINDOW_MS);
-      recent.forget();
-      return after;
+      const noted = () => {
+        size = cut;
+        recent.forget();
+      };
+      if (after !== null) return { after, noted };
+      noted();
+      return null;
     },
     close: letGo,
   };

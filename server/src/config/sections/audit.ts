@@ -1,5 +1,7 @@
+import type { Report } from '../problems.ts';
+import type { Readable } from '../readable.ts';
 import { defaultsTo, optional, type SettingMeta, withDefault } from '../setting.ts';
-import { auditLog, integer, octets } from '../values.ts';
+import { auditLog, duration, integer, octets, path, pemOrPath, syslogUrl } from '../values.ts';
 
 const meta = (name: string, description: string, more: Partial<SettingMeta> = {}): SettingMeta => ({
   env: `IDENTREE_AUDIT_${name}`,
@@ -30,6 +32,47 @@ export const auditSettings = {
     integer(-1000, 1000),
     defaultsTo(meta('LOG_MAX_FILES', 'How many such files are kept: the oldest is deleted. 0 or less: 5.'), '5'),
   ),
+  syslogUrl: optional(
+    syslogUrl,
+    meta(
+      'SYSLOG_URL',
+      'A syslog receiver (RFC 5424) that gets every event: tls://, tcp:// or udp://, with ?framing=newline for a receiver that knows no octet counting. Over udp nobody learns what arrives.',
+      { example: 'tls://syslog.example.com:6514' },
+    ),
+  ),
+  syslogCaCert: optional(
+    pemOrPath,
+    meta(
+      'SYSLOG_CA_CERT',
+      'The authority that vouches for it: a path or PEM. Unset: the authorities that Node.js knows.',
+      { example: '/etc/identree-server/syslog-ca.pem' },
+    ),
+  ),
+  syslogClientCert: optional(
+    path,
+    meta('SYSLOG_CLIENT_CERT_FILE', 'Certificate that this server shows it (PEM). Read for each connection.'),
+  ),
+  syslogClientKey: optional(path, meta('SYSLOG_CLIENT_KEY_FILE', 'The key that belongs to it (PEM).')),
+  syslogEnterpriseNumber: withDefault(
+    integer(1, 4_294_967_295),
+    defaultsTo(
+      meta(
+        'SYSLOG_ENTERPRISE_NUMBER',
+        'The private enterprise number of the structured data, identree@NUMBER. 32473 is the one for examples.',
+      ),
+      '32473',
+    ),
+  ),
+  syslogSafetyWindow: withDefault(
+    duration('0s', '1h'),
+    defaultsTo(
+      meta(
+        'SYSLOG_SAFETY_WINDOW',
+        'How long a receiver may have events in its memory only. When a connection breaks, what was sent so long before comes again.',
+      ),
+      '10s',
+    ),
+  ),
   bufferSize: withDefault(
     integer(-1_000_000, 1_000_000),
     defaultsTo(
@@ -41,3 +84,37 @@ export const auditSettings = {
     ),
   ),
 };
+
+/** Rules over several of these settings. */
+export function checkAudit(
+  { audit }: { audit?: Readable<typeof auditSettings> | undefined },
+  { errors, warnings }: Report,
+): void {
+  const { syslogUrl, syslogCaCert, syslogClientCert, syslogClientKey } = audit ?? {};
+  const given = Object.entries({
+    IDENTREE_AUDIT_SYSLOG_CA_CERT: syslogCaCert,
+    IDENTREE_AUDIT_SYSLOG_CLIENT_CERT_FILE: syslogClientCert,
+    IDENTREE_AUDIT_SYSLOG_CLIENT_KEY_FILE: syslogClientKey,
+  }).filter(([, value]) => value != null);
+  if (syslogUrl !== undefined && syslogUrl?.transport !== 'tls') {
+    for (const [setting] of given) {
+      // Who sets these believes that nobody can read or forge what is sent.
+      const fix = 'Set IDENTREE_AUDIT_SYSLOG_URL to a tls:// address, or unset this.';
+      errors.push({ setting, problem: 'has no effect without TLS', fix });
+    }
+  }
+  if (syslogClientCert !== undefined && syslogClientKey !== undefined && !syslogClientCert !== !syslogClientKey) {
+    errors.push({
+      setting: syslogClientCert ? 'IDENTREE_AUDIT_SYSLOG_CLIENT_KEY_FILE' : 'IDENTREE_AUDIT_SYSLOG_CLIENT_CERT_FILE',
+      problem: 'is not set, and the other one is',
+      fix: 'Set both.',
+    });
+  }
+  if (syslogUrl?.transport === 'udp') {
+    warnings.push({
+      setting: 'IDENTREE_AUDIT_SYSLOG_URL',
+      problem: 'is udp: what is lost on the way is lost, and long events are shortened',
+      fix: 'Use tls or tcp, or let another sink keep everything.',
+    });
+  }
+}

@@ -1,0 +1,319 @@
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { openTestSqlite } from '../../db/test-databases.ts';
+import { createTestCa } from '../../ldap/testing/certificates.ts';
+import type { AuditRecord } from '../record.ts';
+import { TurnLost } from '../sink.ts';
+import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
+import { startRsyslog, type Understood, whyNoRsyslog } from '../testing/rsyslog.ts';
+import { createSyslog, type SyslogTarget, type SyslogTls } from './syslog.ts';
+import { shortened, syslogMessage } from './syslog-message.ts';
+
+const LONG = process.env.IDENTREE_LONG === '1';
+const ORIGIN = { hostname: 'id1.example.com', pid: 4711, enterprise: 32473 };
+const NO_TLS: SyslogTls = { ca: null, cert: null, key: null };
+const BOM = '\ufeff';
+
+function sinkTo(
+  t: Pick<TestContext, 'after'>,
+  target: Partial<SyslogTarget> & { port: number },
+  { tls = NO_TLS, windowMs = 10_000, now = () => performance.now() } = {},
+) {
+  const sink = createSyslog({
+    target: { transport: 'tcp', host: '127.0.0.1', framing: 'octet-counting', ...target },
+    tls: async () => tls,
+    origin: ORIGIN,
+    windowMs,
+    now,
+  });
+  t.after(() => sink.close());
+  return sink;
+}
+
+/** A receiver that keeps what it is sent, for connections that are ended by the test. */
+async function receiver(t: Pick<TestContext, 'after'>) {
+  const sockets: Socket[] = [];
+  const received: string[] = [];
+  const server = createServer((socket) => {
+    const index = sockets.push(socket) - 1;
+    received[index] = '';
+    socket.setEncoding('utf8').on('data', (text) => {
+      received[index] += String(text);
+    });
+    socket.on('error', () => {});
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { port: (server.address() as AddressInfo).port, sockets, received };
+}
+
+const seqOf = ({ msg }: Understood): number => (JSON.parse(msg.replace(BOM, '')) as { seq: number }).seq;
+
+describe('[A-23] a message', () => {
+  const records = createRecords();
+  const textOf = (more: Parameters<typeof records>[1]) => {
+    const [record] = records(1, more);
+    return { record: record!, text: syslogMessage(record!, ORIGIN).toString('utf8') };
+  };
+
+  test('has the parts of RFC 5424, and structured data that finds it', () => {
+    const { record, text } = textOf({ username: 'a "b" \\ ]\n', hostname: 'web1.example.com' });
+    assert.equal(
+      text,
+      `<86>1 2026-11-29T12:00:00.000Z id1.example.com identree 4711 user_logged_in [identree@32473 event="user_logged_in" username="a \\"b\\" \\\\ \\]\ufffd" hostname="web1.example.com" seq="1" hash="${record.event.hash}"] ${BOM}${record.text}`,
+    );
+  });
+
+  test('is louder where somebody should look', () => {
+    const priorityOf = (event: string) => /^<(\d+)>/.exec(textOf({ event }).text)?.[1];
+    assert.deepEqual(
+      ['user_logged_in', 'decision_refused', 'policy_changed', 'break_glass_used', 'of_another_version'].map(
+        priorityOf,
+      ),
+      ['86', '84', '85', '81', '86'],
+    );
+  });
+
+  test('is one line, and its structured data is short, whatever is in it', () => {
+    const { text } = textOf({
+      username: AWKWARD,
+      hostname: AWKWARD,
+      reason: AWKWARD,
+      event: `odd name\n${'x'.repeat(90)}`,
+    });
+    assert.doesNotMatch(text, /[\u0000-\u001f\u007f]/);
+    assert.ok(text.indexOf(BOM) < 1200);
+    assert.equal((JSON.parse(text.slice(text.indexOf(BOM) + 1)) as { reason: string }).reason, AWKWARD);
+  });
+
+  test('is shortened between two characters', () => {
+    const bytes = Buffer.from(`${'x'.repeat(7)}🔑é`);
+    for (let most = 0; most <= bytes.length; most += 1) {
+      const text = shortened(bytes, most).toString('utf8');
+      assert.ok(Buffer.byteLength(text) <= most && !text.includes('\ufffd') && bytes.toString('utf8').startsWith(text));
+    }
+    assert.equal(shortened(bytes, 10).toString('utf8'), 'xxxxxxx');
+    assert.equal(shortened(bytes, 11).toString('utf8'), 'xxxxxxx🔑');
+  });
+});
+
+test('[A-23] over UDP a long event has at most 2,048 octets, with its hash', async (t) => {
+  const socket = createSocket('udp4');
+  t.after(() => socket.close());
+  const received: Buffer[] = [];
+  socket.on('message', (message) => received.push(message));
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const sink = sinkTo(t, { transport: 'udp', port: socket.address().port });
+  const records = createRecords();
+  const sent = [...records(1), ...records(1, { reason: AWKWARD, username: AWKWARD, hostname: AWKWARD })];
+  await sink.deliver(sent, ownTurn());
+  await until(() => received.length === 2);
+  assert.deepEqual(received[0], syslogMessage(sent[0]!, ORIGIN));
+  assert.ok(received[1]!.length <= 2048 && received[1]!.length > 2044);
+  assert.ok(received[1]!.includes(`hash="${sent[1]!.event.hash}"`));
+  assert.ok(!received[1]!.toString('utf8').includes('\ufffd}'));
+});
+
+test('[A-23] over TCP messages are counted, or end with a line feed', async (t) => {
+  const r = await receiver(t);
+  const records = createRecords()(2);
+  const messages = records.map((record) => syslogMessage(record, ORIGIN).toString('utf8'));
+  await sinkTo(t, { port: r.port }).deliver(records, ownTurn());
+  await sinkTo(t, { port: r.port, framing: 'newline' }).deliver(records, ownTurn());
+  const counted = messages.map((message) => `${Buffer.byteLength(message)} ${message}`).join('');
+  await until(() => r.received[0] === counted && r.received[1] === messages.map((message) => `${message}\n`).join(''));
+});
+
+test('[A-24] when a connection breaks, what was sent within the window before that comes again', async (t) => {
+  const r = await receiver(t);
+  let now = 0;
+  const sink = sinkTo(t, { port: r.port }, { windowMs: 10_000, now: () => now });
+  const records = createRecords();
+  for (const at of [0, 5000, 12_000, 14_000]) {
+    now = at;
+    await sink.deliver(records(10), ownTurn());
+  }
+  assert.equal(await sink.comesAgain!(), null);
+  now = 20_000;
+  r.sockets[0]!.destroy();
+  await until(async () => (await sink.comesAgain!()) !== null);
+  const again = await sink.comesAgain!();
+  assert.equal(again?.after, 20, 'what was sent at 12 s and later');
+  again?.noted();
+  assert.equal(await sink.comesAgain!(), null);
+  // It is an attempt that failed, though every write had looked well.
+  await assert.rejects(sink.deliver(records(1), ownTurn()), /the connection broke/);
+  await sink.deliver(records(1), ownTurn());
+  await until(() => r.received.length === 2);
+});
+
+test('[A-24] an idle receiver that closes has lost nothing', async (t) => {
+  const r = await receiver(t);
+  let now = 0;
+  const sink = sinkTo(t, { port: r.port }, { now: () => now });
+  await sink.deliver(createRecords()(3), ownTurn());
+  now = 10_001;
+  const [socket] = r.sockets;
+  const closed = once(socket!, 'close');
+  socket!.end();
+  await closed;
+  const again = createRecords()(4).slice(3);
+  // The end may not have been heard yet: then it is found while it is written to.
+  await until(() =>
+    sink.deliver(again, ownTurn()).then(
+      () => r.sockets.length === 2,
+      () => false,
+    ),
+  );
+});
+
+test('[A-03] a server that may have a successor sends nothing more', async (t) => {
+  const r = await receiver(t);
+  const sink = sinkTo(t, { port: r.port });
+  let left = 2;
+  const turn = { signal: new AbortController().signal, isSure: () => left-- > 0 };
+  await assert.rejects(sink.deliver(createRecords()(5), turn), TurnLost);
+  await sink.close();
+  await until(() => r.sockets[0]?.readableEnded === true);
+  assert.deepEqual(
+    [...r.received[0]!.matchAll(/ seq="(\d+)"/g)].map(([, seq]) => Number(seq)),
+    [1, 2],
+  );
+});
+
+const skip = whyNoRsyslog() ?? false;
+describe('[A-25] a real rsyslog', { skip }, () => {
+  /** Awkward ones and plain ones. */
+  const someRecords = (): AuditRecord[] => {
+    const records = createRecords();
+    return [
+      ...records(1),
+      ...records(1, { reason: AWKWARD, username: 'a"b\\c]d🔑', hostname: 'web1.example.com' }),
+      ...records(1, { event: 'break_glass_used', data: { list: ['\n', '\u0000', '"]'] } }),
+      ...records(7),
+    ];
+  };
+
+  function check(understood: readonly Understood[], sent: readonly AuditRecord[]): void {
+    assert.equal(understood.length, sent.length);
+    for (const [index, { event, text }] of sent.entries()) {
+      const one = understood[index]!;
+      assert.deepEqual(
+        [one.time, one.host, one.app, one.pid, one.msgid],
+        [new Date(event.at).toISOString(), ORIGIN.hostname, 'identree', String(ORIGIN.pid), event.event],
+      );
+      assert.equal(one.pri, event.event === 'break_glass_used' ? '81' : '86');
+      assert.equal(one.msg, `${BOM}${text}`);
+      const parameters = [...one.sd.matchAll(/ (\w+)="((?:[^"\\\]]|\\.)*)"/g)];
+      const told = Object.fromEntries(
+        parameters.map(([, name, value]) => [name, value!.replace(/\\(["\\\]])/g, '$1')]),
+      );
+      const { username, hostname, hash } = event;
+      assert.deepEqual(
+        { ...told },
+        { event: event.event, username, ...(hostname ? { hostname } : {}), seq: String(event.seq), hash },
+      );
+    }
+  }
+
+  for (const framing of ['octet-counting', 'newline'] as const) {
+    test(`understands every field over TCP, ${framing}`, async (t) => {
+      const rsyslog = await startRsyslog(t, { input: 'imtcp' });
+      const sent = someRecords();
+      await sinkTo(t, { port: rsyslog.port, framing }).deliver(sent, ownTurn());
+      await until(async () => (await rsyslog.understood()).length >= sent.length);
+      check(await rsyslog.understood(), sent);
+    });
+  }
+
+  test('understands every field over UDP', async (t) => {
+    const rsyslog = await startRsyslog(t, { input: 'imudp' });
+    const sent = someRecords().filter(({ text }) => text.length < 1500);
+    await sinkTo(t, { transport: 'udp', port: rsyslog.port }).deliver(sent, ownTurn());
+    await until(async () => (await rsyslog.understood()).length >= sent.length);
+    check(await rsyslog.understood(), sent);
+  });
+
+  test('over TLS is believed by its name and authority alone, and asks for a certificate of this server', {
+    skip: whyNoRsyslog({ tls: true }) ?? false,
+  }, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'identree-syslog-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const ca = await createTestCa();
+    const other = await createTestCa();
+    // Good for 127.0.0.1 and for this name.
+    const own = await ca.issue('syslog.example.com', 'server', { kind: 'RSA' });
+    const files = { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+    await writeFile(files.ca, ca.certificate);
+    await writeFile(files.cert, own.certificate);
+    await writeFile(files.key, own.key, { mode: 0o600 });
+    const client = await ca.issue('id1.example.com', 'client');
+    const stranger = await other.issue('id1.example.com', 'client');
+
+    const open = await startRsyslog(t, { input: 'imtcp', tls: { ...files, clients: false } });
+    const sent = someRecords();
+    const to = (host: string, tls: Partial<SyslogTls>, port = open.port) =>
+      sinkTo(t, { transport: 'tls', host, port }, { tls: { ...NO_TLS, ...tls } });
+    const trusted = { ca: ca.certificate };
+    await to('127.0.0.1', trusted).deliver(sent, ownTurn());
+    await until(async () => (await open.understood()).length >= sent.length);
+    check(await open.understood(), sent);
+    await assert.rejects(to('127.0.0.1', {}).deliver(sent, ownTurn()), /certificate/);
+    await assert.rejects(to('127.0.0.1', { ca: other.certificate }).deliver(sent, ownTurn()), /certificate/);
+    await assert.rejects(to('localhost', trusted).deliver(sent, ownTurn()), /does not match|not in the cert/);
+
+    const mutual = await startRsyslog(t, { input: 'imtcp', tls: { ...files, clients: true } });
+    const shown = { ...trusted, cert: client.certificate, key: client.key };
+    await to('127.0.0.1', shown, mutual.port).deliver(sent, ownTurn());
+    await until(async () => (await mutual.understood()).length >= sent.length);
+    check(await mutual.understood(), sent);
+    const wrong = { ...trusted, cert: stranger.certificate, key: stranger.key };
+    for (const tls of [trusted, wrong]) {
+      const sink = to('127.0.0.1', tls, mutual.port);
+      // Told at once, or once it is seen that what was written went nowhere.
+      await until(async () => {
+        try {
+          await sink.deliver(sent, ownTurn());
+        } catch {
+          return true;
+        }
+        return (await sink.comesAgain!())?.after === 0;
+      });
+    }
+    assert.equal((await mutual.understood()).length, sent.length);
+  });
+
+  test(`[A-24] that is killed ${LONG ? 50 : 3} times has every event in its file`, async (t) => {
+    const rsyslog = await startRsyslog(t, { input: 'imtcp' });
+    const c = await auditCluster(t, openTestSqlite);
+    const a = await c.start('a', [sinkTo(t, { port: rsyslog.port })]);
+    const rounds = LONG ? 50 : 3;
+    const total = LONG ? 10_000 : 900;
+    const seen = async () => new Set((await rsyslog.understood()).map(seqOf));
+    for (let round = 0; round < rounds; round += 1) {
+      const before = (await seen()).size;
+      await c.write(total / rounds);
+      await until(async () => (await seen()).size > before);
+      await rsyslog.kill();
+      await rsyslog.start();
+    }
+    await until(async () => (await seen()).size === total);
+    assert.deepEqual(
+      [...(await seen())].sort((x, y) => x - y),
+      numbers(total),
+    );
+    await until(async () => (await a.status())[0]?.behind === 0);
+    assert.ok(c.count('syslog', 'failed') > 0, 'an alert fires');
+  });
+});
