@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Config } from '../config/config.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { AuditSink } from './sink.ts';
 import { createJsonLines } from './sinks/json-lines.ts';
+import { createLoki } from './sinks/loki.ts';
+import { createSplunk } from './sinks/splunk.ts';
 import { createStandardOutput, type Output } from './sinks/standard-output.ts';
 import { createSyslog, type SyslogTls } from './sinks/syslog.ts';
 
@@ -23,6 +26,7 @@ export function createSinks(
   config: Config['audit'],
   deps: {
     output: Output;
+    clock: Clock;
     /** Milliseconds of a clock that nobody sets. */
     now: () => number;
   },
@@ -44,6 +48,23 @@ export function createSinks(
         now: deps.now,
       }),
     );
+  }
+  if (config.splunkUrl !== null) {
+    sinks.push(
+      createSplunk({
+        url: config.splunkUrl,
+        // Configuration was refused without it.
+        token: config.splunkToken ?? '',
+        index: config.splunkIndex,
+        gzip: config.splunkGzip,
+        host: hostname(),
+        now: deps.clock.now,
+      }),
+    );
+  }
+  if (config.lokiUrl !== null) {
+    const { lokiUrl: url, lokiToken: token, lokiTenant: tenant, lokiGzip: gzip } = config;
+    sinks.push(createLoki({ url, token, tenant, gzip, now: deps.clock.now }));
   }
   return sinks;
 }

@@ -75,7 +75,7 @@ forEachDatabase('an audit sink', (open) => {
     const c = await auditCluster(t, open);
     const poisonous = new Set([7, 40, 41]);
     const sink = noteSink('splunk_hec', async (records) =>
-      records.some(({ event }) => poisonous.has(event.seq)) ? { taken: 0, reason: 'invalid data format' } : null,
+      records.some(({ event }) => poisonous.has(event.seq)) ? { at: null, reason: 'invalid data format' } : null,
     );
     const a = await c.start('a', [sink.sink]);
     await c.write(60);
@@ -121,10 +121,28 @@ forEachDatabase('an audit sink', (open) => {
     );
   });
 
+  test('[A-10] whose receiver names the event that it refuses has the others taken together', async (t) => {
+    const c = await auditCluster(t, open);
+    const poisonous = new Set([1, 30, 31, 60]);
+    const sink = noteSink('splunk_hec', async (records) => {
+      const at = records.findIndex(({ event }) => poisonous.has(event.seq));
+      return at < 0 ? null : { at, reason: 'no event' };
+    });
+    await c.write(60);
+    const a = await c.start('a', [sink.sink]);
+    await until(async () => (await a.status())[0]?.behind === 0);
+    assert.deepEqual(
+      sink.taken,
+      numbers(60).filter((seq) => !poisonous.has(seq)),
+    );
+    assert.equal((await a.status())[0]?.deadLetters, 4);
+    assert.ok(sink.given.length < 15, 'and not each alone');
+  });
+
   test('[A-10] whose receiver refuses everything stops instead of putting the whole log aside', async (t) => {
     const c = await auditCluster(t, open);
     let wrong = true;
-    const sink = noteSink('splunk_hec', async () => (wrong ? { taken: 0, reason: 'incorrect index' } : null));
+    const sink = noteSink('splunk_hec', async () => (wrong ? { at: null, reason: 'incorrect index' } : null));
     const a = await c.start('a', [sink.sink], { mostDeadLetters: 200 });
     await c.write(350);
     await until(async () => (await a.status())[0]?.state === 'paused');

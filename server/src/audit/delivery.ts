@@ -45,20 +45,25 @@ export function createDelivery(deps: {
   async function deliver(records: readonly AuditRecord[], turn: ReaderTurn) {
     const refused: { seq: number; reason: string }[] = [];
     let rest = records;
-    let oneByOne = false;
+    /** So many come before the one that the receiver names. */
+    let clean = 0;
+    let alone = false;
+    /** The receiver names none, so each of the rest is tried alone. */
+    let blind = false;
     while (rest.length > 0) {
-      const part = oneByOne ? rest.slice(0, 1) : rest;
+      const part: readonly AuditRecord[] = clean > 0 ? rest.slice(0, clean) : alone || blind ? rest.slice(0, 1) : rest;
       const answer = await attempt(part, turn);
-      if (answer === null) {
-        rest = rest.slice(part.length);
+      if (answer !== null && part.length > 1) {
+        const at = answer.at !== null && answer.at >= 0 && answer.at < part.length ? answer.at : null;
+        blind ||= at === null;
+        clean = at ?? 0;
+        alone = true;
         continue;
       }
-      rest = rest.slice(answer.taken);
-      if (part.length === 1 && answer.taken === 0) {
-        refused.push({ seq: part[0]!.event.seq, reason: answer.reason.slice(0, MAX_REASON) });
-        rest = rest.slice(1);
-      }
-      oneByOne = true;
+      if (answer !== null) refused.push({ seq: part[0]!.event.seq, reason: answer.reason.slice(0, MAX_REASON) });
+      rest = rest.slice(part.length);
+      alone = clean > 0;
+      clean = 0;
     }
     return refused;
   }

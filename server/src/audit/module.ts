@@ -15,6 +15,7 @@ export function auditModule(
   const { config, db } = ground;
   const sinks = createSinks(config.audit, {
     output: others.output ?? process.stdout,
+    clock: ground.clock,
     now: () => performance.now(),
   });
   const names = sinks.map(({ name }) => name);

@@ -5,10 +5,13 @@ import type { AuditRecord } from './record.ts';
 export const SINK_NAMES = ['jsonlog', 'syslog', 'splunk_hec', 'loki'] as const;
 export type SinkName = (typeof SINK_NAMES)[number];
 
-/** One of the records will never be taken, however often it comes: it is too large, or not what the receiver expects. */
+/**
+ * One of the records will never be taken, however often it comes: it is too large, or not what the receiver expects. The
+ * others count as not delivered.
+ */
 export interface Refused {
-  /** So many before it were taken. Where the receiver does not say: none. */
-  taken: number;
+  /** Which one it is, counted from 0. Null: the receiver does not say. */
+  at: number | null;
   reason: string;
 }
 

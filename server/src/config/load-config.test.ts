@@ -97,6 +97,14 @@ test('five settings make a server; everything else has a default', () => {
       syslogClientKey: null,
       syslogEnterpriseNumber: 32473,
       syslogSafetyWindow: 10_000,
+      splunkUrl: null,
+      splunkToken: null,
+      splunkIndex: null,
+      splunkGzip: false,
+      lokiUrl: null,
+      lokiToken: null,
+      lokiTenant: null,
+      lokiGzip: false,
       bufferSize: 4096,
     },
     installer: { folder: null, verifyKeyFile: null },
@@ -298,6 +306,8 @@ const NEEDED_BY_SECRETS: Record<string, Record<string, string>> = {
     IDENTREE_ESCROW_URL: 'https://vault.example.com:8200',
     IDENTREE_ESCROW_PATH: 'secret/identree',
   },
+  IDENTREE_AUDIT_SPLUNK_HEC_TOKEN: { IDENTREE_AUDIT_SPLUNK_HEC_URL: 'https://splunk.example.com:8088' },
+  IDENTREE_AUDIT_LOKI_TOKEN: { IDENTREE_AUDIT_LOKI_URL: 'https://loki.example.com' },
 };
 
 for (const { meta } of listSettings().filter(({ meta }) => meta.secret)) {
@@ -508,6 +518,17 @@ test('a syslog receiver has a transport, and what belongs to TLS is not set for 
   assert.deepEqual(wrongSettings({ ...tls, IDENTREE_AUDIT_SYSLOG_CLIENT_CERT_FILE: '/c.pem' }), [
     'IDENTREE_AUDIT_SYSLOG_CLIENT_KEY_FILE',
   ]);
+});
+
+test('Splunk needs address and token, and a token has an address', () => {
+  const url = { IDENTREE_AUDIT_SPLUNK_HEC_URL: 'https://splunk.example.com:8088/services/collector/event' };
+  const token = { IDENTREE_AUDIT_SPLUNK_HEC_TOKEN: '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0' };
+  assert.deepEqual(wrongSettings({ ...url, ...token }), []);
+  assert.deepEqual(wrongSettings(url), ['IDENTREE_AUDIT_SPLUNK_HEC_TOKEN']);
+  assert.deepEqual(wrongSettings(token), ['IDENTREE_AUDIT_SPLUNK_HEC_URL']);
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_TOKEN: 'glc_eyJvIjoi' }), ['IDENTREE_AUDIT_LOKI_URL']);
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_URL: 'https://loki.example.com' }), []);
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_URL: 'http://loki.example.com' }), ['IDENTREE_AUDIT_LOKI_URL']);
 });
 
 test('the file for events is a path or the standard output, with the sizes of earlier versions', () => {

@@ -123,7 +123,7 @@ export function noteSink(
     async deliver(records, turn) {
       given.push(records.map(({ event }) => event.seq));
       const result = await answer(records, turn);
-      taken.push(...records.slice(0, result === null ? records.length : result.taken).map(({ event }) => event.seq));
+      if (result === null) taken.push(...records.map(({ event }) => event.seq));
       return result;
     },
     async close() {},

@@ -1,7 +1,19 @@
 import type { Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
-import { defaultsTo, optional, type SettingMeta, withDefault } from '../setting.ts';
-import { auditLog, duration, integer, octets, path, pemOrPath, syslogUrl } from '../values.ts';
+import { defaultsTo, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
+import {
+  auditLog,
+  duration,
+  flag,
+  integer,
+  issuedSecret,
+  octets,
+  path,
+  pemOrPath,
+  serviceUrl,
+  syslogUrl,
+  text,
+} from '../values.ts';
 
 const meta = (name: string, description: string, more: Partial<SettingMeta> = {}): SettingMeta => ({
   env: `IDENTREE_AUDIT_${name}`,
@@ -73,6 +85,29 @@ export const auditSettings = {
       '10s',
     ),
   ),
+  splunkUrl: optional(
+    serviceUrl,
+    meta(
+      'SPLUNK_HEC_URL',
+      "Splunk's HTTP Event Collector that gets every event. Without a path: /services/collector/event.",
+      { example: 'https://splunk.example.com:8088/services/collector/event' },
+    ),
+  ),
+  splunkToken: optional(issuedSecret, meta('SPLUNK_HEC_TOKEN', 'The token of that collector.', hidden)),
+  splunkIndex: optional(
+    text(255),
+    meta('SPLUNK_HEC_INDEX', 'The index that events go to. Unset: the one of the token.'),
+  ),
+  splunkGzip: withDefault(flag, defaultsTo(meta('SPLUNK_HEC_GZIP', 'Whether they are sent compressed.'), 'false')),
+  lokiUrl: optional(
+    serviceUrl,
+    meta('LOKI_URL', 'A Grafana Loki that gets every event; /loki/api/v1/push is added.', {
+      example: 'https://loki.example.com',
+    }),
+  ),
+  lokiToken: optional(issuedSecret, meta('LOKI_TOKEN', 'Bearer token for it.', hidden)),
+  lokiTenant: optional(text(150), meta('LOKI_TENANT', 'Its tenant (X-Scope-OrgID).')),
+  lokiGzip: withDefault(flag, defaultsTo(meta('LOKI_GZIP', 'Whether events are sent compressed.'), 'false')),
   bufferSize: withDefault(
     integer(-1_000_000, 1_000_000),
     defaultsTo(
@@ -110,6 +145,12 @@ export function checkAudit(
       fix: 'Set both.',
     });
   }
+  const { splunkUrl, splunkToken, lokiUrl, lokiToken } = audit ?? {};
+  const missing = (setting: string, problem: string) => errors.push({ setting, problem, fix: 'Set both.' });
+  if (splunkUrl && splunkToken === null) missing('IDENTREE_AUDIT_SPLUNK_HEC_TOKEN', 'is not set, and Splunk needs it');
+  // An administrator who gives a token believes that events arrive there.
+  if (splunkToken && splunkUrl === null) missing('IDENTREE_AUDIT_SPLUNK_HEC_URL', 'is not set, and its token is');
+  if (lokiToken && lokiUrl === null) missing('IDENTREE_AUDIT_LOKI_URL', 'is not set, and its token is');
   if (syslogUrl?.transport === 'udp') {
     warnings.push({
       setting: 'IDENTREE_AUDIT_SYSLOG_URL',

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openTestSqlite } from '../../db/test-databases.ts';
+import { ReaderFailure } from '../../events/readers.ts';
+import type { AuditSink } from '../sink.ts';
+import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
+import { type Answered, httpReceiver, type Received } from '../testing/http-receiver.ts';
+import { createLoki } from './loki.ts';
+import { retryAfter } from './post.ts';
+import { createSplunk } from './splunk.ts';
+
+const NOW = Date.UTC(2026, 11, 24);
+const TOKEN = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
+const splunkTo = (url: string, more: { index?: string; gzip?: boolean } = {}) =>
+  createSplunk({ url, token: TOKEN, index: null, gzip: false, host: 'id1', now: () => NOW, ...more });
+const lokiTo = (url: string, more: { token?: string; tenant?: string; gzip?: boolean } = {}) =>
+  createLoki({ url, token: null, tenant: null, gzip: false, now: () => NOW, ...more });
+
+const SUCCESS: Answered = { status: 200, body: '{"text":"Success","code":0}' };
+const splunkSays = (
+  status: number,
+  code: number,
+  more: object = {},
+  headers: Record<string, string> = {},
+): Answered => ({
+  status,
+  body: JSON.stringify({ text: `code ${code}`, code, ...more }),
+  headers,
+});
+
+/** What becomes of a delivery: taken, refused, or a failure. */
+async function outcome(sink: AuditSink) {
+  try {
+    return await sink.deliver(createRecords()(3), ownTurn());
+  } catch (error) {
+    assert.ok(error instanceof ReaderFailure, String(error));
+    return { paused: error.paused, retryMs: error.retryMs };
+  }
+}
+
+for (const gzip of [false, true]) {
+  test(`[A-26] Splunk gets each event with its time, and the event as it is${gzip ? ', compressed' : ''}`, async (t) => {
+    const { url, received } = await httpReceiver(t, () => SUCCESS);
+    const make = createRecords();
+    const records = [...make(1), ...make(1, { reason: AWKWARD })];
+    assert.equal(await splunkTo(url, { gzip }).deliver(records, ownTurn()), null);
+    await splunkTo(`${url}/services/collector`, { index: 'security', gzip }).deliver(records.slice(0, 1), ownTurn());
+    const [two, one] = received;
+    assert.deepEqual([two!.url, one!.url], ['/services/collector/event', '/services/collector']);
+    assert.equal(two!.headers.authorization, `Splunk ${TOKEN}`);
+    assert.equal(two!.headers['content-encoding'], gzip ? 'gzip' : undefined);
+    const about = '"host":"id1","source":"identree","sourcetype":"identree:audit"';
+    const entries = records.map(
+      ({ text }, index) => `{"time":1795953600${['', '.007'][index]},${about},"event":${text}}`,
+    );
+    assert.equal(two!.body, entries.join('\n'));
+    assert.equal(one!.body, `{"time":1795953600,${about},"index":"security","event":${records[0]!.text}}`);
+  });
+}
+
+test('[A-26] what Splunk answers is waiting, pausing or an event that it refuses', async (t) => {
+  let answer = SUCCESS;
+  const { url } = await httpReceiver(t, () => answer);
+  const sink = splunkTo(url);
+  for (const [given, expected] of [
+    [splunkSays(429, 9, {}, { 'retry-after': '7' }), { paused: false, retryMs: 7000 }],
+    [splunkSays(503, 9, {}, { 'retry-after': 'Thu, 24 Dec 2026 00:00:30 GMT' }), { paused: false, retryMs: 30_000 }],
+    [splunkSays(400, 9), { paused: false, retryMs: null }],
+    [
+      { status: 502, body: '<html>' },
+      { paused: false, retryMs: null },
+    ],
+    [splunkSays(401, 2), { paused: true, retryMs: 60_000 }],
+    [splunkSays(403, 4), { paused: true, retryMs: 60_000 }],
+    [splunkSays(400, 7), { paused: true, retryMs: 60_000 }],
+    [
+      { status: 302, headers: { location: 'https://elsewhere.example.com' } },
+      { paused: true, retryMs: 60_000 },
+    ],
+    [splunkSays(400, 6, { 'invalid-event-number': 1 }), { at: 1, reason: 'code 6' }],
+    [splunkSays(400, 12), { at: null, reason: 'code 12' }],
+    [{ status: 413 }, { at: null, reason: 'too large' }],
+  ] as const) {
+    answer = given;
+    assert.deepEqual(await outcome(sink), expected, JSON.stringify(given));
+  }
+});
+
+for (const gzip of [false, true]) {
+  test(`[A-27] Loki gets one stream with the time of each event${gzip ? ', compressed' : ''}`, async (t) => {
+    const { url, received } = await httpReceiver(t, () => ({ status: 204 }));
+    const make = createRecords();
+    const at = Date.UTC(2026, 10, 29, 12);
+    const records = [...make(2, { at }), ...make(1, { at, reason: AWKWARD })];
+    const sink = lokiTo(url, { token: 'glc_secret', tenant: 'ops', gzip });
+    assert.equal(await sink.deliver(records, ownTurn()), null);
+    await sink.deliver(records, ownTurn());
+    const [first, again] = received;
+    assert.equal(first!.url, '/loki/api/v1/push');
+    assert.deepEqual([first!.headers.authorization, first!.headers['x-scope-orgid']], ['Bearer glc_secret', 'ops']);
+    const values = records.map(({ text, event }) => [`1795953600000${String(event.seq).padStart(6, '0')}`, text]);
+    const stream = { app: 'identree', job: 'identree-audit' };
+    assert.equal(first!.body, JSON.stringify({ streams: [{ stream, values }] }));
+    assert.equal(again!.body, first!.body, 'what comes twice is one entry');
+  });
+}
+
+test('[A-27] what Loki answers is waiting, pausing or an event that it refuses', async (t) => {
+  let answer: Answered = { status: 204 };
+  const { url } = await httpReceiver(t, () => answer);
+  const sink = lokiTo(url);
+  for (const [given, expected] of [
+    [
+      { status: 429, headers: { 'retry-after': '3' } },
+      { paused: false, retryMs: 3000 },
+    ],
+    [{ status: 500 }, { paused: false, retryMs: null }],
+    [{ status: 401 }, { paused: true, retryMs: 60_000 }],
+    [{ status: 404 }, { paused: true, retryMs: 60_000 }],
+    [
+      { status: 400, body: 'max entry size exceeded\n' },
+      { at: null, reason: 'max entry size exceeded' },
+    ],
+    [{ status: 204 }, null],
+  ] as const) {
+    answer = given;
+    assert.deepEqual(await outcome(sink), expected, JSON.stringify(given));
+  }
+});
+
+/** A Loki that takes nothing older than an hour, and what of a push is good; it can be away. */
+function fakeLoki() {
+  const stored = new Map<string, string>();
+  const state = { away: true, now: NOW };
+  const answer = ({ body }: Received): Answered => {
+    if (state.away) return { status: 503, headers: { 'retry-after': '0' } };
+    const { streams } = JSON.parse(body) as { streams: { values: [string, string][] }[] };
+    let refused = 0;
+    let last = '';
+    for (const [time, line] of streams.flatMap(({ values }) => values)) {
+      assert.ok(time > last, 'strictly increasing');
+      last = time;
+      if (Number(time.slice(0, -6)) < state.now - 3_600_000) refused += 1;
+      else stored.set(`${time} ${line}`, line);
+    }
+    return refused > 0 ? { status: 400, body: `entry for stream has timestamp too old: ${refused}` } : { status: 204 };
+  };
+  return { stored, state, answer };
+}
+
+test('[A-27] after an outage that is longer than Loki takes old entries, each event is there once by its id', async (t) => {
+  const loki = fakeLoki();
+  const { url } = await httpReceiver(t, loki.answer);
+  const c = await auditCluster(t, openTestSqlite);
+  loki.state.now = c.clock.now() + 7_200_000;
+  const sink = createLoki({ url, token: null, tenant: null, gzip: false, now: () => loki.state.now });
+  const a = await c.start('a', [{ ...sink, everyMs: 0 }]);
+  await c.write(150);
+  await until(() => c.count('loki', 'failed') > 0);
+  c.clock.advance(7_200_000);
+  await c.write(50);
+  loki.state.away = false;
+  await until(async () => (await a.status())[0]?.behind === 0);
+  const lines = [...loki.stored.values()].map((line) => JSON.parse(line) as { seq: number; id: string });
+  const folded = new Map(lines.map(({ id, seq }) => [id, seq]));
+  assert.deepEqual(
+    [...folded.values()].sort((x, y) => x - y),
+    numbers(200),
+  );
+  assert.equal(c.count('loki', 'dead_lettered'), 0);
+});
+
+test('when to ask again is seconds or a date', () => {
+  assert.equal(retryAfter('120', 0), 120_000);
+  assert.equal(retryAfter('Thu, 24 Dec 2026 00:01:00 GMT', NOW), 60_000);
+  assert.equal(retryAfter('Thu, 24 Dec 2020 00:00:00 GMT', NOW), 0);
+  for (const odd of [undefined, 'soon', '-1x']) assert.equal(retryAfter(odd, NOW), null);
+});

@@ -1,0 +1,81 @@
+import type { AuditRecord } from '../record.ts';
+import type { AuditSink } from '../sink.ts';
+import { type Answer, failureOf, isDone, post } from './post.ts';
+
+const BATCH = 100;
+const EVERY_MS = 5000;
+const NS_PER_MS = 1_000_000n;
+/** Few and always the same: each set of labels is a stream of its own. */
+const LABELS = { app: 'identree', job: 'identree-audit' };
+
+/** What Loki says of entries that are older than it takes. */
+const TOO_OLD = /timestamp too old|too far behind|out of order/i;
+
+/**
+ * Entries of one stream, each later than the one before it. Their times follow from the events, so that an event that comes
+ * twice is one entry.
+ *
+ * @param at milliseconds since the epoch
+ */
+function entries(records: readonly AuditRecord[], at: (record: AuditRecord) => number): [string, string][] {
+  let last = 0n;
+  return records.map((record) => {
+    const wanted = BigInt(at(record)) * NS_PER_MS + (BigInt(record.event.seq) % NS_PER_MS);
+    last = wanted > last ? wanted : last + 1n;
+    return [String(last), record.text];
+  });
+}
+
+/**
+ * Grafana Loki.
+ *
+ * @param deps.now milliseconds since the epoch
+ */
+export function createLoki(deps: {
+  url: string;
+  token: string | null;
+  tenant: string | null;
+  gzip: boolean;
+  now: () => number;
+}): AuditSink {
+  const url = `${deps.url}/loki/api/v1/push`;
+  const headers = {
+    ...(deps.token === null ? {} : { authorization: `Bearer ${deps.token}` }),
+    ...(deps.tenant === null ? {} : { 'x-scope-orgid': deps.tenant }),
+  };
+
+  const push = (values: readonly [string, string][], signal: AbortSignal): Promise<Answer> =>
+    post({
+      url,
+      headers,
+      body: JSON.stringify({ streams: [{ stream: LABELS, values }] }),
+      gzip: deps.gzip,
+      signal,
+      now: deps.now,
+    });
+
+  return {
+    name: 'loki',
+    batch: BATCH,
+    everyMs: EVERY_MS,
+    async deliver(records, turn) {
+      let answer = await push(
+        entries(records, ({ event }) => event.at),
+        turn.signal,
+      );
+      if (answer.status === 400 && TOO_OLD.test(answer.body)) {
+        // After a long outage. When it really was stands in the line.
+        const now = deps.now();
+        answer = await push(
+          entries(records, () => now),
+          turn.signal,
+        );
+      }
+      if (isDone(answer)) return null;
+      const said = answer.body.trim().slice(0, 200);
+      if (answer.status === 400 || answer.status === 413) return { at: null, reason: said || String(answer.status) };
+      throw failureOf(answer, said);
+    },
+    async close() {},
+  };
+}
