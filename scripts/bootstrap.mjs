@@ -28,6 +28,7 @@ const COMMANDS = {
   test: [['scripts/test.ts']],
   'test-long': [['scripts/test.ts', '--long']],
   'test-guards': [['scripts/test-guards.ts']],
+  'test-ids': [['scripts/test-ids.ts']],
   interop: [['scripts/test.ts', 'interop']],
   check: [['scripts/test.ts', 'types', 'lint', 'docs', 'architecture']],
   format: [['scripts/format.ts']],

@@ -3,6 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { Approval } from '../challenges/showing.ts';
+import { forEachDriver } from '../db/test-databases.ts';
 import { createLogger } from '../platform/logger.ts';
 import { runOn } from '../testing/run-command.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -10,6 +12,7 @@ import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
 import { putDeadLetters } from './dead-letter-store.ts';
 import { until } from './testing/audit-kit.ts';
+import { breakEvents, mendEvents } from './testing/break-events.ts';
 
 describe('a server with a file for its events', () => {
   let folder: string;
@@ -119,5 +122,38 @@ describe('a server with a file for its events', () => {
     const found = await lines();
     assert.equal(found.filter(({ seq }) => seq === 2).length, 2);
     assert.partialDeepStrictEqual(found.at(-1), { event: 'audit_dead_letters_retried', actor: 'identree-server' });
+  });
+});
+
+forEachDriver('[A-12] a server that cannot write an event', (driver) => {
+  test('approves nothing and changes nothing, and does once it can', async () => {
+    const provider = createTestProvider();
+    const log = createLogger('error', { write: () => {} });
+    const t = await createTestApp({ driver, app: { provider, log } });
+    try {
+      const olga = await signInTestPerson(t.app, provider, t.clock, 'olga', { groups: ['admins'], passkey: false });
+      const alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
+      const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
+      const { challengeId, userCode } = await host.create();
+      const approve = async () => {
+        const { data } = await alice.query<Approval>('challenges.get', { code: userCode });
+        const assertion = alice.passkey.assert(data.passkey!.options as never);
+        return (await alice.mutate('challenges.approve', { challengeId, assertion })).refusal;
+      };
+      const state = async () => (await alice.query<Approval>('challenges.get', { code: userCode })).data.view.status;
+      const before = [await state(), await t.app.events.head()];
+      // Of all tables only this one takes nothing.
+      await t.app.db.transaction(({ query }) => breakEvents(query, driver));
+      assert.notEqual(await approve(), null);
+      assert.notEqual((await olga.mutate('hosts.createToken', { hostname: 'web2.example.com' })).refusal, null);
+      assert.deepEqual([await state(), await t.app.events.head()], before);
+      await t.app.db.transaction(({ query }) => mendEvents(query, driver));
+      assert.equal(await approve(), null);
+      assert.equal(await state(), 'approved');
+      const [last] = await t.app.events.read((await t.app.events.head()).seq - 1, 1);
+      assert.deepEqual([last?.event, last?.challengeId], ['challenge_approved', challengeId]);
+    } finally {
+      await t.close();
+    }
   });
 });

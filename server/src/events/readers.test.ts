@@ -433,7 +433,7 @@ forEachDatabase('a reader of the event log', (open, driver) => {
       assert.equal(seen.filter(({ confirmed }) => confirmed.length > 0).length, 2);
     });
 
-    test('an event that is written first and committed last is not passed over', async (t) => {
+    test('[A-01] [A-02] an event that is written first and committed last is not passed over', async (t) => {
       const c = await cluster(t, open);
       const a = await c.start('a');
       const seen = notes();
