@@ -165,6 +165,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
       assert.equal(await still.terminal.exit, 0);
       await until('its end', () => states().length > 1);
       assert.deepEqual(states(), ['started', 'ended']);
+      const journal = await host.sh('journalctl --no-pager -u identree-agent');
+      assert.doesNotMatch(journal, /could not be reported/, 'told once, and known to have arrived');
     });
   }
 

@@ -28,10 +28,11 @@ const errorBody = z.object({ error: z.object({ code: z.string().max(64), message
 /** Refusals that pass by themselves. */
 const PASSING = new Set(['unavailable', 'storage_full', 'storage_read_only', 'internal', 'rate_limited']);
 
-function parse<T>(body: Buffer, schema: z.ZodType<T>): T | null {
+/** What a body says; null when that has another shape. An empty one says null, which is all that some answers have to say. */
+function parse<T>(body: Buffer, schema: z.ZodType<T>): { value: T } | null {
   try {
     const parsed = schema.safeParse(body.length === 0 ? null : JSON.parse(body.toString('utf8')));
-    return parsed.success ? parsed.data : null;
+    return parsed.success ? { value: parsed.data } : null;
   } catch {
     return null;
   }
@@ -41,10 +42,10 @@ function parse<T>(body: Buffer, schema: z.ZodType<T>): T | null {
 export function readReply<T>(answer: Answer, schema: z.ZodType<T>): Reply<T> {
   const { status } = answer;
   if (status >= 200 && status < 300) {
-    const value = parse(answer.body, schema);
-    return value === null
+    const parsed = parse(answer.body, schema);
+    return parsed === null
       ? { kind: 'broken', message: 'the answer does not have the expected shape' }
-      : { kind: 'ok', value };
+      : { kind: 'ok', value: parsed.value };
   }
   if (status >= 300 && status < 400) {
     return {
@@ -52,7 +53,7 @@ export function readReply<T>(answer: Answer, schema: z.ZodType<T>): Reply<T> {
       message: 'the server redirects; IDENTREE_SERVER_URL in client.conf must name identree itself',
     };
   }
-  const told = parse(answer.body, errorBody)?.error;
+  const told = parse(answer.body, errorBody)?.value.error;
   const message = told ? terminalLine(told.message).slice(0, 500) : `the server answered ${status} without saying why`;
   if (told && !PASSING.has(told.code)) return { kind: 'refused', status, code: terminalLine(told.code), message };
   // 502, 503, 504 without a word from identree come from a proxy whose server is away.

@@ -314,6 +314,12 @@ describe('replies', () => {
     });
   }
 
+  it('an answer without a body says that it is done, where nothing else is to be said', () => {
+    const empty = { status: 204, contentType: '', body: Buffer.alloc(0) };
+    assert.deepEqual(readReply(empty, z.unknown()), { kind: 'ok', value: null });
+    assert.equal(readReply(empty, z.object({ a: z.number() })).kind, 'broken');
+  });
+
   it('only a gateway without its server counts as unreachable', () => {
     const unreachable = (status: number, body: string) => {
       const reply = readReply(answer(status, body), z.unknown());
