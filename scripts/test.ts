@@ -58,7 +58,7 @@ async function runStep(
   let reported = 0;
   let failed = 0;
   const line = [step.command, ...step.args, ...step.files];
-  const [command = '', ...args] = stage.ownNetwork ? inOwnNetwork(line) : line;
+  const [command = '', ...args] = step.ownNetwork ? inOwnNetwork(line) : line;
   const outcome = await runReporting({
     command,
     args,

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { listStages, type Picked, pickStages } from './stages.ts';
@@ -71,4 +72,12 @@ test('a word that means nothing is given back, also beside one that does', () =>
   for (const words of [['unitt'], ['unit', 'server/src/auth/crsf.test.ts'], ['server/src/auth/csrf.ts']]) {
     assert.equal(shown(pick(words)), words.at(-1));
   }
+});
+
+test('every file that opens a browser on loopback is in a network of its own', () => {
+  const opens = /chromium\.launch\(/;
+  for (const stage of stages)
+    for (const { files, ownNetwork } of stage.steps)
+      for (const file of files)
+        if (opens.test(readFileSync(join(root, file), 'utf8'))) assert.equal(ownNetwork, true, file);
 });

@@ -10,6 +10,8 @@ export interface Step {
   /** Test files, the last arguments. A step without any prepares something, or is one check. */
   files: readonly string[];
   env?: Record<string, string>;
+  /** It runs in a network of its own, so that those that labs make and remove do not disturb its browsers. */
+  ownNetwork?: boolean;
 }
 
 export interface Stage {
@@ -20,8 +22,6 @@ export interface Stage {
   needs: readonly string[];
   /** It measures time, or builds what others read: no other stage runs meanwhile. */
   alone: boolean;
-  /** It runs in a network of its own, so that those that labs make and remove do not disturb its browsers. */
-  ownNetwork: boolean;
 }
 
 const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'];
@@ -53,10 +53,9 @@ const script = (check: string, file: string, ...args: string[]): Step => ({
   files: [],
 });
 
-interface E2eStage
-  extends Pick<Stage, 'limitSeconds' | 'needs'>,
-    Partial<Pick<Stage, 'alone' | 'ownNetwork'>>,
-    NodeTestOptions {
+interface E2eStage extends Pick<Stage, 'limitSeconds' | 'needs'>, Partial<Pick<Stage, 'alone'>>, NodeTestOptions {
+  /** Which of its files open a browser on nothing but loopback. */
+  ownNetwork?: 'all' | readonly string[];
   /** The file that takes longest, where several run at a time: it begins first, so that nothing waits for it alone. */
   longest?: string;
 }
@@ -73,7 +72,7 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 600,
     longest: 'sssd-setup.test.ts',
   },
-  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1, ownNetwork: true },
+  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
   directory: {
     limitSeconds: 900,
     needs: ['cc', 'make'],
@@ -82,8 +81,14 @@ const E2E: Record<string, E2eStage> = {
     longest: 'documented.test.ts',
   },
   desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
-  interop: { limitSeconds: 1200, needs: ['cc', 'make'], concurrency: 1, timeoutSeconds: 300 },
-  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1, ownNetwork: true },
+  interop: {
+    limitSeconds: 1200,
+    needs: ['cc', 'make'],
+    concurrency: 1,
+    timeoutSeconds: 300,
+    ownNetwork: ['keycloak.test.ts'],
+  },
+  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
   // One file at a time, and nothing beside it: latency is measured. What needs slapd says so itself where there is none.
   ldap: { limitSeconds: 480, needs: [], concurrency: 1, timeoutSeconds: 300, alone: true },
 };
@@ -102,8 +107,8 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     name: string,
     limitSeconds: number,
     steps: Step[],
-    { needs = [], alone = true, ownNetwork = false }: Partial<Pick<Stage, 'needs' | 'alone' | 'ownNetwork'>> = {},
-  ): Stage => ({ name, limitSeconds: limitSeconds * factor, steps, needs, alone, ownNetwork });
+    { needs = [], alone = true }: Partial<Pick<Stage, 'needs' | 'alone'>> = {},
+  ): Stage => ({ name, limitSeconds: limitSeconds * factor, steps, needs, alone });
 
   const projects = find('tsconfig.json', 'apps/*/tsconfig.json', 'e2e/*/tsconfig.json', 'server/src/*/tsconfig.json');
   // What takes longest begins first, so that the processors end together.
@@ -169,6 +174,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
         command: bin('playwright'),
         args: ['test', '-c', config, `--reporter=${reporter}`],
         files: find(`e2e/${name}/**/*.spec.ts`),
+        ownNetwork: known.ownNetwork === 'all',
       });
     }
     // Hosts run what is packaged, so it has to be what is in the tree.
@@ -180,12 +186,17 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
       steps.push(script('PocketID is built where Go can have it', 'scripts/pocketid.ts'));
       steps.push(script('Keycloak is unpacked where Maven can have it', 'scripts/keycloak.ts'));
     }
-    const { timeoutSeconds = 180, longest, alone = false, ownNetwork = false, ...options } = known;
+    const { timeoutSeconds = 180, longest, alone = false, ownNetwork = [], ...options } = known;
     const tests = [
       ...new Set([...(longest ? find(`e2e/${name}/${longest}`) : []), ...find(`e2e/${name}/**/*.test.ts`)]),
     ];
-    if (tests.length > 0) steps.push(nodeTests(tests, { ...options, timeoutSeconds: timeoutSeconds * factor }));
-    stages.push(stage(name, known.limitSeconds, steps, { needs: known.needs, alone, ownNetwork }));
+    const isApart = (file: string): boolean => ownNetwork === 'all' || ownNetwork.includes(basename(file));
+    for (const apart of [true, false]) {
+      const files = tests.filter((file) => isApart(file) === apart);
+      const step = nodeTests(files, { ...options, timeoutSeconds: timeoutSeconds * factor });
+      if (files.length > 0) steps.push({ ...step, ownNetwork: apart });
+    }
+    stages.push(stage(name, known.limitSeconds, steps, { needs: known.needs, alone }));
   }
   // Last, when nothing else runs.
   return long ? [...stages, bench] : stages;
