@@ -180,7 +180,7 @@ describe('identree setup --sssd on a real host', () => {
     await until(
       'status to be content',
       async () => /Certificate +until .*36\d days left\n/.test((await host.exec(['identree', 'status'])).stdout),
-      30_000,
+      90_000,
     );
     await site.people('alice2', 'bob2', 'carol2', 'dave2', 'erin2');
     await known(host, 'erin2');
