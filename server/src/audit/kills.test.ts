@@ -15,8 +15,8 @@ import { numbers, until } from './testing/audit-kit.ts';
 import type { SinkChild } from './testing/sink-child.ts';
 
 const LONG = process.env.IDENTREE_LONG === '1';
-const KILLS = LONG ? 200 : 4;
-const EVENTS = LONG ? 20_000 : 1200;
+const KILLS = LONG ? 200 : 2;
+const EVENTS = LONG ? 20_000 : 600;
 const BATCH = 200;
 
 async function installation(t: TestContext, driver: Database['driver']) {
