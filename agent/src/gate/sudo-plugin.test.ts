@@ -356,6 +356,12 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
       hook.hangUp();
     });
 
+  it('who registers with another start than the kernel knows has registered nothing', async () => {
+    await using gate = await createTestGate();
+    await open(gate, { pstart: '4711' });
+    assert.equal(await asksByItself(gate, { pstart: '4711' }), false);
+  });
+
   it('a module that is not where the plugin registered is told so', async () => {
     await using gate = await createTestGate();
     await open(gate);
