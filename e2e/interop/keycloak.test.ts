@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -137,6 +137,45 @@ describe('signing in with a real Keycloak, in a real browser', () => {
     assert.ok(!result.ok);
     assert.equal(result.problem, 'provider_misconfigured');
     assert.match(result.detail, /invalid_scope "Invalid scopes: openid groups"/);
+  });
+
+  test('another redirect URI or client is refused on a page of Keycloak itself, in the words that the docs quote', {
+    skip,
+  }, async () => {
+    const page = await readFile(join(import.meta.dirname, '../../docs/providers.md'), 'utf8');
+    for (const [words, externalUrl, clientId] of [
+      ['Invalid parameter: redirect_uri', 'http://127.0.0.1:1', 'identree'],
+      ['Client not found', url, 'another'],
+    ] as const) {
+      const oidc = createOidc({
+        config: { externalUrl, oidc: { ...app.config.oidc, clientId } },
+        clock: systemClock,
+        log: { warn: (detail) => assert.fail(JSON.stringify(detail)) },
+      });
+      const secrets = { state: 'plain.state', nonce: 'nonce', codeVerifier: 'v'.repeat(43) };
+      const begun = await oidc.authorizationUrl(secrets, { fresh: false });
+      assert.ok(begun.ok);
+      const answer = await fetch(begun.url, { redirect: 'manual' });
+      assert.deepEqual([answer.status, answer.headers.get('location')], [400, null], words);
+      assert.ok((await answer.text()).includes(words), words);
+      assert.ok(page.includes(words), words);
+    }
+  });
+
+  test('another secret is a matter of settings, and the log has the words of Keycloak', { skip }, async () => {
+    const oidc = createOidc({
+      config: { externalUrl: url, oidc: { ...app.config.oidc, clientSecret: 'another' } },
+      clock: systemClock,
+      log: { warn: (detail) => assert.fail(JSON.stringify(detail)) },
+    });
+    const back = new URL(
+      `${url}/callback?${new URLSearchParams({ code: 'x', state: 'plain.state', iss: realm.issuer })}`,
+    );
+    const secrets = { state: 'plain.state', nonce: 'nonce', codeVerifier: 'v'.repeat(43) };
+    const result = await oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+    assert.ok(!result.ok);
+    assert.equal(result.problem, 'provider_misconfigured');
+    assert.match(result.detail, /unauthorized_client "Invalid client or Invalid client credentials"/);
   });
 
   test('a mapper with full paths sends /admins: no power by likeness, and the log has both names', {
