@@ -41,6 +41,17 @@ describe('npm start', () => {
     assert.doesNotMatch(evaluation.said(), /warning|deprecat|error/i);
   });
 
+  test('writes every event to a file in its folder', async () => {
+    const path = join(evaluation.folder, 'audit.jsonl');
+    let text = '';
+    for (const deadline = Date.now() + 60_000; !text.includes('"event":"host_enrolled"') && Date.now() < deadline; ) {
+      text = existsSync(path) ? await readFile(path, 'utf8') : '';
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.match(text, /^\{"seq":1,[^\n]*"event":"server_initialized"/);
+    assert.match(text, /"event":"host_enrolled"/);
+  });
+
   test('a second start says that it runs already, and where', async () => {
     const again = await command('start', ['--dir', evaluation.folder]);
     assert.equal(again.code, 0);
