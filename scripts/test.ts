@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { inOwnNetwork } from './testing/own-network.ts';
 import {
@@ -24,6 +24,9 @@ import { listStages, pickStages, type Stage, type Step } from './testing/stages.
 
 const root = join(import.meta.dirname, '..');
 const outputFolder = join(root, 'test-results');
+/** Filled as results come: who interrupts a run of half an hour wants to know what failed until then. */
+const resultsFile = join(outputFolder, 'results.jsonl');
+const asLine = (result: TestResult): string => formatResult(result).replaceAll('\u001e', '');
 /** Hundreds of processes load the same modules: the first one compiles them. */
 const compiledFolder = join(root, '.cache/compiled');
 const args = process.argv.slice(2);
@@ -122,6 +125,7 @@ async function runStage(stage: Stage): Promise<StageReport> {
     await runStep(stage, step, {
       onResult: (result) => {
         results.push(result);
+        appendFileSync(resultsFile, asLine(result));
         if (result.status === 'failed') print(`  failed: ${result.name.join(' > ')}`);
       },
       onFile: (time) => files.push(time),
@@ -179,13 +183,7 @@ if (process.env.CI === 'true') {
   const allowed = JSON.parse(readFileSync(join(root, 'scripts/allowed-skips.json'), 'utf8')) as AllowedSkip[];
   reports = refuseUnexpectedSkips(reports, allowed);
 }
-writeFileSync(
-  join(outputFolder, 'results.jsonl'),
-  reports
-    .flatMap(({ results }) => results.map(formatResult))
-    .join('')
-    .replaceAll('\u001e', ''),
-);
+writeFileSync(resultsFile, reports.flatMap(({ results }) => results.map(asLine)).join(''));
 printDetails(reports);
 const slow = slowest(reports, 10);
 if (slow.length > 0) print('\nSlowest files:');
