@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
@@ -265,6 +266,35 @@ describe('a connection that is dialled ahead', () => {
     });
     await server.transport.request(GET);
     assert.equal(server.used[1], server.secured[2]);
+  });
+
+  it('is not used once the server has said that it waited too long', { timeout: 30_000 }, async (t) => {
+    const dialled: net.Socket[] = [];
+    const onDial = (message: unknown) => void dialled.push((message as { socket: net.Socket }).socket);
+    subscribe('net.client.socket', onDial);
+    t.after(() => unsubscribe('net.client.socket', onDial));
+    const taken: net.Socket[] = [];
+    const server = http.createServer((_, response) => response.writeHead(200, { connection: 'close' }).end('{}'));
+    server.on('connection', (socket) => taken.push(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const transport = createTransport({ serverUrl: `http://127.0.0.1:${port}`, ca: null });
+    t.after(() => {
+      transport.close();
+      server.closeAllConnections();
+      server.close();
+    });
+    await transport.request(GET);
+    const heard = async (count: number) => {
+      transport.dialAhead();
+      await until(() => taken.length === count);
+      taken.at(-1)!.end('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n');
+      await until(() => dialled.at(-1)!.readableLength > 0);
+    };
+    await heard(2);
+    await heard(3);
+    assert.equal(dialled[1]!.destroyed, true, 'nor is it kept');
+    assert.equal((await transport.request(GET)).status, 200);
   });
 
   it('is looked at as closely as any', { timeout: 30_000 }, async () => {

@@ -110,22 +110,36 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
   let lastWanted: Parameters<typeof dial>[0] | null = null;
   let spare: Duplex | null = null;
   const shakingHands = new WeakSet<object>();
-  const forget = () => {
+  function forget(this: Duplex): void {
+    if (spare === this) spare = null;
+  }
+
+  /**
+   * The spare connection, if it is of use. A server that has waited too long for a request answers none: with 408, which
+   * would be taken for the answer to ours.
+   */
+  function takeSpare(): Duplex | null {
+    const dialled = spare;
+    if (dialled === null) return null;
     spare = null;
-  };
+    if (dialled.readableLength > 0) {
+      dialled.destroy();
+      return null;
+    }
+    dialled.off('error', forget).off('close', forget);
+    return dialled;
+  }
 
   agent.createConnection = (wanted, created) => {
     lastWanted = wanted;
-    const dialled = spare;
-    if (dialled === null) return dial(wanted, created);
-    spare = null;
-    dialled.off('error', forget).off('close', forget);
-    return dialled;
+    return takeSpare() ?? dial(wanted, created);
   };
 
   function dialAhead(): void {
     const idle = Object.values(agent.freeSockets).some((sockets) => sockets !== undefined && sockets.length > 0);
-    if (idle || spare !== null || lastWanted === null) return;
+    if (idle || lastWanted === null) return;
+    if (spare !== null && spare.readableLength === 0) return;
+    takeSpare();
     // Whoever asks finds out by a connection of its own why there is none.
     const dialled = dial(lastWanted);
     if (!dialled) return;
