@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { EscrowFailure } from './backend.ts';
 
 export interface CommandCall {
@@ -33,12 +33,23 @@ export function createRunCommand(limit: Limit = systemLimit): RunCommand {
   return ({ words, env, input }) =>
     new Promise((resolve, reject) => {
       const [program = '', ...args] = words;
-      const child = spawn(program, args, { detached: true, cwd: '/', env, stdio: ['pipe', 'pipe', 'ignore'] });
-      let problem: string | null = null;
+      // Without a file descriptor to spare it has no pipes.
+      const child: ChildProcess = spawn(program, args, {
+        detached: true,
+        cwd: '/',
+        env,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
       const chunks: Buffer[] = [];
       let size = 0;
+      const fail = (problem: string) => {
+        inTime();
+        reject(new EscrowFailure(`the escrow command: ${problem}`));
+      };
+      // What has left its group may hold its output open for ever, so nothing more is waited for.
       const end = (why: string) => {
-        problem ??= why;
+        fail(why);
+        child.stdout?.destroy();
         if (child.pid === undefined) return;
         try {
           process.kill(-child.pid, 'SIGKILL');
@@ -47,22 +58,19 @@ export function createRunCommand(limit: Limit = systemLimit): RunCommand {
         }
       };
       const inTime = limit(TIMEOUT_MS, () => end(`it did not end in ${TIMEOUT_MS / 1000} seconds`));
-      child.stdout.on('data', (chunk: Buffer) => {
+      child.on('error', (error: NodeJS.ErrnoException) => fail(`it could not be started (${error.code ?? 'unknown'})`));
+      child.on('close', (code, signal) => {
+        if (code !== 0) return fail(`it ended with ${code ?? signal}`);
+        inTime();
+        resolve(Buffer.concat(chunks).toString('utf8'));
+      });
+      child.stdout?.on('data', (chunk: Buffer) => {
         size += chunk.length;
         if (size > MAX_OUTPUT) end('it printed too much');
         else chunks.push(chunk);
       });
       // It need not read what it is given.
-      child.stdin.on('error', () => undefined);
-      child.stdin.end(input);
-      child.on('error', (error: NodeJS.ErrnoException) => {
-        problem ??= `it could not be started (${error.code ?? 'unknown'})`;
-      });
-      child.on('close', (code, signal) => {
-        inTime();
-        problem ??= code === 0 ? null : `it ended with ${code ?? signal}`;
-        if (problem !== null) reject(new EscrowFailure(`the escrow command: ${problem}`));
-        else resolve(Buffer.concat(chunks).toString('utf8'));
-      });
+      child.stdin?.on('error', () => undefined);
+      child.stdin?.end(input);
     });
 }

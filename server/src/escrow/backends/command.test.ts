@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
+import { promisify } from 'node:util';
 import { enrolTestHost } from '../../testing/test-host.ts';
 import { createTestSite } from '../../testing/test-site.ts';
 import { type EscrowEntry, EscrowFailure } from '../backend.ts';
@@ -127,6 +129,36 @@ describe('a command that keeps passwords', { timeout: 60_000 }, () => {
     await written(over, /^over\n$/);
     await reach();
     await asked;
+  });
+
+  it('nor is one whose output is held by what has left its group', async (t) => {
+    const left = join(folder, 'left');
+    const { limit, reach } = reached();
+    const backend = await script(`setsid sh -c 'echo $$ > ${left}; exec sleep 1000' & exit 0`, { limit });
+    const asked = refused(backend.retrieve(entryOf(), {}), /did not end in 15 seconds/);
+    const pid = Number(await written(left, /^\d+\n$/));
+    t.after(() => process.kill(pid, 'SIGKILL'));
+    await reach();
+    await asked;
+    assert.ok(await isRunning(pid), 'it is what could have been waited for');
+  });
+
+  it('one for which there is no file descriptor left is a failure, and the server goes on', async () => {
+    const program = `
+      import { openSync, closeSync } from 'node:fs';
+      import { createRunCommand } from ${JSON.stringify(new URL('../run-command.ts', import.meta.url).href)};
+      const run = createRunCommand();
+      const call = { words: ['/bin/echo', 'there'], env: {}, input: '' };
+      console.log(await run(call));
+      const open = [];
+      try { for (;;) open.push(openSync('/dev/null')); } catch {}
+      const why = await run(call).catch((error) => error.message);
+      await new Promise(setImmediate);
+      open.forEach((one) => closeSync(one));
+      console.log(why, await run(call));`;
+    const words = ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', program];
+    const { stdout } = await promisify(execFile)('/bin/sh', words);
+    assert.equal(stdout, 'there\n\nthe escrow command: it could not be started (EMFILE) there\n\n');
   });
 
   it('one that prints without end is ended', async () => {
