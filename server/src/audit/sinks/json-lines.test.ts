@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { truncateSync } from 'node:fs';
 import {
   appendFile,
   chmod,
@@ -21,6 +22,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { CHAIN_START } from '#shared/events.ts';
 import { openTestSqlite } from '../../db/test-databases.ts';
+import type { ReaderTurn } from '../../platform/module.ts';
 import type { AuditRecord } from '../record.ts';
 import { TurnLost } from '../sink.ts';
 import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
@@ -156,6 +158,25 @@ test('[A-21] other programs rename the file or copy and cut it: no event is lost
   assert.equal(await sink.comesAgain!(), null);
   await sink.deliver(lost, ownTurn());
   assert.deepEqual(await seqsOf(path), seqs(lost));
+});
+
+test('[A-21] a file that another program cuts while it is written to is noticed too', async (t) => {
+  const { path, sink } = await fileSink(t);
+  const records = createRecords();
+  await sink.deliver(records(5), ownTurn());
+  await copyFile(path, `${path}.copy`);
+  const lost = records(3);
+  await sink.deliver(lost, ownTurn());
+  const cutting: ReaderTurn = {
+    ...ownTurn(),
+    isSure() {
+      truncateSync(path, 0);
+      return true;
+    },
+  };
+  await assert.rejects(sink.deliver(records(1), cutting), /was cut/);
+  const again = await sink.comesAgain!();
+  assert.ok(again !== null && again.after < lost[0]!.event.seq);
 });
 
 test('[A-21] only its group reads the file, and a link or what is no file is refused', async (t) => {

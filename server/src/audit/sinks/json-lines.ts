@@ -14,6 +14,7 @@ const OURS = Buffer.from('{"seq":');
 /** What was written so long before another program cut the file may be gone with it, milliseconds. */
 const WINDOW_MS = 10_000;
 const CHUNK = 64 * 1024;
+const CUT = 'the file was cut';
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
@@ -121,7 +122,7 @@ export function createJsonLines(deps: {
     if (handle !== null && !(await isStillThere(handle))) await letGo();
     if (handle !== null) {
       // Seen before anything is written behind it: see comesAgain.
-      if ((await handle.stat()).size < size) throw new ReaderFailure('the file was cut', { retryMs: 0 });
+      if ((await handle.stat()).size < size) throw new ReaderFailure(CUT, { retryMs: 0 });
     } else {
       handle = await openFile(path);
       await mend(handle);
@@ -178,7 +179,10 @@ export function createJsonLines(deps: {
           await letGo().catch(() => {});
           throw error;
         }
-        size = (await file.stat()).size;
+        // Of what is smaller than what was written, some may be in neither file by now: see comesAgain.
+        const { size: found } = await file.stat();
+        size = Math.max(total, found);
+        if (found < total) throw new ReaderFailure(CUT, { retryMs: 0 });
         recent.note(group.at(-1)!.seq);
         rest = rest.slice(count);
       }
