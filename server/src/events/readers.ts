@@ -226,6 +226,17 @@ export function createEventReaders(deps: {
         if (moved) again.noted();
       }
 
+      /** What was found to be lost since the last batch, which the next process would not know. */
+      async function goBackAtLast(): Promise<void> {
+        try {
+          if (((await reader.comesAgain?.()) ?? null) === null) return;
+          const lease = await turn.has();
+          if (lease !== null) await goBack(lease);
+        } catch (err) {
+          log.error({ err, reader: name }, 'what may have been lost does not come again');
+        }
+      }
+
       async function cursorOf(): Promise<number> {
         const cursor = await findCursor(db.query, name);
         if (cursor) return cursor.seq;
@@ -280,10 +291,13 @@ export function createEventReaders(deps: {
         }
         unfollow();
         known.delete(name);
+        await goBackAtLast();
         // Before another process begins: two that have the same thing open would be in each other's way.
         await reader
           .close?.()
           .catch((err: unknown) => log.error({ err, reader: name }, 'what a reader had open is left'));
+        // The end of a connection may have told it.
+        await goBackAtLast();
         await turn.release().catch(() => {});
       })();
 

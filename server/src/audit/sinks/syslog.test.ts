@@ -158,6 +158,32 @@ test('[A-24] when a connection breaks, what was sent within the window before th
   await until(() => r.received.length === 2);
 });
 
+test('[A-24] what a receiver took with it while the server stopped comes again, and nothing else', async (t) => {
+  const r = await receiver(t);
+  const c = await auditCluster(t, openTestSqlite);
+  const seen = (index: number) =>
+    [...(r.received[index] ?? '').matchAll(/ seq="(\d+)"/g)].map(([, seq]) => Number(seq));
+  const started = async (holder: string) => {
+    const server = await c.start(holder, [sinkTo(t, { port: r.port })]);
+    return { ...server, done: () => until(async () => (await server.status())[0]?.behind === 0) };
+  };
+  const a = await started('a');
+  await c.write(20);
+  await a.done();
+  await until(() => seen(0).length === 20);
+  r.sockets[0]!.resetAndDestroy();
+  await a.stop();
+  const b = await started('b');
+  await until(() => seen(1).length === 20);
+  await b.done();
+  await b.stop();
+  await c.write(1);
+  const last = await started('c');
+  await last.done();
+  await until(() => seen(2).length > 0);
+  assert.deepEqual([seen(1), seen(2)], [numbers(20), [21]]);
+});
+
 test('[A-24] an idle receiver that closes has lost nothing', async (t) => {
   const r = await receiver(t);
   let now = 0;

@@ -60,10 +60,13 @@ function createStream(deps: {
   let lost: number | null = null;
   /** Why the connection ended with which events may have been lost: an attempt that failed, though it looked well. */
   let broken: Error | null = null;
+  /** It was told that nothing more comes, and everything before that has gone well. */
+  let leaving = false;
 
   function ended(socket: Socket, error: NodeJS.ErrnoException | null): void {
     if (open !== socket) return;
     open = null;
+    if (leaving && error === null) return;
     const window = error === null || SAID_SO.has(error.code ?? '') ? windowMs : Math.max(windowMs, VANISHED_MS);
     const after = recent.before(window);
     if (after !== null) {
@@ -179,14 +182,18 @@ function createStream(deps: {
     },
     async close() {
       const socket = open;
-      open = null;
-      if (socket === null || socket.destroyed) return;
+      if (socket === null) return;
       await new Promise<void>((resolve) => {
-        const limit = setTimeout(() => socket.destroy(), CONNECT_MS);
+        const limit = setTimeout(
+          () => socket.destroy(Object.assign(new Error('no end in 5 seconds'), { code: 'ETIMEDOUT' })),
+          CONNECT_MS,
+        );
         socket.once('close', () => {
           clearTimeout(limit);
           resolve();
         });
+        if (socket.destroyed) return;
+        leaving = true;
         socket.end();
       });
     },
