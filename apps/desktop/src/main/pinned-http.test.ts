@@ -67,6 +67,18 @@ test('a change of certificate outside of what was agreed to is refused, and noth
   assert.deepEqual(server.seen, []);
 });
 
+test('the environment of the person cannot have another certificate taken', async (t) => {
+  const server = await serve(t, await selfSigned());
+  const { NODE_TLS_REJECT_UNAUTHORIZED: before } = process.env;
+  t.after(() => {
+    if (before === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+    else process.env.NODE_TLS_REJECT_UNAUTHORIZED = before;
+  });
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+  assert.equal(await ask(server.origin, (await selfSigned()).certificate), 'other_certificate');
+  assert.deepEqual(server.seen, []);
+});
+
 test('what was agreed to does not outlive its time, stand for another name or serve another purpose', async (t) => {
   const authority = await testAuthority();
   const server = await serve(t, await selfSigned());

@@ -7,8 +7,16 @@ import type { CertificatesPort, HttpInit, HttpPort } from './ports.ts';
 import { OtherCertificate } from './reach.ts';
 import { hostOf } from './server-certificate.ts';
 
-/** What is vouched for by this certificate alone: it may be the server's own, or of the authority that issued it. */
-const onlyBy = (pin: string) => ({ ca: [pin], allowPartialTrustChain: true, minVersion: 'TLSv1.2' as const });
+/**
+ * What is vouched for by this certificate alone: it may be the server's own, or of the authority that issued it. That
+ * anything is refused at all is said here: else a variable of the person's environment could have all of it taken.
+ */
+const onlyBy = (pin: string) => ({
+  ca: [pin],
+  allowPartialTrustChain: true,
+  rejectUnauthorized: true,
+  minVersion: 'TLSv1.2' as const,
+});
 
 /** Codes of a certificate that is in order but for who vouches for it. */
 const NOT_VOUCHED =
