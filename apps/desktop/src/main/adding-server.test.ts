@@ -8,7 +8,7 @@ import { CHANNELS } from '../channels.ts';
 import type { SetupState } from '../setup-state.ts';
 import { createCredentialStore } from './credential-store.ts';
 import { tlsCertificates } from './pinned-http.ts';
-import type { HttpPort } from './ports.ts';
+import type { HttpPort, SecretsPort } from './ports.ts';
 import { boundsFile, profileFile } from './profile.ts';
 import { certificateFacts } from './server-certificate.ts';
 import { settingsFile } from './settings.ts';
@@ -20,29 +20,55 @@ import { until } from './testing/until.ts';
 type Step<S extends SetupState['step']> = Extract<SetupState, { step: S }>;
 
 /** A shell, a server with this certificate, and a system that trusts it or does not. */
-async function setUp(t: TestContext, certificate: TestCertificate, options: { isTrusted?: boolean } = {}) {
-  const server = await startTlsServer(certificate);
+async function setUp(
+  t: TestContext,
+  certificate: TestCertificate,
+  options: {
+    isTrusted?: boolean;
+    /** As Chromium calls what is wrong with the certificate. */
+    refusal?: string;
+    answer?: (path: string) => string | Promise<string>;
+    /** The keychain is asked to keep something, and does so when this is done. */
+    keychain?: () => Promise<void>;
+    /** The person agrees in the browser. */
+    agrees?: boolean;
+  } = {},
+) {
+  const server = await startTlsServer(certificate, options.answer);
   t.after(() => server.close());
   const folder = mkdtempSync(join(tmpdir(), 'identree-adding-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const opened: string[] = [];
   let file: string | null = null;
   /** As Chromium answers. */
+  const asked: string[] = [];
   const http: HttpPort = {
-    fetch: () =>
-      options.isTrusted
+    fetch(url) {
+      asked.push(new URL(url).pathname);
+      return options.isTrusted
         ? Promise.resolve(new Response('{}'))
-        : Promise.reject(new Error('net::ERR_CERT_AUTHORITY_INVALID')),
+        : Promise.reject(new Error(`net::${options.refusal ?? 'ERR_CERT_AUTHORITY_INVALID'}`));
+    },
   };
-  const secrets = fakeSecrets();
+  const sealed = fakeSecrets();
+  const secrets: SecretsPort = {
+    ...sealed,
+    async encrypt(text) {
+      await options.keychain?.();
+      return sealed.encrypt(text);
+    },
+  };
   const desk = fakePorts({
     http,
     secrets,
     certificates: tlsCertificates,
     file: () => file,
     opener: {
-      async open(origin) {
+      async open(origin, link) {
         opened.push(origin);
+        if (options.agrees && link.kind === 'sign-in') {
+          void fetch(`${link.redirectUri}?${new URLSearchParams({ code: 'c'.repeat(20), state: link.state })}`);
+        }
         return true;
       },
     },
@@ -72,6 +98,8 @@ async function setUp(t: TestContext, certificate: TestCertificate, options: { is
     server,
     folder,
     opened,
+    /** What was asked by the client that takes what the system trusts. */
+    asked,
     state,
     add: () => desk.send(CHANNELS.saveServer, server.origin),
     /** The person chooses this file; comes back once the page says what came of it. */
@@ -171,4 +199,69 @@ test('whoever turns to another server has agreed to nothing', async (t) => {
   await state('server');
   assert.deepEqual(server.seen, []);
   assert.throws(() => readFileSync(join(folder, 'profile.json')), /ENOENT/);
+});
+
+/** A credential as the server gives it, and a wait that the test ends. */
+function grant() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const credential = `credential-${'x'.repeat(32)}`;
+  return { promise, resolve, credential, text: JSON.stringify({ credential, expiresAt: Date.now() + 3_600_000 }) };
+}
+
+test('a sign-in that was left while the server answered is taken back at that server, and told to nobody else', async (t) => {
+  const given = grant();
+  const { add, state, send, server, asked } = await setUp(t, await selfSigned(), {
+    agrees: true,
+    async answer(path) {
+      if (path !== '/api/desktop/token') return '{}';
+      await given.promise;
+      return given.text;
+    },
+  });
+  await add();
+  const shown = await state('certificate');
+  await send(CHANNELS.trustCertificate, shown.certificate.fingerprint);
+  await send(CHANNELS.startSignIn);
+  await until('the exchange', () => server.seen.includes('POST /api/desktop/token'));
+  await send(CHANNELS.changeServer);
+  await state('server');
+  given.resolve();
+  const signOut = '/trpc/sessions.signOut';
+  await until('the end of the session', () => asked.includes(signOut) || server.seen.length > 1);
+  assert.deepEqual(asked, ['/healthz']);
+  assert.equal(server.seen[1], `POST ${signOut} Bearer ${given.credential}`);
+});
+
+test('a server that the person leaves while the keychain opens is followed by what was agreed to alone', async (t) => {
+  const keychain = grant();
+  let isAsked = false;
+  const { add, state, send, server, asked } = await setUp(t, await selfSigned(), {
+    agrees: true,
+    keychain() {
+      isAsked = true;
+      return keychain.promise;
+    },
+    answer: (path) => (path === '/api/desktop/token' ? keychain.text : '{}'),
+  });
+  await add();
+  const shown = await state('certificate');
+  await send(CHANNELS.trustCertificate, shown.certificate.fingerprint);
+  await send(CHANNELS.startSignIn);
+  await until('the keychain', () => isAsked);
+  await send(CHANNELS.changeServer);
+  keychain.resolve();
+  const events = '/api/events';
+  await until('the events', () => asked.includes(events) || server.seen.some((line) => line.includes(events)));
+  assert.deepEqual(asked, ['/healthz']);
+  await state('server');
+});
+
+test('an agreement does not overrule what the system knows of a certificate that it would trust', async (t) => {
+  const { add, state, send, server } = await setUp(t, await selfSigned(), { refusal: 'ERR_CERT_REVOKED' });
+  await add();
+  const shown = await state('sign-in');
+  assert.deepEqual([shown.notice, shown.isPinned], ['certificate_refused', false]);
+  await send(CHANNELS.trustCertificate, shown.certificate!.fingerprint);
+  assert.equal((await state('sign-in')).isPinned, false);
+  assert.deepEqual(server.seen, []);
 });

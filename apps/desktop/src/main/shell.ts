@@ -25,7 +25,7 @@ import { parseServerOrigin } from './server-origin.ts';
 import { createServers } from './servers.ts';
 import type { Settings } from './settings.ts';
 import { createSignIn } from './sign-in.ts';
-import { createSigningIn, revoke } from './signing-in.ts';
+import { createSigningIn, revoke, type SignInSteps } from './signing-in.ts';
 import { createWindow } from './window.ts';
 
 /** Two browser windows within this time are one click too many, milliseconds. */
@@ -77,22 +77,19 @@ export function createShell(deps: {
   // Of one that is being added, what the person agreed to holds from there on.
   const pinOf = (origin: string) => (profiles.get(origin) ?? (target?.origin === origin ? target : null))?.pin ?? null;
   const http = createPinnedHttp({ open: ports.http, pinOf });
-  const signingIn = createSigningIn({
-    http,
-    start: createSignIn({
+  const signingIn = createSigningIn(({ origin, http }) =>
+    createSignIn({
       http,
       opener: ports.opener,
       random: deps.random,
       ...(deps.signInTimeoutMs === undefined ? {} : { timeoutMs: deps.signInTimeoutMs }),
-    }),
-  });
+    })(origin),
+  );
   const adding = createAddingServer({
     ports,
     words,
     show: (state) => showSetup(state),
-    async onReady(profile, seen, isReached) {
-      await showSignIn(profile, isReached ? null : 'server_unreachable', seen);
-    },
+    onReady: (profile, seen, problem) => showSignIn(profile, problem, seen),
   });
   const servers = createServers({
     http,
@@ -255,19 +252,26 @@ export function createShell(deps: {
   async function signIn(): Promise<void> {
     const profile = target;
     if (!profile) return;
-    const { origin } = profile;
-    await signingIn.begin(origin, {
+    const { origin, pin = null } = profile;
+    // By itself: when the person has turned to another server, what came of this one is still said to nobody else.
+    const own = createPinnedHttp({ open: ports.http, pinOf: () => pin });
+    const steps: SignInSteps = {
       waiting: (compareCode) => showSetup({ step: 'waiting', origin, compareCode }),
       failed: (problem) => showSignIn(profile, problem),
       async signedIn(credential) {
         await credentials.set(credential);
+        // Kept first: whatever the window is about by now, what is asked from here on is held to what was agreed to.
+        const kept = activate(profile);
         servers.follow(origin);
-        await activate(profile);
-        showConsole(profile);
-        window.focus();
+        await kept;
+        if (target === profile) {
+          showConsole(profile);
+          window.focus();
+        }
         showOverview();
       },
-    });
+    };
+    await signingIn.begin({ origin, http: own }, steps);
   }
 
   async function saveServer(typed: string): Promise<void> {

@@ -11,21 +11,28 @@ export interface SignInSteps {
   signedIn(credential: Credential): Promise<void>;
 }
 
+/** The server at which a person signs in, and how it is asked: as was agreed to when the sign-in began. */
+export interface SignInServer {
+  origin: string;
+  http: HttpPort;
+}
+
 /** The sign-in that the window is about: there is one at most, and what comes of one that was left has no place any more. */
-export function createSigningIn(deps: { start: (origin: string) => Promise<SignInAttempt>; http: HttpPort }) {
+export function createSigningIn(start: (server: SignInServer) => Promise<SignInAttempt>) {
   let attempt: SignInAttempt | null = null;
   /** Stands for the sign-in that the window is about. */
   let current: symbol | null = null;
 
   return {
     /** Nothing happens while another one runs. */
-    async begin(origin: string, steps: SignInSteps): Promise<void> {
+    async begin(server: SignInServer, steps: SignInSteps): Promise<void> {
       if (current) return;
+      const { origin } = server;
       const mine = Symbol(origin);
       current = mine;
       const isWanted = () => current === mine;
       try {
-        const started = await deps.start(origin);
+        const started = await start(server);
         if (!isWanted()) return started.cancel();
         attempt = started;
         steps.waiting(started.compareCode);
@@ -35,7 +42,7 @@ export function createSigningIn(deps: { start: (origin: string) => Promise<SignI
           return;
         }
         const credential = { origin, secret: result.credential, expiresAt: result.expiresAt };
-        if (!isWanted()) return await revoke(deps.http, credential);
+        if (!isWanted()) return await revoke(server.http, credential);
         await steps.signedIn(credential);
       } catch {
         if (isWanted()) await steps.failed('listener_failed');

@@ -74,12 +74,20 @@ export async function testAuthority(subject = 'a private authority') {
   return { pem, issue: (options: Omit<Options, 'issuer'> = {}) => make({ ...options, issuer: authority }) };
 }
 
-/** A server over TLS whose certificate can be changed while it runs; tells what reached it. For tests. */
-export async function startTlsServer(first: TestCertificate) {
+/**
+ * A server over TLS whose certificate can be changed while it runs; tells what reached it. For tests.
+ *
+ * @param answer the text of its answer to this path, JSON
+ */
+export async function startTlsServer(
+  first: TestCertificate,
+  answer: (path: string) => string | Promise<string> = () => '{"ok":true}',
+) {
   const seen: string[] = [];
-  const server = createServer({ cert: first.certificate, key: first.key }, (request, response) => {
+  const server = createServer({ cert: first.certificate, key: first.key }, async (request, response) => {
     seen.push(`${request.method} ${request.url} ${request.headers.authorization ?? ''}`.trim());
-    response.writeHead(200, { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] }).end('{"ok":true}');
+    const text = await answer(request.url ?? '');
+    response.writeHead(200, { 'content-type': 'application/json', 'set-cookie': ['a=1', 'b=2'] }).end(text);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
