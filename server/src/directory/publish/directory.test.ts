@@ -413,6 +413,45 @@ forEachDatabase('the directory', (open) => {
     }
   });
 
+  test('what waits under a name is denied before another one has it, also when that fails at first', async (t) => {
+    for (const how of ['renamed', 'removed'] as const) {
+      const db = await open(t);
+      const settings = testSettings({ names: { quarantineMs: 0 } });
+      const site = await setUp(t, db, { settings, guards: { ...DEFAULT_GUARDS, bindings: 'publish' } });
+      const numbers = createNumbers({ db, events: site.events, clock: site.clock, settings, mapFile: null });
+      const told: string[] = [];
+      let isAway = false;
+      const directory = site.make({
+        numbers,
+        async onLeft(leavers) {
+          if (isAway) throw new Error('the database is away');
+          const names = await numbers.names();
+          for (const { account, reason } of leavers)
+            told.push(`${reason} ${account} of ${names.get(account!)?.subject}`);
+        },
+      });
+      site.put([{ id: 'old', username: 'alice' }, { username: 'bob' }, { username: 'carol' }]);
+      await directory.start();
+      await directory.settled();
+      site.put([
+        ...(how === 'renamed' ? [{ id: 'old', username: 'alicia' }] : []),
+        { id: 'new', username: 'alice' },
+        { username: 'bob' },
+        { username: 'carol' },
+      ]);
+      isAway = true;
+      directory.refresh('poll');
+      await directory.settled();
+      assert.equal((await numbers.names()).get('alice')?.subject, 'old', how);
+      isAway = false;
+      directory.refresh('poll');
+      await directory.settled();
+      assert.equal(told[0], `${how} alice of old`);
+      assert.equal((await numbers.names()).get('alice')?.subject, 'new', how);
+      await directory.stop();
+    }
+  });
+
   test('a name that waits goes on waiting while much vanishes at once, and after it', async (t) => {
     const site = await setUp(t, await open(t), {
       settings: testSettings({ sudoSource: 'both' }),

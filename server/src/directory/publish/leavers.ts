@@ -1,6 +1,6 @@
 import type { Leaver } from '../../auth/standing.ts';
 import { userOwner } from '../numbers/ids.ts';
-import type { Assigned } from '../numbers/numbers.ts';
+import type { ServedAs } from '../numbers/numbers.ts';
 import { type DirectorySnapshot, type DirectoryUser, identityKey } from '../source/model.ts';
 
 const leaver = (reason: Leaver['reason'], user: DirectoryUser, account: string | null): Leaver => ({
@@ -11,7 +11,7 @@ const leaver = (reason: Leaver['reason'], user: DirectoryUser, account: string |
 });
 
 /** People whom the source has disabled, with the accounts that they are served under. */
-export function disabledLeavers(users: readonly DirectoryUser[], assigned: Pick<Assigned, 'nameOf'>): Leaver[] {
+export function disabledLeavers(users: readonly DirectoryUser[], assigned: Pick<ServedAs, 'nameOf'>): Leaver[] {
   return users.map((user) => leaver('disabled', user, assigned.nameOf(userOwner(user)) ?? null));
 }
 
@@ -23,8 +23,8 @@ export function disabledLeavers(users: readonly DirectoryUser[], assigned: Pick<
  */
 export function renamedLeavers(
   published: DirectorySnapshot,
-  was: Pick<Assigned, 'nameOf'>,
-  now: Pick<Assigned, 'nameOf'>,
+  was: Pick<ServedAs, 'nameOf'>,
+  now: Pick<ServedAs, 'nameOf'>,
   accountOf: (user: DirectoryUser) => string | null,
 ): Leaver[] {
   return published.users.flatMap((user) => {

@@ -8,7 +8,7 @@ import { listHolds } from '../guards/hold-store.ts';
 import { powerIndex } from '../guards/power.ts';
 import { groupsOf } from '../numbers/groups-of.ts';
 import { userOwner } from '../numbers/ids.ts';
-import { MapChanged, type Numbers, UidMapBroken } from '../numbers/numbers.ts';
+import { MapChanged, type Numbers, type ServedAs, UidMapBroken } from '../numbers/numbers.ts';
 import type { DirectorySettings } from '../settings.ts';
 import { spelledAsKnown } from '../source/issuer-spelling.ts';
 import type { Lint } from '../source/lint.ts';
@@ -38,8 +38,8 @@ export interface RoundsDeps extends LastPublishedDeps {
   /** Gives the LDAP engine what hosts see from now on. */
   publish: (entries: readonly Entry[], usn: number) => void | Promise<void>;
   /**
-   * Called before hosts see it, with all who were disabled, removed or renamed. Disabled people are named each time. Rejects:
-   * nothing is published, and it is tried again.
+   * Called before names change hands, again after that, and before hosts see it, with all who were disabled, removed or
+   * renamed. Disabled people are named each time. Rejects: nothing is published, and it is tried again.
    */
   onLeft: (leavers: readonly Leaver[]) => Promise<void>;
   signal: AbortSignal;
@@ -178,7 +178,19 @@ export function createRounds(deps: RoundsDeps) {
       return null;
     }
 
+    const disabled = guarded.publish.users.filter((user) => user.disabled);
+    const leave = (now: Pick<ServedAs, 'nameOf'>): Promise<void> =>
+      deps.onLeft([
+        ...disabledLeavers(disabled, now),
+        ...removedLeavers(published ?? EMPTY_SNAPSHOT, guarded.publish, accountOf, owners),
+        ...renamedLeavers(published ?? EMPTY_SNAPSHOT, was, now, accountOf),
+      ]);
+    // Before a name is another one's: from that moment on they could decide what waits, and who has left it is not known
+    // any more should this end in between.
+    await leave(will(guarded.publish, guarded.wishes));
     const assigned = await deps.numbers.assign(guarded.publish, guarded.wishes, lookedAt);
+    // And what was asked meanwhile.
+    await leave(assigned);
     const tree = await buildTree(
       {
         snapshot: guarded.publish,
@@ -190,12 +202,6 @@ export function createRounds(deps: RoundsDeps) {
       },
       signal,
     );
-    const disabled = guarded.publish.users.filter((user) => user.disabled);
-    await deps.onLeft([
-      ...disabledLeavers(disabled, assigned),
-      ...removedLeavers(published ?? EMPTY_SNAPSHOT, guarded.publish, accountOf, owners),
-      ...renamedLeavers(published ?? EMPTY_SNAPSHOT, was, assigned, accountOf),
-    ]);
     const stamped = await stamps.stamp(tree.entries, signal);
     await last.store(guarded, hash, tree.counts, { fetched, holds, decided, now });
     await deps.publish(stamped.entries, stamped.usn);
