@@ -2,14 +2,19 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { type ChallengeAnswer, LEASE_SECONDS } from '#shared/host-api.ts';
-import { createApp } from '../app/app.ts';
+import { type App, createApp } from '../app/app.ts';
+import type { Database } from '../db/database.ts';
 import { kysely } from '../db/query.ts';
+import { forEachDriver } from '../db/test-databases.ts';
+import { DatabaseTrouble } from '../db/trouble.ts';
 import { manualClock } from '../platform/clock.ts';
+import { createTestApp, passTime, type TestApp } from '../testing/test-app.ts';
 import { testConfig } from '../testing/test-config.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson } from '../testing/test-person.ts';
+import { settlingModule } from './module.ts';
 import type { Approval } from './showing.ts';
 import { countAllPending } from './store.ts';
 
@@ -43,8 +48,7 @@ test('a request is still waiting when the server comes back, and ends when its h
   );
   assert.equal(await poll(approved), 'approved');
 
-  clock.advance(LEASE_SECONDS * 1000);
-  await now.settling.reap();
+  await passTime({ app: now, clock }, LEASE_SECONDS * 1000);
   assert.equal(await poll(left), 'cancelled');
 });
 
@@ -67,7 +71,8 @@ test('a thousand hosts that are gone hold up nobody who asks meanwhile', async (
         .execute();
     }
   });
-  clock.advance(LEASE_SECONDS * 1000);
+  await passTime({ app, clock }, LEASE_SECONDS * 1000 - 1);
+  clock.advance(1);
   let ended = false;
   const ending = app.settling.reap().then(() => {
     ended = true;
@@ -78,4 +83,94 @@ test('a thousand hosts that are gone hold up nobody who asks meanwhile', async (
   }
   await ending;
   assert.equal(await countAllPending(app.db.query), 5);
+});
+
+/** A server process that ends what is overdue, on a way to the database that can be cut. */
+function processOn(app: App, clock: TestApp['clock']) {
+  let cut = false;
+  const away = (): void => {
+    if (cut) throw new DatabaseTrouble('away', new Error('cut'));
+  };
+  const db: Database = {
+    ...app.db,
+    get query() {
+      away();
+      return app.db.query;
+    },
+    async transaction(run) {
+      away();
+      return app.db.transaction(run);
+    },
+  };
+  const { settling } = settlingModule({ ...app, clock, db });
+  return {
+    settling,
+    cut(is: boolean) {
+      cut = is;
+    },
+  };
+}
+
+forEachDriver('a database that was away', (driver) => {
+  async function open(t: TestContext) {
+    const app = await createTestApp({ driver, env: { IDENTREE_CHALLENGE_TTL: '5m' } });
+    t.after(() => app.close());
+    const host = await enrolTestHost(app.app, app.clock, 'web1.example.com');
+    const created = [await host.create(), await host.create()] as const;
+    const servers = [processOn(app.app, app.clock), processOn(app.app, app.clock)] as const;
+    const row = ({ challengeId }: ChallengeAnswer) =>
+      kysely(app.app.db.query)
+        .selectFrom('challenges')
+        .select(['status', 'lease_until'])
+        .where('id', '=', challengeId)
+        .executeTakeFirstOrThrow();
+    return { ...app, host, created, servers, row };
+  }
+
+  test('cancels nobody who could not ask, whichever server looks first', async (t) => {
+    const { clock, host, created, servers, row } = await open(t);
+    const [asks, gone] = created;
+    const [first, second] = servers;
+    const both = {
+      settling: {
+        async reap() {
+          for (const { settling } of servers) await settling.reap();
+        },
+      },
+    };
+    await passTime({ app: both, clock }, LEASE_SECONDS * 1000 - 1);
+    for (const { challengeId } of created) await host.send('GET', `/challenges/${challengeId}?wait=0`);
+    for (const server of servers) server.cut(true);
+    for (let away = 0; away < LEASE_SECONDS + 10; away += 5) {
+      clock.advance(5000);
+      for (const { settling } of servers) await assert.rejects(settling.reap(), DatabaseTrouble);
+    }
+    for (const server of servers) server.cut(false);
+    await both.settling.reap();
+    assert.equal((await host.send('GET', `/challenges/${asks.challengeId}?wait=0`)).body.status, 'pending');
+
+    await passTime({ app: second, clock }, LEASE_SECONDS * 1000 - 1);
+    clock.advance(1);
+    // Time in which a process did not look itself does not count for it.
+    await first.settling.reap();
+    assert.equal((await row(gone)).status, 'pending');
+    await second.settling.reap();
+    assert.equal((await row(gone)).status, 'cancelled');
+  });
+
+  test('and was away for one server only: it gives nobody time whom the other rightly ends', async (t) => {
+    const { clock, created, servers, row } = await open(t);
+    const [gone] = created;
+    const [served, cutOff] = servers;
+    const before = await row(gone);
+    await cutOff.settling.reap();
+    cutOff.cut(true);
+    await passTime({ app: served, clock }, LEASE_SECONDS * 1000 - 1);
+    cutOff.cut(false);
+    clock.advance(1);
+    await cutOff.settling.reap();
+    assert.deepEqual(await row(gone), before);
+    await served.settling.reap();
+    assert.equal((await row(gone)).status, 'cancelled');
+  });
 });

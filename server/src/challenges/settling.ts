@@ -14,6 +14,11 @@ import { commandLine, decidable } from './to-view.ts';
 
 /** How many requests are ended at a time. On Postgres each takes a connection, and they wait for each other anyway. */
 const AT_ONCE: Record<Database['driver'], number> = { sqlite: 16, postgres: 2 };
+/**
+ * After so long without a look at what is overdue nobody may have been able to ask, milliseconds. A busy server looks more
+ * often than that, and what a shorter gap takes from a host leaves it time enough to ask again.
+ */
+const GAP_MS = 10_000;
 /** How long after its expiry a verdict may still be read by the host, seconds. */
 const VERDICT_SLACK_SECONDS = 60;
 
@@ -56,6 +61,8 @@ export type Settling = ReturnType<typeof createSettling>;
 /** The one way in which a request ends: decision, verdict and event are written together. */
 export function createSettling(deps: SettlingDeps) {
   const { db, events, clock } = deps;
+  /** The first and the last of the looks that followed each other without a gap. */
+  let looks: { since: number; last: number } | null = null;
 
   /**
    * Applies `decide()`: what comes to the row, and the event that tells so.
@@ -189,11 +196,19 @@ export function createSettling(deps: SettlingDeps) {
      * Several processes may do this at once; compare-and-set lets one win each. What cannot be ended keeps nothing else
      * from it.
      *
+     * Whose host fell silent is ended only by a process that could look without a gap for as long as a host has to be
+     * heard of: before, or while nobody could look, the host may have asked in vain. Leases are not extended for that:
+     * another process may have been there all the time, and ends them rightly.
+     *
      * @throws what went wrong first, after all others were looked at.
      */
     async reap(): Promise<void> {
       const failures: unknown[] = [];
-      const ids = await store.overdueChallenges(db.query, clock.now());
+      const now = clock.now();
+      const since = looks !== null && Math.abs(now - looks.last) <= GAP_MS ? looks.since : now;
+      const silent = now - since >= LEASE_SECONDS * 1000;
+      const ids = await store.overdueChallenges(db.query, { expired: now, silent: silent ? now : 0 });
+      looks = { since, last: now };
       // Some at a time: they share the wait for the disk, and whoever asks meanwhile is in between.
       for (let from = 0; from < ids.length; from += AT_ONCE[db.driver]) {
         const some = ids.slice(from, from + AT_ONCE[db.driver]);

@@ -311,13 +311,15 @@ export async function extendAllLeases(work: UnitOfWork, leaseUntil: number): Pro
 /**
  * Pending challenges whose time or lease is over: all of them, since no more than a bounded number wait. In any order: asked
  * for in the order of their ids, SQLite would look for them through everything that was ever asked.
+ *
+ * @param by the moment by which the one and the other ended; 0: none has
  */
-export async function overdueChallenges(query: Query, now: number): Promise<string[]> {
+export async function overdueChallenges(query: Query, by: { expired: number; silent: number }): Promise<string[]> {
   const rows = await kysely(query)
     .selectFrom('challenges')
     .select('id')
     .where('status', '=', PENDING)
-    .where((e) => e.or([e('expires_at', '<=', now), e('lease_until', '<=', now)]))
+    .where((e) => e.or([e('expires_at', '<=', by.expired), e('lease_until', '<=', by.silent)]))
     .execute();
   return rows.map((row) => row.id);
 }

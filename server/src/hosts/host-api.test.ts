@@ -25,7 +25,7 @@ import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { checkChain } from '../events/store.ts';
 import { hostBindPassword } from '../ldap/credential-checker.ts';
-import { createTestApp, type TestApp } from '../testing/test-app.ts';
+import { createTestApp, passTime, type TestApp } from '../testing/test-app.ts';
 import {
   certificateRequest,
   enrolBody,
@@ -296,12 +296,10 @@ function hostApi(driver: 'sqlite' | 'postgres') {
 
   test('a host that fell silent: its request is cancelled 40 seconds after the last poll', async () => {
     const created = await host.create();
-    t.clock.advance(39_999);
-    await t.app.settling.reap();
+    await passTime(t, 39_999);
     const path = `/challenges/${created.challengeId}?wait=0`;
     assert.equal((await host.send('GET', path)).body.status, 'pending');
-    t.clock.advance(40_000);
-    await t.app.settling.reap();
+    await passTime(t, 40_000);
     assert.equal((await host.send('GET', path)).body.status, 'cancelled');
   });
 

@@ -9,6 +9,9 @@ import { testConfig } from './test-config.ts';
 
 export { TEST_EXTERNAL_URL } from './test-config.ts';
 
+/** Less than it takes for a server to count as having been away, milliseconds. */
+const LOOKS_EVERY_MS = 5000;
+
 /** The whole server on a temporary database, with a clock that stands still. Nothing listens: use `app.http.inject`. */
 export interface TestApp {
   app: App;
@@ -59,4 +62,16 @@ export async function createTestApp(
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Lets time pass for a server that looks for what is overdue all the while, as one does that runs. */
+export async function passTime(
+  { app, clock }: { app: { settling: Pick<App['settling'], 'reap'> }; clock: TestApp['clock'] },
+  ms: number,
+): Promise<void> {
+  await app.settling.reap();
+  for (let left = ms; left > 0; left -= LOOKS_EVERY_MS) {
+    clock.advance(Math.min(left, LOOKS_EVERY_MS));
+    await app.settling.reap();
+  }
 }
