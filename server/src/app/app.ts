@@ -82,12 +82,15 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   const { policies } = use(policiesModule(core));
   const { passkeys, approvals, confirmations, ...passkey } = use(passkeysModule(core, callers));
   const { hostApi, ...hosts } = use(hostsModule(core));
-  const breakGlass = use(breakGlassModule(core, { hostApi, confirmations, escrowHttp: options.escrowHttp }));
   const { settling } = use(settlingModule(core));
   const directory = use(
     await directoryModule(core, { ...createLeavers(core, { ...settling, accounts }), accounts, hostApi }),
   );
   const { standing } = directory;
+  const { escrowHttp } = options;
+  const breakGlass = use(
+    breakGlassModule(core, { hostApi, confirmations, people: callers.resolver, standing, escrowHttp }),
+  );
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
   const { challenges, ...challenge } = use(
     challengesModule(core, { callers, approvals, policies, standing, settling, hostApi }),

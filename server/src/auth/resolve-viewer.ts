@@ -3,6 +3,7 @@ import { sha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
+import type { Query } from '../db/query.ts';
 import {
   type Credentials,
   credentialsOf,
@@ -14,6 +15,7 @@ import {
 import type { Clock } from '../platform/clock.ts';
 import type { Accounts } from './accounts.ts';
 import type { Cookies } from './cookies.ts';
+import { findPerson } from './people-store.ts';
 import { findSessions, lockSession, type SessionWithPerson, touchSessions } from './session-store.ts';
 import { isLive } from './sessions.ts';
 
@@ -36,7 +38,12 @@ export interface ViewerResolver {
    * @throws Refusal `session_expired` when the session has ended since.
    */
   recheck(work: UnitOfWork, viewer: Viewer): Promise<Viewer>;
+  /** Somebody who is not there themselves, as they are known now; null: nobody is. */
+  absent(query: Query, personId: string): Promise<Absent | null>;
 }
+
+/** Who had a part in something before, without a session. */
+export type Absent = Pick<Viewer, 'person' | 'role' | 'accounts'>;
 
 /** Activity is written at most this often per session, milliseconds. */
 const TOUCH_MS = 60_000;
@@ -125,6 +132,12 @@ export function createViewerResolver(deps: {
       }
       const accounts = await deps.accounts.of(work, [found.person.id]);
       return viewerOf(found, accounts.get(found.person.id) ?? [], viewer.remoteAddr);
+    },
+    async absent(query, personId) {
+      const person = await findPerson(query, personId);
+      if (person === null) return null;
+      const accounts = await deps.accounts.of(query, [personId]);
+      return { person, role: roleOf(person.groups, config.adminGroups), accounts: accounts.get(personId) ?? [] };
     },
   };
 }

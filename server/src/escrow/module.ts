@@ -1,4 +1,6 @@
 import { Counter } from 'prom-client';
+import type { ViewerResolver } from '../auth/resolve-viewer.ts';
+import type { Standing } from '../auth/standing.ts';
 import type { HostService } from '../hosts/service.ts';
 import type { HostApi } from '../http/host-operation.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
@@ -17,7 +19,13 @@ const MINUTE_MS = 60_000;
 /** The passwords that open hosts whose server cannot be reached: who keeps them, who is shown one, and what was done. */
 export function breakGlassModule(
   ground: Ground & { hosts: Pick<HostService, 'find' | 'lock'> },
-  others: { hostApi: HostApi; confirmations: Confirmations; escrowHttp?: Http | undefined },
+  others: {
+    hostApi: HostApi;
+    confirmations: Confirmations;
+    people: Pick<ViewerResolver, 'absent'>;
+    standing: Pick<Standing, 'personMayAct'>;
+    escrowHttp?: Http | undefined;
+  },
 ) {
   const { config } = ground;
   const kept = new Counter({

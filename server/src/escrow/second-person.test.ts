@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { describe, it, type TestContext, test } from 'node:test';
 import type { EventName } from '#shared/events.ts';
+import type { Identity } from '../auth/identity-provider.ts';
 import { forEachDriver } from '../db/test-databases.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestSite } from '../testing/test-site.ts';
 import type { Kept } from './keeping.ts';
 import type { RevealRequest } from './reveal-request-store.ts';
-import { REVEAL_REQUEST_MS, type WaitingReveal, whyNotConfirmed, whyNotShown } from './second-person.ts';
+import { isOnePerson, REVEAL_REQUEST_MS, type WaitingReveal, whyNotConfirmed, whyNotShown } from './second-person.ts';
 
 const ENV = {
   IDENTREE_ESCROW_BACKEND: 'local',
@@ -22,9 +23,9 @@ const REASON = 'the network of the branch is down';
 async function world(t: TestContext, driver: 'sqlite' | 'postgres') {
   const site = await createTestSite(t, { driver, env: ENV });
   const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
-  const admin = async (name: string) => {
+  const admin = async (name: string, more: Partial<Identity> = {}) => {
     const browser = site.browser();
-    await browser.signInFresh(name, { groups: ['admins'] });
+    await browser.signInFresh(name, { groups: ['admins'], ...more });
     return { browser, passkey: await browser.firstPasskey(site.authenticator()) };
   };
   type Admin = Awaited<ReturnType<typeof admin>>;
@@ -115,6 +116,30 @@ describe('a second person for a break-glass password', () => {
     assert.deepEqual(await w.happened('breakglass_reveal_confirmed'), []);
   });
 
+  test('nor is who signed in through a provider that is written otherwise, or has the same name at another', async (t) => {
+    const w = await world(t, 'sqlite');
+    const id = await w.ask(w.dana);
+    const before = await w.site.personId('dana');
+    for (const more of [
+      { issuer: 'https://idp.test/', username: 'dana.two' },
+      { issuer: 'https://other.test', subject: 'x', username: 'Dana' },
+    ]) {
+      const double = await w.admin('dana', more);
+      assert.notEqual(await w.site.personId(more.username), before);
+      assert.equal(await w.confirm(double, id), 'second_person_is_first');
+    }
+    assert.deepEqual(await w.happened('breakglass_reveal_confirmed'), []);
+    assert.equal(await w.confirm(w.erin, id), null);
+  });
+
+  test('a yes is worth nothing once whoever said it is no administrator any more', async (t) => {
+    const w = await world(t, 'sqlite');
+    await w.confirm(w.erin, await w.ask(w.dana));
+    await w.site.browser().signInFresh('erin');
+    assert.equal(await w.reveal(w.dana), 'second_person_required');
+    assert.deepEqual(await w.happened('revealed_breakglass'), []);
+  });
+
   test('nobody but an administrator with a fresh sign-in and a passkey of their own confirms', async (t) => {
     const w = await world(t, 'sqlite');
     const id = await w.ask(w.dana);
@@ -179,6 +204,40 @@ describe('a second person for a break-glass password', () => {
     assert.equal(await w.confirm(w.erin, before), 'reveal_request_over');
     assert.equal((await w.waiting(w.erin))?.length, 1);
   });
+});
+
+test('two are one person when anything says so', () => {
+  const dana = {
+    person: {
+      id: 'a',
+      issuer: 'https://idp.test',
+      subject: 's',
+      username: 'dana',
+      displayName: 'Dana',
+      groups: [],
+      epoch: 0,
+      sourceId: { claim: 'uid', value: '17' },
+    },
+    role: 'admin' as const,
+    accounts: ['dana', 'dba'],
+  };
+  const erin = {
+    ...dana,
+    person: { ...dana.person, id: 'b', subject: 't', username: 'erin', sourceId: null },
+    accounts: ['erin'],
+  };
+  assert.equal(isOnePerson(dana, erin), false);
+  const changes: Partial<(typeof dana)['person']>[] = [
+    { id: 'a' },
+    { subject: 's' },
+    { subject: 's', issuer: 'https://idp.test/' },
+    { username: 'DANA' },
+    { sourceId: { claim: 'uid', value: '17' } },
+  ];
+  for (const change of changes)
+    assert.equal(isOnePerson(dana, { ...erin, person: { ...erin.person, ...change } }), true, JSON.stringify(change));
+  assert.equal(isOnePerson(dana, { ...erin, accounts: ['erin', 'dba'] }), true);
+  assert.equal(isOnePerson({ ...dana, accounts: [] }, { ...erin, accounts: [] }), false);
 });
 
 describe('what a request allows', () => {

@@ -1,5 +1,7 @@
 import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
+import type { Absent, ViewerResolver } from '../auth/resolve-viewer.ts';
+import type { Standing } from '../auth/standing.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { HostService } from '../hosts/service.ts';
@@ -7,6 +9,7 @@ import type { Viewer } from '../http/viewer.ts';
 import type { AssertionResponse } from '../passkeys/assertion-response.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
 import type { Clock } from '../platform/clock.ts';
+import { bareIssuer } from '../platform/issuer.ts';
 import type { Random } from '../platform/random.ts';
 import type { RevealRequest } from './reveal-request-store.ts';
 import * as store from './reveal-request-store.ts';
@@ -50,6 +53,21 @@ export function whyNotConfirmed(
   return request.asker_id === by.personId ? 'second_person_is_first' : null;
 }
 
+/**
+ * Pure rule: whether two who signed in are one human being, as far as anything says so. A provider whose address is written
+ * otherwise, or an account that was made anew, makes another person of somebody.
+ */
+export function isOnePerson(one: Absent, other: Absent): boolean {
+  const [a, b] = [one.person, other.person];
+  return (
+    a.id === b.id ||
+    (a.subject === b.subject && bareIssuer(a.issuer) === bareIssuer(b.issuer)) ||
+    (a.sourceId !== null && a.sourceId.claim === b.sourceId?.claim && a.sourceId.value === b.sourceId.value) ||
+    a.username.toLowerCase() === b.username.toLowerCase() ||
+    one.accounts.some((account) => other.accounts.includes(account))
+  );
+}
+
 export type SecondPerson = ReturnType<typeof createSecondPerson>;
 
 /** A password is shown only once another administrator has said yes to exactly this reveal. Every method throws a Refusal. */
@@ -60,9 +78,11 @@ export function createSecondPerson(deps: {
   random: Random;
   hosts: Pick<HostService, 'find' | 'lock'>;
   confirmations: Confirmations;
+  people: Pick<ViewerResolver, 'absent'>;
+  standing: Pick<Standing, 'personMayAct'>;
   required: boolean;
 }) {
-  const { db, events, clock, random, hosts, confirmations } = deps;
+  const { db, events, clock, random, hosts, confirmations, people, standing } = deps;
 
   /** For what the second passkey is asked: this request of this person, and what it is about. */
   const purposeOf = ({ id, host_id, reason, asker_id }: RevealRequest) =>
@@ -126,8 +146,12 @@ export function createSecondPerson(deps: {
       refuseUnconfirmable(request, viewer.person.id);
       const confirm = await confirmations.take(viewer, assertion, purposeOf(request));
       await db.transaction(async (work) => {
-        const { role, person } = await confirm(work);
+        const second = await confirm(work);
+        const { role, person } = second;
         if (role !== 'admin') throw new Refusal('forbidden');
+        const asker = await people.absent(work.query, request.asker_id);
+        if (asker === null) throw new Refusal('reveal_request_over');
+        if (isOnePerson(asker, second)) throw new Refusal('second_person_is_first');
         const host = await hosts.lock(work, request.host_id);
         if (!host) throw new Refusal('not_found');
         refuseUnconfirmable(await store.findRequest(work.query, id), person.id);
@@ -159,6 +183,11 @@ export function createSecondPerson(deps: {
 
     /** Spends it, in the transaction of the reveal: one confirmation, one reveal. */
     async spend(work: UnitOfWork, request: RevealRequest): Promise<void> {
+      // A yes is no better than whoever said it: they may have lost their power since, and been taken for an intruder.
+      const second = await people.absent(work.query, request.confirmer_id ?? '');
+      if (second?.role !== 'admin' || !standing.personMayAct(second.person)) {
+        throw new Refusal('second_person_required');
+      }
       if (!(await store.spendRequest(work, request.id, clock.now()))) throw new Refusal('reveal_request_over');
     },
 
