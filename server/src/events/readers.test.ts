@@ -198,6 +198,22 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     await until(async () => (await a.status())[0]?.paused === false);
   });
 
+  test('one that always asks to be tried again at once is, a few times; then it has to wait like any', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    const tried: number[] = [];
+    await c.write(a, 1);
+    a.consume('hurried', {
+      async handle() {
+        tried.push(performance.now());
+        throw new ReaderFailure('now', { retryMs: 0 });
+      },
+    });
+    await until(() => tried.length >= 7);
+    // A timer may be early by a millisecond.
+    assert.ok(tried[6]! - tried[5]! >= 990, `${tried}`);
+  });
+
   test('what a reader writes about events and its cursor are one change', async (t) => {
     const c = await cluster(t, open);
     const a = await c.start('a');

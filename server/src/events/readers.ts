@@ -60,6 +60,8 @@ const LOOK_EVERY_MS = 1000;
 const RETRY_MS = [1000, 2000, 5000, 15_000, 60_000];
 /** No receiver may put it off for longer, milliseconds. */
 const LONGEST_RETRY_MS = 5 * 60_000;
+/** So often in a row it may be tried again as soon as it asks for. */
+const FREE_RETRIES = 5;
 /** How long a handler that is told to stop may take for it, milliseconds. */
 const STOP_WITHIN_MS = 5000;
 
@@ -285,7 +287,9 @@ export function createEventReaders(deps: {
             await fail(error, lease);
             const soon = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)]!;
             const asked = error instanceof ReaderFailure ? error.retryMs : null;
-            await pause(Math.min(asked ?? soon, LONGEST_RETRY_MS), false);
+            // Nor may one that always says "now" have this process do nothing else.
+            const least = failures < FREE_RETRIES ? 0 : RETRY_MS[0]!;
+            await pause(Math.min(Math.max(asked ?? soon, least), LONGEST_RETRY_MS), false);
             failures += 1;
           }
         }
