@@ -125,6 +125,12 @@ test('[A-23] over UDP a long event has at most 2,048 octets, with its hash', asy
   assert.ok(!received[1]!.toString('utf8').includes('\ufffd}'));
 });
 
+test('[A-23] over UDP an address that cannot be reached is what the failure says', async (t) => {
+  // No program may send to everybody unless it says so first.
+  const sink = sinkTo(t, { transport: 'udp', host: '255.255.255.255', port: 514 });
+  for (const _ of [1, 2]) await assert.rejects(sink.deliver(createRecords()(1), ownTurn()), { syscall: 'connect' });
+});
+
 test('[A-23] over TCP messages are counted, or end with a line feed', async (t) => {
   const r = await receiver(t);
   const records = createRecords()(2);

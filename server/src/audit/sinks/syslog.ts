@@ -210,7 +210,11 @@ function createDatagrams(deps: { target: SyslogTarget; origin: SyslogOrigin }): 
       const socket = createSocket({ type: isIP(target.host) === 6 ? 'udp6' : 'udp4' });
       // Later ones come of refusals of messages that were sent: where nobody listens they are lost, as documented.
       socket.on('error', reject);
-      socket.connect(target.port, target.host, () => {
+      socket.connect(target.port, target.host, (error?: Error) => {
+        if (error) {
+          socket.close();
+          return reject(error);
+        }
         open = socket;
         resolve(socket);
       });
