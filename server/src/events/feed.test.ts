@@ -164,6 +164,35 @@ test('a client that does not read is let go of, and its stream ends', { timeout:
   assert.deepEqual(warnings, []);
 });
 
+test('a client whose session ended cannot hold the connection by not reading', { timeout: 60_000 }, async (t) => {
+  let left = (): void => {};
+  const over = new Promise<void>((resolve) => {
+    left = resolve;
+  });
+  const feed = feedOf((client) => {
+    const event = { ...record(1), topic: 'hosts' } as FeedEvent;
+    setImmediate(() => {
+      // More than what systems take for a connection that nobody reads.
+      for (let written = 0; written < 20_000; written += 1) client.tell(event);
+      client.end();
+    });
+    return { resume() {}, leave: left };
+  });
+  const app = Fastify();
+  app.decorateRequest('clientAddress', '');
+  await app.register(streamRoutes({ feed, keepAliveMs: 100 }));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  t.after(() => app.close());
+  const socket = connect((app.server.address() as { port: number }).port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  // The server lets go of it in the middle of what it was sending.
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.pause();
+  socket.write('GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await over;
+});
+
 test('a client that goes while it is looked up leaves no stream behind', { timeout: 90_000 }, async (t) => {
   let asked = (): void => {};
   const lookedUp = new Promise<void>((resolve) => {

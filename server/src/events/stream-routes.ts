@@ -67,17 +67,16 @@ export function streamRoutes(deps: {
       raw.write(`: connected\nid: ${after}\n\n`);
       let unread = false;
       const keepAlive = setInterval(() => {
+        // What it was to read before the end it has not read by now: the connection would be held as long as it likes.
+        if (raw.writableEnded) raw.destroy();
         // A client that does not read would have one more of these kept for it each time. It goes on from its last id.
-        if (!raw.writableNeedDrain) raw.write(': keep-alive\n\n');
+        else if (!raw.writableNeedDrain) raw.write(': keep-alive\n\n');
         else if (unread) raw.destroy();
         unread = raw.writableNeedDrain;
       }, deps.keepAliveMs ?? KEEP_ALIVE_MS);
       const stream = deps.feed.open(credentials, after, {
         tell: (event) => !raw.destroyed && raw.write(textOf(event)),
-        end() {
-          clearInterval(keepAlive);
-          raw.end();
-        },
+        end: () => void raw.end(),
       });
       raw.on('drain', stream.resume);
       atLeaving.push(() => {
