@@ -360,3 +360,11 @@ test('comments refer to nothing that a reader of this project does not have', ()
     );
   assert.deepEqual(found, []);
 });
+
+test('nothing is kept in the shared temporary folder under a name that others can have made before', () => {
+  const sources = globSync('**/*.{ts,tsx,mjs}', { cwd: root, exclude: ['**/node_modules', '**/dist', '**/.cache'] });
+  const found = sources.filter((file) =>
+    /(?<!mkdtemp(Sync)?\()join\(tmpdir\(\), ['"]/.test(readFileSync(join(root, file), 'utf8')),
+  );
+  assert.deepEqual(found, []);
+});

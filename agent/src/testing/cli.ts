@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export const MAIN = join(import.meta.dirname, '..', 'main.ts');
 
-/** Starting a process costs most of the time of these tests; Node keeps what it compiled here. */
+/**
+ * Starting a process costs most of the time of these tests; Node keeps what it compiled here. It runs what it finds there,
+ * so it is a folder of whoever has the source.
+ */
 const CACHE = {
-  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'identree-test-compile-cache'),
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(import.meta.dirname, '../../../.cache/compiled'),
 };
 
 export interface Ended {
