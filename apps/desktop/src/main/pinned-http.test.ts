@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { createServer } from 'node:tls';
 import { createPinnedHttp, tlsCertificates } from './pinned-http.ts';
 import { type OfflineKind, OtherCertificate, offlineKind } from './reach.ts';
 import { selfSigned, startTlsServer, type TestCertificate, testAuthority } from './testing/certificates.ts';
@@ -144,4 +147,19 @@ test('an answer passes whole: several headers of one name, none at all, and a st
     assert.ok(!(error instanceof OtherCertificate));
     return true;
   });
+});
+
+test('a server that changes the protocol instead of answering is not waited for', { timeout: 60_000 }, async (t) => {
+  const { certificate, key } = await selfSigned();
+  const server = createServer({ cert: certificate, key }, (socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n'),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const origin = `https://localhost:${(server.address() as AddressInfo).port}`;
+  assert.equal(await ask(origin, certificate), 'unreachable');
 });

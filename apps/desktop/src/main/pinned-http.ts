@@ -52,6 +52,8 @@ function ask(agent: Agent, url: string, init: HttpInit, pin: string): Promise<Re
     sent.once('error', (error: NodeJS.ErrnoException) =>
       reject(NOT_VOUCHED.test(error.code ?? '') ? new OtherCertificate(error) : error),
     );
+    // Without an answer and without an error: it offered another protocol, which nobody here wants.
+    sent.once('close', () => reject(new Error('the connection ended without an answer')));
     sent.end(init.body);
   });
 }
