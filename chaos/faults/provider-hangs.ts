@@ -61,7 +61,7 @@ export const fault: Fault = {
     const times = keepTimes();
     const asked = performance.now();
     const refused = await visit(signIn.back, signIn.cookie);
-    times.note('who signs in was told', 20, performance.now() - asked);
+    times.note('who signs in was told', 15, performance.now() - asked);
     const words = await wordsOf(refused);
     // What was found when it was well is good for half a minute.
     let health = '';

@@ -680,6 +680,31 @@ test('a provider that cannot be reached during the exchange is told apart from o
   assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'provider_unreachable']);
 });
 
+test('a provider that hangs is waited for ten seconds and no longer', async (t) => {
+  const { idp, atIdp } = await siteWith(t);
+  const oidc = oidcFor(idp);
+  const back = await atIdp.visit(await urlAt(oidc));
+  const limits: { ms: number; pass: () => void }[] = [];
+  t.mock.method(AbortSignal, 'timeout', (ms: number) => {
+    const limit = new AbortController();
+    limits.push({ ms, pass: () => limit.abort(new DOMException('timed out', 'TimeoutError')) });
+    return limit.signal;
+  });
+  const asked = new Promise<void>((resolve) => {
+    idp.instead = () => {
+      resolve();
+      return true;
+    };
+  });
+  const exchanged = oidc.exchange(back, secrets, { fresh: false, startedAt: Date.now() });
+  await asked;
+  assert.ok(limits.length > 0);
+  assert.deepEqual(new Set(limits.map(({ ms }) => ms)), new Set([10_000]));
+  for (const { pass } of limits) pass();
+  const result = await exchanged;
+  assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'provider_unreachable']);
+});
+
 test('nothing secret gets into what is logged', async (t) => {
   const { idp, atIdp } = await siteWith(t);
   const oidc = oidcFor(idp);

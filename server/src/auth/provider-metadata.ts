@@ -5,7 +5,11 @@ import type { Clock } from '../platform/clock.ts';
 import type { ProviderTrouble } from './identity-provider.ts';
 import { explain } from './oidc-errors.ts';
 
-const TIMEOUT_SECONDS = 15;
+/**
+ * How long the provider may take for an answer, seconds. Whoever signs in waits for it, and what it answers later is lost
+ * with the code that it gave: a slow one may take a while, as it does after its own start.
+ */
+const TIMEOUT_SECONDS = 10;
 /** How far the provider's clock may be behind ours, seconds. */
 export const CLOCK_TOLERANCE = 10;
 /** A failed discovery is not tried again sooner than this, so that a dead provider does not delay every request. */
