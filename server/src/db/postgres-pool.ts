@@ -37,6 +37,8 @@ export const types = {
 } as pg.CustomTypesConfig;
 
 export interface LimitedPool extends PostgresPool {
+  /** Nobody waits for a connection any more. What is being asked may still be answered. */
+  hold(cause: unknown): void;
   /** Nothing is asked any more, and what was asked fails: no answer would come. */
   cut(cause: unknown): void;
   /** It is asked again. */
@@ -120,6 +122,13 @@ export function createLimitedPool(deps: {
     } as unknown as PostgresPoolClient;
   }
 
+  function hold(cause: unknown): void {
+    away = new DatabaseTrouble('away', cause);
+    deps.onTrouble(away);
+    for (const giveUp of waiting) giveUp(away);
+    waiting.clear();
+  }
+
   function clientOf(client: pg.PoolClient): PostgresPoolClient {
     const known = clients.get(client) ?? limited(client);
     clients.set(client, known);
@@ -142,11 +151,9 @@ export function createLimitedPool(deps: {
         );
       });
     },
+    hold,
     cut(cause) {
-      away = new DatabaseTrouble('away', cause);
-      deps.onTrouble(away);
-      for (const giveUp of waiting) giveUp(away);
-      waiting.clear();
+      hold(cause);
       for (const socket of sockets) socket.destroy();
     },
     mend() {

@@ -5,6 +5,11 @@ import type pg from 'pg';
 const ASK_EVERY_MS = 1000;
 /** How long an answer, and a connection, may take, milliseconds. */
 export const ANSWER_MS = 1500;
+/**
+ * How long a connection that broke may take to be made anew before nobody waits for it any more, milliseconds: a database
+ * that is about to end takes connections and says nothing on them.
+ */
+const DOUBT_MS = 750;
 /** How long after a failure it is tried again, milliseconds. */
 const RETRY_MS = 500;
 
@@ -23,6 +28,7 @@ export interface PostgresWatch {
  * @param deps.connect a client that is not connected yet, whose queries and connecting fail after {@link ANSWER_MS}
  * @param deps.channel what is listened to; null: a pooler gives the connection to others between two questions
  * @param deps.onHere it answers, for the first time or again
+ * @param deps.onDoubt its connection broke, and whether it answers is not known yet: `onHere` or `onAway` follows
  * @param deps.onAway it did not answer, and could not be connected to anew either
  */
 export async function watchPostgres(deps: {
@@ -30,10 +36,12 @@ export async function watchPostgres(deps: {
   channel: string | null;
   onNotification: () => void;
   onHere: () => void;
+  onDoubt: (cause: unknown) => void;
   onAway: (cause: unknown) => void;
 }): Promise<PostgresWatch> {
   let closed = false;
   let here = false;
+  let doubt: NodeJS.Timeout | undefined;
   let wake = () => {};
   let known = () => {};
   const first = new Promise<void>((resolve) => {
@@ -63,6 +71,7 @@ export async function watchPostgres(deps: {
       await client.connect();
       await client.query(deps.channel === null ? 'select 1' : `listen ${deps.channel}`);
       here = true;
+      clearTimeout(doubt);
       deps.onHere();
       known();
       while (!closed) {
@@ -84,8 +93,10 @@ export async function watchPostgres(deps: {
         // One connection may break while the database is well, so it is away when the next one fails as well.
         if (here) {
           here = false;
+          doubt = setTimeout(() => deps.onDoubt(error), DOUBT_MS).unref();
           continue;
         }
+        clearTimeout(doubt);
         deps.onAway(error);
         known();
         await pause(RETRY_MS);
@@ -99,6 +110,7 @@ export async function watchPostgres(deps: {
     suspect: () => wake(),
     async close() {
       closed = true;
+      clearTimeout(doubt);
       wake();
       await running;
     },

@@ -71,6 +71,7 @@ export async function openPostgres(
       // What was said while nobody listened is lost; readers catch up from their cursors.
       notice(listeners);
     },
+    onDoubt: pool.hold,
     onAway(cause) {
       pool.cut(cause);
       notice(awayListeners);
