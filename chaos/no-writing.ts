@@ -55,7 +55,9 @@ export async function withoutWriting(
   let knownAt = Date.now();
   await until(() => {
     const told = toldBetween(servers, knownAt, Date.now());
-    if (someFit || !told.some(({ kind }) => kind === 'created' || kind === 'cancelled')) return told.length > 40;
+    const refused = told.filter((one) => one.kind === 'refused' && one.what !== 'wait');
+    if (someFit) return told.length > 40 && refused.length > 0;
+    if (!told.some(({ kind }) => kind === 'created' || kind === 'cancelled')) return told.length > 40;
     knownAt = Date.now();
     return false;
   });

@@ -18,6 +18,8 @@ export const fault: Fault = {
     return withoutWriting(load, server, {
       refusal: 'storage_full',
       cause: /database or disk is full/,
+      // What was taken over into the database gives its place in the log free.
+      someFit: true,
       promisedSeconds: 15,
       take: () => fill(filler),
       giveBack: () => rm(filler),

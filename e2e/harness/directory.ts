@@ -206,12 +206,21 @@ export async function openDirectoryWorld(options: DirectoryWorldOptions): Promis
   };
 }
 
+/** What sssd and its unit say. Before its first words there is no file. */
+export const sssdSays = (host: Host): Promise<string> =>
+  host.sh('journalctl --no-pager -u sssd; cat /var/log/sssd/*.log 2>/dev/null || true');
+
 /**
- * Starts sssd with a configuration, without anything it remembers. Never fails when sssd does: see the unit's state.
+ * Starts sssd with a configuration, without anything it remembers.
  *
- * @returns whether it runs.
+ * @throws with what it says when it does not run
  */
-export async function startSssd(host: Host, configuration: string): Promise<boolean> {
+export async function startSssd(host: Host, configuration: string): Promise<void> {
+  if (!(await trySssd(host, configuration))) throw new Error(`sssd does not start:\n${await sssdSays(host)}`);
+}
+
+/** Whether sssd runs with a configuration, started without anything it remembers. */
+export async function trySssd(host: Host, configuration: string): Promise<boolean> {
   await host.exec(['systemctl', 'stop', 'sssd']);
   await host.write('/etc/sssd/sssd.conf', configuration, 0o600);
   await host.sh('rm -rf /var/lib/sss/db/* /var/lib/sss/mc/* /var/log/sssd/*; systemctl reset-failed sssd');

