@@ -23,14 +23,20 @@ export async function listCursors(query: Query): Promise<EventCursorsTable[]> {
   return kysely(query).selectFrom('event_cursors').selectAll().orderBy('reader').execute();
 }
 
-/** Moves a cursor forward; see {@link moveCursorBack}. */
-export async function moveCursor(work: UnitOfWork, reader: string, seq: number, now: number): Promise<void> {
-  await kysely(work.query)
+/** Moves a cursor forward. False: it was moved back meanwhile, so what lies in between comes again. */
+export async function moveCursor(
+  work: UnitOfWork,
+  reader: string,
+  { from, to }: { from: number; to: number },
+  now: number,
+): Promise<boolean> {
+  const result = await kysely(work.query)
     .updateTable('event_cursors')
-    .set({ seq, moved_at: now, problem: null, paused: 0 })
+    .set({ seq: to, moved_at: now, problem: null, paused: 0 })
     .where('reader', '=', reader)
-    .where('seq', '<', seq)
-    .execute();
+    .where('seq', '=', from)
+    .executeTakeFirst();
+  return result.numUpdatedRows === 1n;
 }
 
 /** Moves a cursor back: what follows comes again. Where it is behind that already it stays. */

@@ -262,6 +262,41 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     assert.deepEqual(heir.given, [3, 4, 5, 6]);
   });
 
+  test('they come again also where another process has the turn by then, whatever that one is about to confirm', async (t) => {
+    const c = await cluster(t, open);
+    let retired = false;
+    const a = await c.start('a', (leases) => ({
+      ...leases,
+      acquire: async (name) => (retired ? null : leases.acquire(name)),
+    }));
+    await c.write(a, 4);
+    const first = notes();
+    let again: number | null = null;
+    const noted = () => {
+      again = null;
+    };
+    a.consume('sink', {
+      ...first.reader,
+      comesAgain: async () => (again === null ? null : { after: again, noted }),
+    });
+    await until(() => first.confirmed.length === 4);
+    retired = true;
+    await new Promise((resolve) => setTimeout(resolve, LIFE_MS));
+    c.clock.advance(LIFE_MS + 1);
+    const b = await c.start('b');
+    const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+    const heir = notes(() => held);
+    b.consume('sink', heir.reader);
+    await c.write(b, 2);
+    await until(() => heir.given.length > 0);
+    again = 2;
+    await until(async () => (await cursorOf(c.db, 'sink'))?.seq === 2);
+    goOn();
+    await until(() => heir.confirmed.length >= 2);
+    assert.deepEqual(heir.confirmed.slice(0, 2), [3, 4]);
+    await until(async () => (await cursorOf(c.db, 'sink'))?.seq === 6);
+  });
+
   test('is given as many events as it wants, from what was read ahead of it', async (t) => {
     const c = await cluster(t, open);
     const a = await c.start('a');

@@ -188,21 +188,22 @@ export function createEventReaders(deps: {
       /** Deals with one batch. True: there may be more. */
       async function step(lease: Lease): Promise<boolean> {
         fresh = false;
-        await goBack(lease);
-        const batch = await next(await cursorOf());
+        await goBack();
+        const cursor = await cursorOf();
+        const batch = await next(cursor);
         if (batch.length === 0 || stopping.signal.aborted) return false;
         const result = await handleUnder(lease, batch);
         const dealt = typeof result === 'function' ? { done: result } : result;
-        const moved = await db.transaction(async (work) => {
+        const outcome = await db.transaction(async (work) => {
           // The fence of when it was read: what a successor has dealt with meanwhile is not ours to confirm.
-          if (!(await leases.stillHas(work, lease))) return false;
+          if (!(await leases.stillHas(work, lease))) return 'lost';
+          if (!(await moveCursor(work, name, { from: cursor, to: batch.at(-1)!.seq }, clock.now()))) return 'again';
           await dealt?.write?.(work);
-          await moveCursor(work, name, batch.at(-1)!.seq, clock.now());
-          return true;
+          return 'moved';
         });
-        if (moved) dealt?.done?.();
-        else turn.lost();
-        return moved && batch.length === most;
+        if (outcome === 'lost') turn.lost();
+        if (outcome === 'moved') dealt?.done?.();
+        return outcome === 'again' || (outcome === 'moved' && batch.length === most);
       }
 
       /** What was read from the database and not given to the handler yet. */
@@ -216,24 +217,22 @@ export function createEventReaders(deps: {
         return batch;
       }
 
-      /** Moves the cursor back to where everything has to come again, and that before anything else: the reader may die. */
-      async function goBack(lease: Lease): Promise<void> {
+      /**
+       * Moves the cursor back to where everything has to come again, and that before anything else: the reader may die. Whose
+       * turn it is by now does not matter: what cut this process off from the database may have cut it off from where it took
+       * events to, and its successor knows nothing of them.
+       */
+      async function goBack(): Promise<void> {
         const again = (await reader.comesAgain?.()) ?? null;
         if (again === null) return;
-        const moved = await db.transaction(async (work) => {
-          const ours = await leases.stillHas(work, lease);
-          if (ours) await moveCursorBack(work, name, again.after);
-          return ours;
-        });
-        if (moved) again.noted();
+        await db.transaction((work) => moveCursorBack(work, name, again.after));
+        again.noted();
       }
 
       /** What was found to be lost since the last batch, which the next process would not know. */
       async function goBackAtLast(): Promise<void> {
         try {
-          if (((await reader.comesAgain?.()) ?? null) === null) return;
-          const lease = await turn.has();
-          if (lease !== null) await goBack(lease);
+          await goBack();
         } catch (err) {
           log.error({ err, reader: name }, 'what may have been lost does not come again');
         }
@@ -268,6 +267,7 @@ export function createEventReaders(deps: {
           try {
             lease = await turn.has();
             if (lease === null) {
+              await goBack();
               // Events are no reason to look again: they are another process's to deal with.
               await pause(leases.renewEveryMs, false);
               continue;
