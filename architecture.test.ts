@@ -368,3 +368,14 @@ test('nothing is kept in the shared temporary folder under a name that others ca
   );
   assert.deepEqual(found, []);
 });
+
+test('who asks over HTTP hears of an answer that changes the protocol: Node tells nothing else then, and it would be waited for', () => {
+  const deaf = product
+    .filter(([file, imports]) => !isTest(file) && imports.some(({ specifier }) => specifier === 'node:https'))
+    .map(([file]) => file)
+    .filter((file) => {
+      const text = readFileSync(join(root, file), 'utf8');
+      return /\brequest\b\)?\(/.test(text) && !/\.on\('upgrade'|\.once\('close', \(\) => reject/.test(text);
+    });
+  assert.deepEqual(deaf, []);
+});

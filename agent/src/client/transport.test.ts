@@ -47,6 +47,15 @@ describe('transport', () => {
     assert.equal(sockets.size, 1);
   });
 
+  it('a server that changes the protocol instead of answering is there, and is not waited for', {
+    timeout: 60_000,
+  }, async () => {
+    await using server = await serve((_request, response) => {
+      response.socket?.write('HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n');
+    });
+    assert.equal(await kind(server.transport.request(GET)), 'broken');
+  });
+
   it('long polls do not stand in the way of each other', async () => {
     const held: http.ServerResponse[] = [];
     await using server = await serve((request, response) => {

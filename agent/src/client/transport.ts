@@ -199,6 +199,12 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
         done();
         fail(error);
       });
+      // Node tells of it here and nowhere else: who does not listen waits for ever.
+      outgoing.on('upgrade', (_answer, socket) => {
+        socket.destroy();
+        done();
+        fail(new TransportError('broken', 'the server changed the protocol instead of answering'));
+      });
       outgoing.on('response', (incoming) => {
         const chunks: Buffer[] = [];
         let size = 0;

@@ -33,6 +33,11 @@ export const systemHttp: Http = ({ method, url, headers, body }) =>
     const limit = setTimeout(() => request.destroy(new EscrowFailure('no answer in 30 seconds')), TIMEOUT_MS);
     request.on('close', () => clearTimeout(limit));
     request.on('error', fail);
+    // Node tells of it here and nowhere else: who does not listen waits for ever.
+    request.on('upgrade', (_answer, socket) => {
+      socket.destroy();
+      fail(new EscrowFailure('the protocol was changed instead of an answer'));
+    });
     request.on('response', (response) => {
       const chunks: Buffer[] = [];
       let size = 0;

@@ -54,6 +54,11 @@ export async function post(request: {
     const limit = setTimeout(() => sent.destroy(new Error('no answer in 15 seconds')), TIMEOUT_MS);
     sent.on('close', () => clearTimeout(limit));
     sent.on('error', reject);
+    // Node tells of it here and nowhere else: who does not listen waits for ever.
+    sent.on('upgrade', (_answer, socket) => {
+      socket.destroy();
+      reject(new Error('the receiver changed the protocol instead of answering'));
+    });
     sent.on('response', (response) => {
       let text = '';
       response.setEncoding('utf8');

@@ -69,6 +69,11 @@ export function createHttpGet(options: { ca?: string | undefined; userAgent: str
         );
       };
       request.on('error', fail);
+      // Node tells of it here and nowhere else: who does not listen waits for ever.
+      request.on('upgrade', (_answer, socket) => {
+        socket.destroy();
+        fail(new TransportError('the protocol was changed instead of an answer'));
+      });
       request.on('response', (response) => {
         clearTimeout(timer);
         timer = setTimeout(
