@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -148,4 +149,30 @@ test('a program that is not there is told, not thrown', async () => {
     onResult: () => {},
   });
   assert.match(outcome.problem ?? '', /could not be started/);
+});
+
+test('what runs ends with who started it, also when that ends by a fault of its own', async (t) => {
+  const cwd = mkdtempSync(join(tmpdir(), 'identree-run-'));
+  t.after(() => rmSync(cwd, { recursive: true, force: true }));
+  const sleeps = ['-c', 'echo $$ > new; mv new pid; exec sleep 600'];
+  const run = { command: '/bin/sh', args: sleeps, cwd, logFile: join(cwd, 'log'), limitMs: 600_000 };
+  const text = `
+    import { existsSync } from 'node:fs';
+    import { runReporting } from ${JSON.stringify(join(import.meta.dirname, 'run-stage.ts'))};
+    void runReporting({ ...${JSON.stringify(run)}, env: process.env, onResult() {} });
+    while (!existsSync('pid')) await new Promise((go) => setTimeout(go, 10));
+    throw new Error('a fault');`;
+  const ended = spawnSync(process.execPath, ['--input-type=module', '-e', text], { cwd });
+  assert.notEqual(ended.status, 0);
+  const pid = Number(readFileSync(join(cwd, 'pid'), 'utf8'));
+  const isThere = (): boolean => {
+    try {
+      // One that has ended and that nobody has asked about yet is there by its number.
+      return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return false;
+    }
+  };
+  for (const end = Date.now() + 30_000; isThere() && Date.now() < end; ) await new Promise((go) => setTimeout(go, 10));
+  assert.equal(isThere(), false);
 });

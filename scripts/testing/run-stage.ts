@@ -25,6 +25,9 @@ export function endAll(signal: NodeJS.Signals): void {
   for (const pid of running) endGroup(pid, signal);
 }
 
+// Also when it ends by a fault of its own: what runs beside the stage that failed would go on without it.
+process.on('exit', () => endAll('SIGKILL'));
+
 /** Lines end with LF only: readline would also cut at U+2028, which tests for strange text have in their names. */
 function onLines(stream: Readable, onLine: (line: string) => void): void {
   let rest = '';
