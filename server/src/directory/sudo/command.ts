@@ -77,6 +77,8 @@ export function checkCommand(text: string, settings: SudoSettings): CheckedComma
   const blank = rest.search(/\s/);
   const path = blank < 0 ? rest : rest.slice(0, blank);
   const args = blank < 0 ? null : rest.slice(blank).trim();
+  // In sudoers the next line would be read as more of this one.
+  if (args !== null && /(?<!\\)(?:\\\\)*\\$/.test(args)) return refuse('arguments that end in a backslash');
   if (/^sudoedit$/i.test(path)) {
     if (!settings.allowSudoedit) return refuse('sudoedit is switched off here');
     if (path !== 'sudoedit' || args === null || !/^\/\S+$/.test(args) || digest !== '')

@@ -157,9 +157,12 @@ describe('sudo commands and hosts', () => {
       '/bin/é',
       '/bin/a,b',
       '/bin/a=b',
+      '/usr/bin/id \\',
+      '/usr/bin/id x\\\\\\',
     ]) {
       assert.equal(text(bad), null, bad);
     }
+    assert.equal(text('/usr/bin/id x\\\\'), '/usr/bin/id x\\\\');
     assert.equal(text('!/bin/su', { ...sudo, allowNegated: true }), '!/bin/su');
     assert.equal(text('sudoedit /etc/motd', { ...sudo, allowSudoedit: true }), 'sudoedit /etc/motd');
     assert.equal(text('sudoedit etc', { ...sudo, allowSudoedit: true }), null);
