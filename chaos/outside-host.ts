@@ -9,8 +9,35 @@ import { silentLog } from '../agent/src/platform/log.ts';
 import { systemRandom } from '../agent/src/platform/random.ts';
 import { createHostFolders } from '../agent/src/testing/host.ts';
 import type { Told } from '../server/src/testing/journal.ts';
+import type { Load, LoadedServer } from '../server/src/testing/load.ts';
 import type { LoadPorts } from '../server/src/testing/load-child.ts';
+import { openTcpGate } from '../server/src/testing/tcp-gate.ts';
 import type { Scope } from './fault.ts';
+import { directorySettings } from './observe.ts';
+
+/** An address that outlives the servers behind it, as that of a balancer does. */
+export interface LastingAddress {
+  readonly url: string;
+  /** Settings of a server that is reached there, with a directory. */
+  readonly env: Record<string, string>;
+  /** Who connects from now on reaches this one. */
+  leadTo(server: LoadedServer): void;
+}
+
+/** Opens an address for servers of a load. It leads to none of them yet. */
+export async function openLastingAddress(scope: Pick<Scope, 'after'>, load: Load): Promise<LastingAddress> {
+  let port = 0;
+  const gate = await openTcpGate(() => port);
+  scope.after(() => gate.close());
+  const url = `http://localhost:${gate.port}`;
+  return {
+    url,
+    env: { ...(await directorySettings(load.folder)), IDENTREE_EXTERNAL_URL: url },
+    leadTo(server) {
+      port = server.ports.http;
+    },
+  };
+}
 
 /** The folders of a host that is enrolled at a server, and outlives it. */
 export interface OutsideHost {

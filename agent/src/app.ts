@@ -19,7 +19,7 @@ import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
 import { createSudoPolicies, runSudo } from './gate/ask-sudo.ts';
 import { aliveFrame } from './gate/frames.ts';
-import { createGate, type Gate, refuseHook } from './gate/gate.ts';
+import { createGate, type Gate, type GateDeps, refuseHook } from './gate/gate.ts';
 import { createLogin } from './gate/login.ts';
 import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
 import { createProcessReader } from './gate/proc.ts';
@@ -175,11 +175,15 @@ export async function openHost(
   return { conf, enrolment, keys, checkpoints, client, certificates, ask, breakGlass, journal, background, close };
 }
 
-function residentGate(host: Host, log: Log, stopping: AbortSignal): Gate {
-  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
+/** What an agent that stays looks at on its machine, and which plugin belongs to it. */
+export type ResidentGateDeps = Required<Pick<GateDeps, 'processes' | 'sessionOrigin' | 'log' | 'stopping'>> & {
+  build: string | null;
+};
+
+/** Answers the hooks of a host whose agent stays. */
+export function residentGate(host: Host, { processes, sessionOrigin, build, log, stopping }: ResidentGateDeps): Gate {
   const clock = systemClock;
   const registered = createRegisteredSudos(processes);
-  const build = PLUGIN_BUILD;
   const { noninteractive, contact } = host.conf;
   const sudo =
     build &&
@@ -310,7 +314,9 @@ export async function serveGate(
   const { keepers, log } = deps;
   const failed = new AbortController();
   const stopping = AbortSignal.any([signal, failed.signal]);
-  const server = await listen(paths.socket, residentGate(host, log, stopping).handle);
+  const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
+  const gate = residentGate(host, { processes, sessionOrigin, build: PLUGIN_BUILD, log, stopping });
+  const server = await listen(paths.socket, gate.handle);
   const { externalUrl, hostname } = host.enrolment.identity;
   log.info(`ready on ${paths.socket} for ${externalUrl} as ${hostname}`);
   const keeping = keep(keepers, { stopping, broken: (why) => failed.abort(why), log });

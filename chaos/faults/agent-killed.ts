@@ -10,20 +10,10 @@ import { createParent } from '../../agent/src/testing/parent.ts';
 import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
 import type { Told } from '../../server/src/testing/journal.ts';
 import { startLoad, until } from '../../server/src/testing/load.ts';
-import { openTcpGate } from '../../server/src/testing/tcp-gate.ts';
 import type { AgentChild } from '../agent-child.ts';
 import { type Fault, keepTimes, within } from '../fault.ts';
-import {
-  decisionsIn,
-  directorySettings,
-  seeDirectory,
-  seeHealth,
-  seePage,
-  toldBetween,
-  toldIn,
-  untilWell,
-} from '../observe.ts';
-import { enrolOutside } from '../outside-host.ts';
+import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell } from '../observe.ts';
+import { enrolOutside, openLastingAddress } from '../outside-host.ts';
 import { statusIn } from '../request-status.ts';
 
 const BUILD = 'b'.repeat(32);
@@ -36,13 +26,9 @@ export const fault: Fault = {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-agents-'));
     scope.after(() => rmSync(folder, { recursive: true, force: true }));
     const load = await startLoad(scope, { driver: 'sqlite', dsn: join(folder, 'identree.db') });
-    let port = 0;
-    const gate = await openTcpGate(() => port);
-    scope.after(() => gate.close());
-    const url = `http://localhost:${gate.port}`;
-    const env = { ...(await directorySettings(load.folder)), IDENTREE_EXTERNAL_URL: url };
+    const { url, env, leadTo } = await openLastingAddress(scope, load);
     const server = await load.start('first', { env });
-    port = server.ports.http;
+    leadTo(server);
     await untilWell(server);
     const { paths, dir } = await enrolOutside(scope, url, server.ports);
     const sudo = await createParent(dir, { argv: ['sudo', 'id'], cwd: '/', environ: { LANG: 'C.UTF-8' } });

@@ -4,20 +4,9 @@ import { once } from 'node:events';
 import { whyNoPostgres } from '../../server/src/db/test-postgres.ts';
 import type { Told } from '../../server/src/testing/journal.ts';
 import { startLoadOnPostgres, until } from '../../server/src/testing/load.ts';
-import { openTcpGate } from '../../server/src/testing/tcp-gate.ts';
 import { type Fault, keepTimes, within } from '../fault.ts';
-import {
-  decisionsIn,
-  directorySettings,
-  seeDirectory,
-  seeHealth,
-  seePage,
-  toldBetween,
-  toldIn,
-  untilWell,
-  waitsOn,
-} from '../observe.ts';
-import { enrolOutside, openOutside, waitOutside } from '../outside-host.ts';
+import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell, waitsOn } from '../observe.ts';
+import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../outside-host.ts';
 
 /** Less than a server has already: it gets no more, whatever it does next. */
 const LIMIT_BYTES = 1_000_000;
@@ -28,21 +17,17 @@ export const fault: Fault = {
   missing: whyNoPostgres,
   async run(scope) {
     const load = await startLoadOnPostgres(scope);
-    let port = 0;
-    // As a balancer that has seen who is well.
-    const gate = await openTcpGate(() => port);
-    scope.after(() => gate.close());
-    const url = `http://localhost:${gate.port}`;
-    const env = { ...(await directorySettings(load.folder)), IDENTREE_EXTERNAL_URL: url };
+    // As of a balancer that has seen who is well.
+    const { url, env, leadTo } = await openLastingAddress(scope, load);
     const other = await load.start('other', { env });
     let limited = await load.start('limited', { env });
-    port = limited.ports.http;
+    leadTo(limited);
     const host = await openOutside(scope, await enrolOutside(scope, url, limited.ports));
     const times = keepTimes();
     const seen = new Set<string>();
     const outside: Told[] = [];
     for (let round = 0; round < (scope.short ? 1 : 5); round += 1) {
-      port = limited.ports.http;
+      leadTo(limited);
       await untilWell(limited);
       await until(() => other.told().some(({ kind }) => kind === 'waited'));
       const waiting = await waitOutside(host);
@@ -52,7 +37,7 @@ export const fault: Fault = {
       await ended;
       assert.match(limited.logged(), /out of memory/i);
       const endedAt = Date.now();
-      port = other.ports.http;
+      leadTo(other);
       const asked = performance.now();
       await until(() => toldBetween([other], endedAt, Date.now()).filter(({ kind }) => kind === 'created').length > 4);
       times.note('others were decided', 5, performance.now() - asked);

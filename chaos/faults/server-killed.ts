@@ -6,19 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
 import type { Told } from '../../server/src/testing/journal.ts';
 import { startLoad, until } from '../../server/src/testing/load.ts';
-import { openTcpGate } from '../../server/src/testing/tcp-gate.ts';
 import { type Fault, keepTimes, within } from '../fault.ts';
-import {
-  decisionsIn,
-  directorySettings,
-  seeDirectory,
-  seeHealth,
-  seePage,
-  toldBetween,
-  toldIn,
-  untilWell,
-} from '../observe.ts';
-import { enrolOutside, openOutside, waitOutside } from '../outside-host.ts';
+import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell } from '../observe.ts';
+import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../outside-host.ts';
 
 export const fault: Fault = {
   title: 'the server is killed while hosts wait, and started again',
@@ -28,13 +18,9 @@ export const fault: Fault = {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-killed-'));
     scope.after(() => rmSync(folder, { recursive: true, force: true }));
     const load = await startLoad(scope, { driver: 'sqlite', dsn: join(folder, 'identree.db') });
-    let port = 0;
-    const gate = await openTcpGate(() => port);
-    scope.after(() => gate.close());
-    const url = `http://localhost:${gate.port}`;
-    const env = { ...(await directorySettings(load.folder)), IDENTREE_EXTERNAL_URL: url };
+    const { url, env, leadTo } = await openLastingAddress(scope, load);
     let server = await load.start('first', { env });
-    port = server.ports.http;
+    leadTo(server);
     const host = await openOutside(scope, await enrolOutside(scope, url, server.ports));
     const outside: Told[] = [];
     const times = keepTimes();
@@ -55,7 +41,7 @@ export const fault: Fault = {
       };
       const startedAt = performance.now();
       server = await load.start(`again-${round}`, { env });
-      port = server.ports.http;
+      leadTo(server);
       await until(() => server.created() > 0);
       times.note('all went on after the start', 10, performance.now() - startedAt);
       await untilWell(server);
