@@ -39,7 +39,8 @@ test('a break-glass password that takes two administrators is shown to one once 
   await expect(page).toContainText(`${first.username} waits for a second administrator`);
   await page.getByRole('button', { name: 'Look at it' }).click();
   const agreeing = second.page.getByRole('dialog');
-  await expect(agreeing).toContainText('the network is down');
+  // What is agreed to is power on one host, for one reason.
+  await expect(agreeing.getByRole('alert')).toContainText('web1.example.com: “the network is down”');
   await inspect(second.page, 'break-glass-second', () => agreeing.getByText('the network is down').waitFor());
   await agreeing.getByRole('button', { name: `Let ${first.username} see it` }).click();
   await expect(agreeing).toContainText(`${second.username} has confirmed it.`);

@@ -194,7 +194,7 @@ function Reveal({ host, standings, close }: { host: Host; standings: Standings; 
 
 /** How it stands with the password that opens a host whose server is dead, and the password itself. */
 export const BreakGlassDialog = formDialog<Host>(
-  'Break-glass password',
+  (host) => (host === null ? 'Break-glass password' : `Break-glass password of ${host.hostname}`),
   function BreakGlass({ about: host, close }) {
     const standing = useQuery(api.breakGlass.list.queryOptions());
     return (

@@ -47,7 +47,8 @@ export function RequestOfAnother({ request, host }: { request: Waiting; host: Ho
     <Alert className="tone tone-yellow" color="yellow" variant="light">
       <Stack gap="xs" align="flex-start">
         <Text size="sm">
-          <strong>{request.askedBy}</strong> asked for the password <Ago at={request.askedAt} />: “{request.reason}”
+          <strong>{request.askedBy}</strong> asked <Ago at={request.askedAt} /> for the password of{' '}
+          <strong>{host.hostname}</strong>: “{request.reason}”
         </Text>
         {request.confirmedBy === null && mayChange && (
           <Button size="xs" loading={confirm.isPending} onClick={() => confirm.mutate()}>
