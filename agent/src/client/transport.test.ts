@@ -113,9 +113,14 @@ describe('transport', () => {
     assert.equal(await kind(server.transport.request(GET)), 'broken');
   });
 
-  it('gives up on an answer that does not come', async () => {
-    await using server = await serve(() => undefined);
-    assert.equal(await kind(server.transport.request({ ...GET, timeoutMs: 100 })), 'broken');
+  it('gives up on an answer that does not come', async (t) => {
+    const arrived = Promise.withResolvers<void>();
+    await using server = await serve(() => arrived.resolve());
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const asked = kind(server.transport.request(GET));
+    await arrived.promise;
+    t.mock.timers.tick(GET.timeoutMs);
+    assert.equal(await asked, 'broken');
   });
 
   it('can be cancelled', async () => {

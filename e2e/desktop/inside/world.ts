@@ -165,12 +165,13 @@ export async function openWorld(): Promise<World> {
   let browser: Browser | null = null;
   const shells = new Set<Driven>();
 
-  /** Stands for the desktop's own browser: notes the address. */
+  /** Stands for the desktop's own browser: notes the address, in a file that appears whole. */
   const openedFolder = join(dir, 'opened');
   const bin = join(dir, 'bin');
   mkdirSync(openedFolder);
   mkdirSync(bin);
-  writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\nprintf '%s' "$1" > ${openedFolder}/$(date +%s%N)\n`);
+  const note = [`note=$(mktemp -p ${dir})`, `printf '%s' "$1" > "$note"`, `mv "$note" ${openedFolder}/$(date +%s%N)`];
+  writeFileSync(join(bin, 'xdg-open'), `#!/bin/sh\n${note.join('\n')}\n`);
   chmodSync(join(bin, 'xdg-open'), 0o755);
   const opened = () =>
     readdirSync(openedFolder)
