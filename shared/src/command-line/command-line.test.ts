@@ -170,7 +170,7 @@ describe('completions for bash', () => {
     const script = `${bashCompletions(PROGRAM)}
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); compopt() { echo "compopt $*"; }
 _doors; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const ended = spawnSync('bash', ['-eu', '-c', script, 'bash', ...words], { encoding: 'utf8' });
+    const ended = spawnSync('bash', ['--norc', '-eu', '-c', script, 'bash', ...words], { encoding: 'utf8' });
     assert.equal(ended.stderr, '');
     return ended.stdout.split('\n').filter((line) => line !== '');
   };
