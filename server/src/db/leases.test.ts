@@ -82,7 +82,7 @@ forEachDatabase('a lease', (open, driver) => {
 });
 
 /** Leases that answer as a test says. */
-function answering(acquire: Leases['acquire']): Leases {
+function answering(acquire: Leases['acquire'], lifeMs = 600_000): Leases {
   return {
     acquire,
     stillHas: async () => true,
@@ -90,7 +90,7 @@ function answering(acquire: Leases['acquire']): Leases {
     release: async () => {},
     holder: 'a',
     renewEveryMs: 20,
-    lifeMs: 60,
+    lifeMs,
   };
 }
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -134,4 +134,16 @@ test('who asks while the question is under way waits for its answer', async () =
   await pause(25);
   assert.deepEqual(await Promise.all([turn.has(), turn.has(), turn.has()]), [null, null, null]);
   assert.equal(asked, 2);
+});
+
+test('an answer that was read too late gives nobody a turn', async () => {
+  const lifeMs = 60;
+  const standingStill: Leases['acquire'] = async (name) => {
+    const askedAt = performance.now();
+    while (performance.now() - askedAt < lifeMs);
+    return { name, fence: 1 };
+  };
+  const turn = createTurn(answering(standingStill, lifeMs), 'work');
+  assert.equal(await turn.has(), null);
+  assert.equal(turn.isSure(), false);
 });

@@ -125,6 +125,8 @@ export function createTurn(leases: Leases, name: string): Turn {
       renewAt = askedAt + leases.renewEveryMs;
       // What is given lasts so long at least; see `acquire`.
       sureUntil = lease === null ? Number.NEGATIVE_INFINITY : askedAt + (leases.lifeMs * 2) / 3;
+      // A process that was frozen before it read the answer: its successor may be at work by now.
+      if (performance.now() >= sureUntil) lost();
       return lease;
     } catch (error) {
       // What was true the last time may be true no longer, and who goes on without asking works beside a successor.
