@@ -26,4 +26,4 @@ export async function testFaults(which: (fault: NamedFault) => boolean): Promise
   }
 }
 
-export const isOfDatabase = ({ name }: NamedFault): boolean => name.startsWith('database-');
+export const isOfDatabase = ({ group }: NamedFault): boolean => group === 'database';

@@ -1,9 +1,9 @@
 import pg from 'pg';
-import { whyNoPostgres } from '../../server/src/db/test-postgres.ts';
-import { startLoadOnPostgres } from '../../server/src/testing/load.ts';
-import type { Fault } from '../fault.ts';
-import { withoutWriting } from '../no-writing.ts';
-import { directorySettings } from '../observe.ts';
+import { whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
+import { startLoadOnPostgres } from '../../../server/src/testing/load.ts';
+import type { Fault } from '../../fault.ts';
+import { withoutWriting } from '../../no-writing.ts';
+import { directorySettings } from '../../observe.ts';
 
 export const fault: Fault = {
   title: 'the database may only be read, as the copy of another one',

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { serverUser, whyNoPostgres } from '../../server/src/db/test-postgres.ts';
-import { startLoadOnPostgres } from '../../server/src/testing/load.ts';
-import { fill, makeDisk, whyNoDisk } from '../disk.ts';
-import type { Fault } from '../fault.ts';
-import { withoutWriting } from '../no-writing.ts';
-import { directorySettings } from '../observe.ts';
+import { serverUser, whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
+import { startLoadOnPostgres } from '../../../server/src/testing/load.ts';
+import { fill, makeDisk, whyNoDisk } from '../../disk.ts';
+import type { Fault } from '../../fault.ts';
+import { withoutWriting } from '../../no-writing.ts';
+import { directorySettings } from '../../observe.ts';
 
 export const fault: Fault = {
   title: 'the disk of a Postgres database is full',

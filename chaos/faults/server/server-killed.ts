@@ -3,12 +3,12 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
-import type { Told } from '../../server/src/testing/journal.ts';
-import { startLoad, until } from '../../server/src/testing/load.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
-import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell } from '../observe.ts';
-import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../outside-host.ts';
+import { TEST_FOLDER } from '../../../server/src/db/test-postgres.ts';
+import type { Told } from '../../../server/src/testing/journal.ts';
+import { startLoad, until } from '../../../server/src/testing/load.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
+import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell } from '../../observe.ts';
+import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../../outside-host.ts';
 
 export const fault: Fault = {
   title: 'the server is killed while hosts wait, and started again',

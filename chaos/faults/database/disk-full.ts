@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startLoad } from '../../server/src/testing/load.ts';
-import { fill, makeDisk, whyNoDisk } from '../disk.ts';
-import type { Fault } from '../fault.ts';
-import { withoutWriting } from '../no-writing.ts';
-import { directorySettings } from '../observe.ts';
+import { startLoad } from '../../../server/src/testing/load.ts';
+import { fill, makeDisk, whyNoDisk } from '../../disk.ts';
+import type { Fault } from '../../fault.ts';
+import { withoutWriting } from '../../no-writing.ts';
+import { directorySettings } from '../../observe.ts';
 
 export const fault: Fault = {
   title: 'the disk of an SQLite database is full',

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
-import { startLoad, until } from '../../server/src/testing/load.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
+import { TEST_FOLDER } from '../../../server/src/db/test-postgres.ts';
+import { startLoad, until } from '../../../server/src/testing/load.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
@@ -16,7 +16,7 @@ import {
   toldIn,
   untilWell,
   waitsOn,
-} from '../observe.ts';
+} from '../../observe.ts';
 
 /** How many are opened before the next ones: more than fit into the queue of a listener would wait for a second try. */
 const AT_ONCE = 100;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
-import { startLoad, until } from '../../server/src/testing/load.ts';
-import { TEST_EXTERNAL_URL } from '../../server/src/testing/test-config.ts';
-import { startTestIdp } from '../../server/src/testing/test-idp.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
+import { TEST_FOLDER } from '../../../server/src/db/test-postgres.ts';
+import { startLoad, until } from '../../../server/src/testing/load.ts';
+import { TEST_EXTERNAL_URL } from '../../../server/src/testing/test-config.ts';
+import { startTestIdp } from '../../../server/src/testing/test-idp.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
@@ -17,7 +17,7 @@ import {
   untilWell,
   waitsOn,
   wordsOf,
-} from '../observe.ts';
+} from '../../observe.ts';
 
 const CALLBACK = `${TEST_EXTERNAL_URL}/callback`;
 

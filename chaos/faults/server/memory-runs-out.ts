@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { whyNoPostgres } from '../../server/src/db/test-postgres.ts';
-import type { Told } from '../../server/src/testing/journal.ts';
-import { startLoadOnPostgres, until } from '../../server/src/testing/load.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
-import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell, waitsOn } from '../observe.ts';
-import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../outside-host.ts';
+import { whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
+import type { Told } from '../../../server/src/testing/journal.ts';
+import { startLoadOnPostgres, until } from '../../../server/src/testing/load.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
+import {
+  decisionsIn,
+  seeDirectory,
+  seeHealth,
+  seePage,
+  toldBetween,
+  toldIn,
+  untilWell,
+  waitsOn,
+} from '../../observe.ts';
+import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../../outside-host.ts';
 
 /** Less than a server has already: it gets no more, whatever it does next. */
 const LIMIT_BYTES = 1_000_000;

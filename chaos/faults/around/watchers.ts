@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
-import { startLoad, until } from '../../server/src/testing/load.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
+import { TEST_FOLDER } from '../../../server/src/db/test-postgres.ts';
+import { startLoad, until } from '../../../server/src/testing/load.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
@@ -14,8 +14,8 @@ import {
   toldIn,
   untilWell,
   waitsOn,
-} from '../observe.ts';
-import { gapsOf, type Watcher, watch } from '../watcher.ts';
+} from '../../observe.ts';
+import { gapsOf, type Watcher, watch } from '../../watcher.ts';
 
 /** How many connect at a time. */
 const AT_ONCE = 50;

@@ -3,10 +3,10 @@ import { createHmac } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
-import { FAKE_API_KEY, startFakePocketId } from '../../server/src/directory/pocketid/test-pocketid.ts';
-import { startLoad, until } from '../../server/src/testing/load.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
+import { TEST_FOLDER } from '../../../server/src/db/test-postgres.ts';
+import { FAKE_API_KEY, startFakePocketId } from '../../../server/src/directory/pocketid/test-pocketid.ts';
+import { startLoad, until } from '../../../server/src/testing/load.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   LDAP_SETTINGS,
@@ -17,7 +17,7 @@ import {
   toldIn,
   untilWell,
   waitsOn,
-} from '../observe.ts';
+} from '../../observe.ts';
 
 const SECRET = 'b7e0f19c5a2d4836b7e0f19c5a2d4836';
 

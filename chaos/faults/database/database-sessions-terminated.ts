@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
-import { whyNoPostgres } from '../../server/src/db/test-postgres.ts';
-import { startLoadOnPostgres, until } from '../../server/src/testing/load.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
+import { whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
+import { startLoadOnPostgres, until } from '../../../server/src/testing/load.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
@@ -13,7 +13,7 @@ import {
   toldIn,
   untilWell,
   waitsOn,
-} from '../observe.ts';
+} from '../../observe.ts';
 
 /** As an operator does to whoever holds something up, or a pooler at its end. */
 const TERMINATE =

@@ -4,17 +4,17 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { agentAnswers } from '../../agent/src/service/socket-server.ts';
-import { connectPlugin, SUDO_ID } from '../../agent/src/testing/fake-plugin.ts';
-import { createParent } from '../../agent/src/testing/parent.ts';
-import { TEST_FOLDER } from '../../server/src/db/test-postgres.ts';
-import type { Told } from '../../server/src/testing/journal.ts';
-import { startLoad, until } from '../../server/src/testing/load.ts';
-import type { AgentChild } from '../agent-child.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
-import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell } from '../observe.ts';
-import { enrolOutside, openLastingAddress } from '../outside-host.ts';
-import { statusIn } from '../request-status.ts';
+import { agentAnswers } from '../../../agent/src/service/socket-server.ts';
+import { connectPlugin, SUDO_ID } from '../../../agent/src/testing/fake-plugin.ts';
+import { createParent } from '../../../agent/src/testing/parent.ts';
+import { TEST_FOLDER } from '../../../server/src/db/test-postgres.ts';
+import type { Told } from '../../../server/src/testing/journal.ts';
+import { startLoad, until } from '../../../server/src/testing/load.ts';
+import type { AgentChild } from '../../agent-child.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
+import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell } from '../../observe.ts';
+import { enrolOutside, openLastingAddress } from '../../outside-host.ts';
+import { statusIn } from '../../request-status.ts';
 
 const BUILD = 'b'.repeat(32);
 
@@ -37,7 +37,7 @@ export const fault: Fault = {
     writeFileSync(file, JSON.stringify(child));
 
     async function startAgent(): Promise<ChildProcess> {
-      const agent = spawn(process.execPath, [join(import.meta.dirname, '..', 'agent-child.ts'), file], {
+      const agent = spawn(process.execPath, [join(import.meta.dirname, '../..', 'agent-child.ts'), file], {
         stdio: ['ignore', 'ignore', 'inherit'],
         env: { PATH: process.env.PATH ?? '', NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
       });

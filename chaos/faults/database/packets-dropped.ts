@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { startOwnPostgres, whyNoPostgres } from '../../server/src/db/test-postgres.ts';
-import { startLoad, until } from '../../server/src/testing/load.ts';
-import { openTcpGate } from '../../server/src/testing/tcp-gate.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
+import { startOwnPostgres, whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
+import { startLoad, until } from '../../../server/src/testing/load.ts';
+import { openTcpGate } from '../../../server/src/testing/tcp-gate.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
@@ -15,7 +15,7 @@ import {
   untilWell,
   waitsIn,
   waitsOn,
-} from '../observe.ts';
+} from '../../observe.ts';
 
 /** More than a server has connections: who finds none free must not wait for long either. */
 const HOSTS = 20;

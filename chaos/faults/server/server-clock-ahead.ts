@@ -1,4 +1,4 @@
-import { wrongClock } from '../clock.ts';
+import { wrongClock } from '../../clock.ts';
 
 export const fault = wrongClock('the clock of a server jumps ahead by ten minutes, and back again', {
   of: 'server',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { whyNoPostgres } from '../../server/src/db/test-postgres.ts';
-import { startLoadOnPostgres, until } from '../../server/src/testing/load.ts';
-import { type Fault, keepTimes, within } from '../fault.ts';
-import { directorySettings, seeDirectory, seeHealth, seePage, toldIn, untilWell, waitsOn } from '../observe.ts';
+import { whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
+import { startLoadOnPostgres, until } from '../../../server/src/testing/load.ts';
+import { type Fault, keepTimes, within } from '../../fault.ts';
+import { directorySettings, seeDirectory, seeHealth, seePage, toldIn, untilWell, waitsOn } from '../../observe.ts';
 
 /** Whether the frozen server holds the head of the log, which every change needs. */
 const HOLDS = `select 1 from pg_stat_activity a join pg_locks l on l.pid = a.pid
