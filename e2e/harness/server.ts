@@ -42,6 +42,8 @@ export interface ChallengeRow {
   reason: string | null;
   outcome: 'granted' | 'refused' | null;
   outcome_detail: string | null;
+  /** What sudo did with a released command, as far as it was told. */
+  run_state: 'started' | 'ended' | 'refused' | null;
 }
 
 /** Columns of the hosts table that tests look at. */
