@@ -1,6 +1,6 @@
 import { type HostReport, hostReport, type LocalGrant, localGrant, MAX_REPORT_BYTES } from '#shared/host-api.ts';
 import { visibleText } from '#shared/visible-text.ts';
-import { readGateState } from '../setup/sudo-gate.ts';
+import { readGateState } from '../setup/gate-state.ts';
 import { type Given, type Grant, isUnread } from './grant.ts';
 import { powerfulGroups } from './groups.ts';
 import { createHostFiles } from './host-files.ts';

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { readGateState } from '../setup/gate-state.ts';
 import { createHostTree } from '../testing/host-tree.ts';
-import { readGate, readGrants } from './read-grants.ts';
+import { readGrants } from './read-grants.ts';
 import { sayGrants } from './say-grants.ts';
 
 async function said(
@@ -13,7 +14,7 @@ async function said(
   await using host = await createHostTree(files);
   await prepare(host.root);
   const grants = await readGrants(host.root, 'web1');
-  return sayGrants(grants, { gate: await readGate(host.root) });
+  return sayGrants(grants, { gate: (await readGateState(host.root, null)).gate ?? 'pam' });
 }
 /** Without headings. */
 const lines = async (files: Record<string, string>): Promise<string[]> =>

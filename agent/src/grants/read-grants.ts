@@ -1,14 +1,13 @@
 import { hostname } from 'node:os';
-import type { SudoGate } from '../setup/sudo-gate.ts';
 import { doasGrants } from './doas.ts';
 import { type Grant, isUnread, sortGrants } from './grant.ts';
 import { groupGrants } from './groups.ts';
 import { createHostFiles, type HostFiles } from './host-files.ts';
 import { wheelGrants } from './pam-wheel.ts';
 import { polkitGrants } from './polkit/polkit-grants.ts';
-import { readSudoGate, sudoersFile } from './sudo-conf.ts';
 import { readSudoers } from './sudoers/read-sudoers.ts';
 import { sudoersGrants } from './sudoers/sudoers-grants.ts';
+import { sudoersFile } from './sudoers-file.ts';
 
 /** sudo-rs reads this one in place of the other when it is there. */
 const SUDOERS_RS = '/etc/sudoers-rs';
@@ -62,6 +61,3 @@ export async function readGrants(root: string, shortName = hostname().split('.')
   ]);
   return boundUnread(sortGrants(found.flat()));
 }
-
-/** Where sudo on this host asks identree. */
-export const readGate = (root: string): Promise<SudoGate> => readSudoGate(createHostFiles(root));

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { readGateState } from './gate-state.ts';
 import { BrokenBlock, withBlock, withoutBlock } from './marked-block.ts';
 import { asksThrough, MODULE, STAGE, stackLines } from './pam-stacks.ts';
 import { sudoersProblems } from './self-test.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
 import { putSnapshot } from './snapshot.ts';
-import { chooseGate, PLUGIN, readGateState, SUDO_CONF_LINES } from './sudo-gate.ts';
+import { chooseGate, PLUGIN, SUDO_CONF_LINES } from './sudo-gate.ts';
 
 const DEBIAN_SUDO = `#%PAM-1.0
 
@@ -650,6 +651,10 @@ describe('the gate of sudo, as the files say', () => {
     'another plugin comes first': [
       async (h) => h.write('/etc/sudo.conf', `Plugin other_approval other.so\n${await h.read('/etc/sudo.conf')}`),
       /before identree's: Plugin other_approval/,
+    ],
+    'sudo.conf can be changed by others, so that sudo passes it over': [
+      (h) => chmod(join(h.root, '/etc/sudo.conf'), 0o666),
+      /sudo\.conf is not read by sudo: .*others than root/,
     ],
     'the plugin is gone': [(h) => rm(join(h.root, PLUGIN)), /is not there/],
     'the plugin is of another build': [(h) => h.write(PLUGIN, 'ELF xyz'), /does not belong|not the one/],

@@ -1,3 +1,5 @@
+import type { HostFiles } from '../grants/host-files.ts';
+
 export const SUDO_CONF = '/etc/sudo.conf';
 
 /** A plugin that sudo.conf(5) has sudo load. */
@@ -35,4 +37,14 @@ export function pluginsOf(text: string): PluginLine[] {
     if (word.toLowerCase() !== 'plugin' || symbol === undefined || path === undefined) return [];
     return [{ symbol, path, options }];
   });
+}
+
+/** A line that has sudo load a part of identree. */
+export const isOurs = ({ symbol }: PluginLine): boolean => symbol.startsWith('identree_');
+
+/** The plugins that sudo of this host loads. It takes no notice of a file that others than root can change. */
+export async function readPlugins(files: HostFiles): Promise<{ plugins: PluginLine[] } | { problem: string }> {
+  const found = await files.read(SUDO_CONF);
+  if (found === null) return { plugins: [] };
+  return 'problem' in found ? found : { plugins: pluginsOf(found.text) };
 }

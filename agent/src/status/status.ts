@@ -9,7 +9,7 @@ import { isLate, readAttempt } from '../certificates/schedule.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
-import { readGate, readGrants } from '../grants/read-grants.ts';
+import { readGrants } from '../grants/read-grants.ts';
 import { sayGrants } from '../grants/say-grants.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -17,9 +17,9 @@ import { silentLog } from '../platform/log.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
+import { type GateState, readGateState } from '../setup/gate-state.ts';
 import { pamFile } from '../setup/pam-stacks.ts';
 import { sudoersProblems } from '../setup/self-test.ts';
-import { readGateState } from '../setup/sudo-gate.ts';
 import { probeDirectory } from '../sssd/probe.ts';
 import { accessOf, readDirectoryUse } from '../sssd/settings.ts';
 import { openApproverKeys } from '../state/approver-keys.ts';
@@ -135,8 +135,7 @@ async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
 }
 
 /** Who asks for sudo, and what is not as setup left it. Where identree does not gate sudo there is nothing to say. */
-async function sudoLines(root: string, run: Run): Promise<Line[]> {
-  const { gate, drift } = await readGateState(root, PLUGIN_BUILD);
+async function sudoLines({ gate, drift }: GateState, run: Run): Promise<Line[]> {
   if (gate === null && drift.length === 0) return [];
   const overridden = gate === null ? [] : await sudoersProblems(run);
   const value = gate === 'plugin' ? 'asked by the plugin in sudo' : 'asked by the PAM stage';
@@ -206,7 +205,8 @@ export async function reportStatus(
   const certificate = async () => [await certificateLine(paths, Date.now())];
   await checked('Certificate', ofEnrolled(certificate));
   await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
-  await checked('sudo', () => sudoLines('', run));
+  const state = await readGateState(host, PLUGIN_BUILD);
+  await checked('sudo', () => sudoLines(state, run));
   await checked('Directory', () => directoryLines(paths, run));
   const running = await agentAnswers(paths.socket);
   lines.push({
@@ -221,7 +221,8 @@ export async function reportStatus(
   lines.push(heartbeatLine(health, Date.now()));
 
   const healthy = lines.every((line) => line.problem === null);
-  const [grants, gate] = await Promise.all([readGrants(host), readGate(host)]);
+  const grants = await readGrants(host);
+  const gate = state.gate ?? 'pam';
   if (options.json) print(JSON.stringify({ healthy, lines, health, gate, grants, logHead }));
   else {
     const width = Math.max(...lines.map((line) => line.what.length)) + 2;
