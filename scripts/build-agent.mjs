@@ -37,7 +37,7 @@ function fingerprint() {
   const hash = createHash('sha256').update(process.version);
   const sources = globSync(['agent/src/**/*.ts', 'shared/src/**/*.ts'], { cwd: root });
   const files = sources.filter((file) => !file.endsWith('.test.ts')).sort();
-  hash.update(`${pluginBuild()}\0`);
+  hash.update(`${JSON.stringify(ownPlugin())}\0`);
   for (const file of [...files, 'package-lock.json', 'scripts/build-agent.mjs'])
     hash
       .update(`${file}\0`)
@@ -46,11 +46,14 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** Of which sources the sudo plugin is, as its Makefile counts them. */
-const pluginBuild = () =>
-  execFileSync('make', ['-s', '-C', join(root, 'agent', 'native'), '--no-print-directory', 'build-id'], {
+/** The sudo plugin, which is built already: of which sources it is, as its Makefile counts them, and what its file holds. */
+function ownPlugin() {
+  const build = execFileSync('make', ['-s', '-C', join(root, 'agent', 'native'), '--no-print-directory', 'build-id'], {
     encoding: 'utf8',
   }).trim();
+  const file = readFileSync(join(root, 'dist', 'native', 'identree_sudo.so'));
+  return { build, sha256: createHash('sha256').update(file).digest('hex') };
+}
 
 async function bundle() {
   const file = join(out, 'identree.cjs');
@@ -58,7 +61,7 @@ async function bundle() {
     entryPoints: [join(root, 'agent', 'src', 'main.ts')],
     outfile: file,
     bundle: true,
-    define: { IDENTREE_PLUGIN_BUILD: JSON.stringify(pluginBuild()) },
+    define: { IDENTREE_PLUGIN: JSON.stringify(ownPlugin()) },
     platform: 'node',
     format: 'cjs',
     target: 'node24',
@@ -147,8 +150,8 @@ async function buildAgent() {
 
 mkdirSync(out, { recursive: true });
 try {
-  await buildAgent();
   buildNative();
+  await buildAgent();
   say(`built in ${((Date.now() - started) / 1000).toFixed(1)} s`);
 } catch (error) {
   process.stderr.write(`build-agent: ${error.message}\n`);

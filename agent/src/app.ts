@@ -25,7 +25,7 @@ import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
 import { createProcessReader } from './gate/proc.ts';
 import { createRegisteredSudos } from './gate/registered-sudos.ts';
 import { sessionOrigin } from './gate/session-origin.ts';
-import { createSudoPlugin } from './gate/sudo-plugin.ts';
+import { createSudoPlugin, type SudoPluginDeps } from './gate/sudo-plugin.ts';
 import { readHostReport } from './grants/host-report.ts';
 import { certificateFolder, type Paths, stateFiles } from './paths.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
@@ -35,6 +35,7 @@ import { type Run, systemRun } from './platform/run.ts';
 import { type Health, keepBeating } from './service/heartbeat.ts';
 import { type Keeper, keep } from './service/keepers.ts';
 import { listen } from './service/socket-server.ts';
+import { createGateWatch } from './setup/gate-watch.ts';
 import { readDirectoryUse } from './sssd/settings.ts';
 import { control } from './sssd/sssd-addition.ts';
 import { type ApproverKeys, openApproverKeys } from './state/approver-keys.ts';
@@ -43,7 +44,7 @@ import { type Checkpoints, openCheckpoints } from './state/checkpoint.ts';
 import { createCounter } from './state/counter.ts';
 import { type Enrolment, loadEnrolment, NotEnrolled, prepareStateFolder } from './state/identity.ts';
 import { machineId } from './state/machine-id.ts';
-import { PLUGIN_BUILD } from './version.ts';
+import { OWN_PLUGIN } from './version.ts';
 
 /** Background work that should end before the process does. */
 export interface Background {
@@ -177,23 +178,23 @@ export async function openHost(
 
 /** What an agent that stays looks at on its machine, and which plugin belongs to it. */
 export type ResidentGateDeps = Required<Pick<GateDeps, 'processes' | 'sessionOrigin' | 'log' | 'stopping'>> & {
-  build: string | null;
+  plugin: Pick<SudoPluginDeps, 'build' | 'asSetUp'> | null;
 };
 
 /** Answers the hooks of a host whose agent stays. */
-export function residentGate(host: Host, { processes, sessionOrigin, build, log, stopping }: ResidentGateDeps): Gate {
+export function residentGate(host: Host, { processes, sessionOrigin, plugin, log, stopping }: ResidentGateDeps): Gate {
   const clock = systemClock;
   const registered = createRegisteredSudos(processes);
   const { noninteractive, contact } = host.conf;
   const sudo =
-    build &&
+    plugin &&
     createSudoPlugin({
+      ...plugin,
       ask: host.ask,
       breakGlass: host.breakGlass,
       processes,
       registered,
       sessionOrigin,
-      build,
       noninteractive,
       contact,
       log,
@@ -234,7 +235,7 @@ export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemR
 }
 
 /** What this host says of itself. */
-export const hostReport = () => readHostReport('/', PLUGIN_BUILD);
+export const hostReport = () => readHostReport('/', OWN_PLUGIN);
 
 /** Tells the server what this host says of itself, once. @throws NotEnrolled, ConfigError, UntrustedFile */
 export async function reportHost(paths: Paths): Promise<void> {
@@ -315,7 +316,8 @@ export async function serveGate(
   const failed = new AbortController();
   const stopping = AbortSignal.any([signal, failed.signal]);
   const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
-  const gate = residentGate(host, { processes, sessionOrigin, build: PLUGIN_BUILD, log, stopping });
+  const plugin = OWN_PLUGIN && { build: OWN_PLUGIN.build, asSetUp: createGateWatch('/', OWN_PLUGIN, log).asSetUp };
+  const gate = residentGate(host, { processes, sessionOrigin, plugin, log, stopping });
   const server = await listen(paths.socket, gate.handle);
   const { externalUrl, hostname } = host.enrolment.identity;
   log.info(`ready on ${paths.socket} for ${externalUrl} as ${hostname}`);
@@ -348,17 +350,17 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
   const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
   const clock = systemClock;
   const { ask, breakGlass } = host;
-  const build = PLUGIN_BUILD;
   const { noninteractive, contact } = host.conf;
   const sudo =
-    build &&
+    OWN_PLUGIN &&
     createSudoPlugin({
       ask,
       breakGlass,
       processes,
       registered: null,
+      asSetUp: async () => false,
       sessionOrigin,
-      build,
+      build: OWN_PLUGIN.build,
       noninteractive,
       contact,
       log,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { Host, LabUser, Suite } from '../harness/lab.ts';
 import { CODE, granted, pendingCode } from '../harness/person.ts';
@@ -634,28 +634,93 @@ describe('the plugin in sudo: parts that are missing', () => {
     await agentUp();
   });
 
-  for (const [name, lines] of [
-    ['the audit line alone', ['Plugin identree_audit /usr/lib/identree/identree_sudo.so']],
-    ['the approval line alone', ['Plugin identree_approval /usr/lib/identree/identree_sudo.so']],
-    ['no line', []],
-  ] as const)
-    test(`sudo.conf with ${name}: nothing runs without an approval`, { skip }, async () => {
-      const host = world.host();
-      const before = await host.read('/etc/sudo.conf');
-      const file = mark();
-      await host.write('/etc/sudo.conf', `${lines.join('\n')}\n`, 0o644);
-      const terminal = host.terminal('alice', ['sudo', 'touch', file]);
-      if (name === 'the audit line alone') {
-        assert.equal(await terminal.exit, 1);
-        assert.match(terminal.text(), /without its approval plugin/);
-      } else {
-        const [code] = await terminal.see(CODE);
-        granted(await world.person('alice').deny(code, 'no'));
-        assert.equal(await terminal.exit, 1);
-      }
-      assert.equal(host.exists(file), false);
-      await host.write('/etc/sudo.conf', before, 0o644);
-      const doctor = await host.exec(['identree', 'status']);
-      assert.match(doctor.stdout, /asked by the plugin in sudo/);
+  const SUDO_CONF = '/etc/sudo.conf';
+  const PLUGIN = '/usr/lib/identree/identree_sudo.so';
+  const dropLines = (pattern: string): string => `sed -i '/^Plugin ${pattern}/d' ${SUDO_CONF}`;
+
+  /** What is changed on the host, what doctor says of it, and who asks first. */
+  const DRIFTS: Record<string, [change: string, said: RegExp, asks: 'pam' | 'plugin']> = {
+    'the audit line is lost': [dropLines('identree_audit'), /sudo\.conf lacks: Plugin identree_audit/, 'pam'],
+    'the approval line is lost': [dropLines('identree_approval'), /sudo\.conf lacks: Plugin identree_approval/, 'pam'],
+    'both lines are lost': [dropLines('identree_'), /asked by the PAM stage/, 'pam'],
+    'others can change sudo.conf': [`chmod 666 ${SUDO_CONF}`, /sudo\.conf is not read by sudo/, 'pam'],
+    'another plugin comes first': [
+      `sed -i '1i Plugin audit_json audit_json.so' ${SUDO_CONF}`,
+      /another plugin before identree's, .*: Plugin audit_json/,
+      'pam',
+    ],
+    'the plugin is altered': [`printf x >> ${PLUGIN}`, /identree_sudo\.so was changed after it was built/, 'pam'],
+    'another sudo comes first on the path': [
+      'cp -p /usr/bin/sudo /usr/local/bin/sudo',
+      /\/usr\/bin\/sudo is another sudo/,
+      'plugin',
+    ],
+  };
+  const doctor = async () => world.host().exec(['identree', 'doctor']);
+
+  describe('drift', () => {
+    before(async () => {
+      if (skip) return;
+      await agentUp();
+      await world.host().sh(`cp -p ${SUDO_CONF} ${PLUGIN} /root/`);
     });
+    afterEach(async () => {
+      if (skip) return;
+      await world
+        .host()
+        .sh(
+          `cp -p /root/sudo.conf ${SUDO_CONF}; cp -p /root/identree_sudo.so ${PLUGIN}; rm -f /usr/local/bin/sudo /etc/sudoers.d/zz-other`,
+        );
+      assert.match((await doctor()).stdout, /asked by the plugin in sudo/);
+    });
+
+    for (const [name, [change, said, asks]] of Object.entries(DRIFTS))
+      test(`${name}: doctor says so, the ${asks === 'pam' ? 'PAM stage' : 'plugin'} asks, and nothing runs before`, {
+        skip,
+      }, async () => {
+        const host = world.host();
+        const file = mark();
+        await host.sh(change);
+        assert.match((await doctor()).stdout.replace(/\s+/g, ' '), said);
+        const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+        assert.equal(recordOf(request).gate, asks);
+        granted(await world.person('alice').deny(request.code, 'no'));
+        assert.equal(await request.terminal.exit, 1);
+        assert.equal(host.exists(file), false);
+      });
+
+    test('sudo.conf with the audit line alone: not even what was approved runs', { skip }, async () => {
+      const host = world.host();
+      const file = mark();
+      await host.sh(dropLines('identree_approval'));
+      const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 1);
+      assert.match(request.terminal.text(), /without its approval plugin/);
+      assert.equal(host.exists(file), false);
+    });
+
+    test('the server is told with the next heartbeat', { skip }, async () => {
+      const host = world.host();
+      await host.sh(`printf x >> ${PLUGIN}`);
+      await host.write('/etc/sudoers.d/zz-other', 'Defaults pam_service=other\n', 0o440);
+      // The agent beats when it starts; the server takes a report of a host every ten seconds at most.
+      await until('a report with both', async () => {
+        await host.sh('systemctl restart identree-agent');
+        await agentUp();
+        const said = world.server.data.events({ event: 'host_reported' }).map(({ data }) => JSON.stringify(data));
+        return said.some((text) => /changed after it was built/.test(text) && /zz-other:1 sets pam_service/.test(text));
+      });
+    });
+
+    test('as it was, the plugin asks, once', { skip }, async () => {
+      const host = world.host();
+      const file = mark();
+      const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+      assert.equal(recordOf(request).gate, 'plugin');
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 0, request.terminal.text());
+      assert.equal(requestsFor(world, file), 1);
+    });
+  });
 });

@@ -356,6 +356,19 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
       hook.hangUp();
     });
 
+  it('a plugin that sudo does not load as setup left it is no reason to, until it does again', async () => {
+    await using gate = await createTestGate();
+    gate.asSetUp.now = false;
+    assert.equal((await open(gate)).granted, false);
+    assert.equal(await asksByItself(gate), false);
+    const hook = gate.sudo();
+    await gate.server.challenge();
+    hook.hangUp();
+    gate.asSetUp.now = true;
+    assert.equal((await open(gate)).granted, true);
+    assert.equal(await asksByItself(gate), true);
+  });
+
   it('who registers with another start than the kernel knows has registered nothing', async () => {
     await using gate = await createTestGate();
     await open(gate, { pstart: '4711' });

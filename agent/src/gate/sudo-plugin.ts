@@ -29,6 +29,8 @@ export interface SudoPluginDeps {
   processes: ProcessReader;
   /** Null where no agent stays to know one sudo from another. */
   registered: RegisteredSudos | null;
+  /** Whether sudo loads the plugin, and no other before it, as setup left it. */
+  asSetUp(): Promise<boolean>;
   sessionOrigin(pid: number): Promise<string | null>;
   /** Of which sources the plugin of this agent was built. */
   build: string;
@@ -41,7 +43,10 @@ export interface SudoPluginDeps {
 
 /** Answers the plugin of sudo. */
 export interface SudoPlugin {
-  /** This sudo asks by itself: the PAM stage need not. False: it is a plugin of another build, and does not count. */
+  /**
+   * This sudo asks by itself: the PAM stage need not. False: it is a plugin of another build, or not loaded as it was set
+   * up, and does not count.
+   */
   open(hello: PluginHello): Promise<boolean>;
   check(
     hello: PluginHello,
@@ -133,7 +138,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
         deps.log.warn('a sudo loaded a plugin of another build; it is not registered, and the PAM stage asks');
         return false;
       }
-      if (deps.registered === null) return false;
+      if (deps.registered === null || !(await deps.asSetUp())) return false;
       await deps.registered.add({ pid: hello.pid, start: hello.pstart });
       // Its rules have to be read before it asks.
       setImmediate(ask.prepare);

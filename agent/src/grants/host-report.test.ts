@@ -46,6 +46,25 @@ describe('what a host says of itself', () => {
     assert.ok(report.drift.some((line) => line.includes('lacks: Plugin identree_audit')));
   });
 
+  it('lines of sudoers that lead past the gate: the last one for everybody, and each one for some', async () => {
+    const gated = { '/etc/pam.d/sudo': 'auth [success=done default=ignore] /usr/lib/identree/pam_identree.so sudo\n' };
+    const drift = async (sudoers: string, files: Record<string, string> = gated) =>
+      (await reported({ ...files, '/usr/lib/identree/pam_identree.so': '', '/etc/sudoers': sudoers })).drift;
+    const ours = 'Defaults timestamp_timeout=0, passwd_tries=1\n';
+    assert.deepEqual(await drift(ours), []);
+    assert.deepEqual(await drift(`Defaults timestamp_timeout=15\n${ours}`), [], 'ours is read later');
+    assert.deepEqual(await drift(`${ours}Defaults timestamp_timeout=15\n`), [
+      '/etc/sudoers:2 sets timestamp_timeout: sudo keeps a ticket, and asks PAM for nothing meanwhile',
+    ]);
+    assert.match((await drift(`Defaults:alice timestamp_timeout=-1\n${ours}`)).join(), /^\/etc\/sudoers:1 sets/);
+    assert.deepEqual(await drift(`${ours}Defaults !timestamp_timeout, pam_service=sudo-i\n`), []);
+    assert.deepEqual(await drift(`${ours}Defaults pam_service=other\n`), [
+      '/etc/sudoers:2 sets pam_service: sudo asks PAM as "other", for which identree does not decide',
+    ]);
+    assert.match((await drift(`${ours}Defaults!/bin/id pam_login_service="su-l"\n`)).join(), /as "su-l"/);
+    assert.deepEqual(await drift('Defaults pam_service=other\n', {}), [], 'identree has no gate here');
+  });
+
   it('fits into a request, and says when it had to leave something out', async () => {
     const accounts = Array.from(
       { length: 2000 },

@@ -1,10 +1,14 @@
 import { type HostReport, hostReport, type LocalGrant, localGrant, MAX_REPORT_BYTES } from '#shared/host-api.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import { readGateState } from '../setup/gate-state.ts';
+import type { PluginIdentity } from '../version.ts';
 import { type Given, type Grant, isUnread } from './grant.ts';
 import { powerfulGroups } from './groups.ts';
 import { createHostFiles } from './host-files.ts';
-import { readGrants } from './read-grants.ts';
+import { readGrants, shortHostname } from './read-grants.ts';
+import { settingsPastGate } from './sudoers/gate-settings.ts';
+import { readSudoers } from './sudoers/read-sudoers.ts';
+import { sudoersFile } from './sudoers-file.ts';
 
 /** Of whom a directory could come to have the name or number. Everyone is nobody in particular; netgroups are not served to be one. */
 const TYPES = ['user', 'group', 'uid', 'gid'] as const;
@@ -56,13 +60,15 @@ function accountsOf(passwd: string): HostReport['accounts'] {
  * at its gate. In an order that depends on nothing but the files.
  *
  * @param root folder of the host's files; `/` on the host itself
- * @param build of the plugin that belongs to this agent
+ * @param own the plugin that belongs to this agent
  */
-export async function readHostReport(root: string, build: string | null): Promise<HostReport> {
+export async function readHostReport(root: string, own: PluginIdentity | null): Promise<HostReport> {
   const files = createHostFiles(root);
   const grants: Grant[] = [...(await readGrants(root)), ...(await powerfulGroups(files))];
   const passwd = await files.read('/etc/passwd');
-  const { drift } = await readGateState(root, build);
+  const gate = await readGateState(root, own);
+  const rules = gate.gate === null ? [] : await readSudoers(files, await sudoersFile(files), shortHostname());
+  const drift = [...gate.drift, ...settingsPastGate(rules)];
   const accounts = passwd === null || 'problem' in passwd ? [] : accountsOf(passwd.text);
   const said = firstOfEach(
     grants.flatMap((grant) => (isUnread(grant) ? [] : (toldOf(grant) ?? []))),

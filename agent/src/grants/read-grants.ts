@@ -41,6 +41,9 @@ async function uidOf(files: HostFiles, account: string): Promise<number | null> 
   return uid === undefined ? null : Number(uid);
 }
 
+/** What `%h` in sudoers stands for. */
+export const shortHostname = (): string => hostname().split('.')[0]!;
+
 /**
  * Everything that gives power on this host besides identree, as its files say. What another program decides while it
  * runs, and what a directory gives, is not in them.
@@ -48,7 +51,7 @@ async function uidOf(files: HostFiles, account: string): Promise<number | null> 
  * @param root folder of the host's files; `/` on the host itself.
  * @param shortName what `%h` in sudoers stands for.
  */
-export async function readGrants(root: string, shortName = hostname().split('.')[0]!): Promise<Grant[]> {
+export async function readGrants(root: string, shortName = shortHostname()): Promise<Grant[]> {
   const files = createHostFiles(root);
   const sudoers = async (file: string) => sudoersGrants(await readSudoers(files, file, shortName));
   const found = await Promise.all([

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -617,20 +618,22 @@ describe('sudoers in spite of ours, as sudo itself says', () => {
 });
 
 describe('the gate of sudo, as the files say', () => {
+  const FILE = 'ELF abc';
+  const OWN = { build: 'abc', sha256: createHash('sha256').update(FILE).digest('hex') };
   async function gated() {
     const h = await pluginHost();
     assert.equal(await setUp(['sudo'], { dryRun: false }, h.deps), true);
-    await h.write(PLUGIN, 'ELF abc');
+    await h.write(PLUGIN, FILE);
     return h;
   }
 
   it('as setup leaves it', async () => {
     await using h = await gated();
-    assert.deepEqual(await readGateState(h.root, 'abc'), { gate: 'plugin', drift: [] });
+    assert.deepEqual(await readGateState(h.root, OWN), { gate: 'plugin', drift: [] });
     await setUp(['sudo'], { dryRun: false, sudo: 'pam' }, h.deps);
-    assert.deepEqual(await readGateState(h.root, 'abc'), { gate: 'pam', drift: [] });
+    assert.deepEqual(await readGateState(h.root, OWN), { gate: 'pam', drift: [] });
     await undo({ dryRun: false }, h.deps);
-    assert.deepEqual(await readGateState(h.root, 'abc'), { gate: null, drift: [] });
+    assert.deepEqual(await readGateState(h.root, OWN), { gate: null, drift: [] });
   });
 
   const DRIFTS: Record<string, [(h: Awaited<ReturnType<typeof gated>>) => Promise<unknown>, RegExp]> = {
@@ -650,7 +653,7 @@ describe('the gate of sudo, as the files say', () => {
     ],
     'another plugin comes first': [
       async (h) => h.write('/etc/sudo.conf', `Plugin other_approval other.so\n${await h.read('/etc/sudo.conf')}`),
-      /before identree's: Plugin other_approval/,
+      /before identree's.*: Plugin other_approval/,
     ],
     'sudo.conf can be changed by others, so that sudo passes it over': [
       (h) => chmod(join(h.root, '/etc/sudo.conf'), 0o666),
@@ -658,6 +661,7 @@ describe('the gate of sudo, as the files say', () => {
     ],
     'the plugin is gone': [(h) => rm(join(h.root, PLUGIN)), /is not there/],
     'the plugin is of another build': [(h) => h.write(PLUGIN, 'ELF xyz'), /does not belong|not the one/],
+    'the plugin was altered': [(h) => h.write(PLUGIN, 'ELF abc and more'), /was changed after it was built/],
     'PAM does not ask any more': [(h) => h.write('/etc/pam.d/sudo', DEBIAN_SUDO), /does not name pam_identree\.so/],
     'the module is gone': [(h) => rm(join(h.root, MODULE)), /pam_identree\.so is not there: PAM refuses/],
     'pam_exec starts the stage, as an earlier version had it': [
@@ -683,7 +687,7 @@ describe('the gate of sudo, as the files say', () => {
     it(name, async () => {
       await using h = await gated();
       await change(h);
-      const { drift } = await readGateState(h.root, 'abc');
+      const { drift } = await readGateState(h.root, OWN);
       assert.equal(drift.length > 0, true);
       assert.match(drift.join('\n'), said);
     });

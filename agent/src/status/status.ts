@@ -26,7 +26,7 @@ import { openApproverKeys } from '../state/approver-keys.ts';
 import { readCheckpoint, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { readCounter } from '../state/counter.ts';
 import { loadEnrolment } from '../state/identity.ts';
-import { AGENT_VERSION, PLUGIN_BUILD } from '../version.ts';
+import { AGENT_VERSION, OWN_PLUGIN } from '../version.ts';
 import type { Line } from './line.ts';
 import { addressLines, serverLines } from './server-lines.ts';
 
@@ -205,7 +205,7 @@ export async function reportStatus(
   const certificate = async () => [await certificateLine(paths, Date.now())];
   await checked('Certificate', ofEnrolled(certificate));
   await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
-  const state = await readGateState(host, PLUGIN_BUILD);
+  const state = await readGateState(host, OWN_PLUGIN);
   await checked('sudo', () => sudoLines(state, run));
   await checked('Directory', () => directoryLines(paths, run));
   const running = await agentAnswers(paths.socket);

@@ -34,6 +34,8 @@ export interface TestGate extends AsyncDisposable {
   parent: FakeParent;
   /** What the rules of the host's sudo say from now on. */
   policy: { now: SudoPolicy | null };
+  /** Whether sudo loads the plugin as setup left it. */
+  asSetUp: { now: boolean };
   logged: string[];
   stop: AbortController;
   hello(change?: Record<string, string | number | null>): Record<string, string | number>;
@@ -62,6 +64,7 @@ export async function createTestGate(
   const policy: TestGate['policy'] = {
     now: { kind: 'sudo', securePath: ['/usr/bin', '/bin'], runAsDefault: 'root', keeps: [] },
   };
+  const asSetUp = { now: true };
   const logged: string[] = [];
   const note = (message: string) => void logged.push(message);
   const log: Log = { info: note, warn: note, error: note };
@@ -77,6 +80,7 @@ export async function createTestGate(
           breakGlass: host.breakGlass,
           processes,
           registered,
+          asSetUp: async () => asSetUp.now,
           sessionOrigin: async () => null,
           build: TEST_BUILD,
           noninteractive: host.conf.noninteractive,
@@ -136,6 +140,7 @@ export async function createTestGate(
     state: enrolled.paths.state,
     parent,
     policy,
+    asSetUp,
     logged,
     stop,
     hello,
