@@ -20,7 +20,7 @@ export type Topic =
 export interface EventKind {
   /** One sentence for docs/events.md and for people. */
   readonly text: string;
-  /** `attempts`: refused, so nothing has changed. */
+  /** `attempts`: nothing has changed by it: somebody was refused, or only looked. */
   readonly topic: Topic;
   /** Everybody may see it when it is about their own accounts; all others are for administrators. */
   readonly own: boolean;
@@ -53,6 +53,11 @@ export const EVENTS = {
   audit_dead_letters_retried: {
     text: 'An operator has events delivered again that a receiver of the audit log refused.',
     topic: 'server',
+    own: false,
+  },
+  audit_read: {
+    text: 'Somebody read, searched or exported the event log.',
+    topic: 'attempts',
     own: false,
   },
   host_log_contradicted: {

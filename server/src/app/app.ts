@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { FastifyPluginAsync } from 'fastify';
 import type { Logger } from 'pino';
 import { approvalPageModule } from '../approval-page/module.ts';
+import { createLogReads } from '../audit/log-reads.ts';
 import { auditModule } from '../audit/module.ts';
 import type { Output } from '../audit/sinks/standard-output.ts';
 import { createAccounts } from '../auth/accounts.ts';
@@ -91,13 +92,14 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   const breakGlass = use(
     breakGlassModule(core, { hostApi, confirmations, people: callers.resolver, standing, escrowHttp }),
   );
+  const reads = createLogReads(core);
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
   const { challenges, ...challenge } = use(
-    challengesModule(core, { callers, approvals, policies, standing, settling, hostApi }),
+    challengesModule(core, { callers, approvals, policies, standing, settling, hostApi, reads }),
   );
   use(approvalPageModule({ callers, challenges }));
   use(eventsModule({ ...core, hostApi }, callers, readers));
-  const audit = use(auditModule(core, { readers, output: options.output }));
+  const audit = use(auditModule(core, { readers, reads, output: options.output }));
   use(installerModule(core));
   use(metricsModule(core, registry));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
@@ -127,6 +129,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     approvals,
     challenges,
     settling,
+    reads,
     breakGlass,
     directory: directory.service,
     /** Stops everything; the database last. */

@@ -2,15 +2,19 @@ import type { EventReaders } from '../events/readers.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { bufferSizeOf, createSinks } from './create-sinks.ts';
 import { createDelivery } from './delivery.ts';
+import type { LogReads } from './log-reads.ts';
 import { sinkHealth, sinkMetrics } from './measured.ts';
 import { createAuditRouter } from './router.ts';
 import type { Output } from './sinks/standard-output.ts';
 import { createSinkStatuses, readerOf } from './status.ts';
 
+/** How often what was read again within a minute is told, where that is due; milliseconds. */
+const SETTLE_EVERY_MS = 10_000;
+
 /** Where events go beside the database: nothing is lost on the way, and no sink waits for another. */
 export function auditModule(
   ground: Ground,
-  others: { readers: Pick<EventReaders, 'status'>; output?: Output | undefined },
+  others: { readers: Pick<EventReaders, 'status'>; reads: Pick<LogReads, 'settle'>; output?: Output | undefined },
 ) {
   const { config, db } = ground;
   const sinks = createSinks(config.audit, {
@@ -28,6 +32,7 @@ export function auditModule(
     readers: Object.fromEntries(readers),
     metrics,
     health: sinks.length > 0 ? [sinkHealth(statuses)] : [],
+    jobs: [{ name: 'what was read of the log', everyMs: SETTLE_EVERY_MS, run: others.reads.settle }],
     procedures: { audit: createAuditRouter({ sinks: statuses }) },
   } satisfies Module & Record<string, unknown>;
 }

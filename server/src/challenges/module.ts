@@ -1,5 +1,6 @@
 import { Gauge } from 'prom-client';
 import { signToken, tokenType } from '#shared/token.ts';
+import type { LogReads } from '../audit/log-reads.ts';
 import type { Callers } from '../auth/callers.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { HostService } from '../hosts/service.ts';
@@ -48,6 +49,7 @@ export function challengesModule(
     standing: Standing;
     settling: Settling;
     hostApi: HostApi;
+    reads: LogReads;
   },
 ) {
   const { config, db, events, approverKeys } = ground;
@@ -80,7 +82,7 @@ export function challengesModule(
     routes: [others.hostApi(challengeRoutes({ asking, waiters }))],
     handOver: () => waiters.close(),
     stop: async () => waiters.close(),
-    procedures: { challenges: createChallengesRouter({ ...deciding, ...showing }) },
+    procedures: { challenges: createChallengesRouter({ ...deciding, ...showing }, others.reads) },
     challenges: { ...asking, ...deciding, ...showing },
   } satisfies Module & Record<string, unknown>;
 }

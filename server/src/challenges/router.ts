@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { challengeId, parseUserCode } from '#shared/names.ts';
+import { type LogReads, logReaderOf } from '../audit/log-reads.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { assertionResponse } from '../passkeys/assertion-response.ts';
@@ -16,7 +17,7 @@ const reason = z
   .nullish()
   .transform((text) => text || null);
 
-export function createChallengesRouter(challenges: Deciding & Showing) {
+export function createChallengesRouter(challenges: Deciding & Showing, reads: LogReads) {
   /** A refused attempt to decide is remembered. */
   async function deciding(viewer: Viewer, id: string, run: () => Promise<void>): Promise<{ ok: true }> {
     try {
@@ -39,14 +40,17 @@ export function createChallengesRouter(challenges: Deciding & Showing) {
           search: z.string().trim().max(200).nullish(),
         }),
       )
-      .query(({ ctx, input }) =>
-        challenges.history(ctx.viewer, {
-          before: input.before ?? null,
-          limit: input.limit,
-          status: input.status ?? null,
-          search: input.search || null,
-        }),
-      ),
+      .query(async ({ ctx, input }) => {
+        const { before = null, limit, status = null } = input;
+        const search = input.search || null;
+        const page = await challenges.history(ctx.viewer, { before, limit, status, search });
+        // Who is shown nothing but what is their own has read nothing of others.
+        if (ctx.viewer.role === 'admin') {
+          const read = { what: 'requests', filter: { status, search }, rows: page.requests.length } as const;
+          await reads.record(logReaderOf(ctx.viewer), read);
+        }
+        return page;
+      }),
     get: signedInProcedure.input(z.object({ code: z.string().max(32) })).query(async ({ ctx, input }) => {
       const code = parseUserCode(input.code);
       const approval = code && (await challenges.approval(ctx.viewer, code));

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { ApprovalBundle } from '#shared/approval-bundle.ts';
-import { coreCommand, EXIT } from './command.ts';
+import { ACTOR, coreCommand, EXIT } from './command.ts';
 
 export const exportApproval = coreCommand({
   name: 'export-approval',
@@ -34,6 +34,9 @@ export const exportApproval = coreCommand({
       events: await readChallengeEvents(query, challenge.id),
       claimed: core.trust,
     };
+    const { createLogReads } = await import('../audit/log-reads.ts');
+    const read = { what: 'evidence', filter: { request: challenge.id }, rows: bundle.events.length } as const;
+    await createLogReads(core).record({ actor: ACTOR, issuer: null, subject: null, remoteAddr: null }, read);
     const text = `${JSON.stringify(bundle, null, 2)}\n`;
     if (file === null) out(text);
     else await writeFile(file, text, { flag: 'wx', mode: 0o600 });

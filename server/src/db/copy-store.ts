@@ -46,6 +46,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   ceremonies: null,
   desktop_grants: null,
   reveal_requests: null,
+  audit_reads: null,
   logout_tokens: null,
   log_disputes: null,
 };

@@ -16,6 +16,7 @@ import * as logHeads from './migrations/0012-log-heads.ts';
 import * as bindProofs from './migrations/0014-bind-proofs.ts';
 import * as auditSinks from './migrations/0016-audit-sinks.ts';
 import * as revealRequests from './migrations/0017-reveal-requests.ts';
+import * as auditReads from './migrations/0018-audit-reads.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -66,6 +67,7 @@ export const migrations = {
   '0014-bind-proofs': bindProofs,
   '0016-audit-sinks': auditSinks,
   '0017-reveal-requests': revealRequests,
+  '0018-audit-reads': auditReads,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -543,6 +543,19 @@ export interface AuditDeadLettersTable {
   retry: Flag;
 }
 
+/** What was read of the log within the last minute or so, and is not told yet. */
+export interface AuditReadsTable {
+  /** SHA-256 of `about`: who read, and what was asked for. */
+  digest: string;
+  /** The event that tells of it, but for the numbers. */
+  about: JsonText;
+  /** When it was told last; 0: never. */
+  told_at: Timestamp;
+  /** How often it was read since, and how many rows that were. */
+  reads: number;
+  rows: number;
+}
+
 /** The last time that each server found that it can write. */
 export interface StorageProbesTable {
   /** What the process is called. */
@@ -564,6 +577,7 @@ export interface Schema {
   storage_probes: StorageProbesTable;
   event_cursors: EventCursorsTable;
   audit_dead_letters: AuditDeadLettersTable;
+  audit_reads: AuditReadsTable;
   meta: MetaTable;
   events: EventsTable;
   event_head: EventHeadTable;

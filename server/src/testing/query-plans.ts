@@ -15,6 +15,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   event_head: 'one row',
   event_cursors: 'one for each reader',
   audit_dead_letters: 'a bounded number for each sink',
+  audit_reads: 'good for minutes',
   log_heads: true,
   log_epochs: 'written by operators',
   log_disputes: 'one for each host',
