@@ -9,7 +9,7 @@ import { addReads, forgetReads, listReads, setTold } from './log-read-store.ts';
 /** What is asked for in the same way is told so often at most, milliseconds. */
 export const TOLD_EVERY_MS = 60_000;
 
-/** Who reads. */
+/** Who reads, where that is no signed-in person. */
 export interface LogReader {
   actor: string;
   /** Of the person; null: an operator on the server's machine. */
@@ -35,13 +35,14 @@ export interface LogReads {
    *
    * @throws when it cannot be stored: nothing is handed out then
    */
-  record(by: LogReader, read: LogRead): Promise<void>;
+  record(by: Viewer | LogReader, read: LogRead): Promise<void>;
   /** Tells what is due, and forgets what was told. */
   settle(): Promise<void>;
 }
 
-/** The person who reads. */
-export function logReaderOf({ person, remoteAddr }: Viewer): LogReader {
+function readerOf(by: Viewer | LogReader): LogReader {
+  if (!('person' in by)) return by;
+  const { person, remoteAddr } = by;
   return { actor: person.username, issuer: person.issuer, subject: person.subject, remoteAddr };
 }
 
@@ -61,7 +62,8 @@ export function createLogReads(deps: { db: Database; events: Pick<EventLog, 'app
   }
 
   return {
-    async record({ actor, issuer, subject, remoteAddr }, { what, filter, rows }) {
+    async record(by, { what, filter, rows }) {
+      const { actor, issuer, subject, remoteAddr } = readerOf(by);
       const person = issuer === null ? {} : { issuer, subject };
       const about = canonicalJson({ actor, remoteAddr, data: { what, filter, ...person } });
       await db.transaction((work) => add(work, { digest: sha256(about), about, reads: 1, rows }));
