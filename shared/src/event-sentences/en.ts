@@ -1,0 +1,85 @@
+import type { EventName } from '../events.ts';
+
+/** Each event in one sentence. A name of {@link EventName} that is missing does not compile. */
+export const en: Record<EventName, string> = {
+  server_initialized: 'The event log began.',
+  server_started: 'A server process started.',
+  log_key_created: 'The key that signs heads of the event log was made or replaced.',
+  log_epoch_started:
+    '{actor} let the event log go on from a backup{hasReason, select, yes { (“{reason}”)} other {}}; hosts give up what they have seen beyond it.',
+  audit_dead_letters_retried:
+    '{actor} has {count, plural, one {# event} other {# events}} delivered again that {hasSink, select, yes {the audit sink {sink}} other {an audit sink}} had refused.',
+  host_log_contradicted:
+    'The host {hostname} has seen an event log that this one does not continue; it refuses decisions.',
+  host_log_followed: 'The host {hostname} follows the event log again.',
+  policy_changed:
+    'Another approval policy became active{hasReason, select, yes {, and it has a problem: {reason}} other {}}.',
+  host_enrolled:
+    'The host {hostname} enrolled {with, select, token {with a token} other {with the enrolment secret}}{state, select, waiting { and waits for an operator} other {}}.',
+  host_confirmed:
+    '{actor} {from, select, quarantined {released the host {hostname} from quarantine} other {confirmed the key of the host {hostname}}}.',
+  host_group_changed:
+    '{actor} {hasTo, select, yes {put the host {hostname} into the group {to}} other {took the host {hostname} out of its group}}.',
+  host_reported: 'The host {hostname} reported that what gives power on it, or its gate, has changed.',
+  host_quarantined: 'The identity of the host {hostname} was seen in two places; it waits for an operator.',
+  host_removed: '{actor} revoked the host {hostname}.',
+  enrolment_token_created: '{actor} made an enrolment token for the host {hostname}.',
+  certificate_issued: 'The host {hostname} was given a certificate.',
+  host_request_refused:
+    'A request {hasHostname, select, yes {of the host {hostname}} other {in the name of a host}} was refused{hasRefusal, select, yes { ({refusal})} other {}}.',
+  breakglass_escrowed: 'The break-glass password of the host {hostname} was put into escrow.',
+  rotated_breakglass: 'The host {hostname} has another break-glass password.',
+  breakglass_rotation_requested: '{actor} asked for another break-glass password of the host {hostname}.',
+  breakglass_reveal_requested:
+    '{actor} asked to be shown the break-glass password of the host {hostname}{hasReason, select, yes { (“{reason}”)} other {}}.',
+  breakglass_reveal_confirmed:
+    '{actor} confirmed that {hasAskedBy, select, yes {{askedBy}} other {another administrator}} is shown the break-glass password of the host {hostname}.',
+  revealed_breakglass:
+    '{actor} was shown the break-glass password of the host {hostname}{hasReason, select, yes { (“{reason}”)} other {}}.',
+  break_glass_used: '{username} got in on the host {hostname} with its break-glass password while no server answered.',
+  break_glass_refused: 'A wrong break-glass password was typed for {username} on the host {hostname}.',
+  challenge_created:
+    '{username} asked for an approval on {hostname}{hasReason, select, yes { (“{reason}”)} other {}}; the code is {code}.',
+  auto_approved: 'The request {code} of {username} on {hostname} was approved without a person, by policy or grace.',
+  challenge_approved:
+    '{hasActor, select, yes {{actor} approved the request {code} of {username} on {hostname}} other {The request {code} of {username} on {hostname} was approved}}{hasReason, select, yes { (“{reason}”)} other {}}.',
+  challenge_rejected:
+    '{hasActor, select, yes {{actor} denied the request {code} of {username} on {hostname}} other {The request {code} of {username} on {hostname} was denied}}{hasReason, select, yes { (“{reason}”)} other {}}.',
+  challenge_expired: 'Nobody answered the request {code} of {username} on {hostname} in time.',
+  challenge_cancelled:
+    'The request {code} of {username} on {hostname} was withdrawn{hasReason, select, yes { ({reason})} other {}}.',
+  challenge_outcome:
+    'The host {hostname} {outcome, select, granted {released what {username} had asked for} refused {refused to release what {username} had asked for} other {told what it did with the answer for {username}}} with the request {code}.',
+  challenge_run:
+    'The command of the request {code} of {username} on {hostname} {state, select, started {started} ended {ended{hasSignal, select, yes { by {signal}} other {{hasExitStatus, select, yes { with status {exitStatus}} other {}}}}} refused {was not started by sudo} other {went on}}.',
+  decision_refused:
+    '{hasActor, select, yes {{actor}} other {Somebody}} tried to decide {hasCode, select, yes {the request {code} of {username}} other {a request}} and was refused{hasRefusal, select, yes { ({refusal})} other {}}.',
+  user_logged_in: '{username} signed in {kind, select, desktop {with the desktop app} other {with a browser}}.',
+  user_logged_out: '{username} signed out.',
+  login_failed: 'A sign-in failed{hasReason, select, yes {: {reason}} other {}}.',
+  session_revoked:
+    'A session of {username} was ended{hasActor, select, yes { by {actor}} other { by themselves}}{hasReason, select, yes { ({reason})} other {}}.',
+  account_bound:
+    '{hasActor, select, yes {{actor} gave a person the Linux account {username}} other {The Linux account {username} was bound to the person of this name}}.',
+  account_binding_held:
+    'A person claims the Linux account {username}, which belongs to somebody else; an operator must look.',
+  account_binding_rejected: '{actor} left the Linux account {username} with its owner.',
+  passkey_added: '{username} added a passkey.',
+  passkey_renamed: '{username} renamed a passkey.',
+  passkey_removed: 'A passkey of {username} was removed.',
+  recovery_code_created: '{actor} made a recovery code for {username}.',
+  approver_keys_published: 'A new set of approver keys was signed.',
+  directory_published: 'Hosts see another directory: people, groups or their claims changed.',
+  directory_numbers_changed:
+    'Numbers of users or groups were changed{hasActor, select, yes { by {actor}} other {}}{hasReason, select, yes { ({reason})} other {}}.',
+  directory_number_adopted: '{actor} gave {username} the numbers of an account that is gone.',
+  directory_change_held: 'A change of the directory that could give power waits for an operator.',
+  directory_change_confirmed: '{actor} let a held change of the directory through.',
+  directory_change_rejected: '{actor} refused a held change of the directory.',
+  directory_name_released: '{actor} released the name {username}, which its former owner had left.',
+  sudo_rule_modified:
+    '{actor} {reason, select, created {made} removed {removed} deleted {removed} imported {imported} other {changed}} the sudo rule {name}.',
+  scim_client_created: '{actor} made the SCIM token {name}.',
+  scim_client_revoked: '{actor} revoked the SCIM token {name}.',
+  scim_resource_changed: '{actor} changed the {kind, select, Group {group} other {user}} {name}.',
+};
