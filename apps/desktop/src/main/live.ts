@@ -36,6 +36,8 @@ export function followServer(deps: {
   const stopped = new AbortController();
   let attempt = new AbortController();
   let wake: () => void = () => {};
+  /** The try that runs was given up for a new one. */
+  let isKicked = false;
   let expiry: NodeJS.Timeout | undefined;
   const forwarder = deps.forwarder((seen) => {
     failure = seen;
@@ -116,10 +118,15 @@ export function followServer(deps: {
   async function run(): Promise<void> {
     for (let failures = 0; !stopped.signal.aborted; ) {
       attempt = new AbortController();
+      isKicked = false;
       const wasLive = await follow(AbortSignal.any([attempt.signal, stopped.signal])).catch(() => false);
       if (stopped.signal.aborted || reach === 'signed_out') return;
       failures = wasLive ? 0 : failures + 1;
       if (wasLive) become('connecting');
+      if (isKicked) {
+        failures = 0;
+        continue;
+      }
       // Apart from each other, or all desktops would come back to a server in the same moment.
       const pause = Math.min(AGAIN_MAX_MS, AGAIN_MIN_MS * 2 ** Math.max(0, failures - 1)) * (0.75 + Math.random() / 4);
       await new Promise<void>((resolve) => {
@@ -141,6 +148,7 @@ export function followServer(deps: {
     pending: () => requests.filter(({ expiresAt }) => expiresAt > deps.now()),
     refresh,
     kick() {
+      isKicked = true;
       attempt.abort();
       wake();
     },
