@@ -84,8 +84,12 @@ test('arguments that cannot be cloned reject the call and leave nothing open', a
 });
 
 test('a call that takes too long is given up, and an answer after that reaches nobody', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
   const { guest, kitchen, ready } = table(t, { withinMs: 30 });
-  await assert.rejects(guest.call('cook', 'slow soup', 1), { message: 'no answer to cook within 30 ms' });
+  const refused = assert.rejects(guest.call('cook', 'slow soup', 1), { message: 'no answer to cook within 30 ms' });
+  while (!ready.has('slow soup')) await new Promise((resolve) => setImmediate(resolve));
+  t.mock.timers.tick(30);
+  await refused;
   assert.equal(guest.open, 0);
   ready.get('slow soup')!();
   // In order behind the late answer.
