@@ -66,6 +66,10 @@ export const ERRORS = {
   fresh_sign_in_required: [403, 'Sign in again first: your last sign-in is more than 5 minutes old.'],
   passkey_required: [403, 'This needs your passkey.'],
   passkey_rejected: [403, 'The passkey could not be verified.'],
+  passkey_unsigned: [
+    403,
+    'Hosts do not know this passkey yet: it waits for an operator to sign for it with the trust root, which is off line.',
+  ],
   passkey_exists: [409, 'This passkey is already registered.'],
   passkey_last: [409, 'This is your last passkey. Add another one before you remove it.'],
   recovery_code_required: [403, 'Ask an administrator for a recovery code.'],

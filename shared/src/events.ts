@@ -272,6 +272,16 @@ export const EVENTS = {
     topic: 'passkeys',
     own: false,
   },
+  approver_keys_waiting: {
+    text: 'A change of passkeys waits for the signature of the trust root, which is off line; hosts do not know of it yet.',
+    topic: 'passkeys',
+    own: false,
+  },
+  trust_root_detached: {
+    text: 'The trust root was taken off line: this server can no longer say who approves.',
+    topic: 'server',
+    own: false,
+  },
   directory_published: {
     text: 'Hosts see another directory: people, groups or their claims changed.',
     topic: 'directory',

@@ -3,6 +3,7 @@ import { sha256 } from './digest.ts';
 import { CHAIN_START } from './events.ts';
 import { sha256Text, timestamp, uuid } from './names.ts';
 import { type PublicJwk, tokenType, verifyToken } from './token.ts';
+import { verifyForRoot } from './trust-root.ts';
 import type { PinnedTrust } from './verify-verdict.ts';
 
 /** The most hashes that one answer carries. */
@@ -103,7 +104,7 @@ type Root = Pick<PinnedTrust, 'serverId' | 'trustRoot'>;
 
 /** Reads what the trust root says about the log key. Null when it did not say it. */
 export async function readLogKey(token: string, trust: Root): Promise<LogKey | null> {
-  const read = await verifyToken(tokenType.logKey, token, [trust.trustRoot], logKey);
+  const read = await verifyForRoot(tokenType.logKey, token, trust.trustRoot, logKey);
   return read.ok && read.payload.iss === trust.serverId ? read.payload : null;
 }
 
@@ -119,6 +120,6 @@ export async function readLogHead(
 
 /** Reads an epoch. Null when the trust root did not sign it for this server. */
 export async function readLogEpoch(token: string, trust: Root): Promise<LogEpoch | null> {
-  const read = await verifyToken(tokenType.logEpoch, token, [trust.trustRoot], logEpoch);
+  const read = await verifyForRoot(tokenType.logEpoch, token, trust.trustRoot, logEpoch);
   return read.ok && read.payload.iss === trust.serverId ? read.payload : null;
 }

@@ -13,6 +13,7 @@ export const tokenType = {
   logKey: 'identree-log-key+jws',
   logHead: 'identree-log-head+jws',
   logEpoch: 'identree-log-epoch+jws',
+  delegation: 'identree-delegation+jws',
 } as const;
 export type TokenType = (typeof tokenType)[keyof typeof tokenType];
 

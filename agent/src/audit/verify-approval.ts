@@ -31,7 +31,7 @@ export async function verifyApprovalFile(
   if (!trust.success) {
     throw new CommandError(
       EXIT.failed,
-      `${trustPath} is not a trust file. Make one on the server: identree-server trust`,
+      `${trustPath} is not a trust file. Make one on the server: identree-server trust show`,
     );
   }
   const result = await verifyApprovalBundle(bundle.data, trust.data);

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { certificateGrant } from '#shared/host-api.ts';
-import { tokenType, verifyToken } from '#shared/token.ts';
+import { tokenType } from '#shared/token.ts';
+import { verifyForRoot } from '#shared/trust-root.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
@@ -44,7 +45,7 @@ export async function renewCertificate(deps: RenewDeps): Promise<Renewal> {
   if (reply.kind !== 'ok') return refuse(reply.message);
 
   const reject = (why: string) => refuse(`The new certificate is not accepted, the old one stays: ${why}.`);
-  const read = await verifyToken(tokenType.certificate, reply.value.grant, [trust.trustRoot], certificateGrant);
+  const read = await verifyForRoot(tokenType.certificate, reply.value.grant, trust.trustRoot, certificateGrant);
   if (!read.ok) return reject('the key that this host pinned has not signed it');
   const { payload: grant } = read;
   if (grant.nonce !== nonce) return reject('it is the answer to another request');

@@ -3,7 +3,8 @@ import { decodeJwt } from 'jose';
 import { z } from 'zod';
 import { constantTimeEqual } from '#shared/digest.ts';
 import { type EnrolmentGrant, enrolmentGrant } from '#shared/host-api.ts';
-import { type PublicJwk, publicJwk, tokenType, verifyToken } from '#shared/token.ts';
+import { type PublicJwk, publicJwk, tokenType } from '#shared/token.ts';
+import { tokenAlone, verifyForRoot } from '#shared/trust-root.ts';
 import { readApproverKeySet } from '#shared/verify-verdict.ts';
 import { certificateProblem } from '../certificates/check.ts';
 import { checkServerUrl } from '../config/client-conf.ts';
@@ -58,7 +59,7 @@ export async function checkGrant(
   const refuse = (problem: GrantProblem) => ({ ok: false as const, problem });
   let claimed: z.infer<typeof claimedRoot>;
   try {
-    claimed = claimedRoot.parse(decodeJwt(token));
+    claimed = claimedRoot.parse(decodeJwt(tokenAlone(token)));
   } catch {
     return refuse('malformed');
   }
@@ -66,7 +67,7 @@ export async function checkGrant(
   if (root === null) return refuse('malformed');
   if (expected.fingerprint !== null && !constantTimeEqual(root.kid, expected.fingerprint))
     return refuse('wrong_trust_root');
-  const verified = await verifyToken(tokenType.enrolment, token, [root], enrolmentGrant);
+  const verified = await verifyForRoot(tokenType.enrolment, token, root, enrolmentGrant);
   if (!verified.ok) return refuse(verified.problem === 'bad_payload' ? 'malformed' : 'bad_signature');
   const grant = verified.payload;
   if (grant.nonce !== expected.nonce) return refuse('wrong_nonce');

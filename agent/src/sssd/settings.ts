@@ -2,7 +2,8 @@ import { rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { type DirectorySettings, directorySettings } from '#shared/host-api.ts';
 import { sha256Text } from '#shared/names.ts';
-import { tokenType, verifyToken } from '#shared/token.ts';
+import { tokenType } from '#shared/token.ts';
+import { verifyForRoot } from '#shared/trust-root.ts';
 import { splitPem } from '../certificates/check.ts';
 import type { CertificateSet } from '../certificates/store.ts';
 import type { HostClient } from '../client/host-client.ts';
@@ -55,7 +56,7 @@ export async function fetchDirectory(deps: {
     ok: false as const,
     message: `What the server says about its directory is not accepted: ${why}.`,
   });
-  const read = await verifyToken(tokenType.directory, reply.value.settings, [trust.trustRoot], directorySettings);
+  const read = await verifyForRoot(tokenType.directory, reply.value.settings, trust.trustRoot, directorySettings);
   if (!read.ok) return refuse('the key that this host pinned has not signed it');
   const { payload: settings } = read;
   if (settings.nonce !== nonce) return refuse('it is the answer to another question');

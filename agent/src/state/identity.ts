@@ -22,7 +22,7 @@ export type Identity = z.infer<typeof identity>;
 
 const publicKey = z.strictObject({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: sha256Text, kid: sha256Text });
 
-/** trust.json: what is pinned at enrolment and what `identree-server trust` prints. */
+/** trust.json: what is pinned at enrolment and what `identree-server trust show` prints. */
 export const trustFile = z.object({
   serverId: uuid,
   trustRoot: publicKey,

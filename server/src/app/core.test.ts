@@ -16,9 +16,9 @@ test('a server that may not use its database says why and ends', { skip: whyNoPo
   t.after(() => rm(folder, { recursive: true, force: true }));
   const postgres = await makeTestPostgres();
   t.after(() => postgres.drop());
-  /** `identree-server trust` with keys of its own, which claims a database that nobody has claimed yet. */
+  /** `identree-server trust show` with keys of its own, which claims a database that nobody has claimed yet. */
   async function run(keys: string): Promise<{ code: number | null; said: string }> {
-    const child = spawn(process.execPath, ['server/src/main.ts', 'trust'], {
+    const child = spawn(process.execPath, ['server/src/main.ts', 'trust', 'show'], {
       cwd: join(import.meta.dirname, '../../..'),
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {

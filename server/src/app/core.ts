@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { LogKey } from '#shared/log-head.ts';
-import { signToken, tokenType } from '#shared/token.ts';
+import { tokenType } from '#shared/token.ts';
+import { signForRoot } from '#shared/trust-root.ts';
 import { createCertificateAuthority, makeCaCertificate } from '../certificates/authority.ts';
 import type { Config } from '../config/config.ts';
 import { type Database, openDatabase } from '../db/database.ts';
@@ -12,6 +13,7 @@ import { createEventLog, type EventLog } from '../events/log.ts';
 import { claimLogKey } from '../events/log-key.ts';
 import { createHostService } from '../hosts/service.ts';
 import { createApproverKeys } from '../passkeys/approver-keys.ts';
+import { checkDetached } from '../passkeys/off-line-root.ts';
 import { relyingPartyOf } from '../passkeys/relying-party.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { findKeys, keysAreClaimed, loadServerKeys } from '../platform/keys.ts';
@@ -93,16 +95,17 @@ async function coreOn(ground: Ground) {
     });
   });
 
+  await checkDetached(ground);
   const logKeyProblem = await claimLogKey(db, events, keys.log.kid);
   const heads = createLogHeads({
     ...ground,
     serverId,
     trustRoot: trustRoot.public,
     key: keys.log,
-    keyToken: await signToken(
+    keyToken: await signForRoot(
       tokenType.logKey,
       { v: 1, iss: serverId, key: keys.log.public, issuedAt: clock.now() } satisfies LogKey,
-      trustRoot,
+      trustRoot.signer,
     ),
     onError: (err) => log.error({ err }, 'no head of the event log could be signed'),
   });
@@ -112,7 +115,7 @@ async function coreOn(ground: Ground) {
     ...ground,
     serverId,
     rp,
-    signApproverKeys: (set) => signToken(tokenType.approverKeys, set, trustRoot),
+    trustRoot,
   });
   await approverKeys.ensure();
 
@@ -124,8 +127,8 @@ async function coreOn(ground: Ground) {
     trustRoot: trustRoot.public,
     verificationKeys: [verdict.public],
     ca,
-    signGrant: (grant) => signToken(tokenType.enrolment, grant, trustRoot),
-    signCertificateGrant: (grant) => signToken(tokenType.certificate, grant, trustRoot),
+    signGrant: (grant) => signForRoot(tokenType.enrolment, grant, trustRoot.signer),
+    signCertificateGrant: (grant) => signForRoot(tokenType.certificate, grant, trustRoot.signer),
     currentKeys: approverKeys.current,
     sharedSecret: config.sharedSecret,
     autoConfirm: config.enrolmentAutoConfirm,

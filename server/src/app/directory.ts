@@ -1,5 +1,6 @@
 import { eventKind } from '#shared/events.ts';
-import { signToken, tokenType } from '#shared/token.ts';
+import { tokenType } from '#shared/token.ts';
+import { signForRoot } from '#shared/trust-root.ts';
 import type { Accounts } from '../auth/accounts.ts';
 import { type Leaver, unknownStanding } from '../auth/standing.ts';
 import { certificatesOf, readPem } from '../certificates/pem.ts';
@@ -105,7 +106,7 @@ export async function createDirectoryService(
       dn: hostDn(hostname, settings.baseDn),
       password: hostBindPassword(secret, hostname),
     }),
-    sign: (content) => signToken(tokenType.directory, content, keys.trustRoot),
+    sign: (content) => signForRoot(tokenType.directory, content, keys.trustRoot.signer),
   });
 
   // From the one to the other.

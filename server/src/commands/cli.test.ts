@@ -224,7 +224,7 @@ for (const target of ['sqlite', 'postgres'] as const) {
     try {
       const done = await run(['restore', backup], restored);
       assert.equal(done.code, 0, done.err);
-      const [a, b] = [await run(['trust'], env), await run(['trust'], restored)];
+      const [a, b] = [await run(['trust', 'show'], env), await run(['trust', 'show'], restored)];
       assert.equal(a.out, b.out);
       assert.equal(JSON.parse((await run(['verify-log', '--json'], restored)).out).ok, true);
       // Nothing is ever restored over something.

@@ -105,7 +105,7 @@ forEachDriver('a start that is refused', (driver) => {
     assert.equal(Object.keys(migrations).at(-1), newest, 'another one is newer: take that one back here');
     for (const table of tables) await change(`drop table ${table}`);
     await change(`delete from kysely_migration where name = '${newest}'`);
-    for (const command of ['verify-log', 'hosts list', 'trust', `backup ${join(config.keysDir, '../backup')}`]) {
+    for (const command of ['verify-log', 'hosts list', 'trust show', `backup ${join(config.keysDir, '../backup')}`]) {
       const { code, said } = await ask(command);
       assert.equal(code, 1, command);
       assert.match(

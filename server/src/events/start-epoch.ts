@@ -1,5 +1,6 @@
 import { type LogEpoch, logEpoch } from '#shared/log-head.ts';
-import { signToken, tokenType } from '#shared/token.ts';
+import { tokenType } from '#shared/token.ts';
+import { signForRoot } from '#shared/trust-root.ts';
 import type { Database } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { ServerKeys } from '../platform/keys.ts';
@@ -37,7 +38,7 @@ export async function startEpoch(
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const position = await heads.position();
     const epoch: LogEpoch = logEpoch.parse({ v: 1, iss: keys.serverId, at, ...position, ...by });
-    const token = await signToken(tokenType.logEpoch, epoch, keys.trustRoot);
+    const token = await signForRoot(tokenType.logEpoch, epoch, keys.trustRoot.signer);
     const done = await db.transaction(async (work) => {
       const head = await readHead(work.query, work.driver);
       if (head.seq !== position.seq || head.hash !== position.hash) return false;

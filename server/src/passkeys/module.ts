@@ -9,7 +9,7 @@ import { createApprovals } from './verify-approval.ts';
 
 /** People's passkeys, and approvals that are signed with them. */
 export function passkeysModule(
-  ground: Ground & { rp: RelyingParty; approverKeys: Pick<ApproverKeys, 'publish'> },
+  ground: Ground & { rp: RelyingParty; approverKeys: Pick<ApproverKeys, 'publish' | 'unsigned'> },
   others: { resolver: Pick<ViewerResolver, 'recheck'> },
 ) {
   const passkeys = createPasskeys({ ...ground, ...others });

@@ -11,6 +11,8 @@ export interface PasskeyView {
   backedUp: boolean;
   createdAt: number;
   lastUsedAt: number | null;
+  /** Hosts do not know it yet: the trust root, which is off line, has not signed for it. */
+  unsigned: boolean;
 }
 
 /** What the owner calls it: one line, 1 to 64 characters. */
@@ -36,7 +38,7 @@ export function transportsOf(row: Pick<PasskeysTable, 'transports'>): string[] {
   }
 }
 
-export function passkeyView(row: PasskeysTable): PasskeyView {
+export function passkeyView(row: PasskeysTable, unsigned: ReadonlySet<string>): PasskeyView {
   return {
     credentialId: row.credential_id,
     name: row.name,
@@ -44,5 +46,6 @@ export function passkeyView(row: PasskeysTable): PasskeyView {
     backedUp: row.backed_up === 1,
     createdAt: row.created_at,
     lastUsedAt: row.last_used_at,
+    unsigned: unsigned.has(row.credential_id),
   };
 }

@@ -86,7 +86,7 @@ export function createPasskeys(deps: {
   rp: RelyingParty;
   config: Pick<Config, 'firstPasskeyNeedsCode'>;
   resolver: Pick<ViewerResolver, 'recheck'>;
-  approverKeys: Pick<ApproverKeys, 'publish'>;
+  approverKeys: Pick<ApproverKeys, 'publish' | 'unsigned'>;
 }): Passkeys {
   const { db, events, clock, rp, config } = deps;
   const { begin, take } = createCeremonies(deps);
@@ -153,6 +153,16 @@ export function createPasskeys(deps: {
   const publish = (work: UnitOfWork, viewer: Viewer) =>
     deps.approverKeys.publish(work, { username: viewer.person.username, remoteAddr: viewer.remoteAddr });
 
+  async function viewsOf(query: Database['query'], { person }: Viewer, rows: readonly PasskeysTable[]) {
+    const mine = rows.map((row) => ({
+      credentialId: row.credential_id,
+      issuer: person.issuer,
+      subject: person.subject,
+    }));
+    const unsigned = await deps.approverKeys.unsigned(query, mine);
+    return rows.map((row) => passkeyView(row, unsigned));
+  }
+
   /** What adding a passkey rests on, checked with everything locked. Returns the passkeys that it replaces. */
   async function authoriseAddition(
     work: UnitOfWork,
@@ -192,7 +202,7 @@ export function createPasskeys(deps: {
     async list(viewer) {
       const rows = await passkeysOf(db.query, viewer.person.id);
       return {
-        passkeys: rows.map(passkeyView),
+        passkeys: await viewsOf(db.query, viewer, rows),
         firstNeedsCode: config.firstPasskeyNeedsCode,
         signInIsFresh: isFresh(viewer),
         stepUpPath: stepUpPath('/passkeys'),
@@ -275,7 +285,8 @@ export function createPasskeys(deps: {
           by: ceremony.target?.split(':')[0] ?? '',
         });
         await publish(work, now);
-        return passkeyView(row);
+        const [view] = await viewsOf(work.query, now, [row]);
+        return view!;
       });
     },
 

@@ -8,6 +8,7 @@ import {
 } from '#shared/decision.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { ApproverKeys } from './approver-keys.ts';
 import { checkAssertion } from './assertion.ts';
 import type { AssertionResponse } from './assertion-response.ts';
 import { transportsOf } from './passkey.ts';
@@ -36,11 +37,15 @@ export interface Approvals {
   ): Promise<
     | { ok: true; evidence: AssertionEvidence; passkeyName: string }
     /** `detail` is for the log and the event, never for the client. */
-    | { ok: false; refusal: 'passkey_rejected'; detail: string }
+    | { ok: false; refusal: 'passkey_rejected' | 'passkey_unsigned'; detail: string }
   >;
 }
 
-export function createApprovals(deps: { rp: RelyingParty; clock: Clock }): Approvals {
+export function createApprovals(deps: {
+  rp: RelyingParty;
+  clock: Clock;
+  approverKeys: Pick<ApproverKeys, 'unsigned'>;
+}): Approvals {
   const { rp, clock } = deps;
   return {
     async approvalOptions(query, personId, document) {
@@ -70,6 +75,10 @@ export function createApprovals(deps: { rp: RelyingParty; clock: Clock }): Appro
         now: clock.now(),
       });
       if (!checked.ok) return refuse(checked.detail);
+      const { credential_id: credentialId } = checked.passkey;
+      // Said now, to who is there: hosts would refuse it, and nobody would know why.
+      if ((await deps.approverKeys.unsigned(work.query, [{ credentialId, ...approver }])).has(credentialId))
+        return { ok: false, refusal: 'passkey_unsigned', detail: 'the trust root has not signed for this passkey' };
       const { authenticatorData, clientDataJSON, signature } = assertion.response;
       const evidence = assertionEvidence.parse({
         document: exact.data,

@@ -1,9 +1,10 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID, X509Certificate } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
-import { type PublicJwk, publicJwk, type SigningKey, signingKeyFromPem } from '#shared/token.ts';
+import { ed25519Pem, type PublicSigningKey, readKey, signingKey, syncFolder, writeNew } from './key-files.ts';
+import { DELEGATE_FILES, loadTrustRoot, ROOT_FILE, rootFilesOf, type TrustRoot } from './trust-root.ts';
 
 /** The server's own keys. They live outside the database, so that a stolen database cannot sign anything. */
 export interface ServerKeys {
@@ -11,11 +12,11 @@ export interface ServerKeys {
   /** True for an evaluation installation; `serve` refuses it. */
   evaluation: boolean;
   /** Signs approver-key sets and enrolment grants; hosts pin it. */
-  trustRoot: SigningKey & { public: PublicJwk };
+  trustRoot: TrustRoot;
   /** Signs verdicts. */
-  verdict: SigningKey & { public: PublicJwk };
+  verdict: PublicSigningKey;
   /** Signs heads of the event log. Hosts believe it because the trust root says so. */
-  log: SigningKey & { public: PublicJwk };
+  log: PublicSigningKey;
   /** Signs host certificates: P-256, PKCS #8 PEM, and the self-signed CA certificate. */
   ca: { keyPem: string; certificatePem: string };
   /** 32 bytes that authenticate what the server keeps in the database for itself. */
@@ -24,38 +25,12 @@ export interface ServerKeys {
 
 const identity = z.strictObject({ v: z.literal(1), serverId: uuid, evaluation: z.boolean() });
 
-const FILES = ['server.json', 'trust-root.pem', 'verdict.pem', 'ca.pem', 'ca.crt'] as const;
+const FILES = ['server.json', 'verdict.pem', 'ca.pem', 'ca.crt'] as const;
 /** No host or person pins these: one that is lost is made anew, and what the old one vouched for is no longer believed. */
 const RENEWABLE: Readonly<Record<string, () => string>> = {
   'storage.key': () => `${randomBytes(32).toString('base64url')}\n`,
   'log.pem': ed25519Pem,
 };
-
-function ed25519Pem(): string {
-  return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
-}
-
-/** Written once, never over an existing file, on disk before it is used. */
-async function writeNew(path: string, content: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  await folder.sync();
-  await folder.close();
-}
-
-async function signingKey(pem: string): Promise<SigningKey & { public: PublicJwk }> {
-  const key = await signingKeyFromPem(pem);
-  return { ...key, public: await publicJwk(key.privateKey) };
-}
 
 /** As there are until a database has been claimed with keys that were just made. */
 const UNCLAIMED = 'unclaimed';
@@ -63,24 +38,13 @@ const UNCLAIMED = 'unclaimed';
 /** What there is of keys in a folder: none, such as have never claimed a database, or such as have. */
 export async function findKeys(folder: string): Promise<'none' | 'unclaimed' | 'claimed'> {
   const present = new Set(await readdir(folder).catch(() => []));
-  if (FILES.every((name) => !present.has(name))) return 'none';
+  if ([...FILES, ROOT_FILE, ...DELEGATE_FILES].every((name) => !present.has(name))) return 'none';
   return present.has(UNCLAIMED) ? 'unclaimed' : 'claimed';
 }
 
 /** From now on these keys go with the database that was claimed with them, and with no empty one. */
 export async function keysAreClaimed(folder: string): Promise<void> {
   await rm(join(folder, UNCLAIMED), { force: true });
-}
-
-/** Reads a file of the folder, and says which one it was when it is not what it should be. */
-async function readKey<T>(path: string, what: string, read: (content: string) => T): Promise<Awaited<T>> {
-  const content = await readFile(path, 'utf8');
-  try {
-    return await read(content);
-  } catch (cause) {
-    const length = Buffer.byteLength(content);
-    throw new Error(`${path} is no ${what}: it has ${length} bytes. Restore it from a backup.`, { cause });
-  }
 }
 
 function storageKey(content: string): Uint8Array {
@@ -102,8 +66,10 @@ export async function loadServerKeys(
 ): Promise<ServerKeys> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const present = new Set(await readdir(folder));
-  const missing = FILES.filter((name) => !present.has(name));
-  if (missing.length === FILES.length) {
+  const rootFiles = rootFilesOf(present);
+  const wanted = [...FILES, ...rootFiles];
+  const missing = wanted.filter((name) => !present.has(name));
+  if (missing.length === wanted.length) {
     // Never narrowed on our own: an operator who names a shared folder, /tmp say, would lock all others out of it.
     if (((await stat(folder)).mode & 0o077) !== 0) {
       throw new Error(`the keys folder ${folder} is open to other accounts: chmod 700 it first`);
@@ -113,7 +79,7 @@ export async function loadServerKeys(
       format: 'pem',
     }) as string;
     await writeNew(join(folder, UNCLAIMED), '');
-    await writeNew(join(folder, 'trust-root.pem'), ed25519Pem());
+    await writeNew(join(folder, ROOT_FILE), ed25519Pem());
     await writeNew(join(folder, 'verdict.pem'), ed25519Pem());
     await writeNew(join(folder, 'ca.pem'), caKey);
     await writeNew(join(folder, 'ca.crt'), await options.makeCa(caKey));
@@ -130,7 +96,7 @@ export async function loadServerKeys(
     await writeNew(join(folder, name), make());
     await syncFolder(folder);
   }
-  for (const name of [...FILES, ...Object.keys(RENEWABLE)]) {
+  for (const name of [...wanted, ...Object.keys(RENEWABLE)]) {
     const info = await stat(join(folder, name));
     if ((info.mode & 0o077) !== 0) throw new Error(`${join(folder, name)} is readable by others: chmod 600 it first`);
   }
@@ -152,7 +118,7 @@ export async function loadServerKeys(
   return {
     serverId,
     evaluation,
-    trustRoot: await read('trust-root.pem', 'Ed25519 key in PEM', signingKey),
+    trustRoot: await loadTrustRoot(folder, rootFiles),
     verdict: await read('verdict.pem', 'Ed25519 key in PEM', signingKey),
     log: await read('log.pem', 'Ed25519 key in PEM', signingKey),
     ca: {

@@ -30,6 +30,23 @@ function Kind({ passkey }: { passkey: Passkey }) {
   );
 }
 
+/** Hosts do not know it yet, so an approval with it would come to nothing. */
+function WaitsForSignature() {
+  return (
+    <Tooltip
+      label="Hosts do not know this passkey yet. An operator signs for it with the trust root, which is off line."
+      withArrow
+      multiline
+      maw={260}
+      events={{ hover: true, focus: true, touch: true }}
+    >
+      <Badge className="tone tone-yellow" variant="light" color="yellow">
+        Waits for a signature
+      </Badge>
+    </Tooltip>
+  );
+}
+
 function PasskeyCard({
   passkey,
   last,
@@ -77,6 +94,7 @@ function PasskeyCard({
           {passkey.name}
         </Text>
         <Kind passkey={passkey} />
+        {passkey.unsigned && <WaitsForSignature />}
       </Group>
       <Text size="sm" c="dimmed">
         Added <Moment at={passkey.createdAt} /> ·{' '}

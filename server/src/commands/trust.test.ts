@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type ApproverKeyRequest, setDigest } from '#shared/approver-key-request.ts';
+import { signToken, tokenType } from '#shared/token.ts';
+import { createApp } from '../app/app.ts';
+import { ed25519Pem, signingKey } from '../platform/key-files.ts';
+import { type CommandResult, runOn } from '../testing/run-command.ts';
+import { createTestApp } from '../testing/test-app.ts';
+import { createTestBrowser } from '../testing/test-browser.ts';
+import { createTestProvider } from '../testing/test-provider.ts';
+
+/** An installation whose trust root is in a file, and the server that runs on it. */
+async function open(t: TestContext, options: { detached: boolean }) {
+  const provider = createTestProvider();
+  const { app: first, clock, config, close } = await createTestApp({ app: { provider } });
+  t.after(close);
+  const folder = join(dirname(config.keysDir), 'carried');
+  await mkdir(folder);
+  const path = (name: string) => join(folder, name);
+  const run = (...argv: string[]): Promise<CommandResult> => runOn(argv, config);
+  const must = async (...argv: string[]): Promise<string> => {
+    const { code, out, err } = await run(...argv);
+    assert.equal(code, 0, err);
+    return out;
+  };
+  const root = path('root.pem');
+  const browser = createTestBrowser({ app: first, provider, clock });
+  await browser.signInFresh('alice');
+  const passkey = await browser.firstPasskey();
+  if (!options.detached) return { app: first, config, path, run, must, root };
+  await must('trust', 'export', root);
+  await must('trust', 'detach', root);
+  await first.close();
+  const app = await createApp(config, { provider, clock });
+  t.after(() => app.close());
+  const again = createTestBrowser({ app, provider, clock });
+  for (const [name, value] of browser.jar) again.jar.set(name, value);
+  return { app, config, path, run, must, root, addPasskey: () => again.addPasskey(passkey) };
+}
+
+const read = async (path: string) => JSON.parse(await readFile(path, 'utf8')) as ApproverKeyRequest;
+
+test('the root is exported into a new file that others cannot read, and leaves the server only when that file has it', async (t) => {
+  const { config, path, run, must, root, app } = await open(t, { detached: false });
+  const there = join(config.keysDir, 'trust-root.pem');
+  const pem = await readFile(there, 'utf8');
+  await must('trust', 'export', root);
+  assert.equal(await readFile(root, 'utf8'), pem);
+  assert.equal((await stat(root)).mode & 0o777, 0o600);
+  assert.match((await run('trust', 'export', root)).err, /EEXIST/);
+
+  await writeFile(path('other.pem'), ed25519Pem(), { mode: 0o600 });
+  for (const wrong of [path('other.pem'), path('missing.pem'), join(config.keysDir, 'server.json')]) {
+    assert.equal((await run('trust', 'detach', wrong)).code, 1);
+    assert.equal(await readFile(there, 'utf8'), pem, 'it stays');
+  }
+  const said = await must('trust', 'detach', root);
+  assert.match(said, /Restart every server/);
+  assert.equal(existsSync(there), false);
+  for (const command of ['export', 'detach']) {
+    assert.match((await run('trust', command, path('again.pem'))).err, /taken off line/);
+  }
+  const names = (await app.events.read(0, 10_000)).map(({ event }) => event);
+  assert.equal(names.filter((name) => name === 'trust_root_detached').length, 1);
+});
+
+test('a request is shown before it is signed, and exactly what was shown is signed', async (t) => {
+  const { path, run, must, root, addPasskey } = await open(t, { detached: true });
+  assert.match(await must('trust', 'request', path('nothing')), /Nothing waits/);
+  assert.equal(existsSync(path('nothing')), false);
+  const fresh = await addPasskey!();
+  const file = path('request.json');
+  assert.match(await must('trust', 'request', file), new RegExp(`\\+ "alice".*${fresh.credentialId}`));
+  const shown = await must('trust', 'sign', file, '--root', root);
+  assert.match(shown, /Nothing was signed/);
+  const digest = setDigest((await read(file)).set);
+  assert.ok(shown.includes(digest));
+
+  const signature = path('signature.jws');
+  const sign = (...more: string[]) => run('trust', 'sign', file, '--root', root, '--signature', signature, ...more);
+  assert.equal((await sign()).code, 2);
+  const other = await sign('--digest', 'A'.repeat(43));
+  assert.match(other.err, /Nothing was signed/);
+  assert.equal(existsSync(signature), false);
+  assert.equal((await sign('--digest', digest)).code, 0);
+});
+
+test('what is shown is the difference to what hosts have: a request that says otherwise is not signed', async (t) => {
+  const { path, run, must, root, addPasskey } = await open(t, { detached: true });
+  await addPasskey!();
+  const file = path('request.json');
+  await must('trust', 'request', file);
+  const request = await read(file);
+  const stranger = await signingKey(ed25519Pem());
+  const changed: Record<string, ApproverKeyRequest> = {
+    // So that a key of their own would be in force already, and nothing to look at.
+    'another set in force': {
+      ...request,
+      inForce: await signToken(tokenType.approverKeys, { ...request.set, version: 1 }, stranger),
+    },
+    'of another server': { ...request, serverId: '5f9f4f8a-9f4c-4f58-8f2e-2a9f5c0d7b11' },
+    'a set of another server': { ...request, set: { ...request.set, iss: '5f9f4f8a-9f4c-4f58-8f2e-2a9f5c0d7b11' } },
+    'no newer version': { ...request, set: { ...request.set, version: 1 } },
+  };
+  for (const [name, content] of Object.entries(changed)) {
+    const forged = path(`${name}.json`);
+    await writeFile(forged, JSON.stringify(content));
+    const signature = path(`${name}.jws`);
+    const digest = setDigest(content.set);
+    const result = await run('trust', 'sign', forged, '--root', root, '--digest', digest, '--signature', signature);
+    assert.equal(result.code, 1, name);
+    assert.equal(existsSync(signature), false, name);
+  }
+});
+
+test('only a newer set that the root has signed is attached', async (t) => {
+  const { app, path, run, must, root, addPasskey } = await open(t, { detached: true });
+  const { version, token: old } = await app.approverKeys.current(app.db.query);
+  await addPasskey!();
+  await must('trust', 'request', path('request.json'));
+  const { set } = await read(path('request.json'));
+  const key = await signingKey(await readFile(root, 'utf8'));
+  const stranger = await signingKey(ed25519Pem());
+  const refused: Record<string, string> = {
+    'an old one': old,
+    'of a stranger': await signToken(tokenType.approverKeys, set, stranger),
+    'of another type': await signToken(tokenType.certificate, set, key),
+    'for another address': await signToken(tokenType.approverKeys, { ...set, rpId: 'evil.example' }, key),
+    'no token': 'hello',
+  };
+  for (const [name, token] of Object.entries(refused)) {
+    await writeFile(path(name), token);
+    assert.equal((await run('trust', 'attach', path(name))).code, 1, name);
+    assert.equal((await app.approverKeys.current(app.db.query)).version, version, name);
+  }
+  await writeFile(path('good'), await signToken(tokenType.approverKeys, set, key));
+  // Meanwhile there is one more, which the root has not seen.
+  await addPasskey!();
+  assert.match(await must('trust', 'attach', path('good')), /which waits/);
+  assert.equal((await app.approverKeys.current(app.db.query)).version, version + 1);
+  assert.equal((await run('trust', 'attach', path('good'))).code, 1, 'not twice');
+});
+
+test('an attempt to take it off line that broke off is done again', async (t) => {
+  const { config, must, root } = await open(t, { detached: false });
+  await must('trust', 'export', root);
+  await writeFile(join(config.keysDir, 'delegate.pem'), 'half a ke', { mode: 0o600 });
+  await must('trust', 'show');
+  await must('trust', 'detach', root);
+  await must('trust', 'show');
+});
