@@ -136,7 +136,7 @@ before(async () => {
   const gate = residentGate(host, {
     processes,
     sessionOrigin: async () => null,
-    build: null,
+    plugin: null,
     log: silentLog,
     stopping: stopping.signal,
   });

@@ -73,6 +73,8 @@ export const de: Record<EventName, string> = {
   passkey_renamed: '{username} hat einen Passkey umbenannt.',
   passkey_removed: 'Ein Passkey von {username} wurde entfernt.',
   recovery_code_created: '{actor} hat einen Wiederherstellungscode für {username} erzeugt.',
+  approver_keys_waiting: 'Eine Änderung der Passkeys wartet auf die Signatur des Vertrauensankers, der offline ist.',
+  trust_root_detached: 'Der Vertrauensanker wurde{hasActor, select, yes { von {actor}} other {}} vom Server genommen.',
   approver_keys_published: 'Eine neue Liste der Schlüssel, die freigeben dürfen, wurde signiert.',
   directory_published: 'Hosts sehen ein anderes Verzeichnis: Personen, Gruppen oder ihre Angaben haben sich geändert.',
   directory_numbers_changed:

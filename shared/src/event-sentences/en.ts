@@ -70,6 +70,8 @@ export const en: Record<EventName, string> = {
   passkey_renamed: '{username} renamed a passkey.',
   passkey_removed: 'A passkey of {username} was removed.',
   recovery_code_created: '{actor} made a recovery code for {username}.',
+  approver_keys_waiting: 'A change of passkeys waits for the signature of the trust root, which is off line.',
+  trust_root_detached: 'The trust root was taken off line{hasActor, select, yes { by {actor}} other {}}.',
   approver_keys_published: 'A new set of approver keys was signed.',
   directory_published: 'Hosts see another directory: people, groups or their claims changed.',
   directory_numbers_changed:
