@@ -240,6 +240,8 @@ function openData(file: string): ServerData {
         reason: row.reason as string | null,
         remoteAddr: row.remote_addr as string | null,
         data: JSON.parse(String(row.data)) as Record<string, unknown>,
+        salt: row.salt as string | null,
+        payloadHash: row.payload_hash as string | null,
         prevHash: String(row.prev_hash),
         hash: String(row.hash),
       })),

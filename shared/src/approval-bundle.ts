@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { hostRecord, type Verdict } from './decision.ts';
-import { eventHash, eventRecord } from './events.ts';
+import { eventRecord, isAsHashed, isErased } from './events.ts';
 import { challengeId } from './names.ts';
 import { type PinnedTrust, readApproverKeySet, type VerdictProblem, verifyVerdict } from './verify-verdict.ts';
 
@@ -8,7 +8,8 @@ const publicKey = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x
 
 /** What `identree-server export-approval` writes: everything that is needed to check one decision offline. */
 export const approvalBundle = z.object({
-  v: z.literal(1),
+  /** 2: with events whose payload can be erased, which earlier versions cannot check. */
+  v: z.union([z.literal(1), z.literal(2)]),
   challengeId,
   record: hostRecord,
   verdict: z.string(),
@@ -20,19 +21,24 @@ export const approvalBundle = z.object({
 });
 export type ApprovalBundle = z.infer<typeof approvalBundle>;
 
-/** Checks a bundle against keys that the auditor got on another channel. */
+/**
+ * Checks a bundle against keys that the auditor got on another channel.
+ *
+ * @returns `erased`: of so many events only the hash is left, since their time was over
+ */
 export async function verifyApprovalBundle(
   bundle: ApprovalBundle,
   trust: PinnedTrust,
-): Promise<{ ok: true; verdict: Verdict } | { ok: false; problem: VerdictProblem | 'rolled_back' | 'event_altered' }> {
+): Promise<
+  | { ok: true; verdict: Verdict; erased: number }
+  | { ok: false; problem: VerdictProblem | 'rolled_back' | 'event_altered' }
+> {
   for (const event of bundle.events) {
-    const { hash, ...rest } = event;
-    if (eventHash(rest) !== hash || event.challengeId !== bundle.challengeId)
-      return { ok: false, problem: 'event_altered' };
+    if (!isAsHashed(event) || event.challengeId !== bundle.challengeId) return { ok: false, problem: 'event_altered' };
   }
   const keys = await readApproverKeySet(bundle.approverKeys, trust, 0);
   if (!keys.ok) return keys;
-  return verifyVerdict({
+  const result = await verifyVerdict({
     token: bundle.verdict,
     record: bundle.record,
     challengeId: bundle.challengeId,
@@ -41,4 +47,5 @@ export async function verifyApprovalBundle(
     minimumClass: 'policy',
     now: null,
   });
+  return result.ok ? { ...result, erased: bundle.events.filter(isErased).length } : result;
 }

@@ -79,6 +79,8 @@ describe('fixed vectors', () => {
       reason: null,
       remoteAddr: '192.0.2.1',
       data: { b: [1, { y: 2, x: 1 }], a: 'é' },
+      salt: null,
+      payloadHash: null,
       prevHash: CHAIN_START,
     };
     assert.equal(CHAIN_START, '0000000000000000000000000000000000000000000');

@@ -60,6 +60,11 @@ export const EVENTS = {
     topic: 'attempts',
     own: false,
   },
+  audit_erased: {
+    text: 'The payload of events whose time was over was archived and erased; their hashes stay.',
+    topic: 'server',
+    own: false,
+  },
   host_log_contradicted: {
     text: 'A host has seen a signed head of the event log that the log does not continue; it refuses decisions.',
     topic: 'hosts',
@@ -346,12 +351,20 @@ export const EVENTS = {
 
 export type EventName = keyof typeof EVENTS;
 
+/** Topics whose events can be erased: those about the log itself say what was erased, and by which keys it is signed. */
+export const ERASABLE_TOPICS: readonly Topic[] = [...new Set(Object.values(EVENTS).map(({ topic }) => topic))].filter(
+  (topic) => topic !== 'server',
+);
+
 /** What is known about an event by its name; null for one that another version of the server wrote. */
 export function eventKind(name: string): EventKind | null {
   return Object.hasOwn(EVENTS, name) ? EVENTS[name as EventName] : null;
 }
 
-/** One row of the append-only log. `prevHash` and `hash` chain it; see {@link eventHash}. */
+/**
+ * One row of the append-only log. `prevHash` and `hash` chain it; see {@link eventHash}. What can be erased of it are the
+ * members of {@link EventPayload}.
+ */
 export const eventRecord = z.object({
   seq: z.int().min(1),
   at: timestamp,
@@ -368,6 +381,10 @@ export const eventRecord = z.object({
   remoteAddr: z.string().nullable(),
   /** Further facts; never a secret. */
   data: z.record(z.string(), z.unknown()),
+  /** Random, and erased with the payload: nobody can try out what was erased. Null: there is none any more, or never was. */
+  salt: z.string().nullable().default(null),
+  /** Null: an event of a version whose events could not be erased. */
+  payloadHash: z.string().nullable().default(null),
   prevHash: z.string(),
   hash: z.string(),
 });
@@ -385,7 +402,61 @@ export type FeedEvent = Pick<
 /** `prevHash` of the first event. */
 export const CHAIN_START = '0'.repeat(43);
 
-/** SHA-256 over the RFC 8785 form of everything in the event but its own hash. */
-export function eventHash(event: Omit<EventRecord, 'hash'>): string {
-  return canonicalSha256(event);
+/** What of an event can be erased. It is hashed on its own, with a salt. */
+export type EventPayload = Pick<
+  EventRecord,
+  'username' | 'hostId' | 'hostname' | 'code' | 'actor' | 'reason' | 'remoteAddr' | 'data'
+>;
+
+/** The payload as it is hashed. */
+export function payloadOf(event: EventPayload & Pick<EventRecord, 'salt'>): EventPayload & Pick<EventRecord, 'salt'> {
+  const { username, hostId, hostname, code, actor, reason, remoteAddr, data, salt } = event;
+  return { username, hostId, hostname, code, actor, reason, remoteAddr, data, salt };
+}
+
+/** What an event is once its payload is erased. */
+export const ERASED: EventPayload & Pick<EventRecord, 'salt'> = {
+  username: '',
+  hostId: null,
+  hostname: null,
+  code: null,
+  actor: null,
+  reason: null,
+  remoteAddr: null,
+  data: {},
+  salt: null,
+};
+
+/** Whether the payload of an event was erased. That it was meant to be is for an event `audit_erased` to say. */
+export const isErased = (event: Pick<EventRecord, 'salt' | 'payloadHash'>): boolean =>
+  event.payloadHash !== null && event.salt === null;
+
+/**
+ * What the hash of an event is over. The payload is in it by its own hash: erased, the chain stays whole. Events of earlier
+ * versions have their payload in it.
+ */
+export function hashedPart(event: Omit<EventRecord, 'hash'>): Record<string, unknown> {
+  const { seq, at, event: name, challengeId, payloadHash, prevHash } = event;
+  if (payloadHash !== null) return { v: 2, seq, at, event: name, challengeId, payloadHash, prevHash };
+  const { salt: _, ...payload } = payloadOf(event);
+  return { seq, at, event: name, challengeId, prevHash, ...payload };
+}
+
+/** SHA-256 over the RFC 8785 form of {@link hashedPart}. */
+export const eventHash = (event: Omit<EventRecord, 'hash'>): string => canonicalSha256(hashedPart(event));
+
+/** An event with its place in the chain. */
+export function sealEvent(event: Omit<EventRecord, 'hash' | 'salt' | 'payloadHash'>, salt: string): EventRecord {
+  const sealed = { ...event, salt, payloadHash: canonicalSha256(payloadOf({ ...event, salt })) };
+  return { ...sealed, hash: eventHash(sealed) };
+}
+
+/** Whether an event is what its hash says. One that was erased has nothing left that could be something else. */
+export function isAsHashed(event: EventRecord): boolean {
+  if (eventHash(event) !== event.hash) return false;
+  if (event.payloadHash === null) return event.salt === null;
+  const payload = payloadOf(event);
+  return isErased(event)
+    ? canonicalSha256(payload) === canonicalSha256(ERASED)
+    : canonicalSha256(payload) === event.payloadHash;
 }

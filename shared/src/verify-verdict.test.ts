@@ -329,6 +329,8 @@ describe('an exported approval', () => {
     reason: null,
     remoteAddr: null,
     data: {},
+    salt: null,
+    payloadHash: null,
     prevHash: CHAIN_START,
   };
   const bundle = async (change: Partial<ApprovalBundle> = {}): Promise<ApprovalBundle> => ({

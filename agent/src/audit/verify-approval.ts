@@ -37,7 +37,11 @@ export async function verifyApprovalFile(
   const result = await verifyApprovalBundle(bundle.data, trust.data);
   if (options.json) {
     print(
-      JSON.stringify(result.ok ? { valid: true, verdict: result.verdict } : { valid: false, problem: result.problem }),
+      JSON.stringify(
+        result.ok
+          ? { valid: true, verdict: result.verdict, erased: result.erased }
+          : { valid: false, problem: result.problem },
+      ),
     );
     return result.ok ? EXIT.ok : EXIT.failed;
   }
@@ -57,5 +61,7 @@ export async function verifyApprovalFile(
   );
   print(`By:       ${by.length > 0 ? visibleText(by.join(', ')) : 'nobody (policy)'}`);
   print(`When:     ${new Date(verdict.iat * 1000).toISOString()}`);
+  if (result.erased > 0)
+    print(`Erased:   of ${result.erased} of its ${bundle.data.events.length} events the log has only the hash left`);
   return EXIT.ok;
 }

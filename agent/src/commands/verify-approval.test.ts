@@ -40,6 +40,8 @@ describe('identree verify-approval', OPTIONS, () => {
       reason: null,
       remoteAddr: null,
       data: {},
+      salt: null,
+      payloadHash: null,
       prevHash: CHAIN_START,
     };
     const bundle = {
@@ -112,6 +114,6 @@ describe('identree verify-approval', OPTIONS, () => {
     assert.equal(none.code, 1);
     assert.match(none.stderr, /cannot be read/);
     assert.match((await w.check({}, '/nonexistent')).stderr, /cannot be read/);
-    assert.match((await w.check({ v: 2 })).stderr, /not an exported approval/);
+    assert.match((await w.check({ v: 3 })).stderr, /not an exported approval/);
   });
 });

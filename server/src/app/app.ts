@@ -129,7 +129,9 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     approvals,
     challenges,
     settling,
+    readers,
     reads,
+    retention: audit.retention,
     breakGlass,
     directory: directory.service,
     /** Stops everything; the database last. */

@@ -27,6 +27,19 @@ export async function countDeadLetters(query: Query, sink: string): Promise<numb
   return Number(n);
 }
 
+/** Number of the oldest event that one of these sinks could not deliver; null: there is none. */
+export async function oldestDeadLetter(query: Query, sinks: readonly string[]): Promise<number | null> {
+  if (sinks.length === 0) return null;
+  const row = await kysely(query)
+    .selectFrom('audit_dead_letters')
+    .select('seq')
+    .where('sink', 'in', sinks)
+    .orderBy('seq')
+    .limit(1)
+    .executeTakeFirst();
+  return row?.seq ?? null;
+}
+
 /** Of one sink those that are to be tried again, oldest first. */
 export async function lettersToRetry(query: Query, sink: string): Promise<AuditDeadLettersTable[]> {
   return kysely(query)

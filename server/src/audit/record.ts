@@ -1,5 +1,5 @@
 import { canonicalJson } from '#shared/canonical-json.ts';
-import type { LoggedEvent } from '#shared/events.ts';
+import { hashedPart, isErased, type LoggedEvent, payloadOf } from '#shared/events.ts';
 import { VERSION } from '../version.ts';
 
 /** An event on its way to a sink. */
@@ -16,11 +16,12 @@ const wholeSeconds = (at: number): string => `${new Date(at).toISOString().slice
  * What sinks carry of an event: the members that earlier versions had, with their names and in their order; then what was
  * added; last the event exactly as it was hashed. `id` is its hash: the same event has the same one however often it comes,
  * and an event that took its number after a restore has another. `,"record":` cannot stand in what comes before it, since
- * quotes within strings are escaped: from there to the last brace are the bytes whose SHA-256 is `hash`, which the next
- * event names as `prev_hash`.
+ * quotes within strings are escaped: from there to the next closing brace are the bytes whose SHA-256 is `hash`, which the
+ * next event names as `prev_hash`. From `,"payload":` to the last brace are those whose SHA-256 is the `payloadHash` in it.
+ * An event of an earlier version has everything in its record, which ends with the last brace, and no payload.
  */
 export function auditRecord(event: LoggedEvent): AuditRecord {
-  const { hash, unreadable, ...hashed } = event;
+  const { hash, unreadable } = event;
   const told = {
     seq: event.seq,
     prev_hash: event.prevHash,
@@ -39,8 +40,12 @@ export function auditRecord(event: LoggedEvent): AuditRecord {
     host_id: event.hostId ?? undefined,
     // Its data cannot be read, so what follows is not what was hashed.
     unreadable,
+    // Its time was over before this sink had it.
+    erased: isErased(event) || undefined,
     id: hash,
     hash,
   };
-  return { event, text: `${JSON.stringify(told).slice(0, -1)},"record":${canonicalJson(hashed)}}` };
+  const record = `${JSON.stringify(told).slice(0, -1)},"record":${canonicalJson(hashedPart(event))}`;
+  if (event.payloadHash === null || isErased(event)) return { event, text: `${record}}` };
+  return { event, text: `${record},"payload":${canonicalJson(payloadOf(event))}}` };
 }

@@ -26,7 +26,7 @@ export const exportApproval = coreCommand({
       return EXIT.failed;
     }
     const bundle: ApprovalBundle = {
-      v: 1,
+      v: 2,
       challengeId: challenge.id,
       record: challenge.record,
       verdict: challenge.verdict,

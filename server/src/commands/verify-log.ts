@@ -24,15 +24,17 @@ export const verifyLog = coreCommand({
     const { checkLog, readKeptHeads } = await import('../events/signed-heads.ts');
     const { trust, keys } = core;
     const kept = options.head === null ? [] : await readKeptHeads(readFile(options.head), trust, keys.log.public);
-    const { problem, heads } = await checkLog(core.db.query, kept, trust);
+    const { problem, erased, heads } = await checkLog(core.db.query, kept, trust);
     const head = await readHead(core.db.query);
     const ok = problem === null && heads.every(({ contained }) => contained);
     if (options.json) {
       const found = heads.map(({ head: { seq, at }, contained, givenUp }) => ({ seq, at, contained, givenUp }));
-      out(`${JSON.stringify({ ok, head, problem, heads: found })}\n`);
+      out(`${JSON.stringify({ ok, head, problem, erased, heads: found })}\n`);
     } else {
       if (problem) out(`The chain is broken at event ${problem.seq}: ${problem.problem}.\n`);
       else out(`The chain is whole: ${head.seq} events, head ${head.hash}.\n`);
+      if (problem === null && erased > 0)
+        out(`Erased, as the log says: the payload of ${erased} events. Their hashes are whole.\n`);
       for (const one of heads) out(headText(one));
     }
     return ok ? EXIT.ok : EXIT.failed;

@@ -106,6 +106,8 @@ test('five settings make a server; everything else has a default', () => {
       lokiTenant: null,
       lokiGzip: false,
       bufferSize: 4096,
+      retention: {},
+      archiveDir: null,
     },
     installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
@@ -660,4 +662,15 @@ test('warned: sudo that asks nobody, and accounts that everybody can read', () =
   assert.deepEqual(settings({ IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true' }), ['IDENTREE_LDAP_ALLOW_ANONYMOUS']);
   const local = { IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true', IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:389' };
   assert.deepEqual(settings(local), []);
+});
+
+test('a retention names topics that can be erased, and needs an archive', () => {
+  const archive = { IDENTREE_AUDIT_ARCHIVE_DIR: '/var/lib/identree-server/audit-archive' };
+  assert.deepEqual(config({ ...archive, IDENTREE_AUDIT_RETENTION: 'attempts=30, sessions = 90' }).audit.retention, {
+    attempts: 30,
+    sessions: 90,
+  });
+  for (const wrong of ['server=30', 'sessions', 'sessions=0', 'sessions=-1', 'sessions=90d', 'logins=5'])
+    assert.deepEqual(wrongSettings({ ...archive, IDENTREE_AUDIT_RETENTION: wrong }), ['IDENTREE_AUDIT_RETENTION']);
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_RETENTION: 'sessions=90' }), ['IDENTREE_AUDIT_ARCHIVE_DIR']);
 });

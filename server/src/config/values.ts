@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
+import { ERASABLE_TOPICS, type Topic } from '#shared/events.ts';
 import { parseBaseDn } from '../platform/base-dn.ts';
 
 /** What a source gives: environment and secret files give text, TOML may give a list. */
@@ -320,6 +321,22 @@ export const octets = (min: number, max: number): z.ZodType<number, RawValue> =>
 export const pemOrPath: z.ZodType<string, RawValue> = reader((value) => {
   if (value.startsWith('/') || value.includes('-----BEGIN CERTIFICATE-----')) return value;
   throw new Wrong('is neither a path nor a certificate', 'Name a file, or paste certificates in PEM.');
+});
+
+/** Days for each of some topics of events, like `attempts=30,sessions=90`. What is not named has no end. */
+export const daysOfTopics: z.ZodType<Partial<Record<Topic, number>>, RawValue> = reader((_, raw) => {
+  const items = (typeof raw === 'string' ? raw.split(',') : raw).map((item) => item.trim()).filter((item) => item);
+  return Object.fromEntries(
+    items.map((item) => {
+      const [, name, days] = /^([a-z]+)\s*=\s*([1-9][0-9]{0,4})$/.exec(item) ?? [];
+      const topic = ERASABLE_TOPICS.find((known) => known === name);
+      if (topic === undefined) {
+        const fix = `Write it like attempts=30,sessions=90. Topics: ${ERASABLE_TOPICS.join(', ')}.`;
+        throw new Wrong(`holds "${item}", which is no topic with a number of days`, fix);
+      }
+      return [topic, Number(days)];
+    }),
+  );
 });
 
 /** Where lines go: the standard output of the server, or a file. */

@@ -10,6 +10,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   meta: ['key'],
   events: ['seq'],
   event_head: ['id'],
+  event_erasures: ['topic'],
   log_heads: ['seq'],
   log_epochs: ['at'],
   event_cursors: ['reader'],

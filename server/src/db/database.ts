@@ -17,6 +17,7 @@ import * as bindProofs from './migrations/0014-bind-proofs.ts';
 import * as auditSinks from './migrations/0016-audit-sinks.ts';
 import * as revealRequests from './migrations/0017-reveal-requests.ts';
 import * as auditReads from './migrations/0018-audit-reads.ts';
+import * as erasures from './migrations/0019-erasures.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -68,6 +69,7 @@ export const migrations = {
   '0016-audit-sinks': auditSinks,
   '0017-reveal-requests': revealRequests,
   '0018-audit-reads': auditReads,
+  '0019-erasures': erasures,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -14,22 +14,33 @@ export interface MetaTable {
   value: string;
 }
 
-/** The append-only log. `data` is canonical JSON. */
+/** The append-only log. `data` is canonical JSON. What can be changed is what is erased once its time is over. */
 export interface EventsTable {
   seq: Immutable<number>;
   at: Immutable<Timestamp>;
   event: Immutable<string>;
-  username: Immutable<string>;
-  host_id: Immutable<string | null>;
-  hostname: Immutable<string | null>;
+  username: string;
+  host_id: string | null;
+  hostname: string | null;
   challenge_id: Immutable<string | null>;
-  code: Immutable<string | null>;
-  actor: Immutable<string | null>;
-  reason: Immutable<string | null>;
-  remote_addr: Immutable<string | null>;
-  data: Immutable<JsonText>;
+  code: string | null;
+  actor: string | null;
+  reason: string | null;
+  remote_addr: string | null;
+  data: JsonText;
+  /** Hashed with what can be erased, and erased with it. */
+  salt: string | null;
+  /** Hash of what can be erased. Null: of a version that did not erase. */
+  payload_hash: Immutable<string | null>;
   prev_hash: Immutable<string>;
   hash: Immutable<string>;
+}
+
+/** How far events of each topic were erased, whose time is over. */
+export interface EventErasuresTable {
+  topic: string;
+  /** Everything up to here that can be erased of it is. */
+  seq: number;
 }
 
 /** One row: the newest event. Locked by every writer, so sequence numbers are allocated serially. */
@@ -581,6 +592,7 @@ export interface Schema {
   meta: MetaTable;
   events: EventsTable;
   event_head: EventHeadTable;
+  event_erasures: EventErasuresTable;
   log_heads: LogHeadsTable;
   log_epochs: LogEpochsTable;
   log_disputes: LogDisputesTable;

@@ -43,6 +43,8 @@ function record(seq: number): EventRecord {
     reason: 'x'.repeat(4000),
     remoteAddr: null,
     data: {},
+    salt: null,
+    payloadHash: null,
     prevHash: '',
     hash: '',
   };

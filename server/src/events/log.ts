@@ -1,7 +1,8 @@
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { type EventName, type EventRecord, eventHash, type LoggedEvent } from '#shared/events.ts';
+import { type EventName, type EventRecord, type LoggedEvent, sealEvent } from '#shared/events.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
+import { type Random, randomText, systemRandom } from '../platform/random.ts';
 import { appendEvents, readEvents, readHead } from './store.ts';
 
 /** What a module says about a change; everything it leaves out is null. */
@@ -43,6 +44,9 @@ export interface EventLog {
   /** Resolves when nothing is read any more: the database may go then. */
   close(): Promise<void>;
 }
+
+/** Octets of randomness that keep an erased payload from being tried out. */
+const SALT_BYTES = 16;
 
 /** How many transactions of this process go for the head of the log at a time: one has it, and one is given it next. */
 const AT_THE_HEAD = 2;
@@ -96,9 +100,11 @@ function createTurns(): (work: UnitOfWork) => Promise<void> {
 export function createEventAppender(deps: {
   db: Pick<Database, 'notify'>;
   clock: Clock;
+  random?: Random;
   onAppended: () => void;
   onError: (error: unknown) => void;
 }): Pick<EventLog, 'append' | 'appendAll'> {
+  const { random = systemRandom } = deps;
   const turnOf = createTurns();
   let telling = false;
   let again = false;
@@ -124,7 +130,7 @@ export function createEventAppender(deps: {
     if (events.length === 0) return [];
     // On SQLite there is one writer anyway.
     if (work.driver === 'postgres') await turnOf(work);
-    let head = await readHead(work.query, work.driver);
+    let head: { seq: number; hash: string } = await readHead(work.query, work.driver);
     const sealed: EventRecord[] = [];
     for (const event of events) {
       const unsealed = {
@@ -143,8 +149,9 @@ export function createEventAppender(deps: {
         data: JSON.parse(canonicalJson(event.data ?? {})) as Record<string, unknown>,
         prevHash: head.hash,
       };
-      head = { seq: unsealed.seq, hash: eventHash(unsealed) };
-      sealed.push({ ...unsealed, hash: head.hash });
+      const one = sealEvent(unsealed, randomText(random, SALT_BYTES));
+      sealed.push(one);
+      head = one;
     }
     await appendEvents(work, sealed);
     work.afterCommit(() => {

@@ -5,6 +5,7 @@ import { readerHealth, readerMetrics } from './reader-health.ts';
 import type { ReaderStatus } from './readers.ts';
 
 const well: ReaderStatus = {
+  seq: 0,
   reader: 'well',
   behind: 3,
   behindMs: 900,

@@ -162,12 +162,13 @@ forEachDatabase('a reader of the event log', (open, driver) => {
       {
         ...idle,
         reader: 'failing',
+        seq: 0,
         behind: 3,
         behindMs: 2000,
         problem: 'the sink is full',
         failure: 'the sink is full',
       },
-      { ...idle, reader: 'well', behind: 0, behindMs: 0, problem: null, failure: null },
+      { ...idle, reader: 'well', seq: 3, behind: 0, behindMs: 0, problem: null, failure: null },
     ]);
     assert.deepEqual(await b.status(), []);
     broken = false;

@@ -18,6 +18,8 @@ export interface RunningReader {
 /** How far a reader has come, in whichever process it works. */
 export interface ReaderStatus {
   readonly reader: string;
+  /** The newest event that it has dealt with. */
+  readonly seq: number;
   /** Events that it has not dealt with yet. */
   readonly behind: number;
   /** How long the oldest of them has been waiting, milliseconds. */
@@ -89,6 +91,7 @@ export function createEventReaders(deps: {
     const holder = await leases.holderOf(leaseOf(reader));
     return {
       reader,
+      seq,
       behind: Math.max(0, head - seq),
       behindMs: next ? Math.max(0, clock.now() - next.at) : 0,
       holder,

@@ -57,11 +57,13 @@ export async function checkLog(
   query: Query,
   kept: readonly LogHead[],
   trust: PinnedTrust,
-): Promise<{ problem: ChainProblem | null; heads: HeadFound[] }> {
+): Promise<{ problem: ChainProblem | null; erased: number; heads: HeadFound[] }> {
   const wanted = new Map<number, string | null>(kept.map(({ seq }) => [seq, null]));
   let history = HISTORY_START;
   if (wanted.has(0)) wanted.set(0, history);
-  const problem = await checkChain(query, ({ seq, hash }) => {
+  let erased = 0;
+  const problem = await checkChain(query, ({ seq, hash, ...event }) => {
+    if (event.erased) erased += 1;
     if (kept.length === 0) return;
     history = extendHistory(history, hash);
     if (wanted.has(seq)) wanted.set(seq, history);
@@ -75,5 +77,5 @@ export async function checkLog(
     const gaveUp = (epoch: LogEpoch | null) => epoch !== null && head.at < epoch.at && head.seq > epoch.seq;
     return { head, contained, givenUp: contained ? null : (epochs.find(gaveUp) ?? null) };
   });
-  return { problem, heads };
+  return { problem, erased, heads };
 }

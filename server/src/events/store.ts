@@ -1,10 +1,11 @@
 import { type Insertable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { CHAIN_START, type EventRecord, eventHash, type LoggedEvent } from '#shared/events.ts';
+import { CHAIN_START, type EventRecord, isAsHashed, isErased, type LoggedEvent } from '#shared/events.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { EventsTable } from '../db/schema.ts';
 import { first, rawStatement, rowOf, statement } from '../db/statement.ts';
+import { createErasures } from './erasures.ts';
 
 const selectHead = statement((query, _: object) =>
   query.selectFrom('event_head').select(['seq', 'hash']).where('id', '=', 1),
@@ -42,6 +43,8 @@ const COLUMNS = Object.keys({
   reason: true,
   remote_addr: true,
   data: true,
+  salt: true,
+  payload_hash: true,
   prev_hash: true,
   hash: true,
 } satisfies Record<keyof EventsTable, true>);
@@ -77,6 +80,8 @@ export async function appendEvents(
     reason: event.reason,
     remote_addr: event.remoteAddr,
     data: canonicalJson(event.data),
+    salt: event.salt,
+    payload_hash: event.payloadHash,
     prev_hash: event.prevHash,
     hash: event.hash,
   }));
@@ -111,6 +116,8 @@ function fromRow(row: {
   reason: string | null;
   remote_addr: string | null;
   data: string;
+  salt: string | null;
+  payload_hash: string | null;
   prev_hash: string;
   hash: string;
 }): LoggedEvent {
@@ -127,6 +134,8 @@ function fromRow(row: {
     reason: row.reason,
     remoteAddr: row.remote_addr,
     ...parseData(row.data),
+    salt: row.salt,
+    payloadHash: row.payload_hash,
     prevHash: row.prev_hash,
     hash: row.hash,
   };
@@ -156,33 +165,40 @@ export async function readChallengeEvents(query: Query, challengeId: string): Pr
   });
 }
 
-export type ChainProblem = { seq: number; problem: 'gap' | 'broken_link' | 'unreadable' | 'altered' | 'head_differs' };
+export type ChainProblem = {
+  seq: number;
+  problem: 'gap' | 'broken_link' | 'unreadable' | 'altered' | 'erased_unsaid' | 'head_differs';
+};
 
 /**
- * Walks the whole chain. Null when it is intact from the first event to the head.
+ * Walks the whole chain. Null when it is intact from the first event to the head, and the log says of each event that was
+ * erased that it was to be: the chain alone would not tell, and who holds the database could erase what they like.
  *
  * @param visit is called with each event that is in order, oldest first
  */
 export async function checkChain(
   query: Query,
-  visit: (event: { seq: number; hash: string }) => void = () => undefined,
+  visit: (event: { seq: number; hash: string; erased: boolean }) => void = () => undefined,
 ): Promise<ChainProblem | null> {
   let seq = 0;
   let hash = CHAIN_START;
+  const erasures = createErasures();
   for (;;) {
     const events = await readEvents(query, seq, 1000);
     for (const event of events) {
       if (event.seq !== seq + 1) return { seq: seq + 1, problem: 'gap' };
       if (event.prevHash !== hash) return { seq: event.seq, problem: 'broken_link' };
       if (event.unreadable) return { seq: event.seq, problem: 'unreadable' };
-      const { hash: own, ...rest } = event;
-      if (eventHash(rest) !== own) return { seq: event.seq, problem: 'altered' };
+      if (!isAsHashed(event)) return { seq: event.seq, problem: 'altered' };
+      erasures.note(event);
       seq = event.seq;
-      hash = own;
-      visit({ seq, hash });
+      hash = event.hash;
+      visit({ seq, hash, erased: isErased(event) });
     }
     if (events.length < 1000) break;
   }
+  const unsaid = erasures.unsaid();
+  if (unsaid !== null) return { seq: unsaid, problem: 'erased_unsaid' };
   const head = await readHead(query);
   return head.seq === seq && head.hash === hash ? null : { seq, problem: 'head_differs' };
 }

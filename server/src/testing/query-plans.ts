@@ -13,6 +13,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   host_nonces: true,
   meta: 'single facts',
   event_head: 'one row',
+  event_erasures: 'one for each topic',
   event_cursors: 'one for each reader',
   audit_dead_letters: 'a bounded number for each sink',
   audit_reads: 'good for minutes',

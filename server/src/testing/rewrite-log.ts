@@ -1,4 +1,4 @@
-import { eventHash } from '#shared/events.ts';
+import { sealEvent } from '#shared/events.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely } from '../db/query.ts';
 import { readEvents } from '../events/store.ts';
@@ -13,12 +13,12 @@ export async function rewriteLog(work: UnitOfWork, seq: number, change: { reason
   let hash = prevHash;
   for (let after = seq - 1; ; ) {
     const events = await readEvents(work.query, after, 500);
-    for (const { hash: _, ...event } of events) {
-      const altered = { ...event, ...(event.seq === seq ? change : {}), prevHash };
-      hash = eventHash(altered);
+    for (const event of events) {
+      const altered = sealEvent({ ...event, ...(event.seq === seq ? change : {}), prevHash }, event.salt ?? '');
+      hash = altered.hash;
       await kysely(work.query)
         .updateTable('events')
-        .set({ reason: altered.reason, prev_hash: prevHash, hash } as never)
+        .set({ reason: altered.reason, payload_hash: altered.payloadHash, prev_hash: prevHash, hash } as never)
         .where('seq', '=', event.seq)
         .execute();
       prevHash = hash;

@@ -70,10 +70,12 @@ test('[A-20] the bytes in the file are the bytes that were hashed, whatever is i
   const lines = await linesOf(path);
   for (const line of lines) {
     const from = line.indexOf(',"record":') + ',"record":'.length;
-    const hash = createHash('sha256').update(line.slice(from, -1)).digest('base64url');
+    const digest = (text: string) => createHash('sha256').update(text).digest('base64url');
+    const hash = digest(line.slice(from, line.indexOf('}', from) + 1));
+    const payload = line.slice(line.indexOf(',"payload":') + ',"payload":'.length, -1);
     const told = JSON.parse(line) as Record<string, unknown> & { record: Record<string, unknown> };
     assert.deepEqual([told.hash, told.id, told.prev_hash], [hash, hash, before]);
-    assert.equal(told.record.prevHash, before);
+    assert.deepEqual([told.record.prevHash, told.record.payloadHash], [before, digest(payload)]);
     before = hash;
   }
   const second = JSON.parse(lines[1]!) as Record<string, unknown>;

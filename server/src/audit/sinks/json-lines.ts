@@ -1,12 +1,12 @@
 import { constants } from 'node:fs';
-import { chmod, type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ReaderFailure } from '../../events/readers.ts';
+import { makeFolder, syncFolder } from '../folders.ts';
 import { createRecent } from '../recent.ts';
 import { type AuditSink, mustBeSure } from '../sink.ts';
 
 const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = constants;
-const FOLDER_MODE = 0o750;
 const FILE_MODE = 0o640;
 const LINE_FEED = 0x0a;
 /** How a line of ours begins: what another program has written is not cut. */
@@ -17,23 +17,6 @@ const CHUNK = 64 * 1024;
 const CUT = 'the file was cut';
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
-
-/** Folders that are missing, with their mode: the umask of the server leaves them to itself. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await chmod(made, FOLDER_MODE);
-}
-
-/** Makes a name that was made or changed in a folder outlast a crash of the machine. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
 
 /** @throws Error for what is no file: a link could lead anywhere, and a named pipe would keep the server waiting. */
 async function openFile(path: string): Promise<FileHandle> {

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { CHAIN_START, eventHash, type LoggedEvent } from '#shared/events.ts';
+import { CHAIN_START, type EventRecord, type LoggedEvent, sealEvent } from '#shared/events.ts';
 import { createLeases, type Leases } from '../../db/leases.ts';
 import type { OpenTestDatabase } from '../../db/test-databases.ts';
 import { createEventLog, type NewEvent } from '../../events/log.ts';
@@ -49,8 +49,9 @@ export function createRecords(): (count: number, more?: Partial<LoggedEvent>) =>
         prevHash: head.hash,
         ...more,
       };
-      head = { seq: unsealed.seq, hash: eventHash(unsealed) };
-      return auditRecord({ ...unsealed, hash: head.hash });
+      const event: EventRecord = sealEvent(unsealed, 'salt of a test');
+      head = event;
+      return auditRecord(event);
     });
 }
 

@@ -3,6 +3,7 @@ import type { Readable } from '../readable.ts';
 import { defaultsTo, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
 import {
   auditLog,
+  daysOfTopics,
   duration,
   flag,
   integer,
@@ -118,6 +119,20 @@ export const auditSettings = {
       '4096',
     ),
   ),
+  retention: withDefault(daysOfTopics, {
+    ...meta(
+      'RETENTION',
+      'After how many days the payload of events is archived and erased, by topic (docs/events.md). Their hashes stay, so that the log stays whole. What is not named is kept.',
+      { example: 'attempts=30,sessions=90', defaultNote: 'everything is kept' },
+    ),
+    default: '',
+  }),
+  archiveDir: optional(
+    path,
+    meta('ARCHIVE_DIR', 'Where what is erased is written first, as lines of JSON. Needed for a retention.', {
+      example: '/var/lib/identree-server/audit-archive',
+    }),
+  ),
 };
 
 /** Rules over several of these settings. */
@@ -144,6 +159,11 @@ export function checkAudit(
       problem: 'is not set, and the other one is',
       fix: 'Set both.',
     });
+  }
+  const { retention, archiveDir } = audit ?? {};
+  if (retention !== undefined && Object.keys(retention).length > 0 && archiveDir === null) {
+    const fix = 'Name a folder: what is erased is written there first.';
+    errors.push({ setting: 'IDENTREE_AUDIT_ARCHIVE_DIR', problem: 'is not set, and a retention is', fix });
   }
   const { splunkUrl, splunkToken, lokiUrl, lokiToken } = audit ?? {};
   const missing = (setting: string, problem: string) => errors.push({ setting, problem, fix: 'Set both.' });
