@@ -12,6 +12,7 @@ export const ERRORS = {
   rate_limited: [429, 'Too many requests. Wait a minute and try again.'],
   too_many_streams: [429, 'You follow events in too many windows. Close some of them and try again.'],
   too_many_followers: [503, 'Too many people follow events right now. Try again in a few minutes.'],
+  too_many_downloads: [429, 'Too many downloads are running. Wait until one is done and try again.'],
   internal: [500, 'Something went wrong on the server. It has been logged.'],
   unavailable: [503, 'The server cannot decide right now. Try again in a moment.'],
   storage_full: [

@@ -14,6 +14,8 @@ export interface DeadLetter {
   retry: boolean;
 }
 
+export type DeadLetters = ReturnType<typeof createDeadLetters>;
+
 /** What sinks could not deliver. */
 export function createDeadLetters(deps: { db: Database; events: Pick<EventLog, 'append'> }) {
   const { db, events } = deps;
@@ -28,12 +30,12 @@ export function createDeadLetters(deps: { db: Database; events: Pick<EventLog, '
     },
 
     /** Has them tried again, with the next event that is delivered: that is the one which says so. @returns how many */
-    retry: (which: { sink?: string; seq?: number }, actor: string): Promise<number> =>
+    retry: (which: { sink?: string; seq?: number }, actor: string, remoteAddr: string | null = null): Promise<number> =>
       db.transaction(async (work) => {
         const count = await retryDeadLetters(work, which);
         if (count === 0) return 0;
         const data = { sink: which.sink ?? null, seq: which.seq ?? null, count };
-        await events.append(work, { event: 'audit_dead_letters_retried', username: '', actor, data });
+        await events.append(work, { event: 'audit_dead_letters_retried', username: '', actor, remoteAddr, data });
         return count;
       }),
   };

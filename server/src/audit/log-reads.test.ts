@@ -75,6 +75,38 @@ forEachDriver('[A-42] who reads the log', (driver) => {
     const olga = await signInTestPerson(site.app, provider, site.clock, 'olga', { groups: ['admins'], passkey: false });
     await site.app.db.transaction(({ query }) => breakEvents(query, driver));
     assert.notEqual((await olga.query('challenges.history', {})).refusal, null);
+    assert.notEqual((await olga.query('audit.events.list', {})).refusal, null);
+    const cookie = { cookie: olga.cookie };
+    const file = await site.app.http.inject({ url: '/api/v1/audit/export?format=csv', headers: cookie });
+    assert.notEqual(file.statusCode, 200);
+  });
+
+  test('events, one of them and an export of them are told apart; what is their own is told of nobody', async (t) => {
+    const provider = createTestProvider();
+    const site = await createTestApp({ driver, app: { provider } });
+    t.after(() => site.close());
+    const { app, clock } = site;
+    const olga = await signInTestPerson(app, provider, clock, 'olga', { groups: ['admins'], passkey: false });
+    const alice = await signInTestPerson(app, provider, clock, 'alice', { passkey: false });
+    const { data } = await olga.query<{ events: { seq: number }[] }>('audit.events.list', { user: 'alice' });
+    const [{ seq }] = data.events as [{ seq: number }];
+    for (const reader of [olga, alice]) {
+      await reader.query('audit.events.get', { seq });
+      const headers = { cookie: reader.cookie };
+      const file = await app.http.inject({ url: '/api/v1/audit/export?format=csv&user=alice', headers });
+      assert.equal(file.statusCode, 200);
+    }
+    await alice.query('audit.events.list', {});
+    const rows = data.events.length;
+    const seen = (await told(site)).map(({ actor, data }) => [actor, data.what, data.filter, data.rows]);
+    assert.deepEqual(seen, [
+      ['olga', 'events', { user: 'alice' }, rows],
+      ['olga', 'event', { seq }, 1],
+      ['olga', 'export', { user: 'alice', format: 'csv' }, 0],
+    ]);
+    clock.advance(TOLD_EVERY_MS);
+    await app.reads.settle();
+    assert.deepEqual((await told(site)).at(-1)?.data.rows, rows, 'how much was taken in the end');
   });
 });
 

@@ -2,9 +2,11 @@ import type { EventReaders } from '../events/readers.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createArchive } from './archive.ts';
 import { bufferSizeOf, createSinks } from './create-sinks.ts';
+import { createDeadLetters } from './dead-letters.ts';
 import { createDelivery } from './delivery.ts';
 import type { LogReads } from './log-reads.ts';
 import { sinkHealth, sinkMetrics } from './measured.ts';
+import { createReading } from './reading/reading.ts';
 import { createRetention } from './retention.ts';
 import { createAuditRouter } from './router.ts';
 import type { Output } from './sinks/standard-output.ts';
@@ -18,7 +20,7 @@ const ERASE_EVERY_MS = 10 * 60_000;
 /** Where events go beside the database: nothing is lost on the way, and no sink waits for another. */
 export function auditModule(
   ground: Ground,
-  others: { readers: Pick<EventReaders, 'status'>; reads: Pick<LogReads, 'settle'>; output?: Output | undefined },
+  others: { readers: Pick<EventReaders, 'status'>; reads: LogReads; output?: Output | undefined },
 ) {
   const { config, db } = ground;
   const sinks = createSinks(config.audit, {
@@ -48,6 +50,12 @@ export function auditModule(
         : [{ name: 'events whose time is over', everyMs: ERASE_EVERY_MS, run: retention.run }]),
     ],
     retention,
-    procedures: { audit: createAuditRouter({ sinks: statuses }) },
+    procedures: {
+      audit: createAuditRouter({
+        sinks: statuses,
+        deadLetters: createDeadLetters(ground),
+        reading: createReading({ ...ground, reads: others.reads }),
+      }),
+    },
   } satisfies Module & Record<string, unknown>;
 }

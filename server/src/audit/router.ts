@@ -1,13 +1,101 @@
-import { adminViewProcedure, router } from '../http/trpc.ts';
+import { z } from 'zod';
+import { SENTENCE_LOCALES } from '#shared/event-sentences/sentence.ts';
+import { adminProcedure, adminViewProcedure, router, signedInProcedure } from '../http/trpc.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import type { EventPlace } from './reading/event-page-store.ts';
+import { eventFilter } from './reading/filter.ts';
+import { EXPORT_FORMATS, type ExportFormatName } from './reading/formats.ts';
+import type { Reading } from './reading/reading.ts';
+import { SINK_NAMES } from './sink.ts';
 import type { SinkStatuses } from './status.ts';
 
-/** `audit.*`: where events go, and how they fare there. */
-export function createAuditRouter(deps: { sinks: SinkStatuses }) {
+const lang = z.enum(SENTENCE_LOCALES).default('en');
+
+/** A place in the list, as an address names it: `<milliseconds>-<number>`. */
+const place = z
+  .string()
+  .regex(/^[0-9]{1,15}-[1-9][0-9]{0,14}$/)
+  .nullish();
+function placeOf(text: string | null | undefined): EventPlace | null {
+  if (!text) return null;
+  const [at, seq] = text.split('-').map(Number);
+  return { at: at!, seq: seq! };
+}
+
+const formats = Object.keys(EXPORT_FORMATS) as [ExportFormatName, ...ExportFormatName[]];
+
+/** `audit.*`: what happened, where events go, and how they fare there. */
+export function createAuditRouter(deps: { sinks: SinkStatuses; deadLetters: DeadLetters; reading: Reading }) {
+  const { reading } = deps;
   return router({
+    events: router({
+      list: signedInProcedure
+        .meta({
+          rest: {
+            method: 'GET',
+            path: '/audit/events',
+            summary: 'Events, newest first: of everybody for administrators, else of the person and their accounts',
+          },
+        })
+        .input(eventFilter.extend({ lang, before: place, limit: z.int().min(1).max(200).default(50) }))
+        .query(async ({ ctx, input: { lang, before, limit, ...filter } }) => {
+          const page = { beyond: placeOf(before), limit, locale: lang };
+          const { events, older } = await reading.list(ctx.viewer, filter, page);
+          return { events, older: older && `${older.at}-${older.seq}` };
+        }),
+      get: signedInProcedure
+        .meta({
+          rest: {
+            method: 'GET',
+            path: '/audit/events/{seq}',
+            summary: 'An event, what belongs to it, and for administrators the record as it was hashed',
+          },
+        })
+        .input(z.object({ seq: z.coerce.number().pipe(z.int().min(1)), lang }))
+        .query(({ ctx, input }) => reading.get(ctx.viewer, input.seq, input.lang)),
+    }),
+    export: signedInProcedure
+      .meta({
+        rest: {
+          method: 'GET',
+          path: '/audit/export',
+          summary: 'All events that a filter lets through, oldest first, as a file without a limit to its length',
+          download: [...new Set(formats.map((format) => EXPORT_FORMATS[format].contentType))],
+        },
+      })
+      .input(eventFilter.extend({ lang, format: z.enum(formats) }))
+      .query(({ ctx, input: { lang, format, ...filter } }) =>
+        reading.export(ctx.viewer, filter, { format, locale: lang }),
+      ),
     sinks: router({
       list: adminViewProcedure
         .meta({ rest: { method: 'GET', path: '/audit/sinks', summary: 'Audit sinks and how they fare' } })
         .query(() => deps.sinks()),
+    }),
+    deadLetters: router({
+      list: adminViewProcedure
+        .meta({
+          rest: {
+            method: 'GET',
+            path: '/audit/dead-letters',
+            summary: 'Events that the receivers of audit sinks refused for good',
+          },
+        })
+        .query(() => deps.deadLetters.list()),
+      retry: adminProcedure
+        .meta({
+          rest: {
+            method: 'POST',
+            path: '/audit/dead-letters/retry',
+            summary: 'Has refused events delivered again: of all sinks, of one, or one event',
+          },
+        })
+        .input(z.object({ sink: z.enum(SINK_NAMES).optional(), seq: z.int().min(1).optional() }))
+        .mutation(async ({ ctx, input: { sink, seq } }) => {
+          const which = { ...(sink ? { sink } : {}), ...(seq ? { seq } : {}) };
+          const { person, remoteAddr } = ctx.viewer;
+          return { count: await deps.deadLetters.retry(which, person.username, remoteAddr) };
+        }),
     }),
   });
 }

@@ -18,6 +18,7 @@ import * as auditSinks from './migrations/0016-audit-sinks.ts';
 import * as revealRequests from './migrations/0017-reveal-requests.ts';
 import * as auditReads from './migrations/0018-audit-reads.ts';
 import * as erasures from './migrations/0019-erasures.ts';
+import * as eventIndexes from './migrations/0020-event-indexes.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -70,6 +71,7 @@ export const migrations = {
   '0017-reveal-requests': revealRequests,
   '0018-audit-reads': auditReads,
   '0019-erasures': erasures,
+  '0020-event-indexes': eventIndexes,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -103,7 +103,8 @@ function parseData(text: string): Pick<LoggedEvent, 'data' | 'unreadable'> {
   return { data: {}, unreadable: true };
 }
 
-function fromRow(row: {
+/** An event as it stands in its table. */
+export function fromRow(row: {
   seq: number;
   at: number;
   event: string;

@@ -45,6 +45,24 @@ const ERROR_ANSWER = {
   },
 };
 
+const contentOf = ({ download }: RestMeta): Record<string, object> =>
+  Object.fromEntries((download ?? ['application/json']).map((type) => [type, {}]));
+
+/** How who calls is known; one of them is enough. */
+const SECURITY_SCHEMES = {
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: '__Host-identree_session',
+    description: 'Of a person who signed in with a browser. On a server without https its name has no prefix.',
+  },
+  desktop: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'Of the desktop app, which looks and denies and changes nothing else.',
+  },
+};
+
 /** OpenAPI 3.1 of the operations. */
 export function openApiOf(router: AnyTRPCRouter, version: string): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -74,7 +92,7 @@ export function openApiOf(router: AnyTRPCRouter, version: string): object {
       ...(inQuery || members.length === 0
         ? {}
         : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
-      responses: { 200: { description: 'Done', content: { 'application/json': {} } }, default: ERROR_ANSWER },
+      responses: { 200: { description: 'Done', content: contentOf(rest) }, default: ERROR_ANSWER },
     };
   }
   return {
@@ -85,6 +103,8 @@ export function openApiOf(router: AnyTRPCRouter, version: string): object {
       description:
         'Called with the session of a signed-in person. What changes something needs a browser session, the header x-csrf-token with the token of me.get, and the origin of this server.',
     },
+    security: Object.keys(SECURITY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
     paths,
+    components: { securitySchemes: SECURITY_SCHEMES },
   };
 }

@@ -3,15 +3,16 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
 import { ZodError } from 'zod';
 import { ERRORS, Refusal } from '#shared/errors.ts';
 import { VERSION } from '../version.ts';
+import type { Download, Downloads } from './download.ts';
 import { listOperations, openApiOf, REST_PREFIX } from './operations.ts';
 import type { Context } from './trpc.ts';
 
-/** Text of a query has no types; numbers are the only other thing that operations take there. */
+/** Text of a query has no types; numbers, as they are written, are the only other thing that operations take there. */
 const typed = (query: unknown): Record<string, unknown> =>
   Object.fromEntries(
     Object.entries(query as Record<string, unknown>).map(([name, value]) => [
       name,
-      typeof value === 'string' && /^-?[0-9]{1,15}$/.test(value) ? Number(value) : value,
+      typeof value === 'string' && /^(0|-?[1-9][0-9]{0,14})$/.test(value) ? Number(value) : value,
     ]),
   );
 
@@ -19,6 +20,7 @@ const typed = (query: unknown): Record<string, unknown> =>
 export function restRoutes(deps: {
   router: AnyTRPCRouter;
   contextOf: (request: FastifyRequest) => Promise<Context>;
+  downloads: Downloads;
 }): FastifyPluginAsync {
   return async (app) => {
     const document = openApiOf(deps.router, VERSION);
@@ -27,12 +29,18 @@ export function restRoutes(deps: {
       const inQuery = rest.method === 'GET' || rest.method === 'DELETE';
       app.route({
         method: rest.method,
+        // To the question what it would be the answer would be read whole, and thrown away.
+        exposeHeadRoute: rest.download === undefined,
         url: `${REST_PREFIX}${rest.path.replace(/\{(\w+)\}/g, ':$1')}`,
         handler: async (request, reply) => {
           const named = inQuery ? typed(request.query) : ((request.body ?? {}) as object);
           const given = { ...named, ...(request.params as object) };
           try {
-            const output = await call(deps.router, await deps.contextOf(request), name, input ? given : undefined);
+            const context = await deps.contextOf(request);
+            const answer = () => call(deps.router, context, name, input ? given : undefined);
+            if (rest.download)
+              return await deps.downloads.send(request, reply, context.viewer, answer as () => Promise<Download>);
+            const output = await answer();
             reply.header('cache-control', 'no-store').code(rest.status?.(output) ?? 200);
             return output === undefined
               ? reply.code(204).send()

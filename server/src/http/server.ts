@@ -19,6 +19,7 @@ import { renderNotFound, renderProblem } from '../pages/small-pages.ts';
 import { LISTENER_TLS } from '../platform/listener-tls.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import { consolePages } from './console-pages.ts';
+import { createDownloads } from './download.ts';
 import { goneEndpoints } from './gone.ts';
 import { checkHealth, type HealthReport } from './health.ts';
 import { refusalOf } from './refusal-of.ts';
@@ -175,7 +176,9 @@ function procedures({ access, router, log }: HttpDeps): FastifyPluginAsync {
           userAgent: String(request.headers['user-agent'] ?? '').slice(0, 256),
         };
       });
-    await scope.register(restRoutes({ router, contextOf }));
+    await scope.register(
+      restRoutes({ router, contextOf, downloads: createDownloads({ recheckViewers: access.recheckViewers }) }),
+    );
     await scope.register(fastifyTRPCPlugin, {
       prefix: '/trpc',
       trpcOptions: {

@@ -31,6 +31,8 @@ export interface RestMeta {
   path: `/${string}`;
   /** For the reference: what it does, as a sentence without a full stop. */
   summary: string;
+  /** Answered with a file, of one of these types: the output is a `Download`. */
+  download?: readonly string[];
   /** Status of an answer; 200 unless it says otherwise. */
   status?: (output: unknown) => number;
 }

@@ -9,6 +9,8 @@ export const de: Record<EventName, string> = {
     '{actor} ließ das Ereignisprotokoll von einer Sicherung aus weitergehen{hasReason, select, yes { („{reason}“)} other {}}; Hosts geben auf, was sie darüber hinaus gesehen haben.',
   audit_dead_letters_retried:
     '{actor} lässt {count, plural, one {# Ereignis} other {# Ereignisse}} erneut zustellen, die {hasSink, select, yes {das Audit-Ziel {sink}} other {ein Audit-Ziel}} abgelehnt hatte.',
+  audit_erased:
+    'Der Inhalt von {count, plural, one {# Ereignis} other {# Ereignissen}}, deren Zeit abgelaufen war, wurde archiviert und gelöscht.',
   audit_read:
     '{actor} hat {what, select, export {das Ereignisprotokoll exportiert} evidence {den Nachweis einer Anfrage geholt} requests {Anfragen gelesen} other {das Ereignisprotokoll gelesen}}{hasRows, select, yes { ({rows, plural, one {# Zeile} other {# Zeilen}})} other {}}.',
   host_log_contradicted:

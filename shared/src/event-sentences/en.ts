@@ -9,6 +9,8 @@ export const en: Record<EventName, string> = {
     '{actor} let the event log go on from a backup{hasReason, select, yes { (“{reason}”)} other {}}; hosts give up what they have seen beyond it.',
   audit_dead_letters_retried:
     '{actor} has {count, plural, one {# event} other {# events}} delivered again that {hasSink, select, yes {the audit sink {sink}} other {an audit sink}} had refused.',
+  audit_erased:
+    'The payload of {count, plural, one {# event} other {# events}} whose time was over was archived and erased.',
   audit_read:
     '{actor} {what, select, export {exported the event log} evidence {took the evidence of a request} requests {read requests} other {read the event log}}{hasRows, select, yes { ({rows, plural, one {# row} other {# rows}})} other {}}.',
   host_log_contradicted:
