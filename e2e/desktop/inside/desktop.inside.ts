@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import type { Page } from '@playwright/test';
 import Database from 'better-sqlite3';
 import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
@@ -48,9 +49,10 @@ async function pictures(page: Page, name: string): Promise<void> {
     let found: string[] = [];
     // Colours that are still on their way are no fault; what stays is one.
     await inPage(page, STILL);
-    for (const end = Date.now() + 10_000; ; await page.waitForTimeout(250)) {
+    for (let looks = 0; looks < 40; looks++) {
       found = await inPage<string[]>(page, run);
-      if (found.length === 0 || Date.now() > end) break;
+      if (found.length === 0) break;
+      await page.waitForTimeout(250);
     }
     for (const fault of found) faults.add(`${name}, ${colorScheme}: ${fault}`);
     await page.screenshot({ path: join(RESULTS, `desktop-${name}-${colorScheme}.png`), animations: 'disabled' });
@@ -205,8 +207,14 @@ describe('signed in', () => {
     ]) {
       assert.equal(await startAgain(shell, link), 0);
     }
+    // What is said to the first process is heard in order: once this one is shown, those before it were heard.
+    const { code } = await world.ask(['sudo', 'cat', '/etc/after']);
+    assert.equal(await startAgain(shell, `identree://approve/${code}`), 0);
+    await page.getByRole('dialog', { name: 'Request' }).getByText(code).waitFor();
+    assert.equal(await page.getByRole('dialog').count(), 1);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog', { name: 'Request' }).waitFor({ state: 'detached' });
     assert.equal(page.url(), url);
-    assert.equal(await page.getByRole('dialog', { name: 'Request' }).count(), 0);
   });
 
   test('script in the page cannot open the browser: only a click can', async () => {
@@ -403,8 +411,9 @@ describe('signed in', () => {
     await card.getByRole('button', { name: /^Deny/ }).waitFor();
     await world.server.stop('SIGKILL');
     await page.getByText('The server does not answer.').waitFor();
+    // Nothing is decided about what may be old.
     for (const name of [/^Deny/, /^(Review|View) the request/]) {
-      assert.ok(await card.getByRole('button', { name }).isDisabled(), 'nothing is decided about what may be old');
+      await card.getByRole('button', { name, disabled: true }).waitFor();
     }
     await pictures(page, 'offline');
     await world.server.start();
@@ -621,10 +630,12 @@ describe('starting', () => {
     await page.getByRole('button', { name: 'Open the browser' }).click();
     await fetch(await world.consent(await until('the browser', () => again.opened()[0])));
     await again.pageAt('console');
-    const bounds = await again.app.evaluate(({ BrowserWindow }) =>
-      BrowserWindow.getAllWindows().map((window) => window.getBounds()),
-    );
-    assert.deepEqual(bounds.at(-1), { x: 60, y: 50, width: 900, height: 640 });
+    await until('its place', async () => {
+      const bounds = await again.app.evaluate(({ BrowserWindow }) =>
+        BrowserWindow.getAllWindows().map((window) => window.getBounds()),
+      );
+      return isDeepStrictEqual(bounds, [{ x: 60, y: 50, width: 900, height: 640 }]);
+    });
     await again.close();
   });
 });

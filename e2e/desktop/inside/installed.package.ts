@@ -38,15 +38,16 @@ after(async () => {
 const inPage = <T>(page: Page, script: string): Promise<T> =>
   page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
 
-/** Processes of the installed program, by what they say they are. */
-function processes(): { pid: number; type: string }[] {
+/** Processes of the installed program, by what they say they are, with what the kernel says of each. */
+function processes(): { type: string; status: string }[] {
   return readdirSync('/proc')
     .filter((name) => /^[0-9]+$/.test(name))
     .flatMap((name) => {
       try {
         if (!readlinkSync(`/proc/${name}/exe`).startsWith('/opt/identree-console/')) return [];
         const words = readFileSync(`/proc/${name}/cmdline`, 'utf8');
-        return [{ pid: Number(name), type: /--type=([a-z-]+)/.exec(words)?.[1] ?? 'main' }];
+        const status = readFileSync(`/proc/${name}/status`, 'utf8');
+        return [{ type: /--type=([a-z-]+)/.exec(words)?.[1] ?? 'main', status }];
       } catch {
         return [];
       }
@@ -59,14 +60,13 @@ describe('the installed console, as an ordinary user', () => {
     assert.notEqual(process.getuid?.(), 0);
     const renderers = processes().filter(({ type }) => type === 'renderer');
     assert.ok(renderers.length > 0);
-    for (const { pid } of renderers) {
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    for (const { status } of renderers) {
       assert.match(status, /^Seccomp:\t2$/m, 'system calls are filtered');
       assert.match(status, /^NSpid:\t\d+\t\d+/m, 'in a namespace of its own');
       assert.match(status, /^CapEff:\t0+$/m);
     }
-    for (const { pid } of processes()) {
-      assert.match(readFileSync(`/proc/${pid}/status`, 'utf8'), new RegExp(`^Uid:\t${process.getuid?.()}\t`, 'm'));
+    for (const { status } of processes()) {
+      assert.match(status, new RegExp(`^Uid:\t${process.getuid?.()}\t`, 'm'));
     }
   });
 
@@ -106,7 +106,7 @@ describe('the installed console, as an ordinary user', () => {
     const { code } = await world.ask(['sudo', 'id']);
     const second = spawnSync('/usr/bin/identree-console', [...shell.command.slice(1), `identree://approve/${code}`], {
       env: shell.env,
-      timeout: 30_000,
+      timeout: 120_000,
     });
     assert.equal(second.status, 0, second.stderr.toString('utf8'));
     const page = await shell.pageAt('console');
@@ -117,7 +117,7 @@ describe('the installed console, as an ordinary user', () => {
     const run = (args: string[], env: Record<string, string>) =>
       spawnSync('/usr/bin/identree-console', args, {
         env: { ...shell.env, ...env },
-        timeout: 30_000,
+        timeout: 120_000,
         encoding: 'utf8',
       });
     const folder = shell.dataFolder;
@@ -240,9 +240,10 @@ describe('nothing from outside approves:', () => {
   });
 
   test('the icon in the tray: every call, and every event of every line', async () => {
-    await until('the icon', () => tray.items.length > 0);
-    const lines = (await tray.lines()).filter(({ label, enabled }) => enabled && !['', 'Quit'].includes(label));
-    assert.ok(lines.some(({ label }) => label.includes('/etc/outside')));
+    const lines = await until('its line', async () => {
+      const all = (await tray.lines()).filter(({ label, enabled }) => enabled && !['', 'Quit'].includes(label));
+      return all.some(({ label }) => label.includes('/etc/outside')) && all;
+    });
     const at = (member: string): [string, string, unknown[]] => [member, 'ii', [0, 0]];
     const events = ['opened', 'hovered', 'approve', 'clicked', 'closed'];
     await tray.assail(
@@ -250,10 +251,11 @@ describe('nothing from outside approves:', () => {
       lines.flatMap(({ id }) => events.map((event): [number, string] => [id, event])),
     );
     // The menu is made anew with each change: what was clicked last in it is undone here.
-    const resume = await until('the way back', async () =>
-      (await tray.lines()).find(({ label }) => /^(Resume|Pause)/.test(label)),
-    );
-    if (resume.label.startsWith('Resume')) await tray.click(resume.id);
+    await until('notifications, as before', async () => {
+      const line = (await tray.lines()).find(({ label }) => /^(Resume|Pause)/.test(label));
+      if (line?.label.startsWith('Resume')) await tray.click(line.id);
+      return line?.label.startsWith('Pause');
+    });
     await page.keyboard.press('Escape');
   });
 
@@ -297,7 +299,8 @@ describe('nothing from outside approves:', () => {
       );
       assert.equal(page.url(), url, script);
     }
-    assert.equal(processes().filter(({ type }) => type === 'renderer').length, windows);
+    // There may be fewer: one of a page that is gone ends in its own time.
+    assert.ok(processes().filter(({ type }) => type === 'renderer').length <= windows);
   });
 
   test('messages that the page makes up for itself', async () => {

@@ -1,4 +1,5 @@
 import { createClient } from 'dbus-native';
+import { until } from '../../harness/run.ts';
 
 const WATCHER = 'org.kde.StatusNotifierWatcher';
 const ITEM = 'org.kde.StatusNotifierItem';
@@ -61,22 +62,37 @@ export async function startTrayHost(address: string) {
       }),
     );
 
+  const isThere = async (name: string): Promise<boolean> =>
+    bus.invoke<boolean>({
+      destination: 'org.freedesktop.DBus',
+      path: '/org/freedesktop/DBus',
+      interface: 'org.freedesktop.DBus',
+      member: 'NameHasOwner',
+      signature: 's',
+      body: [name],
+    });
+  /** The icon of the program that was started last, once it has put one there. */
+  const item = () =>
+    until('the icon', async () => {
+      const last = items.at(-1);
+      return last && (await isThere(last.name)) && last;
+    });
+
   return {
-    items,
     /** What stands beside the icon of the last item. */
     async tooltip(): Promise<string> {
-      const { name, path } = items.at(-1)!;
+      const { name, path } = await item();
       const [, , title] = await property<[string, unknown, string, string]>(name, path, 'ToolTip');
       return title;
     },
     /** The icon's picture, as bytes. */
     async picture(): Promise<Buffer> {
-      const { name, path } = items.at(-1)!;
+      const { name, path } = await item();
       const pictures = await property<[number, number, Buffer][]>(name, path, 'IconPixmap');
       return Buffer.from(pictures.at(-1)![2]);
     },
     async lines(): Promise<TrayLine[]> {
-      const { name, path } = items.at(-1)!;
+      const { name, path } = await item();
       const menu = await property<string>(name, path, 'Menu');
       const [, [, , children]] = await bus.invoke<[number, [number, unknown, unknown[]]]>({
         destination: name,
@@ -98,7 +114,7 @@ export async function startTrayHost(address: string) {
      * back once it has heard all of it.
      */
     async assail(calls: [member: string, signature: string, body: unknown[]][], events: [id: number, event: string][]) {
-      const { name, path } = items.at(-1)!;
+      const { name, path } = await item();
       const menu = await property<string>(name, path, 'Menu');
       const send = (message: Parameters<typeof bus.invoke>[0]) =>
         void Promise.resolve(bus.invoke(message)).catch(() => {});
@@ -112,7 +128,7 @@ export async function startTrayHost(address: string) {
       await property(name, path, 'ToolTip');
     },
     async click(id: number): Promise<void> {
-      const { name, path } = items.at(-1)!;
+      const { name, path } = await item();
       const menu = await property<string>(name, path, 'Menu');
       await bus.invoke({
         destination: name,

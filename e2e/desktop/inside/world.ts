@@ -61,10 +61,13 @@ export interface LaunchOptions {
   args?: string[];
   /** Who signs in; the person when not given. */
   as?: Person;
+  /** Variables beside those of every start. */
+  env?: Record<string, string>;
 }
 
 /** A shell whose window can be driven. */
 export interface Driven {
+  windows(): Page[];
   /** The window that is open now. */
   page(): Promise<Page>;
   /** The window, once it shows this page of the shell. */
@@ -90,10 +93,18 @@ export interface Installed extends Driven {
   startedAt: number;
 }
 
-/** Certificates of a server, by an authority of its own. @param isTrusted whether this user trusts it */
-export async function makeCertificates(dir: string, { isTrusted = true } = {}): Promise<Certificates> {
+/**
+ * Certificates of a server, by an authority of its own.
+ *
+ * @param options.isTrusted whether this user trusts it
+ * @param options.name of the server; that of the world's when not given
+ */
+export async function makeCertificates(
+  dir: string,
+  { isTrusted = true, name = SERVER_NAME } = {},
+): Promise<Certificates> {
   const certs = join(dir, 'certs');
-  await must(join(root, 'e2e/lab/mkcerts.sh'), [certs, SERVER_NAME, '127.0.0.1']);
+  await must(join(root, 'e2e/lab/mkcerts.sh'), [certs, name, '127.0.0.1']);
   const file = (name: string) => join(certs, name);
   const pem = (name: string) => readFileSync(file(name), 'utf8');
   // The trust store of this user's Chromium and Electron.
@@ -102,7 +113,7 @@ export async function makeCertificates(dir: string, { isTrusted = true } = {}): 
     mkdirSync(nss, { recursive: true });
     await must('certutil', ['-d', `sql:${nss}`, '-N', '--empty-password']);
   }
-  const trust = ['-d', `sql:${nss}`, '-A', '-t', 'C,,', '-n', `lab-${process.pid}`, '-i', file('ca.crt')];
+  const trust = ['-d', `sql:${nss}`, '-A', '-t', 'C,,', '-n', `${name}-${process.pid}`, '-i', file('ca.crt')];
   if (isTrusted) await must('certutil', trust);
   return {
     ca: pem('ca.crt'),
@@ -180,12 +191,18 @@ export async function openWorld(): Promise<World> {
 
   const surroundings = (options: LaunchOptions) => ({
     dataFolder: options.dataFolder ?? mkdtempSync(join(dir, 'data-')),
-    env: { ...(process.env as Record<string, string>), DISPLAY: display.name, PATH: `${bin}:${process.env.PATH}` },
+    env: {
+      ...(process.env as Record<string, string>),
+      DISPLAY: display.name,
+      PATH: `${bin}:${process.env.PATH}`,
+      ...options.env,
+    },
   });
 
   function driven(windows: () => Page[], { dataFolder, env }: ReturnType<typeof surroundings>, command: string[]) {
     const before = opened().length;
     return {
+      windows,
       page: async () => until('a window', () => windows().at(-1) ?? null),
       pageAt: async (name: 'setup' | 'console') => {
         const found = await until(
@@ -239,7 +256,8 @@ export async function openWorld(): Promise<World> {
     const endpoint = await until('the program', () => {
       if (child.exitCode !== null || child.signalCode)
         throw new Error(`it ended (${child.exitCode ?? child.signalCode}): ${said}`);
-      return /DevTools listening on (ws:\S+)/.exec(said)?.[1] ?? null;
+      // With what follows it: the address may arrive in two pieces.
+      return /DevTools listening on (ws:\S+)\s/.exec(said)?.[1] ?? null;
     });
     const remote = await chromium.connectOverCDP(endpoint, { noDefaults: true });
     const context = remote.contexts()[0]!;

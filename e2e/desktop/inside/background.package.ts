@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { must, until } from '../../harness/run.ts';
 import { startTrayHost } from './tray-host.ts';
-import { openWorld, recentTraffic, type Shell, signedIn, type World } from './world.ts';
+import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
 
 beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
 afterEach((context) => {
@@ -16,13 +17,17 @@ const RESULTS = process.env.IDENTREE_RESULTS!;
 let world: World;
 let desktop: Awaited<ReturnType<typeof startNotificationServer>>;
 let tray: Awaited<ReturnType<typeof startTrayHost>>;
-let shell: Shell;
+let shell: Installed;
 before(async () => {
   const address = process.env.DBUS_SESSION_BUS_ADDRESS!;
   desktop = await startNotificationServer(address, ['body', 'body-markup', 'actions']);
   tray = await startTrayHost(address);
   world = await openWorld();
-  shell = await signedIn(world);
+  const dataFolder = mkdtempSync(join(tmpdir(), 'data-'));
+  // This person was asked before whether it stays without its window, and said yes.
+  writeFileSync(join(dataFolder, 'settings.json'), JSON.stringify({ v: 1, background: true, hideCommand: false }));
+  shell = await world.launchInstalled({ dataFolder });
+  await signIn(world, shell);
 });
 after(async () => {
   await world?.close();
@@ -42,7 +47,7 @@ async function settle(): Promise<void> {
   await until('an empty desktop', () => desktop.shown.size === 0);
 }
 
-describe('notifications', () => {
+describe('notifications of the installed console', () => {
   afterEach(settle);
 
   test('a request is told with who, what, where and how long; what somebody typed is no markup', async () => {
@@ -107,12 +112,11 @@ describe('notifications', () => {
   });
 });
 
-describe('tray', () => {
+describe('tray of the installed console', () => {
   const label = (wanted: RegExp) =>
     until(`${wanted} in the tray`, async () => (await tray.lines()).find((line) => wanted.test(line.label)) ?? null);
 
   test('count in icon, tooltip and menu', async () => {
-    await until('the icon', () => tray.items.length > 0);
     await label(/^Nothing waits$/);
     const before = await tray.picture();
     await world.ask(['sudo', 'cat', '/etc/tray']);
@@ -148,11 +152,8 @@ describe('tray', () => {
   });
 
   test('without its window it still tells, and starting it again brings the window back', async () => {
-    await shell.app.evaluate(({ dialog }) => {
-      (dialog as { showMessageBox: unknown }).showMessageBox = async () => ({ response: 0, checkboxChecked: false });
-    });
-    await shell.app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.close());
-    await until('no window', () => shell.app.windows().length === 0);
+    await (await shell.pageAt('console')).close({ runBeforeUnload: true });
+    await until('no window', () => shell.windows().length === 0);
     await world.ask(['sudo', 'cat', '/etc/windowless']);
     await shownFor('/etc/windowless');
     const [program = '', ...first] = shell.command;
@@ -167,7 +168,7 @@ describe('tray', () => {
   });
 
   test('Quit ends it', async () => {
-    const ended = new Promise((resolve) => shell.app.process().once('exit', resolve));
+    const ended = new Promise((resolve) => shell.process.once('exit', resolve));
     await tray.click((await label(/^Quit$/)).id);
     await ended;
   });
