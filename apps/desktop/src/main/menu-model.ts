@@ -87,13 +87,12 @@ export function menuModel(
 /** The line of one server, with what waits there. */
 export function serverItem(words: Words, { profile, reach, pending }: ServerView): MenuItem {
   const { origin, name, colour } = profile;
-  const label =
-    reach === 'signed_out'
-      ? words.menu.signedOut(name)
-      : pending.length > 0
-        ? words.menu.waiting(name, pending.length)
-        : reach === 'live' || reach === 'connecting'
-          ? name
-          : words.menu.offline(name, words.offline[reach]);
-  return { label, colour, action: { do: 'show-server', origin } };
+  const action = { do: 'show-server' as const, origin };
+  if (reach === 'signed_out') return { label: words.menu.signedOut(name), colour, action };
+  // What waited when a server was lost may be settled by now: the number alone would be taken for what is so.
+  const notes = [
+    ...(pending.length > 0 ? [String(pending.length)] : []),
+    ...(reach === 'live' || reach === 'connecting' ? [] : [words.offline[reach]]),
+  ];
+  return { label: notes.length > 0 ? words.menu.noted(name, notes) : name, colour, action };
 }

@@ -85,6 +85,12 @@ test('what is not known is said: a server that is not reached, one that nobody i
   assert.ok(labels(entries).includes('Resume notifications'));
 });
 
+test('what waited when a server was lost is told with the word that it is lost', () => {
+  const views = [view('a.example', [['id', 1]], 'unreachable'), view('b.example', [['id', 2]])];
+  const { entries } = trayModel(words, views, null);
+  assert.deepEqual(labels(entries).slice(3, 5), ['a.example (1, does not answer)', 'b.example (1)']);
+});
+
 test('in German, with its own plural', () => {
   const { tooltip } = trayModel(wordsFor('de-AT'), [view('a.example', [['id', 1]])], null);
   assert.equal(tooltip, 'identree: 1 Anfrage wartet');

@@ -25,8 +25,7 @@ export const de: Words = {
     zoomOut: 'Verkleinern',
     fullScreen: 'Vollbild',
     signedOut: (name) => `${name} (abgemeldet)`,
-    waiting: (name, n) => `${name} (${n})`,
-    offline: (name, why) => `${name} (${why})`,
+    noted: (name, notes) => `${name} (${notes.join(', ')})`,
     toggles: {
       background: 'Beim Schließen im Hintergrund bleiben',
       autostart: 'Beim Anmelden starten',

@@ -24,8 +24,8 @@ export const en = {
     zoomOut: 'Zoom out',
     fullScreen: 'Full screen',
     signedOut: (name: string) => `${name} (signed out)`,
-    waiting: (name: string, n: number) => `${name} (${n})`,
-    offline: (name: string, why: string) => `${name} (${why})`,
+    /** How many wait there, why it is not reached, or both. */
+    noted: (name: string, notes: readonly string[]) => `${name} (${notes.join(', ')})`,
     toggles: {
       background: 'Stay in the background when closed',
       autostart: 'Start at login',
