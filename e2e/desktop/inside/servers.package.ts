@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import type { Page } from '@playwright/test';
+import { createClient, type MessageBus } from 'dbus-native';
+import { COLOUR_VALUES, COLOURS } from '../../../apps/desktop/src/colours.ts';
+import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
+import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
+import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
+import { must, until } from '../../harness/run.ts';
+import { startRoad } from './road.ts';
+import { startTrayHost } from './tray-host.ts';
+import { type Installed, makeCertificates, openWorld, recentTraffic, signIn, type World } from './world.ts';
+
+// Where a run that hangs got to.
+beforeEach((context) => console.log(`${new Date().toISOString()} ${context.name}`));
+afterEach((context) => {
+  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
+});
+
+const DAEMON = '/usr/bin/gnome-keyring-daemon';
+const GONE = 'gone.example.com';
+const address = process.env.DBUS_SESSION_BUS_ADDRESS!;
+const words = wordsFor('en');
+/** Longer than any of these tests. */
+const WAITS = { leftMs: 3_600_000 };
+const dir = mkdtempSync(join(tmpdir(), 'servers-'));
+
+/** A server that is not there but for the desktop: its requests are made up, and its certificate is its own. */
+type StandIn = Awaited<ReturnType<typeof startFakeServer>> & { inbox: ReturnType<typeof createFakeInbox> };
+
+let world: World;
+let tray: Awaited<ReturnType<typeof startTrayHost>>;
+/** What this program shows as the part of the system that puts the computer to sleep. */
+let login: MessageBus;
+/** Between the program and the world's server. */
+let road: Awaited<ReturnType<typeof startRoad>>;
+/** With a certificate that vouches for itself. */
+let own: StandIn;
+/** Known by a name that is not always found. */
+let gone: StandIn;
+let goneOrigin: string;
+before(async () => {
+  // Reads the password of the keyring from its input; the D-Bus session is this test run's own.
+  execFileSync(DAEMON, ['--unlock', '--components=secrets', '--daemonize'], { input: 'test\n', timeout: 60_000 });
+  tray = await startTrayHost(address);
+  login = createClient({ busAddress: address });
+  await login.requestName('org.freedesktop.login1', 0);
+  world = await openWorld();
+  const unknown = await ownCertificate('unknown');
+  road = await startRoad({ port: Number(new URL(world.server.url).port), right: world.certs, wrong: unknown });
+  own = await standIn(unknown);
+  gone = await standIn(await makeCertificates(join(dir, 'gone'), { name: GONE }));
+  goneOrigin = `https://${GONE}:${gone.port}`;
+});
+after(async () => {
+  await world?.close();
+  await road?.close();
+  await own?.close();
+  await gone?.close();
+  tray?.close();
+  login?.connection.end();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function standIn(tls: { cert: string; key: string }): Promise<StandIn> {
+  const inbox = createFakeInbox();
+  return { ...(await startFakeServer(inbox.answer, tls)), inbox };
+}
+
+/** A certificate that vouches for itself. */
+async function ownCertificate(name: string): Promise<{ cert: string; key: string }> {
+  const files = { key: join(dir, `${name}.key`), cert: join(dir, `${name}.crt`) };
+  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  await must('openssl', [...request, ...subject, '-keyout', files.key, '-out', files.cert]);
+  return { key: readFileSync(files.key, 'utf8'), cert: readFileSync(files.cert, 'utf8') };
+}
+
+/** Starts the installed program with a keyring, and with the world's server at the end of the road. */
+function start(options: { dataFolder?: string; gone?: string } = {}): Promise<Installed> {
+  const { dataFolder } = options;
+  const rules = [`MAP ${new URL(world.server.url).host} 127.0.0.1:${road.port}`];
+  if (options.gone) rules.push(`MAP ${GONE} ${options.gone}`);
+  return world.launchInstalled({
+    ...(dataFolder === undefined ? {} : { dataFolder }),
+    args: ['--password-store=gnome-libsecret', `--host-resolver-rules=${rules.join(',')}`],
+    env: { DBUS_SYSTEM_BUS_ADDRESS: address },
+  });
+}
+
+/** Runs script text in the page; text, because these files are checked without the types of a browser. */
+const inPage = <T>(page: Page, script: string): Promise<T> =>
+  page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
+
+/** The window, once it shows the console of this server. */
+const consoleOf = (shell: Installed, origin: string): Promise<Page> =>
+  until(`the console of ${origin}`, async () => {
+    for (const page of shell.windows()) {
+      if (!page.url().startsWith('app://console/')) continue;
+      const shown = await inPage<string>(page, 'return window.identreeDesktop.profile().origin').catch(() => null);
+      if (shown === origin) return page;
+    }
+    return null;
+  });
+
+/** The line of the tray that begins so. */
+const line = (begin: string) =>
+  until(`${begin} in the tray`, async () => (await tray.lines()).find(({ label }) => label.startsWith(begin)));
+const lineIs = (label: string) =>
+  until(`${label} in the tray`, async () => (await tray.lines()).some((one) => one.label === label));
+/** The world's server is told to be lost in this way, whether or not something waits there. */
+const lost = (kind: 'unreachable' | 'certificate' | 'unavailable') =>
+  until(`the word of it (${words.offline[kind]})`, async () =>
+    (await line(nameOf(world.server.url))).label.endsWith(`${words.offline[kind]})`),
+  );
+const nameOf = (origin: string) => new URL(origin).host;
+
+/** From the page where somebody signs in to the console of a stand-in, whose consent is given. */
+async function agree(shell: Installed, page: Page, server: StandIn): Promise<void> {
+  const before = shell.opened().length;
+  await page.getByRole('button', { name: 'Open the browser' }).click();
+  const asked = new URL(await until('the browser', () => shell.opened()[before])).searchParams;
+  const code = server.consent(asked.get('code_challenge')!);
+  await fetch(`${asked.get('redirect_uri')}?${new URLSearchParams({ code, state: asked.get('state')! })}`);
+}
+
+test('without a keyring the installed console says that the session is not kept, keeps nothing, and asks again', async () => {
+  const shell = await world.launchInstalled();
+  const page = await shell.pageAt('setup');
+  await page.getByLabel('Server address').fill(world.server.url);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByText('Your session is not kept.').waitFor();
+  await page.getByText('No keyring (GNOME Keyring or KWallet) runs on this computer').waitFor();
+  await page.getByRole('button', { name: 'Open the browser' }).click();
+  await fetch(await world.consent(await until('the browser', () => shell.opened()[0])));
+  await (await shell.pageAt('console')).getByRole('heading', { name: 'Inbox' }).waitFor();
+  const kept = join(shell.dataFolder, 'profile.json');
+  await until('the note of the server', () => existsSync(kept));
+  await shell.close();
+  assert.ok(!existsSync(join(shell.dataFolder, 'credential.json')));
+  const again = await world.launchInstalled({ dataFolder: shell.dataFolder });
+  const asks = await again.pageAt('setup');
+  await asks.getByText(nameOf(world.server.url)).waitFor();
+  await asks.getByText('Your session is not kept.').waitFor();
+  assert.deepEqual(again.opened(), []);
+  await again.close();
+});
+
+describe('several servers in the installed console, with a keyring:', () => {
+  let shell: Installed;
+  before(async () => {
+    shell = await start({ gone: '127.0.0.1' });
+    await signIn(world, shell);
+  });
+  const restart = async (options: { gone?: string } = {}) => {
+    const { dataFolder } = shell;
+    await shell.close();
+    shell = await start({ dataFolder, ...options });
+  };
+
+  test('the next start is signed in, and the file on the disk is encrypted', async () => {
+    const file = join(shell.dataFolder, 'credential.json');
+    await until('the file', () => existsSync(file));
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    const sealed = Buffer.from(JSON.parse(readFileSync(file, 'utf8')).sealed, 'base64').toString('latin1');
+    assert.doesNotMatch(sealed, /secret|origin|identree/);
+    await restart({ gone: '127.0.0.1' });
+    const page = await consoleOf(shell, world.server.url);
+    await page.getByText('Alice Ahlberg').first().waitFor();
+    assert.deepEqual(shell.opened(), []);
+  });
+
+  test('others are added, and who is signed out of one hears of the others', async () => {
+    const page = await consoleOf(shell, world.server.url);
+    await inPage(page, 'void window.identreeDesktop.signOut()').catch(() => {});
+    let setup = await shell.pageAt('setup');
+    await setup.getByRole('button', { name: 'Use another server' }).click();
+    await setup.getByLabel('Server address').fill(own.origin);
+    await setup.getByRole('button', { name: 'Continue' }).click();
+    await setup.getByRole('heading', { name: 'Is this your server?' }).waitFor();
+    await setup.getByRole('button', { name: 'Trust this certificate' }).click();
+    await agree(shell, setup, own);
+    await consoleOf(shell, own.origin);
+    await lineIs(`${nameOf(world.server.url)} (signed out)`);
+    own.inbox.ask('id', WAITS);
+    await lineIs(`${nameOf(own.origin)} (1)`);
+
+    await tray.click((await line(nameOf(world.server.url))).id);
+    setup = await shell.pageAt('setup');
+    await setup.getByRole('button', { name: 'Use another server' }).click();
+    await setup.getByLabel('Server address').fill(goneOrigin);
+    await setup.getByRole('button', { name: 'Continue' }).click();
+    await agree(shell, setup, gone);
+    await consoleOf(shell, goneOrigin);
+    gone.inbox.ask('id', WAITS);
+    await lineIs(`${nameOf(goneOrigin)} (1)`);
+
+    await tray.click((await line(nameOf(world.server.url))).id);
+    setup = await shell.pageAt('setup');
+    const before = shell.opened().length;
+    await setup.getByRole('button', { name: 'Open the browser' }).click();
+    await fetch(await world.consent(await until('the browser', () => shell.opened()[before])));
+    await consoleOf(shell, world.server.url);
+    await lineIs(nameOf(world.server.url));
+  });
+
+  test('what waits is told of all at once', async () => {
+    await world.ask(['sudo', 'cat', '/etc/first']);
+    await lineIs(`${nameOf(world.server.url)} (1)`);
+    await lineIs(`${nameOf(own.origin)} (1)`);
+    await lineIs(`${nameOf(goneOrigin)} (1)`);
+    assert.equal(await tray.tooltip(), 'identree: 3 requests wait');
+  });
+
+  test('a line of the tray changes to its server, each in its colour', async () => {
+    const all = [world.server.url, own.origin, goneOrigin];
+    for (const [index, origin] of [...all.entries()].reverse()) {
+      await tray.click((await line(nameOf(origin))).id);
+      const page = await consoleOf(shell, origin);
+      const { r, g, b } = rgbOf(COLOUR_VALUES[COLOURS[index]!]);
+      const script = "return getComputedStyle(document.documentElement, '::before').backgroundColor";
+      await until('its colour', async () => (await inPage(page, script)) === `rgb(${r}, ${g}, ${b})`);
+    }
+  });
+
+  test('each way of losing a server has its words, and nothing is decided until it is back', async () => {
+    const page = await consoleOf(shell, world.server.url);
+    const { code } = await world.ask(['sudo', 'cat', '/etc/lost']);
+    const card = page.getByRole('article').filter({ hasText: code });
+    const buttons = (disabled: boolean) =>
+      [/^Deny/, /^(Review|View) the request/].map((name) => card.getByRole('button', { name, disabled }).waitFor());
+    for (const kind of ['unreachable', 'certificate', 'unavailable'] as const) {
+      await Promise.all(buttons(false));
+      road.lead(kind);
+      await page.getByText(words.notReached[kind](nameOf(world.server.url))).waitFor();
+      await Promise.all(buttons(true));
+      await lost(kind);
+      assert.match(await tray.tooltip(), / is not reached$/);
+      // The others are not disturbed by it.
+      await lineIs(`${nameOf(own.origin)} (1)`);
+      road.lead('through');
+      await Promise.all(buttons(false));
+    }
+    const showsAgain = {
+      cert: readFileSync(join(dir, 'unknown.crt'), 'utf8'),
+      key: readFileSync(join(dir, 'unknown.key'), 'utf8'),
+    };
+    own.showCertificate(await ownCertificate('other'));
+    await lineIs(`${nameOf(own.origin)} (1, ${words.offline.other_certificate})`);
+    own.showCertificate(showsAgain);
+    await lineIs(`${nameOf(own.origin)} (1)`);
+  });
+
+  test('after the computer slept it is back within three seconds', async () => {
+    // Whatever the page of a server asks would be heard on the road too.
+    await tray.click((await line(nameOf(own.origin))).id);
+    await consoleOf(shell, own.origin);
+    // A machine may be busy with something else once.
+    let backAfter = Number.POSITIVE_INFINITY;
+    for (let tries = 0; tries < 3 && backAfter > 3000; tries++) {
+      road.lead('unreachable');
+      await lost('unreachable');
+      await until('a longer pause', () => road.quietMs() > 4100);
+      road.lead('through');
+      const awake = Date.now();
+      for (const asleep of [true, false]) {
+        const at = ['/org/freedesktop/login1', 'org.freedesktop.login1.Manager'] as const;
+        login.sendSignal(...at, 'PrepareForSleep', 'b', [asleep]);
+      }
+      await until('the server', async () => !(await tray.tooltip()).endsWith(' is not reached'));
+      backAfter = Date.now() - awake;
+    }
+    console.log(`back after ${backAfter} ms`);
+    assert.ok(backAfter <= 3000, `${backAfter} ms`);
+  });
+
+  test('a name that is not found, and no network at all', async () => {
+    await restart({ gone: '^NOTFOUND' });
+    await lineIs(`${nameOf(goneOrigin)} (${words.offline.name_not_found})`);
+    await lineIs(`${nameOf(own.origin)} (1)`);
+    // There is only the loopback here, which is no network for Chromium: it asks nobody for a name then.
+    await restart();
+    await lineIs(`${nameOf(goneOrigin)} (${words.offline.no_network})`);
+    await lineIs(`${nameOf(own.origin)} (1)`);
+    await shell.close();
+  });
+});
+
+function rgbOf(colour: string): { r: number; g: number; b: number } {
+  const value = Number.parseInt(colour.slice(1), 16);
+  return { r: value >> 16, g: (value >> 8) & 255, b: value & 255 };
+}
