@@ -104,6 +104,14 @@ async function runStep(
   }
 }
 
+let building: Promise<unknown> = Promise.resolve();
+/** Two stages that need the same thing do not build it into each other: the second one finds it there. */
+function runBuild(...step: Parameters<typeof runStep>): Promise<void> {
+  const built = building.then(() => runStep(...step));
+  building = built;
+  return built;
+}
+
 async function runStage(stage: Stage): Promise<StageReport> {
   const started = Date.now();
   const results: TestResult[] = [];
@@ -122,7 +130,7 @@ async function runStage(stage: Stage): Promise<StageReport> {
     30_000,
   );
   for (const step of stage.steps) {
-    await runStep(stage, step, {
+    await (step.check === null ? runStep : runBuild)(stage, step, {
       onResult: (result) => {
         results.push(result);
         appendFileSync(resultsFile, asLine(result));
