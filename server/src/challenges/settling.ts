@@ -186,8 +186,9 @@ export function createSettling(deps: SettlingDeps) {
     denyOf,
 
     /**
-     * At the start, before anything is ended: while this server was away no host could be heard of, and those that still
-     * wait are not gone.
+     * At the start: while this server was away no host could be heard of, and those that still wait are not gone. Nothing
+     * of theirs would be ended for that, but whoever says yes before the host has asked again would hear that the request
+     * has expired.
      */
     extendLeases: () => db.transaction((work) => store.extendAllLeases(work, clock.now() + LEASE_SECONDS * 1000)),
 
