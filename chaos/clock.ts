@@ -9,6 +9,7 @@ import { type Fault, keepTimes, within } from './fault.ts';
 import {
   decisionsIn,
   directorySettings,
+  PAUSE_MS,
   seeDirectory,
   seeHealth,
   seePage,
@@ -26,7 +27,6 @@ export const wrongClock = (
   { of, aheadMinutes }: { of: WrongClock['of']; aheadMinutes: number },
 ): Fault => ({
   title,
-  inEveryTest: false,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-clock-'));
@@ -34,7 +34,11 @@ export const wrongClock = (
     const load = await startLoad(scope, { driver: 'sqlite', dsn: join(folder, 'identree.db') });
     // Far from what it takes to look, and from how far the clock goes.
     const env = { ...(await directorySettings(load.folder)), IDENTREE_CHALLENGE_TTL: '5m' };
-    const server = await load.start('first', { env, wrongClock: { of, aheadMs: aheadMinutes * 60_000 } });
+    const server = await load.start('first', {
+      env,
+      pauseMs: PAUSE_MS,
+      wrongClock: { of, aheadMs: aheadMinutes * 60_000 },
+    });
     const servers = [server];
     await untilWell(server);
     const isWaited = (one: Told) => one.kind === 'waited';

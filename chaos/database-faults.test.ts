@@ -1,3 +1,3 @@
-import { isOfDatabase, testFaults } from './short-form.ts';
+import { testFaults } from './short-form.ts';
 
-await testFaults(isOfDatabase);
+await testFaults(import.meta.filename);

@@ -41,12 +41,13 @@ export interface Scope {
   short: boolean;
 }
 
-/** Something that goes wrong around a server under load. A file of its own in `faults/`, with the name of the fault. */
+/**
+ * Something that goes wrong around a server under load. A file of its own with the name of the fault, in a folder of
+ * `faults/`. `npm test` brings it about in its short form, `npm run test:long` in its long one.
+ */
 export interface Fault {
   /** For people: what goes wrong. */
   title: string;
-  /** Whether `npm test` brings it about, in its short form. `npm run test:long` does all of them, in their long one. */
-  inEveryTest: boolean;
   /** Why it cannot be brought about on this machine; null when it can. */
   missing(): string | null;
   /** @throws when something did not do what it promises, beyond what facts say */

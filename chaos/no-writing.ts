@@ -56,7 +56,7 @@ export async function withoutWriting(
   await until(() => {
     const told = toldBetween(servers, knownAt, Date.now());
     const refused = told.filter((one) => one.kind === 'refused' && one.what !== 'wait');
-    if (someFit) return told.length > 40 && refused.length > 0;
+    if (someFit) return told.length > 40 && refused.some((one) => one.kind === 'refused' && one.code === refusal);
     if (!told.some(({ kind }) => kind === 'created' || kind === 'cancelled')) return told.length > 40;
     knownAt = Date.now();
     return false;
@@ -65,10 +65,15 @@ export async function withoutWriting(
   const console = await seePage(server);
   const health = await seeHealth(server);
   await until(() =>
-    toldBetween(servers, knownAt, Date.now()).some((one) => one.kind === 'refused' && one.what === 'wait'),
+    toldBetween(servers, knownAt, Date.now()).some(
+      (one) => one.kind === 'refused' && one.what === 'wait' && one.code === refusal,
+    ),
   );
   const backAt = Date.now();
-  const told = toldBetween(servers, knownAt, backAt);
+  // A database that answers too late, as it does on a busy machine, is away for a moment.
+  const told = toldBetween(servers, knownAt, backAt).filter(
+    (one) => one.kind !== 'refused' || one.code !== 'unavailable',
+  );
   const before = server.created();
   await giveBack();
   const times = keepTimes();
@@ -77,7 +82,7 @@ export async function withoutWriting(
   goesOn(await until(async () => (await server.health())?.status === 200));
   await until(() => server.told().some(({ kind, at }) => kind === 'waited' && at > backAt));
   assert.equal(server.process.exitCode, null, 'it does not end');
-  assert.match(server.logged(), cause);
+  await until(() => cause.test(server.logged()));
   assert.doesNotMatch(server.logged(), /rollback|savepoint/, 'what came of it hides the cause');
   const on = waitsOn(servers, takenAt) ? 'wait on with the same request' : 'the request they waited for is lost';
   const findings = await load.contradictions();

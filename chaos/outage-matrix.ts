@@ -18,9 +18,9 @@ export function outageMatrix(): string[] {
   return [
     'What everybody is told while something around a server under load is amiss, and how long it takes afterwards until all',
     'goes on. `npm run chaos` brings these faults about, one after the other, and fails when anything else comes of one or',
-    'takes longer; `npm test` does the same with some of them in a short form. While a fault lasts, hosts ask, are approved by',
-    'policy, cancel and wait. What they were told stands in a journal of its own, which is held against the database',
-    'afterwards: nothing that was told is lost, nothing is there twice, and nothing contradicts it or the event log.',
+    'takes longer; `npm test` does the same in a short form, and only says what took longer. While a fault lasts, hosts ask,',
+    'are approved by policy, cancel and wait. What they were told stands in a journal of its own, which is held against the',
+    'database afterwards: nothing that was told is lost, nothing is there twice, and nothing contradicts it or the event log.',
     '',
     '`npm run chaos -- --only NAME` brings one about, `-- --short` a shorter form, `-- --json` is for programs. It takes root,',
     'as small disks are mounted, and touches nothing but what it starts itself.',

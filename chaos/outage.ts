@@ -13,18 +13,15 @@ import {
   slowestRefusal,
   toldBetween,
   toldIn,
+  untilUndecided,
   untilWell,
   waitsIn,
   waitsOn,
 } from './observe.ts';
 
 /** A Postgres that stops and starts again under two servers. */
-export const outage = (
-  title: string,
-  { signal, inEveryTest }: { signal: 'INT' | 'QUIT'; inEveryTest: boolean },
-): Fault => ({
+export const outage = (title: string, { signal }: { signal: 'INT' | 'QUIT' }): Fault => ({
   title,
-  inEveryTest,
   missing: whyNoPostgres,
   async run(scope) {
     const load = await startLoadOnPostgres(scope);
@@ -42,7 +39,7 @@ export const outage = (
       load.postgres.signal(signal);
       for (const server of servers) await until(async () => (await server.health())?.body.checks.database === 'away');
       times.note('health says so', 5, Date.now() - takenAt);
-      const knownAt = Date.now();
+      const knownAt = await untilUndecided(servers);
       const meanwhile = {
         ldap: await seeDirectory(first!),
         console: await seePage(first!),

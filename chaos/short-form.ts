@@ -1,19 +1,26 @@
 import assert from 'node:assert/strict';
+import { basename } from 'node:path';
 import { test } from 'node:test';
 import { expectedFacts } from './expected.ts';
 import { late } from './fault.ts';
-import { listFaults, type NamedFault } from './list-faults.ts';
+import { listFaults } from './list-faults.ts';
 import { runFault } from './run-fault.ts';
 
 const short = process.env.IDENTREE_LONG !== '1';
 
+/** The name of the test file that brings about the faults of a folder: files run beside each other. */
+export const testFileOf = (group: string): string => `${group}-faults.test.ts`;
+
 /**
- * Declares a test for each of these faults, one after the other. What is promised of times is said where it was not kept,
- * and fails `npm run chaos` alone: it is no promise of a machine that runs other tests beside it.
+ * Declares a test for each fault of the folder that the test file is named after, one after the other. What is promised of
+ * times is said where it was not kept, and fails `npm run chaos` alone: it is no promise of a machine that runs other tests
+ * beside it.
+ *
+ * @param file where the test file lies
  */
-export async function testFaults(which: (fault: NamedFault) => boolean): Promise<void> {
+export async function testFaults(file: string): Promise<void> {
   const expected = expectedFacts();
-  for (const fault of (await listFaults()).filter((one) => which(one) && (one.inEveryTest || !short))) {
+  for (const fault of (await listFaults()).filter(({ group }) => testFileOf(group) === basename(file))) {
     test(`${fault.name}: ${fault.title}: all is as docs/outage-matrix.md says`, {
       skip: fault.missing() ?? false,
     }, async (t) => {
@@ -25,5 +32,3 @@ export async function testFaults(which: (fault: NamedFault) => boolean): Promise
     });
   }
 }
-
-export const isOfDatabase = ({ group }: NamedFault): boolean => group === 'database';

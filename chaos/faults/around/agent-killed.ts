@@ -12,7 +12,16 @@ import type { Told } from '../../../server/src/testing/journal.ts';
 import { startLoad, until } from '../../../server/src/testing/load.ts';
 import type { AgentChild } from '../../agent-child.ts';
 import { type Fault, keepTimes, within } from '../../fault.ts';
-import { decisionsIn, seeDirectory, seeHealth, seePage, toldBetween, toldIn, untilWell } from '../../observe.ts';
+import {
+  decisionsIn,
+  PAUSE_MS,
+  seeDirectory,
+  seeHealth,
+  seePage,
+  toldBetween,
+  toldIn,
+  untilWell,
+} from '../../observe.ts';
 import { enrolOutside, openLastingAddress } from '../../outside-host.ts';
 import { statusIn } from '../../request-status.ts';
 
@@ -20,14 +29,13 @@ const BUILD = 'b'.repeat(32);
 
 export const fault: Fault = {
   title: 'the agent of a host is killed while sudo waits there, and started again',
-  inEveryTest: false,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-agents-'));
     scope.after(() => rmSync(folder, { recursive: true, force: true }));
     const load = await startLoad(scope, { driver: 'sqlite', dsn: join(folder, 'identree.db') });
     const { url, env, leadTo } = await openLastingAddress(scope, load);
-    const server = await load.start('first', { env });
+    const server = await load.start('first', { env, pauseMs: PAUSE_MS });
     leadTo(server);
     await untilWell(server);
     const { paths, dir } = await enrolOutside(scope, url, server.ports);

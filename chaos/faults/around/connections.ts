@@ -9,6 +9,7 @@ import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
+  PAUSE_MS,
   seeDirectory,
   seeHealth,
   seePage,
@@ -53,13 +54,12 @@ const SHARE = 64;
 
 export const fault: Fault = {
   title: 'somebody opens thousands of connections and says nothing',
-  inEveryTest: false,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-connections-'));
     scope.after(() => rmSync(folder, { recursive: true, force: true }));
     const load = await startLoad(scope, { driver: 'sqlite', dsn: join(folder, 'identree.db') });
-    const server = await load.start('first', { env: await directorySettings(load.folder) });
+    const server = await load.start('first', { env: await directorySettings(load.folder), pauseMs: PAUSE_MS });
     const servers = [server];
     await untilWell(server);
     await until(() => server.told().some(({ kind }) => kind === 'waited'));

@@ -10,6 +10,7 @@ import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   LDAP_SETTINGS,
+  PAUSE_MS,
   seeDirectory,
   seeHealth,
   seePage,
@@ -43,7 +44,6 @@ const GARBAGE = {
 
 export const fault: Fault = {
   title: 'PocketID answers garbage',
-  inEveryTest: false,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-pocketid-'));
@@ -58,7 +58,7 @@ export const fault: Fault = {
       IDENTREE_POCKETID_API_URL: pocketId.url,
       IDENTREE_WEBHOOK_SECRET: SECRET,
     };
-    const server = await load.start('first', { env });
+    const server = await load.start('first', { env, pauseMs: PAUSE_MS });
     const servers = [server];
     await untilWell(server);
     await until(() => server.told().some(({ kind }) => kind === 'waited'));

@@ -9,6 +9,7 @@ import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
+  PAUSE_MS,
   seeDirectory,
   seeHealth,
   seePage,
@@ -23,7 +24,6 @@ const CALLBACK = `${TEST_EXTERNAL_URL}/callback`;
 
 export const fault: Fault = {
   title: 'the identity provider takes connections and answers nothing',
-  inEveryTest: false,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-provider-'));
@@ -36,7 +36,7 @@ export const fault: Fault = {
       IDENTREE_OIDC_CLIENT_ID: idp.clientId,
       IDENTREE_OIDC_CLIENT_SECRET: idp.clientSecret,
     };
-    const server = await load.start('first', { env });
+    const server = await load.start('first', { env, pauseMs: PAUSE_MS });
     const servers = [server];
     await untilWell(server);
     const at = `http://127.0.0.1:${server.ports.http}`;

@@ -7,6 +7,7 @@ import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
   decisionsIn,
   directorySettings,
+  PAUSE_MS,
   seeDirectory,
   seeHealth,
   seePage,
@@ -22,14 +23,18 @@ const AT_ONCE = 50;
 
 export const fault: Fault = {
   title: 'thousands of people follow what happens; some go, and some stop reading',
-  inEveryTest: false,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-watchers-'));
     scope.after(() => rmSync(folder, { recursive: true, force: true }));
     const load = await startLoad(scope, { driver: 'sqlite', dsn: join(folder, 'identree.db') });
     const sessions = scope.short ? 200 : 2000;
-    const server = await load.start('first', { env: await directorySettings(load.folder), hosts: 1, sessions });
+    const server = await load.start('first', {
+      env: await directorySettings(load.folder),
+      hosts: 1,
+      pauseMs: PAUSE_MS,
+      sessions,
+    });
     const servers = [server];
     await untilWell(server);
     await until(() => server.told().some(({ kind }) => kind === 'waited'));

@@ -1,3 +1,3 @@
 import { outage } from '../../outage.ts';
 
-export const fault = outage('the database is killed, and started again', { signal: 'QUIT', inEveryTest: false });
+export const fault = outage('the database is killed, and started again', { signal: 'QUIT' });

@@ -7,7 +7,6 @@ import { directorySettings } from '../../observe.ts';
 
 export const fault: Fault = {
   title: 'the database may only be read, as the copy of another one',
-  inEveryTest: false,
   missing: whyNoPostgres,
   async run(scope) {
     const load = await startLoadOnPostgres(scope);

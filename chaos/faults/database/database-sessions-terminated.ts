@@ -4,13 +4,11 @@ import { whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
 import { startLoadOnPostgres, until } from '../../../server/src/testing/load.ts';
 import { type Fault, keepTimes, within } from '../../fault.ts';
 import {
-  decisionsIn,
   directorySettings,
-  seeDirectory,
-  seeHealth,
-  seePage,
+  seeUnharmed,
   toldBetween,
   toldIn,
+  untilDecided,
   untilWell,
   waitsOn,
 } from '../../observe.ts';
@@ -21,7 +19,6 @@ const TERMINATE =
 
 export const fault: Fault = {
   title: 'all sessions at the database are terminated',
-  inEveryTest: true,
   missing: whyNoPostgres,
   async run(scope) {
     const load = await startLoadOnPostgres(scope);
@@ -48,7 +45,6 @@ export const fault: Fault = {
     await until(() =>
       servers.every((server) => server.told().some(({ kind, at }) => kind === 'waited' && at > overAt)),
     );
-    await until(async () => (await first!.health())?.status === 200);
     assert.deepEqual(
       servers.map((server) => server.process.exitCode),
       [null, null],
@@ -58,20 +54,15 @@ export const fault: Fault = {
       (one) => one.kind === 'refused' && one.code !== 'unavailable',
     );
     assert.deepEqual(refused, [], 'who is refused hears why');
-    const ldap = await seeDirectory(first!);
-    const console = await seePage(first!);
-    const health = await seeHealth(first!);
-    await until(() => toldBetween(servers, overAt, Date.now()).some(({ kind }) => kind === 'created'));
-    const goesOn = decisionsIn(toldBetween(servers, overAt, Date.now()));
+    const unharmed = await seeUnharmed(first!, times);
+    const [goesOn] = await Promise.all(servers.map((server) => untilDecided(server, overAt)));
     const on = waitsOn(servers, beganAt) ? 'wait on with the same request' : 'the request they waited for is lost';
     const findings = await load.contradictions();
     return {
       facts: {
         decisions: `those under way are refused or decided, those after it ${goesOn}`,
-        ldap,
-        console,
+        ...unharmed,
         hosts: on,
-        health,
         recovery: within(5),
       },
       findings,

@@ -8,7 +8,6 @@ import { directorySettings } from '../../observe.ts';
 
 export const fault: Fault = {
   title: 'the disk of an SQLite database is full',
-  inEveryTest: true,
   missing: whyNoDisk,
   async run(scope) {
     const disk = makeDisk(scope, 128);

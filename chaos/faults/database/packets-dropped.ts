@@ -12,6 +12,7 @@ import {
   slowestRefusal,
   toldBetween,
   toldIn,
+  untilUndecided,
   untilWell,
   waitsIn,
   waitsOn,
@@ -22,7 +23,6 @@ const HOSTS = 20;
 
 export const fault: Fault = {
   title: 'packets between a server and the database vanish',
-  inEveryTest: false,
   missing: whyNoPostgres,
   async run(scope) {
     const postgres = await startOwnPostgres();
@@ -45,7 +45,7 @@ export const fault: Fault = {
       const ldap = await seeDirectory(server);
       // Everybody has been told something, also who asked before it was known.
       await until(() => server.told().filter(({ kind, at }) => kind === 'refused' && at > lostAt).length > HOSTS);
-      const knownAt = Date.now();
+      const knownAt = await untilUndecided(servers);
       const meanwhile = { ldap, console: await seePage(server), health: await seeHealth(server) };
       await until(() => server.told().some((one) => one.kind === 'refused' && one.what === 'wait' && one.at > lostAt));
       await until(() => toldBetween(servers, knownAt, Date.now()).length > HOSTS);

@@ -5,16 +5,7 @@ import { whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
 import type { Told } from '../../../server/src/testing/journal.ts';
 import { startLoadOnPostgres, until } from '../../../server/src/testing/load.ts';
 import { type Fault, keepTimes, within } from '../../fault.ts';
-import {
-  decisionsIn,
-  seeDirectory,
-  seeHealth,
-  seePage,
-  toldBetween,
-  toldIn,
-  untilWell,
-  waitsOn,
-} from '../../observe.ts';
+import { seeUnharmed, toldBetween, toldIn, untilDecided, untilWell, waitsOn } from '../../observe.ts';
 import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../../outside-host.ts';
 
 /** Less than a server has already: it gets no more, whatever it does next. */
@@ -22,7 +13,6 @@ const LIMIT_BYTES = 1_000_000;
 
 export const fault: Fault = {
   title: 'a server reaches the limit of its memory under load and ends; another one goes on, and it is started again',
-  inEveryTest: false,
   missing: whyNoPostgres,
   async run(scope) {
     const load = await startLoadOnPostgres(scope);
@@ -44,13 +34,13 @@ export const fault: Fault = {
       const ended = once(limited.process, 'exit');
       execFileSync('prlimit', ['--pid', String(limited.process.pid), `--data=${LIMIT_BYTES}`]);
       await ended;
-      assert.match(limited.logged(), /out of memory/i);
+      await until(() => /out of memory/i.test(limited.logged()));
       const endedAt = Date.now();
       leadTo(other);
       const asked = performance.now();
       await until(() => toldBetween([other], endedAt, Date.now()).filter(({ kind }) => kind === 'created').length > 4);
       times.note('others were decided', 5, performance.now() - asked);
-      const [ldap, console, health] = [await seeDirectory(other), await seePage(other), await seeHealth(other)];
+      const { ldap, console, health } = await seeUnharmed(other, times);
       await until(() => other.told().some(({ kind, at }) => kind === 'waited' && at > endedAt));
       const on = waitsOn([other], takenAt) ? 'wait on with the same request' : 'the request they waited for is lost';
       const end = await waiting.cancel();
@@ -60,7 +50,7 @@ export const fault: Fault = {
       limited = await load.start(`limited-${round}`, { env });
       await until(() => limited.created() > 0);
       times.note('it went on after the start', 10, performance.now() - startedAt);
-      const decisions = `at other servers: ${decisionsIn(toldBetween([other], takenAt, Date.now()))}`;
+      const decisions = `at other servers: ${await untilDecided(other, endedAt)}`;
       seen.add(
         JSON.stringify({
           decisions,

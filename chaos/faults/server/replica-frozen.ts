@@ -4,7 +4,7 @@ import pg from 'pg';
 import { whyNoPostgres } from '../../../server/src/db/test-postgres.ts';
 import { startLoadOnPostgres, until } from '../../../server/src/testing/load.ts';
 import { type Fault, keepTimes, within } from '../../fault.ts';
-import { directorySettings, seeDirectory, seeHealth, seePage, toldIn, untilWell, waitsOn } from '../../observe.ts';
+import { directorySettings, seeUnharmed, toldIn, type Unharmed, untilWell, waitsOn } from '../../observe.ts';
 
 /** Whether the frozen server holds the head of the log, which every change needs. */
 const HOLDS = `select 1 from pg_stat_activity a join pg_locks l on l.pid = a.pid
@@ -13,7 +13,6 @@ const HOLDS = `select 1 from pg_stat_activity a join pg_locks l on l.pid = a.pid
 
 export const fault: Fault = {
   title: 'a server is frozen in the middle of a change, as when its machine is moved, and resumed',
-  inEveryTest: true,
   missing: whyNoPostgres,
   async run(scope) {
     const load = await startLoadOnPostgres(scope);
@@ -28,9 +27,7 @@ export const fault: Fault = {
     await until(() => servers.every((server) => server.told().some(({ kind }) => kind === 'waited')));
     const beganAt = Date.now();
     const times = keepTimes();
-    let ldap = '';
-    let console = '';
-    let health = '';
+    let seen: Unharmed | null = null;
     for (let freeze = 0; freeze < (scope.short ? 5 : 50); freeze += 1) {
       for (;;) {
         await sleep(Math.random() * 50);
@@ -40,11 +37,7 @@ export const fault: Fault = {
       }
       const before = other.created();
       times.note('others went on', 5, await until(() => other.created() > before + 1));
-      if (freeze === 0) {
-        ldap = await seeDirectory(other);
-        console = await seePage(other);
-        health = await seeHealth(other);
-      }
+      seen ??= await seeUnharmed(other, times);
       const own = frozen.created();
       frozen.process.kill('SIGCONT');
       await until(() => frozen.created() > own + 4);
@@ -59,10 +52,10 @@ export const fault: Fault = {
     return {
       facts: {
         decisions: `those of other servers wait ${within(5)} for what the frozen one holds, then are decided`,
-        ldap: `other servers: ${ldap}`,
-        console: `other servers: ${console}`,
+        ldap: `other servers: ${seen?.ldap}`,
+        console: `other servers: ${seen?.console}`,
         hosts: on,
-        health: `other servers: ${health}`,
+        health: `other servers: ${seen?.health}`,
         recovery: within(5),
       },
       findings,

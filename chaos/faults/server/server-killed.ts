@@ -12,7 +12,6 @@ import { enrolOutside, openLastingAddress, openOutside, waitOutside } from '../.
 
 export const fault: Fault = {
   title: 'the server is killed while hosts wait, and started again',
-  inEveryTest: true,
   missing: () => null,
   async run(scope) {
     const folder = mkdtempSync(join(TEST_FOLDER, 'identree-killed-'));

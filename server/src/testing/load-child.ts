@@ -23,6 +23,8 @@ export interface LoadChild {
   config: Config;
   /** How many hosts ask at a time. One more waits for an answer that nobody gives. */
   hosts: number;
+  /** How long each of them does nothing after an answer, milliseconds. */
+  pauseMs: number;
   /** What goes wrong with a clock after SIGUSR2, until the next one. */
   wrongClock: WrongClock | null;
   /** How many sessions of administrators there are: as many may follow what happens. */
@@ -47,6 +49,7 @@ export interface LoadPorts {
 const {
   config,
   hosts: count,
+  pauseMs,
   wrongClock,
   sessions,
   ready,
@@ -159,7 +162,9 @@ async function create(host: TestHost, user: string): Promise<string | null> {
 
 async function askAgainAndAgain(host: TestHost): Promise<never> {
   for (;;) {
+    await sleep(pauseMs);
     await create(host, 'auto');
+    await sleep(pauseMs);
     const id = await create(host, 'alice');
     if (id === null) continue;
     await ask(

@@ -1,0 +1,3 @@
+import { testFaults } from './short-form.ts';
+
+await testFaults(import.meta.filename);
