@@ -308,14 +308,17 @@ describe('the plugin of sudo: signals', () => {
         taken = true;
       };
       const { dir, seen } = await agent({ check });
-      const sudo = startSudo(dir, ['id']);
+      // One that is deaf to the signal says that the agent was silent, and withdraws nothing.
+      const sudo = startSudo(dir, ['id'], { IDENTREE_TEST_SILENCE_MS: '20000' });
       // An agent that writes to who has gone reads nothing more.
       await until('the question, and that it is taken', () => taken);
       sudo.child.kill(signal);
       const end = await sudo.ended;
       assert.deepEqual(lines(end.text), REFUSED);
       assert.deepEqual([end.code, end.signal], [0, null], 'sudo ends in its own way');
-      await until('the withdrawal', () => seen[1]!.caller.bytes().toString('latin1').endsWith(reason));
+      const { caller } = seen[1]!;
+      await until('the end of the conversation', caller.ended);
+      assert.match(caller.bytes().toString('latin1'), new RegExp(`${reason}$`), 'withdrawn');
     });
 
   test('a signal that is ignored (nohup) is ignored here too', patience, async () => {
