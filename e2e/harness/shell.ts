@@ -7,17 +7,17 @@ import { type Asked, eventsBecome } from './world.ts';
 /** A shell with jobs that says nothing of its own. */
 export const SHELL = ['bash', '--norc', '--noprofile', '-i'] as const;
 
-/** Process ids of the sudo that was started with these words. */
-export async function sudoPids(host: Host, words: string): Promise<string[]> {
-  const found = await host.exec(['pgrep', '-x', '-f', `sudo ${words}`]);
+/** Process ids of the sudo that was started with these words. @param sudo the name that was typed */
+export async function sudoPids(host: Host, words: string, sudo = 'sudo'): Promise<string[]> {
+  const found = await host.exec(['pgrep', '-x', '-f', `${sudo} ${words}`]);
   return found.stdout.split('\n').filter((pid) => pid !== '');
 }
 
 /** The request is over on the server, and nobody on the host works on it any more: not `sudo touch <file>` either. */
-export async function gone(request: Asked, host: Host, file: string): Promise<void> {
+export async function gone(request: Asked, host: Host, file: string, sudo = 'sudo'): Promise<void> {
   await eventsBecome(request, ['challenge_created', 'challenge_cancelled']);
   assert.equal(request.row().status, 'cancelled');
-  await until('the end of sudo', async () => (await sudoPids(host, `touch ${file}`)).length === 0);
+  await until('the end of sudo', async () => (await sudoPids(host, `touch ${file}`, sudo)).length === 0);
   assert.equal(host.exists(file), false);
 }
 

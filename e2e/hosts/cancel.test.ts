@@ -1,45 +1,72 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { Host, Suite } from '../harness/lab.ts';
 import { CODE, granted } from '../harness/person.ts';
+import type { Terminal } from '../harness/pty.ts';
 import { until } from '../harness/run.ts';
 import { foregroundReadsKeys, gone, SHELL, sudoPids } from '../harness/shell.ts';
-import { ask, asked, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { type Asked, ask, asked, mark, openWorld, skip, type World } from '../harness/world.ts';
+
+/** Each gate that a sudo can have. The plugin leaves the terminal to the person, the PAM stage takes its keys. */
+const GATES = [
+  { name: 'sudo 1.9.13, PAM stage', host: 'twelve-pam', suite: 'bookworm', gate: 'pam', sudo: 'sudo' },
+  { name: 'sudo 1.9.13, plugin', host: 'twelve', suite: 'bookworm', gate: 'plugin', sudo: 'sudo' },
+  { name: 'sudo 1.9.16, plugin', host: 'thirteen', suite: 'trixie', gate: 'plugin', sudo: 'sudo' },
+  { name: 'sudo-rs, PAM stage', host: 'thirteen-rs', suite: 'trixie', gate: 'pam', sudo: 'sudo-rs' },
+] as const satisfies { name: string; host: string; suite: Suite; gate: 'pam' | 'plugin'; sudo: string }[];
+type Gate = (typeof GATES)[number];
+
+const modesOf = (terminal: Terminal): string[] => terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm) ?? [];
+
+/** The terminal on which a request was made. */
+const ttyOf = (request: Asked): string => (JSON.parse(request.row().record) as { tty: string }).tty;
 
 describe('sudo on a real host: the person goes away or types on', { concurrency: 4 }, () => {
   let world: World;
   before(async () => {
-    if (!skip) world = await openWorld();
+    if (skip) return;
+    world = await openWorld({ hosts: [], people: ['alice', 'bob'] });
+    await Promise.all(GATES.map(({ host, suite, gate }) => world.addHost(host, { suite, sudo: gate })));
   });
   after(() => world?.close());
 
-  test('Ctrl-C while waiting: refused at once, terminal restored, challenge gone', { skip }, async () => {
-    const host = world.host();
+  /** One line of the table, at every gate; `only` those that it is about. */
+  const row = (
+    what: string,
+    run: (host: Host, gate: Gate) => Promise<void>,
+    only: (gate: Gate) => boolean = () => true,
+  ) => {
+    for (const gate of GATES.filter(only))
+      test(`${gate.name}: ${what}`, { skip }, () => run(world.host(gate.host), gate));
+  };
+
+  row('Ctrl-C: refused at once, terminal restored, request gone', async (host, { sudo }) => {
     const file = mark();
-    const script = `stty -a; stty -g; sudo touch ${file}; echo rc=$?; stty -g`;
+    const script = `stty -g; ${sudo} touch ${file}; echo rc=$?; stty -g`;
     const request = await ask(world, host, 'alice', ['bash', '-c', script]);
+    await request.terminal.see(/Waiting/);
     request.terminal.type('\x03');
-    await request.terminal.see(/rc=1/);
+    await request.terminal.see(/rc=(1|130)/);
     assert.ok(Date.now() < request.row().expires_at, 'well before the request expires');
     assert.equal(await request.terminal.exit, 0);
-    const modes = request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm);
-    assert.equal(modes?.length, 2);
-    assert.equal(modes?.[0], modes?.[1]);
+    const modes = modesOf(request.terminal);
+    assert.deepEqual([modes.length, new Set(modes).size], [2, 1]);
     assert.match(request.terminal.text(), /Cancelled/);
-    await gone(request, host, file);
+    await gone(request, host, file, sudo);
     const late = await world.person('alice').mutate('challenges.deny', { challengeId: request.row().id, reason: null });
     assert.equal(late.ok, false, 'a cancelled request takes no decision');
   });
 
-  test('an approval that comes after Ctrl-C runs nothing', { skip }, async () => {
-    const host = world.host();
+  row('an approval that comes after Ctrl-C runs nothing', async (host, { sudo }) => {
     const file = mark();
-    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+    const request = await ask(world, host, 'alice', [sudo, 'touch', file]);
+    await request.terminal.see(/Waiting/);
     const alice = world.person('alice');
     const page = await alice.open(request.code);
     const assertion = alice.assert(page);
     request.terminal.type('\x03');
-    assert.equal(await request.terminal.exit, 1);
-    await gone(request, host, file);
+    assert.notEqual(await request.terminal.exit, 0);
+    await gone(request, host, file, sudo);
     const late = await alice.mutate('challenges.approve', {
       challengeId: page.view.id,
       assertion,
@@ -49,71 +76,66 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     assert.equal(host.exists(file), false);
   });
 
-  test('terminal closed: cancelled', { skip }, async () => {
-    const host = world.host();
-    const file = mark();
-    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+  row('terminal closed, also under an interactive shell: cancelled', async (host, { sudo }) => {
+    const direct = mark();
+    const request = await ask(world, host, 'alice', [sudo, 'touch', direct]);
     request.terminal.hangUp();
-    await gone(request, host, file);
-  });
-
-  test('terminal closed under an interactive shell: cancelled', { skip }, async () => {
-    const host = world.host();
-    const file = mark();
+    await gone(request, host, direct, sudo);
+    const inner = mark();
     const terminal = host.terminal('alice', SHELL);
-    terminal.type(`sudo touch ${file}\r`);
+    terminal.type(`${sudo} touch ${inner}\r`);
     const [code] = await terminal.see(CODE);
     terminal.hangUp();
-    await gone(asked(world, terminal, code), host, file);
+    await gone(asked(world, terminal, code), host, inner, sudo);
   });
 
-  test('sudo killed: cancelled, terminal restored', { skip }, async () => {
-    const host = world.host();
+  /** Ends the sudo that waits with a signal: cancelled, and the terminal is as it was. */
+  async function ended(host: Host, { sudo }: Gate, signal: string, below: readonly string[] = []): Promise<void> {
     const file = mark();
-    const script = `stty -g; sudo touch ${file}; read -r; stty -g`;
-    const request = await ask(world, host, 'alice', ['bash', '-c', script]);
-    const pids = await sudoPids(host, `touch ${file}`);
+    const script = `stty -g; ${sudo} touch ${file}; read -r; stty -g`;
+    const request = await ask(world, host, 'alice', [...below, 'bash', '-c', script]);
+    const pids = await sudoPids(host, `touch ${file}`, sudo);
     assert.equal(pids.length, 1);
-    await host.sh(`kill -KILL ${pids[0]}`);
+    await host.sh(`kill -${signal} ${pids[0]}`);
     // The stage gives the terminal back before it tells that the request is over.
-    await gone(request, host, file);
+    await gone(request, host, file, sudo);
     request.terminal.type('\r');
     assert.equal(await request.terminal.exit, 0);
-    const modes = request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm);
-    assert.equal(modes?.length, 2);
-    assert.equal(modes?.[0], modes?.[1]);
-  });
+    const modes = modesOf(request.terminal);
+    assert.deepEqual([modes.length, new Set(modes).size], [2, 1]);
+  }
 
-  test('sudo killed under a subreaper: cancelled', { skip }, async () => {
-    const host = world.host();
-    const file = mark();
-    const command = ['/usr/local/lib/lab/labsubreaper', 'bash', '-c', `sudo touch ${file}; read -r`];
-    const request = await ask(world, host, 'alice', command);
-    const [pid] = await sudoPids(host, `touch ${file}`);
-    await host.sh(`kill -KILL ${pid}`);
-    await gone(request, host, file);
-    request.terminal.type('\r');
-    await request.terminal.exit;
-  });
+  row('sudo killed: cancelled, terminal restored', (host, gate) => ended(host, gate, 'KILL'));
 
-  test('sudo ended by SIGTERM: it is deaf while PAM works, and runs nothing once it is approved', {
-    skip,
-  }, async () => {
-    const host = world.host();
-    const file = mark();
-    const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
-    const [pid] = await sudoPids(host, `touch ${file}`);
-    await host.sh(`kill -TERM ${pid}`);
-    granted(await world.person('alice').approve(request.code));
-    assert.equal(await request.terminal.exit, 128 + 15);
-    assert.equal(host.exists(file), false);
-  });
+  row('sudo killed under a subreaper: cancelled', (host, gate) =>
+    ended(host, gate, 'KILL', ['/usr/local/lib/lab/labsubreaper']),
+  );
 
-  test('background `sudo x &` reads no keys of the foreground', { skip }, async () => {
-    const host = world.host();
+  for (const signal of ['TERM', 'HUP'])
+    row(
+      `sudo ended by SIG${signal}: cancelled`,
+      (host, gate) => ended(host, gate, signal),
+      ({ gate }) => gate === 'plugin',
+    );
+
+  row(
+    'sudo ended by SIGTERM: it is deaf while PAM works, and runs nothing once it is approved',
+    async (host, { sudo }) => {
+      const file = mark();
+      const request = await ask(world, host, 'alice', [sudo, 'touch', file]);
+      const [pid] = await sudoPids(host, `touch ${file}`);
+      await host.sh(`kill -TERM ${pid}`);
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 128 + 15);
+      assert.equal(host.exists(file), false);
+    },
+    ({ gate, sudo }) => gate === 'pam' && sudo === 'sudo',
+  );
+
+  row('in the background it reads no keys of the foreground', async (host, { sudo }) => {
     const file = mark();
     const terminal = host.terminal('bob', SHELL);
-    terminal.type(`sudo touch ${file} &\r`);
+    terminal.type(`${sudo} touch ${file} &\r`);
     const [code] = await terminal.see(CODE);
     await foregroundReadsKeys(terminal, host, 'bob');
     terminal.type('echo still-$((40+2))\r');
@@ -126,45 +148,80 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     await terminal.exit;
   });
 
-  test('brought to the foreground, Ctrl-C cancels; the shell keeps its modes', { skip }, async () => {
-    const host = world.host();
+  row('brought to the foreground, Ctrl-C cancels; the shell keeps its modes', async (host, { gate, sudo }) => {
     const file = mark();
     const terminal = host.terminal('bob', SHELL);
     terminal.type('stty -g\r');
     await terminal.see(/[0-9a-f]+(:[0-9a-f]+)+/);
-    terminal.type(`sudo touch ${file} &\r`);
+    terminal.type(`${sudo} touch ${file} &\r`);
     const [code] = await terminal.see(CODE);
-    terminal.type('fg\r');
-    await terminal.see(/fg\s+sudo touch/);
     const request = asked(world, terminal, code);
-    const { tty } = JSON.parse(request.row().record) as { tty: string };
-    await until('sudo to have the keyboard', async () => (await host.sh(`stty -a -F ${tty}`)).includes('-isig'));
+    const [pid] = await sudoPids(host, `touch ${file}`, sudo);
+    terminal.type('fg\r');
+    await until('sudo to have the keyboard', async () =>
+      gate === 'pam'
+        ? (await host.sh(`stty -a -F ${ttyOf(request)}`)).includes('-isig')
+        : /^\s*(\d+)\s+\1\s*$/.test(await host.sh(`ps -o pgid=,tpgid= -p ${pid}`)),
+    );
     terminal.type('\x03');
-    await gone(request, host, file);
+    await gone(request, host, file, sudo);
     terminal.type('stty -g; echo over\r');
     await terminal.see(/^over/m);
-    const modes = [...new Set(terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm))];
-    assert.equal(modes.length, 1);
+    assert.equal(new Set(modesOf(terminal)).size, 1);
     terminal.hangUp();
   });
 
-  test('type-ahead and paste never reach a shell, and decide nothing', { skip }, async () => {
-    const host = world.host();
+  row(
+    'Ctrl-Z gives the shell back, fg goes on, and the approval counts then',
+    async (host, { sudo }) => {
+      const file = mark();
+      const terminal = host.terminal('bob', SHELL);
+      terminal.type(`${sudo} touch ${file}\r`);
+      const [code] = await terminal.see(CODE);
+      terminal.type('\x1a');
+      await terminal.see(/Stopped/);
+      terminal.type('echo shell-$((40+2))\r');
+      await terminal.see(/shell-42/);
+      granted(await world.person('bob').approve(code));
+      // What is approved while sudo is stopped runs nothing.
+      await until('the decision', () => asked(world, terminal, code).row().status === 'approved');
+      assert.equal(host.exists(file), false);
+      terminal.type('fg\r');
+      await until('the command', () => host.exists(file));
+      terminal.hangUp();
+    },
+    ({ gate }) => gate === 'plugin',
+  );
+
+  row(
+    'Ctrl-Z without a shell to return to (ssh -t host sudo …): Ctrl-C still ends it',
+    async (host, { sudo }) => {
+      const request = await ask(world, host, 'alice', [sudo, 'touch', mark()]);
+      await request.terminal.see(/Waiting/);
+      request.terminal.type('\x1a');
+      await request.terminal.see(/\^Z/);
+      request.terminal.type('\x03');
+      assert.equal(await request.terminal.exit, 1);
+      await until('it is withdrawn', () => request.row().status === 'cancelled');
+    },
+    ({ gate }) => gate === 'plugin',
+  );
+
+  row('type-ahead and paste never reach a shell, and decide nothing', async (host, { sudo }) => {
     const file = mark();
     const terminal = host.terminal('alice', SHELL);
-    const typed = `/home/alice/typed-${process.pid}`;
     // Typed before sudo asks: the first command waits, the rest is in the terminal's queue until sudo comes.
-    const go = `/home/alice/go-${process.pid}`;
-    await host.as('alice', ['mkfifo', go]);
-    terminal.type(`echo begun; cat ${go}; sudo touch ${file}\r`);
+    const typed = `/home/alice/typed-${file.slice('/srv/'.length)}`;
+    await host.as('alice', ['mkfifo', `${typed}-go`]);
+    terminal.type(`echo begun; cat ${typed}-go; ${sudo} touch ${file}\r`);
     await terminal.see(/^begun/m);
     await terminal.type(`touch ${typed}-ahead\r`);
-    await host.as('alice', ['sh', '-c', `: > ${go}`]);
+    await host.as('alice', ['sh', '-c', `: > ${typed}-go`]);
     const [code] = await terminal.see(CODE);
+    await terminal.see(/Waiting/);
     // A pasted script, while sudo waits.
     await terminal.type(`y\ryes\r\ntouch ${typed}-pasted\r`);
-    const request = asked(world, terminal, code);
-    assert.equal(request.row().status, 'pending');
+    assert.equal(asked(world, terminal, code).row().status, 'pending');
     granted(await world.person('alice').approve(code));
     await terminal.see(/Approved by alice\.\s+\S*\$ $/);
     assert.equal(host.exists(file), true);
@@ -175,4 +232,22 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     assert.doesNotMatch(terminal.text(), /command not found/);
     terminal.hangUp();
   });
+
+  row(
+    'the size of the window is what the command sees, changed while it waits and while it runs',
+    async (host, gate) => {
+      const script = `trap 'echo now $(stty size)' WINCH; echo first $(stty size); until test -e $0; do sleep 0.05; done`;
+      const end = `${mark()}-end`;
+      const request = await ask(world, host, 'alice', [gate.sudo, 'bash', '-c', script, end]);
+      await request.terminal.see(/Waiting/);
+      // On the terminal itself, as the window of a person does it: the kernel tells whoever is in the foreground.
+      await host.sh(`stty -F ${ttyOf(request)} rows 21 cols 71`);
+      granted(await world.person('alice').approve(request.code));
+      await request.terminal.see(/first 21 71/);
+      await host.sh(`stty -F ${ttyOf(request)} rows 33 cols 77`);
+      await request.terminal.see(/now 33 77/);
+      await host.sh(`touch ${end}`);
+      assert.equal(await request.terminal.exit, 0);
+    },
+  );
 });

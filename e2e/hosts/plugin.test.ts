@@ -5,7 +5,6 @@ import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { Host, LabUser, Suite } from '../harness/lab.ts';
 import { CODE, granted, pendingCode } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
-import { foregroundReadsKeys, gone, SHELL, sudoPids } from '../harness/shell.ts';
 import { type Asked, ask, asked, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const recordOf = (request: Asked): HostRecord => hostRecord.parse(JSON.parse(request.row().record));
@@ -428,116 +427,6 @@ describe('the plugin in sudo: programs that call it', { concurrency: 4 }, () => 
     const result = await running;
     assert.equal(result.code, 0, result.stderr);
     assert.equal(host.exists(file), true);
-  });
-});
-
-describe('the plugin in sudo: the person goes away or types on', { concurrency: 4 }, () => {
-  let world: World;
-  before(async () => {
-    if (!skip) world = await openWorld({ sudo: 'plugin', people: ['alice', 'bob'] });
-  });
-  after(() => world?.close());
-
-  test('Ctrl-C: refused at once, and the terminal is as it was', { skip }, async () => {
-    const host = world.host();
-    const file = mark();
-    const request = await ask(world, host, 'alice', ['bash', '-c', `stty -g; sudo touch ${file}; echo rc=$?; stty -g`]);
-    request.terminal.type('\x03');
-    await request.terminal.exit;
-    await gone(request, host, file);
-    const modes = [...new Set(request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm))];
-    assert.equal(modes.length, 1);
-  });
-
-  for (const signal of ['TERM', 'KILL', 'HUP'])
-    test(`sudo ended by SIG${signal}: withdrawn`, { skip }, async () => {
-      const host = world.host();
-      const file = mark();
-      const request = await ask(world, host, 'alice', ['bash', '-c', `stty -g; sudo touch ${file}; read -r; stty -g`]);
-      const [pid] = await sudoPids(host, `touch ${file}`);
-      await host.sh(`kill -${signal} ${pid}`);
-      await gone(request, host, file);
-      request.terminal.type('\r');
-      assert.equal(await request.terminal.exit, 0);
-      const modes = [...new Set(request.terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm))];
-      assert.equal(modes.length, 1, 'the terminal is as it was');
-    });
-
-  test('terminal closed, also under an interactive shell: withdrawn', { skip }, async () => {
-    const host = world.host();
-    const direct = mark();
-    const request = await ask(world, host, 'alice', ['sudo', 'touch', direct]);
-    request.terminal.hangUp();
-    await gone(request, host, direct);
-    const inner = mark();
-    const terminal = host.terminal('alice', SHELL);
-    terminal.type(`sudo touch ${inner}\r`);
-    const [code] = await terminal.see(CODE);
-    terminal.hangUp();
-    await gone(asked(world, terminal, code), host, inner);
-  });
-
-  test('Ctrl-Z gives the shell back, fg goes on, and the approval counts then', { skip }, async () => {
-    const host = world.host();
-    const file = mark();
-    const terminal = host.terminal('bob', SHELL);
-    terminal.type(`sudo touch ${file}\r`);
-    const [code] = await terminal.see(CODE);
-    terminal.type('\x1a');
-    await terminal.see(/Stopped/);
-    terminal.type('echo shell-$((40+2))\r');
-    await terminal.see(/shell-42/);
-    granted(await world.person('bob').approve(code));
-    // What is approved while sudo is stopped runs nothing.
-    await until('the decision', () => asked(world, terminal, code).row().status === 'approved');
-    assert.equal(host.exists(file), false);
-    terminal.type('fg\r');
-    await until('the command', () => host.exists(file));
-    terminal.hangUp();
-  });
-
-  test('Ctrl-Z without a shell to return to (ssh -t host sudo …): Ctrl-C still ends it', { skip }, async () => {
-    const request = await ask(world, world.host(), 'alice', ['sudo', 'touch', mark()]);
-    await request.terminal.see(/Waiting/);
-    request.terminal.type('\x1a');
-    await request.terminal.see(/\^Z/);
-    request.terminal.type('\x03');
-    assert.equal(await request.terminal.exit, 1);
-    await until('it is withdrawn', () => request.row().status === 'cancelled');
-  });
-
-  test('in the background it reads no keys of the foreground, and Ctrl-C there does not reach it', {
-    skip,
-  }, async () => {
-    const host = world.host();
-    const file = mark();
-    const terminal = host.terminal('bob', SHELL);
-    terminal.type(`sudo touch ${file} &\r`);
-    const [code] = await terminal.see(CODE);
-    await foregroundReadsKeys(terminal, host, 'bob');
-    assert.equal(asked(world, terminal, code).row().status, 'pending');
-    granted(await world.person('bob').approve(code));
-    await until('the command', () => host.exists(file));
-    terminal.hangUp();
-  });
-
-  test('type-ahead and paste never reach a shell, and decide nothing', { skip }, async () => {
-    const host = world.host();
-    const file = mark();
-    const terminal = host.terminal('alice', SHELL);
-    const typed = `/home/alice/typed-${process.pid}`;
-    terminal.type(`sudo touch ${file}\r`);
-    const [code] = await terminal.see(CODE);
-    await terminal.see(/Waiting/);
-    await terminal.type(`y\ryes\r\ntouch ${typed}-pasted\r`);
-    await terminal.see(/-pasted/);
-    granted(await world.person('alice').approve(code));
-    await terminal.see(/Approved by alice\.\s+\S*\$ $/);
-    assert.equal(host.exists(file), true);
-    terminal.type('echo at-$((40+2))\r');
-    await terminal.see(/at-42/);
-    assert.equal(host.exists(`${typed}-pasted`), false);
-    terminal.hangUp();
   });
 });
 
