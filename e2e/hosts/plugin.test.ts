@@ -169,26 +169,33 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     });
   }
 
-  // Its umask is what the rule says and what the asker has, 022, together.
-  test('what sudo sets beside the command is there where it is not the usual, with open files counted', {
-    skip,
-  }, async () => {
-    for (const [options, settings, more] of [
-      [['-u', 'bob'], undefined, undefined],
-      [['-u', 'carol'], { umask: '027', timeoutSeconds: 90 }, 13],
-      [['-P', '-u', 'carol'], { keepsGroups: true, umask: '027', timeoutSeconds: 90 }, 13],
-    ] as const) {
-      const request = await ask(world, world.host(), 'alice', ['sudo', ...options, 'id']);
-      const { resolved } = recordOf(request);
-      assert.deepEqual(resolved?.settings, settings, options.join(' '));
-      assert.equal(resolved?.descriptorsMore, more);
-      request.terminal.type('\x03');
-      await request.terminal.exit;
-    }
-  });
+  /** A test on the classic sudo of each Debian. */
+  const each = (what: string, run: (sudo: { host: () => Host; suite: Suite }) => Promise<void>) => {
+    for (const [version, name, suite] of SUDOS)
+      test(`sudo ${version}: ${what}`, { skip }, () => run({ host: () => world.host(name), suite }));
+  };
 
-  test('a ticket is no way around it', { skip }, async () => {
-    const host = await world.addHost('tickets');
+  // Its umask is what the rule says and what the asker has, 022, together.
+  each(
+    'what sudo sets beside the command is there where it is not the usual, with open files counted',
+    async (sudo) => {
+      for (const [options, settings, more] of [
+        [['-u', 'bob'], undefined, undefined],
+        [['-u', 'carol'], { umask: '027', timeoutSeconds: 90 }, 13],
+        [['-P', '-u', 'carol'], { keepsGroups: true, umask: '027', timeoutSeconds: 90 }, 13],
+      ] as const) {
+        const request = await ask(world, sudo.host(), 'alice', ['sudo', ...options, 'id']);
+        const { resolved } = recordOf(request);
+        assert.deepEqual(resolved?.settings, settings, options.join(' '));
+        assert.equal(resolved?.descriptorsMore, more);
+        request.terminal.type('\x03');
+        await request.terminal.exit;
+      }
+    },
+  );
+
+  each('a ticket is no way around it', async (sudo) => {
+    const host = await world.addHost(`tickets-${sudo.suite}`, { suite: sudo.suite });
     await host.write('/etc/sudoers.d/zz-tickets', 'Defaults timestamp_timeout=15\n', 0o440);
     const script = 'sudo id -u; echo first=$?; sudo id -u; echo second=$?';
     const request = await ask(world, host, 'alice', ['bash', '-c', script]);
@@ -223,8 +230,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     ['-i', 'alice', ['-i', 'id', '-u'], { runAs: 'root', group: null, mode: 'login-shell', shows: /^0$/m }],
     ['-D /usr', 'bob', ['-D', '/usr', 'pwd'], { runAs: 'root', group: null, mode: 'command', shows: /^\/usr$/m }],
   ] as const)
-    test(`sudo ${name}: as sudo resolved it`, { skip }, async () => {
-      const request = await ask(world, world.host(), user, ['sudo', ...args]);
+    each(`sudo ${name}: as sudo resolved it`, async (sudo) => {
+      const request = await ask(world, sudo.host(), user, ['sudo', ...args]);
       const record = recordOf(request);
       assert.deepEqual([record.runAs.user, record.runAs.group], [expected.runAs, expected.group]);
       assert.equal(record.mode, expected.mode);
@@ -235,8 +242,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
       assert.match(request.terminal.text(), expected.shows);
     });
 
-  test('sudo -R: the program within the other root is the one that is looked at', { skip }, async () => {
-    const host = world.host();
+  each('-R: the program within the other root is the one that is looked at', async (sudo) => {
+    const host = sudo.host();
     await host.sh('mkdir -p /srv/root/bin; cp /usr/bin/true /srv/root/bin/tool');
     const request = await ask(world, host, 'bob', ['sudo', '-R', '/srv/root', '/bin/tool']);
     const record = recordOf(request);
@@ -248,8 +255,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     await request.terminal.exit;
   });
 
-  test('sudo -R into a root that the asker can lead elsewhere: no hash is promised', { skip }, async () => {
-    const host = world.host();
+  each('-R into a root that the asker can lead elsewhere: no hash is promised', async (sudo) => {
+    const host = sudo.host();
     await host.sh('mkdir -p /srv/inner/bin; cp /usr/bin/true /srv/inner/bin/tool; ln -s /srv/inner /home/bob/jail');
     await host.sh('chown -h bob /home/bob/jail');
     const request = await ask(world, host, 'bob', ['sudo', '-R', '/home/bob/jail', '/bin/tool']);
@@ -260,21 +267,21 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     await request.terminal.exit;
   });
 
-  test('sudoedit writes only after the approval', { skip }, async () => {
+  each('sudoedit writes only after the approval', async (sudo) => {
     const file = mark();
     const script = `EDITOR='sh -c "echo edited >> \\$1" sh' sudoedit ${file}`;
-    const request = await ask(world, world.host(), 'alice', ['sh', '-c', script]);
+    const request = await ask(world, sudo.host(), 'alice', ['sh', '-c', script]);
     const record = recordOf(request);
     assert.equal(record.mode, 'edit');
     assert.ok(record.unrestricted.includes('editor'));
     assert.ok(record.argv.join(' ').includes(file));
     await approve(request);
     assert.equal(await request.terminal.exit, 0, request.terminal.text());
-    assert.equal(await world.host().read(file), 'edited\n');
+    assert.equal(await sudo.host().read(file), 'edited\n');
   });
 
-  test('a variable that loads code is shown with its value, and counts as unrestricted', { skip }, async () => {
-    const request = await ask(world, world.host(), 'dave', ['sudo', 'PYTHONPATH=/home/dave/lib', 'id', '-u']);
+  each('a variable that loads code is shown with its value, and counts as unrestricted', async (sudo) => {
+    const request = await ask(world, sudo.host(), 'dave', ['sudo', 'PYTHONPATH=/home/dave/lib', 'id', '-u']);
     const record = recordOf(request);
     assert.ok(record.unrestricted.includes('environment'));
     assert.deepEqual(
@@ -285,8 +292,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     assert.equal(await request.terminal.exit, 0, request.terminal.text());
   });
 
-  test('a program that changes while it waits is not released', { skip }, async () => {
-    const host = world.host();
+  each('a program that changes while it waits is not released', async (sudo) => {
+    const host = sudo.host();
     await host.sh('mkdir -p /opt/tools; cp /usr/bin/true /opt/tools/job');
     const request = await ask(world, host, 'alice', ['sudo', '/opt/tools/job']);
     await host.sh('cp /usr/bin/id /opt/tools/job');
@@ -299,24 +306,24 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     assert.equal(request.row().outcome_detail, 'target_changed');
   });
 
-  test('a denial is one line with who and why, and none about passwords', { skip }, async () => {
+  each('a denial is one line with who and why, and none about passwords', async (sudo) => {
     const file = mark();
-    const request = await ask(world, world.host(), 'alice', ['sudo', 'touch', file]);
+    const request = await ask(world, sudo.host(), 'alice', ['sudo', 'touch', file]);
     granted(await world.person('olga').deny(request.code, 'not on a Friday'));
     assert.equal(await request.terminal.exit, 1);
     assert.match(request.terminal.text(), /Denied by olga: not on a Friday/);
     assert.doesNotMatch(request.terminal.text(), /password|try again/i);
-    assert.equal(world.host().exists(file), false);
+    assert.equal(sudo.host().exists(file), false);
     assert.equal(requestsFor(world, file), 1);
   });
 
-  test('root is not asked', { skip }, async () => {
-    const result = await world.host().exec(['sudo', '-n', '-u', 'bob', 'id', '-un']);
+  each('root is not asked', async (sudo) => {
+    const result = await sudo.host().exec(['sudo', '-n', '-u', 'bob', 'id', '-un']);
     assert.deepEqual([result.code, result.stdout], [0, 'bob\n'], result.stderr);
   });
 
-  test('two identical sudos and one approval: exactly one runs', { skip }, async () => {
-    const host = world.host();
+  each('two identical sudos and one approval: exactly one runs', async (sudo) => {
+    const host = sudo.host();
     const file = mark();
     const command = ['sudo', 'sh', '-c', `echo ran >> ${file}`];
     const [first, second] = await Promise.all([ask(world, host, 'bob', command), ask(world, host, 'bob', command)]);
@@ -329,8 +336,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     assert.equal(await host.read(file), 'ran\n');
   });
 
-  test('a command that an allowed one starts is asked for too, where sudo intercepts', { skip }, async () => {
-    const host = await world.addHost('intercept');
+  each('a command that an allowed one starts is asked for too, where sudo intercepts', async (sudo) => {
+    const host = await world.addHost(`intercept-${sudo.suite}`, { suite: sudo.suite });
     await host.write('/etc/sudoers.d/intercept', 'Defaults intercept\n', 0o440);
     const file = mark();
     const terminal = host.terminal('alice', ['sudo', 'sh', '-c', `cd /usr/share; touch ${file}; echo end`]);
@@ -349,8 +356,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     assert.equal(host.exists(file), true);
   });
 
-  test('Ctrl-C at that question refuses it also where sudo relays the terminal', { skip }, async () => {
-    const host = await world.addHost('relayed');
+  each('Ctrl-C at that question refuses it also where sudo relays the terminal', async (sudo) => {
+    const host = await world.addHost(`relayed-${sudo.suite}`, { suite: sudo.suite });
     await host.write('/etc/sudoers.d/relayed', 'Defaults intercept, use_pty\n', 0o440);
     const file = mark();
     const terminal = host.terminal('alice', ['sudo', 'sh', '-c', `/usr/bin/touch ${file}; echo end-$((40+2))`]);
@@ -365,8 +372,8 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     await until('it is withdrawn', () => second.row().status === 'cancelled');
   });
 
-  test('what an approved command starts runs without a word where sudo only logs it', { skip }, async () => {
-    const host = await world.addHost('logged');
+  each('what an approved command starts runs without a word where sudo only logs it', async (sudo) => {
+    const host = await world.addHost(`logged-${sudo.suite}`, { suite: sudo.suite });
     await host.write('/etc/sudoers.d/logged', 'Defaults log_subcmds\n', 0o440);
     const file = mark();
     const request = await ask(world, host, 'alice', ['sudo', 'sh', '-c', `/usr/bin/touch ${file}; /usr/bin/true`]);
@@ -381,39 +388,51 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
 describe('the plugin in sudo: programs that call it', { concurrency: 4 }, () => {
   let world: World;
   before(async () => {
-    if (!skip) world = await openWorld({ sudo: 'plugin', people: ['alice', 'olga'] });
+    if (skip) return;
+    world = await openWorld({ sudo: 'plugin', people: ['alice', 'olga'] });
+    await world.addHost('thirteen', { suite: 'trixie' });
   });
   after(() => world?.close());
 
-  test('without a terminal: plain lines on stderr at once, and stdout is the command’s alone', { skip }, async () => {
-    const file = mark();
-    const running = world
-      .host()
-      .as('alice', ['sudo', 'sh', '-c', `touch ${file}; head -c 100000 /dev/zero; cat`], { input: 'typed ahead' });
-    const code = await pendingCode(world.server, 'alice', file);
-    granted(await world.person('alice').approve(code));
-    const result = await running;
-    assert.equal(result.code, 0, result.stderr);
-    assert.equal(result.stdout, `${'\0'.repeat(100_000)}typed ahead`);
-    assert.match(result.stderr, new RegExp(`approve/${code}`));
-    assert.doesNotMatch(result.stderr, /\x1b|█/);
-  });
+  for (const [version, name] of SUDOS)
+    test(`sudo ${version}: without a terminal: plain lines on stderr at once, and stdout is the command’s alone`, {
+      skip,
+    }, async () => {
+      const host = world.host(name);
+      const file = mark();
+      const running = host.as('alice', ['sudo', 'sh', '-c', `touch ${file}; head -c 100000 /dev/zero; cat`], {
+        input: 'typed ahead',
+      });
+      const code = await pendingCode(world.server, 'alice', file);
+      granted(await world.person('alice').approve(code));
+      const result = await running;
+      assert.equal(result.code, 0, result.stderr);
+      assert.equal(result.stdout, `${'\0'.repeat(100_000)}typed ahead`);
+      assert.match(result.stderr, new RegExp(`approve/${code}`));
+      assert.doesNotMatch(result.stderr, /\x1b|█/);
+    });
 
-  test('$(sudo …) on a terminal holds the output alone, and the link is on the screen', { skip }, async () => {
-    const request = await ask(world, world.host(), 'alice', ['bash', '-c', 'x=$(sudo id -u); echo "[$x]"']);
-    granted(await world.person('alice').approve(request.code));
-    assert.equal(await request.terminal.exit, 0);
-    assert.match(request.terminal.text(), /^\[0\]$/m);
-  });
+  for (const [version, name] of SUDOS)
+    test(`sudo ${version}: $(sudo …) on a terminal holds the output alone, and the link is on the screen`, {
+      skip,
+    }, async () => {
+      const host = world.host(name);
+      const request = await ask(world, host, 'alice', ['bash', '-c', 'x=$(sudo id -u); echo "[$x]"']);
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 0);
+      assert.match(request.terminal.text(), /^\[0\]$/m);
+    });
 
-  test('sudo -n fails at once, makes no request, and says why', { skip }, async () => {
-    const file = mark();
-    const result = await world.host().as('alice', ['sudo', '-n', 'touch', file]);
-    assert.equal(result.code, 1);
-    assert.match(result.stderr.replace(/\s+/g, ' '), /sudo -n does not wait/);
-    assert.equal(world.host().exists(file), false);
-    assert.ok(!world.server.data.challenges().some((row) => row.record.includes(file) && row.status === 'pending'));
-  });
+  for (const [version, name] of SUDOS)
+    test(`sudo ${version}: sudo -n fails at once, makes no request, and says why`, { skip }, async () => {
+      const host = world.host(name);
+      const file = mark();
+      const result = await host.as('alice', ['sudo', '-n', 'touch', file]);
+      assert.equal(result.code, 1);
+      assert.match(result.stderr.replace(/\s+/g, ' '), /sudo -n does not wait/);
+      assert.equal(host.exists(file), false);
+      assert.ok(!world.server.data.challenges().some((row) => row.record.includes(file) && row.status === 'pending'));
+    });
 
   test('IDENTREE_NONINTERACTIVE=ask: sudo -n waits', { skip }, async () => {
     const host = await world.addHost('automation');
