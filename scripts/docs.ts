@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { manPage } from '#shared/command-line/man-page.ts';
 import { referenceChapter } from '#shared/command-line/reference-page.ts';
+import { EARLIER_EVENTS, EARLIER_SILENCE, type Earlier } from '#shared/earlier-events.ts';
 import { ERRORS } from '#shared/errors.ts';
 import { EVENTS } from '#shared/events.ts';
 import { PROGRAM as AGENT } from '../agent/src/commands/program.ts';
@@ -62,12 +63,17 @@ function configurationPage(): string {
     .trimEnd();
 }
 
+const earlierRows = (what: Readonly<Record<string, Earlier>>, quote: string): string[] =>
+  Object.entries(what).map(
+    ([name, { now, text }]) => `| ${quote}${name}${quote} | ${now === null ? '' : `\`${now}\``} | ${cell(text)} |`,
+  );
+
 function eventsPage(): string {
   return [
     '# Events',
     '',
     NOTICE,
-    '<!-- Source: shared/src/events.ts -->',
+    '<!-- Source: shared/src/events.ts, shared/src/earlier-events.ts -->',
     '',
     'Every change is one row in one append-only log, written in the same transaction as the change. Rows are chained: each',
     'carries the hash of the one before it, and hosts follow signed heads of the log ([how](event-log.md)).',
@@ -79,6 +85,20 @@ function eventsPage(): string {
     ...Object.entries(EVENTS).map(
       ([name, { text, topic, own }]) => `| \`${name}\` | ${topic} | ${own ? 'yes' : ''} | ${cell(text)} |`,
     ),
+    '',
+    '## Events of earlier versions',
+    '',
+    'All that are not named here kept their names.',
+    '',
+    '| Event | Now | Why |',
+    '|---|---|---|',
+    ...earlierRows(EARLIER_EVENTS, '`'),
+    '',
+    'What earlier versions did without an event:',
+    '',
+    '| What | Now | |',
+    '|---|---|---|',
+    ...earlierRows(EARLIER_SILENCE, ''),
     '',
     '## Following them',
     '',

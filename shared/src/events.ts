@@ -161,6 +161,11 @@ export const EVENTS = {
     topic: 'hosts',
     own: false,
   },
+  breakglass_reveal_refused: {
+    text: 'An administrator was not shown the break-glass password of a host.',
+    topic: 'attempts',
+    own: false,
+  },
   break_glass_used: {
     text: 'A break-glass password let a person in while no server could be reached.',
     topic: 'hosts',

@@ -1,4 +1,5 @@
 import type { Verdict } from '#shared/decision.ts';
+import { sha256 } from '#shared/digest.ts';
 import { ERRORS, Refusal } from '#shared/errors.ts';
 import { LEASE_SECONDS } from '#shared/host-api.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
@@ -131,6 +132,7 @@ export function createSettling(deps: SettlingDeps) {
         class: decision.class,
         approver: person ? { issuer: person.issuer, subject: person.subject } : null,
         credentialIds: decision.evidence.map((evidence) => evidence.credentialId),
+        assertionIds: decision.evidence.map((evidence) => sha256(evidence.signature)),
         approverKeysVersion: keysVersion,
       },
     };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Refusal } from '#shared/errors.ts';
 import { uuid } from '#shared/names.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import { assertionResponse } from '../passkeys/assertion-response.ts';
@@ -31,6 +32,13 @@ export function createBreakGlassRouter(deps: { breakGlass: BreakGlass; secondPer
       .mutation(({ ctx, input }) => breakGlass.revealOptions(ctx.viewer, input)),
     reveal: adminProcedure
       .input(z.object({ hostId: uuid, reason, assertion: assertionResponse }))
-      .mutation(({ ctx, input }) => breakGlass.reveal(ctx.viewer, input)),
+      .mutation(async ({ ctx, input }) => {
+        try {
+          return await breakGlass.reveal(ctx.viewer, input);
+        } catch (error) {
+          if (error instanceof Refusal) await breakGlass.noteRefusal(ctx.viewer, input, error.code);
+          throw error;
+        }
+      }),
   });
 }

@@ -1,6 +1,6 @@
 import type { BreakGlassState, BreakGlassUse, BreakGlassWanted } from '#shared/break-glass-api.ts';
 import { canonicalSha256 } from '#shared/digest.ts';
-import { Refusal } from '#shared/errors.ts';
+import { type ErrorCode, Refusal } from '#shared/errors.ts';
 import { CHAIN_START } from '#shared/events.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
@@ -239,6 +239,27 @@ export function createBreakGlass(deps: {
         await noteReveal(deps, work, host, { kept, reason, actor: username, remoteAddr, by });
       });
       return kept;
+    },
+
+    /** Remembers that somebody was not shown the password of a host. */
+    async noteRefusal(
+      { person, remoteAddr }: Viewer,
+      { hostId, reason }: { hostId: string; reason: string },
+      refusal: ErrorCode,
+    ): Promise<void> {
+      const host = await hosts.find(db.query, hostId);
+      await db.transaction((work) =>
+        events.append(work, {
+          event: 'breakglass_reveal_refused',
+          username: '',
+          hostId: host?.id ?? null,
+          hostname: host?.hostname ?? null,
+          actor: person.username,
+          reason,
+          remoteAddr,
+          data: { refusal, issuer: person.issuer, subject: person.subject },
+        }),
+      );
     },
   };
 }
