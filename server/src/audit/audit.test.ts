@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Approval } from '../challenges/showing.ts';
 import { forEachDriver } from '../db/test-databases.ts';
 import { createLogger } from '../platform/logger.ts';
+import { announcePolicy } from '../policies/announce.ts';
+import { createPolicyFile } from '../policies/source.ts';
+import { readPolicyInForce } from '../policies/store.ts';
 import { runOn } from '../testing/run-command.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
@@ -125,13 +129,29 @@ describe('a server with a file for its events', () => {
   });
 });
 
+const PASSWORD = 'otter-maple-violin-cactus';
+
 forEachDriver('[A-12] a server that cannot write an event', (driver) => {
-  test('approves nothing and changes nothing, and does once it can', async () => {
+  test('approves nothing, shows no password, changes nothing, and does once it can', async () => {
     const provider = createTestProvider();
     const log = createLogger('error', { write: () => {} });
-    const t = await createTestApp({ driver, app: { provider, log } });
+    const folder = await mkdtemp(join(tmpdir(), 'identree-closed-'));
+    const policyFile = join(folder, 'policies.json');
+    const policyOf = (approval: string) => JSON.stringify({ policies: [{ name: 'default', approval }] });
+    await writeFile(policyFile, policyOf('passkey'), { mode: 0o600 });
+    const t = await createTestApp({
+      driver,
+      app: { provider, log },
+      env: {
+        IDENTREE_ESCROW_BACKEND: 'local',
+        IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+        IDENTREE_ESCROW_HKDF_SALT: randomBytes(32).toString('hex'),
+      },
+      config: { policiesFile: policyFile },
+    });
     try {
-      const olga = await signInTestPerson(t.app, provider, t.clock, 'olga', { groups: ['admins'], passkey: false });
+      await announcePolicy(t.app, createPolicyFile(policyFile));
+      const olga = await signInTestPerson(t.app, provider, t.clock, 'olga', { groups: ['admins'] });
       const alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
       const host = await enrolTestHost(t.app, t.clock, 'web1.example.com');
       const { challengeId, userCode } = await host.create();
@@ -141,12 +161,37 @@ forEachDriver('[A-12] a server that cannot write an event', (driver) => {
         return (await alice.mutate('challenges.approve', { challengeId, assertion })).refusal;
       };
       const state = async () => (await alice.query<Approval>('challenges.get', { code: userCode })).data.view.status;
+      const kept = { id: randomUUID(), type: 'random', createdAt: t.clock.now(), password: PASSWORD };
+      assert.equal((await host.send('POST', '/break-glass/escrow', kept)).status, 200);
+      const reveal = { hostId: host.id, reason: 'the network is down' };
+      const { data: asked } = await olga.mutate('breakGlass.revealOptions', reveal);
       const before = [await state(), await t.app.events.head()];
       // Of all tables only this one takes nothing.
       await t.app.db.transaction(({ query }) => breakEvents(query, driver));
       assert.notEqual(await approve(), null);
-      assert.notEqual((await olga.mutate('hosts.createToken', { hostname: 'web2.example.com' })).refusal, null);
+      for (const [name, input] of [
+        ['hosts.createToken', { hostname: 'web2.example.com' }],
+        ['hosts.setGroup', { hostId: host.id, group: 'web' }],
+        ['hosts.revoke', { hostId: host.id }],
+        ['breakGlass.rotate', { hostId: host.id }],
+        ['passkeys.rename', { credentialId: olga.passkey.credentialId, name: 'another' }],
+        ['challenges.deny', { challengeId }],
+      ] as const)
+        assert.notEqual((await olga.mutate(name, input)).refusal, null, name);
+      const shown = await olga.mutate('breakGlass.reveal', {
+        ...reveal,
+        assertion: olga.passkey.assert(asked as never),
+      });
+      assert.notEqual(shown.refusal, null);
+      assert.ok(!JSON.stringify(shown).includes(PASSWORD));
+      await writeFile(policyFile, policyOf('none'), { mode: 0o600 });
+      const inForce = await readPolicyInForce(t.app.db.query);
+      await assert.rejects(announcePolicy(t.app, createPolicyFile(policyFile)));
+      assert.deepEqual(await readPolicyInForce(t.app.db.query), inForce);
+      await writeFile(policyFile, policyOf('passkey'), { mode: 0o600 });
       assert.deepEqual([await state(), await t.app.events.head()], before);
+      const [unchanged] = await t.app.hosts.list();
+      assert.deepEqual([unchanged?.state, unchanged?.host_group], ['active', null]);
       await t.app.db.transaction(({ query }) => mendEvents(query, driver));
       assert.equal(await approve(), null);
       assert.equal(await state(), 'approved');
@@ -154,6 +199,7 @@ forEachDriver('[A-12] a server that cannot write an event', (driver) => {
       assert.deepEqual([last?.event, last?.challengeId], ['challenge_approved', challengeId]);
     } finally {
       await t.close();
+      await rm(folder, { recursive: true, force: true });
     }
   });
 });

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import type { Config } from '../config/config.ts';
@@ -59,6 +60,7 @@ export function createSinks(
         gzip: config.splunkGzip,
         host: hostname(),
         now: deps.clock.now,
+        channel: config.splunkAck ? randomUUID() : null,
       }),
     );
   }

@@ -101,6 +101,7 @@ test('five settings make a server; everything else has a default', () => {
       splunkToken: null,
       splunkIndex: null,
       splunkGzip: false,
+      splunkAck: false,
       lokiUrl: null,
       lokiToken: null,
       lokiTenant: null,

@@ -11,8 +11,8 @@ import { createSplunk } from './splunk.ts';
 
 const NOW = Date.UTC(2026, 11, 24);
 const TOKEN = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
-const splunkTo = (url: string, more: { index?: string; gzip?: boolean } = {}) =>
-  createSplunk({ url, token: TOKEN, index: null, gzip: false, host: 'id1', now: () => NOW, ...more });
+const splunkTo = (url: string, more: { index?: string; gzip?: boolean; channel?: string; askEveryMs?: number } = {}) =>
+  createSplunk({ url, token: TOKEN, index: null, gzip: false, host: 'id1', now: () => NOW, channel: null, ...more });
 const lokiTo = (url: string, more: { token?: string; tenant?: string; gzip?: boolean } = {}) =>
   createLoki({ url, token: null, tenant: null, gzip: false, now: () => NOW, ...more });
 
@@ -84,6 +84,33 @@ test('[A-26] what Splunk answers is waiting, pausing or an event that it refuses
     answer = given;
     assert.deepEqual(await outcome(sink), expected, JSON.stringify(given));
   }
+});
+
+test('[A-26] with a channel, what counts as delivered is what the indexers have', async (t) => {
+  let indexed = 0;
+  let acks: (asked: number) => Answered = (asked) => ({ status: 200, body: `{"acks":{"4":${asked >= 3}}}` });
+  let taken: Answered = { status: 200, body: '{"text":"Success","code":0,"ackId":4}' };
+  const { url, received } = await httpReceiver(t, (one) => {
+    if (!one.url.includes('/ack')) return taken;
+    indexed += 1;
+    return acks(indexed);
+  });
+  const channel = 'c0ffee00-1111-4222-8333-444455556666';
+  const sink = splunkTo(url, { channel, askEveryMs: 1 });
+  assert.equal(await outcome(sink), null);
+  const [sent, ...asked] = received;
+  assert.equal(sent!.headers['x-splunk-request-channel'], channel);
+  assert.deepEqual(
+    asked.map(({ url, body, headers }) => [url, body, headers.authorization]),
+    Array(3).fill([`/services/collector/ack?channel=${channel}`, '{"acks":[4]}', `Splunk ${TOKEN}`]),
+  );
+  // The indexers never have it, the collector has forgotten the channel, the token acknowledges nothing.
+  acks = () => ({ status: 200, body: '{"acks":{"4":false}}' });
+  assert.deepEqual(await outcome(sink), { paused: false, retryMs: null });
+  acks = () => splunkSays(400, 11);
+  assert.deepEqual(await outcome(sink), { paused: true, retryMs: 60_000 });
+  taken = SUCCESS;
+  assert.deepEqual(await outcome(sink), { paused: true, retryMs: 60_000 });
 });
 
 for (const gzip of [false, true]) {

@@ -7,7 +7,7 @@ import { ReaderFailure } from '../../events/readers.ts';
 const TIMEOUT_MS = 15_000;
 const MAX_ANSWER = 64 * 1024;
 /** Somebody has to mend it; until then it is asked seldom, milliseconds. */
-const PAUSED_MS = 60_000;
+export const PAUSED_MS = 60_000;
 
 export interface Answer {
   status: number;

@@ -100,6 +100,16 @@ export const auditSettings = {
     meta('SPLUNK_HEC_INDEX', 'The index that events go to. Unset: the one of the token.'),
   ),
   splunkGzip: withDefault(flag, defaultsTo(meta('SPLUNK_HEC_GZIP', 'Whether they are sent compressed.'), 'false')),
+  splunkAck: withDefault(
+    flag,
+    defaultsTo(
+      meta(
+        'SPLUNK_HEC_ACK',
+        'Whether an event counts as delivered only once the indexers have it. The token needs indexer acknowledgement for it.',
+      ),
+      'false',
+    ),
+  ),
   lokiUrl: optional(
     serviceUrl,
     meta('LOKI_URL', 'A Grafana Loki that gets every event; /loki/api/v1/push is added.', {
