@@ -43,5 +43,6 @@ if [ -z "$dest" ]; then
   identree enroll --token-file FILE
   systemctl daemon-reload && systemctl enable --now identree-agent
   identree status
-  identree setup --pam sudo,sudo-i,sshd    (with --sssd: people, groups and sudo rules too)'
+  identree setup --pam sudo,sudo-i,sshd    (with --sssd: people, groups and sudo rules too)
+  identree setup --confirm                 (in a second login, within ten minutes: else it is put back)'
 fi

@@ -90,7 +90,10 @@ export async function openDirectorySite(): Promise<DirectorySite> {
           (await host.exec(['sh', '-c', search])).stdout.includes(`uid: ${names.at(-1)}`),
         );
       },
-      setup: (...args) => host.exec(['identree', 'setup', ...args], { timeoutMs: 180_000 }),
+      setup: (...args) => {
+        const keep = args.includes('--undo') ? [] : ['--no-confirm'];
+        return host.exec(['identree', 'setup', ...args, ...keep], { timeoutMs: 180_000 });
+      },
       async restart(change) {
         await server.stop();
         const back = Object.fromEntries(changed.map((name) => [name, env[name] ?? null]));

@@ -57,7 +57,7 @@ export async function gate(host: Host, services = 'sudo,sudo-i', sudo: 'plugin' 
   await until(
     'identree setup',
     async () => {
-      const result = await host.exec(['identree', 'setup', '--pam', services, '--sudo', sudo]);
+      const result = await host.exec(['identree', 'setup', '--pam', services, '--sudo', sudo, '--no-confirm']);
       if (result.code === 0) return true;
       // On a busy machine the first report of the agent may come too late; the next one follows within a minute.
       if (

@@ -292,6 +292,8 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       const request = await ask(world, host, 'alice', ['sudo', 'true']);
       granted(await world.person('alice').approve(request.code));
       assert.equal(await request.terminal.exit, 0, request.terminal.text());
+      const kept = await onHost(examples.text('confirm'));
+      assert.match(kept.stdout, /^Confirmed: /);
       const verified = await onHost(examples.text('verify-install'));
       assert.equal(verified.stdout, 'install.sh is as it was signed.\n');
     });

@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import type { Host } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
 import { must, until } from '../harness/run.ts';
-import { ask, enrol, enroll, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { agentReady, ask, enrol, enroll, gate, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 /** Every file that decides who gets in, with mode, owner and content. */
 const snapshot = (host: Host): Promise<string> =>
@@ -53,7 +53,72 @@ describe('setup on a real host', () => {
     assert.equal(host.exists(file), true);
   });
 
+  test('it is confirmed by whoever comes in anew, and not by who ran it', { skip }, async () => {
+    const units = (): Promise<string> => host.sh('systemctl list-unit-files --no-legend "identree-revert*" || true');
+    assert.match(await units(), /identree-revert\.timer +enabled/);
+    const file = mark();
+    await host.exec(['identree', 'setup', '--undo']);
+    const both = `identree setup --pam sudo,sudo-i,sshd >/dev/null && touch ${file}; identree setup --confirm`;
+    const same = await host.exec(['bash', '-c', both]);
+    assert.equal(host.exists(file), true, same.stdout + same.stderr);
+    assert.notEqual(same.code, 0);
+    assert.match(same.stdout, /Log in anew, by ssh or on the console/);
+    const request = await ask(world, host, 'alice', ['sudo', 'identree', 'setup', '--confirm']);
+    granted(await world.person('alice').approve(request.code));
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+    assert.equal(await units(), '', 'nothing is left that would put it back');
+    assert.match(await host.read('/etc/pam.d/sudo'), /pam_identree/);
+    await host.exec(['identree', 'setup', '--undo']);
+  });
+
+  test('nobody confirms, and the machine is off when the time comes: it starts as it was before', {
+    skip,
+  }, async () => {
+    assert.equal(await snapshot(host), original);
+    const result = await host.exec(['identree', 'setup', '--pam', 'sudo,sudo-i,sshd']);
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+    const armed = Date.now();
+    const unit = '/etc/systemd/system/identree-revert.timer';
+    const [, time = ''] = /^OnCalendar=(.*) UTC$/m.exec(await host.read(unit)) ?? [];
+    assert.ok(Math.abs(Date.parse(`${time}Z`) - armed - 600_000) < 120_000, time);
+    assert.match(await host.sh('systemctl show -p NextElapseUSecRealtime identree-revert.timer'), /=\S/);
+    // The same disk, started once more at a time that has passed meanwhile; without server and agent.
+    const started = await world.lab.prepare('web9');
+    await cloneState(host, started, ['etc', 'var/lib/identree', 'var/lib/systemd/timers']);
+    await started.remove('/etc/systemd/system/multi-user.target.wants/identree-agent.service');
+    await until('another second', () => Date.now() > armed + 3000);
+    const past = new Date().toISOString().slice(0, 19).replace('T', ' ');
+    await started.write(unit, (await started.read(unit)).replace(time, past));
+    await started.boot();
+    await until('the timer', async () => (await snapshot(started)) === original);
+    await until('its units to go', () => !started.exists(unit));
+    assert.match((await started.exec(['identree', 'setup', '--confirm'])).stdout, /Nothing waits/);
+    await started.down();
+
+    // The first one is still on, and its time comes, too; setup is long gone, and so is the agent.
+    await host.sh(`systemctl stop identree-agent
+      sed -i 's/^OnActiveSec=.*/OnActiveSec=1/' ${unit}; systemctl daemon-reload; systemctl restart identree-revert.timer`);
+    await until('the timer', async () => (await snapshot(host)) === original);
+    await until('its units to go', () => !host.exists(unit));
+    await host.sh('systemctl start identree-agent');
+    await agentReady(host);
+  });
+
+  test('a /etc that cannot be written is left as it is, and nothing waits', { skip }, async () => {
+    await host.sh('mount --bind /etc /etc; mount -o remount,bind,ro /etc');
+    try {
+      const result = await host.exec(['identree', 'setup', '--pam', 'sudo']);
+      assert.equal(result.code, 1);
+      assert.match(result.stdout, /read-only file system[\s\S]*Nothing is changed/i);
+    } finally {
+      await host.sh('umount /etc');
+    }
+    assert.equal(await snapshot(host), original);
+    assert.match((await host.exec(['identree', 'setup', '--confirm'])).stdout, /Nothing waits/);
+  });
+
   test('--undo restores the original bytes, and sudo asks for a password again', { skip }, async () => {
+    await gate(host, 'sudo,sudo-i,sshd');
     const result = await host.exec(['identree', 'setup', '--undo']);
     assert.equal(result.code, 0, result.stdout + result.stderr);
     assert.equal(await snapshot(host), original);
@@ -96,9 +161,9 @@ describe('setup on a real host', () => {
 const CLONED = ['etc/identree', 'var/lib/identree', 'etc/pam.d', 'etc/sudoers.d'];
 
 /** What a cloned disk carries over. */
-async function cloneState(from: Host, to: Host): Promise<void> {
+async function cloneState(from: Host, to: Host, folders: readonly string[] = CLONED): Promise<void> {
   const archive = `${from.root}/../clone.tar`;
-  await must('tar', ['-C', from.root, '-cpf', archive, ...CLONED]);
+  await must('tar', ['-C', from.root, '-cpf', archive, ...folders]);
   await must('tar', ['-C', to.root, '-xpf', archive]);
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs identree on this host, enrols it and lets it decide over sudo. As root:
-#   install.sh [--key FILE] [--hostname NAME] [--token-file FILE] [--pam LIST | --no-setup] https://identree.example.com
+#   install.sh [--key FILE] [--hostname NAME] [--token-file FILE] [--pam LIST [--no-confirm] | --no-setup] https://identree.example.com
 # The enrolment token comes from --token-file, from IDENTREE_ENROLMENT_TOKEN or from standard input;
 # IDENTREE_SHARED_SECRET takes its place where the server allows that.
 # Everything that is fetched is checked with the key below, or with the one of --key or /etc/identree/install.pub.
@@ -144,12 +144,12 @@ switch_on() {
     echo "  identree setup --pam $pam"
     return
   fi
-  identree setup --pam "$pam" ||
+  identree setup --pam "$pam" $keep ||
     fail 'identree is installed and sudo is as it was. When the above is mended: identree setup --pam sudo,sudo-i'
 }
 
 main() {
-  server='' key='' name='' token_file='' pam=sudo,sudo-i
+  server='' key='' name='' token_file='' pam=sudo,sudo-i keep=''
   token=${IDENTREE_ENROLMENT_TOKEN:-}
   secret=${IDENTREE_SHARED_SECRET:-}
   # No program that is started from here inherits them.
@@ -157,6 +157,7 @@ main() {
   while [ $# -gt 0 ]; do
     case $1 in
       --no-setup) pam='' ;;
+      --no-confirm) keep=--no-confirm ;;
       --key | --hostname | --token-file | --pam)
         [ $# -gt 1 ] || fail "$1 needs a value"
         case $1 in

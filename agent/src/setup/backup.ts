@@ -7,10 +7,12 @@ import type { Snapshot } from './snapshot.ts';
 
 const file = z.strictObject({ text: z.string(), mode: z.int(), uid: z.int(), gid: z.int() });
 const link = z.strictObject({ link: z.string() });
+/** A file or a link as it is kept on disk. */
+export const snapshotShape = z.union([file, link]);
 const manifest = z.strictObject({
   v: z.literal(1),
   at: z.int(),
-  files: z.record(z.string(), z.union([file, link]).nullable()),
+  files: z.record(z.string(), snapshotShape.nullable()),
 });
 
 /** What every file was before identree touched it first. */

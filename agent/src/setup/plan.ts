@@ -134,3 +134,26 @@ export function planUndo(
   }
   return { changes, edited };
 }
+
+/**
+ * What to change so that files are what they were before these changes. A file that was edited since loses our lines and
+ * keeps the edits, as in {@link planUndo}.
+ */
+export function planRevert(
+  done: readonly Change[],
+  files: ReadonlyMap<string, Snapshot | null>,
+): { changes: Change[]; edited: string[] } {
+  const nowOf = (path: string) => files.get(path) ?? null;
+  const isKnown = ({ path, before, after }: Change) =>
+    sameSnapshot(nowOf(path), before) || sameSnapshot(nowOf(path), after);
+  const changes = done
+    .filter(isKnown)
+    .map(({ path, before }) => ({ path, before: nowOf(path), after: before }))
+    .filter(({ before, after }) => !sameSnapshot(before, after));
+  const others = new Map(done.filter((change) => !isKnown(change)).map(({ path, before }) => [path, before]));
+  const undone = planUndo(others, files);
+  return {
+    changes: [...changes, ...undone.changes].sort((a, b) => rank(a.path) - rank(b.path)),
+    edited: undone.edited,
+  };
+}

@@ -12,6 +12,10 @@ const NONE: SetupOptions = {
   sudo: null,
   sssd: false,
   sudoLdap: false,
+  confirm: false,
+  confirmWithin: null,
+  noConfirm: false,
+  revert: false,
   undo: false,
   dryRun: false,
   force: false,
@@ -27,12 +31,25 @@ describe('options of setup', () => {
     { pam: 'sudo', sssd: true, dryRun: true, force: true, startTls: true, hostAccess: true },
     { sudoLdap: true, force: true, allowPlainLdap: true },
     { undo: true, dryRun: true },
+    { pam: 'sudo', confirmWithin: '1440' },
+    { pam: 'sudo', noConfirm: true, dryRun: true },
+    { confirm: true },
+    { revert: true },
   ];
   for (const options of GOOD) it(JSON.stringify(options), () => checkOptions({ ...NONE, ...options }));
 
   const BAD: [Partial<SetupOptions>, RegExp][] = [
     [{}, /Say what to set up/],
     [{ undo: true, sssd: true }, /Say what to set up/],
+    [{ confirm: true, pam: 'sudo' }, /Say what to set up/],
+    [{ confirm: true, revert: true }, /Say what to set up/],
+    [{ confirm: true, dryRun: true }, /--dry-run goes with/],
+    [{ confirm: true, noConfirm: true }, /go with what is set up/],
+    [{ pam: 'sudo', noConfirm: true, confirmWithin: '5' }, /not both/],
+    ...['0', '-1', '1441', '5m', '', '01'].map((confirmWithin): [Partial<SetupOptions>, RegExp] => [
+      { pam: 'sudo', confirmWithin },
+      /takes minutes, 1 to 1440/,
+    ]),
     [{ undo: true, pam: 'sudo' }, /Say what to set up/],
     [{ sssd: true, sudoLdap: true }, /--sudo-ldap is for hosts whose sssd asks another directory/],
     [{ pam: 'sudo', force: true }, /--force goes with --sssd/],

@@ -1,18 +1,25 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { openHost } from '../app.ts';
+import { ownProgram } from '../break-glass/verify.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { type Paths, stateFiles } from '../paths.ts';
+import { DEFAULT_PATHS, type Paths, stateFiles } from '../paths.ts';
 import type { Log } from '../platform/log.ts';
 import { systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
 import { prepareDirectory } from '../sssd/prepare-directory.ts';
 import { writeDirectoryUse } from '../sssd/settings.ts';
+import { atomicWrite } from '../state/atomic-write.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
+import { type Confirmation, confirm, createDeadMan } from './dead-man.ts';
 import { SERVICES, type Service } from './pam-stacks.ts';
+import { revert } from './revert.ts';
+import { createRevertTimer, type RevertTimer } from './revert-timer.ts';
+import { sessionOf } from './session.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
 import type { SudoGate } from './sudo-gate.ts';
+import { unconfirmedFile } from './unconfirmed.ts';
 
 const SUDO_GATES: readonly SudoGate[] = ['plugin', 'pam'];
 
@@ -72,6 +79,14 @@ export interface SetupOptions {
   sudo: string | null;
   sssd: boolean;
   sudoLdap: boolean;
+  /** Keep what was set up; from another login than the one that did it. */
+  confirm: boolean;
+  /** Minutes until it is put back; null: ten. */
+  confirmWithin: string | null;
+  /** Keep it at once, without anybody having come in anew. */
+  noConfirm: boolean;
+  /** Put back what waits to be confirmed. */
+  revert: boolean;
   undo: boolean;
   dryRun: boolean;
   force: boolean;
@@ -80,12 +95,31 @@ export interface SetupOptions {
   hostAccess: boolean;
 }
 
+const DEFAULT_MINUTES = 10;
+const MAX_MINUTES = 24 * 60;
+
+function parseMinutes(text: string | null): number {
+  if (text === null) return DEFAULT_MINUTES;
+  if (!/^[1-9]\d{0,3}$/.test(text) || Number(text) > MAX_MINUTES)
+    throw new CommandError(EXIT.usage, `--confirm-within takes minutes, 1 to ${MAX_MINUTES}; not: ${text}`);
+  return Number(text);
+}
+
 /** @throws CommandError when the options do not go together. */
 export function checkOptions(options: SetupOptions): void {
   const wanted = options.pam !== null || options.sssd || options.sudoLdap;
   const usage = (message: string) => new CommandError(EXIT.usage, message);
-  if (options.undo === wanted)
-    throw usage('Say what to set up: identree setup --pam sudo,sudo-i,sshd and/or --sssd   (or --undo)');
+  const ends = [options.undo, options.confirm, options.revert].filter(Boolean).length;
+  if (ends + Number(wanted) !== 1)
+    throw usage(
+      'Say what to set up: identree setup --pam sudo,sudo-i,sshd and/or --sssd   (or --undo, --confirm or --revert alone)',
+    );
+  if (options.dryRun && (options.confirm || options.revert)) throw usage('--dry-run goes with a setup or --undo.');
+  if (!wanted && (options.noConfirm || options.confirmWithin !== null))
+    throw usage('--confirm-within and --no-confirm go with what is set up.');
+  if (options.noConfirm && options.confirmWithin !== null)
+    throw usage('Either --confirm-within or --no-confirm, not both.');
+  parseMinutes(options.confirmWithin);
   if (options.sssd && options.sudoLdap)
     throw usage('With --sssd the rules come through sssd; --sudo-ldap is for hosts whose sssd asks another directory.');
   if (options.sudo !== null && !SUDO_GATES.includes(options.sudo as SudoGate))
@@ -103,6 +137,37 @@ export function checkOptions(options: SetupOptions): void {
   if (options.hostAccess && options.sudoLdap) throw usage('--host-access goes with --sssd.');
 }
 
+const SAME_SESSION = `This is the login that ran setup, or one that was started from it (sudo -i, su, a window of tmux or screen). That it
+is still open does not show that anybody can get in. Log in anew, by ssh or on the console, and run there:
+  sudo identree setup --confirm`;
+
+const CONFIRMATION: Record<Confirmation, { words: string; code: number }> = {
+  confirmed: {
+    words: 'Confirmed: what setup changed stays. The way back from now on:  identree setup --undo',
+    code: EXIT.ok,
+  },
+  nothing: { words: 'Nothing waits to be confirmed.', code: EXIT.ok },
+  same_session: { words: SAME_SESSION, code: EXIT.failed },
+  not_whole: {
+    words: 'Setup did not come to its end. Run it again, or put back what it did:  identree setup --revert',
+    code: EXIT.failed,
+  },
+  reverting: { words: 'Too late: what setup changed is being put back.', code: EXIT.failed },
+};
+
+/** The timer that runs `identree setup --revert` for these folders. */
+function revertTimer(paths: Paths): RevertTimer {
+  const defaults = paths.state === DEFAULT_PATHS.state && paths.config === DEFAULT_PATHS.config;
+  const where = defaults ? [] : ['--config', paths.config, '--state', paths.state];
+  return createRevertTimer({
+    root: '',
+    run: systemRun,
+    command: [...ownProgram(), 'setup', '--revert', ...where],
+    waiting: unconfirmedFile(stateFiles(paths.state).backup),
+    now: Date.now,
+  });
+}
+
 export async function runSetup(
   paths: Paths,
   options: SetupOptions,
@@ -110,6 +175,20 @@ export async function runSetup(
 ): Promise<number> {
   checkOptions(options);
   await prepareStateFolder(paths.state);
+  const { backup, directory } = stateFiles(paths.state);
+  const timer = revertTimer(paths);
+  const session = () => sessionOf(process.pid);
+  if (options.confirm) {
+    const { words, code } = CONFIRMATION[await confirm({ backup, timer, session })];
+    print(words);
+    return code;
+  }
+  if (options.revert) {
+    const putDirectory = (text: string | null) =>
+      text === null ? rm(directory, { force: true }) : atomicWrite(directory, text);
+    const done = await revert({ root: '', run: systemRun, backup, timer, now: Date.now, print, putDirectory });
+    return done ? EXIT.ok : EXIT.failed;
+  }
   const deps: SetupDeps = {
     root: '',
     run: systemRun,
@@ -121,9 +200,20 @@ export async function runSetup(
       ),
     agentAnswers: () => answersSoon(paths.socket),
     serverAccepts: () => serverAccepts(paths),
-    backup: stateFiles(paths.state).backup,
+    backup,
     now: Date.now,
     print,
+    timer,
+    deadMan: options.noConfirm
+      ? null
+      : createDeadMan({
+          backup,
+          timer,
+          session,
+          directory: () => readFile(directory, 'utf8').catch(() => null),
+          minutes: parseMinutes(options.confirmWithin),
+          now: Date.now,
+        }),
   };
   const { dryRun } = options;
   const sudo = options.sudo as SudoGate | null;

@@ -65,6 +65,8 @@ async function host() {
     agentAnswers: async () => true,
     serverAccepts: async () => null,
     backup: join(dir, 'backup'),
+    deadMan: null,
+    timer: { disarm: async () => undefined },
     now: () => 1,
     print: (line) => printed.push(line),
   };

@@ -3,20 +3,28 @@ import { dirname, join } from 'node:path';
 import { readGrants } from '../grants/read-grants.ts';
 import { sayGrants } from '../grants/say-grants.ts';
 import { restartSssd } from '../sssd/sssd-addition.ts';
+import { removeLeftovers } from '../state/atomic-write.ts';
 import type { Addition } from './addition.ts';
 import { forgetOriginals, type Originals, readOriginals, writeOriginals } from './backup.ts';
+import type { DeadMan } from './dead-man.ts';
 import type { Service } from './pam-stacks.ts';
 import { type Change, planSetup, planUndo, SSHD_FILE, SUDOERS_FILE, touchedFiles } from './plan.ts';
+import type { RevertTimer } from './revert-timer.ts';
 import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudoersProblems } from './self-test.ts';
 import { type FileSnapshot, isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
 import { SUDO_CONF } from './sudo-conf.ts';
 import { chooseGate, type GateChoice, pluginProblem, type SudoGate } from './sudo-gate.ts';
+import { forgetUnconfirmed, readUnconfirmed, somethingWaits, untilWhen } from './unconfirmed.ts';
 
 export interface SetupDeps extends SelfTestDeps {
   /** Folder of the backups. */
   backup: string;
   now(): number;
   print(line: string): void;
+  /** Puts back what nobody confirms; null: it was asked for without. */
+  deadMan: DeadMan | null;
+  /** Called off when everything is put back. */
+  timer: Pick<RevertTimer, 'disarm'>;
   /** Puts a change in place; tests make it fail. */
   put?: (path: string, snapshot: Snapshot | null) => Promise<void>;
 }
@@ -33,7 +41,7 @@ const WAY_BACK = [
 const masked = (line: string): string =>
   line.replace(/^(\s*(?:ldap_default_authtok|bindpw)\s*=?\s*)\S.*$/i, '$1********');
 
-function show({ path, before, after }: Change): string {
+export function show({ path, before, after }: Change): string {
   if (isLink(after)) return `${path} → ${after.link}${before === null ? ' (new)' : ' (in place of what is there)'}`;
   if (isLink(before)) return `${path} → ${before.link} (${after === null ? 'removed' : 'becomes a file again'})`;
   const out = [`${path}${before === null ? ' (new)' : after === null ? ' (removed)' : ''}`];
@@ -46,7 +54,7 @@ function show({ path, before, after }: Change): string {
   return out.join('\n');
 }
 
-async function snapshots(root: string, paths: readonly string[]): Promise<Map<string, Snapshot | null>> {
+export async function snapshots(root: string, paths: readonly string[]): Promise<Map<string, Snapshot | null>> {
   return new Map(await Promise.all(paths.map(async (path) => [path, await takeSnapshot(join(root, path))] as const)));
 }
 
@@ -110,7 +118,7 @@ function gateWords(gate: SudoGate, choice: GateChoice): string {
     : `sudo is asked by the PAM stage: ${choice.why}. What it will run is worked out from what was typed.`;
 }
 
-async function afterwards(changes: readonly Change[], deps: SetupDeps): Promise<void> {
+export async function afterwards(changes: readonly Change[], deps: Pick<SetupDeps, 'run' | 'print'>): Promise<void> {
   const paths = changes.filter(({ after }) => after !== null).map(({ path }) => path);
   // A file that was replaced has lost its SELinux label.
   if (paths.length > 0) await deps.run('restorecon', paths);
@@ -122,7 +130,7 @@ async function afterwards(changes: readonly Change[], deps: SetupDeps): Promise<
   }
 }
 
-async function verify(changes: readonly Change[], deps: SetupDeps): Promise<string | null> {
+export async function verify(changes: readonly Change[], deps: Pick<SetupDeps, 'run'>): Promise<string | null> {
   const touches = (path: string) => changes.some((change) => change.path === path);
   if (touches(SUDOERS_FILE)) {
     const written = changes.find(({ path }) => path === SUDOERS_FILE)?.after !== null;
@@ -146,9 +154,9 @@ export async function setUp(
 ): Promise<Done> {
   const { print } = deps;
   const files = await snapshots(deps.root, [...touchedFiles(services), ...(addition?.files ?? [])]);
-  const added = (await addition?.plan(files)) ?? { changes: [] };
-  if ('problem' in added) {
-    print(added.problem);
+  const more = (await addition?.plan(files)) ?? { changes: [] };
+  if ('problem' in more) {
+    print(more.problem);
     print('Nothing is changed.');
     return false;
   }
@@ -171,9 +179,20 @@ export async function setUp(
     return false;
   }
   // PAM last: the gate is switched when everything else is in place.
-  const changes = [...added.changes, ...pam.changes];
-  if (changes.length === 0 && !addition?.pending) {
+  const changes = [...more.changes, ...pam.changes];
+  const waiting = await readUnconfirmed(deps.backup);
+  if ((await readUnconfirmed(deps.backup, 'reverting')) !== null) {
+    print('What an earlier setup changed is being put back. Finish that first:  identree setup --revert');
+    return false;
+  }
+  if (waiting !== null && deps.deadMan === null) {
+    print('What an earlier setup changed waits for somebody to confirm it. Do that first:  identree setup --confirm');
+    return false;
+  }
+  const halfDone = waiting !== null && !waiting.whole;
+  if (changes.length === 0 && !addition?.pending && !halfDone) {
     print('Already set up; nothing changes.');
+    if (waiting !== null) print(untilWhen(waiting.until));
     return true;
   }
   for (const line of WAY_BACK) print(line);
@@ -202,21 +221,49 @@ export async function setUp(
   const originals: Originals = new Map(known);
   for (const { path, before } of changes) if (!originals.has(path)) originals.set(path, before);
   await writeOriginals(deps.backup, originals, deps.now());
-  const beforePam = async () => {
-    const switched = changes.find(({ path }) => path === SUDO_CONF)?.after;
-    return switched && gate === 'plugin' ? pluginProblem(deps.run) : null;
-  };
-  const check = async () => (await verify(changes, deps)) ?? (await addition?.switchOver(changes)) ?? null;
-  const putBack = async (done: readonly Change[]) => addition?.switchBack(done);
-  if (!(await apply(changes, deps, { beforePam, check, putBack }))) {
-    // What was not set up must not be undone either: by then an administrator may have put it there.
-    await (known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now()));
+  // What was not set up must not be undone either: by then an administrator may have put it there.
+  const forgetNew = () =>
+    known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now());
+  const added = [...originals.keys()].filter((path) => !known.has(path));
+  const armed = (await deps.deadMan?.arm(changes, added)) ?? null;
+  if (armed !== null) {
+    await forgetNew();
+    print('');
+    print(armed);
+    print('Nothing is changed.');
     return false;
   }
-  await afterwards(changes, deps);
+  // With what an interrupted setup had put in place before.
+  const touched = waiting !== null && !waiting.whole ? [...waiting.changes, ...changes] : changes;
+  const beforePam = async () => {
+    const switched = touched.findLast(({ path }) => path === SUDO_CONF)?.after;
+    return switched && gate === 'plugin' ? pluginProblem(deps.run) : null;
+  };
+  const check = async () => (await verify(touched, deps)) ?? (await addition?.switchOver(touched)) ?? null;
+  const putBack = async (done: readonly Change[]) => addition?.switchBack(done);
+  if (!(await apply(changes, deps, { beforePam, check, putBack }))) {
+    await forgetNew();
+    await deps.deadMan?.abandon();
+    return false;
+  }
+  await afterwards(touched, deps);
   print('');
+  if (deps.deadMan !== null && !(await deps.deadMan.finish())) {
+    for (const change of [...changes].reverse()) await putSnapshot(join(deps.root, change.path), change.before);
+    await putBack(changes);
+    print('This took too long: everything was put back meanwhile.');
+    return false;
+  }
   print('Done. Try a second login and a sudo now, before you close this shell.');
+  for (const line of deps.deadMan?.words() ?? []) print(line);
   return true;
+}
+
+async function nothingWaits({ backup, timer }: Pick<SetupDeps, 'backup' | 'timer'>): Promise<void> {
+  // Also what cannot be read any more: it keeps nobody from the way back.
+  if (!(await somethingWaits(backup))) return;
+  await forgetUnconfirmed(backup);
+  await timer.disarm();
 }
 
 /** Puts everything back as it was before the first setup. */
@@ -225,6 +272,7 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
   const originals = await readOriginals(deps.backup);
   if (originals.size === 0) {
     print('Nothing is set up.');
+    if (!options.dryRun) await nothingWaits(deps);
     return true;
   }
   const { changes, edited } = planUndo(originals, await snapshots(deps.root, [...originals.keys()]));
@@ -248,7 +296,9 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
   };
   if (!(await apply(changes, deps, steps))) return false;
   await afterwards(changes, deps);
+  for (const path of originals.keys()) await removeLeftovers(join(deps.root, path));
   await forgetOriginals(deps.backup);
+  await nothingWaits(deps);
   print('Done: everything is as it was before identree.');
   return true;
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { open, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { chmod, chown, open, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
 
@@ -68,4 +68,28 @@ export async function putSnapshot(path: string, snapshot: Snapshot | null): Prom
   }
   const { text, mode, uid, gid } = snapshot;
   await atomicWrite(path, Buffer.from(text, 'latin1'), mode, { uid, gid });
+}
+
+/**
+ * The same where the disk may be full. A file that becomes no longer than it is needs no room when it is written in its
+ * own place. Half of it may be there after a crash, so this is for what would otherwise not be done at all.
+ */
+export async function putSnapshotSomehow(path: string, snapshot: Snapshot | null): Promise<void> {
+  try {
+    await putSnapshot(path, snapshot);
+  } catch (error) {
+    const now = await takeSnapshot(path).catch(() => null);
+    const fits = snapshot !== null && !isLink(snapshot) && now !== null && !isLink(now);
+    if (!fits || snapshot.text.length > now.text.length) throw error;
+    const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    try {
+      await file.write(Buffer.from(snapshot.text, 'latin1'), 0, undefined, 0);
+      await file.truncate(snapshot.text.length);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await chown(path, snapshot.uid, snapshot.gid);
+    await chmod(path, snapshot.mode);
+  }
 }

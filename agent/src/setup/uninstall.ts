@@ -45,9 +45,10 @@ export async function uninstall(
   if (!byPackage && files.length === 0)
     throw new CommandError(EXIT.failed, `${FILES} is missing, which says what was put here. Nothing is removed.`);
   const all = { pam: null, sudo: null, sssd: false, sudoLdap: false, hostAccess: false, startTls: false };
+  const waiting = { confirm: false, confirmWithin: null, noConfirm: false, revert: false };
   const undone = await undo(
     DEFAULT_PATHS,
-    { ...all, allowPlainLdap: false, force: false, undo: true, dryRun },
+    { ...all, ...waiting, allowPlainLdap: false, force: false, undo: true, dryRun },
     { print, log },
   );
   if (undone !== EXIT.ok) return undone;

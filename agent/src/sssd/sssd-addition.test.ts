@@ -60,6 +60,8 @@ async function host(change: Partial<SssdInput> = {}) {
     agentAnswers: async () => true,
     serverAccepts: async () => null,
     backup: join(dir, 'backup'),
+    deadMan: null,
+    timer: { disarm: async () => undefined },
     now: () => 1,
     print: (line) => printed.push(line),
   };

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 /** Makes a rename or removal in this folder survive a power failure. */
@@ -41,4 +41,12 @@ export async function atomicWrite(
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** Removes what writers of this file left beside it when they were killed. Nobody may be writing it. */
+export async function removeLeftovers(path: string): Promise<void> {
+  const start = `.${basename(path)}.`;
+  const isLeftover = (name: string) => name.startsWith(start) && /^[0-9a-f]{12}$/.test(name.slice(start.length));
+  for (const name of (await readdir(dirname(path)).catch(() => [])).filter(isLeftover))
+    await rm(join(dirname(path), name), { force: true });
 }

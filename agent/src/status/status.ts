@@ -20,6 +20,7 @@ import { agentAnswers } from '../service/socket-server.ts';
 import { type GateState, readGateState } from '../setup/gate-state.ts';
 import { pamFile } from '../setup/pam-stacks.ts';
 import { sudoersProblems } from '../setup/self-test.ts';
+import { readUnconfirmed, untilWhen } from '../setup/unconfirmed.ts';
 import { probeDirectory } from '../sssd/probe.ts';
 import { accessOf, readDirectoryUse } from '../sssd/settings.ts';
 import { openApproverKeys } from '../state/approver-keys.ts';
@@ -102,6 +103,19 @@ async function breakGlassLine(paths: Paths, now: number): Promise<Line> {
   const { breakGlass } = await loadClientConf(paths.config);
   const unreported = await openHostJournal(paths, { clock: systemClock, log: silentLog }).unreported();
   return { what: 'Break-glass', ...(await breakGlassStatus(breakGlass, unreported.length, now)) };
+}
+
+/** What waits for somebody to confirm it; nothing where nothing does. */
+async function setupLines(paths: Paths): Promise<Line[]> {
+  const { backup } = stateFiles(paths.state);
+  const what = 'Setup';
+  if ((await readUnconfirmed(backup, 'reverting')) !== null)
+    return [{ what, value: 'is being put back', problem: 'It has not come to its end. Run: identree setup --revert' }];
+  const waiting = await readUnconfirmed(backup);
+  if (waiting === null) return [];
+  if (!waiting.whole)
+    return [{ what, value: 'is at work, or was interrupted', problem: 'Run it again, or: identree setup --revert' }];
+  return [{ what, value: 'waits to be confirmed', problem: untilWhen(waiting.until) }];
 }
 
 /** The directory as sssd reaches it, and sssd itself; nothing where none was set up. */
@@ -205,6 +219,7 @@ export async function reportStatus(
   const certificate = async () => [await certificateLine(paths, Date.now())];
   await checked('Certificate', ofEnrolled(certificate));
   await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
+  await checked('Setup', () => setupLines(paths));
   const state = await readGateState(host, OWN_PLUGIN);
   await checked('sudo', () => sudoLines(state, run));
   await checked('Directory', () => directoryLines(paths, run));

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { createRevertTimer, TIMER_FILES } from './revert-timer.ts';
+
+const NOW = Date.UTC(2026, 1, 3, 4, 5, 6);
+const UNTIL = NOW + 600_000;
+
+async function host(folders: readonly string[], failing: (line: string) => boolean = () => false) {
+  const root = await mkdtemp(join(tmpdir(), 'identree-timer-'));
+  for (const folder of folders) await mkdir(join(root, folder), { recursive: true });
+  const ran: string[] = [];
+  const detached: string[][] = [];
+  const waiting = join(root, 'unconfirmed.json');
+  const timer = createRevertTimer({
+    root,
+    run: async (program, args) => {
+      const line = [program, ...args].join(' ');
+      ran.push(line);
+      return failing(line) ? { code: 1, output: 'no bus' } : { code: 0, output: '' };
+    },
+    command: ['/usr/bin/identree', 'setup', '--revert'],
+    waiting,
+    now: () => NOW,
+    detach: (program, args) => detached.push([program, ...args]),
+  });
+  return {
+    timer,
+    ran,
+    detached,
+    waiting,
+    read: (path: string) => readFile(join(root, path), 'utf8'),
+    there: () => TIMER_FILES.filter((path) => existsSync(join(root, path))),
+    [Symbol.asyncDispose]: () => rm(root, { recursive: true }),
+  };
+}
+
+const SYSTEMD = ['/run/systemd/system', '/etc/systemd/system'];
+
+describe('the timer of a setup that waits', () => {
+  it('under systemd is a unit that holds through a restart and against a clock that is set back', async () => {
+    await using h = await host(SYSTEMD);
+    assert.equal(await h.timer.arm(UNTIL), null);
+    const timer = await h.read(TIMER_FILES[1]);
+    for (const line of [
+      'OnCalendar=2026-02-03 04:15:06 UTC',
+      'OnActiveSec=600',
+      'Persistent=true',
+      'WantedBy=timers.target',
+    ])
+      assert.ok(timer.split('\n').includes(line), line);
+    const service = await h.read(TIMER_FILES[0]);
+    assert.match(service, /^ExecStart=\/usr\/bin\/identree setup --revert$/m);
+    assert.match(service, /^Restart=on-failure$/m, 'what was interrupted goes on');
+    assert.ok(h.ran.includes('systemctl restart identree-revert.timer'), 'a later setup counts from the beginning');
+    assert.ok(
+      h.ran.some((line) => line.includes('enable')),
+      'for the next start of the machine',
+    );
+    await h.timer.disarm();
+    assert.deepEqual(h.there(), []);
+    assert.match(h.ran.join('\n'), /disable --now[\s\S]*clean --what=state[\s\S]*daemon-reload$/);
+  });
+
+  it('one that systemd does not take is told, and leaves nothing', async () => {
+    for (const fault of ['daemon-reload', 'enable', 'restart', 'is-active']) {
+      await using h = await host(SYSTEMD, (line) => line.startsWith(`systemctl ${fault}`));
+      assert.match((await h.timer.arm(UNTIL)) ?? '', /no bus/);
+      assert.deepEqual(h.there(), []);
+    }
+  });
+
+  it('a folder that cannot be written is told', async () => {
+    await using h = await host(['/run/systemd/system', '/etc']);
+    await writeFile(h.waiting.replace('unconfirmed.json', 'etc/systemd'), '');
+    assert.match((await h.timer.arm(UNTIL)) ?? '', /ENOTDIR|EEXIST/);
+  });
+
+  it('without systemd is a process that leaves the session, and a line of cron for after a restart', async () => {
+    await using h = await host(['/etc/cron.d']);
+    assert.equal(await h.timer.arm(UNTIL), null);
+    assert.equal(h.detached.length, 1);
+    assert.match(
+      h.detached[0]!.join(' '),
+      /^\/bin\/sh -c sleep 600; grep -qs '"until":\d+,' \S+ && exec \/usr\/bin\/identree setup --revert$/,
+    );
+    assert.match(
+      await h.read(TIMER_FILES[2]),
+      /^@reboot root grep [^\n]* && exec \/usr\/bin\/identree setup --revert$/m,
+    );
+    await h.timer.disarm();
+    assert.deepEqual(h.there(), []);
+    assert.deepEqual(h.ran, []);
+  });
+});

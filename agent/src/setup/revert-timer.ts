@@ -1,0 +1,136 @@
+import { spawn } from 'node:child_process';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Run } from '../platform/run.ts';
+import { atomicWrite } from '../state/atomic-write.ts';
+
+/** Has the way back taken at a time, whatever has become of the session, of setup, of the agent and of this machine until then. */
+export interface RevertTimer {
+  /** Replaces an earlier time. @returns why it will not happen; null: it will. */
+  arm(until: number): Promise<string | null>;
+  disarm(): Promise<void>;
+}
+
+const NAME = 'identree-revert';
+const UNITS = '/etc/systemd/system';
+const CRON = '/etc/cron.d';
+
+/** Every file that may be there while something waits. */
+export const TIMER_FILES = [`${UNITS}/${NAME}.service`, `${UNITS}/${NAME}.timer`, `${CRON}/${NAME}`] as const;
+
+const SERVICE = (command: string) => `# Managed by identree; removed by: identree setup --confirm
+[Unit]
+Description=identree: what was before a setup that nobody confirmed
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=${command}
+Restart=on-failure
+RestartSec=10
+`;
+
+/** `2026-02-03 04:05:06 UTC` */
+const calendar = (at: number): string => `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+
+/**
+ * Two clocks, and the first that strikes counts. The calendar holds through a restart of the machine, also where its time
+ * passed while the machine was off; the other one holds when the calendar is set back.
+ */
+const TIMER = (until: number, seconds: number) => `# Managed by identree; removed by: identree setup --confirm
+[Unit]
+Description=identree: time for setup to be confirmed
+
+[Timer]
+OnCalendar=${calendar(until)}
+OnActiveSec=${seconds}
+Persistent=true
+AccuracySec=1s
+
+[Install]
+WantedBy=timers.target
+`;
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+
+export interface TimerDeps {
+  root: string;
+  run: Run;
+  /** The command line that puts everything back. */
+  command: readonly string[];
+  /** The file that says that something waits; a process that sleeps looks for its own time in there. */
+  waiting: string;
+  now(): number;
+  /** Starts a program that outlives this one and its session. */
+  detach?: (program: string, args: readonly string[]) => void;
+}
+
+const detached = (program: string, args: readonly string[]): void =>
+  spawn(program, args, {
+    detached: true,
+    stdio: 'ignore',
+    cwd: '/',
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+  }).unref();
+
+/** systemd's timers where it runs; else a process that sleeps, and cron for after a restart. */
+export function createRevertTimer(deps: TimerDeps): RevertTimer {
+  const { root, run, command, waiting, now, detach = detached } = deps;
+  const hasSystemd = () => isFolder(join(root, '/run/systemd/system'));
+  const put = async (path: string, text: string) => {
+    await mkdir(dirname(join(root, path)), { recursive: true, mode: 0o755 });
+    await atomicWrite(join(root, path), text, 0o644);
+  };
+
+  async function disarm(): Promise<void> {
+    const systemd = await hasSystemd();
+    if (systemd) {
+      await run('systemctl', ['disable', '--now', '--quiet', `${NAME}.timer`]);
+      await run('systemctl', ['clean', '--what=state', `${NAME}.timer`]);
+    }
+    for (const path of TIMER_FILES) await rm(join(root, path), { force: true });
+    if (systemd) await run('systemctl', ['daemon-reload']);
+  }
+
+  async function armSystemd(until: number, seconds: number): Promise<string | null> {
+    await put(TIMER_FILES[0], SERVICE(command.join(' ')));
+    await put(TIMER_FILES[1], TIMER(until, seconds));
+    for (const args of [
+      ['daemon-reload'],
+      ['enable', '--quiet', `${NAME}.timer`],
+      ['restart', `${NAME}.timer`],
+      ['is-active', `${NAME}.timer`],
+    ]) {
+      const { code, output } = await run('systemctl', args);
+      if (code !== 0) return `systemctl ${args.join(' ')}: ${output || code}`;
+    }
+    return null;
+  }
+
+  async function armAlone(until: number, seconds: number): Promise<string | null> {
+    const again = `grep -qs '"until":${until},' ${waiting} && exec ${command.join(' ')}`;
+    detach('/bin/sh', ['-c', `sleep ${seconds}; ${again}`]);
+    if (await isFolder(join(root, CRON)))
+      await put(TIMER_FILES[2], `# Managed by identree; removed by: identree setup --confirm\n@reboot root ${again}\n`);
+    return null;
+  }
+
+  return {
+    async arm(until) {
+      const seconds = Math.max(1, Math.ceil((until - now()) / 1000));
+      try {
+        const problem = (await hasSystemd()) ? await armSystemd(until, seconds) : await armAlone(until, seconds);
+        if (problem !== null) await disarm();
+        return problem;
+      } catch (error) {
+        await disarm().catch(() => undefined);
+        return error instanceof Error ? error.message : String(error);
+      }
+    },
+    disarm,
+  };
+}

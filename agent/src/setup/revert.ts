@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { restartSssd } from '../sssd/sssd-addition.ts';
+import { removeLeftovers } from '../state/atomic-write.ts';
+import { forgetOriginals, readOriginals, writeOriginals } from './backup.ts';
+import { planRevert } from './plan.ts';
+import { afterwards, type SetupDeps, show, snapshots, verify } from './setup.ts';
+import { putSnapshotSomehow } from './snapshot.ts';
+import { claimForRevert, forgetUnconfirmed } from './unconfirmed.ts';
+
+export type RevertDeps = Pick<SetupDeps, 'root' | 'run' | 'backup' | 'timer' | 'now' | 'print' | 'put'> & {
+  /** Makes this the directory that is used, as it stood in the state folder; null: none. */
+  putDirectory(text: string | null): Promise<void>;
+};
+
+/**
+ * Puts back what nobody confirmed. Whatever it cannot do, it does the rest: each file that is put back may be the one by
+ * which somebody gets in. It can be interrupted anywhere and run again.
+ *
+ * @returns false when something is left to do.
+ */
+export async function revert(deps: RevertDeps): Promise<boolean> {
+  const { print, put = putSnapshotSomehow } = deps;
+  const claimed = await claimForRevert(deps.backup);
+  if (claimed === null) {
+    print('Nothing waits to be confirmed.');
+    await deps.timer.disarm();
+    return true;
+  }
+  const paths = claimed.changes.map(({ path }) => path);
+  const { changes, edited } = planRevert(claimed.changes, await snapshots(deps.root, paths));
+  for (const path of edited) print(`${path} was edited since; only what is identree's is taken out.`);
+  const problems: string[] = [];
+  const attempt = async (work: () => Promise<unknown>) => {
+    try {
+      await work();
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+  };
+  for (const change of changes) {
+    print(show(change));
+    await attempt(() => put(join(deps.root, change.path), change.after));
+  }
+  for (const problem of problems) print(problem);
+  // It is kept, and so is the timer: the next attempt goes on here.
+  if (problems.length > 0) return false;
+  await attempt(async () => {
+    const fault = await verify(changes, deps);
+    if (fault !== null) print(fault);
+  });
+  const told = claimed.changes.map(({ path, before, after }) => ({ path, before: after, after: before }));
+  await attempt(() => restartSssd(told, deps));
+  await attempt(() => afterwards(told, deps));
+  await attempt(() => deps.putDirectory(claimed.directory));
+  await attempt(async () => {
+    const originals = await readOriginals(deps.backup);
+    for (const path of claimed.added) originals.delete(path);
+    await (originals.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, originals, deps.now()));
+  });
+  if (problems.length > 0) {
+    for (const problem of problems) print(problem);
+    return false;
+  }
+  for (const path of paths) await removeLeftovers(join(deps.root, path));
+  await forgetUnconfirmed(deps.backup);
+  print('Nobody confirmed what setup changed: everything is as it was before.');
+  await deps.timer.disarm();
+  return true;
+}
