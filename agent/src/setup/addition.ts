@@ -6,6 +6,8 @@ import { isLink, type Snapshot } from './snapshot.ts';
 export interface Addition {
   /** Every file that it may touch. */
   files: readonly string[];
+  /** Files that programs write anew which it runs: they are not planned, and are put back all the same. */
+  rewritten?: readonly string[];
   /** What to change; or why nothing may be. */
   plan(files: ReadonlyMap<string, Snapshot | null>): Promise<{ changes: Change[] } | { problem: string }>;
   /** True when something has to be switched although no file changes. */
@@ -24,4 +26,35 @@ export function linkChanges(files: ReadonlyMap<string, Snapshot | null>): Change
     const before = files.get(path) ?? null;
     return isLink(before) && before.link === link ? [] : [{ path, before, after: { link } }];
   });
+}
+
+/** Several as one: planned and tried together, put in place in this order, and none without the others. */
+export function joinAdditions(all: readonly Addition[]): Addition | null {
+  const [only] = all;
+  if (all.length < 2) return only ?? null;
+  return {
+    files: all.flatMap(({ files }) => files),
+    rewritten: all.flatMap(({ rewritten = [] }) => rewritten),
+    async plan(files) {
+      const changes: Change[] = [];
+      for (const addition of all) {
+        const planned = await addition.plan(files);
+        if ('problem' in planned) return planned;
+        changes.push(...planned.changes);
+      }
+      return { changes };
+    },
+    pending: all.some(({ pending }) => pending),
+    selfTest: async () => (await Promise.all(all.map((addition) => addition.selfTest()))).flat(),
+    async switchOver(changes) {
+      for (const addition of all) {
+        const problem = await addition.switchOver(changes);
+        if (problem !== null) return problem;
+      }
+      return null;
+    },
+    async switchBack(changes) {
+      for (const addition of all) await addition.switchBack(changes);
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { restartSssd } from '../sssd/sssd-addition.ts';
 import { removeLeftovers } from '../state/atomic-write.ts';
+import { reloadAudit } from './auditd.ts';
 import { forgetOriginals, readOriginals, writeOriginals } from './backup.ts';
 import { planRevert } from './plan.ts';
 import { afterwards, type SetupDeps, show, snapshots, verify } from './setup.ts';
@@ -50,6 +51,7 @@ export async function revert(deps: RevertDeps): Promise<boolean> {
   });
   const told = claimed.changes.map(({ path, before, after }) => ({ path, before: after, after: before }));
   await attempt(() => restartSssd(told, deps));
+  await attempt(() => reloadAudit(told, deps));
   await attempt(() => afterwards(told, deps));
   await attempt(() => deps.putDirectory(claimed.directory));
   await attempt(async () => {

@@ -22,6 +22,8 @@ const NONE: SetupOptions = {
   allowPlainLdap: false,
   startTls: false,
   hostAccess: false,
+  auditd: false,
+  hostname: null,
 };
 
 describe('options of setup', () => {
@@ -34,6 +36,7 @@ describe('options of setup', () => {
     { pam: 'sudo', confirmWithin: '1440' },
     { pam: 'sudo', noConfirm: true, dryRun: true },
     { confirm: true },
+    { auditd: true, hostname: 'web1.example.com' },
     { revert: true },
   ];
   for (const options of GOOD) it(JSON.stringify(options), () => checkOptions({ ...NONE, ...options }));
@@ -42,6 +45,7 @@ describe('options of setup', () => {
     [{}, /Say what to set up/],
     [{ undo: true, sssd: true }, /Say what to set up/],
     [{ confirm: true, pam: 'sudo' }, /Say what to set up/],
+    [{ undo: true, hostname: 'web1' }, /--hostname goes with/],
     [{ confirm: true, revert: true }, /Say what to set up/],
     [{ confirm: true, dryRun: true }, /--dry-run goes with/],
     [{ confirm: true, noConfirm: true }, /go with what is set up/],

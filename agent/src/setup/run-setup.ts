@@ -1,19 +1,24 @@
 import { readFile, rm } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { normaliseHostName } from '#shared/names.ts';
 import { openHost } from '../app.ts';
 import { ownProgram } from '../break-glass/verify.ts';
+import { loadClientConf } from '../config/client-conf.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
-import { DEFAULT_PATHS, type Paths, stateFiles } from '../paths.ts';
+import { certificateFolder, DEFAULT_PATHS, type Paths, stateFiles } from '../paths.ts';
 import type { Log } from '../platform/log.ts';
 import { systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
 import { prepareDirectory } from '../sssd/prepare-directory.ts';
-import { writeDirectoryUse } from '../sssd/settings.ts';
+import { readDirectoryUse, writeDirectoryUse } from '../sssd/settings.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
+import { joinAdditions } from './addition.ts';
+import { type Audited, createAuditAddition } from './auditd.ts';
+import { readOriginals } from './backup.ts';
 import { type Confirmation, confirm, createDeadMan } from './dead-man.ts';
-import { SERVICES, type Service } from './pam-stacks.ts';
+import { pamFile, SERVICES, type Service } from './pam-stacks.ts';
 import { revert } from './revert.ts';
 import { createRevertTimer, type RevertTimer } from './revert-timer.ts';
 import { sessionOf } from './session.ts';
@@ -93,6 +98,10 @@ export interface SetupOptions {
   allowPlainLdap: boolean;
   startTls: boolean;
   hostAccess: boolean;
+  /** Have the kernel write down who reads or changes what identree rests on. */
+  auditd: boolean;
+  /** The name that this host is to have; null: whichever it has. */
+  hostname: string | null;
 }
 
 const DEFAULT_MINUTES = 10;
@@ -107,7 +116,7 @@ function parseMinutes(text: string | null): number {
 
 /** @throws CommandError when the options do not go together. */
 export function checkOptions(options: SetupOptions): void {
-  const wanted = options.pam !== null || options.sssd || options.sudoLdap;
+  const wanted = options.pam !== null || options.sssd || options.sudoLdap || options.auditd;
   const usage = (message: string) => new CommandError(EXIT.usage, message);
   const ends = [options.undo, options.confirm, options.revert].filter(Boolean).length;
   if (ends + Number(wanted) !== 1)
@@ -119,6 +128,7 @@ export function checkOptions(options: SetupOptions): void {
     throw usage('--confirm-within and --no-confirm go with what is set up.');
   if (options.noConfirm && options.confirmWithin !== null)
     throw usage('Either --confirm-within or --no-confirm, not both.');
+  if (options.hostname !== null && !wanted) throw usage('--hostname goes with what is set up.');
   parseMinutes(options.confirmWithin);
   if (options.sssd && options.sudoLdap)
     throw usage('With --sssd the rules come through sssd; --sudo-ldap is for hosts whose sssd asks another directory.');
@@ -166,6 +176,30 @@ function revertTimer(paths: Paths): RevertTimer {
     waiting: unconfirmedFile(stateFiles(paths.state).backup),
     now: Date.now,
   });
+}
+
+/** A script that was meant for another host, or a host that was enrolled under another name. */
+async function nameProblem(paths: Paths, wanted: string): Promise<string | null> {
+  const { hostname } = (await loadEnrolment(paths.state)).identity;
+  return normaliseHostName(wanted) === hostname ? null : `This host is enrolled as ${hostname}, not as ${wanted}.`;
+}
+
+/** What is worth a record of the kernel, as this host is configured. */
+async function audited(paths: Paths, services: readonly Service[], options: SetupOptions): Promise<Audited> {
+  const { breakGlass } = await loadClientConf(paths.config);
+  const files = stateFiles(paths.state);
+  const gates = await readOriginals(files.backup);
+  return {
+    config: paths.config,
+    breakGlassFile: breakGlass.file,
+    attempts: files.breakGlassAttempts,
+    journal: files.breakGlassJournal,
+    identity: [files.identity, files.trust, files.approverKeys],
+    apiKey: files.apiKey,
+    certificates: certificateFolder(paths.state),
+    sshd: services.includes('sshd') || gates.has(pamFile('sshd')),
+    sssd: options.sssd || (await readDirectoryUse(files.directory))?.client === 'sssd',
+  };
 }
 
 export async function runSetup(
@@ -222,16 +256,20 @@ export async function runSetup(
     if (done && !dryRun) await writeDirectoryUse(stateFiles(paths.state).directory, null);
     return done ? EXIT.ok : EXIT.failed;
   }
+  const problem = options.hostname === null ? null : await nameProblem(paths, options.hostname);
+  if (problem !== null) throw new CommandError(EXIT.failed, `${problem} Nothing is changed.`);
   const services = options.pam === null ? [] : parseServices(options.pam);
+  const audit = options.auditd ? [createAuditAddition(await audited(paths, services, options), deps)] : [];
   if (!options.sssd && !options.sudoLdap)
-    return (await setUp(services, { dryRun, sudo }, deps)) ? EXIT.ok : EXIT.failed;
+    return (await setUp(services, { dryRun, sudo }, deps, joinAdditions(audit))) ? EXIT.ok : EXIT.failed;
 
   const host = await openHost(paths, { log });
   try {
     const client = options.sssd ? 'sssd' : 'sudo';
     const addition = await prepareDirectory(host, paths, { ...options, client }, { log, print });
     if (addition === null) return EXIT.failed;
-    return (await setUp(services, { dryRun, sudo }, deps, addition)) ? EXIT.ok : EXIT.failed;
+    const all = joinAdditions([addition, ...audit]);
+    return (await setUp(services, { dryRun, sudo }, deps, all)) ? EXIT.ok : EXIT.failed;
   } finally {
     host.close();
   }

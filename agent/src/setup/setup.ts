@@ -5,6 +5,7 @@ import { sayGrants } from '../grants/say-grants.ts';
 import { restartSssd } from '../sssd/sssd-addition.ts';
 import { removeLeftovers } from '../state/atomic-write.ts';
 import type { Addition } from './addition.ts';
+import { AUDIT_FILE, reloadAudit } from './auditd.ts';
 import { forgetOriginals, type Originals, readOriginals, writeOriginals } from './backup.ts';
 import type { DeadMan } from './dead-man.ts';
 import type { Service } from './pam-stacks.ts';
@@ -153,7 +154,8 @@ export async function setUp(
   addition: Addition | null = null,
 ): Promise<Done> {
   const { print } = deps;
-  const files = await snapshots(deps.root, [...touchedFiles(services), ...(addition?.files ?? [])]);
+  const { files: added = [], rewritten = [] } = addition ?? {};
+  const files = await snapshots(deps.root, [...touchedFiles(services), ...added, ...rewritten]);
   const more = (await addition?.plan(files)) ?? { changes: [] };
   if ('problem' in more) {
     print(more.problem);
@@ -189,6 +191,8 @@ export async function setUp(
     print('What an earlier setup changed waits for somebody to confirm it. Do that first:  identree setup --confirm');
     return false;
   }
+  // Nobody is locked out by what the kernel writes down.
+  const deadMan = waiting === null && changes.every(({ path }) => path === AUDIT_FILE) ? null : deps.deadMan;
   const halfDone = waiting !== null && !waiting.whole;
   if (changes.length === 0 && !addition?.pending && !halfDone) {
     print('Already set up; nothing changes.');
@@ -219,13 +223,14 @@ export async function setUp(
   }
   const known = await readOriginals(deps.backup);
   const originals: Originals = new Map(known);
-  for (const { path, before } of changes) if (!originals.has(path)) originals.set(path, before);
+  const rewrites = rewritten.map((path) => ({ path, before: files.get(path) ?? null, after: files.get(path) ?? null }));
+  for (const { path, before } of [...changes, ...rewrites]) if (!originals.has(path)) originals.set(path, before);
   await writeOriginals(deps.backup, originals, deps.now());
   // What was not set up must not be undone either: by then an administrator may have put it there.
   const forgetNew = () =>
     known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now());
-  const added = [...originals.keys()].filter((path) => !known.has(path));
-  const armed = (await deps.deadMan?.arm(changes, added)) ?? null;
+  const fresh = [...originals.keys()].filter((path) => !known.has(path));
+  const armed = (await deadMan?.arm([...changes, ...rewrites], fresh)) ?? null;
   if (armed !== null) {
     await forgetNew();
     print('');
@@ -243,19 +248,19 @@ export async function setUp(
   const putBack = async (done: readonly Change[]) => addition?.switchBack(done);
   if (!(await apply(changes, deps, { beforePam, check, putBack }))) {
     await forgetNew();
-    await deps.deadMan?.abandon();
+    await deadMan?.abandon();
     return false;
   }
   await afterwards(touched, deps);
   print('');
-  if (deps.deadMan !== null && !(await deps.deadMan.finish())) {
+  if (deadMan !== null && !(await deadMan.finish())) {
     for (const change of [...changes].reverse()) await putSnapshot(join(deps.root, change.path), change.before);
     await putBack(changes);
     print('This took too long: everything was put back meanwhile.');
     return false;
   }
   print('Done. Try a second login and a sudo now, before you close this shell.');
-  for (const line of deps.deadMan?.words() ?? []) print(line);
+  for (const line of deadMan?.words() ?? []) print(line);
   return true;
 }
 
@@ -287,12 +292,16 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
     const problem = await verify(changes, deps);
     if (problem !== null) print(problem);
     await restartSssd(changes, deps);
+    await reloadAudit(changes, deps);
     return null;
   };
   const steps = {
     beforePam: async () => null,
     check: tell,
-    putBack: (done: readonly Change[]) => restartSssd(done, deps),
+    putBack: async (done: readonly Change[]) => {
+      await restartSssd(done, deps);
+      await reloadAudit(done, deps);
+    },
   };
   if (!(await apply(changes, deps, steps))) return false;
   await afterwards(changes, deps);

@@ -44,7 +44,16 @@ export async function uninstall(
     : (await readFile(FILES, 'utf8').catch(() => '')).split('\n').filter((path) => path !== '');
   if (!byPackage && files.length === 0)
     throw new CommandError(EXIT.failed, `${FILES} is missing, which says what was put here. Nothing is removed.`);
-  const all = { pam: null, sudo: null, sssd: false, sudoLdap: false, hostAccess: false, startTls: false };
+  const all = {
+    pam: null,
+    sudo: null,
+    sssd: false,
+    sudoLdap: false,
+    hostAccess: false,
+    startTls: false,
+    auditd: false,
+    hostname: null,
+  };
   const waiting = { confirm: false, confirmWithin: null, noConfirm: false, revert: false };
   const undone = await undo(
     DEFAULT_PATHS,
