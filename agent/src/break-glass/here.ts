@@ -14,6 +14,7 @@ import { openHostJournal } from './host-journal.ts';
 import { type Rotation, rotate } from './rotate.ts';
 import { seal } from './sealing.ts';
 import { readTyped } from './typed.ts';
+import { WRONG_PASSWORD } from './verify.ts';
 
 export interface RotateHereOptions {
   force: boolean;
@@ -109,7 +110,7 @@ export async function verifyHere(paths: Paths, print: (line: string) => void): P
   const typed = await readTyped(process.stdin, 'Break-glass password: ', (text) => process.stderr.write(text));
   try {
     if (typed === null || !(await isPassword(typed, stored.hash))) {
-      print('This is not the break-glass password of this host.');
+      print(WRONG_PASSWORD);
       return EXIT.failed;
     }
     print('This is the break-glass password of this host.');

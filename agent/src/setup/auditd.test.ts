@@ -108,6 +108,7 @@ async function host() {
     enrolment: async () => null,
     agentAnswers: async () => true,
     serverAccepts: async () => null,
+    breakGlass: async () => ({ problem: null, note: null }),
     deadMan: createDeadMan({ ...shared, session, directory: async () => null, minutes: 10 }),
   };
   const addition = () => createAuditAddition(AUDITED, shared);

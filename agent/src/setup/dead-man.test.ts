@@ -77,6 +77,7 @@ async function host() {
     enrolment: async () => null,
     agentAnswers: async () => true,
     serverAccepts: async () => null,
+    breakGlass: async () => ({ problem: null, note: null }),
     deadMan: createDeadMan({ ...shared, session, directory: async () => directory, minutes: 10 }),
   });
   const putDirectory = async (text: string | null) => {

@@ -2,11 +2,14 @@ import { readFile, rm } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { normaliseHostName } from '#shared/names.ts';
 import { openHost } from '../app.ts';
-import { ownProgram } from '../break-glass/verify.ts';
+import { type Proof, proveBreakGlass } from '../break-glass/prove.ts';
+import { createDenial, ownProgram } from '../break-glass/verify.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { certificateFolder, DEFAULT_PATHS, type Paths, stateFiles } from '../paths.ts';
+import { systemClock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
+import { systemRandom } from '../platform/random.ts';
 import { systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
@@ -165,6 +168,18 @@ const CONFIRMATION: Record<Confirmation, { words: string; code: number }> = {
   reverting: { words: 'Too late: what setup changed is being put back.', code: EXIT.failed },
 };
 
+async function breakGlass(paths: Paths, log: Log): Promise<Proof> {
+  const host = await openHost(paths, { log });
+  try {
+    const saysNo = createDenial(ownProgram(), ['--config', paths.config, '--state', paths.state], systemRandom);
+    return await proveBreakGlass({ conf: host.conf.breakGlass, client: host.client, saysNo, clock: systemClock });
+  } catch (error) {
+    return { problem: error instanceof Error ? error.message : String(error), note: null };
+  } finally {
+    host.close();
+  }
+}
+
 /** The timer that runs `identree setup --revert` for these folders. */
 function revertTimer(paths: Paths): RevertTimer {
   const defaults = paths.state === DEFAULT_PATHS.state && paths.config === DEFAULT_PATHS.config;
@@ -234,6 +249,7 @@ export async function runSetup(
       ),
     agentAnswers: () => answersSoon(paths.socket),
     serverAccepts: () => serverAccepts(paths),
+    breakGlass: () => breakGlass(paths, log),
     backup,
     now: Date.now,
     print,

@@ -1,5 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Proof } from '../break-glass/prove.ts';
 import type { Run } from '../platform/run.ts';
 import { MODULE, SERVICES, type Service, STAGE } from './pam-stacks.ts';
 
@@ -12,6 +13,8 @@ export interface SelfTestDeps {
   agentAnswers(): Promise<boolean>;
   /** The server knows this host and has accepted it lately; otherwise the reason. */
   serverAccepts(): Promise<string | null>;
+  /** Whether somebody gets in when no server answers. */
+  breakGlass(): Promise<Proof>;
   /** Who must own the stage; 0 on a host. */
   ownerUid: number;
 }

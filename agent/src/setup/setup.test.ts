@@ -64,6 +64,7 @@ async function host() {
     enrolment: async () => null,
     agentAnswers: async () => true,
     serverAccepts: async () => null,
+    breakGlass: async () => ({ problem: null, note: null }),
     backup: join(dir, 'backup'),
     deadMan: null,
     timer: { disarm: async () => undefined },
@@ -273,6 +274,9 @@ describe('setup', () => {
     },
     'the server does not accept the host': (h) => {
       h.deps.serverAccepts = async () => 'This host waits.';
+    },
+    'nobody would get in without the server': (h) => {
+      h.deps.breakGlass = async () => ({ problem: 'This host has no break-glass password yet.', note: null });
     },
     'the stage is missing': (h) => rm(join(h.root, STAGE)),
     'the stage cannot be executed': (h) => chmod(join(h.root, STAGE), 0o644),

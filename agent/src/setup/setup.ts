@@ -215,6 +215,10 @@ export async function setUp(
   }
   const present = services.filter((service) => !pam.missing.includes(service));
   const problems = [...(await selfTest(present, deps)), ...((await addition?.selfTest()) ?? [])];
+  // Only of a host that can ask its server, and that will depend on it.
+  const proof = problems.length > 0 || present.length === 0 ? null : await deps.breakGlass();
+  if (proof?.problem) problems.push(proof.problem);
+  if (proof?.note) print(`\n${proof.note}`);
   if (problems.length > 0) {
     print('');
     for (const problem of problems) print(problem);

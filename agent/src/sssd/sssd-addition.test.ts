@@ -59,6 +59,7 @@ async function host(change: Partial<SssdInput> = {}) {
     enrolment: async () => null,
     agentAnswers: async () => true,
     serverAccepts: async () => null,
+    breakGlass: async () => ({ problem: null, note: null }),
     backup: join(dir, 'backup'),
     deadMan: null,
     timer: { disarm: async () => undefined },
