@@ -68,9 +68,9 @@ export const de: Words = {
     name_not_found: (host) => `Der Name ${host} ist nicht zu finden. Prüfen Sie das Netz oder das VPN, das er braucht.`,
     unreachable: () => 'Der Server antwortet nicht. Was Sie sehen, kann veraltet sein; es wird von selbst nachgeholt.',
     certificate: (host) =>
-      `Dem Zertifikat von ${host} ist nicht zu trauen. Dorthin wird nichts gesendet. Sagen Sie es denen, die ihn betreiben.`,
+      `Dem Zertifikat von ${host} ist nicht zu trauen. Dorthin wird nichts gesendet. Sagen Sie es Ihrer Administration.`,
     other_certificate: (host) =>
-      `${host} zeigt ein anderes Zertifikat als das, dem Sie zugestimmt haben. Dorthin wird nichts gesendet. Fragen Sie, wer den Server betreibt; wurde es mit Absicht ersetzt, entfernen Sie den Server und fügen ihn neu hinzu.`,
+      `${host} zeigt ein anderes Zertifikat als das, dem Sie zugestimmt haben. Dorthin wird nichts gesendet. Fragen Sie Ihre Administration; wurde es mit Absicht ersetzt, entfernen Sie den Server und fügen ihn neu hinzu.`,
     unavailable: () => 'Der Server ist außer Betrieb, oder etwas anderes antwortet an seiner Stelle.',
   },
   setup: {
@@ -92,11 +92,11 @@ export const de: Words = {
     cancel: 'Abbrechen',
     noKeychain: {
       missing: [
-        'Ihre Sitzung wird nicht behalten.',
+        'Ihre Sitzung wird nicht gespeichert.',
         'Auf diesem Computer läuft kein Schlüsselbund (GNOME-Schlüsselbund oder KWallet), der sie sicher verwahren könnte: Sie bleibt im Speicher, und Sie melden sich bei jedem Start von identree neu an.',
       ],
       refuses: [
-        'Ihre Sitzung wird nicht behalten.',
+        'Ihre Sitzung wird nicht gespeichert.',
         'Der Schlüsselbund dieses Computers ist gesperrt oder antwortet nicht: Die Sitzung bleibt im Speicher, und Sie melden sich bei jedem Start von identree neu an.',
       ],
     },
@@ -106,11 +106,11 @@ export const de: Words = {
         'Dieser Computer vertraut dem Zertifikat von ',
         ' nicht. Vergleichen Sie es mit dem, was Sie von Ihrer Administration wissen.',
       ],
-      authority: ['Die Zertifizierungsstelle, die Sie gewählt haben, steht für ', ' ein. Ab jetzt gilt nur sie.'],
+      authority: ['Die Zertifizierungsstelle, die Sie gewählt haben, bürgt für ', '. Ab jetzt gilt nur sie.'],
       trusted: ['Dieser Computer vertraut dem Zertifikat von ', '.'],
-      refused: ['Das Zertifikat von ', ' ist nicht anzunehmen.'],
+      refused: ['Das Zertifikat von ', ' kann nicht angenommen werden.'],
       certificate: 'Zertifikat',
-      agreed: 'Vereinbartes Zertifikat',
+      agreed: 'Zertifikat, dem Sie zugestimmt haben',
       subject: 'Ausgestellt für',
       names: 'Gilt für',
       issuer: 'Ausgestellt von',
@@ -131,7 +131,7 @@ export const de: Words = {
       },
       notices: {
         not_a_certificate: 'Die Datei ist nicht ein einzelnes Zertifikat im PEM-Format.',
-        not_its_authority: 'Diese Stelle steht nicht für das Zertifikat dieses Servers ein.',
+        not_its_authority: 'Diese Stelle bürgt nicht für das Zertifikat dieses Servers.',
       },
     },
     nameAndColour: 'Name und Farbe',

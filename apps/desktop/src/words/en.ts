@@ -70,9 +70,9 @@ export const en = {
     name_not_found: (host: string) => `The name ${host} is not found. Check the network, or the VPN that it needs.`,
     unreachable: (_host: string) => 'The server does not answer. What you see may be old; it will catch up by itself.',
     certificate: (host: string) =>
-      `The certificate of ${host} is not trusted. Nothing is sent there. Tell who runs it.`,
+      `The certificate of ${host} is not trusted. Nothing is sent there. Tell whoever runs it.`,
     other_certificate: (host: string) =>
-      `${host} shows another certificate than the one you agreed to. Nothing is sent there. Ask who runs it; if it was replaced on purpose, remove this server and add it again.`,
+      `${host} shows another certificate than the one you agreed to. Nothing is sent there. Ask whoever runs it; if it was replaced on purpose, remove this server and add it again.`,
     unavailable: (_host: string) => 'The server is out of service, or something else answers in its place.',
   },
   setup: {
@@ -107,9 +107,9 @@ export const en = {
       ],
       authority: ['The authority that you chose vouches for ', '. From now on nothing else does.'],
       trusted: ['This computer trusts the certificate of ', '.'],
-      refused: ['The certificate of ', ' cannot be taken.'],
+      refused: ['The certificate of ', ' cannot be accepted.'],
       certificate: 'Certificate',
-      agreed: 'Agreed certificate',
+      agreed: 'Certificate that you agreed to',
       subject: 'Issued for',
       names: 'Good for',
       issuer: 'Issued by',

@@ -3,11 +3,12 @@ import { app, BrowserWindow, nativeTheme, screen } from 'electron';
 import { FACTS_ARGUMENT } from '../../channels.ts';
 import type { Bounds } from '../bounds.ts';
 import { WEB_PREFERENCES } from '../guard-contents.ts';
-import type { ShellWindow, WindowsPort } from '../ports.ts';
+import type { ShellWindow, WindowSpec, WindowsPort } from '../ports.ts';
 
 const SIZES = {
   console: { width: 1180, height: 780, minWidth: 420, minHeight: 480 },
-  setup: { width: 520, height: 740, minWidth: 400, minHeight: 480 },
+  // A certificate and what can be said to it, without scrolling.
+  setup: { width: 520, height: 840, minWidth: 400, minHeight: 480 },
 } as const;
 
 const BOUNDS_SETTLE_MS = 500;
@@ -23,7 +24,7 @@ export function electronWindows(preloads: string): WindowsPort {
   return {
     open(spec) {
       const window = new BrowserWindow({
-        ...SIZES[spec.kind],
+        ...sizeOf(spec.kind),
         ...onScreen(spec.bounds),
         show: false,
         title: titled('identree', spec.name),
@@ -46,6 +47,14 @@ export function electronWindows(preloads: string): WindowsPort {
       void window.loadURL(`app://${spec.kind}/`);
       return adapt(window);
     },
+  };
+}
+
+function sizeOf(kind: WindowSpec['kind']) {
+  const size = SIZES[kind];
+  return {
+    ...size,
+    height: Math.max(size.minHeight, Math.min(size.height, screen.getPrimaryDisplay().workArea.height)),
   };
 }
 
