@@ -1,38 +1,30 @@
-import { z } from 'zod';
-import { userCode } from '#shared/names.ts';
-import { CHANNELS } from '../channels.ts';
-import { COLOUR_VALUES, COLOURS } from '../colours.ts';
-import type { CertificateFacts, SetupState, SignInNotice } from '../setup-state.ts';
+import type { CertificateFacts, ServerProblem, SignInNotice } from '../setup-state.ts';
 import { wordsFor } from '../words/words.ts';
 import { createAddingServer } from './adding-server.ts';
-import { createConsoleHandler, createSetupHandler, onlyFor } from './app-protocol.ts';
+import { createApprovalOpener } from './approval-opener.ts';
+import { createConsolePage } from './console-page.ts';
 import type { Credential, CredentialStore } from './credential-store.ts';
 import type { DeepLink } from './deep-link.ts';
-import { createForwarder } from './forward.ts';
-import { answerMessages, message } from './ipc.ts';
 import type { JsonFile } from './json-file.ts';
 import { type MenuAction, menuModel } from './menu-model.ts';
 import { createNotifications } from './notifications.ts';
 import type { ShellFile } from './page-files.ts';
+import { answerPages } from './page-messages.ts';
 import { createPinnedHttp } from './pinned-http.ts';
 import type { RandomBytes } from './pkce.ts';
 import type { ShellPorts } from './ports.ts';
 import { createPresence } from './presence.ts';
-import { type Profile, partitionOf, profileName, type StoredBounds, type StoredProfiles } from './profile.ts';
+import type { Profile, StoredBounds, StoredProfiles } from './profile.ts';
 import { createProfiles } from './profiles.ts';
-import { certificateFacts } from './server-certificate.ts';
+import { createReachNotice } from './reach-notice.ts';
 import { parseServerOrigin } from './server-origin.ts';
 import { createServers } from './servers.ts';
 import type { Settings } from './settings.ts';
+import { createSetupPage } from './setup-page.ts';
 import { createSignIn } from './sign-in.ts';
 import { createSigningIn, revoke, type SignInSteps } from './signing-in.ts';
+import { createWaitingLink } from './waiting-link.ts';
 import { createWindow } from './window.ts';
-
-/** Two browser windows within this time are one click too many, milliseconds. */
-const OPEN_INTERVAL_MS = 1000;
-
-const SETUP_PARTITION = 'setup';
-const nothing = z.undefined();
 
 export interface Shell {
   /**
@@ -88,7 +80,7 @@ export function createShell(deps: {
   const adding = createAddingServer({
     ports,
     words,
-    show: (state) => showSetup(state),
+    show: (state) => setup.show(state),
     onReady: (profile, seen, problem) => showSignIn(profile, problem, seen),
   });
   const servers = createServers({
@@ -100,6 +92,26 @@ export function createShell(deps: {
     onSessionEnded: sessionEnded,
   });
   const window = createWindow({ windows: ports.windows, bounds: deps.bounds, onClosed: windowClosed });
+  const setup = createSetupPage({ ports, window, files: deps.files.setup, random: deps.random });
+  const consolePage = createConsolePage({
+    protocol: ports.protocol,
+    window,
+    http,
+    credentials,
+    files: deps.files.console,
+    random: deps.random,
+    userAgent,
+    version: deps.version,
+    platform: deps.platform,
+    onSessionEnded: sessionEnded,
+  });
+  const reach = createReachNotice({ window, words });
+  const waitingLink = createWaitingLink(window);
+  const openApproval = createApprovalOpener({
+    opener: ports.opener,
+    clock: ports.clock,
+    onNoBrowser: () => tell(words.errors.noBrowser),
+  });
   const presence = createPresence({
     ports,
     file: deps.settings,
@@ -125,12 +137,6 @@ export function createShell(deps: {
 
   /** What the window is about. One that is being added is not among the profiles before somebody has signed in there. */
   let target: Profile | null = null;
-  let setup: SetupState = { step: 'server', origin: null, problem: null, canGoBack: false };
-  let waitingLink: { origin: string | null; link: DeepLink } | null = null;
-  let toldReach: string | null = null;
-  let openedAt = Number.NEGATIVE_INFINITY;
-
-  const setupHandler = createSetupHandler({ files: deps.files.setup, random: deps.random });
 
   function showOverview(): void {
     const views = servers.view(profiles.list());
@@ -138,18 +144,15 @@ export function createShell(deps: {
     ports.menu.show(menu, (action) => void act(action));
     presence.show(views);
     void notifications.update(views);
-    const why = whyNotReached();
-    if (why !== toldReach && window.kind() === 'console') {
-      toldReach = why;
-      window.send(CHANNELS.reach, why);
-    }
+    reach.update(shown());
   }
 
-  /** Why the server that the window shows is not reached, in words; null while it is. */
-  function whyNotReached(): string | null {
-    const [view] = target ? servers.view([target]) : [];
-    if (!view || view.reach === 'live' || view.reach === 'connecting' || view.reach === 'signed_out') return null;
-    return words.notReached[view.reach](new URL(view.profile.origin).host);
+  /** What is known of the server that the window is about. */
+  const shown = () => (target ? servers.view([target])[0] : undefined);
+
+  /** Something went wrong that no page can tell. */
+  function tell([title = '', text = '']: readonly string[]): void {
+    ports.notifier.error(title, text);
   }
 
   function windowClosed(): void {
@@ -157,37 +160,12 @@ export function createShell(deps: {
     void presence.closed(profiles.list().some(({ origin }) => credentials.get(origin)));
   }
 
-  function showSetup(next: SetupState): void {
-    setup = next;
-    if (window.kind() === 'setup') {
-      window.send(CHANNELS.setupChanged, setup);
-      return;
-    }
-    ports.protocol.serve(SETUP_PARTITION, onlyFor('setup', setupHandler));
-    window.show({ kind: 'setup', partition: SETUP_PARTITION, facts: {}, name: null });
+  function showConsole(profile: Profile): void {
+    consolePage.show(profile, hasProfiles(2));
   }
 
-  function showConsole({ origin, name, colour }: Profile): void {
-    const forwarder = createForwarder({
-      http,
-      origin,
-      credential: () => credentials.get(origin),
-      userAgent,
-      onSessionEnded: (used) => sessionEnded(origin, used),
-    });
-    const handler = createConsoleHandler({ files: deps.files.console, forwarder, random: deps.random });
-    const partition = partitionOf({ origin });
-    ports.protocol.serve(partition, onlyFor('console', handler));
-    const isOneOfMany = profiles.list().length > 1;
-    const facts = {
-      origin,
-      version: deps.version,
-      platform: deps.platform,
-      colour: isOneOfMany ? COLOUR_VALUES[colour] : null,
-    };
-    const spec = { kind: 'console' as const, partition, facts, name: isOneOfMany ? name : null };
-    window.show(spec, { origin, onGone: forwarder.endStreams });
-  }
+  /** Are there at least so many? */
+  const hasProfiles = (count: number) => profiles.list().length >= count;
 
   function sessionEnded(origin: string, used: Credential | null): void {
     const known = credentials.get(origin);
@@ -205,7 +183,7 @@ export function createShell(deps: {
     // One that was mistyped is there to be corrected.
     const origin = target && !profiles.get(target.origin) ? target.origin : null;
     target = null;
-    showSetup({ step: 'server', origin, problem: null, canGoBack: profiles.list().length > 0 });
+    setup.askServer(origin, null, hasProfiles(1));
     showOverview();
   }
 
@@ -222,11 +200,7 @@ export function createShell(deps: {
     seen: CertificateFacts | null = null,
   ): Promise<void> {
     target = profile;
-    const { origin, pin } = profile;
-    const certificate = pin === undefined ? seen : certificateFacts(pin);
-    const keychain = await ports.secrets.problem().catch(() => 'refuses' as const);
-    if (target === profile)
-      showSetup({ step: 'sign-in', origin, notice, keychain, certificate, isPinned: pin !== undefined });
+    await setup.askSignIn(profile, notice, seen, () => target === profile);
   }
 
   /** Shows a server: its console, or where to sign in. */
@@ -241,7 +215,7 @@ export function createShell(deps: {
   }
 
   async function activate(profile: Profile): Promise<void> {
-    await profiles.activate(profile).catch(() => ports.notifier.error(...pair(words.errors.notSaved)));
+    await profiles.activate(profile).catch(() => tell(words.errors.notSaved));
   }
 
   async function goBack(): Promise<void> {
@@ -256,7 +230,7 @@ export function createShell(deps: {
     // By itself: when the person has turned to another server, what came of this one is still said to nobody else.
     const own = createPinnedHttp({ open: ports.http, pinOf: () => pin });
     const steps: SignInSteps = {
-      waiting: (compareCode) => showSetup({ step: 'waiting', origin, compareCode }),
+      waiting: (compareCode) => setup.show({ step: 'waiting', origin, compareCode }),
       failed: (problem) => showSignIn(profile, problem),
       async signedIn(credential) {
         await credentials.set(credential);
@@ -276,8 +250,7 @@ export function createShell(deps: {
 
   async function saveServer(typed: string): Promise<void> {
     const parsed = parseServerOrigin(typed);
-    const refuse = (problem: Extract<SetupState, { step: 'server' }>['problem']) =>
-      showSetup({ step: 'server', origin: typed, problem, canGoBack: profiles.list().length > 0 });
+    const refuse = (problem: ServerProblem) => setup.askServer(typed, problem, hasProfiles(1));
     if (!parsed.ok) return refuse(parsed.problem);
     const known = profiles.get(parsed.origin);
     if (known) return showServer(known);
@@ -306,49 +279,34 @@ export function createShell(deps: {
     const profile = target && profiles.get(target.origin);
     if (!profile) return;
     leaveSetup();
-    const { origin, name, colour, pin } = profile;
-    showSetup({ step: 'profile', origin, name, colour, pin: pin === undefined ? null : certificateFacts(pin) });
+    setup.askName(profile);
   }
 
   async function saveProfile(change: Pick<Profile, 'name' | 'colour'>): Promise<void> {
-    if (setup.step !== 'profile') return;
-    await profiles.change(setup.origin, change).catch(() => ports.notifier.error(...pair(words.errors.notSaved)));
+    const state = setup.state();
+    if (state.step !== 'profile') return;
+    await profiles.change(state.origin, change).catch(() => tell(words.errors.notSaved));
     await goBack();
   }
 
   async function removeProfile(): Promise<void> {
-    if (setup.step !== 'profile') return;
-    const { origin } = setup;
+    const state = setup.state();
+    if (state.step !== 'profile') return;
+    const { origin } = state;
     await forget(origin);
-    await profiles.remove(origin).catch(() => ports.notifier.error(...pair(words.errors.notSaved)));
+    await profiles.remove(origin).catch(() => tell(words.errors.notSaved));
     const next = profiles.active();
     if (next) await showServer(next);
     else showServerStep();
   }
 
-  function openApproval(code: string): void {
-    const now = ports.clock.now();
-    if (!target || now - openedAt < OPEN_INTERVAL_MS) return;
-    openedAt = now;
-    void ports.opener.open(target.origin, { kind: 'approve', code }).then((opened) => {
-      if (!opened) ports.notifier.error(...pair(words.errors.noBrowser));
-    });
-  }
-
   /** Shows a request in the console of its server. Nothing is decided and no browser opens. */
   async function show(origin: string | null, link: DeepLink): Promise<void> {
-    waitingLink = { origin, link };
+    waitingLink.keep(origin, link);
     const profile = origin === null ? null : profiles.get(origin);
     if (profile && (target?.origin !== origin || !window.kind())) await showServer(profile);
     raise();
-    deliverLink();
-  }
-
-  function deliverLink(): void {
-    if (!waitingLink || !window.isListening() || window.kind() !== 'console') return;
-    if (waitingLink.origin !== null && waitingLink.origin !== target?.origin) return;
-    window.send(CHANNELS.deepLink, waitingLink.link);
-    waitingLink = null;
+    waitingLink.deliver(target?.origin);
   }
 
   function raise(): void {
@@ -386,34 +344,30 @@ export function createShell(deps: {
     }
   }
 
-  const onSetup = <T>(channel: string, schema: z.ZodType<T>, run: (input: T) => unknown) =>
-    message({ channel, page: 'setup', schema, act: run });
-  const onConsole = <T>(channel: string, schema: z.ZodType<T>, run: (input: T) => unknown) =>
-    message({ channel, page: 'console', schema, act: run });
-  answerMessages(ports.ipc, window.current, [
-    onConsole(CHANNELS.openApproval, userCode, openApproval),
-    onConsole(CHANNELS.signIn, nothing, () => target && showSignIn(target, null)),
-    onConsole(CHANNELS.signOut, nothing, signOut),
-    onConsole(CHANNELS.reachWanted, nothing, () => {
-      toldReach = whyNotReached();
-      return toldReach;
-    }),
-    onConsole(CHANNELS.linksWanted, nothing, () => {
-      window.listens();
-      deliverLink();
-    }),
-    onSetup(CHANNELS.setupState, nothing, () => setup),
-    onSetup(CHANNELS.saveServer, z.string().max(300), saveServer),
-    onSetup(CHANNELS.changeServer, nothing, () => act({ do: 'add-server' })),
-    // The page draws what the state says; it does not wait for the person to come back from the browser.
-    onSetup(CHANNELS.startSignIn, nothing, () => void signIn()),
-    onSetup(CHANNELS.cancelSignIn, nothing, signingIn.cancel),
-    onSetup(CHANNELS.trustCertificate, z.string().max(200), adding.trust),
-    onSetup(CHANNELS.chooseAuthority, nothing, () => void adding.chooseAuthority()),
-    onSetup(CHANNELS.goBack, nothing, goBack),
-    onSetup(CHANNELS.saveProfile, z.strictObject({ name: profileName, colour: z.enum(COLOURS) }), saveProfile),
-    onSetup(CHANNELS.removeProfile, nothing, removeProfile),
-  ]);
+  answerPages(ports.ipc, window.current, {
+    console: {
+      openApproval: (code) => target && openApproval(target.origin, code),
+      signIn: () => target && showSignIn(target, null),
+      signOut,
+      reach: () => reach.asked(shown()),
+      listens() {
+        window.listens();
+        waitingLink.deliver(target?.origin);
+      },
+    },
+    setup: {
+      state: setup.state,
+      saveServer,
+      changeServer: () => act({ do: 'add-server' }),
+      startSignIn: signIn,
+      cancelSignIn: signingIn.cancel,
+      trustCertificate: adding.trust,
+      chooseAuthority: adding.chooseAuthority,
+      goBack,
+      saveProfile,
+      removeProfile,
+    },
+  });
 
   return {
     async start(inBackground = false) {
@@ -439,5 +393,3 @@ export function createShell(deps: {
     },
   };
 }
-
-const pair = (words: readonly string[]): [string, string] => [words[0] ?? '', words[1] ?? ''];

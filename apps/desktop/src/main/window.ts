@@ -3,6 +3,8 @@ import type { JsonFile } from './json-file.ts';
 import type { ShellWindow, WindowKind, WindowSpec, WindowsPort } from './ports.ts';
 import { EVERY_SERVER, type StoredBounds } from './profile.ts';
 
+export type Window = ReturnType<typeof createWindow>;
+
 /** The one window of the shell, and where it was for each server. */
 export function createWindow(deps: {
   windows: WindowsPort;

@@ -1,0 +1,61 @@
+import { CHANNELS } from '../channels.ts';
+import type { CertificateFacts, ServerProblem, SetupState, SignInNotice } from '../setup-state.ts';
+import { createSetupHandler, onlyFor } from './app-protocol.ts';
+import type { ShellFile } from './page-files.ts';
+import type { RandomBytes } from './pkce.ts';
+import type { ShellPorts } from './ports.ts';
+import type { Profile } from './profile.ts';
+import { certificateFacts } from './server-certificate.ts';
+import type { Window } from './window.ts';
+
+const PARTITION = 'setup';
+
+/** The page on which a person names a server, signs in there, and says what it is called. */
+export function createSetupPage(deps: {
+  ports: Pick<ShellPorts, 'protocol' | 'secrets'>;
+  window: Window;
+  files: (path: string) => ShellFile | null;
+  random: RandomBytes;
+}) {
+  const { ports, window } = deps;
+  const handler = createSetupHandler({ files: deps.files, random: deps.random });
+  let state: SetupState = { step: 'server', origin: null, problem: null, canGoBack: false };
+
+  function show(next: SetupState): void {
+    state = next;
+    if (window.kind() === 'setup') {
+      window.send(CHANNELS.setupChanged, state);
+      return;
+    }
+    ports.protocol.serve(PARTITION, onlyFor('setup', handler));
+    window.show({ kind: 'setup', partition: PARTITION, facts: {}, name: null });
+  }
+
+  return {
+    show,
+    state: (): SetupState => state,
+    /** Asks for the address of a server. @param origin what stands in the field */
+    askServer(origin: string | null, problem: ServerProblem | null, canGoBack: boolean): void {
+      show({ step: 'server', origin, problem, canGoBack });
+    },
+    /**
+     * Asks the person to sign in.
+     *
+     * @param seen the certificate of a server that is being added
+     * @param isMeant whether the window is still about this server once everything is known
+     */
+    async askSignIn(
+      { origin, pin }: Profile,
+      notice: SignInNotice | null,
+      seen: CertificateFacts | null,
+      isMeant: () => boolean,
+    ): Promise<void> {
+      const certificate = pin === undefined ? seen : certificateFacts(pin);
+      const keychain = await ports.secrets.problem().catch(() => 'refuses' as const);
+      if (isMeant()) show({ step: 'sign-in', origin, notice, keychain, certificate, isPinned: pin !== undefined });
+    },
+    askName({ origin, name, colour, pin }: Profile): void {
+      show({ step: 'profile', origin, name, colour, pin: pin === undefined ? null : certificateFacts(pin) });
+    },
+  };
+}
