@@ -26,6 +26,7 @@ import { api, queryClient } from './server/api.ts';
 import { useDirectoryUpdates } from './server/directory-status.ts';
 import type { LiveState } from './server/live.ts';
 import { useMe } from './server/me.ts';
+import { isNewer } from './words/newer.ts';
 
 /** `(2) Inbox · identree` */
 function useTabTitle(waiting: number): void {
@@ -100,6 +101,17 @@ function PersonMenu() {
         </Menu.Dropdown>
       </Menu>
     </>
+  );
+}
+
+/** The desktop app is a package of the system: it says that there is a newer one, and leaves the rest to who installed it. */
+function NewerVersion() {
+  const { desktopVersion } = useMe();
+  if (!desktop || !isNewer(desktopVersion, desktop.version)) return null;
+  return (
+    <Text size="xs" c="dimmed" role="note">
+      identree {desktopVersion} is out; this is {desktop.version}. Update it the way it was installed.
+    </Text>
   );
 }
 
@@ -180,6 +192,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Console
           })}
         </AppShell.Section>
         <AppShell.Section className="nav-foot">
+          <NewerVersion />
           <ColorScheme />
           <PersonMenu />
         </AppShell.Section>

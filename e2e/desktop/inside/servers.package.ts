@@ -52,7 +52,7 @@ before(async () => {
   world = await openWorld();
   const unknown = await ownCertificate('unknown');
   road = await startRoad({ port: Number(new URL(world.server.url).port), right: world.certs, wrong: unknown });
-  own = await standIn(unknown);
+  own = await standIn(unknown, '99.0.0');
   gone = await standIn(await makeCertificates(join(dir, 'gone'), { name: GONE }));
   goneOrigin = `https://${GONE}:${gone.port}`;
 });
@@ -66,9 +66,25 @@ after(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-async function standIn(tls: { cert: string; key: string }): Promise<StandIn> {
+/** @param newest version of the desktop console that the server says it offers */
+async function standIn(tls: { cert: string; key: string }, newest: string | null = null): Promise<StandIn> {
   const inbox = createFakeInbox();
-  return { ...(await startFakeServer(inbox.answer, tls)), inbox };
+  const me = {
+    person: { username: 'alice', displayName: 'Alice Ahlberg', issuer: 'https://id.example.com', subject: 'alice' },
+    role: 'user',
+    sessionKind: 'desktop',
+    csrfToken: 'x',
+    accounts: ['alice'],
+    passkeys: 1,
+    authTime: 0,
+    desktopVersion: newest,
+  };
+  const answer: typeof inbox.answer = (seen, response) => {
+    if (!seen.url.startsWith('/trpc/me.get')) return inbox.answer(seen, response);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ result: { data: { ...me, now: Date.now() } } }));
+  };
+  return { ...(await startFakeServer(answer, tls)), inbox };
 }
 
 /** A certificate that vouches for itself. */
@@ -174,10 +190,10 @@ describe('several servers in the installed console, with a keyring:', () => {
     assert.deepEqual(shell.opened(), []);
   });
 
-  test('others are added, and who is signed out of one hears of the others', async () => {
+  test('another is added once its certificate was shown and agreed to', async () => {
     const page = await consoleOf(shell, world.server.url);
     await inPage(page, 'void window.identreeDesktop.signOut()').catch(() => {});
-    let setup = await shell.pageAt('setup');
+    const setup = await shell.pageAt('setup');
     await setup.getByRole('button', { name: 'Use another server' }).click();
     await setup.getByLabel('Server address').fill(own.origin);
     await setup.getByRole('button', { name: 'Continue' }).click();
@@ -186,11 +202,19 @@ describe('several servers in the installed console, with a keyring:', () => {
     await agree(shell, setup, own);
     await consoleOf(shell, own.origin);
     await lineIs(`${nameOf(world.server.url)} (signed out)`);
+  });
+
+  test('that a server offers a newer version is told in one line', async () => {
+    const page = await consoleOf(shell, own.origin);
+    await page.getByRole('note').filter({ hasText: 'identree 99.0.0 is out; this is ' }).waitFor();
+  });
+
+  test('who is signed out of one hears of the others, and can add more and come back', async () => {
     own.inbox.ask('id', WAITS);
     await lineIs(`${nameOf(own.origin)} (1)`);
 
     await tray.click((await line(nameOf(world.server.url))).id);
-    setup = await shell.pageAt('setup');
+    let setup = await shell.pageAt('setup');
     await setup.getByRole('button', { name: 'Use another server' }).click();
     await setup.getByLabel('Server address').fill(goneOrigin);
     await setup.getByRole('button', { name: 'Continue' }).click();
@@ -204,8 +228,10 @@ describe('several servers in the installed console, with a keyring:', () => {
     const before = shell.opened().length;
     await setup.getByRole('button', { name: 'Open the browser' }).click();
     await fetch(await world.consent(await until('the browser', () => shell.opened()[before])));
-    await consoleOf(shell, world.server.url);
+    const page = await consoleOf(shell, world.server.url);
     await lineIs(nameOf(world.server.url));
+    await page.getByRole('heading', { name: 'Inbox' }).waitFor();
+    assert.equal(await page.getByRole('note').count(), 0, 'it offers the version that runs');
   });
 
   test('what waits is told of all at once', async () => {

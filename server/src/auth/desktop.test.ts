@@ -5,6 +5,7 @@ import { kysely } from '../db/query.ts';
 import { forEachDriver } from '../db/test-databases.ts';
 import { createTestDesktopApp, DESKTOP_REQUEST, desktopCodeIn, exchangeDesktopCode } from '../testing/test-browser.ts';
 import { createTestSite, identity, ORIGIN, type TestSite } from '../testing/test-site.ts';
+import { VERSION } from '../version.ts';
 
 const REGISTRATION = { challenge: 'A'.repeat(43), rp: { id: 'identree.test' }, user: { id: 'AAAA' } };
 
@@ -284,6 +285,15 @@ test('a desktop credential is nothing in a cookie, and a cookie nothing in a hea
   assert.equal(await thief.me(), null);
   const cookie = browser.jar.get(browser.sessionCookie)!;
   assert.equal(await createTestDesktopApp(site.app, cookie).me(), null);
+});
+
+test('the desktop console is told which version came out with this server, a browser is not', async (t) => {
+  const site = await createTestSite(t);
+  const { browser, desktop } = await signedInApp(site);
+  const told = async (who: { query<T>(name: string): Promise<{ data: T }> }) =>
+    (await who.query<{ desktopVersion: string | null }>('me.get')).data.desktopVersion;
+  assert.equal(await told(desktop), VERSION);
+  assert.equal(await told(browser), null);
 });
 
 test('a request that brings both is judged by the header alone', async (t) => {

@@ -1,5 +1,6 @@
 import { publicProcedure, router } from '../http/trpc.ts';
 import type { Clock } from '../platform/clock.ts';
+import { VERSION } from '../version.ts';
 
 /** `me.get`: who I am; null when signed out. */
 export function createMeRouter(deps: { clock: Clock; passkeys: { count(personId: string): Promise<number> } }) {
@@ -17,6 +18,8 @@ export function createMeRouter(deps: { clock: Clock; passkeys: { count(personId:
         /** Milliseconds; 0 when the identity provider does not say. */
         authTime: viewer.session.authTime,
         now: deps.clock.now(),
+        /** Version of the desktop console that came out with this server; null in a browser, which has the server's own. */
+        desktopVersion: viewer.session.kind === 'desktop' ? VERSION : null,
       };
     }),
   });
