@@ -22,6 +22,7 @@ import { createTestApp, passTime, type TestApp } from '../testing/test-app.ts';
 import { type DirectorySite, openDirectorySite } from '../testing/test-directory.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson, testStranger } from '../testing/test-person.ts';
+import { openRoot } from '../testing/test-root.ts';
 import { putDeadLetters } from './dead-letter-store.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { auditRecord } from './record.ts';
@@ -282,6 +283,19 @@ const SCENARIOS: Record<EventName, Scenario> = {
     await startEpoch(app, { operator: 'olga', reason: REASON });
     const data = { token: TEXT, seq: NUMBER, hash: HASH, contradictedBy: 0 };
     return { ...NOTHING, actor: 'olga', reason: REASON, data };
+  },
+  trust_root_detached: async () => {
+    const { app, must, root } = await openRoot(t, { detached: false });
+    await must('trust', 'export', root);
+    await must('trust', 'detach', root);
+    const data = { trustRoot: app.keys.trustRoot.kid };
+    return { ...NOTHING, on: app, from: 0, actor: 'identree-server', data };
+  },
+  approver_keys_waiting: async () => {
+    const { app, addPasskey } = await openRoot(t, { detached: true });
+    const { seq } = await app.events.head();
+    await addPasskey!();
+    return { ...NOTHING, on: app, from: seq, username: 'alice', remoteAddr: ADDRESS, data: { version: 3, keys: 2 } };
   },
 
   enrolment_token_created: async (w) => {
@@ -731,6 +745,8 @@ describe('[A-13] every event', () => {
       const w = await world;
       // A new minute for every limit.
       w.clock.advance(61_000);
+      // However many events there are by now, nobody has been idle for too long.
+      for (const person of [w.olga, w.erin, w.alice]) await person.query('challenges.inbox');
       const before = (await w.app.events.head()).seq;
       const { on = w.app, from = before, ...said } = await SCENARIOS[name](w);
       const found = (await on.events.read(from, 1000)).filter(({ event }) => event === name);

@@ -1,50 +1,17 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { type ApproverKeyRequest, setDigest } from '#shared/approver-key-request.ts';
 import { signToken, tokenType } from '#shared/token.ts';
-import { createApp } from '../app/app.ts';
 import { ed25519Pem, signingKey } from '../platform/key-files.ts';
-import { type CommandResult, runOn } from '../testing/run-command.ts';
-import { createTestApp } from '../testing/test-app.ts';
-import { createTestBrowser } from '../testing/test-browser.ts';
-import { createTestProvider } from '../testing/test-provider.ts';
-
-/** An installation whose trust root is in a file, and the server that runs on it. */
-async function open(t: TestContext, options: { detached: boolean }) {
-  const provider = createTestProvider();
-  const { app: first, clock, config, close } = await createTestApp({ app: { provider } });
-  t.after(close);
-  const folder = join(dirname(config.keysDir), 'carried');
-  await mkdir(folder);
-  const path = (name: string) => join(folder, name);
-  const run = (...argv: string[]): Promise<CommandResult> => runOn(argv, config);
-  const must = async (...argv: string[]): Promise<string> => {
-    const { code, out, err } = await run(...argv);
-    assert.equal(code, 0, err);
-    return out;
-  };
-  const root = path('root.pem');
-  const browser = createTestBrowser({ app: first, provider, clock });
-  await browser.signInFresh('alice');
-  const passkey = await browser.firstPasskey();
-  if (!options.detached) return { app: first, config, path, run, must, root };
-  await must('trust', 'export', root);
-  await must('trust', 'detach', root);
-  await first.close();
-  const app = await createApp(config, { provider, clock });
-  t.after(() => app.close());
-  const again = createTestBrowser({ app, provider, clock });
-  for (const [name, value] of browser.jar) again.jar.set(name, value);
-  return { app, config, path, run, must, root, addPasskey: () => again.addPasskey(passkey) };
-}
+import { openRoot } from '../testing/test-root.ts';
 
 const read = async (path: string) => JSON.parse(await readFile(path, 'utf8')) as ApproverKeyRequest;
 
 test('the root is exported into a new file that others cannot read, and leaves the server only when that file has it', async (t) => {
-  const { config, path, run, must, root, app } = await open(t, { detached: false });
+  const { config, path, run, must, root, app } = await openRoot(t, { detached: false });
   const there = join(config.keysDir, 'trust-root.pem');
   const pem = await readFile(there, 'utf8');
   await must('trust', 'export', root);
@@ -68,7 +35,7 @@ test('the root is exported into a new file that others cannot read, and leaves t
 });
 
 test('a request is shown before it is signed, and exactly what was shown is signed', async (t) => {
-  const { path, run, must, root, addPasskey } = await open(t, { detached: true });
+  const { path, run, must, root, addPasskey } = await openRoot(t, { detached: true });
   assert.match(await must('trust', 'request', path('nothing')), /Nothing waits/);
   assert.equal(existsSync(path('nothing')), false);
   const fresh = await addPasskey!();
@@ -89,7 +56,7 @@ test('a request is shown before it is signed, and exactly what was shown is sign
 });
 
 test('what is shown is the difference to what hosts have: a request that says otherwise is not signed', async (t) => {
-  const { path, run, must, root, addPasskey } = await open(t, { detached: true });
+  const { path, run, must, root, addPasskey } = await openRoot(t, { detached: true });
   await addPasskey!();
   const file = path('request.json');
   await must('trust', 'request', file);
@@ -117,7 +84,7 @@ test('what is shown is the difference to what hosts have: a request that says ot
 });
 
 test('only a newer set that the root has signed is attached', async (t) => {
-  const { app, path, run, must, root, addPasskey } = await open(t, { detached: true });
+  const { app, path, run, must, root, addPasskey } = await openRoot(t, { detached: true });
   const { version, token: old } = await app.approverKeys.current(app.db.query);
   await addPasskey!();
   await must('trust', 'request', path('request.json'));
@@ -145,7 +112,7 @@ test('only a newer set that the root has signed is attached', async (t) => {
 });
 
 test('an attempt to take it off line that broke off is done again', async (t) => {
-  const { config, must, root } = await open(t, { detached: false });
+  const { config, must, root } = await openRoot(t, { detached: false });
   await must('trust', 'export', root);
   await writeFile(join(config.keysDir, 'delegate.pem'), 'half a ke', { mode: 0o600 });
   await must('trust', 'show');

@@ -38,6 +38,8 @@ export const en: Record<EventName, string> = {
     '{actor} asked to be shown the break-glass password of the host {hostname}{hasReason, select, yes { (“{reason}”)} other {}}.',
   breakglass_reveal_confirmed:
     '{actor} confirmed that {hasAskedBy, select, yes {{askedBy}} other {another administrator}} is shown the break-glass password of the host {hostname}.',
+  breakglass_reveal_refused:
+    '{actor} was not shown the break-glass password of the host {hostname}{hasRefusal, select, yes { ({refusal})} other {}}.',
   revealed_breakglass:
     '{actor} was shown the break-glass password of the host {hostname}{hasReason, select, yes { (“{reason}”)} other {}}.',
   break_glass_used: '{username} got in on the host {hostname} with its break-glass password while no server answered.',
