@@ -16,7 +16,7 @@ export interface PluginParts {
   reason: Buffer;
 }
 
-/** The letter of each part on the wire; agent/native/sudo-plugin.c has the same. */
+/** The letter of each part on the wire; agent/native/plugin-agent.h has the same. */
 const LETTERS = {
   s: 'settings',
   u: 'userInfo',
