@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Database, openDatabase } from '../db/database.ts';
 import { forEachDriver, makeTestPostgres } from '../db/test-databases.ts';
 import { TEST_FOLDER } from '../db/test-postgres.ts';
@@ -33,13 +34,14 @@ async function installation(t: TestContext, driver: Database['driver']) {
   });
   const log = createEventAppender({ db, clock: systemClock, onAppended: () => {}, onError: () => {} });
   return {
-    start(name: string): ChildProcess {
-      const what: SinkChild = { name, driver, dsn, path: join(folder, 'out', 'audit.jsonl'), lifeMs: 300 };
+    folder,
+    start(name: string, more: Partial<SinkChild> = {}): ChildProcess {
+      const what: SinkChild = { name, driver, dsn, path: join(folder, 'out', 'audit.jsonl'), lifeMs: 300, ...more };
       const child = spawn(
         process.execPath,
         [join(import.meta.dirname, 'testing/sink-child.ts'), JSON.stringify(what)],
         {
-          stdio: ['ignore', 'ignore', 'inherit'],
+          stdio: ['pipe', 'pipe', 'inherit'],
           env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
         },
       );
@@ -75,6 +77,37 @@ async function installation(t: TestContext, driver: Database['driver']) {
     },
   };
 }
+
+/** How long a process is stopped: longer than its lease by far. */
+const STOPPED_MS = LONG ? 60_000 : 1000;
+
+forEachDriver(`[A-03] a server that is stopped for ${STOPPED_MS} ms in the middle of a delivery`, (driver) => {
+  test('writes nothing of it when it goes on: another one has delivered it', async (t) => {
+    const i = await installation(t, driver);
+    const stopped = i.start('stopped', { path: join(i.folder, 'stopped', 'audit.jsonl'), holdAt: 20 });
+    let said = '';
+    stopped.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await i.write(10);
+    await until(async () => (await i.delivered()) === 10);
+    await i.write(20);
+    await until(() => said === 'holds it\n');
+    stopped.kill('SIGSTOP');
+    // It reads that only once it goes on.
+    stopped.stdin!.write('go on\n');
+    i.start('heir');
+    await until(async () => (await i.delivered()) === 30);
+    await sleep(STOPPED_MS);
+    assert.deepEqual([...new Set(await i.lines())], numbers(20, 11));
+    stopped.kill('SIGCONT');
+    await until(() => said.length > 'holds it\n'.length);
+    assert.equal(said, 'holds it\ngave it up: Error: another server may have taken over\n');
+    const text = await readFile(join(i.folder, 'stopped', 'audit.jsonl'), 'utf8');
+    const seqs = text.split('\n').flatMap((line) => (line === '' ? [] : [(JSON.parse(line) as { seq: number }).seq]));
+    assert.deepEqual([...new Set(seqs)], numbers(10));
+  });
+});
 
 forEachDriver(`[A-04] a server that is killed ${KILLS} times while events flow`, (driver) => {
   test('has every event in its files, whole, and a batch for each kill twice at most', async (t) => {
