@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { truncateSync } from 'node:fs';
+import { existsSync, truncateSync } from 'node:fs';
 import {
   appendFile,
   chmod,
@@ -20,6 +20,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
 import { CHAIN_START } from '#shared/events.ts';
 import { openTestSqlite } from '../../db/test-databases.ts';
 import type { ReaderTurn } from '../../platform/module.ts';
@@ -250,6 +251,45 @@ test('[A-21] a file that others copy and cut while it is written holds with its 
   }
   await until(async () => new Set(await seqsOf(path, ...copies)).size === 80);
 });
+
+const LOGROTATE = ['/usr/sbin/logrotate', '/sbin/logrotate', '/usr/bin/logrotate'].find(existsSync) ?? null;
+
+for (const how of ['create 0640', 'nocreate', 'copytruncate']) {
+  const skip = LOGROTATE === null && 'logrotate is needed (Debian package logrotate)';
+  test(`[A-21] the real logrotate (${how}) loses no event of a server that goes on writing`, { skip }, async (t) => {
+    const c = await auditCluster(t, openTestSqlite);
+    const { folder, path, sink } = await fileSink(t);
+    const a = await c.start('a', [sink]);
+    const config = join(folder, 'logrotate.conf');
+    await writeFile(config, `${path} {\n  rotate 10\n  nocompress\n  missingok\n  ${how}\n}\n`, { mode: 0o644 });
+    for (let round = 0; round < 3; round += 1) {
+      // Some are there, others come while it works.
+      await c.write(20);
+      await until(async () => (await a.status())[0]?.behind === 0);
+      await c.write(20);
+      await promisify(execFile)(LOGROTATE!, ['-f', '-s', join(folder, 'state'), config]);
+    }
+    /** Whole lines: what was copied in the middle of a write ends somewhere, and comes again. */
+    const found = async (): Promise<number[]> => {
+      const names = (await readdir(folder)).filter((name) => name.startsWith('audit.jsonl'));
+      const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+      return texts.flatMap((text) =>
+        text
+          .split('\n')
+          .slice(0, -1)
+          .map((line) => (JSON.parse(line) as { seq: number }).seq),
+      );
+    };
+    await until(async () => new Set(await found()).size === 120);
+    await until(async () => (await a.status())[0]?.behind === 0);
+    assert.ok((await readdir(folder)).includes('audit.jsonl.3'));
+    if (how !== 'copytruncate')
+      assert.deepEqual(
+        (await found()).sort((x, y) => x - y),
+        numbers(120),
+      );
+  });
+}
 
 test('[A-22] a reader that reads nothing holds up the standard output and not the server', async () => {
   const child = spawn(
