@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,12 +12,14 @@ import { TEST_FOLDER } from '../db/test-postgres.ts';
 import { findCursor } from '../events/cursor-store.ts';
 import { createEventAppender } from '../events/log.ts';
 import { systemClock } from '../platform/clock.ts';
+import { SINK_NAMES, type SinkName } from './sink.ts';
 import { readerOf } from './status.ts';
 import { numbers, until } from './testing/audit-kit.ts';
+import { httpReceiver } from './testing/http-receiver.ts';
 import type { SinkChild } from './testing/sink-child.ts';
 
 const LONG = process.env.IDENTREE_LONG === '1';
-const KILLS = LONG ? 200 : 2;
+const KILLS = LONG ? 200 : 5;
 const EVENTS = LONG ? 20_000 : 600;
 const BATCH = 200;
 
@@ -62,7 +65,7 @@ async function installation(t: TestContext, driver: Database['driver']) {
           Array.from({ length: count }, () => event),
         );
       }),
-    delivered: async () => (await findCursor(db.query, readerOf('jsonlog')))?.seq ?? 0,
+    delivered: async (sink: SinkName = 'jsonlog') => (await findCursor(db.query, readerOf(sink)))?.seq ?? 0,
     /** Numbers of all files, in no order; every line has to be whole, but for one that a kill has torn. */
     async lines(): Promise<number[]> {
       const out = join(folder, 'out');
@@ -76,6 +79,31 @@ async function installation(t: TestContext, driver: Database['driver']) {
       );
     },
   };
+}
+
+type Seq = { seq: number };
+
+/** A receiver of lines over TCP; a line that a kill has torn is none. @returns its port */
+async function lineReceiver(t: TestContext, onLine: (line: string) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    let rest = '';
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      const lines = `${rest}${text}`.split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) onLine(line);
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
 }
 
 /** How long a process is stopped: longer than its lease by far. */
@@ -110,23 +138,42 @@ forEachDriver(`[A-03] a server that is stopped for ${STOPPED_MS} ms in the middl
 });
 
 forEachDriver(`[A-04] a server that is killed ${KILLS} times while events flow`, (driver) => {
-  test('has every event in its files, whole, and a batch for each kill twice at most', async (t) => {
+  test('has every event at each receiver, whole, and a batch for each kill twice at most', async (t) => {
     const i = await installation(t, driver);
+    const took = { syslog: [] as number[], splunk_hec: [] as number[], loki: [] as number[] };
+    const splunk = await httpReceiver(t, ({ body }) => {
+      for (const entry of body.split('\n')) took.splunk_hec.push((JSON.parse(entry) as { event: Seq }).event.seq);
+      return { status: 200, body: '{"text":"Success","code":0}' };
+    });
+    const loki = await httpReceiver(t, ({ body }) => {
+      const { streams } = JSON.parse(body) as { streams: { values: [string, string][] }[] };
+      for (const [, line] of streams.flatMap(({ values }) => values)) took.loki.push((JSON.parse(line) as Seq).seq);
+      return { status: 204 };
+    });
+    const syslogPort = await lineReceiver(t, (line) => took.syslog.push(Number(/ seq="(\d+)"/.exec(line)![1])));
+    const receivers = { syslogPort, splunk: splunk.url, loki: loki.url };
     for (let round = 0; round < KILLS; round += 1) {
       const before = new Set(await i.lines()).size;
-      const child = i.start(`round${round}`);
+      const child = i.start(`round${round}`, { receivers });
       await i.write(EVENTS / KILLS);
       // Somewhere within what it does.
       await until(async () => new Set(await i.lines().catch(() => [])).size > before);
       await i.kill(child);
     }
-    i.start('last');
-    await until(async () => (await i.delivered()) === EVENTS);
+    i.start('last', { receivers });
+    for (const sink of SINK_NAMES) await until(async () => (await i.delivered(sink)) === EVENTS);
     const found = await i.lines();
     assert.deepEqual(
       [...new Set(found)].sort((x, y) => x - y),
       numbers(EVENTS),
     );
     assert.ok(found.length - EVENTS <= KILLS * BATCH, `${found.length - EVENTS} came twice`);
+    for (const [sink, numbersTaken] of Object.entries(took)) {
+      // What the operating system has of syslog may still be on its way.
+      await until(() => new Set(numbersTaken).size === EVENTS);
+      // Where a connection broke, what was sent within the safety window comes again: over syslog that is no batch.
+      const twice = numbersTaken.length - EVENTS;
+      assert.ok(sink === 'syslog' || twice <= KILLS * BATCH, `${twice} came twice to ${sink}`);
+    }
   });
 });
