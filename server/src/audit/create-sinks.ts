@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { eventKind, type LoggedEvent } from '#shared/events.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { AuditSink } from './sink.ts';
+import type { AuditSink, SinkName } from './sink.ts';
 import { createJsonLines } from './sinks/json-lines.ts';
 import { createLoki } from './sinks/loki.ts';
 import { createSplunk } from './sinks/splunk.ts';
@@ -22,16 +23,37 @@ async function tlsOf(config: Config['audit']): Promise<SyslogTls> {
   return { ca, cert: await read(config.syslogClientCert), key: await read(config.syslogClientKey) };
 }
 
-/** The sinks that are configured. */
-export function createSinks(
-  config: Config['audit'],
-  deps: {
-    output: Output;
-    clock: Clock;
-    /** Milliseconds of a clock that nobody sets. */
-    now: () => number;
-  },
-): AuditSink[] {
+/**
+ * Pure rule: which events a sink gets whose setting names these events and topics. An event of another version, whose topic
+ * nobody knows, goes everywhere: rather one too many.
+ */
+export function wantedBy(names: readonly string[]): (event: Pick<LoggedEvent, 'event'>) => boolean {
+  const wanted = new Set(names);
+  return ({ event }) => {
+    const kind = eventKind(event);
+    return wanted.size === 0 || kind === null || wanted.has(event) || wanted.has(kind.topic);
+  };
+}
+
+/** The sinks that are configured, each with the events that are meant for it. */
+export function createSinks(config: Config['audit'], deps: SinkDeps): AuditSink[] {
+  const names: Record<SinkName, readonly string[]> = {
+    jsonlog: config.logEvents,
+    syslog: config.syslogEvents,
+    splunk_hec: config.splunkEvents,
+    loki: config.lokiEvents,
+  };
+  return createAll(config, deps).map((sink) => ({ ...sink, wants: wantedBy(names[sink.name]) }));
+}
+
+interface SinkDeps {
+  output: Output;
+  clock: Clock;
+  /** Milliseconds of a clock that nobody sets. */
+  now: () => number;
+}
+
+function createAll(config: Config['audit'], deps: SinkDeps): AuditSink[] {
   const { log, logMaxSize, logMaxFiles } = config;
   const sinks: AuditSink[] = [];
   if (log?.to === 'stdout') sinks.push(createStandardOutput(deps));

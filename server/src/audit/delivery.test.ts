@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { forEachDatabase } from '../db/test-databases.ts';
 import { ReaderFailure } from '../events/readers.ts';
+import { wantedBy } from './create-sinks.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { mustBeSure } from './sink.ts';
 import { auditCluster, noteSink, numbers, until } from './testing/audit-kit.ts';
@@ -48,6 +49,21 @@ forEachDatabase('an audit sink', (open) => {
     const behind = Object.fromEntries((await a.status()).map((one) => [one.name, one.behind]));
     assert.deepEqual([behind.syslog, behind.loki], [80, 80]);
     await until(async () => (await a.status()).find(({ name }) => name === 'jsonlog')?.behind === 0);
+  });
+
+  test('that is for some events gets these, and its place moves on behind the others', async (t) => {
+    const c = await auditCluster(t, open);
+    const sink = noteSink('syslog', undefined, { wants: wantedBy(['attempts', 'user_logged_out']) });
+    const a = await c.start('a', [sink.sink]);
+    await c.write(2);
+    await c.write(1, { event: 'login_failed' });
+    await c.write(2);
+    await c.write(1, { event: 'user_logged_out' });
+    await c.write(1);
+    await until(async () => (await a.status())[0]?.behind === 0);
+    assert.deepEqual(sink.taken, [3, 6]);
+    assert.equal(c.count('syslog', 'emitted'), 2);
+    assert.ok(wantedBy(['attempts'])({ event: 'an_event_of_another_version' }));
   });
 
   test('[A-08] that is given one event at a time and is blocked loses nothing', async (t) => {

@@ -89,7 +89,8 @@ export function createDelivery(deps: {
         const problem = `${kept} events were refused; see identree-server audit dead-letters list`;
         throw new ReaderFailure(problem, { paused: true });
       }
-      const refused = await deliver(batch.map(auditRecord), turn);
+      const wanted = batch.filter((event) => sink.wants?.(event) ?? true);
+      const refused = await deliver(wanted.map(auditRecord), turn);
       const letters = [...retried.refused, ...refused].map((one) => ({ sink: sink.name, ...one, at: clock.now() }));
       return {
         async write(work) {
@@ -97,7 +98,7 @@ export function createDelivery(deps: {
           await putDeadLetters(work, letters);
         },
         done() {
-          counted(sink.name, 'emitted', batch.length - refused.length + retried.taken.length);
+          counted(sink.name, 'emitted', wanted.length - refused.length + retried.taken.length);
           counted(sink.name, 'dead_lettered', refused.length);
         },
       };

@@ -1,3 +1,4 @@
+import type { LoggedEvent } from '#shared/events.ts';
 import type { ComesAgain, ReaderTurn } from '../platform/module.ts';
 import type { AuditRecord } from './record.ts';
 
@@ -22,6 +23,8 @@ export interface Refused {
  */
 export interface AuditSink {
   readonly name: SinkName;
+  /** Which events it gets; without it: every one. */
+  readonly wants?: (event: LoggedEvent) => boolean;
   /** How many records it is given at a time, at most. */
   readonly batch: number;
   /** While it keeps up, so long passes between two batches, milliseconds: where each has a price. */

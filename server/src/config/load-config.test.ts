@@ -91,6 +91,10 @@ test('five settings make a server; everything else has a default', () => {
       log: null,
       logMaxSize: 104_857_600,
       logMaxFiles: 5,
+      logEvents: [],
+      syslogEvents: [],
+      splunkEvents: [],
+      lokiEvents: [],
       syslogUrl: null,
       syslogCaCert: null,
       syslogClientCert: null,
@@ -674,4 +678,12 @@ test('a retention names topics that can be erased, and needs an archive', () => 
   for (const wrong of ['server=30', 'sessions', 'sessions=0', 'sessions=-1', 'sessions=90d', 'logins=5'])
     assert.deepEqual(wrongSettings({ ...archive, IDENTREE_AUDIT_RETENTION: wrong }), ['IDENTREE_AUDIT_RETENTION']);
   assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_RETENTION: 'sessions=90' }), ['IDENTREE_AUDIT_ARCHIVE_DIR']);
+});
+
+test('the events of a sink are those that there are', () => {
+  const { audit } = config({ IDENTREE_AUDIT_SYSLOG_EVENTS: 'attempts, break_glass_used' });
+  assert.deepEqual([audit.syslogEvents, audit.lokiEvents], [['attempts', 'break_glass_used'], []]);
+  assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_EVENTS: 'attempts,user_loged_in' }), [
+    'IDENTREE_AUDIT_LOKI_EVENTS',
+  ]);
 });

@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
-import { ERASABLE_TOPICS, type Topic } from '#shared/events.ts';
+import { ERASABLE_TOPICS, EVENTS, eventKind, type Topic } from '#shared/events.ts';
 import { parseBaseDn } from '../platform/base-dn.ts';
 
 /** What a source gives: environment and secret files give text, TOML may give a list. */
@@ -321,6 +321,20 @@ export const octets = (min: number, max: number): z.ZodType<number, RawValue> =>
 export const pemOrPath: z.ZodType<string, RawValue> = reader((value) => {
   if (value.startsWith('/') || value.includes('-----BEGIN CERTIFICATE-----')) return value;
   throw new Wrong('is neither a path nor a certificate', 'Name a file, or paste certificates in PEM.');
+});
+
+/** Names of events and of topics, which stand for all events of theirs. Empty: every event. */
+export const eventNames: z.ZodType<string[], RawValue> = list.transform((items, context) => {
+  const topics = new Set<string>(Object.values(EVENTS).map(({ topic }) => topic));
+  for (const item of items) {
+    if (topics.has(item) || eventKind(item) !== null) continue;
+    context.addIssue({
+      code: 'custom',
+      message: `holds "${item}", which is neither an event nor a topic`,
+      params: { fix: `docs/events.md lists the events. Topics: ${[...topics].join(', ')}.` },
+    });
+  }
+  return items;
 });
 
 /** Days for each of some topics of events, like `attempts=30,sessions=90`. What is not named has no end. */

@@ -5,6 +5,7 @@ import {
   auditLog,
   daysOfTopics,
   duration,
+  eventNames,
   flag,
   integer,
   issuedSecret,
@@ -23,6 +24,16 @@ const meta = (name: string, description: string, more: Partial<SettingMeta> = {}
   description,
   ...more,
 });
+
+/** A setting that says which events a sink gets. */
+const eventsFor = (name: string, sink: string) =>
+  withDefault(eventNames, {
+    ...meta(`${name}_EVENTS`, `Which events ${sink} gets: names of events, or of topics (docs/events.md).`, {
+      example: 'attempts,revealed_breakglass,break_glass_used',
+      defaultNote: 'all of them',
+    }),
+    default: '',
+  });
 
 /** Where events go beside the database. */
 export const auditSettings = {
@@ -45,6 +56,7 @@ export const auditSettings = {
     integer(-1000, 1000),
     defaultsTo(meta('LOG_MAX_FILES', 'How many such files are kept: the oldest is deleted. 0 or less: 5.'), '5'),
   ),
+  logEvents: eventsFor('LOG', 'the file or standard output'),
   syslogUrl: optional(
     syslogUrl,
     meta(
@@ -86,6 +98,7 @@ export const auditSettings = {
       '10s',
     ),
   ),
+  syslogEvents: eventsFor('SYSLOG', 'the syslog receiver'),
   splunkUrl: optional(
     serviceUrl,
     meta(
@@ -110,6 +123,7 @@ export const auditSettings = {
       'false',
     ),
   ),
+  splunkEvents: eventsFor('SPLUNK_HEC', 'Splunk'),
   lokiUrl: optional(
     serviceUrl,
     meta('LOKI_URL', 'A Grafana Loki that gets every event; /loki/api/v1/push is added.', {
@@ -119,6 +133,7 @@ export const auditSettings = {
   lokiToken: optional(issuedSecret, meta('LOKI_TOKEN', 'Bearer token for it.', hidden)),
   lokiTenant: optional(text(150), meta('LOKI_TENANT', 'Its tenant (X-Scope-OrgID).')),
   lokiGzip: withDefault(flag, defaultsTo(meta('LOKI_GZIP', 'Whether events are sent compressed.'), 'false')),
+  lokiEvents: eventsFor('LOKI', 'Loki'),
   bufferSize: withDefault(
     integer(-1_000_000, 1_000_000),
     defaultsTo(
