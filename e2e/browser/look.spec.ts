@@ -177,6 +177,31 @@ test('console, inbox and history', async ({ site, open }) => {
   await inspect(page, 'history-detail', () => page.getByText('“Not on a Friday”').waitFor());
 });
 
+test('console, events, one of them, and where they go', async ({ site, open }) => {
+  const olga = await open({ as: 'olga' });
+  const { page } = olga;
+  await olga.signIn();
+  const reason = 'Certificate was renewed, ticket 4711';
+  const { id } = await site.do('ask', { user: 'alice', host: 'lab1.example.com', record: { reason } });
+  await olga.call('challenges.approve', { challengeId: id });
+  await site.do('outcome', { id, outcome: 'granted' });
+  await site.do('run', { id, run: { state: 'started' } });
+  await site.do('run', { id, run: { state: 'ended', exitStatus: 0, signal: null, durationMs: 3000 } });
+  await page.goto('/history?view=events');
+  await inspect(page, 'events', () => page.getByText('olga approved the request').first().waitFor());
+  await page
+    .getByRole('link', { name: /^olga approved the request/ })
+    .first()
+    .click();
+  await page.getByText('Raw JSON').click();
+  await inspect(page, 'event', () => page.getByText('The hash is that of the record').waitFor());
+  const refused = 'the receiver says 400: event is larger than 1 MiB';
+  for (const seq of [2, 5]) await site.do('refuse', { seq, reason: refused });
+  await page.goto('/audit-sinks');
+  await page.getByText('Failing').waitFor();
+  await inspect(page, 'audit-sinks', () => page.getByText(refused).first().waitFor());
+});
+
 test('console, hosts', async ({ site, open }) => {
   const { page, signIn } = await open({ as: 'olga' });
   await site.do('waitingHost', { hostname: 'edge7.example.com' });

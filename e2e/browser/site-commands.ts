@@ -36,6 +36,8 @@ export interface SiteCommands {
   waitingHost(input: { hostname: string }): { fingerprint: string };
   /** A host hands over its break-glass password, and says that it has it. */
   keepPassword(input: { hostname: string } & ({ password: string } | { sealed: SealedPassword })): null;
+  /** The receiver of the audit log refuses the event of this number for good. */
+  refuse(input: { seq: number; reason: string }): null;
   /** One person claims the account of another. */
   claim(input: { account: string; by: string }): null;
 }
@@ -79,6 +81,8 @@ export const BASE_DN = 'dc=example,dc=com';
 export const TOWNS: Record<string, Record<string, string>> = {
   claims: { IDENTREE_SUDO_SOURCE: 'claims', IDENTREE_BREAKGLASS_SECOND_PERSON: 'true' },
   bridge: { IDENTREE_DIRECTORY_SOURCE: 'none', IDENTREE_SUDO_SOURCE: 'store' },
+  // A receiver that nobody runs.
+  quiet: { IDENTREE_AUDIT_SYSLOG_URL: 'tcp://127.0.0.1:9' },
   undirected: { IDENTREE_LDAP_ENABLED: 'false' },
 };
 

@@ -6,6 +6,7 @@ import { Client } from 'ldapts';
 import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app/app.ts';
+import { putDeadLetters } from '../../server/src/audit/dead-letter-store.ts';
 import { kysely } from '../../server/src/db/query.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { fileGroup, fileIdOf, fileUser } from '../../server/src/testing/directory-file.ts';
@@ -99,6 +100,7 @@ async function start(town: string) {
     IDENTREE_ESCROW_BACKEND: 'local',
     IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
     IDENTREE_ESCROW_HKDF_SALT: randomBytes(32).toString('hex'),
+    IDENTREE_AUDIT_LOG: `file:${join(folder, 'log', 'audit.jsonl')}`,
     ...TOWNS[town],
   });
   const app = await createApp(config);
@@ -251,6 +253,10 @@ async function start(town: string) {
       const said = { enabled: true, current: { ...current, escrowId: id }, problem: null };
       const answer = await from.send('POST', '/break-glass/state', said);
       if (answer.status !== 200) throw new Error(`state: ${answer.status}`);
+      return null;
+    },
+    async refuse({ seq, reason }: Parameters<SiteCommands['refuse']>[0]) {
+      await app.db.transaction((work) => putDeadLetters(work, [{ sink: 'jsonlog', seq, reason, at: Date.now() }]));
       return null;
     },
     async claim({ account, by }: Parameters<SiteCommands['claim']>[0]) {

@@ -1,5 +1,6 @@
 import {
   IconAddressBook,
+  IconArrowsSplit2,
   IconDevices,
   IconHistory,
   IconInbox,
@@ -43,6 +44,7 @@ export const PAGES: Record<ConsolePath, { icon: typeof IconInbox; Page: Componen
   '/people': { icon: IconUsers, Page: page(() => import('./pages/people/people.tsx')) },
   '/directory': { icon: IconAddressBook, Page: page(() => import('./pages/directory/directory.tsx')) },
   '/sudo-rules': { icon: IconTerminal2, Page: page(() => import('./pages/sudo-rules/sudo-rules.tsx')) },
+  '/audit-sinks': { icon: IconArrowsSplit2, Page: page(() => import('./pages/audit-sinks/audit-sinks.tsx')) },
   '/passkeys': { icon: IconKey, Page: page(() => import('./pages/passkeys/passkeys.tsx')) },
   '/sessions': { icon: IconDevices, Page: page(() => import('./pages/sessions/sessions.tsx')) },
 };

@@ -1,10 +1,11 @@
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import { listDeadLetters, retryDeadLetters } from './dead-letter-store.ts';
+import type { SinkName } from './sink.ts';
 
 /** An event that the receiver of a sink refused for good. */
 export interface DeadLetter {
-  sink: string;
+  sink: SinkName;
   seq: number;
   /** Null: it is no longer in the log. */
   event: string | null;
@@ -24,6 +25,7 @@ export function createDeadLetters(deps: { db: Database; events: Pick<EventLog, '
     async list(sink?: string): Promise<DeadLetter[]> {
       return (await listDeadLetters(db.query, sink)).map(({ at, retry, ...letter }) => ({
         ...letter,
+        sink: letter.sink as SinkName,
         refusedAt: at,
         retry: retry === 1,
       }));

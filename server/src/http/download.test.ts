@@ -72,7 +72,7 @@ test('a download is a file that is made as fast as it is read', { timeout: 120_0
   assert.deepEqual([state.made, state.ended], [PIECES, 1]);
 });
 
-test('who reads nothing is given no more than fits between, and is let go of', { timeout: 120_000 }, async (t) => {
+test('who reads nothing is given no more than fits between, and is let go of', { timeout: 60_000 }, async (t) => {
   const { state, ask } = await longAnswer(t, { stallMs: 500 });
   const answer = await ask();
   await until(() => state.ended === 1);

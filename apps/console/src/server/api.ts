@@ -22,6 +22,10 @@ export type RuleInput = SudoRule['rule'];
 export type RuleCheck = Outputs['sudoRules']['validate'];
 export type ServedRule = Outputs['sudoRules']['served'][number];
 export type Simulated = Outputs['sudoRules']['simulate'];
+export type LogEvent = Outputs['audit']['events']['list']['events'][number];
+export type WholeEvent = Outputs['audit']['events']['get'];
+export type AuditSink = Outputs['audit']['sinks']['list'][number];
+export type DeadLetter = Outputs['audit']['deadLetters']['list'][number];
 export type ScimClient = Outputs['scim']['clients'][number];
 
 let csrfToken = '';
@@ -38,14 +42,14 @@ type Procedure = { query: unknown } | { mutate: unknown } | { queryOptions: unkn
  * What the console may call wherever it runs. A procedure that shared/src/console.ts does not declare is not here: the
  * desktop app would refuse it, so using it is a type error.
  */
-type Declared<T> = {
-  [Part in keyof T]: {
-    [Name in keyof T[Part] as T[Part][Name] extends Procedure
-      ? `${Part & string}.${Name & string}` extends ConsoleProcedure
-        ? Name
-        : never
-      : Name]: T[Part][Name];
-  };
+type Declared<T, Path extends string = ''> = {
+  [Name in keyof T as T[Name] extends Procedure
+    ? `${Path}${Name & string}` extends ConsoleProcedure
+      ? Name
+      : never
+    : Name]: T[Name] extends Procedure | ((...parameters: never) => unknown)
+    ? T[Name]
+    : Declared<T[Name], `${Path}${Name & string}.`>;
 };
 
 /** Everything that the server has. For what is offered in a browser only, where `useMayChange` says so. */

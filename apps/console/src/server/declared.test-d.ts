@@ -6,6 +6,11 @@ export function declaredOnly(ours: typeof api, called: typeof client): void {
   void called.directory.accounts.query;
   void ours.challenges.deny.mutationOptions;
   void ours.hosts.pathKey();
+  void ours.audit.sinks.list.queryOptions;
+  // @ts-expect-error: a query that no page declares.
+  void ours.audit.export;
+  // @ts-expect-error: a change that only a browser may make, further down.
+  void called.audit.deadLetters.retry;
   // @ts-expect-error: a query that no page declares.
   void ours.sudoRules.export;
   // @ts-expect-error: the same without TanStack Query.

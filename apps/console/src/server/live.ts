@@ -10,18 +10,18 @@ export type LiveState = 'connecting' | 'live' | 'offline';
 /** What an event makes old, by what it is about. */
 const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
   // What waits is kept by itself.
-  requests: () => [api.challenges.history, api.challenges.get],
-  hosts: () => [api.hosts, api.breakGlass],
-  passkeys: () => [api.passkeys, api.me, api.people],
-  people: () => [api.people],
-  sessions: () => [api.sessions, api.people],
-  directory: () => [api.directory, api.sudoRules],
-  rules: () => [api.directory, api.sudoRules],
-  scim: () => [api.scim, api.directory],
+  requests: () => [api.challenges.history, api.challenges.get, api.audit.events],
+  hosts: () => [api.hosts, api.breakGlass, api.audit.events],
+  passkeys: () => [api.passkeys, api.me, api.people, api.audit.events],
+  people: () => [api.people, api.audit.events],
+  sessions: () => [api.sessions, api.people, api.audit.events],
+  directory: () => [api.directory, api.sudoRules, api.audit.events],
+  rules: () => [api.directory, api.sudoRules, api.audit.events],
+  scim: () => [api.scim, api.directory, api.audit.events],
   // Who may approve what waits.
-  policy: () => [api.challenges],
-  attempts: () => [],
-  server: () => [],
+  policy: () => [api.challenges, api.audit.events],
+  attempts: () => [api.audit.events],
+  server: () => [api.audit],
 };
 
 /** Intervals at which a page asks anew for what it shows, milliseconds. The first is at once: a person waits. */

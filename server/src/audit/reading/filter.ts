@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { EVENT_OUTCOMES, eventsWithOutcome } from '#shared/event-outcome.ts';
-import { EVENTS, type EventName } from '#shared/events.ts';
+import { EVENT_NAMES, EVENT_OUTCOMES, eventsWithOutcome } from '#shared/event-outcome.ts';
+import { EVENTS } from '#shared/events.ts';
 import type { Viewer } from '../../http/viewer.ts';
 import type { WantedEvents } from './event-page-store.ts';
 
@@ -13,7 +13,7 @@ export const eventFilter = z.object({
   user: name.nullish(),
   /** The host, exactly. */
   host: name.nullish(),
-  event: z.enum(Object.keys(EVENTS) as [EventName, ...EventName[]]).nullish(),
+  event: z.enum(EVENT_NAMES).nullish(),
   outcome: z.enum(EVENT_OUTCOMES).nullish(),
   /** The first millisecond, and the first one after the last. */
   from: z.int().min(0).nullish(),

@@ -3,7 +3,6 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useRef, useState } from 'react';
 import { CommandText, MarkedText } from '../../kit/command-text.tsx';
 import { EmptyState } from '../../kit/empty-state.tsx';
-import { PageHeader } from '../../kit/page-header.tsx';
 import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
 import { SearchBox } from '../../kit/search-box.tsx';
 import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
@@ -11,9 +10,12 @@ import { Ago } from '../../kit/times.tsx';
 import { DenyDialog } from '../../parts/deny-dialog.tsx';
 import { RequestDrawer } from '../../parts/request-drawer.tsx';
 import { RequestStatus } from '../../parts/request-status.tsx';
-import { useQueryValues } from '../../router.tsx';
+import { useQueryValue, useQueryValues } from '../../router.tsx';
 import { api, messageOf, type Request } from '../../server/api.ts';
 import { outcomeText } from '../../words/outcome.ts';
+import { EventList } from './event-list.tsx';
+import { EventPage } from './event-page.tsx';
+import { HistoryHeader } from './history-header.tsx';
 
 const PAGE = 50;
 
@@ -125,8 +127,16 @@ function RequestCard({ request, open }: { request: Request; open: (code: string)
   );
 }
 
-/** Requests of every kind, newest first, a page at a time; which one is in the address. */
+/** What is in the address: an event, all events, or requests. */
 export default function HistoryPage() {
+  const [view] = useQueryValue('view');
+  const [event] = useQueryValue('event');
+  if (event !== null && /^[1-9][0-9]{0,14}$/.test(event)) return <EventPage seq={Number(event)} />;
+  return view === 'events' ? <EventList /> : <Requests />;
+}
+
+/** Requests of every kind, newest first, a page at a time; which one is in the address. */
+function Requests() {
   const top = useRef<HTMLDivElement>(null);
   const [values, setQuery] = useQueryValues('search', 'status', 'before', 'request');
   const [denying, setDenying] = useState<Request | null>(null);
@@ -148,7 +158,7 @@ export default function HistoryPage() {
   };
   return (
     <>
-      <PageHeader title="History" text="Every request, what was decided and what the host made of it." />
+      <HistoryHeader text="Every request, what was decided and what the host made of it." />
       <Group gap="sm" mb="md" wrap="wrap" tabIndex={-1} ref={top} role="group" aria-label="Filter">
         <SearchBox
           placeholder="User, host, command or code"

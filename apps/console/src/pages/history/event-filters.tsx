@@ -1,0 +1,105 @@
+import { Button, Group, Menu, Select, TextInput } from '@mantine/core';
+import { IconDownload } from '@tabler/icons-react';
+import type { RefObject } from 'react';
+import { EVENT_NAMES } from '#shared/event-outcome.ts';
+import { SearchBox } from '../../kit/search-box.tsx';
+import { addressText, type EventFilter, exportAddress, type FilterValues, localText } from './event-filter.ts';
+import { OUTCOMES } from './event-outcome.tsx';
+
+/** Which events are shown. Each field is in the address. */
+export function EventFilters({
+  values,
+  change,
+  top,
+}: {
+  values: FilterValues;
+  change: (values: Partial<FilterValues>, replace: boolean) => void;
+  top: RefObject<HTMLDivElement | null>;
+}) {
+  const moment = (name: 'from' | 'to', label: string) => (
+    <TextInput
+      type="datetime-local"
+      label={label}
+      value={localText(values[name])}
+      onChange={({ currentTarget }) => change({ [name]: addressText(currentTarget.value) }, values[name] !== null)}
+      w={210}
+    />
+  );
+  return (
+    <Group
+      gap="sm"
+      mb="md"
+      wrap="wrap"
+      align="flex-end"
+      tabIndex={-1}
+      ref={top}
+      role="group"
+      aria-label="Filter"
+      className="event-filters"
+    >
+      <SearchBox
+        label="User"
+        placeholder="User, exactly"
+        value={values.user ?? ''}
+        change={(text) => change({ user: text || null }, values.user !== null)}
+      />
+      <SearchBox
+        label="Host"
+        placeholder="Host, exactly"
+        value={values.host ?? ''}
+        change={(text) => change({ host: text || null }, values.host !== null)}
+      />
+      <Select
+        aria-label="Event"
+        placeholder="Any event"
+        data={EVENT_NAMES}
+        value={values.type}
+        searchable
+        clearable
+        clearButtonProps={{ 'aria-label': 'Any event' }}
+        onChange={(type) => change({ type }, false)}
+        w={260}
+      />
+      <Select
+        aria-label="Outcome"
+        data={[
+          { value: '', label: 'Any outcome' },
+          ...Object.entries(OUTCOMES).map(([value, { text }]) => ({ value, label: text })),
+        ]}
+        value={values.outcome ?? ''}
+        allowDeselect={false}
+        onChange={(outcome) => change({ outcome: outcome || null }, false)}
+        w={160}
+      />
+      {moment('from', 'From')}
+      {moment('to', 'To')}
+    </Group>
+  );
+}
+
+const FORMATS = [
+  ['csv', 'CSV, for spreadsheets'],
+  ['jsonl', 'JSON lines, as they were signed'],
+  ['json', 'JSON'],
+  ['ecs', 'ECS, for Elastic'],
+] as const;
+
+/** All that the filter lets through, as a file. */
+export function ExportMenu({ filter }: { filter: EventFilter }) {
+  return (
+    <Menu position="bottom-end" shadow="md">
+      <Menu.Target>
+        <Button variant="default" leftSection={<IconDownload size={18} aria-hidden="true" />}>
+          Export
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {FORMATS.map(([format, label]) => (
+          <Menu.Item key={format} component="a" href={exportAddress(filter, format)} download>
+            {label}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,152 @@
+import { Button, Group, Stack, Text } from '@mantine/core';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useRef } from 'react';
+import { desktop } from '../../bridge.ts';
+import { MarkedText } from '../../kit/command-text.tsx';
+import { EmptyState } from '../../kit/empty-state.tsx';
+import { Failure, PageSkeleton } from '../../kit/query-state.tsx';
+import { type Column, TableOrCards } from '../../kit/table-or-cards.tsx';
+import { Ago } from '../../kit/times.tsx';
+import { Link, useQueryValues } from '../../router.tsx';
+import { api, type LogEvent, messageOf } from '../../server/api.ts';
+import { FILTER_NAMES, filterOf } from './event-filter.ts';
+import { EventFilters, ExportMenu } from './event-filters.tsx';
+import { OutcomeBadge } from './event-outcome.tsx';
+import { HistoryHeader } from './history-header.tsx';
+
+const PAGE = 50;
+
+/** The address of an event, from which the back button leads to the list as it was. */
+const addressOf = (seq: number): string => {
+  const query = new URLSearchParams(location.search);
+  query.set('event', String(seq));
+  return `/history?${query}`;
+};
+
+function Sentence({ event }: { event: LogEvent }) {
+  return (
+    <Link href={addressOf(event.seq)} className="event-link" onClick={(click) => click.stopPropagation()}>
+      <MarkedText text={event.sentence} />
+    </Link>
+  );
+}
+
+const columns: Column<LogEvent>[] = [
+  { name: 'when', head: 'When', width: 7.5, className: 'nowrap', cell: ({ at }) => <Ago at={at} /> },
+  {
+    name: 'event',
+    head: 'Event',
+    width: 22,
+    cell: (event) => (
+      <>
+        <Sentence event={event} />
+        <Text size="xs" c="dimmed" className="mono break">
+          {event.event}
+        </Text>
+      </>
+    ),
+  },
+  {
+    name: 'who',
+    head: 'User and host',
+    width: 10,
+    cell: (event) => (
+      <>
+        <Text size="sm" className="name">
+          {event.username || '–'}
+        </Text>
+        <Text size="sm" c="dimmed" className="name">
+          {event.hostname}
+        </Text>
+      </>
+    ),
+  },
+  { name: 'outcome', head: 'Outcome', width: 6, cell: ({ outcome }) => <OutcomeBadge outcome={outcome} /> },
+];
+
+function EventCard({ event }: { event: LogEvent }) {
+  return (
+    <Stack gap="xs">
+      <Sentence event={event} />
+      <Group justify="space-between" gap="xs">
+        <Text size="sm" c="dimmed">
+          <Ago at={event.at} />
+        </Text>
+        <OutcomeBadge outcome={event.outcome} />
+      </Group>
+    </Stack>
+  );
+}
+
+/** Events, newest first, a page at a time; which ones is in the address. */
+export function EventList() {
+  const top = useRef<HTMLDivElement>(null);
+  const [{ before, ...values }, setQuery] = useQueryValues(...FILTER_NAMES, 'before');
+  const filter = filterOf(values);
+  const place = /^[0-9]{1,15}-[1-9][0-9]{0,14}$/.test(before ?? '') ? before : null;
+  const list = useQuery(
+    api.audit.events.list.queryOptions(
+      { ...filter, limit: PAGE, before: place },
+      { placeholderData: keepPreviousData },
+    ),
+  );
+  const { events, older } = list.data ?? { events: [], older: null };
+  const isFiltered = Object.values(filter).some((value) => value !== null);
+  const turnTo = (to: string | null) => {
+    setQuery({ before: to });
+    top.current?.focus({ preventScroll: true });
+    scrollTo({ top: 0 });
+  };
+  return (
+    <>
+      <HistoryHeader text="Everything that happened, each in one sentence.">
+        {/* A download leaves the console, and the desktop app lets nothing out of its window. */}
+        {desktop === undefined && <ExportMenu filter={filter} />}
+      </HistoryHeader>
+      <EventFilters
+        values={values}
+        top={top}
+        change={(changed, replace) => setQuery({ ...changed, before: null }, { replace })}
+      />
+      {list.error && !list.data ? (
+        <Failure message={messageOf(list.error)} retry={() => void list.refetch()} />
+      ) : !list.data ? (
+        <PageSkeleton label="Loading events" rows={6} height={56} />
+      ) : events.length === 0 ? (
+        <EmptyState
+          text={
+            older !== null
+              ? 'Nothing among these. Older events were not looked at yet.'
+              : place !== null
+                ? 'There is nothing older.'
+                : isFiltered
+                  ? 'Nothing matches. User and host have to be written out.'
+                  : 'No events yet.'
+          }
+        />
+      ) : (
+        <TableOrCards
+          entries={events}
+          columns={columns}
+          keyOf={({ seq }) => String(seq)}
+          card={(event) => <EventCard event={event} />}
+        />
+      )}
+      {(older !== null || place !== null) && (
+        <Group component="nav" aria-label="Pages" justify="center" gap="sm" mt="md">
+          <Button variant="default" disabled={place === null} onClick={() => turnTo(null)}>
+            Newest
+          </Button>
+          <Button
+            variant="default"
+            disabled={older === null}
+            loading={list.isPlaceholderData}
+            onClick={() => turnTo(older)}
+          >
+            Older
+          </Button>
+        </Group>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,83 @@
+import { readFile } from 'node:fs/promises';
+import { expect, test } from './world.ts';
+
+test('events: what somebody did is found by the address, read as one sentence, and led back to its beginning', async ({
+  site,
+  open,
+}) => {
+  const { page, username, signIn, call } = await open();
+  await signIn('/history');
+  await page.getByText('Events', { exact: true }).click();
+  await expect(page).toHaveURL('/history?view=events');
+  await expect(page.getByRole('link', { name: `${username} signed in with a browser.` })).toBeVisible();
+
+  const { id, code } = await site.do('ask', {
+    user: username,
+    host: 'lab1.example.com',
+    record: { reason: 'ticket 4711' },
+  });
+  // The list is live.
+  await expect(page.getByRole('link', { name: new RegExp(`^${username} asked for an approval`) })).toBeVisible();
+  await call('challenges.approve', { challengeId: id });
+  await site.do('outcome', { id, outcome: 'granted' });
+
+  await page.getByRole('combobox', { name: 'Event' }).click();
+  await page.getByRole('option', { name: 'challenge_outcome' }).click();
+  await expect(page).toHaveURL('/history?view=events&type=challenge_outcome');
+  const released = page.getByRole('link', { name: /^The host lab1\.example\.com released what/ });
+  await expect(released).toHaveCount(1);
+  await released.click();
+  await expect(page).toHaveURL(/\/history\?view=events&type=challenge_outcome&event=[0-9]+$/);
+  const together = page.getByRole('region', { name: 'What belongs together' });
+  await expect(together.getByRole('listitem')).toHaveCount(3);
+  await together.getByRole('link', { name: /asked for an approval .*“ticket 4711”/ }).click();
+  await expect(together.locator('[aria-current]')).toContainText('asked for an approval');
+  // The record holds what is for administrators.
+  await expect(page.getByText('The record as signed')).toHaveCount(0);
+  await page.getByRole('link', { name: code, exact: true }).click();
+  await expect(page.getByRole('dialog', { name: 'Request' })).toContainText('Released to sudo');
+  await page.goBack();
+  await page.getByRole('link', { name: 'All events' }).click();
+  await expect(page).toHaveURL('/history?view=events&type=challenge_outcome');
+});
+
+test('events: every one is reached page by page, and the file has what is shown', async ({ open }) => {
+  const { page, signIn, call } = await open({ admin: true });
+  await signIn('/history?view=events&outcome=success');
+  await expect(page.getByRole('row').first()).toBeVisible();
+  await page.getByRole('button', { name: 'Export' }).click();
+  const download = page.waitForEvent('download');
+  await page.getByRole('menuitem', { name: 'CSV, for spreadsheets' }).click();
+  const file = await download;
+  expect(file.suggestedFilename()).toMatch(/^identree-history-[0-9-]+\.csv$/);
+  const [head, ...rows] = (await readFile(await file.path(), 'utf8')).trimEnd().split('\r\n');
+  const outcome = head!.split(',').indexOf('outcome');
+  expect(rows.length).toBeGreaterThan(0);
+  for (const row of rows) expect(row.split(',')[outcome]).toBe('success');
+
+  const input = { outcome: 'success', limit: 200 };
+  const { data } = await call('audit.events.list', input, { method: 'GET' });
+  const { events } = data as { events: { seq: number; sentence: string; at: number }[] };
+  expect(rows.length).toBeGreaterThanOrEqual(Math.min(events.length, 200) - 1);
+  const oldest = events.at(-1)!;
+  const minute = `${new Date(oldest.at).toISOString().slice(0, 16)}Z`;
+  await page.goto(`/history?view=events&from=${minute}&to=${minute}&user=no-such-user`);
+  await expect(page.getByText('Nothing matches.')).toBeVisible();
+  await page.getByLabel('User', { exact: true }).fill('');
+  await expect(page.getByRole('row').nth(1)).toBeVisible();
+});
+
+test('sinks: what was refused is sent again', async ({ site, open }) => {
+  const { page, signIn } = await open({ admin: true });
+  await signIn('/audit-sinks');
+  await expect(page.getByRole('listitem').filter({ hasText: 'JSON lines' })).toContainText('Delivering');
+  await expect(page.getByText('None. Every event was taken.')).toBeVisible();
+  await site.do('refuse', { seq: 1, reason: 'too large' });
+  await page.reload();
+  const row = page.getByRole('row').filter({ hasText: 'server_initialized' });
+  await expect(row).toContainText('too large');
+  await page.getByRole('button', { name: 'Try again: number 1 at JSON lines' }).click();
+  // The event that says so is the next one that is delivered, and takes this one along.
+  await expect(page.getByText('1 event will be tried again.')).toBeVisible();
+  await expect(page.getByText('None. Every event was taken.')).toBeVisible();
+});
