@@ -35,6 +35,7 @@ const COMMANDS = {
   docs: [['scripts/docs.ts']],
   pictures: [['scripts/pictures.ts']],
   'bench-approval': [['bench/approval.ts']],
+  'bench-audit': [['bench/audit.ts']],
   'bench-creates': [['bench/creates.ts']],
   'bench-ldap': [['bench/ldap.ts']],
   'bench-history': [['bench/history.ts']],
