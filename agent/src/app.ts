@@ -8,6 +8,7 @@ import { openHostJournal } from './break-glass/host-journal.ts';
 import type { Journal } from './break-glass/journal.ts';
 import { keepBreakGlass, rotateOutside } from './break-glass/keep.ts';
 import { createVerify, ownProgram } from './break-glass/verify.ts';
+import { authoritiesOf, createHeardAuthorities, readGranted, writeGranted } from './certificates/authorities.ts';
 import { type RenewDeps, renewCertificate } from './certificates/renew.ts';
 import { type Attempt, keepCertificate } from './certificates/schedule.ts';
 import { type CertificateStore, createCertificateStore } from './certificates/store.ts';
@@ -36,7 +37,7 @@ import { type Health, keepBeating } from './service/heartbeat.ts';
 import { type Keeper, keep } from './service/keepers.ts';
 import { listen } from './service/socket-server.ts';
 import { createGateWatch } from './setup/gate-watch.ts';
-import { readDirectoryUse } from './sssd/settings.ts';
+import { readDirectoryUse, writeDirectoryUse } from './sssd/settings.ts';
 import { control } from './sssd/sssd-addition.ts';
 import { type ApproverKeys, openApproverKeys } from './state/approver-keys.ts';
 import { atomicWrite } from './state/atomic-write.ts';
@@ -218,11 +219,14 @@ export function residentGate(host: Host, { processes, sessionOrigin, plugin, log
 
 /** What it takes to renew the certificate of this host. */
 export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemRun): RenewDeps {
+  const files = stateFiles(paths.state);
   return {
     client: host.client,
     enrolment: host.enrolment,
     store: host.certificates,
-    directory: () => readDirectoryUse(stateFiles(paths.state).directory),
+    directory: () => readDirectoryUse(files.directory),
+    keepDirectory: (use) => writeDirectoryUse(files.directory, use),
+    noteAuthorities: (bundle) => writeGranted(files.authorities, bundle),
     // Its TLS library reads the files once: neither a new connection nor SIGHUP makes it look again.
     async reconnect() {
       const { code, output } = await control(run, 'try-restart');
@@ -254,13 +258,33 @@ function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
   const { hostname, hostId } = host.enrolment.identity;
   const files = stateFiles(paths.state);
   const every = { clock: systemClock, log, random: Math.random };
+  const heard = createHeardAuthorities();
+  const ownAuthorities = async () => {
+    const set = await certificates.current().catch(() => null);
+    try {
+      return set && authoritiesOf(set);
+    } catch {
+      return null;
+    }
+  };
   const save = (file: string) => (state: Health | Attempt) => atomicWrite(file, `${JSON.stringify(state)}\n`);
   return [
     {
       name: 'heartbeat',
       run: (stopping) =>
         keepBeating(
-          { ...every, client, keys, checkpoints, trust, osInfo: os, report: hostReport, save: save(files.health) },
+          {
+            ...every,
+            client,
+            keys,
+            authorities: heard,
+            ownAuthorities,
+            checkpoints,
+            trust,
+            osInfo: os,
+            report: hostReport,
+            save: save(files.health),
+          },
           stopping,
         ),
     },
@@ -273,6 +297,8 @@ function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
             current: certificates.current,
             identity: { hostname, hostId },
             renew: () => renewCertificate(renewalOf(host, paths, log)),
+            heard,
+            granted: () => readGranted(files.authorities),
             save: save(files.renewal),
           },
           stopping,

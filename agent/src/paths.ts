@@ -27,6 +27,8 @@ export const stateFiles = (state: string) => ({
   certificateLock: join(state, 'certificate.lock'),
   /** What the last attempt to renew the certificate came to. */
   renewal: join(state, 'renewal.json'),
+  /** Which authorities came with the certificate. */
+  authorities: join(state, 'authorities.json'),
   /** The directory that `setup --sssd` was run for. */
   directory: join(state, 'directory.json'),
   checkpoint: join(state, 'checkpoint.json'),

@@ -23,6 +23,7 @@ import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing
 import { type PublicJwk, publicJwk, type SigningKey, signingKeyFromPem, signToken, tokenType } from '#shared/token.ts';
 import { signDelegation, signForRoot, verifyForRoot } from '#shared/trust-root.ts';
 import { type Host, openHost, residentGate } from '../../agent/src/app.ts';
+import { createHeardAuthorities } from '../../agent/src/certificates/authorities.ts';
 import { renewCertificate } from '../../agent/src/certificates/renew.ts';
 import { createTransport } from '../../agent/src/client/transport.ts';
 import { enrol } from '../../agent/src/enrol/enrol.ts';
@@ -397,6 +398,8 @@ test('a certificate, the log and a statement about a backup go on being believed
     enrolment: host.enrolment,
     store: host.certificates,
     directory: async () => null,
+    keepDirectory: async () => {},
+    noteAuthorities: async () => {},
     reconnect: async () => {},
     clock: agentClock,
     random: systemRandom,
@@ -407,6 +410,8 @@ test('a certificate, the log and a statement about a backup go on being believed
     beat({
       client: host.client,
       keys: host.keys,
+      authorities: createHeardAuthorities(),
+      ownAuthorities: async () => null,
       checkpoints: host.checkpoints,
       trust: host.enrolment.trust,
       report: async () => ({ v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false }),

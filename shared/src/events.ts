@@ -50,6 +50,21 @@ export const EVENTS = {
     topic: 'server',
     own: false,
   },
+  ca_rotation_begun: {
+    text: 'An operator made another authority for certificates of hosts. Both count; the old one signs still.',
+    topic: 'server',
+    own: false,
+  },
+  ca_activated: {
+    text: 'The new authority signs certificates of hosts. The old one counts still.',
+    topic: 'server',
+    own: false,
+  },
+  ca_rotation_finished: {
+    text: 'The old authority for certificates of hosts counts no more.',
+    topic: 'server',
+    own: false,
+  },
   audit_dead_letters_retried: {
     text: 'An operator has events delivered again that a receiver of the audit log refused.',
     topic: 'server',

@@ -141,6 +141,15 @@ export const runRequest = z.discriminatedUnion('state', [
 ]);
 export type RunRequest = z.infer<typeof runRequest>;
 
+/** The authorities that a host goes by, each by the SHA-256 of its certificate. */
+export const hostAuthorities = z.strictObject({
+  /** Who signed its certificate; null: nobody whom it knows. */
+  issuer: sha256Text.nullable(),
+  /** Whom it accepts. */
+  bundle: z.array(sha256Text).max(32),
+});
+export type HostAuthorities = z.infer<typeof hostAuthorities>;
+
 /** POST /heartbeat. */
 export const heartbeatRequest = z.strictObject({
   counter: z.int().min(1),
@@ -152,6 +161,8 @@ export const heartbeatRequest = z.strictObject({
   checkpointSeq: z.int().min(0),
   /** Absent until the server has shown a signed head: one that signs none does not know this member. */
   log: logSeen.optional(),
+  /** Absent until the server has named its own: one that names none does not know this member. */
+  authorities: hostAuthorities.optional(),
   ...agentFacts,
 });
 export type HeartbeatRequest = z.infer<typeof heartbeatRequest>;
@@ -169,6 +180,11 @@ export const heartbeatResponse = z.object({
   log: logShown.nullish(),
   /** {@link reportDigest} of the report that the server has of this host; null: none. Earlier servers keep none. */
   reportDigest: z.string().nullable().optional(),
+  /**
+   * Authorities that sign and accept certificates of hosts, each by the SHA-256 of its certificate, the one that signs first. Only
+   * a hint to renew: what counts comes signed, with the new certificate. Null: nothing to go by now; absent: an earlier server.
+   */
+  authorities: z.array(sha256Text).max(8).nullish(),
 });
 
 /** Printable, on one line, without signs that show nothing. */

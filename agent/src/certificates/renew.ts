@@ -8,18 +8,22 @@ import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import { probeDirectory } from '../sssd/probe.ts';
-import { accessOf, type DirectoryUse, showsCertificate } from '../sssd/settings.ts';
+import { accessOf, type DirectoryUse, fetchDirectory, showsCertificate } from '../sssd/settings.ts';
 import type { Enrolment } from '../state/identity.ts';
 import { certificateProblem, joinPem, lifetimeOf, splitPem } from './check.ts';
 import { generateTlsKey } from './key.ts';
 import { type CertificateSet, type CertificateStore, FILES } from './store.ts';
 
 export interface RenewDeps {
-  client: Pick<HostClient, 'certificate'>;
+  client: Pick<HostClient, 'certificate' | 'directory'>;
   enrolment: Pick<Enrolment, 'identity' | 'trust'>;
   store: CertificateStore;
   /** The directory that this host uses; null: none was set up. */
   directory: () => Promise<DirectoryUse | null>;
+  /** Keeps what the directory accepts from now on. */
+  keepDirectory: (use: DirectoryUse) => Promise<void>;
+  /** Notes which authorities came with the certificate. */
+  noteAuthorities: (bundle: string) => Promise<void>;
   /** Has sssd take the new files. */
   reconnect: () => Promise<void>;
   clock: Clock;
@@ -27,7 +31,22 @@ export interface RenewDeps {
   log: Log;
 }
 
-export type Renewal = { ok: true; serial: string; until: number } | { ok: false; message: string };
+export type Renewal =
+  /** `isWhole`: the directory was asked for its authorities too, where there is one. */
+  { ok: true; serial: string; until: number; isWhole: boolean } | { ok: false; message: string };
+
+/**
+ * The directory as it was set up, with the authorities that verify it today: else one that counts no more would stay in the
+ * file of sssd for good. A server that has none any more has nothing to say about it; one that could not be asked has.
+ */
+async function withAuthoritiesOfToday(deps: RenewDeps, use: DirectoryUse): Promise<DirectoryUse | 'unknown'> {
+  const fetched = await fetchDirectory(deps);
+  if (!fetched.ok) {
+    deps.log.warn(fetched.message);
+    return fetched.isRefusal ? use : 'unknown';
+  }
+  return { ...use, settings: { ...use.settings, caBundle: fetched.settings.caBundle } };
+}
 
 /**
  * Gets a certificate for a new key and puts both in place of the old ones.
@@ -55,7 +74,9 @@ export async function renewCertificate(deps: RenewDeps): Promise<Renewal> {
   const problem = certificateProblem(grant, { key: key.pem, hostname, hostId, now: deps.clock.now() });
   if (problem !== null) return reject(problem);
 
-  const use = await deps.directory();
+  const before = await deps.directory();
+  const today = before && (await withAuthoritiesOfToday(deps, before));
+  const use = today === 'unknown' ? before : today;
   const old = await deps.store.current().catch(() => null);
   const set: CertificateSet = {
     certificate: grant.certificate,
@@ -64,11 +85,15 @@ export async function renewCertificate(deps: RenewDeps): Promise<Renewal> {
   };
   const kept = await deps.store.put(set, async (folder) => (use === null ? null : tryNew(folder, old, use)));
   if (kept !== null) return reject(kept);
+  if (use !== null && use.settings.caBundle !== before?.settings.caBundle) await deps.keepDirectory(use);
+  const isWhole = before === null || today !== 'unknown';
+  // Else it would not be known any more that one which counts no longer is still among those of the directory.
+  if (isWhole) await deps.noteAuthorities(grant.caBundle);
   if (old !== null && !splitPem(grant.caBundle).every((authority) => old.ca.includes(authority)))
     deps.log.warn('the server has another certificate authority than before; its trust root has signed for it');
   if (use?.client === 'sssd') await deps.reconnect();
   const { serial, until } = lifetimeOf(grant.certificate);
-  return { ok: true, serial, until };
+  return { ok: true, serial, until, isWhole };
 }
 
 /**

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createTestAuthority, type IssueOptions } from '../testing/certificate.ts';
+import { createHeardAuthorities, fingerprintsOf, type HeardAuthorities } from './authorities.ts';
 import { generateTlsKey } from './key.ts';
 import type { Renewal } from './renew.ts';
 import { type Attempt, dueAt, isLate, keepCertificate, readAttempt } from './schedule.ts';
@@ -30,6 +31,8 @@ async function run(options: {
   sleeps: number;
   random?: number;
   renew?: (now: number) => Promise<Renewal & { set?: CertificateSet }>;
+  heard?: HeardAuthorities;
+  granted?: () => Promise<string[] | null>;
 }) {
   let now = START;
   let { set } = options;
@@ -64,6 +67,8 @@ async function run(options: {
       },
       log: { info: note, warn: note, error: note },
       random: () => options.random ?? 0,
+      heard: options.heard ?? createHeardAuthorities(),
+      granted: options.granted ?? (async () => null),
     },
     stop.signal,
   );
@@ -72,7 +77,7 @@ async function run(options: {
 
 const renewed = async (now: number) => {
   const life = { from: now - 5 * MINUTE, until: now + 90 * DAY };
-  return { ok: true as const, serial: '1', until: life.until, set: await setOf(life) };
+  return { ok: true as const, serial: '1', until: life.until, isWhole: true, set: await setOf(life) };
 };
 
 describe('when a certificate is renewed', () => {
@@ -121,10 +126,82 @@ describe('when a certificate is renewed', () => {
     const { renewals, pauses } = await run({
       set: null,
       sleeps: 5,
-      renew: async (now) => ({ ok: true, serial: '1', until: now, set: await setOf({ from: now - DAY, until: now }) }),
+      renew: async (now) => ({
+        ok: true,
+        serial: '1',
+        until: now,
+        isWhole: true,
+        set: await setOf({ from: now - DAY, until: now }),
+      }),
     });
     assert.equal(renewals.length, 5);
     assert.deepEqual(pauses, [MINUTE, MINUTE, MINUTE, MINUTE, MINUTE]);
+  });
+
+  describe('when the server goes by other authorities', () => {
+    const life = { from: START - 5 * MINUTE, until: START + 300 * DAY };
+    const ours = fingerprintsOf(authority.pem);
+    const heardOf = (names: readonly string[]) => {
+      const heard = createHeardAuthorities();
+      heard.hear(names);
+      return heard;
+    };
+
+    it('it is due at once, whether one is new, another one signs or one counts no more; and told once', async () => {
+      const stranger = fingerprintsOf((await createTestAuthority()).pem)[0]!;
+      const cases: [heard: string[], granted: string[] | null, due: boolean][] = [
+        [ours, ours, false],
+        [ours, null, false],
+        [[...ours, stranger], ours, true],
+        [[stranger, ...ours], ours, true],
+        [[stranger], ours, true],
+        [ours, [...ours, stranger], true],
+        [[], ours, false],
+      ];
+      for (const [names, granted, due] of cases) {
+        const heard = heardOf(names);
+        const toTell = heard.followed();
+        const set = await setOf(life);
+        const { renewals } = await run({ set, sleeps: 3, renew: renewed, heard, granted: async () => granted });
+        // Once, though nothing has changed by it: what a server says again and again must not cost again and again.
+        assert.equal(renewals.length, due ? 1 : 0, JSON.stringify(names));
+        assert.equal(toTell.aborted, due);
+      }
+    });
+
+    it('a server that names others each time gets one renewal a minute', async () => {
+      const heard = createHeardAuthorities();
+      let said = 0;
+      const { renewals, pauses } = await run({
+        set: await setOf(life),
+        sleeps: 6,
+        heard: { ...heard, current: () => [String(said++)] },
+        renew: renewed,
+      });
+      assert.equal(renewals.length, 6);
+      assert.ok(pauses.every((ms) => ms >= MINUTE));
+    });
+
+    it('one that could not ask its directory tries that again', async () => {
+      const renew = async (now: number) => ({ ...(await renewed(now)), isWhole: false });
+      const { renewals, pauses } = await run({ set: await setOf(life), sleeps: 3, heard: heardOf(['x']), renew });
+      assert.equal(renewals.length, 3);
+      assert.deepEqual(
+        pauses.map((ms) => ms / MINUTE),
+        [1, 2, 4],
+      );
+    });
+
+    it('who waits is woken by what is said, and not by the same said again', () => {
+      const heard = heardOf(ours);
+      const first = heard.changed();
+      heard.hear(ours);
+      heard.hear(null);
+      assert.equal(first.aborted, false);
+      heard.hear([...ours, 'x']);
+      assert.equal(first.aborted, true);
+      assert.equal(heard.changed().aborted, false);
+    });
   });
 
   it('what throws does not end it', async () => {

@@ -3,6 +3,7 @@ import { timestamp } from '#shared/names.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
+import { authoritiesOf, type HeardAuthorities, isBehind } from './authorities.ts';
 import { certificateProblem, lifetimeOf } from './check.ts';
 import type { Renewal } from './renew.ts';
 import type { CertificateSet } from './store.ts';
@@ -42,6 +43,9 @@ export interface ScheduleDeps {
   current: () => Promise<CertificateSet | null>;
   identity: { hostname: string; hostId: string };
   renew: () => Promise<Renewal>;
+  /** What the server says of its authorities, and which ones came with the certificate. */
+  heard: Pick<HeardAuthorities, 'current' | 'changed' | 'follow'>;
+  granted: () => Promise<readonly string[] | null>;
   save: (attempt: Attempt) => Promise<void>;
   clock: Clock;
   log: Log;
@@ -49,15 +53,24 @@ export interface ScheduleDeps {
   random: () => number;
 }
 
-/** Keeps the certificate of this host good until stopped. One that is missing, broken or another host's is due at once. */
+/**
+ * Keeps the certificate of this host good until stopped. One that is missing, broken or another host's is due at once, and so
+ * is one when the server goes by other authorities.
+ */
 export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): Promise<void> {
   const { clock, log } = deps;
   const early = deps.random();
   let retry = FIRST_RETRY;
+  /** What a renewal did not change, though the server says that it would: said once more, it is not tried once more. */
+  let vain: string | null = null;
   while (!signal.aborted) {
     let pause: number;
+    // Taken before anything is looked at: what is said meanwhile must not be slept through.
+    const changed = deps.heard.changed();
+    let isRenewed = false;
     try {
-      const due = await whenDue(deps, early);
+      const said = deps.heard.current()?.join() ?? null;
+      const due = await whenDue(deps, early, said !== vain);
       if (clock.now() < due) pause = due - clock.now();
       else {
         const renewal = await deps.renew();
@@ -65,7 +78,15 @@ export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): 
         if (!renewal.ok) throw new Error(renewal.message);
         log.info(`the certificate of this host was renewed; it ends ${new Date(renewal.until).toISOString()}`);
         // Looked at again, and not at once: whatever a server sends must not make this loop turn without a pause.
-        pause = retry = FIRST_RETRY;
+        if (renewal.isWhole) {
+          vain = said;
+          pause = retry = FIRST_RETRY;
+        } else {
+          pause = retry;
+          retry = Math.min(retry * 2, HOUR);
+        }
+        deps.heard.follow();
+        isRenewed = true;
       }
     } catch (error) {
       log.error(
@@ -75,11 +96,13 @@ export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): 
       retry = Math.min(retry * 2, HOUR);
     }
     // At most an hour at a time: clocks are set, machines sleep, and root renews by hand.
-    await clock.sleep(Math.min(pause, HOUR) * (1 + 0.1 * deps.random()), signal);
+    // Whatever is said meanwhile: a server that names others each time gets one renewal a minute, and no more.
+    const until = isRenewed ? signal : AbortSignal.any([signal, changed]);
+    await clock.sleep(Math.min(pause, HOUR) * (1 + 0.1 * deps.random()), until);
   }
 }
 
-async function whenDue(deps: ScheduleDeps, early: number): Promise<number> {
+async function whenDue(deps: ScheduleDeps, early: number, looksAtAuthorities: boolean): Promise<number> {
   const set = await deps.current().catch((error: unknown) => {
     deps.log.warn(error instanceof Error ? error.message : String(error));
     return null;
@@ -88,7 +111,14 @@ async function whenDue(deps: ScheduleDeps, early: number): Promise<number> {
   const { identity } = deps;
   const expected = { ...identity, key: set.key, now: 0 };
   const problem = certificateProblem({ certificate: set.certificate, caBundle: set.ca }, expected);
-  if (problem === null) return dueAt(lifetimeOf(set.certificate), early);
+  if (problem === null) {
+    const heard = looksAtAuthorities ? deps.heard.current() : null;
+    if (heard !== null && isBehind(authoritiesOf(set), heard, await deps.granted())) {
+      deps.log.info('the server has other authorities than this host: the certificate is renewed');
+      return 0;
+    }
+    return dueAt(lifetimeOf(set.certificate), early);
+  }
   deps.log.warn(`the certificate of this host cannot be used: ${problem}`);
   return 0;
 }

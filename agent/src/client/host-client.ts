@@ -48,7 +48,7 @@ export interface HostClient {
   outcome(challengeId: string, outcome: OutcomeRequest): Promise<Reply<unknown>>;
   run(challengeId: string, run: RunRequest): Promise<Reply<unknown>>;
   heartbeat(
-    facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo' | 'log'>,
+    facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo' | 'log' | 'authorities'>,
   ): Promise<Reply<HeartbeatResponse>>;
   /** What this host says of itself. */
   report(report: HostReport): Promise<Reply<unknown>>;

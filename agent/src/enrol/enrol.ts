@@ -2,6 +2,7 @@ import { parseEnrolmentToken } from '#shared/enrolment-token.ts';
 import { type EnrolmentGrant, type EnrolRequest, enrolResponse, HOST_API } from '#shared/host-api.ts';
 import { ENROLMENT_TAG } from '#shared/http-signature.ts';
 import { hostName } from '#shared/names.ts';
+import { writeGranted } from '../certificates/authorities.ts';
 import { createCertificateStore } from '../certificates/store.ts';
 import { type Reply, readFailure, readReply } from '../client/reply.ts';
 import { signRequest } from '../client/sign-request.ts';
@@ -59,6 +60,7 @@ async function pin(state: string, grant: EnrolmentGrant, keys: HostKeys, clock: 
     clock,
   });
   await certificates.put({ certificate: grant.certificate, key: keys.tls.pem, ca: grant.caBundle });
+  await writeGranted(files.authorities, grant.caBundle);
   await atomicWrite(files.identity, json(identity));
 }
 

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
 import type { LogShown } from '#shared/log-head.ts';
 import { openHost } from '../app.ts';
+import { createHeardAuthorities } from '../certificates/authorities.ts';
 import { stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { openCheckpoints } from '../state/checkpoint.ts';
@@ -25,6 +26,8 @@ async function world() {
   const deps: HeartbeatDeps = {
     client: host.client,
     keys: host.keys,
+    authorities: createHeardAuthorities(),
+    ownAuthorities: async () => null,
     checkpoints: host.checkpoints,
     trust: host.enrolment.trust,
     osInfo: 'Debian x64',

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type HostReport, reportDigest } from '#shared/host-api.ts';
 import { type Host, openHost } from '../app.ts';
+import { createHeardAuthorities } from '../certificates/authorities.ts';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { createFakeServer, createServerKey, type FakeServer } from '../testing/fake-server.ts';
@@ -24,6 +25,8 @@ async function world() {
   const deps: HeartbeatDeps = {
     client: host.client,
     keys: host.keys,
+    authorities: createHeardAuthorities(),
+    ownAuthorities: async () => null,
     checkpoints: host.checkpoints,
     trust: host.enrolment.trust,
     osInfo: 'Debian x64',

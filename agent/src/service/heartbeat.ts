@@ -1,4 +1,5 @@
-import { type HostReport, reportDigest } from '#shared/host-api.ts';
+import { type HostAuthorities, type HostReport, reportDigest } from '#shared/host-api.ts';
+import type { HeardAuthorities } from '../certificates/authorities.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
@@ -23,6 +24,10 @@ export interface HeartbeatDeps extends FollowDeps {
   /** What this host says of itself. */
   report: () => Promise<HostReport>;
   keys: ApproverKeys;
+  /** Told what the server says of its authorities. */
+  authorities: Pick<HeardAuthorities, 'current' | 'hear' | 'followed'>;
+  /** Whom this host goes by; null: it has no certificate that can be read. */
+  ownAuthorities: () => Promise<HostAuthorities | null>;
   osInfo: string;
   save(health: Health): Promise<void>;
   clock: Clock;
@@ -60,10 +65,13 @@ function warnOf(followed: Exclude<Followed, { kind: 'followed' }>, seen: number,
 export async function beat(deps: HeartbeatDeps): Promise<Health> {
   const { keys, checkpoints, clock, log } = deps;
   const before = checkpoints.current();
+  // A server that has named none does not know the question.
+  const own = deps.authorities.current() === null ? null : await deps.ownAuthorities();
   const reply = await deps.client.heartbeat({
     approverKeysVersion: keys.current().version,
     checkpointSeq: before.seq,
     osInfo: deps.osInfo,
+    ...(own === null ? {} : { authorities: own }),
     ...(before.signed === null
       ? {}
       : { log: { head: before.signed.head, contradiction: before.contradiction?.kind ?? null } }),
@@ -72,6 +80,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
   let health: Omit<Health, 'approverKeysVersion' | 'checkpointSeq'>;
   if (reply.kind === 'ok') {
     const { value } = reply;
+    deps.authorities.hear(value.authorities ?? null);
     if (value.approverKeys !== null && (await keys.offer(value.approverKeys)) === 'rejected') {
       log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
     }
@@ -108,6 +117,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
 export async function keepBeating(deps: HeartbeatDeps & { random: () => number }, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     let result: Health['result'] = 'unreachable';
+    const followed = deps.authorities.followed();
     try {
       result = (await beat(deps)).result;
     } catch (error) {
@@ -115,6 +125,6 @@ export async function keepBeating(deps: HeartbeatDeps & { random: () => number }
     }
     // Also when refused: an operator may confirm this host any moment.
     const pause = result === 'ok' ? INTERVAL_MS : RETRY_MS;
-    await deps.clock.sleep(pause * (1 + JITTER * deps.random()), signal);
+    await deps.clock.sleep(pause * (1 + JITTER * deps.random()), AbortSignal.any([signal, followed]));
   }
 }

@@ -43,14 +43,22 @@ export async function fetchDirectory(deps: {
   client: Pick<HostClient, 'directory'>;
   enrolment: Pick<Enrolment, 'identity' | 'trust'>;
   random: Random;
-}): Promise<{ ok: true; settings: DirectorySettings } | { ok: false; message: string }> {
+}): Promise<
+  | { ok: true; settings: DirectorySettings }
+  /** `isRefusal`: the server has answered, and will not say it. */
+  | { ok: false; message: string; isRefusal?: true }
+> {
   const { identity, trust } = deps.enrolment;
   const nonce = randomText(deps.random);
   const reply = await deps.client.directory(nonce);
   if (reply.kind === 'aborted') return { ok: false, message: 'Cancelled.' };
   if (reply.kind === 'refused' && reply.code === 'not_found')
-    return { ok: false, message: 'The server is of a version that does not tell hosts where its directory is.' };
-  if (reply.kind === 'refused') return { ok: false, message: reply.message };
+    return {
+      ok: false,
+      message: 'The server is of a version that does not tell hosts where its directory is.',
+      isRefusal: true,
+    };
+  if (reply.kind === 'refused') return { ok: false, message: reply.message, isRefusal: true };
   if (reply.kind !== 'ok') return { ok: false, message: `The server could not be asked: ${reply.message}` };
   const refuse = (why: string) => ({
     ok: false as const,

@@ -68,6 +68,7 @@ describe('status: the certificate', () => {
     await w.aged(100, 201.5);
     const { text } = await w.status();
     assert.match(text, /^Certificate +until \d{4}-\d\d-\d\d, 201 days left$/m);
+    assert.match(text, /^Authority +until \d{4}-\d\d-\d\d$/m);
     assert.doesNotMatch(text, /renewed/);
   });
 

@@ -4,7 +4,8 @@ import { visibleText } from '#shared/visible-text.ts';
 import { openCertificates } from '../app.ts';
 import { openHostJournal } from '../break-glass/host-journal.ts';
 import { breakGlassStatus } from '../break-glass/status-line.ts';
-import { certificateProblem, lifetimeOf } from '../certificates/check.ts';
+import { fingerprintsOf, readGranted } from '../certificates/authorities.ts';
+import { certificateProblem, lifetimeOf, splitPem } from '../certificates/check.ts';
 import { isLate, readAttempt } from '../certificates/schedule.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
@@ -97,6 +98,19 @@ async function certificateLine(paths: Paths, now: number): Promise<Line> {
   const last = await readAttempt(stateFiles(paths.state).renewal);
   const why = last?.problem ? `The last attempt failed: ${last.problem}` : 'Run: identree renew-cert';
   return { what, value, problem: `It should have been renewed by now. ${why}` };
+}
+
+/** Ends of the authorities that came with the certificate: two while one takes the place of the other. */
+async function authorityLine(paths: Paths, now: number): Promise<Line[]> {
+  const set = await openCertificates(paths).current();
+  const granted = await readGranted(stateFiles(paths.state).authorities);
+  if (set === null || granted === null) return [];
+  const known = splitPem(set.ca).filter((pem) => granted.includes(fingerprintsOf(pem)[0] ?? ''));
+  const ends = known.map((pem) => lifetimeOf(pem).until);
+  const value = ends.map((until) => `until ${new Date(until).toISOString().slice(0, 10)}`).join(', another ');
+  const isEnding = ends.length > 0 && ends.every((until) => until - now < 30 * DAY_MS);
+  const problem = isEnding ? 'An operator has to put another one in its place: identree-server ca rotate' : null;
+  return [{ what: 'Authority', value, problem }];
 }
 
 async function breakGlassLine(paths: Paths, now: number): Promise<Line> {
@@ -218,6 +232,10 @@ export async function reportStatus(
   await checked('Server', () => serverLines(paths, systemClock));
   const certificate = async () => [await certificateLine(paths, Date.now())];
   await checked('Certificate', ofEnrolled(certificate));
+  await checked(
+    'Authority',
+    ofEnrolled(() => authorityLine(paths, Date.now())),
+  );
   await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
   await checked('Setup', () => setupLines(paths));
   const state = await readGateState(host, OWN_PLUGIN);

@@ -11,6 +11,7 @@ import { DatabaseTrouble } from '../db/trouble.ts';
 import { createLogHeads } from '../events/heads.ts';
 import { createEventLog, type EventLog } from '../events/log.ts';
 import { claimLogKey } from '../events/log-key.ts';
+import { createCaRotation } from '../hosts/ca-rotation.ts';
 import { createHostService } from '../hosts/service.ts';
 import { createApproverKeys } from '../passkeys/approver-keys.ts';
 import { checkDetached } from '../passkeys/off-line-root.ts';
@@ -120,6 +121,12 @@ async function coreOn(ground: Ground) {
   await approverKeys.ensure();
 
   const ca = createCertificateAuthority({ ca: keys.ca, now: clock.now, hostTtlMs: config.certificateTtlMs });
+  const caRotation = createCaRotation({
+    ...ground,
+    ca,
+    makeCa: (keyPem) => makeCaCertificate(keyPem, clock.now()),
+  });
+  await caRotation.reload();
   const hosts = createHostService({
     ...ground,
     serverId,
@@ -127,6 +134,7 @@ async function coreOn(ground: Ground) {
     trustRoot: trustRoot.public,
     verificationKeys: [verdict.public],
     ca,
+    caProblem: caRotation.problem,
     signGrant: (grant) => signForRoot(tokenType.enrolment, grant, trustRoot.signer),
     signCertificateGrant: (grant) => signForRoot(tokenType.certificate, grant, trustRoot.signer),
     currentKeys: approverKeys.current,
@@ -139,6 +147,7 @@ async function coreOn(ground: Ground) {
     rp,
     approverKeys,
     ca,
+    caRotation,
     hosts,
     heads,
     /** Why this server may not sign heads of the log; null when it may. */

@@ -101,7 +101,7 @@ export async function createDirectoryService(
     baseDn: settings.baseDn,
     mode: source === null ? 'bridge' : 'full',
     caBundle: async () =>
-      certificatesOf([keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert, ldap.tlsServerCaCert))].join('\n')),
+      certificatesOf([ca.bundle, ...(await readPem(ldap.tlsCaCert, ldap.tlsServerCaCert))].join('\n')),
     bindAs: (secret, hostname) => ({
       dn: hostDn(hostname, settings.baseDn),
       password: hostBindPassword(secret, hostname),
@@ -196,9 +196,13 @@ export async function createDirectoryService(
       await importEarlierRules({ path: config.sudoRules.rulesFile, rules, log });
       await directory.start();
       await proofs.load();
-      const clientCa = [keys.ca.certificatePem, ...(await readPem(ldap.tlsCaCert))];
+      const further = await readPem(ldap.tlsCaCert);
       const { clientCertificates } = ldap;
-      const tlsOf = (own: ServerCertificate) => ({ ...own, clientCa, clientCertificates });
+      const tlsOf = (own: ServerCertificate) => ({
+        ...own,
+        clientCa: [...ca.certificates().map(({ pem }) => pem), ...further],
+        clientCertificates,
+      });
       const kept = await keepServerCertificate({
         source: ldap.tls
           ? { from: 'files', ...ldap.tls }
@@ -208,6 +212,7 @@ export async function createDirectoryService(
         onError: (err) => log.error({ err }, 'the certificate of the directory could not be renewed'),
       });
       certificate = kept;
+      ca.onChange(() => void kept.refresh());
       await server.listen(tlsOf(kept.current), () => {
         thread.reconnect();
         directory.republish();

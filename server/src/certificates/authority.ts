@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
+import { type CaFiles, fingerprintOf } from '../platform/authority-files.ts';
 
 x509.cryptoProvider.set(webcrypto as never);
 
@@ -53,8 +54,14 @@ export async function makeCaCertificate(keyPem: string, now: number): Promise<st
 
 /** Issues client certificates to hosts: the name comes from the enrolment, never from the request. */
 export interface CertificateAuthority {
-  /** CA certificates in PEM, newest first. */
-  bundle: string;
+  /** All CA certificates that count, in PEM; the one that signs is the first. */
+  readonly bundle: string;
+  /** The same, one by one. */
+  certificates(): { role: 'signing' | 'next' | 'old'; pem: string; fingerprint: string }[];
+  /** Goes on with other files. */
+  use(ca: SigningCa): void;
+  /** Calls back when it has gone on with others. */
+  onChange(callback: () => void): void;
   /** @returns the certificate in PEM, its serial and expiry; null when the CSR is not a valid P-256 or Ed25519 one. */
   issue(
     csrPem: string,
@@ -65,13 +72,26 @@ export interface CertificateAuthority {
   issueServer(names: readonly string[]): Promise<{ certificate: string; key: string; expiresAt: number }>;
 }
 
+type SigningCa = Pick<CaFiles, 'keyPem' | 'certificatePem'> & Partial<CaFiles>;
+
 export function createCertificateAuthority(deps: {
-  ca: { keyPem: string; certificatePem: string };
+  ca: SigningCa;
   now: () => number;
   /** How long the certificate of a host is valid, milliseconds. */
   hostTtlMs: number;
 }): CertificateAuthority {
-  const issuer = new x509.X509Certificate(deps.ca.certificatePem);
+  let { ca } = deps;
+  let issuer = new x509.X509Certificate(ca.certificatePem);
+  const callbacks: (() => void)[] = [];
+
+  function certificates() {
+    const all = [
+      { role: 'signing' as const, pem: ca.certificatePem },
+      { role: 'next' as const, pem: ca.next },
+      { role: 'old' as const, pem: ca.old },
+    ];
+    return all.flatMap(({ role, pem }) => (pem ? [{ role, pem, fingerprint: fingerprintOf(pem) }] : []));
+  }
 
   /** Everything that certificates of this authority have in common. */
   const sign = async (
@@ -88,7 +108,7 @@ export function createCertificateAuthority(deps: {
       notBefore: new Date(deps.now() - 5 * MINUTE),
       notAfter: new Date(life.notAfter),
       signingAlgorithm: ALGORITHM,
-      signingKey: await privateKey(deps.ca.keyPem),
+      signingKey: await privateKey(ca.keyPem),
       publicKey: key,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
@@ -100,7 +120,18 @@ export function createCertificateAuthority(deps: {
     });
 
   return {
-    bundle: deps.ca.certificatePem,
+    get bundle() {
+      return certificates()
+        .map(({ pem }) => (pem.endsWith('\n') ? pem : `${pem}\n`))
+        .join('');
+    },
+    certificates,
+    use(other) {
+      ca = other;
+      issuer = new x509.X509Certificate(ca.certificatePem);
+      for (const callback of callbacks) callback();
+    },
+    onChange: (callback) => void callbacks.push(callback),
     async issue(csrPem, hostname, hostId) {
       let request: x509.Pkcs10CertificateRequest;
       try {

@@ -19,7 +19,7 @@ const LONGEST_WAIT = 24 * HOUR;
 
 /**
  * A certificate that is always good: files are read again when they change, an issued one is replaced when two thirds
- * of its life have passed.
+ * of its life have passed, or when `refresh` is called: another authority signs, or others count.
  *
  * @throws when files cannot be read at the start. Later the old ones stay in use.
  */
@@ -28,7 +28,7 @@ export async function keepServerCertificate(deps: {
   now: () => number;
   onChange: (fresh: ServerCertificate) => void;
   onError: (error: unknown) => void;
-}): Promise<{ current: ServerCertificate; stop(): void }> {
+}): Promise<{ current: ServerCertificate; refresh(): Promise<void>; stop(): void }> {
   const { source } = deps;
   let timer: NodeJS.Timeout;
 
@@ -67,5 +67,16 @@ export async function keepServerCertificate(deps: {
     }
   }
   wait(first.lookAgainIn);
-  return { current: first.fresh, stop: () => clearTimeout(timer) };
+  return {
+    current: first.fresh,
+    async refresh() {
+      try {
+        current = (await load()).fresh;
+        deps.onChange(current);
+      } catch (error) {
+        deps.onError(error);
+      }
+    },
+    stop: () => clearTimeout(timer),
+  };
 }

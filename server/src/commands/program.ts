@@ -2,6 +2,7 @@ import type { Program } from '#shared/command-line/command.ts';
 import { VERSION } from '../version.ts';
 import { audit } from './audit.ts';
 import { backup } from './backup.ts';
+import { ca } from './ca.ts';
 import { type CommandIo, EXIT, EXIT_MEANINGS } from './command.ts';
 import { completions } from './completions.ts';
 import { exportApproval } from './export-approval.ts';
@@ -26,6 +27,7 @@ export const PROGRAM: Program<CommandIo> = {
     revealBreakglass,
     exportApproval,
     trust,
+    ca,
     verifyLog,
     audit,
     uidmap,

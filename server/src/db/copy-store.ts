@@ -17,6 +17,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   audit_dead_letters: ['sink', 'seq'],
   hosts: ['id'],
   host_reports: ['host_id'],
+  host_authorities: ['host_id'],
   enrolment_tokens: ['id'],
   people: ['id'],
   account_bindings: ['account'],

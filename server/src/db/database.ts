@@ -19,6 +19,7 @@ import * as revealRequests from './migrations/0017-reveal-requests.ts';
 import * as auditReads from './migrations/0018-audit-reads.ts';
 import * as erasures from './migrations/0019-erasures.ts';
 import * as eventIndexes from './migrations/0020-event-indexes.ts';
+import * as hostAuthorities from './migrations/0021-host-authorities.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -72,6 +73,7 @@ export const migrations = {
   '0018-audit-reads': auditReads,
   '0019-erasures': erasures,
   '0020-event-indexes': eventIndexes,
+  '0021-host-authorities': hostAuthorities,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -109,6 +109,16 @@ export interface HostsTable {
   reached: Flag;
 }
 
+/** Which authorities a host goes by, as it told with a heartbeat. */
+export interface HostAuthoritiesTable {
+  host_id: string;
+  /** Fingerprint of who signed its certificate; null when it knows nobody who did. */
+  issuer: string | null;
+  /** Fingerprints of those that it accepts, one after the other with a space between. */
+  bundle: string;
+  told_at: Timestamp;
+}
+
 /** What a host says of itself; see `hostReport` in shared/src/host-api.ts. */
 export interface HostReportsTable {
   host_id: string;
@@ -598,6 +608,7 @@ export interface Schema {
   log_disputes: LogDisputesTable;
   hosts: HostsTable;
   host_reports: HostReportsTable;
+  host_authorities: HostAuthoritiesTable;
   enrolment_tokens: EnrolmentTokensTable;
   host_nonces: HostNoncesTable;
   people: PeopleTable;

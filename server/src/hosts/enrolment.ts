@@ -35,6 +35,8 @@ export interface EnrolmentDeps {
   trustRoot: PublicJwk;
   verificationKeys: PublicJwk[];
   ca: CertificateAuthority;
+  /** Why no certificate is issued; null: it is. */
+  caProblem: () => string | null;
   signGrant: (grant: EnrolmentGrant) => Promise<string>;
   signCertificateGrant: (grant: CertificateGrant) => Promise<string>;
   /** The approver-key set in force. */
@@ -68,6 +70,12 @@ export function createEnrolment(deps: EnrolmentDeps) {
     });
   }
 
+  /** A certificate of an authority that the other servers do not know would keep a host from its directory. */
+  function refuseOtherCa(): void {
+    const problem = deps.caProblem();
+    if (problem !== null) throw new Refusal('unavailable', problem);
+  }
+
   return {
     async heartbeat(work: UnitOfWork, host: store.Host, body: HeartbeatRequest): Promise<void> {
       await store.updateHost(work, host.id, {
@@ -89,6 +97,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
       body: CertificateRequest,
       remoteAddr: string,
     ): Promise<string> {
+      refuseOtherCa();
       const issued = await deps.ca.issue(body.csr, host.hostname, host.id);
       if (!issued) throw new Refusal('csr_invalid');
       await store.updateHost(work, host.id, { certificate: issued.pem });
@@ -127,6 +136,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
         }
       }
       const hostId = random.uuid();
+      refuseOtherCa();
       const issued = await deps.ca.issue(body.csr, body.hostname, hostId);
       if (!issued) throw new Refusal('csr_invalid');
       const state = token || deps.autoConfirm ? ('active' as const) : ('waiting' as const);

@@ -4,6 +4,7 @@ import type { EventLog } from '../events/log.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { CaRotation } from './ca-rotation.ts';
 import type { Enrolment } from './enrolment.ts';
 import type { LogReports } from './log-reports.ts';
 import type { Reports } from './reports.ts';
@@ -16,6 +17,7 @@ export function hostRoutes(deps: {
   heads: Pick<LogHeads, 'show'>;
   logReports: Pick<LogReports, 'note'>;
   approverKeys: Pick<ApproverKeys, 'since'>;
+  caRotation: Pick<CaRotation, 'heard' | 'shown'>;
   clock: Clock;
 }): HostOperation[] {
   const { enrolment } = deps;
@@ -36,6 +38,7 @@ export function hostRoutes(deps: {
         const { seen, ...answer } = await act(async (work, host, body) => {
           await enrolment.heartbeat(work, host, body);
           await deps.logReports.note(work, host, body);
+          await deps.caRotation.heard(work, host, body.authorities);
           return {
             now: deps.clock.now(),
             state: host.state,
@@ -46,7 +49,7 @@ export function hostRoutes(deps: {
           };
         });
         // After the transaction: what is shown is durable, and at least what any server has shown before.
-        return { ...answer, log: await deps.heads.show(seen) };
+        return { ...answer, authorities: deps.caRotation.shown(), log: await deps.heads.show(seen) };
       },
     }),
     hostOperation({

@@ -1,8 +1,10 @@
 import { Counter, Gauge } from 'prom-client';
+import type { CertificateAuthority } from '../certificates/authority.ts';
 import type { LogHeads } from '../events/heads.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
+import type { CaRotation } from './ca-rotation.ts';
 import { createLives, endsSoon, lifeOf } from './certificate-life.ts';
 import { createHostApi } from './host-api-routes.ts';
 import { hostRoutes } from './host-routes.ts';
@@ -12,12 +14,20 @@ import type { HostService } from './service.ts';
 import { countLiveHosts, liveCertificates } from './store.ts';
 
 const MINUTE_MS = 60_000;
+const CA_EVENTS: ReadonlySet<string> = new Set(['ca_rotation_begun', 'ca_activated', 'ca_rotation_finished']);
 
 /** Managed hosts: who may speak as which, and what they may ask. */
 export function hostsModule(
-  ground: Ground & { hosts: HostService; approverKeys: Pick<ApproverKeys, 'since'>; heads: LogHeads },
+  ground: Ground & {
+    hosts: HostService;
+    approverKeys: Pick<ApproverKeys, 'since'>;
+    heads: LogHeads;
+    ca: CertificateAuthority;
+    caRotation: CaRotation;
+  },
 ) {
-  const { config, db, clock, hosts } = ground;
+  const { config, db, clock, hosts, ca, caRotation, events, log } = ground;
+  let unfollow: (() => void) | null = null;
   const counter = (name: string, help: string) => new Counter({ name: `identree_${name}`, help, registers: [] });
   const failures = counter('auth_failures_total', 'Host requests that could not be authenticated.');
   const rejections = counter('rate_limit_rejections_total', 'Requests refused by a limit.');
@@ -62,15 +72,45 @@ export function hostsModule(
       }),
       new Gauge({
         name: 'identree_ca_certificate_expiry_timestamp_seconds',
-        help: 'When the certificate of the embedded CA ends.',
+        help: 'When the certificate of the embedded CA ends that signs.',
         registers: [],
         collect() {
-          this.set((lifeOf(ground.keys.ca.certificatePem)?.until ?? 0) / 1000);
+          this.set((lifeOf(ca.certificates()[0]?.pem ?? '')?.until ?? 0) / 1000);
+        },
+      }),
+      new Gauge({
+        name: 'identree_ca_rotation_certificate_expiry_timestamp_seconds',
+        help: 'While one CA takes the place of another: when the certificate ends of the one that does not sign.',
+        labelNames: ['role'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { role, pem } of ca.certificates()) {
+            if (role !== 'signing') this.set({ role }, (lifeOf(pem)?.until ?? 0) / 1000);
+          }
+        },
+      }),
+      new Gauge({
+        name: 'identree_ca_rotation_hosts_behind',
+        help: 'Hosts that the next step of a new CA waits for.',
+        registers: [],
+        async collect() {
+          this.set((await caRotation.status()).left.length);
         },
       }),
     ],
+    async start() {
+      // What another process did to the keys folder counts here when its event is read.
+      unfollow = events.follow(({ event }) => {
+        if (!CA_EVENTS.has(event)) return;
+        void caRotation.reload().catch((err: unknown) => log.error({ err }, 'the authorities could not be read'));
+      });
+    },
+    async stop() {
+      unfollow?.();
+    },
     jobs: [{ name: 'spent nonces', everyMs: MINUTE_MS, run: hosts.forgetNonces }],
-    procedures: { hosts: createHostsRouter({ hosts, now: clock.now, lives }) },
+    procedures: { hosts: createHostsRouter({ hosts, ca, now: clock.now, lives }) },
     /** Serves what other modules have for hosts. */
     hostApi,
   } satisfies Module & Record<string, unknown>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { hostGroup, uuid } from '#shared/names.ts';
+import type { CertificateAuthority } from '../certificates/authority.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import { endsSoon, type Life } from './certificate-life.ts';
 import type { Operator } from './operators.ts';
@@ -32,6 +33,7 @@ function shownCertificate(life: Life | null, now: number) {
 
 export function createHostsRouter(deps: {
   hosts: HostService;
+  ca: Pick<CertificateAuthority, 'certificates'>;
   now: () => number;
   lives: (certificatePem: string) => Life | null;
 }) {
@@ -42,6 +44,10 @@ export function createHostsRouter(deps: {
       const reports = new Map((await hosts.reports()).map((one) => [one.hostId, one]));
       return {
         now,
+        /** Who signs for hosts, and who counts besides while one takes the place of another. */
+        authorities: deps.ca
+          .certificates()
+          .map(({ role, pem }) => ({ role, certificate: shownCertificate(lives(pem), now) })),
         hosts: (await hosts.list()).map((host) => ({
           id: host.id,
           hostname: host.hostname,

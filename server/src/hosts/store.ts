@@ -1,7 +1,15 @@
 import { type Selectable, sql } from 'kysely';
+import type { HostAuthorities } from '#shared/host-api.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
-import type { EnrolmentTokensTable, Host, HostNoncesTable, HostReportsTable, HostsTable } from '../db/schema.ts';
+import type {
+  EnrolmentTokensTable,
+  Host,
+  HostAuthoritiesTable,
+  HostNoncesTable,
+  HostReportsTable,
+  HostsTable,
+} from '../db/schema.ts';
 import { first, rawStatement, statement } from '../db/statement.ts';
 
 export type { Host } from '../db/schema.ts';
@@ -276,3 +284,29 @@ export async function admitToDirectory(work: UnitOfWork, ids: readonly string[])
     .where('report_due', '=', 2)
     .execute();
 }
+
+export async function listAuthorities(query: Query): Promise<HostAuthoritiesTable[]> {
+  return kysely(query).selectFrom('host_authorities').selectAll().orderBy('host_id').execute();
+}
+
+const selectAuthorities = statement((query, given: { hostId: string }) =>
+  query.selectFrom('host_authorities').selectAll().where('host_id', '=', given.hostId),
+);
+
+export async function findAuthorities(query: Query, hostId: string): Promise<HostAuthoritiesTable | null> {
+  return first(await selectAuthorities(query, { hostId }));
+}
+
+export async function putAuthorities(work: UnitOfWork, row: HostAuthoritiesTable): Promise<void> {
+  const { host_id: _, ...said } = row;
+  await kysely(work.query)
+    .insertInto('host_authorities')
+    .values(row)
+    .onConflict((conflict) => conflict.column('host_id').doUpdateSet(said))
+    .execute();
+}
+
+export const authoritiesOf = ({ issuer, bundle }: HostAuthoritiesTable): HostAuthorities => ({
+  issuer,
+  bundle: bundle.split(' '),
+});

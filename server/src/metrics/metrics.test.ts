@@ -106,6 +106,8 @@ describe('/metrics', () => {
       registered_hosts: 'gauge',
       host_certificates_ending: 'gauge',
       ca_certificate_expiry_timestamp_seconds: 'gauge',
+      ca_rotation_certificate_expiry_timestamp_seconds: 'gauge',
+      ca_rotation_hosts_behind: 'gauge',
       unreadable_rows_total: 'counter',
     });
     assert.match(body, /^process_resident_memory_bytes /m);

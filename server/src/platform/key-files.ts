@@ -7,6 +7,12 @@ export function ed25519Pem(): string {
   return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
 }
 
+/** A new P-256 key for an authority, PKCS #8 in PEM. */
+export function caKeyPem(): string {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
+}
+
 /** Written once, never over an existing file, on disk before it is used. */
 export async function writeNew(path: string, content: string): Promise<void> {
   const file = await open(path, 'wx', 0o600);

@@ -1,9 +1,10 @@
-import { createPrivateKey, generateKeyPairSync, randomBytes, randomUUID, X509Certificate } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { uuid } from '#shared/names.ts';
-import { ed25519Pem, type PublicSigningKey, readKey, signingKey, syncFolder, writeNew } from './key-files.ts';
+import { type CaFiles, caFilesOf, FIRST_CA_FILES, loadCa, readCaNames } from './authority-files.ts';
+import { caKeyPem, ed25519Pem, type PublicSigningKey, readKey, signingKey, syncFolder, writeNew } from './key-files.ts';
 import { DELEGATE_FILES, loadTrustRoot, ROOT_FILE, rootFilesOf, type TrustRoot } from './trust-root.ts';
 
 /** The server's own keys. They live outside the database, so that a stolen database cannot sign anything. */
@@ -17,15 +18,15 @@ export interface ServerKeys {
   verdict: PublicSigningKey;
   /** Signs heads of the event log. Hosts believe it because the trust root says so. */
   log: PublicSigningKey;
-  /** Signs host certificates: P-256, PKCS #8 PEM, and the self-signed CA certificate. */
-  ca: { keyPem: string; certificatePem: string };
+  /** Signs host certificates. What a server goes by later may be another one: see `certificates`. */
+  ca: CaFiles;
   /** 32 bytes that authenticate what the server keeps in the database for itself. */
   storage: Uint8Array;
 }
 
 const identity = z.strictObject({ v: z.literal(1), serverId: uuid, evaluation: z.boolean() });
 
-const FILES = ['server.json', 'verdict.pem', 'ca.pem', 'ca.crt'] as const;
+const FILES = ['server.json', 'verdict.pem'] as const;
 /** No host or person pins these: one that is lost is made anew, and what the old one vouched for is no longer believed. */
 const RENEWABLE: Readonly<Record<string, () => string>> = {
   'storage.key': () => `${randomBytes(32).toString('base64url')}\n`,
@@ -38,7 +39,7 @@ const UNCLAIMED = 'unclaimed';
 /** What there is of keys in a folder: none, such as have never claimed a database, or such as have. */
 export async function findKeys(folder: string): Promise<'none' | 'unclaimed' | 'claimed'> {
   const present = new Set(await readdir(folder).catch(() => []));
-  if ([...FILES, ROOT_FILE, ...DELEGATE_FILES].every((name) => !present.has(name))) return 'none';
+  if ([...FILES, ...FIRST_CA_FILES, ROOT_FILE, ...DELEGATE_FILES].every((name) => !present.has(name))) return 'none';
   return present.has(UNCLAIMED) ? 'unclaimed' : 'claimed';
 }
 
@@ -67,17 +68,15 @@ export async function loadServerKeys(
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const present = new Set(await readdir(folder));
   const rootFiles = rootFilesOf(present);
-  const wanted = [...FILES, ...rootFiles];
+  const caNames = await readCaNames(folder, present);
+  const wanted = [...FILES, ...rootFiles, ...caFilesOf(caNames)];
   const missing = wanted.filter((name) => !present.has(name));
   if (missing.length === wanted.length) {
     // Never narrowed on our own: an operator who names a shared folder, /tmp say, would lock all others out of it.
     if (((await stat(folder)).mode & 0o077) !== 0) {
       throw new Error(`the keys folder ${folder} is open to other accounts: chmod 700 it first`);
     }
-    const caKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
-      type: 'pkcs8',
-      format: 'pem',
-    }) as string;
+    const caKey = caKeyPem();
     await writeNew(join(folder, UNCLAIMED), '');
     await writeNew(join(folder, ROOT_FILE), ed25519Pem());
     await writeNew(join(folder, 'verdict.pem'), ed25519Pem());
@@ -121,10 +120,7 @@ export async function loadServerKeys(
     trustRoot: await loadTrustRoot(folder, rootFiles),
     verdict: await read('verdict.pem', 'Ed25519 key in PEM', signingKey),
     log: await read('log.pem', 'Ed25519 key in PEM', signingKey),
-    ca: {
-      keyPem: await read('ca.pem', 'private key in PEM', (pem) => createPrivateKey(pem) && pem),
-      certificatePem: await read('ca.crt', 'certificate in PEM', (pem) => new X509Certificate(pem) && pem),
-    },
+    ca: await loadCa(folder, caNames),
     storage: await read('storage.key', 'key of 32 bytes in base64url', storageKey),
   };
 }

@@ -7,6 +7,7 @@ import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { api, type Host } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
+import { AuthorityLine } from './authorities.tsx';
 import { BreakGlassDialog } from './break-glass-dialog.tsx';
 import { EnrolDialog } from './enrol-dialog.tsx';
 import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
@@ -45,7 +46,7 @@ export default function HostsPage() {
         )}
       </PageHeader>
       <QueryState query={hosts} label="Loading hosts">
-        {({ hosts: list }) => {
+        {({ hosts: list, authorities }) => {
           const urgent = list.filter(({ state }) => state === 'waiting' || state === 'quarantined').length;
           if (list.length === 0) return <Empty enrol={mayChange ? () => setEnrolling(true) : null} />;
           return (
@@ -58,6 +59,7 @@ export default function HostsPage() {
               )}
               <WaitingReveals hosts={list} look={(host) => act('break-glass', host)} />
               <HostList hosts={list} act={act} />
+              <AuthorityLine authorities={authorities} />
             </Stack>
           );
         }}
