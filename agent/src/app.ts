@@ -33,6 +33,7 @@ import { type Clock, systemClock } from './platform/clock.ts';
 import { type Log, silentLog } from './platform/log.ts';
 import { type Random, systemRandom } from './platform/random.ts';
 import { type Run, systemRun } from './platform/run.ts';
+import { createDoctor } from './service/doctor.ts';
 import { type Health, keepBeating } from './service/heartbeat.ts';
 import { type Keeper, keep } from './service/keepers.ts';
 import { listen } from './service/socket-server.ts';
@@ -45,6 +46,7 @@ import { type Checkpoints, openCheckpoints } from './state/checkpoint.ts';
 import { createCounter } from './state/counter.ts';
 import { type Enrolment, loadEnrolment, NotEnrolled, prepareStateFolder } from './state/identity.ts';
 import { machineId } from './state/machine-id.ts';
+import type { Line } from './status/line.ts';
 import { OWN_PLUGIN } from './version.ts';
 
 /** Background work that should end before the process does. */
@@ -251,8 +253,12 @@ export async function reportHost(paths: Paths): Promise<void> {
   }
 }
 
+/** Looks at this host, as `identree doctor` does. */
+type Look = () => Promise<readonly Line[]>;
+
 /** What the resident agent looks after beside the gate. */
-function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
+function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look: Look }): Keeper[] {
+  const { log, os, look } = deps;
   const { client, keys, checkpoints, certificates, journal } = host;
   const { trust } = host.enrolment;
   const { hostname, hostId } = host.enrolment.identity;
@@ -267,6 +273,7 @@ function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
       return null;
     }
   };
+  const doctor = createDoctor({ ...every, look });
   const save = (file: string) => (state: Health | Attempt) => atomicWrite(file, `${JSON.stringify(state)}\n`);
   return [
     {
@@ -283,6 +290,7 @@ function keepersOf(host: Host, paths: Paths, log: Log, os: string): Keeper[] {
             trust,
             osInfo: os,
             report: hostReport,
+            doctor,
             save: save(files.health),
           },
           stopping,
@@ -358,9 +366,13 @@ export async function serveGate(
 }
 
 /** The resident agent: socket, warm connection, keepers. Resolves once `signal` has stopped it. */
-export async function runAgent(paths: Paths, log: Log, signal: AbortSignal): Promise<void> {
+export async function runAgent(
+  paths: Paths,
+  { log, look }: { log: Log; look: Look },
+  signal: AbortSignal,
+): Promise<void> {
   const host = await openHost(paths, { log });
-  await serveGate(host, paths, { keepers: keepersOf(host, paths, log, await osInfo()), log }, signal);
+  await serveGate(host, paths, { keepers: keepersOf(host, paths, { log, os: await osInfo(), look }), log }, signal);
 }
 
 /** One hook conversation on an inherited socket, without the resident agent. */

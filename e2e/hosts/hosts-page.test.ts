@@ -79,6 +79,19 @@ describe('the page about hosts, from the first line to the way back', { concurre
     assert.equal((await asRoot('doctor')).code, 0);
   });
 
+  test('without auditd there is nothing to do for it, and a script for another host does nothing', {
+    skip,
+  }, async () => {
+    const before = await files(host);
+    const audit = await asRoot('auditd');
+    assert.equal(audit.code, 0, audit.stdout + audit.stderr);
+    assert.match(audit.stdout, /auditd is not installed[\s\S]*nothing changes/);
+    const other = await asRoot('setup', ' --hostname web2.example.com');
+    assert.equal(other.code, 1);
+    assert.match(other.stderr, /enrolled as web1\.example\.com, not as web2\.example\.com\. Nothing is changed/);
+    assert.equal(await files(host), before);
+  });
+
   test('from one gate to the other and back', { skip }, async () => {
     const before = await files(host);
     const pam = await asRoot('setup', ' --sudo pam --no-confirm');

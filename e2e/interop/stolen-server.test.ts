@@ -31,6 +31,7 @@ import { createProcessReader } from '../../agent/src/gate/proc.ts';
 import { systemClock as agentClock } from '../../agent/src/platform/clock.ts';
 import { silentLog } from '../../agent/src/platform/log.ts';
 import { systemRandom } from '../../agent/src/platform/random.ts';
+import { createDoctor } from '../../agent/src/service/doctor.ts';
 import { beat } from '../../agent/src/service/heartbeat.ts';
 import { listen } from '../../agent/src/service/socket-server.ts';
 import { connectHook, type FakeHook } from '../../agent/src/testing/fake-hook.ts';
@@ -412,6 +413,7 @@ test('a certificate, the log and a statement about a backup go on being believed
       keys: host.keys,
       authorities: createHeardAuthorities(),
       ownAuthorities: async () => null,
+      doctor: createDoctor({ look: async () => [], clock: agentClock, log: silentLog }),
       checkpoints: host.checkpoints,
       trust: host.enrolment.trust,
       report: async () => ({ v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false }),

@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { hostRecord } from './decision.ts';
 import { canonicalSha256 } from './digest.ts';
+import { hostChecks } from './host-checks.ts';
 import { logSeen, logShown } from './log-head.ts';
 import { challengeId, hostName, sha256Text, timestamp, userCode, uuid } from './names.ts';
+import { shownText } from './shown-text.ts';
 
 /** Host API v1. Every route but `enroll` is signed by the host's key; `enroll` by the key it brings. */
 export const HOST_API = '/api/host/v1';
@@ -163,6 +165,8 @@ export const heartbeatRequest = z.strictObject({
   log: logSeen.optional(),
   /** Absent until the server has named its own: one that names none does not know this member. */
   authorities: hostAuthorities.optional(),
+  /** What the host found when it looked at itself; absent until the server has said that it takes it, and without news. */
+  checks: hostChecks.optional(),
   ...agentFacts,
 });
 export type HeartbeatRequest = z.infer<typeof heartbeatRequest>;
@@ -185,15 +189,9 @@ export const heartbeatResponse = z.object({
    * a hint to renew: what counts comes signed, with the new certificate. Null: nothing to go by now; absent: an earlier server.
    */
   authorities: z.array(sha256Text).max(8).nullish(),
+  /** This server keeps {@link hostChecks}. Earlier ones do not know them. */
+  takesChecks: z.boolean().optional(),
 });
-
-/** Printable, on one line, without signs that show nothing. */
-const shownText = (max: number) =>
-  z
-    .string()
-    .min(1)
-    .max(max)
-    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u);
 
 /** The most of a report that fits into a request beside what else is in it, bytes of JSON. */
 export const MAX_REPORT_BYTES = 24 * 1024;

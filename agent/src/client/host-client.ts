@@ -48,7 +48,10 @@ export interface HostClient {
   outcome(challengeId: string, outcome: OutcomeRequest): Promise<Reply<unknown>>;
   run(challengeId: string, run: RunRequest): Promise<Reply<unknown>>;
   heartbeat(
-    facts: Pick<HeartbeatRequest, 'approverKeysVersion' | 'checkpointSeq' | 'osInfo' | 'log' | 'authorities'>,
+    facts: Pick<
+      HeartbeatRequest,
+      'approverKeysVersion' | 'checkpointSeq' | 'osInfo' | 'log' | 'authorities' | 'checks'
+    >,
   ): Promise<Reply<HeartbeatResponse>>;
   /** What this host says of itself. */
   report(report: HostReport): Promise<Reply<unknown>>;

@@ -1,4 +1,5 @@
 import { EXIT } from '../exit-codes.ts';
+import { OWN_PLUGIN } from '../version.ts';
 import { command, needRootFor, PATH_OPTIONS } from './context.ts';
 
 export const agent = command({
@@ -8,7 +9,10 @@ export const agent = command({
   async run({ log, stopSignal }, { options }) {
     needRootFor(options);
     const { runAgent } = await import('../app.ts');
-    await runAgent(options, log, stopSignal());
+    const { hostLines } = await import('../status/status.ts');
+    const { readGateState } = await import('../setup/gate-state.ts');
+    const look = async () => hostLines(options, await readGateState('/', OWN_PLUGIN));
+    await runAgent(options, { log, look }, stopSignal());
     return EXIT.ok;
   },
 });

@@ -10,6 +10,7 @@ import { openCheckpoints } from '../state/checkpoint.ts';
 import { createFakeLog, type FakeLog } from '../testing/fake-log.ts';
 import { createFakeServer, createServerKey } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
+import { createDoctor } from './doctor.ts';
 import { beat, type HeartbeatDeps } from './heartbeat.ts';
 
 /** A host that has followed the log of a server up to event 50. */
@@ -32,6 +33,7 @@ async function world() {
     trust: host.enrolment.trust,
     osInfo: 'Debian x64',
     report: async () => ({ v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false }),
+    doctor: createDoctor({ look: async () => [], clock: systemClock, log }),
     save: async () => undefined,
     clock: systemClock,
     log,

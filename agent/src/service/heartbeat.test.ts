@@ -11,6 +11,7 @@ import { silentLog } from '../platform/log.ts';
 import { createFakeServer, createServerKey, type FakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
 import { createPasskey } from '../testing/passkey.ts';
+import { createDoctor } from './doctor.ts';
 import { beat, type Health, type HeartbeatDeps, keepBeating } from './heartbeat.ts';
 import { agentAnswers, listen, SocketError } from './socket-server.ts';
 
@@ -31,6 +32,7 @@ async function world() {
     trust: host.enrolment.trust,
     osInfo: 'Debian x64',
     report: async () => EMPTY_REPORT,
+    doctor: createDoctor({ look: async () => [], clock: systemClock, log: silentLog }),
     save: async (health) => void saved.push(health),
     clock: systemClock,
     log: { info: () => undefined, warn: () => undefined, error: (line) => errors.push(line) },

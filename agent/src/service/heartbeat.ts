@@ -3,6 +3,7 @@ import type { HeardAuthorities } from '../certificates/authorities.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
+import type { Doctor } from './doctor.ts';
 import { type FollowDeps, type Followed, followLog, observeUnsigned } from './follow-log.ts';
 
 /** What the last heartbeat came to; `identree status` shows it. */
@@ -29,6 +30,8 @@ export interface HeartbeatDeps extends FollowDeps {
   /** Whom this host goes by; null: it has no certificate that can be read. */
   ownAuthorities: () => Promise<HostAuthorities | null>;
   osInfo: string;
+  /** What this host finds when it looks at itself. */
+  doctor: Doctor;
   save(health: Health): Promise<void>;
   clock: Clock;
 }
@@ -67,6 +70,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
   const before = checkpoints.current();
   // A server that has named none does not know the question.
   const own = deps.authorities.current() === null ? null : await deps.ownAuthorities();
+  const checks = deps.doctor.news();
   const reply = await deps.client.heartbeat({
     approverKeysVersion: keys.current().version,
     checkpointSeq: before.seq,
@@ -75,12 +79,14 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
     ...(before.signed === null
       ? {}
       : { log: { head: before.signed.head, contradiction: before.contradiction?.kind ?? null } }),
+    ...(checks === null ? {} : { checks }),
   });
   const at = clock.now();
   let health: Omit<Health, 'approverKeysVersion' | 'checkpointSeq'>;
   if (reply.kind === 'ok') {
     const { value } = reply;
     deps.authorities.hear(value.authorities ?? null);
+    deps.doctor.heard(value.takesChecks === true, checks);
     if (value.approverKeys !== null && (await keys.offer(value.approverKeys)) === 'rejected') {
       log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
     }
@@ -124,7 +130,7 @@ export async function keepBeating(deps: HeartbeatDeps & { random: () => number }
       deps.log.error(`heartbeat failed: ${error instanceof Error ? error.message : String(error)}`);
     }
     // Also when refused: an operator may confirm this host any moment.
-    const pause = result === 'ok' ? INTERVAL_MS : RETRY_MS;
+    const pause = result === 'ok' && !deps.doctor.isAwaited() ? INTERVAL_MS : RETRY_MS;
     await deps.clock.sleep(pause * (1 + JITTER * deps.random()), AbortSignal.any([signal, followed]));
   }
 }

@@ -173,6 +173,39 @@ async function sudoLines({ gate, drift }: GateState, run: Run): Promise<Line[]> 
   return (problems.length === 0 ? [null] : problems).map((problem) => ({ what: 'sudo', value, problem }));
 }
 
+/** Failing to look at something is a finding about it. */
+async function looked(what: string, work: () => Promise<Line[]>): Promise<Line[]> {
+  try {
+    return await work();
+  } catch (error) {
+    return [{ what, value: 'not in order', problem: error instanceof Error ? error.message : String(error) }];
+  }
+}
+
+/** How it stands with everything on this host that identree rests on, by its files and services. */
+export async function hostLines(paths: Paths, gate: GateState, run: Run = systemRun): Promise<Line[]> {
+  const now = Date.now();
+  // What a host that is not enrolled does not have is not damaged.
+  const ofEnrolled = (work: () => Promise<Line[]>) => async () => {
+    await loadEnrolment(paths.state);
+    return work();
+  };
+  return [
+    ...(await looked(
+      'Certificate',
+      ofEnrolled(async () => [await certificateLine(paths, now)]),
+    )),
+    ...(await looked(
+      'Authority',
+      ofEnrolled(() => authorityLine(paths, now)),
+    )),
+    ...(await looked('Break-glass', async () => [await breakGlassLine(paths, now)])),
+    ...(await looked('Setup', () => setupLines(paths))),
+    ...(await looked('sudo', () => sudoLines(gate, run))),
+    ...(await looked('Directory', () => directoryLines(paths, run))),
+  ];
+}
+
 /**
  * `identree status`: what this host is, everything that keeps it from working, and what gives power on it besides.
  * Exit 1 when something keeps it from working; what others were granted does not.
@@ -196,11 +229,7 @@ export async function reportStatus(
     }
   };
   const checked = async (what: string, work: () => Promise<Line[]>) => {
-    try {
-      lines.push(...(await work()));
-    } catch (error) {
-      lines.push({ what, value: 'not in order', problem: error instanceof Error ? error.message : String(error) });
-    }
+    lines.push(...(await looked(what, work)));
   };
   await checked('Server', () => addressLines(paths));
   await add('Identity', async () => {
@@ -230,17 +259,8 @@ export async function reportStatus(
   };
   await add('Event log seen', ofEnrolled(logSeen));
   await checked('Server', () => serverLines(paths, systemClock));
-  const certificate = async () => [await certificateLine(paths, Date.now())];
-  await checked('Certificate', ofEnrolled(certificate));
-  await checked(
-    'Authority',
-    ofEnrolled(() => authorityLine(paths, Date.now())),
-  );
-  await checked('Break-glass', async () => [await breakGlassLine(paths, Date.now())]);
-  await checked('Setup', () => setupLines(paths));
   const state = await readGateState(host, OWN_PLUGIN);
-  await checked('sudo', () => sudoLines(state, run));
-  await checked('Directory', () => directoryLines(paths, run));
+  lines.push(...(await hostLines(paths, state, run)));
   const running = await agentAnswers(paths.socket);
   lines.push({
     what: 'Agent',

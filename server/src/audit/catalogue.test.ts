@@ -18,6 +18,7 @@ import { startEpoch } from '../events/start-epoch.ts';
 import { announcePolicy } from '../policies/announce.ts';
 import { createPolicyFile } from '../policies/source.ts';
 import { logBeat, logHeadOf } from '../testing/log-beat.ts';
+import { runOn } from '../testing/run-command.ts';
 import { createTestApp, passTime, type TestApp } from '../testing/test-app.ts';
 import { type DirectorySite, openDirectorySite } from '../testing/test-directory.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../testing/test-host.ts';
@@ -259,6 +260,18 @@ const NAME_THAT_GIVES_POWER = {
   count: NUMBER,
 };
 
+/** Steps of another authority that takes the place of the one that signs. */
+async function rotated(
+  steps: readonly string[],
+  authorities: Record<string, Looks>,
+): Promise<Said & { on: App; from: number }> {
+  const site = await createTestApp();
+  t.after(() => site.close());
+  for (const step of steps) assert.equal((await runOn(['ca', step], site.config)).code, 0);
+  const data = { authorities, leftBehind: [] };
+  return { ...NOTHING, on: site.app, from: 0, actor: 'identree-server', data };
+}
+
 let requestId = '';
 
 /** Every event. One that has no scenario does not compile. In their order: some go on from those before. */
@@ -284,6 +297,9 @@ const SCENARIOS: Record<EventName, Scenario> = {
     const data = { token: TEXT, seq: NUMBER, hash: HASH, contradictedBy: 0 };
     return { ...NOTHING, actor: 'olga', reason: REASON, data };
   },
+  ca_rotation_begun: () => rotated(['rotate'], { signing: HASH, next: HASH }),
+  ca_activated: () => rotated(['rotate', 'activate'], { signing: HASH, old: HASH }),
+  ca_rotation_finished: () => rotated(['rotate', 'activate', 'finish'], { signing: HASH }),
   trust_root_detached: async () => {
     const { app, must, root } = await openRoot(t, { detached: false });
     await must('trust', 'export', root);

@@ -18,6 +18,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   hosts: ['id'],
   host_reports: ['host_id'],
   host_authorities: ['host_id'],
+  host_checks: ['host_id'],
   enrolment_tokens: ['id'],
   people: ['id'],
   account_bindings: ['account'],

@@ -20,6 +20,7 @@ import * as auditReads from './migrations/0018-audit-reads.ts';
 import * as erasures from './migrations/0019-erasures.ts';
 import * as eventIndexes from './migrations/0020-event-indexes.ts';
 import * as hostAuthorities from './migrations/0021-host-authorities.ts';
+import * as hostChecks from './migrations/0022-host-checks.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -74,6 +75,7 @@ export const migrations = {
   '0019-erasures': erasures,
   '0020-event-indexes': eventIndexes,
   '0021-host-authorities': hostAuthorities,
+  '0022-host-checks': hostChecks,
 };
 
 const KNOWN = Object.keys(migrations).sort();

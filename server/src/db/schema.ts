@@ -127,6 +127,14 @@ export interface HostReportsTable {
   reported_at: Timestamp;
 }
 
+/** What the agent of a host found when it looked at itself last. */
+export interface HostChecksTable {
+  host_id: string;
+  checked_at: Timestamp;
+  /** hostChecks of shared/src/host-checks.ts. */
+  lines: JsonText;
+}
+
 /** A managed host as it is kept. */
 export type Host = Selectable<HostsTable>;
 
@@ -609,6 +617,7 @@ export interface Schema {
   hosts: HostsTable;
   host_reports: HostReportsTable;
   host_authorities: HostAuthoritiesTable;
+  host_checks: HostChecksTable;
   enrolment_tokens: EnrolmentTokensTable;
   host_nonces: HostNoncesTable;
   people: PeopleTable;

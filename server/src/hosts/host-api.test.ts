@@ -433,6 +433,37 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     assert.equal(row.checkpoint_seq, 3);
   });
 
+  test('heartbeat: what the host found by itself is kept for people, and replaced by what it finds next', async () => {
+    const beat = async (checks: unknown) => {
+      host.counter += 1;
+      const { counter, machineId } = host;
+      const facts = { approverKeysVersion: 0, now: t.clock.now(), checkpointSeq: 0, agentVersion: '1', osInfo: 'x' };
+      return host.send('POST', '/heartbeat', { counter, machineId, ...facts, ...(checks ? { checks } : {}) });
+    };
+    const kept = async () =>
+      (await kysely(t.app.db.query).selectFrom('host_checks').selectAll().execute()).map(({ host_id, lines }) => ({
+        host_id,
+        lines: JSON.parse(lines),
+      }));
+    const line = { what: 'sssd', value: 'failed', problem: 'Run: systemctl restart sssd' };
+    assert.equal((await beat(null)).body.takesChecks, true);
+    assert.deepEqual(await kept(), []);
+    assert.equal((await beat({ at: 1, lines: [line] })).status, 200);
+    assert.deepEqual(await kept(), [{ host_id: host.id, lines: [line] }]);
+    const good = { ...line, value: 'running', problem: null };
+    await beat({ at: 2, lines: [good] });
+    await beat(null);
+    assert.deepEqual(await kept(), [{ host_id: host.id, lines: [good] }]);
+    for (const bad of [
+      { at: 3, lines: Array(25).fill(line) },
+      { at: 3, lines: [{ ...line, what: 'a\u001b[2J' }] },
+      { at: 3, lines: [{ ...line, more: 1 }] },
+      { at: 3, lines: Array(24).fill({ ...line, value: 'é'.repeat(200), problem: 'é'.repeat(400) }) },
+    ])
+      assert.equal((await beat(bad)).status, 400);
+    assert.deepEqual(await kept(), [{ host_id: host.id, lines: [good] }]);
+  });
+
   describe('enrolment', () => {
     test('the grant is signed by the trust root that the token names, and the certificate is for that host', async () => {
       const { token } = await t.app.hosts.createToken('db1.example.com', 'test', null);

@@ -5,6 +5,7 @@ import { type HostOperation, hostOperation } from '../http/host-operation.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { CaRotation } from './ca-rotation.ts';
+import type { Checks } from './checks.ts';
 import type { Enrolment } from './enrolment.ts';
 import type { LogReports } from './log-reports.ts';
 import type { Reports } from './reports.ts';
@@ -13,6 +14,7 @@ import type { Reports } from './reports.ts';
 export function hostRoutes(deps: {
   enrolment: Pick<Enrolment, 'enrol' | 'heartbeat' | 'renewCertificate'>;
   reports: Pick<Reports, 'keepReport' | 'reportDigestOf'>;
+  checks: Pick<Checks, 'keep'>;
   events: Pick<EventLog, 'head'>;
   heads: Pick<LogHeads, 'show'>;
   logReports: Pick<LogReports, 'note'>;
@@ -39,6 +41,7 @@ export function hostRoutes(deps: {
           await enrolment.heartbeat(work, host, body);
           await deps.logReports.note(work, host, body);
           await deps.caRotation.heard(work, host, body.authorities);
+          if (body.checks) await deps.checks.keep(work, host, body.checks);
           return {
             now: deps.clock.now(),
             state: host.state,
@@ -46,6 +49,7 @@ export function hostRoutes(deps: {
             checkpoint: await deps.events.head(),
             seen: body.log === undefined ? null : body.checkpointSeq,
             reportDigest: await deps.reports.reportDigestOf(work, host.id),
+            takesChecks: true,
           };
         });
         // After the transaction: what is shown is durable, and at least what any server has shown before.

@@ -6,6 +6,7 @@ import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import type { CaRotation } from './ca-rotation.ts';
 import { createLives, endsSoon, lifeOf } from './certificate-life.ts';
+import { createChecks } from './checks.ts';
 import { createHostApi } from './host-api-routes.ts';
 import { hostRoutes } from './host-routes.ts';
 import { createLogReports } from './log-reports.ts';
@@ -32,6 +33,7 @@ export function hostsModule(
   const failures = counter('auth_failures_total', 'Host requests that could not be authenticated.');
   const rejections = counter('rate_limit_rejections_total', 'Requests refused by a limit.');
   const lives = createLives();
+  const checks = createChecks(ground);
   const perMinute = (limit: number) => createRateLimiter({ clock, limit, windowMs: MINUTE_MS });
   const hostApi = createHostApi({
     db,
@@ -47,7 +49,9 @@ export function hostsModule(
   return {
     name: 'hosts',
     routes: [
-      hostApi(hostRoutes({ ...ground, enrolment: hosts, reports: hosts, logReports: createLogReports(ground) })),
+      hostApi(
+        hostRoutes({ ...ground, enrolment: hosts, reports: hosts, checks, logReports: createLogReports(ground) }),
+      ),
     ],
     metrics: [
       failures,
@@ -110,7 +114,7 @@ export function hostsModule(
       unfollow?.();
     },
     jobs: [{ name: 'spent nonces', everyMs: MINUTE_MS, run: hosts.forgetNonces }],
-    procedures: { hosts: createHostsRouter({ hosts, ca, now: clock.now, lives }) },
+    procedures: { hosts: createHostsRouter({ hosts, ca, checks, now: clock.now, lives }) },
     /** Serves what other modules have for hosts. */
     hostApi,
   } satisfies Module & Record<string, unknown>;

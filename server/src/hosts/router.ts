@@ -3,6 +3,7 @@ import { hostGroup, uuid } from '#shared/names.ts';
 import type { CertificateAuthority } from '../certificates/authority.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
 import { endsSoon, type Life } from './certificate-life.ts';
+import type { Checks, KeptChecks } from './checks.ts';
 import type { Operator } from './operators.ts';
 import type { KeptReport } from './reports.ts';
 import type { HostService } from './service.ts';
@@ -31,9 +32,15 @@ function shownCertificate(life: Life | null, now: number) {
   return { until: life.until, state };
 }
 
+/** How many things are wrong on a host by its own words; null: it has not looked yet. */
+function shownChecks(kept: KeptChecks | undefined) {
+  return kept ? { at: kept.at, problems: kept.lines.filter(({ problem }) => problem !== null).length } : null;
+}
+
 export function createHostsRouter(deps: {
   hosts: HostService;
   ca: Pick<CertificateAuthority, 'certificates'>;
+  checks: Pick<Checks, 'all' | 'of'>;
   now: () => number;
   lives: (certificatePem: string) => Life | null;
 }) {
@@ -41,6 +48,7 @@ export function createHostsRouter(deps: {
   return router({
     list: adminViewProcedure.query(async () => {
       const now = deps.now();
+      const checks = new Map((await deps.checks.all()).map((one) => [one.hostId, one]));
       const reports = new Map((await hosts.reports()).map((one) => [one.hostId, one]));
       return {
         now,
@@ -65,8 +73,14 @@ export function createHostsRouter(deps: {
           /** The directory waits for what the host says of itself. */
           reportDue: host.report_due,
           report: shownReport(reports.get(host.id)),
+          checks: shownChecks(checks.get(host.id)),
         })),
       };
+    }),
+    /** What a host found when it looked at itself last, as `identree doctor` says it there; null: nothing yet. */
+    checks: adminViewProcedure.input(z.object({ hostId: uuid })).query(async ({ input }) => {
+      const kept = await deps.checks.of(input.hostId);
+      return kept && { at: kept.at, lines: kept.lines };
     }),
     createToken: adminProcedure
       .input(z.object({ hostname: z.string().trim().min(1).max(253) }))

@@ -6,6 +6,7 @@ import type {
   EnrolmentTokensTable,
   Host,
   HostAuthoritiesTable,
+  HostChecksTable,
   HostNoncesTable,
   HostReportsTable,
   HostsTable,
@@ -236,6 +237,26 @@ export async function putReport(work: UnitOfWork, row: HostReportsTable): Promis
     .insertInto('host_reports')
     .values(row)
     .onConflict((conflict) => conflict.column('host_id').doUpdateSet(said))
+    .execute();
+}
+
+/** What a host found when it looked at itself last; null: it has not said yet. */
+export async function findChecks(query: Query, hostId: string): Promise<HostChecksTable | null> {
+  return (
+    (await kysely(query).selectFrom('host_checks').selectAll().where('host_id', '=', hostId).executeTakeFirst()) ?? null
+  );
+}
+
+export async function listChecks(query: Query): Promise<HostChecksTable[]> {
+  return kysely(query).selectFrom('host_checks').selectAll().orderBy('host_id').execute();
+}
+
+export async function putChecks(work: UnitOfWork, row: HostChecksTable): Promise<void> {
+  const { host_id: _, ...found } = row;
+  await kysely(work.query)
+    .insertInto('host_checks')
+    .values(row)
+    .onConflict((conflict) => conflict.column('host_id').doUpdateSet(found))
     .execute();
 }
 
