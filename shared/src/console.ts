@@ -30,7 +30,12 @@ export const CONSOLE_PAGES = [
     queries: ['challenges.history', 'challenges.get', 'audit.events.list', 'audit.events.get'],
     mutations: ['challenges.deny'],
   },
-  { path: '/hosts', title: 'Hosts', role: 'admin', queries: ['hosts.list', 'breakGlass.list'] },
+  {
+    path: '/hosts',
+    title: 'Hosts',
+    role: 'admin',
+    queries: ['hosts.list', 'hosts.checks', 'breakGlass.list', 'challenges.history'],
+  },
   { path: '/people', title: 'People', role: 'admin', queries: ['people.list', 'people.signIn'] },
   {
     path: '/directory',

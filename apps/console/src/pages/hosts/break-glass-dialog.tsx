@@ -17,7 +17,7 @@ type View = Standings['hosts'][number];
 type Shown = Outputs['breakGlass']['reveal'];
 
 /** What is known of the password of a host, as a sentence or two. */
-function Standing({ view, escrow }: { view: View | null; escrow: boolean }) {
+export function Standing({ view, escrow }: { view: View | null; escrow: boolean }) {
   if (view === null) return <>This host has not said anything about a break-glass password yet.</>;
   if (!view.enabled) return <>Break-glass is turned off on this host: no password opens it.</>;
   if (view.createdAt === null) {

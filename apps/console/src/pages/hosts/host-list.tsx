@@ -1,9 +1,10 @@
-import { Badge, Button, Group, Menu, Text } from '@mantine/core';
+import { Anchor, Badge, Button, Group, Menu, Text } from '@mantine/core';
 import { IconDots } from '@tabler/icons-react';
 import { byText, type Order } from '../../kit/arrange.ts';
 import { List } from '../../kit/list.tsx';
 import type { Column } from '../../kit/table-or-cards.tsx';
 import { Ago } from '../../kit/times.tsx';
+import { Link } from '../../router.tsx';
 import type { Host } from '../../server/api.ts';
 import { useServerNow } from '../../server/clock.ts';
 import { useMayChange } from '../../server/me.ts';
@@ -23,7 +24,7 @@ const STATE: Record<Host['state'], { color: string; text: string }> = {
   revoked: { color: 'gray', text: 'Revoked' },
 };
 
-function State({ host }: { host: Host }) {
+export function State({ host }: { host: Host }) {
   const { color, text } = STATE[host.state];
   return (
     <Badge className={`tone tone-${color}`} color={color} variant="light">
@@ -32,7 +33,7 @@ function State({ host }: { host: Host }) {
   );
 }
 
-function LastSeen({ host }: { host: Host }) {
+export function LastSeen({ host }: { host: Host }) {
   const now = useServerNow(5000);
   if (host.lastSeenAt === null) {
     return (
@@ -52,7 +53,7 @@ function LastSeen({ host }: { host: Host }) {
   );
 }
 
-function Clock({ host }: { host: Host }) {
+export function Clock({ host }: { host: Host }) {
   if (host.clockSkewMs === null) return <>unknown</>;
   const seconds = Math.round(Math.abs(host.clockSkewMs) / 1000);
   if (Math.abs(host.clockSkewMs) < SKEW_WARNING_MS) return <>in step</>;
@@ -103,6 +104,9 @@ function Actions({ host, act }: { host: Host; act: Act }) {
   );
 }
 
+/** Where one host is looked at. */
+const pageOf = ({ id }: Host) => `/hosts?host=${id}`;
+
 const about = (host: Host) =>
   [host.group && `group ${host.group}`, host.osInfo].filter(Boolean).join(' · ') || host.remoteAddr;
 
@@ -124,9 +128,9 @@ const columns = (act: Act): Column<Host>[] => [
     width: 16,
     cell: (host) => (
       <>
-        <Text size="sm" fw={600} className="name">
+        <Anchor component={Link} href={pageOf(host)} size="sm" fw={600} className="name">
           {host.hostname}
-        </Text>
+        </Anchor>
         <Text size="sm" c="dimmed" className="break">
           {about(host)}
         </Text>
@@ -168,9 +172,9 @@ function HostCard({ host, act }: { host: Host; act: Act }) {
   return (
     <article aria-label={host.hostname}>
       <Group justify="space-between" align="flex-start" gap="xs">
-        <Text fw={600} className="break">
+        <Anchor component={Link} href={pageOf(host)} fw={600} className="break">
           {host.hostname}
-        </Text>
+        </Anchor>
         <State host={host} />
       </Group>
       <Text size="sm" c="dimmed" mb="sm" className="break">

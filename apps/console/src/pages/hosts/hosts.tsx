@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
+import { useQueryValue } from '../../router.tsx';
 import { api, type Host } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { AuthorityLine } from './authorities.tsx';
@@ -13,6 +14,7 @@ import { EnrolDialog } from './enrol-dialog.tsx';
 import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
 
 import { type Act, type Action, HostList } from './host-list.tsx';
+import { HostPage } from './host-page.tsx';
 import { HostReportDialog } from './host-report.tsx';
 import { WaitingReveals } from './second-person.tsx';
 
@@ -32,11 +34,13 @@ function Empty({ enrol }: { enrol: (() => void) | null }) {
 export default function HostsPage() {
   const hosts = useQuery({ ...api.hosts.list.queryOptions(), refetchInterval: 30_000 });
   const mayChange = useMayChange();
+  const [wanted] = useQueryValue('host');
   const [enrolling, setEnrolling] = useState(false);
   const [acting, setActing] = useState<{ action: Action; host: Host } | null>(null);
   const act: Act = (action, host) => setActing({ action, host });
   const done = () => setActing(null);
-  return (
+  const one = hosts.data?.hosts.find(({ id }) => id === wanted);
+  const list = (
     <>
       <PageHeader title="Hosts" text="Machines that ask here before anybody becomes root on them.">
         {mayChange && (
@@ -64,6 +68,11 @@ export default function HostsPage() {
           );
         }}
       </QueryState>
+    </>
+  );
+  return (
+    <>
+      {one === undefined ? list : <HostPage host={one} act={act} />}
       <EnrolDialog about={enrolling} close={() => setEnrolling(false)} />
       <ConfirmHostDialog about={acting?.action === 'confirm' && acting.host} close={done} />
       <ReleaseDialog about={acting?.action === 'release' && acting.host} close={done} />
