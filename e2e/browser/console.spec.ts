@@ -276,6 +276,42 @@ test.describe('hosts', () => {
     await expect(dialog.getByRole('button', { name: /^Copy part for age1/ })).toHaveCount(3);
   });
 
+  test('one has a page, with what its doctor found and what to type against it', async ({ open, site }) => {
+    const fix = 'systemctl restart sssd; journalctl -u sssd -n 20';
+    await site.do('found', {
+      hostname: 'web1.example.com',
+      lines: [
+        { what: 'Certificate', value: 'until 2027-02-03, 201 days left', problem: null },
+        { what: 'sssd', value: 'failed', problem: `sssd does not know alice. Run: ${fix}` },
+      ],
+    });
+    await site.do('ask', { user: 'alice' });
+    const { page, signIn } = await open({ admin: true });
+    await signIn('/hosts');
+    await expect(page.getByRole('row', { name: /web1/ })).toContainText('1 problem found by its doctor');
+    await page.getByRole('link', { name: 'web1.example.com' }).click();
+    await page.getByRole('heading', { level: 1, name: 'web1.example.com' }).waitFor();
+    const doctor = page.getByRole('region', { name: 'Doctor' });
+    await expect(doctor).toContainText('201 days left');
+    await expect(doctor).toContainText('sssd does not know alice.');
+    await expect(doctor.locator('code').last()).toHaveText(fix);
+    await expect(doctor.getByRole('button', { name: 'Copy the command for sssd' })).toBeVisible();
+    await expect(page.getByRole('region', { name: 'Certificate' })).toContainText('Good until');
+    await expect(page.getByRole('region', { name: 'History' })).toContainText('alice');
+    await inspect(page, 'host', () => doctor.getByText('201 days left').waitFor());
+    await page.getByRole('region', { name: 'Break-glass' }).getByRole('button').click();
+    await expect(page.getByRole('dialog')).toContainText('Break-glass password of web1.example.com');
+    await page.keyboard.press('Escape');
+    await page.reload();
+    await page.getByRole('heading', { level: 1, name: 'web1.example.com' }).waitFor();
+    await page.getByRole('link', { name: 'All hosts' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Hosts' }).waitFor();
+    await site.do('found', {
+      hostname: 'web1.example.com',
+      lines: [{ what: 'sssd', value: 'running', problem: null }],
+    });
+  });
+
   test('quarantine is explained and ended, revoking needs the name', async ({ open, site }) => {
     await site.do('waitingHost', { hostname: 'edge2.example.com' });
     await site.do('setHost', { hostname: 'edge2.example.com', set: { state: 'quarantined' } });

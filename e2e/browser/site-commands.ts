@@ -1,5 +1,6 @@
 import type { HostRecord } from '#shared/decision.ts';
 import type { RunRequest } from '#shared/host-api.ts';
+import type { HostCheck } from '#shared/host-checks.ts';
 import type { SealedPassword } from '#shared/sealed-password.ts';
 
 /** What tests ask of the server process: to be the host, the clock, and the hand that brings about rare states. */
@@ -38,6 +39,8 @@ export interface SiteCommands {
   keepPassword(input: { hostname: string } & ({ password: string } | { sealed: SealedPassword })): null;
   /** The receiver of the audit log refuses the event of this number for good. */
   refuse(input: { seq: number; reason: string }): null;
+  /** A host says with its heartbeat what it found when it looked at itself. */
+  found(input: { hostname: string; lines: HostCheck[] }): null;
   /** One person claims the account of another. */
   claim(input: { account: string; by: string }): null;
 }

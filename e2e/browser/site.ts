@@ -259,6 +259,16 @@ async function start(town: string) {
       await app.db.transaction((work) => putDeadLetters(work, [{ sink: 'jsonlog', seq, reason, at: Date.now() }]));
       return null;
     },
+    async found({ hostname, lines }: Parameters<SiteCommands['found']>[0]) {
+      const from = hosts.get(hostname)!;
+      from.counter += 1;
+      const { counter, machineId } = from;
+      const facts = { approverKeysVersion: 0, checkpointSeq: 0, agentVersion: '0.3.0', osInfo: 'Debian 12 x64' };
+      const checks = { at: Date.now(), lines };
+      const answer = await from.send('POST', '/heartbeat', { counter, machineId, now: Date.now(), ...facts, checks });
+      if (answer.status !== 200) throw new Error(`heartbeat: ${answer.status}`);
+      return null;
+    },
     async claim({ account, by }: Parameters<SiteCommands['claim']>[0]) {
       await app.db.transaction(async (work) => {
         const { id } = await kysely(work.query)

@@ -179,7 +179,7 @@ function BreakGlass({ host, act }: { host: Host; act: Act }) {
         )}
       </QueryState>
       {mayChange && host.state !== 'revoked' && (
-        <Button mt="md" size="xs" variant="default" onClick={() => act('break-glass', host)}>
+        <Button mt="md" w="fit-content" size="xs" variant="default" onClick={() => act('break-glass', host)}>
           Break-glass password
         </Button>
       )}
