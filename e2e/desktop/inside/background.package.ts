@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
 import { must, until } from '../../harness/run.ts';
+import { openKeyboard } from './keyboard.ts';
 import { startTrayHost } from './tray-host.ts';
 import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
 
@@ -23,10 +23,7 @@ before(async () => {
   desktop = await startNotificationServer(address, ['body', 'body-markup', 'actions']);
   tray = await startTrayHost(address);
   world = await openWorld();
-  const dataFolder = mkdtempSync(join(tmpdir(), 'data-'));
-  // This person was asked before whether it stays without its window, and said yes.
-  writeFileSync(join(dataFolder, 'settings.json'), JSON.stringify({ v: 1, background: true, hideCommand: false }));
-  shell = await world.launchInstalled({ dataFolder });
+  shell = await world.launchInstalled();
   await signIn(world, shell);
 });
 after(async () => {
@@ -151,15 +148,39 @@ describe('tray of the installed console', () => {
     await settle();
   });
 
-  test('without its window it still tells, and starting it again brings the window back', async () => {
+  const closeWindow = async () => {
     await (await shell.pageAt('console')).close({ runBeforeUnload: true });
     await until('no window', () => shell.windows().length === 0);
+  };
+
+  test('the first close asks whether it stays, and the answer is kept', async () => {
+    const settings = join(shell.dataFolder, 'settings.json');
+    assert.ok(!existsSync(settings));
+    const keyboard = await openKeyboard(world.display.name);
+    await closeWindow();
+    // Without a window manager the question stands in the upper left corner.
+    await keyboard.point(100, 20);
+    await until('the answer', async () => {
+      if (existsSync(settings))
+        return (JSON.parse(readFileSync(settings, 'utf8')) as { background: boolean }).background;
+      await keyboard.press('Return');
+      return false;
+    });
+    keyboard.close();
+  });
+
+  test('without its window it still tells, and starting it again brings the window back', async () => {
     await world.ask(['sudo', 'cat', '/etc/windowless']);
     await shownFor('/etc/windowless');
     const [program = '', ...first] = shell.command;
     await must(program, first, { env: shell.env });
     const page = await shell.pageAt('console');
     await page.getByText('/etc/windowless').first().waitFor();
+    await settle();
+    // Closed again, it goes on as was answered.
+    await closeWindow();
+    await world.ask(['sudo', 'cat', '/etc/windowless-again']);
+    await shownFor('/etc/windowless-again');
     writeFileSync(
       join(RESULTS, 'desktop-tray.txt'),
       `${await tray.tooltip()}\n${(await tray.lines()).map((line) => line.label).join('\n')}\n`,

@@ -11,6 +11,7 @@ import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inb
 import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
 import { must, until } from '../../harness/run.ts';
+import { openKeyboard } from './keyboard.ts';
 import { startRoad } from './road.ts';
 import { startTrayHost } from './tray-host.ts';
 import { type Installed, makeCertificates, openWorld, recentTraffic, signIn, type World } from './world.ts';
@@ -112,15 +113,19 @@ function start(options: { dataFolder?: string; gone?: string } = {}): Promise<In
 const inPage = <T>(page: Page, script: string): Promise<T> =>
   page.evaluate(`(async () => { ${script} })()`) as Promise<T>;
 
+/** Which server each of these pages is the console of; null for one that is none. */
+function originsShown(pages: readonly Page[]): Promise<(string | null)[]> {
+  const script = 'return window.identreeDesktop.profile().origin';
+  const ask = async (page: Page) =>
+    page.url().startsWith('app://console/') ? inPage<string>(page, script).catch(() => null) : null;
+  return Promise.all(pages.map(ask));
+}
+
 /** The window, once it shows the console of this server. */
 const consoleOf = (shell: Installed, origin: string): Promise<Page> =>
   until(`the console of ${origin}`, async () => {
-    for (const page of shell.windows()) {
-      if (!page.url().startsWith('app://console/')) continue;
-      const shown = await inPage<string>(page, 'return window.identreeDesktop.profile().origin').catch(() => null);
-      if (shown === origin) return page;
-    }
-    return null;
+    const pages = shell.windows();
+    return pages[(await originsShown(pages)).indexOf(origin)];
   });
 
 /** The line of the tray that begins so. */
@@ -251,6 +256,22 @@ describe('several servers in the installed console, with a keyring:', () => {
       const script = "return getComputedStyle(document.documentElement, '::before').backgroundColor";
       await until('its colour', async () => (await inPage(page, script)) === `rgb(${r}, ${g}, ${b})`);
     }
+  });
+
+  test('Ctrl with a number changes to the server of that number', async () => {
+    const keyboard = await openKeyboard(world.display.name);
+    await keyboard.point(300, 300);
+    for (const [key, origin] of [
+      ['2', own.origin],
+      ['3', goneOrigin],
+      ['1', world.server.url],
+    ] as const) {
+      await until(`the console of ${origin}`, async () => {
+        await keyboard.press('Control', key);
+        return (await originsShown(shell.windows())).includes(origin);
+      });
+    }
+    keyboard.close();
   });
 
   test('each way of losing a server has its words, and nothing is decided until it is back', async () => {

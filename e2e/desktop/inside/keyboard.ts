@@ -1,0 +1,109 @@
+import { connect } from 'node:net';
+
+/** Names of keys, as X calls their symbols. */
+const KEYS = { Return: 0xff0d, Control: 0xffe3, '1': 0x31, '2': 0x32, '3': 0x33 } as const;
+
+export type Key = keyof typeof KEYS;
+
+const [PRESS, RELEASE, MOVE] = [2, 3, 6];
+
+/**
+ * Keys and pointer of a display, for what belongs to the desktop and is no page: menus and questions. Speaks the X
+ * protocol and its XTEST extension.
+ *
+ * @param display as in `:1`
+ */
+export async function openKeyboard(display: string) {
+  const socket = connect(`/tmp/.X11-unix/X${display.slice(1)}`);
+  let received = Buffer.alloc(0);
+  let wake = () => {};
+  let failure: Error | null = null;
+  socket.on('data', (chunk) => {
+    received = Buffer.concat([received, chunk]);
+    wake();
+  });
+  const fail = (error: Error) => {
+    failure = error;
+    wake();
+  };
+  socket.on('error', fail);
+  socket.on('close', () => fail(new Error('the display closed the connection')));
+
+  async function read(length: number): Promise<Buffer> {
+    while (received.length < length) {
+      if (failure) throw failure;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+    const bytes = received.subarray(0, length);
+    received = received.subarray(length);
+    return bytes;
+  }
+
+  /** Sends a request that is answered. Nothing else is ever sent here, as no event was asked for. */
+  async function ask(request: Buffer): Promise<Buffer> {
+    socket.write(request);
+    for (;;) {
+      const head = await read(32);
+      if (head[0] === 0) throw new Error(`the display refused a request: ${head[1]}`);
+      if (head[0] === 1) return Buffer.concat([head, await read(head.readUInt32LE(4) * 4)]);
+    }
+  }
+
+  const hello = Buffer.alloc(12);
+  hello.set([0x6c, 0, 11]);
+  socket.write(hello);
+  const status = await read(8);
+  const setup = await read(status.readUInt16LE(6) * 4);
+  if (status[0] !== 1) throw new Error(`the display lets nobody in: ${setup.toString('latin1')}`);
+  const padded = (length: number) => Math.ceil(length / 4) * 4;
+  const root = setup.readUInt32LE(32 + padded(setup.readUInt16LE(16)) + setup[21]! * 8);
+  const [firstCode, lastCode] = [setup[26]!, setup[27]!];
+
+  const name = Buffer.from('XTEST');
+  const query = Buffer.alloc(8 + padded(name.length));
+  query[0] = 98;
+  query.writeUInt16LE(query.length / 4, 2);
+  query.writeUInt16LE(name.length, 4);
+  name.copy(query, 8);
+  const extension = await ask(query);
+  if (extension[8] !== 1) throw new Error('the display has no XTEST');
+  const opcode = extension[9]!;
+
+  const count = lastCode - firstCode + 1;
+  const mapping = await ask(Buffer.from([101, 0, 2, 0, firstCode, count, 0, 0]));
+  const codeOf = (key: Key): number => {
+    for (let at = 0; at < count; at++) {
+      if (mapping.readUInt32LE(32 + at * mapping[1]! * 4) === KEYS[key]) return firstCode + at;
+    }
+    throw new Error(`no key gives ${key}`);
+  };
+
+  function fake(type: number, detail: number, x = 0, y = 0): void {
+    const request = Buffer.alloc(36);
+    request.set([opcode, 2, 9, 0, type, detail]);
+    if (type === MOVE) request.writeUInt32LE(root, 12);
+    request.writeInt16LE(x, 24);
+    request.writeInt16LE(y, 26);
+    socket.write(request);
+  }
+  /** Comes back once the display has done all of it. */
+  const done = () => ask(Buffer.from([43, 0, 1, 0]));
+
+  return {
+    /** Where keys go: no window manager gives them to another window. */
+    async point(x: number, y: number): Promise<void> {
+      fake(MOVE, 0, x, y);
+      await done();
+    },
+    /** Presses all of them together. */
+    async press(...keys: Key[]): Promise<void> {
+      const codes = keys.map(codeOf);
+      for (const code of codes) fake(PRESS, code);
+      for (const code of codes.reverse()) fake(RELEASE, code);
+      await done();
+    },
+    close: () => void socket.destroy(),
+  };
+}
