@@ -3,7 +3,7 @@ import { wordsFor } from '../words/words.ts';
 import { createAddingServer } from './adding-server.ts';
 import { createApprovalOpener } from './approval-opener.ts';
 import { createConsolePage } from './console-page.ts';
-import type { Credential, CredentialStore } from './credential-store.ts';
+import type { CredentialStore } from './credential-store.ts';
 import type { DeepLink } from './deep-link.ts';
 import type { JsonFile } from './json-file.ts';
 import { type MenuAction, menuModel } from './menu-model.ts';
@@ -19,10 +19,11 @@ import { createProfiles } from './profiles.ts';
 import { createReachNotice } from './reach-notice.ts';
 import { parseServerOrigin } from './server-origin.ts';
 import { createServers } from './servers.ts';
+import { createSessions } from './sessions.ts';
 import type { Settings } from './settings.ts';
 import { createSetupPage } from './setup-page.ts';
 import { createSignIn } from './sign-in.ts';
-import { createSigningIn, revoke, type SignInSteps } from './signing-in.ts';
+import { createSigningIn } from './signing-in.ts';
 import { createWaitingLink } from './waiting-link.ts';
 import { createWindow } from './window.ts';
 
@@ -89,7 +90,7 @@ export function createShell(deps: {
     userAgent,
     now: ports.clock.now,
     onChange: showOverview,
-    onSessionEnded: sessionEnded,
+    onSessionEnded: (origin, used) => sessions.ended(origin, used),
   });
   const window = createWindow({ windows: ports.windows, bounds: deps.bounds, onClosed: windowClosed });
   const setup = createSetupPage({ ports, window, files: deps.files.setup, random: deps.random });
@@ -103,7 +104,26 @@ export function createShell(deps: {
     userAgent,
     version: deps.version,
     platform: deps.platform,
-    onSessionEnded: sessionEnded,
+    onSessionEnded: (origin, used) => sessions.ended(origin, used),
+  });
+  const sessions = createSessions({
+    open: ports.http,
+    http,
+    credentials,
+    servers,
+    signingIn,
+    activate,
+    pages: {
+      target: () => target,
+      isConsole: () => window.kind() === 'console',
+      show: setup.show,
+      askSignIn: showSignIn,
+      showConsole(profile) {
+        showConsole(profile);
+        window.focus();
+      },
+      onChange: showOverview,
+    },
   });
   const reach = createReachNotice({ window, words });
   const waitingLink = createWaitingLink(window);
@@ -167,17 +187,6 @@ export function createShell(deps: {
   /** Are there at least so many? */
   const hasProfiles = (count: number) => profiles.list().length >= count;
 
-  function sessionEnded(origin: string, used: Credential | null): void {
-    const known = credentials.get(origin);
-    // An answer to an older credential says nothing about the one in use now.
-    if (known && known.secret !== used?.secret) return;
-    void credentials.clear(origin).then(async () => {
-      servers.leave(origin);
-      if (window.kind() === 'console' && target?.origin === origin) await showSignIn(target, 'session_ended');
-      showOverview();
-    });
-  }
-
   function showServerStep(): void {
     leaveSetup();
     // One that was mistyped is there to be corrected.
@@ -223,31 +232,6 @@ export function createShell(deps: {
     if (active) await showServer(active);
   }
 
-  async function signIn(): Promise<void> {
-    const profile = target;
-    if (!profile) return;
-    const { origin, pin = null } = profile;
-    // By itself: when the person has turned to another server, what came of this one is still said to nobody else.
-    const own = createPinnedHttp({ open: ports.http, pinOf: () => pin });
-    const steps: SignInSteps = {
-      waiting: (compareCode) => setup.show({ step: 'waiting', origin, compareCode }),
-      failed: (problem) => showSignIn(profile, problem),
-      async signedIn(credential) {
-        await credentials.set(credential);
-        // Kept first: whatever the window is about by now, what is asked from here on is held to what was agreed to.
-        const kept = activate(profile);
-        servers.follow(origin);
-        await kept;
-        if (target === profile) {
-          showConsole(profile);
-          window.focus();
-        }
-        showOverview();
-      },
-    };
-    await signingIn.begin({ origin, http: own }, steps);
-  }
-
   async function saveServer(typed: string): Promise<void> {
     const parsed = parseServerOrigin(typed);
     const refuse = (problem: ServerProblem) => setup.askServer(typed, problem, hasProfiles(1));
@@ -257,22 +241,6 @@ export function createShell(deps: {
     const added = profiles.draft(parsed.origin);
     if (!added) return refuse('too_many');
     await adding.begin(added);
-  }
-
-  async function forget(origin: string): Promise<void> {
-    const credential = credentials.get(origin);
-    servers.leave(origin);
-    // This computer first: it has to hold even when the server does not answer.
-    await credentials.clear(origin);
-    if (credential) await revoke(http, credential);
-  }
-
-  async function signOut(): Promise<void> {
-    const profile = target;
-    if (!profile || window.kind() !== 'console') return;
-    await forget(profile.origin);
-    await showSignIn(profile, 'signed_out');
-    showOverview();
   }
 
   function editServer(): void {
@@ -293,7 +261,7 @@ export function createShell(deps: {
     const state = setup.state();
     if (state.step !== 'profile') return;
     const { origin } = state;
-    await forget(origin);
+    await sessions.forget(origin);
     await profiles.remove(origin).catch(() => tell(words.errors.notSaved));
     const next = profiles.active();
     if (next) await showServer(next);
@@ -328,7 +296,7 @@ export function createShell(deps: {
       case 'edit-server':
         return editServer();
       case 'sign-out':
-        return signOut();
+        return sessions.signOut();
       case 'review':
         return show(action.origin, { kind: 'approve', code: action.code });
       case 'raise':
@@ -348,7 +316,7 @@ export function createShell(deps: {
     console: {
       openApproval: (code) => target && openApproval(target.origin, code),
       signIn: () => target && showSignIn(target, null),
-      signOut,
+      signOut: sessions.signOut,
       reach: () => reach.asked(shown()),
       listens() {
         window.listens();
@@ -359,7 +327,7 @@ export function createShell(deps: {
       state: setup.state,
       saveServer,
       changeServer: () => act({ do: 'add-server' }),
-      startSignIn: signIn,
+      startSignIn: sessions.signIn,
       cancelSignIn: signingIn.cancel,
       trustCertificate: adding.trust,
       chooseAuthority: adding.chooseAuthority,
