@@ -5,10 +5,7 @@ import type { PluginIdentity } from '../version.ts';
 import { type Given, type Grant, isUnread } from './grant.ts';
 import { powerfulGroups } from './groups.ts';
 import { createHostFiles } from './host-files.ts';
-import { readGrants, shortHostname } from './read-grants.ts';
-import { settingsPastGate } from './sudoers/gate-settings.ts';
-import { readSudoers } from './sudoers/read-sudoers.ts';
-import { sudoersFile } from './sudoers-file.ts';
+import { readGateSettings, readGrants } from './read-grants.ts';
 
 /** Of whom a directory could come to have the name or number. Everyone is nobody in particular; netgroups are not served to be one. */
 const TYPES = ['user', 'group', 'uid', 'gid'] as const;
@@ -67,8 +64,8 @@ export async function readHostReport(root: string, own: PluginIdentity | null): 
   const grants: Grant[] = [...(await readGrants(root)), ...(await powerfulGroups(files))];
   const passwd = await files.read('/etc/passwd');
   const gate = await readGateState(root, own);
-  const rules = gate.gate === null ? [] : await readSudoers(files, await sudoersFile(files), shortHostname());
-  const drift = [...gate.drift, ...settingsPastGate(rules)];
+  const { everywhere, forSome } = gate.gate === null ? { everywhere: [], forSome: [] } : await readGateSettings(root);
+  const drift = [...gate.drift, ...everywhere, ...forSome];
   const accounts = passwd === null || 'problem' in passwd ? [] : accountsOf(passwd.text);
   const said = firstOfEach(
     grants.flatMap((grant) => (isUnread(grant) ? [] : (toldOf(grant) ?? []))),

@@ -5,6 +5,7 @@ import { groupGrants } from './groups.ts';
 import { createHostFiles, type HostFiles } from './host-files.ts';
 import { wheelGrants } from './pam-wheel.ts';
 import { polkitGrants } from './polkit/polkit-grants.ts';
+import { type GateSettings, settingsPastGate } from './sudoers/gate-settings.ts';
 import { readSudoers } from './sudoers/read-sudoers.ts';
 import { sudoersGrants } from './sudoers/sudoers-grants.ts';
 import { sudoersFile } from './sudoers-file.ts';
@@ -42,7 +43,7 @@ async function uidOf(files: HostFiles, account: string): Promise<number | null> 
 }
 
 /** What `%h` in sudoers stands for. */
-export const shortHostname = (): string => hostname().split('.')[0]!;
+const shortHostname = (): string => hostname().split('.')[0]!;
 
 /**
  * Everything that gives power on this host besides identree, as its files say. What another program decides while it
@@ -63,4 +64,10 @@ export async function readGrants(root: string, shortName = shortHostname()): Pro
     groupGrants(files),
   ]);
   return boundUnread(sortGrants(found.flat()));
+}
+
+/** What the rules of this host say against the gate; nothing that a directory gives is in it. */
+export async function readGateSettings(root: string): Promise<GateSettings> {
+  const files = createHostFiles(root);
+  return settingsPastGate(await readSudoers(files, await sudoersFile(files), shortHostname()));
 }

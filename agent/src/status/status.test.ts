@@ -254,6 +254,18 @@ describe('status: what the host grants besides', () => {
       'lines are what keeps this host from working',
     );
   });
+
+  it('a line of sudoers for one account that leads past the gate keeps it from working', async () => {
+    await using w = await world();
+    await using host = await createHostTree({
+      '/etc/pam.d/sudo': 'auth [success=done default=ignore] /usr/lib/identree/pam_identree.so sudo\n',
+      '/etc/sudoers': 'Defaults:deploy timestamp_timeout=15\n',
+    });
+    const lines: string[] = [];
+    const run = async () => ({ code: 1, output: '' });
+    assert.equal(await reportStatus(w.paths, { json: false }, (line) => lines.push(line), run, host.root), 1);
+    assert.match(lines.join('\n'), /^ +\/etc\/sudoers:1 sets timestamp_timeout: sudo keeps a ticket.*\. Remove it\.$/m);
+  });
 });
 
 describe('status: break-glass', () => {

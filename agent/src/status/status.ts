@@ -10,7 +10,7 @@ import { isLate, readAttempt } from '../certificates/schedule.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
-import { readGrants } from '../grants/read-grants.ts';
+import { readGateSettings, readGrants } from '../grants/read-grants.ts';
 import { sayGrants } from '../grants/say-grants.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -162,10 +162,13 @@ async function directoryLines(paths: Paths, run: Run): Promise<Line[]> {
   return [...lines, { what, value: known ? 'running, online' : 'running, offline', problem: known ? null : problem }];
 }
 
+const byRemoval = (problem: string): string => `${problem}. Remove it.`;
+
 /** Who asks for sudo, and what is not as setup left it. Where identree does not gate sudo there is nothing to say. */
-async function sudoLines({ gate, drift }: GateState, run: Run): Promise<Line[]> {
+async function sudoLines({ gate, drift }: GateState, run: Run, host: string): Promise<Line[]> {
   if (gate === null && drift.length === 0) return [];
-  const overridden = gate === null ? [] : await sudoersProblems(run);
+  const overridden =
+    gate === null ? [] : [...(await sudoersProblems(run)), ...(await readGateSettings(host)).forSome.map(byRemoval)];
   const value = gate === 'plugin' ? 'asked by the plugin in sudo' : 'asked by the PAM stage';
   const remedy = (problem: string) =>
     `Run: identree setup --pam ${problem.startsWith(pamFile('sshd')) ? 'sshd' : 'sudo,sudo-i'}`;
@@ -183,7 +186,7 @@ async function looked(what: string, work: () => Promise<Line[]>): Promise<Line[]
 }
 
 /** How it stands with everything on this host that identree rests on, by its files and services. */
-export async function hostLines(paths: Paths, gate: GateState, run: Run = systemRun): Promise<Line[]> {
+export async function hostLines(paths: Paths, gate: GateState, run: Run = systemRun, root = '/'): Promise<Line[]> {
   const now = Date.now();
   // What a host that is not enrolled does not have is not damaged.
   const ofEnrolled = (work: () => Promise<Line[]>) => async () => {
@@ -201,7 +204,7 @@ export async function hostLines(paths: Paths, gate: GateState, run: Run = system
     )),
     ...(await looked('Break-glass', async () => [await breakGlassLine(paths, now)])),
     ...(await looked('Setup', () => setupLines(paths))),
-    ...(await looked('sudo', () => sudoLines(gate, run))),
+    ...(await looked('sudo', () => sudoLines(gate, run, root))),
     ...(await looked('Directory', () => directoryLines(paths, run))),
   ];
 }
@@ -260,7 +263,7 @@ export async function reportStatus(
   await add('Event log seen', ofEnrolled(logSeen));
   await checked('Server', () => serverLines(paths, systemClock));
   const state = await readGateState(host, OWN_PLUGIN);
-  lines.push(...(await hostLines(paths, state, run)));
+  lines.push(...(await hostLines(paths, state, run, host)));
   const running = await agentAnswers(paths.socket);
   lines.push({
     what: 'Agent',

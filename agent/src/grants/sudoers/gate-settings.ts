@@ -21,11 +21,15 @@ function servicePast(value: string): string | null {
 const effectOf = ({ name, value }: Setting): string | null =>
   value === null ? null : (EFFECTS[name]?.(value) ?? null);
 
-/**
- * Lines of sudoers that change how the gate is asked, of those that count: of several for everybody the last one, and each
- * one for some people, hosts or commands, which counts before it.
- */
-export function settingsPastGate(placed: readonly Placed[]): string[] {
+/** Lines of sudoers that change how the gate is asked, in words, with file and line. */
+export interface GateSettings {
+  /** For everybody: of several lines that set the same, the last one counts. sudo tells of these itself (`sudo -V`). */
+  everywhere: string[];
+  /** For some people, hosts or commands: each of them counts before what is set for everybody. */
+  forSome: string[];
+}
+
+export function settingsPastGate(placed: readonly Placed[]): GateSettings {
   const everywhere = new Map<string, string | null>();
   const forSome: string[] = [];
   for (const { file, entry } of placed) {
@@ -38,5 +42,5 @@ export function settingsPastGate(placed: readonly Placed[]): string[] {
       else if (said !== null) forSome.push(said);
     }
   }
-  return [...[...everywhere.values()].filter((said) => said !== null), ...forSome];
+  return { everywhere: [...everywhere.values()].filter((said) => said !== null), forSome };
 }
