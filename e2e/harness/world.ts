@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import type { EventRecord } from '#shared/events.ts';
 import { type Host, type HostOptions, type Lab, type LabUser, openLab, whyNoLab } from './lab.ts';
 import { CODE, newApprover, type Person } from './person.ts';
@@ -181,6 +182,12 @@ export function asked(world: World, terminal: Terminal, code: string): Asked {
     events: () => world.server.data.events({ code }),
   };
 }
+
+export const recordOf = (request: Asked): HostRecord => hostRecord.parse(JSON.parse(request.row().record));
+
+/** How many requests a host has made for a mark: what sudo refuses makes none. */
+export const requestsFor = (world: World, word: string): number =>
+  world.server.data.challenges().filter((row) => row.record.includes(word)).length;
 
 export const eventNames = (request: Asked): string[] => request.events().map(({ event }) => event);
 
