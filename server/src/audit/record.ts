@@ -1,5 +1,6 @@
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { type EventName, eventKind, hashedPart, isErased, type LoggedEvent, payloadOf } from '#shared/events.ts';
+import { eventOutcome } from '#shared/event-outcome.ts';
+import { hashedPart, isErased, type LoggedEvent, payloadOf } from '#shared/events.ts';
 import { VERSION } from '../version.ts';
 
 /** An event on its way to a sink. */
@@ -11,23 +12,6 @@ export interface AuditRecord {
 
 /** Milliseconds since the epoch as earlier versions wrote them: RFC 3339 in UTC, whole seconds. */
 const wholeSeconds = (at: number): string => `${new Date(at).toISOString().slice(0, 19)}Z`;
-
-/** What was tried and did not come about, beside what is an attempt anyway. */
-const FAILED: readonly EventName[] = [
-  'break_glass_refused',
-  'challenge_rejected',
-  'challenge_expired',
-  'challenge_cancelled',
-  'host_log_contradicted',
-];
-
-/** As ECS has it; null for an event of another version. */
-function outcomeOf(event: string): 'success' | 'failure' | undefined {
-  const kind = eventKind(event);
-  if (kind === null) return undefined;
-  const isRefusal = kind.topic === 'attempts' && event !== 'audit_read';
-  return isRefusal || FAILED.some((name) => name === event) ? 'failure' : 'success';
-}
 
 /** Whom or what somebody did it to: another person, or else a host. */
 const targetOf = ({ actor, username, hostname }: LoggedEvent): string | undefined =>
@@ -59,7 +43,7 @@ export function auditRecord(event: LoggedEvent): AuditRecord {
     source: 'identree',
     version: VERSION,
     at: event.at,
-    outcome: outcomeOf(event.event),
+    outcome: eventOutcome(event.event),
     target: targetOf(event),
     request_id: event.challengeId ?? undefined,
     host_id: event.hostId ?? undefined,
