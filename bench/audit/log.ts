@@ -62,5 +62,12 @@ export async function fillLog({ db, events }: App, count: number): Promise<{ fir
         .execute(),
     );
   }
+  // What is written from here on comes behind them.
+  await db.transaction((work) =>
+    kysely(work.query)
+      .updateTable('event_head')
+      .set({ seq: seq + count })
+      .execute(),
+  );
   return { firstAt, lastAt: like.at };
 }
