@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { EVENT_NAMES } from '#shared/event-outcome.ts';
 import type { EventName, LoggedEvent } from '#shared/events.ts';
 import type { Database } from '../../db/database.ts';
 import { forEachDatabase } from '../../db/test-databases.ts';
@@ -74,6 +75,7 @@ forEachDatabase('events are found', (open) => {
         { events: ['login_failed', 'user_logged_in'] },
         ({ event }) => ['login_failed', 'user_logged_in'].includes(event),
       ],
+      [{ events: EVENT_NAMES.filter((name) => name !== 'login_failed') }, ({ event }) => event !== 'login_failed'],
       [{ events: [] }, () => false],
       [{ from: middle }, ({ at }) => at >= middle],
       [{ to: middle }, ({ at }) => at < middle],

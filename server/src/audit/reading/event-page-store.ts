@@ -50,14 +50,18 @@ const all = (conditions: readonly RawBuilder<SqlBool>[]): RawBuilder<SqlBool> =>
 const isOneOf = (column: string, values: readonly string[]) =>
   sql<SqlBool>`${sql.ref(column)} in (${sql.join(values)})`;
 
-/** The index by which events are found: that of a user has the fewest of them, mostly, and that of a kind the most. */
+/**
+ * The index by which events are found: that of a user has the fewest of them, mostly, and that of a kind the most. Of many
+ * kinds there are so many that they are come across by time.
+ */
 function chosenIndex({ usernames, host, events }: WantedEvents): {
   column: string | null;
   values: readonly (string | null)[];
 } {
   if (usernames !== null) return { column: 'username', values: usernames };
   if (host !== null) return { column: 'hostname', values: [host] };
-  return events === null ? { column: null, values: [null] } : { column: 'event', values: events };
+  const isFew = events !== null && events.length <= NAMES_AT_ONCE;
+  return isFew ? { column: 'event', values: events } : { column: null, values: [null] };
 }
 
 /** What the index does not say already. */
