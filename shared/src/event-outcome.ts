@@ -1,8 +1,8 @@
 import type { EventName } from './events.ts';
 
 /**
- * How what an event tells of came out, in the words of ECS and for filters. `failure`: somebody was denied or refused, or
- * something is not as it should be. `unknown`: it has not come out yet, or the name of the event alone does not say.
+ * How what an event tells of came out, in the words of ECS: in sinks, in exports and for filters. `failure`: what was tried
+ * did not come about, or something is not as it should be. `unknown`: another version of the server wrote it.
  */
 export const EVENT_OUTCOMES = ['success', 'failure', 'unknown'] as const;
 export type EventOutcome = (typeof EVENT_OUTCOMES)[number];
@@ -27,7 +27,7 @@ const OUTCOME_OF: Record<EventName, EventOutcome> = {
   host_confirmed: 'success',
   host_group_changed: 'success',
   host_reported: 'success',
-  host_quarantined: 'failure',
+  host_quarantined: 'success',
   host_removed: 'success',
   enrolment_token_created: 'success',
   certificate_issued: 'success',
@@ -35,40 +35,40 @@ const OUTCOME_OF: Record<EventName, EventOutcome> = {
   breakglass_escrowed: 'success',
   rotated_breakglass: 'success',
   breakglass_rotation_requested: 'success',
-  breakglass_reveal_requested: 'unknown',
+  breakglass_reveal_requested: 'success',
   breakglass_reveal_confirmed: 'success',
   breakglass_reveal_refused: 'failure',
   revealed_breakglass: 'success',
   break_glass_used: 'success',
   break_glass_refused: 'failure',
-  challenge_created: 'unknown',
+  challenge_created: 'success',
   auto_approved: 'success',
   challenge_approved: 'success',
   challenge_rejected: 'failure',
   challenge_expired: 'failure',
   challenge_cancelled: 'failure',
-  challenge_outcome: 'unknown',
-  challenge_run: 'unknown',
+  challenge_outcome: 'success',
+  challenge_run: 'success',
   decision_refused: 'failure',
   user_logged_in: 'success',
   user_logged_out: 'success',
   login_failed: 'failure',
   session_revoked: 'success',
   account_bound: 'success',
-  account_binding_held: 'unknown',
-  account_binding_rejected: 'failure',
+  account_binding_held: 'success',
+  account_binding_rejected: 'success',
   passkey_added: 'success',
   passkey_renamed: 'success',
   passkey_removed: 'success',
   recovery_code_created: 'success',
   approver_keys_published: 'success',
-  approver_keys_waiting: 'unknown',
+  approver_keys_waiting: 'success',
   directory_published: 'success',
   directory_numbers_changed: 'success',
   directory_number_adopted: 'success',
-  directory_change_held: 'unknown',
+  directory_change_held: 'success',
   directory_change_confirmed: 'success',
-  directory_change_rejected: 'failure',
+  directory_change_rejected: 'success',
   directory_name_released: 'success',
   sudo_rule_modified: 'success',
   scim_client_created: 'success',
@@ -79,7 +79,6 @@ const OUTCOME_OF: Record<EventName, EventOutcome> = {
 /** Every event that there is. */
 export const EVENT_NAMES = Object.keys(OUTCOME_OF) as [EventName, ...EventName[]];
 
-/** `unknown` for an event that another version of the server wrote. */
 export function eventOutcome(name: string): EventOutcome {
   return Object.hasOwn(OUTCOME_OF, name) ? OUTCOME_OF[name as EventName] : 'unknown';
 }

@@ -26,17 +26,7 @@ export function EventFilters({
     />
   );
   return (
-    <Group
-      gap="sm"
-      mb="md"
-      wrap="wrap"
-      align="flex-end"
-      tabIndex={-1}
-      ref={top}
-      role="group"
-      aria-label="Filter"
-      className="event-filters"
-    >
+    <Group gap="sm" mb="md" wrap="wrap" align="flex-end" tabIndex={-1} ref={top} role="group" aria-label="Filter">
       <SearchBox
         label="User"
         placeholder="User, exactly"

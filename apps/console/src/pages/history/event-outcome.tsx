@@ -2,14 +2,14 @@ import { Badge } from '@mantine/core';
 import type { EventOutcome } from '#shared/event-outcome.ts';
 
 export const OUTCOMES: Record<EventOutcome, { color: string; text: string }> = {
-  success: { color: 'green', text: 'Done' },
+  success: { color: 'green', text: 'Succeeded' },
   failure: { color: 'red', text: 'Failed' },
-  unknown: { color: 'gray', text: 'Neither' },
+  unknown: { color: 'gray', text: 'Not known' },
 };
 
-/** How what an event tells of came out, in one word; nothing where it has not come out, or its sentence says it. */
+/** That what an event tells of did not come about. That it did is the rule, and its sentence says so. */
 export function OutcomeBadge({ outcome }: { outcome: EventOutcome }) {
-  if (outcome === 'unknown') return null;
+  if (outcome === 'success') return null;
   const { color, text } = OUTCOMES[outcome];
   return (
     <Badge className={`tone tone-${color}`} variant="light" color={color} size="md">

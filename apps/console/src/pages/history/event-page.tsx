@@ -130,7 +130,13 @@ function Evidence({ facts, requestId }: { facts: ReturnType<typeof evidenceOf>; 
   );
 }
 
-function SignedRecord({ seq, record }: { seq: number; record: NonNullable<WholeEvent['record']> }) {
+function SignedRecord({
+  event: { seq, erased },
+  record,
+}: {
+  event: LogEvent;
+  record: NonNullable<WholeEvent['record']>;
+}) {
   return (
     <Section
       title="The record as signed"
@@ -153,12 +159,15 @@ function SignedRecord({ seq, record }: { seq: number; record: NonNullable<WholeE
             {record.intact ? 'The hash is that of the record' : 'Altered: the hash is another one'}
           </Badge>
         </Fact>
+        {erased && (
+          <Fact label="Erased">Its time was over: who, where and why are gone, and the hash of them stays.</Fact>
+        )}
       </dl>
       <details className="raw">
         <summary>Raw JSON</summary>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard. */}
         <pre tabIndex={0}>
-          {prettyRecord(record.text)
+          {prettyRecord(record.text, record.payload)
             .split('\n')
             .map((line, i) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: a text is shown whole or not at all.
@@ -188,7 +197,7 @@ export function EventPage({ seq }: { seq: number }) {
       />
       <QueryState query={query} label="Loading the event">
         {({ event, together, record }) => {
-          const evidence = record === null ? [] : evidenceOf(record.text);
+          const evidence = record === null ? [] : evidenceOf(record.payload ?? record.text);
           return (
             <Stack gap="md">
               <Card withBorder radius="lg" padding="lg">
@@ -205,9 +214,9 @@ export function EventPage({ seq }: { seq: number }) {
               {together.length > 1 && <Together event={event} together={together} />}
               <Evidence
                 facts={evidence}
-                requestId={record !== null && isSigned(record.text) ? event.challengeId : null}
+                requestId={record !== null && isSigned(record.payload ?? record.text) ? event.challengeId : null}
               />
-              {record !== null && <SignedRecord seq={event.seq} record={record} />}
+              {record !== null && <SignedRecord event={event} record={record} />}
             </Stack>
           );
         }}

@@ -27,5 +27,9 @@ export function evidenceOf(text: string): [label: string, value: string][] {
 /** Whether a passkey signed it, so that there is something to check offline. */
 export const isSigned = (text: string): boolean => dataOf(text).class === 'passkey';
 
-/** The record for eyes: the same members in the same order, on lines of their own. */
-export const prettyRecord = (text: string): string => JSON.stringify(JSON.parse(text), null, 2);
+/** The record for eyes, and below it what it names by its hash: the same members in the same order, on lines of their own. */
+export const prettyRecord = (...texts: (string | null)[]): string =>
+  texts
+    .filter((text) => text !== null)
+    .map((text) => JSON.stringify(JSON.parse(text), null, 2))
+    .join('\n');
