@@ -204,6 +204,28 @@ describe('when a certificate is renewed', () => {
     });
   });
 
+  it('one that lives for minutes is good at every moment, and renewed at once when its server is back', async () => {
+    const life = (now: number) => ({ from: now - 5 * MINUTE, until: now + 10 * MINUTE });
+    let until = life(START).until;
+    const ended: number[] = [];
+    const awayFrom = START + HOUR;
+    const back = awayFrom + 40 * MINUTE;
+    const { renewals } = await run({
+      set: await setOf(life(START)),
+      sleeps: 200,
+      async renew(now) {
+        if (now > until && now < awayFrom) ended.push(now);
+        if (now >= awayFrom && now < back) return { ok: false, message: 'nobody is there' };
+        until = life(now).until;
+        return { ok: true, serial: '1', until, isWhole: true, set: await setOf(life(now)) };
+      },
+    });
+    assert.deepEqual(ended, []);
+    assert.ok(renewals.filter((at) => at < awayFrom).every((at, index) => at <= START + 6 * MINUTE * (index + 1)));
+    const first = renewals.find((at) => at >= back)!;
+    assert.ok(first - back <= MINUTE, `${(first - back) / MINUTE} minutes after it was back`);
+  });
+
   it('what throws does not end it', async () => {
     const { renewals } = await run({ set: null, sleeps: 2, renew: () => Promise.reject(new Error('EROFS')) });
     assert.equal(renewals.length, 2);

@@ -10,6 +10,8 @@ import type { CertificateSet } from './store.ts';
 
 const HOUR = 3_600_000;
 const FIRST_RETRY = 60_000;
+/** However long a server is away, it is asked so many times in the life of a certificate. */
+const RETRIES = 24;
 
 /** A fleet that was enrolled in one night must not renew in one night: each host is early by its own share of this. */
 const SPREAD = 0.05;
@@ -65,12 +67,14 @@ export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): 
   let vain: string | null = null;
   while (!signal.aborted) {
     let pause: number;
+    let longest = HOUR;
     // Taken before anything is looked at: what is said meanwhile must not be slept through.
     const changed = deps.heard.changed();
     let isRenewed = false;
     try {
       const said = deps.heard.current()?.join() ?? null;
-      const due = await whenDue(deps, early, said !== vain);
+      const { due, longestRetry } = await whenDue(deps, early, said !== vain);
+      longest = longestRetry;
       if (clock.now() < due) pause = due - clock.now();
       else {
         const renewal = await deps.renew();
@@ -83,7 +87,7 @@ export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): 
           pause = retry = FIRST_RETRY;
         } else {
           pause = retry;
-          retry = Math.min(retry * 2, HOUR);
+          retry = Math.min(retry * 2, longest);
         }
         deps.heard.follow();
         isRenewed = true;
@@ -92,8 +96,8 @@ export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): 
       log.error(
         `the certificate of this host was not renewed: ${error instanceof Error ? error.message : String(error)}`,
       );
-      pause = retry;
-      retry = Math.min(retry * 2, HOUR);
+      pause = Math.min(retry, longest);
+      retry = Math.min(retry * 2, longest);
     }
     // At most an hour at a time: clocks are set, machines sleep, and root renews by hand.
     // Whatever is said meanwhile: a server that names others each time gets one renewal a minute, and no more.
@@ -102,23 +106,31 @@ export async function keepCertificate(deps: ScheduleDeps, signal: AbortSignal): 
   }
 }
 
-async function whenDue(deps: ScheduleDeps, early: number, looksAtAuthorities: boolean): Promise<number> {
+/** `longestRetry`: a host whose certificates live for minutes cannot wait for an hour once its server is back. */
+async function whenDue(
+  deps: ScheduleDeps,
+  early: number,
+  looksAtAuthorities: boolean,
+): Promise<{ due: number; longestRetry: number }> {
+  const atOnce = { due: 0, longestRetry: HOUR };
   const set = await deps.current().catch((error: unknown) => {
     deps.log.warn(error instanceof Error ? error.message : String(error));
     return null;
   });
-  if (set === null) return 0;
+  if (set === null) return atOnce;
   const { identity } = deps;
   const expected = { ...identity, key: set.key, now: 0 };
   const problem = certificateProblem({ certificate: set.certificate, caBundle: set.ca }, expected);
   if (problem === null) {
+    const life = lifetimeOf(set.certificate);
+    const longestRetry = Math.min(HOUR, Math.max(FIRST_RETRY, (life.until - life.from) / RETRIES));
     const heard = looksAtAuthorities ? deps.heard.current() : null;
     if (heard !== null && isBehind(authoritiesOf(set), heard, await deps.granted())) {
       deps.log.info('the server has other authorities than this host: the certificate is renewed');
-      return 0;
+      return { due: 0, longestRetry };
     }
-    return dueAt(lifetimeOf(set.certificate), early);
+    return { due: dueAt(life, early), longestRetry };
   }
   deps.log.warn(`the certificate of this host cannot be used: ${problem}`);
-  return 0;
+  return atOnce;
 }
