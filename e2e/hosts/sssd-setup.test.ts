@@ -18,9 +18,9 @@ import {
   TLS_PORT,
 } from '../harness/directory-site.ts';
 import type { Host } from '../harness/lab.ts';
-import { CODE, granted, newApprover } from '../harness/person.ts';
+import { CODE, granted, newApprover, type Person } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
-import { agentReady, mark, skip } from '../harness/world.ts';
+import { agentReady, enrol, mark, skip } from '../harness/world.ts';
 
 /** `identree setup --sssd` on a real host: stock sssd and sudo, the directory of a real server over LDAPS. */
 
@@ -30,13 +30,17 @@ describe('identree setup --sssd on a real host', () => {
   let site: DirectorySite;
   let host: Host;
   let original: string;
+  let alice: Person;
   before(async () => {
     if (skip) return;
     site = await openDirectorySite();
     ({ host } = site);
     original = await snapshot(host);
   });
-  after(() => site?.close());
+  after(async () => {
+    alice?.web.close();
+    await site?.close();
+  });
 
   test('a dry run shows the plan, changes nothing and has nothing issued', { skip }, async () => {
     const issued = site.server.data.events({ event: 'certificate_issued' }).length;
@@ -90,24 +94,20 @@ describe('identree setup --sssd on a real host', () => {
   });
 
   test('somebody of the directory runs sudo, with an approval by passkey', { skip }, async () => {
-    const alice = await newApprover(site.server, 'alice2');
-    try {
-      const file = mark();
-      const sudo = ['runuser', '-u', 'alice2', '--', 'sudo', 'touch', file];
-      const terminal = host.terminal('root', sudo, { cwd: '/' });
-      const [code] = await terminal.see(CODE);
-      assert.equal(host.exists(file), false);
-      granted(await alice.approve(code));
-      assert.equal(await terminal.exit, 0, terminal.text());
-      assert.equal(host.exists(file), true);
-      assert.equal(site.server.data.challenge(code)?.username, 'alice2');
-      const denied = host.terminal('root', ['runuser', '-u', 'bob2', '--', 'sudo', 'touch', mark()], { cwd: '/' });
-      assert.equal(await denied.exit, 1);
-      assert.match(denied.text(), /bob2 is not (allowed|in the sudoers)/, 'sudo itself knows no rule for bob2');
-      assert.ok(!site.server.data.challenges().some(({ username }) => username === 'bob2'), 'and nobody is asked');
-    } finally {
-      alice.web.close();
-    }
+    alice = await newApprover(site.server, 'alice2');
+    const file = mark();
+    const sudo = ['runuser', '-u', 'alice2', '--', 'sudo', 'touch', file];
+    const terminal = host.terminal('root', sudo, { cwd: '/' });
+    const [code] = await terminal.see(CODE);
+    assert.equal(host.exists(file), false);
+    granted(await alice.approve(code));
+    assert.equal(await terminal.exit, 0, terminal.text());
+    assert.equal(host.exists(file), true);
+    assert.equal(site.server.data.challenge(code)?.username, 'alice2');
+    const denied = host.terminal('root', ['runuser', '-u', 'bob2', '--', 'sudo', 'touch', mark()], { cwd: '/' });
+    assert.equal(await denied.exit, 1);
+    assert.match(denied.text(), /bob2 is not (allowed|in the sudoers)/, 'sudo itself knows no rule for bob2');
+    assert.ok(!site.server.data.challenges().some(({ username }) => username === 'bob2'), 'and nobody is asked');
   });
 
   test('setup twice gives the same bytes', { skip }, async () => {
@@ -186,6 +186,70 @@ describe('identree setup --sssd on a real host', () => {
     await known(host, 'erin2');
     const sandbox = await host.sh('systemctl show -p ProtectSystem,CapabilityBoundingSet identree-agent');
     assert.match(sandbox, /ProtectSystem=strict/, 'in its sandbox');
+  });
+
+  test('another authority takes the place of the first: two hosts go on without being enrolled again', {
+    skip,
+  }, async () => {
+    const web2 = await site.lab.up('web2');
+    await web2.write('/etc/nsswitch.conf', NSSWITCH);
+    await enrol(web2, site.server);
+    const set = await web2.exec(['identree', 'setup', '--pam', 'sudo', '--sssd'], { timeoutMs: 180_000 });
+    assert.equal(set.code, 0, said(set));
+    const hosts = [host, web2];
+    const served = ['alice2', 'bob2', 'carol2', 'dave2', 'erin2'];
+    const identity = (one: Host) => one.sh('sha256sum /var/lib/identree/identity.json /var/lib/identree/api-key.pem');
+    const before = await Promise.all(hosts.map(identity));
+    const ends = (one: Host) =>
+      one.sh(
+        'openssl crl2pkcs7 -nocrl -certfile /etc/identree/ca.crt | openssl pkcs7 -print_certs -noout | grep -c subject',
+      );
+
+    /** Takes a step when nothing is waited for any more, and has both hosts hear of it as with their next heartbeat. */
+    async function step(name: string, authorities: number): Promise<void> {
+      const took = await until(
+        `ca ${name} not to wait for a host`,
+        async () => {
+          const result = await site.server.cli(['ca', name]);
+          return result.code === 0 ? result : null;
+        },
+        90_000,
+      );
+      assert.match(took.stdout, /heartbeat/);
+      const serials = await Promise.all(hosts.map(serialOf));
+      for (const one of hosts) {
+        await one.sh('systemctl restart identree-agent');
+        await agentReady(one);
+      }
+      for (const [index, one] of hosts.entries()) {
+        await until(`${one.name} to renew`, async () => (await serialOf(one)) !== serials[index], 90_000);
+        await pairIsWhole(one);
+        assert.equal((await ends(one)).trim(), String(authorities), `${one.name} after ${name}`);
+      }
+      // Somebody whom no sssd remembers, over a connection that both sides believe.
+      // After the others by name: setup asks for the first one.
+      const fresh = `then_${name}`;
+      served.push(fresh);
+      await site.people(...served);
+      for (const one of hosts) {
+        await known(one, fresh);
+        const file = mark();
+        const sudo = ['runuser', '-u', 'alice2', '--', 'sudo', 'touch', file];
+        const terminal = one.terminal('root', sudo, { cwd: '/' });
+        const [code] = await terminal.see(CODE);
+        granted(await alice.approve(code));
+        assert.equal(await terminal.exit, 0, terminal.text());
+        assert.ok(one.exists(file));
+      }
+    }
+    const first = (await host.sh('openssl x509 -in /etc/identree/ca.crt -noout -fingerprint')).trim();
+    await step('rotate', 2);
+    await step('activate', 2);
+    await step('finish', 1);
+    assert.notEqual((await host.sh('openssl x509 -in /etc/identree/ca.crt -noout -fingerprint')).trim(), first);
+    assert.deepEqual(await Promise.all(hosts.map(identity)), before);
+    const status = await host.exec(['identree', 'status']);
+    assert.match(status.stdout, /^Authority +until 20\d\d-\d\d-\d\d$/m);
   });
 
   test('the directory is away: doctor names the cause, and sssd answers from memory', { skip }, async () => {
