@@ -71,6 +71,8 @@ test('what is shown is the difference to what hosts have: a request that says ot
     'of another server': { ...request, serverId: '5f9f4f8a-9f4c-4f58-8f2e-2a9f5c0d7b11' },
     'a set of another server': { ...request, set: { ...request.set, iss: '5f9f4f8a-9f4c-4f58-8f2e-2a9f5c0d7b11' } },
     'no newer version': { ...request, set: { ...request.set, version: 1 } },
+    // After which none could follow.
+    'the last version that there can be': { ...request, set: { ...request.set, version: Number.MAX_SAFE_INTEGER } },
   };
   for (const [name, content] of Object.entries(changed)) {
     const forged = path(`${name}.json`);
@@ -81,6 +83,37 @@ test('what is shown is the difference to what hosts have: a request that says ot
     assert.equal(result.code, 1, name);
     assert.equal(existsSync(signature), false, name);
   }
+});
+
+test('a passkey that was removed does not come back unseen, and no name, key or address hides what is signed', async (t) => {
+  const { path, must, root, addPasskey } = await open(t, { detached: true });
+  const stolen = await addPasskey!();
+  const show = async (name: string, request: ApproverKeyRequest) => {
+    await writeFile(path(name), JSON.stringify(request));
+    return must('trust', 'sign', path(name), '--root', root);
+  };
+  const sign = async (name: string, request: ApproverKeyRequest) => {
+    await show(name, request);
+    const digest = setDigest(request.set);
+    await must('trust', 'sign', path(name), '--root', root, '--digest', digest, '--signature', path(`${name}.jws`));
+    return (await readFile(path(`${name}.jws`), 'utf8')).trim();
+  };
+  await must('trust', 'request', path('request'));
+  const first = await read(path('request'));
+  const withIt = await sign('with it', first);
+  const { set } = first;
+  const without = { ...set, version: set.version + 1, keys: set.keys.slice(0, 1) };
+  await sign('without it', { ...first, inForce: withIt, set: without });
+  // The set in force is one of before: compared with that, nothing would be new.
+  const back = await show('back', { ...first, inForce: withIt, set: { ...set, version: set.version + 1 } });
+  assert.match(back, new RegExp(`\\+ .*${stolen.credentialId}`));
+
+  const [mine] = set.keys;
+  const odd = { ...mine!, username: 'ali\u202ece\u009b2K', issuer: '\u001b[2Khttps://idp' };
+  const other = { ...mine!, jwk: { ...mine!.jwk, x: 'AAAA' } };
+  const hidden = await show('hidden', { ...first, set: { ...set, keys: [odd, other], origins: ['\u001b[1A'] } });
+  assert.doesNotMatch(hidden, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
+  assert.match(hidden, /WITH ANOTHER PUBLIC KEY/);
 });
 
 test('only a newer set that the root has signed is attached', async (t) => {

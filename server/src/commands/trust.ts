@@ -54,11 +54,14 @@ const detach = coreCommand({
     const { detachTrustRoot } = await import('../platform/trust-root.ts');
     const { noteDetached } = await import('../passkeys/off-line-root.ts');
     await detachTrustRoot(config.keysDir, file, core.clock.now());
+    await noteLastSigned(file, (await core.approverKeys.current(core.db.query)).token);
     await noteDetached(core, ACTOR);
     out('The trust root is off line. What is left to do:\n');
     out('- Restart every server: one that runs still has the key in its memory.\n');
     out(`- Copy ${config.keysDir} to the other servers, and remove trust-root.pem from theirs.\n`);
-    out(`- Carry ${file} away, remove it here, and destroy backups of the keys folder that were made before.\n`);
+    out(
+      `- Carry ${file} and ${lastSignedOf(file)} away, remove them here, and destroy backups of the keys folder that were made before.\n`,
+    );
     return EXIT.ok;
   },
 });
@@ -66,19 +69,41 @@ const detach = coreCommand({
 /** Works without a configuration: the trust root is where no server is. */
 const command = <const O extends Options, const P extends Operands>(declared: Command<CommandIo, O, P>) => declared;
 
-const keyLine = (sign: string, { username, issuer, subject, credentialId }: ApproverKey): string =>
-  `  ${sign} ${JSON.stringify(username)}  ${JSON.stringify(subject)} at ${JSON.stringify(issuer)}  passkey ${credentialId}\n`;
+/** Where it is noted, beside the key, what it signed last: a request says of itself what is in force, and may leave things out. */
+const lastSignedOf = (rootFile: string): string => `${rootFile}.set`;
 
-/** What a set changes, for people who are to answer for it. */
-async function tellChanges(out: CommandIo['out'], inForce: ApproverKeySet, set: ApproverKeySet): Promise<void> {
+const noteLastSigned = (rootFile: string, token: string) =>
+  writeFile(lastSignedOf(rootFile), `${token}\n`, { mode: 0o600 });
+
+/** Null when nothing is noted. */
+async function readLastSigned(rootFile: string): Promise<string | null> {
+  return readFile(lastSignedOf(rootFile), 'utf8').then(
+    (text) => text.trim(),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    },
+  );
+}
+
+/** What a set changes, for people who are to answer for it. Who wrote it may want them to see something else. */
+async function tellChanges(out: CommandIo['out'], before: ApproverKeySet, set: ApproverKeySet): Promise<void> {
   const { changesBetween } = await import('#shared/approver-key-request.ts');
-  const { added, removed, changed } = changesBetween(inForce.keys, set.keys);
-  out(`Version ${set.version} after ${inForce.version}: ${set.keys.length} passkeys may approve.\n`);
-  for (const key of added) out(keyLine('+', key));
-  for (const key of removed) out(keyLine('-', key));
-  for (const { from, to } of changed) out(keyLine('-', from) + keyLine('+', to));
-  const address = ({ rpId, origins }: ApproverKeySet) => `${rpId} at ${origins.join(', ')}`;
-  if (address(inForce) !== address(set)) out(`  address: ${address(inForce)} → ${address(set)}\n`);
+  const { canonicalJson } = await import('#shared/canonical-json.ts');
+  const { visibleText } = await import('#shared/visible-text.ts');
+  const quoted = (text: string) => visibleText(JSON.stringify(text));
+  const line = (sign: string, { username, issuer, subject, credentialId }: ApproverKey, more = '') =>
+    out(`  ${sign} ${quoted(username)}  ${quoted(subject)} at ${quoted(issuer)}  passkey ${credentialId}${more}\n`);
+  const { added, removed, changed } = changesBetween(before.keys, set.keys);
+  out(`Version ${set.version} after ${before.version}: ${set.keys.length} passkeys may approve.\n`);
+  for (const key of added) line('+', key);
+  for (const key of removed) line('-', key);
+  for (const { from, to } of changed) {
+    line('-', from);
+    line('+', to, canonicalJson(from.jwk) === canonicalJson(to.jwk) ? '' : '  WITH ANOTHER PUBLIC KEY');
+  }
+  const address = ({ rpId, origins }: ApproverKeySet) => `${quoted(rpId)} at ${origins.map(quoted).join(', ')}`;
+  if (address(before) !== address(set)) out(`  address: ${address(before)} → ${address(set)}\n`);
 }
 
 const request = coreCommand({
@@ -135,9 +160,14 @@ const sign = command({
     const before = await readApproverKeySet(inForce, { serverId, trustRoot: root.public }, 0);
     // What is shown is the difference to what hosts have: it must be theirs, and not what a server says that it is.
     if (!before.ok) throw new Error(`${file} was not made for this trust root: the set in force is not signed by it.`);
-    if (set.iss !== serverId || set.version <= before.set.version)
+    if (set.iss !== serverId || set.version !== before.set.version + 1)
       throw new Error(`${file} does not follow the set that is in force.`);
-    await tellChanges(out, before.set, set);
+    const noted = await readLastSigned(rootFile);
+    const last = noted === null ? null : await readApproverKeySet(noted, { serverId, trustRoot: root.public }, 0);
+    if (last?.ok === false) throw new Error(`${lastSignedOf(rootFile)} is not a set that this root has signed.`);
+    if (last === null) out(`There is no ${lastSignedOf(rootFile)}: whether a newer set was signed is not known.\n`);
+    // A set of before would bring back what was removed since, and show no difference.
+    await tellChanges(out, last && last.set.version > before.set.version ? last.set : before.set, set);
     const digest = setDigest(set);
     if (meant === null) {
       out('Nothing was signed. Ask each person whether the passkey is theirs. Then sign exactly this:\n');
@@ -148,7 +178,9 @@ const sign = command({
       err(`The digest of this request is ${digest}, not ${meant}. Nothing was signed.\n`);
       return EXIT.failed;
     }
-    await writeOnce(signature ?? '', `${await signToken(tokenType.approverKeys, set, root)}\n`);
+    const signed = await signToken(tokenType.approverKeys, set, root);
+    await writeOnce(signature ?? '', `${signed}\n`);
+    await noteLastSigned(rootFile, signed);
     out(`Signed. Carry ${signature} to the server, and there: identree-server trust attach ${signature}\n`);
     return EXIT.ok;
   },
