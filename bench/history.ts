@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../server/src/app/app.ts';
 import { kysely } from '../server/src/db/query.ts';
+import { readHead } from '../server/src/events/store.ts';
 import type { Viewer } from '../server/src/http/viewer.ts';
 import { systemClock } from '../server/src/platform/clock.ts';
 import { testConfig } from '../server/src/testing/test-config.ts';
@@ -68,12 +69,20 @@ try {
   }
   note(`${EVENTS} events ...`);
   for (let from = 0; from < EVENTS; from += ROWS) {
-    const rows = Array.from({ length: ROWS }, (_, offset) => ({
-      ...event,
-      seq: event.seq + 1 + from + offset,
-      challenge_id: idOf(Math.floor((from + offset) / 5)),
-    }));
-    await db.transaction((work) => kysely(work.query).insertInto('events').values(rows).execute());
+    await db.transaction(async (work) => {
+      // The server itself may write something meanwhile.
+      const { seq } = await readHead(work.query, work.driver);
+      const rows = Array.from({ length: ROWS }, (_, offset) => ({
+        ...event,
+        seq: seq + 1 + offset,
+        challenge_id: idOf(Math.floor((from + offset) / 5)),
+      }));
+      await kysely(work.query).insertInto('events').values(rows).execute();
+      await kysely(work.query)
+        .updateTable('event_head')
+        .set({ seq: seq + ROWS })
+        .execute();
+    });
   }
 
   const viewer = (role: Viewer['role'], accounts: string[]): Viewer => ({
