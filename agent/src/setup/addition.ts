@@ -16,8 +16,8 @@ export interface Addition {
   selfTest(): Promise<string[]>;
   /** Makes what was written count, and looks whether it works. Null: it does. */
   switchOver(changes: readonly Change[]): Promise<string | null>;
-  /** After everything was put back. */
-  switchBack(changes: readonly Change[]): Promise<void>;
+  /** After everything was put back. @param before what was there of everything that it may touch */
+  switchBack(changes: readonly Change[], before: ReadonlyMap<string, Snapshot | null>): Promise<void>;
 }
 
 /** The paths that sssd.conf names for certificate, key and authorities. */
@@ -53,8 +53,8 @@ export function joinAdditions(all: readonly Addition[]): Addition | null {
       }
       return null;
     },
-    async switchBack(changes) {
-      for (const addition of all) await addition.switchBack(changes);
+    async switchBack(changes, before) {
+      for (const addition of all) await addition.switchBack(changes, before);
     },
   };
 }

@@ -79,13 +79,15 @@ async function host() {
     if (line === 'auditctl -s') return { code: 0, output: `enabled ${state.locked ? 2 : 1}\nfailure 1` };
     if (line === 'auditctl -l') return { code: 0, output: state.takes ? kernel : 'No rules' };
     if (line !== 'augenrules --load') return { code: 0, output: '' };
-    if (!state.loads) return { code: 1, output: 'Error sending add rule data request' };
-    kernel = await readFile(at(AUDIT_FILE), 'utf8').catch(() => '');
-    const made = `## made\n${kernel}`;
+    const loaded = await readFile(at(AUDIT_FILE), 'utf8').catch(() => '');
+    const made = `## made\n${loaded}`;
     if (made !== (await readFile(at(MADE), 'utf8'))) {
       await writeFile(at(`${MADE}.prev`), await readFile(at(MADE)));
       await writeFile(at(MADE), made);
     }
+    // It fails after it has made its files.
+    if (!state.loads) return { code: 1, output: 'Error sending add rule data request' };
+    kernel = loaded;
     return { code: 0, output: '' };
   };
   const shared = {
@@ -167,8 +169,10 @@ describe('setup --auditd', () => {
   ] as const) {
     it(`rules that ${words} are put back`, async () => {
       await using h = await host();
+      const before = await h.made();
       Object.assign(h.state, fault);
       assert.equal(await h.setUp(), false);
+      assert.deepEqual(await h.made(), before);
       assert.match(h.printed.join('\n'), said);
       assert.equal(existsSync(h.at(AUDIT_FILE)), false);
     });

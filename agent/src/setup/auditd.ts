@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Run } from '../platform/run.ts';
 import type { Addition } from './addition.ts';
 import type { Change } from './plan.ts';
-import { isLink, type Snapshot } from './snapshot.ts';
+import { isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
 
 export const AUDIT_FILE = '/etc/audit/rules.d/identree.rules';
 
@@ -97,9 +97,24 @@ async function load(run: Run, keys: readonly string[]): Promise<string | null> {
 /** Rules that cannot change until the machine starts anew. */
 const isLocked = async (run: Run): Promise<boolean> => /^enabled 2$/m.test((await run('auditctl', ['-s'])).output);
 
-/** After files were put back: the kernel forgets the rules that are gone. */
-export async function reloadAudit(changes: readonly Change[], { run }: Pick<AuditDeps, 'run'>): Promise<void> {
-  if (changes.some(({ path }) => path === AUDIT_FILE) && !(await isLocked(run))) await run('augenrules', ['--load']);
+/**
+ * After files were put back: the kernel forgets the rules that are gone. augenrules then makes its own files anew and
+ * keeps what was there, with our rules; these become what they were before identree, too.
+ *
+ * @param before of files that were there before; others are left alone
+ */
+export async function reloadAudit(
+  changes: readonly Change[],
+  { root, run }: Pick<AuditDeps, 'root' | 'run'>,
+  before: ReadonlyMap<string, Snapshot | null>,
+): Promise<void> {
+  if (!changes.some(({ path }) => path === AUDIT_FILE)) return;
+  if (!(await isLocked(run))) await run('augenrules', ['--load']);
+  for (const path of MADE) {
+    const wanted = before.get(path);
+    if (wanted !== undefined && !sameSnapshot(await takeSnapshot(join(root, path)), wanted))
+      await putSnapshot(join(root, path), wanted);
+  }
 }
 
 /** Rules of auditd from what is configured. Without auditd there is nothing to do, and that is said. */
@@ -140,6 +155,6 @@ export function createAuditAddition(audited: Audited, deps: AuditDeps): Addition
       print('The rules of auditd are locked until the machine starts anew; these count from then on.');
       return null;
     },
-    switchBack: (changes) => reloadAudit(changes, { run }),
+    switchBack: (changes, before) => reloadAudit(changes, { root, run }, before),
   };
 }

@@ -51,7 +51,7 @@ export async function revert(deps: RevertDeps): Promise<boolean> {
   });
   const told = claimed.changes.map(({ path, before, after }) => ({ path, before: after, after: before }));
   await attempt(() => restartSssd(told, deps));
-  await attempt(() => reloadAudit(told, deps));
+  await attempt(() => reloadAudit(told, deps, new Map(claimed.changes.map(({ path, before }) => [path, before]))));
   await attempt(() => afterwards(told, deps));
   await attempt(() => deps.putDirectory(claimed.directory));
   await attempt(async () => {

@@ -249,7 +249,7 @@ export async function setUp(
     return switched && gate === 'plugin' ? pluginProblem(deps.run) : null;
   };
   const check = async () => (await verify(touched, deps)) ?? (await addition?.switchOver(touched)) ?? null;
-  const putBack = async (done: readonly Change[]) => addition?.switchBack(done);
+  const putBack = async (done: readonly Change[]) => addition?.switchBack(done, files);
   if (!(await apply(changes, deps, { beforePam, check, putBack }))) {
     await forgetNew();
     await deadMan?.abandon();
@@ -284,7 +284,8 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
     if (!options.dryRun) await nothingWaits(deps);
     return true;
   }
-  const { changes, edited } = planUndo(originals, await snapshots(deps.root, [...originals.keys()]));
+  const files = await snapshots(deps.root, [...originals.keys()]);
+  const { changes, edited } = planUndo(originals, files);
   for (const path of edited) print(`${path} was edited since; only what is identree's is taken out.`);
   for (const change of changes) print(show(change));
   if (options.dryRun) {
@@ -296,7 +297,7 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
     const problem = await verify(changes, deps);
     if (problem !== null) print(problem);
     await restartSssd(changes, deps);
-    await reloadAudit(changes, deps);
+    await reloadAudit(changes, deps, originals);
     return null;
   };
   const steps = {
@@ -304,7 +305,7 @@ export async function undo(options: { dryRun: boolean }, deps: SetupDeps): Promi
     check: tell,
     putBack: async (done: readonly Change[]) => {
       await restartSssd(done, deps);
-      await reloadAudit(done, deps);
+      await reloadAudit(done, deps, files);
     },
   };
   if (!(await apply(changes, deps, steps))) return false;

@@ -129,10 +129,10 @@ export async function prepareDirectory(
       await writeDirectoryUse(file, use);
       return inner.switchOver(changes);
     },
-    async switchBack(changes) {
+    async switchBack(changes, before) {
       if (isNew) await host.certificates.put(set!);
       await writeDirectoryUse(file, previous);
-      await inner.switchBack(changes);
+      await inner.switchBack(changes, before);
     },
   };
 }
