@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { granted } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
-import { ask, eventsBecome, mark, openWorld, skip, type World } from '../harness/world.ts';
+import { agentReady, ask, eventsBecome, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const STAGE = '/usr/lib/identree/identree-pam';
 
@@ -40,6 +40,30 @@ describe('sudo on a real host: parts that are missing', () => {
     assert.ok(!world.server.data.events({ after: before }).some(({ event }) => event === 'challenge_approved'));
     return text;
   }
+
+  test('one of two addresses of the server is dead: the other one is asked, in either order', { skip }, async () => {
+    const host = world.host();
+    const conf = await host.read('/etc/identree/client.conf');
+    const dead = new URL(world.server.url);
+    dead.port = '1';
+    const addresses = [world.server.url, dead.origin];
+    for (const urls of [addresses, addresses.toReversed()]) {
+      await host.write('/etc/identree/client.conf', `IDENTREE_SERVER_URL=${urls.join(',')}\n`, 0o600);
+      await host.sh('systemctl restart identree-agent');
+      await agentReady(host);
+      const file = mark();
+      const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 0, request.terminal.text());
+      assert.equal(host.exists(file), true);
+      const { stdout } = await host.exec(['identree', 'status']);
+      assert.match(stdout, new RegExp(`${world.server.url}, answers`));
+      assert.match(stdout, new RegExp(`${dead.origin}, does not serve: ECONNREFUSED`));
+    }
+    await host.write('/etc/identree/client.conf', conf, 0o600);
+    await host.sh('systemctl restart identree-agent');
+    await agentReady(host);
+  });
 
   test('agent dead: the slow path asks and runs all the same', { skip }, async () => {
     await world.host().sh('systemctl stop identree-agent');

@@ -136,6 +136,26 @@ describe('setup on a real host', () => {
     assert.equal(await snapshot(host), original);
   });
 
+  test('copies of a sealed disk have no identity, and each gets one of its own', { skip }, async () => {
+    const early = await host.exec(['identree', 'seal-image']);
+    assert.match(early.stderr, /Nothing is removed\. The agent runs/);
+    await host.sh('systemctl stop identree-agent');
+    const sealed = await host.exec(['identree', 'seal-image']);
+    assert.equal(sealed.code, 0, sealed.stdout + sealed.stderr);
+    assert.equal(host.exists('/var/lib/identree/identity.json'), false);
+    const states = ['web4', 'web5'].map(async (name) => {
+      const copy = await world.lab.prepare(name);
+      await cloneState(host, copy, ['etc/identree']);
+      await copy.boot();
+      assert.match((await copy.exec(['identree', 'status'])).stdout, /This host is not enrolled/);
+      await enrol(copy, world.server);
+      return world.server.data.host(`${name}.example.com`);
+    });
+    const [one, other] = await Promise.all(states);
+    assert.deepEqual([one?.state, other?.state], ['active', 'active'], 'nobody takes one for the copy of the other');
+    assert.notEqual(one?.id, other?.id);
+  });
+
   test('an enrolment token works once and for its own name only', { skip }, async () => {
     const token = async (name: string): Promise<string> =>
       /idt1\.\S+/.exec((await world.server.cli(['hosts', 'token', name])).stdout)?.[0] ?? '';
