@@ -194,3 +194,25 @@ describe('tray of the installed console', () => {
     await ended;
   });
 });
+
+test('on a desktop without tray, notifications and keyring it shows, denies and comes back all the same', async () => {
+  const alone = await world.launchInstalled({ env: { DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent/bus' } });
+  await signIn(world, alone);
+  const page = await alone.pageAt('console');
+  const { code } = await world.ask(['sudo', 'cat', '/etc/alone']);
+  const [program = '', ...first] = alone.command;
+  await must(program, [...first, `identree://approve/${code}`], { env: alone.env });
+  await page.getByRole('dialog', { name: 'Request' }).getByText(code).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog', { name: 'Request' }).waitFor({ state: 'detached' });
+  const card = page.getByRole('article').filter({ hasText: code });
+  await card.getByRole('button', { name: /^Deny/ }).click();
+  await page.getByLabel('Reason').fill('Not today');
+  await page.getByRole('button', { name: 'Deny request' }).click();
+  await until('the denial', () => statusOf(code) === 'denied');
+  assert.equal(
+    desktop.log.some(({ text }) => text.body.includes('/etc/alone')),
+    false,
+  );
+  await alone.close();
+});
