@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLog } from '../platform/log.ts';
+import { createDoctor } from '../service/doctor.ts';
 import { type HeartbeatDeps, keepBeating } from '../service/heartbeat.ts';
 import { NOTHING_SEEN, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { createTestAuthority, type IssueOptions, type TestAuthority } from '../testing/certificate.ts';
@@ -122,6 +123,7 @@ function startFleet(options: { life: IssueOptions; first: TestAuthority; beats: 
       } as never,
       trust: {} as never,
       authorities,
+      doctor: createDoctor({ look: async () => [], clock, log: silentLog }),
       ownAuthorities: async () => null,
       report: () => assert.fail(),
       osInfo: 'test',

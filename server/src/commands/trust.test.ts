@@ -86,7 +86,7 @@ test('what is shown is the difference to what hosts have: a request that says ot
 });
 
 test('a passkey that was removed does not come back unseen, and no name, key or address hides what is signed', async (t) => {
-  const { path, must, root, addPasskey } = await open(t, { detached: true });
+  const { path, must, root, addPasskey } = await openRoot(t, { detached: true });
   const stolen = await addPasskey!();
   const show = async (name: string, request: ApproverKeyRequest) => {
     await writeFile(path(name), JSON.stringify(request));
