@@ -1,5 +1,5 @@
 import { canonicalJson } from '#shared/canonical-json.ts';
-import { type EventOutcome, eventOutcome } from '#shared/event-outcome.ts';
+import { eventOutcome } from '#shared/event-outcome.ts';
 import { hashedPart, isErased, type LoggedEvent, payloadOf } from '#shared/events.ts';
 import { VERSION } from '../version.ts';
 
