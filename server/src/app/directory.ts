@@ -142,14 +142,8 @@ export async function createDirectoryService(
   });
 
   const health: HealthCheck[] = [
-    // What was fetched last is served meanwhile, and requests need no source: a balancer that acted on a source that is
-    // away would take every server away at once.
-    { name: 'ldap_sync', severity: 'degraded', run: async () => directory.health() },
-    {
-      name: 'ldap_server',
-      severity: 'critical',
-      run: async () => (!server.isListening() ? 'not_started' : directory.isBusy() ? 'busy' : null),
-    },
+    { name: 'ldap_sync', severity: 'critical', run: async () => directory.health() },
+    { name: 'ldap_server', severity: 'critical', run: async () => (server.isListening() ? null : 'not_started') },
   ];
   if (source?.name === 'pocketid') {
     const run = async () => (directory.status().problem === null ? null : 'unreachable');

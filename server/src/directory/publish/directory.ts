@@ -193,8 +193,6 @@ export function createDirectory(deps: DirectoryDeps) {
       const age = clock.now() - (lastSuccessAt ?? startedAt);
       return age > 1.5 * deps.refreshMs || (!serving && failures > 0) ? 'stale' : null;
     },
-    /** Whether hosts get no answer but that it is busy: nothing is there to serve, and it is not about to be. */
-    isBusy: (): boolean => broken !== null || (!serving && (source === null || failures > 0)),
     status(): DirectoryStatus {
       const stale = source !== null && clock.now() - (lastSuccessAt ?? startedAt) > 1.5 * deps.refreshMs;
       const state =
