@@ -112,7 +112,7 @@ test('a passkey that was removed does not come back unseen, and no name, key or 
   const back = await show('back', { ...first, inForce: withIt, set: { ...set, version: set.version + 1 } });
   assert.match(back, new RegExp(`\\+ .*${stolen.credentialId}`));
 
-  const [mine] = set.keys;
+  const [mine] = without.keys;
   const odd = { ...mine!, username: 'ali\u202ece\u009b2K', issuer: '\u001b[2Khttps://idp' };
   const other = { ...mine!, jwk: { ...mine!.jwk, x: 'AAAA' } };
   const hidden = await show('hidden', { ...first, set: { ...set, keys: [odd, other], origins: ['\u001b[1A'] } });
