@@ -26,7 +26,8 @@ async function changeAnswer<T>(page: Page, procedure: string, change: (data: T) 
 
 /** 200 machines of three kinds. One has the longest name that there can be, one waits for an operator. */
 async function fleet(page: Page, more: object[] = []): Promise<void> {
-  await changeAnswer<{ now: number; hosts: HostEntry[] }>(page, 'hosts.list', ({ now, hosts }) => ({
+  await changeAnswer<{ now: number; hosts: HostEntry[] }>(page, 'hosts.list', ({ now, hosts, ...rest }) => ({
+    ...rest,
     now,
     hosts: [
       ...more,
@@ -113,7 +114,8 @@ test('a host says what gives power on it and what is odd at its gate, with file 
     drift: ['/etc/pam.d/sudo does not name identree-pam'],
     cut: false,
   };
-  await changeAnswer<{ now: number; hosts: object[] }>(page, 'hosts.list', ({ now, hosts }) => ({
+  await changeAnswer<{ now: number; hosts: object[] }>(page, 'hosts.list', ({ now, hosts, ...rest }) => ({
+    ...rest,
     now,
     hosts: [{ ...hosts[0]!, hostname: 'db1.example.com', state: 'active', reportDue: 0, report }],
   }));
@@ -137,7 +139,8 @@ test('a host whose certificate was not renewed is told before it ends, and after
     { until: Date.UTC(2031, 4, 6), state: 'ended' },
     null,
   ];
-  await changeAnswer<{ now: number; hosts: object[] }>(page, 'hosts.list', ({ now, hosts }) => ({
+  await changeAnswer<{ now: number; hosts: object[] }>(page, 'hosts.list', ({ now, hosts, ...rest }) => ({
+    ...rest,
     now,
     hosts: certificates.map((certificate, n) => ({
       ...hosts[0]!,

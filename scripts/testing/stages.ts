@@ -156,7 +156,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     ...(long ? [fuzz] : []),
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
     // Three: those of the gate mostly wait.
-    stage('unit', 1200, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 900 * factor })], { alone: false }),
+    stage('unit', 1500, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 900 * factor })], { alone: false }),
   ];
   const folders = readdirSync(join(root, 'e2e'), { withFileTypes: true });
   const found = folders

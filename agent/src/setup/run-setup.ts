@@ -5,10 +5,11 @@ import { openHost } from '../app.ts';
 import { type Proof, proveBreakGlass } from '../break-glass/prove.ts';
 import { createDenial, ownProgram } from '../break-glass/verify.ts';
 import { loadClientConf } from '../config/client-conf.ts';
+import { osInfo } from '../enrol/os-info.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { certificateFolder, DEFAULT_PATHS, type Paths, stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
-import type { Log } from '../platform/log.ts';
+import { type Log, silentLog } from '../platform/log.ts';
 import { systemRandom } from '../platform/random.ts';
 import { systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
@@ -69,15 +70,37 @@ async function readHealth(paths: Paths): Promise<Health | null> {
   }
 }
 
+/** What the server says of this host now. */
+async function askServer(paths: Paths): Promise<Pick<Health, 'hostState' | 'message'>> {
+  const host = await openHost(paths, { log: silentLog });
+  try {
+    const { keys, checkpoints, client } = host;
+    const reply = await client.heartbeat({
+      approverKeysVersion: keys.current().version,
+      checkpointSeq: checkpoints.current().seq,
+      osInfo: await osInfo(),
+    });
+    if (reply.kind === 'ok') return { hostState: reply.value.state, message: null };
+    return { hostState: null, message: reply.kind === 'aborted' ? 'cancelled' : reply.message };
+  } finally {
+    host.close();
+  }
+}
+
 async function serverAccepts(paths: Paths): Promise<string | null> {
   const health = await readHealth(paths);
   const now = Date.now();
   if (health === null || now - health.at > FRESH_MS)
     return 'The agent has not spoken to the server lately. Run: identree status';
-  if (health.result !== 'ok') return `The server does not serve this host: ${health.message ?? health.result}`;
-  return health.hostState === 'active'
+  // The agent asks again within a minute: meanwhile the server may be back, or an operator may have confirmed this host.
+  const passes = health.result === 'unreachable' || health.result === 'refused';
+  if (!passes && health.result !== 'ok')
+    return `The server does not serve this host: ${health.message ?? health.result}`;
+  const { hostState, message } = passes ? await askServer(paths) : health;
+  if (hostState === null) return `The server does not serve this host: ${message ?? health.result}`;
+  return hostState === 'active'
     ? null
-    : `The server has this host as "${health.hostState}". An operator confirms it in the console.`;
+    : `The server has this host as "${hostState}". An operator confirms it in the console.`;
 }
 
 export interface SetupOptions {
