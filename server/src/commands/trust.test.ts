@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type ApproverKeyRequest, setDigest } from '#shared/approver-key-request.ts';
@@ -23,6 +23,17 @@ test('the root is exported into a new file that others cannot read, and leaves t
   for (const wrong of [path('other.pem'), path('missing.pem'), join(config.keysDir, 'server.json')]) {
     assert.equal((await run('trust', 'detach', wrong)).code, 1);
     assert.equal(await readFile(there, 'utf8'), pem, 'it stays');
+  }
+  // It would be removed with the root, or stay beside its delegate and in every backup.
+  const inside = join(config.keysDir, 'carried.pem');
+  assert.match((await run('trust', 'export', inside)).err, /in the keys folder/);
+  await writeFile(inside, pem, { mode: 0o600 });
+  await symlink(there, path('link.pem'));
+  await link(there, path('same.pem'));
+  for (const same of [there, inside, path('link.pem'), path('same.pem')]) {
+    assert.match((await run('trust', 'detach', same)).err, /in the keys folder|no copy of it/);
+    assert.equal(await readFile(there, 'utf8'), pem, 'it stays');
+    assert.equal(existsSync(`${same}.set`), false);
   }
   const said = await must('trust', 'detach', root);
   assert.match(said, /Restart every server/);
@@ -86,38 +97,80 @@ test('what is shown is the difference to what hosts have: a request that says ot
 });
 
 test('a passkey that was removed does not come back unseen, and no name, key or address hides what is signed', async (t) => {
-  const { path, must, root, addPasskey } = await openRoot(t, { detached: true });
+  const { path, run, must, root, addPasskey } = await openRoot(t, { detached: true });
   const stolen = await addPasskey!();
-  const show = async (name: string, request: ApproverKeyRequest) => {
-    await writeFile(path(name), JSON.stringify(request));
-    return must('trust', 'sign', path(name), '--root', root);
+  const added = new RegExp(`\\+ .*${stolen.credentialId}`);
+  const write = (name: string, request: ApproverKeyRequest) => writeFile(path(name), JSON.stringify(request));
+  const show = async (name: string, request: ApproverKeyRequest, key = root) => {
+    await write(name, request);
+    return must('trust', 'sign', path(name), '--root', key);
   };
-  const sign = async (name: string, request: ApproverKeyRequest) => {
-    await show(name, request);
+  const sign = async (name: string, request: ApproverKeyRequest, key = root) => {
+    await show(name, request, key);
     const digest = setDigest(request.set);
-    await must('trust', 'sign', path(name), '--root', root, '--digest', digest, '--signature', path(`${name}.jws`));
+    await must('trust', 'sign', path(name), '--root', key, '--digest', digest, '--signature', path(`${name}.jws`));
     return (await readFile(path(`${name}.jws`), 'utf8')).trim();
   };
   await must('trust', 'request', path('request'));
   const first = await read(path('request'));
   const withIt = await sign('with it', first);
+  const late = path('late.pem');
+  for (const end of ['', '.set']) await copyFile(`${root}${end}`, `${late}${end}`);
   const { set } = first;
-  const without = {
-    ...set,
-    version: set.version + 1,
-    keys: set.keys.filter(({ credentialId }) => credentialId !== stolen.credentialId),
-  };
-  await sign('without it', { ...first, inForce: withIt, set: without });
-  // The set in force is one of before: compared with that, nothing would be new.
-  const back = await show('back', { ...first, inForce: withIt, set: { ...set, version: set.version + 1 } });
-  assert.match(back, new RegExp(`\\+ .*${stolen.credentialId}`));
+  const keys = set.keys.filter(({ credentialId }) => credentialId !== stolen.credentialId);
+  const removal = { ...first, inForce: withIt, set: { ...set, version: set.version + 1, keys } };
+  const without = await sign('without it', removal);
+  const noted = await readFile(`${root}.set`, 'utf8');
+  const again = { ...first, inForce: without, set: { ...set, version: set.version + 2 } };
+  assert.match(await show('again', again), added);
 
-  const [mine] = without.keys;
+  // After a set of before: what was noted last would go back to it, and the passkey be in what the next is compared with.
+  const sets = { back: { ...set, version: set.version + 1 }, aside: { ...removal.set, issuedAt: set.issuedAt + 1 } };
+  for (const [name, behind] of Object.entries(sets)) {
+    await write(name, { ...removal, set: behind });
+    const digest = setDigest(behind);
+    const signature = path(`${name}.jws`);
+    const refused = await run(
+      'trust',
+      'sign',
+      path(name),
+      '--root',
+      root,
+      '--digest',
+      digest,
+      '--signature',
+      signature,
+    );
+    assert.match(refused.err, new RegExp(`signed version ${behind.version} already`));
+    assert.equal(existsSync(signature), false);
+    assert.equal(await readFile(`${root}.set`, 'utf8'), noted);
+  }
+  // What was signed and did not arrive is written once more, and is nothing else.
+  assert.equal(await sign('once more', removal), without);
+
+  // Another copy of the root knows less, and says so; what it signs instead is not what this one compares with.
+  assert.match(await show('elsewhere', again, late), /newer one was signed elsewhere is not known/);
+  const twin = await sign('twin', { ...removal, set: sets.back }, late);
+  assert.match(await show('after the twin', { ...again, inForce: twin }), added);
+
+  const [mine] = keys;
   const odd = { ...mine!, username: 'ali\u202ece\u009b2K', issuer: '\u001b[2Khttps://idp' };
   const other = { ...mine!, jwk: { ...mine!.jwk, x: 'AAAA' } };
-  const hidden = await show('hidden', { ...first, set: { ...set, keys: [odd, other], origins: ['\u001b[1A'] } });
+  const hidden = await show('hidden', { ...again, set: { ...again.set, keys: [odd, other], origins: ['\u001b[1A'] } });
   assert.doesNotMatch(hidden, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/);
   assert.match(hidden, /WITH ANOTHER PUBLIC KEY/);
+});
+
+test('what cannot be noted is not signed', async (t) => {
+  const { path, run, must, root, addPasskey } = await openRoot(t, { detached: true });
+  await addPasskey!();
+  await must('trust', 'request', path('request'));
+  const digest = setDigest((await read(path('request'))).set);
+  await mkdir(path('root.pem.set.new'));
+  const signature = path('signature');
+  const args = ['trust', 'sign', path('request'), '--root', root, '--digest', digest, '--signature', signature];
+  assert.equal((await run(...args)).code, 1);
+  assert.equal(existsSync(signature), false);
 });
 
 test('only a newer set that the root has signed is attached', async (t) => {

@@ -51,10 +51,10 @@ const detach = coreCommand({
       err(IS_OFF_LINE);
       return EXIT.failed;
     }
-    const { detachTrustRoot } = await import('../platform/trust-root.ts');
+    const { detachTrustRoot, lastSignedOf } = await import('../platform/trust-root.ts');
     const { noteDetached } = await import('../passkeys/off-line-root.ts');
-    await detachTrustRoot(config.keysDir, file, core.clock.now());
-    await noteLastSigned(file, (await core.approverKeys.current(core.db.query)).token);
+    const { token: lastSigned } = await core.approverKeys.current(core.db.query);
+    await detachTrustRoot(config.keysDir, { carried: file, lastSigned }, core.clock.now());
     await noteDetached(core, ACTOR);
     out('The trust root is off line. What is left to do:\n');
     out('- Restart every server: one that runs still has the key in its memory.\n');
@@ -69,15 +69,9 @@ const detach = coreCommand({
 /** Works without a configuration: the trust root is where no server is. */
 const command = <const O extends Options, const P extends Operands>(declared: Command<CommandIo, O, P>) => declared;
 
-/** Where it is noted, beside the key, what it signed last: a request says of itself what is in force, and may leave things out. */
-const lastSignedOf = (rootFile: string): string => `${rootFile}.set`;
-
-const noteLastSigned = (rootFile: string, token: string) =>
-  writeFile(lastSignedOf(rootFile), `${token}\n`, { mode: 0o600 });
-
 /** Null when nothing is noted. */
-async function readLastSigned(rootFile: string): Promise<string | null> {
-  return readFile(lastSignedOf(rootFile), 'utf8').then(
+async function readNote(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').then(
     (text) => text.trim(),
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null;
@@ -139,11 +133,13 @@ const sign = command({
     const [
       { approverKeyRequest, setDigest },
       { readKey, signingKey },
+      { lastSignedOf, noteLastSigned },
       { readApproverKeySet },
       { signToken, tokenType },
     ] = await Promise.all([
       import('#shared/approver-key-request.ts'),
       import('../platform/key-files.ts'),
+      import('../platform/trust-root.ts'),
       import('#shared/verify-verdict.ts'),
       import('#shared/token.ts'),
     ]);
@@ -162,13 +158,24 @@ const sign = command({
     if (!before.ok) throw new Error(`${file} was not made for this trust root: the set in force is not signed by it.`);
     if (set.iss !== serverId || set.version !== before.set.version + 1)
       throw new Error(`${file} does not follow the set that is in force.`);
-    const noted = await readLastSigned(rootFile);
+    const note = lastSignedOf(rootFile);
+    const noted = await readNote(note);
     const last = noted === null ? null : await readApproverKeySet(noted, { serverId, trustRoot: root.public }, 0);
-    if (last?.ok === false) throw new Error(`${lastSignedOf(rootFile)} is not a set that this root has signed.`);
-    if (last === null) out(`There is no ${lastSignedOf(rootFile)}: whether a newer set was signed is not known.\n`);
-    // A set of before would bring back what was removed since, and show no difference.
-    await tellChanges(out, last && last.set.version > before.set.version ? last.set : before.set, set);
+    if (last?.ok === false) throw new Error(`${note} is not a set that this root has signed.`);
     const digest = setDigest(set);
+    const isAgain = last !== null && setDigest(last.set) === digest;
+    // Else a set of before would be what the next request is compared with.
+    if (last !== null && set.version <= last.set.version && !isAgain)
+      throw new Error(
+        `This root has signed version ${last.set.version} already, which is in ${note}. Attach that on the server, and make a new request.`,
+      );
+    if (last === null) out(`There is no ${note}: whether a newer set was signed is not known.\n`);
+    else if (last.set.version < before.set.version)
+      out(
+        `${note} ends with version ${last.set.version}, and version ${before.set.version} was signed too: what is shown is the difference to that. Whether a newer one was signed elsewhere is not known.\n`,
+      );
+    // A set of before would bring back what was removed since, and show no difference.
+    await tellChanges(out, last?.set.version === before.set.version ? last.set : before.set, set);
     if (meant === null) {
       out('Nothing was signed. Ask each person whether the passkey is theirs. Then sign exactly this:\n');
       out(`  identree-server trust sign ${file} --root ${rootFile} --digest ${digest} --signature NEW-FILE\n`);
@@ -178,9 +185,10 @@ const sign = command({
       err(`The digest of this request is ${digest}, not ${meant}. Nothing was signed.\n`);
       return EXIT.failed;
     }
-    const signed = await signToken(tokenType.approverKeys, set, root);
-    await writeOnce(signature ?? '', `${signed}\n`);
+    const signed = isAgain && noted !== null ? noted : await signToken(tokenType.approverKeys, set, root);
+    // Noted first: one that was signed and is not noted could be shown as no change later.
     await noteLastSigned(rootFile, signed);
+    await writeOnce(signature ?? '', `${signed}\n`);
     out(`Signed. Carry ${signature} to the server, and there: identree-server trust attach ${signature}\n`);
     return EXIT.ok;
   },

@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { sha256 } from '#shared/digest.ts';
-import { readKey, syncFolder, writeNew } from './key-files.ts';
+import { readKey, replaceFile, syncFolder, writeNew } from './key-files.ts';
 
 /** The authority that signs for hosts, and those that count beside it while one takes the place of another. PEM. */
 export interface CaFiles {
@@ -55,13 +55,8 @@ export async function loadCa(folder: string, { signing, next, old }: CaNames): P
 }
 
 /** In one step: a server that reads meanwhile finds the names of before or those of after. */
-async function writeCaNames(folder: string, names: CaNames): Promise<void> {
-  const fresh = join(folder, `${NAMES_FILE}.new`);
-  await rm(fresh, { force: true });
-  await writeNew(fresh, `${JSON.stringify({ v: 1, ...names })}\n`);
-  await rename(fresh, join(folder, NAMES_FILE));
-  await syncFolder(folder);
-}
+const writeCaNames = (folder: string, names: CaNames): Promise<void> =>
+  replaceFile(join(folder, NAMES_FILE), `${JSON.stringify({ v: 1, ...names })}\n`);
 
 /** Puts the next authority beside the one that signs. @param id eight hexadecimal digits */
 export async function addNextCa(

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type PublicJwk, publicJwk, type SigningKey, signingKeyFromPem } from '#shared/token.ts';
 
 /** A new Ed25519 key, PKCS #8 in PEM. */
@@ -29,6 +30,15 @@ export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   await folder.sync();
   await folder.close();
+}
+
+/** Replaces a file in one step: who reads it meanwhile, or after a power failure, finds what was there before or this. */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  const fresh = `${path}.new`;
+  await rm(fresh, { force: true });
+  await writeNew(fresh, content);
+  await rename(fresh, path);
+  await syncFolder(dirname(path));
 }
 
 export type PublicSigningKey = SigningKey & { public: PublicJwk };

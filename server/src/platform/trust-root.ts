@@ -1,10 +1,18 @@
-import { readFile, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, realpath, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join, sep } from 'node:path';
 import { z } from 'zod';
 import { sha256Text } from '#shared/names.ts';
 import { type PublicJwk, publicJwk, type SigningKey } from '#shared/token.ts';
 import { readDelegation, signDelegation } from '#shared/trust-root.ts';
-import { ed25519Pem, type PublicSigningKey, readKey, signingKey, syncFolder, writeNew } from './key-files.ts';
+import {
+  ed25519Pem,
+  type PublicSigningKey,
+  readKey,
+  replaceFile,
+  signingKey,
+  syncFolder,
+  writeNew,
+} from './key-files.ts';
 
 /** The key that hosts pin, and what signs in its name here. */
 export interface TrustRoot {
@@ -54,8 +62,23 @@ export async function readRootFile(path: string, root: PublicJwk): Promise<Publi
   return key;
 }
 
+/** Where it is noted, beside the key, what it signed last: a request says of itself what is in force, and may leave things out. */
+export const lastSignedOf = (rootFile: string): string => `${rootFile}.set`;
+
+export const noteLastSigned = (rootFile: string, token: string): Promise<void> =>
+  replaceFile(lastSignedOf(rootFile), `${token}\n`);
+
+/** @throws when a file lies in the keys folder: it would stay on the server and in its backups, or go with the root itself */
+async function checkOutside(folder: string, path: string): Promise<void> {
+  const place = join(await realpath(dirname(path)), basename(path));
+  const target = await realpath(place).catch(() => place);
+  if (`${target}${sep}`.startsWith(`${await realpath(folder)}${sep}`))
+    throw new Error(`${path} is in the keys folder. Name a file that does not stay on this server.`);
+}
+
 /** Writes the private key into a new file. */
 export async function exportTrustRoot(folder: string, path: string): Promise<void> {
+  await checkOutside(folder, path);
   await writeNew(path, await readFile(join(folder, ROOT_FILE), 'utf8'));
   await syncFolder(dirname(path));
 }
@@ -63,11 +86,24 @@ export async function exportTrustRoot(folder: string, path: string): Promise<voi
 /**
  * Takes the private key out of the folder and leaves a delegate in its place.
  *
- * @param carried the file that the key was written to: what nobody has any more can sign for nobody
+ * @param to.carried the file that the key was written to: what nobody has any more can sign for nobody
+ * @param to.lastSigned what it signed last, which is noted beside it
  */
-export async function detachTrustRoot(folder: string, carried: string, now: number): Promise<void> {
-  const root = await readKey(join(folder, ROOT_FILE), 'Ed25519 key in PEM', signingKey);
+export async function detachTrustRoot(
+  folder: string,
+  to: { carried: string; lastSigned: string },
+  now: number,
+): Promise<void> {
+  const { carried } = to;
+  const own = join(folder, ROOT_FILE);
+  const root = await readKey(own, 'Ed25519 key in PEM', signingKey);
   await readRootFile(carried, root.public);
+  await checkOutside(folder, carried);
+  const [here, there] = [await stat(own), await stat(carried)];
+  // By another path, as of a folder that is mounted twice.
+  if (here.dev === there.dev && here.ino === there.ino)
+    throw new Error(`${carried} is the trust root on this server, and no copy of it.`);
+  await noteLastSigned(carried, to.lastSigned);
   const pem = ed25519Pem();
   const { public: delegate } = await signingKey(pem);
   const content = [
@@ -81,6 +117,6 @@ export async function detachTrustRoot(folder: string, carried: string, now: numb
     await writeNew(join(folder, name), content[index]!);
   }
   await syncFolder(folder);
-  await rm(join(folder, ROOT_FILE));
+  await rm(own);
   await syncFolder(folder);
 }
