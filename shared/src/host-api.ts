@@ -143,12 +143,15 @@ export const runRequest = z.discriminatedUnion('state', [
 ]);
 export type RunRequest = z.infer<typeof runRequest>;
 
+/** The most authorities that a host names in a heartbeat. */
+export const MAX_AUTHORITIES = 32;
+
 /** The authorities that a host goes by, each by the SHA-256 of its certificate. */
 export const hostAuthorities = z.strictObject({
   /** Who signed its certificate; null: nobody whom it knows. */
   issuer: sha256Text.nullable(),
   /** Whom it accepts. */
-  bundle: z.array(sha256Text).max(32),
+  bundle: z.array(sha256Text).max(MAX_AUTHORITIES),
 });
 export type HostAuthorities = z.infer<typeof hostAuthorities>;
 

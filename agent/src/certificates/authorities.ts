@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { sha256 } from '#shared/digest.ts';
-import type { HostAuthorities } from '#shared/host-api.ts';
+import { type HostAuthorities, MAX_AUTHORITIES } from '#shared/host-api.ts';
 import { sha256Text } from '#shared/names.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
@@ -21,6 +21,15 @@ export function authoritiesOf({ certificate, ca }: CertificateSet): HostAuthorit
   });
   return { issuer: signer === undefined ? null : sha256(new X509Certificate(signer).raw), bundle: fingerprintsOf(ca) };
 }
+
+/**
+ * Pure rule: what the server is told of them. First those that it named: the directory may be verified with every authority
+ * of the system beside them, more than a heartbeat holds.
+ */
+export const authoritiesToTell = (held: HostAuthorities, heard: readonly string[]): HostAuthorities => ({
+  issuer: held.issuer,
+  bundle: [...new Set([...held.bundle.filter((one) => heard.includes(one)), ...held.bundle])].slice(0, MAX_AUTHORITIES),
+});
 
 /**
  * Pure rule: whether the server goes by other authorities than this host, so that its certificate is due.

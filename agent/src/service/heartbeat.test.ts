@@ -3,7 +3,8 @@ import { chmod, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type HostReport, reportDigest } from '#shared/host-api.ts';
+import { sha256 } from '#shared/digest.ts';
+import { type HostReport, hostAuthorities, reportDigest } from '#shared/host-api.ts';
 import { type Host, openHost } from '../app.ts';
 import { createHeardAuthorities } from '../certificates/authorities.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -71,6 +72,20 @@ describe('heartbeat', () => {
       w.server.calls.map(({ body }) => body?.checkpointSeq).filter((seq) => seq !== undefined),
       [0, 10],
     );
+  });
+
+  it('names the authorities that the server asks about first, and no more than it takes', async () => {
+    await using w = await world();
+    // An operator who has the directory verified with all authorities of the system.
+    const others = Array.from({ length: 140 }, (_, n) => sha256(`authority ${n}`));
+    const [signing, next] = [sha256('signing'), sha256('next')];
+    w.deps.ownAuthorities = async () => ({ issuer: signing, bundle: [...others, signing, next] });
+    w.deps.authorities.hear([signing, next]);
+    await beat(w.deps);
+    const told = w.server.calls.find(({ path }) => path === '/heartbeat')?.body?.authorities;
+    const { issuer, bundle } = hostAuthorities.parse(told);
+    assert.equal(issuer, signing);
+    assert.deepEqual(bundle.slice(0, 3), [signing, next, others[0]]);
   });
 
   it('an older set, or one by another key, changes nothing', async () => {

@@ -1,5 +1,5 @@
 import { type HostAuthorities, type HostReport, reportDigest } from '#shared/host-api.ts';
-import type { HeardAuthorities } from '../certificates/authorities.ts';
+import { authoritiesToTell, type HeardAuthorities } from '../certificates/authorities.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
@@ -69,13 +69,14 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
   const { keys, checkpoints, clock, log } = deps;
   const before = checkpoints.current();
   // A server that has named none does not know the question.
-  const own = deps.authorities.current() === null ? null : await deps.ownAuthorities();
+  const heard = deps.authorities.current();
+  const own = heard === null ? null : await deps.ownAuthorities();
   const checks = deps.doctor.news();
   const reply = await deps.client.heartbeat({
     approverKeysVersion: keys.current().version,
     checkpointSeq: before.seq,
     osInfo: deps.osInfo,
-    ...(own === null ? {} : { authorities: own }),
+    ...(heard === null || own === null ? {} : { authorities: authoritiesToTell(own, heard) }),
     ...(before.signed === null
       ? {}
       : { log: { head: before.signed.head, contradiction: before.contradiction?.kind ?? null } }),
