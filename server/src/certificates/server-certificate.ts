@@ -72,10 +72,11 @@ export async function keepServerCertificate(deps: {
     async refresh() {
       try {
         current = (await load()).fresh;
-        deps.onChange(current);
       } catch (error) {
         deps.onError(error);
       }
+      // Also with the certificate of before: else an authority that counts no more would go on to count.
+      deps.onChange(current);
     },
     stop: () => clearTimeout(timer),
   };

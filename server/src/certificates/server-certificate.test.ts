@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { keepServerCertificate, type ServerCertificate } from './server-certificate.ts';
+
+test('when other authorities count, listeners hear of it though the certificate cannot be read meanwhile', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-certificate-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const [certFile, keyFile] = [join(folder, 'server.crt'), join(folder, 'server.key')];
+  await writeFile(certFile, 'certificate');
+  await writeFile(keyFile, 'key');
+  const taken: ServerCertificate[] = [];
+  const errors: unknown[] = [];
+  const kept = await keepServerCertificate({
+    source: { from: 'files', certFile, keyFile },
+    now: Date.now,
+    onChange: (fresh) => taken.push(fresh),
+    onError: (error) => errors.push(error),
+  });
+  t.after(kept.stop);
+  await rm(certFile);
+  await kept.refresh();
+  assert.deepEqual(taken, [{ certificate: 'certificate', key: 'key' }]);
+  assert.equal(errors.length, 1);
+  await writeFile(certFile, 'another');
+  await kept.refresh();
+  assert.deepEqual(taken.at(-1), { certificate: 'another', key: 'key' });
+  assert.equal(errors.length, 1);
+});
