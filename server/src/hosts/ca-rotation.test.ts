@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
-import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,6 +8,7 @@ import { Client } from 'ldapts';
 import { type CertificateGrant, certificateGrant, type HostAuthorities } from '#shared/host-api.ts';
 import { tokenType, verifyToken } from '#shared/token.ts';
 import { createApp } from '../app/app.ts';
+import { createCertificateAuthority, makeCaCertificate } from '../certificates/authority.ts';
 import { fingerprintOf } from '../platform/authority-files.ts';
 import { caKeyPem } from '../platform/key-files.ts';
 import { fileUser } from '../testing/directory-file.ts';
@@ -16,6 +17,7 @@ import { createTestApp } from '../testing/test-app.ts';
 import { openDirectorySite } from '../testing/test-directory.ts';
 import { certificateRequest, enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson } from '../testing/test-person.ts';
+import { createCaRotation } from './ca-rotation.ts';
 
 const BASE = 'dc=example,dc=com';
 
@@ -238,6 +240,64 @@ test('a step that broke off is told by the same command, and a server with other
   await writeFile(join(folder, 'ca.json'), JSON.stringify({ v: 1, signing: names.next, next: null, old: 'ca' }));
   await site.step('activate', ['signing', 'old']);
   assert.equal((await site.beat(host, null))?.length, 2);
+  assert.ok(!(await readdir(folder)).includes('ca.pem'), 'the key that signs no more is gone');
+});
+
+test('a folder that the steps were not taken in brings back no authority, whichever command is run there', async (t) => {
+  const site = await open(t, { directory: false });
+  const folder = site.config.keysDir;
+  const copyTo = async (name: string) => {
+    const keysDir = join(folder, '..', name);
+    await cp(folder, keysDir, { recursive: true });
+    return keysDir;
+  };
+  const stale = [await copyTo('before')];
+  const refused = async () => {
+    const told = site.app.caRotation.shown();
+    for (const keysDir of stale) {
+      for (const command of ['rotate', 'activate', 'finish']) {
+        const files = await readdir(keysDir);
+        const { code, err } = await runOn(['ca', command], { ...site.config, keysDir });
+        assert.equal(code, 1, `${command} in ${keysDir}`);
+        assert.match(err, /has other authorities than this installation/);
+        assert.deepEqual(await readdir(keysDir), files);
+      }
+    }
+    await site.app.caRotation.reload();
+    assert.deepEqual(site.app.caRotation.shown(), told);
+  };
+  await site.step('rotate', ['signing', 'next']);
+  await refused();
+  stale.push(await copyTo('begun'));
+  await site.step('activate', ['signing', 'old']);
+  await site.app.caRotation.reload();
+  await refused();
+  stale.push(await copyTo('activated'));
+  await site.step('finish', ['signing']);
+  await refused();
+});
+
+test('of two servers that begin at once with folders of their own, the later one is refused', async (t) => {
+  const { app, clock, config, must } = await open(t, { directory: false });
+  const keysDir = join(config.keysDir, '..', 'other');
+  await cp(config.keysDir, keysDir, { recursive: true });
+  const late = createCaRotation({
+    db: app.db,
+    events: app.events,
+    clock,
+    config: { keysDir },
+    ca: createCertificateAuthority({ ca: app.keys.ca, now: clock.now, hostTtlMs: 60_000 }),
+    async makeCa(keyPem) {
+      await must('ca', 'rotate');
+      return makeCaCertificate(keyPem, clock.now());
+    },
+  });
+  await assert.rejects(late.begin('olga'), /Another server took a step meanwhile/);
+  assert.match(late.problem() ?? '', /has other authorities/);
+  await app.caRotation.reload();
+  assert.equal(app.caRotation.shown()?.length, 2);
+  const begun = (await app.events.read(0, 10_000)).filter(({ event }) => event === 'ca_rotation_begun');
+  assert.equal(begun.length, 1);
 });
 
 test('what is missing or damaged of a rotation keeps a server from starting, and names the file', async (t) => {

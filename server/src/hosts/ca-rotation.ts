@@ -12,6 +12,7 @@ import {
   fingerprintOf,
   loadCa,
   removeOldCa,
+  removeOldKey,
 } from '../platform/authority-files.ts';
 import type { Clock } from '../platform/clock.ts';
 import { caKeyPem } from '../platform/key-files.ts';
@@ -24,6 +25,39 @@ const FACT = 'authorities';
 export type CaPhase = 'settled' | 'begun' | 'activated';
 
 const phaseOf = ({ next, old }: CaNames): CaPhase => (next !== null ? 'begun' : old !== null ? 'activated' : 'settled');
+
+const COMMANDS = { begun: 'rotate', activated: 'activate', settled: 'finish' } as const satisfies Record<
+  CaPhase,
+  string
+>;
+
+const otherFiles = (folder: string): string =>
+  `the keys folder ${folder} has other authorities than this installation: copy ca.json and the ca-* files from the keys folder of the server where identree-server ca was run, then restart this one`;
+
+type Authorities = ReturnType<CertificateAuthority['certificates']>;
+
+/** Authorities and what each is for, as text that can be compared. */
+const textOf = (authorities: Pick<Authorities[number], 'role' | 'fingerprint'>[]): string =>
+  authorities.map(({ role, fingerprint }) => `${role} ${fingerprint}`).join(' ');
+
+/**
+ * Pure rule: whether what is found in a folder is one step after what the installation was told last. Else a folder that the
+ * steps were not taken in, of another server or from a backup, would bring back an authority that counts no more.
+ *
+ * @param told null: nothing yet, as no rotation was ever begun
+ */
+function isNextStep(found: Authorities, told: string | null): boolean {
+  const of = (wanted: Authorities[number]['role']) => found.find(({ role }) => role === wanted)?.fingerprint;
+  const [signing = '', next, old] = [of('signing'), of('next'), of('old')];
+  if (next !== undefined) return told === null || told === textOf([{ role: 'signing', fingerprint: signing }]);
+  if (old === undefined)
+    return told?.startsWith(`${textOf([{ role: 'signing', fingerprint: signing }])} old `) === true;
+  const before = textOf([
+    { role: 'signing', fingerprint: old },
+    { role: 'next', fingerprint: signing },
+  ]);
+  return told === null || told === before;
+}
 
 /** A step that may not be taken now; the message is for the operator. */
 export class CaRefusal extends Error {}
@@ -53,12 +87,9 @@ export function createCaRotation(deps: {
   async function reload(): Promise<void> {
     ca.use(await loadCa(folder, await caNamesIn(folder)));
     const expected = await readFact(db.query, FACT);
-    const found = fingerprints().join(' ');
+    const found = textOf(ca.certificates());
     // A server with a folder of its own would sign with an authority that others no longer accept.
-    problem =
-      expected === null || expected === found
-        ? null
-        : `the keys folder ${folder} has other authorities than this installation: copy ca.json and the ca-* files from the keys folder of the server where identree-server ca was run, then restart this one`;
+    problem = expected === null || expected === found ? null : otherFiles(folder);
   }
 
   /** Hosts that may speak and do not go by what `isReady` asks for. */
@@ -78,7 +109,7 @@ export function createCaRotation(deps: {
   ): Promise<void> {
     await reload();
     await db.transaction(async (work) => {
-      await writeFact(work, FACT, fingerprints().join(' '));
+      // First: of two that take a step at once, the later one finds what the earlier one was told.
       await events.append(work, {
         event,
         username: '',
@@ -88,6 +119,9 @@ export function createCaRotation(deps: {
           leftBehind: left.map(({ hostname }) => hostname),
         },
       });
+      if (!isNextStep(ca.certificates(), await readFact(work.query, FACT)))
+        throw new CaRefusal(`Another server took a step meanwhile: ${otherFiles(folder)}.`);
+      await writeFact(work, FACT, textOf(ca.certificates()));
     });
     problem = null;
   }
@@ -96,13 +130,19 @@ export function createCaRotation(deps: {
   async function isUntold(reached: CaPhase): Promise<boolean> {
     if (phaseOf(await caNamesIn(folder)) !== reached) return false;
     await reload();
-    const told = await readFact(db.query, FACT);
-    return told !== fingerprints().join(' ') && (told !== null || reached !== 'settled');
+    return isNextStep(ca.certificates(), await readFact(db.query, FACT));
   }
 
   async function step(wanted: CaPhase): Promise<CaNames> {
     const names = await caNamesIn(folder);
     const phase = phaseOf(names);
+    await reload();
+    if (problem !== null)
+      throw new CaRefusal(
+        (await isUntold(phase))
+          ? `The last step broke off. Take it again: identree-server ca ${COMMANDS[phase]}`
+          : `No step can be taken here: ${problem}.`,
+      );
     if (phase === wanted) return names;
     throw new CaRefusal(
       {
@@ -155,7 +195,10 @@ export function createCaRotation(deps: {
 
     /** @throws CaRefusal when hosts do not know it yet, unless forced: they would refuse the directory until they do */
     async activate(actor: string, { force }: { force: boolean }): Promise<void> {
-      if (await isUntold('activated')) return note('ca_activated', actor, []);
+      if (await isUntold('activated')) {
+        await removeOldKey(folder, await caNamesIn(folder));
+        return note('ca_activated', actor, []);
+      }
       const names = await step('begun');
       const { next } = names;
       if (next === null) return;

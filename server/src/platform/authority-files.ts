@@ -70,11 +70,17 @@ export async function addNextCa(
   await writeCaNames(folder, { ...names, next });
 }
 
-/** The next one signs. The key of the one before is removed: nothing needs it, and somebody could. */
+/** Of the one that signs no more: nothing needs its key, and somebody could. */
+export async function removeOldKey(folder: string, { old }: Pick<CaNames, 'old'>): Promise<void> {
+  if (old === null) return;
+  await rm(join(folder, `${old}.pem`), { force: true });
+  await syncFolder(folder);
+}
+
+/** The next one signs, and the key of the one before is removed. */
 export async function activateNextCa(folder: string, { signing, next }: CaNames & { next: string }): Promise<void> {
   await writeCaNames(folder, { signing: next, next: null, old: signing });
-  await rm(join(folder, `${signing}.pem`), { force: true });
-  await syncFolder(folder);
+  await removeOldKey(folder, { old: signing });
 }
 
 /** The old one counts no more. */
