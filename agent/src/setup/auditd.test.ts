@@ -105,13 +105,14 @@ async function host() {
   };
   await mkdir(shared.backup, { mode: 0o700 });
   const session = async () => ({ boot: 'b', audit: '1', processes: [] });
+  const moment = async () => ({ audit: 1, start: 1 });
   const deps: SetupDeps = {
     ...shared,
     enrolment: async () => null,
     agentAnswers: async () => true,
     serverAccepts: async () => null,
     breakGlass: async () => ({ problem: null, note: null }),
-    deadMan: createDeadMan({ ...shared, session, directory: async () => null, minutes: 10 }),
+    deadMan: createDeadMan({ ...shared, session, moment, directory: async () => null, minutes: 10 }),
   };
   const addition = () => createAuditAddition(AUDITED, shared);
   return {

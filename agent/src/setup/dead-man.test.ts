@@ -30,7 +30,13 @@ const PLUGIN = 'Sudo version 1.9.13p3\nidentree plugin, build abc\nidentree plug
 const MINUTE = 60_000;
 const stop = await openStops();
 
-const login = (name: string, boot = 'boot-1'): Session => ({ boot, audit: name, processes: [`${name}:1`] });
+/** Logins in the order in which they began; with `second` somebody comes in when setup is done. */
+const LOGINS = { first: '7', open: '8', second: '9' };
+const login = (name: keyof typeof LOGINS, boot = 'boot-1'): Session => ({
+  boot,
+  audit: LOGINS[name],
+  processes: [`${LOGINS[name]}:1`],
+});
 
 async function host() {
   const dir = await mkdtemp(join(tmpdir(), 'identree-dead-man-'));
@@ -71,6 +77,7 @@ async function host() {
     },
   };
   const session = async () => who;
+  const moment = async () => ({ audit: Math.max(Number(who.audit), Number(LOGINS.open)), start: 1 });
   const deps = (): SetupDeps => ({
     ...shared,
     ownerUid: process.geteuid!(),
@@ -78,7 +85,7 @@ async function host() {
     agentAnswers: async () => true,
     serverAccepts: async () => null,
     breakGlass: async () => ({ problem: null, note: null }),
-    deadMan: createDeadMan({ ...shared, session, directory: async () => directory, minutes: 10 }),
+    deadMan: createDeadMan({ ...shared, session, moment, directory: async () => directory, minutes: 10 }),
   });
   const putDirectory = async (text: string | null) => {
     directory = text;
@@ -220,6 +227,16 @@ describe('a confirmation', () => {
     assert.equal(await h.confirm(), 'nothing');
     assert.equal(await h.revert(), true);
     assert.deepEqual(await h.everything(), done);
+  });
+
+  it('nor from one that was open already when setup was done, whoever is in it', async () => {
+    await using h = await host();
+    await h.setUp();
+    h.as(login('open'));
+    assert.equal(await h.confirm(), 'old_session');
+    assert.equal(h.strikes(), 10 * MINUTE);
+    h.as(login('open', 'boot-2'));
+    assert.equal(await h.confirm(), 'confirmed');
   });
 
   it('nor from any login that ran one of several', async () => {

@@ -1,6 +1,6 @@
 import type { Change } from './plan.ts';
 import type { RevertTimer } from './revert-timer.ts';
-import { type Session, sameSession } from './session.ts';
+import { hasBegunSince, type Moment, type Session, sameSession } from './session.ts';
 import {
   confirmUnconfirmed,
   forgetUnconfirmed,
@@ -30,6 +30,8 @@ export interface DeadManDeps {
   backup: string;
   timer: RevertTimer;
   session(): Promise<Session>;
+  /** What no login that is open by now is beyond. */
+  moment(): Promise<Moment>;
   /** The directory that is used before, as it stands in the state folder. */
   directory(): Promise<string | null>;
   minutes: number;
@@ -66,8 +68,9 @@ export function createDeadMan(deps: DeadManDeps): DeadMan {
       return `Nothing would put this back if nobody could get in any more: ${problem}`;
     },
     async finish() {
+      const since = await deps.moment();
       if (waiting === null || (await readUnconfirmed(backup)) === null) return false;
-      await writeUnconfirmed(backup, { ...waiting, whole: true });
+      await writeUnconfirmed(backup, { ...waiting, whole: true, since });
       return true;
     },
     abandon,
@@ -79,7 +82,7 @@ export function createDeadMan(deps: DeadManDeps): DeadMan {
 }
 
 /** What became of a confirmation. */
-export type Confirmation = 'confirmed' | 'nothing' | 'same_session' | 'not_whole' | 'reverting';
+export type Confirmation = 'confirmed' | 'nothing' | 'same_session' | 'old_session' | 'not_whole' | 'reverting';
 
 /** Keeps what setup changed, if who says so has come in since. */
 export async function confirm({
@@ -93,6 +96,8 @@ export async function confirm({
   if (!waiting.whole) return 'not_whole';
   const own = await session();
   if (waiting.sessions.some((one) => sameSession(one, own))) return 'same_session';
+  const { boot } = waiting.sessions.at(-1)!;
+  if (waiting.since !== null && !hasBegunSince(own, { boot, ...waiting.since })) return 'old_session';
   if (!(await confirmUnconfirmed(backup))) return 'reverting';
   await timer.disarm();
   return 'confirmed';

@@ -25,7 +25,7 @@ import { type Confirmation, confirm, createDeadMan } from './dead-man.ts';
 import { pamFile, SERVICES, type Service } from './pam-stacks.ts';
 import { revert } from './revert.ts';
 import { createRevertTimer, type RevertTimer } from './revert-timer.ts';
-import { sessionOf } from './session.ts';
+import { momentOf, sessionOf } from './session.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
 import type { SudoGate } from './sudo-gate.ts';
 import { unconfirmedFile } from './unconfirmed.ts';
@@ -177,6 +177,10 @@ const SAME_SESSION = `This is the login that ran setup, or one that was started 
 is still open does not show that anybody can get in. Log in anew, by ssh or on the console, and run there:
   sudo identree setup --confirm`;
 
+const OLD_SESSION = `This login was open before everything was in place, so it does not show that anybody can get in. Log in anew, by ssh or
+on the console, and run there:
+  sudo identree setup --confirm`;
+
 const CONFIRMATION: Record<Confirmation, { words: string; code: number }> = {
   confirmed: {
     words: 'Confirmed: what setup changed stays. The way back from now on:  identree setup --undo',
@@ -184,6 +188,7 @@ const CONFIRMATION: Record<Confirmation, { words: string; code: number }> = {
   },
   nothing: { words: 'Nothing waits to be confirmed.', code: EXIT.ok },
   same_session: { words: SAME_SESSION, code: EXIT.failed },
+  old_session: { words: OLD_SESSION, code: EXIT.failed },
   not_whole: {
     words: 'Setup did not come to its end. Run it again, or put back what it did:  identree setup --revert',
     code: EXIT.failed,
@@ -283,6 +288,7 @@ export async function runSetup(
           backup,
           timer,
           session,
+          moment: momentOf,
           directory: () => readFile(directory, 'utf8').catch(() => null),
           minutes: parseMinutes(options.confirmWithin),
           now: Date.now,

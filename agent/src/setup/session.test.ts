@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { sameSession, sessionOf } from './session.ts';
+import { hasBegunSince, momentOf, sameSession, sessionOf } from './session.ts';
 
 interface Fake {
   name: string;
@@ -30,6 +30,10 @@ async function machine(processes: Record<number, Fake>, boot = 'boot-1') {
       return sameSession(await sessionOf(one, proc), await sessionOf(other, proc));
     },
     of: (pid: number) => sessionOf(pid, proc),
+    /** Whether this login began after all these did. */
+    since: async (pid: number, then: { audit: number; start: number }) =>
+      hasBegunSince(await sessionOf(pid, proc), { boot, ...then }),
+    moment: () => momentOf(proc),
     [Symbol.asyncDispose]: () => rm(proc, { recursive: true }),
   };
 }
@@ -97,6 +101,22 @@ describe('a login is told from another', () => {
     await using before = await machine(NUMBERED);
     await using after = await machine(NUMBERED, 'boot-2');
     assert.equal(sameSession(await before.of(14), await after.of(14)), false);
+  });
+
+  it('that was open already from one that began later', async () => {
+    for (const [numbers, began] of [
+      [NUMBERED, { audit: 8, start: 1099 }],
+      [TWO_LOGINS, { audit: 0, start: 1029 }],
+    ] as const) {
+      await using m = await machine(numbers);
+      assert.equal(await m.since(32, began), true, 'the console, though what asks for a name there is old');
+      assert.equal(await m.since(14, began), false, 'the login that ran setup');
+      assert.equal(await m.since(23, began), false, 'another that was open');
+      assert.equal(await m.since(32, await m.moment()), false, 'everything that runs has begun');
+    }
+    await using next = await machine(NUMBERED, 'boot-2');
+    assert.equal(hasBegunSince(await next.of(14), { boot: 'boot-1', audit: 99, start: 9999 }), true);
+    assert.deepEqual(await next.moment(), { audit: 9, start: 1041 });
   });
 
   it('this very process is of its own session', async () => {

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -12,6 +12,15 @@ export const session = z.strictObject({
   processes: z.array(z.string()),
 });
 export type Session = z.infer<typeof session>;
+
+/** What every login of one start of the machine that began before is not beyond. */
+export const moment = z.strictObject({
+  /** The highest number of a login that anything runs in; 0: none. */
+  audit: z.int(),
+  /** When the youngest process started, clock ticks since the machine did. */
+  start: z.int(),
+});
+export type Moment = z.infer<typeof moment>;
 
 const UNSET = '4294967295';
 const MAX_DEPTH = 64;
@@ -36,8 +45,9 @@ export async function sessionOf(pid: number, proc = '/proc'): Promise<Session> {
   for (let next = pid, depth = 0; next > 1 && depth < MAX_DEPTH; depth += 1) {
     const stat = parseStat(await read(join(proc, String(next), 'stat')));
     if (stat === null) break;
-    // The one sshd that listens has started every login by ssh.
-    if (!(stat.parent === 1 && /^sshd(-listen.*)?$/.test(stat.name))) processes.push(`${next}:${stat.start}`);
+    // What listens has started every login, and what asked for a name on the console may have done so for months.
+    if (!(stat.parent === 1 && /^(sshd(-listen.*)?|dropbear|login)$/.test(stat.name)))
+      processes.push(`${next}:${stat.start}`);
     next = stat.parent;
   }
   const [own, first] = await Promise.all(
@@ -59,4 +69,25 @@ export function sameSession(a: Session, b: Session): boolean {
   if (a.boot !== b.boot) return false;
   if (a.audit !== null && b.audit !== null) return a.audit === b.audit;
   return a.processes.some((one) => b.processes.includes(one));
+}
+
+/** Now. @param proc as of {@link sessionOf} */
+export async function momentOf(proc = '/proc'): Promise<Moment> {
+  const now: Moment = { audit: 0, start: 0 };
+  for (const pid of (await readdir(proc)).filter((name) => /^\d+$/.test(name))) {
+    const number = await read(join(proc, pid, 'sessionid'));
+    if (number !== UNSET) now.audit = Math.max(now.audit, Number(number));
+    now.start = Math.max(now.start, Number(parseStat(await read(join(proc, pid, 'stat')))?.start ?? 0));
+  }
+  return now;
+}
+
+/**
+ * Whether a login is one that began after this moment. Another shell that was open before shows no more than the first:
+ * the kernel numbers logins upwards, and where it does not, nothing that a new one consists of is older than it is.
+ */
+export function hasBegunSince(own: Session, { boot, ...then }: Moment & { boot: string }): boolean {
+  if (own.boot !== boot) return true;
+  if (own.audit !== null) return Number(own.audit) > then.audit;
+  return Number(own.processes.at(-1)?.split(':')[1] ?? 0) > then.start;
 }

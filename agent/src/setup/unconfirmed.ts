@@ -5,7 +5,7 @@ import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
 import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
 import { snapshotShape } from './backup.ts';
 import type { Change } from './plan.ts';
-import { type Session, session } from './session.ts';
+import { moment, type Session, session } from './session.ts';
 
 const shape = z.strictObject({
   v: z.literal(1),
@@ -15,6 +15,8 @@ const shape = z.strictObject({
   whole: z.boolean(),
   /** Who ran setup since the last confirmation. */
   sessions: z.array(session).min(1),
+  /** When all was in place; null: it is not yet. */
+  since: moment.nullable().default(null),
   changes: z.array(
     z.strictObject({ path: z.string(), before: snapshotShape.nullable(), after: snapshotShape.nullable() }),
   ),
@@ -102,6 +104,7 @@ export function mergeUnconfirmed(
     until: now.until,
     whole: false,
     sessions: [...(earlier?.sessions ?? []), now.session],
+    since: null,
     changes: [...changes.values()],
     added: [...new Set([...(earlier?.added ?? []), ...now.added])],
     directory: earlier ? earlier.directory : now.directory,
