@@ -50,6 +50,7 @@ async function host() {
   }
   for (const folder of ['/etc/sudoers.d', '/etc/ssh/sshd_config.d']) await mkdir(join(root, folder), { mode: 0o755 });
   const printed: string[] = [];
+  const ran: string[] = [];
   let now = Date.UTC(2026, 1, 3);
   let who = login('first');
   /** When everything is put back; null: nothing is going to. */
@@ -72,6 +73,7 @@ async function host() {
     print: (line: string) => void printed.push(line),
     run: async (program: string, args: readonly string[]) => {
       const line = [program, ...args].join(' ');
+      ran.push(line);
       const sshd = 'kbdinteractiveauthentication yes\nusepam yes\n';
       return { code: 0, output: line === 'sshd -T' ? sshd : line === 'sudo -V' ? PLUGIN : '' };
     },
@@ -107,6 +109,7 @@ async function host() {
     root,
     backup,
     printed,
+    ran,
     deps,
     everything,
     timer,
@@ -196,6 +199,54 @@ describe('a setup that nobody confirms', () => {
     assert.equal(await h.confirm(), 'reverting', 'nobody keeps half of it');
     assert.equal(await h.setUp(), false, 'and nothing is added to it');
     assert.equal(await h.revert(), true);
+    assert.deepEqual(await h.everything(), before);
+  });
+
+  it('a file with half of our lines becomes what it was, and one that is no file keeps none of the others', async () => {
+    await using h = await host();
+    await h.setUp();
+    h.ran.length = 0;
+    await h.write('/etc/pam.d/sudo', (await h.read('/etc/pam.d/sudo')).replace(/^# identree end.*\n/m, ''));
+    const conf = join(h.root, '/etc/sudo.conf');
+    await rm(conf);
+    await mkdir(conf);
+    assert.equal(await h.revert(), false);
+    assert.equal(await h.read('/etc/pam.d/sudo'), PAM);
+    assert.equal(await h.read('/etc/pam.d/sshd'), PAM);
+    assert.match(said(h), /sudo\.conf is not a regular file/);
+    const reloads = () => h.ran.filter((line) => line === 'systemctl try-reload-or-restart sshd.service').length;
+    assert.equal(reloads(), 1, 'sshd goes by its files again');
+    assert.equal(await h.revert(), false);
+    assert.equal(reloads(), 1, 'and is left in peace while nothing else comes back');
+    assert.notEqual(h.strikes(), null);
+    await rm(conf, { recursive: true });
+    assert.equal(await h.revert(), true);
+    assert.equal(await h.read('/etc/sudo.conf'), FILES['/etc/sudo.conf']![0]);
+    assert.equal(reloads(), 2);
+  });
+
+  it('a folder that went away meanwhile is made again for what was in it', async () => {
+    await using h = await host();
+    const own = join(h.root, '/etc/ssh/sshd_config.d/50-identree.conf');
+    await writeFile(own, 'UsePAM yes\n');
+    await h.setUp(['sshd']);
+    await rm(dirname(own), { recursive: true });
+    assert.equal(await h.revert(), true, said(h));
+    assert.equal(await readFile(own, 'utf8'), 'UsePAM yes\n');
+  });
+
+  it('a second one that took too long does not bring back what the first had changed', async () => {
+    await using h = await host();
+    const before = await h.everything();
+    await h.setUp(['sudo']);
+    const deps = h.deps();
+    const { run } = deps;
+    deps.run = async (program, args) => {
+      if (program === 'visudo' && !(await h.read('/etc/sudo.conf')).includes('identree')) await h.revert();
+      return run(program, args);
+    };
+    assert.equal(await setUp(['sudo'], { dryRun: false, sudo: 'pam' }, deps), false);
+    assert.match(said(h), /This took too long/);
     assert.deepEqual(await h.everything(), before);
   });
 

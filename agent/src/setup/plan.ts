@@ -1,7 +1,7 @@
 import { NSSWITCH_FILE, originalNsswitch } from '../sssd/nsswitch.ts';
 import { SSSD_FILE } from '../sssd/sssd-conf.ts';
 import { SUDO_LDAP_FILE } from '../sssd/sudo-ldap-conf.ts';
-import { withBlock, withBlockOnTop, withoutBlock } from './marked-block.ts';
+import { BrokenBlock, withBlock, withBlockOnTop, withoutBlock } from './marked-block.ts';
 import { pamFile, type Service, SSHD_TEXT, stackLines, sudoersText } from './pam-stacks.ts';
 import { type FileSnapshot, isLink, type Snapshot, sameSnapshot } from './snapshot.ts';
 import { SUDO_CONF } from './sudo-conf.ts';
@@ -137,23 +137,32 @@ export function planUndo(
 
 /**
  * What to change so that files are what they were before these changes. A file that was edited since loses our lines and
- * keeps the edits, as in {@link planUndo}.
+ * keeps the edits, as in {@link planUndo}; one in which they are not to be told apart any more becomes what it was, since
+ * half of our lines may keep everybody out.
  */
 export function planRevert(
   done: readonly Change[],
   files: ReadonlyMap<string, Snapshot | null>,
-): { changes: Change[]; edited: string[] } {
-  const nowOf = (path: string) => files.get(path) ?? null;
-  const isKnown = ({ path, before, after }: Change) =>
-    sameSnapshot(nowOf(path), before) || sameSnapshot(nowOf(path), after);
-  const changes = done
-    .filter(isKnown)
-    .map(({ path, before }) => ({ path, before: nowOf(path), after: before }))
-    .filter(({ before, after }) => !sameSnapshot(before, after));
-  const others = new Map(done.filter((change) => !isKnown(change)).map(({ path, before }) => [path, before]));
-  const undone = planUndo(others, files);
-  return {
-    changes: [...changes, ...undone.changes].sort((a, b) => rank(a.path) - rank(b.path)),
-    edited: undone.edited,
-  };
+): { changes: Change[]; edited: string[]; replaced: string[] } {
+  const changes: Change[] = [];
+  const edited: string[] = [];
+  const replaced: string[] = [];
+  for (const { path, before: after, after: left } of done) {
+    const before = files.get(path) ?? null;
+    if (sameSnapshot(before, after)) continue;
+    if (sameSnapshot(before, left)) {
+      changes.push({ path, before, after });
+      continue;
+    }
+    try {
+      const undone = planUndo(new Map([[path, after]]), files);
+      changes.push(...undone.changes);
+      edited.push(...undone.edited);
+    } catch (error) {
+      if (!(error instanceof BrokenBlock)) throw error;
+      changes.push({ path, before, after });
+      replaced.push(path);
+    }
+  }
+  return { changes: changes.sort((a, b) => rank(a.path) - rank(b.path)), edited, replaced };
 }

@@ -258,7 +258,10 @@ export async function setUp(
   await afterwards(touched, deps);
   print('');
   if (deadMan !== null && !(await deadMan.finish())) {
-    for (const change of [...changes].reverse()) await putSnapshot(join(deps.root, change.path), change.before);
+    // As far back as all else is: an earlier setup that waited is put back with this one.
+    const first = new Map(waiting?.changes.map(({ path, before }) => [path, before]));
+    for (const { path, before } of [...changes].reverse())
+      await putSnapshot(join(deps.root, path), first.has(path) ? first.get(path)! : before);
     await putBack(changes);
     print('This took too long: everything was put back meanwhile.');
     return false;
