@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -9,12 +10,16 @@ import { createRevertTimer, TIMER_FILES } from './revert-timer.ts';
 const NOW = Date.UTC(2026, 1, 3, 4, 5, 6);
 const UNTIL = NOW + 600_000;
 
-async function host(folders: readonly string[], failing: (line: string) => boolean = () => false) {
+async function host(
+  folders: readonly string[],
+  failing: (line: string) => boolean = () => false,
+  command = ['/usr/bin/identree', 'setup', '--revert'],
+) {
   const root = await mkdtemp(join(tmpdir(), 'identree-timer-'));
   for (const folder of folders) await mkdir(join(root, folder), { recursive: true });
   const ran: string[] = [];
   const detached: string[][] = [];
-  const waiting = join(root, 'unconfirmed.json');
+  const [waiting, reverting] = [join(root, 'unconfirmed.json'), join(root, 'reverting.json')];
   const timer = createRevertTimer({
     root,
     run: async (program, args) => {
@@ -22,8 +27,8 @@ async function host(folders: readonly string[], failing: (line: string) => boole
       ran.push(line);
       return failing(line) ? { code: 1, output: 'no bus' } : { code: 0, output: '' };
     },
-    command: ['/usr/bin/identree', 'setup', '--revert'],
-    waiting,
+    command: command.map((word) => word.replace('ROOT', root)),
+    waiting: [waiting, reverting],
     now: () => NOW,
     detach: (program, args) => detached.push([program, ...args]),
   });
@@ -31,7 +36,9 @@ async function host(folders: readonly string[], failing: (line: string) => boole
     timer,
     ran,
     detached,
+    root,
     waiting,
+    reverting,
     read: (path: string) => readFile(join(root, path), 'utf8'),
     there: () => TIMER_FILES.filter((path) => existsSync(join(root, path))),
     [Symbol.asyncDispose]: () => rm(root, { recursive: true }),
@@ -85,14 +92,53 @@ describe('the timer of a setup that waits', () => {
     assert.equal(h.detached.length, 1);
     assert.match(
       h.detached[0]!.join(' '),
-      /^\/bin\/sh -c sleep 600; grep -qs '"until":\d+,' \S+ && exec \/usr\/bin\/identree setup --revert$/,
+      /^\/bin\/sh -c sleep 600; while [^\n]*'"until":\d+,'; do \/usr\/bin\/identree setup --revert && exit; sleep 10; done$/,
     );
     assert.match(
       await h.read(TIMER_FILES[2]),
-      /^@reboot root grep [^\n]* && exec \/usr\/bin\/identree setup --revert$/m,
+      /^@reboot root while [^\n]*; do \/usr\/bin\/identree setup --revert && exit; sleep 10; done$/m,
     );
     await h.timer.disarm();
     assert.deepEqual(h.there(), []);
     assert.deepEqual(h.ran, []);
+  });
+
+  it('without systemd it goes on with what was interrupted or failed, and does nothing about another time', async () => {
+    await using h = await host(['/bin', '/etc/cron.d'], undefined, ['ROOT/revert', '--revert']);
+    const script = async (name: string, text: string) => {
+      await writeFile(join(h.root, name), `#!/bin/sh\n${text}\n`);
+      await chmod(join(h.root, name), 0o755);
+    };
+    await script('bin/sleep', `echo "sleep $1" >>${h.root}/log`);
+    // The first attempt claims it and fails, the second comes to its end.
+    const claim = `test -e ${h.waiting} && mv ${h.waiting} ${h.reverting} && exit 1`;
+    await script('revert', `echo "revert $1" >>${h.root}/log\n${claim}\nrm ${h.reverting}`);
+    await h.timer.arm(UNTIL);
+    const strike = async (line: readonly string[]) => {
+      await writeFile(join(h.root, 'log'), '');
+      spawnSync('/bin/sh', line, { env: { PATH: `${h.root}/bin:/usr/bin:/bin` } });
+      return (await h.read('log')).trim().split('\n');
+    };
+    const asleep = h.detached[0]!.slice(1);
+    const afterStart = ['-c', / root (.*)$/m.exec(await h.read(TIMER_FILES[2]))![1]!];
+    const twice = ['revert --revert', 'sleep 10', 'revert --revert'];
+    await writeFile(h.waiting, `{"v":1,"until":${UNTIL},"whole":true}\n`);
+    assert.deepEqual(await strike(asleep), ['sleep 600', ...twice]);
+    await writeFile(h.reverting, `{"v":1,"until":${UNTIL},"whole":true}\n`);
+    assert.deepEqual(
+      await strike(afterStart),
+      ['revert --revert'],
+      'the machine was started while it was being put back',
+    );
+    await writeFile(h.waiting, `{"v":1,"until":${UNTIL + 1},"whole":true}\n`);
+    assert.deepEqual(await strike(asleep), ['sleep 600'], 'a later setup has a time of its own');
+  });
+
+  it('a path that would be another command in a unit or a shell is refused, and nothing is written', async () => {
+    for (const folders of [SYSTEMD, ['/etc/cron.d']]) {
+      await using h = await host(folders, undefined, ['/usr/bin/identree', '--state', '/var/lib/my state']);
+      assert.match((await h.timer.arm(UNTIL)) ?? '', /no way to name "\/var\/lib\/my state"/);
+      assert.deepEqual([h.there(), h.ran, h.detached], [[], [], []]);
+    }
   });
 });

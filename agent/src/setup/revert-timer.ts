@@ -18,16 +18,19 @@ const CRON = '/etc/cron.d';
 /** Every file that may be there while something waits. */
 export const TIMER_FILES = [`${UNITS}/${NAME}.service`, `${UNITS}/${NAME}.timer`, `${CRON}/${NAME}`] as const;
 
+/** What was interrupted, or found one file stuck, goes on after so long. */
+const AGAIN_SECONDS = 10;
+
+/** Not of type oneshot, which systemd before 244 does not start again. */
 const SERVICE = (command: string) => `# Managed by identree; removed by: identree setup --confirm
 [Unit]
 Description=identree: what was before a setup that nobody confirmed
 StartLimitIntervalSec=0
 
 [Service]
-Type=oneshot
 ExecStart=${command}
 Restart=on-failure
-RestartSec=10
+RestartSec=${AGAIN_SECONDS}
 `;
 
 /** `2026-02-03 04:05:06 UTC` */
@@ -62,8 +65,8 @@ export interface TimerDeps {
   run: Run;
   /** The command line that puts everything back. */
   command: readonly string[];
-  /** The file that says that something waits; a process that sleeps looks for its own time in there. */
-  waiting: string;
+  /** The files of which one says that something waits; a process that sleeps looks for its own time in there. */
+  waiting: readonly string[];
   now(): number;
   /** Starts a program that outlives this one and its session. */
   detach?: (program: string, args: readonly string[]) => void;
@@ -76,6 +79,12 @@ const detached = (program: string, args: readonly string[]): void =>
     cwd: '/',
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
   }).unref();
+
+/** Who writes a word with a blank into a unit or a line of a shell writes another command. @returns what is wrong with one */
+const oddWord = (words: readonly string[]): string | null => {
+  const odd = words.find((word) => !/^[A-Za-z0-9._/@+:=-]+$/.test(word));
+  return odd === undefined ? null : `a timer has no way to name ${JSON.stringify(odd)}`;
+};
 
 /** systemd's timers where it runs; else a process that sleeps, and cron for after a restart. */
 export function createRevertTimer(deps: TimerDeps): RevertTimer {
@@ -112,7 +121,8 @@ export function createRevertTimer(deps: TimerDeps): RevertTimer {
   }
 
   async function armAlone(until: number, seconds: number): Promise<string | null> {
-    const again = `grep -qs '"until":${until},' ${waiting} && exec ${command.join(' ')}`;
+    const isDue = `cat ${waiting.join(' ')} 2>/dev/null | grep -q '"until":${until},'`;
+    const again = `while ${isDue}; do ${command.join(' ')} && exit; sleep ${AGAIN_SECONDS}; done`;
     detach('/bin/sh', ['-c', `sleep ${seconds}; ${again}`]);
     if (await isFolder(join(root, CRON)))
       await put(TIMER_FILES[2], `# Managed by identree; removed by: identree setup --confirm\n@reboot root ${again}\n`);
@@ -121,6 +131,8 @@ export function createRevertTimer(deps: TimerDeps): RevertTimer {
 
   return {
     async arm(until) {
+      const odd = oddWord([...command, ...waiting]);
+      if (odd !== null) return odd;
       const seconds = Math.max(1, Math.ceil((until - now()) / 1000));
       try {
         const problem = (await hasSystemd()) ? await armSystemd(until, seconds) : await armAlone(until, seconds);

@@ -28,7 +28,7 @@ import { createRevertTimer, type RevertTimer } from './revert-timer.ts';
 import { momentOf, sessionOf } from './session.ts';
 import { type SetupDeps, setUp, undo } from './setup.ts';
 import type { SudoGate } from './sudo-gate.ts';
-import { unconfirmedFile } from './unconfirmed.ts';
+import { unconfirmedFiles } from './unconfirmed.ts';
 
 const SUDO_GATES: readonly SudoGate[] = ['plugin', 'pam'];
 
@@ -216,7 +216,7 @@ function revertTimer(paths: Paths): RevertTimer {
     root: '',
     run: systemRun,
     command: [...ownProgram(), 'setup', '--revert', ...where],
-    waiting: unconfirmedFile(stateFiles(paths.state).backup),
+    waiting: unconfirmedFiles(stateFiles(paths.state).backup),
     now: Date.now,
   });
 }

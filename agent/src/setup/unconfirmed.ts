@@ -35,6 +35,10 @@ type State = keyof typeof FILES;
 
 export const unconfirmedFile = (backup: string, state: State = 'waiting'): string => join(backup, FILES[state]);
 
+/** Every file that may be there while something waits. */
+export const unconfirmedFiles = (backup: string): string[] =>
+  (Object.keys(FILES) as State[]).map((state) => unconfirmedFile(backup, state));
+
 /** @returns null when nothing waits. @throws UntrustedFile */
 export async function readUnconfirmed(backup: string, state: State = 'waiting'): Promise<Unconfirmed | null> {
   const path = unconfirmedFile(backup, state);
@@ -49,8 +53,7 @@ export async function readUnconfirmed(backup: string, state: State = 'waiting'):
 
 /** True also when it cannot be read. */
 export async function somethingWaits(backup: string): Promise<boolean> {
-  for (const state of Object.keys(FILES) as State[])
-    if ((await lstat(unconfirmedFile(backup, state)).catch(() => null)) !== null) return true;
+  for (const path of unconfirmedFiles(backup)) if ((await lstat(path).catch(() => null)) !== null) return true;
   return false;
 }
 
@@ -74,7 +77,7 @@ export async function confirmUnconfirmed(backup: string): Promise<boolean> {
 }
 
 export async function forgetUnconfirmed(backup: string): Promise<void> {
-  for (const state of Object.keys(FILES) as State[]) await rm(unconfirmedFile(backup, state), { force: true });
+  for (const path of unconfirmedFiles(backup)) await rm(path, { force: true });
 }
 
 function ifMissing(error: NodeJS.ErrnoException): null {
