@@ -96,4 +96,14 @@ describe('what a host finds at itself', () => {
     const all = toldOf(Array<Line>(60).fill(long), 7);
     assert.ok(all !== null && Buffer.byteLength(JSON.stringify(all.lines)) <= MAX_CHECKS_BYTES);
   });
+
+  it('one line that nobody should be shown, or that is cut in the middle of a character, costs no other', () => {
+    const arabic: Line = { what: 'sudo', value: 'a\u0600b', problem: null };
+    const cut: Line = { what: 'sudo', value: `${'a'.repeat(198)}😀 and more`, problem: null };
+    const told = toldOf([LINE, arabic, cut], 7);
+    assert.deepEqual(
+      told?.lines.map(({ value }) => value),
+      ['failed', 'a\ufffdb', `${'a'.repeat(198)}\ufffd…`],
+    );
+  });
 });

@@ -19,7 +19,9 @@ const INTERVAL_MS = 15 * 60_000;
 
 const cutTo = (text: string, max: number): string => {
   const shown = visibleText(text.replace(/\s+/g, ' ').trim()) || '–';
-  return shown.length > max ? `${shown.slice(0, max - 1)}…` : shown;
+  const cut = shown.length > max ? `${shown.slice(0, max - 1)}…` : shown;
+  // What the server does not take in one line, such as half a character at the cut, would keep it from all the others.
+  return cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, '\ufffd');
 };
 
 /** As it is told: what is wrong first, if not all of it fits. */

@@ -124,6 +124,28 @@ describe('heartbeat', () => {
     assert.equal((await beat(w.deps)).result, 'unreachable');
   });
 
+  it('a server that does not take what was found hears of this host without it', async () => {
+    await using w = await world();
+    const look = async () => [{ what: 'sssd', value: 'failed', problem: null }];
+    const doctor = createDoctor({ look, clock: systemClock, log: silentLog });
+    const told: boolean[] = [];
+    const client: HeartbeatDeps['client'] = {
+      ...w.deps.client,
+      async heartbeat(facts) {
+        told.push(facts.checks !== undefined);
+        if (facts.checks !== undefined) return { kind: 'refused', status: 400, code: 'bad_request', message: 'no' };
+        const reply = await w.deps.client.heartbeat(facts);
+        return reply.kind === 'ok' ? { ...reply, value: { ...reply.value, takesChecks: true as const } } : reply;
+      },
+    };
+    const deps = { ...w.deps, client, doctor };
+    await beat(deps);
+    await new Promise(setImmediate);
+    assert.equal((await beat(deps)).result, 'refused');
+    assert.equal((await beat(deps)).result, 'ok');
+    assert.deepEqual(told, [false, true, false]);
+  });
+
   it('tells what gives power here when that is not what the server knows, and else says nothing', async () => {
     await using w = await world();
     const fleet = { type: 'group' as const, name: 'fleet', gives: 'any command', file: '/etc/sudoers', line: 3 };

@@ -107,6 +107,8 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
   } else {
     const message = reply.kind === 'aborted' ? 'cancelled' : reply.message;
     log.warn(`heartbeat: ${message}`);
+    // A server that does not take what was found must not count this host as gone for it.
+    if (reply.kind === 'refused' && reply.code === 'bad_request') deps.doctor.heard(false, checks);
     health = {
       at,
       result: reply.kind === 'refused' ? 'refused' : 'unreachable',
