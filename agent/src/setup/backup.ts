@@ -5,6 +5,9 @@ import { atomicWrite } from '../state/atomic-write.ts';
 import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
 import type { Snapshot } from './snapshot.ts';
 
+/** The most that is kept of files as they were, in one file. */
+export const MAX_BYTES = 16 * 1024 * 1024;
+
 const file = z.strictObject({ text: z.string(), mode: z.int(), uid: z.int(), gid: z.int() });
 const link = z.strictObject({ link: z.string() });
 /** A file or a link as it is kept on disk. */
@@ -23,7 +26,8 @@ const manifestPath = (folder: string) => join(folder, 'originals.json');
 /** Empty when nothing was ever set up. @throws UntrustedFile */
 export async function readOriginals(folder: string): Promise<Originals> {
   const path = manifestPath(folder);
-  const bytes = await readTrustedFile(path, { private: true });
+  // As large as what setup changes may be: what cannot be read again cannot be put back.
+  const bytes = await readTrustedFile(path, { private: true, maxBytes: MAX_BYTES });
   if (bytes === null) return new Map();
   try {
     return new Map(Object.entries(manifest.parse(JSON.parse(bytes.toString('utf8'))).files));

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { chmod, chown, open, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { open, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
 
@@ -83,13 +83,14 @@ export async function putSnapshotSomehow(path: string, snapshot: Snapshot | null
     if (!fits || snapshot.text.length > now.text.length) throw error;
     const file = await open(path, constants.O_RDWR | constants.O_NOFOLLOW);
     try {
+      // Of this very file, before anything is in it: its folder may be that of an account of its own, as sssd's is.
+      await file.chown(snapshot.uid, snapshot.gid);
+      await file.chmod(snapshot.mode);
       await file.write(Buffer.from(snapshot.text, 'latin1'), 0, undefined, 0);
       await file.truncate(snapshot.text.length);
       await file.sync();
     } finally {
       await file.close();
     }
-    await chown(path, snapshot.uid, snapshot.gid);
-    await chmod(path, snapshot.mode);
   }
 }

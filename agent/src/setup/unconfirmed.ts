@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
 import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
-import { snapshotShape } from './backup.ts';
+import { MAX_BYTES, snapshotShape } from './backup.ts';
 import type { Change } from './plan.ts';
 import { moment, type Session, session } from './session.ts';
 
@@ -42,7 +42,7 @@ export const unconfirmedFiles = (backup: string): string[] =>
 /** @returns null when nothing waits. @throws UntrustedFile */
 export async function readUnconfirmed(backup: string, state: State = 'waiting'): Promise<Unconfirmed | null> {
   const path = unconfirmedFile(backup, state);
-  const bytes = await readTrustedFile(path, { private: true, maxBytes: 16 * 1024 * 1024 });
+  const bytes = await readTrustedFile(path, { private: true, maxBytes: MAX_BYTES });
   if (bytes === null) return null;
   try {
     return shape.parse(JSON.parse(bytes.toString('utf8')));
