@@ -38,9 +38,15 @@ const WAY_BACK = [
   'The way back, also without the server:  identree setup --undo',
 ];
 
-/** What is shown may be read over a shoulder, or in a log of this: no password of a configuration file belongs there. */
+/**
+ * What is shown may be read over a shoulder, or in a log of this, such as the journal of what was put back: no password of
+ * a configuration file belongs there, also of one that an administrator wrote, and where it is commented out.
+ */
 const masked = (line: string): string =>
-  line.replace(/^(\s*(?:ldap_default_authtok|bindpw)\s*=?\s*)\S.*$/i, '$1********');
+  line.replace(
+    /^([\s#;]*(?:ldap_default_authtok|bindpw|tls_keypw|\w+_(?:secret|password|passphrase|pin))(?=[\s=])\s*=?\s*)\S.*$/i,
+    '$1********',
+  );
 
 export function show({ path, before, after }: Change): string {
   if (isLink(after)) return `${path} → ${after.link}${before === null ? ' (new)' : ' (in place of what is there)'}`;

@@ -169,7 +169,8 @@ describe('setup --sssd', () => {
 
   it("somebody else's file stays unless forced, and comes back to the byte with undo", async () => {
     await using h = await host();
-    await h.write('/etc/sssd/sssd.conf', '[sssd]\nldap_default_authtok = theirs\n# gr\xfc\xdfe', 0o640);
+    const secrets = '#ldap_default_authtok= theirs, before\nidp_client_secret=theirs too\nTLS_KEYPW theirs as well\n';
+    await h.write('/etc/sssd/sssd.conf', `[sssd]\nldap_default_authtok = theirs\n${secrets}# gr\xfc\xdfe`, 0o640);
     await h.write('/etc/identree/client.key', '-----BEGIN PRIVATE KEY-----\nAAAA\n', 0o600);
     const before = await h.everything();
     assert.equal(await h.setUp(), false);
