@@ -328,6 +328,20 @@ describe('setup without a way back by itself', () => {
     assert.deepEqual(await readdir(h.backup), []);
   });
 
+  it('one whose timer cannot be set says that what waited before is not put back either', async () => {
+    await using h = await host();
+    await h.setUp(['sudo']);
+    h.timer.arm = async () => {
+      await h.timer.disarm();
+      return 'no space left on device';
+    };
+    assert.equal(await h.setUp(['sshd']), false);
+    assert.match(said(h), /an earlier setup changed still waits, and nothing puts it back any more: no space/);
+    assert.match(said(h), /identree setup --revert/);
+    h.as(login('second'));
+    assert.equal(await h.confirm(), 'confirmed');
+  });
+
   it('has to be asked for, and not while something waits', async () => {
     await using h = await host();
     await h.setUp(['sudo']);

@@ -19,8 +19,8 @@ export interface DeadMan {
   arm(changes: readonly Change[], added: readonly string[]): Promise<string | null>;
   /** All is in place. @returns false: it took too long and is being put back already. */
   finish(): Promise<boolean>;
-  /** Setup has put its changes back by itself. */
-  abandon(): Promise<void>;
+  /** Setup has put its changes back by itself. @returns what is not put back by itself any more, in words; null: all is */
+  abandon(): Promise<string | null>;
   /** What somebody reads who has to confirm. */
   words(): string[];
 }
@@ -45,15 +45,18 @@ export function createDeadMan(deps: DeadManDeps): DeadMan {
   let earlier: Unconfirmed | null = null;
   let waiting: Unconfirmed | null = null;
 
-  async function abandon(): Promise<void> {
+  async function abandon(): Promise<string | null> {
     if (earlier === null) {
       await forgetUnconfirmed(backup);
       await timer.disarm();
-      return;
+      return null;
     }
     // What an earlier setup changed still waits, and with a time of its own.
     await writeUnconfirmed(backup, earlier);
-    await timer.arm(earlier.until);
+    const problem = await timer.arm(earlier.until);
+    return problem === null
+      ? null
+      : `What an earlier setup changed still waits, and nothing puts it back any more: ${problem}\nNow run either of these:  identree setup --revert   identree setup --confirm`;
   }
 
   return {
@@ -64,8 +67,9 @@ export function createDeadMan(deps: DeadManDeps): DeadMan {
       await writeUnconfirmed(backup, waiting);
       const problem = await timer.arm(until);
       if (problem === null) return null;
-      await abandon();
-      return `Nothing would put this back if nobody could get in any more: ${problem}`;
+      const left = await abandon();
+      const words = `Nothing would put this back if nobody could get in any more: ${problem}`;
+      return left === null ? words : `${words}\n${left}`;
     },
     async finish() {
       const since = await deps.moment();

@@ -258,7 +258,8 @@ export async function setUp(
   const putBack = async (done: readonly Change[]) => addition?.switchBack(done, files);
   if (!(await apply(changes, deps, { beforePam, check, putBack }))) {
     await forgetNew();
-    await deadMan?.abandon();
+    const left = (await deadMan?.abandon()) ?? null;
+    if (left !== null) print(left);
     return false;
   }
   await afterwards(touched, deps);
