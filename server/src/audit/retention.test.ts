@@ -18,7 +18,7 @@ import { createTestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson } from '../testing/test-person.ts';
 import { putDeadLetters } from './dead-letter-store.ts';
-import { dueBefore, SETTLED_MS } from './retention.ts';
+import { createRetention, dueBefore, SETTLED_MS } from './retention.ts';
 import { until } from './testing/audit-kit.ts';
 
 const DAY_MS = 86_400_000;
@@ -231,6 +231,42 @@ forEachDriver('[A-44] events whose time is over', (driver) => {
     await s.change(`update events set ${nothing} where seq = ${enrolled.seq}`);
     const { code, out } = await runOn(['verify-log'], s.config);
     assert.deepEqual([code, out], [1, `The chain is broken at event ${enrolled.seq}: erased_unsaid.\n`]);
+  });
+
+  test('are looked for without keeping others waiting, however many of other topics there are', async (t) => {
+    const { app, clock, delivered } = await usedServer(t, driver);
+    const reports = Array.from({ length: 3000 }, () => ({ event: 'host_reported' as const, username: '' }));
+    await app.db.transaction((work) => app.events.appendAll(work, reports));
+    await delivered();
+    let turn = 0;
+    let counting = true;
+    const count = () => {
+      turn += 1;
+      if (counting) setImmediate(count);
+    };
+    setImmediate(count);
+    /** In which turn of the event loop each event was read. */
+    const readIn: number[] = [];
+    const read = async (after: number, limit: number) => {
+      const events = await app.events.read(after, limit);
+      readIn.push(...events.map(() => turn));
+      return events;
+    };
+    const retention = createRetention({
+      ...app,
+      events: { ...app.events, read },
+      clock,
+      sinks: [],
+      archive: () => assert.fail('nothing is due'),
+      days: { scim: 1 },
+    });
+    await retention.run();
+    clock.advance(10 * DAY_MS);
+    await retention.run();
+    counting = false;
+    assert.ok(readIn.length >= 3000);
+    const most = Math.max(...Object.values(Object.groupBy(readIn, String)).map((events) => events!.length));
+    assert.ok(most <= 500, `${most} events in one turn of the event loop`);
   });
 
   test('of earlier versions stay as they are', async (t) => {

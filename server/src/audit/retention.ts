@@ -5,6 +5,7 @@ import type { Erasure } from '../events/erasures.ts';
 import type { EventLog } from '../events/log.ts';
 import type { EventReaders } from '../events/readers.ts';
 import type { Clock } from '../platform/clock.ts';
+import { nextTurn } from '../platform/slices.ts';
 import type { Archive } from './archive.ts';
 import { oldestDeadLetter } from './dead-letter-store.ts';
 import { auditRecord } from './record.ts';
@@ -18,7 +19,8 @@ const DAY_MS = 86_400_000;
 export const SETTLED_MS = 2 * 3_600_000;
 /** Events of one file of the archive, and of one transaction. */
 const SEGMENT = 1000;
-const PAGE = 1000;
+/** Events that are looked at before others have their turn. */
+const PAGE = 250;
 
 /** Pure rule: events of before this have had their days. Whole days, so that there is one file a day and not one an hour. */
 export const dueBefore = (now: number, days: number): number => Math.floor(now / DAY_MS) * DAY_MS - days * DAY_MS;
@@ -82,6 +84,7 @@ export function createRetention(deps: {
         segment.due.push(event);
       }
       if (page.length < PAGE) return segment;
+      await nextTurn();
     }
     return { ...segment, more: true };
   }
