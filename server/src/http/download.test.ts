@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { Refusal } from '#shared/errors.ts';
 import { createDownloads, type DownloadLimits } from './download.ts';
@@ -14,8 +15,12 @@ const PIECES = 4000;
 
 const mira = { person: { id: 'mira' }, role: 'user', accounts: ['mira'] } as unknown as Viewer;
 
+async function* pieces(): AsyncGenerator<string> {
+  for (let i = 0; i < PIECES; i += 1) yield PIECE;
+}
+
 /** A server whose only answer is long. `now`: who the session belongs to when it is looked up again. */
-async function longAnswer(t: TestContext, limits: Partial<DownloadLimits> = {}) {
+async function longAnswer(t: TestContext, limits: Partial<DownloadLimits> = {}, content = pieces) {
   const state = { made: 0, ended: 0, now: mira as Viewer | null, refusal: null as Refusal | null };
   const downloads = createDownloads({
     recheckViewers: async (all) => all.map(() => state.now),
@@ -32,9 +37,9 @@ async function longAnswer(t: TestContext, limits: Partial<DownloadLimits> = {}) 
         fileName: 'long.txt',
         async *read() {
           try {
-            for (let i = 0; i < PIECES; i += 1) {
+            for await (const piece of content()) {
               state.made += 1;
-              yield PIECE;
+              yield piece;
             }
           } finally {
             state.ended += 1;
@@ -99,6 +104,34 @@ test('who goes away leaves nothing behind: it is not made any further, and the p
     third.destroy();
     if (third.statusCode === 200) break;
   }
+});
+
+/** Looks, and finds nothing for as long as `isLooking` says. */
+async function* nothing(isLooking: () => boolean): AsyncGenerator<string> {
+  while (isLooking()) {
+    yield '';
+    await sleep(5);
+  }
+}
+
+test('who goes away while there is nothing to send is not looked for any longer', { timeout: 60_000 }, async (t) => {
+  const { state, ask } = await longAnswer(t, {}, () => nothing(() => true));
+  const answer = await ask();
+  answer.once('error', () => {});
+  answer.destroy();
+  await until(() => state.ended === 1);
+});
+
+test('who waits while it is looked for long is not let go of', { timeout: 60_000 }, async (t) => {
+  const stallMs = 50;
+  const { ask } = await longAnswer(t, { stallMs }, async function* () {
+    const begun = performance.now();
+    yield* nothing(() => performance.now() - begun < 6 * stallMs);
+    yield 'found';
+  });
+  let text = '';
+  for await (const piece of await ask()) text += piece;
+  assert.equal(text, 'found');
 });
 
 test('a refusal takes no place', async (t) => {

@@ -8,7 +8,7 @@ export interface Download {
   readonly contentType: string;
   /** Letters, digits, `.`, `-` and `_` alone. */
   readonly fileName: string;
-  /** Pieces of it, each made when the one before has been taken. */
+  /** Pieces of it, each made when the one before has been taken. An empty one: it is still looked for more. */
   read(): AsyncIterable<string>;
 }
 

@@ -32,8 +32,8 @@ export async function* exportEvents(deps: {
     }
     if (next === null) break;
     beyond = next;
-    // Nothing was found this far; what was looked at is not read again.
-    if (text !== '') yield text;
+    // Also where nothing was found this far: who went away, or may read no more, has it end here and not behind a long log.
+    yield text;
     text = '';
     // SQLite answers at once: without this turn of the event loop a quick reader would keep everybody else waiting.
     await new Promise((resolve) => setImmediate(resolve));
