@@ -65,7 +65,18 @@ forEachDriver('[A-43] the log as a file', (driver) => {
   test('has the columns that it always had, then what was added; no cell is a formula', async (t) => {
     const { site, olga } = await setUp(t, driver);
     const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
-    const reasons = ['=1+1', '+1', '-1', '@sum', ' =1', '"a", b', "it's"];
+    const reasons = [
+      '=1+1',
+      '+1',
+      '-1',
+      '@sum',
+      ' =1',
+      '"a", b',
+      "it's",
+      "a;=cmd|'/C calc'!A0;b",
+      '"a"; \t@sum',
+      'a;b; c',
+    ];
     for (const reason of reasons) await host.create(host.record({ reason }));
     const written = await site.app.events.read(0, 1000);
     const answer = await exported(olga, 'format=csv');
@@ -84,10 +95,14 @@ forEachDriver('[A-43] the log as a file', (driver) => {
     const stored = written.flatMap(({ event, reason }) => (event === 'challenge_created' ? [reason!] : []));
     assert.deepEqual(
       asked.map((row) => row[6]),
-      stored.map((reason) => (/^\s*[=+@-]/.test(reason) ? `'${reason}` : reason)),
+      stored.map((reason) =>
+        (/^\s*[=+@-]/.test(reason) ? `'${reason}` : reason).replace(/([;\t]\s*)(?=[=+@-])/g, "$1'"),
+      ),
     );
     assert.equal(stored.filter((reason) => /^\s*[=+@-]/.test(reason)).length, 5);
     for (const row of rows) for (const cell of row) assert.doesNotMatch(cell, /^\s*[=+@-]/);
+    // As many spreadsheets read it where a comma is in numbers: a line or a cell ends also between quotes.
+    for (const text of answer.body.split(/[;\t\r\n]/)) assert.doesNotMatch(text, /^\s*[=+@-]/);
     assert.match(asked[0]![head.indexOf('sentence')]!, / asked for an approval on web1\.example\.com \(“=1\+1”\)/);
   });
 

@@ -47,13 +47,19 @@ const COLUMNS: readonly [string, (event: LoggedEvent, reader: Reader) => string 
   ['id', ({ hash }) => hash],
 ];
 
-/**
- * A cell of RFC 4180. Spreadsheets take what begins with one of these for a formula, wherever the words came from, and
- * some look behind blanks: an apostrophe in front makes it text.
- */
+/** What begins a formula in spreadsheets, wherever the words came from. Some look behind blanks. */
+const FORMULA = /^\s*[=+\-@\t\r＝＋－＠]/;
+/** What ends a cell for spreadsheets of many countries, whatever quotes are around it. */
+const ELSEWHERE_AN_END = /[;\t\r\n]\s*/g;
+
+/** A cell of RFC 4180. An apostrophe in front of what would be a formula makes it text. */
 function cell(value: string | number | null): string {
   const text = String(value ?? '');
-  const harmless = typeof value === 'string' && /^\s*[=+\-@\t\r＝＋－＠]/.test(text) ? `'${text}` : text;
+  if (typeof value === 'number') return text;
+  const inner = text.replace(ELSEWHERE_AN_END, (end, at: number) =>
+    FORMULA.test(text.charAt(at + end.length)) ? `${end}'` : end,
+  );
+  const harmless = FORMULA.test(text) ? `'${inner}` : inner;
   return /[",\r\n]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 
