@@ -17,12 +17,24 @@ export const erasure = z.object({
 });
 export type Erasure = z.infer<typeof erasure>;
 
+/** Where in ascending numbers the first one stands that is not smaller. */
+function placeOf(number: number, numbers: readonly number[]): number {
+  let [from, to] = [0, numbers.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (numbers[middle]! < number) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
 /** Whether events that are erased are those which the log says were to be. */
 export function createErasures() {
   const said: Erasure[] = [];
-  /** Numbers of what is erased, by name. */
+  /** Numbers of what is erased, by name, ascending. */
   const erased = new Map<string, number[]>();
   return {
+    /** @param event the next one of the log */
     note(event: LoggedEvent): void {
       if (isErased(event)) {
         const known = erased.get(event.event);
@@ -34,15 +46,24 @@ export function createErasures() {
         if (read.success && read.data.to < event.seq) said.push(read.data);
       }
     },
-    /** The first event that is erased, and nothing says so; null: there is none. */
+    /**
+     * The first event that is erased, and nothing says so; null: there is none. Where more are erased than were said to be,
+     * nobody knows any more which of them were not, and it is the first of all of them: what somebody else had erased before
+     * would pass for a part of what was erased around it.
+     */
     unsaid(): number | null {
-      let first: number | null = null;
-      for (const [name, numbers] of erased) {
-        const ranges = said.filter(({ events }) => events.includes(name));
-        const found = numbers.find((seq) => !ranges.some(({ from, to }) => from <= seq && seq <= to));
-        if (found !== undefined) first = Math.min(first ?? found, found);
+      const left = new Map([...erased].map(([name, numbers]) => [name, [...numbers]]));
+      const found: number[] = [];
+      for (const { events, from, to, count } of said) {
+        const meant = [...new Set(events)].flatMap((name) => {
+          const numbers = left.get(name) ?? [];
+          const first = placeOf(from, numbers);
+          return numbers.splice(first, Math.max(0, placeOf(to + 1, numbers) - first));
+        });
+        if (meant.length > count) found.push(meant.reduce((one, other) => Math.min(one, other)));
       }
-      return first;
+      for (const [first] of left.values()) if (first !== undefined) found.push(first);
+      return found.length === 0 ? null : found.reduce((one, other) => Math.min(one, other));
     },
   };
 }
