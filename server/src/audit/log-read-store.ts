@@ -35,7 +35,12 @@ export async function forgetReads(work: UnitOfWork, digest: string): Promise<voi
   await kysely(work.query).deleteFrom('audit_reads').where('digest', '=', digest).execute();
 }
 
-/** What was told so long ago that it may be told again, or forgotten. */
-export async function listReads(query: Query, toldBefore: number): Promise<PendingReads[]> {
-  return kysely(query).selectFrom('audit_reads').selectAll().where('told_at', '<=', toldBefore).limit(1000).execute();
+/** What was told so long ago, or by a clock that was so far ahead, that it may be told again, or forgotten. */
+export async function listReads(query: Query, toldUntil: number, toldFrom: number): Promise<PendingReads[]> {
+  return kysely(query)
+    .selectFrom('audit_reads')
+    .selectAll()
+    .where((where) => where.or([where('told_at', '<=', toldUntil), where('told_at', '>=', toldFrom)]))
+    .limit(1000)
+    .execute();
 }

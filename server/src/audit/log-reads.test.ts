@@ -68,6 +68,30 @@ forEachDriver('[A-42] who reads the log', (driver) => {
     assert.equal((await told(site)).length, 4);
   });
 
+  test('is in the log also when its clock was ahead and was put right', async (t) => {
+    const provider = createTestProvider();
+    const site = await createTestApp({ driver, app: { provider } });
+    t.after(() => site.close());
+    const { app, clock } = site;
+    const olga = await signInTestPerson(app, provider, clock, 'olga', { groups: ['admins'], passkey: false });
+    const now = clock.now();
+    const ahead = now + 5 * TOLD_EVERY_MS;
+    clock.set(ahead);
+    for (const search of ['web1', 'web2', 'web2']) await olga.query('challenges.history', { search });
+    clock.set(now);
+    await olga.query('challenges.history', { search: 'web1' });
+    const heard = async () =>
+      (await told(site)).map(({ at, data }) => [at, (data.filter as { search: string }).search]);
+    const first = [
+      [ahead, 'web1'],
+      [ahead, 'web2'],
+      [now, 'web1'],
+    ];
+    assert.deepEqual(await heard(), first);
+    await app.reads.settle();
+    assert.deepEqual(await heard(), [...first, [now, 'web2']], 'what it had not told yet');
+  });
+
   test('is told nothing while that cannot be written', async (t) => {
     const provider = createTestProvider();
     const site = await createTestApp({ driver, app: { provider, log: createLogger('error', { write: () => {} }) } });

@@ -53,7 +53,8 @@ export function createLogReads(deps: { db: Database; events: Pick<EventLog, 'app
   async function add(work: UnitOfWork, given: { digest: string; about: string; reads: number; rows: number }) {
     const pending = await addReads(work, given);
     const now = clock.now();
-    if (now - pending.told_at < TOLD_EVERY_MS) return;
+    // A clock that was ahead and was put right: what was told by it then would be told of no more until then.
+    if (Math.abs(now - pending.told_at) < TOLD_EVERY_MS) return;
     if (pending.reads === 0) return forgetReads(work, given.digest);
     const { data, ...about } = JSON.parse(pending.about) as Pick<NewEvent, 'actor' | 'remoteAddr' | 'data'>;
     const { reads, rows } = pending;
@@ -69,7 +70,8 @@ export function createLogReads(deps: { db: Database; events: Pick<EventLog, 'app
       await db.transaction((work) => add(work, { digest: sha256(about), about, reads: 1, rows }));
     },
     async settle() {
-      for (const { digest, about } of await listReads(db.query, clock.now() - TOLD_EVERY_MS))
+      const now = clock.now();
+      for (const { digest, about } of await listReads(db.query, now - TOLD_EVERY_MS, now + TOLD_EVERY_MS))
         await db.transaction((work) => add(work, { digest, about, reads: 0, rows: 0 }));
     },
   };
