@@ -112,6 +112,9 @@ describe('a server with a file for its events', () => {
     assert.equal((await run('list')).out, 'Nothing was refused.\n');
     assert.equal((await run('retry')).out, 'Nothing was refused.\n');
     const letter = { sink: 'jsonlog', seq: 2, reason: 'too large', at: t.clock.now() };
+    const reason = 'no\x1b[2K\rNothing was refused.\n\u202e';
+    await t.app.db.transaction((work) => putDeadLetters(work, [{ ...letter, reason }]));
+    assert.match((await run('list')).out, / no\\x1b\[2K\\x0dNothing was refused\.\\x0a\\u\{202e\}\n$/);
     await t.app.db.transaction((work) => putDeadLetters(work, [letter]));
     assert.match((await run('list')).out, /^jsonlog {2}2 {2}[a-z_]+ {2}\S+Z {2}too large\n$/);
     assert.equal((await run('list --sink loki')).out, 'Nothing was refused.\n');

@@ -13,6 +13,7 @@ const deadLetters = coreCommand({
   operands: { action: { choices: ['list', 'retry'] } },
   async run({ core, out, err }, { options, operands }) {
     const { createDeadLetters } = await import('../audit/dead-letters.ts');
+    const { visibleText } = await import('#shared/visible-text.ts');
     const letters = createDeadLetters(core);
     const sink = options.sink ?? undefined;
     if (options.seq !== null && !/^[1-9][0-9]{0,14}$/.test(options.seq)) {
@@ -34,9 +35,9 @@ const deadLetters = coreCommand({
     for (const letter of found) {
       const when = new Date(letter.refusedAt).toISOString();
       const again = letter.retry ? '  (to be tried again)' : '';
-      out(
-        `${letter.sink}  ${letter.seq}  ${letter.event ?? 'no longer in the log'}  ${when}  ${letter.reason}${again}\n`,
-      );
+      const event = visibleText(letter.event ?? 'no longer in the log');
+      // A receiver chose the words, and this goes to a terminal.
+      out(`${letter.sink}  ${letter.seq}  ${event}  ${when}  ${visibleText(letter.reason)}${again}\n`);
     }
     return EXIT.ok;
   },
