@@ -77,6 +77,17 @@ forEachDriver('the log as people read it', (driver) => {
     );
   });
 
+  test('a name that no database can hold is refused, and no fault of the server', async () => {
+    for (const name of ['a\0b', 'a\ud800'])
+      for (const filter of [{ user: name }, { host: name }]) {
+        const { refusal, status } = await olga.query('audit.events.list', filter);
+        assert.deepEqual([refusal, status], ['bad_request', 400], JSON.stringify(filter));
+      }
+    const cookie = { cookie: olga.cookie };
+    for (const path of ['events?user=a%00b', 'export?format=csv&host=%00'])
+      assert.equal((await t.app.http.inject({ url: `/api/v1/audit/${path}`, headers: cookie })).statusCode, 400, path);
+  });
+
   test('others read what is about them and their accounts, without where somebody else was', async () => {
     const own = await all(alice);
     assert.deepEqual(new Set(own.map(({ username }) => username)), new Set(['alice']));
