@@ -53,6 +53,11 @@ for (const driver of ['sqlite', 'postgres'] as const) {
       assert.deepEqual(new Set(seen.slice(0, 3)), new Set(made.slice(3)));
     });
 
+    test('is not searched for what no database can hold', async () => {
+      for (const search of ['a\0b', 'a\ud800'])
+        assert.equal((await alice.query('challenges.history', { search })).refusal, 'bad_request');
+    });
+
     test('is searched for commands as they were typed, over the borders of arguments', async () => {
       const argv = ['sudo', 'sh', '-c', 'echo "50%" > C:\\it', 'Grün', '","'];
       const { challengeId } = await host.create(host.record({ argv }));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { challengeId, parseUserCode } from '#shared/names.ts';
 import type { LogReads } from '../audit/log-reads.ts';
+import { isStorable } from '../db/storable-text.ts';
 import { browserProcedure, router, signedInProcedure } from '../http/trpc.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { assertionResponse } from '../passkeys/assertion-response.ts';
@@ -37,7 +38,7 @@ export function createChallengesRouter(challenges: Deciding & Showing, reads: Lo
           before: z.object({ createdAt: z.int(), id: z.string().max(64) }).nullish(),
           limit: z.int().min(1).max(200).default(50),
           status: z.enum(['pending', 'approved', 'denied', 'expired', 'cancelled']).nullish(),
-          search: z.string().trim().max(200).nullish(),
+          search: z.string().trim().max(200).refine(isStorable).nullish(),
         }),
       )
       .query(async ({ ctx, input }) => {

@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { EVENT_NAMES, EVENT_OUTCOMES, eventsWithOutcome } from '#shared/event-outcome.ts';
 import { EVENTS } from '#shared/events.ts';
+import { isStorable } from '../../db/storable-text.ts';
 import type { Viewer } from '../../http/viewer.ts';
 import type { WantedEvents } from './event-page-store.ts';
-
-/** Postgres refuses text that has a NUL, and what is recorded of a read has to be Unicode. */
-const isStorable = (text: string): boolean => text.isWellFormed() && !text.includes('\0');
 
 /** A name in the query of an address: one of digits arrives as a number. */
 const name = z.union([z.string().max(256).refine(isStorable), z.int()]).transform(String);
