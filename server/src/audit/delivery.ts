@@ -1,4 +1,5 @@
 import type { LoggedEvent } from '#shared/events.ts';
+import { visibleText } from '#shared/visible-text.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import { ReaderFailure } from '../events/readers.ts';
@@ -60,7 +61,8 @@ export function createDelivery(deps: {
         alone = true;
         continue;
       }
-      if (answer !== null) refused.push({ seq: part[0]!.event.seq, reason: answer.reason.slice(0, MAX_REASON) });
+      if (answer !== null)
+        refused.push({ seq: part[0]!.event.seq, reason: visibleText(answer.reason.slice(0, MAX_REASON)) });
       rest = rest.slice(part.length);
       alone = clean > 0;
       clean = 0;
