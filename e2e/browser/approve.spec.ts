@@ -32,6 +32,45 @@ test('sign in, make a passkey on the page, come straight back, approve, see that
   await expect(page.locator('#outcome')).toHaveText('Released to sudo.');
 });
 
+test('what a host tells while the page is still busy with the answer is not lost', async ({ site, open }) => {
+  const { page, username, signIn } = await open();
+  await signIn();
+  const { id, code } = await site.do('ask', { user: username, host: 'lab1.example.com' });
+  await page.goto(`/approve/${code}`);
+  // The page that is fetched after the answer shows what was so then, and arrives when more has happened.
+  const happened = Promise.withResolvers<void>();
+  const fetched = Promise.withResolvers<void>();
+  await page.route(
+    `**/approve/${code}`,
+    async (route) => {
+      const response = await route.fetch();
+      fetched.resolve();
+      await happened.promise;
+      await route.fulfill({ response });
+    },
+    { times: 1 },
+  );
+  const told = page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        const stream = new EventSource('/api/events');
+        stream.addEventListener('message', ({ data }) => {
+          if (JSON.parse(data).event !== 'challenge_outcome') return;
+          stream.close();
+          resolve();
+        });
+        stream.addEventListener('open', () => document.body.setAttribute('data-listening', ''));
+      }),
+  );
+  await page.locator('body[data-listening]').waitFor();
+  await approve(page).click();
+  await fetched.promise;
+  await site.do('outcome', { id, outcome: 'granted' });
+  await told;
+  happened.resolve();
+  await expect(page.locator('#outcome')).toHaveText('Released to sudo.');
+});
+
 test('what becomes of the command is told while the page stays open, and nobody is moved away from what they read', async ({
   site,
   open,

@@ -26,6 +26,11 @@ const byId = <T extends HTMLElement>(id: string) => document.getElementById(id) 
 let data = readData();
 let loadedAt = Date.now();
 let busy = false;
+/** Something was told while an answer was under way: the page looks again when that is over. */
+let missed = false;
+/** Pages are asked for one after the other, but need not arrive so: what is older than what is shown is not shown. */
+let asked = 0;
+let shown = 0;
 let stream: EventSource | null = null;
 let streamWorks = false;
 let announced = Number.POSITIVE_INFINITY;
@@ -99,6 +104,8 @@ function setBusy(on: boolean, text = ''): void {
 
 /** Fetches the page again and shows its article. Returns false when that was not possible. */
 async function refresh(): Promise<boolean> {
+  asked += 1;
+  const turn = asked;
   let answer: Response;
   try {
     answer = await fetch(`/approve/${data.userCode}`, { redirect: 'manual', headers: { accept: 'text/html' } });
@@ -110,11 +117,14 @@ async function refresh(): Promise<boolean> {
     return true;
   }
   if (!answer.ok) return false;
-  const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  const text = await answer.text();
+  if (turn < shown) return true;
+  const next = new DOMParser().parseFromString(text, 'text/html');
   const article = next.getElementById('request');
   const block = next.getElementById('page-data');
   const old = byId('request');
   if (!article || !block || !old) return false;
+  shown = turn;
   const before = data.status + data.outcome;
   const ranBefore = data.run;
   const hadFocus = old.contains(document.activeElement) || document.activeElement === document.body;
@@ -181,6 +191,7 @@ async function answerWith(run: () => Promise<unknown>, retry: () => void): Promi
     problem(data.strings.offline, { label: data.strings.retry, run: retry });
   } finally {
     setBusy(false);
+    if (missed) void poll();
   }
 }
 
@@ -345,7 +356,9 @@ function tick(): void {
 
 /** Asks where the request stands; the page is fetched again only when something changed. */
 async function poll(): Promise<void> {
-  if (data.newsUntil === null || busy) return;
+  if (data.newsUntil === null) return;
+  missed = busy;
+  if (busy) return;
   try {
     const answer = await call('challenges.get', { code: data.userCode }, 'GET');
     if (!isRefused(answer)) {
@@ -384,7 +397,9 @@ function listen(): void {
   });
   stream.addEventListener('message', (message: MessageEvent<string>) => {
     const { challengeId, topic } = JSON.parse(message.data) as FeedEvent;
-    if (challengeId === data.challengeId && topic === 'requests' && !busy) void refresh();
+    if (challengeId !== data.challengeId || topic !== 'requests') return;
+    if (busy) missed = true;
+    else void refresh();
   });
 }
 
