@@ -219,12 +219,23 @@ export async function startSssd(host: Host, configuration: string): Promise<void
   if (!(await trySssd(host, configuration))) throw new Error(`sssd does not start:\n${await sssdSays(host)}`);
 }
 
+/**
+ * EXIT_CGROUP of systemd.exec(5): a service that starts right after it stopped may find its control group being removed, in
+ * a container whose kernel takes long for that. sssd itself has not run then.
+ */
+const NO_CONTROL_GROUP = '219';
+
 /** Whether sssd runs with a configuration, started without anything it remembers. */
 export async function trySssd(host: Host, configuration: string): Promise<boolean> {
   await host.exec(['systemctl', 'stop', 'sssd']);
   await host.write('/etc/sssd/sssd.conf', configuration, 0o600);
-  await host.sh('rm -rf /var/lib/sss/db/* /var/lib/sss/mc/* /var/log/sssd/*; systemctl reset-failed sssd');
-  return (await host.exec(['systemctl', 'start', 'sssd'])).code === 0;
+  await host.sh('rm -rf /var/lib/sss/db/* /var/lib/sss/mc/* /var/log/sssd/*');
+  for (let attempt = 1; ; attempt += 1) {
+    await host.sh('systemctl reset-failed sssd');
+    if ((await host.exec(['systemctl', 'start', 'sssd'])).code === 0) return true;
+    const status = (await host.sh('systemctl show -p ExecMainStatus --value sssd')).trim();
+    if (status !== NO_CONTROL_GROUP || attempt === 5) return false;
+  }
 }
 
 /** What a command prints, whether it succeeds or not. */

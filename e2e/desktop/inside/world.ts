@@ -17,6 +17,7 @@ import {
   chromium,
   type ElectronApplication,
   _electron as electron,
+  errors,
   type Page,
 } from '@playwright/test';
 import { fileGroup, fileIdOf, fileUser } from '../../../server/src/testing/directory-file.ts';
@@ -219,12 +220,26 @@ export async function openWorld(): Promise<World> {
     };
   }
 
+  /**
+   * Playwright and the program that it starts wait for each other's first word, and now and then miss it: Playwright ends it
+   * then. The installed program, which nobody looks into, is started once.
+   */
+  async function launchElectron(options: Parameters<typeof electron.launch>[0]): Promise<ElectronApplication> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await electron.launch({ ...options, timeout: 60_000 });
+      } catch (error) {
+        if (attempt === 3 || !(error instanceof errors.TimeoutError)) throw error;
+      }
+    }
+  }
+
   async function launch(options: LaunchOptions = {}): Promise<Shell> {
     const around = surroundings(options);
     const executablePath = process.env.IDENTREE_ELECTRON!;
     const first = [SHELL, `--user-data-dir=${around.dataFolder}`];
     const args = [...first, ...(options.args ?? [])];
-    const app = await electron.launch({ executablePath, chromiumSandbox: true, args, env: around.env });
+    const app = await launchElectron({ executablePath, chromiumSandbox: true, args, env: around.env });
     watch(app.context());
     app.process().stderr?.on('data', noteOutput);
     app.context().setDefaultTimeout(60_000);
