@@ -21,13 +21,17 @@ export function claimFile(database: string, now: number): () => void {
     // What is written can be read by others again, and the lock is held from here on.
     file.exec('commit; begin immediate');
   } catch (cause) {
-    const holder = holderOf(file);
+    // Whoever was there last stands in the file also when it is a disk that refuses.
+    const holder = isHeld(cause) ? holderOf(file) : null;
     file.close();
     if (holder === null) throw cause;
     throw new Error(`another server is running on the database ${database}: ${holder}. Stop it first`, { cause });
   }
   return () => void file.close();
 }
+
+const isHeld = (cause: unknown): boolean =>
+  cause instanceof BetterSqlite.SqliteError && /^SQLITE_(?:BUSY|LOCKED)/.test(cause.code);
 
 function holderOf(file: BetterSqlite.Database): string | null {
   try {
