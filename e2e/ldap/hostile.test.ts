@@ -19,7 +19,7 @@ import type { Attack, FromAttacker, FromProbe, FromServer, Observation } from '.
  */
 
 // In a few seconds it is two or three lookups that decide: a pause of the machine is not to count for the server's.
-const P99_MS = process.env.IDENTREE_LONG === '1' ? 50 : 500;
+const P99_MS = isLong ? 50 : 500;
 
 /** While an attack goes on: what is held for it, and garbage that the runtime has not collected yet. Attackers send gigabytes. */
 const GROWTH_DURING_MB = 128;
