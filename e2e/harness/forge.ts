@@ -18,6 +18,79 @@ import { type SigningKey, signingKeyFromPem, signToken, tokenType } from '#share
 import { keySetOf } from './host-client.ts';
 import type { Server } from './server.ts';
 
+/** Who approves, with which passkey. */
+interface By {
+  authenticator: TestAuthenticator;
+  username: string;
+}
+
+/** What is not as it should be. */
+interface Change {
+  verdict?: Partial<Verdict>;
+  document?: Partial<DecisionDocument>;
+  origin?: string;
+  rpId?: string;
+  userVerified?: boolean;
+}
+
+/** A complete approval, as the server itself would write it, then changed. */
+export function approvalBy(
+  { authenticator, username }: By,
+  { set, policyVersion }: { set: ApproverKeySet; policyVersion: string },
+  answer: ChallengeAnswer,
+  record: HostRecord,
+  change: Change = {},
+): Verdict {
+  const mine = set.keys.find((candidate) => candidate.username === username);
+  if (!mine) throw new Error(`${username} has no passkey`);
+  const approver = { issuer: mine.issuer, subject: mine.subject };
+  const document: DecisionDocument = {
+    v: 1,
+    purpose: 'approve',
+    decision: 'approved',
+    requestHash: requestHash(record),
+    challengeId: answer.challengeId,
+    approver,
+    policyVersion,
+    grace: 0,
+    expiresAt: answer.expiresAt,
+    ...change.document,
+  };
+  const { response } = authenticator.assert(
+    {
+      challenge: decisionChallenge(document),
+      rpId: change.rpId ?? set.rpId,
+      origin: change.origin ?? set.origins[0] ?? '',
+    },
+    { userVerified: change.userVerified ?? true },
+  );
+  const evidence: AssertionEvidence = {
+    document,
+    credentialId: authenticator.credentialId,
+    authenticatorData: response.authenticatorData,
+    clientDataJSON: response.clientDataJSON,
+    signature: response.signature,
+  };
+  return {
+    v: 1,
+    iss: set.iss,
+    aud: record.hostId,
+    iat: Math.floor(Date.now() / 1000),
+    exp: Math.ceil(answer.expiresAt / 1000) + 60,
+    challengeId: answer.challengeId,
+    nonce: record.nonce,
+    requestHash: requestHash(record),
+    decision: 'approved',
+    class: 'passkey',
+    approvers: [{ ...approver, username }],
+    reason: null,
+    policyVersion,
+    grace: 0,
+    evidence: [evidence],
+    ...change.verdict,
+  };
+}
+
 /** What somebody has who has stolen the server's keys folder. Each guard of the host is tested with everything else right. */
 export interface Forger {
   verdictKey: SigningKey;
@@ -25,18 +98,7 @@ export interface Forger {
   /** The approver-key set in force. */
   keySet(): ApproverKeySet;
   /** A complete approval by `authenticator`, as the server itself would write it, then changed. */
-  verdict(
-    answer: ChallengeAnswer,
-    record: HostRecord,
-    by: { authenticator: TestAuthenticator; username: string },
-    change?: {
-      verdict?: Partial<Verdict>;
-      document?: Partial<DecisionDocument>;
-      origin?: string;
-      rpId?: string;
-      userVerified?: boolean;
-    },
-  ): Verdict;
+  verdict(answer: ChallengeAnswer, record: HostRecord, by: By, change?: Change): Verdict;
   sign(verdict: Verdict, key?: SigningKey): Promise<string>;
   signSet(set: ApproverKeySet, key?: SigningKey): Promise<string>;
 }
@@ -51,57 +113,9 @@ export async function createForger(server: Server): Promise<Forger> {
     verdictKey,
     trustRoot,
     keySet,
-    verdict(answer, record, { authenticator, username }, change = {}) {
-      const set = keySet();
-      const mine = set.keys.find((candidate) => candidate.username === username);
-      if (!mine) throw new Error(`${username} has no passkey`);
+    verdict(answer, record, by, change) {
       const policyVersion = server.data.challenge(answer.userCode)?.policy_version ?? '';
-      const approver = { issuer: mine.issuer, subject: mine.subject };
-      const document: DecisionDocument = {
-        v: 1,
-        purpose: 'approve',
-        decision: 'approved',
-        requestHash: requestHash(record),
-        challengeId: answer.challengeId,
-        approver,
-        policyVersion,
-        grace: 0,
-        expiresAt: answer.expiresAt,
-        ...change.document,
-      };
-      const { response } = authenticator.assert(
-        {
-          challenge: decisionChallenge(document),
-          rpId: change.rpId ?? set.rpId,
-          origin: change.origin ?? set.origins[0] ?? '',
-        },
-        { userVerified: change.userVerified ?? true },
-      );
-      const evidence: AssertionEvidence = {
-        document,
-        credentialId: authenticator.credentialId,
-        authenticatorData: response.authenticatorData,
-        clientDataJSON: response.clientDataJSON,
-        signature: response.signature,
-      };
-      return {
-        v: 1,
-        iss: set.iss,
-        aud: record.hostId,
-        iat: Math.floor(Date.now() / 1000),
-        exp: Math.ceil(answer.expiresAt / 1000) + 60,
-        challengeId: answer.challengeId,
-        nonce: record.nonce,
-        requestHash: requestHash(record),
-        decision: 'approved',
-        class: 'passkey',
-        approvers: [{ ...approver, username }],
-        reason: null,
-        policyVersion,
-        grace: 0,
-        evidence: [evidence],
-        ...change.verdict,
-      };
+      return approvalBy(by, { set: keySet(), policyVersion }, answer, record, change);
     },
     sign: (verdict, by = verdictKey) => signToken(tokenType.verdict, verdict, by),
     signSet: (set, by = trustRoot) => signToken(tokenType.approverKeys, set, by),

@@ -8,15 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { z } from 'zod';
-import {
-  type ApproverKeySet,
-  approverKeySet,
-  type DecisionDocument,
-  decisionChallenge,
-  type HostRecord,
-  requestHash,
-  type Verdict,
-} from '#shared/decision.ts';
+import { type ApproverKeySet, approverKeySet, type HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
@@ -43,6 +35,7 @@ import { systemClock } from '../../server/src/platform/clock.ts';
 import { runOn } from '../../server/src/testing/run-command.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../../server/src/testing/test-person.ts';
+import { approvalBy } from '../harness/forge.ts';
 
 /**
  * A server whose trust root was taken off line is taken over: whoever did it has the database and every file of it, and
@@ -207,51 +200,13 @@ async function withOwnKey(stranger: TestAuthenticator): Promise<ApproverKeySet> 
 
 /** An approval that is right in everything, by this passkey in the name of alice. */
 async function verdictBy(
-  stranger: TestAuthenticator,
-  { keys, rpId, origins, iss }: ApproverKeySet,
+  authenticator: TestAuthenticator,
+  set: ApproverKeySet,
   record: HostRecord,
   answer: ChallengeAnswer,
 ): Promise<string> {
-  const { issuer, subject, username } = keys[0]!;
-  const approver = { issuer, subject };
-  const policyVersion = sha256('policy');
-  const document: DecisionDocument = {
-    v: 1,
-    purpose: 'approve',
-    decision: 'approved',
-    requestHash: requestHash(record),
-    challengeId: answer.challengeId,
-    approver,
-    policyVersion,
-    grace: 0,
-    expiresAt: answer.expiresAt,
-  };
-  const { response } = stranger.assert({ challenge: decisionChallenge(document), rpId, origin: origins[0]! });
-  const verdict: Verdict = {
-    v: 1,
-    iss,
-    aud: record.hostId,
-    iat: Math.floor(Date.now() / 1000),
-    exp: Math.ceil(answer.expiresAt / 1000) + 60,
-    challengeId: answer.challengeId,
-    nonce: record.nonce,
-    requestHash: requestHash(record),
-    decision: 'approved',
-    class: 'passkey',
-    approvers: [{ ...approver, username }],
-    reason: null,
-    policyVersion,
-    grace: 0,
-    evidence: [
-      {
-        document,
-        credentialId: stranger.credentialId,
-        authenticatorData: response.authenticatorData,
-        clientDataJSON: response.clientDataJSON,
-        signature: response.signature,
-      },
-    ],
-  };
+  const by = { authenticator, username: set.keys[0]!.username };
+  const verdict = approvalBy(by, { set, policyVersion: sha256('policy') }, answer, record);
   return signToken(tokenType.verdict, verdict, await keyFile('verdict.pem'));
 }
 
