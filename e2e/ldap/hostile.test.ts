@@ -18,8 +18,9 @@ import type { Attack, FromAttacker, FromProbe, FromServer, Observation } from '.
  * is what the bound is counted from.
  */
 
-// In a few seconds it is two or three lookups that decide: a pause of the machine is not to count for the server's.
-const P99_MS = isLong ? 50 : 500;
+const BOUND_MS = 50;
+/** Of so many of 100 lookups the bound is held. In a few seconds 99 of 100 would be decided by two or three of them. */
+const SHARE = isLong ? 99 : 95;
 
 /** While an attack goes on: what is held for it, and garbage that the runtime has not collected yet. Attackers send gigabytes. */
 const GROWTH_DURING_MB = 128;
@@ -103,15 +104,16 @@ describe('under attack', () => {
     const { ldap, control, wrong, failure } = await observe();
     const rss = await memory();
     process.stdout.write(
-      `# ${name}: p50 ${show(ldap.p50)} p99 ${show(ldap.p99)} max ${show(ldap.max)} ms of ${ldap.count}` +
+      `# ${name}: p50 ${show(ldap.p50)} p95 ${show(ldap.p95)} p99 ${show(ldap.p99)} max ${show(ldap.max)} ms of ${ldap.count}` +
         ` (echo p99 ${show(control.p99)} max ${show(control.max)}), RSS ${show(rss)} MB (${show(rss - baseline)} more),` +
         ` load ${loadavg()[0]?.toFixed(1)} on ${availableParallelism()}, ${JSON.stringify(counts)}\n`,
     );
     assert.deepEqual({ wrong, failure, bugs }, { wrong: 0, failure: null, bugs: [] });
     assert.ok(ldap.count > 0, 'the normal client got no answers');
+    const slowest = isLong ? ldap.p99 : ldap.p95;
     assert.ok(
-      ldap.p99 < P99_MS + control.p99,
-      `99 of 100 lookups took less than ${show(ldap.p99)} ms; an echo ${show(control.p99)} ms`,
+      slowest < BOUND_MS + control.p99,
+      `${SHARE} of 100 lookups took less than ${show(slowest)} ms; an echo ${show(control.p99)} ms`,
     );
     const most = peak - baseline;
     peak = 0;

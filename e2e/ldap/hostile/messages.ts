@@ -12,6 +12,7 @@ export type FromServer =
 export interface Latency {
   count: number;
   p50: number;
+  p95: number;
   p99: number;
   max: number;
 }
