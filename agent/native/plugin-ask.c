@@ -167,8 +167,10 @@ static struct ending converse(int fd, struct question *q, int accept_ms)
             keep(q->request, reader.text, reader.text_len);
             break;
         case HOOK_READY:
-            if (asked_for != 0 || !hook_send_mark(fd, 'R', LAST_WORD_MS))
+            if (asked_for != 0)
                 return ended(BROKEN);
+            if (!hook_send_mark(fd, 'R', LAST_WORD_MS))
+                return ended(NO_AGENT); /* it went between its question and this answer */
             asked_for = hook_now_ms();
             break;
         case HOOK_GRANTED:

@@ -452,6 +452,25 @@ describe('the plugin of sudo: an agent that goes away', () => {
     assert.equal(seen.at(-1)!.question().parts.get('k')!.toString(), 'again');
   });
 
+  test('one that goes between its question for readiness and the answer is followed by another', patience, async () => {
+    const { dir, seen } = await agent({
+      check: async (caller, times) => {
+        if (times > 1) return void grant(caller);
+        const pid = Number(read(caller.bytes())!.hello.get('pid'));
+        process.kill(pid, 'SIGSTOP');
+        await until('the plugin stands', () => stateOf(pid) === 'T');
+        caller.socket.end(Buffer.concat([accepted, token('request-1'), ready]));
+        caller.socket.destroySoon();
+        await until('the agent has gone', () => caller.socket.closed);
+        process.kill(pid, 'SIGCONT');
+      },
+    });
+    const end = await startSudo(dir, ['id']).ended;
+    assert.deepEqual(lines(end.text), GRANTED);
+    const checks = seen.filter(({ mode }) => mode === 'sudo-check').map(({ question }) => question());
+    assert.equal(checks[1]!.parts.get('k')!.toString(), 'request-1');
+  });
+
   test('a token that is not whole, or too long, is none', patience, async () => {
     for (const pieces of [
       frame('K', 'half'),

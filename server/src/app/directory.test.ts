@@ -481,6 +481,8 @@ test('PocketID is asked at the approval: who was disabled a moment ago is not ap
   await site.app.directory!.directory.settled();
   pocketId.content = { users: [users[0]!, { ...users[1]!, disabled: true } as never], groups: [] };
   assert.deepEqual(await approve(olga), ['account_disabled', 'pending'], 'the approver is disabled');
+  // What was heard there is read for everybody; it must not be what is written next.
+  await site.app.directory!.directory.settled();
   pocketId.content = { users: [{ ...users[0]!, disabled: true } as never, users[1]!], groups: [] };
   assert.deepEqual(await approve(alice), ['account_disabled', 'denied'], 'the one who asks is disabled');
 });
