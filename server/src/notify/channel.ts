@@ -1,0 +1,54 @@
+/** How somebody is told. Those of the Go identree keep their names. */
+export const CHANNEL_KINDS = [
+  'webhook',
+  'slack',
+  'discord',
+  'apprise',
+  'ntfy',
+  'custom',
+  'email',
+  'web_push',
+  'telegram',
+] as const;
+export type ChannelKind = (typeof CHANNEL_KINDS)[number];
+
+/** What somebody is told. Times are milliseconds since 1970; what was typed by people stands here as it was typed. */
+export interface Notice {
+  /** Stays the same on every try, so that a receiver can fold what comes twice. */
+  readonly id: string;
+  /** Name of the event, or `test`. */
+  readonly event: string;
+  readonly username: string;
+  readonly hostname: string;
+  /** Null where the event is about no request. */
+  readonly request: {
+    readonly userCode: string;
+    readonly approvalUrl: string;
+    /** Only ever set for a channel that reaches one person. */
+    readonly onetapUrl: string | null;
+    readonly expiresAt: number;
+    /** The command as people are shown it; null for a sign-in. */
+    readonly command: string | null;
+  } | null;
+  readonly at: number;
+  readonly reason: string | null;
+  readonly actor: string | null;
+  /** How many further notices of its kind this one stands for; 0: none. */
+  readonly folded: number;
+}
+
+/** What became of one try. */
+export type Delivery =
+  | { readonly outcome: 'delivered' }
+  /** It is worth trying again, not before so long, milliseconds; null: the receiver does not say. */
+  | { readonly outcome: 'later'; readonly reason: string; readonly retryMs: number | null }
+  /** It will never be taken. `gone`: neither will anything else, and the address is to be forgotten. */
+  | { readonly outcome: 'refused'; readonly reason: string; readonly gone?: true };
+
+/** One configured way to tell somebody. Reasons name no secret and no address that holds one. */
+export interface Channel {
+  readonly name: string;
+  readonly kind: ChannelKind;
+  /** Ends with the signal. Never rejects: what cannot be done is a `Delivery`. */
+  deliver(notice: Notice, signal: AbortSignal): Promise<Delivery>;
+}
