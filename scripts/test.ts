@@ -13,6 +13,7 @@ import {
   type TestResult,
 } from './testing/results.ts';
 import { endAll, type Run, runReporting } from './testing/run-stage.ts';
+import { settle, worthASecondTry } from './testing/second-try.ts';
 import { isThere, setUp } from './testing/setup.ts';
 import { sideBySide } from './testing/side-by-side.ts';
 import { listStages, pickStages, type Stage, type Step } from './testing/stages.ts';
@@ -31,6 +32,8 @@ const asLine = (result: TestResult): string => formatResult(result).replaceAll('
 const compiledFolder = join(root, '.cache/compiled');
 const args = process.argv.slice(2);
 const long = args.includes('--long');
+/** A test that fails by chance is a fault as any other, but none of what it happened to run beside. */
+const secondTry = args.includes('--second-try');
 const words = args.filter((arg) => !arg.startsWith('--'));
 /** Many tests mostly wait, for hosts that boot and for people who do nothing: two stages keep two processors busy. */
 const STAGES_AT_A_TIME = 2;
@@ -148,9 +151,9 @@ function printDetails(reports: readonly StageReport[]): void {
     reports.flatMap(({ stage, results }) =>
       results.filter((result) => result.status === status).map((result) => ({ stage, ...result })),
     );
-  const failures = ended('failed');
-  for (const [index, { stage, name, file, detail }] of failures.entries()) {
-    print(`\n${index + 1}) [${stage}] ${name.join(' > ')}${file ? `\n   ${file.replace(`${root}/`, '')}` : ''}`);
+  for (const [index, { stage, status, name, file, detail }] of [...ended('failed'), ...ended('unsteady')].entries()) {
+    const word = status === 'unsteady' ? ' UNSTEADY, passed when it ran once more:' : '';
+    print(`\n${index + 1})${word} [${stage}] ${name.join(' > ')}${file ? `\n   ${file.replace(`${root}/`, '')}` : ''}`);
     const lines = (detail ?? '').trimEnd().split('\n');
     for (const line of lines.slice(0, 80)) print(`   ${line}`);
     if (lines.length > 80) print(`   … ${lines.length - 80} more lines; see test-results/results.jsonl`);
@@ -181,15 +184,23 @@ setUp(
   stages.map(({ name }) => name),
   long,
 );
-let reports = await sideBySide(stages, long ? 1 : STAGES_AT_A_TIME, async (stage) => {
-  print(`${stage.name} …`);
-  const report = await runStage(stage);
-  print(`${stage.name}: ${closingLine([report])} (${seconds(report.durationMs)})`);
-  return report;
-});
+const runAll = (chosen: Stage[], most: number): Promise<StageReport[]> =>
+  sideBySide(chosen, most, async (stage) => {
+    print(`${stage.name} …`);
+    const report = await runStage(stage);
+    print(`${stage.name}: ${closingLine([report])} (${seconds(report.durationMs)})`);
+    return report;
+  });
+let reports = await runAll(stages, long ? 1 : STAGES_AT_A_TIME);
 if (process.env.CI === 'true') {
   const allowed = JSON.parse(readFileSync(join(root, 'scripts/allowed-skips.json'), 'utf8')) as AllowedSkip[];
   reports = refuseUnexpectedSkips(reports, allowed);
+}
+const again = secondTry ? worthASecondTry(reports, root) : [];
+if (again.length > 0) {
+  print(`once more: ${again.join(', ')}`);
+  const picked = pickStages(listStages(root, { long }), again, { root, folder: root });
+  if (picked.ok) reports = settle(reports, await runAll(picked.stages, 1));
 }
 writeFileSync(resultsFile, reports.flatMap(({ results }) => results.map(asLine)).join(''));
 printDetails(reports);

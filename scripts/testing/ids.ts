@@ -34,7 +34,7 @@ export function resultsOf(
     const own = (byId.get(one.id) ?? []).map(({ result }) => result);
     const having = (status: TestResult['status']) => own.filter((result) => result.status === status);
     if (own.length === 0) return { ...one, status: 'no test', detail: '' };
-    const failed = having('failed');
+    const failed = [...having('failed'), ...having('unsteady')];
     if (failed.length > 0)
       return { ...one, status: 'failed', detail: failed.map(({ name }) => name.at(-1)).join('; ') };
     const passed = having('passed').length;

@@ -3,7 +3,8 @@ export interface TestResult {
   /** Suite names and test name, outermost first. */
   name: string[];
   file: string | null;
-  status: 'passed' | 'failed' | 'skipped';
+  /** `unsteady`: failed, and passed when it ran once more. */
+  status: 'passed' | 'failed' | 'skipped' | 'unsteady';
   durationMs: number;
   /** Failure: the error with its stack. Skip: the reason. */
   detail: string | null;
@@ -80,13 +81,13 @@ export function refuseUnexpectedSkips(reports: readonly StageReport[], allowed: 
 }
 
 export function count(reports: readonly Pick<StageReport, 'results'>[]): Record<TestResult['status'], number> {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const counts = { passed: 0, failed: 0, skipped: 0, unsteady: 0 };
   for (const { results } of reports) for (const { status } of results) counts[status] += 1;
   return counts;
 }
 
 /** The closing line, which other programs read. */
 export function closingLine(reports: readonly Pick<StageReport, 'results'>[]): string {
-  const { passed, failed, skipped } = count(reports);
-  return `${passed} passed, ${failed} failed, ${skipped} skipped`;
+  const { passed, failed, skipped, unsteady } = count(reports);
+  return `${passed} passed, ${failed} failed, ${skipped} skipped${unsteady > 0 ? `, ${unsteady} unsteady` : ''}`;
 }
