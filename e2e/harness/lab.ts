@@ -190,7 +190,9 @@ async function productLayer(tools: string, suite: Suite): Promise<string> {
   await utimes(folder, now, now);
   for (const name of await readdir(cacheFolder())) {
     const old = join(cacheFolder(), name);
-    const age = name.startsWith('layer-') ? now.getTime() - (await stat(old)).mtimeMs : 0;
+    if (!name.startsWith('layer-')) continue;
+    // Another process may have removed it since.
+    const age = now.getTime() - (await stat(old).catch(() => ({ mtimeMs: now.getTime() }))).mtimeMs;
     if (age > 2 * 3_600_000) await rm(old, { recursive: true, force: true });
   }
   return folder;
