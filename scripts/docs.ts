@@ -1,5 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import type { Metric } from 'prom-client';
 import { z } from 'zod';
 import { manPage } from '#shared/command-line/man-page.ts';
 import { referenceChapter } from '#shared/command-line/reference-page.ts';
@@ -155,6 +157,46 @@ async function restPage(): Promise<string> {
   ].join('\n');
 }
 
+async function metricsPage(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), 'identree-docs-'));
+  const people = join(folder, 'people.json');
+  writeFileSync(people, JSON.stringify({ users: [], groups: [] }), { mode: 0o600 });
+  // With a directory, which has metrics of its own.
+  const { app, close } = await createTestApp({
+    env: {
+      IDENTREE_DIRECTORY_SOURCE: 'file',
+      IDENTREE_DIRECTORY_FILE: people,
+      IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
+      IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
+      IDENTREE_LDAP_BIND_DN: 'cn=sssd,dc=example,dc=com',
+      IDENTREE_LDAP_BIND_PASSWORD: 'not a secret of anybody',
+    },
+  });
+  const own = app.registry.getMetricsAsArray().filter(({ name }) => name.startsWith('identree_'));
+  const rows = await Promise.all(
+    own.map(async (metric) => {
+      const { name, help, type } = await (metric as unknown as Metric).get();
+      const { labelNames = [] } = metric as unknown as { labelNames?: string[] };
+      return { name, line: `| \`${name}\` | ${type} | ${labelNames.join(', ')} | ${cell(help)} |` };
+    }),
+  );
+  await close();
+  rmSync(folder, { recursive: true });
+  return [
+    '# Metrics',
+    '',
+    NOTICE,
+    '<!-- Source: the modules below server/src, each of which says what it measures -->',
+    '',
+    'What `GET /metrics` shows beside what every Node.js process does. How to scrape them, dashboards and alerts are on',
+    '[another page](monitoring.md).',
+    '',
+    '| Metric | Type | Labels | |',
+    '|---|---|---|---|',
+    ...rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ line }) => line),
+  ].join('\n');
+}
+
 function commandsPage(): string {
   return [
     '# Commands',
@@ -188,6 +230,7 @@ const PAGES: Record<string, () => string | Promise<string>> = {
   'events.md': eventsPage,
   'errors.md': errorsPage,
   'outage-matrix.md': outageMatrixPage,
+  'metrics.md': metricsPage,
   'rest.md': restPage,
   'man/identree.8': () => manPage(AGENT).trimEnd(),
   'man/identree-server.8': () => manPage(SERVER).trimEnd(),

@@ -46,6 +46,13 @@ const TOOLS: readonly Tool[] = [
   { needs: 'pgbouncer', package: 'pgbouncer', stages: ['unit'], service: 'pgbouncer' },
   { needs: 'rsyslogd', package: 'rsyslog', stages: ['unit'], service: 'rsyslog' },
   { needs: RSYSLOG_TLS, package: 'rsyslog-gnutls', stages: ['unit'], service: 'rsyslog' },
+  { needs: 'promtool', package: 'prometheus', stages: ['unit'], service: 'prometheus' },
+  {
+    needs: 'prometheus-alertmanager',
+    package: 'prometheus-alertmanager',
+    stages: ['unit'],
+    service: 'prometheus-alertmanager',
+  },
   { needs: 'logrotate', package: 'logrotate', stages: ['unit'] },
   { needs: 'visudo', package: 'sudo', stages: ['unit'] },
   { needs: 'ldapsearch', package: 'ldap-utils', stages: ['unit', 'evaluation', 'ldap', 'directory', 'bench'] },

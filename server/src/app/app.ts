@@ -101,7 +101,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   use(eventsModule({ ...core, hostApi }, callers, readers));
   const audit = use(auditModule(core, { readers, reads, output: options.output }));
   use(installerModule(core));
-  use(metricsModule(core, registry));
+  use(metricsModule(core, { registry, policies }));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
 
   const procedures = router({
@@ -123,6 +123,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   return {
     ...core,
     ...server,
+    registry,
     router: procedures,
     callers,
     passkeys,

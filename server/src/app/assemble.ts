@@ -3,9 +3,11 @@ import { Registry } from 'prom-client';
 import { createLeases, createTurn } from '../db/leases.ts';
 import { createEventReaders, type RunningReader } from '../events/readers.ts';
 import { checkHealth } from '../http/health.ts';
+import { createHttpMetrics } from '../http/measured.ts';
 import { createHttpServer, type HttpDeps } from '../http/server.ts';
 import { type RunningJobs, startJobs } from '../platform/jobs.ts';
 import type { Ground, Module } from '../platform/module.ts';
+import { serverMetrics } from './server-metrics.ts';
 
 /**
  * After this another server does the jobs of one that died, milliseconds: requests have to end when their time is over. On
@@ -18,6 +20,7 @@ export function assemble(ground: Ground) {
   const { config, log, db, events, clock, random } = ground;
   const modules: Module[] = [];
   const registry = new Registry();
+  const measured = createHttpMetrics();
   const holder = `${hostname()} ${random.uuid()}`;
   const readers = createEventReaders({ db, events, clock, log, leases: createLeases({ db, clock, holder }) });
   const turn = createTurn(createLeases({ db, clock, holder, lifeMs: JOBS_LIFE_MS[db.driver] }), 'jobs');
@@ -41,12 +44,18 @@ export function assemble(ground: Ground) {
     async serve(deps: Pick<HttpDeps, 'clientAddress' | 'access' | 'router' | 'distDir'>) {
       let leaving = false;
       const health = modules.flatMap(({ health = [] }) => health);
+      for (const metric of [
+        ...measured.metrics,
+        ...serverMetrics({ health, driver: db.driver, isLeader: turn.isSure }),
+      ])
+        registry.registerMetric(metric);
       const http = await createHttpServer({
         ...deps,
         externalUrl: config.externalUrl,
         tls: config.tls,
         log,
         health,
+        measure: measured.measure,
         now: clock.now,
         isLeaving: () => leaving,
         plugins: modules.flatMap(({ routes = [] }) => routes),

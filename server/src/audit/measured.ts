@@ -1,4 +1,5 @@
-import { Counter, Gauge, type Metric } from 'prom-client';
+import { Counter, type Metric } from 'prom-client';
+import { readGauge, shortly } from '../platform/gauges.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import type { DeliveryStatus } from './delivery.ts';
 import type { SinkName } from './sink.ts';
@@ -22,24 +23,17 @@ export function sinkMetrics(
   events.inc({ sink: '_channel', status: 'dropped' }, 0);
   for (const sink of sinks) for (const status of DELIVERIES) events.inc({ sink, status }, 0);
 
-  let asking: Promise<SinkStatus[]> | null = null;
-  const shared = (): Promise<SinkStatus[]> => {
-    asking ??= statuses().finally(() => {
-      asking = null;
-    });
-    return asking;
-  };
+  const shared = shortly(statuses);
   const gauge = (name: string, help: string, value: (status: SinkStatus) => number | null) =>
-    new Gauge({
-      name: `identree_audit_${name}`,
+    readGauge({
+      name: `audit_${name}`,
       help,
       labelNames: ['sink'],
-      registers,
-      async collect() {
-        for (const status of await shared()) {
+      async read() {
+        return (await shared()).flatMap((status) => {
           const now = value(status);
-          if (now !== null) this.set({ sink: status.name }, now);
-        }
+          return now === null ? [] : [{ labels: { sink: status.name }, value: now }];
+        });
       },
     });
   const seconds = (at: number | null) => (at === null ? null : at / 1000);

@@ -1,5 +1,6 @@
 import { Histogram } from 'prom-client';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
+import { readGauge, shortly } from '../platform/gauges.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { backchannelRoutes } from './backchannel-routes.ts';
 import { createBindings } from './bindings.ts';
@@ -11,6 +12,7 @@ import type { PasskeysOfPeople } from './people-router.ts';
 import { createProviderLogout } from './provider-logout.ts';
 import { createAuthRouters } from './router.ts';
 import { authRoutes } from './routes.ts';
+import { countLiveSessions } from './session-store.ts';
 import { createSessions } from './sessions.ts';
 import { createSignIn } from './sign-in.ts';
 import type { Standing } from './standing.ts';
@@ -66,7 +68,14 @@ export function authModule(
         },
       },
     ],
-    metrics: [exchange],
+    metrics: [
+      exchange,
+      readGauge({
+        name: 'sessions',
+        help: 'Sessions of people that have not ended.',
+        read: shortly(() => countLiveSessions(ground.db.query, ground.clock.now())),
+      }),
+    ],
     jobs: [{ name: 'session sweep', everyMs: SWEEP_EVERY_MS, run: () => sweepSessions(ground) }],
     procedures: createAuthRouters({ ...ground, ...callers, sessions, bindings, passkeys }),
   } satisfies Module & Record<string, unknown>;

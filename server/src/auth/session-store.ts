@@ -172,3 +172,14 @@ export async function sweep(query: Query, now: number, olderThan: number): Promi
   await kysely(query).deleteFrom('desktop_grants').where('expires_at', '<=', now).execute();
   await kysely(query).deleteFrom('sessions').where('expires_at', '<=', olderThan).execute();
 }
+
+/** How many sessions somebody could use. */
+export async function countLiveSessions(query: Query, now: number): Promise<number> {
+  const { n } = await kysely(query)
+    .selectFrom('sessions')
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirstOrThrow();
+  return Number(n);
+}

@@ -1,4 +1,3 @@
-import { Gauge } from 'prom-client';
 import { signToken, tokenType } from '#shared/token.ts';
 import type { LogReads } from '../audit/log-reads.ts';
 import type { Callers } from '../auth/callers.ts';
@@ -7,6 +6,7 @@ import type { HostService } from '../hosts/service.ts';
 import type { HostApi } from '../http/host-operation.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Approvals } from '../passkeys/verify-approval.ts';
+import { readGauge, shortly } from '../platform/gauges.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import type { PolicySource } from '../policies/source.ts';
 import { createAsking } from './asking.ts';
@@ -70,13 +70,10 @@ export function challengesModule(
   return {
     name: 'challenges',
     metrics: [
-      new Gauge({
-        name: 'identree_active_challenges',
+      readGauge({
+        name: 'active_challenges',
         help: 'Requests that wait now.',
-        registers: [],
-        async collect() {
-          this.set(await countAllPending(db.query));
-        },
+        read: shortly(() => countAllPending(db.query)),
       }),
     ],
     routes: [others.hostApi(challengeRoutes({ asking, waiters }))],

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
+import type { Metric } from 'prom-client';
 import { VERSION } from '../version.ts';
 import type { Engine } from './engine.ts';
+import { createDatabaseMeasure } from './measured.ts';
 import * as baseline from './migrations/0001-baseline.ts';
 import * as directory from './migrations/0002-directory.ts';
 import * as readers from './migrations/0003-readers.ts';
@@ -46,6 +48,8 @@ export interface Database {
   transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
   /** Whether there was no room for a change within the last seconds, though there may be for another one. */
   wasFull(): boolean;
+  /** What is measured of it. */
+  readonly metrics: readonly Metric[];
   /** Tells other server processes on the same database that there are new events. */
   notify(): Promise<void>;
   /** Calls back when another process has said so. Returns a function that stops it. */
@@ -147,7 +151,9 @@ export async function openDatabase(
   may: 'migrate' | 'create' = 'migrate',
 ): Promise<Database> {
   const told = createTroubleTeller(onTrouble);
-  const engine = options.driver === 'sqlite' ? openSqlite(options.dsn, told) : await openPostgres(options, told);
+  const { metrics, answered } = createDatabaseMeasure(() => engine.connections());
+  const engine: Engine =
+    options.driver === 'sqlite' ? openSqlite(options.dsn, told, answered) : await openPostgres(options, told, answered);
   try {
     await migrate(engine, may);
   } catch (error) {
@@ -157,6 +163,7 @@ export async function openDatabase(
   let fullAt = Number.NEGATIVE_INFINITY;
   return {
     driver: engine.driver,
+    metrics,
     query: closed(engine.reader),
     snapshot: (run) => engine.snapshot((query) => run(closed(query))),
     async transaction(run) {

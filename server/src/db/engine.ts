@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely';
+import type { Connections } from './measured.ts';
 import type { Schema } from './schema.ts';
 
 /** What a database engine brings. */
@@ -12,6 +13,8 @@ export interface Engine {
   snapshot<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
   /** Runs in a transaction; resolves when it is durable. */
   transact<T>(run: (query: Transaction<Schema>) => Promise<T>): Promise<T>;
+  /** Connections as of now; null where there are none. */
+  connections(): Connections | null;
   /** Tells other server processes on the same database that there are new events. */
   notify(): Promise<void>;
   /** Calls back when another process has said so. Returns a function that stops it. */

@@ -17,7 +17,7 @@ export function storageModule(
   const { config, unreadable } = ground;
   return {
     name: 'storage',
-    metrics: [unreadable.metric],
+    metrics: [unreadable.metric, ...ground.db.metrics],
     health: [
       diskCheck(config.database.driver === 'sqlite' ? dirname(config.database.dsn) : config.keysDir),
       databaseCheck(ground),

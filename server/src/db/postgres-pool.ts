@@ -1,6 +1,7 @@
 import { Socket } from 'node:net';
 import type { PostgresPool, PostgresPoolClient } from 'kysely';
 import pg from 'pg';
+import type { Connections } from './measured.ts';
 import { asTrouble, DatabaseTrouble } from './trouble.ts';
 
 /** How long a transaction may stand still, milliseconds: one of a server that is frozen holds its locks for so long. */
@@ -43,6 +44,8 @@ export interface LimitedPool extends PostgresPool {
   cut(cause: unknown): void;
   /** It is asked again. */
   mend(): void;
+  /** Connections as of now. */
+  connections(): Connections;
 }
 
 /**
@@ -50,12 +53,14 @@ export interface LimitedPool extends PostgresPool {
  * gets no answer. Failures are told as {@link DatabaseTrouble}.
  *
  * @param deps.pooled a pooler stands in between, and a connection is one's own for a transaction only
+ * @param deps.onAnswer called after each statement with the milliseconds that it took
  * @param deps.onTrouble called with each failure that is the database's own
  */
 export function createLimitedPool(deps: {
   dsn: string;
   maxConnections: number;
   pooled: boolean;
+  onAnswer: (milliseconds: number) => void;
   onTrouble: (trouble: DatabaseTrouble) => void;
 }): LimitedPool {
   const sockets = new Set<Socket>();
@@ -105,6 +110,7 @@ export function createLimitedPool(deps: {
         // It is thrown away in a moment; what else went wrong would hide why.
         if (broken && statement === 'rollback') return { command: 'ROLLBACK', rowCount: 0, rows: [] };
         const text = deps.pooled && statement === 'begin' ? LIMITED_BEGIN : statement;
+        const asked = performance.now();
         try {
           return await client.query(text, values);
         } catch (error) {
@@ -113,6 +119,8 @@ export function createLimitedPool(deps: {
           // database may have moved elsewhere, to which only a new connection leads.
           if (trouble instanceof DatabaseTrouble && ['away', 'read_only'].includes(trouble.kind)) broken = true;
           throw trouble;
+        } finally {
+          deps.onAnswer(performance.now() - asked);
         }
       },
       release(discard?: boolean) {
@@ -159,6 +167,11 @@ export function createLimitedPool(deps: {
     mend() {
       away = null;
     },
+    connections: () => ({
+      busy: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     end() {
       ended ??= end();
       return ended;

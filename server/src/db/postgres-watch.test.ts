@@ -101,6 +101,7 @@ test('who waits for a connection is refused once there is doubt, and so is who a
     dsn: `postgres://identree@127.0.0.1:${port}/identree`,
     maxConnections: 2,
     pooled: false,
+    onAnswer: () => {},
     onTrouble: ({ kind }) => told.push(kind),
   });
   const connected = once(silent, 'connection');

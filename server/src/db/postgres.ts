@@ -38,6 +38,7 @@ async function migrating<T>(dsn: string, run: (writer: Kysely<Schema>) => Promis
 export async function openPostgres(
   { dsn, maxConnections, pooler }: PostgresOptions,
   onTrouble: (trouble: DatabaseTrouble) => void,
+  onAnswer: (milliseconds: number) => void = () => {},
 ): Promise<Engine> {
   const pooled = pooler === 'transaction';
   let suspect = () => {};
@@ -45,6 +46,7 @@ export async function openPostgres(
     dsn,
     maxConnections,
     pooled,
+    onAnswer,
     onTrouble(trouble) {
       if (trouble.kind === 'away') suspect();
       onTrouble(trouble);
@@ -113,6 +115,7 @@ export async function openPostgres(
           await sql`set local idle_in_transaction_session_timeout = 0`.execute(query);
           return run(query);
         }),
+    connections: pool.connections,
     transact: (run) => kysely.transaction().execute(run),
     async notify() {
       await sql`select pg_notify(${CHANNEL}, '')`.execute(kysely);

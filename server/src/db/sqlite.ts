@@ -16,6 +16,7 @@ function open(path: string, readonly: boolean): BetterSqlite.Database {
 }
 
 type Tell = (trouble: DatabaseTrouble) => void;
+type Answered = (milliseconds: number) => void;
 
 /** Calls the driver, and tells failures that are the database's own as what they are. */
 function asked<T>(statement: string, tell: Tell, ask: () => T): T {
@@ -41,14 +42,22 @@ const READS: Transactions = {};
 /** Inside a transaction that is open already. */
 const INSIDE: Transactions = { begin: 'savepoint step', commit: 'release step', rollback: 'rollback to step' };
 
-function dialect(db: BetterSqlite.Database, transactions: Transactions, tell: Tell): SqliteDialect {
+function dialect(db: BetterSqlite.Database, transactions: Transactions, tell: Tell, answered: Answered): SqliteDialect {
   const statements = new Map<string, Statement>();
   function prepare(text: string): Statement {
     const statement = asked(text, tell, () => db.prepare(text));
+    const timed = <T>(ask: () => T): T => {
+      const started = performance.now();
+      try {
+        return asked(text, tell, ask);
+      } finally {
+        answered(performance.now() - started);
+      }
+    };
     return {
       reader: statement.reader,
-      all: (values) => asked(text, tell, () => statement.all(values)),
-      run: (values) => asked(text, tell, () => statement.run(values)),
+      all: (values) => timed(() => statement.all(values)),
+      run: (values) => timed(() => statement.run(values)),
       iterate: (values) => asked(text, tell, () => statement.iterate(values)),
     };
   }
@@ -81,8 +90,8 @@ const NOTHING: Statement = {
  * For reading alone. The driver answers at once, so no read is ever under way when the next begins, and none needs to wait
  * for another. The query builder would let them: it wakes every waiting one after each, which costs a burst of n reads n².
  */
-function readerDialect(db: BetterSqlite.Database, tell: Tell): Dialect {
-  const base = dialect(db, READS, tell);
+function readerDialect(db: BetterSqlite.Database, tell: Tell, answered: Answered): Dialect {
+  const base = dialect(db, READS, tell, answered);
   const adapter = Object.create(base.createAdapter(), { supportsMultipleConnections: { value: true } });
   return {
     createDriver: () => base.createDriver(),
@@ -165,20 +174,20 @@ function groupCommit(writer: Kysely<Schema>) {
  * SQLite: one connection that writes, one that reads and sees only committed rows. The file is created with mode 0600
  * by the caller's umask; WAL needs a local file system.
  */
-export function openSqlite(path: string, tell: Tell): Engine {
+export function openSqlite(path: string, tell: Tell, answered: Answered = () => {}): Engine {
   const writerFile = open(path, false);
   const readerFile = open(path, false);
   readerFile.pragma('query_only = ON');
-  const writer = new Kysely<Schema>({ dialect: dialect(writerFile, WRITES, tell) });
+  const writer = new Kysely<Schema>({ dialect: dialect(writerFile, WRITES, tell, answered) });
   const { transact, idle } = groupCommit(writer);
   return {
     driver: 'sqlite',
     writer,
-    reader: new Kysely<Schema>({ dialect: readerDialect(readerFile, tell) }),
+    reader: new Kysely<Schema>({ dialect: readerDialect(readerFile, tell, answered) }),
     async snapshot(run) {
       const file = open(path, false);
       file.pragma('query_only = ON');
-      const kysely = new Kysely<Schema>({ dialect: dialect(file, READS, tell) });
+      const kysely = new Kysely<Schema>({ dialect: dialect(file, READS, tell, answered) });
       try {
         return await kysely.transaction().execute(run);
       } finally {
@@ -188,7 +197,7 @@ export function openSqlite(path: string, tell: Tell): Engine {
     async migrating(run) {
       // The query builder makes each statement durable by itself here, and whoever is killed between two of them would
       // leave a schema that nothing can bring up to date.
-      const inside = new Kysely<Schema>({ dialect: dialect(writerFile, INSIDE, tell) });
+      const inside = new Kysely<Schema>({ dialect: dialect(writerFile, INSIDE, tell, answered) });
       asked('begin', tell, () => writerFile.exec('begin immediate'));
       try {
         const result = await run(inside);
@@ -199,6 +208,7 @@ export function openSqlite(path: string, tell: Tell): Engine {
       }
     },
     transact,
+    connections: () => null,
     async notify() {},
     // A command-line tool commits in its own process; readers of the log look for that once a second anyway.
     onNotify: () => () => {},

@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram, type Metric } from 'prom-client';
 import type { Stats } from '../ldap/session/stats.ts';
-import type { Directory, DirectoryMetrics } from './publish/directory.ts';
+import { readGauge } from '../platform/gauges.ts';
+import { type Directory, type DirectoryMetrics, REFRESH_TRIGGERS } from './publish/directory.ts';
 
 /** What the LDAP thread counts; null while there is no thread that answers. */
 export type ReadLdapStats = () => Promise<Stats | null>;
@@ -16,6 +17,7 @@ export function createDirectoryMetrics(): DirectoryMetrics & { metrics: Metric[]
     labelNames: ['trigger'],
     registers,
   });
+  for (const trigger of REFRESH_TRIGGERS) refreshes.inc({ trigger }, 0);
   const failures = new Counter({
     name: name('sync_failures_total'),
     help: 'Rounds in which people and groups could not be fetched or published.',
@@ -64,15 +66,18 @@ export function createDirectoryGauges(deps: {
   status: () => Pick<ReturnType<Directory['status']>, 'lastSuccessAt'>;
   now: () => number;
 }): Metric[] {
-  const age = new Gauge({
-    name: name('directory_age_seconds'),
-    help: 'Since the source was last heard.',
-    registers,
-    collect() {
-      const { lastSuccessAt } = deps.status();
-      if (lastSuccessAt !== null) this.set((deps.now() - lastSuccessAt) / 1000);
-    },
-  });
+  const heard = (metric: string, help: string, value: (lastSuccessAt: number) => number) =>
+    readGauge({
+      name: `ldap_${metric}`,
+      help,
+      labelNames: [],
+      read() {
+        const { lastSuccessAt } = deps.status();
+        return lastSuccessAt === null ? [] : [{ labels: {}, value: value(lastSuccessAt) }];
+      },
+    });
+  const age = heard('directory_age_seconds', 'Since the source was last heard.', (at) => (deps.now() - at) / 1000);
+  const lastSync = heard('last_sync_timestamp_seconds', 'When the source was last heard.', (at) => at / 1000);
 
   // One question to the thread for all that it counts, however many metrics come from it.
   let asked: Promise<Stats | null> | null = null;
@@ -86,10 +91,12 @@ export function createDirectoryGauges(deps: {
     metric: string,
     help: string,
     type: 'counter' | 'gauge' | 'histogram',
+    labelNames: readonly string[],
     read: (stats: Stats) => { labels?: Record<string, string | number>; value: number; metricName?: string }[],
   ): Metric =>
     ({
       name: name(metric),
+      labelNames,
       async get() {
         const counted = await stats();
         return { name: name(metric), help, type, aggregator: 'sum', values: counted === null ? [] : read(counted) };
@@ -97,15 +104,16 @@ export function createDirectoryGauges(deps: {
     }) as never;
   return [
     age,
-    fromThread('queries_total', 'Searches by where they begin.', 'counter', ({ queries }) =>
+    lastSync,
+    fromThread('queries_total', 'Searches by where they begin.', 'counter', ['base'], ({ queries }) =>
       Object.entries(queries).map(([base, value]) => ({ labels: { base }, value })),
     ),
-    fromThread('bind_failures_total', 'Refused binds.', 'counter', ({ bindFailures }) => [{ value: bindFailures }]),
-    fromThread('connections', 'Connections that are open.', 'gauge', ({ connections }) => [{ value: connections }]),
-    fromThread('rejected_total', 'What a limit refused or cut off, by reason.', 'counter', ({ rejected }) =>
+    fromThread('bind_failures_total', 'Refused binds.', 'counter', [], ({ bindFailures }) => [{ value: bindFailures }]),
+    fromThread('connections', 'Connections that are open.', 'gauge', [], ({ connections }) => [{ value: connections }]),
+    fromThread('rejected_total', 'What a limit refused or cut off, by reason.', 'counter', ['reason'], ({ rejected }) =>
       Object.entries(rejected).map(([reason, value]) => ({ labels: { reason }, value })),
     ),
-    fromThread('search_duration_seconds', 'How long searches took.', 'histogram', (counted) => {
+    fromThread('search_duration_seconds', 'How long searches took.', 'histogram', [], (counted) => {
       let total = 0;
       const buckets = counted.searchDurations.map((count, index) => {
         total += count;

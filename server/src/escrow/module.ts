@@ -4,6 +4,7 @@ import type { Standing } from '../auth/standing.ts';
 import type { HostService } from '../hosts/service.ts';
 import type { HostApi } from '../http/host-operation.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
+import { readGauge } from '../platform/gauges.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createEscrowBackend } from './create-backend.ts';
 import { breakGlassHostRoutes } from './host-routes.ts';
@@ -13,8 +14,12 @@ import { createBreakGlassRouter } from './router.ts';
 import { createRunCommand } from './run-command.ts';
 import { createSecondPerson } from './second-person.ts';
 import { createBreakGlass } from './service.ts';
+import { listBreakGlassHosts } from './store.ts';
 
 const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** Bounds of the age of passwords, days. */
+const AGES = [1, 7, 30, 90];
 
 /** The passwords that open hosts whose server cannot be reached: who keeps them, who is shown one, and what was done. */
 export function breakGlassModule(
@@ -49,7 +54,7 @@ export function breakGlassModule(
   return {
     name: 'break-glass',
     routes: [others.hostApi(breakGlassHostRoutes({ breakGlass, keeping }))],
-    metrics: [kept],
+    metrics: [kept, passwordAges(ground)],
     jobs: [
       { name: 'break-glass passwords of before', everyMs: MINUTE_MS, run: tidy },
       { name: 'reveals that nobody confirmed', everyMs: MINUTE_MS, run: secondPerson.forgetOver },
@@ -58,4 +63,20 @@ export function breakGlassModule(
     forgetOver: secondPerson.forgetOver,
     procedures: { breakGlass: createBreakGlassRouter({ breakGlass, secondPerson }) },
   } satisfies Module & Record<string, unknown>;
+}
+
+/** Hosts by how old their break-glass password is. */
+function passwordAges({ db, clock }: Pick<Ground, 'db' | 'clock'>) {
+  return readGauge({
+    name: 'breakglass_password_age_hosts',
+    help: 'Hosts whose break-glass password is at most as old as this.',
+    labelNames: ['within'],
+    async read() {
+      const made = (await listBreakGlassHosts(db.query)).flatMap(({ created_at }) => created_at ?? []);
+      return [...AGES, Number.POSITIVE_INFINITY].map((days) => ({
+        labels: { within: days === Number.POSITIVE_INFINITY ? 'any' : `${days}d` },
+        value: made.filter((at) => clock.now() - at <= days * DAY_MS).length,
+      }));
+    },
+  });
 }

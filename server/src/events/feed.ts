@@ -92,7 +92,7 @@ export function createEventFeed(deps: {
   /** Who is behind these credentials now, in their order; null: no person any more. */
   viewersOf: (credentials: readonly Credentials[]) => Promise<(Viewer | null)[]>;
   log: Pick<Logger, 'error'>;
-}): EventFeed {
+}): EventFeed & { /** How many streams are open. */ count(): number } {
   const { events, viewersOf, log } = deps;
   const streams = new Set<Stream>();
   let pending: EventRecord[] = [];
@@ -228,6 +228,7 @@ export function createEventFeed(deps: {
   return {
     head: async () => (await events.head()).seq,
     personOf: async (credentials) => (await viewersOf([credentials]))[0]?.person.id ?? null,
+    count: () => streams.size,
     close() {
       unfollow();
       clearInterval(recheck);

@@ -49,6 +49,8 @@ export interface LogHeads {
   read(token: string): Promise<LogHead | null>;
   /** The epoch that the log is in, at or before an event; null when it was never restored. */
   epoch(seq: number): Promise<{ token: string; epoch: LogEpoch } | null>;
+  /** When a host was last shown one by this process, milliseconds; null: none was yet. */
+  shownAt(): number | null;
   /** Why no head was signed when one was asked for last; null when one was. */
   problem(): string | null;
 }
@@ -80,6 +82,7 @@ export function createLogHeads(deps: {
   let folding: Promise<Position> | null = null;
   let signed: { position: Position; epoch: number; token: string } | null = null;
   let problem: string | null = null;
+  let shownAt: number | null = null;
 
   const read = (token: string): Promise<LogHead | null> => readLogHead(token, serverId, [key.public]);
 
@@ -186,6 +189,7 @@ export function createLogHeads(deps: {
       made.catch(() => undefined);
       const told = await Promise.race([made, waited]);
       problem = told === null ? 'its head is not known yet' : null;
+      if (told !== null) shownAt = clock.now();
       return told;
     } catch (error) {
       const now = error instanceof BrokenLog ? error.message : 'its head cannot be signed';
@@ -198,5 +202,5 @@ export function createLogHeads(deps: {
     }
   }
 
-  return { position, show, hashes, read, epoch, problem: () => problem };
+  return { position, show, hashes, read, epoch, shownAt: () => shownAt, problem: () => problem };
 }

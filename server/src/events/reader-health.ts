@@ -1,6 +1,7 @@
-import { Gauge, type Metric } from 'prom-client';
+import type { Metric } from 'prom-client';
 import type { Database } from '../db/database.ts';
-import type { HealthCheck } from '../platform/module.ts';
+import { readGauge, shortly } from '../platform/gauges.ts';
+import type { Ground, HealthCheck } from '../platform/module.ts';
 import { readDisputes } from './head-store.ts';
 import type { LogHeads } from './heads.ts';
 import type { EventLog } from './log.ts';
@@ -11,23 +12,13 @@ const BEHIND_MS = 60_000;
 
 /** What is measured of the readers of the event log. Every server says how far a reader is, one of them that it has it. */
 export function readerMetrics(readers: Pick<EventReaders, 'status'>): Metric[] {
-  let asking: Promise<ReaderStatus[]> | null = null;
-  /** All that are asked for at a time share the answer. */
-  const status = (): Promise<ReaderStatus[]> => {
-    asking ??= readers.status().finally(() => {
-      asking = null;
-    });
-    return asking;
-  };
+  const status = shortly(() => readers.status());
   const gauge = (name: string, help: string, value: (status: ReaderStatus) => number) =>
-    new Gauge({
-      name: `identree_event_reader_${name}`,
+    readGauge({
+      name: `event_reader_${name}`,
       help,
       labelNames: ['reader'],
-      registers: [],
-      async collect() {
-        for (const one of await status()) this.set({ reader: one.reader }, value(one));
-      },
+      read: async () => (await status()).map((one) => ({ labels: { reader: one.reader }, value: value(one) })),
     });
   return [
     gauge('lag_events', 'Events that a reader of the log has not dealt with yet.', ({ behind }) => behind),
@@ -40,6 +31,27 @@ export function readerMetrics(readers: Pick<EventReaders, 'status'>): Metric[] {
     gauge('failing', '1 while a reader of the log tries again what went wrong.', ({ problem }) =>
       Number(problem !== null),
     ),
+  ];
+}
+
+/** What is measured of the log itself: whether hosts are shown signed heads of it, and whether one has seen another log. */
+export function logMetrics(deps: Pick<Ground, 'db' | 'clock'> & { heads: Pick<LogHeads, 'shownAt'> }): Metric[] {
+  const { db, clock, heads } = deps;
+  return [
+    readGauge({
+      name: 'log_head_age_seconds',
+      help: 'Since this server last showed a host a signed head of the event log; no value before the first time.',
+      labelNames: [],
+      read() {
+        const at = heads.shownAt();
+        return at === null ? [] : [{ labels: {}, value: (clock.now() - at) / 1000 }];
+      },
+    }),
+    readGauge({
+      name: 'log_disputes',
+      help: 'Hosts that have seen another event log than the one of this server.',
+      read: shortly(async () => (await readDisputes(db.query)).length),
+    }),
   ];
 }
 

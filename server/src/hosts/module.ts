@@ -1,18 +1,19 @@
-import { Counter, Gauge } from 'prom-client';
+import { Counter } from 'prom-client';
 import type { CertificateAuthority } from '../certificates/authority.ts';
 import type { LogHeads } from '../events/heads.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import type { CaRotation } from './ca-rotation.ts';
-import { createLives, endsSoon, lifeOf } from './certificate-life.ts';
+import { createLives } from './certificate-life.ts';
 import { createChecks } from './checks.ts';
 import { createHostApi } from './host-api-routes.ts';
 import { hostRoutes } from './host-routes.ts';
 import { createLogReports } from './log-reports.ts';
+import { hostMetrics } from './metrics.ts';
 import { createHostsRouter } from './router.ts';
 import type { HostService } from './service.ts';
-import { countLiveHosts, liveCertificates } from './store.ts';
+import { liveHosts } from './store.ts';
 
 const MINUTE_MS = 60_000;
 const CA_EVENTS: ReadonlySet<string> = new Set(['ca_rotation_begun', 'ca_activated', 'ca_rotation_finished']);
@@ -53,56 +54,7 @@ export function hostsModule(
         hostRoutes({ ...ground, enrolment: hosts, reports: hosts, checks, logReports: createLogReports(ground) }),
       ),
     ],
-    metrics: [
-      failures,
-      rejections,
-      new Gauge({
-        name: 'identree_registered_hosts',
-        help: 'Enrolled hosts that are not revoked.',
-        registers: [],
-        async collect() {
-          this.set(await countLiveHosts(db.query));
-        },
-      }),
-      new Gauge({
-        name: 'identree_host_certificates_ending',
-        help: 'Certificates of hosts that should have been renewed long ago: they end within 30 days, or have ended.',
-        registers: [],
-        async collect() {
-          const now = clock.now();
-          const ending = (await liveCertificates(db.query)).map(lives).filter((life) => life && endsSoon(life, now));
-          this.set(ending.length);
-        },
-      }),
-      new Gauge({
-        name: 'identree_ca_certificate_expiry_timestamp_seconds',
-        help: 'When the certificate of the embedded CA ends that signs.',
-        registers: [],
-        collect() {
-          this.set((lifeOf(ca.certificates()[0]?.pem ?? '')?.until ?? 0) / 1000);
-        },
-      }),
-      new Gauge({
-        name: 'identree_ca_rotation_certificate_expiry_timestamp_seconds',
-        help: 'While one CA takes the place of another: when the certificate ends of the one that does not sign.',
-        labelNames: ['role'],
-        registers: [],
-        collect() {
-          this.reset();
-          for (const { role, pem } of ca.certificates()) {
-            if (role !== 'signing') this.set({ role }, (lifeOf(pem)?.until ?? 0) / 1000);
-          }
-        },
-      }),
-      new Gauge({
-        name: 'identree_ca_rotation_hosts_behind',
-        help: 'Hosts that the next step of a new CA waits for.',
-        registers: [],
-        async collect() {
-          this.set((await caRotation.status()).left.length);
-        },
-      }),
-    ],
+    metrics: [failures, rejections, ...hostMetrics({ hosts: () => liveHosts(db.query), clock, ca, caRotation, lives })],
     async start() {
       // What another process did to the keys folder counts here when its event is read.
       unfollow = events.follow(({ event }) => {

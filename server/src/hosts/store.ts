@@ -190,19 +190,22 @@ export async function spendToken(work: UnitOfWork, id: string, hostId: string, n
 }
 
 /** How many hosts are enrolled and not revoked. */
-export async function countLiveHosts(query: Query): Promise<number> {
-  const { n } = await kysely(query)
-    .selectFrom('hosts')
-    .select((e) => e.fn.countAll<number>().as('n'))
-    .where('state', '<>', 'revoked')
-    .executeTakeFirstOrThrow();
-  return Number(n);
+/** What is measured of a host. `certificate`: PEM; `lastSeenAt`: milliseconds, null when it was never heard of. */
+export interface LiveHost {
+  hostname: string;
+  certificate: string;
+  lastSeenAt: number | null;
+  agentVersion: string | null;
 }
 
-/** Certificates of hosts that are not revoked, PEM. */
-export async function liveCertificates(query: Query): Promise<string[]> {
-  const rows = await kysely(query).selectFrom('hosts').select('certificate').where('state', '<>', 'revoked').execute();
-  return rows.map(({ certificate }) => certificate);
+/** Hosts that are not revoked, by name. */
+export async function liveHosts(query: Query): Promise<LiveHost[]> {
+  return kysely(query)
+    .selectFrom('hosts')
+    .select(['hostname', 'certificate', 'last_seen_at as lastSeenAt', 'agent_version as agentVersion'])
+    .where('state', '<>', 'revoked')
+    .orderBy('hostname')
+    .execute();
 }
 
 /** What others need to know of a host: nulls for one that is not known. */

@@ -56,6 +56,8 @@ export interface HttpDeps {
   now: () => number;
   /** Whether it is about to stop: no client is to stay, or to come. */
   isLeaving: () => boolean;
+  /** Sees every answer. */
+  measure: (app: FastifyInstance) => void;
   /** What the modules serve, each in a scope of its own. */
   plugins: readonly FastifyPluginAsync[];
 }
@@ -128,6 +130,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     // A connection that is kept could be used at the very moment at which it is closed.
     if (deps.isLeaving()) reply.header('connection', 'close');
   });
+  deps.measure(app);
   securityHeaders(app, { https });
   app.setErrorHandler(errorHandler(deps.log) as never);
   app.setNotFoundHandler((request, reply) =>

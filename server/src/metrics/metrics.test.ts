@@ -11,6 +11,49 @@ import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
 
+/** What dashboards and alerts of the operations guide look for. */
+const GUIDE = {
+  challenges_created_total: 'counter',
+  challenges_approved_total: 'counter',
+  challenges_auto_approved_total: 'counter',
+  challenges_denied_total: 'counter',
+  challenges_expired_total: 'counter',
+  challenge_duration_seconds: 'histogram',
+  active_challenges: 'gauge',
+  audit_events_total: 'counter',
+  breakglass_escrow_total: 'counter',
+  auth_failures_total: 'counter',
+  rate_limit_rejections_total: 'counter',
+  registered_hosts: 'gauge',
+  oidc_exchange_duration_seconds: 'histogram',
+  mtls_ca_expires_in_seconds: 'gauge',
+  mtls_cert_expires_in_seconds: 'gauge',
+} as const;
+
+const ZEROES = [
+  'challenges_created_total',
+  'challenges_approved_total',
+  'challenges_auto_approved_total',
+  'challenges_expired_total',
+  'challenges_cancelled_total',
+  ...['oidc_error', 'nonce_mismatch', 'identity_mismatch', 'user_rejected'].map(
+    (reason) => `challenges_denied_total{reason="${reason}"}`,
+  ),
+  'approvals_total{method="passkey"}',
+  'approvals_total{method="session"}',
+  'policy_evaluations_total{policy="robots",outcome="asked"}',
+  'policy_evaluations_total{policy="robots",outcome="automatic"}',
+  'policy_evaluations_total{policy="default",outcome="asked"}',
+  'webauthn_failures_total',
+  'audit_events_total{sink="_channel",status="dropped"}',
+  'breakglass_escrow_total{status="success"}',
+  'breakglass_escrow_total{status="failure"}',
+  'auth_failures_total',
+  'rate_limit_rejections_total',
+  'challenge_duration_seconds_count',
+  'oidc_exchange_duration_seconds_count',
+];
+
 const TOKEN = 'a token of the metrics tests';
 const policyPath = join(tmpdir(), `identree-metrics-${process.pid}.json`);
 
@@ -74,46 +117,25 @@ describe('/metrics', () => {
     await open.close();
   });
 
-  test('have the names and types of the operations guide', async () => {
+  test('[M-01] have the names and types of the operations guide', async () => {
     const { body } = await read(`Bearer ${TOKEN}`);
     const found = [...body.matchAll(/^# TYPE identree_(\S+) (\S+)$/gm)].map(([, name = '', type]) => [name, type]);
-    // Those of the directory have tests of their own.
-    const types = Object.fromEntries(found.filter(([name]) => !name?.startsWith('ldap_')));
-    assert.deepEqual(types, {
-      challenges_created_total: 'counter',
-      challenges_approved_total: 'counter',
-      challenges_auto_approved_total: 'counter',
-      challenges_expired_total: 'counter',
-      challenges_cancelled_total: 'counter',
-      challenges_denied_total: 'counter',
-      challenge_duration_seconds: 'histogram',
-      oidc_exchange_duration_seconds: 'histogram',
-      auth_failures_total: 'counter',
-      rate_limit_rejections_total: 'counter',
-      breakglass_escrow_total: 'counter',
-      active_challenges: 'gauge',
-      audit_dead_letters: 'gauge',
-      audit_events_total: 'counter',
-      audit_sink_lag_events: 'gauge',
-      audit_sink_lag_seconds: 'gauge',
-      audit_sink_last_error_timestamp_seconds: 'gauge',
-      audit_sink_last_success_timestamp_seconds: 'gauge',
-      audit_sink_paused: 'gauge',
-      event_reader_active: 'gauge',
-      event_reader_failing: 'gauge',
-      event_reader_lag_events: 'gauge',
-      event_reader_lag_seconds: 'gauge',
-      registered_hosts: 'gauge',
-      host_certificates_ending: 'gauge',
-      ca_certificate_expiry_timestamp_seconds: 'gauge',
-      ca_rotation_certificate_expiry_timestamp_seconds: 'gauge',
-      ca_rotation_hosts_behind: 'gauge',
-      unreadable_rows_total: 'counter',
-    });
+    const types: Record<string, string> = Object.fromEntries(found);
+    // Those of the directory are there with a directory, and have tests of their own.
+    for (const [name, type] of Object.entries(GUIDE)) assert.equal(types[name], type, name);
     assert.match(body, /^process_resident_memory_bytes /m);
   });
 
-  test('count what happened', async () => {
+  test('[M-03] what can be increased is there as 0 before it is', async () => {
+    const fresh = await createTestApp({ config: { policiesFile: policyPath } });
+    await fresh.app.start();
+    const { body } = await fresh.app.http.inject('/metrics');
+    const lines = new Set(body.split('\n'));
+    for (const line of ZEROES) assert.ok(lines.has(`identree_${line} 0`), line);
+    await fresh.close();
+  });
+
+  test('[M-01] count what happened', async () => {
     const approved = await host.create();
     t.clock.advance(12_000);
     await approve(approved);
@@ -143,16 +165,35 @@ describe('/metrics', () => {
     await becomes('identree_challenge_duration_seconds_bucket{le="10"}', 2);
     await becomes('identree_challenge_duration_seconds_bucket{le="15"}', 3);
     await becomes('identree_challenge_duration_seconds_count', 3);
+    await becomes('identree_approvals_total{method="passkey"}', 1);
+    await becomes('identree_approvals_total{method="session"}', 0);
+    await becomes('identree_policy_evaluations_total{policy="robots",outcome="automatic"}', 1);
+    await becomes('identree_policy_evaluations_total{policy="default",outcome="asked"}', 4);
+    await becomes('identree_sessions', 1);
+    await becomes('identree_sse_clients', 0);
+    await becomes('identree_agent_status{status="online"}', 1);
     await becomes('identree_host_certificates_ending', 0);
+    const life = (await values()).get('identree_mtls_cert_expires_in_seconds{hostname="web1.example.com"}')!;
     t.clock.advance(340 * 86_400_000);
+    await becomes('identree_mtls_cert_expires_in_seconds{hostname="web1.example.com"}', life - 340 * 86_400);
+    await becomes('identree_mtls_cert_expires_in_seconds_min', life - 340 * 86_400);
+    await becomes('identree_mtls_certs_expiring{within="30d"}', 1);
+    await becomes('identree_mtls_certs_expiring{within="1d"}', 0);
+    await becomes('identree_agent_status{status="silent"}', 1);
+    await becomes('identree_sessions', 0);
     await becomes('identree_host_certificates_ending', 1);
     await t.app.hosts.revoke(host.id, { username: 'op', remoteAddr: null });
     await becomes('identree_registered_hosts', 0);
     await becomes('identree_host_certificates_ending', 0);
+    // [M-04] A host that is gone has no line any more, and nobody ever had one by name.
+    await becomes('identree_mtls_certs_expiring{within="30d"}', 0);
+    const { body } = await read(`Bearer ${TOKEN}`);
+    assert.doesNotMatch(body, /web1|alice|robot"/);
+    assert.doesNotMatch(body, /^identree_mtls_cert_expires_in_seconds(_min|\{)/m);
   });
 });
 
-test('servers on one database count each event once among them, whichever of them stop', {
+test('[M-01] servers on one database count each event once among them, whichever of them stop', {
   skip: whyNoPostgres() ?? false,
 }, async () => {
   const provider = createTestProvider();

@@ -1,5 +1,6 @@
 import { collectDefaultMetrics, type Registry } from 'prom-client';
 import type { Ground, Module } from '../platform/module.ts';
+import type { PolicySource } from '../policies/source.ts';
 import { createEventCounters } from './event-counters.ts';
 import { metricsRoutes } from './routes.ts';
 
@@ -10,21 +11,36 @@ const COUNT_EVERY_MS = 1000;
  * `/metrics`: what all modules measure, and how often what happened. One process of the cluster counts an event, so that
  * the sum over all of them is right.
  *
- * @param registry of all modules
+ * @param others.registry of all modules
  */
-export function metricsModule({ config }: Pick<Ground, 'config'>, registry: Registry): Module {
+export function metricsModule(
+  { config }: Pick<Ground, 'config'>,
+  others: { registry: Registry; policies: Pick<PolicySource, 'current'> },
+): Module {
+  const { registry, policies } = others;
   collectDefaultMetrics({ register: registry });
-  const { metrics, count } = createEventCounters();
+  const { metrics, count, know } = createEventCounters();
+
+  async function knowRules(): Promise<void> {
+    const state = await policies.current();
+    // Of a file without a rule of this name, the built-in one is the last.
+    if (state.ok) know([...state.policy.rules.map(({ name }) => name), 'default']);
+  }
+
   return {
     name: 'metrics',
     routes: [metricsRoutes({ token: config.metricsToken, registry })],
     metrics,
+    start: knowRules,
     readers: {
       metrics: {
         from: 'now',
         everyMs: COUNT_EVERY_MS,
-        handle: async (batch) => () => {
-          for (const event of batch) count(event);
+        async handle(batch) {
+          if (batch.some(({ event }) => event === 'policy_changed')) await knowRules();
+          return () => {
+            for (const event of batch) count(event);
+          };
         },
       },
     },

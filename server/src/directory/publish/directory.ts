@@ -12,7 +12,8 @@ import type { RoundReport, Served } from './round.ts';
 import type { Rounds } from './rounds.ts';
 import { createSchedule } from './schedule.ts';
 
-export type RefreshTrigger = 'poll' | 'webhook' | 'watch' | 'scim' | 'console' | 'login' | 'signal' | 'start';
+export const REFRESH_TRIGGERS = ['poll', 'webhook', 'watch', 'scim', 'console', 'login', 'signal', 'start'] as const;
+export type RefreshTrigger = (typeof REFRESH_TRIGGERS)[number];
 
 export interface DirectoryMetrics {
   refreshed(trigger: RefreshTrigger): void;
