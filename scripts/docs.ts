@@ -10,6 +10,7 @@ import { ERRORS } from '#shared/errors.ts';
 import { EVENTS } from '#shared/events.ts';
 import { PROGRAM as AGENT } from '../agent/src/commands/program.ts';
 import { outageMatrix } from '../chaos/outage-matrix.ts';
+import { DASHBOARDS } from '../deploy/grafana/dashboards.ts';
 import { PROGRAM as SERVER } from '../server/src/commands/program.ts';
 import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
@@ -234,6 +235,7 @@ const PAGES: Record<string, () => string | Promise<string>> = {
   'rest.md': restPage,
   'man/identree.8': () => manPage(AGENT).trimEnd(),
   'man/identree-server.8': () => manPage(SERVER).trimEnd(),
+  ...Object.fromEntries(Object.entries(DASHBOARDS).map(([name, write]) => [`../deploy/grafana/${name}`, write])),
 };
 
 const folder = join(import.meta.dirname, '../docs');
@@ -248,7 +250,7 @@ for (const [name, render] of Object.entries(PAGES)) {
     // Not written yet.
   }
   if (current === content) continue;
-  stale.push(`docs/${name}`);
+  stale.push(join('docs', name));
   if (!check) {
     mkdirSync(dirname(join(folder, name)), { recursive: true });
     writeFileSync(join(folder, name), content);

@@ -327,12 +327,12 @@ describe('sssd as we recommend it, with a service account', () => {
           const found = world.tap.searches(since).filter(({ filter }) => filter === FILTERS[kind]);
           return found[1]?.answer?.resultCode === 0 && (found as [SeenSearch, SeenSearch]);
         },
-        90_000,
+        240_000,
       );
       assert.deepEqual([page.answer?.entries, last.answer?.entries], [1000, all - 1000]);
       const next = await world.tap.sees('the next', ({ filter }) => changed(kind).test(filter), {
         since: last.at,
-        timeoutMs: 90_000,
+        timeoutMs: 240_000,
       });
       assert.deepEqual([next.base, next.scope, next.controls], [base, 'sub', PAGED]);
       assert.deepEqual(next.answer, { resultCode: 0, entries: 0 });

@@ -240,11 +240,15 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
       const end = `${mark()}-end`;
       const request = await ask(world, host, 'alice', [gate.sudo, 'bash', '-c', script, end]);
       await request.terminal.see(/Waiting/);
-      // On the terminal itself, as the window of a person does it: the kernel tells whoever is in the foreground.
-      await host.sh(`stty -F ${ttyOf(request)} rows 21 cols 71`);
+      // On the terminal itself, as the window of a person does it: the kernel tells whoever is in the foreground, once. stty
+      // sets rows and columns one after the other, and the shell may hear of the first only.
+      const resize = (rows: number, cols: number) =>
+        host.sh(`perl -e 'open my $tty, "+<", shift or die; ioctl $tty, 0x5414, pack "S4", @ARGV, 0, 0 or die' \
+          ${ttyOf(request)} ${rows} ${cols}`);
+      await resize(21, 71);
       granted(await world.person('alice').approve(request.code));
       await request.terminal.see(/first 21 71/);
-      await host.sh(`stty -F ${ttyOf(request)} rows 33 cols 77`);
+      await resize(33, 77);
       await request.terminal.see(/now 33 77/);
       await host.sh(`touch ${end}`);
       assert.equal(await request.terminal.exit, 0);
