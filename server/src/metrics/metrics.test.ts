@@ -3,6 +3,8 @@ import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import BetterSqlite from 'better-sqlite3';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import type { App } from '../app/app.ts';
 import type { Approval } from '../challenges/showing.ts';
@@ -191,6 +193,73 @@ describe('/metrics', () => {
     assert.doesNotMatch(body, /web1|alice|robot"/);
     assert.doesNotMatch(body, /^identree_mtls_cert_expires_in_seconds(_min|\{)/m);
   });
+});
+
+test('[M-02] whatever happens, gauges are what the database counts', async () => {
+  const provider = createTestProvider();
+  const t = await createTestApp({ app: { provider } });
+  await t.app.start();
+  const file = new BetterSqlite(t.config.database.dsn, { readonly: true });
+  const counted = (sql: string, ...values: unknown[]): number =>
+    (file.prepare(`select count(*) as n from ${sql}`).get(...values) as { n: number }).n;
+  const host = await enrolTestHost(t.app, t.clock, 'web0.example.com');
+  const alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
+  const waiting: ChallengeAnswer[] = [];
+  const hosts: string[] = [];
+  const some = <T>(list: T[]): T | undefined => list.splice(Math.floor(random() * list.length), 1)[0];
+  // Repeatable, so that what fails once fails again.
+  let state = 20261130;
+  const random = (): number => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return state / 2147483648;
+  };
+  const steps: (() => Promise<unknown>)[] = [
+    async () => waiting.push(await host.create()),
+    async () => waiting.push(await host.create()),
+    async () => {
+      const one = some(waiting);
+      if (one) await host.send('DELETE', `/challenges/${one.challengeId}`);
+    },
+    async () => {
+      const one = some(waiting);
+      if (one) await alice.mutate('challenges.deny', { challengeId: one.challengeId, reason: null });
+    },
+    async () => {
+      t.clock.advance(30_000);
+      await t.app.settling.reap();
+    },
+    async () => hosts.push((await enrolTestHost(t.app, t.clock, `web${state}.example.com`)).id),
+    async () => {
+      const one = some(hosts);
+      if (one) await t.app.hosts.revoke(one, { username: 'op', remoteAddr: null });
+    },
+    async () => signInTestPerson(t.app, provider, t.clock, `person${state}`, { passkey: false }),
+  ];
+  const OPERATIONS = process.env.IDENTREE_LONG ? 5000 : 120;
+  const LOOKS = 3;
+  try {
+    for (let look = 0; look < LOOKS; look += 1) {
+      for (let n = 0; n < OPERATIONS / LOOKS; n += 1) await steps[Math.floor(random() * steps.length)]!();
+      const expected = {
+        active_challenges: counted("challenges where status = 'pending'"),
+        registered_hosts: counted("hosts where state <> 'revoked'"),
+        sessions: counted('sessions where revoked_at is null and expires_at > ?', t.clock.now()),
+      };
+      const read = async () => {
+        const lines = (await t.app.http.inject('/metrics')).body.split('\n');
+        const shownBy = (name: string) =>
+          Number(lines.find((line) => line.startsWith(`identree_${name} `))?.split(' ')[1]);
+        return Object.fromEntries(Object.keys(expected).map((name) => [name, shownBy(name)]));
+      };
+      // What was read a moment before may be told for a second.
+      for (let n = 0; n < 300 && !isDeepStrictEqual(await read(), expected); n += 1)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.deepEqual(await read(), expected);
+    }
+  } finally {
+    file.close();
+    await t.close();
+  }
 });
 
 test('[M-01] servers on one database count each event once among them, whichever of them stop', {
