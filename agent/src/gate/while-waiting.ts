@@ -31,7 +31,9 @@ const CAUSES: readonly (readonly [RegExp, MessageKey])[] = [
 function sayTrouble(voice: Voice, server: string, trouble: Trouble | null): void {
   const cause = CAUSES.find(([pattern]) => trouble !== null && pattern.test(trouble.message))?.[1];
   if (trouble === null) voice.sentence('gate.silent', { server });
-  else if (cause === undefined) voice.sentence('gate.trouble', { server, message: trouble.message });
+  // A server answers in sentences, the network in words without an end.
+  else if (cause === undefined)
+    voice.sentence('gate.trouble', { server, message: trouble.message.replace(/[.!?…]+$/, '') });
   else voice.sentence(cause, { server });
 }
 
