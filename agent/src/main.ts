@@ -1,4 +1,6 @@
 import { resolve } from '#shared/command-line/resolve.ts';
+import { standardError, standardOutput } from '#shared/command-line/standard-output.ts';
+import { systemErrorText } from '#shared/system-error.ts';
 import type { AgentContext } from './commands/context.ts';
 import { PROGRAM } from './commands/program.ts';
 import { ConfigError } from './config/client-conf.ts';
@@ -8,13 +10,21 @@ import { SocketError } from './service/socket-server.ts';
 import { NotEnrolled } from './state/identity.ts';
 import { UntrustedFile } from './state/trusted-file.ts';
 
+/** What a command was to tell could not be written. */
+let lost = false;
+const output = () =>
+  standardOutput((text) => {
+    lost = true;
+    standardError().write(`identree: ${text}\n`);
+  });
+
 const context: AgentContext = {
   // Opened by the command that writes to it: the gate has no reader there.
   get out() {
-    return process.stdout;
+    return output();
   },
-  print: (line) => process.stdout.write(`${line}\n`),
-  log: createLog((line) => process.stderr.write(line), process.env.JOURNAL_STREAM !== undefined),
+  print: (line) => output().write(`${line}\n`),
+  log: createLog((line) => standardError().write(line), process.env.JOURNAL_STREAM !== undefined),
   stopSignal() {
     const stop = new AbortController();
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
@@ -32,21 +42,25 @@ function codeOf(error: unknown): number {
 async function run(argv: readonly string[]): Promise<number> {
   const asked = resolve(PROGRAM, argv);
   if (asked.kind === 'told') {
-    process.stdout.write(asked.text);
+    output().write(asked.text);
     return EXIT.ok;
   }
   if (asked.kind === 'refused') {
-    process.stderr.write(asked.text);
+    standardError().write(asked.text);
     return asked.command?.failure ?? EXIT.usage;
   }
   const { command, given } = asked;
   try {
     return await command.run(context, given, PROGRAM);
   } catch (error) {
-    process.stderr.write(`identree: ${error instanceof Error ? error.message : String(error)}\n`);
+    const said = systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
+    standardError().write(`identree: ${said}\n`);
     return command.failure ?? codeOf(error);
   }
 }
 
 // Not by running dry: a report that is tried again in 15 s must not keep the person waiting.
-void run(process.argv.slice(2)).then((code) => process.exit(code));
+void run(process.argv.slice(2)).then((code) => {
+  // A turn later: that something could not be written is told after it was.
+  setImmediate(() => process.exit(lost && code === EXIT.ok ? EXIT.failed : code));
+});

@@ -63,7 +63,13 @@ export const configCommand = <const O extends Options, const P extends Operands>
   ...declared,
   async run(io, given) {
     const read = await readConfig(io, !logsWarnings);
-    return read === null ? EXIT.configuration : declared.run({ ...io, ...read }, given);
+    if (read === null) return EXIT.configuration;
+    try {
+      return await declared.run({ ...io, ...read }, given);
+    } catch (error) {
+      const { withPlace } = await import('../db/where-it-is.ts');
+      throw withPlace(error, read.config.database);
+    }
   },
 });
 

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import type { ApprovalBundle } from '#shared/approval-bundle.ts';
 import { ACTOR, coreCommand, EXIT } from './command.ts';
 
@@ -39,7 +38,10 @@ export const exportApproval = coreCommand({
     await createLogReads(core).record({ actor: ACTOR, issuer: null, subject: null, remoteAddr: null }, read);
     const text = `${JSON.stringify(bundle, null, 2)}\n`;
     if (file === null) out(text);
-    else await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+    else {
+      const { writeNew } = await import('../platform/key-files.ts');
+      await writeNew(file, text);
+    }
     return EXIT.ok;
   },
 });

@@ -1,14 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import type { Command, CommandGroup, Operands, Options } from '#shared/command-line/command.ts';
 import type { ApproverKey, ApproverKeySet } from '#shared/decision.ts';
 import { ACTOR, type CommandIo, coreCommand, EXIT } from './command.ts';
 
 /** Written once: a file that is carried is not replaced by one that is not. */
-const writeOnce = (path: string, content: object | string) =>
-  writeFile(path, typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`, {
-    flag: 'wx',
-    mode: 0o600,
-  });
+async function writeOnce(path: string, content: object | string): Promise<void> {
+  const { writeNew } = await import('../platform/key-files.ts');
+  await writeNew(path, typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`);
+}
 
 const IS_OFF_LINE = 'The trust root is not on this server. It was taken off line.\n';
 
@@ -19,7 +17,7 @@ const show = coreCommand({
   async run({ core, out }, { operands: { file } }) {
     const text = `${JSON.stringify(core.trust, null, 2)}\n`;
     if (file === null) out(text);
-    else await writeFile(file, text, { flag: 'wx' });
+    else await writeOnce(file, text);
     return EXIT.ok;
   },
 });
@@ -71,7 +69,8 @@ const command = <const O extends Options, const P extends Operands>(declared: Co
 
 /** Null when nothing is noted. */
 async function readNote(path: string): Promise<string | null> {
-  return readFile(path, 'utf8').then(
+  const { readText } = await import('../platform/key-files.ts');
+  return readText(path).then(
     (text) => text.trim(),
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return null;
@@ -132,16 +131,18 @@ const sign = command({
   async run({ out, err }, { operands, options }) {
     const [
       { approverKeyRequest, setDigest },
-      { readKey, signingKey },
+      { readKey, readText, signingKey },
       { lastSignedOf, noteLastSigned },
       { readApproverKeySet },
       { signToken, tokenType },
+      { parseJson },
     ] = await Promise.all([
       import('#shared/approver-key-request.ts'),
       import('../platform/key-files.ts'),
       import('../platform/trust-root.ts'),
       import('#shared/verify-verdict.ts'),
       import('#shared/token.ts'),
+      import('#shared/parse-json.ts'),
     ]);
     const { root: rootFile, digest: meant, signature } = options;
     if (!rootFile || (meant !== null) !== (signature !== null)) {
@@ -150,7 +151,7 @@ const sign = command({
     }
     const { file } = operands;
     const root = await readKey(rootFile, 'Ed25519 key in PEM', signingKey);
-    const parsed = approverKeyRequest.safeParse(JSON.parse(await readFile(file, 'utf8')));
+    const parsed = approverKeyRequest.safeParse(parseJson(await readText(file)));
     if (!parsed.success) throw new Error(`${file} is no request of identree-server trust request.`);
     const { serverId, inForce, set } = parsed.data;
     const before = await readApproverKeySet(inForce, { serverId, trustRoot: root.public }, 0);
@@ -199,7 +200,11 @@ const attach = coreCommand({
   help: 'publish the set that was signed where the trust root is',
   operands: { file: {} },
   async run({ core, out }, { operands: { file } }) {
-    const set = await core.approverKeys.attach((await readFile(file, 'utf8')).trim(), ACTOR);
+    const { readText } = await import('../platform/key-files.ts');
+    const signed = (await readText(file)).trim();
+    const set = await core.approverKeys.attach(signed, ACTOR).catch((error: unknown) => {
+      throw new Error(`${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    });
     out(`Version ${set.version} is in force: ${set.keys.length} passkeys. Hosts take it with their next request.\n`);
     if ((await core.approverKeys.waiting(core.db.query)) !== null)
       out('Passkeys were changed meanwhile, which waits: identree-server trust request\n');

@@ -23,7 +23,8 @@ export const verifyLog = coreCommand({
     const { readHead } = await import('../events/store.ts');
     const { checkLog, readKeptHeads } = await import('../events/signed-heads.ts');
     const { trust, keys } = core;
-    const kept = options.head === null ? [] : await readKeptHeads(readFile(options.head), trust, keys.log.public);
+    const kept =
+      options.head === null ? [] : await readKeptHeads(options.head, readFile(options.head), trust, keys.log.public);
     const { problem, erased, heads } = await checkLog(core.db.query, kept, trust);
     const head = await readHead(core.db.query);
     const ok = problem === null && heads.every(({ contained }) => contained);

@@ -1,4 +1,5 @@
 import { parse as parseToml, TomlError } from 'smol-toml';
+import { systemReason } from '#shared/system-error.ts';
 import { type ConfigProblem, missing } from './problems.ts';
 import type { SettingMeta } from './setting.ts';
 import type { RawValue } from './values.ts';
@@ -37,7 +38,7 @@ export function rawValue(
     } catch (error) {
       errors.push({
         setting: `${meta.env}_FILE`,
-        problem: `names ${fileName}, which cannot be read (${errorCode(error)})`,
+        problem: `names ${fileName}, which cannot be read (${reasonOf(error)})`,
         fix: 'Make the file readable for the server, or correct the path.',
       });
       return INVALID;
@@ -85,8 +86,8 @@ export function readToml({ env, readFile }: ConfigSources, errors: ConfigProblem
     errors.push({
       setting: named ? TOML_FILE_VARIABLE : file,
       problem: named
-        ? `names ${file}, which cannot be read (${errorCode(error)})`
-        : `cannot be read (${errorCode(error)})`,
+        ? `names ${file}, which cannot be read (${reasonOf(error)})`
+        : `cannot be read (${reasonOf(error)})`,
       fix: 'Make the file readable for the server, or correct the path.',
     });
     return {};
@@ -107,6 +108,8 @@ export function readToml({ env, readFile }: ConfigSources, errors: ConfigProblem
 
 export const isTable = (value: unknown): value is TomlTable =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const reasonOf = (error: unknown): string => systemReason(error) ?? 'it is no file';
 
 function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'error';

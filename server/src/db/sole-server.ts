@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import BetterSqlite from 'better-sqlite3';
+import { cannotOpen } from './where-it-is.ts';
 
 /** How long a server that is about to end is waited for, milliseconds. */
 const PATIENCE_MS = 1000;
@@ -13,7 +14,13 @@ const PATIENCE_MS = 1000;
  * @throws when another server has it, and says which
  */
 export function claimFile(database: string, now: number): () => void {
-  const file = new BetterSqlite(`${database}-server`, { timeout: PATIENCE_MS });
+  const claim = `${database}-server`;
+  let file: BetterSqlite.Database;
+  try {
+    file = new BetterSqlite(claim, { timeout: PATIENCE_MS });
+  } catch (cause) {
+    throw cannotOpen(claim, cause);
+  }
   const who = `process ${process.pid} on ${hostname()}, started ${new Date(now).toISOString()}`;
   try {
     file.exec('begin immediate; create table if not exists server (who text); delete from server');
@@ -24,11 +31,18 @@ export function claimFile(database: string, now: number): () => void {
     // Whoever was there last stands in the file also when it is a disk that refuses.
     const holder = isHeld(cause) ? holderOf(file) : null;
     file.close();
-    if (holder === null) throw cause;
+    if (holder === null) throw isNone(cause) ? noClaim(claim, cause) : cannotOpen(claim, cause);
     throw new Error(`another server is running on the database ${database}: ${holder}. Stop it first`, { cause });
   }
   return () => void file.close();
 }
+
+const isNone = (cause: unknown): boolean =>
+  cause instanceof BetterSqlite.SqliteError && /^SQLITE_(?:NOTADB|CORRUPT)/.test(cause.code);
+
+/** Nothing is kept in it that anybody would miss. */
+const noClaim = (claim: string, cause: unknown): Error =>
+  new Error(`${claim} is not what a server has written. Remove it: it is made anew`, { cause });
 
 const isHeld = (cause: unknown): boolean =>
   cause instanceof BetterSqlite.SqliteError && /^SQLITE_(?:BUSY|LOCKED)/.test(cause.code);

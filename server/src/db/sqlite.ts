@@ -3,16 +3,24 @@ import { type Dialect, Kysely, SqliteDialect, sql, type Transaction } from 'kyse
 import type { Engine } from './engine.ts';
 import type { Schema } from './schema.ts';
 import { asTrouble, DatabaseTrouble } from './trouble.ts';
+import { cannotOpen } from './where-it-is.ts';
 
+/** @throws in words for an operator */
 function open(path: string, readonly: boolean): BetterSqlite.Database {
-  const db = new BetterSqlite(path, { readonly, timeout: 5000 });
-  if (!readonly) {
-    db.pragma('journal_mode = WAL');
-    // An approval that was answered must survive a power cut: every commit waits for the disk.
-    db.pragma('synchronous = FULL');
+  let db: BetterSqlite.Database | null = null;
+  try {
+    db = new BetterSqlite(path, { readonly, timeout: 5000 });
+    if (!readonly) {
+      db.pragma('journal_mode = WAL');
+      // An approval that was answered must survive a power cut: every commit waits for the disk.
+      db.pragma('synchronous = FULL');
+    }
+    db.pragma('foreign_keys = ON');
+    return db;
+  } catch (cause) {
+    db?.close();
+    throw cannotOpen(path, cause);
   }
-  db.pragma('foreign_keys = ON');
-  return db;
 }
 
 type Tell = (trouble: DatabaseTrouble) => void;

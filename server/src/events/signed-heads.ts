@@ -8,6 +8,7 @@ import {
   readLogHead,
   readLogKey,
 } from '#shared/log-head.ts';
+import { parseJson } from '#shared/parse-json.ts';
 import type { PublicJwk } from '#shared/token.ts';
 import type { PinnedTrust } from '#shared/verify-verdict.ts';
 import type { Query } from '../db/query.ts';
@@ -29,14 +30,20 @@ export interface HeadFound {
  * Reads heads that were kept outside of this server: what `identree status --json` printed on a host, or heads alone, one a
  * line.
  *
+ * @param file its name, for who is told that it is none
  * @throws for what this server's keys did not sign
  */
-export async function readKeptHeads(text: string, trust: PinnedTrust, key: PublicJwk): Promise<LogHead[]> {
+export async function readKeptHeads(
+  file: string,
+  text: string,
+  trust: PinnedTrust,
+  key: PublicJwk,
+): Promise<LogHead[]> {
   const refuse = (which: string): never => {
-    throw new Error(`${which} is no head of the event log that this server signed`);
+    throw new Error(`${file}: ${which} is no head of the event log that this server signed`);
   };
   if (text.trimStart().startsWith('{')) {
-    const read = exported.safeParse(JSON.parse(text));
+    const read = exported.safeParse(parseJson(text));
     if (!read.success) return refuse('the file has no logHead, or one that is null: what it says');
     const named = await readLogKey(read.data.logHead.key, trust);
     const head = named && (await readLogHead(read.data.logHead.head, trust.serverId, [named.key]));

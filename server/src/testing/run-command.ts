@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { runCommand } from '../commands/run.ts';
 import type { Config } from '../config/config.ts';
+import { readTextSync } from '../platform/key-files.ts';
 
 /** What came of a command. */
 export interface CommandResult {
@@ -24,7 +24,7 @@ export async function runWith(
   const code = await runCommand({
     argv,
     env,
-    readFile: (path) => readFileSync(path, 'utf8'),
+    readFile: readTextSync,
     out: (text) => {
       out += text;
     },

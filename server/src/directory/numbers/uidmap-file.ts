@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { canonicalSha256 } from '#shared/digest.ts';
+import { systemReason } from '#shared/system-error.ts';
 import type { DirectorySettings } from '../settings.ts';
 import { type AssignedNumber, type Counters, indexNumbers, RESERVED } from './ids.ts';
 import type { NameRecord } from './names.ts';
@@ -107,7 +108,7 @@ export async function readWritten(
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return code === 'ENOENT' ? { ok: false, missing: true } : problem(code ?? 'cannot be read');
+    return code === 'ENOENT' ? { ok: false, missing: true } : problem(systemReason(error) ?? 'cannot be read');
   }
   let json: unknown;
   try {
