@@ -10,7 +10,7 @@ import { claimFile } from '../db/sole-server.ts';
 import { DatabaseTrouble } from '../db/trouble.ts';
 import { createLogHeads } from '../events/heads.ts';
 import { createEventLog, type EventLog } from '../events/log.ts';
-import { claimLogKey } from '../events/log-key.ts';
+import { claimLogKey, isLogKeyNamed } from '../events/log-key.ts';
 import { createCaRotation } from '../hosts/ca-rotation.ts';
 import { createHostService } from '../hosts/service.ts';
 import { createApproverKeys } from '../passkeys/approver-keys.ts';
@@ -38,11 +38,14 @@ export interface CoreOptions {
    * beside it.
    */
   serves?: boolean;
+  /** An operator answers for it that the event log goes on, also with another key where the one of before is lost. */
+  takesNewLogKey?: boolean;
 }
 
 /** Everything that works without a listener: also what the command line uses beside a running server. */
 export async function createCore(config: Config, options: CoreOptions = {}): Promise<Core> {
-  const { clock = systemClock, random = systemRandom, log = createLogger(config.logLevel), serves = false } = options;
+  const { clock = systemClock, random = systemRandom, log = createLogger(config.logLevel) } = options;
+  const { serves = false, takesNewLogKey = false } = options;
   const isFile = config.database.driver === 'sqlite';
   const letGo = serves && isFile ? claimFile(config.database.dsn, clock.now()) : () => {};
   let db: Database | null = null;
@@ -63,6 +66,7 @@ export async function createCore(config: Config, options: CoreOptions = {}): Pro
     const keys = await loadServerKeys(config.keysDir, {
       evaluation: config.evaluation,
       makeCa: (pem) => makeCaCertificate(pem, clock.now()),
+      lostLogKey: takesNewLogKey || !(await isLogKeyNamed(db)) ? 'make' : serves ? 'refuse' : 'do without',
     });
     const unreadable = createUnreadableRows(log);
     events = await createEventLog({

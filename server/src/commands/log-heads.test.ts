@@ -132,6 +132,10 @@ describe('what the command line makes of signed heads', () => {
 
     const again = await run(['restore', 'accept', '--operator', 'olga', '--reason', 'once more'], config);
     assert.equal(again.code, 0, again.err);
+    // What a host has seen it can say only to a server that it reaches.
+    const { code, out } = await run(['restore', 'accept', '--operator', 'olga', '--reason', 'nothing'], t.config);
+    assert.equal(code, 0);
+    assert.match(out, /No host has told this server yet that it has seen other events/);
   });
 
   test('whoever rewrote an event made the chain right again, but not the head that a host has', async () => {

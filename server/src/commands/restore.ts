@@ -12,10 +12,14 @@ const NEXT =
 async function accept(config: Config, by: { operator: string; reason: string }, out: CommandIo['out']) {
   const { createCore } = await import('../app/core.ts');
   const { startEpoch } = await import('../events/start-epoch.ts');
-  const core = await createCore(config);
+  const core = await createCore(config, { takesNewLogKey: true });
   try {
     const { epoch, hosts } = await startEpoch(core, by);
-    const said = hosts === 0 ? 'No host has contradicted it so far.' : `Hosts that had contradicted it: ${hosts}.`;
+    // Those that have not spoken to this server since cannot have said so.
+    const said =
+      hosts === 0
+        ? 'No host has told this server yet that it has seen other events.'
+        : `Hosts that had contradicted it: ${hosts}.`;
     out(`The event log goes on from event ${epoch.seq}, in the name of ${by.operator}. ${said}\n`);
     out('Hosts follow it with their next report, within five minutes.\n');
   } finally {

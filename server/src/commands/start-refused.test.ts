@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -150,10 +150,12 @@ test('a second server on an SQLite file is refused and says who has it; commands
 
 test('an empty or garbled key file is refused by its name and length', async (t) => {
   const { keys, ask } = await install(t, 'sqlite');
-  for (const name of ['server.json', 'trust-root.pem', 'verdict.pem', 'ca.pem', 'ca.crt', 'storage.key']) {
+  // Every file that there is: a new one is not to be forgotten here.
+  for (const name of await readdir(keys)) {
     const path = join(keys, name);
     const good = await readFile(path);
-    for (const garbage of ['', 'garbage']) {
+    // The last is no text: it has the size that `ls` shows.
+    for (const garbage of ['', 'garbage', Buffer.from('ff00fe80c328ffff', 'hex')]) {
       await writeFile(path, garbage);
       const { code, said } = await ask('hosts list');
       assert.equal(code, 1, name);
@@ -161,4 +163,26 @@ test('an empty or garbled key file is refused by its name and length', async (t)
     }
     await writeFile(path, good);
   }
+});
+
+test('a lost log key is not made anew by the way: a server says what it is and the ways back, and commands go on', async (t) => {
+  const { keys, ask } = await install(t, 'sqlite');
+  const path = join(keys, 'log.pem');
+  const good = await readFile(path);
+  await rm(path);
+  const { code, said } = await ask('serve');
+  assert.equal(code, 1);
+  assert.ok(said.includes(`${path} is missing`), said);
+  assert.match(said, /from a backup\. If it is lost, .*: identree-server restore accept --operator NAME --reason TEXT/);
+  // Above all those by which an operator helps himself meanwhile.
+  for (const command of ['hosts list', 'verify-log', 'recovery-code alice']) {
+    assert.doesNotMatch((await ask(command)).said, /log\.pem/, command);
+  }
+  assert.equal(existsSync(path), false, 'and nothing was made');
+
+  await writeFile(path, good, { mode: 0o600 });
+  assert.equal((await ask('serve')).code, 0);
+  await rm(path);
+  assert.equal((await ask('restore accept --operator olga --reason lost')).code, 0);
+  assert.equal((await ask('serve')).code, 0);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { extendHistory, type LogHead, type LogShown, readLogEpoch } from '#shared/log-head.ts';
@@ -8,6 +8,7 @@ import { type App, createApp } from '../app/app.ts';
 import { createCore } from '../app/core.ts';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
+import { ed25519Pem } from '../platform/key-files.ts';
 import { logBeat as beat, logHeadOf as headOf } from '../testing/log-beat.ts';
 import { rewriteLog } from '../testing/rewrite-log.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -199,7 +200,7 @@ function signedHeads(driver: 'sqlite' | 'postgres') {
     c.after(() => site.close());
     // Only one server at a time may be on a file.
     await site.app.close();
-    await rm(join(site.config.keysDir, 'log.pem'));
+    await writeFile(join(site.config.keysDir, 'log.pem'), ed25519Pem());
     const other = await createApp(site.config, { clock: site.clock });
     c.after(() => other.close());
     await assert.rejects(other.listen(), /another log key/);

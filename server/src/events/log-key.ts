@@ -4,6 +4,10 @@ import type { EventLog } from './log.ts';
 
 const FACT = 'log_key';
 
+/** Whether hosts may have seen heads that a log key of this installation has signed. */
+export const isLogKeyNamed = async (db: Pick<Database, 'query'>): Promise<boolean> =>
+  (await readFact(db.query, FACT)) !== null;
+
 /** Names the key that signs heads of this log from now on, and says so in the log. */
 export async function nameLogKey(work: UnitOfWork, events: Pick<EventLog, 'append'>, kid: string): Promise<void> {
   const previous = await readFact(work.query, FACT);
@@ -25,5 +29,5 @@ export async function claimLogKey(db: Database, events: Pick<EventLog, 'append'>
   }
   const named = await readFact(db.query, FACT);
   if (named === kid) return null;
-  return `the keys folder has another log key (${kid}) than this installation (${named}): copy log.pem from the keys folder of another server or from a backup. If it is lost, name the new one: identree-server restore accept`;
+  return `the keys folder has another log key (${kid}) than this installation (${named}): copy log.pem from the keys folder of another server or from a backup. If it is lost, name the new one: identree-server restore accept --operator NAME --reason TEXT`;
 }

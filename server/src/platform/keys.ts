@@ -27,11 +27,19 @@ export interface ServerKeys {
 const identity = z.strictObject({ v: z.literal(1), serverId: uuid, evaluation: z.boolean() });
 
 const FILES = ['server.json', 'verdict.pem'] as const;
+const STORAGE_FILE = 'storage.key';
+const LOG_FILE = 'log.pem';
 /** No host or person pins these: one that is lost is made anew, and what the old one vouched for is no longer believed. */
 const RENEWABLE: Readonly<Record<string, () => string>> = {
-  'storage.key': () => `${randomBytes(32).toString('base64url')}\n`,
-  'log.pem': ed25519Pem,
+  [STORAGE_FILE]: () => `${randomBytes(32).toString('base64url')}\n`,
+  [LOG_FILE]: ed25519Pem,
 };
+
+/**
+ * What becomes of a log key that is not there: a new one is made for an installation that has none, or whose operator gives
+ * the old one up; a server refuses to start; and a command that signs nothing of the log does without.
+ */
+export type LostLogKey = 'make' | 'refuse' | 'do without';
 
 /** As there are until a database has been claimed with keys that were just made. */
 const UNCLAIMED = 'unclaimed';
@@ -63,7 +71,7 @@ function storageKey(content: string): Uint8Array {
  */
 export async function loadServerKeys(
   folder: string,
-  options: { evaluation: boolean; makeCa: (keyPem: string) => Promise<string> },
+  options: { evaluation: boolean; makeCa: (keyPem: string) => Promise<string>; lostLogKey: LostLogKey },
 ): Promise<ServerKeys> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const present = new Set(await readdir(folder));
@@ -90,12 +98,19 @@ export async function loadServerKeys(
       `the keys folder ${folder} is incomplete: ${missing.join(', ')} missing. Restore it from a backup.`,
     );
   }
-  for (const [name, make] of Object.entries(RENEWABLE)) {
+  const noLogKey = !present.has(LOG_FILE) && options.lostLogKey !== 'make';
+  if (noLogKey && options.lostLogKey === 'refuse') {
+    throw new Error(
+      `${join(folder, LOG_FILE)} is missing, with which this installation signs its event log. Copy it from the keys folder of another server or from a backup. If it is lost, have a new one made: identree-server restore accept --operator NAME --reason TEXT`,
+    );
+  }
+  const renewable = Object.entries(RENEWABLE).filter(([name]) => !(noLogKey && name === LOG_FILE));
+  for (const [name, make] of renewable) {
     if (present.has(name)) continue;
     await writeNew(join(folder, name), make());
     await syncFolder(folder);
   }
-  for (const name of [...wanted, ...Object.keys(RENEWABLE)]) {
+  for (const name of [...wanted, ...renewable.map(([name]) => name)]) {
     const info = await stat(join(folder, name));
     if ((info.mode & 0o077) !== 0) throw new Error(`${join(folder, name)} is readable by others: chmod 600 it first`);
   }
@@ -119,8 +134,8 @@ export async function loadServerKeys(
     evaluation,
     trustRoot: await loadTrustRoot(folder, rootFiles),
     verdict: await read('verdict.pem', 'Ed25519 key in PEM', signingKey),
-    log: await read('log.pem', 'Ed25519 key in PEM', signingKey),
+    log: noLogKey ? await signingKey(ed25519Pem()) : await read(LOG_FILE, 'Ed25519 key in PEM', signingKey),
     ca: await loadCa(folder, caNames),
-    storage: await read('storage.key', 'key of 32 bytes in base64url', storageKey),
+    storage: await read(STORAGE_FILE, 'key of 32 bytes in base64url', storageKey),
   };
 }
