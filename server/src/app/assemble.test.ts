@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect } from 'node:net';
 import { test } from 'node:test';
+import type { FastifyPluginAsync } from 'fastify';
 import { Gauge } from 'prom-client';
 import { router } from '../http/trpc.ts';
 import type { Module } from '../platform/module.ts';
+import { until } from '../testing/load.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { assemble } from './assemble.ts';
 
@@ -101,5 +105,33 @@ test('hooks that one module adds do not reach another', async () => {
   assert.equal((await server.http.inject('/strict')).statusCode, 403);
   assert.equal((await server.http.inject('/open')).body, 'yes');
   await server.stop();
+  await server.close();
+});
+
+test('a server that stops answers whoever it is at work for, and says for whom that is', async () => {
+  const { promise: work, resolve: done } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: isAsked } = Promise.withResolvers<void>();
+  const slow: FastifyPluginAsync = async (scope) => {
+    scope.get('/slow/:code', async () => {
+      isAsked();
+      await work;
+      return { ok: true };
+    });
+  };
+  const server = await serverOf([{ name: 'a', routes: [slow] }]);
+  await server.listen();
+  const { port } = server.http.server.address() as AddressInfo;
+  const silent = connect(port, '127.0.0.1');
+  silent.on('error', () => {});
+  await once(silent, 'connect');
+  const answer = fetch(`http://127.0.0.1:${port}/slow/SECRET`);
+  await asked;
+  const stopped = server.stop();
+  await until(async () => server.stopping.waitsFor().includes('GET /slow/:code'));
+  // Until whoever has sent half a request is cut off.
+  await until(async () => server.stopping.unsent > 0);
+  done();
+  assert.deepEqual(await (await answer).json(), { ok: true });
+  await stopped;
   await server.close();
 });

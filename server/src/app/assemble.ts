@@ -5,15 +5,20 @@ import { createEventReaders, type RunningReader } from '../events/readers.ts';
 import { checkHealth } from '../http/health.ts';
 import { createHttpMetrics } from '../http/measured.ts';
 import { createHttpServer, type HttpDeps } from '../http/server.ts';
+import { createUnderWay } from '../http/under-way.ts';
 import { type RunningJobs, startJobs } from '../platform/jobs.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { serverMetrics } from './server-metrics.ts';
+import type { Stopping } from './stopping.ts';
 
 /**
  * After this another server does the jobs of one that died, milliseconds: requests have to end when their time is over. On
  * SQLite each renewal waits for the disk, and there is no other server.
  */
 const JOBS_LIFE_MS = { sqlite: 60_000, postgres: 2000 };
+
+/** How long who has begun a request may take to send the rest of it once the server stops, milliseconds. */
+const UNSENT_MS = 1000;
 
 /** Joins modules to a server: they start in the order in which they were added and stop in the reverse one. */
 export function assemble(ground: Ground) {
@@ -43,6 +48,8 @@ export function assemble(ground: Ground) {
     /** The server of all modules. Nothing listens and nothing runs yet. */
     async serve(deps: Pick<HttpDeps, 'clientAddress' | 'access' | 'router' | 'distDir'>) {
       let leaving = false;
+      const underWay = createUnderWay();
+      const stopping: Stopping = { waitsFor: () => [], unsent: 0 };
       const health = modules.flatMap(({ health = [] }) => health);
       for (const metric of [
         ...measured.metrics,
@@ -58,6 +65,7 @@ export function assemble(ground: Ground) {
         measure: measured.measure,
         now: clock.now,
         isLeaving: () => leaving,
+        underWay,
         plugins: modules.flatMap(({ routes = [] }) => routes),
       });
 
@@ -93,12 +101,32 @@ export function assemble(ground: Ground) {
         },
         /** Lets go of those who wait and finishes what is under way. The database is still open then. */
         async stop(): Promise<void> {
-          const ended = Promise.all([jobs?.stop(), ...consumers.map((consumer) => consumer.stop())]);
-          for (const module of modules.toReversed()) await module.stop?.();
-          await http.close();
+          const reading = new Set(consumers);
+          const ended = Promise.all([
+            jobs?.stop(),
+            ...consumers.map((consumer) => consumer.stop().then(() => reading.delete(consumer))),
+          ]);
+          const cutting = setInterval(() => {
+            http.server.closeIdleConnections();
+            stopping.unsent += underWay.endUnsent();
+          }, UNSENT_MS);
+          try {
+            for (const module of modules.toReversed()) {
+              stopping.waitsFor = () => [module.name];
+              await module.stop?.();
+            }
+            stopping.waitsFor = underWay.answering;
+            await http.close();
+          } finally {
+            clearInterval(cutting);
+          }
+          stopping.waitsFor = () => [...(jobs?.atWork() ?? []), ...[...reading].map(({ name }) => name)];
           await ended;
+          stopping.waitsFor = () => ['the database'];
           await turn.release();
         },
+        /** For whom it waits once it stops. */
+        stopping,
       };
     },
   };

@@ -9,6 +9,7 @@ export const serve = configCommand({
   logsWarnings: true,
   async run({ config, warnings, out, err, onHangUp, untilStopped }) {
     const { createApp } = await import('../app/app.ts');
+    const { endsInTime, endText, longestMs } = await import('../app/stopping.ts');
     const { redirectUriOf } = await import('../auth/addresses.ts');
     const { createLogger } = await import('../platform/logger.ts');
     // What a server says is read by programs, warnings first of all.
@@ -33,21 +34,12 @@ export const serve = configCommand({
     await stopped;
     app.leave();
     await sleep(config.stopDelayMs);
-    return (await endsInTime(app.close(), LONGEST_MS - config.stopDelayMs)) ? EXIT.ok : EXIT.failed;
+    const end = await endsInTime(app.close(), app.stopping, longestMs(config.stopDelayMs) - config.stopDelayMs);
+    if (!end.ended) told.error(endText(end));
+    else if (end.waitedFor.length > 0 || end.unsent > 0) log.info(endText(end));
+    return end.ended ? EXIT.ok : EXIT.failed;
   },
 });
-
-/** How long the end of a server takes at most, milliseconds: service managers kill what takes long. */
-const LONGEST_MS = 13_000;
-
-/** Whether it came to its end; what hangs does not keep a server from ending. */
-async function endsInTime(end: Promise<void>, ms: number): Promise<boolean> {
-  const waiting = new AbortController();
-  const late = sleep(ms, false, { signal: waiting.signal }).catch(() => false);
-  const ended = await Promise.race([end.then(() => true), late]);
-  waiting.abort();
-  return ended;
-}
 
 /** What is not well, and what there is to know besides. Each odd setting was told before. */
 function toldAtStart({ checks, details = {} }: HealthReport): string[] {

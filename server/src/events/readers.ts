@@ -11,6 +11,7 @@ import type { EventLog } from './log.ts';
 
 /** A reader that is at work, or waits until it is its turn. */
 export interface RunningReader {
+  readonly name: string;
   /** Ends it; what is under way is finished or given up, and another process may go on. */
   stop(): Promise<void>;
 }
@@ -309,6 +310,7 @@ export function createEventReaders(deps: {
       })();
 
       return {
+        name,
         async stop() {
           stopping.abort();
           await running;

@@ -26,6 +26,7 @@ import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
 import { type Context, inContext } from './trpc.ts';
+import type { UnderWay } from './under-way.ts';
 import type { Credentials, Viewer, ViewerOf } from './viewer.ts';
 
 /** Who is asking, and whether they may ask in this way. */
@@ -58,6 +59,8 @@ export interface HttpDeps {
   isLeaving: () => boolean;
   /** Sees every answer. */
   measure: (app: FastifyInstance) => void;
+  /** Follows requests for when it stops. */
+  underWay: Pick<UnderWay, 'follow'>;
   /** What the modules serve, each in a scope of its own. */
   plugins: readonly FastifyPluginAsync[];
 }
@@ -122,6 +125,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
 
   app.decorateRequest('clientAddress', '');
   app.server.maxConnections = MAX_CONNECTIONS;
+  deps.underWay.follow(app);
   app.addHook('onRequest', async (request) => {
     if (namesHostTwice(request.raw.rawHeaders)) throw new Refusal('bad_request', 'more than one Host');
     request.clientAddress = deps.clientAddress(request.socket.remoteAddress, request.headers['x-forwarded-for']);

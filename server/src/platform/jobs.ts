@@ -4,6 +4,8 @@ import type { Job } from './module.ts';
 
 /** Runs jobs until they are stopped. */
 export interface RunningJobs {
+  /** Names of those that are at work. */
+  atWork(): string[];
   /** No turn begins after this; resolves when those under way have ended. */
   stop(): Promise<void>;
 }
@@ -38,6 +40,7 @@ export function startJobs(
     }, job.everyMs).unref(),
   );
   return {
+    atWork: () => [...running.keys()].map(({ name }) => name),
     async stop() {
       for (const timer of timers) clearInterval(timer);
       await Promise.all(running.values());

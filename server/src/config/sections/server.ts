@@ -25,7 +25,7 @@ export const serverSettings = {
     toml: 'server.stop_delay',
     section: 'Server',
     description:
-      'How long a server that is told to stop still answers, while /healthz says that it stops: a balancer in front of it needs so long to send everybody elsewhere. At most 10s.',
+      'How long a server that is told to stop still answers, while /healthz says that it stops: a balancer in front of it needs so long to send everybody elsewhere. At most 10s. Then requests that came whole are answered, and connections on which none came are ended after a second. All of it is over within ten seconds of the signal, or within five after this delay where that is later; the log says for whom the server waited. The exit code is 1 only when somebody who waited for an answer was cut off.',
     defaultNote: '3s with Postgres, 0s with SQLite',
   }),
   tls: z.object({
