@@ -4,6 +4,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createCore } from '../server/src/app/core.ts';
+import { diskCheck } from '../server/src/db/module.ts';
 import { runOn } from '../server/src/testing/run-command.ts';
 import { createTestApp } from '../server/src/testing/test-app.ts';
 import { fill, makeDisk, whyNoDisk } from './disk.ts';
@@ -17,7 +18,10 @@ test('commands on a disk that is full name the file, and leave nothing half writ
   t.after(close);
   const disk = makeDisk(t, 1);
   const full = join(disk, 'full');
+  const health = diskCheck(disk);
+  assert.equal(await health.run(), null);
   await fill(full);
+  assert.equal(await health.run(), 'full');
 
   const trust = join(disk, 'trust.json');
   const shown = await runOn(['trust', 'show', trust], config);

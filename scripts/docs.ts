@@ -15,6 +15,9 @@ import { PROGRAM as SERVER } from '../server/src/commands/program.ts';
 import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
 import { listOperations, REST_PREFIX } from '../server/src/http/operations.ts';
+import { LEAVING_CHECK } from '../server/src/http/server.ts';
+import { COMMON_VALUES } from '../server/src/platform/health-check.ts';
+import { everyCheck } from '../server/src/testing/every-check.ts';
 import { createTestApp } from '../server/src/testing/test-app.ts';
 
 /**
@@ -198,6 +201,49 @@ async function metricsPage(): Promise<string> {
   ].join('\n');
 }
 
+async function healthPage(): Promise<string> {
+  const checks = [LEAVING_CHECK, ...(await everyCheck())];
+  return [
+    '# Health',
+    '',
+    NOTICE,
+    '<!-- Source: the health checks of the modules below server/src -->',
+    '',
+    '`GET /healthz` says how the server is, to anybody who asks: `status`, each of its `checks`, and `details` where there is',
+    'more to say than a word. It is there for load balancers, for alerts, and for `identree doctor` on hosts.',
+    '',
+    '| `status` | HTTP | When | What a balancer does |',
+    '|---|---|---|---|',
+    '| `ok` | 200 | all checks are `ok` | sends clients there |',
+    '| `degraded` | 200 | a lesser one is not | sends clients there: decisions go on |',
+    '| `unhealthy` | 503 | a critical one is not | sends them elsewhere |',
+    '',
+    'A check is only there when what it looks at is configured. `…` stands for what differs. Every check may also say:',
+    '',
+    ...Object.entries(COMMON_VALUES).map(([value, text]) => `- \`${value}\`: ${text}`),
+    '',
+    ...checks.flatMap(({ name, about, severity, values, details }) => [
+      `## \`${name}\``,
+      '',
+      about,
+      '',
+      ...(Object.keys(values).length === 0
+        ? []
+        : [
+            '| Value | HTTP | What it means, and what to do |',
+            '|---|---|---|',
+            ...Object.entries(values).map(
+              ([value, text]) => `| \`${value}\` | ${severity === 'critical' ? 503 : 200} | ${cell(text)} |`,
+            ),
+            '',
+          ]),
+      ...(details === undefined ? [] : [`\`details.${name}\`: ${details}.`, '']),
+    ]),
+  ]
+    .join('\n')
+    .trimEnd();
+}
+
 function commandsPage(): string {
   return [
     '# Commands',
@@ -230,6 +276,7 @@ const PAGES: Record<string, () => string | Promise<string>> = {
   'configuration.md': configurationPage,
   'events.md': eventsPage,
   'errors.md': errorsPage,
+  'health.md': healthPage,
   'outage-matrix.md': outageMatrixPage,
   'metrics.md': metricsPage,
   'rest.md': restPage,

@@ -73,7 +73,7 @@ test('what a module serves, measures and says of its health is joined with the o
     {
       name: 'first',
       routes: [async (app) => void app.get('/first', () => 'one')],
-      health: [{ name: 'first', severity: 'degraded', run: async () => 'tired' }],
+      health: [{ name: 'first', about: '', values: {}, severity: 'degraded', run: async () => 'tired' }],
     },
     { name: 'second', routes: [async (app) => void app.get('/second', () => 'two')], metrics: [gauge] },
   ]);

@@ -87,6 +87,8 @@ export function assemble(ground: Ground) {
       return {
         http,
         start,
+        /** What /healthz is made of. */
+        checks: health,
         /** What /healthz says. */
         health: () => checkHealth(health),
         /** Starts to listen; the server is ready when this resolves. */

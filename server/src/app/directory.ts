@@ -28,6 +28,7 @@ import type { HostApi } from '../http/host-operation.ts';
 import { createCredentialChecker, hostBindPassword, hostDn } from '../ldap/credential-checker.ts';
 import { SEARCH_SECONDS } from '../ldap/session/stats.ts';
 import { createLdapService } from '../ldap/start.ts';
+import { healthCheck } from '../platform/health-check.ts';
 import type { HealthCheck, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import { VERSION } from '../version.ts';
@@ -142,12 +143,37 @@ export async function createDirectoryService(
   });
 
   const health: HealthCheck[] = [
-    { name: 'ldap_sync', severity: 'critical', run: async () => directory.health() },
-    { name: 'ldap_server', severity: 'critical', run: async () => (server.isListening() ? null : 'not_started') },
+    healthCheck({
+      name: 'ldap_sync',
+      about: 'Whether the directory that hosts see is as its source has it. [More](directory.md).',
+      severity: 'critical',
+      values: {
+        stale:
+          'The source was not read for one and a half times `IDENTREE_LDAP_REFRESH_INTERVAL`, or never. What was read last is served.',
+        broken:
+          'What is stored of the directory cannot be used, and nothing is served. The log says what there is to do.',
+      },
+      run: async () => directory.health(),
+    }),
+    healthCheck({
+      name: 'ldap_server',
+      about: 'Whether the LDAP server listens.',
+      severity: 'critical',
+      values: { not_started: 'It has not begun yet, or its port is taken. The log says which.' },
+      run: async () => (server.isListening() ? null : 'not_started'),
+    }),
   ];
   if (source?.name === 'pocketid') {
-    const run = async () => (directory.status().problem === null ? null : 'unreachable');
-    health.push({ name: 'pocketid', severity: 'degraded', run });
+    const run = async () => (directory.status().problem === null ? null : ('unreachable' as const));
+    health.push(
+      healthCheck({
+        name: 'pocketid',
+        about: 'The API of PocketID, from which people and groups come.',
+        severity: 'degraded',
+        values: { unreachable: 'It does not answer, or not as PocketID does. The console says more at Directory.' },
+        run,
+      }),
+    );
   }
   let certificate: { stop(): void } | null = null;
 

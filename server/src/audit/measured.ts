@@ -1,5 +1,6 @@
 import { Counter, type Metric } from 'prom-client';
 import { readGauge, shortly } from '../platform/gauges.ts';
+import { healthCheck } from '../platform/health-check.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import type { DeliveryStatus } from './delivery.ts';
 import type { SinkName } from './sink.ts';
@@ -55,9 +56,16 @@ export function sinkMetrics(
 
 /** `audit_sinks`: whether events arrive where they are sent. Why they do not is told to administrators only. */
 export function sinkHealth(statuses: SinkStatuses): HealthCheck {
-  return {
+  return healthCheck({
     name: 'audit_sinks',
+    about: 'Whether events arrive where they are sent. [More](audit.md).',
     severity: 'degraded',
+    values: {
+      'paused: …': 'These wait for an operator: the console says at History › Audit sinks why.',
+      'failing: …': 'Their receivers do not answer or refuse; it is tried again, and nothing is lost.',
+      'behind: …': 'Their receivers are too slow, or have just come back.',
+    },
+    details: 'each sink, how it is, and how many events it has to deliver',
     async run() {
       const all = await statuses();
       const troubled = all.filter(({ state }) => state !== 'ok');
@@ -74,5 +82,5 @@ export function sinkHealth(statuses: SinkStatuses): HealthCheck {
       const names = troubled.filter(({ state }) => state === worst).map(({ name }) => name);
       return { value: `${worst}: ${names.join(', ')}`, detail };
     },
-  };
+  });
 }

@@ -1,6 +1,7 @@
 import { Histogram } from 'prom-client';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
+import { healthCheck } from '../platform/health-check.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { backchannelRoutes } from './backchannel-routes.ts';
 import { createBindings } from './bindings.ts';
@@ -56,9 +57,15 @@ export function authModule(
       desktopRoutes({ ...ground, ...callers, sessions }),
     ],
     health: [
-      {
+      healthCheck({
         name: 'oidc',
+        about: 'The identity provider, with which people sign in. Who is signed in goes on, and approves.',
         severity: 'degraded',
+        values: {
+          unreachable: 'It does not answer. The log has the error. [Identity providers](providers.md) lists causes.',
+          misconfigured: 'It answers, and does not fit `IDENTREE_OIDC_…`; `details.oidc` says how.',
+        },
+        details: 'what does not fit',
         run: async () => {
           const trouble = await provider.trouble();
           if (trouble === null) return null;
@@ -66,7 +73,7 @@ export function authModule(
             ? 'unreachable'
             : { value: 'misconfigured', detail: trouble.detail };
         },
-      },
+      }),
     ],
     metrics: [
       exchange,

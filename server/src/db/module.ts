@@ -1,9 +1,10 @@
-import { access, constants } from 'node:fs/promises';
+import { access, constants, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
+import { COMMON_VALUES, healthCheck } from '../platform/health-check.ts';
 import type { Ground, HealthCheck, Module } from '../platform/module.ts';
 import { writeProbe } from './probe-store.ts';
-import { DatabaseTrouble } from './trouble.ts';
+import { DatabaseTrouble, type TroubleKind } from './trouble.ts';
 
 /** How long what was found is told to all who ask, milliseconds: anybody may ask, and each look is written to the disk. */
 const TOLD_FOR_MS = 1000;
@@ -19,26 +20,43 @@ export function storageModule(
     name: 'storage',
     metrics: [unreadable.metric, ...ground.db.metrics],
     health: [
-      diskCheck(config.database.driver === 'sqlite' ? dirname(config.database.dsn) : config.keysDir),
+      diskCheck(
+        config.database.driver === 'sqlite' ? dirname(config.database.dsn) : config.keysDir,
+        () => config.database.driver === 'sqlite' && ground.db.wasFull(),
+      ),
       databaseCheck(ground),
     ],
   };
 }
 
-/** `disk`: the folder of keys or database can be written. */
-export function diskCheck(folder: string): HealthCheck {
-  return {
+/** With less than this free nothing that is decided has room, octets. */
+const LEAST_FREE = 64 * 1024;
+
+/**
+ * `disk`: the folder of keys or database can be written, and has room.
+ *
+ * @param wasFull whether the database that lies there has found that there is no room: a quota does not show otherwise
+ */
+export function diskCheck(folder: string, wasFull: () => boolean = () => false): HealthCheck {
+  return healthCheck({
     name: 'disk',
+    about: 'The disk with the SQLite database; with Postgres the one with the keys folder.',
     severity: 'critical',
+    values: {
+      not_writable:
+        'The folder is not there or cannot be written: look at its owner and mode, and whether the disk is mounted read-only.',
+      full: 'There is no room left on it. Make room; the server goes on by itself.',
+    },
     run: async () => {
       try {
         await access(folder, constants.W_OK);
-        return null;
       } catch {
         return 'not_writable';
       }
+      const { bavail, bsize } = await statfs(folder);
+      return bavail * bsize < LEAST_FREE || wasFull() ? 'full' : null;
     },
-  };
+  });
 }
 
 /**
@@ -47,9 +65,10 @@ export function diskCheck(folder: string): HealthCheck {
  */
 function databaseCheck({ db, events, clock, random }: Pick<Ground, 'db' | 'events' | 'clock' | 'random'>): HealthCheck {
   const holder = `${hostname()} ${random.uuid()}`;
-  let looked: { at: number; found: Promise<string | null> } | null = null;
+  type Found = TroubleKind | 'error' | null;
+  let looked: { at: number; found: Promise<Found> } | null = null;
 
-  async function look(): Promise<string | null> {
+  async function look(): Promise<Found> {
     try {
       await events.head();
       const now = clock.now();
@@ -61,13 +80,23 @@ function databaseCheck({ db, events, clock, random }: Pick<Ground, 'db' | 'event
     }
   }
 
-  return {
+  return healthCheck({
     name: 'database',
+    about: 'Whether the database answers, and whether what is written to it stays.',
     severity: 'critical',
+    values: {
+      away: 'It does not answer. Is it running, and does the network lead there? The server goes on by itself once it answers.',
+      busy: 'Others hold for too long what is needed. With Postgres `pg_stat_activity` shows who; with SQLite another process has the file.',
+      full: 'There is no room left. Make room where the database lies; the server goes on by itself, up to ten seconds later.',
+      read_only:
+        'Nothing may be written: a Postgres that is a standby, or an SQLite file whose owner or disk has changed.',
+      damaged: 'What is stored cannot be read. The log names the table. [Restore a backup](backup.md).',
+      error: COMMON_VALUES.error,
+    },
     run() {
       const now = performance.now();
       if (looked === null || now - looked.at > TOLD_FOR_MS) looked = { at: now, found: look() };
       return looked.found;
     },
-  };
+  });
 }

@@ -26,12 +26,17 @@ export interface Position {
 /** An event does not follow the one before it, so there is nothing that could be signed. */
 export class BrokenLog extends Error {
   readonly seq: number;
+  readonly problem: `event ${number} of the log does not follow the one before it`;
 
   constructor(seq: number) {
-    super(`event ${seq} of the log does not follow the one before it`);
+    const problem = `event ${seq} of the log does not follow the one before it` as const;
+    super(problem);
     this.seq = seq;
+    this.problem = problem;
   }
 }
+
+export type HeadProblem = BrokenLog['problem'] | 'its head is not known yet' | 'its head cannot be signed';
 
 /** Signs where the event log stands, and shows hosts how it came there from what they have seen. */
 export interface LogHeads {
@@ -52,7 +57,7 @@ export interface LogHeads {
   /** When a host was last shown one by this process, milliseconds; null: none was yet. */
   shownAt(): number | null;
   /** Why no head was signed when one was asked for last; null when one was. */
-  problem(): string | null;
+  problem(): HeadProblem | null;
 }
 
 /** A heartbeat does not wait longer for a head, milliseconds. */
@@ -81,7 +86,7 @@ export function createLogHeads(deps: {
   let stored = 0;
   let folding: Promise<Position> | null = null;
   let signed: { position: Position; epoch: number; token: string } | null = null;
-  let problem: string | null = null;
+  let problem: HeadProblem | null = null;
   let shownAt: number | null = null;
 
   const read = (token: string): Promise<LogHead | null> => readLogHead(token, serverId, [key.public]);
@@ -192,7 +197,7 @@ export function createLogHeads(deps: {
       if (told !== null) shownAt = clock.now();
       return told;
     } catch (error) {
-      const now = error instanceof BrokenLog ? error.message : 'its head cannot be signed';
+      const now = error instanceof BrokenLog ? error.problem : 'its head cannot be signed';
       // Every host asks again and again: the log of the server says it once.
       if (now !== problem) deps.onError(error);
       problem = now;

@@ -1,6 +1,7 @@
 import type { Metric } from 'prom-client';
 import type { Database } from '../db/database.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
+import { healthCheck } from '../platform/health-check.ts';
 import type { Ground, HealthCheck } from '../platform/module.ts';
 import { readDisputes } from './head-store.ts';
 import type { LogHeads } from './heads.ts';
@@ -57,20 +58,27 @@ export function logMetrics(deps: Pick<Ground, 'db' | 'clock'> & { heads: Pick<Lo
 
 /** `event_readers`: whether each reader of the log keeps up; why one does not is in the server's own log. */
 export function readerHealth(readers: Pick<EventReaders, 'status'>): HealthCheck {
-  return {
+  return healthCheck({
     name: 'event_readers',
+    about: 'What reads the event log, and whether it keeps up.',
     severity: 'degraded',
+    values: {
+      'failing: …': 'These fail, and try again. The log of the server says why.',
+      'behind: …': 'Events wait for these for more than a minute: the database or the server is too slow.',
+    },
     async run() {
       const all = (await readers.status()).filter(({ tellsItself }) => !tellsItself);
-      const named = (state: string, which: (status: ReaderStatus) => boolean): string | null => {
-        const names = all.filter(which).map(({ reader }) => reader);
-        return names.length === 0 ? null : `${state}: ${names.join(', ')}`;
-      };
-      return (
-        named('failing', ({ problem }) => problem !== null) ?? named('behind', ({ behindMs }) => behindMs > BEHIND_MS)
-      );
+      const named = (which: (status: ReaderStatus) => boolean) =>
+        all
+          .filter(which)
+          .map(({ reader }) => reader)
+          .join(', ');
+      const failing = named(({ problem }) => problem !== null);
+      const behind = named(({ behindMs }) => behindMs > BEHIND_MS);
+      if (failing !== '') return `failing: ${failing}`;
+      return behind === '' ? null : `behind: ${behind}`;
     },
-  };
+  });
 }
 
 /**
@@ -82,9 +90,21 @@ export function logHealth(deps: {
   events: Pick<EventLog, 'unreadable'>;
   heads: Pick<LogHeads, 'problem'>;
 }): HealthCheck {
-  return {
+  return healthCheck({
     name: 'event_log',
+    about:
+      'Whether the event log can be read and signed, and whether hosts have seen another one. [More](event-log.md).',
     severity: 'degraded',
+    values: {
+      'event … cannot be read': 'What is stored of it is damaged. `identree-server verify-log` looks at all of them.',
+      'event … of the log does not follow the one before it':
+        'Events were changed or removed, or the database is damaged. Hosts get no new head. `identree-server verify-log`.',
+      'its head is not known yet': 'The log is being read from its beginning. Wait.',
+      'its head cannot be signed': 'The log of the server says why.',
+      'a host has seen events that it does not continue':
+        'The database was put back to an earlier state, or changed. That host refuses every request. [Putting a backup back](backup.md).',
+      '… hosts have seen events that it does not continue': 'The same, for so many of them.',
+    },
     async run() {
       const seq = deps.events.unreadable();
       if (seq !== null) return `event ${seq} cannot be read`;
@@ -92,7 +112,8 @@ export function logHealth(deps: {
       if (problem !== null) return problem;
       const { length } = await readDisputes(deps.db.query);
       if (length === 0) return null;
-      return `${length === 1 ? 'a host has' : `${length} hosts have`} seen events that it does not continue`;
+      if (length === 1) return 'a host has seen events that it does not continue';
+      return `${length} hosts have seen events that it does not continue`;
     },
-  };
+  });
 }

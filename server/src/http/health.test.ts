@@ -12,6 +12,8 @@ import { checkHealth } from './health.ts';
 
 const check = (name: string, severity: HealthCheck['severity'], failure: string | null): HealthCheck => ({
   name,
+  about: '',
+  values: {},
   severity,
   run: async () => failure,
 });
@@ -40,6 +42,10 @@ test('a folder that cannot be written is said to be so', async () => {
   assert.equal(await diskCheck(folder).run(), null);
   await rm(folder, { recursive: true });
   assert.equal(await diskCheck(folder).run(), 'not_writable');
+});
+
+test('a folder that has no room left is said to be so, also where only the database has found it', async () => {
+  assert.equal(await diskCheck(tmpdir(), () => true).run(), 'full');
 });
 
 describe('/healthz', () => {

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { createClientAddress, createNetworkMatcher } from '../platform/client-address.ts';
 import type { Clock } from '../platform/clock.ts';
+import { healthCheck } from '../platform/health-check.ts';
 import type { Module } from '../platform/module.ts';
 
 /** A proxy that forwarded within this is still there, milliseconds; a stray request is forgotten after it. */
@@ -35,12 +36,16 @@ export function proxyModule(deps: {
       return addressOf(peer, forwardedFor);
     },
     health: [
-      {
+      healthCheck({
         name: 'proxy',
+        about: 'Whether a proxy in front of this server is one of those that it trusts. It is always `ok`.',
         severity: 'degraded',
+        values: {},
+        details:
+          'for an hour, that `X-Forwarded-For` came from an address that `IDENTREE_TRUSTED_PROXIES` does not list',
         run: async () =>
           seenAt !== null && clock.now() - seenAt < REMEMBERED_MS ? { value: null, detail: UNTRUSTED } : null,
-      },
+      }),
     ],
   } satisfies Module & Record<string, unknown>;
 }

@@ -16,6 +16,7 @@ import { Refusal } from '#shared/errors.ts';
 import type { DatabaseTrouble } from '../db/trouble.ts';
 import { sendPage } from '../pages/send-page.ts';
 import { renderNotFound, renderProblem } from '../pages/small-pages.ts';
+import { healthCheck } from '../platform/health-check.ts';
 import { LISTENER_TLS } from '../platform/listener-tls.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import { consolePages } from './console-pages.ts';
@@ -67,6 +68,14 @@ export interface HttpDeps {
 
 /** What a server says of itself that stops: at once, whatever else there would be to look at. */
 const LEAVING: HealthReport = { status: 'unhealthy', checks: { server: 'stopping' } };
+/** The same, as the documentation has it. It is not one of the checks: nothing else is looked at then. */
+export const LEAVING_CHECK = healthCheck({
+  name: 'server',
+  about: 'Whether it stops. It is there only then, and alone.',
+  severity: 'critical',
+  values: { stopping: 'It was told to. No new client is to be sent there.' },
+  run: async () => 'stopping',
+});
 
 /** Did a person open this address in a browser? Programs get JSON. */
 function wantsPage(request: FastifyRequest): boolean {

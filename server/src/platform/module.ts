@@ -51,11 +51,17 @@ export interface Module {
   stop?(): Promise<void>;
 }
 
-/** One component of the health report: what it says when it is well and what a failure means. */
+/** One component of the health report. It is made by `healthCheck`, which holds it to what it declares. */
 export interface HealthCheck {
   readonly name: string;
+  /** What is looked at, a sentence. */
+  readonly about: string;
+  /** What it may say when it is not well → what that means and what there is to do. `…` stands for what differs. */
+  readonly values: Readonly<Record<string, string>>;
+  /** What stands in `details` where something is to be said beside the value. */
+  readonly details?: string;
   /**
-   * Null when well, else the failure value of the operations guide. `detail` is a sentence beside it, also beside null,
+   * Null when well, else one of the values. `detail` is a sentence beside it, also beside null,
    * that everybody may read: /healthz asks nobody who they are.
    */
   run(): Promise<string | { value: string | null; detail: string } | null>;

@@ -1,3 +1,4 @@
+import { healthCheck } from '../platform/health-check.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { announcePolicy } from './announce.ts';
 import { builtInPolicySource, createPolicyFile, type PolicySource } from './source.ts';
@@ -14,16 +15,21 @@ export function policiesModule(ground: Pick<Ground, 'config' | 'log' | 'db' | 'e
   return {
     name: 'policies',
     health: [
-      {
+      healthCheck({
         name: 'policy',
+        about: 'The file of approval policies.',
         severity: 'critical',
+        values: {
+          broken:
+            'It is missing, or what it says is no policy. Nothing is decided. The log says what is wrong; mend the file, it is read again at once.',
+        },
         run: async () => {
           const state = await policies.current();
           if (!state.ok)
             log.error({ problem: state.problem }, 'the approval policy cannot be used: nothing is decided');
           return state.ok ? null : 'broken';
         },
-      },
+      }),
     ],
     jobs: [{ name: 'policy in force', everyMs: LOOK_EVERY_MS, run: announce }],
     start: announce,
