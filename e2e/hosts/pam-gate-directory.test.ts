@@ -12,7 +12,14 @@ describe('the PAM gate where people and rules come from the directory', () => {
   before(async () => {
     if (skip) return;
     world = await openDirectoryWorld({
-      content: { users: [user('ada')], groups: [group('ops', ['ada'], { sudoCommands: 'ALL' })] },
+      content: {
+        users: [user('ada'), user('bea'), user('cleo')],
+        groups: [
+          group('ops', ['ada'], { sudoCommands: 'ALL' }),
+          group('robots', ['bea'], { sudoCommands: '/usr/bin/id', sudoOptions: 'noninteractive_auth' }),
+          group('people', ['cleo'], { sudoCommands: '/usr/bin/id', sudoOptions: '!noninteractive_auth' }),
+        ],
+      },
       policy: [{ name: 'default', approval: 'none' }],
       env: {
         IDENTREE_LDAP_BIND_DN: SERVICE.dn,
@@ -33,5 +40,36 @@ describe('the PAM gate where people and rules come from the directory', () => {
     const record = hostRecord.parse(JSON.parse(world.server.data.challenges().at(-1)!.record));
     assert.deepEqual([record.user, record.mode, record.target?.path], ['ada', 'command', '/usr/bin/id']);
     assert.deepEqual(record.unrestricted, []);
+  });
+
+  const requests = (): number => world.server.data.challenges().length;
+
+  test('a rule with noninteractive_auth: sudo -n is asked by the stage, and is refused by sudo itself without it', {
+    skip,
+  }, async () => {
+    const before = requests();
+    const refused = await host.exec(['runuser', '-u', 'ada', '--', 'sudo', '-n', 'id', '-u']);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /a password is required/);
+    assert.equal(requests(), before);
+    assert.equal((await host.sh('runuser -u bea -- sudo -n id -u')).trim(), '0');
+    assert.equal(requests(), before + 1, 'nothing ran unasked');
+    const record = hostRecord.parse(JSON.parse(world.server.data.challenges().at(-1)!.record));
+    assert.deepEqual([record.user, record.gate, record.target?.path], ['bea', 'pam', '/usr/bin/id']);
+    // It holds for what the rule allows, and for no more than that.
+    assert.notEqual((await host.exec(['runuser', '-u', 'bea', '--', 'sudo', '-n', 'true'])).code, 0);
+  });
+
+  test('a rule with !noninteractive_auth takes it away where a file of the host gives it to all', {
+    skip,
+  }, async () => {
+    await host.write('/etc/sudoers.d/robots', 'Defaults noninteractive_auth\n', 0o440);
+    const before = requests();
+    const refused = await host.exec(['runuser', '-u', 'cleo', '--', 'sudo', '-n', 'id', '-u']);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /a password is required/);
+    assert.equal(requests(), before);
+    assert.equal((await host.sh('runuser -u ada -- sudo -n id -u')).trim(), '0');
+    assert.equal(requests(), before + 1);
   });
 });

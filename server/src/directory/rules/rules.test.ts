@@ -172,6 +172,21 @@ forEachDatabase('sudo rules of the database', (open) => {
     });
   });
 
+  test('a rule may say whether sudo -n comes as far as PAM, and keeps what it says through export and import', async (t) => {
+    const { rules, create } = await setUp(t, await open(t));
+    for (const option of ['noninteractive_auth', '!noninteractive_auth']) {
+      const { id } = await create({ options: [option] });
+      const exported = await rules.exportFile();
+      await rules.remove(id, 1, actor);
+      assert.ok((await rules.importFile(exported, actor, { onlyIfEmpty: true, acknowledged: false })).ok);
+      const [imported] = await rules.list();
+      assert.deepEqual(imported?.rule.options, [option]);
+      const [stored] = await rules.storedRules();
+      assert.deepEqual(stored?.written.options, [option]);
+      await rules.remove(imported!.id, 1, actor);
+    }
+  });
+
   test('a rule that is switched off is not served', async (t) => {
     const { rules, create } = await setUp(t, await open(t));
     await create({ enabled: false });
@@ -210,6 +225,9 @@ describe('the simulator', () => {
     const result = simulate(rules, ['timestamp_timeout=0', 'use_pty'], ask());
     assert.deepEqual([result.verdict, result.rule, result.asksForApproval], ['allowed', 'free', false]);
     assert.deepEqual(result.options, ['use_pty', '!authenticate', 'timestamp_timeout=5']);
+    const never = [served({ options: ['!noninteractive_auth'] })];
+    const refused = simulate(never, ['noninteractive_auth', 'use_pty'], ask());
+    assert.deepEqual([refused.options, refused.asksForApproval], [['use_pty', '!noninteractive_auth'], true]);
     assert.deepEqual(
       result.considered.map(({ rule: name, outcome }) => [name, outcome]),
       [

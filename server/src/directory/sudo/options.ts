@@ -14,7 +14,11 @@ const ONLY_ON = words(`
   log_exit_status log_allowed log_denied mail_always mail_badpass mail_no_perms mail_all_cmnds fqdn ignore_dot set_logname
   always_set_home env_reset pam_session pam_acct_mgmt umask_override intercept selinux
 `);
-const EITHER = words('insults pwfeedback lecture path_info');
+/**
+ * `noninteractive_auth` lets `sudo -n` come as far as PAM, where somebody is asked, instead of failing before: it spares
+ * nobody the approval.
+ */
+const EITHER = words('insults pwfeedback lecture path_info noninteractive_auth');
 const MAC = words('role type apparmor_profile');
 /** These confine what runs, so that a rule without one of them allows more than was written. */
 const CONFINING = words(

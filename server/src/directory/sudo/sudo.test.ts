@@ -23,7 +23,7 @@ const DANGEROUS =
   rootpw targetpw runaspw runas_default shell_noargs visiblepw closefrom group_plugin iolog_dir iolog_file logfile lecture_file
   mailerpath mailerflags mailto pam_service pam_login_service pam_askpass_service passprompt passprompt_override sudoers_locale
   timestampdir timestampowner lecture_status_dir verifypw listpw runchroot runas_allow_unknown_id sudoedit_follow fdexec
-  stay_setuid preserve_groups privs limitprivs log_servers authfail_message ignore_local_sudoers noninteractive_auth
+  stay_setuid preserve_groups privs limitprivs log_servers authfail_message ignore_local_sudoers
   intercept_allow_setid log_passwords root_sudo tty_tickets syslog`.split(/\s+/);
 
 describe('sudo options', () => {
@@ -85,6 +85,15 @@ describe('sudo options', () => {
       ['!lecture', '!lecture'],
       ['lecture=always', 'lecture=always'],
       ['lecture=/etc/shadow', null],
+      ['noninteractive_auth', 'noninteractive_auth'],
+      [' NonInteractive_Auth ', 'noninteractive_auth'],
+      ['!!noninteractive_auth', 'noninteractive_auth'],
+      ['!noninteractive_auth', '!noninteractive_auth'],
+      ['! ! !noninteractive_auth', '!noninteractive_auth'],
+      ['noninteractive_auth=true', null],
+      ['noninteractive_auth+=x', null],
+      ['!noninteractive_auth=0', null],
+      ['noninteractive_auth\n', null],
       ['timestamp_timeout=0', 'timestamp_timeout=0'],
       ['timestamp_timeout = "0"', 'timestamp_timeout=0'],
       ['timestamp_timeout=15', null],
