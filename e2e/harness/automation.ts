@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import type { Host } from './lab.ts';
 import { must, until } from './run.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
@@ -35,23 +36,27 @@ export async function openAutomationWorld(options: WorldOptions): Promise<Automa
       return (await desk.exec(['ssh-keyscan', '-t', 'ed25519', 'web1.example.com'])).stdout;
     });
     await desk.write('/etc/ssh/ssh_known_hosts', known);
-    const sshConfig = `${world.lab.dir}/ssh_config`;
-    await must('install', ['-m', '600', `${desk.root}/home/alice/.ssh/id_ed25519`, `${world.lab.dir}/alice-key`]);
-    await must('sh', ['-ec', 'printf "%s\\n" "$@" > "$0"', sshConfig, ...sshLines(world, host)]);
-    return { world, host, desk, sshConfig };
+    await must('install', ['-m', '600', `${desk.root}/home/alice/.ssh/id_ed25519`, `${world.lab.dir}/key`]);
+    return { world, host, desk, sshConfig: await writeSshConfig(world, host, 'alice') };
   } catch (error) {
     await world.close();
     throw error;
   }
 }
 
-const sshLines = (world: World, host: Host): string[] => [
-  'Host web1.example.com',
-  `HostName ${host.address}`,
-  'User alice',
-  `IdentityFile ${world.lab.dir}/alice-key`,
-  'IdentitiesOnly yes',
-  'StrictHostKeyChecking no',
-  'UserKnownHostsFile /dev/null',
-  'LogLevel ERROR',
-];
+/** A configuration for ssh on the machine of the tests, which reaches a host as `web1.example.com` with the key in the lab's folder. */
+export async function writeSshConfig(world: World, host: Host, account: string): Promise<string> {
+  const file = `${world.lab.dir}/ssh_config`;
+  const lines = [
+    'Host web1.example.com',
+    `HostName ${host.address}`,
+    `User ${account}`,
+    `IdentityFile ${world.lab.dir}/key`,
+    'IdentitiesOnly yes',
+    'StrictHostKeyChecking no',
+    'UserKnownHostsFile /dev/null',
+    'LogLevel ERROR',
+  ];
+  await writeFile(file, `${lines.join('\n')}\n`);
+  return file;
+}
