@@ -1,16 +1,22 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { CLASSIC_SUDOS as SUDOS } from '../harness/classic-sudos.ts';
 import type { Host, LabUser, Suite } from '../harness/lab.ts';
 import { CODE, granted, pendingCode } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
-import { type Asked, ask, asked, mark, openWorld, recordOf, requestsFor, skip, type World } from '../harness/world.ts';
-
-/** The classic sudo of each Debian, and the name of the host that has it. */
-const SUDOS = [
-  ['1.9.13', 'web1', 'bookworm'],
-  ['1.9.16', 'thirteen', 'trixie'],
-] as const satisfies (readonly [version: string, host: string, suite: Suite])[];
+import {
+  type Asked,
+  agentReady,
+  ask,
+  asked,
+  mark,
+  openWorld,
+  recordOf,
+  requestsFor,
+  skip,
+  type World,
+} from '../harness/world.ts';
 
 const RULES = [
   'carol ALL=(ALL) NOPASSWD: /usr/bin/touch /srv/mark-*, /usr/bin/id',
@@ -38,8 +44,14 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
     granted(await world.person(by).approve(request.code));
   };
 
-  test('approved: it starts without a key press, and only then; its status is kept', { skip }, async () => {
-    const host = world.host();
+  /** A test on the classic sudo of each Debian. */
+  const each = (what: string, run: (sudo: { host: () => Host; suite: Suite }) => Promise<void>) => {
+    for (const [version, name, suite] of SUDOS)
+      test(`sudo ${version}: ${what}`, { skip }, () => run({ host: () => world.host(name), suite }));
+  };
+
+  each('approved: it starts without a key press, and only then; its status is kept', async (sudo) => {
+    const host = sudo.host();
     const file = mark();
     const request = await ask(world, host, 'alice', ['sudo', 'sh', '-c', `touch ${file}; exit 7`], {
       env: { SUDO_REASON: 'ticket 4711' },
@@ -161,12 +173,6 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
       assert.doesNotMatch(journal, /could not be reported/, 'told once, and known to have arrived');
     });
   }
-
-  /** A test on the classic sudo of each Debian. */
-  const each = (what: string, run: (sudo: { host: () => Host; suite: Suite }) => Promise<void>) => {
-    for (const [version, name, suite] of SUDOS)
-      test(`sudo ${version}: ${what}`, { skip }, () => run({ host: () => world.host(name), suite }));
-  };
 
   // Its umask is what the rule says and what the asker has, 022, together.
   each(
@@ -378,7 +384,7 @@ describe('the plugin in sudo: what is signed is what runs', { concurrency: 4 }, 
   });
 });
 
-describe('the plugin in sudo: programs that call it', { concurrency: 4 }, () => {
+describe('the plugin in sudo: programs that call it', { concurrency: false }, () => {
   let world: World;
   before(async () => {
     if (skip) return;
@@ -387,57 +393,64 @@ describe('the plugin in sudo: programs that call it', { concurrency: 4 }, () => 
   });
   after(() => world?.close());
 
-  for (const [version, name] of SUDOS)
-    test(`sudo ${version}: without a terminal: plain lines on stderr at once, and stdout is the command’s alone`, {
-      skip,
-    }, async () => {
-      const host = world.host(name);
-      const file = mark();
-      const running = host.as('alice', ['sudo', 'sh', '-c', `touch ${file}; head -c 100000 /dev/zero; cat`], {
-        input: 'typed ahead',
+  describe('as hosts are', { concurrency: 4 }, () => {
+    for (const [version, name] of SUDOS)
+      test(`sudo ${version}: without a terminal: plain lines on stderr at once, and stdout is the command’s alone`, {
+        skip,
+      }, async () => {
+        const host = world.host(name);
+        const file = mark();
+        const running = host.as('alice', ['sudo', 'sh', '-c', `touch ${file}; head -c 100000 /dev/zero; cat`], {
+          input: 'typed ahead',
+        });
+        const code = await pendingCode(world.server, 'alice', file);
+        granted(await world.person('alice').approve(code));
+        const result = await running;
+        assert.equal(result.code, 0, result.stderr);
+        assert.equal(result.stdout, `${'\0'.repeat(100_000)}typed ahead`);
+        assert.match(result.stderr, new RegExp(`approve/${code}`));
+        assert.doesNotMatch(result.stderr, /\x1b|█/);
       });
-      const code = await pendingCode(world.server, 'alice', file);
-      granted(await world.person('alice').approve(code));
-      const result = await running;
-      assert.equal(result.code, 0, result.stderr);
-      assert.equal(result.stdout, `${'\0'.repeat(100_000)}typed ahead`);
-      assert.match(result.stderr, new RegExp(`approve/${code}`));
-      assert.doesNotMatch(result.stderr, /\x1b|█/);
-    });
 
-  for (const [version, name] of SUDOS)
-    test(`sudo ${version}: $(sudo …) on a terminal holds the output alone, and the link is on the screen`, {
-      skip,
-    }, async () => {
-      const host = world.host(name);
-      const request = await ask(world, host, 'alice', ['bash', '-c', 'x=$(sudo id -u); echo "[$x]"']);
-      granted(await world.person('alice').approve(request.code));
-      assert.equal(await request.terminal.exit, 0);
-      assert.match(request.terminal.text(), /^\[0\]$/m);
-    });
+    for (const [version, name] of SUDOS)
+      test(`sudo ${version}: $(sudo …) on a terminal holds the output alone, and the link is on the screen`, {
+        skip,
+      }, async () => {
+        const host = world.host(name);
+        const request = await ask(world, host, 'alice', ['bash', '-c', 'x=$(sudo id -u); echo "[$x]"']);
+        granted(await world.person('alice').approve(request.code));
+        assert.equal(await request.terminal.exit, 0);
+        assert.match(request.terminal.text(), /^\[0\]$/m);
+      });
 
-  for (const [version, name] of SUDOS)
-    test(`sudo ${version}: sudo -n fails at once, makes no request, and says why`, { skip }, async () => {
-      const host = world.host(name);
-      const file = mark();
-      const result = await host.as('alice', ['sudo', '-n', 'touch', file]);
-      assert.equal(result.code, 1);
-      assert.match(result.stderr.replace(/\s+/g, ' '), /sudo -n does not wait/);
-      assert.equal(host.exists(file), false);
-      assert.ok(!world.server.data.challenges().some((row) => row.record.includes(file) && row.status === 'pending'));
-    });
+    for (const [version, name] of SUDOS)
+      test(`sudo ${version}: sudo -n fails at once, makes no request, and says why`, { skip }, async () => {
+        const host = world.host(name);
+        const file = mark();
+        const result = await host.as('alice', ['sudo', '-n', 'touch', file]);
+        assert.equal(result.code, 1);
+        assert.match(result.stderr.replace(/\s+/g, ' '), /sudo -n does not wait/);
+        assert.equal(host.exists(file), false);
+        assert.ok(!world.server.data.challenges().some((row) => row.record.includes(file) && row.status === 'pending'));
+      });
+  });
 
-  test('IDENTREE_NONINTERACTIVE=ask: sudo -n waits', { skip }, async () => {
-    const host = await world.addHost('automation');
-    await host.sh(
-      'echo IDENTREE_NONINTERACTIVE=ask >> /etc/identree/client.conf; systemctl restart identree-agent; until test -S /run/identree/agent.sock; do sleep 0.05; done',
-    );
-    const file = mark();
-    const running = host.as('alice', ['sudo', '-n', 'touch', file]);
-    const code = await pendingCode(world.server, 'alice', file);
-    granted(await world.person('alice').approve(code));
-    const result = await running;
-    assert.equal(result.code, 0, result.stderr);
-    assert.equal(host.exists(file), true);
+  describe('on a host that lets sudo -n wait', { concurrency: 2 }, () => {
+    for (const [version, name] of SUDOS)
+      test(`sudo ${version}: IDENTREE_NONINTERACTIVE=ask: sudo -n waits`, { skip }, async () => {
+        const host = world.host(name);
+        await host.sh(
+          'echo IDENTREE_NONINTERACTIVE=ask >> /etc/identree/client.conf; systemctl restart identree-agent',
+        );
+        await agentReady(host);
+        const file = mark();
+        const running = host.as('alice', ['sudo', '-n', 'touch', file]);
+        const code = await pendingCode(world.server, 'alice', file);
+        assert.equal(host.exists(file), false);
+        granted(await world.person('alice').approve(code));
+        const result = await running;
+        assert.equal(result.code, 0, result.stderr);
+        assert.equal(host.exists(file), true);
+      });
   });
 });
