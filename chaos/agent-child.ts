@@ -18,6 +18,6 @@ const { paths, proc, build } = JSON.parse(readFileSync(process.argv[2]!, 'utf8')
 const host = await openHost(paths, { log });
 const processes = createProcessReader(proc, async () => null);
 const stopping = new AbortController().signal;
-const plugin = { build, asSetUp: async () => true };
+const plugin = { build, loads: async () => build };
 const gate = residentGate(host, { processes, sessionOrigin: async () => null, plugin, log, stopping });
 await listen(paths.socket, gate.handle);

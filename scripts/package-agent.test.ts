@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { packageAgent } from './package-agent.ts';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..');
+const PLUGIN = 'dist/native/identree_sudo.so';
 const BUILD = '0123456789abcdef0123456789abcdef';
 const lacking = ['dpkg-deb', 'rpmbuild', 'cc', 'readelf'].filter(
   (tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error,
@@ -28,10 +30,13 @@ describe('packages of the agent', () => {
     await cp(join(root, 'agent/packaging'), join(from, 'agent/packaging'), { recursive: true });
     await cp(join(root, 'docs/man/identree.8'), join(from, 'docs/man/identree.8'));
     if (skip) return;
-    compile('int main(void) { return 0; }', 'dist/agent/identree');
     for (const file of ['identree-pam', 'pam_identree.so'])
       compile('int main(void) { return 0; }', `dist/native/${file}`);
-    compile('int main(void) { return 0; }', 'dist/native/identree_sudo.so');
+    compile('int main(void) { return 0; }', PLUGIN);
+    const digest = createHash('sha256')
+      .update(await readFile(join(from, PLUGIN)))
+      .digest('hex');
+    compile(`const char *digest = "${digest}";\nint main(void) { return 0; }`, 'dist/agent/identree');
   });
   after(() => rm(work, { recursive: true, force: true }));
 
@@ -100,10 +105,42 @@ describe('packages of the agent', () => {
     assert.match(await readFile(join(control, 'prerm'), 'utf8'), /setup --undo/);
   });
 
-  test('a plugin of other sources than the program is not packed', { skip }, async () => {
-    compile('int main(void) { return 0; }', 'dist/native/identree_sudo.so', BUILD.replaceAll('0', 'f'));
-    await assert.rejects(make('mixed'), /different sources: run npm run build:agent/);
-    compile('int main(void) { return 0; }', 'dist/native/identree_sudo.so');
+  test('a plugin that is not the one that the program was built with is not packed', { skip }, async () => {
+    const good = await readFile(join(from, PLUGIN));
+    const compiled = (source: string, build?: string) => () => compile(source, PLUGIN, build);
+    for (const [name, change] of Object.entries({
+      'of other sources': compiled('int main(void) { return 0; }', BUILD.replaceAll('0', 'f')),
+      'of the same sources, compiled otherwise': compiled('int main(void) { return 1; }'),
+      'with something behind it': () => writeFile(join(from, PLUGIN), Buffer.concat([good, Buffer.from('x')])),
+      'none at all': () => writeFile(join(from, PLUGIN), ''),
+    })) {
+      await change();
+      await assert.rejects(make('mixed'), /identree_sudo\.so does not belong to .*: npm run build:agent/s, name);
+    }
+    await writeFile(join(from, PLUGIN), good);
+    await make('again');
+  });
+
+  test('the package says which plugin is in it, in a file that comes before the plugin', { skip }, async () => {
+    const { deb, rpm } = await make('record');
+    const digest = createHash('sha256')
+      .update(await readFile(join(from, PLUGIN)))
+      .digest('hex');
+    const tar = await run('dpkg-deb', ['--fsys-tarfile', deb], { encoding: 'buffer', maxBuffer: 1 << 26 });
+    const record = execFileSync('tar', ['-xO', './usr/lib/identree/identree_sudo.id'], { input: tar.stdout });
+    assert.equal(record.toString(), `${BUILD} ${digest}\n`);
+    for (const listed of [
+      (await run('dpkg-deb', ['--contents', deb])).stdout,
+      (await run('rpm', ['-qpl', rpm])).stdout,
+    ]) {
+      const order = ['/usr/bin/identree\n', '/identree_sudo.id\n', '/identree_sudo.so\n'].map((end) =>
+        listed.indexOf(end),
+      );
+      assert.ok(
+        order.every((at, i) => at > (order[i - 1] ?? -1)),
+        listed,
+      );
+    }
   });
 
   test('a library that no package is known for is named', { skip }, async () => {

@@ -16,6 +16,17 @@ for file in "$here/../../docs/man/identree.8" "$here/identree-agent.service" "$h
   [ -r "$file" ] || { echo "$file is missing. Pack it with the rest: docs/hosts.md says how" >&2; exit 1; }
 done
 
+# A plugin that is not the one the agent was built with is refused by it, and every sudo with it.
+plugin=$dist/native/identree_sudo.so
+build=$(grep -ao 'identree plugin, build [0-9a-f]\{32\}' "$plugin" | cut -d ' ' -f 4)
+digest=$(sha256sum "$plugin" | cut -d ' ' -f 1)
+for part in "$build" "$digest"; do
+  [ -n "$part" ] && grep -aqF "$part" "$dist/agent/identree" || {
+    echo "$plugin does not belong to $dist/agent/identree. Build both again: npm run build:agent" >&2
+    exit 1
+  }
+done
+
 # What is put here is written down, for those who take it away again: identree uninstall.
 files=
 put() { # MODE SOURCE PATH
@@ -28,6 +39,9 @@ install -d -m 0755 "$dest/etc/identree" "$dest/etc/identree/tls"
 install -d -m 0700 "$dest/var/lib/identree"
 put 0755 "$dist/agent/identree" /usr/bin/identree
 put 0755 "$dist/native/identree-pam" /usr/lib/identree/identree-pam
+# Before the plugin: by it an agent that still runs knows that the new one belongs to the program it is replaced by.
+put 0644 /dev/null /usr/lib/identree/identree_sudo.id
+printf '%s %s\n' "$build" "$digest" > "$dest/usr/lib/identree/identree_sudo.id"
 put 0644 "$dist/native/identree_sudo.so" /usr/lib/identree/identree_sudo.so
 put 0644 "$dist/native/pam_identree.so" /usr/lib/identree/pam_identree.so
 put 0644 "$here/identree-agent.service" /usr/lib/systemd/system/identree-agent.service

@@ -38,6 +38,7 @@ import { type Health, keepBeating } from './service/heartbeat.ts';
 import { type Keeper, keep } from './service/keepers.ts';
 import { listen } from './service/socket-server.ts';
 import { createGateWatch } from './setup/gate-watch.ts';
+import { createKnownPlugins, type KnownPlugins } from './setup/known-plugins.ts';
 import { readDirectoryUse, writeDirectoryUse } from './sssd/settings.ts';
 import { control } from './sssd/sssd-addition.ts';
 import { type ApproverKeys, openApproverKeys } from './state/approver-keys.ts';
@@ -181,7 +182,7 @@ export async function openHost(
 
 /** What an agent that stays looks at on its machine, and which plugin belongs to it. */
 export type ResidentGateDeps = Required<Pick<GateDeps, 'processes' | 'sessionOrigin' | 'log' | 'stopping'>> & {
-  plugin: Pick<SudoPluginDeps, 'build' | 'asSetUp'> | null;
+  plugin: Pick<SudoPluginDeps, 'build' | 'loads'> | null;
 };
 
 /** Answers the hooks of a host whose agent stays. */
@@ -240,8 +241,13 @@ export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemR
   };
 }
 
+/** The plugins that count as this program's; none when it runs from source. */
+export const knownPlugins: KnownPlugins = OWN_PLUGIN
+  ? createKnownPlugins('/', process.execPath, OWN_PLUGIN)
+  : async () => [];
+
 /** What this host says of itself. */
-export const hostReport = () => readHostReport('/', OWN_PLUGIN);
+export const hostReport = async () => readHostReport('/', await knownPlugins());
 
 /** Tells the server what this host says of itself, once. @throws NotEnrolled, ConfigError, UntrustedFile */
 export async function reportHost(paths: Paths): Promise<void> {
@@ -350,7 +356,8 @@ export async function serveGate(
   const failed = new AbortController();
   const stopping = AbortSignal.any([signal, failed.signal]);
   const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
-  const plugin = OWN_PLUGIN && { build: OWN_PLUGIN.build, asSetUp: createGateWatch('/', OWN_PLUGIN, log).asSetUp };
+  const watch = createGateWatch('/', process.execPath, knownPlugins, log);
+  const plugin = OWN_PLUGIN && { build: OWN_PLUGIN.build, loads: watch.loads };
   const gate = residentGate(host, { processes, sessionOrigin, plugin, log, stopping });
   const server = await listen(paths.socket, gate.handle);
   const { externalUrl, hostname } = host.enrolment.identity;
@@ -396,7 +403,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
       breakGlass,
       processes,
       registered: null,
-      asSetUp: async () => false,
+      loads: async () => null,
       sessionOrigin,
       build: OWN_PLUGIN.build,
       noninteractive,

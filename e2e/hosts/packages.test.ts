@@ -3,12 +3,14 @@ import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { createServer, type Server as HttpsServer } from 'node:https';
 import { basename, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { packageAgent } from '../../scripts/package-agent.ts';
 import { fileSystem, makeBare } from '../harness/bare-host.ts';
 import { readExamples } from '../harness/examples.ts';
 import type { Host, Suite } from '../harness/lab.ts';
+import { otherBuild } from '../harness/other-build.ts';
 import { granted } from '../harness/person.ts';
-import { must, type RunResult } from '../harness/run.ts';
+import { must, type RunResult, until } from '../harness/run.ts';
 import { enrolmentToken } from '../harness/server.ts';
 import { ask, enrol, gate, mark, openWorld, repository, skip, type World } from '../harness/world.ts';
 
@@ -19,6 +21,13 @@ const SIGNING = 'signing';
 const RELEASE = join(SIGNING, 'dist/packages');
 const SECRET = 'a shared secret of more than 32 characters';
 const ORIGINALS = '/var/lib/identree/backup/originals.json';
+
+/** A line of `identree doctor --json`. */
+interface DoctorLine {
+  what: string;
+  value: string;
+  problem: string | null;
+}
 
 /** Hosts side by side, each with one package after the other. */
 describe('the package of the agent', { concurrency: 3 }, () => {
@@ -41,9 +50,11 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       }),
     });
     const out = join(world.lab.dir, 'packages');
-    const made = (version?: string) => packageAgent({ out, formats: ['deb'], compression: 'quick', version });
-    // The same files under a lower number: what is tried is what the package does, not what has changed since.
-    [older, newer] = (await Promise.all([made('0.0.1'), made()])).map(({ deb }) => deb) as [string, string];
+    const made = (from?: string, version?: string) =>
+      packageAgent({ out, from, formats: ['deb'], compression: 'quick', version });
+    // Of another build, under a lower number: agent and plugin of one take none of the other.
+    const other = await otherBuild(join(world.lab.dir, 'other'));
+    [older, newer] = (await Promise.all([made(other, '0.0.1'), made()])).map(({ deb }) => deb) as [string, string];
   });
   after(() => world?.close());
 
@@ -70,7 +81,25 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       const status = async (): Promise<string> =>
         (await host.sh('dpkg --list identree-agent | tail -1')).split(/\s+/, 3).join(' ');
 
-      /** Somebody who may, and somebody who may not, all the while that something is done to the host. */
+      /** What doctor finds at the gate of sudo, each finding once. */
+      const findings = (printed: string): string[] => {
+        const looks = printed
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line) as { lines: DoctorLine[] });
+        const found = looks.flatMap(({ lines }) => lines.filter(({ what }) => what === 'sudo'));
+        return [...new Set(found.map(({ value, problem }) => problem ?? value))];
+      };
+      const askedOf = (user: string): HostRecord[] =>
+        world.server.data
+          .challenges()
+          .filter(({ hostname, username }) => hostname === `${name}.example.com` && username === user)
+          .map(({ record }) => hostRecord.parse(JSON.parse(record)));
+
+      /**
+       * Somebody who may, somebody who may not and somebody who looks, all the while that something is done to the host.
+       * Each sudo is asked by the plugin, once.
+       */
       async function sudoThroughout(work: () => Promise<void>): Promise<void> {
         const secret = mark();
         const script = `until [ -e /srv/over ]; do
@@ -79,12 +108,22 @@ describe('the package of the agent', { concurrency: 3 }, () => {
           echo asked
           sleep 0.1
         done`;
+        const look = 'until [ -e /srv/over ]; do identree doctor --json; echo; done | grep .';
+        const before = askedOf('bob').length;
         const asking = host.exec(['bash', '-c', script], { timeoutMs: 240_000 });
+        const looking = host.exec(['bash', '-c', look], { timeoutMs: 240_000 });
         await work().finally(() => host.sh('touch /srv/over'));
         const { stdout, stderr } = await asking;
+        const seen = await looking;
         await host.sh('rm /srv/over');
-        assert.deepEqual([...new Set(stdout.trim().split('\n'))], ['asked'], stdout + stderr);
+        const printed = stdout.trim().split('\n');
+        assert.deepEqual([...new Set(printed)], ['asked'], stdout + stderr);
         assert.equal(host.exists(secret), false);
+        assert.deepEqual(findings(seen.stdout), ['asked by the plugin in sudo'], seen.stderr);
+        await until('every sudo to be known at the server', () => askedOf('bob').length - before >= printed.length);
+        const asked = askedOf('bob').slice(before);
+        assert.equal(asked.length, printed.length, 'nobody was asked twice');
+        assert.deepEqual([...new Set(asked.map(({ gate }) => gate))], ['plugin']);
       }
 
       test('is installed and changes no login; the agent waits for an enrolment', { skip }, async () => {

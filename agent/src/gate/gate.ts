@@ -139,8 +139,10 @@ async function answerPlugin(
 
 async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversation): Promise<Outcome | 'go_on'> {
   const { say, signal } = conversation;
-  const asksByItself = (pid: number, start: string) => deps.plugin?.registered?.has({ pid, start }) === true;
-  if (hello.mode === 'sudo-registered') return asksByItself(hello.pid, hello.pstart) ? 'go_on' : { kind: 'refused' };
+  const asksByItself = async (pid: number, start: string) =>
+    (await deps.plugin?.sudo.asksByItself({ pid, start })) === true;
+  if (hello.mode === 'sudo-registered')
+    return (await asksByItself(hello.pid, hello.pstart)) ? 'go_on' : { kind: 'refused' };
   if (isPlugin(hello)) return answerPlugin(deps, hello, conversation);
   if (hello.uid === null) {
     deps.log.warn(`refused an account that does not exist, service ${hello.service}`);
@@ -151,7 +153,7 @@ async function decide(deps: GateDeps, hello: AnyHello, conversation: Conversatio
   switch (hello.mode) {
     case 'sudo':
       // This very sudo asks by itself, for what it will really execute, once sudoers has allowed it.
-      if (asksByItself(hello.ppid, hello.pstart)) return 'go_on';
+      if (await asksByItself(hello.ppid, hello.pstart)) return 'go_on';
       // Without an agent that stays, its plugin asks by a gate of its own, and releases nothing without its yes.
       if (!deps.plugin?.registered && (await deps.processes.hasLoaded(hello.ppid, PLUGIN))) {
         if (deps.plugin !== null) return 'go_on';

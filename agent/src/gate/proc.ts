@@ -33,6 +33,8 @@ export interface ProcessFacts {
 export interface ProcessReader {
   /** Start time, field 22 of stat, as decimal text; null when there is no such process. */
   startTime(pid: number): Promise<string | null>;
+  /** The time now, as `startTime` counts it; null when it cannot be read. */
+  now(): bigint | null;
   /** What its environment says, or null when the process is gone or was replaced while it was read. */
   environment(pid: number, startTime: string): ProcessFacts['environ'] | null;
   /** Everything, or null when the process is gone or was replaced while it was read. */
@@ -169,9 +171,15 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
       const environment = readEnvironment(pid);
       return startTime(pid) === expected ? environment : null;
     },
+    now() {
+      const uptime = /^(\d+)\.(\d\d) /.exec(readCapped(join(proc, 'uptime'), 256)?.toString('latin1') ?? '');
+      // The kernel tells programs of 100 ticks a second, however many it has.
+      return uptime && BigInt(`${uptime[1]}${uptime[2]}`);
+    },
     async hasLoaded(pid, path) {
       const maps = await readFile(of(pid, 'maps'), 'latin1').catch(() => '');
-      return maps.split('\n').some((line) => line.endsWith(` ${path}`));
+      // The kernel adds that to what has been replaced since.
+      return maps.split('\n').some((line) => line.endsWith(` ${path}`) || line.endsWith(` ${path} (deleted)`));
     },
     root: (pid) => of(pid, 'root'),
     sudoPolicy: (pid, user) => sudo({ exe: of(pid, 'exe'), root: of(pid, 'root') }, user),

@@ -10,12 +10,16 @@ export interface ProcessId {
 export interface RegisteredSudos {
   add(process: ProcessId): Promise<void>;
   has(process: ProcessId): boolean;
+  /** Whether it began before this agent could be reached, so that what it said may have been said to an earlier one. */
+  isOlder(process: ProcessId): boolean;
 }
 
 /** As many are kept without looking which of them still run. */
 const KEPT = 1024;
 
-export function createRegisteredSudos(processes: Pick<ProcessReader, 'startTime'>): RegisteredSudos {
+/** To be made right before the agent listens. */
+export function createRegisteredSudos(processes: Pick<ProcessReader, 'startTime' | 'now'>): RegisteredSudos {
+  const since = processes.now();
   const starts = new Map<number, string>();
   return {
     async add({ pid, start }) {
@@ -28,5 +32,6 @@ export function createRegisteredSudos(processes: Pick<ProcessReader, 'startTime'
       }
     },
     has: ({ pid, start }) => starts.get(pid) === start,
+    isOlder: ({ start }) => since !== null && BigInt(start) < since,
   };
 }

@@ -31,6 +31,13 @@ const hello = (gate: TestGate, change: Record<string, string | number> = {}) => 
 const check = (gate: TestGate, lists: PluginLists = SUDO_ID, change: Record<string, string | number> = {}) =>
   connectPlugin(gate.socket, hello(gate, change), lists);
 
+const LOADED = '7f0000000000-7f0000001000 r-xp 00000000 08:01 42   /usr/lib/identree/identree_sudo.so';
+/** The next agent of this host is reached at this time for the first time; the sudo of the test gate began at 777. */
+async function reachedAt(gate: TestGate, ticks: number, maps = LOADED): Promise<void> {
+  await writeFile(join(gate.parent.proc, 'uptime'), `${(ticks / 100).toFixed(2)} 1.00\n`);
+  await writeFile(join(gate.parent.proc, String(gate.parent.pid), 'maps'), `${maps}\n`);
+}
+
 async function recordOf(lists: PluginLists, change: Record<string, string | number> = {}): Promise<HostRecord> {
   await using gate = await createTestGate();
   const plugin = check(gate, lists, change);
@@ -358,15 +365,71 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
 
   it('a plugin that sudo does not load as setup left it is no reason to, until it does again', async () => {
     await using gate = await createTestGate();
-    gate.asSetUp.now = false;
+    gate.loads.now = null;
     assert.equal((await open(gate)).granted, false);
     assert.equal(await asksByItself(gate), false);
     const hook = gate.sudo();
     await gate.server.challenge();
     hook.hangUp();
-    gate.asSetUp.now = true;
+    gate.loads.now = TEST_BUILD;
     assert.equal((await open(gate)).granted, true);
     assert.equal(await asksByItself(gate), true);
+  });
+
+  it('the plugin of the version that takes the place of this agent is a reason to, and is answered', async () => {
+    await using gate = await createTestGate();
+    const next = 'c'.repeat(32);
+    gate.loads.now = next;
+    assert.equal((await open(gate, { build: 'd'.repeat(32) })).granted, false, 'neither the one nor the other');
+    assert.equal((await open(gate, { build: next })).granted, true);
+    assert.equal(await asksByItself(gate), true);
+    const plugin = check(gate, SUDO_ID, { build: next });
+    await gate.server.approve(await gate.server.challenge());
+    await plugin.asked;
+    plugin.ready();
+    assert.equal((await plugin.result).granted, true);
+  });
+
+  it('our own plugin, loaded right before another took its place, is a reason to', async () => {
+    await using gate = await createTestGate();
+    gate.loads.now = 'c'.repeat(32);
+    assert.equal((await open(gate)).granted, true);
+    assert.equal(await asksByItself(gate), true);
+  });
+
+  describe('a sudo that has told the agent before this one', () => {
+    /** Whether it need not be asked, by another agent than the first of the test gate. */
+    async function passes(gate: TestGate, change: Record<string, string | number> = {}): Promise<boolean> {
+      await using now = await gate.again();
+      const { pid, startTime } = gate.parent;
+      const question = { v: 1, mode: 'sudo-registered', pid, pstart: startTime, ...change };
+      return (await connectHook(now.socket, question).result).granted === true;
+    }
+
+    it('is not asked twice, also where its plugin was replaced since', async () => {
+      await using gate = await createTestGate();
+      await reachedAt(gate, 778, `${LOADED} (deleted)`);
+      assert.equal(await passes(gate), true);
+    });
+
+    for (const [name, ticks, maps, change] of [
+      ['began when this agent was there', 777, LOADED, {}],
+      ['began later', 776, LOADED, {}],
+      ['has not loaded the plugin', 778, `${LOADED}.so`, {}],
+      ['is another process by now', 778, LOADED, { pstart: '776' }],
+    ] as const)
+      it(`one that ${name} is asked`, async () => {
+        await using gate = await createTestGate();
+        await reachedAt(gate, ticks, maps);
+        assert.equal(await passes(gate, change), false);
+      });
+
+    it('is asked where the plugin is not loaded as setup left it', async () => {
+      await using gate = await createTestGate();
+      await reachedAt(gate, 778);
+      gate.loads.now = null;
+      assert.equal(await passes(gate), false);
+    });
   });
 
   it('who registers with another start than the kernel knows has registered nothing', async () => {
@@ -449,6 +512,44 @@ describe('the plugin at the gate: an agent that leaves', SHORT, () => {
     assert.equal((await again.result).granted, true);
     assert.equal(gate.server.challenges.length, 1);
   });
+
+  it('a request goes on with an agent whose plugin is another by now', async () => {
+    await using gate = await createTestGate();
+    await reachedAt(gate, 778);
+    const plugin = check(gate);
+    const challenge = await gate.server.challenge();
+    const token = await plugin.token;
+    gate.stop.abort();
+    await plugin.result;
+    await using next = await gate.again();
+    const again = connectPlugin(next.socket, hello(gate, { build: 'c'.repeat(32) }), { ...SUDO_ID, token });
+    await again.says('is back');
+    await gate.server.approve(challenge);
+    await again.asked;
+    again.ready();
+    assert.equal((await again.result).granted, true);
+    assert.equal(gate.server.challenges.length, 1);
+  });
+
+  for (const [name, ticks] of [
+    ['began when the agent was there', 777],
+    ['began later', 776],
+  ] as const)
+    it(`a plugin of another build in a sudo that ${name} is refused, whatever it brings`, async () => {
+      await using gate = await createTestGate();
+      await reachedAt(gate, ticks);
+      const plugin = check(gate);
+      await gate.server.challenge();
+      const token = await plugin.token;
+      plugin.hangUp();
+      await using next = await gate.again();
+      const old = hello(gate, { build: 'c'.repeat(32) });
+      for (const lists of [SUDO_ID, { ...SUDO_ID, token }]) {
+        const refused = await connectPlugin(next.socket, old, lists).result;
+        assert.equal(refused.granted, false);
+        assert.match(refused.text.replace(/\s+/g, ' '), /another version/);
+      }
+    });
 
   it('a token for another command is no way to its approval', async () => {
     await using gate = await createTestGate();

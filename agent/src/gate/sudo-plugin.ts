@@ -4,13 +4,14 @@ import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { BreakGlass } from '../break-glass/enter.ts';
 import type { Log } from '../platform/log.ts';
+import { PLUGIN } from '../setup/sudo-gate.ts';
 import type { Ask, Asked, Outcome, Question, Unreachable } from './ask.ts';
 import { type Evidence, readReason, sameTarget } from './evidence.ts';
 import type { PluginHello } from './hello.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import type { ProcessReader } from './proc.ts';
 import type { Prompt } from './prompts.ts';
-import type { RegisteredSudos } from './registered-sudos.ts';
+import type { ProcessId, RegisteredSudos } from './registered-sudos.ts';
 import { resolvedEvidence, targetBySudo } from './resolved-evidence.ts';
 import { createVoice, type Say } from './terminal-text.ts';
 
@@ -29,8 +30,8 @@ export interface SudoPluginDeps {
   processes: ProcessReader;
   /** Null where no agent stays to know one sudo from another. */
   registered: RegisteredSudos | null;
-  /** Whether sudo loads the plugin, and no other before it, as setup left it. */
-  asSetUp(): Promise<boolean>;
+  /** The build of the plugin that sudo loads before any other, as setup left it; null: it loads none of ours. */
+  loads(): Promise<string | null>;
   sessionOrigin(pid: number): Promise<string | null>;
   /** Of which sources the plugin of this agent was built. */
   build: string;
@@ -48,6 +49,11 @@ export interface SudoPlugin {
    * up, and does not count.
    */
   open(hello: PluginHello): Promise<boolean>;
+  /**
+   * Whether the plugin of a running sudo asks, so that the PAM stage need not: it has said so, here or, as far as can be
+   * told from what it has loaded, to the agent before this one.
+   */
+  asksByItself(process: ProcessId): Promise<boolean>;
   check(
     hello: PluginHello,
     parts: PluginParts,
@@ -132,17 +138,36 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
     return sameTarget(after.target, before.target);
   }
 
+  /**
+   * Whether a plugin gets an answer. One that sudo loaded before this agent was started may be of the version before, and
+   * speaks the same protocol: who waits while both are replaced is not turned away.
+   */
+  async function answers({ build, pid, pstart }: PluginHello): Promise<boolean> {
+    if (build === deps.build || build === (await deps.loads())) return true;
+    return deps.registered?.isOlder({ pid, start: pstart }) === true;
+  }
+
   return {
     async open(hello) {
-      if (hello.build !== deps.build) {
-        deps.log.warn('a sudo loaded a plugin of another build; it is not registered, and the PAM stage asks');
-        return false;
-      }
-      if (deps.registered === null || !(await deps.asSetUp())) return false;
+      if (deps.registered === null) return false;
+      const loaded = await deps.loads();
+      // It may have loaded ours just before another took its place.
+      if (loaded === null || (hello.build !== loaded && hello.build !== deps.build)) return false;
       await deps.registered.add({ pid: hello.pid, start: hello.pstart });
       // Its rules have to be read before it asks.
       setImmediate(ask.prepare);
       return true;
+    },
+
+    async asksByItself({ pid, start }) {
+      if (deps.registered === null) return false;
+      if (deps.registered.has({ pid, start })) return true;
+      return (
+        deps.registered.isOlder({ pid, start }) &&
+        (await processes.startTime(pid)) === start &&
+        (await processes.hasLoaded(pid, PLUGIN)) &&
+        (await deps.loads()) !== null
+      );
     },
 
     async check(hello, parts, conversation, say, signal) {
@@ -152,7 +177,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
         cols: hasTerminal ? number(parts.userInfo.get('cols'), 100_000) : null,
         rows: hasTerminal ? number(parts.userInfo.get('lines'), 100_000) : null,
       };
-      if (hello.build !== deps.build) {
+      if (!(await answers(hello))) {
         createVoice(say, { ...size, term: '', locale: '' }).refusal('gate.otherPlugin', {}, deps.contact);
         return REFUSED;
       }

@@ -6,9 +6,9 @@ import { readHostReport } from './host-report.ts';
 
 async function reported(files: Record<string, string>) {
   await using host = await createHostTree(files);
-  const report = await readHostReport(host.root, null);
+  const report = await readHostReport(host.root, []);
   assert.deepEqual(hostReport.parse(report), report, 'as the server reads it');
-  assert.deepEqual(await readHostReport(host.root, null), report, 'the same files, the same report');
+  assert.deepEqual(await readHostReport(host.root, []), report, 'the same files, the same report');
   return report;
 }
 

@@ -57,13 +57,13 @@ function accountsOf(passwd: string): HostReport['accounts'] {
  * at its gate. In an order that depends on nothing but the files.
  *
  * @param root folder of the host's files; `/` on the host itself
- * @param own the plugin that belongs to this agent
+ * @param plugins those that belong to this agent
  */
-export async function readHostReport(root: string, own: PluginIdentity | null): Promise<HostReport> {
+export async function readHostReport(root: string, plugins: readonly PluginIdentity[]): Promise<HostReport> {
   const files = createHostFiles(root);
   const grants: Grant[] = [...(await readGrants(root)), ...(await powerfulGroups(files))];
   const passwd = await files.read('/etc/passwd');
-  const gate = await readGateState(root, own);
+  const gate = await readGateState(root, plugins);
   const { everywhere, forSome } = gate.gate === null ? { everywhere: [], forSome: [] } : await readGateSettings(root);
   const drift = [...gate.drift, ...everywhere, ...forSome];
   const accounts = passwd === null || 'problem' in passwd ? [] : accountsOf(passwd.text);

@@ -14,7 +14,7 @@ async function said(
   await using host = await createHostTree(files);
   await prepare(host.root);
   const grants = await readGrants(host.root, 'web1');
-  return sayGrants(grants, { gate: (await readGateState(host.root, null)).gate ?? 'pam' });
+  return sayGrants(grants, { gate: (await readGateState(host.root, [])).gate ?? 'pam' });
 }
 /** Without headings. */
 const lines = async (files: Record<string, string>): Promise<string[]> =>

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { createHostFiles } from '../grants/host-files.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { PluginIdentity } from '../version.ts';
+import type { KnownPlugins } from './known-plugins.ts';
 import { asksThrough, MODULE, pamFile, SERVICES, type Service } from './pam-stacks.ts';
 import { isOurs, type PluginLine, readPlugins, SUDO_CONF } from './sudo-conf.ts';
 import { PLUGIN, SUDO_CONF_LINES, type SudoGate } from './sudo-gate.ts';
@@ -36,9 +38,9 @@ async function otherSudos(root: string): Promise<string[]> {
 /**
  * What is not as setup left it in the file that names the plugin, and in the plugin itself.
  *
- * @param own the plugin that belongs to this agent; null when it runs from source.
+ * @param known the plugins that belong to this agent; none when it runs from source.
  */
-function pluginDrift(plugins: readonly PluginLine[], file: Buffer | null, own: PluginIdentity | null): string[] {
+function pluginDrift(plugins: readonly PluginLine[], file: Buffer | null, known: readonly PluginIdentity[]): string[] {
   const drift: string[] = [];
   for (const line of SUDO_CONF_LINES) {
     if (!plugins.some(({ symbol, path }) => line === `Plugin ${symbol} ${path}`))
@@ -51,11 +53,17 @@ function pluginDrift(plugins: readonly PluginLine[], file: Buffer | null, own: P
     drift.push(`${SUDO_CONF} loads another plugin before identree's, so the PAM stage asks too: ${line}`);
   }
   if (file === null) drift.push(`${PLUGIN} is not there: sudo refuses everything`);
-  else if (own !== null && !file.includes(own.build))
+  else if (known.length > 0 && !known.some(({ build }) => file.includes(build)))
     drift.push(`${PLUGIN} is not the one that belongs to this agent: it is refused, and the PAM stage asks`);
-  else if (own !== null && createHash('sha256').update(file).digest('hex') !== own.sha256)
+  else if (known.length > 0 && identityOf(file, known) === null)
     drift.push(`${PLUGIN} was changed after it was built, so the PAM stage asks too`);
   return drift;
+}
+
+/** Which of the known plugins a file is, to the last byte. */
+function identityOf(file: Buffer, known: readonly PluginIdentity[]): PluginIdentity | null {
+  const sha256 = createHash('sha256').update(file).digest('hex');
+  return known.find((plugin) => plugin.sha256 === sha256) ?? null;
 }
 
 async function readConf(root: string): Promise<{ plugins: PluginLine[]; drift: string[] }> {
@@ -66,19 +74,21 @@ async function readConf(root: string): Promise<{ plugins: PluginLine[]; drift: s
 
 const readPlugin = (root: string): Promise<Buffer | null> => readFile(join(root, PLUGIN)).catch(() => null);
 
-/** Whether sudo loads the plugin, the very one that belongs to this agent, before any other. */
-export async function isPluginAsSetUp(root: string, own: PluginIdentity): Promise<boolean> {
+/** The plugin that sudo loads before any other; null unless it is one of the known ones, to the last byte. */
+export async function pluginAsSetUp(root: string, known: readonly PluginIdentity[]): Promise<PluginIdentity | null> {
   const { plugins, drift } = await readConf(root);
-  return [...drift, ...pluginDrift(plugins, await readPlugin(root), own)].length === 0;
+  const file = await readPlugin(root);
+  if (file === null || [...drift, ...pluginDrift(plugins, file, known)].length > 0) return null;
+  return identityOf(file, known);
 }
 
 /**
  * What keeps the plugin from being asked, or is not what was installed. Where it is not loaded as it was set up, the PAM
  * stage asks by itself, so none of this opens the gate.
  *
- * @param own the plugin that belongs to this agent; null when it runs from source.
+ * @param known the plugins that belong to this agent; none when it runs from source.
  */
-export async function readGateState(root: string, own: PluginIdentity | null): Promise<GateState> {
+export async function readGateState(root: string, known: readonly PluginIdentity[]): Promise<GateState> {
   const asked = new Map<Service, ReturnType<typeof asksThrough>>();
   for (const service of SERVICES)
     asked.set(service, asksThrough(await readFile(join(root, pamFile(service)), 'latin1').catch(() => '')));
@@ -94,10 +104,37 @@ export async function readGateState(root: string, own: PluginIdentity | null): P
   drift.push(...conf.drift);
   const named = conf.plugins.some(isOurs);
   if (named) {
-    drift.push(...pluginDrift(conf.plugins, await readPlugin(root), own));
+    drift.push(...pluginDrift(conf.plugins, await readPlugin(root), known));
     if (!staged) drift.push('/etc/pam.d/sudo does not name pam_identree.so: sudo asks for a password too');
   }
   if (named || staged)
     for (const path of await otherSudos(root)) drift.push(`${path} is another sudo; only one is looked at here`);
   return { gate: named ? 'plugin' : staged ? 'pam' : null, drift };
+}
+
+/** How often, and how long at most, somebody who looks once waits for a package manager; milliseconds. */
+const LOOK_AGAIN_MS = 200;
+const PACKAGE_MS = 30_000;
+
+/** Package managers write each file beside the one that it will replace: dpkg all of them before it replaces the first. */
+async function isBeingReplaced(path: string): Promise<boolean> {
+  const names = await readdir(dirname(path)).catch(() => []);
+  return names.some((name) => name !== basename(path) && name.startsWith(basename(path)));
+}
+
+/**
+ * The same for who looks once, with a program that may itself be of a package half in place: a plugin that does not belong
+ * to it is looked at again, until it is not about to be replaced.
+ */
+export async function readSettledGateState(
+  root: string,
+  plugins: KnownPlugins,
+  clock: Pick<Clock, 'sleep'>,
+): Promise<GateState> {
+  for (let waited = 0; ; waited += LOOK_AGAIN_MS) {
+    const state = await readGateState(root, await plugins());
+    const isOdd = state.drift.some((line) => line.startsWith(PLUGIN));
+    if (!isOdd || waited >= PACKAGE_MS || (waited > 0 && !(await isBeingReplaced(join(root, PLUGIN))))) return state;
+    await clock.sleep(LOOK_AGAIN_MS);
+  }
 }

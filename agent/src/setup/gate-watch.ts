@@ -1,45 +1,42 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Log } from '../platform/log.ts';
-import type { PluginIdentity } from '../version.ts';
-import { isPluginAsSetUp } from './gate-state.ts';
+import { pluginAsSetUp } from './gate-state.ts';
+import { type KnownPlugins, PLUGIN_RECORD, stampOf } from './known-plugins.ts';
 import { SUDO_CONF } from './sudo-conf.ts';
 import { PLUGIN } from './sudo-gate.ts';
 
-/** Knows at any time whether sudo loads the plugin as setup left it. */
+/** Knows at any time which plugin sudo loads. */
 export interface GateWatch {
-  asSetUp(): Promise<boolean>;
+  /** The build of the plugin that sudo loads as setup left it; null: it loads none that belongs to this agent. */
+  loads(): Promise<string | null>;
 }
 
 /**
  * Looks at the files again only when one of them is another than before: each sudo asks.
  *
  * @param root folder of the host's files; `/` on the host itself.
+ * @param program path of this very program, which may be replaced while it runs.
  */
-export function createGateWatch(root: string, own: PluginIdentity, log: Pick<Log, 'warn'>): GateWatch {
-  let known: { stamp: string; asSetUp: Promise<boolean> } | null = null;
+export function createGateWatch(root: string, program: string, known: KnownPlugins, log: Pick<Log, 'warn'>): GateWatch {
+  const files = [SUDO_CONF, PLUGIN, PLUGIN_RECORD, program].map((path) => join(root, path));
+  let seen: { stamp: string; build: Promise<string | null> } | null = null;
 
-  // At once: sudo has just read both, and a step through the thread pool costs more than the look.
-  const stampOf = (path: string): string => {
-    const info = statSync(join(root, path), { bigint: true, throwIfNoEntry: false });
-    return info === undefined ? 'none' : [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(':');
-  };
-
-  async function look(): Promise<boolean> {
-    const asSetUp = await isPluginAsSetUp(root, own);
-    if (!asSetUp)
+  async function look(): Promise<string | null> {
+    const plugin = await pluginAsSetUp(root, await known());
+    if (plugin === null)
       log.warn(
         'the plugin is not loaded by sudo as setup left it, so the PAM stage asks too; identree doctor says why',
       );
-    return asSetUp;
+    return plugin?.build ?? null;
   }
 
   return {
-    async asSetUp() {
-      // Before the files are read: what changes meanwhile is looked at the next time.
-      const stamp = [SUDO_CONF, PLUGIN].map(stampOf).join(' ');
-      if (known?.stamp !== stamp) known = { stamp, asSetUp: look() };
-      return known.asSetUp;
+    async loads() {
+      // At once, and before the files are read: sudo has just read them, a step through the thread pool costs more than
+      // the look, and what changes meanwhile is looked at the next time.
+      const stamp = files.map(stampOf).join(' ');
+      if (seen?.stamp !== stamp) seen = { stamp, build: look() };
+      return seen.build;
     },
   };
 }

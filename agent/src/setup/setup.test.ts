@@ -406,7 +406,7 @@ describe('setup --undo', () => {
       await h.write(`/etc/pam.d/${service}`, withBlock(text, lines));
     }
     assert.match(
-      (await readGateState(h.root, null)).drift.join('\n'),
+      (await readGateState(h.root, [])).drift.join('\n'),
       /sudo still has pam_exec[\s\S]*sshd still has pam_exec/,
     );
     assert.equal(await setUp(ALL, { dryRun: false }, h.deps), true);
@@ -414,7 +414,7 @@ describe('setup --undo', () => {
       h.printed.join('\n'),
       /- auth requisite pam_exec\.so[\s\S]*\+ auth \[success=done[^\n]*pam_identree\.so ssh/,
     );
-    assert.deepEqual(await readGateState(h.root, null), { gate: 'pam', drift: [] });
+    assert.deepEqual(await readGateState(h.root, []), { gate: 'pam', drift: [] });
     assert.equal(await undo({ dryRun: false }, h.deps), true);
     assert.deepEqual(await h.everything(), before);
   });
@@ -635,11 +635,11 @@ describe('the gate of sudo, as the files say', () => {
 
   it('as setup leaves it', async () => {
     await using h = await gated();
-    assert.deepEqual(await readGateState(h.root, OWN), { gate: 'plugin', drift: [] });
+    assert.deepEqual(await readGateState(h.root, [OWN]), { gate: 'plugin', drift: [] });
     await setUp(['sudo'], { dryRun: false, sudo: 'pam' }, h.deps);
-    assert.deepEqual(await readGateState(h.root, OWN), { gate: 'pam', drift: [] });
+    assert.deepEqual(await readGateState(h.root, [OWN]), { gate: 'pam', drift: [] });
     await undo({ dryRun: false }, h.deps);
-    assert.deepEqual(await readGateState(h.root, OWN), { gate: null, drift: [] });
+    assert.deepEqual(await readGateState(h.root, [OWN]), { gate: null, drift: [] });
   });
 
   const DRIFTS: Record<string, [(h: Awaited<ReturnType<typeof gated>>) => Promise<unknown>, RegExp]> = {
@@ -693,7 +693,7 @@ describe('the gate of sudo, as the files say', () => {
     it(name, async () => {
       await using h = await gated();
       await change(h);
-      const { drift } = await readGateState(h.root, OWN);
+      const { drift } = await readGateState(h.root, [OWN]);
       assert.equal(drift.length > 0, true);
       assert.match(drift.join('\n'), said);
     });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
-import { openCertificates } from '../app.ts';
+import { knownPlugins, openCertificates } from '../app.ts';
 import { openHostJournal } from '../break-glass/host-journal.ts';
 import { breakGlassStatus } from '../break-glass/status-line.ts';
 import { fingerprintsOf, readGranted } from '../certificates/authorities.ts';
@@ -18,7 +18,7 @@ import { silentLog } from '../platform/log.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
-import { type GateState, readGateState } from '../setup/gate-state.ts';
+import { type GateState, readSettledGateState } from '../setup/gate-state.ts';
 import { pamFile } from '../setup/pam-stacks.ts';
 import { sudoersProblems } from '../setup/self-test.ts';
 import { readUnconfirmed, untilWhen } from '../setup/unconfirmed.ts';
@@ -28,7 +28,7 @@ import { openApproverKeys } from '../state/approver-keys.ts';
 import { readCheckpoint, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { readCounter } from '../state/counter.ts';
 import { loadEnrolment } from '../state/identity.ts';
-import { AGENT_VERSION, OWN_PLUGIN } from '../version.ts';
+import { AGENT_VERSION } from '../version.ts';
 import type { Line } from './line.ts';
 import { addressLines, serverLines } from './server-lines.ts';
 
@@ -262,7 +262,7 @@ export async function reportStatus(
   };
   await add('Event log seen', ofEnrolled(logSeen));
   await checked('Server', () => serverLines(paths, systemClock));
-  const state = await readGateState(host, OWN_PLUGIN);
+  const state = await readSettledGateState(host, knownPlugins, systemClock);
   lines.push(...(await hostLines(paths, state, run, host)));
   const running = await agentAnswers(paths.socket);
   lines.push({

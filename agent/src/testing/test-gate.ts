@@ -34,8 +34,8 @@ export interface TestGate extends AsyncDisposable {
   parent: FakeParent;
   /** What the rules of the host's sudo say from now on. */
   policy: { now: SudoPolicy | null };
-  /** Whether sudo loads the plugin as setup left it. */
-  asSetUp: { now: boolean };
+  /** The build of the plugin that sudo loads as setup left it. */
+  loads: { now: string | null };
   logged: string[];
   stop: AbortController;
   hello(change?: Record<string, string | number | null>): Record<string, string | number>;
@@ -64,7 +64,7 @@ export async function createTestGate(
   const policy: TestGate['policy'] = {
     now: { kind: 'sudo', securePath: ['/usr/bin', '/bin'], runAsDefault: 'root', keeps: [] },
   };
-  const asSetUp = { now: true };
+  const loads: TestGate['loads'] = { now: TEST_BUILD };
   const logged: string[] = [];
   const note = (message: string) => void logged.push(message);
   const log: Log = { info: note, warn: note, error: note };
@@ -80,7 +80,7 @@ export async function createTestGate(
           breakGlass: host.breakGlass,
           processes,
           registered,
-          asSetUp: async () => asSetUp.now,
+          loads: async () => loads.now,
           sessionOrigin: async () => null,
           build: TEST_BUILD,
           noninteractive: host.conf.noninteractive,
@@ -140,7 +140,7 @@ export async function createTestGate(
     state: enrolled.paths.state,
     parent,
     policy,
-    asSetUp,
+    loads,
     logged,
     stop,
     hello,
