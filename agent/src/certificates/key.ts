@@ -1,11 +1,12 @@
-import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
-import { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } from '@peculiar/x509';
 
 /**
  * Makes a P-256 key for TLS and a PKCS #10 request for a certificate to it, both in PEM. The key never leaves the host.
  */
 export async function generateTlsKey(hostname: string): Promise<{ pem: string; csr: string }> {
+  // An agent that stays needs these twice a year, and would keep them in memory all the time.
+  await import('reflect-metadata');
+  const { Pkcs10CertificateRequestGenerator, SubjectAlternativeNameExtension } = await import('@peculiar/x509');
   const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
   const pair = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const csr = await Pkcs10CertificateRequestGenerator.create(

@@ -1,4 +1,5 @@
-import QRCode from 'qrcode';
+// Not the whole of it, which also writes pictures.
+import { create } from 'qrcode/lib/core/qrcode.js';
 
 /** Light modules around the code. Scanners read two; the four of the standard would not fit on 24 rows. */
 const QUIET = 2;
@@ -24,7 +25,7 @@ export function qrCode(link: string, term: string): QrCode | null {
   if (isPlain(term)) return null;
   let modules: { size: number; get(row: number, col: number): number | boolean };
   try {
-    modules = QRCode.create(link, { errorCorrectionLevel: 'L' }).modules;
+    modules = create(link, { errorCorrectionLevel: 'L' }).modules;
   } catch {
     return null;
   }
