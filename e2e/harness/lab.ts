@@ -133,7 +133,8 @@ async function buildTools(): Promise<string> {
   await mkdir(cacheFolder(), { recursive: true });
   const fresh = await mkdtemp(join(cacheFolder(), '.tools-'));
   for (const name of sources) {
-    await must('cc', ['-O2', '-Wall', '-static', '-o', join(fresh, name.replace(/\.c$/, '')), join(LAB, name)]);
+    const kind = name.endsWith('.so.c') ? ['-shared', '-fPIC'] : ['-static'];
+    await must('cc', ['-O2', '-Wall', ...kind, '-o', join(fresh, name.replace(/\.c$/, '')), join(LAB, name)]);
   }
   await rename(fresh, folder).catch(() => rm(fresh, { recursive: true }));
   return folder;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { killedAt } from '../harness/killed.ts';
 import type { Host } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
 import { must, until } from '../harness/run.ts';
@@ -11,6 +12,14 @@ const snapshot = (host: Host): Promise<string> =>
   host.sh(
     'find /etc/pam.d /etc/sudoers /etc/sudoers.d /etc/ssh -type f -exec stat -c "%n %a %U:%G" {} + | sort; find /etc/pam.d /etc/sudoers /etc/sudoers.d /etc/ssh -type f -exec sha256sum {} + | sort -k2',
   );
+
+/** The same of all of /etc, with every link; and what setup keeps to put things back. */
+const everything = (host: Host): Promise<string> =>
+  host.sh(`find /etc -printf '%y %m %U:%G %p %l\\n' | sort; find /etc -type f -exec sha256sum {} + | sort -k2
+    find /var/lib/identree/backup -type f | sort`);
+
+/** As many steps as it takes, or a few of them. */
+const LONG = process.env.IDENTREE_LONG === '1';
 
 describe('setup on a real host', () => {
   let world: World;
@@ -115,6 +124,93 @@ describe('setup on a real host', () => {
     }
     assert.equal(await snapshot(host), original);
     assert.match((await host.exec(['identree', 'setup', '--confirm'])).stdout, /Nothing waits/);
+  });
+
+  const SETUP = ['identree', 'setup', '--pam', 'sudo,sudo-i,sshd'];
+  /** Root comes through sudo and sshd reads its files; somebody else is let through by nobody. */
+  const rootGetsIn = async (when: string): Promise<void> => {
+    const { code, stdout, stderr } = await host.exec([
+      'sh',
+      '-c',
+      'sudo -n true && visudo -cq && sshd -t && ! runuser -u alice -- sudo -n true 2>/dev/null',
+    ]);
+    assert.equal(code, 0, `${when}: ${stdout}${stderr}`);
+  };
+
+  test(`killed ${LONG ? 'before each of its steps' : 'in the middle'}: root gets in, it goes on or is put back, nothing is left`, {
+    skip,
+  }, async () => {
+    await host.exec(['identree', 'setup', '--undo']);
+    const before = await everything(host);
+    const { steps, said } = await killedAt(host, 0, SETUP);
+    assert.match(said, /^Done\./m);
+    const whole = await snapshot(host);
+    await host.exec(['identree', 'setup', '--undo']);
+    assert.equal(await everything(host), before);
+    assert.ok(steps.length > 60, `${steps.length} steps`);
+
+    const ways = {
+      revert: async (when: string) => {
+        const { code, stdout, stderr } = await host.exec(['identree', 'setup', '--revert']);
+        assert.equal(code, 0, `${when}: ${stdout}${stderr}`);
+      },
+      resume: async (when: string) => {
+        const { code, stdout, stderr } = await host.exec(SETUP);
+        assert.equal(code, 0, `${when}: ${stdout}${stderr}`);
+        assert.equal(await snapshot(host), whole, when);
+        await rootGetsIn(when);
+        await host.exec(['identree', 'setup', '--undo']);
+      },
+    };
+    const at = (step: RegExp): number => steps.findIndex((line) => step.test(line)) + 1;
+    const all = steps.flatMap((_, index) => [[index + 1, 'revert'] as const, [index + 1, 'resume'] as const]);
+    // Before the first file is changed, and between the gate of sudo and that of ssh.
+    const some = [
+      [at(/^rename .*\/sudo\.conf$/), 'resume'],
+      [at(/^rename .*\/pam\.d\/sshd$/), 'revert'],
+    ] as const;
+    for (const [n, way] of LONG ? all : some) {
+      const { wasKilled, steps: had } = await killedAt(host, n, SETUP);
+      const when = `killed before step ${n}, ${had.at(-1)}, then ${way}`;
+      assert.ok(wasKilled, when);
+      await rootGetsIn(when);
+      await ways[way](when);
+      assert.equal(await everything(host), before, when);
+    }
+  });
+
+  /** Puts a copy of a folder over it, which can be filled. */
+  const cover = (folder: string): Promise<string> =>
+    host.sh(
+      `mount -t tmpfs -o mode=$(stat -c %a ${folder}) tmpfs /mnt; cp -a ${folder}/. /mnt/; mount --bind /mnt ${folder}`,
+    );
+  const uncover = (folder: string): Promise<string> => host.sh(`umount ${folder}; umount /mnt`);
+  const fill = (): Promise<string> =>
+    host.sh(`mount -o remount,size=$(($(du -s --block-size=1 /mnt | cut -f1) + 65536)) /mnt
+      dd if=/dev/zero of=/mnt/fill bs=4096 2>/dev/null || true`);
+
+  test('a disk that is full: nothing is changed, and what waits is put back all the same', { skip }, async () => {
+    const before = await everything(host);
+    for (const [folder, ...more] of [['/etc'], ['/etc', '--no-confirm'], ['/var/lib/identree']] as const) {
+      await cover(folder);
+      await fill();
+      const full = await everything(host);
+      const result = await host.exec([...SETUP, ...more]);
+      assert.equal(result.code, 1, result.stdout + result.stderr);
+      assert.match(result.stdout + result.stderr, /no space left/i);
+      assert.equal(await everything(host), full);
+      await rootGetsIn(`${folder} is full`);
+      await uncover(folder);
+      assert.equal(await everything(host), before);
+    }
+    await cover('/etc');
+    assert.equal((await host.exec(SETUP)).code, 0);
+    await fill();
+    const result = await host.exec(['identree', 'setup', '--revert']);
+    assert.equal(result.code, 0, result.stdout + result.stderr);
+    await host.sh('rm /etc/fill');
+    assert.equal(await everything(host), before);
+    await uncover('/etc');
   });
 
   test('--undo restores the original bytes, and sudo asks for a password again', { skip }, async () => {
