@@ -21,7 +21,7 @@ const manifest = z.strictObject({
 /** What every file was before identree touched it first. */
 export type Originals = Map<string, Snapshot | null>;
 
-const manifestPath = (folder: string) => join(folder, 'originals.json');
+export const manifestPath = (folder: string) => join(folder, 'originals.json');
 
 /** Empty when nothing was ever set up. @throws UntrustedFile */
 export async function readOriginals(folder: string): Promise<Originals> {

@@ -395,8 +395,10 @@ describe('killed at any step', () => {
       if (!(await stop(n, () => h.setUp()))) break;
       reached += 1;
       // Without a timer there must be nothing to put back.
-      if (h.strikes() !== null) assert.equal(await h.revert(), true, `killed before step ${n}: ${said(h)}`);
+      if (h.strikes() === null) assert.deepEqual(await h.everything(), before, `killed before step ${n}`);
+      assert.equal(await h.revert(), true, `killed before step ${n}: ${said(h)}`);
       assert.deepEqual(await h.everything(), before, `killed before step ${n}`);
+      assert.deepEqual(await readdir(h.backup), [], `killed before step ${n}: no copies of files are left`);
     }
     assert.ok(reached > 50, `${reached} steps`);
   });

@@ -7,7 +7,7 @@ import { forgetOriginals, readOriginals, writeOriginals } from './backup.ts';
 import { planRevert } from './plan.ts';
 import { afterwards, type SetupDeps, show, verify } from './setup.ts';
 import { putSnapshotSomehow, type Snapshot, takeSnapshot } from './snapshot.ts';
-import { claimForRevert, forgetUnconfirmed } from './unconfirmed.ts';
+import { claimForRevert, forgetUnconfirmed, removeHalfWritten } from './unconfirmed.ts';
 
 export type RevertDeps = Pick<SetupDeps, 'root' | 'run' | 'backup' | 'timer' | 'now' | 'print' | 'put'> & {
   /** Makes this the directory that is used, as it stood in the state folder; null: none. */
@@ -25,6 +25,7 @@ export async function revert(deps: RevertDeps): Promise<boolean> {
   const claimed = await claimForRevert(deps.backup);
   if (claimed === null) {
     print('Nothing waits to be confirmed.');
+    await removeHalfWritten(deps.backup);
     await deps.timer.disarm();
     return true;
   }
@@ -82,6 +83,7 @@ export async function revert(deps: RevertDeps): Promise<boolean> {
     return false;
   }
   for (const path of paths) await removeLeftovers(join(deps.root, path));
+  await removeHalfWritten(deps.backup);
   await forgetUnconfirmed(deps.backup);
   print('Nobody confirmed what setup changed: everything is as it was before.');
   await deps.timer.disarm();

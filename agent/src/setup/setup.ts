@@ -15,7 +15,7 @@ import { checkSshd, checkSudoers, type SelfTestDeps, selfTest, sshdProblem, sudo
 import { type FileSnapshot, isLink, putSnapshot, type Snapshot, sameSnapshot, takeSnapshot } from './snapshot.ts';
 import { SUDO_CONF } from './sudo-conf.ts';
 import { chooseGate, type GateChoice, pluginProblem, type SudoGate } from './sudo-gate.ts';
-import { forgetUnconfirmed, readUnconfirmed, somethingWaits, untilWhen } from './unconfirmed.ts';
+import { forgetUnconfirmed, readUnconfirmed, removeHalfWritten, somethingWaits, untilWhen } from './unconfirmed.ts';
 
 export interface SetupDeps extends SelfTestDeps {
   /** Folder of the backups. */
@@ -235,19 +235,26 @@ export async function setUp(
   const originals: Originals = new Map(known);
   const rewrites = rewritten.map((path) => ({ path, before: files.get(path) ?? null, after: files.get(path) ?? null }));
   for (const { path, before } of [...changes, ...rewrites]) if (!originals.has(path)) originals.set(path, before);
-  await writeOriginals(deps.backup, originals, deps.now());
-  // What was not set up must not be undone either: by then an administrator may have put it there.
-  const forgetNew = () =>
-    known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now());
   const fresh = [...originals.keys()].filter((path) => !known.has(path));
+  await removeHalfWritten(deps.backup);
+  // Before the originals: what is kept of them without a way to forget it, an undo would put in the place of later edits.
   const armed = (await deadMan?.arm([...changes, ...rewrites], fresh)) ?? null;
   if (armed !== null) {
-    await forgetNew();
     print('');
     print(armed);
     print('Nothing is changed.');
     return false;
   }
+  try {
+    await writeOriginals(deps.backup, originals, deps.now());
+  } catch (error) {
+    const left = (await deadMan?.abandon()) ?? null;
+    if (left !== null) print(left);
+    throw error;
+  }
+  // What was not set up must not be undone either: by then an administrator may have put it there.
+  const forgetNew = () =>
+    known.size === 0 ? forgetOriginals(deps.backup) : writeOriginals(deps.backup, known, deps.now());
   // With what an interrupted setup had put in place before.
   const touched = waiting !== null && !waiting.whole ? [...waiting.changes, ...changes] : changes;
   const beforePam = async () => {
@@ -279,6 +286,7 @@ export async function setUp(
 }
 
 async function nothingWaits({ backup, timer }: Pick<SetupDeps, 'backup' | 'timer'>): Promise<void> {
+  await removeHalfWritten(backup);
   // Also what cannot be read any more: it keeps nobody from the way back.
   if (!(await somethingWaits(backup))) return;
   await forgetUnconfirmed(backup);

@@ -1,9 +1,9 @@
 import { lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
+import { atomicWrite, removeLeftovers, syncFolder } from '../state/atomic-write.ts';
 import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
-import { MAX_BYTES, snapshotShape } from './backup.ts';
+import { MAX_BYTES, manifestPath, snapshotShape } from './backup.ts';
 import type { Change } from './plan.ts';
 import { moment, type Session, session } from './session.ts';
 
@@ -78,6 +78,11 @@ export async function confirmUnconfirmed(backup: string): Promise<boolean> {
 
 export async function forgetUnconfirmed(backup: string): Promise<void> {
   for (const path of unconfirmedFiles(backup)) await rm(path, { force: true });
+}
+
+/** Removes what a setup that was killed had begun to write here: copies of files. Nobody may be setting up. */
+export async function removeHalfWritten(backup: string): Promise<void> {
+  for (const path of [manifestPath(backup), ...unconfirmedFiles(backup)]) await removeLeftovers(path);
 }
 
 function ifMissing(error: NodeJS.ErrnoException): null {
