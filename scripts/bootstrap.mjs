@@ -34,6 +34,7 @@ const COMMANDS = {
   format: [['scripts/format.ts']],
   docs: [['scripts/docs.ts']],
   pictures: [['scripts/pictures.ts']],
+  'bench-agent': [['bench/agent.ts']],
   'bench-approval': [['bench/approval.ts']],
   'bench-audit': [['bench/audit.ts']],
   'bench-creates': [['bench/creates.ts']],

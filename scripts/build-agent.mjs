@@ -120,7 +120,7 @@ function makeBlob(bundled) {
       useCodeCache: true,
       // NODE_OPTIONS of whoever starts the agent must not load code into it.
       execArgvExtension: 'none',
-      // What is young is collected sooner: else the agent keeps what 60 requests left behind, 14 MB, and is no faster.
+      // What is young is collected sooner: else the agent keeps 12 MB that 60 requests leave behind, and is no faster.
       execArgv: ['--max-semi-space-size=1'],
     }),
   );
