@@ -17,6 +17,7 @@ async function host(
 ) {
   const root = await mkdtemp(join(tmpdir(), 'identree-timer-'));
   for (const folder of folders) await mkdir(join(root, folder), { recursive: true });
+  if (folders.includes('/usr/sbin')) await writeFile(join(root, '/usr/sbin/cron'), '');
   const ran: string[] = [];
   const detached: string[][] = [];
   const [waiting, reverting] = [join(root, 'unconfirmed.json'), join(root, 'reverting.json')];
@@ -46,6 +47,7 @@ async function host(
 }
 
 const SYSTEMD = ['/run/systemd/system', '/etc/systemd/system'];
+const CRON = ['/etc/cron.d', '/usr/sbin'];
 
 describe('the timer of a setup that waits', () => {
   it('under systemd is a unit that holds through a restart and against a clock that is set back', async () => {
@@ -87,7 +89,7 @@ describe('the timer of a setup that waits', () => {
   });
 
   it('without systemd is a process that leaves the session, and a line of cron for after a restart', async () => {
-    await using h = await host(['/etc/cron.d']);
+    await using h = await host(CRON);
     assert.equal(await h.timer.arm(UNTIL), null);
     assert.equal(h.detached.length, 1);
     assert.match(
@@ -103,8 +105,25 @@ describe('the timer of a setup that waits', () => {
     assert.deepEqual(h.ran, []);
   });
 
+  it('with neither systemd nor cron is none: after a restart nobody would know of it', async () => {
+    for (const folders of [[], ['/etc/cron.d'], ['/usr/sbin']]) {
+      await using h = await host(folders);
+      assert.match((await h.timer.arm(UNTIL)) ?? '', /neither systemd nor cron[\s\S]*--no-confirm/);
+      assert.deepEqual([h.there(), h.detached], [[], []]);
+    }
+  });
+
+  it('what was half written when it was made is gone with it', async () => {
+    await using h = await host(SYSTEMD);
+    const half = join(h.root, '/etc/systemd/system/.identree-revert.timer.0123456789ab');
+    await writeFile(half, '[Unit]');
+    await h.timer.arm(UNTIL);
+    await h.timer.disarm();
+    assert.equal(existsSync(half), false);
+  });
+
   it('without systemd it goes on with what was interrupted or failed, and does nothing about another time', async () => {
-    await using h = await host(['/bin', '/etc/cron.d'], undefined, ['ROOT/revert', '--revert']);
+    await using h = await host(['/bin', ...CRON], undefined, ['ROOT/revert', '--revert']);
     const script = async (name: string, text: string) => {
       await writeFile(join(h.root, name), `#!/bin/sh\n${text}\n`);
       await chmod(join(h.root, name), 0o755);
@@ -135,7 +154,7 @@ describe('the timer of a setup that waits', () => {
   });
 
   it('a path that would be another command in a unit or a shell is refused, and nothing is written', async () => {
-    for (const folders of [SYSTEMD, ['/etc/cron.d']]) {
+    for (const folders of [SYSTEMD, CRON]) {
       await using h = await host(folders, undefined, ['/usr/bin/identree', '--state', '/var/lib/my state']);
       assert.match((await h.timer.arm(UNTIL)) ?? '', /no way to name "\/var\/lib\/my state"/);
       assert.deepEqual([h.there(), h.ran, h.detached], [[], [], []]);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Run } from '../platform/run.ts';
-import { atomicWrite } from '../state/atomic-write.ts';
+import { atomicWrite, removeLeftovers } from '../state/atomic-write.ts';
 
 /** Has the way back taken at a time, whatever has become of the session, of setup, of the agent and of this machine until then. */
 export interface RevertTimer {
@@ -14,6 +14,11 @@ export interface RevertTimer {
 const NAME = 'identree-revert';
 const UNITS = '/etc/systemd/system';
 const CRON = '/etc/cron.d';
+/** What reads that folder, and `@reboot` in it. A folder without it is only a folder. */
+const CRON_PROGRAMS = ['/usr/sbin/cron', '/usr/sbin/crond'];
+
+const NO_RESTART =
+  'this machine has neither systemd nor cron, so that after a restart nobody would know of it. To do without: --no-confirm';
 
 /** Every file that may be there while something waits. */
 export const TIMER_FILES = [`${UNITS}/${NAME}.service`, `${UNITS}/${NAME}.timer`, `${CRON}/${NAME}`] as const;
@@ -59,6 +64,11 @@ const isFolder = (path: string): Promise<boolean> =>
     (info) => info.isDirectory(),
     () => false,
   );
+const isFile = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (info) => info.isFile(),
+    () => false,
+  );
 
 export interface TimerDeps {
   root: string;
@@ -101,7 +111,10 @@ export function createRevertTimer(deps: TimerDeps): RevertTimer {
       await run('systemctl', ['disable', '--now', '--quiet', `${NAME}.timer`]);
       await run('systemctl', ['clean', '--what=state', `${NAME}.timer`]);
     }
-    for (const path of TIMER_FILES) await rm(join(root, path), { force: true });
+    for (const path of TIMER_FILES) {
+      await rm(join(root, path), { force: true });
+      await removeLeftovers(join(root, path));
+    }
     if (systemd) await run('systemctl', ['daemon-reload']);
   }
 
@@ -123,9 +136,10 @@ export function createRevertTimer(deps: TimerDeps): RevertTimer {
   async function armAlone(until: number, seconds: number): Promise<string | null> {
     const isDue = `cat ${waiting.join(' ')} 2>/dev/null | grep -q '"until":${until},'`;
     const again = `while ${isDue}; do ${command.join(' ')} && exit; sleep ${AGAIN_SECONDS}; done`;
+    const programs = await Promise.all(CRON_PROGRAMS.map((path) => isFile(join(root, path))));
+    if (!programs.includes(true) || !(await isFolder(join(root, CRON)))) return NO_RESTART;
+    await put(TIMER_FILES[2], `# Managed by identree; removed by: identree setup --confirm\n@reboot root ${again}\n`);
     detach('/bin/sh', ['-c', `sleep ${seconds}; ${again}`]);
-    if (await isFolder(join(root, CRON)))
-      await put(TIMER_FILES[2], `# Managed by identree; removed by: identree setup --confirm\n@reboot root ${again}\n`);
     return null;
   }
 
