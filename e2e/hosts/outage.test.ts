@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { granted } from '../harness/person.ts';
+import { startFront } from '../harness/front.ts';
+import { CODE, granted } from '../harness/person.ts';
 import { until } from '../harness/run.ts';
+import { SERVER_PORT } from '../harness/server.ts';
 import { agentReady, ask, eventsBecome, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const STAGE = '/usr/lib/identree/identree-pam';
+const FRONT_PORT = 9443;
+/** A server that hangs is one only after the longest time that an answer may take. */
+const LONG = process.env.IDENTREE_LONG === '1';
 
 /** One after the other: each takes something away from the host. */
 describe('sudo on a real host: parts that are missing', () => {
@@ -63,6 +68,48 @@ describe('sudo on a real host: parts that are missing', () => {
     await host.write('/etc/identree/client.conf', conf, 0o600);
     await host.sh('systemctl restart identree-agent');
     await agentReady(host);
+  });
+
+  test(`of two living servers one ${LONG ? 'hangs' : 'dies'} while somebody waits: the other one goes on, and no password is asked for`, {
+    skip,
+  }, async () => {
+    const host = world.host();
+    const conf = await host.read('/etc/identree/client.conf');
+    const front = await startFront(world.lab.serverAddress, FRONT_PORT, SERVER_PORT);
+    const first = Object.assign(new URL(world.server.url), { port: String(FRONT_PORT) });
+    try {
+      // There is one, so that it is not for lack of it.
+      const { stdout } = await host.exec(['identree', 'rotate-breakglass', '--local', '--force']);
+      assert.notEqual(stdout, '');
+      const urls = `${first.origin},${world.server.url}`;
+      await host.write('/etc/identree/client.conf', `IDENTREE_SERVER_URL=${urls}\n`, 0o600);
+      await host.sh('systemctl restart identree-agent');
+      await agentReady(host);
+      const file = mark();
+      const request = await ask(world, host, 'alice', ['sudo', 'touch', file]);
+      assert.ok(front.made() > 0, 'by way of the first');
+      if (LONG) front.hang();
+      else await front.die();
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 0, request.terminal.text());
+      assert.equal(host.exists(file), true);
+      assert.doesNotMatch(request.terminal.text(), /password/i);
+      // So does the next one, once nothing of this host waits at the other one any more, such as a heartbeat.
+      for (let isAsked = false; !isAsked; ) {
+        const terminal = host.terminal('alice', ['sudo', 'true']);
+        const [seen] = await terminal.see(new RegExp(`${CODE.source}|not approved`));
+        isAsked = seen !== 'not approved';
+        assert.ok(isAsked || LONG, terminal.text());
+        if (isAsked) granted(await world.person('alice').approve(seen));
+        assert.equal(await terminal.exit, isAsked ? 0 : 1, terminal.text());
+        assert.doesNotMatch(terminal.text(), /password/i);
+      }
+    } finally {
+      await front.die();
+      await host.write('/etc/identree/client.conf', conf, 0o600);
+      await host.sh('rm -f /etc/identree-breakglass; systemctl restart identree-agent');
+      await agentReady(host);
+    }
   });
 
   test('agent dead: the slow path asks and runs all the same', { skip }, async () => {
