@@ -9,6 +9,12 @@ systemctl daemon-reload`;
 /** Takes away what hosts of the lab have of identree from the beginning. */
 export const makeBare = (host: Host): Promise<string> => host.sh(EVERYTHING);
 
+/** What of them is in a listing of {@link fileSystem}. */
+export const isOfIdentree = (line: string): boolean =>
+  / \/(usr\/bin|usr\/lib|etc|var\/lib)\/identree\b|\/identree-agent\.service|\/(man8\/identree\.8|completions\/identree)\b/.test(
+    line,
+  );
+
 /** What changes on a machine that does nothing, and the books of dpkg about what it did. */
 const OTHERS = [
   ...['/proc', '/sys', '/dev', '/run', '/tmp', '/var/tmp', '/var/log', '/var/cache', '/var/lib/dpkg'],

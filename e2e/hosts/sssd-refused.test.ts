@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { fileSystem, isOfIdentree } from '../harness/bare-host.ts';
 import {
   askSssd,
   type DirectorySite,
@@ -13,7 +14,7 @@ import {
 } from '../harness/directory-site.ts';
 import type { Host } from '../harness/lab.ts';
 import { until } from '../harness/run.ts';
-import { skip } from '../harness/world.ts';
+import { enrol, skip } from '../harness/world.ts';
 
 /** What keeps a host from using the directory is found and named before anything changes. */
 
@@ -123,6 +124,33 @@ describe('identree setup --sssd where something is wrong', () => {
     const undone = await site.setup('--undo');
     assert.ok(!said(undone).includes(password), 'nor when it goes');
     await site.restart({});
+  });
+
+  test('set up with everything there is and uninstalled: the whole file system is as it was before', {
+    skip,
+  }, async () => {
+    const whole = await site.lab.up('web2');
+    // A service that somebody installed and turned off is turned off again.
+    await whole.sh('systemctl disable --quiet --now sssd');
+    const before = (await fileSystem(whole)).filter((line) => !isOfIdentree(line));
+    await enrol(whole, site.server);
+    await whole.sh(`printf '#!/bin/sh\\ncase $1 in -R) cp "$2" /run/rules ;; -l) cat /run/rules ;; -s) echo enabled 1 ;; esac\\n' >/run/auditctl
+      chmod 755 /run/auditctl; mount --bind /run/auditctl "$(readlink -f /sbin/auditctl)"`);
+    const options = ['--pam', 'sudo,sudo-i,sshd', '--sssd', '--auditd', '--hostname', 'web2.example.com'];
+    const result = await whole.exec(['identree', 'setup', ...options], { timeoutMs: 180_000 });
+    assert.equal(result.code, 0, said(result));
+    assert.equal((await askSssd(whole, 'alice2')).code, 0);
+    assert.equal((await whole.sh('systemctl is-enabled sssd')).trim(), 'enabled');
+    const gone = await whole.exec(['identree', 'uninstall'], { timeoutMs: 180_000 });
+    assert.equal(gone.code, 0, said(gone));
+    await whole.sh('umount "$(readlink -f /sbin/auditctl)"');
+    const left = await fileSystem(whole);
+    const [now, then] = [new Set(left), new Set(before)];
+    assert.deepEqual(
+      { gone: before.filter((line) => !now.has(line)), new: left.filter((line) => !then.has(line)) },
+      { gone: [], new: [] },
+    );
+    await whole.down();
   });
 
   test('a revoked host: setup refuses, doctor says why, and the directory is closed to it', { skip }, async () => {

@@ -106,8 +106,14 @@ async function host(change: Partial<SssdInput> = {}) {
     everything,
     write,
     read: (path: string) => readFile(join(root, path), 'latin1'),
+    addition: () => createSssdAddition(input, { ...deps, run: (program, args) => deps.run(program, args), clock }),
     setUp: (more: Partial<SssdInput> = {}, dryRun = false) =>
-      setUp([], { dryRun }, deps, createSssdAddition({ ...input, ...more }, { ...deps, clock })),
+      setUp(
+        [],
+        { dryRun },
+        deps,
+        createSssdAddition({ ...input, ...more }, { ...deps, run: (program, args) => deps.run(program, args), clock }),
+      ),
     said: () => printed.join('\n'),
     async [Symbol.asyncDispose]() {
       await rm(dir, { recursive: true, force: true });
@@ -132,6 +138,41 @@ describe('setup --sssd', () => {
     assert.ok(h.ran.indexOf('getent -s sss passwd alice') > restart);
     assert.match(h.said(), /identree setup --undo/);
     assert.doesNotMatch(h.said(), /hunter2/, 'passwords are not shown');
+  });
+
+  it('a service that was installed and turned off is turned off again: by undo, and when something after it fails', async () => {
+    const enabled = '/etc/systemd/system/multi-user.target.wants/sssd.service';
+    const off = async () => {
+      const h = await host();
+      await h.write('/etc/systemd/system/multi-user.target.wants/cron.service', '');
+      const { run } = h.deps;
+      h.deps.run = async (program, args) => {
+        const line = [program, ...args].join(' ');
+        if (line === 'systemctl is-enabled sssd.service') return { code: 1, output: 'disabled\n' };
+        if (line === 'systemctl enable sssd.service')
+          await symlink('/lib/systemd/system/sssd.service', join(h.root, enabled));
+        return run(program, args);
+      };
+      return h;
+    };
+    await using h = await off();
+    const before = await h.everything();
+    assert.equal(await h.setUp(), true, h.said());
+    assert.equal(await readlink(join(h.root, enabled)), '/lib/systemd/system/sssd.service');
+    assert.equal(await undo({ dryRun: false }, h.deps), true);
+    assert.deepEqual(await h.everything(), before);
+    assert.ok(h.ran.includes('systemctl disable sssd.service'));
+
+    await using other = await off();
+    const sssd = other.addition();
+    const failing = {
+      ...sssd,
+      switchOver: async (changes: Parameters<typeof sssd.switchOver>[0]) =>
+        (await sssd.switchOver(changes)) ?? 'something after it',
+    };
+    assert.equal(await setUp([], { dryRun: false }, other.deps, failing), false);
+    assert.deepEqual(await other.everything(), before);
+    assert.ok(other.ran.includes('systemctl disable sssd.service'));
   });
 
   it('twice is once, and a file that sssd has opened for its group is left alone', async () => {

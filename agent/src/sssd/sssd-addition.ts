@@ -7,7 +7,14 @@ import type { Clock } from '../platform/clock.ts';
 import type { Run } from '../platform/run.ts';
 import { type Addition, linkChanges } from '../setup/addition.ts';
 import type { Change } from '../setup/plan.ts';
-import { type FileSnapshot, isLink, type Snapshot } from '../setup/snapshot.ts';
+import {
+  type FileSnapshot,
+  isLink,
+  putSnapshot,
+  type Snapshot,
+  sameSnapshot,
+  takeSnapshot,
+} from '../setup/snapshot.ts';
 import { type Database, isAuthselect, NSSWITCH_FILE, withService } from './nsswitch.ts';
 import type { ProbeResult } from './probe.ts';
 import { SSSD_FILE } from './sssd-conf.ts';
@@ -40,6 +47,9 @@ export interface SssdInput {
   /** Files behind the links have changed, so that sssd has to read them anew. */
   pending: boolean;
 }
+
+/** What `systemctl enable` makes of a service that was installed and turned off. */
+const ENABLED = '/etc/systemd/system/multi-user.target.wants/sssd.service';
 
 const NEEDED: readonly (readonly [file: string, what: string])[] = [
   ['libsss_ldap.so', 'sssd for LDAP (package sssd-ldap)'],
@@ -140,6 +150,7 @@ export function createSssdAddition(input: SssdInput, deps: SssdDeps): Addition {
 
   return {
     files: [...Object.keys(LINK_TARGETS), SSSD_FILE, NSSWITCH_FILE],
+    rewritten: [ENABLED],
     pending: input.pending,
     async plan(files) {
       const conf = planConf(files.get(SSSD_FILE) ?? null, input, deps.ownerUid);
@@ -178,7 +189,13 @@ export function createSssdAddition(input: SssdInput, deps: SssdDeps): Addition {
       if (output.trim() === 'disabled') await run('systemctl', ['enable', 'sssd.service']);
       return null;
     },
-    switchBack: (changes) => restartSssd(changes, deps),
+    async switchBack(changes, before) {
+      const path = join(deps.root, ENABLED);
+      const now = await takeSnapshot(path);
+      const wanted = before.get(ENABLED) ?? null;
+      if (!sameSnapshot(now, wanted)) await putSnapshot(path, wanted);
+      await restartSssd([...changes, { path: ENABLED, before: now, after: wanted }], deps);
+    },
   };
 }
 
@@ -193,6 +210,9 @@ export async function restartSssd(
   changes: readonly Change[],
   deps: Pick<SssdDeps, 'root' | 'run' | 'print'>,
 ): Promise<void> {
+  // The link alone is not all of it: Debian keeps one for each runlevel too.
+  if (changes.some(({ path, after }) => path === ENABLED && after === null))
+    await deps.run('systemctl', ['disable', 'sssd.service']);
   if (!changes.some(({ path }) => path === SSSD_FILE)) return;
   const verb = (await isFile(join(deps.root, SSSD_FILE))) ? 'restart' : 'stop';
   const { code, output } = await control(deps.run, verb);
