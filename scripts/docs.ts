@@ -29,7 +29,9 @@ const NOTICE = '<!-- Written by `npm run docs`. Edit the source named below inst
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
 function configurationPage(): string {
-  const settings = listSettings();
+  const all = listSettings();
+  const settings = all.filter(({ meta }) => meta.furtherOf === undefined);
+  const further = (env: string): string[] => all.flatMap(({ meta }) => (meta.furtherOf === env ? [meta.env] : []));
   const sections = [...new Set(settings.map(({ meta }) => meta.section))];
   const rows = (section: string): string[] =>
     settings
@@ -46,6 +48,9 @@ function configurationPage(): string {
         meta.toml
           ? `- TOML: \`${meta.toml}\``
           : `- Secret: from the environment, or from the file that \`${meta.env}_FILE\` names`,
+        ...(further(meta.env).length > 0
+          ? [`- Of further ones: \`${further(meta.env)[0]}\` to \`${further(meta.env).at(-1)}\``]
+          : []),
         '',
       ]);
   return [

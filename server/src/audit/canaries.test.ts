@@ -35,6 +35,12 @@ after(async () => {
   for (const close of closing.toReversed()) await close();
 });
 
+/** Tokens of audit sinks: of the first of a kind, and of further ones. */
+const SINK_TOKENS = listSettings().flatMap(({ meta }) =>
+  meta.secret && meta.section === 'Audit' ? [meta.env as string] : [],
+);
+const SINKS = ['IDENTREE_AUDIT_SPLUNK_HEC_TOKEN', 'IDENTREE_AUDIT_LOKI_TOKEN'];
+
 /** Secrets of settings that some installation here was given. */
 const planted = new Set<string>();
 
@@ -71,8 +77,11 @@ async function install(secretSettings: readonly string[], env: Record<string, st
     env: {
       IDENTREE_AUDIT_LOG: 'stdout',
       IDENTREE_AUDIT_SYSLOG_URL: `udp://127.0.0.1:${syslog.address().port}`,
-      IDENTREE_AUDIT_SPLUNK_HEC_URL: splunk.url,
-      IDENTREE_AUDIT_LOKI_URL: loki.url,
+      ...Object.fromEntries(
+        secretSettings
+          .filter((name) => SINK_TOKENS.includes(name))
+          .map((name) => [name.replace(/TOKEN$/, 'URL'), name.includes('LOKI') ? loki.url : splunk.url]),
+      ),
       IDENTREE_DIRECTORY_FILE: file,
       IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
       IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
@@ -137,12 +146,10 @@ async function install(secretSettings: readonly string[], env: Record<string, st
   };
 }
 
-const SINKS = ['IDENTREE_AUDIT_SPLUNK_HEC_TOKEN', 'IDENTREE_AUDIT_LOKI_TOKEN'];
-
 describe('[A-14] no secret is in an event, a sink, a log line or a metric', { concurrency: true }, () => {
   test('of those that people, hosts and programs bring, and those of the settings that they are checked by', async () => {
     const settings = [
-      ...SINKS,
+      ...SINK_TOKENS,
       'IDENTREE_METRICS_TOKEN',
       'IDENTREE_OIDC_CLIENT_SECRET',
       'IDENTREE_SHARED_SECRET',

@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { eventKind, type LoggedEvent } from '#shared/events.ts';
 import type { Config } from '../config/config.ts';
+import type { SinkConfig } from '../config/sections/audit-sinks.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { AuditSink, SinkName } from './sink.ts';
+import type { AuditSink } from './sink.ts';
 import { createJsonLines } from './sinks/json-lines.ts';
 import { createLoki } from './sinks/loki.ts';
 import { createSplunk } from './sinks/splunk.ts';
@@ -17,10 +18,10 @@ const DEFAULT_BUFFER = 4096;
 /** As it is configured: what makes no sense was always read as the default. */
 export const bufferSizeOf = ({ bufferSize }: Config['audit']): number => (bufferSize > 0 ? bufferSize : DEFAULT_BUFFER);
 
-async function tlsOf(config: Config['audit']): Promise<SyslogTls> {
+async function tlsOf(sink: SinkConfig & { kind: 'syslog' }): Promise<SyslogTls> {
   const read = async (path: string | null) => (path === null ? null : await readFile(path, 'utf8'));
-  const ca = config.syslogCaCert?.startsWith('/') ? await read(config.syslogCaCert) : config.syslogCaCert;
-  return { ca, cert: await read(config.syslogClientCert), key: await read(config.syslogClientKey) };
+  const ca = sink.caCert?.startsWith('/') ? await read(sink.caCert) : sink.caCert;
+  return { ca, cert: await read(sink.clientCert), key: await read(sink.clientKey) };
 }
 
 /**
@@ -35,17 +36,6 @@ export function wantedBy(names: readonly string[]): (event: Pick<LoggedEvent, 'e
   };
 }
 
-/** The sinks that are configured, each with the events that are meant for it. */
-export function createSinks(config: Config['audit'], deps: SinkDeps): AuditSink[] {
-  const names: Record<SinkName, readonly string[]> = {
-    jsonlog: config.logEvents,
-    syslog: config.syslogEvents,
-    splunk_hec: config.splunkEvents,
-    loki: config.lokiEvents,
-  };
-  return createAll(config, deps).map((sink) => ({ ...sink, wants: wantedBy(names[sink.name]) }));
-}
-
 interface SinkDeps {
   output: Output;
   clock: Clock;
@@ -53,42 +43,34 @@ interface SinkDeps {
   now: () => number;
 }
 
-function createAll(config: Config['audit'], deps: SinkDeps): AuditSink[] {
-  const { log, logMaxSize, logMaxFiles } = config;
-  const sinks: AuditSink[] = [];
-  if (log?.to === 'stdout') sinks.push(createStandardOutput(deps));
-  if (log?.to === 'file') {
-    const maxFiles = logMaxFiles > 0 ? logMaxFiles : DEFAULT_FILES;
-    sinks.push(createJsonLines({ path: log.path, maxSize: logMaxSize, maxFiles, now: deps.now }));
-  }
-  if (config.syslogUrl !== null) {
-    sinks.push(
-      createSyslog({
-        target: config.syslogUrl,
-        tls: () => tlsOf(config),
-        origin: { hostname: hostname(), pid: process.pid, enterprise: config.syslogEnterpriseNumber },
-        windowMs: config.syslogSafetyWindow,
+function createSink(sink: SinkConfig, deps: SinkDeps): AuditSink {
+  switch (sink.kind) {
+    case 'jsonlog': {
+      const { to, maxSize, maxFiles } = sink;
+      if (to.to === 'stdout') return createStandardOutput(deps);
+      const kept = maxFiles > 0 ? maxFiles : DEFAULT_FILES;
+      return createJsonLines({ path: to.path, maxSize, maxFiles: kept, now: deps.now });
+    }
+    case 'syslog':
+      return createSyslog({
+        target: sink.to,
+        tls: () => tlsOf(sink),
+        origin: { hostname: hostname(), pid: process.pid, enterprise: sink.enterpriseNumber },
+        windowMs: sink.safetyWindow,
         now: deps.now,
-      }),
-    );
+      });
+    case 'splunk_hec': {
+      const { to: url, token, index, gzip } = sink;
+      const channel = sink.ack ? randomUUID() : null;
+      return createSplunk({ url, token, index, gzip, host: hostname(), now: deps.clock.now, channel });
+    }
+    case 'loki': {
+      const { to: url, token, tenant, gzip } = sink;
+      return createLoki({ url, token, tenant, gzip, now: deps.clock.now });
+    }
   }
-  if (config.splunkUrl !== null) {
-    sinks.push(
-      createSplunk({
-        url: config.splunkUrl,
-        // Configuration was refused without it.
-        token: config.splunkToken ?? '',
-        index: config.splunkIndex,
-        gzip: config.splunkGzip,
-        host: hostname(),
-        now: deps.clock.now,
-        channel: config.splunkAck ? randomUUID() : null,
-      }),
-    );
-  }
-  if (config.lokiUrl !== null) {
-    const { lokiUrl: url, lokiToken: token, lokiTenant: tenant, lokiGzip: gzip } = config;
-    sinks.push(createLoki({ url, token, tenant, gzip, now: deps.clock.now }));
-  }
-  return sinks;
 }
+
+/** The sinks that are configured, each under its own name and with the events that are meant for it. */
+export const createSinks = (sinks: Config['audit']['sinks'], deps: SinkDeps): AuditSink[] =>
+  sinks.map((sink) => ({ ...createSink(sink, deps), name: sink.name, wants: wantedBy(sink.events) }));

@@ -9,9 +9,11 @@ export async function listDeadLetters(
 ): Promise<(AuditDeadLettersTable & { event: string | null })[]> {
   let select = kysely(query)
     .selectFrom('audit_dead_letters')
-    .leftJoin('events', 'events.seq', 'audit_dead_letters.seq')
     .selectAll('audit_dead_letters')
-    .select('events.event')
+    // One event after the other by its number: a join may be made by reading through the whole log.
+    .select((row) =>
+      row.selectFrom('events').select('event').whereRef('events.seq', '=', 'audit_dead_letters.seq').as('event'),
+    )
     .orderBy('audit_dead_letters.sink')
     .orderBy('audit_dead_letters.seq');
   if (sink !== undefined) select = select.where('audit_dead_letters.sink', '=', sink);

@@ -1,7 +1,7 @@
+import type { SinkName } from '../config/sections/audit-sinks.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import { listDeadLetters, retryDeadLetters } from './dead-letter-store.ts';
-import type { SinkName } from './sink.ts';
 
 /** An event that the receiver of a sink refused for good. */
 export interface DeadLetter {

@@ -1,5 +1,6 @@
 import type { LoggedEvent } from '#shared/events.ts';
 import { visibleText } from '#shared/visible-text.ts';
+import type { SinkName } from '../config/sections/audit-sinks.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import { ReaderFailure } from '../events/readers.ts';
@@ -7,7 +8,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { EventReader, ReaderTurn } from '../platform/module.ts';
 import { countDeadLetters, deleteDeadLetters, lettersToRetry, putDeadLetters } from './dead-letter-store.ts';
 import { type AuditRecord, auditRecord } from './record.ts';
-import { type AuditSink, mustBeSure, type SinkName } from './sink.ts';
+import { type AuditSink, mustBeSure } from './sink.ts';
 
 /**
  * A sink with so many dead letters is given nothing more until an operator has looked: a receiver that is set up wrongly

@@ -2,20 +2,20 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { SinkName } from '../config/sections/audit-sinks.ts';
 import { type Database, openDatabase } from '../db/database.ts';
 import { forEachDriver, makeTestPostgres } from '../db/test-databases.ts';
 import { TEST_FOLDER } from '../db/test-postgres.ts';
 import { findCursor } from '../events/cursor-store.ts';
 import { createEventAppender } from '../events/log.ts';
 import { systemClock } from '../platform/clock.ts';
-import { SINK_NAMES, type SinkName } from './sink.ts';
 import { readerOf } from './status.ts';
 import { numbers, until } from './testing/audit-kit.ts';
 import { httpReceiver } from './testing/http-receiver.ts';
+import { lineReceiver } from './testing/line-receiver.ts';
 import type { SinkChild } from './testing/sink-child.ts';
 
 const LONG = process.env.IDENTREE_LONG === '1';
@@ -83,29 +83,6 @@ async function installation(t: TestContext, driver: Database['driver']) {
 
 type Seq = { seq: number };
 
-/** A receiver of lines over TCP; a line that a kill has torn is none. @returns its port */
-async function lineReceiver(t: TestContext, onLine: (line: string) => void): Promise<number> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    let rest = '';
-    socket.setEncoding('utf8').on('data', (text: string) => {
-      const lines = `${rest}${text}`.split('\n');
-      rest = lines.pop()!;
-      for (const line of lines) onLine(line);
-    });
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return (server.address() as AddressInfo).port;
-}
-
 /** How long a process is stopped: longer than its lease by far. */
 const STOPPED_MS = LONG ? 60_000 : 1000;
 
@@ -161,7 +138,8 @@ forEachDriver(`[A-04] a server that is killed ${KILLS} times while events flow`,
       await i.kill(child);
     }
     i.start('last', { receivers });
-    for (const sink of SINK_NAMES) await until(async () => (await i.delivered(sink)) === EVENTS);
+    for (const sink of ['jsonlog', 'syslog', 'splunk_hec', 'loki'] as const)
+      await until(async () => (await i.delivered(sink)) === EVENTS);
     const found = await i.lines();
     assert.deepEqual(
       [...new Set(found)].sort((x, y) => x - y),

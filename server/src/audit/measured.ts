@@ -1,9 +1,9 @@
-import { Counter, type Metric } from 'prom-client';
+import { Counter, Gauge, type Metric } from 'prom-client';
+import type { SinkName } from '../config/sections/audit-sinks.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
 import { healthCheck } from '../platform/health-check.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import type { DeliveryStatus } from './delivery.ts';
-import type { SinkName } from './sink.ts';
 import type { SinkStatus, SinkStatuses } from './status.ts';
 
 const DELIVERIES = ['emitted', 'failed', 'dead_lettered'] as const satisfies readonly DeliveryStatus[];

@@ -10,7 +10,7 @@ import { createReading } from './reading/reading.ts';
 import { createRetention } from './retention.ts';
 import { createAuditRouter } from './router.ts';
 import type { Output } from './sinks/standard-output.ts';
-import { createSinkStatuses, readerOf } from './status.ts';
+import { createRemovedSinks, createSinkStatuses, readerOf } from './status.ts';
 
 /** How often what was read again within a minute is told, where that is due; milliseconds. */
 const SETTLE_EVERY_MS = 10_000;
@@ -23,13 +23,14 @@ export function auditModule(
   others: { readers: Pick<EventReaders, 'status'>; reads: LogReads; output?: Output | undefined },
 ) {
   const { config, db } = ground;
-  const sinks = createSinks(config.audit, {
+  const sinks = createSinks(config.audit.sinks, {
     output: others.output ?? process.stdout,
     clock: ground.clock,
     now: () => performance.now(),
   });
   const names = sinks.map(({ name }) => name);
   const statuses = createSinkStatuses({ sinks: names, query: db.query, readers: others.readers });
+  const removed = createRemovedSinks({ ...ground, sinks: names, query: db.query });
   const { metrics, counted } = sinkMetrics(names, statuses);
   const bufferSize = bufferSizeOf(config.audit);
   const readers = sinks.map((sink) => [readerOf(sink.name), createDelivery({ ...ground, sink, bufferSize, counted })]);
@@ -52,7 +53,7 @@ export function auditModule(
     retention,
     procedures: {
       audit: createAuditRouter({
-        sinks: statuses,
+        sinks: async () => [...(await statuses()), ...(await removed())],
         deadLetters: createDeadLetters(ground),
         reading: createReading({ ...ground, reads: others.reads }),
       }),

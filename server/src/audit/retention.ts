@@ -1,4 +1,5 @@
 import { eventKind, isAsHashed, isErased, type LoggedEvent, type Topic } from '#shared/events.ts';
+import type { SinkName } from '../config/sections/audit-sinks.ts';
 import type { Database } from '../db/database.ts';
 import { erasePayloads, moveErasedTo, readErasedTo } from '../events/erasure-store.ts';
 import type { Erasure } from '../events/erasures.ts';
@@ -9,7 +10,6 @@ import { nextTurn } from '../platform/slices.ts';
 import type { Archive } from './archive.ts';
 import { oldestDeadLetter } from './dead-letter-store.ts';
 import { auditRecord } from './record.ts';
-import type { SinkName } from './sink.ts';
 
 const DAY_MS = 86_400_000;
 /**

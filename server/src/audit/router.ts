@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { SENTENCE_LOCALES } from '#shared/event-sentences/sentence.ts';
+import { isSinkName } from '../config/sections/audit-sinks.ts';
 import { adminProcedure, adminViewProcedure, router, signedInProcedure } from '../http/trpc.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import type { EventPlace } from './reading/event-page-store.ts';
 import { eventFilter } from './reading/filter.ts';
 import { EXPORT_FORMATS, type ExportFormatName } from './reading/formats.ts';
 import type { Reading } from './reading/reading.ts';
-import { SINK_NAMES } from './sink.ts';
 import type { SinkStatuses } from './status.ts';
 
 const lang = z.enum(SENTENCE_LOCALES).default('en');
@@ -90,7 +90,7 @@ export function createAuditRouter(deps: { sinks: SinkStatuses; deadLetters: Dead
             summary: 'Has refused events delivered again: of all sinks, of one, or one event',
           },
         })
-        .input(z.object({ sink: z.enum(SINK_NAMES).optional(), seq: z.int().min(1).optional() }))
+        .input(z.object({ sink: z.string().refine(isSinkName).optional(), seq: z.int().min(1).optional() }))
         .mutation(async ({ ctx, input: { sink, seq } }) => {
           const which = { ...(sink ? { sink } : {}), ...(seq ? { seq } : {}) };
           const { person, remoteAddr } = ctx.viewer;

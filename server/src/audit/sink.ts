@@ -1,10 +1,7 @@
 import type { LoggedEvent } from '#shared/events.ts';
+import type { SinkName } from '../config/sections/audit-sinks.ts';
 import type { ComesAgain, ReaderTurn } from '../platform/module.ts';
 import type { AuditRecord } from './record.ts';
-
-/** Names of sinks, as metrics and dead letters have them. */
-export const SINK_NAMES = ['jsonlog', 'syslog', 'splunk_hec', 'loki'] as const;
-export type SinkName = (typeof SINK_NAMES)[number];
 
 /**
  * One of the records will never be taken, however often it comes: it is too large, or not what the receiver expects. The

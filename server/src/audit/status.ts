@@ -1,10 +1,18 @@
+import { isSinkName, type SinkName } from '../config/sections/audit-sinks.ts';
 import type { Query } from '../db/query.ts';
+import { listCursors } from '../events/cursor-store.ts';
+import type { EventLog } from '../events/log.ts';
 import type { EventReaders } from '../events/readers.ts';
 import { countDeadLetters } from './dead-letter-store.ts';
-import type { SinkName } from './sink.ts';
 
 /** Name of the reader that hands events to a sink: its cursor is kept under it. */
 export const readerOf = (sink: SinkName): string => `audit ${sink}`;
+
+/** The sink that a reader hands events to; null: it is another one's. */
+function sinkOf(reader: string): SinkName | null {
+  const name = reader.replace(/^audit /, '');
+  return name !== reader && isSinkName(name) ? name : null;
+}
 
 /** Longer than this no event waits for a sink that is well, milliseconds. */
 const BEHIND_MS = 60_000;
@@ -12,8 +20,13 @@ const BEHIND_MS = 60_000;
 /** How a sink fares, whichever server delivers. */
 export interface SinkStatus {
   readonly name: SinkName;
-  /** `paused`: only an operator can mend what is wrong. `failing`: it tries again by itself. */
-  readonly state: 'ok' | 'behind' | 'failing' | 'paused';
+  /**
+   * `paused`: only an operator can mend what is wrong. `failing`: it tries again by itself. `removed`: it is no longer
+   * configured; configured again under the same number, it goes on from where it was.
+   */
+  readonly state: 'ok' | 'behind' | 'failing' | 'paused' | 'removed';
+  /** Number of the newest event that it is done with. */
+  readonly seq: number;
   /** Events that are not delivered yet. */
   readonly behind: number;
   /** How long the oldest of them has been waiting, milliseconds. */
@@ -42,6 +55,7 @@ export function createSinkStatuses(deps: {
         return {
           name,
           state: failing ? (reader.paused ? 'paused' : 'failing') : behindMs > BEHIND_MS ? 'behind' : 'ok',
+          seq: reader?.seq ?? 0,
           behind: reader?.behind ?? 0,
           behindMs,
           lastSuccessAt: reader?.movedAt ?? null,
@@ -50,6 +64,36 @@ export function createSinkStatuses(deps: {
           deadLetters: await countDeadLetters(deps.query, name),
         };
       }),
+    );
+  };
+}
+
+/** Sinks that are no longer configured, with the place in the log that is kept for them. */
+export function createRemovedSinks(deps: {
+  sinks: readonly SinkName[];
+  query: Query;
+  events: Pick<EventLog, 'head'>;
+}): SinkStatuses {
+  return async () => {
+    const head = await deps.events.head();
+    const removed = (await listCursors(deps.query)).flatMap((cursor) => {
+      const name = sinkOf(cursor.reader);
+      return name === null || deps.sinks.includes(name) ? [] : [{ name, cursor }];
+    });
+    return Promise.all(
+      removed.map(
+        async ({ name, cursor }): Promise<SinkStatus> => ({
+          name,
+          state: 'removed',
+          seq: cursor.seq,
+          behind: Math.max(0, head.seq - cursor.seq),
+          behindMs: 0,
+          lastSuccessAt: cursor.seq > 0 ? cursor.moved_at : null,
+          lastErrorAt: cursor.failed_at ?? null,
+          lastError: cursor.failure ?? null,
+          deadLetters: await countDeadLetters(deps.query, name),
+        }),
+      ),
     );
   };
 }

@@ -1,12 +1,15 @@
 import type { CommandGroup } from '#shared/command-line/command.ts';
-import { SINK_NAMES } from '../audit/sink.ts';
+import { isSinkName } from '../config/sections/audit-sinks.ts';
 import { ACTOR, type CommandIo, coreCommand, EXIT } from './command.ts';
 
 const deadLetters = coreCommand({
   name: 'dead-letters',
   help: 'events that the receiver of a sink refused for good: list them, or have them tried again',
   options: {
-    sink: { value: 'NAME', help: 'of this sink alone', choices: SINK_NAMES },
+    sink: {
+      value: 'NAME',
+      help: 'of this sink alone: jsonlog, syslog, splunk_hec, loki, or a further one like syslog_2',
+    },
     seq: { value: 'NUMBER', help: 'this event alone' },
     json: { help: 'for programs' },
   },
@@ -16,6 +19,10 @@ const deadLetters = coreCommand({
     const { visibleText } = await import('#shared/visible-text.ts');
     const letters = createDeadLetters(core);
     const sink = options.sink ?? undefined;
+    if (sink !== undefined && !isSinkName(sink)) {
+      err('--sink: not the name of a sink, like jsonlog, syslog, splunk_hec, loki or syslog_2\n');
+      return EXIT.usage;
+    }
     if (options.seq !== null && !/^[1-9][0-9]{0,14}$/.test(options.seq)) {
       err('--seq: not the number of an event\n');
       return EXIT.usage;

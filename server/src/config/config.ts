@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { accountSettings } from './sections/accounts.ts';
 import { approvalSettings } from './sections/approvals.ts';
-import { auditSettings } from './sections/audit.ts';
+import { type AuditConfig, auditSettings } from './sections/audit.ts';
 import { databaseSettings } from './sections/database.ts';
 import { type escrowCommand, escrowSettings } from './sections/escrow.ts';
 import { hostSettings } from './sections/hosts.ts';
@@ -60,7 +60,8 @@ export interface LdapConfig
 }
 
 /** What the rest of the server is told. */
-export interface Config extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules' | 'escrow' | 'stopDelayMs'> {
+export interface Config
+  extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules' | 'escrow' | 'audit' | 'stopDelayMs'> {
   /** How long it still answers when it is told to stop. */
   stopDelayMs: number;
   tls: KeyPairFiles | null;
@@ -68,6 +69,7 @@ export interface Config extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 's
   sudoRules: Omit<Settings['sudoRules'], 'source'> & { source: 'claims' | 'store' | 'both' };
   /** `command`: the program that keeps passwords, and all of its environment. */
   escrow: Omit<Settings['escrow'], 'command' | 'commandEnv'> & { command: ReturnType<typeof escrowCommand> };
+  audit: AuditConfig;
   /** Null: no directory is served. */
   ldap: LdapConfig | null;
   /** Evaluation mode; no source can set it, only the evaluation entry. */

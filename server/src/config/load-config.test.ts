@@ -88,28 +88,7 @@ test('five settings make a server; everything else has a default', () => {
       webUrl: null,
     },
     audit: {
-      log: null,
-      logMaxSize: 104_857_600,
-      logMaxFiles: 5,
-      logEvents: [],
-      syslogEvents: [],
-      splunkEvents: [],
-      lokiEvents: [],
-      syslogUrl: null,
-      syslogCaCert: null,
-      syslogClientCert: null,
-      syslogClientKey: null,
-      syslogEnterpriseNumber: 32473,
-      syslogSafetyWindow: 10_000,
-      splunkUrl: null,
-      splunkToken: null,
-      splunkIndex: null,
-      splunkGzip: false,
-      splunkAck: false,
-      lokiUrl: null,
-      lokiToken: null,
-      lokiTenant: null,
-      lokiGzip: false,
+      sinks: [],
       bufferSize: 4096,
       retention: {},
       archiveDir: null,
@@ -313,15 +292,16 @@ const NEEDED_BY_SECRETS: Record<string, Record<string, string>> = {
     IDENTREE_ESCROW_URL: 'https://vault.example.com:8200',
     IDENTREE_ESCROW_PATH: 'secret/identree',
   },
-  IDENTREE_AUDIT_SPLUNK_HEC_TOKEN: { IDENTREE_AUDIT_SPLUNK_HEC_URL: 'https://splunk.example.com:8088' },
-  IDENTREE_AUDIT_LOKI_TOKEN: { IDENTREE_AUDIT_LOKI_URL: 'https://loki.example.com' },
 };
 
 for (const { meta } of listSettings().filter(({ meta }) => meta.secret)) {
   test(`${meta.env} can come from a file, and only from a readable one`, () => {
     const name = `${meta.env}_FILE`;
     const value = meta.env === 'IDENTREE_DATABASE_DSN' ? '/db' : STRONG;
-    const more = { ...LDAP, ...NEEDED_BY_SECRETS[meta.env] };
+    // The token of an audit sink is of no use without its address.
+    const sink = /^IDENTREE_AUDIT_(?:SPLUNK_HEC|LOKI)(?:_\d)?_(?=TOKEN$)/.exec(meta.env);
+    const needed = sink ? { [`${sink[0]}URL`]: 'https://sink.example.com' } : NEEDED_BY_SECRETS[meta.env];
+    const more = { ...LDAP, ...needed };
     const read = load({ ...more, [meta.env]: undefined, [name]: '/run/secrets/x' }, { '/run/secrets/x': `${value}\n` });
     assert.ok(read.ok);
     assert.ok(JSON.stringify(read.config).includes(`"${value}"`));
@@ -497,7 +477,10 @@ test('whoever asks for an audit sink is not given a server without one', () => {
 });
 
 test('a syslog receiver has a transport, and what belongs to TLS is not set for another one', () => {
-  const urlOf = (url: string) => config({ IDENTREE_AUDIT_SYSLOG_URL: url }).audit.syslogUrl;
+  const urlOf = (url: string) => {
+    const sink = config({ IDENTREE_AUDIT_SYSLOG_URL: url }).audit.sinks.find(({ kind }) => kind === 'syslog');
+    return sink?.kind === 'syslog' ? sink.to : null;
+  };
   const counted = { host: 'syslog.local', framing: 'octet-counting' };
   assert.deepEqual(urlOf('tcp://syslog.local:601'), { ...counted, transport: 'tcp', port: 601 });
   assert.deepEqual(urlOf('udp://syslog.local'), { ...counted, transport: 'udp', port: 514 });
@@ -539,16 +522,72 @@ test('Splunk needs address and token, and a token has an address', () => {
 });
 
 test('the file for events is a path or the standard output, with the sizes of earlier versions', () => {
-  assert.deepEqual(config({}).audit.log, null);
-  assert.deepEqual(config({ IDENTREE_AUDIT_LOG: 'stdout' }).audit.log, { to: 'stdout' });
+  const fileOf = (env: Record<string, string>, files: Record<string, string> = {}) => {
+    const [sink] = config(env, files).audit.sinks;
+    return sink?.kind === 'jsonlog' ? sink : null;
+  };
+  assert.equal(fileOf({}), null);
+  assert.deepEqual(fileOf({ IDENTREE_AUDIT_LOG: 'stdout' }), {
+    kind: 'jsonlog',
+    name: 'jsonlog',
+    to: { to: 'stdout' },
+    maxSize: 100 * 1024 * 1024,
+    maxFiles: 5,
+    events: [],
+  });
   for (const written of ['file:/var/log/audit.jsonl', '/var/log/audit.jsonl'])
-    assert.deepEqual(config({ IDENTREE_AUDIT_LOG: written }).audit.log, { to: 'file', path: '/var/log/audit.jsonl' });
+    assert.deepEqual(fileOf({ IDENTREE_AUDIT_LOG: written })?.to, { to: 'file', path: '/var/log/audit.jsonl' });
   for (const wrong of ['stderr', 'file:audit.jsonl', 'audit.jsonl', '/var/log/', 'file:'])
     assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOG: wrong }), ['IDENTREE_AUDIT_LOG']);
-  const { audit } = config({}, { [DEFAULT_TOML_FILE]: '[audit]\nlog = "stdout"\nbuffer_size = 8192\n' });
-  assert.deepEqual([audit.log, audit.bufferSize], [{ to: 'stdout' }, 8192]);
-  assert.deepEqual([audit.logMaxSize, audit.logMaxFiles], [100 * 1024 * 1024, 5]);
-  assert.equal(config({ IDENTREE_AUDIT_LOG_MAX_SIZE: '0' }).audit.logMaxSize, 0);
+  const inFile = { [DEFAULT_TOML_FILE]: '[audit]\nlog = "stdout"\nbuffer_size = 8192\n' };
+  assert.deepEqual([fileOf({}, inFile)?.to, config({}, inFile).audit.bufferSize], [{ to: 'stdout' }, 8192]);
+  assert.equal(fileOf({ IDENTREE_AUDIT_LOG: 'stdout', IDENTREE_AUDIT_LOG_MAX_SIZE: '0' })?.maxSize, 0);
+});
+
+test('further sinks of a kind have a number in their settings, and a name that follows from it', () => {
+  const env = {
+    IDENTREE_AUDIT_LOG: 'stdout',
+    IDENTREE_AUDIT_LOG_3: '/var/log/identree/attempts.jsonl',
+    IDENTREE_AUDIT_LOG_3_MAX_FILES: '9',
+    IDENTREE_AUDIT_LOG_3_EVENTS: 'attempts',
+    IDENTREE_AUDIT_SYSLOG_2_URL: 'tls://syslog.example.com',
+    IDENTREE_AUDIT_SYSLOG_2_CA_CERT: '/ca.pem',
+    IDENTREE_AUDIT_SPLUNK_HEC_2_URL: 'https://splunk.example.com:8088',
+    IDENTREE_AUDIT_SPLUNK_HEC_2_TOKEN: STRONG,
+  };
+  const { sinks } = config(env, { [DEFAULT_TOML_FILE]: '[audit]\nloki_9_url = "https://loki.example.com"\n' }).audit;
+  assert.deepEqual(
+    sinks.map(({ name, events }) => [name, events]),
+    [
+      ['jsonlog', []],
+      ['jsonlog_3', ['attempts']],
+      ['syslog_2', []],
+      ['splunk_hec_2', []],
+      ['loki_9', []],
+    ],
+  );
+  const wrong = (more: Record<string, string>) => wrongSettings({ ...env, ...more });
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_LOG_2: 'stdout' }), ['IDENTREE_AUDIT_LOG_2']);
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_LOG_4: 'file:/var/log/identree/attempts.jsonl' }), ['IDENTREE_AUDIT_LOG_4']);
+  // A number that there is not, and one that nobody needs, ask for a sink that would not be there.
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_10_URL: 'tcp://a' }), ['IDENTREE_AUDIT_SYSLOG_10_URL']);
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_1_URL: 'tcp://a' }), ['IDENTREE_AUDIT_SYSLOG_1_URL']);
+  // What is set of a sink that goes nowhere is counted on by somebody.
+  for (const [name, value] of [
+    ['IDENTREE_AUDIT_LOG_2_MAX_SIZE', '1MB'],
+    ['IDENTREE_AUDIT_SYSLOG_3_EVENTS', 'attempts'],
+    ['IDENTREE_AUDIT_SYSLOG_3_CA_CERT', '/ca.pem'],
+    ['IDENTREE_AUDIT_SPLUNK_HEC_3_ACK', 'true'],
+    ['IDENTREE_AUDIT_LOKI_3_TOKEN', 'glc_eyJvIjoi'],
+  ] as const)
+    assert.deepEqual(wrong({ [name]: value }), [name]);
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_3_EVENTS: '' }), []);
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_SPLUNK_HEC_3_URL: 'https://splunk.example.com' }), [
+    'IDENTREE_AUDIT_SPLUNK_HEC_3_TOKEN',
+  ]);
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_2_URL: 'tcp://syslog.example.com' }), [
+    'IDENTREE_AUDIT_SYSLOG_2_CA_CERT',
+  ]);
 });
 
 test('an audit sink is refused wherever it is written: as one variable, at the top of the file, in any section', () => {
@@ -681,8 +720,15 @@ test('a retention names topics that can be erased, and needs an archive', () => 
 });
 
 test('the events of a sink are those that there are', () => {
-  const { audit } = config({ IDENTREE_AUDIT_SYSLOG_EVENTS: 'attempts, break_glass_used' });
-  assert.deepEqual([audit.syslogEvents, audit.lokiEvents], [['attempts', 'break_glass_used'], []]);
+  const { sinks } = config({
+    IDENTREE_AUDIT_SYSLOG_URL: 'tcp://syslog.local',
+    IDENTREE_AUDIT_SYSLOG_EVENTS: 'attempts, break_glass_used',
+    IDENTREE_AUDIT_LOKI_URL: 'https://loki.example.com',
+  }).audit;
+  assert.deepEqual(
+    sinks.map(({ events }) => events),
+    [['attempts', 'break_glass_used'], []],
+  );
   assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_EVENTS: 'attempts,user_loged_in' }), [
     'IDENTREE_AUDIT_LOKI_EVENTS',
   ]);

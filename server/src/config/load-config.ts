@@ -3,6 +3,7 @@ import { type Config, listSettings, type settings } from './config.ts';
 import { type ConfigProblem, missing } from './problems.ts';
 import type { Readable } from './readable.ts';
 import { checkTogether } from './rules.ts';
+import { assembleAudit } from './sections/audit.ts';
 import { POSTGRES_CONNECTIONS } from './sections/database.ts';
 import { escrowCommand } from './sections/escrow.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
@@ -70,7 +71,7 @@ function place(values: Record<string, unknown>, path: string[], value: unknown):
 }
 
 function assemble(values: z.output<typeof settings>, env: ConfigSources['env']): Config {
-  const { tls, database, ldap, directory, sudoRules, escrow, ...rest } = values;
+  const { tls, database, ldap, directory, sudoRules, escrow, audit, ...rest } = values;
   const { commandEnv, ...escrowRest } = escrow;
   const maxConnections = database.driver === 'sqlite' ? 1 : database.maxConnections || POSTGRES_CONNECTIONS;
   const source = directory.source ?? (values.pocketId.apiKey === null ? 'none' : 'pocketid');
@@ -83,6 +84,7 @@ function assemble(values: z.output<typeof settings>, env: ConfigSources['env']):
     sudoRules: { ...sudoRules, source: sudoRules.source ?? (source === 'none' ? 'store' : 'claims') },
     ldap: assembleLdap(ldap, values.externalUrl),
     escrow: { ...escrowRest, command: escrowCommand({ ...escrowRest, commandEnv }, env) },
+    audit: assembleAudit(audit),
     evaluation: false,
   };
 }

@@ -21,6 +21,8 @@ export interface SettingMeta {
   secret?: boolean;
   /** Why this secret may be the same as another one. No two others may. */
   mayRepeat?: string;
+  /** The same setting of the first of several things, whose documentation it shares. */
+  furtherOf?: string;
 }
 
 /** Settings and what is known about them. */

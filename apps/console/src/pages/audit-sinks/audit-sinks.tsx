@@ -10,7 +10,7 @@ import { Ago } from '../../kit/times.tsx';
 import { type AuditSink, api } from '../../server/api.ts';
 import { plural } from '../../words/text.ts';
 import { DeadLetters } from './dead-letters.tsx';
-import { SINK_TITLES } from './sink-titles.ts';
+import { sinkTitle } from './sink-titles.ts';
 
 /** No event says that a sink falls behind or catches up. */
 const ANEW_MS = 5000;
@@ -24,6 +24,11 @@ const STATES: Record<AuditSink['state'], { color: string; text: string; about: s
     text: 'Paused',
     about: 'It waits until an operator has mended what is wrong. No event is lost.',
   },
+  removed: {
+    color: 'gray',
+    text: 'Not configured',
+    about: 'Its place in the log is kept: configured again under the same number, it goes on from there.',
+  },
 };
 
 function SinkCard({ sink }: { sink: AuditSink }) {
@@ -32,7 +37,7 @@ function SinkCard({ sink }: { sink: AuditSink }) {
     <Card component="li" withBorder radius="lg" padding="lg">
       <Group justify="space-between" gap="sm" mb="sm">
         <Title order={2} size="h4">
-          {SINK_TITLES[sink.name]}
+          {sinkTitle(sink.name)}
         </Title>
         <Badge className={`tone tone-${color}`} variant="light" color={color} size="lg">
           {text}
@@ -48,7 +53,7 @@ function SinkCard({ sink }: { sink: AuditSink }) {
         <dd>
           {sink.behind === 0
             ? 'nothing'
-            : `${plural(sink.behind, 'event')}, the oldest for ${durationText('en', sink.behindMs)}`}
+            : `${plural(sink.behind, 'event')}${sink.state === 'removed' ? '' : `, the oldest for ${durationText('en', sink.behindMs)}`}`}
         </dd>
         <dt>Last success</dt>
         <dd>{sink.lastSuccessAt === null ? 'never' : <Ago at={sink.lastSuccessAt} />}</dd>

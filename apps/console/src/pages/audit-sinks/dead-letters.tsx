@@ -9,7 +9,7 @@ import { Link } from '../../router.tsx';
 import { api, browserApi, type DeadLetter, messageOf, refresh } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { plural } from '../../words/text.ts';
-import { SINK_TITLES } from './sink-titles.ts';
+import { sinkTitle } from './sink-titles.ts';
 
 /** Shown at once; a receiver that is set up wrongly refuses everything, and nobody reads that line by line. */
 const SHOWN = 100;
@@ -30,7 +30,7 @@ function EventName({ letter }: { letter: DeadLetter }) {
 const columns = (retry: ((which: Which) => void) | null): Column<DeadLetter>[] => [
   { name: 'seq', head: 'Number', width: 5, cell: ({ seq }) => seq },
   { name: 'event', head: 'Event', width: 10, cell: (letter) => <EventName letter={letter} /> },
-  { name: 'sink', head: 'Sink', width: 6, cell: ({ sink }) => SINK_TITLES[sink] },
+  { name: 'sink', head: 'Sink', width: 6, cell: ({ sink }) => sinkTitle(sink) },
   {
     name: 'reason',
     head: 'Why',
@@ -67,7 +67,7 @@ function RetryButton({ letter, retry }: { letter: DeadLetter; retry: ((which: Wh
     <Button
       variant="default"
       size="xs"
-      aria-label={`Try again: number ${letter.seq} at ${SINK_TITLES[letter.sink]}`}
+      aria-label={`Try again: number ${letter.seq} at ${sinkTitle(letter.sink)}`}
       onClick={() => retry({ sink: letter.sink, seq: letter.seq })}
     >
       Try again
@@ -79,7 +79,7 @@ function LetterCard({ letter, retry }: { letter: DeadLetter; retry: ((which: Whi
   return (
     <Stack gap="xs">
       <Text size="sm">
-        <EventName letter={letter} /> · number {letter.seq} · {SINK_TITLES[letter.sink]}
+        <EventName letter={letter} /> · number {letter.seq} · {sinkTitle(letter.sink)}
       </Text>
       <Text size="sm" className="break">
         <MarkedText text={letter.reason} />
