@@ -110,7 +110,7 @@ try {
     'a search without a hit': () => app.challenges.history(admin, { ...page, search: 'no such thing' }),
     'of a person, a search without a hit': () => app.challenges.history(mira, { ...page, search: 'no such thing' }),
     'a search with hits': () => app.challenges.history(admin, { ...page, search: 'mira' }),
-    'one request by its code': () => app.challenges.approval(admin, `code ${REQUESTS / 2}`),
+    'one request by its code': () => app.challenges.approval(admin, `code ${REQUESTS / 2}`, null),
     'events, a batch': () => app.events.read(EVENTS / 2, 200),
     'what is overdue': () => app.settling.reap(),
   };

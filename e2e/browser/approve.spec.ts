@@ -25,7 +25,7 @@ test('sign in, make a passkey on the page, come straight back, approve, see that
     status: 'approved',
     class: 'passkey',
     hasVerdict: true,
-    events: ['challenge_created', 'challenge_approved'],
+    events: ['challenge_created', 'challenge_shown', 'challenge_approved'],
   });
   await expect(page.locator('#outcome')).toHaveText('Waiting for web1.example.com to start the command.');
   await site.do('outcome', { id, outcome: 'granted' });

@@ -42,6 +42,7 @@ const OUTCOME_OF: Record<EventName, EventOutcome> = {
   break_glass_used: 'success',
   break_glass_refused: 'failure',
   challenge_created: 'success',
+  challenge_shown: 'success',
   auto_approved: 'success',
   challenge_approved: 'success',
   challenge_rejected: 'failure',

@@ -196,6 +196,11 @@ export const EVENTS = {
     topic: 'requests',
     own: true,
   },
+  challenge_shown: {
+    text: 'The server showed a request that waited to a person who may decide it: told once for each person. Whether they read it nobody knows.',
+    topic: 'attempts',
+    own: true,
+  },
   auto_approved: {
     text: 'A request was approved by policy or grace without a person.',
     topic: 'requests',

@@ -15,7 +15,14 @@ export interface ApprovalPageDeps {
   limits: Pick<RateLimits, 'approvePage'>;
 }
 
-/** `/approve` and `/approve/<code>`. Neither changes anything: decisions are POSTs with a CSRF token. */
+/** The browser asks before anybody wants to see it, and perhaps nobody ever does (Fetch, `Sec-Purpose`). */
+const isFetchedAhead = ({ headers }: FastifyRequest): boolean =>
+  /prefetch|preview/i.test(`${headers['sec-purpose'] ?? ''} ${headers.purpose ?? ''}`);
+
+/**
+ * `/approve` and `/approve/<code>`. Neither changes anything but that the log says who was shown a request: decisions are
+ * POSTs with a CSRF token.
+ */
 export async function approvalPageRoutes(app: FastifyInstance, deps: ApprovalPageDeps): Promise<void> {
   app.get<{ Querystring: { code?: unknown } }>('/approve', async (request, reply) => {
     const typed = typeof request.query.code === 'string' ? request.query.code : null;
@@ -32,7 +39,7 @@ export async function approvalPageRoutes(app: FastifyInstance, deps: ApprovalPag
     // Before the code is looked up: without a session nobody learns which codes exist.
     if (!viewer) return reply.redirect(`/sessions/login?return_to=${encodeURIComponent(`/approve/${code}`)}`, 303);
     deps.limits.approvePage(viewer.person.id);
-    const approval = await deps.challenges.approval(viewer, code);
+    const approval = await deps.challenges.approval(viewer, code, isFetchedAhead(request) ? null : 'approval_page');
     const personName = viewer.person.displayName;
     if (!approval) return sendPage(reply, 404, (options) => renderNotFound({ ...options, personName }));
     return sendPage(reply, 200, ({ nonce, locale }) =>

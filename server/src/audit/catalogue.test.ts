@@ -440,6 +440,12 @@ const SCENARIOS: Record<EventName, Scenario> = {
     };
     return { ...w.aboutRequest(answer), reason: REASON, remoteAddr: LOCAL, data };
   },
+  challenge_shown: async (w) => {
+    const answer = await w.host.create();
+    assert.equal((await w.olga.query('challenges.get', { code: answer.userCode, open: true })).refusal, null);
+    const data = { where: 'console', sessionKind: 'browser', person: about('olga') };
+    return { ...w.aboutRequest(answer), actor: 'olga', remoteAddr: ADDRESS, data };
+  },
   auto_approved: async (w) => {
     const answer = await w.host.create(w.host.record({ user: 'robot' }));
     const more = { username: 'robot', remoteAddr: LOCAL };

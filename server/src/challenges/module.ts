@@ -12,6 +12,7 @@ import type { PolicySource } from '../policies/source.ts';
 import { createAsking } from './asking.ts';
 import { createDeciding } from './deciding.ts';
 import { challengeRoutes } from './host-routes.ts';
+import { createNoteShown } from './noting-shown.ts';
 import { createRequirements } from './requirement.ts';
 import { createChallengesRouter } from './router.ts';
 import { createSettling, type Settling } from './settling.ts';
@@ -65,7 +66,7 @@ export function challengesModule(
     keysSince: approverKeys.since,
   });
   const deciding = createDeciding({ ...ground, ...others, requirements, recheckViewer: resolver.recheck });
-  const showing = createShowing({ ...ground, ...others, accountOwner });
+  const showing = createShowing({ ...ground, ...others, accountOwner, noteShown: createNoteShown(ground) });
   const waiters = createWaiters({ events, db });
   return {
     name: 'challenges',

@@ -52,12 +52,15 @@ export function createChallengesRouter(challenges: Deciding & Showing, reads: Lo
         }
         return page;
       }),
-    get: signedInProcedure.input(z.object({ code: z.string().max(32) })).query(async ({ ctx, input }) => {
-      const code = parseUserCode(input.code);
-      const approval = code && (await challenges.approval(ctx.viewer, code));
-      if (!approval) throw new Refusal('not_found');
-      return approval;
-    }),
+    // `open`: a person opened it. Pages that keep up to date by themselves ask without.
+    get: signedInProcedure
+      .input(z.object({ code: z.string().max(32), open: z.boolean().default(false) }))
+      .query(async ({ ctx, input }) => {
+        const code = parseUserCode(input.code);
+        const approval = code && (await challenges.approval(ctx.viewer, code, input.open ? 'console' : null));
+        if (!approval) throw new Refusal('not_found');
+        return approval;
+      }),
     approve: browserProcedure
       .input(
         z.object({ challengeId, assertion: assertionResponse.nullish(), confirmTruncated: z.boolean().default(false) }),

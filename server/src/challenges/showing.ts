@@ -12,6 +12,7 @@ import type { PolicySource } from '../policies/source.ts';
 import { maySee } from './decide.ts';
 import { documentFor } from './document.ts';
 import { type HistoryFilter, historyPage, type Place } from './history-store.ts';
+import type { NoteShown, ShownIn } from './noting-shown.ts';
 import type { AccountOwner } from './requirement.ts';
 import * as store from './store.ts';
 import { actorOf, toView } from './to-view.ts';
@@ -35,6 +36,7 @@ export interface ShowingDeps {
   hosts: Pick<HostService, 'facts'>;
   accountOwner: AccountOwner;
   approvals: Pick<Approvals, 'approvalOptions'>;
+  noteShown: NoteShown;
 }
 
 export type Showing = ReturnType<typeof createShowing>;
@@ -113,14 +115,16 @@ export function createShowing(deps: ShowingDeps) {
     /**
      * The request behind a user code, for the approval page; null when there is none that this viewer may see.
      *
+     * @param shownIn where it is shown to a person; null: a program asks how it stands
      * @throws Refusal `unreadable`
      */
-    async approval(viewer: Viewer, userCode: string): Promise<Approval | null> {
+    async approval(viewer: Viewer, userCode: string, shownIn: ShownIn | null): Promise<Approval | null> {
       const challenge = await store.findChallengeByCode(db.query, userCode);
       if (!challenge || !maySee(actorOf(viewer), challenge.username)) return null;
       const shown = await viewOf(challenge, viewer);
       if ('unreadable' in shown) throw new Refusal('unreadable', `error ${shown.errorId}`);
       const { view, policy } = shown;
+      if (shownIn !== null) await deps.noteShown(viewer, challenge, view, shownIn);
       if (!view.can.approve || policy.approval !== 'passkey') return { view, passkey: null };
       const document = documentFor(store.readable(challenge), viewer, policy);
       return {

@@ -1,3 +1,4 @@
+import { eventKind } from '#shared/events.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 
@@ -18,8 +19,9 @@ export function createWaiters(deps: { events: Pick<EventLog, 'follow'>; db: Pick
   // Nothing would be heard here of a decision. Another server may hear of it, and who waits can go there.
   const stopWatching = deps.db.onAway(wakeAll);
   const stop = deps.events.follow((event) => {
-    // Its own creation is no news to who already waits for it.
+    // Its own creation is no news to who already waits for it, nor is that somebody looked or was refused.
     if (event.challengeId === null || event.event === 'challenge_created') return;
+    if (eventKind(event.event)?.topic === 'attempts') return;
     for (const wake of [...(waiting.get(event.challengeId) ?? [])]) wake();
   });
   return {

@@ -32,6 +32,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   approver_key_sets: ['version'],
   policy_versions: ['version'],
   challenges: ['id'],
+  requests_shown: ['challenge_id', 'person_id'],
   directory_state: ['id'],
   directory_ids: ['kind', 'number'],
   directory_names: ['name'],

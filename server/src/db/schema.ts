@@ -585,6 +585,12 @@ export interface AuditReadsTable {
   rows: number;
 }
 
+/** To whom a request was shown while they could decide it. */
+export interface RequestsShownTable {
+  challenge_id: string;
+  person_id: string;
+}
+
 /** The last time that each server found that it can write. */
 export interface StorageProbesTable {
   /** What the process is called. */
@@ -635,6 +641,7 @@ export interface Schema {
   approver_key_sets: ApproverKeySetsTable;
   policy_versions: PolicyVersionsTable;
   challenges: ChallengesTable;
+  requests_shown: RequestsShownTable;
   desktop_grants: DesktopGrantsTable;
   logout_tokens: LogoutTokensTable;
   directory_state: DirectoryStateTable;

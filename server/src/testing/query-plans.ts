@@ -9,6 +9,7 @@ import type { Schema } from '../db/schema.ts';
 const GROWS: Record<keyof Schema, true | string> = {
   events: true,
   challenges: true,
+  requests_shown: true,
   sessions: 'ended ones are deleted',
   host_nonces: true,
   meta: 'single facts',

@@ -48,6 +48,8 @@ export const de: Record<EventName, string> = {
   break_glass_refused: 'Für {username} wurde auf dem Host {hostname} ein falsches Notfallpasswort eingegeben.',
   challenge_created:
     '{username} bittet auf {hostname} um eine Freigabe{hasReason, select, yes { („{reason}“)} other {}}; der Code ist {code}.',
+  challenge_shown:
+    '{hasActor, select, yes {{actor}} other {Jemand}} bekam die Anfrage {code} von {username} auf {hostname} gezeigt, {where, select, console {in der Konsole} other {auf der Freigabeseite}}.',
   auto_approved:
     'Die Anfrage {code} von {username} auf {hostname} wurde ohne einen Menschen freigegeben, durch Richtlinie oder Karenz.',
   challenge_approved:

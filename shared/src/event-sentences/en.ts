@@ -46,6 +46,8 @@ export const en: Record<EventName, string> = {
   break_glass_refused: 'A wrong break-glass password was typed for {username} on the host {hostname}.',
   challenge_created:
     '{username} asked for an approval on {hostname}{hasReason, select, yes { (“{reason}”)} other {}}; the code is {code}.',
+  challenge_shown:
+    '{hasActor, select, yes {{actor}} other {Somebody}} was shown the request {code} of {username} on {hostname} {where, select, console {in the console} other {on the approval page}}.',
   auto_approved: 'The request {code} of {username} on {hostname} was approved without a person, by policy or grace.',
   challenge_approved:
     '{hasActor, select, yes {{actor} approved the request {code} of {username} on {hostname}} other {The request {code} of {username} on {hostname} was approved}}{hasReason, select, yes { (“{reason}”)} other {}}.',

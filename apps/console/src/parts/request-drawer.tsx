@@ -177,7 +177,7 @@ export function RequestDrawer({
   close: () => void;
   deny: (request: Request) => void;
 }) {
-  const query = useQuery(api.challenges.get.queryOptions(code === null ? skipToken : { code }));
+  const query = useQuery(api.challenges.get.queryOptions(code === null ? skipToken : { code, open: true }));
   return (
     <Drawer
       opened={code !== null}
