@@ -76,7 +76,10 @@ export async function createCore(config: Config, options: CoreOptions = {}): Pro
         if (!(err instanceof DatabaseTrouble)) log.error({ err }, 'event reader failed');
       },
       onUnreadable: ({ seq }) =>
-        unreadable.report('events', { id: String(seq), cause: new Error('its data is no JSON object') }),
+        unreadable.report('events', {
+          id: String(seq),
+          cause: new Error('its time is none, or its data is no JSON object'),
+        }),
     });
     const core = await coreOn({ config, clock, random, log, keys, db, events, unreadable });
     await keysAreClaimed(config.keysDir);

@@ -103,6 +103,14 @@ function parseData(text: string): Pick<LoggedEvent, 'data' | 'unreadable'> {
   return { data: {}, unreadable: true };
 }
 
+/** The last millisecond that RFC 3339 can write. No server has ever written an event of later. */
+export const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** A moment that cannot be one is the first of all: who reads it must be able to write it. */
+function parseAt(at: number): Pick<LoggedEvent, 'at' | 'unreadable'> {
+  return Number.isInteger(at) && at >= 0 && at <= LAST_MS ? { at } : { at: 0, unreadable: true };
+}
+
 /** An event as it stands in its table. */
 export function fromRow(row: {
   seq: number;
@@ -124,7 +132,6 @@ export function fromRow(row: {
 }): LoggedEvent {
   return {
     seq: row.seq,
-    at: row.at,
     event: row.event,
     username: row.username,
     hostId: row.host_id,
@@ -134,6 +141,7 @@ export function fromRow(row: {
     actor: row.actor,
     reason: row.reason,
     remoteAddr: row.remote_addr,
+    ...parseAt(row.at),
     ...parseData(row.data),
     salt: row.salt,
     payloadHash: row.payload_hash,

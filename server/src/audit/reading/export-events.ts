@@ -10,6 +10,7 @@ export const EXPORT_BATCH = 500;
  * between two batches nothing is open in the database: who stops reading holds nothing.
  *
  * @param deps.find one batch of them
+ * @param deps.withoutTime those that have no place in the order of time: they come last
  * @param deps.maySee asked of each event
  */
 export async function* exportEvents(deps: {
@@ -17,19 +18,23 @@ export async function* exportEvents(deps: {
   reader: Reader;
   last: EventPlace | null;
   find: (page: PageOfEvents) => Promise<FoundEvents>;
+  withoutTime: () => Promise<LoggedEvent[]>;
   maySee: (event: LoggedEvent) => boolean;
 }): AsyncGenerator<string> {
   const { format, reader, last, find, maySee } = deps;
   let beyond: EventPlace | null = null;
   let between = '';
   let text = format.head;
-  while (last !== null) {
-    const { events, next }: FoundEvents = await find({ order: 'oldest', beyond, last, limit: EXPORT_BATCH });
+  const write = (events: readonly LoggedEvent[]): void => {
     for (const event of events) {
       if (!maySee(event)) continue;
       text += between + format.write(event, reader);
       between = format.between;
     }
+  };
+  while (last !== null) {
+    const { events, next }: FoundEvents = await find({ order: 'oldest', beyond, last, limit: EXPORT_BATCH });
+    write(events);
     if (next === null) break;
     beyond = next;
     // Also where nothing was found this far: who went away, or may read no more, has it end here and not behind a long log.
@@ -38,5 +43,6 @@ export async function* exportEvents(deps: {
     // SQLite answers at once: without this turn of the event loop a quick reader would keep everybody else waiting.
     await new Promise((resolve) => setImmediate(resolve));
   }
+  write(await deps.withoutTime());
   yield text + format.tail;
 }

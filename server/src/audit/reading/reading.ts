@@ -7,7 +7,14 @@ import type { Download } from '../../http/download.ts';
 import type { Viewer } from '../../http/viewer.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { LogRead, LogReads } from '../log-reads.ts';
-import { type EventPlace, eventsOfRequest, findEvent, findEvents, newestPlace } from './event-page-store.ts';
+import {
+  type EventPlace,
+  eventsOfRequest,
+  eventsWithoutTime,
+  findEvent,
+  findEvents,
+  newestPlace,
+} from './event-page-store.ts';
 import { type EventView, eventView, type SignedRecord, signedRecord } from './event-view.ts';
 import { exportEvents } from './export-events.ts';
 import { type EventFilter, wantedBy } from './filter.ts';
@@ -50,7 +57,7 @@ export function createReading({
     events.filter((event) => maySeeEvent(viewer, event));
 
   return {
-    /** A page of events, newest first. `older`: where it goes on; null: there are no more. */
+    /** A page of events, newest first, those without a time before them on the first. `older`: where it goes on; null: there are no more. */
     async list(
       viewer: Viewer,
       filter: EventFilter,
@@ -58,7 +65,10 @@ export function createReading({
     ): Promise<{ events: EventView[]; older: EventPlace | null }> {
       const page = { order: 'newest', beyond, limit } as const;
       const found = await findEvents(db.query, wantedBy(viewer, filter), page);
-      const events = visible(viewer, found.events).map((event) => eventView(event, viewer, locale));
+      const withoutTime = beyond === null ? await eventsWithoutTime(db.query, wantedBy(viewer, filter)) : [];
+      const events = visible(viewer, [...withoutTime, ...found.events]).map((event) =>
+        eventView(event, viewer, locale),
+      );
       await note(viewer, 'events', filter, events.length);
       return { events, older: found.next };
     },
@@ -101,6 +111,7 @@ export function createReading({
               reader: { viewer, locale },
               last,
               find: (page) => findEvents(db.query, wanted, page),
+              withoutTime: () => eventsWithoutTime(db.query, wanted),
               maySee(event) {
                 const may = maySeeEvent(viewer, event);
                 if (may) rows += 1;

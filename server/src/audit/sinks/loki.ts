@@ -60,7 +60,8 @@ export function createLoki(deps: {
     everyMs: EVERY_MS,
     async deliver(records, turn) {
       let answer = await push(
-        entries(records, ({ event }) => event.at),
+        // It takes no event of the first moment of all, and would have the whole batch for one of the present.
+        entries(records, ({ event }) => (event.unreadable ? deps.now() : event.at)),
         turn.signal,
       );
       if (answer.status === 400 && TOO_OLD.test(answer.body)) {
