@@ -5,6 +5,7 @@ import { agent } from './agent.ts';
 import { combineBreakglass } from './combine-breakglass.ts';
 import { completions } from './completions.ts';
 import { type AgentContext, PATH_OPTIONS } from './context.ts';
+import { deploy } from './deploy.ts';
 import { enroll } from './enroll.ts';
 import { gate } from './gate.ts';
 import { renewCert } from './renew-cert.ts';
@@ -38,6 +39,7 @@ export const PROGRAM: Program<AgentContext> = {
     verifyApproval,
     verifyInstall,
     signScript,
+    deploy,
     completions,
     agent,
     gate,
