@@ -70,7 +70,7 @@ describe('between packages', () => {
 
 describe('inside the server', () => {
   /** What the rest is built on. */
-  const FLOOR = ['platform', 'db', 'config'];
+  const FLOOR = ['platform', 'outbound', 'db', 'config'];
   /** And what every surface of a module stands on. */
   const BASE = [...FLOOR, 'events', 'pages', 'http'];
   /** Where everything comes together: entry points, the composition root and the command line. */

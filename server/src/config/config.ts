@@ -7,6 +7,7 @@ import { type escrowCommand, escrowSettings } from './sections/escrow.ts';
 import { hostSettings } from './sections/hosts.ts';
 import { installerSettings } from './sections/installer.ts';
 import { ldapSettings } from './sections/ldap.ts';
+import { type ChannelSecret, notifySettings } from './sections/notify.ts';
 import { serverSettings } from './sections/server.ts';
 import { signInSettings } from './sections/sign-in.ts';
 import { sourceSettings } from './sections/sources.ts';
@@ -29,6 +30,7 @@ export const settings = z.object({
   sudoRules: sudoRuleSettings,
   escrow: z.object(escrowSettings),
   audit: z.object(auditSettings),
+  notify: z.object(notifySettings),
   installer: z.object(installerSettings),
 });
 
@@ -61,7 +63,7 @@ export interface LdapConfig
 
 /** What the rest of the server is told. */
 export interface Config
-  extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules' | 'escrow' | 'audit' | 'stopDelayMs'> {
+  extends Omit<Settings, 'tls' | 'ldap' | 'directory' | 'sudoRules' | 'escrow' | 'audit' | 'notify' | 'stopDelayMs'> {
   /** How long it still answers when it is told to stop. */
   stopDelayMs: number;
   tls: KeyPairFiles | null;
@@ -70,6 +72,8 @@ export interface Config
   /** `command`: the program that keeps passwords, and all of its environment. */
   escrow: Omit<Settings['escrow'], 'command' | 'commandEnv'> & { command: ReturnType<typeof escrowCommand> };
   audit: AuditConfig;
+  /** `secrets`: those of channels, by the middle of their variables. */
+  notify: Settings['notify'] & { secrets: Readonly<Record<string, Readonly<ChannelSecret>>> };
   /** Null: no directory is served. */
   ldap: LdapConfig | null;
   /** Evaluation mode; no source can set it, only the evaluation entry. */

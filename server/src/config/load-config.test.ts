@@ -93,6 +93,7 @@ test('five settings make a server; everything else has a default', () => {
       retention: {},
       archiveDir: null,
     },
+    notify: { allowCidrs: [], secrets: Object.create(null) },
     installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
     ldap: null,
@@ -441,12 +442,12 @@ test('a program that keeps break-glass passwords is named without a shell, and i
 test('settings of earlier installations are recognised and said to have no effect', () => {
   const result = load({
     IDENTREE_GRACE_PERIOD: '10m',
-    IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN: 'x',
+    IDENTREE_NOTIFY_BACKEND: 'ntfy',
     IDENTREE_ESCROW_VAULT_MAP: '',
   });
   assert.deepEqual(
     result.warnings.filter(({ problem }) => problem === 'has no effect').map(({ setting }) => setting),
-    ['IDENTREE_GRACE_PERIOD', 'IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN'],
+    ['IDENTREE_GRACE_PERIOD', 'IDENTREE_NOTIFY_BACKEND'],
   );
   const known = new Set(listSettings().map(({ meta }) => meta.env as string));
   assert.deepEqual(
@@ -732,4 +733,63 @@ test('the events of a sink are those that there are', () => {
   assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_LOKI_EVENTS: 'attempts,user_loged_in' }), [
     'IDENTREE_AUDIT_LOKI_EVENTS',
   ]);
+});
+
+describe('secrets of channels', () => {
+  const TOKEN = 'xoxb-0123456789-secret';
+
+  test('[N-23] are read by the name of the channel, from the environment or a file, and from nowhere else', () => {
+    const { notify } = config(
+      {
+        IDENTREE_NOTIFY_CHANNEL_OPS_WEST_TOKEN: ` ${TOKEN} `,
+        IDENTREE_NOTIFY_CHANNEL_PAGER_COMMAND: 'page "$NOTIFY_HOSTNAME" || logger x',
+        IDENTREE_NOTIFY_CHANNEL_MAIL_TOKEN_FILE: '/run/mail',
+        IDENTREE_NOTIFY_CHANNEL_EMPTY_TOKEN: '',
+      },
+      { '/run/mail': `${TOKEN}-of-mail\n` },
+    );
+    assert.deepEqual(
+      { ...notify.secrets },
+      {
+        OPS_WEST: { token: TOKEN, command: null },
+        PAGER: { token: null, command: 'page "$NOTIFY_HOSTNAME" || logger x' },
+        MAIL: { token: `${TOKEN}-of-mail`, command: null },
+      },
+    );
+    const { warnings } = load({ IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN: TOKEN, IDENTREE_NOTIFY_CHANNEL_OPS_TOEKN: TOKEN });
+    const odd = warnings.filter(({ setting }) => setting.startsWith('IDENTREE_NOTIFY'));
+    assert.deepEqual(
+      odd.map(({ setting }) => setting),
+      ['IDENTREE_NOTIFY_CHANNEL_OPS_TOEKN'],
+    );
+    assert.ok(!JSON.stringify(warnings).includes(TOKEN));
+  });
+
+  test('[N-23] two channels may share one, but none is a secret of this server', () => {
+    const shared = { IDENTREE_NOTIFY_CHANNEL_A_TOKEN: STRONG, IDENTREE_NOTIFY_CHANNEL_B_TOKEN: STRONG };
+    assert.deepEqual(wrongSettings(shared), []);
+    const result = load({ ...shared, IDENTREE_METRICS_TOKEN: STRONG });
+    assert.ok(!result.ok);
+    assert.deepEqual(
+      result.errors.map(({ setting }) => setting),
+      ['IDENTREE_NOTIFY_CHANNEL_A_TOKEN', 'IDENTREE_NOTIFY_CHANNEL_B_TOKEN'],
+    );
+    assert.ok(!JSON.stringify(result.errors).includes(STRONG));
+  });
+
+  test('[N-23] a file with one that cannot be read, is empty or stands beside the variable stops the start', () => {
+    const NAME = 'IDENTREE_NOTIFY_CHANNEL_OPS_TOKEN';
+    assert.deepEqual(wrongSettings({ [`${NAME}_FILE`]: '/no/such' }), [`${NAME}_FILE`]);
+    assert.deepEqual(wrongSettings({ [`${NAME}_FILE`]: '/run/ops' }, { '/run/ops': '\n' }), [`${NAME}_FILE`]);
+    assert.deepEqual(wrongSettings({ [NAME]: 'x', [`${NAME}_FILE`]: '/run/ops' }, { '/run/ops': TOKEN }), [NAME]);
+  });
+});
+
+test('[N-21] networks that channels may lead into are named one by one, never all at once', () => {
+  assert.deepEqual(config({ IDENTREE_NOTIFY_ALLOW_CIDRS: '192.168.10.5, fd00::/8' }).notify.allowCidrs, [
+    '192.168.10.5/32',
+    'fd00::/8',
+  ]);
+  for (const wrong of ['0.0.0.0/0', '::/0', '0x7f.1', '2130706433', 'localhost'])
+    assert.deepEqual(wrongSettings({ IDENTREE_NOTIFY_ALLOW_CIDRS: wrong }), ['IDENTREE_NOTIFY_ALLOW_CIDRS'], wrong);
 });

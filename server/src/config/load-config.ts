@@ -6,6 +6,7 @@ import { checkTogether } from './rules.ts';
 import { assembleAudit } from './sections/audit.ts';
 import { POSTGRES_CONNECTIONS } from './sections/database.ts';
 import { escrowCommand } from './sections/escrow.ts';
+import { channelSecrets, readChannelSecrets } from './sections/notify.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
 
@@ -56,9 +57,10 @@ export function loadConfig({ env, readFile }: ConfigSources): ConfigResult {
       }
     }
   }
-  checkTogether(values as Readable<(typeof settings)['shape']>, { errors, warnings });
+  const ofChannels = readChannelSecrets({ env, readFile }, errors);
+  checkTogether(values as Readable<(typeof settings)['shape']>, ofChannels, { errors, warnings });
   if (errors.length > 0) return { ok: false, errors, warnings };
-  return { ok: true, config: assemble(values as z.output<typeof settings>, env), warnings };
+  return { ok: true, config: assemble(values as z.output<typeof settings>, env, channelSecrets(ofChannels)), warnings };
 }
 
 function place(values: Record<string, unknown>, path: string[], value: unknown): void {
@@ -70,8 +72,12 @@ function place(values: Record<string, unknown>, path: string[], value: unknown):
   table[path.at(-1)!] = value;
 }
 
-function assemble(values: z.output<typeof settings>, env: ConfigSources['env']): Config {
-  const { tls, database, ldap, directory, sudoRules, escrow, audit, ...rest } = values;
+function assemble(
+  values: z.output<typeof settings>,
+  env: ConfigSources['env'],
+  secrets: Config['notify']['secrets'],
+): Config {
+  const { tls, database, ldap, directory, sudoRules, escrow, audit, notify, ...rest } = values;
   const { commandEnv, ...escrowRest } = escrow;
   const maxConnections = database.driver === 'sqlite' ? 1 : database.maxConnections || POSTGRES_CONNECTIONS;
   const source = directory.source ?? (values.pocketId.apiKey === null ? 'none' : 'pocketid');
@@ -85,6 +91,7 @@ function assemble(values: z.output<typeof settings>, env: ConfigSources['env']):
     ldap: assembleLdap(ldap, values.externalUrl),
     escrow: { ...escrowRest, command: escrowCommand({ ...escrowRest, commandEnv }, env) },
     audit: assembleAudit(audit),
+    notify: { ...notify, secrets },
     evaluation: false,
   };
 }

@@ -26,33 +26,8 @@ export function rawValue(
   errors: ConfigProblem[],
 ): RawValue | null | typeof INVALID {
   const direct = env[meta.env];
-  const fileName = meta.secret ? env[`${meta.env}_FILE`] : undefined;
-  if (fileName) {
-    if (direct) {
-      errors.push({ setting: meta.env, problem: `is set and so is ${meta.env}_FILE`, fix: 'Remove one of the two.' });
-      return INVALID;
-    }
-    let content: string;
-    try {
-      content = readFile(fileName).replace(/\r?\n$/, '');
-    } catch (error) {
-      errors.push({
-        setting: `${meta.env}_FILE`,
-        problem: `names ${fileName}, which cannot be read (${reasonOf(error)})`,
-        fix: 'Make the file readable for the server, or correct the path.',
-      });
-      return INVALID;
-    }
-    if (content.trim() === '') {
-      errors.push({
-        setting: `${meta.env}_FILE`,
-        problem: `names ${fileName}, which is empty`,
-        fix: missing(meta, '').fix,
-      });
-      return INVALID;
-    }
-    return content;
-  }
+  const fromFile = meta.secret ? secretFromFile(meta.env, missing(meta, '').fix, { env, readFile }, errors) : null;
+  if (fromFile !== null) return fromFile;
   if (direct !== undefined) return direct.trim() === '' ? (meta.default ?? null) : direct;
   if (meta.toml !== null) {
     const [section = '', key = ''] = meta.toml.split('.');
@@ -71,6 +46,31 @@ export function rawValue(
     }
   }
   return meta.default ?? null;
+}
+
+/** A secret from the file that `<variable>_FILE` names; null when nothing does. `whenEmpty`: what to do then. */
+export function secretFromFile(
+  variable: string,
+  whenEmpty: string,
+  { env, readFile }: ConfigSources,
+  errors: ConfigProblem[],
+): string | null | typeof INVALID {
+  const fileName = env[`${variable}_FILE`];
+  if (!fileName) return null;
+  const wrong = (setting: string, problem: string, fix: string): typeof INVALID => {
+    errors.push({ setting, problem, fix });
+    return INVALID;
+  };
+  if (env[variable]) return wrong(variable, `is set and so is ${variable}_FILE`, 'Remove one of the two.');
+  let content: string;
+  try {
+    content = readFile(fileName).replace(/\r?\n$/, '');
+  } catch (error) {
+    const problem = `names ${fileName}, which cannot be read (${reasonOf(error)})`;
+    return wrong(`${variable}_FILE`, problem, 'Make the file readable for the server, or correct the path.');
+  }
+  if (content.trim() === '') return wrong(`${variable}_FILE`, `names ${fileName}, which is empty`, whenEmpty);
+  return content;
 }
 
 /** The TOML file, empty when there is none at the default place. */

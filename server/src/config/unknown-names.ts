@@ -2,6 +2,7 @@ import { nearest } from '#shared/nearest.ts';
 import { listSettings } from './config.ts';
 import { DEAD_SETTINGS, DEAD_TOML_SECTIONS } from './dead-settings.ts';
 import type { ConfigProblem } from './problems.ts';
+import { isChannelSecret } from './sections/notify.ts';
 import { type ConfigSources, isTable, TOML_FILE_VARIABLE, type TomlTable } from './sources.ts';
 
 const HAS_NO_EFFECT = 'This version does not use it. Remove it, or read docs/configuration.md.';
@@ -51,9 +52,11 @@ export function unknownNames(
 function unknownVariables(env: ConfigSources['env']): ConfigProblem[] {
   const known = listSettings().flatMap(({ meta }) => (meta.secret ? [meta.env, `${meta.env}_FILE`] : [meta.env]));
   known.push(TOML_FILE_VARIABLE);
-  const names = Object.keys(env).filter((name) => name.startsWith('IDENTREE_') && !known.includes(name));
+  const names = Object.keys(env).filter(
+    (name) => name.startsWith('IDENTREE_') && !known.includes(name) && !isChannelSecret(name),
+  );
   return names.sort().flatMap((name) => {
-    const dead = DEAD_SETTINGS.includes(name) || name.startsWith('IDENTREE_NOTIFY_CHANNEL_');
+    const dead = DEAD_SETTINGS.includes(name);
     if (!dead) return [unknown(name, known)];
     return env[name] ? [{ setting: name, problem: 'has no effect', fix: HAS_NO_EFFECT }] : [];
   });

@@ -1,6 +1,7 @@
 import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { ERASABLE_TOPICS, EVENTS, eventKind, type Topic } from '#shared/events.ts';
+import { readTypedUrl } from '../outbound/typed-url.ts';
 import { parseBaseDn } from '../platform/base-dn.ts';
 
 /** What a source gives: environment and secret files give text, TOML may give a list. */
@@ -136,35 +137,42 @@ export const scopes: z.ZodType<string[], RawValue> = reader((_, raw) => {
   return [...new Set(['openid', ...items])];
 });
 
-/** Networks in CIDR notation; a bare address is a network of one. */
-export const networks: z.ZodType<string[], RawValue> = list.transform((items, context) =>
-  items.map((item) => {
-    const [address = '', bits] = item.split('/');
-    const valid = ipaddr.isValid(address) && (bits === undefined ? true : ipaddr.isValidCIDR(item));
-    if (!valid || (ipaddr.IPv4.isValid(address) && !ipaddr.IPv4.isValidFourPartDecimal(address))) {
-      context.addIssue({
-        code: 'custom',
-        message: `holds "${item}", which is no network`,
-        params: { fix: 'List the addresses of your proxies, like 10.0.0.5 or 10.0.0.0/24, separated by commas.' },
-      });
-    } else if (bits === '0') {
-      context.addIssue({
-        code: 'custom',
-        message: `trusts everybody (${item}), so anyone could pretend to come from any address`,
-        params: { fix: 'List only the addresses of your own proxies.' },
-      });
-    }
-    return bits === undefined ? `${address}/${ipaddr.IPv6.isValid(address) ? 128 : 32}` : item;
-  }),
+/** Networks in CIDR notation; a bare address is a network of one. `everything`: why all addresses are too many. */
+const networksOf = (whose: string, everything: string): z.ZodType<string[], RawValue> =>
+  list.transform((items, context) =>
+    items.map((item) => {
+      const [address = '', bits] = item.split('/');
+      const valid = ipaddr.isValid(address) && (bits === undefined ? true : ipaddr.isValidCIDR(item));
+      if (!valid || (ipaddr.IPv4.isValid(address) && !ipaddr.IPv4.isValidFourPartDecimal(address))) {
+        context.addIssue({
+          code: 'custom',
+          message: `holds "${item}", which is no network`,
+          params: { fix: `List the addresses of ${whose}, like 10.0.0.5 or 10.0.0.0/24, separated by commas.` },
+        });
+      } else if (bits === '0') {
+        context.addIssue({
+          code: 'custom',
+          message: `${everything.replace('{}', item)}`,
+          params: { fix: `List only the addresses of ${whose}.` },
+        });
+      }
+      return bits === undefined ? `${address}/${ipaddr.IPv6.isValid(address) ? 128 : 32}` : item;
+    }),
+  );
+
+/** Whose word about a client is taken. */
+export const networks = networksOf(
+  'your own proxies',
+  'trusts everybody ({}), so anyone could pretend to come from any address',
 );
 
+/** Where this server may be led to by an address that somebody typed. */
+export const openedNetworks = networksOf('your own receivers', 'opens every network ({}), this machine among them');
+
 function url(value: string): URL {
-  const parsed = URL.parse(value);
-  if (!parsed || !/^https?:$/.test(parsed.protocol) || !/^https?:\/\//i.test(value)) {
-    throw new Wrong('is not an http or https URL', 'Write it like https://identree.example.com.');
-  }
-  if (parsed.username || parsed.password)
-    throw new Wrong('holds a user name or password', 'Leave out what stands before the @.');
+  const typed = readTypedUrl(value);
+  if (!typed.ok) throw new Wrong(typed.problem, typed.fix);
+  const parsed = typed.url;
   if (parsed.protocol === 'http:' && !isLoopback(parsed.hostname)) {
     // An attacker on the path could read sessions and swap the page that people approve on.
     throw new Wrong('is plain http to another machine', 'Use https. Plain http is accepted for localhost only.');

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
-import { post } from '../audit/sinks/post.ts';
 import { createHttpGet } from '../directory/pocketid/transport.ts';
 import { systemHttp } from '../escrow/http.ts';
+import { post } from '../outbound/post.ts';
 
 const { signal } = new AbortController();
 const PROGRAMS: Record<string, (url: string) => Promise<unknown>> = {

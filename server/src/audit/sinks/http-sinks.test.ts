@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openTestSqlite } from '../../db/test-databases.ts';
 import { ReaderFailure } from '../../events/readers.ts';
+import { retryAfter } from '../../outbound/post.ts';
 import type { AuditSink } from '../sink.ts';
 import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
 import { type Answered, httpReceiver, type Received } from '../testing/http-receiver.ts';
 import { createLoki } from './loki.ts';
-import { retryAfter } from './post.ts';
 import { createSplunk } from './splunk.ts';
 
 const NOW = Date.UTC(2026, 11, 24);

@@ -1,6 +1,7 @@
+import { type Answer, isDone, post } from '../../outbound/post.ts';
 import type { AuditRecord } from '../record.ts';
 import type { AuditSink } from '../sink.ts';
-import { type Answer, failureOf, isDone, post } from './post.ts';
+import { failureOf } from './failure.ts';
 
 const BATCH = 100;
 const EVERY_MS = 5000;

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { ReaderFailure } from '../../events/readers.ts';
+import { type Answer, isDone, post } from '../../outbound/post.ts';
 import type { ReaderTurn } from '../../platform/module.ts';
 import type { AuditRecord } from '../record.ts';
 import { type AuditSink, mustBeSure } from '../sink.ts';
-import { type Answer, failureOf, isDone, PAUSED_MS, post } from './post.ts';
+import { failureOf, PAUSED_MS } from './failure.ts';
 
 const BATCH = 100;
 const EVERY_MS = 5000;

@@ -1,13 +1,11 @@
 import http from 'node:http';
 import https from 'node:https';
+import type { LookupFunction } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { ReaderFailure } from '../../events/readers.ts';
 
 const TIMEOUT_MS = 15_000;
 const MAX_ANSWER = 64 * 1024;
-/** Somebody has to mend it; until then it is asked seldom, milliseconds. */
-export const PAUSED_MS = 60_000;
 
 export interface Answer {
   status: number;
@@ -24,26 +22,31 @@ export function retryAfter(value: string | undefined, now: number): number | nul
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }
 
-/**
- * One exchange, nothing interpreted. It follows no redirect and asks no proxy: events and tokens go where they were
- * configured to go.
- */
-export async function post(request: {
+export interface PostRequest {
   url: string;
   headers: Readonly<Record<string, string>>;
-  body: string;
+  body: string | Buffer;
   /** Whether the body is sent compressed. */
-  gzip: boolean;
+  gzip?: boolean;
   signal: AbortSignal;
   now: () => number;
-}): Promise<Answer> {
-  const { url, signal } = request;
+  /** Finds the addresses of the name in the URL; an address in it is dialled as it is. The system's unless given. */
+  lookup?: LookupFunction;
+}
+
+/**
+ * One exchange, nothing interpreted. It follows no redirect and asks no proxy, whatever the environment says: events and
+ * tokens go where they were configured to go. Rejects when there is no answer in 15 seconds.
+ */
+export async function post(request: PostRequest): Promise<Answer> {
+  const { url, signal, lookup } = request;
   const body = request.gzip ? await promisify(gzip)(request.body) : Buffer.from(request.body);
   return new Promise((resolve, reject) => {
     const sent = (url.startsWith('https:') ? https : http).request(url, {
       method: 'POST',
       agent: false,
       signal,
+      ...(lookup ? { lookup } : {}),
       headers: {
         'content-type': 'application/json',
         ...(request.gzip ? { 'content-encoding': 'gzip' } : {}),
@@ -80,15 +83,3 @@ export async function post(request: {
 }
 
 export const isDone = ({ status }: Answer): boolean => status >= 200 && status < 300;
-
-/**
- * What is to be done about an answer that takes nothing and blames no event. Tokens and addresses are an operator's to mend;
- * everything else passes.
- */
-export function failureOf({ status, retryMs }: Answer, said: string): ReaderFailure {
-  const passes = status === 408 || status === 425 || status === 429 || status >= 500;
-  const message = `the receiver answers ${status}${said === '' ? '' : `: ${said.slice(0, 200)}`}`;
-  return passes
-    ? new ReaderFailure(message, { retryMs })
-    : new ReaderFailure(message, { retryMs: PAUSED_MS, paused: true });
-}

@@ -1,0 +1,17 @@
+import { ReaderFailure } from '../../events/readers.ts';
+import type { Answer } from '../../outbound/post.ts';
+
+/** Somebody has to mend it; until then it is asked seldom, milliseconds. */
+export const PAUSED_MS = 60_000;
+
+/**
+ * What is to be done about an answer that takes nothing and blames no event. Tokens and addresses are an operator's to mend;
+ * everything else passes.
+ */
+export function failureOf({ status, retryMs }: Answer, said: string): ReaderFailure {
+  const passes = status === 408 || status === 425 || status === 429 || status >= 500;
+  const message = `the receiver answers ${status}${said === '' ? '' : `: ${said.slice(0, 200)}`}`;
+  return passes
+    ? new ReaderFailure(message, { retryMs })
+    : new ReaderFailure(message, { retryMs: PAUSED_MS, paused: true });
+}
