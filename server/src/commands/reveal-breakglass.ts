@@ -16,7 +16,7 @@ export const revealBreakglass = coreCommand({
     }
     const { createEscrowBackend } = await import('../escrow/create-backend.ts');
     const { systemHttp } = await import('../escrow/http.ts');
-    const { createRunCommand } = await import('../escrow/run-command.ts');
+    const { createRunCommand } = await import('../platform/run-command.ts');
     const { createKeeping } = await import('../escrow/keeping.ts');
     const { noteReveal } = await import('../escrow/service.ts');
     const backend = createEscrowBackend(core.config.escrow, {

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import type { Random } from '../platform/random.ts';
+import type { RunCommand } from '../platform/run-command.ts';
 import type { EscrowBackend } from './backend.ts';
 import { createBitwardenEscrow } from './backends/bitwarden.ts';
 import { createCommandEscrow } from './backends/command.ts';
@@ -8,7 +9,6 @@ import { createLocalEscrow } from './backends/local.ts';
 import { createOnePasswordEscrow } from './backends/one-password.ts';
 import { createVaultEscrow } from './backends/vault.ts';
 import type { Http } from './http.ts';
-import type { RunCommand } from './run-command.ts';
 
 /** The keeper of passwords, by configuration; null: there is none. */
 export function createEscrowBackend(

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
 import { promisify } from 'node:util';
+import { createRunCommand, type Limit } from '../../platform/run-command.ts';
 import { enrolTestHost } from '../../testing/test-host.ts';
 import { createTestSite } from '../../testing/test-site.ts';
 import { type EscrowEntry, EscrowFailure } from '../backend.ts';
-import { createRunCommand, type Limit } from '../run-command.ts';
 import { createCommandEscrow } from './command.ts';
 
 const PASSWORD = 'correct-horse-battery-staple';
@@ -146,7 +146,7 @@ describe('a command that keeps passwords', { timeout: 60_000 }, () => {
   it('one for which there is no file descriptor left is a failure, and the server goes on', async () => {
     const program = `
       import { openSync, closeSync } from 'node:fs';
-      import { createRunCommand } from ${JSON.stringify(new URL('../run-command.ts', import.meta.url).href)};
+      import { createRunCommand } from ${JSON.stringify(new URL('../../platform/run-command.ts', import.meta.url).href)};
       const run = createRunCommand();
       const call = { words: ['/bin/echo', 'there'], env: {}, input: '' };
       console.log(await run(call));
@@ -158,7 +158,7 @@ describe('a command that keeps passwords', { timeout: 60_000 }, () => {
       console.log(why, await run(call));`;
     const words = ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', program];
     const { stdout } = await promisify(execFile)('/bin/sh', words);
-    assert.equal(stdout, 'there\n\nthe escrow command: it could not be started (EMFILE) there\n\n');
+    assert.equal(stdout, 'there\n\nit could not be started (EMFILE) there\n\n');
   });
 
   it('one that prints without end is ended', async () => {

@@ -1,5 +1,5 @@
+import { CommandFailure, type RunCommand } from '../../platform/run-command.ts';
 import { type EscrowBackend, type EscrowEntry, EscrowFailure, type EscrowLocation } from '../backend.ts';
-import type { RunCommand } from '../run-command.ts';
 
 const ITEM_ID = /^item_id=([\x21-\x7e]{1,512})\s*$/m;
 
@@ -32,6 +32,8 @@ export function createCommandEscrow(options: {
         ...(more.itemId === undefined ? {} : { BREAKGLASS_ITEM_ID: more.itemId }),
       },
       input: more.input ?? '',
+    }).catch((error: unknown) => {
+      throw error instanceof CommandFailure ? new EscrowFailure(`the escrow command: ${error.message}`) : error;
     });
 
   const itemOf = ({ item }: EscrowLocation) => ({ itemId: item });

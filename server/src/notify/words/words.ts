@@ -17,7 +17,10 @@ export type NoticeLocale = keyof typeof CATALOGUES;
 /** Languages in which people are told. */
 export const NOTICE_LOCALES = Object.keys(CATALOGUES) as [NoticeLocale, ...NoticeLocale[]];
 
-/** A notice in words. All of it is plain text in which nothing is invisible; a channel escapes it for its own format. */
+/**
+ * A notice in words. Nothing in it is invisible. What people chose the words of has gone through the {@link Mark} of the
+ * channel; everything else is this server's, and holds nothing that any format takes for its own but `'` and `&`.
+ */
 export interface NoticeWords {
   title: string;
   /** One sentence, or two. */
@@ -27,6 +30,12 @@ export interface NoticeWords {
   /** The page of a request that waits; null for everything else. It decides nothing by being opened. */
   link: { label: string; url: string } | null;
 }
+
+/** Writes a value that somebody else chose so that the format of a channel takes it for text, whatever is in it. */
+export type Mark = (value: string) => string;
+
+/** For plain text, in which apps make links of what looks like one. */
+export const unlinked: Mark = (value) => value.replaceAll('://', '[:]//').replace(/\bwww\./gi, 'www[.]');
 
 /** Longer values are cut: a command can fill a screen, and services refuse or split what is too long. */
 const MAX_VALUE = 200;
@@ -48,17 +57,17 @@ export function shown(text: string, most = MAX_VALUE): string {
 }
 
 /** The notice in words of a language. `now`: milliseconds, for what is left of a request. */
-export function noticeWords(notice: Notice, locale: NoticeLocale, now: number): NoticeWords {
+export function noticeWords(notice: Notice, locale: NoticeLocale, now: number, mark: Mark = unlinked): NoticeWords {
   const { titles, texts, labels } = CATALOGUES[locale];
   const { event, request } = notice;
   const values: Record<string, string> = {};
   const given = { username: notice.username, hostname: notice.hostname, actor: notice.actor, reason: notice.reason };
   for (const [name, value] of Object.entries({ ...given, code: request?.userCode ?? null })) {
-    if (value !== null && value !== '') values[name] = shown(value);
+    if (value !== null && value !== '') values[name] = mark(shown(value));
     values[`has${name[0]!.toUpperCase()}${name.slice(1)}`] = Object.hasOwn(values, name) ? 'yes' : 'no';
   }
   const known = isNotified(event);
-  const title = known ? titles[event] : `${labels.other}: ${shown(event)}`;
+  const title = known ? titles[event] : `${labels.other}: ${mark(shown(event))}`;
   const text = known ? say(locale, texts[event], values) : title;
   const more = notice.folded > 0 ? ` ${say(locale, labels.folded, { count: notice.folded })}.` : '';
   const waits = event === 'challenge_created' && request !== null;
@@ -66,7 +75,7 @@ export function noticeWords(notice: Notice, locale: NoticeLocale, now: number): 
   const facts: [keyof Labels, string | undefined][] = [
     ['user', values.username],
     ['host', values.hostname],
-    ['command', request?.command == null ? undefined : shown(request.command, MAX_COMMAND)],
+    ['command', request?.command == null ? undefined : mark(shown(request.command, MAX_COMMAND))],
     ['code', values.code],
     ['expires', waits ? say(locale, labels.seconds, { seconds: left }) : undefined],
     ['reason', values.reason],

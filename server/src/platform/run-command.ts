@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { EscrowFailure } from './backend.ts';
+
+/** Why a program did not do what it was run for: a sentence about it, with nothing of what it said. */
+export class CommandFailure extends Error {}
 
 export interface CommandCall {
   /** The program, by its whole path, and its arguments. No shell reads them. */
@@ -8,12 +10,14 @@ export interface CommandCall {
   env: Readonly<Record<string, string>>;
   /** What it reads on standard input, to the end. */
   input: string;
+  /** Ends it. */
+  signal?: AbortSignal;
 }
 
-/** Runs it and returns what it printed. @throws EscrowFailure when it ends with anything but zero, or not in time */
+/** Runs it and returns what it printed. @throws CommandFailure when it ends with anything but zero, or not in time */
 export type RunCommand = (call: CommandCall) => Promise<string>;
 
-/** Hosts wait 40 seconds for an answer. */
+/** Hosts wait 40 seconds for the answer that follows from it. */
 const TIMEOUT_MS = 15_000;
 const MAX_OUTPUT = 64 * 1024;
 
@@ -27,10 +31,10 @@ const systemLimit: Limit = (ms, run) => {
 
 /**
  * In a process group of its own, which ends with it when it takes too long or says too much: what it started must not go
- * on with a password. Standard error goes nowhere, since it may hold one.
+ * on with a secret. Standard error goes nowhere, since it may hold one.
  */
 export function createRunCommand(limit: Limit = systemLimit): RunCommand {
-  return ({ words, env, input }) =>
+  return ({ words, env, input, signal }) =>
     new Promise((resolve, reject) => {
       const [program = '', ...args] = words;
       // Without a file descriptor to spare it has no pipes.
@@ -43,8 +47,8 @@ export function createRunCommand(limit: Limit = systemLimit): RunCommand {
       const chunks: Buffer[] = [];
       let size = 0;
       const fail = (problem: string) => {
-        inTime();
-        reject(new EscrowFailure(`the escrow command: ${problem}`));
+        over();
+        reject(new CommandFailure(problem));
       };
       // What has left its group may hold its output open for ever, so nothing more is waited for.
       const end = (why: string) => {
@@ -57,11 +61,16 @@ export function createRunCommand(limit: Limit = systemLimit): RunCommand {
           // All of them have ended by themselves.
         }
       };
+      const stop = () => end('it was stopped');
+      const over = () => {
+        inTime();
+        signal?.removeEventListener('abort', stop);
+      };
       const inTime = limit(TIMEOUT_MS, () => end(`it did not end in ${TIMEOUT_MS / 1000} seconds`));
       child.on('error', (error: NodeJS.ErrnoException) => fail(`it could not be started (${error.code ?? 'unknown'})`));
       child.on('close', (code, signal) => {
         if (code !== 0) return fail(`it ended with ${code ?? signal}`);
-        inTime();
+        over();
         resolve(Buffer.concat(chunks).toString('utf8'));
       });
       child.stdout?.on('data', (chunk: Buffer) => {
@@ -69,6 +78,8 @@ export function createRunCommand(limit: Limit = systemLimit): RunCommand {
         if (size > MAX_OUTPUT) end('it printed too much');
         else chunks.push(chunk);
       });
+      if (signal?.aborted) stop();
+      else signal?.addEventListener('abort', stop);
       // It need not read what it is given.
       child.stdin?.on('error', () => undefined);
       child.stdin?.end(input);
