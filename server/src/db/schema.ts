@@ -475,6 +475,92 @@ export interface ScimResourcesTable {
   deleted_at: Timestamp | null;
 }
 
+/** A way to tell somebody. Known by its name, which stays: what was sent is listed under it. */
+export interface NotifyChannelsTable {
+  name: string;
+  kind: string;
+  /** What its kind needs. May hold an address that is a secret. */
+  settings: JsonText;
+  /** The one person whom it reaches; null: it is shared. */
+  owner: string | null;
+  enabled: Flag;
+  /** What is for it waits. */
+  paused: Flag;
+  /** Most attempts a minute. */
+  per_minute: number;
+  /** Most attempts at a time. */
+  at_once: number;
+  /** When so many of a kind wait, one stands for the others; 0: never. */
+  fold_from: number;
+  /** Starts at 1 and grows with every change: optimistic locking. */
+  revision: number;
+  created_at: Timestamp;
+  created_by: string;
+  updated_at: Timestamp;
+  updated_by: string;
+}
+
+/** Which events go to which shared channels. */
+export interface NotifyRoutesTable {
+  id: string;
+  rule: JsonText;
+  enabled: Flag;
+  revision: number;
+  created_at: Timestamp;
+  created_by: string;
+  updated_at: Timestamp;
+  updated_by: string;
+}
+
+/** Of what a person wants to be told, and when not. */
+export interface NotifyPreferencesTable {
+  person_id: string;
+  preferences: JsonText;
+  updated_at: Timestamp;
+}
+
+/** What is to be told once: an event, on a channel, to a person. What is told stands in the event alone, and is erased with it. */
+export interface NotifyDeliveriesTable {
+  /** The same on every attempt; follows from what is told, on which channel, to whom. */
+  id: string;
+  /** Number of the event; null: a test. */
+  seq: number | null;
+  event: string;
+  channel: string;
+  /** The person whose channel it is; empty: it is shared. */
+  person: string;
+  /** 0: at once; others are later steps, while nobody has answered. */
+  step: number;
+  /** The request that it announces: of no use once that is over. Null: it announces none. */
+  announces: string | null;
+  /** What has the same is told together when there is too much of it. */
+  fold_key: string;
+  /** By which rules it is told. */
+  because: JsonText;
+  status: 'queued' | 'delivered' | 'skipped' | 'folded' | 'dead' | 'discarded';
+  attempts: number;
+  /** After so many more it is a dead letter. */
+  attempts_left: number;
+  /** Not before this. */
+  due_at: Timestamp;
+  created_at: Timestamp;
+  ended_at: Timestamp | null;
+  /** Why the last attempt failed, or why there was none. */
+  reason: string | null;
+  /** The delivery that stands for this one. */
+  folded_into: string | null;
+}
+
+/** Each attempt to deliver. */
+export interface NotifyAttemptsTable {
+  delivery_id: string;
+  number: number;
+  at: Timestamp;
+  took_ms: number;
+  outcome: 'delivered' | 'later' | 'refused';
+  reason: string | null;
+}
+
 /** What a host says of its break-glass password, and what is wanted of it. */
 export interface BreakGlassHostsTable {
   host_id: string;
@@ -654,4 +740,9 @@ export interface Schema {
   scim_clients: ScimClientsTable;
   bind_proofs: BindProofsTable;
   scim_resources: ScimResourcesTable;
+  notify_channels: NotifyChannelsTable;
+  notify_routes: NotifyRoutesTable;
+  notify_preferences: NotifyPreferencesTable;
+  notify_deliveries: NotifyDeliveriesTable;
+  notify_attempts: NotifyAttemptsTable;
 }

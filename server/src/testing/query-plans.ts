@@ -53,13 +53,18 @@ const GROWS: Record<keyof Schema, true | string> = {
   sudo_rules: 'written by operators',
   scim_clients: 'made by operators',
   scim_resources: 'as many as people and groups',
+  notify_channels: 'made by operators, and a few for each person',
+  notify_routes: 'written by operators',
+  notify_preferences: 'one for each person',
+  notify_deliveries: true,
+  notify_attempts: true,
 };
 const GROWING: ReadonlySet<string> = new Set(
   Object.entries(GROWS).flatMap(([table, grows]) => (grows === true ? [table] : [])),
 );
 
-/** Indexes of the few rows of a growing table that are of interest now: 10,000 requests may wait. */
-const BOUNDED = /^challenges_pending/;
+/** Indexes of the few rows of a growing table that are of interest now: 10,000 requests may wait, and what is told of them. */
+const BOUNDED = /^(challenges_pending|notify_deliveries_queued)/;
 /** Indexes by which one row is found. In their order everything is found. */
 const UNIQUE = /^sqlite_autoindex_/;
 const RANGE = /\(\w+[<>]/;
