@@ -133,6 +133,13 @@ export async function findPerson(query: Query, id: string): Promise<Person | nul
   return row ? fromRow(row) : null;
 }
 
+/** The same of several; those that are not known are left out. */
+export async function findPeople(query: Query, ids: readonly string[]): Promise<Person[]> {
+  if (ids.length === 0) return [];
+  const rows = await kysely(query).selectFrom('people').selectAll().where('id', 'in', ids).execute();
+  return rows.map(fromRow);
+}
+
 /** All people who ever signed in, by user name. Groups that cannot be read are not shown as none. */
 export async function listPeople(query: Query): Promise<(Person | (UnreadableRow & Pick<Person, 'username'>))[]> {
   const rows = await kysely(query)

@@ -15,7 +15,7 @@ import {
 import type { Clock } from '../platform/clock.ts';
 import type { Accounts } from './accounts.ts';
 import type { Cookies } from './cookies.ts';
-import { findPerson } from './people-store.ts';
+import { findPeople } from './people-store.ts';
 import { findSessions, lockSession, type SessionWithPerson, touchSessions } from './session-store.ts';
 import { isLive } from './sessions.ts';
 
@@ -40,6 +40,8 @@ export interface ViewerResolver {
   recheck(work: UnitOfWork, viewer: Viewer): Promise<Viewer>;
   /** Somebody who is not there themselves, as they are known now; null: nobody is. */
   absent(query: Query, personId: string): Promise<Absent | null>;
+  /** The same of several, by the id of the person; those whom nobody is are left out. */
+  allAbsent(query: Query, personIds: readonly string[]): Promise<Map<string, Absent>>;
 }
 
 /** Who had a part in something before, without a session. */
@@ -120,6 +122,19 @@ export function createViewerResolver(deps: {
     return viewers;
   };
 
+  const allAbsent: ViewerResolver['allAbsent'] = async (query, personIds) => {
+    const absent = new Map<string, Absent>();
+    for (const ids of chunks(personIds)) {
+      const people = await findPeople(query, ids);
+      const accounts = await deps.accounts.of(query, ids);
+      for (const person of people) {
+        const role = roleOf(person.groups, config.adminGroups);
+        absent.set(person.id, { person, role, accounts: accounts.get(person.id) ?? [] });
+      }
+    }
+    return absent;
+  };
+
   return {
     resolve: async (credentials, { touch = true } = {}) =>
       (await resolveAll([credentials], { touch: () => touch }))[0] ?? null,
@@ -133,12 +148,8 @@ export function createViewerResolver(deps: {
       const accounts = await deps.accounts.of(work, [found.person.id]);
       return viewerOf(found, accounts.get(found.person.id) ?? [], viewer.remoteAddr);
     },
-    async absent(query, personId) {
-      const person = await findPerson(query, personId);
-      if (person === null) return null;
-      const accounts = await deps.accounts.of(query, [personId]);
-      return { person, role: roleOf(person.groups, config.adminGroups), accounts: accounts.get(personId) ?? [] };
-    },
+    absent: async (query, personId) => (await allAbsent(query, [personId])).get(personId) ?? null,
+    allAbsent,
   };
 }
 

@@ -9,6 +9,7 @@ import type { Approvals } from '../passkeys/verify-approval.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import type { PolicySource } from '../policies/source.ts';
+import { createAnnouncing } from './announcing.ts';
 import { createAsking } from './asking.ts';
 import { createDeciding } from './deciding.ts';
 import { challengeRoutes } from './host-routes.ts';
@@ -67,6 +68,7 @@ export function challengesModule(
   });
   const deciding = createDeciding({ ...ground, ...others, requirements, recheckViewer: resolver.recheck });
   const showing = createShowing({ ...ground, ...others, accountOwner, noteShown: createNoteShown(ground) });
+  const announcing = createAnnouncing({ ...ground, requirements, externalUrl: config.externalUrl });
   const waiters = createWaiters({ events, db });
   return {
     name: 'challenges',
@@ -82,5 +84,6 @@ export function challengesModule(
     stop: async () => waiters.close(),
     procedures: { challenges: createChallengesRouter({ ...deciding, ...showing }, others.reads) },
     challenges: { ...asking, ...deciding, ...showing },
+    announcing,
   } satisfies Module & Record<string, unknown>;
 }

@@ -324,6 +324,19 @@ export async function overdueChallenges(query: Query, by: { expired: number; sil
   return rows.map((row) => row.id);
 }
 
+/** Which of these challenges wait for an answer still. */
+export async function stillPending(query: Query, ids: readonly string[], now: number): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const rows = await kysely(query)
+    .selectFrom('challenges')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('status', '=', PENDING)
+    .where('expires_at', '>', now)
+    .execute();
+  return rows.map((row) => row.id);
+}
+
 /** Pending requests, oldest first. `accounts: null` means everybody's. */
 export async function pendingChallenges(
   query: Query,

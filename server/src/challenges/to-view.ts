@@ -21,8 +21,10 @@ export function decidable(challenge: Endable): DecidableChallenge {
   };
 }
 
-/** A signed-in person as an actor. */
-export function actorOf(viewer: Viewer): Extract<Actor, { kind: 'person' }> {
+/** A person as an actor, in a session of some kind. */
+export function actorOf(
+  viewer: Pick<Viewer, 'person' | 'role' | 'accounts'> & { session: Pick<Viewer['session'], 'kind'> },
+): Extract<Actor, { kind: 'person' }> {
   return {
     kind: 'person',
     issuer: viewer.person.issuer,

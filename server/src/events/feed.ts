@@ -4,7 +4,7 @@ import type { Credentials, Viewer } from '../http/viewer.ts';
 import type { EventLog } from './log.ts';
 
 /** May this viewer see this event? */
-export function maySeeEvent(viewer: Viewer, event: EventRecord): boolean {
+export function maySeeEvent(viewer: Pick<Viewer, 'person' | 'role' | 'accounts'>, event: EventRecord): boolean {
   if (viewer.role === 'admin') return true;
   if (!eventKind(event.event)?.own) return false;
   if (event.challengeId !== null) return viewer.accounts.includes(event.username);
