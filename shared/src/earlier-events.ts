@@ -26,11 +26,7 @@ export const EARLIER_EVENTS = {
     text: 'Settings are read at the start, so nobody changes them while the server runs; the policy file is the exception.',
   },
   server_restarted: { now: 'server_started', text: 'Nobody restarts the server over the network.' },
-  notification_channel_added: { now: null, text: 'There are no notification channels yet.' },
-  notification_channel_deleted: { now: null, text: 'There are no notification channels yet.' },
-  notification_route_added: { now: null, text: 'There are no notification routes yet.' },
-  notification_route_deleted: { now: null, text: 'There are no notification routes yet.' },
-  test: { now: null, text: 'There are no notifications yet that could be tried.' },
+  test: { now: null, text: 'A test of a channel is a delivery like others, in their list and not in the log.' },
 } as const satisfies Record<string, Earlier>;
 
 /** What the Go identree did without an event. */
@@ -49,7 +45,7 @@ export const EARLIER_SILENCE = {
     now: 'rotated_breakglass',
     text: 'From each host. It is asked for by `IDENTREE_BREAKGLASS_ROTATE_BEFORE`, a setting.',
   },
-  'changed preferences': { now: null, text: 'There are none.' },
+  'changed preferences': { now: 'notification_preferences_changed', text: '' },
   'an install script of one’s own': { now: null, text: 'There is none.' },
   'removal over SSH': { now: null, text: 'The server removes nothing from hosts.' },
   exports: { now: 'audit_read', text: 'And every other way of reading the log.' },

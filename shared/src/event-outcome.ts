@@ -75,6 +75,15 @@ const OUTCOME_OF: Record<EventName, EventOutcome> = {
   scim_client_created: 'success',
   scim_client_revoked: 'success',
   scim_resource_changed: 'success',
+  notification_channel_added: 'success',
+  notification_channel_changed: 'success',
+  notification_channel_deleted: 'success',
+  notification_route_added: 'success',
+  notification_route_changed: 'success',
+  notification_route_deleted: 'success',
+  notification_preferences_changed: 'success',
+  notification_dead_letters_retried: 'success',
+  notification_dead_letters_discarded: 'success',
 };
 
 /** Every event that there is. */

@@ -372,6 +372,51 @@ export const EVENTS = {
     topic: 'scim',
     own: false,
   },
+  notification_channel_added: {
+    text: 'A notification channel was set up.',
+    topic: 'server',
+    own: false,
+  },
+  notification_channel_changed: {
+    text: 'A notification channel was changed, switched off or paused.',
+    topic: 'server',
+    own: false,
+  },
+  notification_channel_deleted: {
+    text: 'A notification channel was removed; what waited for it is told to nobody.',
+    topic: 'server',
+    own: false,
+  },
+  notification_route_added: {
+    text: 'An operator made a rule by which events go to notification channels.',
+    topic: 'server',
+    own: false,
+  },
+  notification_route_changed: {
+    text: 'An operator changed a rule by which events go to notification channels.',
+    topic: 'server',
+    own: false,
+  },
+  notification_route_deleted: {
+    text: 'An operator removed a rule by which events go to notification channels.',
+    topic: 'server',
+    own: false,
+  },
+  notification_preferences_changed: {
+    text: 'A person chose what they are told.',
+    topic: 'people',
+    own: true,
+  },
+  notification_dead_letters_retried: {
+    text: 'An operator has notifications sent again that were given up.',
+    topic: 'server',
+    own: false,
+  },
+  notification_dead_letters_discarded: {
+    text: 'An operator discarded notifications that were given up.',
+    topic: 'server',
+    own: false,
+  },
 } as const satisfies Record<string, EventKind>;
 
 export type EventName = keyof typeof EVENTS;

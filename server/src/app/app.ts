@@ -23,6 +23,7 @@ import { proxyModule } from '../http/proxy-module.ts';
 import { router } from '../http/trpc.ts';
 import { installerModule } from '../installer/module.ts';
 import { metricsModule } from '../metrics/module.ts';
+import { type CreateChannel, notifyModule } from '../notify/module.ts';
 import { passkeysModule } from '../passkeys/module.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
@@ -44,6 +45,8 @@ export interface AppOptions {
   escrowHttp?: Http;
   /** Where lines of JSON go that are for the standard output. */
   output?: Output;
+  /** Makes the ways to tell people. */
+  createChannel?: CreateChannel;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
   plugins?: readonly FastifyPluginAsync[];
   /** Folder of the built browser assets. */
@@ -54,6 +57,11 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 
 /** Every procedure; the type that the console imports. */
 export type AppRouter = App['router'];
+
+/** Nobody was handed in who makes them. */
+const noChannel: CreateChannel = ({ kind }) => {
+  throw new Error(`this server knows no channels of the kind ${kind}`);
+};
 
 /** The server. */
 export async function createApp(config: Config, options: AppOptions = {}) {
@@ -94,12 +102,16 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   );
   const reads = createLogReads(core);
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
-  const { challenges, ...challenge } = use(
+  const { challenges, announcing, ...challenge } = use(
     challengesModule(core, { callers, approvals, policies, standing, settling, hostApi, reads }),
   );
   use(approvalPageModule({ callers, challenges }));
   use(eventsModule({ ...core, hostApi }, callers, readers));
   const audit = use(auditModule(core, { readers, reads, output: options.output }));
+  const { createChannel = noChannel } = options;
+  const { notify, ...notified } = use(
+    notifyModule(core, { createChannel, people: callers.resolver, standing, announcing }),
+  );
   use(installerModule(core));
   use(metricsModule(core, { registry, policies }));
   if (options.plugins) use({ name: 'evaluation', routes: options.plugins });
@@ -112,6 +124,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     ...auth.procedures,
     ...challenge.procedures,
     ...audit.procedures,
+    ...notified.procedures,
   });
   const { stop, ...server } = await serve({
     clientAddress,
@@ -129,6 +142,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     passkeys,
     approvals,
     challenges,
+    notify,
     settling,
     readers,
     reads,

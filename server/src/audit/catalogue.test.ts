@@ -16,6 +16,7 @@ import { createUidMapTools } from '../directory/numbers/uidmap.ts';
 import { ruleInput } from '../directory/rules/rule.ts';
 import { openScim, TEST_ISSUER, testUser } from '../directory/scim/test-scim.ts';
 import { startEpoch } from '../events/start-epoch.ts';
+import { createTestChannels } from '../notify/testing/test-channels.ts';
 import { announcePolicy } from '../policies/announce.ts';
 import { createPolicyFile } from '../policies/source.ts';
 import { logBeat, logHeadOf } from '../testing/log-beat.ts';
@@ -97,6 +98,7 @@ const t = { after: (run: () => unknown) => void closing.push(run) } as Parameter
 
 interface World extends TestApp {
   provider: ReturnType<typeof createTestProvider>;
+  channels: ReturnType<typeof createTestChannels>;
   olga: TestPerson;
   erin: TestPerson;
   alice: TestPerson;
@@ -120,8 +122,9 @@ async function openWorld(): Promise<World> {
   const policies = [{ name: 'robots', match_users: ['robot'], approval: 'none' }];
   await writeFile(policyFile, JSON.stringify({ policies }), { mode: 0o600 });
   const provider = createTestProvider();
+  const channels = createTestChannels();
   const site = await createTestApp({
-    app: { provider },
+    app: { provider, createChannel: channels.createChannel },
     env: {
       IDENTREE_ESCROW_BACKEND: 'local',
       IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
@@ -148,6 +151,7 @@ async function openWorld(): Promise<World> {
   return {
     ...site,
     provider,
+    channels,
     olga,
     erin,
     alice,
@@ -274,6 +278,24 @@ async function rotated(
 }
 
 let requestId = '';
+let routeId = '';
+
+/** What is said of a route. */
+const rule = (channels: readonly string[]) => ({
+  ...{ channels, events: ['challenge_*'], hosts: [], hostGroups: [], users: [], severities: [], policies: [] },
+});
+
+/** An administrator's test of a channel that refuses it: a notification that is given up. */
+async function givenUp({ app, channels, olga }: World): Promise<string> {
+  channels.answer = () => ({ outcome: 'refused', reason: 'no such room' });
+  const { data } = await olga.mutate<{ id: string }>('notify.test', { channel: 'ops' });
+  for (const end = performance.now() + 30_000; performance.now() < end; ) {
+    app.notify.wake();
+    if ((await app.notify.deliveries.get(data.id, null))?.status === 'dead') break;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return data.id;
+}
 
 /** Every event. One that has no scenario does not compile. In their order: some go on from those before. */
 const SCENARIOS: Record<EventName, Scenario> = {
@@ -575,6 +597,56 @@ const SCENARIOS: Record<EventName, Scenario> = {
     assert.equal((await w.erin.mutate('passkeys.remove', { credentialId, assertion })).refusal, null);
     const data = { ...about('erin'), credentialId, name: 'Blue', by: credentialId };
     return { ...NOTHING, username: 'erin', remoteAddr: ADDRESS, data };
+  },
+
+  notification_channel_added: async ({ olga }) => {
+    const made = { name: 'ops', kind: 'slack', settings: { url: 'https://hooks.example.com/secret' }, personal: false };
+    assert.equal((await olga.mutate<{ ok: boolean }>('notify.channels.add', made)).data.ok, true);
+    const data = { name: 'ops', kind: 'slack', shared: true };
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data };
+  },
+  notification_channel_changed: async ({ olga }) => {
+    const change = { name: 'ops', revision: 1, perMinute: 60, settings: { url: 'https://hooks.example.com/other' } };
+    assert.equal((await olga.mutate<{ ok: boolean }>('notify.channels.change', change)).data.ok, true);
+    const about = { name: 'ops', kind: 'slack', shared: true };
+    const data = { ...about, changed: ['perMinute', 'settings'], enabled: true, paused: false };
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data };
+  },
+  notification_route_added: async ({ olga }) => {
+    const made = await olga.mutate<{ id: string }>('notify.routes.add', { rule: rule(['ops']) });
+    routeId = made.data.id;
+    const data = { id: routeId, ...rule(['ops']), enabled: true };
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data };
+  },
+  notification_route_changed: async ({ olga }) => {
+    const change = { id: routeId, revision: 1, rule: rule(['ops']), enabled: false };
+    assert.equal((await olga.mutate<{ ok: boolean }>('notify.routes.change', change)).data.ok, true);
+    const data = { id: routeId, ...rule(['ops']), enabled: false };
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data };
+  },
+  notification_route_deleted: async ({ olga }) => {
+    const gone = await olga.mutate<{ ok: boolean }>('notify.routes.remove', { id: routeId, revision: 2 });
+    assert.equal(gone.data.ok, true);
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data: { id: routeId, ...rule(['ops']) } };
+  },
+  notification_preferences_changed: async ({ alice }) => {
+    assert.equal((await alice.mutate<{ ok: boolean }>('notify.preferences.set', { enabled: false })).data.ok, true);
+    return { ...NOTHING, username: 'alice', remoteAddr: ADDRESS, data: { ...about('alice'), enabled: false } };
+  },
+  notification_dead_letters_retried: async (w) => {
+    const id = await givenUp(w);
+    assert.equal((await w.olga.mutate<{ count: number }>('notify.deliveries.retry', { id })).data.count, 1);
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data: { id, channel: null, count: 1 } };
+  },
+  notification_dead_letters_discarded: async (w) => {
+    const id = await givenUp(w);
+    assert.equal((await w.olga.mutate<{ count: number }>('notify.deliveries.discard', { id })).data.count, 1);
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data: { id, channel: null, count: 1 } };
+  },
+  notification_channel_deleted: async ({ olga }) => {
+    assert.equal((await olga.mutate('notify.channels.remove', { name: 'ops' })).refusal, null);
+    const data = { name: 'ops', kind: 'slack', shared: true };
+    return { ...NOTHING, actor: 'olga', remoteAddr: ADDRESS, data };
   },
 
   audit_read: async (w) => {

@@ -98,4 +98,17 @@ export const de: Record<EventName, string> = {
   scim_client_created: '{actor} hat das SCIM-Token {name} erzeugt.',
   scim_client_revoked: '{actor} hat das SCIM-Token {name} widerrufen.',
   scim_resource_changed: '{actor} hat {kind, select, Group {die Gruppe} other {den Benutzer}} {name} geändert.',
+  notification_channel_added: '{actor} hat den Benachrichtigungskanal {name} eingerichtet.',
+  notification_channel_changed:
+    '{actor, select, receiver {Der Empfänger kennt die Adresse nicht mehr: der Benachrichtigungskanal {name} ist abgeschaltet} other {{actor} hat den Benachrichtigungskanal {name} geändert}}.',
+  notification_channel_deleted:
+    '{actor, select, receiver {Der Empfänger kennt die Adresse nicht mehr: der Benachrichtigungskanal {name} wurde entfernt} other {{actor} hat den Benachrichtigungskanal {name} entfernt}}.',
+  notification_route_added: '{actor} hat eine Regel für Benachrichtigungen angelegt.',
+  notification_route_changed: '{actor} hat eine Regel für Benachrichtigungen geändert.',
+  notification_route_deleted: '{actor} hat eine Regel für Benachrichtigungen entfernt.',
+  notification_preferences_changed: '{username} hat gewählt, wovon sie oder er benachrichtigt wird.',
+  notification_dead_letters_retried:
+    '{actor} lässt {count, plural, one {# aufgegebene Benachrichtigung} other {# aufgegebene Benachrichtigungen}} erneut senden.',
+  notification_dead_letters_discarded:
+    '{actor} hat {count, plural, one {# aufgegebene Benachrichtigung} other {# aufgegebene Benachrichtigungen}} verworfen.',
 };

@@ -95,4 +95,17 @@ export const en: Record<EventName, string> = {
   scim_client_created: '{actor} made the SCIM token {name}.',
   scim_client_revoked: '{actor} revoked the SCIM token {name}.',
   scim_resource_changed: '{actor} changed the {kind, select, Group {group} other {user}} {name}.',
+  notification_channel_added: '{actor} set up the notification channel {name}.',
+  notification_channel_changed:
+    '{actor, select, receiver {The receiver no longer knows the address: the notification channel {name} is switched off} other {{actor} changed the notification channel {name}}}.',
+  notification_channel_deleted:
+    '{actor, select, receiver {The receiver no longer knows the address: the notification channel {name} was removed} other {{actor} removed the notification channel {name}}}.',
+  notification_route_added: '{actor} made a rule for notifications.',
+  notification_route_changed: '{actor} changed a rule for notifications.',
+  notification_route_deleted: '{actor} removed a rule for notifications.',
+  notification_preferences_changed: '{username} chose what they are told.',
+  notification_dead_letters_retried:
+    '{actor} has {count, plural, one {# notification} other {# notifications}} sent again that had been given up.',
+  notification_dead_letters_discarded:
+    '{actor} discarded {count, plural, one {# notification} other {# notifications}} that had been given up.',
 };

@@ -1,0 +1,174 @@
+import type { ErrorCode } from '#shared/errors.ts';
+import { Refusal } from '#shared/errors.ts';
+import type { Database, UnitOfWork } from '../db/database.ts';
+import type { EventLog } from '../events/log.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Channel, ChannelKind } from './channel.ts';
+import {
+  deleteChannel,
+  findChannel,
+  insertChannel,
+  listChannels,
+  type StoredChannel,
+  updateChannel,
+} from './channel-store.ts';
+import { skipChannel } from './delivery-store.ts';
+import type { ChannelInput } from './settings.ts';
+
+/** Who changes something. `personId` null: an operator on the server's machine. */
+export interface Operator {
+  readonly personId: string | null;
+  readonly isAdmin: boolean;
+  readonly username: string;
+  readonly remoteAddr: string | null;
+}
+
+/** What only an administrator may set up, even for themselves: it runs on the server, or reaches whole lists of people. */
+const SHARED_ONLY: readonly ChannelKind[] = ['custom', 'apprise'];
+
+/** What came of a change: done, or what is wrong with what was asked for. */
+export type Changed =
+  | { readonly ok: true; readonly revision: number }
+  | { readonly ok: false; readonly problem: string };
+
+export type Configured = ReturnType<typeof createConfigured>;
+
+/** Channels as operators and people set them up. A shared one is an administrator's to change, a personal one its owner's. */
+export function createConfigured(deps: {
+  db: Database;
+  events: Pick<EventLog, 'append'>;
+  clock: Clock;
+  createChannel: (stored: StoredChannel) => Channel;
+  /** Called once a change is durable. */
+  wake: () => void;
+}) {
+  const { db, events, clock } = deps;
+
+  /** What is wrong with its settings, in words of its kind; null: nothing. */
+  function problemOf(channel: StoredChannel): string | null {
+    try {
+      deps.createChannel(channel);
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  /** Somebody else's looks like one that is not there. @throws Refusal */
+  function mayChange(channel: StoredChannel | null, by: Operator): StoredChannel {
+    if (channel === null) throw new Refusal('not_found');
+    if (channel.owner === null) {
+      if (!by.isAdmin) throw new Refusal('forbidden' satisfies ErrorCode);
+    } else if (channel.owner !== by.personId) throw new Refusal('not_found');
+    return channel;
+  }
+
+  const about = (channel: StoredChannel, by: Pick<Operator, 'username' | 'remoteAddr'>) => ({
+    username: '',
+    actor: by.username,
+    remoteAddr: by.remoteAddr,
+    // Never its settings: an address may be a secret.
+    data: { name: channel.name, kind: channel.kind, shared: channel.owner === null },
+  });
+
+  return {
+    list: (): Promise<StoredChannel[]> => listChannels(db.query),
+
+    /**
+     * Makes a channel.
+     *
+     * @param name of one that is there: nothing is changed, and the problem says so
+     * @param personal for its maker alone
+     * @throws Refusal
+     */
+    async add(name: string, input: ChannelInput, { personal }: { personal: boolean }, by: Operator): Promise<Changed> {
+      if (!personal && !by.isAdmin) throw new Refusal('forbidden');
+      if (personal && (by.personId === null || SHARED_ONLY.includes(input.kind))) throw new Refusal('forbidden');
+      const now = clock.now();
+      const channel: StoredChannel = {
+        ...input,
+        name,
+        owner: personal ? by.personId : null,
+        revision: 1,
+        createdAt: now,
+        updatedAt: now,
+        updatedBy: by.username,
+      };
+      const problem = problemOf(channel);
+      if (problem !== null) return { ok: false, problem };
+      return db.transaction(async (work) => {
+        if (!(await insertChannel(work, channel)))
+          return { ok: false, problem: `there is a channel "${name}" already` };
+        await events.append(work, { event: 'notification_channel_added', ...about(channel, by) });
+        return { ok: true, revision: 1 };
+      });
+    },
+
+    /**
+     * Changes one that has this revision. Settings that are left out stay; its kind stays.
+     *
+     * @throws Refusal
+     */
+    async change(
+      name: string,
+      revision: number,
+      set: Partial<Omit<ChannelInput, 'kind'>>,
+      by: Operator,
+    ): Promise<Changed> {
+      const before = mayChange(await findChannel(db.query, name), by);
+      const channel: StoredChannel = {
+        ...before,
+        ...set,
+        revision: revision + 1,
+        updatedAt: clock.now(),
+        updatedBy: by.username,
+      };
+      // One that cannot be made can still be switched off.
+      const problem = set.settings === undefined ? null : problemOf(channel);
+      if (problem !== null) return { ok: false, problem };
+      return db.transaction(async (work) => {
+        if (!(await updateChannel(work, channel))) return { ok: false, problem: 'it was changed by somebody else' };
+        const said = about(channel, by);
+        const changed = Object.keys(set).sort();
+        await events.append(work, {
+          event: 'notification_channel_changed',
+          ...said,
+          data: { ...said.data, changed, enabled: channel.enabled, paused: channel.paused },
+        });
+        work.afterCommit(deps.wake);
+        return { ok: true, revision: channel.revision };
+      });
+    },
+
+    /** Removes one; what waits for it is told to nobody. An administrator may remove anybody's. @throws Refusal */
+    async remove(name: string, by: Operator): Promise<void> {
+      await db.transaction(async (work) => {
+        const found = await findChannel(work.query, name);
+        const channel = by.isAdmin && found !== null ? found : mayChange(found, by);
+        if (!(await deleteChannel(work, name))) throw new Refusal('not_found');
+        await skipChannel(work, name, 'the channel is gone', clock.now());
+        await events.append(work, { event: 'notification_channel_deleted', ...about(channel, by) });
+      });
+    },
+
+    /** Its receiver says that the address is none any more: a personal one goes, a shared one is switched off until somebody has looked. */
+    async forget(work: UnitOfWork, { name }: Pick<StoredChannel, 'name'>, reason: string): Promise<void> {
+      const channel = await findChannel(work.query, name);
+      if (channel === null) return;
+      const said = { ...about(channel, { username: 'receiver', remoteAddr: null }), reason };
+      await skipChannel(work, name, 'the address is no longer one', clock.now());
+      if (channel.owner !== null) {
+        await deleteChannel(work, name);
+        await events.append(work, { event: 'notification_channel_deleted', ...said });
+        return;
+      }
+      const off = { ...channel, enabled: false, revision: channel.revision + 1, updatedAt: clock.now() };
+      await updateChannel(work, { ...off, updatedBy: 'receiver' });
+      await events.append(work, {
+        event: 'notification_channel_changed',
+        ...said,
+        data: { ...said.data, changed: ['enabled'], enabled: false, paused: channel.paused },
+      });
+    },
+  };
+}

@@ -1,0 +1,311 @@
+import { sql } from 'kysely';
+import type { UnitOfWork } from '../db/database.ts';
+import { kysely, type Query } from '../db/query.ts';
+import type { NotifyAttemptsTable, NotifyDeliveriesTable } from '../db/schema.ts';
+
+export type Queued = NotifyDeliveriesTable;
+
+/** As literals: a bound value would keep both databases from using the indexes of these rows. */
+const QUEUED = sql.lit('queued' as const);
+const DEAD = sql.lit('dead' as const);
+
+/** SQLite binds at most 32,766 values in a statement. */
+const AT_ONCE = 500;
+
+function* parts<T>(list: readonly T[]): Generator<T[]> {
+  for (let at = 0; at < list.length; at += AT_ONCE) yield list.slice(at, at + AT_ONCE);
+}
+
+/** Writes what is to be told. What is there already stays as it is: whoever routes an event again changes nothing. */
+export async function insertDeliveries(work: UnitOfWork, deliveries: readonly NotifyDeliveriesTable[]): Promise<void> {
+  for (const some of parts(deliveries)) {
+    await kysely(work.query)
+      .insertInto('notify_deliveries')
+      .values(some)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
+}
+
+/** Channels for which something waits, and when the first of it is due. */
+export async function queuedChannels(query: Query): Promise<{ channel: string; dueAt: number }[]> {
+  const rows = await kysely(query)
+    .selectFrom('notify_deliveries')
+    .select((e) => ['channel', e.fn.min('due_at').as('due_at')])
+    .where('status', '=', QUEUED)
+    .groupBy('channel')
+    .execute();
+  return rows.map(({ channel, due_at }) => ({ channel, dueAt: Number(due_at) }));
+}
+
+/** What is due on a channel, the longest first. */
+export async function dueOn(query: Query, channel: string, now: number, limit: number): Promise<Queued[]> {
+  return kysely(query)
+    .selectFrom('notify_deliveries')
+    .selectAll()
+    .where('status', '=', QUEUED)
+    .where('channel', '=', channel)
+    .where('due_at', '<=', now)
+    .orderBy('due_at')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+/** How something that was queued ends. */
+export interface End {
+  readonly status: 'delivered' | 'skipped' | 'dead' | 'discarded';
+  readonly reason: string | null;
+  readonly attempts?: number;
+}
+
+/** @returns how many were still queued */
+export async function endQueued(work: UnitOfWork, ids: readonly string[], end: End, now: number): Promise<number> {
+  let ended = 0;
+  for (const some of parts(ids)) {
+    const result = await kysely(work.query)
+      .updateTable('notify_deliveries')
+      .set({
+        status: end.status,
+        reason: end.reason,
+        ended_at: now,
+        ...(end.attempts === undefined ? {} : { attempts: end.attempts }),
+      })
+      .where('id', 'in', some)
+      .where('status', '=', QUEUED)
+      .executeTakeFirst();
+    ended += Number(result.numUpdatedRows);
+  }
+  return ended;
+}
+
+/** Nothing of what waits for a channel will be told. @returns how many these were */
+export async function skipChannel(work: UnitOfWork, channel: string, reason: string, now: number): Promise<number> {
+  const result = await kysely(work.query)
+    .updateTable('notify_deliveries')
+    .set({ status: 'skipped', reason, ended_at: now })
+    .where('status', '=', QUEUED)
+    .where('channel', '=', channel)
+    .executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+/** It is tried again, not before `dueAt`. */
+export async function putOff(
+  work: UnitOfWork,
+  id: string,
+  set: { attempts: number; attemptsLeft: number; dueAt: number; reason: string },
+): Promise<void> {
+  await kysely(work.query)
+    .updateTable('notify_deliveries')
+    .set({ attempts: set.attempts, attempts_left: set.attemptsLeft, due_at: set.dueAt, reason: set.reason })
+    .where('id', '=', id)
+    .where('status', '=', QUEUED)
+    .execute();
+}
+
+/** What announces requests that are over, and is not due yet, is looked at now. @returns channels for which something waited */
+export async function hurry(work: UnitOfWork, requests: readonly string[], now: number): Promise<number> {
+  let hurried = 0;
+  for (const some of parts(requests)) {
+    const result = await kysely(work.query)
+      .updateTable('notify_deliveries')
+      .set({ due_at: now })
+      .where('status', '=', QUEUED)
+      .where('announces', 'in', some)
+      .where('due_at', '>', now)
+      .executeTakeFirst();
+    hurried += Number(result.numUpdatedRows);
+  }
+  return hurried;
+}
+
+/** One delivery stands for others from here on. */
+export async function foldInto(work: UnitOfWork, into: string, ids: readonly string[], now: number): Promise<void> {
+  for (const some of parts(ids)) {
+    await kysely(work.query)
+      .updateTable('notify_deliveries')
+      .set({ status: 'folded', folded_into: into, ended_at: now })
+      .where('id', 'in', some)
+      .where('status', '=', QUEUED)
+      .execute();
+  }
+}
+
+/** What one stood for that will not be told itself is queued again. @returns how many these are */
+export async function unfold(work: UnitOfWork, from: readonly string[]): Promise<number> {
+  let queued = 0;
+  for (const some of parts(from)) {
+    const result = await kysely(work.query)
+      .updateTable('notify_deliveries')
+      .set({ status: 'queued', folded_into: null, ended_at: null })
+      .where('folded_into', 'in', some)
+      .where('status', '=', 'folded')
+      .executeTakeFirst();
+    queued += Number(result.numUpdatedRows);
+  }
+  return queued;
+}
+
+/** For how many others each of these stands; those that stand for none are left out. */
+export async function foldedCounts(query: Query, ids: readonly string[]): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (const some of parts(ids)) {
+    const rows = await kysely(query)
+      .selectFrom('notify_deliveries')
+      .select((e) => ['folded_into', e.fn.countAll<number>().as('n')])
+      .where('folded_into', 'in', some)
+      .groupBy('folded_into')
+      .execute();
+    for (const { folded_into, n } of rows) counts.set(folded_into!, Number(n));
+  }
+  return counts;
+}
+
+export async function insertAttempt(work: UnitOfWork, attempt: NotifyAttemptsTable): Promise<void> {
+  await kysely(work.query).insertInto('notify_attempts').values(attempt).execute();
+}
+
+/** Whose deliveries are asked for, and which. */
+export interface DeliveryFilter {
+  readonly channel: string | null;
+  readonly status: NotifyDeliveriesTable['status'] | null;
+  /** Of this person's channels alone; null: of all. */
+  readonly person: string | null;
+}
+
+/** A place in the list: behind it, older ones. */
+export interface DeliveryPlace {
+  readonly createdAt: number;
+  readonly id: string;
+}
+
+/** Newest first. */
+export async function listDeliveries(
+  query: Query,
+  { channel, status, person }: DeliveryFilter,
+  { before, limit }: { before: DeliveryPlace; limit: number },
+): Promise<NotifyDeliveriesTable[]> {
+  let select = kysely(query)
+    .selectFrom('notify_deliveries')
+    .selectAll()
+    .where('created_at', '<=', before.createdAt)
+    .where((e) => e.or([e('created_at', '<', before.createdAt), e('id', '<', before.id)]));
+  if (channel !== null) select = select.where('channel', '=', channel);
+  if (status === 'queued') select = select.where('status', '=', QUEUED);
+  else if (status !== null) select = select.where('status', '=', status).where('status', '<>', QUEUED);
+  if (person !== null) select = select.where('person', '=', person);
+  return select.orderBy('created_at', 'desc').orderBy('id', 'desc').limit(limit).execute();
+}
+
+/** Everything that an event led to. */
+export async function deliveriesOf(query: Query, seq: number): Promise<NotifyDeliveriesTable[]> {
+  const rows = await kysely(query).selectFrom('notify_deliveries').selectAll().where('seq', '=', seq).execute();
+  return rows.sort((a, b) => a.step - b.step || (a.channel < b.channel ? -1 : 1));
+}
+
+export async function findDelivery(query: Query, id: string): Promise<NotifyDeliveriesTable | null> {
+  return (
+    (await kysely(query).selectFrom('notify_deliveries').selectAll().where('id', '=', id).executeTakeFirst()) ?? null
+  );
+}
+
+/** The attempts of a delivery, first to last. */
+export async function attemptsOf(query: Query, id: string): Promise<NotifyAttemptsTable[]> {
+  return kysely(query)
+    .selectFrom('notify_attempts')
+    .selectAll()
+    .where('delivery_id', '=', id)
+    .orderBy('number')
+    .execute();
+}
+
+/** Which dead letters are meant: one, or all of a channel. */
+export type WhichDead = { readonly id: string } | { readonly channel: string };
+
+/** They are queued again, for so many attempts. @returns how many there were */
+export async function retryDead(
+  work: UnitOfWork,
+  which: WhichDead,
+  { now, attempts }: { now: number; attempts: number },
+): Promise<number> {
+  const update = kysely(work.query)
+    .updateTable('notify_deliveries')
+    .set({ status: 'queued', due_at: now, ended_at: null, attempts_left: attempts })
+    .where('status', '=', DEAD);
+  const result = await ('id' in which
+    ? update.where('id', '=', which.id)
+    : update.where('channel', '=', which.channel)
+  ).executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+/** They are given up. @returns how many there were */
+export async function discardDead(work: UnitOfWork, which: WhichDead, now: number): Promise<number> {
+  const update = kysely(work.query)
+    .updateTable('notify_deliveries')
+    .set({ status: 'discarded', ended_at: now })
+    .where('status', '=', DEAD);
+  const result = await ('id' in which
+    ? update.where('id', '=', which.id)
+    : update.where('channel', '=', which.channel)
+  ).executeTakeFirst();
+  return Number(result.numUpdatedRows);
+}
+
+/** How many dead letters a channel has, counted up to `limit`. */
+export async function countDead(query: Query, channel: string, limit: number): Promise<number> {
+  const row = await kysely(query)
+    .selectFrom((e) =>
+      e
+        .selectFrom('notify_deliveries')
+        .select('id')
+        .where('status', '=', DEAD)
+        .where('channel', '=', channel)
+        .limit(limit)
+        .as('dead'),
+    )
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow();
+  return Number(row.n);
+}
+
+/** The newest of a channel that ended so; null: none. */
+export async function newestOn(
+  query: Query,
+  channel: string,
+  wanted: 'delivered' | 'failed',
+): Promise<Pick<NotifyDeliveriesTable, 'created_at' | 'ended_at' | 'reason'> | null> {
+  // Most of what is on a channel has been delivered: the newest that has or has not is near.
+  const rows = await kysely(query)
+    .selectFrom('notify_deliveries')
+    .select(['status', 'created_at', 'ended_at', 'reason', 'attempts'])
+    .where('channel', '=', channel)
+    .orderBy('created_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(200)
+    .execute();
+  return (
+    rows.find(({ status, attempts }) =>
+      wanted === 'delivered' ? status === 'delivered' : status === 'dead' || (status === 'queued' && attempts > 0),
+    ) ?? null
+  );
+}
+
+/** Forgets what ended long ago, some at a time. @returns how many these were */
+export async function forgetOld(work: UnitOfWork, before: number, limit: number): Promise<number> {
+  const rows = await kysely(work.query)
+    .selectFrom('notify_deliveries')
+    .select('id')
+    .where('created_at', '<', before)
+    .where('ended_at', 'is not', null)
+    .orderBy('created_at')
+    .orderBy('id')
+    .limit(Math.min(limit, AT_ONCE))
+    .execute();
+  const ids = rows.map(({ id }) => id);
+  if (ids.length === 0) return 0;
+  await kysely(work.query).deleteFrom('notify_attempts').where('delivery_id', 'in', ids).execute();
+  await kysely(work.query).deleteFrom('notify_deliveries').where('id', 'in', ids).execute();
+  return ids.length;
+}

@@ -1,0 +1,106 @@
+import { hostname } from 'node:os';
+import type { ViewerResolver } from '../auth/resolve-viewer.ts';
+import type { Standing } from '../auth/standing.ts';
+import type { Announcing } from '../challenges/announcing.ts';
+import { createLeases } from '../db/leases.ts';
+import type { HostService } from '../hosts/service.ts';
+import type { Ground, Module } from '../platform/module.ts';
+import { createRateLimiter } from '../platform/rate-limiter.ts';
+import type { Channel } from './channel.ts';
+import { listChannels, type StoredChannel } from './channel-store.ts';
+import { createChosen } from './chosen.ts';
+import { createConfigured } from './configured.ts';
+import { createDeliveries } from './deliveries.ts';
+import { createExplain } from './explain.ts';
+import { notifyMetrics } from './measured.ts';
+import type { OneTapLink } from './notice.ts';
+import { createPlanning, type OfPolicy } from './planning.ts';
+import { createNotifyReader } from './reader.ts';
+import { createRoutes } from './route-rules.ts';
+import { createNotifyRouter } from './router.ts';
+import { createSender } from './sender.ts';
+
+/** How often is looked for deliveries that are kept no longer, milliseconds. */
+const FORGET_EVERY_MS = 10 * 60_000;
+/** Tests of channels that a person may send in a minute: each is something that somebody has to read. */
+const TESTS_A_MINUTE = 10;
+/** An attempt that takes longer has failed, milliseconds. */
+const TIMEOUT_MS = 15_000;
+
+/** Makes a channel of what is stored. @throws with what is wrong, for those who typed it: without secrets */
+export type CreateChannel = (stored: StoredChannel) => Channel;
+
+/**
+ * Tells people what happens: who is told what follows from the log, and what is to be told is written down before it is
+ * tried, so that nothing is lost on the way.
+ */
+export function notifyModule(
+  ground: Ground & { hosts: Pick<HostService, 'facts'> },
+  others: {
+    createChannel: CreateChannel;
+    people: Pick<ViewerResolver, 'allAbsent'>;
+    standing: Pick<Standing, 'personMayAct'>;
+    announcing: Announcing;
+    /** What the approval policy says about telling people. Nothing unless it is given. */
+    ofPolicy?: OfPolicy | undefined;
+    /** Links with which one person decides. None unless it is given. */
+    oneTapLink?: OneTapLink | undefined;
+  },
+) {
+  const { db, clock, random, log } = ground;
+  const { createChannel } = others;
+  const channels = () => listChannels(db.query);
+  const { metrics, counted, took } = notifyMetrics(channels);
+  let unlisten = () => {};
+
+  /** Also where another process delivers. */
+  function wake(): void {
+    sender.wake();
+    db.notify().catch((err: unknown) => log.warn({ err }, 'other servers look for notifications a second later'));
+  }
+
+  const configured = createConfigured({ ...ground, createChannel, wake });
+  const planning = createPlanning({
+    ...ground,
+    ...others,
+    ofPolicy: others.ofPolicy ?? (() => ({ channels: [], steps: [] })),
+  });
+  const sender = createSender({
+    ...ground,
+    createChannel,
+    announcing: others.announcing,
+    oneTapLink: others.oneTapLink ?? (async () => null),
+    leases: createLeases({ db, clock, holder: `${hostname()} ${random.uuid()}` }),
+    hostname: hostname(),
+    timeoutMs: TIMEOUT_MS,
+    forget: configured.forget,
+    counted,
+    took,
+  });
+  const deliveries = createDeliveries({ ...ground, wake });
+  const routes = createRoutes(ground);
+  const chosen = createChosen(ground);
+  return {
+    name: 'notify',
+    metrics,
+    readers: { notify: createNotifyReader({ planning, clock, wake }) },
+    jobs: [{ name: 'old notifications', everyMs: FORGET_EVERY_MS, run: deliveries.forgetOld }],
+    async start() {
+      unlisten = db.onNotify(sender.wake);
+      sender.start();
+    },
+    async stop() {
+      unlisten();
+      await sender.stop();
+    },
+    procedures: {
+      notify: createNotifyRouter({
+        ...ground,
+        ...{ configured, routes, chosen, deliveries },
+        explain: createExplain({ ...ground, planning }),
+        tests: createRateLimiter({ clock, limit: TESTS_A_MINUTE, windowMs: 60_000 }),
+      }),
+    },
+    notify: { configured, routes, chosen, deliveries, planning, wake: sender.wake },
+  } satisfies Module & Record<string, unknown>;
+}

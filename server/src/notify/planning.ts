@@ -1,0 +1,199 @@
+import { sha256 } from '#shared/digest.ts';
+import { eventKind, isErased, type LoggedEvent } from '#shared/events.ts';
+import type { Absent, ViewerResolver } from '../auth/resolve-viewer.ts';
+import type { Standing } from '../auth/standing.ts';
+import type { Announced, Announcing } from '../challenges/announcing.ts';
+import type { Database } from '../db/database.ts';
+import type { NotifyDeliveriesTable } from '../db/schema.ts';
+import { maySeeEvent } from '../events/feed.ts';
+import type { HostService } from '../hosts/service.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { UnreadableRows } from '../platform/unreadable.ts';
+import { listChannels } from './channel-store.ts';
+import { listPreferences } from './preference-store.ts';
+import { afterQuiet } from './quiet-hours.ts';
+import { listRoutes, type StoredRoute } from './route-store.ts';
+import { type By, type Candidate, type EventFacts, type Findings, routeEvent, type Step } from './routing.ts';
+import { DEFAULT_PREFERENCES, type Preferences } from './settings.ts';
+import { severityOf } from './severity.ts';
+
+/** After so many attempts without success it is a dead letter. With the pauses in between that is about an hour. */
+export const MOST_ATTEMPTS = 12;
+
+/** What the approval policy says about telling people of a request. */
+export interface PolicyTelling {
+  /** Shared channels that are told at once. */
+  readonly channels: readonly string[];
+  /** Later ones, in their order, while nobody has answered. */
+  readonly steps: readonly Step[];
+}
+
+/** Asked for each request, with the rule under which it was made. */
+export type OfPolicy = (rule: string, event: LoggedEvent) => PolicyTelling | Promise<PolicyTelling>;
+
+export interface PlanningDeps {
+  db: Pick<Database, 'query'>;
+  clock: Clock;
+  unreadable: Pick<UnreadableRows, 'report'>;
+  people: Pick<ViewerResolver, 'allAbsent'>;
+  standing: Pick<Standing, 'personMayAct'>;
+  announcing: Announcing;
+  hosts: Pick<HostService, 'facts'>;
+  ofPolicy: OfPolicy;
+}
+
+/** Channels, routes and people, as they are read for some events at once. */
+interface Rules {
+  readonly channels: Awaited<ReturnType<typeof listChannels>>;
+  readonly routes: readonly StoredRoute[];
+  readonly people: ReadonlyMap<string, Absent & { readonly preferences: Preferences }>;
+}
+
+/** What was found for an event. */
+export interface Routed {
+  readonly facts: EventFacts;
+  readonly findings: Findings;
+  readonly steps: readonly Step[];
+  /** The people whom the findings name. */
+  readonly people: Rules['people'];
+}
+
+const NOTHING_OF_POLICY: PolicyTelling = { channels: [], steps: [] };
+
+/** Such an event asks for a decision, and is of no use once that is taken. */
+export const announces = (event: Pick<LoggedEvent, 'event' | 'challengeId'>): boolean =>
+  event.event === 'challenge_created' && event.challengeId !== null;
+
+/** Whether a request is over with this event, or has been. */
+const endsRequest = (event: LoggedEvent): boolean =>
+  event.challengeId !== null && eventKind(event.event)?.topic === 'requests' && !announces(event);
+
+export type Planning = ReturnType<typeof createPlanning>;
+
+/** Finds out whom events are told to. */
+export function createPlanning(deps: PlanningDeps) {
+  const { db, clock } = deps;
+
+  async function rulesNow(): Promise<Rules> {
+    const channels = await listChannels(db.query);
+    const routes = (await listRoutes(db.query)).flatMap((route) => {
+      if (!('unreadable' in route)) return [route];
+      deps.unreadable.report('notify_routes', route);
+      return [];
+    });
+    const chosen = await listPreferences(db.query);
+    const ids = new Set([...chosen.keys(), ...channels.flatMap(({ owner }) => owner ?? [])]);
+    const people = new Map<string, Absent & { preferences: Preferences }>();
+    for (const [id, person] of await deps.people.allAbsent(db.query, [...ids])) {
+      const own = chosen.get(id) ?? DEFAULT_PREFERENCES;
+      if ('unreadable' in own) deps.unreadable.report('notify_preferences', own);
+      people.set(id, { ...person, preferences: 'unreadable' in own ? DEFAULT_PREFERENCES : own });
+    }
+    return { channels, routes, people };
+  }
+
+  function candidateOf(
+    [id, person]: [string, Absent & { preferences: Preferences }],
+    event: LoggedEvent,
+    request: Announced | null,
+  ): Candidate {
+    const { approver } = event.data as { approver?: { issuer?: unknown; subject?: unknown } | null };
+    const { issuer, subject } = person.person;
+    return {
+      id,
+      isAdmin: person.role === 'admin',
+      disabled: !deps.standing.personMayAct(person.person),
+      refusal: request === null ? 'challenge_not_found' : request.refusalFor(person),
+      maySee: maySeeEvent(person, event),
+      concerned: maySeeEvent({ ...person, role: 'user' }, event),
+      didIt: approver?.issuer === issuer && approver?.subject === subject,
+      preferences: person.preferences,
+    };
+  }
+
+  async function route(event: LoggedEvent, rules: Rules): Promise<Routed> {
+    const isAnnouncement = announces(event);
+    const request = isAnnouncement ? await deps.announcing.request(event.challengeId!) : null;
+    const rule = typeof event.data.rule === 'string' ? event.data.rule : null;
+    const facts: EventFacts = {
+      event: event.event,
+      username: event.username,
+      hostname: event.hostname,
+      hostGroup: event.hostId === null ? null : (await deps.hosts.facts(db.query, event.hostId)).group,
+      severity: severityOf(event.event),
+      policy: rule,
+      announces: isAnnouncement,
+    };
+    const policy = isAnnouncement && rule !== null ? await deps.ofPolicy(rule, event) : NOTHING_OF_POLICY;
+    const findings = routeEvent(facts, {
+      channels: rules.channels,
+      routes: rules.routes,
+      policyChannels: policy.channels,
+      people: [...rules.people].map((entry) => candidateOf(entry, event, request)),
+    });
+    return { facts, findings, steps: policy.steps, people: rules.people };
+  }
+
+  function deliveriesOf(event: LoggedEvent, { findings, steps, people }: Routed): NotifyDeliveriesTable[] {
+    const now = clock.now();
+    const isAnnouncement = announces(event);
+    const planned = (channel: string, person: string | null, step: number, dueAt: number, because: readonly By[]) => ({
+      // Of the hash: in a log that goes on from a backup a number may be another event's than before.
+      id: sha256(`${event.hash} ${channel} ${person ?? ''} ${step}`),
+      seq: event.seq,
+      event: event.event,
+      channel,
+      person: person ?? '',
+      step,
+      announces: isAnnouncement ? event.challengeId : null,
+      fold_key: `${event.event} ${event.hostId ?? ''} ${step}`,
+      because: JSON.stringify(because),
+      status: 'queued' as const,
+      attempts: 0,
+      attempts_left: MOST_ATTEMPTS,
+      due_at: dueAt,
+      created_at: now,
+      ended_at: null,
+      reason: null,
+      folded_into: null,
+    });
+    const atOnce = findings.channels
+      .filter(({ told }) => told)
+      .map(({ channel, owner, by }) => {
+        const quiet = owner === null ? null : (people.get(owner)?.preferences.quiet ?? null);
+        return planned(channel, owner, 0, afterQuiet(quiet, now), by);
+      });
+    const shared = new Set(
+      findings.channels.flatMap(({ channel, owner, why }) =>
+        owner === null && why !== 'switched_off' ? [channel] : [],
+      ),
+    );
+    const later = steps.flatMap(({ channels, dueAt }, index) =>
+      [...new Set(channels)]
+        .filter((channel) => shared.has(channel))
+        .map((channel) => planned(channel, null, index + 1, dueAt, [{ rule: 'policy' }])),
+    );
+    return [...atOnce, ...later];
+  }
+
+  return {
+    /** Whom an event is told to by the rules of now, and why all others are not. */
+    route: async (event: LoggedEvent): Promise<Routed> => route(event, await rulesNow()),
+
+    /** What is to be told of some events, and requests that are over with them. */
+    async plan(
+      events: readonly LoggedEvent[],
+    ): Promise<{ deliveries: NotifyDeliveriesTable[]; ended: readonly string[] }> {
+      const rules = await rulesNow();
+      const ended = events.flatMap((event) => (endsRequest(event) ? [event.challengeId!] : []));
+      const isNobody = rules.channels.length === 0;
+      const deliveries: NotifyDeliveriesTable[] = [];
+      for (const event of isNobody ? [] : events) {
+        // There is nothing left to tell.
+        if (isErased(event)) continue;
+        deliveries.push(...deliveriesOf(event, await route(event, rules)));
+      }
+      return { deliveries, ended: [...new Set(ended)] };
+    },
+  };
+}

@@ -1,0 +1,68 @@
+import type { Database } from '../db/database.ts';
+import type { ChannelKind } from './channel.ts';
+import type { StoredChannel } from './channel-store.ts';
+import { countDead, newestOn } from './delivery-store.ts';
+
+/** Counted no further than this. */
+const MOST_DEAD_COUNTED = 1000;
+
+/** A channel as people are shown it. */
+export interface ChannelView {
+  readonly name: string;
+  readonly kind: ChannelKind;
+  /** With everything masked that could be a secret, also in addresses. Null: what is stored cannot be read. */
+  readonly settings: Readonly<Record<string, unknown>> | null;
+  readonly shared: boolean;
+  readonly enabled: boolean;
+  readonly paused: boolean;
+  readonly perMinute: number;
+  readonly atOnce: number;
+  readonly foldFrom: number;
+  readonly revision: number;
+  readonly updatedAt: number;
+  readonly updatedBy: string;
+  /** When something was delivered last, of what is kept; null: never. */
+  readonly deliveredAt: number | null;
+  /** What is wrong with what is newest of it; null: nothing. */
+  readonly failure: { readonly at: number; readonly reason: string | null } | null;
+  /** Counted up to 1,000. */
+  readonly dead: number;
+}
+
+const MASK = '…';
+
+/** Of an address only where it is: the secret of a webhook is in its path. */
+function maskedText(text: string): string {
+  if (!URL.canParse(text)) return MASK;
+  const { protocol, host } = new URL(text);
+  return /^https?:$/.test(protocol) && host !== '' ? `${protocol}//${host}/${MASK}` : MASK;
+}
+
+/** Settings without what could be a secret. What is no text is shown: a port is none. */
+export function masked(value: unknown): unknown {
+  if (typeof value === 'string') return value === '' ? '' : maskedText(value);
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one)]));
+}
+
+/** What is shown of a channel, and how it fares. */
+export async function channelView(query: Database['query'], channel: StoredChannel): Promise<ChannelView> {
+  const { name, kind, settings, owner, enabled, paused, perMinute, atOnce, foldFrom } = channel;
+  const delivered = await newestOn(query, name, 'delivered');
+  const failed = await newestOn(query, name, 'failed');
+  const deliveredAt = delivered?.ended_at ?? null;
+  const isNewer =
+    failed !== null && (deliveredAt === null || (failed.ended_at ?? Number.MAX_SAFE_INTEGER) > deliveredAt);
+  return {
+    ...{ name, kind, enabled, paused, perMinute, atOnce, foldFrom },
+    settings: settings && (masked(settings) as Record<string, unknown>),
+    shared: owner === null,
+    revision: channel.revision,
+    updatedAt: channel.updatedAt,
+    updatedBy: channel.updatedBy,
+    deliveredAt,
+    failure: isNewer ? { at: failed.ended_at ?? failed.created_at, reason: failed.reason } : null,
+    dead: await countDead(query, name, MOST_DEAD_COUNTED),
+  };
+}
