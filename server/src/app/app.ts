@@ -23,7 +23,7 @@ import { proxyModule } from '../http/proxy-module.ts';
 import { router } from '../http/trpc.ts';
 import { installerModule } from '../installer/module.ts';
 import { metricsModule } from '../metrics/module.ts';
-import { type CreateChannel, notifyModule } from '../notify/module.ts';
+import { type CreateChannel, type NotifySeams, notifyModule } from '../notify/module.ts';
 import { passkeysModule } from '../passkeys/module.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
@@ -45,8 +45,8 @@ export interface AppOptions {
   escrowHttp?: Http;
   /** Where lines of JSON go that are for the standard output. */
   output?: Output;
-  /** Makes the ways to tell people. */
-  createChannel?: CreateChannel;
+  /** Makes the ways to tell people, and says what goes out on them. */
+  notify?: Partial<NotifySeams>;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
   plugins?: readonly FastifyPluginAsync[];
   /** Folder of the built browser assets. */
@@ -108,9 +108,8 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   use(approvalPageModule({ callers, challenges }));
   use(eventsModule({ ...core, hostApi }, callers, readers));
   const audit = use(auditModule(core, { readers, reads, output: options.output }));
-  const { createChannel = noChannel } = options;
   const { notify, ...notified } = use(
-    notifyModule(core, { createChannel, people: callers.resolver, standing, announcing }),
+    notifyModule(core, { createChannel: noChannel, ...options.notify, people: callers.resolver, standing, announcing }),
   );
   use(installerModule(core));
   use(metricsModule(core, { registry, policies }));

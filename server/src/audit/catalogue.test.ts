@@ -124,7 +124,7 @@ async function openWorld(): Promise<World> {
   const provider = createTestProvider();
   const channels = createTestChannels();
   const site = await createTestApp({
-    app: { provider, createChannel: channels.createChannel },
+    app: { provider, notify: channels },
     env: {
       IDENTREE_ESCROW_BACKEND: 'local',
       IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),

@@ -30,21 +30,25 @@ const TIMEOUT_MS = 15_000;
 /** Makes a channel of what is stored. @throws with what is wrong, for those who typed it: without secrets */
 export type CreateChannel = (stored: StoredChannel) => Channel;
 
+/** What is given to it from elsewhere. */
+export interface NotifySeams {
+  createChannel: CreateChannel;
+  /** What the approval policy says about telling people. Nothing unless it is given. */
+  ofPolicy?: OfPolicy;
+  /** Links with which one person decides. None unless it is given. */
+  oneTapLink?: OneTapLink;
+}
+
 /**
  * Tells people what happens: who is told what follows from the log, and what is to be told is written down before it is
  * tried, so that nothing is lost on the way.
  */
 export function notifyModule(
   ground: Ground & { hosts: Pick<HostService, 'facts'> },
-  others: {
-    createChannel: CreateChannel;
+  others: NotifySeams & {
     people: Pick<ViewerResolver, 'allAbsent'>;
     standing: Pick<Standing, 'personMayAct'>;
     announcing: Announcing;
-    /** What the approval policy says about telling people. Nothing unless it is given. */
-    ofPolicy?: OfPolicy | undefined;
-    /** Links with which one person decides. None unless it is given. */
-    oneTapLink?: OneTapLink | undefined;
   },
 ) {
   const { db, clock, random, log } = ground;
