@@ -38,7 +38,7 @@ export async function queuedChannels(query: Query): Promise<{ channel: string; d
   return rows.map(({ channel, due_at }) => ({ channel, dueAt: Number(due_at) }));
 }
 
-/** What is due on a channel, the longest first. */
+/** What is due on a channel: what has been due for longest first, of the same moment in the order of the log. */
 export async function dueOn(query: Query, channel: string, now: number, limit: number): Promise<Queued[]> {
   return kysely(query)
     .selectFrom('notify_deliveries')
@@ -47,6 +47,7 @@ export async function dueOn(query: Query, channel: string, now: number, limit: n
     .where('channel', '=', channel)
     .where('due_at', '<=', now)
     .orderBy('due_at')
+    .orderBy('seq')
     .orderBy('id')
     .limit(limit)
     .execute();

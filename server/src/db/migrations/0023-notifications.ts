@@ -60,7 +60,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addUniqueConstraint('notify_deliveries_once', ['seq', 'channel', 'person', 'step'])
     .execute();
   const statements = [
-    `create index notify_deliveries_queued on notify_deliveries (channel, due_at, id) where status = 'queued'`,
+    `create index notify_deliveries_queued on notify_deliveries (channel, due_at, seq, id) where status = 'queued'`,
     `create index notify_deliveries_waiting on notify_deliveries (announces) where status = 'queued'`,
     'create index notify_deliveries_folded on notify_deliveries (folded_into) where folded_into is not null',
     `create index notify_deliveries_dead on notify_deliveries (channel, created_at, id) where status = 'dead'`,

@@ -29,7 +29,7 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
 
 /** Resolves when a server tells of events: what happens before it does is told to nobody. */
 export async function untilItTells(app: Pick<App, 'db'>): Promise<void> {
-  await until(async () => (await findCursor(app.db.query, 'notify')) !== undefined);
+  await until(async () => (await findCursor(app.db.query, 'notify')) !== null);
 }
 
 /** A whole server that tells people what happens, some of these people, and a host. */
