@@ -1,0 +1,109 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openDatabase } from '../db/database.ts';
+import { forEachDriver, makeTestPostgres } from '../db/test-databases.ts';
+import { TEST_FOLDER } from '../db/test-postgres.ts';
+import { insertCursor } from '../events/cursor-store.ts';
+import { createEventAppender } from '../events/log.ts';
+import { systemClock } from '../platform/clock.ts';
+import { systemRandom } from '../platform/random.ts';
+import { createConfigured } from './configured.ts';
+import { createRoutes } from './route-rules.ts';
+import { channelInput, routeRule } from './settings.ts';
+import type { NotifyChild, Received } from './testing/notify-child.ts';
+import { until } from './testing/notify-site.ts';
+
+const KILLS = process.env.IDENTREE_LONG === '1' ? 200 : 5;
+const EVENTS = 60;
+const CHANNELS = ['ops', 'chat'];
+const OPERATOR = { personId: null, isAdmin: true, username: 'olga', remoteAddr: null };
+
+forEachDriver(`[N-19] a server that is killed ${KILLS} times while it tells people what happens`, (driver) => {
+  test('tells each event on each channel, and what comes twice has the same id', async (t) => {
+    const folder = await mkdtemp(join(TEST_FOLDER, 'identree-notify-kills-'));
+    const postgres = driver === 'postgres' ? await makeTestPostgres() : null;
+    const dsn = postgres?.dsn ?? join(folder, 'test.db');
+    const db = await openDatabase({ driver, dsn, maxConnections: 4 });
+    const children = new Set<ChildProcess>();
+    t.after(async () => {
+      for (const child of children) child.kill('SIGKILL');
+      await db.close();
+      await postgres?.drop();
+      await rm(folder, { recursive: true, force: true });
+    });
+    const log = createEventAppender({ db, clock: systemClock, onAppended: () => {}, onError: () => {} });
+    const configured = createConfigured({
+      ...{ db, events: log, clock: systemClock },
+      createChannel: ({ name, kind }) => ({ name, kind, deliver: async () => ({ outcome: 'delivered' }) }),
+      wake: () => {},
+    });
+    const routes = createRoutes({ db, events: log, clock: systemClock, random: systemRandom });
+    for (const name of CHANNELS) {
+      const input = channelInput.parse({ kind: 'webhook', settings: {}, foldFrom: 0, perMinute: 6000, atOnce: 8 });
+      assert.ok((await configured.add(name, input, { personal: false }, OPERATOR)).ok);
+    }
+    await routes.add(routeRule.parse({ channels: CHANNELS, events: ['user_logged_in'] }), true, OPERATOR);
+    await db.transaction((work) => insertCursor(work, 'notify', 0, systemClock.now()));
+
+    const received = join(folder, 'received');
+    const lines = async (): Promise<Received[]> => {
+      const text = await readFile(received, 'utf8').catch(() => '');
+      // What a kill has torn is no line.
+      return text.split('\n').flatMap((line) => {
+        try {
+          return [JSON.parse(line) as Received];
+        } catch {
+          return [];
+        }
+      });
+    };
+    const start = (name: string): ChildProcess => {
+      const what: NotifyChild = { name, driver, dsn, received, lifeMs: 300 };
+      const child = spawn(
+        process.execPath,
+        [join(import.meta.dirname, 'testing/notify-child.ts'), JSON.stringify(what)],
+        {
+          stdio: ['ignore', 'ignore', 'inherit'],
+          env: { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' },
+        },
+      );
+      children.add(child);
+      return child;
+    };
+    let written = 0;
+    const write = (count: number) =>
+      db.transaction(async (work) => {
+        for (let i = 0; i < count; i += 1) {
+          written += 1;
+          await log.append(work, { event: 'user_logged_in', username: `user${written}` });
+        }
+      });
+
+    for (let round = 0; round < KILLS; round += 1) {
+      const before = (await lines()).length;
+      await write(EVENTS);
+      const child = start(`round${round}`);
+      // In the midst of its work: more of it waits than it was let do.
+      await until(async () => (await lines()).length > before + (round % 7) * 5);
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      children.delete(child);
+    }
+    await write(1);
+    start('last');
+    const wanted = CHANNELS.flatMap((channel) => Array.from({ length: written }, (_, i) => `user${i + 1} ${channel}`));
+    const keyOf = ({ username, channel }: Received) => `${username} ${channel}`;
+    await until(async () => new Set((await lines()).map(keyOf)).size >= wanted.length);
+    const all = await lines();
+    assert.deepEqual(new Set(all.map(keyOf)), new Set(wanted));
+    const ids = new Map<string, Set<string>>();
+    for (const one of all) ids.set(keyOf(one), (ids.get(keyOf(one)) ?? new Set()).add(one.id));
+    for (const [key, some] of ids) assert.equal(some.size, 1, key);
+    assert.equal(new Set(all.map(({ id }) => id)).size, wanted.length);
+  });
+});
