@@ -53,7 +53,7 @@ export async function channelView(query: Database['query'], channel: StoredChann
   const failed = await newestOn(query, name, 'failed');
   const deliveredAt = delivered?.ended_at ?? null;
   const isNewer =
-    failed !== null && (deliveredAt === null || (failed.ended_at ?? Number.MAX_SAFE_INTEGER) > deliveredAt);
+    failed !== null && (deliveredAt === null || (failed.ended_at ?? Number.MAX_SAFE_INTEGER) >= deliveredAt);
   return {
     ...{ name, kind, enabled, paused, perMinute, atOnce, foldFrom },
     settings: settings && (masked(settings) as Record<string, unknown>),
