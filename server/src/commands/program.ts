@@ -7,6 +7,7 @@ import { type CommandIo, EXIT, EXIT_MEANINGS } from './command.ts';
 import { completions } from './completions.ts';
 import { exportApproval } from './export-approval.ts';
 import { hosts } from './hosts.ts';
+import { notify } from './notify.ts';
 import { recoveryCode } from './recovery-code.ts';
 import { restore } from './restore.ts';
 import { revealBreakglass } from './reveal-breakglass.ts';
@@ -30,6 +31,7 @@ export const PROGRAM: Program<CommandIo> = {
     ca,
     verifyLog,
     audit,
+    notify,
     uidmap,
     backup,
     restore,

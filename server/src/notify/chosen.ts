@@ -44,5 +44,20 @@ export function createChosen(deps: { db: Database; events: Pick<EventLog, 'appen
       });
       return { ok: true };
     },
+
+    /** Takes over what somebody had chosen elsewhere. @returns false when they have chosen here already */
+    import: (personId: string, { username, wanted }: { username: string; wanted: Preferences }): Promise<boolean> =>
+      db.transaction(async (work) => {
+        if ((await findPreferences(work.query, personId)) !== null) return false;
+        await putPreferences(work, personId, wanted, clock.now());
+        const data = { enabled: wanted.enabled };
+        await events.append(work, {
+          event: 'notification_preferences_changed',
+          username,
+          actor: 'identree-server',
+          data,
+        });
+        return true;
+      }),
   };
 }

@@ -38,7 +38,8 @@ export function createConfigured(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
   clock: Clock;
-  createChannel: (stored: StoredChannel) => Channel;
+  /** Null: what is wrong with settings is found when something is delivered. */
+  createChannel: ((stored: StoredChannel) => Channel) | null;
   /** Called once a change is durable. */
   wake: () => void;
 }) {
@@ -47,7 +48,7 @@ export function createConfigured(deps: {
   /** What is wrong with its settings, in words of its kind; null: nothing. */
   function problemOf(channel: StoredChannel): string | null {
     try {
-      deps.createChannel(channel);
+      deps.createChannel?.(channel);
       return null;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
