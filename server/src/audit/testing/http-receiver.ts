@@ -9,6 +9,8 @@ export interface Received {
   headers: IncomingHttpHeaders;
   /** As it was sent, or unpacked where it says that it is compressed. */
   body: string;
+  /** The same, as bytes. */
+  bytes: Buffer;
 }
 
 export interface Answered {
@@ -23,9 +25,9 @@ export async function httpReceiver(t: Pick<TestContext, 'after'>, answer: (recei
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    const bytes = Buffer.concat(chunks);
-    const body = (request.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes).toString('utf8');
-    const one = { url: request.url ?? '', headers: request.headers, body };
+    const sent = Buffer.concat(chunks);
+    const bytes = request.headers['content-encoding'] === 'gzip' ? gunzipSync(sent) : sent;
+    const one = { url: request.url ?? '', headers: request.headers, body: bytes.toString('utf8'), bytes };
     received.push(one);
     const { status, body: text = '', headers = {} } = answer(one);
     response.writeHead(status, headers).end(text);

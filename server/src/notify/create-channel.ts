@@ -1,0 +1,103 @@
+import { ZodError } from 'zod';
+import { channelVariable } from '../config/sections/notify.ts';
+import type { Channel, ChannelKind } from './channel.ts';
+import { apprise } from './channels/apprise.ts';
+import { custom } from './channels/custom.ts';
+import { discord } from './channels/discord.ts';
+import { email } from './channels/email.ts';
+import { type ChannelDeps, type Kind, later, type Secret } from './channels/kind.ts';
+import { ntfy } from './channels/ntfy.ts';
+import { slack } from './channels/slack.ts';
+import { telegram } from './channels/telegram.ts';
+import { webPush } from './channels/web-push.ts';
+import { webhook } from './channels/webhook.ts';
+
+/** What each kind keeps of a channel, beside secrets, and how it tells somebody. */
+export const KINDS: Readonly<Record<ChannelKind, Kind>> = {
+  webhook,
+  slack,
+  discord,
+  apprise,
+  ntfy,
+  custom,
+  email,
+  web_push: webPush,
+  telegram,
+};
+
+/** What is stored of a channel. */
+export interface StoredSettings {
+  readonly name: string;
+  readonly kind: ChannelKind;
+  readonly settings: unknown;
+  /** Whose it is; null: everybody's. */
+  readonly owner: string | null;
+}
+
+/** Secrets of a channel by its name, from the environment of the server. */
+export type SecretOf = (name: string) => Secret;
+
+const NONE: Secret = { token: null, command: null };
+
+export const secretsFrom =
+  (secrets: Readonly<Record<string, Readonly<Secret>>>): SecretOf =>
+  (name) =>
+    secrets[channelVariable(name)] ?? NONE;
+
+/** The one among some names that would have the same variables as this one, and so its secret; null: none would. */
+export const sharesSecret = (name: string, others: Iterable<string>): string | null =>
+  [...others].find((other) => other !== name && channelVariable(other) === channelVariable(name)) ?? null;
+
+/**
+ * Makes a channel of what is stored of it. What the environment holds is for channels of everybody: a person who gives
+ * their own the name of one would have its token sent to an address of theirs.
+ *
+ * @throws Error with what is wrong with it, in words that hold no secret and quote no setting
+ */
+export function createChannelMaker(deps: ChannelDeps & { secretOf: SecretOf }) {
+  return ({ name, kind, settings, owner }: StoredSettings): Channel => {
+    const { needs, open } = KINDS[kind];
+    const secret = owner === null ? deps.secretOf(name) : NONE;
+    if (needs !== undefined && secret[needs] === null) {
+      const variable = `IDENTREE_NOTIFY_CHANNEL_${channelVariable(name)}_${needs.toUpperCase()}`;
+      throw new Error(
+        owner === null ? `${variable} is not set` : 'this kind needs a secret, which only shared channels have',
+      );
+    }
+    const deliver = wordsOfProblems(() => open(settings, secret, { ...deps, name }));
+    return {
+      name,
+      kind,
+      async deliver(notice, signal) {
+        if (signal.aborted) return later('stopped');
+        try {
+          return await deliver(notice, signal);
+        } catch (error) {
+          // What it says may quote what it was given.
+          return later(`could not be sent (${(error as NodeJS.ErrnoException).code ?? 'unexpected'})`);
+        }
+      },
+    };
+  };
+}
+
+function wordsOfProblems<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof ZodError ? new Error(problemOf(error)) : error;
+  }
+}
+
+/** What is wrong with settings, each with its place. */
+function problemOf({ issues }: ZodError): string {
+  return issues
+    .map((issue) => {
+      const place = issue.path.join('.');
+      if (issue.code === 'unrecognized_keys')
+        return `it knows no ${issue.keys.map((key) => key.slice(0, 64)).join(', ')}`;
+      if (issue.code === 'custom') return `${place} ${issue.message}`;
+      return `${place === '' ? 'its settings are' : `${place} is`} missing or of another form`;
+    })
+    .join('; ');
+}
