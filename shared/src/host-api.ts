@@ -4,6 +4,7 @@ import { canonicalSha256 } from './digest.ts';
 import { hostChecks } from './host-checks.ts';
 import { logSeen, logShown } from './log-head.ts';
 import { challengeId, hostName, sha256Text, timestamp, userCode, uuid } from './names.ts';
+import { grantsInForce } from './offline-grant.ts';
 import { shownText } from './shown-text.ts';
 
 /** Host API v1. Every route but `enroll` is signed by the host's key; `enroll` by the key it brings. */
@@ -104,6 +105,10 @@ export const challengeAnswer = z.object({
   verdict: z.string().nullable(),
   /** Newer approver-key set, when the host's is older. */
   approverKeys: z.string().nullable(),
+  /** JWS; see offline-grant.ts. With an approval by policy, where grants are made at all. */
+  offlineGrant: z.string().max(4096).nullish(),
+  /** Absent: a server that makes no grants. */
+  grants: grantsInForce.optional(),
 });
 export type ChallengeAnswer = z.infer<typeof challengeAnswer>;
 
@@ -194,6 +199,8 @@ export const heartbeatResponse = z.object({
   authorities: z.array(sha256Text).max(8).nullish(),
   /** This server keeps {@link hostChecks}. Earlier ones do not know them. */
   takesChecks: z.boolean().optional(),
+  /** Absent: a server that makes no grants. */
+  grants: grantsInForce.optional(),
 });
 
 /** The most of a report that fits into a request beside what else is in it, bytes of JSON. */

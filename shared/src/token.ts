@@ -14,6 +14,7 @@ export const tokenType = {
   logHead: 'identree-log-head+jws',
   logEpoch: 'identree-log-epoch+jws',
   delegation: 'identree-delegation+jws',
+  offlineGrant: 'identree-offline-grant+jws',
 } as const;
 export type TokenType = (typeof tokenType)[keyof typeof tokenType];
 
