@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Metric } from 'prom-client';
+import { Counter, type Metric } from 'prom-client';
 import type { SinkName } from '../config/sections/audit-sinks.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
 import { healthCheck } from '../platform/health-check.ts';
