@@ -23,7 +23,7 @@ import { proxyModule } from '../http/proxy-module.ts';
 import { router } from '../http/trpc.ts';
 import { installerModule } from '../installer/module.ts';
 import { metricsModule } from '../metrics/module.ts';
-import { type CreateChannel, type NotifySeams, notifyModule } from '../notify/module.ts';
+import { type NotifySeams, notifyModule } from '../notify/module.ts';
 import { passkeysModule } from '../passkeys/module.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
@@ -46,7 +46,7 @@ export interface AppOptions {
   /** Where lines of JSON go that are for the standard output. */
   output?: Output;
   /** Makes the ways to tell people, and says what goes out on them. */
-  notify?: Partial<NotifySeams>;
+  notify?: NotifySeams;
   /** Further routes, for example the built-in identity provider of evaluation mode. */
   plugins?: readonly FastifyPluginAsync[];
   /** Folder of the built browser assets. */
@@ -57,11 +57,6 @@ export type App = Awaited<ReturnType<typeof createApp>>;
 
 /** Every procedure; the type that the console imports. */
 export type AppRouter = App['router'];
-
-/** Nobody was handed in who makes them. */
-const noChannel: CreateChannel = ({ kind }) => {
-  throw new Error(`this server knows no channels of the kind ${kind}`);
-};
 
 /** The server. */
 export async function createApp(config: Config, options: AppOptions = {}) {
@@ -109,7 +104,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   use(eventsModule({ ...core, hostApi }, callers, readers));
   const audit = use(auditModule(core, { readers, reads, output: options.output }));
   const { notify, ...notified } = use(
-    notifyModule(core, { createChannel: noChannel, ...options.notify, people: callers.resolver, standing, announcing }),
+    notifyModule(core, { ...options.notify, people: callers.resolver, standing, announcing }),
   );
   use(installerModule(core));
   use(metricsModule(core, { registry, policies }));

@@ -72,8 +72,11 @@ export interface Config
   /** `command`: the program that keeps passwords, and all of its environment. */
   escrow: Omit<Settings['escrow'], 'command' | 'commandEnv'> & { command: ReturnType<typeof escrowCommand> };
   audit: AuditConfig;
-  /** `secrets`: those of channels, by the middle of their variables. */
-  notify: Settings['notify'] & { secrets: Readonly<Record<string, Readonly<ChannelSecret>>> };
+  /** `secrets`: those of channels, by the middle of their variables. `environment`: what commands of channels are given. */
+  notify: Settings['notify'] & {
+    secrets: Readonly<Record<string, Readonly<ChannelSecret>>>;
+    environment: Readonly<Record<string, string>>;
+  };
   /** Null: no directory is served. */
   ldap: LdapConfig | null;
   /** Evaluation mode; no source can set it, only the evaluation entry. */

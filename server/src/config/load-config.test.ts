@@ -93,7 +93,7 @@ test('five settings make a server; everything else has a default', () => {
       retention: {},
       archiveDir: null,
     },
-    notify: { allowCidrs: [], secrets: Object.create(null) },
+    notify: { allowCidrs: [], secrets: Object.create(null), environment: {} },
     installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
     ldap: null,

@@ -5,7 +5,7 @@ import type { Readable } from './readable.ts';
 import { checkTogether } from './rules.ts';
 import { assembleAudit } from './sections/audit.ts';
 import { POSTGRES_CONNECTIONS } from './sections/database.ts';
-import { escrowCommand } from './sections/escrow.ts';
+import { escrowCommand, usualEnvironment } from './sections/escrow.ts';
 import { channelSecrets, readChannelSecrets } from './sections/notify.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
@@ -91,7 +91,7 @@ function assemble(
     ldap: assembleLdap(ldap, values.externalUrl),
     escrow: { ...escrowRest, command: escrowCommand({ ...escrowRest, commandEnv }, env) },
     audit: assembleAudit(audit),
-    notify: { ...notify, secrets },
+    notify: { ...notify, secrets, environment: usualEnvironment(env) },
     evaluation: false,
   };
 }
