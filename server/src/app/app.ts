@@ -145,8 +145,11 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     directory: directory.service,
     /** Stops everything; the database last. */
     async close(): Promise<void> {
-      await stop();
-      await core.close();
+      try {
+        await stop();
+      } finally {
+        await core.close();
+      }
     },
   };
 }

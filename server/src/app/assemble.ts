@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { Registry } from 'prom-client';
 import { createLeases, createTurn } from '../db/leases.ts';
+import { DatabaseTrouble } from '../db/trouble.ts';
 import { createEventReaders, type RunningReader } from '../events/readers.ts';
 import { checkHealth } from '../http/health.ts';
 import { createHttpMetrics } from '../http/measured.ts';
@@ -125,7 +126,10 @@ export function assemble(ground: Ground) {
           stopping.waitsFor = () => [...(jobs?.atWork() ?? []), ...[...reading].map(({ name }) => name)];
           await ended;
           stopping.waitsFor = () => ['the database'];
-          await turn.release();
+          // A database that is away takes nothing back: the turn runs out by itself.
+          await turn.release().catch((error: unknown) => {
+            if (!(error instanceof DatabaseTrouble)) throw error;
+          });
         },
         /** For whom it waits once it stops. */
         stopping,

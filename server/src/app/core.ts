@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts';
 import { type Database, openDatabase } from '../db/database.ts';
 import { checkTogether, claimInstallation, noteVersion } from '../db/installation.ts';
 import { claimFile } from '../db/sole-server.ts';
-import { DatabaseTrouble } from '../db/trouble.ts';
+import { DatabaseTrouble, type TroubleKind } from '../db/trouble.ts';
 import { createLogHeads } from '../events/heads.ts';
 import { createEventLog, type EventLog } from '../events/log.ts';
 import { claimLogKey, isLogKeyNamed } from '../events/log-key.ts';
@@ -18,7 +18,7 @@ import { checkDetached } from '../passkeys/off-line-root.ts';
 import { relyingPartyOf } from '../passkeys/relying-party.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { findKeys, keysAreClaimed, loadServerKeys } from '../platform/keys.ts';
-import { createLogger } from '../platform/logger.ts';
+import { createLogger, leaveOut } from '../platform/logger.ts';
 import type { Ground } from '../platform/module.ts';
 import { type Random, systemRandom } from '../platform/random.ts';
 import { createUnreadableRows } from '../platform/unreadable.ts';
@@ -42,6 +42,16 @@ export interface CoreOptions {
   takesNewLogKey?: boolean;
 }
 
+const seconds = (ms: number): string => (ms < 10_000 ? (ms / 1000).toFixed(1) : String(Math.round(ms / 1000)));
+
+const TROUBLE_ENDS: Record<TroubleKind, string> = {
+  away: 'it answers',
+  busy: 'nobody holds it up any more',
+  full: 'there is room',
+  read_only: 'it may be written',
+  damaged: 'it can be read',
+};
+
 /** Everything that works without a listener: also what the command line uses beside a running server. */
 export async function createCore(config: Config, options: CoreOptions = {}): Promise<Core> {
   const { clock = systemClock, random = systemRandom, log = createLogger(config.logLevel) } = options;
@@ -50,6 +60,8 @@ export async function createCore(config: Config, options: CoreOptions = {}): Pro
   const letGo = serves && isFile ? claimFile(config.database.dsn, clock.now()) : () => {};
   let db: Database | null = null;
   let events: EventLog | null = null;
+  /** Until then, what is wrong ends the start and is told for that. */
+  let opened = false;
   /** What reads ends first: the database is not to go while it is read. */
   const close = async (): Promise<void> => {
     await events?.close();
@@ -59,9 +71,16 @@ export async function createCore(config: Config, options: CoreOptions = {}): Pro
   try {
     db = await openDatabase(
       config.database,
-      (trouble) => log.error({ err: trouble }, 'trouble with the database'),
+      {
+        // Not as an error: where in the program it was noticed first helps nobody.
+        begins: ({ kind, message }) => opened && log.error({ database: kind }, message),
+        ends: (kind, ms) =>
+          log.warn({ database: kind }, `the database is back after ${seconds(ms)} s: ${TROUBLE_ENDS[kind]}`),
+      },
       serves ? 'migrate' : 'create',
     );
+    opened = true;
+    leaveOut(log, db.isTold);
     await checkTogether(db, await findKeys(config.keysDir), config);
     const keys = await loadServerKeys(config.keysDir, {
       evaluation: config.evaluation,

@@ -28,7 +28,8 @@ import * as requestsShown from './migrations/0027-requests-shown.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
-import { createTroubleTeller, DatabaseTrouble } from './trouble.ts';
+import { createTroubleTeller, type TroubleListener } from './tell-trouble.ts';
+import { DatabaseTrouble } from './trouble.ts';
 
 /** Runs inside a transaction; what it registers with `afterCommit` runs once the change is durable. */
 export interface UnitOfWork {
@@ -48,6 +49,8 @@ export interface Database {
   snapshot<T>(run: (query: Query) => Promise<T>): Promise<T>;
   /** All or nothing; durable when the promise resolves. Any exception rolls back and is thrown again. */
   transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
+  /** Whether what failed is trouble with it that was told already. */
+  isTold(error: unknown): boolean;
   /** Whether there was no room for a change within the last seconds, though there may be for another one. */
   wasFull(): boolean;
   /** What is measured of it. */
@@ -145,19 +148,21 @@ export type DatabaseOptions = { driver: 'sqlite'; dsn: string } | ({ driver: 'po
  * Opens the database and brings its schema up to date.
  *
  * @param options.dsn a file path for SQLite, a libpq URL for Postgres.
- * @param onTrouble called with failures that are the database's own, each kind of them now and then.
+ * @param listener hears of failures that are the database's own, and when they are over.
  * @param may `create`: the schema of a database that is there is not changed, only that of an empty one is made.
  * @throws when it cannot be opened or a migration fails; nothing is served then.
  */
 export async function openDatabase(
   options: DatabaseOptions,
-  onTrouble: (trouble: DatabaseTrouble) => void = () => {},
+  listener: TroubleListener = { begins() {}, ends() {} },
   may: 'migrate' | 'create' = 'migrate',
 ): Promise<Database> {
-  const told = createTroubleTeller(onTrouble);
+  const told = createTroubleTeller(listener);
   const { metrics, answered } = createDatabaseMeasure(() => engine.connections());
   const engine: Engine =
-    options.driver === 'sqlite' ? openSqlite(options.dsn, told, answered) : await openPostgres(options, told, answered);
+    options.driver === 'sqlite'
+      ? openSqlite(options.dsn, told.trouble, answered)
+      : await openPostgres(options, told, answered);
   try {
     await migrate(engine, may);
   } catch (error) {
@@ -182,6 +187,7 @@ export async function openDatabase(
             onEnd: (callback) => void ended.push(callback),
           }),
         );
+        told.wrote();
         for (const callback of after) callback();
         return result;
       } catch (error) {
@@ -191,6 +197,7 @@ export async function openDatabase(
         for (const callback of ended) callback();
       }
     },
+    isTold: told.isTold,
     wasFull: () => performance.now() - fullAt < FULL_FOR_MS,
     notify: engine.notify,
     onNotify: engine.onNotify,

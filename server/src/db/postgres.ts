@@ -5,7 +5,8 @@ import type { Engine } from './engine.ts';
 import { createLimitedPool, types } from './postgres-pool.ts';
 import { ANSWER_MS, watchPostgres } from './postgres-watch.ts';
 import type { Schema } from './schema.ts';
-import { asTrouble, type DatabaseTrouble } from './trouble.ts';
+import type { TroubleTeller } from './tell-trouble.ts';
+import { asTrouble } from './trouble.ts';
 
 const CHANNEL = 'identree_events';
 /** How often there may be something new of other servers where they cannot say so, milliseconds. */
@@ -37,7 +38,7 @@ async function migrating<T>(dsn: string, run: (writer: Kysely<Schema>) => Promis
 /** Postgres: a pool, and one connection that listens for other replicas and watches over the others. */
 export async function openPostgres(
   { dsn, maxConnections, pooler }: PostgresOptions,
-  onTrouble: (trouble: DatabaseTrouble) => void,
+  told: Pick<TroubleTeller, 'trouble' | 'answers'>,
   onAnswer: (milliseconds: number) => void = () => {},
 ): Promise<Engine> {
   const pooled = pooler === 'transaction';
@@ -49,7 +50,7 @@ export async function openPostgres(
     onAnswer,
     onTrouble(trouble) {
       if (trouble.kind === 'away') suspect();
-      onTrouble(trouble);
+      told.trouble(trouble);
     },
   });
   const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
@@ -70,6 +71,7 @@ export async function openPostgres(
     onNotification: () => notice(listeners),
     onHere() {
       pool.mend();
+      told.answers();
       // What was said while nobody listened is lost; readers catch up from their cursors.
       notice(listeners);
     },

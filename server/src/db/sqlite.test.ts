@@ -60,7 +60,13 @@ test('a page that is damaged is noticed when it is read, and its table is named'
   await file.close();
 
   const told: DatabaseTrouble[] = [];
-  const db = await openDatabase({ driver: 'sqlite', dsn }, (trouble) => void told.push(trouble));
+  const db = await openDatabase(
+    { driver: 'sqlite', dsn },
+    {
+      begins: (trouble) => void told.push(trouble),
+      ends: () => assert.fail('nobody can say that damage is over'),
+    },
+  );
   t.after(() => db.close());
   const read = (query: typeof db.query) => kysely(query).selectFrom('hosts').selectAll().execute();
   const damaged = { kind: 'damaged', table: 'hosts' };

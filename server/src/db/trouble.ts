@@ -4,7 +4,8 @@
  */
 export type TroubleKind = 'away' | 'busy' | 'full' | 'read_only' | 'damaged';
 
-const SAYS: Record<TroubleKind, string> = {
+/** What is wrong, in words. */
+export const TROUBLE_SAYS: Record<TroubleKind, string> = {
   away: 'the database does not answer',
   busy: 'the database is held up by another transaction',
   full: 'the database has no room left',
@@ -21,7 +22,9 @@ export class DatabaseTrouble extends Error {
   constructor(kind: TroubleKind, cause: unknown, statement = '') {
     const table = tableOf(statement);
     const said = cause instanceof Error ? `: ${cause.message}` : '';
-    super(`${SAYS[kind]}${table === null ? '' : `, noticed at table ${table}`}${said}`, { cause });
+    // Where it was noticed first says something only where it is the fault of that table, or of who holds it.
+    const where = table === null || kind === 'away' ? '' : `, noticed at table ${table}`;
+    super(`${TROUBLE_SAYS[kind]}${where}${said}`, { cause });
     this.kind = kind;
     this.table = table;
   }
@@ -72,19 +75,4 @@ export function asTrouble(error: unknown, statement = '', otherwise: TroubleKind
   const ofDatabase = /^(SQLITE_|[0-9A-Z]{5}$)/.test(code) && !/^E[A-Z]{4}$/.test(code);
   const kind = ofDatabase ? kindOf(code) : otherwise;
   return kind === null ? error : new DatabaseTrouble(kind, error, statement);
-}
-
-/** How long the same trouble is told once, milliseconds: each request that fails of it would tell it. */
-const TOLD_EVERY_MS = 10_000;
-
-/** Calls `tell` for trouble that was not told lately. */
-export function createTroubleTeller(tell: (trouble: DatabaseTrouble) => void): (trouble: DatabaseTrouble) => void {
-  const told = new Map<string, number>();
-  return (trouble) => {
-    const what = `${trouble.kind} ${trouble.table}`;
-    const now = performance.now();
-    if (now - (told.get(what) ?? Number.NEGATIVE_INFINITY) < TOLD_EVERY_MS) return;
-    told.set(what, now);
-    tell(trouble);
-  };
 }

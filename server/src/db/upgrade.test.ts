@@ -60,7 +60,9 @@ async function fill(db: Kysely<never>, { bound, given = {}, unnamed = [], claim 
 async function upgraded(t: TestContext, driver: Engine['driver'], content: Filled): Promise<Database> {
   const postgres = driver === 'postgres' ? await makeTestPostgres() : null;
   const dsn = postgres?.dsn ?? join(TEST_FOLDER, `upgrade-${Math.random()}.db`);
-  const engine = postgres ? await openPostgres({ dsn, maxConnections: 2 }, () => {}) : openSqlite(dsn, () => {});
+  const engine = postgres
+    ? await openPostgres({ dsn, maxConnections: 2 }, { trouble() {}, answers() {} })
+    : openSqlite(dsn, () => {});
   if (postgres) await sql`drop schema public cascade; create schema public`.execute(engine.writer);
   const provider = { getMigrations: async () => migrations };
   const { error } = await new Migrator({ db: engine.writer, provider }).migrateTo(BEFORE);
