@@ -9,6 +9,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { UnreadableRows } from '../platform/unreadable.ts';
 import type { PolicyOutcome } from '../policies/policy.ts';
 import { type Actor, decide, type Method } from './decide.ts';
+import { leaseOf } from './lease.ts';
 import { PENDING_IN_TOTAL } from './limits.ts';
 import * as store from './store.ts';
 import { commandLine, decidable } from './to-view.ts';
@@ -77,7 +78,11 @@ export function createSettling(deps: SettlingDeps) {
     keysVersion: number,
   ): Promise<{ written: store.Decision; event: NewEvent }> {
     const now = clock.now();
-    const result = decide(decidable(challenge), actor, method, policy, now);
+    const asStored = decidable(challenge);
+    // Who ends what hosts have left has a rule of its own for the time in which they could not be heard.
+    const leaseUntil =
+      method.kind === 'approve' ? leaseOf(asStored.leaseUntil, now, db.troubleAgoMs()) : asStored.leaseUntil;
+    const result = decide({ ...asStored, leaseUntil }, actor, method, policy, now);
     if (!result.ok) throw new Refusal(result.refusal);
     const { decision } = result;
     const verdict = await deps.signVerdict({

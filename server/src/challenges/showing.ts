@@ -12,6 +12,7 @@ import type { PolicySource } from '../policies/source.ts';
 import { maySee } from './decide.ts';
 import { documentFor } from './document.ts';
 import { type HistoryFilter, historyPage, type Place } from './history-store.ts';
+import { leaseOf } from './lease.ts';
 import type { NoteShown, ShownIn } from './noting-shown.ts';
 import type { AccountOwner } from './requirement.ts';
 import * as store from './store.ts';
@@ -84,11 +85,13 @@ export function createShowing(deps: ShowingDeps) {
           hostGroup: host.group,
         })
       : challenge.policy;
-    const view = toView(challenge, viewer, {
+    const now = clock.now();
+    const lease = { lease_until: leaseOf(challenge.lease_until, now, db.troubleAgoMs()) };
+    const view = toView({ ...challenge, ...lease }, viewer, {
       ownerName: owner?.displayName ?? null,
       host,
       policyNow: outcome,
-      now: clock.now(),
+      now,
     });
     if (!state.ok && view.status === 'pending') {
       return {

@@ -51,6 +51,8 @@ export interface Database {
   transaction<T>(run: (work: UnitOfWork) => Promise<T>): Promise<T>;
   /** Whether what failed is trouble with it that was told already. */
   isTold(error: unknown): boolean;
+  /** How long ago it could not be asked or written last, milliseconds; null: it always could. */
+  troubleAgoMs(): number | null;
   /** Whether there was no room for a change within the last seconds, though there may be for another one. */
   wasFull(): boolean;
   /** What is measured of it. */
@@ -198,6 +200,7 @@ export async function openDatabase(
       }
     },
     isTold: told.isTold,
+    troubleAgoMs: told.agoMs,
     wasFull: () => performance.now() - fullAt < FULL_FOR_MS,
     notify: engine.notify,
     onNotify: engine.onNotify,

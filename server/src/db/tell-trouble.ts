@@ -13,6 +13,8 @@ export interface TroubleTeller {
   answers(): void;
   /** Something was written. */
   wrote(): void;
+  /** How long ago something failed of it last, milliseconds; null: nothing ever did. */
+  agoMs(): number | null;
   /** Whether an error is trouble of which a listener knows. What comes from another thread is known by its words. */
   isTold(error: unknown): boolean;
 }
@@ -35,6 +37,7 @@ export function createTroubleTeller({ begins, ends }: TroubleListener, now = () 
   const open = new Map<TroubleKind, Open>();
   const ended = new Map<TroubleKind, number>();
   const damage = new Map<string | null, number>();
+  let failedAt: number | null = null;
 
   function end(kind: TroubleKind, { since, told }: Open, at: number): void {
     open.delete(kind);
@@ -54,6 +57,7 @@ export function createTroubleTeller({ begins, ends }: TroubleListener, now = () 
       const { kind } = trouble;
       if (kind === 'damaged') return damaged(trouble);
       const at = now();
+      failedAt = at;
       const known = open.get(kind) ?? { since: at, last: at, wellAt: null, told: false };
       open.set(kind, known);
       known.last = at;
@@ -77,6 +81,7 @@ export function createTroubleTeller({ begins, ends }: TroubleListener, now = () 
         if (at - known.last >= QUIET_MS) end(kind, known, known.wellAt);
       }
     },
+    agoMs: () => (failedAt === null ? null : now() - failedAt),
     isTold(error) {
       if (error instanceof DatabaseTrouble) return true;
       const text = error instanceof Error ? error.message : error;
