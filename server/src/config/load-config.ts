@@ -9,6 +9,7 @@ import { escrowCommand, usualEnvironment } from './sections/escrow.ts';
 import { channelSecrets, readChannelSecrets } from './sections/notify.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
+import { withoutEffect } from './without-effect.ts';
 
 /**
  * Milliseconds in which every load balancer asks /healthz again and learns that this server stops. A server that has no
@@ -34,9 +35,11 @@ export function loadConfig({ env, readFile }: ConfigSources): ConfigResult {
   warnings.push(...unknown.warnings);
 
   const values: Record<string, unknown> = {};
+  const given = new Set<string>();
   for (const { path, type, meta } of known) {
     const raw = rawValue(meta, { env, readFile }, toml, errors);
     if (raw === INVALID) continue;
+    if (raw !== null && raw !== meta.default) given.add(meta.env);
     if (raw === null && meta.required) {
       errors.push(missing(meta, 'is not set'));
       continue;
@@ -58,7 +61,9 @@ export function loadConfig({ env, readFile }: ConfigSources): ConfigResult {
     }
   }
   const ofChannels = readChannelSecrets({ env, readFile }, errors);
-  checkTogether(values as Readable<(typeof settings)['shape']>, ofChannels, { errors, warnings });
+  const readable = values as Readable<(typeof settings)['shape']>;
+  checkTogether(readable, ofChannels, { errors, warnings });
+  warnings.push(...withoutEffect(readable, given, new Set(errors.map(({ setting }) => setting))));
   if (errors.length > 0) return { ok: false, errors, warnings };
   return { ok: true, config: assemble(values as z.output<typeof settings>, env, channelSecrets(ofChannels)), warnings };
 }

@@ -32,7 +32,7 @@ export const databaseSettings = {
       toml: 'database.pooler',
       section: 'Database',
       description:
-        'transaction: IDENTREE_DATABASE_DSN leads to a pooler that gives a connection for one transaction at a time, such as pgbouncer with pool_mode = transaction. News of other servers then arrive within half a second instead of at once.',
+        'transaction: IDENTREE_DATABASE_DSN leads to a pooler that gives a connection for one transaction at a time, such as pgbouncer with pool_mode = transaction. News of other servers then arrive within half a second instead of at once. Set `server_login_retry = 1` in pgbouncer: it tries to reach a database that was away only so many seconds later, 15 unless it is set, and until then the server is refused though the database is back.',
       default: 'none',
     }),
     maxConnections: withDefault(integer(0, 1000), {
