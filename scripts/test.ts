@@ -38,7 +38,7 @@ const words = args.filter((arg) => !arg.startsWith('--'));
 /** Many tests mostly wait, for hosts that boot and for people who do nothing: two stages keep two processors busy. */
 const STAGES_AT_A_TIME = 2;
 /** The whole run ends by then, whatever hangs. */
-const deadline = Date.now() + (long ? 6 * 3600 : 60 * 60) * 1000;
+const deadline = Date.now() + (long ? 9 * 3600 : 60 * 60) * 1000;
 
 const print = (line: string): void => {
   process.stdout.write(`${line}\n`);

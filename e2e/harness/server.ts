@@ -56,8 +56,10 @@ export interface HostRow {
 
 /** What the server wrote, read from its own database file. */
 export interface ServerData {
-  /** @param since made then or later, milliseconds */
-  challenges(since?: number): ChallengeRow[];
+  /** @param after only those that came after that many of all, in the order in which they were written */
+  challenges(after?: number): ChallengeRow[];
+  /** How many there have been so far; the next ones come after that many. */
+  countChallenges(): number;
   challenge(code: string): ChallengeRow | null;
   events(filter?: { event?: EventName; code?: string; after?: number }): EventRecord[];
   lastSeq(): number;
@@ -219,8 +221,10 @@ function openData(file: string): ServerData {
   const db = new Database(file, { readonly: true });
   const all = <T>(sql: string, ...values: unknown[]): T[] => db.prepare(sql).all(...values) as T[];
   return {
-    challenges: (since = 0) =>
-      all<ChallengeRow>('select * from challenges where created_at >= ? order by created_at, rowid', since),
+    challenges: (after = 0) =>
+      all<ChallengeRow>('select * from challenges where rowid > ? order by created_at, rowid', after),
+    countChallenges: () =>
+      Number(all<{ last: number | null }>('select max(rowid) as last from challenges')[0]?.last ?? 0),
     challenge: (code) => all<ChallengeRow>('select * from challenges where user_code = ?', code)[0] ?? null,
     events: (filter = {}) =>
       all<Record<string, unknown>>(

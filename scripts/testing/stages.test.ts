@@ -23,6 +23,21 @@ test('without a word all stages run, in their order', () => {
   assert.deepEqual(pick([]), { ok: true, stages });
 });
 
+test('the long form has time for all of it', () => {
+  const long = listStages(root, { long: true });
+  const times = (name: string) =>
+    long.find((stage) => stage.name === name)!.limitSeconds / stages.find((stage) => stage.name === name)!.limitSeconds;
+  assert.equal(times('unit'), 10);
+  // 200,000 command lines over three sudos under the PAM stage, over two of them under the plugin; 20 a second at worst.
+  const hosts = long.find(({ name }) => name === 'hosts')!;
+  assert.ok(hosts.limitSeconds > (200_000 + (200_000 / 3) * 2) / 20);
+  const timeouts = hosts.steps.flatMap(({ args }) => args.filter((arg) => arg.startsWith('--timeout=')));
+  // Most lines of one file: two sudos.
+  for (const timeout of timeouts)
+    assert.ok(Number(timeout.slice('--timeout='.length)) > ((200_000 / 3) * 2 * 1000) / 20);
+  assert.ok(timeouts.length > 0);
+});
+
 test('a stage runs alone, with the build where it is needed', () => {
   assert.deepEqual(shown(pick(['unit'])), { unit: 'whole' });
   assert.deepEqual(shown(pick(['browser'])), { build: 'whole', browser: 'whole' });
