@@ -20,12 +20,23 @@
 #define _GNU_SOURCE
 #include "sudo-api.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <locale.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+
+#define MAX_VARIABLES 256
+#define OF_LIBC 0x04000000 /* SA_RESTORER, which it sets for itself */
 
 extern const struct audit_plugin identree_audit;
 extern const struct approval_plugin identree_approval;
@@ -106,19 +117,86 @@ static char **const command_flag = &command_info[4];
 static char *environment[] = {"PATH=/usr/bin", "EMPTY=", NULL, NULL};
 
 /* What the plugin must leave as it was. */
-static void check_process(const sigset_t *mask, int next_fd)
-{
-    sigset_t now;
-    int fd = dup(STDIN_FILENO);
+struct process {
+    sigset_t mask;
+    struct sigaction action[NSIG];
+    struct termios terminal;
+    bool has_terminal;
+    mode_t umask;
+    int next_fd;
+    long threads;
+    uid_t ids[3];
+    char folder[PATH_MAX];
+    char locale[256];
+    char **environment;
+    char *variables[MAX_VARIABLES];
+};
 
-    (void)sigemptyset(&now);
-    sigprocmask(SIG_SETMASK, NULL, &now);
+static long count_threads(void)
+{
+    DIR *folder = opendir("/proc/self/task");
+    long count = 0;
+
+    if (folder == NULL)
+        abort();
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+static void look_at_process(struct process *p)
+{
+    int tty = open("/dev/tty", O_RDONLY | O_NOCTTY);
+
+    memset(p, 0, sizeof *p);
+    sigprocmask(SIG_SETMASK, NULL, &p->mask);
     for (int sig = 1; sig < NSIG; sig++)
-        if (sigismember(&now, sig) != sigismember(mask, sig))
+        (void)sigaction(sig, NULL, &p->action[sig]);
+    p->has_terminal = tty >= 0 && tcgetattr(tty, &p->terminal) == 0;
+    if (tty >= 0)
+        (void)close(tty);
+    p->umask = umask(0);
+    (void)umask(p->umask);
+    p->next_fd = dup(STDIN_FILENO);
+    (void)close(p->next_fd);
+    p->threads = count_threads();
+    if (getresuid(&p->ids[0], &p->ids[1], &p->ids[2]) != 0 || getcwd(p->folder, sizeof p->folder) == NULL)
+        abort();
+    (void)snprintf(p->locale, sizeof p->locale, "%s", setlocale(LC_ALL, NULL));
+    p->environment = environ;
+    for (size_t i = 0; environ[i] != NULL && i < MAX_VARIABLES; i++)
+        p->variables[i] = environ[i];
+}
+
+static void check_process(const struct process *was)
+{
+    static struct process now;
+
+    look_at_process(&now);
+    for (int sig = 1; sig < NSIG; sig++) {
+        if (sigismember(&now.mask, sig) != sigismember(&was->mask, sig))
             printf("signal %d is blocked, or is no longer\n", sig);
-    if (fd != next_fd)
-        printf("descriptor %d is left open\n", next_fd);
-    (void)close(fd);
+        if (now.action[sig].sa_handler != was->action[sig].sa_handler ||
+            ((now.action[sig].sa_flags ^ was->action[sig].sa_flags) & ~OF_LIBC) != 0)
+            printf("signal %d does something else\n", sig);
+    }
+    if (now.has_terminal != was->has_terminal || memcmp(&now.terminal, &was->terminal, sizeof now.terminal) != 0)
+        printf("the terminal has other modes\n");
+    if (now.umask != was->umask)
+        printf("the umask is another one\n");
+    if (now.next_fd != was->next_fd)
+        printf("descriptor %d is left open\n", was->next_fd);
+    if (now.threads != was->threads)
+        printf("there is another thread\n");
+    if (memcmp(now.ids, was->ids, sizeof now.ids) != 0)
+        printf("it is another account\n");
+    if (strcmp(now.folder, was->folder) != 0 || strcmp(now.locale, was->locale) != 0)
+        printf("it is in another folder, or another locale\n");
+    if (now.environment != was->environment || memcmp(now.variables, was->variables, sizeof now.variables) != 0)
+        printf("the environment is another one\n");
+    if (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD)
+        printf("a child is left\n");
 }
 
 /* As sudo does from its start: signals are noted, and end nothing. One that is ignored stays so. */
@@ -129,7 +207,7 @@ static void note(int sig)
 
 static void take_signals(void)
 {
-    static const int caught[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP};
+    static const int caught[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGCHLD};
 
     for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
         struct sigaction act = {.sa_handler = note, .sa_flags = SA_RESTART}, was;
@@ -188,10 +266,10 @@ static int run(char *argv[])
 
 int main(int argc, char *argv[])
 {
-    int type = SUDO_PLUGIN_WAIT_STATUS, status = 0, at = 1, next_fd;
+    int type = SUDO_PLUGIN_WAIT_STATUS, status = 0, at = 1;
     int list = 0, approval = 1, inner = 0, logged = 0;
     const char *reject = NULL, *errstr = NULL;
-    sigset_t mask;
+    static struct process was;
 
     setvbuf(stdout, NULL, _IONBF, 0);
     take_signals();
@@ -237,17 +315,14 @@ int main(int argc, char *argv[])
         } else
             return 2;
     }
-    next_fd = dup(STDIN_FILENO);
-    (void)close(next_fd);
-    (void)sigemptyset(&mask);
-    sigprocmask(SIG_SETMASK, NULL, &mask);
-    sudo_mask = mask;
+    look_at_process(&was);
+    sudo_mask = was.mask;
     if (__sanitizer_install_malloc_and_free_hooks(ignore_new, check_wiped) == 0)
         return 2;
 
     printf("audit open %d\n", identree_audit.open(SUDO_API_VERSION, converse, print, settings,
                                                  user_info, 0, argv + at, environment, NULL, &errstr));
-    check_process(&mask, next_fd);
+    check_process(&was);
     if (list) {
         printf("policy accept %d\n", identree_audit.accept("sudoers_policy", SUDO_POLICY_PLUGIN, NULL,
                                                           argv + at, environment, &errstr));
@@ -255,7 +330,7 @@ int main(int argc, char *argv[])
     } else if (approval && approve(argv + at) != 1) {
         identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
     } else {
-        check_process(&mask, next_fd);
+        check_process(&was);
         if (reject != NULL) {
             identree_audit.error("other", SUDO_APPROVAL_PLUGIN, reject, command_info, &errstr);
             identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
@@ -267,7 +342,7 @@ int main(int argc, char *argv[])
         } else
             identree_audit.close(SUDO_PLUGIN_NO_STATUS, 0);
     }
-    check_process(&mask, next_fd);
+    check_process(&was);
     free(environment[2]);
     if (reply != NULL)
         printf("what was typed is never freed\n");
