@@ -59,18 +59,14 @@ struct environment {
 };
 
 #ifdef IDENTREE_TEST
-/* Never part of a release: an attacker who sets these decides who may become root. */
+#include "test-hooks.h"
+
 static void apply_test_hooks(void)
 {
-    const char *value;
-
     setting.agent_uid = geteuid();
-    if ((value = getenv("IDENTREE_TEST_SOCKET_DIR")) != NULL)
-        setting.socket_dir = value;
-    if ((value = getenv("IDENTREE_TEST_STAGE")) != NULL)
-        setting.stage = value;
-    if ((value = getenv("IDENTREE_TEST_CLIENT_CONF")) != NULL)
-        setting.client_conf = value;
+    test_path(&setting.socket_dir, "IDENTREE_TEST_SOCKET_DIR");
+    test_path(&setting.stage, "IDENTREE_TEST_STAGE");
+    test_path(&setting.client_conf, "IDENTREE_TEST_CLIENT_CONF");
 }
 
 static void add_test_hooks(struct environment *env)

@@ -97,22 +97,17 @@ static struct {
 } output;
 
 #ifdef IDENTREE_TEST
-/* Never part of a release: an attacker who sets these decides who may become root. */
+#include "test-hooks.h"
+
 static void apply_test_hooks(void)
 {
-    const char *value;
-
     setting.agent_uid = geteuid();
-    if ((value = getenv("IDENTREE_TEST_SOCKET_DIR")) != NULL)
-        setting.socket_dir = value;
-    if ((value = getenv("IDENTREE_TEST_DIRECT")) != NULL)
-        setting.direct_program = value;
-    if ((value = getenv("IDENTREE_TEST_CLIENT_CONF")) != NULL)
-        setting.client_conf = value;
-    if ((value = getenv("IDENTREE_TEST_ACCEPT_MS")) != NULL)
-        setting.accept_ms = setting.direct_accept_ms = atoi(value);
-    if ((value = getenv("IDENTREE_TEST_SILENCE_MS")) != NULL)
-        setting.silence_ms = atoi(value);
+    test_path(&setting.socket_dir, "IDENTREE_TEST_SOCKET_DIR");
+    test_path(&setting.direct_program, "IDENTREE_TEST_DIRECT");
+    test_path(&setting.client_conf, "IDENTREE_TEST_CLIENT_CONF");
+    test_ms(&setting.accept_ms, "IDENTREE_TEST_ACCEPT_MS");
+    test_ms(&setting.direct_accept_ms, "IDENTREE_TEST_ACCEPT_MS");
+    test_ms(&setting.silence_ms, "IDENTREE_TEST_SILENCE_MS");
     setting.own_output = getenv("IDENTREE_TEST_OWN_OUTPUT") != NULL;
 }
 #endif

@@ -17,26 +17,18 @@ struct plugin_setting setting = {IDENTREE_SOCKET_DIR, IDENTREE_DIRECT_PROGRAM, I
                                  AGENT_START_MS, AGENT_BACK_MS, SILENCE_MS, START_MS};
 
 #ifdef IDENTREE_TEST
-/* Never part of a release: an attacker who sets these decides who may become root. */
+#include "test-hooks.h"
+
 static void apply_test_hooks(void)
 {
-    const char *value;
-
     setting.agent_uid = geteuid();
-    if ((value = getenv("IDENTREE_TEST_SOCKET_DIR")) != NULL)
-        setting.socket_dir = value;
-    if ((value = getenv("IDENTREE_TEST_DIRECT")) != NULL)
-        setting.direct_program = value;
-    if ((value = getenv("IDENTREE_TEST_CLIENT_CONF")) != NULL)
-        setting.client_conf = value;
-    if ((value = getenv("IDENTREE_TEST_START_MS")) != NULL)
-        setting.start_ms = atoi(value);
-    if ((value = getenv("IDENTREE_TEST_BACK_MS")) != NULL)
-        setting.back_ms = atoi(value);
-    if ((value = getenv("IDENTREE_TEST_SILENCE_MS")) != NULL)
-        setting.silence_ms = atoi(value);
-    if ((value = getenv("IDENTREE_TEST_START_WITHIN_MS")) != NULL)
-        setting.start_within_ms = atoi(value);
+    test_path(&setting.socket_dir, "IDENTREE_TEST_SOCKET_DIR");
+    test_path(&setting.direct_program, "IDENTREE_TEST_DIRECT");
+    test_path(&setting.client_conf, "IDENTREE_TEST_CLIENT_CONF");
+    test_ms(&setting.start_ms, "IDENTREE_TEST_START_MS");
+    test_ms(&setting.back_ms, "IDENTREE_TEST_BACK_MS");
+    test_ms(&setting.silence_ms, "IDENTREE_TEST_SILENCE_MS");
+    test_ms(&setting.start_within_ms, "IDENTREE_TEST_START_WITHIN_MS");
 }
 #endif
 
