@@ -410,6 +410,8 @@ describe('killed at any step', () => {
       if (!(await stop(n, () => h.setUp()))) break;
       assert.equal(await h.setUp(), true, `killed before step ${n}: ${said(h)}`);
       assert.ok((await h.read('/etc/pam.d/sudo')).includes(MODULE));
+      const half = Object.keys(await h.everything()).filter((path) => /\.[0-9a-f]{12}$/.test(path));
+      assert.deepEqual(half, [], `killed before step ${n}: nothing that was half written is left`);
       h.as(login('second'));
       assert.equal(await h.confirm(), 'confirmed', `killed before step ${n}`);
       assert.equal(await h.undo(), true);

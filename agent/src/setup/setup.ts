@@ -269,6 +269,8 @@ export async function setUp(
     if (left !== null) print(left);
     return false;
   }
+  // What an earlier setup had begun to write when it was killed.
+  for (const { path } of touched) await removeLeftovers(join(deps.root, path));
   await afterwards(touched, deps);
   print('');
   if (deadMan !== null && !(await deadMan.finish())) {
