@@ -13,10 +13,29 @@ import {
   TLS_PORT,
 } from '../harness/directory-site.ts';
 import type { Host } from '../harness/lab.ts';
-import { until } from '../harness/run.ts';
+import { type RunResult, until } from '../harness/run.ts';
 import { enrol, skip } from '../harness/world.ts';
 
 /** What keeps a host from using the directory is found and named before anything changes. */
+
+/** Runs a command as the agent looks at its host: with everything that its unit takes from it. */
+const inSandbox = (command: string): string[] => [
+  'bash',
+  '-ec',
+  `mapfile -t properties < <(sed -n '/^\\[Service\\]/,/^\\[Install\\]/p' /usr/lib/systemd/system/identree-agent.service |
+    grep -E '^[A-Z][A-Za-z]*=' | grep -vE '^(ExecStart|Restart|RestartSec|TimeoutStopSec|KillMode|RuntimeDirectory|RuntimeDirectoryMode)=')
+    systemd-run --quiet --pipe --wait "\${properties[@]/#/--property=}" ${command}`,
+];
+
+/** What doctor found of what an agent tells its server, by its name. */
+function found({ stdout, stderr }: RunResult): Map<string, string> {
+  assert.notEqual(stdout, '', stderr);
+  const { lines } = JSON.parse(stdout) as { lines: { what: string; value: string; problem: string | null }[] };
+  const told = ['Certificate', 'Authority', 'Break-glass', 'Setup', 'sudo', 'Directory', 'sssd'];
+  return new Map(
+    lines.filter(({ what }) => told.includes(what)).map(({ what, value, problem }) => [what, `${value} ${problem}`]),
+  );
+}
 
 const HEALTH = '/var/lib/identree/health.json';
 
@@ -126,7 +145,7 @@ describe('identree setup --sssd where something is wrong', () => {
     await site.restart({});
   });
 
-  test('set up with everything there is and uninstalled: the whole file system is as it was before', {
+  test('set up with everything there is: doctor sees in the sandbox of the agent what root sees; uninstalled, the whole file system is as it was', {
     skip,
   }, async () => {
     const whole = await site.lab.up('web2');
@@ -141,6 +160,16 @@ describe('identree setup --sssd where something is wrong', () => {
     assert.equal(result.code, 0, said(result));
     assert.equal((await askSssd(whole, 'alice2')).code, 0);
     assert.equal((await whole.sh('systemctl is-enabled sssd')).trim(), 'enabled');
+    await known(whole, 'alice2');
+    const seen = found(await whole.exec(['identree', 'doctor', '--json'], { timeoutMs: 60_000 }));
+    assert.deepEqual(
+      [...seen.keys()],
+      ['Certificate', 'Authority', 'Break-glass', 'Setup', 'sudo', 'Directory', 'sssd'],
+      'as root',
+    );
+    assert.notEqual((await whole.exec(inSandbox('/usr/bin/touch /etc/escaped'))).code, 0, 'it is one');
+    const told = await whole.exec(inSandbox('/usr/bin/identree doctor --json'), { timeoutMs: 60_000 });
+    assert.deepEqual(found(told), seen);
     const gone = await whole.exec(['identree', 'uninstall'], { timeoutMs: 180_000 });
     assert.equal(gone.code, 0, said(gone));
     await whole.sh('umount "$(readlink -f /sbin/auditctl)"');
