@@ -137,7 +137,9 @@ describe('a host whose server is dead', () => {
     assert.equal(host().exists(file), false);
   });
 
-  test('the right password runs sudo; it is on no screen, in no log and in no file', { skip }, async () => {
+  test('[W-6] [W-14] the right password runs sudo; it is on no screen, in no log and in no file', {
+    skip,
+  }, async () => {
     const entered = await until(
       'the pause to be over',
       async () => {

@@ -311,7 +311,9 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       assert.equal(host.exists('/etc/identree/client.conf'), false);
     });
 
-    test('one command installs, enrols and switches over, and the token is in no argument', { skip }, async () => {
+    test('[W-2] [W-19] one command installs, enrols and switches over, and the token is in no argument', {
+      skip,
+    }, async () => {
       const token = await enrolmentToken(world.server, 'web1.example.com');
       const watching = host.exec(
         [

@@ -228,7 +228,7 @@ describe('setup on a real host', () => {
     await uncover('/etc');
   });
 
-  test('--undo restores the original bytes, and sudo asks for a password again', { skip }, async () => {
+  test('[W-25] --undo restores the original bytes, and sudo asks for a password again', { skip }, async () => {
     await gate(host, 'sudo,sudo-i,sshd');
     const result = await host.exec(['identree', 'setup', '--undo']);
     assert.equal(result.code, 0, result.stdout + result.stderr);
@@ -241,7 +241,7 @@ describe('setup on a real host', () => {
     assert.equal(await snapshot(host), original);
   });
 
-  test('as somebody else than root: refused', { skip }, async () => {
+  test('[E-S11] as somebody else than root: refused', { skip }, async () => {
     const result = await host.as('alice', ['identree', 'setup', '--pam', 'sudo']);
     assert.notEqual(result.code, 0);
     assert.equal(await snapshot(host), original);

@@ -42,7 +42,7 @@ describe('identree setup --sssd on a real host', () => {
     await site?.close();
   });
 
-  test('a dry run shows the plan, changes nothing and has nothing issued', { skip }, async () => {
+  test('[W-17] a dry run shows the plan, changes nothing and has nothing issued', { skip }, async () => {
     const issued = site.server.data.events({ event: 'certificate_issued' }).length;
     const result = await site.setup('--sssd', '--dry-run');
     assert.equal(result.code, 0, said(result));

@@ -37,3 +37,10 @@ test('an id fails with one of its tests, is skipped with all of them, and withou
   );
   assert.deepEqual(unknown, ['B-99']);
 });
+
+test('an id that no test is to have says why, and counts as one as soon as a test has it', () => {
+  const none = [{ id: 'E-B7', text: 'what it was', none: 'it is gone' }];
+  const of = (results: TestResult[]) => resultsOf(none, results).ids.map(({ status, detail }) => [status, detail]);
+  assert.deepEqual(of([]), [['none', 'it is gone']]);
+  assert.deepEqual(of([result(['[E-B7] fails'], 'failed')]), [['failed', '[E-B7] fails']]);
+});

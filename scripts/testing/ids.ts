@@ -4,15 +4,17 @@ import type { TestResult } from './results.ts';
 export interface PromisedId {
   readonly id: string;
   readonly text: string;
+  /** Why no test is to have it; absent: one has to. */
+  readonly none?: string;
 }
 
 export interface IdResult extends PromisedId {
-  readonly status: 'passed' | 'failed' | 'skipped' | 'no test';
+  readonly status: 'passed' | 'failed' | 'skipped' | 'no test' | 'none';
   /** Why it was skipped, or how many tests there are. */
   readonly detail: string;
 }
 
-const ID = /\[([A-Z]+-\d+[a-z]?)\]/g;
+const ID = /\[([A-Z]+-[A-Z]?\d+[a-z]?)\]/g;
 
 /** Ids in a text: the name of a test with those of its suites, or a file of tests. */
 export const idsIn = (text: string): string[] => [...text.matchAll(ID)].map(([, id]) => id!);
@@ -33,6 +35,7 @@ export function resultsOf(
   const ids = promised.map((one): IdResult => {
     const own = (byId.get(one.id) ?? []).map(({ result }) => result);
     const having = (status: TestResult['status']) => own.filter((result) => result.status === status);
+    if (own.length === 0 && one.none !== undefined) return { ...one, status: 'none', detail: one.none };
     if (own.length === 0) return { ...one, status: 'no test', detail: '' };
     const failed = [...having('failed'), ...having('unsteady')];
     if (failed.length > 0)

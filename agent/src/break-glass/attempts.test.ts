@@ -15,7 +15,7 @@ const after = (tries: number, user = 'alice', now = T): Failures => {
 };
 
 describe('back-off after wrong passwords', () => {
-  it('two are free, from the third on each doubles the pause, up to four minutes', () => {
+  it('[E-B10] two are free, from the third on each doubles the pause, up to four minutes', () => {
     const waits = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 40].map((tries) =>
       waitFor({ ...after(tries), host: null }, 'alice', T),
     );
@@ -31,7 +31,7 @@ describe('back-off after wrong passwords', () => {
     assert.equal(waitFor(state, 'alice', T + 4000), 0);
   });
 
-  it('what one account guesses makes the next one wait too, but never for minutes', () => {
+  it('[W-15] what one account guesses makes the next one wait too, but never for minutes', () => {
     assert.equal(waitFor(after(4), 'bob', T), 0);
     assert.equal(waitFor(after(5), 'bob', T), 1000);
     assert.equal(waitFor(after(500), 'bob', T), 16_000);
@@ -81,14 +81,14 @@ describe('counting', () => {
     return { dir, file, attempts, [Symbol.asyncDispose]: () => rm(dir, { recursive: true }) };
   }
 
-  it('a hundred at once are a hundred tries: only the free ones go on to the password', async () => {
+  it('[W-15] a hundred at once are a hundred tries: only the free ones go on to the password', async () => {
     await using w = await world();
     const waits = await Promise.all(Array.from({ length: 20 }, () => w.attempts.begin('alice')));
     assert.equal(waits.filter((wait) => wait === 0).length, 3);
     assert.equal((await stat(w.file)).mode & 0o777, 0o600);
   });
 
-  it('outlives the process; the right password clears it', async () => {
+  it('[E-B9] outlives the process; the right password clears it', async () => {
     await using w = await world();
     for (let n = 0; n < 3; n += 1) await w.attempts.begin('alice');
     const next = createAttempts({ file: w.file, lock: join(w.dir, 'lock'), clock: still });
@@ -116,7 +116,7 @@ describe('counting', () => {
     ],
   ];
   for (const [what, make] of broken) {
-    it(`who cannot be counted is not let in: a file that is ${what}`, async () => {
+    it(`[E-B9] who cannot be counted is not let in: a file that is ${what}`, async () => {
       await using w = await world();
       await make(w.file);
       await assert.rejects(w.attempts.begin('alice'), UntrustedFile);

@@ -65,7 +65,7 @@ describe('the door without a server', () => {
     assert.ok(isWiped(d.typed));
   });
 
-  it('a wrong one is counted and written down', async () => {
+  it('[E-B11] a wrong one is counted and written down', async () => {
     const d = door({ verify: async () => false });
     assert.equal((await d.breakGlass.enter(d.entry)).kind, 'refused');
     assert.deepEqual(d.steps, ['counted', 'journal: wrong']);
@@ -80,7 +80,7 @@ describe('the door without a server', () => {
     assert.match(d.said.join(), /Try again in 8 s/);
   });
 
-  it('whoever has to wait since has typed in vain: not even the right password is looked at', async () => {
+  it('[E-B11] whoever has to wait since has typed in vain: not even the right password is looked at', async () => {
     const d = door({ attempts: { wait: async () => 0, begin: async () => 2000, right: async () => undefined } });
     assert.equal((await d.breakGlass.enter(d.entry)).kind, 'refused');
     assert.deepEqual(d.steps, []);
@@ -174,7 +174,7 @@ const SHORT = { timeout: 120_000, concurrency: 8 };
 
 describe('with and without a server', SHORT, () => {
   describe('the gate with a dead server', SHORT, () => {
-    it('the right password runs sudo, and nothing but the hash and the journal says so', async () => {
+    it('[E-F1] the right password runs sudo, and nothing but the hash and the journal says so', async () => {
       const { gate } = await deadServer({ environ: { LANG: 'C.UTF-8', SUDO_REASON: 'disk is full' } });
       await using _ = gate;
       const hook = gate.sudo();
@@ -192,7 +192,7 @@ describe('with and without a server', SHORT, () => {
       assert.deepEqual([found.status, found.stdout], [1, ''], 'no file of this host holds it');
     });
 
-    it('a wrong one does not', async () => {
+    it('[E-F2] a wrong one does not', async () => {
       const { gate } = await deadServer();
       await using _ = gate;
       const hook = gate.sudo();
@@ -209,7 +209,7 @@ describe('with and without a server', SHORT, () => {
       ['turned off', 'IDENTREE_BREAKGLASS_ENABLED=false\n', false],
       ['without a password', '', true],
     ] as const) {
-      it(`${what}: nobody is asked for one`, async () => {
+      it(`[E-F3] ${what}: nobody is asked for one`, async () => {
         const { gate, file } = await deadServer({ conf });
         await using _ = gate;
         if (remove) await rm(file);
@@ -317,7 +317,7 @@ describe('with and without a server', SHORT, () => {
       return gate;
     }
 
-    it('one that is back at the second try is asked', async () => {
+    it('[E-F4] one that is back at the second try is asked', async () => {
       await using gate = await living('once');
       const hook = gate.sudo();
       await gate.server.approve(await gate.server.challenge());
@@ -327,7 +327,7 @@ describe('with and without a server', SHORT, () => {
     });
 
     for (const answer of [403, 500, 'reset'] as const) {
-      it(`${answer} is an answer of a living one`, async () => {
+      it(`[E-F5] ${answer} is an answer of a living one`, async () => {
         await using gate = await living(answer);
         const { granted, text } = await gate.sudo().result;
         assert.equal(granted, false);

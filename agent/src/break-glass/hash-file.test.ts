@@ -49,13 +49,13 @@ describe('the hash file', () => {
     });
   });
 
-  it('one without a header is as old as the file', async () => {
+  it('[E-B5] one without a header is as old as the file', async () => {
     await using w = await world();
     await writeFile(w.path, `${HASH}\n`, { mode: 0o600 });
     assert.equal((await readHashFile(w.path))?.createdAt, (await stat(w.path)).mtimeMs);
   });
 
-  it('a missing one is none; a folder or a link in its place is none either', async () => {
+  it('[E-B5] a missing one is none; a folder or a link in its place is none either', async () => {
     await using w = await world();
     assert.equal(await readHashFile(w.path), null);
     assert.equal(await hasHashFile(w.path), false);
@@ -78,7 +78,7 @@ describe('the hash file', () => {
     ['more than such a file has', `${HASH}\n${'#'.repeat(600)}\n`],
   ];
   for (const [what, content] of contents) {
-    it(`is not believed with ${what} in it`, async () => {
+    it(`[E-B1] is not believed with ${what} in it`, async () => {
       await using w = await world();
       await writeFile(w.path, content, { mode: 0o600 });
       await assert.rejects(readHashFile(w.path), UntrustedFile);
@@ -86,7 +86,7 @@ describe('the hash file', () => {
   }
 
   for (const mode of [0o604, 0o640, 0o620]) {
-    it(`is not believed with mode ${mode.toString(8)}`, async () => {
+    it(`[E-B1] is not believed with mode ${mode.toString(8)}`, async () => {
       await using w = await world();
       await writeHashFile(w.path, 'web1', STORED);
       await chmod(w.path, mode);
@@ -101,7 +101,7 @@ describe('the hash file', () => {
     await assert.rejects(readHashFile(w.path), UntrustedFile);
   });
 
-  it('is not believed when it belongs to somebody else', {
+  it('[E-B1] is not believed when it belongs to somebody else', {
     skip: process.geteuid?.() !== 0 && 'needs root',
   }, async () => {
     await using w = await world();
@@ -110,7 +110,7 @@ describe('the hash file', () => {
     await assert.rejects(readHashFile(w.path), UntrustedFile);
   });
 
-  it('who reads while it is replaced finds one whole password or the other', async () => {
+  it('[E-B4] who reads while it is replaced finds one whole password or the other', async () => {
     await using w = await world();
     const other = { ...STORED, hash: `$2b$12$${'b'.repeat(53)}` };
     await writeHashFile(w.path, 'web1', STORED);
@@ -129,14 +129,14 @@ describe('the hash file', () => {
     assert.ok((await reading) > 0);
   });
 
-  it('cannot be written into a folder that does not exist', async () => {
+  it('[E-B4] cannot be written into a folder that does not exist', async () => {
     await using w = await world();
     await assert.rejects(writeHashFile(join(w.dir, 'no', 'file'), 'web1', STORED));
   });
 });
 
 describe('bcrypt', () => {
-  it('knows the right password and no other, ours and those of other programs', async () => {
+  it('[E-B3] knows the right password and no other, ours and those of other programs', async () => {
     const hash = await hashPassword(Buffer.from('correct-horse'), 10);
     assert.match(hash, /^\$2b\$10\$/);
     assert.equal(await isPassword(Buffer.from('correct-horse'), hash), true);

@@ -45,7 +45,7 @@ describe('identree rotate-breakglass and verify-breakglass', OPTIONS, () => {
     assert.equal(w.server.breakGlass.kept.length, 1, 'it was not due');
   });
 
-  it('one that nobody else keeps is alone on standard output', async () => {
+  it('[E-B12] one that nobody else keeps is alone on standard output', async () => {
     await using w = await world('IDENTREE_BREAKGLASS_PASSWORD_TYPE=passphrase\n');
     const rotated = await w.rotate('--local');
     assert.equal(rotated.code, 0, rotated.stderr);

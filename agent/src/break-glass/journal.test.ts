@@ -24,7 +24,7 @@ async function world() {
 const record = sampleRecord({ hostId: '5c7bb2bb-2f4a-4c57-9d61-0dbb40f5e1a9' });
 
 describe('the journal of break-glass uses', () => {
-  it('keeps them in order, each with an id of its own and the hash of the one before', async () => {
+  it('[E-F6] keeps them in order, each with an id of its own and the hash of the one before', async () => {
     await using w = await world();
     for (const outcome of ['wrong', 'wrong', 'opened'] as const) await w.journal.append(outcome, record);
     const entries = await openJournal(w.deps).unreported();
@@ -53,7 +53,7 @@ describe('the journal of break-glass uses', () => {
     assert.deepEqual(await w.journal.unreported(), []);
   });
 
-  it('what a crash cut off was never acted on: the next entry takes its place', async () => {
+  it('[W-9] what a crash cut off was never acted on: the next entry takes its place', async () => {
     await using w = await world();
     await w.journal.append('opened', record);
     await w.journal.append('opened', record);

@@ -53,7 +53,7 @@ async function world(conf = '') {
 }
 
 describe('what the agent does about break-glass', OPTIONS, () => {
-  it('every use is reported once, oldest first, and the password that was used is replaced', async () => {
+  it('[E-F7] every use is reported once, oldest first, and the password that was used is replaced', async () => {
     await using w = await world();
     await w.putHash(Date.now() - 1000);
     await w.host.journal.append('wrong', w.record);
@@ -67,7 +67,7 @@ describe('what the agent does about break-glass', OPTIONS, () => {
     assert.ok(w.rotated.length > 0);
   });
 
-  it('what the server did not take stays, and comes again with the same id', async () => {
+  it('[E-F7] [W-9] what the server did not take stays, and comes again with the same id', async () => {
     await using w = await world();
     await w.putHash();
     for (let n = 0; n < 2; n += 1) await w.host.journal.append('wrong', w.record);
@@ -100,7 +100,7 @@ describe('what the agent does about break-glass', OPTIONS, () => {
     assert.deepEqual(w.rotated, []);
   });
 
-  it('what the server asks for is done; without a server that keeps passwords, nothing is', async () => {
+  it('[W-12] what the server asks for is done; without a server that keeps passwords, nothing is', async () => {
     await using w = await world();
     await w.putHash(Date.now() - 1000);
     w.server.breakGlass.rotateBefore = Date.now();

@@ -24,7 +24,7 @@ describe('break-glass passwords', () => {
     alphanumeric: /^[2-9A-HJ-NP-Za-hjkmnp-z]{24}$/,
   };
   for (const type of PASSWORD_TYPES) {
-    it(`${type}: of the right shape, below what bcrypt reads, and never twice the same`, () => {
+    it(`[E-B2] ${type}: of the right shape, below what bcrypt reads, and never twice the same`, () => {
       const made = Array.from({ length: 200 }, () => makePassword(type, systemRandom).toString('latin1'));
       for (const password of made) {
         assert.match(password, shapes[type]);
@@ -41,7 +41,7 @@ describe('break-glass passwords', () => {
     );
   });
 
-  it('choose among 1024 words that nobody can take for one another', () => {
+  it('[E-B2] choose among 1024 words that nobody can take for one another', () => {
     assert.equal(WORDS.length, 1024);
     const words = new Set(WORDS);
     assert.equal(words.size, 1024);

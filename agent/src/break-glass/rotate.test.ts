@@ -112,7 +112,7 @@ describe('rotation', () => {
     );
   });
 
-  it('a young one stays, unless it is forced', async () => {
+  it('[E-B12] a young one stays, unless it is forced', async () => {
     await using w = await world();
     await w.putOld();
     assert.equal((await rotate(w.deps, QUIET)).kind, 'not_due');
@@ -121,7 +121,7 @@ describe('rotation', () => {
     assert.equal(await w.opensWith('old-password'), false);
   });
 
-  it('one that is 200 days old is replaced, exactly once', async () => {
+  it('[E-B13] one that is 200 days old is replaced, exactly once', async () => {
     await using w = await world();
     await w.putOld(Date.now() - 200 * DAY);
     assert.deepEqual(
@@ -140,7 +140,7 @@ describe('rotation', () => {
     assert.equal((await rotate(w.deps, QUIET)).kind, 'not_due', 'and not again and again');
   });
 
-  it('one that has opened the host is replaced', async () => {
+  it('[W-15] one that has opened the host is replaced', async () => {
     await using w = await world();
     await w.putOld();
     w.opened.at = Date.now();
@@ -148,7 +148,7 @@ describe('rotation', () => {
     assert.ok(rotation.kind === 'rotated' && rotation.why === 'used');
   });
 
-  it('it is never replaced by one that nobody can learn: a server that keeps none, and nobody here', async () => {
+  it('[W-13] it is never replaced by one that nobody can learn: a server that keeps none, and nobody here', async () => {
     await using w = await world();
     w.server.breakGlass.escrow = false;
     await w.putOld(Date.now() - 200 * DAY);
@@ -159,7 +159,7 @@ describe('rotation', () => {
     assert.equal(await w.opensWith(shown.shown!.toString()), true, 'who ran the command is told');
   });
 
-  it('a server that did not keep it changes nothing here', async () => {
+  it('[E-B8] a server that did not keep it changes nothing here', async () => {
     await using w = await world();
     await w.putOld();
     w.server.intercept = ({ path, response }) => {
@@ -180,7 +180,7 @@ describe('rotation', () => {
     assert.equal(await w.opensWith('old-password'), true);
   });
 
-  it('an answer that got lost is asked for again, under the same id', { timeout: 60_000 }, async () => {
+  it('[E-B8] an answer that got lost is asked for again, under the same id', { timeout: 60_000 }, async () => {
     await using w = await world();
     const ids: unknown[] = [];
     w.server.intercept = ({ path, body, response }) => {
@@ -206,7 +206,7 @@ describe('rotation', () => {
     assert.ok(next.kind === 'rotated' && next.escrowId !== w.server.breakGlass.kept[0]!.id);
   });
 
-  it('where people are named, the server is handed nothing that opens the host', async () => {
+  it('[W-30] where people are named, the server is handed nothing that opens the host', async () => {
     const { identity, recipient } = await ageIdentity();
     await using w = await world(`IDENTREE_BREAKGLASS_RECIPIENTS=${recipient}\n`);
     const rotation = await rotate(w.deps, QUIET);

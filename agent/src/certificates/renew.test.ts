@@ -56,7 +56,7 @@ async function world() {
 }
 
 describe('renewal of the certificate', () => {
-  it('brings a new key and certificate for the same host; the old pair stays beside it', async () => {
+  it('[E-S12] brings a new key and certificate for the same host; the old pair stays beside it', async () => {
     await using w = await world();
     const before = (await w.host.certificates.current())!;
     const renewal = await renewCertificate(w.deps);
@@ -165,7 +165,7 @@ describe('renewal of the certificate', () => {
     'the server is gone': { do: (w) => w.server.close(), says: /ECONNREFUSED/ },
   };
   for (const [name, { do: spoil, says }] of Object.entries(BAD)) {
-    it(`nothing is written when ${name}`, async () => {
+    it(`[E-S12] nothing is written when ${name}`, async () => {
       await using w = await world();
       await spoil(w);
       const before = await w.files();

@@ -89,7 +89,7 @@ describe('when a certificate is renewed', () => {
     assert.equal(isLate(life, START + 200 * DAY + 1), true);
   });
 
-  it('not before, within an hour after, and then not again', async () => {
+  it('[W-10] not before, within an hour after, and then not again', async () => {
     const life = { from: START - 5 * MINUTE, until: START + 90 * DAY };
     const { renewals, pauses, saved } = await run({ set: await setOf(life), sleeps: 61 * 24, renew: renewed });
     assert.equal(renewals.length, 1);

@@ -57,7 +57,7 @@ describe('where certificate and key are kept', () => {
     assert.equal((await readdir(p.folder)).length, 3);
   });
 
-  it('the key is for root alone; the certificates are for everybody', async () => {
+  it('[E-S8] the key is for root alone; the certificates are for everybody', async () => {
     await using p = await place();
     await p.store.put(set(1));
     const mode = async (name: string) => (await stat(join(p.folder, 'current', name))).mode & 0o7777;

@@ -69,7 +69,7 @@ describe('transport', () => {
     await Promise.all(polls);
   });
 
-  it('ignores proxies of the environment', async () => {
+  it('[W-19] ignores proxies of the environment', async () => {
     let proxied = 0;
     await using proxy = await serve((_, response) => {
       proxied += 1;
@@ -92,7 +92,7 @@ describe('transport', () => {
     assert.equal(proxied, 0);
   });
 
-  it('does not follow a redirect', async () => {
+  it('[W-19] does not follow a redirect', async () => {
     let calls = 0;
     await using server = await serve((_, response) => {
       calls += 1;
@@ -141,7 +141,7 @@ describe('transport', () => {
     assert.equal(await kind(transport.request(GET)), 'unreachable');
   });
 
-  it('a name that does not exist is unreachable', async () => {
+  it('[E-B6] a name that does not exist is unreachable', async () => {
     const transport = createTransport({ serverUrl: 'https://no-such-host.invalid', ca: 'x' });
     assert.equal(await kind(transport.request(GET)), 'unreachable');
   });
@@ -156,7 +156,7 @@ describe('transport', () => {
     server.close();
   });
 
-  it('no way, no permission, no address and no packet back are unreachable where a connection is made, not within one', () => {
+  it('[E-B6] no way, no permission, no address and no packet back are unreachable where a connection is made, not within one', () => {
     const failure = (code: string, syscall: string) =>
       Object.assign(new Error(`${syscall} ${code}`), { code, syscall });
     for (const code of ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EPERM', 'EADDRNOTAVAIL', 'ETIMEDOUT']) {
@@ -364,7 +364,7 @@ describe('replies', () => {
     assert.equal(readReply(empty, z.object({ a: z.number() })).kind, 'broken');
   });
 
-  it('only a gateway without its server counts as unreachable', () => {
+  it('[E-B6] only a gateway without its server counts as unreachable', () => {
     const unreachable = (status: number, body: string) => {
       const reply = readReply(answer(status, body), z.unknown());
       return reply.kind === 'unavailable' && reply.unreachable;
@@ -382,7 +382,7 @@ describe('replies', () => {
     for (const status of [400, 401, 403, 404, 408, 429, 500, 501, 505]) assert.equal(outage(status, ''), false);
   });
 
-  it('a bug is not taken for an outage', () => {
+  it('[E-B6] a bug is not taken for an outage', () => {
     assert.throws(() => readFailure(new TypeError('x')), TypeError);
   });
 });

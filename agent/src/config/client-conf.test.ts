@@ -204,7 +204,7 @@ describe('client.conf', () => {
     assert.throws(() => parse(`${SERVER}IDENTREE_MINIMUM_CLASS=Passkey\n`), ConfigError);
   });
 
-  it('from a file that others can write is refused, a missing one is explained', async () => {
+  it('[W-24] from a file that others can write is refused, a missing one is explained', async () => {
     const dir = await mkdtemp(join(tmpdir(), 'identree-conf-'));
     const path = join(dir, 'client.conf');
     await assert.rejects(loadClientConf(path), /does not exist/);

@@ -40,7 +40,7 @@ async function signed() {
 }
 
 describe('identree verify-install', () => {
-  it('believes what was signed with a key of OpenSSL, and OpenSSL believes our signature', async () => {
+  it('[W-18] believes what was signed with a key of OpenSSL, and OpenSSL believes our signature', async () => {
     const { at, check } = await signed();
     const { code, stdout } = await check();
     assert.deepEqual([code, stdout], [0, `${at('install.sh')} is as it was signed.\n`]);
@@ -103,7 +103,7 @@ describe('identree sign-script --generate-key', () => {
     assert.equal(openssl('pkey', '-in', at('sign.pem'), '-pubout'), readFileSync(at('sign.pub'), 'utf8'));
   });
 
-  it('overwrites neither half', async () => {
+  it('[W-18] overwrites neither half', async () => {
     const at = folder();
     await generate(at('sign.pem'));
     const [key, pub] = [readFileSync(at('sign.pem'), 'utf8'), readFileSync(at('sign.pub'), 'utf8')];

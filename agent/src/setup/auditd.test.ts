@@ -27,7 +27,7 @@ const rule = (text: string, path: string, perm: string): string | undefined =>
   text.split('\n').find((line) => new RegExp(`=${path} -F perm=${perm}( |$)`).test(line));
 
 describe('the rules of auditd', () => {
-  it('are those of what is configured, under the keys of the operations guide', () => {
+  it('[W-26] are those of what is configured, under the keys of the operations guide', () => {
     const text = auditRules({ ...AUDITED, breakGlassFile: '/etc/other/hash' }, FOLDERS);
     assert.equal(
       rule(text, '/etc/other/hash', 'r'),
@@ -133,7 +133,7 @@ async function host() {
 }
 
 describe('setup --auditd', () => {
-  it('writes the rules and has them loaded; again changes nothing; undo takes them out of the kernel', async () => {
+  it('[E-S10] writes the rules and has them loaded; again changes nothing; undo takes them out of the kernel', async () => {
     await using h = await host();
     const before = await h.made();
     assert.equal(await h.setUp(), true, h.printed.join('\n'));
@@ -156,7 +156,7 @@ describe('setup --auditd', () => {
     assert.equal(h.ran.includes('augenrules --load'), false);
   });
 
-  it('without auditd says so and does nothing', async () => {
+  it('[E-S10] without auditd says so and does nothing', async () => {
     await using h = await host();
     h.state.installed = false;
     assert.equal(await h.setUp(), true);
@@ -168,7 +168,7 @@ describe('setup --auditd', () => {
     ['cannot be loaded', { loads: false }, /augenrules does not load the rules: Error sending/],
     ['are not taken', { takes: false }, /did not take the rules: identree-breakglass, /],
   ] as const) {
-    it(`rules that ${words} are put back`, async () => {
+    it(`[E-S10] rules that ${words} are put back`, async () => {
       await using h = await host();
       const before = await h.made();
       Object.assign(h.state, fault);

@@ -62,7 +62,7 @@ describe('options of setup', () => {
     [{ sudoLdap: true, hostAccess: true }, /--host-access goes with --sssd/],
   ];
   for (const [options, words] of BAD) {
-    it(`not ${JSON.stringify(options)}`, () =>
+    it(`[E-S11] not ${JSON.stringify(options)}`, () =>
       assert.throws(
         () => checkOptions({ ...NONE, ...options }),
         (error) => error instanceof CommandError && error.code === 2 && words.test(error.message),

@@ -133,7 +133,7 @@ describe('the PAM lines', () => {
     const text = withBlock(DEBIAN_SUDO, stackLines(service));
     const answering = (value: 'success' | 'failure' | 'missing') => ({ ...MODULES, 'pam_identree.so': value });
 
-    it(`${service}: a yes of the module grants without a password, a no or no module denies`, () => {
+    it(`[W-4] ${service}: a yes of the module grants without a password, a no or no module denies`, () => {
       assert.equal(authenticate(text, answering('success')), 'granted');
       assert.equal(authenticate(text, answering('failure')), 'denied');
       assert.equal(authenticate(text, answering('missing')), 'denied');
@@ -179,7 +179,7 @@ const EARLIER = {
 };
 
 describe('the marked block', () => {
-  it('goes before the first line that could authenticate', () => {
+  it('[E-S2] goes before the first line that could authenticate', () => {
     for (const [text, before] of [
       [DEBIAN_SUDO, '@include common-auth'],
       [REDHAT_SUDO, 'auth       include'],
@@ -192,7 +192,7 @@ describe('the marked block', () => {
     }
   });
 
-  it('comes out without a trace, whatever the file', () => {
+  it('[E-S1] comes out without a trace, whatever the file', () => {
     const line = fc.constantFrom(
       'auth required x',
       '@include common-auth',
@@ -226,7 +226,7 @@ describe('the marked block', () => {
 });
 
 describe('setup', () => {
-  it('changes what it says, prints the way back first, and twice gives the same bytes', async () => {
+  it('[E-S3] changes what it says, prints the way back first, and twice gives the same bytes', async () => {
     await using h = await host();
     assert.equal(await setUp(ALL, { dryRun: false }, h.deps), true, h.printed.join('\n'));
     const way = h.printed.findIndex((line) => line.includes('identree setup --undo'));
@@ -330,7 +330,7 @@ describe('setup', () => {
       h.answers.set('sudo -V', { code: 0, output: 'Authentication timestamp timeout: 15.0 minutes' }),
   };
   for (const [name, fault] of Object.entries(LATE)) {
-    it(`everything is put back when ${name}`, async () => {
+    it(`[W-25] everything is put back when ${name}`, async () => {
       await using h = await host();
       fault(h);
       const before = await h.everything();
@@ -351,7 +351,7 @@ describe('setup', () => {
     assert.equal(await h.read('/etc/pam.d/sudo'), DEBIAN_SUDO);
   });
 
-  it('a service without a file is left out; none at all is refused', async () => {
+  it('[E-S3] a service without a file is left out; none at all is refused', async () => {
     await using h = await host();
     await rm(join(h.root, '/etc/pam.d/sudo-i'));
     assert.equal(await setUp(['sudo', 'sudo-i'], { dryRun: false }, h.deps), true);

@@ -22,7 +22,7 @@ netgroup:       nis
 `;
 
 describe('nsswitch.conf', () => {
-  it('Debian: passwd, group and sudoers ask sss, shadow and everything else stays', () => {
+  it('[E-S4] Debian: passwd, group and sudoers ask sss, shadow and everything else stays', () => {
     assert.equal(
       withService(DEBIAN, ALL, 'sss'),
       `${DEBIAN.replaceAll('files systemd', 'files systemd sss')}sudoers:        files sss\n`,
@@ -95,7 +95,7 @@ describe('nsswitch.conf', () => {
     );
   });
 
-  it('twice is once, and undo gives the original, whatever the file', () => {
+  it('[E-S4] twice is once, and undo gives the original, whatever the file', () => {
     const word = fc.constantFrom(
       'files',
       'systemd',

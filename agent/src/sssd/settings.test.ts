@@ -240,7 +240,7 @@ describe('sssd.conf', () => {
     assert.deepEqual(bare(shown), bare(sssdConf(directoryWith(), { hostAccess: false })));
   });
 
-  it('every search base follows from the base', () => {
+  it('[E-S5] every search base follows from the base', () => {
     const text = sssdConf(directoryWith({ baseDn: 'o=Example Ltd,c=GB' }), { hostAccess: false });
     const bases = lines(text).filter((line) => /_search_base/.test(line));
     assert.ok(bases.length >= 7);

@@ -199,7 +199,7 @@ describe('setup --sssd', () => {
     assert.ok(h.ran.includes('systemctl restart sssd.service'));
   });
 
-  it('a dry run writes nothing and starts nothing', async () => {
+  it('[E-S5] a dry run writes nothing and starts nothing', async () => {
     await using h = await host({ probe: () => Promise.reject(new Error('asked')) });
     const before = await h.everything();
     assert.equal(await h.setUp({}, true), true);
@@ -208,7 +208,7 @@ describe('setup --sssd', () => {
     assert.match(h.said(), /\+ \[sssd\]/);
   });
 
-  it("somebody else's file stays unless forced, and comes back to the byte with undo", async () => {
+  it("[E-S5] somebody else's file stays unless forced, and comes back to the byte with undo", async () => {
     await using h = await host();
     const secrets = '#ldap_default_authtok= theirs, before\nidp_client_secret=theirs too\nTLS_KEYPW theirs as well\n';
     await h.write('/etc/sssd/sssd.conf', `[sssd]\nldap_default_authtok = theirs\n${secrets}# gr\xfc\xdfe`, 0o640);

@@ -335,7 +335,7 @@ describe('files that decide whom we trust', () => {
 });
 
 describe('atomic write', () => {
-  it('replaces bytes and mode and leaves nothing behind', async () => {
+  it('[E-S6] replaces bytes and mode and leaves nothing behind', async () => {
     const folder = await fresh('atomic');
     const path = join(folder, 'f');
     await atomicWrite(path, 'one', 0o600);
@@ -344,7 +344,7 @@ describe('atomic write', () => {
     assert.equal((await stat(path)).mode & 0o777, 0o640);
     assert.deepEqual(await readdir(folder), ['f']);
   });
-  it('that fails leaves the old file', async () => {
+  it('[E-S6] that fails leaves the old file', async () => {
     const folder = await fresh('atomic-fails');
     await mkdir(join(folder, 'f'));
     await assert.rejects(atomicWrite(join(folder, 'f'), 'x'));

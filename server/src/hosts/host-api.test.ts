@@ -184,7 +184,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     });
     test('a date 61 seconds ahead', () =>
       refused('clock_skew', 401, () => create({ parameters: { created: Math.floor(t.clock.now() / 1000) + 61 } })));
-    test('a host that is not enrolled', () =>
+    test('[W-8] a host that is not enrolled', () =>
       refused('host_unknown', 401, () => create({ parameters: { keyid: '00000000-0000-4000-8000-000000000000' } })));
     test('a record that names another host', () =>
       refused('wrong_host_record', 403, () => create({}, host.createBody(host.record({ hostId: other.id })))));
@@ -313,7 +313,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     assert.ok(Date.now() - started < 20_000, 'not only when the wait was over');
   });
 
-  test('ten requests of one user wait on one host, the eleventh is refused, another user and another host are not', async () => {
+  test('[W-32] ten requests of one user wait on one host, the eleventh is refused, another user and another host are not', async () => {
     const open = [];
     for (let i = 0; i < 10; i++) open.push(await host.create(host.record({ user: 'loop' })));
     const eleventh = () => create({}, host.createBody(host.record({ user: 'loop' })));
@@ -605,7 +605,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       assert.equal(event.code, certificate.serialNumber.toLowerCase());
     });
 
-    test("another host's name in the request is worth nothing", async () => {
+    test("[W-7] another host's name in the request is worth nothing", async () => {
       const theirs = await certificateRequest('web2.example.com');
       const grant = await grantOf(await renew(host, { csr: theirs.csr }));
       const certificate = new X509Certificate(grant.certificate);
@@ -865,7 +865,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     });
   });
 
-  test('a revoked host is told so and can do nothing', async () => {
+  test('[W-8] a revoked host is told so and can do nothing', async () => {
     const gone = await enrolTestHost(t.app, t.clock, 'gone.example.com');
     await t.app.hosts.revoke(gone.id, { username: 'op', remoteAddr: null });
     await refused('host_revoked', 403, () => gone.send('POST', '/challenges', gone.createBody()));
