@@ -67,6 +67,30 @@ test('events: every one is reached page by page, and the file has what is shown'
   await expect(page.getByRole('row').nth(1)).toBeVisible();
 });
 
+test('events: on a phone the filters are behind a button that says how many are set', async ({ open }) => {
+  const { page, username, signIn } = await open({ viewport: { width: 360, height: 740 } });
+  await signIn(`/history?view=events&user=${username}`);
+  const first = page.getByRole('link', { name: `${username} signed in with a browser.` });
+  await expect(first).toBeInViewport();
+  const user = page.getByLabel('User', { exact: true });
+  await expect(user).toBeHidden();
+  const button = page.getByRole('button', { name: 'Filters, 1 set' });
+  await expect(button).toHaveAttribute('aria-expanded', 'false');
+  await button.click();
+  await expect(user).toHaveValue(username);
+  await page.getByRole('combobox', { name: 'Outcome' }).click();
+  await page.getByRole('option', { name: 'Succeeded' }).click();
+  await expect(page).toHaveURL(/outcome=success/);
+  const more = page.getByRole('button', { name: 'Filters, 2 set' });
+  await more.click();
+  await expect(user).toBeHidden();
+  await expect(first).toBeVisible();
+  // Where there is room they all stand there, and there is no button.
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await expect(user).toBeVisible();
+  await expect(more).toBeHidden();
+});
+
 test('sinks: what was refused is sent again', async ({ site, open }) => {
   const { page, signIn } = await open({ admin: true });
   await signIn('/audit-sinks');

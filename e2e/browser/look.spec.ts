@@ -189,6 +189,9 @@ test('console, events, one of them, and where they go', async ({ site, open }) =
   await site.do('run', { id, run: { state: 'ended', exitStatus: 0, signal: null, durationMs: 3000 } });
   await page.goto('/history?view=events');
   await inspect(page, 'events', () => page.getByText('olga approved the request').first().waitFor());
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.getByRole('button', { name: 'Filters' }).click();
+  await inspect(page, 'events-filters', () => page.getByLabel('User', { exact: true }).waitFor());
   await page
     .getByRole('link', { name: /^olga approved the request/ })
     .first()
