@@ -41,6 +41,8 @@ export interface SiteCommands {
   refuse(input: { seq: number; reason: string }): null;
   /** A host says with its heartbeat what it found when it looked at itself. */
   found(input: { hostname: string; lines: HostCheck[] }): null;
+  /** An operator takes a step towards another authority for certificates of hosts. */
+  authority(input: { step: ['rotate'] | ['activate', '--force'] }): null;
   /** One person claims the account of another. */
   claim(input: { account: string; by: string }): null;
 }

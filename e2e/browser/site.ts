@@ -7,10 +7,12 @@ import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { putDeadLetters } from '../../server/src/audit/dead-letter-store.ts';
+import type { Config } from '../../server/src/config/config.ts';
 import { kysely } from '../../server/src/db/query.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { fileGroup, fileIdOf, fileUser } from '../../server/src/testing/directory-file.ts';
 import { freePort } from '../../server/src/testing/free-port.ts';
+import { runOn } from '../../server/src/testing/run-command.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
 import { startIdp } from '../harness/idp.ts';
@@ -48,6 +50,15 @@ function directoryFile({ users, groups }: DirectoryContent): string {
       ),
     ),
   });
+}
+
+/** Takes the trust root of an installation that has run once off line, as its operator would. */
+async function takeRootOffLine(config: Config, file: string): Promise<void> {
+  await (await createApp(config)).close();
+  for (const step of ['export', 'detach']) {
+    const { code, err } = await runOn(['trust', step, file], config);
+    if (code !== 0) throw new Error(err);
+  }
 }
 
 async function start(town: string) {
@@ -103,6 +114,7 @@ async function start(town: string) {
     IDENTREE_AUDIT_LOG: `file:${join(folder, 'log', 'audit.jsonl')}`,
     ...TOWNS[town],
   });
+  if (town === 'off-line-root') await takeRootOffLine(config, join(folder, 'root.pem'));
   const app = await createApp(config);
   await app.listen();
   const hosts = new Map<string, TestHost>();
@@ -267,6 +279,12 @@ async function start(town: string) {
       const checks = { at: Date.now(), lines };
       const answer = await from.send('POST', '/heartbeat', { counter, machineId, now: Date.now(), ...facts, checks });
       if (answer.status !== 200) throw new Error(`heartbeat: ${answer.status}`);
+      return null;
+    },
+    async authority({ step }: Parameters<SiteCommands['authority']>[0]) {
+      const { code, err } = await runOn(['ca', ...step], config);
+      if (code !== 0) throw new Error(err);
+      await app.caRotation.reload();
       return null;
     },
     async claim({ account, by }: Parameters<SiteCommands['claim']>[0]) {

@@ -8,7 +8,7 @@ import { QueryState } from '../../kit/query-state.tsx';
 import { useQueryValue } from '../../router.tsx';
 import { api, type Host } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
-import { AuthorityLine } from './authorities.tsx';
+import { AuthorityLine, AuthorityNotice } from './authorities.tsx';
 import { BreakGlassDialog } from './break-glass-dialog.tsx';
 import { EnrolDialog } from './enrol-dialog.tsx';
 import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
@@ -61,6 +61,7 @@ export default function HostsPage() {
                   {urgent === 1 ? 'its requests are' : 'their requests are'} refused.
                 </Alert>
               )}
+              <AuthorityNotice authorities={authorities} />
               <WaitingReveals hosts={list} look={(host) => act('break-glass', host)} />
               <HostList hosts={list} act={act} />
               <AuthorityLine authorities={authorities} />
