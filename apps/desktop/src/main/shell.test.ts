@@ -243,6 +243,22 @@ test('two servers: each signed in on its own, what waits is told of both, and th
   await until('the counts', () => again.lines().join() === `*${a} (2),${b} (1)`);
 });
 
+test('a request is notified of by what the server says alone: nothing on the way waits for a clock or asks again and again', async (t) => {
+  const { server, start } = await setUpShell(t);
+  const desk = await start();
+  await desk.signIn();
+  await until('the stream', () => server.inbox.followers() > 0 && desk.lines().length === 1);
+  // From here on no time passes for the shell.
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  server.inbox.ask('systemctl restart nginx');
+  for (const end = Date.now() + 90_000; desk.notes.shown.size === 0; ) {
+    assert.ok(Date.now() < end, 'the notification never came');
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const [shown] = desk.notes.shown.values();
+  assert.match(JSON.stringify(shown), /systemctl restart nginx/);
+});
+
 test('signing out of one server leaves the other signed in, and its page where it is', async (t) => {
   const { server, second, start } = await setUpShell(t);
   const desk = await start();
