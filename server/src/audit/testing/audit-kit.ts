@@ -15,7 +15,7 @@ import { createSinkStatuses, readerOf } from '../status.ts';
 
 /** Waits until something holds; far longer than it takes, so that what never comes is told. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 30_000;
+  const deadline = performance.now() + 120_000;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`never held: ${holds}`);
     await sleep(5);
