@@ -28,8 +28,10 @@ const oneOf = (value: string | null | undefined, ...wanted: readonly string[]): 
 
 function hasSink({ audit }: Values): boolean | undefined {
   if (audit === undefined) return undefined;
-  const sinks = [audit.log, audit.syslogUrl, audit.splunkUrl, audit.lokiUrl];
-  return sinks.includes(undefined) ? undefined : sinks.some((sink) => sink !== null);
+  const { jsonlog, syslog, splunk_hec, loki } = audit;
+  const sinks = [jsonlog, syslog, splunk_hec, loki].flatMap((kind) => Object.values(kind ?? { none: undefined }));
+  const places = sinks.map((sink) => sink?.to);
+  return places.includes(undefined) ? undefined : places.some((place) => place !== null);
 }
 
 export const DEPENDENCES: readonly Dependence[] = [
@@ -71,12 +73,15 @@ export const DEPENDENCES: readonly Dependence[] = [
   {
     settings: ['IDENTREE_AUDIT_LOG_EVENTS'],
     needs: 'IDENTREE_AUDIT_LOG',
-    holds: ({ audit }) => isSet(audit?.log),
+    holds: ({ audit }) => isSet(audit?.jsonlog?.[1]?.to),
   },
   {
     settings: ['IDENTREE_AUDIT_LOG_MAX_SIZE', 'IDENTREE_AUDIT_LOG_MAX_FILES'],
     needs: 'a file in IDENTREE_AUDIT_LOG',
-    holds: ({ audit }) => (audit?.log === undefined ? undefined : audit.log !== null && audit.log.to !== 'stdout'),
+    holds({ audit }) {
+      const place = audit?.jsonlog?.[1]?.to;
+      return place === undefined ? undefined : place !== null && place.to !== 'stdout';
+    },
   },
   {
     settings: [
@@ -85,7 +90,7 @@ export const DEPENDENCES: readonly Dependence[] = [
       'IDENTREE_AUDIT_SYSLOG_EVENTS',
     ],
     needs: 'IDENTREE_AUDIT_SYSLOG_URL',
-    holds: ({ audit }) => isSet(audit?.syslogUrl),
+    holds: ({ audit }) => isSet(audit?.syslog?.[1]?.to),
   },
   {
     settings: [
@@ -95,12 +100,12 @@ export const DEPENDENCES: readonly Dependence[] = [
       'IDENTREE_AUDIT_SPLUNK_HEC_EVENTS',
     ],
     needs: 'IDENTREE_AUDIT_SPLUNK_HEC_URL',
-    holds: ({ audit }) => isSet(audit?.splunkUrl),
+    holds: ({ audit }) => isSet(audit?.splunk_hec?.[1]?.to),
   },
   {
     settings: ['IDENTREE_AUDIT_LOKI_TENANT', 'IDENTREE_AUDIT_LOKI_GZIP', 'IDENTREE_AUDIT_LOKI_EVENTS'],
     needs: 'IDENTREE_AUDIT_LOKI_URL',
-    holds: ({ audit }) => isSet(audit?.lokiUrl),
+    holds: ({ audit }) => isSet(audit?.loki?.[1]?.to),
   },
   {
     settings: ['IDENTREE_AUDIT_BUFFER_SIZE'],
