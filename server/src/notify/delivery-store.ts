@@ -53,25 +53,18 @@ export async function dueOn(query: Query, channel: string, now: number, limit: n
     .execute();
 }
 
-/** How something that was queued ends. */
-export interface End {
-  readonly status: 'delivered' | 'skipped' | 'dead' | 'discarded';
-  readonly reason: string | null;
-  readonly attempts?: number;
-}
-
-/** @returns how many were still queued */
-export async function endQueued(work: UnitOfWork, ids: readonly string[], end: End, now: number): Promise<number> {
+/** Nobody is told of these. @returns how many were still queued */
+export async function skipQueued(
+  work: UnitOfWork,
+  ids: readonly string[],
+  reason: string,
+  now: number,
+): Promise<number> {
   let ended = 0;
   for (const some of parts(ids)) {
     const result = await kysely(work.query)
       .updateTable('notify_deliveries')
-      .set({
-        status: end.status,
-        reason: end.reason,
-        ended_at: now,
-        ...(end.attempts === undefined ? {} : { attempts: end.attempts }),
-      })
+      .set({ status: 'skipped', reason, ended_at: now })
       .where('id', 'in', some)
       .where('status', '=', QUEUED)
       .executeTakeFirst();
@@ -91,18 +84,39 @@ export async function skipChannel(work: UnitOfWork, channel: string, reason: str
   return Number(result.numUpdatedRows);
 }
 
-/** It is tried again, not before `dueAt`. */
-export async function putOff(
+/** What comes of an attempt. */
+export type Noted =
+  | { readonly status: 'delivered' | 'dead'; readonly reason: string | null; readonly at: number }
+  /** It is tried again, not before `dueAt`. */
+  | { readonly status: 'queued'; readonly reason: string; readonly dueAt: number };
+
+/** Notes what came of the next attempt of one that is as it was read. @returns false when it is not, and nothing was noted */
+export async function noteAttempt(
   work: UnitOfWork,
-  id: string,
-  set: { attempts: number; attemptsLeft: number; dueAt: number; reason: string },
-): Promise<void> {
-  await kysely(work.query)
+  { id, attempts, attempts_left }: Pick<Queued, 'id' | 'attempts' | 'attempts_left'>,
+  noted: Noted,
+  attempt: Omit<NotifyAttemptsTable, 'delivery_id' | 'number'>,
+): Promise<boolean> {
+  const number = attempts + 1;
+  const result = await kysely(work.query)
     .updateTable('notify_deliveries')
-    .set({ attempts: set.attempts, attempts_left: set.attemptsLeft, due_at: set.dueAt, reason: set.reason })
+    .set({
+      status: noted.status,
+      reason: noted.reason,
+      attempts: number,
+      attempts_left: attempts_left - 1,
+      ...(noted.status === 'queued' ? { due_at: noted.dueAt } : { ended_at: noted.at }),
+    })
     .where('id', '=', id)
     .where('status', '=', QUEUED)
+    .where('attempts', '=', attempts)
+    .executeTakeFirst();
+  if (result.numUpdatedRows !== 1n) return false;
+  await kysely(work.query)
+    .insertInto('notify_attempts')
+    .values({ delivery_id: id, number, ...attempt })
     .execute();
+  return true;
 }
 
 /** What announces requests that are over, and is not due yet, is looked at now. @returns channels for which something waited */
@@ -161,10 +175,6 @@ export async function foldedCounts(query: Query, ids: readonly string[]): Promis
     for (const { folded_into, n } of rows) counts.set(folded_into!, Number(n));
   }
   return counts;
-}
-
-export async function insertAttempt(work: UnitOfWork, attempt: NotifyAttemptsTable): Promise<void> {
-  await kysely(work.query).insertInto('notify_attempts').values(attempt).execute();
 }
 
 /** Whose deliveries are asked for, and which. */

@@ -14,7 +14,7 @@ export type Lane = ReturnType<typeof createLane>;
 
 /** What is under way on one channel, and when there is room for more. */
 export function createLane(clock: Clock) {
-  const underWay = new Set<string>();
+  const begun = new Set<string>();
   let tokens = Number.POSITIVE_INFINITY;
   let filledAt = clock.now();
   let heldUntil = 0;
@@ -28,25 +28,23 @@ export function createLane(clock: Clock) {
   }
 
   return {
-    isUnderWay: (id: string): boolean => underWay.has(id),
-    get size(): number {
-      return underWay.size;
-    },
+    /** What is under way at this moment. */
+    underWay: (): ReadonlySet<string> => new Set(begun),
     /** How many may begin now; when it is none, after how many milliseconds one may. Null: when one that is under way ends. */
     room(limits: Limits): { count: number; waitMs: number | null } {
       fill(limits);
       const now = clock.now();
       if (now < heldUntil) return { count: 0, waitMs: heldUntil - now };
-      const free = limits.atOnce - underWay.size;
+      const free = limits.atOnce - begun.size;
       if (free <= 0) return { count: 0, waitMs: null };
       const count = Math.min(free, Math.floor(tokens));
       return { count, waitMs: count > 0 ? 0 : Math.ceil(((1 - tokens) * MINUTE) / limits.perMinute) };
     },
     begin(id: string): void {
-      underWay.add(id);
+      begun.add(id);
       tokens -= 1;
     },
-    end: (id: string): void => void underWay.delete(id),
+    end: (id: string): void => void begun.delete(id),
     /** The receiver wants nothing for so long, milliseconds. */
     hold(ms: number): void {
       heldUntil = Math.max(heldUntil, clock.now() + ms);

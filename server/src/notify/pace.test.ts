@@ -43,7 +43,7 @@ test('[N-18] a channel has so many under way, and begins so many a minute', () =
   assert.deepEqual(lane.room(limits), { count: 4, waitMs: 0 });
   begin(4);
   assert.deepEqual(lane.room(limits), { count: 0, waitMs: null });
-  assert.equal(lane.size, 4);
+  assert.equal(lane.underWay().size, 4);
   end(4);
   begin(4);
   end(4);

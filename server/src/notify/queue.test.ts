@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { KyselyPlugin } from 'kysely';
+import { closed, kysely } from '../db/query.ts';
 import { forEachDatabase } from '../db/test-databases.ts';
 import type { Delivery } from './channel.ts';
 import { notifyCluster } from './testing/notify-cluster.ts';
@@ -180,6 +182,40 @@ forEachDatabase('the queue of notifications', (open, driver) => {
     go();
     await c.until(() => c.count('slow', 'sent') === 8);
     assert.equal(most, 3);
+  });
+
+  // On SQLite one thing is read at a time.
+  const reads = driver === 'postgres' ? test : () => {};
+  reads('[N-18] delivers once what is delivered while the queue is being read', async (t) => {
+    const c = await notifyCluster(t, open);
+    await c.channel('ops');
+    const { open: go, opened } = gate();
+    c.channels.answer = async ({ notice }) => {
+      if (notice.request?.userCode === 'r1') await opened;
+      return DELIVERED;
+    };
+    /** What is due, read while the first is under way, is known only once that has been delivered. */
+    const late = new WeakSet<object>();
+    const plugin: KyselyPlugin = {
+      transformQuery({ node, queryId }) {
+        const text = JSON.stringify(node);
+        if (c.channels.told.length > 0 && text.includes('"due_at"') && text.includes('LimitNode')) late.add(queryId);
+        return node;
+      },
+      async transformResult({ result, queryId }) {
+        if (late.has(queryId)) {
+          go();
+          await c.until(() => c.count('ops', 'sent') > 0);
+        }
+        return result;
+      },
+    };
+    await c.start('a', { db: { ...c.db, query: closed(kysely(c.db.query).withPlugin(plugin)) } });
+    await c.ask(1);
+    await c.until(() => c.channels.told.length === 1);
+    await c.ask(1);
+    await c.until(() => c.count('ops', 'sent') === 2);
+    assert.deepEqual(c.channels.on('ops'), ['challenge_created r1', 'challenge_created r2']);
   });
 
   test('[N-18] ends an attempt that takes too long, and one that ends in a way of its own is tried again', async (t) => {

@@ -121,7 +121,7 @@ export function createSender(deps: SenderDeps) {
   /** Nobody is told of these, nor of what they stood for unless it is to be told itself. */
   async function skip(lease: Lease, channel: StoredChannel, ids: readonly string[], reason: string): Promise<void> {
     const skipped = await write(lease, async (work) => {
-      const ended = await store.endQueued(work, ids, { status: 'skipped', reason }, clock.now());
+      const ended = await store.skipQueued(work, ids, reason, clock.now());
       if ((await store.unfold(work, ids)) > 0) work.afterCommit(wake);
       return ended;
     });
@@ -159,8 +159,10 @@ export function createSender(deps: SenderDeps) {
 
   /** Begins what there is room for on a channel. */
   async function fill(lease: Lease, channel: StoredChannel, lane: Lane, room: number): Promise<void> {
-    const found = await store.dueOn(db.query, channel.name, clock.now(), LOOK_AT + lane.size);
-    const due = found.filter(({ id }) => !lane.isUnderWay(id));
+    // One that is read as queued may have been delivered by the time that the answer is here.
+    const busy = lane.underWay();
+    const found = await store.dueOn(db.query, channel.name, clock.now(), LOOK_AT + busy.size);
+    const due = found.filter(({ id }) => !busy.has(id));
     const asked = [...new Set(due.flatMap(({ announces }) => announces ?? []))];
     const open = await deps.announcing.open(asked);
     const isOver = ({ announces }: store.Queued) => announces !== null && !open.has(announces);
@@ -255,30 +257,23 @@ export function createSender(deps: SenderDeps) {
     answer: Delivery,
     { at, tookMs }: { at: number; tookMs: number },
   ): Promise<void> {
-    const attempts = one.attempts + 1;
-    const attemptsLeft = one.attempts_left - 1;
+    const { outcome } = answer;
     const reason = answer.outcome === 'delivered' ? null : visibleText(answer.reason.slice(0, MAX_REASON));
-    const isDead = answer.outcome === 'refused' || (answer.outcome === 'later' && attemptsLeft <= 0);
-    const again = answer.outcome === 'later' ? backoffMs(attempts, answer.retryMs, deps.random) : 0;
+    const isDead = outcome === 'refused' || (outcome === 'later' && one.attempts_left <= 1);
+    const pauseMs = answer.outcome === 'later' ? backoffMs(one.attempts + 1, answer.retryMs, deps.random) : 0;
+    const noted = (now: number): store.Noted => {
+      if (outcome === 'delivered') return { status: 'delivered', reason: null, at: now };
+      return isDead ? { status: 'dead', reason, at: now } : { status: 'queued', reason: reason!, dueAt: now + pauseMs };
+    };
     for (;;) {
       try {
-        const noted = await write(lease, async (work) => {
-          const now = clock.now();
-          const { outcome } = answer;
-          await store.insertAttempt(work, {
-            ...{ delivery_id: one.id, number: attempts, at, took_ms: tookMs, outcome, reason },
-          });
-          if (outcome === 'delivered') {
-            await store.endQueued(work, [one.id], { status: 'delivered', reason: null, attempts }, now);
-          } else if (isDead) {
-            await store.endQueued(work, [one.id], { status: 'dead', reason, attempts }, now);
-          } else {
-            await store.putOff(work, one.id, { attempts, attemptsLeft, dueAt: now + again, reason: reason! });
-          }
+        const isNoted = await write(lease, async (work) => {
+          const attempt = { at, took_ms: tookMs, outcome, reason };
+          if (!(await store.noteAttempt(work, one, noted(clock.now()), attempt))) return false;
           if (answer.outcome === 'refused' && answer.gone) await deps.forget(work, channel, reason!);
           return true;
         });
-        if (noted === null) return;
+        if (!isNoted) return;
         break;
       } catch (err) {
         if (leaving.signal.aborted) return;
