@@ -62,7 +62,7 @@ forEachDriver(`[N-19] a server that is killed ${KILLS} times while it tells peop
       });
     };
     const start = (name: string): ChildProcess => {
-      const what: NotifyChild = { name, driver, dsn, received, lifeMs: 300 };
+      const what: NotifyChild = { name, driver, dsn, received, lifeMs: 1000 };
       const child = spawn(
         process.execPath,
         [join(import.meta.dirname, 'testing/notify-child.ts'), JSON.stringify(what)],
