@@ -4,16 +4,12 @@ import type { Standing } from '../auth/standing.ts';
 import type { Announcing } from '../challenges/announcing.ts';
 import { createLeases } from '../db/leases.ts';
 import type { HostService } from '../hosts/service.ts';
-import { createOutbound, systemResolve } from '../outbound/outbound.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
-import { createRunCommand } from '../platform/run-command.ts';
 import type { Channel } from './channel.ts';
 import { listChannels, type StoredChannel } from './channel-store.ts';
-import { createVapid } from './channels/vapid.ts';
 import { createChosen } from './chosen.ts';
 import { createConfigured } from './configured.ts';
-import { createChannelMaker, secretsFrom } from './create-channel.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createExplain } from './explain.ts';
 import { notifyMetrics } from './measured.ts';
@@ -23,6 +19,7 @@ import { createNotifyReader } from './reader.ts';
 import { createRoutes } from './route-rules.ts';
 import { createNotifyRouter } from './router.ts';
 import { createSender } from './sender.ts';
+import { createSystemChannels } from './system-channels.ts';
 
 /** How often is looked for deliveries that are kept no longer, milliseconds. */
 const FORGET_EVERY_MS = 10 * 60_000;
@@ -57,7 +54,7 @@ export function notifyModule(
   },
 ) {
   const { db, clock, random, log } = ground;
-  const createChannel = others.createChannel ?? channelsOf(ground);
+  const createChannel = others.createChannel ?? createSystemChannels(ground);
   const channels = () => listChannels(db.query);
   const { metrics, counted, took } = notifyMetrics(channels);
   let unlisten = () => {};
@@ -112,18 +109,4 @@ export function notifyModule(
     },
     notify: { configured, routes, chosen, deliveries, planning, wake: sender.wake },
   } satisfies Module & Record<string, unknown>;
-}
-
-/** Channels as they reach the world: through addresses that are judged, and with the secrets of the environment. */
-function channelsOf({ config, clock, keys }: Pick<Ground, 'config' | 'clock' | 'keys'>): CreateChannel {
-  const { allowCidrs, secrets, environment } = config.notify;
-  const vapid = createVapid(keys.storage, config.externalUrl);
-  return createChannelMaker({
-    outbound: createOutbound({ opened: allowCidrs, resolve: systemResolve, now: clock.now }),
-    clock,
-    run: createRunCommand(),
-    environment,
-    vapid: async () => vapid,
-    secretOf: secretsFrom(secrets),
-  });
 }

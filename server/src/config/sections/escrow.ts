@@ -117,20 +117,16 @@ export const escrowSettings = {
 /** What every program needs, of the server's own environment. */
 const USUAL = ['PATH', 'HOME'];
 
-/** What every program is given. */
-export const usualEnvironment = (environment: Readonly<Record<string, string | undefined>>): Record<string, string> =>
-  Object.fromEntries(USUAL.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])));
-
 /** The command and all that it is given of the server's environment; null: there is none. */
 export function escrowCommand(
   { command, commandEnv }: { command: string[] | null; commandEnv: readonly string[] },
   environment: Readonly<Record<string, string | undefined>>,
 ): { words: string[]; env: Record<string, string> } | null {
   if (command === null) return null;
-  const env = usualEnvironment(environment);
+  const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
     if (value === undefined) continue;
-    if (commandEnv.some((prefix) => name.startsWith(prefix))) env[name] = value;
+    if (USUAL.includes(name) || commandEnv.some((prefix) => name.startsWith(prefix))) env[name] = value;
   }
   return { words: command, env };
 }
