@@ -15,6 +15,7 @@ import { serve } from './serve.ts';
 import { trust } from './trust.ts';
 import { uidmap } from './uidmap.ts';
 import { verifyLog } from './verify-log.ts';
+import { verifyWebhook } from './verify-webhook.ts';
 
 /** What `identree-server` can do. What a command works with is loaded when it is run. */
 export const PROGRAM: Program<CommandIo> = {
@@ -30,6 +31,7 @@ export const PROGRAM: Program<CommandIo> = {
     trust,
     ca,
     verifyLog,
+    verifyWebhook,
     audit,
     notify,
     uidmap,
