@@ -1,12 +1,14 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
+import { createServer as createTlsServer } from 'node:tls';
 
-/** A mail server without encryption that keeps what it is given, to look at mails. A real one is in the tests of mail. */
-export async function smtpFake(t: Pick<TestContext, 'after'>) {
+/** A mail server that keeps what it is given, and offers no STARTTLS. With a key and certificate, TLS from the beginning. */
+export async function smtpFake(t: Pick<TestContext, 'after'>, tls: { key: Buffer; cert: Buffer } | null = null) {
   const mails: string[] = [];
+  const commands: string[] = [];
   const recipients: string[] = [];
-  const server = createServer((socket) => {
+  const talk = (socket: Socket) => {
     let rest = '';
     let inData = false;
     socket.on('error', () => undefined);
@@ -19,6 +21,7 @@ export async function smtpFake(t: Pick<TestContext, 'after'>) {
         if (end < 0) return;
         const text = rest.slice(0, end);
         rest = rest.slice(end + (inData ? 5 : 2));
+        if (!inData) commands.push(text);
         if (inData) {
           mails.push(text);
           inData = false;
@@ -27,7 +30,8 @@ export async function smtpFake(t: Pick<TestContext, 'after'>) {
         else if (/^DATA/i.test(text)) {
           inData = true;
           socket.write('354 go on\r\n');
-        } else if (/^QUIT/i.test(text)) socket.end('221 bye\r\n');
+        } else if (/^STARTTLS/i.test(text)) socket.write('502 not here\r\n');
+        else if (/^QUIT/i.test(text)) socket.end('221 bye\r\n');
         else {
           const [, to] = /^RCPT TO:<([^>]*)>/i.exec(text) ?? [];
           if (to !== undefined) recipients.push(to);
@@ -35,13 +39,15 @@ export async function smtpFake(t: Pick<TestContext, 'after'>) {
         }
       }
     });
-  });
+  };
+  const server = tls === null ? createServer(talk) : createTlsServer(tls, talk);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
   return {
     port: (server.address() as AddressInfo).port,
     mails,
+    commands,
     recipients,
     html: (index: number) => htmlIn(mails[index]!),
   };
