@@ -34,6 +34,7 @@ describe('the package of the agent', { concurrency: 3 }, () => {
   let world: World;
   let older: string;
   let newer: string;
+  let signing: string;
   before(async () => {
     if (skip) return;
     world = await openWorld({
@@ -49,6 +50,7 @@ describe('the package of the agent', { concurrency: 3 }, () => {
         IDENTREE_INSTALL_VERIFY_KEY: join(dir, SIGNING, 'install-sign.pub'),
       }),
     });
+    signing = join(world.lab.dir, SIGNING);
     const out = join(world.lab.dir, 'packages');
     const made = (from?: string, version?: string) =>
       packageAgent({ out, from, formats: ['deb'], compression: 'quick', version });
@@ -57,6 +59,25 @@ describe('the package of the agent', { concurrency: 3 }, () => {
     [older, newer] = (await Promise.all([made(other, '0.0.1'), made()])).map(({ deb }) => deb) as [string, string];
   });
   after(() => world?.close());
+
+  const here = (name: string): Promise<string> =>
+    must('bash', ['-ec', examples.text(name)], {
+      cwd: signing,
+      env: { PATH: `${join(repository, 'dist/agent')}:${process.env.PATH}` },
+    });
+  let publication: Promise<unknown> | null = null;
+  /** Puts what was built where the server hands it out, signed. */
+  const published = (): Promise<unknown> => {
+    async function publish(): Promise<void> {
+      await mkdir(join(world.lab.dir, RELEASE), { recursive: true });
+      for (const file of [newer, join(dirname(newer), 'install.sh')])
+        await copyFile(file, join(world.lab.dir, RELEASE, basename(file)));
+      await here('key');
+      await here('sign');
+    }
+    publication ??= publish();
+    return publication;
+  };
 
   for (const [suite, name] of Object.entries(HOSTS) as [Suite, string][]) {
     describe(`on ${suite}`, { concurrency: false }, () => {
@@ -198,17 +219,12 @@ describe('the package of the agent', { concurrency: 3 }, () => {
 
   describe('by the installer', { concurrency: false }, () => {
     let host: Host;
-    let signing: string;
     /** A server that somebody has broken into: it answers whatever they like. */
     let broken: HttpsServer;
     const answers = new Map<string, Buffer | string>();
     const at = (url: string): URL => Object.assign(new URL(url), { port: '9443' });
     before(async () => {
       if (skip) return;
-      signing = join(world.lab.dir, SIGNING);
-      await mkdir(join(world.lab.dir, RELEASE), { recursive: true });
-      for (const file of [newer, join(dirname(newer), 'install.sh')])
-        await copyFile(file, join(world.lab.dir, RELEASE, basename(file)));
       host = await world.lab.up('web1');
       await makeBare(host);
       const { cert, key } = world.lab.certs;
@@ -220,18 +236,12 @@ describe('the package of the agent', { concurrency: 3 }, () => {
     });
     after(() => broken?.close());
 
-    const here = (name: string): Promise<string> =>
-      must('bash', ['-ec', examples.text(name)], {
-        cwd: signing,
-        env: { PATH: `${join(repository, 'dist/agent')}:${process.env.PATH}` },
-      });
     const onHost = (script: string, input = ''): Promise<RunResult> =>
       host.exec(['bash', '-ec', `cd /root; ${script}`], { input, timeoutMs: 300_000 });
     const release = (name: string): Promise<Buffer> => readFile(join(world.lab.dir, RELEASE, name));
 
     test('the folder is signed where the key is, and the host has the key from elsewhere', { skip }, async () => {
-      await here('key');
-      await here('sign');
+      await published();
       await host.write('/etc/identree/install.pub', await readFile(join(signing, 'install-sign.pub')));
       const fetched = await onHost(examples.text('fetch'));
       assert.equal(fetched.code, 0, fetched.stderr);
@@ -372,7 +382,143 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       assert.equal(await other.sh('cat /etc/pam.d/sudo /etc/sudo.conf'), before);
       assert.equal((await other.exec(['grep', '-rqF', SECRET, '/etc/identree', '/var/lib/identree'])).code, 1);
     });
+  });
 
-    test('no example of the page is left out', { skip }, () => assert.deepEqual(examples.untried(), []));
+  /** The operator is at a host of the lab, from which the server has its name. */
+  describe('over ssh', { concurrency: false }, () => {
+    let operator: Host;
+    let hosts: Host[] = [];
+    const tokens: string[] = [];
+    before(async () => {
+      if (skip) return;
+      const up = async (name: string) => {
+        const host = await world.lab.up(name);
+        await makeBare(host);
+        return host;
+      };
+      const booted = Promise.all([up('dep1'), up('dep2')]);
+      [operator, hosts] = await Promise.all([world.lab.up('ops1'), booted, published()]);
+      const [dep1, dep2] = hosts as [Host, Host];
+      // In the agent alone: no file has this key any more.
+      await operator.sh(`mkdir -p -m 700 /root/.ssh
+        ssh-keygen -q -t ed25519 -N '' -f /root/id
+        eval "$(ssh-agent -a /root/agent.sock)" >/dev/null
+        ssh-add -q /root/id
+        rm /root/id`);
+      const key = await operator.read('/root/id.pub');
+      await dep1.write('/root/.ssh/authorized_keys', key, 0o600);
+      await dep2.write('/home/bob/.ssh/authorized_keys', key, 0o600);
+      await dep2.write('/etc/sudoers.d/zz-bob', 'bob ALL=(ALL) NOPASSWD: ALL\n', 0o440);
+      await dep2.sh('chown -R bob:bob /home/bob/.ssh; chmod 700 /home/bob/.ssh');
+      // dep2 is behind dep1; nobody answers at the last address of the network.
+      await operator.write(
+        '/root/.ssh/config',
+        `Host dep1 impostor\n  HostName ${dep1.address}\nHost impostor\n  HostKeyAlias impostor\n  User root
+Host dep2\n  HostName ${dep2.address}\n  ProxyJump root@dep1
+Host gone\n  HostName ${world.lab.serverAddress.replace(/\d+$/, '254')}\n  ConnectTimeout 1\n`,
+        0o600,
+      );
+      // Stands for the shell of the server: a token for the name that is its last word.
+      for (const host of hosts) tokens.push(await enrolmentToken(world.server, `${host.name}.example.com`));
+      for (const [index, token] of tokens.entries()) await operator.write(`/root/tokens/dep${index + 1}`, token, 0o600);
+      await operator.write(
+        '/usr/local/bin/ssh',
+        `#!/bin/sh\n[ "$1" = identree.example.com ] || exec /usr/bin/ssh "$@"\nfor name; do :; done\necho "$name" >> /root/asked\ncat "/root/tokens/\${name%%.*}"\n`,
+        0o755,
+      );
+      await operator.write('/root/install-sign.pub', await readFile(join(signing, 'install-sign.pub')));
+      await operator.write('/root/hosts.txt', examples.text('deploy-hosts'));
+    });
+
+    /** The example of the page, at the operator's. */
+    const command = (more: string) =>
+      `cd /root; export SSH_AUTH_SOCK=/root/agent.sock; ${examples.text('deploy').trim()} ${more}`;
+    const deploy = (more: string): Promise<RunResult> =>
+      operator.exec(['bash', '-c', command(more)], { timeoutMs: 400_000 });
+    const ends = ({ stdout, stderr }: RunResult): Record<string, string> => {
+      const lines = stdout.trim().split('\n');
+      const read = lines.map((line) => {
+        try {
+          return JSON.parse(line) as { event: string; host: string; outcome: string; reason?: string };
+        } catch {
+          throw new Error(`${stdout}\n${stderr}`);
+        }
+      });
+      return Object.fromEntries(
+        read.filter(({ event }) => event === 'ended').map(({ host, outcome, reason }) => [host, reason ?? outcome]),
+      );
+    };
+
+    test('a host whose key nobody has confirmed is left, and its fingerprint is told', { skip }, async () => {
+      const fingerprint = (await hosts[0]!.sh('ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub')).split(' ')[1]!;
+      const result = await deploy('--json gone.example.com=gone');
+      assert.equal(result.code, 1);
+      assert.deepEqual(ends(result), {
+        'dep1.example.com': 'host_key_unknown',
+        'dep2.example.com': 'host_key_unknown',
+        'gone.example.com': 'unreachable',
+      });
+      assert.ok(result.stdout.includes(fingerprint), result.stdout);
+      assert.equal(operator.exists('/root/asked'), false, 'no token was made');
+      assert.equal(operator.exists('/root/.ssh/known_hosts'), false);
+    });
+
+    test('one whose key has changed is left; the others are asked about, and done', { skip }, async () => {
+      await operator.sh('ssh-keygen -q -t ed25519 -N "" -f /root/other');
+      const other = (await operator.read('/root/other.pub')).trim();
+      await operator.write('/root/.ssh/known_hosts', `impostor ${other}\n`, 0o600);
+      await operator.write('/root/hosts.txt', 'dep1.example.com root@dep1\nimpostor.example.com impostor\n');
+      const terminal = operator.terminal('root', ['bash', '-c', command('')]);
+      await terminal.see(/impostor\.example\.com: failed: .*\[host_key_changed\]/);
+      await terminal.see(/ED25519 key fingerprint is SHA256:[\s\S]*continue connecting \(yes\/no/);
+      await terminal.type('yes\r');
+      assert.equal(await terminal.exit, 1, terminal.text());
+      assert.match(terminal.text(), /dep1\.example\.com \| Confirmed: [\s\S]*dep1\.example\.com: done/);
+      assert.match(terminal.text(), /1 done, 1 failed\.\n {2}impostor\.example\.com: failed/);
+      const request = await ask(world, hosts[0]!, 'alice', ['sudo', 'true']);
+      granted(await world.person('alice').approve(request.code));
+      assert.equal(await request.terminal.exit, 0, request.terminal.text());
+    });
+
+    test('an installation that is killed in the middle is done by the next run, behind another host and by sudo', {
+      skip,
+    }, async () => {
+      const dep2 = hosts[1]!;
+      await operator.write('/root/hosts.txt', examples.text('deploy-hosts'));
+      const known = (await dep2.read('/etc/ssh/ssh_host_ed25519_key.pub')).split(' ').slice(0, 2).join(' ');
+      await operator.sh(`echo '${dep2.address} ${known}' >> /root/.ssh/known_hosts`);
+      // What dpkg tells of its steps ends it, and the installer, when the package is half there.
+      await dep2.write(
+        '/root/kill',
+        `#!/bin/sh
+while read -r line; do
+  case $line in *half-installed*) rm /etc/dpkg/dpkg.cfg.d/kill; pkill -KILL -f /install.sh; pkill -KILL -x dpkg;; esac
+done\n`,
+        0o755,
+      );
+      await dep2.write('/etc/dpkg/dpkg.cfg.d/kill', 'status-logger=/root/kill\n');
+      const first = await deploy('--json');
+      assert.deepEqual(ends(first), { 'dep1.example.com': 'skipped', 'dep2.example.com': 'installer_failed' });
+      const second = await deploy('--json');
+      assert.deepEqual(ends(second), { 'dep1.example.com': 'skipped', 'dep2.example.com': 'done' });
+      assert.equal(second.code, 0);
+      assert.equal(world.server.data.host('dep2.example.com')?.state, 'active');
+    });
+
+    test('a third run has nothing to do, and nothing of the tokens is left anywhere', { skip }, async () => {
+      const third = await deploy('--json');
+      assert.deepEqual(ends(third), { 'dep1.example.com': 'skipped', 'dep2.example.com': 'skipped' });
+      for (const [index, host] of hosts.entries()) {
+        const secret = tokens[index]!.slice(0, 40);
+        const left = await host.exec(['grep', '-rqsF', secret, '/etc', '/root', '/home', '/tmp', '/var']);
+        assert.equal(left.code, 1, host.name);
+      }
+      // On dep2 the installer was killed, which leaves what it fetched until the next start.
+      assert.equal((await hosts[0]!.sh('ls -d /tmp/tmp.* 2>/dev/null || true')).trim(), '');
+      const record = await operator.read('/root/.local/state/identree/deploy.jsonl');
+      assert.ok(!record.includes('idt1.'));
+    });
   });
 });
+
+test('no example of the page is left out', { skip }, () => assert.deepEqual(examples.untried(), []));
