@@ -309,3 +309,28 @@ export type DirectorySettings = z.infer<typeof directorySettings>;
 
 /** `settings` is a JWS. */
 export const directoryResponse = z.object({ settings: z.string() });
+
+/** POST /api/client/provision: another certificate for an enrolled host, vouched for by a token that was made for its name. */
+export const provisionRequest = z.strictObject({
+  token: z.string().max(256),
+  /** PKCS #10 request in PEM. Only its key counts; names in it are ignored. */
+  csr: z.string().max(8192),
+});
+export type ProvisionRequest = z.infer<typeof provisionRequest>;
+
+/** The names that the earlier agent knows. The key is none of them: it never leaves the host. */
+export interface ProvisionAnswer {
+  ldap_url: string;
+  base_dn: string;
+  /** Where hosts have a password of their own. */
+  bind_dn?: string;
+  bind_password?: string;
+  /** Who verifies the directory, PEM. */
+  tls_ca_cert: string;
+  /** PEM. */
+  client_cert: string;
+  /** Who signs for hosts, PEM. */
+  ca_cert: string;
+  /** In hex. */
+  cert_serial: string;
+}

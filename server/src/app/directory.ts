@@ -46,7 +46,7 @@ export async function directoryModule(core: Core, others: { onLeft: OnLeft; acco
   const { config, clock, log } = core;
   const service = config.ldap && (await createDirectoryService(core, { ...others, ldap: config.ldap }));
   const perMinute = (limit: number) => createRateLimiter({ clock, limit, windowMs: 60_000 });
-  const forHosts = others.hostApi(directoryRoutes(service?.signedSettings ?? null));
+  const forHosts = others.hostApi(directoryRoutes(service?.hostSettings ?? null, core.hosts));
   const served = service && {
     routes: [
       forHosts,
@@ -96,7 +96,7 @@ export async function createDirectoryService(
   });
   const proofs = createBindProofs({ db, clock, key: keys.storage, onError });
   const server = createLdapService({ options: ldap, checker, proofs, version: VERSION, log });
-  const signedSettings = createHostSettings({
+  const hostSettings = createHostSettings({
     ldap,
     serverId: keys.serverId,
     baseDn: settings.baseDn,
@@ -199,7 +199,7 @@ export async function createDirectoryService(
     rules,
     scim,
     settings,
-    signedSettings,
+    hostSettings,
     health,
     metrics: [
       ...counters.metrics,

@@ -1,8 +1,12 @@
 import type { DirectorySettings } from '#shared/host-api.ts';
 import type { LdapConfig } from '../config/config.ts';
 
-/** What a host needs to reach the directory as itself, signed; with a password in it, a secret. */
-export type HostSettings = (host: { id: string; hostname: string }, nonce: string) => Promise<string>;
+/** What a host needs to reach the directory as itself; with a password in it, a secret. */
+export interface HostSettings {
+  of(host: { id: string; hostname: string }, nonce: string): Promise<DirectorySettings>;
+  /** As a token by the trust root. */
+  signed(host: { id: string; hostname: string }, nonce: string): Promise<string>;
+}
 
 /** @param deps.bindAs name and password under which a host binds, from a secret of the server. */
 export function createHostSettings(deps: {
@@ -16,18 +20,18 @@ export function createHostSettings(deps: {
   sign: (settings: DirectorySettings) => Promise<string>;
 }): HostSettings {
   const { ldap, serverId, baseDn, mode } = deps;
-  return async (host, nonce) =>
-    deps.sign({
-      v: 1,
-      hostId: host.id,
-      ldapUrl: ldap.externalUrl,
-      baseDn,
-      mode,
-      caBundle: await deps.caBundle(),
-      clientCertificates: ldap.clientCertificates,
-      anonymous: ldap.allowAnonymous,
-      bind: ldap.provisionEnabled && ldap.secret !== null ? deps.bindAs(ldap.secret, host.hostname) : null,
-      nonce,
-      serverId,
-    });
+  const of: HostSettings['of'] = async (host, nonce) => ({
+    v: 1,
+    hostId: host.id,
+    ldapUrl: ldap.externalUrl,
+    baseDn,
+    mode,
+    caBundle: await deps.caBundle(),
+    clientCertificates: ldap.clientCertificates,
+    anonymous: ldap.allowAnonymous,
+    bind: ldap.provisionEnabled && ldap.secret !== null ? deps.bindAs(ldap.secret, host.hostname) : null,
+    nonce,
+    serverId,
+  });
+  return { of, signed: async (host, nonce) => deps.sign(await of(host, nonce)) };
 }

@@ -24,7 +24,7 @@ export interface Authenticated {
 export type Admission = ReturnType<typeof createAdmission>;
 
 /** Why a host in this state may not speak; null when it may. */
-function stateRefusal(state: store.Host['state']): ErrorCode | null {
+export function stateRefusal(state: store.Host['state']): ErrorCode | null {
   switch (state) {
     case 'active':
       return null;

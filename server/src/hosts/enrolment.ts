@@ -1,6 +1,6 @@
 import { calculateJwkThumbprint } from 'jose';
 import { constantTimeEqual, sha256 } from '#shared/digest.ts';
-import { formatEnrolmentToken, parseEnrolmentToken } from '#shared/enrolment-token.ts';
+import { type EnrolmentToken, formatEnrolmentToken, parseEnrolmentToken } from '#shared/enrolment-token.ts';
 import { Refusal } from '#shared/errors.ts';
 import type {
   CertificateGrant,
@@ -8,6 +8,7 @@ import type {
   EnrolmentGrant,
   EnrolRequest,
   HeartbeatRequest,
+  ProvisionRequest,
 } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS, ENROLMENT_TAG } from '#shared/http-signature.ts';
 import { hostName as hostNameSchema, normaliseHostName } from '#shared/names.ts';
@@ -19,6 +20,7 @@ import type { EventLog } from '../events/log.ts';
 import type { SignedRequest } from '../http/host-operation.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
+import { stateRefusal } from './admission.ts';
 import { checkSignature, readSignature } from './request-signature.ts';
 import * as store from './store.ts';
 
@@ -76,6 +78,15 @@ export function createEnrolment(deps: EnrolmentDeps) {
     if (problem !== null) throw new Refusal('unavailable', problem);
   }
 
+  /** The host name that a token was made for, if it may still be used. It is not spent yet. */
+  async function nameOfToken(work: UnitOfWork, token: EnrolmentToken, now: number): Promise<string> {
+    const row = await store.findToken(work.query, token.id);
+    if (!row || !constantTimeEqual(row.secret_hash, sha256(token.secret))) throw new Refusal('token_unknown');
+    if (row.used_at !== null) throw new Refusal('token_used');
+    if (now >= row.expires_at) throw new Refusal('token_expired');
+    return row.hostname;
+  }
+
   return {
     async heartbeat(work: UnitOfWork, host: store.Host, body: HeartbeatRequest): Promise<void> {
       await store.updateHost(work, host.id, {
@@ -113,6 +124,31 @@ export function createEnrolment(deps: EnrolmentDeps) {
       });
     },
 
+    /**
+     * Issues another client certificate to a host that is enrolled, to whoever has a token for its name. The identity with
+     * which it asks for approvals stays what it is: this certificate opens the directory and nothing else.
+     */
+    async certifyByToken(body: ProvisionRequest, remoteAddr: string) {
+      const token = parseEnrolmentToken(body.token);
+      if (!token) throw new Refusal('token_malformed');
+      refuseOtherCa();
+      return db.transaction(async (work) => {
+        const now = clock.now();
+        const hostname = await nameOfToken(work, token, now);
+        const live = await store.findLiveHost(work.query, hostname);
+        const host = live && (await store.lockHost(work, live.id));
+        if (!host) throw new Refusal('host_unknown');
+        const refusal = stateRefusal(host.state);
+        if (refusal) throw new Refusal(refusal);
+        const issued = await deps.ca.issue(body.csr, host.hostname, host.id);
+        if (!issued) throw new Refusal('csr_invalid');
+        if (!(await store.spendToken(work, token.id, host.id, now))) throw new Refusal('token_used');
+        await store.updateHost(work, host.id, { certificate: issued.pem });
+        await noteCertificate(work, host, issued, remoteAddr);
+        return { host, issued, caBundle: deps.ca.bundle };
+      });
+    },
+
     /** Enrols a host. Throws a Refusal; writes nothing then. */
     async enrol(request: SignedRequest, body: EnrolRequest, remoteAddr: string): Promise<string> {
       const read = readSignature(request);
@@ -144,11 +180,8 @@ export function createEnrolment(deps: EnrolmentDeps) {
       return db.transaction(async (work) => {
         const now = clock.now();
         if (token) {
-          const row = await store.findToken(work.query, token.id);
-          if (!row || !constantTimeEqual(row.secret_hash, sha256(token.secret))) throw new Refusal('token_unknown');
-          if (row.used_at !== null) throw new Refusal('token_used');
-          if (now >= row.expires_at) throw new Refusal('token_expired');
-          if (row.hostname !== body.hostname) throw new Refusal('token_wrong_name');
+          const name = await nameOfToken(work, token, now);
+          if (name !== body.hostname) throw new Refusal('token_wrong_name');
           if (!(await store.spendToken(work, token.id, hostId, now))) throw new Refusal('token_used');
         }
         if (await store.findLiveHost(work.query, body.hostname)) throw new Refusal('host_exists');

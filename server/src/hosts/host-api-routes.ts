@@ -182,7 +182,7 @@ export function createHostApi(deps: {
       const lane = laneOf(operation);
       app.route({
         method: operation.method,
-        url: `${HOST_API}${operation.path}`,
+        url: `${operation.base ?? HOST_API}${operation.path}`,
         async handler(request, reply) {
           const gone = new AbortController();
           const onClose = () => gone.abort();

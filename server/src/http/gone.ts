@@ -1,6 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 
-/** Where the earlier agent asked. Its trust model is what this server replaces, so it is told what to do instead. */
+/**
+ * Where the earlier agent asked. Its trust model is what this server replaces, so it is told what to do instead. What is
+ * served below these paths again, as `POST /api/client/provision`, is another question by another method.
+ */
 export async function goneEndpoints(app: FastifyInstance): Promise<void> {
   for (const path of [
     '/api/challenge',

@@ -57,6 +57,8 @@ export interface Together<Body, Checked> {
 interface Declaration<Body, Query> {
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: `/${string}`;
+  /** Where its path begins, if that is not the host API. */
+  readonly base?: `/${string}`;
   readonly body?: z.ZodType<Body>;
   readonly query?: z.ZodType<Query>;
   /** The body carries counter and machine id, by which a copy of the host is noticed. */
