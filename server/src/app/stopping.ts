@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 /** A server that stops. */
 export interface Stopping {
   /** For whom it waits at this moment. */
@@ -33,10 +31,12 @@ export async function endsInTime(end: Promise<void>, stopping: Stopping, ms: num
   const looking = setInterval(() => {
     for (const what of stopping.waitsFor()) waitedFor.add(what);
   }, LOOK_EVERY_MS);
-  const waiting = new AbortController();
-  const late = sleep(ms, false, { signal: waiting.signal }).catch(() => false);
+  let patience: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => {
+    patience = setTimeout(resolve, ms, false);
+  });
   const ended = await Promise.race([end.then(() => true), late]);
-  waiting.abort();
+  clearTimeout(patience);
   clearInterval(looking);
   const told = ended ? [...waitedFor] : stopping.waitsFor();
   return { ended, ms: performance.now() - began, waitedFor: told, unsent: stopping.unsent };
@@ -47,7 +47,9 @@ export function endText({ ended, ms, waitedFor, unsent }: End): string {
   const what = waitedFor.length === 0 ? 'what it does not know' : waitedFor.join(', ');
   const facts = [
     ...(ended && waitedFor.length === 0 ? [] : [ended ? `waited for ${what}` : `cut off ${what}`]),
-    ...(unsent === 0 ? [] : [`ended ${unsent} connections on which no whole request came`]),
+    ...(unsent === 0
+      ? []
+      : [`ended ${unsent === 1 ? 'one connection' : `${unsent} connections`} on which no whole request came`]),
   ];
   return `stopped after ${(ms / 1000).toFixed(1)} s: ${facts.join('; ')}`;
 }

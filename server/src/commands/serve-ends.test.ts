@@ -86,5 +86,5 @@ test(`a server that is told to stop ends within ${SECONDS} seconds, whoever keep
   );
   const about = lines.filter(({ msg }) => msg.startsWith('stopped after'));
   assert.equal(about.length, 1, said);
-  assert.match(about[0]!.msg, /ended [23] connections on which no whole request came/);
+  assert.match(about[0]!.msg, /ended (?:one connection|\d+ connections) on which no whole request came/);
 });
