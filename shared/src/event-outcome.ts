@@ -48,6 +48,7 @@ const OUTCOME_OF: Record<EventName, EventOutcome> = {
   challenge_rejected: 'failure',
   challenge_expired: 'failure',
   challenge_cancelled: 'failure',
+  grant_used_offline: 'success',
   challenge_outcome: 'success',
   challenge_run: 'success',
   decision_refused: 'failure',

@@ -226,6 +226,11 @@ export const EVENTS = {
     topic: 'requests',
     own: true,
   },
+  grant_used_offline: {
+    text: 'A host told that it let a command run by an offline grant, without asking.',
+    topic: 'requests',
+    own: true,
+  },
   challenge_outcome: {
     text: 'A host told what it did with an answer.',
     topic: 'requests',

@@ -83,9 +83,9 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   const { clientAddress } = use(proxyModule(core));
   use(settingsModule(options.oddSettings ?? 0));
   use(storageModule(core));
-  const { policies } = use(policiesModule(core));
+  const { policies, policyForGrants } = use(policiesModule(core));
   const { passkeys, approvals, confirmations, ...passkey } = use(passkeysModule(core, callers));
-  const { hostApi, ...hosts } = use(hostsModule(core));
+  const { hostApi, ...hosts } = use(hostsModule({ ...core, policyForGrants }));
   const { settling } = use(settlingModule(core));
   const directory = use(
     await directoryModule(core, { ...createLeavers(core, { ...settling, accounts }), accounts, hostApi }),
@@ -97,8 +97,17 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   );
   const reads = createLogReads(core);
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));
-  const { challenges, announcing, ...challenge } = use(
-    challengesModule(core, { callers, approvals, policies, standing, settling, hostApi, reads }),
+  const { challenges, announcing, offlineGrants, ...challenge } = use(
+    challengesModule(core, {
+      callers,
+      approvals,
+      policies,
+      policyForGrants,
+      standing,
+      settling,
+      hostApi,
+      reads,
+    }),
   );
   use(approvalPageModule({ callers, challenges }));
   use(eventsModule({ ...core, hostApi }, callers, readers));
@@ -137,6 +146,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
     approvals,
     challenges,
     notify,
+    offlineGrants,
     settling,
     readers,
     reads,

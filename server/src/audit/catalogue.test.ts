@@ -8,6 +8,7 @@ import { canonicalSha256 } from '#shared/digest.ts';
 import { EARLIER_EVENTS, EARLIER_SILENCE, type Earlier } from '#shared/earlier-events.ts';
 import { eventOutcome } from '#shared/event-outcome.ts';
 import { CHAIN_START, EVENTS, type EventName, type LoggedEvent } from '#shared/events.ts';
+import { grantableRecord, grantUse } from '#shared/testing/grant-entry.ts';
 import type { App } from '../app/app.ts';
 import type { Approval } from '../challenges/showing.ts';
 import { TEST_FOLDER } from '../db/test-postgres.ts';
@@ -130,6 +131,7 @@ async function openWorld(): Promise<World> {
       IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
       IDENTREE_ESCROW_HKDF_SALT: randomBytes(32).toString('hex'),
       IDENTREE_BREAKGLASS_SECOND_PERSON: 'true',
+      IDENTREE_OFFLINE_GRANT: '1h',
       IDENTREE_SHARED_SECRET: randomBytes(32).toString('hex'),
       IDENTREE_AUDIT_RETENTION: 'sessions=30',
       IDENTREE_AUDIT_ARCHIVE_DIR: join(folder, 'archive'),
@@ -472,6 +474,35 @@ const SCENARIOS: Record<EventName, Scenario> = {
     const answer = await w.host.create(w.host.record({ user: 'robot' }));
     const more = { username: 'robot', remoteAddr: LOCAL };
     return ended(w.aboutRequest(answer), more, { class: 'policy', rule: 'robots' });
+  },
+  grant_used_offline: async (w) => {
+    const about = { hostId: w.host.id, user: 'robot', reason: REASON, createdAt: w.clock.now() };
+    const { offlineGrant, challengeId } = await w.host.create(grantableRecord(about));
+    const used = grantUse({ at: w.clock.now(), grant: offlineGrant!, record: grantableRecord(about) });
+    assert.equal((await w.host.send('POST', '/offline-grants/journal', used)).status, 200);
+    return {
+      ...NOTHING,
+      username: 'robot',
+      hostId: w.host.id,
+      hostname: 'web1.example.com',
+      challengeId: TEXT,
+      code: TEXT,
+      reason: REASON,
+      remoteAddr: LOCAL,
+      data: {
+        requestHash: HASH,
+        runAs: 'root',
+        command: TEXT,
+        policyVersion: HASH,
+        rule: 'robots',
+        grantedWith: challengeId,
+        grantedAt: NUMBER,
+        usedAt: NUMBER,
+        problem: null,
+        journalHash: used.hash,
+        gap: false,
+      },
+    };
   },
   challenge_approved: async (w) => {
     const answer = await w.host.create();

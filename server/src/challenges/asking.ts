@@ -7,6 +7,7 @@ import {
   type OutcomeRequest,
   type RunRequest,
 } from '#shared/host-api.ts';
+import type { GrantsInForce } from '#shared/offline-grant.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
@@ -19,6 +20,7 @@ import type { Random } from '../platform/random.ts';
 import type { PolicyOutcome } from '../policies/policy.ts';
 import { newChallengeId } from './challenge-id.ts';
 import { PENDING_IN_TOTAL, PENDING_PER_USER_AND_HOST } from './limits.ts';
+import type { Issued, OfflineGrants } from './offline-grants.ts';
 import { createPendingTotal } from './pending-total.ts';
 import type { Requirements } from './requirement.ts';
 import type { Settling, SettlingDeps } from './settling.ts';
@@ -40,6 +42,7 @@ export interface AskingDeps {
   requirements: Requirements;
   settling: Pick<Settling, 'settle' | 'decided'>;
   keysSince: SettlingDeps['keysSince'];
+  grants: Pick<OfflineGrants, 'issue' | 'note' | 'inForce'>;
 }
 
 type Call = SharedCall<CreateChallengeRequest>;
@@ -49,6 +52,9 @@ interface Prepared {
   readonly challenge: store.Challenge;
   readonly event: NewEvent;
   readonly approverKeys: string | null;
+  /** By which its host may run it again without asking. */
+  readonly granted: Issued | null;
+  readonly inForce: GrantsInForce;
 }
 
 export type Asking = ReturnType<typeof createAsking>;
@@ -59,12 +65,17 @@ export function createAsking(deps: AskingDeps) {
   const { settle } = deps.settling;
   const pendingTotal = createPendingTotal(PENDING_IN_TOTAL);
 
-  async function answer(challenge: store.Challenge, query: Database['query'], held: number): Promise<ChallengeAnswer> {
-    return answerWith(challenge, (await deps.keysSince(query, held)).token);
+  async function answer(
+    challenge: store.Challenge,
+    query: Database['query'],
+    host: Host,
+    held: number,
+  ): Promise<ChallengeAnswer> {
+    const approverKeys = (await deps.keysSince(query, held)).token;
+    return answerWith({ challenge, approverKeys, granted: null, inForce: await deps.grants.inForce(host) });
   }
 
-  /** @param approverKeys the signed set, for a host that holds an older one */
-  function answerWith(challenge: store.Challenge, approverKeys: string | null): ChallengeAnswer {
+  function answerWith({ challenge, approverKeys, granted, inForce }: Omit<Prepared, 'event'>): ChallengeAnswer {
     return {
       challengeId: challenge.id,
       userCode: challenge.user_code,
@@ -75,6 +86,8 @@ export function createAsking(deps: AskingDeps) {
       approvers: challenge.policy.approvers,
       verdict: challenge.verdict,
       approverKeys,
+      offlineGrant: granted?.token ?? null,
+      grants: inForce,
     };
   }
 
@@ -122,7 +135,7 @@ export function createAsking(deps: AskingDeps) {
     policy: PolicyOutcome,
     now: number,
     keysVersion: number,
-  ): Promise<Pick<Prepared, 'challenge' | 'event'>> {
+  ): Promise<Pick<Prepared, 'challenge' | 'event' | 'granted'>> {
     const challenge = store.newChallenge({
       id: newChallengeId(random, now),
       user_code: newUserCode(random),
@@ -141,7 +154,9 @@ export function createAsking(deps: AskingDeps) {
       const method = { kind: 'auto' } as const;
       const settlement = { actor: { kind: 'policy' }, method, policy, remoteAddr } as const;
       const { written, event } = await deps.settling.decided(challenge, settlement, keysVersion);
-      return { challenge: { ...challenge, ...written }, event };
+      const granted = await deps.grants.issue(host, record, challenge.id, policy);
+      const data = granted === null ? event.data : { ...event.data, offlineGrantUntil: granted.until };
+      return { challenge: { ...challenge, ...written }, event: { ...event, data }, granted };
     }
     const event = {
       event: 'challenge_created',
@@ -162,7 +177,7 @@ export function createAsking(deps: AskingDeps) {
         expiresAt: challenge.expires_at,
       },
     } satisfies NewEvent;
-    return { challenge, event };
+    return { challenge, event, granted: null };
   }
 
   /** Looks at what hosts ask. */
@@ -196,7 +211,8 @@ export function createAsking(deps: AskingDeps) {
           if (body.mayWait === false && policy.approval !== 'none') throw new Refusal('approval_required');
           if (used) throw new Refusal('nonce_reused');
           const approverKeys = keys.version > body.approverKeysVersion ? keys.token : null;
-          return { value: { ...(await prepare(call, policy, now, keys.version)), approverKeys } };
+          const inForce = await deps.grants.inForce(call.host);
+          return { value: { ...(await prepare(call, policy, now, keys.version)), approverKeys, inForce } };
         } catch (error) {
           return refusedWith(error);
         }
@@ -209,12 +225,13 @@ export function createAsking(deps: AskingDeps) {
   async function write(work: UnitOfWork, prepared: readonly Prepared[]): Promise<ChallengeAnswer[]> {
     const challenges = prepared.map(({ challenge }) => challenge);
     if (!(await store.insertChallenges(work, challenges))) throw new Refusal('nonce_reused');
+    for (const { granted } of prepared) if (granted !== null) await deps.grants.note(work, granted);
     // At last: from there on every other writer waits for this one.
     await events.appendAll(
       work,
       prepared.map(({ event }) => event),
     );
-    return prepared.map(({ challenge, approverKeys }) => answerWith(challenge, approverKeys));
+    return prepared.map(answerWith);
   }
 
   return {
@@ -233,14 +250,14 @@ export function createAsking(deps: AskingDeps) {
       if (challenge.status === 'pending') {
         await store.extendLease(work, challengeId, clock.now() + waitMs + LEASE_SECONDS * 1000);
       }
-      return answer(challenge, work.query, keysHeld);
+      return answer(challenge, work.query, host, keysHeld);
     },
 
     /** The same, outside a transaction and without touching the lease: the end of a long poll. */
     async peek(host: Host, challengeId: string, keysHeld: number): Promise<ChallengeAnswer> {
       const challenge = await store.findChallenge(db.query, challengeId);
       if (!challenge || challenge.host_id !== host.id) throw new Refusal('challenge_not_found');
-      return answer(store.readable(challenge), db.query, keysHeld);
+      return answer(store.readable(challenge), db.query, host, keysHeld);
     },
 
     /** The host withdraws its request. One that is decided already stays decided. */
@@ -254,7 +271,7 @@ export function createAsking(deps: AskingDeps) {
               remoteAddr,
             })
           : challenge;
-      return answer(ended, work.query, Number.MAX_SAFE_INTEGER);
+      return answer(ended, work.query, host, Number.MAX_SAFE_INTEGER);
     },
 
     /** The host tells what it did with an approval. Told once; a repetition changes nothing. */

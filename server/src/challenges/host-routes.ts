@@ -1,9 +1,12 @@
 import { Refusal } from '#shared/errors.ts';
 import { createChallengeRequest, outcomeRequest, pollQuery, runRequest } from '#shared/host-api.ts';
 import { challengeId } from '#shared/names.ts';
+import { grantEntry } from '#shared/offline-grant.ts';
 import type { Host } from '../hosts/store.ts';
 import { type HostOperation, hostOperation, sharedOperation } from '../http/host-operation.ts';
 import type { Asking } from './asking.ts';
+import type { OfflineGrants } from './offline-grants.ts';
+import type { OfflineUses } from './offline-uses.ts';
 import type { Waiters } from './waiters.ts';
 
 function idOf({ id }: Readonly<Record<string, string>>): string {
@@ -13,7 +16,17 @@ function idOf({ id }: Readonly<Record<string, string>>): string {
 }
 
 /** What hosts do about requests: ask, wait for the answer, withdraw, and tell what became of it. */
-export function challengeRoutes({ asking, waiters }: { asking: Asking; waiters: Waiters }): HostOperation[] {
+export function challengeRoutes({
+  asking,
+  waiters,
+  grants,
+  uses,
+}: {
+  asking: Asking;
+  waiters: Waiters;
+  grants: Pick<OfflineGrants, 'inForce'>;
+  uses: OfflineUses;
+}): HostOperation[] {
   return [
     sharedOperation({
       method: 'POST',
@@ -70,6 +83,17 @@ export function challengeRoutes({ asking, waiters }: { asking: Asking; waiters: 
         const id = idOf(params);
         await act((work, host, body) => asking.run(work, host, id, body, remoteAddr));
       },
+    }),
+    hostOperation({
+      method: 'GET',
+      path: '/offline-grants',
+      run: ({ act }) => act((_work, host) => grants.inForce(host)),
+    }),
+    hostOperation({
+      method: 'POST',
+      path: '/offline-grants/journal',
+      body: grantEntry,
+      run: ({ act, remoteAddr }) => act((work, host, entry) => uses.note(work, host, entry, remoteAddr)),
     }),
   ];
 }

@@ -14,6 +14,8 @@ import { createAsking } from './asking.ts';
 import { createDeciding } from './deciding.ts';
 import { challengeRoutes } from './host-routes.ts';
 import { createNoteShown } from './noting-shown.ts';
+import { createOfflineGrants } from './offline-grants.ts';
+import { createOfflineUses } from './offline-uses.ts';
 import { createRequirements } from './requirement.ts';
 import { createChallengesRouter } from './router.ts';
 import { createSettling, type Settling } from './settling.ts';
@@ -23,6 +25,8 @@ import { createWaiters } from './waiters.ts';
 
 /** How often overdue requests are looked for, milliseconds. */
 const REAP_EVERY_MS = 500;
+/** How often it is looked whether what grants of hosts rest on still holds, milliseconds. */
+const LOOK_AT_GRANTS_MS = 5000;
 
 /** How requests end. It needs nobody but the keys, so that those who end requests can come before those who make them. */
 export function settlingModule(ground: Ground & { approverKeys: Pick<ApproverKeys, 'since'> }) {
@@ -48,20 +52,31 @@ export function challengesModule(
     callers: Pick<Callers, 'resolver' | 'accounts'>;
     approvals: Approvals;
     policies: PolicySource;
+    policyForGrants: () => Promise<string | null>;
     standing: Standing;
     settling: Settling;
     hostApi: HostApi;
     reads: LogReads;
   },
 ) {
-  const { config, db, events, approverKeys } = ground;
+  const { config, db, events, keys, approverKeys } = ground;
   const { resolver, accounts } = others.callers;
   const accountOwner = accounts.ownerOf;
   const requirements = createRequirements({ ...others, accountOwner, accountOwners: accounts.ownersOf });
+  const { serverId } = keys;
+  const grants = createOfflineGrants({
+    ...ground,
+    ...others,
+    requirements,
+    longestMs: config.offlineGrantMs,
+    serverId,
+    sign: (grant) => signToken(tokenType.offlineGrant, grant, keys.verdict),
+  });
   const asking = createAsking({
     ...ground,
     ...others,
     requirements,
+    grants,
     ttlMs: config.challengeTtlMs,
     externalUrl: config.externalUrl,
     keysSince: approverKeys.since,
@@ -69,6 +84,7 @@ export function challengesModule(
   const deciding = createDeciding({ ...ground, ...others, requirements, recheckViewer: resolver.recheck });
   const showing = createShowing({ ...ground, ...others, accountOwner, noteShown: createNoteShown(ground) });
   const announcing = createAnnouncing({ ...ground, requirements, externalUrl: config.externalUrl });
+  const uses = createOfflineUses({ ...ground, serverId, grantKey: keys.verdict.public, asking, grants });
   const waiters = createWaiters({ events, db });
   return {
     name: 'challenges',
@@ -79,11 +95,16 @@ export function challengesModule(
         read: shortly(() => countAllPending(db.query)),
       }),
     ],
-    routes: [others.hostApi(challengeRoutes({ asking, waiters }))],
+    routes: [others.hostApi(challengeRoutes({ asking, waiters, grants, uses }))],
+    jobs: [
+      { name: 'offline grants', everyMs: LOOK_AT_GRANTS_MS, run: grants.endUnfounded },
+      { name: 'offline grants of before', everyMs: 60_000, run: grants.forgetOver },
+    ],
     handOver: () => waiters.close(),
     stop: async () => waiters.close(),
     procedures: { challenges: createChallengesRouter({ ...deciding, ...showing }, others.reads) },
     challenges: { ...asking, ...deciding, ...showing },
     announcing,
+    offlineGrants: grants,
   } satisfies Module & Record<string, unknown>;
 }

@@ -102,6 +102,9 @@ export const newChallenge = (made: NewChallenge): Challenge => ({
   run_signal: null,
   run_duration_ms: null,
   run_reason: null,
+  offline_grant: null,
+  offline_granted_at: null,
+  offline_used_at: null,
 });
 
 const insertRow = statement((query, given: ChallengesTable, circumstances) =>
@@ -144,6 +147,9 @@ const COLUMNS = Object.keys({
   run_signal: true,
   run_duration_ms: true,
   run_reason: true,
+  offline_grant: true,
+  offline_granted_at: true,
+  offline_used_at: true,
 } satisfies Record<keyof ChallengesTable, true>);
 
 const insertOnPostgres = rawStatement<{ rows: string }, unknown>(({ rows }) => {

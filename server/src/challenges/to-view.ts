@@ -147,6 +147,10 @@ export function toView(
     outcomeDetail: challenge.outcome_detail === null ? null : visibleText(challenge.outcome_detail),
     outcomeAt: challenge.outcome_at,
     run: runOf(challenge),
+    offline:
+      challenge.offline_granted_at === null
+        ? null
+        : { grantedAt: challenge.offline_granted_at, usedAt: challenge.offline_used_at! },
     can: { approve: pending && refusal === null, deny: pending && deny.ok },
     approveRefusal: refusal,
     now: facts.now,

@@ -38,6 +38,8 @@ export interface ChallengeView {
   outcomeAt: number | null;
   /** Null when nothing was told, as on hosts where nobody sees it. */
   run: RunView | null;
+  /** Its host released it by a grant, and told of it at `createdAt`. Null: its host asked. */
+  offline: { grantedAt: number; usedAt: number } | null;
   /** What this viewer may do with it now. */
   can: { approve: boolean; deny: boolean };
   /** Why not approve, when `can.approve` is false on a pending request: a code of the error table. */

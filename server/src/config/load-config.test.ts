@@ -65,6 +65,7 @@ test('five settings make a server; everything else has a default', () => {
     adminGroups: ['admins', 'ops'],
     firstPasskeyNeedsCode: false,
     challengeTtlMs: 120_000,
+    offlineGrantMs: 0,
     policiesFile: null,
     sharedSecret: null,
     enrolmentAutoConfirm: false,

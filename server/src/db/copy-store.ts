@@ -58,6 +58,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   audit_reads: null,
   logout_tokens: null,
   log_disputes: null,
+  offline_grants: null,
 };
 const TABLES = Object.entries(ORDERS).flatMap(([table, order]) =>
   order === null ? [] : [{ table: table as keyof Schema, order }],

@@ -24,6 +24,7 @@ import * as eventIndexes from './migrations/0020-event-indexes.ts';
 import * as hostAuthorities from './migrations/0021-host-authorities.ts';
 import * as hostChecks from './migrations/0022-host-checks.ts';
 import * as notifications from './migrations/0023-notifications.ts';
+import * as offlineGrants from './migrations/0025-offline-grants.ts';
 import * as requestsShown from './migrations/0027-requests-shown.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
@@ -88,6 +89,7 @@ export const migrations = {
   '0021-host-authorities': hostAuthorities,
   '0022-host-checks': hostChecks,
   '0023-notifications': notifications,
+  '0025-offline-grants': offlineGrants,
   '0027-requests-shown': requestsShown,
 };
 

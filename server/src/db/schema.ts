@@ -107,6 +107,10 @@ export interface HostsTable {
   report_due: 0 | 1 | 2;
   /** Patterns of sudo rules mean it. */
   reached: Flag;
+  /** Its offline grants up to this sequence number are revoked; see shared/src/offline-grant.ts. */
+  grants_revoked_to: number;
+  /** Hash of the last entry that it told of its journal of offline grants. */
+  grants_journal: string | null;
 }
 
 /** Which authorities a host goes by, as it told with a heartbeat. */
@@ -332,6 +336,21 @@ export interface ChallengesTable {
   run_duration_ms: number | null;
   /** Why sudo did not start it, with what cannot be seen made visible. */
   run_reason: string | null;
+  /** The grant by which its host released it before it told of it, a JWS; null: its host asked. */
+  offline_grant: string | null;
+  offline_granted_at: Timestamp | null;
+  /** By the clock of the host; that it was told is `created_at`. */
+  offline_used_at: Timestamp | null;
+}
+
+/** What the newest grants of an account on a host rest on, as long as one of them may count. */
+export interface OfflineGrantsTable {
+  host_id: string;
+  username: string;
+  policy_version: string;
+  /** The highest of theirs. */
+  sequence: number;
+  live_until: Timestamp;
 }
 
 /** Single-use codes that turn a browser sign-in into a desktop session (loopback redirect, PKCE). */
@@ -728,6 +747,7 @@ export interface Schema {
   policy_versions: PolicyVersionsTable;
   challenges: ChallengesTable;
   requests_shown: RequestsShownTable;
+  offline_grants: OfflineGrantsTable;
   desktop_grants: DesktopGrantsTable;
   logout_tokens: LogoutTokensTable;
   directory_state: DirectoryStateTable;

@@ -210,6 +210,8 @@ export function createEnrolment(deps: EnrolmentDeps) {
           remote_addr: remoteAddr,
           report_due: body.reports === true ? 1 : 0,
           reached: 0,
+          grants_revoked_to: 0,
+          grants_journal: null,
         });
         await events.append(work, {
           event: 'host_enrolled',

@@ -20,6 +20,8 @@ export function hostRoutes(deps: {
   logReports: Pick<LogReports, 'note'>;
   approverKeys: Pick<ApproverKeys, 'since'>;
   caRotation: Pick<CaRotation, 'heard' | 'shown'>;
+  /** Which policy grants of hosts have to be of. */
+  policyForGrants: () => Promise<string | null>;
   clock: Clock;
 }): HostOperation[] {
   const { enrolment } = deps;
@@ -50,6 +52,7 @@ export function hostRoutes(deps: {
             seen: body.log === undefined ? null : body.checkpointSeq,
             reportDigest: await deps.reports.reportDigestOf(work, host.id),
             takesChecks: true,
+            grants: { revokedTo: host.grants_revoked_to, policyVersion: await deps.policyForGrants() },
           };
         });
         // After the transaction: what is shown is durable, and at least what any server has shown before.

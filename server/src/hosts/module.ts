@@ -26,6 +26,7 @@ export function hostsModule(
     heads: LogHeads;
     ca: CertificateAuthority;
     caRotation: CaRotation;
+    policyForGrants: () => Promise<string | null>;
   },
 ) {
   const { config, db, clock, hosts, ca, caRotation, events, log } = ground;

@@ -11,6 +11,11 @@ export function policiesModule(ground: Pick<Ground, 'config' | 'log' | 'db' | 'e
   const { config, log } = ground;
   const policies: PolicySource =
     config.policiesFile === null ? builtInPolicySource : createPolicyFile(config.policiesFile);
+  /** Which policy offline grants have to be of. Null: none counts, because none is made or nothing may be decided. */
+  const policyForGrants = async (): Promise<string | null> => {
+    const state = await policies.current();
+    return config.offlineGrantMs > 0 && state.ok ? state.policy.version : null;
+  };
   const announce = () => announcePolicy(ground, policies);
   return {
     name: 'policies',
@@ -34,5 +39,6 @@ export function policiesModule(ground: Pick<Ground, 'config' | 'log' | 'db' | 'e
     jobs: [{ name: 'policy in force', everyMs: LOOK_EVERY_MS, run: announce }],
     start: announce,
     policies,
+    policyForGrants,
   } satisfies Module & Record<string, unknown>;
 }

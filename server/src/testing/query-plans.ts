@@ -10,6 +10,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   events: true,
   challenges: true,
   requests_shown: true,
+  offline_grants: 'one for each account on a host that a policy lets go on by itself, for an hour',
   sessions: 'ended ones are deleted',
   host_nonces: true,
   meta: 'single facts',

@@ -59,6 +59,8 @@ export const de: Record<EventName, string> = {
   challenge_expired: 'Niemand hat die Anfrage {code} von {username} auf {hostname} rechtzeitig beantwortet.',
   challenge_cancelled:
     'Die Anfrage {code} von {username} auf {hostname} wurde zurückgezogen{hasReason, select, yes { ({reason})} other {}}.',
+  grant_used_offline:
+    'Der Host {hostname} hat für einen Befehl von {username} eine Offline-Erlaubnis genutzt und es gemeldet; der Code ist {code}.',
   challenge_outcome:
     'Der Host {hostname} hat zur Anfrage {code} von {username} {outcome, select, granted {den Befehl oder die Anmeldung freigegeben} refused {die Freigabe verweigert} other {gemeldet, was er mit der Antwort tat}}.',
   challenge_run:

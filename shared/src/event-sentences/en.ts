@@ -56,6 +56,8 @@ export const en: Record<EventName, string> = {
   challenge_expired: 'Nobody answered the request {code} of {username} on {hostname} in time.',
   challenge_cancelled:
     'The request {code} of {username} on {hostname} was withdrawn{hasReason, select, yes { ({reason})} other {}}.',
+  grant_used_offline:
+    'The host {hostname} used an offline grant for a command of {username} and told of it; the code is {code}.',
   challenge_outcome:
     'The host {hostname} {outcome, select, granted {released what {username} had asked for} refused {refused to release what {username} had asked for} other {told what it did with the answer for {username}}} with the request {code}.',
   challenge_run:

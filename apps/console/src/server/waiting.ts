@@ -14,6 +14,7 @@ const CHANGES: Record<RequestEvent, 'enters' | 'leaves' | 'nothing'> = {
   challenge_cancelled: 'leaves',
   // It never waited.
   auto_approved: 'nothing',
+  grant_used_offline: 'nothing',
   // It does not wait any more.
   challenge_outcome: 'nothing',
   challenge_run: 'nothing',

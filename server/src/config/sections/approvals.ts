@@ -17,4 +17,12 @@ export const approvalSettings = {
     description: 'Approval policies. Unset: every request needs a passkey.',
     example: '/etc/identree/policies.json',
   }),
+  offlineGrantMs: withDefault(duration('0s', '1h'), {
+    env: 'IDENTREE_OFFLINE_GRANT',
+    toml: 'auth.offline_grant',
+    section: 'Approvals',
+    description:
+      'How long a host may run a command again without asking that the policy has approved by itself (`approval: none`), up to 1h. 0s: never.',
+    default: '0s',
+  }),
 };
