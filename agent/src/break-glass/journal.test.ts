@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { CHAIN_START } from '#shared/events.ts';
 import { sampleRecord } from '#shared/testing/request-record.ts';
+import { entryHash } from '../journal/chain.ts';
 import { systemClock } from '../platform/clock.ts';
-import { entryHash, openJournal } from './journal.ts';
+import { openJournal } from './journal.ts';
 
 async function world() {
   const dir = await mkdtemp(join(tmpdir(), 'identree-journal-'));

@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { z } from 'zod';
+import { canonicalSha256 } from '#shared/digest.ts';
+import { CHAIN_START } from '#shared/events.ts';
+import { sha256Text } from '#shared/names.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import { atomicWrite, syncFolder } from '../state/atomic-write.ts';
+import { withLock } from '../state/lock.ts';
+import { readTrustedFile, UntrustedFile } from '../state/trusted-file.ts';
+
+/** What every entry has: it names the one before it by its hash. */
+export interface Chained {
+  id: string;
+  at: number;
+  prevHash: string;
+  hash: string;
+}
+
+type Content<Entry> = Entry extends unknown ? Omit<Entry, keyof Chained> : never;
+
+/** Hash of an entry: over the RFC 8785 form of everything in it but itself. */
+export const entryHash = (entry: object): string => canonicalSha256(entry);
+
+/** A file is laid aside at this size once the server has all of it, bytes. */
+const LAY_ASIDE_BYTES = 256 * 1024;
+/** Above this only what must be written is, so that nobody fills a disk by it. */
+const FULL_BYTES = 8 * 1024 * 1024;
+const READ_LIMIT = 64 * 1024 * 1024;
+
+/** A file of entries that the server is told of when it can be. */
+export interface Chain<Entry extends Chained> {
+  /**
+   * Resolves once the entry would survive a power failure; with false where the file is full and it need not be written.
+   * @throws when it cannot be written
+   */
+  append(content: Content<Entry>, options: { evenIfFull: boolean }): Promise<boolean>;
+  /** All that can be read, oldest first. */
+  entries(): Promise<Entry[]>;
+  /** What the server does not have yet, oldest first. */
+  unreported(): Promise<Entry[]>;
+  /** The server has everything up to this entry. */
+  reported(entry: Entry): Promise<void>;
+}
+
+export function openChain<Entry extends Chained>(deps: {
+  file: string;
+  /** Says up to where the server has it. */
+  cursor: string;
+  lock: string;
+  schema: z.ZodType<Entry>;
+  clock: Clock;
+  log: Pick<Log, 'error'>;
+  /** What has to be kept of entries that are about to be laid aside. */
+  beforeLaidAside?(entries: readonly Entry[]): Promise<void>;
+}): Chain<Entry> {
+  const { file, cursor, clock } = deps;
+  const locked = <T>(work: () => Promise<T>) => withLock(deps.lock, clock, work);
+
+  /** Finished lines; what a crash cut off was never acted on. */
+  async function lines(): Promise<{ lines: string[]; bytes: number }> {
+    const content = await readTrustedFile(file, { private: true, maxBytes: READ_LIMIT });
+    const whole = content?.subarray(0, content.lastIndexOf(0x0a) + 1) ?? Buffer.alloc(0);
+    const text = whole.toString('utf8');
+    return { lines: text === '' ? [] : text.slice(0, -1).split('\n'), bytes: whole.length };
+  }
+
+  function parse(line: string): Entry | null {
+    try {
+      const parsed = deps.schema.safeParse(JSON.parse(line));
+      return parsed.success ? parsed.data : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Hash of the last entry that the server has; null: it has none. */
+  async function reportedHash(): Promise<string | null> {
+    const told = (await readTrustedFile(cursor, { private: true }))?.toString('utf8').trim();
+    if (told === undefined) return null;
+    if (!sha256Text.safeParse(told).success) throw new UntrustedFile(cursor, `${cursor} is damaged.`);
+    return told;
+  }
+
+  async function entries(): Promise<Entry[]> {
+    const read = (await lines()).lines.map(parse);
+    if (read.includes(null)) deps.log.error(`${file} holds lines that cannot be read; they are not reported`);
+    return read.filter((entry) => entry !== null);
+  }
+
+  const after = (all: readonly Entry[], hash: string | null) =>
+    all.slice(all.findIndex((entry) => entry.hash === hash) + 1);
+
+  return {
+    append: (content, { evenIfFull }) =>
+      locked(async () => {
+        const { lines: written, bytes } = await lines();
+        if (!evenIfFull && bytes > FULL_BYTES) return false;
+        const last = written.at(-1);
+        const before = last === undefined ? ((await reportedHash()) ?? CHAIN_START) : parse(last)?.hash;
+        if (before === undefined) throw new UntrustedFile(file, `${file} is damaged. Keep a copy, and remove it.`);
+        const entry = { id: randomUUID(), at: clock.now(), ...content, prevHash: before };
+        const line = Buffer.from(`${JSON.stringify({ ...entry, hash: entryHash(entry) })}\n`);
+        const handle = await open(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+        try {
+          await handle.truncate(bytes);
+          await handle.write(line, 0, line.length, bytes);
+          await handle.sync();
+        } finally {
+          await handle.close();
+        }
+        if (bytes === 0) await syncFolder(dirname(file));
+        return true;
+      }),
+
+    entries: () => locked(entries),
+
+    unreported: () => locked(async () => after(await entries(), await reportedHash())),
+
+    reported: (entry) =>
+      locked(async () => {
+        await atomicWrite(cursor, `${entry.hash}\n`);
+        const { bytes } = await lines();
+        if (bytes <= LAY_ASIDE_BYTES) return;
+        const all = await entries();
+        if (after(all, entry.hash).length > 0) return;
+        await deps.beforeLaidAside?.(all);
+        await rename(file, `${file}.1`);
+      }),
+  };
+}
