@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import { classSatisfies } from '#shared/decision.ts';
+import { type GrantEntry, grantEntry } from '#shared/offline-grant.ts';
 import { createAttempts } from './break-glass/attempts.ts';
 import { type BreakGlass, createBreakGlass } from './break-glass/enter.ts';
 import { hasHashFile } from './break-glass/hash-file.ts';
@@ -28,7 +30,12 @@ import { createRegisteredSudos } from './gate/registered-sudos.ts';
 import { sessionOrigin } from './gate/session-origin.ts';
 import { createSudoPlugin, type SudoPluginDeps } from './gate/sudo-plugin.ts';
 import { readHostReport } from './grants/host-report.ts';
+import { type Chain, openChain } from './journal/chain.ts';
+import { createHeldGrants, type HeldGrants } from './offline-grants/held-grants.ts';
+import { createRunByGrant, type RunByGrant } from './offline-grants/run-by-grant.ts';
+import { createWaker, keepTelling } from './offline-grants/tell-uses.ts';
 import { certificateFolder, type Paths, stateFiles } from './paths.ts';
+import { sinceBoot } from './platform/boot-clock.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { type Log, silentLog } from './platform/log.ts';
 import { type Random, systemRandom } from './platform/random.ts';
@@ -119,6 +126,11 @@ export interface Host {
   ask: Ask;
   breakGlass: BreakGlass;
   journal: Journal;
+  grants: HeldGrants;
+  grantJournal: Chain<GrantEntry>;
+  /** Woken when there is something to tell of grants. */
+  grantsUsed: ReturnType<typeof createWaker>;
+  runByGrant: RunByGrant;
   background: Background;
   close(): void;
 }
@@ -130,7 +142,7 @@ export interface Host {
  */
 export async function openHost(
   paths: Paths,
-  deps: { clock?: Clock; random?: Random; program?: readonly string[]; log: Log },
+  deps: { clock?: Clock; random?: Random; program?: readonly string[]; sinceBoot?: () => number | null; log: Log },
 ): Promise<Host> {
   const { clock = systemClock, random = systemRandom, program = ownProgram(), log } = deps;
   const files = stateFiles(paths.state);
@@ -159,25 +171,73 @@ export async function openHost(
     clock,
     log,
   });
+  const { hostId } = enrolment.identity;
+  const blocked = () => checkpoints.current().contradiction?.kind ?? null;
+  const grants = createHeldGrants({
+    trust: enrolment.trust,
+    hostId,
+    longestMs: classSatisfies('policy', conf.minimumClass) ? conf.offlineGrantMs : 0,
+    clock,
+    sinceBoot: deps.sinceBoot ?? sinceBoot,
+    log,
+  });
+  const grantJournal = openChain({
+    file: files.grantJournal,
+    cursor: files.grantCursor,
+    lock: files.grantJournalLock,
+    schema: grantEntry,
+    clock,
+    log,
+  });
+  const grantsUsed = createWaker();
+  const runByGrant = createRunByGrant({
+    grants,
+    journal: grantJournal,
+    hostId,
+    blocked,
+    written: grantsUsed.wake,
+    background: background.add,
+    contact: conf.contact,
+    clock,
+    random,
+    log,
+  });
   const ask = createAsk({
     client,
     keys,
+    grants,
     trust: enrolment.trust,
-    hostId: enrolment.identity.hostId,
+    hostId,
     externalUrl: enrolment.identity.externalUrl,
     minimumClass: conf.minimumClass,
     timeoutMs: conf.timeoutMs,
     contact: conf.contact,
     breakGlassReady: breakGlass.ready,
     allOutSince: servers.allOutSince,
-    blocked: () => checkpoints.current().contradiction?.kind ?? null,
+    blocked,
     background: background.add,
     clock,
     random,
     log,
   });
   const close = () => servers.close();
-  return { conf, enrolment, keys, checkpoints, client, certificates, ask, breakGlass, journal, background, close };
+  return {
+    conf,
+    enrolment,
+    keys,
+    checkpoints,
+    client,
+    certificates,
+    ask,
+    breakGlass,
+    journal,
+    grants,
+    grantJournal,
+    grantsUsed,
+    runByGrant,
+    background,
+    close,
+  };
 }
 
 /** What an agent that stays looks at on its machine, and which plugin belongs to it. */
@@ -196,6 +256,7 @@ export function residentGate(host: Host, { processes, sessionOrigin, plugin, log
       ...plugin,
       ask: host.ask,
       breakGlass: host.breakGlass,
+      runByGrant: host.runByGrant,
       processes,
       registered,
       sessionOrigin,
@@ -290,6 +351,7 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
             ...every,
             client,
             keys,
+            grants: host.grants,
             authorities: heard,
             ownAuthorities,
             checkpoints,
@@ -329,6 +391,14 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
             conf: host.conf.breakGlass,
             rotate: rotateOutside(ownProgram(), ['--config', paths.config, '--state', paths.state], systemRun),
           },
+          stopping,
+        ),
+    },
+    {
+      name: 'offline grants',
+      run: (stopping) =>
+        keepTelling(
+          { ...every, client, journal: host.grantJournal, grants: host.grants, hostId, waker: host.grantsUsed },
           stopping,
         ),
     },
@@ -401,6 +471,8 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
     createSudoPlugin({
       ask,
       breakGlass,
+      // Held in memory by the agent that stays: a process of one question has none.
+      runByGrant: async () => null,
       processes,
       registered: null,
       loads: async () => null,

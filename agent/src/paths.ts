@@ -43,6 +43,10 @@ export const stateFiles = (state: string) => ({
   breakGlassJournal: join(state, 'break-glass.journal'),
   breakGlassCursor: join(state, 'break-glass.reported'),
   breakGlassJournalLock: join(state, 'break-glass-journal.lock'),
+  /** What was run by offline grants, and up to where the server knows it. */
+  grantJournal: join(state, 'offline-grants.journal'),
+  grantCursor: join(state, 'offline-grants.reported'),
+  grantJournalLock: join(state, 'offline-grants-journal.lock'),
   /** One password is made at a time. */
   breakGlassRotationLock: join(state, 'break-glass-rotation.lock'),
 });

@@ -366,6 +366,7 @@ test('a certificate, the log and a statement about a backup go on being believed
     beat({
       client: host.client,
       keys: host.keys,
+      grants: host.grants,
       authorities: createHeardAuthorities(),
       ownAuthorities: async () => null,
       doctor: createDoctor({ look: async () => [], clock: agentClock, log: silentLog }),

@@ -5,6 +5,7 @@ import { createDoctor } from '../service/doctor.ts';
 import { type HeartbeatDeps, keepBeating } from '../service/heartbeat.ts';
 import { NOTHING_SEEN, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { createTestAuthority, type IssueOptions, type TestAuthority } from '../testing/certificate.ts';
+import { NO_GRANTS } from '../testing/no-grants.ts';
 import { createHeardAuthorities, fingerprintsOf } from './authorities.ts';
 import { generateTlsKey } from './key.ts';
 import { keepCertificate } from './schedule.ts';
@@ -122,6 +123,7 @@ function startFleet(options: { life: IssueOptions; first: TestAuthority; beats: 
         },
       } as never,
       trust: {} as never,
+      grants: NO_GRANTS,
       authorities,
       doctor: createDoctor({ look: async () => [], clock, log: silentLog }),
       ownAuthorities: async () => null,

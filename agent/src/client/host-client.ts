@@ -25,6 +25,7 @@ import {
 } from '#shared/host-api.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import { logResponse } from '#shared/log-head.ts';
+import { type GrantEntry, type GrantsInForce, grantsInForce } from '#shared/offline-grant.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
 import type { Counter } from '../state/counter.ts';
@@ -65,6 +66,9 @@ export interface HostClient {
   escrow(request: EscrowRequest): Promise<Reply<unknown>>;
   breakGlassUse(use: BreakGlassUse): Promise<Reply<unknown>>;
   breakGlassState(state: BreakGlassState): Promise<Reply<BreakGlassWanted>>;
+  /** Tells the next entry of the journal of offline grants. */
+  grantEntry(entry: GrantEntry): Promise<Reply<GrantsInForce>>;
+  grantsInForce(): Promise<Reply<GrantsInForce>>;
 }
 
 const CALL_TIMEOUT_MS = 10_000;
@@ -214,5 +218,7 @@ export function createHostClient(deps: {
     escrow: (request) => call('POST', '/break-glass/escrow', request, z.unknown(), { timeoutMs: ESCROW_TIMEOUT_MS }),
     breakGlassUse: (use) => call('POST', '/break-glass/uses', use, z.unknown()),
     breakGlassState: (state) => call('POST', '/break-glass/state', state, breakGlassStateResponse),
+    grantEntry: (entry) => call('POST', '/offline-grants/journal', entry, grantsInForce),
+    grantsInForce: () => call('GET', '/offline-grants', undefined, grantsInForce),
   };
 }

@@ -26,6 +26,7 @@ describe('client.conf', () => {
       minimumClass: 'policy',
       timeoutMs: 900_000,
       noninteractive: 'refuse',
+      offlineGrantMs: 3_600_000,
       contact: null,
       breakGlass: BREAK_GLASS,
     });
@@ -41,6 +42,7 @@ describe('client.conf', () => {
       minimumClass: 'passkey',
       timeoutMs: 120_000,
       noninteractive: 'refuse',
+      offlineGrantMs: 3_600_000,
       contact: null,
       breakGlass: BREAK_GLASS,
     });

@@ -1,4 +1,5 @@
 import { type ApprovalClass, approvalClass } from '#shared/decision.ts';
+import { OFFLINE_GRANT_LONGEST_MS } from '#shared/offline-grant.ts';
 import { AGE_RECIPIENT, SEALED_PARTS_MAX } from '#shared/sealed-password.ts';
 import { terminalLine } from '#shared/visible-text.ts';
 import { HASH_FILE } from '../break-glass/hash-file.ts';
@@ -18,6 +19,8 @@ export interface ClientConf {
   timeoutMs: number;
   /** Whether `sudo -n`, which nobody waits for, may wait for an approver all the same (plugin of sudo). */
   noninteractive: 'refuse' | 'ask';
+  /** The longest that an offline grant counts on this host, milliseconds; 0: it takes none. */
+  offlineGrantMs: number;
   /** Whom people call after a refusal, in the operator's own words; null: nobody is named. */
   contact: string | null;
   breakGlass: BreakGlassConf;
@@ -208,6 +211,10 @@ export function parseClientConf(text: string, path: string): ClientConf {
   if (noninteractive !== 'refuse' && noninteractive !== 'ask') {
     problems.push('IDENTREE_NONINTERACTIVE must be refuse or ask');
   }
+  const offlineGrantMs = parseDuration(values.get('IDENTREE_OFFLINE_GRANT') || '1h');
+  if (offlineGrantMs === null || offlineGrantMs > OFFLINE_GRANT_LONGEST_MS) {
+    problems.push('IDENTREE_OFFLINE_GRANT must be a duration of at most 1h; 0 for never');
+  }
   const breakGlass = readBreakGlass(values, problems);
   const contact = contactOf(values);
   if ([...(contact ?? '')].length > CONTACT_MAX)
@@ -226,6 +233,7 @@ export function parseClientConf(text: string, path: string): ClientConf {
     minimumClass: minimumClass.data,
     timeoutMs: timeoutMs!,
     noninteractive: noninteractive === 'ask' ? 'ask' : 'refuse',
+    offlineGrantMs: offlineGrantMs!,
     contact,
     breakGlass,
   };

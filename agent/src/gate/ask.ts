@@ -5,6 +5,7 @@ import type { MessageKey } from '#shared/messages.ts';
 import { type PinnedTrust, verifyVerdict } from '#shared/verify-verdict.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Reply } from '../client/reply.ts';
+import type { HeldGrants } from '../offline-grants/held-grants.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type Random, randomText } from '../platform/random.ts';
@@ -48,6 +49,8 @@ export interface Unreachable {
 export interface AskDeps {
   client: Pick<HostClient, 'prepare' | 'createChallenge' | 'poll' | 'cancel' | 'outcome' | 'run'>;
   keys: ApproverKeys;
+  /** Told what answers say of offline grants. */
+  grants: Pick<HeldGrants, 'moment' | 'answered' | 'hear' | 'refused'>;
   trust: PinnedTrust;
   hostId: string;
   /** The server's own address, pinned at enrolment. */
@@ -201,6 +204,7 @@ export function createAsk(deps: AskDeps): Ask {
         createdAt: clock.now(),
       });
       const started = clock.monotonic();
+      const asking = deps.grants.moment();
       const creating = client.createChallenge(record, keys.current().version, question.mayWait);
       const reply = await Promise.race([creating, aborted(signal)]);
       if (reply === 'aborted') {
@@ -213,6 +217,7 @@ export function createAsk(deps: AskDeps): Ask {
       if (reply.kind === 'ok') {
         const answer = reply.value;
         await takeKeys(answer);
+        await deps.grants.answered(record, answer, asking);
         if (answer.status === 'pending' && !question.mayWait) {
           // A server that knows no requests without waiting has made one.
           cancel(answer.challengeId);
@@ -231,6 +236,7 @@ export function createAsk(deps: AskDeps): Ask {
           offset: Math.min(skew, Math.max(-skew, answer.now - clock.now())),
         };
       }
+      if (reply.kind === 'refused') deps.grants.refused(record.user, reply.code);
       if (reply.kind === 'refused' && reply.code === 'approval_required') {
         voice.refusal('gate.nobodyWaits', {}, deps.contact);
         return null;
@@ -393,6 +399,7 @@ export function createAsk(deps: AskDeps): Ask {
         dead = createDeathWatch(deps);
         answer = reply.value;
         await takeKeys(answer);
+        if (answer.grants) deps.grants.hear(answer.grants);
         const early = answer.status === 'pending' && clock.monotonic() - asking < 500;
         // A server that does not hold the poll must not be asked in a tight loop.
         if (early) await clock.sleep(1000, signal);

@@ -5,6 +5,7 @@ import type { Reply } from '../client/reply.ts';
 import type { Clock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { systemRandom } from '../platform/random.ts';
+import { NO_GRANTS } from '../testing/no-grants.ts';
 import { type Asked, createAsk } from './ask.ts';
 import { createVoice } from './terminal-text.ts';
 
@@ -45,6 +46,7 @@ async function waiting(
   const cancelled: string[] = [];
   const said: string[] = [];
   const ask = createAsk({
+    grants: NO_GRANTS,
     client: {
       prepare: () => undefined,
       createChallenge: () => assert.fail('asked again'),

@@ -3,6 +3,7 @@ import type { RunRequest } from '#shared/host-api.ts';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { BreakGlass } from '../break-glass/enter.ts';
+import type { RunByGrant } from '../offline-grants/run-by-grant.ts';
 import type { Log } from '../platform/log.ts';
 import { PLUGIN } from '../setup/sudo-gate.ts';
 import type { Ask, Asked, Outcome, Question, Unreachable } from './ask.ts';
@@ -27,6 +28,7 @@ export interface PluginConversation {
 export interface SudoPluginDeps {
   ask: Ask;
   breakGlass: Pick<BreakGlass, 'enter'>;
+  runByGrant: RunByGrant;
   processes: ProcessReader;
   /** Null where no agent stays to know one sudo from another. */
   registered: RegisteredSudos | null;
@@ -198,7 +200,11 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
         deps.breakGlass.enter({ record, voice, prompt: conversation.prompt, last, signal });
       let asked: Asked | Unreachable | null = ask.resume(question, parts.token);
       if (asked !== null) voice.sentence('gate.goingOn');
-      else asked = await ask.open(question, voice, signal);
+      else {
+        const ran = await deps.runByGrant(question, voice, last, signal);
+        if (ran !== null) return ran;
+        asked = await ask.open(question, voice, signal);
+      }
       if (asked === null) return REFUSED;
       if ('kind' in asked) return enter(asked);
       conversation.keep(ask.tokenOf(asked));

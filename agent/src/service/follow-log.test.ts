@@ -10,6 +10,7 @@ import { openCheckpoints } from '../state/checkpoint.ts';
 import { createFakeLog, type FakeLog } from '../testing/fake-log.ts';
 import { createFakeServer, createServerKey } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
+import { NO_GRANTS } from '../testing/no-grants.ts';
 import { createDoctor } from './doctor.ts';
 import { beat, type HeartbeatDeps } from './heartbeat.ts';
 
@@ -27,6 +28,7 @@ async function world() {
   const deps: HeartbeatDeps = {
     client: host.client,
     keys: host.keys,
+    grants: NO_GRANTS,
     authorities: createHeardAuthorities(),
     ownAuthorities: async () => null,
     checkpoints: host.checkpoints,

@@ -11,6 +11,7 @@ import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { createFakeServer, createServerKey, type FakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
+import { NO_GRANTS } from '../testing/no-grants.ts';
 import { createPasskey } from '../testing/passkey.ts';
 import { createDoctor } from './doctor.ts';
 import { beat, type Health, type HeartbeatDeps, keepBeating } from './heartbeat.ts';
@@ -27,6 +28,7 @@ async function world() {
   const deps: HeartbeatDeps = {
     client: host.client,
     keys: host.keys,
+    grants: NO_GRANTS,
     authorities: createHeardAuthorities(),
     ownAuthorities: async () => null,
     checkpoints: host.checkpoints,

@@ -1,6 +1,7 @@
 import { type HostAuthorities, type HostReport, reportDigest } from '#shared/host-api.ts';
 import { authoritiesToTell, type HeardAuthorities } from '../certificates/authorities.ts';
 import type { HostClient } from '../client/host-client.ts';
+import type { HeldGrants } from '../offline-grants/held-grants.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { Doctor } from './doctor.ts';
@@ -25,6 +26,7 @@ export interface HeartbeatDeps extends FollowDeps {
   /** What this host says of itself. */
   report: () => Promise<HostReport>;
   keys: ApproverKeys;
+  grants: Pick<HeldGrants, 'hear' | 'end'>;
   /** Told what the server says of its authorities. */
   authorities: Pick<HeardAuthorities, 'current' | 'hear' | 'followed'>;
   /** Whom this host goes by; null: it has no certificate that can be read. */
@@ -86,6 +88,8 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
   let health: Omit<Health, 'approverKeysVersion' | 'checkpointSeq'>;
   if (reply.kind === 'ok') {
     const { value } = reply;
+    if (value.grants) deps.grants.hear(value.grants);
+    if (value.state !== 'active') deps.grants.end();
     deps.authorities.hear(value.authorities ?? null);
     deps.doctor.heard(value.takesChecks === true, checks);
     if (value.approverKeys !== null && (await keys.offer(value.approverKeys)) === 'rejected') {
@@ -107,6 +111,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
   } else {
     const message = reply.kind === 'aborted' ? 'cancelled' : reply.message;
     log.warn(`heartbeat: ${message}`);
+    if (reply.kind === 'refused') deps.grants.end();
     // A server that does not take what was found must not count this host as gone for it.
     if (reply.kind === 'refused' && reply.code === 'bad_request') deps.doctor.heard(false, checks);
     health = {

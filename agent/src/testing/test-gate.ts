@@ -51,6 +51,7 @@ export async function createTestGate(
     cwd?: string;
     environ?: Record<string, string>;
     replica?: boolean;
+    sinceBoot?: () => number | null;
   } = {},
 ): Promise<TestGate> {
   const server = await createFakeServer();
@@ -68,7 +69,11 @@ export async function createTestGate(
   const logged: string[] = [];
   const note = (message: string) => void logged.push(message);
   const log: Log = { info: note, warn: note, error: note };
-  const host = await openHost(enrolled.paths, { program: [process.execPath, MAIN], log });
+  const host = await openHost(enrolled.paths, {
+    program: [process.execPath, MAIN],
+    log,
+    ...(options.sinceBoot ? { sinceBoot: options.sinceBoot } : {}),
+  });
   const processes = createProcessReader(parent.proc, async () => policy.now);
   const start = (path: string, stopping: AbortSignal) => {
     const registered = createRegisteredSudos(processes);
@@ -78,6 +83,7 @@ export async function createTestGate(
         sudo: createSudoPlugin({
           ask: host.ask,
           breakGlass: host.breakGlass,
+          runByGrant: host.runByGrant,
           processes,
           registered,
           loads: async () => loads.now,
