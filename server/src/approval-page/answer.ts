@@ -14,7 +14,9 @@ const SILENT_AFTER_MS = 45_000;
 const NEWS_FOR_MS = 30 * 60_000;
 
 /** Will the host tell more about it? Only the plugin sees what becomes of a command. */
-function isOpen({ record, outcome, run }: ChallengeView): boolean {
+function isOpen({ record, outcome, run, offline }: ChallengeView): boolean {
+  // What becomes of a command that ran by a grant is told with it, and no more.
+  if (offline !== null) return outcome === null;
   if (record.gate === 'try') return outcome === null;
   if (run !== null) return run.state === 'started';
   return outcome === null || (outcome === 'granted' && record.gate === 'plugin');
@@ -135,6 +137,7 @@ export function result(model: ApprovalPageModel, s: Strings, locale: Locale): Ht
   return html`<div class="result ${kind}"><svg class="result-icon" viewBox="0 0 24 24" width="44" height="44" aria-hidden="true" focusable="false"><circle cx="12" cy="12" r="12"/>${ICONS[kind]}</svg>
 <div><h1 id="title" tabindex="-1">${resultTitle(model, s)}</h1>
 ${outcome && html`<p class="outcome${waiting && ' waiting'}" id="outcome">${outcome}</p>`}
+${view.offline && html`<p class="hint">${s.outcome.offline(moment(view.offline.grantedAt, view.now, locale), moment(view.offline.usedAt, view.now, locale), moment(view.createdAt, view.now, locale))}</p>`}
 ${waiting && html`<p class="hint" id="stopped" hidden>${s.outcome.stopped}</p>`}
 ${view.reason && html`<p class="quote"><q>${shownText(view.reason).html}</q></p>`}
 ${view.decidedAt !== null && html`<p class="when">${moment(view.decidedAt, view.now, locale)}</p>`}</div></div>`;

@@ -164,6 +164,8 @@ export const de: Strings = {
     waiting: (host: Html) => html`Warten auf ${host}.`,
     silent: (host: Html) => html`${host} hat nicht gemeldet, was geschehen ist.`,
     released: 'An sudo übergeben.',
+    offline: (granted: Html, used: Html, told: Html) =>
+      html`Ohne zu fragen, mit einer Erlaubnis, die ${granted} entstand. Der Host sagt, dass er sie ${used} genutzt hat; gemeldet hat er es ${told}.`,
     running: (started: Html) => html`Läuft, begonnen ${started}.`,
     ended: {
       status: (status: number, time: string) => `Nach ${time} mit Status ${status} beendet.`,

@@ -161,6 +161,8 @@ export const en = {
     waiting: (host: Html) => html`Waiting for ${host} to start the command.`,
     silent: (host: Html) => html`${host} has not reported what happened.`,
     released: 'Released to sudo.',
+    offline: (granted: Html, used: Html, told: Html) =>
+      html`Without asking, by a grant that was made ${granted}. The host says that it used it ${used}; it told of it ${told}.`,
     running: (started: Html) => html`Running, started ${started}.`,
     ended: {
       status: (status: number, time: string) => `Ended with status ${status} after ${time}.`,

@@ -143,6 +143,17 @@ function Details({ request, deny }: { request: Request; deny: (request: Request)
                 <Moment at={request.decidedAt} />
               </Fact>
             )}
+            {request.offline !== null && (
+              <>
+                <Fact label="Used">
+                  <Moment at={request.offline.usedAt} /> by the clock of the host, under a grant of{' '}
+                  <Moment at={request.offline.grantedAt} />
+                </Fact>
+                <Fact label="Told">
+                  <Moment at={request.createdAt} />
+                </Fact>
+              </>
+            )}
             {request.reason && <Fact label="Said">“{request.reason}”</Fact>}
             {request.status === 'approved' && <Fact label="Evidence">{classText(request)}</Fact>}
             <Fact label="Outcome">{outcomeText(request)}</Fact>

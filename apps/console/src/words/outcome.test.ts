@@ -7,6 +7,7 @@ const APPROVED: Told = {
   outcome: 'granted',
   outcomeDetail: null,
   run: null,
+  offline: null,
   record: { gate: 'plugin' },
 };
 const says = (fields: Partial<Told>) => outcomeText({ ...APPROVED, ...fields });
@@ -14,6 +15,9 @@ const ENDED = { state: 'ended', endedAt: 0, exitStatus: null, signal: null, dura
 
 test('what sudo did is told as it was seen', () => {
   assert.equal(says({}), 'Released to sudo');
+  const offline = { grantedAt: 1, usedAt: 2 };
+  assert.equal(says({ offline }), 'Released to sudo by an offline grant, and told later');
+  assert.equal(says({ offline, outcome: null }), 'The host has not reported what happened.');
   assert.equal(says({ run: { state: 'started', startedAt: 0 } }), 'Running');
   assert.equal(says({ run: { ...ENDED, exitStatus: 0 } }), 'Ended with status 0 after 3 s');
   assert.equal(says({ run: { ...ENDED, signal: 'SIGKILL' } }), 'Ended by SIGKILL after 3 s');

@@ -2,7 +2,7 @@ import { durationText } from '#shared/relative-time.ts';
 import type { Request } from '../server/api.ts';
 
 /** What of a request its outcome is told from. */
-export type Told = Pick<Request, 'status' | 'outcome' | 'outcomeDetail' | 'run'> & {
+export type Told = Pick<Request, 'status' | 'outcome' | 'outcomeDetail' | 'run' | 'offline'> & {
   record: Pick<Request['record'], 'gate'>;
 };
 
@@ -32,6 +32,7 @@ export function outcomeText(request: Told): string {
   if (request.run !== null && gate !== 'try') return runText(request.run);
   if (request.outcome === 'granted') {
     if (gate === 'try') return 'Rehearsal. Nothing ran.';
+    if (request.offline !== null) return 'Released to sudo by an offline grant, and told later';
     return gate === 'ssh' ? 'The login was allowed' : 'Released to sudo';
   }
   if (request.outcome === 'refused') {
