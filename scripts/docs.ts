@@ -15,7 +15,7 @@ import { PROGRAM as SERVER } from '../server/src/commands/program.ts';
 import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
 import { listOperations, REST_PREFIX } from '../server/src/http/operations.ts';
-import { LEAVING_CHECK } from '../server/src/http/server.ts';
+import { LEAVING_CHECK } from '../server/src/http/health-routes.ts';
 import { COMMON_VALUES } from '../server/src/platform/health-check.ts';
 import { everyCheck } from '../server/src/testing/every-check.ts';
 import { createTestApp } from '../server/src/testing/test-app.ts';

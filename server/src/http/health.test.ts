@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { diskCheck } from '../db/module.ts';
 import { createLogger } from '../platform/logger.ts';
@@ -75,6 +75,20 @@ describe('/healthz', () => {
     assert.equal((await t.app.http.inject({ method: 'HEAD', url: '/healthz' })).statusCode, 200);
   });
 
+  test('[M-10] it and what an orchestrator asks take GET and HEAD alone', async () => {
+    for (const url of ['/healthz', '/livez', '/readyz']) {
+      const asked = (method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE') => t.app.http.inject({ method, url });
+      assert.deepEqual(
+        [(await asked('GET')).statusCode, (await asked('HEAD')).statusCode, (await asked('HEAD')).body],
+        [200, 200, ''],
+      );
+      for (const method of ['POST', 'PUT', 'DELETE'] as const) {
+        const { statusCode, headers } = await asked(method);
+        assert.deepEqual([statusCode, headers.allow], [405, 'GET, HEAD'], `${method} ${url}`);
+      }
+    }
+  });
+
   test('settings that there is a warning about are counted for everybody, and named to nobody', async () => {
     const own = await createTestApp({ app: { provider: createTestProvider(), oddSettings: 2 } });
     const answer = await own.app.http.inject('/healthz');
@@ -124,4 +138,20 @@ describe('/healthz', () => {
     assert.equal(answer.json().checks.database, 'error');
     await own.app.http.close();
   });
+});
+
+test('[M-10] a server that cannot do its work lives, is not ready, and says no more than that to an orchestrator', async () => {
+  const t = await createTestApp({ app: { provider: createTestProvider() } });
+  const ask = async (url: string) => {
+    const { statusCode, body } = await t.app.http.inject(url);
+    return [statusCode, body];
+  };
+  assert.deepEqual(await ask('/livez'), [200, '{"status":"ok"}']);
+  assert.deepEqual(await ask('/readyz'), [200, '{"status":"ok"}']);
+  await rm(t.config.keysDir, { recursive: true });
+  await rm(dirname(t.config.database.dsn), { recursive: true });
+  assert.equal((await t.app.http.inject('/healthz')).statusCode, 503);
+  assert.deepEqual(await ask('/livez'), [200, '{"status":"ok"}']);
+  assert.deepEqual(await ask('/readyz'), [503, '{"status":"not_ready"}']);
+  await t.close().catch(() => {});
 });

@@ -16,13 +16,12 @@ import { Refusal } from '#shared/errors.ts';
 import type { DatabaseTrouble } from '../db/trouble.ts';
 import { sendPage } from '../pages/send-page.ts';
 import { renderNotFound, renderProblem } from '../pages/small-pages.ts';
-import { healthCheck } from '../platform/health-check.ts';
 import { LISTENER_TLS } from '../platform/listener-tls.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import { consolePages } from './console-pages.ts';
 import { createDownloads } from './download.ts';
 import { goneEndpoints } from './gone.ts';
-import { checkHealth, type HealthReport } from './health.ts';
+import { healthRoutes } from './health-routes.ts';
 import { refusalOf } from './refusal-of.ts';
 import { restRoutes } from './rest-routes.ts';
 import { securityHeaders } from './security-headers.ts';
@@ -65,17 +64,6 @@ export interface HttpDeps {
   /** What the modules serve, each in a scope of its own. */
   plugins: readonly FastifyPluginAsync[];
 }
-
-/** What a server says of itself that stops: at once, whatever else there would be to look at. */
-const LEAVING: HealthReport = { status: 'unhealthy', checks: { server: 'stopping' } };
-/** The same, as the documentation has it. It is not one of the checks: nothing else is looked at then. */
-export const LEAVING_CHECK = healthCheck({
-  name: 'server',
-  about: 'Whether it stops. It is there only then, and alone.',
-  severity: 'critical',
-  values: { stopping: 'It was told to. No new client is to be sent there.' },
-  run: async () => 'stopping',
-});
 
 /** Did a person open this address in a browser? Programs get JSON. */
 function wantsPage(request: FastifyRequest): boolean {
@@ -150,15 +138,7 @@ export async function createHttpServer(deps: HttpDeps): Promise<FastifyInstance>
     wantsPage(request) ? sendPage(reply, 404, renderNotFound) : reply.code(404).send(new Refusal('not_found').toJSON()),
   );
 
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/healthz',
-    handler: async (_request, reply) => {
-      const report = deps.isLeaving() ? LEAVING : await checkHealth(deps.health);
-      // A host whose clock is wrong is refused everything that it signs, and can still ask here.
-      return reply.code(report.status === 'unhealthy' ? 503 : 200).send({ ...report, now: deps.now() });
-    },
-  });
+  healthRoutes(app, deps);
   await app.register(procedures(deps));
   await app.register(goneEndpoints);
   for (const plugin of deps.plugins) await app.register(plugin);

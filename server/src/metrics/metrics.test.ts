@@ -195,6 +195,21 @@ describe('/metrics', () => {
   });
 });
 
+test('a metric that cannot be read takes no other one away', async () => {
+  const t = await createTestApp();
+  t.app.registry.registerMetric({
+    name: 'identree_broken',
+    get: async () => {
+      throw new Error('broken');
+    },
+  } as never);
+  const { statusCode, body } = await t.app.http.inject('/metrics');
+  assert.equal(statusCode, 200);
+  assert.match(body, /^identree_challenges_created_total 0$/m);
+  assert.doesNotMatch(body, /identree_broken/);
+  await t.close();
+});
+
 test('[M-02] whatever happens, gauges are what the database counts', async () => {
   const provider = createTestProvider();
   const t = await createTestApp({ app: { provider } });

@@ -16,7 +16,19 @@ export function metricsRoutes(deps: { token: string | null; registry: Registry }
             .send({ error: { code: 'forbidden', message: ERRORS.forbidden[1] } });
         }
       }
-      return reply.type(deps.registry.contentType).send(await deps.registry.metrics());
+      // One that cannot be read must not take away those that would say why.
+      const pages = await Promise.all(
+        deps.registry.getMetricsAsArray().map(async (metric) => {
+          try {
+            return await deps.registry.getSingleMetricAsString(metric.name);
+          } catch (err) {
+            request.log.error({ err, metric: metric.name }, 'a metric cannot be read');
+            return null;
+          }
+        }),
+      );
+      const page = pages.filter((part) => part !== null).join('\n\n');
+      return reply.type(deps.registry.contentType).send(`${page}\n`);
     });
   };
 }

@@ -1,4 +1,5 @@
 import { Counter, Histogram, type Metric } from 'prom-client';
+import { inTime } from '../platform/gauges.ts';
 import { CHANNEL_KINDS } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
 import type { Counted } from './sender.ts';
@@ -24,7 +25,7 @@ export function notifyMetrics(channels: () => Promise<readonly StoredChannel[]>)
     registers,
     async collect() {
       // An alert on any increase has something to compare with before the first one.
-      for (const channel of await channels()) know(labelOf(channel));
+      for (const channel of (await inTime(channels)) ?? []) know(labelOf(channel));
     },
   });
   function know(channel: string): void {

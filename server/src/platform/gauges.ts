@@ -55,7 +55,8 @@ export function readGauge<Label extends string = never>(options: {
   return gauge;
 }
 
-async function inTime<T>(read: () => Promise<T> | T): Promise<T | null> {
+/** What is read, or null when that fails or takes too long for who waits for a page of metrics. */
+export async function inTime<T>(read: () => Promise<T> | T): Promise<T | null> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<null>((resolve) => {
     timer = setTimeout(() => resolve(null), PATIENCE_MS);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LEAVING_CHECK } from '../http/server.ts';
+import { LEAVING_CHECK } from '../http/health-routes.ts';
 import { everyCheck } from './every-check.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
