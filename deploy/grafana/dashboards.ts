@@ -120,6 +120,15 @@ const OVERVIEW: Dashboard = {
       ],
     },
     {
+      title: 'Notifications',
+      panels: [
+        graph('Notifications', [rate('notifications_total', 'channel, status')], 'ops'),
+        graph('Receivers, how long', quantiles('notification_delivery_duration_seconds', [0.5, 0.95], 'channel'), 's'),
+        stat('Failed attempts in this time', within('notifications_total', '', 'status="failed"'), [1, 100]),
+        stat('Given up in this time', within('notifications_total', '', 'status="dead_lettered"'), [1, 10]),
+      ],
+    },
+    {
       title: 'Signing in',
       panels: [
         graph('Host requests that were not authentic', [rate('auth_failures_total')], 'ops'),

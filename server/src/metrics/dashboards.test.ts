@@ -96,6 +96,7 @@ async function open(t: TestContext) {
   t.after(() => void loki.closeAllConnections());
   t.after(() => void loki.close());
 
+  const receiver = `127.0.0.1:${(loki.address() as AddressInfo).port}`;
   const provider = createTestProvider();
   const site = await createTestApp({
     driver: 'postgres',
@@ -110,7 +111,8 @@ async function open(t: TestContext) {
       IDENTREE_LDAP_TLS_LISTEN_ADDR: '127.0.0.1:0',
       IDENTREE_LDAP_BIND_DN: 'cn=sssd,dc=example,dc=com',
       IDENTREE_LDAP_BIND_PASSWORD: 'not a secret of anybody',
-      IDENTREE_AUDIT_LOKI_URL: `http://127.0.0.1:${(loki.address() as AddressInfo).port}`,
+      IDENTREE_NOTIFY_ALLOW_CIDRS: '127.0.0.1',
+      IDENTREE_AUDIT_LOKI_URL: `http://${receiver}`,
     },
     app: { provider },
   });
@@ -128,6 +130,7 @@ async function open(t: TestContext) {
     provider,
     servers,
     targets,
+    receiver,
     refuse: () => {
       takes = false;
     },
@@ -179,6 +182,8 @@ describe('real Prometheus', { skip: whyNoPrometheus || (whyNoPostgres() ?? false
     const [one, two, three] = site.servers as [App, App, App];
     const host = await enrolTestHost(one, site.clock, 'web1.example.com');
     const alice = await signInTestPerson(two, site.provider, site.clock, 'alice', { subject: 'sub-alice' });
+    const mine = { url: `http://${site.receiver}/` };
+    await alice.mutate('notify.channels.add', { name: 'alice-phone', kind: 'webhook', settings: mine, personal: true });
     const approve = async ({ userCode, challengeId }: Awaited<ReturnType<typeof host.create>>): Promise<void> => {
       const { data } = await alice.query<Approval>('challenges.get', { code: userCode });
       const assertion = alice.passkey.assert(data.passkey!.options as never);
