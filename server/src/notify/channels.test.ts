@@ -47,6 +47,24 @@ describe('notification channels', () => {
     assert.equal((await add(bob, 'Bob Phone')).refusal, 'bad_request');
   });
 
+  test('[N-23] of everybody have each a secret of their own: a name with the variables of another is none', async () => {
+    const shared = (name: string) => add(s.olga, name, { personal: false });
+    assert.equal((await shared('room-1')).data.ok, true);
+    for (const name of ['room.1', 'room_1'])
+      assert.deepEqual((await shared(name)).data, {
+        ok: false,
+        problem: 'its variables would be those of the channel "room-1", and so its secret: name it otherwise',
+      });
+    // One person's has no variables, and hinders nobody.
+    assert.equal((await add(s.olga, 'room.1')).data.ok, true);
+    assert.equal((await shared('room1')).data.ok, true);
+    assert.deepEqual((await shared('room-1')).data, { ok: false, problem: 'there is a channel "room-1" already' });
+    for (const name of ['room-1', 'room.1', 'room1'])
+      assert.equal((await s.olga.mutate('notify.channels.remove', { name })).refusal, null);
+    assert.equal((await shared('room.1')).data.ok, true, 'when the other is gone');
+    assert.equal((await s.olga.mutate('notify.channels.remove', { name: 'room.1' })).refusal, null);
+  });
+
   test('of somebody else are not there: not to be seen, changed, removed, tried or listed', async () => {
     assert.deepEqual(
       (await list(alice)).map(({ name, shared }) => [name, shared]),

@@ -12,6 +12,7 @@ import {
   type StoredChannel,
   updateChannel,
 } from './channel-store.ts';
+import { sharesSecret } from './create-channel.ts';
 import { skipChannel } from './delivery-store.ts';
 import type { ChannelInput } from './settings.ts';
 
@@ -64,6 +65,18 @@ export function createConfigured(deps: {
     return channel;
   }
 
+  /** Why a name is none for a new channel of everybody; null: it is. Personal channels have no variables. */
+  async function nameProblemOf(work: UnitOfWork, name: string): Promise<string | null> {
+    const shared = (await listChannels(work.query)).filter(({ owner }) => owner === null);
+    const other = sharesSecret(
+      name,
+      shared.map((channel) => channel.name),
+    );
+    return other === null
+      ? null
+      : `its variables would be those of the channel "${other}", and so its secret: name it otherwise`;
+  }
+
   const about = (channel: StoredChannel, by: Pick<Operator, 'username' | 'remoteAddr'>) => ({
     username: '',
     actor: by.username,
@@ -78,7 +91,7 @@ export function createConfigured(deps: {
     /**
      * Makes a channel.
      *
-     * @param name of one that is there: nothing is changed, and the problem says so
+     * @param name of one that is there, or that would share the secret of one: nothing is changed, and the problem says so
      * @param personal for its maker alone
      * @throws Refusal
      */
@@ -98,6 +111,8 @@ export function createConfigured(deps: {
       const problem = problemOf(channel);
       if (problem !== null) return { ok: false, problem };
       return db.transaction(async (work) => {
+        const taken = personal ? null : await nameProblemOf(work, name);
+        if (taken !== null) return { ok: false, problem: taken };
         if (!(await insertChannel(work, channel)))
           return { ok: false, problem: `there is a channel "${name}" already` };
         await events.append(work, { event: 'notification_channel_added', ...about(channel, by) });
