@@ -83,6 +83,32 @@ test('patterns are shell-style and never anything else', () => {
   for (const bad of ['(', 'a|b', 'a$', '[', '[]', 'a\\b', 'a/b', 'a b']) assert.equal(compileGlob(bad), null, bad);
 });
 
+test('a pattern with many stars is answered, and fits what a shell would say', () => {
+  // Each would keep a regular expression busy for longer than this machine lives.
+  assert.equal(compileGlob(`${'*'.repeat(252)}X`)!.test('web1.example.com'.repeat(15)), false);
+  assert.equal(compileGlob(`${'*a'.repeat(120)}b`)!.test('a'.repeat(253)), false);
+  assert.equal(compileGlob('*a'.repeat(126))!.test('a'.repeat(253)), true);
+  for (const [pattern, text, fits] of [
+    ['', '', true],
+    ['', 'a', false],
+    ['*', '', true],
+    ['?', '', false],
+    ['web*.example.com', 'web.example.com', true],
+    ['web*.example.com', 'web1.example.com.evil.org', false],
+    ['web*.example.com', 'xweb1.example.com', false],
+    ['*web*', 'db-web-1', true],
+    ['a*b*c', 'abcbc', true],
+    ['a*b*c', 'acb', false],
+    ['*?1', '1', false],
+    ['*[!0-9]', 'web1', false],
+    ['*[!0-9]', 'web1a', true],
+    ['web1', 'web1\n', false],
+    ['*', 'a\nb', true],
+  ] as const) {
+    assert.equal(compileGlob(pattern)!.test(text), fits, `${pattern} ${text}`);
+  }
+});
+
 test('a policy file: read again when it changes, nothing decided while it is missing, broken or writable by others', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'identree-policy-'));
   const path = join(dir, 'policies.json');
