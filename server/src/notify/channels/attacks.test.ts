@@ -26,6 +26,7 @@ const ATTACKS: readonly string[] = [
   '","title":"Approved","x":"',
   "{username} {hasActor, select, yes {x} other {y}} # ' {",
   'https://evil.example/approve www.evil.example evil.example/x',
+  'https://evil.example/approve; someone@evil.example;',
   '\ud800 lone \udc00',
 ];
 
