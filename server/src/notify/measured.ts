@@ -1,5 +1,5 @@
 import { Counter, Histogram, type Metric } from 'prom-client';
-import { inTime } from '../platform/gauges.ts';
+import { inTime, shortly } from '../platform/gauges.ts';
 import { CHANNEL_KINDS } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
 import type { Counted } from './sender.ts';
@@ -17,6 +17,7 @@ export function notifyMetrics(channels: () => Promise<readonly StoredChannel[]>)
   took(channel: StoredChannel, seconds: number): void;
 } {
   const registers: [] = [];
+  const listed = shortly(channels);
   const known = new Set<string>();
   const total = new Counter({
     name: 'identree_notifications_total',
@@ -25,7 +26,7 @@ export function notifyMetrics(channels: () => Promise<readonly StoredChannel[]>)
     registers,
     async collect() {
       // An alert on any increase has something to compare with before the first one.
-      for (const channel of (await inTime(channels)) ?? []) know(labelOf(channel));
+      for (const channel of (await inTime(listed)) ?? []) know(labelOf(channel));
     },
   });
   function know(channel: string): void {

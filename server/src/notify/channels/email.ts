@@ -27,8 +27,7 @@ const settings = z.strictObject({
 });
 
 /** A value of others in HTML, which mail programs search for what looks like an address. */
-const inHtml = (value: string): string =>
-  `<code>${escapeHtml(value).replace(/[.:@/]/g, '<span>$&</span>')}</code>`;
+const inHtml = (value: string): string => `<code>${escapeHtml(value).replace(/[.:@/]/g, '<span>$&</span>')}</code>`;
 
 function htmlOf({ title, text, facts, link }: NoticeWords): string {
   const rows = facts.map(([label, value]) => `<tr><th align="left">${label}</th><td>${value}</td></tr>`).join('');
