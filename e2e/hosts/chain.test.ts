@@ -49,7 +49,7 @@ describe('the whole chain: real sudo, real server, real browser', () => {
     assert.equal(await request.terminal.exit, 0, request.terminal.text());
     assert.equal(host.exists(file), true);
     await page.locator('#outcome', { hasText: 'Released to sudo.' }).waitFor();
-    await eventsBecome(request, ['challenge_created', 'challenge_approved', 'challenge_outcome']);
+    await eventsBecome(request, ['challenge_created', 'challenge_shown', 'challenge_approved', 'challenge_outcome']);
     assert.equal(request.row().class, 'passkey');
 
     const other = mark();
