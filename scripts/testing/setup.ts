@@ -44,6 +44,7 @@ const TOOLS: readonly Tool[] = [
   { needs: 'age', package: 'age', stages: ['unit', ...LAB] },
   { needs: 'rpmbuild', package: 'rpm', stages: ['unit'] },
   { needs: 'pgbouncer', package: 'pgbouncer', stages: ['unit'], service: 'pgbouncer' },
+  { needs: '/usr/sbin/exim4', package: 'exim4-daemon-light', stages: ['unit'], service: 'exim4' },
   { needs: 'rsyslogd', package: 'rsyslog', stages: ['unit'], service: 'rsyslog' },
   { needs: RSYSLOG_TLS, package: 'rsyslog-gnutls', stages: ['unit'], service: 'rsyslog' },
   { needs: 'promtool', package: 'prometheus', stages: ['unit'], service: 'prometheus' },

@@ -35,12 +35,31 @@ function htmlOf({ title, text, facts, link }: NoticeWords): string {
   return `<!doctype html><html><body><h3>${title}</h3><p>${text}</p><table>${rows}</table>${open}</body></html>`;
 }
 
-/** A failure of a mail server by its codes alone: what it says may repeat the password, and who is on its lists. */
-function failureOf(error: unknown): Delivery {
-  const { code = 'ERROR', responseCode } = error as { code?: string; responseCode?: number };
-  const reason = `the mail server: ${code}${responseCode === undefined ? '' : ` ${responseCode}`}`;
+/** What a mail server says no with, as far as it is told. */
+interface Failure {
+  code?: string;
+  responseCode?: number;
+}
+
+/**
+ * A failure of a mail server by its codes alone: what it says may repeat the password, and who is on its lists.
+ *
+ * @param about whom it concerns, where it does not concern all
+ */
+function failureOf({ code = 'ERROR', responseCode }: Failure, about = ''): Delivery {
+  const reason = `the mail server: ${code}${responseCode === undefined ? '' : ` ${responseCode}`}${about}`;
   const isFinal = code === 'EAUTH' || code === 'EENVELOPE' || code === 'EMESSAGE';
   return isFinal && responseCode !== undefined && responseCode >= 500 ? refused(reason) : later(reason);
+}
+
+/**
+ * What became of a mail that the server has taken for some addresses at least. Where it wants one of the others later, all
+ * are tried again: the mail has the same identity, and a second one is less bad than none.
+ */
+function outcomeOf(failures: readonly Failure[], addresses: number): Delivery {
+  const worst = failures.find(({ responseCode = 0 }) => responseCode < 500) ?? failures[0];
+  if (worst === undefined) return { outcome: 'delivered' };
+  return failureOf(worst, ` for ${failures.length} of ${addresses} addresses`);
 }
 
 export const email = defineKind({
@@ -86,10 +105,10 @@ export const email = defineKind({
           headers: { 'Auto-Submitted': 'auto-generated' },
         });
         if (signal.aborted) stop();
-        await Promise.race([sent, stopped.promise]);
-        return { outcome: 'delivered' };
+        const { accepted, rejectedErrors = [] } = await Promise.race([sent, stopped.promise]);
+        return outcomeOf(rejectedErrors, accepted.length + rejectedErrors.length);
       } catch (error) {
-        return failureOf(error);
+        return failureOf(error as Failure);
       } finally {
         signal.removeEventListener('abort', stop);
         transport.close();

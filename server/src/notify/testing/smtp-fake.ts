@@ -54,11 +54,15 @@ export async function smtpFake(t: Pick<TestContext, 'after'>, tls: { key: Buffer
 }
 
 /** The HTML part of a mail, decoded. */
-export function htmlIn(mail: string): string {
+export const htmlIn = (mail: string): string => partIn(mail, 'text/html');
+
+/** A part of a mail of several, decoded. */
+export function partIn(mail: string, type: 'text/plain' | 'text/html'): string {
   const [, boundary = ''] = /boundary="([^"]+)"/.exec(mail) ?? [];
-  const part = mail.split(`--${boundary}`).find((one) => /content-type: text\/html/i.test(one)) ?? '';
+  const part = mail.split(`--${boundary}`).find((one) => one.toLowerCase().includes(`content-type: ${type}`)) ?? '';
   const [head = '', ...body] = part.split('\r\n\r\n');
-  const text = body.join('\r\n\r\n');
+  // The last end of line belongs to what separates the parts.
+  const text = body.join('\r\n\r\n').replace(/\r\n$/, '');
   if (/base64/i.test(head)) return Buffer.from(text, 'base64').toString('utf8');
   if (!/quoted-printable/i.test(head)) return text;
   const bytes = text
