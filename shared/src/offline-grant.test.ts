@@ -56,7 +56,7 @@ const anyRecord: fc.Arbitrary<HostRecord> = fc
       inode: fc.nat(9999).map(String),
       sha256: digest,
     }),
-    cwd: fc.option(word),
+    cwd: word,
     tty: fc.option(word),
     origin: fc.option(word),
     reason: fc.option(word),
@@ -122,6 +122,16 @@ describe('what an offline grant is for', () => {
     ['for what can be anything', { unrestricted: ['environment'] }],
     ['for a program that is not known', { target: null }],
     ['for a program whose content is not known', { target: { ...TARGET, sha256: null } }],
+    ['in a folder that cannot be said', { cwd: null }],
+    ['in a folder whose name is too long to be shown whole', { cwd: `${'/x'.repeat(2047)}…` }],
+    [
+      'for descriptors that are too many to be listed',
+      { resolved: sampleResolved('/usr/bin/id', { descriptorsMore: 1 }) },
+    ],
+    [
+      'for groups that are too many to be listed',
+      { resolved: sampleResolved('/usr/bin/id', { settings: { groups: ['a'], groupsMore: 1 } }) },
+    ],
     ['for what an allowed command started', { resolved: sampleResolved('/usr/bin/id', { intercepted: true }) }],
   ] as const satisfies readonly (readonly [string, object])[])
     it(`there is none ${name}`, () => {

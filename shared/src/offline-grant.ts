@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type HostRecord, hostRecord } from './decision.ts';
+import { type HostRecord, hostRecord, type ResolvedBySudo } from './decision.ts';
 import { canonicalSha256 } from './digest.ts';
 import { accountName, challengeId, sha256Text, timestamp, uuid } from './names.ts';
 
@@ -46,6 +46,12 @@ export const grantsInForce = z.object({
 });
 export type GrantsInForce = z.infer<typeof grantsInForce>;
 
+/** Whether the record says all of what it is about: of two folders that cannot be said, neither is the other. */
+function isWhole({ cwd }: HostRecord, { command, chroot, descriptorsMore, settings }: ResolvedBySudo): boolean {
+  const isCut = [cwd, command, chroot].some((path) => path?.endsWith('…'));
+  return cwd !== null && !isCut && descriptorsMore === undefined && settings?.groupsMore === undefined;
+}
+
 /**
  * What a grant is for: everything in the record of a request but what differs each time that the same command is started,
  * and what says only from where. A member that the record comes to have is part of it.
@@ -58,6 +64,7 @@ export function grantShape(record: HostRecord): string | null {
   if (record.gate !== 'plugin' || record.resolved === undefined || record.resolved.intercepted) return null;
   if (record.mode !== 'command' || record.unrestricted.length > 0) return null;
   if (record.target === null || record.target.sha256 === null) return null;
+  if (!isWhole(record, record.resolved)) return null;
   return canonicalSha256({ purpose: 'offline-grant', shape });
 }
 
