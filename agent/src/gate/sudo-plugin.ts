@@ -201,6 +201,8 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
       let asked: Asked | Unreachable | null = ask.resume(question, parts.token);
       if (asked !== null) voice.sentence('gate.goingOn');
       else {
+        // It is of another request, and what runs now is not what became of that.
+        if (parts.token.length > 0) conversation.keep(Buffer.alloc(0));
         const ran = await deps.runByGrant(question, voice, last, signal);
         if (ran !== null) return ran;
         asked = await ask.open(question, voice, signal);

@@ -16,12 +16,14 @@ import { tellUses } from './tell-uses.ts';
 const POLICY = sha256('policy');
 
 /** A server that approves by policy with a grant, and keeps what it is told of its use. */
-async function gateWithGrants(uses = 100, program?: string) {
+async function gateWithGrants(uses = 100, program?: string, more: Partial<PluginLists> = {}) {
   const gate = await createTestGate();
   const told: GrantEntry[] = [];
   const inForce = { revokedTo: 0, policyVersion: POLICY };
   const { server } = gate;
   let asked = 0;
+  /** What the server says to the next entry instead of taking it. */
+  const refusals: { status: number; code: string }[] = [];
   server.intercept = async ({ method, path, body, response }) => {
     const send = (status: number, value: object) => {
       response.writeHead(status, { 'content-type': 'application/json' });
@@ -29,6 +31,8 @@ async function gateWithGrants(uses = 100, program?: string) {
       return true;
     };
     if (path.startsWith('/offline-grants')) {
+      const refusal = method === 'POST' && refusals.shift();
+      if (refusal) return send(refusal.status, { error: { code: refusal.code, message: 'no' } });
       if (method === 'POST') told.push(body as unknown as GrantEntry);
       return send(200, inForce);
     }
@@ -57,14 +61,16 @@ async function gateWithGrants(uses = 100, program?: string) {
       grants: inForce,
     });
   };
-  const lists: PluginLists = program
-    ? { ...SUDO_ID, commandInfo: [`command=${program}`, 'runas_uid=0', 'runas_user=root'] }
-    : SUDO_ID;
+  const lists: PluginLists = {
+    ...SUDO_ID,
+    ...(program ? { commandInfo: [`command=${program}`, 'runas_uid=0', 'runas_user=root'] } : {}),
+    ...more,
+  };
   const hello = {
     ...{ v: 1, mode: 'sudo-check', build: TEST_BUILD, api: '1.21', fg: 1, intercepted: 0 },
     ...{ pid: gate.parent.pid, pstart: gate.parent.startTime },
   };
-  const connect = () => connectPlugin(gate.socket, hello, lists);
+  const connect = (token?: Buffer) => connectPlugin(gate.socket, hello, { ...lists, ...(token ? { token } : {}) });
   /** One sudo that uses its verdict at once. */
   async function sudo() {
     const plugin = connect();
@@ -89,7 +95,7 @@ async function gateWithGrants(uses = 100, program?: string) {
     }
   };
   return {
-    ...{ gate, told, inForce, sudo, connect, tell, journal, written },
+    ...{ gate, told, refusals, inForce, sudo, connect, tell, journal, written },
     asked: () => asked,
     [Symbol.asyncDispose]: () => (gate as TestGate)[Symbol.asyncDispose](),
   };
@@ -133,6 +139,51 @@ describe('a command that runs by an offline grant', { timeout: 120_000, concurre
     await w.tell();
     assert.equal((await w.sudo()).granted, true);
     assert.equal(w.asked(), 2, 'the one that was revoked is asked about again');
+  });
+
+  it('an entry that the server never takes does not keep those after it; one that it may take later waits', async () => {
+    await using w = await gateWithGrants();
+    for (let i = 0; i < 3; i += 1) assert.equal((await w.sudo()).granted, true);
+    const [use, end, ...later] = await w.written(4);
+    w.refusals.push({ status: 403, code: 'host_quarantined' });
+    await w.tell();
+    assert.deepEqual([w.told.length, (await w.gate.host.grantJournal.unreported()).length], [0, 4]);
+    w.refusals.push({ status: 400, code: 'bad_request' }, { status: 413, code: 'body_too_large' });
+    await w.tell();
+    assert.deepEqual(
+      w.told.map(({ hash }) => hash),
+      later.map(({ hash }) => hash),
+    );
+    assert.deepEqual([later[0]?.prevHash, end?.prevHash], [end?.hash, use?.hash], 'the server sees what it misses');
+  });
+
+  it('what a server would not take, because it is too much, is asked about: nobody chooses not to be heard of', async () => {
+    const folder = await createTestGate();
+    const quotes = '"'.repeat(4);
+    const program = join(folder.dir, '"'.repeat(250));
+    await writeFile(program, 'one', { mode: 0o755 });
+    await using w = await gateWithGrants(100, program, {
+      userInfo: ['user=alice', 'uid=1000', `cwd=/${'"'.repeat(4094)}`],
+      argv: Array.from({ length: 1024 }, () => quotes),
+      environment: [...SUDO_ID.environment, ...Array.from({ length: 1020 }, () => `${quotes}=`)],
+    });
+    for (let i = 1; i <= 2; i += 1) {
+      assert.equal((await w.sudo()).granted, true);
+      assert.equal(w.asked(), i);
+    }
+    assert.equal(w.gate.host.grants.any(), true, 'it is not for want of a grant');
+    assert.deepEqual(await w.gate.host.grantJournal.entries(), []);
+    await folder[Symbol.asyncDispose]();
+  });
+
+  it('what became of it is not told of an earlier request that the plugin still had a token of', async () => {
+    await using w = await gateWithGrants();
+    await w.sudo();
+    const plugin = w.connect(Buffer.from('{"v":1}'));
+    void plugin.asked.then(plugin.ready);
+    assert.equal((await plugin.result).granted, true);
+    assert.equal(w.asked(), 1);
+    assert.equal((await Promise.race([plugin.token, Promise.resolve(null)]))?.length, 0);
   });
 
   it('two sudos at once are two uses', async () => {
