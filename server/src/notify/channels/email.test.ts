@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -72,4 +74,27 @@ test('[N-05] without TLS it stays in the networks that were opened, and no addre
     assert.equal((await literal.deliver(noticeOf(), signal())).outcome, 'refused', host);
   }
   assert.deepEqual(smtp.commands, []);
+});
+
+test('[N-05] a server that goes on talking is left when the time of the attempt is over', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.write('220 fake ESMTP\r\n');
+    const talks = setInterval(() => socket.write('250-wait\r\n'), 20);
+    socket.on('close', () => clearInterval(talks));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const end = new AbortController();
+  const { port } = server.address() as AddressInfo;
+  const came = channelOf('email', { ...about, port }, { env }).deliver(noticeOf(), end.signal);
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  t.after(() => socket.destroy());
+  const left = new Promise<void>((resolve) => void socket.on('close', () => resolve()));
+  // It has been greeted, and waits for what the server can do.
+  await once(socket, 'data');
+  end.abort();
+  assert.equal((await came).outcome, 'later');
+  await left;
 });

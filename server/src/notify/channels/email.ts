@@ -103,6 +103,8 @@ export const email = defineKind({
           messageId: `<${notice.id}@${from.split('@')[1]}>`,
           date: new Date(notice.at),
           headers: { 'Auto-Submitted': 'auto-generated' },
+          // A server that says a little now and then is never silent: its connection would outlive every attempt.
+          signal,
         });
         if (signal.aborted) stop();
         const { accepted, rejectedErrors = [] } = await Promise.race([sent, stopped.promise]);
