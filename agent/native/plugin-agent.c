@@ -15,7 +15,7 @@
 #error "IDENTREE_BUILD_ID says which sources this was built from"
 #endif
 
-#define REGISTER_MS 1000 /* for the whole registration: sudo -l waits for it too */
+#define REGISTER_MS 3000 /* for the whole registration, of an agent that is there and busy: sudo -l waits for it too */
 #define REPORT_MS 500
 
 bool begin_hello(struct hook_hello *hello, const char *mode)

@@ -13,7 +13,15 @@ const PACKAGES = ['dijkstrajs', 'jose', 'qrcode', 'zod'];
 /** Of what enrols a host and sets it up, only what a look at the host reads: how it is gated, and what waits. */
 const OF_SETUP = [
   ...['enrol/fingerprint', 'enrol/os-info', 'setup/addition', 'setup/backup', 'setup/gate-state', 'setup/gate-watch'],
-  ...['setup/pam-stacks', 'setup/self-test', 'setup/session', 'setup/snapshot', 'setup/sudo-conf', 'setup/sudo-gate'],
+  ...[
+    'setup/known-plugins',
+    'setup/pam-stacks',
+    'setup/self-test',
+    'setup/session',
+    'setup/snapshot',
+    'setup/sudo-conf',
+    'setup/sudo-gate',
+  ],
   'setup/unconfirmed',
 ];
 

@@ -132,9 +132,11 @@ export async function readSettledGateState(
   clock: Pick<Clock, 'sleep'>,
 ): Promise<GateState> {
   for (let waited = 0; ; waited += LOOK_AGAIN_MS) {
+    // Asked before the look: a package that is in place right after it was looked at would leave the look as it was.
+    const replacing = await isBeingReplaced(join(root, PLUGIN));
     const state = await readGateState(root, await plugins());
     const isOdd = state.drift.some((line) => line.startsWith(PLUGIN));
-    if (!isOdd || waited >= PACKAGE_MS || (waited > 0 && !(await isBeingReplaced(join(root, PLUGIN))))) return state;
+    if (!isOdd || waited >= PACKAGE_MS || (waited > 0 && !replacing)) return state;
     await clock.sleep(LOOK_AGAIN_MS);
   }
 }
