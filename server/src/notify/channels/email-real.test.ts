@@ -12,23 +12,30 @@ import { noticeWords, plainLines } from '../words/words.ts';
 const PASSWORD = 'pä$s{w}ö:rd 🔑';
 const USER = 'identree';
 const ACCOUNT = { user: USER, password: PASSWORD, mechanism: 'PLAIN' } as const;
-const NO_OFFER = /^250-STARTTLS\r\n/m;
+const OFFER = /^250-STARTTLS\r\n/m;
+const GO_AHEAD = /^220 TLS[^\r]*\r\n$/;
 
-/** Somebody on the way to a mail server, who takes its offer of TLS away and would pass on everything else. */
-async function openStripper(t: TestContext, target: number) {
+/** Somebody on the way to a mail server, who changes what it says in clear and may answer in its place. */
+async function openBetween(
+  t: TestContext,
+  target: number,
+  { says, answers }: { says: (text: string) => string; answers?: (text: string) => string | null },
+) {
   let heard = '';
-  let taken = 0;
+  let changed = 0;
   const server = createServer((near) => {
     const far = connect(target, '127.0.0.1');
     for (const socket of [near, far]) socket.setEncoding('latin1').on('error', () => undefined);
     near.on('data', (text: string) => {
       heard += text;
-      if (/^STARTTLS\r\n/i.test(text)) near.write('454 TLS is not there at the moment\r\n');
-      else far.write(text, 'latin1');
+      const answer = answers?.(text) ?? null;
+      if (answer === null) far.write(text, 'latin1');
+      else near.write(answer);
     });
     far.on('data', (text: string) => {
-      if (NO_OFFER.test(text)) taken += 1;
-      near.write(text.replace(NO_OFFER, ''), 'latin1');
+      const said = says(text);
+      if (said !== text) changed += 1;
+      near.write(said, 'latin1');
     });
     near.on('close', () => far.destroy());
     far.on('close', () => near.destroy());
@@ -36,7 +43,7 @@ async function openStripper(t: TestContext, target: number) {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.after(() => server.close());
-  return { port: (server.address() as AddressInfo).port, heard: () => heard, taken: () => taken };
+  return { port: (server.address() as AddressInfo).port, heard: () => heard, changed: () => changed };
 }
 
 describe('[N-05] a real mail server', { skip: whyNoMailServer }, () => {
@@ -110,16 +117,29 @@ describe('[N-05] a real mail server', { skip: whyNoMailServer }, () => {
   test('whose TLS somebody takes away on the way gets nothing, and nor does that person', async (t) => {
     const account = { ...ACCOUNT, inClear: true };
     const server = await startMailServer(t, { certificate, account });
-    const stripper = await openStripper(t, server.port);
+    const between = await openBetween(t, server.port, {
+      says: (text) => text.replace(OFFER, ''),
+      answers: (text) => (/^STARTTLS\r\n/i.test(text) ? '454 TLS is not there at the moment\r\n' : null),
+    });
     for (const user of [USER, undefined]) {
-      const came = await send(stripper.port, user === undefined ? {} : { user });
+      const came = await send(between.port, user === undefined ? {} : { user });
       assert.equal(came.outcome, 'later');
     }
-    assert.equal(stripper.taken(), 2, 'the offer was there');
-    assert.doesNotMatch(stripper.heard(), /AUTH|MAIL|RCPT|DATA|alice/i);
+    assert.equal(between.changed(), 2, 'the offer was there');
+    assert.doesNotMatch(between.heard(), /AUTH|MAIL|RCPT|DATA|alice/i);
     assert.deepEqual(await server.heard(), []);
     // It is the taking away that was refused: the same server, without anybody on the way.
     assert.deepEqual(await send(server.port, { user: USER }), { outcome: 'delivered' });
+  });
+
+  test("is believed in what it says inside of TLS alone: answers that somebody put in front are nobody's", async (t) => {
+    const server = await startMailServer(t, { certificate });
+    // As many as it takes for a mail that the server never saw to look delivered.
+    const forged = `250-mail.example\r\n250 HELP\r\n${'250 OK\r\n'.repeat(2)}354 go on\r\n250 OK id=1\r\n221 bye\r\n`;
+    const between = await openBetween(t, server.port, { says: (text) => text.replace(GO_AHEAD, `$&${forged}`) });
+    assert.equal((await send(between.port, { to: ['gone@example.com'] })).outcome, 'refused');
+    assert.deepEqual(await send(between.port), { outcome: 'delivered' });
+    assert.deepEqual([between.changed(), (await server.mails()).length], [2, 1]);
   });
 
   test('without TLS, with TLS of the past, or with a certificate of somebody else is given nothing', async (t) => {
