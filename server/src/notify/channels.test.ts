@@ -196,6 +196,8 @@ describe('notification channels', () => {
     await s.channel('fresh', { kind: 'slack' });
     const total = (status: string, channel: string) =>
       `identree_notifications_total{status="${status}",channel="${channel}"}`;
+    // The channels are listed anew a moment after a page that somebody has read before.
+    await until(async () => (await metrics()).has(total('sent', 'fresh')));
     const before = await metrics();
     // Before anything was told: an increase is one.
     for (const status of ['sent', 'failed', 'skipped', 'folded', 'dead_lettered']) {
