@@ -83,9 +83,10 @@ describe('identree deploy', () => {
   });
 
   const signature = (text: string): string => formatSignature(sign(null, Buffer.from(text), privateKey));
-  beforeEach(() => {
+  /** The server hands out this version. */
+  function hand(version: string): void {
     const files = [{ name: 'install.sh', size: INSTALLER.length, sha256: sha256Hex(Buffer.from(INSTALLER)) }];
-    const manifest = formatRelease({ version: '1.2.3', files });
+    const manifest = formatRelease({ version, files });
     answers.clear();
     for (const [path, text] of [
       ['/install.sh', INSTALLER],
@@ -94,6 +95,9 @@ describe('identree deploy', () => {
       answers.set(path, text);
       answers.set(`${path}.sig`, signature(text));
     }
+  }
+  beforeEach(() => {
+    hand('1.2.3');
     rmSync(at('ssh.log'), { force: true });
   });
 
@@ -168,6 +172,11 @@ describe('identree deploy', () => {
       assert.equal(endOf(stdout, 'web4')?.outcome, 'done', other.join(' '));
     }
     assert.equal(readFileSync(at('tokens.four'), 'utf8'), `${TOKEN}\n`.repeat(3));
+
+    // Its packages are others; the script that fetches them is as it was.
+    hand('1.2.4');
+    assert.equal(endOf((await deploy(['--json', 'web4=four'], record)).stdout, 'web4')?.outcome, 'done');
+    assert.equal(endOf((await deploy(['--json', 'web4=four'], record)).stdout, 'web4')?.outcome, 'skipped');
   });
 
   it('with --dry-run it looks: no token is made, nothing is run, nothing is noted', async () => {

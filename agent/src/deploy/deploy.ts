@@ -136,7 +136,7 @@ export async function deploy(
   const release = await fetchRelease(transport, url.url, options.key).finally(() => transport.close());
   const record = await openRecord(
     options.record ?? defaultRecord(),
-    { server: url.url, release: release.sha256, words: installerWords },
+    { server: url.url, release: release.manifestSha256, words: installerWords },
     { now: Date.now, writes: !options.dryRun },
   );
   const ssh = createSsh({ config: options.sshConfig, jump: options.jump });

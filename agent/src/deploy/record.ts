@@ -10,7 +10,7 @@ const entry = z.object({
   host: z.string(),
   destination: z.string(),
   server: z.string(),
-  /** The installer, by its SHA-256. */
+  /** By the SHA-256 of its manifest. */
   release: z.string(),
   /** What else was asked for: another wish is another work. */
   words: z.array(z.string()),

@@ -6,6 +6,8 @@ import { readVerifyKey } from '../install/keys.ts';
 /** What is brought to the hosts. */
 export interface DeployedRelease {
   version: string;
+  /** Of the manifest, in hex: another release has another, also where its installer is the same. */
+  manifestSha256: string;
   script: Buffer;
   /** Of the script, in hex. */
   sha256: string;
@@ -52,5 +54,5 @@ export async function fetchRelease(
       EXIT.failed,
       `The manifest of ${server} names another ${INSTALL_SCRIPT}. No host was asked.`,
     );
-  return { version: release.version, script, sha256 };
+  return { version: release.version, manifestSha256: sha256Hex(manifest), script, sha256 };
 }
