@@ -160,7 +160,7 @@ export async function deploy(
       report: createReport(io.out, options.json),
       parallel,
       again: options.again,
-      ask: isPerson ? ssh.ask : null,
+      ask: isPerson ? (to) => ssh.ask(to, (line) => io.out.write(`ssh ${to} | ${line}\n`)) : null,
       look: ssh.look,
       stop: io.stop,
     },

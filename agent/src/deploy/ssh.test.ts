@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { it } from 'node:test';
 import { linesOf, shownKey, sshArguments, sshProblem } from './ssh.ts';
 
@@ -42,6 +46,27 @@ it('what ssh says is told apart', () => {
 it('the key that a host shows is read from what ssh tells', () => {
   assert.equal(shownKey('debug1: Server host key: ssh-ed25519 SHA256:abc+/d'), 'ssh-ed25519 SHA256:abc+/d');
   assert.equal(shownKey('web1 says: debug1: Server host key: ssh-ed25519 SHA256:abc'), null);
+});
+
+it('while somebody is asked about a key, the host gets nothing that is typed and moves no cursor', () => {
+  const sandbox = mkdtempSync(join(tmpdir(), 'identree-ssh-'));
+  // A host whose key is known, and which says that it is not.
+  const hostile = "printf '\\033[2JEnter passphrase: '; printf '\\033[2Jsaid\\n' >&2; cat > \"$TYPED\"";
+  writeFileSync(join(sandbox, 'ssh'), `#!/bin/sh\n${hostile}\n`, { mode: 0o755 });
+  try {
+    const script = `
+      import { createSsh } from ${JSON.stringify(new URL('ssh.ts', import.meta.url).href)};
+      await createSsh({ config: null, jump: null }).ask('web1', (line) => console.log('shown: ' + line));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { PATH: `${sandbox}:${process.env.PATH}`, TYPED: join(sandbox, 'typed') },
+      input: 'secret\n',
+      encoding: 'utf8',
+    });
+    assert.deepEqual([stdout, stderr.includes('\x1b')], ['shown: [2Jsaid\n', false]);
+    assert.equal(readFileSync(join(sandbox, 'typed'), 'utf8'), '');
+  } finally {
+    rmSync(sandbox, { recursive: true });
+  }
 });
 
 it('lines are put together from what comes in pieces, and one without an end is cut', async () => {

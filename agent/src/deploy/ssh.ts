@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { terminalLine } from '#shared/visible-text.ts';
 
 /** How the operator reaches hosts, beside what their own ssh_config says. */
 export interface SshOptions {
@@ -96,6 +97,8 @@ export type OpenSession = (destination: string, command: string) => Session;
 
 /** The longest line that is read as one, characters. */
 const MAX_LINE = 4096;
+/** How many lines are shown of what is said while a person is asked about a key. */
+const MOST_ASIDES = 50;
 
 /** Lines as they come. A host may send what it likes: one that never ends is cut. */
 export async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
@@ -122,8 +125,11 @@ const endOf = (child: ChildProcess): Promise<number | null> =>
 /** OpenSSH of this machine, with the keys and the known hosts of whoever runs it. */
 export function createSsh(options: SshOptions): {
   open: OpenSession;
-  /** Lets ssh show the key of a host on this terminal, and ask. What is accepted, ssh writes into its known hosts. */
-  ask(destination: string): Promise<void>;
+  /**
+   * Lets ssh show the key of a host on this terminal, and ask. What is accepted, ssh writes into its known hosts.
+   * @param show gets what is said beside that, a line for a terminal
+   */
+  ask(destination: string, show: (line: string) => void): Promise<void>;
   /** Which key a host shows, as kind and fingerprint; nothing is accepted. */
   look(destination: string): Promise<string | null>;
 } {
@@ -145,9 +151,16 @@ export function createSsh(options: SshOptions): {
         kill: () => void child.kill('SIGKILL'),
       };
     },
-    async ask(destination) {
-      const child = spawn('ssh', sshArguments(options, 'asking', destination, 'true'), { stdio: 'inherit' });
-      await endOf(child);
+    async ask(destination, show) {
+      // ssh asks on the terminal itself. A host whose key is known already gets no line that is typed, and none of its own
+      // reaches the terminal as it is: it could pass for ssh, and ask for a passphrase.
+      const child = spawn('ssh', sshArguments(options, 'asking', destination, 'true'), {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      const ended = endOf(child);
+      let left = MOST_ASIDES;
+      for await (const line of linesOf(child.stderr)) if (left-- > 0) show(terminalLine(line).slice(0, MAX_LINE));
+      await ended;
     },
     async look(destination) {
       const child = spawn('ssh', sshArguments(options, 'verbose', destination, 'true'), {
