@@ -2,8 +2,8 @@ import type { Random } from '../platform/random.ts';
 
 const FIRST_MS = 2000;
 const LONGEST_MS = 15 * 60_000;
-/** No receiver puts a delivery off for longer, milliseconds. */
-const LONGEST_ASKED_MS = 60 * 60_000;
+/** No receiver puts a delivery, or all that waits for it, off for longer, milliseconds. */
+export const LONGEST_ASKED_MS = 60 * 60_000;
 
 /**
  * How long to wait before the next attempt, milliseconds: twice as long each time, with a part of chance, so that all that

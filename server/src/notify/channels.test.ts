@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { sql } from 'kysely';
+import { kysely } from '../db/query.ts';
 import type { TestPerson } from '../testing/test-person.ts';
 import type { Changed } from './configured.ts';
 import type { AttemptView, DeliveryView } from './deliveries.ts';
@@ -196,8 +198,15 @@ describe('notification channels', () => {
     await s.channel('fresh', { kind: 'slack' });
     const total = (status: string, channel: string) =>
       `identree_notifications_total{status="${status}",channel="${channel}"}`;
-    // The channels are listed anew a moment after a page that somebody has read before.
-    await until(async () => (await metrics()).has(total('sent', 'fresh')));
+    // What came of the tests before is counted once it is durable, a moment after it can be read. Channels are read once for
+    // all who ask within a second.
+    await until(async () => {
+      const now = await metrics();
+      if (!now.has(total('sent', 'fresh'))) return false;
+      const counted = [...now].filter(([name]) => /_total\{status="(sent|failed)"/.test(name));
+      const noted = await sql`/* of a test */ select number from notify_attempts`.execute(kysely(s.app.db.query));
+      return counted.reduce((sum, [, count]) => sum + count, 0) === noted.rows.length;
+    });
     const before = await metrics();
     // Before anything was told: an increase is one.
     for (const status of ['sent', 'failed', 'skipped', 'folded', 'dead_lettered']) {
@@ -255,5 +264,22 @@ describe('notification channels', () => {
     await s.olga.mutate('notify.test', { channel: 'one' });
     await s.settled();
     assert.equal(s.channels.on('one').at(-1), 'test');
+  });
+
+  test('under the name of one that is gone are not told what was for that one', async () => {
+    s.channels.answer = () => ({ outcome: 'refused', reason: 'no such room' });
+    await s.channel('handed-on', { of: alice });
+    await alice.mutate('notify.test', { channel: 'handed-on' });
+    await s.settled();
+    s.channels.answer = () => ({ outcome: 'delivered' });
+    assert.equal((await alice.mutate('notify.channels.remove', { name: 'handed-on' })).refusal, null);
+    assert.equal((await add(bob, 'handed-on')).data.ok, true);
+    s.channels.told.length = 0;
+    // What was given up stays to be looked at, and can be sent again.
+    assert.deepEqual((await s.olga.mutate('notify.deliveries.retry', { channel: 'handed-on' })).data, { count: 1 });
+    await s.settled();
+    assert.deepEqual(s.channels.told, []);
+    const [ended] = await s.deliveries({ channel: 'handed-on' });
+    assert.deepEqual([ended!.status, ended!.reason], ['skipped', 'the channel is gone']);
   });
 });

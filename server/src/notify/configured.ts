@@ -167,10 +167,18 @@ export function createConfigured(deps: {
       });
     },
 
-    /** Its receiver says that the address is none any more: a personal one goes, a shared one is switched off until somebody has looked. */
-    async forget(work: UnitOfWork, { name }: Pick<StoredChannel, 'name'>, reason: string): Promise<void> {
+    /**
+     * Its receiver says that the address is none any more: a personal one goes, a shared one is switched off until somebody
+     * has looked. One that was changed since, or made anew under the same name, has another address for all that is known.
+     */
+    async forget(
+      work: UnitOfWork,
+      told: Pick<StoredChannel, 'name' | 'createdAt' | 'revision'>,
+      reason: string,
+    ): Promise<void> {
+      const { name } = told;
       const channel = await findChannel(work.query, name);
-      if (channel === null) return;
+      if (channel === null || channel.createdAt !== told.createdAt || channel.revision !== told.revision) return;
       const said = { ...about(channel, { username: 'receiver', remoteAddr: null }), reason };
       await skipChannel(work, name, 'the address is no longer one', clock.now());
       if (channel.owner !== null) {

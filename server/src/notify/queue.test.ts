@@ -274,6 +274,49 @@ forEachDatabase('the queue of notifications', (open, driver) => {
     assert.equal((await c.statuses('ops')).length, 3);
   });
 
+  test('[N-18] keeps an address that was changed while the receiver of the one before said that it is none', async (t) => {
+    const c = await notifyCluster(t, open);
+    await c.channel('ops');
+    await c.start('a');
+    const { open: go, opened } = gate();
+    c.channels.answer = async () => {
+      await opened;
+      return { outcome: 'refused', reason: '410', gone: true };
+    };
+    await c.ask(1);
+    await c.until(() => c.channels.told.length === 1);
+    await c.change('ops', { settings: { url: 'https://new.example.com' } });
+    c.channels.answer = () => DELIVERED;
+    go();
+    await c.until(() => c.count('ops', 'dead_lettered') === 1);
+    await c.ask(1);
+    await c.until(() => c.count('ops', 'sent') === 1);
+  });
+
+  test('[N-18] waits for no receiver longer than an hour, and under a name that is used again for none', async (t) => {
+    const c = await notifyCluster(t, open);
+    await c.channel('busy');
+    await c.start('a');
+    let wantsMs: number | null = 30 * 365 * 86_400_000;
+    c.channels.answer = () => (wantsMs === null ? DELIVERED : { outcome: 'later', reason: '429', retryMs: wantsMs });
+    await c.ask(1);
+    await c.until(() => c.count('busy', 'failed') === 1);
+    wantsMs = null;
+    c.clock.advance(3_600_000);
+    await c.ask(1);
+    await c.until(() => c.count('busy', 'sent') === 2);
+
+    wantsMs = 3_600_000;
+    await c.ask(1);
+    await c.until(() => c.count('busy', 'failed') === 2);
+    wantsMs = null;
+    await c.configured.remove('busy', c.operator);
+    c.clock.advance(1);
+    await c.channel('busy');
+    await c.ask(1);
+    await c.until(() => c.count('busy', 'sent') === 3);
+  });
+
   test('[N-17] tells a later step when its time has come, once, after a restart too, unless somebody has answered', async (t) => {
     const c = await notifyCluster(t, open);
     await c.channel('pager');

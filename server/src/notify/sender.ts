@@ -8,7 +8,7 @@ import { DatabaseTrouble } from '../db/trouble.ts';
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
-import { backoffMs } from './backoff.ts';
+import { backoffMs, LONGEST_ASKED_MS } from './backoff.ts';
 import type { Channel, Delivery, Notice } from './channel.ts';
 import { listChannels, type StoredChannel } from './channel-store.ts';
 import * as store from './delivery-store.ts';
@@ -92,9 +92,11 @@ export function createSender(deps: SenderDeps) {
       if (leaving.signal.aborted || (wakeable && fresh)) done();
     });
 
-  function laneOf(name: string): Lane {
-    const lane = lanes.get(name) ?? createLane(clock);
-    lanes.set(name, lane);
+  /** Another channel that is given the name of one that is gone does not wait for the receiver of that one. */
+  function laneOf({ name, createdAt }: StoredChannel): Lane {
+    const of = `${createdAt} ${name}`;
+    const lane = lanes.get(of) ?? createLane(clock);
+    lanes.set(of, lane);
     return lane;
   }
 
@@ -162,7 +164,11 @@ export function createSender(deps: SenderDeps) {
     // One that is read as queued may have been delivered by the time that the answer is here.
     const busy = lane.underWay();
     const found = await store.dueOn(db.query, channel.name, clock.now(), LOOK_AT + busy.size);
-    const due = found.filter(({ id }) => !busy.has(id));
+    // A name is free again once its channel is gone: what was for that one is not for whoever has the name now.
+    const isForeign = ({ person }: store.Queued) => person !== (channel.owner ?? '');
+    const foreign = found.filter(isForeign).map(({ id }) => id);
+    if (foreign.length > 0) await skip(lease, channel, foreign, 'the channel is gone');
+    const due = found.filter((one) => !isForeign(one) && !busy.has(one.id));
     const asked = [...new Set(due.flatMap(({ announces }) => announces ?? []))];
     const open = await deps.announcing.open(asked);
     const isOver = ({ announces }: store.Queued) => announces !== null && !open.has(announces);
@@ -240,7 +246,7 @@ export function createSender(deps: SenderDeps) {
       const tookMs = Math.round(performance.now() - begun);
       // The server stops, and gave it up: nothing went wrong with it.
       if (ending.signal.aborted && answer.outcome !== 'delivered') return;
-      if (answer.outcome === 'later' && answer.retryMs !== null) lane.hold(answer.retryMs);
+      if (answer.outcome === 'later' && answer.retryMs !== null) lane.hold(Math.min(answer.retryMs, LONGEST_ASKED_MS));
       await note(lease, channel, one, answer, { at, tookMs });
     } catch (err) {
       if (!(err instanceof DatabaseTrouble)) log.error({ err, delivery: one.id }, 'a notification was not delivered');
@@ -311,7 +317,7 @@ export function createSender(deps: SenderDeps) {
         continue;
       }
       if (channel.paused) continue;
-      const lane = laneOf(name);
+      const lane = laneOf(channel);
       const now = clock.now();
       const room = lane.room(channel);
       if (dueAt > now) next = Math.min(next, dueAt - now);
