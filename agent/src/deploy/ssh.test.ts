@@ -15,6 +15,7 @@ it('no key is accepted by itself, and the keys of the operator stay with the ope
     const args = sshArguments({ config: null, jump: null }, how, 'ops@web1', 'true');
     assert.equal(option(args, 'StrictHostKeyChecking'), how === 'asking' ? 'ask' : 'yes');
     assert.equal(option(args, 'ForwardAgent'), 'no');
+    assert.equal(option(args, 'GSSAPIDelegateCredentials'), 'no');
     assert.equal(option(args, 'ControlPath'), 'none');
     assert.equal(option(args, 'BatchMode'), how === 'asking' ? 'no' : 'yes');
     assert.deepEqual(args.slice(-3), ['--', 'ops@web1', 'true']);

@@ -18,6 +18,7 @@ const ALWAYS = {
   ControlPath: 'none',
   // A host that is not ours yet, or not any more, must not sign with the operator's keys.
   ForwardAgent: 'no',
+  GSSAPIDelegateCredentials: 'no',
   ForwardX11: 'no',
   ClearAllForwardings: 'yes',
   PermitLocalCommand: 'no',
