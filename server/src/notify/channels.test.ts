@@ -282,4 +282,14 @@ describe('notification channels', () => {
     const [ended] = await s.deliveries({ channel: 'handed-on' });
     assert.deepEqual([ended!.status, ended!.reason], ['skipped', 'the channel is gone']);
   });
+
+  test('of one person are so many and no more, whoever else has how many', async () => {
+    const carol = await s.signIn('carol');
+    for (let i = 0; i < 20; i += 1) assert.equal((await add(carol, `carol-${i}`)).data.ok, true);
+    const more = await add(carol, 'carol-20');
+    assert.deepEqual(more.data, { ok: false, problem: 'you have 20 channels already' });
+    assert.equal((await carol.mutate('notify.channels.remove', { name: 'carol-3' })).refusal, null);
+    assert.equal((await add(carol, 'carol-20')).data.ok, true);
+    for (const { name } of await list(carol)) await carol.mutate('notify.channels.remove', { name });
+  });
 });

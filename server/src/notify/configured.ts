@@ -27,6 +27,9 @@ export interface Operator {
 /** What only an administrator may set up, even for themselves: it runs on the server, or reaches whole lists of people. */
 const SHARED_ONLY: readonly ChannelKind[] = ['custom', 'apprise'];
 
+/** Channels that a person may have: each of them is told of what the person may decide, and is something to look after. */
+const MOST_OF_ONE = 20;
+
 /** What came of a change: done, or what is wrong with what was asked for. */
 export type Changed =
   | { readonly ok: true; readonly revision: number }
@@ -113,6 +116,8 @@ export function createConfigured(deps: {
       return db.transaction(async (work) => {
         const taken = personal ? null : await nameProblemOf(work, name);
         if (taken !== null) return { ok: false, problem: taken };
+        const own = (await listChannels(work.query)).filter(({ owner }) => owner !== null && owner === channel.owner);
+        if (own.length >= MOST_OF_ONE) return { ok: false, problem: `you have ${MOST_OF_ONE} channels already` };
         if (!(await insertChannel(work, channel)))
           return { ok: false, problem: `there is a channel "${name}" already` };
         await events.append(work, { event: 'notification_channel_added', ...about(channel, by) });

@@ -76,6 +76,13 @@ test('[N-23] a channel of a person gets no secret, whatever name they give it', 
   assert.match(problemOf('custom', {}, { owner: 'person-1' }), /only shared channels/);
 });
 
+test('the mail of one person goes to one address, and that of all to several', () => {
+  const several = { ...GOOD.email, to: ['a@example.com', 'b@example.com'] };
+  assert.equal(problemOf('email', several), '');
+  assert.equal(problemOf('email', GOOD.email, { owner: 'person-1' }), '');
+  assert.match(problemOf('email', several, { owner: 'person-1' }), /one address/);
+});
+
 test('[N-23] names that would have the same secret are told apart from those that would not', () => {
   const names = ['ops-west', 'a', 'b.c'];
   assert.equal(sharesSecret('ops.west', names), 'ops-west');

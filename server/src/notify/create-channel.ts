@@ -56,7 +56,7 @@ export const sharesSecret = (name: string, others: Iterable<string>): string | n
  */
 export function createChannelMaker(deps: ChannelDeps & { secretOf: SecretOf }) {
   return ({ name, kind, settings, owner }: StoredSettings): Channel => {
-    const { needs, open } = KINDS[kind];
+    const { needs, reaches, open } = KINDS[kind];
     const secret = owner === null ? deps.secretOf(name) : NONE;
     if (needs !== undefined && secret[needs] === null) {
       const variable = `IDENTREE_NOTIFY_CHANNEL_${channelVariable(name)}_${needs.toUpperCase()}`;
@@ -64,7 +64,12 @@ export function createChannelMaker(deps: ChannelDeps & { secretOf: SecretOf }) {
         owner === null ? `${variable} is not set` : 'this kind needs a secret, which only shared channels have',
       );
     }
-    const deliver = wordsOfProblems(() => open(settings, secret, { ...deps, name }));
+    const deliver = wordsOfProblems(() => {
+      // What somebody writes as a reason would go in this server's name to everybody whom they choose.
+      if (owner !== null && reaches !== undefined && reaches(settings) > 1)
+        throw new Error('a channel of one person has one address');
+      return open(settings, secret, { ...deps, name });
+    });
     return {
       name,
       kind,

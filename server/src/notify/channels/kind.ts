@@ -32,6 +32,8 @@ export interface Kind {
   settings: z.ZodType;
   /** What of the environment it cannot do without. */
   needs?: 'token' | 'command';
+  /** How many addresses it tells; one unless it says so. @throws ZodError about the settings */
+  reaches?: (settings: unknown) => number;
   /**
    * @throws ZodError about the settings
    * @throws Error with what is wrong with settings or secret, without quoting either
@@ -43,8 +45,13 @@ export interface Kind {
 export const defineKind = <Settings>(kind: {
   settings: z.ZodType<Settings>;
   needs?: 'token' | 'command';
+  reaches?: (settings: Settings) => number;
   open: Open<Settings>;
-}): Kind => ({ ...kind, open: (settings, ...rest) => kind.open(kind.settings.parse(settings), ...rest) });
+}): Kind => ({
+  ...kind,
+  reaches: (settings) => kind.reaches?.(kind.settings.parse(settings)) ?? 1,
+  open: (settings, ...rest) => kind.open(kind.settings.parse(settings), ...rest),
+});
 
 /** Language of a channel. */
 export const locale = z.enum(NOTICE_LOCALES).default('en');
