@@ -61,7 +61,7 @@ describe('the page about backups, as printed', { concurrency: false }, () => {
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'identree-guide-'));
-    for (const name of ['backups', 'trial']) await mkdir(join(folder, name));
+    await mkdir(join(folder, 'backups'));
     t = await createTestApp({ now: Date.now() });
     config = t.config;
     await enrolTestHost(t.app, t.clock, 'web1.example.com');
