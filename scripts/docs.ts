@@ -16,6 +16,7 @@ import { listSettings } from '../server/src/config/config.ts';
 import { DEFAULT_TOML_FILE, TOML_FILE_VARIABLE } from '../server/src/config/sources.ts';
 import { LEAVING_CHECK } from '../server/src/http/health-routes.ts';
 import { listOperations, REST_PREFIX } from '../server/src/http/operations.ts';
+import { type Severity, severityOf } from '../server/src/notify/severity.ts';
 import { COMMON_VALUES } from '../server/src/platform/health-check.ts';
 import { everyCheck } from '../server/src/testing/every-check.ts';
 import { createTestApp } from '../server/src/testing/test-app.ts';
@@ -80,6 +81,11 @@ const earlierRows = (what: Readonly<Record<string, Earlier>>, quote: string): st
   );
 
 function eventsPage(): string {
+  const ofSeverity = (severity: Severity): string =>
+    Object.keys(EVENTS)
+      .filter((name) => severityOf(name) === severity)
+      .map((name) => `\`${name}\``)
+      .join(', ');
   return [
     '# Events',
     '',
@@ -96,6 +102,9 @@ function eventsPage(): string {
     ...Object.entries(EVENTS).map(
       ([name, { text, topic, own }]) => `| \`${name}\` | ${topic} | ${own ? 'yes' : ''} | ${cell(text)} |`,
     ),
+    '',
+    `Of these are \`critical\` for [who is told](who-is-told.md): ${ofSeverity('critical')}; \`warning\`:`,
+    `${ofSeverity('warning')}. All others are \`info\`.`,
     '',
     '## Events of earlier versions',
     '',
@@ -152,14 +161,16 @@ async function restPage(): Promise<string> {
     '',
     'The operations of the console that other programs may want, under the same rights and with the same refusals. They are',
     'called with the session of a signed-in person: its cookie, and for everything but GET also the header `x-csrf-token`',
-    `with the token that \`me.get\` answers, from this server's own origin. \`${REST_PREFIX}/openapi.json\` describes them to programs.`,
+    'with the `csrfToken` that `GET /trpc/me.get` answers, and the header `origin` with `IDENTREE_EXTERNAL_URL`.',
+    `\`${REST_PREFIX}/openapi.json\` describes them to programs, with everything that an input may hold.`,
     '',
     'Bodies and answers are JSON. What `{…}` stands for goes into the path; with GET and DELETE the rest goes into the query.',
     '',
     '| Operation | What it does | Input |',
     '|---|---|---|',
     ...operations.map(({ rest, input }) => {
-      const members = input instanceof z.ZodObject ? Object.keys(input.shape) : [];
+      const written = input instanceof z.ZodPipe ? input.in : input;
+      const members = written instanceof z.ZodObject ? Object.keys(written.shape) : [];
       const given = members.map((member) => `\`${member}\``).join(', ') || '–';
       return `| \`${rest.method} ${REST_PREFIX}${rest.path}\` | ${cell(rest.summary)} | ${given} |`;
     }),
@@ -215,7 +226,8 @@ async function healthPage(): Promise<string> {
     '<!-- Source: the health checks of the modules below server/src -->',
     '',
     '`GET /healthz` says how the server is, to anybody who asks: `status`, each of its `checks`, and `details` where there is',
-    'more to say than a word. It is there for load balancers, for alerts, and for `identree doctor` on hosts.',
+    'more to say than a word; `now` is its clock, in milliseconds since 1970. It is there for load balancers, for alerts, and',
+    'for `identree doctor` on hosts.',
     '',
     '| `status` | HTTP | When | What a balancer does |',
     '|---|---|---|---|',

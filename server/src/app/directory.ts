@@ -159,7 +159,9 @@ export async function createDirectoryService(
       name: 'ldap_server',
       about: 'Whether the LDAP server listens.',
       severity: 'critical',
-      values: { not_started: 'It has not begun yet, or its port is taken. The log says which.' },
+      values: {
+        not_started: 'It has not begun yet. Wait: a server that cannot listen there does not start, and says so.',
+      },
       run: async () => (server.isListening() ? null : 'not_started'),
     }),
   ];
