@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { access, constants, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
@@ -13,7 +14,7 @@ const FORGOTTEN_AFTER_MS = 24 * 60 * 60_000;
 
 /** Where everything is kept: whether it can be written and whether it answers. */
 export function storageModule(
-  ground: Pick<Ground, 'config' | 'db' | 'events' | 'clock' | 'random' | 'unreadable'>,
+  ground: Pick<Ground, 'config' | 'log' | 'db' | 'events' | 'clock' | 'random' | 'unreadable'>,
 ): Module {
   const { config, unreadable } = ground;
   return {
@@ -60,15 +61,45 @@ export function diskCheck(folder: string, wasFull: () => boolean = () => false):
 }
 
 /**
+ * An open SQLite file is read and written on when its name is gone, so no statement ever fails of it.
+ *
+ * @returns whether what lies at the path is still the file that lay there when this was called
+ */
+function watchPlace(path: string): () => boolean {
+  const look = (): string | null => {
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    return found === undefined ? null : `${found.dev} ${found.ino}`;
+  };
+  const opened = look();
+  return () => look() === opened;
+}
+
+/**
  * `database`: it answers, and what is written to it stays. Only writing shows that: a full disk, or a database that has
  * become a copy of another one, answers every question.
  */
-function databaseCheck({ db, events, clock, random }: Pick<Ground, 'db' | 'events' | 'clock' | 'random'>): HealthCheck {
+function databaseCheck({
+  config,
+  log,
+  db,
+  events,
+  clock,
+  random,
+}: Pick<Ground, 'config' | 'log' | 'db' | 'events' | 'clock' | 'random'>): HealthCheck {
+  const { driver, dsn } = config.database;
+  const isInPlace = driver === 'sqlite' ? watchPlace(dsn) : () => true;
+  let goneTold = false;
   const holder = `${hostname()} ${random.uuid()}`;
-  type Found = TroubleKind | 'error' | null;
+  type Found = TroubleKind | 'gone' | 'error' | null;
   let looked: { at: number; found: Promise<Found> } | null = null;
 
   async function look(): Promise<Found> {
+    if (!isInPlace()) {
+      if (!goneTold) log.error({ file: dsn }, 'the database file was removed or replaced: what is written now is lost');
+      goneTold = true;
+      return 'gone';
+    }
+    goneTold = false;
     try {
       await events.head();
       const now = clock.now();
@@ -90,6 +121,7 @@ function databaseCheck({ db, events, clock, random }: Pick<Ground, 'db' | 'event
       full: 'There is no room left. Make room where the database lies; the server goes on by itself, up to ten seconds later.',
       read_only:
         'Nothing may be written: a Postgres that is a standby, or an SQLite file whose owner or disk has changed.',
+      gone: 'SQLite: the file was moved, removed or replaced while the server runs, and what is written now is lost when it stops. Move it back, with those that end in `-wal` and `-shm`; if it is nowhere, stop the server and [restore a backup](backup.md).',
       damaged: 'What is stored cannot be read. The log names the table. [Restore a backup](backup.md).',
       error: COMMON_VALUES.error,
     },

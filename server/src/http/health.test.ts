@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -87,6 +87,32 @@ describe('/healthz', () => {
         assert.deepEqual([statusCode, headers.allow], [405, 'GET, HEAD'], `${method} ${url}`);
       }
     }
+  });
+
+  test('a database file that was moved or replaced is said to be gone, though every statement goes well', async () => {
+    const said: string[] = [];
+    const log = createLogger('info', { write: (line) => void said.push(line) });
+    const own = await createTestApp({ app: { provider, log } });
+    const { dsn } = own.config.database;
+    /** What was found is told for a second. */
+    const becomes = async (word: string, status: number): Promise<void> => {
+      for (;;) {
+        const { statusCode, json } = await own.app.http.inject('/healthz');
+        if (json().checks.database === word) return assert.equal(statusCode, status);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    };
+    await becomes('ok', 200);
+    await rename(dsn, `${dsn}.moved`);
+    await becomes('gone', 503);
+    await rename(`${dsn}.moved`, dsn);
+    await becomes('ok', 200);
+    await rename(dsn, `${dsn}.moved`);
+    await copyFile(`${dsn}.moved`, dsn);
+    await becomes('gone', 503);
+    assert.equal(said.filter((line) => line.includes('was removed or replaced')).length, 2, 'once each time');
+    await rename(`${dsn}.moved`, dsn);
+    await own.close();
   });
 
   test('settings that there is a warning about are counted for everybody, and named to nobody', async () => {
