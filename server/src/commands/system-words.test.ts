@@ -84,6 +84,7 @@ describe('what the operating system says is told in words, with the file that it
     typed = {
       'export-approval': { id: challengeId },
       'trust sign': { file: shown, '--root': root, '--signature': join(folder, 'signature') },
+      'verify-webhook': { '--id': 'msg_1', '--timestamp': '1' },
       restore: { folder: backup },
       backup: { folder: join(folder, 'another') },
     };
@@ -100,6 +101,7 @@ describe('what the operating system says is told in words, with the file that it
 
   /** Commands that come to another end before they come to the file. */
   const NOT_SO_FAR: Readonly<Record<string, string>> = {
+    'verify-webhook --seen': 'there is no key, and nothing on the standard input',
     'trust request': 'nothing waits for a signature',
     'trust sign --signature': 'there is no request',
     'uidmap diff': 'the directory has never run, so there is nothing to compare with',

@@ -27,7 +27,7 @@ export const verifyWebhook: Command<CommandIo, typeof options> = {
       .flatMap((word) => signingKey(word) ?? []);
     if (keys.length === 0) {
       err(`${key} holds no whsec_ key.\n`);
-      return EXIT.usage;
+      return EXIT.failed;
     }
     const received = { id, timestamp, signature, body: await buffer(process.stdin) };
     const problem = webhookProblem(keys, received, { now: Date.now(), toleranceMs: Number(tolerance) * 1000 });

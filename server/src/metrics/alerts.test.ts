@@ -52,6 +52,16 @@ const CASES: Readonly<Record<string, { fires: Case; silent: Case }>> = {
       at: '20m',
     },
   },
+  IdentreeServerGone: {
+    fires: {
+      series: { 'up{job="identree",instance="a"}': '1x40', 'up{job="identree",instance="b"}': '0x40' },
+      at: '30m',
+    },
+    silent: {
+      series: { 'up{job="identree",instance="a"}': '1x40', 'up{job="other",instance="b"}': '0x40' },
+      at: '30m',
+    },
+  },
   IdentreeUnhealthy: {
     fires: {
       series: {
@@ -154,6 +164,10 @@ const CASES: Readonly<Record<string, { fires: Case; silent: Case }>> = {
   IdentreeNotificationsFailing: {
     fires: one('identree_notifications_total{channel="ops",status="failed"}', '0x20 0+3x10', '25m'),
     silent: one('identree_notifications_total{channel="ops",status="failed"}', '0x20 2x20', '25m'),
+  },
+  IdentreeNotificationsGivenUp: {
+    fires: one('identree_notifications_total{channel="ops",status="dead_lettered"}', '0x20 1x20', '25m'),
+    silent: one('identree_notifications_total{channel="ops",status="failed"}', '0x20 1x20', '25m'),
   },
   IdentreeNotificationsSlow: {
     fires: { series: slow('identree_notification_delivery_duration_seconds', '10', '15'), at: '50m' },
