@@ -1,6 +1,7 @@
 import { type BreakGlassUse, breakGlassUse } from '#shared/break-glass-api.ts';
 import type { HostRecord } from '#shared/decision.ts';
 import { openChain } from '../journal/chain.ts';
+import { canBeTold } from '../journal/telling.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
@@ -51,6 +52,8 @@ export function openJournal(deps: {
   return {
     // What is wrong is written down no more once the file is full, so that guessing fills no disk; what opens always is.
     async append(outcome, record) {
+      if (!canBeTold(breakGlassUse, { outcome, record }))
+        throw new Error('a break-glass use of which the server could not be told is refused: its request is too long');
       await chain.append({ outcome, record }, { evenIfFull: outcome === 'opened' });
     },
     unreported: chain.unreported,

@@ -53,6 +53,31 @@ async function world(conf = '') {
 }
 
 describe('what the agent does about break-glass', OPTIONS, () => {
+  it('a use that the server never takes does not keep those after it, and none is made that it could not take', async () => {
+    await using w = await world();
+    for (let i = 0; i < 2; i += 1) await w.host.journal.append('wrong', w.record);
+    const [first, second] = await w.host.journal.unreported();
+    const told: unknown[] = [];
+    w.server.intercept = async ({ path, body, response }) => {
+      if (path !== '/break-glass/uses') return false;
+      told.push(body?.hash);
+      const refuses = told.length === 1;
+      response.writeHead(refuses ? 400 : 200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(refuses ? { error: { code: 'bad_request', message: 'no' } } : {}));
+      return true;
+    };
+    await lookAfter(w.deps, null);
+    assert.deepEqual(told, [first?.hash, second?.hash]);
+    assert.deepEqual(await w.host.journal.unreported(), []);
+
+    const longest = {
+      argv: Array.from({ length: 1024 }, () => '"'.repeat(20)),
+      ...{ cwd: '"'.repeat(4096), reason: '\u20ac'.repeat(2000) },
+    };
+    await assert.rejects(w.host.journal.append('opened', { ...w.record, ...longest, argvTruncated: true }), /too long/);
+    assert.equal((await w.host.journal.unreported()).length, 0);
+  });
+
   it('[E-F7] every use is reported once, oldest first, and the password that was used is replaced', async () => {
     await using w = await world();
     await w.putHash(Date.now() - 1000);

@@ -1,5 +1,6 @@
 import type { HostClient } from '../client/host-client.ts';
 import type { BreakGlassConf } from '../config/client-conf.ts';
+import { isNeverTaken } from '../journal/telling.ts';
 import type { Clock } from '../platform/clock.ts';
 import { confined } from '../platform/confined.ts';
 import type { Log } from '../platform/log.ts';
@@ -30,7 +31,8 @@ async function reportUses({ client, journal, log }: KeepDeps): Promise<boolean> 
     if (reply.kind !== 'ok') {
       if (reply.kind === 'refused')
         log.warn(`the server did not take a use of the break-glass password: ${reply.message}`);
-      return false;
+      if (!isNeverTaken(reply)) return false;
+      log.error(`a use of the break-glass password cannot be told; the journal of this host has it: ${use.id}`);
     }
     await journal.reported(use);
   }

@@ -1,11 +1,11 @@
 import { type HostRecord, requestHash } from '#shared/decision.ts';
-import { CHAIN_START } from '#shared/events.ts';
-import { HOST_BODY_LIMIT, type OutcomeRequest } from '#shared/host-api.ts';
+import type { OutcomeRequest } from '#shared/host-api.ts';
 import { type GrantEntry, grantEntry } from '#shared/offline-grant.ts';
 import type { LastLook, Outcome, Question } from '../gate/ask.ts';
 import { buildRecord } from '../gate/evidence.ts';
 import type { Voice } from '../gate/terminal-text.ts';
 import type { Chain } from '../journal/chain.ts';
+import { canBeTold } from '../journal/telling.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type Random, randomText } from '../platform/random.ts';
@@ -23,15 +23,6 @@ export type RunByGrant = (
 const FRESH_MS = 60_000;
 /** The command that is about to start has the processor first, milliseconds. */
 const STARTING_MS = 50;
-
-/** What the journal adds to an entry: an id, a time and two hashes, with room to spare. */
-const CHAINED = { id: '00000000-0000-4000-8000-000000000000', at: 1e15, prevHash: CHAIN_START, hash: CHAIN_START };
-
-/** Whether a server would take the use: who may choose what is in a record must not choose that nobody hears of it. */
-function canBeTold(use: { kind: 'use'; grant: string; record: HostRecord }): boolean {
-  const entry = { ...CHAINED, ...use };
-  return Buffer.byteLength(JSON.stringify(entry)) < HOST_BODY_LIMIT && grantEntry.safeParse(entry).success;
-}
 
 export function createRunByGrant(deps: {
   grants: Pick<HeldGrants, 'take'>;
@@ -64,7 +55,7 @@ export function createRunByGrant(deps: {
     const taken = deps.grants.take(record);
     if (taken === null) return null;
     const use = { kind: 'use', grant: taken.token, record } as const;
-    if (!canBeTold(use)) return null;
+    if (!canBeTold(grantEntry, use)) return null;
     try {
       // Before anything is released: what cannot be written down is not done by a grant.
       if (!(await journal.append(use, { evenIfFull: false }))) return null;

@@ -1,7 +1,7 @@
-import type { ErrorCode } from '#shared/errors.ts';
 import type { GrantEntry } from '#shared/offline-grant.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Chain } from '../journal/chain.ts';
+import { isNeverTaken } from '../journal/telling.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import type { HeldGrants } from './held-grants.ts';
@@ -20,13 +20,6 @@ const INTERVAL_MS = 45_000;
 /** How long uses are gathered before they are told, milliseconds: the commands have the processor first. */
 const GATHER_MS = 1000;
 const JITTER = 0.2;
-
-/** Refusals of an entry itself, which it gets again whenever it is told. */
-const NEVER: ReadonlySet<string> = new Set([
-  'bad_request',
-  'body_too_large',
-  'wrong_host_record',
-] satisfies ErrorCode[]);
 
 /**
  * Tells the server what was done by grants, and hears which count still. A server that refuses this host has none of its
@@ -48,8 +41,7 @@ export async function tellUses(deps: TellDeps): Promise<void> {
       grants.end();
       log.warn(`the server did not take a use of an offline grant: ${reply.message}`);
     }
-    // Those after it are to be heard of: that one is missing the server sees by their hashes.
-    const isNever = reply.kind === 'refused' && NEVER.has(reply.code);
+    const isNever = isNeverTaken(reply);
     if (isNever)
       log.error(`a use of an offline grant cannot be told; it stays in the journal of this host: ${entry.id}`);
     if (reply.kind !== 'ok' && !isNever) return;
