@@ -76,6 +76,7 @@ export function notifyModule(
     createChannel,
     announcing: others.announcing,
     oneTapLink: others.oneTapLink ?? (async () => null),
+    mayBeTold: planning.mayBeTold,
     leases: createLeases({ db, clock, holder: `${hostname()} ${random.uuid()}` }),
     hostname: hostname(),
     timeoutMs: TIMEOUT_MS,

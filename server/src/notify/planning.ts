@@ -177,6 +177,16 @@ export function createPlanning(deps: PlanningDeps) {
   }
 
   return {
+    /**
+     * Whether a person may be told of an event now. What waits for the end of the night, for a channel that is paused or for
+     * a receiver that was away was planned when they perhaps still belonged here.
+     */
+    async mayBeTold(personId: string, event: LoggedEvent, request: Announced | null): Promise<boolean> {
+      const person = (await deps.people.allAbsent(db.query, [personId])).get(personId);
+      if (person === undefined || !deps.standing.personMayAct(person.person)) return false;
+      return announces(event) ? request?.refusalFor(person) === null : maySeeEvent(person, event);
+    },
+
     /** Whom an event is told to by the rules of now, and why all others are not. */
     route: async (event: LoggedEvent): Promise<Routed> => route(event, await rulesNow()),
 

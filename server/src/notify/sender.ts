@@ -14,6 +14,7 @@ import { listChannels, type StoredChannel } from './channel-store.ts';
 import * as store from './delivery-store.ts';
 import { createLane, type Lane } from './lane.ts';
 import { noticeOf, type OneTapLink, type TestedBy, testNotice } from './notice.ts';
+import type { Planning } from './planning.ts';
 
 /** What becomes of deliveries and attempts, as it is counted. */
 export type Counted = 'sent' | 'failed' | 'skipped' | 'folded' | 'dead_lettered';
@@ -42,6 +43,8 @@ export interface SenderDeps {
   /** Makes a channel of what is stored. @throws when it cannot be made */
   createChannel: (stored: StoredChannel) => Channel;
   oneTapLink: OneTapLink;
+  /** Whether a person may be told of an event at this moment. */
+  mayBeTold: Planning['mayBeTold'];
   /** Name of this server, for tests of channels. */
   hostname: string;
   /** An attempt that takes longer has failed, milliseconds. */
@@ -189,15 +192,17 @@ export function createSender(deps: SenderDeps) {
     }
   }
 
-  /** What is told; null: there is nothing to tell any more. */
-  async function tell(one: store.Queued): Promise<Notice | null> {
+  /** What is told, or why nothing is any more. */
+  async function tell(one: store.Queued): Promise<Notice | { readonly ended: string }> {
     if (one.seq === null) {
       const [by] = JSON.parse(one.because) as [TestedBy];
       return testNotice(one, by, deps.hostname);
     }
     const [event] = (await deps.events.read(one.seq - 1, 1)) as [LoggedEvent?];
-    if (event?.seq !== one.seq || isErased(event)) return null;
+    if (event?.seq !== one.seq || isErased(event)) return { ended: 'the event is no longer in the log' };
     const request = event.challengeId === null ? null : await deps.announcing.request(event.challengeId);
+    if (one.person !== '' && !(await deps.mayBeTold(one.person, event, request)))
+      return { ended: 'it is not for this person any more' };
     const folded = (await store.foldedCounts(db.query, [one.id])).get(one.id) ?? 0;
     return noticeOf(one, event, { request, folded, oneTapLink: deps.oneTapLink });
   }
@@ -237,7 +242,7 @@ export function createSender(deps: SenderDeps) {
   async function deliver(lease: Lease, channel: StoredChannel, lane: Lane, one: store.Queued): Promise<void> {
     try {
       const notice = await tell(one);
-      if (notice === null) return await skip(lease, channel, [one.id], 'the event is no longer in the log');
+      if ('ended' in notice) return await skip(lease, channel, [one.id], notice.ended);
       // A process that was stopped for a while and goes on: its successor delivers it.
       if (!turn.isSure()) return;
       const at = clock.now();

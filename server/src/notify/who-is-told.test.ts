@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { enrolTestHost } from '../testing/test-host.ts';
 import type { TestPerson } from '../testing/test-person.ts';
 import type { Explanation } from './explain.ts';
 import { type NotifySite, openNotifySite } from './testing/notify-site.ts';
@@ -150,5 +151,34 @@ describe('who is told', () => {
     await s.settled();
     const ended = await s.app.notify.deliveries.get(waiting.id, null);
     assert.deepEqual([ended?.status, ended?.reason, ended?.attempts], ['skipped', 'the request is over', 0]);
+  });
+
+  test('[N-15] what waited is told to nobody who may not see it any more, or not decide it', async () => {
+    const dora = await s.signIn('dora', ['admins']);
+    await s.channel('dora-phone', { of: dora });
+    await dora.mutate('notify.preferences.set', { events: ['challenge_created', 'host_enrolled'], others: true });
+    const pause = async (by: TestPerson, isPaused: boolean) => {
+      const { data } = await by.query<{ name: string; revision: number }[]>('notify.channels.list');
+      const { revision } = data.find(({ name }) => name === 'dora-phone')!;
+      await by.mutate('notify.channels.change', { name: 'dora-phone', revision, paused: isPaused });
+    };
+    await pause(dora, true);
+    await enrolTestHost(s.app, s.clock, 'db1.example.com');
+    await s.host.create();
+    await s.settled();
+    const waiting = await s.deliveries({ channel: 'dora-phone' });
+    assert.deepEqual(waiting.map(({ event, status }) => `${event} ${status}`).sort(), [
+      'challenge_created queued',
+      'host_enrolled queued',
+    ]);
+    // She belongs to another team from here on.
+    await pause(await s.signIn('dora', [], { passkey: false }), false);
+    await s.settled();
+    assert.deepEqual(s.channels.on('dora-phone'), []);
+    const ended = await s.deliveries({ channel: 'dora-phone' });
+    assert.deepEqual(
+      ended.map(({ status, reason }) => `${status}: ${reason}`),
+      Array(2).fill('skipped: it is not for this person any more'),
+    );
   });
 });

@@ -50,6 +50,7 @@ const sender = createSender({
     },
   }),
   oneTapLink: async () => null,
+  mayBeTold: async () => true,
   hostname: 'id1',
   timeoutMs: 15_000,
   forget: async () => {},

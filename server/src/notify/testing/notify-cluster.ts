@@ -90,6 +90,7 @@ export async function notifyCluster(t: TestContext, open: OpenTestDatabase, { no
         random: { int: () => 0 },
         createChannel: channels.createChannel,
         oneTapLink: async () => null,
+        mayBeTold: async () => true,
         hostname: 'id1',
         timeoutMs: 15_000,
         forget: configured.forget,

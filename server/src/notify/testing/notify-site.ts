@@ -53,7 +53,8 @@ export async function openNotifySite(
   });
   await app.start();
   await untilItTells(app);
-  const signIn = (name: string, groups: string[] = []) => signInTestPerson(app, provider, clock, name, { groups });
+  const signIn = (name: string, groups: string[] = [], more: { passkey?: boolean } = {}) =>
+    signInTestPerson(app, provider, clock, name, { groups, ...more });
   const olga = await signIn('olga', ['admins']);
 
   /** What of an event became of telling it. */
