@@ -105,6 +105,28 @@ test('[N-21] an answer that never ends is read no further than is of use', async
   assert.ok(sent.ok && sent.answer.body.length < 256 * 1024);
 });
 
+test('[N-21] one who never stops answering is left, and what they said at first counts', async (t) => {
+  let left = () => {};
+  const hungUp = new Promise<void>((resolve) => {
+    left = resolve;
+  });
+  const server = createServer((_request, response) => {
+    const more = () => {
+      while (!response.destroyed && response.write('x'.repeat(64 * 1024)));
+    };
+    response.writeHead(200);
+    response.on('drain', more).on('close', () => left());
+    more();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const sent = await outboundWith(['127.0.0.0/8']).post(about(`http://127.0.0.1:${port}/`));
+  assert.equal(sent.ok && sent.answer.status, 200);
+  await hungUp;
+});
+
 describe('what is said of a failure names no address', () => {
   test('[N-23] of a name that is not found, a port that is closed, and one who hangs up', async (t) => {
     const hangsUp = createServer((request) => request.socket.destroy());

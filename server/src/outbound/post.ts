@@ -66,17 +66,20 @@ export async function post(request: PostRequest): Promise<Answer> {
       let text = '';
       response.setEncoding('utf8');
       response.on('error', reject);
-      response.on('data', (chunk: string) => {
-        // The beginning says what is wrong.
-        if (text.length < MAX_ANSWER) text += chunk;
-      });
-      response.on('end', () =>
+      const done = () =>
         resolve({
           status: response.statusCode ?? 0,
           body: text,
           retryMs: retryAfter(response.headers['retry-after'], request.now()),
-        }),
-      );
+        });
+      response.on('data', (chunk: string) => {
+        text += chunk;
+        if (text.length < MAX_ANSWER) return;
+        // The beginning says what is wrong. Whoever sends more would keep this server reading for as long as it has patience.
+        done();
+        sent.destroy();
+      });
+      response.on('end', done);
     });
     sent.end(body);
   });
