@@ -53,6 +53,9 @@ export interface GateDeps {
   stopping?: AbortSignal;
 }
 
+/** Why a conversation is over: the agent stops. */
+const STOPPING = 'stopping';
+
 const HELLO_TIMEOUT_MS = 2000;
 /** sudo has all of this in its memory already. */
 const PARTS_TIMEOUT_MS = 10_000;
@@ -240,9 +243,7 @@ export function createGate(deps: GateDeps): Gate {
     }
     const onStop = () => {
       // The plugin has by what the next agent goes on with its request; whoever has not is refused.
-      if (isPlugin(parsed)) return gone.abort(LEFT);
-      voiceWithoutScreen(say).refusal('gate.stopping', {}, deps.contact);
-      gone.abort('stopping');
+      gone.abort(isPlugin(parsed) ? LEFT : STOPPING);
     };
     if (deps.stopping?.aborted) onStop();
     deps.stopping?.addEventListener('abort', onStop, { once: true });
@@ -269,7 +270,11 @@ export function createGate(deps: GateDeps): Gate {
       if (outcome === 'go_on') return void stream.end(verdictFrame(true));
       // No verdict: the plugin looks for the next agent.
       if (outcome.kind === 'left' || gone.signal.reason === LEFT) return void stream.destroy();
-      if (outcome.kind !== 'granted') return void stream.end(verdictFrame(false));
+      if (outcome.kind !== 'granted') {
+        // Not before: who is let through in spite of it has nothing to try again.
+        if (gone.signal.reason === STOPPING) voiceWithoutScreen(say).refusal('gate.stopping', {}, deps.contact);
+        return void stream.end(verdictFrame(false));
+      }
       // Nothing may come between this look and the verdict.
       if (gone.signal.aborted || stream.destroyed) {
         void outcome.settle({ outcome: 'refused', detail: 'gone' });

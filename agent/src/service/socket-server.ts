@@ -9,6 +9,9 @@ export class SocketError extends Error {}
 /** More hooks at once than this are turned away: each holds memory and a connection to the server. */
 const MAX_HOOKS = 512;
 
+/** What is under way when the agent stops has so long to be answered, milliseconds. */
+const LAST_ANSWERS_MS = 1500;
+
 /** A hook that was answered and does not leave: a user who stopped it would keep a place from others. */
 const LINGER_MS = 5000;
 
@@ -58,12 +61,16 @@ export async function listen(
   if (await answers(path)) throw new SocketError(`An agent already listens on ${path}.`);
   await rm(path, { force: true });
   const streams = new Set<net.Socket>();
+  const answering = new Set<Promise<void>>();
   const server = net.createServer((socket) => {
     if (streams.size >= MAX_HOOKS) return void socket.destroy();
     streams.add(socket);
     socket.on('close', () => streams.delete(socket));
     socket.on('error', () => undefined);
-    void handle(socket).finally(() => {
+    const answered = handle(socket);
+    answering.add(answered);
+    void answered.finally(() => {
+      answering.delete(answered);
       const leave = setTimeout(() => socket.destroy(), lingerMs);
       socket.once('close', () => clearTimeout(leave));
       if (socket.destroyed) clearTimeout(leave);
@@ -75,10 +82,19 @@ export async function listen(
   });
   await chmod(path, 0o600);
   return {
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const socket of streams) socket.destroySoon();
-      }),
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      let limit: NodeJS.Timeout | undefined;
+      // Who is cut off before the answer is refused, though a yes may have been on its way.
+      await Promise.race([
+        Promise.allSettled(answering),
+        new Promise((resolve) => {
+          limit = setTimeout(resolve, LAST_ANSWERS_MS);
+        }),
+      ]);
+      clearTimeout(limit);
+      for (const socket of streams) socket.destroySoon();
+      await closed;
+    },
   };
 }

@@ -17,7 +17,9 @@ export async function createHostFolders(
   const paths = { config: join(dir, 'client.conf'), state: join(dir, 'state'), socket: join(dir, 'run', 'agent.sock') };
   const own = `IDENTREE_BREAKGLASS_FILE=${join(dir, 'identree-breakglass')}\nIDENTREE_BREAKGLASS_BCRYPT_COST=10\n`;
   await writeFile(paths.config, `IDENTREE_SERVER_URL=${serverUrl}\n${own}${extra}`, { mode: 0o600 });
-  return { paths, dir, remove: () => rm(dir, { recursive: true, force: true }) };
+  // What was under way may write once more.
+  const remove = () => rm(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  return { paths, dir, remove };
 }
 
 /** A host that is enrolled at the fake server. @param others more addresses of it, which client.conf names too */
