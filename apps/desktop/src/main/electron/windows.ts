@@ -41,7 +41,10 @@ export function electronWindows(preloads: string): WindowsPort {
         event.preventDefault();
         window.setTitle(titled(title, spec.name));
       });
-      window.once('ready-to-show', () => window.show());
+      // A window that another one has taken the place of in the meantime is told so as well, and is gone.
+      window.once('ready-to-show', () => {
+        if (!window.isDestroyed()) window.show();
+      });
       window.webContents.setWebRTCIPHandlingPolicy('disable_non_proxied_udp');
       reloadAfterCrash(window);
       void window.loadURL(`app://${spec.kind}/`);
