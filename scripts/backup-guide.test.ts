@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { resolve } from '#shared/command-line/resolve.ts';
 import { ERRORS } from '#shared/errors.ts';
+import messages from '#shared/locales/en.json' with { type: 'json' };
 import { PROGRAM as AGENT } from '../agent/src/commands/program.ts';
 import { readExamples } from '../e2e/harness/examples.ts';
 import { createApp } from '../server/src/app/app.ts';
@@ -14,7 +15,6 @@ import type { Config } from '../server/src/config/config.ts';
 import { runOn } from '../server/src/testing/run-command.ts';
 import { createTestApp, type TestApp } from '../server/src/testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../server/src/testing/test-host.ts';
-import messages from '../shared/src/locales/en.json' with { type: 'json' };
 
 const PAGE = 'docs/backup.md';
 const examples = await readExamples(PAGE);

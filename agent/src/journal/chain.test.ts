@@ -12,7 +12,7 @@ import { systemClock } from '../platform/clock.ts';
 import { entryHash, openChain } from './chain.ts';
 
 const CHAIN = new URL('chain.ts', import.meta.url).href;
-const SCHEMA = new URL('../../../shared/src/offline-grant.ts', import.meta.url).href;
+const SCHEMA = import.meta.resolve('#shared/offline-grant.ts');
 
 async function world(schema = grantEntry) {
   const dir = await mkdtemp(join(tmpdir(), 'identree-chain-'));

@@ -1,12 +1,13 @@
 import type { z } from 'zod';
 import { type Config, listSettings, type settings } from './config.ts';
 import { type ConfigProblem, missing } from './problems.ts';
+import { programEnvironment } from './program-environment.ts';
 import type { Readable } from './readable.ts';
 import { checkTogether } from './rules.ts';
 import { assembleAudit } from './sections/audit.ts';
 import { POSTGRES_CONNECTIONS } from './sections/database.ts';
 import { escrowCommand } from './sections/escrow.ts';
-import { channelSecrets, commandEnvironment, readChannelSecrets } from './sections/notify.ts';
+import { channelSecrets, readChannelSecrets } from './sections/notify.ts';
 import { type ConfigSources, INVALID, rawValue, readToml } from './sources.ts';
 import { unknownNames } from './unknown-names.ts';
 import { withoutEffect } from './without-effect.ts';
@@ -96,7 +97,7 @@ function assemble(
     ldap: assembleLdap(ldap, values.externalUrl),
     escrow: { ...escrowRest, command: escrowCommand({ ...escrowRest, commandEnv }, env) },
     audit: assembleAudit(audit),
-    notify: { ...notify, secrets, environment: commandEnvironment(env) },
+    notify: { ...notify, secrets, environment: programEnvironment(env) },
     evaluation: false,
   };
 }

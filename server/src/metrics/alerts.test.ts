@@ -4,17 +4,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { whyNoPrometheus } from './testing/prometheus.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const RULES = join(ROOT, 'deploy/prometheus/identree-alerts.yml');
 
 const text = readFileSync(RULES, 'utf8');
 const alerts = [...text.matchAll(/^ {6}- alert: (\w+)$/gm)].map(([, name = '']) => name);
-
-const missing =
-  spawnSync('promtool', ['--version']).error === undefined
-    ? false
-    : 'promtool is needed: sudo apt-get install prometheus';
 
 /** Cases that take longer than this are about days, minutes. */
 const LONG_MINUTES = 600;
@@ -200,7 +196,9 @@ test('[M-08] no alert asks for what is not measured', () => {
     assert.ok(measured.has(name), name);
 });
 
-test('[M-08] Prometheus takes the rules, and each fires when it should and not before', { skip: missing }, () => {
+test('[M-08] Prometheus takes the rules, and each fires when it should and not before', {
+  skip: whyNoPrometheus,
+}, () => {
   const check = spawnSync('promtool', ['check', 'rules', RULES], { encoding: 'utf8' });
   assert.equal(check.status, 0, check.stdout + check.stderr);
   const folder = mkdtempSync(join(tmpdir(), 'identree-alerts-'));

@@ -1,4 +1,5 @@
 import type { Report } from '../problems.ts';
+import { programEnvironment } from '../program-environment.ts';
 import type { Readable } from '../readable.ts';
 import { defaultsTo, hidden, optional, type SettingMeta, withDefault } from '../setting.ts';
 import { choice, commandWords, flag, hexBytes, issuedSecret, list, secret, serviceUrl, text, time } from '../values.ts';
@@ -114,19 +115,16 @@ export const escrowSettings = {
   }),
 };
 
-/** What every program needs, of the server's own environment. */
-const USUAL = ['PATH', 'HOME'];
-
 /** The command and all that it is given of the server's environment; null: there is none. */
 export function escrowCommand(
   { command, commandEnv }: { command: string[] | null; commandEnv: readonly string[] },
   environment: Readonly<Record<string, string | undefined>>,
 ): { words: string[]; env: Record<string, string> } | null {
   if (command === null) return null;
-  const env: Record<string, string> = {};
+  const env = programEnvironment(environment);
   for (const [name, value] of Object.entries(environment)) {
     if (value === undefined) continue;
-    if (USUAL.includes(name) || commandEnv.some((prefix) => name.startsWith(prefix))) env[name] = value;
+    if (commandEnv.some((prefix) => name.startsWith(prefix))) env[name] = value;
   }
   return { words: command, env };
 }

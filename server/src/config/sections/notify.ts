@@ -70,10 +70,3 @@ export function channelSecrets(
   }
   return secrets;
 }
-
-/** What commands of channels are given of the server's own environment: what every program needs. */
-export function commandEnvironment(env: ConfigSources['env']): Record<string, string> {
-  const given: Record<string, string> = {};
-  for (const name of ['PATH', 'HOME']) if (env[name] !== undefined) given[name] = env[name];
-  return given;
-}
