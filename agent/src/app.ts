@@ -38,6 +38,7 @@ import { certificateFolder, type Paths, stateFiles } from './paths.ts';
 import { sinceBoot } from './platform/boot-clock.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
 import { type Log, silentLog } from './platform/log.ts';
+import { programPath } from './platform/program.ts';
 import { type Random, systemRandom } from './platform/random.ts';
 import { type Run, systemRun } from './platform/run.ts';
 import { createDoctor } from './service/doctor.ts';
@@ -304,7 +305,7 @@ export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemR
 
 /** The plugins that count as this program's; none when it runs from source. */
 export const knownPlugins: KnownPlugins = OWN_PLUGIN
-  ? createKnownPlugins('/', process.execPath, OWN_PLUGIN)
+  ? createKnownPlugins('/', programPath(), OWN_PLUGIN)
   : async () => [];
 
 /** What this host says of itself. */
@@ -426,7 +427,7 @@ export async function serveGate(
   const failed = new AbortController();
   const stopping = AbortSignal.any([signal, failed.signal]);
   const processes = createProcessReader('/proc', createSudoPolicies({ run: runSudo, clock: systemClock, log }));
-  const watch = createGateWatch('/', process.execPath, knownPlugins, log);
+  const watch = createGateWatch('/', programPath(), knownPlugins, log);
   const plugin = OWN_PLUGIN && { build: OWN_PLUGIN.build, loads: watch.loads };
   const gate = residentGate(host, { processes, sessionOrigin, plugin, log, stopping });
   const server = await listen(paths.socket, gate.handle);

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { isSea } from 'node:sea';
 import { EXIT } from '../exit-codes.ts';
+import { programPath } from '../platform/program.ts';
 import type { Random } from '../platform/random.ts';
 
 /** The command line of this very program, without its operands. */
-export const ownProgram = (): readonly string[] =>
-  isSea() ? [process.execPath] : [process.execPath, process.argv[1]!];
+export const ownProgram = (): readonly string[] => (isSea() ? [programPath()] : [process.execPath, process.argv[1]!]);
 
 const LIMIT_MS = 60_000;
 

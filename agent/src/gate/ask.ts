@@ -122,12 +122,21 @@ const CREATE_PATIENCE_MS = 6000;
 /** While somebody waits for an answer, it is given longer, milliseconds. */
 const DEAD_AFTER_MS = 30_000;
 const SLACK_MS = 5000;
+/** How long an agent that leaves waits for the answer to what it has just asked, milliseconds; it stops within 1.5 s. */
+const LAST_ANSWER_MS = 1000;
 const LONGEST_WAIT_MS = 24 * 3_600_000;
 const aborted = (signal: AbortSignal) =>
   new Promise<'aborted'>((resolve) => {
     if (signal.aborted) resolve('aborted');
     else signal.addEventListener('abort', () => resolve('aborted'), { once: true });
   });
+
+/** Resolves when the answer to a new request is of no use any more. The next agent goes on only with what it can name. */
+async function abandoned(signal: AbortSignal, clock: Pick<Clock, 'sleep'>): Promise<'abandoned'> {
+  await aborted(signal);
+  if (signal.reason === LEFT) await clock.sleep(LAST_ANSWER_MS);
+  return 'abandoned';
+}
 
 export function createAsk(deps: AskDeps): Ask {
   const { client, keys, clock, log } = deps;
@@ -197,6 +206,7 @@ export function createAsk(deps: AskDeps): Ask {
     // One sign of a living server, whatever it was, and nobody is let in without it.
     const dead = question.mayWait ? createDeathWatch(deps) : null;
     for (;;) {
+      if (signal.aborted) return null;
       // Every try is a request of its own: whether an unanswered one has arrived cannot be known.
       const record = buildRecord(question.evidence, question.who, {
         hostId: deps.hostId,
@@ -206,8 +216,8 @@ export function createAsk(deps: AskDeps): Ask {
       const started = clock.monotonic();
       const asking = deps.grants.moment();
       const creating = client.createChallenge(record, keys.current().version, question.mayWait);
-      const reply = await Promise.race([creating, aborted(signal)]);
-      if (reply === 'aborted') {
+      const reply = await Promise.race([creating, abandoned(signal, clock)]);
+      if (reply === 'abandoned') {
         deps.background(
           creating.then((late) => (late.kind === 'ok' ? reports.withdraw(late.value.challengeId) : undefined)),
         );

@@ -235,8 +235,9 @@ export function createGate(deps: GateDeps): Gate {
     const payload = await hello;
     clearTimeout(impatience);
     if (payload === null) return void stream.destroy();
-    send(aliveFrame());
     const parsed = parseHello(payload);
+    // Who only reports is gone before a word reaches it, and the first that cannot ends the stream with the rest unread.
+    if (parsed?.mode !== 'sudo-report') send(aliveFrame());
     if (parsed === null) {
       log.warn('a hook sent a hello that cannot be read; refused');
       return void stream.end(verdictFrame(false));

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict';
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import type net from 'node:net';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import type { HostRecord } from '#shared/decision.ts';
-import { connectHook } from '../testing/fake-hook.ts';
+import { silentLog } from '../platform/log.ts';
+import { connectHook, frame, helloPayload } from '../testing/fake-hook.ts';
 import { connectPlugin, type PluginLists, SUDO_ID } from '../testing/fake-plugin.ts';
 import type { FakeChallenge } from '../testing/fake-server.ts';
 import { createTestGate, TEST_BUILD, type TestGate } from '../testing/test-gate.ts';
+import { createGate, type GateDeps } from './gate.ts';
+import type { PluginHello } from './hello.ts';
+import type { PluginParts } from './plugin-parts.ts';
 import { runOf } from './sudo-plugin.ts';
 
 const SHORT = { timeout: 120_000, concurrency: 6 };
@@ -513,6 +518,46 @@ describe('the plugin at the gate: an agent that leaves', SHORT, () => {
     assert.equal(gate.server.challenges.length, 1);
   });
 
+  for (const [name, lateMs, made] of [
+    ['just being made: it is handed on as soon as the server has answered', 300, 1],
+    ['that the server does not answer in time: the next one asks', 2500, 2],
+  ] as const)
+    it(`a request ${name}`, async () => {
+      await using gate = await createTestGate();
+      let arrived = 0;
+      gate.server.intercept = async ({ path }) => {
+        if (path !== '/challenges') return false;
+        arrived += 1;
+        if (arrived === 1) {
+          gate.stop.abort();
+          await new Promise((resolve) => setTimeout(resolve, lateMs));
+        }
+        return false;
+      };
+      const plugin = check(gate);
+      assert.equal((await plugin.result).granted, null);
+      const token = await Promise.race([plugin.token, Promise.resolve(undefined)]);
+      assert.equal(token === undefined, made === 2);
+      await using next = await gate.again();
+      const again = connectPlugin(next.socket, hello(gate), { ...SUDO_ID, ...(token ? { token } : {}) });
+      await until(() => gate.server.challenges.length === made);
+      await gate.server.approve(gate.server.challenges.at(-1) as FakeChallenge);
+      await again.asked;
+      again.ready();
+      assert.equal((await again.result).granted, true);
+      await until(() => gate.server.challenges.filter(({ cancelled }) => cancelled).length === made - 1);
+    });
+
+  it('who comes while it leaves is asked about by the next one alone', async () => {
+    await using gate = await createTestGate();
+    const early = connectPlugin(gate.socket, hello(gate), null);
+    await until(early.isHeard);
+    gate.stop.abort();
+    early.tells(SUDO_ID);
+    assert.equal((await early.result).granted, null);
+    assert.equal(gate.server.challenges.length, 0);
+  });
+
   it('a request goes on with an agent whose plugin is another by now', async () => {
     await using gate = await createTestGate();
     await reachedAt(gate, 778);
@@ -614,6 +659,28 @@ describe('the plugin at the gate: what became of the command', SHORT, () => {
     await until(() => gate.server.calls.some(({ path }) => path === `/challenges/${challenge.id}/run`));
     const call = gate.server.calls.find(({ path }) => path.endsWith('/run'));
     assert.deepEqual(call?.body, { state: 'ended', exitStatus: 3, signal: null, durationMs: 5 });
+  });
+
+  it('is heard though its sudo is gone before it could be answered, which would end the conversation', async () => {
+    const heard = Promise.withResolvers<string>();
+    const sudo = { report: (_: PluginHello, { token }: PluginParts) => heard.resolve(token.toString()) };
+    const gate = createGate({ plugin: { registered: null, sudo }, log: silentLog } as unknown as GateDeps);
+    let isOver = false;
+    const stream = new Duplex({
+      read() {},
+      write: (_chunk, _encoding, done) => done(new Error('EPIPE')),
+    }).on('error', () => {});
+    const fields = { v: 1, mode: 'sudo-report', build: TEST_BUILD, api: '1.21', pid: 7, pstart: '777' };
+    stream.push(frame('H', helloPayload({ ...fields, event: 'ended', status_type: 1, status: 0, ms: 5 })));
+    const handled = gate.handle(stream).then(() => {
+      isOver = true;
+    });
+    for (let i = 0; i < 5; i += 1) await new Promise(setImmediate);
+    assert.equal(isOver, false);
+    stream.push(frame('D', 'kwhose'));
+    stream.push(frame('E', ''));
+    await handled;
+    assert.equal(await heard.promise, 'whose');
   });
 
   it('reaches the server in its order, however long it takes for the first', async () => {

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { createHostFiles } from '../grants/host-files.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { PluginIdentity } from '../version.ts';
-import type { KnownPlugins } from './known-plugins.ts';
+import { type KnownPlugins, PLUGIN_RECORD, stampOf } from './known-plugins.ts';
 import { asksThrough, MODULE, pamFile, SERVICES, type Service } from './pam-stacks.ts';
 import { isOurs, type PluginLine, readPlugins, SUDO_CONF } from './sudo-conf.ts';
 import { PLUGIN, SUDO_CONF_LINES, type SudoGate } from './sudo-gate.ts';
@@ -131,12 +131,15 @@ export async function readSettledGateState(
   plugins: KnownPlugins,
   clock: Pick<Clock, 'sleep'>,
 ): Promise<GateState> {
+  const stampNow = () => [PLUGIN, PLUGIN_RECORD].map((path) => stampOf(join(root, path))).join(' ');
   for (let waited = 0; ; waited += LOOK_AGAIN_MS) {
     // Asked before the look: a package that is in place right after it was looked at would leave the look as it was.
     const replacing = await isBeingReplaced(join(root, PLUGIN));
+    const stamp = stampNow();
     const state = await readGateState(root, await plugins());
     const isOdd = state.drift.some((line) => line.startsWith(PLUGIN));
-    if (!isOdd || waited >= PACKAGE_MS || (waited > 0 && !replacing)) return state;
+    const steady = !replacing && stampNow() === stamp;
+    if (!isOdd || waited >= PACKAGE_MS || (waited > 0 && steady)) return state;
     await clock.sleep(LOOK_AGAIN_MS);
   }
 }

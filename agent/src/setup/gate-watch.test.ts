@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { link, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { programPath } from '../platform/program.ts';
 import { createHostTree } from '../testing/host-tree.ts';
 import { readGateState, readSettledGateState } from './gate-state.ts';
 import { createGateWatch } from './gate-watch.ts';
@@ -89,6 +90,45 @@ describe('while another version is put in the place of an agent that runs', () =
     }
     assert.deepEqual(seen, [OWN.build, OWN.build, OWN.build, NEXT.build]);
     assert.deepEqual(h.logged, []);
+  });
+
+  it('what is put in place while it is looked at is looked at again: what was read was never there at once', async () => {
+    await using h = await watched();
+    assert.equal(await h.loads(), OWN.build);
+    await h.put(PROGRAM, 'another version');
+    let looks = 0;
+    const known = async () => {
+      const plugins = await h.known();
+      looks += 1;
+      if (looks === 1) {
+        await h.put(PLUGIN_RECORD, recordOf(NEXT));
+        await h.put(PLUGIN, NEXT.file);
+      }
+      return plugins;
+    };
+    const watch = createGateWatch(h.root, PROGRAM, known, { warn: (line) => void h.logged.push(line) });
+    assert.equal(await watch.loads(), NEXT.build);
+    assert.deepEqual([looks, h.logged], [2, []]);
+  });
+
+  it('who looks once is not led astray either', async () => {
+    await using h = await watched();
+    await h.put(PROGRAM, 'another version');
+    let looks = 0;
+    const known = async () => {
+      const plugins = await h.known();
+      looks += 1;
+      if (looks === 1) await h.put(PLUGIN, NEXT.file);
+      if (looks === 2) await h.put(PLUGIN_RECORD, recordOf(NEXT));
+      return plugins;
+    };
+    const { drift } = await readSettledGateState(h.root, known, { sleep: async () => {} });
+    assert.deepEqual([drift.filter((line) => line.startsWith(PLUGIN)), looks], [[], 3]);
+  });
+
+  it('a program that was replaced before it asked for its path is still known by it', () => {
+    assert.equal(programPath('/usr/bin/identree (deleted)'), '/usr/bin/identree');
+    assert.equal(programPath('/usr/bin/identree'), '/usr/bin/identree');
   });
 
   it('a record alone makes no plugin count: the program has to be another one', async () => {

@@ -19,10 +19,14 @@ export interface GateWatch {
  */
 export function createGateWatch(root: string, program: string, known: KnownPlugins, log: Pick<Log, 'warn'>): GateWatch {
   const files = [SUDO_CONF, PLUGIN, PLUGIN_RECORD, program].map((path) => join(root, path));
+  const stampNow = () => files.map(stampOf).join(' ');
   let seen: { stamp: string; build: Promise<string | null> } | null = null;
 
-  async function look(): Promise<string | null> {
+  async function look(stamp: string): Promise<string | null> {
     const plugin = await pluginAsSetUp(root, await known());
+    // A package is put in place file by file, in less time than this takes: what was read may never have been there at once.
+    const now = stampNow();
+    if (now !== stamp) return look(now);
     if (plugin === null)
       log.warn(
         'the plugin is not loaded by sudo as setup left it, so the PAM stage asks too; identree doctor says why',
@@ -34,8 +38,8 @@ export function createGateWatch(root: string, program: string, known: KnownPlugi
     async loads() {
       // At once, and before the files are read: sudo has just read them, a step through the thread pool costs more than
       // the look, and what changes meanwhile is looked at the next time.
-      const stamp = files.map(stampOf).join(' ');
-      if (seen?.stamp !== stamp) seen = { stamp, build: look() };
+      const stamp = stampNow();
+      if (seen?.stamp !== stamp) seen = { stamp, build: look(stamp) };
       return seen.build;
     },
   };

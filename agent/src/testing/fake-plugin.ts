@@ -23,6 +23,9 @@ export const SUDO_ID = {
 
 export interface FakePlugin {
   result: Promise<HookResult>;
+  isHeard(): boolean;
+  /** All that sudo tells, for one that said nothing but its hello so far. */
+  tells(lists: Partial<PluginLists>): void;
   says(words: string): Promise<void>;
   granted(): boolean | null;
   /** Resolves when the agent asks whether a verdict is used at once. */
@@ -45,7 +48,7 @@ export function connectPlugin(
   const asked = Promise.withResolvers<void>();
   const token = Promise.withResolvers<Buffer>();
   const kept: Buffer[] = [];
-  const { result, soFar, says } = listenTo(stream, (type, payload) => {
+  const { result, isHeard, soFar, says } = listenTo(stream, (type, payload) => {
     if (type === 'P') soFar.text += `${payload.subarray(1)}\n`;
     else if (type === 'Q') asked.resolve();
     else if (type === 'K' && payload.length > 0) kept.push(payload);
@@ -58,7 +61,7 @@ export function connectPlugin(
   };
   const list = (letter: string, strings: readonly string[] = []) =>
     part(letter, Buffer.from(strings.map((text) => `${text}\0`).join('')));
-  if (lists !== null) {
+  const tells = (lists: Partial<PluginLists>) => {
     list('s', lists.settings);
     list('u', lists.userInfo);
     list('c', lists.commandInfo);
@@ -67,9 +70,12 @@ export function connectPlugin(
     if (lists.reason) part('r', Buffer.from(lists.reason));
     if (lists.token) part('k', lists.token);
     stream.write(frame('E', ''));
-  }
+  };
+  if (lists !== null) tells(lists);
   return {
     result,
+    isHeard,
+    tells,
     says,
     granted: () => soFar.granted,
     asked: asked.promise,
