@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 
 /** How often a balancer looks who is well, milliseconds. */
 const LOOK_EVERY_MS = 100;
@@ -14,18 +15,32 @@ const LOOK_FOR_MS = 10_000;
 export async function startBalancer(ports: readonly number[]) {
   const well = new Set<number>();
   let turn = 0;
-  const looking = setInterval(() => {
-    for (const port of ports) {
-      fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(LOOK_FOR_MS) })
-        .then(({ status }) => (status === 200 ? well.add(port) : well.delete(port)))
-        .catch(() => well.delete(port));
+  const over = new AbortController();
+  // One look after the other: answers that overtake each other would tell of a moment that has passed.
+  async function look(port: number): Promise<void> {
+    while (!over.signal.aborted) {
+      const signal = AbortSignal.any([over.signal, AbortSignal.timeout(LOOK_FOR_MS)]);
+      const isWell = await fetch(`http://127.0.0.1:${port}/healthz`, { signal }).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+      if (isWell) well.add(port);
+      else well.delete(port);
+      await setTimeout(LOOK_EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined);
     }
-  }, LOOK_EVERY_MS);
-  const server = createServer((incoming, outgoing) => {
+  }
+  const looks = ports.map(look);
+  /** Null: none was well for as long as a look may take. */
+  async function next(): Promise<number | null> {
+    for (let waited = 0; well.size === 0 && waited < LOOK_FOR_MS; waited += LOOK_EVERY_MS)
+      await setTimeout(LOOK_EVERY_MS);
     const among = [...well].sort();
     turn += 1;
-    const port = among[turn % among.length];
-    if (port === undefined) {
+    return among[turn % among.length] ?? null;
+  }
+  const server = createServer(async (incoming, outgoing) => {
+    const port = await next();
+    if (port === null) {
       outgoing.writeHead(503).end();
       return;
     }
@@ -42,10 +57,11 @@ export async function startBalancer(ports: readonly number[]) {
   return {
     port: (server.address() as AddressInfo).port,
     isWell: (port: number) => well.has(port),
-    close() {
-      clearInterval(looking);
+    async close() {
+      over.abort();
       server.closeAllConnections();
       server.close();
+      await Promise.all(looks);
     },
   };
 }

@@ -38,7 +38,7 @@ test(`${RESTARTS} restarts of servers under load, one after the other: no reques
   const servers = new Map<number, ChildProcess>();
   t.after(async () => {
     for (const server of servers.values()) server.kill('SIGKILL');
-    balancer.close();
+    await balancer.close();
     await site.close();
     await postgres.drop();
   });
