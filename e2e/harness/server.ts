@@ -85,7 +85,14 @@ export interface Server {
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** @param change settings that are other than before; null: without it */
   start(change?: Record<string, string | null>): Promise<void>;
+  /** One more process of it at another port, where several may share the database. */
+  replica(port: number): Promise<Replica>;
   close(): Promise<void>;
+}
+
+export interface Replica {
+  readonly url: string;
+  readonly pid: number;
 }
 
 export interface ServerOptions {
@@ -143,34 +150,56 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
   let child: ChildProcess | null = null;
   let ended: Promise<void> = Promise.resolve();
 
+  function serve(settings: Record<string, string>) {
+    const log = createWriteStream(logFile, { flags: 'a' });
+    // Should these tests be killed, the server has to go with them.
+    const started = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, MAIN, 'serve'], {
+      cwd: folder,
+      env: settings,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [started.stdout, started.stderr]) stream.on('data', (chunk: Buffer) => log.write(chunk));
+    started.on('close', () => log.end());
+    if (started.pid) lab.adopt(started.pid);
+    return started;
+  }
+
+  const replicas: ChildProcess[] = [];
+  async function replica(port: number): Promise<Replica> {
+    const started = serve({ ...env, IDENTREE_LISTEN_ADDR: `${lab.serverAddress}:${port}` });
+    replicas.push(started);
+    const at = `https://${SERVER_NAME}:${port}`;
+    const answers = () => probe.send(`${at}/healthz`, { timeoutMs: 2000 }).then(({ status }) => status === 200);
+    await until(
+      'the replica',
+      () => {
+        if (started.exitCode !== null) throw new Error(`the replica ended; ${logFile} says why`);
+        return answers().catch(() => false);
+      },
+      120_000,
+    );
+    return { url: at, pid: started.pid! };
+  }
+
   async function start(change: Record<string, string | null> = {}): Promise<void> {
     for (const [name, value] of Object.entries(change)) {
       if (value === null) delete env[name];
       else env[name] = value;
     }
-    const log = createWriteStream(logFile, { flags: 'a' });
-    // Should these tests be killed, the server has to go with them.
-    const started = spawn('setpriv', ['--pdeathsig', 'KILL', '--', process.execPath, MAIN, 'serve'], {
-      cwd: folder,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const started = serve(env);
     child = started;
     let said = '';
     const note = (chunk: Buffer): void => {
       said = (said + chunk.toString('utf8')).slice(-8000);
-      log.write(chunk);
     };
     started.stdout.on('data', note);
     started.stderr.on('data', note);
     ended = new Promise((resolve) => {
       started.on('close', () => {
-        log.end();
         if (child === started) child = null;
         resolve();
       });
     });
-    if (started.pid) lab.adopt(started.pid);
     await until(
       'the server',
       async () => {
@@ -209,7 +238,9 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
     setPolicy,
     stop,
     start,
+    replica,
     async close() {
+      for (const one of replicas) one.kill('SIGKILL');
       await stop('SIGKILL');
       probe.close();
       await idp.close();
@@ -218,8 +249,12 @@ export async function startServer(lab: Lab, options: ServerOptions = {}): Promis
 }
 
 function openData(file: string): ServerData {
-  const db = new Database(file, { readonly: true });
-  const all = <T>(sql: string, ...values: unknown[]): T[] => db.prepare(sql).all(...values) as T[];
+  let db: Database.Database | undefined;
+  const all = <T>(sql: string, ...values: unknown[]): T[] => {
+    // On Postgres there is none.
+    db ??= new Database(file, { readonly: true });
+    return db.prepare(sql).all(...values) as T[];
+  };
   return {
     challenges: (after = 0) =>
       all<ChallengeRow>('select * from challenges where rowid > ? order by created_at, rowid', after),

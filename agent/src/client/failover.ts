@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../platform/clock.ts';
 import { readReply } from './reply.ts';
+import { type Sent, sendOnce } from './send-once.ts';
 import { type Answer, CONNECT_TIMEOUT_MS, type Transport, TransportError, type TransportRequest } from './transport.ts';
 
 /** Several ways to one server. */
@@ -9,10 +10,14 @@ export interface Servers extends Transport {
   allOutSince(at: number): boolean;
   /** How much longer than with one of them it may take until an answer, or the lack of one, is known, milliseconds. */
   patienceMs: number;
+  /**
+   * Asks for what a server takes once, however often it arrives: signed, with a nonce and a number. So the next one gets the
+   * very same request as soon as one does not answer in FAILOVER_MS, or breaks.
+   */
+  requestOnce(request: TransportRequest): Sent;
   /** Each by itself, in the order of client.conf. */
   each: readonly Transport[];
 }
-
 /** What was seen of one of them the last time. `out`: what counts as an outage. `failing`: it is there, and of no use. */
 type Seen = { kind: 'works' } | { kind: 'out' | 'failing'; at: number; order: number };
 
@@ -25,7 +30,8 @@ function isOutage(answer: Answer): boolean {
  * Asks the first that works, and stays with it until it fails.
  *
  * Where no connection was made nothing was sent, so the same request goes to the next one at once. What may have arrived
- * is never sent twice: its number would look like that of a clone. Then the next request goes elsewhere.
+ * is not sent twice, because a second server would only say that it did: the next request goes elsewhere. What carries a
+ * number is sent twice, see `requestOnce`.
  */
 export function createServers(transports: readonly Transport[], clock: Clock): Servers {
   const seen: Seen[] = transports.map(() => ({ kind: 'works' }));
@@ -71,6 +77,16 @@ export function createServers(transports: readonly Transport[], clock: Clock): S
       }
       return asked;
     },
+    requestOnce: (request) =>
+      sendOnce({
+        order: inOrder(),
+        ask,
+        hangs: (index) => {
+          seen[index] = fails('failing');
+        },
+        clock,
+        request,
+      }),
     dialAhead() {
       transports[inOrder()[0]!]!.dialAhead();
     },

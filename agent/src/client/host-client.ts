@@ -34,6 +34,7 @@ import { AGENT_VERSION } from '../version.ts';
 import type { Servers } from './failover.ts';
 import { type Reply, readFailure, readReply } from './reply.ts';
 import { signRequest } from './sign-request.ts';
+import type { Answer, TransportRequest } from './transport.ts';
 
 export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
 
@@ -77,8 +78,11 @@ const POLL_TIMEOUT_MS = (LONG_POLL_SECONDS + 10) * 1000;
 const CANCEL_TIMEOUT_MS = 3000;
 const ESCROW_TIMEOUT_MS = 40_000;
 
+/** What a body carries by which a clone is known. */
+type Counted = Pick<CreateChallengeRequest, 'counter' | 'machineId'>;
+
 export function createHostClient(deps: {
-  servers: Pick<Servers, 'dialAhead' | 'request' | 'patienceMs'>;
+  servers: Pick<Servers, 'dialAhead' | 'request' | 'requestOnce' | 'patienceMs'>;
   enrolment: Enrolment;
   counter: Counter;
   machineId: string;
@@ -88,13 +92,7 @@ export function createHostClient(deps: {
   const { identity, apiKey } = deps.enrolment;
   const target = identity.externalUrl.replace(/\/+$/, '');
 
-  async function call<T>(
-    method: string,
-    path: string,
-    body: unknown,
-    schema: z.ZodType<T>,
-    options: { timeoutMs?: number; signal?: AbortSignal } = {},
-  ): Promise<Reply<T>> {
+  function sign(method: string, path: string, body: unknown, timeoutMs: number): TransportRequest {
     const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body));
     const signed = signRequest({ method, targetUri: `${target}${HOST_API}${path}`, body: bytes }, apiKey, {
       created: Math.floor(deps.clock.now() / 1000),
@@ -102,42 +100,58 @@ export function createHostClient(deps: {
       keyid: identity.hostId,
       tag: identity.serverId,
     });
-    try {
-      const answer = await deps.servers.request({
-        method,
-        path: `${HOST_API}${path}`,
-        headers: body === undefined ? signed : { ...signed, 'content-type': 'application/json' },
-        body: bytes,
-        timeoutMs: options.timeoutMs ?? CALL_TIMEOUT_MS,
-        ...(options.signal ? { signal: options.signal } : {}),
-      });
-      return readReply(answer, schema);
-    } catch (error) {
-      return readFailure(error);
-    }
+    return {
+      method,
+      path: `${HOST_API}${path}`,
+      headers: body === undefined ? signed : { ...signed, 'content-type': 'application/json' },
+      body: bytes,
+      timeoutMs,
+    };
+  }
+
+  const read = <T>(answer: Promise<Answer>, schema: z.ZodType<T>): Promise<Reply<T>> =>
+    answer.then((came) => readReply(came, schema)).catch(readFailure);
+
+  function call<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    schema: z.ZodType<T>,
+    { timeoutMs = CALL_TIMEOUT_MS, signal }: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ): Promise<Reply<T>> {
+    const request = sign(method, path, body, timeoutMs);
+    return read(deps.servers.request(signal ? { ...request, signal } : request), schema);
   }
 
   /**
-   * A request with a counter. The caller gets its answer or, in time, the news that there is none; the next number waits
-   * longer, until the server would refuse this one for its age: overtaken on the way, it would look
-   * like the number of a clone.
+   * A request with a counter. The caller gets its answer or, in time, the news that there is none. The next number waits
+   * until this one is taken, by whichever server, or until they would refuse it for its age: overtaken on the way, it would
+   * look like the number of a clone.
    */
-  async function counted<T>(
-    send: (counter: number) => Promise<Reply<T>>,
-    late: (reply: Reply<T>) => void,
+  async function counted<Body extends Counted, T>(
+    path: string,
+    facts: () => Omit<Body, keyof Counted>,
+    schema: z.ZodType<T>,
+    late: (value: T) => void = () => undefined,
   ): Promise<Reply<T>> {
     let given = false;
-    const turn = deps.counter.next((counter) =>
-      given ? Promise.resolve<Reply<T>>({ kind: 'aborted' }) : send(counter),
-    );
+    const { promise: replied, resolve, reject } = Promise.withResolvers<Reply<T>>();
+    const turn = deps.counter.next(async (counter) => {
+      if (given) return resolve({ kind: 'aborted' });
+      const body = { counter, machineId: deps.machineId, ...facts() };
+      const sent = deps.servers.requestOnce(sign('POST', path, body, COUNTED_TIMEOUT_MS));
+      resolve(read(sent.answer, schema));
+      await sent.settled;
+    });
+    turn.catch(reject);
     const limit = new AbortController();
     const patience = deps.clock.sleep(CALL_TIMEOUT_MS + deps.servers.patienceMs, limit.signal).then((): Reply<T> => {
       given = true;
       return { kind: 'unavailable', unreachable: false, outage: false, message: 'the server did not answer in time' };
     });
-    turn.then((reply) => (given ? late(reply) : undefined)).catch(() => undefined);
+    replied.then((reply) => (given && reply.kind === 'ok' ? late(reply.value) : undefined)).catch(() => undefined);
     try {
-      return await Promise.race([turn, patience]);
+      return await Promise.race([replied, patience]);
     } finally {
       given = true;
       limit.abort();
@@ -153,20 +167,12 @@ export function createHostClient(deps: {
       void deps.counter.takeAhead();
     },
     createChallenge: (record, approverKeysVersion, mayWait) =>
-      counted(
-        (counter) => {
-          const body: CreateChallengeRequest = {
-            record,
-            counter,
-            machineId: deps.machineId,
-            approverKeysVersion,
-            agentVersion: AGENT_VERSION,
-            mayWait,
-          };
-          return call('POST', '/challenges', body, challengeAnswer, { timeoutMs: COUNTED_TIMEOUT_MS });
-        },
+      counted<CreateChallengeRequest, ChallengeAnswer>(
+        '/challenges',
+        () => ({ record, approverKeysVersion, agentVersion: AGENT_VERSION, mayWait }),
+        challengeAnswer,
         // The caller has given up on it.
-        (reply) => void (reply.kind === 'ok' && cancel(reply.value.challengeId)),
+        ({ challengeId }) => void cancel(challengeId),
       ),
     poll: (challengeId, approverKeysVersion, signal) =>
       call(
@@ -182,36 +188,15 @@ export function createHostClient(deps: {
     cancel,
     outcome: (challengeId, outcome) => call('POST', `/challenges/${challengeId}/outcome`, outcome, z.unknown()),
     run: (challengeId, run) => call('POST', `/challenges/${challengeId}/run`, run, z.unknown()),
-    report: (report) =>
-      counted(
-        (counter) => {
-          const body: ReportRequest = { counter, machineId: deps.machineId, report };
-          return call('POST', '/report', body, z.unknown(), { timeoutMs: COUNTED_TIMEOUT_MS });
-        },
-        () => undefined,
-      ),
+    report: (report) => counted<ReportRequest, unknown>('/report', () => ({ report }), z.unknown()),
     heartbeat: (facts) =>
-      counted(
-        (counter) => {
-          const body: HeartbeatRequest = {
-            counter,
-            machineId: deps.machineId,
-            now: deps.clock.now(),
-            agentVersion: AGENT_VERSION,
-            ...facts,
-          };
-          return call('POST', '/heartbeat', body, heartbeatResponse, { timeoutMs: COUNTED_TIMEOUT_MS });
-        },
-        () => undefined,
+      counted<HeartbeatRequest, HeartbeatResponse>(
+        '/heartbeat',
+        () => ({ now: deps.clock.now(), agentVersion: AGENT_VERSION, ...facts }),
+        heartbeatResponse,
       ),
     certificate: (request) =>
-      counted(
-        (counter) => {
-          const body: CertificateRequest = { counter, machineId: deps.machineId, ...request };
-          return call('POST', '/certificate', body, certificateResponse, { timeoutMs: COUNTED_TIMEOUT_MS });
-        },
-        () => undefined,
-      ),
+      counted<CertificateRequest, { grant: string }>('/certificate', () => request, certificateResponse),
     logHashes: (after, until) => call('GET', `/log?after=${after}&until=${until}`, undefined, logResponse),
     directory: (nonce) => call('GET', `/directory?nonce=${nonce}`, undefined, directoryResponse),
     // The server hands it on, and answers when it is kept.
