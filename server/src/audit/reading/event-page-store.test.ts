@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
+import { sql } from 'kysely';
 import { EVENT_NAMES } from '#shared/event-outcome.ts';
 import type { EventName, LoggedEvent } from '#shared/events.ts';
 import type { Database } from '../../db/database.ts';
-import { forEachDatabase } from '../../db/test-databases.ts';
+import { kysely, type Query } from '../../db/query.ts';
+import { forEachDatabase, openTestPostgres } from '../../db/test-databases.ts';
+import { whyNoPostgres } from '../../db/test-postgres.ts';
 import { createEventAppender, type NewEvent } from '../../events/log.ts';
 import { manualClock } from '../../platform/clock.ts';
 import { type EventPlace, findEvents, newestPlace, type PageOfEvents, type WantedEvents } from './event-page-store.ts';
@@ -123,5 +126,45 @@ forEachDatabase('events are found', (open) => {
     const { seqs, pages } = await readAll(db, nobody, { order: 'newest', depth: 20 });
     assert.deepEqual(seqs, []);
     assert.ok(pages > 2, `${pages} looks`);
+  });
+});
+
+const MANY = 20_000;
+
+/** How many events this transaction has read, and those before it on its connection that were not counted yet. */
+async function rowsRead(query: Query): Promise<number> {
+  const { rows } = await sql<{ read: number }>`
+    select idx_tup_fetch + seq_tup_read as read from pg_stat_xact_user_tables where relname = 'events'
+  `.execute(kysely(query));
+  return rows[0]!.read;
+}
+
+// SQLite has no choice: its plans are looked at as they are asked.
+describe('a page of a long log on Postgres', { skip: whyNoPostgres() ?? false }, () => {
+  test('costs what it shows, also where the database has not counted its rows yet', async (t) => {
+    const db = await openTestPostgres(t);
+    await db.transaction((work) =>
+      sql`
+        insert into events (seq, at, event, username, hostname, data, prev_hash, hash)
+        select n, n / 10, 'challenge_created', 'user' || n % 2, 'host' || n % 2, '{}', '', '' from generate_series(1, ${MANY}::int) n
+      `.execute(kysely(work.query)),
+    );
+    const last = await newestPlace(db.query);
+    const middle = { at: MANY / 20, seq: MANY / 2 };
+    for (const wanted of [EVERYTHING, { ...EVERYTHING, from: 1, to: MANY / 10 - 1 }]) {
+      for (const page of [
+        { order: 'oldest', beyond: { at: 0, seq: 1 }, last },
+        { order: 'oldest', beyond: middle, last },
+        { order: 'newest', beyond: middle },
+      ] as const) {
+        const read = await db.transaction(async (work) => {
+          const before = await rowsRead(work.query);
+          const found = await findEvents(work.query, wanted, { ...page, limit: LIMIT });
+          assert.equal(found.events.length, LIMIT);
+          return (await rowsRead(work.query)) - before;
+        });
+        assert.ok(read > LIMIT && read < 4 * LIMIT, `${read} rows read for ${JSON.stringify({ wanted, page })}`);
+      }
+    }
   });
 });

@@ -72,6 +72,31 @@ function furtherConditions(wanted: WantedEvents, column: string | null): RawBuil
   ];
 }
 
+/** Where a page begins or ends in the order of time. */
+interface Bound extends EventPlace {
+  readonly itself: boolean;
+}
+
+/** Of two bounds the one that leaves less. @param side 1: where the first event is, -1: where the last one is */
+function tighter(side: 1 | -1, one: Bound, other: EventPlace | null | undefined, itself: boolean): Bound {
+  if (!other) return one;
+  const order = compare(one, other) * side;
+  return order > 0 || (order === 0 && !one.itself) ? one : { ...other, itself };
+}
+
+/**
+ * The first and the last place of a page. One condition for each, and as a row: of two numbers around a time Postgres
+ * believes that little is between them where it has counted nothing, and of more conditions that next to nothing is left.
+ * Then it reads all that is left to put it in order, page after page.
+ */
+function boundsOf({ from, to }: WantedEvents, { order, beyond, last }: PageOfEvents): { first: Bound; end: Bound } {
+  const first: Bound = { at: from ?? 0, seq: 0, itself: true };
+  const end: Bound = { at: to === null ? LAST_MS : to - 1, seq: Number.MAX_SAFE_INTEGER, itself: true };
+  return order === 'oldest'
+    ? { first: tighter(1, first, beyond, false), end: tighter(-1, end, last, true) }
+    : { first: tighter(1, first, last, true), end: tighter(-1, end, beyond, false) };
+}
+
 async function pageOf(
   query: Query,
   wanted: WantedEvents,
@@ -79,19 +104,17 @@ async function pageOf(
   page: PageOfEvents,
 ): Promise<FoundEvents> {
   const { column } = chosenIndex(wanted);
-  const { beyond, last, limit, order, depth: deepest = LOOK_DEPTH } = page;
-  const [direction, before, until] = order === 'newest' ? ['desc', '<', '>='] : ['asc', '>', '<='];
-  const inOrder = sql.raw(`at ${direction}, seq ${direction}`);
+  const { limit, order, depth: deepest = LOOK_DEPTH } = page;
+  const inOrder = order === 'newest' ? sql`at desc, seq desc` : sql`at, seq`;
   const further = furtherConditions(wanted, column);
   const depth = further.length === 0 ? limit + 1 : Math.max(deepest, limit + 1);
+  const { first, end: until } = boundsOf(wanted, page);
   const arms = values.map((value) => {
     const conditions = [
       ...(column === null ? [] : [sql<SqlBool>`${sql.ref(column)} = ${value}`]),
       // Also where all times are meant: without a condition there is nothing to begin with in the order of the index.
-      sql<SqlBool>`at >= ${wanted.from ?? 0}`,
-      sql<SqlBool>`at <= ${wanted.to === null ? LAST_MS : wanted.to - 1}`,
-      ...(beyond === null ? [] : [sql<SqlBool>`(at, seq) ${sql.raw(before)} (${beyond.at}, ${beyond.seq})`]),
-      ...(last ? [sql<SqlBool>`(at, seq) ${sql.raw(until)} (${last.at}, ${last.seq})`] : []),
+      sql<SqlBool>`(at, seq) ${sql.raw(first.itself ? '>=' : '>')} (${first.at}, ${first.seq})`,
+      sql<SqlBool>`(at, seq) ${sql.raw(until.itself ? '<=' : '<')} (${until.at}, ${until.seq})`,
     ];
     return (columns: RawBuilder<unknown>) => sql`select ${columns} from events where ${all(conditions)}`;
   });
