@@ -53,6 +53,47 @@ export async function dueOn(query: Query, channel: string, now: number, limit: n
     .execute();
 }
 
+/** Requests that something announces which waits for a channel. */
+export async function announcedOn(query: Query, channel: string): Promise<string[]> {
+  const rows = await kysely(query)
+    .selectFrom('notify_deliveries')
+    .select('announces')
+    .distinct()
+    .where('status', '=', QUEUED)
+    .where('channel', '=', channel)
+    .where('announces', 'is not', null)
+    .execute();
+  return rows.flatMap(({ announces }) => announces ?? []);
+}
+
+/** What announces one of some requests, and waits for a channel. */
+export async function announcementsOn(query: Query, channel: string, requests: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const some of parts(requests)) {
+    const rows = await kysely(query)
+      .selectFrom('notify_deliveries')
+      .select('id')
+      .where('status', '=', QUEUED)
+      .where('channel', '=', channel)
+      .where('announces', 'in', some)
+      .execute();
+    found.push(...rows.map(({ id }) => id));
+  }
+  return found;
+}
+
+/** What waits for a channel, and was due before a moment. */
+export async function waitingSince(query: Query, channel: string, before: number): Promise<string[]> {
+  const rows = await kysely(query)
+    .selectFrom('notify_deliveries')
+    .select('id')
+    .where('status', '=', QUEUED)
+    .where('channel', '=', channel)
+    .where('due_at', '<', before)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** Nobody is told of these. @returns how many were still queued */
 export async function skipQueued(
   work: UnitOfWork,

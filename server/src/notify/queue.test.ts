@@ -4,6 +4,7 @@ import type { KyselyPlugin } from 'kysely';
 import { closed, kysely } from '../db/query.ts';
 import { forEachDatabase } from '../db/test-databases.ts';
 import type { Delivery } from './channel.ts';
+import { WAITS_FOR_MS } from './paused-queue.ts';
 import { notifyCluster } from './testing/notify-cluster.ts';
 
 const DELIVERED: Delivery = { outcome: 'delivered' };
@@ -130,6 +131,41 @@ forEachDatabase('the queue of notifications', (open, driver) => {
     ]);
     assert.deepEqual(c.channels.on('ops').sort(), [`challenge_approved ${one}`, `challenge_created ${two}`]);
     assert.equal(c.count('ops', 'skipped'), 1);
+  });
+
+  test('[N-18] lets go of what waits for a paused channel once it is of no use, and keeps the rest for its end', async (t) => {
+    const c = await notifyCluster(t, open);
+    await c.channel('ops', { paused: true });
+    await c.start('a');
+    const [old] = await c.ask(1);
+    await c.until(async () => (await c.statuses()).length === 1);
+    await c.decide(old!);
+    await c.until(async () => (await c.statuses()).length === 2);
+    // Nobody resumes it: a request that is decided is not kept for that.
+    c.clock.advance(60_000);
+    await c.until(() => c.count('ops', 'skipped') === 1);
+    assert.deepEqual(await c.statuses(), ['challenge_created: skipped', 'challenge_approved: queued']);
+    c.clock.advance(WAITS_FOR_MS - 120_000);
+    await c.ask(1);
+    await c.until(async () => (await c.statuses()).length === 3);
+    c.clock.advance(120_001);
+    await c.until(() => c.count('ops', 'skipped') === 2);
+    assert.deepEqual(await c.statuses(), [
+      'challenge_created: skipped',
+      'challenge_approved: skipped',
+      'challenge_created: queued',
+    ]);
+    const page = await c.deliveries.list(
+      { channel: 'ops', status: 'skipped', person: null },
+      { before: null, limit: 9 },
+    );
+    assert.deepEqual(page.deliveries.map(({ reason }) => reason).sort(), [
+      'it waited for seven days while the channel was paused',
+      'the request is over',
+    ]);
+    assert.equal(c.channels.told.length, 0);
+    await c.change('ops', { paused: false });
+    await c.until(() => c.count('ops', 'sent') === 1);
   });
 
   test('[N-18] tells a flood by one that stands for the others, and the others when that one is of no use', async (t) => {

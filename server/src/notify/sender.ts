@@ -14,6 +14,7 @@ import { listChannels, type StoredChannel } from './channel-store.ts';
 import * as store from './delivery-store.ts';
 import { createLane, type Lane } from './lane.ts';
 import { noticeOf, type OneTapLink, type TestedBy, testNotice } from './notice.ts';
+import { LOOK_THROUGH_EVERY_MS, uselessOn } from './paused-queue.ts';
 import type { Planning } from './planning.ts';
 
 /** What becomes of deliveries and attempts, as it is counted. */
@@ -70,6 +71,8 @@ export function createSender(deps: SenderDeps) {
   const ending = new AbortController();
   const lanes = new Map<string, Lane>();
   const made = new Map<string, { of: string; channel: Channel }>();
+  /** When the queue of a channel that is paused was looked through last. */
+  const lookedThrough = new Map<string, number>();
   const underWay = new Set<Promise<void>>();
   let wakeUp = () => {};
   let fresh = true;
@@ -190,6 +193,21 @@ export function createSender(deps: SenderDeps) {
       });
       underWay.add(attempt);
     }
+  }
+
+  /** What waits for a channel that is paused is let go once it is of no use: it is looked through now and then. */
+  async function lookThrough(lease: Lease, channel: StoredChannel, lane: Lane): Promise<void> {
+    const now = clock.now();
+    const last = lookedThrough.get(channel.name) ?? Number.NEGATIVE_INFINITY;
+    // A clock that is put back looks anew.
+    if (now >= last && now - last < LOOK_THROUGH_EVERY_MS) return;
+    lookedThrough.set(channel.name, now);
+    const useless = await uselessOn(db.query, channel.name, {
+      now,
+      busy: lane.underWay(),
+      announcing: deps.announcing,
+    });
+    for (const { ids, reason } of useless) await skip(lease, channel, ids, reason);
   }
 
   /** What is told, or why nothing is any more. */
@@ -321,8 +339,11 @@ export function createSender(deps: SenderDeps) {
         if (skipped) deps.counted(channel, 'skipped', skipped);
         continue;
       }
-      if (channel.paused) continue;
       const lane = laneOf(channel);
+      if (channel.paused) {
+        await lookThrough(lease, channel, lane);
+        continue;
+      }
       const now = clock.now();
       const room = lane.room(channel);
       if (dueAt > now) next = Math.min(next, dueAt - now);
