@@ -15,7 +15,7 @@ import {
 import type { Clock } from '../platform/clock.ts';
 import type { Accounts } from './accounts.ts';
 import type { Cookies } from './cookies.ts';
-import { findPeople } from './people-store.ts';
+import { findPeople, peopleCalled } from './people-store.ts';
 import { findSessions, lockSession, type SessionWithPerson, touchSessions } from './session-store.ts';
 import { isLive } from './sessions.ts';
 
@@ -42,6 +42,8 @@ export interface ViewerResolver {
   absent(query: Query, personId: string): Promise<Absent | null>;
   /** The same of several, by the id of the person; those whom nobody is are left out. */
   allAbsent(query: Query, personIds: readonly string[]): Promise<Map<string, Absent>>;
+  /** Everybody who has signed in under a user name. */
+  called(query: Query, username: string): Promise<readonly { id: string }[]>;
 }
 
 /** Who had a part in something before, without a session. */
@@ -150,6 +152,7 @@ export function createViewerResolver(deps: {
     },
     absent: async (query, personId) => (await allAbsent(query, [personId])).get(personId) ?? null,
     allAbsent,
+    called: peopleCalled,
   };
 }
 

@@ -12,7 +12,7 @@ import {
   type StoredChannel,
   updateChannel,
 } from './channel-store.ts';
-import { sharesSecret } from './create-channel.ts';
+import { hiddenSettings, sharesSecret } from './create-channel.ts';
 import { skipChannel } from './delivery-store.ts';
 import type { ChannelInput } from './settings.ts';
 
@@ -80,6 +80,12 @@ export function createConfigured(deps: {
       : `its variables would be those of the channel "${other}", and so its secret: name it otherwise`;
   }
 
+  /** Those of its settings that are shown masked. */
+  function hiddenOf({ kind, settings }: StoredChannel): Record<string, unknown> {
+    const hidden = hiddenSettings(kind);
+    return Object.fromEntries(Object.entries(settings ?? {}).filter(([setting]) => hidden.includes(setting)));
+  }
+
   const about = (channel: StoredChannel, by: Pick<Operator, 'username' | 'remoteAddr'>) => ({
     username: '',
     actor: by.username,
@@ -90,6 +96,7 @@ export function createConfigured(deps: {
 
   return {
     list: (): Promise<StoredChannel[]> => listChannels(db.query),
+    problemOf,
 
     /**
      * Makes a channel.
@@ -128,6 +135,8 @@ export function createConfigured(deps: {
     /**
      * Changes one that has this revision. Settings that are left out stay; its kind stays.
      *
+     * @param keepHidden of the settings those that are shown masked stay as they are, all of them: who could give one anew
+     *   and keep another would have a secret sent to an address of theirs
      * @throws Refusal
      */
     async change(
@@ -135,11 +144,18 @@ export function createConfigured(deps: {
       revision: number,
       set: Partial<Omit<ChannelInput, 'kind'>>,
       by: Operator,
+      { keepHidden = false } = {},
     ): Promise<Changed> {
       const before = mayChange(await findChannel(db.query, name), by);
+      if (before.revision !== revision) return { ok: false, problem: 'it was changed by somebody else' };
+      const kept = keepHidden ? hiddenOf(before) : {};
+      const anew = hiddenSettings(before.kind).find((setting) => Object.hasOwn(set.settings ?? {}, setting));
+      if (keepHidden && anew !== undefined)
+        return { ok: false, problem: `${anew} is given and kept: give all settings that are masked, or none` };
       const channel: StoredChannel = {
         ...before,
         ...set,
+        ...(set.settings === undefined ? {} : { settings: { ...kept, ...set.settings } }),
         revision: revision + 1,
         updatedAt: clock.now(),
         updatedBy: by.username,

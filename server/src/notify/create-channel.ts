@@ -1,5 +1,5 @@
-import { ZodError } from 'zod';
-import { channelVariable } from '../config/sections/notify.ts';
+import { ZodError, type z } from 'zod';
+import { channelVariable, secretVariable } from '#shared/channel-variable.ts';
 import type { Channel, ChannelKind } from './channel.ts';
 import { apprise } from './channels/apprise.ts';
 import { custom } from './channels/custom.ts';
@@ -12,8 +12,7 @@ import { telegram } from './channels/telegram.ts';
 import { webPush } from './channels/web-push.ts';
 import { webhook } from './channels/webhook.ts';
 
-/** What each kind keeps of a channel, beside secrets, and how it tells somebody. */
-export const KINDS: Readonly<Record<ChannelKind, Kind>> = {
+const kinds = {
   webhook,
   slack,
   discord,
@@ -23,7 +22,17 @@ export const KINDS: Readonly<Record<ChannelKind, Kind>> = {
   email,
   web_push: webPush,
   telegram,
-};
+} as const satisfies Readonly<Record<ChannelKind, Kind>>;
+
+/** What each kind keeps of a channel, beside secrets, and how it tells somebody. */
+export const KINDS: Readonly<Record<ChannelKind, Kind>> = kinds;
+
+/** Settings of each kind, as they are typed: what a form asks for follows from them. */
+export type ChannelSettings = { [K in ChannelKind]: z.input<(typeof kinds)[K]['settings']> };
+
+/** Settings of a kind that are shown masked, and never given back. */
+export const hiddenSettings = (kind: ChannelKind): string[] =>
+  Object.keys(KINDS[kind].settings.shape).filter((name) => !KINDS[kind].shown.includes(name));
 
 /** What is stored of a channel. */
 export interface StoredSettings {
@@ -59,9 +68,10 @@ export function createChannelMaker(deps: ChannelDeps & { secretOf: SecretOf }) {
     const { needs, reaches, open } = KINDS[kind];
     const secret = owner === null ? deps.secretOf(name) : NONE;
     if (needs !== undefined && secret[needs] === null) {
-      const variable = `IDENTREE_NOTIFY_CHANNEL_${channelVariable(name)}_${needs.toUpperCase()}`;
       throw new Error(
-        owner === null ? `${variable} is not set` : 'this kind needs a secret, which only shared channels have',
+        owner === null
+          ? `${secretVariable(name, needs)} is not set`
+          : 'this kind needs a secret, which only shared channels have',
       );
     }
     const deliver = wordsOfProblems(() => {

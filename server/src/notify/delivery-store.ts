@@ -222,6 +222,8 @@ export async function foldedCounts(query: Query, ids: readonly string[]): Promis
 export interface DeliveryFilter {
   readonly channel: string | null;
   readonly status: NotifyDeliveriesTable['status'] | null;
+  /** Those that one event led to; null: of all events. */
+  readonly seq?: number | null;
   /** Of this person's channels alone; null: of all. */
   readonly person: string | null;
 }
@@ -235,7 +237,7 @@ export interface DeliveryPlace {
 /** Newest first. */
 export async function listDeliveries(
   query: Query,
-  { channel, status, person }: DeliveryFilter,
+  { channel, status, seq = null, person }: DeliveryFilter,
   { before, limit }: { before: DeliveryPlace; limit: number },
 ): Promise<NotifyDeliveriesTable[]> {
   let select = kysely(query)
@@ -244,6 +246,7 @@ export async function listDeliveries(
     .where('created_at', '<=', before.createdAt)
     .where((e) => e.or([e('created_at', '<', before.createdAt), e('id', '<', before.id)]));
   if (channel !== null) select = select.where('channel', '=', channel);
+  if (seq !== null) select = select.where('seq', '=', seq);
   if (status === 'queued') select = select.where('status', '=', QUEUED);
   else if (status !== null) select = select.where('status', '=', status).where('status', '<>', QUEUED);
   if (person !== null) select = select.where('person', '=', person);
@@ -320,6 +323,28 @@ export async function countDead(query: Query, channel: string, limit: number): P
     .select((e) => e.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow();
   return Number(row.n);
+}
+
+/** What waits for a channel, counted up to `limit`, and since when the first of it is due; null: nothing. */
+export async function waitingOn(
+  query: Query,
+  channel: string,
+  limit: number,
+): Promise<{ count: number; since: number } | null> {
+  const row = await kysely(query)
+    .selectFrom((e) =>
+      e
+        .selectFrom('notify_deliveries')
+        .select('due_at')
+        .where('status', '=', QUEUED)
+        .where('channel', '=', channel)
+        .orderBy('due_at')
+        .limit(limit)
+        .as('waiting'),
+    )
+    .select((e) => [e.fn.countAll<number>().as('n'), e.fn.min('due_at').as('since')])
+    .executeTakeFirstOrThrow();
+  return Number(row.n) === 0 ? null : { count: Number(row.n), since: Number(row.since) };
 }
 
 /** The newest of a channel that ended so; null: none. */

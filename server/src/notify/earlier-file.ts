@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { secretVariable } from '#shared/channel-variable.ts';
 import type { ChannelKind } from './channel.ts';
 import { type ChannelInput, channelInput, channelName, preferences, type RouteRule, routeRule } from './settings.ts';
 
@@ -50,8 +51,13 @@ export type EarlierFile =
       readonly people: readonly { readonly username: string; readonly wanted: z.infer<typeof preferences> }[];
     };
 
-/** The setting that holds the token of a channel. */
-const tokenOf = (name: string): string => `IDENTREE_NOTIFY_CHANNEL_${name.toUpperCase().replace(/[-.]/g, '_')}_TOKEN`;
+/** The last part of the path of an address was the topic there; here a server is told of it beside its address. */
+function ofNtfy(url: string): { url: string; topic?: string } {
+  if (!URL.canParse(url)) return { url };
+  const { pathname } = new URL(url);
+  const topic = pathname.split('/').filter((part) => part !== '');
+  return topic.length === 1 ? { url: new URL('/', url).href, topic: topic[0]! } : { url };
+}
 
 /**
  * Pure rule: reads a file of the Go identree, which of the two it is.
@@ -86,13 +92,12 @@ function readChannels(value: unknown): EarlierFile {
   const file = channelsFile.parse(value);
   const left: string[] = [];
   const channels = file.channels.map(({ name, backend, url, token, command, timeout }) => {
-    if (token)
-      left.push(`the token of ${name} is not taken over: secrets are no part of the database. Set ${tokenOf(name)}`);
-    const settings = {
-      ...(url ? { url } : {}),
-      ...(command ? { command } : {}),
-      ...(timeout && timeout > 0 ? { timeout } : {}),
-    };
+    const elsewhere = (what: 'token' | 'command') =>
+      `the ${what} of ${name} is not taken over: secrets are no part of the database. Set ${secretVariable(name, what)}`;
+    if (token) left.push(elsewhere('token'));
+    if (command) left.push(elsewhere('command'));
+    if (timeout && timeout > 0) left.push(`the time limit of ${name} is not taken over: every channel has 15 seconds`);
+    const settings = url && backend !== 'custom' ? (backend === 'ntfy' ? ofNtfy(url) : { url }) : {};
     return { name, input: channelInput.parse({ kind: backend satisfies ChannelKind, settings }) };
   });
   const routes = file.routes.flatMap((route) => {

@@ -6,6 +6,7 @@ import { TEST_FOLDER } from '../db/test-postgres.ts';
 import { runOn } from '../testing/run-command.ts';
 import { createTestApp } from '../testing/test-app.ts';
 import { createTestProvider, signInTestPerson } from '../testing/test-person.ts';
+import { KINDS } from './create-channel.ts';
 import { readEarlierFile } from './earlier-file.ts';
 import type { StoredRoute } from './route-store.ts';
 
@@ -46,16 +47,21 @@ test('[N-13] channels, routes and preferences of the Go identree are taken over,
   assert.equal(first.code, 0, first.err);
   assert.match(first.out, /^3 channels and 2 routes taken over\.$/m);
   assert.match(first.out, /token of on-call is not taken over.*Set IDENTREE_NOTIFY_CHANNEL_ON_CALL_TOKEN/);
+  assert.match(first.out, /command of script is not taken over.*Set IDENTREE_NOTIFY_CHANNEL_SCRIPT_COMMAND/);
+  assert.match(first.out, /time limit of on-call is not taken over/);
   assert.match(first.out, /a route names the channel gone, which is not there/);
   assert.match(first.out, /a route that names no channel told nobody/);
   const stored = JSON.stringify([await s.app.notify.configured.list(), await s.app.events.read(0, 1000)]);
   assert.ok(!stored.includes(TOKEN) && !first.out.includes(TOKEN));
   const channels = (await s.app.notify.configured.list()).map(({ name, kind, settings }) => [name, kind, settings]);
   assert.deepEqual(channels, [
-    ['on-call', 'ntfy', { url: 'https://ntfy.example.com/sudo', timeout: 5 }],
+    ['on-call', 'ntfy', { url: 'https://ntfy.example.com/', topic: 'sudo' }],
     ['ops', 'slack', { url: 'https://hooks.slack.com/services/T0/B0/x' }],
-    ['script', 'custom', { command: 'logger identree' }],
+    ['script', 'custom', {}],
   ]);
+  // Each is one that its kind takes, once its secret is there.
+  for (const { kind, settings } of await s.app.notify.configured.list())
+    assert.equal(KINDS[kind].settings.safeParse(settings).success, true, kind);
   const routes = (await s.app.notify.routes.list()) as StoredRoute[];
   const rules = routes.map(({ rule }) => [rule.channels, rule.events, rule.hosts, rule.users].map(String).join(' | '));
   // Empty means all, as it did there.

@@ -20,6 +20,8 @@ import { createRoutes } from './route-rules.ts';
 import { createNotifyRouter } from './router.ts';
 import { createSender } from './sender.ts';
 import { createSystemChannels } from './system-channels.ts';
+import { createTakeOver } from './take-over.ts';
+import { createUses } from './uses.ts';
 
 /** How often is looked for deliveries that are kept no longer, milliseconds. */
 const FORGET_EVERY_MS = 10 * 60_000;
@@ -48,7 +50,7 @@ export interface NotifySeams {
 export function notifyModule(
   ground: Ground & { hosts: Pick<HostService, 'facts'> },
   others: NotifySeams & {
-    people: Pick<ViewerResolver, 'allAbsent'>;
+    people: Pick<ViewerResolver, 'allAbsent' | 'called'>;
     standing: Pick<Standing, 'personMayAct'>;
     announcing: Announcing;
   },
@@ -105,6 +107,8 @@ export function notifyModule(
         ...ground,
         ...{ configured, routes, chosen, deliveries },
         explain: createExplain({ ...ground, planning }),
+        uses: createUses(ground),
+        takeOver: createTakeOver({ ...ground, people: others.people, configured, routes, chosen }),
         tests: createRateLimiter({ clock, limit: TESTS_A_MINUTE, windowMs: 60_000 }),
       }),
     },

@@ -22,6 +22,8 @@ import type { Explanation } from './explain.ts';
 import type { Routes } from './route-rules.ts';
 import { channelInput, channelName, preferences, routeRule } from './settings.ts';
 import { channelView } from './shown.ts';
+import type { TakeOver } from './take-over.ts';
+import type { Uses } from './uses.ts';
 
 const revision = z.int().min(1);
 const deliveryId = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
@@ -76,6 +78,8 @@ export function createNotifyRouter(deps: {
   chosen: Chosen;
   deliveries: Deliveries;
   explain: (seq: number) => Promise<Explanation>;
+  uses: (name: string) => Promise<Uses | null>;
+  takeOver: TakeOver;
   /** By person. */
   tests: RateLimiter;
 }) {
@@ -92,7 +96,7 @@ export function createNotifyRouter(deps: {
           const seen = all.filter(({ owner }) =>
             owner === null ? viewer.role === 'admin' : owner === viewer.person.id,
           );
-          return Promise.all(seen.map((channel) => channelView(deps.db.query, channel)));
+          return Promise.all(seen.map((channel) => channelView(deps.db.query, channel, configured.problemOf(channel))));
         }),
       add: browserProcedure
         .meta(
@@ -116,6 +120,8 @@ export function createNotifyRouter(deps: {
             name: channelName,
             revision,
             settings: channelInput.shape.settings.optional(),
+            /** Settings that are shown masked stay as they are: nobody can give back what they were not shown. */
+            keepHidden: z.boolean().default(false),
             enabled: z.boolean().optional(),
             paused: z.boolean().optional(),
             perMinute: channelInput.shape.perMinute.unwrap().optional(),
@@ -123,10 +129,22 @@ export function createNotifyRouter(deps: {
             foldFrom: channelInput.shape.foldFrom.unwrap().optional(),
           }),
         )
-        .mutation(({ ctx, input: { name, revision: of, ...given } }) => {
+        .mutation(({ ctx, input: { name, revision: of, keepHidden, ...given } }) => {
           const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-          return configured.change(name, of, set, operatorOf(ctx.viewer));
+          return configured.change(name, of, set, operatorOf(ctx.viewer), { keepHidden });
         }),
+      uses: adminViewProcedure
+        .meta(rest('GET', '/channels/{name}/uses', 'What would be without a shared channel that is removed'))
+        .input(z.object({ name: channelName }))
+        .query(async ({ input }) => {
+          const uses = await deps.uses(input.name);
+          if (uses === null) throw new Refusal('not_found');
+          return uses;
+        }),
+      import: adminProcedure
+        .meta(rest('POST', '/channels/import', 'Takes over a file of the Go identree: channels, routes or preferences'))
+        .input(z.object({ content: z.string().max(60_000) }))
+        .mutation(({ ctx, input }) => deps.takeOver(input.content, operatorOf(ctx.viewer))),
       remove: browserProcedure
         .meta(rest('DELETE', '/channels/{name}', 'Remove a channel; what waits for it is told to nobody'))
         .input(z.object({ name: channelName }))
@@ -180,12 +198,13 @@ export function createNotifyRouter(deps: {
           z.object({
             channel: channelName.nullish(),
             status: z.enum(['queued', 'delivered', 'skipped', 'folded', 'dead', 'discarded']).nullish(),
+            seq: z.coerce.number().pipe(z.int().min(1)).nullish(),
             before: place,
             limit: z.int().min(1).max(200).default(50),
           }),
         )
-        .query(async ({ ctx, input: { channel = null, status = null, before, limit } }) => {
-          const filter = { channel, status, person: seenBy(ctx.viewer) };
+        .query(async ({ ctx, input: { channel = null, status = null, seq = null, before, limit } }) => {
+          const filter = { channel, status, seq, person: seenBy(ctx.viewer) };
           const page = await deliveries.list(filter, { before, limit });
           return { deliveries: page.deliveries, older: page.older && `${page.older.createdAt}-${page.older.id}` };
         }),

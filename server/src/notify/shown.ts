@@ -1,16 +1,17 @@
 import type { Database } from '../db/database.ts';
 import type { ChannelKind } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
-import { countDead, newestOn } from './delivery-store.ts';
+import { KINDS } from './create-channel.ts';
+import { countDead, newestOn, waitingOn } from './delivery-store.ts';
 
 /** Counted no further than this. */
-const MOST_DEAD_COUNTED = 1000;
+const MOST_COUNTED = 1000;
 
 /** A channel as people are shown it. */
 export interface ChannelView {
   readonly name: string;
   readonly kind: ChannelKind;
-  /** With everything masked that could be a secret, also in addresses. Null: what is stored cannot be read. */
+  /** With everything masked that its kind does not show, also in addresses. Null: what is stored cannot be read. */
   readonly settings: Readonly<Record<string, unknown>> | null;
   readonly shared: boolean;
   readonly enabled: boolean;
@@ -21,12 +22,16 @@ export interface ChannelView {
   readonly revision: number;
   readonly updatedAt: number;
   readonly updatedBy: string;
+  /** Why nothing can be sent on it: a setting or the environment of the server. Null: nothing is known to be wrong. */
+  readonly problem: string | null;
   /** When something was delivered last, of what is kept; null: never. */
   readonly deliveredAt: number | null;
   /** What is wrong with what is newest of it; null: nothing. */
   readonly failure: { readonly at: number; readonly reason: string | null } | null;
   /** Counted up to 1,000. */
   readonly dead: number;
+  /** What waits, counted up to 1,000, and since when the first of it is due; null: nothing waits. */
+  readonly waiting: { readonly count: number; readonly since: number } | null;
 }
 
 const MASK = '…';
@@ -38,17 +43,31 @@ function maskedText(text: string): string {
   return /^https?:$/.test(protocol) && host !== '' ? `${protocol}//${host}/${MASK}` : MASK;
 }
 
-/** Settings without what could be a secret. What is no text is shown: a port is none. */
-export function masked(value: unknown): unknown {
+/** Everything that could be a secret masked. What is no text is shown: a port is none. */
+function masked(value: unknown): unknown {
   if (typeof value === 'string') return value === '' ? '' : maskedText(value);
   if (Array.isArray(value)) return value.map(masked);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one)]));
 }
 
+/** Settings as they are shown: what their kind shows, and of everything else only what it is. */
+function shownSettings({ kind, settings }: StoredChannel): ChannelView['settings'] {
+  if (settings === null) return null;
+  // Of a kind of a newer server nothing is known.
+  const shown: readonly string[] = KINDS[kind]?.shown ?? [];
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [name, shown.includes(name) ? value : masked(value)]),
+  );
+}
+
 /** What is shown of a channel, and how it fares. */
-export async function channelView(query: Database['query'], channel: StoredChannel): Promise<ChannelView> {
-  const { name, kind, settings, owner, enabled, paused, perMinute, atOnce, foldFrom } = channel;
+export async function channelView(
+  query: Database['query'],
+  channel: StoredChannel,
+  problem: string | null,
+): Promise<ChannelView> {
+  const { name, kind, owner, enabled, paused, perMinute, atOnce, foldFrom } = channel;
   const delivered = await newestOn(query, name, 'delivered');
   const failed = await newestOn(query, name, 'failed');
   const deliveredAt = delivered?.ended_at ?? null;
@@ -56,13 +75,15 @@ export async function channelView(query: Database['query'], channel: StoredChann
     failed !== null && (deliveredAt === null || (failed.ended_at ?? Number.MAX_SAFE_INTEGER) >= deliveredAt);
   return {
     ...{ name, kind, enabled, paused, perMinute, atOnce, foldFrom },
-    settings: settings && (masked(settings) as Record<string, unknown>),
+    settings: shownSettings(channel),
     shared: owner === null,
     revision: channel.revision,
     updatedAt: channel.updatedAt,
     updatedBy: channel.updatedBy,
+    problem,
     deliveredAt,
     failure: isNewer ? { at: failed.ended_at ?? failed.created_at, reason: failed.reason } : null,
-    dead: await countDead(query, name, MOST_DEAD_COUNTED),
+    dead: await countDead(query, name, MOST_COUNTED),
+    waiting: await waitingOn(query, name, MOST_COUNTED),
   };
 }

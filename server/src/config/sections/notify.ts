@@ -37,13 +37,7 @@ export interface ChannelSecret {
   command: string | null;
 }
 
-/**
- * The middle of the variables of a channel: capital letters, `-` and `.` as `_`. Names that differ in nothing else would
- * have the same secret.
- */
-export const channelVariable = (name: string): string => name.toUpperCase().replace(/[-.]/g, '_');
-
-/** Secrets of channels by {@link channelVariable}, each with the variable that it is from. */
+/** Secrets of channels by what their variables are called in the middle, each with the variable that it is from. */
 export function readChannelSecrets(
   { env, readFile }: ConfigSources,
   errors: Report['errors'],

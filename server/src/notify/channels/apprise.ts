@@ -5,6 +5,7 @@ import { bearer, defineKind, inCode, locale, postJson, typedUrl } from './kind.t
 /** An Apprise API server, which passes on in Markdown. */
 export const apprise = defineKind({
   settings: z.strictObject({ url: typedUrl, locale }),
+  shown: ['locale'],
   open({ url, locale }, secret, deps) {
     const headers = bearer(secret);
     return (notice, signal) => {

@@ -40,6 +40,7 @@ export function commandEnvironment(
  */
 export const custom = defineKind({
   settings: z.strictObject({ locale }),
+  shown: ['locale'],
   needs: 'command',
   open({ locale }, { command }, { run, environment, clock, name }) {
     return async (notice, signal) => {

@@ -7,6 +7,7 @@ const BLUE = 3447003;
 /** A webhook of Discord. */
 export const discord = defineKind({
   settings: z.strictObject({ url: typedUrl, locale }),
+  shown: ['locale'],
   open({ url, locale }, secret, deps) {
     const headers = bearer(secret);
     return (notice, signal) => {

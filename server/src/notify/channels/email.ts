@@ -64,6 +64,7 @@ function outcomeOf(failures: readonly Failure[], addresses: number): Delivery {
 
 export const email = defineKind({
   settings,
+  shown: ['host', 'port', 'tls', 'ca', 'user', 'from', 'to', 'locale'],
   reaches: ({ to }) => to.length,
   open({ host, port, tls, ca, user, from, to, locale }, { token }, { outbound, clock }) {
     if (user !== undefined && token === null) throw new Error('it has a user and no token, which is the password');

@@ -29,7 +29,9 @@ type Open<Settings> = (settings: Settings, secret: Secret, deps: ChannelDeps & {
 
 /** One way to tell somebody: what is stored of it, and what it does with that. */
 export interface Kind {
-  settings: z.ZodType;
+  settings: z.ZodObject;
+  /** Which of its settings are no secret, nor hold one: they are shown as they are. All others are masked. */
+  shown: readonly string[];
   /** What of the environment it cannot do without. */
   needs?: 'token' | 'command';
   /** How many addresses it tells; one unless it says so. @throws ZodError about the settings */
@@ -42,13 +44,15 @@ export interface Kind {
 }
 
 /** A kind whose settings have this shape. It is strict: what is misspelled would have no effect, and nobody would know. */
-export const defineKind = <Settings>(kind: {
-  settings: z.ZodType<Settings>;
+export const defineKind = <Schema extends z.ZodObject>(kind: {
+  settings: Schema;
+  shown?: readonly (keyof z.input<Schema> & string)[];
   needs?: 'token' | 'command';
-  reaches?: (settings: Settings) => number;
-  open: Open<Settings>;
-}): Kind => ({
+  reaches?: (settings: z.output<Schema>) => number;
+  open: Open<z.output<Schema>>;
+}): Omit<Kind, 'settings'> & { settings: Schema } => ({
   ...kind,
+  shown: kind.shown ?? [],
   reaches: (settings) => kind.reaches?.(kind.settings.parse(settings)) ?? 1,
   open: (settings, ...rest) => kind.open(kind.settings.parse(settings), ...rest),
 });

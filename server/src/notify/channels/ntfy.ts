@@ -40,6 +40,7 @@ export function firstBytes(text: string, most: number): string {
 /** An ntfy server. JSON goes to its root, where the topic is a member of it: at the address of a topic it would be shown. */
 export const ntfy = defineKind({
   settings: z.strictObject({ url: typedUrl, topic: z.string().regex(/^[-_A-Za-z0-9]{1,64}$/), locale }),
+  shown: ['locale'],
   open({ url, topic, locale }, secret, deps) {
     const root = new URL('/', url);
     // `https://ntfy.example.com/topic` is what its pages show.

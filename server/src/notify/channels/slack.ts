@@ -8,6 +8,7 @@ const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceA
 /** An incoming webhook of Slack, or of what speaks like it (Mattermost, Rocket.Chat). */
 export const slack = defineKind({
   settings: z.strictObject({ url: typedUrl, locale }),
+  shown: ['locale'],
   open({ url, locale }, secret, deps) {
     const headers = bearer(secret);
     return (notice, signal) => {

@@ -21,6 +21,7 @@ export const telegram = defineKind({
     url: typedUrl.default('https://api.telegram.org'),
     locale,
   }),
+  shown: ['chatId', 'locale'],
   needs: 'token',
   open({ chatId, url, locale }, { token }, { outbound, clock }) {
     if (!/^[0-9]{1,20}:[A-Za-z0-9_-]{1,100}$/.test(token ?? '')) throw new Error('its token is not one of a bot');

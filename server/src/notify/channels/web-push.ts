@@ -19,6 +19,7 @@ const bytes = (length: number) =>
 /** One browser that a person wants to be told in. What it shows leads to a page, and decides nothing. */
 export const webPush = defineKind({
   settings: z.strictObject({ endpoint: typedUrl, p256dh: bytes(65), auth: bytes(16), locale }),
+  shown: ['locale'],
   open({ endpoint, p256dh, auth, locale }, _secret, { outbound, clock, vapid }) {
     const subscriber = { publicKey: p256dh, auth };
     try {

@@ -10,6 +10,7 @@ import { signedHeaders, signingKey } from './standard-webhook.ts';
  */
 export const webhook = defineKind({
   settings: z.strictObject({ url: typedUrl, locale }),
+  shown: ['locale'],
   open({ url, locale }, { token }, { outbound, clock }) {
     const words = (token ?? '').split(/\s+/).filter((word) => word !== '');
     const keys = words.filter((word) => word.startsWith('whsec_')).map((word) => signingKey(word));
