@@ -32,7 +32,7 @@ import { createSudoPlugin, type SudoPluginDeps } from './gate/sudo-plugin.ts';
 import { readHostReport } from './grants/host-report.ts';
 import { type Chain, openChain } from './journal/chain.ts';
 import { createHeldGrants, type HeldGrants } from './offline-grants/held-grants.ts';
-import { createRunByGrant, type RunByGrant } from './offline-grants/run-by-grant.ts';
+import { createRunByGrant, noRunByGrant, type RunByGrant } from './offline-grants/run-by-grant.ts';
 import { createWaker, keepTelling } from './offline-grants/tell-uses.ts';
 import { certificateFolder, type Paths, stateFiles } from './paths.ts';
 import { sinceBoot } from './platform/boot-clock.ts';
@@ -472,8 +472,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
     createSudoPlugin({
       ask,
       breakGlass,
-      // Held in memory by the agent that stays: a process of one question has none.
-      runByGrant: async () => null,
+      runByGrant: noRunByGrant(host.runByGrant),
       processes,
       registered: null,
       loads: async () => null,

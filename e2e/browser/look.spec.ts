@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import type { RunRequest } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import { sampleResolved } from '#shared/testing/request-record.ts';
 import { samples } from './fixture/sample-requests.ts';
 import { heading, inspect } from './inspect.ts';

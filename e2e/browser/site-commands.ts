@@ -1,6 +1,6 @@
 import type { HostRecord } from '#shared/decision.ts';
-import type { RunRequest } from '#shared/host-api.ts';
 import type { HostCheck } from '#shared/host-checks.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import type { SealedPassword } from '#shared/sealed-password.ts';
 
 /** What tests ask of the server process: to be the host, the clock, and the hand that brings about rare states. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type HostRecord, hostRecord, type ResolvedBySudo } from './decision.ts';
 import { canonicalSha256 } from './digest.ts';
+import { runRequest } from './host-run.ts';
 import { accountName, challengeId, sha256Text, timestamp, uuid } from './names.ts';
 
 /**
@@ -43,6 +44,8 @@ export const grantsInForce = z.object({
   revokedTo: z.int().min(0),
   /** Grants of another policy count no more; null: none does, because there is no policy that can be used. */
   policyVersion: sha256Text.nullable(),
+  /** This server takes entries of the kind `run`. Absent: it is older, and refuses them. */
+  runs: z.literal(true).optional(),
 });
 export type GrantsInForce = z.infer<typeof grantsInForce>;
 
@@ -73,7 +76,8 @@ const entry = { id: uuid, at: timestamp, prevHash: sha256Text, hash: sha256Text 
 
 /**
  * POST /offline-grants/journal: what a host did by its grants, oldest first. A use is written down before the command is
- * released, its end afterwards; a use without an end may or may not have been released.
+ * released, its end afterwards; a use without an end may or may not have been released. What sudo did with the command
+ * follows, as far as its plugin saw it.
  */
 export const grantEntry = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -92,7 +96,15 @@ export const grantEntry = z.discriminatedUnion('kind', [
     outcome: z.enum(['granted', 'refused']),
     detail: z.string().max(200).nullable(),
   }),
+  z.strictObject({
+    ...entry,
+    kind: z.literal('run'),
+    /** Nonce of the record of the use. */
+    nonce: sha256Text,
+    run: runRequest,
+  }),
 ]);
 export type GrantEntry = z.infer<typeof grantEntry>;
 export type GrantUse = Extract<GrantEntry, { kind: 'use' }>;
 export type GrantEnd = Extract<GrantEntry, { kind: 'end' }>;
+export type GrantRun = Extract<GrantEntry, { kind: 'run' }>;

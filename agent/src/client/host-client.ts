@@ -21,8 +21,8 @@ import {
   LONG_POLL_SECONDS,
   type OutcomeRequest,
   type ReportRequest,
-  type RunRequest,
 } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import { logResponse } from '#shared/log-head.ts';
 import { type GrantEntry, type GrantsInForce, grantsInForce } from '#shared/offline-grant.ts';

@@ -1,5 +1,6 @@
 import { type ApprovalClass, type HostRecord, requestHash, type Verdict } from '#shared/decision.ts';
-import type { ChallengeAnswer, OutcomeRequest, RunRequest } from '#shared/host-api.ts';
+import type { ChallengeAnswer, OutcomeRequest } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
 import type { MessageKey } from '#shared/messages.ts';
 import { type PinnedTrust, verifyVerdict } from '#shared/verify-verdict.ts';

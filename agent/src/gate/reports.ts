@@ -1,7 +1,9 @@
-import type { OutcomeRequest, RunRequest } from '#shared/host-api.ts';
+import type { OutcomeRequest } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { Reply } from '../client/reply.ts';
 import type { Clock } from '../platform/clock.ts';
+import { createTurns } from '../platform/in-turn.ts';
 import type { Log } from '../platform/log.ts';
 
 /** What the server is told of a request afterwards. Nobody waits for it; each is tried a few times. */
@@ -39,16 +41,8 @@ export function createReports(deps: {
     log.warn(`${what} could not be reported`);
   }
 
-  /** The last report on each request. They are told in their order: a start that overtakes an end would be lost. */
-  const lastReports = new Map<string, Promise<void>>();
-
-  function inTurn(challengeId: string, pauseMs: number, tell: () => Promise<void>): Promise<void> {
-    const turn = (lastReports.get(challengeId) ?? clock.sleep(pauseMs)).then(tell).finally(() => {
-      if (lastReports.get(challengeId) === turn) lastReports.delete(challengeId);
-    });
-    lastReports.set(challengeId, turn);
-    return turn;
-  }
+  /** They are told in their order: a start that overtakes an end would be lost. */
+  const inTurn = createTurns(clock);
 
   return {
     /** Until the server knows, an approver sees a request of a person who has gone. */

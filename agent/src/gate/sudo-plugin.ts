@@ -1,9 +1,10 @@
 import { constants } from 'node:os';
-import type { RunRequest } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { BreakGlass } from '../break-glass/enter.ts';
 import type { RunByGrant } from '../offline-grants/run-by-grant.ts';
+import { readUseToken } from '../offline-grants/use-token.ts';
 import type { Log } from '../platform/log.ts';
 import { PLUGIN } from '../setup/sudo-gate.ts';
 import type { Ask, Asked, Outcome, Question, Unreachable } from './ask.ts';
@@ -203,7 +204,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
       else {
         // It is of another request, and what runs now is not what became of that.
         if (parts.token.length > 0) conversation.keep(Buffer.alloc(0));
-        const ran = await deps.runByGrant(question, voice, last, signal);
+        const ran = await deps.runByGrant.run(question, { voice, last, keep: conversation.keep }, signal);
         if (ran !== null) return ran;
         asked = await ask.open(question, voice, signal);
       }
@@ -220,7 +221,10 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
 
     report(hello, parts) {
       const run = runOf(hello, parts.reason);
-      if (run !== null) ask.report(parts.token, run);
+      if (run === null) return;
+      const use = readUseToken(parts.token);
+      if (use === null) ask.report(parts.token, run);
+      else deps.runByGrant.report(use, run);
     },
   };
 }

@@ -32,12 +32,20 @@ export interface HeldGrants {
   /** What the server said of which grants count still. */
   hear(inForce: GrantsInForce): void;
   /** Counts one use, at once. Null: there is no grant for this request now. */
-  take(record: HostRecord): { token: string } | null;
+  take(record: HostRecord): Taken | null;
   /** A request of this account was refused: nothing of it goes on without the server, nor anything of a host that is refused. */
   refused(user: string, code: string): void;
   /** Ends all of them: the server does not want to hear from this host. */
   end(): void;
   any(): boolean;
+}
+
+/** One use of a grant. */
+export interface Taken {
+  /** The JWS. */
+  token: string;
+  /** The server takes what became of the command as well. */
+  tellRun: boolean;
 }
 
 interface Held {
@@ -64,6 +72,7 @@ export function createHeldGrants(deps: {
   const longestMs = Math.min(deps.longestMs, OFFLINE_GRANT_LONGEST_MS);
   const held = new Map<string, Held>();
   let revokedTo = 0;
+  let tellRun = false;
 
   const endWhere = (over: (one: Held) => boolean) => {
     for (const [shape, one] of held) if (over(one)) held.delete(shape);
@@ -73,6 +82,7 @@ export function createHeldGrants(deps: {
     // A number from far ahead, whoever said it, must not keep this host without grants for longer than one would count.
     const to = Math.min(inForce.revokedTo, clock.now() + OFFLINE_GRANT_LONGEST_MS);
     revokedTo = Math.max(Math.min(revokedTo, clock.now() + OFFLINE_GRANT_LONGEST_MS), to);
+    tellRun = inForce.runs === true;
     endWhere(({ grant }) => grant.sequence <= revokedTo || grant.policyVersion !== inForce.policyVersion);
   };
 
@@ -124,7 +134,7 @@ export function createHeldGrants(deps: {
         return null;
       }
       one.left -= 1;
-      return { token: one.token };
+      return { token: one.token, tellRun };
     },
 
     refused: (user, code) => endWhere(({ grant }) => grant.user === user || code.startsWith('host_')),

@@ -3,7 +3,7 @@ import { appendFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
-import { type GrantEntry, grantShape } from '#shared/offline-grant.ts';
+import { type GrantEntry, type GrantsInForce, grantShape } from '#shared/offline-grant.ts';
 import { signToken, tokenType } from '#shared/token.ts';
 import { openHost } from '../app.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -19,7 +19,7 @@ const POLICY = sha256('policy');
 async function gateWithGrants(uses = 100, program?: string, more: Partial<PluginLists> = {}) {
   const gate = await createTestGate();
   const told: GrantEntry[] = [];
-  const inForce = { revokedTo: 0, policyVersion: POLICY };
+  const inForce: GrantsInForce = { revokedTo: 0, policyVersion: POLICY, runs: true };
   const { server } = gate;
   let asked = 0;
   /** What the server says to the next entry instead of taking it. */
@@ -71,6 +71,11 @@ async function gateWithGrants(uses = 100, program?: string, more: Partial<Plugin
     ...{ pid: gate.parent.pid, pstart: gate.parent.startTime },
   };
   const connect = (token?: Buffer) => connectPlugin(gate.socket, hello, { ...lists, ...(token ? { token } : {}) });
+  /** What sudo did with a command, as its plugin says it when it closes. */
+  const report = (token: Buffer, event: 'started' | 'ended', status = 0) => {
+    const fields = { ...hello, mode: 'sudo-report', event, status_type: event === 'ended' ? 1 : 0, status, ms: 7 };
+    return connectPlugin(gate.socket, fields, { token }).result;
+  };
   /** One sudo that uses its verdict at once. */
   async function sudo() {
     const plugin = connect();
@@ -95,7 +100,7 @@ async function gateWithGrants(uses = 100, program?: string, more: Partial<Plugin
     }
   };
   return {
-    ...{ gate, told, refusals, inForce, sudo, connect, tell, journal, written },
+    ...{ gate, told, refusals, inForce, sudo, connect, report, tell, journal, written },
     asked: () => asked,
     [Symbol.asyncDispose]: () => (gate as TestGate)[Symbol.asyncDispose](),
   };
@@ -180,10 +185,51 @@ describe('a command that runs by an offline grant', { timeout: 120_000, concurre
     await using w = await gateWithGrants();
     await w.sudo();
     const plugin = w.connect(Buffer.from('{"v":1}'));
+    assert.equal((await plugin.token).length, 0, 'before anything else is said');
     void plugin.asked.then(plugin.ready);
     assert.equal((await plugin.result).granted, true);
     assert.equal(w.asked(), 1);
-    assert.equal((await Promise.race([plugin.token, Promise.resolve(null)]))?.length, 0);
+  });
+
+  it('what sudo did with it is written down in its order, after the use and its end, and told with them', async () => {
+    await using w = await gateWithGrants();
+    await w.sudo();
+    const plugin = w.connect();
+    void plugin.asked.then(plugin.ready);
+    assert.equal((await plugin.result).granted, true);
+    const token = await plugin.token;
+    for (const event of ['started', 'ended'] as const)
+      assert.equal((await w.report(token, event, 3 << 8)).granted, true, event);
+    const entries = await w.written(4);
+    const nonce = entries[0]?.kind === 'use' ? entries[0].record.nonce : null;
+    assert.deepEqual(
+      entries.slice(1).map((entry) => entry.kind !== 'use' && [entry.kind, entry.nonce === nonce]),
+      [
+        ['end', true],
+        ['run', true],
+        ['run', true],
+      ],
+    );
+    assert.deepEqual(
+      entries.flatMap((entry) => (entry.kind === 'run' ? [entry.run] : [])),
+      [{ state: 'started' }, { state: 'ended', exitStatus: 3, signal: null, durationMs: 7 }],
+    );
+    assert.equal(w.gate.server.calls.filter(({ path }) => path.endsWith('/run')).length, 0, 'of no request');
+    await w.tell();
+    assert.deepEqual(
+      w.told.map(({ hash }) => hash),
+      entries.map(({ hash }) => hash),
+    );
+  });
+
+  it('a server that does not take what sudo did is not told: the use and its end are taken still', async () => {
+    await using w = await gateWithGrants();
+    delete w.inForce.runs;
+    await w.sudo();
+    const plugin = w.connect();
+    void plugin.asked.then(plugin.ready);
+    assert.equal((await plugin.result).granted, true);
+    assert.equal((await plugin.token).length, 0, 'the plugin has nothing to report by');
   });
 
   it('two sudos at once are two uses', async () => {

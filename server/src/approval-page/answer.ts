@@ -14,9 +14,7 @@ const SILENT_AFTER_MS = 45_000;
 const NEWS_FOR_MS = 30 * 60_000;
 
 /** Will the host tell more about it? Only the plugin sees what becomes of a command. */
-function isOpen({ record, outcome, run, offline }: ChallengeView): boolean {
-  // What becomes of a command that ran by a grant is told with it, and no more.
-  if (offline !== null) return outcome === null;
+function isOpen({ record, outcome, run }: ChallengeView): boolean {
   if (record.gate === 'try') return outcome === null;
   if (run !== null) return run.state === 'started';
   return outcome === null || (outcome === 'granted' && record.gate === 'plugin');
@@ -27,7 +25,8 @@ export function newsUntil(view: ChallengeView): number | null {
   if (view.status === 'pending') return view.expiresAt + NEWS_FOR_MS;
   if (view.status !== 'approved' || !isOpen(view)) return null;
   const started = view.run?.state === 'started' ? view.run.startedAt : 0;
-  return Math.max(view.decidedAt ?? view.now, view.outcomeAt ?? 0, started) + NEWS_FOR_MS;
+  // Of a use of a grant it was told later than all of that.
+  return Math.max(view.decidedAt ?? view.now, view.createdAt, view.outcomeAt ?? 0, started) + NEWS_FOR_MS;
 }
 
 /** Has the viewer a passkey that may sign this request? */

@@ -5,8 +5,8 @@ import {
   type CreateChallengeRequest,
   LEASE_SECONDS,
   type OutcomeRequest,
-  type RunRequest,
 } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import type { GrantsInForce } from '#shared/offline-grant.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { Standing } from '../auth/standing.ts';
@@ -47,6 +47,16 @@ export interface AskingDeps {
 
 type Call = SharedCall<CreateChallengeRequest>;
 
+/** How a host told what became of a request. */
+interface Told {
+  remoteAddr: string;
+  /** The entry of the host's journal that says so, and when it was written by the clock of the host; absent: told at once. */
+  journal?: { at: number; hash: string };
+}
+
+/** What an event says of that: when it is told can be long after it happened. */
+const journalFacts = ({ journal }: Told) => (journal ? { happenedAt: journal.at, journalHash: journal.hash } : {});
+
 /** A request that nothing speaks against: what is to be written of it, and what its host is told beside. */
 interface Prepared {
   readonly challenge: store.Challenge;
@@ -64,6 +74,8 @@ export function createAsking(deps: AskingDeps) {
   const { db, events, clock, random, requirements } = deps;
   const { settle } = deps.settling;
   const pendingTotal = createPendingTotal(PENDING_IN_TOTAL);
+
+  const toldAt = ({ journal }: Told): number => journal?.at ?? clock.now();
 
   async function answer(
     challenge: store.Challenge,
@@ -275,16 +287,10 @@ export function createAsking(deps: AskingDeps) {
     },
 
     /** The host tells what it did with an approval. Told once; a repetition changes nothing. */
-    async outcome(
-      work: UnitOfWork,
-      host: Host,
-      challengeId: string,
-      body: OutcomeRequest,
-      remoteAddr: string,
-    ): Promise<void> {
+    async outcome(work: UnitOfWork, host: Host, challengeId: string, body: OutcomeRequest, told: Told): Promise<void> {
       const challenge = await own(work, host, challengeId);
       if (challenge.status === 'pending') throw new Refusal('superseded');
-      if (!(await store.recordOutcome(work, challengeId, body.outcome, body.detail, clock.now()))) return;
+      if (!(await store.recordOutcome(work, challengeId, body.outcome, body.detail, toldAt(told)))) return;
       await events.append(work, {
         event: 'challenge_outcome',
         username: challenge.username,
@@ -292,8 +298,12 @@ export function createAsking(deps: AskingDeps) {
         hostname: host.hostname,
         challengeId,
         code: challenge.user_code,
-        remoteAddr,
-        data: { outcome: body.outcome, detail: body.detail === null ? null : visibleText(body.detail) },
+        remoteAddr: told.remoteAddr,
+        data: {
+          outcome: body.outcome,
+          detail: body.detail === null ? null : visibleText(body.detail),
+          ...journalFacts(told),
+        },
       });
     },
 
@@ -302,12 +312,12 @@ export function createAsking(deps: AskingDeps) {
      * only while nothing else is known, and the first end stays. That sudo did not start it after all may follow a start,
      * because sudo says that it starts a command before it tries to execute it.
      */
-    async run(work: UnitOfWork, host: Host, challengeId: string, body: RunRequest, remoteAddr: string): Promise<void> {
+    async run(work: UnitOfWork, host: Host, challengeId: string, body: RunRequest, told: Told): Promise<void> {
       const challenge = await own(work, host, challengeId);
       if (challenge.status !== 'approved') throw new Refusal('superseded');
       // Visible already in the table: Postgres takes no text with a NUL.
       const run = body.state === 'refused' ? { ...body, reason: visibleText(body.reason) } : body;
-      if (!(await store.recordRun(work, challengeId, run, clock.now()))) return;
+      if (!(await store.recordRun(work, challengeId, run, toldAt(told)))) return;
       const ended = run.state === 'ended' ? run : null;
       await events.append(work, {
         event: 'challenge_run',
@@ -316,13 +326,14 @@ export function createAsking(deps: AskingDeps) {
         hostname: host.hostname,
         challengeId,
         code: challenge.user_code,
-        remoteAddr,
+        remoteAddr: told.remoteAddr,
         data: {
           state: run.state,
           exitStatus: ended?.exitStatus ?? null,
           signal: ended?.signal ?? null,
           durationMs: ended?.durationMs ?? null,
           reason: run.state === 'refused' ? run.reason : null,
+          ...journalFacts(told),
         },
       });
     },

@@ -1,5 +1,6 @@
 import { Refusal } from '#shared/errors.ts';
-import { createChallengeRequest, outcomeRequest, pollQuery, runRequest } from '#shared/host-api.ts';
+import { createChallengeRequest, outcomeRequest, pollQuery } from '#shared/host-api.ts';
+import { runRequest } from '#shared/host-run.ts';
 import { challengeId } from '#shared/names.ts';
 import { grantEntry } from '#shared/offline-grant.ts';
 import type { Host } from '../hosts/store.ts';
@@ -71,7 +72,7 @@ export function challengeRoutes({
       status: 204,
       async run({ act, params, remoteAddr }) {
         const id = idOf(params);
-        await act((work, host, body) => asking.outcome(work, host, id, body, remoteAddr));
+        await act((work, host, body) => asking.outcome(work, host, id, body, { remoteAddr }));
       },
     }),
     hostOperation({
@@ -81,7 +82,7 @@ export function challengeRoutes({
       status: 204,
       async run({ act, params, remoteAddr }) {
         const id = idOf(params);
-        await act((work, host, body) => asking.run(work, host, id, body, remoteAddr));
+        await act((work, host, body) => asking.run(work, host, id, body, { remoteAddr }));
       },
     }),
     hostOperation({

@@ -5,7 +5,7 @@ import { after, type TestContext, test } from 'node:test';
 import type { HostRecord } from '#shared/decision.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { type GrantEntry, grantShape, type OfflineGrant, offlineGrant } from '#shared/offline-grant.ts';
-import { grantableRecord, grantEnd, grantUse } from '#shared/testing/grant-entry.ts';
+import { grantableRecord, grantEnd, grantRun, grantUse } from '#shared/testing/grant-entry.ts';
 import { sampleResolved } from '#shared/testing/request-record.ts';
 import { signToken, tokenType, verifyToken } from '#shared/token.ts';
 import { kysely } from '../db/query.ts';
@@ -155,7 +155,7 @@ forEachDriver('offline grants', (driver) => {
   test('what is in force comes with every answer: to a request, a poll, a heartbeat, and when it is asked for', async () => {
     const w = await world(driver);
     const { grant } = await w.granted();
-    const expected = { revokedTo: 0, policyVersion: grant.policyVersion };
+    const expected = { revokedTo: 0, policyVersion: grant.policyVersion, runs: true };
     const asked = await w.host.create(w.record({ user: 'bob' }));
     assert.deepEqual(asked.grants, expected);
     for (const path of [`/challenges/${asked.challengeId}?wait=0&keys=0`, '/offline-grants']) {
@@ -261,6 +261,53 @@ forEachDriver('offline grants', (driver) => {
     const [event] = await w.happened('grant_used_offline');
     const { data } = await w.olga.query<Approval>('challenges.get', { code: event!.code! });
     assert.deepEqual([data.view.status, data.view.outcome], ['approved', null]);
+  });
+
+  test('what sudo did with a command is told with its use, as it was by the clock of the host, and once', async () => {
+    const w = await world(driver);
+    const { token } = await w.granted();
+    const at = w.clock.now();
+    w.clock.advance(600_000);
+    const use = grantUse({ at, grant: token, record: w.record({ createdAt: at }) });
+    const { nonce } = use.record;
+    const end = grantEnd({ at: at + 50, nonce, outcome: 'granted', detail: null }, use.hash);
+    const started = grantRun({ at: at + 60, nonce, run: { state: 'started' } }, end.hash);
+    const how = { state: 'ended', exitStatus: null, signal: 'SIGKILL', durationMs: 3000 } as const;
+    const ended = grantRun({ at: at + 3060, nonce, run: how }, started.hash);
+    const next = grantUse({ at: at + 4000, grant: token, record: w.record({ createdAt: at }) }, ended.hash);
+    for (const entry of [use, end, started]) assert.equal((await w.tell(entry)).status, 200);
+    const [event] = await w.happened('grant_used_offline');
+    const view = async () => (await w.olga.query<Approval>('challenges.get', { code: event!.code! })).data.view;
+    assert.deepEqual((await view()).run, { state: 'started', startedAt: at + 60 });
+    for (const entry of [ended, ended, started, next]) assert.equal((await w.tell(entry)).status, 200);
+    assert.deepEqual((await view()).run, { ...how, endedAt: at + 3060 });
+    const runs = await w.happened('challenge_run');
+    assert.deepEqual(
+      runs.map(({ data }) => [data.state, data.signal, data.durationMs, data.happenedAt, data.journalHash]),
+      [
+        ['started', null, null, at + 60, started.hash],
+        ['ended', 'SIGKILL', 3000, at + 3060, ended.hash],
+      ],
+    );
+    assert.deepEqual(
+      (await w.happened('grant_used_offline')).map(({ data }) => data.gap),
+      [false, false],
+    );
+  });
+
+  test('what became of a use that this server does not have is of no request, and is said of none', async () => {
+    const w = await world(driver);
+    const { token } = await w.granted();
+    const lost = grantUse({ at: w.clock.now(), grant: token, record: w.record() });
+    const run = { state: 'ended', exitStatus: 0, signal: null, durationMs: 1 } as const;
+    const { nonce } = lost.record;
+    assert.equal((await w.tell(grantRun({ at: w.clock.now(), nonce, run }, lost.hash))).status, 200);
+    assert.deepEqual(await w.happened('challenge_run'), []);
+    // Nor of a request that the host asked about: of that it tells otherwise.
+    const record = w.record();
+    await w.host.create(record);
+    await w.tell(grantRun({ at: w.clock.now(), nonce: record.nonce, run }, lost.hash));
+    assert.deepEqual(await w.happened('challenge_run'), []);
   });
 
   test('what is missing between two entries shows', async () => {

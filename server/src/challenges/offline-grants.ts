@@ -82,7 +82,7 @@ export function createOfflineGrants(deps: OfflineGrantsDeps) {
 
     /** Which grants of a host count still. */
     async inForce(host: Pick<Host, 'grants_revoked_to'>): Promise<GrantsInForce> {
-      return { revokedTo: host.grants_revoked_to, policyVersion: await deps.policyForGrants() };
+      return { revokedTo: host.grants_revoked_to, policyVersion: await deps.policyForGrants(), runs: true };
     },
 
     /**

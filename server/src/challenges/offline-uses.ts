@@ -43,7 +43,7 @@ export function createOfflineUses(deps: {
   serverId: string;
   /** Verifies grants. */
   grantKey: PublicJwk;
-  asking: Pick<Asking, 'outcome'>;
+  asking: Pick<Asking, 'outcome' | 'run'>;
   grants: Pick<OfflineGrants, 'inForce'>;
 }) {
   const { events, clock, random } = deps;
@@ -123,8 +123,9 @@ export function createOfflineUses(deps: {
       // None: of a use that this database has lost, by a backup perhaps. There is nothing that could be said of it.
       const id = await findUse(work.query, host.id, entry.nonce);
       if (id !== null) {
-        const { outcome, detail } = entry;
-        await deps.asking.outcome(work, host, id, { outcome, detail }, remoteAddr);
+        const told = { remoteAddr, journal: { at: entry.at, hash } };
+        if (entry.kind === 'run') await deps.asking.run(work, host, id, entry.run, told);
+        else await deps.asking.outcome(work, host, id, { outcome: entry.outcome, detail: entry.detail }, told);
       }
       if (entry.prevHash === host.grants_journal) await keepJournalHash(work, host.id, hash);
       return deps.grants.inForce(host);

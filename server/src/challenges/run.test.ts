@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { RunRequest } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import { sampleResolved } from '#shared/testing/request-record.ts';
 import { backUp, restore } from '../backup/backup.ts';
 import { openDatabase } from '../db/database.ts';

@@ -2,7 +2,7 @@ import { type Selectable, sql } from 'kysely';
 import { canonicalJson } from '#shared/canonical-json.ts';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
 import { Refusal } from '#shared/errors.ts';
-import type { RunRequest } from '#shared/host-api.ts';
+import type { RunRequest } from '#shared/host-run.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type { ChallengesTable } from '../db/schema.ts';

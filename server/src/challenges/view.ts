@@ -1,6 +1,9 @@
 import type { HostRecord } from '#shared/decision.ts';
 
-/** What sudo did with the command, as far as its host has told. Moments are those at which the server was told. */
+/**
+ * What sudo did with the command, as far as its host has told. Moments are those at which the server was told; of a use of
+ * an offline grant, those at which its host wrote it down.
+ */
 export type RunView =
   | { state: 'started'; startedAt: number }
   /** Both `exitStatus` and `signal` are null when sudo could not tell. */

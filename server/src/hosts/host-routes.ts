@@ -52,7 +52,7 @@ export function hostRoutes(deps: {
             seen: body.log === undefined ? null : body.checkpointSeq,
             reportDigest: await deps.reports.reportDigestOf(work, host.id),
             takesChecks: true,
-            grants: { revokedTo: host.grants_revoked_to, policyVersion: await deps.policyForGrants() },
+            grants: { revokedTo: host.grants_revoked_to, policyVersion: await deps.policyForGrants(), runs: true },
           };
         });
         // After the transaction: what is shown is durable, and at least what any server has shown before.

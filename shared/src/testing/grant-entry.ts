@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { HostRecord } from '../decision.ts';
 import { canonicalSha256, sha256 } from '../digest.ts';
 import { CHAIN_START } from '../events.ts';
-import type { GrantEnd, GrantUse } from '../offline-grant.ts';
+import type { GrantEnd, GrantRun, GrantUse } from '../offline-grant.ts';
 import { sampleRecord, sampleResolved } from './request-record.ts';
 
 /** What a host asks when alice runs `sudo id` and sudo's plugin tells: a record that a grant can be for. */
@@ -28,3 +28,7 @@ export const grantUse = (use: Pick<GrantUse, 'at' | 'grant' | 'record'>, prevHas
 /** What became of a use. */
 export const grantEnd = (end: Pick<GrantEnd, 'at' | 'nonce' | 'outcome' | 'detail'>, prevHash: string): GrantEnd =>
   sealed({ id: randomUUID(), kind: 'end' as const, ...end, prevHash });
+
+/** What sudo did with the command of a use. */
+export const grantRun = (run: Pick<GrantRun, 'at' | 'nonce' | 'run'>, prevHash: string): GrantRun =>
+  sealed({ id: randomUUID(), kind: 'run' as const, ...run, prevHash });
