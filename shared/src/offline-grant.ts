@@ -108,3 +108,6 @@ export type GrantEntry = z.infer<typeof grantEntry>;
 export type GrantUse = Extract<GrantEntry, { kind: 'use' }>;
 export type GrantEnd = Extract<GrantEntry, { kind: 'end' }>;
 export type GrantRun = Extract<GrantEntry, { kind: 'run' }>;
+
+/** Why a use that a host told of is not one that its grant allowed. */
+export type UseProblem = 'another_request' | 'outside_its_time';

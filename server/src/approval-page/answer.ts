@@ -137,6 +137,7 @@ export function result(model: ApprovalPageModel, s: Strings, locale: Locale): Ht
 <div><h1 id="title" tabindex="-1">${resultTitle(model, s)}</h1>
 ${outcome && html`<p class="outcome${waiting && ' waiting'}" id="outcome">${outcome}</p>`}
 ${view.offline && html`<p class="hint">${s.outcome.offline(moment(view.offline.grantedAt, view.now, locale), moment(view.offline.usedAt, view.now, locale), moment(view.createdAt, view.now, locale))}</p>`}
+${view.offline?.problem && html`<p class="hint"><strong>${s.outcome.notAsGranted[view.offline.problem]}</strong></p>`}
 ${waiting && html`<p class="hint" id="stopped" hidden>${s.outcome.stopped}</p>`}
 ${view.reason && html`<p class="quote"><q>${shownText(view.reason).html}</q></p>`}
 ${view.decidedAt !== null && html`<p class="when">${moment(view.decidedAt, view.now, locale)}</p>`}</div></div>`;

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import type { HostRecord } from '#shared/decision.ts';
+import { eventSentence } from '#shared/event-sentences/sentence.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { type GrantEntry, grantShape, type OfflineGrant, offlineGrant } from '#shared/offline-grant.ts';
 import { grantableRecord, grantEnd, grantRun, grantUse } from '#shared/testing/grant-entry.ts';
@@ -246,7 +247,7 @@ forEachDriver('offline grants', (driver) => {
         status: 'approved',
         createdAt: toldAt,
         decidedAt: grant.iat * 1000,
-        offline: { grantedAt: grant.iat * 1000, usedAt },
+        offline: { grantedAt: grant.iat * 1000, usedAt, problem: null },
         outcome: 'granted',
         decidedBy: null,
         class: 'policy',
@@ -338,6 +339,14 @@ forEachDriver('offline grants', (driver) => {
       (await w.happened('grant_used_offline')).map(({ data }) => data.problem),
       ['another_request', 'another_request', 'outside_its_time', 'outside_its_time'],
     );
+    const events = await w.happened('grant_used_offline');
+    for (const { code, data } of events) {
+      const { view } = (await w.olga.query<Approval>('challenges.get', { code: code! })).data;
+      assert.equal(view.offline?.problem, data.problem, 'whoever opens the request reads it too');
+    }
+    assert.match(eventSentence(events[0]!), /What it says it ran is not what was granted\./);
+    assert.match(eventSentence(events[2]!), /not the time of the grant\./);
+    assert.match(eventSentence(events[3]!), /something was never told\.$/);
   });
 
   test('what this server did not grant to this host is no use', async () => {

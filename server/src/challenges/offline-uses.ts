@@ -2,15 +2,7 @@ import { requestHash } from '#shared/decision.ts';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { Refusal } from '#shared/errors.ts';
 import { CHAIN_START } from '#shared/events.ts';
-import { CLOCK_SKEW_SECONDS } from '#shared/http-signature.ts';
-import {
-  type GrantEntry,
-  type GrantsInForce,
-  type GrantUse,
-  grantShape,
-  type OfflineGrant,
-  offlineGrant,
-} from '#shared/offline-grant.ts';
+import { type GrantEntry, type GrantsInForce, type GrantUse, offlineGrant } from '#shared/offline-grant.ts';
 import { type PublicJwk, tokenType, verifyToken } from '#shared/token.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
@@ -21,17 +13,10 @@ import type { Asking } from './asking.ts';
 import { newChallengeId } from './challenge-id.ts';
 import type { OfflineGrants } from './offline-grants.ts';
 import { findUse, keepJournalHash } from './offline-store.ts';
+import { problemOfUse } from './problem-of-use.ts';
 import * as store from './store.ts';
 import { commandLine } from './to-view.ts';
 import { newUserCode } from './user-code.ts';
-
-/** Why a use is not one that its grant allowed. It is written down all the same: what ran has run. */
-function problemOf(use: GrantUse, grant: OfflineGrant): string | null {
-  if (grant.user !== use.record.user || grant.shape !== grantShape(use.record)) return 'another_request';
-  const slack = CLOCK_SKEW_SECONDS * 1000;
-  const inTime = use.at >= grant.iat * 1000 - slack && use.at < grant.exp * 1000 + slack;
-  return inTime ? null : 'outside_its_time';
-}
 
 export type OfflineUses = ReturnType<typeof createOfflineUses>;
 
@@ -83,7 +68,7 @@ export function createOfflineUses(deps: {
       offline_used_at: use.at,
     };
     if (!(await store.insertChallenges(work, [challenge]))) return false;
-    const problem = problemOf(use, grant);
+    const problem = problemOfUse(use, grant);
     await events.append(work, {
       event: 'grant_used_offline',
       username: record.user,

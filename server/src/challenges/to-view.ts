@@ -4,6 +4,7 @@ import { shellQuote, visibleText } from '#shared/visible-text.ts';
 import type { Viewer } from '../http/viewer.ts';
 import { type PolicyOutcome, stricterOutcome } from '../policies/policy.ts';
 import { type Actor, approveRefusal, type DecidableChallenge, decide } from './decide.ts';
+import { offlineView } from './problem-of-use.ts';
 import type { Challenge, Endable } from './store.ts';
 import type { ChallengeView, RunView } from './view.ts';
 
@@ -147,10 +148,7 @@ export function toView(
     outcomeDetail: challenge.outcome_detail === null ? null : visibleText(challenge.outcome_detail),
     outcomeAt: challenge.outcome_at,
     run: runOf(challenge),
-    offline:
-      challenge.offline_granted_at === null
-        ? null
-        : { grantedAt: challenge.offline_granted_at, usedAt: challenge.offline_used_at! },
+    offline: offlineView(challenge),
     can: { approve: pending && refusal === null, deny: pending && deny.ok },
     approveRefusal: refusal,
     now: facts.now,

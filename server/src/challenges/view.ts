@@ -1,4 +1,5 @@
 import type { HostRecord } from '#shared/decision.ts';
+import type { UseProblem } from '#shared/offline-grant.ts';
 
 /**
  * What sudo did with the command, as far as its host has told. Moments are those at which the server was told; of a use of
@@ -41,8 +42,8 @@ export interface ChallengeView {
   outcomeAt: number | null;
   /** Null when nothing was told, as on hosts where nobody sees it. */
   run: RunView | null;
-  /** Its host released it by a grant, and told of it at `createdAt`. Null: its host asked. */
-  offline: { grantedAt: number; usedAt: number } | null;
+  /** Its host released it by a grant, and told of it at `createdAt`. Null: its host asked. `problem`: the grant is of something else. */
+  offline: { grantedAt: number; usedAt: number; problem: UseProblem | null } | null;
   /** What this viewer may do with it now. */
   can: { approve: boolean; deny: boolean };
   /** Why not approve, when `can.approve` is false on a pending request: a code of the error table. */

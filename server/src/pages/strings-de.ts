@@ -166,6 +166,12 @@ export const de: Strings = {
     released: 'An sudo übergeben.',
     offline: (granted: Html, used: Html, told: Html) =>
       html`Ohne zu fragen, mit einer Erlaubnis, die ${granted} entstand. Der Host sagt, dass er sie ${used} genutzt hat; gemeldet hat er es ${told}.`,
+    notAsGranted: {
+      another_request:
+        'Was der Host ausgeführt haben will, ist ein anderer Befehl, ein anderes Konto oder eine andere Umgebung als in der Erlaubnis.',
+      outside_its_time:
+        'Nach der Uhr des Hosts lief es, bevor die Erlaubnis entstand, oder nachdem ihre Zeit vorbei war.',
+    },
     running: (started: Html) => html`Läuft, begonnen ${started}.`,
     ended: {
       status: (status: number, time: string) => `Nach ${time} mit Status ${status} beendet.`,

@@ -163,6 +163,11 @@ export const en = {
     released: 'Released to sudo.',
     offline: (granted: Html, used: Html, told: Html) =>
       html`Without asking, by a grant that was made ${granted}. The host says that it used it ${used}; it told of it ${told}.`,
+    notAsGranted: {
+      another_request:
+        'What the host says it ran is another command, account or environment than the one of its grant.',
+      outside_its_time: 'By the clock of the host it ran before the grant was made, or after its time was over.',
+    },
     running: (started: Html) => html`Running, started ${started}.`,
     ended: {
       status: (status: number, time: string) => `Ended with status ${status} after ${time}.`,

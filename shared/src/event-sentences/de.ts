@@ -60,7 +60,7 @@ export const de: Record<EventName, string> = {
   challenge_cancelled:
     'Die Anfrage {code} von {username} auf {hostname} wurde zurückgezogen{hasReason, select, yes { ({reason})} other {}}.',
   grant_used_offline:
-    'Der Host {hostname} hat für einen Befehl von {username} eine Offline-Erlaubnis genutzt und es gemeldet; der Code ist {code}.',
+    'Der Host {hostname} hat für einen Befehl von {username} eine Offline-Erlaubnis genutzt und es gemeldet; der Code ist {code}.{problem, select, another_request { Was er ausgeführt haben will, ist nicht, was erlaubt war.} outside_its_time { Nach seiner Uhr war es nicht die Zeit der Erlaubnis.} other {}}{gap, select, yes { Etwas, das er davor aufschrieb, wurde nie gemeldet.} other {}}',
   challenge_outcome:
     'Der Host {hostname} hat zur Anfrage {code} von {username} {outcome, select, granted {den Befehl oder die Anmeldung freigegeben} refused {die Freigabe verweigert} other {gemeldet, was er mit der Antwort tat}}.',
   challenge_run:

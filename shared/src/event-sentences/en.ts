@@ -57,7 +57,7 @@ export const en: Record<EventName, string> = {
   challenge_cancelled:
     'The request {code} of {username} on {hostname} was withdrawn{hasReason, select, yes { ({reason})} other {}}.',
   grant_used_offline:
-    'The host {hostname} used an offline grant for a command of {username} and told of it; the code is {code}.',
+    'The host {hostname} used an offline grant for a command of {username} and told of it; the code is {code}.{problem, select, another_request { What it says it ran is not what was granted.} outside_its_time { By its clock it was not the time of the grant.} other {}}{gap, select, yes { Of what it wrote down before, something was never told.} other {}}',
   challenge_outcome:
     'The host {hostname} {outcome, select, granted {released what {username} had asked for} refused {refused to release what {username} had asked for} other {told what it did with the answer for {username}}} with the request {code}.',
   challenge_run:

@@ -31,6 +31,7 @@ function valuesOf({ username, hostname, code, actor, reason, data }: Told): Mess
   const flags: Record<string, string> = {};
   for (const [name, fact] of Object.entries(facts)) {
     if (typeof fact === 'number') values[name] = fact;
+    else if (typeof fact === 'boolean') values[name] = fact ? 'yes' : 'no';
     else if (typeof fact === 'string' && fact !== '') values[name] = visibleText(fact);
     flags[`has${name[0]?.toUpperCase()}${name.slice(1)}`] = Object.hasOwn(values, name) ? 'yes' : 'no';
   }

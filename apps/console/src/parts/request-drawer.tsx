@@ -10,6 +10,7 @@ import { Countdown, Moment } from '../kit/times.tsx';
 import { api, type Request } from '../server/api.ts';
 import { useMe } from '../server/me.ts';
 import { outcomeText } from '../words/outcome.ts';
+import { USE_PROBLEMS } from '../words/use-problem.ts';
 import { EnvironmentNames, NotableEnvironment } from './request-environment.tsx';
 import { classText, RequestStatus } from './request-status.tsx';
 import { ReviewButton } from './review-button.tsx';
@@ -149,6 +150,9 @@ function Details({ request, deny }: { request: Request; deny: (request: Request)
                   <Moment at={request.offline.usedAt} /> by the clock of the host, under a grant of{' '}
                   <Moment at={request.offline.grantedAt} />
                 </Fact>
+                {request.offline.problem !== null && (
+                  <Fact label="Not as granted">{USE_PROBLEMS[request.offline.problem]}</Fact>
+                )}
                 <Fact label="Told">
                   <Moment at={request.createdAt} />
                 </Fact>

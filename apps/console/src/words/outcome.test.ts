@@ -15,8 +15,9 @@ const ENDED = { state: 'ended', endedAt: 0, exitStatus: null, signal: null, dura
 
 test('what sudo did is told as it was seen', () => {
   assert.equal(says({}), 'Released to sudo');
-  const offline = { grantedAt: 1, usedAt: 2 };
+  const offline = { grantedAt: 1, usedAt: 2, problem: null };
   assert.equal(says({ offline }), 'Released to sudo by an offline grant, and told later');
+  assert.equal(says({ offline, run: { ...ENDED, exitStatus: 0 } }), 'Ended with status 0 after 3 s');
   assert.equal(says({ offline, outcome: null }), 'The host has not reported what happened.');
   assert.equal(says({ run: { state: 'started', startedAt: 0 } }), 'Running');
   assert.equal(says({ run: { ...ENDED, exitStatus: 0 } }), 'Ended with status 0 after 3 s');
