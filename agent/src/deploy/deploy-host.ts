@@ -1,7 +1,7 @@
 import { terminalLine } from '#shared/visible-text.ts';
 import type { FailureReason, Outcome } from './outcome.ts';
 import type { DeployedRelease } from './release.ts';
-import { CONFIRM_SCRIPT, goOn, installScript, readMark, remoteCommand } from './remote.ts';
+import { confirmScript, goOn, installScript, readMark, remoteCommand } from './remote.ts';
 import { type OpenSession, type Session, sshProblem } from './ssh.ts';
 import type { Target } from './targets.ts';
 import type { MakeToken } from './token-command.ts';
@@ -44,7 +44,7 @@ export async function deployHost(deps: DeployDeps, target: Target, show: (line: 
   async function converse(
     script: string,
     onFound: (found: { name: string; server: string } | null) => Promise<Buffer | null>,
-  ): Promise<{ end: number | null; found: boolean; problem: Outcome | null }> {
+  ): Promise<{ end: { code: number; hostId: string } | 'other' | null; found: boolean; problem: Outcome | null }> {
     const session = deps.open(destination, remoteCommand(script));
     session.write(script);
     const limit = deps.limitMs ?? LIMIT_MS;
@@ -54,13 +54,14 @@ export async function deployHost(deps: DeployDeps, target: Target, show: (line: 
       session.kill();
     }, limit);
     try {
-      let end: number | null = null;
+      let end: { code: number; hostId: string } | 'other' | null = null;
       let found = false;
       const asides = readAsides(session, output);
       for await (const line of session.lines) {
         const mark = readMark(line);
         if (mark === null) output(line);
-        else if (mark.kind === 'end') end = mark.code;
+        else if (mark.kind === 'end') end = mark;
+        else if (mark.kind === 'other') end = mark.kind;
         else if (!found) {
           found = true;
           session.end((await onFound(mark.enrolled)) ?? undefined);
@@ -86,13 +87,22 @@ export async function deployHost(deps: DeployDeps, target: Target, show: (line: 
   });
   if (early !== null) return early;
   if (installed.problem !== null) return installed.problem;
-  if (installed.end !== 0)
-    return failed('installer_failed', `the installer ended with ${installed.end}; it says why above`);
+  const { end } = installed;
+  if (end === null || end === 'other' || end.code !== 0) {
+    const code = end === null || end === 'other' ? 'no word' : end.code;
+    return failed('installer_failed', `the installer ended with ${code}; it says why above`);
+  }
   if (!deps.confirms) return { kind: 'done' };
 
   // A connection that is made now is what setup waits for: it shows that one can still come in.
-  const confirmed = await converse(CONFIRM_SCRIPT, async () => null);
-  if (confirmed.problem === null && confirmed.end === 0) return { kind: 'done' };
+  const confirmed = await converse(confirmScript(end.hostId), async () => null);
+  if (confirmed.end === 'other')
+    return failed(
+      'other_host',
+      `${destination} led to another host than the one that was installed, which puts all back in ten minutes, unless somebody logs in there and runs: identree setup --confirm. Name each by an address of its own`,
+    );
+  if (confirmed.problem === null && confirmed.end?.code === 0 && confirmed.end.hostId === end.hostId)
+    return { kind: 'done' };
   return failed(
     'not_confirmed',
     `all is put back in ten minutes, unless somebody logs in there and runs: identree setup --confirm${

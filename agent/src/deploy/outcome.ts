@@ -11,6 +11,8 @@ export type FailureReason =
   | 'installer_failed'
   | 'connection_lost'
   | 'timed_out'
+  /** Its address led to another host the second time. */
+  | 'other_host'
   /** All is installed, and is put back unless somebody confirms it. */
   | 'not_confirmed';
 
