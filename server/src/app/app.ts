@@ -113,7 +113,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   use(eventsModule({ ...core, hostApi }, callers, readers));
   const audit = use(auditModule(core, { readers, reads, output: options.output }));
   const { notify, ...notified } = use(
-    notifyModule(core, { ...options.notify, people: callers.resolver, standing, announcing }),
+    notifyModule(core, { ...options.notify, people: callers.resolver, standing, announcing, reads }),
   );
   use(installerModule(core));
   use(metricsModule(core, { registry, policies }));

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import type { LogReads } from '../audit/log-reads.ts';
 import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import type { Standing } from '../auth/standing.ts';
 import type { Announcing } from '../challenges/announcing.ts';
@@ -8,6 +9,7 @@ import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import type { Channel } from './channel.ts';
 import { listChannels, type StoredChannel } from './channel-store.ts';
+import { createVapid } from './channels/vapid.ts';
 import { createChosen } from './chosen.ts';
 import { createConfigured } from './configured.ts';
 import { createDeliveries } from './deliveries.ts';
@@ -21,12 +23,15 @@ import { createNotifyRouter } from './router.ts';
 import { createSender } from './sender.ts';
 import { createSystemChannels } from './system-channels.ts';
 import { createTakeOver } from './take-over.ts';
+import { createToOne } from './to-one.ts';
 import { createUses } from './uses.ts';
 
 /** How often is looked for deliveries that are kept no longer, milliseconds. */
 const FORGET_EVERY_MS = 10 * 60_000;
 /** Tests of channels that a person may send in a minute: each is something that somebody has to read. */
 const TESTS_A_MINUTE = 10;
+/** How often a person may have their last week looked through in a minute. */
+const WEEKS_A_MINUTE = 10;
 /** An attempt that takes longer has failed, milliseconds. */
 const TIMEOUT_MS = 15_000;
 
@@ -53,10 +58,12 @@ export function notifyModule(
     people: Pick<ViewerResolver, 'allAbsent' | 'called'>;
     standing: Pick<Standing, 'personMayAct'>;
     announcing: Announcing;
+    reads: LogReads;
   },
 ) {
   const { db, clock, random, log } = ground;
-  const createChannel = others.createChannel ?? createSystemChannels(ground);
+  const vapid = createVapid(ground.keys.storage, ground.config.externalUrl);
+  const createChannel = others.createChannel ?? createSystemChannels(ground, vapid);
   const channels = () => listChannels(db.query);
   const { metrics, counted, took } = notifyMetrics(channels);
   let unlisten = () => {};
@@ -109,7 +116,11 @@ export function notifyModule(
         explain: createExplain({ ...ground, planning }),
         uses: createUses(ground),
         takeOver: createTakeOver({ ...ground, people: others.people, configured, routes, chosen }),
+        toOne: createToOne({ ...ground, planning }),
+        reads: others.reads,
+        pushKey: vapid.publicKey,
         tests: createRateLimiter({ clock, limit: TESTS_A_MINUTE, windowMs: 60_000 }),
+        weeks: createRateLimiter({ clock, limit: WEEKS_A_MINUTE, windowMs: 60_000 }),
       }),
     },
     notify: { configured, routes, chosen, deliveries, planning, wake: sender.wake },

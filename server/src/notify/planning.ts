@@ -10,10 +10,18 @@ import type { HostService } from '../hosts/service.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { UnreadableRows } from '../platform/unreadable.ts';
 import { listChannels } from './channel-store.ts';
-import { listPreferences } from './preference-store.ts';
+import { findPreferences, listPreferences } from './preference-store.ts';
 import { afterQuiet } from './quiet-hours.ts';
 import { listRoutes, type StoredRoute } from './route-store.ts';
-import { type By, type Candidate, type EventFacts, type Findings, routeEvent, type Step } from './routing.ts';
+import {
+  type By,
+  type Candidate,
+  type EventFacts,
+  type Findings,
+  type NotTold,
+  routeEvent,
+  type Step,
+} from './routing.ts';
 import { DEFAULT_PREFERENCES, type Preferences } from './settings.ts';
 import { severityOf } from './severity.ts';
 
@@ -58,6 +66,20 @@ export interface Routed {
   readonly people: Rules['people'];
 }
 
+/** What one person is told, by what they have chosen now. */
+export interface OfOne {
+  readonly preferences: Preferences;
+  readonly channels: number;
+  about(event: LoggedEvent): Promise<{
+    /** Null: they are told of it. */
+    readonly why: NotTold | null;
+    /** They may know of it at all. */
+    readonly sees: boolean;
+    /** Where; none: they have no channel for it. */
+    readonly on: readonly string[];
+  }>;
+}
+
 const NOTHING_OF_POLICY: PolicyTelling = { channels: [], steps: [] };
 
 /** Such an event asks for a decision, and is of no use once that is taken. */
@@ -67,6 +89,16 @@ export const announces = (event: Pick<LoggedEvent, 'event' | 'challengeId'>): bo
 /** Whether a request is over with this event, or has been. */
 const endsRequest = (event: LoggedEvent): boolean =>
   event.challengeId !== null && eventKind(event.event)?.topic === 'requests' && !announces(event);
+
+const factsOf = (event: LoggedEvent, hostGroup: string | null): EventFacts => ({
+  event: event.event,
+  username: event.username,
+  hostname: event.hostname,
+  hostGroup,
+  severity: severityOf(event.event),
+  policy: typeof event.data.rule === 'string' ? event.data.rule : null,
+  announces: announces(event),
+});
 
 export type Planning = ReturnType<typeof createPlanning>;
 
@@ -111,19 +143,15 @@ export function createPlanning(deps: PlanningDeps) {
     };
   }
 
+  const requestOf = async (event: LoggedEvent): Promise<Announced | null> =>
+    announces(event) ? deps.announcing.request(event.challengeId!) : null;
+
   async function route(event: LoggedEvent, rules: Rules): Promise<Routed> {
     const isAnnouncement = announces(event);
-    const request = isAnnouncement ? await deps.announcing.request(event.challengeId!) : null;
-    const rule = typeof event.data.rule === 'string' ? event.data.rule : null;
-    const facts: EventFacts = {
-      event: event.event,
-      username: event.username,
-      hostname: event.hostname,
-      hostGroup: event.hostId === null ? null : (await deps.hosts.facts(db.query, event.hostId)).group,
-      severity: severityOf(event.event),
-      policy: rule,
-      announces: isAnnouncement,
-    };
+    const request = await requestOf(event);
+    const hostGroup = event.hostId === null ? null : (await deps.hosts.facts(db.query, event.hostId)).group;
+    const facts = factsOf(event, hostGroup);
+    const { policy: rule } = facts;
     const policy = isAnnouncement && rule !== null ? await deps.ofPolicy(rule, event) : NOTHING_OF_POLICY;
     const findings = routeEvent(facts, {
       channels: rules.channels,
@@ -185,6 +213,31 @@ export function createPlanning(deps: PlanningDeps) {
       const person = (await deps.people.allAbsent(db.query, [personId])).get(personId);
       if (person === undefined || !deps.standing.personMayAct(person.person)) return false;
       return announces(event) ? request?.refusalFor(person) === null : maySeeEvent(person, event);
+    },
+
+    /** The same rules for one person alone, who need not have a channel; null: there is nobody of this id. */
+    async ofOne(id: string): Promise<OfOne | null> {
+      const person = (await deps.people.allAbsent(db.query, [id])).get(id);
+      if (person === undefined) return null;
+      const found = (await findPreferences(db.query, id)) ?? DEFAULT_PREFERENCES;
+      const preferences = 'unreadable' in found ? DEFAULT_PREFERENCES : found;
+      const channels = await listChannels(db.query);
+      return {
+        preferences,
+        channels: channels.filter(({ owner }) => owner === id).length,
+        async about(event) {
+          const candidate = candidateOf([id, { ...person, preferences }], event, await requestOf(event));
+          const { people, channels: found } = routeEvent(factsOf(event, null), {
+            ...{ channels, routes: [], policyChannels: [] },
+            people: [candidate],
+          });
+          return {
+            why: people[0]!.why,
+            sees: candidate.maySee || (announces(event) && candidate.refusal === null),
+            on: found.flatMap(({ channel, told }) => (told ? [channel] : [])),
+          };
+        },
+      };
     },
 
     /** Whom an event is told to by the rules of now, and why all others are not. */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { Refusal } from '#shared/errors.ts';
 import { EVENT_NAMES } from '#shared/event-outcome.ts';
-import { uuid } from '#shared/names.ts';
+import { challengeId, uuid } from '#shared/names.ts';
+import type { LogReads } from '../audit/log-reads.ts';
 import type { Database } from '../db/database.ts';
 import {
   adminProcedure,
@@ -23,7 +24,9 @@ import type { Routes } from './route-rules.ts';
 import { channelInput, channelName, preferences, routeRule } from './settings.ts';
 import { channelView } from './shown.ts';
 import type { TakeOver } from './take-over.ts';
+import { MOST_ASKED_OF, type ToOne } from './to-one.ts';
 import type { Uses } from './uses.ts';
+import { NOTICE_LOCALES } from './words/words.ts';
 
 const revision = z.int().min(1);
 const deliveryId = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
@@ -80,8 +83,14 @@ export function createNotifyRouter(deps: {
   explain: (seq: number) => Promise<Explanation>;
   uses: (name: string) => Promise<Uses | null>;
   takeOver: TakeOver;
+  toOne: ToOne;
+  reads: LogReads;
+  /** What browsers subscribe with. */
+  pushKey: string;
   /** By person. */
   tests: RateLimiter;
+  /** By person. */
+  weeks: RateLimiter;
 }) {
   const { configured, routes, chosen, deliveries } = deps;
   /** Whose deliveries somebody sees: an administrator's everybody's. */
@@ -241,6 +250,25 @@ export function createNotifyRouter(deps: {
         if (!deps.tests.take(viewer.person.id)) throw new Refusal('rate_limited');
         return { id: await deliveries.test(channel, viewer.person.username) };
       }),
+    /** By what one has chosen now, of what the last seven days brought. */
+    week: signedInProcedure
+      .meta(rest('GET', '/week', 'What of the last seven days would have been told to oneself, and where'))
+      .input(z.object({ lang: z.enum(NOTICE_LOCALES).default('en') }).default({ lang: 'en' }))
+      .query(async ({ ctx: { viewer }, input: { lang } }) => {
+        if (!deps.weeks.take(viewer.person.id)) throw new Refusal('rate_limited');
+        const week = await deps.toOne.week(viewer.person.id, lang);
+        // It is a look into the log, whatever it is called; who is no administrator saw nothing of others.
+        if (viewer.role === 'admin')
+          await deps.reads.record(viewer, { what: 'events', filter: { told: true }, rows: week.told.length });
+        return week;
+      }),
+    /** For consoles and desktop apps, which know by themselves what waits. */
+    onScreen: signedInProcedure
+      .input(z.object({ ids: z.array(challengeId).max(MOST_ASKED_OF) }))
+      .query(({ ctx, input }) => deps.toOne.onScreen(ctx.viewer.person.id, input.ids)),
+    pushKey: signedInProcedure
+      .meta(rest('GET', '/push-key', 'The key with which a browser subscribes to the messages of this server'))
+      .query(() => ({ key: deps.pushKey })),
     /** Names of all events, for those who choose some. */
     events: signedInProcedure.query(() => [...EVENT_NAMES]),
   });

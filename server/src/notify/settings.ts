@@ -48,6 +48,8 @@ export const preferences = z.strictObject({
   /** Also what is about others, as far as they may see it. Requests are told to those who may decide them, whatever stands here. */
   others: z.boolean().default(false),
   quiet: quietHours.nullable().default(null),
+  /** Also where they are signed in: in open browsers and in the desktop app. */
+  screens: z.boolean().default(true),
 });
 export type Preferences = z.infer<typeof preferences>;
 

@@ -1,12 +1,11 @@
 import { createOutbound, systemResolve } from '../outbound/outbound.ts';
 import type { Ground } from '../platform/module.ts';
 import { createRunCommand } from '../platform/run-command.ts';
-import { createVapid } from './channels/vapid.ts';
+import type { Vapid } from './channels/vapid.ts';
 import { createChannelMaker, secretsFrom } from './create-channel.ts';
 
 /** Channels that reach the world by the configuration of this server. @throws as {@link createChannelMaker} says */
-export function createSystemChannels({ config, clock, keys }: Pick<Ground, 'config' | 'clock' | 'keys'>) {
-  const vapid = createVapid(keys.storage, config.externalUrl);
+export function createSystemChannels({ config, clock }: Pick<Ground, 'config' | 'clock'>, vapid: Vapid) {
   return createChannelMaker({
     outbound: createOutbound({ opened: config.notify.allowCidrs, resolve: systemResolve, now: clock.now }),
     clock,
