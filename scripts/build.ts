@@ -69,6 +69,18 @@ const consoleApp: Target = {
       logLevel: 'warn',
       build: { outDir: folder, emptyOutDir: true },
     });
+    // By itself, without what pages share: every browser runs it for itself, and long after its page is closed.
+    await esbuild({
+      entryPoints: [join(root, 'apps/console/src/push/push-worker.ts')],
+      outdir: folder,
+      bundle: true,
+      minify: true,
+      format: 'iife',
+      target: 'es2022',
+      charset: 'utf8',
+      legalComments: 'none',
+      logLevel: 'warning',
+    });
   },
 };
 

@@ -88,6 +88,7 @@ export const TOWNS: Record<string, Record<string, string>> = {
   bridge: { IDENTREE_DIRECTORY_SOURCE: 'none', IDENTREE_SUDO_SOURCE: 'store' },
   // A receiver that nobody runs.
   quiet: { IDENTREE_AUDIT_SYSLOG_URL: 'tcp://127.0.0.1:9' },
+  notified: { IDENTREE_NOTIFY_ALLOW_CIDRS: '127.0.0.0/8' },
   undirected: { IDENTREE_LDAP_ENABLED: 'false' },
 };
 

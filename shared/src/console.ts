@@ -70,11 +70,26 @@ export const CONSOLE_PAGES = [
     queries: ['audit.sinks.list', 'audit.deadLetters.list'],
   },
   { path: '/passkeys', title: 'My passkeys', role: 'anyone', queries: ['passkeys.list'] },
+  {
+    path: '/my-notifications',
+    title: 'My notifications',
+    role: 'anyone',
+    queries: [
+      'notify.channels.list',
+      'notify.preferences.get',
+      'notify.deliveries.get',
+      'notify.events',
+      'notify.pushKey',
+      'notify.week',
+    ],
+  },
   { path: '/sessions', title: 'Sessions', role: 'anyone', queries: ['sessions.list'] },
 ] as const satisfies readonly ConsolePage[];
 
 /** What the console asks around every page. */
-export const CONSOLE_FRAME = { queries: ['me.get', 'challenges.inbox', 'directory.status'] } as const;
+export const CONSOLE_FRAME = {
+  queries: ['me.get', 'challenges.inbox', 'directory.status', 'notify.onScreen'],
+} as const;
 
 type Page = (typeof CONSOLE_PAGES)[number];
 

@@ -6,7 +6,7 @@ import type { FeedEvent } from '#shared/events.ts';
 import { desktop } from './bridge.ts';
 import { Logo } from './kit/logo.tsx';
 import { Failure, PageSkeleton } from './kit/query-state.tsx';
-import { announceRequest } from './notify.ts';
+import { announceRequest, withdrawRequest } from './notify.ts';
 import { PAGES } from './pages.tsx';
 import { navigate, usePath } from './router.tsx';
 import { api, messageOf, refusalOf, setCsrfToken } from './server/api.ts';
@@ -54,6 +54,7 @@ export function App() {
   const me = useQuery({ ...api.me.get.queryOptions(), refetchInterval: 60_000 });
   const onEvent = useCallback((event: FeedEvent) => {
     if (event.event === 'challenge_created') announceRequest(event);
+    else if (event.topic === 'requests') withdrawRequest(event);
   }, []);
   const live = useLive(Boolean(me.data), onEvent);
 

@@ -1,6 +1,7 @@
 import {
   IconAddressBook,
   IconArrowsSplit2,
+  IconBell,
   IconDevices,
   IconHistory,
   IconInbox,
@@ -46,5 +47,9 @@ export const PAGES: Record<ConsolePath, { icon: typeof IconInbox; Page: Componen
   '/sudo-rules': { icon: IconTerminal2, Page: page(() => import('./pages/sudo-rules/sudo-rules.tsx')) },
   '/audit-sinks': { icon: IconArrowsSplit2, Page: page(() => import('./pages/audit-sinks/audit-sinks.tsx')) },
   '/passkeys': { icon: IconKey, Page: page(() => import('./pages/passkeys/passkeys.tsx')) },
+  '/my-notifications': {
+    icon: IconBell,
+    Page: page(() => import('./pages/my-notifications/my-notifications.tsx')),
+  },
   '/sessions': { icon: IconDevices, Page: page(() => import('./pages/sessions/sessions.tsx')) },
 };

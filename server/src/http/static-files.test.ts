@@ -18,6 +18,7 @@ describe('files of the browser side', () => {
       writeFileSync(join(distDir, folder, 'small.js'), '// small');
     }
     writeFileSync(join(distDir, 'console/index.html'), `<script nonce="__CSP_NONCE__"></script>${text}`);
+    writeFileSync(join(distDir, 'console/push-worker.js'), '// the worker');
     compressFolder(distDir);
     t = await createTestApp({ app: { distDir } });
   });
@@ -55,6 +56,17 @@ describe('files of the browser side', () => {
       assert.deepEqual([small.headers['content-encoding'], small.body], [undefined, '// small']);
     });
   }
+
+  test('[N-06] the service worker may act for the whole console, is looked for anew, and may load and ask for nothing', async () => {
+    const worker = await get('/push-worker.js');
+    assert.deepEqual([worker.statusCode, worker.body], [200, '// the worker']);
+    const { headers } = worker;
+    assert.match(String(headers['content-type']), /^text\/javascript/);
+    assert.equal(headers['cache-control'], 'no-cache');
+    // What a worker may do is what the answer says that brought it.
+    assert.equal(headers['content-security-policy'], "default-src 'none'; frame-ancestors 'none'");
+    assert.equal(headers['service-worker-allowed'], undefined);
+  });
 
   test('pages are not compressed: they carry what a stranger chose beside what is secret', async () => {
     const page = await get('/', 'gzip, br');

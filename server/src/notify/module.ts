@@ -31,7 +31,7 @@ const FORGET_EVERY_MS = 10 * 60_000;
 /** Tests of channels that a person may send in a minute: each is something that somebody has to read. */
 const TESTS_A_MINUTE = 10;
 /** How often a person may have their last week looked through in a minute. */
-const WEEKS_A_MINUTE = 10;
+const WEEKS_A_MINUTE = 20;
 /** An attempt that takes longer has failed, milliseconds. */
 const TIMEOUT_MS = 15_000;
 

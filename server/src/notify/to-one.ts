@@ -128,13 +128,13 @@ async function shown(
   quiet: Parameters<typeof afterQuiet>[0],
   lang: NoticeLocale,
 ): Promise<Week['told'][number]> {
-  const { seq, at } = event;
-  const notice = await noticeOf({ id: '', person: '', announces: null }, event, {
-    request: null,
-    folded: 0,
-    oneTapLink: async () => null,
-  });
-  const { title, text } = noticeWords(notice, lang, at);
+  const { seq, at, code } = event;
+  const about = { request: null, folded: 0, oneTapLink: async () => null };
+  const notice = await noticeOf({ id: '', person: '', announces: null }, event, about);
+  // Nobody is led anywhere from here: of the request only its code is said.
+  const request =
+    code === null ? null : { userCode: code, approvalUrl: '', onetapUrl: null, expiresAt: at, command: null };
+  const { title, text } = noticeWords({ ...notice, request }, lang, at);
   const until = afterQuiet(quiet, at);
   return { seq, at, event: event.event, title, text, on, heldUntil: until === at ? null : until };
 }
