@@ -15,6 +15,11 @@ export interface SiteCommands {
   outcome(input: { id: string; outcome: 'granted' | 'refused'; detail?: string | null }): null;
   /** The host tells what sudo did with the command. */
   run(input: { id: string; run: RunRequest }): null;
+  /**
+   * The host asks for `sudo id` of the account `robot`, which the policy of this town answers by itself, and tells then that
+   * it ran it once more by the grant: with these fields other than in what was granted.
+   */
+  useGrant(input: { other?: Partial<HostRecord>; run: RunRequest }): { code: string; seq: number };
   /** The host withdraws. */
   cancel(input: { id: string }): null;
   /** What the server holds about a request. */
@@ -89,6 +94,7 @@ export const TOWNS: Record<string, Record<string, string>> = {
   // A receiver that nobody runs.
   quiet: { IDENTREE_AUDIT_SYSLOG_URL: 'tcp://127.0.0.1:9' },
   notified: { IDENTREE_NOTIFY_ALLOW_CIDRS: '127.0.0.0/8' },
+  granting: { IDENTREE_OFFLINE_GRANT: '1h' },
   undirected: { IDENTREE_LDAP_ENABLED: 'false' },
 };
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Client } from 'ldapts';
 import type { HostRecord } from '#shared/decision.ts';
 import { sha256 } from '#shared/digest.ts';
+import { grantableRecord, grantEnd, grantRun, grantUse } from '#shared/testing/grant-entry.ts';
 import { createApp } from '../../server/src/app/app.ts';
 import { putDeadLetters } from '../../server/src/audit/dead-letter-store.ts';
 import type { Config } from '../../server/src/config/config.ts';
@@ -81,6 +82,7 @@ async function start(town: string) {
   });
   const policiesFile = join(folder, 'policies.json');
   const policies = [
+    ...(town === 'granting' ? [{ name: 'robots', match_users: ['robot'], approval: 'none' }] : []),
     { name: 'lab', match_hosts: ['lab*'], approval: 'session' },
     { name: 'databases', match_hosts: ['db*'], approval: 'passkey', require_admin: true },
     { name: 'default', approval: 'passkey' },
@@ -183,6 +185,29 @@ async function start(town: string) {
       const { status } = await host.send('POST', `/challenges/${id}/run`, run);
       if (status >= 300) throw new Error(`run: ${status}`);
       return null;
+    },
+    async useGrant({ other = {}, run }: Parameters<SiteCommands['useGrant']>[0]) {
+      const host = hosts.get(HOSTS[0])!;
+      const record = (more: Partial<HostRecord> = {}) => {
+        const fields = { hostId: host.id, user: 'robot', createdAt: Date.now(), ...more };
+        return grantableRecord({ ...fields, nonce: sha256(randomUUID()) });
+      };
+      const { offlineGrant } = await host.create(record());
+      const used = record(other);
+      const at = Date.now();
+      const use = grantUse({ at, grant: offlineGrant!, record: used });
+      const end = grantEnd({ at, nonce: used.nonce, outcome: 'granted', detail: null }, use.hash);
+      for (const entry of [use, end, grantRun({ at, nonce: used.nonce, run }, end.hash)]) {
+        const { status } = await host.send('POST', '/offline-grants/journal', entry);
+        if (status >= 300) throw new Error(`a use of a grant: ${status}`);
+      }
+      const { seq, code } = await kysely(app.db.query)
+        .selectFrom('events')
+        .select(['seq', 'code'])
+        .where('event', '=', 'grant_used_offline')
+        .orderBy('seq', 'desc')
+        .executeTakeFirstOrThrow();
+      return { seq: Number(seq), code: code! };
     },
     async cancel({ id }: Parameters<SiteCommands['cancel']>[0]) {
       const host = await hostOf(id);

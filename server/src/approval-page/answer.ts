@@ -114,6 +114,7 @@ function resultTitle({ view }: ApprovalPageModel, s: Strings): Html {
   const by = view.decidedBy === null ? null : view.decidedByViewer ? html`${s.you}` : shownText(view.decidedBy).html;
   switch (view.status) {
     case 'approved':
+      if (view.offline?.problem) return html`${s.result.notAsGranted}`;
       if (view.class === 'policy') return html`${s.result.approvedByPolicy}`;
       if (view.class === 'grace') return html`${s.result.approvedByGrace}`;
       return s.result.approved(by);
@@ -129,7 +130,8 @@ function resultTitle({ view }: ApprovalPageModel, s: Strings): Html {
 /** How the request ended and what the host made of it. */
 export function result(model: ApprovalPageModel, s: Strings, locale: Locale): Html {
   const { view } = model;
-  const bad = view.status === 'denied' || view.outcome === 'refused' || view.run?.state === 'refused';
+  const notDone = view.status === 'denied' || view.outcome === 'refused' || view.run?.state === 'refused';
+  const bad = notDone || (view.offline !== null && view.offline.problem !== null);
   const kind = bad ? 'no' : view.status === 'approved' ? 'yes' : 'late';
   const waiting = newsUntil(view) !== null;
   const outcome = outcomeText(view, s, locale);

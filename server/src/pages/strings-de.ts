@@ -151,6 +151,7 @@ export const de: Strings = {
   result: {
     approved: (by: Html | null) => (by ? html`Genehmigt von ${by}` : html`Genehmigt`),
     approvedByPolicy: 'Durch die Richtlinie genehmigt',
+    notAsGranted: 'Nicht, was die Richtlinie genehmigt hat',
     approvedByGrace: 'Durch eine frühere Genehmigung genehmigt',
     denied: (by: Html | null) => (by ? html`Abgelehnt von ${by}` : html`Abgelehnt`),
     expired: 'Niemand hat rechtzeitig geantwortet',

@@ -148,6 +148,7 @@ export const en = {
   result: {
     approved: (by: Html | null) => (by ? html`Approved by ${by}` : html`Approved`),
     approvedByPolicy: 'Approved by policy',
+    notAsGranted: 'Not what the policy approved',
     approvedByGrace: 'Approved by an earlier approval',
     denied: (by: Html | null) => (by ? html`Denied by ${by}` : html`Denied`),
     expired: 'Nobody answered in time',
