@@ -16,7 +16,7 @@ import { type Attempt, keepCertificate } from './certificates/schedule.ts';
 import { type CertificateStore, createCertificateStore } from './certificates/store.ts';
 import { createServers, type Servers } from './client/failover.ts';
 import { createHostClient, type HostClient } from './client/host-client.ts';
-import { createTransport } from './client/transport.ts';
+import { createTransport, trustedOf } from './client/transport.ts';
 import { type ClientConf, ConfigError, loadClientConf, readContact } from './config/client-conf.ts';
 import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
@@ -98,11 +98,11 @@ export async function connectServer(
   clock: Clock = systemClock,
 ): Promise<{ conf: ClientConf; servers: Servers }> {
   const conf = await loadClientConf(paths.config);
-  const ca = await readCa(conf);
+  const trusted = trustedOf(await readCa(conf));
   return {
     conf,
     servers: createServers(
-      conf.serverUrls.map((serverUrl) => createTransport({ serverUrl, ca })),
+      conf.serverUrls.map((serverUrl) => createTransport({ serverUrl, trusted })),
       clock,
     ),
   };

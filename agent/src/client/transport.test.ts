@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { z } from 'zod';
 import { makeCertificate } from '../testing/certificate.ts';
 import { readFailure, readReply } from './reply.ts';
 import { ANSWER_LIMIT, classify, createTransport, TransportError } from './transport.ts';
+import { onlyTrusted, systemTrusted, type Trusted } from './trusted.ts';
 
 async function serve(handler: http.RequestListener) {
   const server = http.createServer(handler);
@@ -412,6 +416,45 @@ describe('TLS', () => {
       const bad = createTransport({ serverUrl: server.url, ca });
       assert.equal(await kind(bad.request(GET)), 'broken', 'not unreachable: a wrong certificate is no outage');
     }
+  });
+
+  it('what the system trusts beside the one file of its distribution is looked at where that does not do', async () => {
+    await using server = await secureServer('localhost');
+    await using other = await secureServer('localhost');
+    let looked = 0;
+    const trusting = (most: string, all: string) => ({
+      most: onlyTrusted(most).all,
+      all: () => {
+        looked += 1;
+        return onlyTrusted(all).all();
+      },
+    });
+    const ask = async (trusted: Trusted, requests: number) => {
+      const transport = createTransport({ serverUrl: server.url, trusted });
+      const came = await Promise.all(Array.from({ length: requests }, () => transport.request(GET).catch(() => null)));
+      transport.close();
+      return came.map((answer) => answer?.status ?? null);
+    };
+    assert.deepEqual(await ask(trusting(server.ca, other.ca), 2), [200, 200]);
+    assert.equal(looked, 0);
+    assert.deepEqual(await ask(trusting(other.ca, server.ca), 3), [200, 200, 200]);
+    assert.equal(looked, 1);
+    assert.deepEqual(await ask(trusting(other.ca, other.ca), 2), [null, null], 'and nobody else');
+  });
+
+  it('the file of the distribution is all that is read where it does', async (t) => {
+    await using server = await secureServer('localhost');
+    const folder = await mkdtemp(join(tmpdir(), 'identree-trusted-'));
+    t.after(() => rm(folder, { recursive: true }));
+    const file = join(folder, 'bundle.pem');
+    await writeFile(file, server.ca);
+    const trusted = systemTrusted([join(folder, 'none.pem'), file]);
+    const all = t.mock.method(trusted, 'all');
+    const transport = createTransport({ serverUrl: server.url, trusted });
+    assert.equal((await transport.request(GET)).status, 200);
+    assert.equal(all.mock.callCount(), 0);
+    transport.close();
+    assert.equal(systemTrusted([join(folder, 'none.pem')]).most(), null);
   });
 
   it('checks the name in the certificate', async () => {

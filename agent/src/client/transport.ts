@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
+import { onlyTrusted, systemTrusted, type Trusted, UNKNOWN_ISSUER } from './trusted.ts';
 
 /** One exchange with the server, nothing interpreted yet. */
 export interface Answer {
@@ -59,6 +59,9 @@ const UNREACHABLE_CODES = new Set([
 const NAME_CODES = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA']);
 const NOT_MADE = 'ETIMEDOUT: the connection could not be made in time';
 
+/** The certificate of the server is of nobody who is trusted. */
+class UnknownIssuer extends TransportError {}
+
 /** What a failure to ask says about whether a server is there. */
 export function classify(error: Error): TransportError {
   if (error instanceof TransportError) return error;
@@ -66,6 +69,7 @@ export function classify(error: Error): TransportError {
   const each: NodeJS.ErrnoException[] = error instanceof AggregateError ? error.errors : [error];
   const first = each[0] ?? (error as NodeJS.ErrnoException);
   const code = first.code ?? '';
+  if (UNKNOWN_ISSUER.has(code)) return new UnknownIssuer('broken', `${code}: ${first.message}`);
   // One address with somebody behind it is enough: the server is there.
   const unreachable = each.length > 0 && each.every(isNobodyThere);
   return new TransportError(unreachable ? 'unreachable' : 'broken', code ? `${code}: ${first.message}` : first.message);
@@ -77,17 +81,23 @@ function isNobodyThere(error: NodeJS.ErrnoException): boolean {
   return dialling || NAME_CODES.has(code);
 }
 
+/** @param ca PEM that replaces the system's authorities. */
+export const trustedOf = (ca: string | null): Trusted => (ca === null ? systemTrusted() : onlyTrusted(ca));
+
 /**
  * HTTP to one server over a pool of warm connections. No redirects, no proxies, no certificate exceptions, whatever the
  * environment says: sudo's caller would otherwise choose who answers.
  *
  * @param options.ca PEM that replaces the system's authorities.
+ * @param options.trusted the same for several, so that they are not kept twice.
  */
-export function createTransport(options: { serverUrl: string; ca: string | null }): Transport {
+export function createTransport(
+  options: { serverUrl: string } & ({ ca: string | null } | { trusted: Trusted }),
+): Transport {
   const base = new URL(options.serverUrl);
   const below = base.pathname.replace(/\/+$/, '');
   const secure = base.protocol === 'https:';
-  const authorities = () => [...tls.getCACertificates('bundled'), ...tls.getCACertificates('system')];
+  const trusted = 'trusted' in options ? options.trusted : trustedOf(options.ca);
   // A long poll holds its connection, so the pool must be larger than the number of people who wait at once.
   const pool = {
     keepAlive: true,
@@ -97,13 +107,12 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
     scheduling: 'lifo' as const,
   };
   // Not the agent's `ca`: it would become part of the name that is made for every request, half a megabyte of it.
-  const agent = secure
-    ? new https.Agent({
-        ...pool,
-        secureContext: tls.createSecureContext({ ca: options.ca ?? authorities(), minVersion: 'TLSv1.2' }),
-        rejectUnauthorized: true,
-      })
-    : new http.Agent(pool);
+  /** Whether nobody more is trusted, whatever comes. */
+  let trustsAll = !secure || trusted.most() === null;
+  const secureAgent = secure
+    ? new https.Agent({ ...pool, secureContext: trusted.most() ?? trusted.all(), rejectUnauthorized: true })
+    : null;
+  const agent = secureAgent ?? new http.Agent(pool);
 
   const dial = agent.createConnection.bind(agent);
   /** How the last connection was made: all of them lead to the same server. */
@@ -231,8 +240,29 @@ export function createTransport(options: { serverUrl: string; ca: string | null 
     });
   }
 
+  function trustAll(): void {
+    if (trustsAll || secureAgent === null) return;
+    trustsAll = true;
+    secureAgent.options.secureContext = trusted.all();
+    // Made with what was trusted before.
+    takeSpare()?.destroy();
+    lastWanted = null;
+  }
+
+  /** Nothing was sent to one whose issuer is not known. */
+  async function request(asked: TransportRequest): Promise<Answer> {
+    const isLast = trustsAll;
+    try {
+      return await exchange(asked);
+    } catch (error) {
+      if (isLast || !(error instanceof UnknownIssuer)) throw error;
+      trustAll();
+      return exchange(asked);
+    }
+  }
+
   return {
-    request: exchange,
+    request,
     dialAhead,
     close() {
       spare?.destroy();

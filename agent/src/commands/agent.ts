@@ -1,5 +1,9 @@
+import { setFlagsFromString } from 'node:v8';
 import { EXIT } from '../exit-codes.ts';
 import { command, needRootFor, PATH_OPTIONS } from './context.ts';
+
+/** Nothing here runs so often that compiling it would pay, and the compilers are 7 MB in memory. */
+const INTERPRETED = ['--no-opt', '--no-maglev', '--no-sparkplug'];
 
 export const agent = command({
   name: 'agent',
@@ -7,6 +11,7 @@ export const agent = command({
   options: PATH_OPTIONS,
   async run({ log, stopSignal }, { options }) {
     needRootFor(options);
+    for (const flag of INTERPRETED) setFlagsFromString(flag);
     const { knownPlugins, runAgent } = await import('../app.ts');
     const { hostLines } = await import('../status/status.ts');
     const { readGateState } = await import('../setup/gate-state.ts');
