@@ -46,6 +46,13 @@ describe('sudo on a real host: parts that are missing', () => {
     return text;
   }
 
+  test('the agent is confined, as systemd counts it', { skip }, async () => {
+    const { code, stdout } = await world
+      .host()
+      .exec(['systemd-analyze', 'security', '--no-pager', '--threshold=25', 'identree-agent.service']);
+    assert.equal(code, 0, stdout);
+  });
+
   test('one of two addresses of the server is dead: the other one is asked, in either order', { skip }, async () => {
     const host = world.host();
     const conf = await host.read('/etc/identree/client.conf');
