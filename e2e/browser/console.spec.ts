@@ -458,6 +458,8 @@ test('in the desktop app: review opens the browser, links lead to the request', 
         openApproval: (code: string) => void opened.push(code),
         signIn: async () => {},
         signOut: async () => void opened.push('signed out'),
+        otherServers: async () => [],
+        showServer: (origin: string) => void opened.push(origin),
         onDeepLink: (callback: Parameters<DesktopBridge['onDeepLink']>[0]) => {
           Object.assign(window, { follow: callback });
           return () => {};

@@ -96,6 +96,11 @@ type Page = (typeof CONSOLE_PAGES)[number];
 /** Path of a page of the console. */
 export type ConsolePath = Page['path'];
 
+/** The pages that somebody of this role may open, in the order of the navigation. */
+export function pagesFor(role: 'user' | 'admin'): Page[] {
+  return CONSOLE_PAGES.filter((page) => page.role === 'anyone' || role === 'admin');
+}
+
 /** Procedures that the console calls wherever it runs, by name. */
 export type ConsoleProcedure =
   | Page['queries'][number]

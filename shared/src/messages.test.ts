@@ -27,6 +27,7 @@ describe('messages', () => {
     ['de_DE.UTF-8', 'de'],
     ['de', 'de'],
     ['de@euro', 'de'],
+    ['de-AT', 'de'],
     ['DE', 'de'],
     ['C', 'en'],
     ['POSIX', 'en'],

@@ -6,9 +6,12 @@ export type Locale = 'en' | 'de';
 
 const CATALOGUES: Record<Locale, Record<MessageKey, string>> = { en, de };
 
-/** The language of a POSIX locale name (`de_AT.UTF-8`); English for C, POSIX and what we do not speak. */
-export function localeOf(posix: string): Locale {
-  return /^de([_.@]|$)/i.test(posix) ? 'de' : 'en';
+/**
+ * The language of a POSIX locale name (`de_AT.UTF-8`) or a BCP 47 tag (`de-AT`); English for C, POSIX and what we do not
+ * speak.
+ */
+export function localeOf(name: string): Locale {
+  return /^de([-_.@]|$)/i.test(name) ? 'de' : 'en';
 }
 
 /** A message with its `{name}` places filled in. A place without a value stays as it is, so that a test notices. */

@@ -1,7 +1,7 @@
 import { Anchor, Button, Center, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Suspense, useCallback, useEffect } from 'react';
-import { CONSOLE_PAGES } from '#shared/console.ts';
+import { pagesFor } from '#shared/console.ts';
 import type { FeedEvent } from '#shared/events.ts';
 import { desktop } from './bridge.ts';
 import { Logo } from './kit/logo.tsx';
@@ -85,7 +85,7 @@ export function App() {
     );
   }
   const { role } = me.data;
-  const allowed = CONSOLE_PAGES.some((page) => page.path === path && (page.role === 'anyone' || role === 'admin'));
+  const allowed = pagesFor(role).some((page) => page.path === path);
   const { Page } = PAGES[allowed ? path : '/'];
   return (
     <MeContext value={me.data}>

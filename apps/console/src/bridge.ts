@@ -17,6 +17,10 @@ export interface DesktopBridge {
   /** Leaves the console for the sign-in page of this window. */
   signIn(): Promise<void>;
   signOut(): Promise<void>;
+  /** The person's servers but this one, as the menu names them. */
+  otherServers(): Promise<readonly { origin: string; label: string }[]>;
+  /** Leaves this server for another one of the person's. Works only on a click or key of the person. */
+  showServer(origin: string): void;
   /** Tells why the server is not reached, in words for the person; null while it is. Returns how to stop. */
   onReach(callback: (why: string | null) => void): () => void;
   /** Tells of links; the latest one that waited comes at once. Returns how to stop. */

@@ -16,16 +16,18 @@ import {
 import { useDisclosure } from '@mantine/hooks';
 import { IconCloudOff, IconDeviceDesktop, IconLogout, IconMoon, IconSelector, IconSun } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { type ReactNode, useEffect, useRef } from 'react';
-import { CONSOLE_PAGES, type ConsolePath } from '#shared/console.ts';
+import { type ReactNode, useEffect } from 'react';
+import { type ConsolePath, pagesFor } from '#shared/console.ts';
 import { desktop, useUnreached } from './bridge.ts';
 import { Logo } from './kit/logo.tsx';
 import { PAGES } from './pages.tsx';
+import { Palette, PaletteButton } from './palette/palette.tsx';
 import { Link } from './router.tsx';
 import { api, queryClient } from './server/api.ts';
 import { useDirectoryUpdates } from './server/directory-status.ts';
 import type { LiveState } from './server/live.ts';
 import { useMe } from './server/me.ts';
+import { signOut } from './sign-out.ts';
 import { isNewer } from './words/newer.ts';
 
 /** `(2) Inbox · identree` */
@@ -67,40 +69,31 @@ function ColorScheme() {
 
 function PersonMenu() {
   const me = useMe();
-  const form = useRef<HTMLFormElement>(null);
   return (
-    <>
-      <form ref={form} method="post" action="/signout" hidden>
-        <input type="hidden" name="csrf_token" value={me.csrfToken} />
-      </form>
-      <Menu position="top-start" width="target" shadow="md">
-        <Menu.Target>
-          <UnstyledButton className="person-button">
-            <span className="initial" aria-hidden="true">
-              {[...me.person.displayName][0]?.toUpperCase() ?? '?'}
-            </span>
-            <span className="person-name">
-              <Text component="span" size="sm" fw={600} truncate>
-                {me.person.displayName}
-              </Text>
-              <Text component="span" size="xs" c="dimmed" truncate>
-                {me.role === 'admin' ? `${me.person.username}, administrator` : me.person.username}
-              </Text>
-            </span>
-            <span className="sr-only">, account menu</span>
-            <IconSelector size={16} aria-hidden="true" />
-          </UnstyledButton>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item
-            leftSection={<IconLogout size={16} />}
-            onClick={() => (desktop ? void desktop.signOut() : form.current?.submit())}
-          >
-            Sign out
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
-    </>
+    <Menu position="top-start" width="target" shadow="md">
+      <Menu.Target>
+        <UnstyledButton className="person-button">
+          <span className="initial" aria-hidden="true">
+            {[...me.person.displayName][0]?.toUpperCase() ?? '?'}
+          </span>
+          <span className="person-name">
+            <Text component="span" size="sm" fw={600} truncate>
+              {me.person.displayName}
+            </Text>
+            <Text component="span" size="xs" c="dimmed" truncate>
+              {me.role === 'admin' ? `${me.person.username}, administrator` : me.person.username}
+            </Text>
+          </span>
+          <span className="sr-only">, account menu</span>
+          <IconSelector size={16} aria-hidden="true" />
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => signOut(me.csrfToken)}>
+          Sign out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 
@@ -128,14 +121,15 @@ function WaitingBadge({ count, size }: { count: number; size: 'md' | 'lg' }) {
 export function Shell({ live, path, children }: { live: LiveState; path: ConsolePath; children: ReactNode }) {
   const me = useMe();
   const [opened, { toggle, close }] = useDisclosure();
+  const [searching, { open: search, close: stopSearching }] = useDisclosure();
   const inbox = useQuery({ ...api.challenges.inbox.queryOptions(), refetchInterval: live === 'live' ? false : 15_000 });
   const waiting = inbox.data?.length ?? 0;
   const held = useDirectoryUpdates(live);
   const unreached = useUnreached();
   const badges: Partial<Record<ConsolePath, number>> = { '/': waiting, '/directory': held };
   useTabTitle(waiting);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes, which is the point.
-  useEffect(() => close(), [path]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the page changes or something is looked for, which is the point.
+  useEffect(() => close(), [path, searching]);
 
   return (
     <AppShell
@@ -155,6 +149,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Console
           </Link>
           <Group gap="sm" wrap="nowrap">
             <WaitingBadge count={waiting + held} size="lg" />
+            <PaletteButton open={search} compact />
             <Burger
               opened={opened}
               onClick={toggle}
@@ -173,8 +168,11 @@ export function Shell({ live, path, children }: { live: LiveState; path: Console
             identree
           </Link>
         </AppShell.Section>
+        <AppShell.Section visibleFrom="sm" mb="sm">
+          <PaletteButton open={search} />
+        </AppShell.Section>
         <AppShell.Section grow component={ScrollArea}>
-          {CONSOLE_PAGES.filter(({ role }) => role === 'anyone' || me.role === 'admin').map((page) => {
+          {pagesFor(me.role).map((page) => {
             const { icon: Icon } = PAGES[page.path];
             const count = badges[page.path] ?? 0;
             return (
@@ -198,6 +196,7 @@ export function Shell({ live, path, children }: { live: LiveState; path: Console
         </AppShell.Section>
       </AppShell.Navbar>
 
+      <Palette opened={searching} open={search} close={stopSearching} path={path} waiting={inbox.data ?? null} />
       <AppShell.Main id="content">
         <div className="page">
           {(live === 'offline' || unreached) && (

@@ -3,6 +3,8 @@ export const CHANNELS = {
   openApproval: 'console:open-approval',
   signIn: 'console:sign-in',
   signOut: 'console:sign-out',
+  otherServers: 'console:other-servers',
+  showServer: 'console:show-server',
   /** The console says that it listens for links now. */
   linksWanted: 'console:links-wanted',
   /** The console asks whether the server is reached, and is told from then on. */

@@ -197,7 +197,7 @@ const CHECKS: { [N in Exclude<ChecklistItem, 19>]: () => Promise<void> } = {
       await window.loadURL('data:text/html,<p>not ours');
       const script = `(async () => {
         const said = [];
-        for (const ask of ['signIn', 'signOut']) {
+        for (const ask of ['signIn', 'signOut', 'otherServers']) {
           said.push(await window.identreeDesktop[ask]().then(() => 'answered', (error) => error.message));
         }
         return said;
@@ -206,7 +206,7 @@ const CHECKS: { [N in Exclude<ChecklistItem, 19>]: () => Promise<void> } = {
       window.destroy();
       return said;
     });
-    assert.equal(answers.length, 2);
+    assert.equal(answers.length, 3);
     for (const answer of answers) assert.match(answer, /refused/);
     assert.match(page.url(), /^app:\/\/console\//);
   },

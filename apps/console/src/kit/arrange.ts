@@ -1,3 +1,5 @@
+import { hasWords } from './has-words.ts';
+
 /** Which part of a list is shown, and in what order. */
 export interface ListView {
   /** Every word of it must occur somewhere in the entry. */
@@ -56,13 +58,10 @@ export function arrange<T extends object>(
     pageSize: number;
   },
 ): Arranged<T> {
-  const words = view.search.toLowerCase().split(/\s+/).filter(Boolean);
+  const matches = hasWords(view.search);
   const readable = entries
     .filter((entry): entry is T => !isUnreadable(entry))
-    .filter((entry) => {
-      const text = textOf(entry).toLowerCase();
-      return words.every((word) => text.includes(word));
-    });
+    .filter((entry) => matches(textOf(entry)));
   const chosen = Object.hasOwn(orders, view.by) ? orders[view.by]! : usual;
   const sign = view.descending ? -1 : 1;
   const all = [...entries.filter(isUnreadable), ...readable.sort((a, b) => sign * chosen(a, b) || usual(a, b))];

@@ -112,6 +112,8 @@ const MESSAGES: { [C in keyof typeof CHANNELS]: 'from the page' | 'to the page' 
   openApproval: 'from the page',
   signIn: 'from the page',
   signOut: 'from the page',
+  otherServers: 'from the page',
+  showServer: 'from the page',
   linksWanted: 'from the page',
   reachWanted: 'from the page',
   reach: 'to the page',

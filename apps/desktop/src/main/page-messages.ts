@@ -13,6 +13,10 @@ export interface PageActs {
     openApproval(code: string): void;
     signIn(): unknown;
     signOut(): Promise<void>;
+    /** The servers but the one that is shown. Nothing that could sign anybody in. */
+    otherServers(): { origin: string; label: string }[];
+    /** Shows one of the person's servers; nothing happens for any other address. */
+    showServer(origin: string): void;
     /** @returns why the server is not reached, in words; null while it is */
     reach(): string | null;
     /** The page listens for links from now on. */
@@ -50,6 +54,8 @@ export function answerPages(
     onConsole(CHANNELS.openApproval, userCode, console.openApproval),
     onConsole(CHANNELS.signIn, nothing, console.signIn),
     onConsole(CHANNELS.signOut, nothing, console.signOut),
+    onConsole(CHANNELS.otherServers, nothing, console.otherServers),
+    onConsole(CHANNELS.showServer, z.string().max(300), console.showServer),
     onConsole(CHANNELS.reachWanted, nothing, console.reach),
     onConsole(CHANNELS.linksWanted, nothing, console.listens),
     onSetup(CHANNELS.setupState, nothing, setup.state),

@@ -243,6 +243,28 @@ test('two servers: each signed in on its own, what waits is told of both, and th
   await until('the counts', () => again.lines().join() === `*${a} (2),${b} (1)`);
 });
 
+test('the page is told of the other servers by name and address alone, and shows none but those', async (t) => {
+  const { server, second, start } = await setUpShell(t);
+  const desk = await start();
+  await desk.signIn();
+  assert.deepEqual(await desk.send(CHANNELS.otherServers), []);
+  await desk.shell.act({ do: 'add-server' });
+  await desk.signIn(second.origin);
+  server.inbox.ask();
+  const label = `${new URL(server.origin).host} (1)`;
+  await until('the count', () => desk.lines()[0] === label);
+  assert.deepEqual(await desk.send(CHANNELS.otherServers), [{ origin: server.origin, label }]);
+  const before = desk.windows.length;
+  for (const origin of ['https://evil.example', '', `${server.origin}/`, server.origin.toUpperCase()])
+    await desk.send(CHANNELS.showServer, origin);
+  assert.equal(desk.windows.length, before);
+  assert.equal(desk.current().spec.partition, partitionOf(second));
+  await desk.send(CHANNELS.showServer, server.origin);
+  await until('the other server', () => desk.current().spec.partition === partitionOf(server));
+  const seen = [...server.seen, ...second.seen].filter(({ url }) => /challenges\.(approve|deny)/.test(url));
+  assert.deepEqual(seen, []);
+});
+
 test('a request is notified of by what the server says alone: nothing on the way waits for a clock or asks again and again', async (t) => {
   const { server, start } = await setUpShell(t);
   const desk = await start();

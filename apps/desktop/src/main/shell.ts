@@ -6,7 +6,7 @@ import { createConsolePage } from './console-page.ts';
 import type { CredentialStore } from './credential-store.ts';
 import type { DeepLink } from './deep-link.ts';
 import type { JsonFile } from './json-file.ts';
-import { type MenuAction, menuModel } from './menu-model.ts';
+import { type MenuAction, menuModel, serverItem } from './menu-model.ts';
 import { createNotifications } from './notifications.ts';
 import type { ShellFile } from './page-files.ts';
 import { answerPages } from './page-messages.ts';
@@ -317,6 +317,12 @@ export function createShell(deps: {
       openApproval: (code) => target && openApproval(target.origin, code),
       signIn: () => target && showSignIn(target, null),
       signOut: sessions.signOut,
+      otherServers: () =>
+        servers
+          .view(profiles.list().filter(({ origin }) => origin !== target?.origin))
+          .map((view) => ({ origin: view.profile.origin, label: serverItem(words, view).label })),
+      // The page that asks goes away with it and cannot wait for the end.
+      showServer: (origin) => void act({ do: 'show-server', origin }),
       reach: () => reach.asked(shown()),
       listens() {
         window.listens();

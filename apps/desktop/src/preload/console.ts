@@ -19,7 +19,10 @@ if (facts.colour && /^#[0-9a-f]{6}$/.test(facts.colour)) {
   );
 }
 
-/** A link from outside, a timer or injected script must not open a browser: only a person's click or key does. */
+/**
+ * A link from outside, a timer or injected script must not open a browser or change the server under the person's hands:
+ * only their click or key does.
+ */
 const byPerson = () => navigator.userActivation.isActive;
 
 let listener: ((link: unknown) => void) | null = null;
@@ -48,6 +51,12 @@ contextBridge.exposeInMainWorld('identreeDesktop', {
   signIn: () => ipcRenderer.invoke(CHANNELS.signIn),
   /** Ends the session on the server and in this window. */
   signOut: () => ipcRenderer.invoke(CHANNELS.signOut),
+  /** The person's servers but this one, as the menu names them. */
+  otherServers: () => ipcRenderer.invoke(CHANNELS.otherServers),
+  /** Leaves this server for another one of the person's. */
+  showServer: (origin: unknown) => {
+    if (byPerson()) void ipcRenderer.invoke(CHANNELS.showServer, origin).catch(() => {});
+  },
   /** Tells why the server is not reached, in words; null while it is. */
   onReach: (callback: (why: string | null) => void) => {
     reachListeners.add(callback);
