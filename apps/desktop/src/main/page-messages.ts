@@ -16,7 +16,7 @@ export interface PageActs {
     /** The servers but the one that is shown. Nothing that could sign anybody in. */
     otherServers(): { origin: string; label: string }[];
     /** Shows one of the person's servers; nothing happens for any other address. */
-    showServer(origin: string): void;
+    showServer(origin: string): Promise<void>;
     /** @returns why the server is not reached, in words; null while it is */
     reach(): string | null;
     /** The page listens for links from now on. */

@@ -321,8 +321,7 @@ export function createShell(deps: {
         servers
           .view(profiles.list().filter(({ origin }) => origin !== target?.origin))
           .map((view) => ({ origin: view.profile.origin, label: serverItem(words, view).label })),
-      // The page that asks goes away with it and cannot wait for the end.
-      showServer: (origin) => void act({ do: 'show-server', origin }),
+      showServer: (origin) => act({ do: 'show-server', origin }),
       reach: () => reach.asked(shown()),
       listens() {
         window.listens();
