@@ -1,4 +1,5 @@
 import type { createForwarder } from './forward.ts';
+import { createOnScreen } from './on-screen.ts';
 import { type PendingRequest, readInbox } from './pending.ts';
 import { type Failure, offlineKind, type Reach } from './reach.ts';
 
@@ -52,11 +53,21 @@ export function followServer(deps: {
   const ask = (target: string, stream: boolean, signal: AbortSignal, names: readonly string[]) =>
     forwarder.forward({ method: 'GET', target, stream, headers: new Headers(), body: null, signal, names });
 
+  const onScreen = createOnScreen((target, names) => ask(target, false, stopped.signal, names));
+  let asked = 0;
+  let taken = 0;
+
   async function refresh(): Promise<void> {
+    asked += 1;
+    const number = asked;
     const response = await ask('/trpc/challenges.inbox', false, stopped.signal, ['challenges.inbox']);
     if (response.status !== 200) throw new Error(`the requests were not given: ${response.status}`);
-    const next = readInbox(await response.json(), deps.now());
-    if (stopped.signal.aborted) return;
+    const waiting = readInbox(await response.json(), deps.now());
+    const isTold = await onScreen(waiting.map(({ id }) => id));
+    // What was asked for later may have been answered earlier.
+    if (stopped.signal.aborted || number < taken) return;
+    taken = number;
+    const next = waiting.map((request) => ({ ...request, isTold: isTold(request.id) }));
     const changed = JSON.stringify(next.map(({ id }) => id)) !== JSON.stringify(requests.map(({ id }) => id));
     requests = next;
     if (changed) deps.onChange();

@@ -19,6 +19,7 @@ function request(number: number, change: Partial<PendingRequest> = {}): PendingR
     createdAt: NOW + number,
     expiresAt: NOW + 110_000,
     canDeny: true,
+    isTold: true,
     ...change,
   };
 }
@@ -89,6 +90,20 @@ test('where the command is to be hidden it is nowhere', async () => {
   state.hides = true;
   await update(request(1));
   assert.doesNotMatch(JSON.stringify(shown()), /nginx/);
+});
+
+test('what the person has chosen not to be told of is not, and is not counted among those that wait', async () => {
+  const { update, shown } = setUp();
+  const [one, two, ...more] = [1, 2, 3, 4, 5].map((number) => request(number, { isTold: number > 2 }));
+  await update(one!, two!);
+  assert.deepEqual(shown(), []);
+  await update(one!, two!, ...more);
+  assert.equal(shown().length, 3);
+  await update(one!, two!, ...more, request(6));
+  assert.deepEqual(
+    shown().map(({ title }) => title),
+    ['4 requests wait'],
+  );
 });
 
 test('each request is told once, whatever else changes', async () => {

@@ -75,7 +75,9 @@ export function createNotifications(deps: {
   async function tell(views: readonly ServerView[]): Promise<void> {
     const pending = new Map<string, { profile: ServerView['profile']; request: PendingRequest }>(
       views.flatMap(({ profile, pending: requests }) =>
-        requests.map((request) => [`${profile.origin} ${request.id}`, { profile, request }] as const),
+        requests
+          .filter(({ isTold }) => isTold)
+          .map((request) => [`${profile.origin} ${request.id}`, { profile, request }] as const),
       ),
     );
     for (const [key, one] of told) {

@@ -13,6 +13,8 @@ export interface PendingRequest {
   expiresAt: number;
   /** This person may deny it. */
   canDeny: boolean;
+  /** A notification is to tell of it, by what the person has chosen at that server. */
+  isTold: boolean;
 }
 
 const entry = z.object({
@@ -34,7 +36,7 @@ const answer = z.object({ result: z.object({ data: z.array(entry).max(1000) }) }
  * @param now of this computer; the server's clock may be another
  * @throws when it is not such an answer
  */
-export function readInbox(body: unknown, now: number): PendingRequest[] {
+export function readInbox(body: unknown, now: number): Omit<PendingRequest, 'isTold'>[] {
   return answer
     .parse(body)
     .result.data.map((one) => ({

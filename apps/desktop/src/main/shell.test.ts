@@ -281,6 +281,25 @@ test('a request is notified of by what the server says alone: nothing on the way
   assert.match(JSON.stringify(shown), /systemctl restart nginx/);
 });
 
+test('a request is counted and not notified of where the person chose so; a server that knows nothing of that tells of all', async (t) => {
+  const { server, start } = await setUpShell(t);
+  const desk = await start();
+  await desk.signIn();
+  await until('the stream', () => server.inbox.followers() > 0 && desk.lines().length === 1);
+  server.inbox.choose('nothing');
+  const { id } = server.inbox.ask('systemctl restart nginx');
+  await until('the count', () => desk.tray.model?.count === 1);
+  server.inbox.choose('all');
+  server.inbox.ask('systemctl reload nginx');
+  await until('the notification of the other', () => desk.notes.shown.size > 0);
+  assert.doesNotMatch(JSON.stringify([...desk.notes.shown.values()]), /restart/);
+  server.inbox.settle(id);
+  // A server that is older than this choice.
+  server.inbox.choose(null);
+  server.inbox.ask('systemctl stop nginx');
+  await until('its notification', () => /stop nginx/.test(JSON.stringify([...desk.notes.shown.values()])));
+});
+
 test('signing out of one server leaves the other signed in, and its page where it is', async (t) => {
   const { server, second, start } = await setUpShell(t);
   const desk = await start();

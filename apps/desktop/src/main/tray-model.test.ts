@@ -19,6 +19,7 @@ function view(host: string, commands: [command: string, createdAt: number][], re
     createdAt,
     expiresAt: createdAt + 1000,
     canDeny: true,
+    isTold: true,
   }));
   return { profile: { ...newProfile(`https://${host}`, []), name: host }, reach, pending };
 }

@@ -5,6 +5,8 @@ import type { Seen } from './fake-server.ts';
 export function createFakeInbox() {
   const streams = new Set<ServerResponse>();
   const denied: string[] = [];
+  /** What the person has chosen to be told of on screen; null: a server that knows nothing of that. */
+  let chosen: 'nothing' | 'all' | null = 'all';
   let waiting: { id: string; code: string; command: string; expiresAt: number; canDeny: boolean }[] = [];
   let number = 0;
   /** Answers everything from now on, when set: the server is not well. */
@@ -34,6 +36,15 @@ export function createFakeInbox() {
       waiting = waiting.filter(({ id }) => id !== challengeId);
       say('requests');
     }
+    if (url.startsWith('/trpc/notify.onScreen?')) {
+      if (chosen === null) {
+        json(404, { error: { message: 'No procedure found on path "notify.onScreen"', code: -32004 } });
+        return;
+      }
+      const { ids } = JSON.parse(new URL(url, 'http://x').searchParams.get('input') ?? '') as { ids: string[] };
+      json(200, { result: { data: { ids: chosen === 'all' ? ids : [] } } });
+      return;
+    }
     if (!url.startsWith('/trpc/challenges.inbox')) {
       json(200, { result: { data: [] } });
       return;
@@ -58,6 +69,10 @@ export function createFakeInbox() {
     denied,
     /** How many connections follow it now. */
     followers: () => streams.size,
+    /** The person chooses to be told of nothing on screen, or of all again; null: the server is one that does not know. */
+    choose(next: 'nothing' | 'all' | null): void {
+      chosen = next;
+    },
     /** Somebody asks. */
     ask(command = 'systemctl restart nginx', options: { leftMs?: number; canDeny?: boolean } = {}) {
       number += 1;
