@@ -35,6 +35,8 @@ export interface Notice {
   readonly actor: string | null;
   /** How many further notices of its kind this one stands for; 0: none. */
   readonly folded: number;
+  /** It takes an announcement back where that is still shown, and is no news. Only browsers are given such. */
+  readonly takesBack?: true;
 }
 
 /** What became of one try. */

@@ -21,7 +21,7 @@ export interface DeliveryView {
   readonly event: string;
   readonly channel: string;
   readonly shared: boolean;
-  /** 0: at once; others are later steps. */
+  /** 0: at once; others are later steps, and -1 takes back what was announced. */
   readonly step: number;
   readonly status: NotifyDeliveriesTable['status'];
   readonly attempts: number;

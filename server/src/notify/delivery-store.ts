@@ -259,6 +259,27 @@ export async function deliveriesOf(query: Query, seq: number): Promise<NotifyDel
   return rows.sort((a, b) => a.step - b.step || (a.channel < b.channel ? -1 : 1));
 }
 
+/** What announced a request on some channels since then, and was delivered. */
+export async function announcedOn(
+  query: Query,
+  channels: readonly string[],
+  { challengeId, since }: { challengeId: string; since: number },
+): Promise<NotifyDeliveriesTable[]> {
+  const found: NotifyDeliveriesTable[] = [];
+  for (const some of parts(channels)) {
+    const rows = await kysely(query)
+      .selectFrom('notify_deliveries')
+      .selectAll()
+      .where('channel', 'in', some)
+      .where('created_at', '>=', since)
+      .where('announces', '=', challengeId)
+      .where('status', '=', 'delivered')
+      .execute();
+    found.push(...rows);
+  }
+  return found;
+}
+
 export async function findDelivery(query: Query, id: string): Promise<NotifyDeliveriesTable | null> {
   return (
     (await kysely(query).selectFrom('notify_deliveries').selectAll().where('id', '=', id).executeTakeFirst()) ?? null

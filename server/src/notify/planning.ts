@@ -24,6 +24,7 @@ import {
 } from './routing.ts';
 import { DEFAULT_PREFERENCES, type Preferences } from './settings.ts';
 import { severityOf } from './severity.ts';
+import { announcementsOver, TAKES_BACK, takingBack } from './taking-back.ts';
 
 /** After so many attempts without success it is a dead letter. With the pauses in between that is about an hour. */
 export const MOST_ATTEMPTS = 12;
@@ -204,6 +205,21 @@ export function createPlanning(deps: PlanningDeps) {
     return [...atOnce, ...later];
   }
 
+  /** What is shown of a request that is over with this event is taken back where nobody is told of that now. */
+  async function takenBack(
+    event: LoggedEvent,
+    { channels }: Rules,
+    planned: readonly NotifyDeliveriesTable[],
+  ): Promise<NotifyDeliveriesTable[]> {
+    const now = clock.now();
+    const told = new Set(planned.flatMap(({ channel, due_at }) => (due_at <= now ? [channel] : [])));
+    const over = await announcementsOver(db.query, event, channels, told);
+    return over.map((announced) => {
+      const id = sha256(`${event.hash} ${announced.channel} ${announced.person} ${TAKES_BACK}`);
+      return takingBack(announced, { id, seq: event.seq, event: event.event, created_at: now });
+    });
+  }
+
   return {
     /**
      * Whether a person may be told of an event now. What waits for the end of the night, for a channel that is paused or for
@@ -254,7 +270,8 @@ export function createPlanning(deps: PlanningDeps) {
       for (const event of isNobody ? [] : events) {
         // There is nothing left to tell.
         if (isErased(event)) continue;
-        deliveries.push(...deliveriesOf(event, await route(event, rules)));
+        const planned = deliveriesOf(event, await route(event, rules));
+        deliveries.push(...planned, ...(await takenBack(event, rules, planned)));
       }
       return { deliveries, ended: [...new Set(ended)] };
     },

@@ -16,6 +16,7 @@ import { createLane, type Lane } from './lane.ts';
 import { noticeOf, type OneTapLink, type TestedBy, testNotice } from './notice.ts';
 import { LOOK_THROUGH_EVERY_MS, uselessOn } from './paused-queue.ts';
 import type { Planning } from './planning.ts';
+import { TAKES_BACK, takenBackNotice } from './taking-back.ts';
 
 /** What becomes of deliveries and attempts, as it is counted. */
 export type Counted = 'sent' | 'failed' | 'skipped' | 'folded' | 'dead_lettered';
@@ -219,6 +220,8 @@ export function createSender(deps: SenderDeps) {
     const [event] = (await deps.events.read(one.seq - 1, 1)) as [LoggedEvent?];
     if (event?.seq !== one.seq || isErased(event)) return { ended: 'the event is no longer in the log' };
     const request = event.challengeId === null ? null : await deps.announcing.request(event.challengeId);
+    if (one.step === TAKES_BACK)
+      return request === null ? { ended: 'the request is gone' } : takenBackNotice(one, event.at, request);
     if (one.person !== '' && !(await deps.mayBeTold(one.person, event, request)))
       return { ended: 'it is not for this person any more' };
     const folded = (await store.foldedCounts(db.query, [one.id])).get(one.id) ?? 0;

@@ -10,6 +10,8 @@ export interface PushMessage {
   readonly path: string;
   /** Somebody waits for an answer. */
   readonly waits: boolean;
+  /** It only takes the place of what is shown: whoever has put that away is not told of it again. */
+  readonly takesBack: boolean;
 }
 
 const MOST_TITLE = 200;
@@ -23,6 +25,7 @@ const UNREADABLE: PushMessage = {
   tag: 'identree',
   path: INBOX,
   waits: false,
+  takesBack: false,
 };
 
 /** The page of a request, as it stands in links; anything else leads to the inbox. */
@@ -46,7 +49,7 @@ export function readPush(text: string | undefined, origin: string): PushMessage 
   } catch {
     return UNREADABLE;
   }
-  const { id, title, body, tag, url } = given;
+  const { id, title, body, tag, url, takesBack } = given;
   if (typeof title !== 'string' || title === '' || typeof tag !== 'string' || tag === '') return UNREADABLE;
   const path = pathOf(url, origin);
   return {
@@ -56,6 +59,7 @@ export function readPush(text: string | undefined, origin: string): PushMessage 
     tag,
     path,
     waits: path !== INBOX,
+    takesBack: takesBack === true,
   };
 }
 

@@ -77,6 +77,19 @@ test('[N-06] it is replaced and not stacked: what comes again without a sound, a
   assert.equal(shown.size, 2);
 });
 
+test('[N-06] what was decided elsewhere takes the place of what is shown, without a sound, and tells nobody anew', async () => {
+  const { scope, shown, opened } = browser();
+  const over = message({ id: 'two', title: 'This request waits no more', body: '', url: null, takesBack: true });
+  await showPush(scope, over);
+  assert.deepEqual([...shown], []);
+  await showPush(scope, message());
+  await showPush(scope, over);
+  const [one] = [...shown.values()];
+  assert.deepEqual([shown.size, one?.title, one?.options.silent], [1, 'This request waits no more', true]);
+  await openPush(scope, one!);
+  assert.deepEqual(opened, [`/approve/${CODE}`]);
+});
+
 test('[N-06] a click leads nowhere but to the page of a request here: not elsewhere, not to what decides', async () => {
   const wrong = [
     null,

@@ -67,6 +67,22 @@ test('[N-06] the browser alone reads it, and the push service knows who sends', 
   assert.ok(payload.exp! <= NOTICE_AT / 1000 + 86_400);
 });
 
+test('[N-06] what takes an announcement back is about the same, in the words of its channel, and leads nowhere', async (t) => {
+  const browser = subscriber();
+  const { received, url } = await posting(t, 'slack', { answer: () => ({ status: 201 }) });
+  const channel = channelOf('web_push', { endpoint: `${url}/push/abc`, ...browser.keys, locale: 'de' });
+  await channel.deliver(noticeOf(), signal());
+  await channel.deliver(noticeOf({ event: 'challenge_rejected', username: '', takesBack: true }), signal());
+  const [shown, over] = received.map(({ bytes }) => JSON.parse(decryptPush(bytes, browser).toString('utf8')));
+  assert.deepEqual(
+    [over.title, over.body, over.url, over.takesBack, over.tag],
+    ['Diese Anfrage wartet nicht mehr', '', null, true, shown.tag],
+  );
+  assert.equal(shown.takesBack, undefined);
+  // A push service that has not delivered the announcement yet drops it for this.
+  assert.equal(received[1]!.headers.topic, received[0]!.headers.topic);
+});
+
 test('[N-06] a subscription that the browser ended is gone, and other refusals are not', async (t) => {
   for (const [status, gone] of [
     [404, true],

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { noticeWords } from '../words/words.ts';
+import { noticeWords, overWords } from '../words/words.ts';
 import { defineKind, deliveryOf, expiresIn, locale, typedUrl } from './kind.ts';
 import { firstBytes } from './ntfy.ts';
 import { encryptPush } from './push-encryption.ts';
@@ -29,7 +29,7 @@ export const webPush = defineKind({
     }
     return async (notice, signal) => {
       const now = clock.now();
-      const words = noticeWords(notice, locale, now);
+      const words = notice.takesBack ? overWords(locale) : noticeWords(notice, locale, now);
       const waits = words.link !== null;
       // What became of a request takes the place of its announcement.
       const about = createHash('sha256')
@@ -43,6 +43,7 @@ export const webPush = defineKind({
         body: firstBytes(words.text, MAX_BODY_BYTES),
         tag: about,
         url: words.link?.url ?? null,
+        ...(notice.takesBack ? { takesBack: true } : {}),
       });
       const sent = await outbound.post({
         url: endpoint,

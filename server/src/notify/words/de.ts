@@ -55,5 +55,6 @@ export const de: Catalogue = {
     open: 'Anfrage öffnen',
     folded: '{count, plural, one {# weitere dieser Art} other {# weitere dieser Art}}',
     other: 'Ereignis',
+    over: 'Diese Anfrage wartet nicht mehr',
   },
 };

@@ -54,5 +54,6 @@ export const en: Catalogue = {
     open: 'Open the request',
     folded: '{count, plural, one {# more of this kind} other {# more of this kind}}',
     other: 'Event',
+    over: 'This request waits no more',
   },
 };

@@ -81,5 +81,6 @@ export const es: Catalogue = {
     open: 'Abrir la solicitud',
     folded: '{count, plural, one {# más de este tipo} other {# más de este tipo}}',
     other: 'Evento',
+    over: 'Esta solicitud ya no espera',
   },
 };

@@ -82,5 +82,6 @@ export const fr: Catalogue = {
     open: 'Ouvrir la demande',
     folded: '{count, plural, one {# autre de ce type} other {# autres de ce type}}',
     other: 'Événement',
+    over: 'Cette demande n’attend plus',
   },
 };

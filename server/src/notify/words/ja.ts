@@ -77,5 +77,6 @@ export const ja: Catalogue = {
     open: '要求を開く',
     folded: '{count, plural, other {同種の通知がほかに # 件}}',
     other: 'イベント',
+    over: 'このリクエストはもう待っていません',
   },
 };

@@ -77,5 +77,6 @@ export const ko: Catalogue = {
     open: '요청 열기',
     folded: '{count, plural, other {같은 종류 #건 더}}',
     other: '이벤트',
+    over: '이 요청은 더 이상 기다리지 않습니다',
   },
 };

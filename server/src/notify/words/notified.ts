@@ -54,6 +54,8 @@ export interface Labels {
   folded: string;
   /** Title of an event that has no words of its own. */
   other: string;
+  /** A request that was announced waits no more. */
+  over: string;
 }
 
 /** The words of one language, as ICU messages. Texts may name username, hostname, code, actor and reason. */

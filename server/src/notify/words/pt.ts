@@ -80,5 +80,6 @@ export const pt: Catalogue = {
     open: 'Abrir o pedido',
     folded: '{count, plural, one {mais # deste tipo} other {mais # deste tipo}}',
     other: 'Evento',
+    over: 'Este pedido já não espera',
   },
 };

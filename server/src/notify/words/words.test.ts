@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { EVENT_NAMES } from '#shared/event-outcome.ts';
 import { aboutEvent, NOTICE_AT, noticeOf } from '../testing/notices.ts';
 import { NOTIFIED } from './notified.ts';
-import { NOTICE_LOCALES, noticeWords, plainLines } from './words.ts';
+import { NOTICE_LOCALES, noticeWords, overWords, plainLines } from './words.ts';
 
 /** Written anew by `UPDATE_GOLDEN=1`, and read by a person then. */
 const goldenFile = (locale: string): string => join(import.meta.dirname, 'golden', `${locale}.txt`);
@@ -31,6 +31,13 @@ for (const locale of NOTICE_LOCALES)
         assert.doesNotMatch(`${title} ${text}`, /approval needed|needs? (an )?approval/i, event);
         assert.equal(link, null, event);
       }
+    });
+
+    test('[N-01] what takes an announcement back says in words of its own only that', () => {
+      const { title, text, link } = overWords(locale);
+      assert.ok(!NOTIFIED.some((event) => wordsOf(event).title === title));
+      assert.match(title, /^[^{}#–]+$/);
+      assert.deepEqual([text, link], ['', null]);
     });
 
     test('[N-01] the words are those that were read', async () => {

@@ -89,6 +89,14 @@ export function noticeWords(notice: Notice, locale: NoticeLocale, now: number, m
   };
 }
 
+/** What takes the place of an announcement that is over, on screens where nobody is told how it ended. */
+export const overWords = (locale: NoticeLocale): NoticeWords => ({
+  title: CATALOGUES[locale].labels.over,
+  text: '',
+  facts: [],
+  link: null,
+});
+
 /** The words as lines of plain text, without the title. */
 export const plainLines = ({ text, facts, link }: NoticeWords): string[] => [
   text,

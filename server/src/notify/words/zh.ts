@@ -77,5 +77,6 @@ export const zh: Catalogue = {
     open: '打开请求',
     folded: '{count, plural, other {另有 # 条同类通知}}',
     other: '事件',
+    over: '此请求不再等待',
   },
 };
