@@ -328,6 +328,44 @@ test('[N-06] this browser is told while nobody looks: encrypted, shown by the wo
   expect((await call('notify.channels.list', undefined, { method: 'GET' })).data).toEqual([]);
 });
 
+test('[N-06] with the console closed, what somebody else decided takes the place of its announcement', async ({
+  site,
+  open,
+  receiver,
+}) => {
+  const { url, received } = await receiver(() => 201);
+  const browser = subscriber();
+  const asking = await open();
+  await asking.signIn();
+  const person = await open({ admin: true });
+  const { page, context, signIn } = person;
+  await context.grantPermissions(['notifications'], { origin: site.url });
+  await withPushService(person, `${url}/push/3`, browser.keys);
+  await signIn('/my-notifications');
+  await page.getByRole('button', { name: 'Turn on' }).click();
+  await expect(page.getByRole('list', { name: 'Your channels' })).toContainText('This browser');
+  const push = await pusher(person, site.url);
+  const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'));
+  await page.goto('/approve');
+
+  const { id, code } = await site.do('ask', { user: asking.username, host: 'db1.example.com' });
+  const about = (text: string) => text.includes(code) || text.includes('waits no more');
+  const pushed = () => received.map(({ bytes }) => decryptPush(bytes, browser).toString('utf8')).filter(about);
+  await expect.poll(() => pushed().length).toBe(1);
+  await push(pushed()[0]!);
+  const shown = () =>
+    worker.evaluate(async () => {
+      const { registration } = self as unknown as { registration: ServiceWorkerRegistration };
+      return (await registration.getNotifications()).map(({ title, data }) => [title, (data as { path: string }).path]);
+    });
+  await expect.poll(shown).toEqual([['Approval needed', `/approve/${code}`]]);
+  await asking.call('challenges.deny', { challengeId: id, reason: 'a secret reason' });
+  await expect.poll(() => pushed().length).toBe(2);
+  expect(pushed()[1]).not.toContain('secret');
+  await push(pushed()[1]!);
+  await expect.poll(shown).toEqual([['This request waits no more', `/approve/${code}`]]);
+});
+
 test('[N-06] a browser that takes its permission away loses its channel', async ({ site, open, receiver }) => {
   const { url } = await receiver(() => 201);
   const person = await open();
