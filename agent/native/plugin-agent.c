@@ -4,18 +4,14 @@
 #include "places.h"
 #include "plugin-session.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #ifndef IDENTREE_BUILD_ID
 #error "IDENTREE_BUILD_ID says which sources this was built from"
 #endif
 
-#define REGISTER_MS 3000 /* for the whole registration, of an agent that is there and busy: sudo -l waits for it too */
 #define REPORT_MS 500
 
 bool begin_hello(struct hook_hello *hello, const char *mode)
@@ -47,34 +43,9 @@ int connect_agent(void)
     return hook_connect(setting.socket_dir, IDENTREE_SOCKET_NAME, setting.agent_uid);
 }
 
-/* Reads one frame by deadline. False at its end, or when nothing came. */
-static bool next_event(int fd, struct hook_reader *reader, int64_t deadline, enum hook_event *event)
-{
-    struct pollfd on = {.fd = fd, .events = POLLIN};
-
-    *event = HOOK_BROKEN;
-    for (;;) {
-        int64_t left = deadline - hook_now_ms();
-        ssize_t n = recv(fd, reader->buf + reader->len, hook_reader_want(reader),
-                         MSG_DONTWAIT);
-
-        if (n > 0 && hook_reader_push(reader, (size_t)n, event))
-            return true;
-        if (n > 0)
-            continue;
-        if (n == 0 || (errno != EAGAIN && errno != EINTR) || left <= 0)
-            return false;
-        if (poll(&on, 1, (int)left) < 0 && errno != EINTR)
-            return false;
-    }
-}
-
 void register_sudo(void)
 {
     static struct hook_hello hello;
-    static struct hook_reader reader;
-    int64_t deadline = hook_now_ms() + REGISTER_MS;
-    enum hook_event event;
     int fd;
 
     if (!begin_hello(&hello, "sudo-open"))
@@ -82,10 +53,7 @@ void register_sudo(void)
     fd = connect_agent();
     if (fd < 0)
         return;
-    hook_reader_init(&reader, false);
-    if (send_hello(fd, &hello, REGISTER_MS))
-        while (next_event(fd, &reader, deadline, &event) && (event == HOOK_ALIVE || event == HOOK_TEXT))
-            continue;
+    (void)send_hello(fd, &hello, REPORT_MS);
     (void)close(fd);
 }
 

@@ -36,8 +36,8 @@ bool send_hello(int fd, struct hook_hello *hello, int timeout_ms);
 int connect_agent(void);
 
 /*
- * Tells the agent that this sudo asks by itself. Without an answer it is not registered, and
- * then the PAM stage asks too: once too often is better than never.
+ * Tells the agent that this sudo asks by itself, and waits for no answer: the PAM stage hears what
+ * came of it. Where nothing did it asks too: once too often is better than never.
  */
 void register_sudo(void);
 

@@ -210,6 +210,15 @@ describe('the plugin of sudo: the way to a yes', () => {
     },
   );
 
+  test('goes on while the agent looks into whether it counts', patience, async () => {
+    const registered = Promise.withResolvers<Caller>();
+    const { dir, modes } = await agent({ open: registered.resolve, check: (caller) => void grant(caller) });
+    const end = await startSudo(dir, ['id']).ended;
+    assert.deepEqual(lines(end.text), GRANTED);
+    await until('all that it says', () => modes().length === 4);
+    await until('it to leave', (await registered.promise).ended);
+  });
+
   test('sudo -l and sudo -v ask nothing', patience, async () => {
     const { dir, modes } = await agent({});
     const end = await startSudo(dir, ['--list', 'list']).ended;

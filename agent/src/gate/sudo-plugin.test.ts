@@ -354,6 +354,20 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
     assert.equal(gate.server.challenges.length, 0);
   });
 
+  it('a PAM stage that is faster than the registration of its sudo waits for it', async () => {
+    await using gate = await createTestGate();
+    const { promise, resolve: find } = Promise.withResolvers<void>();
+    gate.loads.found = promise;
+    // As a plugin does that has loaded: it says so, and has gone on before anything came of it.
+    connectPlugin(gate.socket, hello(gate, { mode: 'sudo-open' }), null).stream.end();
+    const [module, stage, another] = [asksByItself(gate), gate.sudo().result, asksByItself(gate, { pid: 1 })];
+    assert.equal(await another, false, 'who has not registered waits for nobody');
+    find();
+    assert.equal(await module, true);
+    assert.deepEqual([(await stage).granted, (await stage).text], [true, '']);
+    assert.equal(gate.server.challenges.length, 0);
+  });
+
   for (const [name, change] of [
     ['another process', { pid: 1 }],
     ['an earlier process with the same number', { pstart: '1' }],

@@ -105,6 +105,20 @@ export function runOf({ report }: PluginHello, reason: Buffer): RunRequest | nul
 
 export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
   const { ask, processes } = deps;
+  /** What is being looked into of sudos that have just said that they ask by themselves. */
+  const registering = new Map<string, Promise<boolean>>();
+  const nameOf = ({ pid, start }: ProcessId) => `${pid} ${start}`;
+
+  async function register(hello: PluginHello): Promise<boolean> {
+    if (deps.registered === null) return false;
+    const loaded = await deps.loads();
+    // It may have loaded ours just before another took its place.
+    if (loaded === null || (hello.build !== loaded && hello.build !== deps.build)) return false;
+    await deps.registered.add({ pid: hello.pid, start: hello.pstart });
+    // Its rules have to be read before it asks.
+    setImmediate(ask.prepare);
+    return true;
+  }
 
   async function questionOf(hello: PluginHello, parts: PluginParts): Promise<Question | null> {
     const environ = processes.environment(hello.pid, hello.pstart);
@@ -151,19 +165,17 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
   }
 
   return {
-    async open(hello) {
-      if (deps.registered === null) return false;
-      const loaded = await deps.loads();
-      // It may have loaded ours just before another took its place.
-      if (loaded === null || (hello.build !== loaded && hello.build !== deps.build)) return false;
-      await deps.registered.add({ pid: hello.pid, start: hello.pstart });
-      // Its rules have to be read before it asks.
-      setImmediate(ask.prepare);
-      return true;
+    open(hello) {
+      const name = nameOf({ pid: hello.pid, start: hello.pstart });
+      const asked = register(hello).finally(() => registering.delete(name));
+      registering.set(name, asked);
+      return asked;
     },
 
     async asksByItself({ pid, start }) {
       if (deps.registered === null) return false;
+      // The plugin does not wait for it, and the PAM stage of the same sudo may be faster.
+      await registering.get(nameOf({ pid, start }))?.catch(() => false);
       if (deps.registered.has({ pid, start })) return true;
       return (
         deps.registered.isOlder({ pid, start }) &&

@@ -34,8 +34,8 @@ export interface TestGate extends AsyncDisposable {
   parent: FakeParent;
   /** What the rules of the host's sudo say from now on. */
   policy: { now: SudoPolicy | null };
-  /** The build of the plugin that sudo loads as setup left it. */
-  loads: { now: string | null };
+  /** The build of the plugin that sudo loads as setup left it, once `found` has resolved. */
+  loads: { now: string | null; found: Promise<void> };
   logged: string[];
   stop: AbortController;
   hello(change?: Record<string, string | number | null>): Record<string, string | number>;
@@ -65,7 +65,7 @@ export async function createTestGate(
   const policy: TestGate['policy'] = {
     now: { kind: 'sudo', securePath: ['/usr/bin', '/bin'], runAsDefault: 'root', keeps: [] },
   };
-  const loads: TestGate['loads'] = { now: TEST_BUILD };
+  const loads: TestGate['loads'] = { now: TEST_BUILD, found: Promise.resolve() };
   const logged: string[] = [];
   const note = (message: string) => void logged.push(message);
   const log: Log = { info: note, warn: note, error: note };
@@ -86,7 +86,10 @@ export async function createTestGate(
           runByGrant: host.runByGrant,
           processes,
           registered,
-          loads: async () => loads.now,
+          loads: async () => {
+            await loads.found;
+            return loads.now;
+          },
           sessionOrigin: async () => null,
           build: TEST_BUILD,
           noninteractive: host.conf.noninteractive,
