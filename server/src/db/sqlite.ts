@@ -14,6 +14,8 @@ function open(path: string, readonly: boolean): BetterSqlite.Database {
       db.pragma('journal_mode = WAL');
       // An approval that was answered must survive a power cut: every commit waits for the disk.
       db.pragma('synchronous = FULL');
+      // What undoes a statement is gone with the process in any case; else a file is made for it in each larger transaction.
+      db.pragma('temp_store = MEMORY');
     }
     db.pragma('foreign_keys = ON');
     return db;
