@@ -100,8 +100,9 @@ export function createHeldGrants(deps: {
       if (answer.grants) hear(answer.grants);
       if (answer.status !== 'approved') endWhere(({ grant }) => grant.user === record.user);
       const token = answer.offlineGrant ?? null;
+      if (token === null || longestMs === 0 || asked.boot === null) return;
       const shape = grantShape(record);
-      if (token === null || shape === null || longestMs === 0 || asked.boot === null) return;
+      if (shape === null) return;
       const verified = await verifyToken(tokenType.offlineGrant, token, deps.trust.verificationKeys, offlineGrant);
       const grant = verified.ok ? verified.payload : null;
       const now = Math.floor(clock.now() / 1000);

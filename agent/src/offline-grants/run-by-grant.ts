@@ -41,7 +41,7 @@ const FRESH_MS = 60_000;
 const STARTING_MS = 50;
 
 export function createRunByGrant(deps: {
-  grants: Pick<HeldGrants, 'take'>;
+  grants: Pick<HeldGrants, 'any' | 'take'>;
   journal: Pick<Chain<GrantEntry>, 'append'>;
   hostId: string;
   /** Why nothing may be decided at all, if there is a reason. */
@@ -72,6 +72,8 @@ export function createRunByGrant(deps: {
     });
 
   const run: RunByGrant['run'] = async (question, { voice, last, keep }, signal) => {
+    // Most hosts hold none, and whoever asks there waits for what comes next.
+    if (!deps.grants.any()) return null;
     if (deps.blocked() !== null) return null;
     const stamp = { hostId: deps.hostId, nonce: randomText(deps.random), createdAt: clock.now() };
     const record = buildRecord(question.evidence, question.who, stamp);
