@@ -41,6 +41,7 @@ const COMMANDS = {
   'bench-ldap': [['bench/ldap.ts']],
   'bench-history': [['bench/history.ts']],
   'bench-live': [['bench/live.ts']],
+  'bench-notify': [['bench/notify.ts']],
   'bench-desktop': [['scripts/build.ts', '--if-stale'], ['bench/desktop.ts']],
   chaos: [['chaos/main.ts']],
 };
