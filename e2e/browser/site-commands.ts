@@ -95,6 +95,8 @@ export const TOWNS: Record<string, Record<string, string>> = {
   quiet: { IDENTREE_AUDIT_SYSLOG_URL: 'tcp://127.0.0.1:9' },
   notified: { IDENTREE_NOTIFY_ALLOW_CIDRS: '127.0.0.0/8' },
   granting: { IDENTREE_OFFLINE_GRANT: '1h' },
+  // Receivers of the test are on loopback.
+  told: { IDENTREE_NOTIFY_ALLOW_CIDRS: '127.0.0.1' },
   undirected: { IDENTREE_LDAP_ENABLED: 'false' },
 };
 

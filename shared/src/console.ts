@@ -69,6 +69,19 @@ export const CONSOLE_PAGES = [
     role: 'admin',
     queries: ['audit.sinks.list', 'audit.deadLetters.list'],
   },
+  { path: '/notify-channels', title: 'Notification channels', role: 'admin', queries: ['notify.channels.list'] },
+  {
+    path: '/notify-routes',
+    title: 'Notification routes',
+    role: 'admin',
+    queries: ['notify.routes.list', 'notify.channels.list', 'notify.explain', 'audit.events.list'],
+  },
+  {
+    path: '/notify-deliveries',
+    title: 'Notification deliveries',
+    role: 'admin',
+    queries: ['notify.deliveries.list', 'notify.deliveries.get', 'notify.channels.list'],
+  },
   { path: '/passkeys', title: 'My passkeys', role: 'anyone', queries: ['passkeys.list'] },
   {
     path: '/my-notifications',

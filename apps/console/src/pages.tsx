@@ -6,6 +6,8 @@ import {
   IconHistory,
   IconInbox,
   IconKey,
+  IconRoute,
+  IconSend,
   IconServer,
   IconTerminal2,
   IconUsers,
@@ -46,6 +48,15 @@ export const PAGES: Record<ConsolePath, { icon: typeof IconInbox; Page: Componen
   '/directory': { icon: IconAddressBook, Page: page(() => import('./pages/directory/directory.tsx')) },
   '/sudo-rules': { icon: IconTerminal2, Page: page(() => import('./pages/sudo-rules/sudo-rules.tsx')) },
   '/audit-sinks': { icon: IconArrowsSplit2, Page: page(() => import('./pages/audit-sinks/audit-sinks.tsx')) },
+  '/notify-channels': {
+    icon: IconBell,
+    Page: page(() => import('./pages/notify-channels/notify-channels.tsx')),
+  },
+  '/notify-routes': { icon: IconRoute, Page: page(() => import('./pages/notify-routes/notify-routes.tsx')) },
+  '/notify-deliveries': {
+    icon: IconSend,
+    Page: page(() => import('./pages/notify-deliveries/notify-deliveries.tsx')),
+  },
   '/passkeys': { icon: IconKey, Page: page(() => import('./pages/passkeys/passkeys.tsx')) },
   '/my-notifications': {
     icon: IconBell,

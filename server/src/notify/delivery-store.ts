@@ -260,7 +260,7 @@ export async function deliveriesOf(query: Query, seq: number): Promise<NotifyDel
 }
 
 /** What announced a request on some channels since then, and was delivered. */
-export async function announcedOn(
+export async function announcementsDelivered(
   query: Query,
   channels: readonly string[],
   { challengeId, since }: { challengeId: string; since: number },

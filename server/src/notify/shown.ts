@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.ts';
 import type { ChannelKind } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
-import { KINDS } from './create-channel.ts';
+import { hiddenSettings, KINDS } from './create-channel.ts';
 import { countDead, newestOn, waitingOn } from './delivery-store.ts';
 
 /** Counted no further than this. */
@@ -13,6 +13,8 @@ export interface ChannelView {
   readonly kind: ChannelKind;
   /** With everything masked that its kind does not show, also in addresses. Null: what is stored cannot be read. */
   readonly settings: Readonly<Record<string, unknown>> | null;
+  /** Settings of its kind that are masked. */
+  readonly hidden: readonly string[];
   readonly shared: boolean;
   readonly enabled: boolean;
   readonly paused: boolean;
@@ -54,8 +56,7 @@ function masked(value: unknown): unknown {
 /** Settings as they are shown: what their kind shows, and of everything else only what it is. */
 function shownSettings({ kind, settings }: StoredChannel): ChannelView['settings'] {
   if (settings === null) return null;
-  // Of a kind of a newer server nothing is known.
-  const shown: readonly string[] = KINDS[kind]?.shown ?? [];
+  const { shown } = KINDS[kind];
   return Object.fromEntries(
     Object.entries(settings).map(([name, value]) => [name, shown.includes(name) ? value : masked(value)]),
   );
@@ -76,6 +77,7 @@ export async function channelView(
   return {
     ...{ name, kind, enabled, paused, perMinute, atOnce, foldFrom },
     settings: shownSettings(channel),
+    hidden: hiddenSettings(kind),
     shared: owner === null,
     revision: channel.revision,
     updatedAt: channel.updatedAt,

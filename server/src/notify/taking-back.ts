@@ -4,7 +4,7 @@ import type { Database } from '../db/database.ts';
 import type { NotifyDeliveriesTable } from '../db/schema.ts';
 import type { Notice } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
-import { announcedOn } from './delivery-store.ts';
+import { announcementsDelivered } from './delivery-store.ts';
 
 /** The step of what takes an announcement back where it is still shown. It is news to nobody. */
 export const TAKES_BACK = -1;
@@ -50,7 +50,7 @@ export async function announcementsOver(
   const browsers = channels.flatMap(({ name, kind, enabled }) => (kind === 'web_push' && enabled ? [name] : []));
   const silent = browsers.filter((name) => !told.has(name));
   if (silent.length === 0) return [];
-  return announcedOn(query, silent, { challengeId: event.challengeId, since: event.at - LOOK_BACK_MS });
+  return announcementsDelivered(query, silent, { challengeId: event.challengeId, since: event.at - LOOK_BACK_MS });
 }
 
 /** What takes an announcement back, as it is written down. */

@@ -4,7 +4,10 @@ import type { inferRouterOutputs } from '@trpc/server';
 import { createTRPCOptionsProxy } from '@trpc/tanstack-react-query';
 import type { ConsoleProcedure } from '#shared/console.ts';
 import type { AppRouter } from '../../../../server/src/app/app.ts';
+import type { ChannelSettings } from '../../../../server/src/notify/create-channel.ts';
 import type { Unreadable } from '../kit/arrange.ts';
+
+export type { ChannelSettings };
 
 export type Outputs = inferRouterOutputs<AppRouter>;
 export type Me = NonNullable<Outputs['me']['get']>;
@@ -26,6 +29,12 @@ export type LogEvent = Outputs['audit']['events']['list']['events'][number];
 export type WholeEvent = Outputs['audit']['events']['get'];
 export type AuditSink = Outputs['audit']['sinks']['list'][number];
 export type DeadLetter = Outputs['audit']['deadLetters']['list'][number];
+export type NotifyChannel = Outputs['notify']['channels']['list'][number];
+export type NotifyRoute = Exclude<Outputs['notify']['routes']['list'][number], Unreadable>;
+export type RouteRule = NotifyRoute['rule'];
+export type Explanation = Outputs['notify']['explain'];
+export type NotifyDelivery = Outputs['notify']['deliveries']['list']['deliveries'][number];
+export type WholeDelivery = Outputs['notify']['deliveries']['get'];
 export type ScimClient = Outputs['scim']['clients'][number];
 
 let csrfToken = '';

@@ -22,7 +22,7 @@ const OLD: Record<Topic, () => { pathKey(): readonly unknown[] }[]> = {
   policy: () => [api.challenges, api.audit.events],
   // Among them is that somebody reads the log: a list that asked anew for it would be read without end.
   attempts: () => [],
-  server: () => [api.audit],
+  server: () => [api.audit, api.notify],
 };
 
 /** Intervals at which a page asks anew for what it shows, milliseconds. The first is at once: a person waits. */

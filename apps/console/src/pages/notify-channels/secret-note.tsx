@@ -1,0 +1,21 @@
+import { Text } from '@mantine/core';
+import { secretVariable } from '#shared/channel-variable.ts';
+import { CHANNEL_FORMS, type ChannelKind } from './channel-forms.ts';
+
+/** Where the secret of a channel is: never here. */
+export function SecretNote({ kind, name }: { kind: ChannelKind; name: string }) {
+  const { secret } = CHANNEL_FORMS[kind];
+  if (secret === null) return null;
+  return (
+    <div>
+      <Text size="sm" fw={500}>
+        Secret
+      </Text>
+      <Text size="sm" c="dimmed" className="break">
+        {secret.about} It is in the environment of the server, in{' '}
+        <code className="mono">{secretVariable(name || '<name>', secret.what)}</code>, and is neither typed nor shown
+        here.
+      </Text>
+    </div>
+  );
+}
