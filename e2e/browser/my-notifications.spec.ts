@@ -191,6 +191,30 @@ test('[N-13] open consoles follow what was chosen, and take back what was decide
     `Code ${first.code}`,
     `Code ${third.code}`,
   ]);
+
+  // Decided while the server is being asked whether to tell of it.
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const asked = page.waitForRequest((request) => request.url().includes('/trpc/notify.onScreen'));
+  await page.route('**/trpc/notify.onScreen*', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.getByRole('link', { name: 'History' }).click();
+  const row = page.getByRole('row').filter({ hasText: 'the fourth' });
+  const fourth = await site.do('ask', { user: username, record: { argv: ['sudo', 'echo', 'the fourth'] } });
+  await asked;
+  await call('challenges.deny', { challengeId: fourth.id });
+  // By then the page has heard of it.
+  await expect(row).toContainText('Denied');
+  const freed = page.waitForResponse((response) => response.url().includes('/trpc/notify.onScreen'));
+  release();
+  await freed;
+  const fifth = await site.do('ask', { user: username });
+  await expect.poll(told).toContain(`Code ${fifth.code}`);
+  expect(await told()).not.toContain(`Code ${fourth.code}`);
 });
 
 /** A browser whose push service is the receiver: everything else of it is real. */

@@ -65,6 +65,9 @@ async function show(event: FeedEvent, code: string): Promise<void> {
 }
 
 let waiting: FeedEvent[] = [];
+/** What was over while the server was asked about it: it is not told any more. */
+const over = new Set<string>();
+const MOST_REMEMBERED = 1000;
 /** As many as the server answers about at a time. */
 const MOST_ASKED_OF = 100;
 
@@ -83,7 +86,7 @@ const tell = atMostEvery<'waiting'>(1000, () => {
   const events = waiting;
   waiting = [];
   void (async () => {
-    for (const event of await wanted(events)) await show(event, event.code!);
+    for (const event of await wanted(events)) if (!over.has(event.challengeId!)) await show(event, event.code!);
   })().catch(() => {
     // Android allows notifications from service workers only; the inbox is live anyway.
   });
@@ -98,7 +101,9 @@ export function announceRequest(event: FeedEvent): void {
 
 /** Takes back what was told of a request that does not wait any more, also what the service worker has shown. */
 export function withdrawRequest({ code, challengeId }: Pick<FeedEvent, 'code' | 'challengeId'>): void {
-  if (stateNow() !== 'on' || !code) return;
+  if (stateNow() !== 'on' || !code || challengeId === null) return;
+  over.add(challengeId);
+  if (over.size > MOST_REMEMBERED) over.delete(over.values().next().value!);
   waiting = waiting.filter((event) => event.challengeId !== challengeId);
   shown.get(code)?.close();
   shown.delete(code);
