@@ -10,7 +10,7 @@ import { useMe } from '../server/me.ts';
 import { signOut } from '../sign-out.ts';
 import { Chooser } from './chooser.tsx';
 import { type PaletteAct, paletteEntries, type ServerEntry, type WaitingEntry } from './entries.ts';
-import { isPaletteKey, PALETTE_ARIA_KEYS, PALETTE_KEYS } from './shortcut.ts';
+import { isPaletteKey, PALETTE_ARIA_KEYS, paletteKeys } from './shortcut.ts';
 
 const locale = localeOf(navigator.language);
 
@@ -66,7 +66,7 @@ export function PaletteButton({ open, compact = false }: { open: () => void; com
       {icon}
       <span className="palette-button-text">{t('palette.open', {}, locale)}</span>
       <span className="palette-button-keys" aria-hidden="true">
-        {PALETTE_KEYS}
+        {paletteKeys(locale)}
       </span>
     </UnstyledButton>
   );
@@ -120,7 +120,7 @@ export function Palette({
       transitionProps={AT_ONCE}
       classNames={CLASSES}
       size="lg"
-      yOffset="12dvh"
+      yOffset="8dvh"
       lang={locale}
     >
       <Modal.Overlay />

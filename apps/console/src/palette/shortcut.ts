@@ -1,8 +1,10 @@
+import { type Locale, t } from '#shared/messages.ts';
+
 /** Macs have Cmd where others have Ctrl. */
 const isMac = /^(Mac|iP)/.test(navigator.platform);
 
-/** The shortcut of the palette as keys are named here. */
-export const PALETTE_KEYS = isMac ? '⌘K' : 'Ctrl K';
+/** The shortcut of the palette as its keys are labelled where this language is typed. */
+export const paletteKeys = (locale: Locale): string => (isMac ? '⌘K' : t('palette.ctrlK', {}, locale));
 /** The same for `aria-keyshortcuts`. */
 export const PALETTE_ARIA_KEYS = isMac ? 'Meta+K' : 'Control+K';
 
