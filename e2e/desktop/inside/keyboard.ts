@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 
 /** Names of keys, as X calls their symbols. */
-const KEYS = { Return: 0xff0d, Control: 0xffe3, '1': 0x31, '2': 0x32, '3': 0x33 } as const;
+const KEYS = { Return: 0xff0d, Control: 0xffe3, k: 0x6b, '1': 0x31, '2': 0x32, '3': 0x33 } as const;
 
 export type Key = keyof typeof KEYS;
 

@@ -7,12 +7,11 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import type { Page } from '@playwright/test';
 import { createClient, type MessageBus } from 'dbus-native';
 import { COLOUR_VALUES, COLOURS } from '../../../apps/desktop/src/colours.ts';
-import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
-import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
 import { must, until } from '../../harness/run.ts';
 import { openKeyboard } from './keyboard.ts';
 import { startRoad } from './road.ts';
+import { type StandIn, startStandIn } from './stand-in.ts';
 import { startTrayHost } from './tray-host.ts';
 import { type Installed, makeCertificates, openWorld, recentTraffic, signIn, type World } from './world.ts';
 
@@ -29,9 +28,6 @@ const words = wordsFor('en');
 /** Longer than any of these tests. */
 const WAITS = { leftMs: 3_600_000 };
 const dir = mkdtempSync(join(tmpdir(), 'servers-'));
-
-/** A server that is not there but for the desktop: its requests are made up, and its certificate is its own. */
-type StandIn = Awaited<ReturnType<typeof startFakeServer>> & { inbox: ReturnType<typeof createFakeInbox> };
 
 let world: World;
 let tray: Awaited<ReturnType<typeof startTrayHost>>;
@@ -53,8 +49,8 @@ before(async () => {
   world = await openWorld();
   const unknown = await ownCertificate('unknown');
   road = await startRoad({ port: Number(new URL(world.server.url).port), right: world.certs, wrong: unknown });
-  own = await standIn(unknown, '99.0.0');
-  gone = await standIn(await makeCertificates(join(dir, 'gone'), { name: GONE }));
+  own = await startStandIn({ tls: unknown, newest: '99.0.0' });
+  gone = await startStandIn({ tls: await makeCertificates(join(dir, 'gone'), { name: GONE }) });
   goneOrigin = `https://${GONE}:${gone.port}`;
 });
 after(async () => {
@@ -66,27 +62,6 @@ after(async () => {
   login?.connection.end();
   rmSync(dir, { recursive: true, force: true });
 });
-
-/** @param newest version of the desktop console that the server says it offers */
-async function standIn(tls: { cert: string; key: string }, newest: string | null = null): Promise<StandIn> {
-  const inbox = createFakeInbox();
-  const me = {
-    person: { username: 'alice', displayName: 'Alice Ahlberg', issuer: 'https://id.example.com', subject: 'alice' },
-    role: 'user',
-    sessionKind: 'desktop',
-    csrfToken: 'x',
-    accounts: ['alice'],
-    passkeys: 1,
-    authTime: 0,
-    desktopVersion: newest,
-  };
-  const answer: typeof inbox.answer = (seen, response) => {
-    if (!seen.url.startsWith('/trpc/me.get')) return inbox.answer(seen, response);
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ result: { data: { ...me, now: Date.now() } } }));
-  };
-  return { ...(await startFakeServer(answer, tls)), inbox };
-}
 
 /** A certificate that vouches for itself. */
 async function ownCertificate(name: string): Promise<{ cert: string; key: string }> {
@@ -271,6 +246,40 @@ describe('several servers in the installed console, with a keyring:', () => {
         return (await originsShown(shell.windows())).includes(origin);
       });
     }
+    keyboard.close();
+  });
+
+  test('the palette opens by Ctrl+K, goes to a page and a request, and changes the server', async () => {
+    const keyboard = await openKeyboard(world.display.name);
+    await keyboard.point(300, 300);
+    const { code } = await world.ask(['sudo', 'cat', '/etc/palette']);
+    const page = await consoleOf(shell, world.server.url);
+    const field = page.getByRole('combobox', { name: 'Search and go' });
+    const choose = async (typed: string) => {
+      await until('the palette', async () => {
+        if ((await field.count()) > 0) return true;
+        await keyboard.press('Control', 'k');
+        return field.waitFor({ timeout: 5000 }).then(
+          () => true,
+          () => false,
+        );
+      });
+      await page.keyboard.type(typed);
+      await page.getByRole('option', { selected: true }).waitFor();
+      await keyboard.press('Return');
+    };
+    await choose('sessions');
+    await page.getByRole('heading', { level: 1, name: 'Sessions' }).waitFor();
+    await choose('palette cat');
+    const dialog = page.getByRole('dialog', { name: 'Request' });
+    await dialog.getByText(code).first().waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    await choose(`servers ${nameOf(own.origin)}`);
+    await consoleOf(shell, own.origin);
+    assert.equal(world.server.data.challenge(code)?.status, 'pending');
+    await tray.click((await line(nameOf(world.server.url))).id);
+    await consoleOf(shell, world.server.url);
     keyboard.close();
   });
 

@@ -1,0 +1,31 @@
+import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
+import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
+
+/** A server that is not there but for the desktop: who is signed in and what waits there is made up. */
+export type StandIn = Awaited<ReturnType<typeof startFakeServer>> & { inbox: ReturnType<typeof createFakeInbox> };
+
+/**
+ * @param options.tls its certificate; plain HTTP without
+ * @param options.newest version of the desktop console that the server says it offers
+ */
+export async function startStandIn(
+  options: { tls?: { cert: string; key: string }; newest?: string } = {},
+): Promise<StandIn> {
+  const inbox = createFakeInbox();
+  const me = {
+    person: { username: 'alice', displayName: 'Alice Ahlberg', issuer: 'https://id.example.com', subject: 'alice' },
+    role: 'user',
+    sessionKind: 'desktop',
+    csrfToken: 'x',
+    accounts: ['alice'],
+    passkeys: 1,
+    authTime: 0,
+    desktopVersion: options.newest ?? null,
+  };
+  const answer: typeof inbox.answer = (seen, response) => {
+    if (!seen.url.startsWith('/trpc/me.get')) return inbox.answer(seen, response);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ result: { data: { ...me, now: Date.now() } } }));
+  };
+  return { ...(await startFakeServer(answer, options.tls)), inbox };
+}
