@@ -14,13 +14,19 @@ interface Tool {
   service?: string;
 }
 
-/** What is no stage: `lab` boots real hosts, `bench` measures side by side with slapd. */
-export type Purpose = 'lab' | 'bench';
+/**
+ * What is no stage: `lab` boots real hosts, `bench` measures side by side with slapd, `pictures` shows what a desktop makes
+ * of the notifications of the console.
+ */
+export type Purpose = 'lab' | 'bench' | 'pictures';
 
 const LAB = [...LAB_STAGES, 'lab'];
 
 /** Where Debian has the part of rsyslog that speaks TLS. */
 const RSYSLOG_TLS = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu/rsyslog/lmnsd_gtls.so`;
+
+/** Not on the path: only a desktop starts it. */
+export const NOTIFICATION_DAEMON = '/usr/lib/notification-daemon/notification-daemon';
 
 const TOOLS: readonly Tool[] = [
   { needs: 'chromium', package: 'chromium', stages: ['browser', 'evaluation', 'desktop', 'hosts', 'interop'] },
@@ -36,6 +42,7 @@ const TOOLS: readonly Tool[] = [
   { needs: 'appstreamcli', package: 'appstream', stages: ['desktop'] },
   { needs: 'xdg-open', package: 'xdg-utils', stages: ['desktop'] },
   { needs: 'certutil', package: 'libnss3-tools', stages: ['desktop'] },
+  { needs: NOTIFICATION_DAEMON, package: 'notification-daemon', stages: ['pictures'] },
   { needs: 'gcc', package: 'gcc', stages: ['native', ...LAB, 'bench'] },
   { needs: '/usr/include/stdio.h', package: 'libc6-dev', stages: ['native', ...LAB, 'bench'] },
   { needs: '/usr/include/security/pam_modules.h', package: 'libpam0g-dev', stages: ['native'] },

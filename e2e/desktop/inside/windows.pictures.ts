@@ -7,17 +7,16 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import type { OfflineKind } from '../../../apps/desktop/src/main/reach.ts';
-import { createFakeInbox } from '../../../apps/desktop/src/main/testing/fake-inbox.ts';
-import { startFakeServer } from '../../../apps/desktop/src/main/testing/fake-server.ts';
 import { wordsFor } from '../../../apps/desktop/src/words/words.ts';
+import { NOTIFICATION_DAEMON } from '../../../scripts/testing/setup.ts';
 import { must, until } from '../../harness/run.ts';
 import { pictureOf } from './screen.ts';
+import { type StandIn, startStandIn } from './stand-in.ts';
 import { makeCertificates, openWorld, type Shell, type World } from './world.ts';
 
 /** A picture of every window, dialog, menu and notification, for people to look at. It checks nothing. */
 
 const RESULTS = process.env.IDENTREE_RESULTS!;
-const DAEMON = '/usr/lib/notification-daemon/notification-daemon';
 const SCHEMES = ['light', 'dark'] as const;
 
 let world: World;
@@ -71,18 +70,20 @@ for (const [language, theme] of [
   const words = wordsFor(language);
   describe(language, () => {
     let shell: Shell;
-    const inbox = createFakeInbox();
-    let other: Awaited<ReturnType<typeof startFakeServer>>;
+    let other: StandIn;
     let unknown: string;
     let misnamed: string;
     let authority: Awaited<ReturnType<typeof makeCertificates>>;
     let vouched: string;
     let daemon: ReturnType<typeof spawn> | null = null;
     before(async () => {
-      if (existsSync(DAEMON)) {
-        daemon = spawn(DAEMON, [], { env: { ...process.env, DISPLAY: world.display.name }, stdio: 'ignore' });
+      if (existsSync(NOTIFICATION_DAEMON)) {
+        daemon = spawn(NOTIFICATION_DAEMON, [], {
+          env: { ...process.env, DISPLAY: world.display.name },
+          stdio: 'ignore',
+        });
       }
-      other = await startFakeServer(inbox.answer);
+      other = await startStandIn({ newest: '99.0.0' });
       unknown = await tlsServer(...(await ownCertificate('localhost')));
       misnamed = await tlsServer(...(await ownCertificate('identree.example.net')));
       authority = await makeCertificates(join(dir, language), { isTrusted: false });
@@ -203,12 +204,15 @@ for (const [language, theme] of [
       const asked = new URL(await until('the browser', () => shell.opened()[before])).searchParams;
       const code = other.consent(asked.get('code_challenge')!);
       await fetch(`${asked.get('redirect_uri')}?${new URLSearchParams({ code, state: asked.get('state')! })}`);
-      await until('its connection', () => inbox.followers() > 0);
-      inbox.ask('apt-get upgrade');
+      await until('its connection', () => other.inbox.followers() > 0);
+      const offers = await alone('console');
+      await offers.getByRole('note').waitFor();
+      await take(offers, '10-newer-version');
+      other.inbox.ask('apt-get upgrade');
       await act(0, 1);
       const setup = await alone('setup');
       await setup.locator('#name').fill(language === 'de' ? 'Labor' : 'Laboratory');
-      await take(setup, '10-name-and-colour');
+      await take(setup, '11-name-and-colour');
       await setup.getByRole('button', { name: words.setup.save }).click();
       await until('its console', () => shell.app.windows().every((page) => page.url().startsWith('app://console/')));
       await act(1, 0);
@@ -225,7 +229,11 @@ for (const [language, theme] of [
       await world.ask(['sudo', 'systemctl', 'reload', 'nginx']);
       const inConsole = await alone('console');
       await inConsole.getByText('systemctl reload nginx').first().waitFor();
-      await take(inConsole, '11-several-servers');
+      await take(inConsole, '12-several-servers');
+      await inConsole.keyboard.press('Control+k');
+      await inConsole.getByRole('option').first().waitFor();
+      await take(inConsole, '13-palette');
+      await inConsole.keyboard.press('Escape');
     });
 
     test('each way of not reaching a server', async () => {
@@ -236,7 +244,7 @@ for (const [language, theme] of [
           BrowserWindow.getAllWindows()[0]!.webContents.send('console:reach', text);
         }, why);
         await page.getByText(why).waitFor();
-        await take(page, `12-offline-${kind}`);
+        await take(page, `14-offline-${kind}`);
       }
       await shell.app.evaluate(({ BrowserWindow }) => {
         BrowserWindow.getAllWindows()[0]!.webContents.send('console:reach', null);
@@ -244,14 +252,28 @@ for (const [language, theme] of [
     });
 
     test('menus, the question at the first close, and a notification', async () => {
-      const popup = (which: 'tray' | number) =>
-        shell.app.evaluate(({ Menu, BrowserWindow }, name) => {
-          const menu =
-            name === 'tray'
-              ? (globalThis as unknown as { trayMenu: Electron.Menu }).trayMenu
-              : Menu.getApplicationMenu()!.items[name]!.submenu!;
-          setTimeout(() => menu.popup({ window: BrowserWindow.getAllWindows()[0]!, x: 40, y: 40 }), 0);
-        }, which);
+      /** The shell makes its menus anew when something changes: one that was opened just then is gone unseen. */
+      const popup = async (which: 'tray' | number): Promise<void> => {
+        await until('the menu on the screen', () =>
+          shell.app.evaluate(
+            ({ Menu, BrowserWindow }, name) =>
+              new Promise<boolean>((resolve) => {
+                const menu =
+                  name === 'tray'
+                    ? (globalThis as unknown as { trayMenu: Electron.Menu }).trayMenu
+                    : Menu.getApplicationMenu()!.items[name]!.submenu!;
+                let shown = false;
+                menu.once('menu-will-show', () => {
+                  shown = true;
+                });
+                menu.once('menu-will-close', () => resolve(false));
+                setTimeout(() => menu.popup({ window: BrowserWindow.getAllWindows()[0]!, x: 40, y: 40 }), 0);
+                setTimeout(() => resolve(shown), 1000);
+              }),
+            which,
+          ),
+        );
+      };
       const close = (which: 'tray' | number) =>
         shell.app.evaluate(({ Menu }, name) => {
           const menu =
@@ -269,15 +291,17 @@ for (const [language, theme] of [
         BrowserWindow.getAllWindows()[0]!.setBounds({ x: 20, y: 210, width: 1180, height: 760 }),
       );
       // Beside what else is on the screen: what arrives stands in a corner of it.
-      await takeScreen(
-        '13-notification',
-        async () => {},
-        async () => {},
-      );
+      if (daemon) {
+        await takeScreen(
+          '15-notification',
+          async () => {},
+          async () => {},
+        );
+      }
       for (const [name, which] of [
-        ['14-menu', 0],
-        ['15-menu-of-servers', 1],
-        ['16-tray', 'tray'],
+        ['16-menu', 0],
+        ['17-menu-of-servers', 1],
+        ['18-tray', 'tray'],
       ] as const) {
         await takeScreen(
           name,
@@ -286,7 +310,7 @@ for (const [language, theme] of [
         );
       }
       await takeScreen(
-        '17-first-close',
+        '19-first-close',
         async () => {
           await shell.app.evaluate(
             ({ dialog }, said) => {
@@ -318,7 +342,7 @@ for (const [language, theme] of [
       await act(0, 2);
       const page = await alone('setup');
       await page.getByText(words.setup.notices.signed_out).waitFor();
-      await take(page, '18-signed-out');
+      await take(page, '20-signed-out');
     });
   });
 }
