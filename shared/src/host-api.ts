@@ -74,7 +74,10 @@ export type EnrolmentGrant = z.infer<typeof enrolmentGrant>;
 
 export const enrolResponse = z.object({ grant: z.string() });
 
-/** POST /challenges. `counter` grows with every request of this host that carries one; a repeat means a clone. */
+/**
+ * POST /challenges. `counter` grows with every request of this host that carries one; a repeat means a clone, unless it was
+ * signed before what was taken last: then it was held up on its way.
+ */
 export const createChallengeRequest = z.strictObject({
   record: hostRecord,
   counter: z.int().min(1),

@@ -71,6 +71,7 @@ function nobodyWaits(driver: 'sqlite' | 'postgres') {
     const asked = await copied.create();
     await copied.send('DELETE', `/challenges/${asked.challengeId}`);
     const body = { ...copied.createBody(), mayWait: false, counter: copied.counter - 1 };
+    t.clock.advance(1000);
     const refused = await copied.send('POST', '/challenges', body);
     assert.equal(refused.body.error?.code, 'host_quarantined');
     const events = await t.app.events.read((await t.app.events.head()).seq - 2, 10);

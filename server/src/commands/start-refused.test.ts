@@ -101,9 +101,9 @@ forEachDriver('a start that is refused', (driver) => {
 
   test('of a command that reads leaves the schema of an earlier version as it is', async (t) => {
     const { config, change, ask } = await install(t, driver);
-    const [newest, made] = ['0027-requests-shown', ['table requests_shown']] as const;
+    const newest = '0028-counter-signed';
     assert.equal(Object.keys(migrations).at(-1), newest, 'another one is newer: take that one back here');
-    for (const one of made) await change(`drop ${one}`);
+    await change('alter table hosts drop column counter_signed_at');
     await change(`delete from kysely_migration where name = '${newest}'`);
     for (const command of ['verify-log', 'hosts list', 'trust show', `backup ${join(config.keysDir, '../backup')}`]) {
       const { code, said } = await ask(command);

@@ -26,6 +26,7 @@ import * as hostChecks from './migrations/0022-host-checks.ts';
 import * as notifications from './migrations/0023-notifications.ts';
 import * as offlineGrants from './migrations/0025-offline-grants.ts';
 import * as requestsShown from './migrations/0027-requests-shown.ts';
+import * as counterSigned from './migrations/0028-counter-signed.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -91,6 +92,7 @@ export const migrations = {
   '0023-notifications': notifications,
   '0025-offline-grants': offlineGrants,
   '0027-requests-shown': requestsShown,
+  '0028-counter-signed': counterSigned,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -88,6 +88,8 @@ export interface HostsTable {
   machine_id: string;
   /** Highest counter seen; see host-api.ts. */
   counter: number;
+  /** When the request with it was signed, seconds by the clock of the host; null: it was taken before this was noted. */
+  counter_signed_at: number | null;
   /** Set when an operator releases a quarantined host: the next request sets machine id and counter anew. */
   rebind: Flag;
   certificate: string;

@@ -18,6 +18,8 @@ const MAX_KNOWN = 20_000;
 export interface Authenticated {
   host: KnownHost;
   nonce: string;
+  /** When it was signed, seconds by the clock of the host. */
+  signedAt: number;
   remoteAddr: string;
 }
 
@@ -39,11 +41,20 @@ export function stateRefusal(state: store.Host['state']): ErrorCode | null {
 
 const isClone = (refusal: Refusal): boolean => refusal.detail?.startsWith('clone:') === true;
 
-/** Two machines with one identity cannot both be the host. */
-function refuseClone(host: store.Host, proof: Proof): void {
+/** Its number is none that comes next. */
+const isOfBefore = (refusal: Refusal): boolean => isClone(refusal) || refusal.code === 'superseded';
+
+/**
+ * Two machines with one identity cannot both be the host. What was signed before the newest request that was taken was held
+ * up on its way: a host gives its connections up, and whoever is between could stop it by letting go of such a one later. A
+ * copy goes on after its original was heard.
+ */
+function refuseClone(host: store.Host, request: Authenticated, proof: Proof): void {
   if (host.rebind !== 0) return;
   if (proof.machineId !== host.machine_id) throw new Refusal('host_quarantined', 'clone: machine id differs');
-  if (proof.counter <= host.counter) throw new Refusal('host_quarantined', 'clone: counter repeated');
+  if (proof.counter > host.counter) return;
+  if (host.counter_signed_at !== null && request.signedAt <= host.counter_signed_at) throw new Refusal('superseded');
+  throw new Refusal('host_quarantined', 'clone: counter repeated');
 }
 
 const nonceUntil = (now: number): number => now + 2 * CLOCK_SKEW_SECONDS * 1000;
@@ -52,6 +63,7 @@ const nonceUntil = (now: number): number => now + 2 * CLOCK_SKEW_SECONDS * 1000;
 const provenBy = (host: store.Host, request: Authenticated, proof: Proof, now: number): store.ProvenHost => ({
   id: host.id,
   counter: proof.counter,
+  counter_signed_at: request.signedAt,
   machine_id: proof.machineId,
   last_seen_at: now,
   remote_addr: request.remoteAddr,
@@ -119,7 +131,8 @@ export function createAdmission(deps: {
       const host = await keyOf(read.parameters.keyid);
       const problem = await checkSignature(request, read, { key: host.api_key, tag: deps.serverId }, clock.now());
       if (problem) throw new Refusal(problem);
-      return { host, nonce: read.parameters.nonce, remoteAddr };
+      const { nonce, created } = read.parameters;
+      return { host, nonce, signedAt: created, remoteAddr };
     },
 
     /**
@@ -133,7 +146,7 @@ export function createAdmission(deps: {
         throw new Refusal('nonce_replayed');
       }
       if (!proof) return host;
-      refuseClone(host, proof);
+      refuseClone(host, request, proof);
       await store.noteProof(work, provenBy(host, request, proof, now));
       return host;
     },
@@ -154,11 +167,11 @@ export function createAdmission(deps: {
       for (const { who, body } of calls) {
         const outcome = outcomeOf(() => {
           const host = speaking(hosts.get(who.host.id), who);
-          refuseClone(host, body);
+          refuseClone(host, who, body);
           return host;
         });
         // What is sent again by somebody who recorded it carries an old counter as well, and must not stop the host.
-        const replayed = 'refusal' in outcome && isClone(outcome.refusal) && (await store.isSpent(work, who));
+        const replayed = 'refusal' in outcome && isOfBefore(outcome.refusal) && (await store.isSpent(work, who));
         outcomes.push(replayed ? { refusal: new Refusal('nonce_replayed') } : outcome);
       }
       return outcomes;

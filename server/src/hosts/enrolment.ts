@@ -197,6 +197,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
           api_key_thumbprint: kid,
           machine_id: body.machineId,
           counter: 0,
+          counter_signed_at: null,
           rebind: 0,
           certificate: issued.pem,
           enrolled_at: now,

@@ -129,6 +129,8 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       refused('signature_missing', 401, () => create({ headers: { 'signature-input': undefined } })));
     test('a signature header that is none', () =>
       refused('signature_malformed', 401, () => create({ headers: { signature: 'sig1=(((' } })));
+    test('a date that is no whole second', () =>
+      refused('signature_malformed', 401, () => create({ parameters: { created: t.clock.now() / 1000 + 0.5 } })));
     test('a signature by another key', () =>
       refused('signature_invalid', 401, () => create({ key: generateKeyPairSync('ed25519').privateKey })));
     test('another method than was signed', () =>
@@ -853,6 +855,28 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       await refused('host_quarantined', 403, () => twin.send('GET', `/challenges/${'a'.repeat(32)}?wait=0`), false);
       await t.app.hosts.release(twin.id, { username: 'op', remoteAddr: null });
       assert.equal((await twin.send('POST', '/challenges', twin.createBody())).status, 201);
+    });
+
+    test('what was held up on its way stops nobody: it was signed before what was taken', async () => {
+      const late = await enrolTestHost(t.app, t.clock, 'held-up.example.com');
+      const report: HostReport = { v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false };
+      for (const [path, bodyOf] of [
+        ['/challenges', () => late.createBody()],
+        ['/report', () => ({ counter: ++late.counter, machineId: late.machineId, report })],
+      ] as const) {
+        const held = bodyOf();
+        const parameters = { created: Math.floor(t.clock.now() / 1000) };
+        t.clock.advance(1000);
+        assert.ok((await late.send('POST', path, bodyOf())).status < 300);
+        await refused('superseded', 409, () => late.send('POST', path, held, { parameters }), false);
+        assert.ok((await late.send('POST', path, bodyOf())).status < 300);
+        t.clock.advance(1000);
+        late.counter -= 1;
+        const copied = bodyOf();
+        await refused('host_quarantined', 403, () => late.send('POST', path, copied), false);
+        await t.app.hosts.release(late.id, { username: 'op', remoteAddr: null });
+        assert.ok((await late.send('POST', path, bodyOf())).status < 300);
+      }
     });
 
     test('another machine id stops both', async () => {

@@ -54,6 +54,7 @@ export function readSignature(request: SignedRequest): ReadSignature {
   const bytes = bytesOf(value[0]);
   if (
     typeof created !== 'number' ||
+    !Number.isSafeInteger(created) ||
     typeof nonce !== 'string' ||
     typeof keyid !== 'string' ||
     typeof tag !== 'string' ||

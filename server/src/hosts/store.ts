@@ -77,13 +77,17 @@ export async function updateHost(work: UnitOfWork, id: string, set: Partial<Host
 
 /** What a host has proved with a request. */
 export interface ProvenHost
-  extends Pick<HostsTable, 'id' | 'counter' | 'machine_id' | 'last_seen_at' | 'remote_addr' | 'agent_version'> {}
+  extends Pick<
+    HostsTable,
+    'id' | 'counter' | 'counter_signed_at' | 'machine_id' | 'last_seen_at' | 'remote_addr' | 'agent_version'
+  > {}
 
 const updateProvenHost = statement((query, given: ProvenHost) =>
   query
     .updateTable('hosts')
     .set({
       counter: given.counter,
+      counter_signed_at: given.counter_signed_at,
       machine_id: given.machine_id,
       rebind: 0,
       last_seen_at: given.last_seen_at,
@@ -128,16 +132,16 @@ const noteAllAdmitted = rawStatement<{ requests: string }, { host_id: string }>(
   ({ requests }) => sql`
     with given as (
       select * from json_to_recordset(${requests}::json) as g(
-        id text, nonce text, expires_at bigint, counter bigint, machine_id text, last_seen_at bigint, remote_addr text,
-        agent_version text
+        id text, nonce text, expires_at bigint, counter bigint, counter_signed_at bigint, machine_id text,
+        last_seen_at bigint, remote_addr text, agent_version text
       )
     ), spent as (
       insert into host_nonces (host_id, nonce, expires_at) select id, nonce, expires_at from given
       on conflict do nothing returning host_id
     ), noted as (
       update hosts set
-        counter = given.counter, machine_id = given.machine_id, rebind = 0, last_seen_at = given.last_seen_at,
-        remote_addr = given.remote_addr, agent_version = given.agent_version
+        counter = given.counter, counter_signed_at = given.counter_signed_at, machine_id = given.machine_id, rebind = 0,
+        last_seen_at = given.last_seen_at, remote_addr = given.remote_addr, agent_version = given.agent_version
       from given join spent on spent.host_id = given.id where hosts.id = given.id
     )
     select host_id from spent
