@@ -33,8 +33,10 @@ import type { Enrolment } from '../state/identity.ts';
 import { AGENT_VERSION } from '../version.ts';
 import type { Servers } from './failover.ts';
 import { type Reply, readFailure, readReply } from './reply.ts';
+import { TAKEN } from './send-once.ts';
 import { signRequest } from './sign-request.ts';
 import type { Answer, TransportRequest } from './transport.ts';
+import { createTurns } from './turns.ts';
 
 export type HeartbeatResponse = z.infer<typeof heartbeatResponse>;
 
@@ -92,11 +94,17 @@ export function createHostClient(deps: {
   const { identity, apiKey } = deps.enrolment;
   const target = identity.externalUrl.replace(/\/+$/, '');
 
-  function sign(method: string, path: string, body: unknown, timeoutMs: number): TransportRequest {
+  function sign(
+    method: string,
+    path: string,
+    body: unknown,
+    timeoutMs: number,
+    nonce = randomText(deps.random, 18),
+  ): TransportRequest {
     const bytes = body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(body));
     const signed = signRequest({ method, targetUri: `${target}${HOST_API}${path}`, body: bytes }, apiKey, {
       created: Math.floor(deps.clock.now() / 1000),
-      nonce: randomText(deps.random, 18),
+      nonce,
       keyid: identity.hostId,
       tag: identity.serverId,
     });
@@ -108,6 +116,8 @@ export function createHostClient(deps: {
       timeoutMs,
     };
   }
+
+  const turns = createTurns(deps);
 
   const read = <T>(answer: Promise<Answer>, schema: z.ZodType<T>): Promise<Reply<T>> =>
     answer.then((came) => readReply(came, schema)).catch(readFailure);
@@ -136,14 +146,18 @@ export function createHostClient(deps: {
   ): Promise<Reply<T>> {
     let given = false;
     const { promise: replied, resolve, reject } = Promise.withResolvers<Reply<T>>();
-    const turn = deps.counter.next(async (counter) => {
-      if (given) return resolve({ kind: 'aborted' });
+    turns.take(({ counter, nonce }, isAgain) => {
+      if (given) {
+        resolve({ kind: 'aborted' });
+        return null;
+      }
       const body = { counter, machineId: deps.machineId, ...facts() };
-      const sent = deps.servers.requestOnce(sign('POST', path, body, COUNTED_TIMEOUT_MS));
-      resolve(read(sent.answer, schema));
-      await sent.settled;
-    });
-    turn.catch(reject);
+      const sent = deps.servers.requestOnce(sign('POST', path, body, COUNTED_TIMEOUT_MS, nonce));
+      const reply = read(sent.answer, schema);
+      const known = reply.then((came) => isAgain && came.kind === 'refused' && came.code === TAKEN);
+      known.then((isKnown) => (isKnown ? undefined : resolve(reply))).catch(reject);
+      return { settled: sent.settled, known };
+    }, reject);
     const limit = new AbortController();
     const patience = deps.clock.sleep(CALL_TIMEOUT_MS + deps.servers.patienceMs, limit.signal).then((): Reply<T> => {
       given = true;

@@ -10,11 +10,12 @@ export const FAILOVER_MS = 3000;
 /** A request on its way. */
 export interface Sent {
   answer: Promise<Answer>;
-  /** Resolves once it can no longer be taken by a server, now or later: it was taken, or is on its way nowhere. */
-  settled: Promise<void>;
+  /** Resolves once no server can take it any more, now or later: one has, or it is on its way nowhere. */
+  settled: Promise<'taken' | 'over'>;
 }
 
-const TAKEN = 'nonce_replayed' satisfies ErrorCode;
+/** What a server says to what it has taken before. */
+export const TAKEN = 'nonce_replayed' satisfies ErrorCode;
 
 /** What the words of an answer say of the request. `known`: one that arrived before is answered like this. */
 function readAnswer(answer: Answer): 'ok' | 'known' | 'refused' | 'failed' {
@@ -39,7 +40,7 @@ export function sendOnce(deps: {
 }): Sent {
   const { clock, request } = deps;
   const { promise: answer, resolve, reject } = Promise.withResolvers<Answer>();
-  const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
+  const { promise: settled, resolve: settle } = Promise.withResolvers<'taken' | 'over'>();
   const over = new AbortController();
   const left = [...deps.order];
   const until = clock.monotonic() + request.timeoutMs;
@@ -71,7 +72,7 @@ export function sendOnce(deps: {
         going -= 1;
         if (going > 0) return;
         reject(worst ?? new TransportError('broken', 'the server did not answer in time'));
-        settle();
+        settle('over');
       });
   }
 
@@ -79,11 +80,11 @@ export function sendOnce(deps: {
     const says = readAnswer(came);
     if (says === 'ok') {
       resolve(came);
-      settle();
+      settle('taken');
       over.abort();
     } else if (says === 'known' && isSent) {
       // Another one has taken it, and perhaps tells what came of it.
-      settle();
+      settle('taken');
       worst ??= new TransportError('broken', 'the server took the request and did not answer');
     } else if (says === 'failed' && isSent) {
       worst ??= new TransportError('broken', 'the server did not answer in time');
