@@ -32,6 +32,18 @@ const size = (path) => `${(statSync(path).size / 1e6).toFixed(1)} MB`;
 /** The marker that Node looks for in its own binary (nodejs.org/api/single-executable-applications). */
 const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
+/** Options of the executable for its JavaScript engine. */
+const ENGINE = [
+  // What is young is collected sooner: else the agent keeps 12 MB that 60 requests leave behind, and is no faster.
+  '--max-semi-space-size=1',
+  // What is old, too: 4 MB.
+  '--optimize-for-size',
+  // No copy of V8's own code near what it compiles: 2 MB that no other process shares.
+  '--no-short-builtin-calls',
+  // One thread beside the main one, on hosts with a hundred processors too.
+  '--v8-pool-size=1',
+];
+
 /** Everything that the executable depends on. */
 function fingerprint() {
   const hash = createHash('sha256').update(process.version);
@@ -120,19 +132,14 @@ function makeBlob(bundled) {
       useCodeCache: true,
       // NODE_OPTIONS of whoever starts the agent must not load code into it.
       execArgvExtension: 'none',
-      execArgv: [
-        // What is young is collected sooner: else the agent keeps 12 MB that 60 requests leave behind, and is no faster.
-        '--max-semi-space-size=1',
-        // What is old, too: 4 MB.
-        '--optimize-for-size',
-        // No copy of V8's own code near what it compiles: 2 MB, and no memory that is shared with other processes.
-        '--no-short-builtin-calls',
-        // One thread beside the main one, on hosts with a hundred processors too.
-        '--v8-pool-size=1',
-      ],
+      execArgv: ENGINE,
     }),
   );
-  const made = spawnSync(process.execPath, ['--experimental-sea-config', config], { encoding: 'utf8', env: {} });
+  // With the same options: V8 takes no code cache that was made under others, and says so on standard error.
+  const made = spawnSync(process.execPath, [...ENGINE, '--experimental-sea-config', config], {
+    encoding: 'utf8',
+    env: {},
+  });
   if (made.status !== 0) throw new Error(`node could not make the blob: ${made.stderr}`);
   return blob;
 }
@@ -178,7 +185,9 @@ async function buildAgent() {
   const bundled = await bundle();
   const blob = makeBlob(bundled);
   const executable = await makeExecutable(blob);
-  const version = execFileSync(executable, ['--version'], { encoding: 'utf8', cwd: '/' }).trim();
+  const started = spawnSync(executable, ['--version'], { encoding: 'utf8', cwd: '/' });
+  const version = started.stdout.trim();
+  if (started.status !== 0 || started.stderr !== '') throw new Error(`it does not start well: ${started.stderr}`);
   say(`${executable}  ${size(executable)}  (${version}, bundle ${size(bundled)})`);
   rmSync(blob, { force: true });
   rmSync(join(out, 'sea-config.json'), { force: true });
