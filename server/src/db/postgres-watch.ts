@@ -34,7 +34,7 @@ export interface PostgresWatch {
 export async function watchPostgres(deps: {
   connect: () => { client: pg.Client; socket: Socket };
   channel: string | null;
-  onNotification: () => void;
+  onNotification: (said: string) => void;
   onHere: () => void;
   onDoubt: (cause: unknown) => void;
   onAway: (cause: unknown) => void;
@@ -66,7 +66,7 @@ export async function watchPostgres(deps: {
     // A connection that ends is noticed at once; the question then says why.
     client.on('error', () => wake());
     client.on('end', () => wake());
-    client.on('notification', deps.onNotification);
+    client.on('notification', ({ payload = '' }) => deps.onNotification(payload));
     try {
       await client.connect();
       await client.query(deps.channel === null ? 'select 1' : `listen ${deps.channel}`);

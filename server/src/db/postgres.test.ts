@@ -115,6 +115,36 @@ describe('Postgres', { skip: whyNoPostgres() ?? false }, () => {
     assert.deepEqual(rows, [{ key: 'in time' }]);
   });
 
+  test('who says that there is something new is not told so, and everybody else is', async (t) => {
+    const { dsn, drop } = await makeTestPostgres();
+    const heard: string[] = [];
+    const servers = await Promise.all(
+      ['one', 'other'].map(async (name) => {
+        const db = await openDatabase({ driver: 'postgres', dsn, maxConnections: 2 });
+        let told = () => {};
+        const hears = new Promise<void>((resolve) => {
+          told = resolve;
+        });
+        db.onNotify(() => {
+          heard.push(name);
+          told();
+        });
+        return { db, hears };
+      }),
+    );
+    t.after(async () => {
+      await Promise.all(servers.map(({ db }) => db.close()));
+      await drop();
+    });
+    const [one, other] = servers as [(typeof servers)[0], (typeof servers)[0]];
+    await one.db.notify();
+    await other.hears;
+    // What is said arrives in its order: its own words would be there before those of the other one.
+    await other.db.notify();
+    await one.hears;
+    assert.deepEqual(heard, ['other', 'one']);
+  });
+
   test('what reads for long at one moment is not cut off', async (t) => {
     const db = await openTestPostgres(t);
     const shown = await db.snapshot(async (query) =>

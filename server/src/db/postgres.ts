@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Socket } from 'node:net';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
@@ -54,6 +55,8 @@ export async function openPostgres(
     },
   });
   const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  /** What is said here is known here: who heard it again would look again for each event that this process writes. */
+  const own = randomUUID();
   const listeners = new Set<() => void>();
   const awayListeners = new Set<() => void>();
   const notice = (all: ReadonlySet<() => void>): void => {
@@ -68,7 +71,9 @@ export async function openPostgres(
       return { client: new pg.Client({ connectionString: dsn, ...limits, stream: () => socket }), socket };
     },
     channel: pooled ? null : CHANNEL,
-    onNotification: () => notice(listeners),
+    onNotification(said) {
+      if (said !== own) notice(listeners);
+    },
     onHere() {
       pool.mend();
       told.answers();
@@ -120,7 +125,7 @@ export async function openPostgres(
     connections: pool.connections,
     transact: (run) => kysely.transaction().execute(run),
     async notify() {
-      await sql`select pg_notify(${CHANNEL}, '')`.execute(kysely);
+      await sql`select pg_notify(${CHANNEL}, ${own})`.execute(kysely);
     },
     onNotify: (run) => listen(listeners, run),
     onAway: (run) => listen(awayListeners, run),
