@@ -110,7 +110,7 @@ export function createDelivery(deps: {
     close: () => sink.close(),
     batch: Math.min(sink.batch, deps.bufferSize),
     ahead: deps.bufferSize,
-    everyMs: sink.everyMs ?? 0,
+    ...(sink.everyMs === undefined ? {} : { everyMs: sink.everyMs }),
     tellsItself: true,
   };
 }

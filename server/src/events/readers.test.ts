@@ -101,6 +101,33 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     assert.equal((await cursorOf(c.db, 'sink'))?.seq, 280);
   });
 
+  test('deals with what comes while it is at work together: each time a cursor is written', async (t) => {
+    const c = await cluster(t, open);
+    const a = await c.start('a');
+    const gaps: number[] = [];
+    let dealt: number | null = null;
+    let confirmed = 0;
+    a.consume('sink', {
+      async handle(batch) {
+        if (dealt !== null) gaps.push(performance.now() - dealt);
+        return () => {
+          dealt = performance.now();
+          confirmed += batch.length;
+        };
+      },
+    });
+    await c.write(a, 12);
+    await until(() => confirmed >= 12);
+    await c.write(a, 1);
+    await until(() => confirmed >= 13);
+    assert.ok(gaps.length > 0);
+    // A timer may be a millisecond early.
+    assert.deepEqual(
+      gaps.filter((ms) => ms < 48),
+      [],
+    );
+  });
+
   test('begins with the next event when it is asked to, and stays there over a restart', async (t) => {
     const c = await cluster(t, open);
     const a = await c.start('a');

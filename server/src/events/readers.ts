@@ -58,6 +58,8 @@ export class ReaderFailure extends Error {
 export type EventReaders = ReturnType<typeof createEventReaders>;
 
 const BATCH = 200;
+/** While events come, they are dealt with together so often: each time a cursor is written, and the disk is waited for. */
+const EVERY_MS = 50;
 /** Safety net when a notification is lost, milliseconds. */
 const LOOK_EVERY_MS = 1000;
 const RETRY_MS = [1000, 2000, 5000, 15_000, 60_000];
@@ -119,7 +121,7 @@ export function createEventReaders(deps: {
      * @throws when this process has a reader of that name: both would believe that they have the turn.
      */
     consume(name: string, reader: EventReader): RunningReader {
-      const { from = 'start', everyMs = 0, batch: most = BATCH } = reader;
+      const { from = 'start', everyMs = EVERY_MS, batch: most = BATCH } = reader;
       const window = Math.max(most, reader.ahead ?? 0);
       if (known.has(name)) throw new Error(`there is already a reader of the event log that is called ${name}`);
       known.set(name, reader);
@@ -279,7 +281,7 @@ export function createEventReaders(deps: {
             const more = await step(lease);
             failures = 0;
             if (more) continue;
-            if (everyMs > 0) await pause(everyMs, false);
+            await pause(everyMs, false);
             await pause(LOOK_EVERY_MS, true);
           } catch (error) {
             if (stopping.signal.aborted) break;

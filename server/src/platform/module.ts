@@ -125,7 +125,7 @@ export interface EventReader {
   close?(): Promise<void>;
   /** Where it begins when it is new: with the first event, or with the next one. `start` unless it says otherwise. */
   readonly from?: 'start' | 'now';
-  /** While it keeps up, the least time between two batches, milliseconds: a cursor is written for each. 0 unless it says otherwise. */
+  /** While it keeps up, the least time between two batches, milliseconds: a cursor is written for each. 50 unless it says otherwise. */
   readonly everyMs?: number;
   /** How many events it is given at a time, at most. */
   readonly batch?: number;
