@@ -6,7 +6,8 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { parseJson } from '#shared/parse-json.ts';
 import { type CopiedRow, copyRows, isUnused, pasteRows } from '../db/copy-store.ts';
-import { type DatabaseOptions, openDatabase } from '../db/database.ts';
+import { type DatabaseOptions, openDatabase, type UnitOfWork } from '../db/database.ts';
+import { kysely } from '../db/query.ts';
 import { databaseName } from '../db/where-it-is.ts';
 import { checkChain, readHead } from '../events/store.ts';
 import { readText, syncFolder, writeNew } from '../platform/key-files.ts';
@@ -115,11 +116,20 @@ async function readManifest(folder: string): Promise<Manifest> {
 }
 
 /**
+ * Takes back what hosts were let run without asking. What it rests on is in no backup, so nobody would see that it does not
+ * hold any more.
+ */
+async function endGrants(work: UnitOfWork, now: number): Promise<void> {
+  const hosts = kysely(work.query).updateTable('hosts');
+  await hosts.set({ grants_revoked_to: now }).where('grants_revoked_to', '<', now).execute();
+}
+
+/**
  * Puts a backup into an empty database and an empty keys folder, or does nothing at all.
  *
  * @throws when one of them is not empty, or the backup is damaged
  */
-export async function restore(config: BackedUp, folder: string): Promise<Manifest> {
+export async function restore(config: BackedUp, folder: string, now: number): Promise<Manifest> {
   const manifest = await readManifest(folder);
   const existing = await readdir(config.keysDir).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
@@ -142,6 +152,7 @@ export async function restore(config: BackedUp, folder: string): Promise<Manifes
         if (rows !== manifest.rows) throw new Error(`the backup ${folder} is damaged: rows are missing`);
         const problem = await checkChain(work.query);
         if (problem) throw new Error(`the backup ${folder} is damaged: the event chain breaks at ${problem.seq}`);
+        await endGrants(work, now);
       });
     });
     return manifest;

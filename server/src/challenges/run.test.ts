@@ -175,7 +175,7 @@ function whatSudoDid(driver: 'sqlite' | 'postgres') {
         database: { driver: 'sqlite' as const, dsn: join(folder, 'identree.db'), maxConnections: 1 },
         keysDir: join(folder, 'keys'),
       };
-      await restore(config, join(folder, 'backup'));
+      await restore(config, join(folder, 'backup'), Date.now());
       const db = await openDatabase(config.database);
       try {
         assert.deepEqual(await runOf(db.query, id), row);

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { type ApprovalBundle, verifyApprovalBundle } from '#shared/approval-bundle.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import type { RunRequest } from '#shared/host-run.ts';
+import type { GrantsInForce } from '#shared/offline-grant.ts';
 import { createApp } from '../app/app.ts';
 import type { Approval } from '../challenges/showing.ts';
 import type { Config } from '../config/config.ts';
@@ -96,3 +97,26 @@ for (const [from, to] of [
     }
   });
 }
+
+test('no offline grant counts any more: which were given since the backup, nobody knows', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-restore-'));
+  const source = await createTestApp();
+  const host = await enrolTestHost(source.app, source.clock, 'web1.example.com');
+  await run(['backup', join(folder, 'backup')], source.config);
+  await source.close();
+  const config: Config = {
+    ...source.config,
+    keysDir: join(folder, 'keys'),
+    database: { driver: 'sqlite', dsn: join(folder, 'identree.db'), maxConnections: 1, pooler: 'none' },
+  };
+  const before = Date.now();
+  await run(['restore', join(folder, 'backup')], config);
+  const restored = await createApp(config, { clock: source.clock });
+  try {
+    const { body } = await host.send('GET', '/offline-grants', undefined, {}, restored);
+    assert.ok((body as unknown as GrantsInForce).revokedTo >= before);
+  } finally {
+    await restored.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});

@@ -45,7 +45,8 @@ export const restore = configCommand({
       return EXIT.ok;
     }
     const backups = await import('../backup/backup.ts');
-    const { rows, head } = await backups.restore(config, operands.folder);
+    const { systemClock } = await import('../platform/clock.ts');
+    const { rows, head } = await backups.restore(config, operands.folder, systemClock.now());
     out(`Restored ${rows} rows and the keys, up to event ${head.seq}.\n${NEXT}`);
     return EXIT.ok;
   },
