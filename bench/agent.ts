@@ -12,11 +12,13 @@ import { openWorld, repository, type World } from '../e2e/harness/world.ts';
 import { packageAgent } from '../scripts/package-agent.ts';
 import { buildForLab, installFor } from '../scripts/testing/prepare.ts';
 import { measureHeartbeats } from './agent/heartbeats.ts';
+import { measureOfflineGrant } from './agent/offline-grant.ts';
 import { type BenchResult, createProgress, machineFacts, note, percentile, printReport, round } from './report.ts';
 
 /**
  * `npm run bench:agent`: what the agent costs a host and a fleet costs the server: size and start of the executable, size of
- * the package, time to install it, memory of the resident service, and 1,000 hosts that do nothing but live. Needs root.
+ * the package, time to install it, memory of the resident service, 1,000 hosts that do nothing but live, and what a command
+ * by an offline grant takes. Needs root.
  *
  *   --json     one JSON object on standard output
  *   --quick    fewer of everything, and a package that is larger by half
@@ -32,6 +34,8 @@ const REQUESTS = 60;
 /** After the last one, as long as it takes until nothing is at work any more. */
 const QUIET_MS = 15_000;
 const FLEET = quick ? { hosts: 100, rounds: 3, perSecond: 20 } : { hosts: 1000, rounds: 3, perSecond: 50 };
+/** One grant is good for 100 uses. */
+const OFFLINE_RUNS = quick ? 20 : 90;
 const HOSTNAME = 'fresh.example.com';
 const SECRET = randomBytes(32).toString('hex');
 const MB = 1024 * 1024;
@@ -157,9 +161,19 @@ try {
   results.push(...(await resident(world)));
   note(`${FLEET.hosts} hosts live ...`);
   results.push(...(await heartbeats(world)));
+  note('a host without a network runs commands by a grant ...');
+  const commands = createProgress('commands, each in turns with plain sudo', OFFLINE_RUNS);
+  results.push(await measureOfflineGrant(world, OFFLINE_RUNS, () => commands.step()));
 } finally {
   await world.close();
 }
 const { hosts, rounds, perSecond } = FLEET;
-const facts = { quick, requests: REQUESTS, heartbeats: hosts * rounds, hosts, heartbeatsPerSecond: perSecond };
+const facts = {
+  quick,
+  requests: REQUESTS,
+  heartbeats: hosts * rounds,
+  hosts,
+  heartbeatsPerSecond: perSecond,
+  offlineRuns: OFFLINE_RUNS,
+};
 printReport({ bench: 'agent', results, run: facts, machine: machineFacts() }, json);
