@@ -29,7 +29,9 @@ interface Ran {
 }
 
 /** One after the other: each takes the server or the network away from the hosts. */
-describe('a command that a grant lets run while no server can be asked', { concurrency: false }, () => {
+describe('a command that a grant lets run while no server can be asked, by the sudo of Debian 12 and of Debian 13', {
+  concurrency: false,
+}, () => {
   let world: World;
   let directory: (disabled: readonly string[]) => Promise<void>;
   before(async () => {
@@ -147,91 +149,114 @@ describe('a command that a grant lets run while no server can be asked', { concu
       if (event === 'grant_used_offline') assert.deepEqual([data.problem, data.gap], [null, false]);
   }
 
-  const takeAway = {
-    'the server is stopped': async () => {
-      await world.server.stop();
-      return () => world.server.start();
-    },
-    'the network is gone': async (host: Host) => {
-      await host.sh('ip link set eth0 down');
-      return () => host.sh('ip link set eth0 up');
-    },
-  } satisfies Record<string, (host: Host) => Promise<() => Promise<unknown>>>;
+  /** What is taken away goes for all hosts, so they go through it side by side. */
+  const hosts = (): Host[] => CLASSIC_SUDOS.map(([, name]) => world.host(name));
+  const each = async (work: (host: Host) => Promise<unknown>): Promise<void> => {
+    const ended = await Promise.allSettled(hosts().map(work));
+    for (const one of ended) if (one.status === 'rejected') throw one.reason;
+  };
 
-  for (const [version, name] of CLASSIC_SUDOS)
-    for (const [what, take] of Object.entries(takeAway))
-      test(`sudo ${version}: ${what}: exactly the same command runs, nothing else does, and all of it is told later`, {
-        skip,
-      }, async () => {
-        const host = world.host(name);
-        const file = mark();
-        const other = mark();
-        await grantFor(host, file);
-        const before = { requests: world.server.data.countChallenges(), uses: (await journalOf(host)).length };
-        const giveBack = await take(host);
-        try {
-          await runsByGrant(host, file);
-          await runsByGrant(host, file);
+  async function withoutServer(work: () => Promise<void>): Promise<void> {
+    await world.server.stop();
+    try {
+      await work();
+    } finally {
+      await world.server.start();
+    }
+  }
+
+  async function withoutNetwork(work: () => Promise<void>): Promise<void> {
+    await each((host) => host.sh('ip link set eth0 down'));
+    try {
+      await work();
+    } finally {
+      await each((host) => host.sh('ip link set eth0 up'));
+    }
+  }
+
+  /** One mark for each host: a grant names its host, and so do the requests. */
+  const marks = (): ((host: Host) => string) => {
+    const files = new Map(hosts().map((host) => [host, mark()]));
+    return (host) => files.get(host)!;
+  };
+
+  for (const [what, without] of [
+    ['the server is stopped', withoutServer],
+    ['the network is gone', withoutNetwork],
+  ] as const)
+    test(`${what}: exactly the same command runs, nothing else does, and all of it is told later`, {
+      skip,
+    }, async () => {
+      const [file, other] = [marks(), marks()];
+      await each((host) => grantFor(host, file(host)));
+      const known = world.server.data.countChallenges();
+      const uses = new Map<Host, number>();
+      await each(async (host) => uses.set(host, (await journalOf(host)).length));
+      await without(() =>
+        each(async (host) => {
+          const [same, another] = [file(host), other(host)];
+          await runsByGrant(host, same);
+          await runsByGrant(host, same);
           await Promise.all([
-            doesNotRun(host, other, { command: ['tee', other] }),
-            doesNotRun(host, other, { command: ['touch', other] }),
-            doesNotRun(host, other, { command: ['touch', file, other] }),
-            doesNotRun(host, other, { command: ['-u', 'bob', 'touch', file] }),
-            doesNotRun(host, other, { command: ['touch', file], cwd: '/usr' }),
-            doesNotRun(host, other, { command: ['touch', file], env: { LS_COLORS: 'another' } }),
-            doesNotRun(host, other, { command: ['touch', file], user: 'bob' }),
+            doesNotRun(host, another, { command: ['tee', another] }),
+            doesNotRun(host, another, { command: ['touch', another] }),
+            doesNotRun(host, another, { command: ['touch', same, another] }),
+            doesNotRun(host, another, { command: ['-u', 'bob', 'touch', same] }),
+            doesNotRun(host, another, { command: ['touch', same], cwd: '/usr' }),
+            doesNotRun(host, another, { command: ['touch', same], env: { LS_COLORS: 'another' } }),
+            doesNotRun(host, another, { command: ['touch', same], user: 'bob' }),
           ]);
-          assert.equal(host.exists(file), false);
+          assert.equal(host.exists(same), false);
           await until('both runs in the journal', async () => {
-            const written = (await journalOf(host)).slice(before.uses);
+            const written = (await journalOf(host)).slice(uses.get(host));
             return written.filter((entry) => entry.kind === 'run' && entry.run.state === 'ended').length === 2;
           });
-        } finally {
-          await giveBack();
-        }
+        }),
+      );
+      await each(async (host) => {
         await agree(host);
-        const requests = world.server.data
-          .challenges(before.requests)
-          .filter(({ hostname }) => hostname.startsWith(name));
+        const requests = world.server.data.challenges(known).filter(({ host_id }) => host_id === hostId(host));
         assert.deepEqual(
           requests.map(({ status, outcome, run_state }) => [status, outcome, run_state]),
           Array(2).fill(['approved', 'granted', 'ended']),
         );
         const code = requests[0]!.user_code;
-        const { view } = granted(
-          await world.person('olga').query<{ view: Record<string, unknown> }>('challenges.get', { code }),
-        );
+        const olga = world.person('olga');
+        const { view } = granted(await olga.query<{ view: Record<string, unknown> }>('challenges.get', { code }));
         assert.notEqual(view.offline, null);
-        const page = await world.person('olga').web.visit(`${world.server.url}/approve/${code}`);
+        const page = await olga.web.visit(`${world.server.url}/approve/${code}`);
         assert.match(page.text, /Without asking, by a grant/);
         assert.match(page.text, /Ended with status 0 after/);
       });
+    });
 
-  for (const [version, name] of CLASSIC_SUDOS)
-    for (const [what, change, undo] of [
-      ['another policy', () => world.server.setPolicy(BY_PERSON), () => world.server.setPolicy(BY_ITSELF)],
-      ['an account that is disabled', () => directory(['alice']), () => directory([])],
-    ] as const)
-      test(`sudo ${version}: ${what} takes a grant back, and with no server it does not run any more`, {
-        skip,
-      }, async () => {
-        const host = world.host(name);
-        const file = mark();
-        await grantFor(host, file);
-        await runsByGrant(host, file);
-        await change();
-        try {
-          // The host hears of it by itself: what runs until then, runs by the grant.
-          await until('the host to ask', async () => !BY_GRANT.test((await run(host, file)).text), 150_000);
-          await world.server.stop();
-          await doesNotRun(host, file);
-        } finally {
-          await undo();
-          await world.server.start();
-        }
-        await agree(host);
-        await until('the policy to answer again', async () => (await run(host, file)).code === 0);
+  for (const [what, change, undo] of [
+    ['another policy', () => world.server.setPolicy(BY_PERSON), () => world.server.setPolicy(BY_ITSELF)],
+    ['an account that is disabled', () => directory(['alice']), () => directory([])],
+  ] as const)
+    test(`${what} takes a grant back, and with no server it does not run any more`, { skip }, async () => {
+      const file = marks();
+      await each(async (host) => {
+        await grantFor(host, file(host));
+        await runsByGrant(host, file(host));
       });
+      await change();
+      try {
+        // The host hears of it by itself: what runs until then, runs by the grant.
+        await each((host) =>
+          until(`${host.name} to ask`, async () => !BY_GRANT.test((await run(host, file(host))).text), 150_000),
+        );
+        await world.server.stop();
+        await each((host) => doesNotRun(host, file(host)));
+      } finally {
+        await undo();
+        await world.server.start();
+      }
+      await each(async (host) => {
+        await agree(host);
+        await until('the policy to answer again', async () => (await run(host, file(host))).code === 0);
+      });
+    });
 
   const restart = async (host: Host): Promise<void> => {
     await host.sh('systemctl daemon-reload; systemctl restart identree-agent');
@@ -239,58 +264,50 @@ describe('a command that a grant lets run while no server can be asked', { concu
   };
   const secondsSinceBoot = async (host: Host): Promise<number> => Number.parseFloat(await host.sh('cat /proc/uptime'));
 
-  /** An agent that may hold a grant for so long, and whose wall clock is set by a file. */
-  async function withClock<T>(host: Host, longest: string, work: () => Promise<T>): Promise<T> {
-    const conf = await host.read('/etc/identree/client.conf');
+  /** Starts an agent that holds a grant for no longer than that, and has a wall clock of its own; null: as it was. */
+  async function atClock(host: Host, longest: string | null): Promise<void> {
+    const conf = (await host.read('/etc/identree/client.conf')).replace(/^IDENTREE_OFFLINE_GRANT=.*\n/m, '');
     const unit = '/etc/systemd/system/identree-agent.service.d/clock.conf';
     const preload = `LD_PRELOAD=/usr/local/lib/lab/labclock.so LAB_CLOCK=${CLOCK}`;
-    await host.write(unit, `[Service]\nEnvironment=${preload}\n`);
     await host.write(CLOCK, '0');
-    await host.write('/etc/identree/client.conf', `${conf}\nIDENTREE_OFFLINE_GRANT=${longest}\n`, 0o600);
+    if (longest === null) await host.remove(unit);
+    else await host.write(unit, `[Service]\nEnvironment=${preload}\n`);
+    const limit = longest === null ? '' : `IDENTREE_OFFLINE_GRANT=${longest}\n`;
+    await host.write('/etc/identree/client.conf', `${conf}${limit}`, 0o600);
     await restart(host);
-    try {
-      return await work();
-    } finally {
-      await host.remove(unit);
-      await host.write('/etc/identree/client.conf', conf, 0o600);
-      await restart(host);
-    }
   }
 
-  for (const [version, name] of CLASSIC_SUDOS)
-    test(`sudo ${version}: a clock that is set back ends a grant, and makes none longer`, { skip }, async () => {
-      const host = world.host(name);
-      await withClock(host, '1h', async () => {
-        const file = mark();
-        await grantFor(host, file);
-        await world.server.stop();
-        try {
-          await runsByGrant(host, file);
-          await host.write(CLOCK, '-1800');
-          await doesNotRun(host, file);
-          await host.write(CLOCK, '0');
-          await doesNotRun(host, file);
-        } finally {
-          await world.server.start();
-        }
-      });
-      await withClock(host, '20s', async () => {
-        const file = mark();
-        await grantFor(host, file);
-        const over = (await secondsSinceBoot(host)) + 20;
-        await world.server.stop();
-        try {
-          // Set back by half of it, once that is not before the grant: by the wall clock alone it would have time left.
-          await until('half of the time', async () => (await secondsSinceBoot(host)) > over - 9);
-          await host.write(CLOCK, '-10');
-          await until('all of the time', async () => (await secondsSinceBoot(host)) >= over);
-          await doesNotRun(host, file);
-        } finally {
-          await host.write(CLOCK, '0');
-          await world.server.start();
-        }
-      });
+  test('a clock that is set back ends a grant, and makes none longer', { skip }, async () => {
+    const file = marks();
+    await each((host) => atClock(host, '1h'));
+    await each((host) => grantFor(host, file(host)));
+    await withoutServer(() =>
+      each(async (host) => {
+        await runsByGrant(host, file(host));
+        await host.write(CLOCK, '-1800');
+        await doesNotRun(host, file(host));
+        await host.write(CLOCK, '0');
+        await doesNotRun(host, file(host));
+      }),
+    );
+    await each((host) => atClock(host, '20s'));
+    const over = new Map<Host, number>();
+    await each(async (host) => {
+      await grantFor(host, file(host));
+      over.set(host, (await secondsSinceBoot(host)) + 20);
     });
+    await withoutServer(() =>
+      each(async (host) => {
+        // Set back by half of it, once that is not before the grant: by the wall clock alone it would have time left.
+        await until('half of the time', async () => (await secondsSinceBoot(host)) > over.get(host)! - 9);
+        await host.write(CLOCK, '-10');
+        await until('all of the time', async () => (await secondsSinceBoot(host)) >= over.get(host)!);
+        await doesNotRun(host, file(host));
+        await host.write(CLOCK, '0');
+      }),
+    );
+    await each((host) => atClock(host, null));
+  });
 
   test('neither a restart nor a folder of another time or another host gives a grant', { skip }, async () => {
     const [from, to] = [world.host('web1'), world.host('thirteen')];
@@ -305,8 +322,7 @@ describe('a command that a grant lets run while no server can be asked', { concu
     const told = toldOf(to).length;
     const [first] = await journalOf(from);
     assert.equal(first?.kind, 'use');
-    await world.server.stop();
-    try {
+    await withoutServer(async () => {
       await to.sh('systemctl stop identree-agent');
       await to.write(JOURNAL, strange, 0o600);
       await to.remove('/var/lib/identree/offline-grants.reported');
@@ -317,9 +333,7 @@ describe('a command that a grant lets run while no server can be asked', { concu
       await from.sh(`rm -rf ${state}/*; cp -a ${state}.backup/* ${state}/`);
       await restart(from);
       await doesNotRun(from, file);
-    } finally {
-      await world.server.start();
-    }
+    });
     // Its log says of each that it is not told, and the server hears of none.
     await until('the other host to have looked at what it was given', async () =>
       (await to.sh('journalctl -u identree-agent --no-pager')).includes('under an earlier enrolment'),
