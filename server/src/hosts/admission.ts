@@ -63,7 +63,8 @@ const nonceUntil = (now: number): number => now + 2 * CLOCK_SKEW_SECONDS * 1000;
 const provenBy = (host: store.Host, request: Authenticated, proof: Proof, now: number): store.ProvenHost => ({
   id: host.id,
   counter: proof.counter,
-  counter_signed_at: request.signedAt,
+  // A copy that signs in advance would have its original pass for one that was held up.
+  counter_signed_at: Math.min(request.signedAt, Math.floor(now / 1000)),
   machine_id: proof.machineId,
   last_seen_at: now,
   remote_addr: request.remoteAddr,

@@ -877,6 +877,13 @@ function hostApi(driver: 'sqlite' | 'postgres') {
         await t.app.hosts.release(late.id, { username: 'op', remoteAddr: null });
         assert.ok((await late.send('POST', path, bodyOf())).status < 300);
       }
+      // A copy that signs in advance would have every later request of its original pass for one that was held up.
+      const ahead = { created: Math.floor(t.clock.now() / 1000) + 30 };
+      late.counter += 10;
+      assert.equal((await late.send('POST', '/challenges', late.createBody(), { parameters: ahead })).status, 201);
+      t.clock.advance(1000);
+      late.counter -= 5;
+      await refused('host_quarantined', 403, () => late.send('POST', '/challenges', late.createBody()), false);
     });
 
     test('another machine id stops both', async () => {
