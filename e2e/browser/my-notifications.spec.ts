@@ -405,6 +405,30 @@ test('[N-06] a browser that takes its permission away loses its channel', async 
   expect((await call('notify.channels.list', undefined, { method: 'GET' })).data).toEqual([]);
 });
 
+test('in the desktop app everything is seen and nothing changed', async ({ open, receiver }) => {
+  const { url } = await receiver();
+  const { page, username, signIn, call } = await open();
+  await signIn('/my-notifications');
+  const name = `${username}-pager`;
+  await call('notify.channels.add', { name, kind: 'webhook', personal: true, settings: { url } });
+  await page.route('**/trpc/me.get*', async (route) => {
+    const answer = await route.fetch();
+    const body = (await answer.json()) as { result: { data: object } };
+    Object.assign(body.result.data, { sessionKind: 'desktop' });
+    await route.fulfill({ response: answer, json: body });
+  });
+  await page.reload();
+  await expect(page.getByRole('list', { name: 'Your channels' })).toContainText(name);
+  await expect(page.getByText('Channels and choices are changed in the browser')).toBeVisible();
+  await expect(page.getByRole('main')).toContainText(
+    'A request waits, Request approved, Request denied and Request expired',
+  );
+  expect(await page.getByRole('switch').count()).toBe(0);
+  const buttons = page.getByRole('main').getByRole('button');
+  expect(await buttons.filter({ hasText: /Test|Pause|Remove|Add|Turn|Save/ }).count()).toBe(0);
+  await inspect(page, 'my-notifications-in-app', () => page.getByText('Not told:').waitFor());
+});
+
 test('my notifications, as people see them', async ({ site, open, receiver }) => {
   test.setTimeout(240_000);
   const { url } = await receiver();

@@ -1,42 +1,17 @@
-import {
-  Button,
-  Card,
-  Group,
-  MultiSelect,
-  Select,
-  SimpleGrid,
-  Stack,
-  Switch,
-  Text,
-  TextInput,
-  Title,
-} from '@mantine/core';
+import { Button, Group, MultiSelect, Select, SimpleGrid, Stack, Switch, Text, TextInput } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
-import type { EventName } from '#shared/events.ts';
 import { Problem } from '../../kit/form-dialog.tsx';
 import { LinesInput } from '../../kit/lines-input.tsx';
 import { api, browserClient, messageOf } from '../../server/api.ts';
-import { useMayChange, useMe } from '../../server/me.ts';
+import { useMe } from '../../server/me.ts';
 import { sentence } from '../../words/text.ts';
+import { eventWords } from './event-words.ts';
 import { type Channel, type Preferences, refreshTold } from './notify-types.ts';
 
 const ownZone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
 const zones = (own: string): string[] => [...new Set([own, 'UTC', ...Intl.supportedValuesOf('timeZone')])];
-
-/** What people choose most, in their words; all others by the name that they have in the log. */
-const EVENT_WORDS: Partial<Record<EventName, string>> = {
-  challenge_created: 'A request waits',
-  challenge_approved: 'Request approved',
-  challenge_rejected: 'Request denied',
-  challenge_expired: 'Request expired',
-  challenge_cancelled: 'Request withdrawn',
-};
-const eventOption = (name: string) => ({
-  value: name,
-  label: EVENT_WORDS[name as EventName] ?? name.replaceAll('_', ' '),
-});
 
 const linesOf = (text: string): string[] =>
   text
@@ -86,7 +61,6 @@ function QuietHours({ value, change }: { value: Preferences['quiet']; change: (n
 /** What somebody is told, where, and when not. Kept until it is saved. */
 export function Choices({ saved, channels }: { saved: Preferences; channels: readonly Channel[] }) {
   const me = useMe();
-  const mayChange = useMayChange();
   const events = useQuery({ ...api.notify.events.queryOptions(), staleTime: Number.POSITIVE_INFINITY });
   const [chosen, setChosen] = useState(saved);
   const [hosts, setHosts] = useState(saved.hosts.join('\n'));
@@ -106,84 +80,78 @@ export function Choices({ saved, channels }: { saved: Preferences; channels: rea
   const problem = save.error ? messageOf(save.error) : save.data ? sentence(save.data) : null;
   const isHalf = wanted.quiet !== null && (wanted.quiet.from === '' || wanted.quiet.to === '');
   return (
-    <Card component="section" withBorder radius="lg" padding="lg" aria-labelledby="choices">
-      <Title order={2} size="h4" id="choices" mb="md">
-        What you are told
-      </Title>
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate();
-        }}
-      >
-        <fieldset className="form-part" disabled={!mayChange}>
-          <legend className="sr-only">What you are told</legend>
-          <Stack gap="lg">
+    <form
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        save.mutate();
+      }}
+    >
+      <fieldset className="form-part">
+        <legend className="sr-only">What you are told</legend>
+        <Stack gap="lg">
+          <Switch
+            label="Tell me what happens"
+            checked={chosen.enabled}
+            onChange={(event) => set({ enabled: event.currentTarget.checked })}
+          />
+          <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="lg">
+            <MultiSelect
+              label="Of these events"
+              description="A request is told to those who may approve it. None chosen means all."
+              searchable
+              hidePickedOptions
+              data={[...new Set([...(events.data ?? []), ...chosen.events])].map((name) => ({
+                value: name,
+                label: eventWords(name),
+              }))}
+              value={chosen.events}
+              onChange={(next) => set({ events: next })}
+            />
+            <MultiSelect
+              label="On these channels"
+              description="None chosen means all of yours."
+              hidePickedOptions
+              data={[...new Set([...channels.map(({ name }) => name), ...chosen.channels])]}
+              value={chosen.channels}
+              onChange={(next) => set({ channels: next })}
+            />
+          </SimpleGrid>
+          <LinesInput
+            label="Only on these hosts"
+            description="A name or pattern on each line, such as web*. Nothing means all."
+            value={hosts}
+            onChange={setHosts}
+            problems={[]}
+          />
+          {me.role === 'admin' && (
             <Switch
-              label="Tell me what happens"
-              checked={chosen.enabled}
-              onChange={(event) => set({ enabled: event.currentTarget.checked })}
+              label="Also what is about others"
+              description="Everything that you may see, and not only your own accounts. Requests do not depend on it."
+              checked={chosen.others}
+              onChange={(event) => set({ others: event.currentTarget.checked })}
             />
-            <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="lg">
-              <MultiSelect
-                label="Of these events"
-                description="A request is told to those who may approve it. None chosen means all."
-                searchable
-                hidePickedOptions
-                disabled={!mayChange}
-                data={[...new Set([...(events.data ?? []), ...chosen.events])].map(eventOption)}
-                value={chosen.events}
-                onChange={(next) => set({ events: next })}
-              />
-              <MultiSelect
-                label="On these channels"
-                description="None chosen means all of yours."
-                disabled={!mayChange}
-                hidePickedOptions
-                data={[...new Set([...channels.map(({ name }) => name), ...chosen.channels])]}
-                value={chosen.channels}
-                onChange={(next) => set({ channels: next })}
-              />
-            </SimpleGrid>
-            <LinesInput
-              label="Only on these hosts"
-              description="A name or pattern on each line, such as web*. Nothing means all."
-              value={hosts}
-              onChange={setHosts}
-              problems={[]}
-            />
-            {me.role === 'admin' && (
-              <Switch
-                label="Also what is about others"
-                description="Everything that you may see, and not only your own accounts. Requests do not depend on it."
-                checked={chosen.others}
-                onChange={(event) => set({ others: event.currentTarget.checked })}
-              />
+          )}
+          <Switch
+            label="Also on screen, where I am signed in"
+            description="In open consoles and in the desktop app, by the same choices."
+            checked={chosen.screens}
+            onChange={(event) => set({ screens: event.currentTarget.checked })}
+          />
+          <QuietHours value={chosen.quiet} change={(quiet) => set({ quiet })} />
+          {problem !== null && <Problem>{problem}</Problem>}
+          <Group justify="flex-end">
+            {!isSame && (
+              <Text size="sm" c="dimmed">
+                Not saved yet
+              </Text>
             )}
-            <Switch
-              label="Also on screen, where I am signed in"
-              description="In open consoles and in the desktop app, by the same choices."
-              checked={chosen.screens}
-              onChange={(event) => set({ screens: event.currentTarget.checked })}
-            />
-            <QuietHours value={chosen.quiet} change={(quiet) => set({ quiet })} />
-            {problem !== null && <Problem>{problem}</Problem>}
-            {mayChange && (
-              <Group justify="flex-end">
-                {!isSame && (
-                  <Text size="sm" c="dimmed">
-                    Not saved yet
-                  </Text>
-                )}
-                <Button type="submit" loading={save.isPending} disabled={isSame || isHalf}>
-                  Save
-                </Button>
-              </Group>
-            )}
-          </Stack>
-        </fieldset>
-      </form>
-    </Card>
+            <Button type="submit" loading={save.isPending} disabled={isSame || isHalf}>
+              Save
+            </Button>
+          </Group>
+        </Stack>
+      </fieldset>
+    </form>
   );
 }

@@ -1,4 +1,4 @@
-import { Alert, Button, Stack } from '@mantine/core';
+import { Alert, Button, Card, Stack, Title } from '@mantine/core';
 import { IconBell, IconPlus } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -7,11 +7,12 @@ import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
 import { endHere } from '../../push/push.ts';
 import { api } from '../../server/api.ts';
-import { useMayChange } from '../../server/me.ts';
+import { useMayChange, useMe } from '../../server/me.ts';
 import { AddChannelDialog } from './add-channel-dialog.tsx';
 import { askWhatIsHere, BrowserCard, useChannelHere } from './browser-card.tsx';
 import { ChannelCard, RemoveChannelDialog } from './channel-card.tsx';
 import { Choices } from './choices.tsx';
+import { ChoicesShown } from './choices-shown.tsx';
 import { LastWeek } from './last-week.tsx';
 import type { Channel } from './notify-types.ts';
 import { type Test, TestDialog } from './test-dialog.tsx';
@@ -55,6 +56,7 @@ export default function MyNotificationsPage() {
   const preferences = useQuery(api.notify.preferences.get.queryOptions());
   const here = useChannelHere();
   const mayChange = useMayChange();
+  const { role } = useMe();
   const [open, setOpen] = useState<Open | null>(null);
   const close = () => setOpen(null);
   const all = channels.data ?? [];
@@ -79,7 +81,18 @@ export default function MyNotificationsPage() {
         </QueryState>
         {mayChange && channels.data && <BrowserCard channels={all} />}
         <QueryState query={preferences} label="Loading your choices">
-          {({ chosen: _chosen, ...saved }) => <Choices key={JSON.stringify(saved)} saved={saved} channels={all} />}
+          {({ chosen: _chosen, ...saved }) => (
+            <Card component="section" withBorder radius="lg" padding="lg" aria-labelledby="choices">
+              <Title order={2} size="h4" id="choices" mb="md">
+                What you are told
+              </Title>
+              {mayChange ? (
+                <Choices key={JSON.stringify(saved)} saved={saved} channels={all} />
+              ) : (
+                <ChoicesShown saved={saved} isAdmin={role === 'admin'} />
+              )}
+            </Card>
+          )}
         </QueryState>
         <LastWeek />
       </Stack>
