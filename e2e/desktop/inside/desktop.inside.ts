@@ -503,6 +503,25 @@ describe('several servers', () => {
     await pictures(page, 'two-servers');
   });
 
+  test('script in the page cannot change the server: only a click or a key can', async () => {
+    const page = await shell.pageAt('console');
+    const origin = JSON.stringify(other.origin);
+    await inPage(
+      page,
+      `await new Promise((resolve) => setTimeout(resolve, 5500)); window.identreeDesktop.showServer(${origin})`,
+    );
+    await inPage(page, 'await new Promise((resolve) => setTimeout(resolve, 300))');
+    assert.match((await servers())[0]!, /^\*Production/);
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox').waitFor();
+    await page.keyboard.type('servers localhost');
+    await page.getByRole('option', { selected: true }).waitFor();
+    await page.keyboard.press('Enter');
+    await until('the other server', async () => (await servers())[1]!.startsWith('*localhost'));
+    await choose('Servers', /^Production/);
+    await until('the first', async () => /^Production · Inbox/.test(await title()));
+  });
+
   test('signed out of one, the other stays', async () => {
     const page = await shell.pageAt('console');
     await inPage(page, 'void window.identreeDesktop.signOut()').catch(() => {});
