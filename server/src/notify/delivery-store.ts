@@ -329,15 +329,28 @@ export async function discardDead(work: UnitOfWork, which: WhichDead, now: numbe
   return Number(result.numUpdatedRows);
 }
 
+/**
+ * A channel whose deliveries are asked for. A name is free again once its channel is gone: what was for another one's is
+ * nothing that whoever has the name now is to see.
+ */
+export interface Whose {
+  readonly name: string;
+  /** The person whom it reaches; null: it is shared. */
+  readonly owner: string | null;
+}
+
+const personOf = ({ owner }: Whose): string => owner ?? '';
+
 /** How many dead letters a channel has, counted up to `limit`. */
-export async function countDead(query: Query, channel: string, limit: number): Promise<number> {
+export async function countDead(query: Query, channel: Whose, limit: number): Promise<number> {
   const row = await kysely(query)
     .selectFrom((e) =>
       e
         .selectFrom('notify_deliveries')
         .select('id')
         .where('status', '=', DEAD)
-        .where('channel', '=', channel)
+        .where('channel', '=', channel.name)
+        .where('person', '=', personOf(channel))
         .limit(limit)
         .as('dead'),
     )
@@ -349,7 +362,7 @@ export async function countDead(query: Query, channel: string, limit: number): P
 /** What waits for a channel, counted up to `limit`, and since when the first of it is due; null: nothing. */
 export async function waitingOn(
   query: Query,
-  channel: string,
+  channel: Whose,
   limit: number,
 ): Promise<{ count: number; since: number } | null> {
   const row = await kysely(query)
@@ -358,7 +371,8 @@ export async function waitingOn(
         .selectFrom('notify_deliveries')
         .select('due_at')
         .where('status', '=', QUEUED)
-        .where('channel', '=', channel)
+        .where('channel', '=', channel.name)
+        .where('person', '=', personOf(channel))
         .orderBy('due_at')
         .limit(limit)
         .as('waiting'),
@@ -371,14 +385,15 @@ export async function waitingOn(
 /** The newest of a channel that ended so; null: none. */
 export async function newestOn(
   query: Query,
-  channel: string,
+  channel: Whose,
   wanted: 'delivered' | 'failed',
 ): Promise<Pick<NotifyDeliveriesTable, 'created_at' | 'ended_at' | 'reason'> | null> {
   // Most of what is on a channel has been delivered: the newest that has or has not is near.
   const rows = await kysely(query)
     .selectFrom('notify_deliveries')
     .select(['status', 'created_at', 'ended_at', 'reason', 'attempts'])
-    .where('channel', '=', channel)
+    .where('channel', '=', channel.name)
+    .where('person', '=', personOf(channel))
     .orderBy('created_at', 'desc')
     .orderBy('id', 'desc')
     .limit(200)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { TestPerson } from '../testing/test-person.ts';
 import type { Changed } from './configured.ts';
 import type { DeliveryView } from './deliveries.ts';
 import type { ChannelView } from './shown.ts';
@@ -82,6 +83,31 @@ describe('what administrators do with notifications', () => {
     );
     const bad = await s.olga.mutate<TakenOver>('notify.channels.import', { content: '{' });
     assert.deepEqual(bad.data, { ok: false, problem: 'not valid JSON' });
+  });
+
+  test('whoever gives a channel the name of one that is gone learns nothing of what became of that one', async () => {
+    const [carol, dave] = [await s.signIn('carol'), await s.signIn('dave')];
+    const shown = async (person: TestPerson) => {
+      const [one] = (await person.query<ChannelView[]>('notify.channels.list')).data;
+      return [one!.deliveredAt !== null, one!.failure?.reason ?? null, one!.dead, one!.waiting];
+    };
+    await s.channel('phone', { of: carol });
+    await carol.mutate('notify.test', { channel: 'phone' });
+    await s.settled();
+    s.clock.advance(1);
+    const { answer } = s.channels;
+    s.channels.answer = () => ({ outcome: 'refused', reason: 'no such number' });
+    await carol.mutate('notify.test', { channel: 'phone' });
+    await s.settled();
+    s.channels.answer = answer;
+    assert.deepEqual(await shown(carol), [true, 'no such number', 1, null]);
+    assert.equal((await carol.mutate('notify.channels.remove', { name: 'phone' })).refusal, null);
+    await s.channel('phone', { of: dave });
+    assert.deepEqual(await shown(dave), [false, null, 0, null]);
+    await dave.mutate('notify.channels.remove', { name: 'phone' });
+    await s.channel('phone');
+    assert.equal((await view('phone')).dead, 0);
+    assert.equal((await s.olga.query<Uses>('notify.channels.uses', { name: 'phone' })).data.dead, 0);
   });
 
   test('deliveries are listed by the event that led to them', async () => {

@@ -69,8 +69,8 @@ export async function channelView(
   problem: string | null,
 ): Promise<ChannelView> {
   const { name, kind, owner, enabled, paused, perMinute, atOnce, foldFrom } = channel;
-  const delivered = await newestOn(query, name, 'delivered');
-  const failed = await newestOn(query, name, 'failed');
+  const delivered = await newestOn(query, channel, 'delivered');
+  const failed = await newestOn(query, channel, 'failed');
   const deliveredAt = delivered?.ended_at ?? null;
   const isNewer =
     failed !== null && (deliveredAt === null || (failed.ended_at ?? Number.MAX_SAFE_INTEGER) >= deliveredAt);
@@ -85,7 +85,7 @@ export async function channelView(
     problem,
     deliveredAt,
     failure: isNewer ? { at: failed.ended_at ?? failed.created_at, reason: failed.reason } : null,
-    dead: await countDead(query, name, MOST_COUNTED),
-    waiting: await waitingOn(query, name, MOST_COUNTED),
+    dead: await countDead(query, channel, MOST_COUNTED),
+    waiting: await waitingOn(query, channel, MOST_COUNTED),
   };
 }

@@ -39,8 +39,8 @@ export function createUses(deps: {
     return {
       routes,
       people: chosen.filter((one) => !('unreadable' in one) && one.channels.includes(name)).length,
-      waiting: (await waitingOn(query, name, MOST_COUNTED))?.count ?? 0,
-      dead: await countDead(query, name, MOST_COUNTED),
+      waiting: (await waitingOn(query, channel, MOST_COUNTED))?.count ?? 0,
+      dead: await countDead(query, channel, MOST_COUNTED),
     };
   };
 }
