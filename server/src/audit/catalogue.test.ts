@@ -403,6 +403,7 @@ const SCENARIOS: Record<EventName, Scenario> = {
     const twin = await enrolTestHost(w.app, w.clock, 'twin.example.com');
     await twin.create();
     twin.counter -= 1;
+    w.clock.advance(1000);
     assert.equal((await twin.send('POST', '/challenges', twin.createBody())).body.error?.code, 'host_quarantined');
     return { ...NOTHING, hostId: twin.id, hostname: 'twin.example.com', remoteAddr: LOCAL, data: { cause: TEXT } };
   },
