@@ -69,9 +69,10 @@ async function autoGrant(world: World, gate: Gate, runs: number): Promise<BenchR
   const gated = world.host(HOSTS[gate]);
   const plain = await world.lab.up(`plain${suffix(gate)}`.replace('_', '-'));
   // Plain: a sudo that asks nobody, with everything else of its PAM stack in place.
-  await plain.sh(
-    "printf '%s\\n' '#%PAM-1.0' 'auth required pam_permit.so' '@include common-account' '@include common-session-noninteractive' > /etc/pam.d/sudo",
-  );
+  const stack = await gated.read('/etc/pam.d/sudo');
+  const open = stack.replace(/^auth\b.*\/pam_identree\.so\b.*$/m, 'auth sufficient pam_permit.so');
+  if (open === stack) throw new Error(`no line of identree's in /etc/pam.d/sudo:\n${stack}`);
+  await plain.write('/etc/pam.d/sudo', open, 0o644);
   await world.server.setPolicy([{ name: 'default', approval: 'none' }]);
   // Measured inside the host by one shell, so that entering it does not count: $EPOCHREALTIME is in microseconds.
   const loop = (n: number): string =>
