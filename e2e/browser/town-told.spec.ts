@@ -21,7 +21,7 @@ test('who never saw the product sets up a webhook and gets the next request on i
     await olga.signIn('/');
     await removeAll(olga);
     await page.getByRole('link', { name: 'Notification channels' }).click();
-    await inspect(page, 'channels-none', () => page.getByText('Nobody is told yet').waitFor());
+    await inspect(page, 'channels-none', () => page.getByText('No channels yet').waitFor());
     await page.getByRole('button', { name: 'Set up the first channel' }).click();
     const dialog = page.getByRole('dialog');
     await inspect(page, 'channels-new', () => dialog.getByLabel('Name', { exact: true }).waitFor());
@@ -164,9 +164,9 @@ test('a route is made, and the page says who is told of an event by it, and who 
     await dialog.getByRole('combobox', { name: 'Channels' }).click();
     await page.getByRole('option', { name: 'ops' }).click();
     await dialog.getByLabel('Hosts', { exact: true }).fill('web*');
-    await expect(dialog.getByText('Sends hosts web* to ops.')).toBeVisible();
+    await expect(dialog.getByText('Sends every event with hosts web* to ops.')).toBeVisible();
     await page.keyboard.press('Tab');
-    await inspect(page, 'routes-edit', () => dialog.getByText('Sends hosts web* to ops.').waitFor());
+    await inspect(page, 'routes-edit', () => dialog.getByText('Sends every event with hosts web* to ops.').waitFor());
     await page.setViewportSize({ width: 1280, height: 900 });
     await dialog.getByRole('button', { name: 'Make route' }).click();
     await expect(page.getByText('The route is saved.')).toBeVisible();
@@ -189,7 +189,7 @@ test('a route is made, and the page says who is told of an event by it, and who 
     await inspect(page, 'routes', () => untold.waitFor());
     await page.setViewportSize({ width: 1280, height: 900 });
     await page.getByRole('button', { name: 'Remove route 2' }).click();
-    await expect(dialog.getByText('It sends hosts db* to databases.')).toBeVisible();
+    await expect(dialog.getByText('It sends every event with hosts db* to databases.')).toBeVisible();
     await dialog.getByRole('button', { name: 'Remove route' }).click();
     await expect(page.getByText('The route is removed.')).toBeVisible();
     await expect(page.getByRole('heading', { name: 'Route 2' })).toHaveCount(0);

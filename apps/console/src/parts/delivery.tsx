@@ -30,10 +30,10 @@ export function Attempts({ tries }: { tries: WholeDelivery['tries'] }) {
           <dt>Attempt {number}</dt>
           <dd className="break">
             <Text component="span" size="sm">
-              <Moment at={at} />: {OUTCOMES[outcome]} after {tookMs.toLocaleString('en')} ms
+              <Moment at={at} />, {OUTCOMES[outcome]} after {tookMs.toLocaleString('en')} ms
               {reason !== null && (
                 <>
-                  . <MarkedText text={reason} />
+                  : <MarkedText text={reason} />
                 </>
               )}
             </Text>

@@ -23,8 +23,9 @@ export function limitsOf(rule: RouteRule): { label: string; values: string }[] {
 
 /** A route in a few words: routes have no names. */
 export function routeText({ rule }: Pick<NotifyRoute, 'rule'>): string {
-  const limits = limitsOf(rule).map(({ label, values }) => `${label.toLowerCase()} ${values}`);
-  return `${limits.length === 0 ? 'every event' : limits.join(', ')} to ${listed(rule.channels)}`;
+  const what = rule.events.length === 0 ? 'every event' : rule.events.join(', ');
+  const limits = limitsOf({ ...rule, events: [] }).map(({ label, values }) => `${label.toLowerCase()} ${values}`);
+  return `${what}${limits.length === 0 ? '' : ` with ${limits.join(', ')}`} to ${listed(rule.channels)}`;
 }
 
 type NotRouted = NonNullable<Explanation['routes'][number]['why']>;

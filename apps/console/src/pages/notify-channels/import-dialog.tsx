@@ -73,7 +73,7 @@ export const ImportDialog = formDialog(
               {listed([
                 plural(done.channels, 'channel'),
                 plural(done.routes, 'route'),
-                `what ${plural(done.people, 'person', 'people')} had chosen`,
+                ...(done.people === 0 ? [] : [`what ${plural(done.people, 'person', 'people')} had chosen`]),
               ])}
               .
             </Text>

@@ -76,7 +76,7 @@ export default function NotifyChannelsPage() {
             return (
               <EmptyState
                 icon={IconBell}
-                title="Nobody is told yet"
+                title="No channels yet"
                 text="Who can approve does not sit in front of the console. A channel tells them within a second."
               >
                 {mayChange && create}

@@ -23,11 +23,7 @@ export function PaceFields({ pace, change }: { pace: Pace; change: (pace: Pace) 
     <SimpleGrid cols={{ base: 1, sm: 3 }} spacing="md">
       <NumberInput {...number('perMinute', 1, 6000)} label="A minute" description="Most attempts in a minute." />
       <NumberInput {...number('atOnce', 1, 50)} label="At a time" description="Most attempts at a time." />
-      <NumberInput
-        {...number('foldFrom', 0, 1000)}
-        label="Told as one"
-        description="From so many of a kind and host. 0: never."
-      />
+      <NumberInput {...number('foldFrom', 0, 1000)} label="Told as one" description="From so many on. 0: never." />
     </SimpleGrid>
   );
 }

@@ -8,7 +8,7 @@ export function SecretNote({ kind, name }: { kind: ChannelKind; name: string }) 
   if (secret === null) return null;
   return (
     <div>
-      <Text size="sm" fw={500}>
+      <Text size="sm" fw={600}>
         Secret
       </Text>
       <Text size="sm" c="dimmed" className="break">

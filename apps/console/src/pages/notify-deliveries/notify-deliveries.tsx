@@ -32,7 +32,9 @@ function EventButton({ delivery, open }: { delivery: NotifyDelivery; open: (id: 
         open(delivery.id);
       }}
     >
-      {delivery.event}
+      <Text component="span" size="sm" ff="inherit">
+        {delivery.event}
+      </Text>
     </UnstyledButton>
   );
 }
