@@ -26,6 +26,7 @@ import { createGate, type Gate, type GateDeps, refuseHook } from './gate/gate.ts
 import { createLogin } from './gate/login.ts';
 import { createDirectLogins, createResidentLogins } from './gate/logins.ts';
 import { createProcessReader } from './gate/proc.ts';
+import { createQuiet, type Quiet } from './gate/quiet.ts';
 import { createRegisteredSudos } from './gate/registered-sudos.ts';
 import { sessionOrigin } from './gate/session-origin.ts';
 import { createSudoPlugin, type SudoPluginDeps } from './gate/sudo-plugin.ts';
@@ -132,6 +133,8 @@ export interface Host {
   /** Woken when there is something to tell of grants. */
   grantsUsed: ReturnType<typeof createWaker>;
   runByGrant: RunByGrant;
+  /** Moments in which what sudo needs of this host may be away. */
+  quiet: Quiet;
   background: Background;
   close(): void;
 }
@@ -236,6 +239,7 @@ export async function openHost(
     grantJournal,
     grantsUsed,
     runByGrant,
+    quiet: createQuiet(clock),
     background,
     close,
   };
@@ -258,6 +262,7 @@ export function residentGate(host: Host, { processes, sessionOrigin, plugin, log
       ask: host.ask,
       breakGlass: host.breakGlass,
       runByGrant: host.runByGrant,
+      quiet: host.quiet,
       processes,
       registered,
       sessionOrigin,
@@ -294,7 +299,7 @@ export function renewalOf(host: Host, paths: Paths, log: Log, run: Run = systemR
     noteAuthorities: (bundle) => writeGranted(files.authorities, bundle),
     // Its TLS library reads the files once: neither a new connection nor SIGHUP makes it look again.
     async reconnect() {
-      const { code, output } = await control(run, 'try-restart');
+      const { code, output } = await host.quiet.during(() => control(run, 'try-restart'));
       if (code !== 0) log.error(`sssd goes on with the old certificate, because it could not be restarted: ${output}`);
     },
     clock: systemClock,
@@ -473,6 +478,7 @@ export async function runDirectGate(paths: Paths, log: Log, stream: Duplex = new
       ask,
       breakGlass,
       runByGrant: noRunByGrant(host.runByGrant),
+      quiet: host.quiet,
       processes,
       registered: null,
       loads: async () => null,

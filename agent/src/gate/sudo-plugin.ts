@@ -13,6 +13,7 @@ import type { PluginHello } from './hello.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import type { ProcessReader } from './proc.ts';
 import type { Prompt } from './prompts.ts';
+import type { Quiet } from './quiet.ts';
 import type { ProcessId, RegisteredSudos } from './registered-sudos.ts';
 import { resolvedEvidence, targetBySudo } from './resolved-evidence.ts';
 import { createVoice, type Say } from './terminal-text.ts';
@@ -27,6 +28,7 @@ export interface PluginConversation {
 }
 
 export interface SudoPluginDeps {
+  quiet: Pick<Quiet, 'begins' | 'asks'>;
   ask: Ask;
   breakGlass: Pick<BreakGlass, 'enter'>;
   runByGrant: RunByGrant;
@@ -114,7 +116,10 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
     const loaded = await deps.loads();
     // It may have loaded ours just before another took its place.
     if (loaded === null || (hello.build !== loaded && hello.build !== deps.build)) return false;
-    await deps.registered.add({ pid: hello.pid, start: hello.pstart });
+    const process = { pid: hello.pid, start: hello.pstart };
+    await deps.registered.add(process);
+    // From now on it finds out who asks, by PAM and what that asks. Its PAM stage waits for this.
+    await deps.quiet.begins(process, async () => (await processes.startTime(hello.pid)) !== hello.pstart);
     // Its rules have to be read before it asks.
     setImmediate(ask.prepare);
     return true;
@@ -186,6 +191,7 @@ export function createSudoPlugin(deps: SudoPluginDeps): SudoPlugin {
     },
 
     async check(hello, parts, conversation, say, signal) {
+      deps.quiet.asks({ pid: hello.pid, start: hello.pstart });
       // Without a terminal the words end up in a file, a mail or another program: no code to scan, no colours.
       const hasTerminal = text(parts.userInfo.get('tty')) !== '';
       const size = {

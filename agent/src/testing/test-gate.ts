@@ -84,6 +84,7 @@ export async function createTestGate(
           ask: host.ask,
           breakGlass: host.breakGlass,
           runByGrant: host.runByGrant,
+          quiet: host.quiet,
           processes,
           registered,
           loads: async () => {
