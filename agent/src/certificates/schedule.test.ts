@@ -86,7 +86,30 @@ describe('when a certificate is renewed', () => {
     assert.equal(dueAt(life, 0), START + 200 * DAY);
     assert.equal(dueAt(life, 1), START + 185 * DAY);
     assert.equal(isLate(life, START + 200 * DAY), false);
-    assert.equal(isLate(life, START + 200 * DAY + 1), true);
+    assert.equal(isLate(life, START + 200 * DAY + 2 * HOUR), false, 'it is made within an hour');
+    assert.equal(isLate(life, START + 200 * DAY + 2 * HOUR + 1), true);
+  });
+
+  it('one that lives for minutes is renewed before anybody is warned, with time for further tries', async () => {
+    for (const random of [0, 1]) {
+      const made = (now: number) => ({ from: now - 75_000, until: now + 5 * MINUTE });
+      let life = made(START);
+      const lives = [life];
+      const { renewals, lines } = await run({
+        set: await setOf(life),
+        sleeps: 12,
+        random,
+        renew: async (now) => {
+          assert.ok(!isLate(life, now), `${now - START}`);
+          assert.ok(life.until - now > 90_000, 'two more tries');
+          life = made(now);
+          lives.push(life);
+          return { ok: true, serial: '1', until: life.until, isWhole: true, set: await setOf(life) };
+        },
+      });
+      assert.ok(renewals.length >= 4, `${renewals.length}`);
+      assert.ok(lines.every((line) => line.startsWith('the certificate of this host was renewed')));
+    }
   });
 
   it('[W-10] not before, within an hour after, and then not again', async () => {

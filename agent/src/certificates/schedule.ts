@@ -21,9 +21,12 @@ export function dueAt(life: { from: number; until: number }, early: number): num
   return life.from + (life.until - life.from) * (2 / 3 - SPREAD * early);
 }
 
-/** True in the last third of its life: by then it should have been renewed. */
+/** A renewal that is due is made within an hour, and of one that lives for minutes within a tenth of the pause before. */
+const MADE_WITHIN = 2 * HOUR;
+
+/** True once it should have been renewed. @param life of which two thirds are over when it is due */
 export function isLate(life: { from: number; until: number }, now: number): boolean {
-  return now > dueAt(life, 0);
+  return now > dueAt(life, 0) + Math.min(MADE_WITHIN, (life.until - life.from) / 12);
 }
 
 const attempt = z.strictObject({ at: timestamp, problem: z.string().nullable() });

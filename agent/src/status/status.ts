@@ -79,9 +79,26 @@ function seenText({ seq, signed, restored }: StoredCheckpoint): string {
   return `${head}; put back to ${restored.seq} by ${who} on ${date(restored.at)}, when this host had seen ${restored.seen}`;
 }
 
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 86_400_000;
 
 /** In the last third of its life the certificate should have been renewed. */
+/** A day, and of a certificate that does not live for three of them the time of day, UTC. */
+function endOf({ from, until }: { from: number; until: number }): string {
+  const text = new Date(until).toISOString();
+  return until - from < 3 * DAY_MS ? `${text.slice(0, 10)} ${text.slice(11, 16)} UTC` : text.slice(0, 10);
+}
+
+/** @param left milliseconds */
+export function timeLeft(left: number): string {
+  if (left < 0) return 'has ended';
+  const [size, unit] =
+    left < 2 * HOUR_MS ? [MINUTE_MS, 'minute'] : left < 2 * DAY_MS ? [HOUR_MS, 'hour'] : [DAY_MS, 'day'];
+  const count = Math.floor(left / Number(size));
+  return `${count} ${unit}${count === 1 ? '' : 's'} left`;
+}
+
 async function certificateLine(paths: Paths, now: number): Promise<Line> {
   const what = 'Certificate';
   const set = await openCertificates(paths).current();
@@ -91,9 +108,7 @@ async function certificateLine(paths: Paths, now: number): Promise<Line> {
   const broken = certificateProblem({ certificate: set.certificate, caBundle: set.ca }, expected);
   if (broken !== null) return { what, value: 'not in order', problem: `${broken}. Run: identree renew-cert` };
   const life = lifetimeOf(set.certificate);
-  const days = Math.floor((life.until - now) / DAY_MS);
-  const left = days < 0 ? 'has ended' : days === 1 ? '1 day left' : `${days} days left`;
-  const value = `until ${new Date(life.until).toISOString().slice(0, 10)}, ${left}`;
+  const value = `until ${endOf(life)}, ${timeLeft(life.until - now)}`;
   if (!isLate(life, now)) return { what, value, problem: null };
   const last = await readAttempt(stateFiles(paths.state).renewal);
   const why = last?.problem ? `The last attempt failed: ${last.problem}` : 'Run: identree renew-cert';

@@ -21,12 +21,12 @@ export const hostSettings = {
       'Accept hosts that enrol with IDENTREE_SHARED_SECRET at once. Then the secret is all that a stranger needs.',
     default: 'false',
   }),
-  certificateTtlMs: withDefault(duration('24h', '3650d'), {
+  certificateTtlMs: withDefault(duration('5m', '3650d'), {
     env: 'IDENTREE_MTLS_CERT_TTL',
     toml: 'hosts.cert_ttl',
     section: 'Hosts',
     description:
-      'How long the certificate of a host is valid. Its agent renews it when two thirds of that have passed.',
+      'How long the certificate of a host is valid. Its agent renews it when two thirds of that have passed, and sssd is restarted each time: in a moment without a sudo of the plugin; one that asks by the PAM stage can be refused in that second. In minutes a server must not be away for a third of that.',
     default: '8760h',
   }),
 };
