@@ -13,7 +13,7 @@ export function problemOfUse({ record, at }: Pick<GrantUse, 'record' | 'at'>, gr
 /** What a view says of a use. Its grant was verified before it was written. */
 export function offlineView(challenge: Challenge) {
   const { offline_grant: token, offline_granted_at: grantedAt, offline_used_at: usedAt, record } = challenge;
-  if (token === null || grantedAt === null || usedAt === null) return null;
+  if (!token || grantedAt === null || usedAt === null) return null;
   const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8');
   const grant = offlineGrant.parse(JSON.parse(payload));
   return { grantedAt, usedAt, problem: problemOfUse({ record, at: usedAt }, grant) };
