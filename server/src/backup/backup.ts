@@ -6,11 +6,11 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { parseJson } from '#shared/parse-json.ts';
 import { type CopiedRow, copyRows, isUnused, pasteRows } from '../db/copy-store.ts';
-import { type DatabaseOptions, openDatabase, type UnitOfWork } from '../db/database.ts';
-import { kysely } from '../db/query.ts';
+import { type DatabaseOptions, openDatabase } from '../db/database.ts';
 import { databaseName } from '../db/where-it-is.ts';
 import { checkChain, readHead } from '../events/store.ts';
 import { readText, syncFolder, writeNew } from '../platform/key-files.ts';
+import { endGrants } from './grant-store.ts';
 
 const manifestSchema = z.object({
   v: z.literal(1),
@@ -113,15 +113,6 @@ async function readManifest(folder: string): Promise<Manifest> {
   if ((await readdir(join(folder, KEYS))).length === 0)
     throw new Error(`the backup ${folder} is damaged: there are no keys in ${KEYS}`);
   return manifest;
-}
-
-/**
- * Takes back what hosts were let run without asking. What it rests on is in no backup, so nobody would see that it does not
- * hold any more.
- */
-async function endGrants(work: UnitOfWork, now: number): Promise<void> {
-  const hosts = kysely(work.query).updateTable('hosts');
-  await hosts.set({ grants_revoked_to: now }).where('grants_revoked_to', '<', now).execute();
 }
 
 /**
