@@ -235,8 +235,7 @@ export async function createEventLog(deps: {
   const appender = createEventAppender({
     db,
     clock: deps.clock,
-    // Whoever made the change is answered first: what readers do with it takes as long as the answer.
-    onAppended: () => void setImmediate(pump),
+    onAppended: pump,
     onError: (error) => {
       if (!closed) deps.onError(error);
     },
