@@ -9,7 +9,7 @@ const options = (page: Page): Locator => page.getByRole('option');
 const selected = (page: Page): Locator => page.getByRole('option', { selected: true });
 
 async function openPalette(page: Page): Promise<void> {
-  await expect(page.getByRole('button', { name: 'Search', exact: true }).filter({ visible: true })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Go to', exact: true }).filter({ visible: true })).toBeVisible();
   await page.keyboard.press('Control+k');
   await expect(field(page)).toBeFocused();
 }
@@ -175,7 +175,7 @@ test('a key that is held down on its button chooses nothing in the palette', asy
   const { page, username, signIn } = await open();
   await site.do('ask', { user: username });
   await signIn('/sessions');
-  await page.getByRole('button', { name: 'Search', exact: true }).filter({ visible: true }).focus();
+  await page.getByRole('button', { name: 'Go to', exact: true }).filter({ visible: true }).focus();
   await page.keyboard.down('Enter');
   await expect(field(page)).toBeFocused();
   for (let repeats = 0; repeats < 5; repeats += 1) await page.keyboard.down('Enter');
