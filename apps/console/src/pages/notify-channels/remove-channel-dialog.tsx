@@ -32,7 +32,6 @@ function lossesOf(name: string, { routes, people, waiting, dead }: Uses): string
 export const RemoveChannelDialog = formDialog<string>(
   (name) => `Remove ${name ?? ''}?`,
   function RemoveChannelForm({ about: name, close }) {
-    const uses = useQuery({ ...browserApi.notify.channels.uses.queryOptions({ name }), staleTime: 0 });
     const remove = useMutation({
       mutationFn: () => browserClient.notify.channels.remove.mutate({ name }),
       onSuccess: () => {
@@ -40,6 +39,12 @@ export const RemoveChannelDialog = formDialog<string>(
         close();
       },
       onSettled: () => void refresh(browserApi.notify.pathKey()),
+    });
+    const uses = useQuery({
+      ...browserApi.notify.channels.uses.queryOptions({ name }),
+      staleTime: 0,
+      // Of what is being removed nobody asks again what depends on it.
+      enabled: remove.isIdle || remove.isError,
     });
     const gone = [uses.error, remove.error].some((error) => refusalOf(error) === 'not_found');
     const losses = uses.data === undefined ? [] : lossesOf(name, uses.data);
