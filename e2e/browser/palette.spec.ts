@@ -197,7 +197,7 @@ test('the palette speaks German to whoever’s browser does', async ({ site, ope
   const { page, username, signIn } = await open({ locale: 'de-AT' });
   await site.do('ask', { user: username });
   await signIn('/');
-  await page.getByRole('button', { name: 'Suchen' }).click();
+  await page.getByRole('button', { name: 'Gehe zu' }).click();
   const german = field(page, 'Suchen und öffnen');
   await expect(german).toBeFocused();
   await expect(options(page).first()).toContainText(`${username} auf web1.example.com`);
