@@ -36,9 +36,9 @@ const SENTINEL = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const ENGINE = [
   // What is young is collected sooner: else the agent keeps 12 MB that 60 requests leave behind, and is no faster.
   '--max-semi-space-size=1',
-  // What is old, too: 4 MB.
+  // What is old, too.
   '--optimize-for-size',
-  // No copy of V8's own code near what it compiles: 2 MB that no other process shares.
+  // No copy of V8's own code near what it compiles, which no other process would share.
   '--no-short-builtin-calls',
   // One thread beside the main one, on hosts with a hundred processors too.
   '--v8-pool-size=1',

@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { EXIT } from '../exit-codes.ts';
 import { command, needRootFor, PATH_OPTIONS } from './context.ts';
 
-/** Nothing here runs so often that compiling it would pay, and the compilers are 7 MB in memory. */
+/** What the compilers keep in memory stays for as long as the agent does, on every host. */
 const INTERPRETED = ['--no-opt', '--no-maglev', '--no-sparkplug'];
 
 export const agent = command({

@@ -4,8 +4,9 @@ import { useState } from 'react';
 import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
 import { browserClient } from '../../server/api.ts';
 import { useMe } from '../../server/me.ts';
+import { LANGUAGES } from '../../words/notify-channels.ts';
 import { sentence } from '../../words/text.ts';
-import { channelForms, channelNameOf, type Field, LANGUAGES, ownLanguage, type Values } from './channel-forms.ts';
+import { channelForms, channelNameOf, type Field, ownLanguage, type Values } from './channel-forms.ts';
 import { type ChannelKind, refreshTold } from './notify-types.ts';
 import type { Test } from './test-dialog.tsx';
 
@@ -127,7 +128,7 @@ export const AddChannelDialog = formDialog<About>(
           />
           <Select
             label="Language"
-            data={[...LANGUAGES]}
+            data={Object.entries(LANGUAGES).map(([value, label]) => ({ value, label }))}
             value={locale}
             allowDeselect={false}
             onChange={(next) => next !== null && setLocale(next)}

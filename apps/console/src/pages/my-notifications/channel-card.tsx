@@ -8,8 +8,8 @@ import { ItemCard } from '../../kit/item-card.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { browserApi, browserClient, messageOf } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
+import { KIND_TITLES } from '../../words/notify-channels.ts';
 import { plural, sentence } from '../../words/text.ts';
-import { KIND_TITLES } from './channel-forms.ts';
 import { type Channel, refreshChannels, refreshTold } from './notify-types.ts';
 import type { Test } from './test-dialog.tsx';
 

@@ -1,3 +1,4 @@
+import { LANGUAGES } from '../../words/notify-channels.ts';
 import type { ChannelKind } from './notify-types.ts';
 
 /** One thing that is asked for about a channel. */
@@ -97,35 +98,10 @@ export const channelForms = (): Record<ChannelKind, ChannelForm | null> => ({
   web_push: null,
 });
 
-/** How a kind is called, also where somebody else set it up. */
-export const KIND_TITLES: Record<ChannelKind, string> = {
-  webhook: 'Webhook',
-  slack: 'Slack',
-  discord: 'Discord',
-  apprise: 'Apprise',
-  ntfy: 'ntfy',
-  custom: 'Command',
-  email: 'E-mail',
-  web_push: 'Browser',
-  telegram: 'Telegram',
-};
-
-/** Languages of notifications, each in its own words. */
-export const LANGUAGES: readonly { value: string; label: string }[] = [
-  { value: 'en', label: 'English' },
-  { value: 'de', label: 'Deutsch' },
-  { value: 'es', label: 'Español' },
-  { value: 'fr', label: 'Français' },
-  { value: 'pt', label: 'Português' },
-  { value: 'ja', label: '日本語' },
-  { value: 'zh', label: '中文' },
-  { value: 'ko', label: '한국어' },
-];
-
 /** The person's own language, where notifications have it. */
 export function ownLanguage(wanted: readonly string[] = navigator.languages): string {
   const known = wanted.map((tag) => tag.split('-')[0]!.toLowerCase());
-  return known.find((tag) => LANGUAGES.some(({ value }) => value === tag)) ?? 'en';
+  return known.find((tag) => Object.hasOwn(LANGUAGES, tag)) ?? 'en';
 }
 
 /** A name that is one for a channel, and nobody else's as far as can be told from here. */

@@ -6,8 +6,9 @@ import { Problem } from '../../kit/form-dialog.tsx';
 import { Ago } from '../../kit/times.tsx';
 import { Link } from '../../router.tsx';
 import type { NotifyChannel } from '../../server/api.ts';
+import { KIND_TITLES } from '../../words/notify-channels.ts';
 import { plural, sentence } from '../../words/text.ts';
-import { CHANNEL_FORMS, fieldsOf } from './channel-forms.ts';
+import { fieldsOf } from './channel-forms.ts';
 
 const most = (count: number) => (count >= 1000 ? '1,000 or more' : count.toLocaleString('en'));
 
@@ -91,7 +92,7 @@ export function ChannelCard({
       {channel.problem !== null && <Problem>{sentence(channel.problem)}</Problem>}
       <dl className="facts compact">
         <dt>Kind</dt>
-        <dd>{CHANNEL_FORMS[channel.kind].title}</dd>
+        <dd>{KIND_TITLES[channel.kind]}</dd>
         <Settings channel={channel} />
         <dt>Last delivery</dt>
         <dd>{channel.deliveredAt === null ? 'none yet' : <Ago at={channel.deliveredAt} />}</dd>

@@ -1,4 +1,5 @@
 import type { ChannelSettings, NotifyChannel } from '../../server/api.ts';
+import { LANGUAGES } from '../../words/notify-channels.ts';
 
 export type ChannelKind = NotifyChannel['kind'];
 
@@ -23,7 +24,6 @@ type FieldOf<Settings, Name extends keyof Settings> = Words &
   Input<NonNullable<Settings[Name]>> & { optional: undefined extends Settings[Name] ? true : false };
 
 interface ChannelForm<Settings> {
-  title: string;
   about: string;
   /** What the environment of the server holds for it; null: nothing. */
   secret: { what: 'token' | 'command'; about: string } | null;
@@ -40,16 +40,7 @@ const locale = {
   label: 'Language',
   input: 'choice',
   optional: true,
-  choices: {
-    en: 'English',
-    de: 'Deutsch',
-    es: 'Español',
-    fr: 'Français',
-    ja: '日本語',
-    ko: '한국어',
-    pt: 'Português',
-    zh: '中文',
-  },
+  choices: LANGUAGES,
 } as const;
 
 const address = { label: 'Address', input: 'text', optional: false } as const;
@@ -59,25 +50,21 @@ const TOKEN_IF_NEEDED = { what: 'token', about: 'A bearer token, if the receiver
 /** What is asked for each kind of channel. A kind or a setting that the server has and this has not is a type error. */
 export const CHANNEL_FORMS: { readonly [Kind in ChannelKind]: ChannelForm<ChannelSettings[Kind]> } = {
   webhook: {
-    title: 'Webhook',
     about: 'A receiver of your own, in the form of Standard Webhooks.',
     secret: { what: 'token', about: 'A bearer token, and whsec_… keys that sign, with blanks between them. Optional.' },
     fields: { url: { ...address, placeholder: 'https://hooks.example.com/identree' }, locale },
   },
   slack: {
-    title: 'Slack',
     about: 'An incoming webhook of Slack, Mattermost or Rocket.Chat.',
     secret: TOKEN_IF_NEEDED,
     fields: { url: { ...address, placeholder: 'https://hooks.slack.com/services/…' }, locale },
   },
   discord: {
-    title: 'Discord',
     about: 'A webhook of a Discord room.',
     secret: null,
     fields: { url: { ...address, placeholder: 'https://discord.com/api/webhooks/…' }, locale },
   },
   email: {
-    title: 'Mail',
     about: 'Mail through a server that passes it on.',
     secret: { what: 'token', about: 'The password, where there is a user.' },
     fields: {
@@ -101,7 +88,6 @@ export const CHANNEL_FORMS: { readonly [Kind in ChannelKind]: ChannelForm<Channe
     },
   },
   ntfy: {
-    title: 'ntfy',
     about: 'A topic on an ntfy server.',
     secret: { what: 'token', about: 'An access token, if the server wants one.' },
     fields: {
@@ -114,7 +100,6 @@ export const CHANNEL_FORMS: { readonly [Kind in ChannelKind]: ChannelForm<Channe
     },
   },
   telegram: {
-    title: 'Telegram',
     about: 'A bot that writes to one chat.',
     secret: { what: 'token', about: 'The token of the bot. It has to be there before the channel is set up.' },
     fields: {
@@ -127,19 +112,16 @@ export const CHANNEL_FORMS: { readonly [Kind in ChannelKind]: ChannelForm<Channe
     },
   },
   apprise: {
-    title: 'Apprise',
     about: 'An Apprise API server, which passes on to many services.',
     secret: TOKEN_IF_NEEDED,
     fields: { url: { ...address, placeholder: 'https://apprise.example.com/notify/…' }, locale },
   },
   custom: {
-    title: 'Command',
     about: 'A command that runs on the server.',
     secret: { what: 'command', about: 'The command. It has to be there before the channel is set up.' },
     fields: { locale },
   },
   web_push: {
-    title: 'Web Push',
     about: 'One browser. People switch this on for themselves; by hand it takes what a browser gives.',
     secret: null,
     fields: {

@@ -1,8 +1,8 @@
-import { Alert, Button, FileButton, List, Text, Textarea } from '@mantine/core';
-import { IconFileImport } from '@tabler/icons-react';
+import { Alert, List, Text } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
+import { ImportField } from '../../parts/import-field.tsx';
 import { browserApi, browserClient, refresh } from '../../server/api.ts';
 import { listed, plural, sentence } from '../../words/text.ts';
 
@@ -42,28 +42,10 @@ export const ImportDialog = formDialog(
               <code className="mono">admin-notifications.json</code>. What is here already stays as it is. Secrets are
               not taken over: they belong into the environment of the server.
             </Text>
-            <FileButton
-              accept="application/json,.json"
-              inputProps={{ 'aria-label': 'File to import' }}
-              onChange={(file) => void file?.text().then(change)}
-            >
-              {(props) => (
-                <Button {...props} variant="default" leftSection={<IconFileImport size={18} />} className="self-start">
-                  Choose a file
-                </Button>
-              )}
-            </FileButton>
-            <Textarea
-              label="Or paste it here"
-              value={text}
-              autosize
-              minRows={4}
-              maxRows={10}
-              autoComplete="off"
-              spellCheck={false}
-              classNames={{ input: 'mono' }}
+            <ImportField
+              text={text}
               error={tooLarge ? 'Too large for this page. Run identree-server notify import on the server.' : undefined}
-              onChange={(event) => change(event.currentTarget.value)}
+              change={change}
             />
           </>
         ) : (

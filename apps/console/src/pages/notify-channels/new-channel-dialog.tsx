@@ -4,6 +4,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
 import { browserApi, browserClient, refresh } from '../../server/api.ts';
+import { KIND_TITLES } from '../../words/notify-channels.ts';
 import { sentence } from '../../words/text.ts';
 import { ChannelFields } from './channel-fields.tsx';
 import {
@@ -79,7 +80,7 @@ export const NewChannelDialog = formDialog<(name: string) => void>(
         <Select
           label="Kind"
           description={CHANNEL_FORMS[kind].about}
-          data={KINDS.map((value) => ({ value, label: CHANNEL_FORMS[value].title }))}
+          data={KINDS.map((value) => ({ value, label: KIND_TITLES[value] }))}
           value={kind}
           allowDeselect={false}
           onChange={(next) => {

@@ -1,9 +1,9 @@
-import { Alert, Button, Checkbox, FileButton, List, Text, Textarea } from '@mantine/core';
+import { Alert, Checkbox, List, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconFileImport } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { useState } from 'react';
 import { DialogForm, formDialog } from '../../kit/form-dialog.tsx';
+import { ImportField } from '../../parts/import-field.tsx';
 import { browserClient } from '../../server/api.ts';
 import { warningText } from '../../words/rules.ts';
 import { plural, sentence } from '../../words/text.ts';
@@ -59,26 +59,8 @@ export const ImportDialog = formDialog(
           A <code className="mono">sudorules.json</code> of an earlier installation, or an export from here. The rules
           are added; none is replaced. All of them are taken, or none.
         </Text>
-        <FileButton
-          accept="application/json,.json"
-          inputProps={{ 'aria-label': 'File to import' }}
-          onChange={(file) => void file?.text().then(change)}
-        >
-          {(props) => (
-            <Button {...props} variant="default" leftSection={<IconFileImport size={18} />} className="self-start">
-              Choose a file
-            </Button>
-          )}
-        </FileButton>
-        <Textarea
-          label="Or paste it here"
-          value={text}
-          autosize
-          minRows={4}
-          maxRows={10}
-          autoComplete="off"
-          spellCheck={false}
-          classNames={{ input: 'mono' }}
+        <ImportField
+          text={text}
           error={
             text.trim() !== '' && content === null
               ? 'This is no JSON.'
@@ -86,7 +68,7 @@ export const ImportDialog = formDialog(
                 ? 'Too large for one import, which takes about 250 rules. Split it into several files.'
                 : undefined
           }
-          onChange={(event) => change(event.currentTarget.value)}
+          change={change}
         />
         {result?.why === 'warnings' && (
           <Alert
