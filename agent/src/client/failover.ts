@@ -18,6 +18,7 @@ export interface Servers extends Transport {
   /** Each by itself, in the order of client.conf. */
   each: readonly Transport[];
 }
+
 /** What was seen of one of them the last time. `out`: what counts as an outage. `failing`: it is there, and of no use. */
 type Seen = { kind: 'works' } | { kind: 'out' | 'failing'; at: number; order: number };
 

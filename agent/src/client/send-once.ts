@@ -10,7 +10,10 @@ export const FAILOVER_MS = 3000;
 /** A request on its way. */
 export interface Sent {
   answer: Promise<Answer>;
-  /** Resolves once no server can take it any more, now or later: one has, or it is on its way nowhere. */
+  /**
+   * Resolves once one has taken it, or nobody here waits for it any more. What somebody on the way holds up may arrive later:
+   * a server takes it for superseded, and for no sign of a clone.
+   */
   settled: Promise<'taken' | 'over'>;
 }
 
