@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import {
   BASE_DN,
@@ -199,9 +199,7 @@ describe('sssd with the documented file of full mode', () => {
         [BASE_DN, '(&(objectclass=ipNetwork)(cn=*)(ipNetworkNumber=*))', null],
       ];
       for (const [base, filter, attributes] of wanted) {
-        const search = await world.tap.sees(`enumeration ${filter}`, (one) => one.filter === filter, {
-          timeoutMs: 90_000,
-        });
+        const search = await world.tap.sees(`enumeration ${filter}`, (one) => one.filter === filter);
         assert.deepEqual([search.base, search.scope, search.controls], [base, 'sub', PAGED]);
         if (attributes) assert.deepEqual(search.attributes, attributes);
         const { length: people } = world.content.users;
@@ -214,12 +212,8 @@ describe('sssd with the documented file of full mode', () => {
       const people = world.content.users.map(({ username }) => username);
       const groups = world.content.groups.map(({ name }) => name);
       // The responder repeats an earlier answer for a while; nobody has asked yet.
-      await until('everybody in getent passwd', async () => all(people, await names('passwd')()), 150_000);
-      await until(
-        'every group in getent group',
-        async () => all([...groups, ...people], await names('group')()),
-        150_000,
-      );
+      await until('everybody in getent passwd', async () => all(people, await names('passwd')()));
+      await until('every group in getent group', async () => all([...groups, ...people], await names('group')()));
     });
 
     test('sudo by somebody from the directory: approved with their passkey, it runs', { skip }, async () => {
@@ -276,7 +270,7 @@ describe('sssd with the documented file of full mode', () => {
       await world.change(({ groups }) => {
         groups.find(({ name }) => name === 'temps')!.customClaims = [];
       });
-      await until('the rule to go', async () => /not allowed to run sudo/.test(await listing()), 150_000);
+      await until('the rule to go', async () => /not allowed to run sudo/.test(await listing()));
       const full = world.tap.searches(since).filter(({ filter }) => {
         return sudoFilter(filter)?.rules === '(objectClass=sudoRole)';
       });
@@ -290,6 +284,7 @@ describe('sssd with the documented file of full mode', () => {
   describe('the documented file of bridge mode, where the directory of the people refers to identree for the rules', () => {
     let slapd: Slapd;
     let relay: Server;
+    const relayed = new Set<Socket>();
     const missing = skip || (whyNoSlapd() ?? false);
     before(async () => {
       if (missing) return;
@@ -313,6 +308,7 @@ describe('sssd with the documented file of full mode', () => {
       });
       relay = createServer((client) => {
         const behind = connect(slapd.port, '127.0.0.1');
+        relayed.add(client).add(behind);
         client.pipe(behind).pipe(client);
         client.on('error', () => behind.destroy());
         behind.on('error', () => client.destroy());
@@ -323,6 +319,8 @@ describe('sssd with the documented file of full mode', () => {
     });
     after(async () => {
       relay?.close();
+      // The host may be gone before it answers the end of a connection.
+      for (const socket of relayed) socket.destroy();
       await slapd?.stop();
     });
 
@@ -330,9 +328,9 @@ describe('sssd with the documented file of full mode', () => {
       const since = position();
       await startSssd(host, BRIDGE_MODE_AS_PRINTED);
       await until('somebody from there', async () => (await out('getent', 'passwd', 'ada')).startsWith('ada:*:70001:'));
-      await until('their rules', async () => /\(root\) ALL/.test(await out('sudo', '-l', '-U', 'ada')), 60_000);
-      const referred = world.tap.searches(since).find(({ base }) => base === SUDOERS);
-      assert.equal(referred?.answer?.resultCode, 0);
+      await until('their rules', async () => /\(root\) ALL/.test(await out('sudo', '-l', '-U', 'ada')));
+      const referred = world.tap.searches(since).filter(({ base }) => base === SUDOERS);
+      assert.ok(referred.some(({ answer }) => answer?.resultCode === 0));
       assert.match(await out('sudo', '-l', '-U', 'linus'), /not allowed to run sudo/);
     });
   });

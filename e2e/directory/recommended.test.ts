@@ -83,16 +83,12 @@ describe('sssd as we recommend it, with a service account', () => {
     since = world.tap.seen.length;
     await startSssd(host, recommended(changes, services));
   }
-  const becomes = (what: string, look: () => Promise<string>, wanted: RegExp, timeoutMs = 60_000): Promise<unknown> => {
+  const becomes = (what: string, look: () => Promise<string>, wanted: RegExp): Promise<unknown> => {
     let last = '';
-    return until(
-      what,
-      async () => {
-        last = await look();
-        return wanted.test(last);
-      },
-      timeoutMs,
-    ).catch((error: unknown) => {
+    return until(what, async () => {
+      last = await look();
+      return wanted.test(last);
+    }).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; it is: ${last}`);
     });
   };
@@ -347,7 +343,7 @@ describe('sssd as we recommend it, with a service account', () => {
     );
     assert.equal(found.answer?.entries, 1);
     assert.ok(!world.tap.searches().some(({ filter }) => filter === FILTERS.userByName('margaret')));
-    await becomes('her line', () => out('getent', 'passwd'), /^margaret:/m, 150_000);
+    await becomes('her line', () => out('getent', 'passwd'), /^margaret:/m);
   });
 
   test('wildcard: the InfoPipe lists people by a pattern', { skip }, async () => {
@@ -467,7 +463,7 @@ describe('sssd as we recommend it, with a service account', () => {
         const lines = (await out('getent', 'group')).split('\n').map((line) => line.split(':'));
         return String(lines.find(([name]) => name === 'crowd')?.[3]?.split(',').length ?? 0);
       };
-      await becomes('all members in the list of groups', listed, new RegExp(`^${CROWD.length}$`), 150_000);
+      await becomes('all members in the list of groups', listed, new RegExp(`^${CROWD.length}$`));
       const searches = world.tap.searches(since);
       assert.equal(searches.filter(({ base }) => base.startsWith('uid=crowd')).length, 0);
       const refused = searches.filter(({ answer }) => answer !== null && answer.resultCode > 0);

@@ -53,11 +53,17 @@ export async function must(command: string, args: readonly string[], options: Ru
   return result.stdout;
 }
 
+/**
+ * Longer than any program here takes to come back by itself: sssd as installed asks again 60 to 90 seconds after a
+ * directory did not answer within six.
+ */
+const PATIENCE_MS = 150_000;
+
 /** Waits until `check` gives something other than null, undefined or false. @throws after `timeoutMs`. */
 export async function until<T>(
   what: string,
   check: () => T | null | undefined | false | Promise<T | null | undefined | false>,
-  timeoutMs = 90_000,
+  timeoutMs = PATIENCE_MS,
 ): Promise<T> {
   const end = Date.now() + timeoutMs;
   for (;;) {

@@ -22,7 +22,8 @@ run({
   files: positionals,
   concurrency: Number(values.concurrency),
   timeout: Number(values.timeout),
-  execArgv: ['--disable-warning=ExperimentalWarning'],
+  // A connection to a host that is no more would keep a file's process alive for ever after its last test.
+  execArgv: ['--disable-warning=ExperimentalWarning', '--test-force-exit'],
 })
   .on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1;
