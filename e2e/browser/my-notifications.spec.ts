@@ -19,7 +19,8 @@ const test = base.extend<{ receiver: (status?: () => number) => ReturnType<typeo
   },
 });
 
-const dialogOf = (page: Page) => page.getByRole('dialog');
+/** The newest: another may still be going. */
+const dialogOf = (page: Page) => page.getByRole('dialog').last();
 
 /** Sets up ntfy as the page offers it, but for the server. */
 async function setUpNtfy(page: Page, server: string): Promise<string> {

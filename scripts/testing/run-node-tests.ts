@@ -22,8 +22,7 @@ run({
   files: positionals,
   concurrency: Number(values.concurrency),
   timeout: Number(values.timeout),
-  // A connection to a host that is no more would keep a file's process alive for ever after its last test.
-  execArgv: ['--disable-warning=ExperimentalWarning', '--test-force-exit'],
+  execArgv: ['--disable-warning=ExperimentalWarning'],
 })
   .on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1;
