@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import pg from 'pg';
@@ -9,10 +9,29 @@ import { TEST_FOLDER, testPostgres, whyNoPostgres } from './test-postgres.ts';
 /** Opens a fresh, migrated database for one test and removes it when the test ends. */
 export type OpenTestDatabase = (t: Pick<TestContext, 'after'>) => Promise<Database>;
 
+let migrated: Promise<string> | undefined;
+
+/** The file of a migrated database without a row, made once for this process. */
+async function makeMigrated(): Promise<string> {
+  const folder = mkdtempSync(join(TEST_FOLDER, 'identree-migrated-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'migrated.db');
+  await (await openDatabase({ driver: 'sqlite', dsn: file })).close();
+  return file;
+}
+
+/** Writes a fresh, migrated SQLite database to a file that is not there yet. */
+export async function makeTestSqlite(file: string): Promise<void> {
+  migrated ??= makeMigrated();
+  copyFileSync(await migrated, file, constants.COPYFILE_EXCL);
+}
+
 /** A fresh SQLite database in a folder of its own. */
 export const openTestSqlite: OpenTestDatabase = async (t) => {
   const folder = mkdtempSync(join(TEST_FOLDER, 'identree-sqlite-'));
-  const db = await openDatabase({ driver: 'sqlite', dsn: join(folder, 'test.db') });
+  const file = join(folder, 'test.db');
+  await makeTestSqlite(file);
+  const db = await openDatabase({ driver: 'sqlite', dsn: file });
   t.after(async () => {
     await db.close();
     rmSync(folder, { recursive: true, force: true });

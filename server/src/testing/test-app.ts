@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type App, type AppOptions, createApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
-import { makeTestPostgres } from '../db/test-databases.ts';
+import { makeTestPostgres, makeTestSqlite } from '../db/test-databases.ts';
+import { TEST_FOLDER } from '../db/test-postgres.ts';
 import { manualClock } from '../platform/clock.ts';
 import { testConfig } from './test-config.ts';
 
@@ -34,7 +34,7 @@ export async function createTestApp(
     now?: number;
   } = {},
 ): Promise<TestApp> {
-  const folder = await mkdtemp(join(tmpdir(), 'identree-test-'));
+  const folder = await mkdtemp(join(TEST_FOLDER, 'identree-test-'));
   const clock = manualClock(options.now);
   const postgres = options.driver === 'postgres' ? await makeTestPostgres() : null;
   const config: Config = {
@@ -44,6 +44,8 @@ export async function createTestApp(
     }),
     ...options.config,
   };
+  const { driver, dsn } = config.database;
+  if (driver === 'sqlite' && dirname(dsn) === folder) await makeTestSqlite(dsn);
   const app = await createApp(config, { ...options.app, clock });
   const replicas: App[] = [];
   return {
