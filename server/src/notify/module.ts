@@ -32,6 +32,8 @@ const FORGET_EVERY_MS = 10 * 60_000;
 const TESTS_A_MINUTE = 10;
 /** How often a person may have their last week looked through in a minute. */
 const WEEKS_A_MINUTE = 20;
+/** How often a session may ask which requests it is told of in a minute. An open page asks once a second in a flood. */
+const SCREENS_A_MINUTE = 240;
 /** An attempt that takes longer has failed, milliseconds. */
 const TIMEOUT_MS = 15_000;
 
@@ -121,6 +123,7 @@ export function notifyModule(
         pushKey: vapid.publicKey,
         tests: createRateLimiter({ clock, limit: TESTS_A_MINUTE, windowMs: 60_000 }),
         weeks: createRateLimiter({ clock, limit: WEEKS_A_MINUTE, windowMs: 60_000 }),
+        screens: createRateLimiter({ clock, limit: SCREENS_A_MINUTE, windowMs: 60_000 }),
       }),
     },
     notify: { configured, routes, chosen, deliveries, planning, wake: sender.wake },

@@ -91,6 +91,8 @@ export function createNotifyRouter(deps: {
   tests: RateLimiter;
   /** By person. */
   weeks: RateLimiter;
+  /** By session. */
+  screens: RateLimiter;
 }) {
   const { configured, routes, chosen, deliveries } = deps;
   /** Whose deliveries somebody sees: an administrator's everybody's. */
@@ -265,7 +267,10 @@ export function createNotifyRouter(deps: {
     /** For consoles and desktop apps, which know by themselves what waits. */
     onScreen: signedInProcedure
       .input(z.object({ ids: z.array(challengeId).max(MOST_ASKED_OF) }))
-      .query(({ ctx, input }) => deps.toOne.onScreen(ctx.viewer.person.id, input.ids)),
+      .query(({ ctx: { viewer }, input }) => {
+        if (!deps.screens.take(viewer.session.handle)) throw new Refusal('rate_limited');
+        return deps.toOne.onScreen(viewer.person.id, input.ids);
+      }),
     pushKey: signedInProcedure
       .meta(rest('GET', '/push-key', 'The key with which a browser subscribes to the messages of this server'))
       .query(() => ({ key: deps.pushKey })),

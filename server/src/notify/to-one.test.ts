@@ -135,6 +135,19 @@ describe('what reaches one person', () => {
     await choose(alice, {});
   });
 
+  test('[N-13] a session asks so often a minute which requests it is told of, and no other one is in its way', async () => {
+    s.clock.advance(61_000);
+    let refusal: string | null = null;
+    let asked = 0;
+    for (; asked < 1000 && refusal === null; asked += 1)
+      ({ refusal } = await alice.query('notify.onScreen', { ids: [] }));
+    assert.equal(refusal, 'rate_limited');
+    assert.ok(asked > 60, 'a page that asks every second is answered');
+    assert.equal((await (await alice.browser.desktopApp()).query('notify.onScreen', { ids: [] })).refusal, null);
+    s.clock.advance(61_000);
+    assert.equal((await alice.query('notify.onScreen', { ids: [] })).refusal, null);
+  });
+
   test('[N-06] the key that browsers subscribe with is the one that this server signs with', async () => {
     const { data } = await bob.query<{ key: string }>('notify.pushKey');
     const key = Buffer.from(data.key, 'base64url');
