@@ -94,7 +94,7 @@ test('five settings make a server; everything else has a default', () => {
       retention: {},
       archiveDir: null,
     },
-    notify: { allowCidrs: [], secrets: Object.create(null), environment: {} },
+    notify: { allowCidrs: [], timeoutMs: 15_000, secrets: Object.create(null), environment: {} },
     installer: { folder: null, verifyKeyFile: null },
     sudoRules: { source: 'store', rulesFile: null, groupSyntax: 'strict' },
     ldap: null,
@@ -785,6 +785,16 @@ describe('secrets of channels', () => {
     assert.deepEqual(wrongSettings({ [`${NAME}_FILE`]: '/run/ops' }, { '/run/ops': '\n' }), [`${NAME}_FILE`]);
     assert.deepEqual(wrongSettings({ [NAME]: 'x', [`${NAME}_FILE`]: '/run/ops' }, { '/run/ops': TOKEN }), [NAME]);
   });
+});
+
+test('[N-18] how long a receiver has is a duration, under its name and key of earlier installations', () => {
+  assert.equal(config({}).notify.timeoutMs, 15_000);
+  assert.equal(config({ IDENTREE_NOTIFY_TIMEOUT: '1m30s' }).notify.timeoutMs, 90_000);
+  const ofFile = load({}, { [DEFAULT_TOML_FILE]: '[notifications]\ntimeout = "5s"\n' });
+  assert.equal(ofFile.ok && ofFile.config.notify.timeoutMs, 5000);
+  assert.ok(!ofFile.warnings.some(({ setting }) => setting.includes('timeout')));
+  for (const wrong of ['0s', '-5s', 'soon', '1h'])
+    assert.deepEqual(wrongSettings({ IDENTREE_NOTIFY_TIMEOUT: wrong }), ['IDENTREE_NOTIFY_TIMEOUT'], wrong);
 });
 
 test('[N-21] networks that channels may lead into are named one by one, never all at once', () => {

@@ -96,7 +96,8 @@ function readChannels(value: unknown): EarlierFile {
       `the ${what} of ${name} is not taken over: secrets are no part of the database. Set ${secretVariable(name, what)}`;
     if (token) left.push(elsewhere('token'));
     if (command) left.push(elsewhere('command'));
-    if (timeout && timeout > 0) left.push(`the time limit of ${name} is not taken over: every channel has 15 seconds`);
+    if (timeout && timeout > 0)
+      left.push(`the time limit of ${name} is not taken over: all channels have that of IDENTREE_NOTIFY_TIMEOUT`);
     const settings = url && backend !== 'custom' ? (backend === 'ntfy' ? ofNtfy(url) : { url }) : {};
     return { name, input: channelInput.parse({ kind: backend satisfies ChannelKind, settings }) };
   });

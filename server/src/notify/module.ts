@@ -34,8 +34,6 @@ const TESTS_A_MINUTE = 10;
 const WEEKS_A_MINUTE = 20;
 /** How often a session may ask which requests it is told of in a minute. An open page asks once a second in a flood. */
 const SCREENS_A_MINUTE = 240;
-/** An attempt that takes longer has failed, milliseconds. */
-const TIMEOUT_MS = 15_000;
 
 /** Makes a channel of what is stored. @throws with what is wrong, for those who typed it: without secrets */
 export type CreateChannel = (stored: StoredChannel) => Channel;
@@ -90,7 +88,7 @@ export function notifyModule(
     mayBeTold: planning.mayBeTold,
     leases: createLeases({ db, clock, holder: `${hostname()} ${random.uuid()}` }),
     hostname: hostname(),
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs: ground.config.notify.timeoutMs,
     forget: configured.forget,
     counted,
     took,

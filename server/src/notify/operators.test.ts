@@ -74,7 +74,7 @@ describe('what administrators do with notifications', () => {
       channels: 1,
       routes: 1,
       people: 0,
-      left: ['the time limit of old-room is not taken over: every channel has 15 seconds'],
+      left: ['the time limit of old-room is not taken over: all channels have that of IDENTREE_NOTIFY_TIMEOUT'],
     });
     const events = (await s.app.events.read(0, 1000)).filter(({ data: said }) => said.name === 'old-room');
     assert.deepEqual(

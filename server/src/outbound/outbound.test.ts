@@ -64,6 +64,20 @@ test('[N-21] what the operator opened is reached, with the name in the request',
   assert.deepEqual(seen, [`127.0.0.1 ntfy.example:${port}`]);
 });
 
+test('[N-18] who says nothing is waited for as long as the server was told', async (t) => {
+  const silent = createServer(() => undefined);
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
+  const { port } = silent.address() as AddressInfo;
+  const outbound = createOutbound({ opened: ['127.0.0.0/8'], resolve: async () => [], now: () => NOW, timeoutMs: 300 });
+  const sent = refused(await outbound.post(about(`http://127.0.0.1:${port}/`)));
+  assert.deepEqual([sent.final, sent.reason], [false, 'no answer in 0.3 seconds']);
+});
+
 test('[N-21] plain http stays in the networks that were opened', async () => {
   const outbound = outboundWith(['10.0.0.0/8'], async (name) =>
     name === 'both.example' ? ['10.0.0.1', '1.1.1.1'] : ['1.1.1.1'],

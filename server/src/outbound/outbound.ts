@@ -22,9 +22,16 @@ export type Target = { ok: true; addresses: string[]; opened: boolean } | Extrac
  * Talks to addresses that an operator typed. By default none of them leads into this machine or its networks.
  *
  * @param opened networks (CIDR) that may be talked to nevertheless
+ * @param timeoutMs how long a receiver has; 15 seconds unless given
  */
-export function createOutbound(deps: { opened: readonly string[]; resolve: Resolve; now: () => number }) {
+export function createOutbound(deps: {
+  opened: readonly string[];
+  resolve: Resolve;
+  now: () => number;
+  timeoutMs?: number;
+}) {
   const reachOf = createReachOf(deps.opened);
+  const limit = deps.timeoutMs === undefined ? {} : { timeoutMs: deps.timeoutMs };
 
   /** The addresses of a host, every one of which may be dialled. One that may not is a reason to dial none. */
   async function target(host: string): Promise<Target> {
@@ -53,7 +60,13 @@ export function createOutbound(deps: { opened: readonly string[]; resolve: Resol
       // Whoever is on the way could read what is sent, a link that approves among it.
       if (url.protocol === 'http:' && !found.opened) return { ok: false, final: true, reason: PLAIN };
       try {
-        const answer = await post({ ...request, url: url.href, now: deps.now, lookup: onlyThese(found.addresses) });
+        const answer = await post({
+          ...request,
+          ...limit,
+          url: url.href,
+          now: deps.now,
+          lookup: onlyThese(found.addresses),
+        });
         return { ok: true, answer };
       } catch (error) {
         return { ok: false, final: false, reason: whyNot(error) };

@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
+/** How long a receiver has unless it is said, milliseconds. */
 const TIMEOUT_MS = 15_000;
 const MAX_ANSWER = 64 * 1024;
 
@@ -29,6 +30,8 @@ export interface PostRequest {
   /** Whether the body is sent compressed. */
   gzip?: boolean;
   signal: AbortSignal;
+  /** How long there may be no whole answer, milliseconds; 15 seconds unless given. */
+  timeoutMs?: number;
   now: () => number;
   /** Finds the addresses of the name in the URL; an address in it is dialled as it is. The system's unless given. */
   lookup?: LookupFunction;
@@ -36,10 +39,10 @@ export interface PostRequest {
 
 /**
  * One exchange, nothing interpreted. It follows no redirect and asks no proxy, whatever the environment says: events and
- * tokens go where they were configured to go. Rejects when there is no answer in 15 seconds.
+ * tokens go where they were configured to go. Rejects when there is no answer in time.
  */
 export async function post(request: PostRequest): Promise<Answer> {
-  const { url, signal, lookup } = request;
+  const { url, signal, lookup, timeoutMs = TIMEOUT_MS } = request;
   const body = request.gzip ? await promisify(gzip)(request.body) : Buffer.from(request.body);
   return new Promise((resolve, reject) => {
     const sent = (url.startsWith('https:') ? https : http).request(url, {
@@ -54,7 +57,7 @@ export async function post(request: PostRequest): Promise<Answer> {
         ...request.headers,
       },
     });
-    const limit = setTimeout(() => sent.destroy(new Error('no answer in 15 seconds')), TIMEOUT_MS);
+    const limit = setTimeout(() => sent.destroy(new Error(`no answer in ${timeoutMs / 1000} seconds`)), timeoutMs);
     sent.on('close', () => clearTimeout(limit));
     sent.on('error', reject);
     // Node tells of it here and nowhere else: who does not listen waits for ever.

@@ -17,7 +17,7 @@ export interface CommandCall {
 /** Runs it and returns what it printed. @throws CommandFailure when it ends with anything but zero, or not in time */
 export type RunCommand = (call: CommandCall) => Promise<string>;
 
-/** Hosts wait 40 seconds for the answer that follows from it. */
+/** Unless it is said. Hosts wait 40 seconds for the answer that follows from it. */
 const TIMEOUT_MS = 15_000;
 const MAX_OUTPUT = 64 * 1024;
 
@@ -33,7 +33,7 @@ const systemLimit: Limit = (ms, run) => {
  * In a process group of its own, which ends with it when it takes too long or says too much: what it started must not go
  * on with a secret. Standard error goes nowhere, since it may hold one.
  */
-export function createRunCommand(limit: Limit = systemLimit): RunCommand {
+export function createRunCommand(limit: Limit = systemLimit, timeoutMs = TIMEOUT_MS): RunCommand {
   return ({ words, env, input, signal }) =>
     new Promise((resolve, reject) => {
       const [program = '', ...args] = words;
@@ -66,7 +66,7 @@ export function createRunCommand(limit: Limit = systemLimit): RunCommand {
         inTime();
         signal?.removeEventListener('abort', stop);
       };
-      const inTime = limit(TIMEOUT_MS, () => end(`it did not end in ${TIMEOUT_MS / 1000} seconds`));
+      const inTime = limit(timeoutMs, () => end(`it did not end in ${timeoutMs / 1000} seconds`));
       child.on('error', (error: NodeJS.ErrnoException) => fail(`it could not be started (${error.code ?? 'unknown'})`));
       child.on('close', (code, signal) => {
         if (code !== 0) return fail(`it ended with ${code ?? signal}`);

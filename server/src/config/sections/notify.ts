@@ -1,7 +1,7 @@
 import type { Report } from '../problems.ts';
 import { defaultsTo, type SettingMeta, withDefault } from '../setting.ts';
 import { type ConfigSources, secretFromFile } from '../sources.ts';
-import { openedNetworks } from '../values.ts';
+import { duration, openedNetworks } from '../values.ts';
 
 const meta = (name: string, description: string, more: Partial<SettingMeta> = {}): SettingMeta => ({
   env: `IDENTREE_NOTIFY_${name}`,
@@ -22,6 +22,19 @@ export const notifySettings = {
         { example: '192.168.10.5,10.20.0.0/16', defaultNote: 'none' },
       ),
       '',
+    ),
+  ),
+  timeoutMs: withDefault(
+    duration('100ms', '5m'),
+    defaultsTo(
+      {
+        ...meta(
+          'TIMEOUT',
+          'How long a receiver has for one notification. What takes longer has failed, and is tried again.',
+        ),
+        toml: 'notifications.timeout',
+      },
+      '15s',
     ),
   ),
 };

@@ -99,6 +99,19 @@ test('[N-04] one that takes too long, or is stopped, ends with all that it has s
   for (const pid of others) await gone(Number(pid));
 });
 
+test('[N-04] how long one may take is what the server was told', async () => {
+  const channel = channelOf(
+    'custom',
+    {},
+    { env: { OPS: { command: 'sleep 1000' } }, run: createRunCommand(undefined, 300) },
+  );
+  assert.deepEqual(await channel.deliver(noticeOf(), signal()), {
+    outcome: 'later',
+    reason: 'the command: it did not end in 0.3 seconds',
+    retryMs: null,
+  });
+});
+
 test('[N-04] one that prints without end is ended, and what it prints is told to nobody', async () => {
   const endless = await custom('exec cat /dev/zero').deliver(noticeOf(), signal());
   assert.deepEqual(endless, { outcome: 'later', reason: 'the command: it printed too much', retryMs: null });

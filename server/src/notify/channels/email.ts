@@ -4,9 +4,6 @@ import type { Delivery } from '../channel.ts';
 import { type NoticeWords, noticeWords, plainLines } from '../words/words.ts';
 import { defineKind, escapeHtml, later, locale, refused } from './kind.ts';
 
-/** How long a mail server may be silent, milliseconds. */
-const SILENT_MS = 10_000;
-
 /** How the connection is encrypted, and the port that this goes by where none is named. */
 const PORTS = { starttls: 587, implicit: 465, none: 25 } as const;
 
@@ -66,7 +63,7 @@ export const email = defineKind({
   settings,
   shown: ['host', 'port', 'tls', 'ca', 'user', 'from', 'to', 'locale'],
   reaches: ({ to }) => to.length,
-  open({ host, port, tls, ca, user, from, to, locale }, { token }, { outbound, clock }) {
+  open({ host, port, tls, ca, user, from, to, locale }, { token }, { outbound, clock, timeoutMs }) {
     if (user !== undefined && token === null) throw new Error('it has a user and no token, which is the password');
     return async (notice, signal) => {
       const target = await outbound.target(host);
@@ -85,9 +82,9 @@ export const email = defineKind({
         ignoreTLS: tls === 'none',
         tls: { servername: host, minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) },
         ...(user === undefined ? {} : { auth: { user, pass: token! } }),
-        connectionTimeout: SILENT_MS,
-        greetingTimeout: SILENT_MS,
-        socketTimeout: SILENT_MS,
+        connectionTimeout: timeoutMs,
+        greetingTimeout: timeoutMs,
+        socketTimeout: timeoutMs,
         disableFileAccess: true,
         disableUrlAccess: true,
       });

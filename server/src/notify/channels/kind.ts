@@ -11,6 +11,8 @@ import type { Vapid } from './vapid.ts';
 export interface ChannelDeps {
   outbound: Pick<Outbound, 'post' | 'target'>;
   clock: Clock;
+  /** How long an attempt may take, milliseconds. */
+  timeoutMs: number;
   /** Runs commands of operators. */
   run: RunCommand;
   /** `PATH` and `HOME` of this server, which every program needs. */

@@ -28,7 +28,7 @@ export const TestDialog = formDialog<string>(
         {error === null && (found === undefined || found.status === 'queued') && (
           <Group gap="sm" role="status">
             <Loader size="sm" />
-            <Text size="sm">It is in the queue. A receiver has 15 seconds to answer.</Text>
+            <Text size="sm">It is on its way, and the receiver has some seconds to answer.</Text>
           </Group>
         )}
         {found !== undefined && found.status !== 'queued' && (
