@@ -43,6 +43,11 @@ test('[N-20] somebody who has never been here sets up a channel, and the next re
   await page.getByRole('link', { name: 'My notifications' }).click();
   const topic = await setUpNtfy(page, url);
   await expect(dialogOf(page).getByText('It was delivered. Look whether it is there.')).toBeVisible();
+  // The exchange as it was: what was asked of whom, how long that took, and what came back.
+  const seen = dialogOf(page).getByLabel('Attempts');
+  await expect(seen).toContainText(/taken after [0-9,]+ ms/);
+  await expect(seen).toContainText(`POST ${url}/`);
+  await expect(seen.getByText('200', { exact: true })).toBeVisible();
   const bodies = () => received.map(({ bytes }) => JSON.parse(bytes.toString('utf8')) as Record<string, unknown>);
   expect(bodies()).toMatchObject([{ topic, title: 'Test notification' }]);
   await dialogOf(page).getByRole('button', { name: 'Done' }).click();
@@ -68,7 +73,8 @@ test('[N-20] a test shows the exchange as it was: refused, and what was paused w
   await signIn('/my-notifications');
   await setUpNtfy(page, url);
   await expect(dialogOf(page).getByText('It was not delivered.')).toBeVisible();
-  await expect(dialogOf(page)).toContainText('The receiver answers 403.');
+  await expect(dialogOf(page)).toContainText('refused after');
+  await expect(dialogOf(page)).toContainText('the receiver answers 403');
   await dialogOf(page).getByRole('button', { name: 'Done' }).click();
   await expect(page.getByText('Failing', { exact: true })).toBeVisible();
 

@@ -35,6 +35,11 @@ test('who never saw the product sets up a webhook and gets the next request on i
     // A test follows by itself: what was typed works, or is said.
     await expect(page.getByText('The receiver took it.')).toBeVisible();
     await expect(page.getByText(/taken after [0-9,]+ ms/)).toBeVisible();
+    const seen = page.getByLabel('Attempts');
+    await expect(seen).toContainText(`POST ${new URL(receiver.url).origin}/…`);
+    await expect(seen.getByText('200', { exact: true })).toBeVisible();
+    // The receiver repeats its address, which is a secret.
+    await expect(seen).toContainText('thanks for …');
     await inspect(page, 'channels-test', () => page.getByText('The receiver took it.').waitFor());
     await page.getByRole('button', { name: 'Done' }).click();
     expect(receiver.got.map(({ body }) => body.event)).toEqual(['test']);

@@ -27,6 +27,7 @@ import * as notifications from './migrations/0023-notifications.ts';
 import * as offlineGrants from './migrations/0025-offline-grants.ts';
 import * as requestsShown from './migrations/0027-requests-shown.ts';
 import * as counterSigned from './migrations/0028-counter-signed.ts';
+import * as exchanges from './migrations/0029-exchanges.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -93,6 +94,7 @@ export const migrations = {
   '0025-offline-grants': offlineGrants,
   '0027-requests-shown': requestsShown,
   '0028-counter-signed': counterSigned,
+  '0029-exchanges': exchanges,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -580,6 +580,8 @@ export interface NotifyAttemptsTable {
   took_ms: number;
   outcome: 'delivered' | 'later' | 'refused';
   reason: string | null;
+  /** What was said and answered, without secrets; null: nothing was, or it is of an earlier version. */
+  exchange: JsonText | null;
 }
 
 /** What a host says of its break-glass password, and what is wanted of it. */

@@ -47,10 +47,24 @@ export type Delivery =
   /** It will never be taken. `gone`: neither will anything else, and the address is to be forgotten. */
   | { readonly outcome: 'refused'; readonly reason: string; readonly gone?: true };
 
+/** What was said and answered in one try, as far as people may read it: there is no secret in it. */
+export interface Exchange {
+  /** What was asked of whom: `POST https://hooks.example.com/…`. */
+  readonly request: string;
+  /** What was answered in a word: `200`. Null: nothing was. */
+  readonly status: string | null;
+  /** How the answer begins. Null: it is empty, or not for people to read. */
+  readonly answer: string | null;
+}
+
 /** One configured way to tell somebody. Reasons name no secret and no address that holds one. */
 export interface Channel {
   readonly name: string;
   readonly kind: ChannelKind;
-  /** Ends with the signal. Never rejects: what cannot be done is a `Delivery`. */
-  deliver(notice: Notice, signal: AbortSignal): Promise<Delivery>;
+  /**
+   * Ends with the signal. Never rejects: what cannot be done is a `Delivery`.
+   *
+   * @param seen called with what is known of the exchange, each time that more of it is
+   */
+  deliver(notice: Notice, signal: AbortSignal, seen?: (exchange: Exchange) => void): Promise<Delivery>;
 }

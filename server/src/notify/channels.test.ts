@@ -153,6 +153,24 @@ describe('notification channels', () => {
     s.channels.answer = () => ({ outcome: 'delivered' });
   });
 
+  test('[N-20] show what was said and answered: a shared one to administrators, one of a person to that person alone', async () => {
+    const exchange = { request: 'POST https://hooks.example.com/…', status: '200', answer: 'ok' };
+    s.channels.exchange = exchange;
+    const seenBy = async (person: TestPerson, id: string) =>
+      (await person.query<{ tries: AttemptView[] }>('notify.deliveries.get', { id })).data?.tries[0]?.exchange;
+    const tried = async (person: TestPerson, channel: string) => {
+      const { data } = await person.mutate<{ id: string }>('notify.test', { channel });
+      await s.settled();
+      return data.id;
+    };
+    assert.deepEqual(await seenBy(s.olga, await tried(s.olga, 'for-all')), exchange);
+    const own = await tried(alice, 'alice-phone');
+    assert.deepEqual(await seenBy(alice, own), exchange);
+    assert.equal(await seenBy(s.olga, own), null);
+    s.channels.exchange = null;
+    assert.equal(await seenBy(alice, await tried(alice, 'alice-phone')), null);
+  });
+
   test('[N-20] are tried so many times a minute by one person', async () => {
     const test = () => bob.mutate('notify.test', { channel: 'bob-phone' });
     assert.equal((await add(bob, 'bob-phone')).data.ok, true);

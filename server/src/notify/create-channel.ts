@@ -5,6 +5,7 @@ import { apprise } from './channels/apprise.ts';
 import { custom } from './channels/custom.ts';
 import { discord } from './channels/discord.ts';
 import { email } from './channels/email.ts';
+import { type RawExchange, secretsIn, shownExchange } from './channels/exchange.ts';
 import { type ChannelDeps, type Kind, later, type Secret } from './channels/kind.ts';
 import { ntfy } from './channels/ntfy.ts';
 import { slack } from './channels/slack.ts';
@@ -74,6 +75,8 @@ export function createChannelMaker(deps: ChannelDeps & { secretOf: SecretOf }) {
           : 'this kind needs a secret, which only shared channels have',
       );
     }
+    const hidden = Object.entries(Object(settings)).filter(([setting]) => hiddenSettings(kind).includes(setting));
+    const secrets = [...secretsIn(Object.fromEntries(hidden)), ...secretsIn(secret.token)];
     const deliver = wordsOfProblems(() => {
       // What somebody writes as a reason would go in this server's name to everybody whom they choose.
       if (owner !== null && reaches !== undefined && reaches(settings) > 1)
@@ -83,10 +86,13 @@ export function createChannelMaker(deps: ChannelDeps & { secretOf: SecretOf }) {
     return {
       name,
       kind,
-      async deliver(notice, signal) {
+      async deliver(notice, signal, seen = () => {}) {
         if (signal.aborted) return later('stopped');
+        // Of what is told of events an answer may repeat a link that decides. And who may choose an address for themselves
+        // must not read what answers there in the networks of this server.
+        const isAnswerShown = ({ inside }: RawExchange) => notice.event === 'test' && (owner === null || !inside);
         try {
-          return await deliver(notice, signal);
+          return await deliver(notice, signal, (raw) => seen(shownExchange(raw, secrets, isAnswerShown(raw))));
         } catch (error) {
           // What it says may quote what it was given.
           return later(`could not be sent (${(error as NodeJS.ErrnoException).code ?? 'unexpected'})`);

@@ -3,6 +3,7 @@ import type { NotifyAttemptsTable, NotifyDeliveriesTable } from '../db/schema.ts
 import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText } from '../platform/random.ts';
+import type { Exchange } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
 import type { Operator } from './configured.ts';
 import * as store from './delivery-store.ts';
@@ -36,6 +37,8 @@ export interface DeliveryView {
 
 export type AttemptView = Pick<NotifyAttemptsTable, 'number' | 'at' | 'outcome' | 'reason'> & {
   readonly tookMs: number;
+  /** What was said and answered; null: nothing was, it is not known, or it is somebody else's. */
+  readonly exchange: Exchange | null;
 };
 
 function becauseOf(text: string): readonly (By | TestedBy)[] {
@@ -43,6 +46,14 @@ function becauseOf(text: string): readonly (By | TestedBy)[] {
     return JSON.parse(text) as (By | TestedBy)[];
   } catch {
     return [];
+  }
+}
+
+function exchangeOf(text: string | null): Exchange | null {
+  try {
+    return text === null ? null : (JSON.parse(text) as Exchange);
+  } catch {
+    return null;
   }
 }
 
@@ -114,15 +125,25 @@ export function createDeliveries(deps: {
       return { deliveries: shown.map(viewOf), older };
     },
 
-    /** One with all its attempts; null: there is none, or it is of another person than the one who is given. */
-    async get(id: string, person: string | null): Promise<(DeliveryView & { tries: AttemptView[] }) | null> {
+    /**
+     * One with all its attempts; null: there is none, or it is of another person than the one who is given.
+     *
+     * @param reader who asks: what was said and answered on a channel of one person is for that one alone
+     */
+    async get(
+      id: string,
+      person: string | null,
+      reader = '',
+    ): Promise<(DeliveryView & { tries: AttemptView[] }) | null> {
       const row = await store.findDelivery(db.query, id);
       if (row === null || (person !== null && row.person !== person)) return null;
       const tries = await store.attemptsOf(db.query, id);
+      const maySee = row.person === '' || row.person === reader;
       return {
         ...viewOf(row),
-        tries: tries.map(({ number, at, outcome, reason, took_ms }) => ({
+        tries: tries.map(({ number, at, outcome, reason, took_ms, exchange }) => ({
           ...{ number, at, outcome, reason, tookMs: took_ms },
+          exchange: maySee ? exchangeOf(exchange) : null,
         })),
       };
     },

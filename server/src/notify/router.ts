@@ -223,7 +223,7 @@ export function createNotifyRouter(deps: {
         .meta(rest('GET', '/deliveries/{id}', 'A delivery with all its attempts'))
         .input(z.object({ id: deliveryId }))
         .query(async ({ ctx, input }) => {
-          const found = await deliveries.get(input.id, seenBy(ctx.viewer));
+          const found = await deliveries.get(input.id, seenBy(ctx.viewer), ctx.viewer.person.id);
           if (found === null) throw new Refusal('not_found');
           return found;
         }),

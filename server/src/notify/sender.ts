@@ -9,7 +9,7 @@ import type { EventLog } from '../events/log.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
 import { backoffMs, LONGEST_ASKED_MS } from './backoff.ts';
-import type { Channel, Delivery, Notice } from './channel.ts';
+import type { Channel, Delivery, Exchange, Notice } from './channel.ts';
 import { listChannels, type StoredChannel } from './channel-store.ts';
 import * as store from './delivery-store.ts';
 import { createLane, type Lane } from './lane.ts';
@@ -229,7 +229,7 @@ export function createSender(deps: SenderDeps) {
   }
 
   /** One attempt. Ends in time, also where the channel does not. */
-  async function attempt(stored: StoredChannel, notice: Notice): Promise<Delivery> {
+  async function attempt(stored: StoredChannel, notice: Notice, seen: (exchange: Exchange) => void): Promise<Delivery> {
     let channel: Channel;
     try {
       channel = channelOf(stored);
@@ -249,7 +249,7 @@ export function createSender(deps: SenderDeps) {
       });
     });
     try {
-      return await Promise.race([channel.deliver(notice, end.signal), tooLong]);
+      return await Promise.race([channel.deliver(notice, end.signal, seen), tooLong]);
     } catch (error) {
       log.error({ err: error, channel: stored.name }, 'a notification channel failed in a way of its own');
       return { outcome: 'later', reason: 'it failed; the log of the server says why', retryMs: null };
@@ -268,12 +268,15 @@ export function createSender(deps: SenderDeps) {
       if (!turn.isSure()) return;
       const at = clock.now();
       const begun = performance.now();
-      const answer = await attempt(channel, notice);
+      let exchange: Exchange | null = null;
+      const answer = await attempt(channel, notice, (seen) => {
+        exchange = seen;
+      });
       const tookMs = Math.round(performance.now() - begun);
       // The server stops, and gave it up: nothing went wrong with it.
       if (ending.signal.aborted && answer.outcome !== 'delivered') return;
       if (answer.outcome === 'later' && answer.retryMs !== null) lane.hold(Math.min(answer.retryMs, LONGEST_ASKED_MS));
-      await note(lease, channel, one, answer, { at, tookMs });
+      await note(lease, channel, one, answer, { at, tookMs, exchange });
     } catch (err) {
       if (!(err instanceof DatabaseTrouble)) log.error({ err, delivery: one.id }, 'a notification was not delivered');
       // Not again at once: what is wrong may be wrong for longer.
@@ -287,7 +290,7 @@ export function createSender(deps: SenderDeps) {
     channel: StoredChannel,
     one: store.Queued,
     answer: Delivery,
-    { at, tookMs }: { at: number; tookMs: number },
+    { at, tookMs, exchange }: { at: number; tookMs: number; exchange: Exchange | null },
   ): Promise<void> {
     const { outcome } = answer;
     const reason = answer.outcome === 'delivered' ? null : visibleText(answer.reason.slice(0, MAX_REASON));
@@ -300,7 +303,7 @@ export function createSender(deps: SenderDeps) {
     for (;;) {
       try {
         const isNoted = await write(lease, async (work) => {
-          const attempt = { at, took_ms: tookMs, outcome, reason };
+          const attempt = { at, took_ms: tookMs, outcome, reason, exchange: exchange && JSON.stringify(exchange) };
           if (!(await store.noteAttempt(work, one, noted(clock.now()), attempt))) return false;
           if (answer.outcome === 'refused' && answer.gone) await deps.forget(work, channel, reason!);
           return true;

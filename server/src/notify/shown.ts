@@ -1,6 +1,7 @@
 import type { Database } from '../db/database.ts';
 import type { ChannelKind } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
+import { shownAddress } from './channels/exchange.ts';
 import { hiddenSettings, KINDS } from './create-channel.ts';
 import { countDead, newestOn, waitingOn } from './delivery-store.ts';
 
@@ -36,18 +37,9 @@ export interface ChannelView {
   readonly waiting: { readonly count: number; readonly since: number } | null;
 }
 
-const MASK = '…';
-
-/** Of an address only where it is: the secret of a webhook is in its path. */
-function maskedText(text: string): string {
-  if (!URL.canParse(text)) return MASK;
-  const { protocol, host } = new URL(text);
-  return /^https?:$/.test(protocol) && host !== '' ? `${protocol}//${host}/${MASK}` : MASK;
-}
-
 /** Everything that could be a secret masked. What is no text is shown: a port is none. */
 function masked(value: unknown): unknown {
-  if (typeof value === 'string') return value === '' ? '' : maskedText(value);
+  if (typeof value === 'string') return value === '' ? '' : shownAddress(value);
   if (Array.isArray(value)) return value.map(masked);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one)]));

@@ -60,7 +60,7 @@ test('[N-21] nothing leads into this machine, by whatever spelling or name', asy
 test('[N-21] what the operator opened is reached, with the name in the request', async (t) => {
   const { port, seen } = await insideAndOutside(t);
   const sent = await outboundWith(['127.0.0.1/32']).post(about(`http://ntfy.example:${port}/`));
-  assert.deepEqual(sent, { ok: true, answer: { status: 200, body: 'there', retryMs: null } });
+  assert.deepEqual(sent, { ok: true, answer: { status: 200, body: 'there', retryMs: null }, opened: true });
   assert.deepEqual(seen, [`127.0.0.1 ntfy.example:${port}`]);
 });
 

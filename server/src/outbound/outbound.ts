@@ -10,8 +10,11 @@ export type Resolve = (name: string) => Promise<string[]>;
 export const systemResolve: Resolve = async (name) =>
   (await systemLookup(name, { all: true, order: 'verbatim' })).map(({ address }) => address);
 
-/** What came of an exchange. `final`: it must not happen at all, and the next try would not either. */
-export type Sent = { ok: true; answer: Answer } | { ok: false; final: boolean; reason: string };
+/**
+ * What came of an exchange. `opened`: the receiver is in a network that was opened. `final`: it must not happen at all, and
+ * the next try would not either.
+ */
+export type Sent = { ok: true; answer: Answer; opened: boolean } | { ok: false; final: boolean; reason: string };
 
 export type OutboundRequest = Pick<PostRequest, 'url' | 'headers' | 'body' | 'signal'>;
 
@@ -67,7 +70,7 @@ export function createOutbound(deps: {
           now: deps.now,
           lookup: onlyThese(found.addresses),
         });
-        return { ok: true, answer };
+        return { ok: true, answer, opened: found.opened };
       } catch (error) {
         return { ok: false, final: false, reason: whyNot(error) };
       }

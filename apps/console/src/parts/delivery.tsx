@@ -14,18 +14,42 @@ export function StatusBadge({ status }: { status: NotifyDelivery['status'] }) {
   );
 }
 
-const OUTCOMES: Readonly<Record<WholeDelivery['tries'][number]['outcome'], string>> = {
+type Try = WholeDelivery['tries'][number];
+
+const OUTCOMES: Readonly<Record<Try['outcome'], string>> = {
   delivered: 'taken',
   later: 'not now',
   refused: 'refused',
 };
 
-/** Every attempt, as it went: when, for how long, and what the receiver made of it. */
+/** What was said and answered, without the secrets of the channel. */
+function ExchangeFacts({ exchange: { request, status, answer } }: { exchange: NonNullable<Try['exchange']> }) {
+  return (
+    <>
+      <dt>Sent</dt>
+      <dd className="break mono">
+        <MarkedText text={request} />
+      </dd>
+      <dt>Answer</dt>
+      <dd className="break">{status ?? 'none'}</dd>
+      {answer !== null && (
+        <>
+          <dt>Body</dt>
+          <dd className="break mono">
+            <MarkedText text={answer} />
+          </dd>
+        </>
+      )}
+    </>
+  );
+}
+
+/** Every attempt, as it went: when, for how long, what was said, and what the receiver made of it. */
 export function Attempts({ tries }: { tries: WholeDelivery['tries'] }) {
   if (tries.length === 0) return null;
   return (
     <dl className="facts compact" aria-label="Attempts">
-      {tries.map(({ number, at, outcome, reason, tookMs }) => (
+      {tries.map(({ number, at, outcome, reason, tookMs, exchange }) => (
         <Fragment key={number}>
           <dt>Attempt {number}</dt>
           <dd className="break">
@@ -38,6 +62,7 @@ export function Attempts({ tries }: { tries: WholeDelivery['tries'] }) {
               )}
             </Text>
           </dd>
+          {exchange !== null && <ExchangeFacts exchange={exchange} />}
         </Fragment>
       ))}
     </dl>

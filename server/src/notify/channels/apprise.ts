@@ -8,7 +8,7 @@ export const apprise = defineKind({
   shown: ['locale'],
   open({ url, locale }, secret, deps) {
     const headers = bearer(secret);
-    return (notice, signal) => {
+    return (notice, signal, seen) => {
       const words = noticeWords(notice, locale, deps.clock.now(), (value) => inCode(value));
       const { title } = noticeWords(notice, locale, deps.clock.now());
       const body = [
@@ -16,7 +16,7 @@ export const apprise = defineKind({
         ...words.facts.map(([label, value]) => `**${label}:** ${value}`),
         ...(words.link === null ? [] : [`[${words.link.label}](${words.link.url})`]),
       ].join('\n\n');
-      return postJson(deps, { url, headers, json: { title, body, format: 'markdown' }, signal });
+      return postJson(deps, { url, headers, json: { title, body, format: 'markdown' }, signal, seen });
     };
   },
 });

@@ -43,13 +43,17 @@ export const custom = defineKind({
   shown: ['locale'],
   needs: 'command',
   open({ locale }, { command }, { run, environment, clock, name }) {
-    return async (notice, signal) => {
+    return async (notice, signal, seen) => {
       const now = clock.now();
       const { title, text } = noticeWords(notice, locale, now);
       const told = commandEnvironment({ name, title, message: text }, notice, now);
       const { PATH = '/usr/bin:/bin', HOME = '/' } = environment;
+      // What it prints is told to nobody: a command may print what it has read.
+      const about = { request: 'a command of the server', secrets: [], answer: '', inside: true };
+      seen({ ...about, status: null });
       try {
         await run({ words: ['/bin/sh', '-c', command ?? ''], env: { PATH, HOME, ...told }, input: '', signal });
+        seen({ ...about, status: 'ended with 0' });
         return { outcome: 'delivered' };
       } catch (error) {
         if (error instanceof CommandFailure) return later(`the command: ${error.message}`);

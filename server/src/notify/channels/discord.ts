@@ -10,7 +10,7 @@ export const discord = defineKind({
   shown: ['locale'],
   open({ url, locale }, secret, deps) {
     const headers = bearer(secret);
-    return (notice, signal) => {
+    return (notice, signal, seen) => {
       const words = noticeWords(notice, locale, deps.clock.now(), (value) => inCode(value));
       const embed = {
         title: words.title,
@@ -20,7 +20,7 @@ export const discord = defineKind({
         ...(words.link === null ? {} : { url: words.link.url }),
       };
       // Whatever stands in it calls nobody.
-      return postJson(deps, { url, headers, json: { embeds: [embed], allowed_mentions: { parse: [] } }, signal });
+      return postJson(deps, { url, headers, json: { embeds: [embed], allowed_mentions: { parse: [] } }, signal, seen });
     };
   },
 });

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
+import type { Exchange } from '../channel.ts';
 import { channelOf, signal, TOKEN } from '../testing/channel-kit.ts';
 import { noticeOf } from '../testing/notices.ts';
 import { smtpFake } from '../testing/smtp-fake.ts';
@@ -97,4 +98,18 @@ test('[N-05] a server that goes on talking is left when the time of the attempt 
   end.abort();
   assert.equal((await came).outcome, 'later');
   await left;
+});
+
+test('[N-20] of a mail it is shown by which server it went and what that said, and of a failure the number alone', async (t) => {
+  const smtp = await smtpFake(t);
+  const exchangeOf = async (more: object, made: object = {}) => {
+    const seen: Exchange[] = [];
+    const channel = channelOf('email', { ...about, port: smtp.port, tls: 'none', ...more }, { env, ...made });
+    await channel.deliver(noticeOf({ event: 'test', request: null }), signal(), (exchange) => seen.push(exchange));
+    return seen.at(-1);
+  };
+  const request = `mail by mail.example:${smtp.port}`;
+  assert.deepEqual(await exchangeOf({}), { request, status: '250', answer: 'kept' });
+  assert.deepEqual(await exchangeOf({ tls: 'starttls' }), { request, status: '502', answer: null });
+  assert.deepEqual(await exchangeOf({}, { opened: [] }), { request, status: null, answer: null });
 });

@@ -65,7 +65,9 @@ export const email = defineKind({
   reaches: ({ to }) => to.length,
   open({ host, port, tls, ca, user, from, to, locale }, { token }, { outbound, clock, timeoutMs }) {
     if (user !== undefined && token === null) throw new Error('it has a user and no token, which is the password');
-    return async (notice, signal) => {
+    return async (notice, signal, seen) => {
+      const about = { request: `mail by ${host}:${port ?? PORTS[tls]}`, secrets: [] };
+      seen({ ...about, status: null, answer: '', inside: false });
       const target = await outbound.target(host);
       if (!target.ok) return target.final ? refused(target.reason) : later(target.reason);
       if (tls === 'none' && !target.opened)
@@ -106,9 +108,15 @@ export const email = defineKind({
           signal,
         });
         if (signal.aborted) stop();
-        const { accepted, rejectedErrors = [] } = await Promise.race([sent, stopped.promise]);
+        const { accepted, rejectedErrors = [], response } = await Promise.race([sent, stopped.promise]);
+        const [, status = null, answer = ''] = /^([0-9]{3})[ -](.*)$/s.exec(response) ?? [];
+        seen({ ...about, status, answer, inside: target.opened });
         return outcomeOf(rejectedErrors, accepted.length + rejectedErrors.length);
       } catch (error) {
+        const { responseCode } = error as Failure;
+        // What it says with it may repeat the password, and who is on its lists.
+        if (responseCode !== undefined)
+          seen({ ...about, status: String(responseCode), answer: '', inside: target.opened });
         return failureOf(error as Failure);
       } finally {
         signal.removeEventListener('abort', stop);

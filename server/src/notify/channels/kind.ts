@@ -1,10 +1,11 @@
 import { z } from 'zod';
-import type { Outbound, Sent } from '../../outbound/outbound.ts';
+import type { Outbound, OutboundRequest, Sent } from '../../outbound/outbound.ts';
 import { readTypedUrl } from '../../outbound/typed-url.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { RunCommand } from '../../platform/run-command.ts';
-import type { Channel, Delivery, Notice } from '../channel.ts';
+import type { Delivery, Notice } from '../channel.ts';
 import { NOTICE_LOCALES } from '../words/words.ts';
+import { type RawExchange, shownAddress } from './exchange.ts';
 import type { Vapid } from './vapid.ts';
 
 /** What a channel reaches the world with. */
@@ -27,7 +28,14 @@ export interface Secret {
   command: string | null;
 }
 
-type Open<Settings> = (settings: Settings, secret: Secret, deps: ChannelDeps & { name: string }) => Channel['deliver'];
+/** Is told what was said and answered, before anything of it is hidden. */
+export type Seen = (exchange: RawExchange) => void;
+
+type Open<Settings> = (
+  settings: Settings,
+  secret: Secret,
+  deps: ChannelDeps & { name: string },
+) => (notice: Notice, signal: AbortSignal, seen: Seen) => Promise<Delivery>;
 
 /** One way to tell somebody: what is stored of it, and what it does with that. */
 export interface Kind {
@@ -102,13 +110,32 @@ export const later = (reason: string, retryMs: number | null = null): Delivery =
 });
 export const refused = (reason: string): Delivery => ({ outcome: 'refused', reason });
 
+/** Shorter words of `Authorization` are its scheme, or a token that is masked as such. */
+const LEAST_PROOF = 16;
+
+/** Posts, and tells what was said and answered. */
+export async function postSeen(
+  { outbound }: Pick<ChannelDeps, 'outbound'>,
+  request: OutboundRequest,
+  seen: Seen,
+): Promise<Sent> {
+  const { url, headers } = request;
+  // A bearer token, or the two of VAPID with what stands around them.
+  const proofs = (headers.authorization ?? '').split(/[\s,=]+/).filter((word) => word.length >= LEAST_PROOF);
+  const about = { request: `POST ${shownAddress(url)}`, secrets: [url, ...proofs] };
+  seen({ ...about, status: null, answer: '', inside: false });
+  const sent = await outbound.post(request);
+  if (sent.ok) seen({ ...about, status: String(sent.answer.status), answer: sent.answer.body, inside: sent.opened });
+  return sent;
+}
+
 /** Posts JSON and says what came of it. */
 export async function postJson(
-  { outbound }: Pick<ChannelDeps, 'outbound'>,
-  request: { url: string; headers?: Record<string, string>; json: unknown; signal: AbortSignal },
+  deps: Pick<ChannelDeps, 'outbound'>,
+  request: { url: string; headers?: Record<string, string>; json: unknown; signal: AbortSignal; seen: Seen },
 ): Promise<Delivery> {
-  const { url, headers = {}, json, signal } = request;
-  return deliveryOf(await outbound.post({ url, headers, body: JSON.stringify(json), signal }));
+  const { url, headers = {}, json, signal, seen } = request;
+  return deliveryOf(await postSeen(deps, { url, headers, body: JSON.stringify(json), signal }, seen));
 }
 
 /** Seconds that are left of a request; 0 for everything that is about none. */

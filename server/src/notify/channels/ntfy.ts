@@ -47,7 +47,7 @@ export const ntfy = defineKind({
     if (root.href !== new URL(url).href)
       throw new Error('its address has a path: name the server, and the topic beside it');
     const headers = bearer(secret);
-    return (notice, signal) => {
+    return (notice, signal, seen) => {
       const words = noticeWords(notice, locale, deps.clock.now());
       const message = [words.text, ...words.facts.map(([label, value]) => `${label}: ${value}`)].join('\n');
       const json = {
@@ -60,7 +60,7 @@ export const ntfy = defineKind({
           ? {}
           : { click: words.link.url, actions: [{ action: 'view', label: words.link.label, url: words.link.url }] }),
       };
-      return postJson(deps, { url: root.href, headers, json, signal });
+      return postJson(deps, { url: root.href, headers, json, signal, seen });
     };
   },
 });

@@ -11,7 +11,7 @@ export const slack = defineKind({
   shown: ['locale'],
   open({ url, locale }, secret, deps) {
     const headers = bearer(secret);
-    return (notice, signal) => {
+    return (notice, signal, seen) => {
       const words = noticeWords(notice, locale, deps.clock.now(), (value) => inCode(value, escaped));
       const lines = [
         `*${words.title}*`,
@@ -20,7 +20,7 @@ export const slack = defineKind({
         words.link === null ? '' : `<${escaped(words.link.url)}|${words.link.label}>`,
       ];
       const json = { text: lines.filter((line) => line !== '').join('\n'), unfurl_links: false, unfurl_media: false };
-      return postJson(deps, { url, headers, json, signal });
+      return postJson(deps, { url, headers, json, signal, seen });
     };
   },
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { noticeWords } from '../words/words.ts';
-import { defineKind, deliveryOf, escapeHtml, locale, typedUrl } from './kind.ts';
+import { defineKind, deliveryOf, escapeHtml, locale, postSeen, typedUrl } from './kind.ts';
 
 const saysWhen = z.looseObject({ parameters: z.looseObject({ retry_after: z.number().min(0).max(86_400) }) });
 
@@ -23,10 +23,10 @@ export const telegram = defineKind({
   }),
   shown: ['chatId', 'locale'],
   needs: 'token',
-  open({ chatId, url, locale }, { token }, { outbound, clock }) {
+  open({ chatId, url, locale }, { token }, deps) {
     if (!/^[0-9]{1,20}:[A-Za-z0-9_-]{1,100}$/.test(token ?? '')) throw new Error('its token is not one of a bot');
-    return async (notice, signal) => {
-      const words = noticeWords(notice, locale, clock.now(), (value) => `<code>${escapeHtml(value)}</code>`);
+    return async (notice, signal, seen) => {
+      const words = noticeWords(notice, locale, deps.clock.now(), (value) => `<code>${escapeHtml(value)}</code>`);
       const lines = [`<b>${words.title}</b>`, words.text, ...words.facts.map(([label, value]) => `${label}: ${value}`)];
       const body = JSON.stringify({
         chat_id: chatId,
@@ -38,7 +38,7 @@ export const telegram = defineKind({
           : { reply_markup: { inline_keyboard: [[{ text: words.link.label, url: words.link.url }]] } }),
       });
       const address = `${url.replace(/\/+$/, '')}/bot${token}/sendMessage`;
-      const sent = await outbound.post({ url: address, headers: {}, body, signal });
+      const sent = await postSeen(deps, { url: address, headers: {}, body, signal }, seen);
       return deliveryOf(sent, sent.ok ? retryIn(sent.answer.body) : null);
     };
   },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { noticeWords, overWords } from '../words/words.ts';
-import { defineKind, deliveryOf, expiresIn, locale, typedUrl } from './kind.ts';
+import { defineKind, deliveryOf, expiresIn, locale, postSeen, typedUrl } from './kind.ts';
 import { firstBytes } from './ntfy.ts';
 import { encryptPush } from './push-encryption.ts';
 
@@ -20,15 +20,15 @@ const bytes = (length: number) =>
 export const webPush = defineKind({
   settings: z.strictObject({ endpoint: typedUrl, p256dh: bytes(65), auth: bytes(16), locale }),
   shown: ['locale'],
-  open({ endpoint, p256dh, auth, locale }, _secret, { outbound, clock, vapid }) {
+  open({ endpoint, p256dh, auth, locale }, _secret, deps) {
     const subscriber = { publicKey: p256dh, auth };
     try {
       encryptPush(Buffer.of(), subscriber);
     } catch {
       throw new Error('its p256dh is no key of a browser');
     }
-    return async (notice, signal) => {
-      const now = clock.now();
+    return async (notice, signal, seen) => {
+      const now = deps.clock.now();
       const words = notice.takesBack ? overWords(locale) : noticeWords(notice, locale, now);
       const waits = words.link !== null;
       // What became of a request takes the place of its announcement.
@@ -45,7 +45,7 @@ export const webPush = defineKind({
         url: words.link?.url ?? null,
         ...(notice.takesBack ? { takesBack: true } : {}),
       });
-      const sent = await outbound.post({
+      const request = {
         url: endpoint,
         headers: {
           'content-type': 'application/octet-stream',
@@ -53,11 +53,12 @@ export const webPush = defineKind({
           ttl: String(waits ? expiresIn(notice, now) : DAY_S),
           urgency: waits ? 'high' : 'normal',
           topic: about,
-          authorization: await (await vapid()).authorization(new URL(endpoint), now),
+          authorization: await (await deps.vapid()).authorization(new URL(endpoint), now),
         },
         body: encryptPush(Buffer.from(message), subscriber),
         signal,
-      });
+      };
+      const sent = await postSeen(deps, request, seen);
       const isGone = sent.ok && (sent.answer.status === 404 || sent.answer.status === 410);
       if (isGone) return { outcome: 'refused', reason: 'the browser has ended its subscription', gone: true };
       return deliveryOf(sent);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { visibleText } from '#shared/visible-text.ts';
 import { noticeWords } from '../words/words.ts';
-import { bearer, defineKind, deliveryOf, expiresIn, locale, typedUrl, wholeSeconds } from './kind.ts';
+import { bearer, defineKind, deliveryOf, expiresIn, locale, postSeen, typedUrl, wholeSeconds } from './kind.ts';
 import { signedHeaders, signingKey } from './standard-webhook.ts';
 
 /**
@@ -11,15 +11,15 @@ import { signedHeaders, signingKey } from './standard-webhook.ts';
 export const webhook = defineKind({
   settings: z.strictObject({ url: typedUrl, locale }),
   shown: ['locale'],
-  open({ url, locale }, { token }, { outbound, clock }) {
+  open({ url, locale }, { token }, deps) {
     const words = (token ?? '').split(/\s+/).filter((word) => word !== '');
     const keys = words.filter((word) => word.startsWith('whsec_')).map((word) => signingKey(word));
     const tokens = words.filter((word) => !word.startsWith('whsec_'));
     if (keys.includes(null)) throw new Error('its whsec_ key is not 24 to 64 bytes in base64');
     if (tokens.length > 1) throw new Error('its token holds more than one word that is no whsec_ key');
     const authorization = bearer({ token: tokens[0] ?? null, command: null });
-    return async (notice, signal) => {
-      const now = clock.now();
+    return async (notice, signal, seen) => {
+      const now = deps.clock.now();
       const { event, username, hostname, request, reason, actor } = notice;
       const { title, text } = noticeWords(notice, locale, now);
       const body = JSON.stringify({
@@ -43,7 +43,7 @@ export const webhook = defineKind({
         ...(notice.folded === 0 ? {} : { folded: notice.folded }),
       });
       const signed = signedHeaders(keys as Buffer[], { id: notice.id, at: now, body });
-      return deliveryOf(await outbound.post({ url, headers: { ...signed, ...authorization }, body, signal }));
+      return deliveryOf(await postSeen(deps, { url, headers: { ...signed, ...authorization }, body, signal }, seen));
     };
   },
 });

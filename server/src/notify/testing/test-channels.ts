@@ -1,4 +1,4 @@
-import type { Channel, Delivery, Notice } from '../channel.ts';
+import type { Channel, Delivery, Exchange, Notice } from '../channel.ts';
 import type { StoredChannel } from '../channel-store.ts';
 
 /** One attempt on a channel, as its receiver sees it. */
@@ -17,6 +17,8 @@ export function createTestChannels(answer: Answer = () => ({ outcome: 'delivered
     told,
     /** What becomes of the next ones. */
     answer,
+    /** What is seen of each exchange. */
+    exchange: null as Exchange | null,
     /** Events that were told on a channel, with the request's code where there is one. */
     on: (channel: string): string[] =>
       told
@@ -27,9 +29,10 @@ export function createTestChannels(answer: Answer = () => ({ outcome: 'delivered
       return {
         name,
         kind,
-        async deliver(notice, signal) {
+        async deliver(notice, signal, seen) {
           const one = { channel: name, notice };
           told.push(one);
+          if (self.exchange !== null) seen?.(self.exchange);
           return self.answer(one, signal);
         },
       };

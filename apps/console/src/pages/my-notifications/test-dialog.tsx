@@ -2,10 +2,9 @@ import { Loader, Stack, Text } from '@mantine/core';
 import { IconCircleCheck, IconCircleX } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useEffect } from 'react';
-import { MarkedText } from '../../kit/command-text.tsx';
 import { DialogDone, formDialog } from '../../kit/form-dialog.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
-import { Moment } from '../../kit/times.tsx';
+import { Attempts } from '../../parts/delivery.tsx';
 import { api } from '../../server/api.ts';
 import { sentence } from '../../words/text.ts';
 import { type Delivery, refreshChannels } from './notify-types.ts';
@@ -18,22 +17,6 @@ export interface Test {
 
 /** No event says what became of a delivery. */
 const LOOK_EVERY_MS = 500;
-
-/** What an attempt ended with, in the words of the exchange itself. */
-function Attempt({ one }: { one: Delivery['tries'][number] }) {
-  return (
-    <dl className="facts compact">
-      <dt>Sent</dt>
-      <dd>
-        <Moment at={one.at} />
-      </dd>
-      <dt>Answer</dt>
-      <dd>{one.outcome === 'delivered' ? 'Taken' : <MarkedText text={sentence(one.reason ?? 'not taken')} />}</dd>
-      <dt>Took</dt>
-      <dd>{one.tookMs} ms</dd>
-    </dl>
-  );
-}
 
 function Outcome({ delivery }: { delivery: Delivery }) {
   const last = delivery.tries.at(-1);
@@ -77,9 +60,7 @@ export const TestDialog = formDialog<Test>(
           {(seen) => (
             <>
               <Outcome delivery={seen} />
-              {seen.tries.map((one) => (
-                <Attempt key={one.number} one={one} />
-              ))}
+              <Attempts tries={seen.tries} />
             </>
           )}
         </QueryState>
