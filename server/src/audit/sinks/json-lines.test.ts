@@ -27,6 +27,7 @@ import type { ReaderTurn } from '../../platform/module.ts';
 import type { AuditRecord } from '../record.ts';
 import { TurnLost } from '../sink.ts';
 import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
+import { smallDisk, whyNoSmallDisk } from '../testing/small-disk.ts';
 import { createJsonLines } from './json-lines.ts';
 import { createStandardOutput } from './standard-output.ts';
 
@@ -224,6 +225,74 @@ test('[A-21] while the folder cannot be written nothing is confirmed; then it go
   await chmod(parent, 0o750);
   await sink.deliver(all, ownTurn());
   assert.deepEqual(await seqsOf(join(parent, 'audit.jsonl')), [1, 2, 3]);
+});
+
+const noDisk = whyNoSmallDisk();
+test('[A-21] of a disk that is full or read-only nothing is confirmed, no line is merged, and it goes on', {
+  skip: noDisk ?? false,
+}, async (t) => {
+  const disk = smallDisk(t, 256);
+  const c = await auditCluster(t, openTestSqlite);
+  const path = join(disk.folder, 'audit.jsonl');
+  const sink = createJsonLines({ path, maxSize: 20_000, maxFiles: 50, now: () => performance.now() });
+  let server = await c.start('a', [sink]);
+  const status = async () => (await server.status())[0]!;
+  const files = async () => (await readdir(disk.folder)).filter((name) => name.startsWith('audit.jsonl'));
+  await c.write(20);
+  await until(async () => (await status()).behind === 0);
+
+  // What is open for writing keeps a disk from being made read-only.
+  await server.stop();
+  disk.readOnly();
+  server = await c.start('b', [sink]);
+  await c.write(20);
+  await until(async () => (await status()).state === 'failing');
+  assert.match((await status()).lastError!, /EROFS/);
+  assert.equal((await status()).seq, 20);
+  disk.writable();
+  await until(async () => (await status()).behind === 0);
+
+  // Full within a line, mostly: what there is of it is no line.
+  const filling = join(disk.folder, 'filling');
+  await writeFile(filling, '');
+  await assert.rejects(async () => {
+    for (;;) await appendFile(filling, Buffer.alloc(1024));
+  }, /ENOSPC/);
+  await c.write(200);
+  await until(async () => /ENOSPC/.test((await status()).lastError ?? ''));
+  assert.ok((await status()).behind > 0);
+  await rm(filling);
+  await until(async () => (await status()).behind === 0);
+  const found = await seqsOf(...(await files()).map((name) => join(disk.folder, name)));
+  assert.deepEqual(
+    [...new Set(found)].sort((x, y) => x - y),
+    numbers(240),
+  );
+  assert.equal(c.count('jsonlog', 'dead_lettered'), 0);
+});
+
+test('[A-21] what takes the place of the file while it is written is not written to', async (t) => {
+  const { folder, path, sink } = await fileSink(t);
+  const records = createRecords();
+  await sink.deliver(records(3), ownTurn());
+  const [late] = records(1);
+  const other = join(folder, 'other');
+  await writeFile(other, 'untouched\n');
+  const places: [string, () => Promise<unknown>, RegExp][] = [
+    ['a link to another file', () => symlink(other, path), /is a symbolic link/],
+    ['a link to itself, moved', () => symlink(`${path}.moved`, path), /is a symbolic link/],
+    ['a folder', () => mkdir(path), /EISDIR|is no file/],
+    ['a named pipe that nobody reads', () => promisify(execFile)('mkfifo', [path]), /is no file/],
+  ];
+  await rename(path, `${path}.moved`);
+  for (const [what, make, said] of places) {
+    await make();
+    await assert.rejects(sink.deliver([late!], ownTurn()), said, what);
+    await rm(path, { recursive: true });
+  }
+  await sink.deliver([late!], ownTurn());
+  assert.deepEqual([await seqsOf(`${path}.moved`), await seqsOf(path)], [numbers(3), [4]]);
+  assert.equal(await readFile(other, 'utf8'), 'untouched\n');
 });
 
 test('[A-03] a file is not written by whoever may have a successor', async (t) => {
