@@ -1,8 +1,8 @@
 import { ReaderFailure } from '../../events/readers.ts';
 import type { Answer } from '../../outbound/post.ts';
 
-/** Somebody has to mend it; until then it is asked seldom, milliseconds. */
-export const PAUSED_MS = 60_000;
+/** Somebody has to mend it; until then it is asked seldom. */
+export const PAUSED = { retryMs: 60_000, paused: true } as const;
 
 /**
  * What is to be done about an answer that takes nothing and blames no event. Tokens and addresses are an operator's to mend;
@@ -11,7 +11,5 @@ export const PAUSED_MS = 60_000;
 export function failureOf({ status, retryMs }: Answer, said: string): ReaderFailure {
   const passes = status === 408 || status === 425 || status === 429 || status >= 500;
   const message = `the receiver answers ${status}${said === '' ? '' : `: ${said.slice(0, 200)}`}`;
-  return passes
-    ? new ReaderFailure(message, { retryMs })
-    : new ReaderFailure(message, { retryMs: PAUSED_MS, paused: true });
+  return new ReaderFailure(message, passes ? { retryMs } : PAUSED);
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
 import { openTestSqlite } from '../../db/test-databases.ts';
 import { ReaderFailure } from '../../events/readers.ts';
 import { retryAfter } from '../../outbound/post.ts';
@@ -9,6 +11,7 @@ import { type Answered, httpReceiver, type Received } from '../testing/http-rece
 import { createLoki } from './loki.ts';
 import { createSplunk } from './splunk.ts';
 
+const LONG = process.env.IDENTREE_LONG === '1';
 const NOW = Date.UTC(2026, 11, 24);
 const TOKEN = '0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0';
 const splunkTo = (url: string, more: { index?: string; gzip?: boolean; channel?: string; askEveryMs?: number } = {}) =>
@@ -80,6 +83,13 @@ test('[A-26] what Splunk answers is waiting, pausing or an event that it refuses
     [splunkSays(400, 6, { 'invalid-event-number': 1 }), { at: 1, reason: 'code 6' }],
     [splunkSays(400, 12), { at: null, reason: 'code 12' }],
     [{ status: 413 }, { at: null, reason: 'too large' }],
+    // Of something in front of it, and of a path of it that takes nothing: neither has the events.
+    [
+      { status: 200, body: '<html>Sign in to the network</html>' },
+      { paused: true, retryMs: 60_000 },
+    ],
+    [{ status: 204 }, { paused: true, retryMs: 60_000 }],
+    [splunkSays(200, 17), { paused: true, retryMs: 60_000 }],
   ] as const) {
     answer = given;
     assert.deepEqual(await outcome(sink), expected, JSON.stringify(given));
@@ -148,10 +158,100 @@ test('[A-27] what Loki answers is waiting, pausing or an event that it refuses',
       { status: 400, body: 'max entry size exceeded\n' },
       { at: null, reason: 'max entry size exceeded' },
     ],
+    // Of something in front of it: it does not have the events.
+    [
+      { status: 200, body: '<html>Sign in to the network</html>' },
+      { paused: true, retryMs: 60_000 },
+    ],
+    // Of whatever time they are said to be: no event is to blame for the clocks.
+    [
+      { status: 400, body: 'entry for stream has timestamp too new: 2026-12-25T00:00:00Z' },
+      { paused: false, retryMs: null },
+    ],
+    [
+      { status: 400, body: 'entry too far behind, oldest acceptable timestamp is: 2026-12-25T00:00:00Z' },
+      { paused: false, retryMs: null },
+    ],
     [{ status: 204 }, null],
   ] as const) {
     answer = given;
     assert.deepEqual(await outcome(sink), expected, JSON.stringify(given));
+  }
+});
+
+test('[A-27] what was written by a clock that was ahead goes in at the present', async (t) => {
+  const { url, received } = await httpReceiver(t, ({ body }) => {
+    const { streams } = JSON.parse(body) as { streams: { values: [string, string][] }[] };
+    const isNew = streams.flatMap(({ values }) => values).some(([time]) => Number(time.slice(0, -6)) > NOW + 600_000);
+    return isNew ? { status: 400, body: 'entry for stream has timestamp too new' } : { status: 204 };
+  });
+  const records = createRecords()(3, { at: NOW + 86_400_000 });
+  assert.equal(await lokiTo(url).deliver(records, ownTurn()), null);
+  assert.equal(received.length, 2);
+});
+
+/** A receiver on loopback that talks as it likes, in octets. */
+async function rawReceiver(t: Pick<TestContext, 'after'>, talk: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).resume();
+    socket.once('data', () => talk(socket));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** What a receiver may do with the line, and none of it is a confirmation. */
+const MISCHIEF: Record<string, (socket: Socket) => void> = {
+  'an answer that is cut off': (socket) => socket.end('HTTP/1.1 200 OK\r\ncontent-length: 27\r\n\r\n{"text":"Succ'),
+  'an answer that is cut off in a chunk': (socket) =>
+    socket.end('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1b\r\n{"text":'),
+  'a line that is closed': (socket) => socket.end(),
+  'a line that is reset': (socket) => socket.resetAndDestroy(),
+  'what is no HTTP': (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'),
+  'octets that are no UTF-8': (socket) =>
+    socket.end(
+      Buffer.concat([Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n'), Buffer.from([0xff, 0xfe, 0])]),
+    ),
+  'headers without an end': (socket) => {
+    const more = () => void (socket.destroyed || socket.write(`x: ${'y'.repeat(8000)}\r\n`, more));
+    socket.write('HTTP/1.1 200 OK\r\n', more);
+  },
+  'an answer without an end': (socket) => {
+    const more = () => void (socket.destroyed || socket.write('z'.repeat(65_536), more));
+    socket.write('HTTP/1.1 200 OK\r\n\r\n', more);
+  },
+  'another protocol': (socket) => socket.write('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n'),
+};
+
+for (const [how, talk] of Object.entries(MISCHIEF)) {
+  test(`[A-26] [A-27] ${how} confirms nothing and puts nothing aside`, async (t) => {
+    const url = await rawReceiver(t, talk);
+    for (const sink of [splunkTo(url), lokiTo(url)]) await assert.rejects(sink.deliver(createRecords()(3), ownTurn()));
+  });
+}
+
+test('[A-26] [A-27] a receiver that answers octet by octet is left', async (t) => {
+  const timers = new Set<NodeJS.Timeout>();
+  t.after(() => timers.forEach(clearInterval));
+  const url = await rawReceiver(t, (socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    timers.add(setInterval(() => socket.write('{'), 50).unref());
+  });
+  const sinks = LONG ? [splunkTo(url), lokiTo(url)] : [];
+  await Promise.all(sinks.map((sink) => assert.rejects(sink.deliver(createRecords()(3), ownTurn()))));
+  // A server that stops does not wait for it.
+  for (const sink of [splunkTo(url), lokiTo(url)]) {
+    const stop = new AbortController();
+    const delivery = sink.deliver(createRecords()(3), { signal: stop.signal, isSure: () => true });
+    setTimeout(() => stop.abort(), 200);
+    await assert.rejects(delivery);
   }
 });
 

@@ -1,7 +1,8 @@
+import { ReaderFailure } from '../../events/readers.ts';
 import { type Answer, isDone, post } from '../../outbound/post.ts';
 import type { AuditRecord } from '../record.ts';
 import type { AuditSink } from '../sink.ts';
-import { failureOf } from './failure.ts';
+import { failureOf, PAUSED } from './failure.ts';
 
 const BATCH = 100;
 const EVERY_MS = 5000;
@@ -9,8 +10,10 @@ const NS_PER_MS = 1_000_000n;
 /** Few and always the same: each set of labels is a stream of its own. */
 const LABELS = { app: 'identree', job: 'identree-audit' };
 
-/** What Loki says of entries that are older than it takes. */
-const TOO_OLD = /timestamp too old|too far behind|out of order/i;
+/** What Loki says of entries that are older than it takes, or from its future. */
+const OF_ANOTHER_TIME = /timestamp too (old|new)|too far behind|out of order/i;
+/** It confirms without a word. A portal or a proxy in front has a page to show. */
+const isConfirmed = (answer: Answer): boolean => isDone(answer) && answer.body.trim() === '';
 
 /**
  * Entries of one stream, each later than the one before it. Their times follow from the events, so that an event that comes
@@ -65,16 +68,21 @@ export function createLoki(deps: {
         entries(records, ({ event }) => (event.unreadable ? deps.now() : event.at)),
         turn.signal,
       );
-      if (answer.status === 400 && TOO_OLD.test(answer.body)) {
-        // After a long outage. When it really was stands in the line.
+      const isOfAnotherTime = () => answer.status === 400 && OF_ANOTHER_TIME.test(answer.body);
+      if (isOfAnotherTime()) {
+        // After a long outage, or of a clock that was ahead. When it really was stands in the line.
         const now = deps.now();
         answer = await push(
           entries(records, () => now),
           turn.signal,
         );
       }
-      if (isDone(answer)) return null;
+      if (isConfirmed(answer)) return null;
       const said = answer.body.trim().slice(0, 200);
+      // No event is to blame for the clocks, and they are put right one day.
+      if (isOfAnotherTime()) throw new ReaderFailure(`its clock and the one of this server differ: ${said}`);
+      if (isDone(answer))
+        throw new ReaderFailure(`the receiver answers ${answer.status}, but not as Loki does`, PAUSED);
       if (answer.status === 400 || answer.status === 413) return { at: null, reason: said || String(answer.status) };
       throw failureOf(answer, said);
     },

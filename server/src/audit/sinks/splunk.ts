@@ -5,7 +5,7 @@ import { type Answer, isDone, post } from '../../outbound/post.ts';
 import type { ReaderTurn } from '../../platform/module.ts';
 import type { AuditRecord } from '../record.ts';
 import { type AuditSink, mustBeSure } from '../sink.ts';
-import { failureOf, PAUSED_MS } from './failure.ts';
+import { failureOf, PAUSED } from './failure.ts';
 
 const BATCH = 100;
 const EVERY_MS = 5000;
@@ -21,6 +21,7 @@ const acknowledged = z.object({ acks: z.record(z.string(), z.boolean()) });
 
 /** Codes that blame an event: invalid data format, no event, an empty one. */
 const BLAMES_EVENT = new Set([6, 12, 13]);
+const SUCCESS = 0;
 const BUSY = 9;
 /** Splunk advises to ask seldom; what its indexers have not within this comes again. */
 const ASK_EVERY_MS = 1000;
@@ -97,10 +98,12 @@ export function createSplunk(deps: {
       });
       const said = verdictOf(answer);
       if (isDone(answer)) {
+        // A portal or a proxy in front says 200 as well, and everything would count as kept that went nowhere.
+        if (said?.code !== SUCCESS)
+          throw new ReaderFailure(`the receiver answers ${answer.status}, but not as a collector does`, PAUSED);
         if (channel === null) return null;
         // A collector that gives no number would have everything count as kept that it has in memory only.
-        if (said?.ackId === undefined)
-          throw new ReaderFailure('the token has no indexer acknowledgement', { retryMs: PAUSED_MS, paused: true });
+        if (said.ackId === undefined) throw new ReaderFailure('the token has no indexer acknowledgement', PAUSED);
         await acknowledgement(said.ackId, channel, turn);
         return null;
       }
