@@ -6,6 +6,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { openTestSqlite } from '../../db/test-databases.ts';
 import { createTestCa } from '../../ldap/testing/certificates.ts';
 import type { AuditRecord } from '../record.ts';
@@ -23,13 +24,14 @@ const BOM = '\ufeff';
 function sinkTo(
   t: Pick<TestContext, 'after'>,
   target: Partial<SyslogTarget> & { port: number },
-  { tls = NO_TLS, windowMs = 10_000, now = () => performance.now() } = {},
+  { tls = NO_TLS, windowMs = 10_000, writeMs = 30_000, now = () => performance.now() } = {},
 ) {
   const sink = createSyslog({
     target: { transport: 'tcp', host: '127.0.0.1', framing: 'octet-counting', ...target },
     tls: async () => tls,
     origin: ORIGIN,
     windowMs,
+    writeMs,
     now,
   });
   t.after(() => sink.close());
@@ -190,6 +192,51 @@ test('[A-24] what a receiver took with it while the server stopped comes again, 
   assert.deepEqual([seen(1), seen(2)], [numbers(20), [21]]);
 });
 
+test('[A-05] a receiver that is slow has everything at its own pace', async (t) => {
+  const seen = new Set<string>();
+  const timers = new Set<NodeJS.Timeout>();
+  const server = createServer((socket) => {
+    let rest = '';
+    socket.on('error', () => {}).pause();
+    // Far less at a time than the operating system has to be rid of before it asks for more.
+    const timer = setInterval(() => {
+      const chunk = socket.read() as Buffer | null;
+      const lines = `${rest}${chunk?.toString('latin1') ?? ''}`.split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) seen.add(/ seq="(\d+)"/.exec(line)![1]!);
+    }, 10);
+    timers.add(timer);
+    socket.on('close', () => clearInterval(timer));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const timer of timers) clearInterval(timer);
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  const sink = sinkTo(t, { port, framing: 'newline' }, { writeMs: 20 });
+  const records = createRecords()(900, { reason: AWKWARD });
+  let attempts = 0;
+  for (let next = 0; next < records.length; ) {
+    const again = await sink.comesAgain!();
+    if (again !== null) {
+      next = Math.min(next, again.after);
+      again.noted();
+    }
+    try {
+      await sink.deliver(records.slice(next, next + 100), ownTurn());
+      next += 100;
+    } catch {
+      attempts += 1;
+      await sleep(20);
+      assert.ok(attempts < 60, 'it begins anew each time');
+    }
+  }
+  assert.ok(attempts > 0, 'it was slow');
+  await until(() => seen.size === records.length);
+});
+
 test('[A-24] an idle receiver that closes has lost nothing', async (t) => {
   const r = await receiver(t);
   let now = 0;
@@ -259,6 +306,19 @@ describe('[A-25] a real rsyslog', { skip }, () => {
     }
   }
 
+  /** An authority, and the files of a receiver: good for 127.0.0.1 and for its name. */
+  async function authority(t: Pick<TestContext, 'after'>) {
+    const folder = await mkdtemp(join(tmpdir(), 'identree-syslog-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const ca = await createTestCa();
+    const own = await ca.issue('syslog.example.com', 'server', { kind: 'RSA' });
+    const files = { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+    await writeFile(files.ca, ca.certificate);
+    await writeFile(files.cert, own.certificate);
+    await writeFile(files.key, own.key, { mode: 0o600 });
+    return { ca, trusted: { ca: ca.certificate }, files };
+  }
+
   for (const framing of ['octet-counting', 'newline'] as const) {
     test(`understands every field over TCP, ${framing}`, async (t) => {
       const rsyslog = await startRsyslog(t, { input: 'imtcp' });
@@ -280,16 +340,8 @@ describe('[A-25] a real rsyslog', { skip }, () => {
   test('over TLS is believed by its name and authority alone, and asks for a certificate of this server', {
     skip: whyNoRsyslog({ tls: true }) ?? false,
   }, async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), 'identree-syslog-'));
-    t.after(() => rm(folder, { recursive: true, force: true }));
-    const ca = await createTestCa();
+    const { ca, trusted, files } = await authority(t);
     const other = await createTestCa();
-    // Good for 127.0.0.1 and for this name.
-    const own = await ca.issue('syslog.example.com', 'server', { kind: 'RSA' });
-    const files = { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
-    await writeFile(files.ca, ca.certificate);
-    await writeFile(files.cert, own.certificate);
-    await writeFile(files.key, own.key, { mode: 0o600 });
     const client = await ca.issue('id1.example.com', 'client');
     const stranger = await other.issue('id1.example.com', 'client');
 
@@ -297,7 +349,6 @@ describe('[A-25] a real rsyslog', { skip }, () => {
     const sent = someRecords();
     const to = (host: string, tls: Partial<SyslogTls>, port = open.port) =>
       sinkTo(t, { transport: 'tls', host, port }, { tls: { ...NO_TLS, ...tls } });
-    const trusted = { ca: ca.certificate };
     await to('127.0.0.1', trusted).deliver(sent, ownTurn());
     await until(async () => (await open.understood()).length >= sent.length);
     check(await open.understood(), sent);
@@ -324,6 +375,27 @@ describe('[A-25] a real rsyslog', { skip }, () => {
       });
     }
     assert.equal((await mutual.understood()).length, sent.length);
+  });
+
+  test('[A-24] that speaks TLS and is killed or restarted has every event in its file', {
+    skip: whyNoRsyslog({ tls: true }) ?? false,
+  }, async (t) => {
+    const { trusted, files } = await authority(t);
+    const rsyslog = await startRsyslog(t, { input: 'imtcp', tls: { ...files, clients: false } });
+    const c = await auditCluster(t, openTestSqlite);
+    const sink = sinkTo(t, { transport: 'tls', port: rsyslog.port }, { tls: { ...NO_TLS, ...trusted } });
+    const a = await c.start('a', [sink]);
+    const seen = async () => new Set((await rsyslog.understood()).map(seqOf));
+    const rounds = LONG ? 20 : 2;
+    for (let round = 0; round < rounds; round += 1) {
+      const before = (await seen()).size;
+      await c.write(200);
+      await until(async () => (await seen()).size > before);
+      await rsyslog.kill(round % 2 === 0 ? 'SIGKILL' : 'SIGTERM');
+      await rsyslog.start();
+    }
+    await until(async () => (await seen()).size === rounds * 200);
+    await until(async () => (await a.status())[0]?.behind === 0);
   });
 
   test(`[A-24] that is killed ${LONG ? 50 : 3} times has every event in its file`, async (t) => {

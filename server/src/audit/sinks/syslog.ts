@@ -26,7 +26,11 @@ export interface SyslogTls {
 /** RFC 5426 has every receiver take as many octets. */
 const MOST_UDP = 2048;
 const CONNECT_MS = 5000;
-/** How long a receiver may take nothing before the connection counts as dead, milliseconds. */
+/**
+ * How long a receiver may take nothing before the connection counts as dead, milliseconds. Twice as long each time that it
+ * did: the operating system asks for more only once it is rid of a good part of what it holds, so one that is slow would
+ * have the same again on each connection, and never what comes next.
+ */
 const WRITE_MS = 30_000;
 /**
  * A peer that vanished without a word is noticed when the operating system gives up on what it has sent, which takes up to
@@ -52,14 +56,16 @@ function createStream(deps: {
   tls: () => Promise<SyslogTls>;
   origin: SyslogOrigin;
   windowMs: number;
+  writeMs?: number;
   now: () => number;
 }): AuditSink {
-  const { target, origin, windowMs } = deps;
+  const { target, origin, windowMs, writeMs = WRITE_MS } = deps;
   const recent = createRecent({ now: deps.now, longestMs: Math.max(windowMs, VANISHED_MS) });
   let open: Socket | null = null;
   let lost: number | null = null;
   /** Why the connection ended with which events may have been lost: an attempt that failed, though it looked well. */
   let broken: Error | null = null;
+  let patienceMs = writeMs;
   /** It was told that nothing more comes, and everything before that has gone well. */
   let leaving = false;
 
@@ -131,10 +137,10 @@ function createStream(deps: {
   /** Resolves once the operating system has taken it. */
   function write(socket: Socket, bytes: Buffer, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const limit = setTimeout(
-        () => socket.destroy(Object.assign(new Error('the receiver takes nothing'), { code: 'ETIMEDOUT' })),
-        WRITE_MS,
-      );
+      const limit = setTimeout(() => {
+        patienceMs = Math.min(patienceMs * 2, VANISHED_MS);
+        socket.destroy(Object.assign(new Error('the receiver takes nothing'), { code: 'ETIMEDOUT' }));
+      }, patienceMs);
       const giveUp = () => socket.destroy();
       signal.addEventListener('abort', giveUp, { once: true });
       socket.write(bytes, (error) => {
@@ -256,6 +262,8 @@ export function createSyslog(deps: {
   tls: () => Promise<SyslogTls>;
   origin: SyslogOrigin;
   windowMs: number;
+  /** How long it may take nothing at first, milliseconds. */
+  writeMs?: number;
   now: () => number;
 }): AuditSink {
   return deps.target.transport === 'udp' ? createDatagrams(deps) : createStream(deps);
