@@ -178,6 +178,66 @@ forEachDatabase('an audit sink', (open) => {
     );
   });
 
+  test('[A-10] whose receiver refuses again what is tried again is asked once for it, and not with each attempt', async (t) => {
+    const c = await auditCluster(t, open);
+    let all = true;
+    const sink = noteSink('splunk_hec', async (records) =>
+      records.some(({ event }) => all || event.seq !== 7) ? { at: null, reason: 'incorrect index' } : null,
+    );
+    const a = await c.start('a', [sink.sink], { mostDeadLetters: 20, bufferSize: 10 });
+    await c.write(35);
+    await until(async () => (await a.status())[0]?.state === 'paused');
+    const letters = createDeadLetters({ db: c.db, events: c.writer });
+    const before = sink.given.length;
+    all = false;
+    assert.equal(await letters.retry({}, 'olga'), 20);
+    await until(async () => (await letters.list()).every(({ retry }) => !retry));
+    // One was taken, so there is room for one more batch; then it waits for an operator again, and asks nobody.
+    await until(async () => (await letters.list()).length === 29);
+    await until(async () => (await a.status())[0]?.state === 'paused');
+    assert.deepEqual(sink.taken, [7]);
+    const asked = sink.given.slice(before).map((seqs) => seqs.join());
+    assert.deepEqual(
+      numbers(20).map((seq) => asked.filter((one) => one === String(seq)).length),
+      Array(20).fill(1),
+    );
+    assert.equal(c.count('splunk_hec', 'emitted'), 1);
+  });
+
+  test('[A-10] of two servers one tries again what an operator wants, once', async (t) => {
+    const c = await auditCluster(t, open);
+    let wrong = true;
+    const make = () =>
+      noteSink('loki', async (records) =>
+        wrong && records.some(({ event }) => event.seq <= 5) ? { at: null, reason: 'too large' } : null,
+      );
+    const sinks = [make(), make()];
+    const [a] = [await c.start('a', [sinks[0]!.sink]), await c.start('b', [sinks[1]!.sink])];
+    await c.write(8);
+    await until(async () => (await a!.status())[0]?.behind === 0);
+    wrong = false;
+    const letters = createDeadLetters({ db: c.db, events: c.writer });
+    const counts = await Promise.all(['olga', 'erin'].map((actor) => letters.retry({}, actor)));
+    assert.ok(counts.includes(5));
+    await until(async () => (await letters.list()).length === 0 && (await a!.status())[0]?.behind === 0);
+    const taken = sinks.flatMap((sink) => sink.taken);
+    assert.deepEqual(
+      numbers(5).map((seq) => taken.filter((one) => one === seq).length),
+      Array(5).fill(1),
+    );
+  });
+
+  test('[A-06] whose receiver says what no database holds is said to fail, in words that can be read', async (t) => {
+    const c = await auditCluster(t, open);
+    const sink = noteSink('loki', async () => {
+      throw new ReaderFailure('the receiver answers 500: no \0 room \u202e\ud800');
+    });
+    const a = await c.start('a', [sink.sink]);
+    await c.write(1);
+    await until(async () => (await a.status())[0]?.state === 'failing');
+    assert.equal((await a.status())[0]?.lastError, 'the receiver answers 500: no \\x00 room \\u{202e}\ufffd');
+  });
+
   test('[A-11] that is not let in waits for an operator and gives nothing up', async (t) => {
     const c = await auditCluster(t, open);
     let token = 'wrong';

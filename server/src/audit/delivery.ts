@@ -17,12 +17,18 @@ import { type AuditSink, mustBeSure } from './sink.ts';
 export const MOST_DEAD_LETTERS = 1000;
 const MAX_REASON = 500;
 
+/** An event that will never be taken, and why. */
+interface RefusedEvent {
+  seq: number;
+  reason: string;
+}
+
 export type DeliveryStatus = 'emitted' | 'failed' | 'dead_lettered';
 
 /** The reader of the log that hands every event to one sink, at least once and in order. */
 export function createDelivery(deps: {
   sink: AuditSink;
-  db: Pick<Database, 'query'>;
+  db: Pick<Database, 'query' | 'transaction'>;
   events: Pick<EventLog, 'read'>;
   clock: Clock;
   /** Most events that are in memory for it. */
@@ -31,6 +37,8 @@ export function createDelivery(deps: {
   counted: (sink: SinkName, status: DeliveryStatus, count: number) => void;
 }): EventReader {
   const { sink, db, events, clock, counted, mostDeadLetters = MOST_DEAD_LETTERS } = deps;
+
+  const letterOf = (one: RefusedEvent) => ({ sink: sink.name, ...one, at: clock.now() });
 
   async function attempt(records: readonly AuditRecord[], turn: ReaderTurn) {
     mustBeSure(turn);
@@ -45,7 +53,7 @@ export function createDelivery(deps: {
 
   /** Delivers them in their order. What the receiver refuses for good is found by trying one at a time. */
   async function deliver(records: readonly AuditRecord[], turn: ReaderTurn) {
-    const refused: { seq: number; reason: string }[] = [];
+    const refused: RefusedEvent[] = [];
     let rest = records;
     /** So many come before the one that the receiver names. */
     let clean = 0;
@@ -71,37 +79,38 @@ export function createDelivery(deps: {
     return refused;
   }
 
-  /** Those that an operator wants to be tried again, each alone. */
-  async function retry(turn: ReaderTurn) {
-    const taken: number[] = [];
-    const refused: { seq: number; reason: string }[] = [];
+  /**
+   * Those that an operator wants to be tried again, each alone. What comes of one is written at once: else it would be tried
+   * again with each event that cannot be delivered meanwhile.
+   */
+  async function retry(turn: ReaderTurn): Promise<void> {
     for (const { seq } of await lettersToRetry(db.query, sink.name)) {
       const [event] = await events.read(seq - 1, 1);
-      const again = event?.seq === seq ? await deliver([auditRecord(event)], turn) : [];
-      if (again.length === 0) taken.push(seq);
-      refused.push(...again);
+      const isThere = event?.seq === seq;
+      const again = isThere ? await deliver([auditRecord(event)], turn) : [];
+      if (again.length > 0) mustBeSure(turn);
+      await db.transaction(async (work) => {
+        if (again.length > 0) await putDeadLetters(work, again.map(letterOf));
+        else await deleteDeadLetters(work, sink.name, [seq]);
+      });
+      if (isThere && again.length === 0) counted(sink.name, 'emitted', 1);
     }
-    return { taken, refused };
   }
 
   return {
     async handle(batch: readonly LoggedEvent[], _signal, turn) {
-      const retried = await retry(turn);
-      const kept = (await countDeadLetters(db.query, sink.name)) - retried.taken.length;
+      await retry(turn);
+      const kept = await countDeadLetters(db.query, sink.name);
       if (kept >= mostDeadLetters) {
         const problem = `${kept} events were refused; see identree-server audit dead-letters list`;
         throw new ReaderFailure(problem, { paused: true });
       }
       const wanted = batch.filter((event) => sink.wants?.(event) ?? true);
       const refused = await deliver(wanted.map(auditRecord), turn);
-      const letters = [...retried.refused, ...refused].map((one) => ({ sink: sink.name, ...one, at: clock.now() }));
       return {
-        async write(work) {
-          await deleteDeadLetters(work, sink.name, retried.taken);
-          await putDeadLetters(work, letters);
-        },
+        write: (work) => putDeadLetters(work, refused.map(letterOf)),
         done() {
-          counted(sink.name, 'emitted', wanted.length - refused.length + retried.taken.length);
+          counted(sink.name, 'emitted', wanted.length - refused.length);
           counted(sink.name, 'dead_lettered', refused.length);
         },
       };

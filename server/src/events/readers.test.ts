@@ -515,7 +515,7 @@ forEachDatabase('a reader of the event log', (open, driver) => {
 
     test('[A-01] [A-02] an event that is written first and committed last is not passed over', async (t) => {
       const c = await cluster(t, open);
-      const a = await c.start('a');
+      const [a, b] = [await c.start('a'), await c.start('b')];
       const seen = notes();
       a.consume('sink', seen.reader);
       let commit = () => {};
@@ -533,7 +533,7 @@ forEachDatabase('a reader of the event log', (open, driver) => {
       });
       await firstWrote;
       const second = c.db.transaction(async (work) => {
-        await a.events.append(work, { event: 'user_logged_in', username: 'second' });
+        await b.events.append(work, { event: 'user_logged_in', username: 'second' });
       });
       // Rolled back in between: neither an event nor a gap.
       const none = c.db.transaction(async (work) => {

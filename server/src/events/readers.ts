@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { LoggedEvent } from '#shared/events.ts';
+import { visibleText } from '#shared/visible-text.ts';
 import type { Database } from '../db/database.ts';
 import { createTurn, type Lease, type Leases } from '../db/leases.ts';
 import type { EventCursorsTable } from '../db/schema.ts';
@@ -256,12 +257,13 @@ export function createEventReaders(deps: {
       async function fail(error: unknown, lease: Lease | null): Promise<void> {
         log.error({ err: error, reader: name }, 'a reader of the event log failed; it tries again');
         if (lease === null) return;
-        const text = error instanceof Error ? error.message : String(error);
+        // Part of it may be what a receiver said: no database holds all of that, and nobody would learn that it failed.
+        const text = visibleText((error instanceof Error ? error.message : String(error)).slice(0, 500));
         const paused = error instanceof ReaderFailure && error.paused;
         await db
           .transaction(async (work) => {
             if (!(await leases.stillHas(work, lease))) return;
-            await noteProblem(work, name, { problem: text.slice(0, 500), at: clock.now(), paused });
+            await noteProblem(work, name, { problem: text, at: clock.now(), paused });
           })
           .catch(() => {});
       }
