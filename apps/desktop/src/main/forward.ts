@@ -85,7 +85,7 @@ export function createForwarder(deps: {
       return await check(answer, request, credential, stop, timer);
     } catch (error) {
       stop.abort();
-      deps.onFailure?.({ kind: 'network', error });
+      deps.onFailure?.(error instanceof BodyTooLarge ? { kind: 'not_the_server' } : { kind: 'network', error });
       return Response.error();
     } finally {
       clearTimeout(timer);

@@ -4,7 +4,7 @@ import { languageOf } from '../words/words.ts';
 import type { PendingRequest } from './pending.ts';
 import type { NotificationsPort } from './ports.ts';
 import type { ServerView } from './server-view.ts';
-import { shortened } from './tray-model.ts';
+import { shortened } from './shortened.ts';
 
 /** More than this at a time become one that tells how many. */
 const MOST = 3;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { challengeId, userCode } from '#shared/names.ts';
+import { shortened } from './shortened.ts';
 
 /** One request that waits, as far as menus and notifications tell about it. Every text is safe to display. */
 export interface PendingRequest {
@@ -16,6 +17,10 @@ export interface PendingRequest {
   /** A notification is to tell of it, by what the person has chosen at that server. */
   isTold: boolean;
 }
+
+/** Longer than what any menu or notification shows of it. */
+const NAME_LENGTH = 64;
+const COMMAND_LENGTH = 200;
 
 const entry = z.object({
   id: challengeId,
@@ -42,9 +47,10 @@ export function readInbox(body: unknown, now: number): Omit<PendingRequest, 'isT
     .result.data.map((one) => ({
       id: one.id,
       code: one.userCode,
-      who: one.user,
-      command: one.command,
-      host: one.host.name,
+      // A server may send megabytes, or what reads as another line.
+      who: shortened(one.user, NAME_LENGTH),
+      command: shortened(one.command, COMMAND_LENGTH),
+      host: shortened(one.host.name, NAME_LENGTH),
       createdAt: one.createdAt + now - one.now,
       expiresAt: one.expiresAt + now - one.now,
       canDeny: one.can.deny,

@@ -218,3 +218,18 @@ test('an answer that is no inbox is not believed: nothing of it is shown, and th
   await until('the word of it', () => view(first.origin).reach === 'unavailable');
   assert.deepEqual(view(first.origin).pending, []);
 });
+
+test('a server that answers with megabytes is given up, and the others go on', async (t) => {
+  const { first, second, view } = await setUp(t);
+  first.inbox.ask();
+  await until('the request', () => view(first.origin).pending.length === 1);
+  second.inbox.flood('x'.repeat(10_000_000));
+  second.inbox.hangUp();
+  await until('the word of it', () => view(second.origin).reach === 'unavailable');
+  first.inbox.ask();
+  await until('the other', () => view(first.origin).pending.length === 2);
+  assert.equal(view(first.origin).reach, 'live');
+  second.inbox.flood(null);
+  second.inbox.ask();
+  await until('it again', () => view(second.origin).pending.length === 1);
+});

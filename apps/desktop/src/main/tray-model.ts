@@ -1,7 +1,7 @@
-import { visibleText } from '#shared/visible-text.ts';
 import type { Words } from '../words/catalogue.ts';
 import { type MenuEntry, serverItem } from './menu-model.ts';
 import type { ServerView } from './server-view.ts';
+import { shortened } from './shortened.ts';
 
 /** What stands in the tray. */
 export interface TrayModel {
@@ -49,10 +49,4 @@ export function trayModel(words: Words, views: readonly ServerView[], paused: st
       { label: words.menu.quit, action: { do: 'quit' } },
     ],
   };
-}
-
-/** Safe to show in one line, and no longer than `length` characters; what is left out can be told by its mark. */
-export function shortened(text: string, length: number): string {
-  const chars = [...visibleText(text)];
-  return chars.length <= length ? chars.join('') : `${chars.slice(0, length - 1).join('')}…`;
 }

@@ -11,6 +11,8 @@ export function createFakeInbox() {
   let number = 0;
   /** Answers everything from now on, when set: the server is not well. */
   let status: number | null = null;
+  /** Stands in the answer to what waits, when set. */
+  let ballast: string | null = null;
 
   function say(topic: string): void {
     for (const stream of streams) stream.write(`id: 1\ndata: ${JSON.stringify({ seq: 1, topic })}\n\n`);
@@ -61,7 +63,7 @@ export function createFakeInbox() {
       now,
       can: { approve: true, deny: canDeny },
     }));
-    json(200, { result: { data } });
+    json(200, { result: { data }, ...(ballast === null ? {} : { ballast }) });
   }
 
   return {
@@ -92,6 +94,10 @@ export function createFakeInbox() {
     /** Every connection ends, as when the server stops. */
     hangUp(): void {
       for (const stream of streams) stream.destroy();
+    },
+    /** The answer to what waits is as long as this from now on. */
+    flood(next: string | null): void {
+      ballast = next;
     },
     fail(next: number | null): void {
       status = next;

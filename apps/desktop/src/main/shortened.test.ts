@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readInbox } from './pending.ts';
+import { shortened } from './shortened.ts';
+
+test('one line, nothing hidden, and a mark where something is left out', () => {
+  assert.equal(shortened('id', 2), 'id');
+  assert.equal(shortened('idx', 2), 'i…');
+  assert.equal(shortened('a\nb\u202e', 20), 'a\\x0ab\\u{202e}');
+  assert.equal(shortened('😀'.repeat(4), 4), '😀'.repeat(4));
+  assert.equal(shortened('😀'.repeat(5), 4), '😀😀😀…');
+});
+
+test('what a server sends is cut before anything is done with it, and who and where hide nothing either', () => {
+  const one = {
+    id: '0'.repeat(32),
+    userCode: 'ABCDEF-000001',
+    user: 'ali\u202ece\n',
+    command: `id ${'x'.repeat(8_000_000)}`,
+    host: { name: 'web1\u200b' },
+    createdAt: 1,
+    expiresAt: 2,
+    now: 1,
+    can: { deny: true },
+  };
+  const [read] = readInbox({ result: { data: [one] } }, 1);
+  assert.deepEqual([read?.who, read?.host], ['ali\\u{202e}ce\\x0a', 'web1\\u{200b}']);
+  assert.match(read?.command ?? '', /^id x+…$/);
+  assert.equal(read?.command.length, 200);
+});
