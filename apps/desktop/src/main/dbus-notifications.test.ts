@@ -116,9 +116,54 @@ test('a press that another program sends is not believed, nor one that is not of
   server.signal('ActionInvoked', 'ss', ['1', 'deny']);
   server.signal('ActionInvoked', 'u', [number]);
   server.signal('NotificationClosed', 's', ['x']);
-  server.press(number, 'review');
+  server.press(number, 'default');
   await until('the true one', () => heard.length > 0);
-  assert.deepEqual(heard, [[number, 'review']]);
+  assert.deepEqual(heard, [[number, 'default']]);
+});
+
+test('a press counts only for a button of that notification, and only while it is shown', async (t) => {
+  const { server, notifications, heard } = await setUp(t, ['actions']);
+  const other = await notifications.show({ ...TEXT, actions: [['default', 'Review']] });
+  const number = await notifications.show(TEXT);
+  for (const key of ['approve', 'review', '', 'Deny', 'deny ']) server.press(number, key);
+  server.press(other, 'deny');
+  for (const one of [0, number + 1, 2 ** 32 - 1]) server.press(one, 'deny');
+  server.putAway(number);
+  server.press(number, 'deny');
+  const last = await notifications.show(TEXT);
+  await notifications.close(last);
+  server.press(last, 'deny');
+  server.press(other, 'default');
+  await until('the true one', () => heard.some((one) => Array.isArray(one)));
+  assert.deepEqual(
+    heard.filter((one) => Array.isArray(one)),
+    [[other, 'default']],
+  );
+});
+
+test('a number that is given to a second notification is of the first no more', async (t) => {
+  const { server, notifications, heard } = await setUp(t, ['actions']);
+  const number = await notifications.show(TEXT);
+  server.countFrom(number - 1);
+  assert.equal(await notifications.show({ ...TEXT, title: 'another' }), number);
+  assert.deepEqual(heard, [number]);
+});
+
+test('another program shows notifications from now on: its numbers are its own, and it is believed about them', async (t) => {
+  const { address, server, notifications, heard } = await setUp(t, ['actions']);
+  const number = await notifications.show(TEXT);
+  server.close();
+  await until('the end of what was shown', () => heard.length === 1);
+  assert.deepEqual(heard.splice(0), [number]);
+  const next = await startNotificationServer(address, ['actions']);
+  t.after(next.close);
+  // What it counts may well be what was counted before.
+  next.press(number, 'deny');
+  assert.equal(await notifications.show({ ...TEXT, actions: [['default', 'Review']] }), number);
+  next.press(number, 'deny');
+  next.press(number, 'default');
+  await until('the true one', () => heard.length === 1);
+  assert.deepEqual(heard, [[number, 'default']]);
 });
 
 test('a desktop without notifications, or without a bus: it is refused at once and not asked all the time', async (t) => {

@@ -3,6 +3,7 @@ import type { NotificationsPort, NotificationText } from './ports.ts';
 
 const NAME = 'org.freedesktop.Notifications';
 const PATH = '/org/freedesktop/Notifications';
+const BUS = 'org.freedesktop.DBus';
 const CALL_MS = 3000;
 /** The largest message that is read, bytes. Ours and the answers to them are small. */
 const MOST_BYTES = 256 * 1024;
@@ -32,43 +33,61 @@ export function dbusNotifications(options: {
   const onClosed: ((number: number) => void)[] = [];
   let connection: Promise<Connection> | null = null;
   let failedAt = Number.NEGATIVE_INFINITY;
+  /** The buttons of what is shown, by its number. */
+  const shown = new Map<number, ReadonlySet<string>>();
+
+  function gone(number: number): void {
+    if (!shown.delete(number)) return;
+    for (const listener of onClosed) listener(number);
+  }
 
   function connect(): Promise<Connection> {
     if (connection) return connection;
     if (!options.address || options.now() - failedAt < AGAIN_AFTER_MS) return Promise.reject(new Error('no desktop'));
     const bus = createClient({ busAddress: options.address, maxMessageSize: MOST_BYTES, timeout: CALL_MS });
     const lost = () => {
+      if (connection !== mine) return;
       connection = null;
+      // Whoever shows notifications from here on counts anew: its third is not the third that was shown before.
+      for (const number of [...shown.keys()]) gone(number);
     };
     bus.connection.on('error', lost);
     bus.connection.on('close', lost);
-    connection = open(bus).catch((error: unknown) => {
+    const mine = open(bus, lost).catch((error: unknown) => {
       failedAt = options.now();
-      connection = null;
+      if (connection === mine) connection = null;
       bus.connection.end();
       throw error;
     });
-    return connection;
+    connection = mine;
+    return mine;
   }
 
-  async function open(bus: MessageBus): Promise<Connection> {
-    // The first call starts the program that shows notifications, where it is not running yet.
-    const capabilities = await call<unknown>(bus, 'GetCapabilities');
-    const server = await ownerOf(bus);
-    await bus.addMatch(`type='signal',sender='${NAME}',interface='${NAME}'`);
-    bus.connection.on('message', (message: Message) => {
-      if (message.interface !== NAME || message.path !== PATH || message.sender !== server) return;
-      const [number, key] = message.body ?? [];
+  async function open(bus: MessageBus, lost: () => void): Promise<Connection> {
+    let server: string | null = null;
+    bus.connection.on('message', ({ sender, interface: of, path, member, body = [] }: Message) => {
+      if (sender === BUS && of === BUS && member === 'NameOwnerChanged' && body[0] === NAME) {
+        if (server === null || body[2] === server) return;
+        lost();
+        bus.connection.end();
+      }
+      if (of !== NAME || path !== PATH || server === null || sender !== server) return;
+      const [number, key] = body;
       if (typeof number !== 'number') return;
       // In the next turn: who asked for a notification learns its number from a reply, which may have come in the
       // same packet, before this. A Deny that was pressed at once would be nobody's.
       setImmediate(() => {
-        if (message.member === 'ActionInvoked' && typeof key === 'string') {
+        if (member === 'ActionInvoked' && typeof key === 'string' && shown.get(number)?.has(key)) {
           for (const listener of onAction) listener(number, key);
         }
-        if (message.member === 'NotificationClosed') for (const listener of onClosed) listener(number);
+        if (member === 'NotificationClosed') gone(number);
       });
     });
+    await bus.addMatch(`type='signal',sender='${BUS}',interface='${BUS}',member='NameOwnerChanged',arg0='${NAME}'`);
+    // The first call starts the program that shows notifications, where it is not running yet.
+    const capabilities = await call<unknown>(bus, 'GetCapabilities');
+    server = await ownerOf(bus);
+    await bus.addMatch(`type='signal',sender='${NAME}',interface='${NAME}'`);
     const list = Array.isArray(capabilities) ? capabilities : [];
     return { bus, server, capabilities: new Set(list.filter((one): one is string => typeof one === 'string')) };
   }
@@ -93,6 +112,9 @@ export function dbusNotifications(options: {
       Math.min(text.timeoutMs, 0x7fff_ffff),
     ]);
     if (typeof number !== 'number') throw new TypeError('a notification without a number');
+    // A number that is given once more stands for what is shown now.
+    if (number !== text.replaces) gone(number);
+    shown.set(number, new Set(actions.filter((_, at) => at % 2 === 0)));
     return number;
   }
 
@@ -100,6 +122,7 @@ export function dbusNotifications(options: {
     show,
     async close(number) {
       const { bus } = await connect();
+      shown.delete(number);
       // It may be gone already.
       await call(bus, 'CloseNotification', 'u', [number]).catch(() => {});
     },
@@ -118,9 +141,9 @@ async function call<T>(bus: MessageBus, member: string, signature = '', body: un
 
 async function ownerOf(bus: MessageBus): Promise<string> {
   const owner = await bus.invoke<unknown>({
-    destination: 'org.freedesktop.DBus',
+    destination: BUS,
     path: '/org/freedesktop/DBus',
-    interface: 'org.freedesktop.DBus',
+    interface: BUS,
     member: 'GetNameOwner',
     signature: 's',
     body: [NAME],

@@ -24,7 +24,7 @@ function request(number: number, change: Partial<PendingRequest> = {}): PendingR
   };
 }
 
-function setUp(options: { language?: string; denies?: boolean } = {}) {
+function setUp(options: { language?: string; denies?: boolean | Promise<boolean> } = {}) {
   const { ports, notes } = fakePorts();
   const state = { paused: false, hides: false };
   const acts: string[] = [];
@@ -191,6 +191,19 @@ test('a Deny that did not come through is said', async () => {
   notes.press(1, 'deny');
   await new Promise(setImmediate);
   assert.ok(shown().some(({ title }) => title === 'ABCDEF-000001 was not denied'));
+});
+
+test('Deny that is pressed again before the server has answered denies once, and is not said to have failed', async () => {
+  const answer = Promise.withResolvers<boolean>();
+  const { notes, acts, update, shown } = setUp({ denies: answer.promise });
+  await update(request(1));
+  for (let presses = 0; presses < 3; presses++) notes.press(1, 'deny');
+  assert.deepEqual(acts, [`deny ${ORIGIN} ${request(1).id}`]);
+  answer.resolve(false);
+  await new Promise(setImmediate);
+  assert.equal(shown().filter(({ title }) => title.endsWith('was not denied')).length, 1);
+  notes.press(1, 'deny');
+  assert.equal(acts.length, 2, 'what was not denied can be tried again');
 });
 
 test('while paused nothing is shown, and nothing of it comes up afterwards; what was shown is still taken back', async () => {

@@ -27,6 +27,8 @@ interface Told {
   request: PendingRequest;
   /** The desktop's number of the notification; null when none is shown for it. */
   shown: number | null;
+  /** Deny was pressed, and the server has not answered yet. */
+  isBeingDenied?: boolean;
 }
 
 /** Tells of each request once, and takes back what is settled. */
@@ -59,8 +61,14 @@ export function createNotifications(deps: {
     for (const one of told.values()) if (one.shown === number) one.shown = null;
   });
 
-  async function deny({ origin, request }: Told): Promise<void> {
-    if (await acts.deny(origin, request.id).catch(() => false)) return;
+  async function deny(one: Told): Promise<void> {
+    const { origin, request } = one;
+    // Pressed twice it is denied once, and the person is not told that the second one failed.
+    if (one.isBeingDenied) return;
+    one.isBeingDenied = true;
+    const isDenied = await acts.deny(origin, request.id).catch(() => false);
+    one.isBeingDenied = false;
+    if (isDenied) return;
     await port
       .show({
         replaces: 0,

@@ -23,6 +23,7 @@ export async function startNotificationServer(address: string, capabilities: rea
   /** When each came, in the order in which they did. */
   const log: { at: number; text: ShownNotification }[] = [];
   let last = 0;
+  let isOpen = true;
   /** What is pressed in each as soon as it is shown. */
   let impatient: string | null = null;
   const signal = (member: string, signature: string, body: unknown[]) =>
@@ -86,12 +87,19 @@ export async function startNotificationServer(address: string, capabilities: rea
     pressAtOnce(key: string) {
       impatient = key;
     },
+    /** Counts anew: the next one gets the number after this. */
+    countFrom(number: number) {
+      last = number;
+    },
     /** The person puts one away. */
     putAway(number: number) {
       shown.delete(number);
       signal('NotificationClosed', 'uu', [number, 2]);
     },
     signal,
-    close: () => void bus.connection.end(),
+    close(): void {
+      if (isOpen) bus.connection.end();
+      isOpen = false;
+    },
   };
 }
