@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import { z } from 'zod';
 import { createJsonFile } from './json-file.ts';
 import { boundsFile, partitionOf, profileFile } from './profile.ts';
@@ -44,6 +56,55 @@ test('a write that fails leaves the old text', async (t) => {
   rmSync(join(folder, 'a.json.new'), { recursive: true });
   await file.write({ n: 3 });
   assert.deepEqual(await file.read(), { n: 3 });
+});
+
+describe('what others could have laid into the folder', () => {
+  const text = '{"n":1}\n';
+  const schema = z.object({ n: z.number() });
+  const prepare = (t: TestContext) => {
+    const folder = folderOf(t);
+    const path = join(folder, 'a.json');
+    return { path, other: join(folder, 'other'), file: createJsonFile(path, schema) };
+  };
+
+  test('a link is not read, and what it leads to is not written', async (t) => {
+    const { path, other, file } = prepare(t);
+    writeFileSync(other, text, { mode: 0o600 });
+    symlinkSync(other, path);
+    assert.equal(await file.read(), null);
+    for (const link of [path, `${path}.new`]) {
+      rmSync(link, { force: true });
+      symlinkSync(other, link);
+      await file.write({ n: 2 });
+      assert.equal(readFileSync(other, 'utf8'), text);
+      assert.deepEqual(await file.read(), { n: 2 });
+      assert.ok(!existsSync(`${path}.new`));
+    }
+  });
+
+  test('a pipe is not waited for', async (t) => {
+    const { path, file } = prepare(t);
+    execFileSync('mkfifo', [path]);
+    assert.equal(await file.read(), null);
+    await file.write({ n: 2 });
+    assert.deepEqual(await file.read(), { n: 2 });
+  });
+
+  test('a file of another user, or one that others may write, is none', async (t) => {
+    const { path, file } = prepare(t);
+    writeFileSync(path, text, { mode: 0o600 });
+    assert.deepEqual(await file.read(), { n: 1 });
+    for (const mode of [0o620, 0o602]) {
+      chmodSync(path, mode);
+      assert.equal(await file.read(), null, mode.toString(8));
+    }
+    chmodSync(path, 0o644);
+    assert.deepEqual(await file.read(), { n: 1 });
+    const { getuid } = process;
+    t.after(() => Object.assign(process, { getuid }));
+    Object.assign(process, { getuid: () => getuid!() + 1 });
+    assert.equal(await file.read(), null);
+  });
 });
 
 const ORIGIN = 'https://identree.example.com';

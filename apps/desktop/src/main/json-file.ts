@@ -1,12 +1,23 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 
 const MAX_BYTES = 64 * 1024;
 
+/** Not through a link, and without waiting for whoever writes into a pipe. Not every system knows these. */
+const READ = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/** A file that nobody but this user could have written. */
+function isOwn(info: Stats): boolean {
+  if (!info.isFile() || info.size > MAX_BYTES) return false;
+  const user = process.getuid?.();
+  return user === undefined || (info.uid === user && (info.mode & 0o022) === 0);
+}
+
 /** One small JSON document in the user's data folder, readable by that user alone. */
 export interface JsonFile<T> {
-  /** Null when there is none, or none that can be understood: the shell then starts as if it were new. */
+  /** Null when there is none, none of this user's own, or none that can be understood: the shell then starts as if it were new. */
   read(): Promise<T | null>;
   /** Replaces it whole; a crash leaves the old or the new text, never half of one. */
   write(value: T): Promise<void>;
@@ -24,10 +35,14 @@ export function createJsonFile<T>(path: string, schema: z.ZodType<T>): JsonFile<
   return {
     async read() {
       try {
-        const bytes = await readFile(path);
-        if (bytes.length > MAX_BYTES) return null;
-        const parsed = schema.safeParse(JSON.parse(bytes.toString('utf8')));
-        return parsed.success ? parsed.data : null;
+        const file = await open(path, READ);
+        try {
+          if (!isOwn(await file.stat())) return null;
+          const parsed = schema.safeParse(JSON.parse(await file.readFile('utf8')));
+          return parsed.success ? parsed.data : null;
+        } finally {
+          await file.close();
+        }
       } catch {
         return null;
       }
@@ -35,7 +50,9 @@ export function createJsonFile<T>(path: string, schema: z.ZodType<T>): JsonFile<
     write: (value) =>
       inTurn(async () => {
         const draft = `${path}.new`;
-        const file = await open(draft, 'w', 0o600);
+        // What lies there is of a run that broke off, or a link that somebody laid: it is not written through.
+        await rm(draft, { force: true });
+        const file = await open(draft, 'wx', 0o600);
         try {
           await file.writeFile(`${JSON.stringify(value)}\n`);
           await file.sync();
