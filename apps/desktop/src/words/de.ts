@@ -139,7 +139,8 @@ export const de: Words = {
     colour: 'Farbe',
     save: 'Speichern',
     remove: 'Diesen Server entfernen',
-    removeNote: 'Sie werden dort abgemeldet, und der Name wird vergessen. Auf dem Server ändert sich nichts.',
+    removeNote:
+      'Beim Entfernen werden Sie dort abgemeldet, und der Name wird vergessen. Auf dem Server ändert sich nichts.',
     colours: {
       blue: 'Blau',
       teal: 'Türkis',
