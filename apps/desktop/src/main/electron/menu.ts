@@ -47,7 +47,15 @@ export function templateOf(
       // A single & would be taken for the mark of a shortcut.
       label: entry.label.replaceAll('&', '&&'),
       enabled: action !== undefined && !entry.disabled,
-      ...(action ? { click: () => onAction(action) } : {}),
+      ...(action
+        ? {
+            click: (item) => {
+              // Electron ticks what is pressed; whether it is so is for the next menu to say.
+              if (entry.chosen !== undefined) item.checked = entry.chosen;
+              onAction(action);
+            },
+          }
+        : {}),
       ...(entry.chosen === undefined ? {} : { type: 'checkbox' as const, checked: entry.chosen }),
       ...(entry.colour ? { icon: dot(entry.colour) } : {}),
       ...(entry.shortcut ? { accelerator: entry.shortcut } : {}),
