@@ -49,6 +49,66 @@ for (const [what, secrets] of [
   });
 }
 
+test('a keychain that is slow is not waited for: what it gives later counts, but not against what was done meanwhile', async (t) => {
+  const before = setUp(t);
+  const { folder, clock, secrets } = before;
+  const others = ['b', 'c', 'd'].map((name) => ({ ...CREDENTIAL, origin: `https://${name}.example.com` }));
+  const store = before.open();
+  for (const one of [CREDENTIAL, ...others]) await store.set(one);
+
+  const answer = secrets.hold();
+  const later = createCredentialStore({ folder, secrets, clock, patienceMs: 5 });
+  const arrived = Promise.withResolvers<void>();
+  await later.load(arrived.resolve);
+  assert.equal(later.get(ORIGIN), null);
+  const anew = { ...CREDENTIAL, secret: 'credential-of-a-new-sign-in-0123456789' };
+  assert.equal(await later.set(anew), 'memory');
+  await later.clear(others[0]!.origin);
+  assert.equal(before.onDisk(), '', 'nothing is kept that no keychain has sealed');
+
+  answer();
+  await arrived.promise;
+  assert.deepEqual(later.get(ORIGIN), anew, 'the session that is newer');
+  assert.equal(later.get(others[0]!.origin), null, 'signed out of meanwhile');
+  assert.deepEqual(later.get(others[1]!.origin), others[1]);
+  await later.set(others[2]!);
+  const last = before.open();
+  await last.load();
+  assert.deepEqual(
+    [ORIGIN, ...others.map(({ origin }) => origin)].map((origin) => last.get(origin)),
+    [anew, null, others[1], others[2]],
+  );
+});
+
+test('a keychain that never answers: no sign-in and no sign-out waits for it', async (t) => {
+  const never = new Promise<never>(() => {});
+  const secrets = { ...fakeSecrets(), problem: () => never };
+  const { folder, clock, onDisk } = setUp(t);
+  const store = createCredentialStore({ folder, secrets, clock, patienceMs: 5 });
+  assert.equal(await store.set(CREDENTIAL), 'memory');
+  assert.deepEqual(store.get(ORIGIN), CREDENTIAL);
+  await store.clear(ORIGIN);
+  assert.equal(store.get(ORIGIN), null);
+  assert.equal(onDisk(), '');
+});
+
+test('what the keychain of another gives is of no use: a credential is sent to the server that it names alone', async (t) => {
+  const { folder, secrets, open } = setUp(t);
+  const foreign = [{ ...CREDENTIAL, origin: 'https://evil.example' }];
+  const data = await secrets.encrypt(JSON.stringify(foreign));
+  writeFileSync(join(folder, 'credential.json'), JSON.stringify({ v: 2, sealed: data.toString('base64') }));
+  const store = open();
+  await store.load();
+  assert.equal(store.get(ORIGIN), null);
+  for (const text of ['', 'null', '{}', '[{}]', '["x"]', JSON.stringify([{ ...CREDENTIAL, more: 1 }])]) {
+    const sealed = (await secrets.encrypt(text)).toString('base64');
+    writeFileSync(join(folder, 'credential.json'), JSON.stringify({ v: 2, sealed }));
+    const next = open();
+    await next.load();
+    assert.equal(next.get(ORIGIN), null, text);
+  }
+});
+
 test('a keychain that goes away leaves no older credential behind', async (t) => {
   const secrets = fakeSecrets();
   const { open, onDisk } = setUp(t, secrets);

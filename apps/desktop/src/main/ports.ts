@@ -94,6 +94,8 @@ export interface WindowsPort {
 /** Serves `app://` in one partition. */
 export interface ProtocolPort {
   serve(partition: string, handler: (request: Request) => Promise<Response>): void;
+  /** Throws away what the pages of a partition kept. */
+  forget(partition: string): void;
 }
 
 /** Who sent a message, as the browser process knows it; nothing in it is the renderer's word. */

@@ -1,6 +1,8 @@
 import { CHANNELS } from '../channels.ts';
 import type { CertificateFacts, ServerProblem, SetupState, SignInNotice } from '../setup-state.ts';
 import { createSetupHandler, onlyFor } from './app-protocol.ts';
+import { KEYCHAIN_PATIENCE_MS } from './credential-store.ts';
+import { inTime } from './in-time.ts';
 import type { ShellFile } from './page-files.ts';
 import type { RandomBytes } from './pkce.ts';
 import type { ShellPorts } from './ports.ts';
@@ -16,6 +18,7 @@ export function createSetupPage(deps: {
   window: Window;
   files: (path: string) => ShellFile | null;
   random: RandomBytes;
+  keychainPatienceMs?: number | undefined;
 }) {
   const { ports, window } = deps;
   const handler = createSetupHandler({ files: deps.files, random: deps.random });
@@ -51,7 +54,9 @@ export function createSetupPage(deps: {
       isMeant: () => boolean,
     ): Promise<void> {
       const certificate = pin === undefined ? seen : certificateFacts(pin);
-      const keychain = await ports.secrets.problem().catch(() => 'refuses' as const);
+      const keychain = await inTime(ports.secrets.problem(), deps.keychainPatienceMs ?? KEYCHAIN_PATIENCE_MS).catch(
+        () => 'refuses' as const,
+      );
       if (isMeant()) show({ step: 'sign-in', origin, notice, keychain, certificate, isPinned: pin !== undefined });
     },
     askName({ origin, name, colour, pin }: Profile): void {

@@ -380,7 +380,39 @@ test('a person gives a server a name and a colour, and removes it with all that 
   assert.equal(desk.current().spec.partition, partitionOf(server));
   assert.ok(second.seen.some(({ url }) => url === '/trpc/sessions.signOut'));
   assert.doesNotMatch(readFileSync(join(folder, 'profile.json'), 'utf8'), /Work/);
+  assert.deepEqual(desk.forgotten, [partitionOf(second)], 'nor what its pages kept');
   assert.equal((await start()).lines().length, 1);
+});
+
+test('the last server that is removed is not offered again', async (t) => {
+  const { start } = await setUpShell(t);
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'edit-server' });
+  await desk.send(CHANNELS.removeProfile);
+  assert.deepEqual(await desk.state(), { step: 'server', origin: null, problem: null, canGoBack: false });
+});
+
+test('a keychain that is slow holds up no window: the person is asked to sign in, and no more once it has answered', async (t) => {
+  const { server, secrets, start } = await setUpShell(t, { patienceMs: 5 });
+  await (await start()).signIn();
+  const answer = secrets.hold();
+  const desk = await start();
+  const asked = await desk.state();
+  assert.deepEqual([desk.current().spec.kind, asked.step], ['setup', 'sign-in']);
+  assert.equal(asked.step === 'sign-in' && asked.keychain, 'refuses');
+  answer();
+  await until('the console', () => desk.current().spec.partition === partitionOf(server));
+});
+
+test('a keychain that never answers holds up neither signing in nor signing out', async (t) => {
+  const { secrets, start } = await setUpShell(t, { patienceMs: 5 });
+  secrets.hold();
+  const desk = await start();
+  await desk.signIn();
+  await desk.shell.act({ do: 'sign-out' });
+  const state = await desk.state();
+  assert.equal(state.step === 'sign-in' && state.notice, 'signed_out');
 });
 
 test('a link shows the request on the server where it waits', async (t) => {

@@ -14,7 +14,7 @@ import { createPinnedHttp } from './pinned-http.ts';
 import type { RandomBytes } from './pkce.ts';
 import type { ShellPorts } from './ports.ts';
 import { createPresence } from './presence.ts';
-import type { Profile, StoredBounds, StoredProfiles } from './profile.ts';
+import { type Profile, partitionOf, type StoredBounds, type StoredProfiles } from './profile.ts';
 import { createProfiles } from './profiles.ts';
 import { createReachNotice } from './reach-notice.ts';
 import { parseServerOrigin } from './server-origin.ts';
@@ -62,6 +62,7 @@ export function createShell(deps: {
   version: string;
   platform: string;
   signInTimeoutMs?: number;
+  keychainPatienceMs?: number;
 }): Shell {
   const { ports, credentials } = deps;
   const words = wordsFor(deps.language);
@@ -93,7 +94,13 @@ export function createShell(deps: {
     onSessionEnded: (origin, used) => sessions.ended(origin, used),
   });
   const window = createWindow({ windows: ports.windows, bounds: deps.bounds, onClosed: windowClosed });
-  const setup = createSetupPage({ ports, window, files: deps.files.setup, random: deps.random });
+  const setup = createSetupPage({
+    ports,
+    window,
+    files: deps.files.setup,
+    random: deps.random,
+    keychainPatienceMs: deps.keychainPatienceMs,
+  });
   const consolePage = createConsolePage({
     protocol: ports.protocol,
     window,
@@ -263,6 +270,8 @@ export function createShell(deps: {
     const { origin } = state;
     await sessions.forget(origin);
     await profiles.remove(origin).catch(() => tell(words.errors.notSaved));
+    ports.protocol.forget(partitionOf({ origin }));
+    target = null;
     const next = profiles.active();
     if (next) await showServer(next);
     else showServerStep();
@@ -312,6 +321,18 @@ export function createShell(deps: {
     }
   }
 
+  function followAll(): void {
+    for (const { origin } of profiles.list()) if (credentials.get(origin)) servers.follow(origin);
+  }
+
+  /** The keychain gave what it keeps after the first window was shown. */
+  function keychainAnswered(): void {
+    followAll();
+    const asks = window.kind() === 'setup' && setup.state().step === 'sign-in';
+    if (target && asks && credentials.get(target.origin)) void showServer(target);
+    else showOverview();
+  }
+
   answerPages(ports.ipc, window.current, {
     console: {
       openApproval: (code) => target && openApproval(target.origin, code),
@@ -344,8 +365,8 @@ export function createShell(deps: {
 
   return {
     async start(inBackground = false) {
-      await Promise.all([profiles.load(), window.load(), credentials.load(), presence.load()]);
-      for (const { origin } of profiles.list()) if (credentials.get(origin)) servers.follow(origin);
+      await Promise.all([profiles.load(), window.load(), credentials.load(keychainAnswered), presence.load()]);
+      followAll();
       ports.app.onResume(servers.kick);
       const active = profiles.active();
       const isSignedIn = profiles.list().some(({ origin }) => credentials.get(origin));

@@ -12,6 +12,10 @@ export const electronProtocol: ProtocolPort = {
     // The CSP already says so; this holds for what a CSP does not cover, such as prefetching.
     target.webRequest.onBeforeRequest((details, done) => done({ cancel: !/^(app|data|blob):/.test(details.url) }));
   },
+  forget(partition) {
+    const target = session.fromPartition(partition);
+    void Promise.all([target.clearStorageData(), target.clearCache()]).catch(() => {});
+  },
 };
 
 export const electronIpc: IpcPort = {

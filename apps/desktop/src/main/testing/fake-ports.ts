@@ -19,16 +19,25 @@ import { nodeHttp } from './fake-server.ts';
 export function fakeSecrets(options: { available?: boolean; fails?: boolean } = {}) {
   let available = options.available ?? true;
   const flip = (data: Buffer) => Buffer.from(data.map((byte) => byte ^ 0x5a));
-  const secrets: SecretsPort & { setAvailable(now: boolean): void } = {
+  let ready: Promise<void> = Promise.resolve();
+  const secrets: SecretsPort & { setAvailable(now: boolean): void; hold(): () => void } = {
     setAvailable(now) {
       available = now;
     },
-    problem: async () => (available ? null : 'missing'),
+    /** Answers nothing from now on, until what is given back is called. */
+    hold() {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      ready = promise;
+      return resolve;
+    },
+    problem: () => ready.then(() => (available ? null : 'missing')),
     async encrypt(text) {
+      await ready;
       if (options.fails) throw new Error('the keychain is locked');
       return flip(Buffer.from(`sealed${text}`));
     },
     async decrypt(data) {
+      await ready;
       const text = flip(data).toString('utf8');
       if (!text.startsWith('sealed')) throw new Error('not sealed here');
       return text.slice('sealed'.length);
@@ -63,6 +72,7 @@ export function fakePorts(
   const handlers = new Map<string, (request: Request) => Promise<Response>>();
   const listeners = new Map<string, Parameters<IpcPort['handle']>[1]>();
   const errors: string[] = [];
+  const forgotten: string[] = [];
   const tray: { model: TrayModel | null; choose: (action: MenuAction) => void } = { model: null, choose: () => {} };
   const notes = {
     last: 0,
@@ -124,7 +134,10 @@ export function fakePorts(
         return window;
       },
     },
-    protocol: { serve: (partition, handler) => void handlers.set(partition, handler) },
+    protocol: {
+      serve: (partition, handler) => void handlers.set(partition, handler),
+      forget: (partition) => void forgotten.push(partition),
+    },
     ipc: { handle: (channel, listener) => void listeners.set(channel, listener) },
     opener: options.opener ?? { open: async () => true },
     secrets: options.secrets ?? fakeSecrets(),
@@ -180,6 +193,8 @@ export function fakePorts(
     ports,
     windows,
     errors,
+    /** Partitions whose pages keep nothing any more. */
+    forgotten,
     clock,
     current,
     /** The menu as it is shown. */

@@ -25,7 +25,7 @@ const FILE = { type: 'text/html; charset=utf-8', bytes: Buffer.from('<p>page') }
  */
 export async function setUpShell(
   t: TestContext,
-  options: { keychain?: boolean; visit?: boolean; language?: string; answer?: boolean } = {},
+  options: { keychain?: boolean; visit?: boolean; language?: string; answer?: boolean; patienceMs?: number } = {},
 ) {
   const sites = await Promise.all(
     [0, 1].map(async () => {
@@ -54,7 +54,12 @@ export async function setUpShell(
   async function start(inBackground = false) {
     const desk = fakePorts({ opener, secrets, ...(options.answer === undefined ? {} : { answer: options.answer }) });
     // The real clock decides about the credential's life, the fake one about the pace of clicks.
-    const credentials = createCredentialStore({ folder, secrets, clock: { now: () => Date.now() } });
+    const credentials = createCredentialStore({
+      folder,
+      secrets,
+      clock: { now: () => Date.now() },
+      ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+    });
     const shell = createShell({
       ports: desk.ports,
       profiles: profileFile(folder),
@@ -65,6 +70,7 @@ export async function setUpShell(
       random: randomBytes,
       language: options.language ?? 'en',
       version: '0.0.0',
+      ...(options.patienceMs === undefined ? {} : { keychainPatienceMs: options.patienceMs }),
       platform: 'test',
     });
     t.after(shell.stop);
@@ -86,5 +92,5 @@ export async function setUpShell(
         ),
     };
   }
-  return { server, second, folder, opened, start };
+  return { server, second, folder, opened, secrets, start };
 }
