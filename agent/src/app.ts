@@ -32,6 +32,7 @@ import { sessionOrigin } from './gate/session-origin.ts';
 import { createSudoPlugin, type SudoPluginDeps } from './gate/sudo-plugin.ts';
 import { readHostReport } from './grants/host-report.ts';
 import { type Chain, openChain } from './journal/chain.ts';
+import { createJournalHeads, type JournalHeadsToTell } from './journal/heads.ts';
 import { createHeldGrants, type HeldGrants } from './offline-grants/held-grants.ts';
 import { createRunByGrant, noRunByGrant, type RunByGrant } from './offline-grants/run-by-grant.ts';
 import { createWaker, keepTelling } from './offline-grants/tell-uses.ts';
@@ -329,6 +330,15 @@ export async function reportHost(paths: Paths): Promise<void> {
 /** Looks at this host, as `identree doctor` does. */
 type Look = () => Promise<readonly Line[]>;
 
+/** Heads of the journals of this host, for the server. */
+export const journalHeadsOf = ({ journal, grantJournal, enrolment }: Host, log: Log): JournalHeadsToTell =>
+  createJournalHeads({
+    journals: { breakGlass: journal, offlineGrants: grantJournal },
+    enrolment,
+    clock: systemClock,
+    log,
+  });
+
 /** What the resident agent looks after beside the gate. */
 function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look: Look }): Keeper[] {
   const { log, os, look } = deps;
@@ -347,6 +357,7 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
     }
   };
   const doctor = createDoctor({ ...every, look });
+  const journals = journalHeadsOf(host, log);
   const save = (file: string) => (state: Health | Attempt) => atomicWrite(file, `${JSON.stringify(state)}\n`);
   return [
     {
@@ -365,6 +376,7 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
             osInfo: os,
             report: hostReport,
             doctor,
+            journals,
             save: save(files.health),
           },
           stopping,

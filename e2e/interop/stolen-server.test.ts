@@ -14,7 +14,7 @@ import type { ChallengeAnswer } from '#shared/host-api.ts';
 import { createTestAuthenticator, type TestAuthenticator } from '#shared/testing/authenticator.ts';
 import { type PublicJwk, publicJwk, type SigningKey, signingKeyFromPem, signToken, tokenType } from '#shared/token.ts';
 import { signDelegation, signForRoot, verifyForRoot } from '#shared/trust-root.ts';
-import { type Host, openHost, residentGate } from '../../agent/src/app.ts';
+import { type Host, journalHeadsOf, openHost, residentGate } from '../../agent/src/app.ts';
 import { createHeardAuthorities } from '../../agent/src/certificates/authorities.ts';
 import { renewCertificate } from '../../agent/src/certificates/renew.ts';
 import { createTransport } from '../../agent/src/client/transport.ts';
@@ -373,6 +373,7 @@ test('a certificate, the log and a statement about a backup go on being believed
       checkpoints: host.checkpoints,
       trust: host.enrolment.trust,
       report: async () => ({ v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false }),
+      journals: journalHeadsOf(host, silentLog),
       osInfo: 'test',
       save: async () => {},
       clock: agentClock,

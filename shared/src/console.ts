@@ -34,7 +34,7 @@ export const CONSOLE_PAGES = [
     path: '/hosts',
     title: 'Hosts',
     role: 'admin',
-    queries: ['hosts.list', 'hosts.checks', 'breakGlass.list', 'challenges.history'],
+    queries: ['hosts.list', 'hosts.checks', 'hosts.journals', 'breakGlass.list', 'challenges.history'],
   },
   { path: '/people', title: 'People', role: 'admin', queries: ['people.list', 'people.signIn'] },
   {

@@ -90,6 +90,21 @@ export const EVENTS = {
     topic: 'hosts',
     own: false,
   },
+  host_journal_contradicted: {
+    text: 'The journal that a host keeps of what it did without a server is not the one that was seen before.',
+    topic: 'hosts',
+    own: false,
+  },
+  host_journal_followed: {
+    text: 'The journal of a host continues what was seen of it before again.',
+    topic: 'hosts',
+    own: false,
+  },
+  host_journal_accepted: {
+    text: 'An operator takes the journal of a host as it is now, though it is not the one that was seen before.',
+    topic: 'hosts',
+    own: false,
+  },
   policy_changed: {
     text: 'Another approval policy became active.',
     topic: 'policy',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { hostRecord } from './decision.ts';
 import { canonicalSha256 } from './digest.ts';
 import { hostChecks } from './host-checks.ts';
+import { journalsKept } from './journal-head.ts';
 import { logSeen, logShown } from './log-head.ts';
 import { challengeId, hostName, sha256Text, timestamp, userCode, uuid } from './names.ts';
 import { grantsInForce } from './offline-grant.ts';
@@ -156,6 +157,8 @@ export const heartbeatRequest = z.strictObject({
   authorities: hostAuthorities.optional(),
   /** What the host found when it looked at itself; absent until the server has said that it takes it, and without news. */
   checks: hostChecks.optional(),
+  /** JWS; see journal-head.ts. Absent until the server has said what it knows of them: an earlier one knows no heads. */
+  journals: z.string().max(4096).optional(),
   ...agentFacts,
 });
 export type HeartbeatRequest = z.infer<typeof heartbeatRequest>;
@@ -180,6 +183,8 @@ export const heartbeatResponse = z.object({
   authorities: z.array(sha256Text).max(8).nullish(),
   /** This server keeps {@link hostChecks}. Earlier ones do not know them. */
   takesChecks: z.boolean().optional(),
+  /** What this server has of the journals of the host. Absent: an earlier one, which takes no heads of them. */
+  journals: journalsKept.optional(),
   /** Absent: a server that makes no grants. */
   grants: grantsInForce.optional(),
 });

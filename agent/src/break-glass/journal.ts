@@ -1,6 +1,6 @@
 import { type BreakGlassUse, breakGlassUse } from '#shared/break-glass-api.ts';
 import type { HostRecord } from '#shared/decision.ts';
-import { openChain } from '../journal/chain.ts';
+import { type Chain, openChain } from '../journal/chain.ts';
 import { canBeTold } from '../journal/telling.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
@@ -17,6 +17,8 @@ export interface Journal {
   reported(entry: BreakGlassUse): Promise<void>;
   /** When the password last opened this host, milliseconds since the epoch; null: never. */
   lastOpened(): Promise<number | null>;
+  /** See {@link Chain}. */
+  position: Chain<BreakGlassUse>['position'];
 }
 
 export function openJournal(deps: {
@@ -58,6 +60,7 @@ export function openJournal(deps: {
     },
     unreported: chain.unreported,
     reported: chain.reported,
+    position: chain.position,
     lastOpened: async () => openedIn(await chain.entries()) ?? (await openedBefore()),
   };
 }

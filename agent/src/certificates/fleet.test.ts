@@ -6,6 +6,7 @@ import { type HeartbeatDeps, keepBeating } from '../service/heartbeat.ts';
 import { NOTHING_SEEN, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { createTestAuthority, type IssueOptions, type TestAuthority } from '../testing/certificate.ts';
 import { NO_GRANTS } from '../testing/no-grants.ts';
+import { NO_JOURNALS } from '../testing/no-journals.ts';
 import { createHeardAuthorities, fingerprintsOf } from './authorities.ts';
 import { generateTlsKey } from './key.ts';
 import { keepCertificate } from './schedule.ts';
@@ -125,6 +126,7 @@ function startFleet(options: { life: IssueOptions; first: TestAuthority; beats: 
       trust: {} as never,
       grants: NO_GRANTS,
       authorities,
+      journals: NO_JOURNALS,
       doctor: createDoctor({ look: async () => [], clock, log: silentLog }),
       ownAuthorities: async () => null,
       report: () => assert.fail(),

@@ -54,7 +54,7 @@ export interface HostClient {
   heartbeat(
     facts: Pick<
       HeartbeatRequest,
-      'approverKeysVersion' | 'checkpointSeq' | 'osInfo' | 'log' | 'authorities' | 'checks'
+      'approverKeysVersion' | 'checkpointSeq' | 'osInfo' | 'log' | 'authorities' | 'checks' | 'journals'
     >,
   ): Promise<Reply<HeartbeatResponse>>;
   /** What this host says of itself. */

@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
 import { CHAIN_START } from '#shared/events.ts';
+import { JOURNAL_START } from '#shared/journal-head.ts';
 import { grantEntry } from '#shared/offline-grant.ts';
+import { sampleRecord } from '#shared/testing/request-record.ts';
 import { systemClock } from '../platform/clock.ts';
 import { entryHash, openChain } from './chain.ts';
 
@@ -30,7 +32,8 @@ describe('a journal', () => {
     // A process that may write files up to here is told of a full disk as by the disk: first by a write that ends early.
     const script = `
       import { openChain } from ${JSON.stringify(CHAIN)};
-      import { grantEntry } from ${JSON.stringify(SCHEMA)};
+      import { JOURNAL_START } from '#shared/journal-head.ts';
+import { grantEntry } from ${JSON.stringify(SCHEMA)};
       const clock = { now: () => Date.now(), monotonic: () => performance.now(), sleep: async () => {} };
       const chain = openChain({ ...${JSON.stringify(w.files)}, schema: grantEntry, clock, log: console });
       const written = await chain
@@ -77,5 +80,52 @@ describe('a journal', () => {
     assert.ok(read <= 10, `${read} entries were read`);
     await w.chain.reported(entries.at(-1)!);
     await assert.rejects(stat(w.files.file), 'all of it was told: it is laid aside');
+  });
+
+  describe('says where it stands,', () => {
+    it('with what it has at a number that was named', async () => {
+      await using w = await world();
+      assert.deepEqual(await w.chain.position(0), { ...JOURNAL_START, after: JOURNAL_START });
+      for (const detail of ['one', 'two', 'three']) await w.chain.append(end(detail), { evenIfFull: false });
+      const [, second, third] = await w.chain.entries();
+      const at = { seq: 3, hash: third!.hash };
+      assert.deepEqual(await w.chain.position(null), { ...at, after: null });
+      assert.deepEqual(await w.chain.position(2), { ...at, after: { seq: 2, hash: second!.hash } });
+      assert.deepEqual(await w.chain.position(3), { ...at, after: at });
+      assert.deepEqual(await w.chain.position(4), { ...at, after: null }, 'it has never come so far');
+    });
+
+    it('counting what was laid aside, also where a crash came between', async () => {
+      await using w = await world();
+      const record = sampleRecord({ hostId: randomUUID() });
+      const large = { kind: 'use', grant: 'x'.repeat(4000), record } as const;
+      for (let round = 1; round <= 2; round += 1) {
+        for (let n = 0; n < 60; n += 1) await w.chain.append(large, { evenIfFull: true });
+        const last = (await w.chain.unreported()).at(-1)!;
+        await w.chain.reported(last);
+        await assert.rejects(stat(w.files.file), 'it is laid aside');
+        const aside = { seq: 60 * round, hash: last.hash };
+        const all = { ...aside, after: aside };
+        assert.deepEqual(await w.chain.position(aside.seq), all);
+        assert.deepEqual(await w.chain.position(7), all, 'the first that can still be shown');
+        // As it is when the machine dies before the file has its other name.
+        await rename(`${w.files.file}.1`, w.files.file);
+        assert.deepEqual(await w.chain.position(aside.seq), all);
+        await w.chain.append(end('one more'), { evenIfFull: true });
+        const more = (await w.chain.entries()).at(-1)!;
+        assert.deepEqual(await w.chain.position(aside.seq), { seq: aside.seq + 1, hash: more.hash, after: aside });
+        await rename(w.files.file, `${w.files.file}.1`);
+      }
+    });
+
+    it('not when it cannot be read', async () => {
+      await using w = await world();
+      await w.chain.append(end('one'), { evenIfFull: false });
+      await appendFile(w.files.file, 'not json\n');
+      await assert.rejects(w.chain.position(null), /damaged/);
+      await rm(w.files.file);
+      await writeFile(`${w.files.file}.aside`, '{}', { mode: 0o600 });
+      await assert.rejects(w.chain.position(null), /damaged/);
+    });
   });
 });

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { CHAIN_START } from '#shared/events.ts';
+import { JOURNAL_START, type JournalPosition, type JournalSaid, journalPosition } from '#shared/journal-head.ts';
 import { sha256Text } from '#shared/names.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
@@ -44,6 +45,12 @@ export interface Chain<Entry extends Chained> {
   unreported(): Promise<Entry[]>;
   /** The server has everything up to this entry. */
   reported(entry: Entry): Promise<void>;
+  /**
+   * Where it stands, with what it has at a number: see `journalSaid` in shared/src/journal-head.ts.
+   *
+   * @throws when it cannot be read to its end
+   */
+  position(known: number | null): Promise<JournalSaid>;
 }
 
 export function openChain<Entry extends Chained>(deps: {
@@ -58,6 +65,8 @@ export function openChain<Entry extends Chained>(deps: {
   beforeLaidAside?(entries: readonly Entry[]): Promise<void>;
 }): Chain<Entry> {
   const { file, cursor, clock } = deps;
+  /** Outlives what is laid aside: the entries that come then are counted on. */
+  const asideFile = `${file}.aside`;
   const locked = <T>(work: () => Promise<T>) => withLock(deps.lock, clock, work);
 
   /** Finished lines; what a crash cut off was never acted on. */
@@ -89,6 +98,41 @@ export function openChain<Entry extends Chained>(deps: {
     const read = (await lines()).lines.map(parse);
     if (read.includes(null)) deps.log.error(`${file} holds lines that cannot be read; they are not reported`);
     return read.filter((entry) => entry !== null);
+  }
+
+  /** How many entries were laid aside, and the hash of the last of them. */
+  async function laidAside(): Promise<JournalPosition> {
+    const told = (await readTrustedFile(asideFile, { private: true }))?.toString('utf8');
+    if (told === undefined) return JOURNAL_START;
+    try {
+      return journalPosition.parse(JSON.parse(told));
+    } catch {
+      throw new UntrustedFile(asideFile, `${asideFile} is damaged.`);
+    }
+  }
+
+  async function position(): Promise<JournalPosition & { at(seq: number): JournalPosition | null }> {
+    const { lines: written } = await lines();
+    const aside = await laidAside();
+    const hashAt = (index: number): string => {
+      const hash = parse(written[index] ?? '')?.hash;
+      if (hash === undefined) throw new UntrustedFile(file, `${file} is damaged. Keep a copy, and remove it.`);
+      return hash;
+    };
+    // A crash may have come between the number and the file: then what was to be laid aside is there still.
+    const isThere = written.length > 0 && aside.seq > 0 && parse(written[0] ?? '')?.prevHash !== aside.hash;
+    const skipped = isThere ? written.findIndex((line) => parse(line)?.hash === aside.hash) + 1 : 0;
+    const count = written.length - skipped;
+    return {
+      seq: aside.seq + count,
+      hash: count === 0 ? aside.hash : hashAt(written.length - 1),
+      at: (seq) =>
+        seq <= aside.seq
+          ? aside
+          : seq <= aside.seq + count
+            ? { seq, hash: hashAt(skipped + seq - aside.seq - 1) }
+            : null,
+    };
   }
 
   const after = (all: readonly Entry[], hash: string | null) =>
@@ -131,7 +175,15 @@ export function openChain<Entry extends Chained>(deps: {
         const last = written.at(-1);
         if (last === undefined || parse(last)?.hash !== entry.hash) return;
         await deps.beforeLaidAside?.(await entries());
+        const { seq, hash } = await position();
+        await atomicWrite(asideFile, JSON.stringify({ seq, hash } satisfies JournalPosition));
         await rename(file, `${file}.1`);
+      }),
+
+    position: (known) =>
+      locked(async () => {
+        const { seq, hash, at } = await position();
+        return { seq, hash, after: known === null ? null : at(known) };
       }),
   };
 }

@@ -11,6 +11,7 @@ import { createFakeLog, type FakeLog } from '../testing/fake-log.ts';
 import { createFakeServer, createServerKey } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
 import { NO_GRANTS } from '../testing/no-grants.ts';
+import { NO_JOURNALS } from '../testing/no-journals.ts';
 import { createDoctor } from './doctor.ts';
 import { beat, type HeartbeatDeps } from './heartbeat.ts';
 
@@ -36,6 +37,7 @@ async function world() {
     osInfo: 'Debian x64',
     report: async () => ({ v: 1, grants: [], accounts: [], unread: 0, drift: [], cut: false }),
     doctor: createDoctor({ look: async () => [], clock: systemClock, log }),
+    journals: NO_JOURNALS,
     save: async () => undefined,
     clock: systemClock,
     log,

@@ -5,8 +5,12 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { sha256 } from '#shared/digest.ts';
 import { type HostReport, hostAuthorities, reportDigest } from '#shared/host-api.ts';
-import { type Host, openHost } from '../app.ts';
+import { JOURNAL_START, type JournalKept, journalHeads } from '#shared/journal-head.ts';
+import { sampleRecord } from '#shared/testing/request-record.ts';
+import { publicJwk, tokenType, verifyToken } from '#shared/token.ts';
+import { type Host, journalHeadsOf, openHost } from '../app.ts';
 import { createHeardAuthorities } from '../certificates/authorities.ts';
+import { createJournalHeads } from '../journal/heads.ts';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { createFakeServer, createServerKey, type FakeServer } from '../testing/fake-server.ts';
@@ -36,6 +40,7 @@ async function world() {
     osInfo: 'Debian x64',
     report: async () => EMPTY_REPORT,
     doctor: createDoctor({ look: async () => [], clock: systemClock, log: silentLog }),
+    journals: journalHeadsOf(host, silentLog),
     save: async (health) => void saved.push(health),
     clock: systemClock,
     log: { info: () => undefined, warn: () => undefined, error: (line) => errors.push(line) },
@@ -46,6 +51,7 @@ async function world() {
     deps,
     saved,
     errors,
+    state: enrolled.paths.state,
     async [Symbol.asyncDispose]() {
       host.close();
       await server.close();
@@ -146,6 +152,109 @@ describe('heartbeat', () => {
     assert.equal((await beat(deps)).result, 'refused');
     assert.equal((await beat(deps)).result, 'ok');
     assert.deepEqual(told, [false, true, false]);
+  });
+
+  describe('the heads of its journals', () => {
+    const kept = (seq: number, problem: JournalKept['problem'] = null): JournalKept => ({
+      ...JOURNAL_START,
+      seq,
+      problem,
+    });
+    const told = (w: Awaited<ReturnType<typeof world>>) =>
+      w.server.calls.filter(({ path }) => path === '/heartbeat').map(({ body }) => body?.journals);
+
+    it('go up signed by this host once the server takes them, and soon', async () => {
+      await using w = await world();
+      const { journals, identity, apiKey } = { ...w.deps, ...w.host.enrolment };
+      await beat(w.deps);
+      await beat(w.deps);
+      assert.deepEqual([told(w), journals.areAwaited()], [[undefined, undefined], false], 'an earlier server');
+      w.server.journals = { breakGlass: null, offlineGrants: null };
+      await beat(w.deps);
+      assert.equal(journals.areAwaited(), true);
+      await w.host.journal.append('wrong', sampleRecord({ hostId: identity.hostId }));
+      const before = Date.now();
+      const health = await beat(w.deps);
+      const read = await verifyToken(
+        tokenType.journalHeads,
+        String(told(w).at(-1)),
+        [await publicJwk(apiKey.privateKey)],
+        journalHeads,
+      );
+      assert.ok(read.ok, JSON.stringify(read));
+      const { at, ...said } = read.payload;
+      const [entry] = await w.host.journal.unreported();
+      assert.deepEqual(said, {
+        v: 1,
+        iss: identity.hostId,
+        aud: identity.serverId,
+        journals: {
+          breakGlass: { seq: 1, hash: entry!.hash, after: null },
+          offlineGrants: { ...JOURNAL_START, after: null },
+        },
+      });
+      assert.ok(at >= before);
+      assert.deepEqual(health.journals, w.server.journals);
+      w.server.journals = { breakGlass: kept(0), offlineGrants: kept(0) };
+      await beat(w.deps);
+      assert.equal(journals.areAwaited(), true, 'it has not taken the newest');
+      w.server.journals = { breakGlass: { ...kept(1), hash: entry!.hash }, offlineGrants: kept(0) };
+      await beat(w.deps);
+      assert.equal(journals.areAwaited(), false);
+    });
+
+    it('that were dated before they were read, so that what is written meanwhile is not missing from them', async () => {
+      await using w = await world();
+      let now = 1000;
+      const journals = createJournalHeads({
+        journals: {
+          breakGlass: {
+            async position() {
+              now += 1000;
+              return { ...JOURNAL_START, after: null };
+            },
+          },
+          offlineGrants: w.host.grantJournal,
+        },
+        enrolment: w.host.enrolment,
+        clock: { now: () => now },
+        log: silentLog,
+      });
+      journals.heard({ breakGlass: null, offlineGrants: null });
+      const payload = String(await journals.said()).split('.')[1]!;
+      assert.equal(JSON.parse(Buffer.from(payload, 'base64url').toString()).at, 1000);
+    });
+
+    it('say so where a journal cannot be read, and the rest goes on', async () => {
+      await using w = await world();
+      w.server.journals = { breakGlass: kept(3), offlineGrants: kept(0) };
+      await beat(w.deps);
+      await writeFile(join(w.state, 'break-glass.journal'), 'not json\n', { mode: 0o600 });
+      assert.equal((await beat(w.deps)).result, 'ok');
+      const payload = JSON.parse(Buffer.from(String(told(w).at(-1)).split('.')[1]!, 'base64url').toString());
+      assert.equal(payload.journals.breakGlass, null);
+      assert.equal(payload.journals.offlineGrants.seq, 0);
+    });
+
+    it('that were found to be others are written to the log of the machine', async () => {
+      await using w = await world();
+      w.server.journals = { breakGlass: kept(3, 'went_back'), offlineGrants: null };
+      await beat(w.deps);
+      assert.match(w.errors.join(), /the journal of uses of the break-glass password: the server has seen entries/);
+    });
+
+    it('are left out for a server that takes none after all', async () => {
+      await using w = await world();
+      w.server.journals = { breakGlass: null, offlineGrants: null };
+      await beat(w.deps);
+      w.server.intercept = ({ body, response }) => {
+        if (body?.journals === undefined) return false;
+        w.server.refuse(response, 400, 'bad_request', 'no');
+        return true;
+      };
+      assert.equal((await beat(w.deps)).result, 'refused');
+      assert.equal((await beat(w.deps)).result, 'ok');
+    });
   });
 
   it('tells what gives power here when that is not what the server knows, and else says nothing', async () => {

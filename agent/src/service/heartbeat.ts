@@ -1,8 +1,12 @@
 import { type HostAuthorities, type HostReport, reportDigest } from '#shared/host-api.ts';
+import { JOURNAL_NAMES, type JournalsKept } from '#shared/journal-head.ts';
 import { authoritiesToTell, type HeardAuthorities } from '../certificates/authorities.ts';
 import type { HostClient } from '../client/host-client.ts';
+import type { JournalHeadsToTell } from '../journal/heads.ts';
+import { JOURNAL_WORDS, journalProblemText } from '../journal/words.ts';
 import type { HeldGrants } from '../offline-grants/held-grants.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { Doctor } from './doctor.ts';
 import { type FollowDeps, type Followed, followLog, observeUnsigned } from './follow-log.ts';
@@ -19,6 +23,8 @@ export interface Health {
   clockOffset: number | null;
   approverKeysVersion: number;
   checkpointSeq: number;
+  /** What the server has of the journals of this host; null: it did not say. */
+  journals: JournalsKept | null;
 }
 
 export interface HeartbeatDeps extends FollowDeps {
@@ -34,6 +40,8 @@ export interface HeartbeatDeps extends FollowDeps {
   osInfo: string;
   /** What this host finds when it looks at itself. */
   doctor: Doctor;
+  /** Heads of the journals of this host. */
+  journals: JournalHeadsToTell;
   save(health: Health): Promise<void>;
   clock: Clock;
 }
@@ -66,6 +74,13 @@ function warnOf(followed: Exclude<Followed, { kind: 'followed' }>, seen: number,
   }
 }
 
+/** A journal that is not what the server has seen of it is written to the log of the machine as well. */
+function warnOfJournals(kept: JournalsKept | null, log: Pick<Log, 'error'>): void {
+  for (const name of JOURNAL_NAMES)
+    if (kept?.[name]?.problem)
+      log.error(`the journal of ${JOURNAL_WORDS[name]}: ${journalProblemText(kept[name].problem)}`);
+}
+
 /** One heartbeat: tells the server that we live, takes newer approver keys, follows its event log. */
 export async function beat(deps: HeartbeatDeps): Promise<Health> {
   const { keys, checkpoints, clock, log } = deps;
@@ -74,6 +89,7 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
   const heard = deps.authorities.current();
   const own = heard === null ? null : await deps.ownAuthorities();
   const checks = deps.doctor.news();
+  const journals = await deps.journals.said();
   const reply = await deps.client.heartbeat({
     approverKeysVersion: keys.current().version,
     checkpointSeq: before.seq,
@@ -83,15 +99,18 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
       ? {}
       : { log: { head: before.signed.head, contradiction: before.contradiction?.kind ?? null } }),
     ...(checks === null ? {} : { checks }),
+    ...(journals === null ? {} : { journals }),
   });
   const at = clock.now();
-  let health: Omit<Health, 'approverKeysVersion' | 'checkpointSeq'>;
+  let health: Omit<Health, 'approverKeysVersion' | 'checkpointSeq' | 'journals'>;
   if (reply.kind === 'ok') {
     const { value } = reply;
     if (value.grants) deps.grants.hear(value.grants);
     if (value.state !== 'active') deps.grants.end();
     deps.authorities.hear(value.authorities ?? null);
     deps.doctor.heard(value.takesChecks === true, checks);
+    deps.journals.heard(value.journals ?? null);
+    warnOfJournals(value.journals ?? null, log);
     if (value.approverKeys !== null && (await keys.offer(value.approverKeys)) === 'rejected') {
       log.warn('the server sent an approver-key set that its trust root did not sign; ignored');
     }
@@ -113,7 +132,10 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
     log.warn(`heartbeat: ${message}`);
     if (reply.kind === 'refused') deps.grants.end();
     // A server that does not take what was found must not count this host as gone for it.
-    if (reply.kind === 'refused' && reply.code === 'bad_request') deps.doctor.heard(false, checks);
+    if (reply.kind === 'refused' && reply.code === 'bad_request') {
+      deps.doctor.heard(false, checks);
+      deps.journals.heard(null);
+    }
     health = {
       at,
       result: reply.kind === 'refused' ? 'refused' : 'unreachable',
@@ -122,7 +144,12 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
       clockOffset: null,
     };
   }
-  const full = { ...health, approverKeysVersion: keys.current().version, checkpointSeq: checkpoints.current().seq };
+  const full = {
+    ...health,
+    approverKeysVersion: keys.current().version,
+    checkpointSeq: checkpoints.current().seq,
+    journals: deps.journals.kept(),
+  };
   await deps.save(full);
   return full;
 }
@@ -138,7 +165,8 @@ export async function keepBeating(deps: HeartbeatDeps & { random: () => number }
       deps.log.error(`heartbeat failed: ${error instanceof Error ? error.message : String(error)}`);
     }
     // Also when refused: an operator may confirm this host any moment.
-    const pause = result === 'ok' && !deps.doctor.isAwaited() ? INTERVAL_MS : RETRY_MS;
+    const isAwaited = deps.doctor.isAwaited() || deps.journals.areAwaited();
+    const pause = result === 'ok' && !isAwaited ? INTERVAL_MS : RETRY_MS;
     await deps.clock.sleep(pause * (1 + JITTER * deps.random()), AbortSignal.any([signal, followed]));
   }
 }

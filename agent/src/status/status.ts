@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { JOURNAL_NAMES } from '#shared/journal-head.ts';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import { knownPlugins, openCertificates } from '../app.ts';
@@ -12,6 +13,7 @@ import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
 import { readGateSettings, readGrants } from '../grants/read-grants.ts';
 import { sayGrants } from '../grants/say-grants.ts';
+import { JOURNAL_WORDS, journalProblemText } from '../journal/words.ts';
 import { type Paths, stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
@@ -55,6 +57,19 @@ function heartbeatLine(health: Health | null, now: number): Line {
       problem: 'The agent has stopped speaking to the server. Run: systemctl restart identree-agent',
     };
   return { what, value, problem: null };
+}
+
+/** What the server knows of the journals of this host, as it said last; nothing where it said nothing. */
+function journalLines(health: Health | null): Line[] {
+  const kept = health?.journals ?? null;
+  if (kept === null) return [];
+  const what = 'Journals seen';
+  const said = JOURNAL_NAMES.map((name) => `${kept[name]?.seq ?? 0} of ${JOURNAL_WORDS[name]}`).join(', ');
+  const problems = JOURNAL_NAMES.flatMap((name) => {
+    const problem = kept[name]?.problem ?? null;
+    return problem === null ? [] : [`The journal of ${JOURNAL_WORDS[name]}: ${journalProblemText(problem)}`];
+  });
+  return (problems.length === 0 ? [null] : problems).map((problem) => ({ what, value: said, problem }));
 }
 
 /** What the server's log was found to be instead of a continuation, and what an operator can do. */
@@ -289,7 +304,7 @@ export async function reportStatus(
     (text) => JSON.parse(text) as Health,
     () => null,
   );
-  lines.push(heartbeatLine(health, Date.now()));
+  lines.push(heartbeatLine(health, Date.now()), ...journalLines(health));
 
   const healthy = lines.every((line) => line.problem === null);
   const grants = await readGrants(host);

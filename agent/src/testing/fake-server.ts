@@ -29,6 +29,7 @@ import {
   HOST_API,
 } from '#shared/host-api.ts';
 import { contentDigest, ENROLMENT_TAG, signatureBase } from '#shared/http-signature.ts';
+import type { JournalsKept } from '#shared/journal-head.ts';
 import type { TestPasskey } from '#shared/testing/authenticator.ts';
 import { type PublicJwk, publicJwk, type SigningKey, signToken, tokenType } from '#shared/token.ts';
 import { createTestAuthority, type IssueOptions, type TestAuthority } from './certificate.ts';
@@ -85,6 +86,8 @@ export interface FakeServer {
   /** What the next answers carry. */
   approverKeys: { version: number; keys: ApproverKey[] };
   checkpoint: { seq: number; hash: string };
+  /** What it says that it has of the journals of hosts; null: it knows nothing of such heads. */
+  journals: JournalsKept | null;
   /** What it signs heads of; null: it signs none. */
   log: FakeLog | null;
   ttlMs: number;
@@ -301,6 +304,7 @@ export async function createFakeServer(): Promise<FakeServer> {
             ? await server.keySet(server.approverKeys.version, server.approverKeys.keys)
             : null,
         checkpoint: server.log ? server.log.position() : server.checkpoint,
+        ...(server.journals ? { journals: server.journals } : {}),
         ...(server.log ? { log: await server.log.shown(body!.log ? Number(body!.checkpointSeq) : null) } : {}),
       });
     }
@@ -383,6 +387,7 @@ export async function createFakeServer(): Promise<FakeServer> {
     token: formatEnrolmentToken({ id: 'AAAAAAAAAAAAAAAA', secret, fingerprint: trustRoot.kid }),
     approverKeys: { version: 1, keys: [passkey.key] },
     checkpoint: { seq: 10, hash: 'h10' },
+    journals: null,
     log: null,
     ttlMs: 60_000,
     hostState: 'active',

@@ -20,6 +20,7 @@ import { startEpoch } from '../events/start-epoch.ts';
 import { createTestChannels } from '../notify/testing/test-channels.ts';
 import { announcePolicy } from '../policies/announce.ts';
 import { createPolicyFile } from '../policies/source.ts';
+import { journalBeats } from '../testing/journal-beat.ts';
 import { logBeat, logHeadOf } from '../testing/log-beat.ts';
 import { runOn } from '../testing/run-command.ts';
 import { createTestApp, passTime, type TestApp } from '../testing/test-app.ts';
@@ -390,6 +391,25 @@ const SCENARIOS: Record<EventName, Scenario> = {
     const kept = await logHeadOf(w.host, await logBeat(w.host, null));
     await logBeat(w.host, kept);
     return { ...NOTHING, hostId: w.host.id, hostname: 'web1.example.com', data: { seq: kept.seq } };
+  },
+  host_journal_contradicted: async (w) => {
+    const beats = journalBeats(w, w.host);
+    await beats.say({ seq: 2, hash: CHAIN_START, after: null });
+    await beats.say({ seq: 1, hash: CHAIN_START, after: null });
+    const [hash, saidHash] = [CHAIN_START, CHAIN_START];
+    const data = { journal: 'breakGlass', problem: 'went_back', seq: 2, hash, saidSeq: 1, saidHash };
+    return { ...NOTHING, hostId: w.host.id, hostname: 'web1.example.com', data };
+  },
+  host_journal_followed: async (w) => {
+    await journalBeats(w, w.host).say({ seq: 2, hash: CHAIN_START, after: null });
+    const data = { journal: 'breakGlass', seq: 2, hash: CHAIN_START };
+    return { ...NOTHING, hostId: w.host.id, hostname: 'web1.example.com', data };
+  },
+  host_journal_accepted: async (w) => {
+    await journalBeats(w, w.host).say({ seq: 1, hash: CHAIN_START, after: null });
+    await w.app.hosts.acceptJournals(w.host.id, { username: 'olga', remoteAddr: ADDRESS });
+    const data = { journal: 'breakGlass', problem: 'went_back', from: 2, to: 1, hash: CHAIN_START };
+    return { ...NOTHING, hostId: w.host.id, hostname: 'web1.example.com', actor: 'olga', remoteAddr: ADDRESS, data };
   },
   host_request_refused: async (w) => {
     const refused = await w.host.send('GET', `/challenges/${'a'.repeat(32)}?wait=0`, undefined, {

@@ -47,7 +47,7 @@ export function settlingModule(ground: Ground & { approverKeys: Pick<ApproverKey
 
 /** Requests and their decisions. */
 export function challengesModule(
-  ground: Ground & { approverKeys: Pick<ApproverKeys, 'since'>; hosts: Pick<HostService, 'facts'> },
+  ground: Ground & { approverKeys: Pick<ApproverKeys, 'since'>; hosts: Pick<HostService, 'facts' | 'journalTold'> },
   others: {
     callers: Pick<Callers, 'resolver' | 'accounts'>;
     approvals: Approvals;

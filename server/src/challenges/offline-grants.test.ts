@@ -5,6 +5,7 @@ import { after, type TestContext, test } from 'node:test';
 import type { HostRecord } from '#shared/decision.ts';
 import { eventSentence } from '#shared/event-sentences/sentence.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
+import { JOURNAL_START } from '#shared/journal-head.ts';
 import { type GrantEntry, grantShape, type OfflineGrant, offlineGrant } from '#shared/offline-grant.ts';
 import { grantableRecord, grantEnd, grantRun, grantUse } from '#shared/testing/grant-entry.ts';
 import { sampleResolved } from '#shared/testing/request-record.ts';
@@ -12,6 +13,7 @@ import { signToken, tokenType, verifyToken } from '#shared/token.ts';
 import { kysely } from '../db/query.ts';
 import { forEachDriver } from '../db/test-databases.ts';
 import { TEST_FOLDER } from '../db/test-postgres.ts';
+import { journalBeats } from '../testing/journal-beat.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { openDirectorySite } from '../testing/test-directory.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
@@ -276,11 +278,17 @@ forEachDriver('offline grants', (driver) => {
     const how = { state: 'ended', exitStatus: null, signal: 'SIGKILL', durationMs: 3000 } as const;
     const ended = grantRun({ at: at + 3060, nonce, run: how }, started.hash);
     const next = grantUse({ at: at + 4000, grant: token, record: w.record({ createdAt: at }) }, ended.hash);
+    await journalBeats(w, w.host).say({ ...JOURNAL_START, after: null });
     for (const entry of [use, end, started]) assert.equal((await w.tell(entry)).status, 200);
     const [event] = await w.happened('grant_used_offline');
     const view = async () => (await w.olga.query<Approval>('challenges.get', { code: event!.code! })).data.view;
     assert.deepEqual((await view()).run, { state: 'started', startedAt: at + 60 });
     for (const entry of [ended, ended, started, next]) assert.equal((await w.tell(entry)).status, 200);
+    const known = (await w.app.hosts.journalViews(w.host.id)).map(({ journal, seq }) => [journal, seq]);
+    assert.deepEqual(known, [
+      ['breakGlass', 0],
+      ['offlineGrants', 5],
+    ]);
     assert.deepEqual((await view()).run, { ...how, endedAt: at + 3060 });
     const runs = await w.happened('challenge_run');
     assert.deepEqual(

@@ -6,6 +6,7 @@ import { type GrantEntry, type GrantsInForce, type GrantUse, offlineGrant } from
 import { type PublicJwk, tokenType, verifyToken } from '#shared/token.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
+import type { HostService } from '../hosts/service.ts';
 import type { Host } from '../hosts/store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Random } from '../platform/random.ts';
@@ -30,6 +31,7 @@ export function createOfflineUses(deps: {
   grantKey: PublicJwk;
   asking: Pick<Asking, 'outcome' | 'run'>;
   grants: Pick<OfflineGrants, 'inForce'>;
+  hosts: Pick<HostService, 'journalTold'>;
 }) {
   const { events, clock, random } = deps;
 
@@ -102,7 +104,10 @@ export function createOfflineUses(deps: {
       const { hash, ...rest } = entry;
       if (canonicalSha256(rest) !== hash) throw new Refusal('bad_request', 'the hash of an entry is another');
       if (entry.kind === 'use') {
-        if (await noteUse(work, host, entry, remoteAddr)) await keepJournalHash(work, host.id, hash);
+        if (await noteUse(work, host, entry, remoteAddr)) {
+          await keepJournalHash(work, host.id, hash);
+          await deps.hosts.journalTold(work, host.id, 'offlineGrants', entry);
+        }
         return deps.grants.inForce(host);
       }
       // None: of a use that this database has lost, by a backup perhaps. There is nothing that could be said of it.
@@ -113,6 +118,7 @@ export function createOfflineUses(deps: {
         else await deps.asking.outcome(work, host, id, { outcome: entry.outcome, detail: entry.detail }, told);
       }
       if (entry.prevHash === host.grants_journal) await keepJournalHash(work, host.id, hash);
+      await deps.hosts.journalTold(work, host.id, 'offlineGrants', entry);
       return deps.grants.inForce(host);
     },
   };

@@ -19,6 +19,7 @@ const ORDERS: Record<keyof Schema, readonly string[] | null> = {
   host_reports: ['host_id'],
   host_authorities: ['host_id'],
   host_checks: ['host_id'],
+  host_journals: ['host_id', 'journal'],
   enrolment_tokens: ['id'],
   people: ['id'],
   account_bindings: ['account'],

@@ -28,6 +28,7 @@ import * as offlineGrants from './migrations/0025-offline-grants.ts';
 import * as requestsShown from './migrations/0027-requests-shown.ts';
 import * as counterSigned from './migrations/0028-counter-signed.ts';
 import * as exchanges from './migrations/0029-exchanges.ts';
+import * as hostJournals from './migrations/0030-host-journals.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -95,6 +96,7 @@ export const migrations = {
   '0027-requests-shown': requestsShown,
   '0028-counter-signed': counterSigned,
   '0029-exchanges': exchanges,
+  '0030-host-journals': hostJournals,
 };
 
 const KNOWN = Object.keys(migrations).sort();

@@ -1,4 +1,5 @@
 import type { ColumnType, Selectable } from 'kysely';
+import type { JournalName, JournalProblem } from '#shared/journal-head.ts';
 
 /** Text that holds JSON; stores parse it with a zod schema when they read it. */
 export type JsonText = string;
@@ -139,6 +140,26 @@ export interface HostChecksTable {
   checked_at: Timestamp;
   /** hostChecks of shared/src/host-checks.ts. */
   lines: JsonText;
+}
+
+/** What is known of a journal that a host keeps; see shared/src/journal-head.ts. */
+export interface HostJournalsTable {
+  host_id: string;
+  journal: JournalName;
+  /** How many entries it had, and the hash of the last of them: the most that was ever shown to continue what was known. */
+  seq: number;
+  hash: string;
+  /** The heads in which the host has signed just that; null: the entry itself was told since. */
+  head: string | null;
+  heard_at: Timestamp;
+  /** When the last entry that was told was made, by the clock of the host: heads of before may not know it. */
+  told_at: Timestamp | null;
+  problem: JournalProblem | null;
+  problem_at: Timestamp | null;
+  /** What the host says instead, and the heads that say so. */
+  said_seq: number | null;
+  said_hash: string | null;
+  said: string | null;
 }
 
 /** A managed host as it is kept. */
@@ -733,6 +754,7 @@ export interface Schema {
   host_reports: HostReportsTable;
   host_authorities: HostAuthoritiesTable;
   host_checks: HostChecksTable;
+  host_journals: HostJournalsTable;
   enrolment_tokens: EnrolmentTokensTable;
   host_nonces: HostNoncesTable;
   people: PeopleTable;

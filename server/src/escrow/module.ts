@@ -23,7 +23,7 @@ const AGES = [1, 7, 30, 90];
 
 /** The passwords that open hosts whose server cannot be reached: who keeps them, who is shown one, and what was done. */
 export function breakGlassModule(
-  ground: Ground & { hosts: Pick<HostService, 'find' | 'lock'> },
+  ground: Ground & { hosts: Pick<HostService, 'find' | 'lock' | 'journalTold'> },
   others: {
     hostApi: HostApi;
     confirmations: Confirmations;

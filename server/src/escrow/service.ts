@@ -77,7 +77,7 @@ export function createBreakGlass(deps: {
   db: Database;
   events: Pick<EventLog, 'append'>;
   clock: Clock;
-  hosts: Pick<HostService, 'find' | 'lock'>;
+  hosts: Pick<HostService, 'find' | 'lock' | 'journalTold'>;
   keeping: Keeping;
   confirmations: Confirmations;
   secondPerson: SecondPerson;
@@ -137,6 +137,7 @@ export function createBreakGlass(deps: {
       if (!(await store.insertUse(work, { id: use.id, hostId: host.id, at: use.at }))) return;
       const before = (await store.findBreakGlassHost(work.query, host.id))?.journal_hash ?? CHAIN_START;
       await store.putBreakGlassHost(work, host.id, { journal_hash: hash });
+      await hosts.journalTold(work, host.id, 'breakGlass', use);
       const { record } = use;
       await events.append(work, {
         event: use.outcome === 'opened' ? 'break_glass_used' : 'break_glass_refused',

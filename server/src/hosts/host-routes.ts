@@ -7,6 +7,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { CaRotation } from './ca-rotation.ts';
 import type { Checks } from './checks.ts';
 import type { Enrolment } from './enrolment.ts';
+import type { HostJournals } from './journals.ts';
 import type { LogReports } from './log-reports.ts';
 import type { Reports } from './reports.ts';
 
@@ -15,6 +16,7 @@ export function hostRoutes(deps: {
   enrolment: Pick<Enrolment, 'enrol' | 'heartbeat' | 'renewCertificate'>;
   reports: Pick<Reports, 'keepReport' | 'reportDigestOf'>;
   checks: Pick<Checks, 'keep'>;
+  journals: Pick<HostJournals, 'noteJournals' | 'journalsKept'>;
   events: Pick<EventLog, 'head'>;
   heads: Pick<LogHeads, 'show'>;
   logReports: Pick<LogReports, 'note'>;
@@ -43,6 +45,7 @@ export function hostRoutes(deps: {
           await enrolment.heartbeat(work, host, body);
           await deps.logReports.note(work, host, body);
           await deps.caRotation.heard(work, host, body.authorities);
+          await deps.journals.noteJournals(work, host, body.journals);
           if (body.checks) await deps.checks.keep(work, host, body.checks);
           return {
             now: deps.clock.now(),
@@ -52,6 +55,7 @@ export function hostRoutes(deps: {
             seen: body.log === undefined ? null : body.checkpointSeq,
             reportDigest: await deps.reports.reportDigestOf(work, host.id),
             takesChecks: true,
+            journals: await deps.journals.journalsKept(work, host.id),
             grants: { revokedTo: host.grants_revoked_to, policyVersion: await deps.policyForGrants(), runs: true },
           };
         });

@@ -52,7 +52,14 @@ export function hostsModule(
     name: 'hosts',
     routes: [
       hostApi(
-        hostRoutes({ ...ground, enrolment: hosts, reports: hosts, checks, logReports: createLogReports(ground) }),
+        hostRoutes({
+          ...ground,
+          enrolment: hosts,
+          reports: hosts,
+          journals: hosts,
+          checks,
+          logReports: createLogReports(ground),
+        }),
       ),
     ],
     metrics: [failures, rejections, ...hostMetrics({ hosts: () => liveHosts(db.query), clock, ca, caRotation, lives })],

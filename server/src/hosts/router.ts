@@ -82,6 +82,10 @@ export function createHostsRouter(deps: {
       const kept = await deps.checks.of(input.hostId);
       return kept && { at: kept.at, lines: kept.lines };
     }),
+    /** What is known of the journals that a host keeps of what it did without a server. */
+    journals: adminViewProcedure
+      .input(z.object({ hostId: uuid }))
+      .query(({ input }) => hosts.journalViews(input.hostId)),
     createToken: adminProcedure
       .input(z.object({ hostname: z.string().trim().min(1).max(253) }))
       .mutation(({ ctx, input }) => hosts.createToken(input.hostname, ctx.viewer.person.username, ctx.remoteAddr)),
@@ -91,6 +95,9 @@ export function createHostsRouter(deps: {
     release: adminProcedure
       .input(z.object({ hostId: uuid }))
       .mutation(({ ctx, input }) => hosts.release(input.hostId, byOf(ctx))),
+    acceptJournals: adminProcedure
+      .input(z.object({ hostId: uuid }))
+      .mutation(({ ctx, input }) => hosts.acceptJournals(input.hostId, byOf(ctx))),
     setGroup: adminProcedure
       .input(z.object({ hostId: uuid, group: hostGroup.nullable() }))
       .mutation(({ ctx, input }) => hosts.setGroup(input.hostId, input.group, byOf(ctx))),

@@ -2,6 +2,7 @@ import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import { createAdmission } from './admission.ts';
 import { createEnrolment, type EnrolmentDeps } from './enrolment.ts';
+import { createHostJournals } from './journals.ts';
 import { createOperators } from './operators.ts';
 import { createReports } from './reports.ts';
 import * as store from './store.ts';
@@ -16,6 +17,7 @@ export function createHostService(deps: EnrolmentDeps & { db: Database; events: 
     ...createEnrolment(deps),
     ...createOperators(deps),
     ...createReports(deps),
+    ...createHostJournals(deps),
 
     list: () => store.listHosts(db.query),
 

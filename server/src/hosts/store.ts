@@ -1,5 +1,6 @@
 import { type Selectable, sql } from 'kysely';
 import type { HostAuthorities } from '#shared/host-api.ts';
+import type { JournalName } from '#shared/journal-head.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type {
@@ -7,6 +8,7 @@ import type {
   Host,
   HostAuthoritiesTable,
   HostChecksTable,
+  HostJournalsTable,
   HostNoncesTable,
   HostReportsTable,
   HostsTable,
@@ -264,6 +266,38 @@ export async function putChecks(work: UnitOfWork, row: HostChecksTable): Promise
     .insertInto('host_checks')
     .values(row)
     .onConflict((conflict) => conflict.column('host_id').doUpdateSet(found))
+    .execute();
+}
+
+const selectJournals = statement((query, given: { hostId: string }) =>
+  query.selectFrom('host_journals').selectAll().where('host_id', '=', given.hostId).orderBy('journal'),
+);
+
+/** What is known of the journals of a host. */
+export async function journalsOf(query: Query, hostId: string): Promise<HostJournalsTable[]> {
+  return (await selectJournals(query, { hostId })).rows;
+}
+
+export async function putJournal(work: UnitOfWork, row: HostJournalsTable): Promise<void> {
+  const { host_id: _, journal: __, ...known } = row;
+  await kysely(work.query)
+    .insertInto('host_journals')
+    .values(row)
+    .onConflict((conflict) => conflict.columns(['host_id', 'journal']).doUpdateSet(known))
+    .execute();
+}
+
+/** What is known of a journal goes on to its next entry; nothing changes where this is another one. */
+export async function moveJournal(
+  work: UnitOfWork,
+  next: { hostId: string; journal: JournalName; prevHash: string; hash: string; toldAt: number },
+): Promise<void> {
+  await kysely(work.query)
+    .updateTable('host_journals')
+    .set((eb) => ({ seq: eb('seq', '+', 1), hash: next.hash, head: null, told_at: next.toldAt }))
+    .where('host_id', '=', next.hostId)
+    .where('journal', '=', next.journal)
+    .where('hash', '=', next.prevHash)
     .execute();
 }
 

@@ -12,6 +12,7 @@ const CRITICAL: ReadonlySet<string> = new Set<EventName>([
   'revealed_breakglass',
   'host_quarantined',
   'host_log_contradicted',
+  'host_journal_contradicted',
   'log_key_created',
   'log_epoch_started',
   'directory_change_held',

@@ -27,6 +27,7 @@ const GROWS: Record<keyof Schema, true | string> = {
   host_reports: 'one for each host',
   host_authorities: 'one for each host',
   host_checks: 'one for each host',
+  host_journals: 'two for each host',
   storage_probes: 'one for each server process',
   bind_proofs: 'one for each name and address that binds, for a month',
   enrolment_tokens: 'one for each host that an operator enrolled',

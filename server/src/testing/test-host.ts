@@ -45,6 +45,8 @@ export interface TestHost {
   hostname: string;
   machineId: string;
   key: KeyObject;
+  /** Thumbprint of it. */
+  keyId: string;
   /** Private key of the certificate in `grant`, PEM. */
   tlsKey: string;
   serverId: string;
@@ -191,6 +193,7 @@ export async function enrolTestHost(
     hostname,
     machineId: request.body.machineId,
     key: request.key,
+    keyId: request.body.apiKey.kid,
     tlsKey: request.tlsKey,
     serverId: grant.serverId,
     grant,

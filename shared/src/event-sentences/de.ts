@@ -16,6 +16,12 @@ export const de: Record<EventName, string> = {
   host_log_contradicted:
     'Der Host {hostname} hat ein Ereignisprotokoll gesehen, das dieses nicht fortsetzt; er lehnt Entscheidungen ab.',
   host_log_followed: 'Der Host {hostname} folgt dem Ereignisprotokoll wieder.',
+  host_journal_contradicted:
+    'Das Journal des Hosts {hostname} über {journal, select, breakGlass {Verwendungen seines Notfallpassworts} offlineGrants {das, was er mit Offline-Erlaubnissen ausgeführt hat,} other {das, was er ohne Server getan hat,}} ist nicht das, das vorher gesehen wurde{problem, select, went_back {: es ist kürzer} forked {: was gesehen wurde, steht nicht darin} gap {: ein Teil davon lässt sich nicht mehr zeigen} unreadable {: es ist nicht lesbar} other {}}.',
+  host_journal_followed:
+    'Das Journal des Hosts {hostname} über {journal, select, breakGlass {Verwendungen seines Notfallpassworts} offlineGrants {das, was er mit Offline-Erlaubnissen ausgeführt hat,} other {das, was er ohne Server getan hat,}} setzt wieder fort, was davon gesehen wurde.',
+  host_journal_accepted:
+    '{actor} nimmt das Journal des Hosts {hostname} über {journal, select, breakGlass {Verwendungen seines Notfallpassworts} offlineGrants {das, was er mit Offline-Erlaubnissen ausgeführt hat,} other {das, was er ohne Server getan hat,}} so an, wie es jetzt ist.',
   policy_changed:
     'Eine andere Freigaberichtlinie gilt{hasReason, select, yes {, und sie hat einen Fehler: {reason}} other {}}.',
   host_enrolled:

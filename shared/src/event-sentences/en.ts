@@ -16,6 +16,12 @@ export const en: Record<EventName, string> = {
   host_log_contradicted:
     'The host {hostname} has seen an event log that this one does not continue; it refuses decisions.',
   host_log_followed: 'The host {hostname} follows the event log again.',
+  host_journal_contradicted:
+    'The journal that the host {hostname} keeps of {journal, select, breakGlass {uses of its break-glass password} offlineGrants {what it ran by offline grants} other {what it did without a server}} is not the one that was seen before{problem, select, went_back {: it is shorter} forked {: what was seen is not in it} gap {: a part of it cannot be shown any more} unreadable {: it cannot be read} other {}}.',
+  host_journal_followed:
+    'The journal that the host {hostname} keeps of {journal, select, breakGlass {uses of its break-glass password} offlineGrants {what it ran by offline grants} other {what it did without a server}} continues what was seen of it again.',
+  host_journal_accepted:
+    '{actor} takes the journal that the host {hostname} keeps of {journal, select, breakGlass {uses of its break-glass password} offlineGrants {what it ran by offline grants} other {what it did without a server}} as it is now.',
   policy_changed:
     'Another approval policy became active{hasReason, select, yes {, and it has a problem: {reason}} other {}}.',
   host_enrolled:

@@ -8,6 +8,7 @@ const SEVERITY = { alert: 1, warning: 4, notice: 5, informational: 6 } as const;
 /** What somebody should look at. What was refused is a warning, everything else is informational. */
 const LOUD: Partial<Record<EventName, keyof typeof SEVERITY>> = {
   host_log_contradicted: 'alert',
+  host_journal_contradicted: 'alert',
   host_quarantined: 'alert',
   break_glass_used: 'alert',
   break_glass_refused: 'alert',

@@ -20,6 +20,7 @@ export const de: Catalogue = {
     host_quarantined: 'Host an zwei Orten',
     host_reported: 'Host verändert',
     host_log_contradicted: 'Host widerspricht dem Ereignisprotokoll',
+    host_journal_contradicted: 'Journal eines Hosts hat sich rückwirkend geändert',
     user_logged_in: 'Anmeldung',
     login_failed: 'Anmeldung gescheitert',
     session_revoked: 'Sitzung beendet',

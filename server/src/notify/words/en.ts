@@ -20,6 +20,7 @@ export const en: Catalogue = {
     host_quarantined: 'Host in two places',
     host_reported: 'Host changed',
     host_log_contradicted: 'Host contradicts the event log',
+    host_journal_contradicted: 'Journal of a host was altered',
     user_logged_in: 'Sign-in',
     login_failed: 'Sign-in failed',
     session_revoked: 'Session ended',

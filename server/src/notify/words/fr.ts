@@ -19,6 +19,7 @@ export const fr: Catalogue = {
     host_quarantined: 'Hôte vu à deux endroits',
     host_reported: 'Hôte modifié',
     host_log_contradicted: 'L’hôte contredit le journal',
+    host_journal_contradicted: 'Le journal d’un hôte a été modifié',
     user_logged_in: 'Connexion',
     login_failed: 'Échec de connexion',
     session_revoked: 'Session terminée',
@@ -54,6 +55,8 @@ export const fr: Catalogue = {
     host_reported: 'L’hôte {hostname} signale que ce qui y donne du pouvoir, ou son contrôle, a changé.',
     host_log_contradicted:
       'L’hôte {hostname} a vu un journal d’événements que celui-ci ne continue pas ; il refuse les décisions.',
+    host_journal_contradicted:
+      'Le journal de l’hôte {hostname} sur ce qui y fut fait sans serveur n’est pas celui qui avait été vu.',
     user_logged_in: '{username} s’est connecté.',
     login_failed: 'Une connexion a échoué.',
     session_revoked: 'Une session de {username} a été terminée.',

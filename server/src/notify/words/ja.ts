@@ -19,6 +19,7 @@ export const ja: Catalogue = {
     host_quarantined: 'ホストが二か所で検出されました',
     host_reported: 'ホストの変更',
     host_log_contradicted: 'ホストがイベントログと矛盾',
+    host_journal_contradicted: 'ホストの記録が変更されました',
     user_logged_in: 'サインイン',
     login_failed: 'サインインの失敗',
     session_revoked: 'セッションの終了',
@@ -51,6 +52,8 @@ export const ja: Catalogue = {
     host_quarantined: 'ホスト {hostname} の識別情報が二か所で検出されました。運用者の確認を待っています。',
     host_reported: 'ホスト {hostname} が、権限を与えるもの、または制御の変更を報告しました。',
     host_log_contradicted: 'ホスト {hostname} は、このログに続かないイベントログを見ました。決定を拒否しています。',
+    host_journal_contradicted:
+      'ホスト {hostname} がサーバーなしで行われたことを残す記録は、以前に見たものと異なります。',
     user_logged_in: '{username} がサインインしました。',
     login_failed: 'サインインに失敗しました。',
     session_revoked: '{username} のセッションが終了しました。',

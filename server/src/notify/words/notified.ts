@@ -19,6 +19,7 @@ export const NOTIFIED = [
   'host_quarantined',
   'host_reported',
   'host_log_contradicted',
+  'host_journal_contradicted',
   'user_logged_in',
   'login_failed',
   'session_revoked',

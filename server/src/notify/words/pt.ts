@@ -19,6 +19,7 @@ export const pt: Catalogue = {
     host_quarantined: 'Host visto em dois lugares',
     host_reported: 'Host alterado',
     host_log_contradicted: 'Host contradiz o registro',
+    host_journal_contradicted: 'Diário de um host foi alterado',
     user_logged_in: 'Início de sessão',
     login_failed: 'Falha no início de sessão',
     session_revoked: 'Sessão encerrada',
@@ -52,6 +53,8 @@ export const pt: Catalogue = {
     host_quarantined: 'A identidade do host {hostname} foi vista em dois lugares; ele espera um operador.',
     host_reported: 'O host {hostname} informou que mudou o que dá poder nele, ou o seu controle.',
     host_log_contradicted: 'O host {hostname} viu um registro de eventos que este não continua; ele recusa decisões.',
+    host_journal_contradicted:
+      'O diário do host {hostname} sobre o que foi feito sem servidor não é o que se viu antes.',
     user_logged_in: '{username} iniciou sessão.',
     login_failed: 'Um início de sessão falhou.',
     session_revoked: 'Uma sessão de {username} foi encerrada.',
