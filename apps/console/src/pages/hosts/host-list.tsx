@@ -10,7 +10,7 @@ import { useServerNow } from '../../server/clock.ts';
 import { useMayChange } from '../../server/me.ts';
 import { hasReport, remarkOf } from './host-report.tsx';
 
-export type Action = 'confirm' | 'release' | 'revoke' | 'report' | 'break-glass';
+export type Action = 'confirm' | 'release' | 'revoke' | 'report' | 'break-glass' | 'journals';
 export type Act = (action: Action, host: Host) => void;
 
 /** Agents send a heartbeat every few minutes; one that misses three is late. */

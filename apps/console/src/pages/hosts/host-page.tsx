@@ -13,6 +13,7 @@ import { api, type Host, type Outputs } from '../../server/api.ts';
 import { useMayChange } from '../../server/me.ts';
 import { plural } from '../../words/text.ts';
 import { Standing } from './break-glass-dialog.tsx';
+import { HostJournals } from './host-journals.tsx';
 import type { Act } from './host-list.tsx';
 import { Clock, LastSeen, State } from './host-list.tsx';
 import { HostReport } from './host-report.tsx';
@@ -248,6 +249,9 @@ export function HostPage({ host, act }: { host: Host; act: Act }) {
           <Stack gap="md">
             <Certificate host={host} />
             <BreakGlass host={host} act={act} />
+            <Section title="Journals">
+              <HostJournals host={host} act={act} />
+            </Section>
           </Stack>
         </SimpleGrid>
         <Doctor host={host} />

@@ -12,7 +12,7 @@ import { AuthorityLine, AuthorityNotice } from './authorities.tsx';
 import { BreakGlassDialog } from './break-glass-dialog.tsx';
 import { EnrolDialog } from './enrol-dialog.tsx';
 import { ConfirmHostDialog, ReleaseDialog, RevokeDialog } from './host-dialogs.tsx';
-
+import { JournalsDialog } from './host-journals.tsx';
 import { type Act, type Action, HostList } from './host-list.tsx';
 import { HostPage } from './host-page.tsx';
 import { HostReportDialog } from './host-report.tsx';
@@ -79,6 +79,7 @@ export default function HostsPage() {
       <ReleaseDialog about={acting?.action === 'release' && acting.host} close={done} />
       <HostReportDialog about={acting?.action === 'report' && acting.host} close={done} />
       <BreakGlassDialog about={acting?.action === 'break-glass' && acting.host} close={done} />
+      <JournalsDialog about={acting?.action === 'journals' && acting.host} close={done} />
       <RevokeDialog about={acting?.action === 'revoke' && acting.host} close={done} />
     </>
   );
