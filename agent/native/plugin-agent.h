@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TOKEN_MAX 49152
+/* Room for the longest record there is, so that nobody's choice of words keeps what became of it from being told. */
+#define TOKEN_MAX 131072
 
 /* Parts of a conversation; the agent's list is agent/src/gate/plugin-parts.ts. */
 #define PART_SETTINGS 's'

@@ -12,8 +12,15 @@ const continuation = z.object({
 
 type Continuation = z.infer<typeof continuation>;
 
-export const writeToken = ({ record, answer, offset }: Omit<Continuation, 'v'>): Buffer =>
-  Buffer.from(JSON.stringify({ v: 1, record, answer, offset } satisfies Continuation));
+/**
+ * Without what the answer brings beside the request: a set of approvers' keys has no bounds, and a token that the plugin
+ * has no room for is none, so that nobody would be told what became of the command.
+ */
+export function writeToken({ record, answer, offset }: Omit<Continuation, 'v'>): Buffer {
+  const { offlineGrant: _, grants: __, ...asked } = answer;
+  const kept = { ...asked, verdict: null, approverKeys: null };
+  return Buffer.from(JSON.stringify({ v: 1, record, answer: kept, offset } satisfies Continuation));
+}
 
 /** Null: no agent has written this. */
 export function readToken(token: Buffer): Continuation | null {

@@ -118,6 +118,16 @@ function locale(environ: Buffer): string {
 }
 
 /**
+ * Whether a line of /proc/PID/maps is of a file of this path: what follows its five fields is the whole path (proc(5)).
+ * A folder of anybody's may be called like the end of such a line.
+ */
+function isMapped(line: string, path: string): boolean {
+  const mapped = /^\S+ \S+ \S+ \S+ \S+ +(\/.*)$/.exec(line)?.[1];
+  // The kernel adds that to what has been replaced since.
+  return mapped === path || mapped === `${path} (deleted)`;
+}
+
+/**
  * @param sudo asks sudo for its rules. Without it nothing is known of them, and every command line of sudo is unparsed.
  */
 export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async () => null): ProcessReader {
@@ -178,8 +188,7 @@ export function createProcessReader(proc = '/proc', sudo: SudoPolicies = async (
     },
     async hasLoaded(pid, path) {
       const maps = await readFile(of(pid, 'maps'), 'latin1').catch(() => '');
-      // The kernel adds that to what has been replaced since.
-      return maps.split('\n').some((line) => line.endsWith(` ${path}`) || line.endsWith(` ${path} (deleted)`));
+      return maps.split('\n').some((line) => isMapped(line, path));
     },
     root: (pid) => of(pid, 'root'),
     sudoPolicy: (pid, user) => sudo({ exe: of(pid, 'exe'), root: of(pid, 'root') }, user),

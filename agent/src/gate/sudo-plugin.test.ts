@@ -435,6 +435,7 @@ describe('the plugin at the gate: the PAM stage steps aside for it', SHORT, () =
       ['began when this agent was there', 777, LOADED, {}],
       ['began later', 776, LOADED, {}],
       ['has not loaded the plugin', 778, `${LOADED}.so`, {}],
+      ['has loaded a file of a folder with a name like that', 778, LOADED.replace('/usr', '/tmp/x /usr'), {}],
       ['is another process by now', 778, LOADED, { pstart: '776' }],
     ] as const)
       it(`one that ${name} is asked`, async () => {
