@@ -32,8 +32,7 @@ describe('a journal', () => {
     // A process that may write files up to here is told of a full disk as by the disk: first by a write that ends early.
     const script = `
       import { openChain } from ${JSON.stringify(CHAIN)};
-      import { JOURNAL_START } from '#shared/journal-head.ts';
-import { grantEntry } from ${JSON.stringify(SCHEMA)};
+      import { grantEntry } from ${JSON.stringify(SCHEMA)};
       const clock = { now: () => Date.now(), monotonic: () => performance.now(), sleep: async () => {} };
       const chain = openChain({ ...${JSON.stringify(w.files)}, schema: grantEntry, clock, log: console });
       const written = await chain
