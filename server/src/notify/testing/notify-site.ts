@@ -20,7 +20,7 @@ import { createTestChannels } from './test-channels.ts';
 
 /** Waits until something holds; far longer than it takes, so that what never comes is told. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
+  const deadline = performance.now() + 180_000;
   while (!(await holds())) {
     if (performance.now() > deadline) throw new Error(`never held: ${holds}`);
     await sleep(10);
