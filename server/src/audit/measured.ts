@@ -84,3 +84,17 @@ export function sinkHealth(statuses: SinkStatuses): HealthCheck {
     },
   });
 }
+
+/** `audit_retention`: whether what is to be erased is erased. Nobody would miss it otherwise: nothing else depends on it. */
+export function retentionHealth(retention: { isFailing(): boolean }): HealthCheck {
+  return healthCheck({
+    name: 'audit_retention',
+    about: 'Whether events whose time is over are archived and erased, where this server does that. [More](audit.md).',
+    severity: 'degraded',
+    values: {
+      failing:
+        'It failed the last time, and nothing was erased that is not archived; every ten minutes it is tried again. The log of the server says why: the archive cannot be written, for example, or an event is not what its hash says.',
+    },
+    run: async () => (retention.isFailing() ? 'failing' : null),
+  });
+}

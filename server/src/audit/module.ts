@@ -5,7 +5,7 @@ import { bufferSizeOf, createSinks } from './create-sinks.ts';
 import { createDeadLetters } from './dead-letters.ts';
 import { createDelivery } from './delivery.ts';
 import type { LogReads } from './log-reads.ts';
-import { sinkHealth, sinkMetrics } from './measured.ts';
+import { retentionHealth, sinkHealth, sinkMetrics } from './measured.ts';
 import { createReading } from './reading/reading.ts';
 import { createRetention } from './retention.ts';
 import { createAuditRouter } from './router.ts';
@@ -43,7 +43,10 @@ export function auditModule(
     name: 'audit',
     readers: Object.fromEntries(readers),
     metrics,
-    health: sinks.length > 0 ? [sinkHealth(statuses)] : [],
+    health: [
+      ...(sinks.length > 0 ? [sinkHealth(statuses)] : []),
+      ...(retention === null ? [] : [retentionHealth(retention)]),
+    ],
     jobs: [
       { name: 'what was read of the log', everyMs: SETTLE_EVERY_MS, run: others.reads.settle },
       ...(retention === null

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { sql } from 'kysely';
@@ -59,6 +59,7 @@ async function usedServer(t: TestContext, driver: 'sqlite' | 'postgres') {
   const all = () => app.events.read(0, 1000);
   return {
     ...site,
+    provider,
     folder,
     archive,
     alice,
@@ -213,6 +214,78 @@ forEachDriver('[A-44] events whose time is over', (driver) => {
     assert.deepEqual((await s.all()).filter(isErased), [], 'it was behind a moment ago');
     await s.later(0);
     assert.notDeepEqual((await s.all()).filter(isErased), []);
+  });
+
+  test('stay while the archive cannot be written, which the health of the server says', async (t) => {
+    const s = await usedServer(t, driver);
+    await s.delivered();
+    // A file where its folder is to be, and then a folder that is somebody else's link to nowhere.
+    await writeFile(s.archive, 'in the way');
+    await assert.rejects(s.later(91 * DAY_MS), /EEXIST|ENOTDIR/);
+    const health = async () => {
+      const { status, checks } = await s.app.health();
+      return [status, checks.audit_retention];
+    };
+    assert.deepEqual(await health(), ['degraded', 'failing']);
+    assert.deepEqual((await s.all()).filter(isErased), []);
+    await rm(s.archive);
+    await symlink(join(s.folder, 'nowhere'), s.archive);
+    await assert.rejects(s.app.retention!.run());
+    assert.deepEqual((await s.all()).filter(isErased), []);
+    await rm(s.archive);
+    await s.app.retention!.run();
+    assert.notDeepEqual((await s.all()).filter(isErased), []);
+    assert.deepEqual(await health(), ['ok', 'ok']);
+    assert.equal((await runOn(['verify-log'], s.config)).code, 0);
+  });
+
+  test('are erased under a reader and an export that go on: each has every event, as it was or erased, never half', async (t) => {
+    const s = await usedServer(t, driver);
+    await s.app.db.transaction((work) =>
+      s.app.events.appendAll(
+        work,
+        Array.from({ length: 2500 }, (_, n) => ({
+          event: 'user_logged_in' as const,
+          username: `user${n}`,
+          reason: REASON,
+        })),
+      ),
+    );
+    await s.delivered();
+    s.clock.advance(91 * DAY_MS);
+    await s.app.retention!.run();
+    s.clock.advance(SETTLED_MS);
+    const { seq: newest } = await s.app.events.head();
+    const olga = await signInTestPerson(s.app, s.provider, s.clock, 'olga', { groups: ['admins'], passkey: false });
+    const seen = new Map<number, Record<string, unknown>>();
+    const whole = (line: Record<string, unknown>) =>
+      line.erased === true ? line.username === '' && line.reason === undefined : typeof line.username === 'string';
+    const read = async () => {
+      for (let after = 0; after < newest; ) {
+        const page = await s.app.events.read(after, 100);
+        for (const event of page) {
+          assert.ok(
+            isErased(event) ? event.reason === null && event.salt === null : event.salt !== null,
+            `${event.seq}`,
+          );
+          after = event.seq;
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    const exported = async () => {
+      const answer = await olga.browser.get('/api/v1/audit/export?format=jsonl', { 'sec-fetch-site': 'same-origin' });
+      assert.equal(answer.statusCode, 200);
+      for (const line of answer.body.trimEnd().split('\n')) {
+        const told = JSON.parse(line) as Record<string, unknown>;
+        assert.ok(whole(told), line);
+        seen.set(told.seq as number, told);
+      }
+    };
+    await Promise.all([s.app.retention!.run(), read(), exported()]);
+    for (let seq = 1; seq <= newest; seq += 1) assert.ok(seen.has(seq), `event ${seq}`);
+    assert.ok((await s.all()).some(isErased));
+    assert.equal((await runOn(['verify-log'], s.config)).code, 0);
   });
 
   test('are not erased when they are not what their hash says, and what others erase is found', async (t) => {

@@ -17,6 +17,8 @@ const DAY_MS = 86_400_000;
  * nothing, milliseconds.
  */
 export const SETTLED_MS = 2 * 3_600_000;
+/** Who has tried nothing for longer does not know how it goes, milliseconds. */
+const FAILING_MS = 30 * 60_000;
 /** Events of one file of the archive, and of one transaction. */
 const SEGMENT = 1000;
 /** Events that are looked at before others have their turn. */
@@ -49,6 +51,7 @@ export function createRetention(deps: {
   days: Partial<Record<Topic, number>>;
 }) {
   const { db, events, clock, archive } = deps;
+  let failedAt: number | null = null;
   /** How far everybody had come, and when. */
   let marks: { seq: number; at: number }[] = [];
 
@@ -112,19 +115,31 @@ export function createRetention(deps: {
     });
   }
 
+  async function eraseDue(): Promise<void> {
+    const limit = await settledTo();
+    for (const [name, days] of Object.entries(deps.days)) {
+      const topic = name as Topic;
+      const before = dueBefore(clock.now(), days);
+      for (let more = limit > 0; more; ) {
+        const segment = await nextSegment(topic, await readErasedTo(db.query, topic), limit, before);
+        if (segment.to > segment.from) await erase(topic, segment, before);
+        more = segment.more;
+      }
+    }
+  }
+
   return {
     /** Erases what is due. The first turns of a process only look how far everybody is. */
     async run(): Promise<void> {
-      const limit = await settledTo();
-      for (const [name, days] of Object.entries(deps.days)) {
-        const topic = name as Topic;
-        const before = dueBefore(clock.now(), days);
-        for (let more = limit > 0; more; ) {
-          const segment = await nextSegment(topic, await readErasedTo(db.query, topic), limit, before);
-          if (segment.to > segment.from) await erase(topic, segment, before);
-          more = segment.more;
-        }
+      try {
+        await eraseDue();
+        failedAt = null;
+      } catch (error) {
+        failedAt = clock.now();
+        throw error;
       }
     },
+    /** Whether that failed the last time, in this process; by now another one may do it. */
+    isFailing: (): boolean => failedAt !== null && clock.now() - failedAt < FAILING_MS,
   };
 }

@@ -10,6 +10,8 @@ export async function everyCheck(): Promise<readonly HealthCheck[]> {
       IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off',
       IDENTREE_POCKETID_API_KEY: 'b4bQ1wWqvJ7m0r9cXk2ZsT5u',
       IDENTREE_AUDIT_LOG: 'stdout',
+      IDENTREE_AUDIT_RETENTION: 'attempts=30',
+      IDENTREE_AUDIT_ARCHIVE_DIR: '/var/lib/identree-server/audit-archive',
     },
     app: { oddSettings: 1 },
   });
