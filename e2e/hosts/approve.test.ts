@@ -76,7 +76,7 @@ describe('sudo on a real host: answers', { concurrency: 4 }, () => {
     assert.equal(world.host().exists(file), false);
   });
 
-  test('denied with a reason: the person reads it, nothing runs, and one denial makes one challenge', {
+  test('[W-23] [E-P3] denied with a reason: the person reads it, nothing runs, and one denial makes one challenge', {
     skip,
   }, async () => {
     const file = mark();
@@ -110,7 +110,7 @@ describe('sudo on a real host: answers', { concurrency: 4 }, () => {
     assert.equal(await host.read(file), 'ran\n');
   });
 
-  test('every sudo asks again: sudo keeps no ticket', { skip }, async () => {
+  test('[W-21] every sudo asks again: sudo keeps no ticket', { skip }, async () => {
     const file = mark();
     const script = `sudo touch ${file}-a; echo first=$?; sudo touch ${file}-b; echo second=$?`;
     const request = await ask(world, world.host(), 'alice', ['bash', '-c', script]);
@@ -152,7 +152,7 @@ describe('sudo on a real host: nobody answers', () => {
   });
   after(() => world?.close());
 
-  test('expired: refused when nobody answers', { skip }, async () => {
+  test('[E-P13] expired: refused when nobody answers', { skip }, async () => {
     const file = mark();
     const request = await ask(world, world.host(), 'alice', ['sudo', 'touch', file]);
     await request.terminal.see(/expired|nobody answered/i);

@@ -83,7 +83,7 @@ describe('the page about automation, as printed', { concurrency: false }, () => 
     assert.equal(await cronPid(), pid);
   });
 
-  test('a robot does by itself the one thing that it may, and nothing else', { skip }, async () => {
+  test('[W-22] [E-P7] a robot does by itself the one thing that it may, and nothing else', { skip }, async () => {
     const pid = await cronPid();
     const result = await byAlice(examples.text('robot-ci'));
     assert.equal(result.code, 0, result.stderr);

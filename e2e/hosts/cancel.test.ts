@@ -37,7 +37,7 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
     only: (gate: Gate) => boolean = () => true,
   ) => {
     for (const gate of GATES.filter(only))
-      test(`${gate.name}: ${what}`, { skip }, () => run(world.host(gate.host), gate));
+      test(`[W-11] ${gate.name}: ${what}`, { skip }, () => run(world.host(gate.host), gate));
   };
 
   row('Ctrl-C: refused at once, terminal restored, request gone', async (host, { sudo }) => {

@@ -33,7 +33,7 @@ describe('the whole chain: real sudo, real server, real browser', () => {
     return { page, complaints };
   }
 
-  test('sign in, make a passkey, approve: the command runs; the next one is denied', { skip }, async () => {
+  test('[W-1] sign in, make a passkey, approve: the command runs; the next one is denied', { skip }, async () => {
     const host = world.host();
     const file = mark();
     const { page, complaints } = await strictPage();

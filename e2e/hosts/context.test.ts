@@ -19,7 +19,7 @@ describe('sudo on a real host: what is asked for', { concurrency: 4 }, () => {
     granted(await world.person(request.row().username).approve(request.code, { confirmTruncated }));
   };
 
-  test('the record says who, where, what and why', { skip }, async () => {
+  test('[W-3] [E-P11] the record says who, where, what and why', { skip }, async () => {
     const host = world.host();
     const request = await ask(world, host, 'alice', ['sudo', 'id'], {
       cwd: '/usr/share',

@@ -129,7 +129,7 @@ describe('a host believes evidence, not answers', () => {
       assert.equal(result.ran, true);
     });
 
-    test('a forged denial refuses nothing that is approved for real', { skip }, async () => {
+    test('[E-P5] a forged denial refuses nothing that is approved for real', { skip }, async () => {
       const file = mark();
       let forged = 0;
       forgeries.set(file, async (answer, record) => {
@@ -186,7 +186,7 @@ describe('a host believes evidence, not answers', () => {
       })),
     );
 
-    test('a verdict signed by another key', { skip }, () =>
+    test('[E-P4] [E-P8] a verdict signed by another key', { skip }, () =>
       refused(async (answer, record) => ({
         status: 'approved',
         verdict: await forger.sign(forger.verdict(answer, record, alice()), await strangerKey()),
@@ -330,7 +330,7 @@ describe('a host believes evidence, not answers', () => {
       }),
     );
 
-    test('a verdict that was replayed from an earlier approval', { skip }, () => {
+    test('[W-5] a verdict that was replayed from an earlier approval', { skip }, () => {
       assert.match(used, /^\S+\.\S+\.\S+$/);
       return refused(async () => ({ status: 'approved', verdict: used }));
     });

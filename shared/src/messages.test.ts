@@ -48,6 +48,6 @@ describe('messages', () => {
     [7_200_000, '2 h'],
     [86_400_000, '24 h'],
   ] as const) {
-    it(`${ms} ms left is ${text}`, () => assert.equal(timeLeft(ms, 'en'), text));
+    it(`[E-P12] ${ms} ms left is ${text}`, () => assert.equal(timeLeft(ms, 'en'), text));
   }
 });

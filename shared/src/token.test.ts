@@ -152,7 +152,7 @@ describe('names', () => {
     for (const typed of ['', 'ABCDEI-123456', 'ABCDEO-123456', 'ABCDEF-12345', 'ABCDEF-1234567', '123456-ABCDEF'])
       assert.equal(parseUserCode(typed), null);
   });
-  it('a host has one name', () => {
+  it('[W-28] a host has one name', () => {
     assert.equal(normaliseHostName('Web1.Example.COM.'), 'web1.example.com');
   });
 });

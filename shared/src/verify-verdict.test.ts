@@ -226,7 +226,7 @@ describe('a verdict', () => {
     ],
   ];
   for (const [name, change, problem] of bad) {
-    it(`${name}: ${problem}`, async () =>
+    it(`[E-P16] ${name}: ${problem}`, async () =>
       assert.equal(await check(typeof change === 'function' ? change() : change), problem));
   }
 

@@ -125,7 +125,7 @@ describe('what the agent does about break-glass', OPTIONS, () => {
     assert.deepEqual(w.rotated, []);
   });
 
-  it('[W-12] what the server asks for is done; without a server that keeps passwords, nothing is', async () => {
+  it('[E-P22] [W-12] what the server asks for is done; without a server that keeps passwords, nothing is', async () => {
     await using w = await world();
     await w.putHash(Date.now() - 1000);
     w.server.breakGlass.rotateBefore = Date.now();

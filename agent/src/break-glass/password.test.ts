@@ -34,7 +34,7 @@ describe('break-glass passwords', () => {
     });
   }
 
-  it('are as hard to guess as the page says', () => {
+  it('[W-29] are as hard to guess as the page says', () => {
     assert.deepEqual(
       Object.fromEntries(Object.entries(PASSWORD_BITS).map(([type, bits]) => [type, Math.floor(bits)])),
       { random: 256, passphrase: 100, alphanumeric: 138 },

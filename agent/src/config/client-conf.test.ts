@@ -159,7 +159,7 @@ describe('client.conf', () => {
     '//id.example.com',
     '',
   ]) {
-    it(`refuses "${url}"`, () => assert.throws(() => parse(`IDENTREE_SERVER_URL=${url}`), ConfigError));
+    it(`[E-P15] refuses "${url}"`, () => assert.throws(() => parse(`IDENTREE_SERVER_URL=${url}`), ConfigError));
   }
 
   it('several servers are named in the order in which they are asked', () => {

@@ -10,7 +10,7 @@ import { linesOf, shownKey, sshArguments, sshProblem } from './ssh.ts';
 const option = (args: readonly string[], name: string): string | undefined =>
   args.find((word, index) => args[index - 1] === '-o' && word.startsWith(`${name}=`))?.slice(name.length + 1);
 
-it('no key is accepted by itself, and the keys of the operator stay with the operator', () => {
+it('[W-20] no key is accepted by itself, and the keys of the operator stay with the operator', () => {
   for (const how of ['unattended', 'verbose', 'asking'] as const) {
     const args = sshArguments({ config: null, jump: null }, how, 'ops@web1', 'true');
     assert.equal(option(args, 'StrictHostKeyChecking'), how === 'asking' ? 'ask' : 'yes');

@@ -161,7 +161,7 @@ describe('the record', () => {
 });
 
 describe('reason and origin', () => {
-  it('a reason is one visible text of at most 500 characters', () => {
+  it('[W-27] a reason is one visible text of at most 500 characters', () => {
     assert.equal(readReason(null), null);
     assert.equal(readReason(Buffer.from('  ')), null);
     assert.equal(readReason(Buffer.from(' a\nb\u202e ')), 'a\\x0ab\\u{202e}');

@@ -26,7 +26,7 @@ const contradict = ({ host }: TestGate, kind: ContradictionKind): Promise<void> 
 const SHORT = { timeout: 120_000, concurrency: 6 };
 
 describe('gate: the way to a yes', SHORT, () => {
-  it('shows where, who, link, code and time, then says yes once a signed approval arrives', async () => {
+  it('[E-P2] shows where, who, link, code and time, then says yes once a signed approval arrives', async () => {
     await using gate = await createTestGate();
     const hook = gate.sudo();
     const challenge = await gate.server.challenge();
@@ -465,7 +465,7 @@ describe('gate: cancelled', SHORT, () => {
 });
 
 describe('gate: the server', SHORT, () => {
-  it('a 4xx refuses at once and shows the text, cleaned', async () => {
+  it('[E-P6] a 4xx refuses at once and shows the text, cleaned', async () => {
     await using gate = await createTestGate();
     gate.server.intercept = ({ path, response }) => {
       if (path !== '/challenges') return false;
@@ -618,7 +618,7 @@ describe('gate: the server', SHORT, () => {
     assert.equal(result.text.match(/cannot be reached right now/g)?.length, 1);
   });
 
-  it('a request that the server no longer knows is refused', async () => {
+  it('[E-P14] a request that the server no longer knows is refused', async () => {
     await using gate = await createTestGate();
     const hook = gate.sudo();
     const challenge = await gate.server.challenge();
@@ -780,7 +780,7 @@ describe('gate: the hook', SHORT, () => {
     'a user name that did not fit': { ruser_truncated: 1 },
     'a hostile service': { service: '../sudo' },
   } as Record<string, Record<string, string | number | null>>)) {
-    it(`a hello with ${name} is refused`, async () => {
+    it(`[E-P1] a hello with ${name} is refused`, async () => {
       await using gate = await createTestGate();
       assert.equal((await gate.sudo(change).result).granted, false);
       assert.equal(gate.server.challenges.length, 0);

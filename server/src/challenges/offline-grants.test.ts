@@ -184,7 +184,7 @@ forEachDriver('offline grants', (driver) => {
     ['a policy that cannot be read', (w) => writeFile(w.policy.path, '{')],
     ['a host that was revoked', (w) => w.app.hosts.revoke(w.host.id, { username: 'olga', remoteAddr: null })],
   ] as const satisfies readonly (readonly [string, (w: Awaited<ReturnType<typeof world>>) => Promise<unknown>])[])
-    test(`${name} takes them back, and no later one`, async () => {
+    test(`[E-P20] ${name} takes them back, and no later one`, async () => {
       const w = await world(driver);
       const { grant } = await w.granted();
       await w.app.offlineGrants.endUnfounded();

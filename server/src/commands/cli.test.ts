@@ -165,7 +165,7 @@ test('keys of one installation and database of another do not go together', asyn
   assert.match(mixed.err, /different installations/);
 });
 
-test('a missing key file is never replaced by a new one', async () => {
+test('[W-16] a missing key file is never replaced by a new one', async () => {
   const env = environment('half');
   await run(['hosts', 'list'], env);
   const lost = join(env.IDENTREE_KEYS_DIR, 'verdict.pem');

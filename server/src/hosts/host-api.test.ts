@@ -143,7 +143,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
           after: { path: `/api/host/v1/challenges/${'a'.repeat(32)}?wait=1` },
         }),
       ));
-    test('another body than was signed', () =>
+    test('[W-31] another body than was signed', () =>
       refused('digest_mismatch', 401, () => create({ after: { body: JSON.stringify(host.createBody()) } })));
     test('a digest that was exchanged with the body', () =>
       refused('signature_invalid', 401, async () => {
@@ -194,7 +194,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       refused('stale_record', 400, () =>
         create({}, host.createBody(host.record({ createdAt: t.clock.now() - 121_000 }))),
       ));
-    test('a challenge id that is none', () =>
+    test('[E-P17] a challenge id that is none', () =>
       refused('challenge_not_found', 404, () => host.send('GET', '/challenges/1%20or%201', undefined)));
   });
 
