@@ -67,6 +67,8 @@ test('a channel that fails says why; what was given up is tried again, and pause
   site,
   open,
 }) => {
+  // Pictures of many pages.
+  test.setTimeout(240_000);
   const receiver = await webhookReceiver();
   const olga = await open({ admin: true });
   const { page, call } = olga;
@@ -151,6 +153,8 @@ test('a route is made, and the page says who is told of an event by it, and who 
   site,
   open,
 }) => {
+  // Pictures of many pages.
+  test.setTimeout(240_000);
   const receiver = await webhookReceiver();
   const olga = await open({ admin: true });
   const { page, call } = olga;
@@ -187,7 +191,7 @@ test('a route is made, and the page says who is told of an event by it, and who 
       .click();
     await expect(page.getByRole('region', { name: 'Told', exact: true })).toContainText('ops, by route 1');
     const untold = page.getByRole('region', { name: 'Not told' });
-    await expect(untold).toContainText('databases: no route leads there');
+    await expect(untold).toContainText('databases: no route that fits leads there');
     await expect(untold).toContainText('Route 2: not for this host');
     await expect(page.getByRole('region', { name: 'What was delivered' })).toContainText('Delivered');
     await expect(page).toHaveURL(/event=[0-9]+/);
@@ -198,6 +202,19 @@ test('a route is made, and the page says who is told of an event by it, and who 
     await dialog.getByRole('button', { name: 'Remove route' }).click();
     await expect(page.getByText('The route is removed.')).toBeVisible();
     await expect(page.getByRole('heading', { name: 'Route 2' })).toHaveCount(0);
+
+    // A route whose channels are gone or switched off says that it reaches nobody.
+    const route = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'Route 1' }) });
+    await expect(route).toContainText('web*');
+    await expect(route.getByText('Reaches nobody')).toHaveCount(0);
+    await call('notify.channels.change', { name: 'ops', revision: 1, enabled: false });
+    await page.reload();
+    await expect(route.getByText('Reaches nobody')).toBeVisible();
+    await expect(route).toContainText('Switched off: ops.');
+    await call('notify.channels.remove', { name: 'ops' });
+    await page.reload();
+    await expect(route).toContainText('Not there any more: ops.');
+    await inspect(page, 'routes-nobody', () => route.getByText('Reaches nobody').waitFor());
   } finally {
     await receiver.close();
   }

@@ -56,7 +56,7 @@ export const PERSON_WHY: Readonly<Record<NotTold, string>> = {
 type ChannelWhy = NonNullable<Explanation['channels'][number]['why']>;
 /** Why a channel is not told. */
 export const CHANNEL_WHY: Readonly<Record<ChannelWhy, string>> = {
-  no_rule: 'no route leads there',
+  no_rule: 'no route that fits leads there',
   switched_off: 'the channel is switched off',
   not_chosen: 'its owner chose other channels',
   owner: 'its owner is not told',

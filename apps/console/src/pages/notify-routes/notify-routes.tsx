@@ -22,9 +22,12 @@ export default function NotifyRoutesPage() {
   const mayChange = useMayChange();
   const [editing, setEditing] = useState<{ route: NotifyRoute | null } | null>(null);
   const [removing, setRemoving] = useState<NotifyRoute | null>(null);
-  const shared = channels.data?.filter((one) => one.shared).map(({ name }) => name);
-  const goneOf = ({ rule }: NotifyRoute) =>
-    shared === undefined ? [] : rule.channels.filter((name) => !shared.includes(name));
+  const shared = channels.data?.filter((one) => one.shared);
+  /** Channels of a route that are switched on or off, or are not there (undefined). */
+  const named = ({ rule }: NotifyRoute, enabled: boolean | undefined) =>
+    shared === undefined
+      ? []
+      : rule.channels.filter((name) => shared.find((one) => one.name === name)?.enabled === enabled);
   const canMake = mayChange && shared !== undefined && shared.length > 0;
   return (
     <>
@@ -74,7 +77,8 @@ export default function NotifyRoutesPage() {
                         key={route.id}
                         number={readable.indexOf(route) + 1}
                         route={route}
-                        gone={goneOf(route)}
+                        gone={named(route, undefined)}
+                        off={named(route, false)}
                         act={mayChange ? { edit: () => setEditing({ route }), remove: () => setRemoving(route) } : null}
                       />
                     ),

@@ -10,26 +10,36 @@ export function RouteCard({
   number,
   route,
   gone,
+  off,
   act,
 }: {
   number: number;
   route: NotifyRoute;
   /** Channels that it names and that are not there. */
   gone: readonly string[];
+  /** Channels that it names and that are switched off. */
+  off: readonly string[];
   /** Null: nothing can be changed here. */
   act: { edit: () => void; remove: () => void } | null;
 }) {
   const limits = limitsOf(route.rule);
+  const reachesNobody = gone.length + off.length === route.rule.channels.length;
   return (
     <Card component="li" withBorder radius="lg" padding="lg">
       <Group justify="space-between" gap="sm" mb="sm">
         <Title order={2} size="h4">
           Route {number}
         </Title>
-        {!route.enabled && (
+        {!route.enabled ? (
           <Badge className="tone tone-gray" variant="light" color="gray" size="lg">
             Switched off
           </Badge>
+        ) : (
+          reachesNobody && (
+            <Badge className="tone tone-red" variant="light" color="red" size="lg">
+              Reaches nobody
+            </Badge>
+          )
         )}
       </Group>
       <dl className="facts compact">
@@ -51,6 +61,11 @@ export function RouteCard({
       {gone.length > 0 && (
         <Text size="sm" mt="sm" className="break">
           Not there any more: {gone.join(', ')}.
+        </Text>
+      )}
+      {off.length > 0 && (
+        <Text size="sm" mt="sm" className="break">
+          Switched off: {off.join(', ')}.
         </Text>
       )}
       <Text size="sm" c="dimmed" mt="sm">
