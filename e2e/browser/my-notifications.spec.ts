@@ -412,6 +412,37 @@ test('[N-06] a browser that takes its permission away loses its channel', async 
   expect((await call('notify.channels.list', undefined, { method: 'GET' })).data).toEqual([]);
 });
 
+test('[N-06] who signs out is told nothing more in this browser, and no channel to it is left', async ({
+  site,
+  open,
+  receiver,
+}) => {
+  const { url } = await receiver(() => 201);
+  const person = await open();
+  const { page, context, signIn, call } = person;
+  await context.grantPermissions(['notifications'], { origin: site.url });
+  await withPushService(person, `${url}/push/4`, subscriber().keys);
+  await signIn('/my-notifications');
+  for (const leave of [
+    async () => {
+      await page.getByRole('button', { name: /account menu/ }).click();
+      await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    },
+    async () => {
+      await page.goto('/sessions');
+      await page.getByRole('button', { name: 'Sign out' }).click();
+    },
+  ]) {
+    await page.getByRole('button', { name: 'Turn on' }).click();
+    await expect(page.getByRole('list', { name: 'Your channels' })).toContainText('This browser');
+    await leave();
+    await expect(page).toHaveURL('/signed-out');
+    expect(await page.evaluate(() => localStorage.getItem('push-service-of-the-test'))).toBeNull();
+    await signIn('/my-notifications');
+    expect((await call('notify.channels.list', undefined, { method: 'GET' })).data).toEqual([]);
+  }
+});
+
 test('in the desktop app everything is seen and nothing changed', async ({ open, receiver }) => {
   const { url } = await receiver();
   const { page, username, signIn, call } = await open();

@@ -89,7 +89,7 @@ function PersonMenu() {
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => signOut(me.csrfToken)}>
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut(me.csrfToken)}>
           Sign out
         </Menu.Item>
       </Menu.Dropdown>

@@ -108,7 +108,7 @@ export function Palette({
     if (chosen.do === 'show-page') navigate(chosen.path);
     else if (chosen.do === 'show-request') navigate(`/?request=${chosen.code}`);
     else if (chosen.do === 'show-server') desktop?.showServer(chosen.origin);
-    else signOut(me.csrfToken);
+    else void signOut(me.csrfToken);
     scrollTo({ top: 0 });
   }
 

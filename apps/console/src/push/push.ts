@@ -90,6 +90,15 @@ export async function endHere(): Promise<void> {
   await (await subscription())?.unsubscribe();
 }
 
+/** Ends it on both sides: who leaves this browser is not told in it, and whoever comes next does not read along. */
+export async function leaveHere(): Promise<void> {
+  const channel = (await channelHere()) ?? localStorage.getItem(KEPT);
+  if (channel === null) return;
+  // The browser's side first: with that nothing arrives any more, and the server notices with the next message.
+  await endHere();
+  await browserClient.notify.channels.remove.mutate({ name: channel });
+}
+
 /**
  * The channel that this browser was and is no more, because its permission was taken away or its subscription ended; null:
  * none. It is to be removed: otherwise a server would push to where nobody is told.

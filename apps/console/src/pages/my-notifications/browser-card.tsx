@@ -60,7 +60,7 @@ export function BrowserCard({ channels }: { channels: readonly Channel[] }) {
     unsupported: 'This browser cannot be told while the console is closed.',
     blocked: 'Notifications of this site are blocked in this browser. Its settings for the site allow them again.',
     possible: own
-      ? 'This browser tells you also while the console is closed, until you turn it off here. Signing out does not end it.'
+      ? 'This browser tells you also while the console is closed, until you turn it off here or sign out.'
       : 'Be told in this browser, also while the console is closed.',
   }[support];
   return (

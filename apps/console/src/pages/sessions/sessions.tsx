@@ -8,6 +8,7 @@ import { QueryState } from '../../kit/query-state.tsx';
 import { Ago, Moment } from '../../kit/times.tsx';
 import { api, browserApi, messageOf, queryClient, type Session } from '../../server/api.ts';
 import { useMayChange, useMe } from '../../server/me.ts';
+import { signOut } from '../../sign-out.ts';
 
 /** `Firefox on Linux`; the browser's own word about itself, so only a hint. */
 function deviceName({ kind, userAgent }: Session): string {
@@ -96,12 +97,9 @@ export default function SessionsPage() {
                 End all others
               </Button>
             )}
-            <form method="post" action="/signout">
-              <input type="hidden" name="csrf_token" value={me.csrfToken} />
-              <Button type="submit" variant="default">
-                Sign out
-              </Button>
-            </form>
+            <Button variant="default" onClick={() => void signOut(me.csrfToken)}>
+              Sign out
+            </Button>
           </Group>
         )}
       </PageHeader>
