@@ -52,6 +52,7 @@ test('who never saw the product sets up a webhook and gets the next request on i
     expect(headers['webhook-id']).toBeTruthy();
     const card = page.getByRole('listitem').filter({ hasText: 'night-shift' });
     await expect(card.getByText('Delivering')).toBeVisible();
+    await expect(card.getByRole('link', { name: '1 route' })).toHaveAttribute('href', '/notify-routes');
     // The address is a secret: where it is, and nothing of its path.
     await expect(card).toContainText(`${new URL(receiver.url).origin}/…`);
     expect(await page.content()).not.toContain('hook-of-the-night-shift');
@@ -86,6 +87,7 @@ test('a channel that fails says why; what was given up is tried again, and pause
     await page.goto('/notify-channels');
     const card = page.getByRole('listitem').filter({ has: page.getByRole('heading', { name: 'ops' }) });
     await expect(card.getByText('the receiver answers 404')).toBeVisible();
+    await expect(card.getByRole('link', { name: '1 route' })).toBeVisible();
     await inspect(page, 'channels', () => page.getByText('the receiver answers 404').first().waitFor());
     await page.setViewportSize({ width: 1280, height: 900 });
 

@@ -69,7 +69,12 @@ export const CONSOLE_PAGES = [
     role: 'admin',
     queries: ['audit.sinks.list', 'audit.deadLetters.list'],
   },
-  { path: '/notify-channels', title: 'Notification channels', role: 'admin', queries: ['notify.channels.list'] },
+  {
+    path: '/notify-channels',
+    title: 'Notification channels',
+    role: 'admin',
+    queries: ['notify.channels.list', 'notify.routes.list'],
+  },
   {
     path: '/notify-routes',
     title: 'Notification routes',

@@ -112,6 +112,8 @@ function evaluationConfig(
       IDENTREE_LDAP_ALLOW_ANONYMOUS: 'true',
       IDENTREE_LDAP_UID_MAP_FILE: files.uidMap,
       IDENTREE_AUDIT_LOG: files.audit,
+      // A receiver that somebody starts beside it to try notifications, as docs/notifications.md says.
+      IDENTREE_NOTIFY_ALLOW_CIDRS: IPV4,
     },
     readFile: () => {
       throw Object.assign(new Error('no configuration file counts here'), { code: 'ENOENT' });

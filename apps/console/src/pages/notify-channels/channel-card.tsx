@@ -62,9 +62,12 @@ export type ChannelAction = 'test' | 'edit' | 'pause' | 'resume' | 'remove';
 /** A shared channel, how it fares, and what can be done with it. */
 export function ChannelCard({
   channel,
+  routes,
   act,
 }: {
   channel: NotifyChannel;
+  /** How many routes that are switched on lead to it; null: that is not known yet. */
+  routes: number | null;
   /** Null: nothing can be changed here. */
   act: ((action: ChannelAction) => void) | null;
 }) {
@@ -94,6 +97,16 @@ export function ChannelCard({
         <dt>Kind</dt>
         <dd>{KIND_TITLES[channel.kind]}</dd>
         <Settings channel={channel} />
+        {routes !== null && (
+          <>
+            <dt>Told by</dt>
+            <dd>
+              <Link href="/notify-routes" className="event-link">
+                {plural(routes, 'route')}
+              </Link>
+            </dd>
+          </>
+        )}
         <dt>Last delivery</dt>
         <dd>{channel.deliveredAt === null ? 'none yet' : <Ago at={channel.deliveredAt} />}</dd>
         {failure !== null && (

@@ -90,7 +90,7 @@ export const NewChannelDialog = formDialog<(name: string) => void>(
         />
         <TextInput
           label="Name"
-          description="Small letters, digits, dots and dashes. It stays."
+          description="Small letters, digits, dots and dashes. It cannot be changed later."
           placeholder="on-call"
           value={name}
           maxLength={64}

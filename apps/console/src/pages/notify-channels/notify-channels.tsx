@@ -3,6 +3,7 @@ import { notifications } from '@mantine/notifications';
 import { IconBell, IconDots, IconFileImport, IconPlus } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { isUnreadable } from '../../kit/arrange.ts';
 import { EmptyState } from '../../kit/empty-state.tsx';
 import { PageHeader } from '../../kit/page-header.tsx';
 import { QueryState } from '../../kit/query-state.tsx';
@@ -22,6 +23,9 @@ const ANEW_MS = 5000;
 /** The channels that belong to everybody: where each leads and how it fares. Administrators only. */
 export default function NotifyChannelsPage() {
   const channels = useQuery({ ...api.notify.channels.list.queryOptions(), refetchInterval: ANEW_MS });
+  const routes = useQuery(api.notify.routes.list.queryOptions());
+  const leadTo = (name: string) =>
+    routes.data?.filter((route) => !isUnreadable(route) && route.enabled && route.rule.channels.includes(name)).length;
   const mayChange = useMayChange();
   const [creating, setCreating] = useState(false);
   const [importing, setImporting] = useState(false);
@@ -88,6 +92,7 @@ export default function NotifyChannelsPage() {
                 <ChannelCard
                   key={channel.name}
                   channel={channel}
+                  routes={leadTo(channel.name) ?? null}
                   act={
                     mayChange
                       ? (action) => {

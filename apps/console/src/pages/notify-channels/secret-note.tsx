@@ -12,9 +12,9 @@ export function SecretNote({ kind, name }: { kind: ChannelKind; name: string }) 
         Secret
       </Text>
       <Text size="sm" c="dimmed" className="break">
-        {secret.about} It is in the environment of the server, in{' '}
-        <code className="mono">{secretVariable(name || '<name>', secret.what)}</code>, and is neither typed nor shown
-        here.
+        {secret.about} It goes into the environment of the server, as{' '}
+        <code className="mono">{secretVariable(name || '<name>', secret.what)}</code>, which is read when the server
+        starts. It is neither typed nor shown here.
       </Text>
     </div>
   );

@@ -142,7 +142,7 @@ export default function NotifyDeliveriesPage() {
           clearable
           clearButtonProps={{ 'aria-label': 'Any channel' }}
           onChange={(channel) => setQuery({ channel, before: null })}
-          w={200}
+          w={{ base: '100%', sm: 200 }}
         />
         <Select
           aria-label="What came of it"
@@ -153,7 +153,7 @@ export default function NotifyDeliveriesPage() {
           value={filter.status ?? ''}
           allowDeselect={false}
           onChange={(status) => setQuery({ status: status || null, before: null })}
-          w={190}
+          w={{ base: '100%', sm: 200 }}
         />
         <SearchBox
           label="Number of the event"

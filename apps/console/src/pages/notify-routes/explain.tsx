@@ -90,9 +90,11 @@ function Findings({ explained, routes }: { explained: Explanation; routes: reado
               <li key={id}>
                 <Group gap="xs" mb={4}>
                   <StatusBadge status={status} />
-                  <Link href={`/notify-deliveries?delivery=${id}`} className="event-link break">
-                    {channel}
-                  </Link>
+                  <Text size="sm" className="break">
+                    <Link href={`/notify-deliveries?delivery=${id}`} className="event-link">
+                      {channel}
+                    </Link>
+                  </Text>
                   {reason !== null && (
                     <Text size="sm" className="break">
                       <MarkedText text={reason} />
