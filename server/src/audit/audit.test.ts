@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Approval } from '../challenges/showing.ts';
+import { kysely } from '../db/query.ts';
 import { forEachDriver } from '../db/test-databases.ts';
 import { createLogger } from '../platform/logger.ts';
 import { announcePolicy } from '../policies/announce.ts';
@@ -171,18 +172,54 @@ forEachDriver('[A-12] a server that cannot write an event', (driver) => {
       assert.equal((await host.send('POST', '/break-glass/escrow', kept)).status, 200);
       const reveal = { hostId: host.id, reason: 'the network is down' };
       const { data: asked } = await olga.mutate('breakGlass.revealOptions', reveal);
+      const hook = { kind: 'slack', settings: { url: 'https://hooks.example.com/secret' } };
+      await olga.mutate('notify.channels.add', { name: 'ops', ...hook, personal: false });
+      await t.app.db.transaction((work) =>
+        putDeadLetters(work, [{ sink: 'loki', seq: 1, reason: 'too large', at: t.clock.now() }]),
+      );
+      const toOps = {
+        channels: ['ops'],
+        events: [],
+        hosts: [],
+        hostGroups: [],
+        users: [],
+        severities: [],
+        policies: [],
+      };
+      const people = await t.app.db.transaction(({ query }) =>
+        kysely(query).selectFrom('people').select(['id', 'username']).execute(),
+      );
+      const personId = people.find(({ username }) => username === 'alice')!.id;
+      /** All that there is beside the log, and what is known of who is here. */
+      const stored = async () => {
+        const { data: channels } = await olga.query('notify.channels.list');
+        const { data: routes } = await olga.query('notify.routes.list');
+        const { data: letters } = await olga.query('audit.deadLetters.list');
+        const { data: keys } = await olga.query('passkeys.list');
+        return { channels, routes, letters, keys };
+      };
       const before = [await state(), await t.app.events.head()];
+      const untouched = await stored();
       // Of all tables only this one takes nothing.
       await t.app.db.transaction(({ query }) => breakEvents(query, driver));
       assert.notEqual(await approve(), null);
-      for (const [name, input] of [
+      const changes = [
         ['hosts.createToken', { hostname: 'web2.example.com' }],
         ['hosts.setGroup', { hostId: host.id, group: 'web' }],
-        ['hosts.revoke', { hostId: host.id }],
         ['breakGlass.rotate', { hostId: host.id }],
         ['passkeys.rename', { credentialId: olga.passkey.credentialId, name: 'another' }],
+        ['notify.channels.add', { name: 'mine', ...hook, personal: true }],
+        ['notify.channels.change', { name: 'ops', revision: 1, perMinute: 60 }],
+        ['notify.routes.add', { rule: toOps }],
+        ['notify.preferences.set', { enabled: false }],
+        ['people.createRecoveryCode', { personId }],
+        ['audit.deadLetters.retry', {}],
+      ] as const;
+      const atTheEnd = [
+        ['hosts.revoke', { hostId: host.id }],
         ['challenges.deny', { challengeId }],
-      ] as const)
+      ] as const;
+      for (const [name, input] of [...changes, ...atTheEnd])
         assert.notEqual((await olga.mutate(name, input)).refusal, null, name);
       const shown = await olga.mutate('breakGlass.reveal', {
         ...reveal,
@@ -196,6 +233,7 @@ forEachDriver('[A-12] a server that cannot write an event', (driver) => {
       assert.deepEqual(await readPolicyInForce(t.app.db.query), inForce);
       await writeFile(policyFile, policyOf('passkey'), { mode: 0o600 });
       assert.deepEqual([await state(), await t.app.events.head()], before);
+      assert.deepEqual(await stored(), untouched);
       const [unchanged] = await t.app.hosts.list();
       assert.deepEqual([unchanged?.state, unchanged?.host_group], ['active', null]);
       await t.app.db.transaction(({ query }) => mendEvents(query, driver));
@@ -203,6 +241,8 @@ forEachDriver('[A-12] a server that cannot write an event', (driver) => {
       assert.equal(await state(), 'approved');
       const [last] = await t.app.events.read((await t.app.events.head()).seq - 1, 1);
       assert.deepEqual([last?.event, last?.challengeId], ['challenge_approved', challengeId]);
+      // They were refused for this alone.
+      for (const [name, input] of changes) assert.equal((await olga.mutate(name, input)).refusal, null, name);
     } finally {
       await t.close();
       await rm(folder, { recursive: true, force: true });
