@@ -9,6 +9,7 @@ import type { AuditSink } from '../sink.ts';
 import { createJsonLines } from '../sinks/json-lines.ts';
 import { createLoki } from '../sinks/loki.ts';
 import { createSplunk } from '../sinks/splunk.ts';
+import { createStandardOutput } from '../sinks/standard-output.ts';
 import { createSyslog } from '../sinks/syslog.ts';
 import { readerOf } from '../status.ts';
 
@@ -20,7 +21,7 @@ export interface SinkChild {
   /** Where events go. */
   path: string;
   lifeMs: number;
-  /** Receivers on loopback, beside the file. */
+  /** Receivers on loopback, beside the file; its standard output is one more then. */
   receivers?: { syslogPort: number; splunk: string; loki: string };
   /** Before it delivers this event it says that it holds it, and waits to be told to go on; then it says what came of it. */
   holdAt?: number;
@@ -56,6 +57,7 @@ const sinks: readonly AuditSink[] =
     ? [sink]
     : [
         sink,
+        { ...createStandardOutput({ output: process.stdout }), name: 'jsonlog_2' },
         createSyslog({
           target: { ...target, port: receivers.syslogPort },
           tls: async () => ({ ca: null, cert: null, key: null }),
