@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import type { Approval } from '../challenges/showing.ts';
 import { kysely } from '../db/query.ts';
 import { forEachDriver } from '../db/test-databases.ts';
@@ -18,6 +20,7 @@ import { createTestProvider, signInTestPerson, type TestPerson } from '../testin
 import { putDeadLetters } from './dead-letter-store.ts';
 import { until } from './testing/audit-kit.ts';
 import { breakEvents, mendEvents } from './testing/break-events.ts';
+import { httpReceiver } from './testing/http-receiver.ts';
 
 describe('a server with a file for its events', () => {
   let folder: string;
@@ -247,5 +250,85 @@ forEachDriver('[A-12] a server that cannot write an event', (driver) => {
       await t.close();
       await rm(folder, { recursive: true, force: true });
     }
+  });
+});
+
+/** Receivers that take connections and say nothing; closed at the end of the test. */
+async function silentReceiver(t: Pick<TestContext, 'after'>): Promise<{ at: string; connections: () => number }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).pause();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return { at: `127.0.0.1:${(server.address() as AddressInfo).port}`, connections: () => sockets.size };
+}
+
+forEachDriver('[A-05] while sinks hang, refuse or cannot be found', (driver) => {
+  test('decisions are made, and a sink that is well has their events', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'identree-hung-'));
+    const silent = await silentReceiver(t);
+    let slow = 0;
+    const slowly = await httpReceiver(t, () => {
+      slow += 1;
+      return { status: 503, headers: { 'retry-after': '1' } };
+    });
+    const provider = createTestProvider();
+    const site = await createTestApp({
+      driver,
+      // The standard output of a server whose reader reads nothing.
+      app: { provider, log: createLogger('error', { write: () => {} }), output: { write: () => false, on: () => {} } },
+      env: {
+        IDENTREE_AUDIT_LOG: 'stdout',
+        IDENTREE_AUDIT_LOG_2: join(folder, 'audit.jsonl'),
+        IDENTREE_AUDIT_SYSLOG_URL: `tls://${silent.at}`,
+        IDENTREE_AUDIT_SYSLOG_2_URL: 'tcp://syslog.invalid:601',
+        IDENTREE_AUDIT_SYSLOG_3_URL: 'tcp://127.0.0.1:9',
+        IDENTREE_AUDIT_SPLUNK_HEC_URL: `http://${silent.at}`,
+        IDENTREE_AUDIT_SPLUNK_HEC_TOKEN: 'f2b4c6d8-first',
+        IDENTREE_AUDIT_LOKI_URL: slowly.url,
+        IDENTREE_AUDIT_LOKI_2_URL: `http://${silent.at}`,
+      },
+    });
+    t.after(async () => {
+      await site.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+    const { app, clock } = site;
+    await app.start();
+    const alice = await signInTestPerson(app, provider, clock, 'alice');
+    const host = await enrolTestHost(app, clock, 'web1.example.com');
+    // All of them are at it.
+    await until(() => silent.connections() >= 3 && slow > 0);
+    const decided: string[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      const { challengeId, userCode } = await host.create();
+      const { data } = await alice.query<Approval>('challenges.get', { code: userCode });
+      const assertion = alice.passkey.assert(data.passkey!.options as never);
+      assert.equal((await alice.mutate('challenges.approve', { challengeId, assertion })).refusal, null);
+      decided.push(challengeId);
+    }
+    const { seq } = await app.events.head();
+    const lines = async () => {
+      const text = await readFile(join(folder, 'audit.jsonl'), 'utf8').catch(() => '');
+      return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
+    };
+    await until(async () => (await lines()).length >= seq);
+    const approved = (await lines()).filter(({ event }) => event === 'challenge_approved');
+    assert.deepEqual(
+      approved.map(({ request_id }) => request_id),
+      decided,
+    );
+    const others = (await app.readers.status()).filter(({ reader }) => /^audit (?!jsonlog_2$)/.test(reader));
+    assert.equal(others.length, 7);
+    assert.deepEqual(
+      others.map(({ seq }) => seq),
+      Array(7).fill(0),
+    );
   });
 });
