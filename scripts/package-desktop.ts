@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
 import { Arch, build, type Configuration, Platform } from 'electron-builder';
 import { parse } from 'yaml';
@@ -54,8 +54,8 @@ export interface PackageOptions {
   app?: string;
   /** Added to the version, as `~test`: such a package is older than the one it stands for. */
   suffix?: string;
-  /** `gzip` is quick, `xz` is small. */
-  compression?: 'xz' | 'gzip';
+  /** `none` and `gzip` are quick, `xz` is small. */
+  compression?: 'xz' | 'gzip' | 'none';
 }
 
 /** The configuration as the file says it. */
@@ -71,20 +71,22 @@ export async function builderConfig(): Promise<Configuration> {
 export async function packageDesktop(options: PackageOptions): Promise<{ deb: string; unpacked: string }> {
   const config = await builderConfig();
   await checkElectron(options.electron, String(config.electronVersion));
-  const { out } = options;
+  const out = resolve(options.out);
   await mkdir(out, { recursive: true });
   const icons = join(out, 'icons');
-  const app = options.app ?? join(root, 'dist/desktop');
+  const app = resolve(options.app ?? join(root, 'dist/desktop'));
   if (!options.app) await buildDesktop();
   await drawIcons(icons);
+  const { app: _app, ...directories } = config.directories ?? {};
   await build({
-    projectDir: root,
+    // What is built needs no module of this project: electron-builder is not to search its thousands for them.
+    projectDir: app,
     targets: Platform.LINUX.createTarget('dir', Arch[process.arch === 'arm64' ? 'arm64' : 'x64']),
     publish: 'never',
     config: {
       ...config,
       electronDist: options.electron,
-      directories: { ...config.directories, app, output: out, buildResources: icons },
+      directories: { ...directories, output: out, buildResources: icons },
     },
   });
   const unpacked = join(out, process.arch === 'arm64' ? 'linux-arm64-unpacked' : 'linux-unpacked');
@@ -152,7 +154,7 @@ async function debOf(unpacked: string, icons: string, options: PackageOptions): 
     ];
     await put('/DEBIAN/control', control.join('\n'));
     const deb = join(options.out, `${PACKAGE}_${version}_${arch.trim()}.deb`);
-    const level = options.compression === 'gzip' ? ['-Zgzip', '-z1'] : ['-Zxz'];
+    const level = { xz: ['-Zxz'], gzip: ['-Zgzip', '-z1'], none: ['-Znone'] }[options.compression ?? 'xz'];
     await run('dpkg-deb', ['--root-owner-group', ...level, '--build', tree, deb], { timeout: 15 * 60_000 });
     return deb;
   } finally {

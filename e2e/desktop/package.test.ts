@@ -51,7 +51,7 @@ if (!runtime.ok) {
     out: join(out, 'packages'),
     app,
     suffix: '~test',
-    compression: 'gzip',
+    compression: 'none',
   });
   // An after() of the file runs when the tests that are known by then have ended.
   process.once('exit', () => rmSync(out, { recursive: true, force: true }));
