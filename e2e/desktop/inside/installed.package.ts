@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
 import { createClient } from 'dbus-native';
+import { CONSOLE_PAGES } from '#shared/console.ts';
 import { startNotificationServer } from '../../../apps/desktop/src/main/testing/fake-notification-server.ts';
-import { until } from '../../harness/run.ts';
+import { must, until } from '../../harness/run.ts';
 import { EXPOSED } from './exposed.ts';
 import { startTrayHost } from './tray-host.ts';
 import { type Installed, openWorld, recentTraffic, signIn, type World } from './world.ts';
@@ -113,6 +114,14 @@ describe('the installed console, as an ordinary user', () => {
     await page.getByText(code).first().waitFor();
   });
 
+  test('the desktop gives it the links that begin with identree:', async () => {
+    // PATH has a stand-in for xdg-open, but not for what that one asks.
+    assert.equal(
+      (await must('/usr/bin/xdg-mime', ['query', 'default', 'x-scheme-handler/identree'])).trim(),
+      'org.identree.Console.desktop',
+    );
+  });
+
   test('it runs nothing but itself: not as Node, not with options for Node, not another program', async () => {
     const run = (args: string[], env: Record<string, string>) =>
       spawnSync('/usr/bin/identree-console', args, {
@@ -198,6 +207,20 @@ describe('nothing from outside approves:', () => {
     await heard();
   });
 
+  test('a press in a notification that is gone, or of one that was never shown', async () => {
+    for (const other of [0, number + 1, number + 1000]) desktop.press(other, 'deny');
+    desktop.putAway(number);
+    for (const key of ['deny', 'approve', 'review']) desktop.press(number, key);
+    // The next one is heard after all of them.
+    const { code: next } = await world.ask(['sudo', 'cat', '/etc/later']);
+    const [shown] = await until(
+      'the next notification',
+      () => [...desktop.shown].find(([, { body }]) => body.includes('/etc/later')) ?? null,
+    );
+    desktop.press(shown, 'deny');
+    await until('the denial', () => world.server.data.challenge(next)?.status === 'denied');
+  });
+
   test('a press that another program makes up, Deny among them', async () => {
     const stranger = createClient({ busAddress: process.env.DBUS_SESSION_BUS_ADDRESS! });
     for (const key of ['approve', 'deny', 'review', 'default']) {
@@ -257,6 +280,64 @@ describe('nothing from outside approves:', () => {
       return line?.label.startsWith('Pause');
     });
     await page.keyboard.press('Escape');
+  });
+
+  test('the palette: whatever is typed into it, and whatever it offers', async () => {
+    const field = page.getByRole('combobox', { name: 'Search and go' });
+    const open = async (typed: string) => {
+      await page.keyboard.press('Control+k');
+      await field.fill(typed);
+    };
+    for (const typed of ['approve', 'Approve', 'deny', 'allow', 'yes', `approve ${code}`, 'identree://approve']) {
+      await open(typed);
+      await page.getByRole('status').filter({ hasText: 'Nothing' }).waitFor();
+      await page.keyboard.press('Enter');
+      await page.keyboard.press('Escape');
+      await field.waitFor({ state: 'detached' });
+    }
+    await open(code);
+    assert.equal(await page.getByRole('option').count(), 1);
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog', { name: 'Request' }).getByText(code).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog', { name: 'Request' }).waitFor({ state: 'detached' });
+  });
+
+  test('a file, a link or a page that is dropped on the window', async () => {
+    const url = page.url();
+    const input = await page.context().newCDPSession(page);
+    const dropped = [
+      { items: [], files: ['/etc/passwd'], dragOperationsMask: 1 },
+      ...['text/uri-list', 'text/html', 'text/plain'].map((mimeType) => ({
+        items: [{ mimeType, data: `${world.server.url}/approve/${code}` }],
+        dragOperationsMask: 1,
+      })),
+    ];
+    for (const data of dropped) {
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+        await input.send('Input.dispatchDragEvent', { type, x: 400, y: 300, data });
+    }
+    await input.detach();
+    // In the next turn of the page it would be on its way.
+    await inPage(page, 'await new Promise((resolve) => setTimeout(resolve, 200))');
+    assert.equal(page.url(), url);
+    assert.equal(shell.windows().length, 1);
+  });
+
+  test('a worker that the page leaves behind', async () => {
+    const answers = await inPage<string[]>(
+      page,
+      `const made = async (make) => { try { await make(); return 'made'; } catch (error) { return 'refused'; } };
+      const source = URL.createObjectURL(new Blob(['fetch("/trpc/challenges.approve", { method: "POST" })']));
+      const started = (worker) => new Promise((resolve, reject) => { worker.onerror = reject; worker.onmessage = resolve; });
+      return await Promise.all([
+        made(() => navigator.serviceWorker.register('/push-worker.js')),
+        made(() => navigator.serviceWorker.register(source)),
+        made(() => started(new Worker(source))),
+        made(() => started(new SharedWorker(source))),
+      ]);`,
+    );
+    assert.deepEqual(new Set(answers), new Set(['refused']));
   });
 
   test('what the page asks the server through the program', async () => {
@@ -335,5 +416,56 @@ describe('nothing from outside approves:', () => {
       });
     }
     await shell.pageAt('setup');
+  });
+});
+
+describe('every page of the installed console', () => {
+  test('asks for nothing that is refused, has no error, and keeps to the policy', async () => {
+    const setup = await shell.pageAt('setup');
+    const before = shell.opened().length;
+    await setup.getByRole('button', { name: 'Open the browser' }).click();
+    const url = await until('the browser', () => shell.opened()[before]);
+    await fetch(await world.consent(url, world.admin));
+    const page = await shell.pageAt('console');
+    await page.getByRole('heading', { level: 1, name: 'Inbox' }).waitFor();
+
+    const faults: string[] = [];
+    const asked = new Set<string>();
+    const open = new Set<unknown>();
+    const isStream = (address: string) => address.endsWith('/api/events');
+    page.on('request', (request) => isStream(request.url()) || open.add(request));
+    page.on('requestfinished', (request) => open.delete(request));
+    page.on('requestfailed', (request) => {
+      open.delete(request);
+      // One that the page gave up because it shows something else.
+      if (request.failure()?.errorText !== 'net::ERR_ABORTED') faults.push(`${request.url()} failed`);
+    });
+    page.on('response', (response) => {
+      asked.add(new URL(response.url()).pathname);
+      if (response.status() >= 400) faults.push(`${response.url()} ${response.status()}`);
+    });
+    page.on('console', (entry) => {
+      if (entry.type() === 'error' || entry.text().includes('Content Security Policy')) faults.push(entry.text());
+    });
+    page.on('pageerror', (error) => faults.push(error.message));
+    const quiet = () => until('the answers', () => open.size === 0);
+
+    for (const { title } of CONSOLE_PAGES) {
+      await page
+        .getByRole('navigation')
+        .getByRole('link', { name: new RegExp(`^${title}`) })
+        .first()
+        .click();
+      await page.getByRole('heading', { level: 1, name: title }).waitFor();
+      await quiet();
+      const tabs = page.getByRole('tab');
+      for (let at = 0; at < (await tabs.count()); at++) {
+        await tabs.nth(at).click();
+        await quiet();
+      }
+      console.log(`${title}: ${open.size} open, ${asked.size} asked so far`);
+    }
+    assert.deepEqual(faults, []);
+    assert.ok(asked.size > CONSOLE_PAGES.length, [...asked].join(' '));
   });
 });
