@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dialog, ipcMain, safeStorage, session, shell } from 'electron';
 import { externalUrl, mayOpenExternally } from '../external-link.ts';
+import { keychain } from '../keychain.ts';
 import type { DialogsPort, HttpPort, IpcPort, NotifierPort, OpenerPort, ProtocolPort, SecretsPort } from '../ports.ts';
 
 /** Serves `app://` in a partition, and keeps the pages of that partition from any other network. */
@@ -46,17 +47,7 @@ export const electronOpener: OpenerPort = {
   },
 };
 
-export const electronSecrets: SecretsPort = {
-  async problem() {
-    // On Linux "available" can mean a key that is the same on every computer.
-    if (process.platform === 'linux' && ['basic_text', 'unknown'].includes(safeStorage.getSelectedStorageBackend())) {
-      return 'missing';
-    }
-    return (await safeStorage.isAsyncEncryptionAvailable()) ? null : 'refuses';
-  },
-  encrypt: (text) => safeStorage.encryptStringAsync(text),
-  decrypt: async (data) => (await safeStorage.decryptStringAsync(data)).result,
-};
+export const electronSecrets: SecretsPort = keychain(safeStorage, process.platform);
 
 /**
  * The system's proxy settings and certificate store, without cookies, cache and client certificates (Electron ends a

@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { createClient } from 'dbus-native';
+import { until } from '../../harness/run.ts';
+import { openWorld, recentTraffic, type Shell, type World } from './world.ts';
+
+afterEach((context) => {
+  if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
+});
+
+let world: World;
+/** Of each test: what it unlocks or silences is there for no other. */
+let bus: { address: string; end(): void };
+before(async () => {
+  world = await openWorld();
+});
+after(async () => {
+  await world?.close();
+});
+
+async function startBus(): Promise<typeof bus> {
+  const args = ['--session', '--nofork', '--nopidfile', '--print-address=1'];
+  const child = spawn('dbus-daemon', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  let said = '';
+  child.stdout!.on('data', (chunk: Buffer) => {
+    said += chunk.toString('utf8');
+  });
+  const address = await until('the bus', () => /^(unix:\S+)\n/.exec(said)?.[1]);
+  return { address, end: () => void child.kill() };
+}
+
+/** Adds the server, signs in, and comes back when the console is there. */
+async function signInWithout(shell: Shell): Promise<void> {
+  const setup = await shell.pageAt('setup');
+  await setup.getByLabel('Server address').fill(world.server.url);
+  await setup.getByRole('button', { name: 'Continue' }).click();
+  await setup.getByText('The keyring of this computer is locked or does not answer').waitFor();
+  await setup.getByRole('button', { name: 'Open the browser' }).click();
+  await fetch(await world.consent(await until('the browser', () => shell.opened()[0])));
+  const page = await shell.pageAt('console');
+  await page.getByRole('heading', { name: 'Inbox' }).waitFor();
+  // What is kept is written before the server is: once that one is there, this one would be too.
+  await until('the note of the server', () => existsSync(join(shell.dataFolder, 'profile.json')));
+}
+
+const launch = () =>
+  world.launch({ args: ['--password-store=gnome-libsecret'], env: { DBUS_SESSION_BUS_ADDRESS: bus.address } });
+
+test('a keyring that is locked: the session is not kept under a key that everybody has', async () => {
+  bus = await startBus();
+  // Started by the bus, as nobody unlocks it; there is nobody to ask for its password either.
+  const shell = await launch();
+  await signInWithout(shell);
+  const sealed = await shell.app.evaluate(async ({ safeStorage }) =>
+    (await safeStorage.encryptStringAsync('x').catch(() => null))?.subarray(0, 3).toString('latin1'),
+  );
+  console.log(`Electron itself gives ${sealed}`);
+  const file = join(shell.dataFolder, 'credential.json');
+  assert.ok(!existsSync(file), existsSync(file) ? readFileSync(file, 'utf8') : '');
+  await shell.close();
+  bus.end();
+});
+
+test('a keyring that never answers holds up neither the window nor signing in, and nothing is kept', async () => {
+  bus = await startBus();
+  const keyring = createClient({ busAddress: bus.address });
+  await keyring.requestName('org.freedesktop.secrets', 0);
+  // It is there, and hears nothing any more.
+  keyring.connection.removeAllListeners('message');
+  const started = Date.now();
+  const shell = await launch();
+  await shell.pageAt('setup');
+  console.log(`a window after ${Date.now() - started} ms`);
+  await signInWithout(shell);
+  assert.ok(!existsSync(join(shell.dataFolder, 'credential.json')));
+  await shell.close();
+  keyring.connection.end();
+  bus.end();
+});
