@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { PEOPLE } from './idp.ts';
 import { type Host, type Lab, openLab } from './lab.ts';
 import { type RunResult, until } from './run.ts';
-import { type Server, startServer } from './server.ts';
+import { type Server, type ServerOptions, startServer } from './server.ts';
 import { enrol } from './world.ts';
 
 const BASE = 'dc=example,dc=com';
@@ -40,7 +40,9 @@ export interface DirectorySite {
   close(): Promise<void>;
 }
 
-export async function openDirectorySite(): Promise<DirectorySite> {
+export async function openDirectorySite(
+  options: Pick<ServerOptions, 'policy'> & { env?: Record<string, string> } = {},
+): Promise<DirectorySite> {
   const lab = await openLab();
   try {
     const file = join(lab.dir, 'directory.json');
@@ -70,9 +72,10 @@ export async function openDirectorySite(): Promise<DirectorySite> {
       IDENTREE_DIRECTORY_SOURCE: 'file',
       IDENTREE_DIRECTORY_FILE: file,
       IDENTREE_DIRECTORY_GUARD_POWER: 'publish',
+      ...options.env,
     };
     const users = [...PEOPLE, { username: 'alice2', name: 'Alice Two', groups: [] }];
-    const server = await startServer(lab, { users, env });
+    const server = await startServer(lab, { ...options, users, env });
     const host = await lab.up('web1');
     await host.write('/etc/nsswitch.conf', NSSWITCH);
     await enrol(host, server);
