@@ -46,6 +46,8 @@ export interface SiteCommands {
   refuse(input: { seq: number; reason: string }): null;
   /** A host says with its heartbeat what it found when it looked at itself. */
   found(input: { hostname: string; lines: HostCheck[] }): null;
+  /** A host says how many entries its journal of break-glass uses has. */
+  journal(input: { hostname: string; entries: number }): null;
   /** An operator takes a step towards another authority for certificates of hosts. */
   authority(input: { step: ['rotate'] | ['activate', '--force'] }): null;
   /** One person claims the account of another. */

@@ -13,6 +13,7 @@ import { kysely } from '../../server/src/db/query.ts';
 import { systemClock } from '../../server/src/platform/clock.ts';
 import { fileGroup, fileIdOf, fileUser } from '../../server/src/testing/directory-file.ts';
 import { freePort } from '../../server/src/testing/free-port.ts';
+import { journalBeats } from '../../server/src/testing/journal-beat.ts';
 import { runOn } from '../../server/src/testing/run-command.ts';
 import { testConfig } from '../../server/src/testing/test-config.ts';
 import { enrolBody, enrolTestHost, sendEnrol, type TestHost } from '../../server/src/testing/test-host.ts';
@@ -304,6 +305,11 @@ async function start(town: string) {
       const checks = { at: Date.now(), lines };
       const answer = await from.send('POST', '/heartbeat', { counter, machineId, now: Date.now(), ...facts, checks });
       if (answer.status !== 200) throw new Error(`heartbeat: ${answer.status}`);
+      return null;
+    },
+    async journal({ hostname, entries }: Parameters<SiteCommands['journal']>[0]) {
+      const beats = journalBeats({ clock: systemClock }, hosts.get(hostname)!);
+      await beats.say({ seq: entries, hash: sha256(`entry ${entries}`), after: null });
       return null;
     },
     async authority({ step }: Parameters<SiteCommands['authority']>[0]) {

@@ -3,13 +3,13 @@ import type { BreakGlassUse } from '#shared/break-glass-api.ts';
 import { canonicalSha256 } from '#shared/digest.ts';
 import { JOURNAL_START, type JournalHeads, type JournalSaid } from '#shared/journal-head.ts';
 import { signToken, tokenType } from '#shared/token.ts';
-import type { TestApp } from './test-app.ts';
+import type { Clock } from '../platform/clock.ts';
 import type { TestAnswer, TestHost } from './test-host.ts';
 
 export type JournalBeats = ReturnType<typeof journalBeats>;
 
 /** Heartbeats of a host that says something of its journal of break-glass uses, and nothing new of the other one. */
-export function journalBeats({ clock }: Pick<TestApp, 'clock'>, host: TestHost) {
+export function journalBeats({ clock }: { clock: Pick<Clock, 'now'> }, host: TestHost) {
   function send(journals?: string): Promise<TestAnswer> {
     host.counter += 1;
     const { counter, machineId } = host;

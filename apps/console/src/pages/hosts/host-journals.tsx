@@ -21,10 +21,10 @@ const NAMES: Record<Journal['journal'], string> = {
 function problemOf({ problem, seq, saidSeq }: Journal): string | null {
   if (problem === null) return null;
   return {
-    went_back: `The host says that it has ${saidSeq ?? 0} of ${seq}. Something was taken away.`,
-    forked: 'The host shows another one than the one that was seen.',
-    gap: 'The host cannot show a part of it any more.',
-    unreadable: 'The host cannot read it.',
+    went_back: `It has ${saidSeq ?? 0} of the ${seq} entries that it had. The others were taken away.`,
+    forked: 'It is not the one that was seen.',
+    gap: 'A part of it cannot be shown any more.',
+    unreadable: 'The host cannot read it. Look at the log of its agent.',
   }[problem];
 }
 
@@ -45,7 +45,7 @@ export function HostJournals({ host, act }: { host: Host; act: Act }) {
         return (
           <>
             <Text size="sm" c="dimmed" mb="md">
-              What it wrote down without a server, signed by the host: none of it can go unnoticed.
+              What it wrote down while no server was asked. It signs with each heartbeat how much that is.
             </Text>
             <dl className="facts">
               {known.map((one) => (
@@ -55,7 +55,13 @@ export function HostJournals({ host, act }: { host: Host; act: Act }) {
                     {one.seq === 0 ? 'No entries' : plural(one.seq, 'entry', 'entries')}
                     {one.problem !== null && (
                       <Text size="sm" fw={600} className="tone-text-bad">
-                        {problemOf(one)} {one.problemAt !== null && <Ago at={one.problemAt} />}
+                        {problemOf(one)}
+                        {one.problemAt !== null && (
+                          <>
+                            {' '}
+                            Noticed <Ago at={one.problemAt} />.
+                          </>
+                        )}
                       </Text>
                     )}
                   </dd>

@@ -194,9 +194,14 @@ function History({ host: { hostname } }: { host: Host }) {
     <Section
       title="History"
       aside={
-        <Anchor component={Link} href={`/history?search=${encodeURIComponent(hostname)}`} size="sm">
-          All requests
-        </Anchor>
+        <Group gap="md">
+          <Anchor component={Link} href={`/history?search=${encodeURIComponent(hostname)}`} size="sm">
+            All requests
+          </Anchor>
+          <Anchor component={Link} href={`/history?view=events&host=${encodeURIComponent(hostname)}`} size="sm">
+            Events
+          </Anchor>
+        </Group>
       }
     >
       <QueryState query={history} label="Loading requests">
@@ -249,12 +254,12 @@ export function HostPage({ host, act }: { host: Host; act: Act }) {
           <Stack gap="md">
             <Certificate host={host} />
             <BreakGlass host={host} act={act} />
-            <Section title="Journals">
-              <HostJournals host={host} act={act} />
-            </Section>
           </Stack>
         </SimpleGrid>
         <Doctor host={host} />
+        <Section title="Journals">
+          <HostJournals host={host} act={act} />
+        </Section>
         {host.report !== null && (
           <Section title="What its files say">
             <HostReport host={host} />
