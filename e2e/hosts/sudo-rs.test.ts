@@ -12,6 +12,9 @@ const everything = (host: Host): Promise<string> =>
 /** What setup says where the server, or the agent's first report, is late: on a busy machine it is tried again. */
 const LATE = /has not spoken to the server lately|did not answer in time|could not be made in time/;
 
+/** Three tries in vain, twice. */
+const LONG = process.env.IDENTREE_LONG === '1';
+
 describe('a host of which sudo is sudo-rs, Debian 13', { concurrency: false }, () => {
   let world: World;
   let host: Host;
@@ -65,6 +68,35 @@ describe('a host of which sudo is sudo-rs, Debian 13', { concurrency: false }, (
     assert.equal(await request.terminal.exit, 0, request.terminal.text());
     assert.equal(host.exists(file), true);
   });
+
+  if (LONG)
+    test('[W-6] while its server is dead, the break-glass password lets in, and a wrong one does not', {
+      skip,
+    }, async () => {
+      const made = await host.exec(['identree', 'rotate-breakglass', '--local', '--force']);
+      assert.equal(made.code, 0, made.stderr);
+      const password = made.stdout.trim();
+      await world.server.stop();
+      for (const [typed, code] of [
+        ['no-such-password', 1],
+        [password, 0],
+      ] as const) {
+        const file = mark();
+        const terminal = host.terminal('alice', ['sudo', 'touch', file]);
+        await terminal.see(/Break-glass password: $/);
+        terminal.type(`${typed}\r`);
+        assert.equal(await terminal.exit, code, terminal.text());
+        assert.equal(host.exists(file), code === 0);
+        assert.ok(!terminal.text().includes(password));
+      }
+      await world.server.start();
+      await until(
+        'the server to hear of both',
+        () => world.server.data.events().filter(({ event }) => event.startsWith('break_glass_')).length === 2,
+        120_000,
+      );
+      await host.sh('rm -f /etc/identree-breakglass*');
+    });
 
   test('setup --undo puts back every byte', { skip }, async () => {
     const result = await host.exec(['identree', 'setup', '--undo']);
