@@ -49,7 +49,7 @@ describe('sudo on a real host: parts that are missing', () => {
   test('the agent is confined, as systemd counts it', { skip }, async () => {
     const { code, stdout } = await world
       .host()
-      .exec(['systemd-analyze', 'security', '--no-pager', '--threshold=25', 'identree-agent.service']);
+      .exec(['systemd-analyze', 'security', '--no-pager', '--threshold=23', 'identree-agent.service']);
     assert.equal(code, 0, stdout);
   });
 
