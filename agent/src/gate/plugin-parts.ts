@@ -64,7 +64,12 @@ export function createParts(): {
       return true;
     },
     end() {
-      const whole = (name: keyof PluginParts) => Buffer.concat(pieces.get(name) ?? []);
+      const whole = (name: keyof PluginParts) => {
+        const bytes = Buffer.concat(pieces.get(name) ?? []);
+        // Megabytes, as long as somebody waits.
+        pieces.delete(name);
+        return bytes;
+      };
       return {
         settings: entries(whole('settings')),
         userInfo: entries(whole('userInfo')),

@@ -11,7 +11,7 @@ import { type Evidence, modeReasons } from './evidence.ts';
 import type { PluginParts } from './plugin-parts.ts';
 import { resolvedSettings } from './resolved-settings.ts';
 import { riskyKind } from './risky-environment.ts';
-import { shownPath, splitArguments } from './shown-argv.ts';
+import { eachArgument, shownPath } from './shown-argv.ts';
 import { type LookUp, orderReasons, type ResolvedTarget, resolveTarget, UNKNOWN, withinPatience } from './target.ts';
 import { changeableByUsers, followPath, walkPath } from './walk-path.ts';
 
@@ -62,10 +62,9 @@ function notableKindOf(name: string, value: string, ownHome: string | null): Not
 
 /** The value of a variable, of the first that has this name, as getenv(3) finds it. Bytes as latin1. */
 function variableOf(environment: Buffer, name: string): string | null {
-  const start = `${name}=`;
-  for (const variable of splitArguments(environment)) {
-    const entry = variable.toString('latin1');
-    if (entry.startsWith(start)) return entry.slice(start.length);
+  const start = Buffer.from(`${name}=`);
+  for (const variable of eachArgument(environment)) {
+    if (variable.subarray(0, start.length).equals(start)) return variable.subarray(start.length).toString('latin1');
   }
   return null;
 }
@@ -84,12 +83,16 @@ function environmentOf(environment: Buffer, ownHome: string | null): ResolvedByS
   let room = ENVIRONMENT_SHOWN_BYTES;
   let notableRoom = NOTABLE_BYTES;
   let truncated = false;
-  for (const variable of splitArguments(environment)) {
+  for (const variable of eachArgument(environment)) {
     const equals = variable.indexOf('=');
-    const name = escapeBytes(equals === -1 ? variable : variable.subarray(0, equals));
-    room -= Buffer.byteLength(name);
-    if (room < 0 || names.length === NAMES_MAX) truncated = true;
-    else names.push(name);
+    if (room >= 0) {
+      const bytes = equals === -1 ? variable : variable.subarray(0, equals);
+      // Escaping never shortens: what is longer than the room does not fit, and need not be looked at.
+      const name = bytes.length > room ? null : escapeBytes(bytes);
+      room -= name === null ? room + 1 : Buffer.byteLength(name);
+      if (room < 0 || names.length === NAMES_MAX) truncated = true;
+      else names.push(name!);
+    }
     if (equals === -1) continue;
     const value = variable.subarray(equals + 1).toString('latin1');
     const kind = notableKindOf(variable.subarray(0, equals).toString('latin1'), value, ownHome);

@@ -23,7 +23,7 @@ function cutEscaped(text: string, limit: number): string {
 export function shownArgv(cmdline: Buffer): { argv: string[]; truncated: boolean } {
   const argv: string[] = [];
   let budget = ARGV_SHOWN_BYTES;
-  for (const bytes of splitArguments(cmdline)) {
+  for (const bytes of eachArgument(cmdline)) {
     if (argv.length === MAX_ARGUMENTS) return { argv, truncated: true };
     // Escaping never shortens, so more raw bytes than the budget cannot fit; the rest need not be looked at.
     const escaped = escapeBytes(bytes.subarray(0, budget + 1));
@@ -39,20 +39,24 @@ export function shownArgv(cmdline: Buffer): { argv: string[]; truncated: boolean
   return { argv, truncated: false };
 }
 
-/** The arguments as exact bytes. The last one ends with or without NUL. */
-export function splitArguments(cmdline: Buffer): Buffer[] {
-  const out: Buffer[] = [];
+/** The arguments as exact bytes, one after the other: there may be a million. The last one ends with or without NUL. */
+export function* eachArgument(cmdline: Buffer): Generator<Buffer, void> {
   for (let start = 0; start < cmdline.length; ) {
     const nul = cmdline.indexOf(0, start);
     const end = nul === -1 ? cmdline.length : nul;
-    out.push(cmdline.subarray(start, end));
+    yield cmdline.subarray(start, end);
     start = end + 1;
   }
-  return out;
 }
+
+export const splitArguments = (cmdline: Buffer): Buffer[] => [...eachArgument(cmdline)];
+
+/** So many bytes at most are a character of UTF-8. */
+const LONGEST_CHARACTER = 4;
 
 /** A path as the record shows it. */
 export function shownPath(latin1: string, limit = 4096): string {
-  const escaped = escapeBytes(Buffer.from(latin1, 'latin1'));
+  // What cannot be shown need not be looked at: of megabytes nobody else would get an answer meanwhile.
+  const escaped = escapeBytes(Buffer.from(latin1.slice(0, (limit + 1) * LONGEST_CHARACTER), 'latin1'));
   return escaped.length <= limit ? escaped : `${cutEscaped(escaped, limit - 3)}…`;
 }
