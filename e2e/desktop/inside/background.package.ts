@@ -188,6 +188,39 @@ describe('tray of the installed console', () => {
     await settle();
   });
 
+  test('its menu switches the start at login on and off, and has commands hidden in notifications', async () => {
+    await tray.click((await label(/^Open identree$/)).id);
+    const page = await shell.pageAt('console');
+    await page.getByRole('heading', { level: 1 }).waitFor();
+    const file = join(process.env.XDG_CONFIG_HOME!, 'autostart/org.identree.Console.desktop');
+    const settings = () => JSON.parse(readFileSync(join(shell.dataFolder, 'settings.json'), 'utf8'));
+    const keyboard = await openKeyboard(world.display.name);
+    /** Chooses a line of the first menu, which stands in the upper left corner of the window. */
+    const choose = async (line: number) => {
+      const [x, y] = (await page.evaluate('[screenX, screenY]')) as [number, number];
+      const before = await keyboard.windows();
+      await keyboard.click(x + 25, y + 12);
+      await until('the menu', async () => (await keyboard.windows()) > before);
+      for (let at = 0; at < line; at++) await keyboard.press('Down');
+      await keyboard.press('Return');
+    };
+    const [startAtLogin, hideCommands] = [5, 6];
+    await choose(startAtLogin);
+    await until('the file', () => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n'));
+    assert.match(readFileSync(file, 'utf8'), /^Exec="\/opt\/identree-console\/identree-console" "--background"$/m);
+    await must('desktop-file-validate', [file]);
+    await choose(hideCommands);
+    await until('the note of it', () => settings().hideCommand);
+    await world.ask(['sudo', 'cat', '/etc/hidden']);
+    const [text] = await until('its notification', () => desktop.shown.size === 1 && [...desktop.shown.values()]);
+    assert.doesNotMatch(`${text!.title}${text!.body}`, /hidden|cat/);
+    assert.match(text!.title, /asks for root on web1/);
+    await settle();
+    await choose(startAtLogin);
+    await until('no file', () => !existsSync(file));
+    keyboard.close();
+  });
+
   test('Quit ends it', async () => {
     const ended = new Promise((resolve) => shell.process.once('exit', resolve));
     await tray.click((await label(/^Quit$/)).id);

@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
 
 /** Names of keys, as X calls their symbols. */
-const KEYS = { Return: 0xff0d, Control: 0xffe3, k: 0x6b, '1': 0x31, '2': 0x32, '3': 0x33 } as const;
+const KEYS = { Return: 0xff0d, Down: 0xff54, Control: 0xffe3, k: 0x6b, '1': 0x31, '2': 0x32, '3': 0x33 } as const;
 
 export type Key = keyof typeof KEYS;
 
-const [PRESS, RELEASE, MOVE] = [2, 3, 6];
+const [PRESS, RELEASE, BUTTON_PRESS, BUTTON_RELEASE, MOVE] = [2, 3, 4, 5, 6];
 
 /**
  * Keys and pointer of a display, for what belongs to the desktop and is no page: menus and questions. Speaks the X
@@ -95,6 +95,19 @@ export async function openKeyboard(display: string) {
     /** Where keys go: no window manager gives them to another window. */
     async point(x: number, y: number): Promise<void> {
       fake(MOVE, 0, x, y);
+      await done();
+    },
+    /** How many windows there are: a menu that opens is one more. */
+    async windows(): Promise<number> {
+      const request = Buffer.from([15, 0, 2, 0, 0, 0, 0, 0]);
+      request.writeUInt32LE(root, 4);
+      return (await ask(request)).readUInt16LE(16);
+    },
+    /** Presses what stands there with the first button of the pointer. */
+    async click(x: number, y: number): Promise<void> {
+      fake(MOVE, 0, x, y);
+      fake(BUTTON_PRESS, 1);
+      fake(BUTTON_RELEASE, 1);
       await done();
     },
     /** Presses all of them together. */
