@@ -93,10 +93,16 @@ static void copy(char out[CONTACT_SIZE], struct span value)
         }
         out[used++] = value.at[i];
     }
-    /* What was cut must not end within a character. */
-    if (used == CONTACT_SIZE - 1) {
+    /*
+     * What was cut must not end within a character. A last 0xc2 may have stood between the bytes of another one,
+     * and would have gone with what came after it.
+     */
+    for (bool bare = used == CONTACT_SIZE - 1; bare;) {
+        const size_t whole = used;
+
         while (used > 0 && !begins(out[used - 1]))
             used--;
+        bare = used == whole && used > 0 && (unsigned char)out[used - 1] == 0xc2;
         while (used > 0 && (unsigned char)out[used - 1] >= 0xc0)
             used--;
     }
