@@ -1,26 +1,19 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Host, Suite } from '../harness/lab.ts';
+import { GATES, type Gate } from '../harness/gates.ts';
+import type { Host } from '../harness/lab.ts';
 import { CODE, granted } from '../harness/person.ts';
 import type { Terminal } from '../harness/pty.ts';
 import { until } from '../harness/run.ts';
 import { foregroundReadsKeys, gone, SHELL, sudoPids } from '../harness/shell.ts';
 import { type Asked, ask, asked, mark, openWorld, skip, type World } from '../harness/world.ts';
 
-/** Each gate that a sudo can have. The plugin leaves the terminal to the person, the PAM stage takes its keys. */
-const GATES = [
-  { name: 'sudo 1.9.13, PAM stage', host: 'twelve-pam', suite: 'bookworm', gate: 'pam', sudo: 'sudo' },
-  { name: 'sudo 1.9.13, plugin', host: 'twelve', suite: 'bookworm', gate: 'plugin', sudo: 'sudo' },
-  { name: 'sudo 1.9.16, plugin', host: 'thirteen', suite: 'trixie', gate: 'plugin', sudo: 'sudo' },
-  { name: 'sudo-rs, PAM stage', host: 'thirteen-rs', suite: 'trixie', gate: 'pam', sudo: 'sudo-rs' },
-] as const satisfies { name: string; host: string; suite: Suite; gate: 'pam' | 'plugin'; sudo: string }[];
-type Gate = (typeof GATES)[number];
-
 const modesOf = (terminal: Terminal): string[] => terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm) ?? [];
 
 /** The terminal on which a request was made. */
 const ttyOf = (request: Asked): string => (JSON.parse(request.row().record) as { tty: string }).tty;
 
+/** The plugin leaves the terminal to the person, the PAM stage takes its keys. */
 describe('sudo on a real host: the person goes away or types on', { concurrency: 4 }, () => {
   let world: World;
   before(async () => {
