@@ -80,7 +80,7 @@ const E2E: Record<string, E2eStage> = {
     // the long form runs beside them.
     longFactor: 16,
   },
-  browser: { limitSeconds: 900, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
+  browser: { limitSeconds: 1800, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
   directory: {
     limitSeconds: 900,
     needs: ['cc', 'make'],
@@ -88,7 +88,7 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 600,
     longest: 'documented.test.ts',
   },
-  desktop: { limitSeconds: 600, needs: ['Xvfb'], concurrency: 1 },
+  desktop: { limitSeconds: 1200, needs: ['Xvfb'], concurrency: 1 },
   interop: {
     limitSeconds: 1800,
     needs: ['cc', 'make'],
@@ -96,7 +96,7 @@ const E2E: Record<string, E2eStage> = {
     timeoutSeconds: 300,
     ownNetwork: ['keycloak.test.ts'],
   },
-  evaluation: { limitSeconds: 480, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
+  evaluation: { limitSeconds: 900, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
   // One file at a time, and nothing beside it: latency is measured. What needs slapd says so itself where there is none.
   ldap: { limitSeconds: 480, needs: [], concurrency: 1, timeoutSeconds: 300, alone: true },
 };
