@@ -71,7 +71,7 @@ interface E2eStage extends Pick<Stage, 'limitSeconds' | 'needs'>, Partial<Pick<S
  */
 const E2E: Record<string, E2eStage> = {
   hosts: {
-    limitSeconds: 1800,
+    limitSeconds: 2700,
     needs: ['cc', 'make'],
     concurrency: 3,
     timeoutSeconds: 600,
@@ -82,7 +82,7 @@ const E2E: Record<string, E2eStage> = {
   },
   browser: { limitSeconds: 1800, needs: ['chromium'], concurrency: 1, ownNetwork: 'all' },
   directory: {
-    limitSeconds: 900,
+    limitSeconds: 1800,
     needs: ['cc', 'make'],
     concurrency: 2,
     timeoutSeconds: 600,
@@ -164,7 +164,7 @@ export function listStages(root: string, { long }: { long: boolean }): Stage[] {
     ...(long ? [fuzz] : []),
     stage('build', 240, [script('console and approval page are built', 'scripts/build.ts', '--if-stale')]),
     // Three: those of the gate mostly wait.
-    stage('unit', 2400, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 900 * factor })], { alone: false }),
+    stage('unit', 3600, [nodeTests(unit, { concurrency: 3, timeoutSeconds: 900 * factor })], { alone: false }),
   ];
   const folders = readdirSync(join(root, 'e2e'), { withFileTypes: true });
   const found = folders

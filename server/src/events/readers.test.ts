@@ -183,8 +183,12 @@ forEachDatabase('a reader of the event log', (open, driver) => {
     assert.equal((await cursorOf(c.db, 'failing'))?.seq, 0);
     c.clock.advance(2000);
     const b = await c.start('b');
-    await until(async () => (await a.status()).every(({ here }) => !here));
-    const seen = (await a.status()).map(({ failure, movedAt, ...one }) => ({ ...one, failure: failure?.text ?? null }));
+    let status = await a.status();
+    await until(async () => {
+      status = await a.status();
+      return status.every(({ here }) => !here);
+    });
+    const seen = status.map(({ failure, movedAt, ...one }) => ({ ...one, failure: failure?.text ?? null }));
     const idle = { holder: null, here: false, paused: false, tellsItself: false };
     assert.deepEqual(seen, [
       {

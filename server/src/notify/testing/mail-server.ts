@@ -130,7 +130,8 @@ export async function startMailServer(t: Pick<TestContext, 'after'>, wanted: Wan
     server.close();
     for (const child of running) child.kill('SIGKILL');
     await settled();
-    await rm(folder, { recursive: true, force: true });
+    // A child of one that was killed may still put its message away.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   });
 
   return {
