@@ -54,10 +54,6 @@ test('a keyring that is locked: the session is not kept under a key that everybo
   // Started by the bus, as nobody unlocks it; there is nobody to ask for its password either.
   const shell = await launch();
   await signInWithout(shell);
-  const sealed = await shell.app.evaluate(async ({ safeStorage }) =>
-    (await safeStorage.encryptStringAsync('x').catch(() => null))?.subarray(0, 3).toString('latin1'),
-  );
-  console.log(`Electron itself gives ${sealed}`);
   const file = join(shell.dataFolder, 'credential.json');
   assert.ok(!existsSync(file), existsSync(file) ? readFileSync(file, 'utf8') : '');
   await shell.close();
