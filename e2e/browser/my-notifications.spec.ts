@@ -224,8 +224,14 @@ test('[N-13] open consoles follow what was chosen, and take back what was decide
   expect(await told()).not.toContain(`Code ${fourth.code}`);
 });
 
-/** A browser whose push service is the receiver: everything else of it is real. */
-async function withPushService({ context }: Person, endpoint: string, keys: { p256dh: string; auth: string }) {
+/** A browser that may be told, and whose push service is the receiver: everything else of it is real. */
+async function withPushService(
+  { context }: Person,
+  origin: string,
+  endpoint: string,
+  keys: { p256dh: string; auth: string },
+) {
+  await context.grantPermissions(['notifications'], { origin });
   await context.addInitScript(
     ([address, given]) => {
       const KEPT = 'push-service-of-the-test';
@@ -286,8 +292,7 @@ test('[N-06] this browser is told while nobody looks: encrypted, shown by the wo
   const browser = subscriber();
   const person = await open();
   const { page, context, username, signIn, call } = person;
-  await context.grantPermissions(['notifications'], { origin: site.url });
-  await withPushService(person, `${url}/push/1`, browser.keys);
+  await withPushService(person, site.url, `${url}/push/1`, browser.keys);
   await signIn('/my-notifications');
   await page.getByRole('button', { name: 'Turn on' }).click();
   await expect(page.getByRole('list', { name: 'Your channels' })).toContainText('This browser');
@@ -370,8 +375,7 @@ test('[N-06] with the console closed, what somebody else decided takes the place
   await asking.signIn();
   const person = await open({ admin: true });
   const { page, context, signIn } = person;
-  await context.grantPermissions(['notifications'], { origin: site.url });
-  await withPushService(person, `${url}/push/3`, browser.keys);
+  await withPushService(person, site.url, `${url}/push/3`, browser.keys);
   await signIn('/my-notifications');
   await page.getByRole('button', { name: 'Turn on' }).click();
   await expect(page.getByRole('list', { name: 'Your channels' })).toContainText('This browser');
@@ -401,8 +405,7 @@ test('[N-06] a browser that takes its permission away loses its channel', async 
   const { url } = await receiver(() => 201);
   const person = await open();
   const { page, context, signIn, call } = person;
-  await context.grantPermissions(['notifications'], { origin: site.url });
-  await withPushService(person, `${url}/push/2`, subscriber().keys);
+  await withPushService(person, site.url, `${url}/push/2`, subscriber().keys);
   await signIn('/my-notifications');
   await page.getByRole('button', { name: 'Turn on' }).click();
   await expect(page.getByRole('list', { name: 'Your channels' })).toContainText('This browser');
@@ -419,9 +422,8 @@ test('[N-06] who signs out is told nothing more in this browser, and no channel 
 }) => {
   const { url } = await receiver(() => 201);
   const person = await open();
-  const { page, context, signIn, call } = person;
-  await context.grantPermissions(['notifications'], { origin: site.url });
-  await withPushService(person, `${url}/push/4`, subscriber().keys);
+  const { page, signIn, call } = person;
+  await withPushService(person, site.url, `${url}/push/4`, subscriber().keys);
   await signIn('/my-notifications');
   for (const leave of [
     async () => {

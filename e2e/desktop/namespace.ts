@@ -8,7 +8,8 @@ import { electronRuntime } from '../../scripts/electron-runtime.ts';
 import { parseResult, type TestResult } from '../../scripts/testing/results.ts';
 
 const root = join(import.meta.dirname, '../..');
-const LIMIT_MS = 560_000;
+/** Of all tests in one namespace: only what hangs is ended by it. */
+const LIMIT_MS = 1_000_000;
 
 /** Program → Debian package. */
 const PROGRAMS: Record<string, string> = {

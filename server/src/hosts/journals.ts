@@ -35,6 +35,9 @@ export function judge(known: JournalPosition, said: JournalSaid | null, isEarlie
   return said.after.hash === known.hash ? 'newer' : 'forked';
 }
 
+/** It continues what was seen of it. */
+const NO_PROBLEM = { problem: null, problem_at: null, said_seq: null, said_hash: null, said: null };
+
 /** What people see of a journal. */
 export interface JournalView {
   journal: JournalName;
@@ -65,7 +68,6 @@ export function createHostJournals(deps: {
   ): Promise<void> {
     const { found, said, at, token } = heads;
     const now = clock.now();
-    const none = { problem: null, problem_at: null, said_seq: null, said_hash: null, said: null };
     const begun: HostJournalsTable = {
       host_id: host.id,
       journal,
@@ -73,7 +75,7 @@ export function createHostJournals(deps: {
       head: said === null ? null : token,
       heard_at: now,
       told_at: null,
-      ...none,
+      ...NO_PROBLEM,
     };
     const known = found ?? begun;
     const judged = judge(known, said, known.told_at !== null && at <= known.told_at);
@@ -84,7 +86,7 @@ export function createHostJournals(deps: {
       // What could not be shown does not come back by what follows it.
       const heals = known.problem !== null && known.problem !== 'gap';
       if (found !== null && judged === 'same' && known.head !== null && !heals) return;
-      await store.putJournal(work, { ...known, ...moved, ...(heals ? none : {}) });
+      await store.putJournal(work, { ...known, ...moved, ...(heals ? NO_PROBLEM : {}) });
       const data = { journal, seq: said?.seq, hash: said?.hash };
       if (heals) await events.append(work, { event: 'host_journal_followed', ...about, data });
       return;
@@ -172,9 +174,8 @@ export function createHostJournals(deps: {
         for (const row of await store.journalsOf(work.query, hostId)) {
           if (row.problem === null || row.said_seq === null || row.said_hash === null) continue;
           const { said_seq: seq, said_hash: hash, said: head } = row;
-          const none = { problem: null, problem_at: null, said_seq: null, said_hash: null, said: null };
           const goesOn = row.problem === 'gap' ? {} : { seq, hash, head, told_at: null };
-          await store.putJournal(work, { ...row, ...goesOn, ...none });
+          await store.putJournal(work, { ...row, ...goesOn, ...NO_PROBLEM });
           await events.append(work, {
             event: 'host_journal_accepted',
             username: '',
