@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import { runInside } from './namespace.ts';
-import { retell } from './retell.ts';
+import { retold } from './retold.ts';
 
 /**
  * The desktop shell in a real Electron, with the real server and a real identity provider. All of it runs in network
@@ -11,5 +11,5 @@ const outcome = await runInside('e2e/desktop/inside/*.inside.ts');
 if (!outcome.ok) {
   test('the desktop shell in a real Electron', { skip: outcome.skip }, () => {});
 } else {
-  retell(outcome.results);
+  for (const told of retold(outcome.results)) test(...told);
 }

@@ -10,7 +10,7 @@ import { ICON_SIZES } from '../../scripts/desktop-icons.ts';
 import { builderConfig, packageDesktop } from '../../scripts/package-desktop.ts';
 import { checklistTest } from './checklist.ts';
 import { runInside, runtimeFolder } from './namespace.ts';
-import { retell } from './retell.ts';
+import { retold } from './retold.ts';
 
 const root = join(import.meta.dirname, '../..');
 const ID = 'org.identree.Console';
@@ -113,7 +113,7 @@ if (!runtime.ok) {
   const outcome = await runInside('e2e/desktop/inside/*.package.ts', { deb });
   if (!outcome.ok) test('the installed package', { skip: outcome.skip }, () => {});
   else {
-    retell(outcome.results);
+    for (const told of retold(outcome.results)) test(...told);
     test('purged, it leaves nothing behind', () => {
       assert.deepEqual(
         outcome.remains.filter((path) => !KEPT_BY_DPKG.test(path)),

@@ -81,8 +81,11 @@ test('[N-05] a server that goes on talking is left when the time of the attempt 
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.write('220 fake ESMTP\r\n');
-    const talks = setInterval(() => socket.write('250-wait\r\n'), 20);
-    socket.on('close', () => clearInterval(talks));
+    // Not before it is asked: a client that reads more than a greeting asks nothing.
+    socket.once('data', () => {
+      const talks = setInterval(() => socket.write('250-wait\r\n'), 20);
+      socket.on('close', () => clearInterval(talks));
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
