@@ -107,6 +107,29 @@ test('the palette opens over no dialog, and from within a field', async ({ site,
   await openPalette(page);
 });
 
+test('a page that arrives late leaves the focus to the palette that was opened meanwhile', async ({ open }) => {
+  const { page, signIn } = await open();
+  await signIn('/');
+  let arrive = () => {};
+  const held = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  await page.route(/\.js$/, async (route) => {
+    await held;
+    await route.continue();
+  });
+  await openPalette(page);
+  await page.keyboard.type('My passkeys');
+  await expect(options(page)).toHaveText(['My passkeys']);
+  await page.keyboard.press('Enter');
+  await expect(field(page)).toHaveCount(0);
+  await openPalette(page);
+  arrive();
+  await heading(page, 'My passkeys')();
+  await page.keyboard.type('history');
+  await expect(field(page)).toHaveValue('history');
+});
+
 test('the palette opens a request that waits and never approves or denies it, however it is asked', async ({
   site,
   open,

@@ -6,7 +6,10 @@ import { takeArrival } from '../router.tsx';
 export function PageHeader({ title, text, children }: { title: string; text: ReactNode; children?: ReactNode }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    if (takeArrival()) heading.current?.focus({ preventScroll: true });
+    // A page may arrive late, when somebody types in a dialog already: what is typed there stays there.
+    if (takeArrival() && !document.activeElement?.closest('[role="dialog"]')) {
+      heading.current?.focus({ preventScroll: true });
+    }
   }, []);
   useEffect(() => {
     document.documentElement.dataset.page = title;
