@@ -145,7 +145,7 @@ test('the palette opens a request that waits and never approves or denies it, ho
   await expect(page.getByRole('article')).toHaveCount(commands.length);
   const changes = changesOf(page);
   for (const [index, command] of commands.entries()) {
-    await page.keyboard.press('Control+k');
+    await openPalette(page);
     await page.keyboard.type(`${command} sudo`);
     await expect(options(page)).toHaveText([new RegExp(`^sudo ${command}${username} on web1`)]);
     // A key that is held down repeats: it chooses once and goes on choosing nowhere.
