@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /**
  * `npm run pictures`: takes the screenshots and the terminal transcript of the newest test run into docs/images and the
- * README, so that both show what the product really does.
+ * README, so that both show what the product really does. `npm run test:long -- browser` takes all of them.
  */
 
 const root = join(import.meta.dirname, '..');
