@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeBare } from './bare-host.ts';
 import { PEOPLE } from './idp.ts';
 import { type Host, type Lab, openLab } from './lab.ts';
 import { type RunResult, until } from './run.ts';
@@ -40,8 +41,12 @@ export interface DirectorySite {
   close(): Promise<void>;
 }
 
+/** @param options `bare`: nothing of identree is on the host, which is not enrolled either */
 export async function openDirectorySite(
-  options: Pick<ServerOptions, 'policy'> & { env?: Record<string, string> } = {},
+  options: Pick<ServerOptions, 'policy'> & {
+    env?: Record<string, string> | ((lab: Lab) => Promise<Record<string, string>>);
+    bare?: boolean;
+  } = {},
 ): Promise<DirectorySite> {
   const lab = await openLab();
   try {
@@ -72,13 +77,13 @@ export async function openDirectorySite(
       IDENTREE_DIRECTORY_SOURCE: 'file',
       IDENTREE_DIRECTORY_FILE: file,
       IDENTREE_DIRECTORY_GUARD_POWER: 'publish',
-      ...options.env,
+      ...(typeof options.env === 'function' ? await options.env(lab) : options.env),
     };
     const users = [...PEOPLE, { username: 'alice2', name: 'Alice Two', groups: [] }];
     const server = await startServer(lab, { ...options, users, env });
     const host = await lab.up('web1');
     await host.write('/etc/nsswitch.conf', NSSWITCH);
-    await enrol(host, server);
+    await (options.bare ? makeBare(host) : enrol(host, server));
     let changed: string[] = [];
     return {
       lab,

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { must } from './run.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const BLOCK = /(?:<!-- example: ([a-z-]+) -->\n\n)?^```\w*\n([\s\S]*?)^```$/gm;
@@ -35,4 +36,10 @@ export async function readExamples(page: string): Promise<Examples> {
     },
     untried: () => [...found.keys()].filter((name) => !tried.has(name)),
   };
+}
+
+/** The settings that an example exports or assigns, as a shell hands them on. */
+export async function settingsOf(example: string): Promise<Record<string, string>> {
+  const printed = await must('sh', ['-ec', `set -a\n${example}\nenv`]);
+  return Object.fromEntries([...printed.matchAll(/^(IDENTREE_\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
 }

@@ -58,6 +58,9 @@ export interface Host {
   /** Where the root file system is on this machine. */
   readonly root: string;
   boot(): Promise<void>;
+  /** Turns it off; what is on its disk is there when it boots again. */
+  powerOff(): Promise<void>;
+  /** Turns it off, and takes its disk away. */
   down(): Promise<void>;
 }
 
@@ -410,6 +413,10 @@ function createHost(
       await mkhost('up', name);
       address = (await readFile(join(state, 'addr'), 'utf8')).trim();
       leader = await until(`the first process of ${name}`, async () => Number(await mkhost('pid', name)));
+    },
+    async powerOff() {
+      await mkhost('off', name);
+      leader = 0;
     },
     async down() {
       await mkhost('down', name);

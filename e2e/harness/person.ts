@@ -29,6 +29,8 @@ export interface Person {
   query<T = unknown>(procedure: string, input?: unknown): Promise<ApiResult<T>>;
   mutate<T = unknown>(procedure: string, input?: unknown, headers?: Record<string, string>): Promise<ApiResult<T>>;
   signIn(): Promise<void>;
+  /** Signs in once more, as whoever is about to do what needs a fresh sign-in. */
+  stepUp(): Promise<void>;
   addPasskey(): Promise<void>;
   /** Opens the approval page of a code. @throws when this person may not see it. */
   open(code: string): Promise<ApprovalPage>;
@@ -65,6 +67,18 @@ export function createPerson(server: Server, username: string): Person {
     return { ok: false, status: answer.status, reason, message: body.error?.message ?? answer.text };
   }
 
+  async function signInBy(path: string): Promise<void> {
+    let page = await web.visit(`${server.url}${path}`);
+    if (page.url.includes('/interaction/')) {
+      const choice = new URL(`?login=${username}`, page.url).href;
+      page = await web.visit(choice);
+    }
+    const me = await person.query<{ csrfToken: string; username: string }>('me.get');
+    if (!me.ok)
+      throw new Error(`sign-in of ${username} ended at ${page.url}: ${page.status} ${page.text.slice(0, 500)}`);
+    csrfToken = me.data.csrfToken;
+  }
+
   const person: Person = {
     username,
     web,
@@ -79,17 +93,8 @@ export function createPerson(server: Server, username: string): Person {
         headers: { 'content-type': 'application/json', origin: server.url, 'x-csrf-token': csrfToken, ...headers },
         body: JSON.stringify(input ?? {}),
       }),
-    async signIn() {
-      let page = await web.visit(`${server.url}/sessions/login`);
-      if (page.url.includes('/interaction/')) {
-        const choice = new URL(`?login=${username}`, page.url).href;
-        page = await web.visit(choice);
-      }
-      const me = await person.query<{ csrfToken: string; username: string }>('me.get');
-      if (!me.ok)
-        throw new Error(`sign-in of ${username} ended at ${page.url}: ${page.status} ${page.text.slice(0, 500)}`);
-      csrfToken = me.data.csrfToken;
-    },
+    signIn: () => signInBy('/sessions/login'),
+    stepUp: () => signInBy('/sessions/login?step_up=1'),
     async addPasskey() {
       const options = granted(
         await person.mutate<{ challenge: string; rp: { id?: string } }>('passkeys.registrationOptions', {}),

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import type { BreakGlassUse } from '#shared/break-glass-api.ts';
 import type { EventRecord } from '#shared/events.ts';
 import type { SealedPassword } from '#shared/sealed-password.ts';
-import { type Examples, readExamples } from '../harness/examples.ts';
+import { type Examples, readExamples, settingsOf } from '../harness/examples.ts';
 import { type LabUser, localTerminal } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
 import type { Terminal } from '../harness/pty.ts';
@@ -14,12 +14,6 @@ import { mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const PROMPT = /Break-glass password: $/;
 const REASON = 'the network of the branch is down';
-
-/** Settings as a shell would hand them on. */
-async function settingsOf(example: string): Promise<Record<string, string>> {
-  const printed = await must('sh', ['-ec', `set -a\n${example}\nenv`]);
-  return Object.fromEntries([...printed.matchAll(/^(IDENTREE_\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]));
-}
 
 /** One after the other: the server dies, and comes back. */
 describe('a host whose server is dead', () => {
@@ -64,7 +58,7 @@ describe('a host whose server is dead', () => {
   async function shown(hostname: string): Promise<Shown[]> {
     const olga = world.person('olga');
     // The sign-in of the beginning is too old for this on a machine that takes its time.
-    await olga.signIn();
+    await olga.stepUp();
     const hostId = world.server.data.host(hostname)!.id;
     const asked = granted(
       await olga.mutate<{ challenge: string; rpId: string }>('breakGlass.revealOptions', { hostId, reason: REASON }),

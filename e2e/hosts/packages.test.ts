@@ -1,24 +1,20 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server as HttpsServer } from 'node:https';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type HostRecord, hostRecord } from '#shared/decision.ts';
-import { packageAgent } from '../../scripts/package-agent.ts';
 import { fileSystem, makeBare } from '../harness/bare-host.ts';
 import { readExamples } from '../harness/examples.ts';
 import type { Host, Suite } from '../harness/lab.ts';
-import { otherBuild } from '../harness/other-build.ts';
 import { granted } from '../harness/person.ts';
+import { buildDebs, createRelease, type Release, releaseSettings } from '../harness/release.ts';
 import { must, type RunResult, until } from '../harness/run.ts';
 import { enrolmentToken } from '../harness/server.ts';
 import { ask, enrol, gate, mark, openWorld, repository, skip, type World } from '../harness/world.ts';
 
 const HOSTS = { bookworm: 'old1', trixie: 'new1' } as const satisfies Partial<Record<Suite, string>>;
 const examples = await readExamples('docs/install.md');
-/** Where people sign, below the scratch folder of the lab. */
-const SIGNING = 'signing';
-const RELEASE = join(SIGNING, 'dist/packages');
 const SECRET = 'a shared secret of more than 32 characters';
 const ORIGINALS = '/var/lib/identree/backup/originals.json';
 
@@ -34,7 +30,7 @@ describe('the package of the agent', { concurrency: 3 }, () => {
   let world: World;
   let older: string;
   let newer: string;
-  let signing: string;
+  let release: Release;
   before(async () => {
     if (skip) return;
     world = await openWorld({
@@ -44,40 +40,16 @@ describe('the package of the agent', { concurrency: 3 }, () => {
         { name: 'default', approval: 'passkey' },
         { name: 'bob', match_users: ['bob'], approval: 'none' },
       ],
-      env: async ({ dir }) => ({
-        IDENTREE_SHARED_SECRET: SECRET,
-        IDENTREE_INSTALL_DIR: join(dir, RELEASE),
-        IDENTREE_INSTALL_VERIFY_KEY: join(dir, SIGNING, 'install-sign.pub'),
-      }),
+      env: async (lab) => ({ IDENTREE_SHARED_SECRET: SECRET, ...releaseSettings(lab) }),
     });
-    signing = join(world.lab.dir, SIGNING);
-    const out = join(world.lab.dir, 'packages');
-    const made = (from?: string, version?: string) =>
-      packageAgent({ out, from, formats: ['deb'], compression: 'quick', version });
-    // Of another build, under a lower number: agent and plugin of one take none of the other.
-    const other = await otherBuild(join(world.lab.dir, 'other'));
-    [older, newer] = (await Promise.all([made(other, '0.0.1'), made()])).map(({ deb }) => deb) as [string, string];
+    release = createRelease(world.lab, examples);
+    ({ older, newer } = await buildDebs(world.lab));
   });
   after(() => world?.close());
 
-  const here = (name: string): Promise<string> =>
-    must('bash', ['-ec', examples.text(name)], {
-      cwd: signing,
-      env: { PATH: `${join(repository, 'dist/agent')}:${process.env.PATH}` },
-    });
-  let publication: Promise<unknown> | null = null;
+  let publication: Promise<void> | null = null;
   /** Puts what was built where the server hands it out, signed. */
-  const published = (): Promise<unknown> => {
-    async function publish(): Promise<void> {
-      await mkdir(join(world.lab.dir, RELEASE), { recursive: true });
-      for (const file of [newer, join(dirname(newer), 'install.sh')])
-        await copyFile(file, join(world.lab.dir, RELEASE, basename(file)));
-      await here('key');
-      await here('sign');
-    }
-    publication ??= publish();
-    return publication;
-  };
+  const published = (): Promise<void> => (publication ??= release.publish(newer));
 
   for (const [suite, name] of Object.entries(HOSTS) as [Suite, string][]) {
     describe(`on ${suite}`, { concurrency: false }, () => {
@@ -238,11 +210,10 @@ describe('the package of the agent', { concurrency: 3 }, () => {
 
     const onHost = (script: string, input = ''): Promise<RunResult> =>
       host.exec(['bash', '-ec', `cd /root; ${script}`], { input, timeoutMs: 300_000 });
-    const release = (name: string): Promise<Buffer> => readFile(join(world.lab.dir, RELEASE, name));
 
     test('the folder is signed where the key is, and the host has the key from elsewhere', { skip }, async () => {
       await published();
-      await host.write('/etc/identree/install.pub', await readFile(join(signing, 'install-sign.pub')));
+      await host.write('/etc/identree/install.pub', await release.publicKey());
       const fetched = await onHost(examples.text('fetch'));
       assert.equal(fetched.code, 0, fetched.stderr);
       const checked = await onHost(examples.text('check'));
@@ -250,7 +221,7 @@ describe('the package of the agent', { concurrency: 3 }, () => {
     });
 
     test('an installer that was changed is refused before it is run', { skip }, async () => {
-      const good = (await release('install.sh')).toString();
+      const good = (await release.file('install.sh')).toString();
       await host.write('/root/good/install.sh', good);
       await host.write('/root/install.sh', good.replace('main() {', 'main() {\n  touch /srv/mine'));
       const { code, stderr } = await onHost(examples.text('check'));
@@ -267,11 +238,11 @@ describe('the package of the agent', { concurrency: 3 }, () => {
     }, async () => {
       const url = at(world.server.url).origin;
       const deb = basename(newer);
-      const manifest = (await release('manifest')).toString();
+      const manifest = (await release.file('manifest')).toString();
       const good = {
         '/download/manifest': manifest,
-        '/download/manifest.sig': await release('manifest.sig'),
-        [`/download/${deb}`]: await release(deb),
+        '/download/manifest.sig': await release.file('manifest.sig'),
+        [`/download/${deb}`]: await release.file(deb),
         '/install-config.json': `{"server_url":"${url}","version":"1"}\n`,
       };
       await must(
@@ -281,11 +252,11 @@ describe('the package of the agent', { concurrency: 3 }, () => {
           'mkdir thief; cp -r dist/packages thief/; cd thief; identree sign-script --generate-key --key k.pem; identree sign-script --key k.pem --folder packages',
         ],
         {
-          cwd: signing,
+          cwd: release.signing,
           env: { PATH: `${join(repository, 'dist/agent')}:${process.env.PATH}` },
         },
       );
-      const thief = (name: string) => readFile(join(signing, 'thief/packages', name));
+      const thief = (name: string) => readFile(join(release.signing, 'thief/packages', name));
       const changed = Buffer.from(good[`/download/${deb}`] as Buffer);
       changed[changed.length - 1]! ^= 1;
       for (const [change, words] of [
@@ -294,7 +265,7 @@ describe('the package of the agent', { concurrency: 3 }, () => {
           /manifest of the server is not signed with the key/,
         ],
         [
-          { '/download/manifest.sig': await release('install.sh.sig') },
+          { '/download/manifest.sig': await release.file('install.sh.sig') },
           /manifest of the server is not signed with the key/,
         ],
         [{ '/download/manifest.sig': 'none' }, /has no signature that can be read|is not signed with the key/],
@@ -369,8 +340,8 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       await makeBare(other);
       const before = await other.sh('cat /etc/pam.d/sudo /etc/sudo.conf');
       for (const [path, bytes] of [
-        ['/etc/identree/install.pub', await readFile(join(signing, 'install-sign.pub'))],
-        ['/root/install.sh', await release('install.sh')],
+        ['/etc/identree/install.pub', await release.publicKey()],
+        ['/root/install.sh', await release.file('install.sh')],
       ] as const)
         await other.write(path, bytes);
       const { code, stdout, stderr } = await other.exec(
@@ -426,7 +397,7 @@ Host gone\n  HostName ${world.lab.serverAddress.replace(/\d+$/, '254')}\n  Conne
         `#!/bin/sh\n[ "$1" = identree.example.com ] || exec /usr/bin/ssh "$@"\nfor name; do :; done\necho "$name" >> /root/asked\ncat "/root/tokens/\${name%%.*}"\n`,
         0o755,
       );
-      await operator.write('/root/install-sign.pub', await readFile(join(signing, 'install-sign.pub')));
+      await operator.write('/root/install-sign.pub', await release.publicKey());
       await operator.write('/root/hosts.txt', examples.text('deploy-hosts'));
     });
 

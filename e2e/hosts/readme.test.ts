@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { EventName } from '#shared/events.ts';
+import { settingsOf } from '../harness/examples.ts';
 import { granted } from '../harness/person.ts';
 import { must, until } from '../harness/run.ts';
 import { openWorld, repository, skip, type World } from '../harness/world.ts';
@@ -23,10 +24,7 @@ if (LONG)
     before(async () => {
       readme = await readFile(join(repository, 'README.md'), 'utf8');
       const [, settings = ''] = /(export IDENTREE_ESCROW_BACKEND[\s\S]*?)```/.exec(readme) ?? [];
-      const printed = await must('sh', ['-ec', `${settings}\nenv`]);
-      const env = Object.fromEntries(
-        [...printed.matchAll(/^(IDENTREE_ESCROW_\w+)=(.*)$/gm)].map(([, name = '', value = '']) => [name, value]),
-      );
+      const env = await settingsOf(settings);
       assert.equal(Object.keys(env).length, 3);
       world = await openWorld({ sudo: 'plugin', people: ['olga'], env });
     });

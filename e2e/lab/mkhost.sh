@@ -11,6 +11,7 @@
 #   mkhost.sh root NAME             print the path of its root file system
 #   mkhost.sh addr NAME             print its address
 #   mkhost.sh list                  names of the hosts that are up
+#   mkhost.sh off NAME              turn it off; `up` starts it again with its disk
 #   mkhost.sh down NAME | down-all  stop, unmount, forget
 #   mkhost.sh purge                 down-all and drop the image cache
 #
@@ -235,8 +236,8 @@ put() {
   else install -m "${4:-644}" "$2" "$dst"; fi
 }
 
-down() {
-  local name=$1 dir ns pid l; dir=$(d "$name"); ns=$BR-$name; [ -d "$dir" ] || return 0
+off() {                                          # as the power switch does; the disk stays, for boot
+  local name=$1 dir ns pid l; dir=$(d "$name"); ns=$BR-$name
   if pid=$(cat "$dir/pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null; then
     if l=$(leader "$name"); then
       if [ -z "${LAB_FAST_DOWN:-}" ] && [ -e "/proc/$l/root/run/systemd/system" ]; then kill -s RTMIN+4 "$l"; else kill -KILL "$l"; fi
@@ -244,6 +245,11 @@ down() {
     for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
     kill -KILL "$pid" 2>/dev/null || true
   fi
+}
+
+down() {
+  local name=$1 dir ns; dir=$(d "$name"); ns=$BR-$name; [ -d "$dir" ] || return 0
+  off "$name"
   ip netns pids "$ns" 2>/dev/null | xargs -r kill -KILL 2>/dev/null || true
   if [ -e "$dir/addr" ]; then
     ip link del "${BR}v$(sed 's/.*\.//' "$dir/addr")" 2>/dev/null || true
@@ -277,6 +283,7 @@ case $cmd in
   addr) cat "$(d "$1")/addr" ;;
   pid) leader "$1" ;;
   list) names ;;
+  off) off "$1" ;;
   down) down "$1" ;;
   down-all) down_all ;;
   purge) down_all; rm -rf --one-file-system "$LAB_CACHE" ;;

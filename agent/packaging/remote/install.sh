@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs identree on this host, enrols it and lets it decide over sudo. As root:
-#   install.sh [--key FILE] [--hostname NAME] [--token-file FILE] [--pam LIST [--no-confirm] | --no-setup] https://identree.example.com
+#   install.sh [--key FILE] [--hostname NAME] [--token-file FILE] [--no-setup | [--pam LIST] [--sssd] [--auditd] [--no-confirm]] \
+#     https://identree.example.com
 # The enrolment token comes from --token-file, from IDENTREE_ENROLMENT_TOKEN or from standard input;
 # IDENTREE_SHARED_SECRET takes its place where the server allows that.
 # Everything that is fetched is checked with the key below, or with the one of --key or /etc/identree/install.pub.
@@ -130,7 +131,7 @@ switch_on() {
   # What it says is to be what the server says now.
   rm -f "$health"
   systemctl restart identree-agent.service
-  if [ -z "$pam" ]; then
+  if [ -n "$no_setup" ]; then
     echo "identree is installed. sudo is as it was; switch it on with: identree setup --pam sudo,sudo-i"
     return
   fi
@@ -141,23 +142,23 @@ switch_on() {
   done
   if [ -n "$secret" ] && ! grep -qs '"hostState": *"active"' "$health"; then
     echo 'sudo is as it was: an operator confirms this host in the console first. Then run this again, or:'
-    echo "  identree setup --pam $pam"
+    echo "  identree setup --pam $pam$more"
     return
   fi
-  identree setup --pam "$pam" $keep ||
-    fail 'identree is installed and sudo is as it was. When the above is mended: identree setup --pam sudo,sudo-i'
+  identree setup --pam "$pam" $more ||
+    fail "identree is installed and sudo is as it was. When the above is mended: identree setup --pam $pam$more"
 }
 
 main() {
-  server='' key='' name='' token_file='' pam=sudo,sudo-i keep=''
+  server='' key='' name='' token_file='' pam=sudo,sudo-i more='' no_setup=''
   token=${IDENTREE_ENROLMENT_TOKEN:-}
   secret=${IDENTREE_SHARED_SECRET:-}
   # No program that is started from here inherits them.
   unset IDENTREE_ENROLMENT_TOKEN IDENTREE_SHARED_SECRET
   while [ $# -gt 0 ]; do
     case $1 in
-      --no-setup) pam='' ;;
-      --no-confirm) keep=--no-confirm ;;
+      --no-setup) no_setup=yes ;;
+      --sssd | --auditd | --no-confirm) more="$more $1" ;;
       --key | --hostname | --token-file | --pam)
         [ $# -gt 1 ] || fail "$1 needs a value"
         case $1 in
@@ -173,6 +174,7 @@ main() {
     esac
     shift
   done
+  [ -z "$no_setup" ] || [ -z "$more" ] || fail "${more# }: not with --no-setup"
   [ -n "$server" ] || fail 'say which server: install.sh https://identree.example.com'
   [ "$(id -u)" = 0 ] || fail 'this needs root'
   [ -d /run/systemd/system ] || fail 'this host does not run systemd'

@@ -167,11 +167,11 @@ describe('identree deploy', () => {
     assert.equal(endOf(second.stdout, 'gone')?.reason, 'unreachable');
     assert.equal(readFileSync(at('tokens.four'), 'utf8'), `${TOKEN}\n`);
 
-    for (const other of [['--pam', 'sudo'], ['--again']]) {
+    for (const other of [['--pam', 'sudo'], ['--sssd', '--auditd'], ['--again']]) {
       const { stdout } = await deploy(['--json', ...other, 'web4=four'], record);
       assert.equal(endOf(stdout, 'web4')?.outcome, 'done', other.join(' '));
     }
-    assert.equal(readFileSync(at('tokens.four'), 'utf8'), `${TOKEN}\n`.repeat(3));
+    assert.equal(readFileSync(at('tokens.four'), 'utf8'), `${TOKEN}\n`.repeat(4));
 
     // Its packages are others; the script that fetches them is as it was.
     hand('1.2.4');
@@ -281,7 +281,7 @@ describe('identree deploy', () => {
     for (const [more, says] of [
       [[], /Name the hosts/],
       [['--parallel', '0', 'web1'], /--parallel takes a number/],
-      [['--no-setup', '--no-confirm', 'web1'], /do not go with --no-setup/],
+      [['--no-setup', '--sssd', 'web1'], /--sssd does not go with --no-setup/],
       [['web1', '--json'], /"--json" is not a host name/],
     ] as const) {
       const { code, stderr } = await deploy(more);

@@ -25,6 +25,8 @@ export interface DeployOptions {
   hosts: string | null;
   tokenCommand: string | null;
   pam: string | null;
+  sssd: boolean;
+  auditd: boolean;
   noSetup: boolean;
   noConfirm: boolean;
   sshConfig: string | null;
@@ -122,14 +124,16 @@ export async function deploy(
   if (!url.ok) throw new CommandError(EXIT.usage, `--server: ${url.problem}`);
   if (options.tokenCommand === null && !options.dryRun)
     throw new CommandError(EXIT.usage, 'Say how a token is made: --token-command; it is run with the name of a host.');
-  if (options.noSetup && (options.pam !== null || options.noConfirm))
-    throw new CommandError(EXIT.usage, '--pam and --no-confirm do not go with --no-setup.');
-  const parallel = parallelOf(options.parallel);
-  const installerWords = [
+  const setupWords = [
     ...(options.pam === null ? [] : ['--pam', options.pam]),
-    ...(options.noSetup ? ['--no-setup'] : []),
+    ...(options.sssd ? ['--sssd'] : []),
+    ...(options.auditd ? ['--auditd'] : []),
     ...(options.noConfirm ? ['--no-confirm'] : []),
   ];
+  if (options.noSetup && setupWords.length > 0)
+    throw new CommandError(EXIT.usage, `${setupWords[0]} does not go with --no-setup.`);
+  const parallel = parallelOf(options.parallel);
+  const installerWords = options.noSetup ? ['--no-setup'] : setupWords;
 
   const ca = options.ca === null ? null : await readFile(options.ca, 'utf8');
   const transport = createTransport({ serverUrl: url.url, ca });
