@@ -72,7 +72,10 @@ export interface LoadOptions {
   env?: Record<string, string>;
   /** How many hosts ask at a time; four unless it is said. */
   hosts?: number;
-  /** How long each of them does nothing after an answer, milliseconds; it asks again at once unless it is said. */
+  /**
+   * How long each of them does nothing after an answer, milliseconds; 20 unless it is said: there is always one on its
+   * way, and a processor for what is tested.
+   */
   pauseMs?: number;
   /** What goes wrong with a clock after SIGUSR2, until the next one. */
   wrongClock?: WrongClock;
@@ -105,7 +108,7 @@ export async function startLoad(t: Pick<TestContext, 'after'>, { driver, dsn }: 
 
   /** @param name by which the database knows its sessions */
   async function start(name: string, options: LoadOptions = {}): Promise<LoadedServer> {
-    const { env = {}, hosts = 4, pauseMs = 0, wrongClock = null, sessions = 0, nodeOptions = '' } = options;
+    const { env = {}, hosts = 4, pauseMs = 20, wrongClock = null, sessions = 0, nodeOptions = '' } = options;
     const file = (kind: string) => join(folder, `${name}.${kind}`);
     const what: LoadChild = {
       config: testConfig(folder, {
