@@ -48,6 +48,17 @@ describe('gate: the way to a yes', SHORT, () => {
     for (const line of result.text.split('\n')) assert.ok(line === '' || line.startsWith('  '), `indented: "${line}"`);
   });
 
+  it('leaves room for what sudo-rs puts before each line', async () => {
+    await using gate = await createTestGate();
+    gate.policy.now = { ...gate.policy.now!, kind: 'sudo-rs' };
+    const hook = gate.sudo({ cols: 30 });
+    await gate.server.approve(await gate.server.challenge());
+    const { granted, text } = await hook.result;
+    assert.equal(granted, true);
+    for (const line of text.split('\n'))
+      assert.ok(line.includes('http://') || `[sudo] ${line}`.length <= 30 || !/ \S+ /.test(line), line);
+  });
+
   it('reports the use after the hook has the verdict', async () => {
     await using gate = await createTestGate();
     const hook = gate.sudo();

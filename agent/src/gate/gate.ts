@@ -62,6 +62,9 @@ const PARTS_TIMEOUT_MS = 10_000;
 const ALIVE_MS = 15_000;
 const REPORT_PATIENCE_MS = 1500;
 
+/** What sudo-rs puts before each line that PAM has it show. */
+const SUDO_RS_PREFIX = '[sudo] ';
+
 /** The same for every unknown account, and long enough to make guessing names slow. */
 const UNKNOWN_USER_DELAY_MS = 2000;
 
@@ -73,18 +76,19 @@ async function gateSudo(
   const { processes } = deps;
   deps.ask.prepare();
   const facts = await processes.capture(hello.ppid, hello.pstart);
+  const policy = facts === null ? null : await processes.sudoPolicy(hello.ppid, hello.user);
   const screen = {
     cols: hello.cols,
     rows: hello.rows,
     term: facts?.environ.term ?? '',
     locale: facts?.environ.locale ?? '',
+    prefix: policy?.kind === 'sudo-rs' ? SUDO_RS_PREFIX.length : 0,
   };
   const voice = createVoice(say, screen);
   if (facts === null) {
     voice.refusal('gate.parentGone', {}, deps.contact);
     return { kind: 'refused' };
   }
-  const policy = await processes.sudoPolicy(hello.ppid, hello.user);
   const evidence = await sudoEvidence(facts, { user: hello.user, root: processes.root(hello.ppid), policy });
   const asked = await deps.ask.open(
     {

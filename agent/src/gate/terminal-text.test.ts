@@ -257,6 +257,21 @@ describe('line by line', () => {
     }
   });
 
+  it('what sudo puts before each line is left room for, and the code of the link is still on one row', () => {
+    const before = '[sudo] ';
+    for (let cols = 24; cols <= 120; cols += 1) {
+      const screen = { cols, rows: 24, term: 'xterm', locale: '', prefix: before.length };
+      const lines = shown(screen, { ...ANSWER, approvalUrl: link }).map((text) => before + text);
+      for (const line of lines)
+        assert.ok(width(line) <= cols || [link, ANSWER.userCode].some((word) => line.endsWith(` ${word}`)), line);
+      const rows = lines.find((line) => line.endsWith(link))?.match(new RegExp(`.{1,${cols}}`, 'g')) ?? [];
+      assert.ok(
+        rows.some((row) => row.includes(ANSWER.userCode)),
+        `${cols} columns: ${JSON.stringify(rows)}`,
+      );
+    }
+  });
+
   it('the code by itself is whole on 20 columns', () => {
     const lines = shown({ cols: 20, rows: 24, term: 'xterm', locale: '' });
     assert.ok(lines.some((line) => line.includes(ANSWER.userCode) && line.length <= 20));

@@ -12,6 +12,8 @@ export interface Screen {
   term: string;
   /** POSIX locale of the asking process. */
   locale: string;
+  /** What the program that shows the lines puts before each of them, columns; 0 when absent. */
+  prefix?: number;
 }
 
 /** Writes one finished line to the person. */
@@ -48,11 +50,12 @@ export function wrap(text: string, width: number): string[] {
  * terminal has to break it, it breaks before the code, which is read aloud and typed, and never inside.
  *
  * @param code at the end of the link.
+ * @param prefix columns that are taken before the indentation.
  */
-export function linkIndent(link: string, code: string, cols: number | null): number {
+export function linkIndent(link: string, code: string, cols: number | null, prefix = 0): number {
   const start = [...link].length - [...code].length;
   if (cols === null || !link.endsWith(code) || code.length > cols) return INDENT.length;
-  const row = (column: number) => Math.floor(column / cols);
+  const row = (column: number) => Math.floor((prefix + column) / cols);
   let indent = INDENT.length;
   while (row(indent + start) !== row(indent + start + code.length - 1)) indent += 1;
   return indent;
@@ -84,7 +87,9 @@ export interface Voice {
 
 export function createVoice(say: Say, screen: Screen): Voice {
   const locale: Locale = localeOf(screen.locale);
-  const width = Math.max(MINIMUM_WIDTH, Math.min(screen.cols ?? 80, 100) - INDENT.length - 1);
+  const { prefix = 0 } = screen;
+  const room = Math.min(screen.cols === null ? 80 : screen.cols - prefix, 100);
+  const width = Math.max(MINIMUM_WIDTH, room - INDENT.length - 1);
   const line = (text: string) => say(text === '' ? '' : INDENT + text);
   const lines = (text: string) => {
     for (const part of wrap(text, width)) line(part);
@@ -141,13 +146,13 @@ export function createVoice(say: Say, screen: Screen): Voice {
         ...code,
       ];
       const qr = qrCode(link, screen.term);
-      const beside = (screen.cols ?? 0) - INDENT.length - (qr?.width ?? 0) - GAP.length - 1;
+      const beside = (screen.cols ?? 0) - prefix - INDENT.length - (qr?.width ?? 0) - GAP.length - 1;
       // Link, blank lines and the instruction around the code take six rows; one more for the shell's own line.
       // The first row of the code is its margin.
       const besideCode = ['', ...paragraphs(beside, [code, left])];
-      const linkLine = () => say(' '.repeat(linkIndent(link, userCode, screen.cols)) + link);
-      const room = qr !== null && beside >= NARROWEST && (screen.rows ?? 0) >= qr.lines.length + 7;
-      if (room && besideCode.length <= qr.lines.length) {
+      const linkLine = () => say(' '.repeat(linkIndent(link, userCode, screen.cols, prefix)) + link);
+      const fits = qr !== null && beside >= NARROWEST && (screen.rows ?? 0) >= qr.lines.length + 7;
+      if (fits && besideCode.length <= qr.lines.length) {
         line('');
         linkLine();
         line('');
