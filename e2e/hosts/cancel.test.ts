@@ -2,24 +2,56 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { GATES, type Gate } from '../harness/gates.ts';
 import type { Host } from '../harness/lab.ts';
-import { CODE, granted } from '../harness/person.ts';
+import { CODE, granted, pendingCode } from '../harness/person.ts';
 import type { Terminal } from '../harness/pty.ts';
 import { until } from '../harness/run.ts';
 import { foregroundReadsKeys, gone, SHELL, sudoPids } from '../harness/shell.ts';
-import { type Asked, ask, asked, mark, openWorld, skip, type World } from '../harness/world.ts';
+import {
+  placeSurroundings,
+  reportOf,
+  type Surroundings,
+  takeSurroundings,
+  unusualCaller,
+} from '../harness/surroundings.ts';
+import { type Asked, ask, asked, gate, mark, openWorld, skip, type World } from '../harness/world.ts';
 
 const modesOf = (terminal: Terminal): string[] => terminal.text().match(/^[0-9a-f]+(?::[0-9a-f]+)+$/gm) ?? [];
 
 /** The terminal on which a request was made. */
 const ttyOf = (request: Asked): string => (JSON.parse(request.row().record) as { tty: string }).tty;
 
+/** What a program finds around it, started on a terminal and without one. */
+type Seen = Record<'terminal' | 'pipes', Surroundings>;
+
+/** What a sudo makes of it that nobody has set up yet, and that asks for no password either. */
+async function seenUngated(host: Host, sudo: string): Promise<Seen> {
+  await placeSurroundings(host);
+  await host.write('/etc/sudoers.d/ungated', 'alice ALL=(ALL:ALL) NOPASSWD: ALL\n', 0o440);
+  const terminal = host.terminal('alice', unusualCaller(host, sudo));
+  assert.equal(await terminal.exit, 0, terminal.text());
+  const onTerminal = await takeSurroundings(host);
+  const { code, stderr } = await host.as('alice', unusualCaller(host, sudo), { input: '' });
+  assert.equal(code, 0, stderr);
+  const onPipes = await takeSurroundings(host);
+  await host.remove('/etc/sudoers.d/ungated');
+  return { terminal: onTerminal, pipes: onPipes };
+}
+
 /** The plugin leaves the terminal to the person, the PAM stage takes its keys. */
 describe('sudo on a real host: the person goes away or types on', { concurrency: 4 }, () => {
   let world: World;
+  const ungated = new Map<Gate['name'], Seen>();
   before(async () => {
     if (skip) return;
     world = await openWorld({ hosts: [], people: ['alice', 'bob'] });
-    await Promise.all(GATES.map(({ host, suite, gate }) => world.addHost(host, { suite, sudo: gate })));
+    const ready = await Promise.allSettled(
+      GATES.map(async (at) => {
+        const host = await world.addHost(at.host, { suite: at.suite, pam: null });
+        ungated.set(at.name, await seenUngated(host, at.sudo));
+        await gate(host, undefined, at.gate);
+      }),
+    );
+    for (const one of ready) if (one.status === 'rejected') throw one.reason;
   });
   after(() => world?.close());
 
@@ -247,4 +279,18 @@ describe('sudo on a real host: the person goes away or types on', { concurrency:
       assert.equal(await request.terminal.exit, 0);
     },
   );
+
+  row('what was approved finds everything around it as if it had not been asked for', async (host, { name, sudo }) => {
+    const before = ungated.get(name)!;
+    assert.match(before.terminal.join('\n'), /^Umask: 0027$[\s\S]*^modes [0-9a-f:]+$/m, 'it is seen at all');
+    const request = await ask(world, host, 'alice', unusualCaller(host, sudo));
+    granted(await world.person('alice').approve(request.code));
+    assert.equal(await request.terminal.exit, 0, request.terminal.text());
+    assert.deepEqual(await takeSurroundings(host), before.terminal);
+    const running = host.as('alice', unusualCaller(host, sudo), { input: '' });
+    granted(await world.person('alice').approve(await pendingCode(world.server, 'alice', reportOf(host))));
+    const { code, stderr } = await running;
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(await takeSurroundings(host), before.pipes);
+  });
 });
