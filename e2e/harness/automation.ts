@@ -18,12 +18,15 @@ const SSH = `mkdir -p /home/alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /home/alice/.ssh/id_ed25519
 chown -R alice:alice /home/alice/.ssh`;
 
-/** Boots both; the account `deploy` on the host accepts Alice's key too, as one of a CI job. */
-export async function openAutomationWorld(options: WorldOptions): Promise<AutomationWorld> {
+/** Boots both, of Debian 12 unless told; the account `deploy` on the host accepts Alice's key too, as one of a CI job. */
+export async function openAutomationWorld({
+  suite = 'automation',
+  ...options
+}: WorldOptions & { suite?: 'automation' | 'trixie' }): Promise<AutomationWorld> {
   const world = await openWorld({ ...options, hosts: [], sudo: options.sudo ?? 'plugin' });
   try {
-    const host = await world.addHost('web1', { suite: 'automation' });
-    const desk = await world.lab.up('desk', { suite: 'automation' });
+    const host = await world.addHost('web1', { suite });
+    const desk = await world.lab.up('desk', { suite });
     await desk.sh(SSH);
     const key = await desk.read('/home/alice/.ssh/id_ed25519.pub');
     await host.sh('useradd --create-home --shell /bin/bash deploy');

@@ -156,12 +156,12 @@ const PRODUCT = [
 
 /**
  * What a host can be made of: Debian 12, the same with what programs that call sudo over ssh need, and Debian 13, which
- * has sudo-rs beside sudo.
+ * has that too, and sudo-rs beside sudo.
  */
 export const SUITES = {
   bookworm: {},
   automation: { LAB_EXTRA: 'git,rsync,python3' },
-  trixie: { LAB_SUITE: 'trixie', LAB_EXTRA: 'sudo-rs' },
+  trixie: { LAB_SUITE: 'trixie', LAB_EXTRA: 'sudo-rs,git,rsync,python3' },
 } as const;
 export type Suite = keyof typeof SUITES;
 
