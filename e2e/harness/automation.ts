@@ -18,11 +18,12 @@ const SSH = `mkdir -p /home/alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /home/alice/.ssh/id_ed25519
 chown -R alice:alice /home/alice/.ssh`;
 
-/** Boots both, of Debian 12 unless told; the account `deploy` on the host accepts Alice's key too, as one of a CI job. */
+/** Boots both; the account `deploy` on the host accepts Alice's key too, as one of a CI job. */
 export async function openAutomationWorld({
-  suite = 'automation',
+  debian = 'bookworm',
   ...options
-}: WorldOptions & { suite?: 'automation' | 'trixie' }): Promise<AutomationWorld> {
+}: WorldOptions & { debian?: 'bookworm' | 'trixie' }): Promise<AutomationWorld> {
+  const suite = debian === 'bookworm' ? 'automation' : debian;
   const world = await openWorld({ ...options, hosts: [], sudo: options.sudo ?? 'plugin' });
   try {
     const host = await world.addHost('web1', { suite });

@@ -13,17 +13,13 @@ const examples = await readExamples('docs/automation.md');
 /** How often cron has been restarted: a restart is what the examples ask for. */
 const RESTARTS = ['systemctl', 'show', '--property=MainPID', '--value', 'cron'];
 
-for (const [version, , suite] of CLASSIC_SUDOS)
+for (const [version, , debian] of CLASSIC_SUDOS)
   describe(`the page about automation, as printed, sudo ${version}`, { concurrency: false }, () => {
     let lab: AutomationWorld;
     before(async () => {
       if (skip) return;
       const { policies } = JSON.parse(examples.text('robot-policy')) as { policies: PolicyRuleInput[] };
-      lab = await openAutomationWorld({
-        people: ['alice'],
-        policy: policies,
-        suite: suite === 'bookworm' ? 'automation' : suite,
-      });
+      lab = await openAutomationWorld({ people: ['alice'], policy: policies, debian });
       await lab.host.write('/etc/sudoers.d/deploy', examples.text('robot-sudoers'), 0o440);
     });
     after(() => lab?.world.close());

@@ -6,6 +6,7 @@ import { hostRecord } from '#shared/decision.ts';
 import { forgetful } from '../directory/sssd-conf.ts';
 import { ANSIBLE_PLAYBOOK, installAnsible } from '../harness/ansible.ts';
 import { type AutomationWorld, openAutomationWorld, writeSshConfig } from '../harness/automation.ts';
+import { CLASSIC_SUDOS } from '../harness/classic-sudos.ts';
 import { type DirectoryWorld, group, openDirectoryWorld, SERVICE, startSssd, user } from '../harness/directory.ts';
 import { readExamples } from '../harness/examples.ts';
 import type { Host } from '../harness/lab.ts';
@@ -52,74 +53,75 @@ const firstCode = (world: World, running: Promise<RunResult>, by: string): Promi
     running.then((early) => assert.fail(`ended without a request: ${early.stdout}${early.stderr}`)),
   ]);
 
-describe('Ansible with the documented settings', { concurrency: false }, () => {
-  let lab: AutomationWorld;
-  let folder: string;
-  before(async () => {
-    if (skip) return;
-    lab = await openAutomationWorld({ people: ['alice'] });
-    folder = await layOutPlaybook(lab.world);
-  });
-  after(() => lab?.world.close());
-
-  const play = () => playbook(folder, lab.sshConfig);
-  const requests = (): number => lab.world.server.data.challenges().length;
-
-  test('become fails at once where sudo -n may not wait', { skip }, async () => {
-    const result = await play();
-    assert.notEqual(result.code, 0);
-    assert.match(`${result.stdout}${result.stderr}`.replace(/\s+/g, ' '), /sudo -n does not wait/);
-    assert.equal(requests(), 0);
-  });
-
-  /** Approves every request of a playbook until it ends, and gives how many there were. */
-  async function approving(running: Promise<RunResult>, code: string): Promise<[RunResult, number]> {
-    const before = requests() - 1;
-    let ended = false;
-    const result = running.finally(() => {
-      ended = true;
+for (const [version, , debian] of CLASSIC_SUDOS)
+  describe(`Ansible with the documented settings, sudo ${version}`, { concurrency: false }, () => {
+    let lab: AutomationWorld;
+    let folder: string;
+    before(async () => {
+      if (skip) return;
+      lab = await openAutomationWorld({ people: ['alice'], debian });
+      folder = await layOutPlaybook(lab.world);
     });
-    granted(await lab.world.person('alice').approve(code));
-    await until('the end of the playbook', async () => {
-      const next = lab.world.server.data.challenges().find(({ status }) => status === 'pending');
-      if (next) granted(await lab.world.person('alice').approve(next.user_code));
-      return ended;
+    after(() => lab?.world.close());
+
+    const play = () => playbook(folder, lab.sshConfig);
+    const requests = (): number => lab.world.server.data.challenges().length;
+
+    test('become fails at once where sudo -n may not wait', { skip }, async () => {
+      const result = await play();
+      assert.notEqual(result.code, 0);
+      assert.match(`${result.stdout}${result.stderr}`.replace(/\s+/g, ' '), /sudo -n does not wait/);
+      assert.equal(requests(), 0);
     });
-    return [await result, requests() - before];
-  }
 
-  test('become waits for the approval, and the task is done', { skip }, async () => {
-    await lab.host.sh(examples.text('host-ask'));
-    await agentReady(lab.host);
-    const running = play();
-    const code = await firstCode(lab.world, running, 'alice');
-    // Longer than Ansible waits by itself: ten seconds, and two.
-    const asked = lab.world.server.data.challenge(code)!.created_at;
-    await until('a wait that Ansible would not have had by itself', () => Date.now() - asked > 15_000);
-    assert.equal(await lab.host.exec(['grep', '-c', 'Served', '/etc/motd']).then(({ stdout }) => stdout), '0\n');
-    const [result, count] = await approving(running, code);
-    assert.equal(result.code, 0, result.stdout + result.stderr);
-    assert.match(result.stdout, /changed=1 .*failed=0/);
-    assert.doesNotMatch(
-      result.stdout + result.stderr,
-      /approve\//,
-      'the link is for the console only, as the page says',
-    );
-    assert.match(await lab.host.read('/etc/motd'), /^Served by identree$/m);
-    assert.equal(count, 1);
-  });
+    /** Approves every request of a playbook until it ends, and gives how many there were. */
+    async function approving(running: Promise<RunResult>, code: string): Promise<[RunResult, number]> {
+      const before = requests() - 1;
+      let ended = false;
+      const result = running.finally(() => {
+        ended = true;
+      });
+      granted(await lab.world.person('alice').approve(code));
+      await until('the end of the playbook', async () => {
+        const next = lab.world.server.data.challenges().find(({ status }) => status === 'pending');
+        if (next) granted(await lab.world.person('alice').approve(next.user_code));
+        return ended;
+      });
+      return [await result, requests() - before];
+    }
 
-  test('copy is two requests, as the page says', { skip }, async () => {
-    const task = '- hosts: web\n  gather_facts: false\n  tasks:\n    - ansible.builtin.copy:\n';
-    const values = '        content: copied\n        dest: /srv/copied\n      become: true\n';
-    await writeFile(join(folder, 'site.yml'), task + values);
-    const running = play();
-    const [result, count] = await approving(running, await firstCode(lab.world, running, 'alice'));
-    assert.equal(result.code, 0, result.stdout + result.stderr);
-    assert.equal(await lab.host.read('/srv/copied'), 'copied');
-    assert.equal(count, 2);
+    test('become waits for the approval, and the task is done', { skip }, async () => {
+      await lab.host.sh(examples.text('host-ask'));
+      await agentReady(lab.host);
+      const running = play();
+      const code = await firstCode(lab.world, running, 'alice');
+      // Longer than Ansible waits by itself: ten seconds, and two.
+      const asked = lab.world.server.data.challenge(code)!.created_at;
+      await until('a wait that Ansible would not have had by itself', () => Date.now() - asked > 15_000);
+      assert.equal(await lab.host.exec(['grep', '-c', 'Served', '/etc/motd']).then(({ stdout }) => stdout), '0\n');
+      const [result, count] = await approving(running, code);
+      assert.equal(result.code, 0, result.stdout + result.stderr);
+      assert.match(result.stdout, /changed=1 .*failed=0/);
+      assert.doesNotMatch(
+        result.stdout + result.stderr,
+        /approve\//,
+        'the link is for the console only, as the page says',
+      );
+      assert.match(await lab.host.read('/etc/motd'), /^Served by identree$/m);
+      assert.equal(count, 1);
+    });
+
+    test('copy is two requests, as the page says', { skip }, async () => {
+      const task = '- hosts: web\n  gather_facts: false\n  tasks:\n    - ansible.builtin.copy:\n';
+      const values = '        content: copied\n        dest: /srv/copied\n      become: true\n';
+      await writeFile(join(folder, 'site.yml'), task + values);
+      const running = play();
+      const [result, count] = await approving(running, await firstCode(lab.world, running, 'alice'));
+      assert.equal(result.code, 0, result.stdout + result.stderr);
+      assert.equal(await lab.host.read('/srv/copied'), 'copied');
+      assert.equal(count, 2);
+    });
   });
-});
 
 describe('Ansible under the PAM stage, where the rule of the directory carries noninteractive_auth', () => {
   let world: DirectoryWorld;
