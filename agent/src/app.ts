@@ -35,7 +35,7 @@ import { type Chain, openChain } from './journal/chain.ts';
 import { createJournalHeads, type JournalHeadsToTell } from './journal/heads.ts';
 import { createHeldGrants, type HeldGrants } from './offline-grants/held-grants.ts';
 import { createRunByGrant, noRunByGrant, type RunByGrant } from './offline-grants/run-by-grant.ts';
-import { createWaker, keepTelling } from './offline-grants/tell-uses.ts';
+import { keepTelling } from './offline-grants/tell-uses.ts';
 import { certificateFolder, type Paths, stateFiles } from './paths.ts';
 import { sinceBoot } from './platform/boot-clock.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
@@ -43,6 +43,7 @@ import { type Log, silentLog } from './platform/log.ts';
 import { programPath } from './platform/program.ts';
 import { type Random, systemRandom } from './platform/random.ts';
 import { type Run, systemRun } from './platform/run.ts';
+import { createWaker, type Waker } from './platform/waker.ts';
 import { createDoctor } from './service/doctor.ts';
 import { type Health, keepBeating } from './service/heartbeat.ts';
 import { type Keeper, keep } from './service/keepers.ts';
@@ -132,7 +133,7 @@ export interface Host {
   grants: HeldGrants;
   grantJournal: Chain<GrantEntry>;
   /** Woken when there is something to tell of grants. */
-  grantsUsed: ReturnType<typeof createWaker>;
+  grantsUsed: Waker;
   runByGrant: RunByGrant;
   /** Moments in which what sudo needs of this host may be away. */
   quiet: Quiet;
@@ -358,6 +359,7 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
   };
   const doctor = createDoctor({ ...every, look });
   const journals = journalHeadsOf(host, log);
+  const refused = createWaker();
   const save = (file: string) => (state: Health | Attempt) => atomicWrite(file, `${JSON.stringify(state)}\n`);
   return [
     {
@@ -377,6 +379,7 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
             report: hostReport,
             doctor,
             journals,
+            waker: refused,
             save: save(files.health),
           },
           stopping,
@@ -408,6 +411,7 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
             journal,
             conf: host.conf.breakGlass,
             rotate: rotateOutside(ownProgram(), ['--config', paths.config, '--state', paths.state], systemRun),
+            refused: refused.wake,
           },
           stopping,
         ),

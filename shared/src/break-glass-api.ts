@@ -71,6 +71,15 @@ export const breakGlassStateRequest = z.strictObject({
 });
 export type BreakGlassState = z.infer<typeof breakGlassStateRequest>;
 
+/** The longest that the answer to POST /break-glass/state is held back, seconds: proxies let go of what is idle for 50. */
+export const STATE_WAIT_SECONDS = 45;
+
+/**
+ * `?wait=…` of POST /break-glass/state: how long the server may keep the answer while what the host has is what is wanted,
+ * seconds. A server that does not know it answers at once.
+ */
+export const stateQuery = z.object({ wait: z.coerce.number().int().min(0).max(STATE_WAIT_SECONDS).default(0) });
+
 /** What the server wants. */
 export const breakGlassStateResponse = z.object({
   /** Whether the server keeps passwords. */

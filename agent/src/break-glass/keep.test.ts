@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { sampleRecord } from '#shared/testing/request-record.ts';
 import { openHost } from '../app.ts';
-import { systemClock } from '../platform/clock.ts';
+import { type Clock, systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { systemRun } from '../platform/run.ts';
 import { MAIN } from '../testing/cli.ts';
@@ -30,6 +30,7 @@ async function world(conf = '') {
       rotated.push(Date.now());
       return null;
     },
+    refused: () => undefined,
     clock: systemClock,
     log: silentLog,
   };
@@ -48,6 +49,28 @@ async function world(conf = '') {
       host.close();
       await server.close();
       await enrolled.remove();
+    },
+  };
+}
+
+/** Time that passes only when the test lets it, and the pauses that were made. The last one of them stops. */
+function countedClock(count: number, stop: AbortController) {
+  let now = 0;
+  const pauses: number[] = [];
+  const clock: Clock = {
+    now: systemClock.now,
+    monotonic: () => now,
+    async sleep(ms) {
+      pauses.push(ms);
+      now += ms;
+      if (pauses.length === count) stop.abort();
+    },
+  };
+  return {
+    clock,
+    pauses,
+    pass(ms: number) {
+      now += ms;
     },
   };
 }
@@ -130,10 +153,10 @@ describe('what the agent does about break-glass', OPTIONS, () => {
     await w.putHash(Date.now() - 1000);
     w.server.breakGlass.rotateBefore = Date.now();
     w.server.breakGlass.escrow = false;
-    assert.match((await lookAfter(w.deps, null)) ?? '', /the server keeps none/);
+    assert.match((await lookAfter(w.deps, null)).problem ?? '', /the server keeps none/);
     assert.equal(w.rotated.length, 0);
     w.server.breakGlass.escrow = true;
-    assert.equal(await lookAfter(w.deps, null), null);
+    assert.deepEqual(await lookAfter(w.deps, null), { problem: null, replaced: true });
     assert.equal(w.rotated.length, 1);
   });
 
@@ -157,18 +180,113 @@ describe('what the agent does about break-glass', OPTIONS, () => {
     await w.host.journal.append('opened', w.record);
     await w.server.close();
     const stop = new AbortController();
-    const pauses: number[] = [];
-    const clock = {
-      ...systemClock,
-      sleep: async (ms: number) => {
-        pauses.push(ms);
-        if (pauses.length === 3) stop.abort();
-      },
-    };
+    const { clock, pauses } = countedClock(3, stop);
     const randoms = [0, 1, 0];
     await keepBreakGlass({ ...w.deps, clock, random: () => randoms.shift() ?? 0 }, stop.signal);
-    assert.deepEqual(pauses, [45_000, 54_000, 45_000]);
+    assert.deepEqual(pauses, [45_000, 36_000, 45_000]);
     assert.equal((await w.host.journal.unreported()).length, 1);
+  });
+
+  it('a server that keeps its answer is asked again at once; one that knows no waiting is not', async () => {
+    await using w = await world();
+    await w.putHash();
+    for (const [holds, expected] of [
+      [true, [500, 500, 500]],
+      [false, [36_000, 36_000, 36_000]],
+    ] as const) {
+      const stop = new AbortController();
+      const { clock, pauses, pass } = countedClock(3, stop);
+      const waits: (number | undefined)[] = [];
+      const client: KeepDeps['client'] = {
+        ...w.host.client,
+        async breakGlassState(_state, wait) {
+          waits.push(wait?.seconds);
+          if (holds) pass((wait?.seconds ?? 0) * 1000);
+          return { kind: 'ok', value: { escrow: true, rotateBefore: null } };
+        },
+      };
+      await keepBreakGlass({ ...w.deps, client, clock, random: () => 1 }, stop.signal);
+      assert.deepEqual(waits, [36, 36, 36]);
+      assert.deepEqual(pauses, expected);
+    }
+  });
+
+  it('another password is told at once; one that stays due, or cannot be replaced, makes no haste', async () => {
+    await using w = await world();
+    await w.putHash(Date.now() - 1000);
+    w.server.breakGlass.rotateBefore = Date.now();
+    for (const [failure, expected] of [
+      [null, [0, 45_000, 45_000]],
+      ['the disk is full', [45_000, 45_000, 45_000]],
+    ] as const) {
+      const stop = new AbortController();
+      const { clock, pauses } = countedClock(3, stop);
+      const rotate = async () => failure;
+      await keepBreakGlass({ ...w.deps, rotate, clock, random: () => 0 }, stop.signal);
+      assert.deepEqual(pauses, expected);
+    }
+  });
+
+  it('what is due by itself does not wait until the server wants something', async () => {
+    await using w = await world();
+    const asked = () => w.server.calls.flatMap(({ path }) => (path.startsWith('/break-glass/state') ? [path] : []));
+    const wait = { seconds: 7, signal: AbortSignal.timeout(60_000) };
+    await lookAfter(w.deps, null, wait);
+    await w.putHash();
+    await lookAfter(w.deps, null, wait);
+    assert.deepEqual(asked(), ['/break-glass/state', '/break-glass/state?wait=7']);
+    assert.equal(w.rotated.length, 1);
+  });
+
+  it('one that was replaced by hand while the answer was waited for is not replaced again', async () => {
+    await using w = await world();
+    await w.putHash(Date.now() - 1000);
+    w.server.breakGlass.rotateBefore = Date.now();
+    w.server.intercept = async ({ path }) => {
+      if (path.startsWith('/break-glass/state')) await w.putHash(Date.now() + 1000);
+      return false;
+    };
+    assert.deepEqual(await lookAfter(w.deps, null), { problem: null, replaced: false });
+    assert.deepEqual(w.rotated, []);
+  });
+
+  it('an agent that stops leaves the server that keeps its answer', async () => {
+    await using w = await world();
+    await w.putHash();
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+    w.server.intercept = ({ path }) => {
+      if (!path.startsWith('/break-glass/state')) return false;
+      arrive();
+      return true;
+    };
+    const stop = new AbortController();
+    const keeping = keepBreakGlass({ ...w.deps, random: () => 0 }, stop.signal);
+    await arrived;
+    stop.abort();
+    await keeping;
+  });
+
+  it('that this host may not speak any more is passed on, and no other refusal', async () => {
+    await using w = await world();
+    await w.putHash();
+    let told = 0;
+    const refused = () => {
+      told += 1;
+    };
+    for (const [code, expected] of [
+      ['bad_request', 0],
+      ['host_revoked', 1],
+    ] as const) {
+      w.server.intercept = ({ response }) => {
+        w.server.refuse(response, 403, code, 'no');
+        return true;
+      };
+      assert.deepEqual(await lookAfter({ ...w.deps, refused }, 'it was late'), {
+        problem: 'it was late',
+        replaced: false,
+      });
+      assert.equal(told, expected);
+    }
   });
 
   it('replaces it in a process of its own', async () => {

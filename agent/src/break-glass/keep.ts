@@ -1,3 +1,4 @@
+import { STATE_WAIT_SECONDS } from '#shared/break-glass-api.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { BreakGlassConf } from '../config/client-conf.ts';
 import { isNeverTaken } from '../journal/telling.ts';
@@ -16,13 +17,21 @@ export interface KeepDeps {
   conf: BreakGlassConf;
   /** Replaces the password where the server keeps it. Null: done; else why not. */
   rotate(): Promise<string | null>;
+  /** The server says that this host may not speak any more. */
+  refused(): void;
   clock: Clock;
   log: Log;
 }
 
-/** A reveal is followed by another password within a minute. */
-const INTERVAL_MS = 45_000;
+/**
+ * The longest that one turn takes, milliseconds. The server keeps its answer for as long, and gives it as soon as another
+ * password is wanted; one that answers at once, because it knows no better or stops, is asked again only then.
+ */
+const TURN_MS = STATE_WAIT_SECONDS * 1000;
+/** Turns are shorter by up to this: a fleet started at once does not knock at once. */
 const JITTER = 0.2;
+/** The least between two turns, milliseconds. */
+const LEAST_MS = 500;
 
 /** False: the server did not take it, and it is tried again later. */
 async function reportUses({ client, journal, log }: KeepDeps): Promise<boolean> {
@@ -48,49 +57,80 @@ async function readCurrent(file: string): Promise<{ current: StoredHash | null; 
   }
 }
 
+/** What looking after the password came to. */
+export interface LookedAfter {
+  /** Why the last change failed; null: it did not. */
+  problem: string | null;
+  /** There is another password, and the server has not heard of it yet. */
+  replaced: boolean;
+}
+
 /**
  * Tells the server what was done with the password and how things are, and replaces it when it is due.
  *
  * @param before why the last change failed; null: it did not.
- * @returns the same for the next time.
+ * @param wait how long the server may keep its answer while it wants nothing
  */
-export async function lookAfter(deps: KeepDeps, before: string | null): Promise<string | null> {
+export async function lookAfter(
+  deps: KeepDeps,
+  before: string | null,
+  wait?: { seconds: number; signal: AbortSignal },
+): Promise<LookedAfter> {
   const { client, conf, journal, clock, log } = deps;
+
+  /** What there is, and why it is due. */
+  async function look(rotateBefore: number | null) {
+    const { current, problem } = await readCurrent(conf.file);
+    const wanted = {
+      rotateBefore,
+      maximumAgeMs: conf.maximumAgeMs,
+      lastOpened: await journal.lastOpened(),
+      sealedTo: sealingId(conf.sealing),
+    };
+    const due = conf.enabled && problem === null ? dueFor(current, wanted, clock.now()) : null;
+    return { current, problem, due };
+  }
+
   await reportUses(deps);
-  const { current, problem } = await readCurrent(conf.file);
-  const reply = await client.breakGlassState(stateOf(current, conf.enabled, problem ?? before));
-  if (reply.kind !== 'ok') return before;
+  const found = await look(null);
+  const state = stateOf(found.current, conf.enabled, found.problem ?? before);
+  // What is due by itself waits for nothing but to hear whether the server keeps passwords.
+  const reply = await client.breakGlassState(state, found.due === null ? wait : undefined);
+  if (reply.kind === 'refused' && reply.code.startsWith('host_')) deps.refused();
+  if (reply.kind !== 'ok') return { problem: before, replaced: false };
   const { escrow, rotateBefore } = reply.value;
-  if (!conf.enabled || problem !== null) return problem;
-  const { maximumAgeMs } = conf;
-  const wanted = {
-    rotateBefore,
-    maximumAgeMs,
-    lastOpened: await journal.lastOpened(),
-    sealedTo: sealingId(conf.sealing),
-  };
-  const due = dueFor(current, wanted, clock.now());
-  if (due === null) return null;
+  // Anew: somebody may have replaced it by hand while the answer was waited for.
+  const { current, problem, due } = await look(rotateBefore);
+  if (due === null) return { problem, replaced: false };
   // Without it, nobody would learn the new one.
-  if (!escrow)
-    return current === null ? null : 'The password is due, and the server keeps none. Run: identree rotate-breakglass';
+  if (!escrow) {
+    const nobody = 'The password is due, and the server keeps none. Run: identree rotate-breakglass';
+    return { problem: current === null ? null : nobody, replaced: false };
+  }
   const failed = await deps.rotate();
   if (failed === null) log.info(`the break-glass password was replaced (${due})`);
   else log.error(`the break-glass password is due (${due}) and could not be replaced: ${failed}`);
-  return failed;
+  return { problem: failed, replaced: failed === null };
 }
 
-/** Looks after it until stopped. The pause varies so that a fleet started at once does not knock at once. */
+/** Looks after it until stopped. */
 export async function keepBreakGlass(deps: KeepDeps & { random: () => number }, signal: AbortSignal): Promise<void> {
-  let problem: string | null = null;
+  const { clock } = deps;
+  let last: LookedAfter = { problem: null, replaced: false };
   while (!signal.aborted) {
+    const began = clock.monotonic();
+    const turnMs = TURN_MS * (1 - JITTER * deps.random());
+    let next: LookedAfter;
     try {
-      problem = await lookAfter(deps, problem);
+      next = await lookAfter(deps, last.problem, { seconds: Math.floor(turnMs / 1000), signal });
     } catch (error) {
-      problem = error instanceof Error ? error.message : String(error);
-      deps.log.error(`break-glass: ${problem}`);
+      next = { problem: error instanceof Error ? error.message : String(error), replaced: false };
+      deps.log.error(`break-glass: ${next.problem}`);
     }
-    await deps.clock.sleep(INTERVAL_MS * (1 + JITTER * deps.random()), signal);
+    // That there is another one is told at once. One that is due again and again is no news.
+    const isNews = next.replaced && !last.replaced;
+    last = next;
+    await clock.sleep(isNews ? 0 : Math.max(LEAST_MS, began + turnMs - clock.monotonic()), signal);
   }
 }
 

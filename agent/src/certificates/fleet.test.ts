@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLog } from '../platform/log.ts';
+import { createWaker } from '../platform/waker.ts';
 import { createDoctor } from '../service/doctor.ts';
-import { type HeartbeatDeps, keepBeating } from '../service/heartbeat.ts';
+import { keepBeating } from '../service/heartbeat.ts';
 import { NOTHING_SEEN, type StoredCheckpoint } from '../state/checkpoint.ts';
 import { createTestAuthority, type IssueOptions, type TestAuthority } from '../testing/certificate.ts';
 import { NO_GRANTS } from '../testing/no-grants.ts';
@@ -104,8 +105,9 @@ function startFleet(options: { life: IssueOptions; first: TestAuthority; beats: 
     let checkpoint: StoredCheckpoint = NOTHING_SEEN;
     const authorities = createHeardAuthorities();
     const every = { clock, log: silentLog, random: chance };
-    const deps: HeartbeatDeps & { random: () => number } = {
+    const deps: Parameters<typeof keepBeating>[0] = {
       ...every,
+      waker: createWaker(),
       client: {
         async heartbeat() {
           heard.heartbeats.push(clock.now());

@@ -68,7 +68,11 @@ export interface HostClient {
   /** Hands a break-glass password over before it opens anything. */
   escrow(request: EscrowRequest): Promise<Reply<unknown>>;
   breakGlassUse(use: BreakGlassUse): Promise<Reply<unknown>>;
-  breakGlassState(state: BreakGlassState): Promise<Reply<BreakGlassWanted>>;
+  /** The server may keep the answer for `wait.seconds`, until it wants something else than what this host has. */
+  breakGlassState(
+    state: BreakGlassState,
+    wait?: { seconds: number; signal: AbortSignal },
+  ): Promise<Reply<BreakGlassWanted>>;
   /** Tells the next entry of the journal of offline grants. */
   grantEntry(entry: GrantEntry): Promise<Reply<GrantsInForce>>;
   grantsInForce(): Promise<Reply<GrantsInForce>>;
@@ -216,7 +220,13 @@ export function createHostClient(deps: {
     // The server hands it on, and answers when it is kept.
     escrow: (request) => call('POST', '/break-glass/escrow', request, z.unknown(), { timeoutMs: ESCROW_TIMEOUT_MS }),
     breakGlassUse: (use) => call('POST', '/break-glass/uses', use, z.unknown()),
-    breakGlassState: (state) => call('POST', '/break-glass/state', state, breakGlassStateResponse),
+    breakGlassState: (state, wait) =>
+      wait === undefined
+        ? call('POST', '/break-glass/state', state, breakGlassStateResponse)
+        : call('POST', `/break-glass/state?wait=${wait.seconds}`, state, breakGlassStateResponse, {
+            timeoutMs: wait.seconds * 1000 + CALL_TIMEOUT_MS,
+            signal: wait.signal,
+          }),
     grantEntry: (entry) => call('POST', '/offline-grants/journal', entry, grantsInForce),
     grantsInForce: () => call('GET', '/offline-grants', undefined, grantsInForce),
   };

@@ -4,6 +4,7 @@ import type { Chain } from '../journal/chain.ts';
 import { isNeverTaken } from '../journal/telling.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
+import type { Waker } from '../platform/waker.ts';
 import type { HeldGrants } from './held-grants.ts';
 
 export interface TellDeps {
@@ -53,25 +54,12 @@ export async function tellUses(deps: TellDeps): Promise<void> {
   else if (reply.kind === 'refused') grants.end();
 }
 
-/** By what those who write the journal wake who tells of it. */
-export function createWaker(): { wake(): void; woken(): AbortSignal } {
-  let next = new AbortController();
-  return {
-    wake: () => next.abort(),
-    woken() {
-      if (next.signal.aborted) next = new AbortController();
-      return next.signal;
-    },
-  };
-}
-
-/** Tells until stopped. */
+/** Tells until stopped. Who writes the journal wakes it. */
 export async function keepTelling(
-  deps: TellDeps & { random: () => number; waker: Pick<ReturnType<typeof createWaker>, 'woken'> },
+  deps: TellDeps & { random: () => number; waker: Pick<Waker, 'woken'> },
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    // Asked for before the journal is read: what is written meanwhile is not slept through.
     const woken = deps.waker.woken();
     try {
       await tellUses(deps);

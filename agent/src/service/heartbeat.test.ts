@@ -13,6 +13,7 @@ import { createHeardAuthorities } from '../certificates/authorities.ts';
 import { createJournalHeads } from '../journal/heads.ts';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
+import { createWaker } from '../platform/waker.ts';
 import { createFakeServer, createServerKey, type FakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
 import { NO_GRANTS } from '../testing/no-grants.ts';
@@ -302,8 +303,24 @@ describe('heartbeat', () => {
       if (beats === 1) throw new Error('disk full');
     };
     const randoms = [0, 0, 1];
-    await keepBeating({ ...w.deps, clock, save, random: () => randoms.shift() ?? 0 }, stop.signal);
+    const waker = createWaker();
+    await keepBeating({ ...w.deps, clock, save, waker, random: () => randoms.shift() ?? 0 }, stop.signal);
     assert.deepEqual(pauses, [30_000, 300_000, 360_000]);
+  });
+
+  it('beats at once when it is told by other ways that this host may not speak', async () => {
+    await using w = await world();
+    const stop = new AbortController();
+    const waker = createWaker();
+    const beating = keepBeating({ ...w.deps, waker, random: () => 0 }, stop.signal);
+    const beats = () => w.server.calls.filter(({ path }) => path === '/heartbeat').length;
+    while (w.saved.length === 0) await systemClock.sleep(5);
+    assert.equal(beats(), 1);
+    waker.wake();
+    while (w.saved.length === 1) await systemClock.sleep(5);
+    assert.equal(beats(), 2);
+    stop.abort();
+    await beating;
   });
 });
 

@@ -7,6 +7,7 @@ import { JOURNAL_WORDS, journalProblemText } from '../journal/words.ts';
 import type { HeldGrants } from '../offline-grants/held-grants.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
+import type { Waker } from '../platform/waker.ts';
 import type { ApproverKeys } from '../state/approver-keys.ts';
 import type { Doctor } from './doctor.ts';
 import { type FollowDeps, type Followed, followLog, observeUnsigned } from './follow-log.ts';
@@ -155,10 +156,17 @@ export async function beat(deps: HeartbeatDeps): Promise<Health> {
 }
 
 /** Beats until stopped. The pause varies so that a fleet started at once does not knock at once. */
-export async function keepBeating(deps: HeartbeatDeps & { random: () => number }, signal: AbortSignal): Promise<void> {
+export async function keepBeating(
+  deps: HeartbeatDeps & {
+    random: () => number;
+    /** Woken when the server says by other ways that this host may not speak any more. */
+    waker: Pick<Waker, 'woken'>;
+  },
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     let result: Health['result'] = 'unreachable';
-    const followed = deps.authorities.followed();
+    const sooner = AbortSignal.any([signal, deps.authorities.followed(), deps.waker.woken()]);
     try {
       result = (await beat(deps)).result;
     } catch (error) {
@@ -167,6 +175,6 @@ export async function keepBeating(deps: HeartbeatDeps & { random: () => number }
     // Also when refused: an operator may confirm this host any moment.
     const isAwaited = deps.doctor.isAwaited() || deps.journals.areAwaited();
     const pause = result === 'ok' && !isAwaited ? INTERVAL_MS : RETRY_MS;
-    await deps.clock.sleep(pause * (1 + JITTER * deps.random()), AbortSignal.any([signal, followed]));
+    await deps.clock.sleep(pause * (1 + JITTER * deps.random()), sooner);
   }
 }

@@ -229,7 +229,7 @@ export async function createFakeServer(): Promise<FakeServer> {
 
   function breakGlass(path: string, body: unknown, response: http.ServerResponse): void {
     const { escrow, rotateBefore, kept, uses, states } = server.breakGlass;
-    if (path === '/break-glass/state') {
+    if (/^\/break-glass\/state(\?|$)/.test(path)) {
       states.push(breakGlassStateRequest.parse(body));
       send(response, 200, { escrow, rotateBefore });
     } else if (path === '/break-glass/uses') {

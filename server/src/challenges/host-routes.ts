@@ -3,12 +3,12 @@ import { createChallengeRequest, outcomeRequest, pollQuery } from '#shared/host-
 import { runRequest } from '#shared/host-run.ts';
 import { challengeId } from '#shared/names.ts';
 import { grantEntry } from '#shared/offline-grant.ts';
+import type { Waiters } from '../events/waiters.ts';
 import type { Host } from '../hosts/store.ts';
 import { type HostOperation, hostOperation, sharedOperation } from '../http/host-operation.ts';
 import type { Asking } from './asking.ts';
 import type { OfflineGrants } from './offline-grants.ts';
 import type { OfflineUses } from './offline-uses.ts';
-import type { Waiters } from './waiters.ts';
 
 function idOf({ id }: Readonly<Record<string, string>>): string {
   const parsed = challengeId.safeParse(id);

@@ -1,7 +1,9 @@
+import { type EventRecord, eventKind } from '#shared/events.ts';
 import { signToken, tokenType } from '#shared/token.ts';
 import type { LogReads } from '../audit/log-reads.ts';
 import type { Callers } from '../auth/callers.ts';
 import type { Standing } from '../auth/standing.ts';
+import { createWaiters } from '../events/waiters.ts';
 import type { HostService } from '../hosts/service.ts';
 import type { HostApi } from '../http/host-operation.ts';
 import type { ApproverKeys } from '../passkeys/approver-keys.ts';
@@ -21,12 +23,17 @@ import { createChallengesRouter } from './router.ts';
 import { createSettling, type Settling } from './settling.ts';
 import { createShowing } from './showing.ts';
 import { countAllPending } from './store.ts';
-import { createWaiters } from './waiters.ts';
 
 /** How often overdue requests are looked for, milliseconds. */
 const REAP_EVERY_MS = 500;
 /** How often it is looked whether what grants of hosts rest on still holds, milliseconds. */
 const LOOK_AT_GRANTS_MS = 5000;
+
+/** The request that is another one after this event, for its host that waits. */
+function changedChallenge({ challengeId, event }: EventRecord): string | null {
+  // Its own creation is no news to who already waits for it, nor is that somebody looked or was refused.
+  return event === 'challenge_created' || eventKind(event)?.topic === 'attempts' ? null : challengeId;
+}
 
 /** How requests end. It needs nobody but the keys, so that those who end requests can come before those who make them. */
 export function settlingModule(ground: Ground & { approverKeys: Pick<ApproverKeys, 'since'> }) {
@@ -85,7 +92,7 @@ export function challengesModule(
   const showing = createShowing({ ...ground, ...others, accountOwner, noteShown: createNoteShown(ground) });
   const announcing = createAnnouncing({ ...ground, requirements, externalUrl: config.externalUrl });
   const uses = createOfflineUses({ ...ground, serverId, grantKey: keys.verdict.public, asking, grants });
-  const waiters = createWaiters({ events, db });
+  const waiters = createWaiters({ events, db, keyOf: changedChallenge });
   return {
     name: 'challenges',
     metrics: [

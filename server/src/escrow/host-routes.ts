@@ -1,20 +1,49 @@
-import { breakGlassStateRequest, breakGlassUse, escrowRequest } from '#shared/break-glass-api.ts';
+import { breakGlassStateRequest, breakGlassUse, escrowRequest, stateQuery } from '#shared/break-glass-api.ts';
+import type { EventRecord } from '#shared/events.ts';
+import type { Waiters } from '../events/waiters.ts';
+import type { HostService } from '../hosts/service.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
 import type { Keeping } from './keeping.ts';
 import type { BreakGlass } from './service.ts';
 
+/** What a host is to hear of at once: another password is wanted, or it may not speak any more. */
+const NEWS: ReadonlySet<string> = new Set([
+  'revealed_breakglass',
+  'breakglass_rotation_requested',
+  'host_removed',
+  'host_quarantined',
+]);
+
+/** The host that waits for this event. */
+export const hostTold = ({ event, hostId }: EventRecord): string | null => (NEWS.has(event) ? hostId : null);
+
 /** What hosts say and ask about their break-glass passwords. */
 export function breakGlassHostRoutes(deps: {
-  breakGlass: Pick<BreakGlass, 'state' | 'use'>;
+  breakGlass: Pick<BreakGlass, 'state' | 'wanted' | 'use'>;
   keeping: Pick<Keeping, 'isKept' | 'keep'>;
+  /** By host, of what {@link hostTold} says. */
+  waiters: Pick<Waiters, 'wait'>;
+  hosts: Pick<HostService, 'stillSpeaking'>;
 }): HostOperation[] {
-  const { breakGlass, keeping } = deps;
+  const { breakGlass, keeping, waiters, hosts } = deps;
   return [
     hostOperation({
       method: 'POST',
       path: '/break-glass/state',
       body: breakGlassStateRequest,
-      run: ({ act }) => act((work, host, body) => breakGlass.state(work, host, body)),
+      query: stateQuery,
+      async run({ act, query, gone }) {
+        const { hostId, wanted, changed } = await act(async (work, host, body) => {
+          // Waited for before it is read what is wanted: a reveal in between must not be slept through.
+          const changed = waiters.wait(host.id, query.wait * 1000, gone);
+          const wanted = await breakGlass.state(work, host, body);
+          const isDue = body.enabled && body.current !== null && body.current.createdAt < (wanted.rotateBefore ?? 0);
+          return { hostId: host.id, wanted, changed: isDue ? null : changed };
+        });
+        if (changed === null || !(await changed)) return wanted;
+        await hosts.stillSpeaking(hostId);
+        return breakGlass.wanted(hostId);
+      },
     }),
     hostOperation({
       method: 'POST',

@@ -1,6 +1,7 @@
 import { Counter } from 'prom-client';
 import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import type { Standing } from '../auth/standing.ts';
+import { createWaiters } from '../events/waiters.ts';
 import type { HostService } from '../hosts/service.ts';
 import type { HostApi } from '../http/host-operation.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
@@ -8,7 +9,7 @@ import { readGauge } from '../platform/gauges.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createRunCommand } from '../platform/run-command.ts';
 import { createEscrowBackend } from './create-backend.ts';
-import { breakGlassHostRoutes } from './host-routes.ts';
+import { breakGlassHostRoutes, hostTold } from './host-routes.ts';
 import { type Http, systemHttp } from './http.ts';
 import { createKeeping } from './keeping.ts';
 import { createBreakGlassRouter } from './router.ts';
@@ -23,7 +24,7 @@ const AGES = [1, 7, 30, 90];
 
 /** The passwords that open hosts whose server cannot be reached: who keeps them, who is shown one, and what was done. */
 export function breakGlassModule(
-  ground: Ground & { hosts: Pick<HostService, 'find' | 'lock' | 'journalTold'> },
+  ground: Ground & { hosts: Pick<HostService, 'find' | 'lock' | 'journalTold' | 'stillSpeaking'> },
   others: {
     hostApi: HostApi;
     confirmations: Confirmations;
@@ -50,15 +51,18 @@ export function breakGlassModule(
   const { rotateBefore, secondPerson: required, webUrl } = config.escrow;
   const secondPerson = createSecondPerson({ ...ground, ...others, required });
   const breakGlass = createBreakGlass({ ...ground, ...others, keeping, secondPerson, rotateBefore, webUrl });
+  const waiters = createWaiters({ ...ground, keyOf: hostTold });
   const tidy = () => keeping.tidy(async (query, id) => (await ground.hosts.find(query, id))?.hostname ?? null);
   return {
     name: 'break-glass',
-    routes: [others.hostApi(breakGlassHostRoutes({ breakGlass, keeping }))],
+    routes: [others.hostApi(breakGlassHostRoutes({ ...ground, breakGlass, keeping, waiters }))],
     metrics: [kept, passwordAges(ground)],
     jobs: [
       { name: 'break-glass passwords of before', everyMs: MINUTE_MS, run: tidy },
       { name: 'reveals that nobody confirmed', everyMs: MINUTE_MS, run: secondPerson.forgetOver },
     ],
+    handOver: () => waiters.close(),
+    stop: async () => waiters.close(),
     tidy,
     forgetOver: secondPerson.forgetOver,
     procedures: { breakGlass: createBreakGlassRouter({ breakGlass, secondPerson }) },

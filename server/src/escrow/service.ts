@@ -101,6 +101,11 @@ export function createBreakGlass(deps: {
   const purposeOf = (hostId: string, reason: string, request: RevealRequest | null) =>
     canonicalSha256({ purpose: 'reveal', hostId, reason, ...(request ? { request: request.id } : {}) });
 
+  const wantedOf = (told: { rotate_before: number | null } | null): BreakGlassWanted => ({
+    escrow: keeping.isOn,
+    rotateBefore: latest(deps.rotateBefore, told?.rotate_before),
+  });
+
   return {
     /** Takes what a host says of its password, and says what is wanted. */
     async state(work: UnitOfWork, host: Host, told: BreakGlassState): Promise<BreakGlassWanted> {
@@ -126,8 +131,12 @@ export function createBreakGlass(deps: {
           data: { type: said.type, id: said.escrow_id },
         });
       }
-      return { escrow: keeping.isOn, rotateBefore: latest(deps.rotateBefore, before?.rotate_before) };
+      return wantedOf(before);
     },
+
+    /** What is wanted of a host now. */
+    wanted: async (hostId: string): Promise<BreakGlassWanted> =>
+      wantedOf(await store.findBreakGlassHost(db.query, hostId)),
 
     /** Writes down a use of the password, once. */
     async use(work: UnitOfWork, host: Host, use: BreakGlassUse, remoteAddr: string): Promise<void> {

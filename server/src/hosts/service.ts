@@ -1,6 +1,7 @@
+import { Refusal } from '#shared/errors.ts';
 import type { Database } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
-import { createAdmission } from './admission.ts';
+import { createAdmission, stateRefusal } from './admission.ts';
 import { createEnrolment, type EnrolmentDeps } from './enrolment.ts';
 import { createHostJournals } from './journals.ts';
 import { createOperators } from './operators.ts';
@@ -31,6 +32,12 @@ export function createHostService(deps: EnrolmentDeps & { db: Database; events: 
     async activeById(id: string): Promise<store.Host | null> {
       const host = await store.findHost(db.query, id);
       return host?.state === 'active' ? host : null;
+    },
+
+    /** For a host that was admitted and has waited since. @throws Refusal when it may not speak any more */
+    async stillSpeaking(id: string): Promise<void> {
+      const refusal = stateRefusal((await store.findHost(db.query, id))?.state ?? 'revoked');
+      if (refusal) throw new Refusal(refusal);
     },
 
     facts: store.hostFacts,

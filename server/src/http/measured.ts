@@ -15,9 +15,9 @@ function routeOf(request: FastifyRequest): string {
 export function createHttpMetrics(): { metrics: Metric[]; measure(app: FastifyInstance): void } {
   const duration = new Histogram({
     name: 'identree_http_request_duration_seconds',
-    help: 'From request to answer, by route and status. Hosts that wait for a decision wait here for up to 25 s.',
+    help: 'From request to answer, by route and status. Hosts that wait for a decision wait here for up to 25 s, and for another break-glass password to be wanted for up to 45 s.',
     labelNames: ['route', 'code'],
-    buckets: [0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 30],
+    buckets: [0.005, 0.025, 0.1, 0.25, 1, 2.5, 10, 30, 60],
     registers: [],
   });
   return {
