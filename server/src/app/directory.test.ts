@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
+import { createHmac, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import type { ConnectionOptions } from 'node:tls';
 import { Client, type Entry } from 'ldapts';
+import { HOST_API } from '#shared/host-api.ts';
 import type { Approval } from '../challenges/showing.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { FAKE_API_KEY, startFakePocketId } from '../directory/pocketid/test-pocketid.ts';
@@ -213,6 +217,56 @@ test('a fresh host whose files give power to a number that somebody has waits as
       ['new_host', 'rejected'],
     ],
   );
+});
+
+test('the certificate that opens LDAPS for a host is refused at the host API, however it is shown', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'identree-https-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const [IDENTREE_TLS_CERT_FILE, IDENTREE_TLS_KEY_FILE] = [join(folder, 'tls.crt'), join(folder, 'tls.key')];
+  const ca = await createTestCa();
+  const listener = await ca.issue('localhost', 'server');
+  await writeFile(IDENTREE_TLS_CERT_FILE, listener.certificate);
+  await writeFile(IDENTREE_TLS_KEY_FILE, listener.key, { mode: 0o600 });
+  const site = await open(t, { env: { IDENTREE_TLS_CERT_FILE, IDENTREE_TLS_KEY_FILE } });
+  const host = await enrolTestHost(site.app, site.clock, 'web1.example.com');
+  const own = { cert: host.grant.certificate, key: host.tlsKey };
+  assert.equal((await site.find(site.client(1, own), '(uid=bob)')).length, 1);
+  const path = '/offline-grants';
+  assert.equal((await host.send('GET', path)).status, 200);
+
+  // As the certificate of the connection, and as proxies hand on what they were shown.
+  await site.app.http.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = site.app.http.server.address() as AddressInfo;
+  const show = (headers: Record<string, string>) =>
+    new Promise<[number | undefined, string]>((resolve, reject) => {
+      const options = { host: '127.0.0.1', servername: 'localhost', port, path: `${HOST_API}${path}`, headers };
+      const asked = https.get({ ...options, ...own, ca: ca.certificate, agent: false }, (answer) => {
+        text(answer).then((body) => resolve([answer.statusCode, JSON.parse(body).error?.code]), reject);
+      });
+      asked.on('error', reject).on('upgrade', () => reject(new Error('the protocol was changed')));
+    });
+  const pem = encodeURIComponent(own.cert);
+  const der = new X509Certificate(own.cert).raw.toString('base64');
+  const ways: Record<string, string>[] = [
+    {},
+    { 'client-cert': `:${der}:` },
+    { 'x-forwarded-client-cert': `Cert="${pem}";Subject="CN=web1.example.com"` },
+    { 'x-ssl-client-cert': pem, 'x-ssl-client-verify': 'SUCCESS', 'x-ssl-client-s-dn': 'CN=web1.example.com' },
+  ];
+  for (const headers of ways)
+    assert.deepEqual(await show(headers), [401, 'signature_missing'], JSON.stringify(headers));
+
+  // As the key of a signature, in the form of an Ed25519 signature and by its own name.
+  const key = { key: createPrivateKey(own.key), dsaEncoding: 'ieee-p1363' } as unknown as KeyObject;
+  const created = Math.floor(site.clock.now() / 1000);
+  const named = `sig1=("@method" "@target-uri" "content-digest");created=${created};nonce="${'n'.repeat(24)}";keyid="${host.id}";alg="ecdsa-p256-sha256";tag="${host.serverId}"`;
+  for (const [headers, code] of [
+    [{}, 'signature_invalid'],
+    [{ 'signature-input': named }, 'signature_malformed'],
+  ] as const) {
+    const answer = await host.send('GET', path, undefined, { key, headers });
+    assert.deepEqual([answer.status, answer.body.error?.code], [401, code]);
+  }
 });
 
 test('the certificate of a host opens LDAPS until the host is revoked, and then at once no more', async (t) => {
