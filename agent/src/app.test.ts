@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import net from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -51,6 +52,33 @@ describe('agent, direct gate and status as processes', OPTIONS, () => {
 
     agent.kill('SIGTERM');
     assert.equal(await new Promise((resolve) => agent.on('close', resolve)), 0);
+    await server.close();
+    await host.remove();
+  });
+
+  it('an agent whose question is kept hears in its answer that its host was revoked, and looks at once', async () => {
+    const server = await createFakeServer();
+    const host = await createEnrolledHost(server, 'IDENTREE_BREAKGLASS_ENABLED=false\n');
+    const { promise: kept, resolve: keep } = Promise.withResolvers<ServerResponse>();
+    server.intercept = ({ path, response }) => {
+      if (!path.startsWith('/break-glass/state?wait=')) return false;
+      keep(response);
+      return true;
+    };
+    const flags = ['--config', host.paths.config, '--state', host.paths.state, '--socket', host.paths.socket];
+    const agent = spawn(process.execPath, [MAIN, 'agent', ...flags], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => agent.on('close', resolve));
+    const heartbeats = async (count: number) => {
+      while (server.calls.filter(({ path }) => path === '/heartbeat').length < count)
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    const question = await kept;
+    await heartbeats(1);
+    // The next one comes after five minutes by itself.
+    server.refuse(question, 403, 'host_revoked', 'This host was revoked.');
+    await heartbeats(2);
+    agent.kill('SIGTERM');
+    assert.equal(await ended, 0);
     await server.close();
     await host.remove();
   });
