@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { CLASSIC_SUDOS } from './classic-sudos.ts';
 import type { Host } from './lab.ts';
 import { must, until } from './run.ts';
 import { openWorld, type World, type WorldOptions } from './world.ts';
@@ -17,6 +18,11 @@ export interface AutomationWorld {
 const SSH = `mkdir -p /home/alice/.ssh
 ssh-keygen -q -t ed25519 -N '' -f /home/alice/.ssh/id_ed25519
 chown -R alice:alice /home/alice/.ssh`;
+
+/** Where the pages about automation are tried: on Debian 12, and on Debian 13 too in the long form. */
+export const AUTOMATION_SUDOS = CLASSIC_SUDOS.filter(
+  ([, , debian]) => debian === 'bookworm' || process.env.IDENTREE_LONG === '1',
+);
 
 /** Boots both; the account `deploy` on the host accepts Alice's key too, as one of a CI job. */
 export async function openAutomationWorld({

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type AutomationWorld, openAutomationWorld } from '../harness/automation.ts';
-import { CLASSIC_SUDOS } from '../harness/classic-sudos.ts';
+import { AUTOMATION_SUDOS, type AutomationWorld, openAutomationWorld } from '../harness/automation.ts';
 import { readExamples } from '../harness/examples.ts';
 import { granted, pendingCode } from '../harness/person.ts';
 import type { RunResult } from '../harness/run.ts';
@@ -13,7 +12,7 @@ const examples = await readExamples('docs/automation.md');
 /** How often cron has been restarted: a restart is what the examples ask for. */
 const RESTARTS = ['systemctl', 'show', '--property=MainPID', '--value', 'cron'];
 
-for (const [version, , debian] of CLASSIC_SUDOS)
+for (const [version, , debian] of AUTOMATION_SUDOS)
   describe(`the page about automation, as printed, sudo ${version}`, { concurrency: false }, () => {
     let lab: AutomationWorld;
     before(async () => {

@@ -5,8 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { hostRecord } from '#shared/decision.ts';
 import { forgetful } from '../directory/sssd-conf.ts';
 import { ANSIBLE_PLAYBOOK, installAnsible } from '../harness/ansible.ts';
-import { type AutomationWorld, openAutomationWorld, writeSshConfig } from '../harness/automation.ts';
-import { CLASSIC_SUDOS } from '../harness/classic-sudos.ts';
+import { AUTOMATION_SUDOS, type AutomationWorld, openAutomationWorld, writeSshConfig } from '../harness/automation.ts';
 import { type DirectoryWorld, group, openDirectoryWorld, SERVICE, startSssd, user } from '../harness/directory.ts';
 import { readExamples } from '../harness/examples.ts';
 import type { Host } from '../harness/lab.ts';
@@ -53,7 +52,7 @@ const firstCode = (world: World, running: Promise<RunResult>, by: string): Promi
     running.then((early) => assert.fail(`ended without a request: ${early.stdout}${early.stderr}`)),
   ]);
 
-for (const [version, , debian] of CLASSIC_SUDOS)
+for (const [version, , debian] of AUTOMATION_SUDOS)
   describe(`Ansible with the documented settings, sudo ${version}`, { concurrency: false }, () => {
     let lab: AutomationWorld;
     let folder: string;
