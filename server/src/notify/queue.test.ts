@@ -19,6 +19,15 @@ function gate() {
 }
 
 forEachDatabase('the queue of notifications', (open, driver) => {
+  // The plan of a table that is still empty is looked at as well: first of all, before others ask the same.
+  test('[N-18] loses a channel before anything was told', async (t) => {
+    const c = await notifyCluster(t, open);
+    await c.channel('ops');
+    await c.configured.remove('ops', c.operator);
+    assert.deepEqual(await c.configured.list(), []);
+    assert.deepEqual(await c.statuses(), []);
+  });
+
   test('[N-18] tries again what was not taken, later each time, under the same id', async (t) => {
     const c = await notifyCluster(t, open);
     await c.channel('ops');

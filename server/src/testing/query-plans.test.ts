@@ -42,5 +42,8 @@ describe('plans that read through a table that grows are noticed', () => {
     assert.equal(faultsOfPostgres(whole).length, 1);
     assert.deepEqual(faultsOfPostgres({ ...whole, 'Index Cond': '(seq > $1)' }), []);
     assert.deepEqual(faultsOfPostgres({ 'Node Type': 'Seq Scan', 'Relation Name': 'hosts' }), []);
+    const waiting = { ...whole, 'Relation Name': 'notify_deliveries', 'Index Name': 'notify_deliveries_waiting' };
+    assert.deepEqual(faultsOfPostgres(waiting), []);
+    assert.equal(faultsOfPostgres({ ...waiting, 'Index Name': 'notify_deliveries_of_channel' }).length, 1);
   });
 });
