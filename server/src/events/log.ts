@@ -3,7 +3,7 @@ import { type EventName, type EventRecord, type LoggedEvent, sealEvent } from '#
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText, systemRandom } from '../platform/random.ts';
-import { appendEvents, readEvents, readHead } from './store.ts';
+import { appendEvents, type Head, readEvents, readHead } from './store.ts';
 
 /** What a module says about a change; everything it leaves out is null. */
 export interface NewEvent {
@@ -31,12 +31,17 @@ export interface EventLog {
   append(work: UnitOfWork, event: NewEvent): Promise<EventRecord>;
   /** The same of several changes of one transaction, in their order. */
   appendAll(work: UnitOfWork, events: readonly NewEvent[]): Promise<EventRecord[]>;
+  /**
+   * The newest event, which stays that until the transaction ends or appends: everybody else who appends waits. For those
+   * who write only what nobody else has written meanwhile.
+   */
+  lockHead(work: UnitOfWork): Promise<Head>;
   /** Events after `seq`, oldest first. */
   read(after: number, limit: number): Promise<LoggedEvent[]>;
   /** The newest event that was found and cannot be read, since this process started; null when there was none. */
   unreadable(): number | null;
   /** Newest event: sequence number and hash. */
-  head(): Promise<{ seq: number; hash: string }>;
+  head(): Promise<Head>;
   /** Follows the log from now on. Returns a function that stops it. */
   follow(reader: EventReader): () => void;
   /** Another part of this process has written events: readers get them now, not within a second. */
@@ -103,7 +108,7 @@ export function createEventAppender(deps: {
   random?: Random;
   onAppended: () => void;
   onError: (error: unknown) => void;
-}): Pick<EventLog, 'append' | 'appendAll'> {
+}): Pick<EventLog, 'append' | 'appendAll' | 'lockHead'> {
   const { random = systemRandom } = deps;
   const turnOf = createTurns();
   let telling = false;
@@ -126,11 +131,16 @@ export function createEventAppender(deps: {
     }
   }
 
+  async function lockHead(work: UnitOfWork): Promise<Head> {
+    // On SQLite there is one writer anyway. Who locked it without a turn would need one to append, and those who have them
+    // would wait for the lock.
+    if (work.driver === 'postgres') await turnOf(work);
+    return readHead(work.query, work.driver);
+  }
+
   async function appendAll(work: UnitOfWork, events: readonly NewEvent[]): Promise<EventRecord[]> {
     if (events.length === 0) return [];
-    // On SQLite there is one writer anyway.
-    if (work.driver === 'postgres') await turnOf(work);
-    let head: { seq: number; hash: string } = await readHead(work.query, work.driver);
+    let head = await lockHead(work);
     const sealed: EventRecord[] = [];
     for (const event of events) {
       const unsealed = {
@@ -162,6 +172,7 @@ export function createEventAppender(deps: {
   }
 
   return {
+    lockHead,
     appendAll,
     append: async (work, event) => (await appendAll(work, [event]))[0]!,
   };
@@ -244,6 +255,7 @@ export async function createEventLog(deps: {
   return {
     append: appender.append,
     appendAll: appender.appendAll,
+    lockHead: appender.lockHead,
     read,
     unreadable: () => unreadable,
     head: () => readHead(db.query),

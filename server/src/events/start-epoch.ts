@@ -8,7 +8,6 @@ import { readDisputes, storeEpoch } from './head-store.ts';
 import type { LogHeads } from './heads.ts';
 import type { EventLog } from './log.ts';
 import { nameLogKey } from './log-key.ts';
-import { readHead } from './store.ts';
 
 /** A running server may write events meanwhile. */
 const ATTEMPTS = 20;
@@ -22,7 +21,7 @@ const ATTEMPTS = 20;
 export async function startEpoch(
   deps: {
     db: Database;
-    events: Pick<EventLog, 'append'>;
+    events: Pick<EventLog, 'append' | 'lockHead'>;
     heads: Pick<LogHeads, 'position' | 'read' | 'epoch'>;
     keys: Pick<ServerKeys, 'serverId' | 'trustRoot' | 'log'>;
     clock: Clock;
@@ -40,7 +39,7 @@ export async function startEpoch(
     const epoch: LogEpoch = logEpoch.parse({ v: 1, iss: keys.serverId, at, ...position, ...by });
     const token = await signForRoot(tokenType.logEpoch, epoch, keys.trustRoot.signer);
     const done = await db.transaction(async (work) => {
-      const head = await readHead(work.query, work.driver);
+      const head = await events.lockHead(work);
       if (head.seq !== position.seq || head.hash !== position.hash) return false;
       await storeEpoch(work, { at, seq: position.seq, token });
       await events.append(work, {

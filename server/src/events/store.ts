@@ -15,8 +15,14 @@ const selectHeadToChange = statement((query, _: object, { driver }) => {
   return driver === 'postgres' ? select.forUpdate() : select;
 });
 
+/** The newest event. */
+export interface Head {
+  readonly seq: number;
+  readonly hash: string;
+}
+
 /** Newest event. With a driver: locked, so that the next writer waits for this one (SQLite has one writer anyway). */
-export async function readHead(query: Query, lockFor?: 'sqlite' | 'postgres'): Promise<{ seq: number; hash: string }> {
+export async function readHead(query: Query, lockFor?: 'sqlite' | 'postgres'): Promise<Head> {
   const head = first(await (lockFor === undefined ? selectHead : selectHeadToChange)(query, {}));
   if (head === null) throw new Error('the event log has no head');
   return head;

@@ -5,7 +5,6 @@ import { signToken, tokenType } from '#shared/token.ts';
 import { readApproverKeySet } from '#shared/verify-verdict.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
-import { readHead } from '../events/store.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { TrustRoot } from '../platform/trust-root.ts';
 import type { RelyingParty } from './relying-party.ts';
@@ -72,7 +71,7 @@ const credentialKey = ({ credentialId, issuer, subject }: Credential): string =>
 
 export function createApproverKeys(deps: {
   db: Database;
-  events: Pick<EventLog, 'append'>;
+  events: Pick<EventLog, 'append' | 'lockHead'>;
   clock: Clock;
   serverId: string;
   rp: RelyingParty;
@@ -143,7 +142,7 @@ export function createApproverKeys(deps: {
       if (trustRoot.key === null) return;
       await db.transaction(async (work) => {
         // Two replicas that start at once: the second one finds the first one's set.
-        await readHead(work.query, work.driver);
+        await events.lockHead(work);
         const again = await newestApproverKeySet(work.query);
         if (again && isOurs(payloadOf(again.token))) return;
         await publish(work, { username: '' });
@@ -176,7 +175,7 @@ export function createApproverKeys(deps: {
 
     async attach(token, actor) {
       return db.transaction(async (work) => {
-        await readHead(work.query, work.driver);
+        await events.lockHead(work);
         const held = await newestApproverKeysVersion(work.query);
         const read = await readApproverKeySet(token, { serverId, trustRoot: trustRoot.public }, held + 1);
         if (!read.ok) {

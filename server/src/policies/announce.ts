@@ -1,4 +1,3 @@
-import { readHead } from '../events/store.ts';
 import type { Ground } from '../platform/module.ts';
 import { BUILT_IN_POLICY } from './policy.ts';
 import type { PolicySource } from './source.ts';
@@ -24,7 +23,7 @@ export async function announcePolicy(
   if (!isNews((await readPolicyInForce(db.query)) ?? FIRST)) return;
   await db.transaction(async (work) => {
     // Writers of events wait here, so that of two servers the second one finds what the first one noted.
-    await readHead(work.query, work.driver);
+    await events.lockHead(work);
     const before = (await readPolicyInForce(work.query)) ?? FIRST;
     if (!isNews(before)) return;
     if (state.ok) await keepPolicyVersion(work, state.policy, clock.now());
