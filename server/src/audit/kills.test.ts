@@ -8,9 +8,8 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SinkName } from '../config/sections/audit-sinks.ts';
 import { type Database, openDatabase } from '../db/database.ts';
-import { forEachDriver, makeTestPostgres } from '../db/test-databases.ts';
+import { forEachDriver, makeTestPostgres, persistently } from '../db/test-databases.ts';
 import { TEST_FOLDER } from '../db/test-postgres.ts';
-import { DatabaseTrouble } from '../db/trouble.ts';
 import { findCursor } from '../events/cursor-store.ts';
 import { createEventAppender } from '../events/log.ts';
 import { systemClock } from '../platform/clock.ts';
@@ -28,21 +27,6 @@ const BATCH = 200;
 const REPLICAS = { sqlite: 1, postgres: 3 };
 /** The lease of a server that nobody follows: on a busy machine one of less than a second is over before it is renewed. */
 const LONG_LIFE_MS = 60_000;
-
-/**
- * Where a machine has far more to do than it can, a server takes its Postgres for away at times. Those under test go on by
- * themselves; the test asks again.
- */
-async function persistently<T>(ask: () => Promise<T>): Promise<T> {
-  for (let failures = 0; ; failures += 1) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof DatabaseTrouble) || error.kind !== 'away' || failures === 20) throw error;
-      await sleep(500);
-    }
-  }
-}
 
 async function installation(t: TestContext, driver: Database['driver']) {
   const folder = await mkdtemp(join(TEST_FOLDER, 'identree-kills-'));

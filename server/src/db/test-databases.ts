@@ -1,10 +1,12 @@
 import { constants, copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { checkPostgresPlans } from '../testing/query-plans.ts';
 import { type Database, openDatabase } from './database.ts';
 import { TEST_FOLDER, testPostgres, whyNoPostgres } from './test-postgres.ts';
+import { DatabaseTrouble } from './trouble.ts';
 
 /** Opens a fresh, migrated database for one test and removes it when the test ends. */
 export type OpenTestDatabase = (t: Pick<TestContext, 'after'>) => Promise<Database>;
@@ -105,4 +107,19 @@ export function forEachDatabase(
   suite: (open: OpenTestDatabase, driver: Database['driver']) => void,
 ): void {
   forEachDriver(name, (driver) => suite(driver === 'sqlite' ? openTestSqlite : openTestPostgres, driver));
+}
+
+/**
+ * Asks again what a test asks of a database that its driver takes for away, as it does at times where a machine has far
+ * more to do than it can.
+ */
+export async function persistently<T>(ask: () => Promise<T>): Promise<T> {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof DatabaseTrouble) || error.kind !== 'away' || failures === 20) throw error;
+      await sleep(500);
+    }
+  }
 }

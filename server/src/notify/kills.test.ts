@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openDatabase } from '../db/database.ts';
 import { kysely } from '../db/query.ts';
-import { forEachDriver, makeTestPostgres } from '../db/test-databases.ts';
+import { forEachDriver, makeTestPostgres, persistently } from '../db/test-databases.ts';
 import { TEST_FOLDER } from '../db/test-postgres.ts';
 import { insertCursor } from '../events/cursor-store.ts';
 import { createEventAppender } from '../events/log.ts';
@@ -98,21 +98,29 @@ forEachDriver(`[N-19] a server that is killed ${KILLS} times while it tells peop
       children.add(child);
       return child;
     };
+    /** How many events there are to tell, and the number of the one before them. */
     let written = 0;
-    const write = (count: number) =>
-      db.transaction(async (work) => {
-        for (let i = 0; i < count; i += 1) {
-          written += 1;
-          await log.append(work, { event: 'user_logged_in', username: `user${written}` });
-        }
-      });
+    let before: number | null = null;
+    async function write(count: number): Promise<void> {
+      written += count;
+      await persistently(() =>
+        db.transaction(async (work) => {
+          // Where no answer came, they may be there.
+          const { seq } = await log.lockHead(work);
+          before ??= seq;
+          for (let n = seq - before + 1; n <= written; n += 1) {
+            await log.append(work, { event: 'user_logged_in', username: `user${n}` });
+          }
+        }),
+      );
+    }
 
     for (let round = 0; round < KILLS; round += 1) {
-      const before = (await lines()).length;
+      const count = (await lines()).length;
       await write(EVENTS);
       const child = start(`round${round}`);
       // In the midst of its work: more of it waits than it was let do.
-      await until(async () => (await lines()).length > before + (round % 7) * 5);
+      await until(async () => (await lines()).length > count + (round % 7) * 5);
       const ended = once(child, 'exit');
       child.kill('SIGKILL');
       await ended;
