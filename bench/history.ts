@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createApp } from '../server/src/app/app.ts';
 import { kysely } from '../server/src/db/query.ts';
-import { readHead } from '../server/src/events/store.ts';
+import { lockHead } from '../server/src/events/store.ts';
 import type { Viewer } from '../server/src/http/viewer.ts';
 import { systemClock } from '../server/src/platform/clock.ts';
 import { testConfig } from '../server/src/testing/test-config.ts';
@@ -71,7 +71,7 @@ try {
   for (let from = 0; from < EVENTS; from += ROWS) {
     await db.transaction(async (work) => {
       // The server itself may write something meanwhile.
-      const { seq } = await readHead(work.query, work.driver);
+      const { seq } = await lockHead(work.query);
       const rows = Array.from({ length: ROWS }, (_, offset) => ({
         ...event,
         seq: seq + 1 + offset,

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
 import { sql } from 'kysely';
-import { readHead } from '../events/store.ts';
+import { lockHead } from '../events/store.ts';
 import { openDatabase, type UnitOfWork } from './database.ts';
 import { kysely } from './query.ts';
 import { makeTestPostgres, openTestPostgres } from './test-databases.ts';
@@ -98,7 +98,7 @@ describe('Postgres', { skip: whyNoPostgres() ?? false }, () => {
     });
     const late = assert.rejects(
       frozen.transaction(async (work) => {
-        await readHead(work.query, 'postgres');
+        await lockHead(work.query);
         stands();
         await thawed;
         await insertMeta(work, 'late');
@@ -106,7 +106,7 @@ describe('Postgres', { skip: whyNoPostgres() ?? false }, () => {
     );
     await standsStill;
     await other.transaction(async (work) => {
-      await readHead(work.query, 'postgres');
+      await lockHead(work.query);
       await insertMeta(work, 'in time');
     });
     goOn();

@@ -1,5 +1,5 @@
 import { breakGlassStateRequest, breakGlassUse, escrowRequest, stateQuery } from '#shared/break-glass-api.ts';
-import type { EventRecord } from '#shared/events.ts';
+import type { EventName, EventRecord } from '#shared/events.ts';
 import type { Waiters } from '../events/waiters.ts';
 import type { HostService } from '../hosts/service.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
@@ -7,7 +7,7 @@ import type { Keeping } from './keeping.ts';
 import type { BreakGlass } from './service.ts';
 
 /** What a host is to hear of at once: another password is wanted, or it may not speak any more. */
-const NEWS: ReadonlySet<string> = new Set([
+const NEWS: ReadonlySet<string> = new Set<EventName>([
   'revealed_breakglass',
   'breakglass_rotation_requested',
   'host_removed',

@@ -3,7 +3,7 @@ import { type EventName, type EventRecord, type LoggedEvent, sealEvent } from '#
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
 import { type Random, randomText, systemRandom } from '../platform/random.ts';
-import { appendEvents, type Head, readEvents, readHead } from './store.ts';
+import { appendEvents, type Head, lockHead as lockRow, readEvents, readHead } from './store.ts';
 
 /** What a module says about a change; everything it leaves out is null. */
 export interface NewEvent {
@@ -135,7 +135,7 @@ export function createEventAppender(deps: {
     // On SQLite there is one writer anyway. Who locked it without a turn would need one to append, and those who have them
     // would wait for the lock.
     if (work.driver === 'postgres') await turnOf(work);
-    return readHead(work.query, work.driver);
+    return lockRow(work.query);
   }
 
   async function appendAll(work: UnitOfWork, events: readonly NewEvent[]): Promise<EventRecord[]> {

@@ -21,12 +21,19 @@ export interface Head {
   readonly hash: string;
 }
 
-/** Newest event. With a driver: locked, so that the next writer waits for this one (SQLite has one writer anyway). */
-export async function readHead(query: Query, lockFor?: 'sqlite' | 'postgres'): Promise<Head> {
-  const head = first(await (lockFor === undefined ? selectHead : selectHeadToChange)(query, {}));
+function present(head: Head | null): Head {
   if (head === null) throw new Error('the event log has no head');
   return head;
 }
+
+/** Newest event. */
+export const readHead = async (query: Query): Promise<Head> => present(first(await selectHead(query, {})));
+
+/**
+ * Newest event, locked, so that the next writer waits for this one (SQLite has one writer anyway). For those alone whose
+ * turn it is in this process: others lock it by the log (`lockHead` there).
+ */
+export const lockHead = async (query: Query): Promise<Head> => present(first(await selectHeadToChange(query, {})));
 
 const insertEvent = statement((query, given: Insertable<EventsTable>, circumstances) =>
   query.insertInto('events').values(rowOf(given, circumstances)),

@@ -72,10 +72,7 @@ export interface LoadOptions {
   env?: Record<string, string>;
   /** How many hosts ask at a time; four unless it is said. */
   hosts?: number;
-  /**
-   * How long each of them does nothing after an answer, milliseconds; 20 unless it is said: there is always one on its
-   * way, and a processor for what is tested.
-   */
+  /** How long each of them does nothing after an answer, milliseconds; 20 unless it is said, so that others come to work. */
   pauseMs?: number;
   /** What goes wrong with a clock after SIGUSR2, until the next one. */
   wrongClock?: WrongClock;
