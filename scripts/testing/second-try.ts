@@ -1,8 +1,8 @@
 import { relative } from 'node:path';
 import type { StageReport, TestResult } from './results.ts';
 
-/** More files than this do not fail by chance, of hundreds. */
-const MOST_FILES = 5;
+/** More files than this do not fail by chance. */
+const MOST_FILES = 3;
 
 /** Where a result comes from, without the line. */
 const fileOf = ({ file }: TestResult): string | null => file?.replace(/(:\d+)+$/, '') ?? null;
