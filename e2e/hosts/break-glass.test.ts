@@ -6,7 +6,8 @@ import type { BreakGlassUse } from '#shared/break-glass-api.ts';
 import type { EventRecord } from '#shared/events.ts';
 import type { SealedPassword } from '#shared/sealed-password.ts';
 import { type Examples, readExamples, settingsOf } from '../harness/examples.ts';
-import { type LabUser, localTerminal } from '../harness/lab.ts';
+import { letBobIn } from '../harness/key-and-pam.ts';
+import type { LabUser } from '../harness/lab.ts';
 import { granted } from '../harness/person.ts';
 import type { Terminal } from '../harness/pty.ts';
 import { must, until } from '../harness/run.ts';
@@ -21,7 +22,7 @@ describe('a host whose server is dead', () => {
   let password = '';
   /** The password of the host whose sudo asks through PAM. */
   let other = '';
-  let key: string;
+  let bobOverSsh: (command: string) => Promise<Terminal>;
   let page: Examples;
   before(async () => {
     if (skip) return;
@@ -32,15 +33,7 @@ describe('a host whose server is dead', () => {
       env: await settingsOf(page.text('settings')),
     });
     const web2 = await world.addHost('web2', { pam: 'sudo,sudo-i,sshd', sudo: 'pam' });
-    key = join(world.lab.dir, 'id');
-    await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
-    await web2.write('/home/bob/.ssh/authorized_keys', await readFile(`${key}.pub`, 'utf8'), 0o600);
-    await web2.sh('chown -R bob:bob /home/bob/.ssh; chmod 700 /home/bob/.ssh');
-    await web2.write(
-      '/etc/ssh/sshd_config.d/10-lab.conf',
-      'Match User bob\n  AuthenticationMethods publickey,keyboard-interactive:pam\n',
-    );
-    await web2.sh('sshd -t; systemctl reload ssh');
+    bobOverSsh = await letBobIn(world.lab, web2);
   });
   after(() => world?.close());
 
@@ -184,13 +177,7 @@ describe('a host whose server is dead', () => {
   });
 
   test('so is ssh', { skip }, async () => {
-    const web2 = world.host('web2');
-    const terminal = await localTerminal([
-      'ssh',
-      ...['-tt', '-F', 'none', '-i', key, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-      ...['-o', 'LogLevel=ERROR', '-o', 'IdentitiesOnly=yes', '-o', 'NumberOfPasswordPrompts=1'],
-      ...[`bob@${web2.address}`, 'id -un'],
-    ]);
+    const terminal = await bobOverSsh('id -un');
     await terminal.see(PROMPT);
     terminal.type(`${other}\r`);
     assert.equal(await terminal.exit, 0, terminal.text());

@@ -286,6 +286,8 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       for (const [path, body] of Object.entries(good)) answers.set(path, body);
       const other = await onHost(`sed 's/^fail()/# \\n&/' install.sh > other.sh; sh other.sh ${url}`, 'idt1.a.b.c\n');
       assert.match(other.stderr, /install\.sh is not what was signed/);
+      const both = await onHost(`sh install.sh --no-setup --sssd ${url}`);
+      assert.match(both.stderr, /--sssd: not with --no-setup/);
       const plain = await onHost('sh install.sh http://identree.example.com:8443');
       assert.match(plain.stderr, /An address begins with https/);
       assert.equal(host.exists('/usr/bin/identree'), false);

@@ -1,6 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { BreakGlassUse } from '#shared/break-glass-api.ts';
 import type { EventName } from '#shared/events.ts';
@@ -15,15 +13,16 @@ import {
   serialOf,
 } from '../harness/directory-site.ts';
 import { readExamples, settingsOf } from '../harness/examples.ts';
-import { type Host, localTerminal } from '../harness/lab.ts';
+import { letBobIn } from '../harness/key-and-pam.ts';
+import type { Host } from '../harness/lab.ts';
 import { CODE, granted, newApprover, type Person } from '../harness/person.ts';
 import type { Terminal } from '../harness/pty.ts';
 import { buildDebs, createRelease, type Release, releaseSettings } from '../harness/release.ts';
-import { must, until } from '../harness/run.ts';
+import { until } from '../harness/run.ts';
 import { enrolmentToken } from '../harness/server.ts';
 import { agentReady, mark, skip } from '../harness/world.ts';
 
-/** Each step has its own tests; this is all of them on one host, and takes a quarter of an hour. */
+/** Each step has its own tests; this is all of them on one host, and takes minutes. */
 const LONG = process.env.IDENTREE_LONG === '1';
 
 const PROMPT = /Break-glass password: $/;
@@ -36,7 +35,7 @@ if (LONG)
     let alice: Person;
     let host: Host;
     let untouched: string[];
-    let key: string;
+    let bobOverSsh: (command: string) => Promise<Terminal>;
     let password = '';
     before(async () => {
       const page = await readExamples('docs/break-glass.md');
@@ -47,14 +46,7 @@ if (LONG)
       debs = await buildDebs(site.lab);
       await release.publish(debs.older);
       alice = await newApprover(site.server, 'alice2');
-      key = join(site.lab.dir, 'id');
-      await must('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
-      await host.write('/home/bob/.ssh/authorized_keys', await readFile(`${key}.pub`, 'utf8'), 0o600);
-      await host.write(
-        '/etc/ssh/sshd_config.d/10-lab.conf',
-        'Match User bob\n  AuthenticationMethods publickey,keyboard-interactive:pam\n',
-      );
-      await host.sh('chown -R bob:bob /home/bob/.ssh; chmod 700 /home/bob/.ssh; sshd -t; systemctl reload ssh');
+      bobOverSsh = await letBobIn(site.lab, host);
       untouched = await fileSystem(host);
     });
     after(() => site?.close());
@@ -130,12 +122,7 @@ if (LONG)
       inside.type(`${password}\r`);
       assert.equal(await inside.exit, 0, inside.text());
       assert.ok(host.exists('/srv/mark-whole-life'));
-      const ssh = await localTerminal([
-        'ssh',
-        ...['-tt', '-F', 'none', '-i', key, '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
-        ...['-o', 'LogLevel=ERROR', '-o', 'IdentitiesOnly=yes', '-o', 'NumberOfPasswordPrompts=1'],
-        ...[`bob@${host.address}`, 'id -un'],
-      ]);
+      const ssh = await bobOverSsh('id -un');
       await ssh.see(PROMPT);
       ssh.type(`${password}\r`);
       assert.equal(await ssh.exit, 0, ssh.text());
