@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as x509 from '@peculiar/x509';
 import { type CaFiles, fingerprintOf } from '../platform/authority-files.ts';
@@ -24,6 +24,11 @@ async function privateKey(pem: string): Promise<Key> {
 async function publicKeyOf(pem: string): Promise<Key> {
   const der = createPublicKey(pem).export({ type: 'spki', format: 'der' });
   return (await webcrypto.subtle.importKey('spki', der, ALGORITHM, true, ['verify'])) as Key;
+}
+
+function lifeOf(pem: string): Life {
+  const { validFromDate, validToDate } = new X509Certificate(pem);
+  return { from: validFromDate.getTime(), until: validToDate.getTime() };
 }
 
 const serial = () => {
@@ -52,22 +57,39 @@ export async function makeCaCertificate(keyPem: string, now: number): Promise<st
   return certificate.toString('pem');
 }
 
+/** Milliseconds since the epoch. */
+export interface Life {
+  from: number;
+  until: number;
+}
+
+/** The client certificate of a host. Times in milliseconds. */
+export interface IssuedCertificate {
+  pem: string;
+  serial: string;
+  beginsAt: number;
+  expiresAt: number;
+}
+
+export interface CaCertificate {
+  role: 'signing' | 'next' | 'old';
+  pem: string;
+  fingerprint: string;
+  life: Life;
+}
+
 /** Issues client certificates to hosts: the name comes from the enrolment, never from the request. */
 export interface CertificateAuthority {
   /** All CA certificates that count, in PEM; the one that signs is the first. */
   readonly bundle: string;
   /** The same, one by one. */
-  certificates(): { role: 'signing' | 'next' | 'old'; pem: string; fingerprint: string }[];
+  certificates(): readonly CaCertificate[];
   /** Goes on with other files. */
   use(ca: SigningCa): void;
   /** Calls back when it has gone on with others. */
   onChange(callback: () => void): void;
-  /** @returns the certificate in PEM, its serial and expiry; null when the CSR is not a valid P-256 or Ed25519 one. */
-  issue(
-    csrPem: string,
-    hostname: string,
-    hostId: string,
-  ): Promise<{ pem: string; serial: string; expiresAt: number } | null>;
+  /** @returns null when the CSR is not a valid P-256 or Ed25519 one. */
+  issue(csrPem: string, hostname: string, hostId: string): Promise<IssuedCertificate | null>;
   /** Makes a key and a server certificate for it, both in PEM. @param names DNS names and addresses, at least one */
   issueServer(names: readonly string[]): Promise<{ certificate: string; key: string; expiresAt: number }>;
 }
@@ -92,20 +114,23 @@ export function createCertificateAuthority(deps: {
   let issuer = new x509.X509Certificate(ca.certificatePem);
   const callbacks: (() => void)[] = [];
 
-  function certificates() {
+  const read = ({ certificatePem, next, old }: SigningCa): CaCertificate[] => {
     const all = [
-      { role: 'signing' as const, pem: ca.certificatePem },
-      { role: 'next' as const, pem: ca.next },
-      { role: 'old' as const, pem: ca.old },
+      { role: 'signing' as const, pem: certificatePem },
+      { role: 'next' as const, pem: next },
+      { role: 'old' as const, pem: old },
     ];
-    return all.flatMap(({ role, pem }) => (pem ? [{ role, pem, fingerprint: fingerprintOf(pem) }] : []));
-  }
+    return all.flatMap(({ role, pem }) =>
+      pem ? [{ role, pem, fingerprint: fingerprintOf(pem), life: lifeOf(pem) }] : [],
+    );
+  };
+  let certificates = read(ca);
 
   /** Everything that certificates of this authority have in common. */
   const sign = async (
     subject: string,
     key: Key,
-    life: { serial: string; notAfter: number },
+    life: { serial: string; notBefore: number; notAfter: number },
     usage: x509.ExtendedKeyUsage,
     names: x509.JsonGeneralNames,
   ) =>
@@ -113,7 +138,7 @@ export function createCertificateAuthority(deps: {
       serialNumber: life.serial,
       subject: [{ CN: [subject] }],
       issuer: issuer.subjectName,
-      notBefore: new Date(deps.now() - earlyBy(life.notAfter - deps.now())),
+      notBefore: new Date(life.notBefore),
       notAfter: new Date(life.notAfter),
       signingAlgorithm: ALGORITHM,
       signingKey: await privateKey(ca.keyPem),
@@ -127,15 +152,19 @@ export function createCertificateAuthority(deps: {
       ],
     });
 
+  const newLife = (ttl: number) => {
+    const now = deps.now();
+    return { serial: serial(), notBefore: now - earlyBy(ttl), notAfter: now + ttl };
+  };
+
   return {
     get bundle() {
-      return certificates()
-        .map(({ pem }) => (pem.endsWith('\n') ? pem : `${pem}\n`))
-        .join('');
+      return certificates.map(({ pem }) => (pem.endsWith('\n') ? pem : `${pem}\n`)).join('');
     },
-    certificates,
+    certificates: () => certificates,
     use(other) {
       ca = other;
+      certificates = read(ca);
       issuer = new x509.X509Certificate(ca.certificatePem);
       for (const callback of callbacks) callback();
     },
@@ -151,7 +180,7 @@ export function createCertificateAuthority(deps: {
       } catch {
         return null;
       }
-      const life = { serial: serial(), notAfter: deps.now() + deps.hostTtlMs };
+      const life = newLife(deps.hostTtlMs);
       const certificate = await sign(
         hostname.slice(0, 64),
         request.publicKey as never,
@@ -162,12 +191,17 @@ export function createCertificateAuthority(deps: {
           { type: 'url', value: `urn:uuid:${hostId}` },
         ],
       );
-      return { pem: certificate.toString('pem'), serial: life.serial, expiresAt: life.notAfter };
+      return {
+        pem: certificate.toString('pem'),
+        serial: life.serial,
+        beginsAt: life.notBefore,
+        expiresAt: life.notAfter,
+      };
     },
 
     async issueServer(names) {
       const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-      const life = { serial: serial(), notAfter: deps.now() + SERVER_DAYS * DAY };
+      const life = newLife(SERVER_DAYS * DAY);
       const certificate = await sign(
         names[0]!.slice(0, 64),
         pair.publicKey as never,

@@ -23,21 +23,17 @@ const show = coreCommand({
   help: 'the authorities that count, until when, and which hosts a rotation waits for',
   options: { json: { help: 'for programs' } },
   async run({ core, out }, { options }) {
-    const { lifeOf } = await import('../hosts/certificate-life.ts');
     const { phase, left } = await core.caRotation.status();
-    const authorities = core.ca.certificates().map(({ role, pem, fingerprint }) => {
-      const until = lifeOf(pem)?.until ?? null;
-      return { role, fingerprint, until };
-    });
+    const authorities = core.ca
+      .certificates()
+      .map(({ role, fingerprint, life }) => ({ role, fingerprint, until: life.until }));
     const waitsFor = left.map(({ id, hostname }) => ({ id, hostname }));
     if (options.json) {
       out(`${JSON.stringify({ phase, authorities, waitsFor }, null, 2)}\n`);
       return EXIT.ok;
     }
-    for (const { role, fingerprint, until } of authorities) {
-      const ends = until === null ? 'cannot be read' : `ends ${new Date(until).toISOString()}`;
-      out(`${fingerprint}  ${ROLES[role]}  ${ends}\n`);
-    }
+    for (const { role, fingerprint, until } of authorities)
+      out(`${fingerprint}  ${ROLES[role]}  ends ${new Date(until).toISOString()}\n`);
     if (phase !== 'settled') out(`Waits for: ${waitsFor.map(({ hostname }) => hostname).join(', ') || 'no host'}\n`);
     return EXIT.ok;
   },

@@ -1,4 +1,5 @@
 import type { UnitOfWork } from './database.ts';
+import { withLife } from './migrations/0031-certificate-lives.ts';
 import { kysely, type Query } from './query.ts';
 import type { Schema } from './schema.ts';
 
@@ -83,6 +84,11 @@ export async function* copyRows(query: Query): AsyncGenerator<CopiedRow> {
   }
 }
 
+/** A row of a backup that an earlier version made, with the columns of this one. */
+function asKeptNow(table: string, row: object): object {
+  return table === 'hosts' && 'certificate' in row ? withLife(row as { certificate: string }) : row;
+}
+
 /** True for a database that no server has used yet. */
 export async function isUnused(query: Query): Promise<boolean> {
   return (await kysely(query).selectFrom('meta').select('key').limit(1).executeTakeFirst()) === undefined;
@@ -116,7 +122,7 @@ export async function pasteRows(work: UnitOfWork, rows: AsyncIterable<CopiedRow>
     if (!known.has(name)) throw new Error(`the backup is from a newer version: unknown table ${name}`);
     if (name !== table || pending.length >= BATCH) await flush();
     table = name;
-    pending.push(row);
+    pending.push(asKeptNow(name, row));
   }
   await flush();
   return written;

@@ -29,6 +29,7 @@ import * as requestsShown from './migrations/0027-requests-shown.ts';
 import * as counterSigned from './migrations/0028-counter-signed.ts';
 import * as exchanges from './migrations/0029-exchanges.ts';
 import * as hostJournals from './migrations/0030-host-journals.ts';
+import * as certificateLives from './migrations/0031-certificate-lives.ts';
 import { openPostgres, type PostgresOptions } from './postgres.ts';
 import { closed, type Query } from './query.ts';
 import { openSqlite } from './sqlite.ts';
@@ -97,6 +98,7 @@ export const migrations = {
   '0028-counter-signed': counterSigned,
   '0029-exchanges': exchanges,
   '0030-host-journals': hostJournals,
+  '0031-certificate-lives': certificateLives,
 };
 
 const KNOWN = Object.keys(migrations).sort();

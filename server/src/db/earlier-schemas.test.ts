@@ -28,7 +28,7 @@ const WORDS: Record<string, string> = {
 };
 
 /** What a later step puts elsewhere on purpose; its own test says where. */
-const MOVED = new Set(['account_bindings.held_person_id', 'account_bindings.held_at']);
+const MOVED = new Set(['account_bindings.held_person_id', 'account_bindings.held_at', 'hosts.certificate']);
 
 /** One row in each table, with another value in each column, whatever it means. */
 async function fill(db: Anything): Promise<Map<string, Record<string, unknown>>> {

@@ -93,7 +93,9 @@ export interface HostsTable {
   counter_signed_at: number | null;
   /** Set when an operator releases a quarantined host: the next request sets machine id and counter anew. */
   rebind: Flag;
-  certificate: string;
+  /** When its certificate begins and ends; null: of before this was noted, and not to be read. */
+  certificate_from: Timestamp | null;
+  certificate_until: Timestamp | null;
   enrolled_at: Timestamp;
   enrolled_with: 'token' | 'shared_secret';
   confirmed_at: Timestamp | null;

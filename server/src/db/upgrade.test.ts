@@ -1,23 +1,31 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Kysely, sql } from 'kysely';
 import { Migrator } from 'kysely/migration';
 import { createAccounts } from '../auth/accounts.ts';
 import { listClaims } from '../auth/binding-store.ts';
+import { makeCaCertificate } from '../certificates/authority.ts';
 import { accountNameOf } from '../directory/configured.ts';
+import { caKeyPem } from '../platform/key-files.ts';
 import { testConfig } from '../testing/test-config.ts';
+import { type CopiedRow, pasteRows } from './copy-store.ts';
 import { type Database, migrations, openDatabase } from './database.ts';
 import type { Engine } from './engine.ts';
 import { openPostgres } from './postgres.ts';
+import { kysely } from './query.ts';
 import { openSqlite } from './sqlite.ts';
 import { forEachDriver, makeTestPostgres } from './test-databases.ts';
 import { TEST_FOLDER } from './test-postgres.ts';
 
-/** A database of the last version before a directory said whose account it is, filled, and opened by this one. */
+/** Databases of earlier versions, filled, and opened by this one. */
 
 const ISSUER = 'https://idp.example.com';
-const BEFORE = '0005-runs';
+/** The last version before a directory said whose account it is. */
+const WITHOUT_CLAIMS = '0005-runs';
+/** The last one that kept whole certificates of hosts. */
+const WITH_CERTIFICATES = '0030-host-journals';
 
 interface Filled {
   /** Subject of who signed in → the account they were bound to. */
@@ -56,8 +64,13 @@ async function fill(db: Kysely<never>, { bound, given = {}, unnamed = [], claim 
   }
 }
 
-/** Makes the earlier version, fills it and opens it with this one. */
-async function upgraded(t: TestContext, driver: Engine['driver'], content: Filled): Promise<Database> {
+/** Makes an earlier version, fills it and opens it with this one. */
+async function upgradedFrom(
+  version: string,
+  t: TestContext,
+  driver: Engine['driver'],
+  fillIt: (db: Kysely<never>) => Promise<void>,
+): Promise<Database> {
   const postgres = driver === 'postgres' ? await makeTestPostgres() : null;
   const dsn = postgres?.dsn ?? join(TEST_FOLDER, `upgrade-${Math.random()}.db`);
   const engine = postgres
@@ -65,9 +78,9 @@ async function upgraded(t: TestContext, driver: Engine['driver'], content: Fille
     : openSqlite(dsn, () => {});
   if (postgres) await sql`drop schema public cascade; create schema public`.execute(engine.writer);
   const provider = { getMigrations: async () => migrations };
-  const { error } = await new Migrator({ db: engine.writer, provider }).migrateTo(BEFORE);
+  const { error } = await new Migrator({ db: engine.writer, provider }).migrateTo(version);
   assert.equal(error, undefined);
-  await fill(engine.writer as never, content);
+  await fillIt(engine.writer as never);
   await engine.close();
   const db = await openDatabase(postgres ? { driver: 'postgres', dsn, maxConnections: 4 } : { driver: 'sqlite', dsn });
   t.after(async () => {
@@ -76,6 +89,9 @@ async function upgraded(t: TestContext, driver: Engine['driver'], content: Fille
   });
   return db;
 }
+
+const upgraded = (t: TestContext, driver: Engine['driver'], content: Filled) =>
+  upgradedFrom(WITHOUT_CLAIMS, t, driver, (db) => fill(db, content));
 
 const accountsIn = (directory: boolean) => {
   const env = { IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com', IDENTREE_DIRECTORY_SOURCE: directory ? 'scim' : 'none' };
@@ -127,5 +143,38 @@ forEachDriver('after an upgrade', (driver) => {
     });
     assert.deepEqual(await whose(db, true, ['alice', 'bob']), { alice: ['alice'], bob: ['bob'] });
     assert.deepEqual(await accountsIn(true).unlinked(db.query), []);
+  });
+
+  test('of a certificate is kept when it begins and ends, also of what a backup of before brings', async (t) => {
+    const [readable, not] = [await makeCaCertificate(caKeyPem(), Date.UTC(2026, 0, 1)), 'no certificate'];
+    const { validFromDate, validToDate } = new X509Certificate(readable);
+    const before = [readable, not].map((certificate, index) => ({
+      ...{ id: `host${index}`, hostname: `web${index}.example.com`, state: 'active', host_group: null },
+      ...{ api_key: `key${index}`, api_key_thumbprint: `key${index}`, machine_id: '', counter: 1, rebind: 0 },
+      ...{ certificate, enrolled_at: 1, enrolled_with: 'token', confirmed_at: 1, checkpoint_seq: 0 },
+    }));
+    const db = await upgradedFrom(WITH_CERTIFICATES, t, driver, async (earlier) => {
+      await (earlier as unknown as Kysely<Record<string, object>>).insertInto('hosts').values(before).execute();
+    });
+    const hostsIn = ({ query }: Database) => kysely(query).selectFrom('hosts').selectAll().orderBy('id').execute();
+    const upgradedHosts = await hostsIn(db);
+    assert.deepEqual(
+      upgradedHosts.map(({ certificate_from, certificate_until }) => [certificate_from, certificate_until]),
+      [
+        [validFromDate.getTime(), validToDate.getTime()],
+        [null, null],
+      ],
+    );
+
+    await db.transaction(async (work) => {
+      await sql`/* all */ delete from hosts`.execute(kysely(work.query));
+      await pasteRows(
+        work,
+        (async function* () {
+          for (const row of before) yield ['hosts', row] as CopiedRow;
+        })(),
+      );
+    });
+    assert.deepEqual(await hostsIn(db), upgradedHosts);
   });
 });

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { HostAuthorities } from '#shared/host-api.ts';
-import type { CertificateAuthority } from '../certificates/authority.ts';
+import type { CaCertificate, CertificateAuthority } from '../certificates/authority.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import { readFact, writeFact } from '../db/installation.ts';
 import type { EventLog } from '../events/log.ts';
@@ -34,10 +34,10 @@ const COMMANDS = { begun: 'rotate', activated: 'activate', settled: 'finish' } a
 const otherFiles = (folder: string): string =>
   `the keys folder ${folder} has other authorities than this installation: copy ca.json and the ca-* files from the keys folder of the server where identree-server ca was run, then restart this one`;
 
-type Authorities = ReturnType<CertificateAuthority['certificates']>;
+type Authorities = readonly Pick<CaCertificate, 'role' | 'fingerprint'>[];
 
 /** Authorities and what each is for, as text that can be compared. */
-const textOf = (authorities: Pick<Authorities[number], 'role' | 'fingerprint'>[]): string =>
+const textOf = (authorities: Authorities): string =>
   authorities.map(({ role, fingerprint }) => `${role} ${fingerprint}`).join(' ');
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createLives, endsSoon, lifeOf } from './certificate-life.ts';
+import { endsSoon } from './certificate-life.ts';
 
 const DAY = 86_400_000;
 
@@ -19,10 +19,4 @@ describe('certificates that end soon', () => {
     it(`of ${life} days with ${left} left: ${expected ? 'warned of' : 'not yet'}`, () =>
       assert.equal(endsSoon({ from: 0, until: life * DAY }, (life - left) * DAY), expected));
   }
-
-  it('what cannot be read is known as that', () => {
-    assert.equal(lifeOf('no certificate'), null);
-    const lives = createLives(1);
-    assert.deepEqual([lives('x'), lives('x'), lives('y')], [null, null, null]);
-  });
 });

@@ -14,7 +14,7 @@ import { CLOCK_SKEW_SECONDS, ENROLMENT_TAG } from '#shared/http-signature.ts';
 import { hostName as hostNameSchema, normaliseHostName } from '#shared/names.ts';
 import type { PublicJwk } from '#shared/token.ts';
 import { terminalLine } from '#shared/visible-text.ts';
-import type { CertificateAuthority } from '../certificates/authority.ts';
+import type { CertificateAuthority, IssuedCertificate } from '../certificates/authority.ts';
 import type { Database, UnitOfWork } from '../db/database.ts';
 import type { EventLog } from '../events/log.ts';
 import type { SignedRequest } from '../http/host-operation.ts';
@@ -49,6 +49,11 @@ export interface EnrolmentDeps {
   autoConfirm: boolean;
 }
 
+const lifeOf = ({ beginsAt, expiresAt }: IssuedCertificate) => ({
+  certificate_from: beginsAt,
+  certificate_until: expiresAt,
+});
+
 export type Enrolment = ReturnType<typeof createEnrolment>;
 
 /** How hosts become known and keep being what they are: tokens, keys, certificates, signs of life. */
@@ -58,7 +63,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
   async function noteCertificate(
     work: UnitOfWork,
     host: Pick<store.Host, 'id' | 'hostname'>,
-    issued: { serial: string; expiresAt: number },
+    issued: Pick<IssuedCertificate, 'serial' | 'expiresAt'>,
     remoteAddr: string,
   ): Promise<void> {
     await events.append(work, {
@@ -111,7 +116,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
       refuseOtherCa();
       const issued = await deps.ca.issue(body.csr, host.hostname, host.id);
       if (!issued) throw new Refusal('csr_invalid');
-      await store.updateHost(work, host.id, { certificate: issued.pem });
+      await store.updateHost(work, host.id, lifeOf(issued));
       await noteCertificate(work, host, issued, remoteAddr);
       return deps.signCertificateGrant({
         v: 1,
@@ -143,7 +148,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
         const issued = await deps.ca.issue(body.csr, host.hostname, host.id);
         if (!issued) throw new Refusal('csr_invalid');
         if (!(await store.spendToken(work, token.id, host.id, now))) throw new Refusal('token_used');
-        await store.updateHost(work, host.id, { certificate: issued.pem });
+        await store.updateHost(work, host.id, lifeOf(issued));
         await noteCertificate(work, host, issued, remoteAddr);
         return { host, issued, caBundle: deps.ca.bundle };
       });
@@ -199,7 +204,7 @@ export function createEnrolment(deps: EnrolmentDeps) {
           counter: 0,
           counter_signed_at: null,
           rebind: 0,
-          certificate: issued.pem,
+          ...lifeOf(issued),
           enrolled_at: now,
           enrolled_with: token ? 'token' : 'shared_secret',
           confirmed_at: state === 'active' ? now : null,

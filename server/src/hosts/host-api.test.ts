@@ -568,14 +568,19 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     };
     const renew = (who: TestHost, change: object = {}, tampering: Tampering = {}) =>
       who.send('POST', '/certificate', bodyOf(who, change), tampering);
-    const storedCertificate = async (who: TestHost) =>
-      (
-        await kysely(t.app.db.query)
-          .selectFrom('hosts')
-          .select('certificate')
-          .where('id', '=', who.id)
-          .executeTakeFirstOrThrow()
-      ).certificate;
+    /** Seconds since the epoch, as a certificate says it. */
+    const rememberedLife = async (who: TestHost) => {
+      const { certificate_from, certificate_until } = await kysely(t.app.db.query)
+        .selectFrom('hosts')
+        .select(['certificate_from', 'certificate_until'])
+        .where('id', '=', who.id)
+        .executeTakeFirstOrThrow();
+      return [certificate_from, certificate_until].map((at) => Math.floor((at ?? 0) / 1000));
+    };
+    const lifeIn = (pem: string) => {
+      const { validFromDate, validToDate } = new X509Certificate(pem);
+      return [validFromDate, validToDate].map((at) => at.getTime() / 1000);
+    };
 
     async function grantOf(answer: { body: object }): Promise<CertificateGrant> {
       const token = String((answer.body as { grant?: unknown }).grant);
@@ -600,7 +605,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       assert.ok(certificate.checkPrivateKey(createPrivateKey(own.key)));
       assert.notEqual(certificate.serialNumber, new X509Certificate(host.grant.certificate).serialNumber);
       assert.deepEqual(certificate.keyUsage, ['1.3.6.1.5.5.7.3.2'], 'for clients only');
-      assert.equal(await storedCertificate(host), grant.certificate);
+      assert.deepEqual(await rememberedLife(host), lifeIn(grant.certificate));
       const [event] = (await t.app.events.read((await t.app.events.head()).seq - 1, 1)) as [EventRecord];
       assert.equal(event.event, 'certificate_issued');
       assert.equal(event.hostId, host.id);
@@ -613,7 +618,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
       const certificate = new X509Certificate(grant.certificate);
       assert.equal(certificate.subject, 'CN=web1.example.com');
       assert.equal(certificate.subjectAltName, `DNS:web1.example.com, URI:urn:uuid:${host.id}`);
-      assert.equal(await storedCertificate(other), other.grant.certificate);
+      assert.deepEqual(await rememberedLife(other), lifeIn(other.grant.certificate));
     });
 
     test('a host cannot ask in the name of another', async () => {
@@ -623,14 +628,14 @@ function hostApi(driver: 'sqlite' | 'postgres') {
     });
 
     test('a certificate request that is none, or not signed with its own key, is refused', async () => {
-      const before = await storedCertificate(host);
+      const before = await rememberedLife(host);
       await refused('csr_invalid', 400, () => renew(host, { csr: 'no' }));
       const lines = csr.split('\n');
       const bytes = Buffer.from(lines.slice(1, -1).join(''), 'base64');
       bytes[bytes.length - 1] = bytes[bytes.length - 1]! ^ 1;
       const forged = `${lines[0]}\n${bytes.toString('base64')}\n${lines.at(-1)}`;
       await refused('csr_invalid', 400, () => renew(host, { csr: forged }));
-      assert.equal(await storedCertificate(host), before);
+      assert.deepEqual(await rememberedLife(host), before);
     });
 
     test('unsigned, unknown, late, repeated: refused like everything else', async () => {
@@ -671,7 +676,7 @@ function hostApi(driver: 'sqlite' | 'postgres') {
         await kysely(query).updateTable('hosts').set({ state: 'waiting' }).where('id', '=', waiting.id).execute();
       });
       await refused('host_waiting', 403, () => renew(waiting));
-      assert.equal(await storedCertificate(gone), gone.grant.certificate);
+      assert.deepEqual(await rememberedLife(gone), lifeIn(gone.grant.certificate));
     });
   });
 

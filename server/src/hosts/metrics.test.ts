@@ -10,11 +10,10 @@ const DAY_MS = 86_400_000;
 async function shown(hosts: readonly LiveHost[], endsIn: (index: number) => number): Promise<Map<string, number>> {
   const clock = manualClock();
   const registry = new Registry();
-  const lives = (pem: string) => ({ from: clock.now() - 365 * DAY_MS, until: clock.now() + endsIn(Number(pem)) });
+  const from = clock.now() - 365 * DAY_MS;
   const metrics = hostMetrics({
-    hosts: async () => hosts,
+    hosts: async () => hosts.map((host, index) => ({ ...host, life: { from, until: clock.now() + endsIn(index) } })),
     clock,
-    lives,
     ca: { certificates: () => [] },
     caRotation: { status: async () => ({ left: [] }) as never },
   });
@@ -26,7 +25,7 @@ async function shown(hosts: readonly LiveHost[], endsIn: (index: number) => numb
 const fleet = (size: number, of: (index: number) => Partial<LiveHost> = () => ({})): LiveHost[] =>
   Array.from({ length: size }, (_, index) => ({
     hostname: `web${index}.example.com`,
-    certificate: String(index),
+    life: null,
     lastSeenAt: null,
     agentVersion: null,
     ...of(index),

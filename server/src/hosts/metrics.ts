@@ -3,7 +3,7 @@ import type { CertificateAuthority } from '../certificates/authority.ts';
 import type { Clock } from '../platform/clock.ts';
 import { readGauge, shortly } from '../platform/gauges.ts';
 import type { CaRotation } from './ca-rotation.ts';
-import { endsSoon, type Life, lifeOf } from './certificate-life.ts';
+import { endsSoon } from './certificate-life.ts';
 import type { LiveHost } from './store.ts';
 
 /** Above so many hosts none has a line of its own: 3,000 lines a look are more than anybody alerts on. */
@@ -16,20 +16,39 @@ const ONLINE_MS = 5 * 60_000;
 const MOST_VERSIONS = 20;
 
 const AGENT_STATUSES = ['online', 'silent', 'never_seen'] as const;
-const WITHIN = { '1h': HOUR_SECONDS, '1d': DAY_SECONDS, '7d': 7 * DAY_SECONDS, '30d': 30 * DAY_SECONDS } as const;
+const WITHIN = [
+  ['1h', HOUR_SECONDS],
+  ['1d', DAY_SECONDS],
+  ['7d', 7 * DAY_SECONDS],
+  ['30d', 30 * DAY_SECONDS],
+] as const;
 
-function statusOf(host: LiveHost, now: number): (typeof AGENT_STATUSES)[number] {
-  if (host.lastSeenAt === null) return 'never_seen';
-  return now - host.lastSeenAt < ONLINE_MS ? 'online' : 'silent';
+/** What is shown of all hosts together, counted in one pass: there may be ten thousand. */
+function summaryOf(hosts: readonly LiveHost[], now: number) {
+  const statuses = { online: 0, silent: 0, never_seen: 0 };
+  /** How many hosts have each version. */
+  const versions = new Map<string, number>();
+  /** Seconds until certificates end, by host; below 0 when they have. */
+  const ends: { hostname: string; seconds: number }[] = [];
+  /** As many as end within each of these times. */
+  const within = WITHIN.map(() => 0);
+  let [endingSoon, first] = [0, null as number | null];
+  for (const { hostname, life, lastSeenAt, agentVersion } of hosts) {
+    statuses[lastSeenAt === null ? 'never_seen' : now - lastSeenAt < ONLINE_MS ? 'online' : 'silent'] += 1;
+    const version = agentVersion ?? 'unknown';
+    versions.set(version, (versions.get(version) ?? 0) + 1);
+    if (life === null) continue;
+    const seconds = (life.until - now) / 1000;
+    ends.push({ hostname, seconds });
+    if (first === null || seconds < first) first = seconds;
+    if (endsSoon(life, now)) endingSoon += 1;
+    for (const [index, [, limit]] of WITHIN.entries()) if (seconds <= limit) within[index]! += 1;
+  }
+  return { count: hosts.length, statuses, versions, ends, within, endingSoon, first };
 }
 
 /** Versions by how many hosts have them; those behind the most frequent ones together. */
-function versionsOf(hosts: readonly LiveHost[]): [string, number][] {
-  const counts = new Map<string, number>();
-  for (const { agentVersion } of hosts) {
-    const version = agentVersion ?? 'unknown';
-    counts.set(version, (counts.get(version) ?? 0) + 1);
-  }
+function versionsOf(counts: ReadonlyMap<string, number>): [string, number][] {
   const ordered = [...counts].sort(([, a], [, b]) => b - a);
   const others = ordered.slice(MOST_VERSIONS).reduce((sum, [, count]) => sum + count, 0);
   return [...ordered.slice(0, MOST_VERSIONS), ...(others > 0 ? [['other', others] as [string, number]] : [])];
@@ -42,60 +61,48 @@ export function hostMetrics(deps: {
   clock: Clock;
   ca: Pick<CertificateAuthority, 'certificates'>;
   caRotation: Pick<CaRotation, 'status'>;
-  lives: (certificatePem: string) => Life | null;
 }): Metric[] {
-  const { clock, ca, caRotation, lives } = deps;
-  const hosts = shortly(deps.hosts);
+  const { clock, ca, caRotation } = deps;
+  const fleet = shortly(async () => summaryOf(await deps.hosts(), clock.now()));
   const now = () => clock.now();
-  /** Seconds until certificates end, by host; below 0 when they have. */
-  const ends = async (): Promise<{ hostname: string; seconds: number }[]> =>
-    (await hosts()).flatMap(({ hostname, certificate }) => {
-      const life = lives(certificate);
-      return life === null ? [] : [{ hostname, seconds: (life.until - now()) / 1000 }];
-    });
-  const signingEndsAt = () => lifeOf(ca.certificates()[0]?.pem ?? '')?.until ?? 0;
+  const signingEndsAt = () => ca.certificates()[0]?.life.until ?? 0;
 
   return [
     readGauge({
       name: 'registered_hosts',
       help: 'Enrolled hosts that are not revoked.',
-      read: async () => (await hosts()).length,
+      read: async () => (await fleet()).count,
     }),
     readGauge({
       name: 'agent_status',
       help: 'Enrolled hosts by whether they were heard of within five minutes.',
       labelNames: ['status'],
       async read() {
-        const all = await hosts();
-        return AGENT_STATUSES.map((status) => ({
-          labels: { status },
-          value: all.filter((host) => statusOf(host, now()) === status).length,
-        }));
+        const { statuses } = await fleet();
+        return AGENT_STATUSES.map((status) => ({ labels: { status }, value: statuses[status] }));
       },
     }),
     readGauge({
       name: 'agent_versions',
       help: 'Enrolled hosts by the version of their agent.',
       labelNames: ['version'],
-      read: async () => versionsOf(await hosts()).map(([version, value]) => ({ labels: { version }, value })),
+      read: async () =>
+        versionsOf((await fleet()).versions).map(([version, value]) => ({ labels: { version }, value })),
     }),
     readGauge({
       name: 'host_certificates_ending',
       help: 'Certificates of hosts that should have been renewed long ago: they end within 30 days, or have ended.',
-      async read() {
-        const all = (await hosts()).map(({ certificate }) => lives(certificate));
-        return all.filter((life) => life && endsSoon(life, now())).length;
-      },
+      read: async () => (await fleet()).endingSoon,
     }),
     readGauge({
       name: 'mtls_cert_expires_in_seconds',
       help: `Until the certificate of a host ends; below 0 once it has. Above ${MOST_SERIES} hosts no host has a line.`,
       labelNames: ['hostname'],
       async read() {
-        const all = await ends();
-        return all.length > MOST_SERIES
+        const { ends } = await fleet();
+        return ends.length > MOST_SERIES
           ? []
-          : all.map(({ hostname, seconds }) => ({ labels: { hostname }, value: seconds }));
+          : ends.map(({ hostname, seconds }) => ({ labels: { hostname }, value: seconds }));
       },
     }),
     readGauge({
@@ -103,10 +110,8 @@ export function hostMetrics(deps: {
       help: 'Until the first certificate of a host ends; no value while there is none.',
       labelNames: [],
       async read() {
-        const all = await ends();
-        return all.length === 0
-          ? []
-          : [{ labels: {}, value: all.reduce((least, { seconds }) => Math.min(least, seconds), Number.MAX_VALUE) }];
+        const { first } = await fleet();
+        return first === null ? [] : [{ labels: {}, value: first }];
       },
     }),
     readGauge({
@@ -114,11 +119,8 @@ export function hostMetrics(deps: {
       help: 'Certificates of hosts that end within a time, or have ended.',
       labelNames: ['within'],
       async read() {
-        const all = await ends();
-        return Object.entries(WITHIN).map(([within, limit]) => ({
-          labels: { within },
-          value: all.filter(({ seconds }) => seconds <= limit).length,
-        }));
+        const { within } = await fleet();
+        return WITHIN.map(([label], index) => ({ labels: { within: label }, value: within[index]! }));
       },
     }),
     readGauge({
@@ -139,7 +141,7 @@ export function hostMetrics(deps: {
         ca
           .certificates()
           .filter(({ role }) => role !== 'signing')
-          .map(({ role, pem }) => ({ labels: { role }, value: (lifeOf(pem)?.until ?? 0) / 1000 })),
+          .map(({ role, life }) => ({ labels: { role }, value: life.until / 1000 })),
     }),
     readGauge({
       name: 'ca_rotation_hosts_behind',

@@ -5,7 +5,6 @@ import type { ApproverKeys } from '../passkeys/approver-keys.ts';
 import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import type { CaRotation } from './ca-rotation.ts';
-import { createLives } from './certificate-life.ts';
 import { createChecks } from './checks.ts';
 import { createHostApi } from './host-api-routes.ts';
 import { hostRoutes } from './host-routes.ts';
@@ -34,7 +33,6 @@ export function hostsModule(
   const counter = (name: string, help: string) => new Counter({ name: `identree_${name}`, help, registers: [] });
   const failures = counter('auth_failures_total', 'Host requests that could not be authenticated.');
   const rejections = counter('rate_limit_rejections_total', 'Requests refused by a limit.');
-  const lives = createLives();
   const checks = createChecks(ground);
   const perMinute = (limit: number) => createRateLimiter({ clock, limit, windowMs: MINUTE_MS });
   const hostApi = createHostApi({
@@ -62,7 +60,7 @@ export function hostsModule(
         }),
       ),
     ],
-    metrics: [failures, rejections, ...hostMetrics({ hosts: () => liveHosts(db.query), clock, ca, caRotation, lives })],
+    metrics: [failures, rejections, ...hostMetrics({ hosts: () => liveHosts(db.query), clock, ca, caRotation })],
     async start() {
       // What another process did to the keys folder counts here when its event is read.
       unfollow = events.follow(({ event }) => {
@@ -74,7 +72,7 @@ export function hostsModule(
       unfollow?.();
     },
     jobs: [{ name: 'spent nonces', everyMs: MINUTE_MS, run: hosts.forgetNonces }],
-    procedures: { hosts: createHostsRouter({ hosts, ca, checks, now: clock.now, lives }) },
+    procedures: { hosts: createHostsRouter({ hosts, ca, checks, now: clock.now }) },
     /** Serves what other modules have for hosts. */
     hostApi,
   } satisfies Module & Record<string, unknown>;

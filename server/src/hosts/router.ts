@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { hostGroup, uuid } from '#shared/names.ts';
-import type { CertificateAuthority } from '../certificates/authority.ts';
+import type { CertificateAuthority, Life } from '../certificates/authority.ts';
 import { adminProcedure, adminViewProcedure, router } from '../http/trpc.ts';
-import { endsSoon, type Life } from './certificate-life.ts';
+import { endsSoon } from './certificate-life.ts';
 import type { Checks, KeptChecks } from './checks.ts';
 import type { Operator } from './operators.ts';
 import type { KeptReport } from './reports.ts';
 import type { HostService } from './service.ts';
+import { lifeOfHost } from './store.ts';
 
 /** The person who calls, as the one who changes something. */
 const byOf = (ctx: { viewer: { person: { username: string } }; remoteAddr: string }): Operator => ({
@@ -42,9 +43,8 @@ export function createHostsRouter(deps: {
   ca: Pick<CertificateAuthority, 'certificates'>;
   checks: Pick<Checks, 'all' | 'of'>;
   now: () => number;
-  lives: (certificatePem: string) => Life | null;
 }) {
-  const { hosts, lives } = deps;
+  const { hosts } = deps;
   return router({
     list: adminViewProcedure.query(async () => {
       const now = deps.now();
@@ -55,7 +55,7 @@ export function createHostsRouter(deps: {
         /** Who signs for hosts, and who counts besides while one takes the place of another. */
         authorities: deps.ca
           .certificates()
-          .map(({ role, pem }) => ({ role, certificate: shownCertificate(lives(pem), now) })),
+          .map(({ role, life }) => ({ role, certificate: shownCertificate(life, now) })),
         hosts: (await hosts.list()).map((host) => ({
           id: host.id,
           hostname: host.hostname,
@@ -69,7 +69,7 @@ export function createHostsRouter(deps: {
           osInfo: host.os_info,
           clockSkewMs: host.clock_skew_ms,
           remoteAddr: host.remote_addr,
-          certificate: shownCertificate(lives(host.certificate), now),
+          certificate: shownCertificate(lifeOfHost(host), now),
           /** The directory waits for what the host says of itself. */
           reportDue: host.report_due,
           report: shownReport(reports.get(host.id)),

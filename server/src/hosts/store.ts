@@ -1,6 +1,7 @@
 import { type Selectable, sql } from 'kysely';
 import type { HostAuthorities } from '#shared/host-api.ts';
 import type { JournalName } from '#shared/journal-head.ts';
+import type { Life } from '../certificates/authority.ts';
 import type { UnitOfWork } from '../db/database.ts';
 import { kysely, type Query } from '../db/query.ts';
 import type {
@@ -75,6 +76,12 @@ export async function insertHost(work: UnitOfWork, host: HostsTable): Promise<vo
 
 export async function updateHost(work: UnitOfWork, id: string, set: Partial<HostsTable>): Promise<void> {
   await kysely(work.query).updateTable('hosts').set(set).where('id', '=', id).execute();
+}
+
+/** When the certificate of a host begins and ends; null: that is not known. */
+export function lifeOfHost(host: Pick<Host, 'certificate_from' | 'certificate_until'>): Life | null {
+  const { certificate_from: from, certificate_until: until } = host;
+  return from === null || until === null ? null : { from, until };
 }
 
 /** What a host has proved with a request. */
@@ -199,19 +206,24 @@ export async function spendToken(work: UnitOfWork, id: string, hostId: string, n
 /** What is measured of a host. `certificate`: PEM; `lastSeenAt`: milliseconds, null when it was never heard of. */
 export interface LiveHost {
   hostname: string;
-  certificate: string;
+  life: Life | null;
   lastSeenAt: number | null;
   agentVersion: string | null;
 }
 
-/** Hosts that are not revoked, by name. */
+/** Hosts that are not revoked, in any order. Metrics ask for them again and again. */
 export async function liveHosts(query: Query): Promise<LiveHost[]> {
-  return kysely(query)
+  const rows = await kysely(query)
     .selectFrom('hosts')
-    .select(['hostname', 'certificate', 'last_seen_at as lastSeenAt', 'agent_version as agentVersion'])
+    .select(['hostname', 'certificate_from', 'certificate_until', 'last_seen_at', 'agent_version'])
     .where('state', '<>', 'revoked')
-    .orderBy('hostname')
     .execute();
+  return rows.map((row) => ({
+    hostname: row.hostname,
+    life: lifeOfHost(row),
+    lastSeenAt: row.last_seen_at,
+    agentVersion: row.agent_version,
+  }));
 }
 
 /** What others need to know of a host: nulls for one that is not known. */

@@ -69,7 +69,7 @@ const GROWING: ReadonlySet<string> = new Set(
  * Indexes of the few rows of a growing table that are of interest now: 10,000 requests may wait, and what is told of them.
  * Of a table without rows Postgres may take any index that has all of those, because each costs it the same.
  */
-const BOUNDED = /^(challenges_pending|notify_deliveries_(queued|waiting))/;
+const BOUNDED = /^(challenges_(pending|due)|notify_deliveries_(queued|waiting))/;
 /** Indexes by which one row is found. In their order everything is found. */
 const UNIQUE = /^sqlite_autoindex_/;
 const RANGE = /\(\w+[<>]/;
