@@ -79,6 +79,9 @@ test('hosts: a token alone on standard output, an empty list that helps', async 
   assert.match(made.out, /^idt1\.[A-Za-z0-9_-]{16}\.[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}\n$/);
   assert.match(made.err, /web1\.example\.com/);
   assert.equal((await run(['hosts', 'token', '-bad-'], env)).code !== 0, true);
+  const forPrograms = await run(['hosts', 'token', '--json', 'web1.example.com'], env);
+  const { hostname, token, expiresAt } = JSON.parse(forPrograms.out) as Record<string, string>;
+  assert.deepEqual([hostname, token!.slice(0, 5), Number(expiresAt) > Date.now()], ['web1.example.com', 'idt1.', true]);
   const list = await run(['hosts', 'list', '--json'], env);
   assert.deepEqual(JSON.parse(list.out), []);
 });
@@ -215,7 +218,10 @@ for (const target of ['sqlite', 'postgres'] as const) {
     const env = environment(`source-${target}`);
     await run(['hosts', 'token', 'web1'], env);
     const backup = join(folder, `backup-${target}`);
-    assert.equal((await run(['backup', backup], env)).code, 0);
+    const backedUp = await run(['backup', '--json', backup], env);
+    assert.equal(backedUp.code, 0, backedUp.err);
+    const { folder: where, rows, head } = JSON.parse(backedUp.out) as Record<string, { seq: number }>;
+    assert.deepEqual([where, Number(rows) > 0, head!.seq > 0], [backup, true, true]);
     const postgres = target === 'postgres' ? await makeTestPostgres() : null;
     const restored = environment(
       `restored-${target}`,

@@ -35,9 +35,14 @@ const list = coreCommand({
 const token = coreCommand({
   name: 'token',
   help: 'make an enrolment token for one host',
+  options: { json: { help: 'for programs' } },
   operands: { name: {} },
-  async run({ core, out, err }, { operands }) {
+  async run({ core, out, err }, { operands, options }) {
     const made = await core.hosts.createToken(operands.name, ACTOR, null);
+    if (options.json) {
+      out(`${JSON.stringify(made, null, 2)}\n`);
+      return EXIT.ok;
+    }
     // The token alone on standard output, so that it can be piped into a file.
     err(`For ${made.hostname}, usable once until ${new Date(made.expiresAt).toISOString()}:\n`);
     out(`${made.token}\n`);
