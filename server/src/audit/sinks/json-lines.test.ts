@@ -303,6 +303,115 @@ test('[A-03] a file is not written by whoever may have a successor', async (t) =
   assert.deepEqual(await seqsOf(path), [1]);
 });
 
+test('[A-03] a file is neither cut nor renamed nor deleted by whoever may have a successor', async (t) => {
+  const { folder, path, open } = await fileSink(t, { maxSize: 1, maxFiles: 2 });
+  const all = createRecords()(5);
+  const late: ReaderTurn = { ...ownTurn(), isSure: () => false };
+  await open().deliver(all.slice(0, 1), ownTurn());
+  const contents = async () =>
+    Promise.all((await readdir(folder)).sort().map(async (name) => [name, await readFile(join(folder, name), 'utf8')]));
+  // The successor is in the midst of a line.
+  await writeFile(path, all[1]!.text.slice(0, 50));
+  let before = await contents();
+  await assert.rejects(open().deliver(all.slice(1, 2), late), TurnLost);
+  assert.deepEqual(await contents(), before);
+  // What the successor has filled is its own to rename.
+  for (const name of [path, `${path}.1`, `${path}.2`]) await writeFile(name, `${all[1]!.text}\n`);
+  before = await contents();
+  await assert.rejects(open().deliver(all.slice(2, 3), late), TurnLost);
+  assert.deepEqual(await contents(), before);
+  // Frozen between its last line and the rotation behind it.
+  await rm(path);
+  let asked = 0;
+  const frozen: ReaderTurn = { ...ownTurn(), isSure: () => ++asked < 2 };
+  await open().deliver(all.slice(3, 4), frozen);
+  assert.deepEqual(
+    (await contents()).map(([name]) => name),
+    before.map(([name]) => name),
+  );
+  assert.deepEqual(await seqsOf(path), [4]);
+});
+
+test('[A-20] a torn line that could not be mended is not written on at the next attempt', async (t) => {
+  const { path, open } = await fileSink(t);
+  const all = createRecords()(2);
+  for (const torn of ['a note without an end', all[0]!.text.slice(0, 50)]) {
+    await writeFile(path, torn);
+    const sink = open();
+    let asked = 0;
+    // It finds the line, and something is in the way of mending it.
+    const once: ReaderTurn = { ...ownTurn(), isSure: () => asked++ > 0 };
+    await assert.rejects(sink.deliver(all, once), TurnLost);
+    await sink.deliver(all, ownTurn());
+    assert.deepEqual((await linesOf(path)).slice(-2), [all[0]!.text, all[1]!.text]);
+  }
+});
+
+test('[A-20] a torn line of a file that can only be added to is ended, because it cannot be cut', async (t) => {
+  const { path, open } = await fileSink(t);
+  const all = createRecords()(3);
+  const first = open();
+  await first.deliver(all.slice(0, 1), ownTurn());
+  await first.close();
+  await appendFile(path, all[1]!.text.slice(0, 50));
+  const change = (how: string) => promisify(execFile)('chattr', [how, path]);
+  try {
+    await change('+a');
+  } catch {
+    return t.skip('who runs this may not have a file only added to, or the file system knows nothing of it');
+  }
+  try {
+    await open().deliver(all.slice(1), ownTurn());
+  } finally {
+    await change('-a');
+  }
+  assert.deepEqual(await linesOf(path), [all[0]!.text, all[1]!.text.slice(0, 50), all[1]!.text, all[2]!.text]);
+});
+
+test('[A-21] a file that another program cuts after a write of it failed is noticed too', {
+  skip: noDisk ?? false,
+}, async (t) => {
+  const disk = smallDisk(t, 64);
+  const path = join(disk.folder, 'audit.jsonl');
+  const sink = createJsonLines({ path, maxSize: 0, maxFiles: 5, now: () => performance.now() });
+  t.after(() => sink.close());
+  const records = createRecords();
+  await sink.deliver(records(5), ownTurn());
+  // Copied here.
+  const lost = records(3);
+  await sink.deliver(lost, ownTurn());
+  await assert.rejects(sink.deliver(records(100), ownTurn()), /ENOSPC/);
+  await truncate(path, 0);
+  await assert.rejects(sink.deliver(records(1), ownTurn()), /was cut/);
+  const again = await sink.comesAgain!();
+  assert.ok(again !== null && again.after < lost[0]!.event.seq);
+  again.noted();
+  await sink.deliver(lost, ownTurn());
+  assert.deepEqual(await seqsOf(path), seqs(lost));
+});
+
+test('[A-21] the larger a file is that others cut, the longer they may have copied it', async (t) => {
+  const folder = await folderOf(t);
+  const path = join(folder, 'audit.jsonl');
+  let now = 0;
+  const sink = createJsonLines({ path, maxSize: 0, maxFiles: 5, now: () => now });
+  t.after(() => sink.close());
+  const records = createRecords();
+  await writeFile(path, '');
+  await truncate(path, 1_000_000_000);
+  await appendFile(path, '\n');
+  await sink.deliver(records(1), ownTurn());
+  now += 60_000;
+  // The copy takes longer than ten seconds.
+  const lost = records(1);
+  await sink.deliver(lost, ownTurn());
+  now += 60_000;
+  await sink.deliver(records(1), ownTurn());
+  await truncate(path, 0);
+  const again = await sink.comesAgain!();
+  assert.ok(again !== null && again.after < lost[0]!.event.seq);
+});
+
 test('[A-21] a file that others copy and cut while it is written holds with its copies every event', async (t) => {
   const c = await auditCluster(t, openTestSqlite);
   const { path, sink } = await fileSink(t);

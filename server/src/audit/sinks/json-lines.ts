@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ReaderFailure } from '../../events/readers.ts';
+import type { ReaderTurn } from '../../platform/module.ts';
 import { makeFolder, syncFolder } from '../folders.ts';
 import { createRecent } from '../recent.ts';
 import { type AuditSink, mustBeSure } from '../sink.ts';
@@ -11,8 +12,13 @@ const FILE_MODE = 0o640;
 const LINE_FEED = 0x0a;
 /** How a line of ours begins: what another program has written is not cut. */
 const OURS = Buffer.from('{"seq":');
-/** What was written so long before another program cut the file may be gone with it, milliseconds. */
+/**
+ * What was written so long before another program cut the file may be gone with it, milliseconds; and as long as it takes to
+ * copy the file, octets a millisecond, up to a time that a retention waits for as well.
+ */
 const WINDOW_MS = 10_000;
+const COPIED_PER_MS = 10_000;
+const LONGEST_WINDOW_MS = 3_600_000;
 const CHUNK = 64 * 1024;
 const CUT = 'the file was cut';
 
@@ -65,7 +71,7 @@ async function tornLine(handle: FileHandle): Promise<{ at: number; ours: boolean
 
 /**
  * Lines of JSON in a file. What is confirmed is on the disk. A line that a crash has torn is cut, since it comes again; one
- * that another program left without an end gets one.
+ * that another program left without an end gets one, and so does one that cannot be cut.
  *
  * @param deps.maxSize octets after which the file is renamed to `.1`; 0: never
  * @param deps.maxFiles how many such files are kept
@@ -78,15 +84,23 @@ export function createJsonLines(deps: {
   now: () => number;
 }): AuditSink {
   const { path, maxSize, maxFiles } = deps;
-  const recent = createRecent({ now: deps.now, longestMs: WINDOW_MS });
+  const recent = createRecent({ now: deps.now, longestMs: LONGEST_WINDOW_MS });
   let handle: FileHandle | null = null;
-  /** Its size after what was written last. */
+  /** Its last line is known to have an end. */
+  let isMended = false;
+  /** The file that was written last, open or not, and its size after that. Null: whatever is there is another one. */
+  let last: { dev: number; ino: number } | null = null;
   let size = 0;
 
   async function letGo(): Promise<void> {
     const before = handle;
     handle = null;
     await before?.close();
+  }
+
+  async function beginAnother(): Promise<void> {
+    await letGo();
+    last = null;
   }
 
   /** False once the path leads to another file, or to none: an external rotation. */
@@ -101,44 +115,67 @@ export function createJsonLines(deps: {
     return there !== null && there.ino === own.ino && there.dev === own.dev;
   }
 
-  async function ready(): Promise<FileHandle> {
-    if (handle !== null && !(await isStillThere(handle))) await letGo();
-    if (handle !== null) {
-      // Seen before anything is written behind it: see comesAgain.
-      if ((await handle.stat()).size < size) throw new ReaderFailure(CUT, { retryMs: 0 });
-    } else {
-      handle = await openFile(path);
-      await mend(handle);
-      size = (await handle.stat()).size;
-    }
-    return (await rotateIfFull()) ?? handle;
+  async function openIt(): Promise<FileHandle> {
+    const opened = await openFile(path);
+    handle = opened;
+    isMended = false;
+    const { dev, ino } = await opened.stat();
+    if (dev !== last?.dev || ino !== last.ino) size = 0;
+    last = { dev, ino };
+    return opened;
   }
 
-  async function mend(file: FileHandle): Promise<void> {
+  async function ready(turn: ReaderTurn): Promise<FileHandle> {
+    if (handle !== null && !(await isStillThere(handle))) await beginAnother();
+    const file = handle ?? (await openIt());
+    // Seen before anything is written behind it: see comesAgain.
+    if ((await file.stat()).size < size) throw new ReaderFailure(CUT, { retryMs: 0 });
+    if (!isMended) {
+      await mend(file, turn);
+      size = (await file.stat()).size;
+      isMended = true;
+    }
+    if (!isFull()) return file;
+    await rotate(turn);
+    return ready(turn);
+  }
+
+  async function mend(file: FileHandle, turn: ReaderTurn): Promise<void> {
     const torn = await tornLine(file);
     if (torn === null) return;
-    if (torn.ours) await file.truncate(torn.at);
-    else await writeAll(file, Buffer.from('\n'));
+    // It may be the line that a successor is writing.
+    mustBeSure(turn);
+    if (!torn.ours || !(await isCut(file, torn.at))) await writeAll(file, Buffer.from('\n'));
     await file.datasync();
+  }
+
+  /** False for a file that can only be added to. */
+  async function isCut(file: FileHandle, at: number): Promise<boolean> {
+    try {
+      await file.truncate(at);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'EPERM') return false;
+      throw error;
+    }
   }
 
   async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
     for (let done = 0; done < bytes.length; ) done += (await file.write(bytes, done)).bytesWritten;
   }
 
-  /** @returns the file that follows; null: it is not full yet */
-  async function rotateIfFull(): Promise<FileHandle | null> {
-    if (maxSize === 0 || size < maxSize) return null;
+  const isFull = (): boolean => maxSize > 0 && size >= maxSize;
+
+  /** Makes room for the file that follows. */
+  async function rotate(turn: ReaderTurn): Promise<void> {
     const there = async (n: number) => (await lstat(`${path}.${n}`).catch(() => null)) !== null;
-    let last = 1;
-    while (last < maxFiles && (await there(last))) last += 1;
-    if (last === maxFiles) await rm(`${path}.${last}`, { force: true });
-    for (let n = last - 1; n >= 1; n -= 1) await rename(`${path}.${n}`, `${path}.${n + 1}`);
+    let oldest = 1;
+    while (oldest < maxFiles && (await there(oldest))) oldest += 1;
+    mustBeSure(turn);
+    if (oldest === maxFiles) await rm(`${path}.${oldest}`, { force: true });
+    for (let n = oldest - 1; n >= 1; n -= 1) await rename(`${path}.${n}`, `${path}.${n + 1}`);
     await rename(path, `${path}.1`);
-    await letGo();
-    handle = await openFile(path);
-    size = 0;
-    return handle;
+    await beginAnother();
   }
 
   return {
@@ -147,7 +184,7 @@ export function createJsonLines(deps: {
     async deliver(records, turn) {
       let rest = records.map(({ event, text }) => ({ seq: event.seq, line: Buffer.from(`${text}\n`) }));
       while (rest.length > 0) {
-        const file = await ready();
+        const file = await ready(turn);
         // A file ends with the event that fills it.
         let total = size;
         let count = 0;
@@ -170,7 +207,7 @@ export function createJsonLines(deps: {
         rest = rest.slice(count);
       }
       // That there is no room for another file is no reason to write these again; the next ones find out.
-      await rotateIfFull().catch(() => {});
+      if (isFull()) await ready(turn).catch(() => {});
       return null;
     },
     /** Another program copied the file and cut it: what was written in between is in neither. */
@@ -178,7 +215,7 @@ export function createJsonLines(deps: {
       if (handle === null) return null;
       const cut = (await handle.stat()).size;
       if (cut >= size) return null;
-      const after = recent.before(WINDOW_MS);
+      const after = recent.before(Math.min(WINDOW_MS + size / COPIED_PER_MS, LONGEST_WINDOW_MS));
       const noted = () => {
         size = cut;
         recent.forget();
