@@ -111,7 +111,11 @@ export async function appendEvents(
 function parseData(text: string): Pick<LoggedEvent, 'data' | 'unreadable'> {
   try {
     const data: unknown = JSON.parse(text);
-    if (typeof data === 'object' && data !== null && !Array.isArray(data)) return { data: { ...data } };
+    if (typeof data === 'object' && data !== null && !Array.isArray(data)) {
+      // What has no canonical form nobody has hashed, and whoever writes it as it was hashed would stop there for ever.
+      canonicalJson(data);
+      return { data: { ...data } };
+    }
   } catch {}
   return { data: {}, unreadable: true };
 }

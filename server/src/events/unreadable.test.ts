@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { sql } from 'kysely';
+import { auditRecord } from '../audit/record.ts';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -66,6 +67,16 @@ for (const driver of ['sqlite', 'postgres'] as const) {
     test('breaks the chain there, and nothing is exported of its request', async () => {
       assert.deepEqual(await checkChain(t.app.db.query), { seq: broken, problem: 'unreadable' });
       await assert.rejects(readChallengeEvents(t.app.db.query, 'request'), /cannot be read/);
+    });
+
+    test('nor one that nobody can have hashed: no sink and no export stands still there', async () => {
+      const nested = `{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`;
+      for (const data of ['{"a":"\\ud800"}', '{"\\udfff":1}', '{"a":1e999}', nested]) {
+        const seq = await append(data);
+        const [event] = await t.app.events.read(seq - 1, 1);
+        assert.deepEqual([event?.unreadable, event?.data], [true, {}], data.slice(0, 20));
+        assert.equal(JSON.parse(auditRecord(event!).text).seq, seq);
+      }
     });
 
     test('whatever is there instead of an object', async () => {

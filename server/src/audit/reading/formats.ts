@@ -49,8 +49,11 @@ const COLUMNS: readonly [string, (event: LoggedEvent, reader: Reader) => string 
 
 /** What begins a formula in spreadsheets, wherever the words came from. Some look behind blanks. */
 const FORMULA = /^\s*[=+\-@\t\r＝＋－＠]/;
-/** What ends a cell for spreadsheets of many countries, whatever quotes are around it. */
-const ELSEWHERE_AN_END = /[;\t\r\n]\s*/g;
+/**
+ * What ends a cell for spreadsheets of many countries, whatever quotes are around it. Quotes that follow are for them around
+ * the next one, and none of its text.
+ */
+const ELSEWHERE_AN_END = /[;\t\r\n][\s"]*/g;
 
 /** A cell of RFC 4180. An apostrophe in front of what would be a formula makes it text. */
 function cell(value: string | number | null): string {
