@@ -572,6 +572,16 @@ test('further sinks of a kind have a number in their settings, and a name that f
   const wrong = (more: Record<string, string>) => wrongSettings({ ...env, ...more });
   assert.deepEqual(wrong({ IDENTREE_AUDIT_LOG_2: 'stdout' }), ['IDENTREE_AUDIT_LOG_2']);
   assert.deepEqual(wrong({ IDENTREE_AUDIT_LOG_4: 'file:/var/log/identree/attempts.jsonl' }), ['IDENTREE_AUDIT_LOG_4']);
+  // However it is written; and what one is renamed to when it is full would be written on by the other, and deleted.
+  for (const [place, setting] of [
+    ['/var/log//identree/./attempts.jsonl', 'IDENTREE_AUDIT_LOG_4'],
+    ['/var/log/identree/old/../attempts.jsonl', 'IDENTREE_AUDIT_LOG_4'],
+    ['/var/log/identree/attempts.jsonl.2', 'IDENTREE_AUDIT_LOG_4'],
+    ['/var/log/identree/attempts.jsonl.old', null],
+    ['/var/log/identree/attempts.jsonl.0', null],
+  ] as const)
+    assert.deepEqual(wrong({ IDENTREE_AUDIT_LOG_4: place }), setting === null ? [] : [setting], place);
+  assert.deepEqual(wrong({ IDENTREE_AUDIT_LOG: '/var/log/identree/attempts.jsonl.1' }), ['IDENTREE_AUDIT_LOG_3']);
   // A number that there is not, and one that nobody needs, ask for a sink that would not be there.
   assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_10_URL: 'tcp://a' }), ['IDENTREE_AUDIT_SYSLOG_10_URL']);
   assert.deepEqual(wrong({ IDENTREE_AUDIT_SYSLOG_1_URL: 'tcp://a' }), ['IDENTREE_AUDIT_SYSLOG_1_URL']);
@@ -717,7 +727,15 @@ test('a retention names topics that can be erased, and needs an archive', () => 
     attempts: 30,
     sessions: 90,
   });
-  for (const wrong of ['server=30', 'sessions', 'sessions=0', 'sessions=-1', 'sessions=90d', 'logins=5'])
+  for (const wrong of [
+    'server=30',
+    'sessions',
+    'sessions=0',
+    'sessions=-1',
+    'sessions=90d',
+    'logins=5',
+    'sessions=90,sessions=9',
+  ])
     assert.deepEqual(wrongSettings({ ...archive, IDENTREE_AUDIT_RETENTION: wrong }), ['IDENTREE_AUDIT_RETENTION']);
   assert.deepEqual(wrongSettings({ IDENTREE_AUDIT_RETENTION: 'sessions=90' }), ['IDENTREE_AUDIT_ARCHIVE_DIR']);
 });

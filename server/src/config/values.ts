@@ -348,17 +348,19 @@ export const eventNames: z.ZodType<string[], RawValue> = list.transform((items, 
 /** Days for each of some topics of events, like `attempts=30,sessions=90`. What is not named has no end. */
 export const daysOfTopics: z.ZodType<Partial<Record<Topic, number>>, RawValue> = reader((_, raw) => {
   const items = (typeof raw === 'string' ? raw.split(',') : raw).map((item) => item.trim()).filter((item) => item);
-  return Object.fromEntries(
-    items.map((item) => {
-      const [, name, days] = /^([a-z]+)\s*=\s*([1-9][0-9]{0,4})$/.exec(item) ?? [];
-      const topic = ERASABLE_TOPICS.find((known) => known === name);
-      if (topic === undefined) {
-        const fix = `Write it like attempts=30,sessions=90. Topics: ${ERASABLE_TOPICS.join(', ')}.`;
-        throw new Wrong(`holds "${item}", which is no topic with a number of days`, fix);
-      }
-      return [topic, Number(days)];
-    }),
-  );
+  const found = new Map<Topic, number>();
+  for (const item of items) {
+    const [, name, days] = /^([a-z]+)\s*=\s*([1-9][0-9]{0,4})$/.exec(item) ?? [];
+    const topic = ERASABLE_TOPICS.find((known) => known === name);
+    if (topic === undefined) {
+      const fix = `Write it like attempts=30,sessions=90. Topics: ${ERASABLE_TOPICS.join(', ')}.`;
+      throw new Wrong(`holds "${item}", which is no topic with a number of days`, fix);
+    }
+    // What is erased sooner than somebody meant does not come back.
+    if (found.has(topic)) throw new Wrong(`names ${topic} twice`, 'Name each topic once.');
+    found.set(topic, Number(days));
+  }
+  return Object.fromEntries(found);
 });
 
 /** Where lines go: the standard output of the server, or a file. */

@@ -1,3 +1,4 @@
+import { normalize } from 'node:path';
 import type { z } from 'zod';
 import type { Report } from '../problems.ts';
 import type { Readable } from '../readable.ts';
@@ -91,15 +92,21 @@ function checkPlaces<S extends z.ZodRawShape & { to: z.ZodType }>(
   }
 }
 
-/** Two that write one file would rename it behind each other's back. */
+/** Two that write one file would rename it behind each other's back, and so would one that is what another is renamed to. */
 function checkLines(sinks: ReturnType<typeof sinksOf<SinkShape<'jsonlog'>>>, { errors }: Report): void {
   const seen = new Map<string, string>();
   for (const { values, names } of sinks) {
     if (!values.to) continue;
-    const place = values.to.to === 'stdout' ? 'stdout' : values.to.path;
+    const place = values.to.to === 'stdout' ? 'stdout' : normalize(values.to.path);
+    const fix = 'Name another file for each.';
     const other = seen.get(place);
+    if (other !== undefined) errors.push({ setting: names.to, problem: `is the same as ${other}`, fix });
+    for (const [elsewhere, setting] of seen) {
+      const [shorter, longer] = [place, elsewhere].sort((one, another) => one.length - another.length);
+      if (!longer!.startsWith(`${shorter}.`) || !/^[1-9][0-9]*$/.test(longer!.slice(shorter!.length + 1))) continue;
+      errors.push({ setting: names.to, problem: `and ${setting} get in each other's way when one is rotated`, fix });
+    }
     if (other === undefined) seen.set(place, names.to);
-    else errors.push({ setting: names.to, problem: `is the same as ${other}`, fix: 'Name another file for each.' });
   }
 }
 
