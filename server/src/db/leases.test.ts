@@ -47,6 +47,44 @@ forEachDatabase('a lease', (open, driver) => {
     assert.deepEqual(await a.acquire('work'), lease);
   });
 
+  test('that was given by a clock which was ahead is another process’s once nobody renews it', async (t) => {
+    const db = await open(t);
+    const [clock, ahead] = [manualClock(), manualClock()];
+    ahead.advance(86_400_000);
+    let steady = 0;
+    const given = { db, lifeMs: LIFE_MS, steady: () => steady };
+    const a = createLeases({ ...given, clock: ahead, holder: 'a' });
+    const b = createLeases({ ...given, clock, holder: 'b' });
+    await b.release((await b.acquire('work'))!);
+    const first = (await a.acquire('work'))!;
+    for (let turn = 0; turn < 10; turn += 1) {
+      assert.equal(await b.acquire('work'), null, 'it is renewed');
+      for (const one of [clock, ahead]) one.advance(LIFE_MS / 2);
+      steady += LIFE_MS / 2;
+      assert.deepEqual(await a.acquire('work'), first);
+    }
+    assert.equal(await b.acquire('work'), null);
+    steady += LIFE_MS - 1;
+    assert.equal(await b.acquire('work'), null);
+    steady += 1;
+    const second = (await b.acquire('work'))!;
+    assert.ok(second.fence > first.fence);
+    assert.deepEqual([await counts(db, a, first), await counts(db, b, second)], [false, true]);
+  });
+
+  test('is renewed for as long as it lasts also once the clock of its process was put back', async (t) => {
+    const db = await open(t);
+    const clock = manualClock();
+    const a = createLeases({ db, clock, holder: 'a', lifeMs: LIFE_MS });
+    const b = createLeases({ db, clock, holder: 'b', lifeMs: LIFE_MS });
+    await b.release((await b.acquire('work'))!);
+    const first = (await a.acquire('work'))!;
+    clock.advance(-3_600_000);
+    assert.deepEqual(await a.acquire('work'), first);
+    clock.advance(LIFE_MS);
+    assert.ok((await b.acquire('work'))!.fence > first.fence, 'nobody waits for an hour');
+  });
+
   test('of many who ask at once is one process’s', async (t) => {
     const db = await open(t);
     const clock = manualClock();

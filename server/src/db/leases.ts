@@ -1,6 +1,7 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Database, UnitOfWork } from './database.ts';
 import { expireLease, findLease, insertLease, lockLease, updateLease } from './lease-store.ts';
+import type { LeasesTable } from './schema.ts';
 
 /** The right to do something for all processes on this database, while it lasts. */
 export interface Lease {
@@ -40,21 +41,46 @@ const ASK_EVERY_MS = 5000;
  * process is meant to run: the one that starts has every lease at once, because the one before it has ended, or is about
  * to. One that was started by mistake gives them back when it ends, however it ends.
  *
+ * A lease that lasts longer than any is given is of a clock that was ahead, or was put back since. Whoever has it renews it
+ * nevertheless, so one that stays as it is for as long as a lease lasts is free.
+ *
  * @param deps.holder a name that no other process has.
+ * @param deps.steady milliseconds of a clock that nobody sets
  */
-export function createLeases(deps: { db: Database; clock: Clock; holder: string; lifeMs?: number }): Leases {
-  const { db, clock, holder, lifeMs = DEFAULT_LIFE_MS[db.driver] } = deps;
+export function createLeases(deps: {
+  db: Database;
+  clock: Clock;
+  holder: string;
+  lifeMs?: number;
+  steady?: () => number;
+}): Leases {
+  const { db, clock, holder, lifeMs = DEFAULT_LIFE_MS[db.driver], steady = () => performance.now() } = deps;
   /** What this process has had since it started. */
   const had = new Set<string>();
   const startsAlone = (name: string) => db.driver === 'sqlite' && !had.has(name);
 
+  /** Of leases that last too long: as they are, and since when. */
+  const unrenewed = new Map<string, { lease: LeasesTable; since: number }>();
+
+  /** Whether another process has it, as far as anybody can know. */
+  function isTaken(lease: LeasesTable): boolean {
+    const { name } = lease;
+    const left = lease.until - clock.now();
+    if (left <= lifeMs) unrenewed.delete(name);
+    if (left <= 0 || startsAlone(name)) return false;
+    if (left <= lifeMs) return true;
+    const known = unrenewed.get(name);
+    if (known?.lease.until === lease.until && known.lease.fence === lease.fence) return steady() - known.since < lifeMs;
+    unrenewed.set(name, { lease, since: steady() });
+    return true;
+  }
+
   async function take(work: UnitOfWork, name: string): Promise<Lease | null> {
-    const now = clock.now();
-    const until = now + lifeMs;
+    const until = clock.now() + lifeMs;
     const lease = await lockLease(work, name);
     if (lease === null) return (await insertLease(work, { name, holder, fence: 1, until })) ? { name, fence: 1 } : null;
     const own = lease.holder === holder;
-    if (!own && now < lease.until && !startsAlone(name)) return null;
+    if (!own && isTaken(lease)) return null;
     // One that ran out and is still this process's is the same turn: no other process has done anything in between.
     const fence = own ? lease.fence : lease.fence + 1;
     await updateLease(work, { name, holder, fence, until });
@@ -69,8 +95,8 @@ export function createLeases(deps: { db: Database; clock: Clock; holder: string;
       // Reading is enough for those who wait, and where there is time to renew.
       const known = await findLease(db.query, name);
       const left = known ? known.until - clock.now() : 0;
-      if (known?.holder === holder && left > (lifeMs * 2) / 3) return { name, fence: known.fence };
-      if (known && known.holder !== holder && left > 0 && !startsAlone(name)) return null;
+      if (known?.holder === holder && left > (lifeMs * 2) / 3 && left <= lifeMs) return { name, fence: known.fence };
+      if (known && known.holder !== holder && isTaken(known)) return null;
       const lease = await db.transaction((work) => take(work, name));
       if (lease) had.add(name);
       return lease;
