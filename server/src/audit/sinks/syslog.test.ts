@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import type { AuditRecord } from '../record.ts';
 import { TurnLost } from '../sink.ts';
 import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
 import { startRsyslog, type Understood, whyNoRsyslog } from '../testing/rsyslog.ts';
-import { createSyslog, type SyslogTarget, type SyslogTls } from './syslog.ts';
+import { createSyslog, type SyslogLookup, type SyslogTarget, type SyslogTls } from './syslog.ts';
 import { shortened, syslogMessage } from './syslog-message.ts';
 
 const LONG = process.env.IDENTREE_LONG === '1';
@@ -24,7 +24,13 @@ const BOM = '\ufeff';
 function sinkTo(
   t: Pick<TestContext, 'after'>,
   target: Partial<SyslogTarget> & { port: number },
-  { tls = NO_TLS, windowMs = 10_000, writeMs = 30_000, now = () => performance.now() } = {},
+  {
+    tls = NO_TLS,
+    windowMs = 10_000,
+    writeMs = 30_000,
+    now = () => performance.now(),
+    lookup = undefined as SyslogLookup | undefined,
+  } = {},
 ) {
   const sink = createSyslog({
     target: { transport: 'tcp', host: '127.0.0.1', framing: 'octet-counting', ...target },
@@ -33,6 +39,7 @@ function sinkTo(
     windowMs,
     writeMs,
     now,
+    ...(lookup ? { lookup } : {}),
   });
   t.after(() => sink.close());
   return sink;
@@ -131,6 +138,66 @@ test('[A-23] over UDP an address that cannot be reached is what the failure says
   // No program may send to everybody unless it says so first.
   const sink = sinkTo(t, { transport: 'udp', host: '255.255.255.255', port: 514 });
   for (const _ of [1, 2]) await assert.rejects(sink.deliver(createRecords()(1), ownTurn()), { syscall: 'connect' });
+});
+
+async function datagrams(t: TestContext, host: string, port = 0) {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  const received: string[] = [];
+  socket.on('message', (message) => received.push(message.toString('utf8')));
+  socket.bind(port, host);
+  await once(socket, 'listening');
+  t.after(() => socket.close());
+  return { port: socket.address().port, received };
+}
+
+test('[A-23] over UDP a name is looked up again: its receiver may be elsewhere by now', async (t) => {
+  const four = await datagrams(t, '127.0.0.1');
+  const moved = await datagrams(t, '127.0.0.2', four.port);
+  const six = await datagrams(t, '::1', four.port);
+  let now = 0;
+  let found = { address: '127.0.0.1', family: 4 };
+  const asked: string[] = [];
+  const lookup: SyslogLookup = async (host) => {
+    asked.push(host);
+    return found;
+  };
+  const sink = sinkTo(t, { transport: 'udp', host: 'syslog.example.com', port: four.port }, { lookup, now: () => now });
+  const records = createRecords();
+  for (const _ of [1, 2]) await sink.deliver(records(1), ownTurn());
+  await until(() => four.received.length === 2);
+  assert.deepEqual(asked, ['syslog.example.com']);
+  found = { address: '127.0.0.2', family: 4 };
+  now += 60_000;
+  await sink.deliver(records(1), ownTurn());
+  await until(() => moved.received.length === 1);
+  // Where nobody listens, the next ones are not sent there for a minute.
+  found = { address: '127.0.0.3', family: 4 };
+  now += 60_000;
+  await sink.deliver(records(2), ownTurn());
+  // It has an address of the newer kind only.
+  found = { address: '::1', family: 6 };
+  await until(async () => {
+    await sink.deliver(records(1), ownTurn());
+    return six.received.length > 0;
+  });
+  assert.equal(now, 120_000);
+});
+
+test('[A-09] over UDP what the operating system did not take, because it told of one before, is handed to it again', async (t) => {
+  const nobody = createSocket('udp4');
+  nobody.bind(0, '127.0.0.1');
+  await once(nobody, 'listening');
+  const { port } = nobody.address();
+  await new Promise<void>((resolve) => nobody.close(resolve));
+  /** How many datagrams have come to this machine where nobody listens. */
+  const noPorts = async () => {
+    const lines = (await readFile('/proc/net/snmp', 'utf8')).split('\n').filter((line) => line.startsWith('Udp:'));
+    const [names, values] = lines.map((line) => line.split(' '));
+    return Number(values![names!.indexOf('NoPorts')]);
+  };
+  const before = await noPorts();
+  await sinkTo(t, { transport: 'udp', port }).deliver(createRecords()(50), ownTurn());
+  assert.ok((await noPorts()) - before >= 50);
 });
 
 test('[A-23] over TCP messages are counted, or end with a line feed', async (t) => {

@@ -1,4 +1,5 @@
 import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import { lookup } from 'node:dns/promises';
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { ReaderFailure } from '../../events/readers.ts';
@@ -206,51 +207,80 @@ function createStream(deps: {
   };
 }
 
-/** Messages over UDP: nobody learns whether one arrives. A long one is shortened, with the hash of the event in front. */
-function createDatagrams(deps: { target: SyslogTarget; origin: SyslogOrigin }): AuditSink {
-  const { target, origin } = deps;
-  let open: DatagramSocket | null = null;
+/** Finds the address of a name. */
+export type SyslogLookup = (host: string) => Promise<{ address: string; family: number }>;
 
-  const dial = (): Promise<DatagramSocket> =>
-    new Promise((resolve, reject) => {
-      const socket = createSocket({ type: isIP(target.host) === 6 ? 'udp6' : 'udp4' });
-      // Later ones come of refusals of messages that were sent: where nobody listens they are lost, as documented.
-      socket.on('error', reject);
-      socket.connect(target.port, target.host, (error?: Error) => {
-        if (error) {
-          socket.close();
-          return reject(error);
-        }
-        open = socket;
-        resolve(socket);
+/** So long is a name taken to lead where it led, milliseconds; where nobody listens it is looked up again at once. */
+const LEADS_MS = 60_000;
+/** How often a message is handed to an operating system that only ever tells of refusals before it. */
+const MOST_HANDED = 5;
+
+/** Messages over UDP: nobody learns whether one arrives. A long one is shortened, with the hash of the event in front. */
+function createDatagrams(deps: {
+  target: SyslogTarget;
+  origin: SyslogOrigin;
+  now: () => number;
+  lookup?: SyslogLookup | undefined;
+}): AuditSink {
+  const { target, origin, now, lookup: find = (host) => lookup(host, { order: 'ipv4first' }) } = deps;
+  let open: { socket: DatagramSocket; since: number } | null = null;
+  /** A message was refused: where nobody listens it is lost, as documented, but the receiver may be elsewhere by now. */
+  let refused = false;
+
+  function letGo(): void {
+    open?.socket.close();
+    open = null;
+  }
+
+  async function dial(): Promise<DatagramSocket> {
+    const since = now();
+    const { address, family } = await find(target.host);
+    const socket = createSocket({ type: family === 6 ? 'udp6' : 'udp4' });
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', (error) => {
+        refused = true;
+        reject(error);
+      });
+      socket.connect(target.port, address, (error?: Error) => {
+        if (!error) return resolve();
+        socket.close();
+        reject(error);
       });
     });
+    refused = false;
+    open = { socket, since };
+    return socket;
+  }
+
+  async function send(socket: DatagramSocket, message: Buffer): Promise<void> {
+    for (let handed = 1; ; handed += 1) {
+      const error = await new Promise<NodeJS.ErrnoException | null>((resolve) => socket.send(message, resolve));
+      if (error === null) return;
+      if (error.code !== 'ECONNREFUSED' || handed === MOST_HANDED) throw error;
+      // A refusal of an earlier one, told instead of taking this one.
+      refused = true;
+    }
+  }
 
   return {
     name: 'syslog',
     batch: 100,
     async deliver(records, turn) {
-      const socket = open ?? (await dial());
+      if (open !== null && (refused || now() - open.since >= LEADS_MS)) letGo();
+      const socket = open?.socket ?? (await dial());
       for (const record of records) {
         mustBeSure(turn);
-        await new Promise<void>((resolve, reject) => {
-          socket.send(shortened(syslogMessage(record, origin), MOST_UDP), (error) => {
-            // A refusal of an earlier message, told with this one.
-            if (error && (error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') reject(error);
-            else resolve();
-          });
-        }).catch((error: unknown) => {
-          // The address may be another one by now.
-          open = null;
-          socket.close();
+        try {
+          await send(socket, shortened(syslogMessage(record, origin), MOST_UDP));
+        } catch (error) {
+          letGo();
           throw error;
-        });
+        }
       }
       return null;
     },
     async close() {
-      open?.close();
-      open = null;
+      letGo();
     },
   };
 }
@@ -265,6 +295,8 @@ export function createSyslog(deps: {
   /** How long it may take nothing at first, milliseconds. */
   writeMs?: number;
   now: () => number;
+  /** The system's unless given; TCP and TLS ask it for each connection themselves. */
+  lookup?: SyslogLookup;
 }): AuditSink {
   return deps.target.transport === 'udp' ? createDatagrams(deps) : createStream(deps);
 }
