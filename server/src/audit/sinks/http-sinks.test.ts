@@ -114,6 +114,13 @@ test('[A-26] with a channel, what counts as delivered is what the indexers have'
     asked.map(({ url, body, headers }) => [url, body, headers.authorization]),
     Array(3).fill([`/services/collector/ack?channel=${channel}`, '{"acks":[4]}', `Splunk ${TOKEN}`]),
   );
+  // Whichever of its addresses is configured.
+  for (const path of ['', '/services/collector', '/services/collector/event', '/services/collector/event/1.0']) {
+    acks = () => ({ status: 200, body: '{"acks":{"4":true}}' });
+    received.splice(0);
+    assert.equal(await outcome(splunkTo(`${url}${path}`, { channel, askEveryMs: 1 })), null, path);
+    assert.equal(received.at(-1)!.url, `/services/collector/ack?channel=${channel}`, path);
+  }
   // The indexers never have it, the collector has forgotten the channel, the token acknowledges nothing.
   acks = () => ({ status: 200, body: '{"acks":{"4":false}}' });
   assert.deepEqual(await outcome(sink), { paused: false, retryMs: null });
@@ -301,5 +308,5 @@ test('when to ask again is seconds or a date', () => {
   assert.equal(retryAfter('120', 0), 120_000);
   assert.equal(retryAfter('Thu, 24 Dec 2026 00:01:00 GMT', NOW), 60_000);
   assert.equal(retryAfter('Thu, 24 Dec 2020 00:00:00 GMT', NOW), 0);
-  for (const odd of [undefined, 'soon', '-1x']) assert.equal(retryAfter(odd, NOW), null);
+  for (const odd of [undefined, '', 'soon', '-1x', '-5', '1.5', '10 years', '2026', '99999999999']) assert.equal(retryAfter(odd, NOW), null);
 });

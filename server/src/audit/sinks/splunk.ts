@@ -65,7 +65,7 @@ export function createSplunk(deps: {
 
   /** Waits until the indexers have what was sent. @throws ReaderFailure: it comes again */
   async function acknowledgement(ackId: number, of: string, turn: ReaderTurn): Promise<void> {
-    const ask = `${url.replace(/\/event$/, '')}/ack?channel=${of}`;
+    const ask = `${url.replace(/\/event(\/1\.0)?$/, '')}/ack?channel=${of}`;
     for (let asked = 0; asked < ASKED; asked += 1) {
       mustBeSure(turn);
       const body = JSON.stringify({ acks: [ackId] });
