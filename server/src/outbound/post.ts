@@ -19,7 +19,7 @@ export interface Answer {
 export function retryAfter(value: string | undefined, now: number): number | null {
   if (value === undefined) return null;
   if (/^[0-9]{1,9}$/.test(value)) return Number(value) * 1000;
-  // What is no date of HTTP is read as one nevertheless, like -5 as a day in May, and that was long ago.
+  // Node reads -5 and 1.5 as days of 2001, and whoever says so would be asked again at once.
   const date = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(date) ? null : Math.max(0, date - now);
 }

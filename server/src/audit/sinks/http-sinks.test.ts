@@ -170,6 +170,15 @@ test('[A-27] what Loki answers is waiting, pausing or an event that it refuses',
       { status: 200, body: '<html>Sign in to the network</html>' },
       { paused: true, retryMs: 60_000 },
     ],
+    // It blames no event either.
+    [
+      { status: 400, body: '\n<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>' },
+      { paused: true, retryMs: 60_000 },
+    ],
+    [
+      { status: 413, body: '<html><title>413 Request Entity Too Large</title></html>' },
+      { at: null, reason: '<html><title>413 Request Entity Too Large</title></html>' },
+    ],
     // Of whatever time they are said to be: no event is to blame for the clocks.
     [
       { status: 400, body: 'entry for stream has timestamp too new: 2026-12-25T00:00:00Z' },
@@ -308,5 +317,6 @@ test('when to ask again is seconds or a date', () => {
   assert.equal(retryAfter('120', 0), 120_000);
   assert.equal(retryAfter('Thu, 24 Dec 2026 00:01:00 GMT', NOW), 60_000);
   assert.equal(retryAfter('Thu, 24 Dec 2020 00:00:00 GMT', NOW), 0);
-  for (const odd of [undefined, '', 'soon', '-1x', '-5', '1.5', '10 years', '2026', '99999999999']) assert.equal(retryAfter(odd, NOW), null);
+  for (const odd of [undefined, '', 'soon', '-1x', '-5', '1.5', '10 years', '99999999999'])
+    assert.equal(retryAfter(odd, NOW), null);
 });

@@ -14,6 +14,7 @@ const LABELS = { app: 'identree', job: 'identree-audit' };
 const OF_ANOTHER_TIME = /timestamp too (old|new)|too far behind|out of order/i;
 /** It confirms without a word. A portal or a proxy in front has a page to show. */
 const isConfirmed = (answer: Answer): boolean => isDone(answer) && answer.body.trim() === '';
+const isPage = ({ body }: Answer): boolean => body.trimStart().startsWith('<');
 
 /**
  * Entries of one stream, each later than the one before it. Their times follow from the events, so that an event that comes
@@ -83,7 +84,9 @@ export function createLoki(deps: {
       if (isOfAnotherTime()) throw new ReaderFailure(`its clock and the one of this server differ: ${said}`);
       if (isDone(answer))
         throw new ReaderFailure(`the receiver answers ${answer.status}, but not as Loki does`, PAUSED);
-      if (answer.status === 400 || answer.status === 413) return { at: null, reason: said || String(answer.status) };
+      // Of an entry that is too large also something in front may speak, and that is found out one by one.
+      if ((answer.status === 400 && !isPage(answer)) || answer.status === 413)
+        return { at: null, reason: said || String(answer.status) };
       throw failureOf(answer, said);
     },
     async close() {},
