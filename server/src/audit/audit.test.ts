@@ -9,6 +9,7 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import type { Approval } from '../challenges/showing.ts';
 import { kysely } from '../db/query.ts';
 import { forEachDriver } from '../db/test-databases.ts';
+import type { DatabaseTrouble } from '../db/trouble.ts';
 import { createLogger } from '../platform/logger.ts';
 import { announcePolicy } from '../policies/announce.ts';
 import { createPolicyFile } from '../policies/source.ts';
@@ -19,7 +20,7 @@ import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
 import { putDeadLetters } from './dead-letter-store.ts';
 import { until } from './testing/audit-kit.ts';
-import { breakEvents, mendEvents } from './testing/break-events.ts';
+import { breakEvents, emptyDisk, fillDisk, mendEvents } from './testing/break-events.ts';
 import { httpReceiver } from './testing/http-receiver.ts';
 
 describe('a server with a file for its events', () => {
@@ -250,6 +251,61 @@ forEachDriver('[A-12] a server that cannot write an event', (driver) => {
       await t.close();
       await rm(folder, { recursive: true, force: true });
     }
+  });
+});
+
+forEachDriver('[A-12] a server whose disk is full', (driver) => {
+  test('says why it decides, shows and changes nothing, and goes on once there is room', async (t) => {
+    const provider = createTestProvider();
+    const site = await createTestApp({
+      driver,
+      app: { provider, log: createLogger('error', { write: () => {} }) },
+      env: {
+        IDENTREE_ESCROW_BACKEND: 'local',
+        IDENTREE_ESCROW_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+        IDENTREE_ESCROW_HKDF_SALT: randomBytes(32).toString('hex'),
+      },
+    });
+    t.after(() => site.close());
+    const { app, clock } = site;
+    const olga = await signInTestPerson(app, provider, clock, 'olga', { groups: ['admins'] });
+    const alice = await signInTestPerson(app, provider, clock, 'alice');
+    const host = await enrolTestHost(app, clock, 'web1.example.com');
+    const { challengeId, userCode } = await host.create();
+    const kept = { id: randomUUID(), type: 'random', createdAt: clock.now(), password: PASSWORD };
+    assert.equal((await host.send('POST', '/break-glass/escrow', kept)).status, 200);
+    const reveal = { hostId: host.id, reason: 'the network is down' };
+    const { data: asked } = await olga.mutate('breakGlass.revealOptions', reveal);
+    const { data } = await alice.query<Approval>('challenges.get', { code: userCode });
+    const approve = { challengeId, assertion: alice.passkey.assert(data.passkey!.options as never) };
+
+    await app.db.transaction(({ query }) => fillDisk(query, driver));
+    // On SQLite there is room left within what it has.
+    const event = { event: 'server_started', username: '' } as const;
+    for (let full = 0; full < 3; )
+      await app.db
+        .transaction((work) => app.events.append(work, event))
+        .catch((error: unknown) => {
+          assert.equal((error as DatabaseTrouble).kind, 'full');
+          full += 1;
+        });
+    const token = ['hosts.createToken', { hostname: 'web2.example.com' }] as const;
+    for (const [who, name, input] of [
+      [alice, 'challenges.approve', approve],
+      [alice, 'challenges.deny', { challengeId }],
+      [olga, 'breakGlass.reveal', { ...reveal, assertion: olga.passkey.assert(asked as never) }],
+      [olga, ...token],
+    ] as const) {
+      const answer = await who.mutate(name, input);
+      assert.equal(answer.refusal, 'storage_full', name);
+      assert.ok(!JSON.stringify(answer).includes(PASSWORD));
+    }
+    const { data: shown } = await alice.query<Approval>('challenges.get', { code: userCode });
+    assert.equal(shown.view.status, 'pending');
+
+    await app.db.transaction(({ query }) => emptyDisk(query, driver));
+    assert.equal((await alice.mutate('challenges.deny', { challengeId })).refusal, null);
+    assert.equal((await olga.mutate(...token)).refusal, null);
   });
 });
 
