@@ -19,6 +19,7 @@ import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
 import { putDeadLetters } from './dead-letter-store.ts';
+import type { SinkStatus } from './status.ts';
 import { until } from './testing/audit-kit.ts';
 import { breakEvents, emptyDisk, fillDisk, mendEvents } from './testing/break-events.ts';
 import { httpReceiver } from './testing/http-receiver.ts';
@@ -100,16 +101,40 @@ describe('a server with a file for its events', () => {
     assert.deepEqual([checks.audit_sinks, details?.audit_sinks], ['ok', 'jsonlog ok, 0 to deliver']);
   });
 
-  test('[A-06] a file that cannot be written degrades the server and says no path to strangers', async () => {
+  test('[A-06] [A-09] a file that cannot be written degrades the server, is counted and told, and says no path to strangers', async () => {
     const log = createLogger('error', { write: () => {} });
-    const bad = await createTestApp({ app: { log }, env: { IDENTREE_AUDIT_LOG: '/dev/null/audit.jsonl' } });
+    const bad = await createTestApp({ app: { log, provider }, env: { IDENTREE_AUDIT_LOG: '/dev/null/audit.jsonl' } });
     try {
+      const admin = await signInTestPerson(bad.app, provider, bad.clock, 'olga', {
+        groups: ['admins'],
+        passkey: false,
+      });
       await bad.app.start();
       await until(async () => (await bad.app.health()).checks.audit_sinks === 'failing: jsonlog');
       const report = await bad.app.health();
       assert.equal(report.status, 'degraded');
       assert.equal(report.checks.event_readers, 'ok');
       assert.ok(!JSON.stringify(report).includes('/dev/null'));
+      const { data } = await admin.query<SinkStatus[]>('audit.sinks.list');
+      const [told] = data;
+      assert.match(told!.lastError!, /\/dev\/null/);
+      assert.partialDeepStrictEqual(told, { state: 'failing', seq: 0, lastSuccessAt: null });
+      assert.ok(told!.behind > 0 && told!.lastErrorAt !== null);
+      const measured = async () => {
+        const { body } = await bad.app.http.inject('/metrics');
+        const found = body.matchAll(/^identree_audit_(\w+)\{sink="jsonlog"(?:,status="(\w+)")?\} (\S+)$/gm);
+        return new Map([...found].map(([, name, status, value]) => [status ?? name!, Number(value)]));
+      };
+      // What is known of a sink is told for a second.
+      await until(async () => (await measured()).has('sink_last_error_timestamp_seconds'));
+      const now = await measured();
+      assert.ok(now.get('failed')! > 0 && now.get('sink_lag_events')! > 0 && now.has('sink_lag_seconds'));
+      assert.deepEqual(
+        ['emitted', 'dead_lettered', 'sink_paused'].map((name) => now.get(name)),
+        [0, 0, 0],
+      );
+      assert.equal(now.get('sink_last_error_timestamp_seconds'), told!.lastErrorAt! / 1000);
+      assert.equal(now.has('sink_last_success_timestamp_seconds'), false);
     } finally {
       await bad.close();
     }

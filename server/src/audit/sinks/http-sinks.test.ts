@@ -206,6 +206,11 @@ test('[A-27] what was written by a clock that was ahead goes in at the present',
   assert.equal(received.length, 2);
 });
 
+test('[A-26] [A-27] both are sent a hundred events at most, every five seconds', () => {
+  for (const { batch, everyMs } of [splunkTo('https://a'), lokiTo('https://a')])
+    assert.deepEqual([batch, everyMs], [100, 5000]);
+});
+
 /** A receiver on loopback that talks as it likes, in octets. */
 async function rawReceiver(t: Pick<TestContext, 'after'>, talk: (socket: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>();
@@ -271,10 +276,10 @@ test('[A-26] [A-27] a receiver that answers octet by octet is left', async (t) =
   }
 });
 
-/** A Loki that takes nothing older than an hour, and what of a push is good; it can be away. */
+/** A Loki that takes nothing older than an hour, and what of a push is good; it can be away, and its answers too. */
 function fakeLoki() {
   const stored = new Map<string, string>();
-  const state = { away: true, now: NOW };
+  const state = { away: true, unheard: 0, now: NOW };
   const answer = ({ body }: Received): Answered => {
     if (state.away) return { status: 503, headers: { 'retry-after': '0' } };
     const { streams } = JSON.parse(body) as { streams: { values: [string, string][] }[] };
@@ -285,6 +290,11 @@ function fakeLoki() {
       last = time;
       if (Number(time.slice(0, -6)) < state.now - 3_600_000) refused += 1;
       else stored.set(`${time} ${line}`, line);
+    }
+    state.now += 1;
+    if (refused === 0 && state.unheard > 0) {
+      state.unheard -= 1;
+      return { status: 504 };
     }
     return refused > 0 ? { status: 400, body: `entry for stream has timestamp too old: ${refused}` } : { status: 204 };
   };
@@ -297,13 +307,19 @@ test('[A-27] after an outage that is longer than Loki takes old entries, each ev
   const c = await auditCluster(t, openTestSqlite);
   loki.state.now = c.clock.now() + 7_200_000;
   const sink = createLoki({ url, token: null, tenant: null, gzip: false, now: () => loki.state.now });
-  const a = await c.start('a', [{ ...sink, everyMs: 0 }]);
+  const start = (holder: string) => c.start(holder, [{ ...sink, everyMs: 0 }]);
+  const a = await start('a');
   await c.write(150);
   await until(() => c.count('loki', 'failed') > 0);
   c.clock.advance(7_200_000);
   await c.write(50);
-  loki.state.away = false;
-  await until(async () => (await a.status())[0]?.behind === 0);
+  // Both are started again meanwhile, and of two pushes nobody hears that they were taken.
+  await a.stop();
+  Object.assign(loki.state, { away: false, unheard: 2 });
+  const b = await start('b');
+  await until(async () => (await b.status())[0]?.behind === 0);
+  assert.equal(loki.state.unheard, 0);
+  assert.ok(loki.stored.size > 200, 'and so they came twice');
   const lines = [...loki.stored.values()].map((line) => JSON.parse(line) as { seq: number; id: string });
   const folded = new Map(lines.map(({ id, seq }) => [id, seq]));
   assert.deepEqual(

@@ -9,6 +9,7 @@ import {
   lstat,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   rename,
@@ -87,6 +88,29 @@ test('[A-20] the bytes in the file are the bytes that were hashed, whatever is i
   );
   assert.equal(second.timestamp, '2026-11-29T12:00:00Z');
   assert.equal('actor' in second, false, 'what there is nothing of is left out');
+});
+
+test('[A-20] what is confirmed is on the disk, and what the disk did not take is not confirmed', async (t) => {
+  const { folder, path, sink } = await fileSink(t);
+  const probe = await open(join(folder, 'probe'), 'w');
+  await probe.close();
+  const ofAllFiles = Object.getPrototypeOf(probe) as typeof probe;
+  const { datasync } = ofAllFiles;
+  const synced: number[] = [];
+  let broken = false;
+  t.mock.method(ofAllFiles, 'datasync', async function (this: typeof probe) {
+    synced.push((await this.stat()).size);
+    if (broken) throw new Error('EIO');
+    await datasync.call(this);
+  });
+  const records = createRecords();
+  for (const count of [1, 50]) {
+    await sink.deliver(records(count), ownTurn());
+    assert.equal(synced.at(-1), (await lstat(path)).size, 'the last thing that it did');
+  }
+  assert.equal(synced.length, 2, 'once for each batch');
+  broken = true;
+  await assert.rejects(sink.deliver(records(1), ownTurn()), /EIO/);
 });
 
 test('[A-20] a line that a crash has torn is cut and comes again; one of another program is ended', async (t) => {

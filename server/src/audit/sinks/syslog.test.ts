@@ -83,6 +83,12 @@ describe('[A-23] a message', () => {
     );
   });
 
+  test('names the enterprise that is configured', () => {
+    const [record] = createRecords()(1);
+    const text = syslogMessage(record!, { ...ORIGIN, enterprise: 61_000 }).toString('utf8');
+    assert.ok(text.includes(' user_logged_in [identree@61000 event="user_logged_in" '));
+  });
+
   test('is louder where somebody should look', () => {
     const priorityOf = (event: string) => /^<(\d+)>/.exec(textOf({ event }).text)?.[1];
     assert.deepEqual(
@@ -340,12 +346,14 @@ test('[A-03] a server that may have a successor sends nothing more', async (t) =
 
 const skip = whyNoRsyslog() ?? false;
 describe('[A-25] a real rsyslog', { skip }, () => {
+  const LONG_REASON = AWKWARD + 'ü'.repeat(1200);
+  assert.ok(Buffer.byteLength(LONG_REASON) > 8192);
   /** Awkward ones and plain ones. */
   const someRecords = (): AuditRecord[] => {
     const records = createRecords();
     return [
       ...records(1),
-      ...records(1, { reason: AWKWARD, username: 'a"b\\c]d🔑', hostname: 'web1.example.com' }),
+      ...records(1, { reason: LONG_REASON, username: 'a"b\\c]d🔑', hostname: 'web1.example.com' }),
       ...records(1, { event: 'break_glass_used', data: { list: ['\n', '\u0000', '"]'] } }),
       ...records(7),
     ];
