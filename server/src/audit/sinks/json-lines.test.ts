@@ -532,3 +532,48 @@ test('[A-22] a pipe that is closed is said of the sink and does not end the serv
   stop.abort();
   await assert.rejects(delivery, TurnLost);
 });
+
+test('[A-22] a reader that reads nothing is given no more with each attempt', async () => {
+  const written: { text: string; done: (error?: Error | null) => void }[] = [];
+  const sink = createStandardOutput({
+    output: { write: (text, done) => written.push({ text, done }), on: () => {} },
+  });
+  const records = createRecords();
+  const [first, second] = [records(1), records(1)];
+  // The turn is lost, and comes back, again and again.
+  for (let lost = 0; lost < 5; lost += 1) {
+    const stop = new AbortController();
+    const delivery = sink.deliver(first, { signal: stop.signal, isSure: () => true });
+    await until(() => written.length > 0);
+    stop.abort();
+    await assert.rejects(delivery, TurnLost);
+  }
+  assert.equal(written.length, 1);
+  const delivery = sink.deliver(first, ownTurn());
+  written[0]!.done();
+  await until(() => written.length === 2);
+  written[1]!.done();
+  assert.equal(await delivery, null);
+  // What there is of a line on a full disk is no line, and none is merged with it.
+  const failed = sink.deliver(second, ownTurn());
+  await until(() => written.length === 3);
+  written[2]!.done(new Error('ENOSPC'));
+  await assert.rejects(failed, /ENOSPC/);
+  const again = sink.deliver(second, ownTurn());
+  await until(() => written.length === 4);
+  written[3]!.done();
+  await again;
+  assert.deepEqual(
+    written.map(({ text }) => text),
+    [first, first, second].map(([one]) => `${one!.text}\n`).concat(`\n${second[0]!.text}\n`),
+  );
+  // Frozen while it waited for the reader: its successor has delivered that.
+  const late = new AbortController();
+  const waits = sink.deliver(first, { signal: late.signal, isSure: () => true });
+  await until(() => written.length === 5);
+  late.abort();
+  await assert.rejects(waits, TurnLost);
+  const frozen = sink.deliver(first, { ...ownTurn(), isSure: () => false });
+  written.at(-1)!.done();
+  await assert.rejects(frozen, TurnLost);
+});
