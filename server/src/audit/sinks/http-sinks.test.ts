@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { openTestSqlite } from '../../db/test-databases.ts';
 import { ReaderFailure } from '../../events/readers.ts';
 import { retryAfter } from '../../outbound/post.ts';
-import type { AuditSink } from '../sink.ts';
+import { type AuditSink, TurnLost } from '../sink.ts';
 import { AWKWARD, auditCluster, createRecords, numbers, ownTurn, until } from '../testing/audit-kit.ts';
 import { type Answered, httpReceiver, type Received } from '../testing/http-receiver.ts';
 import { createLoki } from './loki.ts';
@@ -209,6 +209,16 @@ test('[A-27] what was written by a clock that was ahead goes in at the present',
 test('[A-26] [A-27] both are sent a hundred events at most, every five seconds', () => {
   for (const { batch, everyMs } of [splunkTo('https://a'), lokiTo('https://a')])
     assert.deepEqual([batch, everyMs], [100, 5000]);
+});
+
+test('[A-03] what Loki refuses as too old is not sent again by whoever may have a successor by then', async (t) => {
+  let sure = true;
+  const { url, received } = await httpReceiver(t, () => {
+    sure = false;
+    return { status: 400, body: 'entry for stream has timestamp too old' };
+  });
+  await assert.rejects(lokiTo(url).deliver(createRecords()(3), { ...ownTurn(), isSure: () => sure }), TurnLost);
+  assert.equal(received.length, 1);
 });
 
 /** A receiver on loopback that talks as it likes, in octets. */

@@ -1,7 +1,7 @@
 import { ReaderFailure } from '../../events/readers.ts';
 import { type Answer, isDone, post } from '../../outbound/post.ts';
 import type { AuditRecord } from '../record.ts';
-import type { AuditSink } from '../sink.ts';
+import { type AuditSink, mustBeSure } from '../sink.ts';
 import { failureOf, PAUSED } from './failure.ts';
 
 const BATCH = 100;
@@ -73,6 +73,7 @@ export function createLoki(deps: {
       if (isOfAnotherTime()) {
         // After a long outage, or of a clock that was ahead. When it really was stands in the line.
         const now = deps.now();
+        mustBeSure(turn);
         answer = await push(
           entries(records, () => now),
           turn.signal,
