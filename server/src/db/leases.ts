@@ -33,6 +33,8 @@ export interface Leases {
 
 /** After this a lease that was not renewed is free, milliseconds. On SQLite each renewal waits for the disk. */
 const DEFAULT_LIFE_MS = { sqlite: 60_000, postgres: 15_000 };
+/** Nobody leaves a lease as it is for so long, milliseconds: none lasts longer than a minute, and each is renewed sooner. */
+const UNRENEWED_MS = 120_000;
 /** How often the database is asked whose turn it is, milliseconds; sooner where a lease has to be renewed sooner. */
 const ASK_EVERY_MS = 5000;
 
@@ -41,8 +43,8 @@ const ASK_EVERY_MS = 5000;
  * process is meant to run: the one that starts has every lease at once, because the one before it has ended, or is about
  * to. One that was started by mistake gives them back when it ends, however it ends.
  *
- * A lease that lasts longer than any is given is of a clock that was ahead, or was put back since. Whoever has it renews it
- * nevertheless, so one that stays as it is for as long as a lease lasts is free.
+ * A lease that lasts longer than this process would give it is of a clock that is or was ahead. Whoever has it renews it
+ * nevertheless, so one that stays as it is for {@link UNRENEWED_MS} is free.
  *
  * @param deps.holder a name that no other process has.
  * @param deps.steady milliseconds of a clock that nobody sets
@@ -70,7 +72,8 @@ export function createLeases(deps: {
     if (left <= 0 || startsAlone(name)) return false;
     if (left <= lifeMs) return true;
     const known = unrenewed.get(name);
-    if (known?.lease.until === lease.until && known.lease.fence === lease.fence) return steady() - known.since < lifeMs;
+    if (known?.lease.until === lease.until && known.lease.fence === lease.fence)
+      return steady() - known.since < UNRENEWED_MS;
     unrenewed.set(name, { lease, since: steady() });
     return true;
   }
