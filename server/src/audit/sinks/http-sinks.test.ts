@@ -221,6 +221,40 @@ test('[A-03] what Loki refuses as too old is not sent again by whoever may have 
   assert.equal(received.length, 1);
 });
 
+test('[A-14] a receiver that says the token back does not have it told', async (t) => {
+  let status = 400;
+  let code = 6;
+  const { url } = await httpReceiver(t, ({ headers, url }) => {
+    const text = `${'x'.repeat(180)} you said ${headers.authorization}`;
+    if (status === 200 && !/ack|loki/.test(url)) return { status, body: '{"text":"Success","code":0,"ackId":4}' };
+    return { status: Math.max(status, 400), body: url.includes('loki') ? text : JSON.stringify({ text, code }) };
+  });
+  const told = async (sink: AuditSink): Promise<string> => {
+    try {
+      return (await sink.deliver(createRecords()(1), ownTurn()))!.reason;
+    } catch (error) {
+      return String(error);
+    }
+  };
+  const splunk = splunkTo(url, { channel: 'c0ffee00-1111-4222-8333-444455556666' });
+  const loki = lokiTo(url, { token: TOKEN });
+  for (const [nextStatus, nextCode] of [
+    [400, 6],
+    [400, 7],
+    [503, 9],
+    [500, 8],
+    [401, 2],
+    [200, 11],
+  ] as const) {
+    [status, code] = [nextStatus, nextCode];
+    for (const sink of [splunk, loki]) {
+      const said = await told(sink);
+      assert.match(said, /you said/);
+      assert.ok(!said.includes(TOKEN.slice(0, 4)), said);
+    }
+  }
+});
+
 /** A receiver on loopback that talks as it likes, in octets. */
 async function rawReceiver(t: Pick<TestContext, 'after'>, talk: (socket: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>();

@@ -2,7 +2,7 @@ import { ReaderFailure } from '../../events/readers.ts';
 import { type Answer, isDone, post } from '../../outbound/post.ts';
 import type { AuditRecord } from '../record.ts';
 import { type AuditSink, mustBeSure } from '../sink.ts';
-import { failureOf, PAUSED } from './failure.ts';
+import { failureOf, PAUSED, withoutToken } from './failure.ts';
 
 const BATCH = 100;
 const EVERY_MS = 5000;
@@ -80,7 +80,7 @@ export function createLoki(deps: {
         );
       }
       if (isConfirmed(answer)) return null;
-      const said = answer.body.trim().slice(0, 200);
+      const said = withoutToken(answer.body.trim(), deps.token).slice(0, 200);
       // No event is to blame for the clocks, and they are put right one day.
       if (isOfAnotherTime()) throw new ReaderFailure(`its clock and the one of this server differ: ${said}`);
       if (isDone(answer))

@@ -5,7 +5,7 @@ import { type Answer, isDone, post } from '../../outbound/post.ts';
 import type { ReaderTurn } from '../../platform/module.ts';
 import type { AuditRecord } from '../record.ts';
 import { type AuditSink, mustBeSure } from '../sink.ts';
-import { failureOf, PAUSED } from './failure.ts';
+import { failureOf, PAUSED, withoutToken } from './failure.ts';
 
 const BATCH = 100;
 const EVERY_MS = 5000;
@@ -63,6 +63,8 @@ export function createSplunk(deps: {
     ...(channel === null ? {} : { 'x-splunk-request-channel': channel }),
   };
 
+  const wordsOf = (answer: Answer): string => withoutToken(verdictOf(answer)?.text ?? '', token);
+
   /** Waits until the indexers have what was sent. @throws ReaderFailure: it comes again */
   async function acknowledgement(ackId: number, of: string, turn: ReaderTurn): Promise<void> {
     const ask = `${url.replace(/\/event(\/1\.0)?$/, '')}/ack?channel=${of}`;
@@ -70,7 +72,7 @@ export function createSplunk(deps: {
       mustBeSure(turn);
       const body = JSON.stringify({ acks: [ackId] });
       const answer = await post({ url: ask, headers, body, gzip: false, signal: turn.signal, now: deps.now });
-      if (!isDone(answer)) throw failureOf(answer, verdictOf(answer)?.text ?? '');
+      if (!isDone(answer)) throw failureOf(answer, wordsOf(answer));
       if (acknowledged.safeParse(parse(answer.body)).data?.acks[String(ackId)] === true) return;
       await sleep(askEveryMs, null, { signal: turn.signal });
     }
@@ -107,7 +109,7 @@ export function createSplunk(deps: {
         await acknowledgement(said.ackId, channel, turn);
         return null;
       }
-      const reason = said?.text ?? '';
+      const reason = wordsOf(answer);
       if (answer.status === 413) return { at: null, reason: 'too large' };
       if (said?.code === BUSY) throw new ReaderFailure(`the receiver is busy: ${reason}`, { retryMs: answer.retryMs });
       if (answer.status === 400 && said !== null && BLAMES_EVENT.has(said.code))
