@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -89,6 +90,18 @@ test('[N-03] the receiver in the docs refuses what was altered, is old or came b
   assert.deepEqual(await post({ ...sent('two'), body: `${BODY} ` }), [401, 'wrong signature']);
   assert.deepEqual(await post({ headers: {}, body: BODY }), [401, 'wrong signature']);
   assert.deepEqual(await post(sent('three', { age: 3600 })), [401, 'too old']);
+  // Neither what has as many characters as a signature and more bytes, nor who hangs up, nor what is long ends it.
+  for (const [signature, length] of [
+    ['\u00e9'.repeat(44), 0],
+    ['', 9],
+  ] as const) {
+    const socket = connect(port, '127.0.0.1');
+    const head = `POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: ${length}\r\nwebhook-signature: v1,${signature}`;
+    socket.write(`${head}\r\n\r\n`, 'latin1');
+    if (length > 0) socket.end();
+    assert.match(await text(socket), length > 0 ? /^HTTP\/1.1 400|^$/ : /^HTTP\/1.1 401/);
+  }
+  assert.deepEqual(await post({ headers: {}, body: 'x'.repeat(65_537) }), [413, 'too large']);
   assert.deepEqual(await post(sent('four')), [204, '']);
   assert.equal((await lines.next()).value, 'Request denied – 否');
 });
