@@ -22,10 +22,10 @@ const DAY = 24 * 60;
 
 const minutesOf = (text: string): number => Number(text.slice(0, 2)) * 60 + Number(text.slice(3));
 
-/** Minute of the day that a clock on the wall shows. */
-function wallMinute(at: number, timeZone: string): number {
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-  return minutesOf(parts.format(at));
+/** A clock on the wall of a time zone. @returns the minute of the day that it shows */
+function wallClock(timeZone: string): (at: number) => number {
+  const clock = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+  return (at) => minutesOf(clock.format(at));
 }
 
 /**
@@ -37,14 +37,14 @@ export function afterQuiet(quiet: QuietHours | null, now: number): number {
   if (quiet === null) return now;
   const [from, to] = [minutesOf(quiet.from), minutesOf(quiet.to)];
   const isQuiet = (minute: number) => (from < to ? minute >= from && minute < to : minute >= from || minute < to);
-  let at = now;
-  // Where the clock is put back meanwhile, the first answer is an hour early.
-  for (let look = 0; look < 3; look += 1) {
-    const minute = wallMinute(at, quiet.timeZone);
-    if (!isQuiet(minute)) break;
-    at = at - (at % MINUTE) + ((to - minute + DAY) % DAY) * MINUTE;
-  }
-  if (at === now) return now;
-  // Where it is put forward, an hour late.
-  return at - ((wallMinute(at, quiet.timeZone) - to + DAY) % DAY) * MINUTE;
+  const wallMinute = wallClock(quiet.timeZone);
+  const minute = wallMinute(now);
+  if (!isQuiet(minute)) return now;
+  const begins = now - (now % MINUTE);
+  const end = begins + ((to - minute + DAY) % DAY) * MINUTE;
+  if (wallMinute(end) === to) return end;
+  // The clock is put forward or back meanwhile, perhaps over the very minute at which they end.
+  let at = begins;
+  while (isQuiet(wallMinute(at))) at += MINUTE;
+  return at;
 }
