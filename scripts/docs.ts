@@ -239,7 +239,7 @@ async function healthPage(): Promise<string> {
     '',
     ...Object.entries(COMMON_VALUES).map(([value, text]) => `- \`${value}\`: ${text}`),
     '',
-    ...checks.flatMap(({ name, about, severity, values, details }) => [
+    ...checks.flatMap(({ name, about, severity, values, details, namesParts }) => [
       `## \`${name}\``,
       '',
       about,
@@ -255,6 +255,12 @@ async function healthPage(): Promise<string> {
             '',
           ]),
       ...(details === undefined ? [] : [`\`details.${name}\`: ${details}.`, '']),
+      ...(namesParts
+        ? [
+            'Where `IDENTREE_METRICS_TOKEN` is set, names and details are told to those alone who give it, as for `/metrics`.',
+            '',
+          ]
+        : []),
     ]),
   ]
     .join('\n')

@@ -5,6 +5,7 @@ import { DatabaseTrouble } from '../db/trouble.ts';
 import { createEventReaders, type RunningReader } from '../events/readers.ts';
 import { checkHealth } from '../http/health.ts';
 import { createHttpMetrics } from '../http/measured.ts';
+import { createMayMeasure } from '../http/metrics-token.ts';
 import { createHttpServer, type HttpDeps } from '../http/server.ts';
 import { createUnderWay } from '../http/under-way.ts';
 import { type RunningJobs, startJobs } from '../platform/jobs.ts';
@@ -63,6 +64,7 @@ export function assemble(ground: Ground) {
         tls: config.tls,
         log,
         health,
+        mayMeasure: createMayMeasure(config.metricsToken),
         measure: measured.measure,
         now: clock.now,
         isLeaving: () => leaving,

@@ -65,6 +65,7 @@ export function sinkHealth(statuses: SinkStatuses): HealthCheck {
       'failing: …': 'Their receivers do not answer or refuse; it is tried again, and nothing is lost.',
       'behind: …': 'Their receivers are too slow, or have just come back.',
     },
+    namesParts: true,
     details: 'each sink, how it is, and how many events it has to deliver',
     async run() {
       const all = await statuses();

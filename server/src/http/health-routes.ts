@@ -1,7 +1,7 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { healthCheck } from '../platform/health-check.ts';
 import type { HealthCheck } from '../platform/module.ts';
-import { checkHealth, type HealthReport } from './health.ts';
+import { checkHealth, forStrangers, type HealthReport } from './health.ts';
 
 /** What a server says of itself that stops: at once, whatever else there would be to look at. */
 const LEAVING: HealthReport = { status: 'unhealthy', checks: { server: 'stopping' } };
@@ -27,12 +27,15 @@ export function healthRoutes(
     /** The server clock, milliseconds. */
     now: () => number;
     isLeaving: () => boolean;
+    /** Who may know what this installation is made of. */
+    mayMeasure: (request: FastifyRequest) => boolean;
   },
 ): void {
   const report = async (): Promise<HealthReport> => (deps.isLeaving() ? LEAVING : await checkHealth(deps.health));
-  const answers: Record<string, (reply: FastifyReply) => Promise<unknown>> = {
-    '/healthz': async (reply) => {
-      const found = await report();
+  const answers: Record<string, (reply: FastifyReply, request: FastifyRequest) => Promise<unknown>> = {
+    '/healthz': async (reply, request) => {
+      const all = await report();
+      const found = deps.mayMeasure(request) ? all : forStrangers(all, deps.health);
       // A host whose clock is wrong is refused everything that it signs, and can still ask here.
       return reply.code(found.status === 'unhealthy' ? 503 : 200).send({ ...found, now: deps.now() });
     },
@@ -46,7 +49,7 @@ export function healthRoutes(
     },
   };
   for (const [url, answer] of Object.entries(answers)) {
-    app.route({ method: ['GET', 'HEAD'], url, handler: async (_request, reply) => answer(reply) });
+    app.route({ method: ['GET', 'HEAD'], url, handler: async (request, reply) => answer(reply, request) });
     app.route({
       method: [...OTHER_METHODS],
       url,

@@ -166,6 +166,30 @@ describe('/healthz', () => {
   });
 });
 
+test('[M-10] strangers are not told what the server is made of, where the metrics have a token', async () => {
+  const token = 'a token of the health tests';
+  const env = { IDENTREE_AUDIT_LOG: '/dev/null/audit.jsonl', IDENTREE_METRICS_TOKEN: token };
+  const log = createLogger('error', { write: () => {} });
+  const t = await createTestApp({ app: { provider: createTestProvider(), log }, env });
+  await t.app.start();
+  const told = async (authorization?: string) => {
+    const { statusCode, body } = await t.app.http.inject({
+      url: '/healthz',
+      headers: authorization === undefined ? {} : { authorization },
+    });
+    const { status, checks, details } = JSON.parse(body);
+    return { seen: [statusCode, status, checks.audit_sinks, details?.audit_sinks !== undefined], body };
+  };
+  while ((await t.app.health()).checks.audit_sinks === 'ok') await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.deepEqual((await told(`Bearer ${token}`)).seen, [200, 'degraded', 'failing: jsonlog', true]);
+  for (const authorization of [undefined, `Bearer ${token}x`, `Basic ${token}`]) {
+    const { seen, body } = await told(authorization);
+    assert.deepEqual(seen, [200, 'degraded', 'failing', false], authorization);
+    assert.doesNotMatch(body, /jsonlog|to deliver/);
+  }
+  await t.close();
+});
+
 test('[M-10] a server that cannot do its work lives, is not ready, and says no more than that to an orchestrator', async () => {
   const t = await createTestApp({ app: { provider: createTestProvider() } });
   const ask = async (url: string) => {

@@ -7,6 +7,22 @@ export interface HealthReport {
   details?: Record<string, string>;
 }
 
+/** The same for strangers: what a check names behind a colon or in its detail is left out where that is what is inside. */
+export function forStrangers(report: HealthReport, checks: readonly HealthCheck[]): HealthReport {
+  const inside = new Set(checks.flatMap(({ name, namesParts }) => (namesParts ? [name] : [])));
+  const { details = {}, ...rest } = report;
+  const left = Object.entries(details).filter(([name]) => !inside.has(name));
+  const words = Object.entries(report.checks).map(([name, value]) => [
+    name,
+    inside.has(name) ? value.replace(/:.*$/s, '') : value,
+  ]);
+  return {
+    ...rest,
+    checks: Object.fromEntries(words),
+    ...(left.length > 0 ? { details: Object.fromEntries(left) } : {}),
+  };
+}
+
 /** A balancer asks every few seconds, and a page of metrics, which has the same checks, waits for a little longer. */
 const CHECK_TIMEOUT_MS = 2000;
 

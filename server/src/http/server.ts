@@ -57,6 +57,8 @@ export interface HttpDeps {
   now: () => number;
   /** Whether it is about to stop: no client is to stay, or to come. */
   isLeaving: () => boolean;
+  /** Whether somebody may read the metrics. */
+  mayMeasure: (request: FastifyRequest) => boolean;
   /** Sees every answer. */
   measure: (app: FastifyInstance) => void;
   /** Follows requests for when it stops. */

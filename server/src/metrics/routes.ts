@@ -1,20 +1,18 @@
 import type { FastifyPluginAsync } from 'fastify';
 import type { Registry } from 'prom-client';
-import { constantTimeEqual, sha256 } from '#shared/digest.ts';
 import { ERRORS } from '#shared/errors.ts';
+import { createMayMeasure } from '../http/metrics-token.ts';
 
 /** `GET /metrics` in the text exposition format of Prometheus. @param deps.token null: anybody may read them */
 export function metricsRoutes(deps: { token: string | null; registry: Registry }): FastifyPluginAsync {
+  const mayMeasure = createMayMeasure(deps.token);
   return async (app) => {
     app.get('/metrics', async (request, reply) => {
-      if (deps.token !== null) {
-        const given = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
-        if (!constantTimeEqual(sha256(given), sha256(deps.token))) {
-          return reply
-            .code(401)
-            .header('www-authenticate', 'Bearer')
-            .send({ error: { code: 'forbidden', message: ERRORS.forbidden[1] } });
-        }
+      if (!mayMeasure(request)) {
+        return reply
+          .code(401)
+          .header('www-authenticate', 'Bearer')
+          .send({ error: { code: 'forbidden', message: ERRORS.forbidden[1] } });
       }
       // One that cannot be read must not take away those that would say why.
       const pages = await Promise.all(

@@ -11,6 +11,7 @@ interface Declared<Value extends string> {
   severity: HealthCheck['severity'];
   values: Readonly<Record<Value, string>>;
   details?: string;
+  namesParts?: true;
   run(): Promise<Filled<NoInfer<Value>> | { value: Filled<NoInfer<Value>> | null; detail: string } | null>;
 }
 
@@ -21,6 +22,6 @@ export const healthCheck = <const Value extends string>(declared: Declared<Value
 export const COMMON_VALUES = {
   ok: 'It is well.',
   timeout:
-    'There was no answer within three seconds: the server is very busy, or what it asks does not answer. Look again.',
+    'There was no answer within two seconds: the server is very busy, or what it asks does not answer. Look again.',
   error: 'The check itself failed. The log of the server says why.',
 } as const satisfies Record<string, string>;

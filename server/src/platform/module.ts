@@ -58,11 +58,16 @@ export interface HealthCheck {
   readonly about: string;
   /** What it may say when it is not well → what that means and what there is to do. `…` stands for what differs. */
   readonly values: Readonly<Record<string, string>>;
+  /**
+   * Its detail, and its values behind a colon, name what this installation is made of: those alone are told it who may read
+   * the metrics. It is `true` where it is there.
+   */
+  readonly namesParts?: true;
   /** What stands in `details` where something is to be said beside the value. */
   readonly details?: string;
   /**
    * Null when well, else one of the values. `detail` is a sentence beside it, also beside null,
-   * that everybody may read: /healthz asks nobody who they are.
+   * that everybody may read: /healthz asks nobody who they are. But see `namesParts`.
    */
   run(): Promise<string | { value: string | null; detail: string } | null>;
   /** `critical` answers 503, `degraded` 200. */
