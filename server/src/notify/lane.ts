@@ -18,6 +18,7 @@ export function createLane(clock: Clock) {
   let tokens = Number.POSITIVE_INFINITY;
   let filledAt = clock.now();
   let heldUntil = 0;
+  let heldFor = 0;
 
   function fill({ perMinute }: Limits): void {
     const now = clock.now();
@@ -34,6 +35,8 @@ export function createLane(clock: Clock) {
     room(limits: Limits): { count: number; waitMs: number | null } {
       fill(limits);
       const now = clock.now();
+      // A clock that is put back holds nothing for longer than was asked for.
+      heldUntil = Math.min(heldUntil, now + heldFor);
       if (now < heldUntil) return { count: 0, waitMs: heldUntil - now };
       const free = limits.atOnce - begun.size;
       if (free <= 0) return { count: 0, waitMs: null };
@@ -47,7 +50,9 @@ export function createLane(clock: Clock) {
     end: (id: string): void => void begun.delete(id),
     /** The receiver wants nothing for so long, milliseconds. */
     hold(ms: number): void {
-      heldUntil = Math.max(heldUntil, clock.now() + ms);
+      const now = clock.now();
+      heldUntil = Math.max(heldUntil, now + ms);
+      heldFor = heldUntil - now;
     },
   };
 }

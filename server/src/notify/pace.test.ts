@@ -72,4 +72,10 @@ test('[N-18] a channel whose receiver wants nothing for a while is left alone fo
   assert.deepEqual(lane.room(limits), { count: 0, waitMs: 30_000 });
   clock.advance(30_000);
   assert.equal(lane.room(limits).count, 4);
+  // A clock that is put back by a day does not leave it alone for a day.
+  lane.hold(30_000);
+  clock.advance(-86_400_000);
+  assert.deepEqual(lane.room(limits), { count: 0, waitMs: 30_000 });
+  clock.advance(30_000);
+  assert.equal(lane.room(limits).count, 4);
 });
