@@ -20,6 +20,17 @@ test('a page of metrics is there while channels cannot be read', async () => {
   assert.match(await read(), COUNTED);
 });
 
+test('[M-03] what was measured before anybody asked stays, once the channel is found to be there', async () => {
+  const channel = { name: 'ops', kind: 'ntfy', owner: null } as StoredChannel;
+  const registry = new Registry();
+  const { metrics, took } = notifyMetrics(async () => [channel, { ...channel, name: 'quiet' }]);
+  for (const metric of metrics) registry.registerMetric(metric);
+  took(channel, 0.2);
+  const page = await registry.metrics();
+  assert.match(page, /^identree_notification_delivery_duration_seconds_count\{channel="ops"\} 1$/m);
+  assert.match(page, /^identree_notification_delivery_duration_seconds_count\{channel="quiet"\} 0$/m);
+});
+
 test('a page of metrics waits for no database that hangs, and strangers who read it in a loop ask it once', async (t) => {
   mock.timers.enable({ apis: ['setTimeout'] });
   t.after(() => mock.timers.reset());

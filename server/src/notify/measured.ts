@@ -24,27 +24,34 @@ export function notifyMetrics(channels: () => Promise<readonly StoredChannel[]>)
     help: 'Notifications by channel: sent (taken by the receiver), failed (attempts), skipped (of no use any more), folded (told by one that stands for them), dead_lettered (given up). Channels of one person are counted by kind.',
     labelNames: ['status', 'channel'],
     registers,
-    async collect() {
-      // An alert on any increase has something to compare with before the first one.
-      for (const channel of (await inTime(listed)) ?? []) know(labelOf(channel));
-    },
+    collect: knowAll,
   });
-  function know(channel: string): void {
-    if (known.has(channel)) return;
-    known.add(channel);
-    for (const status of STATUSES) total.inc({ status, channel }, 0);
-  }
-  for (const kind of CHANNEL_KINDS) know(`personal:${kind}`);
   const duration = new Histogram({
     name: 'identree_notification_delivery_duration_seconds',
     help: 'How long the receiver of a channel took for a notification that it accepted.',
     labelNames: ['channel'],
     buckets: [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15],
     registers,
+    collect: knowAll,
   });
+  function know(channel: string): void {
+    if (known.has(channel)) return;
+    known.add(channel);
+    for (const status of STATUSES) total.inc({ status, channel }, 0);
+    duration.zero({ channel });
+  }
+  /** An alert on any increase has something to compare with before the first one. */
+  async function knowAll(): Promise<void> {
+    for (const channel of (await inTime(listed)) ?? []) know(labelOf(channel));
+  }
+  for (const kind of CHANNEL_KINDS) know(`personal:${kind}`);
   return {
     metrics: [total, duration],
     counted: (channel, status, count) => total.inc({ status, channel: labelOf(channel) }, count),
-    took: (channel, seconds) => duration.observe({ channel: labelOf(channel) }, seconds),
+    took(channel, seconds) {
+      // Known later it would begin anew.
+      know(labelOf(channel));
+      duration.observe({ channel: labelOf(channel) }, seconds);
+    },
   };
 }
