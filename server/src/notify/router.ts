@@ -240,7 +240,12 @@ export function createNotifyRouter(deps: {
     explain: adminViewProcedure
       .meta(rest('GET', '/explain/{seq}', 'Who is told of an event, by which rules, and who is not and why'))
       .input(z.object({ seq: z.coerce.number().pipe(z.int().min(1)) }))
-      .query(({ input }) => deps.explain(input.seq)),
+      .query(async ({ ctx: { viewer }, input: { seq } }) => {
+        const explanation = await deps.explain(seq);
+        // It says what happened to whom and where: whoever goes through the numbers has read the log.
+        await deps.reads.record(viewer, { what: 'event', filter: { seq }, rows: 1 });
+        return explanation;
+      }),
     test: browserProcedure
       .meta(rest('POST', '/test', 'Sends a test on a channel, on the way that everything else goes'))
       .input(z.object({ channel: channelName }))

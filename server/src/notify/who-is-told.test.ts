@@ -128,6 +128,10 @@ describe('who is told', () => {
     const again = (await s.olga.query<Explanation>('notify.explain', { seq })).data;
     assert.deepEqual(again.channels, data.channels);
 
+    // Who looks has read an event of others, and that is in the log.
+    const read = (await s.app.events.read(0, 10_000)).filter(({ event }) => event === 'audit_read').at(-1);
+    assert.deepEqual([read?.actor, read?.data.what, read?.data.filter], ['olga', 'event', { seq }]);
+
     assert.equal((await alice.query('notify.explain', { seq })).refusal, 'forbidden');
     assert.equal((await s.olga.query('notify.explain', { seq: 999_999 })).refusal, 'not_found');
   });
