@@ -232,7 +232,11 @@ describe('notification channels', () => {
       assert.ok(before.has(total(status, 'personal:web_push')), status);
     }
     for (const channel of ['fresh', 'personal:web_push'])
-      assert.equal(before.get(`identree_notification_delivery_duration_seconds_count{channel="${channel}"}`), 0, channel);
+      assert.equal(
+        before.get(`identree_notification_delivery_duration_seconds_count{channel="${channel}"}`),
+        0,
+        channel,
+      );
     const answers = [{ outcome: 'delivered' }, { outcome: 'refused', reason: '404' }] as const;
     for (const answer of answers) {
       s.channels.answer = () => answer;

@@ -205,19 +205,27 @@ export function createPlanning(deps: PlanningDeps) {
     return [...atOnce, ...later];
   }
 
-  /** What is shown of a request that is over with this event is taken back where nobody is told of that now. */
+  /**
+   * What is shown of a request that is over with this event is taken back where nobody is told of that now. What such an
+   * announcement stood for is shown nowhere any more then, and is told itself if it still waits.
+   */
   async function takenBack(
     event: LoggedEvent,
-    { channels }: Rules,
+    { channels, people }: Rules,
     planned: readonly NotifyDeliveriesTable[],
-  ): Promise<NotifyDeliveriesTable[]> {
+  ): Promise<{ back: NotifyDeliveriesTable[]; gone: string[] }> {
     const now = clock.now();
     const told = new Set(planned.flatMap(({ channel, due_at }) => (due_at <= now ? [channel] : [])));
-    const over = await announcementsOver(db.query, event, channels, told);
-    return over.map((announced) => {
-      const id = sha256(`${event.hash} ${announced.channel} ${announced.person} ${TAKES_BACK}`);
-      return takingBack(announced, { id, seq: event.seq, event: event.event, created_at: now });
-    });
+    const over = await announcementsOver(db.query, event, channels);
+    const back = over
+      .filter(({ channel }) => !told.has(channel))
+      .map((announced) => {
+        const id = sha256(`${event.hash} ${announced.channel} ${announced.person} ${TAKES_BACK}`);
+        return takingBack(announced, { id, seq: event.seq, event: event.event, created_at: now });
+      });
+    // In the night nobody is disturbed by what is over in the morning.
+    const isAwake = (person: string) => afterQuiet(people.get(person)?.preferences.quiet ?? null, now) === now;
+    return { back, gone: over.flatMap(({ id, person }) => (isAwake(person) ? [id] : [])) };
   }
 
   return {
@@ -259,21 +267,27 @@ export function createPlanning(deps: PlanningDeps) {
     /** Whom an event is told to by the rules of now, and why all others are not. */
     route: async (event: LoggedEvent): Promise<Routed> => route(event, await rulesNow()),
 
-    /** What is to be told of some events, and requests that are over with them. */
+    /**
+     * What is to be told of some events, requests that are over with them, and deliveries of which nothing is shown any more:
+     * what those stood for is to be told itself.
+     */
     async plan(
       events: readonly LoggedEvent[],
-    ): Promise<{ deliveries: NotifyDeliveriesTable[]; ended: readonly string[] }> {
+    ): Promise<{ deliveries: NotifyDeliveriesTable[]; ended: readonly string[]; gone: readonly string[] }> {
       const rules = await rulesNow();
       const ended = events.flatMap((event) => (endsRequest(event) ? [event.challengeId!] : []));
       const isNobody = rules.channels.length === 0;
       const deliveries: NotifyDeliveriesTable[] = [];
+      const gone: string[] = [];
       for (const event of isNobody ? [] : events) {
         // There is nothing left to tell.
         if (isErased(event)) continue;
         const planned = deliveriesOf(event, await route(event, rules));
-        deliveries.push(...planned, ...(await takenBack(event, rules, planned)));
+        const taken = await takenBack(event, rules, planned);
+        deliveries.push(...planned, ...taken.back);
+        gone.push(...taken.gone);
       }
-      return { deliveries, ended: [...new Set(ended)] };
+      return { deliveries, ended: [...new Set(ended)], gone };
     },
   };
 }

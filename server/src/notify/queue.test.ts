@@ -205,6 +205,27 @@ forEachDatabase('the queue of notifications', (open, driver) => {
     assert.deepEqual([number('skipped'), number('folded'), number('delivered')], [1, 11, 5]);
   });
 
+  test('[N-18] what one announcement stood for is announced itself, once what became of that one is shown in its place', async (t) => {
+    const c = await notifyCluster(t, open);
+    await c.channel('browser', { kind: 'web_push', paused: true, foldFrom: 5 });
+    await c.channel('ops', { paused: true, foldFrom: 5 });
+    await c.start('a');
+    const asked = await c.ask(6);
+    await c.until(async () => (await c.statuses()).length === 12);
+    for (const name of ['browser', 'ops']) await c.change(name, { paused: false, perMinute: 6000 });
+    await c.until(() => c.count('browser', 'sent') === 1 && c.count('ops', 'sent') === 1);
+    await c.decide(asked[1]!);
+    await c.decide(asked[0]!);
+    const told = (channel: string) =>
+      c.channels.told
+        .filter((one) => one.channel === channel && one.notice.event === 'challenge_created')
+        .map(({ notice: { request, folded } }) => `${request!.userCode} +${folded}`);
+    // Four that still wait: fewer than are told as one.
+    await c.until(() => told('browser').length >= 5 && c.count('browser', 'sent') === 7);
+    assert.deepEqual(told('browser').toSorted(), [`${asked[0]} +5`, ...asked.slice(2).map((code) => `${code} +0`)]);
+    assert.deepEqual(told('ops'), [`${asked[0]} +5`], 'elsewhere what was said stays said');
+  });
+
   test('[N-18] has so many of a channel under way at a time, and a channel that hangs holds no other up', async (t) => {
     const c = await notifyCluster(t, open);
     await c.channel('slow', { atOnce: 3 });

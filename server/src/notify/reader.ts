@@ -1,7 +1,7 @@
 import type { UnitOfWork } from '../db/database.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { EventReader } from '../platform/module.ts';
-import { hurry, insertDeliveries } from './delivery-store.ts';
+import { hurry, insertDeliveries, unfold } from './delivery-store.ts';
 import type { Planning } from './planning.ts';
 
 /** How many events are routed at a time: what is written of them is written with the cursor. */
@@ -23,13 +23,14 @@ export function createNotifyReader(deps: {
     from: 'now',
     batch: BATCH,
     async handle(events) {
-      const { deliveries, ended } = await deps.planning.plan(events);
+      const { deliveries, ended, gone } = await deps.planning.plan(events);
       if (deliveries.length === 0 && ended.length === 0) return undefined;
       return {
         async write(work: UnitOfWork) {
           await insertDeliveries(work, deliveries);
           // What waits for a later step, or for the end of the night, is seen to be over now and not only then.
           if (ended.length > 0) await hurry(work, ended, deps.clock.now());
+          await unfold(work, gone);
         },
         done: deps.wake,
       };

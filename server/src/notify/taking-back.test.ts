@@ -57,6 +57,32 @@ describe('[N-06] what browsers show of a request is taken back', () => {
     await erin.mutate('notify.preferences.set', {});
   });
 
+  test('and what it stood for is told itself, but not in the night', async () => {
+    const quiet = { from: '00:00', to: '23:59', timeZone: 'UTC' };
+    const { data } = await erin.query<{ name: string; revision: number }[]>('notify.channels.list');
+    let { revision } = data.find(({ name }) => name === 'erin-browser')!;
+    const browser = async (set: object) => {
+      await erin.mutate('notify.channels.change', { name: 'erin-browser', revision, ...set });
+      revision += 1;
+    };
+    await browser({ foldFrom: 2 });
+    for (const chosen of [{}, { quiet }]) {
+      await browser({ paused: true });
+      const asked = [await s.host.create(), await s.host.create()];
+      await s.settled();
+      await browser({ paused: false });
+      await s.settled();
+      const from = s.channels.told.length;
+      await erin.mutate('notify.preferences.set', chosen);
+      await s.decide(s.olga, 'deny', asked[0]!);
+      await s.settled();
+      const again = toldSince(from).filter((one) => one === 'erin-browser: challenge_created');
+      assert.equal(again.length, 'quiet' in chosen ? 0 : 1);
+      await erin.mutate('notify.preferences.set', {});
+      await s.quieten();
+    }
+  });
+
   test('not where it was never shown', async () => {
     await erin.mutate('notify.preferences.set', { enabled: false });
     const answer = await s.host.create();

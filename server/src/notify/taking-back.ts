@@ -34,23 +34,20 @@ const ENDS: Record<RequestEvent, boolean> = {
 const ends = (event: string): boolean => Object.hasOwn(ENDS, event) && ENDS[event as RequestEvent];
 
 /**
- * Where an announcement is shown that is over with an event, and who is not told at once what became of it: on the screens
- * of those who could have decided it. Elsewhere what was said stays said.
+ * Where an announcement is shown that is over with an event: on the screens of those who could have decided it. What became
+ * of it takes its place there. Elsewhere what was said stays said.
  *
- * @param told the channels that are told of the event itself, at once
  * @returns what was delivered
  */
 export async function announcementsOver(
   query: Database['query'],
   event: Pick<LoggedEvent, 'event' | 'challengeId' | 'at'>,
   channels: readonly Pick<StoredChannel, 'name' | 'kind' | 'enabled'>[],
-  told: ReadonlySet<string>,
 ): Promise<NotifyDeliveriesTable[]> {
   if (event.challengeId === null || !ends(event.event)) return [];
   const browsers = channels.flatMap(({ name, kind, enabled }) => (kind === 'web_push' && enabled ? [name] : []));
-  const silent = browsers.filter((name) => !told.has(name));
-  if (silent.length === 0) return [];
-  return announcementsDelivered(query, silent, { challengeId: event.challengeId, since: event.at - LOOK_BACK_MS });
+  if (browsers.length === 0) return [];
+  return announcementsDelivered(query, browsers, { challengeId: event.challengeId, since: event.at - LOOK_BACK_MS });
 }
 
 /** What takes an announcement back, as it is written down. */
