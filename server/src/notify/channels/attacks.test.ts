@@ -7,7 +7,7 @@ import { CHANNEL_KINDS, type ChannelKind, type Notice } from '../channel.ts';
 import { channelOf, posting, signal, subscriber, WHSEC } from '../testing/channel-kit.ts';
 import { noticeOf } from '../testing/notices.ts';
 import { decryptPush } from '../testing/push-decryption.ts';
-import { smtpFake } from '../testing/smtp-fake.ts';
+import { partIn, smtpFake } from '../testing/smtp-fake.ts';
 
 /** What people who want to deceive or disturb call themselves, their hosts and their reasons. */
 const ATTACKS: readonly string[] = [
@@ -27,6 +27,7 @@ const ATTACKS: readonly string[] = [
   "{username} {hasActor, select, yes {x} other {y}} # ' {",
   'https://evil.example/approve www.evil.example evil.example/x',
   'https://evil.example/approve; someone@evil.example;',
+  'evil.example, Evil.Example/approve and 203.0.113.7/approve',
   '\ud800 lone \udc00',
 ];
 
@@ -71,6 +72,7 @@ async function through(t: TestContext, kind: ChannelKind, notice: Notice): Promi
     };
     assert.deepEqual(await channelOf('email', settings).deliver(notice, signal()), delivered);
     assert.deepEqual(smtp.recipients, ['a@example.com'], 'nobody else gets it');
+    assert.doesNotMatch(partIn(smtp.mails[0]!, 'text/plain'), LINKED, 'nothing in the plain text either');
     return { raw: smtp.mails[0]!, shown: smtp.html(0) };
   }
   if (kind === 'web_push') {
@@ -104,6 +106,9 @@ async function through(t: TestContext, kind: ChannelKind, notice: Notice): Promi
 /** Text without what a format shows as it is, so that what is left is what the format acts on. */
 const outsideOfCode = (text: string): string => text.replace(/`[^`\n]*`/g, '');
 
+/** What phones and desktops make a link of in plain text: not only what has a scheme. */
+const LINKED = /:\/\/|www\.|evil\.example|\.elpmaxe|203\.0\.113\.7/i;
+
 /** What must not be left of an attack in what a format acts on. */
 const ACTIVE: Partial<Record<ChannelKind, (shown: string) => void>> = {
   slack: (shown) => {
@@ -118,8 +123,8 @@ const ACTIVE: Partial<Record<ChannelKind, (shown: string) => void>> = {
     assert.deepEqual([...new Set(tags)].sort(), ['</b>', '</code>', '<b>', '<code>']);
     assert.doesNotMatch(shown.replace(/<code>[^<]*<\/code>/g, ''), /evil|@|bold|&/);
   },
-  ntfy: (shown) => assert.doesNotMatch(shown, /:\/\/|www\./, 'nothing that an app makes a link of'),
-  web_push: (shown) => assert.doesNotMatch(shown, /:\/\/|www\./),
+  ntfy: (shown) => assert.doesNotMatch(shown, LINKED, 'nothing that an app makes a link of'),
+  web_push: (shown) => assert.doesNotMatch(shown, LINKED),
   email: (html) => {
     const tags = new Set((html.match(/<[^>]*>/g) ?? []).map((tag) => tag.replace(/^<\/?/, '').split(/[ >]/)[0]));
     const known = ['!doctype', 'html', 'body', 'h3', 'p', 'table', 'tr', 'th', 'td', 'code', 'span'];

@@ -1,4 +1,5 @@
 import { compileMessage, type MessageValues } from '#shared/message-format.ts';
+import { hostName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { Notice } from '../channel.ts';
 import { de } from './de.ts';
@@ -34,8 +35,19 @@ export interface NoticeWords {
 /** Writes a value that somebody else chose so that the format of a channel takes it for text, whatever is in it. */
 export type Mark = (value: string) => string;
 
-/** For plain text, in which apps make links of what looks like one. */
-export const unlinked: Mark = (value) => value.replaceAll('://', '[:]//').replace(/\bwww\./gi, 'www[.]');
+/**
+ * For plain text, in which apps make links of what looks like one: with a scheme, and on phones also a mere name of a
+ * domain (`evil.example/approve`) or an IPv4 address.
+ */
+export const unlinked: Mark = (value) =>
+  value
+    .replaceAll('://', '[:]//')
+    .replace(/\bwww\./gi, 'www[.]')
+    .replace(/(?<=[\p{L}\p{N}_-])\.(?=\p{L}[\p{L}\p{N}-])/gu, '[.]')
+    .replace(/\b\d{1,3}(?:\.\d{1,3}){3}\b/g, (address) => address.replaceAll('.', '[.]'));
+
+/** What hosts are called is no text of people: it is theirs who enrol them, and is read often. */
+const unlinkedHost: Mark = (value) => (hostName.safeParse(value).success ? value : unlinked(value));
 
 /** Longer values are cut: a command can fill a screen, and services refuse or split what is too long. */
 const MAX_VALUE = 200;
@@ -63,7 +75,8 @@ export function noticeWords(notice: Notice, locale: NoticeLocale, now: number, m
   const values: Record<string, string> = {};
   const given = { username: notice.username, hostname: notice.hostname, actor: notice.actor, reason: notice.reason };
   for (const [name, value] of Object.entries({ ...given, code: request?.userCode ?? null })) {
-    if (value !== null && value !== '') values[name] = mark(shown(value));
+    const write = mark === unlinked && name === 'hostname' ? unlinkedHost : mark;
+    if (value !== null && value !== '') values[name] = write(shown(value));
     values[`has${name[0]!.toUpperCase()}${name.slice(1)}`] = Object.hasOwn(values, name) ? 'yes' : 'no';
   }
   const known = isNotified(event);
