@@ -820,6 +820,10 @@ test('[N-21] networks that channels may lead into are named one by one, never al
     '192.168.10.5/32',
     'fd00::/8',
   ]);
-  for (const wrong of ['0.0.0.0/0', '::/0', '0x7f.1', '2130706433', 'localhost'])
-    assert.deepEqual(wrongSettings({ IDENTREE_NOTIFY_ALLOW_CIDRS: wrong }), ['IDENTREE_NOTIFY_ALLOW_CIDRS'], wrong);
+  const all = ['0.0.0.0/0', '0.0.0.0/00', '::/0', '::ffff:0:0/96', '::ffff:0.0.0.0/96', '::ffff:10.0.0.0/95'];
+  for (const wrong of [...all, '0x7f.1', '2130706433', 'localhost'])
+    for (const setting of ['IDENTREE_NOTIFY_ALLOW_CIDRS', 'IDENTREE_TRUSTED_PROXIES'])
+      assert.deepEqual(wrongSettings({ [setting]: wrong }), [setting], wrong);
+  const mapped = { IDENTREE_NOTIFY_ALLOW_CIDRS: '::ffff:10.0.0.0/104' };
+  assert.deepEqual(config(mapped).notify.allowCidrs, ['::ffff:10.0.0.0/104']);
 });

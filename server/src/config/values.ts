@@ -137,6 +137,12 @@ export const scopes: z.ZodType<string[], RawValue> = reader((_, raw) => {
   return [...new Set(['openid', ...items])];
 });
 
+/** Whether a network is all of IPv4 or of IPv6. All of IPv4 can be written as a part of IPv6 as well. */
+function isEverything(address: string, bits: number): boolean {
+  const parsed = ipaddr.parse(address);
+  return bits === 0 || (parsed instanceof ipaddr.IPv6 && parsed.isIPv4MappedAddress() && bits <= 96);
+}
+
 /** Networks in CIDR notation; a bare address is a network of one. `everything`: why all addresses are too many. */
 const networksOf = (whose: string, everything: string): z.ZodType<string[], RawValue> =>
   list.transform((items, context) =>
@@ -149,7 +155,7 @@ const networksOf = (whose: string, everything: string): z.ZodType<string[], RawV
           message: `holds "${item}", which is no network`,
           params: { fix: `List the addresses of ${whose}, like 10.0.0.5 or 10.0.0.0/24, separated by commas.` },
         });
-      } else if (bits === '0') {
+      } else if (bits !== undefined && isEverything(address, Number(bits))) {
         context.addIssue({
           code: 'custom',
           message: `${everything.replace('{}', item)}`,
