@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import BetterSqlite from 'better-sqlite3';
+import { Registry } from 'prom-client';
+import type { EventRecord } from '#shared/events.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
 import type { App } from '../app/app.ts';
 import type { Approval } from '../challenges/showing.ts';
@@ -12,6 +14,7 @@ import { whyNoPostgres } from '../db/test-postgres.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
+import { createEventCounters } from './event-counters.ts';
 
 /** What dashboards and alerts of the operations guide look for. */
 const GUIDE = {
@@ -193,6 +196,30 @@ describe('/metrics', () => {
     assert.doesNotMatch(body, /web1|alice|robot"/);
     assert.doesNotMatch(body, /^identree_mtls_cert_expires_in_seconds(_min|\{)/m);
   });
+});
+
+test('[M-01] a sign-in that failed and a passkey that was refused count as what they were, and as nothing else', async () => {
+  const { metrics, count } = createEventCounters();
+  const registry = new Registry();
+  for (const metric of metrics) registry.registerMetric(metric);
+  const event = (name: EventRecord['event'], data: Record<string, unknown>): void =>
+    count({ event: name, at: 0, data } as EventRecord);
+  for (const reason of ['nonce_mismatch', 'identity_mismatch', 'oidc_error', 'user_rejected', 'of another version'])
+    event('login_failed', { reason });
+  event('decision_refused', { refusal: 'passkey_rejected' });
+  event('decision_refused', { refusal: 'forbidden' });
+  const page = await registry.metrics();
+  const counted = [...page.matchAll(/^identree_(\S*(?:_total|_count)(?:\{.*\})?) ([1-9].*)$/gm)].map(([, name, n]) => [
+    name,
+    n,
+  ]);
+  assert.deepEqual(counted, [
+    // Nobody said no there: that is a decision, and no sign-in.
+    ['challenges_denied_total{reason="oidc_error"}', '3'],
+    ['challenges_denied_total{reason="nonce_mismatch"}', '1'],
+    ['challenges_denied_total{reason="identity_mismatch"}', '1'],
+    ['webauthn_failures_total', '1'],
+  ]);
 });
 
 test('a metric that cannot be read takes no other one away', async () => {
