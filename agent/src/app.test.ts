@@ -83,6 +83,33 @@ describe('agent, direct gate and status as processes', OPTIONS, () => {
     await host.remove();
   });
 
+  it('what the server tells of settings counts at once, and when it is away, where client.conf says nothing', async () => {
+    const server = await createFakeServer();
+    const host = await createEnrolledHost(server, 'IDENTREE_TIMEOUT=10m\n');
+    server.clientDefaults = { timeoutMs: 60_000, breakGlassPasswordType: 'passphrase', breakGlassRotationDays: 7 };
+    const flags = ['--config', host.paths.config, '--state', host.paths.state];
+    const settings = async () => {
+      const { stdout } = await identree(['status', '--json', ...flags, '--socket', host.paths.socket]);
+      const { lines }: { lines: { what: string; value: string }[] } = JSON.parse(stdout);
+      return lines.find(({ what }) => what === 'Settings')?.value;
+    };
+    const agent = spawn(process.execPath, [MAIN, 'agent', ...flags, '--socket', host.paths.socket], {
+      stdio: 'ignore',
+    });
+    const ended = new Promise((resolve) => agent.on('close', resolve));
+    // It makes its first password as it was told.
+    while (server.breakGlass.kept.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(server.breakGlass.kept[0]?.type, 'passphrase');
+    agent.kill('SIGTERM');
+    await ended;
+    await server.close();
+    assert.equal(
+      await settings(),
+      'timeout 10m (client.conf), break-glass on (built in), its password passphrase (server), replaced after 7 days (server)',
+    );
+    await host.remove();
+  });
+
   it('the direct gate speaks on its standard input', async () => {
     const server = await createFakeServer();
     const host = await createEnrolledHost(server, 'IDENTREE_CONTACT=ops@example.com\n');

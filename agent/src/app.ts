@@ -17,7 +17,8 @@ import { type CertificateStore, createCertificateStore } from './certificates/st
 import { createServers, type Servers } from './client/failover.ts';
 import { createHostClient, type HostClient } from './client/host-client.ts';
 import { createTransport, trustedOf } from './client/transport.ts';
-import { type ClientConf, ConfigError, loadClientConf, readContact } from './config/client-conf.ts';
+import { type ClientConf, ConfigError, loadClientConf, readContact, withDefaults } from './config/client-conf.ts';
+import { openServerDefaults, type ServerDefaults } from './config/server-defaults.ts';
 import { osInfo } from './enrol/os-info.ts';
 import { type Ask, createAsk } from './gate/ask.ts';
 import { createSudoPolicies, runSudo } from './gate/ask-sudo.ts';
@@ -119,9 +120,26 @@ export const openCertificates = (paths: Paths, clock: Clock = systemClock): Cert
     clock,
   });
 
+/** What counts on this host, for who looks once; a host that is not enrolled was told nothing. */
+export async function loadSettings(
+  paths: Paths,
+): Promise<{ conf: ClientConf; file: ClientConf; defaults: ServerDefaults | null }> {
+  const file = await loadClientConf(paths.config);
+  const enrolment = await loadEnrolment(paths.state).catch((error: unknown) => {
+    if (error instanceof NotEnrolled) return null;
+    throw error;
+  });
+  if (enrolment === null) return { conf: file, file, defaults: null };
+  const { clientDefaults } = stateFiles(paths.state);
+  const defaults = await openServerDefaults({ file: clientDefaults, enrolment, log: silentLog });
+  return { conf: withDefaults(file, defaults.current()), file, defaults };
+}
+
 /** An enrolled host, ready to ask. */
 export interface Host {
-  conf: ClientConf;
+  /** What counts now: client.conf, and what the server told where that says nothing. */
+  readonly conf: ClientConf;
+  defaults: ServerDefaults;
   enrolment: Enrolment;
   keys: ApproverKeys;
   checkpoints: Checkpoints;
@@ -156,7 +174,9 @@ export async function openHost(
   const enrolment = await loadEnrolment(paths.state);
   const keys = await openApproverKeys(files.approverKeys, enrolment.trust);
   const checkpoints = await openCheckpoints(files.checkpoint);
-  const { conf, servers } = await connectServer(paths, clock);
+  const { conf: file, servers } = await connectServer(paths, clock);
+  const defaults = await openServerDefaults({ file: files.clientDefaults, enrolment, log });
+  const settings = () => withDefaults(file, defaults.current());
   const client = createHostClient({
     servers,
     enrolment,
@@ -169,11 +189,14 @@ export async function openHost(
   const background = createBackground(clock, log);
   const journal = openHostJournal(paths, { clock, log });
   const breakGlass = createBreakGlass({
-    ready: async () => conf.breakGlass.enabled && (await hasHashFile(conf.breakGlass.file)),
+    async ready() {
+      const { breakGlass } = settings();
+      return breakGlass.enabled && (await hasHashFile(breakGlass.file));
+    },
     attempts: createAttempts({ file: files.breakGlassAttempts, lock: files.breakGlassAttemptsLock, clock }),
     journal,
     verify: createVerify(program, ['--config', paths.config, '--state', paths.state]),
-    contact: conf.contact,
+    contact: file.contact,
     clock,
     log,
   });
@@ -182,7 +205,7 @@ export async function openHost(
   const grants = createHeldGrants({
     trust: enrolment.trust,
     hostId,
-    longestMs: classSatisfies('policy', conf.minimumClass) ? conf.offlineGrantMs : 0,
+    longestMs: classSatisfies('policy', file.minimumClass) ? file.offlineGrantMs : 0,
     clock,
     sinceBoot: deps.sinceBoot ?? sinceBoot,
     log,
@@ -203,7 +226,7 @@ export async function openHost(
     blocked,
     written: grantsUsed.wake,
     background: background.add,
-    contact: conf.contact,
+    contact: file.contact,
     clock,
     random,
     log,
@@ -215,9 +238,9 @@ export async function openHost(
     trust: enrolment.trust,
     hostId,
     externalUrl: enrolment.identity.externalUrl,
-    minimumClass: conf.minimumClass,
-    timeoutMs: conf.timeoutMs,
-    contact: conf.contact,
+    minimumClass: file.minimumClass,
+    timeoutMs: () => settings().timeoutMs,
+    contact: file.contact,
     breakGlassReady: breakGlass.ready,
     allOutSince: servers.allOutSince,
     blocked,
@@ -228,7 +251,10 @@ export async function openHost(
   });
   const close = () => servers.close();
   return {
-    conf,
+    get conf() {
+      return settings();
+    },
+    defaults,
     enrolment,
     keys,
     checkpoints,
@@ -409,7 +435,9 @@ function keepersOf(host: Host, paths: Paths, deps: { log: Log; os: string; look:
             ...every,
             client,
             journal,
-            conf: host.conf.breakGlass,
+            conf: () => host.conf.breakGlass,
+            defaults: host.defaults,
+            nonces: systemRandom,
             rotate: rotateOutside(ownProgram(), ['--config', paths.config, '--state', paths.state], systemRun),
             refused: refused.wake,
           },

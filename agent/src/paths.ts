@@ -31,6 +31,8 @@ export const stateFiles = (state: string) => ({
   authorities: join(state, 'authorities.json'),
   /** The directory that `setup --sssd` was run for. */
   directory: join(state, 'directory.json'),
+  /** Settings that the server told. */
+  clientDefaults: join(state, 'client-defaults.json'),
   checkpoint: join(state, 'checkpoint.json'),
   health: join(state, 'health.json'),
   machineId: join(state, 'machine-id'),

@@ -11,8 +11,12 @@ import { sealedPassword } from './sealed-password.ts';
 /** The longest password that can be kept, bytes: what bcrypt reads. */
 export const BREAK_GLASS_PASSWORD_MAX = 72;
 
-/** How a password is made. `unknown`: by another program. */
-export const breakGlassType = z.enum(['random', 'passphrase', 'alphanumeric', 'unknown']);
+/** How a password is made. */
+export const PASSWORD_TYPES = ['random', 'passphrase', 'alphanumeric'] as const;
+export type PasswordType = (typeof PASSWORD_TYPES)[number];
+
+/** `unknown`: by another program. */
+export const breakGlassType = z.enum([...PASSWORD_TYPES, 'unknown']);
 export type BreakGlassType = z.infer<typeof breakGlassType>;
 
 const escrowed = {
@@ -55,7 +59,7 @@ export type BreakGlassUse = z.infer<typeof breakGlassUse>;
 
 /** POST /break-glass/state: how things are at the host. */
 export const breakGlassStateRequest = z.strictObject({
-  /** False: an operator has turned it off in client.conf. */
+  /** False: an operator has turned it off, for this host in client.conf or for all of them at the server. */
   enabled: z.boolean(),
   /** What opens the host now; null: nothing does. */
   current: z
@@ -74,11 +78,18 @@ export type BreakGlassState = z.infer<typeof breakGlassStateRequest>;
 /** The longest that the answer to POST /break-glass/state is held back, seconds: proxies let go of what is idle for 50. */
 export const STATE_WAIT_SECONDS = 45;
 
-/**
- * `?wait=…` of POST /break-glass/state: how long the server may keep the answer while what the host has is what is wanted,
- * seconds. A server that does not know it answers at once.
- */
-export const stateQuery = z.object({ wait: z.coerce.number().int().min(0).max(STATE_WAIT_SECONDS).default(0) });
+/** `?…` of POST /break-glass/state. A server does without what it does not know of it. */
+export const stateQuery = z.object({
+  /**
+   * How long the server may keep the answer while what the host has is what is wanted, seconds. One that does not know it
+   * answers at once.
+   */
+  wait: z.coerce.number().int().min(0).max(STATE_WAIT_SECONDS).default(0),
+  /** The settings that the host has heard (`defaultsDigest` in client-defaults.ts). Absent: it takes none. */
+  defaults: sha256Text.optional(),
+  /** 32 random bytes, echoed in signed settings. */
+  nonce: sha256Text.optional(),
+});
 
 /** What the server wants. */
 export const breakGlassStateResponse = z.object({
@@ -86,5 +97,7 @@ export const breakGlassStateResponse = z.object({
   escrow: z.boolean(),
   /** A password made before this has to be replaced, milliseconds since the epoch; null: none has to. */
   rotateBefore: timestamp.nullable(),
+  /** JWS; see client-defaults.ts. Absent: those that the host has heard, or a server that tells none. */
+  clientDefaults: z.string().max(4096).optional(),
 });
 export type BreakGlassWanted = z.infer<typeof breakGlassStateResponse>;

@@ -15,6 +15,7 @@ export const tokenType = {
   logEpoch: 'identree-log-epoch+jws',
   delegation: 'identree-delegation+jws',
   offlineGrant: 'identree-offline-grant+jws',
+  clientDefaults: 'identree-client-defaults+jws',
   journalHeads: 'identree-journal-heads+jws',
 } as const;
 export type TokenType = (typeof tokenType)[keyof typeof tokenType];

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { ToldDefaults } from '#shared/client-defaults.ts';
 import { identree, MAIN } from '../testing/cli.ts';
 import { createFakeServer, passwordOf } from '../testing/fake-server.ts';
 import { createEnrolledHost, createHostFolders } from '../testing/host.ts';
+import { tellHostAt } from '../testing/tell-defaults.ts';
 import { createVerify } from './verify.ts';
 
 const OPTIONS = { timeout: 120_000, concurrency: 2 };
@@ -16,6 +18,7 @@ async function world(conf = '') {
   return {
     server,
     flags,
+    told: (defaults: ToldDefaults['defaults']) => tellHostAt(host.paths, server, defaults),
     file: join(host.dir, 'identree-breakglass'),
     rotate: (...words: string[]) => identree(['rotate-breakglass', ...flags, ...words]),
     verify: (input: string) => identree(['verify-breakglass', ...flags], { input }),
@@ -67,6 +70,19 @@ describe('identree rotate-breakglass and verify-breakglass', OPTIONS, () => {
     const rotated = await w.rotate('--force');
     assert.equal(rotated.code, 6);
     assert.match(rotated.stderr, /IDENTREE_BREAKGLASS_ENABLED=false/);
+  });
+
+  it('what the server told of it counts where client.conf says nothing', async () => {
+    await using w = await world();
+    await w.told({ breakGlassPasswordType: 'passphrase' });
+    assert.match((await w.rotate('--local')).stdout, /^([a-z]{4,6}-){9}[a-z]{4,6}\n$/);
+    await w.told({ breakGlassEnabled: false });
+    const off = await w.rotate('--force', '--local');
+    assert.equal(off.code, 6);
+    assert.match(off.stderr, /The server tells its hosts to have no break-glass password.*BREAKGLASS_ENABLED=true in/);
+    await using on = await world('IDENTREE_BREAKGLASS_ENABLED=true\n');
+    await on.told({ breakGlassEnabled: false });
+    assert.equal((await on.rotate('--local')).code, 0);
   });
 
   it('a host without a server has one too, and whoever runs the command is told', async () => {

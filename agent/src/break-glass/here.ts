@@ -1,6 +1,6 @@
 import { hostname as systemHostname } from 'node:os';
 import { normaliseHostName } from '#shared/names.ts';
-import { type Host, openHost } from '../app.ts';
+import { type Host, loadSettings, openHost } from '../app.ts';
 import { loadClientConf } from '../config/client-conf.ts';
 import { CommandError, EXIT } from '../exit-codes.ts';
 import { type Paths, stateFiles } from '../paths.ts';
@@ -31,12 +31,12 @@ export async function rotateHere(
   io: { log: Log; print(line: string): void; tell(line: string): void },
 ): Promise<number> {
   const { print, tell } = io;
-  const conf = await loadClientConf(paths.config);
+  const { conf } = await loadSettings(paths);
   if (!conf.breakGlass.enabled) {
-    throw new CommandError(
-      EXIT.config,
-      `IDENTREE_BREAKGLASS_ENABLED=false in ${paths.config}: no password opens this host.`,
-    );
+    const why = conf.said.has('breakGlassEnabled')
+      ? `IDENTREE_BREAKGLASS_ENABLED=false in ${paths.config}: no password opens this host.`
+      : `The server tells its hosts to have no break-glass password. For one here, say IDENTREE_BREAKGLASS_ENABLED=true in ${paths.config}.`;
+    throw new CommandError(EXIT.config, why);
   }
   if (options.local && options.unattended) throw new CommandError(EXIT.usage, 'Use --local or --unattended, not both.');
   await prepareStateFolder(paths.state);

@@ -6,6 +6,7 @@ import { sampleRecord } from '#shared/testing/request-record.ts';
 import { openHost } from '../app.ts';
 import { type Clock, systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
+import { systemRandom } from '../platform/random.ts';
 import { systemRun } from '../platform/run.ts';
 import { MAIN } from '../testing/cli.ts';
 import { createFakeServer } from '../testing/fake-server.ts';
@@ -25,7 +26,9 @@ async function world(conf = '') {
   const deps: KeepDeps = {
     client: host.client,
     journal: host.journal,
-    conf: host.conf.breakGlass,
+    conf: () => host.conf.breakGlass,
+    defaults: host.defaults,
+    nonces: systemRandom,
     rotate: async () => {
       rotated.push(Date.now());
       return null;
@@ -139,7 +142,7 @@ describe('what the agent does about break-glass', OPTIONS, () => {
     await w.putHash();
     await lookAfter(w.deps, 'it was late');
     assert.deepEqual(
-      w.server.calls.map(({ path }) => path).filter((path) => path.startsWith('/break-glass')),
+      w.server.calls.flatMap(({ path }) => /^\/break-glass[^?]*/.exec(path)?.[0] ?? []),
       ['/break-glass/state'],
     );
     const [state] = w.server.breakGlass.states;
@@ -229,12 +232,13 @@ describe('what the agent does about break-glass', OPTIONS, () => {
 
   it('what is due by itself does not wait until the server wants something', async () => {
     await using w = await world();
-    const asked = () => w.server.calls.flatMap(({ path }) => (path.startsWith('/break-glass/state') ? [path] : []));
+    const asked = () =>
+      w.server.calls.flatMap(({ path }) => /^\/break-glass\/state\?(?:wait=\d+)?/.exec(path)?.[0] ?? []);
     const wait = { seconds: 7, signal: AbortSignal.timeout(60_000) };
     await lookAfter(w.deps, null, wait);
     await w.putHash();
     await lookAfter(w.deps, null, wait);
-    assert.deepEqual(asked(), ['/break-glass/state', '/break-glass/state?wait=7']);
+    assert.deepEqual(asked(), ['/break-glass/state?', '/break-glass/state?wait=7']);
     assert.equal(w.rotated.length, 1);
   });
 
@@ -286,6 +290,60 @@ describe('what the agent does about break-glass', OPTIONS, () => {
         replaced: false,
       });
       assert.equal(told, expected);
+    }
+  });
+
+  it('settings that the server tells count from the same answer on, and are not told again', async () => {
+    await using w = await world();
+    w.server.clientDefaults = { breakGlassEnabled: false };
+    await lookAfter(w.deps, null);
+    assert.deepEqual(w.rotated, [], 'the first password was due until the answer said that none is wanted');
+    await lookAfter(w.deps, null);
+    assert.deepEqual(
+      w.server.breakGlass.states.map(({ enabled }) => enabled),
+      [true, false],
+    );
+    const hear = w.host.defaults.hear;
+    let heard = 0;
+    w.deps.defaults.hear = (token, nonce) => {
+      heard += 1;
+      return hear(token, nonce);
+    };
+    await lookAfter(w.deps, null);
+    assert.equal(heard, 0);
+    w.server.clientDefaults = { breakGlassRotationDays: 7 };
+    await w.putHash(Date.now() - 8 * 86_400_000);
+    await lookAfter(w.deps, null);
+    assert.deepEqual([heard, w.rotated.length], [1, 1], 'with seven days it is due');
+  });
+
+  it('a setting that cannot be kept keeps nobody from another password, and is asked for again', async () => {
+    await using w = await world();
+    await w.putHash(Date.now() - 1000);
+    w.server.clientDefaults = { breakGlassRotationDays: 7 };
+    w.server.breakGlass.rotateBefore = Date.now();
+    const { hear } = w.deps.defaults;
+    w.deps.defaults.hear = () => Promise.reject(new Error('ENOSPC: no space left on device'));
+    assert.deepEqual(await lookAfter(w.deps, null), { problem: null, replaced: true });
+    w.deps.defaults.hear = hear;
+    await lookAfter(w.deps, null);
+    assert.deepEqual(w.host.defaults.current(), w.server.clientDefaults);
+  });
+
+  it('a host that is revoked forgets what it was told, one that waits for an operator does not', async () => {
+    await using w = await world();
+    w.server.clientDefaults = { breakGlassEnabled: false };
+    await lookAfter(w.deps, null);
+    for (const [code, expected] of [
+      ['host_quarantined', { breakGlassEnabled: false }],
+      ['host_revoked', {}],
+    ] as const) {
+      w.server.intercept = ({ response }) => {
+        w.server.refuse(response, 403, code, 'no');
+        return true;
+      };
+      await lookAfter(w.deps, null);
+      assert.deepEqual(w.host.defaults.current(), expected, code);
     }
   });
 

@@ -1,10 +1,12 @@
 import { STATE_WAIT_SECONDS } from '#shared/break-glass-api.ts';
 import type { HostClient } from '../client/host-client.ts';
 import type { BreakGlassConf } from '../config/client-conf.ts';
+import type { ServerDefaults } from '../config/server-defaults.ts';
 import { isNeverTaken } from '../journal/telling.ts';
 import type { Clock } from '../platform/clock.ts';
 import { confined } from '../platform/confined.ts';
 import type { Log } from '../platform/log.ts';
+import { type Random, randomText } from '../platform/random.ts';
 import type { Run } from '../platform/run.ts';
 import { readHashFile, type StoredHash } from './hash-file.ts';
 import type { Journal } from './journal.ts';
@@ -14,7 +16,12 @@ import { sealingId } from './sealing.ts';
 export interface KeepDeps {
   client: Pick<HostClient, 'breakGlassUse' | 'breakGlassState'>;
   journal: Pick<Journal, 'unreported' | 'reported' | 'lastOpened'>;
-  conf: BreakGlassConf;
+  /** What counts now: the server may tell something else with any answer. */
+  conf(): BreakGlassConf;
+  /** Told what answers say of settings of this host. */
+  defaults: Pick<ServerDefaults, 'heard' | 'hear' | 'forget'>;
+  /** Makes nonces. */
+  nonces: Random;
   /** Replaces the password where the server keeps it. Null: done; else why not. */
   rotate(): Promise<string | null>;
   /** The server says that this host may not speak any more. */
@@ -57,6 +64,15 @@ async function readCurrent(file: string): Promise<{ current: StoredHash | null; 
   }
 }
 
+/** A setting that cannot be kept keeps nobody from replacing the password: the server tells it again. */
+async function hearDefaults({ defaults, log }: KeepDeps, token: string, nonce: string): Promise<void> {
+  try {
+    await defaults.hear(token, nonce);
+  } catch (error) {
+    log.error(`what the server tells of settings: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** What looking after the password came to. */
 export interface LookedAfter {
   /** Why the last change failed; null: it did not. */
@@ -76,10 +92,11 @@ export async function lookAfter(
   before: string | null,
   wait?: { seconds: number; signal: AbortSignal },
 ): Promise<LookedAfter> {
-  const { client, conf, journal, clock, log } = deps;
+  const { client, journal, clock, log } = deps;
 
   /** What there is, and why it is due. */
   async function look(rotateBefore: number | null) {
+    const conf = deps.conf();
     const { current, problem } = await readCurrent(conf.file);
     const wanted = {
       rotateBefore,
@@ -93,12 +110,16 @@ export async function lookAfter(
 
   await reportUses(deps);
   const found = await look(null);
-  const state = stateOf(found.current, conf.enabled, found.problem ?? before);
+  const state = stateOf(found.current, deps.conf().enabled, found.problem ?? before);
+  const nonce = randomText(deps.nonces);
   // What is due by itself waits for nothing but to hear whether the server keeps passwords.
-  const reply = await client.breakGlassState(state, found.due === null ? wait : undefined);
+  const heard = { heard: deps.defaults.heard(), nonce };
+  const reply = await client.breakGlassState(state, found.due === null ? wait : undefined, heard);
   if (reply.kind === 'refused' && reply.code.startsWith('host_')) deps.refused();
+  if (reply.kind === 'refused' && reply.code === 'host_revoked') await deps.defaults.forget();
   if (reply.kind !== 'ok') return { problem: before, replaced: false };
-  const { escrow, rotateBefore } = reply.value;
+  const { escrow, rotateBefore, clientDefaults } = reply.value;
+  if (clientDefaults !== undefined) await hearDefaults(deps, clientDefaults, nonce);
   // Anew: somebody may have replaced it by hand while the answer was waited for.
   const { current, problem, due } = await look(rotateBefore);
   if (due === null) return { problem, replaced: false };

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { PASSWORD_TYPES } from '#shared/break-glass-api.ts';
 import { systemRandom } from '../platform/random.ts';
-import { below, LONGEST_PASSWORD, makePassword, PASSWORD_BITS, PASSWORD_TYPES } from './password.ts';
+import { below, LONGEST_PASSWORD, makePassword, PASSWORD_BITS } from './password.ts';
 import { WORDS } from './words.ts';
 
 /** Every word that is one slip away: a letter wrong, missing, added, or swapped with its neighbour. */

@@ -1,9 +1,6 @@
+import type { PasswordType } from '#shared/break-glass-api.ts';
 import type { Random } from '../platform/random.ts';
 import { WORDS } from './words.ts';
-
-/** How a break-glass password is made. */
-export const PASSWORD_TYPES = ['random', 'passphrase', 'alphanumeric'] as const;
-export type PasswordType = (typeof PASSWORD_TYPES)[number];
 
 /** What bcrypt reads; it ignores all further bytes, so that a longer password would be as good as its beginning. */
 export const LONGEST_PASSWORD = 72;

@@ -68,10 +68,14 @@ export interface HostClient {
   /** Hands a break-glass password over before it opens anything. */
   escrow(request: EscrowRequest): Promise<Reply<unknown>>;
   breakGlassUse(use: BreakGlassUse): Promise<Reply<unknown>>;
-  /** The server may keep the answer for `wait.seconds`, until it wants something else than what this host has. */
+  /**
+   * @param wait the server may keep the answer for `wait.seconds`, until it wants something else than what this host has
+   * @param defaults what this host has heard of settings; those in the answer still have to be verified
+   */
   breakGlassState(
     state: BreakGlassState,
     wait?: { seconds: number; signal: AbortSignal },
+    defaults?: { heard: string; nonce: string },
   ): Promise<Reply<BreakGlassWanted>>;
   /** Tells the next entry of the journal of offline grants. */
   grantEntry(entry: GrantEntry): Promise<Reply<GrantsInForce>>;
@@ -220,13 +224,16 @@ export function createHostClient(deps: {
     // The server hands it on, and answers when it is kept.
     escrow: (request) => call('POST', '/break-glass/escrow', request, z.unknown(), { timeoutMs: ESCROW_TIMEOUT_MS }),
     breakGlassUse: (use) => call('POST', '/break-glass/uses', use, z.unknown()),
-    breakGlassState: (state, wait) =>
-      wait === undefined
-        ? call('POST', '/break-glass/state', state, breakGlassStateResponse)
-        : call('POST', `/break-glass/state?wait=${wait.seconds}`, state, breakGlassStateResponse, {
-            timeoutMs: wait.seconds * 1000 + CALL_TIMEOUT_MS,
-            signal: wait.signal,
-          }),
+    breakGlassState(state, wait, defaults) {
+      const query = [
+        ...(wait === undefined ? [] : [`wait=${wait.seconds}`]),
+        ...(defaults === undefined ? [] : [`defaults=${defaults.heard}`, `nonce=${defaults.nonce}`]),
+      ].join('&');
+      const path = `/break-glass/state${query === '' ? '' : `?${query}`}`;
+      const patience =
+        wait === undefined ? {} : { timeoutMs: wait.seconds * 1000 + CALL_TIMEOUT_MS, signal: wait.signal };
+      return call('POST', path, state, breakGlassStateResponse, patience);
+    },
     grantEntry: (entry) => call('POST', '/offline-grants/journal', entry, grantsInForce),
     grantsInForce: () => call('GET', '/offline-grants', undefined, grantsInForce),
   };

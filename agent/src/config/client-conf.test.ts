@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { UntrustedFile } from '../state/trusted-file.ts';
-import { ConfigError, loadClientConf, parseClientConf, parseDuration } from './client-conf.ts';
+import { ConfigError, loadClientConf, parseClientConf, parseDuration, withDefaults } from './client-conf.ts';
 
 const parse = (text: string) => parseClientConf(text, 'client.conf');
 const SERVER = 'IDENTREE_SERVER_URL=https://id.example.com\n';
@@ -29,6 +29,7 @@ describe('client.conf', () => {
       offlineGrantMs: 3_600_000,
       contact: null,
       breakGlass: BREAK_GLASS,
+      said: new Set(),
     });
   });
 
@@ -45,6 +46,7 @@ describe('client.conf', () => {
       offlineGrantMs: 3_600_000,
       contact: null,
       breakGlass: BREAK_GLASS,
+      said: new Set(['timeoutMs']),
     });
   });
 
@@ -215,6 +217,45 @@ describe('client.conf', () => {
     await chmod(path, 0o666);
     await assert.rejects(loadClientConf(path), UntrustedFile);
     await rm(dir, { recursive: true });
+  });
+});
+
+describe('what the server tells beside client.conf', () => {
+  const TOLD = {
+    timeoutMs: 60_000,
+    breakGlassEnabled: false,
+    breakGlassPasswordType: 'passphrase',
+    breakGlassRotationDays: 7,
+  } as const;
+  const counts = (lines: string) => {
+    const { timeoutMs, breakGlass } = withDefaults(parse(`${SERVER}${lines}`), TOLD);
+    return [timeoutMs, breakGlass.enabled, breakGlass.type, breakGlass.maximumAgeMs / DAY_MS];
+  };
+
+  it('counts where the file says nothing, and nothing else changes', () => {
+    assert.deepEqual(counts(''), [60_000, false, 'passphrase', 7]);
+    assert.deepEqual(counts('IDENTREE_TIMEOUT=\nIDENTREE_BREAKGLASS_ENABLED=\n'), [60_000, false, 'passphrase', 7]);
+    const conf = parse(SERVER);
+    const { timeoutMs: _t, breakGlass, ...others } = withDefaults(conf, TOLD);
+    const { timeoutMs: _o, breakGlass: before, ...same } = conf;
+    assert.deepEqual(others, same);
+    assert.deepEqual(
+      [breakGlass.file, breakGlass.cost, breakGlass.sealing],
+      [before.file, before.cost, before.sealing],
+    );
+    assert.deepEqual(withDefaults(conf, {}), conf);
+  });
+
+  it('a server switches nothing off that the file says is on, and changes nothing else that it says', () => {
+    assert.deepEqual(counts('IDENTREE_BREAKGLASS_ENABLED=true\n'), [60_000, true, 'passphrase', 7]);
+    assert.deepEqual(counts('IDENTREE_TIMEOUT=15m\n'), [900_000, false, 'passphrase', 7]);
+    assert.deepEqual(counts('IDENTREE_BREAKGLASS_PASSWORD_TYPE=random\n'), [60_000, false, 'random', 7]);
+    assert.deepEqual(counts('IDENTREE_BREAKGLASS_ROTATION_DAYS=90\n'), [60_000, false, 'passphrase', 90]);
+    assert.equal(
+      withDefaults(parse(`${SERVER}IDENTREE_BREAKGLASS_ENABLED=false\n`), { breakGlassEnabled: true }).breakGlass
+        .enabled,
+      false,
+    );
   });
 });
 

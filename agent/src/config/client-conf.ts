@@ -1,13 +1,14 @@
+import { PASSWORD_TYPES, type PasswordType } from '#shared/break-glass-api.ts';
+import { CLIENT_BOUNDS, type ClientDefaults } from '#shared/client-defaults.ts';
 import { type ApprovalClass, approvalClass } from '#shared/decision.ts';
 import { OFFLINE_GRANT_LONGEST_MS } from '#shared/offline-grant.ts';
 import { AGE_RECIPIENT, SEALED_PARTS_MAX } from '#shared/sealed-password.ts';
 import { terminalLine } from '#shared/visible-text.ts';
 import { HASH_FILE } from '../break-glass/hash-file.ts';
-import { PASSWORD_TYPES, type PasswordType } from '../break-glass/password.ts';
 import type { Sealing } from '../break-glass/sealing.ts';
 import { readTrustedFile } from '../state/trusted-file.ts';
 
-/** What client.conf says. */
+/** What client.conf says, and where it says nothing, what is built in. */
 export interface ClientConf {
   /** Base URLs without a trailing slash: the server's own address, then other ways to it. */
   serverUrls: readonly [string, ...string[]];
@@ -24,6 +25,8 @@ export interface ClientConf {
   /** Whom people call after a refusal, in the operator's own words; null: nobody is named. */
   contact: string | null;
   breakGlass: BreakGlassConf;
+  /** Of what a server may tell, what the file says itself. */
+  said: ReadonlySet<keyof ClientDefaults>;
 }
 
 /** The local password for when no server can be reached. */
@@ -48,7 +51,15 @@ const CONTACT_MAX = 200;
 const SERVERS_MAX = 8;
 
 const DEFAULT_TIMEOUT_MS = 15 * 60_000;
-const LONGEST_TIMEOUT_MS = 24 * 3_600_000;
+
+/** What a server may tell, by its names in client.conf. */
+export const CLIENT_DEFAULT_KEYS: Readonly<Record<keyof ClientDefaults, string>> = {
+  timeoutMs: 'IDENTREE_TIMEOUT',
+  breakGlassEnabled: 'IDENTREE_BREAKGLASS_ENABLED',
+  breakGlassPasswordType: 'IDENTREE_BREAKGLASS_PASSWORD_TYPE',
+  breakGlassRotationDays: 'IDENTREE_BREAKGLASS_ROTATION_DAYS',
+};
+const DEFAULT_NAMES = Object.keys(CLIENT_DEFAULT_KEYS) as (keyof ClientDefaults)[];
 
 /** client.conf cannot be used; the message holds every problem, one per line. */
 export class ConfigError extends Error {}
@@ -146,7 +157,7 @@ function readBreakGlass(values: Pick<Map<string, string>, 'get'>, problems: stri
   const named = values.get('IDENTREE_BREAKGLASS_PASSWORD_TYPE') || 'random';
   const type = PASSWORD_TYPES.find((known) => known === named);
   if (!type) problems.push(`IDENTREE_BREAKGLASS_PASSWORD_TYPE must be one of ${PASSWORD_TYPES.join(', ')}`);
-  const days = { least: 1, most: 3650, absent: 90 };
+  const days = { ...CLIENT_BOUNDS.breakGlassRotationDays, absent: 90 };
   // Above this, bcrypt would take longer than anybody waits for an answer.
   const cost = { least: 10, most: 16, absent: 12 };
   return {
@@ -204,7 +215,8 @@ export function parseClientConf(text: string, path: string): ClientConf {
   if (!minimumClass.success) problems.push(`IDENTREE_MINIMUM_CLASS must be one of ${approvalClass.options.join(', ')}`);
   const timeout = values.get('IDENTREE_TIMEOUT');
   const timeoutMs = timeout ? parseDuration(timeout) : DEFAULT_TIMEOUT_MS;
-  if (timeoutMs === null || timeoutMs < 5000 || timeoutMs > LONGEST_TIMEOUT_MS) {
+  const { least, most } = CLIENT_BOUNDS.timeoutMs;
+  if (timeoutMs === null || timeoutMs < least || timeoutMs > most) {
     problems.push('IDENTREE_TIMEOUT must be a duration between 5s and 24h');
   }
   const noninteractive = values.get('IDENTREE_NONINTERACTIVE') || 'refuse';
@@ -236,6 +248,25 @@ export function parseClientConf(text: string, path: string): ClientConf {
     offlineGrantMs: offlineGrantMs!,
     contact,
     breakGlass,
+    said: new Set(DEFAULT_NAMES.filter((name) => lines.get(CLIENT_DEFAULT_KEYS[name]))),
+  };
+}
+
+/** What counts on this host: what the server tells has a say only where the file has none. */
+export function withDefaults(conf: ClientConf, told: ClientDefaults): ClientConf {
+  const of = <Name extends keyof ClientDefaults>(name: Name): ClientDefaults[Name] =>
+    conf.said.has(name) ? undefined : told[name];
+  const { breakGlass } = conf;
+  const days = of('breakGlassRotationDays');
+  return {
+    ...conf,
+    timeoutMs: of('timeoutMs') ?? conf.timeoutMs,
+    breakGlass: {
+      ...breakGlass,
+      enabled: of('breakGlassEnabled') ?? breakGlass.enabled,
+      type: of('breakGlassPasswordType') ?? breakGlass.type,
+      maximumAgeMs: days === undefined ? breakGlass.maximumAgeMs : days * DAY_MS,
+    },
   };
 }
 

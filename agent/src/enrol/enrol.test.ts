@@ -80,6 +80,7 @@ describe('enrolment', () => {
     await using w = await world();
     const first = await w.run();
     const before = await readFile(stateFiles(w.state).apiKey);
+    await writeFile(stateFiles(w.state).clientDefaults, 'of the first');
     const second = await w.run();
     assert.ok(!second.ok && /enrolled already/.test(second.message));
     assert.deepEqual(await readFile(stateFiles(w.state).apiKey), before);
@@ -88,6 +89,7 @@ describe('enrolment', () => {
     assert.ok(first.ok && third.ok);
     assert.notEqual(third.hostId, first.hostId);
     assert.equal((await loadEnrolment(w.state)).identity.hostId, third.hostId);
+    await assert.rejects(readFile(stateFiles(w.state).clientDefaults), { code: 'ENOENT' });
   });
 
   for (const token of [

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { parseEnrolmentToken } from '#shared/enrolment-token.ts';
 import { type EnrolmentGrant, type EnrolRequest, enrolResponse, HOST_API } from '#shared/host-api.ts';
 import { ENROLMENT_TAG } from '#shared/http-signature.ts';
@@ -54,6 +55,8 @@ async function pin(state: string, grant: EnrolmentGrant, keys: HostKeys, clock: 
   await atomicWrite(files.approverKeys, `${grant.approverKeys}\n`, 0o644);
   await atomicWrite(files.checkpoint, checkpointText(NOTHING_SEEN));
   await createCounterFile(files.counter);
+  // Told to who this host was before.
+  await rm(files.clientDefaults, { force: true });
   const certificates = createCertificateStore({
     folder: certificateFolder(state),
     lock: files.certificateLock,

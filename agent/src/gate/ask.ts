@@ -57,7 +57,8 @@ export interface AskDeps {
   /** The server's own address, pinned at enrolment. */
   externalUrl: string;
   minimumClass: ApprovalClass;
-  timeoutMs: number;
+  /** The longest that a request waits here, milliseconds. */
+  timeoutMs(): number;
   /** Whom people call after a refusal. */
   contact: string | null;
   /** Whether there is a way in without a server. */
@@ -238,12 +239,12 @@ export function createAsk(deps: AskDeps): Ask {
         const ttl = Math.min(Math.max(0, answer.expiresAt - answer.now), LONGEST_WAIT_MS);
         const skew = CLOCK_SKEW_SECONDS * 1000;
         const argv = question.evidence.mode === 'login' ? null : record.argv;
-        const leftMs = Math.min(ttl, deps.timeoutMs);
+        const leftMs = Math.min(ttl, deps.timeoutMs());
         if (answer.status === 'pending') voice.request(ownLink(answer), { server: serverName, leftMs, argv });
         return {
           record,
           answer,
-          deadline: started + Math.min(ttl + SLACK_MS, deps.timeoutMs),
+          deadline: started + Math.min(ttl + SLACK_MS, deps.timeoutMs()),
           offset: Math.min(skew, Math.max(-skew, answer.now - clock.now())),
         };
       }
@@ -451,7 +452,7 @@ export function createAsk(deps: AskDeps): Ask {
     return {
       record,
       answer: { ...told.answer, status: 'pending', verdict: null, approverKeys: null },
-      deadline: clock.monotonic() + Math.min(left + SLACK_MS, deps.timeoutMs),
+      deadline: clock.monotonic() + Math.min(left + SLACK_MS, deps.timeoutMs()),
       offset: told.offset,
     };
   };

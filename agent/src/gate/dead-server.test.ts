@@ -68,7 +68,7 @@ async function waiting(
     hostId: HOST,
     externalUrl: 'https://id.example.com',
     minimumClass: 'policy',
-    timeoutMs: 900_000,
+    timeoutMs: () => 900_000,
     contact: null,
     breakGlassReady: async () => options.ready ?? true,
     allOutSince: options.allOutSince ?? (() => true),

@@ -6,11 +6,13 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Verdict } from '#shared/decision.ts';
 import { tokenType } from '#shared/token.ts';
+import { writeHashFile } from '../break-glass/hash-file.ts';
 import { type ContradictionKind, contradicted } from '../state/checkpoint.ts';
 import { approveByPolicy } from '../testing/approve-by-policy.ts';
 import { connectHook, frame } from '../testing/fake-hook.ts';
 import { createServerKey, type FakeChallenge, type FakeServer } from '../testing/fake-server.ts';
 import { createPasskey } from '../testing/passkey.ts';
+import { tellDefaults } from '../testing/tell-defaults.ts';
 import { createTestGate, type TestGate } from '../testing/test-gate.ts';
 
 /** Until something is so; the caller's test time limit is the bound. */
@@ -279,6 +281,28 @@ describe('gate: an answer that cannot be verified is no answer', SHORT, () => {
     assert.ok(challenge.polls < 10, `backs off instead of hammering: ${challenge.polls} polls`);
     await until(() => challenge.outcomes.length > 0);
     assert.deepEqual(challenge.outcomes, [{ outcome: 'refused', detail: 'verdict_rejected: unsigned' }]);
+  });
+
+  it('as long as the server tells its hosts, a request waits, from the next one on', async () => {
+    await using gate = await createTestGate();
+    await tellDefaults(gate.server, gate.host, { timeoutMs: 5000 });
+    const hook = gate.sudo();
+    const challenge = await gate.server.challenge();
+    gate.server.decide(challenge, 'approved', null);
+    assert.match((await hook.result).text, /Expired/);
+  });
+
+  it('the break-glass password opens nothing while the server tells its hosts to have none', async () => {
+    await using gate = await createTestGate();
+    const stored = { hash: `$2b$10$${'a'.repeat(53)}`, createdAt: Date.now(), type: 'random' };
+    await writeHashFile(gate.host.conf.breakGlass.file, 'web1', { ...stored, escrowId: null, sealedTo: null });
+    assert.equal(await gate.host.breakGlass.ready(), true);
+    await tellDefaults(gate.server, gate.host, { breakGlassEnabled: false });
+    assert.equal(await gate.host.breakGlass.ready(), false);
+    await using on = await createTestGate({ conf: 'IDENTREE_BREAKGLASS_ENABLED=true\n' });
+    await writeHashFile(on.host.conf.breakGlass.file, 'web1', { ...stored, escrowId: null, sealedTo: null });
+    await tellDefaults(on.server, on.host, { breakGlassEnabled: false });
+    assert.equal(await on.host.breakGlass.ready(), true, 'client.conf says that it is on');
   });
 
   it('one approval does not serve two identical requests', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmod, rm } from 'node:fs/promises';
 import { describe, it } from 'node:test';
+import type { ToldDefaults } from '#shared/client-defaults.ts';
 import { openCertificates } from '../app.ts';
 import { writeHashFile } from '../break-glass/hash-file.ts';
 import { generateTlsKey } from '../certificates/key.ts';
@@ -12,18 +13,20 @@ import { checkpointText, NOTHING_SEEN, type StoredCheckpoint } from '../state/ch
 import { createFakeServer } from '../testing/fake-server.ts';
 import { createEnrolledHost } from '../testing/host.ts';
 import { createHostTree } from '../testing/host-tree.ts';
+import { tellHostAt } from '../testing/tell-defaults.ts';
 import { reportStatus } from './status.ts';
 
 const DAY = 86_400_000;
 
-async function world() {
+async function world(conf = '') {
   const server = await createFakeServer();
-  const enrolled = await createEnrolledHost(server);
+  const enrolled = await createEnrolledHost(server, conf);
   const certificates = openCertificates(enrolled.paths);
   const key = await generateTlsKey('web1.example.com');
   return {
     server,
     paths: enrolled.paths,
+    told: (defaults: ToldDefaults['defaults']) => tellHostAt(enrolled.paths, server, defaults),
     /** A certificate of which so many days have passed and so many are left. */
     async aged(passed: number, left: number) {
       const names = ['dns:web1.example.com', `url:urn:uuid:${enrolled.hostId}`];
@@ -265,6 +268,35 @@ describe('status: what the host grants besides', () => {
     const run = async () => ({ code: 1, output: '' });
     assert.equal(await reportStatus(w.paths, { json: false }, (line) => lines.push(line), run, host.root), 1);
     assert.match(lines.join('\n'), /^ +\/etc\/sudoers:1 sets timestamp_timeout: sudo keeps a ticket.*\. Remove it\.$/m);
+  });
+});
+
+describe('status: settings', () => {
+  it('says which value comes from where', async () => {
+    await using w = await world('IDENTREE_TIMEOUT=90s\n');
+    const line = async () => /^Settings +(.*)$/m.exec((await w.status()).text)?.[1];
+    const pattern =
+      'timeout 1m30s (client.conf), break-glass on (built in), its password random (built in), replaced after 90 days (built in)';
+    assert.equal(await line(), pattern);
+    await w.told({ timeoutMs: 60_000, breakGlassEnabled: false, breakGlassRotationDays: 7 });
+    assert.equal(
+      await line(),
+      'timeout 1m30s (client.conf), break-glass off (server), its password random (built in), replaced after 7 days (server)',
+    );
+    assert.match((await w.status()).text, /^Break-glass +turned off: no password opens this host$/m);
+  });
+
+  it('what the server told and this host does not take is a problem', async () => {
+    await using w = await world();
+    await w.told({ breakGlassRotationDays: 0, breakGlassEnabled: false });
+    const { code, text } = await w.status();
+    assert.equal(code, 1);
+    assert.match(
+      text,
+      /^Settings +timeout 15m .*break-glass on \(built in\).*\n +None of the settings that the server told last counts: breakGlassRotationDays cannot be 0 here\. Those of before do\.$/m,
+    );
+    await w.told({ breakGlassRotationDays: 1 });
+    assert.doesNotMatch((await w.status()).text, /None of the settings/);
   });
 });
 

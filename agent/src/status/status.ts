@@ -2,13 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { JOURNAL_NAMES } from '#shared/journal-head.ts';
 import { accountName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
-import { knownPlugins, openCertificates } from '../app.ts';
+import { knownPlugins, loadSettings, openCertificates } from '../app.ts';
 import { openHostJournal } from '../break-glass/host-journal.ts';
 import { breakGlassStatus } from '../break-glass/status-line.ts';
 import { fingerprintsOf, readGranted } from '../certificates/authorities.ts';
 import { certificateProblem, lifetimeOf, splitPem } from '../certificates/check.ts';
 import { isLate, readAttempt } from '../certificates/schedule.ts';
-import { loadClientConf } from '../config/client-conf.ts';
 import { readableFingerprint } from '../enrol/fingerprint.ts';
 import { EXIT } from '../exit-codes.ts';
 import { readGateSettings, readGrants } from '../grants/read-grants.ts';
@@ -33,6 +32,7 @@ import { loadEnrolment } from '../state/identity.ts';
 import { AGENT_VERSION } from '../version.ts';
 import type { Line } from './line.ts';
 import { addressLines, serverLines } from './server-lines.ts';
+import { settingsLine } from './settings-line.ts';
 
 const STALE_MS = 11 * 60_000;
 
@@ -144,7 +144,7 @@ async function authorityLine(paths: Paths, now: number): Promise<Line[]> {
 }
 
 async function breakGlassLine(paths: Paths, now: number): Promise<Line> {
-  const { breakGlass } = await loadClientConf(paths.config);
+  const { breakGlass } = (await loadSettings(paths)).conf;
   const unreported = await openHostJournal(paths, { clock: systemClock, log: silentLog }).unreported();
   return { what: 'Break-glass', ...(await breakGlassStatus(breakGlass, unreported.length, now)) };
 }
@@ -232,6 +232,7 @@ export async function hostLines(paths: Paths, gate: GateState, run: Run = system
       'Authority',
       ofEnrolled(() => authorityLine(paths, now)),
     )),
+    ...(await looked('Settings', async () => [settingsLine(await loadSettings(paths))])),
     ...(await looked('Break-glass', async () => [await breakGlassLine(paths, now)])),
     ...(await looked('Setup', () => setupLines(paths))),
     ...(await looked('sudo', () => sudoLines(gate, run, root))),

@@ -10,6 +10,7 @@ import {
   type EscrowRequest,
   escrowRequest,
 } from '#shared/break-glass-api.ts';
+import { defaultsDigest, type ToldDefaults } from '#shared/client-defaults.ts';
 import {
   type ApproverKey,
   type ApproverKeySet,
@@ -119,6 +120,10 @@ export interface FakeServer {
     uses: BreakGlassUse[];
     states: BreakGlassState[];
   };
+  /** The settings that it tells hosts; null: it knows nothing of such. */
+  clientDefaults: ToldDefaults['defaults'] | null;
+  /** What it says instead of what it would sign about settings. */
+  tamperDefaults: ((told: ToldDefaults) => ToldDefaults) | null;
   /** Resolves with the n-th challenge (from 0) once it exists. */
   challenge(n?: number): Promise<FakeChallenge>;
   /** A verdict as the server would make it; `change` edits the payload before it is signed. */
@@ -227,11 +232,21 @@ export async function createFakeServer(): Promise<FakeServer> {
     send(response, 200, { settings: await signToken(tokenType.directory, told, server.grantKey ?? trustRoot) });
   }
 
-  function breakGlass(path: string, body: unknown, response: http.ServerResponse): void {
+  /** What an answer says of settings. */
+  async function defaultsFor(hostId: string, path: string): Promise<{ clientDefaults?: string }> {
+    const asked = new URL(path, server.url).searchParams;
+    const { clientDefaults: defaults } = server;
+    if (defaults === null || !asked.has('defaults') || asked.get('defaults') === defaultsDigest(defaults)) return {};
+    const told: ToldDefaults = { v: 1, iss: server.serverId, aud: hostId, nonce: asked.get('nonce')!, defaults };
+    const said = server.tamperDefaults ? server.tamperDefaults(told) : told;
+    return { clientDefaults: await signToken(tokenType.clientDefaults, said, server.grantKey ?? verdictKey) };
+  }
+
+  async function breakGlass(hostId: string, path: string, body: unknown, response: http.ServerResponse): Promise<void> {
     const { escrow, rotateBefore, kept, uses, states } = server.breakGlass;
     if (/^\/break-glass\/state(\?|$)/.test(path)) {
       states.push(breakGlassStateRequest.parse(body));
-      send(response, 200, { escrow, rotateBefore });
+      send(response, 200, { escrow, rotateBefore, ...(await defaultsFor(hostId, path)) });
     } else if (path === '/break-glass/uses') {
       uses.push(breakGlassUse.parse(body));
       send(response, 200, {});
@@ -288,7 +303,7 @@ export async function createFakeServer(): Promise<FakeServer> {
     if (method === 'GET' && path.startsWith('/directory?')) {
       return directory(keyid, new URLSearchParams(path.slice('/directory?'.length)).get('nonce') ?? '', response);
     }
-    if (method === 'POST' && path.startsWith('/break-glass/')) return breakGlass(path, body, response);
+    if (method === 'POST' && path.startsWith('/break-glass/')) return breakGlass(keyid, path, body, response);
     if (method === 'GET' && path.startsWith('/log?')) {
       const range = new URLSearchParams(path.slice('/log?'.length));
       const hashes = server.log?.page(Number(range.get('after')), Number(range.get('until'))) ?? [];
@@ -402,6 +417,8 @@ export async function createFakeServer(): Promise<FakeServer> {
     directory: null,
     tamperDirectory: null,
     breakGlass: { escrow: true, rotateBefore: null, kept: [], uses: [], states: [] },
+    clientDefaults: null,
+    tamperDefaults: null,
     async challenge(n = 0) {
       while (server.challenges.length <= n) {
         await new Promise<void>((resolve) => {

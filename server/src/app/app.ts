@@ -85,7 +85,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   use(storageModule(core));
   const { policies, policyForGrants } = use(policiesModule(core));
   const { passkeys, approvals, confirmations, ...passkey } = use(passkeysModule(core, callers));
-  const { hostApi, ...hosts } = use(hostsModule({ ...core, policyForGrants }));
+  const { hostApi, hostDefaults, ...hosts } = use(hostsModule({ ...core, policyForGrants }));
   const { settling } = use(settlingModule(core));
   const directory = use(
     await directoryModule(core, { ...createLeavers(core, { ...settling, accounts }), accounts, hostApi }),
@@ -93,7 +93,7 @@ async function createAppOn(core: Core, config: Config, options: AppOptions) {
   const { standing } = directory;
   const { escrowHttp } = options;
   const breakGlass = use(
-    breakGlassModule(core, { hostApi, confirmations, people: callers.resolver, standing, escrowHttp }),
+    breakGlassModule(core, { hostApi, hostDefaults, confirmations, people: callers.resolver, standing, escrowHttp }),
   );
   const reads = createLogReads(core);
   const auth = use(authModule(core, { ...core, callers, standing, passkeys, provider: options.provider }));

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { accountSettings } from './sections/accounts.ts';
 import { approvalSettings } from './sections/approvals.ts';
 import { type AuditConfig, auditSettings } from './sections/audit.ts';
+import { clientDefaultSettings } from './sections/client-defaults.ts';
 import { databaseSettings } from './sections/database.ts';
 import { type escrowCommand, escrowSettings } from './sections/escrow.ts';
 import { hostSettings } from './sections/hosts.ts';
@@ -25,6 +26,7 @@ export const settings = z.object({
   ...signInSettings,
   ...approvalSettings,
   ...hostSettings,
+  clientDefaults: z.object(clientDefaultSettings),
   ...sourceSettings,
   ldap: z.object({ ...ldapSettings, ...accountSettings, ...ldapSudoSettings }),
   sudoRules: sudoRuleSettings,

@@ -88,6 +88,12 @@ test('five settings make a server; everything else has a default', () => {
       secondPerson: false,
       webUrl: null,
     },
+    clientDefaults: {
+      timeoutMs: null,
+      breakGlassEnabled: null,
+      breakGlassPasswordType: null,
+      breakGlassRotationDays: null,
+    },
     audit: {
       sinks: [],
       bufferSize: 4096,
@@ -623,6 +629,39 @@ test('whoever counts on an escrow or on break-glass is not given a server withou
     assert.deepEqual(wrongSettings({ [name]: '' }), [], 'nobody counts on what is empty');
   }
   assert.deepEqual(wrongSettings({}, { [DEFAULT_TOML_FILE]: '[escrow]\nno_such = "x"\n' }), ['escrow.no_such']);
+});
+
+test('what hosts are told is held to the bounds that client.conf has', () => {
+  const told = { timeoutMs: 600_000, breakGlassEnabled: false, breakGlassPasswordType: 'passphrase' };
+  const env = {
+    IDENTREE_CLIENT_TIMEOUT: '10m',
+    IDENTREE_CLIENT_BREAKGLASS_ENABLED: 'false',
+    IDENTREE_CLIENT_BREAKGLASS_PASSWORD_TYPE: 'passphrase',
+    IDENTREE_CLIENT_BREAKGLASS_ROTATION_DAYS: '30',
+  };
+  assert.deepEqual(config(env).clientDefaults, { ...told, breakGlassRotationDays: 30 });
+  const file =
+    '[client_defaults]\ntimeout = "10m"\nbreakglass_enabled = false\nbreakglass_password_type = "passphrase"\n';
+  assert.deepEqual(config({}, { [DEFAULT_TOML_FILE]: file }).clientDefaults, { ...told, breakGlassRotationDays: null });
+  for (const [name, value] of [
+    ['TIMEOUT', '4999ms'],
+    ['TIMEOUT', '0'],
+    ['TIMEOUT', '24h1s'],
+    ['BREAKGLASS_ENABLED', 'maybe'],
+    ['BREAKGLASS_PASSWORD_TYPE', 'unknown'],
+    ['BREAKGLASS_ROTATION_DAYS', '0'],
+    ['BREAKGLASS_ROTATION_DAYS', '3651'],
+  ])
+    assert.deepEqual(wrongSettings({ [`IDENTREE_CLIENT_${name}`]: value! }), [`IDENTREE_CLIENT_${name}`], value);
+});
+
+test('of what hosts were told once, what no host of this version knows is said to have no effect', () => {
+  const nothing = { IDENTREE_CLIENT_POLL_INTERVAL: '2s', IDENTREE_CLIENT_TOKEN_CACHE_ENABLED: 'true' };
+  const odd = (env: Record<string, string>, toml: Record<string, string> = {}) =>
+    load(env, toml).warnings.flatMap(({ setting, problem }) => (problem === 'has no effect' ? [setting] : []));
+  assert.deepEqual(odd(nothing), Object.keys(nothing));
+  const file = '[client_defaults]\npoll_interval = "2s"\ntimeout = "10m"\n';
+  assert.deepEqual(odd({}, { [DEFAULT_TOML_FILE]: file }), ['client_defaults.poll_interval']);
 });
 
 test('scopes are separated by blanks or commas, and openid is always one of them', () => {

@@ -1,6 +1,13 @@
-import { breakGlassStateRequest, breakGlassUse, escrowRequest, stateQuery } from '#shared/break-glass-api.ts';
+import {
+  type BreakGlassWanted,
+  breakGlassStateRequest,
+  breakGlassUse,
+  escrowRequest,
+  stateQuery,
+} from '#shared/break-glass-api.ts';
 import type { EventName, EventRecord } from '#shared/events.ts';
 import type { Waiters } from '../events/waiters.ts';
+import type { HostDefaults } from '../hosts/client-defaults.ts';
 import type { HostService } from '../hosts/service.ts';
 import { type HostOperation, hostOperation } from '../http/host-operation.ts';
 import type { Keeping } from './keeping.ts';
@@ -24,22 +31,27 @@ export function breakGlassHostRoutes(deps: {
   /** By host, of what {@link hostTold} says. */
   waiters: Pick<Waiters, 'wait'>;
   hosts: Pick<HostService, 'stillSpeaking'>;
+  /** Told with the same answer: a host asks all the time. */
+  hostDefaults: HostDefaults;
 }): HostOperation[] {
-  const { breakGlass, keeping, waiters, hosts } = deps;
+  const { breakGlass, keeping, waiters, hosts, hostDefaults } = deps;
   return [
     hostOperation({
       method: 'POST',
       path: '/break-glass/state',
       body: breakGlassStateRequest,
       query: stateQuery,
-      async run({ act, query, gone }) {
+      async run({ act, query, gone }): Promise<BreakGlassWanted> {
+        const { defaults, nonce } = query;
+        const isNews = defaults !== undefined && nonce !== undefined && hostDefaults.isNews(defaults);
         const { hostId, wanted, changed } = await act(async (work, host, body) => {
           // Waited for before it is read what is wanted: a reveal in between must not be slept through.
           const changed = waiters.wait(host.id, query.wait * 1000, gone);
           const wanted = await breakGlass.state(work, host, body);
           const isDue = body.enabled && body.current !== null && body.current.createdAt < (wanted.rotateBefore ?? 0);
-          return { hostId: host.id, wanted, changed: isDue ? null : changed };
+          return { hostId: host.id, wanted, changed: isDue || isNews ? null : changed };
         });
+        if (isNews) return { ...wanted, clientDefaults: await hostDefaults.signed(hostId, nonce) };
         if (changed === null || !(await changed)) return wanted;
         await hosts.stillSpeaking(hostId);
         return breakGlass.wanted(hostId);

@@ -2,6 +2,7 @@ import { Counter } from 'prom-client';
 import type { ViewerResolver } from '../auth/resolve-viewer.ts';
 import type { Standing } from '../auth/standing.ts';
 import { createWaiters } from '../events/waiters.ts';
+import type { HostDefaults } from '../hosts/client-defaults.ts';
 import type { HostService } from '../hosts/service.ts';
 import type { HostApi } from '../http/host-operation.ts';
 import type { Confirmations } from '../passkeys/confirmations.ts';
@@ -27,6 +28,7 @@ export function breakGlassModule(
   ground: Ground & { hosts: Pick<HostService, 'find' | 'lock' | 'journalTold' | 'stillSpeaking'> },
   others: {
     hostApi: HostApi;
+    hostDefaults: HostDefaults;
     confirmations: Confirmations;
     people: Pick<ViewerResolver, 'absent'>;
     standing: Pick<Standing, 'personMayAct'>;
@@ -55,7 +57,7 @@ export function breakGlassModule(
   const tidy = () => keeping.tidy(async (query, id) => (await ground.hosts.find(query, id))?.hostname ?? null);
   return {
     name: 'break-glass',
-    routes: [others.hostApi(breakGlassHostRoutes({ ...ground, breakGlass, keeping, waiters }))],
+    routes: [others.hostApi(breakGlassHostRoutes({ ...ground, ...others, breakGlass, keeping, waiters }))],
     metrics: [kept, passwordAges(ground)],
     jobs: [
       { name: 'break-glass passwords of before', everyMs: MINUTE_MS, run: tidy },

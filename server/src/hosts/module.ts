@@ -6,6 +6,7 @@ import type { Ground, Module } from '../platform/module.ts';
 import { createRateLimiter } from '../platform/rate-limiter.ts';
 import type { CaRotation } from './ca-rotation.ts';
 import { createChecks } from './checks.ts';
+import { createHostDefaults } from './client-defaults.ts';
 import { createHostApi } from './host-api-routes.ts';
 import { hostRoutes } from './host-routes.ts';
 import { createLogReports } from './log-reports.ts';
@@ -75,5 +76,6 @@ export function hostsModule(
     procedures: { hosts: createHostsRouter({ hosts, ca, checks, now: clock.now }) },
     /** Serves what other modules have for hosts. */
     hostApi,
+    hostDefaults: createHostDefaults(ground),
   } satisfies Module & Record<string, unknown>;
 }
