@@ -46,7 +46,7 @@ export const de: Record<EventName, string> = {
   breakglass_reveal_confirmed:
     '{actor} hat bestätigt, dass {hasAskedBy, select, yes {{askedBy}} other {ein anderer Administrator}} das Notfallpasswort des Hosts {hostname} sieht.',
   breakglass_reveal_refused:
-    '{actor} wurde das Break-Glass-Passwort des Hosts {hostname} nicht gezeigt{hasRefusal, select, yes { ({refusal})} other {}}.',
+    '{actor} wurde das Notfallpasswort des Hosts {hostname} nicht gezeigt{hasRefusal, select, yes { ({refusal})} other {}}.',
   revealed_breakglass:
     '{actor} hat das Notfallpasswort des Hosts {hostname} gesehen{hasReason, select, yes { („{reason}“)} other {}}.',
   break_glass_used:
