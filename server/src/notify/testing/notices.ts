@@ -22,9 +22,12 @@ export const noticeOf = (more: Partial<Notice> = {}): Notice => ({
   ...more,
 });
 
+/** Further events that are about a request. */
+const OF_REQUESTS = ['auto_approved', 'decision_refused', 'grant_used_offline'];
+
 /** As many notices as there are events that people are told of. */
 export const aboutEvent = (event: string): Notice => {
-  const isRequest = event.startsWith('challenge_') || event === 'auto_approved';
+  const isRequest = event.startsWith('challenge_') || OF_REQUESTS.includes(event);
   const waits = event === 'challenge_created' || event === 'challenge_expired';
   return noticeOf({ event, actor: waits ? null : 'olga', ...(isRequest ? {} : { request: null }) });
 };

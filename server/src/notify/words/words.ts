@@ -2,17 +2,18 @@ import { compileMessage, type MessageValues } from '#shared/message-format.ts';
 import { hostName } from '#shared/names.ts';
 import { visibleText } from '#shared/visible-text.ts';
 import type { Notice } from '../channel.ts';
+import type { Catalogue, Labels, Told } from './catalogue.ts';
 import { de } from './de.ts';
 import { en } from './en.ts';
 import { es } from './es.ts';
 import { fr } from './fr.ts';
 import { ja } from './ja.ts';
 import { ko } from './ko.ts';
-import { type Catalogue, isNotified, type Labels } from './notified.ts';
 import { pt } from './pt.ts';
 import { zh } from './zh.ts';
 
-const CATALOGUES = { en, es, fr, de, ja, zh, pt, ko } satisfies Record<string, Catalogue>;
+/** What is said in each language. */
+export const CATALOGUES = { en, es, fr, de, ja, zh, pt, ko } satisfies Record<string, Catalogue>;
 export type NoticeLocale = keyof typeof CATALOGUES;
 
 /** Languages in which people are told. */
@@ -49,6 +50,9 @@ export const unlinked: Mark = (value) =>
 /** What hosts are called is no text of people: it is theirs who enrol them, and is read often. */
 const unlinkedHost: Mark = (value) => (hostName.safeParse(value).success ? value : unlinked(value));
 
+/** False: another version of the server wrote it. */
+const isKnown = (event: string): event is Told => Object.hasOwn(en.titles, event);
+
 /** Longer values are cut: a command can fill a screen, and services refuse or split what is too long. */
 const MAX_VALUE = 200;
 const MAX_COMMAND = 400;
@@ -79,7 +83,7 @@ export function noticeWords(notice: Notice, locale: NoticeLocale, now: number, m
     if (value !== null && value !== '') values[name] = write(shown(value));
     values[`has${name[0]!.toUpperCase()}${name.slice(1)}`] = Object.hasOwn(values, name) ? 'yes' : 'no';
   }
-  const known = isNotified(event);
+  const known = isKnown(event);
   const title = known ? titles[event] : `${labels.other}: ${mark(shown(event))}`;
   const text = known ? say(locale, texts[event], values) : title;
   const more = notice.folded > 0 ? ` ${say(locale, labels.folded, { count: notice.folded })}.` : '';
