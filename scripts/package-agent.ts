@@ -1,17 +1,5 @@
 import { execFile } from 'node:child_process';
-import {
-  chmod,
-  copyFile,
-  lstat,
-  lutimes,
-  mkdir,
-  mkdtemp,
-  readdir,
-  readFile,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { chmod, lstat, lutimes, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs, promisify } from 'node:util';
@@ -98,7 +86,8 @@ export async function packageAgent(options: AgentPackageOptions): Promise<Record
     await tidy(job);
     const made = { deb: '', rpm: '' };
     // RPM first: the tree of a `.deb` also holds what dpkg is told.
-    await copyFile(join(root, 'agent/packaging/remote/install.sh'), join(out, 'install.sh'));
+    await writeFile(join(out, 'install.sh'), await withParts('remote/install.sh'));
+    await chmod(join(out, 'install.sh'), 0o755);
     if (formats.includes('rpm')) made.rpm = await packRpm(job, architecture.rpm);
     if (formats.includes('deb')) made.deb = await packDeb(job, architecture.deb);
     return made;
@@ -143,9 +132,18 @@ const entries = async (folder: string): Promise<string[]> => (await readdir(fold
 
 const packaging = (file: string): Promise<string> => readFile(join(root, 'agent/packaging', file), 'utf8');
 
-/** A script of a package, with the part that both formats share. */
-const withLetGo = async (file: string): Promise<string> =>
-  (await packaging(file)).replace('@LET_GO@\n', (await packaging('let-go.sh')).trimEnd().concat('\n'));
+/** What several scripts have in them. */
+const PARTS = { '@LET_GO@\n': 'let-go.sh', '@INIT@\n': 'init.sh' };
+
+/** A script, with the parts that it shares with others. */
+async function withParts(file: string): Promise<string> {
+  let text = await packaging(file);
+  for (const [mark, part] of Object.entries(PARTS)) {
+    const whole = (await packaging(part)).trimEnd().concat('\n');
+    text = text.replaceAll(mark, () => whole);
+  }
+  return text;
+}
 
 async function packDeb(job: Job, architecture: string): Promise<string> {
   const { tree, out, version, env } = job;
@@ -153,7 +151,7 @@ async function packDeb(job: Job, architecture: string): Promise<string> {
   const control = join(tree, 'DEBIAN');
   await mkdir(control);
   for (const name of ['postinst', 'prerm', 'postrm'])
-    await writeFile(join(control, name), await withLetGo(`deb/${name}`), { mode: 0o755 });
+    await writeFile(join(control, name), await withParts(`deb/${name}`), { mode: 0o755 });
   const conffiles = (await entries(join(tree, 'etc'))).filter((path) => path.includes('.'));
   await writeFile(join(control, 'conffiles'), conffiles.map((path) => `/etc/${path}\n`).join(''));
   const lines = [
@@ -212,7 +210,7 @@ async function packRpm(job: Job, architecture: string): Promise<string> {
     if (isFolder && OWN_FOLDER.test(path)) files.push(`%dir /${path}`);
     if (!isFolder) files.push(path.startsWith('etc/') ? `%config(noreplace) /${path}` : `/${path}`);
   }
-  const spec = (await withLetGo(`rpm/${PACKAGE}.spec`))
+  const spec = (await withParts(`rpm/${PACKAGE}.spec`))
     .replace('@VERSION@', job.version)
     .replace('@TREE@', tree)
     .replace('@FILES@', files.join('\n'));

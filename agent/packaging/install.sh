@@ -12,7 +12,8 @@ for file in "$dist/agent/identree" "$dist/native/identree-pam" "$dist/native/ide
   [ -x "$file" ] || { echo "$file is missing. Build it first: npm run build:agent" >&2; exit 1; }
 done
 # Checked first too: a host is installed whole or not at all.
-for file in "$here/../../docs/man/identree.8" "$here/identree-agent.service" "$here/client.conf.example"; do
+for file in "$here/../../docs/man/identree.8" "$here/identree-agent.service" "$here/service.sh" "$here/init.sh" \
+  "$here/client.conf.example"; do
   [ -r "$file" ] || { echo "$file is missing. Pack it with the rest: docs/hosts.md says how" >&2; exit 1; }
 done
 
@@ -45,6 +46,8 @@ printf '%s %s\n' "$build" "$digest" > "$dest/usr/lib/identree/identree_sudo.id"
 put 0644 "$dist/native/identree_sudo.so" /usr/lib/identree/identree_sudo.so
 put 0644 "$dist/native/pam_identree.so" /usr/lib/identree/pam_identree.so
 put 0644 "$here/identree-agent.service" /usr/lib/systemd/system/identree-agent.service
+put 0755 /dev/null /usr/lib/identree/service
+sed -e "/^@INIT@\$/{r $here/init.sh" -e 'd;}' "$here/service.sh" > "$dest/usr/lib/identree/service"
 put 0644 "$here/client.conf.example" /etc/identree/client.conf.example
 put 0644 "$here/../../docs/man/identree.8" /usr/share/man/man8/identree.8
 put 0644 /dev/null /usr/share/bash-completion/completions/identree
@@ -55,7 +58,7 @@ printf '%s' "$files" > "$dest/usr/lib/identree/files"
 if [ -z "$dest" ]; then
   echo 'Next: write /etc/identree/client.conf, then
   identree enroll --token-file FILE
-  systemctl daemon-reload && systemctl enable --now identree-agent
+  /usr/lib/identree/service enable && /usr/lib/identree/service refresh
   identree status
   identree setup --pam sudo,sudo-i,sshd    (with --sssd: people, groups and sudo rules too)
   identree setup --confirm                 (in a second login, within ten minutes: else it is put back)'

@@ -1,10 +1,10 @@
 import type { Host } from './lab.ts';
 
-/** Everything that install.sh puts on a host, and the account of it that systemd keeps. */
-const EVERYTHING = `systemctl disable --quiet --now identree-agent
+/** Everything that install.sh puts on a host, and the account of it that its init keeps. */
+const EVERYTHING = `/usr/lib/identree/service disable
 rm -rf /usr/bin/identree /usr/lib/identree /etc/identree /var/lib/identree /usr/lib/systemd/system/identree-agent.service \
   /usr/share/man/man8/identree.8 /usr/share/bash-completion/completions/identree
-systemctl daemon-reload`;
+[ ! -d /run/systemd/system ] || systemctl daemon-reload`;
 
 /** Takes away what hosts of the lab have of identree from the beginning. */
 export const makeBare = (host: Host): Promise<string> => host.sh(EVERYTHING);

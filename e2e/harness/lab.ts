@@ -69,6 +69,8 @@ export interface HostOptions {
   serverAddress?: string;
   /** Debian 12 when absent. */
   suite?: Suite;
+  /** Without systemd: a tiny init, and cron, sshd and rsyslog beside it. */
+  plain?: boolean;
 }
 
 export interface Lab {
@@ -150,6 +152,8 @@ const PRODUCT = [
   'dist/native/identree_sudo.so',
   'dist/native/pam_identree.so',
   'agent/packaging/identree-agent.service',
+  'agent/packaging/service.sh',
+  'agent/packaging/init.sh',
   'agent/packaging/client.conf.example',
   'agent/packaging/install.sh',
 ].map((file) => join(ROOT, file));
@@ -296,8 +300,11 @@ export async function openLab(): Promise<Lab> {
     if (options.suite)
       Object.assign(vars, SUITES[options.suite], { LAB_LAYERS: await productLayer(tools, options.suite) });
     if (options.serverAddress) vars.LAB_SERVER_ADDR = options.serverAddress;
+    if (options.plain) vars.LAB_MODE = 'plain';
     await must(MKHOST, ['prepare', name], { ...patient, env: vars });
-    const host = createHost(name, join(env.LAB_STATE, name), mkhost);
+    const host = createHost(name, join(env.LAB_STATE, name), (...args) =>
+      must(MKHOST, args, { ...patient, env: vars }),
+    );
     await host.write('/usr/local/share/ca-certificates/lab.crt', certificates.ca);
     await host.write(
       '/etc/ssl/certs/ca-certificates.crt',

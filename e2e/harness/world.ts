@@ -49,7 +49,7 @@ export async function enrol(host: Host, server: Server): Promise<void> {
   const result = await enroll(host, server, await enrolmentToken(server, `${host.name}.example.com`));
   if (result.code !== 0)
     throw new Error(`enroll on ${host.name}: exit ${result.code}\n${result.stdout}${result.stderr}`);
-  await host.sh('systemctl reset-failed identree-agent 2>/dev/null || true; systemctl restart identree-agent');
+  await host.sh('systemctl reset-failed identree-agent 2>/dev/null || true; /usr/lib/identree/service restart');
   await agentReady(host);
 }
 

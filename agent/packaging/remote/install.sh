@@ -21,6 +21,8 @@ fail() {
   exit 1
 }
 
+@INIT@
+
 fetch() { # PATH FILE
   if command -v curl >/dev/null; then
     curl --fail --silent --show-error --proto '=https' --tlsv1.2 --output "$2" "$server$1"
@@ -130,7 +132,7 @@ switch_on() {
   health=/var/lib/identree/health.json
   # What it says is to be what the server says now.
   rm -f "$health"
-  systemctl restart identree-agent.service
+  /usr/lib/identree/service restart
   if [ -n "$no_setup" ]; then
     echo "identree is installed. sudo is as it was; switch it on with: identree setup --pam sudo,sudo-i"
     return
@@ -150,7 +152,7 @@ switch_on() {
 }
 
 main() {
-  server='' key='' name='' token_file='' pam=sudo,sudo-i more='' no_setup=''
+  server='' key='' name='' token_file='' pam='' more='' no_setup=''
   token=${IDENTREE_ENROLMENT_TOKEN:-}
   secret=${IDENTREE_SHARED_SECRET:-}
   # No program that is started from here inherits them.
@@ -160,7 +162,7 @@ main() {
       --no-setup) no_setup=yes ;;
       --sssd | --auditd | --no-confirm) more="$more $1" ;;
       --key | --hostname | --token-file | --pam)
-        [ $# -gt 1 ] || fail "$1 needs a value"
+        [ -n "${2:-}" ] || fail "$1 needs a value"
         case $1 in
           --key) key=$2 ;;
           --hostname) name=$2 ;;
@@ -174,10 +176,12 @@ main() {
     esac
     shift
   done
-  [ -z "$no_setup" ] || [ -z "$more" ] || fail "${more# }: not with --no-setup"
+  setup="${pam:+ --pam}$more"
+  [ -z "$no_setup" ] || [ -z "$setup" ] || fail "${setup# }: not with --no-setup"
+  pam=${pam:-sudo,sudo-i}
   [ -n "$server" ] || fail 'say which server: install.sh https://identree.example.com'
   [ "$(id -u)" = 0 ] || fail 'this needs root'
-  [ -d /run/systemd/system ] || fail 'this host does not run systemd'
+  [ "$(init)" != none ] || fail 'this host runs neither systemd nor cron, one of which has to start the agent again'
   command -v openssl >/dev/null || fail 'this host needs openssl, to check what it fetches'
   openssl version | grep -q '^OpenSSL [3-9]' || fail 'this host needs OpenSSL 3 or later, to check what it fetches'
   command -v curl >/dev/null || command -v wget >/dev/null || fail 'this host needs curl or wget'

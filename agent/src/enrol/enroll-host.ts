@@ -7,7 +7,9 @@ import { CommandError, EXIT } from '../exit-codes.ts';
 import type { Paths } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { systemRandom } from '../platform/random.ts';
+import { systemRun } from '../platform/run.ts';
 import { agentAnswers } from '../service/socket-server.ts';
+import { initOf, serviceCommand } from '../setup/agent-service.ts';
 import { isEnrolled } from '../state/identity.ts';
 import { type EnrolmentCredential, enrol } from './enrol.ts';
 import { readableFingerprint } from './fingerprint.ts';
@@ -82,7 +84,8 @@ export async function enrollHost(paths: Paths, options: EnrollOptions, print: (l
       print('Compare both fingerprints with what the console shows under Hosts before you confirm this host.');
     }
     if (options.replace && (await agentAnswers(paths.socket))) {
-      print('The running agent still has the old identity. Run: systemctl restart identree-agent');
+      const restart = serviceCommand(await initOf(systemRun), 'restart');
+      print(`The running agent still has the old identity. Run: ${restart}`);
     }
     // The directory is not served to a host that has yet to say this. The agent says it too, once it runs.
     if (result.state === 'active') await reportHost(paths).catch(() => undefined);

@@ -109,7 +109,7 @@ async function host() {
   const deps: SetupDeps = {
     ...shared,
     enrolment: async () => null,
-    agentAnswers: async () => true,
+    agent: async () => null,
     serverAccepts: async () => null,
     breakGlass: async () => ({ problem: null, note: null }),
     deadMan: createDeadMan({ ...shared, session, moment, directory: async () => null, minutes: 10 }),

@@ -84,7 +84,7 @@ async function host() {
     ...shared,
     ownerUid: process.geteuid!(),
     enrolment: async () => null,
-    agentAnswers: async () => true,
+    agent: async () => null,
     serverAccepts: async () => null,
     breakGlass: async () => ({ problem: null, note: null }),
     deadMan: createDeadMan({ ...shared, session, moment, directory: async () => directory, minutes: 10 }),

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Run } from '../platform/run.ts';
 import { atomicWrite, removeLeftovers } from '../state/atomic-write.ts';
+import type { Init } from './agent-service.ts';
 
 /** Has the way back taken at a time, whatever has become of the session, of setup, of the agent and of this machine until then. */
 export interface RevertTimer {
@@ -14,8 +15,6 @@ export interface RevertTimer {
 const NAME = 'identree-revert';
 const UNITS = '/etc/systemd/system';
 const CRON = '/etc/cron.d';
-/** What reads that folder, and `@reboot` in it. A folder without it is only a folder. */
-const CRON_PROGRAMS = ['/usr/sbin/cron', '/usr/sbin/crond'];
 
 const NO_RESTART =
   'this machine has neither systemd nor cron, so that after a restart nobody would know of it. To do without: --no-confirm';
@@ -59,20 +58,11 @@ AccuracySec=1s
 WantedBy=timers.target
 `;
 
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
-const isFile = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (info) => info.isFile(),
-    () => false,
-  );
-
 export interface TimerDeps {
   root: string;
   run: Run;
+  /** What keeps services alive here. */
+  init(): Promise<Init | null>;
   /** The command line that puts everything back. */
   command: readonly string[];
   /** The files of which one says that something waits; a process that sleeps looks for its own time in there. */
@@ -98,15 +88,14 @@ const oddWord = (words: readonly string[]): string | null => {
 
 /** systemd's timers where it runs; else a process that sleeps, and cron for after a restart. */
 export function createRevertTimer(deps: TimerDeps): RevertTimer {
-  const { root, run, command, waiting, now, detach = detached } = deps;
-  const hasSystemd = () => isFolder(join(root, '/run/systemd/system'));
+  const { root, run, init, command, waiting, now, detach = detached } = deps;
   const put = async (path: string, text: string) => {
     await mkdir(dirname(join(root, path)), { recursive: true, mode: 0o755 });
     await atomicWrite(join(root, path), text, 0o644);
   };
 
   async function disarm(): Promise<void> {
-    const systemd = await hasSystemd();
+    const systemd = (await init()) === 'systemd';
     if (systemd) {
       await run('systemctl', ['disable', '--now', '--quiet', `${NAME}.timer`]);
       await run('systemctl', ['clean', '--what=state', `${NAME}.timer`]);
@@ -136,12 +125,12 @@ export function createRevertTimer(deps: TimerDeps): RevertTimer {
   async function armAlone(until: number, seconds: number): Promise<string | null> {
     const isDue = `cat ${waiting.join(' ')} 2>/dev/null | grep -q '"until":${until},'`;
     const again = `while ${isDue}; do ${command.join(' ')} && exit; sleep ${AGAIN_SECONDS}; done`;
-    const programs = await Promise.all(CRON_PROGRAMS.map((path) => isFile(join(root, path))));
-    if (!programs.includes(true) || !(await isFolder(join(root, CRON)))) return NO_RESTART;
     await put(TIMER_FILES[2], `# Managed by identree; removed by: identree setup --confirm\n@reboot root ${again}\n`);
     detach('/bin/sh', ['-c', `sleep ${seconds}; ${again}`]);
     return null;
   }
+
+  const armBy = { systemd: armSystemd, cron: armAlone, none: async () => NO_RESTART };
 
   return {
     async arm(until) {
@@ -149,7 +138,7 @@ export function createRevertTimer(deps: TimerDeps): RevertTimer {
       if (odd !== null) return odd;
       const seconds = Math.max(1, Math.ceil((until - now()) / 1000));
       try {
-        const problem = (await hasSystemd()) ? await armSystemd(until, seconds) : await armAlone(until, seconds);
+        const problem = await armBy[(await init()) ?? 'none'](until, seconds);
         if (problem !== null) await disarm();
         return problem;
       } catch (error) {

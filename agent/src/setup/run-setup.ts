@@ -19,6 +19,7 @@ import { readDirectoryUse, writeDirectoryUse } from '../sssd/settings.ts';
 import { atomicWrite } from '../state/atomic-write.ts';
 import { loadEnrolment, prepareStateFolder } from '../state/identity.ts';
 import { joinAdditions } from './addition.ts';
+import { initOf, keepAgent, serviceCommand } from './agent-service.ts';
 import { type Audited, createAuditAddition } from './auditd.ts';
 import { readOriginals } from './backup.ts';
 import { type Confirmation, confirm, createDeadMan } from './dead-man.ts';
@@ -47,7 +48,7 @@ const FRESH_MS = 15 * 60_000;
 /** An agent that was started a moment ago, as in a script that enrols, gets the time for its first report. */
 const FIRST_REPORT_MS = 10_000;
 
-/** `systemctl enable --now` returns before the agent listens. */
+/** Who starts the agent is told so before it listens. */
 const AGENT_START_MS = 5000;
 
 /** Whether an agent answers on a socket, at once or within `patienceMs`. */
@@ -58,6 +59,14 @@ export async function answersSoon(socket: string, patienceMs = AGENT_START_MS): 
     if (Date.now() >= deadline) return false;
     await setTimeout(100);
   }
+}
+
+/** The agent of these folders answers, and where it is the one of this host, is started again; otherwise the reason. */
+async function agentProblem(paths: Paths): Promise<string | null> {
+  const problem = paths.socket === DEFAULT_PATHS.socket ? await keepAgent(systemRun) : null;
+  if (problem !== null) return problem;
+  if (await answersSoon(paths.socket)) return null;
+  return `The agent does not answer. Run: ${serviceCommand(await initOf(systemRun), 'on')}`;
 }
 
 async function readHealth(paths: Paths): Promise<Health | null> {
@@ -215,6 +224,7 @@ function revertTimer(paths: Paths): RevertTimer {
   return createRevertTimer({
     root: '',
     run: systemRun,
+    init: () => initOf(systemRun),
     command: [...ownProgram(), 'setup', '--revert', ...where],
     waiting: unconfirmedFiles(stateFiles(paths.state).backup),
     now: Date.now,
@@ -275,7 +285,7 @@ export async function runSetup(
         () => null,
         (error: unknown) => (error instanceof Error ? error.message : String(error)),
       ),
-    agentAnswers: () => answersSoon(paths.socket),
+    agent: () => agentProblem(paths),
     serverAccepts: () => serverAccepts(paths),
     breakGlass: () => breakGlass(paths, log),
     backup,

@@ -7,6 +7,7 @@ import { systemClock } from '../platform/clock.ts';
 import type { Log } from '../platform/log.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import { agentAnswers } from '../service/socket-server.ts';
+import { initOf, serviceCommand } from './agent-service.ts';
 import { stillNamed } from './uninstall.ts';
 
 export interface SealDeps {
@@ -24,7 +25,7 @@ const there = (path: string): Promise<boolean> =>
 
 /** Why a copy of this disk would be of no use, or something would be lost; null: it may be sealed. */
 async function whyNot(paths: Paths, { log, run = systemRun }: SealDeps): Promise<string | null> {
-  if (await agentAnswers(paths.socket)) return 'The agent runs. Run first: systemctl disable --now identree-agent';
+  if (await agentAnswers(paths.socket)) return `The agent runs. Run first: ${serviceCommand(await initOf(run), 'off')}`;
   const named = await stillNamed(run);
   if (named !== '')
     return `identree is in ${named.split('\n').join(', ')}: a copy without an identity would refuse every sudo. Run first: identree setup --undo`;
@@ -54,8 +55,9 @@ export async function sealImage(paths: Paths, { dryRun }: { dryRun: boolean }, d
     print(`${path} (removed)`);
   }
   if (dryRun) return EXIT.ok;
+  const on = serviceCommand(await initOf(deps.run ?? systemRun), 'on');
   print('This disk can be copied. Each copy needs a token of its own: identree enroll, and then');
-  print('systemctl enable --now identree-agent. It also needs a machine id of its own: empty /etc/machine-id.');
+  print(`${on}. It also needs a machine id of its own: empty /etc/machine-id.`);
   print('The server still knows this host: revoke it in the console.');
   return EXIT.ok;
 }

@@ -10,7 +10,8 @@ export interface SelfTestDeps {
   run: Run;
   /** Enrolled and readable; otherwise the reason. */
   enrolment(): Promise<string | null>;
-  agentAnswers(): Promise<boolean>;
+  /** The agent answers, and will be started again whenever it ends; otherwise the reason. */
+  agent(): Promise<string | null>;
   /** The server knows this host and has accepted it lately; otherwise the reason. */
   serverAccepts(): Promise<string | null>;
   /** Whether somebody gets in when no server answers. */
@@ -61,9 +62,7 @@ async function ownFileProblem(root: string, file: string, ownerUid: number): Pro
 export async function selfTest(services: readonly Service[], deps: SelfTestDeps): Promise<string[]> {
   const problems: (string | null)[] = [];
   problems.push(await deps.enrolment());
-  problems.push(
-    (await deps.agentAnswers()) ? null : 'The agent does not answer. Run: systemctl enable --now identree-agent',
-  );
+  problems.push(await deps.agent());
   problems.push(await deps.serverAccepts());
   if (services.length === 0) return problems.filter((problem) => problem !== null);
   for (const file of [MODULE, STAGE]) problems.push(await ownFileProblem(deps.root, file, deps.ownerUid));

@@ -62,7 +62,7 @@ async function host() {
       return answers.get(line) ?? answers.get(program) ?? { code: 0, output: line === 'sshd -T' ? sshd : '' };
     },
     enrolment: async () => null,
-    agentAnswers: async () => true,
+    agent: async () => null,
     serverAccepts: async () => null,
     breakGlass: async () => ({ problem: null, note: null }),
     backup: join(dir, 'backup'),
@@ -270,7 +270,7 @@ describe('setup', () => {
       h.deps.enrolment = async () => 'This host is not enrolled.';
     },
     'the agent does not answer': (h) => {
-      h.deps.agentAnswers = async () => false;
+      h.deps.agent = async () => 'The agent does not answer.';
     },
     'the server does not accept the host': (h) => {
       h.deps.serverAccepts = async () => 'This host waits.';
@@ -424,7 +424,7 @@ describe('setup --undo', () => {
     const before = await h.everything();
     await setUp(ALL, { dryRun: false }, h.deps);
     h.deps.enrolment = async () => 'gone';
-    h.deps.agentAnswers = async () => false;
+    h.deps.agent = async () => 'The agent does not answer.';
     await rm(join(h.root, STAGE));
     h.answers.set('visudo', { code: 1, output: 'broken elsewhere' });
     assert.equal(await undo({ dryRun: false }, h.deps), true);

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readGrants } from '../grants/read-grants.ts';
 import { sayGrants } from '../grants/say-grants.ts';
+import type { Run } from '../platform/run.ts';
 import { restartSssd } from '../sssd/sssd-addition.ts';
 import { removeLeftovers } from '../state/atomic-write.ts';
 import type { Addition } from './addition.ts';
@@ -125,6 +126,12 @@ function gateWords(gate: SudoGate, choice: GateChoice): string {
     : `sudo is asked by the PAM stage: ${choice.why}. What it will run is worked out from what was typed.`;
 }
 
+/** By the script of sshd that the distribution brings for other inits. */
+async function reloadWithoutSystemd(run: Run): Promise<boolean> {
+  for (const name of ['ssh', 'sshd']) if ((await run('service', [name, 'reload'])).code === 0) return true;
+  return false;
+}
+
 export async function afterwards(changes: readonly Change[], deps: Pick<SetupDeps, 'run' | 'print'>): Promise<void> {
   const paths = changes.filter(({ after }) => after !== null).map(({ path }) => path);
   // A file that was replaced has lost its SELinux label.
@@ -132,8 +139,8 @@ export async function afterwards(changes: readonly Change[], deps: Pick<SetupDep
   if (changes.some(({ path }) => path === SSHD_FILE)) {
     const ssh = await deps.run('systemctl', ['try-reload-or-restart', 'ssh.service']);
     const sshd = await deps.run('systemctl', ['try-reload-or-restart', 'sshd.service']);
-    if (ssh.code !== 0 && sshd.code !== 0)
-      deps.print('sshd could not be reloaded. Do it yourself: systemctl reload ssh');
+    if (ssh.code !== 0 && sshd.code !== 0 && !(await reloadWithoutSystemd(deps.run)))
+      deps.print('sshd could not be reloaded. Have it read its configuration again yourself.');
   }
 }
 

@@ -3,11 +3,11 @@ import { CommandError, EXIT } from '../exit-codes.ts';
 import { DEFAULT_PATHS } from '../paths.ts';
 import type { Log } from '../platform/log.ts';
 import { type Run, systemRun } from '../platform/run.ts';
+import { SERVICE } from './agent-service.ts';
 import { runSetup } from './run-setup.ts';
 
 const FILES = '/usr/lib/identree/files';
 const PACKAGE = 'identree-agent';
-const UNIT = 'identree-agent.service';
 
 export interface UninstallDeps {
   print: (line: string) => void;
@@ -73,8 +73,11 @@ export async function uninstall(
   if (byPackage) {
     const { code, output } = await run(...byPackage);
     if (code !== 0) throw new CommandError(EXIT.failed, `${byPackage[0]} did not remove ${PACKAGE}: ${output}`);
+  } else {
+    // By what is about to be removed itself: where it does not work, nothing is.
+    const { code, output } = await run(SERVICE, ['disable']);
+    if (code !== 0) throw new CommandError(EXIT.failed, `Nothing is removed: ${SERVICE} disable: ${output || code}`);
   }
-  await run('systemctl', ['disable', '--now', UNIT]);
   for (const path of files) await rm(path, { force: true });
   await rmdir('/usr/lib/identree').catch(() => undefined);
   for (const path of state) await rm(path, { recursive: true, force: true });

@@ -57,7 +57,7 @@ async function host(change: Partial<SssdInput> = {}) {
       return answers.get(line) ?? answers.get(program) ?? { code: 0, output: '' };
     },
     enrolment: async () => null,
-    agentAnswers: async () => true,
+    agent: async () => null,
     serverAccepts: async () => null,
     breakGlass: async () => ({ problem: null, note: null }),
     backup: join(dir, 'backup'),
@@ -269,7 +269,7 @@ describe('setup --sssd', () => {
     },
     'nobody would renew the certificate': {
       do: (h) => {
-        h.deps.agentAnswers = async () => false;
+        h.deps.agent = async () => 'The agent does not answer.';
       },
       says: /agent does not answer/,
     },

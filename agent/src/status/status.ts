@@ -13,12 +13,13 @@ import { EXIT } from '../exit-codes.ts';
 import { readGateSettings, readGrants } from '../grants/read-grants.ts';
 import { sayGrants } from '../grants/say-grants.ts';
 import { JOURNAL_WORDS, journalProblemText } from '../journal/words.ts';
-import { type Paths, stateFiles } from '../paths.ts';
+import { DEFAULT_PATHS, type Paths, stateFiles } from '../paths.ts';
 import { systemClock } from '../platform/clock.ts';
 import { silentLog } from '../platform/log.ts';
 import { type Run, systemRun } from '../platform/run.ts';
 import type { Health } from '../service/heartbeat.ts';
 import { agentAnswers } from '../service/socket-server.ts';
+import { type Init, initOf, NO_INIT, serviceCommand, serviceProblems } from '../setup/agent-service.ts';
 import { type GateState, readSettledGateState } from '../setup/gate-state.ts';
 import { pamFile } from '../setup/pam-stacks.ts';
 import { sudoersProblems } from '../setup/self-test.ts';
@@ -36,13 +37,13 @@ import { settingsLine } from './settings-line.ts';
 
 const STALE_MS = 11 * 60_000;
 
-function heartbeatLine(health: Health | null, now: number): Line {
+function heartbeatLine(health: Health | null, init: Init | null, now: number): Line {
   const what = 'Last contact';
   if (health === null)
     return {
       what,
       value: 'none yet',
-      problem: 'The agent has not spoken to the server. Run: systemctl status identree-agent',
+      problem: `The agent has not spoken to the server. Run: ${serviceCommand(init, 'look')}`,
     };
   const value = `${new Date(health.at).toISOString()}, ${health.result}${health.hostState ? `, this host is ${health.hostState}` : ''}`;
   if (health.result === 'refused' || health.result === 'unreachable' || health.result === 'unproven')
@@ -54,7 +55,7 @@ function heartbeatLine(health: Health | null, now: number): Line {
     return {
       what,
       value,
-      problem: 'The agent has stopped speaking to the server. Run: systemctl restart identree-agent',
+      problem: `The agent has stopped speaking to the server. Run: ${serviceCommand(init, 'restart')}`,
     };
   return { what, value, problem: null };
 }
@@ -206,6 +207,15 @@ async function sudoLines({ gate, drift }: GateState, run: Run, host: string): Pr
   return (problems.length === 0 ? [null] : problems).map((problem) => ({ what: 'sudo', value, problem }));
 }
 
+/** What starts the agent of this host again, where that is not systemd. */
+async function serviceLines(paths: Paths, run: Run): Promise<Line[]> {
+  const init = paths.socket === DEFAULT_PATHS.socket ? await initOf(run) : 'systemd';
+  if (init === 'systemd') return [];
+  const problems = init === null ? [NO_INIT] : await serviceProblems(run);
+  const value = init === null ? 'started again by nobody' : 'started again by cron';
+  return (problems.length === 0 ? [null] : problems).map((problem) => ({ what: 'Service', value, problem }));
+}
+
 /** Failing to look at something is a finding about it. */
 async function looked(what: string, work: () => Promise<Line[]>): Promise<Line[]> {
   try {
@@ -235,6 +245,7 @@ export async function hostLines(paths: Paths, gate: GateState, run: Run = system
     ...(await looked('Settings', async () => [settingsLine(await loadSettings(paths))])),
     ...(await looked('Break-glass', async () => [await breakGlassLine(paths, now)])),
     ...(await looked('Setup', () => setupLines(paths))),
+    ...(await looked('Service', () => serviceLines(paths, run))),
     ...(await looked('sudo', () => sudoLines(gate, run, root))),
     ...(await looked('Directory', () => directoryLines(paths, run))),
   ];
@@ -296,16 +307,17 @@ export async function reportStatus(
   const state = await readSettledGateState(host, knownPlugins, systemClock);
   lines.push(...(await hostLines(paths, state, run, host)));
   const running = await agentAnswers(paths.socket);
+  const init = await initOf(run);
   lines.push({
     what: 'Agent',
     value: running ? `running on ${paths.socket}` : 'not running',
-    problem: running ? null : 'Run: systemctl start identree-agent',
+    problem: running ? null : `Run: ${serviceCommand(init, 'start')}`,
   });
   const health = await readFile(files.health, 'utf8').then(
     (text) => JSON.parse(text) as Health,
     () => null,
   );
-  lines.push(heartbeatLine(health, Date.now()), ...journalLines(health));
+  lines.push(heartbeatLine(health, init, Date.now()), ...journalLines(health));
 
   const healthy = lines.every((line) => line.problem === null);
   const grants = await readGrants(host);
