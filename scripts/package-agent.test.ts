@@ -105,6 +105,25 @@ describe('packages of the agent', () => {
     assert.match(await readFile(join(control, 'prerm'), 'utf8'), /setup --undo/);
   });
 
+  test('the installer beside them knows which init there is, and refuses what it would not heed', {
+    skip,
+  }, async () => {
+    await make('installer');
+    const installer = join(work, 'installer/install.sh');
+    assert.doesNotMatch(await readFile(installer, 'utf8'), /@INIT@/);
+    for (const [words, refused] of [
+      ['--no-setup --pam sudo', /^identree: --pam: not with --no-setup$/m],
+      ['--pam sudo --sssd --no-setup', /^identree: --pam --sssd: not with --no-setup$/m],
+      ['--no-setup --pam', /^identree: --pam needs a value$/m],
+    ] as const) {
+      const { status, stderr } = spawnSync(installer, [...words.split(' '), 'https://identree.example.com'], {
+        encoding: 'utf8',
+      });
+      assert.equal(status, 1);
+      assert.match(stderr, refused);
+    }
+  });
+
   test('a plugin that is not the one that the program was built with is not packed', { skip }, async () => {
     const good = await readFile(join(from, PLUGIN));
     const compiled = (source: string, build?: string) => () => compile(source, PLUGIN, build);

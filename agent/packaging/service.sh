@@ -37,8 +37,8 @@ is_as_written() {
   [ "$(stat --format='%F %u:%g %a' "$entry" 2>/dev/null)" = 'regular file 0:0 644' ] && entry_text | cmp -s - "$entry"
 }
 
-# The agent, if it runs.
-agent_pid() {
+# The agent, if it runs; and for a moment whoever looks whether it does.
+agent_pids() {
   if [ "$host" = systemd ]; then
     systemctl show --property MainPID --value "$unit" | grep -vx 0 || true
     return
@@ -47,7 +47,6 @@ agent_pid() {
     [ "$file" -ef "$lock" ] || continue
     file=${file#/proc/}
     echo "${file%%/*}"
-    return
   done
 }
 
@@ -80,16 +79,18 @@ launch() { # SECONDS
   if flock --timeout "$1" 9; then run_agent; fi
 }
 
+kill_agent() { # SIGNAL
+  for pid in $(agent_pids); do kill -s "$1" "$pid" 2>/dev/null || true; done
+}
+
 # Ends the agent, and waits for it.
 halt() {
   make_folder
   : > "$stopped"
   exec 8>>"$lock"
-  pid=$(agent_pid)
-  [ -z "$pid" ] || kill -s TERM "$pid" 2>/dev/null || true
+  kill_agent TERM
   flock --timeout "$(setting TimeoutStopSec)" 8 || {
-    pid=$(agent_pid)
-    [ -z "$pid" ] || kill -s KILL "$pid" 2>/dev/null || true
+    kill_agent KILL
     flock --timeout 5 8
   }
 }
@@ -98,7 +99,7 @@ start() {
   if [ "$host" = systemd ]; then systemctl start "$unit"; return; fi
   rm -f "$stopped"
   # cron may just be looking whether there is something to do.
-  if [ -z "$(agent_pid)" ]; then launch 2; fi
+  if [ -z "$(agent_pids)" ]; then launch 2; fi
 }
 
 stop() {
@@ -144,12 +145,14 @@ tick() {
 # Files of another version are in place.
 refresh() {
   if [ "$host" = systemd ]; then systemctl daemon-reload; fi
-  pid=$(agent_pid)
-  if [ -z "$pid" ]; then
+  pids=$(agent_pids)
+  if [ -z "$pids" ]; then
     if is_enabled; then start || true; fi
-  elif [ "$(readlink "/proc/$pid/exe")" != "$program" ]; then
-    restart || true
+    return
   fi
+  for pid in $pids; do if [ "$(readlink "/proc/$pid/exe")" = "$program" ]; then return; fi; done
+  # It runs on from a file that was replaced.
+  restart || true
 }
 
 # What would keep cron from starting the agent again, a sentence a line; nothing where systemd does.
@@ -169,7 +172,7 @@ host=$(init)
 case $verb in
   init) echo "$host" ;;
   check | enable | disable | start | stop | restart | refresh) "$verb" ;;
-  try-restart) if [ "$host" = systemd ]; then systemctl try-restart "$unit"; elif [ -n "$(agent_pid)" ]; then restart; fi ;;
+  try-restart) if [ "$host" = systemd ]; then systemctl try-restart "$unit"; elif [ -n "$(agent_pids)" ]; then restart; fi ;;
   cron) tick ;;
   *)
     sed -n '2,3s/^# //p' "$0" >&2

@@ -288,6 +288,8 @@ describe('the package of the agent', { concurrency: 3 }, () => {
       assert.match(other.stderr, /install\.sh is not what was signed/);
       const both = await onHost(`sh install.sh --no-setup --sssd ${url}`);
       assert.match(both.stderr, /--sssd: not with --no-setup/);
+      const listed = await onHost(`sh install.sh --no-setup --pam sudo ${url}`);
+      assert.match(listed.stderr, /--pam: not with --no-setup/);
       const plain = await onHost('sh install.sh http://identree.example.com:8443');
       assert.match(plain.stderr, /An address begins with https/);
       assert.equal(host.exists('/usr/bin/identree'), false);
