@@ -145,6 +145,14 @@ describe('a host without systemd, on which cron starts the agent again', { concu
     );
   });
 
+  test('while it is away a sudo is asked all the same', async () => {
+    await host.sh(`${SERVICE} stop`);
+    assert.deepEqual(await agents(), []);
+    await approvedSudo();
+    await host.sh(`${SERVICE} start`);
+    await agentReady(host);
+  });
+
   test('an upgrade starts it anew', async () => {
     const before = await agents();
     await install();
