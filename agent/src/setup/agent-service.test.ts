@@ -137,7 +137,7 @@ describe('the agent under cron', { skip }, () => {
     await h.service('start');
     await h.tick();
     assert.deepEqual(await h.agents(), [pid]);
-    await h.until('its output', () => existsSync(h.at('/log')));
+    await h.until('its output', async () => (await h.read('/log').catch(() => '')).endsWith('\n'));
     assert.equal(await h.read('/log'), 'agent 16 undefined\n');
     assert.match(await readFile(`/proc/${pid}/status`, 'utf8'), /^Umask:\s*0077$/m);
     assert.match(await readFile(`/proc/${pid}/limits`, 'utf8'), /^Max core file size\s+0\s+0\s/m);
