@@ -37,7 +37,7 @@ is_as_written() {
   [ "$(stat --format='%F %u:%g %a' "$entry" 2>/dev/null)" = 'regular file 0:0 644' ] && entry_text | cmp -s - "$entry"
 }
 
-# The agent, if it runs; and for a moment whoever looks whether it does.
+# The agent, if it runs, or what is becoming it. Not a shell with this script, which only looks whether it runs.
 agent_pids() {
   if [ "$host" = systemd ]; then
     systemctl show --property MainPID --value "$unit" | grep -vx 0 || true
@@ -46,7 +46,8 @@ agent_pids() {
   for file in /proc/[0-9]*/fd/9; do
     [ "$file" -ef "$lock" ] || continue
     file=${file#/proc/}
-    echo "${file%%/*}"
+    pid=${file%%/*}
+    [ "/proc/$pid/exe" -ef "/proc/$$/exe" ] || echo "$pid"
   done
 }
 
@@ -79,20 +80,23 @@ launch() { # SECONDS
   if flock --timeout "$1" 9; then run_agent; fi
 }
 
-kill_agent() { # SIGNAL
-  for pid in $(agent_pids); do kill -s "$1" "$pid" 2>/dev/null || true; done
-}
-
 # Ends the agent, and waits for it.
 halt() {
   make_folder
   : > "$stopped"
   exec 8>>"$lock"
-  kill_agent TERM
-  flock --timeout "$(setting TimeoutStopSec)" 8 || {
-    kill_agent KILL
-    flock --timeout 5 8
-  }
+  told=' '
+  for _ in $(seq "$(setting TimeoutStopSec)"); do
+    for pid in $(agent_pids); do
+      # Once: a second one would not let it finish.
+      case $told in *" $pid "*) continue ;; esac
+      told="$told$pid "
+      kill -s TERM "$pid" 2>/dev/null || true
+    done
+    if flock --timeout 1 8; then return; fi
+  done
+  for pid in $(agent_pids); do kill -s KILL "$pid" 2>/dev/null || true; done
+  flock --timeout 5 8
 }
 
 start() {

@@ -16,12 +16,13 @@ const ENROLLED = '/var/lib/identree/identity.json';
 /** Owners of files are compared, which takes root. */
 const skip = process.geteuid?.() !== 0 && 'this needs root';
 
+const ENDLESS = 'setInterval(() => {}, 1000);\n';
+
 /** Stands for the agent: does nothing until it is told to end, as its process under Node. */
 const AGENT = `#!${process.execPath}
 process.once('SIGTERM', () => process.exit());
 console.log(process.argv[2], process.env.UV_THREADPOOL_SIZE, process.env.SECRET);
-setInterval(() => {}, 1000);
-`;
+${ENDLESS}`;
 
 /** The script, and everything that it looks at, below a folder. */
 async function host(files: Record<string, string> = { '/usr/sbin/cron': '', '/etc/cron.d/other': '' }) {
@@ -182,6 +183,17 @@ describe('the agent under cron', { skip }, () => {
     await h.service('stop');
     await h.service('try-restart');
     assert.deepEqual(await h.agents(), [], 'what does not run is not started by that');
+  });
+
+  it('one that does not end is ended', async () => {
+    await using h = await host();
+    await writeFile(h.at('/usr/bin/identree'), `#!${process.execPath}\nprocess.on('SIGTERM', () => {});\n${ENDLESS}`);
+    const unit = await h.read(UNIT);
+    await writeFile(h.at(UNIT), unit.replace(/^TimeoutStopSec=.*$/m, 'TimeoutStopSec=1'));
+    await h.service('start');
+    await h.running();
+    await h.service('stop');
+    assert.deepEqual(await h.agents(), []);
   });
 
   it('is not started before the host is enrolled', async () => {
