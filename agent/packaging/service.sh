@@ -55,9 +55,11 @@ is_enabled() {
   if [ "$host" = systemd ]; then systemctl --quiet is-enabled "$unit"; else [ -e "$entry" ]; fi
 }
 
+is_enrolled() { [ -e "$(setting ConditionPathExists)" ]; }
+
 # Runs the agent, away from whoever asks. With the lock, as file 9.
 run_agent() {
-  [ -e "$(setting ConditionPathExists)" ] || return 0
+  is_enrolled || return 0
   # Not before the lock: who stops the agent, or takes the entry away, does that first and then waits for the lock.
   [ ! -e "$stopped" ] || return 0
   [ "$verb" != cron ] || [ -e "$entry" ] || return 0
@@ -75,6 +77,8 @@ run_agent() {
 
 # Starts the agent unless somebody has the lock, and keeps it for so many seconds.
 launch() { # SECONDS
+  # An image of a host gets nothing into its /run.
+  is_enrolled || return 0
   make_folder
   exec 9>>"$lock"
   if flock --timeout "$1" 9; then run_agent; fi
