@@ -128,7 +128,9 @@ describe('a host without systemd, on which cron starts the agent again', { concu
     await agentReady(host);
     assert.equal((await agents()).length, 1);
     const before = await killed();
-    await host.sh(`sh -c "$(sed -n 's/^* * * * * root //p' ${ENTRY})"`);
+    const [, line = ''] = /^\* \* \* \* \* root (.*)$/m.exec(await host.read(ENTRY)) ?? [];
+    assert.notEqual(line, '');
+    await host.sh(line);
     await backAfter(before);
   });
 
