@@ -40,12 +40,13 @@ export interface Evaluation {
 }
 
 export async function startEvaluation(
-  options: { folder?: string; port?: number; ldapPort?: number; ttl?: string; viaNpm?: boolean } = {},
+  options: { folder?: string; port?: number; ldapPort?: number; ttl?: string; viaNpm?: boolean; set?: string[] } = {},
 ): Promise<Evaluation> {
   const folder = options.folder ?? (await newFolder());
   const port = options.port ?? (await freePort());
   const args = ['--port', String(port), '--dir', folder, ...(options.ttl ? ['--ttl', options.ttl] : [])];
   args.push('--ldap-port', String(options.ldapPort ?? 'off'));
+  for (const setting of options.set ?? []) args.push('--set', setting);
   const child = spawn(process.execPath, [...(options.viaNpm ? [BOOTSTRAP, 'start'] : program('start')), ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],

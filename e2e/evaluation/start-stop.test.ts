@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { demoHostArguments } from '../../server/src/evaluation/demo-host.ts';
 import { freePort } from '../../server/src/testing/free-port.ts';
-import { run } from '../harness/run.ts';
+import { run, until } from '../harness/run.ts';
 import { command, type Evaluation, newFolder, startEvaluation } from './evaluation.ts';
 
 /** Status of a request to the evaluation with exactly these headers. */
@@ -30,14 +30,19 @@ function statusOf(evaluation: Evaluation, headers: Record<string, string>, addre
 
 describe('npm start', () => {
   let evaluation: Evaluation;
+  let second: string;
   before(async () => {
-    evaluation = await startEvaluation();
+    second = join(await newFolder(), 'second.jsonl');
+    evaluation = await startEvaluation({ set: [`IDENTREE_AUDIT_LOG_2=file:${second}`] });
   });
   after(() => evaluation?.remove());
 
   test('says where it is, how to sign in and what to try', () => {
     assert.match(evaluation.said(), new RegExp(`^identree is ready: ${evaluation.url}$`, 'm'));
-    assert.match(evaluation.said(), /npm run try -- systemctl restart nginx/);
+    // Commands as they have to be typed: it is not where they look by themselves.
+    assert.ok(evaluation.said().includes(`npm run try -- --dir ${evaluation.folder} systemctl restart nginx`));
+    assert.ok(evaluation.said().includes(`npm run reset -- --dir ${evaluation.folder} deletes it`));
+    assert.ok(evaluation.said().includes(`${evaluation.folder}/audit.jsonl`));
     assert.doesNotMatch(evaluation.said(), /warning|deprecat|error/i);
   });
 
@@ -50,6 +55,14 @@ describe('npm start', () => {
     }
     assert.match(text, /^\{"seq":1,[^\n]*"event":"server_initialized"/);
     assert.match(text, /"event":"host_enrolled"/);
+  });
+
+  test('and to a sink that the command line sets', async () => {
+    await until(
+      'the second file',
+      () => existsSync(second) && readFileSync(second, 'utf8').includes('"event":"host_enrolled"'),
+    );
+    await rm(join(second, '..'), { recursive: true });
   });
 
   test('a second start says that it runs already, and where', async () => {
@@ -202,4 +215,18 @@ test('wrong options are explained', async () => {
   assert.match((await command('start', ['--prot', '1'])).stderr, /--port PORT/);
   assert.match((await command('start', ['--port', 'x'])).stderr, /--port needs/);
   assert.match((await command('try', [])).stderr, /npm run try/);
+  for (const given of ['IDENTREE_EXTERNAL_URL=https://a.example', 'IDENTREE_AUDIT_LOG_2', 'AUDIT_LOG=x'])
+    assert.match(
+      (await command('start', ['--set', given])).stderr,
+      /^--set [A-Z0-9_]+: NAME=VALUE is needed, with IDENTREE_AUDIT_/,
+    );
+  const folder = await newFolder();
+  const wrong = ['--dir', folder, '--port', String(await freePort()), '--set', 'IDENTREE_AUDIT_SYSLOG_URL=http://x'];
+  const { code, stderr } = await command('start', wrong);
+  await rm(folder, { recursive: true });
+  assert.equal(code, 1);
+  assert.match(
+    stderr,
+    /the settings are not in order:\n {2}IDENTREE_AUDIT_SYSLOG_URL is not the address of a syslog receiver/,
+  );
 });

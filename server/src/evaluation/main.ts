@@ -30,15 +30,16 @@ async function run(options: EvaluationOptions): Promise<number> {
       : `
   Directory     ldapsearch -x -H ldap://127.0.0.1:${options.ldapPort} -b dc=example,dc=com uid=alice
                 people, groups and sudo rules as sssd asks for them`;
+  const there = folder === './.identree' ? '' : `--dir ${folder} `;
   say(`
 identree is ready: ${evaluation.url}
 
   Sign in       with the code ${evaluation.code}, as ${people.slice(0, -1).join(', ')} or ${people.at(-1)}
-  Then try      npm run try -- systemctl restart nginx
+  Then try      npm run try -- ${there}systemctl restart nginx
                 in a second terminal; it asks for approval and runs nothing${directory}
 
-This is an evaluation on this machine only. Everything is kept in ${folder}.
-Ctrl-C stops it; npm run reset deletes it.
+This is an evaluation on this machine only. Everything is kept in ${folder}, each event
+as a line of ${folder}/audit.jsonl. Ctrl-C stops it; npm run reset${there && ` -- ${there.trimEnd()}`} deletes it.
 `);
   await stopped;
   say('\nidentree is stopping …');

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type App, createApp } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
@@ -84,9 +84,14 @@ export async function startEvaluation(options: EvaluationOptions): Promise<Evalu
   }
 }
 
-/** What `npm start` does not take from the environment. */
+/**
+ * What `npm start` does not take from the environment: one that was made for production would send the events of the
+ * evaluation to receivers of production.
+ *
+ * @throws Error that lists everything that is wrong with the settings to try.
+ */
 function evaluationConfig(
-  { folder, port, ldapPort, challengeTtlMs }: EvaluationOptions,
+  { folder, port, ldapPort, challengeTtlMs, settings }: EvaluationOptions,
   url: string,
   client: IdpClient,
   sample: SamplePeople,
@@ -114,12 +119,16 @@ function evaluationConfig(
       IDENTREE_AUDIT_LOG: files.audit,
       // A receiver that somebody starts beside it to try notifications, as docs/notifications.md says.
       IDENTREE_NOTIFY_ALLOW_CIDRS: IPV4,
+      ...settings,
     },
-    readFile: () => {
+    readFile: (path) => {
+      // Secrets that a setting to try names are files; the configuration file does not count here.
+      if (Object.values(settings).includes(path)) return readFileSync(path, 'utf8');
       throw Object.assign(new Error('no configuration file counts here'), { code: 'ENOENT' });
     },
   });
-  if (!loaded.ok) throw new Error(formatProblems(loaded.errors));
+  if (loaded.warnings.length > 0) process.stderr.write(`${formatProblems(loaded.warnings)}\n`);
+  if (!loaded.ok) throw new Error(`the settings are not in order:\n${formatProblems(loaded.errors)}`);
   return { ...loaded.config, challengeTtlMs, evaluation: true };
 }
 
