@@ -151,6 +151,8 @@ const REFUSED: [name: string, value: string][] = [
   ['IDENTREE_OIDC_CLIENT_SECRET', 'your-client-secret'],
   ['IDENTREE_OIDC_CLIENT_SECRET', 'changeme'],
   ['IDENTREE_OIDC_CLIENT_ID', 'a\nb'],
+  ['IDENTREE_AUDIT_SPLUNK_HEC_TOKEN', 'a\nb'],
+  ['IDENTREE_AUDIT_LOKI_TOKEN', 'schlüssel'],
   ['IDENTREE_LISTEN_ADDR', '8090'],
   ['IDENTREE_LISTEN_ADDR', ':99999'],
   ['IDENTREE_LISTEN_ADDR', '[nonsense]:80'],

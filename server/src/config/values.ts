@@ -422,10 +422,13 @@ export const secret = (minLength: number): z.ZodType<string, RawValue> =>
 /** A secret that another service issued: only samples are refused. */
 export const issuedSecret: z.ZodType<string, RawValue> = reader((value) => {
   if (/change[-_ ]?me|your[-_ ]|^(secret|password|client[-_ ]secret|example)$/i.test(value)) {
-    throw new Wrong(
-      'looks like a sample from a manual',
-      'Copy the secret that your identity provider shows for this client.',
-    );
+    throw new Wrong('looks like a sample from a manual', 'Copy the one that was issued for identree.');
   }
   return value;
+});
+
+/** The same, for a header of HTTP. */
+export const headerSecret: z.ZodType<string, RawValue> = issuedSecret.refine((value) => !/[^\t\x20-\x7e]/.test(value), {
+  error: 'contains a character that no header can carry',
+  params: { fix: 'Copy the token alone, on one line.' },
 });
