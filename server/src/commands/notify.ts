@@ -1,6 +1,8 @@
 import type { CommandGroup } from '#shared/command-line/command.ts';
 import { ACTOR, type CommandIo, coreCommand, EXIT } from './command.ts';
 
+const countOf = (count: number, one: string, more = `${one}s`): string => `${count} ${count === 1 ? one : more}`;
+
 const importFile = coreCommand({
   name: 'import',
   help: 'take over notification-channels.json or admin-notifications.json of the Go identree',
@@ -30,8 +32,8 @@ const importFile = coreCommand({
     const { channels, routes, people } = imported;
     out(
       read.file.kind === 'channels'
-        ? `${channels} channels and ${routes} routes taken over.\n`
-        : `What ${people} people had chosen is taken over.\n`,
+        ? `Taken over: ${countOf(channels, 'channel')} and ${countOf(routes, 'route')}.\n`
+        : `Taken over: what ${countOf(people, 'person', 'people')} had chosen.\n`,
     );
     for (const line of imported.left) out(`  left: ${visibleText(line)}\n`);
     return EXIT.ok;

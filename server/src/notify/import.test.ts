@@ -45,7 +45,7 @@ test('[N-13] channels, routes and preferences of the Go identree are taken over,
 
   const first = await take(CHANNELS);
   assert.equal(first.code, 0, first.err);
-  assert.match(first.out, /^3 channels and 2 routes taken over\.$/m);
+  assert.match(first.out, /^Taken over: 3 channels and 2 routes\.$/m);
   assert.match(first.out, /token of on-call is not taken over.*Set IDENTREE_NOTIFY_CHANNEL_ON_CALL_TOKEN/);
   assert.match(first.out, /command of script is not taken over.*Set IDENTREE_NOTIFY_CHANNEL_SCRIPT_COMMAND/);
   assert.match(first.out, /time limit of on-call is not taken over/);
@@ -68,11 +68,11 @@ test('[N-13] channels, routes and preferences of the Go identree are taken over,
   assert.deepEqual(rules.sort(), ['ops | challenge_created | web* | ', 'ops,on-call |  |  | ']);
 
   const again = await take(CHANNELS);
-  assert.match(again.out, /^0 channels and 0 routes taken over\.$/m);
+  assert.match(again.out, /^Taken over: 0 channels and 0 routes\.$/m);
   assert.match(again.out, /the channel ops: there is a channel "ops" already/);
 
   const people = await take(PREFERENCES);
-  assert.match(people.out, /^What 1 people had chosen is taken over\.$/m);
+  assert.match(people.out, /^Taken over: what 1 person had chosen\.$/m);
   assert.match(people.out, /nobody has not signed in yet/);
   const chosen = (await olga.query<Record<string, unknown>>('notify.preferences.get')).data;
   assert.deepEqual([chosen.chosen, chosen.channels, chosen.events, chosen.others], [true, ['ops'], ['*'], true]);
