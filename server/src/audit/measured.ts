@@ -16,7 +16,7 @@ export function sinkMetrics(
   const registers: [] = [];
   const events = new Counter({
     name: 'identree_audit_events_total',
-    help: 'Events by sink: emitted (confirmed by the receiver; over UDP, handed to the network), failed (attempts), dead_lettered (refused for good). None is ever dropped.',
+    help: 'Events by sink: emitted (confirmed by the receiver; over syslog, taken by the operating system), failed (attempts), dead_lettered (refused for good). None is ever dropped.',
     labelNames: ['sink', 'status'],
     registers,
   });
@@ -43,8 +43,10 @@ export function sinkMetrics(
       events,
       gauge('sink_lag_events', 'Events that a sink has not delivered yet.', ({ behind }) => behind),
       gauge('sink_lag_seconds', 'How long the oldest of them has been waiting.', ({ behindMs }) => behindMs / 1000),
-      gauge('sink_last_success_timestamp_seconds', 'When a sink delivered last.', ({ lastSuccessAt }) =>
-        seconds(lastSuccessAt),
+      gauge(
+        'sink_last_success_timestamp_seconds',
+        'When a sink was last done with an event: delivered, refused for good, or not for it.',
+        ({ lastSuccessAt }) => seconds(lastSuccessAt),
       ),
       gauge('sink_last_error_timestamp_seconds', 'When a sink failed last.', ({ lastErrorAt }) => seconds(lastErrorAt)),
       gauge('sink_paused', '1 while a sink waits for an operator.', ({ state }) => Number(state === 'paused')),
@@ -61,7 +63,7 @@ export function sinkHealth(statuses: SinkStatuses): HealthCheck {
     about: 'Whether events arrive where they are sent. [More](audit.md).',
     severity: 'degraded',
     values: {
-      'paused: …': 'These wait for an operator: the console says at History › Audit sinks why.',
+      'paused: …': 'These wait for an operator: the console says at Audit sinks why.',
       'failing: …': 'Their receivers do not answer or refuse; it is tried again, and nothing is lost.',
       'behind: …': 'Their receivers are too slow, or have just come back.',
     },

@@ -55,7 +55,7 @@ function SinkCard({ sink }: { sink: AuditSink }) {
             ? 'nothing'
             : `${plural(sink.behind, 'event')}${sink.state === 'removed' ? '' : `, the oldest for ${durationText('en', sink.behindMs)}`}`}
         </dd>
-        <dt>Last success</dt>
+        <dt>Last progress</dt>
         <dd>{sink.lastSuccessAt === null ? 'never' : <Ago at={sink.lastSuccessAt} />}</dd>
         <dt>Last error</dt>
         <dd>

@@ -131,7 +131,7 @@ export function DeadLetters() {
       <QueryState query={letters} label="Loading refused events">
         {(all) =>
           all.length === 0 ? (
-            <Text c="dimmed">None. Every event was taken.</Text>
+            <Text c="dimmed">No receiver has refused an event.</Text>
           ) : (
             <Stack gap="sm">
               <TableOrCards
