@@ -91,6 +91,20 @@ test('events: on a phone the filters are behind a button that says how many are 
   await expect(more).toBeHidden();
 });
 
+test('events: on a phone, that the record is intact is said in full', async ({ open }) => {
+  const { page, signIn } = await open({ admin: true });
+  await signIn('/history?view=events&event=1');
+  await page.setViewportSize({ width: 360, height: 740 });
+  const said = page.getByText('The hash is that of the record');
+  await expect(said).toBeVisible();
+  // A card cuts off what is wider than itself.
+  const room = await said.evaluate((label) => {
+    const card = label.closest('.mantine-Card-root')!;
+    return card.getBoundingClientRect().right - label.getBoundingClientRect().left - label.scrollWidth;
+  });
+  expect(room).toBeGreaterThan(0);
+});
+
 test('sinks: what was refused is sent again', async ({ site, open }) => {
   const { page, signIn } = await open({ admin: true });
   await signIn('/audit-sinks');
@@ -100,6 +114,8 @@ test('sinks: what was refused is sent again', async ({ site, open }) => {
   await page.reload();
   const row = page.getByRole('row').filter({ hasText: 'server_initialized' });
   await expect(row).toContainText('too large');
+  const sink = page.getByRole('listitem').filter({ hasText: 'JSON lines' });
+  await expect(sink).toContainText('It goes on without the events that its receiver refused for good.');
   await page.getByRole('button', { name: 'Try again: number 1 at JSON lines' }).click();
   // The event that says so is the next one that is delivered, and takes this one along.
   await expect(page.getByText('1 event will be tried again.')).toBeVisible();

@@ -32,7 +32,9 @@ const STATES: Record<AuditSink['state'], { color: string; text: string; about: s
 };
 
 function SinkCard({ sink }: { sink: AuditSink }) {
-  const { color, text, about } = STATES[sink.state];
+  const { color, text, ...state } = STATES[sink.state];
+  const about =
+    state.about ?? (sink.deadLetters > 0 ? 'It goes on without the events that its receiver refused for good.' : null);
   return (
     <Card component="li" withBorder radius="lg" padding="lg">
       <Group justify="space-between" gap="sm" mb="sm">

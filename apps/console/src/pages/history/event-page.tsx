@@ -152,7 +152,7 @@ function SignedRecord({
         </Fact>
         <Fact label="Intact">
           <Badge
-            className={`tone tone-${record.intact ? 'green' : 'red'}`}
+            className={`tone sentence tone-${record.intact ? 'green' : 'red'}`}
             variant="light"
             color={record.intact ? 'green' : 'red'}
           >
