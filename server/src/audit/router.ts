@@ -90,7 +90,7 @@ export function createAuditRouter(deps: { sinks: SinkStatuses; deadLetters: Dead
             summary: 'Has refused events delivered again: of all sinks, of one, or one event',
           },
         })
-        .input(z.object({ sink: z.string().refine(isSinkName).optional(), seq: z.int().min(1).optional() }))
+        .input(z.strictObject({ sink: z.string().refine(isSinkName).optional(), seq: z.int().min(1).optional() }))
         .mutation(async ({ ctx, input: { sink, seq } }) => {
           const which = { ...(sink ? { sink } : {}), ...(seq ? { seq } : {}) };
           const { person, remoteAddr } = ctx.viewer;

@@ -162,6 +162,8 @@ forEachDriver('[A-43] the log as a file', (driver) => {
       ['format=xml', 400],
       ['', 400],
       ['format=csv&event=nothing', 400],
+      // A filter whose name is mistyped would let everything through.
+      ['format=csv&usr=alice', 400],
     ] as const)
       assert.equal((await olga.browser.get(`/api/v1/audit/export?${query}`)).statusCode, status);
     assert.equal(

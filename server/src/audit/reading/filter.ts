@@ -9,7 +9,7 @@ import type { WantedEvents } from './event-page-store.ts';
 const name = z.union([z.string().max(256).refine(isStorable), z.int()]).transform(String);
 
 /** Which events somebody wants to see. In flat words, because that is how they stand in addresses. */
-export const eventFilter = z.object({
+export const eventFilter = z.strictObject({
   /** Whom it concerns, exactly. */
   user: name.nullish(),
   /** The host, exactly. */
