@@ -105,6 +105,17 @@ test('events: on a phone, that the record is intact is said in full', async ({ o
   expect(room).toBeGreaterThan(0);
 });
 
+test('sinks: one that is no longer configured says how far it was sent', async ({ open }) => {
+  const { page, signIn } = await open({ admin: true });
+  const fared = { behindMs: 0, lastSuccessAt: 1, lastErrorAt: null, lastError: null, deadLetters: 0 };
+  const data = [{ name: 'syslog_2', state: 'removed', seq: 54, behind: 3, ...fared }];
+  await page.route(/\/trpc\/audit\.sinks\.list/, (route) => route.fulfill({ json: { result: { data } } }));
+  await signIn('/audit-sinks');
+  const sink = page.getByRole('listitem').filter({ hasText: 'Syslog 2' });
+  await expect(sink).toContainText('Not configured');
+  await expect(sink).toContainText(/Sent up to\s*event number 54\s*Since then\s*3 events/);
+});
+
 test('sinks: what was refused is sent again', async ({ site, open }) => {
   const { page, signIn } = await open({ admin: true });
   await signIn('/audit-sinks');

@@ -22,7 +22,7 @@ export interface SinkStatus {
   readonly name: SinkName;
   /**
    * `paused`: only an operator can mend what is wrong. `failing`: it tries again by itself. `removed`: it is no longer
-   * configured; configured again under the same number, it goes on from where it was.
+   * configured; configured again under the same name, it goes on from where it was.
    */
   readonly state: 'ok' | 'behind' | 'failing' | 'paused' | 'removed';
   /** Number of the newest event that it is done with. */

@@ -27,7 +27,7 @@ const STATES: Record<AuditSink['state'], { color: string; text: string; about: s
   removed: {
     color: 'gray',
     text: 'Not configured',
-    about: 'Its place in the log is kept: configured again under the same number, it goes on from there.',
+    about: 'Its place in the log is kept: configured again under the same name, it goes on from there.',
   },
 };
 
@@ -51,7 +51,13 @@ function SinkCard({ sink }: { sink: AuditSink }) {
         </Text>
       )}
       <dl className="facts compact">
-        <dt>To deliver</dt>
+        {sink.state === 'removed' && (
+          <>
+            <dt>Sent up to</dt>
+            <dd>{sink.seq === 0 ? 'nothing' : `event number ${sink.seq}`}</dd>
+          </>
+        )}
+        <dt>{sink.state === 'removed' ? 'Since then' : 'To deliver'}</dt>
         <dd>
           {sink.behind === 0
             ? 'nothing'

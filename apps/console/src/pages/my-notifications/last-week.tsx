@@ -39,7 +39,7 @@ function Told({ one }: { one: Week['told'][number] }) {
         )}
         {one.heldUntil !== null && (
           <Badge className="tone tone-gray" variant="light" color="gray">
-            After quiet hours
+            Held in quiet hours
           </Badge>
         )}
       </Group>
