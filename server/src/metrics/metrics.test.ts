@@ -8,9 +8,11 @@ import BetterSqlite from 'better-sqlite3';
 import { Registry } from 'prom-client';
 import type { EventRecord } from '#shared/events.ts';
 import type { ChallengeAnswer } from '#shared/host-api.ts';
-import type { App } from '../app/app.ts';
+import { type App, createApp } from '../app/app.ts';
+import { putDeadLetters } from '../audit/dead-letter-store.ts';
 import type { Approval } from '../challenges/showing.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
+import { createLogger } from '../platform/logger.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
 import { createTestProvider, signInTestPerson, type TestPerson } from '../testing/test-person.ts';
@@ -237,71 +239,202 @@ test('a metric that cannot be read takes no other one away', async () => {
   await t.close();
 });
 
-test('[M-02] whatever happens, gauges are what the database counts', async () => {
+/** What gauges of a database are, by SQL, at a time. Those that are not negative by nature are told apart in the test. */
+function countedIn(file: BetterSqlite.Database, now: number): Record<string, number> {
+  const DAY = 86_400_000;
+  const LIVE = "hosts where state <> 'revoked'";
+  const count = (from: string, ...values: unknown[]): number =>
+    (file.prepare(`select count(*) as n from ${from}`).get(...values) as { n: number }).n;
+  const ends = 'certificate_until - certificate_from';
+  const { first } = file.prepare(`select min(certificate_until) as first from ${LIVE}`).get() as {
+    first: number | null;
+  };
+  const rows = (query: string) => file.prepare(query).raw().all() as [string, number][];
+  return {
+    active_challenges: count("challenges where status = 'pending'"),
+    sessions: count('sessions where revoked_at is null and expires_at > ?', now),
+    registered_hosts: count(LIVE),
+    'agent_status{status="online"}': count(`${LIVE} and ? - last_seen_at < 300000`, now),
+    'agent_status{status="silent"}': count(`${LIVE} and ? - last_seen_at >= 300000`, now),
+    'agent_status{status="never_seen"}': count(`${LIVE} and last_seen_at is null`),
+    host_certificates_ending: count(`${LIVE} and certificate_until - ? <= min(?, (${ends}) / 4)`, now, 30 * DAY),
+    ...Object.fromEntries(
+      Object.entries({ '1h': DAY / 24, '1d': DAY, '7d': 7 * DAY, '30d': 30 * DAY }).map(([within, ms]) => [
+        `mtls_certs_expiring{within="${within}"}`,
+        count(`${LIVE} and certificate_until - ? <= ?`, now, ms),
+      ]),
+    ),
+    ...(first === null ? {} : { mtls_cert_expires_in_seconds_min: (first - now) / 1000 }),
+    ...Object.fromEntries(
+      rows(`select hostname, certificate_until from ${LIVE}`).map(([hostname, until]) => [
+        `mtls_cert_expires_in_seconds{hostname="${hostname}"}`,
+        (until - now) / 1000,
+      ]),
+    ),
+    ...Object.fromEntries(
+      rows(`select coalesce(agent_version, 'unknown') as version, count(*) from ${LIVE} group by version`).map(
+        ([version, n]) => [`agent_versions{version="${version}"}`, n],
+      ),
+    ),
+    ...Object.fromEntries(
+      Object.entries({ '1d': 1, '7d': 7, '30d': 30, '90d': 90, any: 1e6 }).map(([within, days]) => [
+        `breakglass_password_age_hosts{within="${within}"}`,
+        count('break_glass_hosts where ? - created_at <= ?', now, days * DAY),
+      ]),
+    ),
+    'audit_dead_letters{sink="jsonlog"}': count("audit_dead_letters where sink = 'jsonlog'"),
+    log_disputes: count("log_disputes join hosts on hosts.id = host_id where hosts.state <> 'revoked'"),
+    ...Object.fromEntries(
+      rows('select reader, (select max(seq) from events) - seq from event_cursors').map(([reader, behind]) => [
+        `event_reader_lag_events{reader="${reader}"}`,
+        behind,
+      ]),
+    ),
+  };
+}
+
+test('[M-02] whatever happens, also restarts, gauges are what the database counts, and never negative', async (context) => {
   const provider = createTestProvider();
-  const t = await createTestApp({ app: { provider } });
-  await t.app.start();
+  const t = await createTestApp({
+    app: { provider, log: createLogger('error', { write: () => {} }) },
+    env: { IDENTREE_AUDIT_LOG: `file:${join(tmpdir(), `identree-gauges-${process.pid}`, 'audit.jsonl')}` },
+  });
+  let app = t.app;
+  await app.start();
   const file = new BetterSqlite(t.config.database.dsn, { readonly: true });
-  const counted = (sql: string, ...values: unknown[]): number =>
-    (file.prepare(`select count(*) as n from ${sql}`).get(...values) as { n: number }).n;
-  const host = await enrolTestHost(t.app, t.clock, 'web0.example.com');
-  const alice = await signInTestPerson(t.app, provider, t.clock, 'alice');
-  const waiting: ChallengeAnswer[] = [];
-  const hosts: string[] = [];
-  const some = <T>(list: T[]): T | undefined => list.splice(Math.floor(random() * list.length), 1)[0];
+  const folder = join(tmpdir(), `identree-gauges-${process.pid}`);
+  context.after(async () => {
+    file.close();
+    await app.close();
+    await t.close();
+    await rm(folder, { recursive: true, force: true });
+  });
   // Repeatable, so that what fails once fails again.
   let state = 20261130;
   const random = (): number => {
     state = (state * 1103515245 + 12345) % 2147483648;
     return state / 2147483648;
   };
-  const steps: (() => Promise<unknown>)[] = [
-    async () => waiting.push(await host.create()),
-    async () => waiting.push(await host.create()),
-    async () => {
-      const one = some(waiting);
-      if (one) await host.send('DELETE', `/challenges/${one.challengeId}`);
+  const below = (limit: number): number => Math.floor(random() * limit);
+  const taken = <T>(list: T[]): T | undefined => list.splice(below(list.length), 1)[0];
+  const person = async (name: string, groups: string[] = []) => {
+    // As many as one address may.
+    t.clock.advance(10_000);
+    return signInTestPerson(app, provider, t.clock, name, { groups, passkey: false });
+  };
+  const hosts = [await enrolTestHost(app, t.clock, 'web0.example.com')];
+  const waiting: { by: TestHost; challengeId: string }[] = [];
+  let alice = await person('alice');
+
+  const ask = async () => {
+    const by = hosts[below(hosts.length)];
+    if (by === undefined) return;
+    const { status, body } = await by.send('POST', '/challenges', by.createBody(), {}, app);
+    // Nobody may have as many as they like.
+    if (status === 201) waiting.push({ by, challengeId: String(body.challengeId) });
+  };
+  const beat = async (more: object = {}) => {
+    const host = hosts[below(hosts.length)];
+    if (host === undefined) return;
+    const { counter, machineId } = { counter: ++host.counter, machineId: host.machineId };
+    const said = { counter, machineId, approverKeysVersion: 0, now: t.clock.now(), checkpointSeq: 0, osInfo: 'test' };
+    const agentVersion = `0.${below(4)}.0`;
+    const { status } = await host.send('POST', '/heartbeat', { ...said, agentVersion, ...more }, {}, app);
+    assert.equal(status, 200);
+  };
+  const later = async (ms: number) => {
+    t.clock.advance(ms);
+    await app.settling.reap();
+  };
+  const letter = (seq: number) => ({ sink: 'jsonlog' as const, seq, reason: 'too large', at: t.clock.now() });
+  const steps: Record<string, () => Promise<unknown>> = {
+    ask,
+    'ask again': ask,
+    async withdraw() {
+      const one = taken(waiting);
+      if (one) await one.by.send('DELETE', `/challenges/${one.challengeId}`, undefined, {}, app);
     },
-    async () => {
-      const one = some(waiting);
+    async deny() {
+      const one = taken(waiting);
       if (one) await alice.mutate('challenges.deny', { challengeId: one.challengeId, reason: null });
     },
-    async () => {
-      t.clock.advance(30_000);
-      await t.app.settling.reap();
+    'half a minute': () => later(30_000),
+    enrol: async () => hosts.push(await enrolTestHost(app, t.clock, `web${state}.example.com`)),
+    async 'a host is removed'() {
+      const one = taken(hosts);
+      if (one) await app.hosts.revoke(one.id, { username: 'op', remoteAddr: null });
     },
-    async () => hosts.push((await enrolTestHost(t.app, t.clock, `web${state}.example.com`)).id),
-    async () => {
-      const one = some(hosts);
-      if (one) await t.app.hosts.revoke(one, { username: 'op', remoteAddr: null });
+    'sign in': () => person(`person${state}`),
+    beat: () => beat(),
+    'a host has seen another log': () => beat({ log: { head: 'a.b.c', contradiction: 'forked' } }),
+    'a host follows the log': () => beat({ log: { head: 'a.b.c', contradiction: null } }),
+    async 'a password of its own'() {
+      const host = hosts[below(hosts.length)];
+      const createdAt = t.clock.now() - below(100) * 86_400_000;
+      const current = { createdAt, type: 'random', escrowId: null };
+      await host?.send('POST', '/break-glass/state', { enabled: true, current, problem: null }, {}, app);
     },
-    async () => signInTestPerson(t.app, provider, t.clock, `person${state}`, { passkey: false }),
-  ];
-  const OPERATIONS = process.env.IDENTREE_LONG ? 5000 : 120;
-  const LOOKS = 3;
-  try {
-    for (let look = 0; look < LOOKS; look += 1) {
-      for (let n = 0; n < OPERATIONS / LOOKS; n += 1) await steps[Math.floor(random() * steps.length)]!();
-      const expected = {
-        active_challenges: counted("challenges where status = 'pending'"),
-        registered_hosts: counted("hosts where state <> 'revoked'"),
-        sessions: counted('sessions where revoked_at is null and expires_at > ?', t.clock.now()),
-      };
-      const read = async () => {
-        const lines = (await t.app.http.inject('/metrics')).body.split('\n');
-        const shownBy = (name: string) =>
-          Number(lines.find((line) => line.startsWith(`identree_${name} `))?.split(' ')[1]);
-        return Object.fromEntries(Object.keys(expected).map((name) => [name, shownBy(name)]));
-      };
-      // What was read a moment before may be told for a second.
-      for (let n = 0; n < 300 && !isDeepStrictEqual(await read(), expected); n += 1)
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      assert.deepEqual(await read(), expected);
-    }
-  } finally {
-    file.close();
-    await t.close();
+    'a sink refuses': () => app.db.transaction((work) => putDeadLetters(work, [letter(1 + below(20))])),
+    async 'what it refused is tried again'() {
+      const olga = await person('olga', ['admins']);
+      assert.equal((await olga.mutate('audit.deadLetters.retry', {})).refusal, null);
+    },
+    async 'they are looked at'() {
+      for (const [series, value] of await gauges())
+        if (!series.startsWith('mtls_cert_expires')) assert.ok(value >= 0, `${series} ${value}`);
+    },
+  };
+  const rare: Record<string, () => Promise<unknown>> = {
+    async 'the server is started again'() {
+      await app.close();
+      app = await createApp(t.config, { clock: t.clock, provider, log: createLogger('error', { write: () => {} }) });
+      await app.start();
+      alice = await person('alice');
+    },
+    async 'some weeks'() {
+      await later((10 + below(60)) * 86_400_000);
+      alice = await person('alice');
+    },
+  };
+  const gauges = async (): Promise<Map<string, number>> => {
+    const types = new Map<string, string>();
+    const { body } = await app.http.inject('/metrics');
+    for (const [, name = '', type = ''] of body.matchAll(/^# TYPE identree_(\S+) (\S+)$/gm)) types.set(name, type);
+    return new Map(
+      [...body.matchAll(/^identree_(\S+(?:\{.*\})?) (\S+)$/gm)].flatMap(([, series = '', value]) =>
+        types.get(series.replace(/\{.*/, '')) === 'gauge' ? [[series, Number(value)] as const] : [],
+      ),
+    );
+  };
+  const OPERATIONS = process.env.IDENTREE_LONG ? 5000 : 240;
+  const EVERY_RARE = 30;
+  const LOOKS = process.env.IDENTREE_LONG ? 20 : 4;
+  const done = new Map<string, number>();
+  for (let n = 1; n <= OPERATIONS; n += 1) {
+    const from = Object.entries(n % EVERY_RARE === 0 ? rare : steps);
+    const [name, run] = n % EVERY_RARE === 0 ? from[(n / EVERY_RARE) % from.length]! : from[below(from.length)]!;
+    await run();
+    done.set(name, (done.get(name) ?? 0) + 1);
+    if (n % Math.floor(OPERATIONS / LOOKS) !== 0) continue;
+    let expected = countedIn(file, t.clock.now());
+    const shown = async () => {
+      expected = countedIn(file, t.clock.now());
+      const families = new Set(Object.keys(expected).map((series) => series.replace(/\{.*/, '')));
+      const found = [...(await gauges())].filter(([series]) => families.has(series.replace(/\{.*/, '')));
+      return Object.fromEntries(found);
+    };
+    const rounded = (all: Record<string, number>) =>
+      Object.fromEntries(Object.entries(all).map(([series, value]) => [series, Math.round(value * 1000)]));
+    const isSo = async () => isDeepStrictEqual(rounded(await shown()), rounded(expected));
+    // What was read a moment before may be told for a second.
+    for (let tries = 0; tries < 600 && !(await isSo()); tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(rounded(await shown()), rounded(expected), `after ${n}, the last of them ${name}`);
   }
+  assert.deepEqual(
+    [...Object.keys(steps), ...Object.keys(rare)].filter((name) => !done.has(name)),
+    [],
+  );
 });
 
 test('[M-01] servers on one database count each event once among them, whichever of them stop', {
