@@ -12,7 +12,12 @@ import type { App } from '../app/app.ts';
 import type { Approval } from '../challenges/showing.ts';
 import { kysely } from '../db/query.ts';
 import { whyNoPostgres } from '../db/test-postgres.ts';
+import { REFRESH_TRIGGERS } from '../directory/publish/directory.ts';
+import { createStats } from '../ldap/session/stats.ts';
+import { CHANNEL_KINDS } from '../notify/channel.ts';
 import type { Changed } from '../notify/configured.ts';
+import { STATUSES } from '../notify/measured.ts';
+import { READ_TABLES } from '../platform/unreadable.ts';
 import { logBeat } from '../testing/log-beat.ts';
 import { runOn } from '../testing/run-command.ts';
 import { enrolTestHost, type TestHost } from '../testing/test-host.ts';
@@ -531,6 +536,8 @@ describe('what is measured', { concurrency: true }, () => {
       concurrency: false,
     }, () => {
       let w: World;
+      /** What was shown before anything was done, by each of them. */
+      let atFirst: readonly Page[] = [];
       const closing: (() => unknown)[] = [];
       const pages = () => Promise.all(w.servers.map(pageOf));
       const look = async () => joined(await pages());
@@ -554,6 +561,10 @@ describe('what is measured', { concurrency: true }, () => {
       }
       before(async () => {
         const site = await openMeasuredSite({ after: (run) => void closing.push(run as () => unknown) }, count);
+        await until('what the directory counts is told', async () => {
+          atFirst = await Promise.all(site.servers.map(pageOf));
+          return atFirst.every((page) => page.has('ldap_bind_failures_total'));
+        });
         let asked = 0;
         const server = () => site.servers[asked++ % site.servers.length]!;
         const enrol = (name: string) => enrolTestHost(site.app, site.clock, `${name}.example.com`);
@@ -616,6 +627,46 @@ describe('what is measured', { concurrency: true }, () => {
         for (let tries = 0; tries < 600 && !isDeepStrictEqual(await found(), await wanted()); tries += 1)
           await new Promise((resolve) => setTimeout(resolve, 100));
         assert.deepEqual(await found(), await wanted());
+      });
+
+      test('[M-03] was there before the first time, with every value that its labels can have', async () => {
+        const known = [
+          ...REFRESH_TRIGGERS.map((trigger) => `ldap_refresh_total{trigger="${trigger}"}`),
+          ...Object.keys(createStats().queries).map((base) => `ldap_queries_total{base="${base}"}`),
+          'ldap_bind_failures_total',
+          'ldap_sync_failures_total',
+          'ldap_sync_duration_seconds_count',
+          'ldap_search_duration_seconds_count',
+          ...CHANNEL_KINDS.flatMap((kind) => [
+            ...STATUSES.map((status) => `notifications_total{status="${status}",channel="personal:${kind}"}`),
+            `notification_delivery_duration_seconds_count{channel="personal:${kind}"}`,
+          ]),
+          ...READ_TABLES.map((table) => `unreadable_rows_total{table="${table}"}`),
+          ...['robots', 'easy', 'default'].flatMap((policy) =>
+            ['asked', 'automatic'].map(
+              (outcome) => `policy_evaluations_total{policy="${policy}",outcome="${outcome}"}`,
+            ),
+          ),
+        ];
+        // What a server fetches and hands on by itself has risen already.
+        const RISEN =
+          /^(ldap_refresh_total\{trigger="start"|ldap_sync_duration|audit_events_total\{sink="loki",status="emitted")/;
+        for (const page of atFirst) {
+          for (const series of known)
+            if (!RISEN.test(series)) assert.equal(page.get(series), 0, series);
+            else assert.ok(page.has(series), series);
+        }
+        // Whatever has risen since, by name or not. Routes and refusals of LDAP are no list, and a channel is known once it is there.
+        const risen = [...(await look())].filter(
+          ([series, value]) =>
+            value > 0 && (isCompared(series) || series === EMITTED) && FAMILIES.get(familyOf(series)) !== 'gauge',
+        );
+        assert.ok(risen.length > 30);
+        const later = risen.filter(([series]) => !atFirst.every((page) => page.has(series))).map(([series]) => series);
+        assert.deepEqual(
+          later.filter((series) => !/^http_request_duration_seconds|^ldap_rejected_total|channel="ops"/.test(series)),
+          [],
+        );
       });
 
       const endOf = (pem: string): number => Date.parse(new X509Certificate(pem).validTo) / 1000;

@@ -4,7 +4,8 @@ import { CHANNEL_KINDS } from './channel.ts';
 import type { StoredChannel } from './channel-store.ts';
 import type { Counted } from './sender.ts';
 
-const STATUSES = ['sent', 'failed', 'skipped', 'folded', 'dead_lettered'] as const satisfies readonly Counted[];
+/** Of each channel there is a count of each from the start. */
+export const STATUSES = ['sent', 'failed', 'skipped', 'folded', 'dead_lettered'] as const satisfies readonly Counted[];
 
 /** What a channel is called where it is counted. Those of one person are counted by kind: no person is a label. */
 export const labelOf = ({ name, kind, owner }: Pick<StoredChannel, 'name' | 'kind' | 'owner'>): string =>
