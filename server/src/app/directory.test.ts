@@ -690,7 +690,7 @@ test('without a directory its operations say so, and nothing answers for it', as
   assert.deepEqual(Object.keys(checks), ['proxy', 'disk', 'database', 'policy', 'oidc', 'event_log', 'event_readers']);
 });
 
-test('health and metrics carry the names of the operations guide', async (t) => {
+test('[M-01] [M-10] health and metrics carry the names of the operations guide', async (t) => {
   const site = await open(t);
   const health = (await site.app.http.inject({ url: '/healthz' })).json() as { checks: Record<string, string> };
   assert.deepEqual([health.checks.ldap_sync, health.checks.ldap_server], ['ok', 'ok']);

@@ -574,7 +574,7 @@ test('a provider that is down at first is found when it comes up, without a rest
   while ((await oidc.trouble()) !== null);
 });
 
-test('a provider that hangs keeps nobody waiting who asks how the server is, and is told once it is known', async (t) => {
+test('[M-10] a provider that hangs keeps nobody waiting who asks how the server is, and is told once it is known', async (t) => {
   const idp = await startTestIdp(t);
   let now = Date.now();
   const oidc = createOidc({

@@ -682,7 +682,7 @@ test('evaluation mode cannot be switched on by configuration', () => {
   assert.equal(result.config.evaluation, false);
 });
 
-test('warned: an address where browsers offer no passkeys, and open metrics', () => {
+test('[M-05] warned: an address where browsers offer no passkeys, and open metrics', () => {
   const settings = (env: Record<string, string>) => load(env).warnings.map(({ setting }) => setting);
   assert.deepEqual(settings({ IDENTREE_EXTERNAL_URL: 'http://127.0.0.1:8090' }), ['IDENTREE_EXTERNAL_URL']);
   assert.deepEqual(settings({}), ['IDENTREE_METRICS_TOKEN']);

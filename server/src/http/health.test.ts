@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFile, mkdtemp, rename, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { diskCheck } from '../db/module.ts';
+import { FAKE_API_KEY, startFakePocketId } from '../directory/pocketid/test-pocketid.ts';
 import { createLogger } from '../platform/logger.ts';
 import type { HealthCheck } from '../platform/module.ts';
 import { createTestApp, type TestApp } from '../testing/test-app.ts';
@@ -18,7 +22,7 @@ const check = (name: string, severity: HealthCheck['severity'], failure: string 
   run: async () => failure,
 });
 
-test('one critical failure outweighs everything, a lesser one only degrades', async () => {
+test('[M-10] one critical failure outweighs everything, a lesser one only degrades', async () => {
   const well = check('disk', 'critical', null);
   const away = check('oidc', 'degraded', 'unreachable');
   const broken = check('policy', 'critical', 'broken');
@@ -30,14 +34,14 @@ test('one critical failure outweighs everything, a lesser one only degrades', as
   assert.equal((await checkHealth([well, away, broken])).status, 'unhealthy');
 });
 
-test('a check that throws or never ends is a failure, and holds nobody up for long', async () => {
+test('[M-10] a check that throws or never ends is a failure, and holds nobody up for long', async () => {
   const throwing: HealthCheck = { ...check('database', 'critical', null), run: () => Promise.reject(new Error('x')) };
   const hanging: HealthCheck = { ...check('oidc', 'degraded', null), run: () => new Promise(() => {}) };
   const report = await checkHealth([throwing, hanging]);
   assert.deepEqual(report, { status: 'unhealthy', checks: { database: 'error', oidc: 'timeout' } });
 });
 
-test('a folder that cannot be written is said to be so', async () => {
+test('[M-10] a folder that cannot be written is said to be so', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'identree-health-'));
   assert.equal(await diskCheck(folder).run(), null);
   await rm(folder, { recursive: true });
@@ -56,7 +60,7 @@ describe('/healthz', () => {
   });
   after(() => t.close());
 
-  test('names each component that is on, and nothing else, to anybody who asks', async () => {
+  test('[M-10] names each component that is on, and nothing else, to anybody who asks', async () => {
     const answer = await t.app.http.inject('/healthz');
     assert.equal(answer.statusCode, 200);
     assert.deepEqual(answer.json(), {
@@ -115,7 +119,7 @@ describe('/healthz', () => {
     await own.close();
   });
 
-  test('settings that there is a warning about are counted for everybody, and named to nobody', async () => {
+  test('[M-05] settings that there is a warning about are counted for everybody, and named to nobody', async () => {
     const own = await createTestApp({ app: { provider: createTestProvider(), oddSettings: 2 } });
     const answer = await own.app.http.inject('/healthz');
     assert.equal(answer.json().status, 'ok');
@@ -127,7 +131,7 @@ describe('/healthz', () => {
     await own.close();
   });
 
-  test('an identity provider that is away degrades, but approvals by sessions go on', async () => {
+  test('[M-10] an identity provider that is away degrades, but approvals by sessions go on', async () => {
     provider.away = { problem: 'provider_unreachable', detail: 'connect ECONNREFUSED 10.0.0.7:443' };
     const answer = await t.app.http.inject('/healthz');
     assert.equal(answer.statusCode, 200);
@@ -155,7 +159,7 @@ describe('/healthz', () => {
     await own.close();
   });
 
-  test('without its database the server is unhealthy', async () => {
+  test('[M-10] without its database the server is unhealthy', async () => {
     const own = await createTestApp({ app: { provider } });
     await own.app.db.close();
     const answer = await own.app.http.inject('/healthz');
@@ -204,4 +208,110 @@ test('[M-10] a server that cannot do its work lives, is not ready, and says no m
   assert.deepEqual(await ask('/livez'), [200, '{"status":"ok"}']);
   assert.deepEqual(await ask('/readyz'), [503, '{"status":"not_ready"}']);
   await t.close().catch(() => {});
+});
+
+test('[M-10] each row of the operations guide in both directions: what fails is named, with its status, and is well again', async (t) => {
+  const pocketId = await startFakePocketId(t);
+  pocketId.content = { users: [{ id: 'a1', username: 'alice' }], groups: [] };
+  const provider = createTestProvider();
+  const site = await createTestApp({
+    app: { provider, log: createLogger('error', { write: () => {} }) },
+    now: Date.now(),
+    env: {
+      IDENTREE_OIDC_ISSUER_URL: 'https://idp.example.com',
+      IDENTREE_DIRECTORY_SOURCE: 'pocketid',
+      IDENTREE_POCKETID_API_KEY: FAKE_API_KEY,
+      IDENTREE_POCKETID_API_URL: pocketId.url,
+      IDENTREE_LDAP_BASE_DN: 'dc=example,dc=com',
+      IDENTREE_LDAP_LISTEN_ADDR: '127.0.0.1:0',
+      IDENTREE_LDAP_TLS_LISTEN_ADDR: 'off',
+    },
+  });
+  t.after(() => site.close());
+  const { http } = site.app;
+  const { directory } = site.app.directory!;
+  const GUIDE = ['disk', 'ldap_sync', 'ldap_server', 'pocketid', 'oidc'];
+  /** What is told comes to this; what is found is told for a second. */
+  async function becomes(statusCode: number, status: string, odd: Record<string, string>): Promise<void> {
+    const wanted = [statusCode, status, { ...Object.fromEntries(GUIDE.map((name) => [name, 'ok'])), ...odd }];
+    const read = async () => {
+      const answer = await http.inject('/healthz');
+      const body = answer.json() as { status: string; checks: Record<string, string> };
+      const checks = Object.entries(body.checks).filter(([name, value]) => GUIDE.includes(name) || value !== 'ok');
+      return [answer.statusCode, body.status, Object.fromEntries(checks)];
+    };
+    for (let tries = 0; tries < 600 && !isDeepStrictEqual(await read(), wanted); tries += 1)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.deepEqual(await read(), wanted);
+    assert.equal((await http.inject('/livez')).statusCode, 200);
+    assert.equal((await http.inject('/readyz')).statusCode, statusCode);
+    assert.deepEqual((await http.inject({ method: 'HEAD', url: '/healthz' })).statusCode, statusCode);
+  }
+  const isWell = () => becomes(200, 'ok', {});
+
+  await becomes(503, 'unhealthy', { ldap_server: 'not_started' });
+  await site.app.start();
+  await directory.settled();
+  await isWell();
+
+  pocketId.intercept = (_path, response) => {
+    response.writeHead(500).end();
+    return true;
+  };
+  directory.refresh('console');
+  await directory.settled();
+  await becomes(200, 'degraded', { pocketid: 'unreachable' });
+  // It was the source that was asked last a while ago: what hosts see is old by now.
+  site.clock.advance(1.6 * 300_000);
+  await becomes(503, 'unhealthy', { pocketid: 'unreachable', ldap_sync: 'stale' });
+  pocketId.intercept = null;
+  directory.refresh('console');
+  await directory.settled();
+  await isWell();
+
+  provider.away = { problem: 'provider_unreachable', detail: 'connect ECONNREFUSED' };
+  await becomes(200, 'degraded', { oidc: 'unreachable' });
+  provider.away = null;
+  await isWell();
+
+  const folder = dirname(site.config.database.dsn);
+  await rename(folder, `${folder}-moved`);
+  await becomes(503, 'unhealthy', { disk: 'not_writable', database: 'gone' });
+  await rename(`${folder}-moved`, folder);
+  await isWell();
+});
+
+test('[M-10] an identity provider that accepts and never answers holds up nobody who asks how the server is', async (t) => {
+  const held = new Set<Socket>();
+  const silent = createServer((socket) => {
+    held.add(socket);
+    socket.on('error', () => {});
+  });
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const env = { IDENTREE_OIDC_ISSUER_URL: `http://127.0.0.1:${(silent.address() as AddressInfo).port}` };
+  const site = await createTestApp({ app: { log: createLogger('error', { write: () => {} }) }, env });
+  t.after(async () => {
+    for (const socket of held) socket.destroy();
+    silent.close();
+    await site.close();
+  });
+  await site.app.start();
+  /** Twice as long as anybody is to wait: this machine may be busy, and who is not held to two seconds waits for ten. */
+  const MOST_MS = 4000;
+  for (const [url, seen] of [
+    ['/livez', 'ok'],
+    ['/healthz', 'degraded'],
+    ['/readyz', 'ok'],
+    // It is not known yet how the provider is: nobody who asks again is let wait for longer either.
+    ['/healthz', 'degraded'],
+  ] as const) {
+    const began = performance.now();
+    const answer = await site.app.http.inject(url);
+    const took = performance.now() - began;
+    assert.deepEqual([answer.statusCode, answer.json().status], [200, seen], url);
+    assert.ok(took < MOST_MS, `${url} took ${took} ms`);
+    if (url === '/healthz') assert.equal(answer.json().checks.oidc, 'timeout');
+  }
+  assert.ok(held.size > 0, 'it was asked');
 });

@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
+import { mock, test } from 'node:test';
+import { createMayMeasure } from './metrics-token.ts';
+
+const TOKEN = 'b4bQ1wWqvJ7m0r9cXk2ZsT5u';
+const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+
+test('[M-05] the token of the metrics is compared in a time that tells nothing of it, not even its length', (t) => {
+  const compare = mock.method(crypto, 'timingSafeEqual');
+  syncBuiltinESMExports();
+  t.after(() => {
+    mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const mayMeasure = createMayMeasure(TOKEN);
+  const given = [TOKEN, `${TOKEN}x`, TOKEN.slice(1), TOKEN.replace('b', 'c'), 'x'];
+  assert.deepEqual(
+    given.map((token) => mayMeasure(bearer(token))),
+    [true, false, false, false, false],
+  );
+  const lengths = compare.mock.calls.map(({ arguments: [left, right] }) => [left.byteLength, right.byteLength]);
+  assert.equal(lengths.length, given.length, 'each was compared so');
+  // Neither is the token: both are as long, whatever was given.
+  assert.equal(new Set(lengths.flat()).size, 1);
+  for (const { arguments: compared } of compare.mock.calls)
+    assert.ok(compared.every((one) => !Buffer.from(one as Uint8Array).includes(TOKEN)));
+});
