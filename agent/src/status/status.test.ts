@@ -154,7 +154,7 @@ describe('status: the server', () => {
     }
   });
 
-  it('is quoted with what does not work there, in one line each', async () => {
+  it('[M-05] is quoted with what does not work there, in one line each', async () => {
     await using w = await world();
     const { code } = await w.status();
     const details = { oidc: 'calls itself https://other.example', settings: 'one setting is odd' };
