@@ -61,8 +61,10 @@ export interface SignInSecrets {
 export type SignInProblem =
   /** The provider answered with an OAuth error, for example because the person pressed Cancel. */
   | 'refused_by_provider'
-  /** Signature, issuer, audience, nonce, expiry, `iss`: the answer is not an answer to this sign-in. */
+  /** Signature, issuer, audience, expiry, `iss`: the answer is not an answer to this sign-in. */
   | 'invalid_answer'
+  /** The same, and all that is wrong is its nonce: it answers another sign-in. */
+  | 'nonce_mismatch'
   /** The provider cannot be reached or broke off. */
   | 'provider_unreachable'
   /** The provider calls itself or has our client otherwise than configured, or its metadata cannot be used: no outage. */

@@ -12,13 +12,14 @@ const SETTINGS_DIFFER = new Set([
 /** What an error of the library means for the person who signs in. */
 export function problemOf(
   error: unknown,
-): 'refused_by_provider' | 'invalid_answer' | 'provider_unreachable' | 'provider_misconfigured' {
+): 'refused_by_provider' | 'invalid_answer' | 'nonce_mismatch' | 'provider_unreachable' | 'provider_misconfigured' {
   if (error instanceof oidc.AuthorizationResponseError)
     return SETTINGS_DIFFER.has(error.error) ? 'provider_misconfigured' : 'refused_by_provider';
   if (error instanceof oidc.ResponseBodyError)
     return SETTINGS_DIFFER.has(error.error) ? 'provider_misconfigured' : 'invalid_answer';
   if (isOurSecret(error)) return 'provider_misconfigured';
   if (error instanceof oidc.WWWAuthenticateChallengeError) return 'invalid_answer';
+  if (isOtherNonce(error)) return 'nonce_mismatch';
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   return code === 'OAUTH_TIMEOUT' || error instanceof TypeError || isTimeout(error)
     ? 'provider_unreachable'
@@ -28,6 +29,13 @@ export function problemOf(
 /** A challenge to anything but a bearer token, which is the person's, is one to the credentials of our client (RFC 6749, 5.2). */
 const isOurSecret = (error: unknown): boolean =>
   error instanceof oidc.WWWAuthenticateChallengeError && error.cause.every(({ scheme }) => scheme !== 'bearer');
+
+/** The ID token is one of the provider for us, of another sign-in (OpenID Connect Core 1.0, 3.1.3.7). */
+function isOtherNonce(error: unknown): boolean {
+  if (!(error instanceof oidc.ClientError) || error.code !== 'OAUTH_JWT_CLAIM_COMPARISON_FAILED') return false;
+  const found = error.cause instanceof Error ? (error.cause.cause as { claim?: unknown } | undefined) : undefined;
+  return found?.claim === 'nonce';
+}
 
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && (error.name === 'TimeoutError' || error.name === 'AbortError');

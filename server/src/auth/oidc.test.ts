@@ -476,17 +476,17 @@ test('an authorization code works once', async (t) => {
   assert.deepEqual(site.problems, []);
 });
 
-for (const [what, change] of [
-  ['another state', { state: 'plain.other' }],
-  ['another nonce', { nonce: 'other' }],
-  ['another code verifier', { codeVerifier: 'w'.repeat(43) }],
+for (const [what, change, problem] of [
+  ['another state', { state: 'plain.other' }, 'invalid_answer'],
+  ['another nonce', { nonce: 'other' }, 'nonce_mismatch'],
+  ['another code verifier', { codeVerifier: 'w'.repeat(43) }, 'invalid_answer'],
 ] as const) {
   test(`an answer to a sign-in with ${what} is refused`, async (t) => {
     const { idp, atIdp } = await siteWith(t);
     const oidc = oidcFor(idp);
     const back = await atIdp.visit(await urlAt(oidc));
     const result = await oidc.exchange(back, { ...secrets, ...change }, { fresh: false, startedAt: Date.now() });
-    assert.deepEqual([result.ok, !result.ok && result.problem], [false, 'invalid_answer']);
+    assert.deepEqual([result.ok, !result.ok && result.problem], [false, problem]);
   });
 }
 

@@ -16,6 +16,7 @@ const WORDS: Record<SignInFailure, string> = {
   unknown_attempt: 'This sign-in is no longer valid, or it was started in another browser.',
   refused_by_provider: 'Your identity provider did not sign you in.',
   invalid_answer: 'The answer of your identity provider could not be verified.',
+  nonce_mismatch: 'The answer of your identity provider is one to another sign-in.',
   provider_unreachable: 'Your identity provider cannot be reached right now. Try again in a moment.',
   provider_misconfigured:
     'identree and your identity provider are not set up for each other, so nobody can sign in. Trying again does not help. Tell an administrator.',
@@ -29,6 +30,7 @@ const STATUS: Record<SignInFailure, number> = {
   unknown_attempt: 400,
   refused_by_provider: 403,
   invalid_answer: 400,
+  nonce_mismatch: 400,
   provider_unreachable: 503,
   provider_misconfigured: 503,
   not_fresh: 403,

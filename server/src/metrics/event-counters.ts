@@ -3,6 +3,14 @@ import type { EventRecord } from '#shared/events.ts';
 
 /** Values of labels that are known beforehand: each exists from the start, so that the first increment is an increase. */
 const DENIED_REASONS = ['oidc_error', 'nonce_mismatch', 'identity_mismatch', 'user_rejected'] as const;
+/** What failed sign-ins are counted as, by the reason in their event; every other one as `oidc_error`. */
+const FAILED_SIGN_INS: ReadonlyMap<string, (typeof DENIED_REASONS)[number]> = new Map([
+  ['nonce_mismatch', 'nonce_mismatch'],
+  // The provider is sure who it is, and it is nobody who can be somebody here.
+  ['username_unusable', 'identity_mismatch'],
+  ['claims_unusable', 'identity_mismatch'],
+  ['account_disabled', 'identity_mismatch'],
+]);
 const METHODS = ['passkey', 'session'] as const;
 /** `asked`: a person had to decide; `automatic`: the policy was enough. */
 const POLICY_OUTCOMES = ['asked', 'automatic'] as const;
@@ -98,11 +106,9 @@ export function createEventCounters(): {
         case 'decision_refused':
           if (event.data.refusal === 'passkey_rejected') passkeyFailures.inc();
           return;
-        case 'login_failed': {
-          const { reason } = event.data;
-          denied.inc({ reason: isOneOf(DENIED_REASONS, reason) && reason !== 'user_rejected' ? reason : 'oidc_error' });
+        case 'login_failed':
+          denied.inc({ reason: FAILED_SIGN_INS.get(event.reason ?? '') ?? 'oidc_error' });
           return;
-        }
       }
     },
   };

@@ -292,7 +292,7 @@ const SCENARIOS: readonly Scenario[] = [
     changes: () => ({ ...created(3), active_challenges: 3 }),
   },
   {
-    what: 'a sign-in, and some for which the provider gives no token',
+    what: 'a sign-in, and some that fail: no token, one of another sign-in, a name that nobody can have here',
     async cause(w) {
       assert.equal((await w.comeBack('olga', w.server())).answer.statusCode, 303);
       w.idp.instead = (request, response) => {
@@ -301,12 +301,26 @@ const SCENARIOS: readonly Scenario[] = [
         return true;
       };
       await times(2, async () => assert.notEqual((await w.comeBack('olga', w.server())).answer.statusCode, 303));
+      // A good token, of another sign-in.
+      const at = Math.floor(Date.now() / 1000);
+      const claims = { iss: w.idp.issuer, aud: w.idp.clientId, sub: 'b1', iat: at, exp: at + 600, auth_time: at };
+      const stolen = await w.idp.sign({ ...claims, nonce: 'of another sign-in' });
+      w.idp.instead = (request, response) => {
+        if (!request.url?.startsWith('/token')) return false;
+        const tokens = { access_token: 'x', token_type: 'Bearer', id_token: stolen };
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(tokens));
+        return true;
+      };
+      assert.notEqual((await w.comeBack('olga', w.server())).answer.statusCode, 303);
       w.idp.instead = null;
+      assert.equal((await w.comeBack('nobody', w.server())).answer.statusCode, 403);
     },
     changes: () => ({
       sessions: 1,
-      oidc_exchange_duration_seconds_count: 3,
+      oidc_exchange_duration_seconds_count: 5,
       'challenges_denied_total{reason="oidc_error"}': 2,
+      'challenges_denied_total{reason="nonce_mismatch"}': 1,
+      'challenges_denied_total{reason="identity_mismatch"}': 1,
     }),
   },
   {

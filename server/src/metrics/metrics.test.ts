@@ -204,10 +204,10 @@ test('[M-01] a sign-in that failed and a passkey that was refused count as what 
   const { metrics, count } = createEventCounters();
   const registry = new Registry();
   for (const metric of metrics) registry.registerMetric(metric);
-  const event = (name: EventRecord['event'], data: Record<string, unknown>): void =>
-    count({ event: name, at: 0, data } as EventRecord);
-  for (const reason of ['nonce_mismatch', 'identity_mismatch', 'oidc_error', 'user_rejected', 'of another version'])
-    event('login_failed', { reason });
+  const event = (name: EventRecord['event'], data: Record<string, unknown>, reason: string | null = null): void =>
+    count({ event: name, at: 0, data, reason } as EventRecord);
+  for (const reason of ['nonce_mismatch', 'account_disabled', 'invalid_answer', 'user_rejected', 'of another version'])
+    event('login_failed', {}, reason);
   event('decision_refused', { refusal: 'passkey_rejected' });
   event('decision_refused', { refusal: 'forbidden' });
   const page = await registry.metrics();

@@ -23,6 +23,8 @@ export const UNSPEAKABLE = 'unspeakable';
 
 /** What the provider and the directory know people by. */
 const ID_OF = { alice: 'a1', olga: 'b1' } as const;
+/** Somebody whom the provider calls as nobody can be called here. */
+const NOBODY = 'f1';
 
 /** Series by name and labels, as a page of metrics shows them. */
 export type Page = ReadonlyMap<string, number>;
@@ -49,6 +51,7 @@ export async function openMeasuredSite(t: Pick<TestContext, 'after'>, count: num
     redirectUris: [`${TEST_EXTERNAL_URL}/callback`],
     accounts: {
       [ID_OF.alice]: { preferred_username: 'alice', groups: [] },
+      [NOBODY]: { preferred_username: 'no body', groups: [] },
       [ID_OF.olga]: { preferred_username: 'olga', groups: ['admins'] },
     },
   });
@@ -114,8 +117,8 @@ export async function openMeasuredSite(t: Pick<TestContext, 'after'>, count: num
   }
 
   /** A browser in which somebody signs in at the provider. @returns it, and how the server answered in the end */
-  async function comeBack(username: keyof typeof ID_OF, server: App) {
-    idp.person = ID_OF[username];
+  async function comeBack(username: keyof typeof ID_OF | 'nobody', server: App) {
+    idp.person = username === 'nobody' ? NOBODY : ID_OF[username];
     site.clock.set(Math.max(Date.now(), site.clock.now()));
     const browser = createTestBrowser({ app: server, provider: createTestProvider(), clock: site.clock });
     const begun = await browser.get('/sessions/login');
