@@ -324,6 +324,7 @@ test('[M-02] whatever happens, also restarts, gauges are what the database count
   };
   const hosts = [await enrolTestHost(app, t.clock, 'web0.example.com')];
   const waiting: { by: TestHost; challengeId: string }[] = [];
+  const people: TestPerson[] = [];
   let alice = await person('alice');
 
   const ask = async () => {
@@ -364,7 +365,11 @@ test('[M-02] whatever happens, also restarts, gauges are what the database count
       const one = taken(hosts);
       if (one) await app.hosts.revoke(one.id, { username: 'op', remoteAddr: null });
     },
-    'sign in': () => person(`person${state}`),
+    'sign in': async () => people.push(await person(`person${state}`)),
+    async 'sign out'() {
+      const one = taken(people);
+      if (one) assert.equal((await (await one.at(app)).mutate('sessions.signOut', undefined)).refusal, null);
+    },
     beat: () => beat(),
     'a host has seen another log': () => beat({ log: { head: 'a.b.c', contradiction: 'forked' } }),
     'a host follows the log': () => beat({ log: { head: 'a.b.c', contradiction: null } }),
@@ -393,6 +398,7 @@ test('[M-02] whatever happens, also restarts, gauges are what the database count
     },
     async 'some weeks'() {
       await later((10 + below(60)) * 86_400_000);
+      people.length = 0;
       alice = await person('alice');
     },
   };
