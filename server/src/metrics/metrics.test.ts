@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -295,14 +295,14 @@ function countedIn(file: BetterSqlite.Database, now: number): Record<string, num
 
 test('[M-02] whatever happens, also restarts, gauges are what the database counts, and never negative', async (context) => {
   const provider = createTestProvider();
+  const folder = await mkdtemp(join(tmpdir(), 'identree-gauges-'));
   const t = await createTestApp({
     app: { provider, log: createLogger('error', { write: () => {} }) },
-    env: { IDENTREE_AUDIT_LOG: `file:${join(tmpdir(), `identree-gauges-${process.pid}`, 'audit.jsonl')}` },
+    env: { IDENTREE_AUDIT_LOG: `file:${folder}/log/audit.jsonl` },
   });
   let app = t.app;
   await app.start();
   const file = new BetterSqlite(t.config.database.dsn, { readonly: true });
-  const folder = join(tmpdir(), `identree-gauges-${process.pid}`);
   context.after(async () => {
     file.close();
     await app.close();
