@@ -106,12 +106,14 @@ export function followServer(deps: {
       return false;
     }
     const isOld = topicReader();
-    const anew = createPace(ANEW_EVERY_MS, () => void refresh().catch(() => {}));
+    const mine = attempt;
+    // What is not known to be up to date must not be shown as if it were, and nothing may come that has it asked again.
+    const anew = createPace(ANEW_EVERY_MS, () => void refresh().catch(() => mine.abort()));
     let silence: NodeJS.Timeout | undefined;
     try {
       become('live');
       for (;;) {
-        silence = setTimeout(() => attempt.abort(), SILENCE_MS);
+        silence = setTimeout(() => mine.abort(), SILENCE_MS);
         const { done, value } = await reader.read();
         clearTimeout(silence);
         if (done) return true;

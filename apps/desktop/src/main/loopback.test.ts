@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import { listenOnLoopback } from './loopback.ts';
 
@@ -98,6 +99,26 @@ test('the answer can neither run script nor be framed or kept', async () => {
   assert.equal(got['cache-control'], 'no-store');
   assert.equal(got['referrer-policy'], 'no-referrer');
   assert.equal(got['x-frame-options'], 'DENY');
+});
+
+test('a target that is no address is turned away like every other: it does not end in an error of the program', async () => {
+  const loopback = await start();
+  const { port } = new URL(loopback.redirectUri);
+  for (const target of ['//', '//[', '//a:99999/', '/\\\\[', '*', 'http://other.example/x']) {
+    const status = await new Promise<string>((resolve, reject) => {
+      const socket = connect(Number(port), '127.0.0.1', () => {
+        socket.write(`GET ${target} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+      });
+      socket.setTimeout(5000, () => socket.destroy(new Error(`no answer to ${target}`)));
+      socket.on('error', reject);
+      socket.once('data', (data) => {
+        socket.destroy();
+        resolve(data.toString('latin1').split(' ')[1] ?? '');
+      });
+    });
+    assert.equal(status, '404', target);
+  }
+  loopback.cancel();
 });
 
 test('a no in the browser ends the wait', async () => {

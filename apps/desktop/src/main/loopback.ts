@@ -39,8 +39,9 @@ export async function listenOnLoopback(options: { state: string; timeoutMs: numb
     // A name that resolves to 127.0.0.1 would make another origin's page part of this flow (DNS rebinding).
     if (request.headers.host !== authority) return answer(421, 'Nothing here', 'This address is not for browsing.');
     if (request.method !== 'GET') return answer(405, 'Nothing here', 'This address is not for browsing.');
-    const url = new URL(request.url ?? '/', `http://${authority}`);
-    if (url.pathname !== '/callback') return answer(404, 'Nothing here', 'This address is not for browsing.');
+    // Not every target that a request may have is part of an address, and whoever finds the port chooses it.
+    const url = URL.parse(request.url ?? '/', `http://${authority}`);
+    if (url?.pathname !== '/callback') return answer(404, 'Nothing here', 'This address is not for browsing.');
     // Repeated parameters would let two readers see two different codes.
     const entries = [...url.searchParams];
     const parsed = callback.safeParse(Object.fromEntries(entries));

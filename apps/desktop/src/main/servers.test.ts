@@ -115,6 +115,18 @@ test('a connection that was lost comes back by itself, and what happened meanwhi
   assert.equal(view(first.origin).pending.length, 1);
 });
 
+test('a request that could not be asked about when it came is not forgotten until the next one', async (t) => {
+  const { first, view } = await setUp(t);
+  const asked = () => first.seen.filter(({ url }) => url === '/trpc/challenges.inbox').length;
+  const before = asked();
+  first.inbox.fail(503);
+  first.inbox.ask();
+  await until('a refusal', () => asked() > before);
+  first.inbox.fail(null);
+  await until('the request', () => view(first.origin).pending.length === 1);
+  assert.equal(view(first.origin).reach, 'live');
+});
+
 /** Waits without a timer: those of the program stand still meanwhile. */
 async function whileTimersStand(t: TestContext, what: string, check: () => boolean): Promise<void> {
   t.mock.timers.enable({ apis: ['setTimeout'] });
