@@ -221,24 +221,89 @@ test('while paused nothing is shown, and nothing of it comes up afterwards; what
   assert.equal(shown().length, 1);
 });
 
-test('a desktop that refuses stops nothing', async () => {
+/** A desktop that refuses to show anything as long as it is told to. */
+function setUpRefusing() {
   const { ports, notes } = fakePorts();
-  let refuses = true;
+  const state = { refuses: true, hides: false };
   const { show } = ports.notifications;
   const notifications = createNotifications({
-    port: { ...ports.notifications, show: (text) => (refuses ? Promise.reject(new Error('no')) : show(text)) },
+    port: { ...ports.notifications, show: (text) => (state.refuses ? Promise.reject(new Error('no')) : show(text)) },
     words: wordsFor('en'),
     language: 'en',
     now: () => NOW,
     isPaused: () => false,
-    hidesCommand: () => false,
+    hidesCommand: () => state.hides,
     acts: { review() {}, raise() {}, deny: async () => true },
   });
-  const views = (...pending: PendingRequest[]) => [
-    { profile: newProfile(ORIGIN, []), reach: 'live' as const, pending },
-  ];
-  await notifications.update(views(request(1)));
-  refuses = false;
-  await notifications.update(views(request(1), request(2)));
-  assert.equal(notes.shown.size, 1);
+  return {
+    notes,
+    state,
+    update: (...pending: PendingRequest[]) =>
+      notifications.update([{ profile: newProfile(ORIGIN, []), reach: 'live', pending }]),
+  };
+}
+
+const settle = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+test('a desktop that refuses stops nothing, and what it did not show is shown with what comes next', async () => {
+  const { notes, state, update } = setUpRefusing();
+  await update(request(1));
+  state.refuses = false;
+  await update(request(1), request(2));
+  assert.equal(notes.shown.size, 2);
+});
+
+test('a desktop that shows nothing yet, as at login, is asked again by itself while the request waits', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { notes, state, update } = setUpRefusing();
+  await update(request(1), request(2));
+  t.mock.timers.tick(35_000);
+  await settle();
+  assert.equal(notes.shown.size, 0);
+  state.refuses = false;
+  t.mock.timers.tick(35_000);
+  await settle();
+  assert.equal(notes.shown.size, 2);
+  t.mock.timers.tick(350_000);
+  await settle();
+  assert.equal(notes.last, 2, 'what was shown is not shown again');
+});
+
+test('what was settled while the desktop showed nothing is not shown afterwards', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { notes, state, update } = setUpRefusing();
+  await update(request(1));
+  await update();
+  state.refuses = false;
+  t.mock.timers.tick(350_000);
+  await settle();
+  assert.equal(notes.last, 0);
+});
+
+test('many that the desktop did not show as one are shown once it does', async () => {
+  const { notes, state, update } = setUpRefusing();
+  state.refuses = false;
+  await update(request(1));
+  state.refuses = true;
+  const many = [1, 2, 3, 4].map((number) => request(number));
+  await update(...many);
+  state.refuses = false;
+  await update(...many);
+  assert.deepEqual(
+    [...notes.shown.values()].map(({ title }) => title),
+    ['4 requests wait'],
+  );
+});
+
+test('commands that are hidden from now on are hidden in what is shown already, in its place', async () => {
+  const { notes, state, update, shown } = setUp();
+  await update(request(1), request(2));
+  notes.putAway(1);
+  state.hides = true;
+  await update(request(1), request(2));
+  assert.equal(shown().length, 1, 'what was put away stays away');
+  assert.equal(shown()[0]?.replaces, 2);
+  assert.doesNotMatch(JSON.stringify(shown()), /nginx/);
+  await update(request(1), request(2));
+  assert.equal(notes.last, 2);
 });

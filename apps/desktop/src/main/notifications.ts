@@ -9,6 +9,8 @@ import { shortened } from './shortened.ts';
 /** More than this at a time become one that tells how many. */
 const MOST = 3;
 const COMMAND_LENGTH = 120;
+/** How long a desktop that refused is left alone, milliseconds; longer than until it is asked anew. */
+const AGAIN_MS = 35_000;
 
 /**
  * What a click in a notification can bring about. There is none that approves, and none that opens a browser: a
@@ -27,11 +29,15 @@ interface Told {
   request: PendingRequest;
   /** The desktop's number of the notification; null when none is shown for it. */
   shown: number | null;
+  /** The person is to hear of it, and the desktop has not shown it so far. */
+  isDue: boolean;
+  /** What is shown says what would run. */
+  saysCommand: boolean;
   /** Deny was pressed, and the server has not answered yet. */
   isBeingDenied?: boolean;
 }
 
-/** Tells of each request once, and takes back what is settled. */
+/** Tells of each request once, as soon as there is a desktop that shows it, and takes back what is settled. */
 export function createNotifications(deps: {
   port: NotificationsPort;
   words: Words;
@@ -48,6 +54,10 @@ export function createNotifications(deps: {
   let folded: { shown: number; count: number } | null = null;
   let waiting: readonly ServerView[] | null = null;
   let running = false;
+  let again: NodeJS.Timeout | undefined;
+
+  /** One that the desktop does not know any more is as good as taken back. */
+  const close = (number: number) => port.close(number).catch(() => {});
 
   port.onAction((number, key) => {
     if (folded?.shown === number) return acts.raise();
@@ -92,30 +102,34 @@ export function createNotifications(deps: {
       // A server that is not heard of has settled nothing; its requests are still in the view until their time is over.
       if (pending.has(key)) continue;
       told.delete(key);
-      if (one.shown !== null) await port.close(one.shown);
+      if (one.shown !== null) await close(one.shown);
     }
-    const fresh = [...pending].filter(([key]) => !told.has(key));
-    for (const [key, { profile, request }] of fresh) told.set(key, { origin: profile.origin, request, shown: null });
-    await foldOrShow(pending.size, deps.isPaused() ? [] : fresh.map(([key]) => told.get(key)!), views);
+    for (const [key, { profile, request }] of pending) {
+      if (told.has(key)) continue;
+      const { origin } = profile;
+      told.set(key, { origin, request, shown: null, isDue: !deps.isPaused(), saysCommand: false });
+    }
+    const all = [...told.values()];
+    const telling = all.filter(({ shown, saysCommand }) => shown !== null && saysCommand);
+    // Before anything else: the screen may be locked by now.
+    if (deps.hidesCommand()) await showEach(telling, views);
+    await foldOrShow(pending.size, deps.isPaused() ? [] : all.filter(({ isDue }) => isDue), views);
   }
 
-  async function foldOrShow(count: number, fresh: readonly Told[], views: readonly ServerView[]): Promise<void> {
+  async function foldOrShow(count: number, due: readonly Told[], views: readonly ServerView[]): Promise<void> {
     if (folded && count === 0) {
       const { shown } = folded;
       folded = null;
-      if (shown) await port.close(shown);
+      if (shown) await close(shown);
     }
     const open = [...told.values()].filter(({ shown }) => shown !== null);
-    if (!folded && open.length + fresh.length <= MOST) {
-      for (const one of fresh) await showOne(one, views);
-      return;
-    }
+    if (!folded && open.length + due.length <= MOST) return showEach(due, views);
     // One that the person has put away comes back for a new request only.
-    if (fresh.length === 0 && (!folded?.shown || folded.count === count)) return;
+    if (due.length === 0 && (!folded?.shown || folded.count === count)) return;
     for (const one of open) {
       const number = one.shown!;
-      one.shown = null;
-      await port.close(number);
+      Object.assign(one, { shown: null, isDue: true });
+      await close(number);
     }
     const title = words.tray.waiting(count);
     const shown = await port.show({
@@ -126,19 +140,29 @@ export function createNotifications(deps: {
       timeoutMs: 0,
     });
     folded = { shown, count };
+    for (const one of told.values()) one.isDue = false;
   }
 
+  /** @throws what the desktop said to the first that it did not show; the others are shown all the same */
+  async function showEach(some: readonly Told[], views: readonly ServerView[]): Promise<void> {
+    const refusals: unknown[] = [];
+    for (const one of some) await showOne(one, views).catch((error: unknown) => refusals.push(error));
+    if (refusals.length > 0) throw refusals[0];
+  }
+
+  /** Shows it, in the place of what is shown of it by now. */
   async function showOne(one: Told, views: readonly ServerView[]): Promise<void> {
     const { request, origin } = one;
     const left = request.expiresAt - deps.now();
     const name = views.length > 1 ? views.find(({ profile }) => profile.origin === origin)?.profile.name : undefined;
     const until = words.notification.left(timeLeft(left, languageOf(deps.language)));
+    const saysCommand = !deps.hidesCommand();
     const lines = [
-      ...(deps.hidesCommand() ? [] : [shortened(request.command, COMMAND_LENGTH)]),
+      ...(!saysCommand ? [] : [shortened(request.command, COMMAND_LENGTH)]),
       name === undefined ? until : `${until} · ${name}`,
     ];
     one.shown = await port.show({
-      replaces: 0,
+      replaces: one.shown ?? 0,
       title: words.notification.asks(shortened(request.who, 64), shortened(request.host, 64)),
       body: lines.join('\n'),
       actions: [
@@ -148,24 +172,31 @@ export function createNotifications(deps: {
       ],
       timeoutMs: Math.max(1000, left),
     });
+    Object.assign(one, { isDue: false, saysCommand });
+  }
+
+  async function update(views: readonly ServerView[]): Promise<void> {
+    waiting = views;
+    if (running) return;
+    running = true;
+    try {
+      while (waiting) {
+        clearTimeout(again);
+        const next: readonly ServerView[] = waiting;
+        waiting = null;
+        // A desktop without notifications is no reason to stop; the tray and the window tell the same. One that has
+        // none yet, as at login, or none while it starts anew, is told again: the person would hear of it never.
+        await tell(next).catch(() => {
+          again = setTimeout(() => void update(next), AGAIN_MS).unref();
+        });
+      }
+    } finally {
+      running = false;
+    }
   }
 
   return {
     /** What waits now. Changes that come while the desktop is being told are told together afterwards. */
-    async update(views: readonly ServerView[]): Promise<void> {
-      waiting = views;
-      if (running) return;
-      running = true;
-      try {
-        while (waiting) {
-          const next: readonly ServerView[] = waiting;
-          waiting = null;
-          // A desktop without notifications is no reason to stop; the tray and the window tell the same.
-          await tell(next).catch(() => {});
-        }
-      } finally {
-        running = false;
-      }
-    },
+    update,
   };
 }
