@@ -7,7 +7,7 @@ const OPEN_INTERVAL_MS = 1000;
 export function createApprovalOpener(deps: Pick<ShellPorts, 'opener' | 'clock'> & { onNoBrowser: () => void }) {
   let openedAt = Number.NEGATIVE_INFINITY;
   return (origin: string, code: string): void => {
-    const now = deps.clock.now();
+    const now = deps.clock.elapsed();
     if (now - openedAt < OPEN_INTERVAL_MS) return;
     openedAt = now;
     void deps.opener.open(origin, { kind: 'approve', code }).then((opened) => {

@@ -1,6 +1,7 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { AutostartPort } from './ports.ts';
+import { replaceFile } from './replace-file.ts';
 
 /** Tells the shell to start without a window. */
 export const BACKGROUND_ARGUMENT = '--background';
@@ -16,15 +17,17 @@ export function xdgAutostart(configFolder: string, id: string, command: readonly
   return {
     async isOn() {
       const text = await readFile(file, 'utf8').catch(() => null);
-      // The desktop's own settings switch it off by this line and leave the file.
-      return text !== null && !/^\s*Hidden\s*=\s*true\s*$/m.test(text);
+      // The desktop's own settings switch it off by a line of these and leave the file.
+      return text !== null && !/^\s*(Hidden\s*=\s*true|X-GNOME-Autostart-enabled\s*=\s*false)\s*$/m.test(text);
     },
     async set(on) {
       if (!on) return rm(file, { force: true });
       await mkdir(dirname(file), { recursive: true, mode: 0o700 });
       const exec = [...command, BACKGROUND_ARGUMENT].map(execWord).join(' ');
-      const lines = ['[Desktop Entry]', 'Type=Application', 'Name=identree', `Icon=${id}`, `Exec=${exec}`, ''];
-      await writeFile(file, lines.join('\n'));
+      // The package that is removed leaves this file, which is the person's: without the program it means nothing then.
+      const there = command[0]!.replaceAll('\\', '\\\\');
+      const lines = ['Type=Application', 'Name=identree', `Icon=${id}`, `TryExec=${there}`, `Exec=${exec}`];
+      await replaceFile(file, ['[Desktop Entry]', ...lines, ''].join('\n'));
     },
   };
 }

@@ -29,7 +29,11 @@ export interface CredentialStore {
   get(origin: string): Credential | null;
   /** @returns where it is kept by now: in the keychain, or in memory until the shell ends or the keychain answers. */
   set(credential: Credential): Promise<'keychain' | 'memory'>;
-  /** Forgets the one of this server; those of others stay. */
+  /**
+   * Forgets the one of this server; those of others stay.
+   *
+   * @throws when it could not be erased from the disk: the next start finds it there
+   */
   clear(origin: string): Promise<void>;
   /**
    * Reads what an earlier run kept.
@@ -110,7 +114,8 @@ export function createCredentialStore(deps: {
     set(credential) {
       settled.add(credential.origin);
       known.set(credential.origin, credential);
-      return keep();
+      // What an older file says of this server does not count in this run.
+      return keep().catch(() => 'memory');
     },
     async clear(origin) {
       settled.add(origin);

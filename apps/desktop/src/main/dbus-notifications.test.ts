@@ -32,7 +32,7 @@ async function setUp(t: TestContext, capabilities: readonly string[] | null) {
   const server = capabilities && (await startNotificationServer(address, capabilities));
   if (server) t.after(server.close);
   const clock = { at: 1_000_000 };
-  const notifications = dbusNotifications({ address, id: 'org.identree.Console', now: () => clock.at });
+  const notifications = dbusNotifications({ address, id: 'org.identree.Console', elapsed: () => clock.at });
   t.after(notifications.end);
   const heard: unknown[] = [];
   notifications.onAction((number, key) => void heard.push([number, key]));
@@ -176,7 +176,7 @@ test('a desktop without notifications, or without a bus: it is refused at once a
   await notifications.show(TEXT);
   assert.equal(server.shown.size, 1);
   for (const where of [undefined, 'unix:path=/nonexistent/bus']) {
-    const none = dbusNotifications({ address: where, id: 'x', now: () => 0 });
+    const none = dbusNotifications({ address: where, id: 'x', elapsed: () => 0 });
     await assert.rejects(none.show(TEXT));
   }
 });

@@ -7,7 +7,7 @@ const BUS = 'org.freedesktop.DBus';
 const CALL_MS = 3000;
 /** The largest message that is read, bytes. Ours and the answers to them are small. */
 const MOST_BYTES = 256 * 1024;
-/** After this many refusals in a row the desktop is not asked again until it is heard of. */
+/** How long a desktop that refused is not asked again, milliseconds. */
 const AGAIN_AFTER_MS = 30_000;
 
 interface Connection {
@@ -27,7 +27,8 @@ export function dbusNotifications(options: {
   address: string | undefined;
   /** Id of the desktop file. */
   id: string;
-  now: () => number;
+  /** Milliseconds on a clock that nobody sets. */
+  elapsed: () => number;
 }): NotificationsPort & { end(): void } {
   const onAction: ((number: number, key: string) => void)[] = [];
   const onClosed: ((number: number) => void)[] = [];
@@ -43,7 +44,8 @@ export function dbusNotifications(options: {
 
   function connect(): Promise<Connection> {
     if (connection) return connection;
-    if (!options.address || options.now() - failedAt < AGAIN_AFTER_MS) return Promise.reject(new Error('no desktop'));
+    if (!options.address || options.elapsed() - failedAt < AGAIN_AFTER_MS)
+      return Promise.reject(new Error('no desktop'));
     const bus = createClient({ busAddress: options.address, maxMessageSize: MOST_BYTES, timeout: CALL_MS });
     const lost = () => {
       if (connection !== mine) return;
@@ -54,7 +56,7 @@ export function dbusNotifications(options: {
     bus.connection.on('error', lost);
     bus.connection.on('close', lost);
     const mine = open(bus, lost).catch((error: unknown) => {
-      failedAt = options.now();
+      failedAt = options.elapsed();
       if (connection === mine) connection = null;
       bus.connection.end();
       throw error;

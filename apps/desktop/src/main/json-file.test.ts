@@ -54,6 +54,10 @@ test('a write that fails leaves the old text', async (t) => {
   await assert.rejects(file.write({ n: 2 }));
   assert.deepEqual(await file.read(), { n: 1 });
   rmSync(join(folder, 'a.json.new'), { recursive: true });
+  const blocked = createJsonFile(join(folder, 'b.json'), z.object({ n: z.number() }));
+  mkdirSync(join(folder, 'b.json'));
+  await assert.rejects(blocked.write({ n: 2 }));
+  assert.deepEqual(readdirSync(folder).sort(), ['a.json', 'b.json'], 'on a full disk every half of a file counts');
   await file.write({ n: 3 });
   assert.deepEqual(await file.read(), { n: 3 });
 });

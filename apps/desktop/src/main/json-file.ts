@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, rm } from 'node:fs/promises';
 import type { z } from 'zod';
+import { replaceFile } from './replace-file.ts';
 
 const MAX_BYTES = 64 * 1024;
 
@@ -47,24 +47,7 @@ export function createJsonFile<T>(path: string, schema: z.ZodType<T>): JsonFile<
         return null;
       }
     },
-    write: (value) =>
-      inTurn(async () => {
-        const draft = `${path}.new`;
-        // What lies there is of a run that broke off, or a link that somebody laid: it is not written through.
-        await rm(draft, { force: true });
-        const file = await open(draft, 'wx', 0o600);
-        try {
-          await file.writeFile(`${JSON.stringify(value)}\n`);
-          await file.sync();
-        } finally {
-          await file.close();
-        }
-        await rename(draft, path);
-        // The rename itself must survive a power cut too. Not every system can open a folder.
-        const folder = await open(dirname(path), 'r').catch(() => null);
-        await folder?.sync().catch(() => {});
-        await folder?.close();
-      }),
+    write: (value) => inTurn(() => replaceFile(path, `${JSON.stringify(value)}\n`)),
     remove: () => inTurn(() => rm(path, { force: true })),
   };
 }

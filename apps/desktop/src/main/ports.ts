@@ -21,7 +21,12 @@ export interface ShellPorts {
   /** Null where there is no such thing. */
   autostart: AutostartPort | null;
   app: AppPort;
-  clock: { now(): number };
+  clock: {
+    /** Milliseconds since the Unix epoch. */
+    now(): number;
+    /** Milliseconds on a clock that nobody sets: how much time passed between two looks at it. */
+    elapsed(): number;
+  };
 }
 
 /** Outbound HTTP from the main process: no cookies, no cache, and a redirect is an error or a 3xx answer, never followed. */

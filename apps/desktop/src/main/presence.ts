@@ -17,6 +17,8 @@ export function createPresence(deps: {
   onAction: (action: MenuAction) => void;
   /** Something that is shown has changed. */
   onChange: () => void;
+  /** What the person switched could not be written: it is as before at the next start. */
+  onNotSaved: () => void;
 }) {
   const { ports, words } = deps;
   let settings = FIRST_SETTINGS;
@@ -30,7 +32,13 @@ export function createPresence(deps: {
   async function settle(change: Partial<Settings>): Promise<void> {
     settings = { ...settings, ...change };
     deps.onChange();
-    await deps.file.write(settings).catch(() => {});
+    await deps.file.write(settings).catch(deps.onNotSaved);
+  }
+
+  function resume(): void {
+    clearTimeout(pauseEnd);
+    pausedUntil = null;
+    deps.onChange();
   }
 
   return {
@@ -56,23 +64,21 @@ export function createPresence(deps: {
       if (toggle === 'hideCommand') return settle({ hideCommand: !settings.hideCommand });
       if (!ports.autostart) return;
       // A start at login is without a window: what would end with its window has no place there.
-      if (!autostart) await settle({ background: true });
-      await ports.autostart.set(!autostart).catch(() => {});
+      if (!autostart && settings.background !== true) await settle({ background: true });
+      await ports.autostart.set(!autostart).catch(deps.onNotSaved);
       autostart = await ports.autostart.isOn().catch(() => false);
       deps.onChange();
     },
     pause(): void {
       pausedUntil = ports.clock.now() + PAUSE_MS;
       clearTimeout(pauseEnd);
-      pauseEnd = setTimeout(deps.onChange, PAUSE_MS + 10);
+      // By whichever clock says so first: one that was set back must not make a day of the hour, and a timer does not
+      // run while the computer sleeps.
+      pauseEnd = setTimeout(resume, PAUSE_MS);
       pauseEnd.unref();
       deps.onChange();
     },
-    resume(): void {
-      clearTimeout(pauseEnd);
-      pausedUntil = null;
-      deps.onChange();
-    },
+    resume,
     /** The person closed the window. The first time they are asked what that means. */
     async closed(signedIn: boolean): Promise<void> {
       if (asking) return;

@@ -29,6 +29,8 @@ export function createSessions(deps: {
   signingIn: ReturnType<typeof createSigningIn>;
   /** Keeps the server and makes it the one that is looked at. */
   activate: (profile: Profile) => Promise<void>;
+  /** A session that the person left could neither be erased here nor ended on the server. */
+  onNotEnded: () => void;
   pages: SessionPages;
 }) {
   const { credentials, pages, servers, activate } = deps;
@@ -36,9 +38,14 @@ export function createSessions(deps: {
   async function forget(origin: string): Promise<void> {
     const credential = credentials.get(origin);
     servers.leave(origin);
-    // This computer first: it has to hold even when the server does not answer.
-    await credentials.clear(origin);
-    if (credential) await revoke(deps.http, credential);
+    // This computer first: it has to hold even when the server does not answer. And the server also when this computer
+    // cannot erase it: what lies here is of no use then.
+    const isErased = await credentials.clear(origin).then(
+      () => true,
+      () => false,
+    );
+    const isEnded = credential === null || (await revoke(deps.http, credential));
+    if (!isErased && !isEnded) deps.onNotEnded();
   }
 
   return {
@@ -77,7 +84,9 @@ export function createSessions(deps: {
       const known = credentials.get(origin);
       // An answer to an older credential says nothing about the one in use now.
       if (known && known.secret !== used?.secret) return;
-      void credentials.clear(origin).then(async () => {
+      // What cannot be erased is of no use: the server knows it no more.
+      const cleared = credentials.clear(origin).catch(() => {});
+      void cleared.then(async () => {
         servers.leave(origin);
         const target = pages.target();
         if (pages.isConsole() && target?.origin === origin) await pages.askSignIn(target, 'session_ended');

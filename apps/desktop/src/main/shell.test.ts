@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CHANNELS } from '../channels.ts';
@@ -123,7 +123,8 @@ test('a click opens the approval page on the server of the profile, and a storm 
   await desk.signIn();
   for (let i = 0; i < 5; i++) await desk.send(CHANNELS.openApproval, LINK.code);
   assert.deepEqual(opened.slice(1), [{ origin: server.origin, link: LINK }]);
-  desk.clock.at += 1000;
+  desk.clock.at -= 3_600_000;
+  desk.clock.ran += 1000;
   await desk.send(CHANNELS.openApproval, LINK.code);
   assert.equal(opened.length, 3);
   await assert.rejects(desk.send(CHANNELS.openApproval, '../admin'));
@@ -150,6 +151,26 @@ test('signing out works without the server', async (t) => {
   await server.close();
   await desk.send(CHANNELS.signOut);
   assert.equal((await start()).current().spec.kind, 'setup');
+});
+
+test('signing out where the session cannot be erased: the server forgets it, and where it does not the person is told', async (t) => {
+  const { server, folder, start } = await setUpShell(t);
+  const desk = await start();
+  const file = join(folder, 'credential.json');
+  await desk.signIn();
+  rmSync(file);
+  mkdirSync(join(file, 'in-the-way'), { recursive: true });
+  await desk.send(CHANNELS.signOut);
+  assert.ok(server.seen.some(({ url }) => url === '/trpc/sessions.signOut'));
+  assert.equal(desk.current().spec.kind, 'setup');
+  assert.deepEqual(desk.errors, []);
+  // Where nothing can be kept either, signing in is none the worse.
+  await desk.send(CHANNELS.startSignIn);
+  await until('the console', () => desk.current().spec.kind === 'console');
+  await server.close();
+  await desk.send(CHANNELS.signOut);
+  assert.equal(desk.current().spec.kind, 'setup');
+  assert.deepEqual(desk.errors, ['Session not ended']);
 });
 
 test('a session that has ended leads to the sign-in page, once', async (t) => {

@@ -120,6 +120,7 @@ export function createShell(deps: {
     servers,
     signingIn,
     activate,
+    onNotEnded: () => tell(words.errors.notEnded),
     pages: {
       target: () => target,
       isConsole: () => window.kind() === 'console',
@@ -146,6 +147,7 @@ export function createShell(deps: {
     language: deps.language,
     onAction: (action) => void act(action),
     onChange: showOverview,
+    onNotSaved: () => tell(words.errors.notSaved),
   });
 
   const notifications = createNotifications({

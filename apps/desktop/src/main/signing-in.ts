@@ -42,7 +42,7 @@ export function createSigningIn(start: (server: SignInServer) => Promise<SignInA
           return;
         }
         const credential = { origin, secret: result.credential, expiresAt: result.expiresAt };
-        if (!isWanted()) return await revoke(server.http, credential);
+        if (!isWanted()) return void (await revoke(server.http, credential));
         await steps.signedIn(credential);
       } catch {
         if (isWanted()) await steps.failed('listener_failed');
@@ -64,9 +64,13 @@ export function createSigningIn(start: (server: SignInServer) => Promise<SignInA
   };
 }
 
-/** Has the server forget the session. When it cannot be asked, the session ends there by its own age. */
-export async function revoke(http: HttpPort, credential: Credential): Promise<void> {
-  await http
+/**
+ * Has the server forget the session. When it cannot be asked, the session ends there by its own age.
+ *
+ * @returns whether the server knows it no more
+ */
+export async function revoke(http: HttpPort, credential: Credential): Promise<boolean> {
+  const answer = await http
     .fetch(`${credential.origin}/trpc/sessions.signOut`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${credential.secret}` },
@@ -74,4 +78,6 @@ export async function revoke(http: HttpPort, credential: Credential): Promise<vo
       signal: AbortSignal.timeout(5000),
     })
     .catch(() => null);
+  void answer?.body?.cancel().catch(() => {});
+  return answer?.status === 200 || answer?.status === 401;
 }

@@ -180,6 +180,13 @@ export const de: Words = {
   },
   errors: {
     noBrowser: ['Kein Browser', 'Die Seite ließ sich nicht in Ihrem Browser öffnen.'],
-    notSaved: ['Nicht gespeichert', 'Die Liste Ihrer Server ließ sich auf diesem Computer nicht speichern.'],
+    notSaved: [
+      'Nicht gespeichert',
+      'Ihre Änderung ließ sich auf diesem Computer nicht speichern. Sie gilt, bis identree endet.',
+    ],
+    notEnded: [
+      'Sitzung nicht beendet',
+      'Sie ließ sich auf diesem Computer nicht löschen, und der Server war nicht zu erreichen, um sie zu beenden. Melden Sie sich nach dem nächsten Start noch einmal ab.',
+    ],
   },
 };

@@ -175,6 +175,10 @@ export const en = {
   },
   errors: {
     noBrowser: ['No browser', 'The page could not be opened in your browser.'],
-    notSaved: ['Not saved', 'The list of your servers could not be saved on this computer.'],
+    notSaved: ['Not saved', 'What you changed could not be saved on this computer. It holds until identree ends.'],
+    notEnded: [
+      'Session not ended',
+      'It could not be erased from this computer, and the server was not reached to end it. Sign out once more after the next start.',
+    ],
   },
 };

@@ -44,7 +44,7 @@ export function createElectron(options: { preloads: string }) {
   const notifications = dbusNotifications({
     address: process.platform === 'linux' ? process.env.DBUS_SESSION_BUS_ADDRESS : undefined,
     id: APP_ID,
-    now: () => Date.now(),
+    elapsed: () => performance.now(),
   });
   app.on('will-quit', notifications.end);
 
@@ -73,7 +73,7 @@ export function createElectron(options: { preloads: string }) {
       quit: () => app.quit(),
       onResume: (listener) => void powerMonitor.on('resume', listener),
     },
-    clock: { now: () => Date.now() },
+    clock: { now: () => Date.now(), elapsed: () => performance.now() },
   };
 
   return {

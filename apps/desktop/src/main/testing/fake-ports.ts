@@ -101,7 +101,7 @@ export function fakePorts(
   const ended: string[] = [];
   const resumes: (() => void)[] = [];
   const menu: { model: MenuModel | null; choose: (action: MenuAction) => void } = { model: null, choose: () => {} };
-  const clock = { at: 1_000_000, now: () => clock.at };
+  const clock = { at: 1_000_000, ran: 0, now: () => clock.at, elapsed: () => clock.ran };
   const ports: ShellPorts = {
     windows: {
       open(spec) {

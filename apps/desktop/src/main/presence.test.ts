@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { wordsFor } from '../words/words.ts';
+import { createPresence } from './presence.ts';
+import type { Settings } from './settings.ts';
+import { fakePorts } from './testing/fake-ports.ts';
+
+const HOUR = 3_600_000;
+
+async function setUp(t: TestContext, options: { full?: boolean } = {}) {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { ports, clock } = fakePorts();
+  const notSaved: string[] = [];
+  const refuse = () => Promise.reject(new Error('ENOSPC'));
+  if (options.full) ports.autostart = { isOn: async () => false, set: refuse };
+  const presence = createPresence({
+    ports,
+    file: {
+      read: async (): Promise<Settings | null> => null,
+      write: options.full ? refuse : async () => {},
+      remove: async () => {},
+    },
+    words: wordsFor('en'),
+    language: 'en',
+    onAction: () => {},
+    onChange: () => {},
+    onNotSaved: () => void notSaved.push('told'),
+  });
+  await presence.load();
+  return { presence, clock, notSaved };
+}
+
+test('an hour is an hour, also when the clock is set back meanwhile', async (t) => {
+  const { presence, clock } = await setUp(t);
+  presence.pause();
+  clock.at -= 24 * HOUR;
+  t.mock.timers.tick(HOUR - 1);
+  assert.equal(presence.isPaused(), true);
+  t.mock.timers.tick(1);
+  assert.equal(presence.isPaused(), false);
+});
+
+test('an hour is over too when the computer slept through it: no timer ran', async (t) => {
+  const { presence, clock } = await setUp(t);
+  presence.pause();
+  clock.at += HOUR;
+  assert.equal(presence.isPaused(), false);
+});
+
+test('a setting that could not be written holds until the end, and the person is told', async (t) => {
+  const { presence, notSaved } = await setUp(t, { full: true });
+  await presence.toggle('hideCommand');
+  assert.equal(presence.hidesCommand(), true);
+  assert.equal(notSaved.length, 1);
+  await presence.toggle('background');
+  assert.equal(notSaved.length, 2);
+  await presence.toggle('autostart');
+  assert.equal(notSaved.length, 3);
+  assert.deepEqual(presence.toggles().find(({ toggle }) => toggle === 'autostart')?.on, false);
+});
