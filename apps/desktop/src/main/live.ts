@@ -7,6 +7,9 @@ import { type Failure, offlineKind, type Reach } from './reach.ts';
 const SILENCE_MS = 40_000;
 const AGAIN_MIN_MS = 500;
 const AGAIN_MAX_MS = 15_000;
+/** A computer that woke up has its network and its names some seconds later: for so long it is tried this often. */
+const AWAKE_MS = 60_000;
+const AGAIN_AWAKE_MS = 2000;
 /** How often the requests are asked for anew at most. */
 const ANEW_EVERY_MS = 500;
 /** Events about these topics change what waits. */
@@ -39,6 +42,8 @@ export function followServer(deps: {
   let wake: () => void = () => {};
   /** The try that runs was given up for a new one. */
   let isKicked = false;
+  /** By the clock that nobody sets. */
+  let awakeUntil = 0;
   let expiry: NodeJS.Timeout | undefined;
   const forwarder = deps.forwarder((seen) => {
     failure = seen;
@@ -141,7 +146,8 @@ export function followServer(deps: {
         continue;
       }
       // Apart from each other, or all desktops would come back to a server in the same moment.
-      const pause = Math.min(AGAIN_MAX_MS, AGAIN_MIN_MS * 2 ** Math.max(0, failures - 1)) * (0.75 + Math.random() / 4);
+      const most = performance.now() < awakeUntil ? AGAIN_AWAKE_MS : AGAIN_MAX_MS;
+      const pause = Math.min(most, AGAIN_MIN_MS * 2 ** Math.max(0, failures - 1)) * (0.75 + Math.random() / 4);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, pause);
         wake = () => {
@@ -162,6 +168,7 @@ export function followServer(deps: {
     refresh,
     kick() {
       isKicked = true;
+      awakeUntil = performance.now() + AWAKE_MS;
       attempt.abort();
       wake();
     },

@@ -180,6 +180,36 @@ test('a computer that fell asleep in the middle of connecting does not wait eith
   await whileTimersStand(t, 'the server', () => view(first.origin).reach === 'live');
 });
 
+test('a computer that wakes up before its network does looks for it every two seconds', async (t) => {
+  let tries = 0;
+  let isAway = false;
+  const { servers, view, first, second } = await setUp(t, {
+    http: {
+      fetch(url, init) {
+        if (!isAway) return nodeHttp.fetch(url, init);
+        if (url.startsWith(first.origin)) tries += 1;
+        return Promise.reject(new Error('net::ERR_NAME_NOT_RESOLVED'));
+      },
+    },
+  });
+  servers.leave(second.origin);
+  isAway = true;
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const settle = async () => {
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  servers.kick();
+  await settle();
+  assert.equal(view(first.origin).reach, 'name_not_found');
+  for (let seconds = 0; seconds < 30; seconds += 2) {
+    const before = tries;
+    t.mock.timers.tick(2000);
+    await settle();
+    assert.ok(tries > before, `after ${seconds} s`);
+  }
+  t.mock.timers.reset();
+});
+
 test('every way of not reaching a server has its kind', async (t) => {
   const failures: [error: unknown, kind: string][] = [
     [new Error('net::ERR_INTERNET_DISCONNECTED'), 'no_network'],
