@@ -24,7 +24,7 @@ function request(number: number, change: Partial<PendingRequest> = {}): PendingR
   };
 }
 
-function setUp(options: { language?: string; denies?: boolean | Promise<boolean> } = {}) {
+function setUp(options: { language?: string; denies?: boolean | null | Promise<boolean> } = {}) {
   const { ports, notes } = fakePorts();
   const state = { paused: false, hides: false };
   const acts: string[] = [];
@@ -41,7 +41,7 @@ function setUp(options: { language?: string; denies?: boolean | Promise<boolean>
       raise: () => void acts.push('raise'),
       async deny(origin, id) {
         acts.push(`deny ${origin} ${id}`);
-        return options.denies ?? true;
+        return options.denies === undefined ? true : options.denies;
       },
     },
   });
@@ -191,6 +191,14 @@ test('a Deny that did not come through is said', async () => {
   notes.press(1, 'deny');
   await new Promise(setImmediate);
   assert.ok(shown().some(({ title }) => title === 'ABCDEF-000001 was not denied'));
+});
+
+test('a Deny that nobody answered may have come through: neither is said', async () => {
+  const { notes, update, shown } = setUp({ denies: null });
+  await update(request(1));
+  notes.press(1, 'deny');
+  await new Promise(setImmediate);
+  assert.ok(shown().some(({ title }) => title === 'No answer: whether ABCDEF-000001 was denied is not known'));
 });
 
 test('Deny that is pressed again before the server has answered denies once, and is not said to have failed', async () => {

@@ -20,8 +20,8 @@ export interface NotificationActs {
   review(origin: string, code: string): void;
   /** Brings the window up. */
   raise(): void;
-  /** @returns whether it was denied. */
-  deny(origin: string, id: string): Promise<boolean>;
+  /** @returns whether it was denied; null when no answer came. */
+  deny(origin: string, id: string): Promise<boolean | null>;
 }
 
 interface Told {
@@ -76,13 +76,13 @@ export function createNotifications(deps: {
     // Pressed twice it is denied once, and the person is not told that the second one failed.
     if (one.isBeingDenied) return;
     one.isBeingDenied = true;
-    const isDenied = await acts.deny(origin, request.id).catch(() => false);
+    const isDenied = await acts.deny(origin, request.id).catch(() => null);
     one.isBeingDenied = false;
     if (isDenied) return;
     await port
       .show({
         replaces: 0,
-        title: words.notification.notDenied(request.code),
+        title: words.notification[isDenied === null ? 'maybeDenied' : 'notDenied'](request.code),
         body: '',
         actions: [],
         timeoutMs: 30_000,

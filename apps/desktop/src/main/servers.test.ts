@@ -253,6 +253,26 @@ test('denying goes the way of the console: the same procedure, as this person, a
   );
 });
 
+test('a denial whose answer is lost is neither one that was made nor one that was refused', async (t) => {
+  let isLost = false;
+  const http: HttpPort = {
+    async fetch(url, init) {
+      const answer = await nodeHttp.fetch(url, init);
+      if (isLost && url.endsWith('/trpc/challenges.deny')) throw new Error('net::ERR_CONNECTION_RESET');
+      return answer;
+    },
+  };
+  const { first, servers, view } = await setUp(t, { http });
+  const [lost, refused] = [first.inbox.ask().id, first.inbox.ask().id];
+  await until('the requests', () => view(first.origin).pending.length === 2);
+  isLost = true;
+  assert.equal(await servers.deny(first.origin, lost), null);
+  assert.deepEqual(first.inbox.denied, [lost]);
+  first.inbox.fail(503);
+  isLost = false;
+  assert.equal(await servers.deny(first.origin, refused), false);
+});
+
 test('an answer that is no inbox is not believed: nothing of it is shown, and the server counts as not there', async (t) => {
   const { first, view } = await setUp(t);
   first.inbox.ask('id', { leftMs: Number.NaN });

@@ -13,8 +13,12 @@ export interface Servers {
   view(profiles: readonly Profile[]): ServerView[];
   /** Connects anew everywhere. */
   kick(): void;
-  /** Denies a request as the person who is signed in there, as the console's own Deny does. @returns whether it was. */
-  deny(origin: string, id: string): Promise<boolean>;
+  /**
+   * Denies a request as the person who is signed in there, as the console's own Deny does.
+   *
+   * @returns whether it was; null when no answer came, and nobody here knows
+   */
+  deny(origin: string, id: string): Promise<boolean | null>;
 }
 
 /** All servers that somebody is signed in at, each with a connection of its own: none waits for another. */
@@ -76,7 +80,7 @@ export function createServers(deps: {
         names: ['challenges.deny'],
       });
       await live.refresh().catch(() => {});
-      return response.status === 200;
+      return response.type === 'error' ? null : response.status === 200;
     },
   };
 }

@@ -48,6 +48,7 @@ export const de: Words = {
     review: 'Ansehen',
     deny: 'Ablehnen',
     notDenied: (code) => `${code} wurde nicht abgelehnt`,
+    maybeDenied: (code) => `Keine Antwort: ob ${code} abgelehnt wurde, ist nicht bekannt`,
   },
   close: {
     question: 'Soll identree im Hintergrund weiterlaufen?',

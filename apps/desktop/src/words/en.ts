@@ -48,6 +48,7 @@ export const en = {
     review: 'Review',
     deny: 'Deny',
     notDenied: (code: string) => `${code} was not denied`,
+    maybeDenied: (code: string) => `No answer: whether ${code} was denied is not known`,
   },
   close: {
     question: 'Keep identree running in the background?',
