@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import type { Page } from '@playwright/test';
@@ -132,7 +132,6 @@ describe('the installed console, as an ordinary user', () => {
     const folder = shell.dataFolder;
     const script = join(folder, 'other.cjs');
     const marker = join(folder, 'ran');
-    const { writeFileSync, existsSync } = await import('node:fs');
     writeFileSync(script, `require('node:fs').writeFileSync(${JSON.stringify(marker)}, '')`);
     const data = shell.command.slice(1);
     run([script, ...data], { ELECTRON_RUN_AS_NODE: '1' });
@@ -140,6 +139,84 @@ describe('the installed console, as an ordinary user', () => {
     run([script, ...data], {});
     run(['--inspect-brk=127.0.0.1:0', ...data], {});
     assert.ok(!existsSync(marker));
+  });
+});
+
+describe('what it is started with', () => {
+  const attribute = 'data-extended';
+  /** The desktop of this file belongs to the one that all other tests are about. */
+  const apart = { DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent/bus' };
+  const webSwitches = [
+    '--disable-web-security',
+    '--allow-running-insecure-content',
+    '--allow-file-access-from-files',
+    '--disable-site-isolation-trials',
+    '--disable-features=IsolateOrigins,site-per-process',
+    '--js-flags=--allow-natives-syntax',
+    '--enable-blink-features=MojoJS',
+    '--enable-features=MojoJS',
+    '-enable-blink-features=MojoJS,MojoJSTest',
+    '--ignore-certificate-errors',
+    '--unsafely-treat-insecure-origin-as-secure=http://localhost',
+  ];
+
+  test('no switch of Chromium opens the page, and none brings an extension into it', async () => {
+    const extension = join(shell.dataFolder, 'extension');
+    mkdirSync(extension);
+    const script = { matches: ['<all_urls>'], js: ['in.js'], run_at: 'document_start' };
+    const manifest = { manifest_version: 3, name: 'x', version: '1', content_scripts: [script] };
+    writeFileSync(join(extension, 'manifest.json'), JSON.stringify(manifest));
+    writeFileSync(join(extension, 'in.js'), `document.documentElement.setAttribute('${attribute}', '')`);
+    const open = await world.launchInstalled({ args: [...webSwitches, `--load-extension=${extension}`], env: apart });
+    const page = await open.pageAt('setup');
+    const seen = await inPage<Record<string, unknown>>(
+      page,
+      `const ask = (url) => fetch(url, { mode: 'no-cors' }).then(() => 'answered', () => 'failed');
+      const framed = () => new Promise((resolve) => {
+        const frame = document.createElement('iframe');
+        frame.onload = () => resolve(frame.contentDocument?.body?.textContent ?? null);
+        frame.src = 'file:///etc/passwd';
+        document.body.append(frame);
+        setTimeout(() => resolve(null), 500);
+      });
+      return {
+        asked: await Promise.all(['${world.server.url}/healthz', 'file:///etc/passwd', 'app://console/index.html'].map(ask)),
+        framed: await framed() || null,
+        extended: document.documentElement.hasAttribute('${attribute}'),
+        inside: ['require', 'process', 'Mojo', 'MojoHandle'].filter((name) => name in window),
+      };`,
+    );
+    assert.deepEqual(seen, {
+      asked: ['failed', 'failed', 'failed'],
+      framed: null,
+      extended: false,
+      inside: [],
+    });
+    await open.close();
+  });
+
+  // All other tests of the installed program look into it so: with a folder of theirs.
+  test('no port opens to look into it where it works with the servers and sessions of the person', async () => {
+    const config = join(shell.dataFolder, 'config');
+    const own = join(config, 'identree');
+    for (const folder of [[], [`--user-data-dir=${own}`], [`--user-data-dir=${config}/../config/identree/`]]) {
+      const env = { ...shell.env, ...apart, XDG_CONFIG_HOME: config };
+      const args = [...folder, '--remote-debugging-port=0', '--remote-debugging-address=0.0.0.0'];
+      const windows = processes().filter(({ type }) => type === 'renderer').length;
+      const child = spawn('/usr/bin/identree-console', args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+      let said = '';
+      child.stderr.on('data', (chunk: Buffer) => {
+        said += chunk.toString('utf8');
+      });
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      // Whoever listens does so before there is a page.
+      await until('its window', () => processes().filter(({ type }) => type === 'renderer').length > windows);
+      child.kill();
+      await ended;
+      assert.ok(existsSync(own), 'this is the folder');
+      assert.ok(!existsSync(join(own, 'DevToolsActivePort')), folder.join());
+      assert.doesNotMatch(said, /DevTools listening/, folder.join());
+    }
   });
 });
 

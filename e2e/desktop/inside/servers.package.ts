@@ -73,14 +73,20 @@ async function ownCertificate(name: string): Promise<{ cert: string; key: string
   return { key: readFileSync(files.key, 'utf8'), cert: readFileSync(files.cert, 'utf8') };
 }
 
-/** Starts the installed program with a keyring, and with the world's server at the end of the road. */
+/** Each would have Chromium take every certificate. */
+const TRUST_SWITCHES = ['--ignore-certificate-errors', '--allow-insecure-localhost'];
+
+/**
+ * Starts the installed program with a keyring, and with the world's server at the end of the road. What is told here of
+ * certificates is told although the program is started with the switches that have all of them trusted.
+ */
 function start(options: { dataFolder?: string; gone?: string } = {}): Promise<Installed> {
   const { dataFolder } = options;
   const rules = [`MAP ${new URL(world.server.url).host} 127.0.0.1:${road.port}`];
   if (options.gone) rules.push(`MAP ${GONE} ${options.gone}`);
   return world.launchInstalled({
     ...(dataFolder === undefined ? {} : { dataFolder }),
-    args: ['--password-store=gnome-libsecret', `--host-resolver-rules=${rules.join(',')}`],
+    args: [...TRUST_SWITCHES, '--password-store=gnome-libsecret', `--host-resolver-rules=${rules.join(',')}`],
     env: { DBUS_SYSTEM_BUS_ADDRESS: address },
   });
 }

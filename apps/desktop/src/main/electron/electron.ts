@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { app, powerMonitor, protocol, session } from 'electron';
 import { xdgAutostart } from '../autostart.ts';
 import { dbusNotifications } from '../dbus-notifications.ts';
@@ -6,6 +7,7 @@ import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
 import { tlsCertificates } from '../pinned-http.ts';
 import type { ShellPorts } from '../ports.ts';
+import { unwantedSwitches } from '../switches.ts';
 import {
   electronDialogs,
   electronHttp,
@@ -22,12 +24,15 @@ import { electronWindows } from './windows.ts';
 /** Name of the desktop file, which is what a desktop knows the program by. */
 const APP_ID = 'org.identree.Console';
 
-const TRUST_SWITCHES = ['ignore-certificate-errors', 'ignore-certificate-errors-spki-list', 'allow-insecure-localhost'];
+/** Does the program work with the folder where the person's servers and sessions are? */
+function isPersonsFolder(): boolean {
+  const real = (folder: string) => (existsSync(folder) ? realpathSync(folder) : resolve(folder));
+  return real(app.getPath('userData')) === real(join(app.getPath('appData'), app.getName()));
+}
 
 /** Takes the single-instance lock and sets up what must be in place before Electron is ready. */
 export function createElectron(options: { preloads: string }) {
-  // Whoever starts the program could have it trust every certificate of every server with these.
-  for (const name of TRUST_SWITCHES) app.commandLine.removeSwitch(name);
+  for (const name of unwantedSwitches(process.argv.slice(1), isPersonsFolder())) app.commandLine.removeSwitch(name);
   const isFirstInstance = app.requestSingleInstanceLock();
 
   protocol.registerSchemesAsPrivileged([
