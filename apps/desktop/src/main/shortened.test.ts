@@ -11,6 +11,16 @@ test('one line, nothing hidden, and a mark where something is left out', () => {
   assert.equal(shortened('😀'.repeat(5), 4), '😀😀😀…');
 });
 
+test('the end is not in the middle of what is seen as one character', () => {
+  // A letter with its accent, a flag, Hangul of parts, a hand with its colour.
+  for (const one of ['e\u0301', '🇩🇪', '\u1112\u1161\u11ab', '👍🏽']) {
+    const cut = shortened(`${'x'.repeat(8)}${one}yz`, 10);
+    assert.equal(cut, `${'x'.repeat(8)}…`, one);
+    assert.equal(shortened(`${'x'.repeat(8)}${one}`, 8 + [...one].length), `${'x'.repeat(8)}${one}`);
+  }
+  assert.equal([...shortened(`x${'\u0301'.repeat(100)}`, 10)].length, 10);
+});
+
 test('what a server sends is cut before anything is done with it, and who and where hide nothing either', () => {
   const one = {
     id: '0'.repeat(32),
