@@ -195,6 +195,18 @@ describe('what it is started with', () => {
     await open.close();
   });
 
+  test('it does not start without a part of the sandbox', () => {
+    const folder = join(shell.dataFolder, 'without');
+    for (const word of ['--no-sandbox', '-no-sandbox', '--disable-seccomp-filter-sandbox', '--disable-gpu-sandbox']) {
+      const args = [`--user-data-dir=${folder}`, word];
+      const env = { ...shell.env, ...apart };
+      const end = spawnSync('/usr/bin/identree-console', args, { env, timeout: 120_000, encoding: 'utf8' });
+      assert.equal(end.status, 1, word);
+      assert.ok(end.stderr.includes(`identree: ${word} is refused`), end.stderr);
+    }
+    assert.ok(!existsSync(join(folder, 'profile.json')));
+  });
+
   // All other tests of the installed program look into it so: with a folder of theirs.
   test('no port opens to look into it where it works with the servers and sessions of the person', async () => {
     const config = join(shell.dataFolder, 'config');

@@ -241,6 +241,37 @@ describe('several servers in the installed console, with a keyring:', () => {
     }
   });
 
+  test('what the page of one server keeps, or a server has kept, is never with another one', async () => {
+    const kept = (page: Page) =>
+      inPage<unknown>(
+        page,
+        `const databases = (await indexedDB.databases()).map(({ name }) => name);
+        return [localStorage.getItem('kept'), databases.includes('kept'), document.cookie];`,
+      );
+    const turnTo = async (origin: string) => {
+      await tray.click((await line(nameOf(origin))).id);
+      return consoleOf(shell, origin);
+    };
+    await inPage(
+      await turnTo(own.origin),
+      `localStorage.setItem('kept', 'here');
+      document.cookie = 'kept=here';
+      await new Promise((resolve, reject) => {
+        const opening = indexedDB.open('kept');
+        opening.onsuccess = () => resolve(opening.result.close());
+        opening.onerror = reject;
+      });`,
+    );
+    assert.deepEqual(await kept(await turnTo(goneOrigin)), [null, false, '']);
+    assert.deepEqual(await kept(await turnTo(world.server.url)), [null, false, '']);
+    assert.deepEqual(await kept(await turnTo(own.origin)), ['here', true, '']);
+    for (const { seen } of [own, gone]) {
+      assert.ok(seen.length > 0);
+      for (const { headers, url } of seen) assert.equal(headers.cookie, undefined, url);
+    }
+    await turnTo(world.server.url);
+  });
+
   test('Ctrl with a number changes to the server of that number', async () => {
     const keyboard = await openKeyboard(world.display.name);
     await keyboard.point(300, 300);

@@ -24,7 +24,8 @@ export async function startStandIn(
   };
   const answer: typeof inbox.answer = (seen, response) => {
     if (!seen.url.startsWith('/trpc/me.get')) return inbox.answer(seen, response);
-    response.writeHead(200, { 'content-type': 'application/json' });
+    // Of every server of this name, whatever its port, if anybody kept it.
+    response.writeHead(200, { 'content-type': 'application/json', 'set-cookie': 'kept=there; Path=/' });
     response.end(JSON.stringify({ result: { data: { ...me, now: Date.now() } } }));
   };
   return { ...(await startFakeServer(answer, options.tls)), inbox };

@@ -274,7 +274,7 @@ export async function openWorld(): Promise<World> {
       // With what follows it: the address may arrive in two pieces.
       return /DevTools listening on (ws:\S+)\s/.exec(said)?.[1] ?? null;
     });
-    const remote = await chromium.connectOverCDP(endpoint, { noDefaults: true });
+    const remote = await chromium.connectOverCDP(endpoint, { noDefaults: true, timeout: 120_000 });
     const context = remote.contexts()[0]!;
     watch(context);
     context.setDefaultTimeout(60_000);

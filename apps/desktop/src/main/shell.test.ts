@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { CHANNELS } from '../channels.ts';
@@ -396,12 +396,16 @@ test('a person gives a server a name and a colour, and removes it with all that 
   await desk.send(CHANNELS.saveProfile, { name: 'Work', colour: 'red' });
   assert.equal(desk.current().spec.name, 'Work');
   assert.equal(desk.lines()[1], '*Work');
+  desk.current().move({ x: 1, y: 2, width: 900, height: 700 });
+  const everything = () => readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+  await until('the note of where it was', () => everything().filter((text) => text.includes(second.origin)).length > 1);
   await desk.shell.act({ do: 'edit-server' });
   await desk.send(CHANNELS.removeProfile);
   assert.equal(desk.current().spec.partition, partitionOf(server));
   assert.ok(second.seen.some(({ url }) => url === '/trpc/sessions.signOut'));
   assert.doesNotMatch(readFileSync(join(folder, 'profile.json'), 'utf8'), /Work/);
   assert.deepEqual(desk.forgotten, [partitionOf(second)], 'nor what its pages kept');
+  await until('the end of all that names it', () => !everything().some((text) => text.includes(second.origin)));
   assert.equal((await start()).lines().length, 1);
 });
 

@@ -273,6 +273,7 @@ export function createShell(deps: {
     await sessions.forget(origin);
     await profiles.remove(origin).catch(() => tell(words.errors.notSaved));
     ports.protocol.forget(partitionOf({ origin }));
+    window.forget(origin);
     target = null;
     const next = profiles.active();
     if (next) await showServer(next);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { unwantedSwitches } from './switches.ts';
+import { switchAgainstSandbox, unwantedSwitches } from './switches.ts';
 
 test('a switch counts only when it is known to be harmless, however it is written', () => {
   const given = [
@@ -27,6 +27,13 @@ test('a switch counts only when it is known to be harmless, however it is writte
     'net-log-capture-mode',
     'of-tomorrow',
   ]);
+});
+
+test('what would do without a part of the sandbox is found', () => {
+  for (const word of ['--no-sandbox', '-no-sandbox', '--disable-seccomp-filter-sandbox', '--No-Sandbox=1']) {
+    assert.equal(switchAgainstSandbox(['--background', word]), word);
+  }
+  assert.equal(switchAgainstSandbox(['--background', 'identree://no-sandbox', '--user-data-dir=/home/sandbox']), null);
 });
 
 test('a port to look into the window opens only for a folder that is not the person’s', () => {

@@ -41,6 +41,17 @@ const KEPT = new Set([
  */
 const DEBUGGING = new Set(['remote-debugging-address', 'remote-debugging-pipe', 'remote-debugging-port']);
 
+/** Chromium takes one dash for two, and on Windows any case. */
+const SWITCH = /^--?([^=]+)/;
+
+/**
+ * The first word that has Chromium do without a part of its sandbox; null when there is none. These count before any code
+ * of the shell runs, so they cannot be taken away.
+ */
+export function switchAgainstSandbox(argv: readonly string[]): string | null {
+  return argv.find((word) => /sandbox/i.test(SWITCH.exec(word)?.[1] ?? '')) ?? null;
+}
+
 /**
  * The switches that are not to count, of those that the program was started with. Whoever starts it could have it trust
  * every certificate, or give its pages what no page has; no list of such switches would ever be whole, so all are that are
@@ -51,6 +62,5 @@ const DEBUGGING = new Set(['remote-debugging-address', 'remote-debugging-pipe', 
  */
 export function unwantedSwitches(argv: readonly string[], isPersonsFolder: boolean): string[] {
   const isKept = (name: string) => KEPT.has(name) || (!isPersonsFolder && DEBUGGING.has(name));
-  // Chromium takes one dash for two, and on Windows any case.
-  return argv.flatMap((word) => /^--?([^=]+)/.exec(word)?.[1] ?? []).filter((name) => !isKept(name));
+  return argv.flatMap((word) => SWITCH.exec(word)?.[1] ?? []).filter((name) => !isKept(name));
 }

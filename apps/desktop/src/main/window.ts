@@ -48,6 +48,12 @@ export function createWindow(deps: {
       });
       previous?.window.close();
     },
+    /** Where it was for a server that is removed. The window shows something else by then. */
+    forget(origin: string): void {
+      const { [origin]: _forgotten, ...others } = bounds;
+      bounds = others;
+      void deps.bounds.write({ v: 2, windows: bounds }).catch(() => {});
+    },
     send(channel: string, payload: unknown): void {
       open?.window.send(channel, payload);
     },

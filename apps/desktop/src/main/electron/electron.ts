@@ -7,7 +7,7 @@ import { DEEP_LINK_SCHEME } from '../deep-link.ts';
 import { guardContents, guardSession } from '../guard-contents.ts';
 import { tlsCertificates } from '../pinned-http.ts';
 import type { ShellPorts } from '../ports.ts';
-import { unwantedSwitches } from '../switches.ts';
+import { switchAgainstSandbox, unwantedSwitches } from '../switches.ts';
 import {
   electronDialogs,
   electronHttp,
@@ -32,7 +32,13 @@ function isPersonsFolder(): boolean {
 
 /** Takes the single-instance lock and sets up what must be in place before Electron is ready. */
 export function createElectron(options: { preloads: string }) {
-  for (const name of unwantedSwitches(process.argv.slice(1), isPersonsFolder())) app.commandLine.removeSwitch(name);
+  const given = process.argv.slice(1);
+  const against = switchAgainstSandbox(given);
+  if (against !== null) {
+    console.error(`identree: ${against} is refused: it starts with Chromium's sandbox or not at all.`);
+    process.exit(1);
+  }
+  for (const name of unwantedSwitches(given, isPersonsFolder())) app.commandLine.removeSwitch(name);
   const isFirstInstance = app.requestSingleInstanceLock();
 
   protocol.registerSchemesAsPrivileged([

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { createClient } from 'dbus-native';
 import { until } from '../../harness/run.ts';
-import { openWorld, recentTraffic, type Shell, type World } from './world.ts';
+import { type Installed, openWorld, recentTraffic, type World } from './world.ts';
 
 afterEach((context) => {
   if (!(context as unknown as { passed: boolean }).passed) console.log(`failed; lately:\n${recentTraffic()}`);
@@ -33,7 +33,7 @@ async function startBus(): Promise<typeof bus> {
 }
 
 /** Adds the server, signs in, and comes back when the console is there. */
-async function signInWithout(shell: Shell): Promise<void> {
+async function signInWithout(shell: Installed): Promise<void> {
   const setup = await shell.pageAt('setup');
   await setup.getByLabel('Server address').fill(world.server.url);
   await setup.getByRole('button', { name: 'Continue' }).click();
@@ -47,7 +47,7 @@ async function signInWithout(shell: Shell): Promise<void> {
 }
 
 const launch = () =>
-  world.launch({ args: ['--password-store=gnome-libsecret'], env: { DBUS_SESSION_BUS_ADDRESS: bus.address } });
+  world.launchInstalled({ args: ['--password-store=gnome-libsecret'], env: { DBUS_SESSION_BUS_ADDRESS: bus.address } });
 
 test('a keyring that is locked: the session is not kept under a key that everybody has', async () => {
   bus = await startBus();
